@@ -1,0 +1,183 @@
+package format
+
+import "unicode/utf8"
+
+// encoder writes the values of one record in one encoding. Maps and lists say
+// their length first, since msgpack needs it there.
+type encoder interface {
+	beginMap(n int)
+	key(name string)
+	endMap()
+	beginList(n int)
+	item()
+	endList()
+	text(s string)
+	bytes(b []byte)
+	integer(n int64)
+	boolean(b bool)
+}
+
+// encode writes a record that is known to be valid: a map of one key, its kind.
+func encode(e encoder, rec Record) {
+	e.beginMap(1)
+	e.key(rec.kind().String())
+	switch rec := rec.(type) {
+	case *Header:
+		encodeHeader(e, rec)
+	case *File:
+		encodeFile(e, rec)
+	case *Component:
+		encodeComponent(e, rec)
+	case *Layer:
+		encodeLayer(e, rec)
+	case End:
+		e.beginMap(0)
+		e.endMap()
+	}
+	e.endMap()
+}
+
+// count is the number of those that are true.
+func count(present ...bool) int {
+	n := 0
+	for _, p := range present {
+		if p {
+			n++
+		}
+	}
+	return n
+}
+
+func encodeHeader(e encoder, h *Header) {
+	rootRaw := !utf8.ValidString(h.Root)
+	e.beginMap(1 + count(h.Stage != "", h.Root != "", rootRaw, h.HasSourceDate, h.HasNewestMtime))
+	encodeInt(e, nameVersion, h.Version)
+	if h.Stage != "" {
+		encodeText(e, nameStage, h.Stage)
+	}
+	if h.Root != "" {
+		encodePath(e, nameRoot, nameRootRaw, h.Root)
+	}
+	if h.HasSourceDate {
+		encodeInt(e, nameSourceDate, h.SourceDate)
+	}
+	if h.HasNewestMtime {
+		encodeInt(e, nameNewestMtime, h.NewestMtime)
+	}
+	e.endMap()
+}
+
+func encodeFile(e encoder, f *File) {
+	pathRaw := !utf8.ValidString(f.Path)
+	targetRaw := !utf8.ValidString(f.Target)
+	isFile := f.Type == TypeFile && f.Size != SizeUnknown
+	isDevice := f.Type == TypeChar || f.Type == TypeBlock
+	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Target != "", targetRaw, f.Hardlink != 0,
+		isDevice, isDevice, len(f.Xattrs) > 0, len(f.Components) > 0, f.Implied))
+	encodePath(e, namePath, namePathRaw, f.Path)
+	encodeText(e, nameType, string(f.Type))
+	encodeInt(e, nameMode, int64(f.Mode))
+	encodeInt(e, nameUID, int64(f.UID))
+	encodeInt(e, nameGID, int64(f.GID))
+	if isFile {
+		encodeInt(e, nameSize, f.Size)
+	}
+	encodeInt(e, nameMtime, f.MTime)
+	if f.MTimeNsec != 0 {
+		encodeInt(e, nameMtimeNsec, int64(f.MTimeNsec))
+	}
+	if f.Target != "" {
+		encodePath(e, nameTarget, nameTargetRaw, f.Target)
+	}
+	if f.Hardlink != 0 {
+		encodeInt(e, nameHardlink, f.Hardlink)
+	}
+	if isDevice {
+		encodeInt(e, nameDevMajor, int64(f.DevMajor))
+		encodeInt(e, nameDevMinor, int64(f.DevMinor))
+	}
+	if len(f.Xattrs) > 0 {
+		e.key(nameXattrs)
+		e.beginMap(len(f.Xattrs))
+		for _, x := range f.Xattrs {
+			e.key(x.Name)
+			e.bytes(x.Value)
+		}
+		e.endMap()
+	}
+	if len(f.Components) > 0 {
+		encodeTexts(e, nameComponents, f.Components)
+	}
+	if f.Implied {
+		e.key(nameImplied)
+		e.boolean(true)
+	}
+	e.endMap()
+}
+
+func encodeComponent(e encoder, c *Component) {
+	e.beginMap(1 + count(len(c.Updates) > 0, c.IntervalDays != 0, c.HasMtimeClamp, c.Fingerprint != ""))
+	encodeText(e, nameName, c.Name)
+	if len(c.Updates) > 0 {
+		e.key(nameUpdates)
+		e.beginList(len(c.Updates))
+		for _, u := range c.Updates {
+			e.item()
+			e.integer(u)
+		}
+		e.endList()
+	}
+	if c.IntervalDays != 0 {
+		encodeInt(e, nameIntervalDays, c.IntervalDays)
+	}
+	if c.HasMtimeClamp {
+		encodeInt(e, nameMtimeClamp, c.MtimeClamp)
+	}
+	if c.Fingerprint != "" {
+		encodeText(e, nameFingerprint, c.Fingerprint)
+	}
+	e.endMap()
+}
+
+func encodeLayer(e encoder, l *Layer) {
+	e.beginMap(3 + count(len(l.Fingerprints) > 0))
+	encodeInt(e, nameIndex, l.Index)
+	encodeTexts(e, nameComponents, l.Components)
+	if len(l.Fingerprints) > 0 {
+		encodeTexts(e, nameFingerprints, l.Fingerprints)
+	}
+	encodeInt(e, nameStabilityPPM, l.StabilityPPM)
+	e.endMap()
+}
+
+func encodeInt(e encoder, name string, n int64) {
+	e.key(name)
+	e.integer(n)
+}
+
+func encodeText(e encoder, name, s string) {
+	e.key(name)
+	e.text(s)
+}
+
+func encodeTexts(e encoder, name string, list []string) {
+	e.key(name)
+	e.beginList(len(list))
+	for _, s := range list {
+		e.item()
+		e.text(s)
+	}
+	e.endList()
+}
+
+// encodePath writes bytes as text, and as they are beside it where the text
+// cannot hold them.
+func encodePath(e encoder, name, rawName, path string) {
+	if utf8.ValidString(path) {
+		encodeText(e, name, path)
+		return
+	}
+	encodeText(e, name, Text(path))
+	e.key(rawName)
+	e.bytes([]byte(path))
+}

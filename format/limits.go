@@ -1,0 +1,33 @@
+package format
+
+// The limits of a stream, checked before anything of that size is allocated.
+// They are well above what a file system can hold, so that meeting one means a
+// broken or hostile stream. SPEC.md lists them.
+const (
+	// MaxRecord bounds one encoded record, in bytes. The largest honest record is
+	// a component or layer with a very long list.
+	MaxRecord = 64 << 20
+	// MaxPath bounds a path, in bytes. Linux bounds what one system call takes
+	// (4096), not the depth of a tree.
+	MaxPath = 1 << 20
+	// MaxName bounds one element of a path, in bytes: NAME_MAX of Linux.
+	MaxName = 255
+	// MaxTarget bounds a symlink's target, in bytes: PATH_MAX of Linux.
+	MaxTarget = 4096
+	// MaxXattrName bounds the name of an extended attribute, in bytes:
+	// XATTR_NAME_MAX of Linux.
+	MaxXattrName = 255
+	// MaxXattrValue bounds the value of an extended attribute, in bytes:
+	// XATTR_SIZE_MAX of Linux.
+	MaxXattrValue = 64 << 10
+	// MaxXattrs bounds the number of extended attributes of one file.
+	MaxXattrs = 4096
+	// MaxText bounds a component's name, a stage's name and a fingerprint, in
+	// bytes.
+	MaxText = 4096
+	// MaxList bounds a list of names, fingerprints or times, in elements.
+	MaxList = 1 << 20
+	// MaxInt bounds every integer in both directions: 2^53-1, the largest that
+	// every JSON tool keeps (RFC 8259, section 6).
+	MaxInt = 1<<53 - 1
+)

@@ -1,0 +1,37 @@
+package format
+
+// The names of the record kinds and fields, the same in both encodings and in
+// the order in which a writer puts them.
+const (
+	nameVersion      = "version"
+	nameStage        = "stage"
+	nameRoot         = "root"
+	nameRootRaw      = "root_raw"
+	nameSourceDate   = "source_date"
+	nameNewestMtime  = "newest_mtime"
+	namePath         = "path"
+	namePathRaw      = "path_raw"
+	nameType         = "type"
+	nameMode         = "mode"
+	nameUID          = "uid"
+	nameGID          = "gid"
+	nameSize         = "size"
+	nameMtime        = "mtime"
+	nameMtimeNsec    = "mtime_nsec"
+	nameTarget       = "target"
+	nameTargetRaw    = "target_raw"
+	nameHardlink     = "hardlink"
+	nameDevMajor     = "dev_major"
+	nameDevMinor     = "dev_minor"
+	nameXattrs       = "xattrs"
+	nameComponents   = "components"
+	nameImplied      = "implied"
+	nameName         = "name"
+	nameUpdates      = "updates"
+	nameIntervalDays = "interval_days"
+	nameMtimeClamp   = "mtime_clamp"
+	nameFingerprint  = "fingerprint"
+	nameIndex        = "index"
+	nameFingerprints = "fingerprints"
+	nameStabilityPPM = "stability_ppm"
+)

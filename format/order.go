@@ -1,0 +1,67 @@
+package format
+
+// order follows what has been read and says whether a record may come next.
+type order struct {
+	header bool
+	stage  string
+	layers int64
+	last   string // path of the last file of the section, "" for none
+}
+
+func orderf(format string, args ...any) error { return faultf(ClassOrder, format, args...) }
+
+func (o *order) check(rec Record) error {
+	if _, isHeader := rec.(*Header); isHeader == o.header {
+		if isHeader {
+			return orderf("a second header")
+		}
+		return orderf("the first record is a %s, not a header", rec.kind())
+	}
+	switch rec := rec.(type) {
+	case *Header:
+		o.header, o.stage = true, rec.Stage
+	case *Component:
+		if o.layers > 0 {
+			return orderf("component %q comes after a layer", rec.Name)
+		}
+	case *Layer:
+		return o.layer(rec)
+	case *File:
+		return o.file(rec)
+	}
+	return nil
+}
+
+func (o *order) layer(l *Layer) error {
+	if o.stage == StageScan || o.stage == StageAssign {
+		return orderf("a layer in a stream of stage %s", o.stage)
+	}
+	if o.layers == 0 && o.last != "" {
+		return orderf("layer after file %q, which is in no layer", o.last)
+	}
+	if l.Index != o.layers {
+		return orderf("layer %d comes where layer %d is due", l.Index, o.layers)
+	}
+	o.layers++
+	o.last = ""
+	return nil
+}
+
+func (o *order) file(f *File) error {
+	if o.stage == StagePack && o.layers == 0 {
+		return orderf("file %q is in no layer", f.Path)
+	}
+	if o.layers == 0 && f.Implied {
+		return orderf("%q is implied, but not in a layer", f.Path)
+	}
+	if o.last != "" {
+		switch c := ComparePaths(o.last, f.Path); {
+		case c == 0:
+			return orderf("path %q is there twice", f.Path)
+		case c > 0:
+			return orderf("path %q comes after %q", f.Path, o.last)
+		}
+	}
+	o.last = f.Path
+	return nil
+}

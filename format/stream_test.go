@@ -1,0 +1,156 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// everything is a stream of every record kind and every field.
+func everything() []Record {
+	return []Record{
+		&Header{
+			Version: 1, Stage: StagePack, Root: "/srv/r\xffoot", SourceDate: -5, HasSourceDate: true,
+			NewestMtime: 1700000000, HasNewestMtime: true,
+		},
+		&Component{
+			Name: "rpm/glibc", Updates: []int64{-1, 1500000000}, IntervalDays: 7,
+			MtimeClamp: 1600000000, HasMtimeClamp: true, Fingerprint: "f1",
+		},
+		&Layer{Index: 0, Components: []string{"rpm/glibc", "x"}, Fingerprints: []string{"f1", ""}, StabilityPPM: 999000},
+		&File{Path: "/", Type: TypeDir, Mode: 0o755, Implied: true, MTime: 12},
+		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999},
+		&File{Path: "/a\xfe\"\\\n\x01é", Type: TypeSymlink, Mode: 0o777, Target: "\xffx"},
+		&Layer{Index: 1, Components: []string{"y"}},
+		&File{
+			Path: "/b", Type: TypeFile, Mode: 0o4755, Size: SizeUnknown, Hardlink: 3, Components: []string{"y"},
+			Xattrs: []Xattr{{"security.capability", []byte{0, 1, 255}}, {"user.empty", []byte{}}},
+		},
+		&File{Path: "/c", Type: TypeChar, Mode: 0o600, DevMajor: 5, DevMinor: 1},
+		&File{Path: "/d", Type: TypeBlock, Mode: 0o600},
+		&File{Path: "/e", Type: TypeFifo, Mode: 0o600},
+	}
+}
+
+func write(t testing.TB, enc Encoding, recs []Record) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := NewWriter(&buf, enc)
+	for _, rec := range recs {
+		if err := w.Write(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func readAll(r io.Reader) (recs []Record, err error) {
+	for rec, err := range NewReader(r, "test").All() {
+		if err != nil {
+			return recs, err
+		}
+		recs = append(recs, rec)
+	}
+	return recs, nil
+}
+
+func TestRecordsSurviveBothEncodings(t *testing.T) {
+	want := everything()
+	for _, enc := range []Encoding{JSON, Msgpack} {
+		got, err := readAll(bytes.NewReader(write(t, enc, want)))
+		if err != nil {
+			t.Fatalf("%s: %v", enc, err)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%s: got %d records, want %d", enc, len(got), len(want))
+		}
+		for i := range want {
+			if !reflect.DeepEqual(got[i], want[i]) {
+				t.Errorf("%s: record %d: got %+v, want %+v", enc, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+func TestJSONToMsgpackAndBackIsIdentity(t *testing.T) {
+	text := write(t, JSON, everything())
+	recs, err := readAll(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, err = readAll(bytes.NewReader(write(t, Msgpack, recs)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back := write(t, JSON, recs); !bytes.Equal(back, text) {
+		t.Errorf("got\n%s\nwant\n%s", back, text)
+	}
+}
+
+func TestEveryCutIsTruncated(t *testing.T) {
+	for _, enc := range []Encoding{JSON, Msgpack} {
+		whole := write(t, enc, everything())
+		last := len(whole)
+		if enc == JSON {
+			last-- // the newline behind the end record is not needed
+		}
+		for n := range last {
+			if _, err := readAll(bytes.NewReader(whole[:n])); !errors.Is(err, ErrTruncated) {
+				t.Fatalf("%s cut at %d of %d: got %v, want %v", enc, n, len(whole), err, ErrTruncated)
+			}
+		}
+	}
+}
+
+func TestReaderTakesAnySpelling(t *testing.T) {
+	const text = "\n { \"header\" : { } }\n{\"file\":{\"mtime\":1.5e1,\r\n\"type\":\"\\u0066ile\",\n\n" +
+		"\"path\":\"/\\ud83d\\ude00\", \"components\":null,\"uid\":-0, \"size\":12.0}} {\"end\":{}}\n \n"
+	recs, err := readAll(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Record{
+		&Header{Version: 1},
+		&File{Path: "/😀", Type: TypeFile, Mode: 0o644, MTime: 15, Size: 12},
+	}
+	if !reflect.DeepEqual(recs, want) {
+		t.Errorf("got %+v, want %+v", recs[1], want[1])
+	}
+}
+
+func typical() *File {
+	return &File{
+		Path: "/usr/lib/x86_64-linux-gnu/libexample.so.1.2.3", Type: TypeFile, Mode: 0o644, Size: 123456,
+		MTime: 1700000000, MTimeNsec: 123456789, Components: []string{"dpkg/libexample"},
+	}
+}
+
+func benchmarkFile(b *testing.B, enc Encoding) {
+	var recs []Record
+	recs = append(recs, &Header{Version: 1})
+	const files = 10000
+	for range files {
+		recs = append(recs, typical())
+	}
+	// Distinct, sorted paths of equal length.
+	for i, rec := range recs[1:] {
+		rec.(*File).Path += "." + string([]byte{byte('a' + i/1000), byte('0' + i/100%10), byte('0' + i/10%10), byte('0' + i%10)})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		data := write(b, enc, recs)
+		if _, err := readAll(bytes.NewReader(data)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/files, "ns/file")
+}
+
+func BenchmarkJSON(b *testing.B)    { benchmarkFile(b, JSON) }
+func BenchmarkMsgpack(b *testing.B) { benchmarkFile(b, Msgpack) }

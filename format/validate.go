@@ -1,0 +1,226 @@
+package format
+
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDevice bounds a device's major and minor number: Linux has 12 and 20 bits,
+// other systems up to 32.
+const maxDevice = 1<<32 - 1
+
+// maxID bounds a user or group: 2^32-1 is "no change" to the kernel, not an ID.
+const maxID = 1<<32 - 2
+
+func validType(t Type) bool {
+	switch t {
+	case TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock:
+		return true
+	}
+	return false
+}
+
+// Validate says what is wrong with a file record by itself, nil for nothing.
+func (f *File) Validate() error {
+	if err := checkPath(f.Path); err != nil {
+		return faultf(pathClass(f.Path), "path %q %w", clip(f.Path), err)
+	}
+	if !validType(f.Type) {
+		return valuef("type %q of %q is unknown", clip(string(f.Type)), f.Path)
+	}
+	if f.Path == "/" && f.Type != TypeDir {
+		return valuef("the root is a %s, not a dir", f.Type)
+	}
+	if f.Mode > 0o7777 {
+		return valuef("mode %#o of %q is not in 0..07777", f.Mode, f.Path)
+	}
+	if err := f.validateKind(); err != nil {
+		return err
+	}
+	if f.MTimeNsec < 0 || f.MTimeNsec > 999_999_999 {
+		return valuef("mtime_nsec %d of %q is not in 0..999999999", f.MTimeNsec, f.Path)
+	}
+	if !inRange(f.MTime) {
+		return limitf("mtime %d of %q is beyond 2^53-1", f.MTime, f.Path)
+	}
+	if err := f.validateXattrs(); err != nil {
+		return err
+	}
+	for _, name := range f.Components {
+		if err := checkText("component", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validateKind checks the fields that only some types have.
+func (f *File) validateKind() error {
+	switch {
+	case f.Type != TypeFile && f.Size != 0:
+		return valuef("%q is a %s and has a size", f.Path, f.Type)
+	case f.Type == TypeFile && (f.Size < SizeUnknown || f.Size > MaxInt):
+		return valuef("size %d of %q is out of range", f.Size, f.Path)
+	case f.Type != TypeSymlink && f.Target != "":
+		return valuef("%q is a %s and has a target", f.Path, f.Type)
+	case f.Type == TypeSymlink && f.Target == "":
+		return valuef("symlink %q has no target", f.Path)
+	case len(f.Target) > MaxTarget:
+		return limitf("target of %q is longer than %d bytes", f.Path, MaxTarget)
+	case strings.IndexByte(f.Target, 0) >= 0:
+		return valuef("target of %q has a NUL byte", f.Path)
+	case f.Type == TypeDir && f.Hardlink != 0:
+		return valuef("directory %q is in a hard-link group", f.Path)
+	case f.Hardlink < 0 || f.Hardlink > MaxInt:
+		return valuef("hard-link group %d of %q is out of range", f.Hardlink, f.Path)
+	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
+		return valuef("%q is a %s and has device numbers", f.Path, f.Type)
+	case f.Type != TypeDir && f.Implied:
+		return valuef("%q is a %s and implied: only a dir can be", f.Path, f.Type)
+	}
+	return nil
+}
+
+func (f *File) validateXattrs() error {
+	if len(f.Xattrs) > MaxXattrs {
+		return limitf("%q has more than %d xattrs", f.Path, MaxXattrs)
+	}
+	for i, x := range f.Xattrs {
+		switch {
+		case x.Name == "" || strings.IndexByte(x.Name, 0) >= 0:
+			return valuef("xattr name %q of %q is not valid", x.Name, f.Path)
+		case len(x.Name) > MaxXattrName:
+			return limitf("an xattr name of %q is longer than %d bytes", f.Path, MaxXattrName)
+		case !utf8.ValidString(x.Name):
+			return valuef("xattr name %q of %q is not UTF-8", x.Name, f.Path)
+		case len(x.Value) > MaxXattrValue:
+			return limitf("xattr %q of %q is longer than %d bytes", x.Name, f.Path, MaxXattrValue)
+		case i > 0 && f.Xattrs[i-1].Name == x.Name:
+			return valuef("xattr %q of %q is there twice", x.Name, f.Path)
+		case i > 0 && f.Xattrs[i-1].Name > x.Name:
+			return valuef("xattrs of %q are not sorted", f.Path)
+		}
+	}
+	return nil
+}
+
+// Validate says what is wrong with a component record by itself.
+func (c *Component) Validate() error {
+	if err := checkText("component name", c.Name); err != nil {
+		return err
+	}
+	if len(c.Updates) > MaxList {
+		return limitf("component %q has more than %d updates", c.Name, MaxList)
+	}
+	for _, u := range c.Updates {
+		if !inRange(u) {
+			return limitf("an update of component %q is beyond 2^53-1", c.Name)
+		}
+	}
+	if c.IntervalDays < 0 || c.IntervalDays > MaxInt {
+		return valuef("interval_days %d of component %q is out of range", c.IntervalDays, c.Name)
+	}
+	if !inRange(c.MtimeClamp) {
+		return limitf("mtime_clamp of component %q is beyond 2^53-1", c.Name)
+	}
+	if c.Fingerprint != "" {
+		return checkText("fingerprint", c.Fingerprint)
+	}
+	return nil
+}
+
+// Validate says what is wrong with a layer record by itself.
+func (l *Layer) Validate() error {
+	if l.Index < 0 || l.Index > MaxInt {
+		return valuef("layer index %d is out of range", l.Index)
+	}
+	if len(l.Components) > MaxList {
+		return limitf("layer %d has more than %d components", l.Index, MaxList)
+	}
+	for _, name := range l.Components {
+		if err := checkText("component", name); err != nil {
+			return err
+		}
+	}
+	if n := len(l.Fingerprints); n != 0 && n != len(l.Components) {
+		return valuef("layer %d has %d fingerprints for %d components", l.Index, n, len(l.Components))
+	}
+	for _, fp := range l.Fingerprints {
+		if fp == "" {
+			continue
+		}
+		if err := checkText("fingerprint", fp); err != nil {
+			return err
+		}
+	}
+	if l.StabilityPPM < 0 || l.StabilityPPM > 1_000_000 {
+		return valuef("stability_ppm %d of layer %d is not in 0..1000000", l.StabilityPPM, l.Index)
+	}
+	return nil
+}
+
+// Validate says what is wrong with a header by itself.
+func (h *Header) Validate() error {
+	if h.Version != Version {
+		return faultf(ClassVersion, "version %d is not known: this is for version %d", h.Version, Version)
+	}
+	switch h.Stage {
+	case "", StageScan, StageAssign, StagePack:
+	default:
+		return valuef("stage %q is not one of scan, assign and pack", clip(h.Stage))
+	}
+	if h.Root != "" {
+		if h.Root[0] != '/' || strings.IndexByte(h.Root, 0) >= 0 {
+			return valuef("root %q is not an absolute path", clip(h.Root))
+		}
+		if len(h.Root) > MaxPath {
+			return limitf("root is longer than %d bytes", MaxPath)
+		}
+	}
+	if !inRange(h.SourceDate) || !inRange(h.NewestMtime) {
+		return limitf("a time in the header is beyond 2^53-1")
+	}
+	return nil
+}
+
+func checkText(what, s string) error {
+	switch {
+	case s == "":
+		return valuef("a %s is empty", what)
+	case len(s) > MaxText:
+		return limitf("a %s is longer than %d bytes", what, MaxText)
+	case !utf8.ValidString(s):
+		return valuef("%s %q is not UTF-8", what, s)
+	}
+	return nil
+}
+
+func inRange(n int64) bool { return n >= -MaxInt && n <= MaxInt }
+
+// clip shortens what an error quotes.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// pathClass tells a path that is too long from one that is wrong.
+func pathClass(path string) Class {
+	if len(path) > MaxPath {
+		return ClassLimit
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if len(name) > MaxName {
+			return ClassLimit
+		}
+	}
+	return ClassValue
+}
+
+// SortXattrs puts extended attributes in the order of the format.
+func SortXattrs(x []Xattr) {
+	sort.Slice(x, func(a, b int) bool { return x[a].Name < x[b].Name })
+}

@@ -1,0 +1,144 @@
+// Package assign tags file records with the components they belong to.
+//
+// Repos claim files, one ecosystem each, in an order that decides who wins: the
+// strong claims of every repo first, then the weak ones. What nobody claims goes
+// to components made from top-level directories, so that nothing is left without
+// one. The package knows no repo; the command lists them.
+package assign
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"chunkah/format"
+)
+
+// Summary says what one repo did.
+type Summary struct {
+	Repo string
+	// Found is false where the tree has nothing of the repo's ecosystem.
+	Found      bool
+	Packages   int
+	Components int
+	// Files counts the records claimed that are not directories, Bytes their
+	// sizes, hard links once.
+	Files int
+	Bytes int64
+}
+
+// Outcome is what Assign found beside the tags it put on the records.
+type Outcome struct {
+	// Components are those that own something, in the order of the repos and by
+	// name within one.
+	Components []*format.Component
+	Summaries  []Summary
+	Warnings   []string
+}
+
+// claims is one repo's result on its way into the tree.
+type claims struct {
+	repo    Repo
+	result  *Result
+	summary Summary
+	used    []bool // by component: owns something
+}
+
+// Assign tags the tree's records. Records that have components keep them.
+func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
+	var all []*claims
+	out := &Outcome{}
+	for _, repo := range repos {
+		result, err := repo.Load(ctx, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", repo.Name(), err)
+		}
+		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}}
+		all = append(all, c)
+		if result == nil {
+			continue
+		}
+		c.used = make([]bool, len(result.Components))
+		c.summary.Packages = result.Packages
+		out.Warnings = append(out.Warnings, result.Warnings...)
+		c.apply(t, result.Claims)
+	}
+	for _, c := range all {
+		if c.result == nil || c.result.Weak == nil {
+			continue
+		}
+		weak, err := c.result.Weak(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
+		}
+		c.apply(t, weak)
+	}
+	for _, c := range all {
+		out.Components = append(out.Components, c.components()...)
+		out.Summaries = append(out.Summaries, c.summary)
+	}
+	out.Summaries = append(out.Summaries, claimLeftovers(t))
+	return out, nil
+}
+
+// apply settles one repo's claims on what was unclaimed before it.
+func (c *claims) apply(t *Tree, list []Claim) {
+	names := c.result.Components
+	sort.Slice(list, func(a, b int) bool {
+		if list[a].File != list[b].File {
+			return list[a].File < list[b].File
+		}
+		return names[list[a].Component].Name < names[list[b].Component].Name
+	})
+	counted := make(map[int64]bool)
+	for i := 0; i < len(list); {
+		end := i + 1
+		for end < len(list) && list[end].File == list[i].File {
+			end++
+		}
+		if !t.claimed[list[i].File] {
+			c.claim(t, list[i:end], counted)
+		}
+		i = end
+	}
+}
+
+// claim gives one file to the first of its claims, a directory to all of them.
+func (c *claims) claim(t *Tree, list []Claim, counted map[int64]bool) {
+	f := t.Files[list[0].File]
+	t.claimed[list[0].File] = true
+	for i, claim := range list {
+		if i > 0 && (f.Type != format.TypeDir || claim.Component == list[i-1].Component) {
+			continue
+		}
+		f.Components = append(f.Components, c.result.Components[claim.Component].Name)
+		c.used[claim.Component] = true
+	}
+	c.summary.count(f, counted)
+}
+
+func (s *Summary) count(f *format.File, counted map[int64]bool) {
+	if f.Type == format.TypeDir {
+		return
+	}
+	s.Files++
+	if f.Size > 0 && !counted[f.Hardlink] {
+		s.Bytes += f.Size
+	}
+	if f.Hardlink != 0 {
+		counted[f.Hardlink] = true
+	}
+}
+
+// components returns those that own something, by name.
+func (c *claims) components() []*format.Component {
+	var owning []*format.Component
+	for i, used := range c.used {
+		if used {
+			owning = append(owning, c.result.Components[i])
+		}
+	}
+	sort.Slice(owning, func(a, b int) bool { return owning[a].Name < owning[b].Name })
+	c.summary.Components = len(owning)
+	return owning
+}

@@ -1,0 +1,92 @@
+package assign
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"chunkah/format"
+)
+
+// Unclaimed is the component of what belongs to nothing else. What lies below an
+// application directory goes to one named after that: "chunkah/unclaimed/opt/x".
+const Unclaimed = "chunkah/unclaimed"
+
+// systemDirs are the top-level directories of a system (FHS 3.0, section 3, and
+// what ostree adds). Any other top-level directory is an application's own.
+var systemDirs = map[string]bool{
+	"bin": true, "boot": true, "dev": true, "efi": true, "etc": true, "home": true,
+	"lib": true, "lib32": true, "lib64": true, "libx32": true, "lost+found": true,
+	"media": true, "mnt": true, "opt": true, "ostree": true, "proc": true, "root": true,
+	"run": true, "sbin": true, "srv": true, "sys": true, "sysroot": true, "tmp": true,
+	"usr": true, "var": true,
+}
+
+// appParents hold one application, site or user in each directory.
+var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
+
+// claimLeftovers tags everything that has no component yet, except directories
+// that hold something: those are in the layers of what they hold.
+func claimLeftovers(t *Tree) Summary {
+	s := Summary{Repo: "chunkah", Found: true}
+	names := make(map[string][]string)
+	counted := make(map[int64]bool)
+	for i, f := range t.Files {
+		if t.claimed[i] || f.Type == format.TypeDir && hasChildren(t.Files, i) {
+			continue
+		}
+		name := leftoverName(f)
+		if names[name] == nil {
+			names[name] = []string{name}
+		}
+		f.Components = names[name]
+		t.claimed[i] = true
+		s.count(f, counted)
+	}
+	s.Components = len(names)
+	return s
+}
+
+// hasChildren reports whether the next record lies below record i: records are
+// in the order of a walk.
+func hasChildren(files []*format.File, i int) bool {
+	if i+1 >= len(files) {
+		return false
+	}
+	dir, next := files[i].Path, files[i+1].Path
+	return dir == "/" || strings.HasPrefix(next, dir) && next[len(dir)] == '/'
+}
+
+func leftoverName(f *format.File) string {
+	dir := appDir(f)
+	if dir == "" {
+		return Unclaimed
+	}
+	return Unclaimed + ComponentText(dir)
+}
+
+// appDir returns the application directory that f lies in, "" for none.
+func appDir(f *format.File) string {
+	for _, parent := range appParents {
+		if rest, ok := strings.CutPrefix(f.Path, parent); ok {
+			name, _, below := strings.Cut(rest, "/")
+			if !below && f.Type != format.TypeDir {
+				return ""
+			}
+			return parent + name
+		}
+	}
+	top, _, below := strings.Cut(f.Path[1:], "/")
+	if systemDirs[top] || !below && f.Type != format.TypeDir || top == "" {
+		return ""
+	}
+	return "/" + top
+}
+
+// ComponentText makes text fit for a component's name out of a path's bytes.
+// Names that differ only in bytes that are not UTF-8 fall together.
+func ComponentText(path string) string {
+	if utf8.ValidString(path) {
+		return path
+	}
+	return strings.ToValidUTF8(path, "\uFFFD")
+}

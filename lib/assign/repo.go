@@ -1,0 +1,42 @@
+package assign
+
+import (
+	"context"
+
+	"chunkah/format"
+)
+
+// A Repo finds the components of one package ecosystem in a tree.
+type Repo interface {
+	// Name is the first part of its components' names, as in "rpm/glibc", and
+	// what --repos calls it.
+	Name() string
+	// Load reads what the repo knows and claims files. It returns nil, nil where
+	// the tree has nothing of its ecosystem. A damaged database is an error: a
+	// repo never claims less than its database says.
+	Load(ctx context.Context, t *Tree) (*Result, error)
+}
+
+// Result is what a repo found.
+type Result struct {
+	// Packages counts the packages that were read.
+	Packages int
+	// Components are the repo's components, named REPO/NAME.
+	Components []*format.Component
+	// Claims are in any order. A directory belongs to all components that claim
+	// it, anything else to the first of them by name.
+	Claims []Claim
+	// Weak, where not nil, is called once the claims of all repos are settled, in
+	// the order of the repos. Its claims count for what nobody has claimed.
+	Weak func(ctx context.Context) ([]Claim, error)
+	// Warnings are for people: one line each, without an end.
+	Warnings []string
+}
+
+// Claim says that a file belongs to a component.
+type Claim struct {
+	// File is an index into Tree.Files.
+	File int
+	// Component is an index into Result.Components.
+	Component int
+}

@@ -1,0 +1,132 @@
+package assign
+
+import (
+	"errors"
+	"io/fs"
+	"sort"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// Tree is the file records of one root, with what repos need to find their way
+// in them. Repos read it; only Assign changes it.
+type Tree struct {
+	// Root is where databases and contents are read from.
+	Root *rootfs.Root
+	// Files are the records in stream order.
+	Files []*format.File
+
+	claimed []bool            // by index: has components
+	parents map[string]string // listed directory -> physical one, "" where absent
+	links   map[int64][]int   // hard-link group -> indexes
+}
+
+// NewTree makes the tree of records that are in stream order.
+func NewTree(root *rootfs.Root, files []*format.File) *Tree {
+	t := &Tree{
+		Root: root, Files: files,
+		claimed: make([]bool, len(files)),
+		parents: make(map[string]string),
+		links:   make(map[int64][]int),
+	}
+	for i, f := range files {
+		t.claimed[i] = len(f.Components) > 0
+		if f.Hardlink != 0 {
+			t.links[f.Hardlink] = append(t.links[f.Hardlink], i)
+		}
+	}
+	return t
+}
+
+// Lookup finds the record of a physical path.
+func (t *Tree) Lookup(path string) (int, bool) {
+	return sort.Find(len(t.Files), func(i int) int {
+		return format.ComparePaths(path, t.Files[i].Path)
+	})
+}
+
+// Find finds the record of a path as a package lists it: symlinks in its parent
+// are followed inside the root ("/lib/x" where /lib is a link to usr/lib), the
+// last name is not.
+func (t *Tree) Find(listed string) (int, bool) {
+	listed = strings.TrimRight(listed, "/")
+	if listed == "" {
+		return t.Lookup("/")
+	}
+	cut := strings.LastIndexByte(listed, '/')
+	if cut < 0 {
+		return 0, false
+	}
+	name := listed[cut+1:]
+	if name == "." || name == ".." {
+		return 0, false
+	}
+	parent, ok := t.resolve(listed[:cut])
+	if !ok {
+		return 0, false
+	}
+	if parent == "/" {
+		return t.Lookup("/" + name)
+	}
+	return t.Lookup(parent + "/" + name)
+}
+
+// resolve returns the physical path of a listed directory. A directory that
+// cannot be resolved, for whatever reason, holds nothing that could be claimed.
+func (t *Tree) resolve(dir string) (string, bool) {
+	if dir == "" {
+		return "/", true
+	}
+	if physical, ok := t.parents[dir]; ok {
+		return physical, physical != ""
+	}
+	physical, err := t.resolveStep(dir)
+	if err != nil {
+		physical = ""
+	}
+	t.parents[dir] = physical
+	return physical, physical != ""
+}
+
+// resolveStep resolves dir from its own parent, which most likely is known
+// already: one look instead of one for each element of the path.
+func (t *Tree) resolveStep(dir string) (string, error) {
+	cut := strings.LastIndexByte(dir, '/')
+	name := dir[cut+1:]
+	if cut < 0 || name == ".." {
+		return t.Root.Resolve(dir)
+	}
+	parent, ok := t.resolve(dir[:cut])
+	if !ok {
+		return "", fs.ErrNotExist
+	}
+	if name == "" || name == "." {
+		return parent, nil
+	}
+	path := parent + "/" + name
+	if parent == "/" {
+		path = "/" + name
+	}
+	if i, ok := t.Lookup(path); ok && t.Files[i].Type != format.TypeSymlink {
+		if t.Files[i].Type != format.TypeDir {
+			return "", errors.New("is not a directory")
+		}
+		return path, nil
+	}
+	return t.Root.Resolve(path)
+}
+
+// Claimed reports whether an earlier repo has claimed record i, or it came with
+// components.
+func (t *Tree) Claimed(i int) bool { return t.claimed[i] }
+
+// Links returns the indexes of all names of record i's inode in the tree, i
+// alone where it has no others.
+func (t *Tree) Links(i int) []int {
+	if g := t.Files[i].Hardlink; g != 0 {
+		return t.links[g]
+	}
+	return []int{i}
+}

@@ -1,0 +1,221 @@
+// Package rootfs reads one directory tree without ever leaving it.
+//
+// The tree is opened once and everything else is reached from there: no open
+// follows a symlink, and Resolve follows links by its own rules, inside the
+// tree. Paths are absolute within the tree ("/usr/bin"), and so are the paths in
+// errors. Nothing is written, and access times stay where the kernel allows it
+// (O_NOATIME).
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxStep bounds the path of one open, in bytes: the kernel takes less than
+// PATH_MAX (4096). Longer paths are opened in several steps.
+const maxStep = 4000
+
+// Root is an open directory tree. It is safe for concurrent use.
+type Root struct {
+	dir  *os.File
+	path string
+	// plain is set where the kernel, or a filter in front of it, does not take
+	// openat2; each name of a path is then opened by itself.
+	plain bool
+	// mounts is set where statx does not tell mount points.
+	mounts *mountTable
+}
+
+// Open opens the tree at path. A symlink there is followed: it is the caller's
+// choice, not part of the tree.
+func Open(path string) (*Root, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening root %q: %w", path, err)
+	}
+	f, err := os.OpenFile(abs, os.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening root %q: %w", path, cause(err))
+	}
+	r := &Root{dir: f, path: abs}
+	r.plain = !haveOpenat2(f)
+	if !statxTellsMounts(f) {
+		if r.mounts, err = readMounts(f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("reading the mount table for %q: %w", path, err)
+		}
+	}
+	return r, nil
+}
+
+// Path returns the absolute path that the tree was opened at.
+func (r *Root) Path() string { return r.path }
+
+// Close closes the tree. What was opened from it stays open.
+func (r *Root) Close() error { return r.dir.Close() }
+
+// OpenDir opens the directory at a physical path: one without a symlink.
+func (r *Root) OpenDir(path string) (*Dir, error) {
+	fd, err := r.open(path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fmt.Errorf("opening directory %q: %w", path, err)
+	}
+	return &Dir{f: os.NewFile(uintptr(fd), path), fd: fd, root: r, path: path}, nil
+}
+
+// OpenFile opens the regular file at a physical path. Whatever else is there is
+// refused without being opened, where the tree holds still.
+func (r *Root) OpenFile(path string) (*File, error) {
+	parent, name := split(path)
+	if name == "" {
+		return nil, fmt.Errorf("opening %q: %w", path, unix.EISDIR)
+	}
+	d, err := r.OpenDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.OpenFile(name)
+}
+
+// Lstat describes what is at a physical path.
+func (r *Root) Lstat(path string) (Stat, error) {
+	parent, name := split(path)
+	d, err := r.OpenDir(parent)
+	if err != nil {
+		return Stat{}, err
+	}
+	defer d.Close()
+	if name == "" {
+		return d.Stat()
+	}
+	return d.Lstat(name)
+}
+
+// ReadDir returns the names in the directory at a physical path, sorted.
+func (r *Root) ReadDir(path string) ([]string, error) {
+	d, err := r.OpenDir(path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Names()
+}
+
+// open walks from the root to path, which has no symlinks, in steps the kernel
+// can take.
+func (r *Root) open(path string, flags int) (int, error) {
+	rest := strings.Trim(path, "/")
+	if rest == "" {
+		rest = "."
+	}
+	at, owned := int(r.dir.Fd()), false
+	for {
+		step, tail := r.step(rest)
+		f := flags
+		if tail != "" {
+			f = unix.O_PATH | unix.O_DIRECTORY
+		}
+		fd, err := r.openStep(at, step, f)
+		if owned {
+			unix.Close(at)
+		}
+		if err != nil || tail == "" {
+			return fd, err
+		}
+		at, owned, rest = fd, true, tail
+	}
+}
+
+// step cuts off as much of rest as one open may take.
+func (r *Root) step(rest string) (step, tail string) {
+	if r.plain {
+		step, tail, _ = strings.Cut(rest, "/")
+		return step, tail
+	}
+	if len(rest) <= maxStep {
+		return rest, ""
+	}
+	cut := strings.LastIndexByte(rest[:maxStep], '/')
+	if cut <= 0 {
+		return rest, ""
+	}
+	return rest[:cut], rest[cut+1:]
+}
+
+// openStep opens rel below the directory at, following no link. It asks not to
+// move access times, which only a file's owner may.
+func (r *Root) openStep(at int, rel string, flags int) (int, error) {
+	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
+	if flags&unix.O_PATH == 0 {
+		flags |= unix.O_NONBLOCK | unix.O_NOCTTY
+		fd, err := r.openCall(at, rel, flags|unix.O_NOATIME)
+		if err != unix.EPERM {
+			return fd, err
+		}
+	}
+	return r.openCall(at, rel, flags)
+}
+
+func (r *Root) openCall(at int, rel string, flags int) (fd int, err error) {
+	for {
+		if r.plain {
+			fd, err = unix.Openat(at, rel, flags, 0)
+		} else {
+			fd, err = openat2(at, rel, flags)
+		}
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return fd, err
+		}
+	}
+}
+
+func openat2(at int, rel string, flags int) (int, error) {
+	return unix.Openat2(at, rel, &unix.OpenHow{
+		Flags:   uint64(flags),
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+}
+
+// haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with
+// EPERM, so any error counts as no.
+func haveOpenat2(dir *os.File) bool {
+	fd, err := openat2(int(dir.Fd()), ".", unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// split cuts a path in its parent and its last name; the root has no name.
+func split(path string) (parent, name string) {
+	i := strings.LastIndexByte(path, '/')
+	if i <= 0 {
+		return "/", strings.TrimPrefix(path, "/")
+	}
+	return path[:i], path[i+1:]
+}
+
+// cause strips what fs.PathError repeats.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// sortNames sorts names by their bytes.
+func sortNames(names []string) []string {
+	sort.Strings(names)
+	return names
+}
