@@ -24,7 +24,7 @@ const (
 	MaxXattrs = 4096
 	// MaxText bounds a component's name, a stage's name and a fingerprint, in
 	// bytes.
-	MaxText = 4096
+	MaxText = 64 << 10
 	// MaxList bounds a list of names, fingerprints or times, in elements.
 	MaxList = 1 << 20
 	// MaxInt bounds every integer in both directions: 2^53-1, the largest that

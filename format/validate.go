@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxDevice bounds a device's major and minor number: Linux has 12 and 20 bits,
-// other systems up to 32.
-const maxDevice = 1<<32 - 1
+// maxDevice bounds a device's major and minor number: what a tar header holds.
+// Linux has 12 and 20 bits.
+const maxDevice = 1<<21 - 1
 
 // maxID bounds a user or group: 2^32-1 is "no change" to the kernel, not an ID.
 const maxID = 1<<32 - 2
@@ -37,6 +37,9 @@ func (f *File) Validate() error {
 	}
 	if err := f.validateKind(); err != nil {
 		return err
+	}
+	if f.UID > maxID || f.GID > maxID {
+		return valuef("owner %d:%d of %q is not in 0..%d", f.UID, f.GID, f.Path, int64(maxID))
 	}
 	if f.MTimeNsec < 0 || f.MTimeNsec > 999_999_999 {
 		return valuef("mtime_nsec %d of %q is not in 0..999999999", f.MTimeNsec, f.Path)
@@ -74,6 +77,8 @@ func (f *File) validateKind() error {
 		return valuef("directory %q is in a hard-link group", f.Path)
 	case f.Hardlink < 0 || f.Hardlink > MaxInt:
 		return valuef("hard-link group %d of %q is out of range", f.Hardlink, f.Path)
+	case f.DevMajor > maxDevice || f.DevMinor > maxDevice:
+		return valuef("device numbers %d, %d of %q are not in 0..%d", f.DevMajor, f.DevMinor, f.Path, maxDevice)
 	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
 		return valuef("%q is a %s and has device numbers", f.Path, f.Type)
 	case f.Type != TypeDir && f.Implied:

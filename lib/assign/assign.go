@@ -59,7 +59,6 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 			continue
 		}
 		c.used = make([]bool, len(result.Components))
-		c.summary.Packages = result.Packages
 		out.Warnings = append(out.Warnings, result.Warnings...)
 		c.apply(t, result.Claims)
 	}
@@ -71,9 +70,13 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
 		}
+		c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
 		c.apply(t, weak)
 	}
 	for _, c := range all {
+		if c.result != nil {
+			c.summary.Packages = c.result.Packages
+		}
 		out.Components = append(out.Components, c.components()...)
 		out.Summaries = append(out.Summaries, c.summary)
 	}

@@ -2,7 +2,6 @@ package assign
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"chunkah/format"
 )
@@ -61,7 +60,7 @@ func leftoverName(f *format.File) string {
 	if dir == "" {
 		return Unclaimed
 	}
-	return Unclaimed + ComponentText(dir)
+	return Unclaimed + format.Text(dir)
 }
 
 // appDir returns the application directory that f lies in, "" for none.
@@ -80,13 +79,4 @@ func appDir(f *format.File) string {
 		return ""
 	}
 	return "/" + top
-}
-
-// ComponentText makes text fit for a component's name out of a path's bytes.
-// Names that differ only in bytes that are not UTF-8 fall together.
-func ComponentText(path string) string {
-	if utf8.ValidString(path) {
-		return path
-	}
-	return strings.ToValidUTF8(path, "\uFFFD")
 }

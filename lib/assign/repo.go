@@ -27,7 +27,8 @@ type Result struct {
 	// it, anything else to the first of them by name.
 	Claims []Claim
 	// Weak, where not nil, is called once the claims of all repos are settled, in
-	// the order of the repos. Its claims count for what nobody has claimed.
+	// the order of the repos. Its claims count for what nobody has claimed. It may
+	// add Components.
 	Weak func(ctx context.Context) ([]Claim, error)
 	// Warnings are for people: one line each, without an end.
 	Warnings []string

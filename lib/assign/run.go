@@ -1,0 +1,114 @@
+package assign
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// Options tune the stage.
+type Options struct {
+	// Repos are asked in this order.
+	Repos []Repo
+	// Root is where databases are read from; nil is what the stream's header
+	// says.
+	Root *rootfs.Root
+	// Override drops the components that records come with.
+	Override bool
+}
+
+// Run reads a stream of file records and writes it with their components.
+func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Outcome, error) {
+	s, err := read(ctx, in, opt.Override)
+	if err != nil {
+		return nil, err
+	}
+	root := opt.Root
+	if root == nil {
+		if s.header.Root == "" {
+			return nil, errors.New("the stream does not say below which root to look for packages: name it with --rootfs")
+		}
+		if root, err = rootfs.Open(s.header.Root); err != nil {
+			return nil, err
+		}
+		defer root.Close()
+	}
+	outcome, err := Assign(ctx, NewTree(root, s.files), opt.Repos)
+	if err != nil {
+		return nil, err
+	}
+	return outcome, s.write(ctx, out, outcome)
+}
+
+// stream is a stream as a whole.
+type stream struct {
+	header     format.Header
+	components []*format.Component
+	files      []*format.File
+}
+
+func read(ctx context.Context, in format.Source, override bool) (*stream, error) {
+	s := &stream{}
+	for {
+		rec, err := in.Next()
+		if err == io.EOF {
+			return s, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch rec := rec.(type) {
+		case *format.Header:
+			s.header = *rec
+			if rec.Stage == format.StagePack {
+				return nil, errors.New("the stream has been packed already: assign comes before pack")
+			}
+		case *format.Component:
+			if !override {
+				s.components = append(s.components, rec)
+			}
+		case *format.File:
+			if override {
+				rec.Components = nil
+			}
+			s.files = append(s.files, rec)
+		case *format.Layer:
+			return nil, errors.New("the stream has layers already: assign comes before pack")
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// write hands on the stream. A component that the stream brought keeps its
+// record.
+func (s *stream) write(ctx context.Context, out format.Sink, outcome *Outcome) error {
+	header := s.header
+	header.Version, header.Stage = format.Version, format.StageAssign
+	if err := out.Write(&header); err != nil {
+		return err
+	}
+	known := make(map[string]bool)
+	for _, c := range append(s.components, outcome.Components...) {
+		if known[c.Name] {
+			continue
+		}
+		known[c.Name] = true
+		if err := out.Write(c); err != nil {
+			return err
+		}
+	}
+	for _, f := range s.files {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := out.Write(f); err != nil {
+			return err
+		}
+	}
+	return out.Finish()
+}

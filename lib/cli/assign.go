@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/bigfiles"
+	"chunkah/lib/repo/rpm"
+	"chunkah/lib/repo/xattr"
+	"chunkah/lib/rootfs"
+)
+
+// repos are all component repos, in the order in which they claim.
+var repos = []assign.Repo{xattr.Repo{}, rpm.Repo{}, bigfiles.Repo{}}
+
+// assignFlags are those that assign and build share.
+type assignFlags struct {
+	Repos    string `long:"repos" value-name:"LIST" description:"component repos to ask, in this order, separated by commas (default: xattr,rpm,bigfiles)"`
+	Override bool   `long:"override" description:"replace the components that records come with"`
+}
+
+func (f *assignFlags) options() (assign.Options, error) {
+	opt := assign.Options{Repos: repos, Override: f.Override}
+	if f.Repos == "" {
+		return opt, nil
+	}
+	opt.Repos = nil
+	var seen []string
+	for _, name := range strings.Split(f.Repos, ",") {
+		i := slices.IndexFunc(repos, func(r assign.Repo) bool { return r.Name() == name })
+		if i < 0 {
+			return opt, usagef("--repos: %q is none of %s", name, repoNames())
+		}
+		if slices.Contains(seen, name) {
+			return opt, usagef("--repos: %q is there twice", name)
+		}
+		seen = append(seen, name)
+		opt.Repos = append(opt.Repos, repos[i])
+	}
+	return opt, nil
+}
+
+func repoNames() string {
+	var names []string
+	for _, r := range repos {
+		names = append(names, r.Name())
+	}
+	return strings.Join(names, ", ")
+}
+
+type assignCommand struct {
+	assignFlags
+	clockFlags
+	formatFlags
+	Rootfs string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
+}
+
+func (c *assignCommand) run(ctx context.Context, env *Env) error {
+	opt, err := c.assignFlags.options()
+	if err != nil {
+		return err
+	}
+	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
+	if err != nil {
+		return err
+	}
+	if c.Rootfs != "" {
+		if opt.Root, err = rootfs.Open(c.Rootfs); err != nil {
+			return err
+		}
+		defer opt.Root.Close()
+	}
+	outcome, err := assign.Run(ctx, in, out, opt)
+	if err != nil {
+		return err
+	}
+	env.assigned(outcome)
+	return nil
+}
+
+// stage opens both ends of a stage in the middle.
+func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (format.Source, *format.Writer, error) {
+	if err := f.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := clock.check(); err != nil {
+		return nil, nil, err
+	}
+	in, err := e.input(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	enc, err := f.encoding(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := e.output(ctx, enc)
+	return clocked{in, clock}, out, err
+}
+
+// assigned says what each repo found.
+func (e *Env) assigned(o *assign.Outcome) {
+	for _, w := range o.Warnings {
+		e.warn("%s", w)
+	}
+	for _, s := range o.Summaries {
+		if !s.Found {
+			e.info("%s: nothing of it here", s.Repo)
+			continue
+		}
+		e.info("%s: %s, %s, %s, %s", s.Repo, plural(int64(s.Packages), "package"),
+			plural(int64(s.Components), "component"), plural(int64(s.Files), "file"), bytesText(s.Bytes))
+	}
+}

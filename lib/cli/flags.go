@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/jessevdk/go-flags"
+
+	"chunkah/format"
+)
+
+// commonFlags are in every command.
+type commonFlags struct {
+	Verbose []bool `short:"v" long:"verbose" description:"say what is done; twice: say it in detail"`
+	Version bool   `long:"version" description:"print the version and exit"`
+}
+
+// formatFlags are in every stage.
+type formatFlags struct {
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" description:"encoding of the stream written (scan: json unless told; others: that of their input)"`
+}
+
+// encoding is the one asked for, otherwise the input's.
+func (f *formatFlags) encoding(in *format.Reader) (format.Encoding, error) {
+	if f.Format != "" {
+		enc, err := format.ParseEncoding(f.Format)
+		if err != nil {
+			return "", &usageError{err}
+		}
+		return enc, nil
+	}
+	if in == nil {
+		return format.JSON, nil
+	}
+	return in.Encoding(), nil
+}
+
+// check reads the flag before anything is waited for.
+func (f *formatFlags) check() error {
+	if f.Format == "" {
+		return nil
+	}
+	_, err := f.encoding(nil)
+	return err
+}
+
+// clockFlags give the one clock that all stages use.
+type clockFlags struct {
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" description:"upper bound of every time in the image, in unix seconds"`
+}
+
+// apply puts the source date into a header that has none.
+func (c *clockFlags) apply(h *format.Header) error {
+	if c.SourceDate == "" || h.HasSourceDate {
+		return nil
+	}
+	n, err := strconv.ParseInt(c.SourceDate, 10, 64)
+	if err != nil || n < -format.MaxInt || n > format.MaxInt {
+		return usagef("source date %q (--source-date-epoch or SOURCE_DATE_EPOCH) is not a number of seconds", c.SourceDate)
+	}
+	h.SourceDate, h.HasSourceDate = n, true
+	return nil
+}
+
+// check reads the flag before anything is waited for.
+func (c *clockFlags) check() error { return c.apply(&format.Header{}) }
+
+// clocked puts the source date into the header of a stream that comes without
+// one, as that of a script may.
+type clocked struct {
+	format.Source
+	clock *clockFlags
+}
+
+func (c clocked) Next() (format.Record, error) {
+	rec, err := c.Source.Next()
+	if h, ok := rec.(*format.Header); ok && err == nil {
+		err = c.clock.apply(h)
+	}
+	return rec, err
+}
+
+// newParser makes the parser of a command line, and what picks the command that
+// was asked for; no command is one that has answered already.
+func newParser(env *Env) (*flags.Parser, func() command) {
+	parser := flags.NewNamedParser(env.Name, flags.HelpFlag|flags.PassDoubleDash)
+	common := &commonFlags{}
+	mustAdd(parser.AddGroup("Common options", "", common))
+	finish := func(cmd command) command {
+		env.Verbose = len(common.Verbose)
+		if common.Version {
+			fmt.Fprintf(env.Stdout, "%s %s\n", env.Name, version())
+			return nil
+		}
+		return cmd
+	}
+	if stage, ok := stages[env.Name]; ok {
+		cmd := stage.new()
+		parser.ShortDescription, parser.LongDescription = stage.short, stage.long
+		parser.Usage = stage.usage
+		mustAdd(parser.AddGroup(stage.group, "", cmd))
+		return parser, func() command { return finish(cmd) }
+	}
+	return wrapperParser(env, parser, common, finish)
+}
+
+// wrapperParser adds the subcommands of chunkah.
+func wrapperParser(env *Env, parser *flags.Parser, common *commonFlags, finish func(command) command) (*flags.Parser, func() command) {
+	parser.LongDescription = "Makes OCI images whose layers follow the content."
+	parser.SubcommandsOptional = true
+	commands := make(map[string]command)
+	for _, name := range subcommands {
+		stage := stages["chunkah-"+name]
+		cmd := stage.new()
+		added, err := parser.AddCommand(name, stage.short, stage.long, cmd)
+		if err != nil {
+			panic(err) // a flag is defined twice
+		}
+		_ = added
+		commands[name] = cmd
+	}
+	return parser, func() command {
+		if parser.Active != nil {
+			return finish(commands[parser.Active.Name])
+		}
+		if !common.Version {
+			return missingCommand{}
+		}
+		return finish(nil)
+	}
+}
+
+// mustAdd stops on a mistake in our own definitions.
+func mustAdd(_ *flags.Group, err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Version is the version to print; empty is what the build says.
+var Version string
+
+func version() string {
+	if Version != "" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

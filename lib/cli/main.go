@@ -1,0 +1,182 @@
+// Package cli holds the bodies of the five commands. It is the only place with
+// flags, exit statuses and the standard streams.
+//
+// What goes to standard error: one line a message, "chunkah-scan: " in front, no
+// capital, no period at the end. Warnings always; milestones under -v; details
+// under -vv.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/jessevdk/go-flags"
+)
+
+// The exit statuses.
+const (
+	statusOK      = 0
+	statusFailure = 1
+	statusUsage   = 2
+	// A signal that ended the command is added to statusSignal.
+	statusSignal = 128
+)
+
+// usageError is a mistake on the command line or in the environment.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// signalError is the reason why a command was stopped.
+type signalError struct{ sig syscall.Signal }
+
+func (e *signalError) Error() string {
+	if e.sig == syscall.SIGINT {
+		return "interrupted"
+	}
+	return "terminated"
+}
+
+// command is one command: its flags are its fields.
+type command interface {
+	// run does the work. It returns once everything it opened is closed.
+	run(ctx context.Context, env *Env) error
+}
+
+// Env is what a command has of its process.
+type Env struct {
+	// Name is what the command calls itself in messages.
+	Name   string
+	Stdin  *os.File
+	Stdout *os.File
+	Stderr *os.File
+	// Verbose is 0, 1 for -v, 2 for -vv.
+	Verbose int
+}
+
+// warn tells what people have to know.
+func (e *Env) warn(format string, args ...any) { e.print(format, args...) }
+
+// info tells milestones, under -v.
+func (e *Env) info(format string, args ...any) {
+	if e.Verbose >= 1 {
+		e.print(format, args...)
+	}
+}
+
+// debug tells details, under -vv.
+func (e *Env) debug(format string, args ...any) {
+	if e.Verbose >= 2 {
+		e.print(format, args...)
+	}
+}
+
+// print writes the message in one piece, the name in front of its first line.
+func (e *Env) print(format string, args ...any) {
+	fmt.Fprintf(e.Stderr, "%s: %s\n", e.Name, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
+}
+
+// Main runs the command of that name with the process's arguments and returns
+// its exit status.
+func Main(name string) int {
+	env := &Env{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	unsetEmpty()
+	cmd, err := parse(env, os.Args[1:])
+	if err != nil {
+		return env.fail(err)
+	}
+	if cmd == nil {
+		return statusOK
+	}
+	ctx, stop := untilSignal()
+	defer stop()
+	return env.fail(cmd.run(ctx, env))
+}
+
+// fail says what went wrong and returns the status for it.
+func (e *Env) fail(err error) int {
+	if err == nil {
+		return statusOK
+	}
+	var stopped *signalError
+	if errors.As(err, &stopped) {
+		e.print("%s", stopped)
+		return statusSignal + int(stopped.sig)
+	}
+	e.print("%s", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return statusUsage
+	}
+	return statusFailure
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM cancels. The
+// second one ends the process at once.
+func untilSignal() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		sig, ok := <-signals
+		if !ok {
+			return
+		}
+		signal.Stop(signals)
+		if sig, ok := sig.(syscall.Signal); ok {
+			cancel(&signalError{sig})
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// unsetEmpty makes an empty variable an unset one.
+func unsetEmpty() {
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		if value == "" && (strings.HasPrefix(name, "CHUNKAH_") || name == "SOURCE_DATE_EPOCH") {
+			os.Unsetenv(name)
+		}
+	}
+}
+
+// parse reads the command line of env's command; no command and no error is help
+// that was asked for.
+func parse(env *Env, args []string) (command, error) {
+	parser, pick := newParser(env)
+	rest, err := parser.ParseArgs(args)
+	if err != nil {
+		var fe *flags.Error
+		if errors.As(err, &fe) && fe.Type == flags.ErrHelp {
+			fmt.Fprintln(env.Stdout, fe.Message)
+			return nil, nil
+		}
+		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), env.Name)
+	}
+	cmd := pick()
+	if cmd == nil {
+		return nil, nil
+	}
+	if len(rest) > 0 {
+		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], env.Name)
+	}
+	return cmd, nil
+}
+
+// lowerFirst fits a library's message into ours.
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}

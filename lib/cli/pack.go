@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"chunkah/lib/pack"
+	"chunkah/lib/scan"
+)
+
+// packFlags are those that pack and build share. --max and --max-layers are one
+// option with two names.
+type packFlags struct {
+	Max       string `long:"max" value-name:"N" description:"layers at most, 1 to 448 (default: 64)"`
+	MaxLayers string `long:"max-layers" value-name:"N" description:"the same as --max"`
+}
+
+func (f *packFlags) options(env *Env) (pack.Options, error) {
+	if f.Max != "" && f.MaxLayers != "" {
+		return pack.Options{}, usagef("--max and --max-layers are the same option: give one")
+	}
+	text, name := f.Max, "--max"
+	if f.MaxLayers != "" {
+		text, name = f.MaxLayers, "--max-layers"
+	}
+	if text == "" {
+		return pack.Options{}, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < pack.MinMax || n > pack.MaxMax {
+		return pack.Options{}, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
+	}
+	if n > pack.ManyLayers {
+		env.warn("%s %d: docker's overlay2 store refuses an image of more than %d layers, podman one of more than 128",
+			name, n, pack.ManyLayers)
+	}
+	return pack.Options{Max: n}, nil
+}
+
+type packCommand struct {
+	packFlags
+	clockFlags
+	formatFlags
+}
+
+func (c *packCommand) run(ctx context.Context, env *Env) error {
+	opt, err := c.packFlags.options(env)
+	if err != nil {
+		return err
+	}
+	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
+	if err != nil {
+		return err
+	}
+	report, err := pack.Run(ctx, in, out, opt)
+	if err != nil {
+		return err
+	}
+	env.packed(report)
+	return nil
+}
+
+// packed says what pack made of its input.
+func (e *Env) packed(r *pack.Report) {
+	for _, c := range scan.Counts(r.Stripped) {
+		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+	}
+	from := "the newest regular file"
+	if r.SourceDate {
+		from = "SOURCE_DATE_EPOCH"
+	}
+	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
+	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
+}

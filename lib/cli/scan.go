@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/scan"
+)
+
+// scanFlags are those that scan and build share.
+type scanFlags struct {
+	Prune       []string `long:"prune" value-name:"PATH" description:"leave out PATH; with a slash at the end only what is in it (repeatable)"`
+	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
+	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG"`
+	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
+	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets"`
+	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)"`
+}
+
+// liveContents of a running system are not part of its root.
+var liveContents = []string{"/tmp/", "/var/tmp/", "/proc/", "/sys/", "/dev/", "/run/"}
+
+func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) (scan.Options, error) {
+	opt := scan.Options{
+		Prune: f.Prune, CrossMounts: f.CrossMounts, SkipCaches: f.SkipCaches, KeepXattrs: f.KeepXattrs,
+		Output: isFile(outputs...),
+	}
+	if f.SkipSpecial && f.KeepSpecial {
+		return opt, usagef("--skip-special-files and --keep-special-files exclude each other")
+	}
+	switch {
+	case f.SkipSpecial:
+		opt.Special = scan.SpecialSkip
+	case f.KeepSpecial:
+		opt.Special = scan.SpecialKeep
+	}
+	for _, p := range f.Prune {
+		if strings.Trim(p, "/") == "" || path.Clean("/"+p) == "/" {
+			return opt, usagef("--prune %q would leave nothing", p)
+		}
+	}
+	if root.Path() == "/" {
+		env.warn("the root is /: leaving out what is in %s", strings.Join(liveContents, " "))
+		opt.Prune = append(append([]string(nil), f.Prune...), liveContents...)
+	}
+	return opt, nil
+}
+
+type scanCommand struct {
+	scanFlags
+	clockFlags
+	formatFlags
+	Rootfs string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" description:"the root, where no ROOT is given"`
+	Args   struct {
+		Root string `positional-arg-name:"ROOT"`
+	} `positional-args:"yes"`
+}
+
+func (c *scanCommand) run(ctx context.Context, env *Env) error {
+	if err := c.formatFlags.check(); err != nil {
+		return err
+	}
+	var header format.Header
+	if err := c.clockFlags.apply(&header); err != nil {
+		return err
+	}
+	root, err := openRoot(c.Args.Root, c.Rootfs)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	opt, err := c.options(env, root, env.stdoutInfo())
+	if err != nil {
+		return err
+	}
+	enc, err := c.encoding(nil)
+	if err != nil {
+		return err
+	}
+	out, err := env.output(ctx, enc)
+	if err != nil {
+		return err
+	}
+	report, err := scan.Run(ctx, root, header, opt, out)
+	if err != nil {
+		return err
+	}
+	env.scanned(report)
+	return nil
+}
+
+// openRoot opens the first path that is given.
+func openRoot(paths ...string) (*rootfs.Root, error) {
+	for _, p := range paths {
+		if p != "" {
+			return rootfs.Open(p)
+		}
+	}
+	return nil, usagef("no root: name a directory, or set CHUNKAH_ROOTFS")
+}
+
+// scanned says what a scan took and what it left out.
+func (e *Env) scanned(r *scan.Report) {
+	for _, n := range r.Notes {
+		e.warn("leaving out %s %q", n.What, n.Path)
+	}
+	for _, c := range scan.Counts(r.Skipped) {
+		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
+	}
+	for _, c := range scan.Counts(r.Dropped) {
+		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+	}
+	for _, p := range r.Unmatched {
+		e.warn("--prune %q matches nothing", p)
+	}
+	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
+}
+
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// bytesText writes a size for people, in decimal units.
+func bytesText(n int64) string {
+	if n < 1000 {
+		return plural(n, "byte")
+	}
+	x, unit := float64(n), 0
+	for x >= 1000 && unit < 4 {
+		x, unit = x/1000, unit+1
+	}
+	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
+}

@@ -1,0 +1,53 @@
+package cli
+
+// stage is a command as its help shows it.
+type stage struct {
+	new                       func() command
+	short, long, usage, group string
+}
+
+// stages are the commands by the name of their binary; as subcommands of
+// chunkah they go without its prefix.
+var stages = map[string]stage{
+	"chunkah-scan": {
+		new:   func() command { return &scanCommand{} },
+		short: "list the files of a root as a stream",
+		long:  "Writes one record a file of the tree at ROOT (or CHUNKAH_ROOTFS) to standard output.",
+		usage: "[OPTIONS]",
+		group: "Scan options",
+	},
+	"chunkah-assign": {
+		new:   func() command { return &assignCommand{} },
+		short: "tag files with the components they belong to",
+		long:  "Reads a stream of files and writes it with component names from package databases and other sources.",
+		usage: "[OPTIONS] < STREAM > STREAM",
+		group: "Assign options",
+	},
+	"chunkah-pack": {
+		new:   func() command { return &packCommand{} },
+		short: "group components into layers",
+		long:  "Reads a stream of tagged files and writes a stream of layers.",
+		usage: "[OPTIONS] < STREAM > STREAM",
+		group: "Pack options",
+	},
+	"chunkah-write": {
+		new:   func() command { return &writeCommand{} },
+		short: "write layers as an OCI image",
+		long:  "Reads a stream of layers and writes an OCI image: to standard output as an archive, or where -o says.",
+		usage: "[OPTIONS] < STREAM",
+		group: "Write options",
+	},
+	"chunkah-build": {
+		new:   func() command { return &buildCommand{} },
+		short: "do all four in one process",
+		long:  "Makes an OCI image of the tree at --rootfs (or CHUNKAH_ROOTFS): the same bytes as the four stages in a pipe.",
+		usage: "[OPTIONS]",
+		group: "Build options",
+	},
+}
+
+// subcommands of chunkah, in the order of its help.
+var subcommands = []string{"build", "scan", "assign", "pack", "write"}
+
+// missingCommand is chunkah without a subcommand.
+type missingCommand struct{}

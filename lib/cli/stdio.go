@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// patient is a reader or writer that a cancelled context sets free: a pipe whose
+// other end does nothing must not keep a command from ending.
+type patient struct {
+	ctx  context.Context
+	file *os.File
+}
+
+type transfer struct {
+	n   int
+	err error
+}
+
+func (p patient) Read(b []byte) (int, error)  { return p.wait(p.file.Read, b) }
+func (p patient) Write(b []byte) (int, error) { return p.wait(p.file.Write, b) }
+
+// wait leaves a call behind that does not return. The bytes are then the call's
+// for ever, which is why nothing may follow but the end of the process.
+func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
+	done := make(chan transfer, 1)
+	go func() {
+		n, err := call(b)
+		done <- transfer{n, err}
+	}()
+	select {
+	case t := <-done:
+		return t.n, t.err
+	case <-p.ctx.Done():
+		return 0, context.Cause(p.ctx)
+	}
+}
+
+// input reads the stream on standard input.
+func (e *Env) input(ctx context.Context) (*format.Reader, error) {
+	if isTerminal(e.Stdin) {
+		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there")
+	}
+	return format.NewReader(patient{ctx, e.Stdin}, "stdin"), nil
+}
+
+// output writes the stream on standard output.
+func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, error) {
+	if enc == format.Msgpack && isTerminal(e.Stdout) {
+		return nil, usagef("standard output is a terminal: msgpack is not for reading, use --format json")
+	}
+	return format.NewWriter(patient{ctx, e.Stdout}, enc), nil
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// isFile matches what a scan meets with a file that is known by now, so that
+// output is never part of its own input.
+func isFile(infos ...os.FileInfo) func(rootfs.Stat) bool {
+	return func(st rootfs.Stat) bool {
+		for _, info := range infos {
+			if sys, ok := info.Sys().(*syscall.Stat_t); ok && sys.Dev == st.Dev && sys.Ino == st.Ino {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// stdoutInfo describes standard output where that is a regular file.
+func (e *Env) stdoutInfo() []os.FileInfo {
+	if info, err := e.Stdout.Stat(); err == nil && info.Mode().IsRegular() {
+		return []os.FileInfo{info}
+	}
+	return nil
+}
+
+// readAll reads a file, or standard input for "-".
+func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
+	if path != "-" {
+		return os.ReadFile(path)
+	}
+	return io.ReadAll(patient{ctx, e.Stdin})
+}
+
+// checkStdin refuses "-" where the stream is.
+var errStdinTaken = errors.New("standard input holds the stream")

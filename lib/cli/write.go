@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"chunkah/lib/compress"
+	"chunkah/lib/oci"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/write"
+)
+
+// writeFlags are those that write and build share.
+type writeFlags struct {
+	Output     string   `short:"o" long:"output" value-name:"DEST" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
+	Config     string   `long:"config" value-name:"FILE" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
+	ConfigStr  string   `long:"config-str" env:"CHUNKAH_CONFIG_STR" value-name:"JSON" description:"the same as text"`
+	Labels     []string `long:"label" value-name:"K=V|K-|-" description:"set a label, remove one, remove all (repeatable)"`
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" description:"the same for annotations (repeatable)"`
+	Arch       string   `long:"arch" value-name:"ARCH" description:"architecture of the image (default: the config's, else this machine's)"`
+	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" description:"name of the image in the output"`
+	Compress   string   `long:"compress" value-name:"none|gzip|zstd" description:"compression of the layers (default: none)"`
+	Level      string   `long:"level" value-name:"N" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
+	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" description:"layers worked on at once (default: one a core); the bytes do not depend on it"`
+}
+
+type writeCommand struct {
+	writeFlags
+	clockFlags
+	Rootfs string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
+}
+
+func (c *writeCommand) run(ctx context.Context, env *Env) error {
+	if err := c.clockFlags.check(); err != nil {
+		return err
+	}
+	if c.Config == "-" {
+		return usagef("--config -: %w", errStdinTaken)
+	}
+	opt, _, err := c.options(ctx, env)
+	if err != nil {
+		return err
+	}
+	in, err := env.input(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Rootfs != "" {
+		if opt.Root, err = rootfs.Open(c.Rootfs); err != nil {
+			return err
+		}
+		defer opt.Root.Close()
+	}
+	report, err := write.Run(ctx, clocked{in, &c.clockFlags}, opt)
+	if err != nil {
+		return err
+	}
+	env.written(report)
+	return nil
+}
+
+// options reads the flags, and returns beside them what of the output is there
+// already.
+func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os.FileInfo, error) {
+	var opt write.Options
+	var err error
+	if opt.Compression, err = f.compression(); err != nil {
+		return opt, nil, err
+	}
+	if opt.Threads, err = f.threads(); err != nil {
+		return opt, nil, err
+	}
+	target, err := f.target()
+	if err != nil {
+		return opt, nil, err
+	}
+	if target.Kind == oci.KindStdout && isTerminal(env.Stdout) {
+		return opt, nil, usagef("standard output is a terminal: use -o, or redirect it")
+	}
+	if opt.Config, err = f.config(ctx, env); err != nil {
+		return opt, nil, err
+	}
+	opt.Ref = target.Ref
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return create(ctx, env, target, o) }
+	existing := env.existing(target)
+	for _, info := range existing {
+		opt.OutputNames = append(opt.OutputNames, info.Name())
+	}
+	if target.Kind == oci.KindStdout {
+		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
+			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
+		}
+	} else {
+		opt.SpoolDir = filepath.Dir(target.Path)
+	}
+	return opt, existing, nil
+}
+
+// target reads -o and -t.
+func (f *writeFlags) target() (oci.Target, error) {
+	target := oci.Target{Kind: oci.KindStdout}
+	if f.Output != "" {
+		var err error
+		if target, err = oci.ParseDestination(f.Output); err != nil {
+			return target, &usageError{err}
+		}
+	}
+	if f.Tag == "" {
+		return target, nil
+	}
+	if target.Ref != "" && target.Ref != f.Tag {
+		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
+	}
+	if err := oci.CheckTag(f.Tag); err != nil {
+		return target, &usageError{err}
+	}
+	target.Ref = f.Tag
+	return target, nil
+}
+
+// create opens the destination.
+func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
+	switch target.Kind {
+	case oci.KindLayout:
+		return oci.OpenLayout(target.Path, target.Ref, opt)
+	case oci.KindArchive:
+		return oci.CreateArchive(target.Path, opt)
+	}
+	return stdoutArchive{oci.NewArchive(patient{ctx, env.Stdout}, opt), env.stdoutInfo()}, nil
+}
+
+// stdoutArchive is an archive on standard output, which may be a file.
+type stdoutArchive struct {
+	*oci.Archive
+	occupies []os.FileInfo
+}
+
+func (a stdoutArchive) Occupies() []os.FileInfo { return a.occupies }
+
+// existing describes what of the output is there before the run.
+func (e *Env) existing(target oci.Target) []os.FileInfo {
+	if target.Kind == oci.KindStdout {
+		return e.stdoutInfo()
+	}
+	var infos []os.FileInfo
+	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
+		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
+			infos = append(infos, info)
+		}
+	}
+	return infos
+}
+
+func (f *writeFlags) compression() (compress.Settings, error) {
+	var s compress.Settings
+	var err error
+	s.Algorithm = compress.None
+	if f.Compress != "" {
+		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
+			return s, usagef("--compress: %w", err)
+		}
+	}
+	if f.Level == "" {
+		return s, nil
+	}
+	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level == 0 {
+		return s, usagef("--level %q is not a compression level", f.Level)
+	}
+	if err := s.Validate(); err != nil {
+		return s, usagef("--level: %w", err)
+	}
+	return s, nil
+}
+
+// maxThreads bounds --threads: more than any machine has cores.
+const maxThreads = 4096
+
+func (f *writeFlags) threads() (int, error) {
+	if f.Threads == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(f.Threads)
+	if err != nil || n < 1 || n > maxThreads {
+		return 0, usagef("threads %q (--threads or CHUNKAH_THREADS) is not a number from 1 to %d", f.Threads, maxThreads)
+	}
+	return n, nil
+}
+
+// config reads the image's config and changes it as the flags say.
+func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
+	config, err := f.baseConfig(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := config.EditLabels(f.Labels); err != nil {
+		return nil, usagef("--label: %w", err)
+	}
+	if err := config.EditAnnotations(f.Annotation); err != nil {
+		return nil, usagef("--annotation: %w", err)
+	}
+	if f.Arch != "" {
+		if err := config.SetArch(f.Arch); err != nil {
+			return nil, usagef("--arch: %w", err)
+		}
+	}
+	if config.Platform.Architecture == "" {
+		if err := config.SetArch(oci.HostArch()); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+// baseConfig takes --config before the environment's text.
+func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, error) {
+	switch {
+	case f.Config != "":
+		data, err := env.readAll(ctx, f.Config)
+		if err != nil {
+			return nil, fmt.Errorf("reading config: %w", err)
+		}
+		config, err := oci.ParseConfig(data)
+		if err != nil {
+			return nil, fmt.Errorf("reading config %q: %w", f.Config, err)
+		}
+		return config, nil
+	case f.ConfigStr != "":
+		config, err := oci.ParseConfig([]byte(f.ConfigStr))
+		if err != nil {
+			return nil, fmt.Errorf("reading config (--config-str or CHUNKAH_CONFIG_STR): %w", err)
+		}
+		return config, nil
+	}
+	return &oci.Config{}, nil
+}
+
+// written says what was written.
+func (e *Env) written(r *write.Report) {
+	for _, p := range r.LeftOut {
+		e.warn("leaving out the output itself %q", p)
+	}
+	if r.Duplicates > 0 {
+		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
+	}
+	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
+	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
+		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
+}
+
+var _ io.Writer = patient{}

@@ -1,0 +1,282 @@
+package layer
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"chunkah/format"
+)
+
+// Everything in this file decides the bytes of layers: a change here changes
+// every digest.
+
+const blockSize = 512
+
+// The largest values that a ustar header holds, in its octal fields
+// (POSIX.1-2017, pax, "ustar Interchange Format").
+const (
+	maxOctal7  = 1<<21 - 1 // uid, gid: seven digits
+	maxOctal11 = 1<<33 - 1 // size, mtime: eleven digits
+	maxName    = 100
+	maxPrefix  = 155
+)
+
+// The type flags.
+const (
+	flagFile    = '0'
+	flagLink    = '1'
+	flagSymlink = '2'
+	flagChar    = '3'
+	flagBlock   = '4'
+	flagDir     = '5'
+	flagFifo    = '6'
+	flagPAX     = 'x'
+)
+
+// entry is one header on its way into the tar.
+type entry struct {
+	name   string
+	link   string
+	flag   byte
+	file   *format.File
+	size   int64
+	xattrs []format.Xattr
+}
+
+// newEntry makes the entry of a record. Where linked is not empty the record is
+// a further name of the file at that path.
+func newEntry(f *format.File, linked string) entry {
+	e := entry{name: f.Path[1:], file: f, xattrs: f.Xattrs}
+	switch f.Type {
+	case format.TypeDir:
+		e.flag = flagDir
+		if e.name += "/"; e.name == "/" {
+			e.name = "./"
+		}
+	case format.TypeSymlink:
+		e.flag, e.link = flagSymlink, f.Target
+	case format.TypeFifo:
+		e.flag = flagFifo
+	case format.TypeChar:
+		e.flag = flagChar
+	case format.TypeBlock:
+		e.flag = flagBlock
+	default:
+		e.flag, e.size = flagFile, f.Size
+	}
+	if linked != "" {
+		e.flag, e.size, e.link, e.xattrs = flagLink, 0, linked[1:], nil
+	}
+	return e
+}
+
+// appendHeader appends the entry's header blocks.
+func appendHeader(buf []byte, e *entry) []byte {
+	prefix, name, fits := splitName(e.name)
+	records := appendRecords(nil, e, fits)
+	if len(records) > 0 {
+		buf = appendPAX(buf, e, records)
+	}
+	if !fits {
+		prefix, name = "", ascii(e.name, maxName)
+	}
+	f := e.file
+	start := len(buf)
+	buf = append(buf, make([]byte, blockSize)...)
+	b := buf[start:]
+	copy(b[0:100], name)
+	octal(b[100:108], int64(f.Mode))
+	octal(b[108:116], fit(int64(f.UID), maxOctal7))
+	octal(b[116:124], fit(int64(f.GID), maxOctal7))
+	octal(b[124:136], fit(e.size, maxOctal11))
+	octal(b[136:148], fit(f.MTime, maxOctal11))
+	b[156] = e.flag
+	copy(b[157:257], ascii(e.link, maxName))
+	copy(b[257:265], "ustar\x0000")
+	octal(b[329:337], int64(f.DevMajor))
+	octal(b[337:345], int64(f.DevMinor))
+	copy(b[345:500], prefix)
+	checksum(b)
+	return buf
+}
+
+// appendPAX appends an extended header (POSIX.1-2017, "pax Extended Header").
+func appendPAX(buf []byte, e *entry, records []byte) []byte {
+	start := len(buf)
+	buf = append(buf, make([]byte, blockSize)...)
+	b := buf[start:]
+	base := strings.TrimSuffix(e.name, "/")
+	base = base[strings.LastIndexByte(base, '/')+1:]
+	copy(b[0:100], ascii("PaxHeaders.0/"+base, maxName))
+	octal(b[100:108], 0o644)
+	octal(b[108:116], 0)
+	octal(b[116:124], 0)
+	octal(b[124:136], int64(len(records)))
+	octal(b[136:148], 0)
+	b[156] = flagPAX
+	copy(b[257:265], "ustar\x0000")
+	octal(b[329:337], 0)
+	octal(b[337:345], 0)
+	checksum(b)
+	buf = append(buf, records...)
+	return append(buf, make([]byte, padding(int64(len(records))))...)
+}
+
+// appendRecords appends the records of what a ustar header cannot hold, in the
+// order of their keys.
+func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
+	f := e.file
+	for _, x := range e.xattrs {
+		buf = appendRecord(buf, "SCHILY.xattr."+x.Name, string(x.Value))
+	}
+	if f.GID > maxOctal7 {
+		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
+	}
+	if len(e.link) > maxName || !isASCII(e.link) {
+		buf = appendRecord(buf, "linkpath", e.link)
+	}
+	if f.MTime < 0 || f.MTime > maxOctal11 {
+		buf = appendRecord(buf, "mtime", strconv.FormatInt(f.MTime, 10))
+	}
+	if !nameFits {
+		buf = appendRecord(buf, "path", e.name)
+	}
+	if e.size > maxOctal11 {
+		buf = appendRecord(buf, "size", strconv.FormatInt(e.size, 10))
+	}
+	if f.UID > maxOctal7 {
+		buf = appendRecord(buf, "uid", strconv.FormatUint(uint64(f.UID), 10))
+	}
+	return buf
+}
+
+// appendRecord appends "LENGTH KEY=VALUE\n", where the length counts itself.
+func appendRecord(buf []byte, key, value string) []byte {
+	n := len(key) + len(value) + 3
+	total := n + len(strconv.Itoa(n))
+	total = n + len(strconv.Itoa(total))
+	buf = strconv.AppendInt(buf, int64(total), 10)
+	buf = append(buf, ' ')
+	buf = append(buf, key...)
+	buf = append(buf, '=')
+	buf = append(buf, value...)
+	return append(buf, '\n')
+}
+
+// splitName finds how the name fits the name and prefix fields; it does not
+// where it is too long or not ASCII.
+func splitName(s string) (prefix, name string, fits bool) {
+	if !isASCII(s) {
+		return "", "", false
+	}
+	if len(s) <= maxName {
+		return "", s, true
+	}
+	at := min(len(s)-1, maxPrefix+1) // a directory's own slash stays with its name
+	cut := strings.LastIndexByte(s[:at], '/')
+	if cut <= 0 || len(s)-cut-1 > maxName {
+		return "", "", false
+	}
+	return s[:cut], s[cut+1:], true
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// ascii keeps what a ustar field can show of a text whose whole is in a record
+// beside it.
+func ascii(s string, most int) string {
+	if isASCII(s) {
+		return s[:min(len(s), most)]
+	}
+	b := make([]byte, 0, most)
+	for i := 0; i < len(s) && len(b) < most; i++ {
+		if s[i] < 0x80 {
+			b = append(b, s[i])
+		}
+	}
+	return string(b)
+}
+
+// fit returns n where the field holds it, and 0 where a record does.
+func fit(n, most int64) int64 {
+	if n < 0 || n > most {
+		return 0
+	}
+	return n
+}
+
+// octal fills a field with digits and a NUL.
+func octal(b []byte, n int64) {
+	for i := len(b) - 2; i >= 0; i-- {
+		b[i] = byte('0' + n&7)
+		n >>= 3
+	}
+	b[len(b)-1] = 0
+}
+
+// checksum fills in the sum of the header's bytes, its own field as spaces.
+func checksum(b []byte) {
+	copy(b[148:156], "        ")
+	var sum int64
+	for _, c := range b {
+		sum += int64(c)
+	}
+	octal(b[148:155], sum)
+}
+
+func padding(n int64) int64 { return -n & (blockSize - 1) }
+
+// EntrySize returns the bytes that a record takes in a tar: headers, contents
+// and padding. A record of unknown size counts as empty.
+func EntrySize(f *format.File) int64 {
+	e := newEntry(f, "")
+	return headerSize(&e) + contentSize(&e)
+}
+
+// LinkSize returns the bytes that a record takes as a further name of the file
+// at first.
+func LinkSize(f *format.File, first string) int64 {
+	e := newEntry(f, first)
+	return headerSize(&e)
+}
+
+func contentSize(e *entry) int64 {
+	n := max(e.size, 0)
+	return n + padding(n)
+}
+
+func headerSize(e *entry) int64 {
+	_, _, fits := splitName(e.name)
+	if fits && len(e.xattrs) == 0 && plain(e) {
+		return blockSize
+	}
+	n := int64(len(appendRecords(nil, e, fits)))
+	if n == 0 {
+		return blockSize
+	}
+	return 2*blockSize + n + padding(n)
+}
+
+// plain reports whether the entry has no number or link that needs a record.
+func plain(e *entry) bool {
+	f := e.file
+	return len(e.link) <= maxName && isASCII(e.link) && e.size <= maxOctal11 &&
+		f.MTime >= 0 && f.MTime <= maxOctal11 && f.UID <= maxOctal7 && f.GID <= maxOctal7
+}
+
+// checkName refuses a name that means something else in a layer (image-spec,
+// layer.md, "Whiteouts").
+func checkName(f *format.File) error {
+	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], ".wh.") {
+		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image", f.Path)
+	}
+	return nil
+}

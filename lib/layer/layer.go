@@ -1,0 +1,93 @@
+// Package layer writes the tar of a layer: file records and contents in, bytes
+// out that depend on nothing else.
+//
+// Entries are ustar headers with a pax header in front where ustar cannot hold
+// a value (POSIX.1-2017, pax). Names are "usr/bin/x", directories "usr/bin/",
+// the root "./". There are no user names, no times but the mtime in whole
+// seconds, and two blocks of zeros at the end.
+package layer
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"chunkah/format"
+)
+
+// endSize is the size of the two blocks of zeros that end a tar.
+const endSize = 2 * blockSize
+
+// Content gives the bytes of regular files.
+type Content interface {
+	// WriteFile writes the whole content of a record to w and returns its size.
+	// Where the record has a size, that is what it has to be. The record's index
+	// in its layer tells it from others.
+	WriteFile(w io.Writer, index int, f *format.File) (int64, error)
+}
+
+// Size returns the size of the tar of a layer, in bytes. All sizes are known:
+// see Resolve.
+func Size(files []*format.File) int64 {
+	n := int64(endSize)
+	first := firsts{}
+	for _, f := range files {
+		e := newEntry(f, first.of(f))
+		n += headerSize(&e) + contentSize(&e)
+	}
+	return n
+}
+
+// Write writes the tar of a layer's records, which are in order.
+func Write(ctx context.Context, w io.Writer, files []*format.File, content Content) error {
+	var buf []byte
+	first := firsts{}
+	for i, f := range files {
+		if i%64 == 0 {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
+		if err := checkName(f); err != nil {
+			return err
+		}
+		e := newEntry(f, first.of(f))
+		buf = appendHeader(buf[:0], &e)
+		if _, err := w.Write(buf); err != nil {
+			return err
+		}
+		if e.flag != flagFile {
+			continue
+		}
+		n, err := content.WriteFile(w, i, f)
+		if err != nil {
+			return err
+		}
+		if n != e.size {
+			return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, e.size)
+		}
+		if _, err := w.Write(zeros[:padding(n)]); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(zeros[:])
+	return err
+}
+
+var zeros [endSize]byte
+
+// firsts remembers the first name of each hard-link group.
+type firsts map[int64]string
+
+// of returns the path that f is a link to, empty where f is the first of its
+// group or in none.
+func (s firsts) of(f *format.File) string {
+	if f.Hardlink == 0 {
+		return ""
+	}
+	path, seen := s[f.Hardlink]
+	if !seen {
+		s[f.Hardlink] = f.Path
+	}
+	return path
+}

@@ -1,0 +1,62 @@
+package oci
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// archNames are the architectures, named as GOARCH is, that Linux images are made for, with their variants.
+var archNames = map[string][]string{
+	"386": nil, "amd64": {"v1", "v2", "v3", "v4"}, "arm": {"v5", "v6", "v7", "v8"}, "arm64": {"v8", "v9"},
+	"loong64": nil, "mips": nil, "mipsle": nil, "mips64": nil, "mips64le": nil, "ppc64": nil, "ppc64le": nil,
+	"riscv64": nil, "s390x": nil,
+}
+
+// archAliases are the names that kernels, distributions and container tools use instead.
+var archAliases = map[string]string{
+	"x86_64": "amd64", "x86-64": "amd64", "x64": "amd64",
+	"i386": "386", "i486": "386", "i586": "386", "i686": "386", "x86": "386",
+	"aarch64": "arm64", "arm64v8": "arm64/v8", "armv8": "arm64", "armv8l": "arm64",
+	"armhf": "arm/v7", "armhfp": "arm/v7", "armv7": "arm/v7", "armv7l": "arm/v7", "armv7hl": "arm/v7", "arm32v7": "arm/v7",
+	"armv6": "arm/v6", "armv6l": "arm/v6", "armv6hl": "arm/v6", "arm32v6": "arm/v6",
+	"armel": "arm/v5", "armv5": "arm/v5", "armv5l": "arm/v5", "armv5tel": "arm/v5", "arm32v5": "arm/v5",
+	"ppc64el": "ppc64le", "powerpc64le": "ppc64le", "powerpc64": "ppc64",
+	"loongarch64": "loong64", "mipsel": "mipsle", "mips64el": "mips64le",
+}
+
+// ParseArch reads the name of an architecture: as GOARCH spells it, with a variant ("arm/v7"), as a platform
+// ("linux/arm64/v8"), or by one of the usual aliases ("x86_64", "aarch64", "armhf").
+func ParseArch(s string) (arch, variant string, err error) {
+	name := strings.TrimPrefix(strings.ToLower(s), "linux/")
+	if alias, ok := archAliases[name]; ok {
+		name = alias
+	}
+	arch, variant, found := strings.Cut(name, "/")
+	variants, ok := archNames[arch]
+	if !ok {
+		return "", "", fmt.Errorf("unknown architecture %q: want one of %s, or a usual alias", s, strings.Join(sortedKeys(archNames), ", "))
+	}
+	if found && !slices.Contains(variants, variant) {
+		return "", "", fmt.Errorf("unknown variant %q in architecture %q", variant, s)
+	}
+	return arch, variant, nil
+}
+
+// HostArch is the architecture that this program runs on, for an image of which nothing says another.
+func HostArch() string { return runtime.GOARCH }
+
+// SetArch gives the image the architecture s. The variant that the config had stays where s names the same architecture
+// without one.
+func (c *Config) SetArch(s string) error {
+	arch, variant, err := ParseArch(s)
+	if err != nil {
+		return err
+	}
+	if variant != "" || arch != c.Platform.Architecture {
+		c.Platform.Variant = variant
+	}
+	c.Platform.Architecture = arch
+	return nil
+}

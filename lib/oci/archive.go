@@ -1,0 +1,276 @@
+package oci
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+const (
+	blockSize = 512 // of a tar, in bytes
+
+	// maxUstar is the largest size that a ustar header holds, in bytes; above it the size goes into a PAX record.
+	maxUstar = 1<<33 - 1
+)
+
+// Archive is an OCI archive: a tar of an OCI layout with the blobs in the order in which they came, index.json last, and
+// two blocks of zeros at the end, not padded further. It is written in one pass and never read back or sought in.
+// Its methods must not be called at the same time.
+type Archive struct {
+	w      io.Writer
+	name   string // for messages
+	opt    Options
+	blobs  map[digest.Digest]int64 // sizes
+	err    error                   // the first; errFinished after Commit
+	file   *os.File                // opened here; nil for a writer of the caller's
+	path   string                  // to rename file to; empty where file is written in place
+	occupy []os.FileInfo
+}
+
+var _ Destination = (*Archive)(nil)
+
+// NewArchive writes an archive to w, which the caller closes. Where an error or Abort ends it early, what w has got is
+// no archive: index.json and the end are missing.
+func NewArchive(w io.Writer, opt Options) *Archive {
+	a := &Archive{w: w, name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
+	if f, ok := w.(*os.File); ok {
+		a.name = f.Name()
+		if info, err := f.Stat(); err == nil {
+			a.occupy = append(a.occupy, info)
+		}
+	}
+	return a
+}
+
+// CreateArchive writes an archive to a file. The file appears, or replaces the one that is there, when Commit has
+// written it to the disk; until then the bytes are in a temporary file in the same folder. A symlink stays, and what it
+// leads to is replaced. A device, a pipe or a file that is open already, such as /dev/stdout, is written to.
+func CreateArchive(path string, opt Options) (*Archive, error) {
+	a, err := createArchive(path, opt)
+	if err != nil {
+		return nil, fmt.Errorf("creating archive %q: %w", path, err)
+	}
+	return a, nil
+}
+
+func createArchive(path string, opt Options) (*Archive, error) {
+	if path == "" {
+		return nil, errors.New("the path is empty")
+	}
+	target, opened, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	old, err := os.Stat(target)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	switch {
+	case old != nil && old.IsDir():
+		return nil, fmt.Errorf("it is a folder: name a file in it, or write oci:%s for a layout", path)
+	case strings.HasSuffix(path, "/"):
+		return nil, errors.New("it names a folder that is not there: name a file")
+	case old != nil && (opened || !old.Mode().IsRegular()):
+		return openArchive(target, old, opt)
+	}
+	f, err := createTemp(filepath.Dir(target))
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		// As when a file is overwritten. Where that is not allowed the mode of a new file has to do.
+		_ = f.Chmod(old.Mode().Perm())
+	}
+	a := NewArchive(f, opt)
+	a.name, a.file, a.path = path, f, target
+	if old != nil {
+		a.occupy = append(a.occupy, old)
+	}
+	return a, nil
+}
+
+// openArchive writes to what is there.
+func openArchive(target string, old os.FileInfo, opt Options) (*Archive, error) {
+	flags := os.O_WRONLY
+	if old.Mode().IsRegular() {
+		flags |= os.O_APPEND // a redirection: go on where it stands
+	}
+	f, err := os.OpenFile(target, flags, 0)
+	if err != nil {
+		return nil, err
+	}
+	a := NewArchive(f, opt)
+	a.file = f
+	return a, nil
+}
+
+// Occupies implements Destination.
+func (a *Archive) Occupies() []os.FileInfo { return a.occupy }
+
+// Blob implements Destination.
+func (a *Archive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+	return a.do(func() error {
+		if err := checkDescriptor(d); err != nil {
+			return err
+		}
+		if size, ok := a.blobs[d.Digest]; ok {
+			if size != d.Size {
+				return fmt.Errorf("blob %q has two sizes, %d and %d", d.Digest, size, d.Size)
+			}
+			return nil
+		}
+		if err := a.dirs(); err != nil {
+			return err
+		}
+		a.blobs[d.Digest] = d.Size
+		return a.entry(blobName(d.Digest), d.Size, func() error { return writeBlob(a.w, d, a.opt, write) })
+	})
+}
+
+// Commit implements Destination.
+func (a *Archive) Commit(index []byte) error {
+	err := a.do(func() error {
+		if err := checkIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
+			return err
+		}
+		if err := a.data(v1.ImageLayoutFile, layoutFile()); err != nil {
+			return err
+		}
+		if err := a.data(v1.ImageIndexFile, index); err != nil {
+			return err
+		}
+		if _, err := a.w.Write(make([]byte, 2*blockSize)); err != nil {
+			return err
+		}
+		return a.close()
+	})
+	if err != nil {
+		return errors.Join(err, a.Abort())
+	}
+	a.err = errFinished
+	return nil
+}
+
+// close makes the finished archive durable and gives it its name.
+func (a *Archive) close() error {
+	if a.path != "" {
+		f := a.file
+		a.file = nil
+		if err := finish(f, a.path); err != nil {
+			return err
+		}
+		return syncDir(filepath.Dir(a.path))
+	}
+	if f, ok := a.w.(*os.File); ok {
+		if err := syncFile(f); err != nil {
+			return err
+		}
+	}
+	if a.file != nil {
+		f := a.file
+		a.file = nil
+		return f.Close()
+	}
+	return nil
+}
+
+// Abort implements Destination.
+func (a *Archive) Abort() error {
+	if a.err == nil {
+		a.err = errAborted
+	}
+	if a.file == nil {
+		return nil
+	}
+	f := a.file
+	a.file = nil
+	_ = f.Close() // what was written does not matter any more
+	if a.path == "" {
+		return nil
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return fmt.Errorf("removing unfinished archive: %w", err)
+	}
+	return nil
+}
+
+// do runs one step, unless an earlier one has gone wrong.
+func (a *Archive) do(step func() error) error {
+	if a.err == nil {
+		if err := step(); err != nil {
+			a.err = fmt.Errorf("writing archive %q: %w", a.name, err)
+		}
+	}
+	return a.err
+}
+
+// dirs writes the folders above the blobs, once.
+func (a *Archive) dirs() error {
+	if len(a.blobs) > 0 {
+		return nil
+	}
+	if err := a.entry(v1.ImageBlobsDir+"/", 0, nil); err != nil {
+		return err
+	}
+	return a.entry(blobsDir+"/", 0, nil)
+}
+
+func (a *Archive) data(name string, data []byte) error {
+	return a.entry(name, int64(len(data)), func() error {
+		_, err := a.w.Write(data)
+		return err
+	})
+}
+
+// entry writes an entry's header, its contents by write, and the padding. A name that ends with a slash is a folder.
+func (a *Archive) entry(name string, size int64, write func() error) error {
+	header := tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR,
+	}
+	if strings.HasSuffix(name, "/") {
+		header.Typeflag, header.Mode = tar.TypeDir, 0o755
+	}
+	if size > maxUstar {
+		header.Format = tar.FormatPAX
+	}
+	// A tar.Writer passes headers straight on. One for each entry leaves the contents to us, which can then go from file
+	// to file without passing through this process.
+	if err := tar.NewWriter(a.w).WriteHeader(&header); err != nil {
+		return err
+	}
+	if write == nil {
+		return nil
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	if padding := -size & (blockSize - 1); padding > 0 {
+		_, err := a.w.Write(make([]byte, padding))
+		return err
+	}
+	return nil
+}
+
+// blobsDir is the folder of the blobs, from the layout's own.
+const blobsDir = v1.ImageBlobsDir + "/sha256"
+
+func blobName(d digest.Digest) string { return blobsDir + "/" + d.Encoded() }
+
+// layoutFile is what oci-layout holds.
+func layoutFile() []byte {
+	data, err := json.Marshal(v1.ImageLayout{Version: v1.ImageLayoutVersion})
+	if err != nil {
+		panic(err) // a constant
+	}
+	return data
+}

@@ -1,0 +1,181 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Config is what an image's config says about running it, in whatever shape it came. What describes the layers of the
+// image that it came from (rootfs, history) is not part of it. The zero Config is an empty one.
+type Config struct {
+	Platform    v1.Platform // OS is empty or "linux"
+	Author      string
+	Created     *time.Time // nil where none is given
+	Annotations map[string]string
+	Labels      map[string]string
+
+	// exec is the execution config without its labels: known keys checked, unknown ones as they were given.
+	exec map[string]json.RawMessage
+}
+
+// kind is the JSON type that a known key must have.
+type kind int
+
+const (
+	kindString kind = iota
+	kindBool
+	kindNumber
+	kindObject
+	kindStrings   // array of strings
+	kindObjectMap // object of objects: a set, in this schema
+	kindStringMap // object of strings
+)
+
+func (k kind) String() string {
+	return [...]string{
+		"a string", "true or false", "a number", "an object", "an array of strings", "an object of objects",
+		"an object of strings",
+	}[k]
+}
+
+// execKeys are the keys of an execution config: those of the OCI specification, then those that docker adds and honours,
+// then those that docker only fills in.
+var execKeys = map[string]kind{
+	"User": kindString, "ExposedPorts": kindObjectMap, "Env": kindStrings, "Entrypoint": kindStrings, "Cmd": kindStrings,
+	"Volumes": kindObjectMap, "WorkingDir": kindString, "Labels": kindStringMap, "StopSignal": kindString,
+	"ArgsEscaped": kindBool, workDir: kindString,
+
+	"Healthcheck": kindObject, "OnBuild": kindStrings, "Shell": kindStrings, "StopTimeout": kindNumber,
+
+	"Hostname": kindString, "Domainname": kindString, "Image": kindString, "MacAddress": kindString,
+	"AttachStdin": kindBool, "AttachStdout": kindBool, "AttachStderr": kindBool, "Tty": kindBool, "OpenStdin": kindBool,
+	"StdinOnce": kindBool, "NetworkDisabled": kindBool,
+}
+
+// workDir is no key of the specification, but documentation in the field calls WorkingDir so.
+const workDir = "WorkDir"
+
+// setExec takes over an execution config. Known keys must have their type, and a null is left out: to every client it is
+// the same as no key. Unknown keys are kept as they are.
+func (c *Config) setExec(keys map[string]json.RawMessage) error {
+	exec := make(map[string]json.RawMessage, len(keys))
+	for _, key := range sortedKeys(keys) {
+		value := keys[key]
+		k, known := execKeys[key]
+		if !known {
+			if err := nearMiss(key, execKeys); err != nil {
+				return err
+			}
+			exec[key] = value
+			continue
+		}
+		if isNull(value) {
+			continue
+		}
+		value, err := checkKind(key, k, value)
+		if err != nil {
+			return err
+		}
+		if key == workDir {
+			if err := sameWorkingDir(keys); err != nil {
+				return err
+			}
+			key = "WorkingDir"
+		}
+		exec[key] = value
+	}
+	if raw, ok := exec["Labels"]; ok {
+		if err := json.Unmarshal(raw, &c.Labels); err != nil {
+			return fmt.Errorf("reading key %q: %w", "Labels", err)
+		}
+		delete(exec, "Labels")
+	}
+	c.exec = exec
+	return nil
+}
+
+// sameWorkingDir makes sure that a config which has both spellings means one folder.
+func sameWorkingDir(keys map[string]json.RawMessage) error {
+	full, ok := keys["WorkingDir"]
+	if !ok || isNull(full) || isNull(keys[workDir]) {
+		return nil
+	}
+	var a, b any
+	if err := json.Unmarshal(full, &a); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(keys[workDir], &b); err != nil {
+		return err
+	}
+	if a, ok := a.(string); ok && any(a) == b {
+		return nil
+	}
+	return fmt.Errorf("keys %q (%s) and %q (%s) differ: give one", "WorkingDir", full, workDir, keys[workDir])
+}
+
+// checkKind returns the value of a known key, with the nulls replaced that the schema does not allow in a set.
+func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, error) {
+	var err error
+	switch k {
+	case kindString:
+		err = json.Unmarshal(value, new(string))
+	case kindBool:
+		err = json.Unmarshal(value, new(bool))
+	case kindNumber:
+		err = json.Unmarshal(value, new(json.Number))
+		if value[0] == '"' {
+			err = errWrongType
+		}
+	case kindObject:
+		err = json.Unmarshal(value, new(map[string]json.RawMessage))
+	case kindStrings:
+		var list []json.RawMessage
+		if err = json.Unmarshal(value, &list); err == nil {
+			err = allStrings(slices.Values(list))
+		}
+	case kindStringMap:
+		var m map[string]json.RawMessage
+		if err = json.Unmarshal(value, &m); err == nil {
+			err = allStrings(mapValues(m))
+		}
+	case kindObjectMap:
+		value, err = objectMap(value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key %q is %s: want %v", key, excerpt(value), k)
+	}
+	return value, nil
+}
+
+// objectMap checks a set such as {"/data":{}} and spells a null in it as {}.
+func objectMap(value json.RawMessage) (json.RawMessage, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(value, &m); err != nil {
+		return value, err
+	}
+	for key, v := range m {
+		switch {
+		case isNull(v):
+			m[key] = json.RawMessage("{}")
+		case v[0] != '{':
+			return value, errWrongType
+		}
+	}
+	return json.Marshal(m)
+}
+
+// execution is the execution config as it is written, labels included.
+func (c *Config) execution() map[string]any {
+	exec := make(map[string]any, len(c.exec)+1)
+	for key, value := range c.exec {
+		exec[key] = value
+	}
+	if len(c.Labels) > 0 {
+		exec["Labels"] = c.Labels
+	}
+	return exec
+}

@@ -1,0 +1,140 @@
+package oci
+
+import (
+	_ "crypto/sha256" // for go-digest
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Destination takes an image: its blobs in the order in which they are to stand, then the index. The image is there only
+// once Commit has returned nil; after Abort, or without either, nothing is there that looks finished. Commit ends with
+// nil or has aborted; Abort after Commit does nothing, so that it can be deferred.
+type Destination interface {
+	// Blob writes one blob of known digest and size. write is called once, to write exactly d.Size bytes; it is not
+	// called where the destination holds this blob already. After an error only Abort is left.
+	//
+	// With Options.Unhashed the writer that write gets is an io.ReaderFrom too, and leaves an io.Copy from a file into a
+	// file to the kernel.
+	Blob(d v1.Descriptor, write func(io.Writer) error) error
+
+	// Commit writes the index and makes the image appear.
+	Commit(index []byte) error
+
+	// Abort removes what has been written.
+	Abort() error
+
+	// Occupies names the files and folders that are written, or are to be replaced, so that a root file system that
+	// they lie in can be packed without them.
+	Occupies() []os.FileInfo
+}
+
+// Options are what destinations have in common. The zero Options are safe.
+type Options struct {
+	// Unhashed leaves out the check of each blob's digest while it is written. Its size is checked all the same. It is
+	// for a caller who proves in a cheaper way that the bytes are those that had been hashed.
+	Unhashed bool
+}
+
+// Data is a write function for Destination.Blob.
+func Data(b []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}
+}
+
+var (
+	errFinished = errors.New("destination is finished already")
+	errAborted  = errors.New("destination is aborted")
+	errBlobDone = errors.New("blob is finished already")
+	errTooLong  = errors.New("more bytes than the size announced")
+)
+
+// writeBlob runs write against w and checks what it wrote.
+func writeBlob(w io.Writer, d v1.Descriptor, opt Options, write func(io.Writer) error) error {
+	b := &blobSink{w: w, left: d.Size}
+	var err error
+	if opt.Unhashed {
+		err = write(struct {
+			io.Writer
+			io.ReaderFrom
+		}{b, copier{b}})
+	} else {
+		b.hash = digest.SHA256.Hash()
+		err = write(b)
+	}
+	if b.err != nil { // also where write has lost it
+		err = b.err
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("writing blob %q: %w", d.Digest, err)
+	case b.left > 0:
+		return fmt.Errorf("writing blob %q: %d of %d bytes are missing", d.Digest, b.left, d.Size)
+	case b.hash != nil && digest.NewDigest(digest.SHA256, b.hash) != d.Digest:
+		return fmt.Errorf("writing blob %q: its bytes have the digest %q", d.Digest, digest.NewDigest(digest.SHA256, b.hash))
+	}
+	return nil
+}
+
+// blobSink passes a blob on, counts it, and hashes it if hash is set. Its first error stays.
+type blobSink struct {
+	w    io.Writer
+	left int64
+	hash hash.Hash
+	err  error
+}
+
+func (b *blobSink) Write(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if int64(len(p)) > b.left {
+		b.err = errTooLong
+		return 0, b.err
+	}
+	n, err := b.w.Write(p)
+	b.left -= int64(n)
+	if b.hash != nil {
+		b.hash.Write(p[:n])
+	}
+	b.err = err
+	return n, err
+}
+
+// copier lets the operating system copy, where both ends are files.
+type copier struct{ *blobSink }
+
+func (c copier) ReadFrom(r io.Reader) (int64, error) {
+	b := c.blobSink
+	if b.err != nil {
+		return 0, b.err
+	}
+	in, ok := r.(*io.LimitedReader)
+	if !ok || in.N > b.left { // the kernel copies for us through one of them, not through two
+		in = &io.LimitedReader{R: r, N: b.left}
+	}
+	n, err := io.Copy(b.w, in)
+	b.left -= n
+	if err != nil {
+		b.err = err
+		return n, err
+	}
+	if b.left > 0 {
+		return n, nil
+	}
+	// The blob is full: r must be at its end.
+	switch m, err := io.ReadFull(r, make([]byte, 1)); {
+	case m > 0:
+		b.err = errTooLong
+	case err != io.EOF:
+		b.err = err
+	}
+	return n, b.err
+}

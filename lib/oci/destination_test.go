@@ -1,0 +1,287 @@
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// writeImage writes an image with the layers "one" and "two".
+func writeImage(t *testing.T, d Destination, img *Image) error {
+	t.Helper()
+	for _, l := range img.Layers {
+		if err := d.Blob(l.Descriptor, Data([]byte(l.History.Comment))); err != nil {
+			return err
+		}
+	}
+	b := build(t, img)
+	for _, doc := range []Document{b.Config, b.Manifest} {
+		if err := d.Blob(doc.Descriptor, Data(doc.Data)); err != nil {
+			return err
+		}
+	}
+	return d.Commit(b.Index)
+}
+
+// listing names what is in a folder and below it.
+func listing(t *testing.T, dir string) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if path != dir {
+			names = append(names, strings.TrimPrefix(path, dir+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func wantListing(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	if got := listing(t, dir); strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("folder holds %q, want %q", got, want)
+	}
+}
+
+func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descriptor }
+
+// opened are the destinations of one path each, for tests of what they have in common.
+var opened = map[string]func(path string, opt Options) (Destination, error){
+	"archive": func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
+	"layout":  func(path string, opt Options) (Destination, error) { return OpenLayout(path, "", opt) },
+	"empty folder": func(path string, opt Options) (Destination, error) {
+		if err := os.Mkdir(path, 0o777); err != nil {
+			return nil, err
+		}
+		return OpenLayout(path, "", opt)
+	},
+	"stream": func(_ string, opt Options) (Destination, error) { return NewArchive(io.Discard, opt), nil },
+}
+
+func TestBlobErrors(t *testing.T) {
+	boom := errors.New("boom")
+	good := descriptor("one")
+	text := func(s string) func(io.Writer) error { return Data([]byte(s)) }
+	copied := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := io.Copy(w, io.MultiReader(strings.NewReader(s))) // no WriterTo
+			return err
+		}
+	}
+	for name, test := range map[string]struct {
+		d     v1.Descriptor
+		opt   Options
+		write func(io.Writer) error
+		want  string
+	}{
+		"short":            {good, Options{}, text("on"), "1 of 3 bytes are missing"},
+		"short, unhashed":  {good, Options{Unhashed: true}, text("on"), "1 of 3 bytes are missing"},
+		"short, copied":    {good, Options{Unhashed: true}, copied("on"), "1 of 3 bytes are missing"},
+		"long":             {good, Options{}, text("onee"), "more bytes than the size"},
+		"long, copied":     {good, Options{Unhashed: true}, copied("onee"), "more bytes than the size"},
+		"other bytes":      {good, Options{}, text("0ne"), "its bytes have the digest"},
+		"failing":          {good, Options{}, func(io.Writer) error { return boom }, "boom"},
+		"error lost":       {good, Options{}, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than the size"},
+		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, Options{}, text(""), `digest "sha256:../x"`},
+		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, Options{}, text(""), "below 0"},
+		"empty blob, long": {descriptor(""), Options{}, text("x"), "more bytes"},
+	} {
+		for kind, open := range opened {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				dir := t.TempDir()
+				d, err := open(dir+"/out", test.opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = d.Blob(test.d, test.write)
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got error %v, want one with %q", err, test.want)
+				}
+				if again := writeImage(t, d, testImage(t)); again == nil {
+					t.Error("an image came after the error")
+				}
+				if err := d.Abort(); err != nil {
+					t.Error(err)
+				}
+				if kind == "empty folder" {
+					wantListing(t, dir, "out")
+				} else {
+					wantListing(t, dir)
+				}
+			})
+		}
+	}
+}
+
+func TestCommitChecks(t *testing.T) {
+	for kind, open := range opened {
+		for name, index := range map[string]string{
+			"no JSON": "x", "no images": "{}", "manifest not written": string(build(t, testImage(t)).Index),
+		} {
+			dir := t.TempDir()
+			d, err := open(dir+"/out", Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Commit([]byte(index)); err == nil {
+				t.Errorf("%s, %s: no error", kind, name)
+			}
+			if got := listing(t, dir); len(got) > 1 || len(got) == 1 && kind != "empty folder" {
+				t.Errorf("%s, %s: Commit left %q", kind, name, got)
+			}
+		}
+	}
+}
+
+func TestAbortAndCommitTwice(t *testing.T) {
+	for kind, open := range opened {
+		dir := t.TempDir()
+		d, err := open(dir+"/out", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeImage(t, d, testImage(t)); err != nil {
+			t.Fatal(err)
+		}
+		before := listing(t, dir)
+		if err := d.Abort(); err != nil {
+			t.Errorf("%s: abort after commit: %v", kind, err)
+		}
+		if err := d.Commit(build(t, testImage(t)).Index); !errors.Is(err, errFinished) {
+			t.Errorf("%s: second commit: %v", kind, err)
+		}
+		wantListing(t, dir, before...)
+	}
+}
+
+// A full disk is an error, and nothing is left.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("mounting a small tmpfs:", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	big := bytes.Repeat([]byte("x"), 1<<20)
+	d := v1.Descriptor{Digest: digest.FromBytes(big), Size: int64(len(big))}
+	for kind, open := range opened {
+		if kind == "stream" {
+			continue
+		}
+		dest, err := open(dir+"/out", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := dest.Blob(d, Data(big)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir+"/out") {
+			t.Errorf("%s: got error %v", kind, err)
+		}
+		if err := dest.Abort(); err != nil {
+			t.Error(err)
+		}
+		if kind == "empty folder" {
+			wantListing(t, dir, "out")
+			if err := os.Remove(dir + "/out"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantListing(t, dir)
+	}
+}
+
+// What is not hashed may be copied from file to file.
+func TestUnhashedCopy(t *testing.T) {
+	content := strings.Repeat("0123456789", 1e5)
+	source := filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(source, []byte("skip"+content+"rest"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want := descriptor(content)
+	for kind, open := range opened {
+		out := filepath.Join(t.TempDir(), "out")
+		d, err := open(out, Options{Unhashed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = d.Blob(want, func(w io.Writer) error {
+			if _, ok := w.(io.ReaderFrom); !ok {
+				t.Error("the writer is no io.ReaderFrom")
+			}
+			f, err := os.Open(source)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if _, err := f.Seek(4, io.SeekStart); err != nil {
+				return err
+			}
+			if _, err := w.Write([]byte(content[:10])); err != nil {
+				return err
+			}
+			if _, err := f.Seek(10, io.SeekCurrent); err != nil {
+				return err
+			}
+			_, err = io.CopyN(w, f, int64(len(content)-10))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeImage(t, d, testImage(t)); err != nil {
+			t.Fatal(err)
+		}
+		switch kind {
+		case "archive":
+			if _, files := readArchive(t, out); files[blobName(want.Digest)] != content {
+				t.Errorf("%s: other bytes", kind)
+			}
+		case "layout", "empty folder":
+			if data, err := os.ReadFile(filepath.Join(out, blobName(want.Digest))); err != nil || string(data) != content {
+				t.Errorf("%s: other bytes: %v", kind, err)
+			}
+		}
+	}
+}
+
+// skopeo, which is not ours, finds in each destination what Build has made.
+func TestSkopeo(t *testing.T) {
+	if _, err := exec.LookPath("skopeo"); err != nil {
+		t.Skip(err)
+	}
+	img := testImage(t)
+	built := build(t, img)
+	for kind, source := range map[string]string{"archive": "oci-archive:", "layout": "oci:", "empty folder": "oci:"} {
+		out := filepath.Join(t.TempDir(), "out")
+		d, err := opened[kind](out, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeImage(t, d, img); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{out, out + ":localhost/app:1"} {
+			config, err := exec.Command("skopeo", "inspect", "--raw", "--config", source+name).CombinedOutput()
+			if err != nil || string(config) != string(built.Config.Data) {
+				t.Errorf("%s: config %s, %v", name, config, err)
+			}
+			manifest, err := exec.Command("skopeo", "inspect", "--raw", source+name).CombinedOutput()
+			if err != nil || string(manifest) != string(built.Manifest.Data) {
+				t.Errorf("%s: manifest %s, %v", name, manifest, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package oci
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Names of unfinished files and folders, so that those which a killed run has left can be told.
+const (
+	tempPrefix = ".chunkah-"
+	tempSuffix = ".tmp"
+)
+
+// IsTemp tells whether name is one that this package gives to unfinished files and folders.
+func IsTemp(name string) bool {
+	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
+
+// tempPath is a new name for an unfinished file or folder in dir.
+func tempPath(dir string) string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:])+tempSuffix)
+}
+
+// createTemp creates an unfinished file in dir, with the mode that any new file has.
+func createTemp(dir string) (*os.File, error) {
+	return os.OpenFile(tempPath(dir), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+// finish gives a temporary file its contents for good and its name. On an error the file is gone.
+func finish(f *os.File, name string) error {
+	err := f.Sync()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // err says more
+	}
+	return err
+}
+
+// writeFile puts a small file in place, in one step.
+func writeFile(name string, data []byte) error {
+	f, err := createTemp(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return finish(f, name)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncFile(f), f.Close())
+}
+
+// syncFile is Sync where the file has a disk below it; pipes and terminals do not.
+func syncFile(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil
+	}
+	return err
+}
+
+const maxLinks = 40 // in a row, as the kernel has it
+
+// resolve follows the symlinks that path itself is, so that what a link leads to is replaced and not the link. The last
+// one may lead to nothing yet. opened is true where path names a file that a process has open, as /dev/stdout does.
+func resolve(path string) (target string, opened bool, err error) {
+	target = path
+	for range maxLinks {
+		info, err := os.Lstat(target)
+		if errors.Is(err, fs.ErrNotExist) {
+			return target, false, nil
+		}
+		if err != nil {
+			return "", false, err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return target, false, nil
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(target))
+		if err != nil {
+			return "", false, err
+		}
+		if strings.HasPrefix(dir, "/proc/") {
+			return target, true, nil
+		}
+		link, err := os.Readlink(target)
+		if err != nil {
+			return "", false, err
+		}
+		if !filepath.IsAbs(link) {
+			link = dir + "/" + link // not joined: that would take "x/.." for nothing, where x may be a link
+		}
+		target = link
+	}
+	return "", false, fmt.Errorf("following %q: more than %d symlinks", path, maxLinks)
+}

@@ -1,0 +1,221 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+	"unicode/utf8"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// maxDocument bounds the config and the manifest: podman and skopeo read no larger config ("exceeded maximum allowed
+// size"), registries take no larger manifest.
+const maxDocument = 4 << 20 // bytes
+
+// Layer is a finished layer of an image.
+type Layer struct {
+	Descriptor v1.Descriptor // of the blob: media type, digest, size, annotations
+	DiffID     digest.Digest // of the uncompressed tar; equals the blob's digest where there is no compression
+	History    v1.History    // the layer's entry in the config's history
+}
+
+// Image is what Build makes an image of. Config may be nil, for an empty one.
+type Image struct {
+	Config  *Config
+	Layers  []Layer    // from the bottom up
+	Created *time.Time // in place of the config's; nil leaves the config's
+	Ref     string     // the name in the index, such as localhost/app:1; empty for none
+}
+
+// Document is a JSON blob of an image, and its descriptor.
+type Document struct {
+	Descriptor v1.Descriptor
+	Data       []byte
+}
+
+// Built is an image's metadata. Config and Manifest are blobs; Index goes to Destination.Commit, and has Manifest's
+// descriptor with the platform and the name added to it.
+type Built struct {
+	Config, Manifest Document
+	Index            []byte
+}
+
+// Build makes config, manifest and index. The same image gives the same bytes.
+func (img *Image) Build() (*Built, error) {
+	config := img.Config
+	if config == nil {
+		config = &Config{}
+	}
+	if err := img.check(config); err != nil {
+		return nil, err
+	}
+	var b Built
+	var err error
+	if b.Config, err = document(v1.MediaTypeImageConfig, img.configValue(config)); err != nil {
+		return nil, fmt.Errorf("building image config: %w", err)
+	}
+	if b.Manifest, err = document(v1.MediaTypeImageManifest, img.manifestValue(config, b.Config.Descriptor)); err != nil {
+		return nil, fmt.Errorf("building image manifest: %w", err)
+	}
+	entry := b.Manifest.Descriptor
+	platform := platformOf(config)
+	entry.Platform = &platform
+	entry.Annotations = refAnnotations(img.Ref)
+	b.Index, err = canonical(v1.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: v1.MediaTypeImageIndex,
+		Manifests: []v1.Descriptor{entry},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building image index: %w", err)
+	}
+	return &b, nil
+}
+
+// check refuses what would make an image that clients refuse or misread.
+func (img *Image) check(config *Config) error {
+	if config.Platform.Architecture == "" {
+		return errors.New("image has no architecture")
+	}
+	if len(img.Layers) == 0 {
+		return errors.New("image has no layers")
+	}
+	if img.Ref != "" {
+		if err := checkRefName(img.Ref); err != nil {
+			return err
+		}
+	}
+	if err := checkText(config.Annotations); err != nil {
+		return err
+	}
+	if err := checkText(config.Labels); err != nil {
+		return err
+	}
+	for i, l := range img.Layers {
+		if err := l.check(); err != nil {
+			return fmt.Errorf("layer %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (l *Layer) check() error {
+	if err := checkDescriptor(l.Descriptor); err != nil {
+		return err
+	}
+	if l.Descriptor.MediaType == "" {
+		return errors.New("no media type")
+	}
+	if err := l.DiffID.Validate(); err != nil {
+		return fmt.Errorf("diffID %q: %w", l.DiffID, err)
+	}
+	if l.History.EmptyLayer {
+		return errors.New("history entry says that the layer is empty")
+	}
+	for _, text := range []string{l.History.CreatedBy, l.History.Author, l.History.Comment} {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("history %q is not UTF-8", text)
+		}
+	}
+	return checkText(l.Descriptor.Annotations)
+}
+
+// checkDescriptor makes sure that a descriptor can name a blob here: only SHA-256 has a folder.
+func checkDescriptor(d v1.Descriptor) error {
+	if err := d.Digest.Validate(); err != nil {
+		return fmt.Errorf("digest %q: %w", d.Digest, err)
+	}
+	if d.Digest.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("digest %q: want sha256", d.Digest)
+	}
+	if d.Size < 0 {
+		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// checkText refuses what JSON cannot hold: encoding/json would put U+FFFD for it and say nothing.
+func checkText(m map[string]string) error {
+	for _, key := range sortedKeys(m) {
+		if key == "" {
+			return fmt.Errorf("annotation or label with the value %q has no key", m[key])
+		}
+		if !utf8.ValidString(key) || !utf8.ValidString(m[key]) {
+			return fmt.Errorf("annotation or label %q: %q is not UTF-8", key, m[key])
+		}
+	}
+	return nil
+}
+
+func platformOf(c *Config) v1.Platform {
+	p := c.Platform
+	if p.OS == "" {
+		p.OS = "linux"
+	}
+	return p
+}
+
+// configValue is the image config, as a value to encode.
+func (img *Image) configValue(c *Config) any {
+	diffIDs := make([]digest.Digest, 0, len(img.Layers))
+	history := make([]v1.History, 0, len(img.Layers))
+	for _, l := range img.Layers {
+		diffIDs = append(diffIDs, l.DiffID)
+		h := l.History
+		h.Created = utc(h.Created)
+		history = append(history, h)
+	}
+	created := c.Created
+	if img.Created != nil {
+		created = img.Created
+	}
+	return struct {
+		v1.Platform
+		Created *time.Time   `json:"created,omitempty"`
+		Author  string       `json:"author,omitempty"`
+		Config  any          `json:"config"`
+		RootFS  v1.RootFS    `json:"rootfs"`
+		History []v1.History `json:"history"`
+	}{platformOf(c), utc(created), c.Author, c.execution(), v1.RootFS{Type: "layers", DiffIDs: diffIDs}, history}
+}
+
+func (img *Image) manifestValue(c *Config, config v1.Descriptor) any {
+	layers := make([]v1.Descriptor, 0, len(img.Layers))
+	for _, l := range img.Layers {
+		layers = append(layers, l.Descriptor)
+	}
+	return v1.Manifest{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   v1.MediaTypeImageManifest,
+		Config:      config,
+		Layers:      layers,
+		Annotations: maps.Clone(c.Annotations),
+	}
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+// document encodes a value and describes the result.
+func document(mediaType string, value any) (Document, error) {
+	data, err := canonical(value)
+	if err != nil {
+		return Document{}, err
+	}
+	if len(data) > maxDocument {
+		return Document{}, fmt.Errorf("%d bytes are more than the %d that clients read: use fewer layers, labels or annotations, or shorter ones", len(data), maxDocument)
+	}
+	return Document{
+		Descriptor: v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))},
+		Data:       data,
+	}, nil
+}

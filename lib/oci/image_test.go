@@ -1,0 +1,184 @@
+package oci
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// testLayers makes a layer of each text. (They are no tars, which nothing here minds.)
+func testLayers(texts ...string) []Layer {
+	var layers []Layer
+	for _, text := range texts {
+		d := digest.FromString(text)
+		layers = append(layers, Layer{
+			Descriptor: v1.Descriptor{
+				MediaType: v1.MediaTypeImageLayer, Digest: d, Size: int64(len(text)),
+				Annotations: map[string]string{"org.chunkah.component": "x/" + text},
+			},
+			DiffID:  d,
+			History: v1.History{CreatedBy: "chunkah", Comment: text},
+		})
+	}
+	return layers
+}
+
+func testImage(t *testing.T) *Image {
+	t.Helper()
+	c, err := ParseConfig([]byte(`{"Config":{"Cmd":["a","<&>"],"Healthcheck":{"Test":["NONE"]}},"Author":"me","Annotations":{"k":"v"},
+		"Architecture":"arm64","Variant":"v8","Created":"2020-01-02T03:04:05.25Z"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Image{Config: c, Layers: testLayers("one", "two"), Ref: "localhost/app:1"}
+}
+
+func build(t *testing.T, img *Image) *Built {
+	t.Helper()
+	b, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBuildGolden(t *testing.T) {
+	img := testImage(t)
+	b := build(t, img)
+	golden(t, "config.json", b.Config.Data)
+	golden(t, "manifest.json", b.Manifest.Data)
+	golden(t, "index.json", b.Index)
+	for _, d := range []Document{b.Config, b.Manifest} {
+		if digest.FromBytes(d.Data) != d.Descriptor.Digest || int64(len(d.Data)) != d.Descriptor.Size {
+			t.Errorf("descriptor %+v does not fit", d.Descriptor)
+		}
+	}
+	if again := build(t, testImage(t)); string(again.Index) != string(b.Index) {
+		t.Error("the same image gives other bytes")
+	}
+}
+
+func TestBuildCreated(t *testing.T) {
+	img := testImage(t)
+	at := time.Unix(1e9, 0).In(time.FixedZone("", 3600))
+	img.Created = &at
+	img.Layers[0].History.Created = &at
+	if got := string(build(t, img).Config.Data); strings.Count(got, `"created":"2001-09-09T01:46:40Z"`) != 2 {
+		t.Errorf("got %s", got)
+	}
+	img = &Image{Config: &Config{}, Layers: testLayers("x")}
+	img.Config.Platform.Architecture = "amd64"
+	if got := string(build(t, img).Config.Data); strings.Contains(got, `"created":`) {
+		t.Errorf("got %s", got)
+	}
+	b := build(t, img)
+	if strings.Contains(string(b.Index)+string(b.Manifest.Data)+string(b.Config.Data), "null") {
+		t.Error("null in an image")
+	}
+}
+
+func TestBuildErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Image)
+		want   string
+	}{
+		"no config":        {func(i *Image) { i.Config = nil }, "no architecture"},
+		"no layers":        {func(i *Image) { i.Layers = nil }, "no layers"},
+		"bad name":         {func(i *Image) { i.Ref = "a b" }, `invalid reference "a b"`},
+		"bad digest":       {func(i *Image) { i.Layers[1].Descriptor.Digest = "sha256:x" }, `layer 1: digest "sha256:x"`},
+		"other digest":     {func(i *Image) { i.Layers[1].Descriptor.Digest = digest.Digest("sha512:" + strings.Repeat("0", 128)) }, `digest "sha512:`},
+		"no diffID":        {func(i *Image) { i.Layers[0].DiffID = "" }, "layer 0: diffID"},
+		"size":             {func(i *Image) { i.Layers[0].Descriptor.Size = -1 }, "below 0"},
+		"no media type":    {func(i *Image) { i.Layers[0].Descriptor.MediaType = "" }, "no media type"},
+		"empty layer":      {func(i *Image) { i.Layers[0].History.EmptyLayer = true }, "layer is empty"},
+		"comment":          {func(i *Image) { i.Layers[0].History.Comment = "\xff" }, "not UTF-8"},
+		"annotation":       {func(i *Image) { i.Layers[0].Descriptor.Annotations["a"] = "\xff" }, "not UTF-8"},
+		"annotation key":   {func(i *Image) { i.Config.Annotations[""] = "x" }, "has no key"},
+		"label":            {func(i *Image) { i.Config.Labels = map[string]string{"\xff": ""} }, "not UTF-8"},
+		"config too big":   {func(i *Image) { i.Config.Author = strings.Repeat("x", maxDocument) }, "building image config: "},
+		"manifest too big": {func(i *Image) { i.Config.Annotations["x"] = strings.Repeat("x", maxDocument) }, "building image manifest: "},
+	} {
+		img := testImage(t)
+		test.change(img)
+		if _, err := img.Build(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
+		}
+	}
+}
+
+func TestCheckTag(t *testing.T) {
+	for _, s := range []string{
+		"app", "app:1", "localhost/app:1", "localhost:5000/app", "registry.example/a/b_c/d--e__f.g:V1_x.y-z", "[::1]:80/a:b", "a:" + strings.Repeat("x", 128),
+	} {
+		if err := CheckTag(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+		if err := checkRefName(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	for s, want := range map[string]string{
+		"": "empty", "App:1": "upper-case letters", "localhost/Foo": "upper-case", "app:": `tag ""`, "app:a b": "tag",
+		"app:.x": "tag", "a:" + strings.Repeat("x", 129): "tag", "a//b": `the part ""`, "/a": "part", "a/": "part", "a b": "part",
+		"a@sha256:00": "digest", "-a": "part", "a\n": "part", "a:b\n": "tag", strings.Repeat("a", 256): "longer", "host:x/a": "part", "é": "part",
+		"localhost:5000": "",
+	} {
+		if err := CheckTag(s); want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got error %v, want one with %q", s, err, want)
+		}
+	}
+}
+
+func TestRefAnnotations(t *testing.T) {
+	for ref, want := range map[string]string{
+		"localhost/app:1": "localhost/app:1", "localhost/app": "localhost/app:latest", "app:1": "", "latest": "", "a.b:80/c": "a.b:80/c:latest", "V1": "",
+	} {
+		m := refAnnotations(ref)
+		if m[annotationRefName] != ref || m[annotationContainerdName] != want {
+			t.Errorf("%q: got %q", ref, m)
+		}
+	}
+}
+
+func TestParseDestination(t *testing.T) {
+	for in, want := range map[string]Target{
+		"out.ociarchive":               {KindArchive, "out.ociarchive", ""},
+		"/a:b":                         {KindArchive, "/a:b", ""},
+		"./a:b":                        {KindArchive, "./a:b", ""},
+		"dir/oci:x":                    {KindArchive, "dir/oci:x", ""},
+		"1:2":                          {KindArchive, "1:2", ""},
+		"-":                            {KindStdout, "", ""},
+		"oci-archive:-":                {KindStdout, "", ""},
+		"oci-archive:./-":              {KindArchive, "./-", ""},
+		"oci-archive:/dev/stdout:a":    {KindArchive, "/dev/stdout", "a"},
+		"oci-archive:o:localhost/a:1":  {KindArchive, "o", "localhost/a:1"},
+		"oci:dir":                      {KindLayout, "dir", ""},
+		"oci:-":                        {KindLayout, "-", ""},
+		"oci:/x/dir:V1":                {KindLayout, "/x/dir", "V1"},
+		"oci:dir:localhost:5000/a/b:1": {KindLayout, "dir", "localhost:5000/a/b:1"},
+	} {
+		if got, err := ParseDestination(in); err != nil || got != want {
+			t.Errorf("%q: got %+v, %v; want %+v", in, got, err, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"":                            "destination is empty",
+		"oci:":                        "has no path",
+		"oci-archive::x":              "has no path",
+		"oci:dir:":                    `invalid reference ""`,
+		"oci:dir:a b":                 `invalid reference "a b"`,
+		"docker://registry.example/x": `unknown transport "docker"`,
+		"docker-archive:x":            `unknown transport "docker-archive"`,
+		"containers-storage:x":        "want oci-archive:PATH[:REF], oci:PATH[:REF]",
+		"https://registry.example/x":  `unknown transport "https"`,
+		"oci-archve:x":                "./oci-archve:x is the file of that name",
+		"a\x00":                       "NUL",
+	} {
+		if got, err := ParseDestination(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %+v, error %v; want one with %q", in, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// checkLayout refuses a folder that is neither empty, nor an OCI layout, nor one that a killed run has left unfinished,
+// and a layout in which it is not clear which image the one named ref replaces.
+func checkLayout(dir, ref string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), IsTemp(name):
+		default:
+			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
+				continue // a layout may hold more
+			}
+			return fmt.Errorf("it holds %q and is no OCI layout: name a new or an empty folder", name)
+		}
+	}
+	if err := checkLayoutFile(dir); err != nil {
+		return err
+	}
+	_, err = mergedIndex(dir, nil, ref)
+	return err
+}
+
+func checkLayoutFile(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, v1.ImageLayoutFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var layout v1.ImageLayout
+	if err := json.Unmarshal(data, &layout); err != nil {
+		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
+	}
+	if layout.Version != v1.ImageLayoutVersion {
+		return fmt.Errorf("it is a layout of version %q: want %q", layout.Version, v1.ImageLayoutVersion)
+	}
+	return nil
+}
+
+// entry is what tells the images of an index from each other.
+type entry struct {
+	Annotations map[string]string `json:"annotations"`
+}
+
+// mergedIndex is the index of the layout at dir once the image in index, named ref, is part of it. What else the index
+// in the folder holds is left as it is. A nil index tells in advance whether that will work.
+func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(dir, v1.ImageIndexFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return index, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var old, added map[string]json.RawMessage
+	var kept, manifests, coming []json.RawMessage
+	if err := json.Unmarshal(data, &old); err != nil {
+		return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
+	}
+	if raw := old["manifests"]; !isNull(raw) {
+		if err := json.Unmarshal(raw, &manifests); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
+		}
+	}
+	if kept, err = keptImages(manifests, ref); err != nil || index == nil || len(kept) == 0 {
+		return index, err
+	}
+	if err := json.Unmarshal(index, &added); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(added["manifests"], &coming); err != nil {
+		return nil, err
+	}
+	for key, value := range added {
+		old[key] = value
+	}
+	if old["manifests"], err = json.Marshal(append(kept, coming...)); err != nil {
+		return nil, err
+	}
+	return canonical(old)
+}
+
+// keptImages are those that stay when an image named ref comes.
+func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, error) {
+	var kept []json.RawMessage
+	for _, raw := range manifests {
+		var e entry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
+		}
+		name := e.Annotations[annotationRefName]
+		alone := len(manifests) == 1 && (name == "" || ref == "")
+		if !alone && (ref == "" || name != ref) {
+			kept = append(kept, raw)
+		}
+	}
+	if ref == "" && len(kept) > 0 {
+		return nil, fmt.Errorf("it holds %d images: name the one to write, as in oci:PATH:NAME", len(manifests))
+	}
+	return kept, nil
+}
+
+// checkIndex makes sure that the manifests of an index were written before it.
+func checkIndex(index []byte, has func(digest.Digest) bool) error {
+	var parsed v1.Index
+	if err := json.Unmarshal(index, &parsed); err != nil {
+		return fmt.Errorf("reading the index to write: %w", err)
+	}
+	if len(parsed.Manifests) == 0 {
+		return errors.New("the index to write names no image")
+	}
+	for _, m := range parsed.Manifests {
+		if err := checkDescriptor(m); err != nil {
+			return err
+		}
+		if !has(m.Digest) {
+			return fmt.Errorf("the manifest %q has not been written", m.Digest)
+		}
+	}
+	return nil
+}

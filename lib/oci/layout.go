@@ -1,0 +1,357 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Layout is an OCI layout folder. A new one is made under a temporary name beside its own, and appears when it is
+// complete. One that exists gets each blob under its digest once the blob is whole, and its new index.json last; blobs
+// that nothing needs any more stay, for umoci gc or the like. Its methods may be called at the same time, Commit and
+// Abort excepted.
+type Layout struct {
+	path string // as it was named
+	dir  string // where the files go: path, or a temporary folder
+	opt  Options
+	ref  string
+	lock *os.File // the existing folder, locked; nil for a new one
+
+	mu    sync.Mutex
+	done  error    // why no more is taken: the first error, or errFinished, or errAborted
+	made  []string // what Abort removes from an existing folder, in the order in which it was made
+	temps map[*BlobWriter]bool
+}
+
+var _ Destination = (*Layout)(nil)
+
+// OpenLayout writes an image to the layout folder at path: a new one, an empty one, or a layout that is there already.
+// An image named ref takes the place of the one of that name and leaves the others; without a name, it replaces the
+// only image that is there. Any other folder is refused. While it is written to, an existing folder is locked.
+func OpenLayout(path, ref string, opt Options) (*Layout, error) {
+	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*BlobWriter]bool{}}
+	if err := l.open(); err != nil {
+		return nil, fmt.Errorf("opening layout %q: %w", path, errors.Join(err, l.Abort()))
+	}
+	return l, nil
+}
+
+func (l *Layout) open() error {
+	if l.path == "" {
+		return errors.New("the path is empty")
+	}
+	target, _, err := resolve(filepath.Clean(l.path))
+	if err != nil {
+		return err
+	}
+	l.path = target
+	switch info, err := os.Stat(target); {
+	case errors.Is(err, fs.ErrNotExist):
+		dir := tempPath(filepath.Dir(target))
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			return err
+		}
+		l.dir = dir
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return errors.New("it is not a folder")
+	default:
+		l.dir = target
+		if err := l.lockDir(); err != nil {
+			return err
+		}
+		if err := checkLayout(l.dir, l.ref); err != nil {
+			return err
+		}
+	}
+	return errors.Join(l.mkdir(v1.ImageBlobsDir), l.mkdir(blobsDir))
+}
+
+// lockDir keeps two runs from writing index.json, or removing blobs, under each other.
+func (l *Layout) lockDir() error {
+	f, err := os.Open(l.dir)
+	if err != nil {
+		return err
+	}
+	l.lock = f
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return errors.New("another process is writing to it")
+	}
+	return nil // some network file systems cannot lock: then one writer at a time is up to the user
+}
+
+// mkdir makes a folder of the layout where there is none.
+func (l *Layout) mkdir(name string) error {
+	path := filepath.Join(l.dir, name)
+	err := os.Mkdir(path, 0o777)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		l.note(path)
+	}
+	return err
+}
+
+// note remembers what was made, for Abort.
+func (l *Layout) note(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made = append(l.made, path)
+}
+
+// Occupies implements Destination.
+func (l *Layout) Occupies() []os.FileInfo {
+	info, err := os.Stat(l.dir)
+	if err != nil {
+		return nil
+	}
+	return []os.FileInfo{info}
+}
+
+// Blob implements Destination. A blob that is there already is hashed before it is relied on.
+func (l *Layout) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+	if err := l.state(); err != nil {
+		return err
+	}
+	if err := checkDescriptor(d); err != nil {
+		return l.fail(err)
+	}
+	if ok, err := l.has(d); ok || err != nil {
+		return l.fail(err)
+	}
+	b, err := l.NewBlob()
+	if err != nil {
+		return err
+	}
+	if err := writeBlob(b.f, d, l.opt, write); err != nil {
+		return l.fail(errors.Join(err, b.Abort()))
+	}
+	return l.fail(b.place(d.Digest))
+}
+
+// fail makes an error the layout's, if it is one.
+func (l *Layout) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("writing layout %q: %w", l.path, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		l.done = err
+	}
+	return err
+}
+
+// state is nil as long as the layout takes blobs.
+func (l *Layout) state() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.done, errFinished) || errors.Is(l.done, errAborted) {
+		return fmt.Errorf("writing layout %q: %w", l.path, l.done)
+	}
+	return l.done
+}
+
+// has tells whether the layout holds a blob, whole.
+func (l *Layout) has(d v1.Descriptor) (bool, error) {
+	f, err := os.Open(filepath.Join(l.dir, blobName(d.Digest)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() || info.Size() != d.Size {
+		return false, nil
+	}
+	got, err := digest.SHA256.FromReader(f)
+	return got == d.Digest, err
+}
+
+// BlobWriter takes a blob whose digest is not known yet.
+type BlobWriter struct {
+	layout   *Layout
+	f        *os.File
+	digester digest.Digester
+	size     int64
+	err      error
+}
+
+// NewBlob starts a blob whose digest its bytes will tell: write it, then Commit or Abort it.
+func (l *Layout) NewBlob() (*BlobWriter, error) {
+	if err := l.state(); err != nil {
+		return nil, err
+	}
+	f, err := createTemp(filepath.Join(l.dir, blobsDir))
+	if err != nil {
+		return nil, l.fail(err)
+	}
+	b := &BlobWriter{layout: l, f: f, digester: digest.SHA256.Digester()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.temps[b] = true
+	return b, nil
+}
+
+// Write implements io.Writer.
+func (b *BlobWriter) Write(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.f.Write(p)
+	b.size += int64(n)
+	b.digester.Hash().Write(p[:n])
+	b.err = err
+	return n, err
+}
+
+// Commit puts the blob in place and returns its digest and size in bytes.
+func (b *BlobWriter) Commit() (digest.Digest, int64, error) {
+	if b.err != nil {
+		return "", 0, b.layout.fail(errors.Join(b.err, b.Abort()))
+	}
+	d := b.digester.Digest()
+	if err := b.place(d); err != nil {
+		return "", 0, b.layout.fail(err)
+	}
+	return d, b.size, nil
+}
+
+// Abort removes the blob. After Commit it does nothing.
+func (b *BlobWriter) Abort() error {
+	if !b.forget() {
+		return nil
+	}
+	_ = b.f.Close() // what was written does not matter any more
+	return os.Remove(b.f.Name())
+}
+
+// place gives the finished blob its name.
+func (b *BlobWriter) place(d digest.Digest) error {
+	if !b.forget() {
+		return errBlobDone
+	}
+	b.err = errBlobDone
+	path := filepath.Join(b.layout.dir, blobName(d))
+	_, err := os.Lstat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err := finish(b.f, path); err != nil {
+		return err
+	}
+	if isNew {
+		b.layout.note(path)
+	}
+	return nil
+}
+
+// forget takes the blob off the list of unfinished ones; false if it is not on it.
+func (b *BlobWriter) forget() bool {
+	l := b.layout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := l.temps[b]
+	delete(l.temps, b)
+	return ok
+}
+
+// Commit implements Destination.
+func (l *Layout) Commit(index []byte) error {
+	if err := l.state(); err != nil {
+		return errors.Join(err, l.Abort())
+	}
+	if err := l.commit(index); err != nil {
+		return errors.Join(l.fail(err), l.Abort())
+	}
+	l.done = errFinished
+	l.unlock()
+	return nil
+}
+
+func (l *Layout) commit(index []byte) error {
+	if len(l.temps) > 0 {
+		return errors.New("a blob is not finished")
+	}
+	if err := checkIndex(index, func(d digest.Digest) bool {
+		_, err := os.Stat(filepath.Join(l.dir, blobName(d)))
+		return err == nil
+	}); err != nil {
+		return err
+	}
+	if l.lock != nil {
+		var err error
+		if index, err = mergedIndex(l.dir, index, l.ref); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(syncDir(filepath.Join(l.dir, blobsDir)), syncDir(filepath.Join(l.dir, v1.ImageBlobsDir))); err != nil {
+		return err
+	}
+	layoutPath := filepath.Join(l.dir, v1.ImageLayoutFile)
+	if _, err := os.Lstat(layoutPath); errors.Is(err, fs.ErrNotExist) {
+		if err := writeFile(layoutPath, layoutFile()); err != nil {
+			return err
+		}
+		l.note(layoutPath)
+	}
+	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), index); err != nil {
+		return err
+	}
+	l.made = nil // the image is there
+	if err := syncDir(l.dir); err != nil || l.lock != nil {
+		return err
+	}
+	if err := os.Rename(l.dir, l.path); err != nil {
+		return err
+	}
+	l.dir = l.path
+	return syncDir(filepath.Dir(l.path))
+}
+
+// Abort implements Destination.
+func (l *Layout) Abort() error {
+	if errors.Is(l.done, errFinished) || errors.Is(l.done, errAborted) {
+		return nil
+	}
+	l.done = errAborted
+	defer l.unlock()
+	var errs []error
+	for b := range l.temps {
+		errs = append(errs, b.Abort())
+	}
+	switch {
+	case l.dir == "" || l.dir == l.path && l.lock == nil: // not begun, or complete
+	case l.lock == nil:
+		errs = append(errs, os.RemoveAll(l.dir))
+	default:
+		for i := len(l.made) - 1; i >= 0; i-- {
+			if err := os.Remove(l.made[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Layout) unlock() {
+	if l.lock != nil {
+		_ = l.lock.Close() // which unlocks it
+		l.lock = nil
+	}
+}

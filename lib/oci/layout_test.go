@@ -1,0 +1,271 @@
+package oci
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// layoutTo writes the image with these layers, named ref, to a layout.
+func layoutTo(t *testing.T, path, ref string, texts ...string) error {
+	t.Helper()
+	l, err := OpenLayout(path, ref, Options{})
+	if err != nil {
+		return err
+	}
+	img := testImage(t)
+	img.Ref, img.Layers = ref, testLayers(texts...)
+	return writeImage(t, l, img)
+}
+
+// images lists the names in a layout's index; every blob must be there that they need.
+func images(t *testing.T, path string) string {
+	t.Helper()
+	var index v1.Index
+	readJSON(t, filepath.Join(path, "index.json"), &index)
+	var names []string
+	for _, m := range index.Manifests {
+		names = append(names, m.Annotations[annotationRefName])
+		var manifest v1.Manifest
+		readJSON(t, filepath.Join(path, blobName(m.Digest)), &manifest)
+		for _, d := range append(manifest.Layers, manifest.Config, m) {
+			l := &Layout{dir: path}
+			if ok, err := l.has(d); !ok || err != nil {
+				t.Errorf("blob %q: %v, %v", d.Digest, ok, err)
+			}
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func TestLayoutNew(t *testing.T) {
+	dir := t.TempDir()
+	l, err := OpenLayout(dir+"/out/", "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, dir); len(got) != 3 || !IsTemp(got[0]) {
+		t.Errorf("unfinished: %q", got)
+	}
+	if o := l.Occupies(); len(o) != 1 || !IsTemp(o[0].Name()) {
+		t.Errorf("occupies %v", o)
+	}
+	if err := writeImage(t, l, testImage(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, dir); len(got) != 9 || got[0] != "out" {
+		t.Errorf("finished: %q", got)
+	}
+	if got := images(t, dir+"/out"); got != "localhost/app:1" {
+		t.Errorf("got %q", got)
+	}
+	if data, err := os.ReadFile(dir + "/out/oci-layout"); err != nil || string(data) != `{"imageLayoutVersion":"1.0.0"}` {
+		t.Errorf("got %q, %v", data, err)
+	}
+}
+
+// A name that is taken while a new layout is written is not overwritten.
+func TestLayoutTaken(t *testing.T) {
+	dir := t.TempDir()
+	l, err := OpenLayout(dir+"/out", "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir+"/out/mine", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeImage(t, l, testImage(t)); err == nil {
+		t.Error("no error")
+	}
+	wantListing(t, dir, "out", "out/mine")
+}
+
+func TestLayoutMerge(t *testing.T) {
+	type step struct{ ref, layer, want string }
+	for name, steps := range map[string][]step{
+		"names":            {{"a:1", "x", "a:1"}, {"a:2", "y", "a:1 a:2"}, {"a:1", "z", "a:2 a:1"}, {"", "u", "error"}},
+		"no name":          {{"", "x", ""}, {"", "y", ""}},
+		"name, then none":  {{"a:1", "x", "a:1"}, {"", "y", ""}},
+		"none, then names": {{"", "x", ""}, {"a:1", "y", "a:1"}, {"a:2", "z", "a:1 a:2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir() // an empty folder
+			for _, s := range steps {
+				before := listing(t, path)
+				err := layoutTo(t, path, s.ref, s.layer, "shared")
+				if s.want == "error" {
+					if err == nil || !strings.Contains(err.Error(), "it holds 2 images: name the one to write") {
+						t.Errorf("got error %v", err)
+					}
+					wantListing(t, path, before...)
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := images(t, path); got != s.want {
+					t.Errorf("got %q, want %q", got, s.want)
+				}
+			}
+		})
+	}
+}
+
+// What an index holds that this package does not write stays.
+func TestLayoutForeignIndex(t *testing.T) {
+	path := t.TempDir()
+	if err := layoutTo(t, path, "a:1", "x"); err != nil {
+		t.Fatal(err)
+	}
+	index := filepath.Join(path, "index.json")
+	data, err := os.ReadFile(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(data), `"manifests":[{`, `"annotations":{"k":"v"},"manifests":[{"future":1e400,`, 1)
+	if err := os.WriteFile(index, []byte(changed), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := layoutTo(t, path, "a:2", "y"); err != nil {
+		t.Fatal(err)
+	}
+	data, err = os.ReadFile(index)
+	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
+		t.Errorf("got %s, %v", data, err)
+	}
+	if err := os.WriteFile(index, []byte("{"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := layoutTo(t, path, "a:3", "y"); err == nil || !strings.Contains(err.Error(), `reading "index.json"`) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestLayoutRefused(t *testing.T) {
+	for name, test := range map[string]struct{ file, content, want string }{
+		"other folder":  {"mine.txt", "", `it holds "mine.txt" and is no OCI layout`},
+		"other version": {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version "2.0.0"`},
+		"bad layout":    {"oci-layout", `x`, `reading "oci-layout"`},
+		"bad index":     {"index.json", `[]`, `reading "index.json"`},
+	} {
+		path := t.TempDir()
+		if err := os.WriteFile(filepath.Join(path, test.file), []byte(test.content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := layoutTo(t, path, "a:1", "x"); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
+		}
+		wantListing(t, path, test.file)
+		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
+	if _, err := OpenLayout("", "", Options{}); err == nil {
+		t.Error("no path: no error")
+	}
+}
+
+// A folder that a killed run has left unfinished is taken.
+func TestLayoutUnfinished(t *testing.T) {
+	path := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(path, blobsDir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tempPath(path), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := layoutTo(t, path, "", "x"); err != nil {
+		t.Fatal(err)
+	}
+	images(t, path)
+}
+
+func TestLayoutAbort(t *testing.T) {
+	path := t.TempDir()
+	if err := layoutTo(t, path, "", "x"); err != nil {
+		t.Fatal(err)
+	}
+	before := listing(t, path)
+	l, err := OpenLayout(path, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenLayout(path, "", Options{}); err == nil || !strings.Contains(err.Error(), "another process is writing to it") {
+		t.Errorf("second writer: got error %v", err)
+	}
+	for _, text := range []string{"x", "new"} {
+		if err := l.Blob(descriptor(text), Data([]byte(text))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.NewBlob(); err != nil { // and never finished
+		t.Fatal(err)
+	}
+	if err := l.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	wantListing(t, path, before...)
+	images(t, path)
+	if err := layoutTo(t, path, "", "y"); err != nil {
+		t.Errorf("the lock stayed: %v", err)
+	}
+}
+
+// A blob is not taken for written because a file of its name and size is there.
+func TestLayoutDamagedBlob(t *testing.T) {
+	path := t.TempDir()
+	if err := layoutTo(t, path, "", "one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path, blobName(descriptor("one").Digest)), []byte("0ne"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := layoutTo(t, path, "", "one"); err != nil {
+		t.Fatal(err)
+	}
+	images(t, path)
+}
+
+func TestLayoutNewBlob(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	l, err := OpenLayout(path, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one", "one", "gone", "open"} {
+		b, err := l.NewBlob()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{text[:1], text[1:]} {
+			if _, err := b.Write([]byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		switch text {
+		case "one":
+			if d, size, err := b.Commit(); err != nil || d != descriptor(text).Digest || size != 3 {
+				t.Errorf("got %q, %d, %v", d, size, err)
+			}
+			if _, err := b.Write(nil); err == nil {
+				t.Error("write after commit: no error")
+			}
+			if err := b.Abort(); err != nil {
+				t.Error(err)
+			}
+		case "gone":
+			if err := b.Abort(); err != nil {
+				t.Error(err)
+			}
+		case "open":
+			defer b.Abort()
+		}
+	}
+	if err := writeImage(t, l, testImage(t)); err == nil || !strings.Contains(err.Error(), "a blob is not finished") {
+		t.Errorf("got error %v", err)
+	}
+	wantListing(t, filepath.Dir(path))
+}

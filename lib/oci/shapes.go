@@ -1,0 +1,300 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The shapes in which people hold an image's config.
+var (
+	// imageKeys are those of a whole image config, as `skopeo inspect --raw --config` prints it. Others are docker's
+	// and say nothing about how to run the image.
+	imageKeys = map[string]bool{
+		"created": true, "author": true, "architecture": true, "variant": true, "os": true, "os.version": true,
+		"os.features": true, "config": true, "container_config": true, "rootfs": true, "history": true,
+	}
+
+	// inspectKeys are those of `podman inspect` and `docker inspect` that are read here.
+	inspectKeys = map[string]bool{
+		"Config": true, "ContainerConfig": true, "Created": true, "Author": true, "Architecture": true, "Variant": true,
+		"Os": true, "OsVersion": true, "Annotations": true, "HealthCheck": true,
+	}
+
+	// inspectToo are keys of an execution config that podman repeats beside Config.
+	inspectToo = []string{"User", "Labels", "Healthcheck"}
+
+	// foreign are documents which hold keys of an execution config, or look like a config, but are none: read as one,
+	// they would lose what they do not say.
+	foreign = []struct{ key, is string }{
+		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
+		{"OCIv1", "the output of buildah inspect: use podman inspect"},
+		{"HostConfig", "a container, not an image: inspect its image"},
+		{"State", "a container, not an image: inspect its image"},
+		{"RepoTags", "the output of skopeo inspect without --config: use skopeo inspect --raw --config"},
+		{"Layers", "the output of skopeo inspect without --config: use skopeo inspect --raw --config"},
+	}
+)
+
+const wantShapes = "want an execution config, a whole image config, or the output of podman or docker inspect"
+
+// ParseConfig reads an image config in any of these shapes:
+//
+//   - an execution config alone: {"Env":[…],"Cmd":[…],…};
+//   - a whole image config: {"architecture":…,"os":…,"config":{…},…};
+//   - what `podman inspect` and `docker inspect` print of an image, an array of exactly one or the object in it.
+//
+// Keys of the execution config that are not known here are kept. Anything else is an error and never an empty config;
+// `{}` is the empty config.
+func ParseConfig(data []byte) (*Config, error) {
+	c, err := parseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading image config: %w", err)
+	}
+	return c, nil
+}
+
+func parseConfig(data []byte) (*Config, error) {
+	if err := checkJSON(data); err != nil {
+		return nil, err
+	}
+	object, err := oneObject(data)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{}
+	switch shape, err := shapeOf(object); {
+	case err != nil:
+		return nil, err
+	case shape == shapeImage:
+		return c, c.fromImage(object)
+	case shape == shapeInspect:
+		return c, c.fromInspect(object)
+	default:
+		return c, c.setExec(object)
+	}
+}
+
+// oneObject is the object that data holds, by itself or alone in an array.
+func oneObject(data []byte) (map[string]json.RawMessage, error) {
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		return nil, err
+	}
+	raw := json.RawMessage(data)
+	if list, ok := value.([]any); ok {
+		if len(list) != 1 {
+			return nil, fmt.Errorf("array of %d images: want one", len(list))
+		}
+		var elements []json.RawMessage
+		if err := json.Unmarshal(data, &elements); err != nil {
+			return nil, err
+		}
+		raw, value = elements[0], list[0]
+	}
+	if _, ok := value.(map[string]any); !ok {
+		return nil, fmt.Errorf("unknown shape: %s", wantShapes)
+	}
+	var object map[string]json.RawMessage
+	return object, json.Unmarshal(raw, &object)
+}
+
+type shape int
+
+const (
+	shapeExec shape = iota
+	shapeImage
+	shapeInspect
+)
+
+// shapeOf tells what an object is by its keys. A key of another shape is an error, since it would go unread.
+func shapeOf(object map[string]json.RawMessage) (shape, error) {
+	image := common(object, imageKeys)
+	inspect := common(object, inspectKeys)
+	exec := common(object, execKeys)
+	has := func(key string) bool { _, ok := object[key]; return ok }
+	isInspect := has("Config") || has("ContainerConfig")
+	for _, f := range foreign {
+		podman := isInspect && (f.key == "RepoTags" || f.key == "Layers")
+		if has(f.key) && !podman {
+			return 0, fmt.Errorf("key %q shows that this is %s", f.key, f.is)
+		}
+	}
+	switch {
+	case len(object) == 0:
+		return shapeExec, nil
+	case isInspect:
+		exec = slices.DeleteFunc(exec, func(key string) bool { return slices.Contains(inspectToo, key) })
+		return shapeInspect, mixed("Config", append(image, exec...))
+	case len(image) > 0:
+		return shapeImage, mixed(image[0], append(inspect, exec...))
+	case len(exec) > 0:
+		return shapeExec, mixed(exec[0], inspect)
+	}
+	for _, key := range sortedKeys(object) {
+		if err := errors.Join(nearMiss(key, execKeys), nearMiss(key, inspectKeys)); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("unknown shape, with the keys %s: %s", quoteSome(sortedKeys(object)), wantShapes)
+}
+
+// mixed refuses an object with keys of two shapes.
+func mixed(key string, others []string) error {
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unknown shape: keys %q and %q do not stand in one object: %s", key, others[0], wantShapes)
+}
+
+// common lists the keys of object that are known, in order.
+func common[V any](object map[string]json.RawMessage, known map[string]V) []string {
+	var keys []string
+	for _, key := range sortedKeys(object) {
+		if _, ok := known[key]; ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// fields names the keys under which a shape has what is not part of the execution config.
+type fields struct {
+	config, containerConfig, created, author, architecture, variant, os, osVersion, osFeatures, annotations string
+}
+
+func (c *Config) fromImage(object map[string]json.RawMessage) error {
+	return c.fromFields(object, fields{
+		config: "config", containerConfig: "container_config", created: "created", author: "author",
+		architecture: "architecture", variant: "variant", os: "os", osVersion: "os.version", osFeatures: "os.features",
+	})
+}
+
+func (c *Config) fromInspect(object map[string]json.RawMessage) error {
+	err := c.fromFields(object, fields{
+		config: "Config", containerConfig: "ContainerConfig", created: "Created", author: "Author",
+		architecture: "Architecture", variant: "Variant", os: "Os", osVersion: "OsVersion", annotations: "Annotations",
+	})
+	if err != nil {
+		return err
+	}
+	// podman's Config has the keys of the OCI specification only; it prints the health check beside it.
+	for _, key := range []string{"Healthcheck", "HealthCheck"} {
+		value := object[key]
+		if _, ok := c.exec["Healthcheck"]; ok || isNull(value) {
+			continue
+		}
+		if c.exec["Healthcheck"], err = checkKind(key, kindObject, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) fromFields(object map[string]json.RawMessage, names fields) error {
+	get := func(key string, into any, want string) error {
+		if value := object[key]; !isNull(value) {
+			if err := json.Unmarshal(value, into); err != nil {
+				return fmt.Errorf("key %q is %s: want %s", key, excerpt(value), want)
+			}
+		}
+		return nil
+	}
+	var created, arch string
+	err := errors.Join(
+		get(names.created, &created, "a time"),
+		get(names.author, &c.Author, "a string"),
+		get(names.architecture, &arch, "a string"),
+		get(names.variant, &c.Platform.Variant, "a string"),
+		get(names.os, &c.Platform.OS, "a string"),
+		get(names.osVersion, &c.Platform.OSVersion, "a string"),
+		get(names.osFeatures, &c.Platform.OSFeatures, "an array of strings"),
+		get(names.annotations, &c.Annotations, "an object of strings"),
+	)
+	if err != nil {
+		return err
+	}
+	if c.Created, err = parseCreated(names.created, created); err != nil {
+		return err
+	}
+	if err := c.setPlatform(arch); err != nil {
+		return err
+	}
+	return c.setConfigOf(object, names)
+}
+
+// setConfigOf takes over the execution config, from docker's second copy where the first is missing.
+func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) error {
+	key := names.config
+	if isNull(object[key]) && !isNull(object[names.containerConfig]) {
+		key = names.containerConfig
+	}
+	exec := map[string]json.RawMessage{}
+	if value := object[key]; !isNull(value) {
+		if err := json.Unmarshal(value, &exec); err != nil {
+			return fmt.Errorf("key %q is %s: want an object", key, excerpt(value))
+		}
+	}
+	if err := c.setExec(exec); err != nil {
+		return fmt.Errorf("in %q: %w", key, err)
+	}
+	if key == names.containerConfig {
+		c.dropBuildStep()
+	}
+	return nil
+}
+
+// dropBuildStep removes the Cmd of docker's ContainerConfig where it is not the image's but the last step of its build:
+// ["/bin/sh","-c","#(nop) ",…].
+func (c *Config) dropBuildStep() {
+	var cmd []string
+	if json.Unmarshal(c.exec["Cmd"], &cmd) == nil && len(cmd) > 2 && strings.HasPrefix(cmd[2], "#(nop)") {
+		delete(c.exec, "Cmd")
+	}
+}
+
+// setPlatform checks what the config says about the system that it is for.
+func (c *Config) setPlatform(arch string) error {
+	if c.Platform.OS != "" && c.Platform.OS != "linux" {
+		return fmt.Errorf("image is for operating system %q: want \"linux\"", c.Platform.OS)
+	}
+	c.Platform.Architecture = arch // a name that is not known here is kept
+	if name, variant, err := ParseArch(arch); err == nil {
+		c.Platform.Architecture = name
+		if c.Platform.Variant == "" {
+			c.Platform.Variant = variant
+		}
+	}
+	return nil
+}
+
+// parseCreated reads a time. Docker writes the year 1, or nothing, where there is none.
+func parseCreated(key, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return nil, fmt.Errorf("key %q is %q: want a time as 2006-01-02T15:04:05Z", key, text)
+	}
+	if t = t.UTC(); t.Year() <= 1 {
+		return nil, nil
+	}
+	return &t, nil
+}
+
+// quoteSome names the first few keys of an object.
+func quoteSome(keys []string) string {
+	const limit = 5
+	var quoted []string
+	for _, key := range keys[:min(len(keys), limit)] {
+		quoted = append(quoted, fmt.Sprintf("%q", key))
+	}
+	if len(keys) > limit {
+		quoted = append(quoted, "…")
+	}
+	return strings.Join(quoted, ", ")
+}

@@ -1,0 +1,169 @@
+// Package pack puts tagged files into layers.
+//
+// It reads a whole stream, decides which components share a layer (package
+// group has the rule), and writes the layers: each a record, then its files in
+// order with the directories above them. What it writes is exactly what the tar
+// of a layer holds: times are clamped here, and marks that only told chunkah
+// where a file belongs are taken off. It opens nothing.
+package pack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// DefaultMax is the number of layers where none is asked for: every engine takes
+// that many, and there is room for more on top.
+const DefaultMax = 64
+
+// The limits of --max. See ManyLayers.
+const (
+	MinMax = 1
+	MaxMax = 448
+)
+
+// ManyLayers is the largest number of layers that every engine in use runs:
+// docker's overlay2 store refuses 126 (measured, docker 20.10), podman runs 128.
+const ManyLayers = 125
+
+// Options tune a pack.
+type Options struct {
+	// Max is the number of layers at most, DefaultMax where it is 0.
+	Max int
+}
+
+// Report says what a pack made of its input.
+type Report struct {
+	Layers     int
+	Components int
+	// Bytes is the sum of the layers' tars, without contents of unknown size.
+	Bytes int64
+	// Stripped counts the files that lost a control xattr, by its name.
+	Stripped map[string]int64
+	// SourceDate tells whether the clock was SOURCE_DATE_EPOCH; otherwise it was
+	// the newest regular file.
+	SourceDate bool
+	Now        int64
+}
+
+// ErrNoComponents says that nothing in the stream has a component.
+var ErrNoComponents = errors.New("no file has a component: put chunkah-assign, or an assigner of your own, in front")
+
+// Run reads a stream of tagged files and writes one of layers.
+func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Report, error) {
+	if opt.Max == 0 {
+		opt.Max = DefaultMax
+	}
+	t, err := read(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Stripped: t.strip()}
+	t.clamp()
+	t.fingerprint()
+	t.measure()
+	now := t.header.NewestMtime
+	if t.header.HasSourceDate {
+		now, report.SourceDate = t.header.SourceDate, true
+	}
+	plan := group.Plan(t.items(), group.Options{Max: opt.Max, Now: now})
+	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
+	for _, c := range t.components {
+		report.Bytes += c.size
+	}
+	return report, t.write(ctx, out, plan)
+}
+
+// read takes in a stream and checks what its records say of each other.
+func read(ctx context.Context, in format.Source) (*tree, error) {
+	t := newTree()
+	for {
+		rec, err := in.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch rec := rec.(type) {
+		case *format.Header:
+			if rec.Stage == format.StagePack {
+				return nil, errors.New("the stream has been packed already: give it to chunkah-write")
+			}
+			t.header = *rec
+		case *format.Layer:
+			return nil, errors.New("the stream has layers already: give it to chunkah-write")
+		case *format.Component:
+			if err := t.addRecord(rec); err != nil {
+				return nil, err
+			}
+		case *format.File:
+			t.files = append(t.files, rec)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.settle()
+}
+
+// write hands out the plan as layers.
+func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) error {
+	header := t.header
+	header.Version, header.Stage = format.Version, format.StagePack
+	if err := out.Write(&header); err != nil {
+		return err
+	}
+	for _, c := range t.components {
+		if err := out.Write(c.record); err != nil {
+			return err
+		}
+	}
+	l := newLayers(t)
+	for i, g := range plan {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := l.write(out, int64(i), g); err != nil {
+			return err
+		}
+	}
+	return out.Finish()
+}
+
+// items describes the components to the planner.
+func (t *tree) items() []group.Component {
+	items := make([]group.Component, len(t.components))
+	for i, c := range t.components {
+		items[i] = group.Component{
+			Name: c.record.Name, Size: c.size, Updates: c.record.Updates,
+			IntervalDays: c.record.IntervalDays, Fingerprint: c.record.Fingerprint,
+		}
+	}
+	return items
+}
+
+// addRecord keeps what a stream says of a component.
+func (t *tree) addRecord(rec *format.Component) error {
+	if _, twice := t.records[rec.Name]; twice {
+		return fmt.Errorf("component %q has two records", rec.Name)
+	}
+	t.records[rec.Name] = rec
+	return nil
+}
+
+// sortedNames returns the keys of a map in order.
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,243 @@
+package pack
+
+import (
+	"fmt"
+	"sort"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+)
+
+// unclaimed is the component of a file that came without one.
+const unclaimed = "chunkah/unclaimed"
+
+// component is one component and what belongs to it.
+type component struct {
+	record *format.Component
+	files  []int // indexes into tree.files, in order
+	size   int64 // bytes that they take in a tar
+	clamp  int64 // the newest mtime that a file of it may have, unix seconds
+}
+
+// tree is a stream as a whole.
+type tree struct {
+	header     format.Header
+	files      []*format.File
+	parents    []int // by file: the index of its directory, -1 for the root
+	records    map[string]*format.Component
+	components []*component // in the order of their names
+	byName     map[string]*component
+}
+
+func newTree() *tree {
+	return &tree{records: make(map[string]*format.Component), byName: make(map[string]*component)}
+}
+
+// settle completes the tree once all records are there: parents, what belongs to
+// what, and the newest mtime.
+func (t *tree) settle() error {
+	if len(t.files) == 0 {
+		return fmt.Errorf("the stream has no files")
+	}
+	if !t.tagged() {
+		return ErrNoComponents
+	}
+	if err := t.addParents(); err != nil {
+		return err
+	}
+	if err := t.distribute(); err != nil {
+		return err
+	}
+	t.newest()
+	return nil
+}
+
+func (t *tree) tagged() bool {
+	for _, f := range t.files {
+		if len(f.Components) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// addParents adds the directories that a script left out and notes every
+// record's parent.
+func (t *tree) addParents() error {
+	whole := make([]*format.File, 0, len(t.files)+1)
+	var above []int // indexes of the directories above the record, outermost first
+	for _, f := range t.files {
+		for len(above) > 0 && !isBelow(f.Path, whole[above[len(above)-1]].Path) {
+			above = above[:len(above)-1]
+		}
+		for _, dir := range missing(whole, above, f.Path) {
+			above = append(above, t.place(&whole, dir, above))
+		}
+		at := t.place(&whole, f, above)
+		if f.Type == format.TypeDir {
+			above = append(above, at)
+			continue
+		}
+		if len(above) == 0 {
+			return fmt.Errorf("%q has no parent", f.Path)
+		}
+	}
+	t.files = whole
+	return t.checkParents()
+}
+
+// place appends a record below the directories above it.
+func (t *tree) place(whole *[]*format.File, f *format.File, above []int) int {
+	parent := -1
+	if len(above) > 0 {
+		parent = above[len(above)-1]
+	}
+	*whole = append(*whole, f)
+	t.parents = append(t.parents, parent)
+	return len(*whole) - 1
+}
+
+// missing returns the directories between those above and path, with the
+// metadata that a record without any has.
+func missing(whole []*format.File, above []int, path string) []*format.File {
+	at := ""
+	if len(above) > 0 {
+		at = whole[above[len(above)-1]].Path
+	}
+	var dirs []*format.File
+	for dir := format.Parent(path); dir != at && path != "/"; dir = format.Parent(dir) {
+		dirs = append(dirs, &format.File{Path: dir, Type: format.TypeDir, Mode: 0o755})
+		if dir == "/" {
+			break
+		}
+	}
+	for i, j := 0, len(dirs)-1; i < j; i, j = i+1, j-1 {
+		dirs[i], dirs[j] = dirs[j], dirs[i]
+	}
+	return dirs
+}
+
+func isBelow(path, dir string) bool {
+	if dir == "/" {
+		return path != "/"
+	}
+	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
+}
+
+// checkParents refuses a file below something that is no directory: there, a
+// directory was made up at a path that another record has.
+func (t *tree) checkParents() error {
+	for i := 1; i < len(t.files); i++ {
+		if t.files[i].Path == t.files[i-1].Path {
+			return fmt.Errorf("%q is a %s and has something below it", t.files[i].Path, t.files[i-1].Type)
+		}
+	}
+	return nil
+}
+
+// distribute gives every record to its components: a directory to all that it
+// names, anything else to the first, and all names of an inode to that of the
+// first of them in order.
+func (t *tree) distribute() error {
+	give := func(name string, i int) {
+		c := t.byName[name]
+		if c == nil {
+			c = &component{record: t.records[name]}
+			if c.record == nil {
+				c.record = &format.Component{Name: name}
+			}
+			t.byName[name] = c
+		}
+		c.files = append(c.files, i)
+	}
+	firsts := make(map[int64]*format.File)
+	for i, f := range t.files {
+		if f.Type == format.TypeDir {
+			t.giveDir(i, give)
+			continue
+		}
+		if len(f.Components) == 0 {
+			f.Components = []string{unclaimed}
+		}
+		if f.Hardlink != 0 {
+			if err := joinGroup(firsts, f); err != nil {
+				return err
+			}
+		}
+		f.Components = f.Components[:1:1]
+		give(f.Components[0], i)
+	}
+	for _, name := range sortedNames(t.byName) {
+		t.components = append(t.components, t.byName[name])
+	}
+	return nil
+}
+
+// giveDir gives a directory to the components that it names. One without any is
+// in the layers of what is below it, and needs a place of its own only where
+// that is nothing.
+func (t *tree) giveDir(i int, give func(string, int)) {
+	f := t.files[i]
+	if len(f.Components) == 0 {
+		if i+1 < len(t.files) && t.parents[i+1] == i {
+			return
+		}
+		f.Components = []string{unclaimed}
+	}
+	names := append([]string(nil), f.Components...)
+	sort.Strings(names)
+	for n, name := range names {
+		if n == 0 || name != names[n-1] {
+			give(name, i)
+		}
+	}
+	f.Components = names
+}
+
+// joinGroup makes a further name of an inode follow the first one, and refuses
+// one that says something else of the inode.
+func joinGroup(firsts map[int64]*format.File, f *format.File) error {
+	first := firsts[f.Hardlink]
+	if first == nil {
+		firsts[f.Hardlink] = f
+		return nil
+	}
+	if f.Type != first.Type || f.Size != first.Size || f.Target != first.Target || f.Mode != first.Mode ||
+		f.UID != first.UID || f.GID != first.GID || f.DevMajor != first.DevMajor || f.DevMinor != first.DevMinor {
+		return fmt.Errorf("%q and %q are one hard-link group and differ in type, mode, owner, size or target", first.Path, f.Path)
+	}
+	f.Components = first.Components
+	return nil
+}
+
+// newest notes the mtime of the newest regular file for whoever needs a "now".
+func (t *tree) newest() {
+	t.header.HasNewestMtime = false
+	for _, f := range t.files {
+		if f.Type != format.TypeFile {
+			continue
+		}
+		if !t.header.HasNewestMtime || f.MTime > t.header.NewestMtime {
+			t.header.NewestMtime, t.header.HasNewestMtime = f.MTime, true
+		}
+	}
+}
+
+// measure sums up what each component takes in a tar. Directories that a layer
+// repeats are not counted: they depend on the plan.
+func (t *tree) measure() {
+	firsts := make(map[int64]string)
+	for _, c := range t.components {
+		for _, i := range c.files {
+			f := t.files[i]
+			if first, linked := firsts[f.Hardlink]; linked && f.Hardlink != 0 {
+				c.size += layer.LinkSize(f, first)
+				continue
+			}
+			if f.Hardlink != 0 {
+				firsts[f.Hardlink] = f.Path
+			}
+			c.size += layer.EntrySize(f)
+		}
+	}
+}

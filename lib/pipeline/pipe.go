@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+
+	"chunkah/format"
+)
+
+// batchSize is the number of records handed over at once: handing over single
+// ones costs more than making them.
+const batchSize = 256
+
+// ahead is the number of batches that a stage may be ahead of the next one.
+const ahead = 16
+
+// pipe joins two stages in memory. A producer that fails cancels the context,
+// whose cause the consumer then reports; so there is no end without Finish.
+type pipe struct {
+	ctx     context.Context
+	batches chan []format.Record
+	out     []format.Record // being filled
+	in      []format.Record // being emptied
+}
+
+func newPipe(ctx context.Context) *pipe {
+	return &pipe{ctx: ctx, batches: make(chan []format.Record, ahead)}
+}
+
+// Write implements format.Sink.
+func (p *pipe) Write(rec format.Record) error {
+	if p.out == nil {
+		p.out = make([]format.Record, 0, batchSize)
+	}
+	if p.out = append(p.out, rec); len(p.out) < batchSize {
+		return nil
+	}
+	return p.flush()
+}
+
+func (p *pipe) flush() error {
+	if len(p.out) == 0 {
+		return nil
+	}
+	select {
+	case p.batches <- p.out:
+		p.out = nil
+		return nil
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
+}
+
+// Finish implements format.Sink.
+func (p *pipe) Finish() error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	close(p.batches)
+	return nil
+}
+
+// Next implements format.Source.
+func (p *pipe) Next() (format.Record, error) {
+	for len(p.in) == 0 {
+		select {
+		case batch, more := <-p.batches:
+			if !more {
+				return nil, io.EOF
+			}
+			p.in = batch
+		case <-p.ctx.Done():
+			return nil, context.Cause(p.ctx)
+		}
+	}
+	rec := p.in[0]
+	p.in[0] = nil // the consumer's alone from here on
+	p.in = p.in[1:]
+	return rec, nil
+}

@@ -1,0 +1,46 @@
+// Package bigfiles is the component repo of large files that no package owns:
+// each is a component of its own, named after its path, so that a change to one
+// does not cost the others. All names of an inode are one component.
+package bigfiles
+
+import (
+	"context"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// Least is the size from which a file gets a component of its own, in bytes: a
+// layer for less is not worth a request to a registry.
+const Least = 1 << 20
+
+// Repo is the bigfiles repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return "bigfiles" }
+
+// Load implements assign.Repo. All its claims are weak: any package goes first.
+func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	result := &assign.Result{}
+	names := make(map[string]int)
+	result.Weak = func(ctx context.Context) ([]assign.Claim, error) {
+		var claims []assign.Claim
+		for i, f := range t.Files {
+			if f.Type != format.TypeFile || f.Size < Least || t.Claimed(i) || t.Links(i)[0] != i {
+				continue
+			}
+			name := "bigfiles" + format.Text(f.Path)
+			if _, known := names[name]; !known {
+				names[name] = len(result.Components)
+				result.Components = append(result.Components, &format.Component{Name: name})
+			}
+			for _, link := range t.Links(i) {
+				claims = append(claims, assign.Claim{File: link, Component: names[name]})
+			}
+		}
+		result.Packages = len(result.Components)
+		return claims, context.Cause(ctx)
+	}
+	return result, nil
+}

@@ -1,0 +1,188 @@
+// Package scan turns a directory tree into file records in order.
+//
+// It reads metadata only: no file is opened but directories and CACHEDIR.TAG.
+// What it leaves out is counted and named in a Report; what an image cannot hold
+// is an error that lists every such path.
+package scan
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// Special says what becomes of sockets, FIFOs and devices.
+type Special int
+
+// The choices; the zero value refuses.
+const (
+	SpecialRefuse Special = iota
+	SpecialSkip
+	SpecialKeep
+)
+
+// Options tune a scan. The zero value takes everything and refuses special
+// files.
+type Options struct {
+	// Prune leaves out paths: with a slash at the end only what is in them.
+	Prune []string
+	// CrossMounts goes into what is mounted below the root.
+	CrossMounts bool
+	// SkipCaches leaves out what is in directories marked by a CACHEDIR.TAG.
+	SkipCaches bool
+	Special    Special
+	// KeepXattrs names extended attributes that are kept although they are
+	// dropped by default.
+	KeepXattrs []string
+	// Output tells the file that the stream or image is being written to.
+	Output func(rootfs.Stat) bool
+}
+
+// Report says what a scan left out.
+type Report struct {
+	// Files counts the records, Bytes the sizes of regular files, hard links
+	// once.
+	Files int64
+	Bytes int64
+	// Dropped counts the files that lost an extended attribute, by its name.
+	Dropped map[string]int64
+	// Skipped counts special files and paths marked to be skipped, by reason.
+	Skipped map[string]int64
+	// Notes name single paths that were left out.
+	Notes []Note
+	// Unmatched are those of Options.Prune that nothing was found at.
+	Unmatched []string
+}
+
+// Note says what of a path was left out.
+type Note struct{ Path, What string }
+
+func (r *Report) note(path, what string) { r.Notes = append(r.Notes, Note{path, what}) }
+
+func (r *Report) drop(xattr string) {
+	if r.Dropped == nil {
+		r.Dropped = make(map[string]int64)
+	}
+	r.Dropped[xattr]++
+}
+
+func (r *Report) skip(why string) {
+	if r.Skipped == nil {
+		r.Skipped = make(map[string]int64)
+	}
+	r.Skipped[why]++
+}
+
+// Counts returns the entries of a report's map in the order of their names.
+func Counts(m map[string]int64) []Count {
+	list := make([]Count, 0, len(m))
+	for name, n := range m {
+		list = append(list, Count{name, n})
+	}
+	sort.Slice(list, func(a, b int) bool { return list[a].Name < list[b].Name })
+	return list
+}
+
+// Count is one named number.
+type Count struct {
+	Name string
+	N    int64
+}
+
+// Run writes the stream of the tree at root. The header's source date is the
+// caller's.
+func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
+	header.Version, header.Stage, header.Root = format.Version, format.StageScan, root.Path()
+	if err := out.Write(&header); err != nil {
+		return nil, err
+	}
+	report := &Report{}
+	linked := make(map[int64]bool)
+	for f, err := range Walk(ctx, root, opt, report) {
+		if err != nil {
+			return nil, err
+		}
+		report.Files++
+		if f.Hardlink == 0 || !linked[f.Hardlink] {
+			report.Bytes += f.Size
+		}
+		if f.Hardlink != 0 {
+			linked[f.Hardlink] = true
+		}
+		if err := out.Write(f); err != nil {
+			return nil, err
+		}
+	}
+	return report, out.Finish()
+}
+
+// cacheTag is what a CACHEDIR.TAG starts with (the Cache Directory Tagging
+// Specification).
+const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55"
+
+func isCache(d *rootfs.Dir, names []string) bool {
+	const tag = "CACHEDIR.TAG"
+	if _, found := slices.BinarySearch(names, tag); !found {
+		return false
+	}
+	f, err := d.OpenFile(tag)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(cacheTag))
+	if _, err := io.ReadFull(f, head); err != nil {
+		return false
+	}
+	return bytes.Equal(head, []byte(cacheTag))
+}
+
+// pruner answers whether a path was named to be left out.
+type pruner struct {
+	list  []string
+	paths map[string]int // clean path -> 1 + index into list
+	// contentsOf is the same for what is in a directory.
+	contentsOf map[string]int
+	used       map[int]bool
+}
+
+func newPruner(list []string) *pruner {
+	p := &pruner{list: list, paths: make(map[string]int), contentsOf: make(map[string]int), used: make(map[int]bool)}
+	for i, name := range list {
+		clean := path.Clean("/" + name)
+		if strings.HasSuffix(name, "/") {
+			p.contentsOf[clean] = i + 1
+		} else {
+			p.paths[clean] = i + 1
+		}
+	}
+	return p
+}
+
+func (p *pruner) itself(path string) bool   { return p.use(p.paths[path]) }
+func (p *pruner) contents(path string) bool { return p.use(p.contentsOf[path]) }
+
+func (p *pruner) use(n int) bool {
+	if n > 0 {
+		p.used[n-1] = true
+	}
+	return n > 0
+}
+
+// unmatched returns what was named and not met.
+func (p *pruner) unmatched() []string {
+	var list []string
+	for i, name := range p.list {
+		if !p.used[i] {
+			list = append(list, name)
+		}
+	}
+	return list
+}
