@@ -167,6 +167,9 @@ func parse(env *Env, args []string) (command, error) {
 	if cmd == nil {
 		return nil, nil
 	}
+	if _, none := cmd.(missingCommand); none && len(rest) > 0 {
+		return nil, usagef("command %q is none of %s", rest[0], strings.Join(subcommands, ", "))
+	}
 	if len(rest) > 0 {
 		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], env.Name)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -116,7 +117,9 @@ func (e *Env) scanned(r *scan.Report) {
 		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
 	}
 	for _, p := range r.Unmatched {
-		e.warn("--prune %q matches nothing", p)
+		if !slices.Contains(liveContents, p) {
+			e.warn("--prune %q matches nothing", p)
+		}
 	}
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
 }

@@ -94,5 +94,5 @@ func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(patient{ctx, e.Stdin})
 }
 
-// checkStdin refuses "-" where the stream is.
+// errStdinTaken refuses "-" where the stream is.
 var errStdinTaken = errors.New("standard input holds the stream")

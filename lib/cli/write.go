@@ -19,14 +19,14 @@ import (
 type writeFlags struct {
 	Output     string   `short:"o" long:"output" value-name:"DEST" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
 	Config     string   `long:"config" value-name:"FILE" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
-	ConfigStr  string   `long:"config-str" env:"CHUNKAH_CONFIG_STR" value-name:"JSON" description:"the same as text"`
+	ConfigStr  string   `long:"config-str" value-name:"JSON" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" description:"set a label, remove one, remove all (repeatable)"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" description:"the same for annotations (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" description:"architecture of the image (default: the config's, else this machine's)"`
 	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" description:"name of the image in the output"`
 	Compress   string   `long:"compress" value-name:"none|gzip|zstd" description:"compression of the layers (default: none)"`
 	Level      string   `long:"level" value-name:"N" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
-	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" description:"layers worked on at once (default: one a core); the bytes do not depend on it"`
+	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
 }
 
 type writeCommand struct {
@@ -185,8 +185,8 @@ func (f *writeFlags) threads() (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(f.Threads)
-	if err != nil || n < 1 || n > maxThreads {
-		return 0, usagef("threads %q (--threads or CHUNKAH_THREADS) is not a number from 1 to %d", f.Threads, maxThreads)
+	if err != nil || n < 0 || n > maxThreads {
+		return 0, usagef("threads %q (--threads or CHUNKAH_THREADS) is not a number from 0 to %d", f.Threads, maxThreads)
 	}
 	return n, nil
 }
@@ -216,27 +216,35 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	return config, nil
 }
 
-// baseConfig takes --config before the environment's text.
+// envConfig holds the text of a config where neither flag is given.
+const envConfig = "CHUNKAH_CONFIG_STR"
+
+// baseConfig reads the config that was named. The command line goes before the
+// environment.
 func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, error) {
+	var data []byte
+	var from string
 	switch {
+	case f.Config != "" && f.ConfigStr != "":
+		return nil, usagef("--config and --config-str exclude each other")
 	case f.Config != "":
-		data, err := env.readAll(ctx, f.Config)
-		if err != nil {
+		var err error
+		if data, err = env.readAll(ctx, f.Config); err != nil {
 			return nil, fmt.Errorf("reading config: %w", err)
 		}
-		config, err := oci.ParseConfig(data)
-		if err != nil {
-			return nil, fmt.Errorf("reading config %q: %w", f.Config, err)
-		}
-		return config, nil
+		from = strconv.Quote(f.Config)
 	case f.ConfigStr != "":
-		config, err := oci.ParseConfig([]byte(f.ConfigStr))
-		if err != nil {
-			return nil, fmt.Errorf("reading config (--config-str or CHUNKAH_CONFIG_STR): %w", err)
-		}
-		return config, nil
+		data, from = []byte(f.ConfigStr), "of --config-str"
+	case os.Getenv(envConfig) != "":
+		data, from = []byte(os.Getenv(envConfig)), "of "+envConfig
+	default:
+		return &oci.Config{}, nil
 	}
-	return &oci.Config{}, nil
+	config, err := oci.ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading config %s: %w", from, err)
+	}
+	return config, nil
 }
 
 // written says what was written.

@@ -182,7 +182,9 @@ func (w *walker) look(d *rootfs.Dir, name, path string, st rootfs.Stat) (*entry,
 		}
 	}
 	if st.MountRoot && !w.opt.CrossMounts {
-		w.mountPoint(f)
+		if !w.prune.contents(path) {
+			w.mountPoint(f)
+		}
 		return &entry{file: f}, nil
 	}
 	attrs, err := d.Xattrs(name)
