@@ -24,8 +24,8 @@ const (
 )
 
 // Archive is an OCI archive: a tar of an OCI layout with the blobs in the order in which they came, index.json last, and
-// two blocks of zeros at the end, not padded further. It is written in one pass and never read back or sought in.
-// Its methods must not be called at the same time.
+// two blocks of zeros at the end, not padded further. It is written in one pass, except for what Reserve sets aside, and
+// never read back. Its methods must not be called at the same time.
 type Archive struct {
 	w      io.Writer
 	name   string // for messages
@@ -234,18 +234,7 @@ func (a *Archive) data(name string, data []byte) error {
 
 // entry writes an entry's header, its contents by write, and the padding. A name that ends with a slash is a folder.
 func (a *Archive) entry(name string, size int64, write func() error) error {
-	header := tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR,
-	}
-	if strings.HasSuffix(name, "/") {
-		header.Typeflag, header.Mode = tar.TypeDir, 0o755
-	}
-	if size > maxUstar {
-		header.Format = tar.FormatPAX
-	}
-	// A tar.Writer passes headers straight on. One for each entry leaves the contents to us, which can then go from file
-	// to file without passing through this process.
-	if err := tar.NewWriter(a.w).WriteHeader(&header); err != nil {
+	if err := writeHeader(a.w, name, size); err != nil {
 		return err
 	}
 	if write == nil {
@@ -259,6 +248,21 @@ func (a *Archive) entry(name string, size int64, write func() error) error {
 		return err
 	}
 	return nil
+}
+
+// writeHeader writes the header of an entry. A tar.Writer passes headers straight on: one for each entry leaves the
+// contents to us, which can then go from file to file without passing through this process.
+func writeHeader(w io.Writer, name string, size int64) error {
+	header := tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR,
+	}
+	if strings.HasSuffix(name, "/") {
+		header.Typeflag, header.Mode = tar.TypeDir, 0o755
+	}
+	if size > maxUstar {
+		header.Format = tar.FormatPAX
+	}
+	return tar.NewWriter(w).WriteHeader(&header)
 }
 
 // blobsDir is the folder of the blobs, from the layout's own.

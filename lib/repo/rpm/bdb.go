@@ -1,0 +1,215 @@
+package rpm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/knqyf263/go-rpmdb/pkg/bdb"
+)
+
+// Sizes in a Berkeley DB, in bytes.
+const (
+	bdbMeta     = 512 // what of the first page is looked at
+	bdbKeys     = 88  // where the number of keys is
+	bdbMinPage  = 512
+	bdbMaxPage  = 64 << 10
+	bdbPageHead = bdb.PageHeaderSize
+	bdbIndex    = bdb.HashIndexEntrySize
+	bdbInline   = 1 // H_KEYDATA: the item itself
+	bdbFree     = 0 // P_INVALID: a page that is not in use
+)
+
+// berkeley is an open Packages file: a hash of package numbers to headers, whose
+// values lie in chains of overflow pages.
+type berkeley struct {
+	file  *os.File
+	order binary.ByteOrder
+	big   bool
+	size  int    // of a page
+	last  uint32 // number of the last page
+	keys  uint32 // how many items the database says it has
+	used  []bool // by page: it is part of a chain
+	items uint32 // how many were found
+}
+
+// readBDB reads Packages: EL 8 and before. The pages are walked here, with the
+// library's parsers of pages. Its own walk runs where a panic on a bad offset
+// cannot be caught, never ends on a chain that leads back to itself, takes a
+// chain that breaks off for the whole, and leaves out values that are small
+// enough to need no chain.
+func readBDB(ctx context.Context, c *private, visit visit) (err error) {
+	f, err := os.Open(c.path())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := c.remove(); err != nil {
+		return err
+	}
+	db, err := openBDB(f)
+	if err != nil {
+		return err
+	}
+	page := make([]byte, db.size)
+	for n := uint32(1); n <= db.last; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		head, err := db.page(n, page)
+		if err != nil {
+			return err
+		}
+		switch head.PageType {
+		case bdbFree, bdb.OverflowPageType:
+		case bdb.HashPageType, bdb.HashUnsortedPageType:
+			if err := db.walk(n, page, int(head.NumEntries), visit); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("page %d has an unknown type %d", n, head.PageType)
+		}
+	}
+	if db.items != db.keys {
+		return fmt.Errorf("is damaged: %d of %d records can be read", db.items, db.keys)
+	}
+	return nil
+}
+
+func openBDB(f *os.File) (*berkeley, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, bdbMeta)
+	if _, err := f.ReadAt(raw, 0); err != nil {
+		return nil, errShort
+	}
+	meta, err := bdb.ParseHashMetadataPage(raw)
+	if err != nil {
+		return nil, err
+	}
+	size := meta.PageSize
+	switch {
+	case size < bdbMinPage || size > bdbMaxPage || size&(size-1) != 0:
+		return nil, fmt.Errorf("has pages of %d bytes", size)
+	case (int64(meta.LastPageNo)+1)*int64(size) > st.Size():
+		return nil, errShort
+	}
+	db := &berkeley{
+		file: f, order: binary.LittleEndian, big: meta.Swapped,
+		size: int(size), last: meta.LastPageNo, used: make([]bool, meta.LastPageNo+1),
+	}
+	if db.big {
+		db.order = binary.BigEndian
+	}
+	// The library's NumKeys is read a byte too early, and never turned around.
+	db.keys = db.order.Uint32(raw[bdbKeys:])
+	return db, nil
+}
+
+// page reads page n into buf and returns its head.
+func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
+	if _, err := db.file.ReadAt(buf, int64(n)*int64(db.size)); err != nil {
+		return nil, errShort
+	}
+	head, err := bdb.ParseHashPage(buf, db.big)
+	if err != nil {
+		return nil, err
+	}
+	// A page that was set aside but never used is all zeros.
+	if head.PageType != bdbFree && head.PageNo != n {
+		return nil, fmt.Errorf("page %d says that it is page %d", n, head.PageNo)
+	}
+	return head, nil
+}
+
+// walk visits the pairs of key and value of one page. Items lie from the page's
+// end towards its front, and the offsets to them at the front.
+func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error {
+	front := bdbPageHead + entries*bdbIndex
+	if entries%2 != 0 || front > len(page) {
+		return fmt.Errorf("page %d has %d items", n, entries)
+	}
+	end := len(page)
+	items := make([][]byte, 0, 2)
+	for i := range entries {
+		at := int(db.order.Uint16(page[bdbPageHead+i*bdbIndex:]))
+		if at < front || at >= end {
+			return fmt.Errorf("page %d has an item at %d", n, at)
+		}
+		items = append(items, page[at:end])
+		end = at
+		if len(items) < 2 {
+			continue
+		}
+		if err := db.pair(items[0], items[1], visit); err != nil {
+			return fmt.Errorf("page %d: %w", n, err)
+		}
+		items = items[:0]
+	}
+	return nil
+}
+
+// pair visits one package. The key is its number, in the byte order of the
+// database; number 0 holds the counter of numbers instead.
+func (db *berkeley) pair(key, value []byte, visit visit) error {
+	db.items++
+	if key[0] != bdbInline || len(key) != 5 {
+		return errors.New("key is not a package's number")
+	}
+	number := db.order.Uint32(key[1:])
+	if number == 0 {
+		return nil
+	}
+	switch {
+	case value[0] == bdbInline:
+		return visit(int64(number), value[1:])
+	case value[0] == bdb.HashOffIndexPageType && len(value) == bdb.HashOffPageSize:
+		blob, err := db.chain(value)
+		if err != nil {
+			return fmt.Errorf("package %d: %w", number, err)
+		}
+		return visit(int64(number), blob)
+	}
+	return fmt.Errorf("package %d is stored in an unknown way", number)
+}
+
+// chain puts a value together from its pages. No page is part of two, so that
+// all chains together are no longer than the file.
+func (db *berkeley) chain(item []byte) ([]byte, error) {
+	ref, err := bdb.ParseHashOffPageEntry(item, db.big)
+	if err != nil {
+		return nil, err
+	}
+	if int64(ref.Length) > int64(len(db.used))*int64(db.size) || ref.Length > maxHeader {
+		return nil, fmt.Errorf("has %d bytes, more than there are", ref.Length)
+	}
+	blob := make([]byte, 0, ref.Length)
+	page := make([]byte, db.size)
+	before := uint32(0)
+	for n := ref.PageNo; n != 0; {
+		if n > db.last || db.used[n] {
+			return nil, fmt.Errorf("leads to page %d", n)
+		}
+		db.used[n] = true
+		head, err := db.page(n, page)
+		if err != nil {
+			return nil, err
+		}
+		// On an overflow page this field is the length of its part.
+		part := int(head.FreeAreaOffset)
+		if head.PageType != bdb.OverflowPageType || head.PreviousPageNo != before ||
+			part > len(page)-bdbPageHead || len(blob)+part > int(ref.Length) {
+			return nil, fmt.Errorf("page %d is damaged", n)
+		}
+		blob = append(blob, page[bdbPageHead:bdbPageHead+part]...)
+		before, n = n, head.NextPageNo
+	}
+	if len(blob) != int(ref.Length) {
+		return nil, fmt.Errorf("has %d of %d bytes", len(blob), ref.Length)
+	}
+	return blob, nil
+}

@@ -1,0 +1,151 @@
+package rpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"chunkah/lib/rootfs"
+)
+
+const (
+	// maxDatabase bounds a database, in bytes: several times the largest, and
+	// what a private copy may take.
+	maxDatabase = 2 << 30
+	copyBuffer  = 1 << 20 // bytes; also how much is copied between looks at ctx
+	// The names in a private copy's folder. What the source calls its files never
+	// becomes part of a path outside it.
+	copyName = "db"
+	walName  = copyName + "-wal" // what SQLite looks for
+)
+
+// private is a database's private copy: a folder that only this user may enter.
+// Whoever opens it removes it at once and reads on from what is open, so that
+// even a killed process leaves nothing.
+type private struct {
+	dir string
+	// wal is set where a write-ahead log was copied too.
+	wal bool
+}
+
+// path is the copy's database.
+func (c *private) path() string { return filepath.Join(c.dir, copyName) }
+
+// remove removes the folder; doing so again is nothing.
+func (c *private) remove() error {
+	if err := os.RemoveAll(c.dir); err != nil {
+		return fmt.Errorf("removing private copy: %w", err)
+	}
+	return nil
+}
+
+// copyOut copies the database at path, and its write-ahead log if there is one,
+// out of the tree into a new folder below tmp, the system's own choice where that
+// is empty. Both are from one moment: a file that changes meanwhile is an error.
+func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *private, err error) {
+	dir, err := os.MkdirTemp(tmp, "chunkah-rpm-")
+	if err != nil {
+		return nil, fmt.Errorf("making a private copy of %q (TMPDIR names the place): %w", path, err)
+	}
+	c := &private{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.remove())
+		}
+	}()
+	main, err := openSource(root, path)
+	if err != nil {
+		return nil, err
+	}
+	defer main.file.Close()
+	wal, err := openSource(root, path+"-wal")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		wal = nil
+	case err != nil:
+		return nil, err
+	default:
+		defer wal.file.Close()
+	}
+	if err := main.copyTo(ctx, c.path()); err != nil {
+		return nil, err
+	}
+	if wal != nil {
+		c.wal = true
+		if err := wal.copyTo(ctx, filepath.Join(dir, walName)); err != nil {
+			return nil, err
+		}
+		if err := wal.unchanged(); err != nil {
+			return nil, err
+		}
+	}
+	return c, main.unchanged()
+}
+
+// source is an open file of the tree with what it was when it was opened.
+type source struct {
+	file   *rootfs.File
+	before rootfs.Stat
+}
+
+func openSource(root *rootfs.Root, path string) (*source, error) {
+	f, err := root.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && st.Size > maxDatabase {
+		err = fmt.Errorf("reading %q: its %d bytes are more than a database may have (%d)", path, st.Size, maxDatabase)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &source{file: f, before: st}, nil
+}
+
+// copyTo copies as many bytes as the file had when it was opened.
+func (s *source) copyTo(ctx context.Context, path string) (err error) {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("copying %q: %w", s.file.Name(), err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	buf := make([]byte, min(copyBuffer, s.before.Size+1))
+	for left := s.before.Size; left > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := s.file.Read(buf[:min(int64(len(buf)), left)])
+		if err == io.EOF {
+			return s.changed()
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(buf[:n]); err != nil {
+			return fmt.Errorf("copying %q (TMPDIR names the place): %w", s.file.Name(), err)
+		}
+		left -= int64(n)
+	}
+	return nil
+}
+
+// unchanged reports whether the file is what it was when it was opened.
+func (s *source) unchanged() error {
+	now, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !now.Same(s.before) {
+		return s.changed()
+	}
+	return nil
+}
+
+func (s *source) changed() error {
+	return fmt.Errorf("reading %q: changed while it was read", s.file.Name())
+}

@@ -1,0 +1,92 @@
+package rpm
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// summary reads a database and sums up its packages and the paths they list.
+func summary(t testing.TB, file string, raw []byte) (string, error) {
+	t.Helper()
+	var labels []string
+	c := newCollector(newTree(t).open())
+	err := visitAll(t, formOf(file).read, raw, nil, func(number int64, blob []byte) error {
+		sum := fnv.New64a()
+		p, err := parsePackage(blob)
+		if err != nil {
+			return err
+		}
+		list, err := p.files()
+		if err != nil {
+			return err
+		}
+		err = list.each(func(f *listed) { fmt.Fprintln(sum, f.path, f.mode, f.size, f.digest) })
+		labels = append(labels, fmt.Sprint(p.label(), p.source, p.built, " ", sum.Sum64()))
+		if err == nil {
+			err = c.add(number, blob)
+		}
+		return err
+	})
+	if err == nil && len(c.damaged) > 0 {
+		err = c.damage()
+	}
+	slices.Sort(labels)
+	return strings.Join(labels, "\n"), err
+}
+
+// damages are ways to spoil a file, each at a place given as a fraction of it.
+var damages = map[string]func(raw []byte, at int) []byte{
+	"truncated":    func(raw []byte, at int) []byte { return raw[:at] },
+	"page cut off": func(raw []byte, at int) []byte { return raw[:at&^4095] },
+	"page zeroed":  func(raw []byte, at int) []byte { clear(raw[at&^4095:][:min(4096, len(raw)-at&^4095)]); return raw },
+	"bit flipped":  func(raw []byte, at int) []byte { raw[at] ^= 1 << (at % 8); return raw },
+	"word set":     func(raw []byte, at int) []byte { copy(raw[at:], "\xff\xff\xff\xff"); return raw },
+	"word zeroed":  func(raw []byte, at int) []byte { clear(raw[at:][:min(4, len(raw)-at)]); return raw },
+	"pages swapped": func(raw []byte, at int) []byte {
+		other := at / 2 &^ 4095
+		at = min(at&^4095, len(raw)-4096)
+		page := slices.Clone(raw[at:][:4096])
+		copy(raw[at:][:4096], raw[other:][:4096])
+		copy(raw[other:][:4096], page)
+		return raw
+	},
+}
+
+// TestDamage spoils real databases in many places. What is read must be all of it
+// or an error, never less.
+func TestDamage(t *testing.T) {
+	rounds := map[string]int{
+		"libuuid/Packages": 40, "sle15-bci/Packages.db": 15,
+		"cbl-mariner-2.0/rpmdb.sqlite": 6, "ubi8-s390x/Packages": 2, "fedora35/rpmdb.sqlite": 1,
+	}
+	factor, _ := strconv.Atoi(os.Getenv("RPM_DAMAGE_ROUNDS")) // for a longer hunt
+	for file, n := range rounds {
+		t.Run(path.Dir(file), func(t *testing.T) {
+			raw := readFile(t, testdata(t, file))
+			want, err := summary(t, file, raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(1, 2))
+			for round := range n * max(factor, 1) {
+				for name, damage := range damages {
+					at := rng.IntN(len(raw))
+					if round%2 == 0 {
+						at = rng.IntN(min(len(raw), 64<<10)) // where the structure is
+					}
+					got, err := summary(t, file, damage(slices.Clone(raw), at))
+					if err == nil && got != want {
+						t.Errorf("%s at %d: got %d packages of %d without an error", name, at, strings.Count(got, "\n")+1, strings.Count(want, "\n")+1)
+					}
+				}
+			}
+		})
+	}
+}

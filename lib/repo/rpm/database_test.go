@@ -1,0 +1,105 @@
+package rpm
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	rpmdb "github.com/knqyf263/go-rpmdb/pkg"
+)
+
+// realDatabases are the module's, with the number of packages that rpm itself
+// counts in them.
+var realDatabases = []struct {
+	file     string
+	packages int
+	compare  bool // with the library, which is slow
+}{
+	{"cbl-mariner-2.0/rpmdb.sqlite", 129, true},
+	{"fedora35/rpmdb.sqlite", 138, true},
+	{"fedora35-plus-mongo/rpmdb.sqlite", 142, false},
+	{"sle15-bci/Packages.db", 35, true},
+	{"centos5-plain/Packages", 110, true},
+	{"centos6-devtools/Packages", 263, false},
+	{"centos6-many/Packages", 326, false},
+	{"centos6-plain/Packages", 129, false},
+	{"centos7-devtools/Packages", 264, false},
+	{"centos7-httpd24/Packages", 225, false},
+	{"centos7-many/Packages", 396, false},
+	{"centos7-plain/Packages", 144, false},
+	{"centos7-python35/Packages", 344, false},
+	{"centos8-modularitylabel/Packages", 518, false},
+	{"libuuid/Packages", 1, true},
+	{"ubi8-s390x/Packages", 183, true},
+}
+
+func formOf(file string) form {
+	return forms[slices.IndexFunc(forms, func(f form) bool { return f.name == path.Base(file) })]
+}
+
+func TestRealDatabases(t *testing.T) {
+	for _, db := range realDatabases {
+		t.Run(path.Dir(db.file), func(t *testing.T) {
+			var labels []string
+			verified := 0
+			err := visitAll(t, formOf(db.file).read, readFile(t, testdata(t, db.file)), nil, func(_ int64, blob []byte) error {
+				if _, err := readPackage(blob); err != nil {
+					return err
+				}
+				p, err := parsePackage(blob)
+				labels = append(labels, p.label())
+				if _, ok := p.header.tags[tagSHA1Header]; ok {
+					verified++
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(labels) != db.packages {
+				t.Errorf("got %d packages, want %d", len(labels), db.packages)
+			}
+			// All but a public key of CentOS 6 carry a digest of themselves.
+			if verified < len(labels)-1 {
+				t.Errorf("%d of %d packages are not verified", len(labels)-verified, len(labels))
+			}
+			slices.Sort(labels)
+			if db.compare {
+				compareWithLibrary(t, testdata(t, db.file), labels)
+			}
+		})
+	}
+}
+
+// compareWithLibrary reads an undamaged database with the library, which is right
+// about those.
+func compareWithLibrary(t *testing.T, file string, want []string) {
+	raw := readFile(t, file) // opening moves a SQLite database's folder
+	file = filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := rpmdb.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	list, err := db.ListPackages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels []string
+	for _, p := range list {
+		label := p.Name + "-" + p.Version + "-" + p.Release
+		if p.Arch != "" {
+			label += "." + p.Arch
+		}
+		labels = append(labels, label)
+	}
+	slices.Sort(labels)
+	if !slices.Equal(labels, want) {
+		t.Errorf("the library reads\n%q\nwant\n%q", labels, want)
+	}
+}

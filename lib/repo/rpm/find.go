@@ -1,0 +1,133 @@
+package rpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/rootfs"
+)
+
+// visit takes one package's header, with the number that the database gave it. It
+// may keep neither.
+type visit func(number int64, blob []byte) error
+
+// A form is a kind of database: its file's name, and how a private copy of it is
+// read.
+type form struct {
+	name string
+	read func(ctx context.Context, c *private, visit visit) error
+}
+
+// folders and forms are in the order of preference.
+var (
+	folders = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
+	forms   = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
+)
+
+// database is one database of a tree.
+type database struct {
+	path   string // physical
+	folder string // physical, of the name it was found by
+	size   int64  // in bytes
+	form   form
+}
+
+// read reads the database from a private copy. Errors name its path.
+func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, visit visit) (err error) {
+	c, err := copyOut(ctx, root, db.path, tmp)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.remove()) }()
+	if err := db.form.read(ctx, c, visit); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return db.wrap(err)
+	}
+	return nil
+}
+
+// wrap names the database, and what may help.
+func (db *database) wrap(err error) error {
+	return fmt.Errorf("reading %q: %w (rpm --rebuilddb may repair the database)", db.path, err)
+}
+
+// findDatabases returns the databases of a tree in the order of preference, each
+// once, however many names lead to it.
+func findDatabases(root *rootfs.Root) ([]database, error) {
+	var dbs []database
+	var seen []string
+	for _, name := range folders {
+		folder, found, err := resolve(root, name)
+		if err != nil {
+			return nil, err
+		}
+		if !found || slices.Contains(seen, folder) {
+			continue
+		}
+		seen = append(seen, folder)
+		for _, form := range forms {
+			db, found, err := findForm(root, folder, form)
+			if err != nil {
+				return nil, err
+			}
+			if !found || slices.Contains(seen, db.path) {
+				continue
+			}
+			seen = append(seen, db.path)
+			dbs = append(dbs, db)
+		}
+	}
+	return dbs, nil
+}
+
+func findForm(root *rootfs.Root, folder string, form form) (database, bool, error) {
+	path, found, err := resolve(root, strings.TrimSuffix(folder, "/")+"/"+form.name)
+	if err != nil || !found {
+		return database{}, false, err
+	}
+	st, err := root.Lstat(path)
+	if err != nil {
+		return database{}, false, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return database{}, false, fmt.Errorf("reading %q: %w", path, rootfs.ErrNotRegular)
+	}
+	// A journal holds what has to be put back before the database is whole. SQLite
+	// would do it, and follow the name of a second file that the journal may hold.
+	if found, err := hasJournal(root, path); err != nil || found {
+		if err == nil {
+			err = fmt.Errorf("reading %q: a write was interrupted, and %q has to be rolled back (rpm --rebuilddb may do that)", path, path+"-journal")
+		}
+		return database{}, false, err
+	}
+	return database{path: path, folder: folder, size: st.Size, form: form}, true, nil
+}
+
+func hasJournal(root *rootfs.Root, path string) (bool, error) {
+	st, err := root.Lstat(path + "-journal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && st.Size > 0, err
+}
+
+// resolve follows path inside the tree. A link that leads nowhere is as good as
+// none.
+func resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
+	physical, err = root.Resolve(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+		return "", false, nil
+	case err != nil:
+		return "", false, err
+	}
+	return physical, true, nil
+}

@@ -1,0 +1,172 @@
+package rpm
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestPackage(t *testing.T) {
+	blob := testPackage{name: "n", source: "s-1-1.src.rpm", built: 1 << 31, changes: []uint32{3, 2}, algo: 8, long: true,
+		files: []testFile{{path: "/a/b", mode: 0o100600, size: 5 << 32, digest: "d", flags: flagGhost | 1, state: 255}, {path: "/c", state: 2}}}.header()
+	p, err := parsePackage(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.name != "n" || p.source != "s" || p.built != 1<<31 || p.label() != "n-1.0-2.noarch" {
+		t.Errorf("got %+v", p)
+	}
+	if times, err := p.changes(nil); !slices.Equal(times, []int64{3, 2}) || err != nil {
+		t.Errorf("got %v, %v", times, err)
+	}
+	list, err := p.files()
+	if err != nil || list.algo != 8 {
+		t.Fatal(list, err)
+	}
+	var got []listed
+	if err := list.each(func(f *listed) { got = append(got, *f) }); err != nil {
+		t.Fatal(err)
+	}
+	want := []listed{
+		{path: "/a/b", mode: 0o100600, size: 5 << 32, digest: "d", ghost: true, state: 255},
+		{path: "/c", mode: 0o100644, state: 2},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestLaterTagCounts replaces a tag as rpm does at installation: by another entry
+// behind the others.
+func TestLaterTagCounts(t *testing.T) {
+	var b headerBuilder
+	b.add(tagName, "old")
+	b.add(tagName, "new")
+	if p, err := parsePackage(b.bytes()); err != nil || p.name != "new" {
+		t.Errorf("got %v, %v", p, err)
+	}
+}
+
+func TestDamagedHeaders(t *testing.T) {
+	build := func(add func(b *headerBuilder)) []byte {
+		var b headerBuilder
+		b.add(tagName, "n")
+		add(&b)
+		return b.bytes()
+	}
+	good := testPackage{name: "n", files: []testFile{{path: "/a"}, {path: "/b"}}}.header()
+	files := func(tag uint32, value any) []byte {
+		return build(func(b *headerBuilder) {
+			b.add(tagBaseNames, []string{"a", "b"})
+			b.add(tagDirNames, []string{"/"})
+			b.add(tagDirIndexes, []uint32{0, 0})
+			b.add(tag, value)
+		})
+	}
+	for name, c := range map[string]struct {
+		blob []byte
+		want string
+	}{
+		"nothing":             {nil, "cut short"},
+		"seven bytes":         {good[:7], "cut short"},
+		"cut":                 {good[:len(good)-1], "cut short"},
+		"longer":              {append(slices.Clone(good), 0), "followed by 1 more"},
+		"no tags":             {make([]byte, 8), "has 0 tags"},
+		"four billion tags":   {[]byte{255, 255, 255, 255, 0, 0, 0, 0}, "has 4294967295 tags"},
+		"four billion bytes":  {[]byte{0, 0, 0, 1, 255, 255, 255, 255}, "4294967295 bytes of data"},
+		"unknown type":        {build(func(b *headerBuilder) { b.entry(5, 10, 0, 1) }), "tag 5 is damaged"},
+		"no values":           {build(func(b *headerBuilder) { b.entry(5, typeInt32, 0, 0) }), "tag 5 is damaged"},
+		"offset behind end":   {build(func(b *headerBuilder) { b.entry(5, typeInt32, 9, 1) }), "tag 5 is damaged"},
+		"negative offset":     {build(func(b *headerBuilder) { b.entry(5, typeInt32, 1<<32-16, 1) }), "tag 5 is damaged"},
+		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than there is data"},
+		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than there is data"},
+		"no name":             {testPackage{}.header(), "package has no name"},
+		"name of bytes":       {testPackage{name: "\xff"}.header(), "is not text"},
+		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is not text"},
+		"long name":           {testPackage{name: strings.Repeat("n", 2000)}.header(), "too long"},
+		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "should be text"},
+		"name does not end":   {build(func(b *headerBuilder) { b.entry(tagName, typeString, 0, 1); b.data[1] = 'x' }), "does not end"},
+		"time is text":        {build(func(b *headerBuilder) { b.add(tagBuildTime, "x") }), `package "n": tag 1006 has type 6`},
+		"one mode":            {files(tagFileModes, []uint16{1}), "modes of 1 of 2 files"},
+		"three states":        {files(tagFileStates, []byte{0, 0, 0}), "states of 3 of 2 files"},
+		"one digest":          {files(tagFileDigests, []string{""}), "digests of 1 of 2 files"},
+		"one directory index": {files(tagDirIndexes, []uint32{0}), "directories for 1 of 2 files"},
+		"wrong directory":     {files(tagDirIndexes, []uint32{0, 1}), "in directory 1 of 1"},
+		"long path":           {files(tagDirNames, []string{strings.Repeat("/", 4096)}), "path of 4097 bytes"},
+		"algorithm is text":   {files(tagFileDigestAlgo, "x"), "tag 5011"},
+		"own digest, alone":   {build(func(b *headerBuilder) { b.add(tagSHA1Header, "x") }), "region is damaged"},
+	} {
+		_, err := readPackage(c.blob)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// readPackage reads all of a header that is ever read; it returns how many files
+// the package lists.
+func readPackage(blob []byte) (n int, err error) {
+	p, err := parsePackage(blob)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.updates(nil); err != nil {
+		return 0, err
+	}
+	list, err := p.files()
+	if err != nil {
+		return 0, err
+	}
+	return n, list.each(func(*listed) { n++ })
+}
+
+// TestDamagedPackages sees that one bad package is named and hides no other.
+func TestDamagedPackages(t *testing.T) {
+	bad := testPackage{name: "bad", changes: []uint32{1}}.header()
+	at := strings.Index(string(bad), string(binary.BigEndian.AppendUint32(nil, tagChangelogTime)))
+	binary.BigEndian.PutUint32(bad[at+4:], typeString)
+	file := filepath.Join(t.TempDir(), "x")
+	db := openSQLite(t, file)
+	run(t, db, schema)
+	insert(t, db, testPackage{name: "good"})
+	for _, blob := range [][]byte{bad, []byte("short")} {
+		run(t, db, "INSERT INTO Packages (blob) VALUES (?)", blob)
+	}
+	db.Close()
+	_, err := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).load()
+	want := `reading "/var/lib/rpm/rpmdb.sqlite": record 2: package "bad-1.0-2.noarch": tag 1080 has type 6 where it should be 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// FuzzHeader reads any bytes as a header, in bounds: no panic, and no more memory
+// than a few times the header's.
+func FuzzHeader(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(testPackage{name: "n", source: "s-1-1.src.rpm", built: 5, changes: []uint32{3}, algo: 8,
+		files: []testFile{{path: "/a/b", size: 5, digest: "d"}, {path: "/c", state: 2}}}.header())
+	f.Add(testPackage{name: "n", old: true, long: true, files: []testFile{{path: "/a/b"}}}.header())
+	if dir, err := moduleDir(); err == nil {
+		if blob, err := os.ReadFile(filepath.Join(dir, "pkg/testdata/blob.bin")); err == nil {
+			f.Add(blob)
+		}
+	}
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		files, err := readPackage(blob)
+		runtime.ReadMemStats(&after)
+		if files > len(blob) {
+			t.Errorf("%d files out of %d bytes", files, len(blob))
+		}
+		// A path may repeat a directory of PATH_MAX bytes.
+		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20+uint64(len(blob))*(64+maxListed) {
+			t.Errorf("%d bytes of memory for %d bytes: %v", used, len(blob), err)
+		}
+	})
+}

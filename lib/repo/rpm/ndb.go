@@ -1,0 +1,207 @@
+package rpm
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/adler32"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/knqyf263/go-rpmdb/pkg/ndb"
+)
+
+// The parts of a Packages.db, little-endian throughout: a first page that begins
+// with a header, pages of slots, and blobs in blocks, each with a head and a tail.
+const (
+	ndbPage     = 4096
+	ndbSlot     = 16 // bytes of a slot, of a block and of a blob's head
+	ndbTail     = 12
+	ndbMaxPages = 2048 // the library's limit: 524,000 packages
+	ndbMagic    = "RpmP"
+	ndbSlotMark = "Slot"
+	ndbHeadMark = "BlbS"
+	ndbTailMark = "BlbE"
+)
+
+// A slot says where a package's blob is, in blocks.
+type slot struct{ number, block, blocks, bytes uint32 }
+
+// readNDB reads Packages.db: SUSE. The library reads the blobs, and does not look
+// at much on its way: it prints to the standard output on a bad slot, allocates
+// what a blob says that it has, and knows no checksums. So every slot and blob is
+// checked before, and what it hands out is compared with that.
+func readNDB(ctx context.Context, c *private, visit visit) (err error) {
+	slots, err := checkNDB(c.path())
+	if err != nil {
+		return err
+	}
+	db, err := ndb.Open(c.path())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := c.remove(); err != nil {
+		return err
+	}
+	read := 0
+	for entry := range db.Read() {
+		// Its goroutine ends only when all was taken.
+		if err != nil {
+			continue
+		}
+		if err = errors.Join(ctx.Err(), entry.Err); err != nil {
+			continue
+		}
+		if read == len(slots) {
+			err = errors.New("has more packages than slots")
+			continue
+		}
+		if err = slots[read].check(entry.Value); err == nil {
+			err = visit(int64(slots[read].number), entry.Value)
+		}
+		read++
+	}
+	if err == nil && read != len(slots) {
+		err = fmt.Errorf("is damaged: %d of %d packages can be read", read, len(slots))
+	}
+	return err
+}
+
+// check compares a blob with its slot.
+func (s *slot) check(blob []byte) error {
+	if uint32(len(blob)) != s.bytes {
+		return fmt.Errorf("package %d has %d bytes where it should have %d", s.number, len(blob), s.bytes)
+	}
+	return nil
+}
+
+// checkNDB checks the whole file and returns its slots in use, in their order.
+func checkNDB(path string) ([]slot, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	slots, err := readSlots(f, st.Size())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkApart(slots); err != nil {
+		return nil, err
+	}
+	for i := range slots {
+		if err := slots[i].verify(f); err != nil {
+			return nil, err
+		}
+	}
+	return slots, nil
+}
+
+// checkApart sees that no two slots share a package or a block: with it, reading
+// every blob reads the file once.
+func checkApart(slots []slot) error {
+	byBlock := slices.Clone(slots)
+	slices.SortFunc(byBlock, func(a, b slot) int { return cmp.Compare(a.block, b.block) })
+	seen := make(map[uint32]bool, len(slots))
+	end := uint64(0)
+	for _, s := range byBlock {
+		if seen[s.number] || uint64(s.block) < end {
+			return fmt.Errorf("has package %d in the place of another", s.number)
+		}
+		seen[s.number] = true
+		end = uint64(s.block) + uint64(s.blocks)
+	}
+	return nil
+}
+
+// readSlots reads the slots in use and sees that they lie within the file.
+func readSlots(f io.ReaderAt, size int64) ([]slot, error) {
+	head := make([]byte, 2*ndbSlot)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return nil, errShort
+	}
+	pages := int64(binary.LittleEndian.Uint32(head[12:]))
+	switch {
+	case string(head[:4]) != ndbMagic || binary.LittleEndian.Uint32(head[4:]) != 0:
+		return nil, errNotDatabase
+	case pages == 0 || pages > ndbMaxPages:
+		return nil, fmt.Errorf("has %d pages of slots", pages)
+	case pages*ndbPage > size:
+		return nil, errShort
+	}
+	raw := make([]byte, pages*ndbPage)
+	if _, err := f.ReadAt(raw, 0); err != nil {
+		return nil, errShort
+	}
+	next := binary.LittleEndian.Uint32(head[16:])
+	var slots []slot
+	for at := 2 * ndbSlot; at < len(raw); at += ndbSlot {
+		s, err := parseSlot(raw[at:at+ndbSlot], size, pages)
+		if err != nil {
+			return nil, fmt.Errorf("slot %d %w", at/ndbSlot, err)
+		}
+		if s.number == 0 {
+			continue
+		}
+		if s.number >= next {
+			return nil, fmt.Errorf("has a package %d although the next is to be %d", s.number, next)
+		}
+		slots = append(slots, s)
+	}
+	// Another slot behind the last page means that the number of pages is wrong.
+	mark := make([]byte, len(ndbSlotMark))
+	if n, _ := f.ReadAt(mark, pages*ndbPage); n == len(mark) && string(mark) == ndbSlotMark {
+		return nil, errors.New("has more slots than it says")
+	}
+	return slots, nil
+}
+
+func parseSlot(raw []byte, size, pages int64) (slot, error) {
+	s := slot{
+		number: binary.LittleEndian.Uint32(raw[4:]),
+		block:  binary.LittleEndian.Uint32(raw[8:]),
+		blocks: binary.LittleEndian.Uint32(raw[12:]),
+	}
+	first, end := int64(s.block)*ndbSlot, (int64(s.block)+int64(s.blocks))*ndbSlot
+	switch {
+	case string(raw[:4]) != ndbSlotMark:
+		return slot{}, errors.New("is damaged")
+	case s.number == 0 && s.block == 0 && s.blocks == 0:
+		return slot{}, nil
+	case s.number == 0 || first < pages*ndbPage || s.blocks < 2:
+		return slot{}, errors.New("is damaged")
+	case end > size:
+		return slot{}, errors.New("points behind the end")
+	case end-first > maxHeader:
+		return slot{}, errors.New("is too large")
+	}
+	return s, nil
+}
+
+// verify checks the blob of a slot: that it is this package's, that head and
+// tail agree on its size, and its checksum, which covers the head, the blob and
+// the zeros up to the tail.
+func (s *slot) verify(f io.ReaderAt) error {
+	raw := make([]byte, int64(s.blocks)*ndbSlot)
+	if _, err := f.ReadAt(raw, int64(s.block)*ndbSlot); err != nil {
+		return errShort
+	}
+	tail := raw[len(raw)-ndbTail:]
+	s.bytes = binary.LittleEndian.Uint32(raw[12:])
+	blocks := (int64(s.bytes) + ndbSlot + ndbTail + ndbSlot - 1) / ndbSlot
+	if string(raw[:4]) != ndbHeadMark || string(tail[8:]) != ndbTailMark ||
+		binary.LittleEndian.Uint32(raw[4:]) != s.number ||
+		binary.LittleEndian.Uint32(tail[4:]) != s.bytes || blocks != int64(s.blocks) ||
+		adler32.Checksum(raw[:len(raw)-ndbTail]) != binary.LittleEndian.Uint32(tail) {
+		return fmt.Errorf("package %d is damaged", s.number)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package rpm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// flagGhost marks what a package owns without shipping it (RPMFILE_GHOST).
+	flagGhost = 1 << 6
+	// stateNormal is the state of a file that was installed. The others are
+	// replaced by another package's (1), not installed (2, documentation and
+	// languages left out), on a shared file system (3), of another architecture's
+	// package (4) and unknown (255).
+	stateNormal = 0
+	// maxName bounds a package's name, in bytes. File systems bound it to 255.
+	maxName = 1024
+	// maxListed bounds a listed path, in bytes: PATH_MAX of Linux, through which
+	// rpm has to install it.
+	maxListed = 4096
+)
+
+// pkg is one package of a database.
+type pkg struct {
+	name   string
+	source string // the source package's name, its own where it has none
+	built  int64  // unix seconds, 0 for unknown
+	header *header
+}
+
+// parsePackage reads a package's header. The error of a broken one names the
+// package where its name could be read.
+func parsePackage(blob []byte) (*pkg, error) {
+	h, err := parseHeader(blob)
+	if err != nil {
+		return nil, err
+	}
+	p := &pkg{header: h}
+	if p.name, err = h.text(tagName); err != nil {
+		return nil, err
+	}
+	if err := checkName(p.name); err != nil {
+		return nil, err
+	}
+	src, err := h.text(tagSourceRPM)
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	p.source = sourceName(src)
+	if p.source == "" {
+		p.source = p.name
+	}
+	if err := checkName(p.source); err != nil {
+		return nil, p.wrap(err)
+	}
+	built, err := h.number(tagBuildTime)
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	p.built = int64(built)
+	return p, nil
+}
+
+// checkName says whether a name can be part of a component's.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("package has no name")
+	case len(name) > maxName:
+		return fmt.Errorf("package name of %d bytes is too long", len(name))
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("package name %q is not text", name)
+	}
+	return nil
+}
+
+// sourceName cuts the name out of a source package's file name:
+// "glibc-2.38-1.fc39.src.rpm" gives "glibc". It is empty where there is none.
+func sourceName(file string) string {
+	if file == "(none)" {
+		return ""
+	}
+	s := strings.TrimSuffix(file, ".rpm")
+	s = strings.TrimSuffix(strings.TrimSuffix(s, ".src"), ".nosrc")
+	name := s
+	for range 2 { // release, then version
+		cut := strings.LastIndexByte(name, '-')
+		if cut <= 0 {
+			return s
+		}
+		name = name[:cut]
+	}
+	return name
+}
+
+// label is the package as rpm prints it, name-version-release.arch, as far as it
+// can be read.
+func (p *pkg) label() string {
+	s := p.name
+	for _, part := range []struct {
+		tag uint32
+		sep string
+	}{{tagVersion, "-"}, {tagRelease, "-"}, {tagArch, "."}} {
+		if text, err := p.header.text(part.tag); err == nil && text != "" {
+			s += part.sep + text
+		}
+	}
+	return s
+}
+
+func (p *pkg) wrap(err error) error { return fmt.Errorf("package %q: %w", p.label(), err) }
+
+// changes appends the times of the package's changelog to list, in unix seconds.
+func (p *pkg) changes(list []int64) ([]int64, error) {
+	times, err := p.header.numbers(tagChangelogTime, typeInt32)
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	for i := range times.count {
+		list = append(list, int64(times.at(i)))
+	}
+	return list, nil
+}
+
+// listed is one file as its package lists it.
+type listed struct {
+	// path may lead through symlinks, and need not be absolute or clean.
+	path string
+	// mode is st_mode, 0 where the package does not say.
+	mode uint32
+	size int64
+	// digest is in hexadecimal, empty for all but regular files.
+	digest string
+	ghost  bool
+	state  uint64
+}
+
+// fileList holds the parallel arrays of a package's files.
+type fileList struct {
+	dirs    []string // nil for old packages, whose names are whole paths
+	names   texts
+	index   numbers // of each file's directory in dirs
+	modes   numbers
+	sizes   numbers
+	flags   numbers
+	states  numbers
+	digests texts
+	algo    uint64
+}
+
+// files checks the arrays of the package's files against each other.
+func (p *pkg) files() (*fileList, error) {
+	l, err := p.header.files()
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	return l, nil
+}
+
+func (h *header) files() (l *fileList, err error) {
+	l = &fileList{algo: algoMD5}
+	if l.names, err = h.texts(tagBaseNames); err != nil {
+		return nil, err
+	}
+	if l.names.count == 0 {
+		if l.names, err = h.texts(tagOldFileNames); err != nil || l.names.count == 0 {
+			return l, err
+		}
+	} else if err := l.readDirs(h); err != nil {
+		return nil, err
+	}
+	if err := l.readArrays(h); err != nil {
+		return nil, err
+	}
+	if _, ok := h.tags[tagFileDigestAlgo]; ok {
+		l.algo, err = h.number(tagFileDigestAlgo)
+	}
+	return l, err
+}
+
+// readDirs reads the directories that the files' names are in.
+func (l *fileList) readDirs(h *header) (err error) {
+	dirs, err := h.texts(tagDirNames)
+	if err != nil {
+		return err
+	}
+	if l.index, err = h.numbers(tagDirIndexes, typeInt32); err != nil {
+		return err
+	}
+	if l.index.count != l.names.count {
+		return fmt.Errorf("has directories for %d of %d files", l.index.count, l.names.count)
+	}
+	l.dirs = make([]string, 0, dirs.count)
+	for range dirs.count {
+		dir, ok := dirs.next()
+		if !ok {
+			return fmt.Errorf("has %d of %d directories", len(l.dirs), dirs.count)
+		}
+		l.dirs = append(l.dirs, dir)
+	}
+	return nil
+}
+
+// readArrays reads what the package says of each file. An array may be absent,
+// as a whole.
+func (l *fileList) readArrays(h *header) (err error) {
+	for _, a := range []struct {
+		to        *numbers
+		tag, kind uint32
+		what      string
+	}{
+		{&l.modes, tagFileModes, typeInt16, "modes"},
+		{&l.flags, tagFileFlags, typeInt32, "flags"},
+		{&l.states, tagFileStates, typeChar, "states"},
+		{&l.sizes, tagFileSizes, typeInt32, "sizes"},
+		{&l.sizes, tagLongFileSizes, typeInt64, "sizes"}, // takes the other's place
+	} {
+		n, err := h.numbers(a.tag, a.kind)
+		if err != nil {
+			return err
+		}
+		if n.count != 0 && n.count != l.names.count {
+			return fmt.Errorf("has %s of %d of %d files", a.what, n.count, l.names.count)
+		}
+		if n.count != 0 {
+			*a.to = n
+		}
+	}
+	if l.digests, err = h.texts(tagFileDigests); err != nil {
+		return err
+	}
+	if l.digests.count != 0 && l.digests.count != l.names.count {
+		return fmt.Errorf("has digests of %d of %d files", l.digests.count, l.names.count)
+	}
+	return nil
+}
+
+// each calls visit with every file, in the package's order. The value is reused.
+func (l *fileList) each(visit func(*listed)) error {
+	var f listed
+	for i := range l.names.count {
+		name, ok := l.names.next()
+		if !ok {
+			return fmt.Errorf("has %d of %d files", i, l.names.count)
+		}
+		f = listed{path: name, state: stateNormal}
+		if l.dirs != nil {
+			d := l.index.at(i)
+			if d >= uint64(len(l.dirs)) {
+				return fmt.Errorf("file %d is in directory %d of %d", i, d, len(l.dirs))
+			}
+			if len(l.dirs[d])+len(name) > maxListed {
+				return fmt.Errorf("file %d has a path of %d bytes", i, len(l.dirs[d])+len(name))
+			}
+			f.path = l.dirs[d] + name
+		}
+		if err := l.describe(i, &f); err != nil {
+			return err
+		}
+		visit(&f)
+	}
+	return nil
+}
+
+// describe fills in what the arrays say of file i.
+func (l *fileList) describe(i int, f *listed) error {
+	if l.modes.count > 0 {
+		f.mode = uint32(l.modes.at(i))
+	}
+	if l.sizes.count > 0 {
+		f.size = int64(l.sizes.at(i))
+	}
+	if l.flags.count > 0 {
+		f.ghost = l.flags.at(i)&flagGhost != 0
+	}
+	if l.states.count > 0 {
+		f.state = l.states.at(i)
+	}
+	if l.digests.count > 0 {
+		digest, ok := l.digests.next()
+		if !ok {
+			return fmt.Errorf("has digests of %d of %d files", i, l.digests.count)
+		}
+		f.digest = digest
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package rpm
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite" // the driver, too
+)
+
+const (
+	sqliteMagic      = "SQLite format 3\x00"
+	sqliteLimitBytes = 0 // SQLITE_LIMIT_LENGTH
+	walHeader        = 32
+	walFrame         = 24 // bytes in front of each page
+)
+
+// readSQLite reads rpmdb.sqlite: rpm 4.16 and later, Fedora 33, EL 9. The library
+// for rpm databases is not used for it: it does not see an error that ends the
+// rows early, and takes what it got for the whole.
+//
+// SQLite recovers the write-ahead log by itself, which takes a folder that can be
+// written and the files' names; with the exclusive lock it needs no shared memory
+// file, and once it has read the first page it holds all it needs open, so the
+// copy is removed then.
+func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
+	if err := checkSQLite(c); err != nil {
+		return err
+	}
+	dsn := url.URL{Scheme: "file", Path: c.path(), RawQuery: "_defensive=1"}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := sqlite.Limit(conn, sqliteLimitBytes, maxHeader+8+entryBytes*maxTags); err != nil {
+		return err
+	}
+	if err := prepareSQLite(ctx, conn); err != nil {
+		return err
+	}
+	if err := c.remove(); err != nil {
+		return err
+	}
+	if err := checkPages(ctx, conn); err != nil {
+		return err
+	}
+	return readRows(ctx, conn, visit)
+}
+
+// checkSQLite looks at what SQLite would take in silence: any file that is empty
+// as a new database, and a write-ahead log only as far as it is whole.
+func checkSQLite(c *private) error {
+	head := make([]byte, len(sqliteMagic))
+	if err := readHead(c.path(), head); err != nil {
+		return err
+	}
+	if string(head) != sqliteMagic {
+		return errNotDatabase
+	}
+	if !c.wal {
+		return nil
+	}
+	log := filepath.Join(c.dir, walName)
+	st, err := os.Stat(log)
+	if err != nil || st.Size() == 0 {
+		return err
+	}
+	head = make([]byte, walHeader)
+	if err := readHead(log, head); err != nil {
+		return fmt.Errorf("write-ahead log: %w", err)
+	}
+	page := int64(binary.BigEndian.Uint32(head[8:]))
+	if (st.Size()-walHeader)%(walFrame+page) != 0 {
+		return errors.New("write-ahead log is cut short")
+	}
+	return nil
+}
+
+var (
+	errNotDatabase = errors.New("is not such a database")
+	errShort       = errors.New("is cut short")
+)
+
+func readHead(path string, head []byte) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := io.ReadFull(f, head); err != nil {
+		return errShort
+	}
+	return nil
+}
+
+// prepareSQLite guards against what a database's schema can ask for and makes
+// the first read. The table must be an ordinary one: a view or a virtual table
+// would be a program of the database's author.
+func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
+	for _, pragma := range []string{
+		"locking_mode = exclusive",
+		"trusted_schema = off",
+		"cell_size_check = on",
+		"ignore_check_constraints = on",
+		"temp_store = memory",
+		"query_only = on",
+	} {
+		if _, err := conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
+			return err
+		}
+	}
+	var kind string
+	err := conn.QueryRowContext(ctx, "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = 'Packages'").Scan(&kind)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errors.New("has no table of packages")
+	}
+	if err != nil {
+		return err
+	}
+	var plain int
+	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_xinfo('Packages') WHERE name IN ('hnum', 'blob') AND hidden = 0").Scan(&plain)
+	if err != nil {
+		return err
+	}
+	if kind != "table" || plain != 2 {
+		return errors.New("its table of packages is not rpm's")
+	}
+	return nil
+}
+
+// checkPages has SQLite walk over every page once: without it, a damaged tree of
+// pages can lose rows or repeat them.
+func checkPages(ctx context.Context, conn *sql.Conn) error {
+	var result string
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
+		return err
+	}
+	if result != "ok" {
+		return fmt.Errorf("is damaged: %s", strings.ReplaceAll(result, "\n", "; "))
+	}
+	return nil
+}
+
+// readRows reads all packages and compares their number with what the database
+// knows of it elsewhere: the table's own count, and the index of names.
+func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
+	rows, err := conn.QueryContext(ctx, "SELECT hnum, blob FROM Packages ORDER BY hnum")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	read := 0
+	for rows.Next() {
+		var number int64
+		var blob sql.RawBytes
+		if err := rows.Scan(&number, &blob); err != nil {
+			return err
+		}
+		if err := visit(number, blob); err != nil {
+			return err
+		}
+		read++
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	var count int
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM Packages").Scan(&count); err != nil {
+		return err
+	}
+	if read != count {
+		return fmt.Errorf("is damaged: %d of %d packages can be read", read, count)
+	}
+	return checkNames(ctx, conn)
+}
+
+// checkNames looks for packages that the index of names has and the table of
+// packages has not.
+func checkNames(ctx context.Context, conn *sql.Conn) error {
+	var kind string
+	err := conn.QueryRowContext(ctx, "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = 'Name'").Scan(&kind)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && kind != "table" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var lost int
+	err = conn.QueryRowContext(ctx, "SELECT count(DISTINCT hnum) FROM Name WHERE hnum NOT IN (SELECT hnum FROM Packages)").Scan(&lost)
+	if err != nil {
+		return err
+	}
+	if lost > 0 {
+		return fmt.Errorf("is damaged: %d packages of its index of names are missing", lost)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package rpm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// namesOf reads a database and returns its packages' names, in the order of rows.
+func namesOf(t testing.TB, raw, wal []byte) (string, error) {
+	t.Helper()
+	var names []string
+	err := visitAll(t, readSQLite, raw, wal, func(_ int64, blob []byte) error {
+		p, err := parsePackage(blob)
+		if err == nil {
+			names = append(names, p.name)
+		}
+		return err
+	})
+	return strings.Join(names, " "), err
+}
+
+// TestWriteAheadLog reads a database whose newest packages are in its log only.
+func TestWriteAheadLog(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a?b#c.sqlite")
+	db := openSQLite(t, "file:"+strings.NewReplacer("?", "%3f", "#", "%23").Replace(file))
+	run(t, db, "PRAGMA journal_mode = wal")
+	run(t, db, "PRAGMA wal_autocheckpoint = 0")
+	run(t, db, schema)
+	insert(t, db, testPackage{name: "a"}, testPackage{name: "b"})
+	run(t, db, "PRAGMA wal_checkpoint(truncate)")
+	insert(t, db, testPackage{name: "c"})
+	run(t, db, "DELETE FROM Name WHERE key = 'a'")
+	run(t, db, "DELETE FROM Packages WHERE hnum = 1")
+	raw, wal := readFile(t, file), readFile(t, file+"-wal")
+
+	if got, err := namesOf(t, raw, wal); got != "b c" || err != nil {
+		t.Errorf("got %q, %v, want the packages of the log too", got, err)
+	}
+	if got, err := namesOf(t, raw, nil); got != "a b" || err != nil {
+		t.Errorf("got %q, %v without the log", got, err)
+	}
+	if got, err := namesOf(t, raw, []byte{}); got != "a b" || err != nil {
+		t.Errorf("got %q, %v with an empty log", got, err)
+	}
+	if got, err := namesOf(t, raw, wal[:len(wal)-1]); err == nil {
+		t.Errorf("got %q of a log that is cut short", got)
+	}
+	tr := newTree(t)
+	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite", string(raw))
+	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite-wal", string(wal))
+	if r := tr.mustLoad(); r.Packages != 2 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `rpmdb.sqlite-wal"`) {
+		t.Errorf("got %d packages, warnings %q", r.Packages, r.Warnings)
+	}
+}
+
+// TestForeignSQLite refuses what rpm did not make.
+func TestForeignSQLite(t *testing.T) {
+	for name, c := range map[string]struct{ sql, want string }{
+		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},
+		"virtual":   {"CREATE VIRTUAL TABLE Packages USING fts5(hnum, blob)", "not rpm's"},
+		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not rpm's"},
+		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
+		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "cut short"},
+		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index of names are missing"},
+		"no blob":   {schema + "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', ''); PRAGMA writable_schema = reset; INSERT INTO Packages VALUES (1, NULL)", "cut short"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "x.sqlite")
+			db := openSQLite(t, file)
+			run(t, db, c.sql)
+			db.Close()
+			_, err := namesOf(t, readFile(t, file), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	tr := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", databaseOf(t, testPackage{name: "a"}))
+	tmp := t.TempDir()
+	if _, err := (Repo{TempDir: tmp}).Load(ctx, tr.open()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := os.ReadDir(tmp); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}

@@ -1,0 +1,99 @@
+// Floor is the reference that chunkah's speed is held against: the least that
+// anyone could do to make an uncompressed image of a tree. It walks the tree,
+// reads every byte once, hashes it on all cores, and writes as many bytes to a
+// file, fsynced.
+//
+//	floor ROOT FILE
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// bufferSize is the number of bytes of one read and write.
+const bufferSize = 256 << 10
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: floor ROOT FILE")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root, name string) error {
+	out, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	paths := make(chan string, 1024)
+	var offset atomic.Int64
+	errs := make(chan error, runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			if err := work(paths, out, &offset); err != nil {
+				errs <- err
+			}
+		})
+	}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			select {
+			case paths <- path:
+			case err := <-errs:
+				return err
+			}
+		}
+		return err
+	})
+	close(paths)
+	workers.Wait()
+	if err == nil {
+		select {
+		case err = <-errs:
+		default:
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return out.Sync()
+}
+
+// work hashes and copies files until there are no more.
+func work(paths <-chan string, out *os.File, offset *atomic.Int64) error {
+	sum := sha256.New()
+	buf := make([]byte, bufferSize)
+	for path := range paths {
+		in, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		for {
+			n, _ := in.Read(buf)
+			if n <= 0 {
+				break
+			}
+			sum.Write(buf[:n])
+			if _, err := out.WriteAt(buf[:n], offset.Add(int64(n))-int64(n)); err != nil {
+				in.Close()
+				return err
+			}
+		}
+		in.Close()
+	}
+	sum.Sum(nil)
+	return nil
+}
