@@ -1,0 +1,72 @@
+package group
+
+import (
+	"math"
+	"testing"
+)
+
+func TestHazardAndSurvival(t *testing.T) {
+	for _, q := range []uint64{one, one - 1, one / 10 * 9, one / 2, one / 3, one / 100, 1000} {
+		want := -math.Log2(float64(q) / float64(one))
+		if got := float64(hazard(q)) / (1 << hazardBits); math.Abs(got-want) > 2e-5 {
+			t.Errorf("hazard(%d) = %g, want %g", q, got, want)
+		}
+		if got := survival(hazard(q)); math.Abs(float64(got)-float64(q)) > float64(q)*2e-5+1 {
+			t.Errorf("survival(hazard(%d)) = %d", q, got)
+		}
+	}
+	if hazard(0) != maxHazard || survival(maxHazard) != 0 || survival(math.MaxUint64) != 0 {
+		t.Error("an impossible survival is not zero")
+	}
+}
+
+func TestShare(t *testing.T) {
+	for _, tc := range []struct {
+		size   int64
+		chance uint64
+		want   int64
+	}{{0, one, 0}, {7, one, 7}, {7, one / 2, 3}, {1 << 55, one, 1 << 55}, {1 << 55, one / 4, 1 << 53}} {
+		if got := share(tc.size, tc.chance); got != tc.want {
+			t.Errorf("share(%d, %d) = %d, want %d", tc.size, tc.chance, got, tc.want)
+		}
+	}
+}
+
+func TestRounded(t *testing.T) {
+	for _, tc := range []struct {
+		size, two, four int64
+	}{{0, 4096, 4096}, {5792, 4096, 4096}, {5793, 8192, 16384}, {1 << 20, 1 << 20, 1 << 20}, {1 << 50, 1 << 50, 1 << 50}, {3 << 48, 1 << 50, 1 << 50}} {
+		in := []int64{tc.size}
+		if a, b := rounded(in, 1)[0], rounded(in, 2)[0]; a != tc.two || b != tc.four {
+			t.Errorf("rounded(%d) = %d and %d, want %d and %d", tc.size, a, b, tc.two, tc.four)
+		}
+	}
+}
+
+func TestRates(t *testing.T) {
+	weekly := func(n, every int) (u []int64) {
+		for i := range n {
+			u = append(u, testNow-int64(i*every)*week-day)
+		}
+		return u
+	}
+	cs := []Component{
+		{Name: "weekly", Updates: weekly(150, 1)},
+		{Name: "monthly", Updates: weekly(37, 4)},
+		{Name: "yearly", Updates: weekly(3, 52)},
+		{Name: "none"},
+		{Name: "daily by interval", IntervalDays: 1},
+		{Name: "yearly by interval", IntervalDays: 365},
+	}
+	in := newInput(cs, Options{Now: testNow})
+	ps := map[string]uint64{}
+	for i, p := range rates(in.cs, in.histories(testNow)) {
+		ps[in.cs[i].Name] = p * 1000 / one
+	}
+	for name, want := range map[string][2]uint64{"weekly": {930, 980}, "monthly": {200, 300}, "yearly": {10, 100},
+		"none": {60, 500}, "daily by interval": {900, 980}, "yearly by interval": {15, 22}} {
+		if p := ps[name]; p < want[0] || p > want[1] {
+			t.Errorf("%s: %d in 1000, want %d to %d", name, p, want[0], want[1])
+		}
+	}
+}

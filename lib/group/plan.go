@@ -1,0 +1,152 @@
+// Package group plans the layers of an image from its components' sizes and
+// update histories.
+//
+// What it minimises is the expected number of bytes that a client who has the
+// last image downloads for the next one: a layer is downloaded whole when any
+// of its components changes or when its set of components does. Without the
+// previous image the plan must also be the same from build to build, so it
+// follows only what changes rarely (see stateless.go); with the previous image
+// it pays for what it moves (see previous.go). docs/grouping.md has the model,
+// the measurements and the limits.
+//
+// The package is pure: no clock, no randomness, integers only.
+package group
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Component is what grouping knows of one component.
+type Component struct {
+	Name         string  // unique; of equal names each is still put into one layer
+	Size         int64   // bytes, as the tar will hold them; less than 1 counts as 1
+	Updates      []int64 // unix seconds of the known updates, any order, may be empty
+	IntervalDays int64   // days between updates, 0 = unknown; used where no update is known yet
+	Fingerprint  string  // "" = unknown; only a known one that differs means changed
+}
+
+// Member is one component of a previous layer.
+type Member struct{ Name, Fingerprint string }
+
+// Previous is the layout of the last image. Any layout is accepted: unknown,
+// repeated and missing components only make their layer count as changed.
+type Previous struct{ Layers [][]Member }
+
+// Options are the rest of what a plan depends on.
+type Options struct {
+	Max      int       // layers at most; less than 1 counts as 1
+	Now      int64     // unix seconds: the build's clock; less than 1 = the newest update
+	Previous *Previous // nil = none
+}
+
+// Layer is one layer of a plan.
+type Layer struct {
+	Members   []int // indexes into the input, ascending
+	Stability int64 // parts per million: the chance that it does not change in a week
+}
+
+// Plan puts every component into exactly one of at most opt.Max layers, none
+// of them empty. The plan does not depend on the order of the components.
+// Layers are in the order of their first member's name.
+func Plan(components []Component, opt Options) []Layer {
+	if len(components) == 0 {
+		return nil
+	}
+	in := newInput(components, opt)
+	var groups [][]int
+	switch {
+	case len(in.cs) <= in.limit:
+		groups = in.alone()
+	case opt.Previous != nil:
+		groups = in.aware(opt.Previous)
+	case in.known() >= in.limit*manyPerLayer:
+		groups = in.clustered()
+	default:
+		groups = in.ranked()
+	}
+	return in.layers(groups)
+}
+
+// input is a plan's input in canonical order, with what is read off it.
+type input struct {
+	cs    []Component
+	order []int   // canonical index -> the caller's
+	size  []int64 // bytes, in a range that no cost can leave
+	limit int     // layers at most
+	now   int64   // unix seconds: the clock, or the newest update where that is earlier
+	last  bool    // the histories hold only the last update (see lastOnly)
+}
+
+func newInput(components []Component, opt Options) *input {
+	in := &input{order: make([]int, len(components)), limit: max(opt.Max, 1)}
+	for i := range in.order {
+		in.order[i] = i
+	}
+	slices.SortStableFunc(in.order, func(a, b int) int { return compare(&components[a], &components[b]) })
+	for _, o := range in.order {
+		in.cs = append(in.cs, components[o])
+	}
+	in.size = sizes(in.cs)
+	in.now = newest(in.cs, opt.Now)
+	in.last = lastOnly(in.cs)
+	return in
+}
+
+// compare orders components by name; the rest only decides between equal names.
+func compare(a, b *Component) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), slices.Compare(a.Updates, b.Updates),
+		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint))
+}
+
+// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 32 weeks
+// leaves room to add several costs within an int64.
+const maxTotal = uint64(1) << 50
+
+// sizes reads the sizes; where they add up to more than maxTotal all are
+// halved until they do not.
+func sizes(cs []Component) []int64 {
+	out := make([]int64, len(cs))
+	for shift := 0; ; shift++ {
+		total := uint64(0)
+		for i := range cs {
+			out[i] = max(max(cs[i].Size, 1)>>shift, 1)
+			if total <= maxTotal {
+				total += uint64(out[i])
+			}
+		}
+		if total <= maxTotal || shift > 62 {
+			return out
+		}
+	}
+}
+
+// alone gives each component its own layer.
+func (in *input) alone() [][]int {
+	g := make([][]int, len(in.cs))
+	for i := range g {
+		g[i] = []int{i}
+	}
+	return g
+}
+
+// layers turns groups of canonical indexes into the caller's layers. The
+// stability is told as of now, however old the rates that the plan follows.
+func (in *input) layers(groups [][]int) []Layer {
+	ps := rates(in.cs, in.histories(in.now))
+	for _, g := range groups {
+		slices.Sort(g)
+	}
+	slices.SortFunc(groups, func(a, b []int) int { return cmp.Compare(a[0], b[0]) })
+	out := make([]Layer, len(groups))
+	for i, g := range groups {
+		stay := one
+		for _, c := range g {
+			stay = times(stay, one-ps[c])
+			out[i].Members = append(out[i].Members, in.order[c])
+		}
+		slices.Sort(out[i].Members)
+		out[i].Stability = int64(stay * 1e6 / one)
+	}
+	return out
+}

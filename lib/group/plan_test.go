@@ -1,0 +1,323 @@
+package group
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// testNow is 2026-03-01, in the middle of one of the periods of 52 weeks.
+const testNow = int64(1772323200)
+
+// synthetic makes n components with histories that end at now: a third are
+// released together in suites, the others on their own.
+func synthetic(n int, seed uint64, now int64) []Component {
+	r := rand.New(rand.NewPCG(seed, 1))
+	suites := make([][]int64, 8)
+	for s := range suites {
+		for at := now - 150*week; at < now; at += int64(r.IntN(10)+1) * week {
+			suites[s] = append(suites[s], at)
+		}
+	}
+	cs := make([]Component, n)
+	for i := range cs {
+		c := Component{Name: fmt.Sprintf("c%05d", i), Size: int64(math.Exp(8 + 8*r.Float64())), Fingerprint: "1"}
+		if i%3 == 0 {
+			c.Updates = slices.Clone(suites[r.IntN(len(suites))])
+		} else {
+			gap := int64(math.Exp(6*r.Float64())) + 1
+			for at := now - int64(r.IntN(150)+2)*week; at < now; at += gap * week {
+				c.Updates = append(c.Updates, at)
+			}
+		}
+		cs[i] = c
+	}
+	return cs
+}
+
+// names is a plan without indexes: each layer's member names.
+func names(cs []Component, ls []Layer) []string {
+	var out []string
+	for _, l := range ls {
+		var m []string
+		for _, i := range l.Members {
+			m = append(m, cs[i].Name)
+		}
+		slices.Sort(m)
+		out = append(out, strings.Join(m, " "))
+	}
+	return out
+}
+
+func layoutOf(cs []Component, ls []Layer) *Previous {
+	p := new(Previous)
+	for _, l := range ls {
+		var ms []Member
+		for _, i := range l.Members {
+			ms = append(ms, Member{cs[i].Name, cs[i].Fingerprint})
+		}
+		p.Layers = append(p.Layers, ms)
+	}
+	return p
+}
+
+func checkCover(t *testing.T, cs []Component, limit int, ls []Layer) {
+	t.Helper()
+	if len(ls) > max(limit, 1) {
+		t.Errorf("%d layers, at most %d allowed", len(ls), limit)
+	}
+	seen := make([]int, len(cs))
+	for _, l := range ls {
+		if len(l.Members) == 0 || !slices.IsSorted(l.Members) {
+			t.Errorf("members %v are empty or not ascending", l.Members)
+		}
+		if l.Stability < 0 || l.Stability > 1e6 {
+			t.Errorf("stability %d is no chance", l.Stability)
+		}
+		for _, i := range l.Members {
+			seen[i]++
+		}
+	}
+	for i, n := range seen {
+		if n != 1 {
+			t.Errorf("component %d is in %d layers", i, n)
+		}
+	}
+}
+
+func TestEveryComponentOnce(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 17, 100, 300} {
+		for _, limit := range []int{-1, 0, 1, 2, 16, 64, 1000} {
+			cs := synthetic(n, uint64(n), testNow)
+			ls := Plan(cs, Options{Max: limit, Now: testNow})
+			checkCover(t, cs, limit, ls)
+			prev := layoutOf(cs, ls)
+			for i := range cs {
+				if i%7 == 0 {
+					cs[i].Fingerprint = "2"
+				}
+			}
+			for _, k := range []int{limit, limit / 2, limit * 2} {
+				checkCover(t, cs, k, Plan(cs, Options{Max: k, Now: testNow, Previous: prev}))
+			}
+		}
+	}
+}
+
+func TestStrangeInput(t *testing.T) {
+	huge := make([]int64, 5000)
+	for i := range huge {
+		huge[i] = testNow - int64(i)*day
+	}
+	strange := func() []Component {
+		cs := []Component{
+			{}, {}, {Name: "a"}, {Name: "a"}, {Name: "negative", Size: -5},
+			{Name: "vast", Size: math.MaxInt64}, {Name: "vast2", Size: math.MaxInt64, Updates: huge},
+			{Name: "future", Size: 1, Updates: []int64{math.MaxInt64, testNow + 1}},
+			{Name: "past", Size: 1 << 40, Updates: []int64{math.MinInt64, -1, 0, 1}},
+			{Name: "twice", Size: 9, Updates: []int64{5, 5, 5}},
+			{Name: "often", IntervalDays: 1}, {Name: "seldom", IntervalDays: math.MaxInt64}, {Name: "never", IntervalDays: -3},
+		}
+		for i := range 40 {
+			cs = append(cs, Component{Name: fmt.Sprint("n", i), Size: math.MaxInt64, Updates: huge[i*10 : i*10+i]})
+		}
+		return cs
+	}
+	bad := &Previous{Layers: [][]Member{nil, {{"a", ""}, {"a", ""}}, {{"gone", "x"}}, {{"twice", ""}}, {{"twice", ""}, {"often", ""}}}}
+	for _, now := range []int64{math.MinInt64, -1, 0, 1, testNow, math.MaxInt64} {
+		for _, limit := range []int{1, 3, 8, 30, 100} {
+			for _, prev := range []*Previous{nil, {}, bad} {
+				cs := strange()
+				checkCover(t, cs, limit, Plan(cs, Options{Max: limit, Now: now, Previous: prev}))
+			}
+		}
+	}
+}
+
+func TestInputOrderIrrelevant(t *testing.T) {
+	cs := synthetic(300, 3, testNow)
+	prev := layoutOf(cs, Plan(cs, Options{Max: 50, Now: testNow}))
+	for i := range cs {
+		if i%5 == 0 {
+			cs[i].Fingerprint = "2"
+		}
+	}
+	for _, opt := range []Options{{Max: 20, Now: testNow}, {Max: 100, Now: testNow}, {Max: 50, Now: testNow, Previous: prev}} {
+		want := names(cs, Plan(cs, opt))
+		mixed := slices.Clone(cs)
+		rand.New(rand.NewPCG(7, 7)).Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+		if got := names(mixed, Plan(mixed, opt)); !reflect.DeepEqual(got, want) {
+			t.Errorf("max %d: the plan depends on the order of the input", opt.Max)
+		}
+	}
+}
+
+func TestNothingChanged(t *testing.T) {
+	cs := synthetic(400, 4, testNow)
+	for _, limit := range []int{16, 128} {
+		first := Plan(cs, Options{Max: limit, Now: testNow})
+		prev := layoutOf(cs, first)
+		for _, later := range []int64{1, 7, 300, 366, 3660} {
+			now := testNow + later*day
+			if got := Plan(cs, Options{Max: limit, Now: now}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
+				t.Errorf("max %d: another plan %d days later", limit, later)
+			}
+			if got := Plan(cs, Options{Max: limit, Now: now, Previous: prev}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
+				t.Errorf("max %d: another plan %d days later, with previous", limit, later)
+			}
+		}
+	}
+}
+
+// newBytes is what a client that has a downloads for b, as a share of b.
+func newBytes(a, b []string, cs []Component) float64 {
+	size := map[string]int64{}
+	for _, c := range cs {
+		size[c.Name] = c.Size
+	}
+	var fresh, all float64
+	for _, l := range b {
+		for _, n := range strings.Fields(l) {
+			all += float64(size[n])
+			if !slices.Contains(a, l) {
+				fresh += float64(size[n])
+			}
+		}
+	}
+	return fresh / all
+}
+
+func TestOneComponentMoreOrLess(t *testing.T) {
+	for _, limit := range []int{24, 96} {
+		cs := synthetic(360, 5, testNow)
+		whole := names(cs, Plan(cs, Options{Max: limit, Now: testNow}))
+		// The previous image is one that was itself built with a previous one.
+		opt := Options{Max: limit, Now: testNow, Previous: layoutOf(cs[1:], Plan(cs[1:], Options{Max: limit, Now: testNow}))}
+		opt.Previous = layoutOf(cs, Plan(cs, opt))
+		var old []string
+		for _, l := range opt.Previous.Layers {
+			var m []string
+			for _, x := range l {
+				m = append(m, x.Name)
+			}
+			slices.Sort(m)
+			old = append(old, strings.Join(m, " "))
+		}
+		var mean, meanPrev float64
+		const rounds = 20
+		for r := range rounds {
+			less := slices.Delete(slices.Clone(cs), r*18, r*18+1)
+			part := names(less, Plan(less, Options{Max: limit, Now: testNow}))
+			mean += newBytes(whole, part, less) / rounds
+			after := names(less, Plan(less, opt))
+			meanPrev += newBytes(old, after, less) / rounds
+		}
+		t.Logf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+		if mean > 0.25 || meanPrev > 0.20 {
+			t.Errorf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+		}
+	}
+}
+
+// TestNewComponentMovesNothing: what is born within the period joins a layer.
+func TestNewComponentMovesNothing(t *testing.T) {
+	cs := synthetic(400, 6, testNow)
+	before := names(cs, Plan(cs, Options{Max: 32, Now: testNow}))
+	more := append(slices.Clone(cs), Component{Name: "zz", Size: 1 << 20, Updates: []int64{testNow - day}})
+	changed := 0
+	for _, l := range names(more, Plan(more, Options{Max: 32, Now: testNow})) {
+		if !slices.Contains(before, l) {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("a new component changes %d layers, want 1", changed)
+	}
+}
+
+func TestUnknownFingerprintIsUnchanged(t *testing.T) {
+	cs := synthetic(100, 8, testNow)
+	prev := layoutOf(cs, Plan(cs, Options{Max: 20, Now: testNow}))
+	want := names(cs, Plan(cs, Options{Max: 20, Now: testNow, Previous: prev}))
+	for i := range cs {
+		cs[i].Fingerprint = ""
+	}
+	if got := names(cs, Plan(cs, Options{Max: 20, Now: testNow, Previous: prev})); !reflect.DeepEqual(got, want) {
+		t.Error("components without a fingerprint count as changed")
+	}
+}
+
+// TestGolden pins plans for a fixed input: a change here re-arranges every
+// user's image once and belongs in the changelog.
+func TestGolden(t *testing.T) {
+	var cs []Component
+	for i := range 14 {
+		c := Component{Name: string(rune('a' + i)), Size: int64(i*i+1) << 14}
+		for at := testNow - 140*week; at < testNow-int64(i)*day; at += int64(1+i%5*i) * week {
+			c.Updates = append(c.Updates, at)
+		}
+		cs = append(cs, c)
+	}
+	changed := slices.Clone(cs)
+	prev := layoutOf(cs, Plan(cs, Options{Max: 4, Now: testNow}))
+	for i := range changed {
+		changed[i].Fingerprint = "old"
+		if i%4 == 1 {
+			changed[i].Fingerprint = "new"
+		}
+	}
+	for l := range prev.Layers {
+		for m := range prev.Layers[l] {
+			prev.Layers[l][m].Fingerprint = "old"
+		}
+	}
+	for _, tc := range []struct {
+		name string
+		cs   []Component
+		opt  Options
+		want []string
+	}{
+		{"clustered", cs, Options{Max: 2, Now: testNow}, goldenClustered},
+		{"ranked", cs, Options{Max: 4, Now: testNow}, goldenRanked},
+		{"previous", changed, Options{Max: 4, Now: testNow, Previous: prev}, goldenPrevious},
+	} {
+		got := Plan(tc.cs, tc.opt)
+		var lines []string
+		for i, n := range names(tc.cs, got) {
+			lines = append(lines, fmt.Sprintf("%d %s", got[i].Stability, n))
+		}
+		if !slices.Equal(lines, tc.want) {
+			t.Errorf("%s: got %q, want %q", tc.name, lines, tc.want)
+		}
+	}
+}
+
+var (
+	goldenClustered = []string{"1152 a b c d e f g h i j l m n", "100792 k"}
+	goldenRanked    = []string{"1560 a b c d e f g h", "815899 i j m n", "100792 k", "905336 l"}
+	goldenPrevious  = []string{"219 a b c d f k", "717277 e g h", "851331 i m n", "867656 j l"}
+)
+
+func BenchmarkPlan(b *testing.B) {
+	cs := synthetic(3000, 1, testNow)
+	for b.Loop() {
+		Plan(cs, Options{Max: 128, Now: testNow})
+	}
+}
+
+func BenchmarkPlanPrevious(b *testing.B) {
+	cs := synthetic(3000, 1, testNow)
+	prev := layoutOf(cs, Plan(cs, Options{Max: 128, Now: testNow}))
+	for i := range cs {
+		if i%10 == 0 {
+			cs[i].Fingerprint = "2"
+		}
+	}
+	for b.Loop() {
+		Plan(cs, Options{Max: 128, Now: testNow, Previous: prev})
+	}
+}

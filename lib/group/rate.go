@@ -1,0 +1,220 @@
+package group
+
+import (
+	"math"
+	"math/bits"
+)
+
+const (
+	day  = int64(86400) // seconds
+	week = 7 * day      // seconds
+	// lookBack is how many weeks of history count; three years hold every
+	// release cycle that matters and older habits mislead.
+	lookBack = 156
+	// scenarios is how many past weeks are replayed to see which components
+	// change together: a year, so that each season counts once.
+	scenarios = 52
+	// longDecay and shortDecay are 2^30 times the weight a week loses to the
+	// one before: half-lives of 52 and of 6 weeks.
+	longDecay  = 1059524080
+	shortDecay = 956595215
+	// longPrior and shortPrior are how many weeks of evidence the pooled rate,
+	// and the long rate, count for.
+	longPrior  = 8
+	shortPrior = 2
+	// shortShare is the weight of the short rate, in percent.
+	shortShare = 15
+	// defaultRate is the weekly chance of change where nothing at all has a
+	// history: about once a year.
+	defaultRate = one / 52
+	// minRate and maxRate bound every chance: about once in 40 years, so that
+	// nothing is believed to be eternal, and nothing is certain to change.
+	minRate = one / 2000
+	maxRate = one / 50 * 49
+)
+
+// weekMask is a set of weeks before the reference, bit 0 the latest.
+type weekMask [(lookBack + 63) / 64]uint64
+
+func (m *weekMask) set(w int)      { m[w/64] |= 1 << (w % 64) }
+func (m *weekMask) has(w int) bool { return m[w/64]>>(w%64)&1 == 1 }
+
+// history is a component's past as the estimator sees it.
+type history struct {
+	hits  weekMask // weeks with a change
+	weeks int      // weeks observed, 0 = none
+}
+
+// changes counts the weeks with a change among the latest n.
+func (h *history) changes(n int) (hits int) {
+	for w := range n {
+		if h.hits.has(w) {
+			hits++
+		}
+	}
+	return hits
+}
+
+// weights holds the decayed weights of the weeks and their running sums.
+type weights struct{ w, sum [lookBack + 1]uint64 }
+
+func newWeights(decay uint64) *weights {
+	t := new(weights)
+	x := one
+	for i := range lookBack {
+		t.w[i] = x
+		t.sum[i+1] = t.sum[i] + x
+		x = times(x, decay)
+	}
+	return t
+}
+
+// hit sums the weights of the weeks that changed.
+func (t *weights) hit(h *history) (s uint64) {
+	for w := range h.weeks {
+		if h.hits.has(w) {
+			s += t.w[w]
+		}
+	}
+	return s
+}
+
+// ratio is a/b as a chance, at most one; both fit in 40 bits.
+func ratio(a, b uint64) uint64 {
+	if b == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(a, one)
+	if hi >= b {
+		return one
+	}
+	q, _ := bits.Div64(hi, lo, b)
+	return min(q, one)
+}
+
+// past reads the updates before ref. The first known update is the birth of
+// a component and no change, unless births count (see births).
+func past(updates []int64, ref int64, births bool) (h history) {
+	first := int64(0)
+	seen := false
+	for _, u := range updates {
+		if u > ref {
+			continue
+		}
+		if !seen || u < first {
+			first, seen = u, true
+		}
+	}
+	if !seen {
+		return h
+	}
+	h.weeks = min(weeksBetween(first, ref)+1, lookBack)
+	for _, u := range updates {
+		if u > ref || (u == first && !births) {
+			continue
+		}
+		if w := weeksBetween(u, ref); w < lookBack {
+			h.hits.set(w)
+		}
+	}
+	return h
+}
+
+// weeksBetween counts whole weeks from u to ref >= u, without overflow.
+func weeksBetween(u, ref int64) int {
+	return int(min((uint64(ref)-uint64(u))/uint64(week), 1<<20))
+}
+
+// lastOnly reports whether the histories hold one update each at most: then
+// the time is that of the last change (as a build date), not of a birth.
+func lastOnly(cs []Component) bool {
+	single, many := 0, 0
+	for i := range cs {
+		switch n := len(cs[i].Updates); {
+		case n > 1:
+			many++
+		case n == 1:
+			single++
+		}
+	}
+	return single > many
+}
+
+// rates estimates each component's chance of change within a week.
+func rates(cs []Component, hs []history) []uint64 {
+	long, short := newWeights(longDecay), newWeights(shortDecay)
+	hit := make([]uint64, len(cs))
+	var hits, sum uint64
+	for i := range cs {
+		hit[i] = long.hit(&hs[i])
+		hits += hit[i]
+		sum += long.sum[hs[i].weeks]
+	}
+	pooled := uint64(defaultRate)
+	if hits > 0 {
+		pooled = octave(ratio(hits, sum))
+	}
+	ps := make([]uint64, len(cs))
+	for i := range cs {
+		h := &hs[i]
+		p := pooled
+		if h.weeks == 0 && cs[i].IntervalDays > 0 {
+			p = intervalRate(cs[i].IntervalDays)
+		}
+		pl := ratio(longPrior*p+hit[i], longPrior*one+long.sum[h.weeks])
+		psh := ratio(shortPrior*pl+short.hit(h), shortPrior*one+short.sum[h.weeks])
+		p = (pl*(100-shortShare) + psh*shortShare) / 100
+		ps[i] = min(max(p, minRate), maxRate)
+	}
+	return ps
+}
+
+// octave gives the power of two nearest to a chance on a log scale: the pooled
+// rate moves with every component that comes or goes, this does not.
+func octave(p uint64) uint64 { return 1 << nearestPower(p) }
+
+// intervalRate is the chance of a change in seven days where each day has a
+// chance of one in the interval.
+func intervalRate(days int64) uint64 {
+	q := one - ratio(1, uint64(min(days, 1<<20)))
+	stay := one
+	for range 7 {
+		stay = times(stay, q)
+	}
+	return one - stay
+}
+
+// newest is the latest update that is not after now: a plan depends on the
+// clock only through it, so that it stays while nothing is updated.
+func newest(cs []Component, now int64) int64 {
+	at := int64(math.MinInt64)
+	for i := range cs {
+		for _, u := range cs[i].Updates {
+			if u > at && (u <= now || now < 1) {
+				at = u
+			}
+		}
+	}
+	return at
+}
+
+// floor rounds a time down to a multiple of step, or to the earliest time.
+func floor(t, step int64) int64 {
+	m := t % step
+	if m < 0 {
+		m += step
+	}
+	if t < math.MinInt64+m {
+		return math.MinInt64
+	}
+	return t - m
+}
+
+// histories reads every component's updates up to ref.
+func (in *input) histories(ref int64) []history {
+	hs := make([]history, len(in.cs))
+	for i := range in.cs {
+		hs[i] = past(in.cs[i].Updates, ref, in.last)
+	}
+	return hs
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// largePackages make a Debian system of about 45,000 files and 1.2 GB.
+const largePackages = "build-essential,python3-numpy,python3-scipy,openjdk-17-jre-headless,git,vim,perl-doc,llvm-14"
+
+// root returns the path of a root, which it makes where it is not there.
+func (b *bench) root(name string) (string, error) {
+	path := filepath.Join(b.dir, "root."+name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	fmt.Fprintf(os.Stderr, "bench: making the root %s\n", name)
+	unfinished := path + ".unfinished"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return "", err
+	}
+	if err := b.make(name, unfinished); err != nil {
+		return "", err
+	}
+	return path, os.Rename(unfinished, path)
+}
+
+func (b *bench) make(name, path string) error {
+	switch name {
+	case "small":
+		return debian(path)
+	case "large":
+		return debian(path, "--include="+largePackages)
+	case "many":
+		return files(path, 500_000, 1000)
+	case "tenth":
+		return files(path, 50_000, 1000)
+	case "narrow":
+		return files(path, 10_000, 4000)
+	case "wide":
+		return files(path, 10_000, 40_000)
+	case "half":
+		return half(path)
+	}
+	return fmt.Errorf("no root is called %q", name)
+}
+
+func debian(path string, options ...string) error {
+	args := append([]string{"--quiet", "--variant=important"}, options...)
+	cmd := exec.Command("mmdebstrap", append(args, "bookworm", path)...)
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
+}
+
+// files makes so many files of so many bytes, a thousand to a directory.
+func files(path string, n, size int) error {
+	random := rand.New(rand.NewPCG(1, 2))
+	data := make([]byte, size)
+	for i := range n {
+		dir := filepath.Join(path, "opt", fmt.Sprintf("app%02d", i/10_000), fmt.Sprintf("d%04d", i/1000))
+		if i%1000 == 0 {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+		}
+		text(random, data)
+		if err := write(filepath.Join(dir, fmt.Sprintf("file%06d.txt", i)), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// half makes a root in which one file, and so one layer, holds half the bytes.
+func half(path string) error {
+	if err := files(path, 4000, 50_000); err != nil {
+		return err
+	}
+	data := make([]byte, 4000*50_000)
+	text(rand.New(rand.NewPCG(3, 4)), data)
+	return write(filepath.Join(path, "opt", "large.bin"), data)
+}
+
+// text fills data with what compresses about as programs do.
+func text(random *rand.Rand, data []byte) {
+	var words [64][8]byte
+	for i := range words {
+		for j := range words[i] {
+			words[i][j] = byte(random.Uint32())
+		}
+	}
+	for i := 0; i < len(data); {
+		if random.IntN(3) == 0 {
+			data[i] = byte(random.Uint32())
+			i++
+			continue
+		}
+		i += copy(data[i:], words[random.IntN(len(words))][:])
+	}
+}
+
+// write makes one file with a time that does not change from run to run.
+func write(name string, data []byte) error {
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		return err
+	}
+	old := time.Unix(1_700_000_000, 0)
+	return os.Chtimes(name, old, old)
+}
