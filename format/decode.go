@@ -1,22 +1,28 @@
 package format
 
-import (
-	"sort"
-)
-
 // decoder reads the values of one record in one encoding. Its first error is
 // kept; what it returns after that is empty, so that loops end by themselves and
-// the caller looks at failed once.
+// the caller looks at failed once. The error is errShort where the buffer ends
+// inside the record, and any other only where no further bytes could mend it.
 type decoder interface {
+	// reset makes the decoder start on the record at the front of buf.
+	reset(buf []byte)
+	// end is the number of bytes that the record took.
+	end() int
+	// between steps over what may stand between records.
+	between(buf []byte) []byte
+	newScanner() scanner
+
 	beginMap()
-	// nextKey returns the next key of the map, false at its end. The bytes are
-	// good until the next call.
+	// nextKey returns the next key of the map, false at its end.
 	nextKey() ([]byte, bool)
 	beginList()
 	nextItem() bool
-	// null consumes a null, if one is next.
-	null() bool
-	text(most int) string
+	// present steps over a null and returns false for it.
+	present() bool
+	// text returns a text as bytes; like a key, they are good until the next call.
+	text(most int) []byte
+	// bytes returns bytes that are the caller's.
 	bytes(most int) []byte
 	integer() int64
 	boolean() bool
@@ -26,11 +32,25 @@ type decoder interface {
 }
 
 // fields notes which fields of a record were seen, to find those that are there
-// twice. A null counts as absent.
+// twice, and which of them had a value. A null counts as absent.
 type fields struct {
 	d    decoder
 	kind kind
 	seen uint32
+	set  uint32
+	name string // the field whose value is being read
+}
+
+// next returns the next key of the record, false at its end.
+func (s *fields) next() ([]byte, bool) {
+	if s.name != "" {
+		if err := s.d.failed(); err != nil {
+			inField(err, s.name)
+			return nil, false
+		}
+		s.name = ""
+	}
+	return s.d.nextKey()
 }
 
 // once says whether field number n, of that name, is to be read now.
@@ -40,14 +60,15 @@ func (s *fields) once(n int, name string) bool {
 		return false
 	}
 	s.seen |= 1 << n
-	if s.d.null() {
-		s.seen &^= 1 << n
+	if !s.d.present() {
 		return false
 	}
-	return s.d.failed() == nil
+	s.set |= 1 << n
+	s.name = name
+	return true
 }
 
-func (s *fields) has(n int) bool { return s.seen&(1<<n) != 0 }
+func (s *fields) has(n int) bool { return s.set&(1<<n) != 0 }
 
 func (s *fields) unknown(key []byte) {
 	s.d.fail(valuef("field %q is not one of a %s", clip(string(key)), s.kind))
@@ -89,7 +110,7 @@ func decodeHeader(d decoder) *Header {
 	var rootRaw []byte
 	s := fields{d: d, kind: kindHeader}
 	for d.beginMap(); ; {
-		key, ok := d.nextKey()
+		key, ok := s.next()
 		if !ok {
 			break
 		}
@@ -100,11 +121,11 @@ func decodeHeader(d decoder) *Header {
 			}
 		case nameStage:
 			if s.once(1, nameStage) {
-				h.Stage = d.text(MaxText)
+				h.Stage = string(d.text(MaxText))
 			}
 		case nameRoot:
 			if s.once(2, nameRoot) {
-				h.Root = d.text(3 * MaxPath)
+				h.Root = string(d.text(3 * MaxPath))
 			}
 		case nameRootRaw:
 			if s.once(3, nameRootRaw) {
@@ -132,156 +153,18 @@ func decodeHeader(d decoder) *Header {
 	return h
 }
 
-func decodeFile(d decoder, in *interner) *File {
-	f := &File{}
-	var pathRaw, targetRaw []byte
-	s := fields{d: d, kind: kindFile}
-	for d.beginMap(); ; {
-		key, ok := d.nextKey()
-		if !ok {
-			break
-		}
-		switch string(key) {
-		case namePath:
-			if s.once(0, namePath) {
-				f.Path = d.text(3 * MaxPath)
-			}
-		case namePathRaw:
-			if s.once(1, namePathRaw) {
-				pathRaw = d.bytes(MaxPath)
-			}
-		case nameType:
-			if s.once(2, nameType) {
-				f.Type = Type(in.text(d.text(MaxText)))
-			}
-		case nameMode:
-			if s.once(3, nameMode) {
-				f.Mode = uint32(bounded(d, nameMode, 0o7777))
-			}
-		case nameUID:
-			if s.once(4, nameUID) {
-				f.UID = uint32(bounded(d, nameUID, maxID))
-			}
-		case nameGID:
-			if s.once(5, nameGID) {
-				f.GID = uint32(bounded(d, nameGID, maxID))
-			}
-		case nameSize:
-			if s.once(6, nameSize) {
-				f.Size = bounded(d, nameSize, MaxInt)
-			}
-		case nameMtime:
-			if s.once(7, nameMtime) {
-				f.MTime = d.integer()
-			}
-		case nameMtimeNsec:
-			if s.once(8, nameMtimeNsec) {
-				f.MTimeNsec = int32(bounded(d, nameMtimeNsec, 999_999_999))
-			}
-		case nameTarget:
-			if s.once(9, nameTarget) {
-				f.Target = d.text(3 * MaxTarget)
-			}
-		case nameTargetRaw:
-			if s.once(10, nameTargetRaw) {
-				targetRaw = d.bytes(MaxTarget)
-			}
-		case nameHardlink:
-			if s.once(11, nameHardlink) {
-				f.Hardlink = bounded(d, nameHardlink, MaxInt)
-			}
-		case nameDevMajor:
-			if s.once(12, nameDevMajor) {
-				f.DevMajor = uint32(bounded(d, nameDevMajor, maxDevice))
-			}
-		case nameDevMinor:
-			if s.once(13, nameDevMinor) {
-				f.DevMinor = uint32(bounded(d, nameDevMinor, maxDevice))
-			}
-		case nameXattrs:
-			if s.once(14, nameXattrs) {
-				f.Xattrs = decodeXattrs(d, in)
-			}
-		case nameComponents:
-			if s.once(15, nameComponents) {
-				f.Components = in.list(decodeTexts(d, in))
-			}
-		case nameImplied:
-			if s.once(16, nameImplied) {
-				f.Implied = d.boolean()
-			}
-		default:
-			s.unknown(key)
-		}
-	}
-	if s.has(1) {
-		f.Path = rawPath(d, namePath, f.Path, pathRaw)
-	}
-	if s.has(10) {
-		f.Target = rawPath(d, nameTarget, f.Target, targetRaw)
-	}
-	if !s.has(0) || !s.has(2) {
-		d.fail(valuef("file %q has no %s", clip(f.Path), missing(!s.has(0), namePath, nameType)))
-	}
-	if !s.has(3) {
-		f.Mode = defaultMode(f.Type)
-	}
-	if !s.has(6) && f.Type == TypeFile {
-		f.Size = SizeUnknown
-	}
-	return f
-}
-
-// missing picks the first name if it is the one that is missing.
-func missing(first bool, name, other string) string {
-	if first {
-		return name
-	}
-	return other
-}
-
-// defaultMode is the mode of a file whose record has none.
-func defaultMode(t Type) uint32 {
-	switch t {
-	case TypeDir:
-		return 0o755
-	case TypeSymlink:
-		return 0o777
-	}
-	return 0o644
-}
-
-func decodeXattrs(d decoder, in *interner) []Xattr {
-	var list []Xattr
-	for d.beginMap(); ; {
-		key, ok := d.nextKey()
-		if !ok {
-			break
-		}
-		name := in.bytes(key)
-		value := d.bytes(MaxXattrValue)
-		if list = append(list, Xattr{name, value}); len(list) > MaxXattrs {
-			d.fail(limitf("a file has more than %d xattrs", MaxXattrs))
-		}
-	}
-	if !sort.SliceIsSorted(list, func(a, b int) bool { return list[a].Name < list[b].Name }) {
-		SortXattrs(list)
-	}
-	return list
-}
-
 func decodeComponent(d decoder) *Component {
 	c := &Component{}
 	s := fields{d: d, kind: kindComponent}
 	for d.beginMap(); ; {
-		key, ok := d.nextKey()
+		key, ok := s.next()
 		if !ok {
 			break
 		}
 		switch string(key) {
 		case nameName:
 			if s.once(0, nameName) {
-				c.Name = d.text(MaxText)
+				c.Name = string(d.text(MaxText))
 			}
 		case nameUpdates:
 			if s.once(1, nameUpdates) {
@@ -289,7 +172,7 @@ func decodeComponent(d decoder) *Component {
 			}
 		case nameIntervalDays:
 			if s.once(2, nameIntervalDays) {
-				c.IntervalDays = bounded(d, nameIntervalDays, MaxInt)
+				c.IntervalDays = bounded(d, MaxInt)
 			}
 		case nameMtimeClamp:
 			if s.once(3, nameMtimeClamp) {
@@ -297,11 +180,14 @@ func decodeComponent(d decoder) *Component {
 			}
 		case nameFingerprint:
 			if s.once(4, nameFingerprint) {
-				c.Fingerprint = d.text(MaxText)
+				c.Fingerprint = string(d.text(MaxText))
 			}
 		default:
 			s.unknown(key)
 		}
+	}
+	if !s.has(0) {
+		d.fail(valuef("component has no name"))
 	}
 	return c
 }
@@ -310,14 +196,14 @@ func decodeLayer(d decoder, in *interner) *Layer {
 	l := &Layer{Index: indexAbsent}
 	s := fields{d: d, kind: kindLayer}
 	for d.beginMap(); ; {
-		key, ok := d.nextKey()
+		key, ok := s.next()
 		if !ok {
 			break
 		}
 		switch string(key) {
 		case nameIndex:
 			if s.once(0, nameIndex) {
-				l.Index = bounded(d, nameIndex, MaxInt)
+				l.Index = bounded(d, MaxInt)
 			}
 		case nameComponents:
 			if s.once(1, nameComponents) {
@@ -329,7 +215,7 @@ func decodeLayer(d decoder, in *interner) *Layer {
 			}
 		case nameStabilityPPM:
 			if s.once(3, nameStabilityPPM) {
-				l.StabilityPPM = bounded(d, nameStabilityPPM, 1_000_000)
+				l.StabilityPPM = bounded(d, 1_000_000)
 			}
 		default:
 			s.unknown(key)
@@ -353,7 +239,12 @@ func decodeEnd(d decoder) End {
 func decodeTexts(d decoder, in *interner) []string {
 	var list []string
 	for d.beginList(); d.nextItem(); {
-		if list = append(list, in.text(d.text(MaxText))); len(list) > MaxList {
+		b := d.text(MaxText)
+		if list == nil {
+			list = in.list(b) // which the next one copies
+			continue
+		}
+		if list = append(list, in.text(b)); len(list) > MaxList {
 			d.fail(limitf("a list has more than %d elements", MaxList))
 		}
 	}
@@ -371,21 +262,11 @@ func decodeInts(d decoder) []int64 {
 }
 
 // bounded reads an integer in 0..most.
-func bounded(d decoder, name string, most int64) int64 {
+func bounded(d decoder, most int64) int64 {
 	n := d.integer()
 	if n < 0 || n > most {
-		d.fail(valuef("%s %d is not in 0..%d", name, n, most))
+		d.fail(valuef("%d is not in 0..%d", n, most))
 		return 0
 	}
 	return n
-}
-
-// rawPath returns the bytes that count where a name is not UTF-8, after checking
-// that the text beside them shows the same name.
-func rawPath(d decoder, name, text string, raw []byte) string {
-	if Text(string(raw)) != text {
-		d.fail(valuef("%s %q and %s_raw %q are not the same name", name, clip(text), name, clip(string(raw))))
-		return ""
-	}
-	return string(raw)
 }

@@ -6,7 +6,7 @@
 // implementation to it, this one included.
 //
 // The package knows nothing of file systems, packages or images: it checks what
-// one record can show by itself (names, ranges, kinds) and that a stream is
-// opened by its header and closed by its end. What records mean to each other
-// is checked by the stages.
+// one record can show by itself (names, ranges, kinds) and that records come in
+// an order that is allowed, from the header to the end. What they mean to each
+// other is checked by the stages.
 package format

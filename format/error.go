@@ -50,14 +50,29 @@ func (e *Error) Unwrap() error { return e.Err }
 // fault is an error with its class, before the record's number is known.
 type fault struct {
 	class Class
+	field string // empty where it is not one value that is wrong
 	err   error
 }
 
-func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Error() string {
+	if f.field != "" {
+		return f.field + ": " + f.err.Error()
+	}
+	return f.err.Error()
+}
+
 func (f *fault) Unwrap() error { return f.err }
 
+// inField says which field's value an error of a decoder is about.
+func inField(err error, name string) {
+	var f *fault
+	if errors.As(err, &f) {
+		f.field = name
+	}
+}
+
 func faultf(class Class, format string, args ...any) error {
-	return &fault{class, fmt.Errorf(format, args...)}
+	return &fault{class: class, err: fmt.Errorf(format, args...)}
 }
 
 func valuef(format string, args ...any) error  { return faultf(ClassValue, format, args...) }

@@ -1,15 +1,9 @@
 package format
 
 import (
+	"bytes"
 	"encoding/base64"
-	"errors"
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 )
-
-// errShort says that the buffer ends inside a value.
-var errShort = errors.New("the text ends inside a value")
 
 // jsonDecoder reads one JSON value (RFC 8259) from a buffer. It is strict where
 // JSON is: no comments, no trailing commas, no bad UTF-8, no half of a surrogate
@@ -28,12 +22,27 @@ func (d *jsonDecoder) reset(buf []byte) {
 }
 
 func (d *jsonDecoder) fail(err error) {
-	if d.err == nil {
+	if d.err == nil && err != nil {
 		d.err = err
 	}
 }
 
 func (d *jsonDecoder) failed() error { return d.err }
+
+func (d *jsonDecoder) end() int            { return d.pos }
+func (d *jsonDecoder) newScanner() scanner { return &jsonScanner{} }
+
+// between steps over the white space between records.
+func (d *jsonDecoder) between(b []byte) []byte {
+	for i, c := range b {
+		if !isSpace(c) {
+			return b[i:]
+		}
+	}
+	return nil
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // peek skips white space and returns the next byte, 0 at the end or after an
 // error.
@@ -73,7 +82,7 @@ func (d *jsonDecoder) expect(want byte, what string) bool {
 func syntaxOrValue(c byte, want string) error {
 	switch c {
 	case '{', '[', '"', '-', 't', 'f', 'n', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return valuef("%s expected, found one that starts with %q", want, c)
+		return valuef("%s expected, found a value that starts with %q", want, c)
 	}
 	return syntaxf("%s expected, found %q", want, c)
 }
@@ -127,11 +136,12 @@ func (d *jsonDecoder) nextKey() ([]byte, bool) {
 	return key, d.err == nil
 }
 
-func (d *jsonDecoder) null() bool {
-	if d.peek() != 'n' {
+func (d *jsonDecoder) present() bool {
+	if d.peek() == 'n' {
+		d.word("null")
 		return false
 	}
-	return d.word("null")
+	return d.err == nil
 }
 
 func (d *jsonDecoder) boolean() bool {
@@ -163,7 +173,7 @@ func (d *jsonDecoder) word(w string) bool {
 	return false
 }
 
-func (d *jsonDecoder) text(most int) string { return string(d.str(most)) }
+func (d *jsonDecoder) text(most int) []byte { return d.str(most) }
 
 func (d *jsonDecoder) bytes(most int) []byte {
 	s := d.str(base64.StdEncoding.EncodedLen(most))
@@ -172,135 +182,9 @@ func (d *jsonDecoder) bytes(most int) []byte {
 	}
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
 	n, err := base64.StdEncoding.Strict().Decode(b, s)
-	if err != nil {
+	if err != nil || bytes.ContainsAny(s, "\r\n") { // which the library skips
 		d.fail(valuef("%q is not base64", clip(string(s))))
 		return nil
 	}
 	return b[:n]
-}
-
-// str reads a string; the bytes are good until the next call.
-func (d *jsonDecoder) str(most int) []byte {
-	if !d.expect('"', "a string") {
-		return nil
-	}
-	start, ascii := d.pos, true
-	for i := start; i < len(d.buf); i++ {
-		switch c := d.buf[i]; {
-		case c == '"':
-			d.pos = i + 1
-			return d.checked(d.buf[start:i], ascii, most)
-		case c == '\\':
-			return d.escaped(start, i, most)
-		case c < ' ':
-			d.fail(syntaxf("control byte %#02x in a string", c))
-			return nil
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
-	}
-	d.fail(errShort)
-	return nil
-}
-
-func (d *jsonDecoder) checked(s []byte, ascii bool, most int) []byte {
-	if len(s) > most {
-		d.fail(limitf("a text is longer than %d bytes", most))
-		return nil
-	}
-	if !ascii && !utf8.Valid(s) {
-		d.fail(syntaxf("string %q is not UTF-8", clip(string(s))))
-		return nil
-	}
-	return s
-}
-
-// escaped reads the string that starts at start and has its first escape at i.
-func (d *jsonDecoder) escaped(start, i, most int) []byte {
-	s := append(d.spare[:0], d.buf[start:i]...)
-	for i < len(d.buf) {
-		c := d.buf[i]
-		switch {
-		case c == '"':
-			d.pos, d.spare = i+1, s
-			return d.checked(s, false, most)
-		case c < ' ':
-			d.fail(syntaxf("control byte %#02x in a string", c))
-			return nil
-		case c != '\\':
-			s = append(s, c)
-			i++
-			continue
-		}
-		r, n := d.escape(d.buf[i:])
-		if n == 0 {
-			return nil
-		}
-		s = utf8.AppendRune(s, r)
-		i += n
-	}
-	d.fail(errShort)
-	return nil
-}
-
-// escape reads one escape and returns its length, 0 after an error.
-func (d *jsonDecoder) escape(b []byte) (rune, int) {
-	if len(b) < 2 {
-		d.fail(errShort)
-		return 0, 0
-	}
-	switch c := b[1]; c {
-	case '"', '\\', '/':
-		return rune(c), 2
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		return d.unicodeEscape(b)
-	default:
-		d.fail(syntaxf("escape \\%c is unknown", c))
-		return 0, 0
-	}
-}
-
-func (d *jsonDecoder) unicodeEscape(b []byte) (rune, int) {
-	r := d.hex4(b)
-	if r < 0 || !utf16.IsSurrogate(r) {
-		return max(r, 0), 6 * count(r >= 0)
-	}
-	if len(b) >= 8 && (b[6] != '\\' || b[7] != 'u') {
-		d.fail(syntaxf("half of a surrogate pair: use path_raw or target_raw for names that are not UTF-8"))
-		return 0, 0
-	}
-	if len(b) < 12 {
-		d.fail(errShort)
-		return 0, 0
-	}
-	pair := utf16.DecodeRune(r, d.hex4(b[6:]))
-	if pair == utf8.RuneError {
-		d.fail(syntaxf("half of a surrogate pair: use path_raw or target_raw for names that are not UTF-8"))
-		return 0, 0
-	}
-	return pair, 12
-}
-
-// hex4 reads the four digits of a \u escape, -1 after an error.
-func (d *jsonDecoder) hex4(b []byte) rune {
-	if len(b) < 6 {
-		d.fail(errShort)
-		return -1
-	}
-	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	if err != nil {
-		d.fail(syntaxf("escape %q is not \\u and four hex digits", b[:6]))
-		return -1
-	}
-	return rune(n)
 }

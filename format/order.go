@@ -15,14 +15,14 @@ func (o *order) check(rec Record) error {
 		if isHeader {
 			return orderf("a second header")
 		}
-		return orderf("the first record is a %s, not a header", rec.kind())
+		return orderf("the first record is not a header, its kind is %q", rec.kind().String())
 	}
 	switch rec := rec.(type) {
 	case *Header:
 		o.header, o.stage = true, rec.Stage
 	case *Component:
 		if o.layers > 0 {
-			return orderf("component %q comes after a layer", rec.Name)
+			return orderf("component %q comes after a layer", clip(rec.Name))
 		}
 	case *Layer:
 		return o.layer(rec)
@@ -37,7 +37,7 @@ func (o *order) layer(l *Layer) error {
 		return orderf("a layer in a stream of stage %s", o.stage)
 	}
 	if o.layers == 0 && o.last != "" {
-		return orderf("layer after file %q, which is in no layer", o.last)
+		return orderf("layer after file %q, which is in no layer", clip(o.last))
 	}
 	if l.Index != o.layers {
 		return orderf("layer %d comes where layer %d is due", l.Index, o.layers)
@@ -49,17 +49,17 @@ func (o *order) layer(l *Layer) error {
 
 func (o *order) file(f *File) error {
 	if o.stage == StagePack && o.layers == 0 {
-		return orderf("file %q is in no layer", f.Path)
+		return orderf("file %q is in no layer", clip(f.Path))
 	}
 	if o.layers == 0 && f.Implied {
-		return orderf("%q is implied, but not in a layer", f.Path)
+		return orderf("%q is implied, but not in a layer", clip(f.Path))
 	}
 	if o.last != "" {
 		switch c := ComparePaths(o.last, f.Path); {
 		case c == 0:
-			return orderf("path %q is there twice", f.Path)
+			return orderf("path %q is there twice", clip(f.Path))
 		case c > 0:
-			return orderf("path %q comes after %q", f.Path, o.last)
+			return orderf("path %q comes after %q", clip(f.Path), clip(o.last))
 		}
 	}
 	o.last = f.Path

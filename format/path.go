@@ -1,9 +1,6 @@
 package format
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // ComparePaths orders paths component by component, as fs.WalkDir visits them:
 // a directory comes before what is in it, and "/a/b" before "/a-b" although '-'
@@ -43,17 +40,21 @@ func Parent(path string) string {
 	return path[:i]
 }
 
+// whiteout starts the names that mean something else in a layer (OCI image
+// specification, "Whiteouts").
+const whiteout = ".wh."
+
 // checkPath says what is wrong with an absolute path, nil for nothing.
 func checkPath(path string) error {
 	switch {
 	case path == "":
-		return errors.New("is empty")
+		return valuef("path is empty")
 	case path[0] != '/':
-		return errors.New("is not absolute")
+		return valuef("path %q is not absolute", clip(path))
 	case len(path) > MaxPath:
-		return errors.New("is too long")
+		return limitf("path %q is longer than %d bytes", clip(path), MaxPath)
 	case strings.IndexByte(path, 0) >= 0:
-		return errors.New("has a NUL byte")
+		return valuef("path %q has a NUL byte", clip(path))
 	case path == "/":
 		return nil
 	}
@@ -66,10 +67,13 @@ func checkPath(path string) error {
 		}
 		switch path[start:end] {
 		case "", ".", "..":
-			return errors.New("is not clean")
+			return valuef("path %q is not clean", clip(path))
 		}
 		if end-start > MaxName {
-			return errors.New("has a name that is too long")
+			return limitf("a name in path %q is longer than %d bytes", clip(path), MaxName)
+		}
+		if strings.HasPrefix(path[start:], whiteout) {
+			return valuef("path %q has a name that starts with %s: in an image that deletes files", clip(path), whiteout)
 		}
 		start = end + 1
 	}

@@ -1,27 +1,21 @@
 package format
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 )
 
-// readBuffer is the number of bytes asked for by one read: what a pipe holds.
-const readBuffer = 64 << 10
-
 // Reader reads a stream in either encoding, which it tells by the first byte. It
 // is a Source: records come out valid and in an order that the format allows,
 // and io.EOF only after the end record.
 type Reader struct {
 	name  string
-	in    *recordReader
+	in    *input
+	rest  []byte // what of the input is not decoded yet
 	enc   Encoding
-	json  jsonDecoder
-	line  []byte // what of the input the JSON decoder has not used yet
-	msgp  *msgpackDecoder
+	dec   decoder
 	names *interner
 	n     int64 // records read
 	order order
@@ -30,17 +24,17 @@ type Reader struct {
 
 // NewReader returns a reader of the stream in r. The name stands in errors.
 func NewReader(r io.Reader, name string) *Reader {
-	return &Reader{
-		name:  name,
-		in:    &recordReader{r: bufio.NewReaderSize(r, readBuffer)},
-		names: newInterner(),
-	}
+	return &Reader{name: name, in: newInput(r), names: newInterner()}
 }
 
 // Encoding tells the stream's encoding. Before the first record it waits for the
 // first byte; it is JSON where there is none.
 func (r *Reader) Encoding() Encoding {
-	r.detect()
+	if r.err == nil && r.dec == nil {
+		if err := r.detect(); err != nil {
+			r.err = r.describe(err)
+		}
+	}
 	if r.enc == "" {
 		return JSON
 	}
@@ -49,6 +43,9 @@ func (r *Reader) Encoding() Encoding {
 
 // Next returns the next record, and io.EOF once the end record was read and
 // nothing stands behind it. The first error is kept.
+//
+// Lists of components may be shared between records: they are to be replaced,
+// not changed in place.
 func (r *Reader) Next() (Record, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -60,7 +57,8 @@ func (r *Reader) Next() (Record, error) {
 			return rec, nil
 		}
 		if err = r.atEnd(); err == nil {
-			err = io.EOF
+			r.err = io.EOF
+			return nil, io.EOF
 		}
 	}
 	r.err = r.describe(err)
@@ -83,35 +81,123 @@ func (r *Reader) All() iter.Seq2[Record, error] {
 }
 
 func (r *Reader) next() (Record, error) {
-	if err := r.detect(); err != nil {
+	if r.dec == nil {
+		if err := r.detect(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.fill(); err != nil {
 		return nil, err
 	}
-	var rec Record
-	var err error
-	if r.enc == Msgpack {
-		rec, err = r.nextMsgpack()
-	} else {
-		rec, err = r.nextJSON()
-	}
+	rec, err := r.record()
 	if err != nil {
 		return nil, err
 	}
 	if l, ok := rec.(*Layer); ok && l.Index == indexAbsent {
 		l.Index = r.order.layers
 	}
-	if v, ok := rec.(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return nil, err
-		}
+	if err := rec.Validate(); err != nil {
+		return nil, err
 	}
 	return rec, r.order.check(rec)
 }
 
-// describe names the stream and the record where an error belongs.
-func (r *Reader) describe(err error) error {
-	if err == io.EOF {
+// detect looks at the first byte of the stream.
+func (r *Reader) detect() error {
+	b, err := r.in.more()
+	if err != nil {
 		return err
 	}
+	r.rest = b
+	switch c := b[0]; {
+	case msgpackCodes[c].kind == msgpackMap:
+		r.enc, r.dec = Msgpack, &msgpackDecoder{}
+	case c == '{' || isSpace(c):
+		r.enc, r.dec = JSON, &jsonDecoder{}
+	default:
+		return syntaxf("stream starts with byte %#02x: that is neither a JSON object nor a msgpack map", c)
+	}
+	return nil
+}
+
+// fill makes the rest start with the next record; errShort says that none
+// follows.
+func (r *Reader) fill() error {
+	for {
+		if r.rest = r.dec.between(r.rest); len(r.rest) > 0 {
+			return nil
+		}
+		b, err := r.in.more()
+		if err != nil {
+			return err
+		}
+		r.rest = b
+	}
+}
+
+// record takes a record off the rest. Where the rest ends inside it, which is
+// rare since much is read at once, what is missing is gathered first.
+func (r *Reader) record() (Record, error) {
+	rec, err := r.decode()
+	if errors.Is(err, errShort) {
+		rec, err = r.gathered()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.rest = r.rest[r.dec.end():]
+	return rec, nil
+}
+
+// gathered reads a record that the rest only starts. It looks at the record
+// again whenever there is twice as much of it: so a fault in its first bytes is
+// found before all of it was taken in, at no more than the cost of two readings,
+// and is the same fault however the bytes came in.
+func (r *Reader) gathered() (Record, error) {
+	scan := r.dec.newScanner()
+	r.rest = r.in.hold(r.rest)
+	for {
+		whole, stop := r.in.gather(scan, 2*len(r.rest)+readBuffer)
+		if whole == nil {
+			return nil, stop
+		}
+		r.rest = whole
+		rec, err := r.decode()
+		short := errors.Is(err, errShort)
+		switch {
+		case err != nil && !short:
+			return nil, err
+		case errors.Is(stop, errMore):
+			continue
+		case stop != nil:
+			return nil, stop
+		case short:
+			return nil, syntaxf("record ends too soon")
+		}
+		return rec, nil
+	}
+}
+
+func (r *Reader) decode() (Record, error) {
+	r.dec.reset(r.rest)
+	rec := decode(r.dec, r.names)
+	return rec, r.dec.failed()
+}
+
+// atEnd checks that nothing but white space follows the end record.
+func (r *Reader) atEnd() error {
+	switch err := r.fill(); {
+	case err == nil:
+		return orderf("there is more after the end record")
+	case errors.Is(err, errShort):
+		return nil
+	default:
+		return err
+	}
+}
+
+// describe names the stream and the record where an error belongs.
+func (r *Reader) describe(err error) error {
 	e := &Error{Name: r.name, Record: r.n + 1, Err: err}
 	var f *fault
 	switch {
@@ -124,88 +210,3 @@ func (r *Reader) describe(err error) error {
 	}
 	return e
 }
-
-// detect looks at the first byte of the stream.
-func (r *Reader) detect() error {
-	if r.enc != "" {
-		return nil
-	}
-	c, err := r.in.r.Peek(1)
-	if err == io.EOF {
-		return errShort
-	}
-	if err != nil {
-		return err
-	}
-	switch {
-	case isMap(c[0]):
-		r.enc = Msgpack
-		r.msgp = newMsgpackDecoder(r.in)
-	case c[0] == '{' || isSpace(c[0]):
-		r.enc = JSON
-	default:
-		return syntaxf("stream starts with %q: that is neither JSON nor a msgpack map", c[0])
-	}
-	return nil
-}
-
-func (r *Reader) nextMsgpack() (Record, error) {
-	r.in.used = 0
-	r.msgp.reset()
-	rec := decode(r.msgp, r.names)
-	return rec, r.msgp.failed()
-}
-
-// nextJSON reads a record that most likely is one line. Where it is not, the
-// lines up to its end are gathered first.
-func (r *Reader) nextJSON() (Record, error) {
-	for len(r.line) == 0 {
-		line, err := r.in.readLine()
-		if err != nil {
-			return nil, err
-		}
-		r.line = bytes.TrimLeft(line, " \t\r\n")
-	}
-	r.json.reset(r.line)
-	rec := decode(&r.json, r.names)
-	if errors.Is(r.json.err, errShort) {
-		whole, err := r.in.gather(r.line)
-		if err != nil {
-			return nil, err
-		}
-		r.line = whole
-		r.json.reset(r.line)
-		rec = decode(&r.json, r.names)
-	}
-	if r.json.err != nil {
-		return nil, r.json.err
-	}
-	r.line = bytes.TrimLeft(r.line[r.json.pos:], " \t\r\n")
-	return rec, nil
-}
-
-// atEnd checks that nothing but white space follows the end record.
-func (r *Reader) atEnd() error {
-	after := faultf(ClassOrder, "there is more after the end record")
-	if r.enc == Msgpack {
-		if _, err := r.in.r.ReadByte(); err != io.EOF {
-			return errors.Join(err, after)
-		}
-		return nil
-	}
-	for {
-		if len(r.line) > 0 {
-			return after
-		}
-		line, err := r.in.readLine()
-		if errors.Is(err, errShort) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		r.line = bytes.TrimLeft(line, " \t\r\n")
-	}
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

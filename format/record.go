@@ -4,7 +4,11 @@ package format
 const Version = 1
 
 // Record is one record of a stream: *Header, *File, *Component, *Layer or End.
-type Record interface{ kind() kind }
+type Record interface {
+	// Validate says what is wrong with the record by itself, nil for nothing.
+	Validate() error
+	kind() kind
+}
 
 // The stages that a header can name.
 const (
@@ -50,6 +54,9 @@ const (
 // SizeUnknown is the Size of a regular file whose record has no size: what is
 // found in the source counts.
 const SizeUnknown = -1
+
+// types are the file types, the most frequent ones first.
+var types = [...]Type{TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock}
 
 // File is one name in the tree. Strings hold bytes: they may be anything that
 // a file system allows, and the encodings keep them exactly.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -124,33 +127,68 @@ func TestReaderTakesAnySpelling(t *testing.T) {
 	}
 }
 
-func typical() *File {
-	return &File{
-		Path: "/usr/lib/x86_64-linux-gnu/libexample.so.1.2.3", Type: TypeFile, Mode: 0o644, Size: 123456,
-		MTime: 1700000000, MTimeNsec: 123456789, Components: []string{"dpkg/libexample"},
+// randomText is short and rich in bytes that encodings treat specially.
+func randomText(r *rand.Rand, most int) string {
+	const odd = "\"\\/\x00\x01\x1f\x7f\n\r\t é日😀\ufffd\u2028\xff\xc0\xed\xa0\x80ab"
+	var b strings.Builder
+	for range 1 + r.IntN(most) {
+		at := r.IntN(len(odd))
+		b.WriteString(odd[at : at+1+r.IntN(min(4, len(odd)-at))])
 	}
+	return b.String()
 }
 
-func benchmarkFile(b *testing.B, enc Encoding) {
-	var recs []Record
-	recs = append(recs, &Header{Version: 1})
-	const files = 10000
-	for range files {
-		recs = append(recs, typical())
+// randomInt has any number of bits.
+func randomInt(r *rand.Rand) int64 { return (r.Int64N(2*MaxInt+1) - MaxInt) >> r.IntN(54) }
+
+func randomFile(r *rand.Rand, path string) *File {
+	f := &File{
+		Path: path, Type: types[r.IntN(len(types))], Mode: r.Uint32N(0o10000), UID: r.Uint32N(maxID + 1), GID: r.Uint32N(maxID + 1),
+		MTime: randomInt(r), MTimeNsec: r.Int32N(1_000_000_000),
 	}
-	// Distinct, sorted paths of equal length.
-	for i, rec := range recs[1:] {
-		rec.(*File).Path += "." + string([]byte{byte('a' + i/1000), byte('0' + i/100%10), byte('0' + i/10%10), byte('0' + i%10)})
+	switch f.Type {
+	case TypeFile:
+		f.Size = max(SizeUnknown, randomInt(r))
+		f.Hardlink = max(0, randomInt(r))
+	case TypeSymlink:
+		f.Target = strings.ReplaceAll(randomText(r, 20), "\x00", "?")
+	case TypeChar, TypeBlock:
+		f.DevMajor, f.DevMinor = 1+r.Uint32N(maxDevice), r.Uint32N(maxDevice+1)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		data := write(b, enc, recs)
-		if _, err := readAll(bytes.NewReader(data)); err != nil {
-			b.Fatal(err)
+	for range r.IntN(3) {
+		name := Text(strings.NewReplacer("\x00", "", "=", "").Replace("user." + randomText(r, 5)))
+		if len(f.Xattrs) == 0 || f.Xattrs[len(f.Xattrs)-1].Name < name {
+			f.Xattrs = append(f.Xattrs, Xattr{name, []byte(randomText(r, 300))})
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/files, "ns/file")
+	for range r.IntN(20) {
+		f.Components = append(f.Components, Text(randomText(r, 40)))
+	}
+	return f
 }
 
-func BenchmarkJSON(b *testing.B)    { benchmarkFile(b, JSON) }
-func BenchmarkMsgpack(b *testing.B) { benchmarkFile(b, Msgpack) }
+func TestRandomRecordsSurviveBothEncodings(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	want := []Record{&Header{Version: 1, Root: "/" + strings.ReplaceAll(randomText(r, 20), "\x00", "")}}
+	paths := make(map[string]bool)
+	for range 2000 {
+		paths["/"+strings.NewReplacer("\x00", "", "/", "").Replace("x"+randomText(r, 30))] = true
+	}
+	for _, path := range slices.SortedFunc(maps.Keys(paths), ComparePaths) {
+		want = append(want, randomFile(r, path))
+	}
+	for _, enc := range []Encoding{JSON, Msgpack} {
+		got, err := readAll(bytes.NewReader(write(t, enc, want)))
+		if err != nil {
+			t.Fatalf("%s: %v", enc, err)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%s: got %d records, want %d", enc, len(got), len(want))
+		}
+		for i := range want {
+			if !reflect.DeepEqual(got[i], want[i]) {
+				t.Fatalf("%s: record %d: got %+v, want %+v", enc, i, got[i], want[i])
+			}
+		}
+	}
+}

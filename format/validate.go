@@ -1,7 +1,7 @@
 package format
 
 import (
-	"sort"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,98 +13,90 @@ const maxDevice = 1<<21 - 1
 // maxID bounds a user or group: 2^32-1 is "no change" to the kernel, not an ID.
 const maxID = 1<<32 - 2
 
-func validType(t Type) bool {
-	switch t {
-	case TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock:
-		return true
-	}
-	return false
-}
-
 // Validate says what is wrong with a file record by itself, nil for nothing.
 func (f *File) Validate() error {
 	if err := checkPath(f.Path); err != nil {
-		return faultf(pathClass(f.Path), "path %q %w", clip(f.Path), err)
+		return err
 	}
-	if !validType(f.Type) {
-		return valuef("type %q of %q is unknown", clip(string(f.Type)), f.Path)
+	path := clip(f.Path)
+	if !slices.Contains(types[:], f.Type) {
+		return valuef("type %q of %q is unknown", clip(string(f.Type)), path)
 	}
 	if f.Path == "/" && f.Type != TypeDir {
 		return valuef("the root is a %s, not a dir", f.Type)
 	}
 	if f.Mode > 0o7777 {
-		return valuef("mode %#o of %q is not in 0..07777", f.Mode, f.Path)
+		return valuef("mode %#o of %q is not in 0..07777", f.Mode, path)
 	}
-	if err := f.validateKind(); err != nil {
+	if err := f.validateKind(path); err != nil {
 		return err
 	}
 	if f.UID > maxID || f.GID > maxID {
-		return valuef("owner %d:%d of %q is not in 0..%d", f.UID, f.GID, f.Path, int64(maxID))
+		return valuef("owner %d:%d of %q is not in 0..%d", f.UID, f.GID, path, int64(maxID))
 	}
 	if f.MTimeNsec < 0 || f.MTimeNsec > 999_999_999 {
-		return valuef("mtime_nsec %d of %q is not in 0..999999999", f.MTimeNsec, f.Path)
+		return valuef("mtime_nsec %d of %q is not in 0..999999999", f.MTimeNsec, path)
 	}
 	if !inRange(f.MTime) {
-		return limitf("mtime %d of %q is beyond 2^53-1", f.MTime, f.Path)
+		return limitf("mtime %d of %q is beyond 2^53-1", f.MTime, path)
 	}
-	if err := f.validateXattrs(); err != nil {
+	if err := f.validateXattrs(path); err != nil {
 		return err
 	}
-	for _, name := range f.Components {
-		if err := checkText("component", name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkNames(f.Components)
 }
 
 // validateKind checks the fields that only some types have.
-func (f *File) validateKind() error {
+func (f *File) validateKind(path string) error {
 	switch {
 	case f.Type != TypeFile && f.Size != 0:
-		return valuef("%q is a %s and has a size", f.Path, f.Type)
+		return valuef("%q is a %s and has a size", path, f.Type)
 	case f.Type == TypeFile && (f.Size < SizeUnknown || f.Size > MaxInt):
-		return valuef("size %d of %q is out of range", f.Size, f.Path)
+		return valuef("size %d of %q is out of range", f.Size, path)
 	case f.Type != TypeSymlink && f.Target != "":
-		return valuef("%q is a %s and has a target", f.Path, f.Type)
+		return valuef("%q is a %s and has a target", path, f.Type)
 	case f.Type == TypeSymlink && f.Target == "":
-		return valuef("symlink %q has no target", f.Path)
+		return valuef("symlink %q has no target", path)
 	case len(f.Target) > MaxTarget:
-		return limitf("target of %q is longer than %d bytes", f.Path, MaxTarget)
+		return limitf("target of %q is longer than %d bytes", path, MaxTarget)
 	case strings.IndexByte(f.Target, 0) >= 0:
-		return valuef("target of %q has a NUL byte", f.Path)
+		return valuef("target of %q has a NUL byte", path)
 	case f.Type == TypeDir && f.Hardlink != 0:
-		return valuef("directory %q is in a hard-link group", f.Path)
+		return valuef("directory %q is in a hard-link group", path)
 	case f.Hardlink < 0 || f.Hardlink > MaxInt:
-		return valuef("hard-link group %d of %q is out of range", f.Hardlink, f.Path)
+		return valuef("hard-link group %d of %q is out of range", f.Hardlink, path)
 	case f.DevMajor > maxDevice || f.DevMinor > maxDevice:
-		return valuef("device numbers %d, %d of %q are not in 0..%d", f.DevMajor, f.DevMinor, f.Path, maxDevice)
+		return valuef("device numbers %d, %d of %q are not in 0..%d", f.DevMajor, f.DevMinor, path, maxDevice)
 	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
-		return valuef("%q is a %s and has device numbers", f.Path, f.Type)
+		return valuef("%q is a %s and has device numbers", path, f.Type)
+	case f.Type == TypeChar && f.DevMajor == 0 && f.DevMinor == 0:
+		return valuef("%q is the char device 0, 0, which overlayfs takes for a deleted file", path)
 	case f.Type != TypeDir && f.Implied:
-		return valuef("%q is a %s and implied: only a dir can be", f.Path, f.Type)
+		return valuef("%q is a %s and implied: only a dir can be", path, f.Type)
 	}
 	return nil
 }
 
-func (f *File) validateXattrs() error {
+func (f *File) validateXattrs(path string) error {
 	if len(f.Xattrs) > MaxXattrs {
-		return limitf("%q has more than %d xattrs", f.Path, MaxXattrs)
+		return limitf("%q has more than %d xattrs", path, MaxXattrs)
 	}
 	for i, x := range f.Xattrs {
 		switch {
 		case x.Name == "" || strings.IndexByte(x.Name, 0) >= 0:
-			return valuef("xattr name %q of %q is not valid", x.Name, f.Path)
+			return valuef("xattr name %q of %q is not valid", clip(x.Name), path)
+		case strings.IndexByte(x.Name, '=') >= 0:
+			return valuef("xattr name %q of %q has a '=', which a tar cannot hold", clip(x.Name), path)
 		case len(x.Name) > MaxXattrName:
-			return limitf("an xattr name of %q is longer than %d bytes", f.Path, MaxXattrName)
+			return limitf("an xattr name of %q is longer than %d bytes", path, MaxXattrName)
 		case !utf8.ValidString(x.Name):
-			return valuef("xattr name %q of %q is not UTF-8", x.Name, f.Path)
+			return valuef("xattr name %q of %q is not UTF-8", clip(x.Name), path)
 		case len(x.Value) > MaxXattrValue:
-			return limitf("xattr %q of %q is longer than %d bytes", x.Name, f.Path, MaxXattrValue)
+			return limitf("xattr %q of %q is longer than %d bytes", clip(x.Name), path, MaxXattrValue)
 		case i > 0 && f.Xattrs[i-1].Name == x.Name:
-			return valuef("xattr %q of %q is there twice", x.Name, f.Path)
+			return valuef("xattr %q of %q is there twice", clip(x.Name), path)
 		case i > 0 && f.Xattrs[i-1].Name > x.Name:
-			return valuef("xattrs of %q are not sorted", f.Path)
+			return valuef("xattrs of %q are not sorted", path)
 		}
 	}
 	return nil
@@ -116,18 +108,18 @@ func (c *Component) Validate() error {
 		return err
 	}
 	if len(c.Updates) > MaxList {
-		return limitf("component %q has more than %d updates", c.Name, MaxList)
+		return limitf("component %q has more than %d updates", clip(c.Name), MaxList)
 	}
 	for _, u := range c.Updates {
 		if !inRange(u) {
-			return limitf("an update of component %q is beyond 2^53-1", c.Name)
+			return limitf("an update of component %q is beyond 2^53-1", clip(c.Name))
 		}
 	}
 	if c.IntervalDays < 0 || c.IntervalDays > MaxInt {
-		return valuef("interval_days %d of component %q is out of range", c.IntervalDays, c.Name)
+		return valuef("interval_days %d of component %q is out of range", c.IntervalDays, clip(c.Name))
 	}
 	if !inRange(c.MtimeClamp) {
-		return limitf("mtime_clamp of component %q is beyond 2^53-1", c.Name)
+		return limitf("mtime_clamp of component %q is beyond 2^53-1", clip(c.Name))
 	}
 	if c.Fingerprint != "" {
 		return checkText("fingerprint", c.Fingerprint)
@@ -140,13 +132,8 @@ func (l *Layer) Validate() error {
 	if l.Index < 0 || l.Index > MaxInt {
 		return valuef("layer index %d is out of range", l.Index)
 	}
-	if len(l.Components) > MaxList {
-		return limitf("layer %d has more than %d components", l.Index, MaxList)
-	}
-	for _, name := range l.Components {
-		if err := checkText("component", name); err != nil {
-			return err
-		}
+	if err := checkNames(l.Components); err != nil {
+		return err
 	}
 	if n := len(l.Fingerprints); n != 0 && n != len(l.Components) {
 		return valuef("layer %d has %d fingerprints for %d components", l.Index, n, len(l.Components))
@@ -189,6 +176,22 @@ func (h *Header) Validate() error {
 	return nil
 }
 
+// Validate finds nothing wrong with an end record: it holds nothing.
+func (End) Validate() error { return nil }
+
+// checkNames checks a list of component names.
+func checkNames(names []string) error {
+	if len(names) > MaxList {
+		return limitf("a list has more than %d components", MaxList)
+	}
+	for _, name := range names {
+		if err := checkText("component name", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkText(what, s string) error {
 	switch {
 	case s == "":
@@ -196,7 +199,7 @@ func checkText(what, s string) error {
 	case len(s) > MaxText:
 		return limitf("a %s is longer than %d bytes", what, MaxText)
 	case !utf8.ValidString(s):
-		return valuef("%s %q is not UTF-8", what, s)
+		return valuef("%s %q is not UTF-8", what, clip(s))
 	}
 	return nil
 }
@@ -212,20 +215,7 @@ func clip(s string) string {
 	return s
 }
 
-// pathClass tells a path that is too long from one that is wrong.
-func pathClass(path string) Class {
-	if len(path) > MaxPath {
-		return ClassLimit
-	}
-	for name := range strings.SplitSeq(path, "/") {
-		if len(name) > MaxName {
-			return ClassLimit
-		}
-	}
-	return ClassValue
-}
-
 // SortXattrs puts extended attributes in the order of the format.
 func SortXattrs(x []Xattr) {
-	sort.Slice(x, func(a, b int) bool { return x[a].Name < x[b].Name })
+	slices.SortStableFunc(x, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -33,7 +33,7 @@ type Writer struct {
 	out  *bufio.Writer
 	json *jsonEncoder
 	msgp *msgpackEncoder
-	seen bool
+	seen bool // the header
 	err  error
 }
 
@@ -48,53 +48,70 @@ func NewWriter(w io.Writer, enc Encoding) *Writer {
 	return wr
 }
 
-// Write writes one record, which has to be valid; the first one is the header.
-// The first error is kept.
-func (w *Writer) Write(rec Record) error {
-	if w.err == nil {
-		w.err = w.write(rec)
-	}
-	return w.err
-}
+var (
+	errHeader   = errors.New("the header has to be the first record, once")
+	errEnd      = errors.New("the end record is what Finish writes")
+	errFinished = errors.New("the stream is finished")
+)
 
-func (w *Writer) write(rec Record) error {
-	if _, isHeader := rec.(*Header); isHeader == w.seen {
-		return errors.New("writing stream: the header has to be the first record, once")
+// Write writes one record, which has to be valid; the first one is the header.
+// The first error is kept. The order of records is the caller's affair: a reader
+// checks it.
+func (w *Writer) Write(rec Record) error {
+	if _, end := rec.(End); end && w.err == nil {
+		w.fail(errEnd)
 	}
-	w.seen = true
-	if v, ok := rec.(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return fmt.Errorf("writing stream: %w", err)
-		}
-	}
-	var b []byte
-	if w.msgp != nil {
-		w.msgp.buf.Reset()
-		encode(w.msgp, rec)
-		b = w.msgp.buf.Bytes()
-	} else {
-		w.json.buf, w.json.first = w.json.buf[:0], true
-		encode(w.json, rec)
-		w.json.buf = append(w.json.buf, '\n')
-		b = w.json.buf
-	}
-	if len(b) > MaxRecord {
-		return fmt.Errorf("writing stream: a %s record has more than %d bytes", rec.kind(), MaxRecord)
-	}
-	if _, err := w.out.Write(b); err != nil {
-		return fmt.Errorf("writing stream: %w", err)
-	}
-	return nil
+	return w.write(rec)
 }
 
 // Finish seals the stream with its end record. A stream without it is one that
 // failed, so it is not to be called after an error.
 func (w *Writer) Finish() error {
-	if err := w.Write(End{}); err != nil {
+	if err := w.write(End{}); err != nil {
 		return err
 	}
 	if err := w.out.Flush(); err != nil {
-		w.err = fmt.Errorf("writing stream: %w", err)
+		return w.fail(err)
 	}
+	w.fail(errFinished)
+	return nil
+}
+
+func (w *Writer) fail(err error) error {
+	w.err = fmt.Errorf("writing stream: %w", err)
 	return w.err
+}
+
+func (w *Writer) write(rec Record) error {
+	if w.err != nil {
+		return w.err
+	}
+	if _, isHeader := rec.(*Header); isHeader == w.seen {
+		return w.fail(errHeader)
+	}
+	w.seen = true
+	if err := rec.Validate(); err != nil {
+		return w.fail(err)
+	}
+	b := w.encode(rec)
+	if len(b) > MaxRecord {
+		return w.fail(fmt.Errorf("a %s record has more than %d bytes", rec.kind(), MaxRecord))
+	}
+	if _, err := w.out.Write(b); err != nil {
+		return w.fail(err)
+	}
+	return nil
+}
+
+// encode spells a valid record. The bytes are good until the next call.
+func (w *Writer) encode(rec Record) []byte {
+	if w.msgp != nil {
+		w.msgp.buf.Reset()
+		encode(w.msgp, rec)
+		return w.msgp.buf.Bytes()
+	}
+	w.json.buf, w.json.first = w.json.buf[:0], true
+	encode(w.json, rec)
+	w.json.buf = append(w.json.buf, '\n')
+	return w.json.buf
 }

@@ -1,0 +1,118 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"runtime/metrics"
+	"testing"
+	"testing/iotest"
+)
+
+// addVectors seeds a fuzz target with the test vectors.
+func addVectors(f *testing.F) {
+	for _, v := range loadVectors(f) {
+		f.Add(v.body)
+	}
+	for _, enc := range []Encoding{JSON, Msgpack} {
+		f.Add(write(f, enc, everything()))
+	}
+}
+
+// allocated is what this process has allocated so far, in bytes.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// FuzzReader: whatever comes in, the reader ends, with records that are valid
+// and at most one error that has a class; it allocates in proportion to the
+// input; and how the input is cut into reads makes no difference.
+func FuzzReader(f *testing.F) {
+	addVectors(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before := allocated()
+		recs, err := readAll(bytes.NewReader(data))
+		// Some records take more memory than bytes, but no more than this. The
+		// rest is what a reader needs in any case, and what is counted late.
+		if used, most := allocated()-before, uint64(mib+200*len(data)); used > most {
+			t.Errorf("%d bytes of input took %d bytes of memory, want %d at most", len(data), used, most)
+		}
+		for i, rec := range recs {
+			if err := rec.Validate(); err != nil {
+				t.Errorf("record %d: %v", i+1, err)
+			}
+		}
+		if err != nil {
+			checkError(t, err, len(recs))
+		}
+		slowRecs, slowErr := readAll(iotest.OneByteReader(bytes.NewReader(data)))
+		if fmt.Sprint(slowErr) != fmt.Sprint(err) || !reflect.DeepEqual(slowRecs, recs) {
+			t.Errorf("byte by byte: got %d records and %v, want %d and %v", len(slowRecs), slowErr, len(recs), err)
+		}
+	})
+}
+
+func checkError(t *testing.T, err error, records int) {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v, want an *Error", err)
+	}
+	switch e.Class {
+	case ClassTruncated, ClassSyntax, ClassValue, ClassOrder, ClassLimit, ClassVersion:
+	default:
+		t.Errorf("got class %q (%v)", e.Class, err)
+	}
+	// An error behind the end record, which is not handed out, is one further.
+	if n := e.Record - int64(records); n != 1 && n != 2 {
+		t.Errorf("got an error at record %d after %d records", e.Record, records)
+	}
+	if len(err.Error()) > 4000 {
+		t.Errorf("got an error of %d bytes", len(err.Error()))
+	}
+}
+
+// FuzzTranscode: what the reader accepts has one spelling in each encoding, and
+// JSON to msgpack to JSON is the identity, byte for byte.
+func FuzzTranscode(f *testing.F) {
+	addVectors(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		recs, err := readAll(bytes.NewReader(data))
+		if err != nil {
+			t.Skip()
+		}
+		text := write(t, JSON, recs)
+		fromText := reread(t, text)
+		packed := write(t, Msgpack, fromText)
+		fromPacked := reread(t, packed)
+		if !reflect.DeepEqual(fromText, recs) || !reflect.DeepEqual(fromPacked, recs) {
+			t.Errorf("got %+v and %+v, want %+v", fromText, fromPacked, recs)
+		}
+		if back := write(t, JSON, fromPacked); !bytes.Equal(back, text) {
+			t.Errorf("got %q, want %q", back, text)
+		}
+		if again := write(t, Msgpack, fromPacked); !bytes.Equal(again, packed) {
+			t.Errorf("got %x, want %x", again, packed)
+		}
+	})
+}
+
+func reread(t *testing.T, data []byte) []Record {
+	t.Helper()
+	r := NewReader(bytes.NewReader(data), "written")
+	var recs []Record
+	for {
+		rec, err := r.Next()
+		if err == io.EOF {
+			return recs
+		}
+		if err != nil {
+			t.Fatalf("reading what was written: %v in %q", err, data)
+		}
+		recs = append(recs, rec)
+	}
+}
