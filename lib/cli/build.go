@@ -72,7 +72,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	root, err := openRoot(c.Rootfs)
+	root, err := openRoot("--rootfs", c.Rootfs)
 	if err != nil {
 		return err
 	}

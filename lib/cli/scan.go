@@ -70,7 +70,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
-	root, err := openRoot(c.Args.Root, c.Rootfs)
+	root, err := openRoot("ROOT", c.Args.Root, c.Rootfs)
 	if err != nil {
 		return err
 	}
@@ -95,14 +95,14 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// openRoot opens the first path that is given.
-func openRoot(paths ...string) (*rootfs.Root, error) {
+// openRoot opens the first path that is given; how is the way to give one.
+func openRoot(how string, paths ...string) (*rootfs.Root, error) {
 	for _, p := range paths {
 		if p != "" {
 			return rootfs.Open(p)
 		}
 	}
-	return nil, usagef("no root: name a directory, or set CHUNKAH_ROOTFS")
+	return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
 }
 
 // scanned says what a scan took and what it left out.

@@ -50,9 +50,11 @@ func pipe(b *bench) string {
 		b.bin, b.out("a"))
 }
 
-func floor(b *bench) string   { return fmt.Sprintf("%s/floor $ROOT %s", b.bin, b.out("b")) }
-func pigz(b *bench) string    { return fmt.Sprintf("tar c -C $ROOT . | pigz -6 > %s", b.out("b")) }
-func tarZstd(b *bench) string { return fmt.Sprintf("tar c -C $ROOT . | zstd -q -3 -T0 > %s", b.out("b")) }
+func floor(b *bench) string { return fmt.Sprintf("%s/floor $ROOT %s", b.bin, b.out("b")) }
+func pigz(b *bench) string  { return fmt.Sprintf("tar c -C $ROOT . | pigz -6 > %s", b.out("b")) }
+func tarZstd(b *bench) string {
+	return fmt.Sprintf("tar c -C $ROOT . | zstd -q -3 -T0 > %s", b.out("b"))
+}
 
 type commandLine func(*bench) string
 

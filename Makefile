@@ -1,0 +1,77 @@
+# make demo: builds the commands and turns a sample root into an image.
+# make test: sets up what the tests need and runs all of them.
+
+export CGO_ENABLED = 0
+GO          = go
+GOTESTFLAGS =
+PREFIX      = /usr/local
+FUZZTIME    = 10s
+
+# The commands' version: that of the checkout, if it is one.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X chunkah/lib/cli.Version=$(VERSION)
+
+# As root on a machine that test-deps can set up, nothing may be skipped.
+STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1)
+
+COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
+
+.DEFAULT_GOAL = build
+.PHONY: build demo test check e2e race fuzz vectors cover bench lint fmt vet tidy-check test-deps install clean
+
+build: ## the five commands, static, in bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## a sample root becomes out.ociarchive, and its layers are shown
+	$(GO) run ./scripts/demo root "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo/root
+	bin/chunkah build --rootfs demo/root -o out.ociarchive
+	$(GO) run ./scripts/demo layers out.ociarchive
+
+test-deps: ## Debian, as root: the container clients that the tests run
+	scripts/test-deps
+
+test: test-deps ## everything
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 15m ./...
+
+check: ## the quick inner loop
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'these files want gofmt: make fmt'; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+e2e: test-deps ## the tests with real roots and real clients alone
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 15m ./tests/...
+
+race: ## the unit tests with the race detector, which wants a C compiler
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+fuzz: ## every fuzz target, FUZZTIME each
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+vectors: ## the stream's test vectors alone
+	$(GO) test -count=1 -run Vector ./format/...
+
+cover: ## coverage of the unit tests, in cover.out
+	$(GO) test -short -coverprofile cover.out ./format/... ./lib/...
+	$(GO) tool cover -func cover.out | tail -n 1
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./format/... ./lib/...
+
+lint: ## needs golangci-lint 2
+	golangci-lint run
+
+fmt:
+	gofmt -w .
+
+vet:
+	$(GO) vet ./...
+
+tidy-check: ## go.mod and go.sum are what go mod tidy makes
+	$(GO) mod tidy -diff
+
+install: build
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+
+clean:
+	rm -rf bin demo out.ociarchive cover.out

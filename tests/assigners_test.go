@@ -1,0 +1,158 @@
+package tests
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/treediff"
+)
+
+// script is the path of a file in scripts/.
+func script(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("../scripts", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// odd has records that an assigner is to leave alone, and names that it cannot
+// read; only the files without components may change.
+const odd = `{"header":{"version":1,"stage":"scan","root":"/x"}}
+{"file":{"path":"/","type":"dir","mode":493}}
+{"file":{"path":"/a","type":"file","mtime":9007199254740991,"mtime_nsec":5,"size":3}}
+{"file":{"path":"/usr/bin/x\ufffd","path_raw":"L3Vzci9iaW4veP8=","type":"symlink","target":"\ufffd","target_raw":"/w=="}}
+{"file":{"path":"/usr/lib/dev\\x2dlabel\nx","type":"file"}}
+{"file":{"path":"/usr/lib/x","type":"file","components":["mine"]}}
+{"component":{"name":"mine","updates":[1,2]}}
+{"a later version's":{"x":[1.5,null,"\u00e9"]}}
+{"end":{}}
+`
+
+// assigned runs a script on the odd stream, checks that nothing but components
+// was added, and returns the components of the files that had none, in order.
+func assigned(t *testing.T, cmd *exec.Cmd) []string {
+	t.Helper()
+	cmd.Stdin = strings.NewReader(odd)
+	in, out := strings.SplitAfter(odd, "\n"), strings.SplitAfter(clients.Run(t, cmd), "\n")
+	if len(in) != len(out) {
+		t.Fatalf("%d records became %d", len(in)-1, len(out)-1)
+	}
+	var got []string
+	for i := range in[:len(in)-1] {
+		var before, after map[string]map[string]any
+		if err := json.Unmarshal([]byte(in[i]), &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(out[i]), &after); err != nil {
+			t.Fatalf("%q: %v", out[i], err)
+		}
+		if before["file"] != nil && before["file"]["components"] == nil {
+			name := "none"
+			if list, ok := after["file"]["components"].([]any); ok && len(list) == 1 {
+				name, _ = list[0].(string)
+			}
+			got = append(got, name)
+			delete(after["file"], "components")
+		}
+		want, _ := json.Marshal(before)
+		if now, _ := json.Marshal(after); string(now) != string(want) {
+			t.Errorf("record %d was %s and is %s", i+1, want, now)
+		}
+	}
+	return got
+}
+
+func TestAssignByDirectory(t *testing.T) {
+	clients.Need(t, "jq")
+	for depth, want := range map[string][]string{
+		"1": {"dir/.", "dir/.", "dir/usr", "dir/usr"},
+		"2": {"dir/.", "dir/.", "dir/usr/bin", "dir/usr/lib"},
+	} {
+		if got := assigned(t, exec.Command(script(t, "assign-by-directory"), depth)); !slices.Equal(got, want) {
+			t.Errorf("depth %s: got %q, want %q", depth, got, want)
+		}
+	}
+	image := customImage(t, smallRoot(t), script(t, "assign-by-directory")+" 2")
+	if !slices.Contains(image, "dir/usr/lib") || !slices.Contains(image, "dir/opt/app") {
+		t.Errorf("the image's components are %q", image)
+	}
+}
+
+func TestAssignByMap(t *testing.T) {
+	clients.Need(t, "python3")
+	file := filepath.Join(t.TempDir(), "map.json")
+	if err := os.WriteFile(file, []byte(`{"/usr": "base", "/usr/lib": "libraries", "/opt/app": "app"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"none", "none", "base", "libraries"}
+	if got := assigned(t, exec.Command(script(t, "assign-by-map"), file)); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	image := customImage(t, smallRoot(t), script(t, "assign-by-map")+" "+file)
+	for _, want := range []string{"base", "libraries", "app", "chunkah/unclaimed"} {
+		if !slices.Contains(image, want) {
+			t.Errorf("no %s in the image's components %q", want, image)
+		}
+	}
+}
+
+func TestAssignByDpkg(t *testing.T) {
+	clients.Need(t, "jq")
+	root := debianRoot(t)
+	command := script(t, "assign-by-dpkg") + " " + root
+	want := []string{"none", "none", "none", "none"}
+	if got := assigned(t, exec.Command("sh", "-c", command)); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	image := customImage(t, root, command)
+	// libc6 and bash are listed under /lib and /bin, which are links.
+	for _, want := range []string{"dpkg/bash", "dpkg/libc6", "dpkg/dpkg", "chunkah/unclaimed"} {
+		if !slices.Contains(image, want) {
+			t.Errorf("no %s in the image's components %q", want, image)
+		}
+	}
+}
+
+// customImage makes an image with an assigner of one's own, in a pipe and as a
+// stage of the wrapper, checks that it is the root and returns its components.
+func customImage(t *testing.T, root, assigner string) []string {
+	t.Helper()
+	archive := filepath.Join(t.TempDir(), "out.ociarchive")
+	cmd := exec.Command("bash", "-o", "pipefail", "-c",
+		`chunkah-scan --skip-special-files "$ROOT" | `+assigner+` | chunkah-pack --max 64 | chunkah-write >"$0"`, archive)
+	cmd.Env = append(os.Environ(), "ROOT="+root)
+	clients.Run(t, cmd)
+	sameBytes(t, archive, build(t, root, "--skip-special-files", "--assign", assigner))
+	if os.Geteuid() == 0 {
+		skip := func(path string) bool { return strings.HasPrefix(path, "/dev/") }
+		opt := treediff.Options{SkipXattr: dropped, SkipPath: skip}
+		treediff.Equal(t, root, clients.TarUnpack(t, archive), opt)
+	}
+	var components []string
+	for _, names := range clients.ReadImage(t, archive).Layers() {
+		components = append(components, strings.Split(names, ", ")...)
+	}
+	return components
+}
+
+// An assigner that dies half-way must not give an image.
+func TestAssignerDies(t *testing.T) {
+	dir := t.TempDir()
+	root := smallRoot(t)
+	for _, assigner := range []string{"head -n 4", "false", "sh -c 'head -n 4; exit 1'"} {
+		cmd := exec.Command("sh", "-c", `chunkah-scan "$0" | `+assigner+` | chunkah-pack | chunkah-write -o "$1"`, root, dir+"/out")
+		fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "--assign", assigner, "-o", dir+"/out"))
+		if res := start(t, cmd); res.code != 1 || !strings.Contains(res.stderr, "chunkah-write: stdin: ") {
+			t.Errorf("%s: status %d\n%s", assigner, res.code, res.stderr)
+		}
+		empty(t, dir)
+	}
+}

@@ -1,0 +1,137 @@
+// Package clients runs real container clients for the tests: podman, buildah,
+// skopeo, umoci, GNU tar and a Docker daemon. All they keep stays in a
+// temporary folder of the test.
+package clients
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where some distributions keep setcap, runc and dockerd, which an ordinary
+// user's PATH may lack.
+func init() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") }
+
+// Strict tells whether a test may be skipped for what the machine lacks:
+// `make test` sets CHUNKAH_TEST_STRICT where it installed everything.
+func Strict() bool { return os.Getenv("CHUNKAH_TEST_STRICT") == "1" }
+
+// Need skips the test if it was asked to be short or if the machine lacks one of
+// the commands; the name "root" stands for running as root.
+func Need(t testing.TB, commands ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs real clients: skipped by -short")
+	}
+	for _, name := range commands {
+		if name == "root" {
+			if os.Geteuid() != 0 {
+				Lack(t, "needs root")
+			}
+		} else if _, err := exec.LookPath(name); err != nil {
+			Lack(t, "needs "+name)
+		}
+	}
+}
+
+// Lack skips the test, with a reason, or fails it where everything should be
+// there.
+func Lack(t testing.TB, reason string) {
+	t.Helper()
+	if Strict() {
+		t.Fatalf("%s, and CHUNKAH_TEST_STRICT is set", reason)
+	}
+	t.Skip(reason)
+}
+
+// Run runs a command, returns its standard output and fails the test, with all
+// that the command said, unless it succeeds.
+func Run(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		said := out.Bytes()[:min(out.Len(), maxSaid)]
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, stderr.Bytes(), said)
+	}
+	return out.String()
+}
+
+// maxSaid bounds how much of a failed command's standard output is shown.
+const maxSaid = 10_000
+
+// SkopeoCopy copies an image from one transport to another.
+func SkopeoCopy(t testing.TB, from, to string) {
+	t.Helper()
+	Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", from, to))
+}
+
+// UmociUnpack unpacks the image of an OCI archive with umoci and returns the
+// tree.
+func UmociUnpack(t testing.TB, archive string) string {
+	t.Helper()
+	dir := t.TempDir()
+	SkopeoCopy(t, "oci-archive:"+archive, "oci:"+dir+"/layout:x")
+	Run(t, exec.Command("umoci", "unpack", "--image", dir+"/layout:x", dir+"/bundle"))
+	return filepath.Join(dir, "bundle/rootfs")
+}
+
+// TarUnpack unpacks the layers that skopeo copies to dir: with GNU tar, one on
+// another, and returns the tree. It knows nothing of whiteouts: there are none.
+func TarUnpack(t testing.TB, archive string) string {
+	t.Helper()
+	dir := t.TempDir()
+	SkopeoCopy(t, "oci-archive:"+archive, "dir:"+dir+"/image")
+	root := filepath.Join(dir, "root")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, digest := range LayerDigests(t, filepath.Join(dir, "image/manifest.json")) {
+		_, hex, _ := strings.Cut(digest, ":")
+		Run(t, exec.Command("tar", "--extract", "--file", filepath.Join(dir, "image", hex), "--directory", root,
+			"--preserve-permissions", "--numeric-owner", "--xattrs", "--xattrs-include=*"))
+	}
+	return root
+}
+
+// shortDir makes a temporary folder with a short name, in which things may be
+// mounted: a socket's path has at most 107 bytes, podman's run folder 50.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ck")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	return dir
+}
+
+// unmountBelow unmounts everything at or below dir, deepest first.
+func unmountBelow(dir string) {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return
+	}
+	var below []string
+	for _, line := range strings.Split(string(mounts), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && (f[1] == dir || strings.HasPrefix(f[1], dir+"/")) {
+			below = append(below, f[1])
+		}
+	}
+	sort.Sort(sort.Reverse(sort.StringSlice(below)))
+	for _, path := range below {
+		_ = unix.Unmount(path, unix.MNT_DETACH)
+	}
+}

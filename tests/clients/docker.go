@@ -1,0 +1,117 @@
+package clients
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Docker is a Docker daemon of the test's own.
+type Docker struct {
+	t    testing.TB
+	host string
+}
+
+// daemonStart bounds how long the daemon may take to come up or go down.
+const daemonStart = 60 * time.Second
+
+// NewDocker starts a daemon with empty storage and without a network, stopped
+// when the test ends.
+func NewDocker(t testing.TB) *Docker {
+	t.Helper()
+	Need(t, "root", "dockerd", "runc", "skopeo")
+	dir := shortDir(t)
+	socket := filepath.Join(dir, "docker.sock")
+	var log bytes.Buffer
+	cmd := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
+		"--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
+		"--host", "unix://"+socket, "--group", "root")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(gone) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-gone:
+		case <-time.After(daemonStart):
+			_ = cmd.Process.Kill()
+			<-gone
+		}
+	})
+
+	d := &Docker{t: t, host: "unix://" + socket}
+	for end := time.Now().Add(daemonStart); d.command("version").Run() != nil; time.Sleep(100 * time.Millisecond) {
+		select {
+		case <-gone:
+			Lack(t, "dockerd does not start here: "+log.String())
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatalf("dockerd does not answer: %s", log.String())
+		}
+	}
+	return d
+}
+
+// command is the client that came with the daemon, where there are several.
+func (d *Docker) command(args ...string) *exec.Cmd {
+	client := "docker"
+	if _, err := os.Stat("/usr/bin/docker"); err == nil {
+		client = "/usr/bin/docker"
+	}
+	cmd := exec.Command(client, args...)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host)
+	return cmd
+}
+
+// Docker runs the client and returns its standard output.
+func (d *Docker) Docker(args ...string) string {
+	d.t.Helper()
+	return Run(d.t, d.command(args...))
+}
+
+// Load brings the image of an OCI archive into the daemon under the name, which
+// has a tag. Docker 20.10 does not read OCI archives itself.
+func (d *Docker) Load(archive, name string) {
+	d.t.Helper()
+	file := filepath.Join(d.t.TempDir(), "docker.tar")
+	SkopeoCopy(d.t, "oci-archive:"+archive, "docker-archive:"+file+":"+name)
+	d.Docker("load", "--quiet", "--input", file)
+}
+
+// Run runs a command in a new container of the image and returns its standard
+// output.
+func (d *Docker) Run(image string, command ...string) string {
+	d.t.Helper()
+	return d.Docker(append([]string{"run", "--rm", "--network", "none", image}, command...)...)
+}
+
+// Mount mounts the image in a container that does not run and returns the tree,
+// until the test ends.
+func (d *Docker) Mount(image string) string {
+	d.t.Helper()
+	id := strings.TrimSpace(d.Docker("create", "--network", "none", image, "/none"))
+	upper := strings.TrimSpace(d.Docker("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", id))
+	// Beside the container's folder are the short names of the folders below it.
+	// The first is the container's own, with its hostname and hosts files; the
+	// rest are the image's layers.
+	lower, err := os.ReadFile(filepath.Join(filepath.Dir(upper), "lower"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, layers, _ := strings.Cut(string(lower), ":")
+	// A lone lower folder is none to overlayfs.
+	target, empty := d.t.TempDir(), d.t.TempDir()
+	mount := exec.Command("mount", "-t", "overlay", "overlay", "-o", "ro,lowerdir="+layers+":"+empty, target)
+	mount.Dir = filepath.Dir(filepath.Dir(upper))
+	Run(d.t, mount)
+	d.t.Cleanup(func() { unmountBelow(target) })
+	return target
+}

@@ -1,0 +1,93 @@
+package clients
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Engine is podman and buildah with a storage of their own.
+type Engine struct {
+	t   testing.TB
+	dir string
+	env []string
+}
+
+// conf lets containers run on a machine that is a container or a small VM
+// itself: limits that such a machine may set, no network, no systemd.
+const conf = `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+netns = "none"
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+`
+
+// NewEngine gives the test a podman and buildah with empty storage, removed at
+// its end.
+func NewEngine(t testing.TB) *Engine {
+	t.Helper()
+	Need(t, "root", "podman", "runc")
+	dir := shortDir(t)
+	name := filepath.Join(dir, "containers.conf")
+	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{t: t, dir: dir, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}
+	t.Cleanup(func() {
+		_ = e.podman("rm", "--all", "--force").Run()
+		_ = e.podman("image", "unmount", "--all", "--force").Run()
+	})
+	return e
+}
+
+func (e *Engine) podman(args ...string) *exec.Cmd {
+	own := []string{"--root", e.dir + "/storage", "--runroot", e.dir + "/run", "--tmpdir", e.dir + "/tmp"}
+	cmd := exec.Command("podman", append(own, args...)...)
+	cmd.Env = e.env
+	return cmd
+}
+
+// Podman runs podman and returns its standard output.
+func (e *Engine) Podman(args ...string) string {
+	e.t.Helper()
+	return Run(e.t, e.podman(args...))
+}
+
+// Buildah runs buildah in the folder dir and returns its standard output.
+func (e *Engine) Buildah(dir string, args ...string) string {
+	e.t.Helper()
+	Need(e.t, "buildah")
+	own := []string{"--root", e.dir + "/storage", "--runroot", e.dir + "/run"}
+	cmd := exec.Command("buildah", append(own, args...)...)
+	cmd.Dir, cmd.Env = dir, e.env
+	return Run(e.t, cmd)
+}
+
+// Load loads an archive and returns the image's ID or name.
+func (e *Engine) Load(archive string) string {
+	e.t.Helper()
+	out := strings.TrimSpace(e.Podman("load", "--quiet", "--input", archive))
+	_, image, ok := strings.Cut(out[strings.LastIndex(out, "\n")+1:], ": ")
+	if !ok {
+		e.t.Fatalf("podman load said %q", out)
+	}
+	return image
+}
+
+// Run runs a command in a new container of the image and returns its standard
+// output.
+func (e *Engine) Run(image string, command ...string) string {
+	e.t.Helper()
+	return e.Podman(append([]string{"run", "--rm", image}, command...)...)
+}
+
+// Mount mounts the image and returns the tree, until the test ends.
+func (e *Engine) Mount(image string) string {
+	e.t.Helper()
+	return strings.TrimSpace(e.Podman("image", "mount", image))
+}

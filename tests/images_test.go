@@ -1,0 +1,178 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pkg/xattr"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/rpmroot"
+	"chunkah/tests/treediff"
+)
+
+// dropped tells the extended attributes that an image leaves out on purpose:
+// SELinux labels, what only told chunkah where to put a file, and those without
+// a value, which every client built on Go's tar drops.
+func dropped(_, name string, value []byte) bool {
+	switch name {
+	case "security.selinux", "user.component", "user.update-interval":
+		return true
+	}
+	return len(value) == 0
+}
+
+// droppedByPodman adds that podman lets a directory's default ACL leak on to
+// what it then makes in there.
+func droppedByPodman(path, name string, value []byte) bool {
+	leaks := strings.HasPrefix(path, "/etc/app.d/") && strings.HasPrefix(name, "system.posix_acl_")
+	return leaks || dropped(path, name, value)
+}
+
+// sameInAllClients unpacks an archive with every client and compares the trees.
+func sameInAllClients(t *testing.T, root, archive string, skip func(path string) bool) {
+	t.Helper()
+	opt := treediff.Options{SkipXattr: dropped, SkipPath: skip}
+	t.Run("umoci", func(t *testing.T) {
+		clients.Need(t, "skopeo", "umoci")
+		treediff.Equal(t, root, clients.UmociUnpack(t, archive), opt)
+	})
+	t.Run("skopeo and tar", func(t *testing.T) {
+		clients.Need(t, "skopeo")
+		treediff.Equal(t, root, clients.TarUnpack(t, archive), opt)
+	})
+	t.Run("podman", func(t *testing.T) {
+		e := clients.NewEngine(t)
+		sameInPodman(t, root, e.Mount(e.Load(archive)), skip)
+	})
+}
+
+// sameInPodman compares a root with what podman mounts. Podman passes over the
+// root's own entry, "./", and gives the root directory a mode of its own.
+func sameInPodman(t *testing.T, root, tree string, skip func(path string) bool) {
+	t.Helper()
+	const podmans = 0o555
+	diffs, err := treediff.Compare(root, tree, treediff.Options{SkipXattr: droppedByPodman, SkipPath: skip})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range diffs {
+		if d != fmt.Sprintf(`"/": mode: %04o and %04o`, mode(t, root), podmans) {
+			t.Error(d)
+		}
+	}
+}
+
+// mode is the permission bits of a file.
+func mode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	fi, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fi.Mode().Perm()
+}
+
+func TestImageOfAnRPMRoot(t *testing.T) {
+	root := rpmRoot(t)
+	archive := build(t, root)
+	sameInAllClients(t, root, archive, nil)
+
+	t.Run("control xattrs", func(t *testing.T) {
+		tree := clients.UmociUnpack(t, archive)
+		if names, err := xattr.LList(filepath.Join(tree, "opt/web")); err != nil || len(names) > 0 {
+			t.Errorf("/opt/web still has %q, %v", names, err)
+		}
+	})
+	t.Run("podman run", func(t *testing.T) {
+		e := clients.NewEngine(t)
+		checkRPMList(t, e.Run(e.Load(archive), "/usr/bin/rpm", "-qa"))
+	})
+	t.Run("docker run", func(t *testing.T) {
+		d := clients.NewDocker(t)
+		d.Load(archive, "localhost/rpm:1")
+		checkRPMList(t, d.Run("localhost/rpm:1", "/usr/bin/rpm", "-qa"))
+		treediff.Equal(t, root, d.Mount("localhost/rpm:1"), treediff.Options{SkipXattr: droppedByPodman})
+	})
+	t.Run("components", func(t *testing.T) {
+		var got []string
+		for _, l := range clients.ReadImage(t, archive).Manifest.Layers {
+			got = append(got, strings.Split(l.Annotations["org.chunkah.component"], ", ")...)
+		}
+		for _, want := range []string{"rpm/filesystem", "rpm/runtime", "rpm/tools", "rpm/extra", "xattr/web"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("no layer has the component %s: %q", want, got)
+			}
+		}
+		if slices.Contains(got, "rpm/runtime-libs") {
+			t.Error("runtime-libs is a component of its own, apart from its source package")
+		}
+	})
+}
+
+// checkRPMList checks what rpm -qa printed.
+func checkRPMList(t *testing.T, out string) {
+	t.Helper()
+	var got []string
+	for _, name := range strings.Fields(out) {
+		got = append(got, name[:strings.LastIndex(name, ".")])
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, rpmroot.Packages) {
+		t.Errorf("rpm in the container lists %q, want %q", got, rpmroot.Packages)
+	}
+}
+
+func TestImageOfADebianRoot(t *testing.T) {
+	root := debianRoot(t)
+	devices := []string{"/dev/console", "/dev/full", "/dev/null", "/dev/ptmx", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
+	archive := filepath.Join(t.TempDir(), "out.ociarchive")
+
+	t.Run("refused", func(t *testing.T) {
+		stderr := fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", archive))
+		for _, path := range devices {
+			if n := countPath(stderr, path); n != 1 {
+				t.Errorf("%s is named %d times in\n%s", path, n, stderr)
+			}
+		}
+		if _, err := os.Lstat(archive); err == nil {
+			t.Error("there is an archive")
+		}
+	})
+	t.Run("skipped", func(t *testing.T) {
+		archive := build(t, root, "--skip-special-files")
+		treediff.Equal(t, root, clients.TarUnpack(t, archive), treediff.Options{
+			SkipXattr: dropped, SkipPath: func(path string) bool { return slices.Contains(devices, path) },
+		})
+	})
+	t.Run("kept", func(t *testing.T) {
+		archive := build(t, root, "--keep-special-files")
+		sameInAllClients(t, root, archive, nil)
+		e := clients.NewEngine(t)
+		list := e.Run(e.Load(archive), "dpkg", "-l")
+		want := clients.Run(t, exec.Command("chroot", root, "dpkg", "-l"))
+		if list != want || !strings.Contains(list, "\nii  base-files ") {
+			t.Errorf("dpkg -l in the container says\n%s\nwant\n%s", list, want)
+		}
+	})
+}
+
+// countPath counts the lines of text that name the path, quoted or not, and not
+// a longer one.
+func countPath(text, path string) int {
+	n := 0
+	for _, line := range strings.Split(text, "\n") {
+		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\",;", r) })
+		for _, word := range words {
+			if strings.TrimSuffix(word, ":") == path {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,249 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+	"chunkah/tests/rpmroot"
+)
+
+// A full disk leaves nothing, and what was there before stays.
+func TestLaw4FullDisk(t *testing.T) {
+	clients.Need(t, "root")
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		clients.Lack(t, "needs to mount a tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	root := smallRoot(t)
+	out := filepath.Join(dir, "out.ociarchive")
+	for _, target := range []string{out, "oci-archive:" + out, "oci:" + filepath.Join(dir, "layout")} {
+		stderr := fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", target))
+		if !strings.Contains(stderr, "no space left on device") || !strings.Contains(stderr, dir) {
+			t.Errorf("-o %s: standard error is %q", target, stderr)
+		}
+		empty(t, dir)
+	}
+	if err := os.WriteFile(out, []byte("before"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", out))
+	if data, err := os.ReadFile(out); err != nil || string(data) != "before" {
+		t.Errorf("the file that was there is %q, %v", data, err)
+	}
+}
+
+// A device is written to and not replaced, and its fault is ours.
+func TestLaw4Devices(t *testing.T) {
+	root := smallRoot(t)
+	fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", "/dev/full"))
+	if fi, err := os.Lstat("/dev/full"); err != nil || fi.Mode()&fs.ModeCharDevice == 0 {
+		t.Errorf("/dev/full is %v, %v", fi, err)
+	}
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(fifo, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `cat "$0" >"$1" & chunkah build --rootfs "$2" -o "$0" && wait`, fifo, dir+"/got", root)
+	clients.Run(t, cmd)
+	sameBytes(t, build(t, root), dir+"/got")
+}
+
+// Killed at any moment, chunkah leaves no file of the name that was asked for.
+func TestLaw4Killed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a hundred builds")
+	}
+	root := smallRoot(t)
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
+		for delay := time.Millisecond; delay < 120*time.Millisecond; delay += 3 * time.Millisecond {
+			dir := t.TempDir()
+			out := filepath.Join(dir, "out.ociarchive")
+			cmd := exec.Command("chunkah", "build", "--rootfs", root, "--compress", "gzip", "--level", "9", "-o", out)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(delay)
+			_ = cmd.Process.Signal(sig)
+			err := cmd.Wait()
+			_, missing := os.Lstat(out)
+			// If it was faster, the image is whole; SIGKILL may hide that it was.
+			if err == nil || (sig == syscall.SIGKILL && missing == nil) {
+				clients.ReadImage(t, out)
+				continue
+			}
+			if missing == nil {
+				t.Errorf("%v after %v left %s", sig, delay, out)
+			}
+			// Nothing can tidy up after SIGKILL.
+			if sig != syscall.SIGKILL {
+				empty(t, dir)
+			}
+		}
+	}
+}
+
+// A snapshot is all that stat tells of a tree, access times as well but for
+// symlinks, which cannot be read without.
+func snapshot(t *testing.T, root string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		atime := st.Atim
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			atime = unix.Timespec{}
+		}
+		all[path] = fmt.Sprint(st.Ino, st.Mode, st.Nlink, st.Uid, st.Gid, st.Size, st.Mtim, st.Ctim, atime)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// untouched runs f and checks that the tree is as it was.
+func untouched(t *testing.T, root string, f func()) {
+	t.Helper()
+	// Old access times, since a file system may leave out updates of new ones.
+	clients.Run(t, exec.Command("find", root, "-exec", "touch", "--no-dereference", "--time=atime", "--date=@1000000000", "{}", "+"))
+	// The walk of a snapshot reads the directories itself.
+	snapshot(t, root)
+	before := snapshot(t, root)
+	f()
+	after := snapshot(t, root)
+	for path, was := range before {
+		if now, ok := after[path]; !ok {
+			t.Errorf("%s is gone", path)
+		} else if now != was {
+			t.Errorf("%s was %s and is %s", path, was, now)
+		}
+	}
+	for path := range after {
+		if _, ok := before[path]; !ok {
+			t.Errorf("%s is new", path)
+		}
+	}
+}
+
+func TestLaw5SourceUntouched(t *testing.T) {
+	root := copyRoot(t, rpmRoot(t))
+	untouched(t, root, func() { build(t, root) })
+	untouched(t, root, func() { pipe(t, root, nil, nil) })
+}
+
+// A package database that was not closed: what its write-ahead log says counts,
+// and neither file changes.
+func TestLaw5OpenDatabase(t *testing.T) {
+	root := walRoot(t)
+	untouched(t, root, func() {
+		records := stream(t, `chunkah-scan "$ROOT" | chunkah-assign`, root)
+		if strings.Contains(records, `"rpm/`+rpmroot.Extra+`"`) {
+			t.Error("a package that the write-ahead log deleted is still there")
+		}
+		if !strings.Contains(records, `"rpm/`+rpmroot.Tools+`"`) {
+			t.Error("a package that was not deleted is missing")
+		}
+	})
+}
+
+func TestLaw5ReadOnlyMount(t *testing.T) {
+	root := walRoot(t)
+	want := build(t, root)
+	if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+		clients.Lack(t, "needs to mount: "+err.Error())
+	}
+	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	if err := unix.Mount("", root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	sameBytes(t, want, build(t, root))
+}
+
+// Links, races and records that lead out of the root reach nothing there.
+func TestLaw6NothingOutside(t *testing.T) {
+	const secret = "what stands outside of the root"
+	outside := mkroot.Make(t, `file /passwd text="`+secret+`"`)
+	root := mkroot.Make(t, "file /usr/a text=a\nsymlink /out to="+outside+"\nsymlink /up to=../../../../../../"+outside+"\n")
+
+	t.Run("hostile records", func(t *testing.T) {
+		for _, path := range []string{"/out/passwd", "/up/passwd", "/out"} {
+			dir := t.TempDir()
+			in := fmt.Sprintf(`{"header":{"version":1,"stage":"pack","root":%q}}
+{"layer":{"index":0,"components":["x"]}}
+{"file":{"path":%q,"type":"file","mode":420,"size":%d,"components":["x"]}}
+{"end":{}}
+`, root, path, len(secret))
+			cmd := exec.Command("chunkah-write", "-o", dir+"/out.ociarchive")
+			cmd.Stdin = strings.NewReader(in)
+			if stderr := fails(t, 1, cmd); !strings.Contains(stderr, path) {
+				t.Errorf("%s is not named in %q", path, stderr)
+			}
+			empty(t, dir)
+		}
+	})
+	t.Run("package database", func(t *testing.T) {
+		outside := rpmRoot(t)
+		for _, target := range []string{outside + rpmroot.DB, "../../../../../.." + outside + rpmroot.DB} {
+			root := mkroot.Make(t, "file /usr/bin/sh text=x\nsymlink "+rpmroot.DB+" to="+target+"\n")
+			if out := stream(t, `chunkah-scan "$ROOT" | chunkah-assign`, root); strings.Contains(out, "rpm/runtime") {
+				t.Errorf("the database at %s was read", target)
+			}
+		}
+	})
+	t.Run("races", func(t *testing.T) {
+		root := mkroot.Make(t, "dir /d\nfile /d/passwd text=\""+strings.Repeat("x", len(secret))+"\"\n")
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			swap(root+"/d", outside, stop)
+		}()
+		for range 60 {
+			res := start(t, exec.Command("chunkah", "build", "--rootfs", root))
+			if bytes.Contains([]byte(res.stdout), []byte(secret)) {
+				t.Error("the image has a file from outside")
+			}
+			if res.code != 0 && res.stderr == "" {
+				t.Errorf("status %d without a word", res.code)
+			}
+		}
+		close(stop)
+		<-done
+	})
+}
+
+// swap puts a link to outside in the place of a directory and the directory
+// back, again and again.
+func swap(dir, outside string, stop chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		_ = os.Rename(dir, dir+"-aside")
+		_ = os.Symlink(outside, dir)
+		_ = os.Remove(dir)
+		_ = os.Rename(dir+"-aside", dir)
+	}
+}

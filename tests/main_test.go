@@ -1,0 +1,101 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/rpmroot"
+)
+
+// scratch is a folder that lives as long as this run of the tests: it holds the
+// commands, in bin, and the roots that take long to make.
+var scratch string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+// run builds the commands, puts them first in PATH and runs the tests.
+func run(m *testing.M) int {
+	var err error
+	if scratch, err = os.MkdirTemp("", "chunkah-tests"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(scratch)
+	bin := filepath.Join(scratch, "bin")
+	build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "./cmd/...")
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the commands: %v\n%s", err, out)
+		return 1
+	}
+	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	// What the user has set is not what is tested.
+	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS"} {
+		os.Unsetenv(name)
+	}
+	return m.Run()
+}
+
+// A cachedRoot is made by the first test that asks for it. Tests only read it.
+type cachedRoot struct {
+	once sync.Once
+	err  error
+}
+
+// get returns the root, made by fill where it is not there yet.
+func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error) string {
+	t.Helper()
+	dir := filepath.Join(scratch, name)
+	c.once.Do(func() { c.err = fill(dir) })
+	if c.err != nil {
+		t.Fatalf("making the root %s: %v", name, c.err)
+	}
+	return dir
+}
+
+var rpmCache, debianCache cachedRoot
+
+// rpmRoot is the root that rpmroot makes. It is not to be changed: see copyRoot.
+func rpmRoot(t *testing.T) string {
+	t.Helper()
+	clients.Need(t, "root", "rpm", "rpmbuild", "busybox", "setfacl", "setfattr")
+	return rpmCache.get(t, "rpm", func(dir string) error {
+		work := filepath.Join(scratch, "rpmwork")
+		defer os.RemoveAll(work)
+		if err := os.Mkdir(work, 0o755); err != nil {
+			return err
+		}
+		return rpmroot.Build(dir, work)
+	})
+}
+
+// debianRoot is a small Debian as mmdebstrap makes it, with device nodes in
+// /dev. It is not to be changed.
+func debianRoot(t *testing.T) string {
+	t.Helper()
+	clients.Need(t, "root", "mmdebstrap")
+	return debianCache.get(t, "debian", func(dir string) error {
+		out, err := exec.Command("mmdebstrap", "--quiet", "--variant=important", "bookworm", dir).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+		}
+		return nil
+	})
+}
+
+// copyRoot copies a root with all that it has, for a test that changes it. Inode
+// numbers and the order of names on disk are others in the copy.
+func copyRoot(t *testing.T, root string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "root")
+	clients.Run(t, exec.Command("cp", "--archive", root, dir))
+	return dir
+}

@@ -1,0 +1,182 @@
+package tests
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+	"chunkah/tests/rpmroot"
+)
+
+// bounds are the mtimes that an image of a root is to have, worked out from the
+// stream as the contract says and not as chunkah-pack does it.
+type bounds struct {
+	component map[string]string // of a path that is no directory
+	clamp     map[string]int64  // of a component
+	newest    map[string]int64  // of a component: its newest regular file
+}
+
+// readBounds reads an assigned stream.
+func readBounds(t *testing.T, records string) bounds {
+	t.Helper()
+	b := bounds{map[string]string{}, map[string]int64{}, map[string]int64{}}
+	for _, line := range strings.Split(strings.TrimSpace(records), "\n") {
+		var r struct {
+			File *struct {
+				Path       string
+				PathRaw    []byte `json:"path_raw"`
+				Type       string
+				Mtime      int64
+				Components []string
+			}
+			Component *struct {
+				Name       string
+				MtimeClamp *int64 `json:"mtime_clamp"`
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if c := r.Component; c != nil && c.MtimeClamp != nil {
+			b.clamp[c.Name] = *c.MtimeClamp
+		}
+		f := r.File
+		if f == nil || f.Type == "dir" {
+			continue
+		}
+		if f.PathRaw != nil {
+			f.Path = string(f.PathRaw)
+		}
+		name := "chunkah/unclaimed"
+		if len(f.Components) > 0 {
+			name = f.Components[0]
+		}
+		b.component[f.Path] = name
+		if f.Type == "file" {
+			if newest, ok := b.newest[name]; !ok || f.Mtime > newest {
+				b.newest[name] = f.Mtime
+			}
+		}
+	}
+	return b
+}
+
+// of is the newest mtime that a path may have.
+func (b bounds) of(path string) int64 {
+	name := b.component[path]
+	if clamp, ok := b.clamp[name]; ok {
+		return clamp
+	}
+	return b.newest[name]
+}
+
+// Every file has its source's mtime or its component's bound, whichever is less;
+// no directory is newer than the newest bound.
+func TestTimesAreClamped(t *testing.T) {
+	clients.Need(t, "umoci", "skopeo")
+	root := copyRoot(t, rpmRoot(t))
+	// Edited after the packages were built, and older than they are.
+	touch(t, root+"/usr/share/shared/extra.conf", 1750000000)
+	touch(t, root+"/usr/share/elsewhere/moved.dat", 1500000000)
+	b := readBounds(t, stream(t, `chunkah-scan "$ROOT" | chunkah-assign`, root))
+	for name, want := range rpmroot.BuildTime {
+		if got := b.clamp["rpm/"+name]; got != want {
+			t.Errorf("rpm/%s is clamped to %d, want its build time %d", name, got, want)
+		}
+	}
+	if got := b.component["/usr/share/elsewhere/moved.dat"]; got != "rpm/extra" {
+		t.Errorf("the moved file is in %q", got)
+	}
+	tree := clients.UmociUnpack(t, build(t, root))
+	newest := int64(0)
+	for name := range b.newest {
+		newest = max(newest, b.clamp[name], b.newest[name])
+	}
+	wrong := 0
+	walkTimes(t, tree, func(path string, dir bool, mtime int64) {
+		want := min(mtimeOf(t, filepath.Join(root, path)), b.of(path))
+		if (dir && mtime > newest) || (!dir && mtime != want) {
+			if wrong++; wrong <= 20 {
+				t.Errorf("%q (%s) has the mtime %d, want %d", path, b.component[path], mtime, want)
+			}
+		}
+	})
+}
+
+func TestTimesWithSourceDateEpoch(t *testing.T) {
+	clients.Need(t, "umoci", "skopeo")
+	const epoch = 1655000000
+	root := rpmRoot(t)
+	t.Setenv("SOURCE_DATE_EPOCH", strconv.Itoa(epoch))
+	archive := build(t, root)
+	walkTimes(t, clients.UmociUnpack(t, archive), func(path string, _ bool, mtime int64) {
+		if mtime > epoch {
+			t.Errorf("%q has the mtime %d, which is after SOURCE_DATE_EPOCH", path, mtime)
+		}
+	})
+	if created := clients.ReadImage(t, archive).Config.Created; created == nil || created.Unix() != epoch {
+		t.Errorf("the image was created %v", created)
+	}
+	sameBytes(t, archive, pipe(t, root, nil, nil))
+
+	// On the command line, in the place of the environment.
+	t.Setenv("SOURCE_DATE_EPOCH", "1")
+	sameBytes(t, archive, build(t, root, "--source-date-epoch", strconv.Itoa(epoch)))
+}
+
+// Without any clock named, an image is as old as its newest regular file.
+func TestTimesWithoutAClock(t *testing.T) {
+	root := mkroot.Make(t, "file /a mtime=1600000000\nfile /b mtime=1610000000 text=b\nsymlink /l to=a mtime=1700000000\n")
+	img := clients.ReadImage(t, build(t, root))
+	if img.Config.Created == nil || img.Config.Created.Unix() != 1610000000 {
+		t.Errorf("the image was created %v, want %v", img.Config.Created, time.Unix(1610000000, 0).UTC())
+	}
+	img = clients.ReadImage(t, build(t, root, "--config-str", `{"created":"2001-09-09T01:46:40Z","config":{}}`))
+	if img.Config.Created == nil || img.Config.Created.Unix() != 1000000000 {
+		t.Errorf("the image was created %v, want the config's time", img.Config.Created)
+	}
+	res := start(t, exec.Command("chunkah", "build", "-v", "--rootfs", root, "-o", "/dev/null"))
+	if !strings.Contains(res.stderr, "newest") {
+		t.Errorf("-v does not say which time was used:\n%s", res.stderr)
+	}
+}
+
+func touch(t *testing.T, path string, mtime int64) {
+	t.Helper()
+	if err := os.Chtimes(path, time.Unix(mtime, 0), time.Unix(mtime, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mtimeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Mtim.Sec
+}
+
+// walkTimes calls f with every path of the tree, absolute in it.
+func walkTimes(t *testing.T, tree string, f func(path string, dir bool, mtime int64)) {
+	t.Helper()
+	err := filepath.WalkDir(tree, func(full string, d fs.DirEntry, err error) error {
+		if err == nil {
+			f("/"+strings.TrimPrefix(strings.TrimPrefix(full, tree), "/"), d.IsDir(), mtimeOf(t, full))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
