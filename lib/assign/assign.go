@@ -48,6 +48,11 @@ type claims struct {
 func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	var all []*claims
 	out := &Outcome{}
+	for i := range t.Files {
+		if t.claimed[i] {
+			t.share(i)
+		}
+	}
 	for _, repo := range repos {
 		result, err := repo.Load(ctx, t)
 		if err != nil {
@@ -106,10 +111,12 @@ func (c *claims) apply(t *Tree, list []Claim) {
 	}
 }
 
-// claim gives one file to the first of its claims, a directory to all of them.
+// claim gives one file, with all names of its inode, to the first of its claims,
+// a directory to all of them.
 func (c *claims) claim(t *Tree, list []Claim, counted map[int64]bool) {
 	f := t.Files[list[0].File]
 	t.claimed[list[0].File] = true
+	c.summary.count(f, counted)
 	for i, claim := range list {
 		if i > 0 && (f.Type != format.TypeDir || claim.Component == list[i-1].Component) {
 			continue
@@ -117,7 +124,9 @@ func (c *claims) claim(t *Tree, list []Claim, counted map[int64]bool) {
 		f.Components = append(f.Components, c.result.Components[claim.Component].Name)
 		c.used[claim.Component] = true
 	}
-	c.summary.count(f, counted)
+	for _, i := range t.share(list[0].File) {
+		c.summary.count(t.Files[i], counted)
+	}
 }
 
 func (s *Summary) count(f *format.File, counted map[int64]bool) {

@@ -40,6 +40,9 @@ func claimLeftovers(t *Tree) Summary {
 		f.Components = names[name]
 		t.claimed[i] = true
 		s.count(f, counted)
+		for _, link := range t.share(i) {
+			s.count(t.Files[link], counted)
+		}
 	}
 	s.Components = len(names)
 	return s
@@ -52,7 +55,7 @@ func hasChildren(files []*format.File, i int) bool {
 		return false
 	}
 	dir, next := files[i].Path, files[i+1].Path
-	return dir == "/" || strings.HasPrefix(next, dir) && next[len(dir)] == '/'
+	return dir == "/" || len(next) > len(dir) && next[:len(dir)] == dir && next[len(dir)] == '/'
 }
 
 func leftoverName(f *format.File) string {

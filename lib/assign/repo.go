@@ -24,7 +24,8 @@ type Result struct {
 	// Components are the repo's components, named REPO/NAME.
 	Components []*format.Component
 	// Claims are in any order. A directory belongs to all components that claim
-	// it, anything else to the first of them by name.
+	// it, anything else to the first of them by name. All names of an inode belong
+	// together: the first of them that is claimed decides.
 	Claims []Claim
 	// Weak, where not nil, is called once the claims of all repos are settled, in
 	// the order of the repos. Its claims count for what nobody has claimed. It may

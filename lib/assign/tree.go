@@ -3,12 +3,17 @@ package assign
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
 )
+
+// maxListed bounds a listed path, in bytes: package managers hand paths to the
+// kernel whole, which takes less than this (PATH_MAX).
+const maxListed = 4096
 
 // Tree is the file records of one root, with what repos need to find their way
 // in them. Repos read it; only Assign changes it.
@@ -47,18 +52,21 @@ func (t *Tree) Lookup(path string) (int, bool) {
 	})
 }
 
-// Find finds the record of a path as a package lists it: symlinks in its parent
-// are followed inside the root ("/lib/x" where /lib is a link to usr/lib), the
-// last name is not.
+// Find finds the record of a path as a package lists it, with or without the
+// slash in front: symlinks in its parent are followed inside the root ("/lib/x"
+// where /lib is a link to usr/lib), the last name is not.
 func (t *Tree) Find(listed string) (int, bool) {
+	if len(listed) > maxListed {
+		return 0, false
+	}
 	listed = strings.TrimRight(listed, "/")
 	if listed == "" {
 		return t.Lookup("/")
 	}
-	cut := strings.LastIndexByte(listed, '/')
-	if cut < 0 {
-		return 0, false
+	if listed[0] != '/' {
+		listed = "/" + listed
 	}
+	cut := strings.LastIndexByte(listed, '/')
 	name := listed[cut+1:]
 	if name == "." || name == ".." {
 		return 0, false
@@ -94,16 +102,16 @@ func (t *Tree) resolve(dir string) (string, bool) {
 // already: one look instead of one for each element of the path.
 func (t *Tree) resolveStep(dir string) (string, error) {
 	cut := strings.LastIndexByte(dir, '/')
-	name := dir[cut+1:]
-	if cut < 0 || name == ".." {
-		return t.Root.Resolve(dir)
-	}
 	parent, ok := t.resolve(dir[:cut])
 	if !ok {
 		return "", fs.ErrNotExist
 	}
-	if name == "" || name == "." {
+	name := dir[cut+1:]
+	switch name {
+	case "", ".":
 		return parent, nil
+	case "..":
+		return format.Parent(parent), nil
 	}
 	path := parent + "/" + name
 	if parent == "/" {
@@ -115,7 +123,7 @@ func (t *Tree) resolveStep(dir string) (string, error) {
 		}
 		return path, nil
 	}
-	return t.Root.Resolve(path)
+	return t.Root.Resolve(path + "/.") // which has to be a directory
 }
 
 // Claimed reports whether an earlier repo has claimed record i, or it came with
@@ -129,4 +137,22 @@ func (t *Tree) Links(i int) []int {
 		return t.links[g]
 	}
 	return []int{i}
+}
+
+// share gives the components of record i to all names of its inode that have
+// none, and returns their indexes.
+func (t *Tree) share(i int) []int {
+	f := t.Files[i]
+	if f.Hardlink == 0 {
+		return nil
+	}
+	var given []int
+	for _, link := range t.links[f.Hardlink] {
+		if !t.claimed[link] {
+			t.Files[link].Components = slices.Clip(f.Components)
+			t.claimed[link] = true
+			given = append(given, link)
+		}
+	}
+	return given
 }

@@ -1,144 +1,155 @@
 package rootfs
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"sort"
-	"strconv"
 
-	"github.com/pkg/xattr"
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
 )
 
-// Dir is one open directory of a tree. What it is asked about is a name in it,
-// never a path.
+// bufferSize is what one call hands over of names at most, in bytes. No list of
+// xattr names is longer (XATTR_LIST_MAX of Linux).
+const bufferSize = 64 << 10
+
+// Dir is one open directory of a tree, for one goroutine at a time. What it is
+// asked about is a name in it, never a path.
 type Dir struct {
-	f    *os.File
 	fd   int
 	root *Root
 	path string
+	buf  *[bufferSize]byte
 }
 
 // Path returns the directory's path in the tree.
 func (d *Dir) Path() string { return d.path }
 
-// Close closes the directory.
-func (d *Dir) Close() error { return d.f.Close() }
+// Close closes the directory; doing so again changes nothing.
+func (d *Dir) Close() error {
+	if d.fd < 0 {
+		return nil
+	}
+	fd := d.fd
+	d.fd = -1
+	d.root.buffers.Put(d.buf)
+	d.buf = nil
+	return unix.Close(fd)
+}
 
-// Names returns the names in the directory, sorted by their bytes.
+// Names returns the names in the directory, sorted by their bytes. It reads them
+// once: a second call returns none.
 func (d *Dir) Names() ([]string, error) {
-	names, err := d.f.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("reading directory %q: %w", d.path, cause(err))
+	var names []string
+	for {
+		n, err := unix.Getdents(d.fd, d.buf[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading directory %q: %w", d.path, err)
+		}
+		if n <= 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(d.buf[:n], -1, names)
 	}
-	return sortNames(names), nil
+	sort.Strings(names)
+	return names, nil
 }
 
-// Stat describes the directory itself.
-func (d *Dir) Stat() (Stat, error) {
-	st, err := statx(d.fd, "", unix.AT_EMPTY_PATH)
-	if err != nil {
-		return Stat{}, fmt.Errorf("reading metadata of %q: %w", d.path, err)
-	}
-	return st, nil
-}
+// Stat describes the directory itself; it does not tell mount points.
+func (d *Dir) Stat() (Stat, error) { return fstat(d.fd, d.path) }
 
 // Lstat describes what name stands for, a symlink itself included.
-func (d *Dir) Lstat(name string) (Stat, error) {
-	st, err := statx(d.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+func (d *Dir) Lstat(name string) (st Stat, err error) {
+	if err = checkName(name); err == nil {
+		st, err = d.lstat(name)
+	}
 	if err != nil {
 		return Stat{}, fmt.Errorf("reading metadata of %q: %w", d.join(name), err)
 	}
-	if d.root.mounts != nil {
-		st.MountRoot = d.root.mounts.has(d.join(name))
-	}
 	return st, nil
+}
+
+func (d *Dir) lstat(name string) (Stat, error) {
+	if d.root.mounts == nil {
+		return statx(d.fd, name)
+	}
+	st, err := fstatat(d.fd, name)
+	st.MountRoot = d.root.mounts.has(d.join(name))
+	return st, err
 }
 
 // Readlink returns the target of the symlink name.
 func (d *Dir) Readlink(name string) (string, error) {
-	var buf [format.MaxTarget + 1]byte
-	n, err := unix.Readlinkat(d.fd, name, buf[:])
+	if err := checkName(name); err != nil {
+		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
+	}
+	buf := d.buf[:format.MaxTarget+1]
+	n, err := unix.Readlinkat(d.fd, name, buf)
 	if err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
 	}
 	return string(buf[:n]), nil
 }
 
+// Readable says why this process may not read the regular file name, nil if it
+// may.
+func (d *Dir) Readable(name string) error {
+	if d.root.readsAll {
+		return nil
+	}
+	err := checkName(name)
+	if err == nil {
+		err = unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", d.join(name), err)
+	}
+	return nil
+}
+
 // OpenFile opens the regular file name for reading. The type is looked at
 // before the open, since opening a device can act on it, and once more after it.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	path := d.join(name)
-	var st unix.Stat_t
-	if err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("opening %q: %w", path, ErrNotRegular)
-	}
-	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY)
+	fd, err := d.openFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	f := &File{fd: fd, path: path}
-	if st, err := f.Stat(); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		f.Close()
-		return nil, fmt.Errorf("opening %q: %w", path, errors.Join(ErrNotRegular, err))
-	}
-	return f, nil
+	return &File{fd: fd, path: path}, nil
 }
 
-// Xattrs returns all extended attributes of name, sorted by their names; of the
-// directory itself where name is empty. A file system without them has none.
-func (d *Dir) Xattrs(name string) ([]format.Xattr, error) {
-	// There is no xattr call relative to a directory before Linux 6.13; the
-	// descriptor's own link in /proc is one, and leaves no race.
-	proc := "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + name
-	names, err := xattr.LList(proc)
+func (d *Dir) openFile(name string) (int, error) {
+	if err := checkName(name); err != nil {
+		return -1, err
+	}
+	st, err := fstatat(d.fd, name)
 	if err != nil {
-		if errors.Is(err, unix.ENOTSUP) {
-			return nil, nil
-		}
-		return nil, d.xattrError(name, err)
+		return -1, err
 	}
-	if len(names) == 0 {
-		return nil, nil
+	if !st.regular() {
+		return -1, ErrNotRegular
 	}
-	sort.Strings(names)
-	attrs := make([]format.Xattr, 0, len(names))
-	for _, n := range names {
-		value, err := xattr.LGet(proc, n)
-		if err != nil {
-			return nil, d.xattrError(name, err)
-		}
-		attrs = append(attrs, format.Xattr{Name: n, Value: append([]byte(nil), value...)})
+	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return -1, err
 	}
-	return attrs, nil
-}
-
-func (d *Dir) xattrError(name string, err error) error {
-	var xe *xattr.Error
-	if errors.As(err, &xe) {
-		err = xe.Err
+	var now unix.Stat_t
+	if err = unix.Fstat(fd, &now); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = ErrNotRegular
 	}
-	if errors.Is(err, unix.ENOENT) {
-		var st unix.Stat_t
-		if unix.Lstat("/proc/self/fd", &st) != nil {
-			err = errors.New("/proc is not mounted")
-		}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
 	}
-	return fmt.Errorf("reading xattrs of %q: %w", d.join(name), err)
+	return fd, nil
 }
 
 func (d *Dir) join(name string) string {
-	switch {
-	case name == "":
+	if name == "" {
 		return d.path
-	case d.path == "/":
-		return "/" + name
 	}
-	return d.path + "/" + name
+	return join(d.path, name)
 }

@@ -25,24 +25,28 @@ func (r *Root) Resolve(path string) (string, error) {
 }
 
 func (r *Root) resolve(path string) (string, error) {
-	at := "/"
+	at, isDir := "/", true // what is resolved so far
 	links := 0
 	for rest := path; rest != ""; {
 		name, tail, _ := strings.Cut(rest, "/")
 		rest = tail
-		switch name {
-		case "", ".":
+		switch {
+		case name == "":
 			continue
-		case "..":
+		case !isDir:
+			return "", fs.ErrNotExist
+		case name == ".":
+			continue
+		case name == "..":
 			at, _ = split(at)
 			continue
 		}
-		target, isLink, err := r.readlink(at, name)
+		kind, target, err := r.peek(at, name)
 		if err != nil {
 			return "", err
 		}
-		if !isLink {
-			at = join(at, name)
+		if kind != unix.S_IFLNK {
+			at, isDir = join(at, name), kind == unix.S_IFDIR
 			continue
 		}
 		if links++; links > maxLinks {
@@ -56,26 +60,26 @@ func (r *Root) resolve(path string) (string, error) {
 	return at, nil
 }
 
-// readlink returns the target of name in the physical directory at, if it is a
-// symlink.
-func (r *Root) readlink(at, name string) (target string, isLink bool, err error) {
+// peek returns the type (unix.S_IFMT) of name in the physical directory at, and
+// the target of a symlink.
+func (r *Root) peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {
 		if errors.Is(err, unix.ENOTDIR) {
-			return "", false, fs.ErrNotExist
+			return 0, "", fs.ErrNotExist
 		}
-		return "", false, err
+		return 0, "", err
 	}
 	defer d.Close()
 	st, err := d.Lstat(name)
 	if err != nil {
-		return "", false, err
+		return 0, "", err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		return "", false, nil
+	kind = st.Mode & unix.S_IFMT
+	if kind == unix.S_IFLNK {
+		target, err = d.Readlink(name)
 	}
-	target, err = d.Readlink(name)
-	return target, true, err
+	return kind, target, err
 }
 
 func join(dir, name string) string {

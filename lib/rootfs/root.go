@@ -13,8 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +22,9 @@ import (
 // maxStep bounds the path of one open, in bytes: the kernel takes less than
 // PATH_MAX (4096). Longer paths are opened in several steps.
 const maxStep = 4000
+
+// errPath refuses what is no physical path, so that ".." cannot lead out.
+var errPath = errors.New("is not a clean path")
 
 // Root is an open directory tree. It is safe for concurrent use.
 type Root struct {
@@ -32,6 +35,12 @@ type Root struct {
 	plain bool
 	// mounts is set where statx does not tell mount points.
 	mounts *mountTable
+	// noListAt is set where the kernel does not take listxattrat.
+	noListAt bool
+	// readsAll is set where permissions do not keep this process from reading.
+	readsAll bool
+	// buffers are *[bufferSize]byte, one for each directory that is open.
+	buffers sync.Pool
 }
 
 // Open opens the tree at path. A symlink there is followed: it is the caller's
@@ -46,7 +55,10 @@ func Open(path string) (*Root, error) {
 		return nil, fmt.Errorf("opening root %q: %w", path, cause(err))
 	}
 	r := &Root{dir: f, path: abs}
+	r.buffers.New = func() any { return new([bufferSize]byte) }
 	r.plain = !haveOpenat2(f)
+	r.noListAt = !haveListxattrat(f)
+	r.readsAll = readsAll()
 	if !statxTellsMounts(f) {
 		if r.mounts, err = readMounts(f); err != nil {
 			f.Close()
@@ -68,7 +80,7 @@ func (r *Root) OpenDir(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening directory %q: %w", path, err)
 	}
-	return &Dir{f: os.NewFile(uintptr(fd), path), fd: fd, root: r, path: path}, nil
+	return &Dir{fd: fd, root: r, path: path, buf: r.buffers.Get().(*[bufferSize]byte)}, nil
 }
 
 // OpenFile opens the regular file at a physical path. Whatever else is there is
@@ -113,9 +125,11 @@ func (r *Root) ReadDir(path string) ([]string, error) {
 // open walks from the root to path, which has no symlinks, in steps the kernel
 // can take.
 func (r *Root) open(path string, flags int) (int, error) {
-	rest := strings.Trim(path, "/")
+	rest := strings.TrimPrefix(path, "/")
 	if rest == "" {
 		rest = "."
+	} else if err := checkPath(rest); err != nil {
+		return -1, err
 	}
 	at, owned := int(r.dir.Fd()), false
 	for {
@@ -156,7 +170,6 @@ func (r *Root) step(rest string) (step, tail string) {
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {
-		flags |= unix.O_NONBLOCK | unix.O_NOCTTY
 		fd, err := r.openCall(at, rel, flags|unix.O_NOATIME)
 		if err != unix.EPERM {
 			return fd, err
@@ -172,7 +185,7 @@ func (r *Root) openCall(at int, rel string, flags int) (fd int, err error) {
 		} else {
 			fd, err = openat2(at, rel, flags)
 		}
-		if err != unix.EINTR && err != unix.EAGAIN {
+		if err != unix.EINTR {
 			return fd, err
 		}
 	}
@@ -196,6 +209,25 @@ func haveOpenat2(dir *os.File) bool {
 	return true
 }
 
+// checkPath refuses a path, without the slash in front, that has an element
+// which is no name.
+func checkPath(rel string) error {
+	for name := range strings.SplitSeq(rel, "/") {
+		if err := checkName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkName refuses what does not name something in a directory.
+func checkName(name string) error {
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 {
+		return errPath
+	}
+	return nil
+}
+
 // split cuts a path in its parent and its last name; the root has no name.
 func split(path string) (parent, name string) {
 	i := strings.LastIndexByte(path, '/')
@@ -212,10 +244,4 @@ func cause(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// sortNames sorts names by their bytes.
-func sortNames(names []string) []string {
-	sort.Strings(names)
-	return names
 }

@@ -3,10 +3,7 @@ package rootfs
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,13 +29,21 @@ type Stat struct {
 	MountRoot bool
 }
 
-// statxMask asks for everything that Stat holds.
-const statxMask = unix.STATX_BASIC_STATS
+// Same reports whether two looks at a file saw the same unchanged one: inode,
+// size, mtime and ctime.
+func (a Stat) Same(b Stat) bool {
+	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size &&
+		a.MTime == b.MTime && a.MTimeNsec == b.MTimeNsec &&
+		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
+}
 
-func statx(fd int, name string, flags int) (Stat, error) {
+func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
+
+// statx describes name in the directory fd, mount points told.
+func statx(fd int, name string) (Stat, error) {
 	var sx unix.Statx_t
 	for {
-		err := unix.Statx(fd, name, flags, statxMask, &sx)
+		err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
 		if err == nil {
 			break
 		}
@@ -56,35 +61,41 @@ func statx(fd int, name string, flags int) (Stat, error) {
 	}, nil
 }
 
+// fstatat is statx for kernels that do not have it, or do not tell mount points
+// by it.
+func fstatat(fd int, name string) (Stat, error) {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+		if err != unix.EINTR {
+			return fromStat(&st), err
+		}
+	}
+}
+
+// fstat describes the open file fd.
+func fstat(fd int, path string) (Stat, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return Stat{}, fmt.Errorf("reading metadata of %q: %w", path, err)
+	}
+	return fromStat(&st), nil
+}
+
+// fromStat converts throughout: the types of the fields differ by architecture.
+func fromStat(st *unix.Stat_t) Stat {
+	return Stat{
+		Mode: uint32(st.Mode), UID: st.Uid, GID: st.Gid,
+		Size: st.Size, MTime: int64(st.Mtim.Sec), MTimeNsec: int32(st.Mtim.Nsec),
+		CTime: int64(st.Ctim.Sec), CTimeNsec: int32(st.Ctim.Nsec),
+		Dev: uint64(st.Dev), Ino: st.Ino, Links: uint32(st.Nlink),
+		RdevMajor: unix.Major(uint64(st.Rdev)), RdevMinor: unix.Minor(uint64(st.Rdev)),
+	}
+}
+
 // statxTellsMounts reports whether the kernel tells mount points (Linux 5.8).
 func statxTellsMounts(f *os.File) bool {
 	var sx unix.Statx_t
-	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, statxMask, &sx)
+	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &sx)
 	return err == nil && sx.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
-
-// mountTable holds the mount points below a root for kernels that do not tell
-// them by file.
-type mountTable struct{ points map[string]bool }
-
-func readMounts(root *os.File) (*mountTable, error) {
-	base, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root.Fd()))
-	if err != nil {
-		return nil, cause(err)
-	}
-	infos, err := mountinfo.GetMounts(nil)
-	if err != nil {
-		return nil, err
-	}
-	t := &mountTable{points: make(map[string]bool)}
-	for _, info := range infos {
-		rel, err := filepath.Rel(base, info.Mountpoint)
-		if err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, "../") {
-			continue
-		}
-		t.points["/"+rel] = true
-	}
-	return t, nil
-}
-
-func (t *mountTable) has(path string) bool { return t.points[path] }

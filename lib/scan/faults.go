@@ -4,37 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"chunkah/format"
-	"chunkah/lib/rootfs"
 )
 
 // faults gathers what may be wrong with many files at once, so that people see
 // all of it and not one path a run.
 type faults struct {
-	unreadable []string
-	special    []string
-	whiteouts  []string
-	xattrs     []string
+	unreadable []fault
+	special    []fault
+	overlay    []fault
+	whiteouts  []fault
+	xattrs     []fault
 }
 
-// add keeps an error that other files may share; false is one that ends the
+// fault is a path with what is to be said of it, if anything.
+type fault struct{ path, what string }
+
+// denied keeps an error that other files may share; false is one that ends the
 // walk.
-func (f *faults) add(path string, err error) bool {
+func (f *faults) denied(path string, err error) bool {
 	if !errors.Is(err, fs.ErrPermission) {
 		return false
 	}
-	f.unreadable = append(f.unreadable, path)
+	f.unreadable = append(f.unreadable, fault{path: path})
 	return true
-}
-
-func (f *faults) whiteout(path string) { f.whiteouts = append(f.whiteouts, path) }
-
-func (f *faults) xattr(path, name string) {
-	f.xattrs = append(f.xattrs, fmt.Sprintf("%s (%q)", quote(path), name))
 }
 
 // FaultsError lists all the paths that share a fault.
@@ -44,62 +40,38 @@ func (e *FaultsError) Error() string { return strings.Join(e.lines, "\n") }
 
 func (f *faults) err() error {
 	e := &FaultsError{}
-	e.add(f.unreadable, "cannot be read: run as their owner or as root, or --prune them")
-	e.add(f.special, "are special files: --prune them, or use --skip-special-files or --keep-special-files")
-	e.add(f.whiteouts, "have names that delete files in an image (.wh.): rename or --prune them")
-	e.add(f.xattrs, "have xattrs whose names a tar cannot hold: remove them")
+	e.add(f.unreadable, "unreadable path", "run as root or as the owner, or use --prune")
+	e.add(f.special, "special file", "use --prune, --skip-special-files or --keep-special-files")
+	e.add(f.overlay, "overlayfs whiteout", "no image can hold a character device 0/0: "+
+		"use --prune or --skip-special-files, or scan the mounted file system")
+	e.add(f.whiteouts, "whiteout name", "in an image, .wh. deletes files: rename, or use --prune")
+	e.add(f.xattrs, "unusable xattr name", "a tar holds neither = in it nor what is not UTF-8: remove the xattr")
 	if e.lines == nil {
 		return nil
 	}
 	return e
 }
 
-func (e *FaultsError) add(paths []string, what string) {
-	if len(paths) == 0 {
+func (e *FaultsError) add(list []fault, noun, hint string) {
+	if len(list) == 0 {
 		return
 	}
-	e.lines = append(e.lines, fmt.Sprintf("%d paths %s:", len(paths), what))
-	for _, path := range paths {
-		e.lines = append(e.lines, "  "+path)
+	if len(list) > 1 {
+		noun += "s"
 	}
-}
-
-// special decides about a socket, FIFO or device: true takes it in.
-func (w *walker) special(f *format.File, kind uint32, st rootfs.Stat) bool {
-	var what string
-	switch kind {
-	case unix.S_IFIFO:
-		f.Type, what = format.TypeFifo, "FIFO"
-	case unix.S_IFCHR:
-		f.Type, what = format.TypeChar, "character device"
-	case unix.S_IFBLK:
-		f.Type, what = format.TypeBlock, "block device"
-	default:
-		what = "socket"
-	}
-	if kind == unix.S_IFCHR && st.RdevMajor == 0 && st.RdevMinor == 0 {
-		if w.opt.Special != SpecialSkip {
-			w.faults.special = append(w.faults.special, quote(f.Path)+" (character device 0/0: an overlayfs whiteout, which no image can hold)")
-			return false
+	e.lines = append(e.lines, fmt.Sprintf("finding %d %s: %s", len(list), noun, hint))
+	slices.SortStableFunc(list, func(a, b fault) int { return format.ComparePaths(a.path, b.path) })
+	for _, f := range list {
+		line := "  " + quote(f.path)
+		if f.what != "" {
+			line += " (" + f.what + ")"
 		}
-		what = "overlayfs whiteout"
+		e.lines = append(e.lines, line)
 	}
-	switch {
-	case w.opt.Special == SpecialSkip:
-		w.report.skip(what)
-		return false
-	case w.opt.Special == SpecialKeep && f.Type != "":
-		f.DevMajor, f.DevMinor = st.RdevMajor, st.RdevMinor
-		return true
-	case w.opt.Special == SpecialKeep:
-		w.report.skip("socket: a tar has none")
-		return false
-	}
-	w.faults.special = append(w.faults.special, fmt.Sprintf("%s (%s)", quote(f.Path), what))
-	return false
 }
 
-// quote shows a path as it is where it has nothing odd in it.
+// quote shows a path as it is where it has nothing odd in it, so that every path
+// takes one line.
 func quote(path string) string {
 	if q := fmt.Sprintf("%q", path); q[1:len(q)-1] != path {
 		return q

@@ -6,13 +6,8 @@
 package scan
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"path"
-	"slices"
 	"sort"
-	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -31,7 +26,8 @@ const (
 // Options tune a scan. The zero value takes everything and refuses special
 // files.
 type Options struct {
-	// Prune leaves out paths: with a slash at the end only what is in them.
+	// Prune leaves out physical paths of the tree, with or without the slash in
+	// front: with a slash at the end only what is in them.
 	Prune []string
 	// CrossMounts goes into what is mounted below the root.
 	CrossMounts bool
@@ -55,7 +51,7 @@ type Report struct {
 	Dropped map[string]int64
 	// Skipped counts special files and paths marked to be skipped, by reason.
 	Skipped map[string]int64
-	// Notes name single paths that were left out.
+	// Notes name single paths that were left out, in order.
 	Notes []Note
 	// Unmatched are those of Options.Prune that nothing was found at.
 	Unmatched []string
@@ -121,68 +117,4 @@ func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Optio
 		}
 	}
 	return report, out.Finish()
-}
-
-// cacheTag is what a CACHEDIR.TAG starts with (the Cache Directory Tagging
-// Specification).
-const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55"
-
-func isCache(d *rootfs.Dir, names []string) bool {
-	const tag = "CACHEDIR.TAG"
-	if _, found := slices.BinarySearch(names, tag); !found {
-		return false
-	}
-	f, err := d.OpenFile(tag)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, len(cacheTag))
-	if _, err := io.ReadFull(f, head); err != nil {
-		return false
-	}
-	return bytes.Equal(head, []byte(cacheTag))
-}
-
-// pruner answers whether a path was named to be left out.
-type pruner struct {
-	list  []string
-	paths map[string]int // clean path -> 1 + index into list
-	// contentsOf is the same for what is in a directory.
-	contentsOf map[string]int
-	used       map[int]bool
-}
-
-func newPruner(list []string) *pruner {
-	p := &pruner{list: list, paths: make(map[string]int), contentsOf: make(map[string]int), used: make(map[int]bool)}
-	for i, name := range list {
-		clean := path.Clean("/" + name)
-		if strings.HasSuffix(name, "/") {
-			p.contentsOf[clean] = i + 1
-		} else {
-			p.paths[clean] = i + 1
-		}
-	}
-	return p
-}
-
-func (p *pruner) itself(path string) bool   { return p.use(p.paths[path]) }
-func (p *pruner) contents(path string) bool { return p.use(p.contentsOf[path]) }
-
-func (p *pruner) use(n int) bool {
-	if n > 0 {
-		p.used[n-1] = true
-	}
-	return n > 0
-}
-
-// unmatched returns what was named and not met.
-func (p *pruner) unmatched() []string {
-	var list []string
-	for i, name := range p.list {
-		if !p.used[i] {
-			list = append(list, name)
-		}
-	}
-	return list
 }

@@ -2,9 +2,11 @@ package scan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/rootfs"
 )
 
 // skipXattrs mark a file or directory that is not to be in the image: chunkah's
@@ -20,24 +22,34 @@ func dropped(name string) bool {
 		strings.HasPrefix(name, "user.overlay.")
 }
 
-// keepXattrs puts on the record what is to be in the image. It returns false
-// where the file is marked to be skipped.
-func (w *walker) keepXattrs(f *format.File, attrs []format.Xattr) bool {
-	for _, x := range attrs {
-		if slices.Contains(skipXattrs, x.Name) {
-			w.report.skip("marked by the xattr " + x.Name)
-			return false
+// xattrs puts on the record those that are to be in the image. It returns false
+// where the file is marked to be skipped. The values of others are not read.
+func (w *walker) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
+	names, err := d.XattrNames(name)
+	if err != nil {
+		return false, err
+	}
+	for _, x := range names {
+		if slices.Contains(skipXattrs, x) {
+			w.report.skip("marked by the xattr " + x)
+			return false, nil
 		}
 	}
-	for _, x := range attrs {
+	for _, x := range names {
 		switch {
-		case dropped(x.Name) && !slices.Contains(w.opt.KeepXattrs, x.Name):
-			w.report.drop(x.Name)
-		case strings.Contains(x.Name, "=") || format.Text(x.Name) != x.Name:
-			w.faults.xattr(f.Path, x.Name)
+		case dropped(x) && !slices.Contains(w.opt.KeepXattrs, x):
+			w.report.drop(x)
+		case strings.Contains(x, "=") || format.Text(x) != x:
+			w.faults.xattrs = append(w.faults.xattrs, fault{f.Path, strconv.Quote(x)})
 		default:
-			f.Xattrs = append(f.Xattrs, x)
+			value, found, err := d.Xattr(name, x)
+			if err != nil {
+				return false, err
+			}
+			if found {
+				f.Xattrs = append(f.Xattrs, format.Xattr{Name: x, Value: value})
+			}
 		}
 	}
-	return true
+	return true, nil
 }

@@ -1,6 +1,7 @@
 // Package bigfiles is the component repo of large files that no package owns:
 // each is a component of its own, named after its path, so that a change to one
-// does not cost the others. All names of an inode are one component.
+// does not cost the others. All names of an inode are one component, named after
+// the first.
 package bigfiles
 
 import (
@@ -31,13 +32,14 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 				continue
 			}
 			name := "bigfiles" + format.Text(f.Path)
+			if len(name) > format.MaxText {
+				continue // no name for a component
+			}
 			if _, known := names[name]; !known {
 				names[name] = len(result.Components)
 				result.Components = append(result.Components, &format.Component{Name: name})
 			}
-			for _, link := range t.Links(i) {
-				claims = append(claims, assign.Claim{File: link, Component: names[name]})
-			}
+			claims = append(claims, assign.Claim{File: i, Component: names[name]})
 		}
 		result.Packages = len(result.Components)
 		return claims, context.Cause(ctx)

@@ -96,7 +96,7 @@ func (l *loader) component(f *format.File) (int, error) {
 	}
 	name = strings.TrimRight(name, "\x00\n")
 	if name == "" || format.Text(name) != name || len(name) > format.MaxText-len("xattr/") {
-		return 0, fmt.Errorf("%s of %q is no component name: %q", attrComponent, f.Path, name)
+		return 0, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
 	}
 	i, known := l.components[name]
 	if !known {
@@ -132,7 +132,7 @@ func interval(f *format.File) (days int64, set bool, err error) {
 	}
 	days, err = strconv.ParseInt(text, 10, 64)
 	if err != nil || days < 1 || days > maxInterval {
-		return 0, false, fmt.Errorf("%s of %q is %q: it takes 1 to %d days, or daily, weekly, biweekly, monthly, quarterly, yearly",
+		return 0, false, fmt.Errorf("%s of %q is %.100q: it takes 1 to %d days, or daily, weekly, biweekly, monthly, quarterly, yearly",
 			attrInterval, f.Path, text, maxInterval)
 	}
 	return days, true, nil

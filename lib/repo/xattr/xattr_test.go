@@ -1,0 +1,229 @@
+package xattr
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// file makes a record with extended attributes, "name=value" each.
+func file(path string, attrs ...string) *format.File {
+	f := &format.File{Path: path, Type: format.TypeFile}
+	if strings.HasSuffix(path, "/") {
+		f.Path, f.Type = "/"+strings.Trim(path, "/"), format.TypeDir
+	}
+	for _, a := range attrs {
+		name, value, _ := strings.Cut(a, "=")
+		f.Xattrs = append(f.Xattrs, format.Xattr{Name: name, Value: []byte(value)})
+	}
+	format.SortXattrs(f.Xattrs)
+	return f
+}
+
+func component(name string) string { return attrComponent + "=" + name }
+
+func every(text string) string { return attrInterval + "=" + text }
+
+func load(t *testing.T, files ...*format.File) (*assign.Result, error) {
+	t.Helper()
+	if !slices.IsSortedFunc(files, func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) }) {
+		t.Fatal("the records are not in order")
+	}
+	return Repo{}.Load(t.Context(), assign.NewTree(nil, files))
+}
+
+// claims loads and shows "path component" for each claim.
+func claims(t *testing.T, files ...*format.File) (*assign.Result, []string) {
+	t.Helper()
+	result, err := load(t, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result == nil {
+		return nil, nil
+	}
+	var list []string
+	for _, c := range result.Claims {
+		list = append(list, files[c.File].Path+" "+result.Components[c.Component].Name)
+	}
+	for _, c := range result.Components {
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	if result.Weak != nil {
+		t.Error("has weak claims")
+	}
+	return result, list
+}
+
+func TestInheritance(t *testing.T) {
+	_, got := claims(t,
+		file("/"),
+		file("/a/", component("outer")),
+		file("/a/b/"),
+		file("/a/b/c"),
+		file("/a/b/d", component("own")),
+		file("/a/e/", component("inner")),
+		file("/a/e/f"),
+		file("/a/e/g/"),
+		file("/a/e/g/h", component("outer")),
+		file("/a/e/g/i"),
+		file("/a/z"),
+		file("/a-b"),
+		file("/ab"),
+		file("/b", component("own")),
+		file("/c"),
+	)
+	want := []string{"/a xattr/outer", "/a/b xattr/outer", "/a/b/c xattr/outer", "/a/b/d xattr/own", "/a/e xattr/inner", "/a/e/f xattr/inner",
+		"/a/e/g xattr/inner", "/a/e/g/h xattr/outer", "/a/e/g/i xattr/inner", "/a/z xattr/outer", "/b xattr/own"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestInheritanceFromRoot(t *testing.T) {
+	link := file("/link")
+	link.Type, link.Target = format.TypeSymlink, "a"
+	_, got := claims(t, file("/", component("all")), file("/a/"), file("/a/b"), link)
+	if want := []string{"/ xattr/all", "/a xattr/all", "/a/b xattr/all", "/link xattr/all"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Parents need no records.
+func TestInheritanceWithGaps(t *testing.T) {
+	_, got := claims(t, file("/a/", component("x")), file("/a/b/c/d"), file("/e/f/", component("y")), file("/e/f/g/h"), file("/e/i"))
+	if want := []string{"/a xattr/x", "/a/b/c/d xattr/x", "/e/f xattr/y", "/e/f/g/h xattr/y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	result, _ := claims(t, file("/"), file("/a", "user.comp=x", "user.component2=x", "security.capability=x"))
+	if result != nil {
+		t.Errorf("found %+v", result)
+	}
+}
+
+func TestNames(t *testing.T) {
+	long := strings.Repeat("n", format.MaxText-len("xattr/"))
+	for value, want := range map[string]string{
+		"web":           "web",
+		"web\x00":       "web", // as tools that write C strings leave it
+		"web\n":         "web",
+		"web\n\x00":     "web",
+		" web ":         " web ",
+		"a/b=c d\ne":    "a/b=c d\ne",
+		"\xc3\xa4":      "\xc3\xa4",
+		"\x00web":       "\x00web",
+		long:            long,
+		"":              "",
+		"\x00\n":        "",
+		"\xff":          "",
+		"a\xffb":        "",
+		long + "n":      "",
+		"xattr/already": "xattr/already",
+	} {
+		result, err := load(t, file("/a"), file("/some/file", component(value)))
+		if want == "" {
+			start := `user.component of "/some/file" is no component name: "`
+			if err == nil || !strings.HasPrefix(err.Error(), start) || len(err.Error()) > 500 {
+				t.Errorf("%.50q: %+v, %.100v", value, result, err)
+			}
+			continue
+		}
+		if err != nil || len(result.Components) != 1 || result.Components[0].Name != "xattr/"+want {
+			t.Errorf("%.50q: %+v, %.100v", value, result, err)
+		}
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	for text, want := range map[string]int64{
+		"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "yearly": 365, "weekly\n": 7, "weekly\x00": 7,
+		"1": 1, "30": 30, "30\n": 30, "007": 7, "36525": 36525,
+		"0": 0, "-1": 0, "36526": 0, "1.5": 0, "": 0, "Daily": 0, "hourly": 0, "7 days": 0, "0x7": 0, "1_0": 0, "9223372036854775808": 0, "\xff": 0,
+	} {
+		result, err := load(t, file("/f", component("x"), every(text)))
+		if want == 0 {
+			start := fmt.Sprintf("user.update-interval of %q is %q: it takes 1 to 36525 days, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
+			if err == nil || !strings.HasPrefix(err.Error(), start) {
+				t.Errorf("%q: %+v, %v", text, result, err)
+			}
+			continue
+		}
+		if err != nil || result.Components[0].IntervalDays != want {
+			t.Errorf("%q: %+v, %v", text, result, err)
+		}
+	}
+}
+
+// One of a component's files may say it for all, and several the same.
+func TestIntervalOfComponent(t *testing.T) {
+	result, _ := claims(t, file("/a", component("x")), file("/b", component("x"), every("7")), file("/c", component("y"), every("30")),
+		file("/d", component("x"), every("weekly")), file("/e", component("z")))
+	got := map[string]int64{}
+	for _, c := range result.Components {
+		got[c.Name] = c.IntervalDays
+	}
+	if got["xattr/x"] != 7 || got["xattr/y"] != 30 || got["xattr/z"] != 0 || len(got) != 3 || result.Packages != 3 {
+		t.Errorf("got %v, %d packages", got, result.Packages)
+	}
+}
+
+func TestConflict(t *testing.T) {
+	_, err := load(t, file("/a/", component("x"), every("weekly")), file("/a/b", component("x"), every("7")),
+		file("/c", component("y"), every("1")), file("/d", component("x"), every("8")))
+	want := `user.update-interval of "/a/b" is 7 days and that of "/d" is 8, both in component "xattr/x"`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// An interval says nothing without a component beside it, not even where the
+// file inherits one.
+func TestIntervalAlone(t *testing.T) {
+	result, got := claims(t, file("/a", every("weekly")))
+	warning := `"/a" has user.update-interval without user.component: it is left unused`
+	if len(got) != 0 || !slices.Equal(result.Warnings, []string{warning}) {
+		t.Errorf("%q, %+v", got, result)
+	}
+	result, got = claims(t, file("/d/", component("x")), file("/d/a", every("weekly")))
+	if len(got) != 2 || len(result.Warnings) != 1 || result.Components[0].IntervalDays != 0 {
+		t.Errorf("%q, %+v", got, result)
+	}
+	if _, err := load(t, file("/a", every("never"))); err == nil {
+		t.Error("one that is wrong is not told")
+	}
+}
+
+// With the whole stage: what has components keeps them, names of an inode stay
+// together.
+func TestAssigned(t *testing.T) {
+	tagged := file("/d/tagged")
+	tagged.Components = []string{"mine"}
+	one, two := file("/d/one"), file("/e/two")
+	one.Hardlink, two.Hardlink = 1, 1
+	files := []*format.File{file("/d/", component("x")), one, tagged, file("/e/"), two, file("/f", component("y"), every("3"))}
+	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{Repo{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		got = append(got, f.Path+" "+strconv.Itoa(len(f.Components))+" "+strings.Join(f.Components, " "))
+	}
+	want := []string{"/d 1 xattr/x", "/d/one 1 xattr/x", "/d/tagged 1 mine", "/e 0 ", "/e/two 1 xattr/x", "/f 1 xattr/y"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if len(out.Components) != 2 || out.Components[1].IntervalDays != 3 {
+		t.Errorf("components %+v", out.Components)
+	}
+}

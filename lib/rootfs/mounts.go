@@ -1,0 +1,36 @@
+package rootfs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+)
+
+// mountTable holds the mount points below a root for kernels that do not tell
+// them by file.
+type mountTable struct{ points map[string]bool }
+
+func readMounts(root *os.File) (*mountTable, error) {
+	base, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root.Fd()))
+	if err != nil {
+		return nil, cause(err)
+	}
+	infos, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return nil, err
+	}
+	t := &mountTable{points: make(map[string]bool)}
+	for _, info := range infos {
+		rel, err := filepath.Rel(base, info.Mountpoint)
+		if err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, "../") {
+			continue
+		}
+		t.points["/"+rel] = true
+	}
+	return t, nil
+}
+
+func (t *mountTable) has(path string) bool { return t.points[path] }

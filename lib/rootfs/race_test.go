@@ -1,0 +1,84 @@
+package rootfs
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// raceRounds is what one race runs for: enough to meet each moment many times.
+const raceRounds = 1500
+
+// swapping exchanges two names over and over until f is done.
+func swapping(t *testing.T, a, b string, f func()) {
+	t.Helper()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+				t.Errorf("exchanging: %v", err)
+				return
+			}
+		}
+	})
+	defer wg.Wait()
+	defer close(stop)
+	f()
+}
+
+// A directory or file that turns into a link to the outside, or into a FIFO, at
+// the wrong moment gives what is inside or an error.
+func TestRaces(t *testing.T) {
+	for _, other := range []string{"swap -> OUTSIDE", "swap -> ../../../../../../OUTSIDE", "swap -> other/..", "swap |", "swap/f = inside"} {
+		outside := makeTree(t, "f = outside", "secret = outside")
+		dir := makeTree(t, "d/x/f = inside", "d/file = inside", "other/", "at/")
+		if err := makeEntry(dir+"/at", strings.ReplaceAll(other, "OUTSIDE", outside)); err != nil {
+			t.Fatal(err)
+		}
+		eachWay(t, dir, func(t *testing.T, r *Root) {
+			before := descriptors(t)
+			swapping(t, dir+"/d/x", dir+"/at/swap", func() { raceDir(t, r, "/d/x") })
+			swapping(t, dir+"/d/file", dir+"/at/swap", func() { raceFile(t, r, "/d/file") })
+			if after := descriptors(t); after != before {
+				t.Errorf("%d descriptors, then %d", before, after)
+			}
+		})
+	}
+}
+
+func raceDir(t *testing.T, r *Root, path string) {
+	for range raceRounds {
+		if got, err := read(r, path+"/f"); err == nil && got != "inside" {
+			t.Fatalf("read %q", got)
+		}
+		if names, err := r.ReadDir(path); err == nil && !slices.Equal(names, []string{"f"}) {
+			t.Fatalf("listed %q", names)
+		}
+		if st, err := r.Lstat(path + "/f"); err == nil && st.Size != int64(len("inside")) {
+			t.Fatalf("size %d", st.Size)
+		}
+		if _, err := r.Lstat(path + "/secret"); err == nil {
+			t.Fatal("saw what is outside")
+		}
+	}
+}
+
+func raceFile(t *testing.T, r *Root, path string) {
+	for range raceRounds {
+		if got, err := read(r, path); err == nil && got != "inside" {
+			t.Fatalf("read %q", got)
+		}
+		if physical, err := r.Resolve(path + "/f"); err == nil && !strings.HasPrefix(physical, path) {
+			t.Fatalf("resolved to %q", physical)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package rootfs
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pkg/xattr"
+	"golang.org/x/sys/unix"
+)
+
+// setXattr skips the test where the file system has no user xattrs.
+func setXattr(t testing.TB, path, name, value string) {
+	t.Helper()
+	err := xattr.LSet(path, name, []byte(value))
+	if errors.Is(err, unix.ENOTSUP) {
+		t.Skipf("needs a file system with xattrs: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// roomy returns a folder on a file system that takes xattrs of any size.
+func roomy(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("needs to mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func TestXattrs(t *testing.T) {
+	dir := makeTree(t, "f = x", "d/", "none = x", "link -> f")
+	values := map[string]string{
+		"user.nul": "a\x00b\x00", "user.lines": "a\nb\n", "user.equals": "a=b=", "user.empty": "",
+		"user.bytes": "\xff\xfe", "user.a": "1", "user.odd=name\xff": "x",
+	}
+	for name, value := range values {
+		setXattr(t, dir+"/f", name, value)
+		setXattr(t, dir+"/d", name, value)
+		setXattr(t, dir, name, value)
+	}
+	eachWay(t, dir, func(t *testing.T, r *Root) {
+		top, d := openDir(t, r, "/"), openDir(t, r, "/d")
+		for _, at := range []struct {
+			dir  *Dir
+			name string
+		}{{top, "f"}, {top, "d"}, {top, ""}, {d, ""}} {
+			names, err := at.dir.XattrNames(at.name)
+			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
+			if len(names) != len(values) || !slices.IsSorted(names) || err != nil {
+				t.Errorf("%q: %q, %v", at.name, names, err)
+			}
+			for _, name := range names {
+				value, found, err := at.dir.Xattr(at.name, name)
+				if want, known := values[name]; string(value) != want || !known || !found || err != nil {
+					t.Errorf("%q of %q: %q, %v, %v", name, at.name, value, found, err)
+				}
+			}
+		}
+		for _, name := range []string{"none", "link"} { // a link's target is not asked
+			names, err := top.XattrNames(name)
+			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
+			if len(names) > 0 || err != nil {
+				t.Errorf("%q: %q, %v", name, names, err)
+			}
+		}
+		if value, found, err := top.Xattr("f", "user.gone"); value != nil || found || err != nil {
+			t.Errorf("one that is gone: %q, %v, %v", value, found, err)
+		}
+		for _, call := range []func() error{
+			func() error { _, err := top.XattrNames("no such"); return err },
+			func() error { _, _, err := top.Xattr("no such", "user.a"); return err },
+		} {
+			if err := call(); !errors.Is(err, unix.ENOENT) || err.Error() != `reading xattrs of "/no such": no such file or directory` {
+				t.Errorf("no file: %v", err)
+			}
+		}
+	})
+}
+
+// Sizes around those of buffers, up to the largest that Linux has.
+func TestLargeXattrs(t *testing.T) {
+	dir := roomy(t)
+	if err := makeEntry(dir, "f = x"); err != nil {
+		t.Fatal(err)
+	}
+	sizes := []int{0, 1, 1023, 1024, 1025, 4096, 60 << 10, 64<<10 - 1, 64 << 10}
+	for _, size := range sizes {
+		setXattr(t, dir+"/f", "user."+strconv.Itoa(size), strings.Repeat("v", size))
+	}
+	for i := range 200 { // a list of 50 KB
+		setXattr(t, dir+"/f", "user."+strings.Repeat("n", 240)+strconv.Itoa(i), "")
+	}
+	eachWay(t, dir, func(t *testing.T, r *Root) {
+		d := openDir(t, r, "/")
+		if names, err := d.XattrNames("f"); len(names) < len(sizes)+200 || err != nil {
+			t.Errorf("%d names, %v", len(names), err)
+		}
+		for _, size := range sizes {
+			value, found, err := d.Xattr("f", "user."+strconv.Itoa(size))
+			if !bytes.Equal(value, bytes.Repeat([]byte("v"), size)) || !found || err != nil {
+				t.Errorf("%d bytes: %d, %v, %v", size, len(value), found, err)
+			}
+		}
+	})
+}
+
+// A list that grows and shrinks between two calls is no error.
+func TestXattrsChange(t *testing.T) {
+	dir := makeTree(t, "f = x")
+	path := filepath.Join(dir, "f")
+	setXattr(t, path, "user.always", "x")
+	eachWay(t, dir, func(t *testing.T, r *Root) {
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_ = xattr.LSet(path, "user.sometimes", []byte("y"))
+				_ = xattr.LSet(path, "user.sometimes", bytes.Repeat([]byte("y"), 2000))
+				_ = xattr.LRemove(path, "user.sometimes")
+			}
+		}()
+		d := openDir(t, r, "/")
+		for range 3000 {
+			names, err := d.XattrNames("f")
+			if !slices.Contains(names, "user.always") || err != nil {
+				t.Errorf("%q, %v", names, err)
+				break
+			}
+			if value, _, err := d.Xattr("f", "user.sometimes"); len(value) > 0 && len(value) != 1 && len(value) != 2000 || err != nil {
+				t.Errorf("%d bytes, %v", len(value), err)
+				break
+			}
+		}
+		close(stop)
+		<-done
+	})
+}
+
+// A list that has outgrown its buffer is asked for again, a bounded number of
+// times.
+func TestWhileGrowing(t *testing.T) {
+	tooSmall := &xattr.Error{Err: unix.ERANGE}
+	for growing, want := range map[int]error{0: nil, 3: nil, 1 << 20: unix.ERANGE} {
+		left := growing
+		names, err := whileGrowing(func() ([]string, error) {
+			if left--; left >= 0 {
+				return nil, tooSmall
+			}
+			return []string{"user.x"}, nil
+		})
+		if !errors.Is(err, want) || (err == nil) != (len(names) == 1) {
+			t.Errorf("growing %d times: %q, %v", growing, names, err)
+		}
+	}
+}
+
+// A file system without xattrs has none.
+func TestNoXattrs(t *testing.T) {
+	for _, dir := range []string{"/proc/self", "/sys/kernel"} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		eachWay(t, dir, func(t *testing.T, r *Root) {
+			d := openDir(t, r, "/")
+			names, err := d.Names()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range append(names, "") {
+				if attrs, err := d.XattrNames(name); len(attrs) > 0 || err != nil {
+					t.Errorf("%q: %q, %v", name, attrs, err)
+				}
+			}
+		})
+	}
+}
