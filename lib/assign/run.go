@@ -3,7 +3,9 @@ package assign
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -28,10 +30,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	}
 	root := opt.Root
 	if root == nil {
-		if s.header.Root == "" {
-			return nil, errors.New("the stream does not say below which root to look for packages: name it with --rootfs")
-		}
-		if root, err = rootfs.Open(s.header.Root); err != nil {
+		if root, err = s.openRoot(); err != nil {
 			return nil, err
 		}
 		defer root.Close()
@@ -39,6 +38,9 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	outcome, err := Assign(ctx, NewTree(root, s.files), opt.Repos)
 	if err != nil {
 		return nil, err
+	}
+	if opt.Root == nil && s.header.Root == "" {
+		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
 	}
 	return outcome, s.write(ctx, out, outcome)
 }
@@ -48,6 +50,21 @@ type stream struct {
 	header     format.Header
 	components []*format.Component
 	files      []*format.File
+}
+
+// openRoot opens the root that the stream names. Where it names none, as that of
+// a script may, there are no databases: an empty directory, gone already, stands
+// in.
+func (s *stream) openRoot() (*rootfs.Root, error) {
+	if s.header.Root != "" {
+		return rootfs.Open(s.header.Root)
+	}
+	dir, err := os.MkdirTemp("", ".chunkah-*.tmp")
+	if err != nil {
+		return nil, fmt.Errorf("creating an empty root: %w", err)
+	}
+	defer os.Remove(dir)
+	return rootfs.Open(dir)
 }
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {

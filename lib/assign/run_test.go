@@ -116,13 +116,24 @@ func asRecords(files []*format.File) []format.Record {
 	return list
 }
 
+// TestNoRoot: a script may leave header.root out; then there is no database, and
+// the rest still works.
+func TestNoRoot(t *testing.T) {
+	out, outcome, err := run(t, lines(`{"header":{"version":1}}`, rootLine, endLine), Options{})
+	if err != nil || !strings.Contains(out, Unclaimed) {
+		t.Fatalf("got %q, %v", out, err)
+	}
+	if len(outcome.Warnings) != 1 || !strings.Contains(outcome.Warnings[0], "--rootfs") {
+		t.Errorf("warnings are %q, want one that names --rootfs", outcome.Warnings)
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	dir := onDisk(t, nil).Path()
 	header := `{"header":{"version":1,"root":"` + dir + `"}}`
 	for _, test := range []struct{ name, in, want string }{
 		{"packed", lines(`{"header":{"version":1,"stage":"pack"}}`, endLine), "the stream has been packed already: assign comes before pack"},
 		{"layers", lines(header, `{"layer":{"index":0,"components":["x"]}}`, rootLine, endLine), "the stream has layers already: assign comes before pack"},
-		{"no root", lines(`{"header":{"version":1}}`, rootLine, endLine), "the stream does not say below which root to look for packages: name it with --rootfs"},
 		{"root gone", lines(`{"header":{"version":1,"root":"/no/such"}}`, rootLine, endLine), `opening root "/no/such": no such file or directory`},
 		{"truncated", lines(header, rootLine), "stream ended without its end record"},
 		{"empty", "", "stream ended without its end record"},
