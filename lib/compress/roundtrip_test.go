@@ -1,0 +1,134 @@
+package compress
+
+import (
+	"bytes"
+	stdgzip "compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// unpack reads a blob back, with a reader that is strict about what follows it.
+func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(blob)
+	switch a {
+	case Gzip:
+		z, err := stdgzip.NewReader(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.Multistream(false) // one member is all there is
+		rest := r
+		defer func() {
+			if n, _ := io.Copy(io.Discard, rest); n != 0 {
+				t.Errorf("%d bytes behind the gzip member", n)
+			}
+		}()
+		r = z
+	case Zstd:
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		r = z
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// allSettings is one of each kind of bytes that can come out.
+func allSettings() []Settings {
+	all := []Settings{{None, 0}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}, {Zstd, 10}}
+	for level := 1; level <= 9; level++ {
+		all = append(all, Settings{Gzip, level})
+	}
+	return all
+}
+
+func TestRoundTrip(t *testing.T) {
+	p := newPool(t, 2)
+	for _, s := range allSettings() {
+		block := 1 << 20
+		if s.Algorithm != None {
+			block = s.plan().blockSize
+		}
+		sizes := []int{0, 1, 2, 127, 128, 129, 32767, 32768, smallBuffer, smallBuffer + 1, 128<<10 + 1, block + 100}
+		if s.Algorithm == Gzip || s.Level == 3 {
+			sizes = append(sizes, block-1, block, block+1, 2*block)
+		}
+		for _, n := range sizes {
+			t.Run(fmt.Sprintf("%s-%d/%d", s.Algorithm, s.Level, n), func(t *testing.T) {
+				skipUnderRace(t, s)
+				data := sample(n)
+				if got := unpack(t, s.Algorithm, pack(t, p, s, data, 64<<10)); !bytes.Equal(got, data) {
+					t.Errorf("%d bytes came back as %d others", n, len(got))
+				}
+			})
+		}
+	}
+}
+
+// TestRoundTripKinds has data that compressors treat apart: nothing but noise, nothing but zeros.
+func TestRoundTripKinds(t *testing.T) {
+	p := newPool(t, 2)
+	noise := pack(t, p, Settings{Gzip, 1}, sample(12<<20), 64<<10)
+	for _, s := range allSettings() {
+		for name, data := range map[string][]byte{"noise": noise, "zeros": make([]byte, 3<<20)} {
+			t.Run(fmt.Sprintf("%s-%d/%s", s.Algorithm, s.Level, name), func(t *testing.T) {
+				skipUnderRace(t, s)
+				blob := pack(t, p, s, data, 1<<20)
+				if len(blob) > len(data)+len(data)/1000+64 {
+					t.Errorf("%d bytes grew to %d", len(data), len(blob))
+				}
+				if got := unpack(t, s.Algorithm, blob); !bytes.Equal(got, data) {
+					t.Error("other bytes came back")
+				}
+			})
+		}
+	}
+}
+
+// TestOtherReaders gives blobs of several blocks to the tools that most people unpack with.
+func TestOtherReaders(t *testing.T) {
+	p := newPool(t, 2)
+	data := sample(sampleSize)
+	for _, c := range []struct {
+		algorithm Algorithm
+		command   []string
+	}{
+		{Gzip, []string{"gzip", "-dc"}},
+		{Gzip, []string{"pigz", "-dc"}},
+		{Gzip, []string{"python3", "-c", "import sys,gzip; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))"}},
+		{Zstd, []string{"zstd", "-dc"}},
+		{Zstd, []string{"zstd", "-dc", "--memory=8MB"}},
+		{Zstd, []string{"bsdcat"}},
+	} {
+		for _, n := range []int{0, 1000, sampleSize} {
+			t.Run(fmt.Sprintf("%v/%d", c.command[:1], n), func(t *testing.T) {
+				if _, err := exec.LookPath(c.command[0]); err != nil {
+					t.Skip(err)
+				}
+				cmd := exec.CommandContext(t.Context(), c.command[0], c.command[1:]...)
+				cmd.Stdin = bytes.NewReader(pack(t, p, Settings{Algorithm: c.algorithm}, data[:n], 1<<20))
+				got, err := cmd.Output()
+				if err != nil {
+					var exit *exec.ExitError
+					errors.As(err, &exit)
+					t.Fatalf("%v: %v: %s", c.command, err, exit.Stderr)
+				}
+				if !bytes.Equal(got, data[:n]) {
+					t.Errorf("%v: other bytes came back", c.command)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package compress
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+var errClosed = errors.New("writing after close")
+
+// smallBuffer is the capacity that a writer starts with, in bytes, so that a small layer does not cost a whole block.
+const smallBuffer = 64 << 10
+
+// A Writer compresses what is written to it. It is not complete until Close has returned nil. It is for one goroutine.
+//
+// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and blocks that a worker
+// has already taken become garbage when they are finished.
+type Writer struct {
+	ctx   context.Context // of the blob: io.Writer has no place for it
+	w     io.Writer
+	pool  *Pool
+	plan  plan
+	plain bool // no compression: bytes go straight to w
+
+	buf     []byte // dictionary, then the block being filled
+	dict    int    // bytes of dictionary at the start of buf
+	blocks  int    // handed to the pool so far
+	pending []*job // handed to the pool and not yet written, in order
+	started bool   // the header is written
+	closed  bool
+	err     error // the first one, for ever
+
+	crc  uint32 // of the input, for gzip
+	size uint32 // of the input modulo 2^32, for gzip
+}
+
+// Write takes p. It returns when p is copied, which may be long before it is compressed; an error can therefore belong
+// to bytes of an earlier call.
+func (z *Writer) Write(p []byte) (int, error) {
+	if z.closed {
+		return 0, errClosed
+	}
+	if z.check() != nil {
+		return 0, z.err
+	}
+	if z.plain {
+		n, err := z.w.Write(p)
+		if err == nil && n < len(p) {
+			err = io.ErrShortWrite
+		}
+		z.err = err
+		return n, err
+	}
+	if z.plan.algorithm == Gzip {
+		z.crc = crc32.Update(z.crc, crc32.IEEETable, p)
+		z.size += uint32(len(p))
+	}
+	n := 0
+	for n < len(p) {
+		k := z.fill(p[n:])
+		n += k
+		if len(z.buf) == z.dict+z.plan.blockSize {
+			if err := z.submit(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// Close compresses what is left, waits for all blocks and completes the blob. It does not close w. Further calls
+// return what the first one did.
+func (z *Writer) Close() error {
+	if z.closed {
+		return z.err
+	}
+	z.closed = true
+	if z.check() != nil || z.plain {
+		return z.err
+	}
+	// An empty zstd file is a frame; an empty gzip file is only header and trailer.
+	if len(z.buf) > z.dict || z.plan.algorithm == Zstd && z.blocks == 0 {
+		if err := z.submit(); err != nil {
+			return err
+		}
+	}
+	for len(z.pending) > 0 {
+		if err := z.writeOldest(); err != nil {
+			return err
+		}
+	}
+	z.pool.free.put(z.plan, z.buf)
+	z.buf = nil
+	if z.plan.algorithm == Gzip {
+		end := make([]byte, 0, len(deflateEnd)+8)
+		end = append(end, deflateEnd...)
+		end = binary.LittleEndian.AppendUint32(end, z.crc)
+		end = binary.LittleEndian.AppendUint32(end, z.size)
+		return z.emit(end)
+	}
+	return nil
+}
+
+// check returns the error that ended the writer; a context that is done ends it here.
+func (z *Writer) check() error {
+	if z.err == nil && z.ctx.Err() != nil {
+		z.err = context.Cause(z.ctx)
+	}
+	return z.err
+}
+
+// fill copies as much of p as the block has room for, and returns how much that was.
+func (z *Writer) fill(p []byte) int {
+	p = p[:min(len(p), z.dict+z.plan.blockSize-len(z.buf))]
+	if need := len(z.buf) + len(p); need > cap(z.buf) {
+		b := z.pool.free.get(z.plan)
+		switch {
+		case b != nil:
+		case need <= smallBuffer:
+			b = make([]byte, 0, smallBuffer)
+		default:
+			b = make([]byte, 0, z.plan.bufferSize())
+		}
+		z.buf = append(b, z.buf...)
+	}
+	z.buf = append(z.buf, p...)
+	return len(p)
+}
+
+// submit hands the block to a worker, waiting for one to be free, and starts the next block. It writes what is finished.
+func (z *Writer) submit() error {
+	// One more than there are workers, so that none idles as long as no block takes twice the time of its neighbours.
+	for len(z.pending) > z.pool.workers {
+		if err := z.writeOldest(); err != nil {
+			return err
+		}
+	}
+	j := &job{plan: z.plan, index: z.blocks, buf: z.buf, dict: z.dict, done: make(chan struct{})}
+	z.buf, z.dict = nil, 0
+	if !z.closed && z.plan.dictSize > 0 {
+		tail := j.buf[max(0, len(j.buf)-z.plan.dictSize):]
+		z.fill(tail)
+		z.dict = len(tail)
+	}
+	select {
+	case z.pool.jobs <- j:
+	case <-z.ctx.Done():
+		return z.check()
+	case <-z.pool.quit:
+		z.err = ErrPoolClosed
+		return z.err
+	}
+	z.blocks++
+	z.pending = append(z.pending, j)
+	for len(z.pending) > 0 && z.pending[0].finished() {
+		if err := z.writeOldest(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) finished() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// writeOldest waits for the oldest block and writes it.
+func (z *Writer) writeOldest() error {
+	j := z.pending[0]
+	select {
+	case <-j.done:
+	case <-z.ctx.Done():
+		return z.check()
+	}
+	z.pending = append(z.pending[:0], z.pending[1:]...)
+	if j.err != nil {
+		z.err = fmt.Errorf("compressing block %d: %w", j.index, j.err)
+		return z.err
+	}
+	if err := z.emit(j.out); err != nil {
+		return err
+	}
+	z.pool.free.put(z.plan, j.out)
+	return nil
+}
+
+// emit writes compressed bytes, with the header before the first of them.
+func (z *Writer) emit(b []byte) error {
+	if !z.started {
+		z.started = true
+		if z.plan.algorithm == Gzip {
+			if err := z.emit([]byte(gzipHeader)); err != nil {
+				return err
+			}
+		}
+	}
+	n, err := z.w.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	z.err = err
+	return err
+}
