@@ -1,9 +1,11 @@
 package layer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"chunkah/format"
 )
@@ -21,6 +23,17 @@ const (
 	maxName    = 100
 	maxPrefix  = 155
 )
+
+// xattrKey is what the name of an extended attribute follows in its record's
+// key. Every tar has it from star.
+const xattrKey = "SCHILY.xattr."
+
+// maxRecords bounds the records of one entry, in bytes: archive/tar of Go, which
+// most clients are built on, reads 1 MiB. Some is left for the short ones.
+const maxRecords = 1<<20 - 4096
+
+// recordExtra is the most bytes that a record has besides key and value.
+const recordExtra = len("1048576 =\n")
 
 // The type flags.
 const (
@@ -71,20 +84,22 @@ func newEntry(f *format.File, linked string) entry {
 	return e
 }
 
-// appendHeader appends the entry's header blocks.
-func appendHeader(buf []byte, e *entry) []byte {
+// encoder makes header blocks; its buffers are used again for each entry.
+type encoder struct{ blocks, records []byte }
+
+// header returns the entry's header blocks, which last until the next call.
+func (c *encoder) header(e *entry) []byte {
 	prefix, name, fits := splitName(e.name)
-	records := appendRecords(nil, e, fits)
-	if len(records) > 0 {
-		buf = appendPAX(buf, e, records)
+	c.records = appendRecords(c.records[:0], e, fits)
+	c.blocks = c.blocks[:0]
+	if len(c.records) > 0 {
+		c.blocks = appendPAX(c.blocks, e, c.records)
 	}
 	if !fits {
-		prefix, name = "", ascii(e.name, maxName)
+		prefix, name = "", shown(e.name, e.flag)
 	}
 	f := e.file
-	start := len(buf)
-	buf = append(buf, make([]byte, blockSize)...)
-	b := buf[start:]
+	b := c.block()
 	copy(b[0:100], name)
 	octal(b[100:108], int64(f.Mode))
 	octal(b[108:116], fit(int64(f.UID), maxOctal7))
@@ -98,17 +113,32 @@ func appendHeader(buf []byte, e *entry) []byte {
 	octal(b[337:345], int64(f.DevMinor))
 	copy(b[345:500], prefix)
 	checksum(b)
-	return buf
+	return c.blocks
+}
+
+// block appends an empty block and returns it.
+func (c *encoder) block() []byte {
+	c.blocks = append(c.blocks, zeros[:blockSize]...)
+	return c.blocks[len(c.blocks)-blockSize:]
+}
+
+// shown is what a name field shows of a name that has a record. Some readers
+// take a slash at its end for a directory, whatever the record says.
+func shown(name string, flag byte) string {
+	name = ascii(name, maxName)
+	if flag == flagDir {
+		return name
+	}
+	return strings.TrimRight(name, "/")
 }
 
 // appendPAX appends an extended header (POSIX.1-2017, "pax Extended Header").
 func appendPAX(buf []byte, e *entry, records []byte) []byte {
-	start := len(buf)
-	buf = append(buf, make([]byte, blockSize)...)
-	b := buf[start:]
+	buf = append(buf, zeros[:blockSize]...)
+	b := buf[len(buf)-blockSize:]
 	base := strings.TrimSuffix(e.name, "/")
 	base = base[strings.LastIndexByte(base, '/')+1:]
-	copy(b[0:100], ascii("PaxHeaders.0/"+base, maxName))
+	copy(b[0:100], shown("PaxHeaders.0/"+base, flagPAX))
 	octal(b[100:108], 0o644)
 	octal(b[108:116], 0)
 	octal(b[116:124], 0)
@@ -120,7 +150,7 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 	octal(b[337:345], 0)
 	checksum(b)
 	buf = append(buf, records...)
-	return append(buf, make([]byte, padding(int64(len(records))))...)
+	return append(buf, zeros[:padding(int64(len(records)))]...)
 }
 
 // appendRecords appends the records of what a ustar header cannot hold, in the
@@ -128,10 +158,14 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	f := e.file
 	for _, x := range e.xattrs {
-		buf = appendRecord(buf, "SCHILY.xattr."+x.Name, string(x.Value))
+		buf = appendRecord(buf, xattrKey+x.Name, x.Value)
 	}
 	if f.GID > maxOctal7 {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
+	}
+	// Records are UTF-8 unless this says otherwise; bsdtar insists on it.
+	if !utf8.ValidString(e.name) || !utf8.ValidString(e.link) {
+		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
 	if len(e.link) > maxName || !isASCII(e.link) {
 		buf = appendRecord(buf, "linkpath", e.link)
@@ -152,7 +186,7 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 }
 
 // appendRecord appends "LENGTH KEY=VALUE\n", where the length counts itself.
-func appendRecord(buf []byte, key, value string) []byte {
+func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	n := len(key) + len(value) + 3
 	total := n + len(strconv.Itoa(n))
 	total = n + len(strconv.Itoa(total))
@@ -225,11 +259,14 @@ func octal(b []byte, n int64) {
 // checksum fills in the sum of the header's bytes, its own field as spaces.
 func checksum(b []byte) {
 	copy(b[148:156], "        ")
-	var sum int64
-	for _, c := range b {
-		sum += int64(c)
+	// Two bytes at a time in each of four lanes: no lane can overflow its 16 bits.
+	const lane = 0x00ff00ff00ff00ff
+	var sums uint64
+	for i := 0; i < blockSize; i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		sums += v&lane + v>>8&lane
 	}
-	octal(b[148:155], sum)
+	octal(b[148:155], int64(sums&0xffff+sums>>16&0xffff+sums>>32&0xffff+sums>>48))
 }
 
 func padding(n int64) int64 { return -n & (blockSize - 1) }
@@ -255,9 +292,6 @@ func contentSize(e *entry) int64 {
 
 func headerSize(e *entry) int64 {
 	_, _, fits := splitName(e.name)
-	if fits && len(e.xattrs) == 0 && plain(e) {
-		return blockSize
-	}
 	n := int64(len(appendRecords(nil, e, fits)))
 	if n == 0 {
 		return blockSize
@@ -265,18 +299,22 @@ func headerSize(e *entry) int64 {
 	return 2*blockSize + n + padding(n)
 }
 
-// plain reports whether the entry has no number or link that needs a record.
-func plain(e *entry) bool {
-	f := e.file
-	return len(e.link) <= maxName && isASCII(e.link) && e.size <= maxOctal11 &&
-		f.MTime >= 0 && f.MTime <= maxOctal11 && f.UID <= maxOctal7 && f.GID <= maxOctal7
-}
-
-// checkName refuses a name that means something else in a layer (image-spec,
-// layer.md, "Whiteouts").
-func checkName(f *format.File) error {
+// Check refuses a record that a layer cannot hold, or that clients would take
+// for something else.
+func Check(f *format.File) error {
+	// image-spec, layer.md, "Whiteouts"
 	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], ".wh.") {
 		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image", f.Path)
+	}
+	size := len(f.Path) + len(f.Target)
+	for _, x := range f.Xattrs {
+		if strings.IndexByte(x.Name, '=') >= 0 {
+			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it has a =", f.Path, x.Name)
+		}
+		size += len(xattrKey) + len(x.Name) + len(x.Value) + recordExtra
+	}
+	if size > maxRecords {
+		return fmt.Errorf("%q: %d bytes of names and xattrs are more than clients read of one file (%d)", f.Path, size, maxRecords)
 	}
 	return nil
 }

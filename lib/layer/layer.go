@@ -20,14 +20,13 @@ const endSize = 2 * blockSize
 
 // Content gives the bytes of regular files.
 type Content interface {
-	// WriteFile writes the whole content of a record to w and returns its size.
-	// Where the record has a size, that is what it has to be. The record's index
-	// in its layer tells it from others.
-	WriteFile(w io.Writer, index int, f *format.File) (int64, error)
+	// WriteFile writes the whole content of a record to w and returns its size,
+	// which has to be the record's. The record's index in its layer tells it from
+	// others. It ends soon after ctx is done.
+	WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error)
 }
 
-// Size returns the size of the tar of a layer, in bytes. All sizes are known:
-// see Resolve.
+// Size returns the size of the tar of a layer, in bytes, if all sizes are known.
 func Size(files []*format.File) int64 {
 	n := int64(endSize)
 	first := firsts{}
@@ -40,33 +39,23 @@ func Size(files []*format.File) int64 {
 
 // Write writes the tar of a layer's records, which are in order.
 func Write(ctx context.Context, w io.Writer, files []*format.File, content Content) error {
-	var buf []byte
+	var enc encoder
 	first := firsts{}
 	for i, f := range files {
-		if i%64 == 0 {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
 		}
-		if err := checkName(f); err != nil {
+		if err := Check(f); err != nil {
 			return err
 		}
 		e := newEntry(f, first.of(f))
-		buf = appendHeader(buf[:0], &e)
-		if _, err := w.Write(buf); err != nil {
+		if _, err := w.Write(enc.header(&e)); err != nil {
 			return err
 		}
 		if e.flag != flagFile {
 			continue
 		}
-		n, err := content.WriteFile(w, i, f)
-		if err != nil {
-			return err
-		}
-		if n != e.size {
-			return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, e.size)
-		}
-		if _, err := w.Write(zeros[:padding(n)]); err != nil {
+		if err := writeContent(ctx, w, i, &e, content); err != nil {
 			return err
 		}
 	}
@@ -74,6 +63,22 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 	return err
 }
 
+// writeContent writes the bytes of a file, up to the next whole block.
+func writeContent(ctx context.Context, w io.Writer, index int, e *entry, content Content) error {
+	n, err := content.WriteFile(ctx, w, index, e.file)
+	if err != nil {
+		return err
+	}
+	if n != e.size {
+		return fmt.Errorf("reading %q: got %d bytes where %d were announced", e.file.Path, n, e.size)
+	}
+	if pad := padding(n); pad > 0 {
+		_, err = w.Write(zeros[:pad])
+	}
+	return err
+}
+
+// zeros pads contents and ends a tar.
 var zeros [endSize]byte
 
 // firsts remembers the first name of each hard-link group.

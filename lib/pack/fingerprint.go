@@ -13,24 +13,49 @@ import (
 // component: 64 bits, for telling one component from its own past.
 const fingerprintSize = 8
 
-// fingerprint fills in the fingerprints that the stream did not bring: of the
-// metadata of each component's files as a tar would hold them. Contents are not
-// read; a file that changed has another size or time.
+// fingerprint fills in the fingerprints that the stream did not bring: of all
+// that a tar of the component would hold but contents, with the directories above
+// its files. Contents are not read; a file that changed has another size or time.
 func (t *tree) fingerprint() {
-	for _, c := range t.components {
+	marks := newMarks(t)
+	var p print
+	for n, c := range t.components {
 		if c.record.Fingerprint != "" {
 			continue
 		}
-		h := sha256.New()
-		for _, i := range c.files {
-			hashFile(h, t.files[i])
+		p.reset()
+		p.number(c.clamp) // the time of directories
+		for _, i := range marks.withParents(c.files, n+1) {
+			p.file(t.files[i])
 		}
-		c.record.Fingerprint = hex.EncodeToString(h.Sum(nil)[:fingerprintSize])
+		c.record.Fingerprint = hex.EncodeToString(p.sum())
 	}
 }
 
-func hashFile(h hash.Hash, f *format.File) {
-	var buf []byte
+// print makes one fingerprint.
+type print struct {
+	hash   hash.Hash
+	buf    []byte
+	firsts map[int64]string
+}
+
+func (p *print) reset() {
+	if p.hash == nil {
+		p.hash = sha256.New()
+	}
+	p.hash.Reset()
+	p.firsts = make(map[int64]string)
+}
+
+func (p *print) sum() []byte { return p.hash.Sum(nil)[:fingerprintSize] }
+
+func (p *print) number(n int64) {
+	p.buf = binary.AppendVarint(p.buf[:0], n)
+	p.hash.Write(p.buf)
+}
+
+func (p *print) file(f *format.File) {
+	buf := p.buf[:0]
 	text := func(s string) {
 		buf = binary.AppendUvarint(buf, uint64(len(s)))
 		buf = append(buf, s...)
@@ -38,6 +63,7 @@ func hashFile(h hash.Hash, f *format.File) {
 	text(f.Path)
 	text(string(f.Type))
 	text(f.Target)
+	text(p.link(f))
 	mtime := f.MTime
 	if f.Type == format.TypeDir {
 		mtime = 0 // a directory's time is its layer's
@@ -52,7 +78,20 @@ func hashFile(h hash.Hash, f *format.File) {
 		text(x.Name)
 		text(string(x.Value))
 	}
-	h.Write(buf)
+	p.hash.Write(buf)
+	p.buf = buf
+}
+
+// link returns the path that a tar would link f to.
+func (p *print) link(f *format.File) string {
+	if f.Hardlink == 0 {
+		return ""
+	}
+	first, known := p.firsts[f.Hardlink]
+	if !known {
+		p.firsts[f.Hardlink] = f.Path
+	}
+	return first
 }
 
 // fingerprints returns those of the named components, in the same order.

@@ -2,60 +2,66 @@ package pack
 
 import (
 	"slices"
-	"sort"
 
 	"chunkah/format"
 	"chunkah/lib/group"
 )
 
-// layers hands out a plan, layer by layer.
-type layers struct {
+// marks finds the directories above files, each once a section.
+type marks struct {
 	t *tree
-	// in is the last layer that each file was put in, counted from 1.
-	in []int64
+	// in is the last section that each file was put in, counted from 1.
+	in []int
 }
 
-func newLayers(t *tree) *layers { return &layers{t: t, in: make([]int64, len(t.files))} }
+func newMarks(t *tree) *marks { return &marks{t: t, in: make([]int, len(t.files))} }
+
+// withParents returns files with all directories above them, in order.
+func (m *marks) withParents(files []int, section int) []int {
+	whole := make([]int, 0, len(files)+len(files)/4)
+	for _, i := range files {
+		for ; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
+			m.in[i] = section
+			whole = append(whole, i)
+		}
+	}
+	slices.Sort(whole)
+	return whole
+}
+
+// layers hands out a plan, layer by layer.
+type layers struct {
+	t     *tree
+	marks *marks
+}
+
+func newLayers(t *tree) *layers { return &layers{t: t, marks: newMarks(t)} }
 
 // write writes one layer: its record, then its files in order, with every
 // directory above them.
 func (l *layers) write(out format.Sink, index int64, g group.Layer) error {
 	rec := &format.Layer{Index: index, StabilityPPM: g.Stability}
 	members := make(map[string]bool)
-	clamp, first := int64(0), true
+	clamp := l.t.components[g.Members[0]].clamp
 	var files []int
 	for _, m := range g.Members {
 		c := l.t.components[m]
 		rec.Components = append(rec.Components, c.record.Name)
 		members[c.record.Name] = true
-		if first || c.clamp > clamp {
-			clamp, first = c.clamp, false
-		}
-		for _, i := range c.files {
-			files = l.put(files, i, index+1)
-		}
+		clamp = max(clamp, c.clamp)
+		files = append(files, c.files...)
 	}
 	slices.Sort(rec.Components)
 	rec.Fingerprints = l.t.fingerprints(rec.Components)
 	if err := out.Write(rec); err != nil {
 		return err
 	}
-	sort.Ints(files)
-	for _, i := range files {
+	for _, i := range l.marks.withParents(files, int(index)+1) {
 		if err := out.Write(l.entry(i, members, clamp)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// put adds a file and the directories above it that the layer does not have.
-func (l *layers) put(files []int, i int, layer int64) []int {
-	for ; i >= 0 && l.in[i] != layer; i = l.t.parents[i] {
-		l.in[i] = layer
-		files = append(files, i)
-	}
-	return files
 }
 
 // entry returns the record as the layer holds it. A directory may be in many

@@ -42,7 +42,8 @@ type Options struct {
 type Report struct {
 	Layers     int
 	Components int
-	// Bytes is the sum of the layers' tars, without contents of unknown size.
+	// Bytes is what the components take in tars, without contents of unknown size
+	// and what layers repeat.
 	Bytes int64
 	// Stripped counts the files that lost a control xattr, by its name.
 	Stripped map[string]int64
@@ -59,6 +60,9 @@ var ErrNoComponents = errors.New("no file has a component: put chunkah-assign, o
 func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Report, error) {
 	if opt.Max == 0 {
 		opt.Max = DefaultMax
+	}
+	if opt.Max < MinMax || opt.Max > MaxMax {
+		return nil, fmt.Errorf("packing into %d layers: %d to %d are possible", opt.Max, MinMax, MaxMax)
 	}
 	t, err := read(ctx, in)
 	if err != nil {
@@ -106,8 +110,8 @@ func read(ctx context.Context, in format.Source) (*tree, error) {
 		case *format.File:
 			t.files = append(t.files, rec)
 		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 	}
 	return t, t.settle()
@@ -127,8 +131,8 @@ func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) e
 	}
 	l := newLayers(t)
 	for i, g := range plan {
-		if err := context.Cause(ctx); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err := l.write(out, int64(i), g); err != nil {
 			return err

@@ -1,15 +1,16 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
-	"sort"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/layer"
 )
 
 // unclaimed is the component of a file that came without one.
-const unclaimed = "chunkah/unclaimed"
+var unclaimed = []string{"chunkah/unclaimed"}
 
 // component is one component and what belongs to it.
 type component struct {
@@ -37,7 +38,7 @@ func newTree() *tree {
 // what, and the newest mtime.
 func (t *tree) settle() error {
 	if len(t.files) == 0 {
-		return fmt.Errorf("the stream has no files")
+		return errors.New("the stream has no files")
 	}
 	if !t.tagged() {
 		return ErrNoComponents
@@ -65,6 +66,7 @@ func (t *tree) tagged() bool {
 // record's parent.
 func (t *tree) addParents() error {
 	whole := make([]*format.File, 0, len(t.files)+1)
+	t.parents = make([]int, 0, len(t.files)+1)
 	var above []int // indexes of the directories above the record, outermost first
 	for _, f := range t.files {
 		for len(above) > 0 && !isBelow(f.Path, whole[above[len(above)-1]].Path) {
@@ -136,8 +138,7 @@ func (t *tree) checkParents() error {
 }
 
 // distribute gives every record to its components: a directory to all that it
-// names, anything else to the first, and all names of an inode to that of the
-// first of them in order.
+// names, anything else to the first.
 func (t *tree) distribute() error {
 	give := func(name string, i int) {
 		c := t.byName[name]
@@ -150,19 +151,16 @@ func (t *tree) distribute() error {
 		}
 		c.files = append(c.files, i)
 	}
-	firsts := make(map[int64]*format.File)
+	if err := t.joinGroups(); err != nil {
+		return err
+	}
 	for i, f := range t.files {
 		if f.Type == format.TypeDir {
 			t.giveDir(i, give)
 			continue
 		}
 		if len(f.Components) == 0 {
-			f.Components = []string{unclaimed}
-		}
-		if f.Hardlink != 0 {
-			if err := joinGroup(firsts, f); err != nil {
-				return err
-			}
+			f.Components = unclaimed
 		}
 		f.Components = f.Components[:1:1]
 		give(f.Components[0], i)
@@ -182,31 +180,43 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 		if i+1 < len(t.files) && t.parents[i+1] == i {
 			return
 		}
-		f.Components = []string{unclaimed}
+		f.Components = unclaimed
 	}
-	names := append([]string(nil), f.Components...)
-	sort.Strings(names)
-	for n, name := range names {
-		if n == 0 || name != names[n-1] {
-			give(name, i)
-		}
+	f.Components = slices.Compact(slices.Sorted(slices.Values(f.Components)))
+	for _, name := range f.Components {
+		give(name, i)
 	}
-	f.Components = names
 }
 
-// joinGroup makes a further name of an inode follow the first one, and refuses
-// one that says something else of the inode.
-func joinGroup(firsts map[int64]*format.File, f *format.File) error {
-	first := firsts[f.Hardlink]
-	if first == nil {
-		firsts[f.Hardlink] = f
-		return nil
+// joinGroups gives all names of an inode the component of the first of them, in
+// order, that has one, and refuses names that contradict each other.
+func (t *tree) joinGroups() error {
+	type inode struct {
+		first  *format.File
+		tagged []string
 	}
-	if f.Type != first.Type || f.Size != first.Size || f.Target != first.Target || f.Mode != first.Mode ||
-		f.UID != first.UID || f.GID != first.GID || f.DevMajor != first.DevMajor || f.DevMinor != first.DevMinor {
-		return fmt.Errorf("%q and %q are one hard-link group and differ in type, mode, owner, size or target", first.Path, f.Path)
+	inodes := make(map[int64]*inode)
+	for _, f := range t.files {
+		if f.Hardlink == 0 {
+			continue
+		}
+		n := inodes[f.Hardlink]
+		if n == nil {
+			n = &inode{first: f}
+			inodes[f.Hardlink] = n
+		}
+		if err := layer.CheckLink(n.first, f); err != nil {
+			return err
+		}
+		if n.tagged == nil && len(f.Components) > 0 {
+			n.tagged = f.Components
+		}
 	}
-	f.Components = first.Components
+	for _, f := range t.files {
+		if f.Hardlink != 0 {
+			f.Components = inodes[f.Hardlink].tagged
+		}
+	}
 	return nil
 }
 
@@ -230,14 +240,17 @@ func (t *tree) measure() {
 	for _, c := range t.components {
 		for _, i := range c.files {
 			f := t.files[i]
-			if first, linked := firsts[f.Hardlink]; linked && f.Hardlink != 0 {
-				c.size += layer.LinkSize(f, first)
-				continue
-			}
+			first, linked := "", false
 			if f.Hardlink != 0 {
-				firsts[f.Hardlink] = f.Path
+				if first, linked = firsts[f.Hardlink]; !linked {
+					firsts[f.Hardlink] = f.Path
+				}
 			}
-			c.size += layer.EntrySize(f)
+			if linked {
+				c.size += layer.LinkSize(f, first)
+			} else {
+				c.size += layer.EntrySize(f)
+			}
 		}
 	}
 }

@@ -17,10 +17,12 @@ const ahead = 16
 // pipe joins two stages in memory. A producer that fails cancels the context,
 // whose cause the consumer then reports; so there is no end without Finish.
 type pipe struct {
-	ctx     context.Context
-	batches chan []format.Record
-	out     []format.Record // being filled
-	in      []format.Record // being emptied
+	ctx      context.Context
+	batches  chan []format.Record
+	out      []format.Record // being filled
+	in       []format.Record // being emptied
+	finished bool            // the producer has written its end
+	ended    bool            // the consumer has seen it
 }
 
 func newPipe(ctx context.Context) *pipe {
@@ -57,18 +59,19 @@ func (p *pipe) Finish() error {
 		return err
 	}
 	close(p.batches)
+	p.finished = true
 	return nil
 }
 
 // Next implements format.Source.
 func (p *pipe) Next() (format.Record, error) {
 	for len(p.in) == 0 {
+		if p.ended {
+			return nil, io.EOF
+		}
 		select {
 		case batch, more := <-p.batches:
-			if !more {
-				return nil, io.EOF
-			}
-			p.in = batch
+			p.in, p.ended = batch, !more
 		case <-p.ctx.Done():
 			return nil, context.Cause(p.ctx)
 		}
@@ -77,4 +80,17 @@ func (p *pipe) Next() (format.Record, error) {
 	p.in[0] = nil // the consumer's alone from here on
 	p.in = p.in[1:]
 	return rec, nil
+}
+
+// drain waits for the end of a stream that nobody reads any more, so that its
+// producer comes to its own end, and is heard where that is an error.
+func (p *pipe) drain() error {
+	for {
+		p.in = nil
+		if _, err := p.Next(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }

@@ -1,10 +1,15 @@
 package write
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -38,35 +43,34 @@ type contents struct {
 	record bool
 }
 
-func newContents(root *rootfs.Root) *contents {
-	return &contents{root: root, buf: make([]byte, copyBuffer)}
-}
+func newContents(root *rootfs.Root) *contents { return &contents{root: root} }
 
 func (c *contents) close() {
 	if c.dir != nil {
-		c.dir.Close()
+		_ = c.dir.Close() // it was only read
 		c.dir = nil
 	}
 }
 
 // errChanged says that a file did not hold still.
-var errChanged = errors.New("it changed while it was read: nothing may write to the root meanwhile")
+var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
 
-// WriteFile implements layer.Content.
-func (c *contents) WriteFile(w io.Writer, index int, f *format.File) (int64, error) {
+// WriteFile implements layer.Content. Where another pass is to agree with this
+// one, how the file was before it was read does not matter: whatever happens to
+// it then shows in the second read.
+func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error) {
 	in, err := c.open(f.Path)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close()
-	before, err := in.Stat()
-	if err != nil {
-		return 0, err
+	var before rootfs.Stat
+	if c.proofs == nil {
+		if before, err = in.Stat(); err != nil {
+			return 0, err
+		}
 	}
-	if before.Size != f.Size {
-		return 0, fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, before.Size, f.Size, errChanged)
-	}
-	n, sum, err := c.copy(w, in, f.Size)
+	n, sum, err := c.copy(ctx, w, in, f.Size)
 	if err != nil {
 		return n, err
 	}
@@ -74,7 +78,10 @@ func (c *contents) WriteFile(w io.Writer, index int, f *format.File) (int64, err
 	if err != nil {
 		return n, err
 	}
-	if n != f.Size || !after.Same(before) {
+	switch {
+	case n != f.Size || after.Size != f.Size:
+		return n, fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, after.Size, f.Size, errChanged)
+	case c.proofs == nil && !after.Same(before):
 		return n, fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
 	return n, c.prove(index, f, proof{after.Ino, after.CTime, after.CTimeNsec, sum})
@@ -92,8 +99,12 @@ func (c *contents) prove(index int, f *format.File, p proof) error {
 	return nil
 }
 
-// copy copies up to one byte more than size, so that a file that grew shows.
-func (c *contents) copy(w io.Writer, in *rootfs.File, size int64) (n int64, sum uint32, err error) {
+// copy copies size bytes, or all there are where those are fewer. Whether the
+// file grew is for its metadata to tell.
+func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, sum uint32, err error) {
+	if c.buf == nil {
+		c.buf = make([]byte, copyBuffer)
+	}
 	for n < size {
 		m, err := in.Read(c.buf[:min(int64(len(c.buf)), size-n)])
 		if err == io.EOF {
@@ -108,7 +119,9 @@ func (c *contents) copy(w io.Writer, in *rootfs.File, size int64) (n int64, sum 
 		if _, err := w.Write(c.buf[:m]); err != nil {
 			return n, sum, err
 		}
-		n += int64(m)
+		if n += int64(m); ctx.Err() != nil {
+			return n, sum, context.Cause(ctx)
+		}
 	}
 	return n, sum, nil
 }
@@ -117,23 +130,43 @@ func (c *contents) open(path string) (*rootfs.File, error) {
 	if c.root == nil {
 		return nil, fmt.Errorf("reading %q: the stream does not say below which root: name it with --rootfs", path)
 	}
-	parent := format.Parent(path)
+	parent, name := format.Parent(path), path[strings.LastIndexByte(path, '/')+1:]
 	if c.dir == nil || c.dir.Path() != parent {
 		c.close()
 		dir, err := c.root.OpenDir(parent)
 		if err != nil {
-			return nil, err
+			return nil, openError(path, fmt.Errorf("reading %q: %w", path, err))
 		}
 		c.dir = dir
 	}
-	return c.dir.OpenFile(path[len(path)-nameLen(path):])
+	f, err := c.dir.OpenFile(name)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	return f, nil
 }
 
-// nameLen is the length of a path's last element.
-func nameLen(path string) int {
-	n := 0
-	for path[len(path)-1-n] != '/' {
-		n++
+// openError says what to do about a file that cannot be opened.
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return &unreadableError{paths: []string{path}}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP),
+		errors.Is(err, rootfs.ErrNotRegular):
+		return fmt.Errorf("%w, and the stream has a file there: %w", err, errChanged)
 	}
-	return n
+	return err
+}
+
+// unreadableError lists what the user may not read: no open tells of more than
+// one file, and people want to hear of all.
+type unreadableError struct{ paths []string }
+
+func (e *unreadableError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d files cannot be read (permission denied): run as their owner or as root, or leave them out (chunkah-scan --prune):", len(e.paths))
+	for _, p := range e.paths {
+		fmt.Fprintf(&b, "\n  %q", p)
+	}
+	return b.String()
 }

@@ -1,10 +1,14 @@
 package write
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"chunkah/format"
+	"chunkah/lib/layer"
 )
 
 // image is a packed stream as a whole.
@@ -23,16 +27,20 @@ type layerFiles struct {
 // stop at 500 (containers-storage, measured), and a container file may add some.
 const MaxLayers = 448
 
-// check looks at what the records say of each other: what the reader of the
-// stream cannot see in one record or one layer.
+// check looks at what the records say of each other, which the reader of the
+// stream cannot see, and at what no layer can hold.
 func (img *image) check() error {
 	if len(img.layers) == 0 {
-		return fmt.Errorf("the stream has no layers: put chunkah-pack in front")
+		return errors.New("the stream has no layers: put chunkah-pack in front")
 	}
 	if len(img.layers) > MaxLayers {
 		return fmt.Errorf("the stream has %d layers: %d at most", len(img.layers), MaxLayers)
 	}
-	c := checker{paths: make(map[string]seen), groups: make(map[int64]int64)}
+	n := 0
+	for _, l := range img.layers {
+		n += len(l.files)
+	}
+	c := checker{paths: make(map[string]seen, n), groups: make(map[int64]seen)}
 	for _, l := range img.layers {
 		if err := c.layer(l); err != nil {
 			return fmt.Errorf("layer %d: %w", l.record.Index, err)
@@ -44,39 +52,111 @@ func (img *image) check() error {
 // seen is where a path was met last.
 type seen struct {
 	layer int64
-	dir   bool
+	file  *format.File
 }
 
 type checker struct {
 	paths  map[string]seen
-	groups map[int64]int64 // hard-link group -> layer
+	groups map[int64]seen // the first name of each hard-link group
 }
 
 func (c *checker) layer(l layerFiles) error {
 	index := l.record.Index
 	if len(l.files) == 0 {
-		return fmt.Errorf("has no files")
+		return errors.New("it has no files")
 	}
 	for _, f := range l.files {
-		isDir := f.Type == format.TypeDir
-		if before, again := c.paths[f.Path]; again && !(isDir && before.dir) {
-			return fmt.Errorf("%q is in layer %d too: only a directory may be in several", f.Path, before.layer)
+		if err := layer.Check(f); err != nil {
+			return err
 		}
-		c.paths[f.Path] = seen{index, isDir}
-		if parent := format.Parent(f.Path); parent != "/" {
-			if up := c.paths[parent]; !up.dir || up.layer != index {
-				return fmt.Errorf("%q comes without the directory that holds it", f.Path)
-			}
+		if err := c.path(index, f); err != nil {
+			return err
 		}
 		if f.Hardlink != 0 {
-			if other, known := c.groups[f.Hardlink]; known && other != index {
-				return fmt.Errorf("%q has another name of its inode in layer %d", f.Path, other)
+			if err := c.hardlink(index, f); err != nil {
+				return err
 			}
-			c.groups[f.Hardlink] = index
 		}
+	}
+	return nil
+}
+
+// path makes sure that a path is in one layer, below a directory that is there;
+// a directory may be in several, and is then the same in all.
+func (c *checker) path(index int64, f *format.File) error {
+	if before, again := c.paths[f.Path]; again {
+		if f.Type != format.TypeDir || before.file.Type != format.TypeDir {
+			return fmt.Errorf("%q is in layer %d too: only a directory may be in several", f.Path, before.layer)
+		}
+		if !sameDir(f, before.file) {
+			return fmt.Errorf("directory %q has another mode, owner or xattrs than in layer %d", f.Path, before.layer)
+		}
+	}
+	c.paths[f.Path] = seen{index, f}
+	if parent := format.Parent(f.Path); parent != "/" {
+		up, known := c.paths[parent]
+		if !known || up.layer != index || up.file.Type != format.TypeDir {
+			return fmt.Errorf("%q comes without the directory that holds it", f.Path)
+		}
+	}
+	return nil
+}
+
+func sameDir(a, b *format.File) bool {
+	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && layer.SameXattrs(a, b)
+}
+
+func (c *checker) hardlink(index int64, f *format.File) error {
+	first, known := c.groups[f.Hardlink]
+	switch {
+	case !known:
+		c.groups[f.Hardlink] = seen{index, f}
+	case first.layer != index:
+		return fmt.Errorf("%q has another name of its inode in layer %d, %q", f.Path, first.layer, first.file.Path)
+	default:
+		return layer.CheckLink(first.file, f)
 	}
 	return nil
 }
 
 // components names what the layer holds, for people.
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
+
+// created picks the image's time: the source date, else the config's, else that
+// of the newest regular file. The wall clock has no say.
+func (w *writer) created() (t *time.Time, from string) {
+	h := &w.img.header
+	switch {
+	case h.HasSourceDate:
+		return seconds(h.SourceDate), "SOURCE_DATE_EPOCH"
+	case w.opt.Config.Created != nil:
+		return w.opt.Config.Created, "the config"
+	case h.HasNewestMtime && len(w.report.LeftOut) == 0:
+		return seconds(h.NewestMtime), "the newest regular file"
+	}
+	// The newest file that the header speaks of may be the output itself.
+	var mtimes []int64
+	for _, l := range w.img.layers {
+		for _, f := range l.files {
+			if f.Type == format.TypeFile {
+				mtimes = append(mtimes, f.MTime)
+			}
+		}
+	}
+	if len(mtimes) == 0 {
+		return seconds(0), "nothing: there is no regular file"
+	}
+	return seconds(slices.Max(mtimes)), "the newest regular file"
+}
+
+// The seconds that RFC 3339 has a spelling for, and with it an image: the years
+// 0 to 9999.
+const (
+	minSecond = -62167219200
+	maxSecond = 253402300799
+)
+
+func seconds(sec int64) *time.Time {
+	t := time.Unix(min(max(sec, minSecond), maxSecond), 0).UTC()
+	return &t
+}

@@ -1,19 +1,16 @@
 package write
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"os"
 	"sort"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/format"
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
@@ -26,61 +23,52 @@ const (
 	annotationStability = "org.chunkah.stability"
 )
 
-// blob is a layer that has been digested.
-type blob struct {
-	diffID digest.Digest
-	digest digest.Digest
-	size   int64 // of the blob
-	tar    int64 // of the tar
-	proofs []proof
-	// spool holds a compressed blob until its turn comes. It has no name.
-	spool *os.File
-	err   error
-}
-
-// run digests the layers on all cores, the largest first, and writes each as
-// soon as it is its turn.
+// run digests the layers on all cores, the largest first, and writes each one
+// when those before it in that order are written. So hashing and writing go on
+// side by side, a layer is written while its files are still in memory, what
+// waits is small, and the output does not depend on who is done first.
 func (w *writer) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
-	var workers sync.WaitGroup
-	results := make([]chan *blob, len(w.img.layers))
-	for i := range results {
+	order := w.order()
+	jobs := make(chan int, len(order))
+	results := make([]chan *blob, len(order))
+	for _, i := range order {
+		jobs <- i
 		results[i] = make(chan *blob, 1)
 	}
-	defer func() {
-		cancel()
-		workers.Wait()
-		pool.Close()
-		discard(results)
-	}()
-	jobs := w.schedule()
-	for range min(w.opt.Threads, len(results)) {
+	close(jobs)
+	var workers sync.WaitGroup
+	for range min(w.opt.Threads, len(order)) {
 		workers.Go(func() {
 			for i := range jobs {
-				b := w.digest(ctx, pool, &w.img.layers[i])
+				b, err := w.digest(ctx, pool, &w.img.layers[i])
+				if err != nil {
+					cancel(err)
+					return
+				}
 				results[i] <- b
 			}
 		})
 	}
-	return w.assemble(ctx, results)
+	err := w.assemble(ctx, order, results)
+	cancel(err)
+	workers.Wait()
+	pool.Close()
+	discard(results)
+	return err
 }
 
-// schedule hands out the layers, those with the most bytes first, so that the
-// last one is a small one.
-func (w *writer) schedule() <-chan int {
+// order returns the layers, those with the most bytes first, so that the last
+// one is a small one.
+func (w *writer) order() []int {
 	order := make([]int, len(w.img.layers))
 	sizes := make([]int64, len(w.img.layers))
 	for i, l := range w.img.layers {
 		order[i], sizes[i] = i, layer.Size(l.files)
 	}
 	sort.SliceStable(order, func(a, b int) bool { return sizes[order[a]] > sizes[order[b]] })
-	jobs := make(chan int, len(order))
-	for _, i := range order {
-		jobs <- i
-	}
-	close(jobs)
-	return jobs
+	return order
 }
 
 // discard closes the spools that nobody took, after an error.
@@ -94,157 +82,23 @@ func discard(results []chan *blob) {
 	}
 }
 
-func (b *blob) close() {
-	if b.spool != nil {
-		b.spool.Close()
-		b.spool = nil
-	}
-}
-
-// digest makes the first pass over a layer.
-func (w *writer) digest(ctx context.Context, pool *compress.Pool, l *layerFiles) *blob {
-	b := &blob{}
-	if b.err = context.Cause(ctx); b.err != nil {
-		return b
-	}
-	if layout, ok := w.dest.(*oci.Layout); ok {
-		b.err = w.digestIntoLayout(ctx, pool, layout, l, b)
-	} else {
-		b.err = w.digestForArchive(ctx, pool, l, b)
-	}
-	return b
-}
-
-// digestIntoLayout writes the blob to its place while it is digested.
-func (w *writer) digestIntoLayout(ctx context.Context, pool *compress.Pool, layout *oci.Layout, l *layerFiles, b *blob) error {
-	out, err := layout.NewBlob()
-	if err != nil {
-		return err
-	}
-	defer out.Abort()
-	if err := w.tar(ctx, pool, out, l, b); err != nil {
-		return err
-	}
-	b.digest, b.size, err = out.Commit()
-	if w.opt.Compression.Algorithm == compress.None {
-		b.diffID = b.digest
-	}
-	return err
-}
-
-// digestForArchive digests the tar only, or spools the compressed blob: an
-// archive has to know a blob's size before it.
-func (w *writer) digestForArchive(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
-	sum := sha256.New()
-	if w.opt.Compression.Algorithm == compress.None {
-		b.proofs = make([]proof, len(l.files))
-		if err := w.tar(ctx, pool, sum, l, b); err != nil {
-			return err
+// assemble writes the blobs as they come, then what describes them.
+func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
+	blobs := make([]*blob, len(order))
+	for _, i := range order {
+		select {
+		case blobs[i] = <-results[i]:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
-		b.diffID = b.digest
-		return nil
-	}
-	spool, err := createSpool(w.opt.SpoolDir)
-	if err != nil {
-		return err
-	}
-	b.spool = spool
-	size := &counter{w: io.MultiWriter(spool, sum)}
-	if err := w.tar(ctx, pool, size, l, b); err != nil {
-		b.close()
-		return err
-	}
-	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
-	return nil
-}
-
-// createSpool makes a file that is gone when it is closed, however that comes.
-func createSpool(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, ".chunkah-*.tmp")
-	if err != nil {
-		return nil, fmt.Errorf("creating a spool file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("creating a spool file: %w", err)
-	}
-	return f, nil
-}
-
-// tar writes a layer, compressed as the options say, to out. It sets the tar's
-// size, and its digest where that is not the blob's.
-func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
-	c := newContents(w.root)
-	defer c.close()
-	c.proofs, c.record = b.proofs, true
-	b.tar = layer.Size(l.files)
-	if w.opt.Compression.Algorithm == compress.None {
-		buffered := bufio.NewWriterSize(out, copyBuffer)
-		if err := layer.Write(ctx, buffered, l.files, c); err != nil {
-			return err
-		}
-		return buffered.Flush()
-	}
-	z, err := pool.NewWriter(ctx, out, w.opt.Compression)
-	if err != nil {
-		return err
-	}
-	sum := sha256.New()
-	if err := layer.Write(ctx, tee{sum, z}, l.files, c); err != nil {
-		return err
-	}
-	b.diffID = digest.NewDigest(digest.SHA256, sum)
-	return z.Close()
-}
-
-// tee hashes what it hands on.
-type tee struct {
-	sum hash.Hash
-	w   io.Writer
-}
-
-func (t tee) Write(p []byte) (int, error) {
-	t.sum.Write(p)
-	return t.w.Write(p)
-}
-
-// counter counts what goes through it.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// assemble writes the blobs in order, then what describes them.
-func (w *writer) assemble(ctx context.Context, results []chan *blob) error {
-	created, from := w.created()
-	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
-	known := make(map[digest.Digest]bool)
-	for i := range results {
-		b := <-results[i]
-		if b.err != nil {
-			return b.err
-		}
-		if known[b.diffID] {
-			b.close()
-			w.report.Duplicates++
-			continue
-		}
-		known[b.diffID] = true
-		l := w.describe(&w.img.layers[i], b, image)
-		image.Layers = append(image.Layers, l)
-		if err := w.place(ctx, &w.img.layers[i], b, l.Descriptor); err != nil {
+		if err := w.place(ctx, i, blobs[i]); err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx) // why it was stopped
+			}
 			return err
 		}
 	}
-	built, err := image.Build()
+	built, err := w.describe(blobs).Build()
 	if err != nil {
 		return err
 	}
@@ -253,38 +107,62 @@ func (w *writer) assemble(ctx context.Context, results []chan *blob) error {
 			return err
 		}
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w.report.Manifest = built.Manifest.Descriptor.Digest.String()
 	return w.dest.Commit(built.Index)
 }
 
-// describe makes a layer's descriptor and history, and counts it.
-func (w *writer) describe(l *layerFiles, b *blob, image *oci.Image) oci.Layer {
+// describe makes the image of the blobs. A layer that is equal to one below it
+// adds nothing, and confuses clients (containers/image#370).
+func (w *writer) describe(blobs []*blob) *oci.Image {
+	created, from := w.created()
+	w.report.Created, w.report.CreatedFrom = *created, from
+	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
+	known := make(map[digest.Digest]bool)
+	for i, b := range blobs {
+		if known[b.diffID] {
+			w.report.Duplicates++
+			continue
+		}
+		known[b.diffID] = true
+		w.count(&w.img.layers[i], b)
+		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, image))
+	}
+	return image
+}
+
+func (w *writer) count(l *layerFiles, b *blob) {
 	w.report.Layers++
 	w.report.Components += len(l.record.Components)
 	w.report.Bytes += b.tar
 	w.report.BlobBytes += b.size
 	for _, f := range l.files {
-		if f.Type != "dir" {
+		if f.Type != format.TypeDir {
 			w.report.Files++
 		}
 	}
+}
+
+// layer makes a layer's descriptor and history.
+func (w *writer) layer(l *layerFiles, b *blob, image *oci.Image) oci.Layer {
+	d := w.descriptor(b)
+	d.Annotations = map[string]string{
+		annotationComponent: l.components(),
+		annotationStability: ppm(l.record.StabilityPPM),
+	}
 	return oci.Layer{
-		Descriptor: v1.Descriptor{
-			MediaType: v1.MediaTypeImageLayer + w.opt.Compression.Algorithm.MediaTypeSuffix(),
-			Digest:    b.digest,
-			Size:      b.size,
-			Annotations: map[string]string{
-				annotationComponent: l.components(),
-				annotationStability: ppm(l.record.StabilityPPM),
-			},
-		},
-		DiffID: b.diffID,
-		History: v1.History{
-			Created: image.Created, CreatedBy: "chunkah", Comment: l.components(),
-		},
+		Descriptor: d, DiffID: b.diffID,
+		History: v1.History{Created: image.Created, CreatedBy: "chunkah", Comment: l.components()},
+	}
+}
+
+func (w *writer) descriptor(b *blob) v1.Descriptor {
+	return v1.Descriptor{
+		MediaType: v1.MediaTypeImageLayer + w.opt.Compression.Algorithm.MediaTypeSuffix(),
+		Digest:    b.digest,
+		Size:      b.size,
 	}
 }
 
@@ -293,29 +171,31 @@ func ppm(n int64) string {
 	return fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
 }
 
-// place makes the second pass: the blob goes where it belongs.
-func (w *writer) place(ctx context.Context, l *layerFiles, b *blob, d v1.Descriptor) error {
-	if _, ok := w.dest.(*oci.Layout); ok {
-		return nil // it is there since the first pass
+// allUnreadable turns the fault of one file that may not be read into that of
+// all of them, so that people do not meet them one by one.
+func (w *writer) allUnreadable(ctx context.Context, err error) error {
+	var one *unreadableError
+	if !errors.As(err, &one) {
+		return err
 	}
-	if b.spool != nil {
-		defer b.close()
-		if _, err := b.spool.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("reading a spool file: %w", err)
+	all := &unreadableError{}
+	c := newContents(w.root)
+	defer c.close()
+	for _, l := range w.img.layers {
+		for _, f := range l.files {
+			if f.Type != format.TypeFile || ctx.Err() != nil {
+				continue
+			}
+			in, err := c.open(f.Path)
+			if err == nil {
+				_ = in.Close() // nothing was written
+			} else if errors.As(err, &one) {
+				all.paths = append(all.paths, f.Path)
+			}
 		}
-		return w.dest.Blob(d, func(out io.Writer) error {
-			_, err := io.Copy(out, b.spool)
-			return err
-		})
 	}
-	return w.dest.Blob(d, func(out io.Writer) error {
-		c := newContents(w.root)
-		defer c.close()
-		c.proofs = b.proofs
-		buffered := bufio.NewWriterSize(out, copyBuffer)
-		if err := layer.Write(ctx, buffered, l.files, c); err != nil {
-			return err
-		}
-		return buffered.Flush()
-	})
+	if len(all.paths) == 0 {
+		return err
+	}
+	return all
 }

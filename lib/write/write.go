@@ -28,7 +28,8 @@ type Options struct {
 	Root *rootfs.Root
 	// Create makes the destination, once the stream is known to be whole.
 	Create func(oci.Options) (oci.Destination, error)
-	// Config is the image's config; nil is an empty one.
+	// Config is the image's config; nil is an empty one. Without an architecture it
+	// is for the one that this program runs on.
 	Config *oci.Config
 	// Ref names the image in the destination; empty for no name.
 	Ref string
@@ -36,14 +37,15 @@ type Options struct {
 	Compression compress.Settings
 	// Threads bounds the layers and blocks worked on at once; 0 is one a core.
 	Threads int
-	// SpoolDir is where compressed layers wait for their turn in an archive.
+	// SpoolDir is where compressed layers wait for their turn in an archive, in
+	// files without a name; empty is the system's folder for such.
 	SpoolDir string
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
 }
 
-func (o Options) withDefaults() Options {
+func (o Options) withDefaults() (Options, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -53,7 +55,14 @@ func (o Options) withDefaults() Options {
 	if o.Config == nil {
 		o.Config = &oci.Config{}
 	}
-	return o
+	if o.Config.Platform.Architecture == "" {
+		config := *o.Config
+		if err := config.SetArch(oci.HostArch()); err != nil {
+			return o, err
+		}
+		o.Config = &config
+	}
+	return o, o.Compression.Validate()
 }
 
 // Report says what was written.
@@ -75,7 +84,9 @@ type Report struct {
 
 // Run reads a packed stream and writes the image.
 func Run(ctx context.Context, in format.Source, opt Options) (report *Report, err error) {
-	opt = opt.withDefaults()
+	if opt, err = opt.withDefaults(); err != nil {
+		return nil, err
+	}
 	img, err := read(ctx, in)
 	if err != nil {
 		return nil, err
@@ -98,13 +109,20 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		}
 	}()
 	w := &writer{opt: opt, root: root, img: img, dest: dest, report: &Report{}}
+	if err := w.write(ctx); err != nil {
+		return nil, w.allUnreadable(ctx, err)
+	}
+	return w.report, nil
+}
+
+func (w *writer) write(ctx context.Context) error {
 	if err := w.leaveOutOutput(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := w.resolveSizes(); err != nil {
-		return nil, err
+	if err := w.resolveSizes(ctx); err != nil {
+		return err
 	}
-	return w.report, w.run(ctx)
+	return w.run(ctx)
 }
 
 // read takes in a packed stream and checks it.
@@ -150,7 +168,7 @@ type writer struct {
 }
 
 // resolveSizes asks the source where the stream does not say a file's size.
-func (w *writer) resolveSizes() error {
+func (w *writer) resolveSizes(ctx context.Context) error {
 	c := newContents(w.root)
 	defer c.close()
 	for _, l := range w.img.layers {
@@ -163,43 +181,15 @@ func (w *writer) resolveSizes() error {
 				return err
 			}
 			st, err := in.Stat()
-			in.Close()
+			_ = in.Close() // nothing was written
 			if err != nil {
 				return err
 			}
 			f.Size = st.Size
-		}
-	}
-	return nil
-}
-
-// created picks the image's time: the source date, else the config's, else that
-// of the newest regular file. The wall clock has no say.
-func (w *writer) created() (t *time.Time, from string) {
-	h := &w.img.header
-	switch {
-	case h.HasSourceDate:
-		return unix(h.SourceDate), "SOURCE_DATE_EPOCH"
-	case w.opt.Config.Created != nil:
-		return w.opt.Config.Created, "the config"
-	case h.HasNewestMtime:
-		return unix(h.NewestMtime), "the newest regular file"
-	}
-	newest, found := int64(0), false
-	for _, l := range w.img.layers {
-		for _, f := range l.files {
-			if f.Type == format.TypeFile && (!found || f.MTime > newest) {
-				newest, found = f.MTime, true
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 		}
 	}
-	if !found {
-		return unix(0), "nothing: there is no regular file"
-	}
-	return unix(newest), "the newest regular file"
-}
-
-func unix(sec int64) *time.Time {
-	t := time.Unix(sec, 0).UTC()
-	return &t
+	return nil
 }

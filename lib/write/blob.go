@@ -1,0 +1,222 @@
+package write
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/compress"
+	"chunkah/lib/layer"
+	"chunkah/lib/oci"
+)
+
+// blob is a layer that has been digested.
+type blob struct {
+	diffID digest.Digest
+	digest digest.Digest
+	size   int64 // of the blob
+	tar    int64 // of the tar
+	proofs []proof
+	// spool holds a compressed blob until its turn comes. It has no name.
+	spool *os.File
+}
+
+// close gives back what only the second pass needs.
+func (b *blob) close() {
+	b.proofs = nil
+	if b.spool != nil {
+		_ = b.spool.Close() // it is gone with that
+		b.spool = nil
+	}
+}
+
+// direct is a destination that takes a blob before its digest is known.
+type direct interface {
+	NewBlob() (*oci.BlobWriter, error)
+}
+
+// digest makes the first pass over a layer.
+func (w *writer) digest(ctx context.Context, pool *compress.Pool, l *layerFiles) (*blob, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	b := &blob{tar: layer.Size(l.files)}
+	var err error
+	if dest, ok := w.dest.(direct); ok {
+		err = w.digestInPlace(ctx, pool, dest, l, b)
+	} else if w.compressed() {
+		err = w.digestToSpool(ctx, pool, l, b)
+	} else {
+		err = w.digestOnly(ctx, l, b)
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
+
+// digestInPlace writes the blob to its place while it is digested.
+func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest direct, l *layerFiles, b *blob) error {
+	out, err := dest.NewBlob()
+	if err != nil {
+		return err
+	}
+	if err := w.tar(ctx, pool, out, l, b); err != nil {
+		return errors.Join(err, out.Abort())
+	}
+	b.digest, b.size, err = out.Commit()
+	if !w.compressed() {
+		b.diffID = b.digest
+	}
+	return err
+}
+
+// digestOnly keeps nothing of a layer but its digest: the second pass reads its
+// files again.
+func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
+	c := newContents(w.root)
+	defer c.close()
+	b.proofs = make([]proof, len(l.files))
+	c.proofs, c.record = b.proofs, true
+	sum := sha256.New()
+	if err := layer.Write(ctx, sum, l.files, c); err != nil {
+		return err
+	}
+	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
+	b.diffID = b.digest
+	return nil
+}
+
+// digestToSpool keeps the compressed blob: an archive has to know a blob's size
+// before it.
+func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
+	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
+		return fmt.Errorf("creating a spool file: %w", err)
+	}
+	sum := sha256.New()
+	size := &counter{w: io.MultiWriter(b.spool, sum)}
+	if err := w.tar(ctx, pool, size, l, b); err != nil {
+		return err
+	}
+	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
+	return nil
+}
+
+// createSpool makes a file that is gone when it is closed, however that comes.
+func createSpool(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil {
+		return f, nil
+	}
+	// Not every file system has files without a name.
+	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// tar writes a layer, compressed as the options say, to out. It sets the tar's
+// digest where that is not the blob's.
+func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
+	c := newContents(w.root)
+	defer c.close()
+	if !w.compressed() {
+		return writeTar(ctx, out, l, c)
+	}
+	z, err := pool.NewWriter(ctx, out, w.opt.Compression)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	if err := layer.Write(ctx, tee{sum, z}, l.files, c); err != nil {
+		return err
+	}
+	b.diffID = digest.NewDigest(digest.SHA256, sum)
+	return z.Close()
+}
+
+// writeTar writes a layer in large pieces.
+func writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) error {
+	buffered := bufio.NewWriterSize(out, copyBuffer)
+	if err := layer.Write(ctx, buffered, l.files, c); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+// place makes the second pass: the blob goes where it belongs.
+func (w *writer) place(ctx context.Context, i int, b *blob) error {
+	defer b.close()
+	if _, ok := w.dest.(direct); ok {
+		return nil // it is there since the first pass
+	}
+	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
+		if b.spool != nil {
+			return unspool(ctx, out, b)
+		}
+		c := newContents(w.root)
+		defer c.close()
+		c.proofs = b.proofs
+		return writeTar(ctx, out, &w.img.layers[i], c)
+	})
+}
+
+// unspoolStep is how much of a spool is copied before a look at the context, in
+// bytes.
+const unspoolStep = 64 << 20
+
+func unspool(ctx context.Context, out io.Writer, b *blob) error {
+	if _, err := b.spool.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("reading a spool file: %w", err)
+	}
+	for left := b.size; left > 0; {
+		n, err := io.CopyN(out, b.spool, min(left, unspoolStep))
+		if err != nil {
+			return err
+		}
+		if left -= n; ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// tee hashes what it hands on.
+type tee struct {
+	sum hash.Hash
+	w   io.Writer
+}
+
+func (t tee) Write(p []byte) (int, error) {
+	t.sum.Write(p)
+	return t.w.Write(p)
+}
+
+// counter counts what goes through it.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}

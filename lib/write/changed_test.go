@@ -1,0 +1,261 @@
+package write
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/compress"
+	"chunkah/lib/oci"
+	"chunkah/lib/rootfs"
+)
+
+// hooked calls before each blob is written, between the two passes.
+type hooked struct {
+	oci.Destination
+	before func(v1.Descriptor)
+	during func() // in the middle of a blob
+}
+
+func (h *hooked) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+	if h.before != nil {
+		h.before(d)
+	}
+	return h.Destination.Blob(d, func(w io.Writer) error {
+		return write(&tripwire{w: w, left: d.Size / 2, trip: h.during})
+	})
+}
+
+// tripwire calls trip once so many bytes have passed.
+type tripwire struct {
+	w    io.Writer
+	left int64
+	trip func()
+}
+
+func (w *tripwire) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if w.left -= int64(n); w.left <= 0 && w.trip != nil {
+		w.trip()
+		w.trip = nil
+	}
+	return n, err
+}
+
+// changes are what may happen to a file, and whether its size tells.
+var changes = map[string]func(path string) error{
+	"grown":    func(path string) error { return appendTo(path, "more") },
+	"shrunk":   func(path string) error { return os.Truncate(path, 5) },
+	"emptied":  func(path string) error { return os.Truncate(path, 0) },
+	"touched":  func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(5, 0)) },
+	"chmoded":  func(path string) error { return os.Chmod(path, 0o600) },
+	"replaced": func(path string) error { return replace(path, func(tmp string) error { return copyFile(path, tmp) }) },
+	"removed":  os.Remove,
+	"symlink":  func(path string) error { return replace(path, func(tmp string) error { return os.Symlink("x", tmp) }) },
+	"edited": func(path string) error {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte("edited"), 100)
+			err = errors.Join(err, f.Close())
+		}
+		return err
+	},
+	"moved away": func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+"2") },
+	"parent is a symlink": func(path string) error {
+		dir := filepath.Dir(path)
+		return errors.Join(os.Rename(dir, dir+"2"), os.Symlink(dir+"2", dir))
+	},
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = f.WriteString(text)
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+func replace(path string, with func(tmp string) error) error {
+	return errors.Join(with(path+".tmp"), os.Rename(path+".tmp", path))
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o644)
+}
+
+// What changes between the passes is an error that names the file, and leaves
+// nothing.
+func TestChangedBetweenPasses(t *testing.T) {
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			root := plant(t, map[string]string{"a/small": "1", "d/victim": bulk(3*copyBuffer, 1)})
+			opt := to(filepath.Join(t.TempDir(), "out"))
+			opt.Create = hook(t, opt.Create, &hooked{before: once(t, func() error { return change(filepath.Join(root, "d/victim")) })})
+			fails(t, opt, packed(t, root), `"/d/victim"`)
+		})
+	}
+}
+
+// The same in the middle of the second pass: what is read by name later, or has
+// been opened before, does not matter.
+func TestChangedInSecondPass(t *testing.T) {
+	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "edited"} {
+		t.Run(name, func(t *testing.T) {
+			root := plant(t, map[string]string{"d/victim": bulk(9*copyBuffer, 1)})
+			opt := to(filepath.Join(t.TempDir(), "out"))
+			during := once(t, func() error { return changes[name](filepath.Join(root, "d/victim")) })
+			opt.Create = hook(t, opt.Create, &hooked{during: func() { during(v1.Descriptor{}) }})
+			fails(t, opt, packed(t, root), `"/d/victim"`)
+		})
+	}
+}
+
+func hook(t *testing.T, create func(oci.Options) (oci.Destination, error), h *hooked) func(oci.Options) (oci.Destination, error) {
+	return func(o oci.Options) (oci.Destination, error) {
+		dest, err := create(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Destination = dest
+		return h, nil
+	}
+}
+
+// once makes a hook of a change that happens the first time only. It waits before
+// it, so that the kernel's clock, which ticks every few milliseconds, has moved.
+func once(t *testing.T, change func() error) func(v1.Descriptor) {
+	var done atomic.Bool
+	return func(v1.Descriptor) {
+		if done.Swap(true) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+		if err := change(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What changes after it was scanned is an error too, in every kind of output. A
+// changed time alone may have been before the scan.
+func TestChangedBeforeFirstPass(t *testing.T) {
+	for _, name := range []string{"grown", "shrunk", "emptied", "removed", "symlink", "moved away", "parent is a symlink"} {
+		t.Run(name, func(t *testing.T) {
+			for _, output := range []string{"out", "layout/"} {
+				for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip} {
+					root := plant(t, map[string]string{"a/small": "1", "d/victim": bulk(3*copyBuffer, 1)})
+					stream := packed(t, root)
+					if err := changes[name](filepath.Join(root, "d/victim")); err != nil {
+						t.Fatal(err)
+					}
+					dir := t.TempDir()
+					opt := to(filepath.Join(dir, output))
+					opt.SpoolDir, opt.Compression.Algorithm = dir, algorithm
+					fails(t, opt, stream, `"/d/victim"`)
+				}
+			}
+		})
+	}
+}
+
+// A file that changes while it is read for the first time.
+func TestChangedWhileRead(t *testing.T) {
+	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
+		t.Run(name, func(t *testing.T) {
+			dir := plant(t, map[string]string{"d/victim": bulk(3*copyBuffer, 1)})
+			time.Sleep(20 * time.Millisecond)
+			root, err := rootfs.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			c := newContents(root)
+			defer c.close()
+			w := &tripwire{w: io.Discard, left: 1, trip: func() {
+				if err := changes[name](filepath.Join(dir, "d/victim")); err != nil {
+					t.Error(err)
+				}
+			}}
+			_, err = c.WriteFile(context.Background(), w, 0, file("/d/victim", 3*copyBuffer))
+			if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `reading "/d/victim"`) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A racing writer either is noticed or did not matter: whatever comes out is an
+// image, and holds what was there at one moment.
+func TestRacingWriter(t *testing.T) {
+	root := plant(t, map[string]string{"d/a": bulk(2*copyBuffer, 1), "e/b": "x"})
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := byte('0'); !stop.Load(); i++ {
+			if f, err := os.OpenFile(filepath.Join(root, "d/a"), os.O_WRONLY, 0); err == nil {
+				_, _ = f.Write(bytes.Repeat([]byte{i}, 2*copyBuffer)) // a full disk is not what is tested
+				_ = f.Close()
+			}
+			time.Sleep(time.Duration(i%7) * time.Millisecond)
+		}
+	}()
+	stream := packed(t, root)
+	written := 0
+	for range 20 {
+		dir := t.TempDir()
+		name := filepath.Join(dir, "out")
+		in := source(stream)
+		if _, err := Run(context.Background(), &in, to(name)); err == nil {
+			readImage(t, name)
+			written++
+		} else if empty(t, dir); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `"/d/a"`) {
+			t.Errorf("got %v", err)
+		}
+	}
+	stop.Store(true)
+	<-done
+	t.Logf("%d of 20 were written", written)
+}
+
+// Files that may not be read are listed, all of them, once.
+func TestUnreadable(t *testing.T) {
+	e := &unreadableError{paths: []string{"/a", "/b\n"}}
+	if got := e.Error(); !strings.Contains(got, "2 files cannot be read (permission denied)") || !strings.HasSuffix(got, ":\n  \"/a\"\n  \"/b\\n\"") {
+		t.Errorf("got %q", got)
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	root := plant(t, map[string]string{"a/1": "x", "a/2": "x", "b/3": "x", "b/4": "x"})
+	for _, name := range []string{"a/2", "b/3"} {
+		if err := os.Chmod(filepath.Join(root, name), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream := packed(t, root)
+	for _, output := range []string{"out", "layout/"} {
+		fails(t, to(filepath.Join(t.TempDir(), output)), stream, "2 files cannot be read (permission denied): run as their owner or as root")
+	}
+	for _, rec := range stream {
+		if f, ok := rec.(*format.File); ok && f.Type == format.TypeFile {
+			f.Size = format.SizeUnknown
+		}
+	}
+	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, "\n  \"/a/2\"\n  \"/b/3\"")
+}
