@@ -19,7 +19,7 @@ type buildFlags struct {
 	Assign           string `long:"assign" value-name:"CMD" description:"run CMD in place of assign"`
 	Pack             string `long:"pack" value-name:"CMD" description:"run CMD in place of pack"`
 	Compressed       bool   `long:"compressed" description:"the same as --compress gzip"`
-	CompressionLevel string `long:"compression-level" value-name:"N" description:"the same as --level"`
+	CompressionLevel string `long:"compression-level" value-name:"N" description:"the same as --level; 0 stores"`
 }
 
 type buildCommand struct {
@@ -33,7 +33,7 @@ type buildCommand struct {
 }
 
 // aliases settles the options that have two names.
-func (c *buildCommand) aliases() error {
+func (c *buildCommand) aliases(env *Env) error {
 	if c.Compressed {
 		if c.Compress != "" && c.Compress != "gzip" {
 			return usagef("--compressed is --compress gzip, and --compress says %q", c.Compress)
@@ -44,13 +44,18 @@ func (c *buildCommand) aliases() error {
 		if c.Level != "" {
 			return usagef("--level and --compression-level are the same option: give one")
 		}
+		if c.Compress == "" {
+			env.warn("--compression-level does nothing without --compressed")
+			return nil
+		}
 		c.Level = c.CompressionLevel
+		c.stored = c.CompressionLevel == "0"
 	}
 	return nil
 }
 
 func (c *buildCommand) run(ctx context.Context, env *Env) error {
-	if err := c.aliases(); err != nil {
+	if err := c.aliases(env); err != nil {
 		return err
 	}
 	var header format.Header

@@ -130,15 +130,3 @@ func plural(n int64, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
-
-// bytesText writes a size for people, in decimal units.
-func bytesText(n int64) string {
-	if n < 1000 {
-		return plural(n, "byte")
-	}
-	x, unit := float64(n), 0
-	for x >= 1000 && unit < 4 {
-		x, unit = x/1000, unit+1
-	}
-	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
-}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
@@ -27,6 +28,11 @@ type writeFlags struct {
 	Compress   string   `long:"compress" value-name:"none|gzip|zstd" description:"compression of the layers (default: none)"`
 	Level      string   `long:"level" value-name:"N" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
 	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
+	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" description:"keep compressed layers in DIR and take unchanged ones from there"`
+	CacheSize  string   `long:"cache-size" value-name:"SIZE" description:"bytes that the cache may keep (default: 10GiB)"`
+
+	// stored asks for gzip without compression.
+	stored bool
 }
 
 type writeCommand struct {
@@ -95,10 +101,29 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
-	} else {
+	} else if info, err := os.Stat(target.Path); err != nil || info.Mode().IsRegular() {
 		opt.SpoolDir = filepath.Dir(target.Path)
 	}
-	return opt, existing, nil
+	opt.Cache, err = f.openCache()
+	return opt, existing, err
+}
+
+// openCache opens the cache that was asked for, nil for none.
+func (f *writeFlags) openCache() (*cache.Cache, error) {
+	if f.Cache == "" {
+		if f.CacheSize != "" {
+			return nil, usagef("--cache-size needs --cache")
+		}
+		return nil, nil
+	}
+	size := int64(0)
+	if f.CacheSize != "" {
+		var err error
+		if size, err = parseBytes(f.CacheSize); err != nil || size <= 0 {
+			return nil, usagef("--cache-size %q is not a size such as 500MB or 10GiB", f.CacheSize)
+		}
+	}
+	return cache.Open(f.Cache, size)
 }
 
 // target reads -o and -t.
@@ -131,16 +156,11 @@ func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (
 	case oci.KindArchive:
 		return oci.CreateArchive(target.Path, opt)
 	}
-	return stdoutArchive{oci.NewArchive(patient{ctx, env.Stdout}, opt), env.stdoutInfo()}, nil
+	if len(env.stdoutInfo()) > 0 {
+		return oci.NewArchive(env.Stdout, opt), nil // a file, which nobody has to wait for
+	}
+	return oci.NewArchive(patient{ctx, env.Stdout}, opt), nil
 }
-
-// stdoutArchive is an archive on standard output, which may be a file.
-type stdoutArchive struct {
-	*oci.Archive
-	occupies []os.FileInfo
-}
-
-func (a stdoutArchive) Occupies() []os.FileInfo { return a.occupies }
 
 // existing describes what of the output is there before the run.
 func (e *Env) existing(target oci.Target) []os.FileInfo {
@@ -165,7 +185,14 @@ func (f *writeFlags) compression() (compress.Settings, error) {
 			return s, usagef("--compress: %w", err)
 		}
 	}
-	if f.Level == "" {
+	switch {
+	case f.stored:
+		s.Level = compress.Stored
+		if err := s.Validate(); err != nil {
+			return s, usagef("--compression-level 0: %w", err)
+		}
+		return s, nil
+	case f.Level == "":
 		return s, nil
 	}
 	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level == 0 {
@@ -256,6 +283,12 @@ func (e *Env) written(r *write.Report) {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
+	if r.CacheFault != nil {
+		e.warn("%s", r.CacheFault)
+	}
+	if r.Reused > 0 {
+		e.info("taking %s, %s, from the cache", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
+	}
 	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
 		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
 }

@@ -47,7 +47,7 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 
 // allSettings is one of each kind of bytes that can come out.
 func allSettings() []Settings {
-	all := []Settings{{None, 0}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}, {Zstd, 10}}
+	all := []Settings{{None, 0}, {Gzip, Stored}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}, {Zstd, 10}}
 	for level := 1; level <= 9; level++ {
 		all = append(all, Settings{Gzip, level})
 	}

@@ -22,6 +22,9 @@ const (
 	defaultZstdLevel = 3 // changes every digest
 )
 
+// Stored is a level of gzip that does not compress: for those who want the format alone.
+const Stored = -1
+
 // Sizes of the blocks that are compressed at a time, in bytes of input. They do not depend on the machine.
 const (
 	// gzipBlockSize is sixteen of the library's inner blocks of 65535 bytes, so that no block ends with a remnant of
@@ -64,7 +67,7 @@ func (a Algorithm) MediaTypeSuffix() string {
 	}
 }
 
-// Settings say how to compress. Level 0 is the algorithm's default: 6 for gzip, 3 for zstd.
+// Settings say how to compress. Level 0 is the algorithm's default: 6 for gzip, 3 for zstd; gzip has Stored too.
 type Settings struct {
 	Algorithm Algorithm
 	Level     int
@@ -80,6 +83,9 @@ func (s Settings) Validate() error {
 		}
 		return nil
 	case Gzip:
+		if s.Level == Stored {
+			return nil
+		}
 		most = 9
 	case Zstd:
 		most = 22
@@ -109,8 +115,11 @@ func (s Settings) Key() string {
 
 // gzipLevel returns the library's level. The numbers are the user's own; the mapping changes every digest.
 func (s Settings) gzipLevel() int {
-	if s.Level == 0 {
+	switch s.Level {
+	case 0:
 		return defaultGzipLevel
+	case Stored:
+		return 0
 	}
 	return s.Level
 }

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,9 +49,6 @@ func (a *Archive) Reserve(sizes []int64) ([]*Slot, error) {
 			at = s.end + (-size & (blockSize - 1))
 			slots = append(slots, s)
 		}
-		if err := allocate(f, at); err != nil {
-			return err
-		}
 		_, err = f.Seek(at, io.SeekStart)
 		return err
 	})
@@ -78,16 +74,6 @@ func anyOrder(w io.Writer) (*os.File, bool) {
 	}
 	_, err = f.Seek(0, io.SeekCurrent)
 	return f, err == nil
-}
-
-// allocate makes the file system set the space aside, so that a full disk shows before the work is done. Not every file
-// system can.
-func allocate(f *os.File, end int64) error {
-	err := unix.Fallocate(int(f.Fd()), 0, 0, end)
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
-		return fmt.Errorf("setting %d bytes aside: %w", end, err)
-	}
-	return nil
 }
 
 // Write writes the next bytes of the blob.

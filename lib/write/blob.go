@@ -25,15 +25,20 @@ type blob struct {
 	size   int64 // of the blob
 	tar    int64 // of the tar
 	proofs []proof
-	// spool holds a compressed blob until its turn comes. It has no name.
+	// slot is where the blob is already, but for its header.
+	slot *oci.Slot
+	// spool holds a compressed blob until its turn comes. It has no name, or it is
+	// a file of the cache.
 	spool *os.File
+	// reused is set where the blob was found and not made.
+	reused bool
 }
 
 // close gives back what only the second pass needs.
 func (b *blob) close() {
 	b.proofs = nil
 	if b.spool != nil {
-		_ = b.spool.Close() // it is gone with that
+		_ = b.spool.Close() // it was only read since it was complete
 		b.spool = nil
 	}
 }
@@ -43,18 +48,52 @@ type direct interface {
 	NewBlob() (*oci.BlobWriter, error)
 }
 
-// digest makes the first pass over a layer.
-func (w *writer) digest(ctx context.Context, pool *compress.Pool, l *layerFiles) (*blob, error) {
+// ordered is a destination that can set places aside for blobs of known size.
+type ordered interface {
+	Reserve(sizes []int64) ([]*oci.Slot, error)
+}
+
+// reserve sets places aside where layers are not compressed and the output is a
+// file: they can then be digested and written in one pass.
+func (w *writer) reserve(order []int) error {
+	dest, ok := w.dest.(ordered)
+	if !ok || w.compressed() {
+		return nil
+	}
+	sizes := make([]int64, len(order))
+	for n, i := range order {
+		sizes[n] = layer.Size(w.img.layers[i].files)
+	}
+	slots, err := dest.Reserve(sizes)
+	if err != nil || slots == nil {
+		return err
+	}
+	w.slots = make([]*oci.Slot, len(order))
+	for n, i := range order {
+		w.slots[i] = slots[n]
+	}
+	return nil
+}
+
+// digest makes the first pass over layer i, and the only one where the blob
+// finds its place in it.
+func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	l := &w.img.layers[i]
 	b := &blob{tar: layer.Size(l.files)}
+	dest, isDirect := w.dest.(direct)
 	var err error
-	if dest, ok := w.dest.(direct); ok {
+	switch {
+	case w.slots != nil:
+		b.slot = w.slots[i]
+		err = w.digestIntoSlot(ctx, l, b)
+	case w.compressed() && (w.opt.Cache != nil || !isDirect):
+		err = w.digestCompressed(ctx, pool, l, b)
+	case isDirect:
 		err = w.digestInPlace(ctx, pool, dest, l, b)
-	} else if w.compressed() {
-		err = w.digestToSpool(ctx, pool, l, b)
-	} else {
+	default:
 		err = w.digestOnly(ctx, l, b)
 	}
 	if err != nil {
@@ -65,6 +104,19 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, l *layerFiles)
 }
 
 func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
+
+// digestIntoSlot writes the layer to its place in the archive.
+func (w *writer) digestIntoSlot(ctx context.Context, l *layerFiles, b *blob) error {
+	c := newContents(w.root)
+	defer c.close()
+	sum := sha256.New()
+	if err := writeTar(ctx, tee{sum, b.slot}, l, c); err != nil {
+		return err
+	}
+	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
+	b.diffID = b.digest
+	return nil
+}
 
 // digestInPlace writes the blob to its place while it is digested.
 func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest direct, l *layerFiles, b *blob) error {
@@ -98,8 +150,47 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// digestToSpool keeps the compressed blob: an archive has to know a blob's size
-// before it.
+// digestCompressed keeps the compressed blob, since an archive has to know a
+// blob's size before it: in a spool file or in the cache. Where the cache has
+// anything, a pass that only digests comes first.
+func (w *writer) digestCompressed(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	if w.opt.Cache == nil {
+		return w.digestToSpool(ctx, pool, l, b)
+	}
+	if w.warm {
+		if err := w.digestOnly(ctx, l, b); err != nil {
+			return err
+		}
+		found, err := w.opt.Cache.Get(w.opt.Compression.Key(), b.diffID)
+		if err != nil {
+			return err
+		}
+		if b.proofs = nil; found != nil {
+			b.spool, b.digest, b.size, b.reused = found.File, found.Digest, found.Size, true
+			return nil
+		}
+	}
+	return w.digestToCache(ctx, pool, l, b)
+}
+
+func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	sum := sha256.New()
+	if err := w.tar(ctx, pool, io.MultiWriter(out, sum), l, b); err != nil {
+		return err
+	}
+	kept, err := out.Commit(b.diffID, digest.NewDigest(digest.SHA256, sum))
+	if err != nil {
+		return err
+	}
+	b.spool, b.digest, b.size = kept.File, kept.Digest, kept.Size
+	return nil
+}
+
 func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
 	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
 		return fmt.Errorf("creating a spool file: %w", err)
@@ -164,7 +255,10 @@ func writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) er
 // place makes the second pass: the blob goes where it belongs.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
-	if _, ok := w.dest.(direct); ok {
+	if b.slot != nil {
+		return b.slot.Commit(b.digest)
+	}
+	if _, ok := w.dest.(direct); ok && b.spool == nil {
 		return nil // it is there since the first pass
 	}
 	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {

@@ -59,6 +59,9 @@ var errChanged = errors.New("it changed: nothing may write to the root while an 
 // one, how the file was before it was read does not matter: whatever happens to
 // it then shows in the second read.
 func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error) {
+	if f.Size == 0 {
+		return 0, c.checkEmpty(f.Path)
+	}
 	in, err := c.open(f.Path)
 	if err != nil {
 		return 0, err
@@ -126,25 +129,56 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 	return n, sum, nil
 }
 
-func (c *contents) open(path string) (*rootfs.File, error) {
+// checkEmpty makes sure that a file is empty still. One that something is
+// mounted over is what scan made of it: an empty file.
+func (c *contents) checkEmpty(path string) error {
+	if err := c.enter(path); err != nil {
+		return err
+	}
+	st, err := c.dir.Lstat(baseName(path))
+	switch {
+	case err != nil:
+		return openError(path, err)
+	case st.MountRoot:
+		return nil
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return openError(path, fmt.Errorf("opening %q: %w", path, rootfs.ErrNotRegular))
+	case st.Size != 0:
+		return fmt.Errorf("reading %q: %d bytes where the stream says 0: %w", path, st.Size, errChanged)
+	}
+	return nil
+}
+
+// enter opens the directory that holds path, unless it is the last one opened.
+func (c *contents) enter(path string) error {
 	if c.root == nil {
-		return nil, fmt.Errorf("reading %q: the stream does not say below which root: name it with --rootfs", path)
+		return fmt.Errorf("reading %q: the stream does not say below which root: name it with --rootfs", path)
 	}
-	parent, name := format.Parent(path), path[strings.LastIndexByte(path, '/')+1:]
-	if c.dir == nil || c.dir.Path() != parent {
-		c.close()
-		dir, err := c.root.OpenDir(parent)
-		if err != nil {
-			return nil, openError(path, fmt.Errorf("reading %q: %w", path, err))
-		}
-		c.dir = dir
+	parent := format.Parent(path)
+	if c.dir != nil && c.dir.Path() == parent {
+		return nil
 	}
-	f, err := c.dir.OpenFile(name)
+	c.close()
+	dir, err := c.root.OpenDir(parent)
+	if err != nil {
+		return openError(path, fmt.Errorf("reading %q: %w", path, err))
+	}
+	c.dir = dir
+	return nil
+}
+
+func (c *contents) open(path string) (*rootfs.File, error) {
+	if err := c.enter(path); err != nil {
+		return nil, err
+	}
+	f, err := c.dir.OpenFile(baseName(path))
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	return f, nil
 }
+
+func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // openError says what to do about a file that cannot be opened.
 func openError(path string, err error) error {

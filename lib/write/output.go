@@ -32,7 +32,7 @@ func (w *writer) leaveOutOutput() error {
 	var found []*format.File
 	for _, l := range w.img.layers {
 		for _, f := range l.files {
-			if !names[f.Path[strings.LastIndexByte(f.Path, '/')+1:]] {
+			if !names[baseName(f.Path)] {
 				continue
 			}
 			is, err := w.isOutput(f, outputs)

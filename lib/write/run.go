@@ -7,7 +7,6 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
@@ -28,9 +27,13 @@ const (
 // side by side, a layer is written while its files are still in memory, what
 // waits is small, and the output does not depend on who is done first.
 func (w *writer) run(ctx context.Context) error {
+	order := w.order()
+	if err := w.reserve(order); err != nil {
+		return err
+	}
+	w.warm = w.opt.Cache != nil && w.opt.Cache.Has(w.opt.Compression.Key())
 	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
-	order := w.order()
 	jobs := make(chan int, len(order))
 	results := make([]chan *blob, len(order))
 	for _, i := range order {
@@ -42,7 +45,7 @@ func (w *writer) run(ctx context.Context) error {
 	for range min(w.opt.Threads, len(order)) {
 		workers.Go(func() {
 			for i := range jobs {
-				b, err := w.digest(ctx, pool, &w.img.layers[i])
+				b, err := w.digest(ctx, pool, i)
 				if err != nil {
 					cancel(err)
 					return
@@ -114,19 +117,12 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	return w.dest.Commit(built.Index)
 }
 
-// describe makes the image of the blobs. A layer that is equal to one below it
-// adds nothing, and confuses clients (containers/image#370).
+// describe makes the image of the blobs.
 func (w *writer) describe(blobs []*blob) *oci.Image {
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
 	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
-	known := make(map[digest.Digest]bool)
 	for i, b := range blobs {
-		if known[b.diffID] {
-			w.report.Duplicates++
-			continue
-		}
-		known[b.diffID] = true
 		w.count(&w.img.layers[i], b)
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, image))
 	}
@@ -138,6 +134,10 @@ func (w *writer) count(l *layerFiles, b *blob) {
 	w.report.Components += len(l.record.Components)
 	w.report.Bytes += b.tar
 	w.report.BlobBytes += b.size
+	if b.reused {
+		w.report.Reused++
+		w.report.ReusedBytes += b.size
+	}
 	for _, f := range l.files {
 		if f.Type != format.TypeDir {
 			w.report.Files++

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"chunkah/format"
+	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
@@ -40,6 +41,8 @@ type Options struct {
 	// SpoolDir is where compressed layers wait for their turn in an archive, in
 	// files without a name; empty is the system's folder for such.
 	SpoolDir string
+	// Cache keeps compressed layers from one build to the next; nil for none.
+	Cache *cache.Cache
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
@@ -76,6 +79,11 @@ type Report struct {
 	Created    time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
+	// Reused counts the layers whose blobs came from the cache, ReusedBytes them.
+	Reused      int
+	ReusedBytes int64
+	// CacheFault is why the cache could not be kept within its size.
+	CacheFault error
 	// LeftOut are the paths that were the output itself.
 	LeftOut []string
 	// Duplicates counts layers that were equal to one before and left out.
@@ -112,6 +120,10 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err := w.write(ctx); err != nil {
 		return nil, w.allUnreadable(ctx, err)
 	}
+	if opt.Cache != nil {
+		// The image is there: what the cache keeps is a matter of its own.
+		_, w.report.CacheFault = opt.Cache.Trim()
+	}
 	return w.report, nil
 }
 
@@ -120,6 +132,9 @@ func (w *writer) write(ctx context.Context) error {
 		return err
 	}
 	if err := w.resolveSizes(ctx); err != nil {
+		return err
+	}
+	if err := w.dropEqual(ctx); err != nil {
 		return err
 	}
 	return w.run(ctx)
@@ -165,6 +180,10 @@ type writer struct {
 	img    *image
 	dest   oci.Destination
 	report *Report
+	// slots, by layer, are places in the output; nil where it has none to give.
+	slots []*oci.Slot
+	// warm is set where the cache had something before.
+	warm bool
 }
 
 // resolveSizes asks the source where the stream does not say a file's size.

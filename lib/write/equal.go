@@ -1,0 +1,46 @@
+package write
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+)
+
+// dropEqual leaves out a layer that is equal to one below it: it would add
+// nothing, and confuses clients (containers/image#370). Anything but a directory
+// is in one layer only, so that layers of nothing else are all there is to look
+// at.
+func (w *writer) dropEqual(ctx context.Context) error {
+	known := make(map[[sha256.Size]byte]bool)
+	kept := w.img.layers[:0]
+	for _, l := range w.img.layers {
+		if !onlyDirs(l.files) {
+			kept = append(kept, l)
+			continue
+		}
+		sum := sha256.New()
+		if err := layer.Write(ctx, sum, l.files, nil); err != nil {
+			return err
+		}
+		key := [sha256.Size]byte(sum.Sum(nil))
+		if known[key] {
+			w.report.Duplicates++
+			continue
+		}
+		known[key] = true
+		kept = append(kept, l)
+	}
+	w.img.layers = kept
+	return nil
+}
+
+func onlyDirs(files []*format.File) bool {
+	for _, f := range files {
+		if f.Type != format.TypeDir {
+			return false
+		}
+	}
+	return true
+}
