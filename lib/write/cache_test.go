@@ -1,0 +1,104 @@
+package write
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"chunkah/lib/cache"
+	"chunkah/lib/compress"
+	"chunkah/lib/oci"
+)
+
+// A cache changes when the image is there, never what it is: without one, with a
+// cold one, a warm one and a damaged one, in an archive and in a folder.
+func TestCacheGivesTheSameImage(t *testing.T) {
+	root := sample(t)
+	dir := filepath.Join(t.TempDir(), "cache")
+	opt := Options{Compression: compress.Settings{Algorithm: compress.Gzip}}
+	want, _ := cachedBuild(t, opt, root)
+	store, err := cache.Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Cache = store
+	for _, step := range []struct {
+		name   string
+		before func()
+		reused bool
+	}{
+		{"cold", func() {}, false},
+		{"warm", func() {}, true},
+		{"damaged", func() { damage(t, dir) }, false},
+		{"warm again", func() {}, true},
+	} {
+		step.before()
+		got, report := cachedBuild(t, opt, root)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: other bytes", step.name)
+		}
+		if (report.Reused == report.Layers) != step.reused {
+			t.Errorf("%s: %d of %d layers came from the cache", step.name, report.Reused, report.Layers)
+		}
+	}
+	archive := filepath.Join(t.TempDir(), "out")
+	if err := os.WriteFile(archive, want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	opt.Create = func(o oci.Options) (oci.Destination, error) {
+		return oci.OpenLayout(filepath.Join(t.TempDir(), "layout"), "", o)
+	}
+	if report := run(t, opt, packed(t, root)); report.Reused != report.Layers {
+		t.Errorf("layout: %d of %d layers came from the cache", report.Reused, report.Layers)
+	}
+	sameBlobs(t, opt, packed(t, root), archive)
+}
+
+// A change in one layer costs the compression of that layer.
+func TestCacheKeepsUnchangedLayers(t *testing.T) {
+	root := sample(t)
+	store, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Compression: compress.Settings{Algorithm: compress.Zstd}, Cache: store}
+	cachedBuild(t, opt, root)
+	if err := os.WriteFile(filepath.Join(root, "etc/name"), []byte("changed\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, report := cachedBuild(t, opt, root); report.Reused != report.Layers-1 {
+		t.Errorf("%d of %d layers came from the cache, want all but one", report.Reused, report.Layers)
+	}
+}
+
+func cachedBuild(t *testing.T, opt Options, root string) ([]byte, *Report) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "out")
+	opt.Create = to(name).Create
+	report := run(t, opt, packed(t, root))
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, report
+}
+
+// damage changes one byte of each blob.
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no blobs in %s: %v", dir, err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
