@@ -34,6 +34,23 @@ type Outcome struct {
 	Components []*format.Component
 	Summaries  []Summary
 	Warnings   []string
+	// Claimants are all that claimed the file asked about, in the order in which
+	// they were heard; nil where none was asked about.
+	Claimants []Claimant
+	// Explained is what became of it.
+	Explained *Explanation
+	// Leftovers are the largest files that nobody claimed, the largest first.
+	Leftovers []*format.File
+}
+
+// Claimant is a repo that claimed one file.
+type Claimant struct {
+	Repo string
+	// Weak tells a claim that any strong one beats.
+	Weak       bool
+	Components []string
+	// Won is set where the claim was the one that counted.
+	Won bool
 }
 
 // claims is one repo's result on its way into the tree.
@@ -42,6 +59,9 @@ type claims struct {
 	result  *Result
 	summary Summary
 	used    []bool // by component: owns something
+	weak    bool   // the claims at hand are weak ones
+	asked   int    // the file to tell about, -1 for none
+	told    []Claimant
 }
 
 // Assign tags the tree's records. Records that have components keep them.
@@ -58,14 +78,14 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", repo.Name(), err)
 		}
-		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}}
+		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}, asked: t.asked}
 		all = append(all, c)
 		if result == nil {
 			continue
 		}
 		c.used = make([]bool, len(result.Components))
-		out.Warnings = append(out.Warnings, result.Warnings...)
 		c.apply(t, result.Claims)
+		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
 		if c.result == nil || c.result.Weak == nil {
@@ -76,16 +96,20 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
 		}
 		c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
+		c.weak = true
 		c.apply(t, weak)
+		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
 		if c.result != nil {
 			c.summary.Packages = c.result.Packages
+			out.Warnings = append(out.Warnings, c.result.Warnings...)
 		}
 		out.Components = append(out.Components, c.components()...)
 		out.Summaries = append(out.Summaries, c.summary)
 	}
-	out.Summaries = append(out.Summaries, claimLeftovers(t))
+	left, largest := claimLeftovers(t)
+	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }
 
@@ -104,11 +128,31 @@ func (c *claims) apply(t *Tree, list []Claim) {
 		for end < len(list) && list[end].File == list[i].File {
 			end++
 		}
-		if !t.claimed[list[i].File] {
+		free := !t.claimed[list[i].File]
+		if list[i].File == c.asked {
+			c.note(list[i:end], free)
+		}
+		if free {
 			c.claim(t, list[i:end], counted)
 		}
 		i = end
 	}
+}
+
+// note keeps what is claimed of the file that was asked about.
+func (c *claims) note(list []Claim, won bool) {
+	told := Claimant{Repo: c.repo.Name(), Weak: c.weak, Won: won}
+	for _, claim := range list {
+		told.Components = append(told.Components, c.result.Components[claim.Component].Name)
+	}
+	c.told = append(c.told, told)
+}
+
+// tell hands over what was noted.
+func (c *claims) tell() []Claimant {
+	told := c.told
+	c.told = nil
+	return told
 }
 
 // claim gives one file, with all names of its inode, to the first of its claims,

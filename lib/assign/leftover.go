@@ -1,6 +1,7 @@
 package assign
 
 import (
+	"sort"
 	"strings"
 
 	"chunkah/format"
@@ -23,12 +24,18 @@ var systemDirs = map[string]bool{
 // appParents hold one application, site or user in each directory.
 var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
 
+// mostLeftovers is how many of the leftovers are named: those that may deserve
+// a component.
+const mostLeftovers = 10
+
 // claimLeftovers tags everything that has no component yet, except directories
-// that hold something: those are in the layers of what they hold.
-func claimLeftovers(t *Tree) Summary {
+// that hold something: those are in the layers of what they hold. It returns the
+// largest files among it too.
+func claimLeftovers(t *Tree) (Summary, []*format.File) {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := make(map[string][]string)
 	counted := make(map[int64]bool)
+	var left []*format.File
 	for i, f := range t.Files {
 		if t.claimed[i] || f.Type == format.TypeDir && hasChildren(t.Files, i) {
 			continue
@@ -40,12 +47,14 @@ func claimLeftovers(t *Tree) Summary {
 		f.Components = names[name]
 		t.claimed[i] = true
 		s.count(f, counted)
+		left = append(left, f)
 		for _, link := range t.share(i) {
 			s.count(t.Files[link], counted)
 		}
 	}
 	s.Components = len(names)
-	return s
+	sort.SliceStable(left, func(a, b int) bool { return left[a].Size > left[b].Size })
+	return s, left[:min(len(left), mostLeftovers)]
 }
 
 // hasChildren reports whether the next record lies below record i: records are

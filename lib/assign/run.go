@@ -20,6 +20,8 @@ type Options struct {
 	Root *rootfs.Root
 	// Override drops the components that records come with.
 	Override bool
+	// Explain is a path to tell about: who claimed it, and who won. Empty for none.
+	Explain string
 }
 
 // Run reads a stream of file records and writes it with their components.
@@ -35,14 +37,38 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		}
 		defer root.Close()
 	}
-	outcome, err := Assign(ctx, NewTree(root, s.files), opt.Repos)
+	tree := NewTree(root, s.files)
+	var asked *Explanation
+	if opt.Explain != "" {
+		i, found := tree.Find(opt.Explain)
+		if !found {
+			return nil, fmt.Errorf("%q is not in the stream", opt.Explain)
+		}
+		asked = &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
+		tree.asked = i
+	}
+	outcome, err := Assign(ctx, tree, opt.Repos)
 	if err != nil {
 		return nil, err
+	}
+	if asked != nil {
+		asked.Components = s.files[tree.asked].Components
+		outcome.Explained = asked
 	}
 	if opt.Root == nil && s.header.Root == "" {
 		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
 	}
 	return outcome, s.write(ctx, out, outcome)
+}
+
+// Explanation says what a path belongs to. The outcome's claimants say why.
+type Explanation struct {
+	Path string
+	// Before are the components that it came with.
+	Before []string
+	// Components are those that it has now: none for a directory that is in the
+	// layers of what it holds.
+	Components []string
 }
 
 // stream is a stream as a whole.

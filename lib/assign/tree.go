@@ -26,6 +26,7 @@ type Tree struct {
 	claimed []bool            // by index: has components
 	parents map[string]string // listed directory -> physical one, "" where absent
 	links   map[int64][]int   // hard-link group -> indexes
+	asked   int               // the record to tell about, -1 for none
 }
 
 // NewTree makes the tree of records that are in stream order.
@@ -35,6 +36,7 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 		claimed: make([]bool, len(files)),
 		parents: make(map[string]string),
 		links:   make(map[int64][]int),
+		asked:   -1,
 	}
 	for i, f := range files {
 		t.claimed[i] = len(f.Components) > 0

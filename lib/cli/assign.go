@@ -55,7 +55,9 @@ type assignCommand struct {
 	assignFlags
 	clockFlags
 	formatFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
+	Explain string `long:"explain" value-name:"PATH" description:"say what PATH belongs to and who claims it, in place of the stream"`
+	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream"`
 }
 
 func (c *assignCommand) run(ctx context.Context, env *Env) error {
@@ -73,11 +75,23 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		}
 		defer opt.Root.Close()
 	}
-	outcome, err := assign.Run(ctx, in, out, opt)
+	var sink format.Sink = out
+	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
+		sink = nowhere{}
+	}
+	outcome, err := assign.Run(ctx, in, sink, opt)
 	if err != nil {
 		return err
 	}
 	env.assigned(outcome)
+	if c.Explain != "" {
+		if err := explain(env.Stdout, outcome); err != nil {
+			return err
+		}
+	}
+	if c.Summary {
+		return summarize(env.Stdout, outcome)
+	}
 	return nil
 }
 
