@@ -88,6 +88,9 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
+		c.follow(t)
+	}
+	for _, c := range all {
 		if c.result == nil || c.result.Weak == nil {
 			continue
 		}
@@ -101,11 +104,13 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
+		c.follow(t)
+		out.Claimants = append(out.Claimants, c.tell()...)
 		if c.result != nil {
 			c.summary.Packages = c.result.Packages
 			out.Warnings = append(out.Warnings, c.result.Warnings...)
 		}
-		out.Components = append(out.Components, c.components()...)
+		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)
 	}
 	left, largest := claimLeftovers(t)

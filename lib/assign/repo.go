@@ -31,6 +31,9 @@ type Result struct {
 	// the order of the repos. Its claims count for what nobody has claimed. It may
 	// add Components.
 	Weak func(ctx context.Context) ([]Claim, error)
+	// Follows are for what was made from a file and belongs with it, whoever has
+	// that: once strong claims are settled, and again once weak ones are.
+	Follows []Follow
 	// Warnings are for people: one line each, without an end.
 	Warnings []string
 }
@@ -41,4 +44,11 @@ type Claim struct {
 	File int
 	// Component is an index into Result.Components.
 	Component int
+}
+
+// Follow says that a file, where nobody has claimed it, goes to the component of
+// another one.
+type Follow struct {
+	// File and Source are indexes into Tree.Files.
+	File, Source int
 }

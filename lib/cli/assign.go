@@ -2,48 +2,93 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/bigfiles"
+	"chunkah/lib/repo/golang"
+	"chunkah/lib/repo/java"
+	"chunkah/lib/repo/node"
+	"chunkah/lib/repo/pathmap"
+	"chunkah/lib/repo/python"
 	"chunkah/lib/repo/rpm"
+	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
 	"chunkah/lib/rootfs"
 )
 
-// repos are all component repos, in the order in which they claim.
-var repos = []assign.Repo{xattr.Repo{}, rpm.Repo{}, bigfiles.Repo{}}
+// repos are all component repos, in the order in which they claim: what people
+// say themselves, system packages, languages, and large files.
+func repos(mapped assign.Repo) []assign.Repo {
+	list := []assign.Repo{
+		xattr.Repo{},
+		rpm.Repo{},
+		python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
+		bigfiles.Repo{},
+	}
+	if mapped != nil {
+		list = slices.Insert(list, 1, mapped)
+	}
+	return list
+}
 
 // assignFlags are those that assign and build share.
 type assignFlags struct {
-	Repos    string `long:"repos" value-name:"LIST" description:"component repos to ask, in this order, separated by commas (default: xattr,rpm,bigfiles)"`
+	Repos    string `long:"repos" value-name:"LIST" description:"component repos to ask, in this order, separated by commas (default: all, in the order of the README)"`
+	Map      string `long:"map" value-name:"FILE" description:"components by path or glob, in JSON"`
 	Override bool   `long:"override" description:"replace the components that records come with"`
 }
 
 func (f *assignFlags) options() (assign.Options, error) {
-	opt := assign.Options{Repos: repos, Override: f.Override}
+	opt := assign.Options{Override: f.Override}
+	mapped, err := f.readMap()
+	if err != nil {
+		return opt, err
+	}
+	all := repos(mapped)
 	if f.Repos == "" {
+		opt.Repos = all
 		return opt, nil
 	}
-	opt.Repos = nil
 	var seen []string
-	for _, name := range strings.Split(f.Repos, ",") {
-		i := slices.IndexFunc(repos, func(r assign.Repo) bool { return r.Name() == name })
-		if i < 0 {
-			return opt, usagef("--repos: %q is none of %s", name, repoNames())
-		}
-		if slices.Contains(seen, name) {
+	for name := range strings.SplitSeq(f.Repos, ",") {
+		i := slices.IndexFunc(all, func(r assign.Repo) bool { return r.Name() == name })
+		switch {
+		case i < 0 && name == mapName:
+			return opt, usagef("--repos: map needs --map FILE")
+		case i < 0:
+			return opt, usagef("--repos: %q is none of %s", name, repoNames(all))
+		case slices.Contains(seen, name):
 			return opt, usagef("--repos: %q is there twice", name)
 		}
 		seen = append(seen, name)
-		opt.Repos = append(opt.Repos, repos[i])
+		opt.Repos = append(opt.Repos, all[i])
+	}
+	if mapped != nil && !slices.Contains(seen, mapName) {
+		return opt, usagef("--map is given, and --repos leaves map out")
 	}
 	return opt, nil
 }
 
-func repoNames() string {
+// mapName is the name of the repo that --map makes.
+const mapName = "map"
+
+func (f *assignFlags) readMap() (assign.Repo, error) {
+	if f.Map == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(f.Map)
+	if err != nil {
+		return nil, fmt.Errorf("reading map: %w", err)
+	}
+	return pathmap.New(f.Map, data)
+}
+
+func repoNames(repos []assign.Repo) string {
 	var names []string
 	for _, r := range repos {
 		names = append(names, r.Name())

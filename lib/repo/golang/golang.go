@@ -1,0 +1,168 @@
+// Package golang is the component repo of programs that Go built: each says in its
+// build information which module it was built from.
+//
+// A component is a main module, "go/github.com/x/y"; several programs of one are
+// together, wherever they are. A program without a module is named after the path
+// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and what
+// was built from files alone is named after its own.
+//
+// Looked at are regular files of at least Least bytes that someone may execute and
+// that begin as ELF. The claims are weak: what a program says of itself counts for
+// less than a package that lists it. A program that cannot be made sense of is
+// nobody's, without a warning: most programs are not of Go.
+package golang
+
+import (
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"io"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	// Least is the size of the smallest file that is looked at, in bytes: no
+	// program that has Go's runtime in it is smaller.
+	Least = 64 << 10
+	// maxRead bounds what is read of one program, in bytes. Build information is
+	// found by a few hundred; without it, all of the writable data is searched.
+	maxRead = 32 << 20
+	// maxName bounds the path of a module, in bytes.
+	maxName = 1024
+)
+
+// Repo is the go repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return "go" }
+
+// Load implements assign.Repo.
+func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	for i := range t.Files {
+		if isCandidate(t, i) {
+			result := &assign.Result{}
+			result.Weak = func(ctx context.Context) ([]assign.Claim, error) { return claims(ctx, t, result) }
+			return result, nil
+		}
+	}
+	return nil, nil
+}
+
+// isCandidate reports whether record i may be a program.
+func isCandidate(t *assign.Tree, i int) bool {
+	f := t.Files[i]
+	return f.Type == format.TypeFile && f.Mode&0o111 != 0 && f.Size >= Least && !t.Claimed(i) && t.Links(i)[0] == i
+}
+
+// claims looks at what nobody has claimed.
+func claims(ctx context.Context, t *assign.Tree, result *assign.Result) (list []assign.Claim, err error) {
+	index := make(map[string]int)
+	for i, f := range t.Files {
+		if !isCandidate(t, i) {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		name, err := read(t, i)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			continue
+		}
+		if name == unnamed {
+			name = places.Base(f.Path)
+		}
+		name = "go/" + format.Text(name)
+		if _, known := index[name]; !known {
+			index[name] = len(result.Components)
+			result.Components = append(result.Components, &format.Component{Name: name})
+		}
+		result.Packages++
+		list = append(list, assign.Claim{File: i, Component: index[name]})
+	}
+	return list, nil
+}
+
+// read returns what the program of record i was built from, "" if it is not of
+// Go.
+func read(t *assign.Tree, i int) (name string, err error) {
+	f, err := places.OpenRecord(t, i)
+	if places.IsUnusable(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	r := &bounded{r: f, left: maxRead}
+	name = mainModule(r)
+	return name, r.err
+}
+
+// unnamed is the package of a program that was built from files alone.
+const unnamed = "command-line-arguments"
+
+// mainModule returns the path of a program's main module, or what stands for it.
+func mainModule(r io.ReaderAt) (name string) {
+	defer func() {
+		// The standard library does not promise that hostile files do no more than
+		// fail (debug/elf, Security).
+		if recover() != nil {
+			name = ""
+		}
+	}()
+	magic := make([]byte, 4)
+	if _, err := r.ReadAt(magic, 0); err != nil || string(magic) != "\x7fELF" {
+		return ""
+	}
+	info, err := buildinfo.Read(r)
+	if err != nil {
+		return ""
+	}
+	switch {
+	case info.Main.Path != "" && info.Main.Path != unnamed:
+		name = info.Main.Path
+	case strings.HasPrefix(info.Path, "cmd/"):
+		name = "cmd"
+	default:
+		name = info.Path
+	}
+	if len(name) > maxName || strings.ContainsFunc(name, isControl) {
+		return ""
+	}
+	return name
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+var errBound = errors.New("read enough")
+
+// bounded hands out a file up to a number of bytes, and keeps the first error that
+// is of reading it.
+type bounded struct {
+	r    io.ReaderAt
+	left int64
+	err  error
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errBound
+	}
+	if off < 0 {
+		return 0, io.EOF
+	}
+	n, err := b.r.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) && b.err == nil {
+		b.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,135 @@
+package golang
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"chunkah/lib/repo/places/placestest"
+)
+
+// build compiles a program, with a module or without one.
+func build(t testing.TB, module string) []byte {
+	t.Helper()
+	gotool := filepath.Join(runtime.GOROOT(), "bin", "go")
+	if _, err := os.Stat(gotool); err != nil {
+		if gotool, err = exec.LookPath("go"); err != nil {
+			t.Skip(err)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-o", "out"}
+	if module == "" {
+		args = append(args, "main.go")
+	} else if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+module+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(gotool, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOPROXY=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestPrograms(t *testing.T) {
+	program, loose := build(t, "example.com/tools/v2"), build(t, "")
+	r := placestest.New(t).Exec("/usr/bin/a", program).Exec("/usr/local/bin/b", program).Exec("/usr/bin/loose", loose).
+		Exec("/usr/bin/owned", program).File("/usr/bin/not-executable", string(program)).
+		Exec("/usr/bin/cut", program[:len(program)/2]).Exec("/usr/bin/script", bytes.Repeat([]byte("#!/bin/sh\n"), Least/10)).
+		Exec("/usr/bin/small", program[:Least-1]).Link("/usr/lib/a", "/usr/bin/a").Own("rpm/owned", "/usr/bin/owned")
+	a := r.Assign(Repo{})
+	a.WantWarnings()
+	a.Want(
+		"/usr/bin/a", "go/example.com/tools/v2",
+		"/usr/lib/a", "go/example.com/tools/v2",
+		"/usr/local/bin/b", "go/example.com/tools/v2",
+		"/usr/bin/loose", "go/loose",
+		"/usr/bin/owned", "rpm/owned",
+		"/usr/bin/not-executable", "chunkah/unclaimed",
+		"/usr/bin/script", "chunkah/unclaimed",
+		"/usr/bin/small", "chunkah/unclaimed",
+	)
+	if got := a.Summaries[0]; got.Packages != 3 || got.Components != 2 || got.Files != 4 {
+		t.Errorf("summary: %+v", got)
+	}
+}
+
+func TestToolchain(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "bin", "go"))
+	if err != nil {
+		t.Skip(err)
+	}
+	if got := mainModule(bytes.NewReader(raw)); got != "cmd" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNothingHere(t *testing.T) {
+	tree := placestest.New(t).Exec("/usr/bin/small", []byte("\x7fELF")).Tree()
+	if result, err := (Repo{}).Load(t.Context(), tree); err != nil || result != nil {
+		t.Errorf("got %+v, %v", result, err)
+	}
+}
+
+// TestVanished: a record of a program that is not in the root any more.
+func TestVanished(t *testing.T) {
+	r := placestest.New(t).Exec("/usr/bin/x", make([]byte, Least))
+	tree := r.Tree()
+	result, err := Repo{}.Load(t.Context(), tree)
+	if err != nil || result == nil {
+		t.Fatalf("got %+v, %v", result, err)
+	}
+	if err := os.Remove(r.Dir() + "/usr/bin/x"); err != nil {
+		t.Fatal(err)
+	}
+	if claims, err := result.Weak(t.Context()); err != nil || len(claims) != 0 {
+		t.Errorf("got %v, %v", claims, err)
+	}
+}
+
+func TestBound(t *testing.T) {
+	b := &bounded{r: bytes.NewReader(make([]byte, 10)), left: 8}
+	for want, length := range []int{8, 1} {
+		n, err := b.ReadAt(make([]byte, length), 0)
+		if (want == 0) != (n == 8 && err == nil) {
+			t.Errorf("%d bytes: %d, %v", length, n, err)
+		}
+	}
+	if b.err != nil {
+		t.Errorf("the bound is no error of reading: %v", b.err)
+	}
+}
+
+// FuzzProgram puts bytes into the start of a program, where all its tables are.
+func FuzzProgram(f *testing.F) {
+	program := build(f, "example.com/fuzzed")
+	f.Add(program[:512], uint32(0))
+	f.Add([]byte("\xff Go buildinf:\x08\x02"), uint32(4096))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, uint32(32))
+	f.Fuzz(func(t *testing.T, patch []byte, at uint32) {
+		if len(patch) > 1<<16 {
+			return
+		}
+		raw := bytes.Clone(program[:min(len(program), 256<<10)])
+		copy(raw[int(at)%len(raw):], patch)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		name := mainModule(&bounded{r: bytes.NewReader(raw), left: maxRead})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 4*maxRead || len(name) > maxName {
+			t.Errorf("%d bytes of memory, name %q", used, name)
+		}
+	})
+}

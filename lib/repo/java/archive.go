@@ -1,0 +1,198 @@
+package java
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+)
+
+// archive reads a zip file's directory as a stream, so that neither its entries nor
+// what it says of their number cost memory (PKWARE's APPNOTE.TXT, section 4.3).
+type archive struct {
+	r    io.ReaderAt
+	size int64
+	err  error // the first of reading the file
+}
+
+const (
+	// maxDirectory bounds the central directory, in bytes. The largest archives
+	// have some 100,000 entries, 15 MB.
+	maxDirectory = 32 << 20
+	// maxEntry bounds what is read of an entry, in bytes, before and after it is
+	// unpacked. Manifests with many signed entries are longer, but their main
+	// section comes first.
+	maxEntry = 64 << 10
+	// maxArtifacts bounds the artifacts that are looked at.
+	maxArtifacts = 64
+
+	endLen, end64Len, locatorLen, headerLen, localLen = 22, 56, 20, 46, 30
+
+	maxComment = 1<<16 - 1
+)
+
+var errZip = errors.New("is not a zip file")
+
+// entry is a member of the archive that is worth to be read.
+type entry struct {
+	name   string
+	method uint16
+	packed int64 // in bytes
+	offset int64 // of its local header
+}
+
+// names returns what the archive says of itself, as far as it can be made sense of.
+func (a *archive) names() *names {
+	n := &names{}
+	entries, err := a.entries()
+	if err != nil {
+		return n
+	}
+	for _, e := range entries {
+		raw, err := a.read(e)
+		if err != nil {
+			continue
+		}
+		if e.name == manifest {
+			if n.title == "" {
+				n.title = implementationTitle(raw)
+			}
+		} else if id := artifactID(raw); id != "" && !slices.Contains(n.artifacts, id) {
+			n.artifacts = append(n.artifacts, id)
+		}
+	}
+	return n
+}
+
+const manifest = "META-INF/MANIFEST.MF"
+
+// wanted reports whether a member tells a name.
+func wanted(name string) bool {
+	return name == manifest ||
+		strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties") && strings.Count(name, "/") == 4
+}
+
+// entries returns the members that tell names, in the order of the directory.
+func (a *archive) entries() ([]entry, error) {
+	at, size, base, err := a.directory()
+	if err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(io.NewSectionReader(readerAt{a}, at, size))
+	var found []entry
+	header := make([]byte, headerLen)
+	for len(found) < maxArtifacts {
+		if _, err := io.ReadFull(r, header); err != nil {
+			break
+		}
+		if string(header[:4]) != "PK\x01\x02" {
+			break
+		}
+		lengths := [3]uint16{le16(header[28:]), le16(header[30:]), le16(header[32:])}
+		name := make([]byte, lengths[0])
+		if _, err := io.ReadFull(r, name); err != nil {
+			break
+		}
+		if _, err := r.Discard(int(lengths[1]) + int(lengths[2])); err != nil {
+			break
+		}
+		if wanted(string(name)) {
+			found = append(found, entry{
+				name: string(name), method: le16(header[10:]),
+				packed: int64(le32(header[20:])), offset: base + int64(le32(header[42:])),
+			})
+		}
+	}
+	return found, nil
+}
+
+// directory finds the central directory: where it is, its size, and how much comes
+// before the archive (programs may: offsets do not count them).
+func (a *archive) directory() (at, size, base int64, err error) {
+	tail := make([]byte, min(a.size, endLen+maxComment))
+	from := a.size - int64(len(tail))
+	if _, err := (readerAt{a}).ReadAt(tail, from); err != nil {
+		return 0, 0, 0, errZip
+	}
+	end := -1
+	for i := len(tail) - endLen; i >= 0; i-- {
+		if string(tail[i:i+4]) == "PK\x05\x06" && i+endLen+int(le16(tail[i+20:])) <= len(tail) {
+			end = i
+			break
+		}
+	}
+	if end < 0 {
+		return 0, 0, 0, errZip
+	}
+	stop := from + int64(end) // where the directory ends
+	size, offset := int64(le32(tail[end+12:])), int64(le32(tail[end+16:]))
+	if size == 1<<32-1 || offset == 1<<32-1 || le16(tail[end+10:]) == 1<<16-1 {
+		if wide, wideSize, wideOffset, found := a.directory64(stop); found {
+			stop, size, offset = wide, wideSize, wideOffset
+		}
+	}
+	at = stop - size
+	if size < 0 || size > maxDirectory || at < 0 || offset < 0 || offset > at {
+		return 0, 0, 0, errZip
+	}
+	return at, size, at - offset, nil
+}
+
+// directory64 reads the record of archives with many entries, which comes before
+// the one at end.
+func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) {
+	raw := make([]byte, end64Len+locatorLen)
+	stop = end - int64(len(raw))
+	if stop < 0 {
+		return 0, 0, 0, false
+	}
+	if _, err := (readerAt{a}).ReadAt(raw, stop); err != nil || string(raw[:4]) != "PK\x06\x06" || string(raw[end64Len:end64Len+4]) != "PK\x06\x07" {
+		return 0, 0, 0, false
+	}
+	return stop, int64(binary.LittleEndian.Uint64(raw[40:])), int64(binary.LittleEndian.Uint64(raw[48:])), true
+}
+
+// read returns the start of a member.
+func (a *archive) read(e entry) ([]byte, error) {
+	header := make([]byte, localLen)
+	if _, err := (readerAt{a}).ReadAt(header, e.offset); err != nil || string(header[:4]) != "PK\x03\x04" {
+		return nil, errZip
+	}
+	start := e.offset + localLen + int64(le16(header[26:])) + int64(le16(header[28:]))
+	var r io.Reader = io.NewSectionReader(readerAt{a}, start, min(e.packed, maxEntry))
+	switch e.method {
+	case 0:
+	case 8:
+		r = flate.NewReader(r)
+	default:
+		return nil, errZip
+	}
+	var out bytes.Buffer
+	_, err := io.Copy(&out, io.LimitReader(r, maxEntry))
+	if e.packed > maxEntry && errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // the start is enough
+	}
+	return out.Bytes(), err
+}
+
+// readerAt reads the file and keeps the first error that is of reading it.
+type readerAt struct{ a *archive }
+
+// ReadAt implements io.ReaderAt.
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > r.a.size {
+		return 0, io.EOF
+	}
+	n, err := r.a.r.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) && r.a.err == nil {
+		r.a.err = err
+	}
+	return n, err
+}
+
+func le16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
+func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }

@@ -1,0 +1,126 @@
+// Package java is the component repo of Java archives: files named *.jar, *.war and
+// *.ear.
+//
+// A component is an artifact, "java/ARTIFACT", without version and group: several
+// archives of one name are together, wherever they are. The name is the artifactId
+// that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; where there are
+// several of those (an archive with others merged into it), that which the file is
+// named after; else the manifest's Implementation-Title; else the file's name
+// without version.
+//
+// The claims are weak: what an archive says of itself counts for less than a
+// package that lists it. An archive that cannot be made sense of is named after
+// its file.
+package java
+
+import (
+	"context"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+// suffixes are those of archives.
+var suffixes = []string{".jar", ".war", ".ear"}
+
+// maxName bounds a name, in bytes.
+const maxName = 256
+
+// Repo is the java repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return "java" }
+
+// Load implements assign.Repo.
+func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	for i := range t.Files {
+		if isCandidate(t, i) {
+			result := &assign.Result{}
+			result.Weak = func(ctx context.Context) ([]assign.Claim, error) { return claims(ctx, t, result) }
+			return result, nil
+		}
+	}
+	return nil, nil
+}
+
+func isCandidate(t *assign.Tree, i int) bool {
+	f := t.Files[i]
+	return f.Type == format.TypeFile && stem(f.Path) != "" && !t.Claimed(i)
+}
+
+// stem returns the name of an archive's file without its suffix, "" for other
+// files.
+func stem(path string) string {
+	for _, suffix := range suffixes {
+		if stem, found := strings.CutSuffix(path, suffix); found {
+			return places.Base(stem)
+		}
+	}
+	return ""
+}
+
+// claims looks at what nobody has claimed.
+func claims(ctx context.Context, t *assign.Tree, result *assign.Result) (list []assign.Claim, err error) {
+	index := make(map[string]int)
+	for i, f := range t.Files {
+		if !isCandidate(t, i) {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		base := unversioned(stem(f.Path))
+		said, err := read(t, i)
+		if err != nil {
+			return nil, err
+		}
+		name := "java/" + format.Text(said.name(base))
+		if _, known := index[name]; !known {
+			index[name] = len(result.Components)
+			result.Components = append(result.Components, &format.Component{Name: name})
+		}
+		result.Packages++
+		list = append(list, assign.Claim{File: i, Component: index[name]})
+	}
+	return list, nil
+}
+
+// read returns what the archive of record i says of itself.
+func read(t *assign.Tree, i int) (*names, error) {
+	f, err := places.OpenRecord(t, i)
+	if places.IsUnusable(err) {
+		return &names{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	a := &archive{r: f, size: t.Files[i].Size}
+	said := a.names()
+	return said, a.err
+}
+
+// unversioned cuts off the version of a file's name: what follows the last dash
+// that has a digit behind it, and more of that kind before.
+func unversioned(stem string) string {
+	cut := -1
+	for i := len(stem) - 2; i > 0; i-- {
+		if stem[i] != '-' {
+			continue
+		}
+		if isDigit(stem[i+1]) {
+			cut = i
+		} else if cut >= 0 {
+			break
+		}
+	}
+	if cut < 0 {
+		return stem
+	}
+	return stem[:cut]
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }

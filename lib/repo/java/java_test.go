@@ -1,0 +1,197 @@
+package java
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"chunkah/lib/repo/places/placestest"
+)
+
+// jar makes an archive out of names and contents.
+func jar(t testing.TB, method uint16, pairs ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for i := 0; i < len(pairs); i += 2 {
+		member, err := w.CreateHeader(&zip.FileHeader{Name: pairs[i], Method: method})
+		if err == nil {
+			_, err = member.Write([]byte(pairs[i+1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// pom returns a pom.properties of an artifact, name and content.
+func pom(id string) []string {
+	return []string{"META-INF/maven/org.x/" + id + "/pom.properties", "#made by a test\r\nversion=1.0\r\ngroupId=org.x\r\nartifactId=" + id + "\r\n"}
+}
+
+func titled(title string) []string {
+	return []string{manifest, "Manifest-Version: 1.0\r\nimplementation-title: " + title + "\r\nOther: x\r\n\r\nName: a\r\nImplementation-Title: wrong\r\n"}
+}
+
+func TestArchives(t *testing.T) {
+	r := placestest.New(t)
+	join := func(lists ...[]string) (all []string) {
+		for _, list := range lists {
+			all = append(all, list...)
+		}
+		return all
+	}
+	plain := jar(t, zip.Deflate, join([]string{"a/B.class", "x"}, pom("core-lib"), titled("A title"))...)
+	for name, content := range map[string]string{
+		"anything.jar":            plain,
+		"stored-1.0.war":          jar(t, zip.Store, pom("stored-app")...),
+		"launcher.jar":            "#!/bin/sh\nexec java -jar \"$0\"\n" + plain,
+		"merged-all-2.1-RC1.jar":  jar(t, zip.Deflate, join(pom("guava"), pom("merged-all"), titled("no"))...),
+		"merged-2.jar":            jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("A long\r\n er title"))...),
+		"merged-untitled-2.jar":   jar(t, zip.Deflate, join(pom("guava"), pom("netty"), titled("${project.name}"))...),
+		"titled.ear":              jar(t, zip.Deflate, titled("The App")...),
+		"nothing-3.2.1.jar":       jar(t, zip.Deflate, "a", "b"),
+		"log4j-1.2-api-2.17.jar":  "not an archive",
+		"empty-1.jar":             "",
+		"many-1.jar":              jar(t, zip.Store, join(members(70000), pom("many-entries"))...),
+		"owned.jar":               plain,
+		"Not.JAR":                 plain,
+		"deep-1.0-2023.1-2.jar":   jar(t, zip.Deflate, "META-INF/maven/pom.properties", "artifactId=no", "x/META-INF/maven/a/b/pom.properties", "artifactId=no"),
+		"unfinished-manifest.jar": jar(t, zip.Deflate, manifest, "Implementation-Title:"),
+	} {
+		r.File("/opt/app/lib/"+name, content)
+	}
+	r.Mkdir("/opt/app/lib/dir.jar").Symlink("/opt/app/lib/link.jar", "anything.jar").Own("dpkg/x", "/opt/app/lib/owned.jar").Link("/srv/y.jar", "/opt/app/lib/titled.ear")
+	a := r.Assign(Repo{})
+	a.WantWarnings()
+	for name, want := range map[string]string{
+		"anything.jar": "core-lib", "stored-1.0.war": "stored-app", "launcher.jar": "core-lib", "merged-all-2.1-RC1.jar": "merged-all",
+		"merged-2.jar": "A longer title", "merged-untitled-2.jar": "merged-untitled", "titled.ear": "The App", "nothing-3.2.1.jar": "nothing",
+		"log4j-1.2-api-2.17.jar": "log4j-1.2-api", "empty-1.jar": "empty", "many-1.jar": "many-entries", "deep-1.0-2023.1-2.jar": "deep",
+		"unfinished-manifest.jar": "unfinished-manifest",
+	} {
+		a.Want("/opt/app/lib/"+name, "java/"+want)
+	}
+	a.Want("/srv/y.jar", "java/The App", "/opt/app/lib/owned.jar", "dpkg/x", "/opt/app/lib/link.jar", "chunkah/unclaimed/opt/app", "/opt/app/lib/Not.JAR", "chunkah/unclaimed/opt/app")
+}
+
+// members are so many that an archive needs its longer form.
+func members(n int) (pairs []string) {
+	for i := range n {
+		pairs = append(pairs, fmt.Sprint("a/", i), "")
+	}
+	return pairs
+}
+
+func TestUnversioned(t *testing.T) {
+	for stem, want := range map[string]string{
+		"guava-31.1-jre": "guava", "spring-core-5.3.1": "spring-core", "foo": "foo", "foo-1.0-SNAPSHOT": "foo", "a-1.0-20230101.1-2": "a",
+		"log4j-1.2-api": "log4j", "log4j-1.2-api-2.17.0": "log4j-1.2-api", "-1": "-1", "x-": "x-", "": "",
+	} {
+		if got := unversioned(stem); got != want {
+			t.Errorf("%q: %q, want %q", stem, got, want)
+		}
+	}
+}
+
+// TestLies: a directory that says more than there is costs nothing.
+func TestLies(t *testing.T) {
+	good := []byte(jar(t, zip.Deflate, pom("x")...))
+	end := len(good) - endLen
+	for name, lie := range map[string]func(raw []byte){
+		"count":     func(raw []byte) { copy(raw[end+8:], "\xff\xff\xff\xff") },
+		"size":      func(raw []byte) { copy(raw[end+12:], "\xff\xff\xff\xff") },
+		"offset":    func(raw []byte) { copy(raw[end+16:], "\xff\xff\xff\xff") },
+		"comment":   func(raw []byte) { copy(raw[end+20:], "\xff\xff") },
+		"signature": func(raw []byte) { raw[end]++ },
+	} {
+		raw := bytes.Clone(good)
+		lie(raw)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names()
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+			t.Errorf("%s: %d bytes of memory", name, used)
+		}
+		if name != "count" && len(said.artifacts) > 0 {
+			t.Errorf("%s: got %+v", name, said)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
+
+// TestReadError: what cannot be read is an error, not a damaged archive.
+func TestReadError(t *testing.T) {
+	broken := errors.New("input/output error")
+	a := &archive{r: failing{broken}, size: 1000}
+	a.names()
+	if !errors.Is(a.err, broken) {
+		t.Errorf("got %v", a.err)
+	}
+}
+
+func TestNothingHere(t *testing.T) {
+	r := placestest.New(t).File("/x.zip", "").File("/dpkg.jar", "").Own("dpkg/x", "/dpkg.jar")
+	if result, err := (Repo{}).Load(t.Context(), r.Tree()); err != nil || result != nil {
+		t.Errorf("got %+v, %v", result, err)
+	}
+}
+
+// TestRealJar: what the jar tool makes.
+func TestRealJar(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Java machine")
+	}
+	tool, err := exec.LookPath("jar")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "m"), []byte("Implementation-Title: "+strings.Repeat("long ", 20)+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(tool, "cfm", "x-1.jar", "m", "m")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("%v: %s", err, out)
+	}
+	placestest.Scan(t, dir).Assign(Repo{}).Want("/x-1.jar", "java/"+strings.TrimSpace(strings.Repeat("long ", 20)))
+}
+
+func FuzzArchive(f *testing.F) {
+	f.Add([]byte(jar(f, zip.Deflate, append(pom("a"), titled("b")...)...)))
+	f.Add([]byte(jar(f, zip.Store, append(pom("a"), titled("b")...)...)))
+	f.Add([]byte("PK\x06\x06" + strings.Repeat("\x00", 52) + "PK\x06\x07" + strings.Repeat("\x00", 16) + "PK\x05\x06" + strings.Repeat("\xff", 16) + "\x00\x00"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names()
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > maxArtifacts*(4*maxEntry+64<<10)+1<<20+uint64(4*len(raw)) {
+			t.Errorf("%d bytes of memory for %d", used, len(raw))
+		}
+		for _, name := range append(said.artifacts, said.title) {
+			if len(name) > maxName || usable(name) != name {
+				t.Errorf("got %q", name)
+			}
+		}
+		artifactID(raw)
+		implementationTitle(raw)
+		unversioned(string(raw))
+	})
+}

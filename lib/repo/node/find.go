@@ -1,0 +1,99 @@
+package node
+
+import (
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/repo/places"
+)
+
+// find looks for packages in the records.
+func (l *loader) find() {
+	for i, f := range l.tree.Files {
+		cut := strings.LastIndexByte(f.Path, '/')
+		if f.Path[cut+1:] != "package.json" || f.Type == format.TypeDir {
+			continue
+		}
+		if project, name, ok := split(f.Path[:cut]); ok {
+			l.packages = append(l.packages, &pkg{dir: f.Path[:cut], name: name, manifest: i, inside: -1, group: -1})
+			l.has[project] = true
+		}
+	}
+	slices.SortFunc(l.packages, func(a, b *pkg) int { return format.ComparePaths(a.dir, b.dir) })
+	for i, p := range l.packages {
+		l.byDir[p.dir] = i
+	}
+}
+
+// findProjects looks for what packages are installed for: the directories around
+// a node_modules, and those that links in one lead to (workspaces).
+func (l *loader) findProjects() {
+	workspaces := make(map[string]bool)
+	for i, f := range l.tree.Files {
+		if f.Type != format.TypeSymlink {
+			continue
+		}
+		project, _, ok := split(f.Path)
+		if !ok {
+			continue
+		}
+		l.has[project] = true
+		if target, found := places.Target(l.tree, i); found {
+			workspaces[l.tree.Files[target].Path] = true
+		}
+	}
+	for _, dirs := range []map[string]bool{l.has, workspaces} {
+		for dir := range dirs {
+			if !strings.Contains(dir+"/", "/"+modules+"/") {
+				l.projects = append(l.projects, dir)
+			}
+		}
+	}
+	slices.SortFunc(l.projects, format.ComparePaths)
+	l.projects = slices.Compact(l.projects)
+}
+
+// split takes a package's directory apart: where its node_modules is, "/" for the
+// root, and the package's name.
+func split(dir string) (project, name string, ok bool) {
+	above := format.Parent(dir)
+	name = places.Base(dir)
+	if scope := places.Base(above); strings.HasPrefix(scope, "@") {
+		above = format.Parent(above)
+		name = scope + "/" + name
+	}
+	if places.Base(above) != modules || name == "" || name[0] == '.' {
+		return "", "", false
+	}
+	return format.Parent(above), name, true
+}
+
+// measure finds each record's package, the innermost one around it, and adds up
+// what is still unclaimed of each package.
+func (l *loader) measure() {
+	l.owner = make([]int32, len(l.tree.Files))
+	counted := make(map[int64]bool)
+	at, next := -1, 0 // the package around, the one to come
+	for i, f := range l.tree.Files {
+		l.owner[i] = -1
+		for at >= 0 && f.Path != l.packages[at].dir && !places.Holds(l.packages[at].dir, f.Path) {
+			at = l.packages[at].inside
+		}
+		for next < len(l.packages) && (f.Path == l.packages[next].dir || places.Holds(l.packages[next].dir, f.Path)) {
+			l.packages[next].inside = at
+			at = next
+			next++
+		}
+		if at < 0 {
+			continue
+		}
+		l.owner[i] = int32(at)
+		if f.Type == format.TypeFile && !l.tree.Claimed(i) && !counted[f.Hardlink] {
+			l.packages[at].size += max(f.Size, 0)
+		}
+		if f.Hardlink != 0 {
+			counted[f.Hardlink] = true
+		}
+	}
+}

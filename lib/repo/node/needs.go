@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	// maxManifest bounds a package.json, in bytes. The longest have some 100 kB.
+	maxManifest = 1 << 20
+	// maxNeeds bounds what one package may need, in names.
+	maxNeeds = 1024
+)
+
+// readNeeds reads what the packages need out of each package.json. Those of a
+// package that others claim are not looked at.
+func (l *loader) readNeeds(ctx context.Context) error {
+	for i, p := range l.packages {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if p.size == 0 && l.tree.Claimed(p.manifest) {
+			continue
+		}
+		needs, err := l.read(p.manifest, p.name, false)
+		if err != nil {
+			return err
+		}
+		l.packages[i].needs = needs
+	}
+	return nil
+}
+
+// read returns what the package.json of a record needs.
+func (l *loader) read(record int, name string, development bool) ([]string, error) {
+	if l.tree.Files[record].Type != format.TypeFile {
+		return nil, nil // a link to one
+	}
+	raw, err := places.ReadRecord(l.tree, record, maxManifest)
+	if err != nil && !places.IsUnusable(err) {
+		return nil, err
+	}
+	var needs []string
+	if err == nil {
+		if needs, err = parseNeeds(raw, development); err != nil {
+			err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
+		}
+	}
+	if err != nil {
+		l.out.Warn("package %q: %v", name, err)
+	}
+	return needs, nil
+}
+
+// parseNeeds returns the names of the packages that a package.json asks for,
+// sorted. Old ones have lists and texts where names should be: those ask for
+// nothing.
+func parseNeeds(raw []byte, development bool) ([]string, error) {
+	var manifest map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return nil, fmt.Errorf("line %d: %w", 1+strings.Count(string(raw[:min(syntax.Offset, int64(len(raw)))]), "\n"), err)
+		}
+		return nil, errors.New("is not a JSON object")
+	}
+	fields := []string{"dependencies", "optionalDependencies", "peerDependencies"}
+	if development {
+		fields = append(fields, "devDependencies")
+	}
+	var needs []string
+	for _, field := range fields {
+		var versions map[string]json.RawMessage
+		if json.Unmarshal(manifest[field], &versions) != nil {
+			continue
+		}
+		for name := range versions {
+			if isName(name) {
+				needs = append(needs, name)
+			}
+		}
+	}
+	slices.Sort(needs)
+	needs = slices.Compact(needs)
+	if len(needs) > maxNeeds {
+		return nil, fmt.Errorf("asks for more than %d packages", maxNeeds)
+	}
+	return needs, nil
+}
+
+// isName reports whether a package could be in a directory of this name.
+func isName(name string) bool {
+	if scope, rest, scoped := strings.Cut(name, "/"); scoped {
+		return len(scope) > 1 && scope[0] == '@' && isElement(scope) && isElement(rest)
+	}
+	return isElement(name)
+}
+
+func isElement(name string) bool {
+	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
+}
+
+// resolve finds the package that code in a directory gets for a name: in the
+// node_modules of the directory or the next one above it.
+func (l *loader) resolve(dir, name string) (int, bool) {
+	for {
+		if l.has[dir] {
+			if i, found := l.installed(places.Join(dir, modules+"/"+name)); found {
+				return i, true
+			}
+		}
+		if dir == "/" {
+			return 0, false
+		}
+		dir = format.Parent(dir)
+	}
+}
+
+// installed returns the package that is at a path, or that a link there leads to.
+func (l *loader) installed(path string) (int, bool) {
+	if i, found := l.byDir[path]; found {
+		return i, true
+	}
+	record, found := l.tree.Lookup(path)
+	if !found || l.tree.Files[record].Type != format.TypeSymlink {
+		return 0, false
+	}
+	if record, found = places.Target(l.tree, record); !found {
+		return 0, false
+	}
+	i, found := l.byDir[l.tree.Files[record].Path]
+	return i, found
+}

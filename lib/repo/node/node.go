@@ -1,0 +1,173 @@
+// Package node is the component repo of Node.js packages: every directory directly
+// in a node_modules, or in a scope there (node_modules/@scope/name), that has a
+// package.json, anywhere in a tree. npm, Yarn's node_modules and pnpm's store
+// (node_modules/.pnpm) come to the same.
+//
+// # Components
+//
+// A package's name is that of its directory, which is what code asks for: an alias
+// stays one. All versions of it in one project, which is the directory that the
+// outermost node_modules is in, are one package; another project's are
+// "node/NAME@PROJECT" (see package places).
+//
+// A package of at least Least bytes is the component "node/NAME". There are a
+// thousand smaller ones in a usual tree, and so they go with the top-level
+// dependency that brought them: "node/express" has express and what only
+// express needs. What that is the packages' own package.json say, and the
+// project's says what is top-level; lock files say no more, and images rarely have
+// them.
+//
+// Where several top-level dependencies need a package, it is with the one that is
+// fewest steps away, and then the first by name. Where a project does not say what
+// it needs, top-level is what no other package needs. A package that nobody needs
+// and that lies inside of another one (tests bring such) is with that.
+//
+// # Claims
+//
+// Everything in a package's directory belongs to it, except for the packages in
+// its node_modules. So do links in bin and .bin directories that lead there. What
+// package managers note in node_modules about the whole of it changes with every
+// package: "node/.database", expected to change daily.
+//
+// A package.json that makes no sense is a warning; the package then needs nothing.
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+// Least is the size from which a package has a component of its own, in bytes: a
+// layer for less is not worth a request to a registry.
+const Least = 1 << 20
+
+const (
+	modules = "node_modules"
+	// ownName is the component of what package managers note down: no package may
+	// be named so. ownInterval is in days.
+	ownName     = ".database"
+	ownInterval = 1
+)
+
+// notes are the files directly in a project's node_modules that belong to no
+// package: of npm, Yarn and pnpm.
+var notes = []string{
+	".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml",
+	".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json", ".pnpm/lock.yaml",
+}
+
+// Repo is the node repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return "node" }
+
+// Load implements assign.Repo.
+func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(r.Name(), t), byDir: make(map[string]int), has: make(map[string]bool)}
+	l.find()
+	if len(l.packages) == 0 {
+		return nil, nil
+	}
+	l.findProjects()
+	l.measure()
+	if err := l.readNeeds(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.gather(); err != nil {
+		return nil, err
+	}
+	packages := l.claim()
+	result := l.out.Result()
+	if result != nil {
+		result.Packages = packages
+	}
+	return result, context.Cause(ctx)
+}
+
+// loader collects the packages of a tree.
+type loader struct {
+	tree     *assign.Tree
+	out      *places.Collector
+	packages []*pkg          // by path
+	byDir    map[string]int  // physical directory -> package
+	projects []string        // directories outside of packages that packages are installed for, by path
+	has      map[string]bool // directories that have a node_modules with anything in it
+	owner    []int32         // by record: package, -1 for none
+}
+
+// pkg is one package in one directory.
+type pkg struct {
+	dir, name string
+	manifest  int // the record of its package.json
+	inside    int // the package around it, -1 for none
+	size      int64
+	needs     []string // names, sorted
+	group     int      // the top-level package that it came with, -1 for not known yet
+}
+
+// project returns the directory that the package's outermost node_modules is in.
+func (p *pkg) project() string {
+	above, _, _ := strings.Cut(p.dir, "/"+modules+"/")
+	if above == "" {
+		return "/"
+	}
+	return above
+}
+
+// claim gives the packages' files to their components. It returns how many
+// packages have any.
+func (l *loader) claim() (packages int) {
+	owning := make(map[int]bool)
+	numbers := make([]int, len(l.packages))
+	for i, p := range l.packages {
+		if p.size < Least {
+			p = l.packages[p.group]
+		}
+		numbers[i] = l.out.Add(p.project(), p.name)
+	}
+	for i := range l.tree.Files {
+		owner := int(l.owner[i])
+		if owner < 0 {
+			owner = l.linked(i)
+		}
+		if owner >= 0 {
+			if !l.tree.Claimed(i) {
+				owning[owner] = true
+			}
+			l.out.Claim(numbers[owner], i)
+		} else if l.isNote(i) {
+			number := l.out.Add("/", ownName)
+			l.out.SetInterval(number, ownInterval)
+			l.out.Claim(number, i)
+		}
+	}
+	return len(owning)
+}
+
+// linked returns the package that the symlink of record i makes a program of, -1
+// for none.
+func (l *loader) linked(i int) int {
+	f := l.tree.Files[i]
+	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {
+		return -1
+	}
+	if dir := places.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
+		return -1
+	}
+	if target, found := places.Target(l.tree, i); found {
+		return int(l.owner[target])
+	}
+	return -1
+}
+
+func (l *loader) isNote(i int) bool {
+	f := l.tree.Files[i]
+	_, name, found := strings.Cut(f.Path, "/"+modules+"/")
+	return found && f.Type == format.TypeFile && slices.Contains(notes, name)
+}

@@ -1,0 +1,260 @@
+package pathmap
+
+import (
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// matcher finds the most specific entry for each record.
+type matcher struct {
+	tree   *assign.Tree
+	best   []rank // by record
+	effort int    // names compared, and records given to entries
+}
+
+// rank says how specific an entry is for a file.
+type rank struct {
+	entry   int32 // -1 for none
+	itself  bool  // it names the file, without a pattern
+	literal int16 // names in it that are not patterns
+	names   int16 // names in it, without "**"
+}
+
+// less reports whether b goes before a. Later entries come later here.
+func (a rank) less(b rank) bool {
+	switch {
+	case a.entry < 0 || a.itself != b.itself:
+		return a.entry < 0 || b.itself
+	case a.literal != b.literal:
+		return a.literal < b.literal
+	}
+	return a.names <= b.names
+}
+
+func newMatcher(t *assign.Tree) *matcher {
+	m := &matcher{tree: t, best: make([]rank, len(t.Files))}
+	for i := range m.best {
+		m.best[i].entry = -1
+	}
+	return m
+}
+
+// match applies entry number e and reports whether it matches anything.
+func (m *matcher) match(e int, path string) (bool, error) {
+	names := strings.Split(path[1:], "/")
+	if path == "/" {
+		names = nil
+	}
+	r := rank{entry: int32(e)}
+	for _, name := range names {
+		if name != "**" {
+			r.names++
+		}
+		if !isPattern(name) {
+			r.literal++
+		}
+	}
+	if i, found := m.tree.Find(path); found {
+		r.literal = r.names // whatever signs it has
+		r.itself = true
+		m.claim(i, r)
+		return true, m.check()
+	}
+	first := 0
+	for first < len(names) && !isPattern(names[first]) {
+		first++
+	}
+	if first == len(names) {
+		return false, nil
+	}
+	return m.matchPattern(r, "/"+strings.Join(names[:first], "/"), names[first:])
+}
+
+// claim gives a record, and everything below it, to an entry. It returns the first
+// record that is not below.
+func (m *matcher) claim(i int, r rank) int {
+	m.offer(i, r)
+	if m.tree.Files[i].Type != format.TypeDir {
+		return i + 1
+	}
+	r.itself = false
+	_, to := m.below(i, m.tree.Files[i].Path)
+	m.effort += to - i
+	for i++; i < to; i++ {
+		m.offer(i, r)
+	}
+	return i
+}
+
+// check bounds the work.
+func (m *matcher) check() error {
+	if m.effort > maxEffort {
+		return errEffort
+	}
+	return nil
+}
+
+func (m *matcher) offer(i int, r rank) {
+	if m.best[i].less(r) {
+		m.best[i] = r
+	}
+}
+
+// below returns the range of the records below a directory, from number least on.
+func (m *matcher) below(least int, dir string) (from, to int) {
+	files := m.tree.Files[least:]
+	from = sort.Search(len(files), func(i int) bool { return format.ComparePaths(files[i].Path, dir) > 0 })
+	to = from + sort.Search(len(files)-from, func(i int) bool { return !strings.HasPrefix(files[from+i].Path, withSlash(dir)) })
+	return least + from, least + to
+}
+
+func withSlash(dir string) string { return strings.TrimSuffix(dir, "/") + "/" }
+
+// matchPattern claims what names match below dir.
+func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool, err error) {
+	dir = m.resolve(dir)
+	skip := len(withSlash(dir))
+	var below []string
+	for i, to := m.below(0, dir); i < to; {
+		below = appendNames(below[:0], m.tree.Files[i].Path[skip:])
+		m.effort += min(len(below), len(names))
+		if err := m.check(); err != nil {
+			return false, err
+		}
+		if matchNames(names, below) {
+			matched = true
+			i = m.claim(i, r)
+			continue
+		}
+		i++
+	}
+	return matched, nil
+}
+
+// resolve returns the physical path of a directory. What is none is as it was: no
+// record is below it.
+func (m *matcher) resolve(dir string) string {
+	i, found := m.tree.Find(dir)
+	if !found {
+		return dir
+	}
+	dir = m.tree.Files[i].Path
+	if m.tree.Files[i].Type == format.TypeSymlink {
+		if target, err := m.tree.Root.Resolve(dir); err == nil {
+			return target
+		}
+	}
+	return dir
+}
+
+func appendNames(list []string, path string) []string {
+	for {
+		name, rest, more := strings.Cut(path, "/")
+		list = append(list, name)
+		if !more {
+			return list
+		}
+		path = rest
+	}
+}
+
+func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
+
+// matchNames matches names with the patterns of a path. A "**" first takes no
+// name, and one more each time that what follows does not match: only the last one
+// seen has to be tried again, since it can take what earlier ones could.
+func matchNames(patterns, names []string) bool {
+	p, n := 0, 0
+	retryP, retryN := -1, 0
+	for n < len(names) {
+		switch {
+		case p < len(patterns) && patterns[p] == "**":
+			retryP, retryN = p, n
+			p++
+			continue
+		case p < len(patterns) && matchName(patterns[p], names[n]):
+			p++
+			n++
+			continue
+		case retryP < 0:
+			return false
+		}
+		retryN++
+		p, n = retryP+1, retryN
+	}
+	for p < len(patterns) && patterns[p] == "**" {
+		p++
+	}
+	return p == len(patterns)
+}
+
+// matchName matches one name, in the way of matchNames.
+func matchName(pattern, name string) bool {
+	p, n := 0, 0
+	retryP, retryN := -1, 0
+	for n < len(name) {
+		if p < len(pattern) {
+			if pattern[p] == '*' {
+				retryP, retryN = p, n
+				p++
+				continue
+			}
+			if took, ate, ok := matchOne(pattern[p:], name[n:]); ok {
+				p += took
+				n += ate
+				continue
+			}
+		}
+		if retryP < 0 {
+			return false
+		}
+		_, size := utf8.DecodeRuneInString(name[retryN:])
+		retryN += size
+		p, n = retryP+1, retryN
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// matchOne matches the first character of name with what a pattern that is not
+// empty begins with. It returns the lengths of both.
+func matchOne(pattern, name string) (took, ate int, ok bool) {
+	c, size := utf8.DecodeRuneInString(name)
+	switch pattern[0] {
+	case '?':
+		return 1, size, true
+	case '[':
+		if took, ok, closed := matchClass(pattern, c); closed {
+			return took, size, ok
+		}
+	}
+	want, length := utf8.DecodeRuneInString(pattern)
+	return length, size, want == c && pattern[:length] == name[:size]
+}
+
+// matchClass matches a character with a class, "[a-z_]" or "[!a-z_]". closed is
+// false where the class has no end.
+func matchClass(pattern string, c rune) (took int, ok, closed bool) {
+	at := 1
+	negated := at < len(pattern) && (pattern[at] == '!' || pattern[at] == '^')
+	if negated {
+		at++
+	}
+	for first := true; at < len(pattern); first = false {
+		if pattern[at] == ']' && !first {
+			return at + 1, ok != negated, true
+		}
+		low, size := utf8.DecodeRuneInString(pattern[at:])
+		at += size
+		high := low
+		if rest := pattern[at:]; len(rest) > 1 && rest[0] == '-' && rest[1] != ']' {
+			high, size = utf8.DecodeRuneInString(rest[1:])
+			at += 1 + size
+		}
+		ok = ok || low <= c && c <= high
+	}
+	return 0, false, false
+}

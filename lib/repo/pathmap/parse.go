@@ -1,0 +1,305 @@
+package pathmap
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"chunkah/format"
+)
+
+const (
+	// maxPath bounds a path, in bytes, as the kernel does (PATH_MAX).
+	maxPath = 4096
+	// maxInterval bounds an interval, in days: a hundred years.
+	maxInterval = 36525
+	// maxShown bounds what of an entry stands in an error, in bytes.
+	maxShown = 100
+)
+
+// intervals are the words for days.
+var intervals = map[string]int64{
+	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "yearly": 365,
+}
+
+// parser reads a map into a repo.
+type parser struct {
+	repo  *Repo
+	index map[string]int // by component's name
+}
+
+// item is an entry as it stands in the map.
+type item struct {
+	label     string // what errors call it
+	component string
+	paths     []string
+	interval  int64 // in days, 0 for unknown
+}
+
+func (p *parser) parse(data []byte) error {
+	if !utf8.Valid(data) {
+		return errors.New("is not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	token, err := dec.Token()
+	if err != nil {
+		return syntax(data, dec, err)
+	}
+	switch token {
+	case json.Delim('{'):
+		err = p.parseObject(dec)
+	case json.Delim('['):
+		err = p.parseList(dec)
+	default:
+		return errors.New("is neither an object nor a list")
+	}
+	if err == nil {
+		_, err = dec.Token() // what closes it
+	}
+	if err == nil {
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("goes on after its end")
+		}
+	}
+	return syntax(data, dec, err)
+}
+
+// syntax adds the line to an error of the JSON itself.
+func syntax(data []byte, dec *json.Decoder, err error) error {
+	var fault *entryError
+	if errors.As(err, &fault) {
+		return err
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:dec.InputOffset()], []byte{'\n'}), err)
+}
+
+// entryError is about one entry of a map that is good JSON.
+type entryError struct {
+	label string
+	err   error
+}
+
+func (e *entryError) Error() string { return "entry " + e.label + ": " + e.err.Error() }
+func (e *entryError) Unwrap() error { return e.err }
+
+func (p *parser) parseObject(dec *json.Decoder) error {
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		key := token.(string) // what else could be a key
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		it, err := keyed(key, value)
+		if err == nil {
+			err = p.add(it)
+		}
+		if err != nil {
+			return &entryError{it.label, err}
+		}
+	}
+	return nil
+}
+
+func (p *parser) parseList(dec *json.Decoder) error {
+	for number := 1; dec.More(); number++ {
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		label := fmt.Sprint(number)
+		it := item{label: label}
+		fields, isObject := value.(map[string]any)
+		err := errors.New("is not an object")
+		if isObject {
+			err = it.take(fields)
+		}
+		if err == nil {
+			err = p.add(it)
+		}
+		if err != nil {
+			return &entryError{label, err}
+		}
+	}
+	return nil
+}
+
+// keyed makes an item out of a key, which is a path or a component's name, and
+// what it stands for.
+func keyed(key string, value any) (item, error) {
+	it := item{label: shown(key)}
+	isPath := strings.HasPrefix(key, "/")
+	if isPath {
+		it.paths = []string{key}
+	} else {
+		it.component = key
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		return it, it.take(value)
+	case string:
+		if isPath {
+			it.component = value
+			if strings.HasPrefix(value, "/") {
+				return it, fmt.Errorf("%s is a path too, not a component", shown(value))
+			}
+			return it, nil
+		}
+		if !strings.HasPrefix(value, "/") {
+			return it, fmt.Errorf("neither this nor %s begins with a slash: which is the path?", shown(value))
+		}
+	case []any:
+		if isPath {
+			return it, errors.New("a path belongs to one component, not to a list")
+		}
+	default:
+		return it, fmt.Errorf("stands for %s, which is no component and no path", shown(value))
+	}
+	var err error
+	it.paths, err = texts(value)
+	return it, err
+}
+
+// take takes the fields of an entry that is an object.
+func (it *item) take(fields map[string]any) (err error) {
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		value := fields[field]
+		switch field {
+		case "component":
+			name, isText := value.(string)
+			if !isText || it.component != "" {
+				return errors.New("takes one component, a text")
+			}
+			it.component = name
+		case "files", "paths", "path", "prefix":
+			if it.paths != nil {
+				return fmt.Errorf("has paths twice, the second time as %q", field)
+			}
+			it.paths, err = texts(value)
+		case "interval":
+			it.interval, err = days(value)
+		default:
+			err = fmt.Errorf("has the unknown field %s", shown(field))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if it.component == "" {
+		return errors.New("names no component")
+	}
+	if it.paths == nil {
+		return errors.New("names no paths")
+	}
+	return nil
+}
+
+// texts returns a text, or the texts in a list; never nil without an error.
+func texts(value any) ([]string, error) {
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	found := make([]string, 0, len(list))
+	for _, value := range list {
+		text, isText := value.(string)
+		if !isText {
+			return nil, fmt.Errorf("%s is no path", shown(value))
+		}
+		found = append(found, text)
+	}
+	return found, nil
+}
+
+func days(value any) (int64, error) {
+	switch value := value.(type) {
+	case string:
+		if days, known := intervals[value]; known {
+			return days, nil
+		}
+	case json.Number:
+		if days, err := value.Int64(); err == nil && days >= 1 && days <= maxInterval {
+			return days, nil
+		}
+	}
+	return 0, fmt.Errorf("interval %s: it takes 1 to %d days, or daily, weekly, biweekly, monthly, quarterly, yearly",
+		shown(value), maxInterval)
+}
+
+// shown is a value for an error.
+func shown(value any) string {
+	if text, isText := value.(string); isText {
+		return fmt.Sprintf("%.*q", maxShown, text)
+	}
+	raw, _ := json.Marshal(value) // what came out of JSON goes back
+	return fmt.Sprintf("%.*s", maxShown, raw)
+}
+
+// add puts an item into the repo.
+func (p *parser) add(it item) error {
+	if it.component == "" || len(it.component) > format.MaxText-len("map/") {
+		return errors.New("is no name for a component")
+	}
+	name := it.component
+	if !strings.Contains(name, "/") {
+		name = "map/" + name
+	}
+	i, known := p.index[name]
+	if !known {
+		i = len(p.repo.components)
+		p.index[name] = i
+		p.repo.components = append(p.repo.components, component{name: name})
+	}
+	c := &p.repo.components[i]
+	if it.interval != 0 {
+		if c.interval != 0 && c.interval != it.interval {
+			return fmt.Errorf("the interval of component %q is %d days here and %d in entry %s", name, it.interval, c.interval, c.setBy)
+		}
+		c.interval, c.setBy = it.interval, it.label
+	}
+	for _, path := range it.paths {
+		clean, err := cleanPath(path)
+		if err != nil {
+			return err
+		}
+		p.repo.entries = append(p.repo.entries, entry{path: clean, component: i})
+	}
+	return nil
+}
+
+// cleanPath brings a path into the form that matching takes.
+func cleanPath(path string) (string, error) {
+	var b strings.Builder
+	for name := range strings.SplitSeq(path, "/") {
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			return "", fmt.Errorf("path %s has %q in it", shown(path), "..")
+		}
+		b.WriteString("/" + name)
+	}
+	if path == "" || b.Len() > maxPath || strings.IndexByte(path, 0) >= 0 {
+		return "", fmt.Errorf("%s is no path", shown(path))
+	}
+	if b.Len() == 0 {
+		return "/", nil
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,160 @@
+// Package pathmap is the component repo of those who know what belongs together
+// and have it in a file: JSON that maps paths to components, or components to
+// paths, as build systems (BuildStream) write it.
+//
+// # Shapes
+//
+// An object whose keys are paths, or names, or some of each, and a list:
+//
+//	{"/usr/bin/bash": "bash", "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
+//	{"bash": ["usr/bin/bash", "/etc/bash*"], "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
+//	[{"prefix": "/usr/share/fonts", "component": "fonts", "interval": "monthly"}]
+//
+// A key is a path if it begins with a slash; paths elsewhere may do without. In
+// place of "files" there may be "paths", "path" or "prefix", with one path or a
+// list of them. Anything else is an error that names the entry. A component's
+// interval, in days or in words (daily, weekly, biweekly, monthly, quarterly,
+// yearly), may be said as often as it is the same.
+//
+// A component's name is as given where it has a slash in it, so that files may join
+// a component of another repo ("rpm/bash"); else it is "map/NAME".
+//
+// # Matching
+//
+// A path stands for what is there, whatever signs it has in it, links in its
+// parents followed inside the tree. Where nothing is there it is a pattern: "*" is
+// any part of a name, "?" one character, "[a-z]" one of these, "[!a-z]" one other,
+// and "**", as a whole name, any number of names. A leading dot is not special, and
+// nothing quotes: "[*]" is a star, and a "[" that nothing closes is itself. A
+// directory stands for everything below it too.
+//
+// Of several entries the most specific one has a file: the one that names the file
+// itself, without a pattern; then the one with the most names that are not
+// patterns; then the one with the most names; then the last.
+//
+// What matches nothing in the tree is a warning: a map is written by hand, or for a
+// tree that has changed.
+package pathmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+const (
+	// maxData bounds a map, in bytes: a million paths.
+	maxData = 256 << 20
+	// maxEffort bounds the work that patterns and directories make: a thousand
+	// patterns for a million files, some seconds.
+	maxEffort = 1 << 30
+	// maxListed bounds the paths that a warning names, maxWarnings the components
+	// with a warning of their own.
+	maxListed, maxWarnings = 10, 100
+)
+
+// Repo is the map repo. New makes it.
+type Repo struct {
+	file       string
+	components []component
+	entries    []entry
+}
+
+// component is a component of the map.
+type component struct {
+	name     string
+	interval int64  // in days, 0 for unknown
+	setBy    string // the entry that said so
+}
+
+// entry is one path of the map.
+type entry struct {
+	path      string // begins with a slash
+	component int
+}
+
+// New reads a map. name is that of its file, for messages.
+func New(name string, data []byte) (*Repo, error) {
+	if len(data) > maxData {
+		return nil, fmt.Errorf("reading map %q: is larger than %d bytes", name, maxData)
+	}
+	p := &parser{repo: &Repo{file: name}, index: make(map[string]int)}
+	if err := p.parse(data); err != nil {
+		return nil, fmt.Errorf("reading map %q: %w", name, err)
+	}
+	return p.repo, nil
+}
+
+// Name implements assign.Repo.
+func (*Repo) Name() string { return "map" }
+
+// Load implements assign.Repo.
+func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	m := newMatcher(t)
+	missed := make([][]string, len(r.components))
+	total := make([]int, len(r.components))
+	for i, e := range r.entries {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		total[e.component]++
+		matched, err := m.match(i, e.path)
+		if err != nil {
+			return nil, fmt.Errorf("map %q: %w", r.file, err)
+		}
+		if !matched {
+			missed[e.component] = append(missed[e.component], e.path)
+		}
+	}
+	result := &assign.Result{Packages: len(r.components), Warnings: r.warnings(missed, total)}
+	for _, c := range r.components {
+		result.Components = append(result.Components, &format.Component{Name: c.name, IntervalDays: c.interval})
+	}
+	for file, best := range m.best {
+		if best.entry >= 0 {
+			result.Claims = append(result.Claims, assign.Claim{File: file, Component: r.entries[best.entry].component})
+		}
+	}
+	return result, nil
+}
+
+// warnings tells of what matches nothing, a line for each component.
+func (r *Repo) warnings(missed [][]string, total []int) (warnings []string) {
+	silent := 0
+	for i, paths := range missed {
+		switch {
+		case len(paths) == 0:
+			continue
+		case len(warnings) == maxWarnings:
+			silent++
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("map %q: component %q: %d of %d paths match nothing: %s",
+			r.file, r.components[i].name, len(paths), total[i], listed(paths)))
+	}
+	if silent > 0 {
+		warnings = append(warnings, fmt.Sprintf("map %q: %d more components have paths that match nothing", r.file, silent))
+	}
+	return warnings
+}
+
+func listed(paths []string) string {
+	var b strings.Builder
+	for i, path := range paths {
+		if i == maxListed {
+			fmt.Fprintf(&b, " and %d more", len(paths)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", path)
+	}
+	return b.String()
+}
+
+var errEffort = errors.New("has too many patterns and directories for a tree of this size")

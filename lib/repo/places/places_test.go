@@ -1,0 +1,143 @@
+package places
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/rootfs"
+)
+
+// treeOf makes records of paths, directories with a slash behind, over a root.
+func treeOf(t testing.TB, dir string, paths ...string) *assign.Tree {
+	t.Helper()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	var files []*format.File
+	for _, path := range paths {
+		f := &format.File{Path: strings.TrimSuffix(path, "/"), Type: format.TypeFile}
+		switch {
+		case path == "/":
+			f.Path, f.Type = "/", format.TypeDir
+		case f.Path != path:
+			f.Type = format.TypeDir
+		}
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })
+	return assign.NewTree(root, files)
+}
+
+func describe(r *assign.Result) (lines []string) {
+	for _, c := range r.Claims {
+		lines = append(lines, fmt.Sprint(c.File, " ", r.Components[c.Component].Name))
+	}
+	return lines
+}
+
+// TestResult: names, order and what is left out, whatever the order of calls.
+func TestResult(t *testing.T) {
+	tree := treeOf(t, t.TempDir(), "/a/", "/a/1", "/a/2", "/b/", "/b/1", "/b/empty/", "/c/1", "/d/1")
+	tree.Files[1].Components = []string{"rpm/x"}
+	tree = assign.NewTree(tree.Root, tree.Files)
+	calls := []func(c *Collector){
+		func(c *Collector) { c.Claim(c.Add("/a", "x"), 1) }, // claimed before
+		func(c *Collector) { c.Claim(c.Add("/a", "y"), 2) },
+		func(c *Collector) { c.Claim(c.Add("/b", "x"), 3) }, // holds something
+		func(c *Collector) { c.Claim(c.Add("/b", "x"), 4) },
+		func(c *Collector) { c.Claim(c.Add("/b", "x"), 4) },
+		func(c *Collector) { c.Claim(c.Add("/b", "x"), 5) },
+		func(c *Collector) { c.Claim(c.Add("/c", "x"), 6); c.SetInterval(c.Add("/c", "x"), 3) },
+		func(c *Collector) { c.Claim(c.Add("/d\xff"+strings.Repeat("d", format.MaxText), "x"), 7) },
+		func(c *Collector) { c.Add("/e", "unused") },
+	}
+	want := []string{"2 r/y", "4 r/x", "5 r/x", "6 r/x@/c", "7 r/x"}
+	for range len(calls) {
+		calls = append(calls[1:], calls[0])
+		c := New("r", tree)
+		for _, call := range calls {
+			call(c)
+		}
+		r := c.Result()
+		if got := describe(r); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if r.Packages != 4 || len(r.Components) != 3 || r.Components[1].Name != "r/x@/c" || r.Components[1].IntervalDays != 3 {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	c := New("r", treeOf(t, t.TempDir()))
+	if c.Result() != nil {
+		t.Error("nothing is something")
+	}
+	for i := range maxWarnings + 5 {
+		c.Warn("number %d", i)
+	}
+	r := c.Result()
+	if n := len(r.Warnings); n != maxWarnings+1 || r.Warnings[0] != "r: number 0" || r.Warnings[n-1] != "r: and 5 more warnings" {
+		t.Errorf("got %q", r.Warnings)
+	}
+}
+
+func TestBelow(t *testing.T) {
+	for dir, want := range map[string]string{"/": "1 5", "/a": "2 3", "/a.b": "4 4", "/a/1": "3 3", "/x": "5 5", "/c": "4 5"} {
+		tree := treeOf(t, t.TempDir(), "/", "/a/", "/a/1", "/a.b", "/c/1") // "/c" has no record
+		from, to := Below(tree, dir)
+		if got := fmt.Sprint(from, " ", to); got != want {
+			t.Errorf("%s: got %s, want %s", dir, got, want)
+		}
+	}
+}
+
+func TestReadRecord(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"good": "12345678", "long": "123456789"} {
+		if err := os.WriteFile(dir+"/"+name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(dir+"/dir", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tree := treeOf(t, dir, "/dir", "/gone", "/good", "/long", "/other/")
+	for i, want := range []error{rootfs.ErrNotRegular, fs.ErrNotExist, nil, errors.New("is larger than 8 bytes"), rootfs.ErrNotRegular} {
+		raw, err := ReadRecord(tree, i, 8)
+		switch {
+		case want == nil:
+			if err != nil || string(raw) != "12345678" {
+				t.Errorf("got %q, %v", raw, err)
+			}
+		case err == nil || !IsUnusable(err) || !errors.Is(err, want) && !strings.HasSuffix(err.Error(), want.Error()):
+			t.Errorf("%s: got %v, want %v", tree.Files[i].Path, err, want)
+		}
+	}
+	if _, err := ReadRecord(tree, 2, 8); IsUnusable(err) || IsUnusable(os.ErrPermission) {
+		t.Error("other errors are unusable too")
+	}
+}
+
+func TestTarget(t *testing.T) {
+	tree := treeOf(t, t.TempDir(), "/a/", "/a/link", "/a/x", "/root-link", "/x")
+	tree.Files[1].Type, tree.Files[1].Target = format.TypeSymlink, "x"
+	tree.Files[3].Type, tree.Files[3].Target = format.TypeSymlink, "/a/x"
+	for _, link := range []int{1, 3} {
+		if i, found := Target(tree, link); !found || tree.Files[i].Path != "/a/x" {
+			t.Errorf("got %d, %t", i, found)
+		}
+	}
+	if _, found := Target(tree, 2); found {
+		t.Error("a file leads somewhere")
+	}
+}

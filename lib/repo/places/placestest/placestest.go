@@ -1,0 +1,252 @@
+// Package placestest makes trees for the tests of component repos.
+package placestest
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/rootfs"
+)
+
+// Root is a root in a test's own folder and the records of what is in it.
+type Root struct {
+	t     testing.TB
+	dir   string
+	files []*format.File
+	links int64
+}
+
+// New makes an empty root.
+func New(t testing.TB) *Root {
+	return &Root{t: t, dir: t.TempDir()}
+}
+
+// Scan makes the root of a directory that is there already.
+func Scan(t testing.TB, dir string) *Root {
+	t.Helper()
+	r := &Root{t: t, dir: dir}
+	groups := make(map[uint64]int64)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		f := &format.File{Path: strings.TrimPrefix(path, dir), Mode: uint32(info.Mode().Perm())}
+		switch info.Mode().Type() {
+		case fs.ModeDir:
+			f.Type = format.TypeDir
+		case fs.ModeSymlink:
+			f.Type = format.TypeSymlink
+			if f.Target, err = os.Readlink(path); err != nil {
+				return err
+			}
+		default:
+			f.Type, f.Size = format.TypeFile, info.Size()
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Nlink > 1 && f.Type == format.TypeFile {
+			if groups[st.Ino] == 0 {
+				groups[st.Ino] = int64(len(groups) + 1)
+			}
+			f.Hardlink = groups[st.Ino]
+		}
+		r.files = append(r.files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Dir returns where the root is.
+func (r *Root) Dir() string { return r.dir }
+
+// File makes a regular file with its parents, and their records.
+func (r *Root) File(path, content string) *Root {
+	r.t.Helper()
+	r.parents(path)
+	r.check(os.WriteFile(r.dir+path, []byte(content), 0o644))
+	r.record(path, format.TypeFile).Size = int64(len(content))
+	return r
+}
+
+// Sparse makes a regular file of a size that holds nothing.
+func (r *Root) Sparse(path string, size int64) *Root {
+	r.t.Helper()
+	r.File(path, "")
+	r.check(os.Truncate(r.dir+path, size))
+	r.files[len(r.files)-1].Size = size
+	return r
+}
+
+// Exec makes an executable.
+func (r *Root) Exec(path string, content []byte) *Root {
+	r.t.Helper()
+	r.File(path, string(content))
+	r.check(os.Chmod(r.dir+path, 0o755))
+	r.files[len(r.files)-1].Mode = 0o755
+	return r
+}
+
+// Symlink makes a symlink.
+func (r *Root) Symlink(path, target string) *Root {
+	r.t.Helper()
+	r.parents(path)
+	r.check(os.Symlink(target, r.dir+path))
+	r.record(path, format.TypeSymlink).Target = target
+	return r
+}
+
+// Link makes another name of a file.
+func (r *Root) Link(path, old string) *Root {
+	r.t.Helper()
+	r.parents(path)
+	r.check(os.Link(r.dir+old, r.dir+path))
+	first := r.find(old)
+	if first.Hardlink == 0 {
+		r.links++
+		first.Hardlink = r.links
+	}
+	f := r.record(path, format.TypeFile)
+	f.Size, f.Hardlink = first.Size, first.Hardlink
+	return r
+}
+
+// Mkdir makes a directory.
+func (r *Root) Mkdir(path string) *Root {
+	r.t.Helper()
+	r.parents(path + "/x")
+	return r
+}
+
+// Own says that a file came with a component.
+func (r *Root) Own(component string, paths ...string) *Root {
+	r.t.Helper()
+	for _, path := range paths {
+		r.find(path).Components = []string{component}
+	}
+	return r
+}
+
+func (r *Root) find(path string) *format.File {
+	r.t.Helper()
+	i := slices.IndexFunc(r.files, func(f *format.File) bool { return f.Path == path })
+	if i < 0 {
+		r.t.Fatalf("there is no %q", path)
+	}
+	return r.files[i]
+}
+
+func (r *Root) parents(path string) {
+	r.t.Helper()
+	for i, c := range path {
+		if c != '/' || i == 0 {
+			continue
+		}
+		if err := os.Mkdir(r.dir+path[:i], 0o755); err == nil {
+			r.record(path[:i], format.TypeDir)
+		} else if !os.IsExist(err) {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func (r *Root) record(path string, kind format.Type) *format.File {
+	f := &format.File{Path: path, Type: kind, Mode: 0o644}
+	r.files = append(r.files, f)
+	return f
+}
+
+func (r *Root) check(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Tree opens the root and puts the records in order.
+func (r *Root) Tree() *assign.Tree {
+	r.t.Helper()
+	root, err := rootfs.Open(r.dir)
+	r.check(err)
+	r.t.Cleanup(func() { r.check(root.Close()) })
+	sort.Slice(r.files, func(a, b int) bool { return format.ComparePaths(r.files[a].Path, r.files[b].Path) < 0 })
+	return assign.NewTree(root, r.files)
+}
+
+// Assigned is a tree after its repos had their say.
+type Assigned struct {
+	*assign.Outcome
+	t     testing.TB
+	files map[string]*format.File
+}
+
+// Assign runs the repos on the root.
+func (r *Root) Assign(repos ...assign.Repo) *Assigned {
+	r.t.Helper()
+	out, err := assign.Assign(r.t.Context(), r.Tree(), repos)
+	r.check(err)
+	a := &Assigned{Outcome: out, t: r.t, files: make(map[string]*format.File)}
+	for _, f := range r.files {
+		a.files[f.Path] = f
+	}
+	return a
+}
+
+// Owner returns the component of a path.
+func (a *Assigned) Owner(path string) string {
+	f := a.files[path]
+	switch {
+	case f == nil:
+		return "no such record"
+	case len(f.Components) == 0:
+		return ""
+	}
+	return f.Components[0]
+}
+
+// Want checks owners: path, component, path, component.
+func (a *Assigned) Want(pairs ...string) {
+	a.t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if got := a.Owner(pairs[i]); got != pairs[i+1] {
+			a.t.Errorf("%s is of %q, want %q", pairs[i], got, pairs[i+1])
+		}
+	}
+}
+
+// WantWarnings checks that there are as many warnings as there are lists of
+// texts, and that each has its own, which "|" separates.
+func (a *Assigned) WantWarnings(texts ...string) {
+	a.t.Helper()
+	if len(a.Warnings) != len(texts) {
+		a.t.Fatalf("%d warnings, want %d: %q", len(a.Warnings), len(texts), a.Warnings)
+	}
+	for i, text := range texts {
+		for part := range strings.SplitSeq(text, "|") {
+			if !strings.Contains(a.Warnings[i], part) {
+				a.t.Errorf("warning %q is without %q", a.Warnings[i], part)
+			}
+		}
+	}
+}
+
+// Components returns the names of the components that own something.
+func (a *Assigned) Components() []string {
+	var names []string
+	for _, c := range a.Outcome.Components {
+		names = append(names, c.Name)
+	}
+	return names
+}

@@ -1,0 +1,170 @@
+package python
+
+import (
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+// kind is how a distribution is recorded.
+type kind int
+
+const (
+	distInfo    kind = iota // NAME.dist-info/
+	eggInfo                 // NAME.egg-info/
+	eggInfoFile             // NAME.egg-info
+	eggDir                  // NAME.egg/
+	eggFile                 // NAME.egg
+)
+
+// forms are the suffixes of the directories that records are in, and the files in
+// them that make them one.
+var forms = []struct {
+	kind    kind
+	suffix  string
+	markers []string
+}{
+	{distInfo, ".dist-info", []string{"METADATA", "RECORD"}},
+	{eggInfo, ".egg-info", []string{"PKG-INFO"}},
+	{eggDir, ".egg", []string{"EGG-INFO/PKG-INFO"}},
+}
+
+// dist is one distribution in one place.
+type dist struct {
+	kind kind
+	// name is normalised.
+	name string
+	// info is the record's path, site that of the directory it is in.
+	info, site string
+	// marker is the index of the file by which the record was found.
+	marker int
+}
+
+// find returns the tree's distributions, each once. Records inside of a record
+// are none.
+func find(t *assign.Tree) []*dist {
+	var dists []*dist
+	last := "" // the directory of the last one
+	for i, f := range t.Files {
+		if f.Type != format.TypeFile {
+			continue
+		}
+		d := findDir(f.Path, i)
+		if d == nil {
+			d = findFile(f.Path, i)
+		}
+		if d == nil || d.info == last {
+			continue
+		}
+		last = d.info
+		if d.name != "" {
+			dists = append(dists, d)
+		}
+	}
+	return dists
+}
+
+// findDir returns the distribution whose record's directory path shows to be one.
+func findDir(path string, i int) *dist {
+	for _, form := range forms {
+		dir, below, found := strings.Cut(path, form.suffix+"/")
+		if !found {
+			continue
+		}
+		for _, marker := range form.markers {
+			if below == marker {
+				return newDist(form.kind, dir+form.suffix, form.suffix, i)
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+func findFile(path string, i int) *dist {
+	switch {
+	case strings.HasSuffix(path, ".egg-info"):
+		return newDist(eggInfoFile, path, ".egg-info", i)
+	case strings.HasSuffix(path, "-packages/"+places.Base(path)) && strings.HasSuffix(path, ".egg"):
+		return newDist(eggFile, path, ".egg", i)
+	}
+	return nil
+}
+
+func newDist(kind kind, info, suffix string, marker int) *dist {
+	stem := strings.TrimSuffix(places.Base(info), suffix)
+	return &dist{kind: kind, name: distName(kind, stem), info: info, site: format.Parent(info), marker: marker}
+}
+
+// distName takes the name out of NAME-VERSION or NAME-VERSION-pyX.Y. Dashes in a
+// name are written as underscores, but old installers of wheels did not. pip
+// renames what it is removing to something with a tilde: that has no name.
+func distName(kind kind, stem string) string {
+	name := stem
+	cut := strings.IndexByte(stem, '-')
+	if kind == distInfo {
+		cut = strings.LastIndexByte(stem, '-')
+	}
+	if cut >= 0 {
+		name = stem[:cut]
+	}
+	if strings.HasPrefix(name, "~") {
+		return ""
+	}
+	return normalise(name)
+}
+
+// normalise brings a name into the one spelling that PEP 503 has for it.
+func normalise(name string) string {
+	var b strings.Builder
+	sep := false
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case c == '-' || c == '_' || c == '.':
+			sep = true
+			continue
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+			fallthrough
+		default:
+			if sep && b.Len() > 0 {
+				b.WriteByte('-')
+			}
+			sep = false
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// owned reports whether all of the record is claimed.
+func (d *dist) owned(t *assign.Tree) bool {
+	if !t.Claimed(d.marker) {
+		return false
+	}
+	from, to := places.Below(t, d.info)
+	for i := from; i < to; i++ {
+		if t.Files[i].Type != format.TypeDir && !t.Claimed(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// prefix returns the environment's prefix: the directory above lib/pythonX.Y, or
+// where the record is if it is in no such place.
+func (d *dist) prefix() string {
+	above, name := format.Parent(d.site), places.Base(d.site)
+	if name != "site-packages" && name != "dist-packages" {
+		return d.site
+	}
+	if name = places.Base(above); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
+		above = format.Parent(above)
+	}
+	if name = places.Base(above); name == "lib" || name == "lib64" {
+		above = format.Parent(above)
+	}
+	return above
+}

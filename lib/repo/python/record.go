@@ -1,0 +1,154 @@
+package python
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/lib/repo/places"
+)
+
+const (
+	// maxList bounds a list of files, in bytes. The longest are of distributions
+	// with some 30,000 files: 4 MB.
+	maxList = 16 << 20
+	// maxLine bounds one line of it, in bytes: a path, a digest and a size.
+	maxLine = 8 << 10
+	// maxDamaged bounds the lines of a list that warnings tell of.
+	maxDamaged = 3
+)
+
+// listRecord claims what the RECORD of a dist-info lists.
+func (l *loader) listRecord(d *dist, number int) error {
+	raw, found, err := l.read(d, "RECORD")
+	if err != nil {
+		return err
+	}
+	if !found {
+		l.out.Warn("%q has no RECORD: of distribution %q only what is below its modules is found", d.info, d.name)
+		return l.listModules(d, number)
+	}
+	l.each(d, "RECORD", raw, func(line []byte) error {
+		path, err := recordPath(line)
+		if err == nil {
+			l.claimPath(number, resolve(d.site, path))
+		}
+		return err
+	})
+	return nil
+}
+
+// read reads a file of the record's directory. One that is not there, or that is
+// too large, is not found.
+func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
+	i, found := l.tree.Lookup(places.Join(d.info, name))
+	if !found {
+		return nil, false, nil
+	}
+	raw, err = places.ReadRecord(l.tree, i, maxList)
+	if places.IsUnusable(err) {
+		l.out.Warn("distribution %q: %v", d.name, err)
+		return nil, false, nil
+	}
+	return raw, err == nil, err
+}
+
+// each calls take for every line of a list. Lines that it refuses are warnings.
+func (l *loader) each(d *dist, name string, raw []byte, take func(line []byte) error) {
+	damaged := 0
+	for number, line := range lines(raw) {
+		err := error(nil)
+		if len(line) > maxLine {
+			err = fmt.Errorf("is longer than %d bytes", maxLine)
+		} else if len(line) > 0 {
+			err = take(line)
+		}
+		if err == nil {
+			continue
+		}
+		if damaged++; damaged <= maxDamaged {
+			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, places.Join(d.info, name), err)
+		}
+	}
+	if more := damaged - maxDamaged; more > 0 {
+		l.out.Warn("distribution %q: %q has %d more such lines", d.name, places.Join(d.info, name), more)
+	}
+}
+
+// lines yields the lines of a text with their numbers, without what ends them.
+func lines(raw []byte) func(yield func(int, []byte) bool) {
+	return func(yield func(int, []byte) bool) {
+		for number := 1; len(raw) > 0; number++ {
+			line, rest, _ := bytes.Cut(raw, []byte{'\n'})
+			if !yield(number, bytes.TrimSuffix(line, []byte{'\r'})) {
+				return
+			}
+			raw = rest
+		}
+	}
+}
+
+var (
+	errFields = errors.New("does not have the three fields path, digest and size")
+	errQuotes = errors.New("has a quote that is not closed, or closed too early")
+	errPath   = errors.New("has no path")
+)
+
+// recordPath takes the path out of a line of a RECORD: comma-separated values, of
+// which the path may be in double quotes, where two stand for one. The digest and
+// the size never are. A name with a line's end in it is none.
+func recordPath(line []byte) (string, error) {
+	path, rest, err := firstField(string(line))
+	switch {
+	case err != nil:
+		return "", err
+	case strings.Count(rest, ",") != 2:
+		return "", errFields
+	case strings.Contains(rest, `"`):
+		return "", errQuotes
+	}
+	return path, checkPath(path)
+}
+
+// firstField returns the first value of a line and what follows it.
+func firstField(line string) (value, rest string, err error) {
+	if !strings.HasPrefix(line, `"`) {
+		cut := strings.IndexByte(line, ',')
+		if cut < 0 {
+			return "", "", errFields
+		}
+		return line[:cut], line[cut:], nil
+	}
+	for at := 1; at < len(line); at++ {
+		if line[at] != '"' {
+			continue
+		}
+		if at+1 < len(line) && line[at+1] == '"' {
+			at++
+			continue
+		}
+		rest = line[at+1:]
+		if !strings.HasPrefix(rest, ",") {
+			return "", "", errQuotes
+		}
+		return strings.ReplaceAll(line[1:at], `""`, `"`), rest, nil
+	}
+	return "", "", errQuotes
+}
+
+func checkPath(path string) error {
+	if path == "" || strings.IndexByte(path, 0) >= 0 {
+		return errPath
+	}
+	return nil
+}
+
+// resolve returns a listed path as one from the root, "..", "." and links left in
+// it: only the tree knows what those mean.
+func resolve(dir, path string) string {
+	if strings.HasPrefix(path, "/") {
+		return path
+	}
+	return places.Join(dir, path)
+}

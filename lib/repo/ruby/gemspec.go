@@ -1,0 +1,86 @@
+package ruby
+
+import (
+	"strings"
+
+	"chunkah/lib/repo/places"
+)
+
+const (
+	// maxSpec bounds a specification, in bytes. The longest list thousands of files.
+	maxSpec = 4 << 20
+	// maxLine bounds a line of it that is looked at, in bytes.
+	maxLine = 64 << 10
+	// maxExecutables bounds the programs of one gem.
+	maxExecutables = 256
+)
+
+// spec is what is taken out of a specification.
+type spec struct {
+	name        string // "" where it does not say
+	executables []string
+}
+
+// read reads the specification of a record.
+func (l *loader) read(record int) (spec, error) {
+	raw, err := places.ReadRecord(l.tree, record, maxSpec)
+	if err != nil {
+		return spec{}, err
+	}
+	return parse(string(raw)), nil
+}
+
+// parse takes out of a specification what RubyGems writes in ever the same way: it
+// is a program, and nothing here runs it.
+//
+//	# stub: rake 13.0.6 ruby lib
+//	  s.executables = ["rake".freeze]
+func parse(text string) (s spec) {
+	for line := range strings.Lines(text) {
+		if len(line) > maxLine {
+			continue
+		}
+		line = strings.TrimSpace(line)
+		if stub, found := strings.CutPrefix(line, "# stub: "); found && s.name == "" {
+			if fields := strings.Fields(stub); len(fields) >= 2 && isName(fields[0]) {
+				s.name = fields[0]
+			}
+		}
+		if list, found := strings.CutPrefix(line, "s.executables = ["); found && s.executables == nil {
+			s.executables = quoted(list)
+		}
+	}
+	return s
+}
+
+// quoted returns the names in double quotes up to a closing bracket.
+func quoted(list string) (names []string) {
+	list, _, _ = strings.Cut(list, "]")
+	for len(names) < maxExecutables {
+		_, rest, found := strings.Cut(list, `"`)
+		name, rest, closed := strings.Cut(rest, `"`)
+		if !found || !closed {
+			return names
+		}
+		if isName(name) {
+			names = append(names, name)
+		}
+		list = rest
+	}
+	return names
+}
+
+// isName reports whether a file could be called this.
+func isName(name string) bool {
+	return name != "" && name[0] != '.' && !strings.ContainsAny(name, "/\\\x00")
+}
+
+// nameOf takes the name out of NAME-VERSION or NAME-VERSION-PLATFORM.
+func nameOf(full string) string {
+	for i := 1; i < len(full)-1; i++ {
+		if full[i] == '-' && '0' <= full[i+1] && full[i+1] <= '9' {
+			return full[:i]
+		}
+	}
+	return full
+}

@@ -1,0 +1,165 @@
+// Package ruby is the component repo of Ruby gems: what RubyGems and Bundler have
+// installed into gem homes anywhere in a tree. A gem home is a directory with a
+// specifications directory; each NAME-VERSION.gemspec in that is a gem.
+//
+// A component is a gem, "ruby/NAME", all its versions in one home together;
+// another home's are "ruby/NAME@HOME" (see package places). What RubyGems writes
+// at the top of a specification tells the name from the version; where it does not
+// stand, the name ends at the first dash with a digit behind it.
+//
+// A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
+// extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;
+// cache/FULLNAME.gem; build_info/FULLNAME.info; and of the home's bin directory
+// what the specification names executable. What Bundler has from git,
+// bundler/gems/NAME-REVISION, is a gem too.
+//
+// Gems of specifications/default come with Ruby itself, as part of its library, and
+// are left to what Ruby is part of.
+package ruby
+
+import (
+	"context"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+// Repo is the ruby repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return "ruby" }
+
+// Load implements assign.Repo.
+func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(r.Name(), t), extensions: make(map[string]map[string][]string)}
+	last := "" // the checkout that the last record was in
+	for i, f := range t.Files {
+		if home, full, found := gemspec(f.Path); found && f.Type == format.TypeFile {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			if err := l.gem(i, home, full); err != nil {
+				return nil, err
+			}
+		}
+		if dir, home, name, found := checkout(f.Path); found && dir != last {
+			last = dir
+			l.claimBelow(l.out.Add(home, name), dir)
+		}
+	}
+	return l.out.Result(), nil
+}
+
+type loader struct {
+	tree *assign.Tree
+	out  *places.Collector
+	// extensions are the directories of compiled extensions, by home and full name.
+	extensions map[string]map[string][]string
+}
+
+// gemspec takes the path of a specification apart.
+func gemspec(path string) (home, full string, found bool) {
+	full, found = strings.CutSuffix(path, ".gemspec")
+	dir := format.Parent(path)
+	if !found || places.Base(dir) != "specifications" {
+		return "", "", false
+	}
+	full = places.Base(full)
+	return format.Parent(dir), full, full != ""
+}
+
+// checkout takes a path apart that is in what Bundler has from git.
+func checkout(path string) (dir, home, name string, found bool) {
+	const gems = "/bundler/gems/"
+	home, below, found := strings.Cut(path, gems)
+	if !found {
+		return "", "", "", false
+	}
+	name, _, found = strings.Cut(below, "/")
+	dir = home + gems + name
+	cut := strings.LastIndexByte(name, '-')
+	if !found || cut <= 0 || !isRevision(name[cut+1:]) {
+		return "", "", "", false
+	}
+	if home == "" {
+		home = "/"
+	}
+	return dir, home, name[:cut], true
+}
+
+// isRevision reports whether text is how Bundler shortens a revision of git.
+func isRevision(text string) bool {
+	return len(text) >= 7 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// gem claims the files of one gem.
+func (l *loader) gem(record int, home, full string) error {
+	path := l.tree.Files[record].Path
+	s, err := l.read(record)
+	if places.IsUnusable(err) {
+		l.out.Warn("gem %q: %v", full, err)
+	} else if err != nil {
+		return err
+	}
+	if s.name == "" || !strings.HasPrefix(full, s.name+"-") {
+		if s.name != "" {
+			l.out.Warn("gem %q: %q is the specification of %.100q", full, path, s.name)
+		}
+		s.name = nameOf(full)
+	}
+	number := l.out.Add(home, s.name)
+	l.out.Claim(number, record)
+	for _, dir := range []string{"gems/", "doc/"} {
+		l.claimBelow(number, places.Join(home, dir+full))
+	}
+	for _, dir := range l.extensionsOf(home)[full] {
+		l.claimBelow(number, dir)
+	}
+	files := []string{"cache/" + full + ".gem", "build_info/" + full + ".info"}
+	for _, name := range s.executables {
+		files = append(files, "bin/"+name)
+	}
+	for _, file := range files {
+		if i, found := l.tree.Lookup(places.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
+			l.out.Claim(number, i)
+		}
+	}
+	return nil
+}
+
+func (l *loader) claimBelow(number int, dir string) {
+	from, to := places.Below(l.tree, dir)
+	for i := from; i < to; i++ {
+		l.out.Claim(number, i)
+	}
+}
+
+// extensionsOf returns a home's directories of compiled extensions, by full name:
+// what is three levels below extensions.
+func (l *loader) extensionsOf(home string) map[string][]string {
+	known, done := l.extensions[home]
+	if done {
+		return known
+	}
+	known = make(map[string][]string)
+	l.extensions[home] = known
+	top := places.Join(home, "extensions")
+	last := ""
+	from, to := places.Below(l.tree, top)
+	for i := from; i < to; i++ {
+		below := l.tree.Files[i].Path[len(top)+1:]
+		parts := strings.SplitN(below, "/", 4)
+		if len(parts) < 4 {
+			continue
+		}
+		dir := top + "/" + strings.Join(parts[:3], "/")
+		if dir != last {
+			known[parts[2]] = append(known[parts[2]], dir)
+		}
+		last = dir
+	}
+	return known
+}
