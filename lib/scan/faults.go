@@ -23,14 +23,23 @@ type faults struct {
 // fault is a path with what is to be said of it, if anything.
 type fault struct{ path, what string }
 
-// denied keeps an error that other files may share; false is one that ends the
-// walk.
-func (f *faults) denied(path string, err error) bool {
+// unlessDenied returns an error that ends the walk, and keeps one that other files
+// may share.
+func (f *faults) unlessDenied(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
-		return false
+		return err
 	}
 	f.unreadable = append(f.unreadable, fault{path: path})
-	return true
+	return nil
+}
+
+// add takes over the faults of one directory.
+func (f *faults) add(more *faults) {
+	f.unreadable = append(f.unreadable, more.unreadable...)
+	f.special = append(f.special, more.special...)
+	f.overlay = append(f.overlay, more.overlay...)
+	f.whiteouts = append(f.whiteouts, more.whiteouts...)
+	f.xattrs = append(f.xattrs, more.xattrs...)
 }
 
 // FaultsError lists all the paths that share a fault.

@@ -127,7 +127,7 @@ func TestUnreadable(t *testing.T) {
 			return err
 		}
 		defer root.Close()
-		_, err = gather(t.Context(), root, Options{Prune: []string{"/pruned/"}}, &Report{})
+		_, err = gather(t.Context(), root, Options{Prune: []string{"/pruned/"}, Readers: 1}, &Report{})
 		wantFault(t, err, "finding 7 unreadable paths: run as root or as the owner, or use --prune",
 			"  /blind", "  /closed", "  /d/closed", "  /dark", "  /list/a", "  /list/b", "  /tagged")
 		return nil

@@ -71,7 +71,7 @@ func TestPrunedIsNotRead(t *testing.T) {
 			return err
 		}
 		defer root.Close()
-		_, err = gather(t.Context(), root, Options{Prune: []string{"/dark/"}}, &Report{})
+		_, err = gather(t.Context(), root, Options{Prune: []string{"/dark/"}, Readers: 1}, &Report{})
 		return err
 	})
 }

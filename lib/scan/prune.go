@@ -3,29 +3,30 @@ package scan
 import (
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"chunkah/format"
 )
 
 // pruner answers whether a path was named to be left out. Its maps tell whether
-// a clean path was met.
+// a clean path was met, and take that from several readers.
 type pruner struct {
 	list     []string
-	whole    map[string]bool
-	contents map[string]bool // of directories
+	whole    map[string]*atomic.Bool
+	contents map[string]*atomic.Bool // of directories
 }
 
 func newPruner(list []string) *pruner {
-	p := &pruner{list: list, whole: make(map[string]bool), contents: make(map[string]bool)}
+	p := &pruner{list: list, whole: make(map[string]*atomic.Bool), contents: make(map[string]*atomic.Bool)}
 	for _, name := range list {
 		clean, named := p.parse(name)
-		named[clean] = false
+		named[clean] = new(atomic.Bool)
 	}
 	return p
 }
 
 // parse returns the path that an option names and the map that it is in.
-func (p *pruner) parse(name string) (clean string, named map[string]bool) {
+func (p *pruner) parse(name string) (clean string, named map[string]*atomic.Bool) {
 	if strings.HasSuffix(name, "/") {
 		return path.Clean("/" + name), p.contents
 	}
@@ -38,12 +39,13 @@ func (p *pruner) prunes(path string) bool { return meet(p.whole, path) }
 // empties reports whether what is in the directory at path is left out.
 func (p *pruner) empties(path string) bool { return meet(p.contents, path) }
 
-func meet(named map[string]bool, path string) bool {
-	_, found := named[path]
-	if found {
-		named[path] = true
+func meet(named map[string]*atomic.Bool, path string) bool {
+	met := named[path]
+	if met == nil {
+		return false
 	}
-	return found
+	met.Store(true)
+	return true
 }
 
 // unmatched returns what was named and not met, except what lies in something
@@ -51,7 +53,7 @@ func meet(named map[string]bool, path string) bool {
 func (p *pruner) unmatched() []string {
 	var list []string
 	for _, name := range p.list {
-		if clean, named := p.parse(name); !named[clean] && !p.hidden(clean) {
+		if clean, named := p.parse(name); !named[clean].Load() && !p.hidden(clean) {
 			list = append(list, name)
 		}
 	}
@@ -59,14 +61,18 @@ func (p *pruner) unmatched() []string {
 }
 
 func (p *pruner) hidden(path string) bool {
-	if p.whole[path] {
+	if met(p.whole, path) {
 		return true
 	}
 	for path != "/" {
 		path = format.Parent(path)
-		if p.whole[path] || p.contents[path] {
+		if met(p.whole, path) || met(p.contents, path) {
 			return true
 		}
 	}
 	return false
+}
+
+func met(named map[string]*atomic.Bool, path string) bool {
+	return named[path] != nil && named[path].Load()
 }

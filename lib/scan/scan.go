@@ -37,8 +37,22 @@ type Options struct {
 	// KeepXattrs names extended attributes that are kept although they are
 	// dropped by default.
 	KeepXattrs []string
-	// Output tells the file that the stream or image is being written to.
+	// Output tells the file that the stream or image is being written to. It is
+	// called by several goroutines.
 	Output func(rootfs.Stat) bool
+	// Readers is the number of directories read at once; 0 is a few. The records do
+	// not depend on it.
+	Readers int
+}
+
+// defaultReaders keep a disk busy, which takes more of them than there are cores.
+const defaultReaders = 8
+
+func (o Options) readers() int {
+	if o.Readers <= 0 {
+		return defaultReaders
+	}
+	return o.Readers
 }
 
 // Report says what a scan left out.
@@ -62,18 +76,25 @@ type Note struct{ Path, What string }
 
 func (r *Report) note(path, what string) { r.Notes = append(r.Notes, Note{path, what}) }
 
-func (r *Report) drop(xattr string) {
-	if r.Dropped == nil {
-		r.Dropped = make(map[string]int64)
+func (r *Report) drop(xattr string) { count(&r.Dropped, xattr, 1) }
+func (r *Report) skip(why string)   { count(&r.Skipped, why, 1) }
+
+func count(m *map[string]int64, name string, n int64) {
+	if *m == nil {
+		*m = make(map[string]int64)
 	}
-	r.Dropped[xattr]++
+	(*m)[name] += n
 }
 
-func (r *Report) skip(why string) {
-	if r.Skipped == nil {
-		r.Skipped = make(map[string]int64)
+// add takes over what one directory's report says.
+func (r *Report) add(more *Report) {
+	r.Notes = append(r.Notes, more.Notes...)
+	for xattr, n := range more.Dropped {
+		count(&r.Dropped, xattr, n)
 	}
-	r.Skipped[why]++
+	for why, n := range more.Skipped {
+		count(&r.Skipped, why, n)
+	}
 }
 
 // Counts returns the entries of a report's map in the order of their names.

@@ -8,20 +8,20 @@ import (
 )
 
 // special decides about a socket, FIFO or device: true takes it in.
-func (w *walker) special(f *format.File, st rootfs.Stat) bool {
+func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	what := specialType(f, st)
 	overlay := f.Type == format.TypeChar && st.RdevMajor == 0 && st.RdevMinor == 0
 	switch {
-	case w.opt.Special == SpecialSkip && overlay:
-		w.report.skip("overlayfs whiteout")
-	case w.opt.Special == SpecialSkip:
-		w.report.skip(what)
+	case r.opt.Special == SpecialSkip && overlay:
+		r.report.skip("overlayfs whiteout")
+	case r.opt.Special == SpecialSkip:
+		r.report.skip(what)
 	case overlay:
-		w.faults.overlay = append(w.faults.overlay, fault{path: f.Path})
-	case w.opt.Special != SpecialKeep:
-		w.faults.special = append(w.faults.special, fault{f.Path, what})
+		r.faults.overlay = append(r.faults.overlay, fault{path: f.Path})
+	case r.opt.Special != SpecialKeep:
+		r.faults.special = append(r.faults.special, fault{f.Path, what})
 	case f.Type == "":
-		w.report.skip("socket: a tar has none")
+		r.report.skip("socket: a tar has none")
 	default:
 		f.DevMajor, f.DevMinor = st.RdevMajor, st.RdevMinor
 		return true

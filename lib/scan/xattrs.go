@@ -24,23 +24,23 @@ func dropped(name string) bool {
 
 // xattrs puts on the record those that are to be in the image. It returns false
 // where the file is marked to be skipped. The values of others are not read.
-func (w *walker) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
+func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
 	names, err := d.XattrNames(name)
 	if err != nil {
 		return false, err
 	}
 	for _, x := range names {
 		if slices.Contains(skipXattrs, x) {
-			w.report.skip("marked by the xattr " + x)
+			r.report.skip("marked by the xattr " + x)
 			return false, nil
 		}
 	}
 	for _, x := range names {
 		switch {
-		case dropped(x) && !slices.Contains(w.opt.KeepXattrs, x):
-			w.report.drop(x)
+		case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
+			r.report.drop(x)
 		case strings.Contains(x, "=") || format.Text(x) != x:
-			w.faults.xattrs = append(w.faults.xattrs, fault{f.Path, strconv.Quote(x)})
+			r.faults.xattrs = append(r.faults.xattrs, fault{f.Path, strconv.Quote(x)})
 		default:
 			value, found, err := d.Xattr(name, x)
 			if err != nil {
