@@ -100,6 +100,7 @@ type assignCommand struct {
 	assignFlags
 	clockFlags
 	formatFlags
+	metricsFlags
 	Rootfs  string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
 	Explain string `long:"explain" value-name:"PATH" description:"say what PATH belongs to and who claims it, in place of the stream"`
 	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream"`
@@ -107,6 +108,10 @@ type assignCommand struct {
 
 func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	opt, err := c.assignFlags.options()
+	if err != nil {
+		return err
+	}
+	measured, err := c.startStage(env, "assign")
 	if err != nil {
 		return err
 	}
@@ -124,11 +129,12 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
 		sink = nowhere{}
 	}
-	outcome, err := assign.Run(ctx, in, sink, opt)
+	outcome, err := assign.Run(ctx, measured.In(in), measured.Out(sink), opt)
 	if err != nil {
 		return err
 	}
 	env.assigned(outcome)
+	c.writeMetrics(env)
 	if c.Explain != "" {
 		if err := explain(env.Stdout, outcome); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
@@ -30,6 +31,7 @@ type buildCommand struct {
 	writeFlags
 	clockFlags
 	formatFlags
+	metricsFlags
 }
 
 // aliases settles the options that have two names.
@@ -73,6 +75,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	if err := c.startMetrics(env, "build"); err != nil {
+		return err
+	}
 	writeOpt, outputs, err := c.writeFlags.options(ctx, env)
 	if err != nil {
 		return err
@@ -82,22 +87,23 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer root.Close()
-	scanOpt, err := c.scanFlags.options(env, root, outputs)
+	scanOpt, err := c.scanFlags.options(env, root, append(outputs, c.metricsFile()...))
 	if err != nil {
 		return err
 	}
 	assignOpt.Root, writeOpt.Root = root, root
 	var done reports
 	err = pipeline.Run(ctx,
-		done.scan(root, header, scanOpt),
-		c.assignStage(&done, assignOpt),
-		c.packStage(&done, packOpt),
-		done.write(writeOpt),
+		c.measure(done.scan(root, header, scanOpt), nil),
+		c.measure(c.assignStage(&done, assignOpt), nil),
+		c.measure(c.packStage(&done, packOpt), nil),
+		c.measure(done.write(writeOpt), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
 	)
 	if err != nil {
 		return err
 	}
 	done.print(env)
+	c.writeMetrics(env)
 	return nil
 }
 

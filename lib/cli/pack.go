@@ -42,6 +42,7 @@ type packCommand struct {
 	packFlags
 	clockFlags
 	formatFlags
+	metricsFlags
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
@@ -49,15 +50,20 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	measured, err := c.startStage(env, "pack")
+	if err != nil {
+		return err
+	}
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err
 	}
-	report, err := pack.Run(ctx, in, out, opt)
+	report, err := pack.Run(ctx, measured.In(in), measured.Out(out), opt)
 	if err != nil {
 		return err
 	}
 	env.packed(report)
+	c.writeMetrics(env)
 	return nil
 }
 

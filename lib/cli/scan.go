@@ -56,6 +56,7 @@ type scanCommand struct {
 	scanFlags
 	clockFlags
 	formatFlags
+	metricsFlags
 	Rootfs string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" description:"the root, where no ROOT is given"`
 	Args   struct {
 		Root string `positional-arg-name:"ROOT"`
@@ -70,12 +71,16 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
+	measured, err := c.startStage(env, "scan")
+	if err != nil {
+		return err
+	}
 	root, err := openRoot("ROOT", c.Args.Root, c.Rootfs)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	opt, err := c.options(env, root, env.stdoutInfo())
+	opt, err := c.options(env, root, append(env.stdoutInfo(), c.metricsFile()...))
 	if err != nil {
 		return err
 	}
@@ -87,11 +92,12 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	report, err := scan.Run(ctx, root, header, opt, out)
+	report, err := scan.Run(ctx, root, header, opt, measured.Out(out))
 	if err != nil {
 		return err
 	}
 	env.scanned(report)
+	c.writeMetrics(env)
 	return nil
 }
 

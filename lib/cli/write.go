@@ -38,6 +38,7 @@ type writeFlags struct {
 type writeCommand struct {
 	writeFlags
 	clockFlags
+	metricsFlags
 	Rootfs string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
 }
 
@@ -47,6 +48,10 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	}
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
+	}
+	measured, err := c.startStage(env, "write")
+	if err != nil {
+		return err
 	}
 	opt, _, err := c.options(ctx, env)
 	if err != nil {
@@ -62,11 +67,13 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		}
 		defer opt.Root.Close()
 	}
-	report, err := write.Run(ctx, clocked{in, &c.clockFlags}, opt)
+	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
 	}
 	env.written(report)
+	measured.Wrote(report.BlobBytes, report.ReusedBytes)
+	c.writeMetrics(env)
 	return nil
 }
 

@@ -1,0 +1,205 @@
+package metrics
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+)
+
+// list is a source and a sink of records.
+type list struct{ records []format.Record }
+
+func (l *list) Next() (format.Record, error) {
+	if len(l.records) == 0 {
+		return nil, io.EOF
+	}
+	rec := l.records[0]
+	l.records = l.records[1:]
+	return rec, nil
+}
+
+func (l *list) Write(rec format.Record) error {
+	l.records = append(l.records, rec)
+	return nil
+}
+
+func (l *list) Finish() error { return nil }
+
+func pass(t *testing.T, in format.Source, out format.Sink) {
+	t.Helper()
+	for {
+		rec, err := in.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Write(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Finish(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stream() *list {
+	return &list{[]format.Record{
+		&format.Header{}, &format.Component{Name: "c"},
+		&format.File{Path: "/", Type: format.TypeDir},
+		&format.File{Path: "/a", Type: format.TypeFile, Size: 10, Hardlink: 1},
+		&format.File{Path: "/b", Type: format.TypeFile, Size: 10, Hardlink: 1},
+		&format.File{Path: "/c", Type: format.TypeFile, Size: 5},
+		&format.File{Path: "/d", Type: format.TypeFile, Size: format.SizeUnknown},
+		&format.File{Path: "/l", Type: format.TypeSymlink, Target: "a"},
+	}}
+}
+
+func read(t *testing.T, name string) document {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc document
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&doc); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	return doc
+}
+
+func TestDocument(t *testing.T) {
+	r := Start("chunkah build")
+	scan, write := r.Stage("scan"), r.Stage("write")
+	between := &list{}
+	pass(t, stream(), scan.Out(between))
+	scan.Done()
+	if scan.In(nil) != nil {
+		t.Error("a source came from nowhere")
+	}
+	pass(t, write.In(between), &list{})
+	write.Wrote(7, 3)
+	write.Done()
+	name := filepath.Join(t.TempDir(), "m.json")
+	if err := r.WriteFile(name); err != nil {
+		t.Fatal(err)
+	}
+	doc := read(t, name)
+	if doc.Command != "chunkah build" || doc.WallSeconds <= 0 || doc.CPUSeconds <= 0 || doc.PeakMemory < 1<<20 {
+		t.Errorf("%+v", doc)
+	}
+	want := []stageDocument{
+		{Name: "scan", Files: 5, BytesOut: 15},
+		{Name: "write", Files: 5, BytesIn: 15, BytesOut: 7, BytesReused: 3},
+	}
+	var wall, cpu float64
+	for i, got := range doc.Stages {
+		if got.WallSeconds < 0 || got.CPUSeconds < 0 {
+			t.Errorf("%+v", got)
+		}
+		wall, cpu = wall+got.WallSeconds, cpu+got.CPUSeconds
+		got.WallSeconds, got.CPUSeconds = 0, 0
+		if got != want[i] {
+			t.Errorf("got %+v, want %+v", got, want[i])
+		}
+	}
+	if math.Abs(wall-doc.WallSeconds) > 1e-6 || math.Abs(cpu-doc.CPUSeconds) > 1e-6 {
+		t.Errorf("the stages took %v and %v s, the run %v and %v s", wall, cpu, doc.WallSeconds, doc.CPUSeconds)
+	}
+}
+
+// A stage that ends before the one that feeds it takes no negative time.
+func TestEndsOutOfOrder(t *testing.T) {
+	r := Start("x")
+	a, b, c := r.Stage("a"), r.Stage("b"), r.Stage("c")
+	b.Done()
+	a.Done()
+	c.Done()
+	for _, s := range r.document().Stages {
+		if s.WallSeconds < 0 || s.CPUSeconds < 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// Who does not ask for metrics pays nothing.
+func TestNone(t *testing.T) {
+	var r *Run
+	s := r.Stage("scan")
+	l := stream()
+	if s.In(l) != format.Source(l) || s.Out(l) != format.Sink(l) {
+		t.Error("a stream is counted for nobody")
+	}
+	s.Wrote(1, 1)
+	s.Done()
+}
+
+// The file has the document whole, or is as it was; nothing else is left.
+func TestWholeOrNot(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "m.json")
+	if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Start("x").WriteFile(name); err != nil {
+		t.Fatal(err)
+	}
+	if doc := read(t, name); doc.Command != "x" {
+		t.Errorf("%+v", doc)
+	}
+	if err := Start("x").WriteFile(filepath.Join(dir, "none", "m.json")); err == nil ||
+		!strings.HasPrefix(err.Error(), "writing metrics: ") || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if err := Start("x").WriteFile(dir); err == nil {
+		t.Error("a folder was written to")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// A full file system leaves the old file.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		t.Skipf("needs to mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	name := filepath.Join(dir, "m.json")
+	if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Start("x").WriteFile(name); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if info, serr := os.Stat(name); err != nil || serr != nil || len(entries) != 1 || info.Size() != 4096 {
+		t.Errorf("%v, %v, %v", entries, err, serr)
+	}
+}
+
+func TestDevice(t *testing.T) {
+	if err := Start("x").WriteFile("/dev/full"); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+	if err := Start("x").WriteFile(os.DevNull); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Fatalf("%v, %v", info, err)
+	}
+}
