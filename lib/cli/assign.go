@@ -9,9 +9,13 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/alpm"
+	"chunkah/lib/repo/apk"
 	"chunkah/lib/repo/bigfiles"
+	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/golang"
 	"chunkah/lib/repo/java"
+	"chunkah/lib/repo/nix"
 	"chunkah/lib/repo/node"
 	"chunkah/lib/repo/pathmap"
 	"chunkah/lib/repo/python"
@@ -26,7 +30,7 @@ import (
 func repos(mapped assign.Repo) []assign.Repo {
 	list := []assign.Repo{
 		xattr.Repo{},
-		rpm.Repo{},
+		rpm.Repo{}, dpkg.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
 		python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{},
 	}

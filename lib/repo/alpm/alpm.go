@@ -1,0 +1,204 @@
+// Package alpm is the component repo of Arch's packages: it reads the local
+// database of pacman and claims the files that its packages installed.
+//
+// # Database
+//
+// The database is below DBPath, of which etc/pacman.conf may say another place
+// than var/lib/pacman: a folder local/NAME-VERSION for each package, with the
+// files desc, files and mtree.
+//
+//   - desc has the package's name (%NAME%), what it was built from (%BASE%) and
+//     when (%BUILDDATE%, unix seconds). A package without it is named after its
+//     folder, with a warning.
+//   - files lists the paths (%FILES%), directories with a slash at the end.
+//   - mtree, packed with gzip, has their types. Paths that are in it and not in
+//     files mean that files was cut short: they count, with a warning. Where mtree
+//     is damaged or not there, files alone counts.
+//
+// A format other than 9 (ALPM_DB_VERSION), or older, is an error, and so is what
+// cannot be read.
+//
+// # Components
+//
+// A component is what packages were built from together, "alpm/gcc" for gcc-libs,
+// libstdc++ and so on; a package that does not say is its own. Its clamp is the
+// newest build date of its packages and its updates are their build dates: the
+// database has no history. pacman's own files are "alpm/.database": all below
+// DBPath and pacman's log.
+//
+// # Claims
+//
+// A package claims the paths that it lists where something of the same type is:
+// directories, links and regular files as mtree has them; without mtree, links and
+// regular files are not told apart. Files in no list are found as package pkgdb
+// says.
+package alpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/pkgdb"
+	"chunkah/lib/rootfs"
+)
+
+const (
+	repoName = "alpm"
+	confPath = "/etc/pacman.conf"
+	logPath  = "/var/log/pacman.log"
+	// newestFormat is the database format of pacman since 2011.
+	newestFormat = 9
+)
+
+// folders are where the database is if the configuration does not say: pacman's
+// own choice, and that of images whose /var is not part of them.
+var folders = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
+
+// Repo is the alpm repo.
+type Repo struct{}
+
+// Name returns "alpm".
+func (Repo) Name() string { return repoName }
+
+// Load reads the tree's pacman database, nil, nil where it has none.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{
+		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
+		types: make(map[string]byte), listed: make(map[string]bool),
+	}
+	l.out.Leavings = []string{".pacnew", ".pacsave", ".pacorig"}
+	found, err := l.find()
+	if err != nil || !found {
+		return nil, err
+	}
+	if err := l.checkFormat(); err != nil {
+		return nil, err
+	}
+	for _, folder := range l.folders {
+		if err := l.readPackage(folder); err != nil {
+			return nil, err
+		}
+	}
+	l.claimOwn()
+	return l.out.Result(), nil
+}
+
+// loader carries a database into a collector.
+type loader struct {
+	ctx   context.Context
+	tree  *assign.Tree
+	lines *pkgdb.Lines
+	out   *pkgdb.Collector
+
+	dir     string   // physical, DBPath
+	local   string   // physical
+	folders []string // names in local
+
+	types  map[string]byte // scratch: the current package's, by path in mtree
+	listed map[string]bool // scratch: and in files
+}
+
+// find finds the database: the first place that has packages, or else the first
+// that has the folder for them.
+func (l *loader) find() (bool, error) {
+	places := folders
+	path, err := l.configured()
+	if err != nil {
+		return false, err
+	}
+	if path != "" {
+		places = append([]string{path}, folders...)
+	}
+	for _, place := range places {
+		dir, _, found, err := pkgdb.Dir(l.tree.Root, place)
+		if err != nil {
+			return false, err
+		}
+		if !found || dir == "/" {
+			continue
+		}
+		local, names, found, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(dir, "local"))
+		if err != nil {
+			return false, err
+		}
+		if !found || l.dir != "" && len(names) <= 1 {
+			continue // ALPM_DB_VERSION alone
+		}
+		l.dir, l.local, l.folders = dir, local, names
+		if len(names) > 1 {
+			break
+		}
+	}
+	return l.dir != "", nil
+}
+
+// configured returns the DBPath of pacman's configuration, "" where it says none.
+func (l *loader) configured() (string, error) {
+	path, found, err := pkgdb.File(l.tree.Root, confPath)
+	if errors.Is(err, rootfs.ErrNotRegular) {
+		return "", nil
+	}
+	if err != nil || !found {
+		return "", err
+	}
+	var place string
+	err = l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+		place = parseConf(text)
+		return nil
+	})
+	return place, err
+}
+
+// parseConf returns the DBPath of the options section.
+func parseConf(text *pkgdb.Lines) (place string) {
+	section := ""
+	for text.Next() {
+		line, _, _ := strings.Cut(string(text.Text()), "#")
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			section = line
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		value = strings.TrimSpace(value)
+		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && strings.HasPrefix(value, "/") && len(value) <= maxPath {
+			place = value
+		}
+	}
+	return place
+}
+
+// checkFormat refuses a database that is laid out in a way not known here.
+func (l *loader) checkFormat() error {
+	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(l.local, "ALPM_DB_VERSION"))
+	if err != nil || !found {
+		return err
+	}
+	return l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+		text.Next()
+		var number int
+		if _, err := fmt.Sscanf(string(text.Text()), "%d", &number); err != nil || number < 1 || number > newestFormat {
+			return fmt.Errorf("database format %.20q is not known, only those up to %d", text.Text(), newestFormat)
+		}
+		return nil
+	})
+}
+
+// claimOwn claims pacman's own files, and warns of its lock.
+func (l *loader) claimOwn() {
+	l.out.OwnBelow(l.dir)
+	if !strings.HasPrefix(l.local, l.dir+"/") {
+		l.out.OwnBelow(l.local)
+	}
+	if i, ok := l.tree.Find(logPath); ok {
+		l.out.Own(l.tree.Files[i].Path)
+	}
+	lock := pkgdb.Join(l.dir, "db.lck")
+	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
+		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
+	}
+}

@@ -1,0 +1,303 @@
+package alpm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/repo/pkgdb"
+)
+
+const (
+	// maxPath bounds a path, in bytes: PATH_MAX of Linux.
+	maxPath = 4096
+	// maxPaths bounds the paths of one package: several times the largest.
+	maxPaths = 512 << 10
+)
+
+// pkg is one package of the database.
+type pkg struct {
+	dir   string // physical, of its folder in the database
+	name  string
+	base  string
+	built int64 // unix seconds, 0 for unknown
+}
+
+// readPackage reads the package of one folder.
+func (l *loader) readPackage(folder string) error {
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(l.local, folder))
+	if err != nil || !isDir {
+		return err
+	}
+	p := &pkg{dir: dir}
+	if slices.Contains(names, "desc") {
+		if err := l.readDesc(p); err != nil {
+			return err
+		}
+	} else {
+		l.out.Warn("reading package %q: %q is missing", folderName(folder), pkgdb.Join(dir, "desc"))
+	}
+	if p.name == "" {
+		p.name = folderName(folder)
+	}
+	if p.base == "" {
+		p.base = p.name
+	}
+	if err := pkgdb.CheckName(p.base); err != nil {
+		l.out.Warn("reading %q: leaving out a package: %v", dir, err)
+		return nil
+	}
+	l.out.Packages++
+	comp := l.out.Component(p.base)
+	if p.built > 0 {
+		l.out.Clamp(comp, p.built)
+		l.out.Update(comp, p.built)
+	}
+	clear(l.types)
+	if slices.Contains(names, "mtree") {
+		if err := l.readMtree(p); err != nil {
+			return err
+		}
+	}
+	return l.claimFiles(p, comp, slices.Contains(names, "files"))
+}
+
+// folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
+func folderName(folder string) string {
+	name := folder
+	for range 2 {
+		cut := strings.LastIndexByte(name, '-')
+		if cut <= 0 {
+			return folder
+		}
+		name = name[:cut]
+	}
+	return name
+}
+
+// parseSections hands the lines of a file to take: a line %NAME% opens a section,
+// an empty line closes it.
+func parseSections(text *pkgdb.Lines, take func(section string, line []byte) error, warn func(number int, what string)) {
+	section := ""
+	for text.Next() {
+		line := text.Text()
+		what := text.Fault()
+		switch {
+		case what != "":
+		case len(line) == 0:
+			section = ""
+		case section == "" && len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
+			section = string(line[:min(len(line), maxPath)])
+		case section == "":
+			what = fmt.Sprintf("%.60q is in no section", line)
+		default:
+			if err := take(section, line); err != nil {
+				what = err.Error()
+			}
+		}
+		if what != "" {
+			warn(text.Number(), what)
+		}
+	}
+}
+
+// sections reads a file of sections.
+func (l *loader) sections(p *pkg, file string, take func(section string, line []byte) error) error {
+	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, file))
+	if err != nil || !found {
+		return err
+	}
+	return l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+		parseSections(text, take, func(number int, what string) {
+			l.out.Warn("reading %q: line %d: package %q: %s", path, number, p.name, what)
+		})
+		if text.Err() == nil && !text.Ended() {
+			l.out.Warn("reading %q: line %d has no end: the file may be cut short", path, text.Number())
+		}
+		return nil
+	})
+}
+
+func (l *loader) readDesc(p *pkg) error {
+	err := l.sections(p, "desc", func(section string, line []byte) error {
+		value := string(line[:min(len(line), maxPath)])
+		switch section {
+		case "%NAME%":
+			p.name = value
+		case "%BASE%":
+			p.base = value
+		case "%BUILDDATE%":
+			built, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || built < 0 || built > format.MaxInt {
+				return fmt.Errorf("build date %.30q is no number of seconds", value)
+			}
+			p.built = built
+		}
+		return nil
+	})
+	if err == nil && (p.name == "" || p.built == 0) {
+		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", pkgdb.Join(p.dir, "desc"), p.name)
+	}
+	return err
+}
+
+// claimFiles claims what the package lists.
+func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
+	clear(l.listed)
+	if !listed && len(l.types) > 0 {
+		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, pkgdb.Join(p.dir, "files"))
+	}
+	err := l.sections(p, "files", func(section string, line []byte) error {
+		switch {
+		case section != "%FILES%", !l.lines.Ended():
+			return nil // a path that was cut may be another package's
+		case len(line) > maxPath:
+			return fmt.Errorf("path of %d bytes", len(line))
+		case len(l.listed) >= maxPaths:
+			return fmt.Errorf("there are more than %d paths", maxPaths)
+		}
+		path, isDir := strings.CutSuffix(string(line), "/")
+		if path == "" {
+			return errors.New("there is no path")
+		}
+		l.listed[path] = true
+		kind := l.types[path]
+		if kind == 0 && isDir {
+			kind = 'd'
+		}
+		l.claim(comp, path, kind)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var lost []string
+	for path, kind := range l.types {
+		if !l.listed[path] {
+			lost = append(lost, path)
+			l.claim(comp, path, kind)
+		}
+	}
+	if listed && len(lost) > 0 {
+		slices.Sort(lost)
+		l.out.Warn("reading %q: is cut short: package %q has %s too", pkgdb.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+	}
+	return nil
+}
+
+// claim claims a path where something of its type is: 'd' for a directory, 'l' for
+// a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
+// but a directory.
+func (l *loader) claim(comp int, path string, kind byte) {
+	i, ok := l.tree.Find(path)
+	if !ok {
+		return
+	}
+	t := l.tree.Files[i].Type
+	switch kind {
+	case 0:
+		ok = t != format.TypeDir
+	case 'd':
+		ok = t == format.TypeDir
+	case 'l':
+		ok = t == format.TypeSymlink
+	case 'f':
+		ok = t == format.TypeFile
+	default:
+		ok = t != format.TypeDir && t != format.TypeSymlink && t != format.TypeFile
+	}
+	if ok {
+		l.out.Claim(comp, i)
+	}
+}
+
+// readMtree reads the types of the package's files. A damaged one says nothing.
+func (l *loader) readMtree(p *pkg) error {
+	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, "mtree"))
+	if err != nil || !found {
+		return err
+	}
+	err = l.lines.ReadGzip(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+		return parseMtree(text, l.types)
+	})
+	if l.ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		clear(l.types)
+		l.out.Warn("package %q: %v: its files' types are not known", p.name, err)
+	}
+	return nil
+}
+
+// parseMtree takes the types of paths: lines "PATH KEY=VALUE…", of which type
+// counts, and "/set KEY=VALUE…", which says what holds for the lines below it.
+// Paths that begin with a dot at the top are the package's own papers.
+func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
+	set := byte('f')
+	for text.Next() {
+		if what := text.Fault(); what != "" {
+			return fmt.Errorf("line %d: %s", text.Number(), what)
+		}
+		name, rest, _ := bytes.Cut(bytes.TrimSpace(text.Text()), []byte(" "))
+		switch {
+		case len(name) == 0 || name[0] == '#':
+			continue
+		case string(name) == "/set":
+			if kind := mtreeType(rest); kind != 0 {
+				set = kind
+			}
+			continue
+		case name[0] == '/':
+			continue // "/unset"
+		case len(name) > maxPath:
+			return fmt.Errorf("line %d: path of %d bytes", text.Number(), len(name))
+		case len(types) >= maxPaths:
+			return fmt.Errorf("line %d: there are more than %d paths", text.Number(), maxPaths)
+		}
+		path := strings.TrimPrefix(unescape(name), "./")
+		if path == "." || path == "" || strings.HasPrefix(path, ".") && !strings.Contains(path, "/") {
+			continue
+		}
+		kind := mtreeType(rest)
+		if kind == 0 {
+			kind = set
+		}
+		types[path] = kind
+	}
+	return text.Err()
+}
+
+// mtreeType returns the first letter of the type among keywords, 0 where there is
+// none.
+func mtreeType(keywords []byte) byte {
+	for word := range bytes.FieldsSeq(keywords) {
+		if kind, ok := bytes.CutPrefix(word, []byte("type=")); ok && len(kind) > 0 {
+			return kind[0]
+		}
+	}
+	return 0
+}
+
+// unescape resolves "\ooo", a byte in octal digits.
+func unescape(name []byte) string {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return string(name)
+	}
+	var out []byte
+	for i := 0; i < len(name); i++ {
+		if name[i] == '\\' && i+3 < len(name) {
+			if n, err := strconv.ParseUint(string(name[i+1:i+4]), 8, 8); err == nil {
+				out = append(out, byte(n))
+				i += 3
+				continue
+			}
+		}
+		out = append(out, name[i])
+	}
+	return string(out)
+}

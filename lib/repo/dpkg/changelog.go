@@ -1,0 +1,137 @@
+package dpkg
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/repo/pkgdb"
+)
+
+const (
+	docDir = "/usr/share/doc"
+	// maxChangelog bounds what is read of a changelog, in bytes, unpacked: some
+	// hundred entries, the newest first.
+	maxChangelog = 256 << 10
+)
+
+// version is a source package at a version: what a changelog is of.
+type version struct{ source, version string }
+
+// readChangelogs takes a package's updates and clamp from its changelogs. It
+// reports false where there are none. Packages of one source and version have the
+// same ones, which are read once.
+func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
+	key := version{e.source, e.version}
+	if l.dated[key] {
+		return true, nil
+	}
+	dir, names, found, err := pkgdb.Dir(l.db.root, pkgdb.Join(docDir, e.name))
+	if err != nil || !found {
+		return false, err
+	}
+	var newest int64
+	var times []int64
+	for _, group := range changelogNames(e.arch) {
+		for _, name := range group {
+			if _, ok := slices.BinarySearch(names, name); !ok {
+				continue
+			}
+			list, err := l.changelog(pkgdb.Join(dir, name))
+			if err != nil {
+				return false, err
+			}
+			if len(list) > 0 {
+				newest = max(newest, list[0])
+				times = append(times, list...)
+			}
+		}
+		if len(times) > 0 {
+			break
+		}
+	}
+	if len(times) == 0 {
+		return false, nil
+	}
+	l.dated[key] = true
+	// What is younger than the newest entry is the slip of a pen.
+	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
+	l.out.Update(comp, times...)
+	l.out.Clamp(comp, newest)
+	return true, nil
+}
+
+// changelogNames are the names of changelogs: of the packaging, and where there is
+// none, of what is packaged, which is the same for native packages.
+func changelogNames(arch string) [][]string {
+	return [][]string{
+		{"changelog.Debian.gz", "changelog.Debian", "changelog.Debian." + arch + ".gz", "changelog.Debian." + arch},
+		{"changelog.gz", "changelog"},
+	}
+}
+
+// changelog returns the times of a changelog's entries in its order, none where it
+// is no changelog: that says nothing against the package.
+func (l *loader) changelog(path string) (times []int64, err error) {
+	physical, found, err := pkgdb.Resolve(l.db.root, path)
+	if err != nil || !found {
+		return nil, err
+	}
+	st, err := l.db.root.Lstat(physical)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, err
+	}
+	f, err := l.db.root.OpenFile(physical)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if err := l.unzip.Reset(f); err != nil {
+			return nil, l.ctx.Err()
+		}
+		r = &l.unzip
+	}
+	l.lines.Reset(io.LimitReader(r, maxChangelog), maxChangelog)
+	return parseChangelog(l.lines), l.ctx.Err()
+}
+
+// maxEntries bounds the entries of one changelog.
+const maxEntries = 4096
+
+// parseChangelog returns the times at the ends of entries, in unix seconds:
+// " -- NAME <ADDRESS>  DATE". What is damaged further down is as good as cut off.
+func parseChangelog(text *pkgdb.Lines) (times []int64) {
+	for len(times) < maxEntries && text.Next() {
+		line, ok := bytes.CutPrefix(text.Text(), []byte(" -- "))
+		if !ok {
+			continue
+		}
+		cut := bytes.LastIndex(line, []byte("> "))
+		if cut < 0 {
+			continue
+		}
+		if t, ok := parseDate(string(line[cut+2:])); ok {
+			times = append(times, t)
+		}
+	}
+	return times
+}
+
+// parseDate reads a date as in mail, "Mon, 02 Jan 2023 13:06:21 +0100". The name
+// of the day adds nothing, and is not always spelled right.
+func parseDate(text string) (int64, bool) {
+	if _, rest, ok := strings.Cut(text, ","); ok {
+		text = rest
+	}
+	t, err := time.Parse("2 Jan 2006 15:04:05 -0700", strings.Join(strings.Fields(text), " "))
+	if err != nil || t.Unix() <= 0 {
+		return 0, false
+	}
+	return t.Unix(), true
+}

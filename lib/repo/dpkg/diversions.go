@@ -1,0 +1,83 @@
+package dpkg
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"chunkah/lib/repo/pkgdb"
+)
+
+// maxDiversions bounds the diversions.
+const maxDiversions = 1 << 20
+
+// diversion says that a path is elsewhere for all packages but one.
+type diversion struct {
+	to string
+	by string // ":" where no package did it
+}
+
+// readDiversions reads the diversions: three lines each, from, to and by.
+func (l *loader) readDiversions() error {
+	path, found, err := pkgdb.File(l.db.root, pkgdb.Join(l.db.dir, "diversions"))
+	if err != nil || !found {
+		return err
+	}
+	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+		l.diversions, err = parseDiversions(text)
+		return err
+	})
+}
+
+func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
+	list := make(map[string]diversion)
+	var group []string
+	for text.Next() {
+		line := string(text.Text())
+		switch {
+		case text.Fault() != "":
+			return nil, fmt.Errorf("line %d: %s", text.Number(), text.Fault())
+		case len(list) >= maxDiversions:
+			return nil, fmt.Errorf("line %d: there are more than %d diversions", text.Number(), maxDiversions)
+		case len(group) < 2 && !strings.HasPrefix(line, "/"):
+			return nil, fmt.Errorf("line %d: %.100q is no absolute path", text.Number(), line)
+		case line == "":
+			return nil, fmt.Errorf("line %d: there is no package", text.Number())
+		}
+		if group = append(group, line); len(group) == 3 {
+			list[group[0]] = diversion{to: group[1], by: group[2]}
+			group = group[:0]
+		}
+	}
+	if len(group) > 0 && text.Err() == nil {
+		return nil, fmt.Errorf("line %d: %w", text.Number(), errCut)
+	}
+	return list, nil
+}
+
+// divert returns where a path that the package lists is.
+func (p *claimer) divert(path string) (to string, diverted bool) {
+	d, ok := p.diversions[path]
+	if !ok || d.by == p.entry.name {
+		return path, false
+	}
+	return d.to, true
+}
+
+// claimDiverted claims, at second hand, both names of a diversion for the package
+// that diverts.
+func (l *loader) claimDiverted() {
+	for _, from := range slices.Sorted(maps.Keys(l.diversions)) {
+		d := l.diversions[from]
+		comp, ok := l.comps[d.by]
+		if !ok {
+			continue
+		}
+		for _, path := range []string{from, d.to} {
+			if i, ok := l.tree.Find(path); ok {
+				l.out.ClaimSecond(comp, i)
+			}
+		}
+	}
+}

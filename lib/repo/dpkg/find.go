@@ -1,0 +1,194 @@
+package dpkg
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/repo/pkgdb"
+	"chunkah/lib/rootfs"
+)
+
+// database is where in a tree the parts of the database are: physical paths,
+// empty where a part is not there.
+type database struct {
+	root     *rootfs.Root
+	dir      string
+	status   string
+	statusD  string
+	entries  []string // the names in statusD
+	info     string
+	controls []string // the names in info, sorted
+}
+
+// openDatabase finds the database, nil where there is none.
+func openDatabase(root *rootfs.Root) (*database, error) {
+	db := &database{root: root}
+	var found bool
+	var err error
+	if db.dir, _, found, err = pkgdb.Dir(root, adminDir); err != nil || !found {
+		return nil, err
+	}
+	if db.status, _, err = pkgdb.File(root, pkgdb.Join(db.dir, "status")); err != nil {
+		return nil, err
+	}
+	if db.statusD, db.entries, _, err = pkgdb.Dir(root, pkgdb.Join(db.dir, "status.d")); err != nil {
+		return nil, err
+	}
+	if db.info, db.controls, _, err = pkgdb.Dir(root, pkgdb.Join(db.dir, "info")); err != nil {
+		return nil, err
+	}
+	if db.status == "" && len(db.entries) == 0 && len(db.lists()) == 0 {
+		return nil, nil
+	}
+	return db, nil
+}
+
+// lists returns the packages that info has a list of: names, and architectures
+// where the lists' names have them.
+func (db *database) lists() []*entry {
+	var list []*entry
+	for _, file := range db.controls {
+		if name, ok := strings.CutSuffix(file, ".list"); ok {
+			name, arch, _ := strings.Cut(name, ":")
+			list = append(list, &entry{name: name, source: name, arch: arch, state: stateInstalled})
+		}
+	}
+	return list
+}
+
+// control returns the path of one of a package's files in info, "" where it is
+// not there. Where a package can be there for several architectures at once, the
+// name has the architecture.
+func (db *database) control(e *entry, kind string) string {
+	names := []string{e.name + kind, e.name + ":" + e.arch + kind}
+	if e.multi {
+		slices.Reverse(names)
+	}
+	for _, name := range names {
+		if _, ok := slices.BinarySearch(db.controls, name); ok {
+			return pkgdb.Join(db.info, name)
+		}
+	}
+	return ""
+}
+
+// beside returns the path of a file of an entry in status.d.
+func (db *database) beside(e *entry, kind string) string {
+	for _, name := range []string{e.file + kind, e.name + kind} {
+		if _, ok := slices.BinarySearch(db.entries, name); ok {
+			return pkgdb.Join(db.statusD, name)
+		}
+	}
+	return ""
+}
+
+// find returns the path of a package's file wherever it is.
+func (db *database) find(e *entry, kind string) string {
+	if e.file != "" {
+		if path := db.beside(e, kind); path != "" {
+			return path
+		}
+	}
+	return db.control(e, kind)
+}
+
+// shipped are the files in info that came in the package, with its times.
+var shipped = []string{".md5sums", ".conffiles", ".preinst", ".postinst", ".prerm", ".postrm", ".shlibs", ".symbols", ".triggers"}
+
+// controlTime returns the oldest mtime of what a package brought to info: its
+// time, but for what dpkg made itself, which is younger.
+func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) {
+	if db.info == "" {
+		return 0, false, nil
+	}
+	dir, err := db.root.OpenDir(db.info)
+	if err != nil {
+		return 0, false, err
+	}
+	defer dir.Close()
+	for _, kind := range shipped {
+		path := db.control(e, kind)
+		if path == "" {
+			continue
+		}
+		st, err := dir.Lstat(path[strings.LastIndexByte(path, '/')+1:])
+		if err != nil {
+			return 0, false, err
+		}
+		if !found || st.MTime < oldest {
+			oldest, found = st.MTime, true
+		}
+	}
+	return oldest, found, nil
+}
+
+// logs are what dpkg and update-alternatives write of what they did.
+var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
+
+// claimOwn claims the database, and warns of what is only there because a program
+// was interrupted.
+func (l *loader) claimOwn() {
+	l.out.OwnBelow(l.db.dir)
+	for _, path := range []string{l.db.status, l.db.statusD, l.db.info} {
+		switch {
+		case path == "" || strings.HasPrefix(path, l.db.dir+"/"):
+		case path == l.db.status:
+			l.out.Own(path)
+		default:
+			l.out.OwnBelow(path)
+		}
+	}
+	for _, path := range logs {
+		if i, ok := l.tree.Find(path); ok {
+			l.out.Own(l.tree.Files[i].Path)
+		}
+	}
+	var journal, left []string
+	for _, f := range l.below(l.db.dir) {
+		name := strings.TrimPrefix(f.Path, l.db.dir+"/")
+		switch {
+		case f.Type == format.TypeDir:
+		case strings.HasPrefix(name, "updates/"):
+			journal = append(journal, f.Path)
+		case strings.HasSuffix(name, "-new"), strings.HasSuffix(name, ".dpkg-new"), strings.HasSuffix(name, ".dpkg-tmp"), strings.HasPrefix(name, "tmp.ci/"):
+			left = append(left, f.Path)
+		}
+	}
+	if len(journal) > 0 {
+		l.out.Warn("finding %s: dpkg was interrupted, and %q may be older than the files (dpkg --configure -a brings it up to date)",
+			pkgdb.List(journal), l.db.dir+"/status")
+	}
+	if len(left) > 0 {
+		l.out.Warn("finding %s: left over by a dpkg that was interrupted", pkgdb.List(left))
+	}
+}
+
+// below returns the records below a physical directory.
+func (l *loader) below(dir string) []*format.File {
+	start, ok := l.tree.Lookup(dir)
+	if !ok {
+		return nil
+	}
+	end := start + 1
+	for end < len(l.tree.Files) && strings.HasPrefix(l.tree.Files[end].Path, dir+"/") {
+		end++
+	}
+	return l.tree.Files[start+1 : end]
+}
+
+// checkFormat refuses a database that is laid out in a way not known here.
+func (l *loader) checkFormat() error {
+	if _, ok := slices.BinarySearch(l.db.controls, "format"); !ok {
+		return nil
+	}
+	path := pkgdb.Join(l.db.info, "format")
+	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+		text.Next()
+		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {
+			return fmt.Errorf("database format %.20q is not known, only 0 and 1", number)
+		}
+		return nil
+	})
+}

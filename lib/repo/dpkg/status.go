@@ -1,0 +1,299 @@
+package dpkg
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/lib/repo/pkgdb"
+)
+
+const (
+	// maxValue bounds the value of a field that counts, in bytes.
+	maxValue = 4096
+	// maxConffiles bounds a package's configuration files.
+	maxConffiles = 100_000
+)
+
+// The states of a package that matter here, as in its Status.
+const (
+	stateInstalled = "installed"
+	stateRemoved   = "config-files"
+	stateAbsent    = "not-installed"
+)
+
+// unfinished are the states in which dpkg stopped half-way.
+var unfinished = []string{"half-installed", "unpacked", "half-configured"}
+
+// entry is what status says of one package.
+type entry struct {
+	name    string
+	source  string // its own name where it has none
+	version string
+	arch    string
+	multi   bool   // may be there for several architectures
+	status  string // as it stands there
+	state   string
+	// conffiles are paths.
+	conffiles, obsolete []string
+	// file is the entry's file name in status.d, empty in status.
+	file string
+	line int // of its first line
+
+	faults []fault
+	fields int
+	// closed is set where an empty line follows.
+	closed bool
+}
+
+// fault is a line that is not as it should be.
+type fault struct {
+	line int
+	what string
+}
+
+func (e *entry) fault(line int, what string) {
+	const most = 4 // the first one tells it all
+	if len(e.faults) < most {
+		e.faults = append(e.faults, fault{line, what})
+	}
+}
+
+// parser reads entries: fields of "Name: value", lines that go on with a blank,
+// and an empty line after each entry (deb822).
+type parser struct {
+	text  *pkgdb.Lines
+	visit func(*entry)
+	entry *entry
+	field string // the current one, in lower case
+}
+
+// parseEntries hands every entry of a text to visit.
+func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
+	p := &parser{text: text, visit: visit}
+	for text.Next() {
+		p.line(text.Text())
+	}
+	p.finish(false)
+	return text.Err()
+}
+
+func (p *parser) finish(closed bool) {
+	if p.entry != nil {
+		p.entry.closed = closed
+		if p.entry.source == "" {
+			p.entry.source = p.entry.name
+		}
+		p.visit(p.entry)
+	}
+	p.entry, p.field = nil, ""
+}
+
+func (p *parser) line(line []byte) {
+	if p.text.Fault() == "" && (len(line) == 0 || p.entry == nil && len(bytes.TrimSpace(line)) == 0) {
+		p.finish(true)
+		return
+	}
+	if p.entry == nil {
+		p.entry = &entry{line: p.text.Number()}
+	}
+	if what := p.text.Fault(); what != "" {
+		p.entry.fault(p.text.Number(), what)
+		return
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		p.more(bytes.TrimSpace(line))
+		return
+	}
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
+		p.field = ""
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q is no field", line))
+		return
+	}
+	p.set(name, bytes.TrimSpace(value))
+}
+
+// more takes a line that goes on with the field above it.
+func (p *parser) more(line []byte) {
+	if p.entry.fields == 0 {
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q goes on with no field", line))
+		return
+	}
+	if p.field != "conffiles" || len(line) == 0 {
+		return
+	}
+	if err := p.entry.conffile(string(line)); err != nil {
+		p.entry.fault(p.text.Number(), err.Error())
+	}
+}
+
+func (p *parser) set(name, value []byte) {
+	p.field = strings.ToLower(string(name[:min(len(name), maxValue)]))
+	e := p.entry
+	var to *string
+	switch p.field {
+	case "package":
+		if e.name != "" {
+			// The empty line between two entries is lost, not the second entry.
+			e.fault(p.text.Number(), "no empty line before the next package")
+			p.finish(true)
+			p.entry = &entry{line: p.text.Number()}
+			e, p.field = p.entry, "package"
+		}
+		to = &e.name
+	case "source":
+		to = &e.source
+		value, _, _ = bytes.Cut(value, []byte(" ")) // the version, in parentheses
+	case "version":
+		to = &e.version
+	case "architecture":
+		to = &e.arch
+	case "status":
+		to = &e.status
+	case "multi-arch":
+		e.multi = string(value) == "same"
+	}
+	e.fields++
+	switch {
+	case to == nil:
+	case *to != "":
+		e.fault(p.text.Number(), fmt.Sprintf("field %s is there twice", name))
+	case len(value) > maxValue:
+		e.fault(p.text.Number(), fmt.Sprintf("field %s has %d bytes", name, len(value)))
+	default:
+		*to = string(value)
+	}
+	if p.field == "status" {
+		if words := strings.Fields(e.status); len(words) == 3 {
+			e.state = words[2]
+		}
+	}
+}
+
+// conffile takes "PATH DIGEST" and flags. A path may hold blanks.
+func (e *entry) conffile(line string) error {
+	words := strings.Split(line, " ")
+	obsolete := false
+	for len(words) > 2 && (words[len(words)-1] == "obsolete" || words[len(words)-1] == "remove-on-upgrade") {
+		obsolete = true
+		words = words[:len(words)-1]
+	}
+	if len(words) < 2 || !strings.HasPrefix(words[0], "/") {
+		return fmt.Errorf("%.60q is no configuration file with its digest", line)
+	}
+	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
+		return fmt.Errorf("there are more than %d configuration files", maxConffiles)
+	}
+	path := strings.Join(words[:len(words)-1], " ")
+	if obsolete {
+		e.obsolete = append(e.obsolete, path)
+	} else {
+		e.conffiles = append(e.conffiles, path)
+	}
+	return nil
+}
+
+// isWhole reports whether the entry has what every entry has.
+func (e *entry) isWhole() bool {
+	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
+}
+
+// errCut says that a file ends too soon.
+var errCut = errors.New("is cut short")
+
+// readEntries reads status and status.d, in the order of names.
+func (l *loader) readEntries() error {
+	if err := l.checkFormat(); err != nil {
+		return err
+	}
+	if l.db.status != "" {
+		if err := l.readStatus(); err != nil {
+			return err
+		}
+	}
+	for _, file := range l.db.entries {
+		if err := l.readStatusD(file); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(l.entries, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+func (l *loader) readStatus() error {
+	return l.lines.Read(l.ctx, l.db.root, l.db.status, func(text *pkgdb.Lines) error {
+		var last *entry
+		err := parseEntries(text, func(e *entry) {
+			last = e
+			l.add(e, l.db.status)
+		})
+		if err == nil && last != nil && !last.closed && !last.isWhole() {
+			return fmt.Errorf("line %d: package %q: %w", text.Number(), last.name, errCut)
+		}
+		if err == nil && last != nil && len(l.known) == 0 {
+			return errors.New("holds no package")
+		}
+		if err == nil && last != nil && !last.closed {
+			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", l.db.status, last.name)
+		}
+		return err
+	})
+}
+
+// readStatusD reads one file of status.d, which may also be one that goes with an
+// entry.
+func (l *loader) readStatusD(file string) error {
+	for _, kind := range append([]string{".list"}, shipped...) {
+		if strings.HasSuffix(file, kind) {
+			return nil
+		}
+	}
+	path, found, err := pkgdb.Resolve(l.db.root, pkgdb.Join(l.db.statusD, file))
+	if err != nil || !found {
+		return err
+	}
+	if _, _, isDir, err := pkgdb.Dir(l.db.root, path); err != nil || isDir {
+		return err
+	}
+	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+		return parseEntries(text, func(e *entry) {
+			e.file = file
+			if e.status == "" {
+				e.state = stateInstalled
+			}
+			l.add(e, path)
+		})
+	})
+}
+
+// add takes an entry, with warnings for what is wrong with it.
+func (l *loader) add(e *entry, path string) {
+	for _, f := range e.faults {
+		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.name, f.what)
+	}
+	if err := pkgdb.CheckName(e.name); err != nil {
+		l.out.Warn("reading %q: line %d: leaving out an entry: Package: %v", path, e.line, err)
+		return
+	}
+	if err := pkgdb.CheckName(e.source); err != nil {
+		l.out.Warn("reading %q: line %d: package %q: Source: %v", path, e.line, e.name, err)
+		e.source = e.name
+	}
+	if strings.Contains(e.arch, "/") {
+		e.arch = ""
+	}
+	l.known[e.name] = true
+	if e.state == "" {
+		l.out.Warn("reading %q: line %d: package %q has no whole Status: it is taken to be installed", path, e.line, e.name)
+		e.state = stateInstalled
+	}
+	if slices.Contains(unfinished, e.state) {
+		l.unfinished = append(l.unfinished, e.name)
+	}
+	if e.state != stateAbsent {
+		l.entries = append(l.entries, e)
+	}
+}

@@ -1,0 +1,127 @@
+// Package nix is the component repo of the Nix store: whatever lies below
+// /nix/store/HASH-NAME belongs to the component "nix/NAME", as nix/glibc-2.38-44.
+// Paths of one name and several hashes share a component, so that what is built
+// anew keeps its component.
+//
+// No database is read: a store path says all in its name. Names of another form
+// are nobody's here. There is no history, and no clamp either: all times in a
+// store are the same.
+//
+// What Nix keeps beside the store in /nix/var/nix, its database, profiles and
+// roots, changes with every build and is the component "nix/.database"; so are
+// locks that were left in the store. Its folder .links is nobody's: it holds second
+// names of files in store paths, which go with those.
+//
+// Links elsewhere that lead into the store go where they lead to, as package pkgdb
+// says of files in no list.
+package nix
+
+import (
+	"context"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/pkgdb"
+)
+
+const (
+	repoName = "nix"
+	storeDir = "/nix/store"
+	stateDir = "/nix/var/nix"
+	// hashLen is the length of a store path's hash, in characters of hashChars:
+	// 160 bits in base 32.
+	hashLen   = 32
+	hashChars = "0123456789abcdfghijklmnpqrsvwxyz"
+)
+
+// Repo is the nix repo.
+type Repo struct{}
+
+// Name returns "nix".
+func (Repo) Name() string { return repoName }
+
+// Load claims what is in the tree's store, nil, nil where there is none.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	store, found, err := pkgdb.Resolve(t.Root, storeDir)
+	if err != nil || !found {
+		return nil, err
+	}
+	out := pkgdb.NewCollector(t, repoName)
+	first, ok := t.Lookup(store)
+	if !ok {
+		return nil, nil
+	}
+	comp := -1
+	var locks []string
+	for i := first + 1; i < len(t.Files); i++ {
+		f := t.Files[i]
+		path, below := strings.CutPrefix(f.Path, store+"/")
+		if !below {
+			break
+		}
+		base, _, inside := strings.Cut(path, "/")
+		if !inside {
+			comp = -1
+			switch name := storeName(base); {
+			case name == "":
+			case strings.HasSuffix(name, ".lock") && f.Type == format.TypeFile:
+				out.Own(f.Path)
+				locks = append(locks, f.Path)
+			default:
+				comp = out.Component(format.Text(name))
+				out.Packages++
+			}
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if comp >= 0 {
+			out.Claim(comp, i)
+		}
+	}
+	claimState(t, out)
+	if len(locks) > 0 {
+		out.Warn("finding %s: locks that Nix left; without them the image would be easier to reproduce", pkgdb.List(locks))
+	}
+	if out.Packages == 0 {
+		return nil, nil
+	}
+	return out.Result(), nil
+}
+
+// claimState claims what Nix keeps beside the store.
+func claimState(t *assign.Tree, out *pkgdb.Collector) {
+	dir, _, found, err := pkgdb.Dir(t.Root, stateDir)
+	if err != nil || !found {
+		return // nothing that could be claimed
+	}
+	out.OwnBelow(dir)
+	var left []string
+	for _, ending := range []string{"-wal", "-shm", "-journal"} {
+		if i, ok := t.Find(stateDir + "/db/db.sqlite" + ending); ok && t.Files[i].Type == format.TypeFile {
+			left = append(left, t.Files[i].Path)
+		}
+	}
+	if len(left) > 0 {
+		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
+	}
+}
+
+// storeName cuts the name out of the last element of a store path, "" where it is
+// none: "HASH-glibc-2.38-44" gives "glibc-2.38-44".
+func storeName(base string) string {
+	if len(base) <= hashLen+1 || base[hashLen] != '-' {
+		return ""
+	}
+	for i := range hashLen {
+		if strings.IndexByte(hashChars, base[i]) < 0 {
+			return ""
+		}
+	}
+	name := base[hashLen+1:]
+	if pkgdb.CheckName(name) != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,194 @@
+package pkgdb_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/pkgdb"
+	"chunkah/lib/repo/pkgdb/pkgdbtest"
+	"chunkah/tests/mkroot"
+)
+
+// fake is a repo that does what a test says.
+type fake func(c *pkgdb.Collector, at func(path string) int)
+
+func (fake) Name() string { return "fake" }
+
+func (f fake) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	c := pkgdb.NewCollector(t, "fake")
+	c.Leavings = []string{".new"}
+	f(c, func(path string) int {
+		i, ok := t.Find(path)
+		if !ok {
+			panic(path)
+		}
+		return i
+	})
+	return c.Result(), nil
+}
+
+func claimsOf(t *testing.T, root string, repo fake) (string, *assign.Outcome) {
+	t.Helper()
+	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), repo)
+	return pkgdbtest.Claims(tree, repo, false), outcome
+}
+
+func TestSettle(t *testing.T) {
+	got, outcome := claimsOf(t, `
+file /a/both
+file /a/first
+file /a/second
+file /db/file
+dir /db/empty
+file /out/side
+`, func(c *pkgdb.Collector, at func(string) int) {
+		z, b := c.Component("zed"), c.Component("bee")
+		for range 3 {
+			c.Claim(z, at("/a/both"))
+			c.Claim(b, at("/a/both"))
+		}
+		c.Claim(z, at("/a"))
+		c.Claim(b, at("/a"))
+		c.Claim(z, at("/a/first"))
+		c.ClaimSecond(b, at("/a/first"))
+		c.ClaimSecond(z, at("/a/second"))
+		c.Claim(b, at("/db/file")) // the database's, whatever packages say
+		c.Claim(b, at("/db"))
+		c.OwnBelow("/db")
+		c.OwnBelow("/absent")
+		c.Own("/out/side")
+		c.Own("/out") // is a directory
+		c.Own("/absent")
+		c.Update(z, 5, 3)
+		c.Update(z, 3, 4)
+		c.Clamp(z, -7)
+		c.Clamp(z, -9)
+		c.Component("owns nothing")
+	})
+	pkgdbtest.Equal(t, "claims", got, pkgdbtest.Lines(
+		"/a fake/bee fake/zed",
+		"/a/both fake/bee",
+		"/a/first fake/zed",
+		"/a/second fake/zed",
+		"/db fake/bee",
+		"/db/empty fake/.database",
+		"/db/file fake/.database",
+		"/out/side fake/.database",
+	))
+	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), pkgdbtest.Lines(
+		"fake/.database days=1",
+		"fake/bee",
+		"fake/zed clamp=-7 updates=3 4 5",
+	))
+}
+
+// TestUnlisted finds whose are files in no list.
+func TestUnlisted(t *testing.T) {
+	root := `
+file /usr/lib/py/mod.py
+file /usr/lib/py/a.b.py
+file /usr/lib/py/nobody.py
+file /usr/lib/py/mod.pyc
+file /usr/lib/py/__pycache__/mod.cpython-311.pyc
+file /usr/lib/py/__pycache__/mod.cpython-311.opt-2.pyc
+file /usr/lib/py/__pycache__/a.b.pypy39.pyo
+file /usr/lib/py/__pycache__/mod.pyc
+file /usr/lib/py/__pycache__/nobody.cpython-311.pyc
+file /usr/lib/py/__pycache__/gone.cpython-311.pyc
+file /usr/lib/py/__pycache__/.opt-1.pyc
+file /usr/bin/busy
+symlink /usr/bin/ls to=busy
+symlink /bin to=usr/bin
+symlink /usr/bin/far to=../../etc/near
+symlink /etc/near to=./far/../../bin/busy
+dir /etc/far
+symlink /etc/abs to=/bin/ls
+symlink /etc/listed to=/nowhere
+symlink /etc/tolisted to=listed
+symlink /etc/loop to=loop
+symlink /etc/gone to=gone/x
+symlink /etc/dir to=../usr/bin
+symlink /etc/above to=../../../../../usr/bin/busy
+symlink /usr/local/bin/ls to=/usr/bin/busy
+symlink /opt/app/ls to=/usr/bin/busy
+symlink /etc/tonobody to=/usr/lib/py/nobody.py
+file /etc/conf
+file /etc/conf.new
+file /etc/other.new
+`
+	got, _ := claimsOf(t, root, func(c *pkgdb.Collector, at func(string) int) {
+		c.Claim(c.Component("py"), at("/usr/lib/py/mod.py"))
+		c.Claim(c.Component("py"), at("/usr/lib/py/a.b.py"))
+		c.Claim(c.Component("busy"), at("/usr/bin/busy"))
+		c.Claim(c.Component("busy"), at("/usr/bin"))
+		c.Claim(c.Component("links"), at("/etc/listed"))
+		c.Claim(c.Component("conf"), at("/etc/conf"))
+	})
+	pkgdbtest.Equal(t, "claims", got, pkgdbtest.Lines(
+		"/etc/above fake/busy",
+		"/etc/abs fake/busy",
+		"/etc/conf fake/conf",
+		"/etc/conf.new fake/conf",
+		"/etc/listed fake/links",
+		"/etc/near fake/busy",
+		"/etc/tolisted fake/links",
+		"/usr/bin fake/busy",
+		"/usr/bin/busy fake/busy",
+		"/usr/bin/far fake/busy",
+		"/usr/bin/ls fake/busy",
+		"/usr/lib/py/__pycache__/a.b.pypy39.pyo fake/py",
+		"/usr/lib/py/__pycache__/mod.cpython-311.opt-2.pyc fake/py",
+		"/usr/lib/py/__pycache__/mod.cpython-311.pyc fake/py",
+		"/usr/lib/py/a.b.py fake/py",
+		"/usr/lib/py/mod.py fake/py",
+		"/usr/lib/py/mod.pyc fake/py",
+	))
+}
+
+func TestWarnings(t *testing.T) {
+	_, outcome := claimsOf(t, "dir /x", func(c *pkgdb.Collector, _ func(string) int) {
+		for i := range 40 {
+			c.Warn("number %d", i)
+		}
+	})
+	if w := outcome.Warnings; len(w) != 33 || w[0] != "number 0" || w[32] != "leaving out 8 more warnings of fake" {
+		t.Errorf("got %q", w)
+	}
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprint(i))
+	}
+	if got := pkgdb.List(names); !strings.HasSuffix(got, `"7" and 2 more`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"glibc": true, "libstdc++6": true, "Ünï": true, "a:b": true, "": false, ".database": false, "a/b": false,
+		"a b": false, "a\x00": false, "\xff": false, strings.Repeat("x", 256): false,
+	} {
+		if err := pkgdb.CheckName(name); (err == nil) != ok {
+			t.Errorf("%q: got %v", name, err)
+		}
+	}
+}
+
+func TestLead(t *testing.T) {
+	for _, c := range [][3]string{
+		{"/a/b/link", "x", "/a/b/x"},
+		{"/a/b/link", "../x", "/a/x"},
+		{"/a/b/link", ".././/../x/../y", "/x/../y"},
+		{"/a/b/link", "../../../../x", "/x"},
+		{"/link", "x", "/x"},
+		{"/a/link", "/x/y", "/x/y"},
+		{"/a/link", "..", "/a/.."},
+	} {
+		if got := pkgdb.Lead(c[0], c[1]); got != c[2] {
+			t.Errorf("%s -> %s: got %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package pkgdb
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+
+	"chunkah/lib/rootfs"
+)
+
+const (
+	// MaxLine bounds a line, in bytes. Longer ones are faulty: no path comes near
+	// it, nor the longest list of dependencies.
+	MaxLine = 256 << 10
+	// MaxFile bounds a file, in bytes, unpacked where it is packed: several times
+	// the database of an installation with everything in it.
+	MaxFile = 256 << 20
+	// maxTotal bounds all texts of one Lines together, in bytes: a million listed
+	// files take a fifth of it.
+	maxTotal = 512 << 20
+)
+
+// Lines reads text line by line. One value serves all texts of a database, one
+// after another.
+type Lines struct {
+	buf   *bufio.Reader
+	total int64 // bytes that may be read yet, of all texts
+	text  []byte
+	fault string
+	num   int
+	left  int64 // of this text
+	limit int64
+	ended bool
+	err   error
+}
+
+// NewLines returns a reader of nothing.
+func NewLines() *Lines {
+	return &Lines{buf: bufio.NewReaderSize(nil, MaxLine), total: maxTotal}
+}
+
+// Reset starts on another text, of at most limit bytes.
+func (l *Lines) Reset(r io.Reader, limit int64) {
+	l.buf.Reset(r)
+	*l = Lines{buf: l.buf, total: l.total, left: limit, limit: limit, ended: true}
+}
+
+// Next reads the next line. It is false at the end and on an error, which Err
+// returns.
+func (l *Lines) Next() bool {
+	if l.err != nil {
+		return false
+	}
+	l.fault = ""
+	line, err := l.read()
+	for errors.Is(err, bufio.ErrBufferFull) {
+		l.fault = fmt.Sprintf("is longer than %d bytes", MaxLine)
+		line, err = l.read()
+	}
+	switch {
+	case err != nil && err != io.EOF:
+		l.err = err
+		return false
+	case err == io.EOF && len(line) == 0 && l.fault == "":
+		return false
+	}
+	l.num++
+	l.ended = err == nil
+	l.text = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	switch {
+	case l.fault != "":
+		l.text = nil
+	case bytes.IndexByte(l.text, 0) >= 0:
+		l.text, l.fault = nil, "holds a NUL"
+	}
+	return true
+}
+
+// read reads a line, or as much of it as is looked at at once.
+func (l *Lines) read() ([]byte, error) {
+	line, err := l.buf.ReadSlice('\n')
+	l.left -= int64(len(line))
+	l.total -= int64(len(line))
+	switch {
+	case l.left < 0:
+		return nil, fmt.Errorf("has more than %d bytes", l.limit)
+	case l.total < 0:
+		return nil, fmt.Errorf("the database has more than %d bytes", maxTotal)
+	}
+	return line, err
+}
+
+// Text returns the line without its end, LF or CRLF. It is nil where there is a
+// Fault, and good until the next line is read.
+func (l *Lines) Text() []byte { return l.text }
+
+// Fault says what is wrong with the line, "" for nothing.
+func (l *Lines) Fault() string { return l.fault }
+
+// Number returns the line's number, from 1.
+func (l *Lines) Number() int { return l.num }
+
+// Ended reports whether the last line that was read has its end. A text that
+// stops within a line may have been cut.
+func (l *Lines) Ended() bool { return l.ended }
+
+// Err returns what ended the reading before the end of the text.
+func (l *Lines) Err() error { return l.err }
+
+// Read hands the file at a physical path to parse, and checks that the file did
+// not change meanwhile. Errors name the path.
+func (l *Lines) Read(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
+	return l.file(ctx, root, path, func(r io.Reader) error {
+		l.Reset(r, MaxFile)
+		return l.finish(parse)
+	})
+}
+
+// ReadGzip is Read for a file that is packed with gzip.
+func (l *Lines) ReadGzip(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
+	return l.file(ctx, root, path, func(r io.Reader) error {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return err
+		}
+		l.Reset(z, MaxFile)
+		if err := l.finish(parse); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+}
+
+func (l *Lines) finish(parse func(*Lines) error) error {
+	if err := parse(l); err != nil {
+		return err
+	}
+	return l.err
+}
+
+func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read func(io.Reader) error) (err error) {
+	f, err := root.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	before, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if before.Size > MaxFile {
+		return fmt.Errorf("reading %q: has %d bytes, more than %d", path, before.Size, MaxFile)
+	}
+	if err := read(watched{ctx, f}); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("reading %q: %w", path, err)
+	}
+	after, err := f.Stat()
+	if err == nil && !after.Same(before) {
+		err = fmt.Errorf("reading %q: changed while it was read", path)
+	}
+	return err
+}
+
+// watched ends the reading where the context does.
+type watched struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	if err := context.Cause(w.ctx); err != nil {
+		return 0, err
+	}
+	return w.r.Read(p)
+}

@@ -1,0 +1,115 @@
+// Package pkgdbtest is what the tests of the repos of package databases share: it
+// runs a repo on a root and writes down, as text, what became of it.
+package pkgdbtest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/scan"
+)
+
+// Tree scans the root at dir.
+func Tree(t testing.TB, dir string) *assign.Tree {
+	t.Helper()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	var files []*format.File
+	for f, err := range scan.Walk(context.Background(), root, scan.Options{Special: scan.SpecialKeep}, &scan.Report{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	return assign.NewTree(root, files)
+}
+
+// Run assigns the files of the root at dir with one repo.
+func Run(t testing.TB, dir string, repo assign.Repo) (*assign.Tree, *assign.Outcome) {
+	t.Helper()
+	tree := Tree(t, dir)
+	outcome, err := assign.Assign(context.Background(), tree, []assign.Repo{repo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree, outcome
+}
+
+// Claims writes what of a tree went to the repo's components, a line each: "path
+// component…". Directories are left out where files is set.
+func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
+	var lines []string
+	for _, f := range tree.Files {
+		if files && f.Type == format.TypeDir {
+			continue
+		}
+		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], repo.Name()+"/") {
+			lines = append(lines, f.Path+" "+strings.Join(f.Components, " "))
+		}
+	}
+	return Lines(lines...)
+}
+
+// Components writes components, a line each.
+func Components(list []*format.Component) string {
+	var lines []string
+	for _, c := range list {
+		line := c.Name
+		if c.HasMtimeClamp {
+			line += fmt.Sprintf(" clamp=%d", c.MtimeClamp)
+		}
+		if c.IntervalDays > 0 {
+			line += fmt.Sprintf(" days=%d", c.IntervalDays)
+		}
+		if len(c.Updates) > 0 {
+			line += " updates=" + strings.Trim(fmt.Sprint(c.Updates), "[]")
+		}
+		lines = append(lines, line)
+	}
+	return Lines(lines...)
+}
+
+// Lines puts an end to each line.
+func Lines(lines ...string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// Equal fails the test where two texts differ, naming the lines that do.
+func Equal(t testing.TB, what, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	has, wants := index(got), index(want)
+	var diff []string
+	for _, line := range strings.Split(want, "\n") {
+		if !has[line] {
+			diff = append(diff, "- "+line)
+		}
+	}
+	for _, line := range strings.Split(got, "\n") {
+		if !wants[line] {
+			diff = append(diff, "+ "+line)
+		}
+	}
+	t.Errorf("%s: got + for want -:\n%s", what, strings.Join(diff, "\n"))
+}
+
+func index(text string) map[string]bool {
+	set := make(map[string]bool)
+	for _, line := range strings.Split(text, "\n") {
+		set[line] = true
+	}
+	return set
+}

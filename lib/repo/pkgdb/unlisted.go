@@ -1,0 +1,155 @@
+package pkgdb
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// maxLinks bounds the links of one chain, as Linux does.
+const maxLinks = 40
+
+// madeDirs are where packages' scripts make links, and madeNot where in them
+// people do.
+var (
+	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
+	madeNot  = "/usr/local/"
+)
+
+// unlisted finds the components of files that are in no package's list.
+type unlisted struct {
+	tree       *assign.Tree
+	components []*format.Component
+	leavings   []string
+	byName     map[string]int
+}
+
+// claims returns the weak claims.
+func (u *unlisted) claims(ctx context.Context) ([]assign.Claim, error) {
+	u.byName = make(map[string]int, len(u.components))
+	for i, c := range u.components {
+		u.byName[c.Name] = i
+	}
+	var list []assign.Claim
+	for i, f := range u.tree.Files {
+		if f.Type == format.TypeDir || u.tree.Claimed(i) {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		from, ok := u.origin(f)
+		if !ok {
+			continue
+		}
+		if comp, ok := u.owner(from); ok {
+			list = append(list, assign.Claim{File: i, Component: comp})
+		}
+	}
+	return list, nil
+}
+
+// owner returns this repo's component that record i went to.
+func (u *unlisted) owner(i int) (int, bool) {
+	f := u.tree.Files[i]
+	if f.Type == format.TypeDir || len(f.Components) == 0 {
+		return 0, false
+	}
+	comp, ok := u.byName[f.Components[0]]
+	return comp, ok
+}
+
+// origin returns the record of what f was made from.
+func (u *unlisted) origin(f *format.File) (int, bool) {
+	if f.Type == format.TypeSymlink {
+		if !IsMade(f.Path) {
+			return 0, false
+		}
+		return u.follow(f)
+	}
+	if f.Type != format.TypeFile {
+		return 0, false
+	}
+	if source := pythonSource(f.Path); source != "" {
+		return u.tree.Lookup(source)
+	}
+	for _, ending := range u.leavings {
+		if real, ok := strings.CutSuffix(f.Path, ending); ok {
+			return u.tree.Lookup(real)
+		}
+	}
+	return 0, false
+}
+
+// IsMade reports whether a link at a physical path is likely a package's doing
+// rather than a person's.
+func IsMade(path string) bool {
+	for _, dir := range madeDirs {
+		if strings.HasPrefix(path, dir) {
+			return !strings.HasPrefix(path, madeNot)
+		}
+	}
+	return false
+}
+
+// follow returns the record of what a link leads to, through other links.
+func (u *unlisted) follow(f *format.File) (int, bool) {
+	for range maxLinks {
+		i, ok := u.tree.Find(Lead(f.Path, f.Target))
+		if !ok {
+			return 0, false
+		}
+		if f = u.tree.Files[i]; f.Type != format.TypeSymlink {
+			return i, true
+		}
+		if u.tree.Claimed(i) {
+			return i, true // a package's own link is as good as a file
+		}
+	}
+	return 0, false
+}
+
+// Lead returns the absolute path that the link at a physical path points to. Its
+// leading dots are resolved, which no link can change; others are left in it.
+func Lead(link, target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	dir := path.Dir(link)
+	for {
+		rest, up := strings.CutPrefix(target, "../")
+		if up {
+			dir = path.Dir(dir)
+		} else if rest, up = strings.CutPrefix(target, "./"); !up {
+			return strings.TrimSuffix(dir, "/") + "/" + target
+		}
+		target = strings.TrimLeft(rest, "/")
+	}
+}
+
+// pythonSource returns the path of the source that a path of compiled Python
+// belongs to, "" for any other path (PEP 3147 and, for "opt-", PEP 488).
+func pythonSource(file string) string {
+	base, ok := strings.CutSuffix(file, ".pyc")
+	if !ok {
+		if base, ok = strings.CutSuffix(file, ".pyo"); !ok {
+			return ""
+		}
+	}
+	dir, name := path.Split(base)
+	above, cached := strings.CutSuffix(dir, "/__pycache__/")
+	if !cached {
+		return base + ".py"
+	}
+	if cut := strings.LastIndexByte(name, '.'); cut > 0 && strings.HasPrefix(name[cut:], ".opt-") {
+		name = name[:cut]
+	}
+	cut := strings.LastIndexByte(name, '.')
+	if cut <= 0 {
+		return ""
+	}
+	return above + "/" + name[:cut] + ".py"
+}
