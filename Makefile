@@ -6,6 +6,8 @@ GO          = go
 GOTESTFLAGS =
 PREFIX      = /usr/local
 FUZZTIME    = 10s
+BENCHDIR    = /var/tmp/chunkah-bench
+BENCHFLAGS  =
 
 # The commands' version: that of the checkout, if it is one.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -17,7 +19,7 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build demo test check e2e race fuzz vectors cover bench lint fmt vet tidy-check test-deps install clean
+.PHONY: build demo test check e2e race fuzz vectors cover bench microbench lint fmt vet tidy-check test-deps install clean
 
 build: ## the five commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -54,7 +56,11 @@ cover: ## coverage of the unit tests, in cover.out
 	$(GO) test -short -coverprofile cover.out ./format/... ./lib/...
 	$(GO) tool cover -func cover.out | tail -n 1
 
-bench:
+bench: build ## the table of docs/performance.md; its roots are made in BENCHDIR and stay there
+	$(GO) build -trimpath -o bin/ ./scripts/floor ./scripts/bench
+	bin/bench -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
+
+microbench: ## the Go benchmarks of single functions
 	$(GO) test -run '^$$' -bench . -benchmem ./format/... ./lib/...
 
 lint: ## needs golangci-lint 2

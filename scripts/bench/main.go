@@ -1,21 +1,26 @@
 // Bench measures chunkah against what it is held to: the floor (scripts/floor),
 // tar with pigz, tar with zstd, and itself. Commands are run in turn, A B A B …,
-// after one run of each that does not count; the ratio is taken pair by pair,
-// since machines drift, and its median is what counts.
+// after one run of each that does not count. A ratio is taken pair by pair, since
+// machines drift, and its median is what counts. Before each run the output of
+// the one before is removed and the disk has written what it was given.
 //
 //	bench -bin bin -dir /var/tmp/chunkah-bench [-runs 5] [-rows REGEXP]
 //
 // It makes the roots that it needs in DIR and keeps them there: two Debian
-// systems (mmdebstrap, as root) and made ones of small files.
+// systems (mmdebstrap, as root; elsewhere made ones stand in, and it says so) and
+// made ones of small files.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
+	"time"
 )
 
 func main() {
@@ -36,10 +41,30 @@ type bench struct {
 	runs     int
 }
 
+// row is one row of the table. What it measures is at most so much of a unit.
+type row struct {
+	name string
+	most float64
+	unit string
+	run  func(*bench) (result, error)
+}
+
+// result is what a row counts, and how people are told.
+type result struct {
+	value float64
+	text  string
+}
+
+// errSkip says why a row cannot be measured here.
+var errSkip = errors.New("not measured")
+
 func (b *bench) run(match string) error {
 	only, err := regexp.Compile(match)
 	if err != nil {
 		return err
+	}
+	if b.runs < 1 {
+		return fmt.Errorf("%d runs are none", b.runs)
 	}
 	for _, dir := range []*string{&b.bin, &b.dir} {
 		if *dir, err = filepath.Abs(*dir); err != nil {
@@ -49,24 +74,51 @@ func (b *bench) run(match string) error {
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return err
 	}
-	fmt.Printf("%d cores, %s, medians of %d runs in turn (least to most)\n\n", runtime.NumCPU(), runtime.Version(), b.runs)
+	fmt.Printf("%s, %d cores, %s, %s; medians of %d runs in turn (least to most); load %s\n\n", time.Now().Format(time.DateOnly),
+		runtime.NumCPU(), processor(), runtime.Version(), b.runs, load())
 	fmt.Println("| what | measured | at most | |\n| --- | --- | --- | --- |")
 	for _, r := range rows {
 		if !only.MatchString(r.name) {
 			continue
 		}
-		if err := r.run(b, r.name); err != nil {
+		if err := b.row(r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
+	fmt.Printf("\nload at the end: %s\n", load())
 	return nil
 }
 
-// print prints one row of the table.
-func print(name, measured string, value, most float64, unit string) {
+func (b *bench) row(r row) error {
+	res, err := r.run(b)
+	most := fmt.Sprintf("%.4g %s", r.most, r.unit)
+	switch {
+	case errors.Is(err, errSkip):
+		fmt.Printf("| %s | %s | %s | - |\n", r.name, err, most)
+		return nil
+	case err != nil:
+		return err
+	}
 	verdict := "ok"
-	if value > most {
+	if res.value > r.most {
 		verdict = "**over**"
 	}
-	fmt.Printf("| %s | %s | %.4g %s | %s |\n", name, measured, most, unit, verdict)
+	fmt.Printf("| %s | %s | %s | %s |\n", r.name, res.text, most, verdict)
+	return nil
+}
+
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg") // no load is told where it is not there
+	fields := strings.Fields(string(text))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
+func processor() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -20,6 +21,7 @@ type run struct {
 }
 
 func wall(r run) float64 { return r.wallSeconds }
+func cpu(r run) float64  { return r.cpuSeconds }
 func peak(r run) float64 { return r.peakMB }
 
 func shell(root, line string) *exec.Cmd {
@@ -28,8 +30,14 @@ func shell(root, line string) *exec.Cmd {
 	return cmd
 }
 
-// measure runs a command line once.
-func measure(root, line string) (run, error) {
+// measure runs a command line once, on a disk that is at rest.
+func (b *bench) measure(root, line string) (run, error) {
+	for _, name := range []string{"a", "b"} {
+		if err := os.Remove(b.out(name)); err != nil && !os.IsNotExist(err) {
+			return run{}, err
+		}
+	}
+	syscall.Sync()
 	cmd := shell(root, line)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -45,22 +53,24 @@ func measure(root, line string) (run, error) {
 	return r, nil
 }
 
-// inTurn runs two commands in turn and returns what the counted runs took.
-func (b *bench) inTurn(rootA, lineA, rootB, lineB string) (as, bs []run, err error) {
+// side is a command line and the root that it is for.
+type side struct{ root, line string }
+
+// inTurn runs command lines in turn and returns what the counted runs took.
+func (b *bench) inTurn(sides ...side) ([][]run, error) {
+	all := make([][]run, len(sides))
 	for i := range b.runs + 1 {
-		ra, err := measure(rootA, lineA)
-		if err != nil {
-			return nil, nil, err
-		}
-		rb, err := measure(rootB, lineB)
-		if err != nil {
-			return nil, nil, err
-		}
-		if i > 0 {
-			as, bs = append(as, ra), append(bs, rb)
+		for n, s := range sides {
+			r, err := b.measure(s.root, s.line)
+			if err != nil {
+				return nil, err
+			}
+			if i > 0 {
+				all[n] = append(all[n], r)
+			}
 		}
 	}
-	return as, bs, nil
+	return all, nil
 }
 
 // stats are the least, the median and the most of a figure.
@@ -92,52 +102,72 @@ func ratios(as, bs []run, figure func(run) float64) stats {
 // sampleEvery is the time between two looks at a process.
 const sampleEvery = 10 * time.Millisecond
 
-// usedInLastTenth runs a command and tells which share of all cores' time its
-// process used in the last tenth of its own time on a core: what comes after
-// that, waiting for the disk, is not computing.
+// usedInLastTenth runs a command and tells which share of all cores its process
+// had work for in the last tenth of its own time on a core: what comes after
+// that, waiting for the disk, is not computing. A thread that waits for a core
+// that another process has counts as one at work, so that the figure does not
+// depend on what else the machine does.
 func usedInLastTenth(root, line string) (float64, error) {
+	syscall.Sync()
 	cmd := shell(root, "exec "+line)
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	type sample struct{ wall, cpu float64 }
-	var samples []sample
+	samples := []sample{{}}
 	start := time.Now()
 	for {
 		select {
 		case err := <-done:
-			if err != nil || len(samples) < 20 {
-				return 0, fmt.Errorf("%s: %d samples: %w", line, len(samples), err)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", line, err)
 			}
-			last := len(samples) - 1
-			for last > 0 && samples[last-1].cpu == samples[len(samples)-1].cpu {
-				last-- // only the disk works from here on
-			}
-			first := last - last/10 - 1
-			d := samples[last].wall - samples[first].wall
-			return (samples[last].cpu - samples[first].cpu) / d / float64(runtime.NumCPU()), nil
+			return lastTenthOf(samples)
 		case <-time.After(sampleEvery):
-			if cpu, ok := cpuOf(cmd.Process.Pid); ok {
-				samples = append(samples, sample{time.Since(start).Seconds(), cpu})
-			}
+			s := threadsOf(cmd.Process.Pid)
+			s.wall = time.Since(start).Seconds()
+			samples = append(samples, s)
 		}
 	}
 }
 
-// cpuOf returns the seconds of processor time that a process has used.
-func cpuOf(pid int) (float64, bool) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, false
+// sample is what the threads of a process had used by then, in seconds: cores,
+// and cores or the wait for one.
+type sample struct{ wall, cpu, wanted float64 }
+
+// lastTenthOf takes the last tenth of the samples before the last in which
+// something was computed.
+func lastTenthOf(samples []sample) (float64, error) {
+	last := len(samples) - 1
+	for last > 0 && samples[last].cpu-samples[last-1].cpu < 0.1*sampleEvery.Seconds() {
+		last-- // only the disk works from here on, or the process is gone
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 13 {
-		return 0, false
+	if last < 20 {
+		return 0, fmt.Errorf("%d samples are too few", last)
 	}
-	user, err1 := strconv.ParseFloat(fields[11], 64)
-	system, err2 := strconv.ParseFloat(fields[12], 64)
-	const ticks = 100 // a second: USER_HZ, the same on every Linux
-	return (user + system) / ticks, err1 == nil && err2 == nil
+	var used, wall float64
+	for i := last - last/10; i <= last; i++ {
+		cores := float64(runtime.NumCPU()) * (samples[i].wall - samples[i-1].wall)
+		used += min(cores, samples[i].wanted-samples[i-1].wanted)
+		wall += cores
+	}
+	return used / wall, nil
+}
+
+// threadsOf adds up what the kernel tells of each thread of a process.
+func threadsOf(pid int) (s sample) {
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		fields := strings.Fields(string(text))
+		if err != nil || len(fields) < 2 {
+			continue // it has just ended
+		}
+		cpu, _ := strconv.ParseFloat(fields[0], 64)
+		wait, _ := strconv.ParseFloat(fields[1], 64)
+		s.cpu += cpu / 1e9
+		s.wanted += (cpu + wait) / 1e9
+	}
+	return s
 }

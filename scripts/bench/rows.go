@@ -3,36 +3,43 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
-// row is one row of the table.
-type row struct {
-	name string
-	run  func(b *bench, name string) error
-}
+// idle is the share of all cores that may have nothing to do at the end.
+const idle = 15
 
+// rows are the table, in the order of the goals.
 var rows = []row{
-	{"uncompressed, small root", pair("small", build, floor, 2)},
-	{"uncompressed, large root", pair("large", build, floor, 1.5)},
-	{"uncompressed, 500,000 files", pair("many", build, floor, 1.5)},
-	{"gzip 6, time", pair("large", gzip, pigz, 0.4)},
-	{"gzip 6, size", size(gzip, pigz, 1.05)},
-	{"zstd, time", pair("large", zstd, tarZstd, 1.2)},
-	{"zstd, size", size(zstd, tarZstd, 1.02)},
-	{"cores busy in the last tenth, gzip, one layer with half the bytes", lastTenth("half", gzip)},
-	{"cores busy in the last tenth, zstd, one layer with half the bytes", lastTenth("half", zstd)},
-	{"gzip again with a cache", pair("large", cached, build, 1.1)},
-	{"four commands in a pipe", pair("large", pipe, buildStdout, 1.3)},
-	{"peak memory, large root", memory("large", 120)},
-	{"peak memory, 500,000 files", memory("many", 500)},
-	{"peak memory, ten times the bytes", memoryRatio("wide", "narrow", 1.1)},
-	{"time, ten times the files", scaling("many", "tenth", 11)},
+	{"uncompressed to a file, 12,000 files", 2, "× the floor", pair("small", build, floor)},
+	{"uncompressed to a file, 45,000 files", 1.5, "× the floor", pair("large", build, floor)},
+	{"uncompressed to a file, 500,000 files", 1.5, "× the floor", pair("many", build, floor)},
+	{"extra disk while writing uncompressed", 0, "MB", extraDisk},
+	{"gzip 6, time", 0.4, "× tar, pigz -6", pair("large", gzip, pigz)},
+	{"gzip 6, size", 105, "% of tar, pigz -6", size(gzip, pigz)},
+	{"zstd, time", 1.2, "× tar, zstd -3 -T0", pair("large", zstd, tarZstd)},
+	{"zstd, size", 102, "% of tar, zstd -3 -T0", size(zstd, tarZstd)},
+	{"last tenth, one layer with half the bytes, gzip", idle, "% idle", lastTenth("half", gzip)},
+	{"last tenth, one layer with half the bytes, zstd", idle, "% idle", lastTenth("half", zstd)},
+	{"gzip with a cache, again", 1.1, "× uncompressed", again},
+	{"gzip with a cache, one small file changed", 1, "× (1.1 × uncompressed + its layers)", changed},
+	{"four commands in a pipe", 1.3, "× build", pair("large", pipe, buildStdout)},
+	{"peak memory, 45,000 files", 120, "MB", memory("large", build)},
+	{"peak memory, 45,000 files, gzip", 120, "MB", memory("large", gzip)},
+	{"peak memory, 45,000 files, zstd", 120, "MB", memory("large", zstd)},
+	{"peak memory, 500,000 files", 500, "MB", memory("many", build)},
+	{"peak memory, ten times the bytes", 1.1, "×", compare("wide", "narrow", peak)},
+	{"time, ten times the files", 11, "×", compare("many", "tenth", wall)},
 }
 
 func (b *bench) out(name string) string { return filepath.Join(b.dir, "out."+name) }
+func (b *bench) cache() string          { return filepath.Join(b.dir, "cache") }
 
-// Each of these is a command line for the shell; $ROOT is the root.
+// commandLine is a command line for the shell; $ROOT is the root.
+type commandLine func(*bench) string
+
 func build(b *bench) string {
 	return fmt.Sprintf("%s/chunkah build --rootfs $ROOT --skip-special-files -o %s", b.bin, b.out("a"))
 }
@@ -43,7 +50,7 @@ func buildStdout(b *bench) string {
 
 func gzip(b *bench) string   { return build(b) + " --compress gzip --level 6" }
 func zstd(b *bench) string   { return build(b) + " --compress zstd" }
-func cached(b *bench) string { return gzip(b) + " --cache " + filepath.Join(b.dir, "cache") }
+func cached(b *bench) string { return gzip(b) + " --cache " + b.cache() }
 
 func pipe(b *bench) string {
 	return fmt.Sprintf("%[1]s/chunkah-scan --skip-special-files $ROOT | %[1]s/chunkah-assign | %[1]s/chunkah-pack | %[1]s/chunkah-write > %[2]s",
@@ -56,120 +63,129 @@ func tarZstd(b *bench) string {
 	return fmt.Sprintf("tar c -C $ROOT . | zstd -q -3 -T0 > %s", b.out("b"))
 }
 
-type commandLine func(*bench) string
+// need skips a row whose reference is not installed.
+func need(line string) error {
+	for _, tool := range []string{"pigz", "zstd"} {
+		if strings.Contains(line, "| "+tool+" ") {
+			if _, err := exec.LookPath(tool); err != nil {
+				return fmt.Errorf("%w: %s is not installed", errSkip, tool)
+			}
+		}
+	}
+	return nil
+}
 
 // pair compares the time of two commands on one root.
-func pair(root string, a, ref commandLine, most float64) func(*bench, string) error {
-	return func(b *bench, name string) error {
+func pair(root string, a, ref commandLine) func(*bench) (result, error) {
+	return func(b *bench) (result, error) {
+		if err := need(ref(b)); err != nil {
+			return result{}, err
+		}
 		path, err := b.root(root)
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		as, refs, err := b.inTurn(path, a(b), path, ref(b))
+		all, err := b.inTurn(side{path, a(b)}, side{path, ref(b)})
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		ratio := ratios(as, refs, wall)
-		print(name, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s", ratio.median, ratio.least, ratio.most,
-			spreadOf(as, wall).median, spreadOf(refs, wall).median), ratio.median, most, "×")
-		return nil
+		return times(all[0], all[1]), nil
 	}
+}
+
+// times compares the times of two commands. What they compute is told too: it
+// depends less on what else a machine does.
+func times(as, refs []run) result {
+	ratio := ratios(as, refs, wall)
+	return result{ratio.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s; CPU %.2f s to %.2f s",
+		ratio.median, ratio.least, ratio.most, spreadOf(as, wall).median, spreadOf(refs, wall).median,
+		spreadOf(as, cpu).median, spreadOf(refs, cpu).median)}
 }
 
 // size compares the sizes of what two commands wrote.
-func size(a, ref commandLine, most float64) func(*bench, string) error {
-	return func(b *bench, name string) error {
+func size(a, ref commandLine) func(*bench) (result, error) {
+	return func(b *bench) (result, error) {
+		if err := need(ref(b)); err != nil {
+			return result{}, err
+		}
 		path, err := b.root("large")
 		if err != nil {
-			return err
+			return result{}, err
 		}
 		var sizes [2]float64
 		for i, line := range []string{a(b), ref(b)} {
-			if _, err := measure(path, line); err != nil {
-				return err
+			if _, err := b.measure(path, line); err != nil {
+				return result{}, err
 			}
 			info, err := os.Stat(b.out([]string{"a", "b"}[i]))
 			if err != nil {
-				return err
+				return result{}, err
 			}
-			sizes[i] = float64(info.Size())
+			sizes[i] = float64(info.Size()) / 1e6
 		}
-		print(name, fmt.Sprintf("%.1f %%: %.1f MB to %.1f MB", 100*sizes[0]/sizes[1], sizes[0]/1e6, sizes[1]/1e6),
-			sizes[0]/sizes[1], most, "×")
-		return nil
+		percent := 100 * sizes[0] / sizes[1]
+		return result{percent, fmt.Sprintf("%.1f %%: %.1f MB to %.1f MB", percent, sizes[0], sizes[1])}, nil
 	}
 }
 
-// lastTenth tells how much of the cores a build uses in its last tenth, without
-// the time in which the disk is waited for.
-func lastTenth(root string, a commandLine) func(*bench, string) error {
-	return func(b *bench, name string) error {
+// lastTenth tells how much of the cores a build does not use in its last tenth,
+// without the time in which the disk is waited for.
+func lastTenth(root string, a commandLine) func(*bench) (result, error) {
+	return func(b *bench) (result, error) {
 		path, err := b.root(root)
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		var used []float64
+		var unused []float64
 		for range b.runs {
-			u, err := usedInLastTenth(path, a(b))
+			used, err := usedInLastTenth(path, a(b))
 			if err != nil {
-				return err
+				return result{}, err
 			}
-			used = append(used, u)
+			unused = append(unused, 100*(1-used))
 		}
-		s := spread(used)
-		print(name, fmt.Sprintf("%.0f %% idle (%.0f to %.0f)", 100*(1-s.median), 100*(1-s.most), 100*(1-s.least)),
-			1-s.median, 0.15, "idle")
-		return nil
+		s := spread(unused)
+		return result{s.median, fmt.Sprintf("%.0f %% (%.0f to %.0f)", s.median, s.least, s.most)}, nil
 	}
 }
 
 // memory is the wrapper's peak in megabytes.
-func memory(root string, most float64) func(*bench, string) error {
-	return func(b *bench, name string) error {
+func memory(root string, a commandLine) func(*bench) (result, error) {
+	return func(b *bench) (result, error) {
 		path, err := b.root(root)
 		if err != nil {
-			return err
+			return result{}, err
 		}
 		var all []run
 		for range b.runs {
-			r, err := measure(path, build(b))
+			r, err := b.measure(path, a(b))
 			if err != nil {
-				return err
+				return result{}, err
 			}
 			all = append(all, r)
 		}
 		s := spreadOf(all, peak)
-		print(name, fmt.Sprintf("%.0f MB (%.0f to %.0f)", s.median, s.least, s.most), s.median, most, "MB")
-		return nil
+		return result{s.median, fmt.Sprintf("%.0f MB (%.0f to %.0f)", s.median, s.least, s.most)}, nil
 	}
 }
 
-func memoryRatio(large, small string, most float64) func(*bench, string) error {
-	return compare(large, small, peak, most)
-}
-
-func scaling(large, small string, most float64) func(*bench, string) error {
-	return compare(large, small, wall, most)
-}
-
 // compare holds one figure of a build of one root against that of another.
-func compare(large, small string, figure func(run) float64, most float64) func(*bench, string) error {
-	return func(b *bench, name string) error {
+func compare(large, small string, figure func(run) float64) func(*bench) (result, error) {
+	return func(b *bench) (result, error) {
 		largePath, err := b.root(large)
 		if err != nil {
-			return err
+			return result{}, err
 		}
 		smallPath, err := b.root(small)
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		as, refs, err := b.inTurn(largePath, build(b), smallPath, build(b))
+		all, err := b.inTurn(side{largePath, build(b)}, side{smallPath, build(b)})
 		if err != nil {
-			return err
+			return result{}, err
 		}
-		r := ratios(as, refs, figure)
-		print(name, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f to %.2f", r.median, r.least, r.most,
-			spreadOf(as, figure).median, spreadOf(refs, figure).median), r.median, most, "×")
-		return nil
+		r := ratios(all[0], all[1], figure)
+		return result{r.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f to %.2f", r.median, r.least, r.most,
+			spreadOf(all[0], figure).median, spreadOf(all[1], figure).median)}, nil
 	}
 }

@@ -9,12 +9,14 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // bufferSize is the number of bytes of one read and write.
@@ -72,28 +74,40 @@ func run(root, name string) error {
 	return out.Sync()
 }
 
-// work hashes and copies files until there are no more.
+// work hashes and copies files until there are no more. It makes plain system
+// calls: what os.File does besides counts where files are small.
 func work(paths <-chan string, out *os.File, offset *atomic.Int64) error {
 	sum := sha256.New()
 	buf := make([]byte, bufferSize)
 	for path := range paths {
-		in, err := os.Open(path)
+		in, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 		if err != nil {
-			return err
+			return fmt.Errorf("opening %q: %w", path, err)
 		}
-		for {
-			n, _ := in.Read(buf)
-			if n <= 0 {
-				break
-			}
-			sum.Write(buf[:n])
-			if _, err := out.WriteAt(buf[:n], offset.Add(int64(n))-int64(n)); err != nil {
-				in.Close()
-				return err
-			}
+		err = pass(in, out, sum, offset, buf)
+		if cerr := syscall.Close(in); err == nil {
+			err = cerr
 		}
-		in.Close()
+		if err != nil {
+			return fmt.Errorf("copying %q: %w", path, err)
+		}
 	}
 	sum.Sum(nil)
 	return nil
+}
+
+func pass(in int, out *os.File, sum hash.Hash, offset *atomic.Int64, buf []byte) error {
+	for {
+		n, err := syscall.Read(in, buf)
+		if err == syscall.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return err
+		}
+		sum.Write(buf[:n])
+		if _, err := out.WriteAt(buf[:n], offset.Add(int64(n))-int64(n)); err != nil {
+			return err
+		}
+	}
 }
