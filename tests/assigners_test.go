@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
 	"chunkah/tests/treediff"
 )
 
@@ -119,6 +120,66 @@ func TestAssignByDpkg(t *testing.T) {
 			t.Errorf("no %s in the image's components %q", want, image)
 		}
 	}
+}
+
+// parcels has a package of dpkg, two parcels of one source, and a file that all
+// three list; a file that is large, one that is nobody's.
+const parcels = `
+file /var/lib/dpkg/status text="Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
+file /var/lib/dpkg/info/tool.list text="/usr\n/usr/bin\n/usr/bin/tool\n/usr/bin/both\n"
+file /var/lib/parcels/crane.json text="{\"name\": \"crane\", \"built\": 1600000000, \"files\": [\"/usr/bin/crane\", \"/usr/bin/both\"]}"
+file /var/lib/parcels/crane-docs.json text="{\"name\": \"crane-docs\", \"source\": \"crane\", \"built\": 1650000000, \"files\": [\"/usr/share/crane/MANUAL\", \"/usr/bin/both\", \"/usr/bin/gone\"]}"
+file /usr/bin/tool text=tool
+file /usr/bin/both text=both
+file /usr/bin/crane size=2000000
+file /usr/share/crane/MANUAL text=manual
+file /srv/other text=other
+`
+
+// The worked example of docs/components.md, alone, before chunkah-assign, where it
+// goes before all other repos, and after it, where it has what they leave.
+func TestAssignByManifest(t *testing.T) {
+	clients.Need(t, "python3")
+	want := []string{"none", "none", "none", "none"}
+	if got := assigned(t, exec.Command(script(t, "assign-by-manifest"))); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	root, command := mkroot.Make(t, parcels), script(t, "assign-by-manifest")
+	for assigner, both := range map[string]string{
+		command + " | chunkah-assign": "parcel/crane",
+		"chunkah-assign | " + command: "dpkg/tool",
+	} {
+		o := readOwners(t, []byte(stream(t, `chunkah-scan "$ROOT" | `+assigner, root)))
+		o.want(t, map[string]string{
+			"/usr/bin/both":               both,
+			"/usr/bin/tool":               "dpkg/tool",
+			"/usr/bin/crane":              "parcel/crane",
+			"/usr/share/crane/MANUAL":     "parcel/crane",
+			"/var/lib/parcels/crane.json": "parcel/.database",
+			"/var/lib/dpkg/status":        "dpkg/.database",
+			"/srv/other":                  "chunkah/unclaimed",
+		})
+		c := o.components["parcel/crane"]
+		if c == nil || c.MtimeClamp != 1650000000 || len(c.Updates) != 2 {
+			t.Errorf("%s: the component is %+v", assigner, c)
+		}
+		image := customImage(t, root, assigner)
+		for _, want := range []string{"dpkg/tool", "parcel/crane", "parcel/.database", "chunkah/unclaimed"} {
+			if !slices.Contains(image, want) {
+				t.Errorf("%s: no %s in the image's components %q", assigner, want, image)
+			}
+		}
+	}
+	// A broken manifest must not lose the others' files: there is no image.
+	if err := os.WriteFile(filepath.Join(root, "var/lib/parcels/broken.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	res := start(t, exec.Command("chunkah", "build", "--rootfs", root, "--assign", command, "-o", dir+"/out"))
+	if res.code != 1 || !strings.Contains(res.stderr, "broken.json") {
+		t.Errorf("status %d, and the broken manifest is to be named:\n%s", res.code, res.stderr)
+	}
+	empty(t, dir)
 }
 
 // customImage makes an image with an assigner of one's own, in a pipe and as a

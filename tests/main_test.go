@@ -61,7 +61,7 @@ func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error)
 	return dir
 }
 
-var rpmCache, debianCache cachedRoot
+var rpmCache, debianCache, trixieCache cachedRoot
 
 // rpmRoot is the root that rpmroot makes. It is not to be changed: see copyRoot.
 func rpmRoot(t *testing.T) string {
@@ -83,12 +83,30 @@ func debianRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap")
 	return debianCache.get(t, "debian", func(dir string) error {
-		out, err := exec.Command("mmdebstrap", "--quiet", "--variant=important", "bookworm", dir).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
-		}
-		return nil
+		return mmdebstrap("bookworm", dir)
 	})
+}
+
+// trixieRoot is a Debian with pip, in which people have been at work: see
+// languages. It is not to be changed.
+func trixieRoot(t *testing.T) string {
+	t.Helper()
+	clients.Need(t, "root", "mmdebstrap", "pip3", "npm")
+	return trixieCache.get(t, "trixie", func(dir string) error {
+		if err := mmdebstrap("trixie", dir, "--include=python3-pip,python3-venv,ca-certificates"); err != nil {
+			return err
+		}
+		return languages(dir)
+	})
+}
+
+// mmdebstrap makes a Debian in dir.
+func mmdebstrap(suite, dir string, args ...string) error {
+	args = append([]string{"--quiet", "--variant=important", suite, dir}, args...)
+	if out, err := exec.Command("mmdebstrap", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // copyRoot copies a root with all that it has, for a test that changes it. Inode

@@ -1,0 +1,147 @@
+// Package listroot makes roots like those of Alpine and Arch: package databases
+// in the formats that their package managers document, and every file that they
+// list, with contents of its own. It needs no package manager, no network and no
+// rights.
+//
+// In them are several packages to one source, directories that all packages
+// list, links, set-id modes, names with spaces and beyond ASCII, and what nobody
+// lists.
+package listroot
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Package is one entry of a database.
+type Package struct {
+	Name   string
+	Source string // what it was built from: origin, pkgbase
+	Built  int64  // in unix seconds
+	Files  []File // in the order of paths, without directories
+}
+
+// A File is a regular file, or a link where Target is not empty.
+type File struct {
+	Path   string // absolute in the root
+	Mode   uint32
+	Text   string
+	Target string
+}
+
+// sources has the packages that are built from each source.
+var sources = map[string][]string{
+	"musl":       {"musl", "musl-utils", "libc-utils"},
+	"glibc":      {"glibc", "glibc-locales"},
+	"bash":       {"bash"},
+	"busybox":    {"busybox", "ssl_client"},
+	"openssl":    {"libcrypto3", "libssl3", "openssl"},
+	"gcc":        {"libgcc", "libstdc++", "gcc-libs"},
+	"zlib":       {"zlib"},
+	"ca-bundle":  {"ca-certificates", "ca-certificates-utils"},
+	"ncurses":    {"ncurses", "ncurses-terminfo"},
+	"acl+attr":   {"acl", "attr"},
+	"python3.12": {"python3", "python3-doc"},
+}
+
+// Packages are those of the sources, by name, with some two dozen files each.
+func Packages() []Package {
+	var list []Package
+	for source, names := range sources {
+		for i, name := range names {
+			// A different time for each, so that the newest can be told.
+			built := 1650000000 + int64(len(source))*1_000_000 + int64(i)*1000
+			list = append(list, Package{Name: name, Source: source, Built: built, Files: files(name)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// files are those of one package: some places are its own, some all share.
+func files(name string) []File {
+	var list []File
+	add := func(path string, mode uint32, target string) {
+		list = append(list, File{Path: path, Mode: mode, Text: name + " has " + path + "\n", Target: target})
+	}
+	add("/etc/"+name+".conf", 0o644, "")
+	add("/usr/bin/"+name, 0o755, "")
+	add("/usr/bin/"+name+"-setuid", 0o4755, "")
+	add("/usr/lib/"+name+".so.1.0", 0o755, "")
+	add("/usr/lib/"+name+".so.1", 0o777, name+".so.1.0")
+	add("/usr/share/common/"+name, 0o644, "")
+	for i := range 16 {
+		add(fmt.Sprintf("/usr/share/%s/part-%02d", name, i), 0o644, "")
+	}
+	add("/usr/share/"+name+"/with space and ünïcode", 0o644, "")
+	slices.SortFunc(list, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return list
+}
+
+// Owner is the source of every listed path.
+func Owner(packages []Package) map[string]string {
+	owner := map[string]string{}
+	for _, p := range packages {
+		for _, f := range p.Files {
+			owner[f.Path] = p.Source
+		}
+	}
+	return owner
+}
+
+// unpack makes the files of the packages in dir.
+func unpack(dir string, packages []Package) error {
+	for _, p := range packages {
+		for _, f := range p.Files {
+			if err := f.create(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f File) create(dir string) error {
+	full := filepath.Join(dir, f.Path)
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+	if f.Target != "" {
+		return os.Symlink(f.Target, full)
+	}
+	if err := os.WriteFile(full, []byte(f.Text), 0o644); err != nil {
+		return err
+	}
+	return os.Chmod(full, os.FileMode(f.Mode&0o777)|setID(f.Mode))
+}
+
+func setID(mode uint32) os.FileMode {
+	if mode&0o4000 != 0 {
+		return os.ModeSetuid
+	}
+	return 0
+}
+
+// folders are the directories above the files, each once, parents first.
+func folders(list []File) []string {
+	var dirs []string
+	for _, f := range list {
+		for dir := path.Dir(f.Path); dir != "/"; dir = path.Dir(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+// write writes one file of a database.
+func write(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
