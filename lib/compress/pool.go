@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -23,7 +24,9 @@ type Pool struct {
 	quit    chan struct{} // closed by Close
 	close   sync.Once
 	wait    sync.WaitGroup
-	free    freeList
+	// Blocks and outputs are kept apart: of an output's buffer only so much is ever memory as was written to it, which
+	// is a fraction of a block.
+	blocks, outputs freeList
 }
 
 // A job is one block on its way through a worker.
@@ -46,7 +49,8 @@ func NewPool(workers int) *Pool {
 		workers: workers,
 		jobs:    make(chan *job),
 		quit:    make(chan struct{}),
-		free:    freeList{most: 2*workers + 3},
+		blocks:  freeList{most: 2*workers + 3},
+		outputs: freeList{most: 2*workers + 3},
 	}
 	for range workers {
 		p.wait.Go(p.work)
@@ -83,7 +87,7 @@ func (p *Pool) work() {
 		select {
 		case j := <-p.jobs:
 			j.out, j.err = p.run(codecs, j)
-			p.free.put(j.plan, j.buf)
+			p.blocks.put(j.plan, j.buf)
 			j.buf = nil
 			close(j.done)
 		case <-p.quit:
@@ -102,7 +106,7 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 		codecs[j.plan] = c
 	}
 	dict, src := j.buf[:j.dict], j.buf[j.dict:]
-	dst := p.free.get(j.plan)
+	dst := p.outputs.get(j.plan)
 	if dst == nil {
 		// Room for data that does not shrink: memory that is never written costs nothing, a buffer that
 		// has to grow costs its old self.
@@ -111,7 +115,7 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 	return c.appendBlock(dst, dict, src)
 }
 
-// A freeList keeps buffers of whole blocks, for input and output alike, and not more than so many. A sync.Pool would give
+// A freeList keeps buffers of whole blocks, or of their outputs, and not more than so many. A sync.Pool would give
 // them to the garbage collector and clear new ones, which at these sizes costs more than it saves.
 type freeList struct {
 	most int
@@ -123,7 +127,7 @@ type freeList struct {
 func (f *freeList) get(pl plan) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, b := range f.bufs {
+	for i, b := range slices.Backward(f.bufs) { // the last used first: others stay untouched
 		if cap(b) >= pl.bufferSize() {
 			last := len(f.bufs) - 1
 			f.bufs[i], f.bufs[last] = f.bufs[last], nil

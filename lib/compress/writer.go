@@ -92,7 +92,7 @@ func (z *Writer) Close() error {
 			return err
 		}
 	}
-	z.pool.free.put(z.plan, z.buf)
+	z.pool.blocks.put(z.plan, z.buf)
 	z.buf = nil
 	if z.plan.algorithm == Gzip {
 		end := make([]byte, 0, len(deflateEnd)+8)
@@ -116,7 +116,7 @@ func (z *Writer) check() error {
 func (z *Writer) fill(p []byte) int {
 	p = p[:min(len(p), z.dict+z.plan.blockSize-len(z.buf))]
 	if need := len(z.buf) + len(p); need > cap(z.buf) {
-		b := z.pool.free.get(z.plan)
+		b := z.pool.blocks.get(z.plan)
 		switch {
 		case b != nil:
 		case need <= smallBuffer:
@@ -145,13 +145,8 @@ func (z *Writer) submit() error {
 		z.fill(tail)
 		z.dict = len(tail)
 	}
-	select {
-	case z.pool.jobs <- j:
-	case <-z.ctx.Done():
-		return z.check()
-	case <-z.pool.quit:
-		z.err = ErrPoolClosed
-		return z.err
+	if err := z.hand(j); err != nil {
+		return err
 	}
 	z.blocks++
 	z.pending = append(z.pending, j)
@@ -161,6 +156,29 @@ func (z *Writer) submit() error {
 		}
 	}
 	return nil
+}
+
+// hand waits for a worker to take the block. Blocks that are finished meanwhile are written, and need no memory then.
+func (z *Writer) hand(j *job) error {
+	for {
+		var oldest chan struct{}
+		if len(z.pending) > 0 {
+			oldest = z.pending[0].done
+		}
+		select {
+		case z.pool.jobs <- j:
+			return nil
+		case <-oldest:
+			if err := z.writeOldest(); err != nil {
+				return err
+			}
+		case <-z.ctx.Done():
+			return z.check()
+		case <-z.pool.quit:
+			z.err = ErrPoolClosed
+			return z.err
+		}
+	}
 }
 
 func (j *job) finished() bool {
@@ -188,7 +206,7 @@ func (z *Writer) writeOldest() error {
 	if err := z.emit(j.out); err != nil {
 		return err
 	}
-	z.pool.free.put(z.plan, j.out)
+	z.pool.outputs.put(z.plan, j.out)
 	return nil
 }
 
