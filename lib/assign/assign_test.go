@@ -145,17 +145,17 @@ func TestOrderOfClaims(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	for path, want := range map[string]string{
 		"/file":             Unclaimed,
-		"/etc/":             Unclaimed,
+		"/etc/":             EmptyDirs,
 		"/etc/passwd":       Unclaimed,
 		"/usr/bin/x":        Unclaimed,
-		"/lost+found/":      Unclaimed,
-		"/opt/":             Unclaimed,
+		"/lost+found/":      EmptyDirs,
+		"/opt/":             EmptyDirs,
 		"/opt/readme":       Unclaimed,
-		"/opt/x/":           Unclaimed + "/opt/x",
+		"/opt/x/":           EmptyDirs,
 		"/opt/x/bin/x":      Unclaimed + "/opt/x",
 		"/opt/x.y/f":        Unclaimed + "/opt/x.y",
 		"/srv/www/index":    Unclaimed + "/srv/www",
-		"/usr/local/":       Unclaimed,
+		"/usr/local/":       EmptyDirs,
 		"/usr/local/bin/x":  Unclaimed + "/usr/local/bin",
 		"/usr/local/readme": Unclaimed,
 		"/home/me/f":        Unclaimed + "/home/me",
@@ -163,7 +163,7 @@ func TestLeftovers(t *testing.T) {
 		"/var/opt/x/f":      Unclaimed + "/var/opt/x",
 		"/var/www/html/f":   Unclaimed + "/var/www/html",
 		"/var/lib/x":        Unclaimed,
-		"/app/":             Unclaimed + "/app",
+		"/app/":             EmptyDirs,
 		"/app/main.py":      Unclaimed + "/app",
 		"/app/src/main.py":  Unclaimed + "/app",
 		"/opta/x":           Unclaimed + "/opta",
@@ -187,16 +187,16 @@ func TestLeftovers(t *testing.T) {
 func TestLeftoverDirectories(t *testing.T) {
 	files := records("/", "/a/", "/a/b/", "/a/b/f", "/a/bc/", "/d/", "/d-e/", "/d-e/f")
 	mustAssign(t, files)
-	wantTags(t, files, "/ -", "/a -", "/a/b -", "/a/b/f chunkah/unclaimed/a", "/a/bc chunkah/unclaimed/a",
-		"/d chunkah/unclaimed/d", "/d-e -", "/d-e/f chunkah/unclaimed/d-e")
+	wantTags(t, files, "/ -", "/a -", "/a/b -", "/a/b/f chunkah/unclaimed/a", "/a/bc chunkah/empty-directories",
+		"/d chunkah/empty-directories", "/d-e -", "/d-e/f chunkah/unclaimed/d-e")
 
 	files = records("/usr/bin/x", "/opt/x/", "/srv/a/b")
 	mustAssign(t, files)
-	wantTags(t, files, "/opt/x chunkah/unclaimed/opt/x", "/srv/a/b chunkah/unclaimed/srv/a", "/usr/bin/x chunkah/unclaimed")
+	wantTags(t, files, "/opt/x chunkah/empty-directories", "/srv/a/b chunkah/unclaimed/srv/a", "/usr/bin/x chunkah/unclaimed")
 
 	files = records("/")
 	mustAssign(t, files)
-	wantTags(t, files, "/ chunkah/unclaimed")
+	wantTags(t, files, "/ chunkah/empty-directories")
 
 	// A directory whose only contents are claimed is not empty.
 	files = records("/", "/d/", "/d/f")

@@ -11,6 +11,10 @@ import (
 // application directory goes to one named after that: "chunkah/unclaimed/opt/x".
 const Unclaimed = "chunkah/unclaimed"
 
+// EmptyDirs is the component of empty directories that belong to nothing else.
+// One that gets its first file leaves it, which must not cost a large layer.
+const EmptyDirs = "chunkah/empty-directories"
+
 // systemDirs are the top-level directories of a system (FHS 3.0, section 3, and
 // what ostree adds). Any other top-level directory is an application's own.
 var systemDirs = map[string]bool{
@@ -68,6 +72,9 @@ func hasChildren(files []*format.File, i int) bool {
 }
 
 func leftoverName(f *format.File) string {
+	if f.Type == format.TypeDir {
+		return EmptyDirs
+	}
 	dir := appDir(f)
 	if dir == "" {
 		return Unclaimed

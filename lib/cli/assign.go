@@ -42,8 +42,8 @@ func repos(mapped assign.Repo) []assign.Repo {
 
 // assignFlags are those that assign and build share.
 type assignFlags struct {
-	Repos    string `long:"repos" value-name:"LIST" description:"component repos to ask, in this order, separated by commas (default: all, in the order of the README)"`
-	Map      string `long:"map" value-name:"FILE" description:"components by path or glob, in JSON"`
+	Repos    string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas (default: all, in the order of the README)"`
+	Map      string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 	Override bool   `long:"override" description:"replace the components that records come with"`
 }
 
@@ -105,8 +105,8 @@ type assignCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs  string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
-	Explain string `long:"explain" value-name:"PATH" description:"say what PATH belongs to and who claims it, in place of the stream"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
+	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"say what PATH belongs to and who claims it, in place of the stream"`
 	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream"`
 }
 

@@ -16,11 +16,11 @@ import (
 
 // buildFlags are those that only build has.
 type buildFlags struct {
-	Rootfs           string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" description:"the root to make an image of"`
-	Assign           string `long:"assign" value-name:"CMD" description:"run CMD in place of assign"`
-	Pack             string `long:"pack" value-name:"CMD" description:"run CMD in place of pack"`
+	Rootfs           string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" unquote:"false" description:"the root to make an image of"`
+	Assign           string `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
+	Pack             string `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool   `long:"compressed" description:"the same as --compress gzip"`
-	CompressionLevel string `long:"compression-level" value-name:"N" description:"the same as --level; 0 stores"`
+	CompressionLevel string `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
 type buildCommand struct {
@@ -56,7 +56,21 @@ func (c *buildCommand) aliases(env *Env) error {
 	return nil
 }
 
+// replaced refuses options of a stage that a command stands in for.
+func (c *buildCommand) replaced() error {
+	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
+		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
+	}
+	if c.Pack != "" && (c.Max != "" || c.MaxLayers != "") {
+		return usagef("--max does nothing with --pack: give it to its command")
+	}
+	return nil
+}
+
 func (c *buildCommand) run(ctx context.Context, env *Env) error {
+	if err := c.replaced(); err != nil {
+		return err
+	}
 	if err := c.aliases(env); err != nil {
 		return err
 	}

@@ -12,13 +12,13 @@ import (
 
 // commonFlags are in every command.
 type commonFlags struct {
-	Verbose []bool `short:"v" long:"verbose" description:"say what is done; twice: say it in detail"`
+	Verbose []bool `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too"`
 	Version bool   `long:"version" description:"print the version and exit"`
 }
 
 // formatFlags are in every stage.
 type formatFlags struct {
-	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" description:"encoding of the stream written (scan: json unless told; others: that of their input)"`
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream written (scan: json unless told; others: that of their input)"`
 }
 
 // encoding is the one asked for, otherwise the input's.
@@ -47,7 +47,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags give the one clock that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" description:"upper bound of every time in the image, in unix seconds"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of every time in the image, in unix seconds"`
 }
 
 // apply puts the source date into a header that has none.

@@ -81,9 +81,17 @@ func (e *Env) debug(format string, args ...any) {
 	}
 }
 
-// print writes the message in one piece, the name in front of its first line.
+// print writes the message in one piece, the name in front of each line that is
+// not indented: those belong to the one above.
 func (e *Env) print(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "%s: %s\n", e.Name, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimRight(fmt.Sprintf(format, args...), "\n") + "\n") {
+		if !strings.HasPrefix(line, " ") {
+			b.WriteString(e.Name + ": ")
+		}
+		b.WriteString(line)
+	}
+	fmt.Fprint(e.Stderr, b.String())
 }
 
 // Main runs the command of that name with the process's arguments and returns
@@ -163,6 +171,9 @@ func parse(env *Env, args []string) (command, error) {
 		}
 		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), env.Name)
 	}
+	if err := refuseEmpty(parser); err != nil {
+		return nil, err
+	}
 	cmd := pick()
 	if cmd == nil {
 		return nil, nil
@@ -174,6 +185,23 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], env.Name)
 	}
 	return cmd, nil
+}
+
+// refuseEmpty refuses an option that is given and empty, as -o "$OUT" is where OUT
+// is not set.
+func refuseEmpty(parser *flags.Parser) error {
+	groups := parser.Groups()
+	if parser.Active != nil {
+		groups = append(groups, parser.Active.Groups()...)
+	}
+	for _, g := range groups {
+		for _, o := range g.Options() {
+			if text, ok := o.Value().(string); ok && text == "" && o.IsSet() && !o.IsSetDefault() {
+				return usagef("--%s is empty", o.LongName)
+			}
+		}
+	}
+	return nil
 }
 
 // lowerFirst fits a library's message into ours.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"chunkah/lib/pack"
@@ -12,8 +13,8 @@ import (
 // packFlags are those that pack and build share. --max and --max-layers are one
 // option with two names.
 type packFlags struct {
-	Max       string `long:"max" value-name:"N" description:"layers at most, 1 to 448 (default: 64)"`
-	MaxLayers string `long:"max-layers" value-name:"N" description:"the same as --max"`
+	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)"`
+	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
 }
 
 func (f *packFlags) options(env *Env) (pack.Options, error) {
@@ -77,5 +78,9 @@ func (e *Env) packed(r *pack.Report) {
 		from = "SOURCE_DATE_EPOCH"
 	}
 	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
+	for i, l := range r.Plan {
+		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
+			l.StabilityPPM/10_000, l.StabilityPPM/1000%10, strings.Join(l.Components, ", "))
+	}
 	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

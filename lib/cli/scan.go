@@ -15,12 +15,12 @@ import (
 
 // scanFlags are those that scan and build share.
 type scanFlags struct {
-	Prune       []string `long:"prune" value-name:"PATH" description:"leave out PATH; with a slash at the end only what is in it (repeatable)"`
+	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)"`
 	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
 	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
 	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets"`
-	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)"`
+	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)"`
 }
 
 // liveContents of a running system are not part of its root.
@@ -57,7 +57,7 @@ type scanCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" description:"the root, where no ROOT is given"`
+	Rootfs string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" unquote:"false" description:"the root, where no ROOT is given"`
 	Args   struct {
 		Root string `positional-arg-name:"ROOT"`
 	} `positional-args:"yes"`

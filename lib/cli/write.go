@@ -18,18 +18,18 @@ import (
 
 // writeFlags are those that write and build share.
 type writeFlags struct {
-	Output     string   `short:"o" long:"output" value-name:"DEST" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
-	Config     string   `long:"config" value-name:"FILE" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
-	ConfigStr  string   `long:"config-str" value-name:"JSON" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
-	Labels     []string `long:"label" value-name:"K=V|K-|-" description:"set a label, remove one, remove all (repeatable)"`
-	Annotation []string `long:"annotation" value-name:"K=V|K-|-" description:"the same for annotations (repeatable)"`
-	Arch       string   `long:"arch" value-name:"ARCH" description:"architecture of the image (default: the config's, else this machine's)"`
-	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" description:"name of the image in the output"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" description:"compression of the layers (default: none)"`
-	Level      string   `long:"level" value-name:"N" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
-	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
-	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" description:"keep compressed layers in DIR and take unchanged ones from there"`
-	CacheSize  string   `long:"cache-size" value-name:"SIZE" description:"bytes that the cache may keep (default: 10GiB)"`
+	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
+	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
+	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
+	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
+	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
+	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
+	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none)"`
+	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
+	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
+	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there"`
+	CacheSize  string   `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
 
 	// stored asks for gzip without compression.
 	stored bool
@@ -39,7 +39,7 @@ type writeCommand struct {
 	writeFlags
 	clockFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" description:"where the root is, if not where the stream says"`
+	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {

@@ -23,6 +23,15 @@ func IsTemp(name string) bool {
 	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
+// bare strips what an error says of an unfinished file: its name means nothing to anyone.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && IsTemp(filepath.Base(pe.Path)) {
+		return pe.Err
+	}
+	return err
+}
+
 // tempPath is a new name for an unfinished file or folder in dir.
 func tempPath(dir string) string {
 	var b [8]byte

@@ -83,7 +83,10 @@ func (s *Slot) Write(p []byte) (int, error) {
 	}
 	n, err := s.file.WriteAt(p, s.at)
 	s.at += int64(n)
-	return n, err
+	if err != nil {
+		return n, fmt.Errorf("writing archive %q: %w", s.a.name, bare(err))
+	}
+	return n, nil
 }
 
 // Commit completes the blob once all its bytes are written: d is their digest. It must not be called at the same time as

@@ -51,6 +51,16 @@ type Report struct {
 	// the newest regular file.
 	SourceDate bool
 	Now        int64
+	// Plan is what is in each layer.
+	Plan []Planned
+}
+
+// Planned is one layer of a plan.
+type Planned struct {
+	// Bytes is the sum of the components' tars.
+	Bytes        int64
+	StabilityPPM int64
+	Components   []string
 }
 
 // ErrNoComponents says that nothing in the stream has a component.
@@ -81,7 +91,20 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	for _, c := range t.components {
 		report.Bytes += c.size
 	}
+	for _, l := range plan {
+		report.Plan = append(report.Plan, t.planned(l))
+	}
 	return report, t.write(ctx, out, plan)
+}
+
+// planned describes a layer of the plan.
+func (t *tree) planned(l group.Layer) Planned {
+	p := Planned{StabilityPPM: l.Stability}
+	for _, m := range l.Members {
+		p.Bytes += t.components[m].size
+		p.Components = append(p.Components, t.components[m].record.Name)
+	}
+	return p
 }
 
 // read takes in a stream and checks what its records say of each other.

@@ -240,3 +240,14 @@ func TestSizes(t *testing.T) {
 		t.Errorf("got %d bytes, want %d", report.Bytes, want)
 	}
 }
+
+// The first file below an empty directory, in another component, leaves the
+// layers of what was unclaimed before alone (law 1).
+func TestFillingAnEmptyDirectoryCostsLittle(t *testing.T) {
+	before, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/tagged", "a"))
+	after, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/opt/new", "b"), file("/tagged", "a"))
+	was, is := before.of(t, "chunkah/unclaimed"), after.of(t, "chunkah/unclaimed")
+	if !slices.Equal(was.paths(), is.paths()) {
+		t.Errorf("the unclaimed layer had %q and has %q", was.paths(), is.paths())
+	}
+}

@@ -12,6 +12,10 @@ import (
 // unclaimed is the component of a file that came without one.
 var unclaimed = []string{"chunkah/unclaimed"}
 
+// emptyDirs is that of an empty directory: it leaves this component when it gets
+// its first file, which must not cost a large layer.
+var emptyDirs = []string{"chunkah/empty-directories"}
+
 // component is one component and what belongs to it.
 type component struct {
 	record *format.Component
@@ -180,7 +184,7 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 		if i+1 < len(t.files) && t.parents[i+1] == i {
 			return
 		}
-		f.Components = unclaimed
+		f.Components = emptyDirs
 	}
 	f.Components = slices.Compact(slices.Sorted(slices.Values(f.Components)))
 	for _, name := range f.Components {

@@ -131,7 +131,7 @@ func (d *Dir) xattrError(name string, err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		var st unix.Stat_t
 		if unix.Lstat("/proc/self/fd", &st) != nil {
-			err = errors.New("/proc is not mounted")
+			err = errors.New("/proc is not mounted, and this kernel needs it for that: mount it")
 		}
 	}
 	return fmt.Errorf("reading xattrs of %q: %w", d.join(name), err)

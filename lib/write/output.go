@@ -69,6 +69,9 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
+// emptyDirs names a layer of which only directories are left.
+const emptyDirs = "chunkah/empty-directories"
+
 // drop takes the output out of all layers: the records found, further names of
 // their inodes, and what is below them. A layer that held nothing else goes too.
 func (w *writer) drop(found []*format.File) error {
@@ -94,9 +97,13 @@ func (w *writer) drop(found []*format.File) error {
 	var layers []layerFiles
 	for i, l := range w.img.layers {
 		// A directory that no other layer has is a reason to keep one.
-		if !spare[i] || hold(held, l.files) {
-			layers = append(layers, l)
+		if spare[i] {
+			if !hold(held, l.files) {
+				continue
+			}
+			l.record = &format.Layer{Components: []string{emptyDirs}, StabilityPPM: l.record.StabilityPPM}
 		}
+		layers = append(layers, l)
 	}
 	w.img.layers = layers
 	slices.Sort(w.report.LeftOut)
