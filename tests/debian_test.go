@@ -173,3 +173,39 @@ func TestDistrolessImage(t *testing.T) {
 		}
 	}
 }
+
+// packed is the components of a root with the fingerprints that pack gives them.
+func packed(t *testing.T, root string) map[string]string {
+	t.Helper()
+	o := readOwners(t, []byte(stream(t, `chunkah-scan --skip-special-files "$ROOT" 2>/dev/null | chunkah-assign | chunkah-pack`, root)))
+	prints := map[string]string{}
+	for name, c := range o.components {
+		prints[name] = c.Fingerprint
+	}
+	return prints
+}
+
+// Where a package goes, the components of all others stay as they are.
+func TestDebianPackagePurged(t *testing.T) {
+	root := debianRoot(t)
+	changed := copyRoot(t, root)
+	clients.Run(t, inRoot(changed, "dpkg", "--purge", "vim-tiny", "vim-common"))
+	before, after := packed(t, root), packed(t, changed)
+	want := map[string]string{"dpkg/vim": "gone", "dpkg/.database": "changed", "dpkg/.alternatives": "changed"}
+	for name, print := range before {
+		got := ""
+		if now, there := after[name]; !there {
+			got = "gone"
+		} else if now != print {
+			got = "changed"
+		}
+		if got != want[name] {
+			t.Errorf("%s is %q, want %q", name, got, want[name])
+		}
+	}
+	for name := range after {
+		if _, there := before[name]; !there {
+			t.Errorf("%s has come", name)
+		}
+	}
+}
