@@ -10,6 +10,9 @@ const (
 	// MaxPath bounds a path, in bytes. Linux bounds what one system call takes
 	// (4096), not the depth of a tree.
 	MaxPath = 1 << 20
+	// MaxDepth bounds the elements of a path: each costs a record in every layer
+	// that has the file. One system call takes half as many (PATH_MAX).
+	MaxDepth = 4096
 	// MaxName bounds one element of a path, in bytes: NAME_MAX of Linux.
 	MaxName = 255
 	// MaxTarget bounds a symlink's target, in bytes: PATH_MAX of Linux.

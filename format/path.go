@@ -57,6 +57,8 @@ func checkPath(path string) error {
 		return valuef("path %q has a NUL byte", clip(path))
 	case path == "/":
 		return nil
+	case len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth:
+		return limitf("path %q has more than %d names", clip(path), MaxDepth)
 	}
 	for start := 1; start <= len(path); {
 		end := strings.IndexByte(path[start:], '/')

@@ -102,22 +102,20 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 		mustAdd(parser.AddGroup(stage.group, "", cmd))
 		return parser, func() command { return finish(cmd) }
 	}
-	return wrapperParser(env, parser, common, finish)
+	return wrapperParser(parser, common, finish)
 }
 
 // wrapperParser adds the subcommands of chunkah.
-func wrapperParser(env *Env, parser *flags.Parser, common *commonFlags, finish func(command) command) (*flags.Parser, func() command) {
+func wrapperParser(parser *flags.Parser, common *commonFlags, finish func(command) command) (*flags.Parser, func() command) {
 	parser.LongDescription = "Makes OCI images whose layers follow the content."
 	parser.SubcommandsOptional = true
 	commands := make(map[string]command)
 	for _, name := range subcommands {
 		stage := stages["chunkah-"+name]
 		cmd := stage.new()
-		added, err := parser.AddCommand(name, stage.short, stage.long, cmd)
-		if err != nil {
+		if _, err := parser.AddCommand(name, stage.short, stage.long, cmd); err != nil {
 			panic(err) // a flag is defined twice
 		}
-		_ = added
 		commands[name] = cmd
 	}
 	return parser, func() command {

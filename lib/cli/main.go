@@ -192,7 +192,7 @@ func parse(env *Env, args []string) (command, error) {
 func refuseEmpty(parser *flags.Parser) error {
 	groups := parser.Groups()
 	if parser.Active != nil {
-		groups = append(groups, parser.Active.Groups()...)
+		groups = append(groups, parser.Active.Group)
 	}
 	for _, g := range groups {
 		for _, o := range g.Options() {

@@ -68,8 +68,8 @@ func newOptimizer(size []int64, hs []history, ps []uint64) *optimizer {
 	return o
 }
 
-func (o *optimizer) newUnit(members []int, lock int64) *unit {
-	u := &unit{members: members, lock: lock}
+func (o *optimizer) newUnit(members []int) *unit {
+	u := &unit{members: members}
 	for i := range u.odds {
 		u.odds[i] = uint32(one)
 	}
@@ -226,7 +226,7 @@ func (o *optimizer) improve(k, passes int) {
 func (o *optimizer) move(c int, home []int, k int) bool {
 	from := o.units[home[c]]
 	left := o.without(from, c)
-	single := o.newUnit([]int{c}, 0)
+	single := o.newUnit([]int{c})
 	base := o.horizon * single.cost // price counts from there
 	best, at := o.horizon*(from.cost-left.cost)-from.lock-base, -1
 	for i, u := range o.units {
@@ -238,15 +238,15 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 		}
 	}
 	if len(o.units) < k && len(from.members) > 1 && best > 0 {
-		o.units = append(o.units, o.newUnit(nil, 0))
+		o.units = append(o.units, o.newUnit(nil))
 		at = len(o.units) - 1
 	}
 	if at < 0 {
 		return false
 	}
 	rest := slices.DeleteFunc(slices.Clone(from.members), func(m int) bool { return m == c })
-	o.units[home[c]] = o.newUnit(rest, 0)
-	o.units[at] = o.newUnit(append(slices.Clone(o.units[at].members), c), 0)
+	o.units[home[c]] = o.newUnit(rest)
+	o.units[at] = o.newUnit(append(slices.Clone(o.units[at].members), c))
 	home[c] = at
 	return true
 }

@@ -23,12 +23,12 @@ func (in *input) aware(prev *Previous) [][]int {
 	o := newOptimizer(in.size, hs, rates(in.cs, hs))
 	o.horizon = horizon
 	for _, members := range kept {
-		u := o.newUnit(members, 0)
+		u := o.newUnit(members)
 		u.lock = u.size
 		o.units = append(o.units, u)
 	}
 	for _, c := range free {
-		o.units = append(o.units, o.newUnit([]int{c}, 0))
+		o.units = append(o.units, o.newUnit([]int{c}))
 	}
 	o.merge(in.limit)
 	o.improve(in.limit, maxPasses)

@@ -100,7 +100,7 @@ func (in *input) clustered() [][]int {
 	}
 	o.merge(in.limit - alone)
 	for _, c := range known[:alone] {
-		o.units = append(o.units, o.newUnit([]int{c}, 0))
+		o.units = append(o.units, o.newUnit([]int{c}))
 	}
 	slices.Sort(born)
 	o.place(born, in.limit)
@@ -127,7 +127,7 @@ func (o *optimizer) pool(list []int, hs []history, ps []uint64) {
 		sets[at] = append(sets[at], c)
 	}
 	for _, s := range sets {
-		o.units = append(o.units, o.newUnit(s, 0))
+		o.units = append(o.units, o.newUnit(s))
 	}
 }
 
@@ -137,16 +137,16 @@ func (o *optimizer) place(list []int, k int) {
 	add := make([][]int, len(o.units))
 	for _, c := range list {
 		if len(o.units) < k {
-			o.units = append(o.units, o.newUnit([]int{c}, 0))
+			o.units = append(o.units, o.newUnit([]int{c}))
 			add = append(add, nil)
 			continue
 		}
-		at, _ := o.cheapest(o.newUnit([]int{c}, 0))
+		at, _ := o.cheapest(o.newUnit([]int{c}))
 		add[at] = append(add[at], c)
 	}
 	for i, cs := range add {
 		if len(cs) > 0 {
-			o.units[i] = o.newUnit(append(o.units[i].members, cs...), 0)
+			o.units[i] = o.newUnit(append(o.units[i].members, cs...))
 		}
 	}
 }

@@ -318,6 +318,9 @@ func (l *Layout) commit(index []byte) error {
 		return err
 	}
 	if err := os.Rename(l.dir, l.path); err != nil {
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
+			return errors.New("another process has written to it meanwhile")
+		}
 		return err
 	}
 	l.dir = l.path

@@ -86,6 +86,7 @@ func (a *archive) entries() ([]entry, error) {
 	var found []entry
 	header := make([]byte, headerLen)
 	for len(found) < maxArtifacts {
+		// A directory that is cut off ends here; what reading it met stays in a.err.
 		if _, err := io.ReadFull(r, header); err != nil {
 			break
 		}
