@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,10 @@ import (
 // copyBuffer is the number of bytes of one read: large enough that system calls
 // do not count, small enough to stay in the second-level cache.
 const copyBuffer = 256 << 10
+
+// copyBuffers are *[copyBuffer]byte that go from layer to layer: one a layer would
+// be garbage, of which the collector leaves as much as there is in use.
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // castagnoli has an instruction on amd64 and arm64: the checksum costs a
 // fraction of the read.
@@ -36,7 +41,7 @@ type proof struct {
 type contents struct {
 	root *rootfs.Root
 	dir  *rootfs.Dir
-	buf  []byte
+	buf  *[copyBuffer]byte
 	// proofs, by the file's index in its layer: filled where record is set,
 	// compared where it is not. Nil asks for none.
 	proofs []proof
@@ -46,6 +51,15 @@ type contents struct {
 func newContents(root *rootfs.Root) *contents { return &contents{root: root} }
 
 func (c *contents) close() {
+	c.leave()
+	if c.buf != nil {
+		copyBuffers.Put(c.buf)
+		c.buf = nil
+	}
+}
+
+// leave closes the directory that is open.
+func (c *contents) leave() {
 	if c.dir != nil {
 		_ = c.dir.Close() // it was only read
 		c.dir = nil
@@ -106,7 +120,7 @@ func (c *contents) prove(index int, f *format.File, p proof) error {
 // file grew is for its metadata to tell.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, sum uint32, err error) {
 	if c.buf == nil {
-		c.buf = make([]byte, copyBuffer)
+		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
 	}
 	for n < size {
 		m, err := in.Read(c.buf[:min(int64(len(c.buf)), size-n)])
@@ -158,7 +172,7 @@ func (c *contents) enter(path string) error {
 	if c.dir != nil && c.dir.Path() == parent {
 		return nil
 	}
-	c.close()
+	c.leave()
 	dir, err := c.root.OpenDir(parent)
 	if err != nil {
 		return openError(path, fmt.Errorf("reading %q: %w", path, err))
