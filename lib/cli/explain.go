@@ -43,7 +43,7 @@ func explain(w io.Writer, o *assign.Outcome) error {
 	}
 	if !won && len(x.Components) > 0 {
 		if len(o.Claimants) == 0 {
-			fmt.Fprintln(&b, "  nobody claims it: it goes by another name of its inode, or by where it stands")
+			fmt.Fprintln(&b, "  nobody claims it: it goes by where it stands, or with another name of its inode")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
