@@ -114,27 +114,27 @@ func (d *Dir) Readable(name string) error {
 // before the open, since opening a device can act on it, and once more after it.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	path := d.join(name)
-	fd, err := d.openFile(name)
-	if err != nil {
+	f := &File{path: path}
+	if err := d.openFile(f, name); err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	return &File{fd: fd, path: path}, nil
+	return f, nil
 }
 
-func (d *Dir) openFile(name string) (int, error) {
+func (d *Dir) openFile(f *File, name string) error {
 	if err := checkName(name); err != nil {
-		return -1, err
+		return err
 	}
 	st, err := fstatat(d.fd, name)
 	if err != nil {
-		return -1, err
+		return err
 	}
 	if !st.regular() {
-		return -1, ErrNotRegular
+		return ErrNotRegular
 	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
-		return -1, err
+		return err
 	}
 	var now unix.Stat_t
 	if err = unix.Fstat(fd, &now); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -142,9 +142,10 @@ func (d *Dir) openFile(name string) (int, error) {
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, err
+		return err
 	}
-	return fd, nil
+	f.fd, f.opened = fd, fromStat(&now)
+	return nil
 }
 
 func (d *Dir) join(name string) string {

@@ -14,8 +14,9 @@ var ErrNotRegular = errors.New("is not a regular file")
 // File is an open regular file. It reads with plain system calls: what os.File
 // adds for pipes and sockets costs as much as reading a small file.
 type File struct {
-	fd   int
-	path string
+	fd     int
+	path   string
+	opened Stat
 }
 
 // Name returns the file's path in the tree.
@@ -39,6 +40,9 @@ func (f *File) Read(p []byte) (int, error) {
 		return n, nil
 	}
 }
+
+// Opened describes the file as it was when it was opened, as Stat does.
+func (f *File) Opened() Stat { return f.opened }
 
 // Stat describes the open file; it does not tell mount points.
 func (f *File) Stat() (Stat, error) { return fstat(f.fd, f.path) }

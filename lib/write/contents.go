@@ -81,12 +81,6 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *for
 		return 0, err
 	}
 	defer in.Close()
-	var before rootfs.Stat
-	if c.proofs == nil {
-		if before, err = in.Stat(); err != nil {
-			return 0, err
-		}
-	}
 	n, sum, err := c.copy(ctx, w, in, f.Size)
 	if err != nil {
 		return n, err
@@ -98,7 +92,7 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *for
 	switch {
 	case n != f.Size || after.Size != f.Size:
 		return n, fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, after.Size, f.Size, errChanged)
-	case c.proofs == nil && !after.Same(before):
+	case c.proofs == nil && !after.Same(in.Opened()):
 		return n, fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
 	return n, c.prove(index, f, proof{after.Ino, after.CTime, after.CTimeNsec, sum})
