@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 	}
 	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	// What the user has set is not what is tested.
-	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS"} {
+	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS", "CHUNKAH_CACHE"} {
 		os.Unsetenv(name)
 	}
 	return m.Run()
