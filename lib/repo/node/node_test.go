@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"chunkah/lib/repo/places"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
 	"chunkah/lib/repo/places/placestest"
 )
 
