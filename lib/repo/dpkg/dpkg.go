@@ -21,7 +21,8 @@
 //   - A package without its list is a warning; its md5sums and conffiles stand in.
 //
 // Packages that dpkg did not finish installing, a journal in updates that it has
-// not applied, and what an interrupted dpkg leaves of files are named in warnings.
+// not applied, and what an interrupted dpkg leaves in its own directory are named in
+// warnings.
 // Backups (status-old) and empty locks are in every such directory: no warning.
 //
 // # Components
