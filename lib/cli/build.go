@@ -105,7 +105,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	assignOpt.Root, writeOpt.Root = root, root
+	assignOpt.Root, writeOpt.Source = root, &write.Source{Root: root}
 	var done reports
 	err = pipeline.Run(ctx,
 		c.measure(done.scan(root, header, scanOpt), nil),

@@ -62,10 +62,12 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if c.Rootfs != "" {
-		if opt.Root, err = rootfs.Open(c.Rootfs); err != nil {
+		root, err := rootfs.Open(c.Rootfs)
+		if err != nil {
 			return err
 		}
-		defer opt.Root.Close()
+		defer root.Close()
+		opt.Source = &write.Source{Root: root}
 	}
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
@@ -96,6 +98,10 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 		return opt, nil, usagef("standard output is a terminal: use -o, or redirect it")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
+		return opt, nil, err
+	}
+	opt.Edit = f.edit
+	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
@@ -225,37 +231,28 @@ func (f *writeFlags) threads() (int, error) {
 	return n, nil
 }
 
-// config reads the image's config and changes it as the flags say.
-func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
-	config, err := f.baseConfig(ctx, env)
-	if err != nil {
-		return nil, err
-	}
+// edit changes the image's config as the flags say.
+func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditLabels(f.Labels); err != nil {
-		return nil, usagef("--label: %w", err)
+		return usagef("--label: %w", err)
 	}
 	if err := config.EditAnnotations(f.Annotation); err != nil {
-		return nil, usagef("--annotation: %w", err)
+		return usagef("--annotation: %w", err)
 	}
 	if f.Arch != "" {
 		if err := config.SetArch(f.Arch); err != nil {
-			return nil, usagef("--arch: %w", err)
+			return usagef("--arch: %w", err)
 		}
 	}
-	if config.Platform.Architecture == "" {
-		if err := config.SetArch(oci.HostArch()); err != nil {
-			return nil, err
-		}
-	}
-	return config, nil
+	return nil
 }
 
 // envConfig holds the text of a config where neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// baseConfig reads the config that was named. The command line goes before the
-// environment.
-func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, error) {
+// config reads the config that was named, nil for none. The command line goes
+// before the environment.
+func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
 	switch {
@@ -272,7 +269,7 @@ func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, err
 	case os.Getenv(envConfig) != "":
 		data, from = []byte(os.Getenv(envConfig)), "of "+envConfig
 	default:
-		return &oci.Config{}, nil
+		return nil, nil
 	}
 	config, err := oci.ParseConfig(data)
 	if err != nil {

@@ -87,6 +87,9 @@ func discard(results []chan *blob) {
 
 // assemble writes the blobs as they come, then what describes them.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
+	if err := w.keep(ctx); err != nil {
+		return err
+	}
 	blobs := make([]*blob, len(order))
 	for _, i := range order {
 		select {
@@ -121,7 +124,10 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 func (w *writer) describe(blobs []*blob) *oci.Image {
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
+	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
+	for _, k := range w.kept {
+		image.Layers = append(image.Layers, k.Layer)
+	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, image))
