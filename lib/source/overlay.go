@@ -60,11 +60,13 @@ func hides(tree *rootfs.Root, path string) bool {
 	return false
 }
 
-// Stat implements rootfs.Source. Trees may number their inodes alike, so each
-// has devices of its own.
+// Stat implements rootfs.Source. Images number their inodes alike, all on device
+// 0, which no directory is on; so each gets a device of its own.
 func (o *overlay) Stat(path string) (rootfs.Stat, error) {
 	at, st, err := o.find(path)
-	st.Dev += uint64(at) << 48
+	if st.Dev == 0 {
+		st.Dev = uint64(at+1) << 48
+	}
 	return st, err
 }
 
