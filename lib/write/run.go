@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
 	"chunkah/lib/compress"
@@ -90,19 +91,12 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	if err := w.keep(ctx); err != nil {
 		return err
 	}
-	blobs := make([]*blob, len(order))
-	for _, i := range order {
-		select {
-		case blobs[i] = <-results[i]:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	blobs, err := w.placeAll(ctx, order, results)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // why it was stopped
 		}
-		if err := w.place(ctx, i, blobs[i]); err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx) // why it was stopped
-			}
-			return err
-		}
+		return err
 	}
 	built, err := w.describe(blobs).Build()
 	if err != nil {
@@ -118,6 +112,38 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	}
 	w.report.Manifest = built.Manifest.Descriptor.Digest.String()
 	return w.dest.Commit(built.Index)
+}
+
+// concurrent is a destination that takes so many blobs at once, as a registry
+// does: there, one waits for the network and not for this machine.
+type concurrent interface{ AtOnce() int }
+
+// placeAll puts the blobs where they belong, in order.
+func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
+	var group errgroup.Group
+	group.SetLimit(1)
+	if dest, ok := w.dest.(concurrent); ok {
+		group.SetLimit(dest.AtOnce())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	blobs := make([]*blob, len(order))
+	for _, i := range order {
+		select {
+		case blobs[i] = <-results[i]:
+		case <-ctx.Done():
+			_ = group.Wait() // what failed first is the cause
+			return nil, context.Cause(ctx)
+		}
+		group.Go(func() error {
+			err := w.place(ctx, i, blobs[i])
+			if err != nil {
+				cancel(err)
+			}
+			return err
+		})
+	}
+	return blobs, group.Wait()
 }
 
 // describe makes the image of the blobs.

@@ -19,6 +19,8 @@ type Source struct {
 	Config *oci.Config
 	// Kept are the layers below those of the stream, from the bottom up.
 	Kept []Kept
+	// Closer closes what the source is made of; nil where that is the root alone.
+	Closer io.Closer
 }
 
 // Kept is a layer of the source that stays as it is, byte for byte.
@@ -28,12 +30,15 @@ type Kept struct {
 	Open func(context.Context) (io.ReadCloser, error)
 }
 
-// Close closes the root.
+// Close closes the root, and what it is made of.
 func (s *Source) Close() error {
-	if s.Root == nil {
-		return nil
+	switch {
+	case s.Closer != nil:
+		return s.Closer.Close()
+	case s.Root != nil:
+		return s.Root.Close()
 	}
-	return s.Root.Close()
+	return nil
 }
 
 // check makes sure that the stream is one of what differs from the kept layers,

@@ -16,6 +16,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"chunkah/format"
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
@@ -48,6 +50,9 @@ type Options struct {
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
+	// Previous are layers of an image that may be taken as they are where their
+	// tar comes out the same: by diffID, those compressed as Compression says.
+	Previous map[digest.Digest]Kept
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
@@ -74,7 +79,8 @@ type Report struct {
 	Created    time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
-	// Reused counts the layers whose blobs came from the cache, ReusedBytes them.
+	// Reused counts the layers whose blobs came from the cache or the previous
+	// image, ReusedBytes them.
 	Reused      int
 	ReusedBytes int64
 	// CacheFault is why the cache could not be kept within its size.
