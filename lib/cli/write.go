@@ -37,6 +37,7 @@ type writeFlags struct {
 
 type writeCommand struct {
 	writeFlags
+	imageFlags
 	clockFlags
 	metricsFlags
 	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
@@ -53,7 +54,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	opt, _, err := c.options(ctx, env)
+	opt, _, err := c.writeFlags.options(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
+	opt.Open = c.openContents
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -290,8 +292,11 @@ func (e *Env) written(r *write.Report) {
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}
+	if r.Kept > 0 {
+		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
+	}
 	if r.Reused > 0 {
-		e.info("taking %s, %s, from the cache", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
+		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
 	}
 	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
 		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))

@@ -151,6 +151,7 @@ func (w *writer) describe(blobs []*blob) *oci.Image {
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
 	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
+	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.Layer)
 	}

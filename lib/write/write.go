@@ -87,6 +87,8 @@ type Report struct {
 	CacheFault error
 	// LeftOut are the paths that were the output itself.
 	LeftOut []string
+	// Kept counts the layers of the source below those.
+	Kept int
 	// Duplicates counts layers that were equal to one before and left out.
 	Duplicates int
 }
