@@ -146,7 +146,7 @@ func (f *writeFlags) target() (oci.Target, error) {
 		}
 	}
 	if target.Kind == oci.KindRegistry {
-		return target, usagef("-o %s: there is no push here: use -o - and skopeo copy oci-archive:/dev/stdin docker://%s", f.Output, target.Ref)
+		return target, usagef("-o %s: there is no push here: write an archive and use skopeo copy oci-archive:FILE docker://%s", f.Output, target.Ref)
 	}
 	if f.Tag == "" {
 		return target, nil
