@@ -18,7 +18,7 @@ import (
 
 // writeFlags are those that write and build share.
 type writeFlags struct {
-	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
+	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added; PATH - is standard output (default: an archive there)"`
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
@@ -96,8 +96,11 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 	if err != nil {
 		return opt, nil, err
 	}
-	if target.Kind == oci.KindStdout && isTerminal(env.Stdout) {
-		return opt, nil, usagef("standard output is a terminal: use -o, or redirect it")
+	if err := env.takesArchive(target); err != nil {
+		return opt, nil, err
+	}
+	if target.Kind == oci.KindDockerArchive && opt.Compression.Algorithm == compress.Zstd {
+		return opt, nil, usagef("--compress zstd: docker load takes it only since Docker 23; use gzip or none with docker-archive:")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
@@ -112,7 +115,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Kind == oci.KindStdout {
+	if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
@@ -143,12 +146,15 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 
 // target reads -o and -t.
 func (f *writeFlags) target() (oci.Target, error) {
-	target := oci.Target{Kind: oci.KindStdout}
+	target := oci.Target{Stdout: true}
 	if f.Output != "" {
 		var err error
 		if target, err = oci.ParseDestination(f.Output); err != nil {
 			return target, &usageError{err}
 		}
+	}
+	if target.Kind == oci.KindRegistry {
+		return target, usagef("-o %s: there is no push here: write an archive and use skopeo copy oci-archive:FILE docker://%s", f.Output, target.Ref)
 	}
 	if f.Tag == "" {
 		return target, nil
@@ -165,21 +171,30 @@ func (f *writeFlags) target() (oci.Target, error) {
 
 // create opens the destination.
 func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
-	switch target.Kind {
-	case oci.KindLayout:
+	switch {
+	case target.Kind == oci.KindLayout:
 		return oci.OpenLayout(target.Path, target.Ref, opt)
-	case oci.KindArchive:
-		return oci.CreateArchive(target.Path, opt)
+	case target.Kind == oci.KindDockerArchive && target.Stdout:
+		return oci.NewDockerArchive(env.writer(ctx), opt), nil
+	case target.Kind == oci.KindDockerArchive:
+		return oci.CreateDockerArchive(target.Path, opt)
+	case target.Stdout:
+		return oci.NewArchive(env.writer(ctx), opt), nil
 	}
-	if len(env.stdoutInfo()) > 0 {
-		return oci.NewArchive(env.Stdout, opt), nil // a file, which nobody has to wait for
+	return oci.CreateArchive(target.Path, opt)
+}
+
+// writer is standard output for an archive.
+func (e *Env) writer(ctx context.Context) io.Writer {
+	if len(e.stdoutInfo()) > 0 {
+		return e.Stdout // a file, which nobody has to wait for
 	}
-	return oci.NewArchive(patient{ctx, env.Stdout}, opt), nil
+	return patient{ctx, e.Stdout}
 }
 
 // existing describes what of the output is there before the run.
 func (e *Env) existing(target oci.Target) []os.FileInfo {
-	if target.Kind == oci.KindStdout {
+	if target.Stdout {
 		return e.stdoutInfo()
 	}
 	var infos []os.FileInfo
@@ -277,6 +292,11 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reading config %s: %w", from, err)
 	}
+	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
+		if _, _, err := oci.ParseArch(arch); err != nil {
+			env.warn("config: %s; keeping it: --arch gives another", err)
+		}
+	}
 	return config, nil
 }
 
@@ -301,5 +321,3 @@ func (e *Env) written(r *write.Report) {
 	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
 		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
 }
-
-var _ io.Writer = patient{}

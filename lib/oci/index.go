@@ -79,8 +79,8 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 		}
 	}
-	if kept, err = keptImages(manifests, ref); err != nil || index == nil || len(kept) == 0 {
-		return index, err
+	if kept, err = keptImages(manifests, ref); err != nil || index == nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(index, &added); err != nil {
 		return nil, err
@@ -97,7 +97,8 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	return canonical(old)
 }
 
-// keptImages are those that stay when an image named ref comes.
+// keptImages are those that stay when an image named ref comes. One without a name replaces the one without a name, or
+// the only one that there is.
 func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, error) {
 	var kept []json.RawMessage
 	for _, raw := range manifests {
@@ -105,13 +106,12 @@ func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, err
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 		}
-		name := e.Annotations[annotationRefName]
-		alone := len(manifests) == 1 && (name == "" || ref == "")
-		if !alone && (ref == "" || name != ref) {
+		only := ref == "" && len(manifests) == 1
+		if !only && e.Annotations[annotationRefName] != ref {
 			kept = append(kept, raw)
 		}
 	}
-	if ref == "" && len(kept) > 0 {
+	if gone := len(manifests) - len(kept); ref == "" && len(manifests) > 0 && gone != 1 {
 		return nil, fmt.Errorf("it holds %d images: name the one to write, as in oci:PATH:NAME", len(manifests))
 	}
 	return kept, nil
