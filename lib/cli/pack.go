@@ -15,28 +15,44 @@ import (
 type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
+	planFlags
 }
 
-func (f *packFlags) options(env *Env) (pack.Options, error) {
+// options reads the flags. output is where the image goes, empty where standard
+// output holds it or the stream.
+func (f *packFlags) options(ctx context.Context, env *Env, output string) (pack.Options, error) {
+	n, err := f.max(env)
+	if err != nil {
+		return pack.Options{}, err
+	}
+	if err := f.checkPlan(output); err != nil {
+		return pack.Options{}, err
+	}
+	previous, err := f.previous(ctx, env, output)
+	return pack.Options{Max: n, Previous: previous}, err
+}
+
+// max is the number of layers asked for, 0 where that is none.
+func (f *packFlags) max(env *Env) (int, error) {
 	if f.Max != "" && f.MaxLayers != "" {
-		return pack.Options{}, usagef("--max and --max-layers are the same option: give one")
+		return 0, usagef("--max and --max-layers are the same option: give one")
 	}
 	text, name := f.Max, "--max"
 	if f.MaxLayers != "" {
 		text, name = f.MaxLayers, "--max-layers"
 	}
 	if text == "" {
-		return pack.Options{}, nil
+		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < pack.MinMax || n > pack.MaxMax {
-		return pack.Options{}, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
+		return 0, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
 	}
 	if n > pack.ManyLayers {
 		env.warn("%s %d: docker's overlay2 store refuses an image of more than %d layers, podman one of more than 128",
 			name, n, pack.ManyLayers)
 	}
-	return pack.Options{Max: n}, nil
+	return n, nil
 }
 
 type packCommand struct {
@@ -47,7 +63,7 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.packFlags.options(env)
+	opt, err := c.packFlags.options(ctx, env, "")
 	if err != nil {
 		return err
 	}
@@ -64,6 +80,9 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.packed(report)
+	if err := c.writePlan(env, report); err != nil {
+		return err
+	}
 	c.writeMetrics(env)
 	return nil
 }
@@ -80,7 +99,7 @@ func (e *Env) packed(r *pack.Report) {
 	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
 	for i, l := range r.Plan {
 		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
-			l.StabilityPPM/10_000, l.StabilityPPM/1000%10, strings.Join(l.Components, ", "))
+			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, strings.Join(l.Record.Components, ", "))
 	}
 	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

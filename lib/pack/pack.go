@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"chunkah/format"
@@ -36,6 +37,8 @@ const ManyLayers = 125
 type Options struct {
 	// Max is the number of layers at most, DefaultMax where it is 0.
 	Max int
+	// Previous is the layout of the last image, nil where there is none.
+	Previous *group.Previous
 }
 
 // Report says what a pack made of its input.
@@ -57,10 +60,9 @@ type Report struct {
 
 // Planned is one layer of a plan.
 type Planned struct {
+	Record *format.Layer
 	// Bytes is the sum of the components' tars.
-	Bytes        int64
-	StabilityPPM int64
-	Components   []string
+	Bytes int64
 }
 
 // ErrNoComponents says that nothing in the stream has a component.
@@ -86,25 +88,37 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if t.header.HasSourceDate {
 		now, report.SourceDate = t.header.SourceDate, true
 	}
-	plan := group.Plan(t.items(), group.Options{Max: opt.Max, Now: now})
+	plan := group.Plan(t.items(), group.Options{Max: opt.Max, Now: now, Previous: opt.Previous})
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
 	}
-	for _, l := range plan {
-		report.Plan = append(report.Plan, t.planned(l))
+	for i, l := range plan {
+		report.Plan = append(report.Plan, t.planned(int64(i), l))
 	}
 	return report, t.write(ctx, out, plan)
 }
 
 // planned describes a layer of the plan.
-func (t *tree) planned(l group.Layer) Planned {
-	p := Planned{StabilityPPM: l.Stability}
+func (t *tree) planned(index int64, l group.Layer) Planned {
+	p := Planned{Record: t.record(index, l)}
 	for _, m := range l.Members {
 		p.Bytes += t.components[m].size
-		p.Components = append(p.Components, t.components[m].record.Name)
 	}
 	return p
+}
+
+// record is a layer's record.
+func (t *tree) record(index int64, l group.Layer) *format.Layer {
+	rec := &format.Layer{Index: index, StabilityPPM: l.Stability}
+	for _, m := range l.Members {
+		rec.Components = append(rec.Components, t.components[m].record.Name)
+	}
+	slices.Sort(rec.Components)
+	for _, name := range rec.Components {
+		rec.Fingerprints = append(rec.Fingerprints, short(t.byName[name].record.Fingerprint))
+	}
+	return rec
 }
 
 // read takes in a stream and checks what its records say of each other.
@@ -170,7 +184,7 @@ func (t *tree) items() []group.Component {
 	for i, c := range t.components {
 		items[i] = group.Component{
 			Name: c.record.Name, Size: c.size, Updates: c.record.Updates,
-			IntervalDays: c.record.IntervalDays, Fingerprint: c.record.Fingerprint,
+			IntervalDays: c.record.IntervalDays, Fingerprint: short(c.record.Fingerprint),
 		}
 	}
 	return items
