@@ -62,7 +62,7 @@ func (c *buildCommand) replaced() error {
 		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
 	}
 	if c.Pack != "" && c.packFlags != (packFlags{}) {
-		return usagef("--max, --previous and --plan do nothing with --pack: give them to its command")
+		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err := c.formatFlags.check(); err != nil {
 		return err
 	}
-	packOpt, err := c.packFlags.options(ctx, env, c.writeFlags.place())
+	packOpt, err := c.packFlags.options(ctx, env, c.place())
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	done.print(env)
-	if err := c.writePlan(env, done.packed); err != nil {
+	if err := c.planned(env, c.place(), done.packed); err != nil {
 		return err
 	}
 	c.writeMetrics(env)

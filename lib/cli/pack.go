@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
+	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts"`
+	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error"`
+	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
 	planFlags
 }
 
@@ -28,8 +32,23 @@ func (f *packFlags) options(ctx context.Context, env *Env, output string) (pack.
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	previous, err := f.previous(ctx, env, output)
-	return pack.Options{Max: n, Previous: previous}, err
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON}
+	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
+		return opt, err
+	}
+	opt.Previous, err = f.previous(ctx, env, output)
+	return opt, err
+}
+
+func (f *packFlags) maxLayerSize() (int64, error) {
+	if f.MaxSize == "" {
+		return 0, nil
+	}
+	size, err := parseBytes(f.MaxSize)
+	if err != nil || size <= 0 {
+		return 0, usagef("--max-layer-size %q is not a size such as 500MB or 1GiB", f.MaxSize)
+	}
+	return size, nil
 }
 
 // max is the number of layers asked for, 0 where that is none.
@@ -80,17 +99,35 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.packed(report)
-	if err := c.writePlan(env, report); err != nil {
+	if err := c.planned(env, "", report); err != nil {
 		return err
 	}
 	c.writeMetrics(env)
 	return nil
 }
 
+// planned writes and prints the plan where that was asked for.
+func (f *packFlags) planned(env *Env, output string, r *pack.Report) error {
+	if r == nil {
+		return nil // somebody else's
+	}
+	if err := f.writePlan(env, r); err != nil {
+		return err
+	}
+	return f.explainPlan(env, output, r)
+}
+
 // packed says what pack made of its input.
 func (e *Env) packed(r *pack.Report) {
 	for _, c := range scan.Counts(r.Stripped) {
 		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+	}
+	if n := len(r.Oversized); n > 0 {
+		var list strings.Builder
+		for _, o := range r.Oversized {
+			fmt.Fprintf(&list, "\n  %q: %s", o.Path, bytesText(o.Bytes))
+		}
+		e.warn("larger than --max-layer-size by itself, and so a layer of its own: %s%s", plural(int64(n), "file"), list.String())
 	}
 	from := "the newest regular file"
 	if r.SourceDate {

@@ -103,7 +103,7 @@ func readPrevious(ctx context.Context, name string) (*group.Previous, string, er
 
 // writePlan writes the plan that was asked for.
 func (f *planFlags) writePlan(env *Env, r *pack.Report) error {
-	if f.Plan == "" || r == nil {
+	if f.Plan == "" {
 		return nil
 	}
 	records := make([]*format.Layer, len(r.Plan))

@@ -37,8 +37,13 @@ const ManyLayers = 125
 type Options struct {
 	// Max is the number of layers at most, DefaultMax where it is 0.
 	Max int
+	// MaxLayerSize bounds a layer's tar, in bytes; 0 is no bound. Components that are
+	// larger are cut into parts; a single file that is larger has its own layer.
+	MaxLayerSize int64
 	// Previous is the layout of the last image, nil where there is none.
 	Previous *group.Previous
+	// Explain asks for Report.Explanation.
+	Explain bool
 }
 
 // Report says what a pack made of its input.
@@ -56,6 +61,10 @@ type Report struct {
 	Now        int64
 	// Plan is what is in each layer.
 	Plan []Planned
+	// Explanation is there where it was asked for.
+	Explanation *Explanation
+	// Oversized are the files that are larger than a layer may be.
+	Oversized []Oversized
 }
 
 // Planned is one layer of a plan.
@@ -82,13 +91,23 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	}
 	report := &Report{Stripped: t.strip()}
 	t.clamp()
-	t.fingerprint()
 	t.measure()
+	if opt.MaxLayerSize > 0 {
+		report.Oversized = t.split(opt.MaxLayerSize)
+	}
+	t.fingerprint()
 	now := t.header.NewestMtime
 	if t.header.HasSourceDate {
 		now, report.SourceDate = t.header.SourceDate, true
 	}
-	plan := group.Plan(t.items(), group.Options{Max: opt.Max, Now: now, Previous: opt.Previous})
+	groupOpt := group.Options{Max: opt.Max, Now: now, Previous: opt.Previous}
+	plan, err := t.group(groupOpt, opt.MaxLayerSize)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Explain {
+		report.Explanation = t.explain(plan, groupOpt, opt.MaxLayerSize)
+	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
