@@ -86,7 +86,7 @@ func decode(d decoder, in *interner) Record {
 	var rec Record
 	switch string(key) {
 	case "header":
-		rec = decodeHeader(d)
+		rec = decodeHeader(d, in)
 	case "file":
 		rec = decodeFile(d, in)
 	case "component":
@@ -105,7 +105,7 @@ func decode(d decoder, in *interner) Record {
 	return rec
 }
 
-func decodeHeader(d decoder) *Header {
+func decodeHeader(d decoder, in *interner) *Header {
 	h := &Header{Version: Version}
 	var rootRaw []byte
 	s := fields{d: d, kind: kindHeader}
@@ -130,6 +130,14 @@ func decodeHeader(d decoder) *Header {
 		case nameRootRaw:
 			if s.once(3, nameRootRaw) {
 				rootRaw = d.bytes(MaxPath)
+			}
+		case nameSources:
+			if s.once(6, nameSources) {
+				h.Sources = decodeTexts(d, in)
+			}
+		case nameKeepLayers:
+			if s.once(7, nameKeepLayers) {
+				h.KeepLayers = bounded(d, MaxList)
 			}
 		case nameSourceDate:
 			if s.once(4, nameSourceDate) {

@@ -50,13 +50,20 @@ func count(present ...bool) int {
 
 func encodeHeader(e encoder, h *Header) {
 	rootRaw := !utf8.ValidString(h.Root)
-	e.beginMap(1 + count(h.Stage != "", h.Root != "", rootRaw, h.HasSourceDate, h.HasNewestMtime))
+	e.beginMap(1 + count(h.Stage != "", h.Root != "", rootRaw, len(h.Sources) > 0, h.KeepLayers != 0,
+		h.HasSourceDate, h.HasNewestMtime))
 	encodeInt(e, nameVersion, h.Version)
 	if h.Stage != "" {
 		encodeText(e, nameStage, h.Stage)
 	}
 	if h.Root != "" {
 		encodePath(e, nameRoot, nameRootRaw, h.Root)
+	}
+	if len(h.Sources) > 0 {
+		encodeTexts(e, nameSources, h.Sources)
+	}
+	if h.KeepLayers != 0 {
+		encodeInt(e, nameKeepLayers, h.KeepLayers)
 	}
 	if h.HasSourceDate {
 		encodeInt(e, nameSourceDate, h.SourceDate)

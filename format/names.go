@@ -7,6 +7,8 @@ const (
 	nameStage        = "stage"
 	nameRoot         = "root"
 	nameRootRaw      = "root_raw"
+	nameSources      = "sources"
+	nameKeepLayers   = "keep_layers"
 	nameSourceDate   = "source_date"
 	nameNewestMtime  = "newest_mtime"
 	namePath         = "path"

@@ -27,6 +27,13 @@ type Header struct {
 	// Root is the absolute path of the directory that contents are read from.
 	// It holds the bytes of the path, UTF-8 or not.
 	Root string
+	// Sources are the images, and directories, that contents are read from where
+	// that is not one directory: references as chunkah-scan takes them, later ones
+	// over earlier ones, each image with its digest.
+	Sources []string
+	// KeepLayers is the number of layers of the last source that the image keeps
+	// as they are; the records say what is different above them.
+	KeepLayers int64
 	// SourceDate is the upper bound of every mtime, in unix seconds. It counts
 	// only where HasSourceDate is set.
 	SourceDate    int64
@@ -49,6 +56,8 @@ const (
 	TypeFifo    Type = "fifo"
 	TypeChar    Type = "char"
 	TypeBlock   Type = "block"
+	// TypeWhiteout is no file: it takes away what a layer below has at the path.
+	TypeWhiteout Type = "whiteout"
 )
 
 // SizeUnknown is the Size of a regular file whose record has no size: what is
@@ -56,7 +65,7 @@ const (
 const SizeUnknown = -1
 
 // types are the file types, the most frequent ones first.
-var types = [...]Type{TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock}
+var types = [...]Type{TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock, TypeWhiteout}
 
 // File is one name in the tree. Strings hold bytes: they may be anything that
 // a file system allows, and the encodings keep them exactly.

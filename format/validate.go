@@ -71,6 +71,8 @@ func (f *File) validateKind(path string) error {
 		return valuef("%q is a %s and has device numbers", path, f.Type)
 	case f.Type == TypeChar && f.DevMajor == 0 && f.DevMinor == 0:
 		return valuef("%q is the char device 0, 0, which overlayfs takes for a deleted file", path)
+	case f.Type == TypeWhiteout && (f.Hardlink != 0 || len(f.Xattrs) > 0):
+		return valuef("whiteout %q has what only a file has: a hard-link group or xattrs", path)
 	case f.Type != TypeDir && f.Implied:
 		return valuef("%q is a %s and implied: only a dir can be", path, f.Type)
 	}
@@ -170,8 +172,32 @@ func (h *Header) Validate() error {
 			return limitf("root is longer than %d bytes", MaxPath)
 		}
 	}
+	if err := h.validateSources(); err != nil {
+		return err
+	}
 	if !inRange(h.SourceDate) || !inRange(h.NewestMtime) {
 		return limitf("a time in the header is beyond 2^53-1")
+	}
+	return nil
+}
+
+func (h *Header) validateSources() error {
+	if len(h.Sources) > 0 && h.Root != "" {
+		return valuef("the header has a root and sources: contents come from the one or the others")
+	}
+	if len(h.Sources) > MaxList {
+		return limitf("a list has more than %d sources", MaxList)
+	}
+	for _, source := range h.Sources {
+		if err := checkText("source", source); err != nil {
+			return err
+		}
+	}
+	switch {
+	case h.KeepLayers < 0 || h.KeepLayers > MaxList:
+		return valuef("keep_layers %d is not in 0..%d", h.KeepLayers, MaxList)
+	case h.KeepLayers > 0 && len(h.Sources) == 0:
+		return valuef("keep_layers %d, and no source whose layers they are", h.KeepLayers)
 	}
 	return nil
 }

@@ -75,6 +75,8 @@ func newEntry(f *format.File, linked string) entry {
 		e.flag = flagChar
 	case format.TypeBlock:
 		e.flag = flagBlock
+	case format.TypeWhiteout:
+		e.flag, e.name = flagFile, whiteoutName(f.Path)
 	default:
 		e.flag, e.size = flagFile, f.Size
 	}
@@ -82,6 +84,16 @@ func newEntry(f *format.File, linked string) entry {
 		e.flag, e.size, e.link, e.xattrs = flagLink, 0, linked[1:], nil
 	}
 	return e
+}
+
+// whiteoutPrefix marks the name of what is deleted (image-spec, layer.md,
+// "Whiteouts").
+const whiteoutPrefix = ".wh."
+
+// whiteoutName is the name of the entry that deletes path.
+func whiteoutName(path string) string {
+	cut := strings.LastIndexByte(path, '/') + 1
+	return path[1:cut] + whiteoutPrefix + path[cut:]
 }
 
 // encoder makes header blocks; its buffers are used again for each entry.
@@ -302,8 +314,7 @@ func headerSize(e *entry) int64 {
 // Check refuses a record that a layer cannot hold, or that clients would take
 // for something else.
 func Check(f *format.File) error {
-	// image-spec, layer.md, "Whiteouts"
-	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], ".wh.") {
+	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], whiteoutPrefix) {
 		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image", f.Path)
 	}
 	size := len(f.Path) + len(f.Target)

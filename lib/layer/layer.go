@@ -52,7 +52,7 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 		if _, err := w.Write(enc.header(&e)); err != nil {
 			return err
 		}
-		if e.flag != flagFile {
+		if e.flag != flagFile || f.Type == format.TypeWhiteout {
 			continue
 		}
 		if err := writeContent(ctx, w, i, &e, content); err != nil {

@@ -278,3 +278,20 @@ func TestCheckLink(t *testing.T) {
 		}
 	}
 }
+
+// A whiteout is an empty file of a name that says what is deleted; there are no
+// contents to ask for.
+func TestWhiteout(t *testing.T) {
+	files := []*format.File{dir("/etc"), {Path: "/etc/motd", Type: format.TypeWhiteout}, {Path: "/top", Type: format.TypeWhiteout}}
+	var buf bytes.Buffer
+	if err := Write(context.Background(), &buf, files, broken{err: errors.New("asked for contents")}); err != nil {
+		t.Fatal(err)
+	}
+	want := "5 0755 0:0 0 1700000000 \"etc/\"\n0 0000 0:0 0 0 \"etc/.wh.motd\"\n0 0000 0:0 0 0 \".wh.top\"\n"
+	if got := listing(t, buf.Bytes()); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got := Size(files); got != int64(buf.Len()) {
+		t.Errorf("Size is %d, and the tar has %d bytes", got, buf.Len())
+	}
+}

@@ -40,6 +40,9 @@ func (d *Dir) Close() error {
 // Names returns the names in the directory, sorted by their bytes. It reads them
 // once: a second call returns none.
 func (d *Dir) Names() ([]string, error) {
+	if d.root.src != nil {
+		return d.root.src.Names(d.path)
+	}
 	var names []string
 	for {
 		n, err := unix.Getdents(d.fd, d.buf[:])
@@ -59,7 +62,12 @@ func (d *Dir) Names() ([]string, error) {
 }
 
 // Stat describes the directory itself; it does not tell mount points.
-func (d *Dir) Stat() (Stat, error) { return fstat(d.fd, d.path) }
+func (d *Dir) Stat() (Stat, error) {
+	if d.root.src != nil {
+		return d.root.src.Stat(d.path)
+	}
+	return fstat(d.fd, d.path)
+}
 
 // Lstat describes what name stands for, a symlink itself included.
 func (d *Dir) Lstat(name string) (st Stat, err error) {
@@ -73,7 +81,10 @@ func (d *Dir) Lstat(name string) (st Stat, err error) {
 }
 
 func (d *Dir) lstat(name string) (Stat, error) {
-	if d.root.mounts == nil {
+	switch {
+	case d.root.src != nil:
+		return d.root.src.Stat(d.join(name))
+	case d.root.mounts == nil:
 		return statx(d.fd, name)
 	}
 	st, err := fstatat(d.fd, name)
@@ -86,6 +97,9 @@ func (d *Dir) Readlink(name string) (string, error) {
 	if err := checkName(name); err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
 	}
+	if d.root.src != nil {
+		return d.root.src.Readlink(d.join(name))
+	}
 	buf := d.buf[:format.MaxTarget+1]
 	n, err := unix.Readlinkat(d.fd, name, buf)
 	if err != nil {
@@ -97,7 +111,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 // Readable says why this process may not read the regular file name, nil if it
 // may.
 func (d *Dir) Readable(name string) error {
-	if d.root.readsAll {
+	if d.root.readsAll || d.root.src != nil {
 		return nil
 	}
 	err := checkName(name)
@@ -124,6 +138,9 @@ func (d *Dir) OpenFile(name string) (*File, error) {
 func (d *Dir) openFile(f *File, name string) error {
 	if err := checkName(name); err != nil {
 		return err
+	}
+	if d.root.src != nil {
+		return d.openVirtual(f, name)
 	}
 	st, err := fstatat(d.fd, name)
 	if err != nil {

@@ -17,6 +17,8 @@ type File struct {
 	fd     int
 	path   string
 	opened Stat
+	// contents stand for fd in a tree that is no directory.
+	contents *io.SectionReader
 }
 
 // Name returns the file's path in the tree.
@@ -26,6 +28,9 @@ func (f *File) Name() string { return f.path }
 func (f *File) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if f.contents != nil {
+		return f.virtualRead(f.contents.Read(p))
 	}
 	for {
 		n, err := unix.Read(f.fd, p)
@@ -45,7 +50,12 @@ func (f *File) Read(p []byte) (int, error) {
 func (f *File) Opened() Stat { return f.opened }
 
 // Stat describes the open file; it does not tell mount points.
-func (f *File) Stat() (Stat, error) { return fstat(f.fd, f.path) }
+func (f *File) Stat() (Stat, error) {
+	if f.contents != nil {
+		return f.opened, nil
+	}
+	return fstat(f.fd, f.path)
+}
 
 // Close closes the file; doing so again changes nothing.
 func (f *File) Close() error {

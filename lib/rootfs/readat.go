@@ -9,6 +9,9 @@ import (
 
 // ReadAt reads len(p) bytes from off on, as io.ReaderAt.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if f.contents != nil {
+		return f.virtualRead(f.contents.ReadAt(p, off))
+	}
 	read := 0
 	for read < len(p) {
 		n, err := unix.Pread(f.fd, p[read:], off+int64(read))

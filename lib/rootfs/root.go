@@ -1,4 +1,5 @@
-// Package rootfs reads one directory tree without ever leaving it.
+// Package rootfs reads one directory tree without ever leaving it, or what stands
+// for one: see Virtual.
 //
 // The tree is opened once and everything else is reached from there: no open
 // follows a symlink, and Resolve follows links by its own rules, inside the
@@ -30,6 +31,8 @@ var errPath = errors.New("is not a clean path")
 type Root struct {
 	dir  *os.File
 	path string
+	// src answers in place of dir where the tree is no directory.
+	src Source
 	// plain is set where the kernel, or a filter in front of it, does not take
 	// openat2; each name of a path is then opened by itself.
 	plain bool
@@ -68,14 +71,27 @@ func Open(path string) (*Root, error) {
 	return r, nil
 }
 
-// Path returns the absolute path that the tree was opened at.
+// Path returns the absolute path that the tree was opened at, or the name that
+// Virtual was given.
 func (r *Root) Path() string { return r.path }
 
 // Close closes the tree. What was opened from it stays open.
-func (r *Root) Close() error { return r.dir.Close() }
+func (r *Root) Close() error {
+	if r.src != nil {
+		return r.src.Close()
+	}
+	return r.dir.Close()
+}
 
 // OpenDir opens the directory at a physical path: one without a symlink.
 func (r *Root) OpenDir(path string) (*Dir, error) {
+	if r.src != nil {
+		d, err := r.openVirtual(path)
+		if err != nil {
+			return nil, fmt.Errorf("opening directory %q: %w", path, err)
+		}
+		return d, nil
+	}
 	fd, err := r.open(path, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fmt.Errorf("opening directory %q: %w", path, err)

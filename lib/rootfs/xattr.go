@@ -20,6 +20,8 @@ func (d *Dir) XattrNames(name string) (names []string, err error) {
 	}
 	switch {
 	case err != nil:
+	case d.root.src != nil:
+		return d.virtualXattrNames(name)
 	case d.root.noListAt:
 		names, err = d.listProc(name)
 	default:
@@ -43,6 +45,9 @@ func (d *Dir) Xattr(name, attr string) (value []byte, found bool, err error) {
 		if err := checkName(name); err != nil {
 			return nil, false, d.xattrError(name, err)
 		}
+	}
+	if d.root.src != nil {
+		return d.virtualXattr(name, attr)
 	}
 	value, err = xattr.LGet(d.proc(name), attr)
 	switch {

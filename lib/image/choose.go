@@ -1,0 +1,171 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// annotationAttestation marks what BuildKit keeps beside an image.
+const annotationAttestation = "vnd.docker.reference.type"
+
+// chooser finds one image of what a name stands for.
+type chooser struct {
+	ctx   context.Context // of this one search
+	fetch Fetcher
+	want  platform
+	seen  int // manifests that were listed
+}
+
+// manifest returns the manifest of the image that a source names.
+func (c *chooser) manifest(src Source) (oci.Document, error) {
+	data, mediaType, err := c.fetch.Manifest(c.ctx, src.Ref)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	if len(data) > maxDocument {
+		return oci.Document{}, fmt.Errorf("its manifest has %d bytes, more than %d", len(data), maxDocument)
+	}
+	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
+		if got := d.Algorithm().FromBytes(data); got != d {
+			return oci.Document{}, fmt.Errorf("its manifest has the digest %q", got)
+		}
+	}
+	index, err := isIndex(data, mediaType)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	if !index {
+		d := v1.Descriptor{MediaType: mediaTypeOf(data, mediaType), Digest: digest.FromBytes(data), Size: int64(len(data))}
+		return oci.Document{Descriptor: d, Data: data}, nil
+	}
+	images, err := c.list(data, 1)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	d, err := c.choose(images)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	if data, err = c.read(d); err != nil {
+		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
+	}
+	if index, err = isIndex(data, d.MediaType); err == nil && index {
+		err = errors.New("it is an index, and was listed as an image")
+	}
+	if err != nil {
+		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
+	}
+	d.MediaType = mediaTypeOf(data, d.MediaType)
+	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
+}
+
+// mediaTypeOf is that of a manifest which may not say itself.
+func mediaTypeOf(data []byte, mediaType string) string {
+	var m v1.Manifest
+	if mediaType == "" && json.Unmarshal(data, &m) == nil {
+		mediaType = m.MediaType
+	}
+	if mediaType == "" {
+		return v1.MediaTypeImageManifest
+	}
+	return mediaType
+}
+
+// read reads and verifies a document.
+func (c *chooser) read(d v1.Descriptor) ([]byte, error) {
+	in, err := c.fetch.Blob(c.ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return readVerified(c.ctx, in, d, maxDocument)
+}
+
+// list lists the images of an index and of those in it.
+func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
+	if depth > maxIndexDepth {
+		return nil, fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
+	}
+	var index v1.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, fmt.Errorf("reading the index: %w", err)
+	}
+	if c.seen += len(index.Manifests); c.seen > maxManifests {
+		return nil, fmt.Errorf("it lists more than %d manifests", maxManifests)
+	}
+	var images []v1.Descriptor
+	for _, m := range index.Manifests {
+		switch {
+		case m.Annotations[annotationAttestation] != "":
+		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == mediaTypeDockerIndex:
+			data, err := c.read(m)
+			if err != nil {
+				return nil, fmt.Errorf("reading index %q: %w", m.Digest, err)
+			}
+			more, err := c.list(data, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			images = append(images, more...)
+		default:
+			images = append(images, m)
+		}
+	}
+	return images, nil
+}
+
+// choose chooses the image that fits best.
+func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
+	if len(images) == 0 {
+		return v1.Descriptor{}, errors.New("it holds no image")
+	}
+	if len(images) == 1 {
+		return images[0], nil // whether it fits is seen by its config
+	}
+	best, bestRank := v1.Descriptor{}, 0
+	var have []string
+	for _, m := range images {
+		p, err := c.platformOf(m)
+		if err != nil {
+			return m, fmt.Errorf("reading manifest %q: %w", m.Digest, err)
+		}
+		have = append(have, platformName(p))
+		if rank := c.want.rank(p); rank > bestRank {
+			best, bestRank = m, rank
+		}
+	}
+	if bestRank == 0 {
+		slices.Sort(have)
+		return best, fmt.Errorf("it is for %s, and not for %s: choose one with --platform",
+			quoted(slices.Compact(have)), platformName(v1.Platform{Architecture: c.want.arch, Variant: c.want.variant}))
+	}
+	return best, nil
+}
+
+// platformOf is the platform of an image in an index, which does not have to say.
+func (c *chooser) platformOf(m v1.Descriptor) (v1.Platform, error) {
+	if m.Platform != nil {
+		return *m.Platform, nil
+	}
+	data, err := c.read(m)
+	if err != nil {
+		return v1.Platform{}, err
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return v1.Platform{}, err
+	}
+	if data, err = c.read(manifest.Config); err != nil {
+		return v1.Platform{}, fmt.Errorf("reading config %q: %w", manifest.Config.Digest, err)
+	}
+	var p v1.Platform
+	return p, json.Unmarshal(data, &p)
+}

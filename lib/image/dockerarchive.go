@@ -1,0 +1,192 @@
+package image
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// dockerArchive is what docker save writes: manifest.json names the files of each
+// image, whose layers have no descriptors. It makes a manifest of them.
+type dockerArchive struct {
+	files
+	// blobs are the files of the image that Manifest chose, by digest.
+	blobs map[digest.Digest]string
+}
+
+// dockerImage is one image in manifest.json.
+type dockerImage struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+// Blob implements Fetcher.
+func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	name, found := a.blobs[d.Digest]
+	if !found {
+		return nil, fmt.Errorf("%q is not in the archive: %w", d.Digest, fs.ErrNotExist)
+	}
+	return a.open(name)
+}
+
+// Manifest implements Fetcher. A digest is that of a config: the image's ID.
+func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
+	data, err := readSmall(a, "manifest.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", errors.New("it is no archive of docker save, or one of a Docker before 1.10: it has no manifest.json")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	var images []dockerImage
+	if err := json.Unmarshal(data, &images); err != nil {
+		return nil, "", fmt.Errorf("reading manifest.json: %w", err)
+	}
+	img, config, err := a.pick(images, ref)
+	if err != nil {
+		return nil, "", err
+	}
+	manifest, err := a.describe(ctx, img, config)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err = json.Marshal(manifest)
+	return data, manifest.MediaType, err
+}
+
+// pick chooses an image and reads its config.
+func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []byte, error) {
+	name, d := cutDigest(ref)
+	var tags []string
+	for _, img := range images {
+		tags = append(tags, img.RepoTags...)
+		if d == "" && name != "" && !hasTag(img, name) {
+			continue
+		}
+		if d == "" && name == "" && len(images) > 1 {
+			continue
+		}
+		config, err := a.config(img)
+		if err != nil {
+			return img, nil, err
+		}
+		if d == "" || digest.FromBytes(config) == d {
+			return img, config, nil
+		}
+	}
+	switch {
+	case d != "":
+		return dockerImage{}, nil, fmt.Errorf("it holds no image with the ID %q", d)
+	case name == "":
+		return dockerImage{}, nil, fmt.Errorf("it holds %d images: name one of %s", len(images), quoted(tags))
+	}
+	return dockerImage{}, nil, fmt.Errorf("it holds no image %q, but %s", name, quoted(tags))
+}
+
+// hasTag compares names as Docker does: with a default tag, registry and folder.
+func hasTag(img dockerImage, name string) bool {
+	return slices.ContainsFunc(img.RepoTags, func(tag string) bool { return wholeName(tag) == wholeName(name) })
+}
+
+func wholeName(name string) string {
+	if !strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
+		name += ":latest"
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(name, "docker.io/"), "library/")
+}
+
+// digestName is the name of a file that is named by its digest.
+var digestName = regexp.MustCompile(`^(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?$`)
+
+// config reads an image's config, whose name has its digest.
+func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
+	name, err := cleanName(img.Config)
+	if err != nil {
+		return nil, fmt.Errorf("manifest.json: config %q: %w", img.Config, err)
+	}
+	config, err := readSmall(a, name)
+	if err != nil {
+		return nil, err
+	}
+	got := digest.FromBytes(config)
+	if m := digestName.FindStringSubmatch(name); m != nil && m[1] != got.Encoded() {
+		return nil, fmt.Errorf("reading config %q: its bytes have the digest %q", name, got)
+	}
+	return config, nil
+}
+
+// describe makes the manifest that an image would have.
+func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
+	var parsed v1.Image
+	if err := json.Unmarshal(config, &parsed); err != nil {
+		return nil, fmt.Errorf("reading config %q: %w", img.Config, err)
+	}
+	if len(parsed.RootFS.DiffIDs) != len(img.Layers) {
+		return nil, fmt.Errorf("%d layers in manifest.json, %d diff_ids in the config %q", len(img.Layers), len(parsed.RootFS.DiffIDs), img.Config)
+	}
+	m := &v1.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: mediaTypeDockerManifest, Layers: []v1.Descriptor{},
+		Config: v1.Descriptor{MediaType: mediaTypeDockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
+	}
+	a.blobs = map[digest.Digest]string{}
+	if err := a.note(m.Config, img.Config); err != nil {
+		return nil, err
+	}
+	for i, name := range img.Layers {
+		d, err := a.layer(ctx, name, parsed.RootFS.DiffIDs[i])
+		if err == nil {
+			err = a.note(d, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("layer %d, %q: %w", i, name, err)
+		}
+		m.Layers = append(m.Layers, d)
+	}
+	return m, nil
+}
+
+func (a *dockerArchive) note(d v1.Descriptor, name string) error {
+	clean, err := cleanName(name)
+	a.blobs[d.Digest] = clean
+	return err
+}
+
+// layer describes a layer. What is not compressed, as Docker has it, need not be
+// read for that.
+func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Digest) (v1.Descriptor, error) {
+	d := v1.Descriptor{MediaType: mediaTypeDockerLayer, Digest: diffID}
+	clean, err := cleanName(name)
+	if err != nil {
+		return d, err
+	}
+	f, err := a.open(clean)
+	if err != nil {
+		return d, err
+	}
+	defer f.Close()
+	d.Size = f.Size()
+	packing, err := detect(bufio.NewReader(io.NewSectionReader(f, 0, f.Size())))
+	if err != nil || packing == plain {
+		return d, err
+	}
+	d.MediaType = mediaTypeDockerLayerGzip
+	h := newHasher(digest.SHA256)
+	defer h.close()
+	if _, err := io.Copy(h, &interruptible{ctx, f}); err != nil {
+		return d, err
+	}
+	d.Digest = h.sum()
+	return d, nil
+}

@@ -1,0 +1,20 @@
+package image
+
+import (
+	"context"
+	"io"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Fetcher is a store that images lie in: a layout, an archive, a registry. Nothing
+// of what it returns has to be verified. It is safe for concurrent use. One that is
+// an io.Closer is closed with its image.
+type Fetcher interface {
+	// Manifest returns a manifest, or an index, by the REF of a source. The media
+	// type may be empty.
+	Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error)
+	// Blob opens what a descriptor describes, a manifest too. What is an
+	// io.ReaderAt as well is read in place, for as long as it is not closed.
+	Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error)
+}

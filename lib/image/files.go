@@ -1,0 +1,233 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// files are the files that a local image consists of, in a folder or in an archive.
+type files interface {
+	// open opens a regular file by its path, which has slashes.
+	open(name string) (*file, error)
+	Close() error
+}
+
+// file is one of them. It is an io.ReaderAt, so that it can be read in place.
+type file struct {
+	*io.SectionReader
+	closer io.Closer // nil for none
+}
+
+func (f *file) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}
+
+// folder has its files below a directory.
+type folder string
+
+func (d folder) Close() error { return nil }
+
+func (d folder) open(name string) (*file, error) {
+	return openRegular(filepath.Join(string(d), filepath.FromSlash(name)))
+}
+
+// openRegular opens a regular file, and no pipe that would have it wait.
+func openRegular(path string) (*file, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("is not a regular file")}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
+}
+
+// archive has its files in a tar, which it never unpacks.
+type archive struct {
+	in    *os.File
+	path  string
+	items map[string]item
+}
+
+// item is a file in an archive, or a link to one.
+type item struct {
+	offset, size int64
+	link         string // the path that a link leads to, else empty
+}
+
+// openArchive finds the files of a tar. What is no regular file, or is compressed,
+// is spooled first.
+func openArchive(ctx context.Context, path string, opt Options) (*archive, error) {
+	if path == "-" {
+		return nil, errors.New(`the archive "-": name a file, or /dev/stdin for a pipe`)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{in: in, path: path, items: make(map[string]item)}
+	if err := a.unpack(ctx, opt); err != nil {
+		a.in.Close()
+		return nil, fmt.Errorf("reading %q: %w", path, err)
+	}
+	if err := a.index(ctx); err != nil {
+		a.in.Close()
+		return nil, fmt.Errorf("reading the tar %q: %w", path, err)
+	}
+	return a, nil
+}
+
+func (a *archive) Close() error { return a.in.Close() }
+
+// unpack puts a spool in the place of an archive that cannot be read at any place.
+func (a *archive) unpack(ctx context.Context, opt Options) error {
+	st, err := a.in.Stat()
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewReaderSize(a.in, readBuffer)
+	packing, err := detect(buffered)
+	if err != nil {
+		return err
+	}
+	if packing == plain && st.Mode().IsRegular() {
+		_, err = a.in.Seek(0, io.SeekStart)
+		return err
+	}
+	unpacked, err := unpack(buffered, packing)
+	if err != nil {
+		return fmt.Errorf("decompressing: %w", err)
+	}
+	defer unpacked.Close()
+	s, err := newSpool(opt.Spool)
+	if err != nil {
+		return err
+	}
+	limit := opt.maxBytes()
+	n, err := s.add(io.LimitReader(&interruptible{ctx, unpacked}, limit+1))
+	switch {
+	case err == nil && n > limit:
+		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
+	case err == nil:
+		err = s.finish()
+	}
+	if err == nil {
+		_, err = s.file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		s.Close()
+		return err
+	}
+	a.in.Close()
+	a.in = s.file
+	return nil
+}
+
+// interruptible stops reading where its context ends.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, context.Cause(i.ctx)
+	}
+	return i.in.Read(p)
+}
+
+// index notes where each file lies. The tar reader seeks over contents.
+func (a *archive) index(ctx context.Context) error {
+	in := tar.NewReader(a.in)
+	for range maxArchiveFiles {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.add(h); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+	}
+	return fmt.Errorf("it has more than %d entries, which no image has", maxArchiveFiles)
+}
+
+func (a *archive) add(h *tar.Header) error {
+	name, err := cleanName(h.Name)
+	if err != nil {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse:
+		if isSparse(h) {
+			return errors.New("is sparse: it has to be stored as it is")
+		}
+		offset, err := a.in.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		a.items[name] = item{offset: offset, size: h.Size}
+	case tar.TypeSymlink: // as docker save writes for layers of several images
+		a.items[name] = item{link: path.Join(path.Dir(name), h.Linkname)}
+	case tar.TypeLink:
+		a.items[name] = item{link: path.Clean(h.Linkname)}
+	}
+	return nil
+}
+
+func (a *archive) open(name string) (*file, error) {
+	at := name
+	for range maxLinks {
+		f, found := a.items[at]
+		switch {
+		case !found:
+			return nil, fmt.Errorf("%q is not in the archive %q: %w", at, a.path, fs.ErrNotExist)
+		case f.link == "":
+			return &file{io.NewSectionReader(a.in, f.offset, f.size), nil}, nil
+		}
+		at = strings.TrimPrefix(f.link, "/")
+	}
+	return nil, fmt.Errorf("%q in the archive %q leads over more than %d links", name, a.path, maxLinks)
+}
+
+// readSmall reads a file of a few kilobytes whole.
+func readSmall(in files, name string) ([]byte, error) {
+	f, err := in.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.Size() > maxDocument {
+		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", name, f.Size(), maxDocument)
+	}
+	data := make([]byte, f.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("reading %q: %w", name, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,138 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// FlattenOptions tune Flatten. The zero value is safe.
+type FlattenOptions struct {
+	// Spool is the folder for what is decompressed: about as large as the layers
+	// are. Empty means TMPDIR, or else /var/tmp.
+	Spool string
+	// MaxBytes bounds what all layers decompress to; 0 means 256 GiB.
+	MaxBytes int64
+	// Threads bounds the layers that are decompressed at once; 0 means one a core.
+	Threads int
+	// Keep is how many layers of the last image, from the bottom, Tree.Gone
+	// compares the tree with.
+	Keep int
+}
+
+// Flatten lays the layers of images over each other, those of later images over
+// those of earlier ones. The images stay open: plain layers are read in place.
+func Flatten(ctx context.Context, images []*Image, opt FlattenOptions) (*Tree, error) {
+	f := &flattening{tree: &Tree{root: impliedDir(0)}, images: images, opt: opt, budget: newBudget(opt.maxBytes())}
+	for i, img := range images {
+		f.last = len(f.tree.layers)
+		for l := range img.Layers {
+			f.tree.layers = append(f.tree.layers, &layer{origin: Origin{i, l}})
+		}
+	}
+	if n := len(f.tree.layers); n > maxLayers {
+		return nil, fmt.Errorf("flattening %d layers: more than %d", n, maxLayers)
+	}
+	if n := len(f.tree.layers) - f.last; opt.Keep > n {
+		return nil, fmt.Errorf("keeping %d layers of %d: there are not so many", opt.Keep, n)
+	}
+	if err := f.run(ctx); err != nil {
+		return nil, errors.Join(err, f.tree.Close())
+	}
+	return f.tree, nil
+}
+
+func (o FlattenOptions) maxBytes() int64 {
+	if o.MaxBytes <= 0 {
+		return defaultMaxBytes
+	}
+	return o.MaxBytes
+}
+
+func (o FlattenOptions) threads() int {
+	if o.Threads <= 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return o.Threads
+}
+
+// flattening is one call of Flatten.
+type flattening struct {
+	tree   *Tree
+	images []*Image
+	last   int // the first layer of the last image
+	opt    FlattenOptions
+	budget *budget
+}
+
+// run reads several layers at once and applies them one after the other.
+func (f *flattening) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	results := make([]chan []entry, len(f.tree.layers))
+	jobs := make(chan int, len(results))
+	for i := range results {
+		results[i] = make(chan []entry, 1)
+		jobs <- i
+	}
+	close(jobs)
+	var workers sync.WaitGroup
+	for range min(f.opt.threads(), len(results)) {
+		workers.Go(func() {
+			for i := range jobs {
+				entries, err := f.read(ctx, i)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				results[i] <- entries
+			}
+		})
+	}
+	err := f.apply(ctx, results)
+	cancel(err)
+	workers.Wait()
+	return err
+}
+
+// read reads one layer.
+func (f *flattening) read(ctx context.Context, i int) ([]entry, error) {
+	l := f.tree.layers[i]
+	r := &layerReader{layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint32(i)}
+	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
+	if err != nil {
+		return nil, f.inLayer(i, err)
+	}
+	return entries, nil
+}
+
+// inLayer adds to an error which layer it is about.
+func (f *flattening) inLayer(i int, err error) error {
+	o := f.tree.layers[i].origin
+	img := f.images[o.Image]
+	return fmt.Errorf("reading layer %d (%s) of %q: %w", o.Layer, img.Layers[o.Layer].Descriptor.Digest, img.Source, err)
+}
+
+// apply applies the layers as they come.
+func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
+	a := &applier{tree: f.tree, budget: f.budget}
+	var kept *shape
+	for i, result := range results {
+		var entries []entry
+		select {
+		case entries = <-result:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := a.apply(entries, uint32(i)); err != nil {
+			return f.inLayer(i, err)
+		}
+		if f.opt.Keep > 0 && i+1 == f.last+f.opt.Keep {
+			kept = f.tree.root.shape(uint32(f.last))
+		}
+	}
+	f.tree.seal()
+	f.tree.gone = kept.missing(f.tree.root, "/", nil)
+	return nil
+}

@@ -1,0 +1,131 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/tests/mkimage"
+)
+
+// flattened makes an image of layers of entries, opens and flattens it.
+func flattened(t testing.TB, layers ...[]mkimage.Entry) (*Tree, error) {
+	t.Helper()
+	img := &mkimage.Image{}
+	for i, entries := range layers {
+		packing := []string{mkimage.Gzip, mkimage.Zstd, mkimage.Plain}[i%3]
+		img.Layers = append(img.Layers, mkimage.Layer{Tar: mkimage.Tar(t, entries...), Packing: packing})
+	}
+	return flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+}
+
+func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) {
+	t.Helper()
+	img, err := Open(context.Background(), src, Options{})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { closed(t, img) })
+	if opt.Spool == "" {
+		opt.Spool = t.TempDir()
+	}
+	tree, err := Flatten(context.Background(), []*Image{img}, opt)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { closed(t, tree) })
+	return tree, nil
+}
+
+func closed(t testing.TB, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+var letters = map[uint32]string{
+	unix.S_IFREG: "f", unix.S_IFDIR: "d", unix.S_IFLNK: "l", unix.S_IFCHR: "c", unix.S_IFBLK: "b", unix.S_IFIFO: "p",
+}
+
+// listing shows a tree: a line for each path, without what is as it mostly is.
+func listing(t testing.TB, tree *Tree) string {
+	t.Helper()
+	var b strings.Builder
+	groups := map[uint64]int{}
+	var walk func(p string)
+	walk = func(p string) {
+		st, err := tree.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := st.Mode & unix.S_IFMT
+		fmt.Fprintf(&b, "%s %s", letters[kind], p)
+		usual := map[uint32]uint32{unix.S_IFREG: 0o644, unix.S_IFDIR: 0o755, unix.S_IFLNK: 0o777}[kind]
+		if st.Mode&0o7777 != usual {
+			fmt.Fprintf(&b, " %04o", st.Mode&0o7777)
+		}
+		if st.UID != 0 || st.GID != 0 {
+			fmt.Fprintf(&b, " %d:%d", st.UID, st.GID)
+		}
+		if st.MTime != mkimage.Time.Unix() || st.MTimeNsec != 0 {
+			fmt.Fprintf(&b, " @%d.%09d", st.MTime, st.MTimeNsec)
+		}
+		switch kind {
+		case unix.S_IFREG:
+			fmt.Fprintf(&b, " %q", text(t, tree, p, st.Size))
+		case unix.S_IFLNK:
+			target, err := tree.Readlink(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, " -> %s", target)
+		case unix.S_IFCHR, unix.S_IFBLK:
+			fmt.Fprintf(&b, " %d,%d", st.RdevMajor, st.RdevMinor)
+		}
+		if st.Links > 1 {
+			if groups[st.Ino] == 0 {
+				groups[st.Ino] = len(groups) + 1
+			}
+			fmt.Fprintf(&b, " =%d/%d", groups[st.Ino], st.Links)
+		}
+		xattrs, err := tree.Xattrs(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range xattrs {
+			fmt.Fprintf(&b, " %s=%q", x.Name, x.Value)
+		}
+		b.WriteString("\n")
+		if kind != unix.S_IFDIR {
+			return
+		}
+		names, err := tree.Names(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			walk(path.Join(p, name))
+		}
+	}
+	walk("/")
+	return b.String()
+}
+
+func text(t testing.TB, tree *Tree, p string, size int64) string {
+	t.Helper()
+	in, err := tree.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(io.NewSectionReader(in, 0, size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,53 @@
+package image
+
+import (
+	"slices"
+	"strings"
+)
+
+// shape is what the kept layers have: names, and what is in directories. It is nil
+// for what is no directory.
+type shape struct {
+	names []string
+	in    []*shape
+}
+
+// shape is the shape of a directory, of what layers from first on have in it.
+func (n *node) shape(first uint32) *shape {
+	s := &shape{}
+	for name, child := range n.more.dir.byName {
+		var in *shape
+		if child.isDir() {
+			in = child.shape(first)
+		}
+		if child.from >= first || in != nil && len(in.names) > 0 {
+			s.names = append(s.names, name)
+			s.in = append(s.in, in)
+		}
+	}
+	return s
+}
+
+// missing appends the paths of the shape that are not in the directory d, which is
+// sealed, at path.
+func (s *shape) missing(d *node, path string, list []string) []string {
+	if s == nil {
+		return list
+	}
+	order := make([]int, len(s.names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(s.names[a], s.names[b]) })
+	prefix := strings.TrimSuffix(path, "/") + "/"
+	for _, i := range order {
+		at, found := slices.BinarySearch(d.more.dir.names, s.names[i])
+		switch {
+		case !found:
+			list = append(list, prefix+s.names[i])
+		case s.in[i] != nil && d.more.dir.nodes[at].isDir():
+			list = s.in[i].missing(d.more.dir.nodes[at], prefix+s.names[i], list)
+		}
+	}
+	return list
+}

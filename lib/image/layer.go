@@ -1,0 +1,278 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// budget is what all layers of a tree may take together.
+type budget struct {
+	bytes, metadata atomic.Int64 // what is left
+	max             int64
+}
+
+func newBudget(maxBytes int64) *budget {
+	b := &budget{max: maxBytes}
+	b.bytes.Store(maxBytes)
+	b.metadata.Store(maxMetadata)
+	return b
+}
+
+// unpacked takes n bytes of contents out of the budget.
+func (b *budget) unpacked(n int64) error {
+	if b.bytes.Add(-n) < 0 {
+		return fmt.Errorf("all layers together hold more than %d bytes: this is no image, or the limit is to be raised", b.max)
+	}
+	return nil
+}
+
+// entry takes one entry with so many bytes of text out of the budget.
+func (b *budget) entry(text int) error {
+	if b.metadata.Add(-int64(entryCost+text)) < 0 {
+		return fmt.Errorf("the metadata of all layers together takes more than %d bytes", int64(maxMetadata))
+	}
+	return nil
+}
+
+// layerReader turns one blob into the entries of its tar.
+type layerReader struct {
+	layer   *layer
+	budget  *budget
+	dir     string // for spools
+	ordinal uint32
+
+	blob    *verified
+	limit   int64 // of bytes that are left to unpack
+	inPlace bool
+	tar     counter
+	spool   *spool
+	entries []entry
+}
+
+// readLayer reads a layer of an image once, from end to end. What it returns has
+// the digests that the image says.
+func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
+	l := img.Layers[index]
+	in, err := img.fetch.Blob(ctx, l.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if !r.inPlace {
+			in.Close()
+		}
+	}()
+	if r.blob, err = newVerified(ctx, in, l.Descriptor); err != nil {
+		return nil, err
+	}
+	defer r.blob.close()
+	random, _ := in.(io.ReaderAt)
+	if err = r.unpack(l.DiffID, random != nil); err != nil {
+		// What is damaged does not parse either, and the digest says more.
+		if wrong := r.blob.finish(); wrong != nil {
+			err = wrong
+		}
+		r.inPlace = false
+		return nil, err
+	}
+	if r.spool != nil {
+		err = r.spool.finish()
+		r.layer.contents = r.spool.file
+	}
+	if r.inPlace {
+		r.layer.closers = append(r.layer.closers, in)
+		r.layer.contents = joined{random, r.layer.contents, l.Descriptor.Size}
+	}
+	return r.entries, err
+}
+
+// joined is a blob that is read in place, and behind it what had to be spooled all
+// the same.
+type joined struct {
+	blob, spool io.ReaderAt
+	size        int64 // of the blob
+}
+
+func (j joined) ReadAt(p []byte, off int64) (int, error) {
+	if off < j.size {
+		return j.blob.ReadAt(p, off)
+	}
+	return j.spool.ReadAt(p, off-j.size)
+}
+
+// unpack decompresses the blob, parses the tar and compares the digests of both.
+func (r *layerReader) unpack(diffID digest.Digest, random bool) error {
+	buffered := bufio.NewReaderSize(r.blob, readBuffer)
+	packing, err := detect(buffered)
+	if err != nil {
+		return err
+	}
+	in, err := unpack(buffered, packing)
+	if err != nil {
+		return fmt.Errorf("decompressing: %w", err)
+	}
+	defer in.Close()
+	r.limit = math.MaxInt64
+	if packing != plain {
+		r.limit = freeBytes + maxRatio*min(r.blob.want.Size, math.MaxInt64/2/maxRatio)
+	}
+	r.inPlace = packing == plain && random
+	unpacked := &limited{in: in, of: r}
+	if packing == plain && diffID == r.blob.want.Digest { // which is compared already
+		r.tar.in = unpacked
+		if err := r.parse(); err != nil {
+			return err
+		}
+		return r.blob.finish()
+	}
+	hash := newHasher(diffID.Algorithm())
+	defer hash.close()
+	r.tar.in = bufio.NewReaderSize(io.TeeReader(unpacked, hash), readBuffer)
+	if err := r.parse(); err != nil {
+		return err
+	}
+	if err := r.blob.finish(); err != nil {
+		return err
+	}
+	if got := hash.sum(); got != diffID {
+		return fmt.Errorf("its tar has the diffID %q, and the config says %q", got, diffID)
+	}
+	return nil
+}
+
+// limited is what a layer unpacks to, within its bounds.
+type limited struct {
+	in io.Reader
+	of *layerReader
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	if l.of.limit -= int64(n); l.of.limit < 0 {
+		return 0, fmt.Errorf("decompressing: more than %d times its size: it is made to do harm", maxRatio)
+	}
+	if err := l.of.budget.unpacked(int64(n)); err != nil {
+		return 0, err
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("decompressing: %w", err)
+	}
+	return n, err
+}
+
+// parse reads the tar to the end of the stream.
+func (r *layerReader) parse() error {
+	in := tar.NewReader(&r.tar)
+	last := ""
+	for {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading the tar after %q: %w", last, err)
+		}
+		if err := r.entry(in, h); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+		last = h.Name
+	}
+	return r.padding()
+}
+
+// entry takes one entry in.
+func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
+	text := len(h.Name) + len(h.Linkname)
+	for key, value := range h.PAXRecords {
+		text += len(key) + len(value)
+	}
+	if err := r.budget.entry(text); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil // no client applies one
+	}
+	e, err := parseHeader(h)
+	if err != nil {
+		return err
+	}
+	if n := e.node; n != nil {
+		n.data, n.from = r.ordinal, r.ordinal
+		if e.kind == kindNode && types[h.Typeflag] == types[tar.TypeReg] {
+			if err := r.contents(in, h, n); err != nil {
+				return err
+			}
+		}
+	}
+	r.entries = append(r.entries, e)
+	return nil
+}
+
+// contents notes where the contents of a file are, or puts them there.
+func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err error) {
+	sparse := isSparse(h)
+	n.size = h.Size
+	switch {
+	case h.Size == 0:
+		return nil
+	case r.inPlace && !sparse:
+		n.offset = r.tar.read
+		return nil
+	}
+	if r.spool == nil {
+		if r.spool, err = newSpool(r.dir); err != nil {
+			return err
+		}
+		r.layer.closers = append(r.layer.closers, r.spool)
+	}
+	n.offset = r.spool.size
+	if r.inPlace {
+		n.offset += r.blob.want.Size
+	}
+	add := r.spool.add
+	if sparse {
+		if err := r.budget.unpacked(h.Size); err != nil {
+			return err
+		}
+		add = r.spool.addSparse
+	}
+	got, err := add(in)
+	if err == nil && got != h.Size {
+		err = fmt.Errorf("has %d bytes where its header says %d", got, h.Size)
+	}
+	return err
+}
+
+// padding reads what follows the end of the tar: zeros, if anything.
+func (r *layerReader) padding() error {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.tar.Read(buf)
+		if !allZero(buf[:n]) {
+			return errors.New("something follows the end of its tar")
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func allZero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// annotationContainerdName is where containerd has an image's whole name.
+const annotationContainerdName = "io.containerd.image.name"
+
+// layout is an OCI layout, in a folder or an archive.
+type layout struct{ files }
+
+// blobPath is where a layout has a blob.
+func blobPath(d digest.Digest) string {
+	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
+}
+
+// Blob implements Fetcher.
+func (l layout) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	if err := checkDescriptor(d); err != nil {
+		return nil, err
+	}
+	f, err := l.open(blobPath(d.Digest))
+	if err != nil {
+		return nil, err
+	}
+	if f.Size() != d.Size {
+		f.Close()
+		return nil, fmt.Errorf("it has %d bytes where its descriptor says %d", f.Size(), d.Size)
+	}
+	return f, nil
+}
+
+// Manifest implements Fetcher: an index of those images of the layout that are
+// named ref, of all where it is empty.
+func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) {
+	index, err := l.index()
+	if err != nil {
+		return nil, "", err
+	}
+	name, d := cutDigest(ref)
+	if d != "" {
+		data, err := readSmall(l, blobPath(d))
+		return data, "", err
+	}
+	var picked []v1.Descriptor
+	for _, m := range index.Manifests {
+		if name == "" || hasName(m, name) {
+			picked = append(picked, m)
+		}
+	}
+	if name == "" && len(names(picked)) > 1 {
+		return nil, "", fmt.Errorf("it holds several images: name one of %s", quoted(names(picked)))
+	}
+	if len(picked) == 0 {
+		return nil, "", fmt.Errorf("it holds no image %q, but %s", name, quoted(names(index.Manifests)))
+	}
+	data, err := json.Marshal(v1.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: picked,
+	})
+	return data, v1.MediaTypeImageIndex, err
+}
+
+func (l layout) index() (*v1.Index, error) {
+	data, err := readSmall(l, v1.ImageLayoutFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("it is no OCI layout: it has no %q", v1.ImageLayoutFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var version v1.ImageLayout
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
+	}
+	if version.Version != v1.ImageLayoutVersion {
+		return nil, fmt.Errorf("it is a layout of version %q: want %q", version.Version, v1.ImageLayoutVersion)
+	}
+	if data, err = readSmall(l, v1.ImageIndexFile); err != nil {
+		return nil, err
+	}
+	var index v1.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
+	}
+	return &index, nil
+}
+
+// nameOf is what an index calls an image; nothing, where it does not.
+func nameOf(d v1.Descriptor) string {
+	if name := d.Annotations[v1.AnnotationRefName]; name != "" {
+		return name
+	}
+	return d.Annotations[annotationContainerdName]
+}
+
+func hasName(d v1.Descriptor, name string) bool {
+	return d.Annotations[v1.AnnotationRefName] == name || d.Annotations[annotationContainerdName] == name
+}
+
+// names are those of the images, each once, in order.
+func names(list []v1.Descriptor) []string {
+	var all []string
+	for _, d := range list {
+		all = append(all, nameOf(d))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// maxQuoted bounds how many names an error lists.
+const maxQuoted = 20
+
+// quoted lists names for people.
+func quoted(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	var b strings.Builder
+	for i, name := range list[:min(len(list), maxQuoted)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if name == "" {
+			b.WriteString("one without a name")
+		} else {
+			fmt.Fprintf(&b, "%q", name)
+		}
+	}
+	if len(list) > maxQuoted {
+		b.WriteString(", …")
+	}
+	return b.String()
+}

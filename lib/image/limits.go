@@ -1,0 +1,39 @@
+package image
+
+// What an image may take. Whoever meets one of these has a broken or hostile
+// image before him; Options moves the one that depends on the machine.
+const (
+	// maxDocument bounds a manifest, an index and a config, in bytes: registries
+	// take no larger manifest, podman and skopeo no larger config.
+	maxDocument = 4 << 20
+	// maxLayers bounds the layers of all images of one tree. No storage of any
+	// client takes as many of one image, and each costs an open file.
+	maxLayers = 1000
+	// maxIndexDepth bounds indexes in indexes, maxManifests what all of them list:
+	// there is one for each platform, and one more about it.
+	maxIndexDepth = 4
+	maxManifests  = 1024
+	// maxArchiveFiles bounds the files of an archive that holds images; each
+	// layer has three at most.
+	maxArchiveFiles = 1 << 16
+	// maxMetadata bounds what the names, xattrs and other metadata of all entries
+	// may take in memory, in bytes, where each entry counts for itself too. It is
+	// enough for two million files with long names.
+	maxMetadata = 1 << 30
+	// entryCost is what an entry counts for beside its texts, in bytes: its part of
+	// the tree.
+	entryCost = 256
+	// defaultMaxBytes bounds what all layers decompress to: several times the
+	// largest images there are, which hold models and drivers.
+	defaultMaxBytes = 256 << 30
+	// A layer may decompress to freeBytes and to maxRatio times its blob. Deflate
+	// cannot reach that ratio (1032 at most); of zstd only what is made to harm
+	// does for so long.
+	freeBytes = 4 << 30
+	maxRatio  = 1100
+	// maxWindow bounds the memory of a zstd decoder, in bytes: what the zstd
+	// command takes if it is not told otherwise.
+	maxWindow = 128 << 20
+	// maxLinks bounds the symlinks of one resolution, as Linux does.
+	maxLinks = 40
+)

@@ -1,0 +1,155 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Docker's media types (distribution, image manifest version 2, schema 2).
+const (
+	mediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaTypeDockerIndex     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaTypeDockerSchema1   = "application/vnd.docker.distribution.manifest.v1"
+	mediaTypeDockerConfig    = "application/vnd.docker.container.image.v1+json"
+	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
+	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	mediaTypeDockerLayerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+	mediaTypeDockerForeign   = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+	mediaTypeNondistributed  = "application/vnd.oci.image.layer.nondistributable."
+)
+
+// isIndex tells what kind of document data is. Some leave out the media type, and
+// some lie: a document that could be both kinds is refused, since clients do not
+// agree on it.
+func isIndex(data []byte, mediaType string) (bool, error) {
+	var probe struct {
+		SchemaVersion int             `json:"schemaVersion"`
+		MediaType     string          `json:"mediaType"`
+		Manifests     json.RawMessage `json:"manifests"`
+		Layers        json.RawMessage `json:"layers"`
+		Config        json.RawMessage `json:"config"`
+		FSLayers      json.RawMessage `json:"fsLayers"`
+	}
+	if err := json.Unmarshal(data, &probe); err != nil {
+		return false, fmt.Errorf("reading the manifest: %w", err)
+	}
+	if probe.SchemaVersion == 1 || probe.FSLayers != nil || strings.HasPrefix(mediaType, mediaTypeDockerSchema1) {
+		return false, errors.New("its manifest is of schema 1, which has no diffIDs: pull and push it with a current client")
+	}
+	if probe.Manifests != nil && (probe.Layers != nil || probe.Config != nil) {
+		return false, errors.New("its manifest has the fields of an index too: clients do not agree on what it is")
+	}
+	said := mediaType
+	if probe.MediaType != "" {
+		if said != "" && said != probe.MediaType {
+			return false, fmt.Errorf("its manifest calls itself %q where the descriptor says %q", probe.MediaType, said)
+		}
+		said = probe.MediaType
+	}
+	switch said {
+	case v1.MediaTypeImageIndex, mediaTypeDockerIndex:
+		return true, nil
+	case v1.MediaTypeImageManifest, mediaTypeDockerManifest:
+		return false, nil
+	case "":
+		return probe.Manifests != nil, nil
+	}
+	return false, fmt.Errorf("it has the media type %q, which is no image", said)
+}
+
+// parseManifest reads a manifest and refuses what is no image.
+func parseManifest(data []byte) (*v1.Manifest, error) {
+	var m v1.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	switch m.Config.MediaType {
+	case v1.MediaTypeImageConfig, mediaTypeDockerConfig:
+	default:
+		return nil, fmt.Errorf("it is no image but an artifact: its config is of the type %q", m.Config.MediaType)
+	}
+	if err := checkDescriptor(m.Config); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if len(m.Layers) > maxLayers {
+		return nil, fmt.Errorf("it has %d layers, more than %d", len(m.Layers), maxLayers)
+	}
+	for i, l := range m.Layers {
+		err := checkDescriptor(l)
+		if err == nil {
+			err = checkLayerType(l.MediaType)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
+		}
+	}
+	return &m, nil
+}
+
+func checkLayerType(mediaType string) error {
+	switch mediaType {
+	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
+		mediaTypeDockerLayer, mediaTypeDockerLayerGzip, mediaTypeDockerLayerZstd:
+		return nil
+	}
+	if strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, mediaTypeDockerForeign) {
+		return fmt.Errorf("it has the media type %q: who made it does not want it to be passed on", mediaType)
+	}
+	return fmt.Errorf("it has the unknown media type %q", mediaType)
+}
+
+// parseConfig takes from a config what the image itself needs.
+func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
+	var c struct {
+		v1.Platform
+		Created string       `json:"created"`
+		RootFS  v1.RootFS    `json:"rootfs"`
+		History []v1.History `json:"history"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return fmt.Errorf("reading the config: %w", err)
+	}
+	if c.OS != "" && c.OS != "linux" {
+		return fmt.Errorf("it is for the operating system %q: want \"linux\"", c.OS)
+	}
+	if len(c.RootFS.DiffIDs) != len(layers) {
+		return fmt.Errorf("its manifest has %d layers, its config %d diff_ids", len(layers), len(c.RootFS.DiffIDs))
+	}
+	img.Platform = c.Platform
+	if c.Created != "" {
+		t, err := time.Parse(time.RFC3339Nano, c.Created)
+		if err != nil {
+			return fmt.Errorf("reading the config: created is %q: want a time as 2006-01-02T15:04:05Z", c.Created)
+		}
+		if t.Year() > 1 { // Docker's way to say that there is none
+			img.Created = &t
+		}
+	}
+	history := layerHistory(c.History, len(layers))
+	for i, d := range layers {
+		if err := c.RootFS.DiffIDs[i].Validate(); err != nil {
+			return fmt.Errorf("reading the config: diffID %q: %w", c.RootFS.DiffIDs[i], err)
+		}
+		img.Layers = append(img.Layers, Layer{Descriptor: d, DiffID: c.RootFS.DiffIDs[i], History: history[i]})
+	}
+	return nil
+}
+
+// layerHistory is the history of each layer, empty where the config's does not fit.
+func layerHistory(all []v1.History, layers int) []v1.History {
+	var list []v1.History
+	for _, h := range all {
+		if !h.EmptyLayer {
+			list = append(list, h)
+		}
+	}
+	if len(list) != layers {
+		return make([]v1.History, layers)
+	}
+	return list
+}

@@ -1,0 +1,95 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+)
+
+// Names that mean something in a layer (image specification, layer, "Whiteouts").
+const (
+	whiteoutPrefix = ".wh."
+	opaqueName     = ".wh..wh..opq"
+)
+
+var errLeadsOut = errors.New(`has ".." in it: an entry of a layer lies below the root`)
+
+// cleanName returns the path of an entry, without slashes around it and without
+// names that are empty or "."; the root is "". Layers are full of "./usr/" and
+// "/usr". Backslashes are bytes like others.
+func cleanName(name string) (string, error) {
+	if strings.IndexByte(name, 0) >= 0 {
+		return "", errors.New("holds a NUL")
+	}
+	clean := name
+	if !isClean(name) {
+		var parts []string
+		for part := range strings.SplitSeq(name, "/") {
+			if part != "" && part != "." {
+				parts = append(parts, part)
+			}
+		}
+		clean = strings.Join(parts, "/")
+	}
+	if len(clean) >= format.MaxPath {
+		return "", fmt.Errorf("has %d bytes, more than %d", len(clean), format.MaxPath-1)
+	}
+	return clean, checkParts(clean)
+}
+
+// isClean reports whether nothing is to be left out of a name.
+func isClean(name string) bool {
+	return name == "" || name[0] != '/' && name[len(name)-1] != '/' && name[0] != '.' &&
+		!strings.Contains(name, "//") && !strings.Contains(name, "/./") && !strings.HasSuffix(name, "/.")
+}
+
+func checkParts(clean string) error {
+	depth := 0
+	for part := range strings.SplitSeq(clean, "/") {
+		switch {
+		case part == "..":
+			return errLeadsOut
+		case len(part) > format.MaxName:
+			return fmt.Errorf("has a part of %d bytes, more than %d", len(part), format.MaxName)
+		}
+		if depth++; depth > format.MaxDepth {
+			return fmt.Errorf("has more than %d parts", format.MaxDepth)
+		}
+	}
+	return nil
+}
+
+// splitName cuts a clean name in its directory and its last part.
+func splitName(name string) (dir, base string) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "", name
+	}
+	return name[:i], name[i+1:]
+}
+
+// readWhiteout reports what the name of an entry takes away: one path, or all that
+// is in a directory. It refuses names that start like a whiteout and are none.
+func readWhiteout(clean string) (kind entryKind, path string, err error) {
+	if !strings.Contains(clean, whiteoutPrefix) {
+		return kindNode, clean, nil
+	}
+	dir, base := splitName(clean)
+	if strings.HasPrefix(dir, whiteoutPrefix) || strings.Contains(dir, "/"+whiteoutPrefix) {
+		return 0, "", errors.New("lies below a whiteout, which is no directory")
+	}
+	hidden, ok := strings.CutPrefix(base, whiteoutPrefix)
+	switch {
+	case !ok:
+		return kindNode, clean, nil
+	case base == opaqueName:
+		return kindOpaque, dir, nil
+	case hidden == "", hidden == ".", hidden == "..", strings.HasPrefix(hidden, whiteoutPrefix):
+		return 0, "", errors.New("is a whiteout of nothing that can be there")
+	case dir == "":
+		return kindWhiteout, hidden, nil
+	}
+	return kindWhiteout, dir + "/" + hidden, nil
+}

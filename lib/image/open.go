@@ -1,0 +1,153 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// Options say what is taken from a source. The zero value is enough for local
+// images.
+type Options struct {
+	// Platform is the one that is wanted of several, as linux/arm64/v8. Empty means
+	// this machine's, and takes an image of one platform whatever it is.
+	Platform string
+	// Registry opens a registry for docker://REF. Nil means that there is none.
+	Registry func(ref string) (Fetcher, error)
+	// Spool is the folder for an archive that cannot be read at any place: from a
+	// pipe, or compressed. Empty means TMPDIR, or else /var/tmp.
+	Spool string
+	// MaxBytes bounds such an archive; 0 means 256 GiB.
+	MaxBytes int64
+}
+
+func (o Options) maxBytes() int64 { return FlattenOptions{MaxBytes: o.MaxBytes}.maxBytes() }
+
+// Image is one image of one platform. Its manifest and config are verified, its
+// layers are not: that is for whoever reads them.
+type Image struct {
+	Source Source
+	// Manifest and Config are as the image has them. A docker archive has no
+	// manifest: it gets the one that a registry would have.
+	Manifest, Config oci.Document
+	// Annotations are those of the manifest.
+	Annotations map[string]string
+	Platform    v1.Platform
+	Created     *time.Time // nil for none
+	Layers      []Layer    // from the bottom up
+
+	fetch Fetcher
+}
+
+// Layer is one layer of an image.
+type Layer struct {
+	Descriptor v1.Descriptor
+	DiffID     digest.Digest
+	History    v1.History // empty where it is not clear which entry is the layer's
+}
+
+// Open finds the image that a source names. It is to be closed after all trees that
+// it is in.
+func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
+	fetch, err := openFetcher(ctx, src, opt)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", src, err)
+	}
+	img := &Image{Source: src, fetch: fetch}
+	if err := img.load(ctx, opt); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %q: %w", src, err), img.Close())
+	}
+	return img, nil
+}
+
+func openFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+	switch src.Kind {
+	case KindLayout:
+		return layout{folder(src.Path)}, nil
+	case KindArchive, KindDockerArchive:
+		a, err := openArchive(ctx, src.Path, opt)
+		if err != nil {
+			return nil, err
+		}
+		if src.Kind == KindArchive {
+			return layout{a}, nil
+		}
+		return &dockerArchive{files: a}, nil
+	case KindRegistry:
+		if opt.Registry == nil {
+			return nil, errors.New("there is no registry client")
+		}
+		return opt.Registry(src.Ref)
+	}
+	return nil, errors.New("it is a directory and no image")
+}
+
+// Close closes what the image is read from.
+func (img *Image) Close() error {
+	if c, ok := img.fetch.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// Blob opens a blob of the image as it is stored. Whoever reads it compares digest
+// and size.
+func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	return img.fetch.Blob(ctx, d)
+}
+
+// Pinned is the source with the image's digest, by which another process opens
+// this very image, whatever its name then stands for: the manifest's digest, of a
+// docker archive the config's.
+func (img *Image) Pinned() string {
+	d := img.Manifest.Descriptor.Digest
+	if img.Source.Kind == KindDockerArchive {
+		d = img.Config.Descriptor.Digest
+	}
+	src := img.Source.pinned(d)
+	if abs, err := filepath.Abs(src.Path); err == nil && src.Kind != KindRegistry && !strings.Contains(abs, ":") {
+		src.Path = abs
+	}
+	return src.String()
+}
+
+// load finds the manifest and reads what it says.
+func (img *Image) load(ctx context.Context, opt Options) error {
+	want, err := parsePlatform(opt.Platform)
+	if err != nil {
+		return err
+	}
+	c := &chooser{ctx: ctx, fetch: img.fetch, want: want}
+	if img.Manifest, err = c.manifest(img.Source); err != nil {
+		return err
+	}
+	m, err := parseManifest(img.Manifest.Data)
+	if err != nil {
+		return err
+	}
+	img.Annotations = m.Annotations
+	img.Config.Descriptor = m.Config
+	if img.Config.Data, err = c.read(m.Config); err != nil {
+		return fmt.Errorf("reading config %q: %w", m.Config.Digest, err)
+	}
+	if err := parseConfig(img.Config.Data, img, m.Layers); err != nil {
+		return err
+	}
+	have := img.Platform
+	if have.Variant == "" {
+		have.Variant = want.variant // many configs leave it to the index
+	}
+	if opt.Platform != "" && want.rank(have) == 0 {
+		return fmt.Errorf("it is for %s, and not for %s", platformName(img.Platform), opt.Platform)
+	}
+	return nil
+}

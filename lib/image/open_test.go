@@ -1,0 +1,322 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	mk "chunkah/tests/mkimage"
+)
+
+// small is an image with one file, whose text tells it from others.
+func small(t testing.TB, name, text string, packing ...string) *mk.Image {
+	t.Helper()
+	img := &mk.Image{Name: name}
+	for _, p := range append(packing, mk.Gzip) {
+		img.Layers = append(img.Layers, mk.Layer{Tar: mk.Tar(t, mk.File("text", text), mk.File("packed"+p, "")), Packing: p})
+	}
+	return img
+}
+
+// textOf opens a source and returns what the file says.
+func textOf(t testing.TB, src string, opt Options) (string, error) {
+	t.Helper()
+	parsed, err := ParseSource(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := Open(context.Background(), parsed, opt)
+	if err != nil {
+		return "", err
+	}
+	defer closed(t, img)
+	tree, err := Flatten(context.Background(), []*Image{img}, FlattenOptions{Spool: t.TempDir()})
+	if err != nil {
+		return "", err
+	}
+	defer closed(t, tree)
+	st, err := tree.Stat("/text")
+	if err != nil {
+		return "", err
+	}
+	return text(t, tree, "/text", st.Size), nil
+}
+
+func TestForms(t *testing.T) {
+	img := small(t, "localhost/app:1", "hello", mk.Zstd, mk.Plain)
+	docker := small(t, "localhost/app:1", "hello", mk.Zstd, mk.Plain)
+	docker.Docker = true
+	blobs := mk.Blobs{}
+	both := append(mk.LayoutFiles(blobs, img.Manifest(t, blobs)), mk.DockerFiles(t, img)...)
+	for name, src := range map[string]string{
+		"layout":                            "oci:" + img.Layout(t),
+		"layout by name":                    "oci:" + img.Layout(t) + ":localhost/app:1",
+		"layout with Docker's types":        "oci:" + docker.Layout(t),
+		"archive":                           "oci-archive:" + img.Archive(t),
+		"archive by name":                   "oci-archive:" + img.Archive(t) + ":localhost/app:1",
+		"docker archive":                    "docker-archive:" + img.DockerArchive(t),
+		"docker archive by name":            "docker-archive:" + img.DockerArchive(t) + ":localhost/app:1",
+		"docker save 25, as docker archive": "docker-archive:" + both.WriteArchive(t),
+		"docker save 25, as OCI archive":    "oci-archive:" + both.WriteArchive(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := textOf(t, src, Options{})
+			if err != nil || got != "hello" {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			parsed, err := ParseSource(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opened, err := Open(context.Background(), parsed, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closed(t, opened)
+			if got, err := textOf(t, opened.Pinned(), Options{}); err != nil || got != "hello" {
+				t.Errorf("%s: got %q, %v", opened.Pinned(), got, err)
+			}
+			if opened.Created == nil || !opened.Created.Equal(mk.Time) || opened.Platform.Architecture != "amd64" || !strings.HasPrefix(opened.Layers[0].History.CreatedBy, "layer ") {
+				t.Errorf("the image is %+v", opened)
+			}
+			if got := digest.FromBytes(opened.Config.Data); got != digest.FromBytes(img.Config()) {
+				t.Errorf("the config is %s", opened.Config.Data)
+			}
+		})
+	}
+}
+
+// Archives come compressed, and from pipes.
+func TestSpooledArchives(t *testing.T) {
+	archive := small(t, "", "hello", mk.Plain).Archive(t)
+	data, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/gz", packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- os.WriteFile(dir+"/pipe", data, 0) }()
+	for _, name := range []string{"gz", "pipe"} {
+		if got, err := textOf(t, "oci-archive:"+dir+"/"+name, Options{Spool: t.TempDir()}); err != nil || got != "hello" {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := textOf(t, "oci-archive:"+dir+"/gz", Options{MaxBytes: 100}); err == nil || !strings.Contains(err.Error(), "more than 100 bytes") {
+		t.Errorf("a bound of 100 bytes: %v", err)
+	}
+}
+
+func TestSeveralImages(t *testing.T) {
+	one, two := small(t, "one:1", "1"), small(t, "docker.io/library/two:latest", "2")
+	blobs := mk.Blobs{}
+	manifests := []v1.Descriptor{one.Manifest(t, blobs), two.Manifest(t, blobs)}
+	layout := "oci:" + mk.LayoutFiles(blobs, manifests...).WriteFolder(t)
+	docker := "docker-archive:" + mk.DockerFiles(t, one, two, small(t, "three:1", "1")).WriteArchive(t)
+	for src, want := range map[string]string{
+		layout + ":one:1":                                      "1",
+		layout + ":docker.io/library/two:latest":               "2",
+		layout + ":@" + string(manifests[1].Digest):            "2",
+		docker + ":one:1":                                      "1",
+		docker + ":two":                                        "2",
+		docker + ":three:1":                                    "1", // whose layer is a symlink
+		docker + ":@" + string(digest.FromBytes(two.Config())): "2",
+		layout:             `error: opening "` + layout + `": it holds several images: name one of "docker.io/library/two:latest", "one:1"`,
+		layout + ":two":    `error: opening "` + layout + `:two": it holds no image "two", but "docker.io/library/two:latest", "one:1"`,
+		docker:             `error: opening "` + docker + `": it holds 3 images: name one of "one:1", "docker.io/library/two:latest", "three:1"`,
+		docker + ":four:4": `error: opening "` + docker + `:four:4": it holds no image "four:4", but "one:1", "docker.io/library/two:latest", "three:1"`,
+	} {
+		got, err := textOf(t, src, Options{})
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", src, got, want)
+		}
+	}
+}
+
+func TestPlatforms(t *testing.T) {
+	blobs := mk.Blobs{}
+	var manifests []v1.Descriptor
+	for _, arch := range []string{"amd64", "arm/v6", "arm/v7", "arm64", "s390x"} {
+		img := small(t, "", arch)
+		var variant string
+		img.Arch, variant, _ = strings.Cut(arch, "/")
+		d := img.Manifest(t, blobs)
+		d.Platform.Variant = variant
+		manifests = append(manifests, d)
+	}
+	attestation := manifests[0]
+	attestation.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
+	list := blobs.Add(v1.MediaTypeImageIndex, mk.Index(append([]v1.Descriptor{attestation}, manifests...)...))
+	nested := "oci:" + mk.LayoutFiles(blobs, list).WriteFolder(t)
+	silent := append([]v1.Descriptor(nil), manifests...)
+	for i := range silent {
+		silent[i].Platform = nil // then the configs tell
+	}
+	quiet := "oci:" + mk.LayoutFiles(blobs, silent...).WriteFolder(t)
+	alone := "oci:" + mk.LayoutFiles(blobs, manifests[4]).WriteFolder(t)
+	for _, test := range []struct{ src, platform, want string }{
+		{nested, "linux/amd64", "amd64"},
+		{nested, "x86_64", "amd64"},
+		{nested, "linux/arm64/v8", "arm64"},
+		{nested, "linux/arm64/v9", "arm64"},
+		{nested, "linux/arm/v7", "arm/v7"},
+		{nested, "arm/v8", "arm/v7"},
+		{nested, "armel", "error: it is for"},
+		{nested, "armv6l", "arm/v6"},
+		{nested, "riscv64", `it is for "linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64", "linux/s390x", and not for linux/riscv64`},
+		{nested, "windows/amd64", "unknown architecture"},
+		{quiet, "arm64", "arm64"},
+		{quiet, "s390x", "s390x"},
+		{alone, "", "s390x"},
+		{alone, "s390x", "s390x"},
+		{alone, "amd64", "it is for linux/s390x, and not for amd64"},
+	} {
+		got, err := textOf(t, test.src, Options{Platform: test.platform})
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != test.want && (err == nil || !strings.Contains(got, strings.TrimPrefix(test.want, "error: "))) {
+			t.Errorf("%s: got %s, want %s", test.platform, got, test.want)
+		}
+	}
+}
+
+// Plain layers are not copied, and what is spooled has no name.
+func TestInPlace(t *testing.T) {
+	for form, path := range map[string]string{
+		"oci:": small(t, "", "x").Layout(t),
+	} {
+		spool := t.TempDir()
+		src, err := ParseSource(form + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := flattenSource(t, src, FlattenOptions{Spool: spool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(spool); err != nil || len(entries) > 0 {
+			t.Errorf("the spool has names: %v, %v", entries, err)
+		}
+		if text(t, tree, "/text", 1) != "x" {
+			t.Error("contents differ")
+		}
+	}
+	plain := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("text", "in place"))}}}
+	for form, path := range map[string]string{
+		"oci:": plain.Layout(t), "oci-archive:": plain.Archive(t), "docker-archive:": plain.DockerArchive(t),
+	} {
+		src, err := ParseSource(form + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A spool could not even be made there.
+		tree, err := flattenSource(t, src, FlattenOptions{Spool: filepath.Join(t.TempDir(), "none")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, tree, "/text", 8); got != "in place" {
+			t.Errorf("%s: got %q", form, got)
+		}
+	}
+}
+
+// A sparse file is expanded, in a plain layer too.
+func TestSparse(t *testing.T) {
+	const body = "0123456789"
+	raw := oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, body)
+	rest := mk.Tar(t, mk.File("text", "after"))
+	for _, packing := range []string{mk.Plain, mk.Gzip} {
+		img := &mk.Image{Layers: []mk.Layer{{Tar: append(bytes.Clone(raw), rest...), Packing: packing}}}
+		tree, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := make([]byte, 200_000)
+		copy(want, body[:5])
+		copy(want[150_000:], body[5:])
+		if got := text(t, tree, "/s", 200_000); got != string(want) {
+			t.Errorf("%q: contents differ", packing)
+		}
+		if got := text(t, tree, "/text", 5); got != "after" {
+			t.Errorf("%q: the next file is %q", packing, got)
+		}
+	}
+	img := &mk.Image{Layers: []mk.Layer{{Tar: oldGNUSparse("s", 1<<50, []int64{0, 5}, body[:5])}}}
+	_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+	if err == nil || !strings.Contains(err.Error(), "hold more than") {
+		t.Errorf("a sparse petabyte: %v", err)
+	}
+}
+
+// oldGNUSparse is an entry of a sparse file as GNU tar writes it: pairs of offset
+// and length, at most four.
+func oldGNUSparse(name string, size int64, pairs []int64, body string) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(body)), Format: tar.FormatGNU, ModTime: mk.Time})
+	_, _ = io.WriteString(w, body)
+	_ = w.Flush()
+	block := out.Bytes()
+	block[156] = tar.TypeGNUSparse
+	number := func(at int, n int64) {
+		field := block[at : at+12]
+		field[0] = 0x80 // base 256
+		for i := 11; i > 0; i-- {
+			field[i] = byte(n)
+			n >>= 8
+		}
+	}
+	for i, n := range pairs {
+		number(386+i*12, n)
+	}
+	if len(pairs)/2 < 4 {
+		number(386+len(pairs)*12, size)
+		number(386+len(pairs)*12+12, 0)
+	}
+	number(483, size)
+	sum := int64(0)
+	copy(block[148:156], "        ")
+	for _, b := range block[:512] {
+		sum += int64(b)
+	}
+	copy(block[148:156], []byte(octal(sum)))
+	return block
+}
+
+func octal(n int64) string {
+	digits := make([]byte, 0, 8)
+	for i := 5; i >= 0; i-- {
+		digits = append(digits, byte('0'+n>>(3*i)&7))
+	}
+	return string(digits) + "\x00 "
+}

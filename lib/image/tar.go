@@ -1,0 +1,193 @@
+package image
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// entryKind says what an entry of a layer does.
+type entryKind int
+
+const (
+	kindNode     entryKind = iota // is a file, of whatever type
+	kindLink                      // is one more name of a file
+	kindWhiteout                  // takes away what a layer below has at path
+	kindOpaque                    // takes away what layers below have in path
+)
+
+// entry is one entry of a layer's tar.
+type entry struct {
+	kind entryKind
+	path string // clean, "" for the root
+	link string // what a hard link is to, clean
+	node *node  // nil for whiteouts; of a hard link the metadata that it has
+}
+
+// xattrKey leads the names of PAX records that hold extended attributes. No client
+// takes them from other records.
+const xattrKey = "SCHILY.xattr."
+
+// types are the types of files that a layer may have.
+var types = map[byte]uint32{
+	tar.TypeReg: unix.S_IFREG, tar.TypeGNUSparse: unix.S_IFREG, tar.TypeDir: unix.S_IFDIR, tar.TypeSymlink: unix.S_IFLNK,
+	tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO, tar.TypeLink: 0,
+}
+
+// parseHeader makes an entry of a header, without contents.
+func parseHeader(h *tar.Header) (entry, error) {
+	clean, err := cleanName(h.Name)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{}
+	if e.kind, e.path, err = readWhiteout(clean); err != nil || e.kind != kindNode {
+		if err == nil && h.Typeflag == tar.TypeDir {
+			err = errors.New("is a whiteout and a directory")
+		}
+		return e, err
+	}
+	kind, known := types[h.Typeflag]
+	if !known {
+		return e, fmt.Errorf("is of the type %q, which no layer has", h.Typeflag)
+	}
+	if e.path == "" && kind != unix.S_IFDIR {
+		return e, errors.New("is the root and no directory")
+	}
+	// Metadata first: a link has it too.
+	if e.node, err = parseMetadata(h); err != nil {
+		return e, err
+	}
+	e.node.mode |= kind
+	switch h.Typeflag {
+	case tar.TypeDir:
+		e.node.extra().dir = &dir{byName: make(map[string]*node)}
+	case tar.TypeLink:
+		e.kind = kindLink
+		if e.link, err = cleanName(h.Linkname); err != nil {
+			return e, fmt.Errorf("is a hard link to %q, which %w", h.Linkname, err)
+		}
+	case tar.TypeSymlink:
+		err = e.node.setTarget(h.Linkname)
+	case tar.TypeChar, tar.TypeBlock:
+		err = e.node.setDevice(h.Devmajor, h.Devminor)
+	}
+	return e, err
+}
+
+// extra is the node's more, made where it has none.
+func (n *node) extra() *more {
+	if n.more == nil {
+		n.more = &more{}
+	}
+	return n.more
+}
+
+func parseMetadata(h *tar.Header) (*node, error) {
+	// The last ID stands for none in system calls.
+	for _, id := range []int{h.Uid, h.Gid} {
+		if id < 0 || int64(id) >= math.MaxUint32 {
+			return nil, fmt.Errorf("has the owner %d:%d: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
+		}
+	}
+	n := &node{mode: uint32(h.Mode & 0o7777), uid: uint32(h.Uid), gid: uint32(h.Gid)}
+	if !h.ModTime.IsZero() {
+		n.mtime, n.nsec = h.ModTime.Unix(), int32(h.ModTime.Nanosecond())
+	}
+	if n.mtime > format.MaxInt || n.mtime < -format.MaxInt {
+		return nil, fmt.Errorf("has the mtime %d, which is no time", n.mtime)
+	}
+	return n, n.setXattrs(h.PAXRecords)
+}
+
+// setXattrs takes the extended attributes from the records. Those without a value
+// are not among them: Go's archive/tar, and so every client built on it, takes an
+// empty record for none.
+func (n *node) setXattrs(records map[string]string) error {
+	for key, value := range records {
+		name, ok := strings.CutPrefix(key, xattrKey)
+		if !ok || value == "" {
+			continue
+		}
+		if name == "" || len(name) > format.MaxXattrName {
+			return fmt.Errorf("has an xattr with a name of %d bytes: want 1 to %d", len(name), format.MaxXattrName)
+		}
+		if len(value) > format.MaxXattrValue {
+			return fmt.Errorf("has an xattr %q of %d bytes, more than %d", name, len(value), format.MaxXattrValue)
+		}
+		list := &n.extra().xattrs
+		if len(*list) == format.MaxXattrs {
+			return fmt.Errorf("has more than %d xattrs", format.MaxXattrs)
+		}
+		*list = append(*list, rootfs.Xattr{Name: name, Value: []byte(value)})
+	}
+	if n.more != nil {
+		sortXattrs(n.more.xattrs)
+	}
+	return nil
+}
+
+func sortXattrs(list []rootfs.Xattr) {
+	slices.SortFunc(list, func(a, b rootfs.Xattr) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (n *node) setTarget(target string) error {
+	switch {
+	case target == "":
+		return errors.New("is a symlink to nothing")
+	case len(target) > format.MaxTarget:
+		return fmt.Errorf("is a symlink to %d bytes, more than %d", len(target), format.MaxTarget)
+	case strings.IndexByte(target, 0) >= 0:
+		return errors.New("is a symlink to a name with a NUL")
+	}
+	n.extra().target = target
+	n.size = int64(len(target))
+	return nil
+}
+
+// maxMinor bounds both numbers of a device (format/SPEC.md, section 4).
+const maxMinor = 1<<21 - 1
+
+func (n *node) setDevice(major, minor int64) error {
+	if major < 0 || major > maxMinor || minor < 0 || minor > maxMinor {
+		return fmt.Errorf("is a device with the numbers %d:%d: want 0 to %d", major, minor, maxMinor)
+	}
+	m := n.extra()
+	m.major, m.minor = uint32(major), uint32(minor)
+	return nil
+}
+
+// isSparse reports whether the contents are shorter in the tar than in the file.
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// counter counts the bytes that were read. It is nothing but a reader, so that no
+// byte is skipped.
+type counter struct {
+	in   io.Reader
+	read int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.read += int64(n)
+	return n, err
+}

@@ -1,0 +1,240 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/rootfs"
+)
+
+// Tree is the file system of one or more images. It implements rootfs.Source, and
+// does not change once Flatten has returned it.
+type Tree struct {
+	root   *node
+	layers []*layer // bottom up
+	// gone are the paths that Gone returns.
+	gone []string
+	// Notes say what runtimes do not agree on.
+	Notes []string
+}
+
+// layer is one layer of one image, as the tree needs it.
+type layer struct {
+	origin   Origin
+	contents io.ReaderAt // what nodes have offsets in
+	closers  []io.Closer
+}
+
+// Origin tells which image, in the order that Flatten got them, and which of its
+// layers a file comes from.
+type Origin struct{ Image, Layer int }
+
+// node is an inode. There are many: what few of them have is in more.
+type node struct {
+	mode     uint32 // st_mode
+	uid, gid uint32
+	nsec     int32
+	mtime    int64
+	size     int64
+	offset   int64 // of the contents
+	// data and from are layers: the one with the contents, and the last one that
+	// had something to say of the inode.
+	data, from uint32
+	links      uint32 // names
+	ino        uint32
+	more       *more
+}
+
+// more is what directories, symlinks, devices and files with xattrs have.
+type more struct {
+	dir          *dir
+	target       string
+	major, minor uint32
+	xattrs       []rootfs.Xattr
+}
+
+// dir is what a directory holds: a map as long as layers are applied, then two
+// lists in the order of names.
+type dir struct {
+	byName map[string]*node
+	names  []string
+	nodes  []*node
+}
+
+func (n *node) isDir() bool     { return n.mode&unix.S_IFMT == unix.S_IFDIR }
+func (n *node) isSymlink() bool { return n.mode&unix.S_IFMT == unix.S_IFLNK }
+
+// Stat implements rootfs.Source.
+func (t *Tree) Stat(path string) (rootfs.Stat, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return rootfs.Stat{}, err
+	}
+	st := rootfs.Stat{
+		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
+		Dev: 1, Ino: uint64(n.ino), Links: n.links,
+	}
+	if n.more != nil {
+		st.RdevMajor, st.RdevMinor = n.more.major, n.more.minor
+	}
+	return st, nil
+}
+
+// Names implements rootfs.Source.
+func (t *Tree) Names(path string) ([]string, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return nil, err
+	}
+	if !n.isDir() {
+		return nil, unix.ENOTDIR
+	}
+	return n.more.dir.names, nil
+}
+
+// Readlink implements rootfs.Source.
+func (t *Tree) Readlink(path string) (string, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return "", err
+	}
+	if !n.isSymlink() {
+		return "", unix.EINVAL
+	}
+	return n.more.target, nil
+}
+
+// Xattrs implements rootfs.Source.
+func (t *Tree) Xattrs(path string) ([]rootfs.Xattr, error) {
+	n, err := t.find(path)
+	if err != nil || n.more == nil {
+		return nil, err
+	}
+	return n.more.xattrs, nil
+}
+
+// Open implements rootfs.Source.
+func (t *Tree) Open(path string) (io.ReaderAt, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return nil, err
+	}
+	if n.mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, rootfs.ErrNotRegular
+	}
+	return contents{t.layers[n.data].contents, n.offset, n.size}, nil
+}
+
+// contents is what a regular file holds.
+type contents struct {
+	in           io.ReaderAt
+	offset, size int64
+}
+
+// ReadAt reads as io.ReaderAt. An end that comes early is a fault of what the tree
+// was made from, which has changed.
+func (c contents) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= c.size {
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > c.size-off
+	if short {
+		p = p[:c.size-off]
+	}
+	n, err := c.in.ReadAt(p, c.offset+off)
+	switch {
+	case n < len(p) && (err == nil || errors.Is(err, io.EOF)):
+		err = io.ErrUnexpectedEOF
+	case n == len(p) && short:
+		err = io.EOF
+	case n == len(p):
+		err = nil
+	}
+	return n, err
+}
+
+// Origin tells where what is at path comes from: the last layer that set its
+// metadata or gave its inode another name. A directory that no layer has an entry
+// for comes from the first that has something in it. Directories of several images
+// are of the last one that has an entry for them.
+func (t *Tree) Origin(path string) (Origin, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return Origin{}, err
+	}
+	if len(t.layers) == 0 {
+		return Origin{}, nil // the root of nothing
+	}
+	return t.layers[n.from].origin, nil
+}
+
+// Gone returns the paths, in order, that the kept layers of Options.Keep have and
+// the tree has not. Of a directory that is gone what was in it is not listed.
+func (t *Tree) Gone() []string { return t.gone }
+
+// Close removes what was spooled. Nothing can be read after it.
+func (t *Tree) Close() error {
+	var errs []error
+	for _, l := range t.layers {
+		for _, c := range l.closers {
+			errs = append(errs, c.Close())
+		}
+		l.closers = nil
+	}
+	return errors.Join(errs...)
+}
+
+// find descends to a path.
+func (t *Tree) find(path string) (*node, error) {
+	n := t.root
+	for rest := strings.TrimPrefix(path, "/"); rest != ""; {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		if !n.isDir() {
+			return nil, unix.ENOTDIR
+		}
+		d := n.more.dir
+		i, found := slices.BinarySearch(d.names, name)
+		if !found {
+			return nil, fmt.Errorf("%q is not in the image: %w", path, fs.ErrNotExist)
+		}
+		n = d.nodes[i]
+	}
+	return n, nil
+}
+
+// seal sorts all directories, counts the names of all inodes and numbers them.
+func (t *Tree) seal() {
+	last := uint32(0)
+	var walk func(n *node)
+	walk = func(n *node) {
+		if n.links++; n.links == 1 {
+			last++
+			n.ino = last
+		}
+		if !n.isDir() {
+			return
+		}
+		d := n.more.dir
+		d.names = make([]string, 0, len(d.byName))
+		for name := range d.byName {
+			d.names = append(d.names, name)
+		}
+		slices.Sort(d.names)
+		d.nodes = make([]*node, len(d.names))
+		for i, name := range d.names {
+			d.nodes[i] = d.byName[name]
+		}
+		d.byName = nil
+		for _, child := range d.nodes {
+			walk(child)
+		}
+	}
+	walk(t.root)
+}

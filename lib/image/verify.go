@@ -1,0 +1,168 @@
+package image
+
+import (
+	"context"
+	_ "crypto/sha256" // for go-digest
+	_ "crypto/sha512" // for go-digest
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// hashChunk is the number of bytes that go to a hasher at once, hashChunks how many
+// of them are under way.
+const (
+	hashChunk  = 128 << 10
+	hashChunks = 4
+)
+
+// hasher computes a digest beside whoever writes to it: hashing takes as long as
+// decompressing fast.
+type hasher struct {
+	algorithm digest.Algorithm
+	hash      hash.Hash
+	full      chan []byte
+	free      chan []byte
+	done      chan struct{}
+	buf       []byte
+}
+
+func newHasher(algorithm digest.Algorithm) *hasher {
+	h := &hasher{
+		algorithm: algorithm, hash: algorithm.Hash(), done: make(chan struct{}),
+		full: make(chan []byte, hashChunks), free: make(chan []byte, hashChunks),
+	}
+	for range hashChunks {
+		h.free <- make([]byte, 0, hashChunk)
+	}
+	go func(full <-chan []byte) {
+		defer close(h.done)
+		for chunk := range full {
+			h.hash.Write(chunk)
+			h.free <- chunk[:0]
+		}
+	}(h.full)
+	return h
+}
+
+func (h *hasher) Write(p []byte) (int, error) {
+	written := len(p)
+	for len(p) > 0 {
+		if h.buf == nil {
+			h.buf = <-h.free
+		}
+		n := min(len(p), cap(h.buf)-len(h.buf))
+		h.buf = append(h.buf, p[:n]...)
+		p = p[n:]
+		if len(h.buf) == cap(h.buf) {
+			h.full <- h.buf
+			h.buf = nil
+		}
+	}
+	return written, nil
+}
+
+// close ends the hasher's goroutine; doing so again changes nothing.
+func (h *hasher) close() {
+	if h.full == nil {
+		return
+	}
+	if h.buf != nil {
+		h.full <- h.buf
+		h.buf = nil
+	}
+	close(h.full)
+	h.full = nil
+	<-h.done
+}
+
+// sum is the digest of all that was written; nothing may follow it.
+func (h *hasher) sum() digest.Digest {
+	h.close()
+	return digest.NewDigest(h.algorithm, h.hash)
+}
+
+// verified reads a blob and compares it with its descriptor.
+type verified struct {
+	ctx  context.Context // of this one read
+	in   io.Reader
+	want v1.Descriptor
+	hash *hasher
+	read int64
+	err  error
+}
+
+// newVerified reads the blob want from in. Whoever has it calls close.
+func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
+	if err := checkDescriptor(want); err != nil {
+		return nil, err
+	}
+	return &verified{ctx: ctx, in: in, want: want, hash: newHasher(want.Digest.Algorithm())}, nil
+}
+
+// checkDescriptor makes sure that what it describes can be verified.
+func checkDescriptor(d v1.Descriptor) error {
+	if err := d.Digest.Validate(); err != nil {
+		return fmt.Errorf("digest %q: %w", d.Digest, err)
+	}
+	if d.Size < 0 {
+		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// Read implements io.Reader. It hands out no more bytes than the blob may have.
+func (v *verified) Read(p []byte) (int, error) {
+	if v.err != nil {
+		return 0, v.err
+	}
+	if v.ctx.Err() != nil {
+		v.err = context.Cause(v.ctx)
+		return 0, v.err
+	}
+	n, err := v.in.Read(p)
+	if v.read += int64(n); v.read > v.want.Size {
+		v.err = fmt.Errorf("it has more bytes than the %d that were announced", v.want.Size)
+		return 0, v.err
+	}
+	_, _ = v.hash.Write(p[:n]) // never fails
+	if errors.Is(err, io.EOF) && v.read < v.want.Size {
+		err = fmt.Errorf("it ends after %d of %d bytes", v.read, v.want.Size)
+	}
+	v.err = err
+	return n, err
+}
+
+// finish reads what is left and says whether the blob is what was announced.
+func (v *verified) finish() error {
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{v}); err != nil {
+		return err
+	}
+	if got := v.hash.sum(); got != v.want.Digest {
+		return fmt.Errorf("its bytes have the digest %q", got)
+	}
+	return nil
+}
+
+func (v *verified) close() { v.hash.close() }
+
+// readVerified reads a small blob.
+func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {
+	if want.Size > limit {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", want.Size, limit)
+	}
+	v, err := newVerified(ctx, in, want)
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	data, err := io.ReadAll(v)
+	if err != nil {
+		return nil, err
+	}
+	return data, v.finish()
+}

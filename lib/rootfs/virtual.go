@@ -1,0 +1,113 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Source answers for a tree that is no directory, as that of an image. Paths are
+// physical and clean, "/" is the root; what is not there is an error wrapping
+// fs.ErrNotExist. It is safe for concurrent use, and what it says never changes.
+type Source interface {
+	// Stat describes what is at path, a symlink itself included. Dev, Ino and
+	// Links tell hard links as in a file system.
+	Stat(path string) (Stat, error)
+	// Names returns the names in a directory, sorted by their bytes. The caller
+	// does not change the list.
+	Names(dir string) ([]string, error)
+	Readlink(path string) (string, error)
+	// Xattrs returns all extended attributes, sorted by name.
+	Xattrs(path string) ([]Xattr, error)
+	// Open returns the contents of a regular file, of the size that Stat tells.
+	// It needs no closing and lasts as long as the source.
+	Open(path string) (io.ReaderAt, error)
+	// Close gives back what the source holds. Root.Close calls it.
+	Close() error
+}
+
+// Xattr is one extended attribute.
+type Xattr struct {
+	Name  string
+	Value []byte
+}
+
+// Virtual makes a tree of what a source says, so that everything that reads
+// directories reads images too. The name stands where a directory's path would.
+func Virtual(name string, src Source) *Root {
+	return &Root{path: name, src: src}
+}
+
+// openVirtual opens a directory of a source.
+func (r *Root) openVirtual(path string) (*Dir, error) {
+	if rel := strings.TrimPrefix(path, "/"); rel != "" {
+		if err := checkPath(rel); err != nil {
+			return nil, err
+		}
+	}
+	st, err := r.src.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil, unix.ENOTDIR
+	}
+	return &Dir{fd: noFD, root: r, path: path}, nil
+}
+
+// noFD is the descriptor of what has none.
+const noFD = -1
+
+// openVirtual opens the file at the directory's name.
+func (d *Dir) openVirtual(f *File, name string) error {
+	st, err := d.root.src.Stat(d.join(name))
+	if err != nil {
+		return err
+	}
+	if !st.regular() {
+		return ErrNotRegular
+	}
+	contents, err := d.root.src.Open(d.join(name))
+	if err != nil {
+		return err
+	}
+	f.fd, f.opened, f.contents = noFD, st, io.NewSectionReader(contents, 0, st.Size)
+	return nil
+}
+
+func (d *Dir) virtualXattrNames(name string) ([]string, error) {
+	list, err := d.root.src.Xattrs(d.join(name))
+	if err != nil {
+		return nil, d.xattrError(name, err)
+	}
+	var names []string
+	for _, x := range list {
+		names = append(names, x.Name)
+	}
+	return names, nil
+}
+
+func (d *Dir) virtualXattr(name, attr string) (value []byte, found bool, err error) {
+	list, err := d.root.src.Xattrs(d.join(name))
+	if err != nil {
+		return nil, false, d.xattrError(name, err)
+	}
+	for _, x := range list {
+		if x.Name == attr {
+			return x.Value, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// virtualRead reads from a source's file. That it ends early is a fault of the
+// source, which the reader of the file has to hear of.
+func (f *File) virtualRead(n int, err error) (int, error) {
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, fmt.Errorf("reading %q: %w", f.path, err)
+}
