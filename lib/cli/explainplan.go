@@ -6,20 +6,21 @@ import (
 	"os"
 	"strings"
 
+	"chunkah/lib/image"
 	"chunkah/lib/pack"
 )
 
 // answers are where --explain and --json go: standard output where nothing else is
 // there, else standard error.
-func (e *Env) answers(output string) *os.File {
-	if output == "" {
+func (e *Env) answers(output *image.Source) *os.File {
+	if output == nil {
 		return e.Stderr
 	}
 	return e.Stdout
 }
 
 // explainPlan prints the plan as it was asked for.
-func (f *packFlags) explainPlan(env *Env, output string, r *pack.Report) error {
+func (f *packFlags) explainPlan(env *Env, output *image.Source, r *pack.Report) error {
 	if r.Explanation == nil {
 		return nil
 	}

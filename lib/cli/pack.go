@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chunkah/lib/image"
 	"chunkah/lib/pack"
 	"chunkah/lib/scan"
 )
@@ -22,9 +23,9 @@ type packFlags struct {
 	planFlags
 }
 
-// options reads the flags. output is where the image goes, empty where standard
+// options reads the flags. output is where the image goes, nil where standard
 // output holds it or the stream.
-func (f *packFlags) options(ctx context.Context, env *Env, output string) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, output *image.Source) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -82,7 +83,7 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.packFlags.options(ctx, env, "")
+	opt, err := c.packFlags.options(ctx, env, nil)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.packed(report)
-	if err := c.planned(env, "", report); err != nil {
+	if err := c.planned(env, nil, report); err != nil {
 		return err
 	}
 	c.writeMetrics(env)
@@ -107,7 +108,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 }
 
 // planned writes and prints the plan where that was asked for.
-func (f *packFlags) planned(env *Env, output string, r *pack.Report) error {
+func (f *packFlags) planned(env *Env, output *image.Source, r *pack.Report) error {
 	if r == nil {
 		return nil // somebody else's
 	}

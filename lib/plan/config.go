@@ -25,14 +25,14 @@ type entry struct {
 	EmptyLayer bool   `json:"empty_layer"`
 }
 
-// FromConfig reads the plan from an image's config. The note says in one line
+// FromConfig reads the plan from an image's config, nil where there is none. The note says in one line
 // what is missing, and is empty where that is nothing.
 func FromConfig(config []byte, name string) (prev *group.Previous, note string) {
 	var image struct {
 		History []entry `json:"history"`
 	}
 	if err := json.Unmarshal(config, &image); err != nil {
-		return &group.Previous{}, fmt.Sprintf("%s: reading the history: %s: planning without", name, err)
+		return nil, fmt.Sprintf("%s: reading the history: %s: planning without", name, err)
 	}
 	var l layout
 	foreign, damaged := 0, error(nil)

@@ -39,8 +39,8 @@ func TestFromConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			prev, note := FromConfig([]byte(tt.config), "image")
-			if !reflect.DeepEqual(prev.Layers, tt.want) {
-				t.Errorf("got %v, want %v", prev.Layers, tt.want)
+			if got := layersOf(prev); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if !strings.Contains(note, tt.note) || tt.note == "" && note != "" || strings.Contains(note, "\n") {
 				t.Errorf("got the note %q, want one with %q", note, tt.note)

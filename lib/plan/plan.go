@@ -25,7 +25,7 @@ const (
 	maxText    = 64 << 20 // bytes of names and fingerprints
 )
 
-// Read reads a plan. The note says in one line what is wrong with it, and is
+// Read reads a plan, nil where it holds no layers. The note says in one line what is wrong with it, and is
 // empty where that is nothing. An error is one of reading alone.
 func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
 	var l layout
@@ -42,6 +42,16 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 		return l.previous(), name + " holds no fingerprints: taking all that it names for unchanged", nil
 	}
 	return l.previous(), "", nil
+}
+
+// Starts reports whether a file that begins with this byte may be a plan: an
+// object or white space in JSON, a map in msgpack. No archive does.
+func Starts(first byte) bool {
+	switch first {
+	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf:
+		return true
+	}
+	return first >= 0x80 && first <= 0x8f
 }
 
 // layout gathers layers within the limits.
@@ -100,7 +110,13 @@ func (l *layout) add(rec *format.Layer) error {
 	return nil
 }
 
-func (l *layout) previous() *group.Previous { return &group.Previous{Layers: l.layers} }
+// previous is nil where there are no layers: that is to plan without.
+func (l *layout) previous() *group.Previous {
+	if len(l.layers) == 0 {
+		return nil
+	}
+	return &group.Previous{Layers: l.layers}
+}
 
 // used says what is made of a damaged plan.
 func (l *layout) used(which string) string {
