@@ -63,8 +63,8 @@ func (c *buildCommand) replaced() error {
 	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
 		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
 	}
-	if c.Pack != "" && (c.Max != "" || c.MaxLayers != "") {
-		return usagef("--max does nothing with --pack: give it to its command")
+	if c.Pack != "" && c.packFlags != (packFlags{}) {
+		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err := c.formatFlags.check(); err != nil {
 		return err
 	}
-	packOpt, err := c.packFlags.options(env)
+	packOpt, err := c.packFlags.options(ctx, env, c.place())
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	done.print(env)
+	if err := c.planned(env, c.place(), done.packed); err != nil {
+		return err
+	}
 	c.writeMetrics(env)
 	return nil
 }

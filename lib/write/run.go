@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 )
 
 // The annotations of a layer (chunkah's own, as the Rust tool of that name has
@@ -98,7 +99,11 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 		}
 		return err
 	}
-	built, err := w.describe(blobs).Build()
+	image, err := w.describe(blobs)
+	if err != nil {
+		return err
+	}
+	built, err := image.Build()
 	if err != nil {
 		return err
 	}
@@ -147,7 +152,11 @@ func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob
 }
 
 // describe makes the image of the blobs.
-func (w *writer) describe(blobs []*blob) *oci.Image {
+func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
+	comments, err := w.img.comments()
+	if err != nil {
+		return nil, err
+	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
 	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
@@ -157,9 +166,11 @@ func (w *writer) describe(blobs []*blob) *oci.Image {
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
-		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, image))
+		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
+			Created: created, CreatedBy: plan.Author, Comment: comments[i],
+		}))
 	}
-	return image
+	return image, nil
 }
 
 func (w *writer) count(l *layerFiles, b *blob) {
@@ -178,17 +189,14 @@ func (w *writer) count(l *layerFiles, b *blob) {
 	}
 }
 
-// layer makes a layer's descriptor and history.
-func (w *writer) layer(l *layerFiles, b *blob, image *oci.Image) oci.Layer {
+// layer describes a layer.
+func (w *writer) layer(l *layerFiles, b *blob, history v1.History) oci.Layer {
 	d := w.descriptor(b)
 	d.Annotations = map[string]string{
 		annotationComponent: l.components(),
 		annotationStability: ppm(l.record.StabilityPPM),
 	}
-	return oci.Layer{
-		Descriptor: d, DiffID: b.diffID,
-		History: v1.History{Created: image.Created, CreatedBy: "chunkah", Comment: l.components()},
-	}
+	return oci.Layer{Descriptor: d, DiffID: b.diffID, History: history}
 }
 
 func (w *writer) descriptor(b *blob) v1.Descriptor {

@@ -1,0 +1,152 @@
+package pack
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// layoutOf is what the next build knows of this one.
+func layoutOf(r *Report) *group.Previous {
+	prev := &group.Previous{}
+	for _, l := range r.Plan {
+		var members []group.Member
+		for i, name := range l.Record.Components {
+			members = append(members, group.Member{Name: name, Fingerprint: l.Record.Fingerprints[i]})
+		}
+		prev.Layers = append(prev.Layers, members)
+	}
+	return prev
+}
+
+// manyComponents are components of one file each, with and without histories.
+func manyComponents(r *rand.Rand, n int) []format.Record {
+	var components, files []format.Record
+	for i := range n {
+		name := fmt.Sprintf("c%04d", i)
+		if r.IntN(4) > 0 {
+			c := &format.Component{Name: name}
+			for range 1 + r.IntN(9) {
+				c.Updates = append(c.Updates, 1_500_000_000+r.Int64N(200_000_000))
+			}
+			components = append(components, c)
+		}
+		files = append(files, with(file("/"+name, name), func(f *format.File) {
+			f.Size, f.MTime = r.Int64N(1<<uint(8+r.IntN(18))), 1_700_000_000
+		}))
+	}
+	return slices.Concat(components, files)
+}
+
+// As long as nothing changes the plan is the same for ever, and so is the stream.
+func TestPlanStaysWhenNothingChanges(t *testing.T) {
+	for _, n := range []int{10, 60, 300} {
+		records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
+		p, report := run(t, Options{Max: 16}, clone(records)...)
+		want := p.listing()
+		for round := range 20 {
+			p, report = run(t, Options{Max: 16, Previous: layoutOf(report)}, clone(records)...)
+			if got := p.listing(); got != want {
+				t.Fatalf("%d components, round %d: got\n%s\nwant\n%s", n, round, got, want)
+			}
+		}
+	}
+}
+
+// grow changes one file.
+func grow(records []format.Record, path string) {
+	for _, rec := range records {
+		if f, ok := rec.(*format.File); ok && f.Path == path {
+			f.Size += 512
+		}
+	}
+}
+
+// moved counts the layers that hold other components than any did before.
+func moved(before, after *packed) (n int) {
+	was := sets(before)
+	for set := range sets(after) {
+		if !was[set] {
+			n++
+		}
+	}
+	return n
+}
+
+// sets are the layers' components as texts.
+func sets(p *packed) map[string]bool {
+	m := map[string]bool{}
+	for _, l := range p.layers {
+		m[strings.Join(l.Components, " ")] = true
+	}
+	return m
+}
+
+// A component that comes, goes or changes costs few layers of those that a client
+// has: with the previous plan hardly any but its own.
+func TestOneComponentMovesFewLayers(t *testing.T) {
+	const limit = 32
+	tests := []struct {
+		name   string
+		change func([]format.Record) []format.Record
+	}{
+		{"gone", func(records []format.Record) []format.Record {
+			return slices.DeleteFunc(records, func(rec format.Record) bool {
+				f, ok := rec.(*format.File)
+				return ok && f.Path == "/c0100"
+			})
+		}},
+		{"new", func(records []format.Record) []format.Record { return append(records, file("/new", "new")) }},
+		{"changed", func(records []format.Record) []format.Record {
+			grow(records, "/c0100")
+			return records
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for seed := range uint64(5) {
+				records := manyComponents(rand.New(rand.NewPCG(seed, 12)), 300)
+				before, report := run(t, Options{Max: limit}, clone(records)...)
+				after, _ := run(t, Options{Max: limit}, tt.change(clone(records))...)
+				if n := moved(before, after); n > limit/8 {
+					t.Errorf("%d of %d layers hold something else", n, limit)
+				}
+				// The second plan pays once for what the first could not know.
+				grow(records, "/c0200")
+				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
+				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
+				if n := moved(before, after); n > limit/8 {
+					t.Errorf("with the previous plan %d of %d layers hold something else", n, limit)
+				}
+			}
+		})
+	}
+}
+
+// A fingerprint that is long stands in layers as its hash, and is compared so.
+func TestLongFingerprints(t *testing.T) {
+	records := func(long string) []format.Record {
+		return []format.Record{&format.Component{Name: "a", Fingerprint: long}, &format.Component{Name: "b", Fingerprint: "short"},
+			file("/a", "a"), file("/b", "b")}
+	}
+	long := strings.Repeat("0123456789abcdef", 4)
+	p, report := run(t, Options{}, records(long)...)
+	a, b := p.of(t, "a").Fingerprints[0], p.of(t, "b").Fingerprints[0]
+	if len(a) != 2*fingerprintSize || strings.HasPrefix(long, a) || b != "short" || p.components[0].Fingerprint != long {
+		t.Errorf("got %q and %q, beside %+v", a, b, *p.components[0])
+	}
+	other, _ := run(t, Options{}, records(long[:63]+"0")...)
+	if other.of(t, "a").Fingerprints[0] == a {
+		t.Error("two fingerprints have the same hash")
+	}
+	_, again := run(t, Options{Previous: layoutOf(report)}, records(long)...)
+	if !reflect.DeepEqual(again.Plan, report.Plan) {
+		t.Errorf("got %+v, want %+v", again.Plan, report.Plan)
+	}
+}
