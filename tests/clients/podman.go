@@ -10,9 +10,10 @@ import (
 
 // Engine is podman and buildah with a storage of their own.
 type Engine struct {
-	t   testing.TB
-	dir string
-	env []string
+	t      testing.TB
+	dir    string
+	env    []string
+	driver string // of storage, empty for podman's choice
 }
 
 // conf lets containers run on a machine that is a container or a small VM
@@ -45,8 +46,19 @@ func NewEngine(t testing.TB) *Engine {
 	return e
 }
 
+// NewEngineOn is NewEngine with a storage driver: overlay or vfs.
+func NewEngineOn(t testing.TB, driver string) *Engine {
+	t.Helper()
+	e := NewEngine(t)
+	e.driver = driver
+	return e
+}
+
 func (e *Engine) podman(args ...string) *exec.Cmd {
 	own := []string{"--root", e.dir + "/storage", "--runroot", e.dir + "/run", "--tmpdir", e.dir + "/tmp"}
+	if e.driver != "" {
+		own = append(own, "--storage-driver", e.driver)
+	}
 	cmd := exec.Command("podman", append(own, args...)...)
 	cmd.Env = e.env
 	return cmd
@@ -77,6 +89,12 @@ func (e *Engine) Load(archive string) string {
 		e.t.Fatalf("podman load said %q", out)
 	}
 	return image
+}
+
+// TryLoad loads an archive that podman may refuse, and returns what it says.
+func (e *Engine) TryLoad(archive string) (string, error) {
+	out, err := e.podman("load", "--quiet", "--input", archive).CombinedOutput()
+	return string(out), err
 }
 
 // Run runs a command in a new container of the image and returns its standard
