@@ -66,7 +66,7 @@ func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, err
 }
 
 func (l *Listing) list(ctx context.Context) error {
-	w := &lister{listing: l, chooser: chooser{ctx: ctx, fetch: l.fetch}}
+	w := &lister{listing: l, chooser: chooser{ctx: ctx, fetch: l.fetch}, left: maxListed}
 	top, index, err := w.top(l.Source)
 	if err == nil {
 		err = w.add(top, index, 0)
@@ -81,7 +81,7 @@ func (l *Listing) list(ctx context.Context) error {
 type lister struct {
 	chooser
 	listing *Listing
-	bytes   int
+	left    int // bytes that the manifests to come may have
 }
 
 func (w *lister) add(doc oci.Document, index bool, depth int) error {
@@ -115,8 +115,8 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 }
 
 func (w *lister) addImage(doc oci.Document) error {
-	if w.bytes += len(doc.Data); w.bytes > maxListed {
-		return fmt.Errorf("its manifests have more than %d bytes", maxListed)
+	if w.left -= len(doc.Data); w.left < 0 {
+		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
 	}
 	e := Entry{Manifest: doc, Attestation: doc.Descriptor.Annotations[annotationAttestation] != ""}
 	m := &v1.Manifest{}

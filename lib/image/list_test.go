@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -80,41 +79,40 @@ func TestListRefuses(t *testing.T) {
 	wide := blobs.Add(v1.MediaTypeImageIndex, mk.Index(many...))
 	artifact := blobs.Add(v1.MediaTypeImageManifest, []byte(`{"schemaVersion":2,"config":{"mediaType":"application/x"},"layers":[]}`))
 	none := blobs.Add(v1.MediaTypeImageIndex, mk.Index())
-	// Manifests that say little at length, until they are too many to keep.
-	heavy := mk.Blobs{}
-	small(t, "", "hello").Manifest(t, heavy)
-	long := make([]v1.Descriptor, maxListed/maxDocument+1)
-	for i := range long {
-		var m map[string]any
-		if err := json.Unmarshal(blobs[img.Digest], &m); err != nil {
-			t.Fatal(err)
-		}
-		m["annotations"] = map[string]string{fmt.Sprint(i): strings.Repeat("x", maxDocument-1000)}
-		data, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		long[i] = heavy.Add(v1.MediaTypeImageManifest, data)
-	}
-	large := heavy.Add(v1.MediaTypeImageIndex, mk.Index(long...))
 	lost := img
 	lost.Digest = digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
 
 	for name, test := range map[string]struct {
-		blobs mk.Blobs
-		d     v1.Descriptor
-		want  string
+		d    v1.Descriptor
+		want string
 	}{
-		"too deep":         {blobs, deep, "more than 4 deep"},
-		"too many":         {blobs, wide, "more than 1024 manifests"},
-		"too large":        {heavy, large, "its manifests have more than"},
-		"an artifact":      {blobs, artifact, "is no image but an artifact"},
-		"nothing":          {blobs, none, "it holds no image"},
-		"a blob not there": {blobs, lost, lost.Digest.String()},
+		"too deep":         {deep, "more than 4 deep"},
+		"too many":         {wide, "more than 1024 manifests"},
+		"an artifact":      {artifact, "is no image but an artifact"},
+		"nothing":          {none, "it holds no image"},
+		"a blob not there": {lost, lost.Digest.String()},
 	} {
-		src := "oci:" + mk.LayoutFiles(test.blobs, test.d).WriteFolder(t)
+		src := "oci:" + mk.LayoutFiles(blobs, test.d).WriteFolder(t)
 		if got, err := listOf(t, src); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), src) {
 			t.Errorf("%s: got %q, error %v; want one with %q", name, got, err, test.want)
+		}
+	}
+}
+
+// TestListBounded: manifests are kept as long as they are not too large together.
+func TestListBounded(t *testing.T) {
+	img := small(t, "", "hello")
+	d := img.Manifest(t, mk.Blobs{})
+	for left, want := range map[int]int{int(d.Size): 1, int(d.Size) - 1: 0} {
+		l := &Listing{Source: Source{Kind: KindLayout, Path: img.Layout(t)}}
+		l.fetch = layout{folder(l.Source.Path)}
+		w := &lister{listing: l, chooser: chooser{ctx: context.Background(), fetch: l.fetch}, left: left}
+		top, index, err := w.top(l.Source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.add(top, index, 0); (err == nil) != (want == 1) || len(l.Entries) != want {
+			t.Errorf("%d bytes: got %d entries, %v; want %d", left, len(l.Entries), err, want)
 		}
 	}
 }
