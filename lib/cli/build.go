@@ -195,5 +195,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack and write is needed (see chunkah --help)")
+	return usagef("no command: one of build, scan, assign, pack, write and index is needed (see chunkah --help)")
 }

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
-	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 )
 
@@ -62,30 +61,6 @@ func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, 
 		return nil, usagef("standard output is a terminal: msgpack is not for reading, use --format json")
 	}
 	return format.NewWriter(patient{ctx, e.Stdout}, enc), nil
-}
-
-// takesArchive refuses to write an archive to a terminal.
-func (e *Env) takesArchive(target oci.Target) error {
-	if target.Stdout {
-		if isTerminal(e.Stdout) {
-			return usagef("standard output is a terminal: use -o, or redirect it")
-		}
-		return nil
-	}
-	info, err := os.Stat(target.Path)
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil // opening it for good says what is wrong with it
-	}
-	// Opened so, it neither waits for a line nor becomes the terminal of this process.
-	f, err := os.OpenFile(target.Path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	if isTerminal(f) {
-		return usagef("%q is a terminal: name a file with -o, or redirect standard output", target.Path)
-	}
-	return nil
 }
 
 func isTerminal(f *os.File) bool {

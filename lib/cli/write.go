@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,13 +17,12 @@ import (
 
 // writeFlags are those that write and build share.
 type writeFlags struct {
-	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added; PATH - is standard output (default: an archive there)"`
+	outputFlags
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
-	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
 	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none)"`
 	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
 	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
@@ -142,68 +140,6 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 		}
 	}
 	return cache.Open(f.Cache, size)
-}
-
-// target reads -o and -t.
-func (f *writeFlags) target() (oci.Target, error) {
-	target := oci.Target{Stdout: true}
-	if f.Output != "" {
-		var err error
-		if target, err = oci.ParseDestination(f.Output); err != nil {
-			return target, &usageError{err}
-		}
-	}
-	if target.Kind == oci.KindRegistry {
-		return target, usagef("-o %s: there is no push here: write an archive and use skopeo copy oci-archive:FILE docker://%s", f.Output, target.Ref)
-	}
-	if f.Tag == "" {
-		return target, nil
-	}
-	if target.Ref != "" && target.Ref != f.Tag {
-		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
-	}
-	if err := oci.CheckTag(f.Tag); err != nil {
-		return target, &usageError{err}
-	}
-	target.Ref = f.Tag
-	return target, nil
-}
-
-// create opens the destination.
-func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
-	switch {
-	case target.Kind == oci.KindLayout:
-		return oci.OpenLayout(target.Path, target.Ref, opt)
-	case target.Kind == oci.KindDockerArchive && target.Stdout:
-		return oci.NewDockerArchive(env.writer(ctx), opt), nil
-	case target.Kind == oci.KindDockerArchive:
-		return oci.CreateDockerArchive(target.Path, opt)
-	case target.Stdout:
-		return oci.NewArchive(env.writer(ctx), opt), nil
-	}
-	return oci.CreateArchive(target.Path, opt)
-}
-
-// writer is standard output for an archive.
-func (e *Env) writer(ctx context.Context) io.Writer {
-	if len(e.stdoutInfo()) > 0 {
-		return e.Stdout // a file, which nobody has to wait for
-	}
-	return patient{ctx, e.Stdout}
-}
-
-// existing describes what of the output is there before the run.
-func (e *Env) existing(target oci.Target) []os.FileInfo {
-	if target.Stdout {
-		return e.stdoutInfo()
-	}
-	var infos []os.FileInfo
-	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
-		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
-			infos = append(infos, info)
-		}
-	}
-	return infos
 }
 
 func (f *writeFlags) compression() (compress.Settings, error) {

@@ -1,9 +1,11 @@
 package oci
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -172,6 +174,20 @@ func TestLayoutRefused(t *testing.T) {
 		}
 		wantListing(t, path, test.file)
 		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
+	for name, damage := range map[string]func(index string) error{
+		"no regular file": func(index string) error { return syscall.Mkfifo(index, 0o600) },
+		"bytes, more than": func(index string) error {
+			return errors.Join(os.WriteFile(index, nil, 0o600), os.Truncate(index, 1<<40))
+		},
+	} {
+		path := t.TempDir()
+		if err := damage(filepath.Join(path, "index.json")); err != nil {
+			t.Fatal(err)
+		}
+		if err := layoutTo(t, path, "a:1", "x"); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
