@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,8 +168,9 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, maxManifest)
 	}
 	var b bytes.Buffer
-	if err := write(&counter{w: &b, left: d.Size}); err != nil {
-		return err
+	c := &counter{w: &b, left: d.Size}
+	if err := write(c); err != nil || c.err != nil {
+		return cmp.Or(err, c.err)
 	}
 	if got := d.Digest.Algorithm().FromBytes(b.Bytes()); got != d.Digest {
 		return fmt.Errorf("its bytes have the digest %q", got)

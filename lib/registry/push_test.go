@@ -128,7 +128,7 @@ func TestPushRecovers(t *testing.T) {
 		{"head with another size", func(s *server) fault { return once("HEAD blob", status(200, "Content-Length", "3")) }, []time.Duration{}},
 		{"upload 502", func(*server) fault { return once("POST upload", status(502)) }, nil},
 		{"blob 500", func(*server) fault { return once("PUT blob", status(500)) }, nil},
-		{"blob 429 at once", func(*server) fault { return once("PUT blob", status(429, "Retry-After", "1")) }, []time.Duration{time.Second}},
+		{"blob 429 at once", func(*server) fault { return once("PUT blob", early(429, "Retry-After", "1")) }, []time.Duration{time.Second}},
 		{"blob broken off at once", func(*server) fault { return once("PUT blob", breakOff(0)) }, nil},
 		{"blob broken off in the middle", func(*server) fault { return once("PUT blob", breakOff(int64(len(layer)/2))) }, nil},
 		{"blob broken off at its end", func(*server) fault { return once("PUT blob", breakOff(int64(len(layer)))) }, nil},
@@ -200,6 +200,7 @@ func TestPushFails(t *testing.T) {
 		fmt.Fprint(w, `{"errors":[{"code":"DENIED","message":"not yours"}]}`)
 	}
 	redirect := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		http.Redirect(w, r, r.URL.String()+"&again", http.StatusTemporaryRedirect)
 	}
 	for _, test := range []struct {
@@ -222,6 +223,7 @@ func TestPushFails(t *testing.T) {
 		{"blob stored under another digest", twist("PUT blob", digestHeader, other), 1, "PUT blob", []string{sum, "calls it", other}},
 		{"redirect loop", answer("PUT blob", redirect), 10, "PUT blob", []string{sum, "stopped after 10 redirects"}},
 		{"redirect that drops the blob", answer("PUT blob", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
 			http.Redirect(w, r, "/v2/", http.StatusFound)
 		}), 1, "PUT blob", []string{sum, "redirects a PUT"}},
 		{"manifest 400", answer("PUT manifest", status(400)), 1, "PUT manifest", []string{"pushing manifest", "400"}},

@@ -26,6 +26,9 @@ const (
 // Manifest reads the manifest or index that ref, a tag or a digest, names, and its media type as the registry tells it.
 // With a digest, the data has it.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
+	if err := checkIdentifier(ref); err != nil {
+		return nil, "", fmt.Errorf("reading a manifest from %q: %w", r.ref.repository(), err)
+	}
 	err = r.retry(ctx, fmt.Sprintf("reading manifest %q from %q", ref, r.ref.repository()), func() error {
 		data, mediaType, err = r.readManifest(ctx, ref)
 		return err
@@ -34,6 +37,18 @@ func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, med
 		return nil, "", fmt.Errorf("reading manifest %q from %q: %w", ref, r.ref.repository(), err)
 	}
 	return data, mediaType, nil
+}
+
+// checkIdentifier refuses what is neither a digest nor could be a tag, and would be another address.
+func checkIdentifier(ref string) error {
+	if strings.Contains(ref, ":") {
+		if err := digest.Digest(ref).Validate(); err != nil {
+			return fmt.Errorf("digest %q: %w", ref, err)
+		}
+	} else if ref == "" || strings.Contains(ref, "/") {
+		return fmt.Errorf("%q is neither a tag nor a digest", ref)
+	}
+	return nil
 }
 
 func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, string, error) {

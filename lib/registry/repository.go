@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -166,15 +167,15 @@ func (r *Repository) explain(err error) error {
 		}
 		cause = inner
 	}
+	var certificate *tls.CertificateVerificationError
 	var status *transport.Error
-	if errors.As(cause, &status) {
-		return fmt.Errorf("%s%s", statusText(status), r.hint(status.StatusCode))
-	}
 	switch {
+	case errors.As(cause, &certificate): // before any answer, which may be to plain HTTP
+		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
+	case errors.As(cause, &status):
+		return fmt.Errorf("%s%s", statusText(status), r.hint(status.StatusCode))
 	case errors.Is(cause, http.ErrSchemeMismatch) && !r.opt.Insecure:
 		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
-	case !isPassing(cause) && strings.Contains(cause.Error(), "x509"):
-		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", cause, r.ref.Registry)
 	}
 	return cause
 }

@@ -257,8 +257,16 @@ func (s *server) check(t *testing.T, tag string, img *image) {
 
 // Faults.
 
-// status answers with a status and headers.
+// status answers with a status and headers, after the request was read.
 func status(code int, headers ...string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		early(code, headers...)(w, r)
+	}
+}
+
+// early answers before the body is read.
+func early(code int, headers ...string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
 			w.Header().Set(headers[i], headers[i+1])

@@ -28,6 +28,7 @@ const (
 func newTransport(config *tls.Config) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config
+	t.DisableCompression = true // what is sent is what has the digest
 	t.MaxIdleConnsPerHost = idleConns
 	t.ResponseHeaderTimeout = answerTimeout
 	return t
@@ -46,6 +47,15 @@ func (c *courier) RoundTrip(req *http.Request) (*http.Response, error) {
 			_ = req.Body.Close() // nothing was read
 		}
 		return nil, fmt.Errorf("refusing plain HTTP to %q, which is not a loopback address: allow it with --insecure", req.URL.Host)
+	}
+	if req.GetBody != nil { // what logs in sends a request again whose body is used up
+		fresh, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		_ = req.Body.Close() // nothing was read
+		req = req.WithContext(req.Context())
+		req.Body = fresh
 	}
 	resp, err := c.inner.RoundTrip(req)
 	if err != nil {

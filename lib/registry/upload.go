@@ -85,8 +85,11 @@ func (p *Push) begin(ctx context.Context, u *url.URL, d digest.Digest) (done boo
 	return false, location, nil
 }
 
-// cancel gives an upload up. It is a courtesy: registries forget uploads by themselves.
+// cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
 func (p *Push) cancel(ctx context.Context, location *url.URL) {
+	if location.Host != p.repo.registry.RegistryStr() {
+		return
+	}
 	client, req, err := p.request(ctx, http.MethodDelete, location)
 	if err != nil {
 		return
@@ -144,48 +147,87 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
 	return checkAnswer(resp, d.Digest)
 }
 
-// source turns a write function into request bodies. There may be several, after redirects and failures, but write never
-// runs twice at once.
+// source turns a write function into request bodies. There may be several, after redirects, renewed logins and failures,
+// but write runs only for one that is read, and never twice at once.
 type source struct {
 	size  int64
 	write func(io.Writer) error
 
 	turn    sync.Mutex     // held while write runs
-	running sync.WaitGroup // one for each body that is not at its end
+	running sync.WaitGroup // the calls of write that have not returned
 
 	mu     sync.Mutex
-	latest *io.PipeReader
+	latest *body
 	err    error // of write itself: no other attempt makes it good
+}
+
+// body is the whole of a source once. Write begins when it is first read.
+type body struct {
+	*io.PipeReader
+	src   *source
+	pipe  *io.PipeWriter
+	begin sync.Once
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.begin.Do(b.start)
+	return b.PipeReader.Read(p)
+}
+
+// start lets write run, unless nobody waits for it any more.
+func (b *body) start() {
+	s := b.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest != b {
+		return
+	}
+	s.running.Go(func() {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		_ = b.pipe.CloseWithError(s.run(b.pipe)) // never fails
+	})
 }
 
 // errUnwanted is what write meets when nobody reads on.
 var errUnwanted = errors.New("the upload has ended")
 
-// body begins anew.
+// body begins anew, and ends the one before.
 func (s *source) body() (io.ReadCloser, error) {
-	s.stop()
 	if s.size == 0 {
 		return http.NoBody, nil
 	}
 	r, w := io.Pipe()
-	s.mu.Lock()
-	s.latest = r
-	s.mu.Unlock()
-	s.running.Go(func() {
-		s.turn.Lock()
-		defer s.turn.Unlock()
-		_ = w.CloseWithError(s.run(w)) // never fails
-	})
-	return r, nil
+	b := &body{PipeReader: r, src: s, pipe: w}
+	s.replace(b)
+	return b, nil
 }
 
-// run calls write and counts what it writes.
+func (s *source) replace(b *body) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest != nil {
+		_ = s.latest.CloseWithError(errUnwanted) // never fails
+	}
+	s.latest = b
+}
+
+// wait ends what is read, waits until write runs no more, and returns its error.
+func (s *source) wait() error {
+	s.replace(nil)
+	s.running.Wait()
+	return s.err
+}
+
+// run calls write and checks how much it writes.
 func (s *source) run(w io.Writer) error {
 	c := &counter{w: w, left: s.size}
 	err := s.write(c)
 	switch {
-	case c.err != nil: // it is not write's fault, whatever write made of it
+	case c.broken: // which is not write's fault, whatever it made of it
 		return c.err
+	case c.err != nil:
+		err = c.err
 	case err == nil && c.left > 0:
 		err = fmt.Errorf("%d of %d bytes are missing", c.left, s.size)
 	}
@@ -197,27 +239,14 @@ func (s *source) run(w io.Writer) error {
 	return err
 }
 
-// stop ends the body that was given out last.
-func (s *source) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest != nil {
-		_ = s.latest.CloseWithError(errUnwanted) // never fails
-	}
-}
-
-// wait ends the bodies, waits until write runs no more, and returns its error.
-func (s *source) wait() error {
-	s.stop()
-	s.running.Wait()
-	return s.err
-}
+var errTooLong = errors.New("more bytes than the size announced")
 
 // counter bounds what is written to w. Its first error stays.
 type counter struct {
-	w    io.Writer
-	left int64
-	err  error
+	w      io.Writer
+	left   int64
+	err    error
+	broken bool // the error is that of w
 }
 
 func (c *counter) Write(b []byte) (int, error) {
@@ -225,10 +254,11 @@ func (c *counter) Write(b []byte) (int, error) {
 		return 0, c.err
 	}
 	if int64(len(b)) > c.left {
-		return 0, fmt.Errorf("more bytes than the %d announced", c.left)
+		c.err = errTooLong
+		return 0, c.err
 	}
 	n, err := c.w.Write(b)
 	c.left -= int64(n)
-	c.err = err
+	c.err, c.broken = err, err != nil
 	return n, err
 }
