@@ -61,9 +61,7 @@ type Repository struct {
 // Open prepares to speak to the registry of ref. Nothing is sent yet.
 func Open(ref Ref, opt Options) (*Repository, error) {
 	opt = opt.withDefaults()
-	plain := func(host string) bool {
-		return opt.Insecure || isLoopback(ref.Registry) && isLoopback(host)
-	}
+	plain := plainHosts(ref.Registry, opt.Insecure)
 	var security []name.Option
 	if plain(ref.Registry) {
 		security = append(security, name.Insecure)

@@ -92,6 +92,13 @@ func isPassing(err error) bool {
 	return true
 }
 
+// plainHosts tells which hosts may be spoken to in plain HTTP on behalf of a registry.
+func plainHosts(registry string, insecure bool) func(host string) bool {
+	return func(host string) bool {
+		return insecure || isLoopback(registry) && isLoopback(host)
+	}
+}
+
 // isLoopback tells whether a host, with or without a port, is this machine by its very name.
 func isLoopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
