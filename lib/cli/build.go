@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -101,7 +102,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer root.Close()
-	scanOpt, err := c.scanFlags.options(env, root, append(outputs, c.metricsFile()...))
+	scanOpt, err := c.scanFlags.options(env, root, slices.Concat(outputs, c.metricsFile(), c.planFile()))
 	if err != nil {
 		return err
 	}

@@ -61,13 +61,13 @@ func (b *bench) run(limits, match string) error {
 	if err != nil {
 		return err
 	}
-	var max []int
+	var most []int
 	for text := range strings.SplitSeq(limits, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return err
 		}
-		max = append(max, n)
+		most = append(most, n)
 	}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (b *bench) run(limits, match string) error {
 		if !only.MatchString(s.name) {
 			continue
 		}
-		if err := b.set(s.name, s.packages, max); err != nil {
+		if err := b.set(s.name, s.packages, most); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
