@@ -47,13 +47,17 @@ func manyComponents(r *rand.Rand, n int) []format.Record {
 // As long as nothing changes the plan is the same for ever, and so is the stream.
 func TestPlanStaysWhenNothingChanges(t *testing.T) {
 	for _, n := range []int{10, 60, 300} {
-		records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
-		p, report := run(t, Options{Max: 16}, clone(records)...)
-		want := p.listing()
-		for round := range 20 {
-			p, report = run(t, Options{Max: 16, Previous: layoutOf(report)}, clone(records)...)
-			if got := p.listing(); got != want {
-				t.Fatalf("%d components, round %d: got\n%s\nwant\n%s", n, round, got, want)
+		for _, most := range []int64{0, 50_000_000} {
+			opt := Options{Max: 24, MaxLayerSize: most}
+			records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
+			p, report := run(t, opt, clone(records)...)
+			want := p.listing()
+			for round := range 20 {
+				opt.Previous = layoutOf(report)
+				p, report = run(t, opt, clone(records)...)
+				if got := p.listing(); got != want {
+					t.Fatalf("%d components, %d bytes, round %d: got\n%s\nwant\n%s", n, most, round, got, want)
+				}
 			}
 		}
 	}
