@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -106,7 +107,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer set.Close()
-	scanOpt, err := c.scanFlags.options(env, set.Root, append(outputs, c.metricsFile()...))
+	scanOpt, err := c.scanFlags.options(env, set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile()))
 	if err != nil {
 		return err
 	}

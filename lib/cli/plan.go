@@ -147,6 +147,9 @@ func readImage(ctx context.Context, src image.Source) (*group.Previous, string, 
 	return prev, note, img.Close()
 }
 
+// planFile describes the plan of an earlier run, which is no part of a root.
+func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
+
 // writePlan writes the plan that was asked for.
 func (f *planFlags) writePlan(env *Env, r *pack.Report) error {
 	if f.Plan == "" {

@@ -24,7 +24,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for range maxTries {
 		fitted := f.fit(layers)
 		if len(fitted) <= opt.Max {
-			return fitted, nil
+			return t.assess(fitted, opt), nil
 		}
 		if fewer.Max == 1 {
 			break
@@ -34,7 +34,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	}
 	fitted := f.tight()
 	if len(fitted) <= opt.Max {
-		return fitted, nil
+		return t.assess(fitted, opt), nil
 	}
 	total := int64(0)
 	for _, c := range t.components {
@@ -42,6 +42,20 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	}
 	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d",
 		total, most, len(fitted), opt.Max)
+}
+
+// assess gives layers the stability that grouping gives them: as those of a last
+// image of which nothing has changed, which it leaves as they are.
+func (t *tree) assess(layers []group.Layer, opt group.Options) []group.Layer {
+	opt.Previous = &group.Previous{}
+	for _, l := range layers {
+		var members []group.Member
+		for _, m := range l.Members {
+			members = append(members, group.Member{Name: t.components[m].record.Name})
+		}
+		opt.Previous.Layers = append(opt.Previous.Layers, members)
+	}
+	return group.Plan(t.items(), opt)
 }
 
 // fitter keeps layers within a size.
@@ -90,10 +104,9 @@ func (f *fitter) fit(layers []group.Layer) []group.Layer {
 			for _, u := range part {
 				members = append(members, u.members...)
 			}
-			fitted = append(fitted, f.newLayer(members))
+			fitted = append(fitted, group.Layer{Members: members})
 		}
 	}
-	slices.SortFunc(fitted, func(a, b group.Layer) int { return cmp.Compare(a.Members[0], b.Members[0]) })
 	return fitted
 }
 
@@ -116,7 +129,8 @@ func (f *fitter) together(members []int) [][]int {
 	at := make(map[int]int)
 	for _, m := range members {
 		before, known := f.layer[f.t.components[m].record.Name]
-		if n, met := at[before]; known && met && f.sizeOf(append(slices.Clone(sets[n]), m)) <= f.most {
+		n, met := at[before]
+		if known && met {
 			sets[n] = append(sets[n], m)
 			continue
 		}
@@ -125,17 +139,17 @@ func (f *fitter) together(members []int) [][]int {
 		}
 		sets = append(sets, []int{m})
 	}
-	return sets
-}
-
-// newLayer is a layer of these components.
-func (f *fitter) newLayer(members []int) group.Layer {
-	slices.Sort(members)
-	l := group.Layer{Members: members, Stability: 1e6}
-	for _, m := range members {
-		l.Stability = l.Stability * f.stability[m] / 1e6
+	var fitting [][]int
+	for _, set := range sets {
+		if len(set) == 1 || f.sizeOf(set) <= f.most {
+			fitting = append(fitting, set)
+			continue
+		}
+		for i := range set {
+			fitting = append(fitting, set[i:i+1:i+1])
+		}
 	}
-	return l
+	return fitting
 }
 
 // tight fills layers as far as they go, the largest components first: what is left
@@ -160,8 +174,7 @@ func (f *fitter) tight() []group.Layer {
 	}
 	layers := make([]group.Layer, len(bins))
 	for i, members := range bins {
-		layers[i] = f.newLayer(members)
+		layers[i].Members = members
 	}
-	slices.SortFunc(layers, func(a, b group.Layer) int { return cmp.Compare(a.Members[0], b.Members[0]) })
 	return layers
 }

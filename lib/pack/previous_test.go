@@ -47,13 +47,17 @@ func manyComponents(r *rand.Rand, n int) []format.Record {
 // As long as nothing changes the plan is the same for ever, and so is the stream.
 func TestPlanStaysWhenNothingChanges(t *testing.T) {
 	for _, n := range []int{10, 60, 300} {
-		records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
-		p, report := run(t, Options{Max: 16}, clone(records)...)
-		want := p.listing()
-		for round := range 20 {
-			p, report = run(t, Options{Max: 16, Previous: layoutOf(report)}, clone(records)...)
-			if got := p.listing(); got != want {
-				t.Fatalf("%d components, round %d: got\n%s\nwant\n%s", n, round, got, want)
+		for _, most := range []int64{0, 50_000_000} {
+			opt := Options{Max: 24, MaxLayerSize: most}
+			records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
+			p, report := run(t, opt, clone(records)...)
+			want := p.listing()
+			for round := range 20 {
+				opt.Previous = layoutOf(report)
+				p, report = run(t, opt, clone(records)...)
+				if got := p.listing(); got != want {
+					t.Fatalf("%d components, %d bytes, round %d: got\n%s\nwant\n%s", n, most, round, got, want)
+				}
 			}
 		}
 	}
@@ -148,5 +152,74 @@ func TestLongFingerprints(t *testing.T) {
 	_, again := run(t, Options{Previous: layoutOf(report)}, records(long)...)
 	if !reflect.DeepEqual(again.Plan, report.Plan) {
 		t.Errorf("got %+v, want %+v", again.Plan, report.Plan)
+	}
+}
+
+// oddLayout is a layout that somebody may have written: of this tree's components
+// and others, some twice, some layers of nothing.
+func oddLayout(r *rand.Rand, report *Report) *group.Previous {
+	prev := &group.Previous{}
+	known := slices.Concat(layoutOf(report).Layers...)
+	for range r.IntN(8) {
+		var members []group.Member
+		for range r.IntN(5) {
+			m := known[r.IntN(len(known))]
+			switch r.IntN(6) {
+			case 0:
+				m.Name = "gone"
+			case 1:
+				m.Fingerprint = "another"
+			case 2:
+				m.Fingerprint = ""
+			}
+			members = append(members, m)
+		}
+		prev.Layers = append(prev.Layers, members)
+	}
+	return prev
+}
+
+// Whatever the last layout was, each component is in one layer, and there are no
+// more of them than asked for.
+func TestPropertiesWithPrevious(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 13))
+		records := randomTree(r)
+		most := 1 + r.IntN(8)
+		_, report := run(t, Options{Max: most}, clone(records)...)
+		prev := oddLayout(r, report)
+		p, _ := run(t, Options{Max: most, Previous: prev, Explain: true}, clone(records)...)
+		checkHeld(t, p, records)
+		checkLayers(t, p)
+		var names []string
+		for _, l := range p.layers {
+			names = append(names, l.Components...)
+		}
+		slices.Sort(names)
+		if len(slices.Compact(slices.Clone(names))) != len(names) || len(names) != len(p.components) || len(p.layers) > most {
+			t.Errorf("%d layers, %d at most, hold %q of %d components", len(p.layers), most, names, len(p.components))
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// The order of a layout's layers and of what is in them has no say.
+func TestPreviousOrderIsIrrelevant(t *testing.T) {
+	records := manyComponents(rand.New(rand.NewPCG(3, 14)), 200)
+	_, report := run(t, Options{Max: 20}, clone(records)...)
+	prev := layoutOf(report)
+	grow(records, "/c0007")
+	want, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...)
+	r := rand.New(rand.NewPCG(4, 15))
+	for range 5 {
+		r.Shuffle(len(prev.Layers), func(i, j int) { prev.Layers[i], prev.Layers[j] = prev.Layers[j], prev.Layers[i] })
+		for _, l := range prev.Layers {
+			r.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
+		}
+		if got, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...); got.listing() != want.listing() {
+			t.Fatalf("got\n%s\nwant\n%s", got.listing(), want.listing())
+		}
 	}
 }
