@@ -172,8 +172,10 @@ func (r *Repository) explain(err error) error {
 		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
 	case errors.As(cause, &status):
 		return fmt.Errorf("%s%s", statusText(status), r.hint(status.StatusCode))
-	case errors.Is(cause, http.ErrSchemeMismatch) && !r.opt.Insecure:
+	case errors.Is(cause, http.ErrSchemeMismatch) && !plainHosts(r.ref.Registry, r.opt.Insecure)(r.ref.Registry):
 		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
+	case cause == io.EOF: // net/http's word for it
+		return errors.New("the connection was closed before the answer")
 	}
 	return cause
 }
@@ -203,6 +205,8 @@ func (r *Repository) hint(status int) string {
 		return fmt.Sprintf(": nobody may do this without credentials: podman login %s", r.ref.Registry)
 	case status == http.StatusForbidden:
 		return fmt.Sprintf(": the credentials from %q do not allow it", source)
+	case status == http.StatusNotFound:
+		return ": the registry has no repository or image of this name, or does not show it"
 	case status == http.StatusRequestEntityTooLarge:
 		return ": the registry, or a proxy before it, does not take so much at once"
 	}

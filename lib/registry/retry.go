@@ -50,7 +50,7 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 		return r.explain(err)
 	}
 	if attempt >= r.opt.Attempts {
-		return fmt.Errorf("tried %d times: %w", attempt, r.explain(err))
+		return fmt.Errorf("tried %d times: %w: try again later", attempt, r.explain(err))
 	}
 	if temporary.after > maxRetryAfter {
 		return fmt.Errorf("%w: the registry asks to try again in %s", r.explain(err), temporary.after)
