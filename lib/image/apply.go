@@ -50,8 +50,8 @@ func (a *applier) apply(entries []entry, layer uint32) error {
 // whiteout takes away what is at path, if anything is.
 func (a *applier) whiteout(path string) {
 	parent, base := splitName(path)
-	d := a.plain(parent)
-	if d == nil || !d.isDir() {
+	d := a.below(parent)
+	if d == nil {
 		return
 	}
 	if n := d.more.dir.byName[base]; n != nil {
@@ -62,8 +62,8 @@ func (a *applier) whiteout(path string) {
 
 // opaque takes away what is in the directory at path.
 func (a *applier) opaque(path string) {
-	d := a.plain(path)
-	if d == nil || !d.isDir() {
+	d := a.below(path)
+	if d == nil {
 		return
 	}
 	for name, n := range d.more.dir.byName {
@@ -72,17 +72,19 @@ func (a *applier) opaque(path string) {
 	d.more.dir.byName = make(map[string]*node)
 }
 
-// plain finds what is at a path and follows no link. It returns nil where nothing
-// is.
-func (a *applier) plain(path string) *node {
+// below finds a directory of the layers below, and follows no link: what a whiteout
+// does behind one, runtimes do not agree on. It returns nil where none is.
+func (a *applier) below(path string) *node {
 	n := a.tree.root
-	for path != "" {
+	for rest := path; rest != ""; {
 		var name string
-		name, path, _ = strings.Cut(path, "/")
-		if !n.isDir() {
-			return nil
+		name, rest, _ = strings.Cut(rest, "/")
+		n = n.more.dir.byName[name]
+		if n != nil && n.isSymlink() {
+			a.note("layer %d has whiteouts in %q, where %q is a symlink to %q in a layer below: they hide nothing; "+
+				"some runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, n.more.target)
 		}
-		if n = n.more.dir.byName[name]; n == nil {
+		if n == nil || !n.isDir() {
 			return nil
 		}
 	}
@@ -207,14 +209,14 @@ func (a *applier) lookup(path string) (*node, error) {
 	}
 	for cut := path; cut != ""; cut, _ = splitName(cut) {
 		if n := a.removed[cut]; n != nil {
-			return below(n, strings.TrimPrefix(path[len(cut):], "/")), nil
+			return inRemoved(n, strings.TrimPrefix(path[len(cut):], "/")), nil
 		}
 	}
 	return nil, nil
 }
 
-// below finds a path in what was removed.
-func below(n *node, path string) *node {
+// inRemoved finds a path in what was removed.
+func inRemoved(n *node, path string) *node {
 	for path != "" && n != nil {
 		var name string
 		name, path, _ = strings.Cut(path, "/")
@@ -294,7 +296,8 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 			return nil, fmt.Errorf("lies below %q, which is no directory in this layer", name)
 		}
 		if old.isSymlink() {
-			a.noteReplaced(path, name, old)
+			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+
+				"as in overlay storage; other runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, old.more.target)
 		}
 	}
 	if err := a.budget.entry(len(name)); err != nil {
@@ -308,14 +311,11 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 // maxNotes bounds the notes of a tree: one of a kind is enough.
 const maxNotes = 20
 
-// noteReplaced tells of a symlink that became a directory.
-func (a *applier) noteReplaced(path, name string, n *node) {
-	if len(a.tree.Notes) == maxNotes {
-		return
+// note adds to the tree's notes.
+func (a *applier) note(text string, args ...any) {
+	if len(a.tree.Notes) < maxNotes {
+		a.tree.Notes = append(a.tree.Notes, fmt.Sprintf(text, args...))
 	}
-	o := a.tree.layers[a.layer].origin
-	a.tree.Notes = append(a.tree.Notes, fmt.Sprintf("layer %d has files in %q, where %q is a symlink to %q in a layer below: "+
-		"it becomes a directory, as in overlay storage; other runtimes follow it", o.Layer, path, name, n.more.target))
 }
 
 // impliedDir is a directory that no entry tells of.

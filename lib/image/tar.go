@@ -51,10 +51,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	}
 	e := entry{}
 	if e.kind, e.path, err = readWhiteout(clean); err != nil || e.kind != kindNode {
-		if err == nil && h.Typeflag == tar.TypeDir {
-			err = errors.New("is a whiteout and a directory")
-		}
-		return e, err
+		return e, err // of whatever type it is, as runtimes have it
 	}
 	kind, known := types[h.Typeflag]
 	if !known {
