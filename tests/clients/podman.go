@@ -86,6 +86,12 @@ func (e *Engine) Load(archive string) string {
 	return image
 }
 
+// TryLoad loads an archive that podman may refuse, and returns what it says.
+func (e *Engine) TryLoad(archive string) (string, error) {
+	out, err := e.podman("load", "--quiet", "--input", archive).CombinedOutput()
+	return string(out), err
+}
+
 // Run runs a command in a new container of the image and returns its standard
 // output.
 func (e *Engine) Run(image string, command ...string) string {
