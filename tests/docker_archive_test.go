@@ -154,12 +154,12 @@ func umociUnpack(t *testing.T, image string) string {
 	return filepath.Join(bundle, "rootfs")
 }
 
-// A whole Debian goes through a pipe into the daemon, and has the same image ID in
-// there, in podman and in the archive.
+// A whole Debian goes through a pipe into the daemon, and has the image ID in there
+// that it has in an archive.
 func TestDockerArchiveOfADebianRoot(t *testing.T) {
 	root := debianRoot(t)
 	d := clients.NewDocker(t)
-	build := exec.Command("chunkah", "build", "--rootfs", root, "--skip-special-files", "-o", "docker-archive:-:localhost/debian:1")
+	build := exec.Command("chunkah", "build", "--rootfs", root, "--skip-special-files", "--max", "16", "-o", "docker-archive:-:localhost/debian:1")
 	load := d.Command("load", "--quiet")
 	var err error
 	if load.Stdin, err = build.StdoutPipe(); err != nil {
@@ -172,17 +172,12 @@ func TestDockerArchiveOfADebianRoot(t *testing.T) {
 	if err := build.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	archive := dockerArchive(t, root, "localhost/debian:1", "--skip-special-files")
-	id := configID(t, archive)
+	id := configID(t, dockerArchive(t, root, "localhost/debian:1", "--skip-special-files", "--max", "16"))
 	if got := strings.TrimSpace(d.Docker("inspect", "--format", "{{.Id}}", "localhost/debian:1")); got != id {
 		t.Errorf("the image in docker is %s, want %s", got, id)
 	}
 	want := clients.Run(t, exec.Command("chroot", root, "dpkg", "-l"))
 	if got := d.Run("localhost/debian:1", "dpkg", "-l"); got != want {
 		t.Errorf("dpkg -l in the container says\n%s\nwant\n%s", got, want)
-	}
-	e := clients.NewEngine(t)
-	if got := strings.TrimSpace(e.Podman("inspect", "--format", "{{.Id}}", e.Load(archive))); "sha256:"+got != id {
-		t.Errorf("the image in podman is %s, want %s", got, id)
 	}
 }

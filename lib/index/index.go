@@ -151,7 +151,7 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 			return err
 		}
 		defer in.Close()
-		n, err := io.Copy(w, struct{ io.Reader }{stoppable{ctx, in}})
+		n, err := io.Copy(w, stoppable{ctx, in})
 		j.report.Bytes += n
 		return err
 	})

@@ -55,6 +55,12 @@ type ordered interface {
 	Reserve(sizes []int64) ([]*oci.Slot, error)
 }
 
+var (
+	_ direct  = (*oci.Layout)(nil)
+	_ ordered = (*oci.Archive)(nil)
+	_ ordered = (*oci.DockerArchive)(nil)
+)
+
 // reserve sets places aside where layers are not compressed and the output is a
 // file: they can then be digested and written in one pass.
 func (w *writer) reserve(order []int) error {
