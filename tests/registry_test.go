@@ -62,7 +62,7 @@ func tarOf(t *testing.T, name string, size int) []byte {
 	return b.Bytes()
 }
 
-func imageOf(t *testing.T, layers ...[]byte) *pushed {
+func pushable(t *testing.T, layers ...[]byte) *pushed {
 	t.Helper()
 	config := &oci.Config{}
 	config.Platform = v1.Platform{Architecture: "amd64", OS: "linux"}
@@ -192,7 +192,7 @@ func TestRegistryPlain(t *testing.T) {
 	for i := range 10 {
 		layers = append(layers, tarOf(t, fmt.Sprintf("file%d", i), 1<<20+i))
 	}
-	first := imageOf(t, layers...)
+	first := pushable(t, layers...)
 	if err := first.push(t.Context(), host, "team/app:1"); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestRegistryPlain(t *testing.T) {
 	// Where one layer of ten has changed, that layer is sent, and what names it.
 	sent.Store(0)
 	layers[4] = tarOf(t, "file4", 2<<20)
-	second := imageOf(t, layers...)
+	second := pushable(t, layers...)
 	if err := second.push(t.Context(), host, "team/app:1"); err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func pushIndex(t *testing.T, host, name string, images ...*pushed) {
 func TestRegistryWithAPassword(t *testing.T) {
 	clients.Need(t, "skopeo")
 	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})
-	img := imageOf(t, tarOf(t, "file", 1<<20))
+	img := pushable(t, tarOf(t, "file", 1<<20))
 	auth := filepath.Join(noLogin(t), "containers/auth.json") // below XDG_RUNTIME_DIR
 
 	err := img.push(t.Context(), host, "team/app:1")
@@ -313,7 +313,7 @@ func TestRegistryWithTLS(t *testing.T) {
 	home := noLogin(t)
 	certs := authority(t)
 	host := clients.NewRegistry(t, clients.RegistryOptions{Cert: filepath.Join(certs, "server.pem"), Key: filepath.Join(certs, "server.key")})
-	img := imageOf(t, tarOf(t, "file", 1<<20))
+	img := pushable(t, tarOf(t, "file", 1<<20))
 
 	err := img.push(t.Context(), host, "team/app:1")
 	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {

@@ -130,7 +130,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		}
 		defer opt.Root.Close()
 	}
-	opt.Open = c.openDatabases
+	opt.Open = c.openDatabases(env)
 	var sink format.Sink = out
 	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
 		sink = nowhere{}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/lib/source"
 	"chunkah/lib/write"
 )
 
@@ -70,57 +72,90 @@ func (c *buildCommand) replaced() error {
 	return nil
 }
 
-func (c *buildCommand) run(ctx context.Context, env *Env) error {
+// building is what the stages are to do, and what they do it with.
+type building struct {
+	header format.Header
+	scan   scan.Options
+	assign assign.Options
+	pack   pack.Options
+	write  write.Options
+
+	set      *source.Set
+	previous io.Closer
+}
+
+// close closes what was only read.
+func (b *building) close() {
+	if b.set != nil {
+		_ = b.set.Close()
+	}
+	if b.previous != nil {
+		_ = b.previous.Close()
+	}
+}
+
+// check reads the flags that need nothing but themselves.
+func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := c.replaced(); err != nil {
 		return err
 	}
 	if err := c.aliases(env); err != nil {
 		return err
 	}
-	var header format.Header
-	if err := c.clockFlags.apply(&header); err != nil {
-		return err
-	}
-	if err := c.formatFlags.check(); err != nil {
-		return err
-	}
-	packOpt, err := c.packFlags.options(ctx, env, c.place())
-	if err != nil {
-		return err
-	}
-	assignOpt, err := c.assignFlags.options()
-	if err != nil {
-		return err
-	}
-	if err := c.startMetrics(env, "build"); err != nil {
-		return err
-	}
-	writeOpt, outputs, err := c.writeFlags.options(ctx, env)
-	if err != nil {
-		return err
-	}
 	if len(c.From) > 0 && c.Rootfs != "" {
 		return usagef("--from and --rootfs exclude each other")
 	}
-	set, err := c.openSources(ctx, "--rootfs or --from", c.From, c.Rootfs)
+	if err := c.clockFlags.apply(h); err != nil {
+		return err
+	}
+	return c.formatFlags.check()
+}
+
+// open reads the other flags, and opens what they name.
+func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
+	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
+		return err
+	}
+	if b.assign, err = c.assignFlags.options(); err != nil {
+		return err
+	}
+	if err = c.startMetrics(env, "build"); err != nil {
+		return err
+	}
+	var outputs []os.FileInfo
+	if b.write, outputs, err = c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous); err != nil {
+		return err
+	}
+	b.write.Previous, b.previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), b.write.Compression.Algorithm)
 	if err != nil {
 		return err
 	}
-	defer set.Close()
-	scanOpt, err := c.scanFlags.options(env, set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile()))
-	if err != nil {
+	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
 		return err
 	}
-	if scanOpt, err = withSources(scanOpt, set, &header); err != nil {
+	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	assignOpt.Root, writeOpt.Source = set.Root, contents(set)
+	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
+	b.scan, err = withSources(b.scan, b.set, &b.header)
+	return err
+}
+
+func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
+	var b building
+	if err := c.check(env, &b.header); err != nil {
+		return err
+	}
+	defer b.close()
+	if err := c.open(ctx, env, &b); err != nil {
+		return err
+	}
 	var done reports
 	err = pipeline.Run(ctx,
-		c.measure(done.scan(set.Changed, header, scanOpt), nil),
-		c.measure(c.assignStage(&done, assignOpt), nil),
-		c.measure(c.packStage(&done, packOpt), nil),
-		c.measure(done.write(writeOpt), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
+		c.measure(done.scan(b.set.Changed, b.header, b.scan), nil),
+		c.measure(c.assignStage(&done, b.assign), nil),
+		c.measure(c.packStage(&done, b.pack), nil),
+		c.measure(done.write(b.write), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
 	)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 type indexCommand struct {
 	outputFlags
+	imageFlags
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation of the index (repeatable)"`
 	Args       struct {
 		Sources []string `positional-arg-name:"SOURCE"`
@@ -44,14 +45,14 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}()
 	for _, src := range sources {
-		l, err := image.List(ctx, src, image.Options{})
+		l, err := image.List(ctx, src, c.imageOptions(env))
 		if err != nil {
 			return err
 		}
 		lists = append(lists, l)
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return create(ctx, env, target, oci.Options{}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, "", oci.Options{}) },
 		Ref:         target.Ref,
 		Annotations: config.Annotations,
 	})
@@ -75,7 +76,7 @@ func (c *indexCommand) sources() ([]image.Source, error) {
 			return nil, &usageError{err}
 		}
 		if src.Kind == image.KindDir {
-			return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF] or docker-archive:PATH[:REF]", s)
+			return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", s)
 		}
 		sources = append(sources, src)
 	}

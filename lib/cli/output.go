@@ -12,7 +12,7 @@ import (
 
 // outputFlags say where an image goes and what it is called there.
 type outputFlags struct {
-	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added; PATH - is standard output (default: an archive there)"`
+	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)"`
 	Tag    string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
 }
 
@@ -25,11 +25,11 @@ func (f *outputFlags) target() (oci.Target, error) {
 			return target, &usageError{err}
 		}
 	}
-	if target.Kind == oci.KindRegistry {
-		return target, usagef("-o %s: there is no push here: write an archive and use skopeo copy oci-archive:FILE docker://%s", f.Output, target.Ref)
-	}
 	if f.Tag == "" {
 		return target, nil
+	}
+	if target.Kind == oci.KindRegistry {
+		return target, usagef("-o %s names the image whole, and --tag %q names it again: give one", f.Output, f.Tag)
 	}
 	if target.Ref != "" && target.Ref != f.Tag {
 		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
@@ -41,9 +41,11 @@ func (f *outputFlags) target() (oci.Target, error) {
 	return target, nil
 }
 
-// create opens the destination.
-func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
+// create opens the destination. A registry may have blobs of the previous image.
+func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
 	switch {
+	case target.Kind == oci.KindRegistry:
+		return f.push(ctx, env, target.Ref, previous)
 	case target.Kind == oci.KindLayout:
 		return oci.OpenLayout(target.Path, target.Ref, opt)
 	case target.Kind == oci.KindDockerArchive && target.Stdout:
@@ -69,6 +71,9 @@ func (e *Env) existing(target oci.Target) []os.FileInfo {
 	if target.Stdout {
 		return e.stdoutInfo()
 	}
+	if target.Kind == oci.KindRegistry {
+		return nil
+	}
 	var infos []os.FileInfo
 	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
 		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
@@ -84,6 +89,9 @@ func (e *Env) takesArchive(target oci.Target) error {
 		if isTerminal(e.Stdout) {
 			return usagef("standard output is a terminal: use -o, or redirect it")
 		}
+		return nil
+	}
+	if target.Kind == oci.KindRegistry {
 		return nil
 	}
 	info, err := os.Stat(target.Path)

@@ -76,7 +76,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	set, err := c.openSources(ctx, "SOURCE", c.Args.Sources, c.Rootfs)
+	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,6 @@ import (
 	"chunkah/lib/write"
 )
 
-// imageFlags are in every stage that opens images.
-type imageFlags struct {
-	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where decompressed layers of images wait, in files without a name (default: TMPDIR, else /var/tmp)"`
-	Insecure bool   `long:"insecure" description:"take registries without TLS, or with a certificate that nobody vouches for"`
-}
-
 // sourceFlags are those that scan and build share.
 type sourceFlags struct {
 	imageFlags
@@ -28,21 +22,15 @@ type sourceFlags struct {
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on"`
 }
 
-func (f *imageFlags) options() source.Options {
-	return source.Options{Image: image.Options{
-		Spool: f.Spool,
-	}}
-}
-
-func (f *sourceFlags) options() source.Options {
-	opt := f.imageFlags.options()
-	opt.Image.Platform, opt.BySource, opt.KeepBase = f.Platform, f.BySource, f.KeepBase
+func (f *sourceFlags) sourceOptions(env *Env) source.Options {
+	opt := source.Options{Image: f.imageOptions(env), BySource: f.BySource, KeepBase: f.KeepBase}
+	opt.Image.Platform = f.Platform
 	return opt
 }
 
 // openSources opens what is to be scanned: those sources, or the directory that
 // the environment or an option names. how is the way to name one.
-func (f *sourceFlags) openSources(ctx context.Context, how string, sources []string, rootfs string) (*source.Set, error) {
+func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
 	if rootfs == "" {
 		rootfs = os.Getenv("CHUNKAH_ROOTFS")
 	}
@@ -57,7 +45,14 @@ func (f *sourceFlags) openSources(ctx context.Context, how string, sources []str
 			return nil, &usageError{err}
 		}
 	}
-	return source.Open(ctx, sources, f.options())
+	set, err := source.Open(ctx, sources, f.sourceOptions(env))
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range set.Notes {
+		env.warn("%s", note)
+	}
+	return set, nil
 }
 
 // withSources completes what scan is to do with a set. A device in a directory is
@@ -71,16 +66,18 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 }
 
 // openContents opens for write what a header names.
-func (f *imageFlags) openContents(ctx context.Context, h *format.Header) (*write.Source, error) {
-	if len(h.Sources) == 0 {
-		root, err := openHeaderRoot(h)
-		return &write.Source{Root: root}, err
+func (f *imageFlags) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
+	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
+		if len(h.Sources) == 0 {
+			root, err := openHeaderRoot(h)
+			return &write.Source{Root: root}, err
+		}
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		if err != nil {
+			return nil, err
+		}
+		return contents(set), nil
 	}
-	set, err := source.OpenHeader(ctx, h, f.options())
-	if err != nil {
-		return nil, err
-	}
-	return contents(set), nil
 }
 
 func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
@@ -91,12 +88,14 @@ func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
 }
 
 // openDatabases opens for assign what a header names.
-func (f *imageFlags) openDatabases(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
-	set, err := source.OpenHeader(ctx, h, f.options())
-	if err != nil {
-		return nil, nil, err
+func (f *imageFlags) openDatabases(env *Env) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
+	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		if err != nil {
+			return nil, nil, err
+		}
+		return set.Root, set, nil
 	}
-	return set.Root, set, nil
 }
 
 // contents is a set as write sees it.

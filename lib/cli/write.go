@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,7 +24,7 @@ type writeFlags struct {
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none)"`
+	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)"`
 	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
 	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
 	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there"`
@@ -38,7 +39,8 @@ type writeCommand struct {
 	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
+	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
+	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"take layers that have not changed from this image, as they are (auto: the one at the output's place)"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
@@ -52,10 +54,15 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	opt, _, err := c.writeFlags.options(ctx, env)
+	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
 	if err != nil {
 		return err
 	}
+	var previous io.Closer
+	if opt.Previous, previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
+		return err
+	}
+	defer previous.Close() // it was only read
 	in, err := env.input(ctx)
 	if err != nil {
 		return err
@@ -68,7 +75,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
-	opt.Open = c.openContents
+	opt.Open = c.openContents(env)
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -80,18 +87,18 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 }
 
 // options reads the flags, and returns beside them what of the output is there
-// already.
-func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os.FileInfo, error) {
+// already. previous is the image that the output comes after, or empty.
+func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
-	if opt.Compression, err = f.compression(); err != nil {
+	target, err := f.target()
+	if err != nil {
+		return opt, nil, err
+	}
+	if opt.Compression, err = f.compression(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Threads, err = f.threads(); err != nil {
-		return opt, nil, err
-	}
-	target, err := f.target()
-	if err != nil {
 		return opt, nil, err
 	}
 	if err := env.takesArchive(target); err != nil {
@@ -108,12 +115,14 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return create(ctx, env, target, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, previous, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Stdout {
+	if target.Kind == oci.KindRegistry {
+		opt.SpoolDir, opt.Ref = images.Spool, ""
+	} else if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
@@ -142,10 +151,15 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-func (f *writeFlags) compression() (compress.Settings, error) {
+// compression is what the flags say. Registries get gzip unless told: no client
+// compresses what comes from there.
+func (f *writeFlags) compression(target oci.Target) (compress.Settings, error) {
 	var s compress.Settings
 	var err error
 	s.Algorithm = compress.None
+	if target.Kind == oci.KindRegistry {
+		s.Algorithm = compress.Gzip
+	}
 	if f.Compress != "" {
 		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
 			return s, usagef("--compress: %w", err)

@@ -84,6 +84,13 @@ func (p *Push) request(ctx context.Context, method string, u *url.URL) (*http.Cl
 	return client, req, err
 }
 
+// blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
+// registry throttles them.
+const blobsAtOnce = 4
+
+// AtOnce is how many calls of Blob are worth making at the same time.
+func (p *Push) AtOnce() int { return blobsAtOnce }
+
 // Occupies implements oci.Destination: there is nothing in any file system.
 func (p *Push) Occupies() []os.FileInfo { return nil }
 
@@ -133,7 +140,7 @@ func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	if err := checkDescriptor(d); err != nil {
 		return p.fail(what, err)
 	}
-	if isManifest(d.MediaType) {
+	if IsManifest(d.MediaType) {
 		return p.fail(what, p.keep(d, write))
 	}
 	if p.holds(d.Digest) {
@@ -154,7 +161,9 @@ func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-func isManifest(mediaType string) bool {
+// IsManifest reports whether a media type is that of a manifest or an index, which
+// registries keep apart from blobs.
+func IsManifest(mediaType string) bool {
 	switch mediaType {
 	case v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, dockerManifest, dockerList:
 		return true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -154,6 +155,9 @@ func TestBlobFails(t *testing.T) {
 				t.Fatal("no error")
 			}
 			contains(t, err, append(test.words, "reading blob", d.Digest.String(), "/team/app")...)
+			if absent := test.words[0] == "404"; errors.Is(err, fs.ErrNotExist) != absent {
+				t.Errorf("%v is fs.ErrNotExist: %t, want %t", err, !absent, absent)
+			}
 			if n := s.seen("GET blob"); n != test.requests {
 				t.Errorf("%d requests, want %d", n, test.requests)
 			}

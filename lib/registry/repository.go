@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -171,7 +172,11 @@ func (r *Repository) explain(err error) error {
 	case errors.As(cause, &certificate): // before any answer, which may be to plain HTTP
 		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
 	case errors.As(cause, &status):
-		return fmt.Errorf("%s%s", statusText(status), r.hint(status.StatusCode))
+		text := statusText(status) + r.hint(status.StatusCode)
+		if status.StatusCode == http.StatusNotFound {
+			return absentError(text)
+		}
+		return errors.New(text)
 	case errors.Is(cause, http.ErrSchemeMismatch) && !plainHosts(r.ref.Registry, r.opt.Insecure)(r.ref.Registry):
 		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
 	case cause == io.EOF: // net/http's word for it
@@ -179,6 +184,13 @@ func (r *Repository) explain(err error) error {
 	}
 	return cause
 }
+
+// absentError says that the registry has nothing there: it is an fs.ErrNotExist.
+type absentError string
+
+func (e absentError) Error() string { return string(e) }
+
+func (e absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
 func statusText(e *transport.Error) string {
 	text := fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
