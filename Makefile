@@ -19,7 +19,7 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build demo test check e2e race fuzz vectors cover bench microbench lint fmt vet tidy-check test-deps install clean
+.PHONY: build demo test check e2e race fuzz vectors cover bench bench-update microbench lint fmt vet tidy-check test-deps install clean
 
 build: ## the five commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -59,6 +59,10 @@ cover: ## coverage of the unit tests, in cover.out
 bench: build ## the table of docs/performance.md; its roots are made in BENCHDIR and stay there
 	$(GO) build -trimpath -o bin/ ./scripts/floor ./scripts/bench
 	bin/bench -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
+
+bench-update: build ## what a client downloads at a true Debian update; root, roots as for bench
+	$(GO) build -trimpath -o bin/ ./scripts/bench-update
+	bin/bench-update -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
 
 microbench: ## the Go benchmarks of single functions
 	$(GO) test -run '^$$' -bench . -benchmem ./format/... ./lib/...

@@ -2,6 +2,7 @@ package format
 
 // order follows what has been read and says whether a record may come next.
 type order struct {
+	bare   bool // any order will do (NewSequenceReader)
 	header bool
 	stage  string
 	layers int64
@@ -11,6 +12,12 @@ type order struct {
 func orderf(format string, args ...any) error { return faultf(ClassOrder, format, args...) }
 
 func (o *order) check(rec Record) error {
+	if o.bare {
+		if _, ok := rec.(*Layer); ok {
+			o.layers++ // the index of the next one that does not say its own
+		}
+		return nil
+	}
 	if _, isHeader := rec.(*Header); isHeader == o.header {
 		if isHeader {
 			return orderf("a second header")

@@ -27,6 +27,16 @@ func NewReader(r io.Reader, name string) *Reader {
 	return &Reader{name: name, in: newInput(r), names: newInterner()}
 }
 
+// NewSequenceReader returns a reader of bare records, as a plan is (SPEC.md,
+// section 14): each valid by itself, in any order, with or without a header and
+// end records, which come out like all others. io.EOF is the end of the input
+// behind a whole record.
+func NewSequenceReader(r io.Reader, name string) *Reader {
+	s := NewReader(r, name)
+	s.order.bare = true
+	return s
+}
+
 // Encoding tells the stream's encoding. Before the first record it waits for the
 // first byte; it is JSON where there is none.
 func (r *Reader) Encoding() Encoding {
@@ -53,7 +63,7 @@ func (r *Reader) Next() (Record, error) {
 	rec, err := r.next()
 	if err == nil {
 		r.n++
-		if _, end := rec.(End); !end {
+		if _, end := rec.(End); !end || r.order.bare {
 			return rec, nil
 		}
 		if err = r.atEnd(); err == nil {
@@ -61,8 +71,11 @@ func (r *Reader) Next() (Record, error) {
 			return nil, io.EOF
 		}
 	}
-	r.err = r.describe(err)
-	return nil, r.err
+	if err != io.EOF {
+		err = r.describe(err)
+	}
+	r.err = err
+	return nil, err
 }
 
 // All hands out the records up to the end; an error is the last pair.
@@ -83,11 +96,11 @@ func (r *Reader) All() iter.Seq2[Record, error] {
 func (r *Reader) next() (Record, error) {
 	if r.dec == nil {
 		if err := r.detect(); err != nil {
-			return nil, err
+			return nil, r.bareEnd(err)
 		}
 	}
 	if err := r.fill(); err != nil {
-		return nil, err
+		return nil, r.bareEnd(err)
 	}
 	rec, err := r.record()
 	if err != nil {
@@ -100,6 +113,17 @@ func (r *Reader) next() (Record, error) {
 		return nil, err
 	}
 	return rec, r.order.check(rec)
+}
+
+// errCut is what ErrTruncated is to a bare sequence, which needs no end record.
+var errCut = errors.New("the next record is not whole")
+
+// bareEnd is the error for an input that has no further record.
+func (r *Reader) bareEnd(err error) error {
+	if r.order.bare && errors.Is(err, errShort) {
+		return io.EOF
+	}
+	return err
 }
 
 // detect looks at the first byte of the stream.
@@ -203,6 +227,9 @@ func (r *Reader) describe(err error) error {
 	switch {
 	case errors.Is(err, errShort):
 		e.Class, e.Err = ClassTruncated, ErrTruncated
+		if r.order.bare {
+			e.Err = errCut
+		}
 	case errors.As(err, &f):
 		e.Class = f.class
 	default:

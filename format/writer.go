@@ -115,3 +115,13 @@ func (w *Writer) encode(rec Record) []byte {
 	w.json.buf = append(w.json.buf, '\n')
 	return w.json.buf
 }
+
+// Line spells one record as JSON, as it stands on its line of a stream.
+func Line(rec Record) (string, error) {
+	if err := rec.Validate(); err != nil {
+		return "", err
+	}
+	e := &jsonEncoder{first: true}
+	encode(e, rec)
+	return string(e.buf), nil
+}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -16,15 +17,17 @@ import (
 
 // buildFlags are those that only build has.
 type buildFlags struct {
-	Rootfs           string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" unquote:"false" description:"the root to make an image of"`
-	Assign           string `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
-	Pack             string `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
-	Compressed       bool   `long:"compressed" description:"the same as --compress gzip"`
-	CompressionLevel string `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of [$CHUNKAH_ROOTFS]"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)"`
+	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
+	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
+	Compressed       bool     `long:"compressed" description:"the same as --compress gzip"`
+	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
 type buildCommand struct {
 	buildFlags
+	sourceFlags
 	scanFlags
 	assignFlags
 	packFlags
@@ -61,8 +64,8 @@ func (c *buildCommand) replaced() error {
 	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
 		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
 	}
-	if c.Pack != "" && (c.Max != "" || c.MaxLayers != "") {
-		return usagef("--max does nothing with --pack: give it to its command")
+	if c.Pack != "" && c.packFlags != (packFlags{}) {
+		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
 	}
 	return nil
 }
@@ -81,7 +84,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err := c.formatFlags.check(); err != nil {
 		return err
 	}
-	packOpt, err := c.packFlags.options(env)
+	packOpt, err := c.packFlags.options(ctx, env, c.place())
 	if err != nil {
 		return err
 	}
@@ -96,19 +99,25 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	root, err := openRoot("--rootfs", c.Rootfs)
+	if len(c.From) > 0 && c.Rootfs != "" {
+		return usagef("--from and --rootfs exclude each other")
+	}
+	set, err := c.openSources(ctx, "--rootfs or --from", c.From, c.Rootfs)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	scanOpt, err := c.scanFlags.options(env, root, append(outputs, c.metricsFile()...))
+	defer set.Close()
+	scanOpt, err := c.scanFlags.options(env, set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile()))
 	if err != nil {
 		return err
 	}
-	assignOpt.Root, writeOpt.Root = root, root
+	if scanOpt, err = withSources(scanOpt, set, &header); err != nil {
+		return err
+	}
+	assignOpt.Root, writeOpt.Source = set.Root, contents(set)
 	var done reports
 	err = pipeline.Run(ctx,
-		c.measure(done.scan(root, header, scanOpt), nil),
+		c.measure(done.scan(set.Changed, header, scanOpt), nil),
 		c.measure(c.assignStage(&done, assignOpt), nil),
 		c.measure(c.packStage(&done, packOpt), nil),
 		c.measure(done.write(writeOpt), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
@@ -117,6 +126,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	done.print(env)
+	if err := c.planned(env, c.place(), done.packed); err != nil {
+		return err
+	}
 	c.writeMetrics(env)
 	return nil
 }
@@ -184,5 +196,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack and write is needed (see chunkah --help)")
+	return usagef("no command: one of build, scan, assign, pack, write and index is needed (see chunkah --help)")
 }

@@ -52,11 +52,11 @@ func (f *metricsFlags) writeMetrics(env *Env) {
 }
 
 // metricsFile describes the file of an earlier run, which is no part of a root.
-func (f *metricsFlags) metricsFile() []os.FileInfo {
-	if f.Metrics == "" {
-		return nil
-	}
-	info, err := os.Stat(f.Metrics)
+func (f *metricsFlags) metricsFile() []os.FileInfo { return earlier(f.Metrics) }
+
+// earlier describes a file that a run is to replace, nothing where it is not there.
+func earlier(name string) []os.FileInfo {
+	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
 	}

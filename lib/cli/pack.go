@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"chunkah/lib/image"
 	"chunkah/lib/pack"
 	"chunkah/lib/scan"
 )
@@ -15,28 +17,62 @@ import (
 type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
+	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts"`
+	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error"`
+	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
+	planFlags
 }
 
-func (f *packFlags) options(env *Env) (pack.Options, error) {
+// options reads the flags. output is where the image goes, nil where standard
+// output holds it or the stream.
+func (f *packFlags) options(ctx context.Context, env *Env, output *image.Source) (pack.Options, error) {
+	n, err := f.max(env)
+	if err != nil {
+		return pack.Options{}, err
+	}
+	if err := f.checkPlan(output); err != nil {
+		return pack.Options{}, err
+	}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON}
+	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
+		return opt, err
+	}
+	opt.Previous, err = f.previous(ctx, env, output)
+	return opt, err
+}
+
+func (f *packFlags) maxLayerSize() (int64, error) {
+	if f.MaxSize == "" {
+		return 0, nil
+	}
+	size, err := parseBytes(f.MaxSize)
+	if err != nil || size <= 0 {
+		return 0, usagef("--max-layer-size %q is not a size such as 500MB or 1GiB", f.MaxSize)
+	}
+	return size, nil
+}
+
+// max is the number of layers asked for, 0 where that is none.
+func (f *packFlags) max(env *Env) (int, error) {
 	if f.Max != "" && f.MaxLayers != "" {
-		return pack.Options{}, usagef("--max and --max-layers are the same option: give one")
+		return 0, usagef("--max and --max-layers are the same option: give one")
 	}
 	text, name := f.Max, "--max"
 	if f.MaxLayers != "" {
 		text, name = f.MaxLayers, "--max-layers"
 	}
 	if text == "" {
-		return pack.Options{}, nil
+		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < pack.MinMax || n > pack.MaxMax {
-		return pack.Options{}, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
+		return 0, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
 	}
 	if n > pack.ManyLayers {
 		env.warn("%s %d: docker's overlay2 store refuses an image of more than %d layers, podman one of more than 128",
 			name, n, pack.ManyLayers)
 	}
-	return pack.Options{Max: n}, nil
+	return n, nil
 }
 
 type packCommand struct {
@@ -47,7 +83,7 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.packFlags.options(env)
+	opt, err := c.packFlags.options(ctx, env, nil)
 	if err != nil {
 		return err
 	}
@@ -64,14 +100,35 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.packed(report)
+	if err := c.planned(env, nil, report); err != nil {
+		return err
+	}
 	c.writeMetrics(env)
 	return nil
+}
+
+// planned writes and prints the plan where that was asked for.
+func (f *packFlags) planned(env *Env, output *image.Source, r *pack.Report) error {
+	if r == nil {
+		return nil // somebody else's
+	}
+	if err := f.writePlan(env, r); err != nil {
+		return err
+	}
+	return f.explainPlan(env, output, r)
 }
 
 // packed says what pack made of its input.
 func (e *Env) packed(r *pack.Report) {
 	for _, c := range scan.Counts(r.Stripped) {
 		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+	}
+	if n := len(r.Oversized); n > 0 {
+		var list strings.Builder
+		for _, o := range r.Oversized {
+			fmt.Fprintf(&list, "\n  %q: %s", o.Path, bytesText(o.Bytes))
+		}
+		e.warn("larger than --max-layer-size by itself, and so a layer of its own: %s%s", plural(int64(n), "file"), list.String())
 	}
 	from := "the newest regular file"
 	if r.SourceDate {
@@ -80,7 +137,7 @@ func (e *Env) packed(r *pack.Report) {
 	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
 	for i, l := range r.Plan {
 		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
-			l.StabilityPPM/10_000, l.StabilityPPM/1000%10, strings.Join(l.Components, ", "))
+			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, strings.Join(l.Record.Components, ", "))
 	}
 	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

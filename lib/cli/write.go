@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,13 +17,12 @@ import (
 
 // writeFlags are those that write and build share.
 type writeFlags struct {
-	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
+	outputFlags
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
-	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
 	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none)"`
 	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
 	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
@@ -37,6 +35,7 @@ type writeFlags struct {
 
 type writeCommand struct {
 	writeFlags
+	imageFlags
 	clockFlags
 	metricsFlags
 	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
@@ -53,7 +52,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	opt, _, err := c.options(ctx, env)
+	opt, _, err := c.writeFlags.options(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -62,11 +61,14 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if c.Rootfs != "" {
-		if opt.Root, err = rootfs.Open(c.Rootfs); err != nil {
+		root, err := rootfs.Open(c.Rootfs)
+		if err != nil {
 			return err
 		}
-		defer opt.Root.Close()
+		defer root.Close()
+		opt.Source = &write.Source{Root: root}
 	}
+	opt.Open = c.openContents
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -92,10 +94,17 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 	if err != nil {
 		return opt, nil, err
 	}
-	if target.Kind == oci.KindStdout && isTerminal(env.Stdout) {
-		return opt, nil, usagef("standard output is a terminal: use -o, or redirect it")
+	if err := env.takesArchive(target); err != nil {
+		return opt, nil, err
+	}
+	if target.Kind == oci.KindDockerArchive && opt.Compression.Algorithm == compress.Zstd {
+		return opt, nil, usagef("--compress zstd: docker load takes it only since Docker 23; use gzip or none with docker-archive:")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
+		return opt, nil, err
+	}
+	opt.Edit = f.edit
+	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
@@ -104,7 +113,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Kind == oci.KindStdout {
+	if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
@@ -131,56 +140,6 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 		}
 	}
 	return cache.Open(f.Cache, size)
-}
-
-// target reads -o and -t.
-func (f *writeFlags) target() (oci.Target, error) {
-	target := oci.Target{Kind: oci.KindStdout}
-	if f.Output != "" {
-		var err error
-		if target, err = oci.ParseDestination(f.Output); err != nil {
-			return target, &usageError{err}
-		}
-	}
-	if f.Tag == "" {
-		return target, nil
-	}
-	if target.Ref != "" && target.Ref != f.Tag {
-		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
-	}
-	if err := oci.CheckTag(f.Tag); err != nil {
-		return target, &usageError{err}
-	}
-	target.Ref = f.Tag
-	return target, nil
-}
-
-// create opens the destination.
-func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
-	switch target.Kind {
-	case oci.KindLayout:
-		return oci.OpenLayout(target.Path, target.Ref, opt)
-	case oci.KindArchive:
-		return oci.CreateArchive(target.Path, opt)
-	}
-	if len(env.stdoutInfo()) > 0 {
-		return oci.NewArchive(env.Stdout, opt), nil // a file, which nobody has to wait for
-	}
-	return oci.NewArchive(patient{ctx, env.Stdout}, opt), nil
-}
-
-// existing describes what of the output is there before the run.
-func (e *Env) existing(target oci.Target) []os.FileInfo {
-	if target.Kind == oci.KindStdout {
-		return e.stdoutInfo()
-	}
-	var infos []os.FileInfo
-	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
-		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
-			infos = append(infos, info)
-		}
-	}
-	return infos
 }
 
 func (f *writeFlags) compression() (compress.Settings, error) {
@@ -225,37 +184,28 @@ func (f *writeFlags) threads() (int, error) {
 	return n, nil
 }
 
-// config reads the image's config and changes it as the flags say.
-func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
-	config, err := f.baseConfig(ctx, env)
-	if err != nil {
-		return nil, err
-	}
+// edit changes the image's config as the flags say.
+func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditLabels(f.Labels); err != nil {
-		return nil, usagef("--label: %w", err)
+		return usagef("--label: %w", err)
 	}
 	if err := config.EditAnnotations(f.Annotation); err != nil {
-		return nil, usagef("--annotation: %w", err)
+		return usagef("--annotation: %w", err)
 	}
 	if f.Arch != "" {
 		if err := config.SetArch(f.Arch); err != nil {
-			return nil, usagef("--arch: %w", err)
+			return usagef("--arch: %w", err)
 		}
 	}
-	if config.Platform.Architecture == "" {
-		if err := config.SetArch(oci.HostArch()); err != nil {
-			return nil, err
-		}
-	}
-	return config, nil
+	return nil
 }
 
 // envConfig holds the text of a config where neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// baseConfig reads the config that was named. The command line goes before the
-// environment.
-func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, error) {
+// config reads the config that was named, nil for none. The command line goes
+// before the environment.
+func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
 	switch {
@@ -272,11 +222,16 @@ func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, err
 	case os.Getenv(envConfig) != "":
 		data, from = []byte(os.Getenv(envConfig)), "of "+envConfig
 	default:
-		return &oci.Config{}, nil
+		return nil, nil
 	}
 	config, err := oci.ParseConfig(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading config %s: %w", from, err)
+	}
+	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
+		if _, _, err := oci.ParseArch(arch); err != nil {
+			env.warn("config: %s; keeping it: --arch gives another", err)
+		}
 	}
 	return config, nil
 }
@@ -293,11 +248,12 @@ func (e *Env) written(r *write.Report) {
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}
+	if r.Kept > 0 {
+		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
+	}
 	if r.Reused > 0 {
-		e.info("taking %s, %s, from the cache", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
+		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
 	}
 	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
 		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
 }
-
-var _ io.Writer = patient{}

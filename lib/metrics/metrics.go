@@ -10,14 +10,11 @@ package metrics
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"chunkah/format"
+	"chunkah/lib/replace"
 )
 
 // Run is one run of a command. A nil Run measures nothing.
@@ -147,38 +144,10 @@ func (r *Run) document() document {
 func (r *Run) WriteFile(name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {
-		err = write(name, append(data, '\n'))
+		err = replace.File(name, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)
 	}
 	return nil
-}
-
-func write(name string, data []byte) error {
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		return os.WriteFile(name, data, 0o666)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".chunkah-*.tmp")
-	if err != nil {
-		return err
-	}
-	if err := fill(f, data); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// fill writes and closes a file that others may read. It is not synced: nobody
-// needs it after a crash.
-func fill(f *os.File, data []byte) error {
-	_, err := f.Write(data)
-	return errors.Join(err, f.Chmod(0o644), f.Close())
 }

@@ -40,20 +40,16 @@ func newLayers(t *tree) *layers { return &layers{t: t, marks: newMarks(t)} }
 // write writes one layer: its record, then its files in order, with every
 // directory above them.
 func (l *layers) write(out format.Sink, index int64, g group.Layer) error {
-	rec := &format.Layer{Index: index, StabilityPPM: g.Stability}
 	members := make(map[string]bool)
 	clamp := l.t.components[g.Members[0]].clamp
 	var files []int
 	for _, m := range g.Members {
 		c := l.t.components[m]
-		rec.Components = append(rec.Components, c.record.Name)
 		members[c.record.Name] = true
 		clamp = max(clamp, c.clamp)
 		files = append(files, c.files...)
 	}
-	slices.Sort(rec.Components)
-	rec.Fingerprints = l.t.fingerprints(rec.Components)
-	if err := out.Write(rec); err != nil {
+	if err := out.Write(l.t.record(index, g)); err != nil {
 		return err
 	}
 	for _, i := range l.marks.withParents(files, int(index)+1) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"chunkah/format"
@@ -34,8 +35,16 @@ const ManyLayers = 125
 
 // Options tune a pack.
 type Options struct {
-	// Max is the number of layers at most, DefaultMax where it is 0.
+	// Max is the number of layers of the image at most, those that it keeps of its
+	// source included; DefaultMax where it is 0.
 	Max int
+	// MaxLayerSize bounds a layer's tar, in bytes; 0 is no bound. Components that are
+	// larger are cut into parts; a single file that is larger has its own layer.
+	MaxLayerSize int64
+	// Previous is the layout of the last image, nil where there is none.
+	Previous *group.Previous
+	// Explain asks for Report.Explanation.
+	Explain bool
 }
 
 // Report says what a pack made of its input.
@@ -53,14 +62,17 @@ type Report struct {
 	Now        int64
 	// Plan is what is in each layer.
 	Plan []Planned
+	// Explanation is there where it was asked for.
+	Explanation *Explanation
+	// Oversized are the files that are larger than a layer may be.
+	Oversized []Oversized
 }
 
 // Planned is one layer of a plan.
 type Planned struct {
+	Record *format.Layer
 	// Bytes is the sum of the components' tars.
-	Bytes        int64
-	StabilityPPM int64
-	Components   []string
+	Bytes int64
 }
 
 // ErrNoComponents says that nothing in the stream has a component.
@@ -78,33 +90,58 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if err != nil {
 		return nil, err
 	}
+	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
+		return nil, fmt.Errorf("packing into %d layers: %d are kept of the source, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
+	}
 	report := &Report{Stripped: t.strip()}
 	t.clamp()
-	t.fingerprint()
 	t.measure()
+	if opt.MaxLayerSize > 0 {
+		report.Oversized = t.split(opt.MaxLayerSize)
+	}
+	t.fingerprint()
 	now := t.header.NewestMtime
 	if t.header.HasSourceDate {
 		now, report.SourceDate = t.header.SourceDate, true
 	}
-	plan := group.Plan(t.items(), group.Options{Max: opt.Max, Now: now})
+	groupOpt := group.Options{Max: opt.Max, Now: now, Previous: opt.Previous}
+	plan, err := t.group(groupOpt, opt.MaxLayerSize)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Explain {
+		report.Explanation = t.explain(plan, groupOpt, opt.MaxLayerSize)
+	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
 	}
-	for _, l := range plan {
-		report.Plan = append(report.Plan, t.planned(l))
+	for i, l := range plan {
+		report.Plan = append(report.Plan, t.planned(int64(i), l))
 	}
 	return report, t.write(ctx, out, plan)
 }
 
 // planned describes a layer of the plan.
-func (t *tree) planned(l group.Layer) Planned {
-	p := Planned{StabilityPPM: l.Stability}
+func (t *tree) planned(index int64, l group.Layer) Planned {
+	p := Planned{Record: t.record(index, l)}
 	for _, m := range l.Members {
 		p.Bytes += t.components[m].size
-		p.Components = append(p.Components, t.components[m].record.Name)
 	}
 	return p
+}
+
+// record is a layer's record.
+func (t *tree) record(index int64, l group.Layer) *format.Layer {
+	rec := &format.Layer{Index: index, StabilityPPM: l.Stability}
+	for _, m := range l.Members {
+		rec.Components = append(rec.Components, t.components[m].record.Name)
+	}
+	slices.Sort(rec.Components)
+	for _, name := range rec.Components {
+		rec.Fingerprints = append(rec.Fingerprints, short(t.byName[name].record.Fingerprint))
+	}
+	return rec
 }
 
 // read takes in a stream and checks what its records say of each other.
@@ -170,7 +207,7 @@ func (t *tree) items() []group.Component {
 	for i, c := range t.components {
 		items[i] = group.Component{
 			Name: c.record.Name, Size: c.size, Updates: c.record.Updates,
-			IntervalDays: c.record.IntervalDays, Fingerprint: c.record.Fingerprint,
+			IntervalDays: c.record.IntervalDays, Fingerprint: short(c.record.Fingerprint),
 		}
 	}
 	return items

@@ -106,13 +106,13 @@ func TestHeader(t *testing.T) {
 		with(file("/2", "b"), func(f *format.File) { f.MTime = 80 }),
 		&format.Component{Name: "b", MtimeClamp: 5, HasMtimeClamp: true})
 	want := format.Header{Version: 1, Stage: format.StagePack, Root: "/r", NewestMtime: 80, HasNewestMtime: true}
-	if *p.header != want || report.SourceDate || report.Now != 80 {
+	if !reflect.DeepEqual(*p.header, want) || report.SourceDate || report.Now != 80 {
 		t.Errorf("got %+v and %+v, want %+v", *p.header, report, want)
 	}
 	h.SourceDate, h.HasSourceDate = 60, true
 	p, report = run(t, Options{}, &h, file("/1", "a"))
 	want = format.Header{Version: 1, Stage: format.StagePack, Root: "/r", NewestMtime: 1000, HasNewestMtime: true, SourceDate: 60, HasSourceDate: true}
-	if *p.header != want || !report.SourceDate || report.Now != 60 {
+	if !reflect.DeepEqual(*p.header, want) || !report.SourceDate || report.Now != 60 {
 		t.Errorf("got %+v and %+v, want %+v", *p.header, report, want)
 	}
 	if p, _ = run(t, Options{}, &format.Header{Version: 1}, dir("/d", "a")); p.header.HasNewestMtime {

@@ -28,7 +28,8 @@ type component struct {
 type tree struct {
 	header     format.Header
 	files      []*format.File
-	parents    []int // by file: the index of its directory, -1 for the root
+	parents    []int   // by file: the index of its directory, -1 for the root
+	sizes      []int64 // by file: the bytes that it takes in a tar
 	records    map[string]*format.Component
 	components []*component // in the order of their names
 	byName     map[string]*component
@@ -237,24 +238,50 @@ func (t *tree) newest() {
 	}
 }
 
-// measure sums up what each component takes in a tar. Directories that a layer
-// repeats are not counted: they depend on the plan.
+// measure notes what each record takes in a tar, and sums up what each component
+// does. Directories that a layer repeats are not in that sum: they depend on the
+// plan.
 func (t *tree) measure() {
+	t.sizes = make([]int64, len(t.files))
 	firsts := make(map[int64]string)
+	oldest, newest := t.span()
+	for i, f := range t.files {
+		first, linked := firsts[f.Hardlink]
+		switch {
+		case f.Type == format.TypeDir:
+			t.sizes[i] = max(dirSize(f, oldest), dirSize(f, newest))
+			continue
+		case f.Hardlink != 0 && linked:
+			t.sizes[i] = layer.LinkSize(f, first)
+			continue
+		case f.Hardlink != 0:
+			firsts[f.Hardlink] = f.Path
+		}
+		t.sizes[i] = layer.EntrySize(f)
+	}
 	for _, c := range t.components {
 		for _, i := range c.files {
-			f := t.files[i]
-			first, linked := "", false
-			if f.Hardlink != 0 {
-				if first, linked = firsts[f.Hardlink]; !linked {
-					firsts[f.Hardlink] = f.Path
-				}
-			}
-			if linked {
-				c.size += layer.LinkSize(f, first)
-			} else {
-				c.size += layer.EntrySize(f)
-			}
+			c.size += t.sizes[i]
 		}
 	}
+}
+
+// span bounds the times that a layer, and with it a directory in it, may get.
+func (t *tree) span() (oldest, newest int64) {
+	for _, c := range t.components { // 0 is the time of a part without files
+		oldest, newest = min(oldest, c.clamp), max(newest, c.clamp)
+	}
+	for _, f := range t.files {
+		if f.Type != format.TypeDir {
+			oldest = min(oldest, f.MTime)
+		}
+	}
+	return oldest, newest
+}
+
+// dirSize is what a directory takes in a layer of that time.
+func dirSize(f *format.File, mtime int64) int64 {
+	dir := *f
+	dir.MTime, dir.MTimeNsec = mtime, 0
+	return layer.EntrySize(&dir)
 }

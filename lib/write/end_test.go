@@ -116,7 +116,7 @@ func TestEqualLayers(t *testing.T) {
 			opt.Compression.Algorithm = algorithm
 			report := run(t, opt, stream)
 			img := readImage(t, name)
-			if report.Duplicates != 1 || report.Layers != 2 || len(img.layers) != 2 || img.config.History[0].Comment != "a" {
+			if report.Duplicates != 1 || report.Layers != 2 || len(img.layers) != 2 || !strings.Contains(img.config.History[0].Comment, `"components":["a"]`) {
 				t.Errorf("%s to %s: got %+v, %d layers", algorithm, output, report, len(img.layers))
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/layer"
+	"chunkah/lib/plan"
 )
 
 // image is a packed stream as a whole.
@@ -122,6 +123,31 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 // components names what the layer holds, for people.
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
 
+// maxPlan bounds the plan that an image carries, in bytes: clients read no config
+// of more than 4 MiB, in which each quote takes two. 10,000 components take half
+// of it.
+const maxPlan = 1 << 20
+
+// comments are what stands in the history of each layer: the plan, so that the
+// next build can read it back, or where that is too much the components' names.
+func (img *image) comments() ([]string, error) {
+	lines, total := make([]string, len(img.layers)), 0
+	for i := range img.layers {
+		var err error
+		if lines[i], err = plan.Comment(img.layers[i].record); err != nil {
+			return nil, err
+		}
+		total += len(lines[i])
+	}
+	if total <= maxPlan {
+		return lines, nil
+	}
+	for i := range img.layers {
+		lines[i] = img.layers[i].components()
+	}
+	return lines, nil
+}
+
 // created picks the image's time: the source date, else the config's, else that
 // of the newest regular file. The wall clock has no say.
 func (w *writer) created() (t *time.Time, from string) {
@@ -129,8 +155,8 @@ func (w *writer) created() (t *time.Time, from string) {
 	switch {
 	case h.HasSourceDate:
 		return seconds(h.SourceDate), "SOURCE_DATE_EPOCH"
-	case w.opt.Config.Created != nil:
-		return w.opt.Config.Created, "the config"
+	case w.config.Created != nil:
+		return w.config.Created, "the config"
 	case h.HasNewestMtime && len(w.report.LeftOut) == 0:
 		return seconds(h.NewestMtime), "the newest regular file"
 	}

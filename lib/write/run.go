@@ -8,11 +8,13 @@ import (
 	"sync"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 )
 
 // The annotations of a layer (chunkah's own, as the Rust tool of that name has
@@ -87,21 +89,21 @@ func discard(results []chan *blob) {
 
 // assemble writes the blobs as they come, then what describes them.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
-	blobs := make([]*blob, len(order))
-	for _, i := range order {
-		select {
-		case blobs[i] = <-results[i]:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := w.place(ctx, i, blobs[i]); err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx) // why it was stopped
-			}
-			return err
-		}
+	if err := w.keep(ctx); err != nil {
+		return err
 	}
-	built, err := w.describe(blobs).Build()
+	blobs, err := w.placeAll(ctx, order, results)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // why it was stopped
+		}
+		return err
+	}
+	image, err := w.describe(blobs)
+	if err != nil {
+		return err
+	}
+	built, err := image.Build()
 	if err != nil {
 		return err
 	}
@@ -117,16 +119,58 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	return w.dest.Commit(built.Index)
 }
 
+// concurrent is a destination that takes so many blobs at once, as a registry
+// does: there, one waits for the network and not for this machine.
+type concurrent interface{ AtOnce() int }
+
+// placeAll puts the blobs where they belong, in order.
+func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
+	var group errgroup.Group
+	group.SetLimit(1)
+	if dest, ok := w.dest.(concurrent); ok {
+		group.SetLimit(dest.AtOnce())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	blobs := make([]*blob, len(order))
+	for _, i := range order {
+		select {
+		case blobs[i] = <-results[i]:
+		case <-ctx.Done():
+			_ = group.Wait() // what failed first is the cause
+			return nil, context.Cause(ctx)
+		}
+		group.Go(func() error {
+			err := w.place(ctx, i, blobs[i])
+			if err != nil {
+				cancel(err)
+			}
+			return err
+		})
+	}
+	return blobs, group.Wait()
+}
+
 // describe makes the image of the blobs.
-func (w *writer) describe(blobs []*blob) *oci.Image {
+func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
+	comments, err := w.img.comments()
+	if err != nil {
+		return nil, err
+	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
+	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
+	w.report.Kept = len(w.kept)
+	for _, k := range w.kept {
+		image.Layers = append(image.Layers, k.Layer)
+	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
-		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, image))
+		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
+			Created: created, CreatedBy: plan.Author, Comment: comments[i],
+		}))
 	}
-	return image
+	return image, nil
 }
 
 func (w *writer) count(l *layerFiles, b *blob) {
@@ -145,17 +189,14 @@ func (w *writer) count(l *layerFiles, b *blob) {
 	}
 }
 
-// layer makes a layer's descriptor and history.
-func (w *writer) layer(l *layerFiles, b *blob, image *oci.Image) oci.Layer {
+// layer describes a layer.
+func (w *writer) layer(l *layerFiles, b *blob, history v1.History) oci.Layer {
 	d := w.descriptor(b)
 	d.Annotations = map[string]string{
 		annotationComponent: l.components(),
 		annotationStability: ppm(l.record.StabilityPPM),
 	}
-	return oci.Layer{
-		Descriptor: d, DiffID: b.diffID,
-		History: v1.History{Created: image.Created, CreatedBy: "chunkah", Comment: l.components()},
-	}
+	return oci.Layer{Descriptor: d, DiffID: b.diffID, History: history}
 }
 
 func (w *writer) descriptor(b *blob) v1.Descriptor {

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/pack"
+	"chunkah/lib/plan"
+	"chunkah/lib/replace"
+)
+
+// planFlags say what the last plan was and where this one goes.
+type planFlags struct {
+	Previous string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)"`
+	Plan     string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build"`
+}
+
+// previousAuto is the image that the output replaces.
+const previousAuto = "auto"
+
+// checkPlan refuses what can be told before the work. Standard output is free
+// where the image goes elsewhere.
+func (f *planFlags) checkPlan(output *image.Source) error {
+	switch {
+	case f.Plan == "":
+		return nil
+	case f.Plan == "-" && output == nil:
+		return usagef("--plan -: standard output holds the stream or the image")
+	case f.Plan == "-":
+		return nil
+	}
+	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
+		return usagef("--plan %q is no name of a file in a folder that is there", f.Plan)
+	}
+	return nil
+}
+
+// previous reads the last layout, nil where none is named. output is the image
+// that is replaced, nil where that is on standard output.
+//
+// A place that is named and not there is a mistake: taken for a first build, a
+// misspelt name would go unnoticed and cost every client the whole image. What is
+// there is used for what it is worth.
+func (f *planFlags) previous(ctx context.Context, env *Env, output *image.Source) (*group.Previous, error) {
+	switch f.Previous {
+	case "":
+		return nil, nil
+	case previousAuto:
+		return previousOutput(ctx, env, output)
+	}
+	src, err := image.ParseSource(f.Previous)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	prev, note, err := readPrevious(ctx, src)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or name an empty file)", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the previous layout: %w", err)
+	}
+	if note != "" {
+		env.warn("previous layout: %s", note)
+	}
+	return prev, nil
+}
+
+// previousOutput reads the layout of the image that the output replaces. There is
+// none at the first build, and whatever is there instead is none of ours.
+func previousOutput(ctx context.Context, env *Env, output *image.Source) (*group.Previous, error) {
+	if output == nil {
+		return nil, usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
+	}
+	prev, note, err := readPrevious(ctx, *output)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, fs.ErrNotExist):
+		env.info("no previous image at %q: this is the first one", output.Path)
+		return nil, nil
+	case err != nil:
+		env.warn("previous layout: %s: planning without", err)
+		return nil, nil
+	case note != "":
+		env.warn("previous layout: %s", note)
+	}
+	return prev, nil
+}
+
+// readPrevious reads a layout from a plan or an image. An error is one of reading;
+// what is there and makes no sense earns a note, and no layout.
+func readPrevious(ctx context.Context, src image.Source) (*group.Previous, string, error) {
+	if src.Kind != image.KindRegistry {
+		info, err := os.Stat(src.Path)
+		if err != nil {
+			return nil, "", err
+		}
+		if src.Kind == image.KindDir && !info.IsDir() {
+			return readPlainFile(ctx, src, info)
+		}
+	}
+	if src.Kind == image.KindDir {
+		src.Kind = image.KindLayout
+	}
+	return readImage(ctx, src)
+}
+
+// readPlainFile reads a plan, or the archive of an image: the first byte tells.
+func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo) (*group.Previous, string, error) {
+	f, err := os.Open(src.Path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	in := bufio.NewReader(patient{ctx, f})
+	first, err := in.Peek(1)
+	if err == nil && info.Mode().IsRegular() && !plan.Starts(first[0]) {
+		src.Kind = image.KindArchive
+		return readImage(ctx, src)
+	}
+	return plan.Read(in, strconv.Quote(src.Path))
+}
+
+// readImage reads the layout that an image carries. Only what the system or a
+// registry refuses is an error.
+func readImage(ctx context.Context, src image.Source) (*group.Previous, string, error) {
+	img, err := image.Open(ctx, src, image.Options{})
+	var refused syscall.Errno
+	switch {
+	case err != nil && (src.Kind == image.KindRegistry || ctx.Err() != nil || errors.As(err, &refused)):
+		return nil, "", err
+	case err != nil:
+		return nil, fmt.Sprintf("%s: planning without", err), nil
+	}
+	prev, note := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
+	return prev, note, img.Close()
+}
+
+// planFile describes the plan of an earlier run, which is no part of a root.
+func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
+
+// writePlan writes the plan that was asked for.
+func (f *planFlags) writePlan(env *Env, r *pack.Report) error {
+	if f.Plan == "" {
+		return nil
+	}
+	records := make([]*format.Layer, len(r.Plan))
+	for i, l := range r.Plan {
+		records[i] = l.Record
+	}
+	data, err := plan.Marshal(records)
+	switch {
+	case err != nil:
+	case f.Plan == "-":
+		_, err = env.Stdout.Write(data)
+	default:
+		err = replace.File(f.Plan, data)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return nil
+}
+
+// place is the image that the output replaces; nil where that is on standard output.
+func (f *writeFlags) place() *image.Source {
+	target, err := f.target()
+	if err != nil {
+		return nil // which is told when the output is opened
+	}
+	switch target.Kind {
+	case oci.KindArchive: // which holds one image, whatever its name
+		return &image.Source{Kind: image.KindArchive, Path: target.Path}
+	case oci.KindLayout:
+		return &image.Source{Kind: image.KindLayout, Path: target.Path, Ref: target.Ref}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package pack
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"chunkah/lib/group"
+)
+
+// Explanation says what a plan is expected to cost, and why it is as it is. Bytes
+// are those of tars; a chance of change is one within a week, in parts per
+// million; expected bytes are the product of both, what a client downloads a week.
+type Explanation struct {
+	Max      int     `json:"max"`
+	Bytes    int64   `json:"bytes"`
+	Expected int64   `json:"expected_bytes"`
+	Layers   []Why   `json:"layers"`
+	Fewer    *Change `json:"one_layer_fewer,omitempty"`
+	More     *Change `json:"one_layer_more,omitempty"`
+}
+
+// Why explains one layer.
+type Why struct {
+	Bytes      int64    `json:"bytes"`
+	ChangePPM  int64    `json:"change_ppm"`
+	Expected   int64    `json:"expected_bytes"`
+	Components []string `json:"components"`
+	// Apart is what the components would be expected to cost in layers of their
+	// own; of one component, its layer's own cost.
+	Apart int64 `json:"expected_bytes_apart"`
+	// Joined is what the cheapest merger of this layer with another one, Neighbour,
+	// would cost beyond what both cost now; -1 and 0 where there is no other.
+	Neighbour int   `json:"cheapest_neighbour"`
+	Joined    int64 `json:"expected_bytes_joined"`
+	// Was tells the layer's place in the last image; empty without one.
+	Was Past `json:"previous,omitempty"`
+}
+
+// Past is what a layer was in the last image.
+type Past string
+
+// The pasts of a layer.
+const (
+	PastKept    Past = "kept"    // as it is
+	PastChanged Past = "changed" // of the same components, of which some have changed
+	PastNew     Past = "new"     // none of these components
+)
+
+// Change is what another number of layers would change.
+type Change struct {
+	Max      int   `json:"max"`
+	Layers   int   `json:"layers"`
+	Expected int64 `json:"expected_bytes"`
+	// Differ counts the layers that no layer of the plan equals.
+	Differ int `json:"layers_that_differ"`
+}
+
+// weight is a layer as far as costs go.
+type weight struct{ bytes, stay int64 }
+
+// ppm is the whole of parts per million.
+const ppm = 1_000_000
+
+func (w weight) cost() int64 { return scale(w.bytes, ppm-w.stay) }
+
+// scale is bytes times a chance, without leaving an int64.
+func scale(bytes, chance int64) int64 { return bytes/ppm*chance + bytes%ppm*chance/ppm }
+
+func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Explanation {
+	f := newFitter(t, opt, most)
+	e := &Explanation{Max: opt.Max}
+	weights := make([]weight, len(plan))
+	for i, l := range plan {
+		weights[i] = weight{f.sizeOf(l.Members), l.Stability}
+	}
+	for i, l := range plan {
+		w := Why{Bytes: weights[i].bytes, ChangePPM: ppm - l.Stability, Expected: weights[i].cost(), Was: t.past(l, opt.Previous)}
+		for _, m := range l.Members {
+			w.Components = append(w.Components, t.components[m].record.Name)
+			w.Apart += weight{t.components[m].size, f.stability[m]}.cost()
+		}
+		w.Neighbour, w.Joined = cheapest(weights, i)
+		e.Layers = append(e.Layers, w)
+		e.Bytes, e.Expected = e.Bytes+w.Bytes, e.Expected+w.Expected
+	}
+	e.Fewer, e.More = t.change(f, plan, opt, most, -1), t.change(f, plan, opt, most, 1)
+	return e
+}
+
+// cheapest finds the layer that costs least to merge with layer i, taking the two
+// as independent.
+func cheapest(weights []weight, i int) (at int, price int64) {
+	at, price = -1, math.MaxInt64
+	a := weights[i]
+	for j, b := range weights {
+		if j == i {
+			continue
+		}
+		both := weight{a.bytes + b.bytes, a.stay * b.stay / ppm}
+		if p := both.cost() - a.cost() - b.cost(); p < price {
+			at, price = j, p
+		}
+	}
+	if at < 0 {
+		return at, 0
+	}
+	return at, max(price, 0) // rounding aside, no merger is free
+}
+
+// change plans with so many more layers at most; nil where there is no such plan.
+func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int64, more int) *Change {
+	if opt.Max += more; opt.Max < MinMax || more > 0 && len(plan) == len(t.components) {
+		return nil
+	}
+	other, err := t.group(opt, most)
+	if err != nil {
+		return nil
+	}
+	c := &Change{Max: opt.Max, Layers: len(other)}
+	for _, l := range other {
+		c.Expected += weight{f.sizeOf(l.Members), l.Stability}.cost()
+		if !slices.ContainsFunc(plan, func(p group.Layer) bool { return slices.Equal(p.Members, l.Members) }) {
+			c.Differ++
+		}
+	}
+	return c
+}
+
+// past finds a layer in the last image.
+func (t *tree) past(l group.Layer, prev *group.Previous) Past {
+	if prev == nil {
+		return ""
+	}
+	now := make([]group.Member, len(l.Members))
+	for i, m := range l.Members {
+		rec := t.components[m].record
+		now[i] = group.Member{Name: rec.Name, Fingerprint: short(rec.Fingerprint)}
+	}
+	for _, was := range prev.Layers {
+		if len(was) != len(now) {
+			continue
+		}
+		was = slices.SortedFunc(slices.Values(was), func(a, b group.Member) int { return strings.Compare(a.Name, b.Name) })
+		if !slices.EqualFunc(was, now, func(a, b group.Member) bool { return a.Name == b.Name }) {
+			continue
+		}
+		if slices.EqualFunc(was, now, func(a, b group.Member) bool { return a.Fingerprint == "" || a.Fingerprint == b.Fingerprint }) {
+			return PastKept
+		}
+		return PastChanged
+	}
+	return PastNew
+}

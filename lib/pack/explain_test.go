@@ -1,0 +1,81 @@
+package pack
+
+import (
+	"slices"
+	"testing"
+
+	"chunkah/format"
+)
+
+// sized is a component of one file of so many bytes, expected to change that often.
+func sized(name string, size, days int64) []format.Record {
+	return []format.Record{
+		with(file("/"+name, name), func(f *format.File) { f.Size = size }),
+		&format.Component{Name: name, IntervalDays: days},
+	}
+}
+
+func TestExplain(t *testing.T) {
+	records := slices.Concat(sized("busy", 10_000_000, 1), sized("calm", 40_000_000, 1000), sized("small", 5000, 1000),
+		sized("tiny", 500, 1000))
+	p, report := run(t, Options{Max: 3, Explain: true}, clone(records)...)
+	x := report.Explanation
+	if len(x.Layers) != len(p.layers) || x.Max != 3 {
+		t.Fatalf("got %+v", x)
+	}
+	var bytes, expected int64
+	for i, l := range x.Layers {
+		if want := layerBytes(p.layers[i]); l.Bytes != want || !slices.Equal(l.Components, p.layers[i].Components) {
+			t.Errorf("layer %d: got %+v, want %d bytes of %q", i, l, want, p.layers[i].Components)
+		}
+		if l.ChangePPM != 1_000_000-p.layers[i].StabilityPPM || l.Was != "" {
+			t.Errorf("layer %d: got %+v", i, l)
+		}
+		if want := float64(l.Bytes) * float64(l.ChangePPM) / 1e6; float64(l.Expected) > want || float64(l.Expected) < want-1 {
+			t.Errorf("layer %d: %d bytes expected, want %f", i, l.Expected, want)
+		}
+		if together := len(l.Components) > 1; together != (l.Apart < l.Expected-l.Expected/10) && together {
+			t.Errorf("layer %d: %d expected together, %d apart", i, l.Expected, l.Apart)
+		}
+		if l.Neighbour == i || l.Neighbour < 0 || l.Joined <= 0 {
+			t.Errorf("layer %d: joined with %d for %d", i, l.Neighbour, l.Joined)
+		}
+		bytes, expected = bytes+l.Bytes, expected+l.Expected
+	}
+	if x.Bytes != bytes || x.Expected != expected {
+		t.Errorf("got %d and %d in total, want %d and %d", x.Bytes, x.Expected, bytes, expected)
+	}
+	if x.Fewer == nil || x.Fewer.Max != 2 || x.Fewer.Layers != 2 || x.Fewer.Expected <= x.Expected || x.Fewer.Differ == 0 {
+		t.Errorf("one fewer: %+v", x.Fewer)
+	}
+	if x.More == nil || x.More.Layers != 4 || x.More.Differ != 2 {
+		t.Errorf("one more: %+v", x.More)
+	}
+	if _, alone := run(t, Options{Max: 4, Explain: true}, clone(records)...); alone.Explanation.More != nil {
+		t.Errorf("each has its own layer, and one more makes %+v", alone.Explanation.More)
+	}
+	if _, one := run(t, Options{Max: 1, Explain: true}, clone(records)...); one.Explanation.Fewer != nil || one.Explanation.Layers[0].Neighbour != -1 {
+		t.Errorf("got %+v", one.Explanation)
+	}
+}
+
+func layerBytes(l *packedLayer) int64 {
+	n := int64(1024) // the end of the tar
+	for _, f := range l.files {
+		n += 512 + (f.Size+511)/512*512
+	}
+	return n
+}
+
+func TestExplainPast(t *testing.T) {
+	records := slices.Concat(sized("a", 1000, 7), sized("b", 2000, 7))
+	_, report := run(t, Options{Explain: true}, clone(records)...)
+	grow(records, "/b")
+	records = append(records, sized("c", 3000, 7)...)
+	_, report = run(t, Options{Explain: true, Previous: layoutOf(report)}, clone(records)...)
+	for i, want := range []Past{PastKept, PastChanged, PastNew} {
+		if got := report.Explanation.Layers[i]; got.Was != want {
+			t.Errorf("got %+v, want %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package pack
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"chunkah/lib/group"
+)
+
+// maxTries bounds how often grouping is asked for fewer layers, to have room for
+// those that are cut.
+const maxTries = 6
+
+// group puts the components into layers.
+func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
+	items := t.items()
+	layers := group.Plan(items, opt)
+	if most == 0 {
+		return layers, nil
+	}
+	f := newFitter(t, opt, most)
+	fewer := opt
+	for range maxTries {
+		fitted := f.fit(layers)
+		if len(fitted) <= opt.Max {
+			return t.assess(fitted, opt), nil
+		}
+		if fewer.Max == 1 {
+			break
+		}
+		fewer.Max = max(fewer.Max-(len(fitted)-opt.Max), 1)
+		layers = group.Plan(items, fewer)
+	}
+	fitted := f.tight()
+	if len(fitted) <= opt.Max {
+		return t.assess(fitted, opt), nil
+	}
+	total := int64(0)
+	for _, c := range t.components {
+		total += c.size
+	}
+	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d",
+		total, most, len(fitted), opt.Max)
+}
+
+// assess gives layers the stability that grouping gives them: as those of a last
+// image of which nothing has changed, which it leaves as they are.
+func (t *tree) assess(layers []group.Layer, opt group.Options) []group.Layer {
+	opt.Previous = &group.Previous{}
+	for _, l := range layers {
+		var members []group.Member
+		for _, m := range l.Members {
+			members = append(members, group.Member{Name: t.components[m].record.Name})
+		}
+		opt.Previous.Layers = append(opt.Previous.Layers, members)
+	}
+	return group.Plan(t.items(), opt)
+}
+
+// fitter keeps layers within a size.
+type fitter struct {
+	*cutter
+	layer     map[string]int // by component: its layer in the last image
+	stability []int64        // of each component alone, parts per million
+}
+
+func newFitter(t *tree, opt group.Options, most int64) *fitter {
+	f := &fitter{cutter: newCutter(t, most), layer: previousLayers(opt.Previous)}
+	items := t.items()
+	for _, l := range group.Plan(items, group.Options{Max: len(items), Now: opt.Now}) {
+		f.stability = append(f.stability, l.Stability)
+	}
+	return f
+}
+
+func previousLayers(prev *group.Previous) map[string]int {
+	layer := make(map[string]int)
+	if prev == nil {
+		return layer
+	}
+	for n, l := range prev.Layers {
+		for _, m := range l {
+			layer[m.Name] = n
+		}
+	}
+	return layer
+}
+
+// fit cuts the layers that are too large.
+func (f *fitter) fit(layers []group.Layer) []group.Layer {
+	var fitted []group.Layer
+	for _, l := range layers {
+		if len(l.Members) == 1 || f.sizeOf(l.Members) <= f.most {
+			fitted = append(fitted, l)
+			continue
+		}
+		var units []unit
+		for _, set := range f.together(l.Members) {
+			units = append(units, f.unit(set))
+		}
+		for _, part := range f.cut(units) {
+			var members []int
+			for _, u := range part {
+				members = append(members, u.members...)
+			}
+			fitted = append(fitted, group.Layer{Members: members})
+		}
+	}
+	return fitted
+}
+
+func (f *fitter) sizeOf(members []int) int64 { return f.size([]unit{f.unit(members)}) }
+
+// unit makes one unit of components; its place among others is that of the first.
+func (f *fitter) unit(members []int) unit {
+	u := unit{members: members, hash: hashOf(f.t.components[members[0]].record.Name)}
+	for _, m := range members {
+		u.files = append(u.files, f.t.components[m].files...)
+		u.size += f.t.components[m].size
+	}
+	return u
+}
+
+// together lists members by name, those that were in one layer before as one set
+// where they still fit: to part them would cost both.
+func (f *fitter) together(members []int) [][]int {
+	var sets [][]int
+	at := make(map[int]int)
+	for _, m := range members {
+		before, known := f.layer[f.t.components[m].record.Name]
+		n, met := at[before]
+		if known && met {
+			sets[n] = append(sets[n], m)
+			continue
+		}
+		if known {
+			at[before] = len(sets)
+		}
+		sets = append(sets, []int{m})
+	}
+	var fitting [][]int
+	for _, set := range sets {
+		if len(set) == 1 || f.sizeOf(set) <= f.most {
+			fitting = append(fitting, set)
+			continue
+		}
+		for i := range set {
+			fitting = append(fitting, set[i:i+1:i+1])
+		}
+	}
+	return fitting
+}
+
+// tight fills layers as far as they go, the largest components first: what is left
+// where the number of layers hardly suffices.
+func (f *fitter) tight() []group.Layer {
+	order := make([]int, len(f.t.components))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
+	var bins [][]int
+	var room []int64 // left in each, without what its directories may share
+	for _, m := range order {
+		alone := f.sizeOf([]int{m})
+		at := slices.IndexFunc(room, func(n int64) bool { return alone <= n })
+		if at < 0 {
+			at = len(bins)
+			bins, room = append(bins, nil), append(room, f.most)
+		}
+		bins[at] = append(bins[at], m)
+		room[at] -= alone
+	}
+	layers := make([]group.Layer, len(bins))
+	for i, members := range bins {
+		layers[i].Members = members
+	}
+	return layers
+}

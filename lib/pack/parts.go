@@ -1,0 +1,196 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+)
+
+// A layer that may not exceed a size is cut where a hash of names says, not where
+// a sum of sizes reaches it: so a file that comes, goes or grows moves the cuts
+// beside it, and all others stay. A run of files that is too large is cut in front
+// of the file whose path has the lowest hash, and each side again while it is too
+// large. What is far from a change is then cut as it was before.
+
+// leastShare is how small a part may be, as a share of the largest: where there is
+// a choice, no cut leaves less than an eighth.
+const leastShare = 8
+
+// unit is what stays in one layer: a file with all its names, or components.
+type unit struct {
+	files   []int // indexes into tree.files
+	members []int // of components: indexes into tree.components
+	hash    uint64
+	size    int64 // without the directories above
+}
+
+// hashOf places cuts. It has to be the same for ever, and not for others to choose.
+func hashOf(name string) uint64 {
+	sum := sha256.Sum256([]byte(name))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// cutter cuts runs of units into parts that fit.
+type cutter struct {
+	t     *tree
+	marks *marks
+	turn  int // sections of marks used up
+	most  int64
+}
+
+func newCutter(t *tree, most int64) *cutter { return &cutter{t: t, marks: newMarks(t), most: most} }
+
+// size is the number of bytes of a tar with all of these units.
+func (c *cutter) size(units []unit) int64 {
+	c.turn++
+	n := layer.Size(nil)
+	for _, u := range units {
+		for _, i := range u.files {
+			for ; i >= 0 && c.marks.in[i] != c.turn; i = c.t.parents[i] {
+				c.marks.in[i] = c.turn
+				n += c.t.sizes[i]
+			}
+		}
+	}
+	return n
+}
+
+// cut returns the parts of a run, each no larger than allowed but for a single
+// unit that is too large by itself.
+func (c *cutter) cut(units []unit) (parts [][]unit) {
+	rest := make([]unit, 0, len(units))
+	for _, u := range units {
+		if c.size([]unit{u}) > c.most {
+			parts = append(parts, []unit{u})
+		} else {
+			rest = append(rest, u)
+		}
+	}
+	todo := [][]unit{rest}
+	for len(todo) > 0 {
+		run := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		switch {
+		case len(run) == 0:
+		case c.size(run) <= c.most:
+			parts = append(parts, run)
+		default:
+			at := c.boundary(run)
+			todo = append(todo, run[:at], run[at:])
+		}
+	}
+	return parts
+}
+
+// boundary is where a run is cut: in front of the unit of the lowest hash of those
+// that leave enough on both sides, or of all but the first.
+func (c *cutter) boundary(run []unit) int {
+	total, before := int64(0), int64(0)
+	for _, u := range run {
+		total += u.size
+	}
+	best, any := 0, 1
+	for i := 1; i < len(run); i++ {
+		before += run[i-1].size
+		if run[i].hash < run[any].hash {
+			any = i
+		}
+		if min(before, total-before) >= c.most/leastShare && (best == 0 || run[i].hash < run[best].hash) {
+			best = i
+		}
+	}
+	if best == 0 {
+		return any
+	}
+	return best
+}
+
+// Oversized is a file that is larger than a layer may be.
+type Oversized struct {
+	Path  string
+	Bytes int64 // of its layer
+}
+
+// split replaces components that do not fit a layer by their parts. Those are
+// components from here on, each with a fingerprint and a newest time of its own.
+func (t *tree) split(most int64) (oversized []Oversized) {
+	c := newCutter(t, most)
+	var whole []*component
+	for _, comp := range t.components {
+		units := t.units(comp)
+		if c.size(units) <= most {
+			whole = append(whole, comp)
+			continue
+		}
+		parts := c.cut(units)
+		if len(parts) == 1 { // nothing but one file
+			whole = append(whole, comp)
+		}
+		for _, units := range parts {
+			if n := c.size(units); n > most {
+				oversized = append(oversized, Oversized{t.files[units[0].files[0]].Path, n})
+			}
+			if len(parts) > 1 {
+				whole = append(whole, t.part(comp, units))
+			}
+		}
+	}
+	t.components = whole
+	slices.SortFunc(t.components, func(a, b *component) int { return strings.Compare(a.record.Name, b.record.Name) })
+	slices.SortFunc(oversized, func(a, b Oversized) int { return format.ComparePaths(a.Path, b.Path) })
+	return oversized
+}
+
+// units are the files of a component, all names of an inode at the place of the
+// first.
+func (t *tree) units(c *component) []unit {
+	units := make([]unit, 0, len(c.files))
+	at := make(map[int64]int)
+	for _, i := range c.files {
+		f := t.files[i]
+		if n, known := at[f.Hardlink]; known {
+			units[n].files = append(units[n].files, i)
+			units[n].size += t.sizes[i]
+			continue
+		}
+		if f.Hardlink != 0 {
+			at[f.Hardlink] = len(units)
+		}
+		units = append(units, unit{files: []int{i}, hash: hashOf(f.Path), size: t.sizes[i]})
+	}
+	return units
+}
+
+// part makes a component of some units of one. Its name says where it begins, so
+// that it keeps it for as long as that cut stays (format/SPEC.md, section 8).
+func (t *tree) part(of *component, units []unit) *component {
+	name := fmt.Sprintf("%s#%08x", of.record.Name, units[0].hash>>32)
+	for t.byName[name] != nil {
+		name += "#" // somebody else's
+	}
+	rec := *of.record
+	rec.Name, rec.Fingerprint = name, ""
+	p := &component{record: &rec}
+	for _, u := range units {
+		p.files = append(p.files, u.files...)
+		p.size += u.size
+	}
+	slices.Sort(p.files)
+	for _, i := range p.files {
+		f := t.files[i]
+		f.Components = slices.Clone(f.Components) // others may share it
+		f.Components[slices.Index(f.Components, of.record.Name)] = name
+		slices.Sort(f.Components)
+	}
+	rec.HasMtimeClamp = false
+	p.clamp = t.componentClamp(p)
+	rec.MtimeClamp, rec.HasMtimeClamp = p.clamp, true
+	delete(t.byName, of.record.Name)
+	t.byName[name] = p
+	return p
+}

@@ -1,0 +1,225 @@
+package pack
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// layoutOf is what the next build knows of this one.
+func layoutOf(r *Report) *group.Previous {
+	prev := &group.Previous{}
+	for _, l := range r.Plan {
+		var members []group.Member
+		for i, name := range l.Record.Components {
+			members = append(members, group.Member{Name: name, Fingerprint: l.Record.Fingerprints[i]})
+		}
+		prev.Layers = append(prev.Layers, members)
+	}
+	return prev
+}
+
+// manyComponents are components of one file each, with and without histories.
+func manyComponents(r *rand.Rand, n int) []format.Record {
+	var components, files []format.Record
+	for i := range n {
+		name := fmt.Sprintf("c%04d", i)
+		if r.IntN(4) > 0 {
+			c := &format.Component{Name: name}
+			for range 1 + r.IntN(9) {
+				c.Updates = append(c.Updates, 1_500_000_000+r.Int64N(200_000_000))
+			}
+			components = append(components, c)
+		}
+		files = append(files, with(file("/"+name, name), func(f *format.File) {
+			f.Size, f.MTime = r.Int64N(1<<uint(8+r.IntN(18))), 1_700_000_000
+		}))
+	}
+	return slices.Concat(components, files)
+}
+
+// As long as nothing changes the plan is the same for ever, and so is the stream.
+func TestPlanStaysWhenNothingChanges(t *testing.T) {
+	for _, n := range []int{10, 60, 300} {
+		for _, most := range []int64{0, 50_000_000} {
+			opt := Options{Max: 24, MaxLayerSize: most}
+			records := manyComponents(rand.New(rand.NewPCG(uint64(n), 11)), n)
+			p, report := run(t, opt, clone(records)...)
+			want := p.listing()
+			for round := range 20 {
+				opt.Previous = layoutOf(report)
+				p, report = run(t, opt, clone(records)...)
+				if got := p.listing(); got != want {
+					t.Fatalf("%d components, %d bytes, round %d: got\n%s\nwant\n%s", n, most, round, got, want)
+				}
+			}
+		}
+	}
+}
+
+// grow changes one file.
+func grow(records []format.Record, path string) {
+	for _, rec := range records {
+		if f, ok := rec.(*format.File); ok && f.Path == path {
+			f.Size += 512
+		}
+	}
+}
+
+// moved counts the layers that hold other components than any did before.
+func moved(before, after *packed) (n int) {
+	was := sets(before)
+	for set := range sets(after) {
+		if !was[set] {
+			n++
+		}
+	}
+	return n
+}
+
+// sets are the layers' components as texts.
+func sets(p *packed) map[string]bool {
+	m := map[string]bool{}
+	for _, l := range p.layers {
+		m[strings.Join(l.Components, " ")] = true
+	}
+	return m
+}
+
+// A component that comes, goes or changes costs few layers of those that a client
+// has: with the previous plan hardly any but its own.
+func TestOneComponentMovesFewLayers(t *testing.T) {
+	const limit = 32
+	tests := []struct {
+		name   string
+		change func([]format.Record) []format.Record
+	}{
+		{"gone", func(records []format.Record) []format.Record {
+			return slices.DeleteFunc(records, func(rec format.Record) bool {
+				f, ok := rec.(*format.File)
+				return ok && f.Path == "/c0100"
+			})
+		}},
+		{"new", func(records []format.Record) []format.Record { return append(records, file("/new", "new")) }},
+		{"changed", func(records []format.Record) []format.Record {
+			grow(records, "/c0100")
+			return records
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for seed := range uint64(5) {
+				records := manyComponents(rand.New(rand.NewPCG(seed, 12)), 300)
+				before, report := run(t, Options{Max: limit}, clone(records)...)
+				after, _ := run(t, Options{Max: limit}, tt.change(clone(records))...)
+				if n := moved(before, after); n > limit/8 {
+					t.Errorf("%d of %d layers hold something else", n, limit)
+				}
+				// The second plan pays once for what the first could not know.
+				grow(records, "/c0200")
+				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
+				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
+				if n := moved(before, after); n > limit/8 {
+					t.Errorf("with the previous plan %d of %d layers hold something else", n, limit)
+				}
+			}
+		})
+	}
+}
+
+// A fingerprint that is long stands in layers as its hash, and is compared so.
+func TestLongFingerprints(t *testing.T) {
+	records := func(long string) []format.Record {
+		return []format.Record{&format.Component{Name: "a", Fingerprint: long}, &format.Component{Name: "b", Fingerprint: "short"},
+			file("/a", "a"), file("/b", "b")}
+	}
+	long := strings.Repeat("0123456789abcdef", 4)
+	p, report := run(t, Options{}, records(long)...)
+	a, b := p.of(t, "a").Fingerprints[0], p.of(t, "b").Fingerprints[0]
+	if len(a) != 2*fingerprintSize || strings.HasPrefix(long, a) || b != "short" || p.components[0].Fingerprint != long {
+		t.Errorf("got %q and %q, beside %+v", a, b, *p.components[0])
+	}
+	other, _ := run(t, Options{}, records(long[:63]+"0")...)
+	if other.of(t, "a").Fingerprints[0] == a {
+		t.Error("two fingerprints have the same hash")
+	}
+	_, again := run(t, Options{Previous: layoutOf(report)}, records(long)...)
+	if !reflect.DeepEqual(again.Plan, report.Plan) {
+		t.Errorf("got %+v, want %+v", again.Plan, report.Plan)
+	}
+}
+
+// oddLayout is a layout that somebody may have written: of this tree's components
+// and others, some twice, some layers of nothing.
+func oddLayout(r *rand.Rand, report *Report) *group.Previous {
+	prev := &group.Previous{}
+	known := slices.Concat(layoutOf(report).Layers...)
+	for range r.IntN(8) {
+		var members []group.Member
+		for range r.IntN(5) {
+			m := known[r.IntN(len(known))]
+			switch r.IntN(6) {
+			case 0:
+				m.Name = "gone"
+			case 1:
+				m.Fingerprint = "another"
+			case 2:
+				m.Fingerprint = ""
+			}
+			members = append(members, m)
+		}
+		prev.Layers = append(prev.Layers, members)
+	}
+	return prev
+}
+
+// Whatever the last layout was, each component is in one layer, and there are no
+// more of them than asked for.
+func TestPropertiesWithPrevious(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 13))
+		records := randomTree(r)
+		most := 1 + r.IntN(8)
+		_, report := run(t, Options{Max: most}, clone(records)...)
+		prev := oddLayout(r, report)
+		p, _ := run(t, Options{Max: most, Previous: prev, Explain: true}, clone(records)...)
+		checkHeld(t, p, records)
+		checkLayers(t, p)
+		var names []string
+		for _, l := range p.layers {
+			names = append(names, l.Components...)
+		}
+		slices.Sort(names)
+		if len(slices.Compact(slices.Clone(names))) != len(names) || len(names) != len(p.components) || len(p.layers) > most {
+			t.Errorf("%d layers, %d at most, hold %q of %d components", len(p.layers), most, names, len(p.components))
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// The order of a layout's layers and of what is in them has no say.
+func TestPreviousOrderIsIrrelevant(t *testing.T) {
+	records := manyComponents(rand.New(rand.NewPCG(3, 14)), 200)
+	_, report := run(t, Options{Max: 20}, clone(records)...)
+	prev := layoutOf(report)
+	grow(records, "/c0007")
+	want, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...)
+	r := rand.New(rand.NewPCG(4, 15))
+	for range 5 {
+		r.Shuffle(len(prev.Layers), func(i, j int) { prev.Layers[i], prev.Layers[j] = prev.Layers[j], prev.Layers[i] })
+		for _, l := range prev.Layers {
+			r.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
+		}
+		if got, _ := run(t, Options{Max: 20, Previous: prev}, clone(records)...); got.listing() != want.listing() {
+			t.Fatalf("got\n%s\nwant\n%s", got.listing(), want.listing())
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// Author is who a layer's history says made it.
+const Author = "chunkah"
+
+// Comment is what stands in the history of a layer's image: the layer's record,
+// as a line of a plan. Container storage drops annotations and keeps these.
+func Comment(l *format.Layer) (string, error) { return format.Line(l) }
+
+// entry is what counts of an entry of a config's history.
+type entry struct {
+	CreatedBy  string `json:"created_by"`
+	Author     string `json:"author"`
+	Comment    string `json:"comment"`
+	EmptyLayer bool   `json:"empty_layer"`
+}
+
+// FromConfig reads the plan from an image's config, nil where there is none. The note says in one line
+// what is missing, and is empty where that is nothing.
+func FromConfig(config []byte, name string) (prev *group.Previous, note string) {
+	var image struct {
+		History []entry `json:"history"`
+	}
+	if err := json.Unmarshal(config, &image); err != nil {
+		return nil, fmt.Sprintf("%s: reading the history: %s: planning without", name, err)
+	}
+	var l layout
+	foreign, damaged := 0, error(nil)
+	for _, h := range image.History {
+		if h.EmptyLayer {
+			continue
+		}
+		switch err := l.history(h); {
+		case errors.Is(err, errForeign):
+			foreign++
+		case err != nil && damaged == nil:
+			damaged = err
+		}
+	}
+	switch {
+	case damaged != nil:
+		note = fmt.Sprintf("%s: %s: %s", name, damaged, l.used("that are sound"))
+	case len(l.layers) == 0:
+		note = name + " is of another tool, none of whose layers can be had again: planning without"
+	case !l.known:
+		note = name + " tells no fingerprints: taking all that it names for unchanged"
+	case foreign > 0:
+		note = fmt.Sprintf("%s has %d more layers, of another tool: %s", name, foreign, l.used("of chunkah's"))
+	}
+	return l.previous(), note
+}
+
+// errForeign says that chunkah did not make a layer.
+var errForeign = errors.New("layer of another tool")
+
+// history adds the layer of one entry. One without a record has the components'
+// names, joined, and nothing of their state. The Rust chunkah writes these too,
+// with itself as the author: but it makes other tars, so that none of its layers
+// can be had again and there is nothing to keep.
+func (l *layout) history(h entry) error {
+	switch {
+	case strings.HasPrefix(h.Comment, `{"layer":`):
+		return l.read(strings.NewReader(h.Comment), "a layer's history")
+	case h.CreatedBy != Author || h.Author != "" || h.Comment == "":
+		return errForeign
+	}
+	return l.add(&format.Layer{Components: strings.Split(h.Comment, ", ")})
+}

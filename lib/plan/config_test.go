@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"chunkah/lib/group"
+)
+
+func TestFromConfig(t *testing.T) {
+	config := func(entries ...entry) string {
+		data, err := json.Marshal(map[string]any{"architecture": "amd64", "history": entries})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	a := entry{CreatedBy: Author, Comment: strings.TrimSpace(lineA)}
+	c := entry{CreatedBy: Author, Comment: strings.TrimSpace(lineC)}
+	names := entry{CreatedBy: Author, Comment: "a, b"}
+	tests := []struct {
+		name, config string
+		want         [][]group.Member
+		note         string
+	}{
+		{"of this version", config(a, c), [][]group.Member{layerA, layerC}, ""},
+		{"with an empty layer", config(a, entry{EmptyLayer: true, Comment: "x"}, c), [][]group.Member{layerA, layerC}, ""},
+		{"with a step on top", config(a, c, entry{CreatedBy: "RUN x"}), [][]group.Member{layerA, layerC}, "has 1 more layers, of another tool"},
+		{"names alone", config(names), [][]group.Member{{{Name: "a"}, {Name: "b"}}}, "tells no fingerprints"},
+		{"of the Rust chunkah", config(entry{CreatedBy: Author, Author: Author, Comment: "a b"}), nil, "of another tool"},
+		{"of docker", config(entry{CreatedBy: "/bin/sh -c #(nop) ADD file"}), nil, "of another tool"},
+		{"without a history", config(), nil, "of another tool"},
+		{"a damaged entry", config(a, entry{CreatedBy: Author, Comment: `{"layer":{"inde`}, c), [][]group.Member{layerA, layerC}, "using the 2 layers that are sound"},
+		{"not an object", "[]", nil, "planning without"},
+		{"nothing", "", nil, "planning without"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			prev, note := FromConfig([]byte(tt.config), "image")
+			if got := layersOf(prev); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			if !strings.Contains(note, tt.note) || tt.note == "" && note != "" || strings.Contains(note, "\n") {
+				t.Errorf("got the note %q, want one with %q", note, tt.note)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+// Package plan keeps the layout of an image for the next build: which components
+// each layer holds, and what state they were in.
+//
+// A plan is a sequence of layer records (format/SPEC.md, section 14). It stands
+// in a file, which a packed stream is too, or in the history of an image's
+// config. Reading takes a plan for what it is worth: what is damaged, strange or
+// too much costs the layers that it concerns and a note of one line.
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// The limits of a plan that is read, so that it cannot take memory at will. No
+// image has as many layers, no file system as many components.
+const (
+	maxLayers  = 4096
+	maxMembers = 1 << 18
+	maxText    = 64 << 20 // bytes of names and fingerprints
+)
+
+// Read reads a plan, nil where it holds no layers. The note says in one line what is wrong with it, and is
+// empty where that is nothing. An error is one of reading alone.
+func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
+	var l layout
+	fault := l.read(r, name)
+	var damage *format.Error
+	switch {
+	case errors.As(fault, &damage), errors.Is(fault, errTooMuch):
+		return l.previous(), fmt.Sprintf("%s: %s", fault, l.used("before that")), nil
+	case fault != nil:
+		return nil, "", fault
+	case len(l.layers) == 0:
+		return l.previous(), name + " holds no layers: planning without", nil
+	case !l.known:
+		return l.previous(), name + " holds no fingerprints: taking all that it names for unchanged", nil
+	}
+	return l.previous(), "", nil
+}
+
+// Starts reports whether a file that begins with this byte may be a plan: an
+// object or white space in JSON, a map in msgpack. No archive does.
+func Starts(first byte) bool {
+	switch first {
+	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf:
+		return true
+	}
+	return first >= 0x80 && first <= 0x8f
+}
+
+// layout gathers layers within the limits.
+type layout struct {
+	layers  [][]group.Member
+	members int
+	text    int
+	known   bool // there is a fingerprint
+}
+
+var errTooMuch = errors.New("more than a plan can hold")
+
+// read adds the layers of a sequence of records.
+func (l *layout) read(r io.Reader, name string) error {
+	in := format.NewSequenceReader(r, name)
+	for {
+		rec, err := in.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if rec, ok := rec.(*format.Layer); ok {
+			if err := l.add(rec); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+}
+
+// add adds one layer; one that names no components says nothing.
+func (l *layout) add(rec *format.Layer) error {
+	if len(rec.Components) == 0 {
+		return nil
+	}
+	text := 0
+	for _, list := range [][]string{rec.Components, rec.Fingerprints} {
+		for _, s := range list {
+			text += len(s)
+		}
+	}
+	if len(l.layers) == maxLayers || l.members+len(rec.Components) > maxMembers || l.text+text > maxText {
+		return errTooMuch
+	}
+	l.members, l.text = l.members+len(rec.Components), l.text+text
+	members := make([]group.Member, len(rec.Components))
+	for i, name := range rec.Components {
+		members[i].Name = name
+		if len(rec.Fingerprints) > 0 {
+			members[i].Fingerprint = rec.Fingerprints[i]
+			l.known = l.known || rec.Fingerprints[i] != ""
+		}
+	}
+	l.layers = append(l.layers, members)
+	return nil
+}
+
+// previous is nil where there are no layers: that is to plan without.
+func (l *layout) previous() *group.Previous {
+	if len(l.layers) == 0 {
+		return nil
+	}
+	return &group.Previous{Layers: l.layers}
+}
+
+// used says what is made of a damaged plan.
+func (l *layout) used(which string) string {
+	switch n := len(l.layers); n {
+	case 0:
+		return "planning without"
+	case 1:
+		return "using the one layer " + which
+	default:
+		return fmt.Sprintf("using the %d layers %s", n, which)
+	}
+}
+
+// Marshal spells a plan as JSON Lines.
+func Marshal(layers []*format.Layer) ([]byte, error) {
+	var b bytes.Buffer
+	for _, l := range layers {
+		line, err := format.Line(l)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.Bytes(), nil
+}

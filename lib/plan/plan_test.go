@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+const (
+	lineA = `{"layer":{"index":0,"components":["a","b"],"fingerprints":["1","2"],"stability_ppm":5}}` + "\n"
+	lineC = `{"layer":{"index":1,"components":["c"],"fingerprints":["3"],"stability_ppm":5}}` + "\n"
+)
+
+var (
+	layerA = []group.Member{{Name: "a", Fingerprint: "1"}, {Name: "b", Fingerprint: "2"}}
+	layerC = []group.Member{{Name: "c", Fingerprint: "3"}}
+)
+
+func layersOf(prev *group.Previous) [][]group.Member {
+	if prev == nil {
+		return nil
+	}
+	return prev.Layers
+}
+
+func TestRead(t *testing.T) {
+	packed := `{"header":{"stage":"pack"}}{"component":{"name":"a"}}` + lineA +
+		`{"file":{"path":"/","type":"dir"}}{"file":{"path":"/a","type":"file"}}` + lineC +
+		`{"file":{"path":"/","type":"dir"}}{"file":{"path":"/c","type":"file"}}{"end":{}}`
+	tests := []struct {
+		name, in string
+		want     [][]group.Member
+		note     string // what the note holds
+	}{
+		{"bare", lineA + lineC, [][]group.Member{layerA, layerC}, ""},
+		{"no newline at the end", strings.TrimSpace(lineA + lineC), [][]group.Member{layerA, layerC}, ""},
+		{"a whole stream", packed, [][]group.Member{layerA, layerC}, ""},
+		{"other order and indexes", lineC + lineA + lineC, [][]group.Member{layerC, layerA, layerC}, ""},
+		{"no indexes", `{"layer":{"components":["c"],"fingerprints":["3"]}}` + lineA, [][]group.Member{layerC, layerA}, ""},
+		{"msgpack", "\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13", [][]group.Member{layerC}, ""},
+		{"a layer of nothing", `{"layer":{}}` + lineC, [][]group.Member{layerC}, ""},
+		{"empty", "", nil, "holds no layers: planning without"},
+		{"white space", " \n", nil, "holds no layers: planning without"},
+		{"no layers", `{"header":{}}{"end":{}}`, nil, "holds no layers: planning without"},
+		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is not whole: using the one layer before that"},
+		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `"level" is unknown: using the 2 layers before that`},
+		{"unknown field", lineA + `{"layer":{"level":1}}` + lineC, [][]group.Member{layerA}, "using the one layer"},
+		{"not a plan", "hello", nil, "planning without"},
+		{"another JSON", `{"schemaVersion":2}`, nil, "planning without"},
+		{"zeros", "\x00\x00\x00", nil, "planning without"},
+		{"too few fingerprints", `{"layer":{"components":["a","b"],"fingerprints":["1"]}}`, nil, "planning without"},
+		{"no fingerprints", `{"layer":{"components":["a"]}}`, [][]group.Member{{{Name: "a"}}}, "holds no fingerprints"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			prev, note, err := Read(iotest.OneByteReader(strings.NewReader(tt.in)), "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := layersOf(prev); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			if !strings.Contains(note, tt.note) || tt.note == "" && note != "" || strings.Contains(note, "\n") {
+				t.Errorf("got the note %q, want one with %q", note, tt.note)
+			}
+			if note != "" && !strings.HasPrefix(note, "p") {
+				t.Errorf("the note %q does not name the plan", note)
+			}
+		})
+	}
+}
+
+// A file that cannot be read is no damaged plan.
+func TestReadFails(t *testing.T) {
+	broken := iotest.ErrReader(os.ErrPermission)
+	if _, _, err := Read(broken, "p"); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// forever is a plan without an end.
+type forever struct {
+	line string
+	read int
+}
+
+func (f *forever) Read(p []byte) (int, error) {
+	n := 0
+	for n+len(f.line) <= len(p) {
+		n += copy(p[n:], f.line)
+	}
+	f.read += n
+	return n, nil
+}
+
+func TestReadIsBounded(t *testing.T) {
+	many := `{"layer":{"components":["` + strings.Repeat(`a","`, 1000) + `a"]}}`
+	long := `{"layer":{"components":["` + strings.Repeat("a", 60_000) + `"]}}`
+	for name, line := range map[string]string{"layers": strings.TrimSpace(lineC), "members": many, "text": long} {
+		in := &forever{line: line}
+		prev, note, err := Read(in, "p")
+		if err != nil || !strings.Contains(note, "more than a plan can hold") || len(layersOf(prev)) == 0 {
+			t.Errorf("%s: got %d layers, %q, %v", name, len(layersOf(prev)), note, err)
+		}
+		if in.read > 80<<20 {
+			t.Errorf("%s: %d bytes were read", name, in.read)
+		}
+	}
+}
+
+func TestMarshal(t *testing.T) {
+	layers := []*format.Layer{
+		{Index: 0, Components: []string{"a", "b"}, Fingerprints: []string{"1", "2"}, StabilityPPM: 5},
+		{Index: 1, Components: []string{"c"}, Fingerprints: []string{"3"}, StabilityPPM: 5},
+	}
+	data, err := Marshal(layers)
+	if err != nil || string(data) != lineA+lineC {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if _, err := Marshal([]*format.Layer{{Components: []string{""}}}); err == nil {
+		t.Error("a component without a name is in a plan")
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(lineA + lineC)
+	f.Add("\x81\xa5layer\x80")
+	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		prev, note, err := Read(strings.NewReader(text), "p")
+		if err != nil || prev == nil && note == "" || strings.Count(note, "\n") > 0 {
+			t.Errorf("%q: %v, %q, %v", text, prev, note, err)
+		}
+	})
+}
