@@ -16,7 +16,7 @@ import (
 type applier struct {
 	tree   *Tree
 	budget *budget
-	layer  uint32
+	layer  uint16
 	// removed is what whiteouts of this layer took away, by its path: its other
 	// names may follow.
 	removed map[string]*node
@@ -29,7 +29,7 @@ type applier struct {
 // apply applies one layer. Its whiteouts come first, wherever they stand in it:
 // they apply to the layers below, and never to files of their own layer (image
 // specification, layer, "Whiteouts").
-func (a *applier) apply(entries []entry, layer uint32) error {
+func (a *applier) apply(entries []entry, layer uint16) error {
 	a.layer, a.removed, a.lastDir = layer, make(map[string]*node), nil
 	for _, e := range entries {
 		switch e.kind {
@@ -319,6 +319,6 @@ func (a *applier) note(text string, args ...any) {
 }
 
 // impliedDir is a directory that no entry tells of.
-func impliedDir(layer uint32) *node {
+func impliedDir(layer uint16) *node {
 	return &node{mode: unix.S_IFDIR | 0o755, from: layer, more: &more{dir: &dir{byName: make(map[string]*node)}}}
 }

@@ -114,11 +114,12 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		_, err = a.in.Seek(0, io.SeekStart)
 		return err
 	}
-	unpacked, err := unpack(buffered, packing)
+	var u unpacker
+	defer u.close()
+	unpacked, err := u.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	defer unpacked.Close()
 	s, err := newSpool(opt.Spool)
 	if err != nil {
 		return err

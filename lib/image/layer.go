@@ -47,7 +47,9 @@ type layerReader struct {
 	layer   *layer
 	budget  *budget
 	dir     string // for spools
-	ordinal uint32
+	ordinal uint16
+	// unpacker is the worker's.
+	unpacker *unpacker
 
 	blob    *verified
 	limit   int64 // of bytes that are left to unpack
@@ -115,11 +117,10 @@ func (r *layerReader) unpack(diffID digest.Digest, random bool) error {
 	if err != nil {
 		return err
 	}
-	in, err := unpack(buffered, packing)
+	in, err := r.unpacker.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	defer in.Close()
 	r.limit = math.MaxInt64
 	if packing != plain {
 		r.limit = freeBytes + maxRatio*min(r.blob.want.Size, math.MaxInt64/2/maxRatio)

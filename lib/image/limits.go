@@ -7,7 +7,8 @@ const (
 	// take no larger manifest, podman and skopeo no larger config.
 	maxDocument = 4 << 20
 	// maxLayers bounds the layers of all images of one tree. No storage of any
-	// client takes as many of one image, and each costs an open file.
+	// client takes as many of one image, and each costs an open file. It fits 16
+	// bits.
 	maxLayers = 1000
 	// maxIndexDepth bounds indexes in indexes, maxManifests what all of them list:
 	// there is one for each platform, and one more about it.
