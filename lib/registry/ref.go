@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/oci"
@@ -31,32 +32,35 @@ func ParseRef(s string) (Ref, error) {
 		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name as registry.example/app:1", s)
 	}
 	var ref Ref
-	name, sum, hashed := strings.Cut(s, "@")
+	image, sum, hashed := strings.Cut(s, "@")
 	if hashed {
 		ref.Digest = digest.Digest(sum)
 		if err := ref.Digest.Validate(); err != nil || ref.Digest.Algorithm() != digest.SHA256 {
 			return Ref{}, fmt.Errorf("image reference %q has the digest %q: want sha256: and 64 hexadecimal digits", s, sum)
 		}
 	}
-	if err := oci.CheckTag(name); err != nil {
+	if err := oci.CheckTag(image); err != nil {
 		return Ref{}, err
 	}
-	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
-		name, ref.Tag = name[:colon], name[colon+1:]
+	if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
+		image, ref.Tag = image[:colon], image[colon+1:]
 	} else if !hashed {
 		ref.Tag = "latest"
 	}
-	host, rest, ok := strings.Cut(name, "/")
+	host, rest, ok := strings.Cut(image, "/")
 	isHost := host == "localhost" || strings.ContainsAny(host, ".:")
 	switch {
 	case !ok && isHost:
 		return Ref{}, fmt.Errorf("image reference %q names a registry and no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
 	case isHost && host != dockerIndex:
+		if _, err := name.NewRegistry(host); err != nil {
+			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is no host", s, host)
+		}
 		ref.Registry, ref.Name = host, rest
 	case isHost:
 		ref.Registry, ref.Name = dockerHub, rest
 	default:
-		ref.Registry, ref.Name = dockerHub, name
+		ref.Registry, ref.Name = dockerHub, image
 	}
 	if ref.Registry == dockerHub && !strings.Contains(ref.Name, "/") {
 		ref.Name = "library/" + ref.Name

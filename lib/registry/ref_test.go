@@ -39,6 +39,7 @@ func TestParseRef(t *testing.T) {
 		"registry.example/app@":          `the digest ""`,
 		"registry.example/app@sha256:12": "want sha256:",
 		"registry.example/app@sha512:" + strings.Repeat("0", 128): "want sha256:",
+		"[:]:1/app":   "which is no host",
 		"[::g]:1/app": "has the part",
 		"../app":      "has the part",
 		"registry.example/app@" + zeros + "@" + zeros: "the digest",
