@@ -7,7 +7,7 @@
 //
 // Beside chunkah, without and with --previous, stand the components that changed by
 // themselves, the grouping of chunkah 0.6 (base.go), and one layer. It needs root,
-// keeps the roots in DIR, and removes the images.
+// keeps the roots in DIR, and stores no image.
 package main
 
 import (
@@ -45,7 +45,7 @@ type bench struct {
 
 func main() {
 	bin := flag.String("bin", "bin", "folder of the commands")
-	dir := flag.String("dir", filepath.Join(os.TempDir(), "chunkah-bench"), "folder for roots and images")
+	dir := flag.String("dir", filepath.Join(os.TempDir(), "chunkah-bench"), "folder for the roots")
 	limits := flag.String("max", "64,128", "layers at most")
 	match := flag.String("sets", "", "measure only the sets whose name matches")
 	flag.Parse()

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,17 +47,17 @@ func (b *bench) set(name, packages string, limits []int) error {
 	if err != nil {
 		return err
 	}
-	one, err := b.update(before, after, "--max", "1")
+	one, err := b.download(after, nil, "--max", "1")
 	if err != nil {
 		return err
 	}
-	n, bytes := changed(old, now)
+	n, size := changed(old, now)
 	for _, limit := range limits {
 		cells, err := b.ways(before, after, old, now, limit)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("| %s | %d | %d | %d of %d: %s | %d | %s | %s |\n", name, len(is), updated, n, len(now.components), megabytes(bytes),
+		fmt.Printf("| %s | %d | %d | %d of %d: %s | %d | %s | %s |\n", name, len(is), updated, n, len(now.components), megabytes(size),
 			limit, strings.Join(cells, " | "), one)
 	}
 	return nil
@@ -63,7 +66,7 @@ func (b *bench) set(name, packages string, limits []int) error {
 // ways are the ways to lay out so many layers: with the previous image, without,
 // and as chunkah 0.6.
 func (b *bench) ways(before, after string, old, now *state, limit int) ([]string, error) {
-	most := []string{"--max", strconv.Itoa(limit)}
+	most := []string{"--max", strconv.Itoa(limit)}[:2:2]
 	plan := filepath.Join(b.dir, "previous.plan")
 	base := []string{filepath.Join(b.dir, "old.plan"), filepath.Join(b.dir, "new.plan")}
 	for i, s := range []*state{old, now} {
@@ -74,24 +77,28 @@ func (b *bench) ways(before, after string, old, now *state, limit int) ([]string
 	for _, name := range append(base, plan) {
 		defer os.Remove(name)
 	}
+	has, err := b.digests(before, append(most, "--plan", plan)...)
+	if err != nil {
+		return nil, err
+	}
+	hasBase, err := b.digests(before, append(most, "--previous", base[0])...)
+	if err != nil {
+		return nil, err
+	}
 	var cells []string
-	for _, way := range [][2][]string{
-		{append(most, "--plan", plan), append(most, "--previous", plan)},
-		{most, most},
-		{append(most, "--previous", base[0]), append(most, "--previous", base[1])},
+	for _, way := range []struct {
+		has     map[string]int64
+		options []string
+	}{
+		{has, append(most, "--previous", plan)}, {has, most}, {hasBase, append(most, "--previous", base[1])},
 	} {
-		d, err := b.download(before, after, way[0], way[1])
+		d, err := b.download(after, way.has, way.options...)
 		if err != nil {
 			return nil, err
 		}
 		cells = append(cells, d.String())
 	}
 	return cells, nil
-}
-
-// update is the download between two builds with the same options.
-func (b *bench) update(before, after string, options ...string) (download, error) {
-	return b.download(before, after, options, options)
 }
 
 // download is what a client fetches that has the old image.
@@ -101,63 +108,102 @@ func (d download) String() string { return megabytes(d.bytes) + ", gzip " + mega
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// download builds both images and adds up the layers that only the new one has.
-func (b *bench) download(before, after string, oldOptions, newOptions []string) (download, error) {
-	image := filepath.Join(b.dir, "image")
-	defer os.RemoveAll(image)
-	layers, err := b.build(before, image, oldOptions)
-	if err != nil {
-		return download{}, err
-	}
-	has := map[string]bool{}
-	for _, l := range layers {
-		has[l.Digest.Encoded()] = true
-	}
-	if layers, err = b.build(after, image, newOptions); err != nil {
-		return download{}, err
-	}
-	var d download
+// download builds an image and adds up the layers that are not among those that
+// the client has.
+func (b *bench) download(root string, has map[string]int64, options ...string) (d download, err error) {
 	pool := compress.NewPool(0)
 	defer pool.Close()
-	for _, l := range layers {
-		if has[l.Digest.Encoded()] {
-			continue
+	layers, err := b.build(root, options, func(digest string, r io.Reader) (int64, error) {
+		if _, known := has[digest]; known {
+			return 0, nil
 		}
-		n, err := zipped(b.ctx, pool, filepath.Join(image, "blobs/sha256", l.Digest.Encoded()))
-		if err != nil {
-			return d, err
+		return zipped(b.ctx, pool, r)
+	})
+	for digest, l := range layers {
+		if _, known := has[digest]; !known {
+			d.bytes, d.gzip = d.bytes+l.size, d.gzip+l.zipped
 		}
-		d.bytes, d.gzip = d.bytes+l.Size, d.gzip+n
 	}
-	return d, nil
+	return d, err
 }
 
-// build makes an image in a new folder and returns its layers.
-func (b *bench) build(root, image string, options []string) ([]v1.Descriptor, error) {
-	if err := os.RemoveAll(image); err != nil {
+// digests builds an image and returns the sizes of its layers.
+func (b *bench) digests(root string, options ...string) (map[string]int64, error) {
+	layers, err := b.build(root, options, func(string, io.Reader) (int64, error) { return 0, nil })
+	has := map[string]int64{}
+	for digest, l := range layers {
+		has[digest] = l.size
+	}
+	return has, err
+}
+
+// blob is a layer as it went by.
+type blob struct{ size, zipped int64 }
+
+// maxJSON bounds the blobs that are kept to look for the manifest in.
+const maxJSON = 4 << 20 // bytes
+
+// build makes an image, which nothing of is stored: each blob is handed to zip on
+// its way. It returns the layers by digest.
+func (b *bench) build(root string, options []string, zip func(string, io.Reader) (int64, error)) (map[string]blob, error) {
+	cmd := exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"),
+		append([]string{"build", "--rootfs", root, "--skip-special-files"}, options...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"build", "--rootfs", root, "--skip-special-files", "-o", "oci:" + image}, options...)
-	if out, err := exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"), args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("chunkah build: %w\n%s", err, out)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	blobs, small, err := readArchive(out, zip)
+	if waited := cmd.Wait(); waited != nil {
+		return nil, fmt.Errorf("chunkah build: %w\n%s", waited, stderr.Bytes())
+	}
+	if err != nil {
+		return nil, err
 	}
 	var index v1.Index
+	if err := json.Unmarshal(small["index.json"], &index); err != nil {
+		return nil, err
+	}
 	var manifest v1.Manifest
-	if err := decode(filepath.Join(image, "index.json"), &index); err != nil {
+	if err := json.Unmarshal(small[index.Manifests[0].Digest.Encoded()], &manifest); err != nil {
 		return nil, err
 	}
-	if err := decode(filepath.Join(image, "blobs/sha256", index.Manifests[0].Digest.Encoded()), &manifest); err != nil {
-		return nil, err
+	layers := map[string]blob{}
+	for _, l := range manifest.Layers {
+		layers[l.Digest.Encoded()] = blobs[l.Digest.Encoded()]
 	}
-	return manifest.Layers, nil
+	return layers, nil
 }
 
-func decode(name string, v any) error {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return err
+// readArchive reads an OCI archive: its blobs by digest, and what is small as it is.
+func readArchive(r io.Reader, zip func(string, io.Reader) (int64, error)) (map[string]blob, map[string][]byte, error) {
+	blobs, small := map[string]blob{}, map[string][]byte{}
+	for in := tar.NewReader(r); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			_, err = io.Copy(io.Discard, r) // what tar leaves behind its end
+			return blobs, small, err
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		name, content := path.Base(h.Name), io.Reader(in)
+		if h.Size <= maxJSON {
+			if small[name], err = io.ReadAll(in); err != nil {
+				return nil, nil, err
+			}
+			content = bytes.NewReader(small[name])
+		}
+		n, err := zip(name, content)
+		if err != nil {
+			return nil, nil, err
+		}
+		blobs[name] = blob{h.Size, n}
 	}
-	return json.Unmarshal(data, v)
 }
 
 // count counts bytes.
@@ -168,19 +214,14 @@ func (c *count) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// zipped is the size of a file as chunkah compresses it.
-func zipped(ctx context.Context, pool *compress.Pool, name string) (int64, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
+// zipped is the size of a blob as chunkah compresses it.
+func zipped(ctx context.Context, pool *compress.Pool, r io.Reader) (int64, error) {
 	var n count
 	z, err := pool.NewWriter(ctx, &n, compress.Settings{Algorithm: compress.Gzip})
 	if err != nil {
 		return 0, err
 	}
-	if _, err := io.Copy(z, f); err != nil {
+	if _, err := io.Copy(z, r); err != nil {
 		return 0, err
 	}
 	err = z.Close()
