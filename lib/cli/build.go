@@ -106,6 +106,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	assignOpt.Root, writeOpt.Root = root, root
+	writeOpt.Scanned = c.Assign == "" && c.Pack == "" // no other program has had a say
 	var done reports
 	err = pipeline.Run(ctx,
 		c.measure(done.scan(root, header, scanOpt), nil),

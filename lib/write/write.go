@@ -27,6 +27,10 @@ import (
 type Options struct {
 	// Root is where contents are read from; nil is what the stream's header says.
 	Root *rootfs.Root
+	// Scanned says that the records come from a scan of Root in this very run. What
+	// they call a file is then not looked at once more before it is opened: in a
+	// tree that holds still it is one, and nothing else is ever read.
+	Scanned bool
 	// Create makes the destination, once the stream is known to be whole.
 	Create func(oci.Options) (oci.Destination, error)
 	// Config is the image's config; nil is an empty one. Without an architecture it
@@ -188,7 +192,7 @@ type writer struct {
 
 // resolveSizes asks the source where the stream does not say a file's size.
 func (w *writer) resolveSizes(ctx context.Context) error {
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	for _, l := range w.img.layers {
 		for _, f := range l.files {
