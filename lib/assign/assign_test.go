@@ -2,8 +2,10 @@ package assign
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"chunkah/format"
@@ -180,6 +182,22 @@ func TestLeftovers(t *testing.T) {
 	odd := []*format.File{{Path: "/opt/-x y/\n", Type: format.TypeFile}}
 	mustAssign(t, odd)
 	wantTags(t, odd, "/opt/-x y/\n "+Unclaimed+"/opt/-x y")
+}
+
+// The largest leftovers come first, and equal ones as they come in the stream.
+func TestLargestLeftovers(t *testing.T) {
+	var files []*format.File
+	for i, size := range []int64{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7} {
+		files = append(files, &format.File{Path: fmt.Sprintf("/f%02d", i), Type: format.TypeFile, Size: size})
+	}
+	var got []string
+	for _, f := range mustAssign(t, files).Leftovers {
+		got = append(got, fmt.Sprintf("%d%s", f.Size, f.Path))
+	}
+	want := "9/f05 9/f12 8/f11 7/f13 6/f07 5/f04 5/f08 5/f10 4/f02 3/f00"
+	if strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // A directory that holds nothing needs a component, any other is in the layers

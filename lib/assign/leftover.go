@@ -1,7 +1,7 @@
 package assign
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -39,7 +39,7 @@ func claimLeftovers(t *Tree) (Summary, []*format.File) {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := make(map[string][]string)
 	counted := make(map[int64]bool)
-	var left []*format.File
+	var largest []*format.File
 	for i, f := range t.Files {
 		if t.claimed[i] || f.Type == format.TypeDir && hasChildren(t.Files, i) {
 			continue
@@ -51,14 +51,29 @@ func claimLeftovers(t *Tree) (Summary, []*format.File) {
 		f.Components = names[name]
 		t.claimed[i] = true
 		s.count(f, counted)
-		left = append(left, f)
+		largest = keepLargest(largest, f)
 		for _, link := range t.share(i) {
 			s.count(t.Files[link], counted)
 		}
 	}
 	s.Components = len(names)
-	sort.SliceStable(left, func(a, b int) bool { return left[a].Size > left[b].Size })
-	return s, left[:min(len(left), mostLeftovers)]
+	return s, largest
+}
+
+// keepLargest puts f among the largest files, the first of them first, if it is
+// one of the mostLeftovers.
+func keepLargest(largest []*format.File, f *format.File) []*format.File {
+	if len(largest) == mostLeftovers && largest[mostLeftovers-1].Size >= f.Size {
+		return largest
+	}
+	at, _ := slices.BinarySearchFunc(largest, f, func(kept, f *format.File) int {
+		if kept.Size >= f.Size {
+			return -1
+		}
+		return 1
+	})
+	largest = slices.Insert(largest, at, f)
+	return largest[:min(len(largest), mostLeftovers)]
 }
 
 // hasChildren reports whether the next record lies below record i: records are

@@ -127,29 +127,48 @@ func (d *Dir) Readable(name string) error {
 // OpenFile opens the regular file name for reading. The type is looked at
 // before the open, since opening a device can act on it, and once more after it.
 func (d *Dir) OpenFile(name string) (*File, error) {
-	path := d.join(name)
-	f := &File{path: path}
-	if err := d.openFile(f, name); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
+	if err := d.isRegular(name); err != nil {
+		return nil, fmt.Errorf("opening %q: %w", d.join(name), err)
+	}
+	return d.OpenSeen(name)
+}
+
+func (d *Dir) isRegular(name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if d.root.src != nil {
+		return nil // openVirtual looks
+	}
+	st, err := fstatat(d.fd, name)
+	if err == nil && !st.regular() {
+		err = ErrNotRegular
+	}
+	return err
+}
+
+// OpenSeen is OpenFile for a caller who has seen a moment ago that name is a
+// regular file: it leaves out the look before the open. Whatever else is there by
+// now is refused too, and no pipe is waited for, but not before it is opened.
+func (d *Dir) OpenSeen(name string) (*File, error) {
+	f := &File{path: d.join(name)}
+	if err := d.openSeen(f, name); err != nil {
+		return nil, fmt.Errorf("opening %q: %w", f.path, err)
 	}
 	return f, nil
 }
 
-func (d *Dir) openFile(f *File, name string) error {
+func (d *Dir) openSeen(f *File, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
 	if d.root.src != nil {
 		return d.openVirtual(f, name)
 	}
-	st, err := fstatat(d.fd, name)
-	if err != nil {
-		return err
-	}
-	if !st.regular() {
-		return ErrNotRegular
-	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err == unix.ENXIO || err == unix.ENODEV {
+		return ErrNotRegular // a socket, or a device that is not there
+	}
 	if err != nil {
 		return err
 	}

@@ -107,12 +107,13 @@ func TestDirTakesNames(t *testing.T) {
 			_, lstat := d.Lstat(name)
 			_, link := d.Readlink(name)
 			_, file := d.OpenFile(name)
+			_, seen := d.OpenSeen(name)
 			_, _, attr := d.Xattr(name, "user.x")
 			_, attrs := d.XattrNames(name)
 			if name == "" { // the directory itself
 				attr, attrs = errPath, errPath
 			}
-			for _, err := range []error{lstat, link, file, attr, attrs} {
+			for _, err := range []error{lstat, link, file, seen, attr, attrs} {
 				if !errors.Is(err, errPath) {
 					t.Errorf("%q: %v", name, err)
 				}
@@ -152,6 +153,30 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 		}
 		if n, err := unix.Read(watch, make([]byte, 4096)); err != unix.EAGAIN {
 			t.Errorf("one of them was opened: %d, %v", n, err)
+		}
+	})
+}
+
+// Where the look before the open is left out, what has come since is refused all
+// the same, and without a wait for the other end of a pipe.
+func TestOpenSeen(t *testing.T) {
+	dir := makeTree(t, "file = inside", "d/", "pipe |", "link -> file")
+	if err := unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o666, 0); err != nil {
+		t.Fatal(err)
+	}
+	eachWay(t, dir, func(t *testing.T, r *Root) {
+		d := openDir(t, r, "/")
+		for name, want := range map[string]error{
+			"file": nil, "d": ErrNotRegular, "pipe": ErrNotRegular, "socket": ErrNotRegular,
+			"link": unix.ELOOP, "absent": unix.ENOENT,
+		} {
+			f, err := d.OpenSeen(name)
+			if !errors.Is(err, want) {
+				t.Errorf("OpenSeen(%q): %v, want %v", name, err, want)
+			}
+			if err == nil {
+				f.Close()
+			}
 		}
 	})
 }

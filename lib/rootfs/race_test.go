@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -77,8 +78,27 @@ func raceFile(t *testing.T, r *Root, path string) {
 		if got, err := read(r, path); err == nil && got != "inside" {
 			t.Fatalf("read %q", got)
 		}
+		if got, err := readSeen(r, path); err == nil && got != "inside" {
+			t.Fatalf("read %q", got)
+		}
 		if physical, err := r.Resolve(path + "/f"); err == nil && !strings.HasPrefix(physical, path) {
 			t.Fatalf("resolved to %q", physical)
 		}
 	}
+}
+
+func readSeen(r *Root, path string) (string, error) {
+	parent, name := split(path)
+	d, err := r.OpenDir(parent)
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	f, err := d.OpenSeen(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	return string(text), err
 }

@@ -59,13 +59,23 @@ func (d *Dir) Xattr(name, attr string) (value []byte, found bool, err error) {
 	return append([]byte(nil), value...), true, nil // not the library's whole buffer
 }
 
+// fewNames is the space, in bytes, that most lists of xattr names fit in. The
+// kernel allocates as much as it is offered: pages for the whole buffer, where
+// this is a piece of one.
+const fewNames = 512
+
 // listAt asks with listxattrat (Linux 6.13), which costs less than half of the
 // way through /proc.
 func (d *Dir) listAt(name string) ([]string, error) {
+	buf := d.buf[:fewNames]
 	for {
-		n, err := listxattrat(d.fd, name, d.buf[:])
-		if err != unix.EINTR {
-			return cutNames(d.buf[:n]), err
+		n, err := listxattrat(d.fd, name, buf)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ERANGE && len(buf) < len(d.buf):
+			buf = d.buf[:]
+		default:
+			return cutNames(buf[:n]), err
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (w *writer) reserve(order []int) error {
 	}
 	sizes := make([]int64, len(order))
 	for n, i := range order {
-		sizes[n] = layer.Size(w.img.layers[i].files)
+		sizes[n] = w.img.layers[i].size
 	}
 	slots, err := dest.Reserve(sizes)
 	if err != nil || slots == nil {
@@ -90,7 +90,7 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 		return nil, context.Cause(ctx)
 	}
 	l := &w.img.layers[i]
-	b := &blob{tar: layer.Size(l.files)}
+	b := &blob{tar: l.size}
 	dest, isDirect := w.dest.(direct)
 	found, err := w.reuse(ctx, l, b)
 	switch {
@@ -118,7 +118,7 @@ func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compr
 
 // digestIntoSlot writes the layer to its place in the archive.
 func (w *writer) digestIntoSlot(ctx context.Context, l *layerFiles, b *blob) error {
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	sum := sha256.New()
 	if err := writeTar(ctx, tee{sum, b.slot}, l, c); err != nil {
@@ -148,7 +148,7 @@ func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest di
 // digestOnly keeps nothing of a layer but its digest: the second pass reads its
 // files again.
 func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	b.proofs = make([]proof, len(l.files))
 	c.proofs, c.record = b.proofs, true
@@ -245,7 +245,7 @@ func createSpool(dir string) (*os.File, error) {
 // tar writes a layer, compressed as the options say, to out. It sets the tar's
 // digest where that is not the blob's.
 func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	if !w.compressed() {
 		return writeTar(ctx, out, l, c)
@@ -287,7 +287,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		if b.spool != nil {
 			return unspool(ctx, out, b)
 		}
-		c := newContents(w.root)
+		c := w.newContents()
 		defer c.close()
 		c.proofs = b.proofs
 		return writeTar(ctx, out, &w.img.layers[i], c)

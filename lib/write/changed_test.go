@@ -13,6 +13,7 @@ import (
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"chunkah/format"
 	"chunkah/lib/compress"
@@ -62,6 +63,9 @@ var changes = map[string]func(path string) error{
 	"replaced": func(path string) error { return replace(path, func(tmp string) error { return copyFile(path, tmp) }) },
 	"removed":  os.Remove,
 	"symlink":  func(path string) error { return replace(path, func(tmp string) error { return os.Symlink("x", tmp) }) },
+	"pipe": func(path string) error {
+		return replace(path, func(tmp string) error { return unix.Mkfifo(tmp, 0o644) })
+	},
 	"edited": func(path string) error {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err == nil {
@@ -96,6 +100,16 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, data, 0o644)
+}
+
+func openRoot(t *testing.T, dir string) *rootfs.Root {
+	t.Helper()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
 }
 
 // What changes between the passes is an error that names the file, and leaves
@@ -154,7 +168,7 @@ func once(t *testing.T, change func() error) func(v1.Descriptor) {
 // What changes after it was scanned is an error too, in every kind of output. A
 // changed time alone may have been before the scan.
 func TestChangedBeforeFirstPass(t *testing.T) {
-	for _, name := range []string{"grown", "shrunk", "emptied", "removed", "symlink", "moved away", "parent is a symlink"} {
+	for _, name := range []string{"grown", "shrunk", "emptied", "removed", "symlink", "pipe", "moved away", "parent is a symlink"} {
 		t.Run(name, func(t *testing.T) {
 			for _, output := range []string{"out", "layout/"} {
 				for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip} {
@@ -166,6 +180,8 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 					dir := t.TempDir()
 					opt := to(filepath.Join(dir, output))
 					opt.SpoolDir, opt.Compression.Algorithm = dir, algorithm
+					fails(t, opt, stream, `"/d/victim"`)
+					opt.Source, opt.Scanned = &Source{Root: openRoot(t, root)}, true
 					fails(t, opt, stream, `"/d/victim"`)
 				}
 			}
@@ -179,19 +195,14 @@ func TestChangedWhileRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := plant(t, map[string]string{"d/victim": bulk(3*copyBuffer, 1)})
 			time.Sleep(20 * time.Millisecond)
-			root, err := rootfs.Open(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer root.Close()
-			c := newContents(root)
+			c := (&writer{root: openRoot(t, dir)}).newContents()
 			defer c.close()
 			w := &tripwire{w: io.Discard, left: 1, trip: func() {
 				if err := changes[name](filepath.Join(dir, "d/victim")); err != nil {
 					t.Error(err)
 				}
 			}}
-			_, err = c.WriteFile(context.Background(), w, 0, file("/d/victim", 3*copyBuffer))
+			_, err := c.WriteFile(context.Background(), w, 0, file("/d/victim", 3*copyBuffer))
 			if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `reading "/d/victim"`) {
 				t.Errorf("got %v", err)
 			}

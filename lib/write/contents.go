@@ -40,6 +40,8 @@ type proof struct {
 // directory open, since files come in the order of a walk.
 type contents struct {
 	root *rootfs.Root
+	// seen is set where the files were seen to be regular a moment ago.
+	seen bool
 	dir  *rootfs.Dir
 	buf  *[copyBuffer]byte
 	// proofs, by the file's index in its layer: filled where record is set,
@@ -48,7 +50,9 @@ type contents struct {
 	record bool
 }
 
-func newContents(root *rootfs.Root) *contents { return &contents{root: root} }
+func (w *writer) newContents() *contents {
+	return &contents{root: w.root, seen: w.opt.Scanned}
+}
 
 func (c *contents) close() {
 	c.leave()
@@ -179,7 +183,11 @@ func (c *contents) open(path string) (*rootfs.File, error) {
 	if err := c.enter(path); err != nil {
 		return nil, err
 	}
-	f, err := c.dir.OpenFile(baseName(path))
+	open := c.dir.OpenFile
+	if c.seen {
+		open = c.dir.OpenSeen
+	}
+	f, err := open(baseName(path))
 	if err != nil {
 		return nil, openError(path, err)
 	}

@@ -22,6 +22,7 @@ type image struct {
 type layerFiles struct {
 	record *format.Layer
 	files  []*format.File
+	size   int64 // of its tar, once all sizes are known
 }
 
 // MaxLayers is the number of layers that a stream may have at most: clients

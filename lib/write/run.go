@@ -1,10 +1,11 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"sync"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -64,15 +65,16 @@ func (w *writer) run(ctx context.Context) error {
 	return err
 }
 
-// order returns the layers, those with the most bytes first, so that the last
+// order measures the layers and returns them, those with the most bytes first, so that the last
 // one is a small one.
 func (w *writer) order() []int {
-	order := make([]int, len(w.img.layers))
-	sizes := make([]int64, len(w.img.layers))
-	for i, l := range w.img.layers {
-		order[i], sizes[i] = i, layer.Size(l.files)
+	layers := w.img.layers
+	order := make([]int, len(layers))
+	for i := range layers {
+		order[i] = i
+		layers[i].size = layer.Size(layers[i].files)
 	}
-	sort.SliceStable(order, func(a, b int) bool { return sizes[order[a]] > sizes[order[b]] })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
 	return order
 }
 
@@ -220,7 +222,7 @@ func (w *writer) allUnreadable(ctx context.Context, err error) error {
 		return err
 	}
 	all := &unreadableError{}
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	for _, l := range w.img.layers {
 		for _, f := range l.files {

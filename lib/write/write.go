@@ -32,6 +32,10 @@ type Options struct {
 	// Open opens what a header says; nil knows roots alone. What it returns is
 	// closed in the end.
 	Open func(ctx context.Context, h *format.Header) (*Source, error)
+	// Scanned says that the records come from a scan of Source in this very run. What
+	// they call a file is then not looked at once more before it is opened: in a
+	// tree that holds still it is one, and nothing else is ever read.
+	Scanned bool
 	// Create makes the destination, once the stream is known to be whole.
 	Create func(oci.Options) (oci.Destination, error)
 	// Config is the image's config; nil is the source's, or an empty one. Without an
@@ -200,7 +204,7 @@ type writer struct {
 
 // resolveSizes asks the source where the stream does not say a file's size.
 func (w *writer) resolveSizes(ctx context.Context) error {
-	c := newContents(w.root)
+	c := w.newContents()
 	defer c.close()
 	for _, l := range w.img.layers {
 		for _, f := range l.files {
