@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -153,4 +154,18 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
+}
+
+// Inodes of one image are none of another's: hard links stay within their image.
+func TestSourceInodesOfTwoImages(t *testing.T) {
+	linked := func(name string) string {
+		img := imageOf(t, [][]mk.Entry{{mk.File(name, name), mk.Link(name+"-link", name)}})
+		return "oci:" + img.Layout(t)
+	}
+	got := clients.Run(t, exec.Command("chunkah-scan", linked("a"), linked("b")))
+	for path, group := range map[string]string{"/a": "1", "/a-link": "1", "/b": "2", "/b-link": "2"} {
+		if !regexp.MustCompile(`"path":"` + path + `",.*"hardlink":` + group).MatchString(got) {
+			t.Errorf("%s is not in group %s:\n%s", path, group, got)
+		}
+	}
 }

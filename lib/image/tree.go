@@ -105,7 +105,7 @@ func (d *dir) seal() {
 func (n *node) isDir() bool     { return n.mode&unix.S_IFMT == unix.S_IFDIR }
 func (n *node) isSymlink() bool { return n.mode&unix.S_IFMT == unix.S_IFLNK }
 
-// Stat implements rootfs.Source.
+// Stat implements rootfs.Source. The device is 0, which no file system has.
 func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -113,7 +113,7 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	}
 	st := rootfs.Stat{
 		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
-		Dev: 1, Ino: uint64(n.ino), Links: n.links,
+		Ino: uint64(n.ino), Links: n.links,
 	}
 	if n.more != nil {
 		st.RdevMajor, st.RdevMinor = n.more.major, n.more.minor
