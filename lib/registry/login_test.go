@@ -1,9 +1,12 @@
 package registry
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"chunkah/lib/oci"
@@ -134,11 +138,14 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 				t.Errorf("%s %s with %s %q", r.Method, r.URL, name, got)
 			}
 		}
-		if r.Method == http.MethodPut {
+		switch r.Method {
+		case http.MethodPut:
 			w.WriteHeader(http.StatusCreated)
-			return
+		case http.MethodGet:
+			serve(blob, -1)(w, r)
+		default: // a courtesy that is for the registry alone
+			t.Errorf("%s %s", r.Method, r.URL)
 		}
-		serve(blob, -1)(w, r)
 	}))
 	defer storage.Close()
 	for name, auth := range map[string]fault{"basic": basicAuth, "bearer": (&tokens{good: 1000}).answer} {
@@ -176,10 +183,13 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 	}
 }
 
-func TestUserAgent(t *testing.T) {
+func TestHeaders(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
 	s.with(func(kind string, _ int, _ http.ResponseWriter, r *http.Request) bool {
+		if got := r.Header.Get("Accept-Encoding"); got != "" {
+			t.Errorf("%s accepts %q: what is sent would not have the digest", kind, got)
+		}
 		if got := r.UserAgent(); kind != "GET ping" && !strings.HasPrefix(got, "chunkah/test") {
 			t.Errorf("%s is sent by %q", kind, got)
 		}
@@ -261,6 +271,27 @@ func TestPlainHTTP(t *testing.T) {
 			resp.Body.Close()
 		} else {
 			contains(t, err, "refusing plain HTTP", "--insecure")
+		}
+	}
+}
+
+// What another attempt does not change is told from what it may.
+func TestIsPassing(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{io.EOF, true},
+		{syscall.ECONNREFUSED, true},
+		{&net.DNSError{IsTimeout: true}, true},
+		{&net.DNSError{IsNotFound: true}, false},
+		{&tls.CertificateVerificationError{Err: io.EOF}, false},
+		{tls.AlertError(42), false},
+		{tls.RecordHeaderError{}, false},
+		{http.ErrSchemeMismatch, false},
+	} {
+		if got := isPassing(fmt.Errorf("speaking: %w", test.err)); got != test.want {
+			t.Errorf("isPassing(%T: %v) = %t", test.err, test.err, got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -341,15 +342,21 @@ func TestPushStops(t *testing.T) {
 	})
 	t.Run("in a transfer", func(t *testing.T) {
 		s := newServer(t)
-		repo, _ := s.open(t, "team/app:1")
+		noCredentials(t)
+		opt := (&clock{}).options()
+		opt.Attempts = 1
+		repo, err := Open(s.ref(t, "team/app:1"), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		s.with(once("PUT blob", func(w http.ResponseWriter, r *http.Request) {
 			cancel(cause)
 			_, _ = io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
 		}))
-		if err := newImage(t, random(t, 10<<20)).push(ctx, repo); !errors.Is(err, cause) {
-			t.Errorf("error %v, want %v", err, cause)
+		if err := newImage(t, random(t, 10<<20)).push(ctx, repo); !errors.Is(err, cause) || strings.Contains(err.Error(), "tried") {
+			t.Errorf("error %v, want %v and no word of attempts", err, cause)
 		}
 	})
 }
@@ -452,25 +459,25 @@ func TestPushMounts(t *testing.T) {
 	repo, _ := s.open(t, "team/app:1")
 	layer := random(t, 1000)
 	previous := s.ref(t, "team/previous:1")
-	elsewhere, err := ParseRef("registry.example/team/app:1")
+	elsewhere, err := ParseRef("registry.example/team/elsewhere:1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	mounted := 0
 	s.with(func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
+		if from := query.Get("from"); from != "" && from != "team/previous" {
+			t.Errorf("mount from %q", from)
+		}
 		if kind != "POST upload" || query.Get("mount") != descriptor(layer).Digest.String() {
 			return false
-		}
-		if from := query.Get("from"); from != "team/previous" {
-			t.Errorf("mount from %q", from)
 		}
 		mounted++
 		s.inner.ServeHTTP(w, withBlob(r, layer))
 		return true
 	})
 	img := newImage(t, layer, random(t, 50))
-	if err := img.push(t.Context(), repo, previous, elsewhere); err != nil {
+	if err := img.push(t.Context(), repo, elsewhere, previous, repo.Ref()); err != nil {
 		t.Fatal(err)
 	}
 	s.check(t, "1", img)
@@ -486,6 +493,10 @@ func TestPushMounts(t *testing.T) {
 	if ok, err := p.Has(t.Context(), descriptor(layer)); err != nil || !ok || mounted != 2 {
 		t.Errorf("Has of what can be mounted: %t, %v", ok, err)
 	}
+	s.with(nil)
+	if err := p.Blob(descriptor(layer), nil); err != nil || len(s.requests) > 0 {
+		t.Errorf("Blob of what is known to be there: %q, %v", s.requests, err)
+	}
 }
 
 // withBlob turns the request for a mount into one that the registry in memory knows: a blob sent with the POST.
@@ -494,4 +505,39 @@ func withBlob(r *http.Request, blob []byte) *http.Request {
 	post.URL.RawQuery = "digest=" + descriptor(blob).Digest.String()
 	post.Body, post.ContentLength = io.NopCloser(bytes.NewReader(blob)), int64(len(blob))
 	return post
+}
+
+// Write runs for one body at a time, and not at all for one that nobody waits for.
+func TestSource(t *testing.T) {
+	running, calls := 0, 0 // by the contract, without a lock: the race detector looks on
+	src := &source{size: 3, write: func(w io.Writer) error {
+		if running++; running > 1 {
+			t.Error("write runs twice at once")
+		}
+		calls++
+		_, err := w.Write([]byte("abc"))
+		running--
+		return err
+	}}
+	first, _ := src.body()
+	if _, err := first.Read(make([]byte, 1)); err != nil { // write is in the middle
+		t.Fatal(err)
+	}
+	second, _ := src.body()
+	if got, err := io.ReadAll(second); string(got) != "abc" || err != nil {
+		t.Errorf("the second body is %q, %v", got, err)
+	}
+	if _, err := io.ReadAll(first); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("reading the first body on: %v", err)
+	}
+	late, _ := src.body()
+	if err := src.wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadAll(late); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("reading a body when all is over: %v", err)
+	}
+	if src.running.Wait(); calls != 2 {
+		t.Errorf("write was called %d times, want 2", calls)
+	}
 }
