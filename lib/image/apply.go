@@ -132,10 +132,7 @@ func (a *applier) entry(e entry) error {
 			return err
 		}
 	}
-	if old == nil {
-		base = strings.Clone(base) // the map keeps it, and not the whole path
-	}
-	d.more.dir.byName[base] = n
+	d.more.dir.byName[strings.Clone(base)] = n // which keeps the name, and not the whole path
 	return nil
 }
 

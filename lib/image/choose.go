@@ -58,8 +58,8 @@ func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
 	if err != nil {
 		return doc, false, err
 	}
-	if len(data) > maxDocument {
-		return doc, false, fmt.Errorf("its manifest has %d bytes, more than %d", len(data), maxDocument)
+	if err := checkDocument(data); err != nil {
+		return doc, false, fmt.Errorf("reading its manifest: %w", err)
 	}
 	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
 		if got := d.Algorithm().FromBytes(data); got != d {
@@ -90,7 +90,11 @@ func (c *chooser) read(d v1.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	return readVerified(c.ctx, in, d, maxDocument)
+	data, err := readVerified(c.ctx, in, d, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	return data, checkDocument(data)
 }
 
 // list lists the images of an index and of those in it.

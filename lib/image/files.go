@@ -160,6 +160,7 @@ func (i *interruptible) Read(p []byte) (int, error) {
 // index notes where each file lies. The tar reader seeks over contents.
 func (a *archive) index(ctx context.Context) error {
 	in := tar.NewReader(a.in)
+	names := newBudget(0)
 	for range maxArchiveFiles {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -167,6 +168,9 @@ func (a *archive) index(ctx context.Context) error {
 		}
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = names.entry(len(h.Name) + len(h.Linkname))
 		}
 		if err != nil {
 			return err
@@ -227,7 +231,11 @@ func readSmall(in files, name string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", name, f.Size(), maxDocument)
 	}
 	data := make([]byte, f.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
+	_, err = io.ReadFull(f, data)
+	if err == nil {
+		err = checkDocument(data)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", name, err)
 	}
 	return data, nil

@@ -156,6 +156,10 @@ func TestDamagedImages(t *testing.T) {
 		"the config is large": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
 		}, "more than 4194304"},
+		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
+			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
+		}, "more than 262144"},
+		"a size is huge": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
 		"another system": {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
 		"an artifact":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
 		"a foreign layer": {func(m manifest, _ config, _ mk.Blobs) {

@@ -2,9 +2,7 @@ package image
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"sort"
@@ -230,7 +228,7 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// find descends to a path.
+// find descends to a path. Its errors do not repeat it: who asks names it.
 func (t *Tree) find(path string) (*node, error) {
 	n := t.root
 	for rest := strings.TrimPrefix(path, "/"); rest != ""; {
@@ -240,7 +238,7 @@ func (t *Tree) find(path string) (*node, error) {
 			return nil, unix.ENOTDIR
 		}
 		if n = n.more.dir.find(name); n == nil {
-			return nil, fmt.Errorf("%q is not in the image: %w", path, fs.ErrNotExist)
+			return nil, unix.ENOENT
 		}
 	}
 	return n, nil
