@@ -493,6 +493,10 @@ func TestPushMounts(t *testing.T) {
 	if ok, err := p.Has(t.Context(), descriptor(layer)); err != nil || !ok || mounted != 2 {
 		t.Errorf("Has of what can be mounted: %t, %v", ok, err)
 	}
+	s.with(times(always, "POST upload", status(http.StatusCreated, digestHeader, descriptor(nil).Digest.String())))
+	if ok, err := p.Has(t.Context(), descriptor(random(t, 1000))); err != nil || ok {
+		t.Errorf("Has of what is mounted under another digest: %t, %v", ok, err)
+	}
 	s.with(nil)
 	if err := p.Blob(descriptor(layer), nil); err != nil || len(s.requests) > 0 {
 		t.Errorf("Blob of what is known to be there: %q, %v", s.requests, err)
