@@ -13,10 +13,10 @@
 //
 // For a blob: a HEAD, and nothing more where the registry has it in the size that the descriptor says. Else a POST that
 // opens the upload, and that mounts the blob from another repository of the same registry where the caller knows one;
-// then its bytes in one PUT, straight from where they come from. A blob is never kept in memory. Manifests wait for
-// Commit, which sends each one under its digest, and then the last one under the tag. Opening a push costs a POST and a
-// DELETE of the upload that it opened, so that missing rights are known before an image is made. Running a push again
-// sends only what is not there yet. Nothing that has a name at the registry is ever deleted.
+// then its bytes in one PUT, which all registries take, straight from where they come from: a blob is never kept in
+// memory. Manifests wait for Commit, which sends each one under its digest, and then the last one under the tag. Opening
+// a push costs a POST and a DELETE of the upload that it opened, so that missing rights are known before an image is
+// made. Running a push again sends only what is not there yet. Nothing that has a name at the registry is ever deleted.
 //
 // # What is tried again
 //

@@ -112,15 +112,16 @@ func (p *Push) Has(ctx context.Context, d v1.Descriptor) (bool, error) {
 			return err
 		}
 		for _, from := range p.from {
-			var location *url.URL
-			if found, location, err = p.mount(ctx, d.Digest, from); location != nil {
+			done, location, err := p.mount(ctx, d.Digest, from)
+			if location != nil {
 				p.cancel(ctx, location)
 			}
-			if found && err == nil {
+			if done && err == nil {
+				found = true
 				return nil
 			}
 		}
-		return nil
+		return context.Cause(ctx)
 	})
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", what, err)

@@ -202,6 +202,16 @@ func TestPushFails(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"errors":[{"code":"DENIED","message":"not yours"}]}`)
 	}
+	endless := func(code int) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(code)
+			for {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		}
+	}
 	redirect := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		http.Redirect(w, r, r.URL.String()+"&again", http.StatusTemporaryRedirect)
@@ -220,6 +230,18 @@ func TestPushFails(t *testing.T) {
 		{"head 403", answer("HEAD blob", status(403)), 1, "HEAD blob", []string{"pushing blob", sum, "/team/app", "403"}},
 		{"blob 400", answer("PUT blob", status(400)), 1, "PUT blob", []string{sum, "400 Bad Request"}},
 		{"blob 413", answer("PUT blob", status(413)), 1, "PUT blob", []string{sum, "does not take so much"}},
+		{"an endless 403", answer("PUT blob", endless(403)), 1, "PUT blob", []string{sum, "403 Forbidden"}},
+		{"an endless 500", answer("PUT tag", endless(500)), 6, "PUT tag", []string{"500 Internal Server Error"}},
+		{"an endless ping", func(*server) fault {
+			return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
+				if kind == "GET ping" {
+					endless(200)(w, r)
+				} else if kind == "POST upload" {
+					w.WriteHeader(http.StatusForbidden)
+				}
+				return kind != "PUT tag"
+			}
+		}, 1, "POST upload", []string{"403 Forbidden"}},
 		{"blob 500 for ever", answer("PUT blob", status(500)), 6, "PUT blob", []string{sum, "tried 6 times", "500 Internal Server Error"}},
 		{"blob broken off for ever", answer("PUT blob", breakOff(100)), 6, "PUT blob", []string{sum, "tried 6 times"}},
 		{"asked to wait for a day", answer("PUT blob", status(503, "Retry-After", "86400")), 1, "PUT blob", []string{"try again in 24h"}},
@@ -241,6 +263,7 @@ func TestPushFails(t *testing.T) {
 			if err := old.push(t.Context(), repo); err != nil {
 				t.Fatal(err)
 			}
+			repo, _ = s.open(t, "team/app:1") // which is not logged in
 			s.with(test.fault(s))
 			err := newImage(t, layer).push(t.Context(), repo)
 			if err == nil {
@@ -492,6 +515,10 @@ func TestPushMounts(t *testing.T) {
 	layer = random(t, 1000)
 	if ok, err := p.Has(t.Context(), descriptor(layer)); err != nil || !ok || mounted != 2 {
 		t.Errorf("Has of what can be mounted: %t, %v", ok, err)
+	}
+	s.with(times(always, "POST upload", status(http.StatusCreated, digestHeader, descriptor(nil).Digest.String())))
+	if ok, err := p.Has(t.Context(), descriptor(random(t, 1000))); err != nil || ok {
+		t.Errorf("Has of what is mounted under another digest: %t, %v", ok, err)
 	}
 	s.with(nil)
 	if err := p.Blob(descriptor(layer), nil); err != nil || len(s.requests) > 0 {

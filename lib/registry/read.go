@@ -60,7 +60,8 @@ func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, stri
 	if err != nil {
 		return nil, "", err
 	}
-	req.Header.Set("Accept", strings.Join([]string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest}, ", "))
+	types := []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest}
+	req.Header.Set("Accept", strings.Join(types, ", "))
 	resp, err := send(client, req, http.StatusOK)
 	if err != nil {
 		return nil, "", err
@@ -225,8 +226,9 @@ func (b *blobReader) position(resp *http.Response) error {
 	if resp.StatusCode == http.StatusPartialContent {
 		skip, rest = 0, b.d.Size-b.offset
 		var from int64
-		if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-", &from); err != nil || from != b.offset {
-			return fmt.Errorf("asked for what follows byte %d, the registry answers with the range %.*q", b.offset, maxMessage, resp.Header.Get("Content-Range"))
+		got := resp.Header.Get("Content-Range")
+		if _, err := fmt.Sscanf(got, "bytes %d-", &from); err != nil || from != b.offset {
+			return fmt.Errorf("asked for the bytes from %d on, the registry answers with the range %.*q", b.offset, maxMessage, got)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != rest {

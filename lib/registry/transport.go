@@ -64,15 +64,15 @@ func (c *courier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	if isTemporary(resp.StatusCode) {
-		defer resp.Body.Close()
-		return nil, &temporaryError{cause: transport.CheckError(resp), after: retryAfter(resp.Header)}
-	}
-	if req.URL.Path == "/v2/" { // a body that go-containerregistry reads to its end, however far that is
+	if resp.StatusCode >= http.StatusBadRequest || req.URL.Path == "/v2/" { // go-containerregistry reads these to their ends
 		resp.Body = struct {
 			io.Reader
 			io.Closer
 		}{io.LimitReader(resp.Body, maxNotice), resp.Body}
+	}
+	if isTemporary(resp.StatusCode) {
+		defer resp.Body.Close()
+		return nil, &temporaryError{cause: transport.CheckError(resp), after: retryAfter(resp.Header)}
 	}
 	return resp, nil
 }

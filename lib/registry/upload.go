@@ -31,15 +31,14 @@ func (p *Push) has(ctx context.Context, d v1.Descriptor) (bool, error) {
 		return false, nil
 	}
 	// What cannot be true is no reason to stop: the blob is sent, and takes the place of what is there.
-	if resp.ContentLength >= 0 && resp.ContentLength != d.Size {
-		p.repo.warn("pushing blob %q to %q: the registry has it with %d bytes in place of %d: sending it again", d.Digest, p.repo.ref.repository(), resp.ContentLength, d.Size)
-		return false, nil
+	err = checkAnswer(resp, d.Digest)
+	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
+		err = fmt.Errorf("the registry has it with %d bytes in place of %d", resp.ContentLength, d.Size)
 	}
-	if err := checkAnswer(resp, d.Digest); err != nil {
+	if err != nil {
 		p.repo.warn("pushing blob %q to %q: %v: sending it again", d.Digest, p.repo.ref.repository(), err)
-		return false, nil
 	}
-	return true, nil
+	return err == nil, nil
 }
 
 // checkAnswer compares the digest that a registry names, if it does.
