@@ -5,13 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
-	"os"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
 
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
@@ -27,9 +24,8 @@ type blob struct {
 	proofs []proof
 	// slot is where the blob is already, but for its header.
 	slot *oci.Slot
-	// spool holds a compressed blob until its turn comes. It has no name, or it is
-	// a file of the cache.
-	spool *os.File
+	// spool holds a compressed blob until its turn comes.
+	spool *spool
 	// reused is set where the blob was found and not made.
 	reused bool
 }
@@ -38,8 +34,7 @@ type blob struct {
 func (b *blob) close() {
 	b.proofs = nil
 	if b.spool != nil {
-		_ = b.spool.Close() // it was only read since it was complete
-		b.spool = nil
+		b.spool.close()
 	}
 }
 
@@ -166,7 +161,7 @@ func (w *writer) digestCompressed(ctx context.Context, pool *compress.Pool, l *l
 			return err
 		}
 		if b.proofs = nil; found != nil {
-			b.spool, b.digest, b.size, b.reused = found.File, found.Digest, found.Size, true
+			b.spool, b.digest, b.size, b.reused = &spool{file: found.File}, found.Digest, found.Size, true
 			return nil
 		}
 	}
@@ -187,40 +182,19 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	if err != nil {
 		return err
 	}
-	b.spool, b.digest, b.size = kept.File, kept.Digest, kept.Size
+	b.spool, b.digest, b.size = &spool{file: kept.File}, kept.Digest, kept.Size
 	return nil
 }
 
-func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
-	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
-		return fmt.Errorf("creating a spool file: %w", err)
-	}
+func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	b.spool = l.spool
 	sum := sha256.New()
-	size := &counter{w: io.MultiWriter(b.spool, sum)}
+	size := &counter{w: io.MultiWriter(l.spool, sum)}
 	if err := w.tar(ctx, pool, size, l, b); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
 	return nil
-}
-
-// createSpool makes a file that is gone when it is closed, however that comes.
-func createSpool(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if err == nil {
-		return f, nil
-	}
-	// Not every file system has files without a name.
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // tar writes a layer, compressed as the options say, to out. It sets the tar's
@@ -231,7 +205,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	if !w.compressed() {
 		return writeTar(ctx, out, l, c)
 	}
-	z, err := pool.NewWriter(ctx, out, w.opt.Compression)
+	z, err := pool.NewWriter(ctx, out, w.opt.Compression, l.rank)
 	if err != nil {
 		return err
 	}
@@ -255,41 +229,24 @@ func writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) er
 // place makes the second pass: the blob goes where it belongs.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
-	if b.slot != nil {
+	switch {
+	case b.slot != nil:
 		return b.slot.Commit(b.digest)
+	case b.spool != nil && b.spool.tail != nil:
+		return b.spool.tail.Commit(b.digest)
 	}
 	if _, ok := w.dest.(direct); ok && b.spool == nil {
 		return nil // it is there since the first pass
 	}
 	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
 		if b.spool != nil {
-			return unspool(ctx, out, b)
+			return b.spool.copy(ctx, out)
 		}
 		c := w.newContents()
 		defer c.close()
 		c.proofs = b.proofs
 		return writeTar(ctx, out, &w.img.layers[i], c)
 	})
-}
-
-// unspoolStep is how much of a spool is copied before a look at the context, in
-// bytes.
-const unspoolStep = 64 << 20
-
-func unspool(ctx context.Context, out io.Writer, b *blob) error {
-	if _, err := b.spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading a spool file: %w", err)
-	}
-	for left := b.size; left > 0; {
-		n, err := io.CopyN(out, b.spool, min(left, unspoolStep))
-		if err != nil {
-			return err
-		}
-		if left -= n; ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }
 
 // tee hashes what it hands on.

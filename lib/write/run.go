@@ -73,6 +73,9 @@ func (w *writer) order() []int {
 		layers[i].size = layer.Size(layers[i].files)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
+	for rank, i := range order {
+		layers[i].rank, layers[i].spool = rank, &spool{dir: w.opt.SpoolDir}
+	}
 	return order
 }
 
@@ -91,6 +94,9 @@ func discard(results []chan *blob) {
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
 	blobs := make([]*blob, len(order))
 	for _, i := range order {
+		if err := w.enter(ctx, &w.img.layers[i]); err != nil {
+			return err
+		}
 		select {
 		case blobs[i] = <-results[i]:
 		case <-ctx.Done():
@@ -117,6 +123,21 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	}
 	w.report.Manifest = built.Manifest.Descriptor.Digest.String()
 	return w.dest.Commit(built.Index)
+}
+
+// enter gives the next layer its place in an archive while it is on its way, so
+// that what is still to be copied at the end does not keep all cores but one
+// waiting. What comes from the cache is copied whole.
+func (w *writer) enter(ctx context.Context, l *layerFiles) error {
+	dest, ok := w.dest.(tailed)
+	if !ok || !w.compressed() || w.opt.Cache != nil {
+		return nil
+	}
+	tail, err := dest.Append(compress.MaxSize(l.size))
+	if err != nil || tail == nil {
+		return err
+	}
+	return l.spool.enter(ctx, tail)
 }
 
 // describe makes the image of the blobs.
