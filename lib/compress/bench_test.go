@@ -32,7 +32,7 @@ func BenchmarkWriter(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				out = 0
-				z, err := p.NewWriter(b.Context(), &out, s)
+				z, err := p.NewWriter(b.Context(), &out, s, 0)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func BenchmarkTiny(b *testing.B) {
 			p := newPool(b, 0)
 			b.ReportAllocs()
 			for b.Loop() {
-				z, err := p.NewWriter(b.Context(), io.Discard, s)
+				z, err := p.NewWriter(b.Context(), io.Discard, s, 0)
 				if err != nil {
 					b.Fatal(err)
 				}

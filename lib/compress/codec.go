@@ -40,11 +40,23 @@ func (p plan) bufferSize() int {
 	return p.dictSize + outputSize(p.blockSize)
 }
 
+// ahead is how many blocks of a writer may wait for a worker. Where all processors are busy, who fills the blocks gets one
+// for a moment now and then, and then has to fill as many as the workers need until the next.
+func (p plan) ahead() int { return max(1, aheadBytes/p.blockSize) }
+
+// aheadBytes is how much input of a writer may wait, unless a block is larger: at gzip's default level some 50 ms of work for
+// two workers, where a processor is handed over every 10 ms at the latest.
+const aheadBytes = 4 << 20
+
 // outputSize is what so many bytes of input become at most. Both formats add a few bytes for each 64 KiB that does not
 // shrink.
 func outputSize(n int) int {
 	return n + n/512 + 128
 }
+
+// MaxSize returns what so many bytes become at most, with any settings: each block grows by less than a 256th, the last one
+// and the rest of the format by a few bytes more.
+func MaxSize(n int64) int64 { return n + n/256 + 1024 }
 
 func (p plan) newCodec() (codec, error) {
 	if p.algorithm == Zstd {

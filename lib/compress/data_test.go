@@ -68,7 +68,7 @@ var wholeSample = sync.OnceValue(func() []byte {
 func pack(t testing.TB, p *Pool, s Settings, data []byte, chunk int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	z, err := p.NewWriter(t.Context(), &out, s)
+	z, err := p.NewWriter(t.Context(), &out, s, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 //     the number of workers, the number of cores, the sizes of the writes, what else the process compresses, or the
 //     processor. [Settings.Key] names those bytes: equal keys and equal input give equal output.
 //   - All cores work on one stream: the input is cut in blocks of a fixed size, the workers of a [Pool] compress them,
-//     and the results are put back in order. Several writers share the workers, block by block in the order they ask.
+//     and the results are put back in order. Several writers share the workers: the lowest rank comes first.
 //   - Memory is bounded: see [Pool] for the sum.
 //   - Nothing is left behind: only a pool has goroutines, and [Pool.Close] waits for them. A writer has none.
 //

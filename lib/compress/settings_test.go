@@ -54,7 +54,7 @@ func TestValidate(t *testing.T) {
 		if got := errorText(err); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.s, got, c.want)
 		}
-		if _, err := new(Pool).NewWriter(t.Context(), nil, c.s); errorText(err) != c.want {
+		if _, err := new(Pool).NewWriter(t.Context(), nil, c.s, 0); errorText(err) != c.want {
 			t.Errorf("NewWriter with %v: got %v, want %q", c.s, err, c.want)
 		}
 	}

@@ -16,12 +16,13 @@ const smallBuffer = 64 << 10
 
 // A Writer compresses what is written to it. It is not complete until Close has returned nil. It is for one goroutine.
 //
-// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and blocks that a worker
-// has already taken become garbage when they are finished.
+// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and what it has handed to the
+// pool becomes garbage when it is finished.
 type Writer struct {
 	ctx   context.Context // of the blob: io.Writer has no place for it
 	w     io.Writer
 	pool  *Pool
+	rank  int // of its blocks
 	plan  plan
 	plain bool // no compression: bytes go straight to w
 
@@ -132,13 +133,16 @@ func (z *Writer) fill(p []byte) int {
 
 // submit hands the block to a worker, waiting for one to be free, and starts the next block. It writes what is finished.
 func (z *Writer) submit() error {
-	// One more than there are workers, so that none idles as long as no block takes twice the time of its neighbours.
-	for len(z.pending) > z.pool.workers {
+	// More than there are workers, so that none idles as long as no block takes twice the time of its neighbours.
+	for len(z.pending) >= z.pool.workers+z.plan.ahead() {
 		if err := z.writeOldest(); err != nil {
 			return err
 		}
 	}
-	j := &job{plan: z.plan, index: z.blocks, buf: z.buf, dict: z.dict, done: make(chan struct{})}
+	j := &job{
+		plan: z.plan, rank: z.rank, index: z.blocks, buf: z.buf, dict: z.dict,
+		taken: make(chan struct{}), done: make(chan struct{}),
+	}
 	z.buf, z.dict = nil, 0
 	if !z.closed && z.plan.dictSize > 0 {
 		tail := j.buf[max(0, len(j.buf)-z.plan.dictSize):]
@@ -149,7 +153,6 @@ func (z *Writer) submit() error {
 		return err
 	}
 	z.blocks++
-	z.pending = append(z.pending, j)
 	for len(z.pending) > 0 && z.pending[0].finished() {
 		if err := z.writeOldest(); err != nil {
 			return err
@@ -158,17 +161,20 @@ func (z *Writer) submit() error {
 	return nil
 }
 
-// hand waits for a worker to take the block. Blocks that are finished meanwhile are written, and need no memory then.
+// hand lets the block wait for a worker, and waits too as long as more of this writer's do than may. Blocks that are
+// finished meanwhile are written, and need no memory then.
 func (z *Writer) hand(j *job) error {
+	z.pending = append(z.pending, j)
+	z.pool.offer(j)
 	for {
-		var oldest chan struct{}
-		if len(z.pending) > 0 {
-			oldest = z.pending[0].done
+		last := len(z.pending) - z.plan.ahead() // of ours to be taken: they are taken in order
+		if last < 0 {
+			return nil
 		}
 		select {
-		case z.pool.jobs <- j:
+		case <-z.pending[last].taken:
 			return nil
-		case <-oldest:
+		case <-z.pending[0].done:
 			if err := z.writeOldest(); err != nil {
 				return err
 			}
@@ -197,6 +203,11 @@ func (z *Writer) writeOldest() error {
 	case <-j.done:
 	case <-z.ctx.Done():
 		return z.check()
+	case <-z.pool.quit:
+		if !j.finished() {
+			z.err = ErrPoolClosed
+			return z.err
+		}
 	}
 	z.pending = append(z.pending[:0], z.pending[1:]...)
 	if j.err != nil {

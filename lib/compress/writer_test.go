@@ -55,7 +55,7 @@ func TestWriterFails(t *testing.T) {
 				if short {
 					want = io.ErrShortWrite
 				}
-				z, err := p.NewWriter(t.Context(), &limited{left, short}, c.s)
+				z, err := p.NewWriter(t.Context(), &limited{left, short}, c.s, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -81,7 +81,7 @@ func TestClose(t *testing.T) {
 	p := newPool(t, 1)
 	for _, a := range []Algorithm{None, Gzip, Zstd} {
 		var out bytes.Buffer
-		z, err := p.NewWriter(t.Context(), &out, Settings{Algorithm: a})
+		z, err := p.NewWriter(t.Context(), &out, Settings{Algorithm: a}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestCancelled(t *testing.T) {
 	for _, s := range []Settings{{None, 0}, {Gzip, 1}, {Zstd, 1}} {
 		for _, written := range []int{0, 100, 20 << 20} {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			z, err := p.NewWriter(ctx, io.Discard, s)
+			z, err := p.NewWriter(ctx, io.Discard, s, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,11 +129,11 @@ func TestCancelled(t *testing.T) {
 // TestCancelWhileWaiting cancels a writer that waits for a worker while all are busy, and one that waits for its block.
 func TestCancelWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Pool{workers: 1, jobs: make(chan *job), quit: make(chan struct{})} // its worker never comes
 		cause := errors.New("interrupted")
 		for _, taken := range []bool{false, true} {
+			p := idlePool(1)
 			ctx, cancel := context.WithCancelCause(t.Context())
-			z, err := p.NewWriter(ctx, io.Discard, Settings{Algorithm: Gzip})
+			z, err := p.NewWriter(ctx, io.Discard, Settings{Algorithm: Gzip}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 			result := make(chan error)
 			go func() { result <- z.Close() }()
 			if taken {
-				<-p.jobs
+				p.take()
 			}
 			synctest.Wait()
 			cancel(cause)
@@ -154,9 +154,42 @@ func TestCancelWhileWaiting(t *testing.T) {
 	})
 }
 
+// TestLowestRankFirst lets blocks of three writers wait, and looks at whose are taken.
+func TestLowestRankFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := idlePool(1)
+		var results [3]chan error
+		var writers [3]*Writer
+		for i := range writers {
+			var err error
+			if writers[i], err = p.NewWriter(t.Context(), io.Discard, Settings{Algorithm: Gzip}, i); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := writers[i].Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			results[i] = make(chan error, 1)
+		}
+		for _, i := range []int{1, 0, 2} {
+			go func() { results[i] <- writers[i].Close() }()
+			synctest.Wait()
+		}
+		for i := range writers {
+			j := p.take()
+			if j.rank != i {
+				t.Errorf("take %d gave a block of writer %d", i, j.rank)
+			}
+			close(j.done)
+			if err := <-results[i]; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestPoolClosed(t *testing.T) {
 	p := NewPool(2)
-	z, err := p.NewWriter(t.Context(), io.Discard, Settings{Algorithm: Gzip})
+	z, err := p.NewWriter(t.Context(), io.Discard, Settings{Algorithm: Gzip}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +211,7 @@ func TestNoLeak(t *testing.T) {
 	for _, s := range []Settings{{None, 0}, {Gzip, 1}, {Zstd, 1}} {
 		for _, w := range []io.Writer{io.Discard, &limited{left: 100}} {
 			for _, closeIt := range []bool{true, false} {
-				z, err := p.NewWriter(ctx, w, s)
+				z, err := p.NewWriter(ctx, w, s, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -212,7 +245,7 @@ func TestMemory(t *testing.T) {
 		most uint64 // MiB: the sum in the documentation of Pool, for two workers and one writer, and some for garbage
 	}{{Settings{Gzip, 1}, 16}, {Settings{Zstd, 1}, 80}} {
 		p := newPool(t, 2)
-		z, err := p.NewWriter(t.Context(), io.Discard, c.s)
+		z, err := p.NewWriter(t.Context(), io.Discard, c.s, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

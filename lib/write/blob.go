@@ -5,13 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
-	"os"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
 
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
@@ -27,9 +24,8 @@ type blob struct {
 	proofs []proof
 	// slot is where the blob is already, but for its header.
 	slot *oci.Slot
-	// spool holds a compressed blob until its turn comes. It has no name, or it is
-	// a file of the cache.
-	spool *os.File
+	// spool holds a compressed blob until its turn comes.
+	spool *spool
 	// previous is the layer of the previous image that the blob is.
 	previous *Kept
 	// reused is set where the blob was found and not made.
@@ -40,8 +36,7 @@ type blob struct {
 func (b *blob) close() {
 	b.proofs = nil
 	if b.spool != nil {
-		_ = b.spool.Close() // it was only read since it was complete
-		b.spool = nil
+		b.spool.close()
 	}
 }
 
@@ -178,7 +173,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 			return false, err
 		}
 		if kept != nil {
-			b.spool, b.digest, b.size, b.reused = kept.File, kept.Digest, kept.Size, true
+			b.spool, b.digest, b.size, b.reused = &spool{file: kept.File}, kept.Digest, kept.Size, true
 			return true, nil
 		}
 	}
@@ -204,42 +199,20 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	if err != nil {
 		return err
 	}
-	b.spool, b.digest, b.size = kept.File, kept.Digest, kept.Size
+	b.spool, b.digest, b.size = &spool{file: kept.File}, kept.Digest, kept.Size
 	return nil
 }
 
-// digestToSpool keeps the compressed blob in a file without a name: an archive
-// has to know a blob's size before it.
-func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
-	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
-		return fmt.Errorf("creating a spool file: %w", err)
-	}
+// digestToSpool keeps the compressed blob until its turn comes.
+func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	b.spool = l.spool
 	sum := sha256.New()
-	size := &counter{w: io.MultiWriter(b.spool, sum)}
+	size := &counter{w: io.MultiWriter(l.spool, sum)}
 	if err := w.tar(ctx, pool, size, l, b); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
 	return nil
-}
-
-// createSpool makes a file that is gone when it is closed, however that comes.
-func createSpool(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if err == nil {
-		return f, nil
-	}
-	// Not every file system has files without a name.
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // tar writes a layer, compressed as the options say, to out. It sets the tar's
@@ -250,7 +223,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	if !w.compressed() {
 		return writeTar(ctx, out, l, c)
 	}
-	z, err := pool.NewWriter(ctx, out, w.opt.Compression)
+	z, err := pool.NewWriter(ctx, out, w.opt.Compression, l.rank)
 	if err != nil {
 		return err
 	}
@@ -274,8 +247,11 @@ func writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) er
 // place makes the second pass: the blob goes where it belongs.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
-	if b.slot != nil {
+	switch {
+	case b.slot != nil:
 		return b.slot.Commit(b.digest)
+	case b.spool != nil && b.spool.tail != nil:
+		return b.spool.tail.Commit(b.digest)
 	}
 	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass
@@ -285,33 +261,13 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 			return copyBlob(ctx, out, *b.previous)
 		}
 		if b.spool != nil {
-			return unspool(ctx, out, b)
+			return b.spool.copy(ctx, out)
 		}
 		c := w.newContents()
 		defer c.close()
 		c.proofs = b.proofs
 		return writeTar(ctx, out, &w.img.layers[i], c)
 	})
-}
-
-// unspoolStep is how much of a spool is copied before a look at the context, in
-// bytes.
-const unspoolStep = 64 << 20
-
-func unspool(ctx context.Context, out io.Writer, b *blob) error {
-	if _, err := b.spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading a spool file: %w", err)
-	}
-	for left := b.size; left > 0; {
-		n, err := io.CopyN(out, b.spool, min(left, unspoolStep))
-		if err != nil {
-			return err
-		}
-		if left -= n; ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }
 
 // tee hashes what it hands on.

@@ -23,6 +23,8 @@ type layerFiles struct {
 	record *format.Layer
 	files  []*format.File
 	size   int64 // of its tar, once all sizes are known
+	rank   int   // its place among the layers by size, from 0
+	spool  *spool
 }
 
 // MaxLayers is the number of layers that a stream may have at most: clients

@@ -75,6 +75,9 @@ func (w *writer) order() []int {
 		layers[i].size = layer.Size(layers[i].files)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
+	for rank, i := range order {
+		layers[i].rank, layers[i].spool = rank, &spool{dir: w.opt.SpoolDir}
+	}
 	return order
 }
 
@@ -125,32 +128,60 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 // does: there, one waits for the network and not for this machine.
 type concurrent interface{ AtOnce() int }
 
-// placeAll puts the blobs where they belong, in order.
+// placeAll puts the blobs where they belong.
 func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
-	var group errgroup.Group
-	group.SetLimit(1)
 	if dest, ok := w.dest.(concurrent); ok {
-		group.SetLimit(dest.AtOnce())
+		return w.placeAtOnce(ctx, dest.AtOnce(), order, results)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	blobs := make([]*blob, len(order))
+	for _, i := range order {
+		if err := w.enter(ctx, &w.img.layers[i]); err != nil {
+			return nil, err
+		}
+		select {
+		case blobs[i] = <-results[i]:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if err := w.place(ctx, i, blobs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return blobs, nil
+}
+
+// placeAtOnce places so many blobs side by side, as they come.
+func (w *writer) placeAtOnce(ctx context.Context, most int, order []int, results []chan *blob) ([]*blob, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(most)
 	blobs := make([]*blob, len(order))
 	for _, i := range order {
 		select {
 		case blobs[i] = <-results[i]:
 		case <-ctx.Done():
-			_ = group.Wait() // what failed first is the cause
+			if err := group.Wait(); err != nil {
+				return nil, err
+			}
 			return nil, context.Cause(ctx)
 		}
-		group.Go(func() error {
-			err := w.place(ctx, i, blobs[i])
-			if err != nil {
-				cancel(err)
-			}
-			return err
-		})
+		group.Go(func() error { return w.place(ctx, i, blobs[i]) })
 	}
 	return blobs, group.Wait()
+}
+
+// enter gives the next layer its place in an archive while it is on its way, so
+// that what is still to be copied at the end does not keep all cores but one
+// waiting. What may have been made before is copied whole.
+func (w *writer) enter(ctx context.Context, l *layerFiles) error {
+	dest, ok := w.dest.(tailed)
+	if !ok || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
+		return nil
+	}
+	tail, err := dest.Append(compress.MaxSize(l.size))
+	if err != nil || tail == nil {
+		return err
+	}
+	return l.spool.enter(ctx, tail)
 }
 
 // describe makes the image of the blobs.

@@ -217,7 +217,7 @@ func (c *count) Write(p []byte) (int, error) {
 // zipped is the size of a blob as chunkah compresses it.
 func zipped(ctx context.Context, pool *compress.Pool, r io.Reader) (int64, error) {
 	var n count
-	z, err := pool.NewWriter(ctx, &n, compress.Settings{Algorithm: compress.Gzip})
+	z, err := pool.NewWriter(ctx, &n, compress.Settings{Algorithm: compress.Gzip}, 0)
 	if err != nil {
 		return 0, err
 	}

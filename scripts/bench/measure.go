@@ -149,7 +149,7 @@ func lastTenthOf(samples []sample) (float64, error) {
 	var used, wall float64
 	for i := last - last/10; i <= last; i++ {
 		cores := float64(runtime.NumCPU()) * (samples[i].wall - samples[i-1].wall)
-		used += min(cores, samples[i].wanted-samples[i-1].wanted)
+		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // what a thread that has ended had is gone
 		wall += cores
 	}
 	return used / wall, nil
