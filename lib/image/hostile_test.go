@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -60,7 +61,13 @@ func TestHostileLayers(t *testing.T) {
 		"device":                 {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
 		"large xattr":            {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
 		"long xattr":             {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
-		"many xattrs":            {[]mk.Entry{many}, "more than 4096 xattrs"},
+		"many xattrs of links": {[]mk.Entry{mk.File("a", "").Xattr("user.x", "x"), {Header: func() tar.Header {
+			h := many.Header
+			h.Name, h.Typeflag, h.Linkname, h.PAXRecords = "b", tar.TypeLink, "a", maps.Clone(h.PAXRecords)
+			delete(h.PAXRecords, "SCHILY.xattr.user.0")
+			return h
+		}()}}, "more than 4096 xattrs with all its links"},
+		"many xattrs": {[]mk.Entry{many}, "more than 4096 xattrs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := flattened(t, test.entries)
