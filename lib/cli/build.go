@@ -107,6 +107,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	assignOpt.Root, writeOpt.Root = root, root
+	defer c.discardPlan()
 	var done reports
 	err = pipeline.Run(ctx,
 		c.measure(done.scan(root, header, scanOpt), nil),
