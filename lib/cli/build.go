@@ -151,6 +151,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.open(ctx, env, &b); err != nil {
 		return err
 	}
+	defer c.discardPlan()
 	var done reports
 	err = pipeline.Run(ctx,
 		c.measure(done.scan(b.set.Changed, b.header, b.scan), nil),

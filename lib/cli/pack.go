@@ -33,7 +33,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(env)}
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
@@ -96,6 +96,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	defer c.discardPlan()
 	report, err := pack.Run(ctx, measured.In(in), measured.Out(out), opt)
 	if err != nil {
 		return err
@@ -108,12 +109,12 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// planned writes and prints the plan where that was asked for.
+// planned puts the plan in place, and prints it, where that was asked for.
 func (f *packFlags) planned(env *Env, output *image.Source, r *pack.Report) error {
 	if r == nil {
 		return nil // somebody else's
 	}
-	if err := f.writePlan(env, r); err != nil {
+	if err := f.commitPlan(); err != nil {
 		return err
 	}
 	return f.explainPlan(env, output, r)

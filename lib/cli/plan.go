@@ -24,6 +24,8 @@ import (
 type planFlags struct {
 	Previous string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)"`
 	Plan     string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build"`
+
+	pending *replace.Pending // the plan, while what it is of is not whole
 }
 
 // previousAuto is the image that the output replaces.
@@ -150,23 +152,35 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (*group
 // planFile describes the plan of an earlier run, which is no part of a root.
 func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
 
-// writePlan writes the plan that was asked for.
-func (f *planFlags) writePlan(env *Env, r *pack.Report) error {
+// preparePlan writes the plan that was asked for, under a name that commitPlan
+// takes away once the image or stream is whole. What may fail of it fails here,
+// before either is.
+func (f *planFlags) preparePlan(env *Env) func([]pack.Planned) error {
 	if f.Plan == "" {
 		return nil
 	}
-	records := make([]*format.Layer, len(r.Plan))
-	for i, l := range r.Plan {
-		records[i] = l.Record
+	return func(layers []pack.Planned) error {
+		records := make([]*format.Layer, len(layers))
+		for i, l := range layers {
+			records[i] = l.Record
+		}
+		data, err := plan.Marshal(records)
+		switch {
+		case err != nil:
+		case f.Plan == "-":
+			_, err = env.Stdout.Write(data)
+		default:
+			f.pending, err = replace.Prepare(f.Plan, data)
+		}
+		return planError(err)
 	}
-	data, err := plan.Marshal(records)
-	switch {
-	case err != nil:
-	case f.Plan == "-":
-		_, err = env.Stdout.Write(data)
-	default:
-		err = replace.File(f.Plan, data)
-	}
+}
+
+func (f *planFlags) commitPlan() error { return planError(f.pending.Commit()) }
+
+func (f *planFlags) discardPlan() { f.pending.Discard() }
+
+func planError(err error) error {
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}

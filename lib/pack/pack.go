@@ -45,6 +45,9 @@ type Options struct {
 	Previous *group.Previous
 	// Explain asks for Report.Explanation.
 	Explain bool
+	// Planned, unless it is nil, gets the plan before the first record is written; its
+	// error ends the run, so that nothing comes of the stream.
+	Planned func([]Planned) error
 }
 
 // Report says what a pack made of its input.
@@ -118,6 +121,11 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	}
 	for i, l := range plan {
 		report.Plan = append(report.Plan, t.planned(int64(i), l))
+	}
+	if opt.Planned != nil {
+		if err := opt.Planned(report.Plan); err != nil {
+			return nil, err
+		}
 	}
 	return report, t.write(ctx, out, plan)
 }

@@ -38,3 +38,43 @@ func TestFile(t *testing.T) {
 		t.Error("the device was replaced")
 	}
 }
+
+func TestPending(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "file")
+	if err := File(name, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		end  func(*Pending) error
+		want string
+	}{
+		{func(p *Pending) error { p.Discard(); return nil }, "old"},
+		{func(p *Pending) error { defer p.Discard(); return p.Commit() }, "new"},
+	} {
+		p, err := Prepare(name, []byte("new"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(name); string(got) != "old" {
+			t.Errorf("the file is %q before its time", got)
+		}
+		if err := tt.end(p); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(name); string(got) != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+	if _, err := Prepare("/dev/full", []byte("x")); err == nil {
+		t.Error("a full device has taken it")
+	}
+	var none *Pending
+	none.Discard()
+	if err := none.Commit(); err != nil {
+		t.Error(err)
+	}
+}
