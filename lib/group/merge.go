@@ -96,17 +96,6 @@ func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	return o.horizon*(share(a.size+b.size, one-a.odds.both(&b.odds))-a.cost-b.cost) + locks
 }
 
-// cheapest finds the unit that costs least to merge with u.
-func (o *optimizer) cheapest(u *unit) (at int, price int64) {
-	at, price = -1, math.MaxInt64
-	for j, v := range o.units {
-		if p := o.price(u, v, price); p < price {
-			at, price = j, p
-		}
-	}
-	return at, price
-}
-
 // seek finds a unit's cheapest partner, from the nearest in the list outward:
 // in the order of change a cheap one is met early and spares the rest.
 func (o *optimizer) seek(i int) {

@@ -60,10 +60,8 @@ func Plan(components []Component, opt Options) []Layer {
 		groups = in.alone()
 	case opt.Previous != nil:
 		groups = in.aware(opt.Previous)
-	case in.known() >= in.limit*manyPerLayer:
-		groups = in.clustered()
 	default:
-		groups = in.ranked()
+		groups = in.stateless()
 	}
 	return in.layers(groups)
 }

@@ -45,16 +45,6 @@ type history struct {
 	weeks int      // weeks observed, 0 = none
 }
 
-// changes counts the weeks with a change among the latest n.
-func (h *history) changes(n int) (hits int) {
-	for w := range n {
-		if h.hits.has(w) {
-			hits++
-		}
-	}
-	return hits
-}
-
 // weights holds the decayed weights of the weeks and their running sums.
 type weights struct{ w, sum [lookBack + 1]uint64 }
 
