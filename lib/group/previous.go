@@ -28,7 +28,9 @@ func (in *input) aware(prev *Previous) [][]int {
 	o.horizon = horizon
 	for _, members := range kept {
 		u := o.newUnit(members)
-		u.lock = u.size
+		// What is likely to change is soon free by itself: moving it now
+		// cannot pay.
+		u.lock = max(u.size, o.horizon*u.cost)
 		o.units = append(o.units, u)
 	}
 	for _, c := range free {
