@@ -97,7 +97,7 @@ func compare(a, b *Component) int {
 		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 
-// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 32 weeks
+// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks
 // leaves room to add several costs within an int64.
 const maxTotal = uint64(1) << 50
 

@@ -4,7 +4,109 @@ package group
 // changed before, in percent; the rest is spread evenly.
 const jointShare = 60
 
-// outlook gives the component's chance to stay in each scenario.
+const (
+	// months is how many spans of four weeks the scenarios make.
+	months = scenarios / 4
+	// run is how many odds are added up at once: a sum of 13 products of two
+	// chances fits in 64 bits.
+	run  = 13
+	runs = (scenarios + months) / run
+	// weekRuns is how many of the runs are of weeks.
+	weekRuns = scenarios / run
+)
+
+// odds are the chances that something stays as it is in each scenario, first
+// the weeks, then the spans of four weeks.
+type odds [scenarios + months]uint32 // scaled by one
+
+// sums are the sums of each run of odds.
+type sums [runs]uint64
+
+func (o *odds) sums() (s sums) {
+	for i, q := range o {
+		s[i/run] += uint64(q)
+	}
+	return s
+}
+
+// mean is the chance to stay for a week, over all of them.
+func (o *odds) mean() uint64 {
+	s := o.sums()
+	return everyWeek.mean(&s)
+}
+
+// and makes o the chances that neither of two things changes.
+func (o *odds) and(p *odds) {
+	for i := range o {
+		o[i] = uint32(uint64(o[i]) * uint64(p[i]) >> oneBits)
+	}
+}
+
+// spans derives the chances of the spans from those of their weeks.
+func (o *odds) spans() {
+	for i := range months {
+		q := one
+		for s := range 4 {
+			q = times(q, uint64(o[4*i+s]))
+		}
+		o[scenarios+i] = uint32(max(q, 1)) // never zero: it is divided by
+	}
+}
+
+// clients are the weights of a week and of a span of four, and their sum over
+// all scenarios.
+type clients struct{ week, span, sum uint64 }
+
+var (
+	// everyWeek stands for clients that take every image.
+	everyWeek = clients{week: 1, sum: scenarios}
+	// someSkip has three parts in ten of clients that take every fourth: they
+	// care what changes in four weeks, not how often.
+	someSkip = clients{week: 7, span: 12, sum: 7*scenarios + 12*months}
+)
+
+// mean is the chance over all scenarios.
+func (c *clients) mean(s *sums) uint64 {
+	var w uint64
+	for _, x := range s[:weekRuns] {
+		w += x
+	}
+	return (w*c.week + s[weekRuns]*c.span) / c.sum
+}
+
+// most is at least the mean chance that neither of two things changes: in
+// each run they stay at most as often as the busier one alone.
+func (c *clients) most(a, b *sums) uint64 {
+	var s sums
+	for i := range s {
+		s[i] = min(a[i], b[i])
+	}
+	return c.mean(&s)
+}
+
+// both is the mean chance that neither of two things changes.
+func (c *clients) both(a, b *odds) uint64 {
+	var s sums
+	for i := range weekRuns {
+		s[i] = product(a, b, i)
+	}
+	if c.span > 0 {
+		s[weekRuns] = product(a, b, weekRuns)
+	}
+	return c.mean(&s)
+}
+
+// product is the sum of the products in one run.
+func product(a, b *odds, i int) (sum uint64) {
+	x, y := (*[run]uint32)(a[i*run:]), (*[run]uint32)(b[i*run:])
+	for k := range x {
+		sum += uint64(x[k]) * uint64(y[k])
+	}
+	return sum >> oneBits
+}
+
+// outlook gives the component's chance to stay in each scenario, judged by
+// its own past alone.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0
 	for s := range scenarios {
@@ -25,5 +127,6 @@ func outlook(h *history, p uint64) (o odds) {
 		}
 		o[s] = uint32(q)
 	}
+	o.spans()
 	return o
 }

@@ -1,0 +1,151 @@
+package group
+
+import "math/bits"
+
+// Much of what is released together is released together for a reason: the
+// parts of a desktop, a compiler and its libraries. One component's few
+// updates cannot tell that from chance, its peers' can: a week in which many
+// of them changed is a likely one for the component too.
+
+const (
+	// slot is the time within which updates count as one release, in seconds;
+	// a week would take much of what is busy for released together.
+	slot = 2 * day
+	// slots is how many of them are compared: two years.
+	slots = 364
+	// minShared is the number of common slots below which there is no pattern.
+	minShared = 3
+	// likenessPrior is how many slots that are not shared every pair is
+	// believed to have beyond the known ones.
+	likenessPrior = 3
+	// peerWeight is what peers of likeness one weigh beside a component's own
+	// changes.
+	peerWeight = 3
+	// aloneShare is how much of the rate of a component without peers follows
+	// the weeks in which it changed; likeness adds likeShare, up to maxShare.
+	// In percent.
+	aloneShare = 40
+	likeShare  = 120
+	maxShare   = 95
+)
+
+// releases is the set of slots in which a component changed, bit 0 the latest.
+type releases [(slots + 63) / 64]uint64
+
+func (r *releases) count() (n int) {
+	for _, w := range r {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// released reads a component's updates up to ref, as past does.
+func released(updates []int64, h *history, ref int64, births bool) (r releases) {
+	if h.weeks == 0 {
+		return r
+	}
+	first := ref
+	for _, u := range updates {
+		first = min(first, u)
+	}
+	last := uint64(floor(ref, slot))
+	for _, u := range updates {
+		if u > ref || (u == first && !births) {
+			continue
+		}
+		if n := (last - uint64(floor(u, slot))) / uint64(slot); n < slots {
+			r[n/64] |= 1 << (n % 64)
+		}
+	}
+	return r
+}
+
+// likeness is the share of two components' releases that are common to both,
+// beyond what chance brings; zero where it is not worth a thought.
+func likeness(a, b *releases, na, nb int) uint64 {
+	both := 0
+	for i := range a {
+		both += bits.OnesCount64(a[i] & b[i])
+	}
+	if both < minShared || both*slots <= na*nb {
+		return 0
+	}
+	return ratio(uint64(both*slots-na*nb), uint64(slots*(na+nb-both+likenessPrior)))
+}
+
+// peers is what the components that are released together with one tell of it.
+type peers struct {
+	weight uint64            // sum of the squares of the likenesses
+	like   uint64            // sum of their third powers
+	hits   [scenarios]uint64 // sum of the squares of those that changed in the week
+}
+
+func (p *peers) add(like uint64, h *history) {
+	w := times(like, like)
+	p.weight += w
+	p.like += times(w, like)
+	for s := range scenarios {
+		if h.hits.has(s) {
+			p.hits[s] += w
+		}
+	}
+}
+
+// findPeers compares every component that has a pattern with every other.
+func (in *input) findPeers(hs []history, ref int64) []peers {
+	var list, counts []int
+	var rs []releases
+	for i := range hs {
+		r := released(in.cs[i].Updates, &hs[i], ref, in.last)
+		if n := r.count(); n >= minShared {
+			list, counts, rs = append(list, i), append(counts, n), append(rs, r)
+		}
+	}
+	out := make([]peers, len(hs))
+	for a, i := range list {
+		for b, j := range list[:a] {
+			if like := likeness(&rs[a], &rs[b], counts[a], counts[b]); like > 0 {
+				out[i].add(like, &hs[j])
+				out[j].add(like, &hs[i])
+			}
+		}
+	}
+	return out
+}
+
+// outlooks gives every component's chance to stay in each scenario, with what
+// its peers tell.
+func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
+	all := in.findPeers(hs, ref)
+	out := make([]odds, len(hs))
+	for i := range hs {
+		out[i] = all[i].outlook(&hs[i], ps[i])
+	}
+	return out
+}
+
+// outlook spreads the rate p over the scenarios.
+func (p *peers) outlook(h *history, rate uint64) (o odds) {
+	like := ratio(p.like, p.weight)
+	follow := min(one/100*aloneShare+like*likeShare/100, one/100*maxShare)
+	var likely [scenarios]uint64
+	var sum uint64
+	for s := range scenarios {
+		likely[s] = times(peerWeight*like, ratio(p.hits[s], p.weight))
+		if h.hits.has(s) {
+			likely[s] += one
+		}
+		sum += likely[s]
+	}
+	if sum == 0 {
+		follow, sum = 0, 1
+	}
+	const bit = 20 // precision of how much likelier than the mean week
+	for s := range scenarios {
+		part := times(rate, follow) * (likely[s] * scenarios << bit / sum) >> bit
+		change := times(rate, one-follow) + part
+		o[s] = uint32(one - min(change, maxRate))
+	}
+	o.spans()
+	return o
+}

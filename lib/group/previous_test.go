@@ -1,0 +1,130 @@
+package group
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// settled is a layout that was itself made with a previous one, and its names.
+func settled(cs []Component, limit int) (*Previous, []string) {
+	ls := Plan(cs, Options{Max: limit, Now: testNow, Previous: &Previous{}})
+	prev := layoutOf(cs, ls)
+	return prev, names(cs, ls)
+}
+
+// TestFewChanges: where few components have changed, the layers with other
+// members are hardly more than those that are downloaded anyway; where one
+// has, no other layer changes.
+func TestFewChanges(t *testing.T) {
+	cs := synthetic(360, 9, testNow)
+	for _, limit := range []int{24, 96} {
+		prev, old := settled(cs, limit)
+		for _, every := range []int{20, len(cs)} {
+			next := slices.Clone(cs)
+			dirty := map[string]bool{}
+			for i := 7; i < len(next); i += every {
+				next[i].Fingerprint = "2"
+				for l := range prev.Layers {
+					if slices.Contains(prev.Layers[l], Member{next[i].Name, "1"}) {
+						dirty[old[l]] = true
+					}
+				}
+			}
+			ls := Plan(next, Options{Max: limit, Now: testNow, Previous: prev})
+			checkCover(t, next, limit, ls)
+			var clean []string
+			for _, l := range old {
+				if !dirty[l] {
+					clean = append(clean, l)
+				}
+			}
+			anyway := newBytes(clean, old, cs)
+			moved := newBytes(clean, names(next, ls), next)
+			t.Logf("max %d, every %d: %.3f of the bytes are downloaded, %.3f at least", limit, every, moved, anyway)
+			if moved > anyway*1.1 {
+				t.Errorf("max %d, every %d: %.3f of the bytes are downloaded where %.3f would do", limit, every, moved, anyway)
+			}
+		}
+	}
+}
+
+// TestForeignPrevious: any layout is used for what it is worth; a layer that
+// is no layout's fault stays.
+func TestForeignPrevious(t *testing.T) {
+	cs := synthetic(200, 10, testNow)
+	r := rand.New(rand.NewPCG(10, 10))
+	whole := &Previous{Layers: make([][]Member, 1)}
+	hashed := &Previous{Layers: make([][]Member, 40)}
+	for i := range cs {
+		m := Member{cs[i].Name, "1"}
+		whole.Layers[0] = append(whole.Layers[0], m)
+		n := r.IntN(len(hashed.Layers))
+		hashed.Layers[n] = append(hashed.Layers[n], m)
+	}
+	twice := &Previous{Layers: append(slices.Clone(hashed.Layers), hashed.Layers[:20]...)}
+	other := &Previous{Layers: [][]Member{{{"x", "1"}, {"y", ""}}, nil, {{"", ""}}}}
+	cut := &Previous{Layers: hashed.Layers[:7]}
+	for _, tc := range []struct {
+		name string
+		prev *Previous
+		kept *Previous // of which most layers stay
+	}{
+		{"one layer", whole, nil}, {"hashed", hashed, hashed}, {"every layer twice", twice, hashed},
+		{"other components", other, nil}, {"cut short", cut, cut},
+	} {
+		for _, limit := range []int{1, 10, 39, 40, 100} {
+			ls := Plan(cs, Options{Max: limit, Now: testNow, Previous: tc.prev})
+			checkCover(t, cs, limit, ls)
+			if tc.kept == nil || limit < 40 {
+				continue
+			}
+			// 40 layers hold what is kept and, where it is cut, the rest.
+			old := names(cs, layersOf(cs, tc.kept))
+			stay := 0
+			for _, l := range names(cs, ls) {
+				if slices.Contains(old, l) {
+					stay++
+				}
+			}
+			if stay < len(old)*2/3 {
+				t.Errorf("%s: %d of %d layers stay, at most %d", tc.name, stay, len(old), limit)
+			}
+		}
+	}
+}
+
+func layersOf(cs []Component, p *Previous) (ls []Layer) {
+	for _, l := range p.Layers {
+		var out Layer
+		for _, m := range l {
+			out.Members = append(out.Members, slices.IndexFunc(cs, func(c Component) bool { return c.Name == m.Name }))
+		}
+		ls = append(ls, out)
+	}
+	return ls
+}
+
+// TestUnchangedForEver: whatever the history of a layout, once nothing
+// changes it stays, with any clock.
+func TestUnchangedForEver(t *testing.T) {
+	cs := synthetic(300, 11, testNow)
+	prev, _ := settled(cs, 40)
+	for round := range 5 {
+		for i := range cs {
+			if i%11 == round {
+				cs[i].Fingerprint = fmt.Sprint(round)
+				cs[i].Updates = append(cs[i].Updates, testNow+int64(round)*week)
+			}
+		}
+		now := testNow + int64(round)*week
+		ls := Plan(cs, Options{Max: 40, Now: now, Previous: prev})
+		prev = layoutOf(cs, ls)
+		for _, later := range []int64{0, day, 60 * week, 1000 * week} {
+			if got := names(cs, Plan(cs, Options{Max: 40, Now: now + later, Previous: prev})); !slices.Equal(got, names(cs, ls)) {
+				t.Errorf("round %d: another plan %d days later", round, later/day)
+			}
+		}
+	}
+}
