@@ -15,11 +15,11 @@ import (
 // tell. Different slots may be written at the same time.
 type Slot struct {
 	a      *Archive
-	file   *os.File
 	header int64 // where the blob's header goes, in the file
 	at     int64 // where its next byte goes
 	end    int64 // where its last byte ends
 	size   int64
+	writeback
 }
 
 // Reserve sets places aside for blobs of these sizes, one after the other. It returns nil where the archive is not
@@ -44,7 +44,7 @@ func (a *Archive) Reserve(sizes []int64) ([]*Slot, error) {
 			if err != nil {
 				return err
 			}
-			s := &Slot{a: a, file: f, header: at, at: at + int64(len(header)), size: size}
+			s := &Slot{a: a, header: at, at: at + int64(len(header)), size: size, writeback: writeback{f, at}}
 			s.end = s.at + size
 			at = s.end + (-size & (blockSize - 1))
 			slots = append(slots, s)
@@ -83,6 +83,7 @@ func (s *Slot) Write(p []byte) (int, error) {
 	}
 	n, err := s.file.WriteAt(p, s.at)
 	s.at += int64(n)
+	s.reached(s.at)
 	if err != nil {
 		return n, fmt.Errorf("writing archive %q: %w", s.a.name, bare(err))
 	}

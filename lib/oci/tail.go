@@ -3,7 +3,6 @@ package oci
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -12,10 +11,10 @@ import (
 // will tell. Until Commit nothing else of the archive may be called.
 type Tail struct {
 	a      *Archive
-	file   *os.File
 	header int64 // where the blob's header goes, in the file
 	size   int64 // written so far
 	most   int64
+	writeback
 }
 
 // Append starts a blob of at most so many bytes. It returns nil where the archive is not a file that can be written in
@@ -34,7 +33,7 @@ func (a *Archive) Append(most int64) (*Tail, error) {
 		if err == nil {
 			_, err = f.Seek(blockSize, io.SeekCurrent)
 		}
-		t = &Tail{a: a, file: f, header: header, most: most}
+		t = &Tail{a: a, header: header, most: most, writeback: writeback{f, header}}
 		return err
 	})
 	return t, err
@@ -60,6 +59,7 @@ func (t *Tail) ReadFrom(r io.Reader) (int64, error) {
 
 func (t *Tail) wrote(n int64, err error) error {
 	t.size += n
+	t.reached(t.header + blockSize + t.size)
 	if err != nil {
 		return fmt.Errorf("writing archive %q: %w", t.a.name, bare(err))
 	}

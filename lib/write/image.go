@@ -62,6 +62,7 @@ type seen struct {
 type checker struct {
 	paths  map[string]seen
 	groups map[int64]seen // the first name of each hard-link group
+	parent string         // the last one found in this layer
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -69,6 +70,7 @@ func (c *checker) layer(l layerFiles) error {
 	if len(l.files) == 0 {
 		return errors.New("it has no files")
 	}
+	c.parent = "/"
 	for _, f := range l.files {
 		if err := layer.Check(f); err != nil {
 			return err
@@ -97,11 +99,12 @@ func (c *checker) path(index int64, f *format.File) error {
 		}
 	}
 	c.paths[f.Path] = seen{index, f}
-	if parent := format.Parent(f.Path); parent != "/" {
+	if parent := format.Parent(f.Path); parent != "/" && parent != c.parent {
 		up, known := c.paths[parent]
 		if !known || up.layer != index || up.file.Type != format.TypeDir {
 			return fmt.Errorf("%q comes without the directory that holds it", f.Path)
 		}
+		c.parent = parent
 	}
 	return nil
 }
