@@ -3,6 +3,6 @@
 // project each have a test here, TestLaw1… to TestLaw8….
 //
 // Beside them are scripts of the commands' behaviour (script/) and the packages
-// that make roots (mkroot, rpmroot), compare trees (treediff) and run clients
-// (clients).
+// that make roots (mkroot, rpmroot) and images (mkimage), compare trees (treediff)
+// and run clients (clients).
 package tests

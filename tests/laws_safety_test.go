@@ -29,7 +29,7 @@ func TestLaw4FullDisk(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	root := smallRoot(t)
 	out := filepath.Join(dir, "out.ociarchive")
-	for _, target := range []string{out, "oci-archive:" + out, "oci:" + filepath.Join(dir, "layout")} {
+	for _, target := range []string{out, "oci-archive:" + out, "docker-archive:" + out, "oci:" + filepath.Join(dir, "layout")} {
 		stderr := fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", target))
 		if !strings.Contains(stderr, "no space left on device") || !strings.Contains(stderr, dir) {
 			t.Errorf("-o %s: standard error is %q", target, stderr)
@@ -48,7 +48,9 @@ func TestLaw4FullDisk(t *testing.T) {
 // A device is written to and not replaced, and its fault is ours.
 func TestLaw4Devices(t *testing.T) {
 	root := smallRoot(t)
-	fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", "/dev/full"))
+	for _, target := range []string{"/dev/full", "docker-archive:/dev/full"} {
+		fails(t, 1, exec.Command("chunkah", "build", "--rootfs", root, "-o", target))
+	}
 	if fi, err := os.Lstat("/dev/full"); err != nil || fi.Mode()&fs.ModeCharDevice == 0 {
 		t.Errorf("/dev/full is %v, %v", fi, err)
 	}

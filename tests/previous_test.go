@@ -230,7 +230,9 @@ func TestPlanInTheImageIsSmall(t *testing.T) {
 	}
 	var held []string
 	for _, h := range img.Config.History {
-		var line struct{ Layer struct{ Components, Fingerprints []string } }
+		var line struct {
+			Layer struct{ Components, Fingerprints []string }
+		}
 		if err := json.Unmarshal([]byte(h.Comment), &line); err != nil || len(line.Layer.Fingerprints) != len(line.Layer.Components) {
 			t.Fatalf("%q: %v", h.Comment, err)
 		}

@@ -18,6 +18,9 @@ type Options struct {
 	// Root is where databases are read from; nil is what the stream's header
 	// says.
 	Root *rootfs.Root
+	// Open opens what a header says that has no root but sources; it returns what
+	// closes that, too.
+	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
 	// Override drops the components that records come with.
 	Override bool
 	// Explain is a path to tell about: who claimed it, and who won. Empty for none.
@@ -32,10 +35,11 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	}
 	root := opt.Root
 	if root == nil {
-		if root, err = s.openRoot(); err != nil {
+		var closer io.Closer
+		if root, closer, err = s.openRoot(ctx, opt); err != nil {
 			return nil, err
 		}
-		defer root.Close()
+		defer closer.Close() // it was only read
 	}
 	tree := NewTree(root, s.files)
 	var asked *Explanation
@@ -55,7 +59,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		asked.Components = s.files[tree.asked].Components
 		outcome.Explained = asked
 	}
-	if opt.Root == nil && s.header.Root == "" {
+	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
 		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
 	}
 	return outcome, s.write(ctx, out, outcome)
@@ -81,16 +85,24 @@ type stream struct {
 // openRoot opens the root that the stream names. Where it names none, as that of
 // a script may, there are no databases: an empty directory, gone already, stands
 // in.
-func (s *stream) openRoot() (*rootfs.Root, error) {
+func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
+	if len(s.header.Sources) > 0 {
+		if opt.Open == nil {
+			return nil, nil, errors.New("the stream has sources, which only a root can stand in for here")
+		}
+		return opt.Open(ctx, &s.header)
+	}
 	if s.header.Root != "" {
-		return rootfs.Open(s.header.Root)
+		root, err = rootfs.Open(s.header.Root)
+		return root, root, err
 	}
 	dir, err := os.MkdirTemp("", ".chunkah-*.tmp")
 	if err != nil {
-		return nil, fmt.Errorf("creating an empty root: %w", err)
+		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}
 	defer os.Remove(dir)
-	return rootfs.Open(dir)
+	root, err = rootfs.Open(dir)
+	return root, root, err
 }
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {

@@ -102,6 +102,7 @@ func repoNames(repos []assign.Repo) string {
 
 type assignCommand struct {
 	assignFlags
+	imageFlags
 	clockFlags
 	formatFlags
 	metricsFlags
@@ -129,6 +130,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		}
 		defer opt.Root.Close()
 	}
+	opt.Open = c.openDatabases(env)
 	var sink format.Sink = out
 	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
 		sink = nowhere{}

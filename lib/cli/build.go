@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os"
 	"slices"
 
@@ -12,20 +13,23 @@ import (
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/lib/source"
 	"chunkah/lib/write"
 )
 
 // buildFlags are those that only build has.
 type buildFlags struct {
-	Rootfs           string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" unquote:"false" description:"the root to make an image of"`
-	Assign           string `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
-	Pack             string `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
-	Compressed       bool   `long:"compressed" description:"the same as --compress gzip"`
-	CompressionLevel string `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of [$CHUNKAH_ROOTFS]"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)"`
+	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
+	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
+	Compressed       bool     `long:"compressed" description:"the same as --compress gzip"`
+	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
 type buildCommand struct {
 	buildFlags
+	sourceFlags
 	scanFlags
 	assignFlags
 	packFlags
@@ -68,52 +72,91 @@ func (c *buildCommand) replaced() error {
 	return nil
 }
 
-func (c *buildCommand) run(ctx context.Context, env *Env) error {
+// building is what the stages are to do, and what they do it with.
+type building struct {
+	header format.Header
+	scan   scan.Options
+	assign assign.Options
+	pack   pack.Options
+	write  write.Options
+
+	set      *source.Set
+	previous io.Closer
+}
+
+// close closes what was only read.
+func (b *building) close() {
+	if b.set != nil {
+		_ = b.set.Close()
+	}
+	if b.previous != nil {
+		_ = b.previous.Close()
+	}
+}
+
+// check reads the flags that need nothing but themselves.
+func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := c.replaced(); err != nil {
 		return err
 	}
 	if err := c.aliases(env); err != nil {
 		return err
 	}
-	var header format.Header
-	if err := c.clockFlags.apply(&header); err != nil {
+	if len(c.From) > 0 && c.Rootfs != "" {
+		return usagef("--from and --rootfs exclude each other")
+	}
+	if err := c.clockFlags.apply(h); err != nil {
 		return err
 	}
-	if err := c.formatFlags.check(); err != nil {
+	return c.formatFlags.check()
+}
+
+// open reads the other flags, and opens what they name.
+func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
+	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
 		return err
 	}
-	packOpt, err := c.packFlags.options(ctx, env, c.place())
+	if b.assign, err = c.assignFlags.options(); err != nil {
+		return err
+	}
+	if err = c.startMetrics(env, "build"); err != nil {
+		return err
+	}
+	var outputs []os.FileInfo
+	if b.write, outputs, err = c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous); err != nil {
+		return err
+	}
+	b.write.Previous, b.previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), b.write.Compression.Algorithm)
 	if err != nil {
 		return err
 	}
-	assignOpt, err := c.assignFlags.options()
-	if err != nil {
+	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
 		return err
 	}
-	if err := c.startMetrics(env, "build"); err != nil {
+	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
-	writeOpt, outputs, err := c.writeFlags.options(ctx, env)
-	if err != nil {
+	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
+	b.scan, err = withSources(b.scan, b.set, &b.header)
+	return err
+}
+
+func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
+	var b building
+	if err := c.check(env, &b.header); err != nil {
 		return err
 	}
-	root, err := openRoot("--rootfs", c.Rootfs)
-	if err != nil {
+	defer b.close()
+	if err := c.open(ctx, env, &b); err != nil {
 		return err
 	}
-	defer root.Close()
-	scanOpt, err := c.scanFlags.options(env, root, slices.Concat(outputs, c.metricsFile(), c.planFile()))
-	if err != nil {
-		return err
-	}
-	assignOpt.Root, writeOpt.Root = root, root
 	defer c.discardPlan()
 	var done reports
 	err = pipeline.Run(ctx,
-		c.measure(done.scan(root, header, scanOpt), nil),
-		c.measure(c.assignStage(&done, assignOpt), nil),
-		c.measure(c.packStage(&done, packOpt), nil),
-		c.measure(done.write(writeOpt), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
+		c.measure(done.scan(b.set.Changed, b.header, b.scan), nil),
+		c.measure(c.assignStage(&done, b.assign), nil),
+		c.measure(c.packStage(&done, b.pack), nil),
+		c.measure(done.write(b.write), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
 	)
 	if err != nil {
 		return err
@@ -189,5 +232,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack and write is needed (see chunkah --help)")
+	return usagef("no command: one of build, scan, assign, pack, write and index is needed (see chunkah --help)")
 }

@@ -25,7 +25,7 @@ type packFlags struct {
 
 // options reads the flags. output is where the image goes, nil where standard
 // output holds it or the stream.
-func (f *packFlags) options(ctx context.Context, env *Env, output *image.Source) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -37,7 +37,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, output *image.Source)
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
-	opt.Previous, err = f.previous(ctx, env, output)
+	opt.Previous, err = f.previous(ctx, env, images, output)
 	return opt, err
 }
 
@@ -77,13 +77,14 @@ func (f *packFlags) max(env *Env) (int, error) {
 
 type packCommand struct {
 	packFlags
+	imageFlags
 	clockFlags
 	formatFlags
 	metricsFlags
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.packFlags.options(ctx, env, nil)
+	opt, err := c.packFlags.options(ctx, env, c.imageOptions(env), nil)
 	if err != nil {
 		return err
 	}

@@ -54,18 +54,18 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 // A place that is named and not there is a mistake: taken for a first build, a
 // misspelt name would go unnoticed and cost every client the whole image. What is
 // there is used for what it is worth.
-func (f *planFlags) previous(ctx context.Context, env *Env, output *image.Source) (*group.Previous, error) {
+func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	switch f.Previous {
 	case "":
 		return nil, nil
 	case previousAuto:
-		return previousOutput(ctx, env, output)
+		return previousOutput(ctx, env, opt, output)
 	}
 	src, err := image.ParseSource(f.Previous)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	prev, note, err := readPrevious(ctx, src)
+	prev, note, err := readPrevious(ctx, src, opt)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or name an empty file)", err)
 	}
@@ -80,16 +80,16 @@ func (f *planFlags) previous(ctx context.Context, env *Env, output *image.Source
 
 // previousOutput reads the layout of the image that the output replaces. There is
 // none at the first build, and whatever is there instead is none of ours.
-func previousOutput(ctx context.Context, env *Env, output *image.Source) (*group.Previous, error) {
+func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	if output == nil {
 		return nil, usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
 	}
-	prev, note, err := readPrevious(ctx, *output)
+	prev, note, err := readPrevious(ctx, *output, opt)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist):
-		env.info("no previous image at %q: this is the first one", output.Path)
+		env.info("no previous image at %q: this is the first one", output)
 		return nil, nil
 	case err != nil:
 		env.warn("previous layout: %s: planning without", err)
@@ -102,24 +102,24 @@ func previousOutput(ctx context.Context, env *Env, output *image.Source) (*group
 
 // readPrevious reads a layout from a plan or an image. An error is one of reading;
 // what is there and makes no sense earns a note, and no layout.
-func readPrevious(ctx context.Context, src image.Source) (*group.Previous, string, error) {
+func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*group.Previous, string, error) {
 	if src.Kind != image.KindRegistry {
 		info, err := os.Stat(src.Path)
 		if err != nil {
 			return nil, "", err
 		}
 		if src.Kind == image.KindDir && !info.IsDir() {
-			return readPlainFile(ctx, src, info)
+			return readPlainFile(ctx, src, info, opt)
 		}
 	}
 	if src.Kind == image.KindDir {
 		src.Kind = image.KindLayout
 	}
-	return readImage(ctx, src)
+	return readImage(ctx, src, opt)
 }
 
 // readPlainFile reads a plan, or the archive of an image: the first byte tells.
-func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo) (*group.Previous, string, error) {
+func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (*group.Previous, string, error) {
 	f, err := os.Open(src.Path)
 	if err != nil {
 		return nil, "", err
@@ -129,15 +129,15 @@ func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo) (*gr
 	first, err := in.Peek(1)
 	if err == nil && info.Mode().IsRegular() && !plan.Starts(first[0]) {
 		src.Kind = image.KindArchive
-		return readImage(ctx, src)
+		return readImage(ctx, src, opt)
 	}
 	return plan.Read(in, strconv.Quote(src.Path))
 }
 
 // readImage reads the layout that an image carries. Only what the system or a
 // registry refuses is an error.
-func readImage(ctx context.Context, src image.Source) (*group.Previous, string, error) {
-	img, err := image.Open(ctx, src, image.Options{})
+func readImage(ctx context.Context, src image.Source, opt image.Options) (*group.Previous, string, error) {
+	img, err := image.Open(ctx, src, opt)
 	var refused syscall.Errno
 	switch {
 	case err != nil && (src.Kind == image.KindRegistry || ctx.Err() != nil || errors.As(err, &refused)):
@@ -193,11 +193,18 @@ func (f *writeFlags) place() *image.Source {
 	if err != nil {
 		return nil // which is told when the output is opened
 	}
+	if target.Stdout {
+		return nil
+	}
 	switch target.Kind {
 	case oci.KindArchive: // which holds one image, whatever its name
 		return &image.Source{Kind: image.KindArchive, Path: target.Path}
 	case oci.KindLayout:
 		return &image.Source{Kind: image.KindLayout, Path: target.Path, Ref: target.Ref}
+	case oci.KindDockerArchive:
+		return &image.Source{Kind: image.KindDockerArchive, Path: target.Path}
+	case oci.KindRegistry:
+		return &image.Source{Kind: image.KindRegistry, Ref: target.Ref}
 	}
 	return nil
 }

@@ -53,13 +53,14 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 }
 
 type scanCommand struct {
+	sourceFlags
 	scanFlags
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" env:"CHUNKAH_ROOTFS" value-name:"DIR" unquote:"false" description:"the root, where no ROOT is given"`
+	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given [$CHUNKAH_ROOTFS]"`
 	Args   struct {
-		Root string `positional-arg-name:"ROOT"`
+		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
 }
 
@@ -75,13 +76,16 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	root, err := openRoot("ROOT", c.Args.Root, c.Rootfs)
+	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	opt, err := c.options(env, root, append(env.stdoutInfo(), c.metricsFile()...))
+	defer set.Close()
+	opt, err := c.scanFlags.options(env, set.Root, append(env.stdoutInfo(), c.metricsFile()...))
 	if err != nil {
+		return err
+	}
+	if opt, err = withSources(opt, set, &header); err != nil {
 		return err
 	}
 	enc, err := c.encoding(nil)
@@ -92,23 +96,13 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	report, err := scan.Run(ctx, root, header, opt, measured.Out(out))
+	report, err := scan.Run(ctx, set.Changed, header, opt, measured.Out(out))
 	if err != nil {
 		return err
 	}
 	env.scanned(report)
 	c.writeMetrics(env)
 	return nil
-}
-
-// openRoot opens the first path that is given; how is the way to give one.
-func openRoot(how string, paths ...string) (*rootfs.Root, error) {
-	for _, p := range paths {
-		if p != "" {
-			return rootfs.Open(p)
-		}
-	}
-	return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
 }
 
 // scanned says what a scan took and what it left out.

@@ -7,7 +7,7 @@ type stage struct {
 }
 
 // stages are the commands by the name of their binary; as subcommands of
-// chunkah they go without its prefix.
+// chunkah they go without its prefix. build and index have no binary.
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
@@ -44,10 +44,17 @@ var stages = map[string]stage{
 		usage: "[OPTIONS]",
 		group: "Build options",
 	},
+	"chunkah-index": {
+		new:   func() command { return &indexCommand{} },
+		short: "join images of several platforms",
+		long:  "Writes an index of finished images, byte for byte as they are: each of a platform of its own, or an index of such.",
+		usage: "[OPTIONS] SOURCE...",
+		group: "Index options",
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

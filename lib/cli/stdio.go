@@ -28,6 +28,9 @@ type transfer struct {
 func (p patient) Read(b []byte) (int, error)  { return p.wait(p.file.Read, b) }
 func (p patient) Write(b []byte) (int, error) { return p.wait(p.file.Write, b) }
 
+// Name is what messages call the file.
+func (p patient) Name() string { return p.file.Name() }
+
 // wait leaves a call behind that does not return. The bytes are then the call's
 // for ever, which is why nothing may follow but the end of the process.
 func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {

@@ -18,14 +18,13 @@ import (
 
 // writeFlags are those that write and build share.
 type writeFlags struct {
-	Output     string   `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, oci:DIR[:REF] for a layout folder (default: an archive to standard output)"`
+	outputFlags
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
-	Tag        string   `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none)"`
+	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)"`
 	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
 	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
 	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there"`
@@ -37,9 +36,11 @@ type writeFlags struct {
 
 type writeCommand struct {
 	writeFlags
+	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
+	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
+	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"take layers that have not changed from this image, as they are (auto: the one at the output's place)"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
@@ -53,20 +54,28 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	opt, _, err := c.options(ctx, env)
+	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
 	if err != nil {
 		return err
 	}
+	var previous io.Closer
+	if opt.Previous, previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
+		return err
+	}
+	defer previous.Close() // it was only read
 	in, err := env.input(ctx)
 	if err != nil {
 		return err
 	}
 	if c.Rootfs != "" {
-		if opt.Root, err = rootfs.Open(c.Rootfs); err != nil {
+		root, err := rootfs.Open(c.Rootfs)
+		if err != nil {
 			return err
 		}
-		defer opt.Root.Close()
+		defer root.Close()
+		opt.Source = &write.Source{Root: root}
 	}
+	opt.Open = c.openContents(env)
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -78,33 +87,42 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 }
 
 // options reads the flags, and returns beside them what of the output is there
-// already.
-func (f *writeFlags) options(ctx context.Context, env *Env) (write.Options, []os.FileInfo, error) {
+// already. previous is the image that the output comes after, or empty.
+func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
-	if opt.Compression, err = f.compression(); err != nil {
+	target, err := f.target()
+	if err != nil {
+		return opt, nil, err
+	}
+	if opt.Compression, err = f.compression(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Threads, err = f.threads(); err != nil {
 		return opt, nil, err
 	}
-	target, err := f.target()
-	if err != nil {
+	if err := env.takesArchive(target); err != nil {
 		return opt, nil, err
 	}
-	if target.Kind == oci.KindStdout && isTerminal(env.Stdout) {
-		return opt, nil, usagef("standard output is a terminal: use -o, or redirect it")
+	if target.Kind == oci.KindDockerArchive && opt.Compression.Algorithm == compress.Zstd {
+		return opt, nil, usagef("--compress zstd: docker load takes it only since Docker 23; use gzip or none with docker-archive:")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
 	}
+	opt.Edit = f.edit
+	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
+		return opt, nil, err
+	}
 	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return create(ctx, env, target, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, previous, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Kind == oci.KindStdout {
+	if target.Kind == oci.KindRegistry {
+		opt.SpoolDir, opt.Ref = images.Spool, ""
+	} else if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
@@ -133,60 +151,15 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-// target reads -o and -t.
-func (f *writeFlags) target() (oci.Target, error) {
-	target := oci.Target{Kind: oci.KindStdout}
-	if f.Output != "" {
-		var err error
-		if target, err = oci.ParseDestination(f.Output); err != nil {
-			return target, &usageError{err}
-		}
-	}
-	if f.Tag == "" {
-		return target, nil
-	}
-	if target.Ref != "" && target.Ref != f.Tag {
-		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
-	}
-	if err := oci.CheckTag(f.Tag); err != nil {
-		return target, &usageError{err}
-	}
-	target.Ref = f.Tag
-	return target, nil
-}
-
-// create opens the destination.
-func create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
-	switch target.Kind {
-	case oci.KindLayout:
-		return oci.OpenLayout(target.Path, target.Ref, opt)
-	case oci.KindArchive:
-		return oci.CreateArchive(target.Path, opt)
-	}
-	if len(env.stdoutInfo()) > 0 {
-		return oci.NewArchive(env.Stdout, opt), nil // a file, which nobody has to wait for
-	}
-	return oci.NewArchive(patient{ctx, env.Stdout}, opt), nil
-}
-
-// existing describes what of the output is there before the run.
-func (e *Env) existing(target oci.Target) []os.FileInfo {
-	if target.Kind == oci.KindStdout {
-		return e.stdoutInfo()
-	}
-	var infos []os.FileInfo
-	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
-		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
-			infos = append(infos, info)
-		}
-	}
-	return infos
-}
-
-func (f *writeFlags) compression() (compress.Settings, error) {
+// compression is what the flags say. Registries get gzip unless told: no client
+// compresses what comes from there.
+func (f *writeFlags) compression(target oci.Target) (compress.Settings, error) {
 	var s compress.Settings
 	var err error
 	s.Algorithm = compress.None
+	if target.Kind == oci.KindRegistry {
+		s.Algorithm = compress.Gzip
+	}
 	if f.Compress != "" {
 		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
 			return s, usagef("--compress: %w", err)
@@ -225,37 +198,28 @@ func (f *writeFlags) threads() (int, error) {
 	return n, nil
 }
 
-// config reads the image's config and changes it as the flags say.
-func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
-	config, err := f.baseConfig(ctx, env)
-	if err != nil {
-		return nil, err
-	}
+// edit changes the image's config as the flags say.
+func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditLabels(f.Labels); err != nil {
-		return nil, usagef("--label: %w", err)
+		return usagef("--label: %w", err)
 	}
 	if err := config.EditAnnotations(f.Annotation); err != nil {
-		return nil, usagef("--annotation: %w", err)
+		return usagef("--annotation: %w", err)
 	}
 	if f.Arch != "" {
 		if err := config.SetArch(f.Arch); err != nil {
-			return nil, usagef("--arch: %w", err)
+			return usagef("--arch: %w", err)
 		}
 	}
-	if config.Platform.Architecture == "" {
-		if err := config.SetArch(oci.HostArch()); err != nil {
-			return nil, err
-		}
-	}
-	return config, nil
+	return nil
 }
 
 // envConfig holds the text of a config where neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// baseConfig reads the config that was named. The command line goes before the
-// environment.
-func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, error) {
+// config reads the config that was named, nil for none. The command line goes
+// before the environment.
+func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
 	switch {
@@ -272,11 +236,16 @@ func (f *writeFlags) baseConfig(ctx context.Context, env *Env) (*oci.Config, err
 	case os.Getenv(envConfig) != "":
 		data, from = []byte(os.Getenv(envConfig)), "of "+envConfig
 	default:
-		return &oci.Config{}, nil
+		return nil, nil
 	}
 	config, err := oci.ParseConfig(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading config %s: %w", from, err)
+	}
+	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
+		if _, _, err := oci.ParseArch(arch); err != nil {
+			env.warn("config: %s; keeping it: --arch gives another", err)
+		}
 	}
 	return config, nil
 }
@@ -293,11 +262,12 @@ func (e *Env) written(r *write.Report) {
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}
+	if r.Kept > 0 {
+		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
+	}
 	if r.Reused > 0 {
-		e.info("taking %s, %s, from the cache", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
+		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
 	}
 	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
 		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
 }
-
-var _ io.Writer = patient{}

@@ -16,10 +16,10 @@ import (
 type applier struct {
 	tree   *Tree
 	budget *budget
-	layer  uint32
-	// removed is what whiteouts of this layer took away, by its path: its other
-	// names may follow.
-	removed map[string]*node
+	layer  uint16
+	// removed is what whiteouts of this layer took out of directories: hard links to
+	// it may follow.
+	removed map[*dir]map[string]*node
 	// lastDir is the directory that was looked up last, at lastPath: entries come
 	// by directory. It is nil where that may not be so any more.
 	lastDir  *node
@@ -29,8 +29,8 @@ type applier struct {
 // apply applies one layer. Its whiteouts come first, wherever they stand in it:
 // they apply to the layers below, and never to files of their own layer (image
 // specification, layer, "Whiteouts").
-func (a *applier) apply(entries []entry, layer uint32) error {
-	a.layer, a.removed, a.lastDir = layer, make(map[string]*node), nil
+func (a *applier) apply(entries []entry, layer uint16) error {
+	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	for _, e := range entries {
 		switch e.kind {
 		case kindWhiteout:
@@ -50,50 +50,49 @@ func (a *applier) apply(entries []entry, layer uint32) error {
 // whiteout takes away what is at path, if anything is.
 func (a *applier) whiteout(path string) {
 	parent, base := splitName(path)
-	d := a.plain(parent)
-	if d == nil || !d.isDir() {
-		return
-	}
-	if n := d.more.dir.byName[base]; n != nil {
-		a.removed[path] = n
-		delete(d.more.dir.byName, base)
+	if d := a.below(parent); d != nil {
+		a.remove(d.more.dir, base)
 	}
 }
 
 // opaque takes away what is in the directory at path.
 func (a *applier) opaque(path string) {
-	d := a.plain(path)
-	if d == nil || !d.isDir() {
-		return
+	if d := a.below(path); d != nil {
+		for name := range d.more.dir.byName {
+			a.remove(d.more.dir, name)
+		}
 	}
-	for name, n := range d.more.dir.byName {
-		a.removed[joinName(path, name)] = n
-	}
-	d.more.dir.byName = make(map[string]*node)
 }
 
-// plain finds what is at a path and follows no link. It returns nil where nothing
-// is.
-func (a *applier) plain(path string) *node {
+func (a *applier) remove(d *dir, name string) {
+	n := d.byName[name]
+	if n == nil {
+		return
+	}
+	delete(d.byName, name)
+	if a.removed[d] == nil {
+		a.removed[d] = make(map[string]*node)
+	}
+	a.removed[d][name] = n
+}
+
+// below finds a directory of the layers below, and follows no link: what a whiteout
+// does behind one, runtimes do not agree on. It returns nil where none is.
+func (a *applier) below(path string) *node {
 	n := a.tree.root
-	for path != "" {
+	for rest := path; rest != ""; {
 		var name string
-		name, path, _ = strings.Cut(path, "/")
-		if !n.isDir() {
-			return nil
+		name, rest, _ = strings.Cut(rest, "/")
+		n = n.more.dir.byName[name]
+		if n != nil && n.isSymlink() {
+			a.note("layer %d has whiteouts in %q, where %q is a symlink to %q in a layer below: they hide nothing; "+
+				"some runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, n.more.target)
 		}
-		if n = n.more.dir.byName[name]; n == nil {
+		if n == nil || !n.isDir() {
 			return nil
 		}
 	}
 	return n
-}
-
-func joinName(dir, base string) string {
-	if dir == "" {
-		return base
-	}
-	return dir + "/" + base
 }
 
 // entry applies what is no whiteout.
@@ -130,10 +129,7 @@ func (a *applier) entry(e entry) error {
 			return err
 		}
 	}
-	if old == nil {
-		base = strings.Clone(base) // the map keeps it, and not the whole path
-	}
-	d.more.dir.byName[base] = n
+	d.more.dir.byName[strings.Clone(base)] = n // which keeps the name, and not the whole path
 	return nil
 }
 
@@ -157,25 +153,26 @@ func (a *applier) linked(e entry) (*node, error) {
 		n.mtime, n.nsec = e.node.mtime, e.node.nsec
 	}
 	if e.node.more != nil {
-		n.addXattrs(e.node.more.xattrs)
+		return n, n.addXattrs(e.node.more.xattrs)
 	}
 	return n, nil
 }
 
 // addXattrs sets more extended attributes, and leaves the others.
-func (n *node) addXattrs(list []rootfs.Xattr) {
+func (n *node) addXattrs(list []rootfs.Xattr) error {
 	for _, x := range list {
 		have := n.extra().xattrs
-		i := slices.IndexFunc(have, func(y rootfs.Xattr) bool { return x.Name == y.Name })
-		if i >= 0 {
-			have[i].Value = x.Value
-		} else {
-			n.more.xattrs = append(have, x)
+		i, found := slices.BinarySearchFunc(have, x.Name, func(y rootfs.Xattr, name string) int { return strings.Compare(y.Name, name) })
+		if !found && len(have) == format.MaxXattrs {
+			return fmt.Errorf("has more than %d xattrs with all its links", format.MaxXattrs)
 		}
+		if !found {
+			have = slices.Insert(have, i, x)
+		}
+		have[i].Value = x.Value
+		n.more.xattrs = have
 	}
-	if n.more != nil {
-		sortXattrs(n.more.xattrs)
-	}
+	return nil
 }
 
 var errNotThere = errors.New("is not there")
@@ -183,10 +180,12 @@ var errNotThere = errors.New("is not there")
 // target finds what a hard link is to: in the tree as it is by now, or among what
 // this layer deletes.
 func (a *applier) target(path string) (*node, error) {
-	n, err := a.lookup(path)
+	parent, base := splitName(path)
+	d, err := a.walk(parent, false)
 	if err != nil {
 		return nil, err
 	}
+	n := a.seen(d.more.dir, base)
 	switch {
 	case n == nil:
 		return nil, errNotThere
@@ -196,34 +195,12 @@ func (a *applier) target(path string) (*node, error) {
 	return n, nil
 }
 
-func (a *applier) lookup(path string) (*node, error) {
-	parent, base := splitName(path)
-	if d, err := a.walk(parent, false); err == nil && d.isDir() {
-		if n := d.more.dir.byName[base]; n != nil {
-			return n, nil
-		}
-	} else if !errors.Is(err, errNotThere) && err != nil {
-		return nil, err
+// seen is what is in a directory, or was before this layer deleted it.
+func (a *applier) seen(d *dir, name string) *node {
+	if n := d.byName[name]; n != nil {
+		return n
 	}
-	for cut := path; cut != ""; cut, _ = splitName(cut) {
-		if n := a.removed[cut]; n != nil {
-			return below(n, strings.TrimPrefix(path[len(cut):], "/")), nil
-		}
-	}
-	return nil, nil
-}
-
-// below finds a path in what was removed.
-func below(n *node, path string) *node {
-	for path != "" && n != nil {
-		var name string
-		name, path, _ = strings.Cut(path, "/")
-		if !n.isDir() {
-			return nil
-		}
-		n = n.more.dir.byName[name]
-	}
-	return n
+	return a.removed[d][name]
 }
 
 // parent is the directory at path, made with what leads to it where it is not
@@ -242,8 +219,8 @@ func (a *applier) parent(path string) (*node, error) {
 
 // walk descends to the directory at path. Symlinks are followed inside the tree,
 // where the root is its own parent. With create, what is missing becomes a
-// directory, and so does what a layer below has there and is none: see
-// Flatten.
+// directory, and so does what a layer below has there and is none, a symlink too.
+// Without, what this layer deletes counts as well.
 func (a *applier) walk(path string, create bool) (*node, error) {
 	at := []*node{a.tree.root}
 	links := 0
@@ -259,6 +236,9 @@ func (a *applier) walk(path string, create bool) (*node, error) {
 			continue
 		}
 		n := top.more.dir.byName[name]
+		if !create {
+			n = a.seen(top.more.dir, name)
+		}
 		if n != nil && n.isSymlink() && (!create || n.from == a.layer) {
 			if links++; links > maxLinks {
 				return nil, fmt.Errorf("leads over more than %d symlinks", maxLinks)
@@ -294,7 +274,8 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 			return nil, fmt.Errorf("lies below %q, which is no directory in this layer", name)
 		}
 		if old.isSymlink() {
-			a.noteReplaced(path, name, old)
+			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+
+				"as in overlay storage; other runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, old.more.target)
 		}
 	}
 	if err := a.budget.entry(len(name)); err != nil {
@@ -305,20 +286,18 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	return n, nil
 }
 
-// maxNotes bounds the notes of a tree: one of a kind is enough.
+// maxNotes bounds the notes of a tree.
 const maxNotes = 20
 
-// noteReplaced tells of a symlink that became a directory.
-func (a *applier) noteReplaced(path, name string, n *node) {
-	if len(a.tree.Notes) == maxNotes {
-		return
+// note adds to the tree's notes.
+func (a *applier) note(text string, args ...any) {
+	line := fmt.Sprintf(text, args...)
+	if len(a.tree.Notes) < maxNotes && !slices.Contains(a.tree.Notes, line) {
+		a.tree.Notes = append(a.tree.Notes, line)
 	}
-	o := a.tree.layers[a.layer].origin
-	a.tree.Notes = append(a.tree.Notes, fmt.Sprintf("layer %d has files in %q, where %q is a symlink to %q in a layer below: "+
-		"it becomes a directory, as in overlay storage; other runtimes follow it", o.Layer, path, name, n.more.target))
 }
 
 // impliedDir is a directory that no entry tells of.
-func impliedDir(layer uint32) *node {
+func impliedDir(layer uint16) *node {
 	return &node{mode: unix.S_IFDIR | 0o755, from: layer, more: &more{dir: &dir{byName: make(map[string]*node)}}}
 }

@@ -26,27 +26,11 @@ type chooser struct {
 
 // manifest returns the manifest of the image that a source names.
 func (c *chooser) manifest(src Source) (oci.Document, error) {
-	data, mediaType, err := c.fetch.Manifest(c.ctx, src.Ref)
-	if err != nil {
-		return oci.Document{}, err
+	top, index, err := c.top(src)
+	if err != nil || !index {
+		return top, err
 	}
-	if len(data) > maxDocument {
-		return oci.Document{}, fmt.Errorf("its manifest has %d bytes, more than %d", len(data), maxDocument)
-	}
-	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
-		if got := d.Algorithm().FromBytes(data); got != d {
-			return oci.Document{}, fmt.Errorf("its manifest has the digest %q", got)
-		}
-	}
-	index, err := isIndex(data, mediaType)
-	if err != nil {
-		return oci.Document{}, err
-	}
-	if !index {
-		d := v1.Descriptor{MediaType: mediaTypeOf(data, mediaType), Digest: digest.FromBytes(data), Size: int64(len(data))}
-		return oci.Document{Descriptor: d, Data: data}, nil
-	}
-	images, err := c.list(data, 1)
+	images, err := c.list(top.Data, 1)
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -54,7 +38,8 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 	if err != nil {
 		return oci.Document{}, err
 	}
-	if data, err = c.read(d); err != nil {
+	data, err := c.read(d)
+	if err != nil {
 		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
 	}
 	if index, err = isIndex(data, d.MediaType); err == nil && index {
@@ -65,6 +50,25 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 	}
 	d.MediaType = mediaTypeOf(data, d.MediaType)
 	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
+}
+
+// top returns the manifest or the index that a source names.
+func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
+	data, mediaType, err := c.fetch.Manifest(c.ctx, src.Ref)
+	if err != nil {
+		return doc, false, err
+	}
+	if err := checkDocument(data); err != nil {
+		return doc, false, fmt.Errorf("reading its manifest: %w", err)
+	}
+	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
+		if got := d.Algorithm().FromBytes(data); got != d {
+			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
+		}
+	}
+	index, err = isIndex(data, mediaType)
+	d := v1.Descriptor{MediaType: mediaTypeOf(data, mediaType), Digest: digest.FromBytes(data), Size: int64(len(data))}
+	return oci.Document{Descriptor: d, Data: data}, index, err
 }
 
 // mediaTypeOf is that of a manifest which may not say itself.
@@ -86,7 +90,11 @@ func (c *chooser) read(d v1.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	return readVerified(c.ctx, in, d, maxDocument)
+	data, err := readVerified(c.ctx, in, d, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	return data, checkDocument(data)
 }
 
 // list lists the images of an index and of those in it.

@@ -57,19 +57,34 @@ func detect(in *bufio.Reader) (compression, error) {
 	return plain, nil
 }
 
-// unpack returns the bytes that in holds. Streams of gzip may have several members,
-// those of zstd several frames.
-func unpack(in *bufio.Reader, is compression) (io.ReadCloser, error) {
-	switch is {
-	case packedGzip:
-		return gzip.NewReader(in)
-	case packedZstd:
+// unpacker decompresses one stream after the other with the memory of the first.
+// The zero value is ready.
+type unpacker struct {
+	gzip *gzip.Reader
+	zstd *zstd.Decoder
+}
+
+// open returns the bytes that in holds, until the next call. Streams of gzip may have
+// several members, those of zstd several frames.
+func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err error) {
+	switch {
+	case is == packedGzip && u.gzip == nil:
+		u.gzip, err = gzip.NewReader(in)
+		return u.gzip, err
+	case is == packedGzip:
+		return u.gzip, u.gzip.Reset(in)
+	case is == packedZstd && u.zstd == nil:
 		// One goroutine: the other core is busy with digests and with other layers.
-		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
+		u.zstd, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+		return u.zstd, err
+	case is == packedZstd:
+		return u.zstd, u.zstd.Reset(in)
 	}
-	return io.NopCloser(in), nil
+	return in, nil
+}
+
+func (u *unpacker) close() {
+	if u.zstd != nil {
+		u.zstd.Close()
+	}
 }

@@ -7,9 +7,9 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Fetcher is a store that images lie in: a layout, an archive, a registry. Nothing
-// of what it returns has to be verified. It is safe for concurrent use. One that is
-// an io.Closer is closed with its image.
+// Fetcher is a store that images lie in: a layout, an archive, a registry. It need
+// not verify what it returns, which its readers do. It is safe for concurrent use.
+// One that is an io.Closer is closed with its image.
 type Fetcher interface {
 	// Manifest returns a manifest, or an index, by the REF of a source. The media
 	// type may be empty.

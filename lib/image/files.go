@@ -114,11 +114,12 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		_, err = a.in.Seek(0, io.SeekStart)
 		return err
 	}
-	unpacked, err := unpack(buffered, packing)
+	var u unpacker
+	defer u.close()
+	unpacked, err := u.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	defer unpacked.Close()
 	s, err := newSpool(opt.Spool)
 	if err != nil {
 		return err
@@ -159,6 +160,7 @@ func (i *interruptible) Read(p []byte) (int, error) {
 // index notes where each file lies. The tar reader seeks over contents.
 func (a *archive) index(ctx context.Context) error {
 	in := tar.NewReader(a.in)
+	names := newBudget(0)
 	for range maxArchiveFiles {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -166,6 +168,9 @@ func (a *archive) index(ctx context.Context) error {
 		}
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = names.entry(len(h.Name) + len(h.Linkname))
 		}
 		if err != nil {
 			return err
@@ -226,7 +231,11 @@ func readSmall(in files, name string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", name, f.Size(), maxDocument)
 	}
 	data := make([]byte, f.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
+	_, err = io.ReadFull(f, data)
+	if err == nil {
+		err = checkDocument(data)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", name, err)
 	}
 	return data, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 )
 
@@ -41,6 +42,9 @@ func Flatten(ctx context.Context, images []*Image, opt FlattenOptions) (*Tree, e
 	if err := f.run(ctx); err != nil {
 		return nil, errors.Join(err, f.tree.Close())
 	}
+	// What it took to get here, the windows of decompressors before all, is not to
+	// lie beside what a build needs next: that is a fifth of its memory.
+	debug.FreeOSMemory()
 	return f.tree, nil
 }
 
@@ -80,8 +84,10 @@ func (f *flattening) run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for range min(f.opt.threads(), len(results)) {
 		workers.Go(func() {
+			var u unpacker
+			defer u.close()
 			for i := range jobs {
-				entries, err := f.read(ctx, i)
+				entries, err := f.read(ctx, i, &u)
 				if err != nil {
 					cancel(err)
 					return
@@ -97,9 +103,9 @@ func (f *flattening) run(ctx context.Context) error {
 }
 
 // read reads one layer.
-func (f *flattening) read(ctx context.Context, i int) ([]entry, error) {
+func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	l := f.tree.layers[i]
-	r := &layerReader{layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint32(i)}
+	r := &layerReader{layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u}
 	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
 	if err != nil {
 		return nil, f.inLayer(i, err)
@@ -125,11 +131,11 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := a.apply(entries, uint32(i)); err != nil {
+		if err := a.apply(entries, uint16(i)); err != nil {
 			return f.inLayer(i, err)
 		}
 		if f.opt.Keep > 0 && i+1 == f.last+f.opt.Keep {
-			kept = f.tree.root.shape(uint32(f.last))
+			kept = f.tree.root.shape(uint16(f.last))
 		}
 	}
 	f.tree.seal()

@@ -13,7 +13,7 @@ type shape struct {
 }
 
 // shape is the shape of a directory, of what layers from first on have in it.
-func (n *node) shape(first uint32) *shape {
+func (n *node) shape(first uint16) *shape {
 	s := &shape{}
 	for name, child := range n.more.dir.byName {
 		var in *shape
@@ -41,12 +41,11 @@ func (s *shape) missing(d *node, path string, list []string) []string {
 	slices.SortFunc(order, func(a, b int) int { return strings.Compare(s.names[a], s.names[b]) })
 	prefix := strings.TrimSuffix(path, "/") + "/"
 	for _, i := range order {
-		at, found := slices.BinarySearch(d.more.dir.names, s.names[i])
-		switch {
-		case !found:
+		switch n := d.more.dir.find(s.names[i]); {
+		case n == nil:
 			list = append(list, prefix+s.names[i])
-		case s.in[i] != nil && d.more.dir.nodes[at].isDir():
-			list = s.in[i].missing(d.more.dir.nodes[at], prefix+s.names[i], list)
+		case s.in[i] != nil && n.isDir():
+			list = s.in[i].missing(n, prefix+s.names[i], list)
 		}
 	}
 	return list

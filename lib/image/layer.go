@@ -47,7 +47,9 @@ type layerReader struct {
 	layer   *layer
 	budget  *budget
 	dir     string // for spools
-	ordinal uint32
+	ordinal uint16
+	// unpacker is the worker's.
+	unpacker *unpacker
 
 	blob    *verified
 	limit   int64 // of bytes that are left to unpack
@@ -61,6 +63,9 @@ type layerReader struct {
 // the digests that the image says.
 func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
 	l := img.Layers[index]
+	if l.Descriptor.Size > r.budget.max {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", l.Descriptor.Size, r.budget.max)
+	}
 	in, err := img.fetch.Blob(ctx, l.Descriptor)
 	if err != nil {
 		return nil, err
@@ -77,8 +82,10 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l.DiffID, random != nil); err != nil {
 		// What is damaged does not parse either, and the digest says more.
-		if wrong := r.blob.finish(); wrong != nil {
-			err = wrong
+		if l.Descriptor.Size-r.blob.read <= maxDrain {
+			if wrong := r.blob.finish(); wrong != nil {
+				err = wrong
+			}
 		}
 		r.inPlace = false
 		return nil, err
@@ -115,11 +122,10 @@ func (r *layerReader) unpack(diffID digest.Digest, random bool) error {
 	if err != nil {
 		return err
 	}
-	in, err := unpack(buffered, packing)
+	in, err := r.unpacker.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	defer in.Close()
 	r.limit = math.MaxInt64
 	if packing != plain {
 		r.limit = freeBytes + maxRatio*min(r.blob.want.Size, math.MaxInt64/2/maxRatio)
@@ -192,7 +198,7 @@ func (r *layerReader) parse() error {
 func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	text := len(h.Name) + len(h.Linkname)
 	for key, value := range h.PAXRecords {
-		text += len(key) + len(value)
+		text += recordCost + len(key) + len(value)
 	}
 	if err := r.budget.entry(text); err != nil {
 		return err
@@ -237,14 +243,15 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err erro
 	if r.inPlace {
 		n.offset += r.blob.want.Size
 	}
-	add := r.spool.add
+	var got int64
 	if sparse {
 		if err := r.budget.unpacked(h.Size); err != nil {
 			return err
 		}
-		add = r.spool.addSparse
+		got, err = r.spool.addSparse(&interruptible{r.blob.ctx, in})
+	} else {
+		got, err = r.spool.add(in)
 	}
-	got, err := add(in)
 	if err == nil && got != h.Size {
 		err = fmt.Errorf("has %d bytes where its header says %d", got, h.Size)
 	}

@@ -6,8 +6,13 @@ const (
 	// maxDocument bounds a manifest, an index and a config, in bytes: registries
 	// take no larger manifest, podman and skopeo no larger config.
 	maxDocument = 4 << 20
+	// maxCommas bounds the commas in one of them, and so the elements of its lists:
+	// in memory they are up to a hundred times as large as on disk. Texts have some
+	// too.
+	maxCommas = 1 << 18
 	// maxLayers bounds the layers of all images of one tree. No storage of any
-	// client takes as many of one image, and each costs an open file.
+	// client takes as many of one image, and each costs an open file. It fits 16
+	// bits.
 	maxLayers = 1000
 	// maxIndexDepth bounds indexes in indexes, maxManifests what all of them list:
 	// there is one for each platform, and one more about it.
@@ -21,8 +26,9 @@ const (
 	// enough for two million files with long names.
 	maxMetadata = 1 << 30
 	// entryCost is what an entry counts for beside its texts, in bytes: its part of
-	// the tree.
-	entryCost = 256
+	// the tree. recordCost is that of a PAX record, which may become an xattr.
+	entryCost  = 256
+	recordCost = 64
 	// defaultMaxBytes bounds what all layers decompress to: several times the
 	// largest images there are, which hold models and drivers.
 	defaultMaxBytes = 256 << 30
@@ -31,6 +37,9 @@ const (
 	// does for so long.
 	freeBytes = 4 << 30
 	maxRatio  = 1100
+	// maxDrain bounds how much is read of a damaged layer to know its digest, in
+	// bytes.
+	maxDrain = 1 << 30
 	// maxWindow bounds the memory of a zstd decoder, in bytes: what the zstd
 	// command takes if it is not told otherwise.
 	maxWindow = 128 << 20

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,17 @@ const (
 	mediaTypeDockerForeign   = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 	mediaTypeNondistributed  = "application/vnd.oci.image.layer.nondistributable."
 )
+
+// checkDocument refuses JSON that takes more memory than an image's would.
+func checkDocument(data []byte) error {
+	if len(data) > maxDocument {
+		return fmt.Errorf("it has %d bytes, more than %d", len(data), maxDocument)
+	}
+	if n := bytes.Count(data, []byte{','}); n > maxCommas {
+		return fmt.Errorf("its lists have %d elements, more than %d", n, maxCommas)
+	}
+	return nil
+}
 
 // isIndex tells what kind of document data is. Some leave out the media type, and
 // some lie: a document that could be both kinds is refused, since clients do not

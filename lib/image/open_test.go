@@ -304,13 +304,17 @@ func oldGNUSparse(name string, size int64, pairs []int64, body string) []byte {
 		number(386+len(pairs)*12+12, 0)
 	}
 	number(483, size)
+	setChecksum(block[:512])
+	return block
+}
+
+func setChecksum(header []byte) {
 	sum := int64(0)
-	copy(block[148:156], "        ")
-	for _, b := range block[:512] {
+	copy(header[148:156], "        ")
+	for _, b := range header {
 		sum += int64(b)
 	}
-	copy(block[148:156], []byte(octal(sum)))
-	return block
+	copy(header[148:156], octal(sum))
 }
 
 func octal(n int64) string {

@@ -51,10 +51,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	}
 	e := entry{}
 	if e.kind, e.path, err = readWhiteout(clean); err != nil || e.kind != kindNode {
-		if err == nil && h.Typeflag == tar.TypeDir {
-			err = errors.New("is a whiteout and a directory")
-		}
-		return e, err
+		return e, err // of whatever type it is, as runtimes have it
 	}
 	kind, known := types[h.Typeflag]
 	if !known {
@@ -128,7 +125,8 @@ func (n *node) setXattrs(records map[string]string) error {
 		if len(*list) == format.MaxXattrs {
 			return fmt.Errorf("has more than %d xattrs", format.MaxXattrs)
 		}
-		*list = append(*list, rootfs.Xattr{Name: name, Value: []byte(value)})
+		// Not a part of the records, which it would keep in memory as a whole.
+		*list = append(*list, rootfs.Xattr{Name: strings.Clone(name), Value: []byte(value)})
 	}
 	if n.more != nil {
 		sortXattrs(n.more.xattrs)
@@ -149,7 +147,7 @@ func (n *node) setTarget(target string) error {
 	case strings.IndexByte(target, 0) >= 0:
 		return errors.New("is a symlink to a name with a NUL")
 	}
-	n.extra().target = target
+	n.extra().target = strings.Clone(target)
 	n.size = int64(len(target))
 	return nil
 }

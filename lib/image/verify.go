@@ -16,7 +16,7 @@ import (
 // hashChunk is the number of bytes that go to a hasher at once, hashChunks how many
 // of them are under way.
 const (
-	hashChunk  = 128 << 10
+	hashChunk  = 64 << 10
 	hashChunks = 4
 )
 
@@ -37,7 +37,7 @@ func newHasher(algorithm digest.Algorithm) *hasher {
 		full: make(chan []byte, hashChunks), free: make(chan []byte, hashChunks),
 	}
 	for range hashChunks {
-		h.free <- make([]byte, 0, hashChunk)
+		h.free <- nil // made when it is needed: most layers are small
 	}
 	go func(full <-chan []byte) {
 		defer close(h.done)
@@ -53,7 +53,9 @@ func (h *hasher) Write(p []byte) (int, error) {
 	written := len(p)
 	for len(p) > 0 {
 		if h.buf == nil {
-			h.buf = <-h.free
+			if h.buf = <-h.free; h.buf == nil {
+				h.buf = make([]byte, 0, hashChunk)
+			}
 		}
 		n := min(len(p), cap(h.buf)-len(h.buf))
 		h.buf = append(h.buf, p[:n]...)

@@ -39,12 +39,14 @@ type Archive struct {
 
 var _ Destination = (*Archive)(nil)
 
-// NewArchive writes an archive to w, which the caller closes. Where an error or Abort ends it early, what w has got is
-// no archive: index.json and the end are missing.
+// NewArchive writes an archive to w, which the caller closes, and which messages call by its Name if it has one. Where an
+// error or Abort ends it early, what w has got is no archive: index.json and the end are missing.
 func NewArchive(w io.Writer, opt Options) *Archive {
 	a := &Archive{w: w, name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
+	if named, ok := w.(interface{ Name() string }); ok {
+		a.name = named.Name()
+	}
 	if f, ok := w.(*os.File); ok {
-		a.name = f.Name()
 		if info, err := f.Stat(); err == nil {
 			a.occupy = append(a.occupy, info)
 		}
@@ -81,7 +83,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	case strings.HasSuffix(path, "/"):
 		return nil, errors.New("it names a folder that is not there: name a file")
 	case old != nil && (opened || !old.Mode().IsRegular()):
-		return openArchive(target, old, opt)
+		return openArchive(path, target, old, opt)
 	}
 	f, err := createTemp(filepath.Dir(target))
 	if err != nil {
@@ -99,8 +101,8 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	return a, nil
 }
 
-// openArchive writes to what is there.
-func openArchive(target string, old os.FileInfo, opt Options) (*Archive, error) {
+// openArchive writes to what is there at target, which the user calls path.
+func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {
 		flags |= os.O_APPEND // a redirection: go on where it stands
@@ -110,7 +112,7 @@ func openArchive(target string, old os.FileInfo, opt Options) (*Archive, error) 
 		return nil, err
 	}
 	a := NewArchive(f, opt)
-	a.file = f
+	a.name, a.file = path, f
 	return a, nil
 }
 
@@ -139,14 +141,24 @@ func (a *Archive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 
 // Commit implements Destination.
 func (a *Archive) Commit(index []byte) error {
+	return a.commit(func() error { return a.describe(index) })
+}
+
+// describe writes what stands after the blobs of a layout.
+func (a *Archive) describe(index []byte) error {
+	if err := checkIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
+		return err
+	}
+	if err := a.data(v1.ImageLayoutFile, layoutFile()); err != nil {
+		return err
+	}
+	return a.data(v1.ImageIndexFile, index)
+}
+
+// commit ends the archive, with what describe writes after the blobs.
+func (a *Archive) commit(describe func() error) error {
 	err := a.do(func() error {
-		if err := checkIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
-			return err
-		}
-		if err := a.data(v1.ImageLayoutFile, layoutFile()); err != nil {
-			return err
-		}
-		if err := a.data(v1.ImageIndexFile, index); err != nil {
+		if err := describe(); err != nil {
 			return err
 		}
 		if _, err := a.w.Write(make([]byte, 2*blockSize)); err != nil {

@@ -256,7 +256,7 @@ func TestCreateArchivePipe(t *testing.T) {
 	if err := archiveTo(t, "/dev/null"); err != nil {
 		t.Error(err)
 	}
-	if err := archiveTo(t, "/dev/full"); !errors.Is(err, syscall.ENOSPC) {
+	if err := archiveTo(t, "/dev/full"); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), `"/dev/full"`) {
 		t.Errorf("/dev/full: got error %v", err)
 	}
 }
@@ -281,5 +281,31 @@ func TestCreateArchiveOpenFile(t *testing.T) {
 	rest, ok := bytes.CutPrefix(data, []byte("before"))
 	if _, files := readTar(t, rest); !ok || files["index.json"] == "" {
 		t.Error("no archive")
+	}
+}
+
+// named is a writer with a name.
+type named struct{ io.Writer }
+
+func (named) Name() string { return "/dev/stdout" }
+
+// TestArchiveName: messages name what is written to as its user does.
+func TestArchiveName(t *testing.T) {
+	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/dev/full", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeImage(t, NewArchive(named{f}, Options{}), testImage(t)); err == nil || !strings.Contains(err.Error(), `writing archive "/dev/stdout": `) {
+		t.Errorf("a writer with a name: got error %v", err)
+	}
+	for _, path := range []string{link, fmt.Sprintf("/dev/fd/%d", f.Fd())} {
+		if err := archiveTo(t, path); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("writing archive %q: ", path)) {
+			t.Errorf("%s: got error %v", path, err)
+		}
 	}
 }

@@ -59,8 +59,9 @@ func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descript
 
 // opened are the destinations of one path each, for tests of what they have in common.
 var opened = map[string]func(path string, opt Options) (Destination, error){
-	"archive": func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
-	"layout":  func(path string, opt Options) (Destination, error) { return OpenLayout(path, "", opt) },
+	"archive":        func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
+	"docker archive": func(path string, opt Options) (Destination, error) { return CreateDockerArchive(path, opt) },
+	"layout":         func(path string, opt Options) (Destination, error) { return OpenLayout(path, "", opt) },
 	"empty folder": func(path string, opt Options) (Destination, error) {
 		if err := os.Mkdir(path, 0o777); err != nil {
 			return nil, err
@@ -245,7 +246,7 @@ func TestUnhashedCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		switch kind {
-		case "archive":
+		case "archive", "docker archive":
 			if _, files := readArchive(t, out); files[blobName(want.Digest)] != content {
 				t.Errorf("%s: other bytes", kind)
 			}

@@ -64,14 +64,8 @@ func (img *Image) Build() (*Built, error) {
 	entry := b.Manifest.Descriptor
 	platform := platformOf(config)
 	entry.Platform = &platform
-	entry.Annotations = refAnnotations(img.Ref)
-	b.Index, err = canonical(v1.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: v1.MediaTypeImageIndex,
-		Manifests: []v1.Descriptor{entry},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("building image index: %w", err)
+	if b.Index, err = rootIndex(entry, img.Ref); err != nil {
+		return nil, err
 	}
 	return &b, nil
 }

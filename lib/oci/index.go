@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -37,7 +39,7 @@ func checkLayout(dir, ref string) error {
 }
 
 func checkLayoutFile(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, v1.ImageLayoutFile))
+	data, err := readDocument(filepath.Join(dir, v1.ImageLayoutFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -54,6 +56,27 @@ func checkLayoutFile(dir string) error {
 	return nil
 }
 
+// maxIndex bounds index.json, in bytes: a hundred thousand images fit.
+const maxIndex = 64 << 20
+
+// readDocument reads a document of a layout, and nothing that it would have to wait for.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("reading %q: it is no regular file", filepath.Base(path))
+	case info.Size() > maxIndex:
+		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", filepath.Base(path), info.Size(), maxIndex)
+	}
+	return io.ReadAll(io.LimitReader(f, maxIndex))
+}
+
 // entry is what tells the images of an index from each other.
 type entry struct {
 	Annotations map[string]string `json:"annotations"`
@@ -62,7 +85,7 @@ type entry struct {
 // mergedIndex is the index of the layout at dir once the image in index, named ref, is part of it. What else the index
 // in the folder holds is left as it is. A nil index tells in advance whether that will work.
 func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(dir, v1.ImageIndexFile))
+	data, err := readDocument(filepath.Join(dir, v1.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return index, nil
 	}
@@ -79,8 +102,8 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 		}
 	}
-	if kept, err = keptImages(manifests, ref); err != nil || index == nil || len(kept) == 0 {
-		return index, err
+	if kept, err = keptImages(manifests, ref); err != nil || index == nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(index, &added); err != nil {
 		return nil, err
@@ -97,7 +120,8 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	return canonical(old)
 }
 
-// keptImages are those that stay when an image named ref comes.
+// keptImages are those that stay when an image named ref comes. One without a name replaces the one without a name, or
+// the only one that there is.
 func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, error) {
 	var kept []json.RawMessage
 	for _, raw := range manifests {
@@ -105,13 +129,12 @@ func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, err
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 		}
-		name := e.Annotations[annotationRefName]
-		alone := len(manifests) == 1 && (name == "" || ref == "")
-		if !alone && (ref == "" || name != ref) {
+		only := ref == "" && len(manifests) == 1
+		if !only && e.Annotations[annotationRefName] != ref {
 			kept = append(kept, raw)
 		}
 	}
-	if ref == "" && len(kept) > 0 {
+	if gone := len(manifests) - len(kept); ref == "" && len(manifests) > 0 && gone != 1 {
 		return nil, fmt.Errorf("it holds %d images: name the one to write, as in oci:PATH:NAME", len(manifests))
 	}
 	return kept, nil

@@ -34,8 +34,8 @@ type Layout struct {
 var _ Destination = (*Layout)(nil)
 
 // OpenLayout writes an image to the layout folder at path: a new one, an empty one, or a layout that is there already.
-// An image named ref takes the place of the one of that name and leaves the others; without a name, it replaces the
-// only image that is there. Any other folder is refused. While it is written to, an existing folder is locked.
+// An image named ref takes the place of the one of that name and leaves the others; without a name, it replaces the one
+// without a name, or the only image that is there. Any other folder is refused. While it is written to, an existing folder is locked.
 func OpenLayout(path, ref string, opt Options) (*Layout, error) {
 	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*BlobWriter]bool{}}
 	if err := l.open(); err != nil {

@@ -1,9 +1,11 @@
 package oci
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -89,7 +91,7 @@ func TestLayoutMerge(t *testing.T) {
 		"names":            {{"a:1", "x", "a:1"}, {"a:2", "y", "a:1 a:2"}, {"a:1", "z", "a:2 a:1"}, {"", "u", "error"}},
 		"no name":          {{"", "x", ""}, {"", "y", ""}},
 		"name, then none":  {{"a:1", "x", "a:1"}, {"", "y", ""}},
-		"none, then names": {{"", "x", ""}, {"a:1", "y", "a:1"}, {"a:2", "z", "a:1 a:2"}},
+		"none, then names": {{"", "x", ""}, {"a:1", "y", " a:1"}, {"a:2", "z", " a:1 a:2"}, {"", "u", "a:1 a:2 "}, {"a:1", "v", "a:2  a:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := t.TempDir() // an empty folder
@@ -136,6 +138,18 @@ func TestLayoutForeignIndex(t *testing.T) {
 	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
 		t.Errorf("got %s, %v", data, err)
 	}
+	// Also where no image of it stays.
+	if err := os.WriteFile(index, []byte(`{"schemaVersion":2,"manifests":null,"annotations":{"k":"v"}}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := layoutTo(t, path, "a:1", "x"); err != nil {
+			t.Fatal(err)
+		}
+		if data, err = os.ReadFile(index); err != nil || !strings.HasPrefix(string(data), `{"annotations":{"k":"v"},"manifests":[{`) || images(t, path) != "a:1" {
+			t.Errorf("got %s, %v", data, err)
+		}
+	}
 	if err := os.WriteFile(index, []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +174,20 @@ func TestLayoutRefused(t *testing.T) {
 		}
 		wantListing(t, path, test.file)
 		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
+	for name, damage := range map[string]func(index string) error{
+		"no regular file": func(index string) error { return syscall.Mkfifo(index, 0o600) },
+		"bytes, more than": func(index string) error {
+			return errors.Join(os.WriteFile(index, nil, 0o600), os.Truncate(index, 1<<40))
+		},
+	} {
+		path := t.TempDir()
+		if err := damage(filepath.Join(path, "index.json")); err != nil {
+			t.Fatal(err)
+		}
+		if err := layoutTo(t, path, "a:1", "x"); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}

@@ -31,8 +31,8 @@ func CheckTag(s string) error {
 	if strings.Contains(s, "@") {
 		return fmt.Errorf("image name %q has a digest: only the finished image has one, give NAME[:TAG]", s)
 	}
-	name, tag, tagged := cutTag(s)
-	if tagged && !tagForm.MatchString(tag) {
+	name, tag, ok := cutTag(s)
+	if ok && !tagForm.MatchString(tag) {
 		return fmt.Errorf("image name %q has the tag %q: want letters, digits, _ . -, at most 128, not led by . or -", s, tag)
 	}
 	if len(name) > maxName {
@@ -60,7 +60,7 @@ func checkRefName(s string) error {
 }
 
 // cutTag splits the tag off an image's name; a colon before a slash belongs to a port.
-func cutTag(s string) (name, tag string, tagged bool) {
+func cutTag(s string) (name, tag string, ok bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 || strings.Contains(s[colon:], "/") {
 		return s, "", false
@@ -84,10 +84,15 @@ func refAnnotations(ref string) map[string]string {
 	}
 	m := map[string]string{annotationRefName: ref}
 	if domain, _ := cutDomain(ref); domain != "" && CheckTag(ref) == nil {
-		if _, _, tagged := cutTag(ref); !tagged {
-			ref += ":latest"
-		}
-		m[annotationContainerdName] = ref
+		m[annotationContainerdName] = tagged(ref)
 	}
 	return m
+}
+
+// tagged is an image's name with the tag that clients take where there is none.
+func tagged(ref string) string {
+	if _, _, ok := cutTag(ref); ok {
+		return ref
+	}
+	return ref + ":latest"
 }

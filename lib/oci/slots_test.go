@@ -99,7 +99,7 @@ func TestNoSlotsWithoutAFile(t *testing.T) {
 	}
 }
 
-func put(t *testing.T, a *Archive, b []byte) {
+func put(t *testing.T, a Destination, b []byte) {
 	t.Helper()
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 	if err := a.Blob(d, Data(b)); err != nil {

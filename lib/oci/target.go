@@ -12,16 +12,18 @@ type Kind int
 
 // The kinds of destination.
 const (
-	KindArchive Kind = iota // a tar of a layout, at Path
-	KindStdout              // the same on standard output
-	KindLayout              // a layout folder at Path
+	KindArchive       Kind = iota // a tar of a layout
+	KindDockerArchive             // the same for docker load
+	KindLayout                    // a layout folder
+	KindRegistry                  // a repository of a registry
 )
 
 // Target is a destination as a user names it.
 type Target struct {
-	Kind Kind
-	Path string
-	Ref  string // the image's name in the destination's index, or empty
+	Kind   Kind
+	Stdout bool   // an archive goes to standard output
+	Path   string // of an archive or a layout; empty for the others
+	Ref    string // the image's name: in the destination's index, or empty; of a registry, all behind docker://
 }
 
 // transports are names that tools of the field give to places for images.
@@ -32,21 +34,33 @@ var transports = []string{
 
 var transportForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
-const wantTargets = "want oci-archive:PATH[:REF], oci:PATH[:REF], a plain PATH, or - for standard output"
+const wantTargets = "want oci-archive:PATH[:REF], docker-archive:PATH[:REF], oci:PATH[:REF], docker://REF, a plain PATH, or - for standard output"
 
-// ParseDestination reads where an image is to go: oci-archive:PATH[:REF], oci:PATH[:REF], or a plain PATH for an archive;
-// "-" in place of an archive's path is standard output. After a transport the path ends at the first colon. A plain path
-// may hold colons if a slash comes before the first, as in ./a:b.
+// insteadOf says what does the work of a transport that is no destination here.
+var insteadOf = map[string]string{
+	"containers-storage": "; for podman's storage use -o - | podman load",
+	"docker-daemon":      "; for a Docker daemon use -o docker-archive:- | docker load",
+}
+
+// ParseDestination reads where an image is to go: oci-archive:PATH[:REF], docker-archive:PATH[:REF], oci:PATH[:REF],
+// docker://REF, or a plain PATH for an OCI archive; "-" in place of an archive's path is standard output. After a
+// transport the path ends at the first colon. A plain path may hold colons if a slash comes before the first, as in ./a:b.
 func ParseDestination(s string) (Target, error) {
-	if s == "" {
+	switch {
+	case s == "":
 		return Target{}, fmt.Errorf("destination is empty: %s", wantTargets)
-	}
-	if !transportForm.MatchString(s) {
-		return archiveTarget(s, s, "")
+	case strings.ContainsRune(s, 0):
+		return Target{}, fmt.Errorf("destination %q holds a NUL", s)
+	case !transportForm.MatchString(s):
+		return archiveTarget(KindArchive, s, ""), nil
 	}
 	transport, rest, _ := strings.Cut(s, ":")
-	if transport != "oci" && transport != "oci-archive" {
-		hint := ""
+	if transport == "docker" {
+		return registryTarget(s, rest)
+	}
+	kind, ok := map[string]Kind{"oci-archive": KindArchive, "docker-archive": KindDockerArchive, "oci": KindLayout}[transport]
+	if !ok {
+		hint := insteadOf[transport]
 		if !slices.Contains(transports, transport) && !strings.HasPrefix(rest, "//") {
 			hint = fmt.Sprintf("; ./%s is the file of that name", s)
 		}
@@ -57,22 +71,32 @@ func ParseDestination(s string) (Target, error) {
 		return Target{}, fmt.Errorf("destination %q has no path: %s", s, wantTargets)
 	}
 	if named {
-		if err := checkRefName(ref); err != nil {
+		check := checkRefName
+		if kind == KindDockerArchive {
+			check = CheckTag
+		}
+		if err := check(ref); err != nil {
 			return Target{}, fmt.Errorf("destination %q: %w", s, err)
 		}
 	}
-	if transport == "oci-archive" {
-		return archiveTarget(s, path, ref)
+	if kind == KindLayout {
+		return Target{Kind: kind, Path: path, Ref: ref}, nil
 	}
-	return Target{Kind: KindLayout, Path: path, Ref: ref}, nil
+	return archiveTarget(kind, path, ref), nil
 }
 
-func archiveTarget(s, path, ref string) (Target, error) {
-	switch {
-	case strings.ContainsRune(s, 0):
-		return Target{}, fmt.Errorf("destination %q holds a NUL", s)
-	case path == "-":
-		return Target{Kind: KindStdout, Ref: ref}, nil
+func archiveTarget(kind Kind, path, ref string) Target {
+	if path == "-" {
+		return Target{Kind: kind, Stdout: true, Ref: ref}
 	}
-	return Target{Kind: KindArchive, Path: path, Ref: ref}, nil
+	return Target{Kind: kind, Path: path, Ref: ref}
+}
+
+// registryTarget takes what stands behind docker: as it is: what names a repository is the registry client's to know.
+func registryTarget(s, rest string) (Target, error) {
+	ref, ok := strings.CutPrefix(rest, "//")
+	if !ok || ref == "" {
+		return Target{}, fmt.Errorf("destination %q names no repository: want docker://registry.example/NAME[:TAG]", s)
+	}
+	return Target{Kind: KindRegistry, Ref: ref}, nil
 }

@@ -35,7 +35,8 @@ const ManyLayers = 125
 
 // Options tune a pack.
 type Options struct {
-	// Max is the number of layers at most, DefaultMax where it is 0.
+	// Max is the number of layers of the image at most, those that it keeps of its
+	// source included; DefaultMax where it is 0.
 	Max int
 	// MaxLayerSize bounds a layer's tar, in bytes; 0 is no bound. Components that are
 	// larger are cut into parts; a single file that is larger has its own layer.
@@ -91,6 +92,9 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	t, err := read(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
+		return nil, fmt.Errorf("packing into %d layers: %d are kept of the source, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
 	}
 	report := &Report{Stripped: t.strip()}
 	t.clamp()

@@ -3,6 +3,7 @@ package scan
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -246,4 +247,20 @@ func TestOutput(t *testing.T) {
 	files, report := mustWalk(t, dir, Options{Output: func(st rootfs.Stat) bool { return st.Dev == uint64(out.Dev) && st.Ino == out.Ino }})
 	wantPaths(t, files, "/", "/d", "/d/f", "/other")
 	wantNotes(t, report, Note{"/d/out", "the output itself"}, Note{"/same", "the output itself"})
+}
+
+// Where the tree shows what differs from other layers, a character device 0, 0
+// stands for a deletion.
+func TestWhiteouts(t *testing.T) {
+	needRoot(t)
+	dir := makeTree(t, "d/f = x")
+	if err := unix.Mknod(dir+"/d/gone", unix.S_IFCHR, 0); err != nil {
+		t.Fatal(err)
+	}
+	files, report := mustWalk(t, dir, Options{Whiteouts: true})
+	want := &format.File{Path: "/d/gone", Type: format.TypeWhiteout, Components: []string{Deletions}}
+	if f := find(t, files, "/d/gone"); !reflect.DeepEqual(f, want) {
+		t.Errorf("got %+v, want %+v", f, want)
+	}
+	wantCounts(t, report.Skipped)
 }

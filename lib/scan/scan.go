@@ -40,6 +40,11 @@ type Options struct {
 	// Output tells the file that the stream or image is being written to. It is
 	// called by several goroutines.
 	Output func(rootfs.Stat) bool
+	// Whiteouts takes a character device 0, 0 for what it is in overlayfs: a file that
+	// is deleted.
+	Whiteouts bool
+	// Components names what a record belongs to; nil leaves that to later stages.
+	Components func(*format.File) ([]string, error)
 	// Readers is the number of directories read at once; 0 is a few. The records do
 	// not depend on it.
 	Readers int
@@ -113,10 +118,16 @@ type Count struct {
 	N    int64
 }
 
+// Deletions is the component of whiteouts.
+const Deletions = "chunkah/deletions"
+
 // Run writes the stream of the tree at root. The header's source date is the
-// caller's.
+// caller's, and so are its sources, which stand in the root's place.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
-	header.Version, header.Stage, header.Root = format.Version, format.StageScan, root.Path()
+	header.Version, header.Stage = format.Version, format.StageScan
+	if len(header.Sources) == 0 {
+		header.Root = root.Path()
+	}
 	if err := out.Write(&header); err != nil {
 		return nil, err
 	}
@@ -132,6 +143,11 @@ func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Optio
 		}
 		if f.Hardlink != 0 {
 			linked[f.Hardlink] = true
+		}
+		if opt.Components != nil && f.Components == nil {
+			if f.Components, err = opt.Components(f); err != nil {
+				return nil, err
+			}
 		}
 		if err := out.Write(f); err != nil {
 			return nil, err

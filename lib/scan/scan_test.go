@@ -100,3 +100,27 @@ func TestCounts(t *testing.T) {
 		t.Errorf("got %v for nothing", got)
 	}
 }
+
+// A stream of sources names no root, and what it is told to belong to.
+func TestRunSources(t *testing.T) {
+	dir := makeTree(t, "a = x", "d/f = x")
+	out, _, err := stream(t, dir, format.Header{Sources: []string{"oci:/x"}}, Options{
+		Components: func(f *format.File) ([]string, error) { return []string{"of" + f.Path}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out, `{"header":{"version":1,"stage":"scan","sources":["oci:/x"]}}`) {
+		t.Errorf("the header is %s", out)
+	}
+	for _, path := range []string{"/", "/a", "/d", "/d/f"} {
+		if !strings.Contains(out, `"components":["of`+path+`"]`) {
+			t.Errorf("%s is not tagged in %s", path, out)
+		}
+	}
+	if _, _, err := stream(t, dir, format.Header{}, Options{
+		Components: func(*format.File) ([]string, error) { return nil, os.ErrInvalid },
+	}); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -12,6 +12,9 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	what := specialType(f, st)
 	overlay := f.Type == format.TypeChar && st.RdevMajor == 0 && st.RdevMinor == 0
 	switch {
+	case overlay && r.opt.Whiteouts:
+		*f = format.File{Path: f.Path, Type: format.TypeWhiteout, Components: []string{Deletions}}
+		return true
 	case r.opt.Special == SpecialSkip && overlay:
 		r.report.skip("overlayfs whiteout")
 	case r.opt.Special == SpecialSkip:

@@ -30,6 +30,8 @@ type blob struct {
 	// spool holds a compressed blob until its turn comes. It has no name, or it is
 	// a file of the cache.
 	spool *os.File
+	// previous is the layer of the previous image that the blob is.
+	previous *Kept
 	// reused is set where the blob was found and not made.
 	reused bool
 }
@@ -52,6 +54,12 @@ type direct interface {
 type ordered interface {
 	Reserve(sizes []int64) ([]*oci.Slot, error)
 }
+
+var (
+	_ direct  = (*oci.Layout)(nil)
+	_ ordered = (*oci.Archive)(nil)
+	_ ordered = (*oci.DockerArchive)(nil)
+)
 
 // reserve sets places aside where layers are not compressed and the output is a
 // file: they can then be digested and written in one pass.
@@ -84,13 +92,16 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 	l := &w.img.layers[i]
 	b := &blob{tar: layer.Size(l.files)}
 	dest, isDirect := w.dest.(direct)
-	var err error
+	found, err := w.reuse(ctx, l, b)
 	switch {
+	case err != nil || found:
 	case w.slots != nil:
 		b.slot = w.slots[i]
 		err = w.digestIntoSlot(ctx, l, b)
-	case w.compressed() && (w.opt.Cache != nil || !isDirect):
-		err = w.digestCompressed(ctx, pool, l, b)
+	case w.compressed() && w.opt.Cache != nil:
+		err = w.digestToCache(ctx, pool, l, b)
+	case w.compressed() && !isDirect:
+		err = w.digestToSpool(ctx, pool, l, b)
 	case isDirect:
 		err = w.digestInPlace(ctx, pool, dest, l, b)
 	default:
@@ -150,29 +161,35 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// digestCompressed keeps the compressed blob, since an archive has to know a
-// blob's size before it: in a spool file or in the cache. Where the cache has
-// anything, a pass that only digests comes first.
-func (w *writer) digestCompressed(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
-	if w.opt.Cache == nil {
-		return w.digestToSpool(ctx, pool, l, b)
+// reuse looks for the layer's blob among those that were compressed before: a
+// pass that only digests tells which that would be. The cache goes first, since
+// it is at hand.
+func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
+	if !w.compressed() || !w.warm && len(w.opt.Previous) == 0 {
+		return false, nil
 	}
+	if err := w.digestOnly(ctx, l, b); err != nil {
+		return false, err
+	}
+	b.proofs = nil
 	if w.warm {
-		if err := w.digestOnly(ctx, l, b); err != nil {
-			return err
-		}
-		found, err := w.opt.Cache.Get(w.opt.Compression.Key(), b.diffID)
+		kept, err := w.opt.Cache.Get(w.opt.Compression.Key(), b.diffID)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if b.proofs = nil; found != nil {
-			b.spool, b.digest, b.size, b.reused = found.File, found.Digest, found.Size, true
-			return nil
+		if kept != nil {
+			b.spool, b.digest, b.size, b.reused = kept.File, kept.Digest, kept.Size, true
+			return true, nil
 		}
 	}
-	return w.digestToCache(ctx, pool, l, b)
+	previous, ok := w.opt.Previous[b.diffID]
+	if ok {
+		b.previous, b.digest, b.size, b.reused = &previous, previous.Descriptor.Digest, previous.Descriptor.Size, true
+	}
+	return ok, nil
 }
 
+// digestToCache keeps the compressed blob in the cache until its turn comes.
 func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
 	if err != nil {
@@ -191,6 +208,8 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	return nil
 }
 
+// digestToSpool keeps the compressed blob in a file without a name: an archive
+// has to know a blob's size before it.
 func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
 	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
 		return fmt.Errorf("creating a spool file: %w", err)
@@ -258,10 +277,13 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if b.slot != nil {
 		return b.slot.Commit(b.digest)
 	}
-	if _, ok := w.dest.(direct); ok && b.spool == nil {
+	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass
 	}
 	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
+		if b.previous != nil {
+			return copyBlob(ctx, out, *b.previous)
+		}
 		if b.spool != nil {
 			return unspool(ctx, out, b)
 		}

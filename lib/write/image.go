@@ -155,8 +155,8 @@ func (w *writer) created() (t *time.Time, from string) {
 	switch {
 	case h.HasSourceDate:
 		return seconds(h.SourceDate), "SOURCE_DATE_EPOCH"
-	case w.opt.Config.Created != nil:
-		return w.opt.Config.Created, "the config"
+	case w.config.Created != nil:
+		return w.config.Created, "the config"
 	case h.HasNewestMtime && len(w.report.LeftOut) == 0:
 		return seconds(h.NewestMtime), "the newest regular file"
 	}

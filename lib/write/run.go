@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
 	"chunkah/lib/compress"
@@ -88,19 +89,15 @@ func discard(results []chan *blob) {
 
 // assemble writes the blobs as they come, then what describes them.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
-	blobs := make([]*blob, len(order))
-	for _, i := range order {
-		select {
-		case blobs[i] = <-results[i]:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	if err := w.keep(ctx); err != nil {
+		return err
+	}
+	blobs, err := w.placeAll(ctx, order, results)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // why it was stopped
 		}
-		if err := w.place(ctx, i, blobs[i]); err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx) // why it was stopped
-			}
-			return err
-		}
+		return err
 	}
 	image, err := w.describe(blobs)
 	if err != nil {
@@ -122,6 +119,38 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	return w.dest.Commit(built.Index)
 }
 
+// concurrent is a destination that takes so many blobs at once, as a registry
+// does: there, one waits for the network and not for this machine.
+type concurrent interface{ AtOnce() int }
+
+// placeAll puts the blobs where they belong, in order.
+func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
+	var group errgroup.Group
+	group.SetLimit(1)
+	if dest, ok := w.dest.(concurrent); ok {
+		group.SetLimit(dest.AtOnce())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	blobs := make([]*blob, len(order))
+	for _, i := range order {
+		select {
+		case blobs[i] = <-results[i]:
+		case <-ctx.Done():
+			_ = group.Wait() // what failed first is the cause
+			return nil, context.Cause(ctx)
+		}
+		group.Go(func() error {
+			err := w.place(ctx, i, blobs[i])
+			if err != nil {
+				cancel(err)
+			}
+			return err
+		})
+	}
+	return blobs, group.Wait()
+}
+
 // describe makes the image of the blobs.
 func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	comments, err := w.img.comments()
@@ -130,7 +159,11 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.opt.Config, Created: created, Ref: w.opt.Ref}
+	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
+	w.report.Kept = len(w.kept)
+	for _, k := range w.kept {
+		image.Layers = append(image.Layers, k.Layer)
+	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{

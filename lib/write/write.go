@@ -16,6 +16,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"chunkah/format"
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
@@ -25,13 +27,18 @@ import (
 
 // Options say what image to write and where.
 type Options struct {
-	// Root is where contents are read from; nil is what the stream's header says.
-	Root *rootfs.Root
+	// Source is where contents are read from; nil is what the stream's header says.
+	Source *Source
+	// Open opens what a header says; nil knows roots alone. What it returns is
+	// closed in the end.
+	Open func(ctx context.Context, h *format.Header) (*Source, error)
 	// Create makes the destination, once the stream is known to be whole.
 	Create func(oci.Options) (oci.Destination, error)
-	// Config is the image's config; nil is an empty one. Without an architecture it
-	// is for the one that this program runs on.
+	// Config is the image's config; nil is the source's, or an empty one. Without an
+	// architecture it is for the one that this program runs on.
 	Config *oci.Config
+	// Edit changes the config, a copy of its own; nil leaves it as it is.
+	Edit func(*oci.Config) error
 	// Ref names the image in the destination; empty for no name.
 	Ref string
 	// Compression of the layers; the zero value is none.
@@ -43,6 +50,9 @@ type Options struct {
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
+	// Previous are layers of an image that may be taken as they are where their
+	// tar comes out the same: by diffID, those compressed as Compression says.
+	Previous map[digest.Digest]Kept
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
@@ -54,16 +64,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Compression.Algorithm == "" {
 		o.Compression.Algorithm = compress.None
-	}
-	if o.Config == nil {
-		o.Config = &oci.Config{}
-	}
-	if o.Config.Platform.Architecture == "" {
-		config := *o.Config
-		if err := config.SetArch(oci.HostArch()); err != nil {
-			return o, err
-		}
-		o.Config = &config
 	}
 	return o, o.Compression.Validate()
 }
@@ -79,13 +79,16 @@ type Report struct {
 	Created    time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
-	// Reused counts the layers whose blobs came from the cache, ReusedBytes them.
+	// Reused counts the layers whose blobs came from the cache or the previous
+	// image, ReusedBytes them.
 	Reused      int
 	ReusedBytes int64
 	// CacheFault is why the cache could not be kept within its size.
 	CacheFault error
 	// LeftOut are the paths that were the output itself.
 	LeftOut []string
+	// Kept counts the layers of the source below those.
+	Kept int
 	// Duplicates counts layers that were equal to one before and left out.
 	Duplicates int
 }
@@ -99,12 +102,19 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err != nil {
 		return nil, err
 	}
-	root := opt.Root
-	if root == nil && img.header.Root != "" {
-		if root, err = rootfs.Open(img.header.Root); err != nil {
+	source := opt.Source
+	if source == nil {
+		if source, err = opt.open(ctx, &img.header); err != nil {
 			return nil, err
 		}
-		defer root.Close()
+		defer source.Close()
+	}
+	config, err := opt.config(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := source.check(img); err != nil {
+		return nil, err
 	}
 	// A proof that both reads were the same stands in for a second hash.
 	dest, err := opt.Create(oci.Options{Unhashed: true})
@@ -116,7 +126,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 			err = errors.Join(err, dest.Abort())
 		}
 	}()
-	w := &writer{opt: opt, root: root, img: img, dest: dest, report: &Report{}}
+	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, dest: dest, report: &Report{}}
 	if err := w.write(ctx); err != nil {
 		return nil, w.allUnreadable(ctx, err)
 	}
@@ -177,6 +187,8 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 type writer struct {
 	opt    Options
 	root   *rootfs.Root
+	kept   []Kept
+	config *oci.Config
 	img    *image
 	dest   oci.Destination
 	report *Report

@@ -21,15 +21,27 @@ const daemonStart = 60 * time.Second
 
 // NewDocker starts a daemon with empty storage and without a network, stopped
 // when the test ends.
-func NewDocker(t testing.TB) *Docker {
+func NewDocker(t testing.TB) *Docker { return NewDockerOn(t, "overlay2") }
+
+// NewDockerOn is NewDocker with this storage driver.
+func NewDockerOn(t testing.TB, driver string) *Docker {
 	t.Helper()
 	Need(t, "root", "dockerd", "runc", "skopeo")
 	dir := shortDir(t)
 	socket := filepath.Join(dir, "docker.sock")
-	var log bytes.Buffer
 	cmd := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
-		"--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
+		"--storage-driver", driver, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
 		"--host", "unix://"+socket, "--group", "root")
+	d := &Docker{t: t, host: "unix://" + socket}
+	serve(t, cmd, func() bool { return d.Command("version").Run() == nil })
+	return d
+}
+
+// serve starts a daemon, waits until it answers, and stops it when the test ends.
+func serve(t testing.TB, cmd *exec.Cmd, answers func() bool) {
+	t.Helper()
+	name := cmd.Args[0]
+	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -45,23 +57,20 @@ func NewDocker(t testing.TB) *Docker {
 			<-gone
 		}
 	})
-
-	d := &Docker{t: t, host: "unix://" + socket}
-	for end := time.Now().Add(daemonStart); d.command("version").Run() != nil; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(daemonStart); !answers(); time.Sleep(100 * time.Millisecond) {
 		select {
 		case <-gone:
-			Lack(t, "dockerd does not start here: "+log.String())
+			Lack(t, name+" does not start here: "+log.String())
 		default:
 		}
 		if time.Now().After(end) {
-			t.Fatalf("dockerd does not answer: %s", log.String())
+			t.Fatalf("%s does not answer: %s", name, log.String())
 		}
 	}
-	return d
 }
 
-// command is the client that came with the daemon, where there are several.
-func (d *Docker) command(args ...string) *exec.Cmd {
+// Command is the client that came with the daemon, where there are several.
+func (d *Docker) Command(args ...string) *exec.Cmd {
 	client := "docker"
 	if _, err := os.Stat("/usr/bin/docker"); err == nil {
 		client = "/usr/bin/docker"
@@ -74,7 +83,7 @@ func (d *Docker) command(args ...string) *exec.Cmd {
 // Docker runs the client and returns its standard output.
 func (d *Docker) Docker(args ...string) string {
 	d.t.Helper()
-	return Run(d.t, d.command(args...))
+	return Run(d.t, d.Command(args...))
 }
 
 // Load brings the image of an OCI archive into the daemon under the name, which
@@ -84,6 +93,14 @@ func (d *Docker) Load(archive, name string) {
 	file := filepath.Join(d.t.TempDir(), "docker.tar")
 	SkopeoCopy(d.t, "oci-archive:"+archive, "docker-archive:"+file+":"+name)
 	d.Docker("load", "--quiet", "--input", file)
+}
+
+// LoadArchive loads an archive that docker load reads by itself and returns what
+// the client says of it: the image's name, or its ID where it has none.
+func (d *Docker) LoadArchive(archive string) string {
+	d.t.Helper()
+	_, image, _ := strings.Cut(strings.TrimSpace(d.Docker("load", "--quiet", "--input", archive)), ": ")
+	return image
 }
 
 // Run runs a command in a new container of the image and returns its standard

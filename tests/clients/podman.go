@@ -4,15 +4,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // Engine is podman and buildah with a storage of their own.
 type Engine struct {
-	t   testing.TB
-	dir string
-	env []string
+	t       testing.TB
+	dir     string
+	storage []string // options
+	env     []string
 }
 
 // conf lets containers run on a machine that is a container or a small VM
@@ -29,7 +31,10 @@ events_logger = "file"
 
 // NewEngine gives the test a podman and buildah with empty storage, removed at
 // its end.
-func NewEngine(t testing.TB) *Engine {
+func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "") }
+
+// NewEngineOn is NewEngine with this storage driver; empty is the machine's own.
+func NewEngineOn(t testing.TB, driver string) *Engine {
 	t.Helper()
 	Need(t, "root", "podman", "runc")
 	dir := shortDir(t)
@@ -37,7 +42,10 @@ func NewEngine(t testing.TB) *Engine {
 	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{t: t, dir: dir, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}
+	e := &Engine{t: t, dir: dir, storage: []string{"--root", dir + "/storage", "--runroot", dir + "/run"}, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}
+	if driver != "" {
+		e.storage = append(e.storage, "--storage-driver", driver)
+	}
 	t.Cleanup(func() {
 		_ = e.podman("rm", "--all", "--force").Run()
 		_ = e.podman("image", "unmount", "--all", "--force").Run()
@@ -46,8 +54,8 @@ func NewEngine(t testing.TB) *Engine {
 }
 
 func (e *Engine) podman(args ...string) *exec.Cmd {
-	own := []string{"--root", e.dir + "/storage", "--runroot", e.dir + "/run", "--tmpdir", e.dir + "/tmp"}
-	cmd := exec.Command("podman", append(own, args...)...)
+	own := slices.Concat(e.storage, []string{"--tmpdir", e.dir + "/tmp"}, args)
+	cmd := exec.Command("podman", own...)
 	cmd.Env = e.env
 	return cmd
 }
@@ -62,8 +70,7 @@ func (e *Engine) Podman(args ...string) string {
 func (e *Engine) Buildah(dir string, args ...string) string {
 	e.t.Helper()
 	Need(e.t, "buildah")
-	own := []string{"--root", e.dir + "/storage", "--runroot", e.dir + "/run"}
-	cmd := exec.Command("buildah", append(own, args...)...)
+	cmd := exec.Command("buildah", slices.Concat(e.storage, args)...)
 	cmd.Dir, cmd.Env = dir, e.env
 	return Run(e.t, cmd)
 }
@@ -77,6 +84,12 @@ func (e *Engine) Load(archive string) string {
 		e.t.Fatalf("podman load said %q", out)
 	}
 	return image
+}
+
+// TryLoad loads an archive that podman may refuse, and returns what it says.
+func (e *Engine) TryLoad(archive string) (string, error) {
+	out, err := e.podman("load", "--quiet", "--input", archive).CombinedOutput()
+	return string(out), err
 }
 
 // Run runs a command in a new container of the image and returns its standard

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"chunkah/lib/image"
+	"chunkah/lib/index"
+	"chunkah/lib/oci"
+)
+
+type indexCommand struct {
+	outputFlags
+	imageFlags
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation of the index (repeatable)"`
+	Args       struct {
+		Sources []string `positional-arg-name:"SOURCE"`
+	} `positional-args:"yes"`
+}
+
+func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
+	target, err := c.target()
+	if err != nil {
+		return err
+	}
+	if target.Kind == oci.KindDockerArchive {
+		return usagef("docker-archive: holds an image of one platform: use oci-archive:")
+	}
+	if err := env.takesArchive(target); err != nil {
+		return err
+	}
+	var config oci.Config
+	if err := config.EditAnnotations(c.Annotation); err != nil {
+		return usagef("--annotation: %w", err)
+	}
+	sources, err := c.sources()
+	if err != nil {
+		return err
+	}
+	var lists []*image.Listing
+	defer func() {
+		for _, l := range lists {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	for _, src := range sources {
+		l, err := image.List(ctx, src, c.imageOptions(env))
+		if err != nil {
+			return err
+		}
+		lists = append(lists, l)
+	}
+	report, err := index.Join(ctx, lists, index.Options{
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, "", oci.Options{}) },
+		Ref:         target.Ref,
+		Annotations: config.Annotations,
+	})
+	if err != nil {
+		return err
+	}
+	env.info("%s: %s, %s, %s copied", report.Digest, strings.Join(report.Platforms, ", "),
+		plural(int64(report.Manifests), "manifest"), bytesText(report.Bytes))
+	return nil
+}
+
+// sources reads the names of the images.
+func (c *indexCommand) sources() ([]image.Source, error) {
+	if len(c.Args.Sources) == 0 {
+		return nil, usagef("no SOURCE: name the images to join, as in oci-archive:amd64.oci oci-archive:arm64.oci")
+	}
+	var sources []image.Source
+	for _, s := range c.Args.Sources {
+		src, err := image.ParseSource(s)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		if src.Kind == image.KindDir {
+			return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", s)
+		}
+		sources = append(sources, src)
+	}
+	return sources, nil
+}

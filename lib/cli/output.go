@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/oci"
+)
+
+// outputFlags say where an image goes and what it is called there.
+type outputFlags struct {
+	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)"`
+	Tag    string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
+}
+
+// target reads -o and -t.
+func (f *outputFlags) target() (oci.Target, error) {
+	target := oci.Target{Stdout: true}
+	if f.Output != "" {
+		var err error
+		if target, err = oci.ParseDestination(f.Output); err != nil {
+			return target, &usageError{err}
+		}
+	}
+	if f.Tag == "" {
+		return target, nil
+	}
+	if target.Kind == oci.KindRegistry {
+		return target, usagef("-o %s names the image whole, and --tag %q names it again: give one", f.Output, f.Tag)
+	}
+	if target.Ref != "" && target.Ref != f.Tag {
+		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
+	}
+	if err := oci.CheckTag(f.Tag); err != nil {
+		return target, &usageError{err}
+	}
+	target.Ref = f.Tag
+	return target, nil
+}
+
+// create opens the destination. A registry may have blobs of the previous image.
+func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
+	switch {
+	case target.Kind == oci.KindRegistry:
+		return f.push(ctx, env, target.Ref, previous)
+	case target.Kind == oci.KindLayout:
+		return oci.OpenLayout(target.Path, target.Ref, opt)
+	case target.Kind == oci.KindDockerArchive && target.Stdout:
+		return oci.NewDockerArchive(env.writer(ctx), opt), nil
+	case target.Kind == oci.KindDockerArchive:
+		return oci.CreateDockerArchive(target.Path, opt)
+	case target.Stdout:
+		return oci.NewArchive(env.writer(ctx), opt), nil
+	}
+	return oci.CreateArchive(target.Path, opt)
+}
+
+// writer is standard output for an archive.
+func (e *Env) writer(ctx context.Context) io.Writer {
+	if len(e.stdoutInfo()) > 0 {
+		return e.Stdout // a file, which nobody has to wait for
+	}
+	return patient{ctx, e.Stdout}
+}
+
+// existing describes what of the output is there before the run.
+func (e *Env) existing(target oci.Target) []os.FileInfo {
+	if target.Stdout {
+		return e.stdoutInfo()
+	}
+	if target.Kind == oci.KindRegistry {
+		return nil
+	}
+	var infos []os.FileInfo
+	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
+		if info, err := stat(target.Path); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
+			infos = append(infos, info)
+		}
+	}
+	return infos
+}
+
+// takesArchive refuses to write an archive to a terminal.
+func (e *Env) takesArchive(target oci.Target) error {
+	if target.Stdout {
+		if isTerminal(e.Stdout) {
+			return usagef("standard output is a terminal: use -o, or redirect it")
+		}
+		return nil
+	}
+	if target.Kind == oci.KindRegistry {
+		return nil
+	}
+	info, err := os.Stat(target.Path)
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil // opening it for good says what is wrong with it
+	}
+	// Opened so, it neither waits for a line nor becomes the terminal of this process.
+	f, err := os.OpenFile(target.Path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if isTerminal(f) {
+		return usagef("%q is a terminal: name a file with -o, or redirect standard output", target.Path)
+	}
+	return nil
+}

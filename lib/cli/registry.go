@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/registry"
+)
+
+// imageFlags are in every command that opens images.
+type imageFlags struct {
+	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: TMPDIR, else /var/tmp)"`
+	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for"`
+}
+
+func (f *imageFlags) imageOptions(env *Env) image.Options {
+	return image.Options{
+		Spool: f.Spool,
+		Registry: func(text string) (image.Fetcher, error) {
+			ref, err := registry.ParseRef(text)
+			if err != nil {
+				return nil, err
+			}
+			repo, err := f.openRegistry(env, ref)
+			return remote{repo}, err
+		},
+	}
+}
+
+// openRegistry prepares to speak to the registry of a reference.
+func (f *imageFlags) openRegistry(env *Env, ref registry.Ref) (*registry.Repository, error) {
+	return registry.Open(ref, registry.Options{
+		Insecure: f.Insecure, UserAgent: "chunkah/" + version(),
+		Warn: func(text string) { env.warn("%s", text) },
+	})
+}
+
+// push begins to push to a reference. What the registry has of the previous image
+// is taken from there.
+func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) (oci.Destination, error) {
+	ref, err := registry.ParseRef(text)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	repo, err := f.openRegistry(env, ref)
+	if err != nil {
+		return nil, err
+	}
+	var from []registry.Ref
+	if src, err := image.ParseSource(previous); err == nil && src.Kind == image.KindRegistry {
+		if ref, err := registry.ParseRef(src.Ref); err == nil {
+			from = append(from, ref)
+		}
+	}
+	return repo.Push(ctx, from...)
+}
+
+// remote is a repository as package image asks for one: by whole references, and
+// with manifests among the blobs.
+type remote struct{ *registry.Repository }
+
+// Manifest implements image.Fetcher.
+func (r remote) Manifest(ctx context.Context, text string) (data []byte, mediaType string, err error) {
+	ref, err := registry.ParseRef(text)
+	if err != nil {
+		return nil, "", err
+	}
+	return r.Repository.Manifest(ctx, ref.Identifier())
+}
+
+// Blob implements image.Fetcher.
+func (r remote) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	if !registry.IsManifest(d.MediaType) {
+		return r.Repository.Blob(ctx, d)
+	}
+	data, _, err := r.Repository.Manifest(ctx, d.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"chunkah/format"
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/scan"
+	"chunkah/lib/source"
+	"chunkah/lib/write"
+)
+
+// sourceFlags are those that scan and build share.
+type sourceFlags struct {
+	imageFlags
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
+	BySource bool   `long:"by-source" description:"make each source a component"`
+	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on"`
+}
+
+func (f *sourceFlags) sourceOptions(env *Env) source.Options {
+	opt := source.Options{Image: f.imageOptions(env), BySource: f.BySource, KeepBase: f.KeepBase}
+	opt.Image.Platform = f.Platform
+	return opt
+}
+
+// openSources opens what is to be scanned: those sources, or the directory that
+// the environment or an option names. how is the way to name one.
+func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
+	if rootfs == "" {
+		rootfs = os.Getenv("CHUNKAH_ROOTFS")
+	}
+	if len(sources) == 0 {
+		if rootfs == "" {
+			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
+		}
+		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
+	}
+	for _, s := range sources {
+		if _, err := image.ParseSource(s); err != nil {
+			return nil, &usageError{err}
+		}
+	}
+	set, err := source.Open(ctx, sources, f.sourceOptions(env))
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range set.Notes {
+		env.warn("%s", note)
+	}
+	return set, nil
+}
+
+// withSources completes what scan is to do with a set. A device in a directory is
+// there by accident more often than not; in an image somebody put it.
+func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Options, error) {
+	opt.Components, opt.Whiteouts = set.Components, len(set.Kept) > 0
+	if opt.Special == scan.SpecialRefuse && set.Image != nil {
+		opt.Special = scan.SpecialKeep
+	}
+	return opt, set.Header(h)
+}
+
+// openContents opens for write what a header names.
+func (f *imageFlags) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
+	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
+		if len(h.Sources) == 0 {
+			root, err := openHeaderRoot(h)
+			return &write.Source{Root: root}, err
+		}
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		if err != nil {
+			return nil, err
+		}
+		return contents(set), nil
+	}
+}
+
+func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
+	if h.Root == "" {
+		return nil, nil
+	}
+	return rootfs.Open(h.Root)
+}
+
+// openDatabases opens for assign what a header names.
+func (f *imageFlags) openDatabases(env *Env) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
+	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		if err != nil {
+			return nil, nil, err
+		}
+		return set.Root, set, nil
+	}
+}
+
+// contents is a set as write sees it.
+func contents(set *source.Set) *write.Source {
+	s := &write.Source{Root: set.Root, Config: set.Config, Closer: set}
+	for i, l := range set.Kept {
+		s.Kept = append(s.Kept, write.Kept{
+			Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
+			Open:  set.OpenLayer(i),
+		})
+	}
+	return s
+}

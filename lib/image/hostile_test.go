@@ -1,0 +1,271 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	mk "chunkah/tests/mkimage"
+)
+
+// A layer that is not to be trusted is refused, and the error says where.
+func TestHostileLayers(t *testing.T) {
+	with := func(change func(*tar.Header)) mk.Entry { return mk.File("f", "").But(change) }
+	many := mk.File("f", "")
+	for i := range 4097 {
+		many = many.Xattr(fmt.Sprintf("user.%d", i), "x")
+	}
+	for name, test := range map[string]struct {
+		entries []mk.Entry
+		want    string
+	}{
+		"leads out":              {[]mk.Entry{mk.File("../f", "")}, `entry "../f": has ".." in it`},
+		"leads out by a detour":  {[]mk.Entry{mk.File("/a/../../f", "")}, `has ".." in it`},
+		"link leads out":         {[]mk.Entry{mk.Link("f", "../../etc/shadow")}, `entry "f": is a hard link to "../../etc/shadow", which has ".."`},
+		"link to nothing":        {[]mk.Entry{mk.Link("f", "/etc/shadow")}, `entry "f": is a hard link to "etc/shadow", which is not there`},
+		"link to a directory":    {[]mk.Entry{mk.Dir("d"), mk.Link("f", "d")}, "which is a directory"},
+		"link to the root":       {[]mk.Entry{mk.Link("f", "/")}, "which is not there"},
+		"link to itself":         {[]mk.Entry{mk.File("f", ""), mk.Link("f", "f")}, "which is not there"},
+		"links in a circle":      {[]mk.Entry{mk.Link("a", "b"), mk.Link("b", "a")}, "which is not there"},
+		"link behind a file":     {[]mk.Entry{mk.File("f", ""), mk.Link("a", "f/x")}, "which is not there"},
+		"symlinks in a circle":   {[]mk.Entry{mk.Symlink("a", "b"), mk.Symlink("b", "a"), mk.File("a/f", "")}, "more than 40 symlinks"},
+		"whiteout of nothing":    {[]mk.Entry{mk.File("d/.wh.", "")}, `entry "d/.wh.": is a whiteout of nothing`},
+		"whiteout of .":          {[]mk.Entry{mk.File(".wh..", "")}, "is a whiteout of nothing"},
+		"whiteout of ..":         {[]mk.Entry{mk.File(".wh...", "")}, "is a whiteout of nothing"},
+		"whiteout of a whiteout": {[]mk.Entry{mk.File(".wh..wh.x", "")}, "is a whiteout of nothing"},
+		"aufs metadata":          {[]mk.Entry{mk.Dir(".wh..wh.plnk")}, "is a whiteout of nothing"},
+		"below a whiteout":       {[]mk.Entry{mk.File(".wh.d/x", "")}, "lies below a whiteout"},
+		"below a file":           {[]mk.Entry{mk.File("f", ""), mk.File("f/x", "")}, `lies below "f", which is no directory in this layer`},
+		"root is a file":         {[]mk.Entry{mk.File(".", "")}, "is the root and no directory"},
+		"long name":              {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, more than 255"},
+		"deep":                   {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 parts"},
+		"long target":            {[]mk.Entry{mk.Symlink("f", strings.Repeat("t", 4097))}, "symlink to 4097 bytes"},
+		"symlink to nothing":     {[]mk.Entry{mk.Symlink("f", "")}, "symlink to nothing"},
+		"no type":                {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = 'Z' })}, `entry "f": is of the type 'Z'`},
+		"contiguous file":        {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeCont })}, `is of the type '7'`},
+		"uid of nobody":          {[]mk.Entry{with(func(h *tar.Header) { h.Uid = 1<<32 - 1 })}, "has the owner 4294967295:0"},
+		"gid below 0":            {[]mk.Entry{with(func(h *tar.Header) { h.Gid, h.Format = -1, tar.FormatGNU })}, "has the owner 0:-1"},
+		"time beyond time":       {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is no time"},
+		"device":                 {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
+		"large xattr":            {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
+		"long xattr":             {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
+		"many xattrs of links": {[]mk.Entry{mk.File("a", "").Xattr("user.x", "x"), {Header: func() tar.Header {
+			h := many.Header
+			h.Name, h.Typeflag, h.Linkname, h.PAXRecords = "b", tar.TypeLink, "a", maps.Clone(h.PAXRecords)
+			delete(h.PAXRecords, "SCHILY.xattr.user.0")
+			return h
+		}()}}, "more than 4096 xattrs with all its links"},
+		"many xattrs": {[]mk.Entry{many}, "more than 4096 xattrs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := flattened(t, test.entries)
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "reading layer 0 (sha256:") {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// Symlinks do not lead deeper than names may.
+func TestDepth(t *testing.T) {
+	deep := strings.TrimSuffix(strings.Repeat("d/", 2000), "/")
+	entries := []mk.Entry{mk.Dir(deep), mk.Symlink("s", deep)}
+	for range 2 {
+		entries = append(entries, mk.Dir("s/"+deep), mk.Symlink("s", deep+"/"+deep))
+	}
+	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "more than 4096") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// damaged opens and flattens an image of two layers after a change to its manifest,
+// config or blobs, whose own digests are true again afterwards.
+func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blobs)) error {
+	t.Helper()
+	img := &mk.Image{Layers: []mk.Layer{
+		{Tar: mk.Tar(t, mk.File("text", "hello")), Packing: mk.Gzip}, {Tar: mk.Tar(t, mk.File("more", "world"))},
+	}}
+	blobs := mk.Blobs{}
+	d := img.Manifest(t, blobs)
+	var m v1.Manifest
+	var c v1.Image
+	for blob, v := range map[digest.Digest]any{d.Digest: &m, digest.FromBytes(img.Config()): &c} {
+		if err := json.Unmarshal(blobs[blob], v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(&m, &c, blobs)
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := blobs.Add(m.Config.MediaType, data)
+	if m.Config.Digest == digest.FromBytes(img.Config()) {
+		m.Config = config
+	}
+	if data, err = json.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	path := mk.LayoutFiles(blobs, blobs.Add(m.MediaType, data)).WriteFolder(t)
+	_, err = flattenSource(t, Source{Kind: KindLayout, Path: path}, FlattenOptions{})
+	return err
+}
+
+func TestDamagedImages(t *testing.T) {
+	type manifest = *v1.Manifest
+	type config = *v1.Image
+	// replace puts another blob in a layer's place.
+	replace := func(m manifest, blobs mk.Blobs, i int, data []byte) {
+		m.Layers[i] = blobs.Add(m.Layers[i].MediaType, data)
+	}
+	for name, test := range map[string]struct {
+		change func(m manifest, c config, blobs mk.Blobs)
+		want   string
+	}{
+		"sound":             {func(manifest, config, mk.Blobs) {}, ""},
+		"a blob is changed": {func(m manifest, _ config, b mk.Blobs) { b[m.Layers[0].Digest][20] ^= 1 }, "layer 0 (sha256:"},
+		"a plain blob is changed": {func(m manifest, _ config, b mk.Blobs) {
+			b[m.Layers[1].Digest][512] ^= 1
+		}, "its bytes have the digest"},
+		"a blob is short": {func(m manifest, _ config, b mk.Blobs) {
+			b[m.Layers[0].Digest] = b[m.Layers[0].Digest][:50]
+		}, "it has 50 bytes where its descriptor says"},
+		"a blob is gone":    {func(m manifest, _ config, b mk.Blobs) { delete(b, m.Layers[1].Digest) }, "no such file"},
+		"a size is wrong":   {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes where its descriptor says"},
+		"a size is below 0": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = -1 }, "is below 0"},
+		"gzip is cut":       {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, b[m.Layers[0].Digest][:60]) }, "unexpected EOF"},
+		"gzip, and more": {func(m manifest, _ config, b mk.Blobs) {
+			replace(m, b, 0, append(bytes.Clone(b[m.Layers[0].Digest]), "garbage of some length"...))
+		}, "gzip: invalid header"},
+		"the diffID is wrong": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs[0] = digest.FromString("x") }, "has the diffID"},
+		"the diffID of a plain layer is wrong": {func(_ manifest, c config, _ mk.Blobs) {
+			c.RootFS.DiffIDs[1] = digest.FromString("x")
+		}, "has the diffID"},
+		"a diffID is none": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs[0] = "sha256:../x" }, `diffID "sha256:../x"`},
+		"a digest is none": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Digest = "sha256:../x" }, `digest "sha256:../x"`},
+		"a diffID too few": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[:1] }, "2 layers, its config 1 diff_ids"},
+		"the config is changed": {func(m manifest, c config, b mk.Blobs) {
+			m.Config = b.Add(m.Config.MediaType, []byte("{}"))
+			b[m.Config.Digest] = []byte("[]")
+		}, "its bytes have the digest"},
+		"the config is large": {func(m manifest, c config, b mk.Blobs) {
+			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
+		}, "more than 4194304"},
+		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
+			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
+		}, "more than 262144"},
+		"a size is huge": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
+		"another system": {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
+		"an artifact":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
+		"a foreign layer": {func(m manifest, _ config, _ mk.Blobs) {
+			m.Layers[1].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+		}, "layer 1 (sha256:"},
+		"a nondistributable layer": {func(m manifest, _ config, _ mk.Blobs) {
+			m.Layers[1].MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+		}, "does not want it to be passed on"},
+		"an unknown layer": {func(m manifest, _ config, _ mk.Blobs) {
+			m.Layers[1].MediaType = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"
+		}, `unknown media type "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"`},
+		"xz": {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, []byte("\xfd7zXZ\x00...")) }, "packed with xz"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := damaged(t, test.change)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// Tars that are cut or go on, with digests that are right.
+func TestTarEnds(t *testing.T) {
+	whole := mk.Tar(t, mk.File("a", "text"), mk.File("b", strings.Repeat("x", 600)))
+	huge := mk.Tar(t, mk.File("a", "text"))
+	// A size in base 256, and the checksum for it.
+	copy(huge[124:136], "\x80\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00")
+	setChecksum(huge[:512])
+	for name, test := range map[string]struct {
+		tar  []byte
+		want string
+	}{
+		"nothing":              {nil, ""},
+		"no end":               {whole[:512*5], ""}, // as some tools write it
+		"zeros behind the end": {append(bytes.Clone(whole), make([]byte, 10240)...), ""},
+		"cut in a header":      {whole[:1024+100], `reading the tar after "a": unexpected EOF`},
+		"cut in a file":        {whole[:1536+100], `entry "b"`},
+		"garbage":              {append(bytes.Clone(whole), 'x'), "something follows the end"},
+		"no tar":               {[]byte(strings.Repeat("no tar ", 200)), `reading the tar after ""`},
+		"a huge size":          {huge, "unexpected EOF"},
+	} {
+		for _, packing := range []string{mk.Plain, mk.Gzip} {
+			img := &mk.Image{Layers: []mk.Layer{{Tar: test.tar, Packing: packing}}}
+			_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+			if test.want == "" && err != nil || test.want != "" && err == nil {
+				t.Errorf("%s, %q: got %v, want %q", name, packing, err, test.want)
+			}
+			if err != nil && packing == mk.Gzip && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, %q: got %v, want %q", name, packing, err, test.want)
+			}
+		}
+	}
+}
+
+// A layer unpacks to no more than it may.
+func TestBombs(t *testing.T) {
+	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}}}
+	_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
+	if err == nil || !strings.Contains(err.Error(), "hold more than 524288 bytes") {
+		t.Errorf("a bound on bytes: %v", err)
+	}
+	r := &layerReader{limit: 100, budget: newBudget(1 << 20)}
+	if _, err := io.Copy(io.Discard, &limited{in: strings.NewReader(strings.Repeat("x", 101)), of: r}); err == nil || !strings.Contains(err.Error(), "1100 times") {
+		t.Errorf("a bound on the ratio: %v", err)
+	}
+	b := newBudget(1)
+	b.metadata.Store(3 * entryCost)
+	if err := errors.Join(b.entry(0), b.entry(100)); err != nil {
+		t.Error(err)
+	}
+	if err := b.entry(entryCost); err == nil || !strings.Contains(err.Error(), "metadata") {
+		t.Errorf("a bound on metadata: %v", err)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	src := Source{Kind: KindLayout, Path: small(t, "", "x").Layout(t)}
+	img, err := Open(context.Background(), src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, img)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	why := errors.New("enough")
+	cancel(why)
+	if _, err := Flatten(ctx, []*Image{img}, FlattenOptions{}); !errors.Is(err, why) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Open(ctx, src, Options{}); !errors.Is(err, why) {
+		t.Errorf("open: got %v", err)
+	}
+}
+
+// A full disk, or no disk, is an error that says so.
+func TestNoSpool(t *testing.T) {
+	src := Source{Kind: KindLayout, Path: small(t, "", "x").Layout(t)}
+	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating a spool") {
+		t.Errorf("got %v", err)
+	}
+}

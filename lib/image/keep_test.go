@@ -1,0 +1,128 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	mk "chunkah/tests/mkimage"
+)
+
+// open opens an image of layers.
+func openLayers(t *testing.T, layers ...[]mk.Entry) *Image {
+	t.Helper()
+	made := &mk.Image{}
+	for _, entries := range layers {
+		made.Layers = append(made.Layers, mk.Layer{Tar: mk.Tar(t, entries...), Packing: mk.Gzip})
+	}
+	img, err := Open(context.Background(), Source{Kind: KindLayout, Path: made.Layout(t)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, img) })
+	return img
+}
+
+func flattenImages(t *testing.T, keep int, images ...*Image) *Tree {
+	t.Helper()
+	tree, err := Flatten(context.Background(), images, FlattenOptions{Spool: t.TempDir(), Keep: keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, tree) })
+	return tree
+}
+
+// origins lists where paths come from.
+func origins(t *testing.T, tree *Tree, paths ...string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, p := range paths {
+		o, err := tree.Origin(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %d.%d\n", p, o.Image, o.Layer)
+	}
+	return b.String()
+}
+
+// Later images lie over earlier ones, and each file knows where it is from.
+func TestSeveralImagesAreOneTree(t *testing.T) {
+	first := openLayers(t,
+		[]mk.Entry{mk.Dir("etc"), mk.File("etc/a", "1"), mk.File("etc/b", "1"), mk.Dir("one"), mk.File("one/x", "1"), mk.File("linked", "1")},
+		[]mk.Entry{mk.File("one/y", "1")})
+	second := openLayers(t,
+		[]mk.Entry{mk.Dir("etc"), mk.File("etc/b", "2"), mk.Dir("two"), mk.File("two/x", "2"), mk.File("own", "2")},
+		[]mk.Entry{mk.File("etc/.wh.a", ""), mk.Link("two/link", "own"), mk.File("one/z", "2")})
+	tree := flattenImages(t, 0, first, second)
+	if text(t, tree, "/etc/b", 1) != "2" || text(t, tree, "/one/x", 1) != "1" {
+		t.Error("the order is wrong")
+	}
+	got := origins(t, tree, "/etc", "/etc/b", "/one", "/one/x", "/one/y", "/one/z", "/two", "/two/link", "/own", "/linked")
+	want := "/etc 1.0\n/etc/b 1.0\n/one 0.0\n/one/x 0.0\n/one/y 0.1\n/one/z 1.1\n/two 1.0\n/two/link 1.1\n/own 1.1\n/linked 0.0\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if _, err := tree.Stat("/etc/a"); err == nil {
+		t.Error("/etc/a is there")
+	}
+	if len(tree.Gone()) > 0 {
+		t.Errorf("gone is %q", tree.Gone())
+	}
+	if st, err := flattenImages(t, 0).Stat("/"); err != nil || st.Mode != impliedDir(0).mode {
+		t.Errorf("a tree of no images: %+v, %v", st, err)
+	}
+}
+
+// What kept layers have and the tree has not, is known.
+func TestGone(t *testing.T) {
+	base := []mk.Entry{
+		mk.Dir("d"), mk.Dir("d/e"), mk.File("d/e/x", ""), mk.File("d/f", ""), mk.File("g", ""), mk.Dir("h"), mk.File("h/x", ""), mk.File("h/y", ""),
+		mk.File("stays", ""), mk.Dir("swap"), mk.File("swap/x", ""), mk.File("late", ""),
+	}
+	for name, test := range map[string]struct {
+		layers layers
+		keep   int
+		want   []string
+	}{
+		"nothing is kept": {layers{base, {mk.File(".wh.g", "")}}, 0, nil},
+		"all is kept":     {layers{base, {mk.File(".wh.g", "")}}, 2, nil},
+		"files and directories": {layers{base, {mk.File(".wh.g", ""), mk.File(".wh.d", ""), mk.File("h/.wh.x", "")}}, 1,
+			[]string{"/d", "/g", "/h/x"}},
+		"a directory that comes back": {layers{base, {mk.File(".wh.d", "")}, {mk.Dir("d"), mk.File("d/f", "")}}, 1, []string{"/d/e"}},
+		"an opaque one":               {layers{base, {mk.Dir("h"), mk.File("h/.wh..wh..opq", ""), mk.File("h/new", "")}}, 1, []string{"/h/x", "/h/y"}},
+		"replaced by a file":          {layers{base, {mk.File("swap", "")}}, 1, nil},
+		"replaced by a directory":     {layers{base, {mk.Dir("g"), mk.File("g/x", "")}}, 1, nil},
+		"gone in the kept layers":     {layers{base, {mk.File(".wh.g", "")}, {mk.File(".wh.late", "")}}, 2, []string{"/late"}},
+		"gone and added again":        {layers{base, {mk.File(".wh.g", "")}, {mk.File("g", "")}}, 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := flattenImages(t, test.keep, openLayers(t, test.layers...))
+			if !slices.Equal(tree.Gone(), test.want) {
+				t.Errorf("got %q, want %q", tree.Gone(), test.want)
+			}
+		})
+	}
+	// Only the last image has layers that are kept.
+	below := openLayers(t, []mk.Entry{mk.File("g", "below"), mk.File("mine", ""), mk.Dir("h"), mk.File("h/mine", "")})
+	above := openLayers(t, base, []mk.Entry{mk.File(".wh.g", ""), mk.File(".wh.mine", ""), mk.File("h/.wh.mine", ""), mk.File("h/.wh.x", "")})
+	if got, want := flattenImages(t, 1, below, above).Gone(), []string{"/g", "/h/x"}; !slices.Equal(got, want) {
+		t.Errorf("with an image below: got %q, want %q", got, want)
+	}
+	_, err := Flatten(context.Background(), []*Image{above}, FlattenOptions{Keep: 3})
+	if err == nil || !strings.Contains(err.Error(), "keeping 3 layers of 2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An inode that gets another name above the kept layers is of the layer that does
+// so, under all its names: no layer can link to one below in overlay storage.
+func TestLinkMovesInode(t *testing.T) {
+	tree := flattenImages(t, 1, openLayers(t, []mk.Entry{mk.File("a", ""), mk.File("b", "")}, []mk.Entry{mk.Link("c", "a")}))
+	if got, want := origins(t, tree, "/a", "/b", "/c"), "/a 0.1\n/b 0.0\n/c 0.1\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

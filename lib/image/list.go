@@ -1,0 +1,147 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// maxListed bounds the manifests of one source, in bytes all together: they stay in
+// memory, and a hundred large ones fit.
+const maxListed = 64 << 20
+
+// Listing is all that a source names: one image, or those of an index.
+type Listing struct {
+	Source  Source
+	Entries []Entry
+
+	fetch Fetcher
+}
+
+// Entry is one manifest of a listing. It and its config are verified, the layers are
+// not.
+type Entry struct {
+	// Manifest has in its descriptor the platform and annotations that an index
+	// gave it.
+	Manifest oci.Document
+	// Platform is that of the config.
+	Platform v1.Platform
+	// Blobs are the layers and the config.
+	Blobs []v1.Descriptor
+	// Attestation is set for what BuildKit keeps beside an image of the index. It
+	// has layers that are none, and no platform.
+	Attestation bool
+}
+
+// List lists the manifests that a source names, of every platform.
+func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
+	fetch, err := openFetcher(ctx, src, opt)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", src, err)
+	}
+	l := &Listing{Source: src, fetch: fetch}
+	if err := l.list(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %q: %w", src, err), l.Close())
+	}
+	return l, nil
+}
+
+// Close closes what the manifests are read from.
+func (l *Listing) Close() error {
+	if c, ok := l.fetch.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// Blob opens a blob as it is stored. Whoever reads it compares digest and size.
+func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	return l.fetch.Blob(ctx, d)
+}
+
+func (l *Listing) list(ctx context.Context) error {
+	w := &lister{listing: l, chooser: chooser{ctx: ctx, fetch: l.fetch}, left: maxListed}
+	top, index, err := w.top(l.Source)
+	if err == nil {
+		err = w.add(top, index, 0)
+	}
+	if err == nil && len(l.Entries) == 0 {
+		err = errors.New("it holds no image")
+	}
+	return err
+}
+
+// lister walks an index and those in it.
+type lister struct {
+	chooser
+	listing *Listing
+	left    int // bytes that the manifests to come may have
+}
+
+func (w *lister) add(doc oci.Document, index bool, depth int) error {
+	if !index {
+		return w.addImage(doc)
+	}
+	if depth > maxIndexDepth {
+		return fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
+	}
+	var parsed v1.Index
+	if err := json.Unmarshal(doc.Data, &parsed); err != nil {
+		return fmt.Errorf("reading the index: %w", err)
+	}
+	if w.seen += len(parsed.Manifests); w.seen > maxManifests {
+		return fmt.Errorf("it lists more than %d manifests", maxManifests)
+	}
+	for _, d := range parsed.Manifests {
+		data, err := w.read(d)
+		if err == nil {
+			index, err = isIndex(data, d.MediaType)
+		}
+		if err == nil {
+			d.MediaType = mediaTypeOf(data, d.MediaType)
+			err = w.add(oci.Document{Descriptor: d, Data: data}, index, depth+1)
+		}
+		if err != nil {
+			return fmt.Errorf("reading manifest %q: %w", d.Digest, err)
+		}
+	}
+	return nil
+}
+
+func (w *lister) addImage(doc oci.Document) error {
+	if w.left -= len(doc.Data); w.left < 0 {
+		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
+	}
+	e := Entry{Manifest: doc, Attestation: doc.Descriptor.Annotations[annotationAttestation] != ""}
+	m := &v1.Manifest{}
+	var err error
+	if e.Attestation {
+		err = json.Unmarshal(doc.Data, m)
+	} else if m, err = parseManifest(doc.Data); err == nil {
+		e.Platform, err = w.platform(m.Config)
+	}
+	if err != nil {
+		return err
+	}
+	e.Blobs = append(m.Layers, m.Config)
+	w.listing.Entries = append(w.listing.Entries, e)
+	return nil
+}
+
+// platform reads that of a config.
+func (w *lister) platform(config v1.Descriptor) (p v1.Platform, err error) {
+	data, err := w.read(config)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil {
+		return p, fmt.Errorf("reading config %q: %w", config.Digest, err)
+	}
+	return p, nil
+}

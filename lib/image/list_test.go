@@ -1,0 +1,118 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	mk "chunkah/tests/mkimage"
+)
+
+// listOf lists a source: of each manifest what it is, its architecture and the number
+// of its blobs.
+func listOf(t testing.TB, src string) (string, error) {
+	t.Helper()
+	parsed, err := ParseSource(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := List(context.Background(), parsed, Options{})
+	if err != nil {
+		return "", err
+	}
+	defer closed(t, l)
+	var got []string
+	for _, e := range l.Entries {
+		kind := "image"
+		if e.Attestation {
+			kind = "attestation"
+		}
+		got = append(got, fmt.Sprintf("%s %s %d", kind, e.Platform.Architecture, len(e.Blobs)))
+	}
+	return strings.Join(got, ", "), nil
+}
+
+func TestList(t *testing.T) {
+	one := small(t, "localhost/app:1", "hello")
+	blobs := mk.Blobs{}
+	var all []v1.Descriptor
+	for _, arch := range []string{"amd64", "arm64"} {
+		img := small(t, "", arch, mk.Plain)
+		img.Arch = arch
+		all = append(all, img.Manifest(t, blobs))
+	}
+	beside := blobs.Add(v1.MediaTypeImageManifest, []byte(`{"schemaVersion":2,"config":{},"layers":[{"mediaType":"application/vnd.in-toto+json"}]}`))
+	beside.Annotations = map[string]string{annotationAttestation: "attestation-manifest"}
+	inner := blobs.Add(v1.MediaTypeImageIndex, mk.Index(append(all, beside)...))
+	inner.Annotations = map[string]string{v1.AnnotationRefName: "several"}
+	layout := "oci:" + mk.LayoutFiles(blobs, inner).WriteFolder(t)
+	for src, want := range map[string]string{
+		"oci:" + one.Layout(t):                       "image amd64 2",
+		"oci-archive:" + one.Archive(t):              "image amd64 2",
+		"docker-archive:" + one.DockerArchive(t):     "image amd64 2",
+		layout:                                       "image amd64 3, image arm64 3, attestation  2",
+		layout + ":several":                          "image amd64 3, image arm64 3, attestation  2",
+		layout + ":@" + all[1].Digest.String():       "image arm64 3",
+		layout + ":several@" + inner.Digest.String(): "image amd64 3, image arm64 3, attestation  2",
+	} {
+		if got, err := listOf(t, src); err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", src, got, err, want)
+		}
+	}
+}
+
+func TestListRefuses(t *testing.T) {
+	blobs := mk.Blobs{}
+	img := small(t, "", "hello").Manifest(t, blobs)
+	deep := img
+	for range maxIndexDepth + 1 {
+		deep = blobs.Add(v1.MediaTypeImageIndex, mk.Index(deep))
+	}
+	many := make([]v1.Descriptor, maxManifests+1)
+	for i := range many {
+		many[i] = img
+	}
+	wide := blobs.Add(v1.MediaTypeImageIndex, mk.Index(many...))
+	artifact := blobs.Add(v1.MediaTypeImageManifest, []byte(`{"schemaVersion":2,"config":{"mediaType":"application/x"},"layers":[]}`))
+	none := blobs.Add(v1.MediaTypeImageIndex, mk.Index())
+	lost := img
+	lost.Digest = digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
+
+	for name, test := range map[string]struct {
+		d    v1.Descriptor
+		want string
+	}{
+		"too deep":         {deep, "more than 4 deep"},
+		"too many":         {wide, "more than 1024 manifests"},
+		"an artifact":      {artifact, "is no image but an artifact"},
+		"nothing":          {none, "it holds no image"},
+		"a blob not there": {lost, lost.Digest.String()},
+	} {
+		src := "oci:" + mk.LayoutFiles(blobs, test.d).WriteFolder(t)
+		if got, err := listOf(t, src); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), src) {
+			t.Errorf("%s: got %q, error %v; want one with %q", name, got, err, test.want)
+		}
+	}
+}
+
+// TestListBounded: manifests are kept as long as they are not too large together.
+func TestListBounded(t *testing.T) {
+	img := small(t, "", "hello")
+	d := img.Manifest(t, mk.Blobs{})
+	for left, want := range map[int]int{int(d.Size): 1, int(d.Size) - 1: 0} {
+		l := &Listing{Source: Source{Kind: KindLayout, Path: img.Layout(t)}}
+		l.fetch = layout{folder(l.Source.Path)}
+		w := &lister{listing: l, chooser: chooser{ctx: context.Background(), fetch: l.fetch}, left: left}
+		top, index, err := w.top(l.Source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.add(top, index, 0); (err == nil) != (want == 1) || len(l.Entries) != want {
+			t.Errorf("%d bytes: got %d entries, %v; want %d", left, len(l.Entries), err, want)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package image
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/rootfs"
+	mk "chunkah/tests/mkimage"
+)
+
+func TestTreeAnswers(t *testing.T) {
+	tree, err := flattened(t, []mk.Entry{mk.Dir("d"), mk.File("d/f", "0123456789"), mk.File("after", "next"), mk.Symlink("s", "d")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var _ rootfs.Source = tree
+	ask := map[string]func(path string) error{
+		"stat":   func(p string) error { _, err := tree.Stat(p); return err },
+		"names":  func(p string) error { _, err := tree.Names(p); return err },
+		"link":   func(p string) error { _, err := tree.Readlink(p); return err },
+		"open":   func(p string) error { _, err := tree.Open(p); return err },
+		"xattrs": func(p string) error { _, err := tree.Xattrs(p); return err },
+		"origin": func(p string) error { _, err := tree.Origin(p); return err },
+	}
+	for what, f := range ask {
+		if err := f("/d/none"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s of nothing: %v", what, err)
+		}
+		for _, path := range []string{"/d/f/x", "/s/f"} { // a link is not followed
+			if err := f(path); !errors.Is(err, unix.ENOTDIR) {
+				t.Errorf("%s of %s: %v", what, path, err)
+			}
+		}
+	}
+	for _, test := range []struct {
+		what, path string
+		want       error
+	}{
+		{"names", "/d/f", unix.ENOTDIR}, {"names", "/s", unix.ENOTDIR}, {"link", "/d", unix.EINVAL}, {"link", "/d/f", unix.EINVAL},
+		{"open", "/d", rootfs.ErrNotRegular}, {"open", "/s", rootfs.ErrNotRegular}, {"names", "/", nil}, {"open", "/d/f", nil},
+	} {
+		if err := ask[test.what](test.path); !errors.Is(err, test.want) {
+			t.Errorf("%s of %s: %v, want %v", test.what, test.path, err, test.want)
+		}
+	}
+	in, err := tree.Open("/d/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		off  int64
+		n    int
+		want string
+		err  error
+	}{
+		{0, 10, "0123456789", nil}, {3, 4, "3456", nil}, {8, 5, "89", io.EOF}, {10, 1, "", io.EOF}, {-1, 1, "", io.EOF}, {5, 0, "", nil},
+	} {
+		p := make([]byte, test.n)
+		n, err := in.ReadAt(p, test.off)
+		if string(p[:n]) != test.want || err != test.err {
+			t.Errorf("%d bytes at %d: %q, %v", test.n, test.off, p[:n], err)
+		}
+	}
+}
+
+// A blob that gets shorter while it is read in place is an error, and no short
+// file.
+func TestBlobCutBehindOurBack(t *testing.T) {
+	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
+	path := img.Archive(t)
+	tree, err := flattenSource(t, Source{Kind: KindArchive, Path: path}, FlattenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := tree.Open("/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := in.ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %d bytes and %v", n, err)
+	}
+}
+
+// Whether it ends well or not, everything is closed: no file stays open.
+func TestNothingStaysOpen(t *testing.T) {
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(entries)
+	}
+	good := small(t, "", "x", mk.Plain, mk.Zstd)
+	bad := small(t, "", "x", mk.Plain, mk.Zstd)
+	bad.Layers = append(bad.Layers, mk.Layer{Tar: mk.Tar(t, mk.Link("x", "none")), Packing: mk.Gzip})
+	for _, form := range []string{"oci:", "oci-archive:", "docker-archive:"} {
+		for img, want := range map[*mk.Image]string{good: "", bad: "is not there"} {
+			path := map[string]func(testing.TB) string{"oci:": img.Layout, "oci-archive:": img.Archive, "docker-archive:": img.DockerArchive}[form](t)
+			before := open()
+			_, err := textOf(t, form+path, Options{})
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %v", form, err)
+			}
+			if after := open(); after != before {
+				t.Errorf("%s, %q: %d files were open, now %d", form, want, before, after)
+			}
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// dockerManifestFile is the file by which a Docker daemon, and docker-archive: of podman and skopeo, find an image.
+const dockerManifestFile = "manifest.json"
+
+// DockerArchive is an archive for `docker load`: an OCI archive with one file more, manifest.json, at its end, as
+// `docker save` has written it since Docker 25. Older daemons read manifest.json alone and take whatever names it gives
+// to the files; those that keep their images in containerd, and podman, read index.json, and with it media types and
+// annotations.
+type DockerArchive struct {
+	*Archive
+	manifests map[digest.Digest][]byte
+}
+
+var _ Destination = (*DockerArchive)(nil)
+
+// NewDockerArchive writes an archive to w, as NewArchive does.
+func NewDockerArchive(w io.Writer, opt Options) *DockerArchive {
+	return dockerArchive(NewArchive(w, opt))
+}
+
+// CreateDockerArchive writes an archive to a file, as CreateArchive does.
+func CreateDockerArchive(path string, opt Options) (*DockerArchive, error) {
+	a, err := CreateArchive(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	return dockerArchive(a), nil
+}
+
+func dockerArchive(a *Archive) *DockerArchive {
+	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
+}
+
+// Blob implements Destination. A manifest is remembered: Commit needs what it says.
+func (a *DockerArchive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+	if d.MediaType != v1.MediaTypeImageManifest || d.Size > maxDocument {
+		return a.Archive.Blob(d, write)
+	}
+	var manifest bytes.Buffer
+	err := a.Archive.Blob(d, func(w io.Writer) error { return write(io.MultiWriter(w, &manifest)) })
+	if err == nil && manifest.Len() > 0 {
+		a.manifests[d.Digest] = manifest.Bytes()
+	}
+	return err
+}
+
+// Commit implements Destination. The index must be of one image.
+func (a *DockerArchive) Commit(index []byte) error {
+	return a.commit(func() error {
+		index, item, err := a.translate(index)
+		if err != nil {
+			return err
+		}
+		manifest, err := canonical([]dockerImage{item})
+		if err != nil {
+			return err
+		}
+		if err := a.describe(index); err != nil {
+			return err
+		}
+		return a.data(dockerManifestFile, manifest)
+	})
+}
+
+// dockerImage is an image in manifest.json: paths of files in the archive, and names.
+type dockerImage struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+// translate says in Docker's words what index says, and returns the index with the whole name of the image in it: a
+// daemon on containerd takes that as it stands and would not find an image of the name "app:1" again.
+func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
+	var index v1.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, dockerImage{}, fmt.Errorf("reading the index to write: %w", err)
+	}
+	if len(index.Manifests) != 1 {
+		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:", len(index.Manifests))
+	}
+	entry := &index.Manifests[0]
+	image, err := a.image(entry.Digest)
+	if err != nil {
+		return nil, dockerImage{}, err
+	}
+	ref := entry.Annotations[annotationRefName]
+	if ref == "" {
+		return data, image, nil
+	}
+	if err := CheckTag(ref); err != nil {
+		return nil, dockerImage{}, err
+	}
+	image.RepoTags = []string{tagged(ref)}
+	entry.Annotations[annotationContainerdName] = dockerName(ref)
+	data, err = canonical(index)
+	return data, image, err
+}
+
+// image describes the image of a manifest that has been written.
+func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
+	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
+	data := a.manifests[manifest]
+	if data == nil {
+		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:", manifest)
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return image, fmt.Errorf("reading the manifest to write: %w", err)
+	}
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		if _, ok := a.blobs[d.Digest]; !ok {
+			return image, fmt.Errorf("the blob %q has not been written", d.Digest)
+		}
+		if strings.HasSuffix(d.MediaType, "+zstd") {
+			return image, fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
+		}
+		image.Layers = append(image.Layers, blobName(d.Digest))
+	}
+	image.Config, image.Layers = image.Layers[0], image.Layers[1:]
+	return image, nil
+}
+
+// dockerName is the whole of a name that Docker lets people shorten: "app" is docker.io/library/app:latest.
+func dockerName(ref string) string {
+	name := tagged(ref)
+	if domain, _ := cutDomain(name); domain != "" {
+		return name
+	}
+	if !strings.Contains(name, "/") {
+		name = "library/" + name
+	}
+	return "docker.io/" + name
+}

@@ -1,0 +1,57 @@
+package oci
+
+import (
+	"fmt"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Index is an image for several platforms: an index of their manifests, from which clients take the one of theirs.
+type Index struct {
+	Manifests   []v1.Descriptor // with their platforms, in order
+	Annotations map[string]string
+	Ref         string // as Image has it
+}
+
+// Build makes the index, which is a blob, and what goes to Destination.Commit, which has its descriptor with the name
+// added to it. The same Index gives the same bytes.
+func (x *Index) Build() (index Document, root []byte, err error) {
+	if x.Ref != "" {
+		if err := checkRefName(x.Ref); err != nil {
+			return Document{}, nil, err
+		}
+	}
+	if err := checkText(x.Annotations); err != nil {
+		return Document{}, nil, err
+	}
+	for _, d := range x.Manifests {
+		if err := checkDescriptor(d); err != nil {
+			return Document{}, nil, err
+		}
+	}
+	if index, err = document(v1.MediaTypeImageIndex, indexValue(x.Manifests, x.Annotations)); err != nil {
+		return Document{}, nil, fmt.Errorf("building image index: %w", err)
+	}
+	root, err = rootIndex(index.Descriptor, x.Ref)
+	return index, root, err
+}
+
+// rootIndex is the index of a destination that holds one image, or one index.
+func rootIndex(d v1.Descriptor, ref string) ([]byte, error) {
+	d.Annotations = refAnnotations(ref)
+	data, err := canonical(indexValue([]v1.Descriptor{d}, nil))
+	if err != nil {
+		return nil, fmt.Errorf("building image index: %w", err)
+	}
+	return data, nil
+}
+
+func indexValue(manifests []v1.Descriptor, annotations map[string]string) v1.Index {
+	return v1.Index{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   v1.MediaTypeImageIndex,
+		Manifests:   manifests,
+		Annotations: annotations,
+	}
+}

@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// certDirs are where a registry's folder of certificates may lie, the first that exists being the one that counts.
+func certDirs() []string {
+	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
+	if home, err := os.UserHomeDir(); err == nil {
+		dirs = append([]string{filepath.Join(home, ".config/containers/certs.d")}, dirs...)
+	}
+	return dirs
+}
+
+// tlsConfig says whom to trust as host, and who to be.
+func tlsConfig(host string, insecure bool) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure}
+	for _, dir := range certDirs() {
+		dir = filepath.Join(dir, host)
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificates of %q: %w", host, err)
+		}
+		if err := addCertificates(config, dir, entries); err != nil {
+			return nil, fmt.Errorf("reading the certificates of %q: %w", host, err)
+		}
+		break
+	}
+	return config, nil
+}
+
+func addCertificates(config *tls.Config, dir string, entries []fs.DirEntry) error {
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch filepath.Ext(path) {
+		case ".crt":
+			if err := addAuthority(config, path); err != nil {
+				return err
+			}
+		case ".cert":
+			pair, err := tls.LoadX509KeyPair(path, strings.TrimSuffix(path, ".cert")+".key")
+			if err != nil {
+				return fmt.Errorf("reading the client certificate %q and its key: %w", path, err)
+			}
+			config.Certificates = append(config.Certificates, pair)
+		}
+	}
+	return nil
+}
+
+// addAuthority adds to those that the system trusts.
+func addAuthority(config *tls.Config, path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if config.RootCAs == nil {
+		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+			return fmt.Errorf("reading the system's certificates: %w", err)
+		}
+	}
+	if !config.RootCAs.AppendCertsFromPEM(data) {
+		return fmt.Errorf("reading %q: there is no certificate in PEM form", path)
+	}
+	return nil
+}

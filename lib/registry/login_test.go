@@ -1,0 +1,270 @@
+package registry
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"chunkah/lib/oci"
+)
+
+const basic = "Basic " + "dXNlcjpwYXNz" // user:pass
+
+// userPass writes an auth file with user and pass for a host.
+func userPass(t *testing.T, host string) string {
+	t.Helper()
+	auth := base64.StdEncoding.EncodeToString([]byte("user:pass"))
+	return writeFile(t, filepath.Join(t.TempDir(), "auth.json"), fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, auth))
+}
+
+func writeFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// basicAuth lets in who has the user's password.
+func basicAuth(_ string, _ int, w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get("Authorization") == basic {
+		return false
+	}
+	early(http.StatusUnauthorized, "WWW-Authenticate", `Basic realm="here"`)(w, r)
+	return true
+}
+
+func TestBasicAuth(t *testing.T) {
+	s := newServer(t)
+	s.with(basicAuth)
+	img := newImage(t, []byte("layer"))
+	repo, _ := s.open(t, "team/app:1")
+	contains(t, img.push(t.Context(), repo), "401", "no credentials", "podman login")
+
+	path := userPass(t, repo.Ref().Registry)
+	repo, _ = s.open(t, "team/app:1")
+	t.Setenv("REGISTRY_AUTH_FILE", path)
+	if err := img.push(t.Context(), repo); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, "1", img)
+
+	writeFile(t, path, strings.Replace(`{"auths":{"HOST":{"username":"user","password":"other"}}}`, "HOST", repo.Ref().Registry, 1))
+	repo, _ = s.open(t, "team/app:1")
+	t.Setenv("REGISTRY_AUTH_FILE", path)
+	contains(t, img.push(t.Context(), repo), "401", "the credentials from", path, "not accepted")
+}
+
+// tokens is a token server in front of a registry. Each token is good for a number of requests.
+type tokens struct {
+	mu     sync.Mutex
+	good   int
+	given  int
+	left   int
+	scopes []string
+}
+
+func (s *tokens) answer(_ string, _ int, w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.URL.Path == "/token" {
+		if r.Header.Get("Authorization") != basic {
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		}
+		s.scopes = r.URL.Query()["scope"]
+		s.given++
+		s.left = s.good
+		fmt.Fprintf(w, `{"token":"t%d"}`, s.given)
+		return true
+	}
+	if s.left > 0 && r.Header.Get("Authorization") == fmt.Sprintf("Bearer t%d", s.given) {
+		s.left--
+		return false
+	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="s"`, r.Host))
+	w.WriteHeader(http.StatusUnauthorized)
+	return true
+}
+
+// Tokens that run out at any request, those with a body too, are renewed without another attempt.
+func TestBearerTokens(t *testing.T) {
+	for _, good := range []int{1, 2, 3, 4, 5, 1000} {
+		t.Run(fmt.Sprintf("good for %d requests", good), func(t *testing.T) {
+			s := newServer(t)
+			tokens := &tokens{good: good}
+			s.with(tokens.answer)
+			repo, clock := s.open(t, "team/app:1")
+			t.Setenv("REGISTRY_AUTH_FILE", userPass(t, repo.Ref().Registry))
+			img := newImage(t, random(t, 100_000))
+			if err := img.push(t.Context(), repo, s.ref(t, "team/base:1")); err != nil {
+				t.Fatal(err)
+			}
+			s.check(t, "1", img)
+			if len(clock.waits) > 0 {
+				t.Errorf("tried again: %q", clock.warns)
+			}
+			if got := strings.Join(tokens.scopes, " "); got != "repository:team/app:pull,push repository:team/base:pull" {
+				t.Errorf("scopes %q", got)
+			}
+			if good == 1000 && tokens.given != 1 {
+				t.Errorf("%d tokens were asked for, want 1", tokens.given)
+			}
+		})
+	}
+}
+
+// Credentials stay with the registry: neither a redirect nor an upload's Location takes them elsewhere.
+func TestCredentialsStayAtTheRegistry(t *testing.T) {
+	blob := []byte("layer")
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Authorization", "Cookie"} {
+			if got := r.Header.Get(name); got != "" {
+				t.Errorf("%s %s with %s %q", r.Method, r.URL, name, got)
+			}
+		}
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		serve(blob, -1)(w, r)
+	}))
+	defer storage.Close()
+	for name, auth := range map[string]fault{"basic": basicAuth, "bearer": (&tokens{good: 1000}).answer} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			repo, _ := s.open(t, "team/app:1")
+			t.Setenv("REGISTRY_AUTH_FILE", userPass(t, repo.Ref().Registry))
+			s.with(func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case auth(kind, n, w, r):
+				case kind == "GET blob":
+					http.Redirect(w, r, storage.URL+"/blob", http.StatusTemporaryRedirect)
+				case kind == "POST upload":
+					early(http.StatusAccepted, "Location", storage.URL+"/upload?id=1")(w, r)
+				default:
+					return false
+				}
+				return true
+			})
+			in, err := repo.Blob(t.Context(), descriptor(blob))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			p, err := repo.Push(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Abort()
+			other := []byte("other")
+			if err := p.Blob(descriptor(other), oci.Data(other)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestUserAgent(t *testing.T) {
+	s := newServer(t)
+	repo, _ := s.open(t, "team/app:1")
+	s.with(func(kind string, _ int, _ http.ResponseWriter, r *http.Request) bool {
+		if got := r.UserAgent(); kind != "GET ping" && !strings.HasPrefix(got, "chunkah/test") {
+			t.Errorf("%s is sent by %q", kind, got)
+		}
+		return false
+	})
+	if err := newImage(t, []byte("x")).push(t.Context(), repo); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	s := newServer(t)
+	secure := httptest.NewTLSServer(s)
+	defer secure.Close()
+	u, err := url.Parse(secure.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := s.ref(t, "team/app:1")
+	ref.Registry = u.Host
+	img := newImage(t, []byte("layer"))
+	push := func(opt Options) error {
+		repo, err := Open(ref, opt)
+		if err != nil {
+			return err
+		}
+		return img.push(t.Context(), repo)
+	}
+	noCredentials(t)
+	clock := &clock{}
+	contains(t, push(clock.options()), "x509: certificate signed by unknown authority", "/etc/containers/certs.d/"+u.Host+"/ca.crt")
+	if len(clock.waits) > 0 {
+		t.Errorf("tried again: %q", clock.warns)
+	}
+	opt := clock.options()
+	opt.Insecure = true
+	if err := push(opt); err != nil {
+		t.Errorf("insecure: %v", err)
+	}
+	ca := filepath.Join(os.Getenv("HOME"), ".config/containers/certs.d", u.Host, "ca.crt")
+	writeFile(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
+	if err := push(clock.options()); err != nil {
+		t.Errorf("with its certificate: %v", err)
+	}
+	s.check(t, "1", img)
+	writeFile(t, ca, "nothing")
+	contains(t, push(clock.options()), ca, "no certificate in PEM form")
+}
+
+// Plain HTTP is for this machine, or for who asks for it.
+func TestPlainHTTP(t *testing.T) {
+	answers := roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	})
+	for _, test := range []struct {
+		registry, url string
+		insecure, ok  bool
+	}{
+		{"localhost:5000", "http://localhost:5000/", false, true},
+		{"127.0.0.1:5000", "http://127.0.0.1:5000/", false, true},
+		{"[::1]:5000", "http://[::1]:5000/", false, true},
+		{"localhost:5000", "http://127.0.0.2/", false, true},
+		{"localhost:5000", "http://storage.example/", false, false},
+		{"registry.example", "http://registry.example/", false, false},
+		{"registry.example", "http://localhost/", false, false},
+		{"10.0.0.1:5000", "http://10.0.0.1:5000/", false, false},
+		{"127.0.0.1.example", "http://127.0.0.1.example/", false, false},
+		{"registry.localhost", "http://registry.localhost/", false, false},
+		{"registry.example", "https://registry.example/", false, true},
+		{"registry.example", "http://registry.example/", true, true},
+		{"10.0.0.1:5000", "http://10.0.0.1:5000/", true, true},
+	} {
+		c := &courier{inner: answers, plain: plainHosts(test.registry, test.insecure)}
+		resp, err := c.RoundTrip(httptest.NewRequest(http.MethodGet, test.url, nil))
+		if (err == nil) != test.ok {
+			t.Errorf("registry %q, insecure %t: %q: %v", test.registry, test.insecure, test.url, err)
+		}
+		if err == nil {
+			resp.Body.Close()
+		} else {
+			contains(t, err, "refusing plain HTTP", "--insecure")
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,0 +1,317 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// Push writes an image, or an index of several, to one tag of a repository. Blob and Has may be called at the same time.
+//
+// It keeps to the contract of oci.Destination, with one difference: the write function of a blob may be called again,
+// after the call before has returned, when an upload is tried again; so it has to be able to write the blob from its
+// start as often as it is asked.
+type Push struct {
+	repo      *Repository
+	from      []string // repositories of the same registry to mount blobs from
+	scopes    []string
+	ctx       context.Context // of all requests: the methods of a Destination have none
+	cancelAll context.CancelFunc
+
+	mu        sync.Mutex
+	done      error                  // why no more is taken
+	held      map[digest.Digest]bool // blobs that are known to be in the repository
+	manifests []oci.Document         // in the order in which they came, children before their parents
+}
+
+var _ oci.Destination = (*Push)(nil)
+
+var (
+	errFinished = errors.New("the push is finished already")
+	errAborted  = errors.New("the push is aborted")
+)
+
+// Push begins to push to the tag of the reference that r was opened with. What the registry has of the image in the
+// repositories of from, as those of a previous image, is taken from there if that is the same registry. An error tells
+// that pushing would not be allowed. The context is that of the whole push.
+func (r *Repository) Push(ctx context.Context, from ...Ref) (*Push, error) {
+	if r.ref.Digest != "" || r.ref.Tag == "" {
+		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
+	}
+	p := &Push{repo: r, held: make(map[digest.Digest]bool), scopes: []string{scope(r.ref.Name, "pull,push")}}
+	for _, f := range from {
+		if f.Registry == r.ref.Registry && f.Name != r.ref.Name {
+			p.from = append(p.from, f.Name)
+			p.scopes = append(p.scopes, scope(f.Name, "pull"))
+		}
+	}
+	p.ctx, p.cancelAll = context.WithCancel(ctx)
+	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
+	err := r.retry(p.ctx, what, func() error {
+		_, location, err := p.begin(p.ctx, r.url("blobs/uploads", ""), "")
+		if err == nil {
+			p.cancel(p.ctx, location)
+		}
+		return err
+	})
+	if err != nil {
+		p.cancelAll()
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return p, nil
+}
+
+// request makes a request and logs in for it.
+func (p *Push) request(ctx context.Context, method string, u *url.URL) (*http.Client, *http.Request, error) {
+	client, err := p.repo.client(ctx, p.scopes...)
+	if err != nil {
+		return nil, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	return client, req, err
+}
+
+// blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
+// registry throttles them.
+const blobsAtOnce = 4
+
+// AtOnce is how many calls of Blob are worth making at the same time.
+func (p *Push) AtOnce() int { return blobsAtOnce }
+
+// Occupies implements oci.Destination: there is nothing in any file system.
+func (p *Push) Occupies() []os.FileInfo { return nil }
+
+// Has makes sure that the registry holds a blob in the repository without being sent it: it is there, or can be mounted.
+func (p *Push) Has(ctx context.Context, d v1.Descriptor) (bool, error) {
+	if err := p.state(); err != nil {
+		return false, err
+	}
+	if err := checkDescriptor(d); err != nil {
+		return false, err
+	}
+	if p.holds(d.Digest) {
+		return true, nil
+	}
+	var found bool
+	what := fmt.Sprintf("looking for blob %q in %q", d.Digest, p.repo.ref.repository())
+	err := p.repo.retry(ctx, what, func() (err error) {
+		if found, err = p.has(ctx, d); found || err != nil {
+			return err
+		}
+		for _, from := range p.from {
+			var location *url.URL
+			if found, location, err = p.mount(ctx, d.Digest, from); location != nil {
+				p.cancel(ctx, location)
+			}
+			if found && err == nil {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	if found {
+		p.hold(d.Digest)
+	}
+	return found, nil
+}
+
+// Blob implements oci.Destination. A manifest or index is kept for Commit.
+func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("pushing blob %q to %q", d.Digest, p.repo.ref.repository())
+	if err := checkDescriptor(d); err != nil {
+		return p.fail(what, err)
+	}
+	if IsManifest(d.MediaType) {
+		return p.fail(what, p.keep(d, write))
+	}
+	if p.holds(d.Digest) {
+		return nil
+	}
+	src := &source{size: d.Size, write: write}
+	err := p.repo.retry(p.ctx, what, func() error {
+		err := p.upload(p.ctx, d, src)
+		if own := src.wait(); own != nil {
+			return own
+		}
+		return err
+	})
+	if err != nil {
+		return p.fail(what, err)
+	}
+	p.hold(d.Digest)
+	return nil
+}
+
+// IsManifest reports whether a media type is that of a manifest or an index, which
+// registries keep apart from blobs.
+func IsManifest(mediaType string) bool {
+	switch mediaType {
+	case v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, dockerManifest, dockerList:
+		return true
+	}
+	return false
+}
+
+// keep takes a manifest.
+func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
+	if d.Size > maxManifest {
+		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, maxManifest)
+	}
+	var b bytes.Buffer
+	c := &counter{w: &b, left: d.Size}
+	if err := write(c); err != nil || c.err != nil {
+		return cmp.Or(err, c.err)
+	}
+	if got := d.Digest.Algorithm().FromBytes(b.Bytes()); got != d.Digest {
+		return fmt.Errorf("its bytes have the digest %q", got)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.manifests = append(p.manifests, oci.Document{Descriptor: d, Data: b.Bytes()})
+	return nil
+}
+
+// Commit implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
+// pushed as it is.
+func (p *Push) Commit(index []byte) error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	defer p.cancelAll()
+	top, err := p.top(index)
+	if err != nil {
+		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
+	}
+	for _, doc := range p.manifests {
+		if err := p.put(doc, doc.Descriptor.Digest.String()); err != nil {
+			return err
+		}
+	}
+	if err := p.put(top, p.repo.ref.Tag); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = errFinished
+	return nil
+}
+
+// top is what the tag is to name. It is the last of the manifests, or one of them.
+func (p *Push) top(index []byte) (oci.Document, error) {
+	var parsed v1.Index
+	if err := json.Unmarshal(index, &parsed); err != nil {
+		return oci.Document{}, fmt.Errorf("reading the index to push: %w", err)
+	}
+	if len(parsed.Manifests) == 0 {
+		return oci.Document{}, errors.New("the index to push names no image")
+	}
+	if len(index) > maxManifest {
+		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), maxManifest)
+	}
+	given := make(map[digest.Digest]oci.Document)
+	for _, doc := range p.manifests {
+		given[doc.Descriptor.Digest] = doc
+	}
+	for _, m := range parsed.Manifests {
+		if _, ok := given[m.Digest]; !ok {
+			return oci.Document{}, fmt.Errorf("the manifest %q has not been written", m.Digest)
+		}
+	}
+	if len(parsed.Manifests) == 1 {
+		return given[parsed.Manifests[0].Digest], nil
+	}
+	doc := oci.Document{
+		Descriptor: v1.Descriptor{MediaType: v1.MediaTypeImageIndex, Digest: digest.FromBytes(index), Size: int64(len(index))},
+		Data:       index,
+	}
+	p.manifests = append(p.manifests, doc)
+	return doc, nil
+}
+
+// put sends a manifest under a name, which is its digest or a tag.
+func (p *Push) put(doc oci.Document, name string) error {
+	what := fmt.Sprintf("pushing manifest %q to %q", name, p.repo.ref.repository())
+	if name == p.repo.ref.Tag {
+		what = fmt.Sprintf("moving tag %q of %q to %q", name, p.repo.ref.repository(), doc.Descriptor.Digest)
+	}
+	err := p.repo.retry(p.ctx, what, func() error {
+		client, req, err := p.request(p.ctx, http.MethodPut, p.repo.url("manifests", name))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", doc.Descriptor.MediaType)
+		req.ContentLength = int64(len(doc.Data))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(doc.Data)), nil }
+		req.Body, _ = req.GetBody() // has no error
+		resp, err := send(client, req, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		if err != nil {
+			return err
+		}
+		defer drop(resp)
+		return checkAnswer(resp, doc.Descriptor.Digest)
+	})
+	return p.fail(what, err)
+}
+
+// Abort implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
+func (p *Push) Abort() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !errors.Is(p.done, errFinished) {
+		p.done = errAborted
+	}
+	p.cancelAll()
+	return nil
+}
+
+// fail makes an error the push's, if it is one.
+func (p *Push) fail(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil {
+		p.done = err
+	}
+	return err
+}
+
+// state is nil as long as something is taken.
+func (p *Push) state() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done
+}
+
+func (p *Push) holds(d digest.Digest) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held[d]
+}
+
+func (p *Push) hold(d digest.Digest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[d] = true
+}

@@ -1,0 +1,92 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/oci"
+)
+
+const (
+	dockerHub   = "docker.io"       // the registry of references that name none
+	dockerIndex = "index.docker.io" // another name for it, and what go-containerregistry turns it into
+)
+
+// Ref names an image in a registry.
+type Ref struct {
+	Registry string        // host, and its port if it was given: registry.example:5000
+	Name     string        // the repository in the registry: team/app
+	Tag      string        // empty only where there is a digest
+	Digest   digest.Digest // empty for none; where it is set, it is what counts
+}
+
+// ParseRef reads a reference as podman and skopeo read what follows docker://, which is [HOST[:PORT]/]NAME[:TAG][@DIGEST].
+// The first part is a host if it has a dot or a port or is localhost; without one the registry is docker.io, and a name of
+// one part is one of its library. Without tag and digest the tag is latest. A host alone is refused: docker would take
+// localhost:5000 for an image of docker.io.
+func ParseRef(s string) (Ref, error) {
+	if strings.Contains(s, "://") {
+		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name as registry.example/app:1", s)
+	}
+	var ref Ref
+	image, sum, hashed := strings.Cut(s, "@")
+	if hashed {
+		ref.Digest = digest.Digest(sum)
+		if err := ref.Digest.Validate(); err != nil || ref.Digest.Algorithm() != digest.SHA256 {
+			return Ref{}, fmt.Errorf("image reference %q has the digest %q: want sha256: and 64 hexadecimal digits", s, sum)
+		}
+	}
+	if err := oci.CheckTag(image); err != nil {
+		return Ref{}, err
+	}
+	if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
+		image, ref.Tag = image[:colon], image[colon+1:]
+	} else if !hashed {
+		ref.Tag = "latest"
+	}
+	host, rest, ok := strings.Cut(image, "/")
+	isHost := host == "localhost" || strings.ContainsAny(host, ".:")
+	switch {
+	case !ok && isHost:
+		return Ref{}, fmt.Errorf("image reference %q names a registry and no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
+	case isHost && host != dockerIndex:
+		if _, err := name.NewRegistry(host); err != nil {
+			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is no host", s, host)
+		}
+		ref.Registry, ref.Name = host, rest
+	case isHost:
+		ref.Registry, ref.Name = dockerHub, rest
+	default:
+		ref.Registry, ref.Name = dockerHub, image
+	}
+	if ref.Registry == dockerHub && !strings.Contains(ref.Name, "/") {
+		ref.Name = "library/" + ref.Name
+	}
+	return ref, nil
+}
+
+// String is the reference in full.
+func (r Ref) String() string {
+	s := r.repository()
+	if r.Tag != "" {
+		s += ":" + r.Tag
+	}
+	if r.Digest != "" {
+		s += "@" + r.Digest.String()
+	}
+	return s
+}
+
+// Identifier is what Repository.Manifest takes: the digest, or else the tag.
+func (r Ref) Identifier() string {
+	if r.Digest != "" {
+		return r.Digest.String()
+	}
+	return r.Tag
+}
+
+// repository names the repository in full.
+func (r Ref) repository() string { return r.Registry + "/" + r.Name }

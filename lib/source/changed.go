@@ -1,0 +1,152 @@
+package source
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/image"
+	"chunkah/lib/rootfs"
+)
+
+// changed shows what of an image differs from its lowest layers: what the layers
+// above them have, with the directories that lead there, and a character device
+// 0, 0 for what is gone, as overlayfs has it. It is a rootfs.Source.
+type changed struct {
+	tree  *image.Tree
+	names map[string][]string // by directory that is shown
+	gone  map[string]bool
+}
+
+// newChanged finds what differs from so many layers.
+func newChanged(tree *image.Tree, keep int) (*changed, error) {
+	c := &changed{tree: tree, names: map[string][]string{"/": nil}, gone: map[string]bool{}}
+	for _, path := range tree.Gone() {
+		c.gone[path] = true
+		c.show(path)
+	}
+	groups, err := c.walk("/", keep)
+	if err != nil {
+		return nil, err
+	}
+	// All names of an inode go into one layer: one that is shown takes the others
+	// along.
+	for _, g := range groups {
+		if g.shown {
+			for _, path := range g.paths {
+				c.show(path)
+			}
+		}
+	}
+	for dir, names := range c.names {
+		slices.Sort(names)
+		c.names[dir] = slices.Compact(names)
+	}
+	return c, nil
+}
+
+// group is the names of an inode that has several.
+type group struct {
+	paths []string
+	shown bool
+}
+
+// walk shows what comes from a layer that is not kept, and returns the inodes of
+// several names by their number.
+func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
+	groups := map[uint64]*group{}
+	for todo := []string{dir}; len(todo) > 0; {
+		dir := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		names, err := c.tree.Names(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			path := strings.TrimSuffix(dir, "/") + "/" + name
+			st, err := c.tree.Stat(path)
+			if err != nil {
+				return nil, err
+			}
+			origin, err := c.tree.Origin(path)
+			if err != nil {
+				return nil, err
+			}
+			if isDir(st) {
+				todo = append(todo, path)
+			} else if st.Links > 1 {
+				g := groups[st.Ino]
+				if g == nil {
+					g = &group{}
+					groups[st.Ino] = g
+				}
+				g.paths = append(g.paths, path)
+				g.shown = g.shown || origin.Layer >= keep
+			}
+			if origin.Layer >= keep {
+				c.show(path)
+			}
+		}
+	}
+	return groups, nil
+}
+
+// show shows a path and the directories that lead there.
+func (c *changed) show(path string) {
+	for path != "/" {
+		dir := format.Parent(path)
+		_, known := c.names[dir]
+		c.names[dir] = append(c.names[dir], path[strings.LastIndexByte(path, '/')+1:])
+		if known {
+			return
+		}
+		path = dir
+	}
+}
+
+// Close implements rootfs.Source: the tree is its owner's.
+func (c *changed) Close() error { return nil }
+
+// Stat implements rootfs.Source.
+func (c *changed) Stat(path string) (rootfs.Stat, error) {
+	if c.gone[path] {
+		return rootfs.Stat{Mode: unix.S_IFCHR, Links: 1}, nil
+	}
+	return c.tree.Stat(path)
+}
+
+// Names implements rootfs.Source. A directory that is itself what changed may have
+// nothing in it that did.
+func (c *changed) Names(dir string) ([]string, error) {
+	if c.gone[dir] {
+		return nil, unix.ENOTDIR
+	}
+	if st, err := c.tree.Stat(dir); err != nil || !isDir(st) {
+		return nil, errors.Join(err, unix.ENOTDIR)
+	}
+	return c.names[dir], nil
+}
+
+// Readlink implements rootfs.Source.
+func (c *changed) Readlink(path string) (string, error) { return c.tree.Readlink(path) }
+
+// Xattrs implements rootfs.Source.
+func (c *changed) Xattrs(path string) ([]rootfs.Xattr, error) {
+	if c.gone[path] {
+		return nil, nil
+	}
+	return c.tree.Xattrs(path)
+}
+
+// Open implements rootfs.Source.
+func (c *changed) Open(path string) (io.ReaderAt, error) {
+	if c.gone[path] {
+		return nil, fs.ErrNotExist
+	}
+	return c.tree.Open(path)
+}

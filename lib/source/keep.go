@@ -1,0 +1,40 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"chunkah/lib/image"
+)
+
+// keptLayers counts the layers of an image that stay as they are.
+func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error) {
+	if opt.KeepBase == "" {
+		return 0, nil
+	}
+	if n, err := strconv.Atoi(opt.KeepBase); err == nil {
+		if n < 0 || n > len(img.Layers) {
+			return 0, fmt.Errorf("keeping %d layers: %q has %d", n, img.Source, len(img.Layers))
+		}
+		return n, nil
+	}
+	src, err := image.ParseSource(opt.KeepBase)
+	if err != nil {
+		return 0, err
+	}
+	if src.Kind == image.KindDir {
+		return 0, fmt.Errorf("keeping the layers of %q: it is neither a number nor an image such as oci:DIR or docker://REF", opt.KeepBase)
+	}
+	base, err := image.Open(ctx, src, opt.Image)
+	if err != nil {
+		return 0, err
+	}
+	defer base.Close()
+	for i, l := range base.Layers {
+		if i >= len(img.Layers) || img.Layers[i].DiffID != l.DiffID {
+			return 0, fmt.Errorf("keeping the layers of %q: %q does not begin with them (layer %d of %d differs)", src, img.Source, i, len(base.Layers))
+		}
+	}
+	return len(base.Layers), nil
+}

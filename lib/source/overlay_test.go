@@ -1,0 +1,142 @@
+package source
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/scan"
+)
+
+// tree makes a directory of lines: "dir/", "link -> target" or "name = content".
+func tree(t *testing.T, lines ...string) *rootfs.Root {
+	t.Helper()
+	dir := t.TempDir()
+	for _, line := range lines {
+		name, target, isLink := strings.Cut(line, " -> ")
+		name, content, isFile := strings.Cut(name, " = ")
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		switch {
+		case err != nil:
+		case isLink:
+			err = os.Symlink(target, path)
+		case isFile:
+			err = os.WriteFile(path, []byte(content), 0o644)
+		default:
+			err = os.MkdirAll(path, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// listing shows what a scan of a root sees, with contents.
+func listing(t *testing.T, root *rootfs.Root) string {
+	t.Helper()
+	var b strings.Builder
+	for f, err := range scan.Walk(t.Context(), root, scan.Options{}, &scan.Report{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %s", f.Path, f.Type)
+		switch f.Type {
+		case format.TypeSymlink:
+			fmt.Fprintf(&b, " -> %s", f.Target)
+		case format.TypeFile:
+			in, err := root.OpenFile(f.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, " = %s", content)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// Directories become one, and anything else takes the place of what is below,
+// also where its parent is a link or a file further up.
+func TestOverlay(t *testing.T) {
+	root := rootfs.Virtual("overlay", &overlay{[]*rootfs.Root{
+		tree(t, "etc/both = 1", "etc/low = 1", "hidden/a/b = 1", "cover/x = 1", "turn = 1", "lib/a = 1"),
+		tree(t, "etc/both = 2", "hidden = 2", "cover -> etc", "turn/into/dir = 2", "only/here = 2"),
+		tree(t, "etc/both = 3", "hidden/a/c = 3", "cover/y = 3", "empty/"),
+	}})
+	defer root.Close()
+	want := `/ dir
+/cover dir
+/cover/y file = 3
+/empty dir
+/etc dir
+/etc/both file = 3
+/etc/low file = 1
+/hidden dir
+/hidden/a dir
+/hidden/a/c file = 3
+/lib dir
+/lib/a file = 1
+/only dir
+/only/here file = 2
+/turn dir
+/turn/into dir
+/turn/into/dir file = 2
+`
+	if got := listing(t, root); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	for _, path := range []string{"/hidden/a/b", "/cover/x", "/absent", "/etc/both/below"} {
+		if _, err := root.Lstat(path); err == nil {
+			t.Errorf("%s is there", path)
+		}
+	}
+}
+
+// Trees number their inodes as they like: files of different trees are never
+// taken for names of one.
+func TestOverlayInodes(t *testing.T) {
+	low, high := tree(t, "a = 1"), tree(t, "b = 2")
+	o := &overlay{[]*rootfs.Root{rootfs.Virtual("low", alike{low}), rootfs.Virtual("high", alike{high})}}
+	defer o.Close()
+	a, err := o.Stat("/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := o.Stat("/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Dev == b.Dev && a.Ino == b.Ino {
+		t.Errorf("both are inode %d of device %d", a.Ino, a.Dev)
+	}
+}
+
+// alike is a source all of whose files have one inode number.
+type alike struct{ root *rootfs.Root }
+
+func (s alike) Close() error                          { return s.root.Close() }
+func (s alike) Names(dir string) ([]string, error)    { return s.root.ReadDir(dir) }
+func (s alike) Readlink(string) (string, error)       { return "", fs.ErrInvalid }
+func (s alike) Xattrs(string) ([]rootfs.Xattr, error) { return nil, nil }
+func (s alike) Open(path string) (io.ReaderAt, error) { return s.root.OpenFile(path) }
+func (s alike) Stat(path string) (st rootfs.Stat, err error) {
+	st, err = s.root.Lstat(path)
+	st.Dev, st.Ino = 0, 7
+	return st, err
+}

@@ -1,0 +1,212 @@
+// Package source opens what chunkah takes file systems from: a directory, an image
+// wherever it is, or several of both, one over the other. All of them become one
+// tree; a stage that comes later opens the same one by the header of the stream.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"chunkah/format"
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/rootfs"
+)
+
+// Options say how sources are opened. The zero value takes local ones, for this
+// machine's platform.
+type Options struct {
+	Image image.Options
+	// KeepBase says which layers of the only source, an image, stay as they are:
+	// their number, or the image that they make up. Empty for none.
+	KeepBase string
+	// BySource makes each source a component.
+	BySource bool
+}
+
+// Set is what sources are as one tree.
+type Set struct {
+	// Root is the tree; all contents are in it.
+	Root *rootfs.Root
+	// Changed shows what differs from the layers that are kept, a character device
+	// 0, 0 where something is deleted; it is Root where none are kept. It is closed
+	// with Root.
+	Changed *rootfs.Root
+	// Config is that of the image that lies on top; nil where no source is one.
+	Config *oci.Config
+	// Kept are the layers that stay, from the bottom up.
+	Kept []image.Layer
+	// Image reads their blobs; nil where no source is an image.
+	Image *image.Image
+	// Notes say what runtimes do not agree on.
+	Notes []string
+
+	names    []string // as the header has them
+	trees    []*rootfs.Root
+	images   []*image.Image
+	labels   []string // as the user named the sources
+	bySource bool
+}
+
+// Open opens sources, later ones over earlier ones.
+func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) {
+	s := &Set{labels: names, bySource: opt.BySource}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	switch {
+	case len(names) == 0:
+		return s, errors.New("no source is given")
+	case len(names) > 1 && opt.KeepBase != "":
+		return s, errors.New("layers are kept of one source alone: join the others first")
+	}
+	for _, name := range names {
+		if err := s.open(ctx, name, opt); err != nil {
+			return s, err
+		}
+	}
+	if s.Root = s.trees[0]; len(s.trees) > 1 {
+		s.Root = rootfs.Virtual("", &overlay{s.trees})
+	}
+	if s.Changed == nil {
+		s.Changed = s.Root
+	}
+	return s, nil
+}
+
+// OpenHeader opens what the header of a stream names.
+func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error) {
+	if h.KeepLayers > 0 {
+		opt.KeepBase = fmt.Sprint(h.KeepLayers)
+	}
+	return Open(ctx, h.Sources, opt)
+}
+
+// Close gives back what the sources hold. Nothing can be read after it.
+func (s *Set) Close() error {
+	var errs []error
+	for _, t := range s.trees {
+		errs = append(errs, t.Close())
+	}
+	for _, img := range s.images {
+		errs = append(errs, img.Close())
+	}
+	s.trees, s.images = nil, nil
+	return errors.Join(errs...)
+}
+
+// open opens one source.
+func (s *Set) open(ctx context.Context, name string, opt Options) error {
+	src, err := image.ParseSource(name)
+	if err != nil {
+		return err
+	}
+	if src.Kind == image.KindDir {
+		if opt.KeepBase != "" {
+			return fmt.Errorf("source %q is a directory, which has no layers to keep", name)
+		}
+		return s.openDir(src.Path)
+	}
+	return s.openImage(ctx, src, opt)
+}
+
+func (s *Set) openDir(path string) error {
+	root, err := rootfs.Open(path)
+	if err != nil {
+		return err
+	}
+	s.trees = append(s.trees, root)
+	s.names = append(s.names, image.Source{Kind: image.KindDir, Path: root.Path()}.String())
+	return nil
+}
+
+func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) error {
+	img, err := image.Open(ctx, src, opt.Image)
+	if err != nil {
+		return err
+	}
+	s.images = append(s.images, img)
+	keep, err := keptLayers(ctx, img, opt)
+	if err != nil {
+		return err
+	}
+	tree, err := image.Flatten(ctx, []*image.Image{img}, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep})
+	if err != nil {
+		return err
+	}
+	s.Notes = append(s.Notes, tree.Notes...)
+	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))
+	s.names = append(s.names, img.Pinned())
+	if s.Config, err = config(img); err != nil {
+		return fmt.Errorf("reading the config of %q: %w", src, err)
+	}
+	s.Image = img
+	if keep > 0 {
+		s.Kept = img.Layers[:keep]
+		differs, err := newChanged(tree, keep)
+		if err != nil {
+			return err
+		}
+		s.Changed = rootfs.Virtual(src.String(), differs)
+	}
+	return nil
+}
+
+// config is an image's config with its annotations.
+func config(img *image.Image) (*oci.Config, error) {
+	c, err := oci.ParseConfig(img.Config.Data)
+	if err != nil {
+		return nil, err
+	}
+	c.Annotations = img.Annotations
+	return c, nil
+}
+
+// Header puts into a header what a later stage opens the same sources by. A
+// single directory is the stream's root.
+func (s *Set) Header(h *format.Header) error {
+	if len(s.trees) == 1 && s.Image == nil {
+		return nil // scan names the root
+	}
+	for _, name := range s.names {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("source %q is not UTF-8, which the stream needs it to be: rename it, or link to it", name)
+		}
+	}
+	h.Sources, h.KeepLayers = s.names, int64(len(s.Kept))
+	return nil
+}
+
+// Components names the sources that show a file as a component each; nil where
+// that was not asked for.
+func (s *Set) Components(f *format.File) ([]string, error) {
+	if !s.bySource {
+		return nil, nil
+	}
+	var list []string
+	for at := len(s.trees) - 1; at >= 0; at-- {
+		st, err := s.trees[at].Lstat(f.Path)
+		switch {
+		case err == nil:
+			list = append(list, "source/"+s.labels[at])
+			if !isDir(st) {
+				return list, nil
+			}
+		case !isAbsent(err):
+			return nil, err
+		case hides(s.trees[at], f.Path):
+			return list, nil
+		}
+	}
+	return list, nil
+}
+
+// OpenLayer returns what opens the blob of a kept layer.
+func (s *Set) OpenLayer(i int) func(context.Context) (io.ReadCloser, error) {
+	return func(ctx context.Context) (io.ReadCloser, error) { return s.Image.Blob(ctx, s.Kept[i].Descriptor) }
+}

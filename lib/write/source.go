@@ -1,0 +1,136 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"chunkah/format"
+	"chunkah/lib/oci"
+	"chunkah/lib/rootfs"
+)
+
+// Source is what a stream speaks of.
+type Source struct {
+	// Root is where contents are read from; nil where the stream does not say.
+	Root *rootfs.Root
+	// Config is that of the image that the contents are from; nil for none.
+	Config *oci.Config
+	// Kept are the layers below those of the stream, from the bottom up.
+	Kept []Kept
+	// Closer closes what the source is made of; nil where that is the root alone.
+	Closer io.Closer
+}
+
+// Kept is a layer of the source that stays as it is, byte for byte.
+type Kept struct {
+	oci.Layer
+	// Open reads its blob.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// Close closes the root, and what it is made of.
+func (s *Source) Close() error {
+	switch {
+	case s.Closer != nil:
+		return s.Closer.Close()
+	case s.Root != nil:
+		return s.Root.Close()
+	}
+	return nil
+}
+
+// check makes sure that the stream is one of what differs from the kept layers,
+// and of nothing where there are none.
+func (s *Source) check(img *image) error {
+	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
+		return fmt.Errorf("the stream keeps %d layers of its source, and %d are there", n, len(s.Kept))
+	}
+	if n := len(s.Kept) + len(img.layers); n > MaxLayers {
+		return fmt.Errorf("%d layers on top of the %d that are kept: %d at most in all", len(img.layers), len(s.Kept), MaxLayers)
+	}
+	if len(s.Kept) > 0 {
+		return nil
+	}
+	for _, l := range img.layers {
+		for _, f := range l.files {
+			if f.Type == format.TypeWhiteout {
+				return fmt.Errorf("layer %d: %q is a whiteout, and there are no layers below", l.record.Index, f.Path)
+			}
+		}
+	}
+	return nil
+}
+
+// open opens what a header says.
+func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
+	if o.Open != nil {
+		return o.Open(ctx, h)
+	}
+	switch {
+	case len(h.Sources) > 0:
+		return nil, errors.New("the stream has sources, which only a root can stand in for here")
+	case h.Root == "":
+		return &Source{}, nil
+	}
+	root, err := rootfs.Open(h.Root)
+	return &Source{Root: root}, err
+}
+
+// config makes the image's config.
+func (o *Options) config(s *Source) (*oci.Config, error) {
+	config := o.Config
+	if config == nil {
+		config = s.Config
+	}
+	if config == nil {
+		config = &oci.Config{}
+	}
+	own := *config
+	if o.Edit != nil {
+		if err := o.Edit(&own); err != nil {
+			return nil, err
+		}
+	}
+	if own.Platform.Architecture == "" {
+		if err := own.SetArch(oci.HostArch()); err != nil {
+			return nil, err
+		}
+	}
+	return &own, nil
+}
+
+// keep writes the blobs of the layers that stay.
+func (w *writer) keep(ctx context.Context) error {
+	for i, k := range w.kept {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := w.dest.Blob(k.Descriptor, func(out io.Writer) error { return copyBlob(ctx, out, k) })
+		if err != nil {
+			return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
+		}
+	}
+	return nil
+}
+
+// copyBlob copies a blob that comes from elsewhere, and is what its digest says.
+func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
+	in, err := k.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	verifier := k.Descriptor.Digest.Verifier()
+	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(in, k.Descriptor.Size))
+	switch {
+	case err != nil:
+		return err
+	case n != k.Descriptor.Size:
+		return fmt.Errorf("it has %d bytes, not %d", n, k.Descriptor.Size)
+	case !verifier.Verified():
+		return errors.New("it is not what its digest says")
+	}
+	return nil
+}

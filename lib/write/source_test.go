@@ -1,0 +1,121 @@
+package write
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/oci"
+)
+
+// An image on top of kept layers has their blobs as they were, their diffIDs and
+// history below its own, and takes away what a whiteout names.
+func TestKeptLayers(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	run(t, to(base), packed(t, plant(t, map[string]string{"etc/motd": "hello", "usr/bin/tool": "1"})))
+	below := readImage(t, base)
+
+	out := filepath.Join(t.TempDir(), "out")
+	opt := to(out)
+	top := plant(t, map[string]string{"usr/bin/more": "22"})
+	config := &oci.Config{Labels: map[string]string{"from": "base"}}
+	opt.Open = func(context.Context, *format.Header) (*Source, error) {
+		s, err := (&Options{}).open(t.Context(), header(top))
+		s.Config, s.Kept = config, kept(below)
+		return s, err
+	}
+	opt.Edit = func(c *oci.Config) error { return c.EditLabels([]string{"own=1"}) }
+	h := header("")
+	h.Sources, h.KeepLayers = []string{"oci:/base"}, int64(len(below.manifest.Layers))
+	run(t, opt, []format.Record{
+		h, layerRecord(0), dir("/etc"), &format.File{Path: "/etc/motd", Type: format.TypeWhiteout},
+		layerRecord(1), dir("/usr"), dir("/usr/bin"), file("/usr/bin/more", 2),
+	})
+	img := readImage(t, out)
+
+	n := len(below.manifest.Layers)
+	for i, l := range below.manifest.Layers {
+		if img.manifest.Layers[i].Digest != l.Digest || img.config.RootFS.DiffIDs[i] != below.config.RootFS.DiffIDs[i] {
+			t.Errorf("layer %d is %s, not %s", i, img.manifest.Layers[i].Digest, l.Digest)
+		}
+	}
+	if got := img.config.History[:n]; !slices.EqualFunc(got, below.config.History, func(a, b v1.History) bool { return a.Comment == b.Comment }) {
+		t.Errorf("the history is %+v", got)
+	}
+	if len(img.layers) != n+2 || img.layers[n][1].Name != "etc/.wh.motd" {
+		t.Errorf("%d layers, not %d with a whiteout", len(img.layers), n+2)
+	}
+	if got := img.config.Config.Labels; len(got) != 2 || len(config.Labels) != 1 {
+		t.Errorf("labels %v, and the source's are %v", got, config.Labels)
+	}
+}
+
+// kept are an image's layers as a source hands them out.
+func kept(img *found) []Kept {
+	var list []Kept
+	for i, l := range img.manifest.Layers {
+		blob := img.blobs["blobs/sha256/"+l.Digest.Encoded()]
+		list = append(list, Kept{
+			Layer: oci.Layer{Descriptor: l, DiffID: img.config.RootFS.DiffIDs[i], History: img.config.History[i]},
+			Open:  func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(blob)), nil },
+		})
+	}
+	return list
+}
+
+// What a source says of kept layers is checked, and nothing is left of an image
+// where it is not so.
+func TestKeptLayersRefused(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	run(t, to(base), packed(t, plant(t, map[string]string{"a/b": "hello"})))
+	below := readImage(t, base)
+	h := header("")
+	h.Sources, h.KeepLayers = []string{"oci:/base"}, int64(len(below.manifest.Layers))
+	stream := []format.Record{h, layerRecord(0), dir("/d")}
+	whiteout := []format.Record{header("/"), layerRecord(0), &format.File{Path: "/a", Type: format.TypeWhiteout}}
+	for _, tc := range []struct {
+		name   string
+		kept   func([]Kept) []Kept
+		stream []format.Record
+		want   string
+	}{
+		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, and 0 are there"},
+		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, and there are no layers below`},
+		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "448 at most in all"},
+		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
+		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "it is not what its digest says"},
+		{"no blob", func(k []Kept) []Kept {
+			k[0].Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }
+			return k
+		}, stream, "keeping layer 0, sha256:"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			opt := to(filepath.Join(t.TempDir(), "out"))
+			opt.Source = &Source{Kept: tc.kept(kept(below))}
+			fails(t, opt, tc.stream, tc.want)
+		})
+	}
+}
+
+// keeping changes how many layers a stream keeps.
+func keeping(stream []format.Record, n int64) []format.Record {
+	h := *stream[0].(*format.Header)
+	h.KeepLayers = n
+	return append([]format.Record{&h}, stream[1:]...)
+}
+
+// reading gives the first kept layer another content.
+func reading(content string) func([]Kept) []Kept {
+	return func(k []Kept) []Kept {
+		k[0].Open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
+		return k
+	}
+}

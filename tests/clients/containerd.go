@@ -1,0 +1,49 @@
+package clients
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Containerd is a containerd of the test's own. Newer Docker daemons keep their
+// images in one.
+type Containerd struct {
+	t      testing.TB
+	socket string
+}
+
+// NewContainerd starts containerd with empty storage, stopped when the test ends.
+func NewContainerd(t testing.TB) *Containerd {
+	t.Helper()
+	Need(t, "root", "containerd", "ctr")
+	dir := shortDir(t)
+	c := &Containerd{t: t, socket: filepath.Join(dir, "c.sock")}
+	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [%q]\n[grpc]\naddress = %q\n",
+		dir+"/root", dir+"/state", "io.containerd.grpc.v1.cri", c.socket)
+	if err := os.WriteFile(dir+"/config.toml", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("containerd", "--config", dir+"/config.toml")
+	serve(t, cmd, func() bool { return c.command("version").Run() == nil })
+	return c
+}
+
+func (c *Containerd) command(args ...string) *exec.Cmd {
+	return exec.Command("ctr", append([]string{"--address", c.socket}, args...)...)
+}
+
+// Import brings the images of an archive in and unpacks them.
+func (c *Containerd) Import(archive string) {
+	c.t.Helper()
+	Run(c.t, c.command("images", "import", archive))
+}
+
+// Images lists the names of the images.
+func (c *Containerd) Images() []string {
+	c.t.Helper()
+	return strings.Fields(Run(c.t, c.command("images", "list", "--quiet")))
+}

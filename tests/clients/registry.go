@@ -1,0 +1,91 @@
+package clients
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The user whom a registry with a password knows. The hash is bcrypt's, which is
+// the only one that the registry reads; its cost is the lowest.
+const (
+	RegistryUser     = "user"
+	RegistryPassword = "secret"
+	registryHash     = "$2b$05$1QnpzZgkVrlAdnHwZnYbj.827EgrYQMcbOW.iSWzZxpJLgIZPpTR2"
+)
+
+// RegistryOptions say what a registry asks of its clients. The zero value is one
+// that lets everybody in, in plain HTTP.
+type RegistryOptions struct {
+	Password  bool   // whether it knows RegistryUser and nobody else
+	Cert, Key string // files in PEM form, for TLS
+}
+
+var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
+
+// NewRegistry starts an empty registry on a loopback address, stopped when the
+// test ends, and returns its HOST:PORT.
+func NewRegistry(t testing.TB, opt RegistryOptions) string {
+	t.Helper()
+	Need(t, "docker-registry")
+	dir := t.TempDir()
+	config := fmt.Sprintf("version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: %q}}\n", filepath.Join(dir, "data"))
+	if opt.Password {
+		file := filepath.Join(dir, "htpasswd")
+		write(t, file, RegistryUser+":"+registryHash+"\n")
+		config += fmt.Sprintf("auth: {htpasswd: {realm: test, path: %q}}\n", file)
+	}
+	config += "http:\n  addr: 127.0.0.1:0\n"
+	if opt.Cert != "" {
+		config += fmt.Sprintf("  tls: {certificate: %q, key: %q}\n", opt.Cert, opt.Key)
+	}
+	file := filepath.Join(dir, "config.yml")
+	write(t, file, config)
+
+	cmd := exec.Command("docker-registry", "serve", file)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_TRACES_EXPORTER=none"} // it takes REGISTRY_AUTH_FILE for an option
+	logs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	addr, gone := make(chan string, 1), make(chan struct{})
+	go func() { // until it ends, lest it wait for a reader
+		defer close(gone)
+		for lines := bufio.NewScanner(logs); lines.Scan(); {
+			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+				addr <- m[1]
+			}
+			if said.Len() < maxSaid {
+				said.WriteString(lines.Text() + "\n")
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-gone
+		_ = cmd.Wait() // it was killed
+	})
+	select {
+	case host := <-addr:
+		return host
+	case <-gone:
+		t.Fatalf("docker-registry does not start: %s", said.String())
+		return ""
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

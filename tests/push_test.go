@@ -1,0 +1,148 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pkg/xattr"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+)
+
+// places are where one image goes to and is taken from, by a name for each.
+func places(dir, host, name string) map[string]string {
+	return map[string]string{
+		"oci":            "oci:" + dir + "/" + name + ":app",
+		"oci-archive":    "oci-archive:" + dir + "/" + name + ".oci",
+		"docker-archive": "docker-archive:" + dir + "/" + name + ".tar:localhost/app:1",
+		"registry":       "docker://" + host + "/" + name + ":1",
+	}
+}
+
+// manifestLine is what build says of the image that it made.
+var manifestLine = regexp.MustCompile(`(?m)^chunkah: (sha256:[0-9a-f]{64}): `)
+
+// rechunk takes an image, or a directory, and puts it somewhere; it returns the
+// digest of the manifest.
+func rechunk(t *testing.T, source, dest string, args ...string) string {
+	t.Helper()
+	args = append([]string{"build", "-v", "--keep-special-files", "--compress", "gzip", "--from", source, "-o", dest}, args...)
+	res := start(t, exec.Command("chunkah", args...))
+	m := manifestLine.FindStringSubmatch(res.stderr)
+	if res.code != 0 || m == nil {
+		t.Fatalf("chunkah %s: status %d\n%s", strings.Join(args, " "), res.code, res.stderr)
+	}
+	return m[1]
+}
+
+// everyWay takes an image from each place to each place, and checks that it stays
+// the same, and that skopeo finds it so.
+func everyWay(t *testing.T, source string) {
+	t.Helper()
+	noLogin(t)
+	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
+	first := places(dir, host, "first")
+	want := ""
+	for name, place := range first {
+		got := rechunk(t, source, place)
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Errorf("to %s: manifest %s, not %s", name, got, want)
+		}
+	}
+	config := skopeoInspect(t, first["oci"], "--raw", "--config")
+	for from, source := range first {
+		for to, dest := range places(dir, host, "second") {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				if got := rechunk(t, source, dest); got != want {
+					t.Errorf("manifest %s, not %s", got, want)
+				}
+				if got := skopeoInspect(t, dest, "--raw", "--config"); got != config {
+					t.Errorf("skopeo finds another config: %s", firstDifference(config, got))
+				}
+			})
+		}
+	}
+}
+
+func skopeoInspect(t *testing.T, place string, args ...string) string {
+	t.Helper()
+	args = append([]string{"inspect", "--tls-verify=false"}, args...)
+	return clients.Run(t, exec.Command("skopeo", append(args, place)...))
+}
+
+// An image goes from every kind of place to every other and stays what it is.
+func TestEverySourceToEveryDestination(t *testing.T) {
+	clients.Need(t, "root", "skopeo", "docker-registry")
+	// The marks that only tell where a file belongs are not in an image.
+	unmarked := regexp.MustCompile(` xattr:user.component=\w+`).ReplaceAllString(owned, "")
+	t.Run("a directory", func(t *testing.T) { everyWay(t, mkroot.Make(t, unmarked)) })
+	t.Run("ten layers with whiteouts of all kinds", func(t *testing.T) { everyWay(t, "oci:"+imageOf(t, tenLayers()).Layout(t)) })
+}
+
+// Where one package changed, its layer is sent, and the others are neither sent
+// nor compressed.
+func TestPushSendsWhatChanged(t *testing.T) {
+	clients.Need(t, "docker-registry")
+	noLogin(t)
+	root := smallRoot(t)
+	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	dest := "docker://" + host + "/team/app:1"
+	rechunk(t, root, dest)
+
+	page := filepath.Join(root, "usr/lib/web/page")
+	if err := os.WriteFile(page, []byte("changed"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := xattr.LSet(page, "user.component", []byte("web")); err != nil {
+		t.Fatal(err)
+	}
+	sent.Store(0)
+	for _, args := range [][]string{{"--previous", dest}, {"--previous", "auto"}} {
+		res := start(t, exec.Command("chunkah", append([]string{"build", "-v", "--rootfs", root, "-o", dest}, args...)...))
+		if res.code != 0 {
+			t.Fatalf("status %d: %s", res.code, res.stderr)
+		}
+		layers := strings.Count(clients.Run(t, exec.Command("skopeo", "inspect", "--raw", "--tls-verify=false", dest)), `"org.chunkah.component"`)
+		reused := layers - 1
+		if args[1] == "auto" { // what was pushed a moment ago
+			reused = layers
+		}
+		if want := fmt.Sprintf("taking %d layers", reused); !strings.Contains(res.stderr, want) {
+			t.Errorf("%v: no %q in\n%s", args, want, res.stderr)
+		}
+	}
+	// The new page's layer has a few hundred bytes, the largest of the others 70,000.
+	if got := sent.Load(); got > 40_000 {
+		t.Errorf("%d bytes reached the registry", got)
+	}
+}
+
+// Neither a registry nor a name that is not there leaves anything behind, and what
+// to do is said.
+func TestPushRefused(t *testing.T) {
+	noLogin(t)
+	root := smallRoot(t)
+	for dest, want := range map[string]string{
+		"docker://registry.example":            "names a registry and no image",
+		"docker://127.0.0.1:1/app:1":           "127.0.0.1:1",
+		"docker://localhost:1/app@sha256:0123": "digest",
+		"docker://localhost:1/UPPER:1":         "UPPER",
+	} {
+		code := 1
+		if !strings.Contains(dest, ":1/app:1") {
+			code = 2
+		}
+		if said := fails(t, code, exec.Command("chunkah", "build", "--rootfs", root, "-o", dest)); !strings.Contains(said, want) {
+			t.Errorf("%s: no %q in %s", dest, want, said)
+		}
+	}
+}

@@ -1,0 +1,389 @@
+package tests
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+	"chunkah/lib/registry"
+	"chunkah/tests/clients"
+)
+
+// pushed is an image of layers that a test made by itself.
+type pushed struct {
+	layers [][]byte
+	built  *oci.Built
+}
+
+// tarOf is a layer with one file of random bytes, which no compression and no
+// storage makes smaller.
+func tarOf(t *testing.T, name string, size int) []byte {
+	t.Helper()
+	data := make([]byte, size)
+	if _, err := rand.Read(data); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(size)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func pushable(t *testing.T, layers ...[]byte) *pushed {
+	t.Helper()
+	config := &oci.Config{}
+	config.Platform = v1.Platform{Architecture: "amd64", OS: "linux"}
+	img := oci.Image{Config: config}
+	for _, l := range layers {
+		img.Layers = append(img.Layers, oci.Layer{Descriptor: layerOf(l), DiffID: digest.FromBytes(l)})
+	}
+	built, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pushed{layers, built}
+}
+
+func layerOf(b []byte) v1.Descriptor {
+	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
+}
+
+// blobs gives a push all but the index.
+func (img *pushed) blobs(p *registry.Push) error {
+	errs := make(chan error)
+	for _, l := range img.layers {
+		go func() { errs <- p.Blob(layerOf(l), oci.Data(l)) }()
+	}
+	var err error
+	for range img.layers {
+		if e := <-errs; e != nil {
+			err = e
+		}
+	}
+	for _, doc := range []oci.Document{img.built.Config, img.built.Manifest} {
+		if err == nil {
+			err = p.Blob(doc.Descriptor, oci.Data(doc.Data))
+		}
+	}
+	return err
+}
+
+// push pushes the image to NAME at HOST.
+func (img *pushed) push(ctx context.Context, host, name string, from ...registry.Ref) error {
+	repo, err := openRepository(host, name)
+	if err != nil {
+		return err
+	}
+	p, err := repo.Push(ctx, from...)
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	if err := img.blobs(p); err != nil {
+		return err
+	}
+	return p.Commit(img.built.Index)
+}
+
+func openRepository(host, name string) (*registry.Repository, error) {
+	ref, err := registry.ParseRef(host + "/" + name)
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(ref, registry.Options{UserAgent: "chunkah/test"})
+}
+
+// counted puts a proxy before a registry that counts the bytes of bodies that go
+// to it, and returns its HOST:PORT.
+func counted(t *testing.T, host string) (string, *atomic.Int64) {
+	t.Helper()
+	var n atomic.Int64
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: host})
+		r.Out.Host = r.In.Host // by which the registry says where uploads go
+		if r.Out.Body != nil {
+			r.Out.Body = &countedBody{r.Out.Body, &n}
+		}
+	}}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://"), &n
+}
+
+type countedBody struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// noLogin hides the credentials and certificates that the user has, and returns
+// a folder that stands in for home.
+func noLogin(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"} {
+		t.Setenv(name, dir)
+	}
+	t.Setenv("REGISTRY_AUTH_FILE", "")
+	return dir
+}
+
+// samePull pulls an image with skopeo, which checks each digest, and compares
+// what it got.
+func samePull(t *testing.T, ref string, want *pushed, args ...string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "image")
+	args = append([]string{"--insecure-policy", "copy", "--quiet"}, args...)
+	clients.Run(t, exec.Command("skopeo", append(args, "docker://"+ref, "dir:"+dir)...))
+	got, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil || !bytes.Equal(got, want.built.Manifest.Data) {
+		t.Errorf("skopeo pulls the manifest %q, %v, want %q", got, err, want.built.Manifest.Data)
+	}
+	for _, l := range want.layers {
+		if got, err := os.ReadFile(filepath.Join(dir, digest.FromBytes(l).Encoded())); err != nil || !bytes.Equal(got, l) {
+			t.Errorf("skopeo pulls a layer of %d bytes, %v, want %d", len(got), err, len(l))
+		}
+	}
+}
+
+func TestRegistryPlain(t *testing.T) {
+	clients.Need(t, "skopeo")
+	noLogin(t)
+	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	var layers [][]byte
+	for i := range 10 {
+		layers = append(layers, tarOf(t, fmt.Sprintf("file%d", i), 1<<20+i))
+	}
+	first := pushable(t, layers...)
+	if err := first.push(t.Context(), host, "team/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	samePull(t, host+"/team/app:1", first, "--src-tls-verify=false")
+
+	// Where one layer of ten has changed, that layer is sent, and what names it.
+	sent.Store(0)
+	layers[4] = tarOf(t, "file4", 2<<20)
+	second := pushable(t, layers...)
+	if err := second.push(t.Context(), host, "team/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(len(layers[4]) + len(second.built.Config.Data) + 2*len(second.built.Manifest.Data))
+	if got := sent.Load(); got != want {
+		t.Errorf("%d bytes reached the registry, want %d: one layer, the config, and the manifest by digest and by tag", got, want)
+	}
+	samePull(t, host+"/team/app:1", second, "--src-tls-verify=false")
+
+	t.Run("nothing changed", func(t *testing.T) {
+		sent.Store(0)
+		if err := second.push(t.Context(), host, "team/app:1"); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := sent.Load(), int64(2*len(second.built.Manifest.Data)); got != want {
+			t.Errorf("%d bytes reached the registry, want %d", got, want)
+		}
+	})
+	t.Run("mounted", func(t *testing.T) {
+		sent.Store(0)
+		from, err := registry.ParseRef(host + "/team/app:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := second.push(t.Context(), host, "other/app:1", from); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := sent.Load(), int64(2*len(second.built.Manifest.Data)); got != want {
+			t.Errorf("%d bytes reached the registry, want %d", got, want)
+		}
+		samePull(t, host+"/other/app:1", second, "--src-tls-verify=false")
+	})
+	t.Run("read back", func(t *testing.T) {
+		repo, err := openRepository(host, "team/app:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, mediaType, err := repo.Manifest(t.Context(), "1")
+		if err != nil || mediaType != v1.MediaTypeImageManifest || !bytes.Equal(data, second.built.Manifest.Data) {
+			t.Errorf("manifest %q of type %q, %v", data, mediaType, err)
+		}
+		for _, l := range second.layers {
+			in, err := repo.Blob(t.Context(), layerOf(l))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, l) {
+				t.Errorf("blob of %d bytes, %v, want %d", len(got), err, len(l))
+			}
+		}
+	})
+	t.Run("index", func(t *testing.T) {
+		pushIndex(t, host, "team/app:all", first, second)
+		raw := clients.Run(t, exec.Command("skopeo", "inspect", "--raw", "--tls-verify=false", "docker://"+host+"/team/app:all"))
+		if n := strings.Count(raw, v1.MediaTypeImageManifest); n != 2 {
+			t.Errorf("%d manifests in %s, want 2", n, raw)
+		}
+	})
+}
+
+// pushIndex pushes images under one name.
+func pushIndex(t *testing.T, host, name string, images ...*pushed) {
+	t.Helper()
+	repo, err := openRepository(host, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := repo.Push(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Abort()
+	var entries []string
+	for _, img := range images {
+		if err := img.blobs(p); err != nil {
+			t.Fatal(err)
+		}
+		d := img.built.Manifest.Descriptor
+		entries = append(entries, fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, d.MediaType, d.Digest, d.Size))
+	}
+	index := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, v1.MediaTypeImageIndex, strings.Join(entries, ","))
+	if err := p.Commit([]byte(index)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What podman and skopeo logged in to is open to us too, and nothing else is.
+func TestRegistryWithAPassword(t *testing.T) {
+	clients.Need(t, "skopeo")
+	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})
+	img := pushable(t, tarOf(t, "file", 1<<20))
+	auth := filepath.Join(noLogin(t), "containers/auth.json") // below XDG_RUNTIME_DIR
+
+	err := img.push(t.Context(), host, "team/app:1")
+	if err == nil || !strings.Contains(err.Error(), "401 Unauthorized") || !strings.Contains(err.Error(), "podman login "+host) {
+		t.Errorf("without a password: %v", err)
+	}
+	clients.Run(t, exec.Command("skopeo", "login", "--tls-verify=false", "--authfile", auth,
+		"--username", clients.RegistryUser, "--password", clients.RegistryPassword, host))
+	if err := img.push(t.Context(), host, "team/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	samePull(t, host+"/team/app:1", img, "--src-tls-verify=false", "--src-authfile", auth)
+}
+
+func TestRegistryWithTLS(t *testing.T) {
+	clients.Need(t, "skopeo")
+	home := noLogin(t)
+	certs := authority(t)
+	host := clients.NewRegistry(t, clients.RegistryOptions{Cert: filepath.Join(certs, "server.pem"), Key: filepath.Join(certs, "server.key")})
+	img := pushable(t, tarOf(t, "file", 1<<20))
+
+	err := img.push(t.Context(), host, "team/app:1")
+	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		t.Errorf("with a certificate that nobody knows: %v", err)
+	}
+	folder := filepath.Join(home, ".config/containers/certs.d", host)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(certs, "ca.crt"), filepath.Join(folder, "ca.crt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := img.push(t.Context(), host, "team/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	samePull(t, host+"/team/app:1", img, "--src-cert-dir", folder)
+	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { // or the tests above show nothing
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			t.Error("the registry speaks plain HTTP")
+		}
+	}
+}
+
+// authority makes a certificate authority, ca.crt, and a certificate of
+// 127.0.0.1, server.pem and server.key, in a folder.
+func authority(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	server := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	caKey, serverKey := newKey(t), newKey(t)
+	sign := func(name string, cert *x509.Certificate, key *ecdsa.PrivateKey) {
+		der, err := x509.CreateCertificate(rand.Reader, cert, ca, &key.PublicKey, caKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writePEM(t, filepath.Join(dir, name), "CERTIFICATE", der)
+	}
+	sign("ca.crt", ca, caKey)
+	sign("server.pem", server, serverKey)
+	der, err := x509.MarshalPKCS8PrivateKey(serverKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, filepath.Join(dir, "server.key"), "PRIVATE KEY", der)
+	return dir
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func writePEM(t *testing.T, path, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
