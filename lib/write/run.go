@@ -164,7 +164,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
 	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
-		image.Layers = append(image.Layers, k.Layer)
+		image.Layers = append(image.Layers, k.layer())
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
