@@ -55,7 +55,7 @@ type layerReader struct {
 	limit   int64 // of bytes that are left to unpack
 	inPlace bool
 	tar     counter
-	spool   *spool
+	spool   *spooled
 	entries []entry
 }
 

@@ -11,11 +11,11 @@ import (
 	"os"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
 
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
+	"chunkah/lib/spool"
 )
 
 // blob is a layer that has been digested.
@@ -211,35 +211,16 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 // digestToSpool keeps the compressed blob in a file without a name: an archive
 // has to know a blob's size before it.
 func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) (err error) {
-	if b.spool, err = createSpool(w.opt.SpoolDir); err != nil {
-		return fmt.Errorf("creating a spool file: %w", err)
+	if b.spool, err = spool.Create(w.opt.SpoolDir); err != nil {
+		return err
 	}
 	sum := sha256.New()
-	size := &counter{w: io.MultiWriter(b.spool, sum)}
+	size := &counter{w: io.MultiWriter(spool.Writer(b.spool), sum)}
 	if err := w.tar(ctx, pool, size, l, b); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
 	return nil
-}
-
-// createSpool makes a file that is gone when it is closed, however that comes.
-func createSpool(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if err == nil {
-		return f, nil
-	}
-	// Not every file system has files without a name.
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // tar writes a layer, compressed as the options say, to out. It sets the tar's
