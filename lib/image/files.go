@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,7 +82,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	if path == "-" {
 		return nil, errors.New(`the archive "-": name a file, or /dev/stdin for a pipe`)
 	}
-	in, err := os.Open(path)
+	in, err := openPatiently(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +98,27 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	return a, nil
 }
 
+// openPatiently opens a file, or a pipe once somebody has its other end. Where nobody
+// comes, what is stopped leaves the call behind, which ends with the process.
+func openPatiently(ctx context.Context, path string) (*os.File, error) {
+	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
+		return os.Open(path)
+	}
+	var in *os.File
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		in, err = os.Open(path)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return in, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func (a *archive) Close() error { return a.in.Close() }
 
 // unpack puts a spool in the place of an archive that cannot be read at any place.
@@ -105,7 +127,11 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	buffered := bufio.NewReaderSize(a.in, readBuffer)
+	// A pipe may have nothing to read for long. What is no pipe does not wait.
+	in := a.in
+	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	buffered := bufio.NewReaderSize(&interruptible{ctx, in}, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
 		return err
@@ -154,7 +180,11 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	if i.ctx.Err() != nil {
 		return 0, context.Cause(i.ctx)
 	}
-	return i.in.Read(p)
+	n, err := i.in.Read(p)
+	if err != nil && i.ctx.Err() != nil {
+		err = context.Cause(i.ctx)
+	}
+	return n, err
 }
 
 // index notes where each file lies. The tar reader seeks over contents.

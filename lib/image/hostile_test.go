@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -256,5 +257,44 @@ func TestNoSpool(t *testing.T) {
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating a spool") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A pipe that nothing comes from lets those go who were told to stop, whether
+// somebody has its other end or not.
+func TestStalledPipe(t *testing.T) {
+	for _, writer := range []bool{false, true} {
+		pipe := t.TempDir() + "/pipe"
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		other := make(chan error, 1) // how the other end fared
+		if writer {
+			f, err := os.OpenFile(pipe, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			go func() {
+				_, err := f.Write(make([]byte, 1<<20)) // more than a pipe holds: it is being read once this is done
+				other <- err
+			}()
+		} else {
+			other <- nil
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		why := errors.New("enough")
+		done := make(chan error)
+		go func() {
+			_, err := Open(ctx, Source{Kind: KindArchive, Path: pipe}, Options{Spool: t.TempDir()})
+			done <- err
+		}()
+		if err := <-other; err != nil {
+			t.Error(err)
+		}
+		cancel(why)
+		if err := <-done; !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
