@@ -159,13 +159,13 @@ func (a *applier) linked(e entry) (*node, error) {
 		n.mtime, n.nsec = e.node.mtime, e.node.nsec
 	}
 	if e.node.more != nil {
-		n.addXattrs(e.node.more.xattrs)
+		err = n.addXattrs(e.node.more.xattrs)
 	}
-	return n, nil
+	return n, err
 }
 
 // addXattrs sets more extended attributes, and leaves the others.
-func (n *node) addXattrs(list []rootfs.Xattr) {
+func (n *node) addXattrs(list []rootfs.Xattr) error {
 	for _, x := range list {
 		have := n.extra().xattrs
 		i := slices.IndexFunc(have, func(y rootfs.Xattr) bool { return x.Name == y.Name })
@@ -175,9 +175,14 @@ func (n *node) addXattrs(list []rootfs.Xattr) {
 			n.more.xattrs = append(have, x)
 		}
 	}
-	if n.more != nil {
-		sortXattrs(n.more.xattrs)
+	if n.more == nil {
+		return nil
 	}
+	if len(n.more.xattrs) > format.MaxXattrs {
+		return fmt.Errorf("has more than %d xattrs with those of its other names", format.MaxXattrs)
+	}
+	sortXattrs(n.more.xattrs)
+	return nil
 }
 
 var errNotThere = errors.New("is not there")

@@ -68,6 +68,7 @@ type archive struct {
 	in    *os.File
 	path  string
 	items map[string]item
+	names int // bytes of all names, links too
 }
 
 // item is a file in an archive, or a link to one.
@@ -131,7 +132,8 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	buffered := bufio.NewReaderSize(&interruptible{ctx, in}, readBuffer)
+	packed := &counter{in: &interruptible{ctx, in}}
+	buffered := bufio.NewReaderSize(packed, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
 		return err
@@ -151,7 +153,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		return err
 	}
 	limit := opt.maxBytes()
-	n, err := s.add(io.LimitReader(&interruptible{ctx, unpacked}, limit+1))
+	n, err := s.add(io.LimitReader(&interruptible{ctx, &inflated{in: unpacked, packed: packed}}, limit+1))
 	switch {
 	case err == nil && n > limit:
 		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
@@ -168,6 +170,21 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	a.in.Close()
 	a.in = s.file
 	return nil
+}
+
+// inflated is what an archive unpacks to, in proportion to what was read of it.
+type inflated struct {
+	in       io.Reader
+	packed   *counter
+	unpacked int64
+}
+
+func (i *inflated) Read(p []byte) (int, error) {
+	n, err := i.in.Read(p)
+	if i.unpacked += int64(n); i.unpacked > freeBytes+maxRatio*i.packed.read {
+		return 0, errRatio
+	}
+	return n, err
 }
 
 // interruptible stops reading where its context ends.
@@ -212,6 +229,9 @@ func (a *archive) add(h *tar.Header) error {
 	name, err := cleanName(h.Name)
 	if err != nil {
 		return err
+	}
+	if a.names += len(name) + len(h.Linkname); a.names > maxArchiveNames {
+		return fmt.Errorf("the names of its entries take more than %d bytes", maxArchiveNames)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
