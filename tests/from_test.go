@@ -192,6 +192,18 @@ func TestKeepBase(t *testing.T) {
 	}
 }
 
+// Of a base for several platforms, that of the image is meant.
+func TestKeepBaseOfItsPlatform(t *testing.T) {
+	img := layered(t)
+	img.Arch = "s390x"
+	other := &mk.Image{Arch: "amd64", Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("other", "1"))}}}
+	same := &mk.Image{Arch: "s390x", Layers: img.Layers[:1]}
+	blobs := mk.Blobs{}
+	base := "oci:" + mk.LayoutFiles(blobs, other.Manifest(t, blobs), same.Manifest(t, blobs)).WriteFolder(t)
+	source := "oci:" + img.Layout(t)
+	sameBytes(t, from(t, "--from", source, "--keep-base", "1"), from(t, "--from", source, "--keep-base", base))
+}
+
 // podman sees the same files in an image and in that of which the base is kept.
 func TestKeepBaseInPodman(t *testing.T) {
 	clients.Need(t, "root", "podman")

@@ -90,7 +90,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		return nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist):
 		env.info("no previous image at %q: this is the first one", output)
-		return nil, nil
+		return &group.Previous{}, nil // the next build will have one: docs/grouping.md
 	case err != nil:
 		env.warn("previous layout: %s: planning without", err)
 		return nil, nil

@@ -54,6 +54,9 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 	if err := json.Unmarshal(data, &images); err != nil {
 		return nil, "", fmt.Errorf("reading manifest.json: %w", err)
 	}
+	if len(images) > maxManifests {
+		return nil, "", fmt.Errorf("it lists %d images, more than %d", len(images), maxManifests)
+	}
 	img, config, err := a.pick(images, ref)
 	if err != nil {
 		return nil, "", err
@@ -129,6 +132,9 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 
 // describe makes the manifest that an image would have.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
+	if len(img.Layers) > maxLayers { // each may have to be read
+		return nil, fmt.Errorf("it has %d layers, more than %d", len(img.Layers), maxLayers)
+	}
 	var parsed v1.Image
 	if err := json.Unmarshal(config, &parsed); err != nil {
 		return nil, fmt.Errorf("reading config %q: %w", img.Config, err)

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,6 +68,7 @@ type archive struct {
 	in    *os.File
 	path  string
 	items map[string]item
+	names int // bytes of all names, links too
 }
 
 // item is a file in an archive, or a link to one.
@@ -81,7 +83,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	if path == "-" {
 		return nil, errors.New(`the archive "-": name a file, or /dev/stdin for a pipe`)
 	}
-	in, err := os.Open(path)
+	in, err := openPatiently(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +99,27 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	return a, nil
 }
 
+// openPatiently opens a file, or a pipe once somebody has its other end. Where nobody
+// comes, what is stopped leaves the call behind, which ends with the process.
+func openPatiently(ctx context.Context, path string) (*os.File, error) {
+	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
+		return os.Open(path)
+	}
+	var in *os.File
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		in, err = os.Open(path)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return in, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func (a *archive) Close() error { return a.in.Close() }
 
 // unpack puts a spool in the place of an archive that cannot be read at any place.
@@ -105,7 +128,12 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	buffered := bufio.NewReaderSize(a.in, readBuffer)
+	// A pipe may have nothing to read for long. What is no pipe does not wait.
+	in := a.in
+	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	packed := &counter{in: &interruptible{ctx, in}}
+	buffered := bufio.NewReaderSize(packed, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
 		return err
@@ -125,7 +153,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		return err
 	}
 	limit := opt.maxBytes()
-	n, err := s.add(io.LimitReader(&interruptible{ctx, unpacked}, limit+1))
+	n, err := s.add(io.LimitReader(&interruptible{ctx, &inflated{in: unpacked, packed: packed}}, limit+1))
 	switch {
 	case err == nil && n > limit:
 		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
@@ -144,6 +172,21 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	return nil
 }
 
+// inflated is what an archive unpacks to, in proportion to what was read of it.
+type inflated struct {
+	in       io.Reader
+	packed   *counter
+	unpacked int64
+}
+
+func (i *inflated) Read(p []byte) (int, error) {
+	n, err := i.in.Read(p)
+	if i.unpacked += int64(n); i.unpacked > freeBytes+maxRatio*i.packed.read {
+		return 0, errRatio
+	}
+	return n, err
+}
+
 // interruptible stops reading where its context ends.
 type interruptible struct {
 	ctx context.Context
@@ -154,7 +197,11 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	if i.ctx.Err() != nil {
 		return 0, context.Cause(i.ctx)
 	}
-	return i.in.Read(p)
+	n, err := i.in.Read(p)
+	if err != nil && i.ctx.Err() != nil {
+		err = context.Cause(i.ctx)
+	}
+	return n, err
 }
 
 // index notes where each file lies. The tar reader seeks over contents.
@@ -186,6 +233,9 @@ func (a *archive) add(h *tar.Header) error {
 	name, err := cleanName(h.Name)
 	if err != nil {
 		return err
+	}
+	if a.names += len(name) + len(h.Linkname); a.names > maxArchiveNames {
+		return fmt.Errorf("the names of its entries take more than %d bytes", maxArchiveNames)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:

@@ -11,12 +11,14 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/format"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -266,6 +268,116 @@ func TestNoSpool(t *testing.T) {
 	src := Source{Kind: KindLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "creating a spool") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A pipe that nothing comes from lets those go who were told to stop, whether
+// somebody has its other end or not.
+func TestStalledPipe(t *testing.T) {
+	for _, writer := range []bool{false, true} {
+		pipe := t.TempDir() + "/pipe"
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		other := make(chan error, 1) // how the other end fared
+		if writer {
+			f, err := os.OpenFile(pipe, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			go func() {
+				_, err := f.Write(make([]byte, 1<<20)) // more than a pipe holds: it is being read once this is done
+				other <- err
+			}()
+		} else {
+			other <- nil
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		why := errors.New("enough")
+		done := make(chan error)
+		go func() {
+			_, err := Open(ctx, Source{Kind: KindArchive, Path: pipe}, Options{Spool: t.TempDir()})
+			done <- err
+		}()
+		if err := <-other; err != nil {
+			t.Error(err)
+		}
+		cancel(why)
+		if err := <-done; !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// What archives say of themselves is bounded before anything is read for it.
+func TestHostileDockerArchives(t *testing.T) {
+	img := small(t, "", "x")
+	ids := make([]string, maxLayers+1)
+	names := make([]string, len(ids))
+	for i := range ids {
+		ids[i], names[i] = digest.FromString("x").String(), "layer.tar"
+	}
+	config := encode(t, map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": ids}})
+	for want, manifest := range map[string]any{
+		"layers, more than": []dockerImage{{Config: "many.json", Layers: names}},
+		"images, more than": make([]dockerImage, maxManifests+1),
+	} {
+		files := append(mk.DockerFiles(t, img),
+			mk.NamedFile{Name: "many.json", Data: config}, mk.NamedFile{Name: "manifest.json", Data: encode(t, manifest)})
+		src := Source{Kind: KindDockerArchive, Path: files.WriteArchive(t), Ref: "@" + digest.FromBytes(config).String()}
+		if _, err := Open(context.Background(), src, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// The names in an archive stay in memory, and a small file may unpack to many.
+func TestArchiveNamesBounded(t *testing.T) {
+	a := &archive{items: make(map[string]item)}
+	link := &tar.Header{Typeflag: tar.TypeSymlink, Name: "a", Linkname: strings.Repeat("x", 1<<20)}
+	var err error
+	for i := 0; i < 1000 && err == nil; i++ {
+		link.Name = fmt.Sprint(i)
+		err = a.add(link)
+	}
+	if err == nil || !strings.Contains(err.Error(), "names") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestArchiveRatio(t *testing.T) {
+	in := &inflated{in: strings.NewReader("xx"), packed: &counter{}, unpacked: freeBytes - 1}
+	if _, err := io.Copy(io.Discard, in); err == nil || !strings.Contains(err.Error(), "1100 times") {
+		t.Errorf("got %v", err)
+	}
+	in = &inflated{in: strings.NewReader("xx"), packed: &counter{read: 1}, unpacked: freeBytes - 1}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		t.Error(err)
+	}
+}
+
+// Links add xattrs to an inode, and all of them together are as many as a file may
+// have.
+func TestLinksAddXattrs(t *testing.T) {
+	entries := []mk.Entry{mk.File("f", "x")}
+	for i := range format.MaxXattrs + 1 {
+		entries = append(entries, mk.Link(fmt.Sprintf("l%d", i), "f").Xattr(fmt.Sprintf("user.x%d", i), "v"))
+	}
+	if _, err := flattened(t, entries[:format.MaxXattrs+1]); err != nil {
+		t.Error(err)
+	}
+	if _, err := flattened(t, entries); err == nil || !strings.Contains(err.Error(), "more than 4096 xattrs") {
 		t.Errorf("got %v", err)
 	}
 }

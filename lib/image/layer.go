@@ -55,7 +55,7 @@ type layerReader struct {
 	limit   int64 // of bytes that are left to unpack
 	inPlace bool
 	tar     counter
-	spool   *spool
+	spool   *spooled
 	entries []entry
 }
 
@@ -160,10 +160,12 @@ type limited struct {
 	of *layerReader
 }
 
+var errRatio = fmt.Errorf("decompressing: more than %d times its size: it is made to do harm", maxRatio)
+
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p)
 	if l.of.limit -= int64(n); l.of.limit < 0 {
-		return 0, fmt.Errorf("decompressing: more than %d times its size: it is made to do harm", maxRatio)
+		return 0, errRatio
 	}
 	if err := l.of.budget.unpacked(int64(n)); err != nil {
 		return 0, err

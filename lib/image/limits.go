@@ -21,6 +21,9 @@ const (
 	// maxArchiveFiles bounds the files of an archive that holds images; each
 	// layer has three at most.
 	maxArchiveFiles = 1 << 16
+	// maxArchiveNames bounds what their names take in memory, in bytes: a kilobyte
+	// each, where a digest with its folder takes a tenth of that.
+	maxArchiveNames = maxArchiveFiles << 10
 	// maxMetadata bounds what the names, xattrs and other metadata of all entries
 	// may take in memory, in bytes, where each entry counts for itself too. It is
 	// enough for two million files with long names.
@@ -32,7 +35,7 @@ const (
 	// defaultMaxBytes bounds what all layers decompress to: several times the
 	// largest images there are, which hold models and drivers.
 	defaultMaxBytes = 256 << 30
-	// A layer may decompress to freeBytes and to maxRatio times its blob. Deflate
+	// A layer, or an archive, may decompress to freeBytes and to maxRatio times its size. Deflate
 	// cannot reach that ratio (1032 at most); of zstd only what is made to harm
 	// does for so long.
 	freeBytes = 4 << 30

@@ -21,6 +21,9 @@ type Options struct {
 	// Platform is the one that is wanted of several, as linux/arm64/v8. Empty means
 	// this machine's, and takes an image of one platform whatever it is.
 	Platform string
+	// Like is the platform to take of several where Platform is empty, in place of
+	// this machine's; nil for none.
+	Like *v1.Platform
 	// Registry opens a registry for docker://REF. Nil means that there is none.
 	Registry func(ref string) (Fetcher, error)
 	// Spool is the folder for an archive that cannot be read at any place: from a
@@ -122,7 +125,7 @@ func (img *Image) Pinned() string {
 
 // load finds the manifest and reads what it says.
 func (img *Image) load(ctx context.Context, opt Options) error {
-	want, err := parsePlatform(opt.Platform)
+	want, err := opt.platform()
 	if err != nil {
 		return err
 	}

@@ -12,29 +12,38 @@ import (
 // platform is one that an image is wanted for.
 type platform struct{ arch, variant string }
 
-// parsePlatform reads what a user names; this machine's where that is nothing.
-func parsePlatform(s string) (platform, error) {
-	if s == "" {
-		return platform{arch: oci.HostArch()}, nil
+// platform is the one that is wanted.
+func (o Options) platform() (platform, error) {
+	switch {
+	case o.Platform != "":
+		arch, variant, err := oci.ParseArch(o.Platform)
+		return platform{arch, variant}, err
+	case o.Like != nil && o.Like.Architecture != "":
+		return platformOf(*o.Like), nil
 	}
-	arch, variant, err := oci.ParseArch(s)
-	return platform{arch, variant}, err
+	return platform{arch: oci.HostArch()}, nil
+}
+
+// platformOf is an image's platform, by the usual name of its architecture.
+func platformOf(have v1.Platform) platform {
+	p := platform{have.Architecture, have.Variant}
+	if name, implied, err := oci.ParseArch(p.arch); err == nil {
+		p.arch = name
+		if p.variant == "" {
+			p.variant = implied
+		}
+	}
+	return p
 }
 
 // rank says how well an image's platform fits: 0 is not at all. Of the variants
 // that are no newer than the one that is wanted, the newest fits best.
 func (p platform) rank(have v1.Platform) int {
-	arch, variant := have.Architecture, have.Variant
-	if name, implied, err := oci.ParseArch(arch); err == nil {
-		arch = name
-		if variant == "" {
-			variant = implied
-		}
-	}
-	if arch != p.arch || have.OS != "" && have.OS != "linux" {
+	is := platformOf(have)
+	if is.arch != p.arch || have.OS != "" && have.OS != "linux" {
 		return 0
 	}
-	got, want := variantNumber(arch, variant), variantNumber(arch, p.variant)
+	got, want := variantNumber(is.arch, is.variant), variantNumber(is.arch, p.variant)
 	if got > want {
 		return 0
 	}

@@ -26,7 +26,9 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 	if src.Kind == image.KindDir {
 		return 0, fmt.Errorf("keeping the layers of %q: it is neither a number nor an image such as oci:DIR or docker://REF", opt.KeepBase)
 	}
-	base, err := image.Open(ctx, src, opt.Image)
+	of := opt.Image
+	of.Like = &img.Platform
+	base, err := image.Open(ctx, src, of)
 	if err != nil {
 		return 0, err
 	}

@@ -25,7 +25,7 @@ type blob struct {
 	// slot is where the blob is already, but for its header.
 	slot *oci.Slot
 	// spool holds a compressed blob until its turn comes.
-	spool *spool
+	spool *waiting
 	// previous is the layer of the previous image that the blob is.
 	previous *Kept
 	// reused is set where the blob was found and not made.
@@ -173,7 +173,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 			return false, err
 		}
 		if kept != nil {
-			b.spool, b.digest, b.size, b.reused = &spool{file: kept.File}, kept.Digest, kept.Size, true
+			b.spool, b.digest, b.size, b.reused = &waiting{file: kept.File}, kept.Digest, kept.Size, true
 			return true, nil
 		}
 	}
@@ -199,7 +199,7 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	if err != nil {
 		return err
 	}
-	b.spool, b.digest, b.size = &spool{file: kept.File}, kept.Digest, kept.Size
+	b.spool, b.digest, b.size = &waiting{file: kept.File}, kept.Digest, kept.Size
 	return nil
 }
 

@@ -225,13 +225,8 @@ func TestNoSpoolDir(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": "x"}))
 	in := source(stream)
 	opt.SpoolDir = "/no/such/folder"
-	if _, err := Run(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), "creating a spool file: open /no/such/folder") {
+	if _, err := Run(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), `creating a spool in "/no/such/folder": no such file`) {
 		t.Errorf("got %v", err)
-	}
-	// The file systems that cannot make a file without a name.
-	if f, err := createSpool("/proc/self"); err == nil {
-		f.Close()
-		t.Error("a file was created in /proc")
 	}
 }
 

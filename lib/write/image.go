@@ -24,7 +24,7 @@ type layerFiles struct {
 	files  []*format.File
 	size   int64 // of its tar, once all sizes are known
 	rank   int   // its place among the layers by size, from 0
-	spool  *spool
+	spool  *waiting
 }
 
 // MaxLayers is the number of layers that a stream may have at most: clients

@@ -76,7 +76,7 @@ func (w *writer) order() []int {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
 	for rank, i := range order {
-		layers[i].rank, layers[i].spool = rank, &spool{dir: w.opt.SpoolDir}
+		layers[i].rank, layers[i].spool = rank, &waiting{dir: w.opt.SpoolDir}
 	}
 	return order
 }
@@ -195,7 +195,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
 	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
-		image.Layers = append(image.Layers, k.Layer)
+		image.Layers = append(image.Layers, k.layer())
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)

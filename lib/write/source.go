@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
 	"chunkah/lib/oci"
@@ -99,6 +102,19 @@ func (o *Options) config(s *Source) (*oci.Config, error) {
 		}
 	}
 	return &own, nil
+}
+
+// dockerLayer is Docker's media type of a plain layer; .gzip and .zstd may follow.
+const dockerLayer = "application/vnd.docker.image.rootfs.diff.tar"
+
+// layer is what the manifest says of a kept layer: the blob is as it was, but OCI's
+// manifests have OCI's media types, and clients refuse others in them.
+func (k Kept) layer() oci.Layer {
+	l := k.Layer
+	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, dockerLayer); ok {
+		l.Descriptor.MediaType = v1.MediaTypeImageLayer + strings.Replace(suffix, ".", "+", 1)
+	}
+	return l
 }
 
 // keep writes the blobs of the layers that stay.

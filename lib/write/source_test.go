@@ -13,6 +13,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/compress"
 	"chunkah/lib/oci"
 )
 
@@ -69,6 +70,34 @@ func kept(img *found) []Kept {
 		})
 	}
 	return list
+}
+
+// A manifest of OCI has OCI's media types: clients refuse Docker's in it.
+func TestKeptMediaTypes(t *testing.T) {
+	const docker = "application/vnd.docker.image.rootfs.diff.tar"
+	for algorithm, mediaType := range map[compress.Algorithm]string{
+		compress.None: docker, compress.Gzip: docker + ".gzip", compress.Zstd: docker + ".zstd",
+	} {
+		base := filepath.Join(t.TempDir(), "base")
+		opt := to(base)
+		opt.Compression.Algorithm = algorithm
+		run(t, opt, packed(t, plant(t, map[string]string{"a/b": "hello"})))
+		below := readImage(t, base)
+		h := header("")
+		h.Sources, h.KeepLayers = []string{"oci:/base"}, int64(len(below.manifest.Layers))
+
+		layers := kept(below)
+		for i := range layers {
+			layers[i].Descriptor.MediaType = mediaType
+		}
+		out := filepath.Join(t.TempDir(), "out")
+		opt = to(out)
+		opt.Source = &Source{Kept: layers}
+		run(t, opt, []format.Record{h, layerRecord(0), dir("/d")})
+		if got, want := readImage(t, out).manifest.Layers[0].MediaType, below.manifest.Layers[0].MediaType; got != want {
+			t.Errorf("%q becomes %q, not %q", mediaType, got, want)
+		}
+	}
 }
 
 // What a source says of kept layers is checked, and nothing is left of an image

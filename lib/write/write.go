@@ -50,7 +50,7 @@ type Options struct {
 	// Threads bounds the layers and blocks worked on at once; 0 is one a core.
 	Threads int
 	// SpoolDir is where compressed layers wait for their turn in an archive, in
-	// files without a name; empty is the system's folder for such.
+	// files without a name; empty is TMPDIR, or else /var/tmp.
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache

@@ -22,7 +22,7 @@ func TestSpoolEnters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &spool{dir: dir}
+		s := &waiting{dir: dir}
 		enter := func() {
 			tail, err := a.Append(100)
 			if err != nil {

@@ -2,15 +2,13 @@ package write
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"chunkah/lib/oci"
+	"chunkah/lib/spool"
 )
 
 // tailed is a destination that takes a blob of unknown size where nothing else is
@@ -19,10 +17,10 @@ type tailed interface {
 	Append(most int64) (*oci.Tail, error)
 }
 
-// spool takes a compressed blob, which an archive has to know the size of: it is
+// waiting takes a compressed blob, which an archive has to know the size of: it is
 // kept in a file until all blobs before it are there, and from then on goes
 // straight to its place.
-type spool struct {
+type waiting struct {
 	dir string
 
 	mu   sync.Mutex
@@ -31,7 +29,7 @@ type spool struct {
 }
 
 // Write takes the next bytes of the blob.
-func (s *spool) Write(p []byte) (int, error) {
+func (s *waiting) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tail != nil {
@@ -39,15 +37,15 @@ func (s *spool) Write(p []byte) (int, error) {
 	}
 	if s.file == nil {
 		var err error
-		if s.file, err = createSpool(s.dir); err != nil {
-			return 0, fmt.Errorf("creating a spool file: %w", err)
+		if s.file, err = spool.Create(s.dir); err != nil {
+			return 0, err
 		}
 	}
-	return s.file.Write(p)
+	return spool.Writer(s.file).Write(p)
 }
 
 // enter sends the blob to its place: what there is of it, and all that comes.
-func (s *spool) enter(ctx context.Context, tail *oci.Tail) error {
+func (s *waiting) enter(ctx context.Context, tail *oci.Tail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil {
@@ -64,7 +62,7 @@ func (s *spool) enter(ctx context.Context, tail *oci.Tail) error {
 const spoolStep = 64 << 20
 
 // copy copies what was kept so far.
-func (s *spool) copy(ctx context.Context, out io.Writer) error {
+func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading a spool file: %w", err)
 	}
@@ -82,36 +80,17 @@ func (s *spool) copy(ctx context.Context, out io.Writer) error {
 	}
 }
 
-func (s *spool) close() {
+func (s *waiting) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.closeFile() // it was only read since it was complete
 }
 
-func (s *spool) closeFile() error {
+func (s *waiting) closeFile() error {
 	if s.file == nil {
 		return nil
 	}
 	err := s.file.Close()
 	s.file = nil
 	return err
-}
-
-// createSpool makes a file that is gone when it is closed, however that comes.
-func createSpool(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if err == nil {
-		return f, nil
-	}
-	// Not every file system has files without a name.
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

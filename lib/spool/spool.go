@@ -1,0 +1,67 @@
+// Package spool makes files for what has to wait on disk: without a name, so that
+// nobody else can open them and nothing is left of them, however the process ends.
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Create makes a file in a folder. An empty dir means TMPDIR, or else /var/tmp:
+// /tmp may be memory, which layers do not fit in.
+func Create(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.Getenv("TMPDIR")
+	}
+	if dir == "" {
+		dir = "/var/tmp"
+	}
+	f, err := unnamed(dir)
+	if err != nil {
+		return nil, fmt.Errorf("creating a spool in %q: %w", dir, cause(err))
+	}
+	return f, nil
+}
+
+// unnamed opens a file without a name. Where the file system does not know such
+// files, it has one for a moment.
+func unnamed(dir string) (*os.File, error) {
+	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
+		return f, err
+	}
+	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil { // owner only
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Writer writes to a file that Create made. It is nothing but a writer, which those
+// who copy fill in large pieces, and it says what could not be written.
+func Writer(f *os.File) io.Writer { return writer{f} }
+
+type writer struct{ file *os.File }
+
+func (w writer) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), cause(err))
+	}
+	return n, err
+}
+
+// cause is an error without the path, which is the folder's.
+func cause(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
