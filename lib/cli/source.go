@@ -8,6 +8,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/registry"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -40,10 +41,8 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		}
 		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
 	}
-	for _, s := range sources {
-		if _, err := image.ParseSource(s); err != nil {
-			return nil, &usageError{err}
-		}
+	if err := f.check(sources); err != nil {
+		return nil, err
 	}
 	set, err := source.Open(ctx, sources, f.sourceOptions(env))
 	if err != nil {
@@ -53,6 +52,34 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		env.warn("%s", note)
 	}
 	return set, nil
+}
+
+// check refuses what can be told before anything is opened.
+func (f *sourceFlags) check(sources []string) error {
+	images := false
+	for _, s := range sources {
+		src, err := image.ParseSource(s)
+		if err != nil {
+			return &usageError{err}
+		}
+		images = images || src.Kind != image.KindDir
+		if src.Kind != image.KindRegistry {
+			continue
+		}
+		if _, err := registry.ParseRef(src.Ref); err != nil {
+			return usagef("source %q: %w", s, err)
+		}
+	}
+	if f.Platform == "" {
+		return nil
+	}
+	if !images {
+		return usagef("--platform %q chooses an image, and a directory is none: --arch says what it is for", f.Platform)
+	}
+	if _, _, err := oci.ParseArch(f.Platform); err != nil {
+		return usagef("--platform: %w", err)
+	}
+	return nil
 }
 
 // withSources completes what scan is to do with a set. A device in a directory is
