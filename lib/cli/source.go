@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/image"
@@ -44,6 +46,7 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 	if err := f.check(sources); err != nil {
 		return nil, err
 	}
+	spareMemory(sources)
 	set, err := source.Open(ctx, sources, f.sourceOptions(env))
 	if err != nil {
 		return nil, err
@@ -54,15 +57,31 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 	return set, nil
 }
 
+// imageGC is how much garbage may lie beside what lives, in percent of it, where an
+// image is read. Its tree lives beside all that a directory takes: with Go's 100 a
+// build takes a third more memory than of a directory of 60,000 files, with this a
+// sixth, for a twentieth of CPU time.
+const imageGC = 60
+
+func isImage(source string) bool {
+	src, err := image.ParseSource(source)
+	return err == nil && src.Kind != image.KindDir
+}
+
+// spareMemory sets the garbage collector up for images, unless the user has.
+func spareMemory(sources []string) {
+	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, isImage) {
+		debug.SetGCPercent(imageGC)
+	}
+}
+
 // check refuses what can be told before anything is opened.
 func (f *sourceFlags) check(sources []string) error {
-	images := false
 	for _, s := range sources {
 		src, err := image.ParseSource(s)
 		if err != nil {
 			return &usageError{err}
 		}
-		images = images || src.Kind != image.KindDir
 		if src.Kind != image.KindRegistry {
 			continue
 		}
@@ -73,7 +92,7 @@ func (f *sourceFlags) check(sources []string) error {
 	if f.Platform == "" {
 		return nil
 	}
-	if !images {
+	if !slices.ContainsFunc(sources, isImage) {
 		return usagef("--platform %q chooses an image, and a directory is none: --arch says what it is for", f.Platform)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
