@@ -68,6 +68,9 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.formatFlags.check(); err != nil {
 		return err
 	}
+	if c.Rootfs != "" && len(c.Args.Sources) > 0 {
+		return usagef("--rootfs %q and SOURCE %q exclude each other", c.Rootfs, c.Args.Sources[0])
+	}
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err

@@ -4,10 +4,13 @@ import (
 	"context"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/registry"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -40,11 +43,10 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		}
 		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
 	}
-	for _, s := range sources {
-		if _, err := image.ParseSource(s); err != nil {
-			return nil, &usageError{err}
-		}
+	if err := f.check(sources); err != nil {
+		return nil, err
 	}
+	spareMemory(sources)
 	set, err := source.Open(ctx, sources, f.sourceOptions(env))
 	if err != nil {
 		return nil, err
@@ -53,6 +55,50 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		env.warn("%s", note)
 	}
 	return set, nil
+}
+
+// imageGC is how much garbage may lie beside what lives, in percent of it, where an
+// image is read. Its tree lives beside all that a directory takes: with Go's 100 a
+// build takes a third more memory than of a directory of 60,000 files, with this a
+// sixth, for a twentieth of CPU time.
+const imageGC = 60
+
+func isImage(source string) bool {
+	src, err := image.ParseSource(source)
+	return err == nil && src.Kind != image.KindDir
+}
+
+// spareMemory sets the garbage collector up for images, unless the user has.
+func spareMemory(sources []string) {
+	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, isImage) {
+		debug.SetGCPercent(imageGC)
+	}
+}
+
+// check refuses what can be told before anything is opened.
+func (f *sourceFlags) check(sources []string) error {
+	for _, s := range sources {
+		src, err := image.ParseSource(s)
+		if err != nil {
+			return &usageError{err}
+		}
+		if src.Kind != image.KindRegistry {
+			continue
+		}
+		if _, err := registry.ParseRef(src.Ref); err != nil {
+			return usagef("source %q: %w", s, err)
+		}
+	}
+	if f.Platform == "" {
+		return nil
+	}
+	if !slices.ContainsFunc(sources, isImage) {
+		return usagef("--platform %q chooses an image, and a directory is none: --arch says what it is for", f.Platform)
+	}
+	if _, _, err := oci.ParseArch(f.Platform); err != nil {
+		return usagef("--platform: %w", err)
+	}
+	return nil
 }
 
 // withSources completes what scan is to do with a set. A device in a directory is

@@ -11,8 +11,8 @@ type stage struct {
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
-		short: "list the files of a root as a stream",
-		long:  "Writes one record a file of the tree at ROOT (or CHUNKAH_ROOTFS) to standard output.",
+		short: "list the files of a directory or image as a stream",
+		long:  "Writes one record a file of a directory or an image (SOURCE, or CHUNKAH_ROOTFS) to standard output; of several, later ones lie over earlier ones.",
 		usage: "[OPTIONS]",
 		group: "Scan options",
 	},
@@ -40,7 +40,7 @@ var stages = map[string]stage{
 	"chunkah-build": {
 		new:   func() command { return &buildCommand{} },
 		short: "do all four in one process",
-		long:  "Makes an OCI image of the tree at --rootfs (or CHUNKAH_ROOTFS): the same bytes as the four stages in a pipe.",
+		long:  "Makes an OCI image of the directory at --rootfs (or CHUNKAH_ROOTFS), or of the images and directories of --from: the same bytes as the four stages in a pipe.",
 		usage: "[OPTIONS]",
 		group: "Build options",
 	},

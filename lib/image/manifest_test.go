@@ -2,7 +2,9 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -155,6 +157,12 @@ func TestHostileArchives(t *testing.T) {
 		if _, err := textOf(t, "oci-archive:"+t.TempDir()+"/"+name, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
+	}
+	if _, err := textOf(t, "oci:"+t.TempDir()+"/none", Options{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := textOf(t, "oci:"+t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "it is no OCI layout") {
+		t.Errorf("an empty folder: %v", err)
 	}
 	if _, err := textOf(t, "oci-archive:-", Options{}); err == nil || !strings.Contains(err.Error(), "/dev/stdin") {
 		t.Errorf("standard input: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -75,6 +76,9 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 func openFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	switch src.Kind {
 	case KindLayout:
+		if _, err := os.Stat(src.Path); err != nil {
+			return nil, err // which says more than that it is no layout
+		}
 		return layout{folder(src.Path)}, nil
 	case KindArchive, KindDockerArchive:
 		a, err := openArchive(ctx, src.Path, opt)

@@ -17,8 +17,9 @@ type File struct {
 	fd     int
 	path   string
 	opened Stat
-	// contents stand for fd in a tree that is no directory.
+	// contents stand for fd in a tree that is no directory, and src tells of them.
 	contents *io.SectionReader
+	src      Source
 }
 
 // Name returns the file's path in the tree.
@@ -51,10 +52,14 @@ func (f *File) Opened() Stat { return f.opened }
 
 // Stat describes the open file; it does not tell mount points.
 func (f *File) Stat() (Stat, error) {
-	if f.contents != nil {
-		return f.opened, nil
+	if f.contents == nil {
+		return fstat(f.fd, f.path)
 	}
-	return fstat(f.fd, f.path)
+	st, err := f.src.Stat(f.path)
+	if err != nil {
+		return st, fmt.Errorf("reading metadata of %q: %w", f.path, err)
+	}
+	return st, nil
 }
 
 // Close closes the file; doing so again changes nothing.

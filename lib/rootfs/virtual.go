@@ -11,7 +11,8 @@ import (
 
 // Source answers for a tree that is no directory, as that of an image. Paths are
 // physical and clean, "/" is the root; what is not there is an error wrapping
-// fs.ErrNotExist. It is safe for concurrent use, and what it says never changes.
+// fs.ErrNotExist. It is safe for concurrent use. What an image says never changes; of
+// directories, Stat tells what changed while it was read.
 type Source interface {
 	// Stat describes what is at path, a symlink itself included. Dev, Ino and
 	// Links tell hard links as in a file system.
@@ -74,7 +75,7 @@ func (d *Dir) openVirtual(f *File, name string) error {
 	if err != nil {
 		return err
 	}
-	f.fd, f.opened, f.contents = noFD, st, io.NewSectionReader(contents, 0, st.Size)
+	f.fd, f.opened, f.src, f.contents = noFD, st, d.root.src, io.NewSectionReader(contents, 0, st.Size)
 	return nil
 }
 

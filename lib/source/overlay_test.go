@@ -140,3 +140,30 @@ func (s alike) Stat(path string) (st rootfs.Stat, err error) {
 	st.Dev, st.Ino = 0, 7
 	return st, err
 }
+
+// A file of a directory may change while it is read, and whoever reads it asks.
+func TestOverlayTellsChanges(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/file", []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err := Open(t.Context(), []string{"dir:" + dir, "dir:" + t.TempDir()}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	f, err := set.Root.OpenFile("/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Same(f.Opened()) {
+		t.Errorf("before: %+v, %v", st, err)
+	}
+	if err := os.WriteFile(dir+"/file", []byte("after it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := f.Stat(); err != nil || st.Same(f.Opened()) {
+		t.Errorf("after: %+v, %v", st, err)
+	}
+}
