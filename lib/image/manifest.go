@@ -23,10 +23,10 @@ const (
 	mediaTypeNondistributed  = "application/vnd.oci.image.layer.nondistributable."
 )
 
-// isIndex tells what kind of document data is. Some leave out the media type, and
+// IsIndex tells what kind of document data is. Some leave out the media type, and
 // some lie: a document that could be both kinds is refused, since clients do not
 // agree on it.
-func isIndex(data []byte, mediaType string) (bool, error) {
+func IsIndex(data []byte, mediaType string) (bool, error) {
 	var probe struct {
 		SchemaVersion int             `json:"schemaVersion"`
 		MediaType     string          `json:"mediaType"`
@@ -82,7 +82,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	for i, l := range m.Layers {
 		err := checkDescriptor(l)
 		if err == nil {
-			err = checkLayerType(l.MediaType)
+			err = CheckLayerType(l.MediaType)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
@@ -91,7 +91,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
-func checkLayerType(mediaType string) error {
+func CheckLayerType(mediaType string) error {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
 		mediaTypeDockerLayer, mediaTypeDockerLayerGzip, mediaTypeDockerLayerZstd:
