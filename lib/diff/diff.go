@@ -8,6 +8,7 @@
 package diff
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -50,7 +51,7 @@ type Options struct {
 // Field is what of a file differs.
 type Field string
 
-// The fields, in the order in which those of a file are listed.
+// The fields.
 const (
 	FieldType     Field = "type" // a side without a value has no such file
 	FieldMode     Field = "mode" // octal
@@ -67,6 +68,11 @@ const (
 	FieldConfig     Field = "config"     // values are JSON
 	FieldAnnotation Field = "annotation" // of the manifest
 )
+
+// order is that of the fields of one file.
+var order = []Field{
+	FieldType, FieldMode, FieldUID, FieldGID, FieldSize, FieldContents, FieldTarget, FieldDevice, FieldHardlink, FieldXattr, FieldMTime,
+}
 
 // Difference is one thing in which the sides differ.
 type Difference struct {
@@ -94,8 +100,17 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(c.found, func(x, y Difference) int { return format.ComparePaths(x.Path, y.Path) })
+	slices.SortFunc(c.found, compare)
 	return c.found, nil
+}
+
+// compare orders differences: contents are found beside all else.
+func compare(x, y Difference) int {
+	return cmp.Or(
+		format.ComparePaths(x.Path, y.Path),
+		cmp.Compare(slices.Index(order, x.Field), slices.Index(order, y.Field)),
+		strings.Compare(x.Name, y.Name),
+	)
 }
 
 // comparison is one call of Run.
@@ -134,27 +149,27 @@ func (c *comparison) merge() error {
 	}
 	g, err := pull(nextB)
 	for (f != nil || g != nil) && err == nil && c.ctx.Err() == nil {
-		order := 0
+		which := 0
 		switch {
 		case f == nil:
-			order = 1
+			which = 1
 		case g == nil:
-			order = -1
+			which = -1
 		default:
-			order = format.ComparePaths(f.Path, g.Path)
+			which = format.ComparePaths(f.Path, g.Path)
 		}
 		switch {
-		case order < 0:
+		case which < 0:
 			c.add(Difference{Path: f.Path, Field: FieldType, A: text(string(f.Type))})
-		case order > 0:
+		case which > 0:
 			c.add(Difference{Path: g.Path, Field: FieldType, B: text(string(g.Type))})
 		default:
 			c.files(f, g)
 		}
-		if order <= 0 {
+		if which <= 0 {
 			f, err = pull(nextA)
 		}
-		if order >= 0 && err == nil {
+		if which >= 0 && err == nil {
 			g, err = pull(nextB)
 		}
 	}
@@ -247,22 +262,22 @@ func (c *comparison) xattrs(f, g *format.File) {
 	a, b := c.counted(f.Xattrs), c.counted(g.Xattrs)
 	for len(a) > 0 || len(b) > 0 {
 		d := Difference{Path: f.Path, Field: FieldXattr}
-		order := 0
+		which := 0
 		switch {
 		case len(a) == 0:
-			order = 1
+			which = 1
 		case len(b) == 0:
-			order = -1
+			which = -1
 		default:
-			order = strings.Compare(a[0].Name, b[0].Name)
+			which = strings.Compare(a[0].Name, b[0].Name)
 		}
-		if order <= 0 {
+		if which <= 0 {
 			d.Name, d.A, a = a[0].Name, text(string(a[0].Value)), a[1:]
 		}
-		if order >= 0 {
+		if which >= 0 {
 			d.Name, d.B, b = b[0].Name, text(string(b[0].Value)), b[1:]
 		}
-		if order != 0 || *d.A != *d.B {
+		if which != 0 || *d.A != *d.B {
 			c.add(d)
 		}
 	}

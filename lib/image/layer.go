@@ -11,7 +11,6 @@ import (
 	"io"
 	"math"
 	"sync/atomic"
-
 )
 
 // budget is what all layers of a tree may take together.

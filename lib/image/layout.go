@@ -45,11 +45,11 @@ func (l layout) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 // Manifest implements Fetcher: an index of those images of the layout that are
 // named ref, of all where it is empty.
 func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) {
-	if err := l.version(); err != nil {
-		return nil, "", err
-	}
 	name, d := cutDigest(ref)
 	if d != "" {
+		if err := l.version(); err != nil {
+			return nil, "", err
+		}
 		data, err := readSmall(l, blobPath(d))
 		return data, "", err
 	}
@@ -95,7 +95,12 @@ func (l layout) version() error {
 }
 
 // Index implements Indexed.
-func (l layout) Index() ([]byte, error) { return readSmall(l, v1.ImageIndexFile) }
+func (l layout) Index() ([]byte, error) {
+	if err := l.version(); err != nil {
+		return nil, err
+	}
+	return readSmall(l, v1.ImageIndexFile)
+}
 
 func (l layout) index() (*v1.Index, error) {
 	data, err := l.Index()

@@ -15,13 +15,15 @@ const (
 	mediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
 	mediaTypeDockerIndex     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaTypeDockerSchema1   = "application/vnd.docker.distribution.manifest.v1"
-	mediaTypeDockerConfig    = "application/vnd.docker.container.image.v1+json"
 	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
 	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 	mediaTypeDockerLayerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 	mediaTypeDockerForeign   = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 	mediaTypeNondistributed  = "application/vnd.oci.image.layer.nondistributable."
 )
+
+// MediaTypeDockerConfig is that of a config in an image of Docker's.
+const MediaTypeDockerConfig = "application/vnd.docker.container.image.v1+json"
 
 // IsIndex tells what kind of document data is. Some leave out the media type, and
 // some lie: a document that could be both kinds is refused, since clients do not
@@ -69,7 +71,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
 	switch m.Config.MediaType {
-	case v1.MediaTypeImageConfig, mediaTypeDockerConfig:
+	case v1.MediaTypeImageConfig, MediaTypeDockerConfig:
 	default:
 		return nil, fmt.Errorf("it is no image but an artifact: its config is of the type %q", m.Config.MediaType)
 	}
@@ -91,6 +93,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
+// CheckLayerType refuses what is no layer that can be read.
 func CheckLayerType(mediaType string) error {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
