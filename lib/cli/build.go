@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
+	"chunkah/lib/verify"
 	"chunkah/lib/write"
 )
 
@@ -83,6 +84,7 @@ type building struct {
 
 	set      *source.Set
 	previous io.Closer
+	verified *verify.Report // once it is, by --verify
 }
 
 // close closes what was only read.
@@ -167,6 +169,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	done.print(env)
+	if b.verified != nil {
+		env.verified(b.verified)
+	}
 	if err := c.planned(env, c.place(), done.packed); err != nil {
 		return err
 	}

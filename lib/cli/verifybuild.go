@@ -71,7 +71,7 @@ func (c *buildCommand) checkImage(env *Env, b *building) func(context.Context, o
 			return fmt.Errorf("verifying the image: %s, %s from the source: it does not appear",
 				plural(int64(len(report.Faults)), "fault"), plural(int64(len(found)), "difference"))
 		}
-		env.verified(report)
+		b.verified = report
 		return nil
 	}
 }
