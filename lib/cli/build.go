@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
+	"chunkah/lib/verify"
 	"chunkah/lib/write"
 )
 
@@ -24,6 +25,7 @@ type buildFlags struct {
 	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip"`
+	Verify           bool     `long:"verify" description:"read the image again before it appears under its name: verify it, and compare it with the source"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
@@ -82,6 +84,7 @@ type building struct {
 
 	set      *source.Set
 	previous io.Closer
+	verified *verify.Report // once it is, by --verify
 }
 
 // close closes what was only read.
@@ -106,6 +109,9 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return usagef("--from and --rootfs exclude each other")
 	}
 	if err := c.clockFlags.apply(h); err != nil {
+		return err
+	}
+	if err := c.checkVerify(); err != nil {
 		return err
 	}
 	return c.formatFlags.check()
@@ -139,6 +145,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program has had a say
 	b.scan, err = withSources(b.scan, b.set, &b.header)
+	b.write.Check = c.checkImage(env, b)
 	return err
 }
 
@@ -163,6 +170,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	done.print(env)
+	if b.verified != nil {
+		env.verified(b.verified)
+	}
 	if err := c.planned(env, c.place(), done.packed); err != nil {
 		return err
 	}
@@ -233,5 +243,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack, write and index is needed (see chunkah --help)")
+	return usagef("no command: one of build, scan, assign, pack, write, index, diff and verify is needed (see chunkah --help)")
 }

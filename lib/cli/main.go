@@ -1,4 +1,4 @@
-// Package cli holds the bodies of the five commands. It is the only place with
+// Package cli holds the bodies of the commands. It is the only place with
 // flags, exit statuses and the standard streams.
 //
 // What goes to standard error: one line a message, "chunkah-scan: " in front, no
@@ -22,7 +22,7 @@ import (
 const (
 	statusOK      = 0
 	statusFailure = 1
-	statusUsage   = 2
+	statusUsage   = 2 // of a command that compares: any failure, as of diff(1) and cmp(1)
 	// A signal that ended the command is added to statusSignal.
 	statusSignal = 128
 )
@@ -46,6 +46,17 @@ func (e *signalError) Error() string {
 	}
 	return "terminated"
 }
+
+// outcome ends a command whose answer is its status: there is nothing more to say.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("status %d", int(o)) }
+
+// troubleError is why a command that compares has no answer.
+type troubleError struct{ err error }
+
+func (e *troubleError) Error() string { return e.err.Error() }
+func (e *troubleError) Unwrap() error { return e.err }
 
 // command is one command: its flags are its fields.
 type command interface {
@@ -121,9 +132,14 @@ func (e *Env) fail(err error) int {
 		e.print("%s", stopped)
 		return statusSignal + int(stopped.sig)
 	}
+	var answer outcome
+	if errors.As(err, &answer) {
+		return int(answer)
+	}
 	e.print("%s", err)
 	var usage *usageError
-	if errors.As(err, &usage) {
+	var trouble *troubleError
+	if errors.As(err, &usage) || errors.As(err, &trouble) {
 		return statusUsage
 	}
 	return statusFailure

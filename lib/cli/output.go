@@ -45,7 +45,12 @@ func (f *outputFlags) target() (oci.Target, error) {
 func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
 	switch {
 	case target.Kind == oci.KindRegistry:
-		return f.push(ctx, env, target.Ref, previous)
+		push, err := f.push(ctx, env, target.Ref, previous)
+		if err != nil {
+			return nil, err
+		}
+		push.Check = opt.Check
+		return push, nil
 	case target.Kind == oci.KindLayout:
 		return oci.OpenLayout(target.Path, target.Ref, opt)
 	case target.Kind == oci.KindDockerArchive && target.Stdout:

@@ -8,7 +8,6 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
-	"chunkah/lib/oci"
 	"chunkah/lib/registry"
 )
 
@@ -42,7 +41,7 @@ func (f *imageFlags) openRegistry(env *Env, ref registry.Ref) (*registry.Reposit
 
 // push begins to push to a reference. What the registry has of the previous image
 // is taken from there.
-func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) (oci.Destination, error) {
+func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) (*registry.Push, error) {
 	ref, err := registry.ParseRef(text)
 	if err != nil {
 		return nil, &usageError{err}

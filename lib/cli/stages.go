@@ -7,7 +7,7 @@ type stage struct {
 }
 
 // stages are the commands by the name of their binary; as subcommands of
-// chunkah they go without its prefix. build and index have no binary.
+// chunkah they go without its prefix. the others have no binary.
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
@@ -51,10 +51,24 @@ var stages = map[string]stage{
 		usage: "[OPTIONS] SOURCE...",
 		group: "Index options",
 	},
+	"chunkah-diff": {
+		new:   func() command { return &diffCommand{} },
+		short: "compare two roots or images",
+		long:  "Prints a line for each difference between two directories or images, which are read as scan reads them. Status 0: there is none; 1: there are some; 2: it cannot be told.",
+		usage: "[OPTIONS] SOURCE SOURCE",
+		group: "Diff options",
+	},
+	"chunkah-verify": {
+		new:   func() command { return &verifyCommand{} },
+		short: "look for all that is wrong with an image",
+		long:  "Reads an image once, all platforms of an index, and prints a line for each fault. Status 0: there is none; 1: there are some; 2: it cannot be read.",
+		usage: "[OPTIONS] SOURCE",
+		group: "Verify options",
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

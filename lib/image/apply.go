@@ -29,7 +29,7 @@ type applier struct {
 // apply applies one layer. Its whiteouts come first, wherever they stand in it:
 // they apply to the layers below, and never to files of their own layer (image
 // specification, layer, "Whiteouts").
-func (a *applier) apply(entries []entry, layer uint16) error {
+func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	for _, e := range entries {
 		switch e.kind {
@@ -40,7 +40,7 @@ func (a *applier) apply(entries []entry, layer uint16) error {
 		}
 	}
 	for _, e := range entries {
-		if err := a.entry(e); err != nil {
+		if err := eye.fault(e.path, a.entry(e)); err != nil {
 			return fmt.Errorf("entry %q: %w", e.path, err)
 		}
 	}

@@ -16,6 +16,10 @@ import (
 // annotationAttestation marks what BuildKit keeps beside an image.
 const annotationAttestation = "vnd.docker.reference.type"
 
+// IsAttestation reports whether a manifest of an index is what BuildKit keeps beside
+// an image, whose layers are none.
+func IsAttestation(d v1.Descriptor) bool { return d.Annotations[annotationAttestation] != "" }
+
 // chooser finds one image of what a name stands for.
 type chooser struct {
 	ctx   context.Context // of this one search
@@ -42,7 +46,7 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 	if err != nil {
 		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
 	}
-	if index, err = isIndex(data, d.MediaType); err == nil && index {
+	if index, err = IsIndex(data, d.MediaType); err == nil && index {
 		err = errors.New("it is an index, and was listed as an image")
 	}
 	if err != nil {
@@ -66,7 +70,7 @@ func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
 			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
 		}
 	}
-	index, err = isIndex(data, mediaType)
+	index, err = IsIndex(data, mediaType)
 	d := v1.Descriptor{MediaType: mediaTypeOf(data, mediaType), Digest: digest.FromBytes(data), Size: int64(len(data))}
 	return oci.Document{Descriptor: d, Data: data}, index, err
 }
@@ -112,7 +116,7 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 	var images []v1.Descriptor
 	for _, m := range index.Manifests {
 		switch {
-		case m.Annotations[annotationAttestation] != "":
+		case IsAttestation(m):
 		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == mediaTypeDockerIndex:
 			data, err := c.read(m)
 			if err != nil {

@@ -23,6 +23,8 @@ const (
 	packedZstd
 )
 
+func (c compression) String() string { return [...]string{"plain", "gzip", "zstd"}[c] }
+
 // magics are what packed blobs start with. Clients go by them as well, and not by
 // the media type; the diffID proves the outcome.
 var magics = []struct {

@@ -144,7 +144,7 @@ func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []
 	}
 	m := &v1.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: mediaTypeDockerManifest, Layers: []v1.Descriptor{},
-		Config: v1.Descriptor{MediaType: mediaTypeDockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
+		Config: v1.Descriptor{MediaType: MediaTypeDockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
 	}
 	a.blobs = map[digest.Digest]string{}
 	if err := a.note(m.Config, img.Config); err != nil {

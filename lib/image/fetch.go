@@ -18,3 +18,10 @@ type Fetcher interface {
 	// io.ReaderAt as well is read in place, for as long as it is not closed.
 	Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error)
 }
+
+// Indexed is a Fetcher that has an index of all its images, as a layout has.
+type Indexed interface {
+	Fetcher
+	// Index returns that index as it is.
+	Index() ([]byte, error)
+}

@@ -21,6 +21,12 @@ type FlattenOptions struct {
 	// Keep is how many layers of the last image, from the bottom, Tree.Gone
 	// compares the tree with.
 	Keep int
+	// Sums takes the SHA-256 of each file in place of its contents: Tree.Sum has it,
+	// Tree.Open has nothing, and no layer is read again or spooled.
+	Sums bool
+	// Watch is told of what is read and of what is wrong with it; nil for nobody,
+	// and the first fault is an error.
+	Watch Watcher
 }
 
 // Flatten lays the layers of images over each other, those of later images over
@@ -105,12 +111,19 @@ func (f *flattening) run(ctx context.Context) error {
 // read reads one layer.
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	l := f.tree.layers[i]
-	r := &layerReader{layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u}
+	r := &layerReader{
+		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, eye: f.eye(ctx, i),
+	}
 	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
-	if err != nil {
+	if err = r.eye.fault("", err); err != nil {
 		return nil, f.inLayer(i, err)
 	}
 	return entries, nil
+}
+
+// eye watches a layer.
+func (f *flattening) eye(ctx context.Context, i int) eye {
+	return eye{ctx, f.opt.Watch, f.tree.layers[i].origin}
 }
 
 // inLayer adds to an error which layer it is about.
@@ -131,7 +144,7 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := a.apply(entries, uint16(i)); err != nil {
+		if err := a.apply(entries, uint16(i), f.eye(ctx, i)); err != nil {
 			return f.inLayer(i, err)
 		}
 		if f.opt.Keep > 0 && i+1 == f.last+f.opt.Keep {

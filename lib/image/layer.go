@@ -4,13 +4,13 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"sync/atomic"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // budget is what all layers of a tree may take together.
@@ -47,6 +47,8 @@ type layerReader struct {
 	layer   *layer
 	budget  *budget
 	dir     string // for spools
+	sums    bool   // in place of contents
+	eye     eye
 	ordinal uint16
 	// unpacker is the worker's.
 	unpacker *unpacker
@@ -57,6 +59,8 @@ type layerReader struct {
 	tar     counter
 	spool   *spooled
 	entries []entry
+	hash    hash.Hash // of one file after the other
+	buf     []byte
 }
 
 // readLayer reads a layer of an image once, from end to end. What it returns has
@@ -80,7 +84,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	}
 	defer r.blob.close()
 	random, _ := in.(io.ReaderAt)
-	if err = r.unpack(l.DiffID, random != nil); err != nil {
+	if err = r.unpack(l, random != nil); err != nil {
 		// What is damaged does not parse either, and the digest says more.
 		if l.Descriptor.Size-r.blob.read <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
@@ -116,12 +120,13 @@ func (j joined) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // unpack decompresses the blob, parses the tar and compares the digests of both.
-func (r *layerReader) unpack(diffID digest.Digest, random bool) error {
+func (r *layerReader) unpack(l Layer, random bool) error {
 	buffered := bufio.NewReaderSize(r.blob, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
 		return err
 	}
+	r.eye.packing(l.Descriptor.MediaType, packing)
 	in, err := r.unpacker.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
@@ -130,28 +135,38 @@ func (r *layerReader) unpack(diffID digest.Digest, random bool) error {
 	if packing != plain {
 		r.limit = freeBytes + maxRatio*min(r.blob.want.Size, math.MaxInt64/2/maxRatio)
 	}
-	r.inPlace = packing == plain && random
+	r.inPlace = packing == plain && random && !r.sums
 	unpacked := &limited{in: in, of: r}
-	if packing == plain && diffID == r.blob.want.Digest { // which is compared already
+	if l.DiffID == "" || packing == plain && l.DiffID == r.blob.want.Digest { // which is compared already
 		r.tar.in = unpacked
-		if err := r.parse(); err != nil {
-			return err
-		}
-		return r.blob.finish()
+		_, err := r.read()
+		return err
 	}
-	hash := newHasher(diffID.Algorithm())
+	hash := newHasher(l.DiffID.Algorithm())
 	defer hash.close()
 	r.tar.in = bufio.NewReaderSize(io.TeeReader(unpacked, hash), readBuffer)
-	if err := r.parse(); err != nil {
+	if whole, err := r.read(); !whole || err != nil {
 		return err
 	}
-	if err := r.blob.finish(); err != nil {
-		return err
-	}
-	if got := hash.sum(); got != diffID {
-		return fmt.Errorf("its tar has the diffID %q, and the config says %q", got, diffID)
+	if got := hash.sum(); got != l.DiffID {
+		return r.eye.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
 	}
 	return nil
+}
+
+// read parses the tar and compares the digest of the blob. It reports whether the
+// whole of the tar was read, which for a watcher is so behind a fault in it too.
+func (r *layerReader) read() (whole bool, err error) {
+	err = r.parse()
+	if whole = err == nil; !whole && r.eye.watch != nil {
+		_, rest := io.Copy(io.Discard, r.tar.in)
+		whole = rest == nil
+	}
+	// What is damaged does not parse either, and the digest says more.
+	if wrong := r.blob.finish(); wrong != nil {
+		err = wrong
+	}
+	return whole, r.eye.fault("", err)
 }
 
 // limited is what a layer unpacks to, within its bounds.
@@ -208,9 +223,10 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // no client applies one
 	}
+	r.eye.entry(h)
 	e, err := parseHeader(h)
 	if err != nil {
-		return err
+		return r.eye.fault(h.Name, err)
 	}
 	if n := e.node; n != nil {
 		n.data, n.from = r.ordinal, r.ordinal
@@ -231,6 +247,8 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err erro
 	switch {
 	case h.Size == 0:
 		return nil
+	case r.sums:
+		return r.sum(in, h, n)
 	case r.inPlace && !sparse:
 		n.offset = r.tar.read
 		return nil
@@ -258,6 +276,25 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err erro
 		err = fmt.Errorf("has %d bytes where its header says %d", got, h.Size)
 	}
 	return err
+}
+
+// sum notes the SHA-256 of a file in place of its contents.
+func (r *layerReader) sum(in *tar.Reader, h *tar.Header, n *node) error {
+	if isSparse(h) {
+		if err := r.budget.unpacked(h.Size); err != nil {
+			return err
+		}
+	}
+	if r.hash == nil {
+		r.hash, r.buf = sha256.New(), make([]byte, readBuffer)
+	}
+	r.hash.Reset()
+	if _, err := io.CopyBuffer(r.hash, struct{ io.Reader }{in}, r.buf); err != nil {
+		return err
+	}
+	n.offset = int64(len(r.layer.sums))
+	r.layer.sums = append(r.layer.sums, [sha256.Size]byte(r.hash.Sum(nil)))
+	return nil
 }
 
 // padding reads what follows the end of the tar: zeros, if anything.

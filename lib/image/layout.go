@@ -45,14 +45,17 @@ func (l layout) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 // Manifest implements Fetcher: an index of those images of the layout that are
 // named ref, of all where it is empty.
 func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) {
+	name, d := cutDigest(ref)
+	if d != "" {
+		if err := l.version(); err != nil {
+			return nil, "", err
+		}
+		data, err := readSmall(l, blobPath(d))
+		return data, "", err
+	}
 	index, err := l.index()
 	if err != nil {
 		return nil, "", err
-	}
-	name, d := cutDigest(ref)
-	if d != "" {
-		data, err := readSmall(l, blobPath(d))
-		return data, "", err
 	}
 	var picked []v1.Descriptor
 	for _, m := range index.Manifests {
@@ -72,22 +75,36 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 	return data, v1.MediaTypeImageIndex, err
 }
 
-func (l layout) index() (*v1.Index, error) {
+// version makes sure that it is a layout.
+func (l layout) version() error {
 	data, err := readSmall(l, v1.ImageLayoutFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("it is no OCI layout: it has no %q", v1.ImageLayoutFile)
+		return fmt.Errorf("it is no OCI layout: it has no %q", v1.ImageLayoutFile)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var version v1.ImageLayout
 	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
+		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
 	}
 	if version.Version != v1.ImageLayoutVersion {
-		return nil, fmt.Errorf("it is a layout of version %q: want %q", version.Version, v1.ImageLayoutVersion)
+		return fmt.Errorf("it is a layout of version %q: want %q", version.Version, v1.ImageLayoutVersion)
 	}
-	if data, err = readSmall(l, v1.ImageIndexFile); err != nil {
+	return nil
+}
+
+// Index implements Indexed.
+func (l layout) Index() ([]byte, error) {
+	if err := l.version(); err != nil {
+		return nil, err
+	}
+	return readSmall(l, v1.ImageIndexFile)
+}
+
+func (l layout) index() (*v1.Index, error) {
+	data, err := l.Index()
+	if err != nil {
 		return nil, err
 	}
 	var index v1.Index

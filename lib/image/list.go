@@ -41,7 +41,7 @@ type Entry struct {
 
 // List lists the manifests that a source names, of every platform.
 func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
-	fetch, err := openFetcher(ctx, src, opt)
+	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
@@ -101,7 +101,7 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 	for _, d := range parsed.Manifests {
 		data, err := w.read(d)
 		if err == nil {
-			index, err = isIndex(data, d.MediaType)
+			index, err = IsIndex(data, d.MediaType)
 		}
 		if err == nil {
 			d.MediaType = mediaTypeOf(data, d.MediaType)
@@ -118,7 +118,7 @@ func (w *lister) addImage(doc oci.Document) error {
 	if w.left -= len(doc.Data); w.left < 0 {
 		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
 	}
-	e := Entry{Manifest: doc, Attestation: doc.Descriptor.Annotations[annotationAttestation] != ""}
+	e := Entry{Manifest: doc, Attestation: IsAttestation(doc.Descriptor)}
 	m := &v1.Manifest{}
 	var err error
 	if e.Attestation {

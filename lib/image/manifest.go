@@ -16,7 +16,6 @@ const (
 	mediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
 	mediaTypeDockerIndex     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaTypeDockerSchema1   = "application/vnd.docker.distribution.manifest.v1"
-	mediaTypeDockerConfig    = "application/vnd.docker.container.image.v1+json"
 	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
 	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 	mediaTypeDockerLayerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
@@ -35,10 +34,13 @@ func checkDocument(data []byte) error {
 	return nil
 }
 
-// isIndex tells what kind of document data is. Some leave out the media type, and
+// MediaTypeDockerConfig is that of a config in an image of Docker's.
+const MediaTypeDockerConfig = "application/vnd.docker.container.image.v1+json"
+
+// IsIndex tells what kind of document data is. Some leave out the media type, and
 // some lie: a document that could be both kinds is refused, since clients do not
 // agree on it.
-func isIndex(data []byte, mediaType string) (bool, error) {
+func IsIndex(data []byte, mediaType string) (bool, error) {
 	var probe struct {
 		SchemaVersion int             `json:"schemaVersion"`
 		MediaType     string          `json:"mediaType"`
@@ -81,7 +83,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
 	switch m.Config.MediaType {
-	case v1.MediaTypeImageConfig, mediaTypeDockerConfig:
+	case v1.MediaTypeImageConfig, MediaTypeDockerConfig:
 	default:
 		return nil, fmt.Errorf("it is no image but an artifact: its config is of the type %q", m.Config.MediaType)
 	}
@@ -94,7 +96,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	for i, l := range m.Layers {
 		err := checkDescriptor(l)
 		if err == nil {
-			err = checkLayerType(l.MediaType)
+			err = CheckLayerType(l.MediaType)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
@@ -103,7 +105,8 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
-func checkLayerType(mediaType string) error {
+// CheckLayerType refuses what is no layer that can be read.
+func CheckLayerType(mediaType string) error {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
 		mediaTypeDockerLayer, mediaTypeDockerLayerGzip, mediaTypeDockerLayerZstd:

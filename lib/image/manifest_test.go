@@ -77,7 +77,7 @@ func TestIsIndex(t *testing.T) {
 		{`[]`, "", "reading the manifest"},
 		{``, "", "reading the manifest"},
 	} {
-		index, err := isIndex([]byte(test.data), test.mediaType)
+		index, err := IsIndex([]byte(test.data), test.mediaType)
 		got := map[bool]string{true: "index", false: "image"}[index]
 		if err != nil {
 			got = err.Error()

@@ -62,7 +62,7 @@ type Layer struct {
 // Open finds the image that a source names. It is to be closed after all trees that
 // it is in.
 func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
-	fetch, err := openFetcher(ctx, src, opt)
+	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
@@ -73,7 +73,9 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	return img, nil
 }
 
-func openFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+// OpenFetcher opens the place where an image is, whatever it holds. One that is an
+// io.Closer is to be closed.
+func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	switch src.Kind {
 	case KindLayout:
 		if _, err := os.Stat(src.Path); err != nil {
@@ -96,6 +98,12 @@ func openFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 		return opt.Registry(src.Ref)
 	}
 	return nil, errors.New("it is a directory and no image")
+}
+
+// Assemble makes an image of layers that were found in a store, which stays the
+// caller's.
+func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
+	return &Image{Source: src, Layers: layers, fetch: fetch}
 }
 
 // Close closes what the image is read from.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"maps"
@@ -27,7 +28,8 @@ type Tree struct {
 // layer is one layer of one image, as the tree needs it.
 type layer struct {
 	origin   Origin
-	contents io.ReaderAt // what nodes have offsets in
+	contents io.ReaderAt         // what nodes have offsets in
+	sums     [][sha256.Size]byte // or indexes, in place of contents
 	closers  []io.Closer
 }
 
@@ -166,7 +168,22 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	if n.mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, rootfs.ErrNotRegular
 	}
+	if t.layers[n.data].sums != nil {
+		return nil, errors.New("only its sum is known")
+	}
 	return contents{t.layers[n.data].contents, n.offset, n.size}, nil
+}
+
+// Sum is the SHA-256 of a regular file, where FlattenOptions.Sums asked for it.
+func (t *Tree) Sum(path string) ([sha256.Size]byte, error) {
+	n, err := t.find(path)
+	if err == nil && n.mode&unix.S_IFMT != unix.S_IFREG {
+		err = rootfs.ErrNotRegular
+	}
+	if err != nil || n.size == 0 {
+		return sha256.Sum256(nil), err
+	}
+	return t.layers[n.data].sums[n.offset], nil
 }
 
 // contents is what a regular file holds.

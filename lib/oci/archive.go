@@ -30,6 +30,7 @@ type Archive struct {
 	w      io.Writer
 	name   string // for messages
 	opt    Options
+	kind   Kind
 	blobs  map[digest.Digest]int64 // sizes
 	err    error                   // the first; errFinished after Commit
 	file   *os.File                // opened here; nil for a writer of the caller's
@@ -103,6 +104,9 @@ func createArchive(path string, opt Options) (*Archive, error) {
 
 // openArchive writes to what is there at target, which the user calls path.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
+	if opt.Check != nil {
+		return nil, errors.New("it is no file of its own, and what is written there cannot be verified: name a file")
+	}
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {
 		flags |= os.O_APPEND // a redirection: go on where it stands
@@ -176,6 +180,9 @@ func (a *Archive) commit(describe func() error) error {
 // close makes the finished archive durable and gives it its name.
 func (a *Archive) close() error {
 	if a.path != "" {
+		if err := a.opt.check(Target{Kind: a.kind, Path: a.file.Name()}); err != nil {
+			return err
+		}
 		f := a.file
 		a.file = nil
 		if err := finish(f, a.path); err != nil {

@@ -39,6 +39,18 @@ type Options struct {
 	// Unhashed leaves out the check of each blob's digest while it is written. Its size is checked all the same. It is
 	// for a caller who proves in a cheaper way that the bytes are those that had been hashed.
 	Unhashed bool
+	// Check, if it is not nil, is called when the image is whole and nobody can see it yet: with the place where it can be
+	// read, under a temporary name or by its digest. Its error keeps the image from appearing. Where an image cannot be
+	// read before it is seen, as in a pipe, asking for a check is an error.
+	Check func(at Target) error
+}
+
+// check calls Check, if there is one.
+func (o Options) check(at Target) error {
+	if o.Check == nil {
+		return nil
+	}
+	return o.Check(at)
 }
 
 // Data is a write function for Destination.Blob.

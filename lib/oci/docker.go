@@ -40,6 +40,7 @@ func CreateDockerArchive(path string, opt Options) (*DockerArchive, error) {
 }
 
 func dockerArchive(a *Archive) *DockerArchive {
+	a.kind = KindDockerArchive
 	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
 }
 

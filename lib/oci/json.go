@@ -15,9 +15,9 @@ import (
 
 var errWrongType = errors.New("wrong type")
 
-// checkJSON makes sure that data is one JSON value, in UTF-8, in which no object has a key twice. Without this, what
+// CheckJSON makes sure that data is one JSON value, in UTF-8, in which no object has a key twice. Without this, what
 // encoding/json reads of it may not be what its author sees in it.
-func checkJSON(data []byte) error {
+func CheckJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")
 	}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -294,9 +295,10 @@ func (l *Layout) commit(index []byte) error {
 	}); err != nil {
 		return err
 	}
+	merged := index
 	if l.lock != nil {
 		var err error
-		if index, err = mergedIndex(l.dir, index, l.ref); err != nil {
+		if merged, err = mergedIndex(l.dir, index, l.ref); err != nil {
 			return err
 		}
 	}
@@ -310,11 +312,19 @@ func (l *Layout) commit(index []byte) error {
 		}
 		l.note(layoutPath)
 	}
-	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), index); err != nil {
+	if l.lock != nil {
+		if err := l.checkByDigest(index); err != nil {
+			return err
+		}
+	}
+	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), merged); err != nil {
 		return err
 	}
 	l.made = nil // the image is there
 	if err := syncDir(l.dir); err != nil || l.lock != nil {
+		return err
+	}
+	if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir}); err != nil {
 		return err
 	}
 	if err := os.Rename(l.dir, l.path); err != nil {
@@ -325,6 +335,20 @@ func (l *Layout) commit(index []byte) error {
 	}
 	l.dir = l.path
 	return syncDir(filepath.Dir(l.path))
+}
+
+// checkByDigest has the image checked before an existing index names it.
+func (l *Layout) checkByDigest(data []byte) error {
+	var index v1.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return err
+	}
+	for _, m := range index.Manifests {
+		if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir, Ref: "@" + m.Digest.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Abort implements Destination.

@@ -58,7 +58,7 @@ func ParseConfig(data []byte) (*Config, error) {
 }
 
 func parseConfig(data []byte) (*Config, error) {
-	if err := checkJSON(data); err != nil {
+	if err := CheckJSON(data); err != nil {
 		return nil, err
 	}
 	object, err := oneObject(data)

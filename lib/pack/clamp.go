@@ -55,13 +55,18 @@ func (t *tree) bound(mtime int64) int64 {
 // controlXattrs only tell chunkah where a file belongs.
 var controlXattrs = map[string]bool{"user.component": true, "user.update-interval": true}
 
+// ControlXattr reports whether an xattr is one of those, which no image has.
+func ControlXattr(name string) bool {
+	return controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")
+}
+
 // strip takes the control xattrs off and counts them.
 func (t *tree) strip() map[string]int64 {
 	stripped := make(map[string]int64)
 	for _, f := range t.files {
 		kept := f.Xattrs[:0]
 		for _, x := range f.Xattrs {
-			if controlXattrs[x.Name] || strings.HasPrefix(x.Name, "user.chunkah.") {
+			if ControlXattr(x.Name) {
 				stripped[x.Name]++
 				continue
 			}

@@ -25,6 +25,9 @@ import (
 // after the call before has returned, when an upload is tried again; so it has to be able to write the blob from its
 // start as often as it is asked.
 type Push struct {
+	// Check is called before the tag moves to an image that is whole; its error keeps it from that. See oci.Options.
+	Check func(at oci.Target) error
+
 	repo      *Repository
 	from      []string // repositories of the same registry to mount blobs from
 	scopes    []string
@@ -205,6 +208,12 @@ func (p *Push) Commit(index []byte) error {
 	for _, doc := range p.manifests {
 		if err := p.put(doc, doc.Descriptor.Digest.String()); err != nil {
 			return err
+		}
+	}
+	if p.Check != nil {
+		at := oci.Target{Kind: oci.KindRegistry, Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}
+		if err := p.Check(at); err != nil {
+			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 		}
 	}
 	if err := p.put(top, p.repo.ref.Tag); err != nil {

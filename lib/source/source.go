@@ -25,6 +25,9 @@ type Options struct {
 	KeepBase string
 	// BySource makes each source a component.
 	BySource bool
+	// Sums takes the sums of an image's files in place of their contents: see
+	// image.FlattenOptions.
+	Sums bool
 }
 
 // Set is what sources are as one tree.
@@ -37,6 +40,8 @@ type Set struct {
 	Changed *rootfs.Root
 	// Config is that of the image that lies on top; nil where no source is one.
 	Config *oci.Config
+	// Tree is that of the image that lies on top; nil where no source is one.
+	Tree *image.Tree
 	// Kept are the layers that stay, from the bottom up.
 	Kept []image.Layer
 	// Image reads their blobs; nil where no source is an image.
@@ -135,10 +140,11 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	tree, err := image.Flatten(ctx, []*image.Image{img}, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep})
+	tree, err := image.Flatten(ctx, []*image.Image{img}, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums})
 	if err != nil {
 		return err
 	}
+	s.Tree = tree
 	s.Notes = append(s.Notes, tree.Notes...)
 	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))
 	s.names = append(s.names, img.Pinned())

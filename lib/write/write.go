@@ -60,6 +60,9 @@ type Options struct {
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
+	// Check, if it is not nil, looks at the image where it can be read before anybody
+	// else sees it, with the config that it was given: see oci.Options.
+	Check func(ctx context.Context, at oci.Target, config *oci.Config, report *Report) error
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -120,17 +123,18 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err := source.check(img); err != nil {
 		return nil, err
 	}
+	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: &Report{}}
 	// A proof that both reads were the same stands in for a second hash.
-	dest, err := opt.Create(oci.Options{Unhashed: true})
+	dest, err := opt.Create(oci.Options{Unhashed: true, Check: w.check(ctx)})
 	if err != nil {
 		return nil, err
 	}
+	w.dest = dest
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, dest.Abort())
 		}
 	}()
-	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, dest: dest, report: &Report{}}
 	if err := w.write(ctx); err != nil {
 		return nil, w.allUnreadable(ctx, err)
 	}
@@ -139,6 +143,18 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		_, w.report.CacheFault = opt.Cache.Trim()
 	}
 	return w.report, nil
+}
+
+// check has the finished image looked at; nil where nobody wants to.
+func (w *writer) check(ctx context.Context) func(oci.Target) error {
+	if w.opt.Check == nil {
+		return nil
+	}
+	return func(at oci.Target) error {
+		config := *w.config
+		config.Created = &w.report.Created
+		return w.opt.Check(ctx, at, &config, w.report)
+	}
 }
 
 func (w *writer) write(ctx context.Context) error {

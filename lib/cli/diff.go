@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"chunkah/lib/diff"
+	"chunkah/lib/image"
+	"chunkah/lib/pack"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/scan"
+	"chunkah/lib/source"
+)
+
+type diffCommand struct {
+	imageFlags
+	scanFlags
+	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
+	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too"`
+	JSON        bool   `long:"json" description:"print an object for each difference"`
+	Args        struct {
+		Sources []string `positional-arg-name:"SOURCE"`
+	} `positional-args:"yes"`
+}
+
+func (c *diffCommand) run(ctx context.Context, env *Env) error {
+	found, err := c.compare(ctx, env)
+	if err == nil {
+		err = c.print(env, found)
+	}
+	switch {
+	case err != nil:
+		return &troubleError{err}
+	case len(found) > 0:
+		return outcome(statusFailure)
+	}
+	return nil
+}
+
+// compare opens both sources and compares them.
+func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Difference, err error) {
+	if len(c.Args.Sources) != 2 {
+		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
+	}
+	for _, s := range c.Args.Sources {
+		if _, err := image.ParseSource(s); err != nil {
+			return nil, &usageError{err}
+		}
+	}
+	var sets [2]*source.Set
+	for i, s := range c.Args.Sources {
+		if sets[i], err = c.open(ctx, env, s); err != nil {
+			return nil, err
+		}
+		defer sets[i].Close() // it was only read
+	}
+	opt, err := c.options(env, sets)
+	if err != nil {
+		return nil, err
+	}
+	a, b := sets[0], sets[1]
+	if found, err = c.configs(a, b); err != nil {
+		return nil, err
+	}
+	var reports [2]scan.Report
+	files, err := diff.Run(ctx, c.side(ctx, a, opt, &reports[0]), c.side(ctx, b, opt, &reports[1]), diff.Options{
+		IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil), SkipXattr: pack.ControlXattr,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// What is to be left out may be on one side alone.
+	reports[0].Unmatched = slices.DeleteFunc(reports[0].Unmatched, func(p string) bool { return !slices.Contains(reports[1].Unmatched, p) })
+	reports[1].Unmatched = nil
+	env.scanned(&reports[0])
+	env.scanned(&reports[1])
+	return append(found, files...), nil
+}
+
+// open opens a source. Sums do for its files, but where scan has to look into them.
+func (c *diffCommand) open(ctx context.Context, env *Env, name string) (*source.Set, error) {
+	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches}
+	opt.Image.Platform = c.Platform
+	set, err := source.Open(ctx, []string{name}, opt)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range set.Notes {
+		env.warn("%s", note)
+	}
+	return set, nil
+}
+
+// options are those of a scan, the same for both. Special files are compared unless
+// they are to be left out.
+func (c *diffCommand) options(env *Env, sets [2]*source.Set) (scan.Options, error) {
+	root := sets[0].Root
+	if sets[1].Root.Path() == "/" {
+		root = sets[1].Root // of which only a part is compared
+	}
+	opt, err := c.scanFlags.options(env, root, nil)
+	if opt.Special == scan.SpecialRefuse {
+		opt.Special = scan.SpecialKeep
+	}
+	return opt, err
+}
+
+func (c *diffCommand) side(ctx context.Context, set *source.Set, opt scan.Options, report *scan.Report) diff.Side {
+	tree := set.Tree
+	if c.SkipCaches {
+		tree = nil // its contents are there
+	}
+	return diffSide(ctx, set.Root, tree, opt, report)
+}
+
+// diffSide is a root as one side of a comparison. Where tree is not nil it has the
+// sums of the files.
+func diffSide(ctx context.Context, root *rootfs.Root, tree *image.Tree, opt scan.Options, report *scan.Report) diff.Side {
+	side := diff.Side{Files: scan.Walk(ctx, root, opt, report), Root: root}
+	if tree != nil {
+		side.Sum = tree.Sum
+	}
+	return side
+}
+
+// configs compares the configs of two images; a directory has none.
+func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
+	if a.Config == nil || b.Config == nil {
+		return nil, nil
+	}
+	x, y := *a.Config, *b.Config
+	if c.IgnoreMTime {
+		x.Created, y.Created = nil, nil
+	}
+	return diff.Configs(&x, &y)
+}
+
+// print prints a line for each difference.
+func (c *diffCommand) print(env *Env, found []diff.Difference) error {
+	out := bufio.NewWriter(env.Stdout)
+	for _, d := range found {
+		line := []byte(d.String())
+		if c.JSON {
+			var err error
+			if line, err = json.Marshal(d); err != nil {
+				return err
+			}
+		}
+		out.Write(append(line, '\n'))
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing the differences: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+
+	"chunkah/lib/image"
+	"chunkah/lib/verify"
+)
+
+type verifyCommand struct {
+	imageFlags
+	Args struct {
+		Sources []string `positional-arg-name:"SOURCE"`
+	} `positional-args:"yes"`
+}
+
+func (c *verifyCommand) run(ctx context.Context, env *Env) error {
+	report, err := c.verify(ctx, env)
+	switch {
+	case err != nil:
+		return &troubleError{err}
+	case len(report.Faults) > 0:
+		return outcome(statusFailure)
+	}
+	return nil
+}
+
+func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
+	if len(c.Args.Sources) != 1 {
+		return nil, usagef("%s given: name one image, as in oci-archive:app.oci", plural(int64(len(c.Args.Sources)), "SOURCE"))
+	}
+	src, err := image.ParseSource(c.Args.Sources[0])
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if src.Kind == image.KindDir {
+		return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", c.Args.Sources[0])
+	}
+	report, err := verify.Run(ctx, src, verify.Options{Image: c.imageOptions(env)})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range report.Notes {
+		env.warn("%s", n)
+	}
+	out := bufio.NewWriter(env.Stdout)
+	for _, f := range report.Faults {
+		fmt.Fprintln(out, f)
+	}
+	if err := out.Flush(); err != nil {
+		return nil, fmt.Errorf("writing the faults: %w", err)
+	}
+	env.verified(report)
+	return report, nil
+}
+
+// verified says what was verified.
+func (e *Env) verified(r *verify.Report) {
+	e.info("verified %s, %s, %s: %s", plural(int64(r.Images), "image"), plural(int64(r.Layers), "layer"),
+		bytesText(r.Bytes), plural(int64(len(r.Faults)), "fault"))
+}

@@ -1,0 +1,70 @@
+package diff
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+
+	"chunkah/format"
+)
+
+// String is the difference in one line. What is not a plain number or word is quoted
+// as in Go.
+func (d Difference) String() string {
+	subject := string(d.Field)
+	switch {
+	case d.Path == "" && d.Name != "":
+		return fmt.Sprintf("%s %q: %s and %s", d.Field, d.Name, d.show(d.A), d.show(d.B))
+	case d.Field == FieldType && d.B == nil:
+		return fmt.Sprintf("%q: only on the first side (%s)", d.Path, *d.A)
+	case d.Field == FieldType && d.A == nil:
+		return fmt.Sprintf("%q: only on the second side (%s)", d.Path, *d.B)
+	case d.Field == FieldContents:
+		return fmt.Sprintf("%q: contents differ", d.Path)
+	case d.Field == FieldXattr:
+		subject = fmt.Sprintf("xattr %q", d.Name)
+	}
+	return fmt.Sprintf("%q: %s: %s and %s", d.Path, subject, d.show(d.A), d.show(d.B))
+}
+
+func (d Difference) show(value *string) string {
+	switch {
+	case value == nil:
+		return "none"
+	case d.Field == FieldTarget, d.Field == FieldHardlink, d.Field == FieldXattr, d.Field == FieldAnnotation:
+		return fmt.Sprintf("%q", *value)
+	}
+	return *value
+}
+
+// MarshalJSON makes an object of path, field, name, a and b, of those that are there.
+// What is not UTF-8 is as in a stream (format/SPEC.md, section 3): each bad byte
+// shows as U+FFFD, and the key with _raw behind it has the bytes in base64.
+func (d Difference) MarshalJSON() ([]byte, error) {
+	object := struct {
+		Path    string  `json:"path,omitempty"`
+		PathRaw []byte  `json:"path_raw,omitempty"`
+		Field   Field   `json:"field"`
+		Name    string  `json:"name,omitempty"`
+		A       *string `json:"a,omitempty"`
+		ARaw    []byte  `json:"a_raw,omitempty"`
+		B       *string `json:"b,omitempty"`
+		BRaw    []byte  `json:"b_raw,omitempty"`
+	}{Field: d.Field, Name: d.Name}
+	shown := func(s string) (string, []byte) {
+		if utf8.ValidString(s) {
+			return s, nil
+		}
+		return format.Text(s), []byte(s)
+	}
+	object.Path, object.PathRaw = shown(d.Path)
+	if d.A != nil {
+		s, raw := shown(*d.A)
+		object.A, object.ARaw = &s, raw
+	}
+	if d.B != nil {
+		s, raw := shown(*d.B)
+		object.B, object.BRaw = &s, raw
+	}
+	return json.Marshal(object)
+}

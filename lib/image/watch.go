@@ -1,0 +1,72 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Watcher sees what Flatten reads. What is wrong with a layer then does not end the
+// reading: it is passed on, and all that can be read is read. Methods are called by
+// several goroutines at once, those about one layer by one at a time.
+type Watcher interface {
+	// Entry sees an entry as it stands in a layer's tar.
+	Entry(at Origin, h *tar.Header)
+	// Fault hears what is wrong with a layer, or with the entry name in it.
+	Fault(at Origin, name string, err error)
+}
+
+// eye watches one layer. Without a watcher it sees nothing, and faults are errors.
+type eye struct {
+	ctx   context.Context // of the reading: what ends it is no fault
+	watch Watcher
+	at    Origin
+}
+
+func (e eye) entry(h *tar.Header) {
+	if e.watch != nil {
+		e.watch.Entry(e.at, h)
+	}
+}
+
+// fault passes a fault on, and returns what is to end the reading.
+func (e eye) fault(name string, err error) error {
+	switch {
+	case err == nil || e.watch == nil:
+		return err
+	case e.ctx.Err() != nil:
+		return context.Cause(e.ctx)
+	}
+	e.watch.Fault(e.at, name, err)
+	return nil
+}
+
+// packing makes sure, for a watcher, that a blob is packed as its media type says.
+// Clients look at the blob, so that it is no error for others.
+func (e eye) packing(mediaType string, is compression) {
+	want, known := plain, true
+	switch {
+	case strings.HasSuffix(mediaType, "+gzip"), strings.HasSuffix(mediaType, ".gzip"):
+		want = packedGzip
+	case strings.HasSuffix(mediaType, "+zstd"), strings.HasSuffix(mediaType, ".zstd"):
+		want = packedZstd
+	case !strings.HasSuffix(mediaType, "tar"):
+		known = false
+	}
+	if e.watch != nil && known && want != is {
+		e.watch.Fault(e.at, "", fmt.Errorf("it is %s, and its media type is %q", is, mediaType))
+	}
+}
+
+// EntryPath tells what the name of a layer's entry is about: an absolute path in the
+// tree, and whether the entry takes away what is there. The path of an opaque
+// whiteout is that of its directory.
+func EntryPath(name string) (path string, whiteout bool, err error) {
+	clean, err := cleanName(name)
+	if err != nil {
+		return "", false, err
+	}
+	kind, path, err := readWhiteout(clean)
+	return "/" + path, kind != kindNode, err
+}

@@ -1,0 +1,189 @@
+package verify
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/plan"
+)
+
+// image verifies an image: its config, and its layers in one reading.
+func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
+	before := len(v.report.Faults)
+	v.report.Images++
+	img := image.Assemble(v.src, v.fetch, nil)
+	img.Annotations = m.Annotations
+	img.Manifest.Descriptor, img.Config.Descriptor = d, m.Config
+	c := v.config(where, d, m, img)
+	names := v.layers(where, m, c, img)
+	w := newWatcher(img.Layers)
+	tree, err := image.Flatten(v.ctx, []*image.Image{img}, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
+	if v.ctx.Err() != nil {
+		return context.Cause(v.ctx)
+	}
+	w.report(names, v.report)
+	if err != nil {
+		v.fault(where, "%s", err)
+		return nil
+	}
+	defer tree.Close() // it holds nothing but memory
+	if v.opt.Whole == nil || len(v.report.Faults) > before {
+		return nil
+	}
+	return v.opt.Whole(v.ctx, img, tree)
+}
+
+// config verifies an image's config; nil where it cannot be read.
+func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
+	if checkDescriptor(m.Config) != nil {
+		return nil // its fault is told
+	}
+	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
+	if t := m.Config.MediaType; t != v1.MediaTypeImageConfig && t != image.MediaTypeDockerConfig {
+		v.fault(where, "it has the media type %q, which is no image's", t)
+	}
+	data := v.read(where, m.Config, maxDocument)
+	if data == nil {
+		return nil
+	}
+	img.Config = oci.Document{Descriptor: m.Config, Data: data}
+	c, errs := parseConfig(data, len(m.Layers))
+	v.faults(where, errs)
+	if c == nil {
+		return nil
+	}
+	img.Platform = c.Platform
+	if p := d.Platform; p != nil {
+		for _, pair := range [][3]string{
+			{"os", p.OS, c.OS}, {"architecture", p.Architecture, c.Architecture}, {"variant", p.Variant, c.Variant},
+		} {
+			if pair[1] != "" && pair[2] != "" && pair[1] != pair[2] {
+				v.fault(where, "its %s is %q, and the index says %q", pair[0], pair[2], pair[1])
+			}
+		}
+	}
+	return c
+}
+
+// layers gives the image those of its layers that can be read, and returns what they
+// are called.
+func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Image) (names []string) {
+	for i, d := range m.Layers {
+		if checkDescriptor(d) != nil {
+			continue // its fault is told
+		}
+		name := fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where)
+		if err := image.CheckLayerType(d.MediaType); err != nil {
+			v.fault(name, "%s", err)
+			continue
+		}
+		l := image.Layer{Descriptor: d}
+		if c != nil && i < len(c.RootFS.DiffIDs) {
+			l.DiffID = digest.Digest(c.RootFS.DiffIDs[i])
+			if err := l.DiffID.Validate(); err != nil {
+				v.fault(name, "diffID %q: %s", l.DiffID, err)
+				l.DiffID = ""
+			}
+		}
+		if c != nil {
+			if h := c.ofLayers(); len(h) == len(m.Layers) {
+				l.History.CreatedBy = h[i].CreatedBy
+			}
+		}
+		img.Layers = append(img.Layers, l)
+		names = append(names, name)
+		v.report.Layers++
+		v.report.Bytes += d.Size
+	}
+	return names
+}
+
+// watcher looks at the entries of all layers of one image. What is about one layer
+// comes from one goroutine at a time.
+type watcher []*layerWatch
+
+// layerWatch is what is found in one layer.
+type layerWatch struct {
+	own   bool // chunkah made it
+	names map[entryName]bool
+	last  string // the path of the last entry, "" for none
+	// out counts entries of a layer of others that come without their directory, or
+	// before it; first is the first one.
+	out   int
+	first string
+
+	faults []Fault
+}
+
+// entryName is what an entry is about.
+type entryName struct {
+	path     string
+	whiteout bool
+}
+
+func newWatcher(layers []image.Layer) watcher {
+	w := make(watcher, len(layers))
+	for i, l := range layers {
+		w[i] = &layerWatch{own: l.History.CreatedBy == plan.Author, names: map[entryName]bool{}}
+	}
+	return w
+}
+
+// Fault implements image.Watcher.
+func (w watcher) Fault(at image.Origin, name string, err error) {
+	l := w[at.Layer]
+	l.faults = append(l.faults, Fault{Path: name, What: err.Error()})
+}
+
+// Entry implements image.Watcher. A global header is no entry.
+func (w watcher) Entry(at image.Origin, h *tar.Header) {
+	path, whiteout, err := image.EntryPath(h.Name)
+	if err != nil || h.Typeflag == tar.TypeXGlobalHeader {
+		return // who reads the entry says so
+	}
+	w[at.Layer].entry(h.Name, entryName{path, whiteout})
+}
+
+func (l *layerWatch) entry(name string, e entryName) {
+	if l.names[e] {
+		l.faults = append(l.faults, Fault{Path: name, What: "it is there twice"})
+		return
+	}
+	l.names[e] = true
+	parent := format.Parent(e.path)
+	orphan := e.path != "/" && parent != "/" && !l.names[entryName{path: parent}]
+	switch {
+	case l.own && orphan:
+		l.faults = append(l.faults, Fault{Path: name, What: "no entry of its directory comes before it"})
+	case orphan:
+		if l.out == 0 {
+			l.first = name
+		}
+		l.out++
+	}
+	if l.own && l.last != "" && format.ComparePaths(l.last, e.path) > 0 {
+		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("it comes after %q", l.last)})
+	}
+	l.last = e.path
+}
+
+// report passes on what was found, layer by layer.
+func (w watcher) report(names []string, report *Report) {
+	for i, l := range w {
+		for _, f := range l.faults {
+			f.Where = names[i]
+			report.Faults = append(report.Faults, f)
+		}
+		if l.out > 0 {
+			report.Notes = append(report.Notes, Fault{Where: names[i], Path: l.first, What: fmt.Sprintf(
+				"no entry of its directory comes before it, nor with %d other entries: overlay storage gives such a directory mode 0755 and owner 0", l.out-1)})
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package verify
+
+import (
+	_ "crypto/sha256" // for go-digest
+	_ "crypto/sha512" // for go-digest
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// kind is the JSON type of a value.
+type kind string
+
+const (
+	text    kind = "a string"
+	number  kind = "a number"
+	truth   kind = "true or false"
+	object  kind = "an object"
+	list    kind = "an array"
+	texts   kind = "an array of strings"
+	textMap kind = "an object of strings"
+)
+
+// field is what the image specification says of a key.
+type field struct {
+	kind kind
+	need bool
+	in   map[string]field // of an object, or of each element of an array
+}
+
+// The schemas of the image specification, as far as clients go by them. Keys that
+// are not in them are free.
+var (
+	platformKeys = map[string]field{
+		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
+		"os.version": {kind: text}, "os.features": {kind: texts},
+	}
+	descriptorKeys = map[string]field{
+		"mediaType": {kind: text, need: true}, "digest": {kind: text, need: true}, "size": {kind: number, need: true},
+		"urls": {kind: texts}, "annotations": {kind: textMap}, "platform": {kind: object, in: platformKeys},
+	}
+	indexKeys = map[string]field{
+		"schemaVersion": {kind: number, need: true}, "mediaType": {kind: text},
+		"manifests": {kind: list, need: true, in: descriptorKeys}, "annotations": {kind: textMap},
+	}
+	manifestKeys = map[string]field{
+		"schemaVersion": {kind: number, need: true}, "mediaType": {kind: text},
+		"config": {kind: object, need: true, in: descriptorKeys}, "layers": {kind: list, need: true, in: descriptorKeys},
+		"annotations": {kind: textMap},
+	}
+	configKeys = map[string]field{
+		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
+		"created": {kind: text}, "author": {kind: text}, "config": {kind: object},
+		"rootfs": {kind: object, need: true, in: map[string]field{
+			"type": {kind: text, need: true}, "diff_ids": {kind: texts, need: true},
+		}},
+		"history": {kind: list, in: map[string]field{
+			"created": {kind: text}, "created_by": {kind: text}, "author": {kind: text}, "comment": {kind: text}, "empty_layer": {kind: truth},
+		}},
+	}
+)
+
+// checkObject says all that is wrong with the keys of an object.
+func checkObject(name string, data json.RawMessage, keys map[string]field) (errs []error) {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(data, &values); err != nil || values == nil {
+		return []error{fmt.Errorf("%s is no object", name)}
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		f, value := keys[key], values[key]
+		at := name + "." + key
+		switch {
+		case value == nil && f.need:
+			errs = append(errs, fmt.Errorf("%s is missing", at))
+		case value == nil:
+		case string(value) == "null":
+			errs = append(errs, fmt.Errorf("%s is null: want %s", at, f.kind))
+		default:
+			errs = append(errs, checkValue(at, value, f)...)
+		}
+	}
+	return errs
+}
+
+func checkValue(at string, value json.RawMessage, f field) (errs []error) {
+	var err error
+	switch f.kind {
+	case text:
+		err = json.Unmarshal(value, new(string))
+	case number:
+		err = json.Unmarshal(value, new(int64))
+	case truth:
+		err = json.Unmarshal(value, new(bool))
+	case object:
+		if f.in != nil {
+			return checkObject(at, value, f.in)
+		}
+		err = json.Unmarshal(value, new(map[string]json.RawMessage))
+	case texts:
+		var l []*string
+		if err = json.Unmarshal(value, &l); err == nil && slices.Contains(l, nil) {
+			err = errors.New("a null")
+		}
+	case textMap:
+		var m map[string]*string
+		err = json.Unmarshal(value, &m)
+		for _, v := range m {
+			if v == nil {
+				err = errors.New("a null")
+			}
+		}
+	case list:
+		var l []json.RawMessage
+		if err = json.Unmarshal(value, &l); err == nil {
+			for i, element := range l {
+				errs = append(errs, checkObject(fmt.Sprintf("%s[%d]", at, i), element, f.in)...)
+			}
+			return errs
+		}
+	}
+	if err != nil {
+		return []error{fmt.Errorf("%s is not %s", at, f.kind)}
+	}
+	return nil
+}
+
+// checkDocument says all that is wrong with the form of a document, and fills in
+// what it says. It reports false where nothing can be read.
+func checkDocument(name string, data []byte, keys map[string]field, into any) (ok bool, errs []error) {
+	if err := oci.CheckJSON(data); err != nil {
+		errs = append(errs, err)
+	}
+	if json.Unmarshal(data, new(json.RawMessage)) != nil {
+		return false, errs
+	}
+	errs = append(errs, checkObject(name, data, keys)...)
+	if err := json.Unmarshal(data, into); err != nil {
+		if len(errs) == 0 {
+			errs = append(errs, err)
+		}
+		return false, errs
+	}
+	return true, errs
+}
+
+func parseIndex(data []byte) (*v1.Index, []error) {
+	var index v1.Index
+	ok, errs := checkDocument("index", data, indexKeys, &index)
+	if !ok {
+		return nil, errs
+	}
+	errs = append(errs, checkVersion(index.SchemaVersion)...)
+	for i, d := range index.Manifests {
+		errs = append(errs, inside(fmt.Sprintf("manifests[%d]", i), checkDescriptor(d))...)
+	}
+	return &index, errs
+}
+
+func parseManifest(data []byte) (*v1.Manifest, []error) {
+	var m v1.Manifest
+	ok, errs := checkDocument("manifest", data, manifestKeys, &m)
+	if !ok {
+		return nil, errs
+	}
+	errs = append(errs, checkVersion(m.SchemaVersion)...)
+	errs = append(errs, inside("config", checkDescriptor(m.Config))...)
+	for i, d := range m.Layers {
+		errs = append(errs, inside(fmt.Sprintf("layers[%d]", i), checkDescriptor(d))...)
+	}
+	return &m, errs
+}
+
+func inside(name string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{fmt.Errorf("%s: %w", name, err)}
+}
+
+func checkVersion(version int) []error {
+	if version == 2 || version == 0 { // which is told as missing
+		return nil
+	}
+	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
+}
+
+// checkDescriptor makes sure that what it describes can be read and verified.
+func checkDescriptor(d v1.Descriptor) error {
+	if err := d.Digest.Validate(); err != nil {
+		return fmt.Errorf("digest %q: %w", d.Digest, err)
+	}
+	if d.Size < 0 {
+		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// config is what is read of an image's config.
+type config struct {
+	v1.Platform
+	Created *string `json:"created"`
+	RootFS  struct {
+		Type    string   `json:"type"`
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+	History []history `json:"history"`
+}
+
+type history struct {
+	Created    *string `json:"created"`
+	CreatedBy  string  `json:"created_by"`
+	EmptyLayer bool    `json:"empty_layer"`
+}
+
+// parseConfig reads a config that has so many layers.
+func parseConfig(data []byte, layers int) (*config, []error) {
+	var c config
+	ok, errs := checkDocument("config", data, configKeys, &c)
+	if !ok {
+		return nil, errs
+	}
+	if c.RootFS.Type != "" && c.RootFS.Type != "layers" {
+		errs = append(errs, fmt.Errorf("config.rootfs.type is %q: want \"layers\"", c.RootFS.Type))
+	}
+	if n := len(c.RootFS.DiffIDs); n != layers {
+		errs = append(errs, fmt.Errorf("%d layers in the manifest, and %d diff_ids in the config", layers, n))
+	}
+	errs = append(errs, checkTime("config.created", c.Created)...)
+	for i, h := range c.History {
+		errs = append(errs, checkTime(fmt.Sprintf("config.history[%d].created", i), h.Created)...)
+	}
+	if n := len(c.ofLayers()); c.History != nil && n != layers {
+		errs = append(errs, fmt.Errorf("%d layers in the manifest, and %d in the config's history", layers, n))
+	}
+	if _, err := oci.ParseConfig(data); err != nil && len(errs) == 0 {
+		errs = append(errs, err)
+	}
+	return &c, errs
+}
+
+func checkTime(at string, value *string) []error {
+	if value == nil {
+		return nil
+	}
+	if _, err := time.Parse(time.RFC3339Nano, *value); err != nil {
+		return []error{fmt.Errorf("%s is %q: want a time as 2006-01-02T15:04:05Z", at, *value)}
+	}
+	return nil
+}
+
+// ofLayers is the history of the layers.
+func (c *config) ofLayers() []history {
+	return slices.DeleteFunc(slices.Clone(c.History), func(h history) bool { return h.EmptyLayer })
+}

@@ -1,0 +1,287 @@
+// Package verify looks for all that is wrong with an image, wherever it is: digests,
+// sizes and diffIDs, the schema of its documents and what they say of each other, and
+// the order of its layers' tars.
+//
+// Unlike those who read an image, it does not stop at the first fault. A fault hides
+// others only where nothing can be read behind it: what a broken manifest lists, or
+// the rest of a layer that does not decompress.
+//
+// # What is a fault
+//
+// What the image specification forbids, what chunkah or another client refuses, and
+// a name that a layer has twice. In layers that chunkah has made, by their history,
+// also entries out of order and entries without the directory above them; in others,
+// of which the specification does not ask that, it is a note.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+)
+
+// Fault is one thing that is wrong.
+type Fault struct {
+	// Where is what it is wrong with, from the outside in: a document, a layer.
+	Where string
+	// Path is the name of an entry in a layer's tar, as it stands there; empty for
+	// the whole.
+	Path string
+	What string
+}
+
+// String is the fault in one line.
+func (f Fault) String() string {
+	if f.Path == "" {
+		return fmt.Sprintf("%s: %s", f.Where, oneLine(f.What))
+	}
+	return fmt.Sprintf("%s: %q: %s", f.Where, f.Path, oneLine(f.What))
+}
+
+// oneLine keeps what an image says of itself from making lines of its own.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
+
+// Options say how an image is verified. The zero value is enough for local images.
+type Options struct {
+	// Image says how it is opened. Of an index all platforms are verified, whatever
+	// it says of one.
+	Image image.Options
+	// Whole is given each image that nothing is wrong with, and its tree with sums in
+	// place of contents; nil for nobody. What it returns ends the run.
+	Whole func(context.Context, *image.Image, *image.Tree) error
+}
+
+// Report says what was found.
+type Report struct {
+	Faults, Notes []Fault
+	// Images and Layers count what was read, Bytes the sizes of all blobs.
+	Images, Layers int
+	Bytes          int64
+}
+
+// maxDocument bounds a manifest, an index and a config, in bytes: what registries and
+// clients take at most. maxDepth bounds indexes in indexes, and maxDocuments what all
+// of them list.
+const (
+	maxDocument  = 4 << 20
+	maxDepth     = 4
+	maxDocuments = 1024
+)
+
+// Run verifies what a source names: of a layout without a name, all that it holds. An
+// error is that the image cannot be reached.
+func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
+	fetch, err := image.OpenFetcher(ctx, src, opt.Image)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", src, err)
+	}
+	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[digest.Digest]bool{}, report: &Report{}}
+	err = v.top()
+	if c, ok := fetch.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verifying %q: %w", src, err)
+	}
+	return v.report, nil
+}
+
+// verifier is one run.
+type verifier struct {
+	ctx    context.Context // of this one run
+	src    image.Source
+	opt    Options
+	fetch  image.Fetcher
+	seen   map[digest.Digest]bool // manifests and indexes
+	report *Report
+}
+
+func (v *verifier) fault(where, format string, args ...any) {
+	v.report.Faults = append(v.report.Faults, Fault{Where: where, What: fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) faults(where string, errs []error) {
+	for _, err := range errs {
+		v.fault(where, "%s", err)
+	}
+}
+
+// top verifies what the source names.
+func (v *verifier) top() error {
+	_, pinned, _ := strings.Cut(v.src.Ref, "@")
+	store, indexed := v.fetch.(image.Indexed)
+	if indexed && pinned == "" {
+		return v.layout(store)
+	}
+	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
+	if err != nil {
+		return err
+	}
+	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	if pinned != "" && v.src.Kind != image.KindDockerArchive {
+		d.Digest = digest.Digest(pinned)
+	}
+	return v.document("", d, data, 0)
+}
+
+// layout verifies the index of a layout, and what the source names of it.
+func (v *verifier) layout(store image.Indexed) error {
+	const where = "index.json"
+	data, err := store.Index()
+	if err != nil {
+		return err
+	}
+	index, faults := parseIndex(data)
+	v.faults(where, faults)
+	if index == nil || v.src.Ref == "" {
+		return v.list(where, index, 0)
+	}
+	picked, _, err := store.Manifest(v.ctx, v.src.Ref)
+	if err != nil {
+		return err
+	}
+	index, _ = parseIndex(picked)
+	return v.list(where, index, 0)
+}
+
+// list verifies what an index lists.
+func (v *verifier) list(where string, index *v1.Index, depth int) error {
+	if index == nil {
+		return nil // its fault is told
+	}
+	if depth > maxDepth {
+		v.fault(where, "it lies in indexes more than %d deep", maxDepth)
+		return nil
+	}
+	for i, d := range index.Manifests {
+		at := fmt.Sprintf("manifest %d (%s) of %s", i, d.Digest, where)
+		if err := checkDescriptor(d); err != nil {
+			continue // its fault is told
+		}
+		if v.seen[d.Digest] {
+			continue
+		}
+		if len(v.seen) >= maxDocuments {
+			v.fault(at, "it is one of more than %d manifests", maxDocuments)
+			return nil
+		}
+		data := v.read(at, d, maxDocument)
+		if data == nil {
+			continue
+		}
+		if err := v.document(where, d, data, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// document verifies a manifest or an index that was listed in another one; in is
+// empty for one that the source itself names.
+func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) error {
+	if in != "" {
+		in = " of " + in
+	}
+	v.seen[d.Digest] = true
+	where := fmt.Sprintf("manifest %s%s", d.Digest, in)
+	if got := d.Digest.Algorithm().FromBytes(data); in == "" && got != d.Digest {
+		v.fault(where, "its bytes have the digest %q", got)
+	}
+	isIndex, err := image.IsIndex(data, d.MediaType)
+	if err != nil {
+		v.fault(where, "%s", err)
+		return nil
+	}
+	if isIndex {
+		where = fmt.Sprintf("index %s%s", d.Digest, in)
+		index, faults := parseIndex(data)
+		v.faults(where, faults)
+		return v.list(where, index, depth)
+	}
+	m, faults := parseManifest(data)
+	v.faults(where, faults)
+	if m == nil {
+		return nil
+	}
+	if image.IsAttestation(d) {
+		for i, l := range append(m.Layers, m.Config) {
+			v.skim(fmt.Sprintf("blob %d (%s) of %s", i, l.Digest, where), l)
+		}
+		return nil
+	}
+	return v.image(where, d, m)
+}
+
+// read reads a document and compares it with its descriptor; nil where that is not
+// possible.
+func (v *verifier) read(where string, d v1.Descriptor, limit int64) []byte {
+	in, err := v.fetch.Blob(v.ctx, d)
+	if err != nil {
+		v.fault(where, "%s", err)
+		return nil
+	}
+	defer in.Close()
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	switch {
+	case err != nil:
+		v.fault(where, "%s", err)
+		return nil
+	case int64(len(data)) > limit:
+		v.fault(where, "it has more than the %d bytes that clients take", limit)
+		return nil
+	case int64(len(data)) != d.Size:
+		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
+	}
+	if got := d.Digest.Algorithm().FromBytes(data); got != d.Digest {
+		v.fault(where, "its bytes have the digest %q", got)
+	}
+	v.report.Bytes += int64(len(data))
+	return data
+}
+
+// skim compares a blob with its descriptor, whatever it holds.
+func (v *verifier) skim(where string, d v1.Descriptor) {
+	if err := checkDescriptor(d); err != nil {
+		return // its fault is told
+	}
+	in, err := v.fetch.Blob(v.ctx, d)
+	if err != nil {
+		v.fault(where, "%s", err)
+		return
+	}
+	defer in.Close()
+	verifier := d.Digest.Verifier()
+	n, err := io.Copy(verifier, &interruptible{v.ctx, in})
+	switch {
+	case err != nil:
+		v.fault(where, "%s", err)
+	case n != d.Size:
+		v.fault(where, "it has %d bytes where its descriptor says %d", n, d.Size)
+	case !verifier.Verified():
+		v.fault(where, "its bytes have another digest")
+	}
+	v.report.Bytes += n
+}
+
+// interruptible stops reading where its context ends.
+type interruptible struct {
+	ctx context.Context // of this one read
+	in  io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if i.ctx.Err() != nil {
+		return 0, context.Cause(i.ctx)
+	}
+	return i.in.Read(p)
+}

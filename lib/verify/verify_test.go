@@ -1,0 +1,403 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/image"
+	mk "chunkah/tests/mkimage"
+)
+
+// parts are an image that a test may damage before it is put together: what is
+// changed in a document has its digest corrected in those above it.
+type parts struct {
+	tars     [][]byte
+	blobs    [][]byte // where they are not the tars
+	config   func(m document)
+	manifest func(m document)
+	index    func(m document)
+	files    func(files map[string][]byte)
+}
+
+type document = map[string]any
+
+func at(v any, keys ...any) any {
+	for _, k := range keys {
+		switch k := k.(type) {
+		case string:
+			v = v.(document)[k]
+		case int:
+			v = v.([]any)[k]
+		}
+	}
+	return v
+}
+
+func decode(t *testing.T, text string) document {
+	t.Helper()
+	var m document
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return m
+}
+
+func encode(t *testing.T, m document) []byte {
+	t.Helper()
+	data, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func descriptor(mediaType string, data []byte) string {
+	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest.FromBytes(data), len(data))
+}
+
+func own(t *testing.T, entries ...mk.Entry) []byte { return mk.Tar(t, entries...) }
+
+func goodTars(t *testing.T) [][]byte {
+	return [][]byte{
+		own(t, mk.Dir("./"), mk.Dir("a/"), mk.File("a/f", "f"), mk.Link("a/g", "a/f"), mk.Symlink("l", "a")),
+		own(t, mk.Dir("a/"), mk.File("a/.wh.f", ""), mk.File("b", "b")),
+	}
+}
+
+// put puts an image together, as a layout.
+func put(t *testing.T, p parts) mk.Files {
+	t.Helper()
+	if p.tars == nil {
+		p.tars = goodTars(t)
+	}
+	files := map[string][]byte{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`)}
+	add := func(data []byte) { files["blobs/sha256/"+digest.FromBytes(data).Encoded()] = data }
+	var layers, diffIDs, histories []string
+	for i, tar := range p.tars {
+		blob := tar
+		if p.blobs != nil {
+			blob = p.blobs[i]
+		}
+		add(blob)
+		layers = append(layers, descriptor("application/vnd.oci.image.layer.v1.tar", blob))
+		diffIDs = append(diffIDs, fmt.Sprintf("%q", digest.FromBytes(tar)))
+		histories = append(histories, `{"created":"2026-01-02T03:04:05Z","created_by":"chunkah"}`)
+	}
+	config := decode(t, fmt.Sprintf(`{"created":"2026-01-02T03:04:05Z","architecture":"amd64","os":"linux","config":{"Env":["A=1"]},
+		"rootfs":{"type":"layers","diff_ids":[%s]},"history":[%s]}`, strings.Join(diffIDs, ","), strings.Join(histories, ",")))
+	change(p.config, config)
+	data := encode(t, config)
+	add(data)
+	manifest := decode(t, fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s],"annotations":{"k":"v"}}`,
+		descriptor("application/vnd.oci.image.config.v1+json", data), strings.Join(layers, ",")))
+	change(p.manifest, manifest)
+	data = encode(t, manifest)
+	add(data)
+	index := decode(t, fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s]}`,
+		descriptor("application/vnd.oci.image.manifest.v1+json", data)))
+	index["manifests"].([]any)[0].(document)["platform"] = document{"architecture": "amd64", "os": "linux"}
+	change(p.index, index)
+	files["index.json"] = encode(t, index)
+	if p.files != nil {
+		p.files(files)
+	}
+	var list mk.Files
+	for name, data := range files {
+		list = append(list, mk.NamedFile{Name: name, Data: data})
+	}
+	return list
+}
+
+func change(f func(document), m document) {
+	if f != nil {
+		f(m)
+	}
+}
+
+// verify verifies an image as a layout and as an archive, which have the same faults.
+func verify(t *testing.T, p parts) *Report {
+	t.Helper()
+	files := put(t, p)
+	var reports []*Report
+	for kind, path := range map[image.Kind]string{image.KindLayout: files.WriteFolder(t), image.KindArchive: files.WriteArchive(t)} {
+		r, err := Run(context.Background(), image.Source{Kind: kind, Path: path}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, r)
+	}
+	// A layout tells the path of a file that is not there.
+	if got, want := len(reports[0].Faults), len(reports[1].Faults); got != want {
+		t.Errorf("%d and %d faults: %v and %v", got, want, reports[0].Faults, reports[1].Faults)
+	}
+	return reports[0]
+}
+
+// flip changes a text, equally long, in the one blob that holds it.
+func flip(t *testing.T, from, to string) func(map[string][]byte) {
+	return func(files map[string][]byte) {
+		for name, data := range files {
+			if strings.HasPrefix(name, "blobs/") && bytes.Contains(data, []byte(from)) {
+				files[name] = bytes.Replace(data, []byte(from), []byte(to), 1)
+				return
+			}
+		}
+		t.Errorf("no blob holds %q", from)
+	}
+}
+
+func without(key string, keys ...any) func(document) {
+	return func(m document) { delete(at(m, keys...).(document), key) }
+}
+
+func set(value any, key string, keys ...any) func(document) {
+	return func(m document) { at(m, keys...).(document)[key] = value }
+}
+
+func TestGoodImage(t *testing.T) {
+	r := verify(t, parts{})
+	if len(r.Faults) > 0 || len(r.Notes) > 0 || r.Images != 1 || r.Layers != 2 || r.Bytes == 0 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+const (
+	m  = `^manifest sha256:\w+ of index\.json: `
+	c  = `^config sha256:\w+ of manifest sha256:\w+ of index\.json: `
+	l0 = `^layer 0 \(sha256:\w+\) of manifest sha256:\w+ of index\.json: `
+	l1 = `^layer 1 \(sha256:\w+\) of manifest sha256:\w+ of index\.json: `
+	m0 = `^manifest 0 \(\S*\) of index\.json: `
+)
+
+// Every single damage is found, with its name, and nothing else is.
+func TestEveryFault(t *testing.T) {
+	other := digest.FromString("another").String()
+	for _, test := range []struct {
+		name string
+		p    parts
+		want []string
+	}{
+		// Digests, sizes, diffIDs.
+		{"a byte of a layer", parts{files: flip(t, "a/.wh.f", "a/.wh.g")}, []string{l1 + `its bytes have the digest "`}},
+		{"a byte of the config", parts{files: flip(t, `"A=1"`, `"A=2"`)}, []string{c + `its bytes have the digest "`}},
+		{"a byte of the manifest", parts{files: flip(t, `"k":"v"`, `"k":"w"`)}, []string{m0 + `its bytes have the digest "`}},
+		{"a layer's digest", parts{manifest: set(other, "digest", "layers", 0)}, []string{l0 + ".*(no such file|is not in)"}},
+		{"a layer's size", parts{manifest: set(5, "size", "layers", 0)}, []string{l0 + "it has [0-9]+ bytes where its descriptor says 5"}},
+		{"the config's digest", parts{manifest: set(other, "digest", "config")}, []string{c + ".*(no such file|is not in)"}},
+		{"the config's size", parts{manifest: set(5, "size", "config")}, []string{c + "it has [0-9]+ bytes where its descriptor says 5"}},
+		{"the manifest's digest", parts{index: set(other, "digest", "manifests", 0)}, []string{m0 + ".*(no such file|is not in)"}},
+		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "it has [0-9]+ bytes where its descriptor says 5"}},
+		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `its tar has the diffID`}},
+		{"a diffID that is none", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
+		{"a digest that is none", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
+		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is below 0`}},
+
+		// Schema.
+		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: want an array`, c + "0 layers in the manifest, and 2 diff_ids", c + "0 layers in the manifest, and 2 in the config's history"}},
+		{"annotations are null", parts{manifest: set(nil, "annotations")}, []string{m + `manifest\.annotations is null`}},
+		{"an annotation is a number", parts{manifest: set(1, "k", "annotations")}, []string{m + `manifest\.annotations is not an object of strings`}},
+		{"no config", parts{manifest: without("config")}, []string{m + `manifest\.config is missing`, m + `config: digest ""`}},
+		{"no layer media type", parts{manifest: without("mediaType", "layers", 1)}, []string{m + `manifest\.layers\[1\]\.mediaType is missing`, l1 + `it has the unknown media type ""`}},
+		{"a foreign media type", parts{manifest: set("text/plain", "mediaType", "layers", 1)}, []string{l1 + `it has the unknown media type "text/plain"`}},
+		{"a layer that is not packed", parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, []string{l1 + `it is plain, and its media type is ".*gzip"`}},
+		{"no schema version", parts{manifest: without("schemaVersion")}, []string{m + `manifest\.schemaVersion is missing`}},
+		{"another schema version", parts{manifest: set(3, "schemaVersion")}, []string{m + `schemaVersion is 3: want 2`}},
+		{"another media type than listed", parts{index: set("application/vnd.oci.image.index.v1+json", "mediaType", "manifests", 0)}, []string{m + `its manifest calls itself`}},
+		{"the index's manifests are null", parts{index: set(nil, "manifests")}, []string{`^index\.json: index\.manifests is null`}},
+		{"no media type in the index", parts{index: without("mediaType", "manifests", 0)}, []string{`^index\.json: index\.manifests\[0\]\.mediaType is missing`}},
+		{"a platform without os", parts{index: without("os", "manifests", 0, "platform")}, []string{`^index\.json: index\.manifests\[0\]\.platform\.os is missing`}},
+		{"no architecture", parts{config: without("architecture")}, []string{c + `config\.architecture is missing`}},
+		{"no rootfs", parts{config: without("rootfs")}, []string{c + `config\.rootfs is missing`, c + "2 layers in the manifest, and 0 diff_ids"}},
+		{"diff_ids are null", parts{config: set(nil, "diff_ids", "rootfs")}, []string{c + `config\.rootfs\.diff_ids is null`, c + "2 layers in the manifest, and 0 diff_ids"}},
+		{"another rootfs type", parts{config: set("files", "type", "rootfs")}, []string{c + `config\.rootfs\.type is "files"`}},
+		{"history is null", parts{config: set(nil, "history")}, []string{c + `config\.history is null`}},
+		{"a time that is none", parts{config: set("yesterday", "created")}, []string{c + `config\.created is "yesterday"`}},
+		{"Env is a string", parts{config: set("A=1", "Env", "config")}, []string{c + `.*key "Env" is`}},
+		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
+		{"a key is there twice", parts{files: func(files map[string][]byte) {
+			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
+		}}, []string{`^index\.json: key "schemaVersion" is there twice`}},
+
+		// What documents say of each other.
+		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, and 1 diff_ids"}},
+		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
+		{"an empty layer that is none", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
+		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
+		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", and the index says "freebsd"`}},
+
+		// Tars.
+		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": it is there twice`}},
+		{"a name twice, spelled otherwise", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("./a", "2"))}}, []string{l0 + `"\./a": it is there twice`}},
+		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": no entry of its directory`}},
+		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": it comes after "/b"`}},
+		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": no entry of its directory`, l0 + `"a": it comes after "/a/b"`}},
+		{"a name that leads out", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
+		{"a link to nothing", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.Link("b", "none"))}}, []string{l0 + `"b": is a hard link to "none", which is not there`}},
+		{"a file in a file", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.File("a/b", ""))}}, []string{l0 + `"a/b": `}},
+		{"a tar that is cut off", parts{tars: [][]byte{own(t, mk.File("a", strings.Repeat("x", 2000)))[:1000]}}, []string{l0 + `entry "a": unexpected EOF`}},
+		{"something behind the tar", parts{tars: [][]byte{append(own(t, mk.File("a", "")), make([]byte, 511)...), append(own(t, mk.File("a", "")), 'x')}}, []string{l1 + `something follows the end of its tar`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := verify(t, test.p)
+			for i, f := range r.Faults {
+				if i >= len(test.want) || !regexp.MustCompile(test.want[i]).MatchString(f.String()) {
+					t.Errorf("fault %d is %s", i, f)
+				}
+			}
+			if len(r.Faults) != len(test.want) {
+				t.Errorf("%d faults, want %d: %q", len(r.Faults), len(test.want), test.want)
+			}
+		})
+	}
+}
+
+// Faults do not hide each other.
+func TestAllFaultsAtOnce(t *testing.T) {
+	other := digest.FromString("another").String()
+	r := verify(t, parts{
+		tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""), mk.File("a", "")), own(t, mk.File("../x", ""), mk.Link("y", "none"))},
+		config: func(m document) {
+			at(m, "rootfs", "diff_ids").([]any)[0] = other
+			m["history"] = append(m["history"].([]any), m["history"].([]any)[0])
+			delete(m, "os")
+		},
+		manifest: func(m document) { m["annotations"] = nil; at(m, "config").(document)["size"] = 7 },
+		index:    func(m document) { m["annotations"] = nil },
+	})
+	var lines []string
+	for _, f := range r.Faults {
+		lines = append(lines, f.String())
+	}
+	all := strings.Join(lines, "\n")
+	for _, want := range []string{
+		"index.annotations is null", "manifest.annotations is null", "where its descriptor says 7",
+		`"a": it is there twice`, `"../x": has ".."`, `"y": is a hard link to "none"`,
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no fault %q in\n%s", want, all)
+		}
+	}
+}
+
+// What others do with the order of their layers is no fault.
+func TestForeignOrder(t *testing.T) {
+	r := verify(t, parts{
+		tars: [][]byte{own(t, mk.File("b", ""), mk.File("a/x", ""), mk.File("a/y", ""), mk.Dir("a"))},
+		config: func(m document) {
+			at(m, "history", 0).(document)["created_by"] = "RUN something"
+		},
+	})
+	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": no entry of its directory comes before it, nor with 1 other`) {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// Packed layers are verified as well as plain ones, also behind a fault.
+func TestPacked(t *testing.T) {
+	for _, packing := range []string{mk.Gzip, mk.Zstd} {
+		tars := goodTars(t)
+		typed := func(m document) {
+			for i := range tars {
+				at(m, "layers", i).(document)["mediaType"] = "application/vnd.oci.image.layer.v1.tar" + packing
+			}
+		}
+		var blobs [][]byte
+		for _, tar := range tars {
+			blobs = append(blobs, mk.Layer{Tar: tar, Packing: packing}.Blob(t))
+		}
+		if r := verify(t, parts{tars: tars, blobs: blobs, manifest: typed}); len(r.Faults) > 0 {
+			t.Errorf("%s: %v", packing, r.Faults)
+		}
+		short := [][]byte{blobs[0][:len(blobs[0])-5], blobs[1]}
+		if r := verify(t, parts{tars: tars, blobs: short, manifest: typed}); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "decompressing: ") {
+			t.Errorf("%s, cut off: %v", packing, r.Faults)
+		}
+	}
+}
+
+func TestIndexOfSeveral(t *testing.T) {
+	blobs := mk.Blobs{}
+	amd := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "amd"))}}}).Manifest(t, blobs)
+	arm := (&mk.Image{Arch: "arm64", Layers: []mk.Layer{{Tar: own(t, mk.File("a", "arm"))}}}).Manifest(t, blobs)
+	nested := blobs.Add("application/vnd.oci.image.index.v1+json", mk.Index(amd, arm))
+	dir := mk.LayoutFiles(blobs, nested).WriteFolder(t)
+	r, err := Run(context.Background(), image.Source{Kind: image.KindLayout, Path: dir}, Options{})
+	if err != nil || len(r.Faults) > 0 || r.Images != 2 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	arm.Platform.Architecture = "riscv64"
+	nested = blobs.Add("application/vnd.oci.image.index.v1+json", mk.Index(amd, arm))
+	dir = mk.LayoutFiles(blobs, nested).WriteFolder(t)
+	r, err = Run(context.Background(), image.Source{Kind: image.KindLayout, Path: dir}, Options{})
+	if err != nil || len(r.Faults) != 1 || !strings.Contains(r.Faults[0].String(), ` of index sha256:`) {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestDockerArchive(t *testing.T) {
+	img := &mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}, {Tar: own(t, mk.File("b", "bbb"))}}, Name: "app:1"}
+	files := mk.DockerFiles(t, img)
+	src := image.Source{Kind: image.KindDockerArchive, Path: files.WriteArchive(t)}
+	if r, err := Run(context.Background(), src, Options{}); err != nil || len(r.Faults) > 0 || r.Layers != 2 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	for i := range files {
+		files[i].Data = bytes.Replace(files[i].Data, []byte("bbb"), []byte("bbc"), 1)
+	}
+	src.Path = files.WriteArchive(t)
+	if r, err := Run(context.Background(), src, Options{}); err != nil || len(r.Faults) != 1 || !strings.Contains(r.Faults[0].String(), "layer 1 (") {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// An image that is not there is no fault of it.
+func TestTrouble(t *testing.T) {
+	dir := put(t, parts{}).WriteFolder(t)
+	for _, src := range []image.Source{
+		{Kind: image.KindLayout, Path: dir, Ref: "no"}, {Kind: image.KindLayout, Path: t.TempDir()},
+		{Kind: image.KindArchive, Path: dir + "/none"}, {Kind: image.KindDir, Path: dir},
+	} {
+		if _, err := Run(context.Background(), src, Options{}); err == nil || !strings.Contains(err.Error(), src.String()) {
+			t.Errorf("%s: the error is %v", src, err)
+		}
+	}
+	stopped := errors.New("stopped")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(stopped)
+	if _, err := Run(ctx, image.Source{Kind: image.KindLayout, Path: dir}, Options{}); !errors.Is(err, stopped) {
+		t.Errorf("the error of a stopped run is %v", err)
+	}
+}
+
+// Whole gets an image without faults, with the sums of its files, and no other.
+func TestWhole(t *testing.T) {
+	for name, p := range map[string]parts{"good": {}, "bad": {config: without("os")}} {
+		calls := 0
+		opt := Options{Whole: func(_ context.Context, img *image.Image, tree *image.Tree) error {
+			calls++
+			if _, err := tree.Sum("/b"); err != nil {
+				t.Error(err)
+			}
+			if _, err := tree.Sum("/a/f"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the sum of what is deleted: %v", err)
+			}
+			if img.Annotations["k"] != "v" || len(img.Config.Data) == 0 {
+				t.Errorf("the image is %+v", img)
+			}
+			return nil
+		}}
+		_, err := Run(context.Background(), image.Source{Kind: image.KindLayout, Path: put(t, p).WriteFolder(t)}, opt)
+		if want := map[string]int{"good": 1}[name]; err != nil || calls != want {
+			t.Errorf("%s: %d calls, %v", name, calls, err)
+		}
+	}
+}
