@@ -57,7 +57,7 @@ cover: ## coverage of the unit tests, in cover.out
 	$(GO) tool cover -func cover.out | tail -n 1
 
 bench: build ## the table of docs/performance.md; its roots are made in BENCHDIR and stay there
-	$(GO) build -trimpath -o bin/ ./scripts/floor ./scripts/bench
+	$(GO) build -trimpath -o bin/ ./scripts/floor ./scripts/inflate ./scripts/bench
 	bin/bench -bin bin -dir '$(BENCHDIR)' $(BENCHFLAGS)
 
 bench-update: build ## what a client downloads at a true Debian update; root, roots as for bench

@@ -32,6 +32,12 @@ var rows = []row{
 	{"peak memory, 500,000 files", 500, "MB", memory("many", build)},
 	{"peak memory, ten times the bytes", 1.1, "×", compare("wide", "narrow", peak)},
 	{"time, ten times the files", 11, "×", compare("many", "tenth", wall)},
+	{"from an image, plain, peak memory", fromMost, "× from a directory", imageMemory("none")},
+	{"from an image, gzip, peak memory", fromMost, "× from a directory", imageMemory("gzip")},
+	{"from an image, zstd, peak memory", fromMost, "× from a directory", imageMemory("zstd")},
+	{"from an image, plain, time", 1, "× (1.3 × from a directory)", imageTime("none")},
+	{"from an image, gzip, time", 1, "× (1.3 × from a directory + decompressing)", imageTime("gzip")},
+	{"from an image, zstd, time", 1, "× (1.3 × from a directory + decompressing)", imageTime("zstd")},
 }
 
 func (b *bench) out(name string) string { return filepath.Join(b.dir, "out."+name) }
