@@ -186,3 +186,44 @@ func TestBuildVerifyKeepsTheTag(t *testing.T) {
 		t.Errorf("differences: %q", got)
 	}
 }
+
+// Images that others have made, of many layers, are good; and what they are unpacked
+// to is what they hold.
+func TestVerifyForeignImages(t *testing.T) {
+	clients.Need(t, "root", "podman", "skopeo", "umoci")
+	dir := t.TempDir()
+	e := clients.NewEngine(t)
+	id := e.Load(imageOf(t, tenLayers()).Archive(t))
+	container := strings.TrimSpace(e.Podman("create", id, "x"))
+	mount := strings.TrimSpace(e.Podman("mount", container))
+	clients.Run(t, exec.Command("sh", "-c", `cd "$1" && mkdir -p new/dir && echo x >new/dir/f && ln new/dir/f new/g && rm -r "$(ls | head -n 1)"`, "sh", mount))
+	e.Podman("commit", "--quiet", "--format", "oci", container, "localhost/more:1")
+	e.Podman("save", "--quiet", "--format", "oci-archive", "-o", dir+"/podman.oci", "localhost/more:1")
+	e.Podman("save", "--quiet", "--format", "docker-archive", "-o", dir+"/podman.tar", "localhost/more:1")
+	clients.SkopeoCopy(t, "oci-archive:"+dir+"/podman.oci", "oci:"+dir+"/skopeo:1")
+	clients.Run(t, exec.Command("umoci", "config", "--image", dir+"/skopeo:1", "--tag", "2", "--config.label", "k=v"))
+	for _, place := range []string{"oci-archive:" + dir + "/podman.oci", "docker-archive:" + dir + "/podman.tar", "oci:" + dir + "/skopeo:1", "oci:" + dir + "/skopeo:2", "oci:" + dir + "/skopeo"} {
+		clients.Run(t, exec.Command("chunkah", "verify", place))
+		if place == "oci:"+dir+"/skopeo" {
+			continue // which are two
+		}
+		for _, d := range withoutRoot(diffLines(t, "--ignore-mtime", mount, place)) {
+			t.Errorf("%s: %s", place, d)
+		}
+	}
+}
+
+// What Docker saves is good too, in its own form and with its own media types.
+func TestVerifyDockerImages(t *testing.T) {
+	d := clients.NewDocker(t)
+	root, dir := mkroot.Make(t, diffRoot), t.TempDir()
+	archive := filepath.Join(dir, "in.tar")
+	clients.Run(t, exec.Command("chunkah", "build", "--rootfs", root, "--keep-special-files", "--verify", "-o", "docker-archive:"+archive+":app:1"))
+	d.LoadArchive(archive)
+	saved := filepath.Join(dir, "out.tar")
+	d.Docker("save", "-o", saved, "app:1")
+	clients.Run(t, exec.Command("chunkah", "verify", "docker-archive:"+saved))
+	if got := diffLines(t, "--ignore-mtime", root, "docker-archive:"+saved); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}

@@ -25,6 +25,14 @@ type dockerArchive struct {
 	blobs map[digest.Digest]string
 }
 
+// DamageError is an error of an image that was found, and is damaged.
+type DamageError struct{ Err error }
+
+func (e *DamageError) Error() string { return e.Err.Error() }
+
+// Unwrap makes the error one of its kind.
+func (e *DamageError) Unwrap() error { return e.Err }
+
 // dockerImage is one image in manifest.json.
 type dockerImage struct {
 	Config   string
@@ -63,6 +71,9 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 	}
 	manifest, err := a.describe(ctx, img, config)
 	if err != nil {
+		if ctx.Err() == nil {
+			err = &DamageError{err}
+		}
 		return nil, "", err
 	}
 	data, err = json.Marshal(manifest)
@@ -125,7 +136,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 	}
 	got := digest.FromBytes(config)
 	if m := digestName.FindStringSubmatch(name); m != nil && m[1] != got.Encoded() {
-		return nil, fmt.Errorf("reading config %q: its bytes have the digest %q", name, got)
+		return nil, &DamageError{fmt.Errorf("reading config %q: its bytes have the digest %q", name, got)}
 	}
 	return config, nil
 }

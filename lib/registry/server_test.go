@@ -209,6 +209,11 @@ func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error
 		return err
 	}
 	defer p.Abort()
+	return img.write(p)
+}
+
+// write writes an image to a push.
+func (img *image) write(p *Push) (err error) {
 	errs := make(chan error)
 	for _, l := range img.layers {
 		go func() { errs <- p.Blob(descriptor(l), oci.Data(l)) }()

@@ -124,6 +124,11 @@ func (v *verifier) top() error {
 		return v.layout(store)
 	}
 	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
+	var damage *image.DamageError
+	if errors.As(err, &damage) {
+		v.fault("manifest.json", "%s", damage)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -359,6 +359,31 @@ func TestDockerArchive(t *testing.T) {
 	}
 }
 
+// A docker archive whose files do not fit together is found out, and no trouble.
+func TestDamagedDockerArchive(t *testing.T) {
+	img := &mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}
+	for name, test := range map[string]struct{ from, to, want string }{
+		"the config":     {`"amd64"`, `"arm64"`, `manifest.json: reading config "`},
+		"no such layer":  {`/layer.tar"`, `/lager.tar"`, "manifest.json: layer 0, "},
+		"a layer less":   {`/layer.tar"]`, `/layer.tar","x"]`, "manifest.json: 2 layers in manifest.json, 1 diff_ids"},
+		"no such config": {`"Config":"`, `"Config":"0`, ""},
+	} {
+		files := mk.DockerFiles(t, img)
+		for i := range files {
+			files[i].Data = bytes.Replace(files[i].Data, []byte(test.from), []byte(test.to), 1)
+		}
+		r, err := Run(context.Background(), image.Source{Kind: image.KindDockerArchive, Path: files.WriteArchive(t)}, Options{})
+		switch {
+		case test.want == "":
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		case err != nil || len(r.Faults) != 1 || !strings.HasPrefix(r.Faults[0].String(), test.want):
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
 // An image that is not there is no fault of it.
 func TestTrouble(t *testing.T) {
 	dir := put(t, parts{}).WriteFolder(t)
