@@ -235,7 +235,7 @@ file /opt/high text="2"
 	if want := []string{"source/" + highSource, "source/" + lowSource}; !slices.Equal(components, want) {
 		t.Errorf("the layers are %q, want %q", components, want)
 	}
-	said := fails(t, 1, exec.Command("chunkah", "build", "--from", lowSource, "--from", highSource, "--keep-base", "1"))
+	said := fails(t, 2, exec.Command("chunkah", "build", "--from", lowSource, "--from", highSource, "--keep-base", "1"))
 	if !strings.Contains(said, "one source alone") {
 		t.Errorf("--keep-base with two sources: %s", said)
 	}

@@ -89,7 +89,12 @@ func (f *sourceFlags) check(sources []string) error {
 			return usagef("source %q: %w", s, err)
 		}
 	}
-	if f.Platform == "" {
+	switch {
+	case f.KeepBase != "" && len(sources) > 1:
+		return usagef("--keep-base keeps layers of one source alone: join the others first")
+	case f.KeepBase != "" && !isImage(sources[0]):
+		return usagef("--keep-base: source %q is a directory, which has no layers to keep", sources[0])
+	case f.Platform == "":
 		return nil
 	}
 	if !slices.ContainsFunc(sources, isImage) {
