@@ -35,7 +35,7 @@ esac
 		from  string
 	}{
 		{"nothing", nil, "registry.example/app", "", ""},
-		{"podman's file of this session", map[string]string{runtime: file(login("registry.example", "a")), config: file(login("registry.example", "b"))}, "registry.example/app", "a", runtime},
+		{"podman's file of the login", map[string]string{runtime: file(login("registry.example", "a")), config: file(login("registry.example", "b"))}, "registry.example/app", "a", runtime},
 		{"podman's file for ever", map[string]string{runtime: file(login("other.example", "a")), config: file(login("registry.example", "b")), docker: file(login("registry.example", "c"))}, "registry.example/app", "b", config},
 		{"docker's file", map[string]string{runtime: `{}`, config: "", docker: file(login("registry.example", "c"))}, "registry.example/app", "c", docker},
 		{"the file that is named", map[string]string{runtime: file(login("registry.example", "a")), "named": file(login("registry.example", "n"))}, "registry.example/app", "n", "named"},
