@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -258,6 +260,60 @@ func TestEveryFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change of any byte of any blob is found.
+func TestEveryByte(t *testing.T) {
+	files := put(t, parts{})
+	dir := files.WriteFolder(t)
+	tried := 0
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name, "blobs/") {
+			continue
+		}
+		for i := 0; i < len(f.Data); i += 97 {
+			data := bytes.Clone(f.Data)
+			data[i] ^= 0x20
+			if err := os.WriteFile(filepath.Join(dir, f.Name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Run(context.Background(), image.Source{Kind: image.KindLayout, Path: dir}, Options{})
+			if err != nil || len(r.Faults) == 0 {
+				t.Errorf("byte %d of %s: %+v, %v", i, f.Name, r, err)
+			}
+			tried++
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tried < 50 {
+		t.Errorf("%d bytes were tried", tried)
+	}
+}
+
+// Documents are input like any other.
+func FuzzDocuments(f *testing.F) {
+	for _, seed := range []string{
+		`{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:0","size":1,"platform":{"os":"linux"}}]}`,
+		`{"schemaVersion":2,"config":{"digest":"x"},"layers":[{"annotations":{"a":null}},null]}`,
+		`{"architecture":"amd64","os":"linux","created":"x","rootfs":{"type":"layers","diff_ids":[null]},"history":[{"empty_layer":true},{}],"config":{"Env":null}}`,
+		`null`, `[`, `{"a":1,"a":2}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		index, errs := parseIndex(data)
+		if index == nil && len(errs) == 0 {
+			t.Error("an index that is none has no fault")
+		}
+		if m, errs := parseManifest(data); m == nil && len(errs) == 0 {
+			t.Error("a manifest that is none has no fault")
+		}
+		if c, errs := parseConfig(data, 1); c == nil && len(errs) == 0 {
+			t.Error("a config that is none has no fault")
+		}
+	})
 }
 
 // Faults do not hide each other.
