@@ -178,8 +178,13 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			m["history"] = append(m["history"].([]any), m["history"].([]any)[0])
 			delete(m, "os")
 		},
-		manifest: func(m document) { m["annotations"] = nil; at(m, "config").(document)["size"] = 7 },
-		index:    func(m document) { m["annotations"] = nil },
+		manifest: func(m document) {
+			m["annotations"] = nil
+			at(m, "config").(document)["size"] = 7
+			at(m, "layers", 0).(document)["size"] = 8
+			at(m, "layers", 1).(document)["size"] = 1e9
+		},
+		index: func(m document) { m["annotations"] = nil; at(m, "manifests", 0).(document)["size"] = 9 },
 	})
 	var lines []string
 	for _, f := range r.Faults {
@@ -187,7 +192,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"index.annotations is null", "manifest.annotations is null", "where its descriptor says 7",
+		"index.annotations is null", "manifest.annotations is null", "where its descriptor says 7", "where its descriptor says 9",
+		"where its descriptor says 8", "where its descriptor says 1000000000", "its tar has the diffID", "config.os is missing", "and 3 in the config's history",
 		`"a": it is there twice`, `"../x": has ".."`, `"y": is a hard link to "none"`,
 	} {
 		if !strings.Contains(all, want) {
