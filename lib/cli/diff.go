@@ -149,7 +149,7 @@ func (c *diffCommand) print(env *Env, found []diff.Difference) error {
 				return err
 			}
 		}
-		out.Write(append(line, '\n'))
+		fmt.Fprintf(out, "%s\n", line)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("writing the differences: %w", err)

@@ -39,52 +39,60 @@ var imageKinds = map[oci.Kind]image.Kind{
 	oci.KindLayout: image.KindLayout, oci.KindRegistry: image.KindRegistry,
 }
 
+// made is an image that nobody sees yet.
+type made struct {
+	at     oci.Target
+	config *oci.Config // that it was given
+	report *write.Report
+}
+
 // checkImage returns what verifies the image and compares it with its source; nil
 // where that was not asked for.
 func (c *buildCommand) checkImage(env *Env, b *building) func(context.Context, oci.Target, *oci.Config, *write.Report) error {
 	if !c.Verify {
 		return nil
 	}
-	return func(ctx context.Context, at oci.Target, config *oci.Config, written *write.Report) error {
+	return func(ctx context.Context, at oci.Target, config *oci.Config, report *write.Report) error {
+		m := made{at, config, report}
 		if at.Kind == oci.KindDockerArchive {
 			config.Annotations = nil // of which manifest.json knows nothing
 		}
 		var found []diff.Difference
 		src := image.Source{Kind: imageKinds[at.Kind], Path: at.Path, Ref: at.Ref}
-		report, err := verify.Run(ctx, src, verify.Options{
+		verified, err := verify.Run(ctx, src, verify.Options{
 			Image: c.imageOptions(env),
 			Whole: func(ctx context.Context, img *image.Image, tree *image.Tree) (err error) {
-				found, err = b.differences(ctx, at, config, img, tree, written)
+				found, err = b.differences(ctx, m, img, tree)
 				return err
 			},
 		})
 		if err != nil {
 			return err
 		}
-		for _, f := range report.Faults {
+		for _, f := range verified.Faults {
 			env.warn("%s", f)
 		}
 		for _, d := range found {
 			env.warn("%s", d)
 		}
-		if len(report.Faults)+len(found) > 0 {
+		if len(verified.Faults)+len(found) > 0 {
 			return fmt.Errorf("verifying the image: %s, %s from the source: it does not appear",
-				plural(int64(len(report.Faults)), "fault"), plural(int64(len(found)), "difference"))
+				plural(int64(len(verified.Faults)), "fault"), plural(int64(len(found)), "difference"))
 		}
-		b.verified = report
+		b.verified = verified
 		return nil
 	}
 }
 
 // differences compares the source with an image that was made of it. Times are for
 // pack to choose.
-func (b *building) differences(ctx context.Context, at oci.Target, config *oci.Config, img *image.Image, tree *image.Tree, written *write.Report) ([]diff.Difference, error) {
+func (b *building) differences(ctx context.Context, m made, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
 		return nil, err
 	}
 	got.Annotations = img.Annotations
-	found, err := diff.Configs(config, got)
+	found, err := diff.Configs(m.config, got)
 	if err != nil {
 		return nil, err
 	}
@@ -94,24 +102,24 @@ func (b *building) differences(ctx context.Context, at oci.Target, config *oci.C
 	if inImage.Special == scan.SpecialRefuse {
 		inImage.Special = scan.SpecialKeep // what is there all the same is a difference
 	}
-	outputs, err := b.outputs(at, written)
+	outputs, err := b.outputs(m)
 	if err != nil {
 		return nil, err
 	}
 	inSource.Output = outputs
 	files, err := diff.Run(ctx,
 		diffSide(ctx, b.set.Root, nil, inSource, &scan.Report{}),
-		diffSide(ctx, rootfs.Virtual(at.Path, tree), tree, inImage, &scan.Report{}),
+		diffSide(ctx, rootfs.Virtual(m.at.Path, tree), tree, inImage, &scan.Report{}),
 		diff.Options{IgnoreMTime: true, AsInLayers: true, SkipXattr: pack.ControlXattr})
 	return append(found, files...), err
 }
 
 // outputs matches what the source has by now of the image that is being made: it is
 // never part of itself.
-func (b *building) outputs(at oci.Target, written *write.Report) (func(rootfs.Stat) bool, error) {
+func (b *building) outputs(m made) (func(rootfs.Stat) bool, error) {
 	var infos []os.FileInfo
-	if at.Path != "" {
-		info, err := os.Stat(at.Path)
+	if m.at.Path != "" {
+		info, err := os.Stat(m.at.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +127,7 @@ func (b *building) outputs(at oci.Target, written *write.Report) (func(rootfs.St
 	}
 	now, before := isFile(infos...), b.scan.Output
 	var left []rootfs.Stat
-	for _, path := range written.LeftOut {
+	for _, path := range m.report.LeftOut {
 		if st, err := b.set.Root.Lstat(path); err == nil {
 			left = append(left, st)
 		}

@@ -83,6 +83,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 		return nil, err
 	}
 	defer r.blob.close()
+	r.blob.whole = r.eye.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
 		// What is damaged does not parse either, and the digest says more.

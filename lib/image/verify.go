@@ -96,6 +96,8 @@ type verified struct {
 	hash *hasher
 	read int64
 	err  error
+	// whole reads on past a size that is wrong, which is then for finish to tell.
+	whole bool
 }
 
 // newVerified reads the blob want from in. Whoever has it calls close.
@@ -127,22 +129,29 @@ func (v *verified) Read(p []byte) (int, error) {
 		return 0, v.err
 	}
 	n, err := v.in.Read(p)
-	if v.read += int64(n); v.read > v.want.Size {
+	if v.read += int64(n); v.read > v.want.Size && !v.whole {
 		v.err = fmt.Errorf("it has more bytes than the %d that were announced", v.want.Size)
 		return 0, v.err
 	}
 	_, _ = v.hash.Write(p[:n]) // never fails
-	if errors.Is(err, io.EOF) && v.read < v.want.Size {
-		err = fmt.Errorf("it ends after %d of %d bytes", v.read, v.want.Size)
+	if errors.Is(err, io.EOF) && v.read != v.want.Size && !v.whole {
+		err = v.wrongSize()
 	}
 	v.err = err
 	return n, err
+}
+
+func (v *verified) wrongSize() error {
+	return fmt.Errorf("it has %d bytes where its descriptor says %d", v.read, v.want.Size)
 }
 
 // finish reads what is left and says whether the blob is what was announced.
 func (v *verified) finish() error {
 	if _, err := io.Copy(io.Discard, struct{ io.Reader }{v}); err != nil {
 		return err
+	}
+	if v.read != v.want.Size {
+		return v.wrongSize()
 	}
 	if got := v.hash.sum(); got != v.want.Digest {
 		return fmt.Errorf("its bytes have the digest %q", got)

@@ -49,7 +49,7 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 	if t := m.Config.MediaType; t != v1.MediaTypeImageConfig && t != image.MediaTypeDockerConfig {
 		v.fault(where, "it has the media type %q, which is no image's", t)
 	}
-	data := v.read(where, m.Config, maxDocument)
+	data := v.read(where, m.Config)
 	if data == nil {
 		return nil
 	}
@@ -75,6 +75,12 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 // layers gives the image those of its layers that can be read, and returns what they
 // are called.
 func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Image) (names []string) {
+	var made []history
+	if c != nil {
+		if made = c.ofLayers(); len(made) != len(m.Layers) {
+			made = nil // nobody knows which is whose
+		}
+	}
 	for i, d := range m.Layers {
 		if checkDescriptor(d) != nil {
 			continue // its fault is told
@@ -92,10 +98,8 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 				l.DiffID = ""
 			}
 		}
-		if c != nil {
-			if h := c.ofLayers(); len(h) == len(m.Layers) {
-				l.History.CreatedBy = h[i].CreatedBy
-			}
+		if made != nil {
+			l.History.CreatedBy = made[i].CreatedBy
 		}
 		img.Layers = append(img.Layers, l)
 		names = append(names, name)

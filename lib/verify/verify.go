@@ -180,7 +180,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int) error {
 			v.fault(at, "it is one of more than %d manifests", maxDocuments)
 			return nil
 		}
-		data := v.read(at, d, maxDocument)
+		data := v.read(at, d)
 		if data == nil {
 			continue
 		}
@@ -229,20 +229,20 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 
 // read reads a document and compares it with its descriptor; nil where that is not
 // possible.
-func (v *verifier) read(where string, d v1.Descriptor, limit int64) []byte {
+func (v *verifier) read(where string, d v1.Descriptor) []byte {
 	in, err := v.fetch.Blob(v.ctx, d)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return nil
 	}
 	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	data, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
 		return nil
-	case int64(len(data)) > limit:
-		v.fault(where, "it has more than the %d bytes that clients take", limit)
+	case len(data) > maxDocument:
+		v.fault(where, "it has more than the %d bytes that clients take", maxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
