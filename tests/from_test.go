@@ -17,11 +17,11 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// from runs chunkah build on sources and returns the archive.
+// from runs chunkah build on sources, has it verified, and returns the archive.
 func from(t *testing.T, args ...string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")
-	clients.Run(t, exec.Command("chunkah", append([]string{"build", "-o", archive}, args...)...))
+	clients.Run(t, exec.Command("chunkah", append([]string{"build", "--verify", "-o", archive}, args...)...))
 	return archive
 }
 

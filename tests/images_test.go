@@ -80,7 +80,7 @@ func mode(t *testing.T, path string) os.FileMode {
 
 func TestImageOfAnRPMRoot(t *testing.T) {
 	root := rpmRoot(t)
-	archive := build(t, root)
+	archive := build(t, root, "--verify")
 	sameInAllClients(t, root, archive, nil)
 
 	t.Run("control xattrs", func(t *testing.T) {
@@ -145,13 +145,13 @@ func TestImageOfADebianRoot(t *testing.T) {
 		}
 	})
 	t.Run("skipped", func(t *testing.T) {
-		archive := build(t, root, "--skip-special-files")
+		archive := build(t, root, "--skip-special-files", "--verify")
 		treediff.Equal(t, root, clients.TarUnpack(t, archive), treediff.Options{
 			SkipXattr: dropped, SkipPath: func(path string) bool { return slices.Contains(devices, path) },
 		})
 	})
 	t.Run("kept", func(t *testing.T) {
-		archive := build(t, root, "--keep-special-files")
+		archive := build(t, root, "--keep-special-files", "--verify")
 		sameInAllClients(t, root, archive, nil)
 		e := clients.NewEngine(t)
 		list := e.Run(e.Load(archive), "dpkg", "-l")
