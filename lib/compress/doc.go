@@ -19,7 +19,7 @@
 //
 // # zstd
 //
-// One frame a block, each with a checksum, none asking a reader for a window above 8 MiB. A file of several
+// One frame a block, each with a checksum, none asking a reader for a window above 4 MiB. A file of several
 // frames is a zstd file (RFC 8878, section 3), and what pzstd and zstd:chunked write too. Levels 1 to 22 are accepted
 // as the zstd command knows them, and fall into the four that the library has.
 package compress

@@ -20,7 +20,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{Settings{None, 0}, 1 << 20, "10152e15128b2f7ed494e7a1127c4364f7b21fb4613e4e42fcd56f106fe6f51c"},
 		{Settings{Gzip, 6}, 5 << 20, "ae2255d141d220f03b006e5b87cfaba5f2304fbcae4cb09747f3d097691eb285"},
-		{Settings{Zstd, 3}, sampleSize, "80a91a5e270fd8b79689b06604fc9d82147236a527c2127f24fb829d8f129a4e"},
+		{Settings{Zstd, 3}, sampleSize, "8702834c0771e1a68c7262eb80f8e13e17b35079b164da43ac7b09855631ccaa"},
 		{Settings{Gzip, 1}, 3 << 20, "552170e6b1b2bee19404525a08501c09dec5cd5312b6459ea446b88a8c9386c1"},
 		{Settings{Gzip, 2}, 3 << 20, "4c930b6036ef68fe6c42e11f7c4b08118ddc47d6f551a56c901090b5eff3a114"},
 		{Settings{Gzip, 3}, 3 << 20, "ef51abf59564495cbc932a368e4d08fe4ff3473b55555ee49dce5060de39704e"},
@@ -29,9 +29,9 @@ func TestGolden(t *testing.T) {
 		{Settings{Gzip, 7}, 3 << 20, "8c729d8ff284abb8e736240039d3e033dda2744db53f813fcb1b656dd196dcae"},
 		{Settings{Gzip, 8}, 3 << 20, "caf79b5d63be3dddbcd61b6ba1239665666edb95635bde3dfe69335fa618cb47"},
 		{Settings{Gzip, 9}, 3 << 20, "49d4e0d63bf528b2af068116638fa07bb777da16a4a10e5fc68b9092d59db365"},
-		{Settings{Zstd, 1}, 12 << 20, "ff5cff368db870cc652fcb80b9a665bf3e5246686deed92cdde9e1ea1eedd5a6"},
-		{Settings{Zstd, 6}, 12 << 20, "3d134d57f97b9fb15cd14216b01f73b683fdbf645136440f10a538e4758c3b3c"},
-		{Settings{Zstd, 10}, 12 << 20, "2c6b9cbdeb29e520b7c820724a05d4879c162416a140aab9f2b7922570613fc1"},
+		{Settings{Zstd, 1}, 12 << 20, "9b7d95da458f8e1d17d6ce29fce2eec1eebc3286646e96a46e3bb3de101799c5"},
+		{Settings{Zstd, 6}, 12 << 20, "a85916536a6a02f5825f53e28a1fed8dec951d3dd2521109d21271db483de4dd"},
+		{Settings{Zstd, 10}, 12 << 20, "21760704a744b9329e509ea6f027b58d303a664f1d82bfcd42f02b42235a75fb"},
 	} {
 		t.Run(fmt.Sprintf("%s-%d", c.s.Algorithm, c.s.Level), func(t *testing.T) {
 			skipUnderRace(t, c.s)
