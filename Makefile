@@ -21,7 +21,7 @@ COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 .DEFAULT_GOAL = build
 .PHONY: build demo test check e2e race fuzz vectors cover bench bench-update microbench lint fmt vet tidy-check test-deps install clean
 
-build: ## the five commands, static, in bin/
+build: ## the commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 demo: build ## a sample root becomes out.ociarchive, and its layers are shown

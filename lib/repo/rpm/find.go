@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
 )
 
@@ -65,7 +66,7 @@ func findDatabases(root *rootfs.Root) ([]database, error) {
 	var dbs []database
 	var seen []string
 	for _, name := range folders {
-		folder, found, err := resolve(root, name)
+		folder, found, err := pkgdb.Resolve(root, name)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +90,7 @@ func findDatabases(root *rootfs.Root) ([]database, error) {
 }
 
 func findForm(root *rootfs.Root, folder string, form form) (database, bool, error) {
-	path, found, err := resolve(root, strings.TrimSuffix(folder, "/")+"/"+form.name)
+	path, found, err := pkgdb.Resolve(root, strings.TrimSuffix(folder, "/")+"/"+form.name)
 	if err != nil || !found {
 		return database{}, false, err
 	}
@@ -117,17 +118,4 @@ func hasJournal(root *rootfs.Root, path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil && st.Size > 0, err
-}
-
-// resolve follows path inside the tree. A link that leads nowhere is as good as
-// none.
-func resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
-	physical, err = root.Resolve(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
-		return "", false, nil
-	case err != nil:
-		return "", false, err
-	}
-	return physical, true, nil
 }
