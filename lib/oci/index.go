@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/temp"
 )
 
 // checkLayout refuses a folder that is neither empty, nor an OCI layout, nor one that a killed run has left unfinished,
@@ -23,7 +25,7 @@ func checkLayout(dir, ref string) error {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), IsTemp(name):
+		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), temp.Is(name):
 		default:
 			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
 				continue // a layout may hold more
