@@ -159,7 +159,7 @@ func FuzzSource(f *testing.F) {
 				t.Errorf("%q is %+v, which reads as %+v, %v", s, want, again, err)
 			}
 		}
-		if again := pinned.pinned(digest.Digest(zeros)); again != pinned {
+		if again := pinned.pinned(digest.Digest(zeros)); again != pinned && src.Kind != KindRegistry { // whose REF was not looked at
 			t.Errorf("%q is pinned as %+v, and again as %+v", s, pinned, again)
 		}
 	})
