@@ -243,5 +243,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack, write, index, diff and verify is needed (see chunkah --help)")
+	return usagef("no command: one of build, scan, assign, pack, write, index, diff, verify and doctor is needed (see chunkah --help)")
 }

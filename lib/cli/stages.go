@@ -65,10 +65,17 @@ var stages = map[string]stage{
 		usage: "[OPTIONS] SOURCE",
 		group: "Verify options",
 	},
+	"chunkah-doctor": {
+		new:   func() command { return &doctorCommand{} },
+		short: "look for what spoils an image before it is built",
+		long:  "Looks in a directory or image, as build would take it, for what changes with every build, keeps a system from booting as it should, or is secret, and says what to do. Status 0: there is nothing; 1: there is something; 2: it cannot be told.",
+		usage: "[OPTIONS] SOURCE",
+		group: "Doctor options",
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "doctor"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}
