@@ -134,7 +134,13 @@ func (c *Cache) Create(key string) (*Writer, error) {
 }
 
 // Write adds bytes to the blob.
-func (w *Writer) Write(p []byte) (int, error) { return w.file.Write(p) }
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing cache: %w", err)
+	}
+	return n, err
+}
 
 // Commit puts the blob in its place and returns it, open for reading.
 func (w *Writer) Commit(diffID, blob digest.Digest) (*Blob, error) {

@@ -335,8 +335,11 @@ func (l *Layout) commit(index []byte) error {
 		}
 		return err
 	}
+	if err := syncDir(filepath.Dir(l.path)); err != nil {
+		return errors.Join(err, os.RemoveAll(l.path))
+	}
 	l.dir = l.path
-	return syncDir(filepath.Dir(l.path))
+	return nil
 }
 
 // checkByDigest has the image checked before an existing index names it.
