@@ -100,9 +100,8 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}
-	defer os.Remove(dir)
 	root, err = rootfs.Open(dir)
-	return root, root, err
+	return root, root, errors.Join(err, os.Remove(dir))
 }
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {
