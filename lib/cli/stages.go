@@ -72,10 +72,17 @@ var stages = map[string]stage{
 		usage: "[OPTIONS] SOURCE",
 		group: "Doctor options",
 	},
+	"chunkah-inspect": {
+		new:   func() command { return &inspectCommand{} },
+		short: "show what is in the layers of an image",
+		long:  "Prints a line for each layer of an image, whoever made it: size, compressed size, the chance that it stays as it is for a week, and what it holds.",
+		usage: "[OPTIONS] IMAGE",
+		group: "Inspect options",
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "doctor"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "doctor"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}
