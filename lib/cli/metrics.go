@@ -12,7 +12,7 @@ import (
 
 // metricsFlags are in every command that does something.
 type metricsFlags struct {
-	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory"`
+	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
 
 	measured *metrics.Run // nil where nobody asked
 }
