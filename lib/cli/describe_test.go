@@ -40,9 +40,6 @@ func TestHelpFitsScreen(t *testing.T) {
 				t.Errorf("%s --help has no place for %q", c.Name, e.Line)
 			}
 		}
-		if len(c.Examples) == 0 {
-			t.Errorf("%s --help has no example", c.Name)
-		}
 	}
 }
 

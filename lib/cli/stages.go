@@ -132,10 +132,23 @@ var stages = map[string]stage{
 			{Text: "In a running bash", Line: `eval "$(chunkah completion bash)"`},
 		},
 	},
+	"chunkah-doctor": {
+		new:      func() command { return &doctorCommand{} },
+		short:    "look for what spoils an image before it is built",
+		long:     "Looks in a directory or image, as build would take it, for what changes with every build, keeps a system from booting as it should, or is secret, and says what to do.",
+		usage:    "[OPTIONS] SOURCE",
+		group:    "Doctor options",
+		compares: true,
+		often:    "ignore json prune skip-caches skip-special-files platform repos source-date-epoch",
+		examples: []manual.Example{
+			{Text: "A root, before it becomes an image", Line: "chunkah doctor root --prune /var/cache/"},
+		},
+		also: []string{"chunkah-build(1)"},
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "doctor", "completion"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

@@ -1,8 +1,6 @@
 package oci
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,49 +8,30 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-)
 
-// Names of unfinished files and folders, so that those which a killed run has left can be told.
-const (
-	tempPrefix = ".chunkah-"
-	tempSuffix = ".tmp"
+	"chunkah/lib/temp"
 )
-
-// IsTemp tells whether name is one that this package gives to unfinished files and folders.
-func IsTemp(name string) bool {
-	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
-}
 
 // bare strips what an error says of an unfinished file: its name means nothing to anyone.
 func bare(err error) error {
 	var pe *fs.PathError
-	if errors.As(err, &pe) && IsTemp(filepath.Base(pe.Path)) {
+	if errors.As(err, &pe) && temp.Is(filepath.Base(pe.Path)) {
 		return pe.Err
 	}
 	return err
 }
 
-// tempPath is a new name for an unfinished file or folder in dir.
-func tempPath(dir string) string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:])+tempSuffix)
-}
-
 // createTemp creates an unfinished file in dir, with the mode that any new file has.
-func createTemp(dir string) (*os.File, error) {
-	return os.OpenFile(tempPath(dir), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-}
+func createTemp(dir string) (*os.File, error) { return temp.Create(dir, 0o666) }
 
-// finish gives a temporary file its contents for good and its name. On an error the file is gone.
+// finish gives a temporary file its contents for good and its name. On an error the file is gone. It is held until it
+// has its name, and closing it can lose nothing that Sync has written.
 func finish(f *os.File, name string) error {
 	err := f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
+	_ = f.Close()
 	if err != nil {
 		_ = os.Remove(f.Name()) // err says more
 	}

@@ -37,9 +37,6 @@ func (img *image) check() error {
 	if len(img.layers) == 0 {
 		return errors.New("the stream has no layers: put chunkah-pack in front")
 	}
-	if len(img.layers) > MaxLayers {
-		return fmt.Errorf("the stream has %d layers: %d at most", len(img.layers), MaxLayers)
-	}
 	n := 0
 	for _, l := range img.layers {
 		n += len(l.files)
