@@ -73,7 +73,7 @@ func (f *assignFlags) options() (assign.Options, error) {
 		opt.Repos = append(opt.Repos, all[i])
 	}
 	if mapped != nil && !slices.Contains(seen, mapName) {
-		return opt, usagef("--map is given, and --repos leaves map out")
+		return opt, usagef("--map is given, and --repos leaves map out: add it there")
 	}
 	return opt, nil
 }

@@ -107,7 +107,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if len(c.From) > 0 && c.Rootfs != "" {
-		return usagef("--from and --rootfs exclude each other")
+		return usagef("--from and --rootfs exclude each other: give one")
 	}
 	if err := c.clockFlags.apply(h); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jessevdk/go-flags"
 
+	"chunkah/lib/image"
 	"chunkah/lib/manual"
 )
 
@@ -73,6 +74,18 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 		return usagef("unknown option %q: it is one of %s %s", given, env.Name, of)
 	}
 	return usagef("unknown option %q (see %s --help-all)", given, c.Name)
+}
+
+// oneTooMany refuses an argument that a command does not take. A root is one for
+// scan, and what people give to build first.
+func oneTooMany(name string, cmd command, arg string) error {
+	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
+		if src, err := image.ParseSource(arg); err == nil && src.Kind == image.KindDir {
+			return usagef("argument %q is one too many: did you mean --rootfs %s?", arg, shellLine([]string{arg}))
+		}
+		return usagef("argument %q is one too many: did you mean --from %s?", arg, shellLine([]string{arg}))
+	}
+	return usagef("argument %q is one too many (see %s --help)", arg, name)
 }
 
 // otherCommand is a subcommand with that option, empty where there is none.

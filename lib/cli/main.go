@@ -3,7 +3,8 @@
 //
 // What goes to standard error: one line a message, "chunkah-scan: " in front, no
 // capital, no period at the end. Warnings always; milestones under -v; details
-// under -vv.
+// under -vv. An error names what is at hand; what to do about a cause that may come
+// up anywhere is a line of its own: "chunkah-scan: hint: ".
 package cli
 
 import (
@@ -137,6 +138,9 @@ func (e *Env) fail(err error) int {
 		return int(answer)
 	}
 	e.print("%s", err)
+	if advice := hint(err, os.Geteuid()); advice != "" {
+		e.print("hint: %s", advice)
+	}
 	var usage *usageError
 	var trouble *troubleError
 	if errors.As(err, &usage) || errors.As(err, &trouble) {
@@ -206,7 +210,7 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, unknownCommand(rest[0])
 	}
 	if len(rest) > 0 {
-		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], asked(env, parser))
+		return nil, oneTooMany(asked(env, parser), cmd, rest[0])
 	}
 	return cmd, nil
 }

@@ -24,7 +24,7 @@ func (f *metricsFlags) startMetrics(env *Env, command string) error {
 		return nil
 	}
 	if dir := filepath.Dir(f.Metrics); !isDir(dir) || isDir(f.Metrics) {
-		return usagef("--metrics %q is no name of a file in a folder that is there", f.Metrics)
+		return usagef("--metrics %q is no name of a file in a folder that is there: make the folder, or name another", f.Metrics)
 	}
 	name := env.Name
 	if _, alone := stages[name]; !alone {

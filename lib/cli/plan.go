@@ -38,12 +38,12 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	case f.Plan == "":
 		return nil
 	case f.Plan == "-" && output == nil:
-		return usagef("--plan -: standard output holds the stream or the image")
+		return usagef("--plan -: standard output holds the stream or the image: name a file")
 	case f.Plan == "-":
 		return nil
 	}
 	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
-		return usagef("--plan %q is no name of a file in a folder that is there", f.Plan)
+		return usagef("--plan %q is no name of a file in a folder that is there: make the folder, or name another", f.Plan)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 		Output: isFile(outputs...),
 	}
 	if f.SkipSpecial && f.KeepSpecial {
-		return opt, usagef("--skip-special-files and --keep-special-files exclude each other")
+		return opt, usagef("--skip-special-files and --keep-special-files exclude each other: give one")
 	}
 	switch {
 	case f.SkipSpecial:
@@ -42,7 +42,7 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 	}
 	for _, p := range f.Prune {
 		if strings.Trim(p, "/") == "" || path.Clean("/"+p) == "/" {
-			return opt, usagef("--prune %q would leave nothing", p)
+			return opt, usagef("--prune %q would leave nothing: name something below the root", p)
 		}
 	}
 	if root.Path() == "/" {
@@ -69,7 +69,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if c.Rootfs != "" && len(c.Args.Sources) > 0 {
-		return usagef("--rootfs %q and SOURCE %q exclude each other", c.Rootfs, c.Args.Sources[0])
+		return usagef("--rootfs %q and SOURCE %q exclude each other: give one", c.Rootfs, c.Args.Sources[0])
 	}
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {

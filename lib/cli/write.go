@@ -171,6 +171,9 @@ func (f *writeFlags) compression(target oci.Target) (compress.Settings, error) {
 	if s.Level == 0 {
 		s.Level = compress.Stored
 	}
+	if s.Algorithm == compress.None {
+		return s, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
+	}
 	if err := s.Validate(); err != nil {
 		return s, usagef("--level: %w", err)
 	}
@@ -217,7 +220,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	var from string
 	switch {
 	case f.Config != "" && f.ConfigStr != "":
-		return nil, usagef("--config and --config-str exclude each other")
+		return nil, usagef("--config and --config-str exclude each other: give one")
 	case f.Config != "":
 		var err error
 		if data, err = env.readAll(ctx, f.Config); err != nil {
