@@ -24,7 +24,7 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps install clean
+.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install clean
 
 build: ## the commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -91,9 +91,14 @@ vet:
 tidy-check: ## go.mod and go.sum are what go mod tidy makes
 	$(GO) mod tidy -diff
 
-install: build
+manual: ## manual pages and completions of shells, in share/
+	rm -rf share
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run ./scripts/manual share '$(VERSION)'
+
+install: build manual ## into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+	to=$$(cd '$(DESTDIR)$(PREFIX)' && pwd) && cd share && find . -type f -exec install -D -m 0644 '{}' "$$to/share/{}" ';'
 
 clean:
-	rm -rf bin demo out.ociarchive cover.out
+	rm -rf bin share demo out.ociarchive cover.out

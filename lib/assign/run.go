@@ -47,7 +47,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Explain != "" {
 		i, found := tree.Find(opt.Explain)
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
 		}
 		asked = &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 		tree.asked = i
