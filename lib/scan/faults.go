@@ -18,6 +18,7 @@ type faults struct {
 	overlay    []fault
 	whiteouts  []fault
 	xattrs     []fault
+	deep       []fault
 }
 
 // fault is a path with what is to be said of it, if anything.
@@ -40,6 +41,15 @@ func (f *faults) add(more *faults) {
 	f.overlay = append(f.overlay, more.overlay...)
 	f.whiteouts = append(f.whiteouts, more.whiteouts...)
 	f.xattrs = append(f.xattrs, more.xattrs...)
+	f.deep = append(f.deep, more.deep...)
+}
+
+// shown is how much of a path that is too long is shown, in bytes.
+const shown = 200
+
+// tooLong notes a path that no stream holds.
+func (f *faults) tooLong(path string) {
+	f.deep = append(f.deep, fault{path[:min(len(path), shown)] + "…", fmt.Sprintf("%d bytes, %d names", len(path), strings.Count(path, "/"))})
 }
 
 // FaultsError lists all the paths that share a fault.
@@ -55,6 +65,7 @@ func (f *faults) err() error {
 		"use --prune or --skip-special-files, or scan the mounted file system")
 	e.add(f.whiteouts, "whiteout name", "in an image, .wh. deletes files: rename, or use --prune")
 	e.add(f.xattrs, "unusable xattr name", "a tar holds neither = in it nor what is not UTF-8: remove the xattr")
+	e.add(f.deep, "overlong path", fmt.Sprintf("an image holds %d bytes and %d names: use --prune with the start of it", format.MaxPath, format.MaxDepth))
 	if e.lines == nil {
 		return nil
 	}
