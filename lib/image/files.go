@@ -48,7 +48,7 @@ func (d folder) open(name string) (*file, error) {
 
 // openRegular opens a regular file, and no pipe that would have it wait.
 func openRegular(path string) (*file, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	f, err := openQuietly(path, unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,18 @@ func openRegular(path string) (*file, error) {
 		return nil, err
 	}
 	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
+}
+
+// OpenFile opens a file that is an image or may be one. It asks not to move its
+// access time, which only the file's owner may: nothing of a source changes.
+func OpenFile(path string) (*os.File, error) { return openQuietly(path, 0) }
+
+func openQuietly(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME|flags, 0)
+	if errors.Is(err, unix.EPERM) {
+		return os.OpenFile(path, os.O_RDONLY|flags, 0)
+	}
+	return f, err
 }
 
 // archive has its files in a tar, which it never unpacks.
@@ -103,7 +115,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 // comes, what is stopped leaves the call behind, which ends with the process.
 func openPatiently(ctx context.Context, path string) (*os.File, error) {
 	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
-		return os.Open(path)
+		return OpenFile(path)
 	}
 	var in *os.File
 	done := make(chan error, 1)
