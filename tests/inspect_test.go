@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -69,5 +70,30 @@ func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 		if n := a.take(); n != 3 {
 			t.Errorf("%s: %d blobs were read, want all", option, n)
 		}
+	}
+}
+
+// The same goes for what a client downloads: manifests tell.
+func TestReuseLeavesLayersInTheRegistry(t *testing.T) {
+	a, name := startAsked(t)
+	for i, size := range []string{"5000", "5001"} {
+		root := mkroot.Make(t, "file /opt/a/f size="+size+"\nfile /srv/big size=2000000\n")
+		cmd := exec.Command("chunkah", "build", "--rootfs", root, "--max", "2", "--compress", "gzip", "-o", fmt.Sprintf("%s:%d", name, i+1))
+		if i > 0 {
+			cmd.Args = append(cmd.Args, "--previous", name+":1")
+		}
+		clients.Run(t, cmd)
+	}
+	a.take()
+	got := clients.Run(t, exec.Command("chunkah", "reuse", name+":1", name+":2"))
+	if n := a.take(); n != 2 {
+		t.Errorf("%d blobs were read, want the configs alone", n)
+	}
+	if !strings.Contains(got, "in 1 of 2 layers") || !strings.Contains(got, "chunkah/unclaimed/opt/a: changed\n") {
+		t.Errorf("got %s", got)
+	}
+	got = clients.Run(t, exec.Command("chunkah", "reuse", "--download", name+":1", name+":2"))
+	if n := a.take(); n != 5 || !strings.Contains(got, "1 of 1 file changed") {
+		t.Errorf("%d blobs were read, want 2 configs and 3 layers: %s", n, got)
 	}
 }

@@ -36,12 +36,22 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	read := c.Components || c.Files != "" || c.Tree
-	in, err := c.open(ctx, env, src, read, c.Components)
+	in, err := c.open(ctx, env, src)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	if c.reads(src, c.Components || c.Files != "" || c.Tree) {
+		opt := inspect.Options{Tree: c.Tree}
+		if c.Components || c.Files != "" {
+			opt.Repos = repos(nil)
+		}
+		if err := c.read(ctx, env, in, opt); err != nil {
+			return err
+		}
+	} else {
+		env.info("%q: its layers stay where they are: --download reads them", src)
+	}
 	out := bufio.NewWriter(env.Stdout)
 	if err := c.print(out, in); err != nil {
 		return err
@@ -85,26 +95,29 @@ func parseImage(name string) (image.Source, error) {
 	return src, nil
 }
 
-// open inspects an image. Its layers are read where that takes no download, or where
-// that has to be; components are found out then where its history does not tell.
-func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source, read, components bool) (*inspect.Image, error) {
-	opt := inspect.Options{Image: f.imageOptions(env), Read: read || f.Download || src.Kind != image.KindRegistry}
-	opt.Image.Platform = f.Platform
-	if components {
-		opt.Repos = repos(nil)
-	}
+// open opens an image as manifest and config describe it.
+func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
+	opt := f.imageOptions(env)
+	opt.Platform = f.Platform
 	spareMemory([]string{src.String()})
-	in, err := inspect.Open(ctx, src, opt)
-	if err != nil {
-		return nil, err
+	return inspect.Open(ctx, src, opt)
+}
+
+// reads tells whether the layers of an image are to be read: where that takes no
+// download, where it was asked for, and where it has to be.
+func (f *viewFlags) reads(src image.Source, must bool) bool {
+	return must || f.Download || src.Kind != image.KindRegistry
+}
+
+// read reads the layers.
+func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt inspect.Options) error {
+	if err := in.Read(ctx, opt); err != nil {
+		return err
 	}
 	for _, text := range append(in.Notes, in.Warnings...) {
 		env.warn("%s", text)
 	}
-	if !opt.Read {
-		env.info("%q: its layers stay where they are: --download reads them", src)
-	}
-	return in, nil
+	return nil
 }
 
 func (c *inspectCommand) print(out io.Writer, in *inspect.Image) error {

@@ -152,10 +152,17 @@ var stages = map[string]stage{
 		usage: "[OPTIONS] IMAGE",
 		group: "Inspect options",
 	},
+	"chunkah-reuse": {
+		new:   func() command { return &reuseCommand{} },
+		short: "tell what a client downloads for the next image",
+		long:  "Prints what a client that has the image OLD downloads for NEW, by component: what changed, and what comes along and why. Of several images, each is taken after the one before it.",
+		usage: "[OPTIONS] OLD NEW...",
+		group: "Reuse options",
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "doctor", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "completion"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

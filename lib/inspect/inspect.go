@@ -16,7 +16,6 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
 )
@@ -33,13 +32,16 @@ type Image struct {
 	Layers   []Layer // from the bottom up
 	// Components are all that the entries of layers name, by Entry.Component.
 	Components []string
-	// Tree is the file system of all layers, until Close; nil if they were not read.
-	Tree *image.Tree
 	// Warnings tell of package databases that are damaged, Notes what runtimes do not
 	// agree on.
 	Warnings, Notes []string
 
 	image *image.Image
+	opt   image.Options
+	// whole tells whether the layers were read; tree is the file system of all of them,
+	// nil unless that was asked for.
+	whole bool
+	tree  *image.Tree
 }
 
 // Layer is one layer.
@@ -58,44 +60,29 @@ type Layer struct {
 	Entries []Entry
 }
 
-// Options say what is to be known.
-type Options struct {
-	Image image.Options
-	// Read says whether the layers are to be read.
-	Read bool
-	// Repos find out which component a file belongs to where a layer's history names
-	// several, or none. Nobody asks where there are no repos, or layers are not read.
-	Repos []assign.Repo
-}
-
-// Open inspects an image. It is to be closed.
-func Open(ctx context.Context, src image.Source, opt Options) (_ *Image, err error) {
-	img, err := image.Open(ctx, src, opt.Image)
+// Open says of an image what manifest and config say. It is to be closed.
+func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, error) {
+	img, err := image.Open(ctx, src, opt)
 	if err != nil {
 		return nil, err
 	}
 	in := &Image{
 		Source: src.String(), Manifest: img.Manifest.Descriptor, Platform: platform(img.Platform), Created: img.Created,
-		image: img,
+		image: img, opt: opt,
 	}
 	for _, l := range img.Layers {
 		in.Layers = append(in.Layers, describe(l))
 	}
-	if opt.Read {
-		if err := in.read(ctx, opt); err != nil {
-			return nil, errors.Join(err, in.Close())
-		}
-	}
 	return in, nil
 }
 
-// Close gives back what the image is read from, and its tree.
+// Close gives back what the image is read from.
 func (in *Image) Close() error {
 	var err error
-	if in.Tree != nil {
-		err = in.Tree.Close()
+	if in.tree != nil {
+		err = in.tree.Close()
 	}
-	in.Tree = nil
+	in.tree = nil
 	return errors.Join(err, in.image.Close())
 }
 

@@ -20,9 +20,9 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-func open(t *testing.T, img *mkimage.Image, opt Options) *Image {
+func open(t *testing.T, img *mkimage.Image) *Image {
 	t.Helper()
-	in, err := Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, opt)
+	in, err := Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +31,15 @@ func open(t *testing.T, img *mkimage.Image, opt Options) *Image {
 			t.Error(err)
 		}
 	})
+	return in
+}
+
+func read(t *testing.T, img *mkimage.Image, opt Options) *Image {
+	t.Helper()
+	in := open(t, img)
+	if err := in.Read(context.Background(), opt); err != nil {
+		t.Fatal(err)
+	}
 	return in
 }
 
@@ -71,12 +80,12 @@ func TestOpenWithoutLayers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := open(t, &mkimage.Image{Layers: []mkimage.Layer{tt.layer}}, Options{})
+			in := open(t, &mkimage.Image{Layers: []mkimage.Layer{tt.layer}})
 			l := in.Layers[0]
 			if l.Bytes != tt.bytes || l.Stability != tt.stability || !slices.Equal(l.Components, tt.components) || l.Own != tt.own || l.Entries != nil {
 				t.Errorf("got %d bytes, %d ppm, %q, own %v, %d entries", l.Bytes, l.Stability, l.Components, l.Own, len(l.Entries))
 			}
-			if in.Platform != "linux/amd64" || in.Created == nil || in.Tree != nil {
+			if in.Platform != "linux/amd64" || in.Created == nil || in.IsRead() {
 				t.Errorf("got %+v", in)
 			}
 		})
@@ -88,7 +97,7 @@ func TestEntries(t *testing.T) {
 	below := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/x", "gone"), mkimage.File("gone", "x"))
 	above := mkimage.Tar(t, mkimage.Dir("./"), mkimage.File("d/.wh..wh..opq", ""), mkimage.File(".wh.gone", ""), mkimage.File("a\nb", "four"),
 		mkimage.Link("link", "a\nb"), mkimage.Symlink("sym\xff", "to\xff"), mkimage.Device('3', "null", 1, 3))
-	in := open(t, &mkimage.Image{Layers: []mkimage.Layer{{Tar: below, Packing: mkimage.Zstd}, {Tar: above}}}, Options{Read: true})
+	in := read(t, &mkimage.Image{Layers: []mkimage.Layer{{Tar: below, Packing: mkimage.Zstd}, {Tar: above}}}, Options{Tree: true})
 	var got []string
 	for i := range in.Layers[1].Entries {
 		e := &in.Layers[1].Entries[i]
@@ -124,7 +133,7 @@ func TestEntries(t *testing.T) {
 func TestEntryMeta(t *testing.T) {
 	of := func(e mkimage.Entry) Entry {
 		t.Helper()
-		in := open(t, &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, e)}}}, Options{Read: true})
+		in := read(t, &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, e)}}}, Options{Tree: true})
 		return in.Layers[0].Entries[0]
 	}
 	a := of(mkimage.File("a", "x"))
@@ -176,7 +185,7 @@ func TestComponents(t *testing.T) {
 		recorded(t, mkimage.Tar(t, mkimage.File("p-1", "1"), mkimage.File("q-1", "1")), "", 9, "p#01234567", "q#01234567", "q#89abcdef"),
 		{Tar: mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("x-3", "1234567"), mkimage.File("loose", "12345678"))},
 	}
-	in := open(t, &mkimage.Image{Layers: layers}, Options{Read: true, Repos: []assign.Repo{byName{}}})
+	in := read(t, &mkimage.Image{Layers: layers}, Options{Repos: []assign.Repo{byName{}}})
 	s := in.Summary(true)
 	var got []string
 	for _, c := range s.Components {
@@ -198,15 +207,15 @@ func TestComponents(t *testing.T) {
 func TestSummary(t *testing.T) {
 	data := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/a", "abc"))
 	img := &mkimage.Image{Layers: []mkimage.Layer{recorded(t, data, "", 5, "a"), {Tar: data, Packing: mkimage.Gzip, History: v1.History{CreatedBy: "RUN x"}}}}
-	s := open(t, img, Options{}).Summary(false)
+	s := open(t, img).Summary(false)
 	if s.Bytes != nil || s.Layers[1].Bytes != nil || s.Layers[0].Files != nil || s.Layers[0].CreatedBy != "" || s.Layers[1].CreatedBy != "RUN x" {
 		t.Errorf("got %+v", s)
 	}
-	s = open(t, img, Options{Read: true}).Summary(false)
+	s = read(t, img, Options{Tree: true}).Summary(false)
 	if *s.Bytes != int64(2*len(data)) || *s.Layers[1].Files != 1 || s.Layers[1].Stability != nil {
 		t.Errorf("got %+v", s)
 	}
-	empty := open(t, &mkimage.Image{}, Options{Read: true}).Summary(true)
+	empty := read(t, &mkimage.Image{}, Options{Tree: true}).Summary(true)
 	if data, err := json.Marshal(empty); err != nil || !strings.Contains(string(data), `"layers":[]`) {
 		t.Errorf("got %s, %v", data, err)
 	}
@@ -233,7 +242,7 @@ func TestFind(t *testing.T) {
 // What cannot be read is an error and not an image with less in it.
 func TestOpenDamaged(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("a", "x"), mkimage.File("../b", "y"))}}}
-	_, err := Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, Options{Read: true})
+	err := open(t, img).Read(context.Background(), Options{})
 	if err == nil || !strings.Contains(err.Error(), `"../b"`) {
 		t.Errorf("got %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,12 +15,21 @@ import (
 	"chunkah/lib/scan"
 )
 
-// read reads the layers.
-func (in *Image) read(ctx context.Context, opt Options) error {
+// Options say what reading the layers is for.
+type Options struct {
+	// Repos find out which component a file belongs to where a layer's history names
+	// several, or none. Without repos nobody asks.
+	Repos []assign.Repo
+	// Tree is for Walk: it keeps the file system that the layers make up.
+	Tree bool
+}
+
+// Read reads the layers.
+func (in *Image) Read(ctx context.Context, opt Options) error {
 	ask := opt.Repos != nil && !in.told()
 	faults := make([]error, len(in.Layers)) // one each, since layers are read at once
 	tree, err := image.Flatten(ctx, []*image.Image{in.image}, image.FlattenOptions{
-		Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: !ask, // databases have to be read
+		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Sums: !ask, // databases have to be read
 		See: func(at image.Origin, h *tar.Header, sum [sha256.Size]byte) {
 			e, err := newEntry(h, sum)
 			if err != nil && faults[at.Layer] == nil {
@@ -32,22 +42,29 @@ func (in *Image) read(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	in.Tree, in.Notes = tree, tree.Notes
+	in.whole, in.Notes = true, tree.Notes
 	for i := range in.Layers {
-		if faults[i] != nil {
-			return faults[i]
-		}
+		err = errors.Join(err, faults[i])
 		in.Layers[i].Bytes = tree.Unpacked(image.Origin{Layer: i})
 	}
 	var claimed map[string][]string
-	if ask {
-		if claimed, err = in.claim(ctx, opt.Repos); err != nil {
-			return fmt.Errorf("finding the components of %q: %w", in.Source, err)
+	if ask && err == nil {
+		if claimed, err = in.claim(ctx, tree, opt.Repos); err != nil {
+			err = fmt.Errorf("finding the components of %q: %w", in.Source, err)
 		}
 	}
-	in.share(claimed)
-	return nil
+	if err == nil {
+		in.share(claimed)
+	}
+	if opt.Tree && err == nil {
+		in.tree = tree
+		return nil
+	}
+	return errors.Join(err, tree.Close())
 }
+
+// IsRead tells whether the layers were read.
+func (in *Image) IsRead() bool { return in.whole }
 
 // told tells whether the histories say of each file which component it belongs to:
 // there is one in a layer.
@@ -61,8 +78,8 @@ func (in *Image) told() bool {
 }
 
 // claim asks the repos about all files of the image: the components of each path.
-func (in *Image) claim(ctx context.Context, repos []assign.Repo) (map[string][]string, error) {
-	root := rootfs.Virtual(in.Source, in.Tree) // whose Close is the tree's
+func (in *Image) claim(ctx context.Context, tree *image.Tree, repos []assign.Repo) (map[string][]string, error) {
+	root := rootfs.Virtual(in.Source, tree) // whose Close is the tree's
 	var files []*format.File
 	var report scan.Report
 	for f, err := range scan.Walk(ctx, root, scan.Options{Special: scan.SpecialKeep}, &report) {

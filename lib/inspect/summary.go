@@ -68,7 +68,7 @@ func (in *Image) Summary(components bool) *Summary {
 		if !l.Own {
 			one.CreatedBy = l.History.CreatedBy
 		}
-		if in.Tree != nil {
+		if in.whole {
 			one.Files = known(countFiles(l.Entries))
 		}
 		s.Layers = append(s.Layers, one)

@@ -24,10 +24,10 @@ type Node struct {
 }
 
 // Walk lists the file system, a directory before what is in it, in the order of a
-// scan, down to so many directories below the root; less than 0 is all. The layers
-// must have been read.
+// scan, down to so many directories below the root; less than 0 is all. It is for
+// an image that was read with its tree.
 func (in *Image) Walk(depth int) ([]Node, error) {
-	w := &walk{tree: in.Tree, most: depth, seen: map[uint64]bool{}}
+	w := &walk{tree: in.tree, most: depth, seen: map[uint64]bool{}}
 	_, err := w.walk("/", 0)
 	return w.nodes, err
 }
