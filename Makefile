@@ -19,10 +19,14 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build demo test check e2e race fuzz vectors cover bench bench-update microbench lint fmt vet tidy-check test-deps install clean
+.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint fmt vet tidy-check test-deps install clean
 
 build: ## the commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+image: build ## the container image, localhost/chunkah:latest, in bin/ and in the storage of podman and buildah
+	scripts/image bin/chunkah.ociarchive
+	buildah pull --quiet oci-archive:bin/chunkah.ociarchive
 
 demo: build ## a sample root becomes out.ociarchive, and its layers are shown
 	$(GO) run ./scripts/demo root "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo/root

@@ -30,6 +30,10 @@ const (
 	MaxText = 64 << 10
 	// MaxList bounds a list of names, fingerprints or times, in elements.
 	MaxList = 1 << 20
+	// MaxComponents bounds the component records of a stream: as many as one layer
+	// can name. A stage keeps all of them, and a stream can hold no end of them in
+	// few bytes.
+	MaxComponents = MaxList
 	// MaxInt bounds every integer in both directions: 2^53-1, the largest that
 	// every JSON tool keeps (RFC 8259, section 6).
 	MaxInt = 1<<53 - 1

@@ -9,6 +9,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
 )
 
 // Options tune the stage.
@@ -96,12 +97,13 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 		root, err = rootfs.Open(s.header.Root)
 		return root, root, err
 	}
-	dir, err := os.MkdirTemp("", ".chunkah-*.tmp")
+	dir, err := temp.Mkdir(os.TempDir(), 0o700)
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}
-	defer os.Remove(dir)
-	root, err = rootfs.Open(dir)
+	defer dir.Close()
+	defer os.Remove(dir.Name())
+	root, err = rootfs.Open(dir.Name())
 	return root, root, err
 }
 
