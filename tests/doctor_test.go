@@ -258,3 +258,18 @@ func TestDoctorImages(t *testing.T) {
 		}
 	}
 }
+
+// doctorPage has what docs/doctor.md speaks of.
+func doctorPage(p *page) {
+	clients.Need(p.t)
+	err := mkroot.Write(filepath.Join(p.dir, "root"), `
+dir / mode=0755
+file /usr/bin/app size=100
+file /tmp/build.tmp size=3000
+file /var/tmp/notes size=1000
+file /etc/ssh/ssh_host_ed25519_key size=411 mode=0600
+`)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
