@@ -24,7 +24,7 @@ type doctorCommand struct {
 	scanFlags
 	assignFlags
 	clockFlags
-	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"do not look for what has this name in the output (repeatable)"`
+	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"do not look for what has this name in the output (repeatable)" brief:"do not look for what has this name (repeatable)"`
 	JSON   bool     `long:"json" description:"print an object for each finding, with all its paths"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
