@@ -72,6 +72,7 @@ type page struct {
 // pages are all pages with commands, each with what it speaks of.
 var pages = map[string]func(p *page){
 	"docs/components.md":         componentsPage,
+	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,
