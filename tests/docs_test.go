@@ -78,6 +78,7 @@ var pages = map[string]func(p *page){
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
+	"docs/tutorial.md":           tutorialPage,
 	"docs/verify.md":             referencePage,
 	"docs/recipes/podman.md":     enginePage,
 	"docs/recipes/buildah.md":    enginePage,

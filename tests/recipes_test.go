@@ -14,8 +14,13 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// documented is the root that docs/components.md speaks of.
-const documented = parcels + `
+// documented is the root that docs/components.md speaks of, with another package
+// of dpkg in it than parcels has.
+func documented() string {
+	return strings.Replace(parcels, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1) + apps
+}
+
+const apps = `
 file /var/lib/dpkg/info/bash.list text="/usr\n/usr/bin\n/usr/bin/bash\n"
 file /usr/bin/bash size=1200000
 file /etc/app.conf text="answer=6"
@@ -32,8 +37,7 @@ file /srv/web/node_modules/express/index.js size=200000
 // componentsPage has the root that the page speaks of.
 func componentsPage(p *page) {
 	clients.Need(p.t, "jq", "python3")
-	spec := strings.Replace(documented, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1)
-	if err := mkroot.Write(filepath.Join(p.dir, "root"), spec); err != nil {
+	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
 		p.t.Fatal(err)
 	}
 	p.path("scripts")
@@ -56,6 +60,21 @@ func referencePage(p *page) {
 		chunkah build --rootfs root -o oci:app:1
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:2
 		chunkah-scan root | chunkah-assign > in`})
+}
+
+// tutorialPage has two versions of an app's image.
+func tutorialPage(p *page) {
+	p.t.Helper()
+	root := filepath.Join(p.dir, "root")
+	if err := mkroot.Write(root, documented()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build --rootfs root --max 1 -o app.ociarchive
+		echo 'print(2)' > root/srv/app/main.py
+		touch -d @1710000000 root/srv/app/main.py
+		chunkah build --rootfs root --max 1 -o app2.ociarchive`})
 }
 
 // troublePage has what goes wrong.
@@ -97,7 +116,7 @@ func (p *page) smallRoot() string {
 	p.t.Helper()
 	clients.Need(p.t, "root", "busybox")
 	root := filepath.Join(p.dir, "root")
-	if err := mkroot.Write(root, documented); err != nil {
+	if err := mkroot.Write(root, documented()); err != nil {
 		p.t.Fatal(err)
 	}
 	script := `cp "$(command -v busybox)" usr/bin/busybox; for name in sh cat true; do ln -s busybox usr/bin/$name; done; ln -s usr/bin bin`
@@ -317,7 +336,7 @@ func TestChunkahImage(t *testing.T) {
 			t.Errorf("chunkah-%s --version: %q", stage, out)
 		}
 	}
-	root := mkroot.Make(t, documented)
+	root := mkroot.Make(t, documented())
 	work := t.TempDir()
 	line := "chunkah-scan | chunkah-assign | chunkah-pack --max 9 | chunkah-write -t localhost/app:1 -o out.ociarchive"
 	e.Podman("run", "--rm", "-v", root+":/chunkah:ro", "-v", work+":/srv", "--entrypoint", "sh", image, "-c", line)
