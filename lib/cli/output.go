@@ -63,7 +63,7 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, pr
 	return oci.CreateArchive(target.Path, opt)
 }
 
-// writer is standard output for an archive.
+// writer is standard output.
 func (e *Env) writer(ctx context.Context) io.Writer {
 	if len(e.stdoutInfo()) > 0 {
 		return e.Stdout // a file, which nobody has to wait for

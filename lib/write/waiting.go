@@ -72,7 +72,7 @@ func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), err)
+			return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
