@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -20,12 +21,13 @@ import (
 
 // buildFlags are those that only build has.
 type buildFlags struct {
-	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of [$CHUNKAH_ROOTFS]"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)"`
-	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
-	Compressed       bool     `long:"compressed" description:"the same as --compress gzip"`
-	Verify           bool     `long:"verify" description:"read the image again before it appears under its name: verify it, and compare it with the source"`
+	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
+	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
+	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
@@ -58,7 +60,6 @@ func (c *buildCommand) aliases(env *Env) error {
 			return nil
 		}
 		c.Level = c.CompressionLevel
-		c.stored = c.CompressionLevel == "0"
 	}
 	return nil
 }
@@ -106,7 +107,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if len(c.From) > 0 && c.Rootfs != "" {
-		return usagef("--from and --rootfs exclude each other")
+		return usagef("--from and --rootfs exclude each other: give one")
 	}
 	if err := c.clockFlags.apply(h); err != nil {
 		return err
@@ -139,6 +140,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
 		return err
 	}
+	if err = c.takesKept(b.set); err != nil {
+		return err
+	}
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
@@ -153,6 +157,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	var b building
 	if err := c.check(env, &b.header); err != nil {
 		return err
+	}
+	if c.DryRun {
+		return c.printPipeline(ctx, env)
 	}
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
@@ -243,5 +250,5 @@ func (r *reports) write(opt write.Options) pipeline.Stage {
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack, write, index, diff and verify is needed (see chunkah --help)")
+	return usagef("no command: one of %s is needed (see chunkah --help)", strings.Join(subcommands, ", "))
 }

@@ -3,13 +3,15 @@
 //
 // What goes to standard error: one line a message, "chunkah-scan: " in front, no
 // capital, no period at the end. Warnings always; milestones under -v; details
-// under -vv.
+// under -vv. An error names what is at hand; what to do about a cause that may come
+// up anywhere is a line of its own: "chunkah-scan: hint: ".
 package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -41,8 +43,11 @@ func usagef(format string, args ...any) error {
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
-	if e.sig == syscall.SIGINT {
+	switch e.sig {
+	case syscall.SIGINT:
 		return "interrupted"
+	case syscall.SIGHUP:
+		return "hung up"
 	}
 	return "terminated"
 }
@@ -119,6 +124,9 @@ func Main(name string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
+	if t, ok := cmd.(tidier); ok {
+		env.nameLeftovers(t.leftovers())
+	}
 	return env.fail(cmd.run(ctx, env))
 }
 
@@ -127,16 +135,20 @@ func (e *Env) fail(err error) int {
 	if err == nil {
 		return statusOK
 	}
-	var stopped *signalError
-	if errors.As(err, &stopped) {
+	if stopped, ok := errors.AsType[*signalError](err); ok {
 		e.print("%s", stopped)
 		return statusSignal + int(stopped.sig)
 	}
-	var answer outcome
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
 	e.print("%s", err)
+	if advice := hint(err, os.Geteuid()); advice != "" {
+		e.print("hint: %s", advice)
+	}
+	if e.unread(err) {
+		return statusSignal + int(syscall.SIGPIPE)
+	}
 	var usage *usageError
 	var trouble *troubleError
 	if errors.As(err, &usage) || errors.As(err, &trouble) {
@@ -145,12 +157,26 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM cancels. The
-// second one ends the process at once.
+// unread reports whether the reader of standard output is gone.
+func (e *Env) unread(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
+}
+
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels.
+// The second one ends the process at once.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) { // as nohup has it
+			signal.Notify(signals, sig)
+		}
+	}
+	// A pipe that nobody reads and a file that may not grow are errors of a write,
+	// after which there is something to tidy up. Not ignored, which what is started
+	// from here would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	go func() {
 		sig, ok := <-signals
 		if !ok {
@@ -178,14 +204,22 @@ func unsetEmpty() {
 // that was asked for.
 func parse(env *Env, args []string) (command, error) {
 	parser, pick := newParser(env)
+	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {
+		return nil, unknownOption(env, parser, args, name)
+	}
+	if len(args) > 0 && args[0] == "help" && env.Name == wrapper {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	rest, err := parser.ParseArgs(args)
-	if err != nil {
-		var fe *flags.Error
-		if errors.As(err, &fe) && fe.Type == flags.ErrHelp {
-			fmt.Fprintln(env.Stdout, fe.Message)
-			return nil, nil
-		}
-		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), env.Name)
+	var fault *flags.Error
+	var usage *usageError
+	switch {
+	case errors.As(err, &fault) && fault.Type == flags.ErrHelp:
+		return nil, env.help(parser, fault.Message)
+	case errors.As(err, &usage):
+		return nil, usage
+	case err != nil:
+		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), asked(env, parser))
 	}
 	if err := refuseEmpty(parser); err != nil {
 		return nil, err
@@ -195,10 +229,10 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, nil
 	}
 	if _, none := cmd.(missingCommand); none && len(rest) > 0 {
-		return nil, usagef("command %q is none of %s", rest[0], strings.Join(subcommands, ", "))
+		return nil, unknownCommand(rest[0])
 	}
 	if len(rest) > 0 {
-		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], env.Name)
+		return nil, oneTooMany(asked(env, parser), cmd, rest[0])
 	}
 	return cmd, nil
 }

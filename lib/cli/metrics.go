@@ -12,7 +12,7 @@ import (
 
 // metricsFlags are in every command that does something.
 type metricsFlags struct {
-	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory"`
+	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
 
 	measured *metrics.Run // nil where nobody asked
 }
@@ -24,7 +24,7 @@ func (f *metricsFlags) startMetrics(env *Env, command string) error {
 		return nil
 	}
 	if dir := filepath.Dir(f.Metrics); !isDir(dir) || isDir(f.Metrics) {
-		return usagef("--metrics %q is no name of a file in a folder that is there", f.Metrics)
+		return usagef("--metrics %q is no name of a file in a folder that is there: make the folder, or name another", f.Metrics)
 	}
 	name := env.Name
 	if _, alone := stages[name]; !alone {

@@ -50,7 +50,7 @@ func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
 // input reads the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
-		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there")
+		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
 	}
 	return format.NewReader(patient{ctx, e.Stdin}, "stdin"), nil
 }

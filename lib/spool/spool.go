@@ -9,17 +9,25 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"chunkah/lib/temp"
 )
 
-// Create makes a file in a folder. An empty dir means TMPDIR, or else /var/tmp:
-// /tmp may be memory, which layers do not fit in.
-func Create(dir string) (*os.File, error) {
+// Dir is where Create makes files: dir, or TMPDIR where that is empty, or else
+// /var/tmp: /tmp may be memory, which layers do not fit in.
+func Dir(dir string) string {
 	if dir == "" {
 		dir = os.Getenv("TMPDIR")
 	}
 	if dir == "" {
 		dir = "/var/tmp"
 	}
+	return dir
+}
+
+// Create makes a file in the folder that Dir says.
+func Create(dir string) (*os.File, error) {
+	dir = Dir(dir)
 	f, err := unnamed(dir)
 	if err != nil {
 		return nil, fmt.Errorf("creating a spool in %q: %w", dir, cause(err))
@@ -34,7 +42,7 @@ func unnamed(dir string) (*os.File, error) {
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
 		return f, err
 	}
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil { // owner only
+	if f, err = temp.Create(dir, 0o600); err != nil { // owner only
 		return nil, err
 	}
 	if err := os.Remove(f.Name()); err != nil {
@@ -59,8 +67,7 @@ func (w writer) Write(p []byte) (int, error) {
 
 // cause is an error without the path, which is the folder's.
 func cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

@@ -188,6 +188,9 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 			}
 			img.header = *rec
 		case *format.Layer:
+			if len(img.layers) == MaxLayers {
+				return nil, fmt.Errorf("the stream has more than %d layers", MaxLayers)
+			}
 			img.layers = append(img.layers, layerFiles{record: rec})
 		case *format.File:
 			if len(img.layers) == 0 {
