@@ -9,6 +9,11 @@ FUZZTIME    = 10s
 BENCHDIR    = /var/tmp/chunkah-bench
 BENCHFLAGS  =
 
+# Fetched and built when asked for; a version that is fixed finds the same tomorrow.
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+VULNFLAGS     =
+
 # The commands' version: that of the checkout, if it is one.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X chunkah/lib/cli.Version=$(VERSION)
@@ -19,7 +24,7 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint fmt vet tidy-check test-deps manual install clean
+.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install clean
 
 build: ## the commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -71,8 +76,11 @@ bench-update: build ## what a client downloads at a true Debian update; root, ro
 microbench: ## the Go benchmarks of single functions
 	$(GO) test -run '^$$' -bench . -benchmem ./format/... ./lib/...
 
-lint: ## needs golangci-lint 2
-	golangci-lint run
+lint: ## .golangci.yml says what for
+	$(GO) run $(GOLANGCI_LINT) run
+
+vuln: ## known vulnerabilities in what the commands call; asks vuln.go.dev, or VULNFLAGS=-db=file:///...
+	$(GO) run $(GOVULNCHECK) $(VULNFLAGS) ./...
 
 fmt:
 	gofmt -w .

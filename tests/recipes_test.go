@@ -52,9 +52,20 @@ func referencePage(p *page) {
 	p.run(block{kind: "sh", text: `
 		chunkah build --rootfs root -o oci-archive:app.oci --plan last.plan
 		cp app.oci last.oci
+		cp app.oci app.ociarchive
 		chunkah build --rootfs root -o oci:app:1
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:2
 		chunkah-scan root | chunkah-assign > in`})
+}
+
+// troublePage has what goes wrong.
+func troublePage(p *page) {
+	p.smallRoot()
+	spec := "fifo /run/app.fifo\nfile /etc/app.conf text=x\n"
+	if err := mkroot.Write(filepath.Join(p.dir, "special"), spec); err != nil {
+		p.t.Fatal(err)
+	}
+	p.run(block{kind: "sh", text: "chunkah-scan root > app.scan"})
 }
 
 var ownImage struct {

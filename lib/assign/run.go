@@ -101,10 +101,8 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}
-	defer dir.Close()
-	defer os.Remove(dir.Name())
 	root, err = rootfs.Open(dir.Name())
-	return root, root, err
+	return root, root, errors.Join(err, os.Remove(dir.Name()), dir.Close())
 }
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {

@@ -128,13 +128,11 @@ func (e *Env) fail(err error) int {
 	if err == nil {
 		return statusOK
 	}
-	var stopped *signalError
-	if errors.As(err, &stopped) {
+	if stopped, ok := errors.AsType[*signalError](err); ok {
 		e.print("%s", stopped)
 		return statusSignal + int(stopped.sig)
 	}
-	var answer outcome
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
 	e.print("%s", err)

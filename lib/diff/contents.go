@@ -44,7 +44,7 @@ func (c *comparison) contents(f *format.File) error {
 	}
 	b, err := c.sum(c.b, f, buf[0][:])
 	if err == nil && a != b {
-		c.add(Difference{Path: f.Path, Field: FieldContents, A: text(hex.EncodeToString(a[:])), B: text(hex.EncodeToString(b[:]))})
+		c.add(Difference{Path: f.Path, Field: FieldContents, A: new(hex.EncodeToString(a[:])), B: new(hex.EncodeToString(b[:]))})
 	}
 	return err
 }

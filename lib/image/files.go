@@ -191,8 +191,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		_, err = s.file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		s.Close()
-		return err
+		return errors.Join(err, s.Close())
 	}
 	a.in.Close()
 	a.in = s.file

@@ -90,7 +90,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 		return nil, dockerImage{}, fmt.Errorf("reading the index to write: %w", err)
 	}
 	if len(index.Manifests) != 1 {
-		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:", len(index.Manifests))
+		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:PATH", len(index.Manifests))
 	}
 	entry := &index.Manifests[0]
 	image, err := a.image(entry.Digest)
@@ -115,7 +115,7 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
 	if data == nil {
-		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:", manifest)
+		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:PATH", manifest)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {

@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,6 +49,24 @@ func writeFile(name string, data []byte) error {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return finish(f, name)
+}
+
+// copyFrom copies what r has, at most most bytes, and leaves that to the kernel where both are files. What is left to
+// read tells the number of bytes: os.File.ReadFrom forgets those that the kernel has copied where it gives up half-way
+// (EIO, EXDEV and others of copy_file_range) and is followed by reads and writes.
+func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
+	in := &io.LimitedReader{R: r, N: most}
+	outer, limited := r.(*io.LimitedReader)
+	if limited { // the kernel copies through one of them, not through two
+		in.R, in.N = outer.R, min(outer.N, most)
+	}
+	before := in.N
+	_, err := io.Copy(w, in)
+	n := before - in.N
+	if limited {
+		outer.N -= n
+	}
+	return n, err
 }
 
 // syncDir makes the names in a folder durable.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -110,9 +111,7 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	if err := json.Unmarshal(added["manifests"], &coming); err != nil {
 		return nil, err
 	}
-	for key, value := range added {
-		old[key] = value
-	}
+	maps.Copy(old, added)
 	if old["manifests"], err = json.Marshal(append(kept, coming...)); err != nil {
 		return nil, err
 	}

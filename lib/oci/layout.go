@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -335,8 +336,11 @@ func (l *Layout) commit(index []byte) error {
 		}
 		return err
 	}
+	if err := syncDir(filepath.Dir(l.path)); err != nil {
+		return errors.Join(err, os.RemoveAll(l.path))
+	}
 	l.dir = l.path
-	return syncDir(filepath.Dir(l.path))
+	return nil
 }
 
 // checkByDigest has the image checked before an existing index names it.
@@ -369,8 +373,8 @@ func (l *Layout) Abort() error {
 	case l.lock == nil:
 		errs = append(errs, os.RemoveAll(l.dir))
 	default:
-		for i := len(l.made) - 1; i >= 0; i-- {
-			if err := os.Remove(l.made[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, folder := range slices.Backward(l.made) {
+			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}

@@ -55,6 +55,17 @@ func (t *tree) settle() error {
 		return err
 	}
 	t.newest()
+	return t.checkBytes()
+}
+
+// checkBytes refuses files of more bytes than can be counted up.
+func (t *tree) checkBytes() error {
+	bytes := int64(0)
+	for _, f := range t.files {
+		if bytes += max(f.Size, 0); bytes > layer.MaxBytes {
+			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
+		}
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"chunkah/format"
@@ -202,8 +203,8 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 		return nil, nil
 	}
 	var list []string
-	for at := len(s.trees) - 1; at >= 0; at-- {
-		st, err := s.trees[at].Lstat(f.Path)
+	for at, tree := range slices.Backward(s.trees) {
+		st, err := tree.Lstat(f.Path)
 		switch {
 		case err == nil:
 			list = append(list, "source/"+s.labels[at])
@@ -212,7 +213,7 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 			}
 		case !isAbsent(err):
 			return nil, err
-		case hides(s.trees[at], f.Path):
+		case hides(tree, f.Path):
 			return list, nil
 		}
 	}

@@ -67,8 +67,7 @@ func (w writer) Write(p []byte) (int, error) {
 
 // cause is an error without the path, which is the folder's.
 func cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

@@ -124,8 +124,7 @@ func (v *verifier) top() error {
 		return v.layout(store)
 	}
 	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
-	var damage *image.DamageError
-	if errors.As(err, &damage) {
+	if damage, ok := errors.AsType[*image.DamageError](err); ok {
 		v.fault("manifest.json", "%s", damage)
 		return nil
 	}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 
+	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
@@ -173,7 +175,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 			return false, err
 		}
 		if kept != nil {
-			b.spool, b.digest, b.size, b.reused = &waiting{file: kept.File}, kept.Digest, kept.Size, true
+			b.spool, b.digest, b.size, b.reused = fromCache(kept), kept.Digest, kept.Size, true
 			return true, nil
 		}
 	}
@@ -199,8 +201,13 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	if err != nil {
 		return err
 	}
-	b.spool, b.digest, b.size = &waiting{file: kept.File}, kept.Digest, kept.Size
+	b.spool, b.digest, b.size = fromCache(kept), kept.Digest, kept.Size
 	return nil
+}
+
+// fromCache is a blob of the cache that waits for its turn.
+func fromCache(b *cache.Blob) *waiting {
+	return &waiting{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
 // digestToSpool keeps the compressed blob until its turn comes.
@@ -251,7 +258,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	case b.slot != nil:
 		return b.slot.Commit(b.digest)
 	case b.spool != nil && b.spool.tail != nil:
-		return b.spool.tail.Commit(b.digest)
+		return b.spool.tail.Commit(b.digest, b.size)
 	}
 	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass

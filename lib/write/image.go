@@ -60,6 +60,7 @@ type checker struct {
 	paths  map[string]seen
 	groups map[int64]seen // the first name of each hard-link group
 	parent string         // the last one found in this layer
+	bytes  int64          // of all contents, where the stream says
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -74,6 +75,9 @@ func (c *checker) layer(l layerFiles) error {
 		}
 		if err := c.path(index, f); err != nil {
 			return err
+		}
+		if c.bytes += max(f.Size, 0); c.bytes > layer.MaxBytes {
+			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
 		}
 		if f.Hardlink != 0 {
 			if err := c.hardlink(index, f); err != nil {

@@ -86,6 +86,13 @@ func TestStreamsRefused(t *testing.T) {
 			"inode of two sizes", []format.Record{header(""), l0, with(file("/a", 1), linked), with(file("/b", 2), linked)},
 			`"/a" and "/b" are one hard-link group`,
 		},
+		{
+			"more bytes than there are", []format.Record{
+				header(""), l0, file("/a", format.MaxInt), file("/b", format.MaxInt), l1, file("/c", format.MaxInt),
+				file("/d", format.MaxInt), file("/e", format.MaxInt),
+			},
+			`layer 1: with "/e" the files have more than 36028797018963968 bytes`,
+		},
 		{"whiteout", []format.Record{header(""), l0, file("/.wh.a", 0)}, `"/.wh.a"`},
 		{
 			"xattr with =", []format.Record{header(""), l0, with(file("/a", 0), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "user.a=b"}} })},
