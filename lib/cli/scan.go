@@ -75,10 +75,11 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "scan")
+	measured, err := c.startStage(env, "scan", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err
