@@ -6,6 +6,8 @@ GO          = go
 GOTESTFLAGS =
 PREFIX      = /usr/local
 FUZZTIME    = 10s
+# What make test fuzzes: the stream and images. The others take long to build for it.
+FUZZED      = ./format ./lib/image ./lib/layer ./lib/oci ./lib/pack ./lib/plan ./lib/repo/pkgdb ./lib/verify
 BENCHDIR    = /var/tmp/chunkah-bench
 BENCHFLAGS  =
 
@@ -41,8 +43,9 @@ demo: build ## a sample root becomes out.ociarchive, and its layers are shown
 test-deps: ## Debian, as root: the container clients that the tests run
 	scripts/test-deps
 
-test: test-deps ## everything
+test: test-deps ## everything, and a thousand inputs for some fuzz targets
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 15m ./...
+	FUZZTIME=1000x scripts/fuzz $(FUZZED)
 
 check: ## the quick inner loop
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'these files want gofmt: make fmt'; exit 1; }
@@ -55,7 +58,7 @@ e2e: test-deps ## the tests with real roots and real clients alone
 race: ## the unit tests with the race detector, which wants a C compiler
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
-fuzz: ## every fuzz target, FUZZTIME each
+fuzz: ## every fuzz target, FUZZTIME each: make fuzz FUZZTIME=2m
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 vectors: ## the stream's test vectors alone

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +72,7 @@ type page struct {
 // pages are all pages with commands, each with what it speaks of.
 var pages = map[string]func(p *page){
 	"docs/components.md":         componentsPage,
+	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,
@@ -120,6 +122,50 @@ func TestCommandsAreMarked(t *testing.T) {
 				t.Errorf("%s:%d: the block has commands, and is not marked as sh or console", name, b.line)
 			}
 		}
+	}
+}
+
+// The tests that pages name, as those of a promise, exist.
+func TestNamedTestsExist(t *testing.T) {
+	have := make(map[string]bool)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+	var pages []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2:
+			return filepath.SkipDir
+		case strings.HasSuffix(path, "_test.go"):
+			text, err := os.ReadFile(path)
+			for _, m := range declared.FindAllSubmatch(text, -1) {
+				have[string(m[1])] = true
+			}
+			return err
+		case strings.HasSuffix(path, ".md"):
+			pages = append(pages, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range pages {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			if n++; !have[string(m[1])] {
+				t.Errorf("%s names %s, which is no test", path, m[1])
+			}
+		}
+	}
+	// The promises of the README alone name more.
+	if n < 10 {
+		t.Errorf("%d tests are named", n)
 	}
 }
 

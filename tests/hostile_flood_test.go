@@ -27,7 +27,6 @@ type flood struct {
 
 const (
 	kib = 1 << 10
-	mib = 1 << 20
 	gib = 1 << 30
 
 	jsonHead    = `{"header":{}}`

@@ -227,6 +227,24 @@ func (c *Cache) Trim() (int64, error) {
 	return removed, nil
 }
 
+// Left returns the paths of what killed builds have left in the cache in dir. Trim
+// removes it when a day has passed.
+func Left(dir string) ([]string, error) {
+	keys, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, skipGone(err)
+	}
+	var left []string
+	for _, key := range keys {
+		paths, err := temp.Left(filepath.Join(dir, key.Name()))
+		if err != nil {
+			return left, err
+		}
+		left = append(left, paths...)
+	}
+	return left, nil
+}
+
 // skipGone lets other builds remove what this one is looking at.
 func skipGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

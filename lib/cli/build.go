@@ -141,6 +141,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
 		return err
 	}
+	if err = c.takesKept(b.set); err != nil {
+		return err
+	}
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}

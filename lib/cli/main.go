@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -47,8 +48,11 @@ func usagef(format string, args ...any) error {
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
-	if e.sig == syscall.SIGINT {
+	switch e.sig {
+	case syscall.SIGINT:
 		return "interrupted"
+	case syscall.SIGHUP:
+		return "hung up"
 	}
 	return "terminated"
 }
@@ -163,6 +167,9 @@ func Main(name string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
+	if t, ok := cmd.(tidier); ok {
+		env.nameLeftovers(t.leftovers())
+	}
 	return env.fail(cmd.run(ctx, env))
 }
 
@@ -182,6 +189,9 @@ func (e *Env) fail(err error) int {
 	if advice := hint(err, os.Geteuid()); advice != "" {
 		e.say(slog.LevelError, "hint: %s", advice)
 	}
+	if e.unread(err) {
+		return statusSignal + int(syscall.SIGPIPE)
+	}
 	var usage *usageError
 	var trouble *troubleError
 	if errors.As(err, &usage) || errors.As(err, &trouble) {
@@ -190,12 +200,26 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM cancels. The
-// second one ends the process at once.
+// unread reports whether the reader of standard output is gone.
+func (e *Env) unread(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
+}
+
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels.
+// The second one ends the process at once.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) { // as nohup has it
+			signal.Notify(signals, sig)
+		}
+	}
+	// A pipe that nobody reads and a file that may not grow are errors of a write,
+	// after which there is something to tidy up. Not ignored, which what is started
+	// from here would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	go func() {
 		sig, ok := <-signals
 		if !ok {

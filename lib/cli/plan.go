@@ -120,7 +120,7 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*gr
 
 // readPlainFile reads a plan, or the archive of an image: the first byte tells.
 func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (*group.Previous, string, error) {
-	f, err := os.Open(src.Path)
+	f, err := image.OpenFile(src.Path)
 	if err != nil {
 		return nil, "", err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"runtime/debug"
@@ -123,18 +124,36 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 }
 
 // openContents opens for write what a header names.
-func (f *imageFlags) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
+func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
 		if len(h.Sources) == 0 {
 			root, err := openHeaderRoot(h)
 			return &write.Source{Root: root}, err
 		}
-		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: c.imageOptions(env)})
 		if err != nil {
 			return nil, err
 		}
+		if err := c.takesKept(set); err != nil {
+			return nil, errors.Join(err, set.Close())
+		}
 		return contents(set), nil
 	}
+}
+
+// takesKept refuses to keep layers where the output has no place for them, before
+// anything is read of them.
+func (f *outputFlags) takesKept(set *source.Set) error {
+	target, err := f.target()
+	if err != nil || target.Kind != oci.KindDockerArchive {
+		return err
+	}
+	for i, l := range set.Kept {
+		if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
+			return usagef("keeping layer %d: %w, as oci-archive: may hold", i, err)
+		}
+	}
+	return nil
 }
 
 func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {

@@ -145,10 +145,33 @@ var stages = map[string]stage{
 		},
 		also: []string{"chunkah-build(1)"},
 	},
+	"chunkah-inspect": {
+		new:   func() command { return &inspectCommand{} },
+		short: "show what is in the layers of an image",
+		long:  "Prints a line for each layer of an image, whoever made it: size, compressed size, the chance that it stays as it is for a week, and what it holds.",
+		usage: "[OPTIONS] IMAGE",
+		group: "Inspect options",
+		examples: []manual.Example{
+			{Text: "The layers of an archive", Line: "chunkah inspect oci-archive:out.ociarchive"},
+			{Text: "What is in its first layer", Line: "chunkah inspect --files 0 oci-archive:out.ociarchive"},
+		},
+		also: []string{"chunkah-reuse(1)"},
+	},
+	"chunkah-reuse": {
+		new:   func() command { return &reuseCommand{} },
+		short: "tell what a client downloads for the next image",
+		long:  "Prints what a client that has the image OLD downloads for NEW, by component: what changed, and what comes along and why. Of several images, each is taken after the one before it.",
+		usage: "[OPTIONS] OLD NEW...",
+		group: "Reuse options",
+		examples: []manual.Example{
+			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
+		},
+		also: []string{"chunkah-inspect(1)"},
+	},
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "doctor", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "completion"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

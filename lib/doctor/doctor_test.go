@@ -313,3 +313,28 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// Each kind of finding is documented, and no other.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n## What it looks for\n")
+	if !found {
+		t.Fatal("there is no table")
+	}
+	var documented []ID
+	for line := range strings.Lines(table) {
+		if rest, row := strings.CutPrefix(line, "| `"); row {
+			id, _, _ := strings.Cut(rest, "`")
+			documented = append(documented, ID(id))
+		}
+	}
+	slices.Sort(documented)
+	ids := IDs()
+	slices.Sort(ids)
+	if !slices.Equal(documented, ids) {
+		t.Errorf("documented are %q, there are %q", documented, ids)
+	}
+}

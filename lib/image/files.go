@@ -61,7 +61,7 @@ func openRegular(path string) (*file, error) {
 }
 
 func regular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	f, err := openQuietly(path, unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,18 @@ func regular(path string) (*os.File, error) {
 }
 
 var errNotRegular = errors.New("is not a regular file")
+
+// OpenFile opens a file that is an image or may be one. It asks not to move its
+// access time, which only the file's owner may: nothing of a source changes.
+func OpenFile(path string) (*os.File, error) { return openQuietly(path, 0) }
+
+func openQuietly(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME|flags, 0)
+	if errors.Is(err, unix.EPERM) {
+		return os.OpenFile(path, os.O_RDONLY|flags, 0)
+	}
+	return f, err
+}
 
 // archive has its files in a tar, which it never unpacks.
 type archive struct {
@@ -130,7 +142,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 // comes, what is stopped leaves the call behind, which ends with the process.
 func openPatiently(ctx context.Context, path string) (*os.File, error) {
 	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
-		return os.Open(path)
+		return OpenFile(path)
 	}
 	var in *os.File
 	done := make(chan error, 1)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 
+	"chunkah/tests/bound"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -32,6 +34,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(mk.Tar(f, mk.File("a", "1"), mk.Symlink("b", "a"), mk.Link("c", "b"), mk.Symlink("d/e", "../d/e")))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		if len(raw) > 1<<20 {
 			t.Skip("larger than what there is to be found")
 		}
@@ -104,9 +107,14 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("\x1f\x8b\x08\x1f\x00\x00\x00\x00\x00\x03\x05\x00extraname\x00comment\x00"))
 	used := &unpacker{}
 	f.Cleanup(used.close)
+	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // among the codes of a block
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Memory(t, 2*maxWindow+16<<20)
 		fresh := &unpacker{}
 		defer fresh.close()
+		if _, _, err := unpack(used, brokenOff); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatal(err)
+		}
 		sum, n, err := unpack(fresh, raw)
 		again, m, againErr := unpack(used, raw)
 		if sum != again || n != m || fmt.Sprint(err) != fmt.Sprint(againErr) {
@@ -143,6 +151,7 @@ func FuzzSource(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		bound.Input(t, len(s))
 		src, err := ParseSource(s)
 		if err != nil {
 			if !strings.Contains(err.Error(), "source ") {

@@ -125,13 +125,21 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 		if _, ok := a.blobs[d.Digest]; !ok {
 			return image, fmt.Errorf("the blob %q has not been written", d.Digest)
 		}
-		if strings.HasSuffix(d.MediaType, "+zstd") {
-			return image, fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
+		if err := CheckDockerLayer(d); err != nil {
+			return image, err
 		}
 		image.Layers = append(image.Layers, blobName(d.Digest))
 	}
 	image.Config, image.Layers = image.Layers[0], image.Layers[1:]
 	return image, nil
+}
+
+// CheckDockerLayer refuses a layer that has no place in a docker archive.
+func CheckDockerLayer(d v1.Descriptor) error {
+	if strings.HasSuffix(d.MediaType, "zstd") {
+		return fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
+	}
+	return nil
 }
 
 // dockerName is the whole of a name that Docker lets people shorten: "app" is docker.io/library/app:latest.

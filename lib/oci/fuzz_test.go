@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/tests/bound"
 )
 
 // FuzzMergedIndex puts an image into a layout whose index.json is from elsewhere: it
@@ -30,6 +32,7 @@ func FuzzMergedIndex(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, old []byte, ref string) {
+		bound.Input(t, len(old)+len(ref))
 		if err := os.WriteFile(filepath.Join(dir, v1.ImageIndexFile), old, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -71,6 +74,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		err := CheckJSON(data)
 		if good := json.Valid(data) && utf8.Valid(data); err == nil && !good || err != nil && good && !strings.Contains(err.Error(), "twice") {
 			t.Fatalf("got %v of %q", err, data)
@@ -98,6 +102,7 @@ func FuzzNames(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		bound.Input(t, len(s))
 		if CheckTag(s) == nil {
 			whole := dockerName(s)
 			if err := CheckTag(whole); err != nil && len(s) < 200 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/tests/bound"
 )
 
 // FuzzRun: a stream that the reader takes is refused with nothing written, or packed
@@ -19,6 +20,7 @@ func FuzzRun(f *testing.F) {
 		`{"file":{"path":"/e","type":"symlink","target":"d","mtime":-5,"components":["z#12345678"]}}{"end":{}}`), uint8(0), int64(1024))
 	f.Add([]byte(`{"header":{"version":1}}{"file":{"path":"/a","type":"symlink","target":"/"}}{"file":{"path":"/a/b","type":"file","components":["x"]}}{"end":{}}`), uint8(64), int64(-1))
 	f.Fuzz(func(t *testing.T, data []byte, most uint8, size int64) {
+		bound.Input(t, len(data))
 		records, err := readAll(data)
 		if err != nil {
 			t.Skip("refused: what lib/format's targets look at")

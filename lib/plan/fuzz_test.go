@@ -8,6 +8,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/group"
+	"chunkah/tests/bound"
 )
 
 func FuzzRead(f *testing.F) {
@@ -16,6 +17,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13")
 	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
 	f.Fuzz(func(t *testing.T, text string) {
+		bound.Input(t, len(text))
 		prev, note, err := Read(strings.NewReader(text), "p")
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
@@ -30,6 +32,7 @@ func FuzzFromConfig(f *testing.F) {
 	f.Add(`{"history":[{"created_by":"chunkah","comment":", "},{"created_by":"RUN"},{"created_by":"chunkah","comment":"{\"layer\":{\"components\":"}]}`)
 	f.Add(`{"history":{}}`)
 	f.Fuzz(func(t *testing.T, text string) {
+		bound.Input(t, len(text))
 		prev, note := FromConfig([]byte(text), "p")
 		checkPlan(t, prev, note, len(text))
 	})

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"chunkah/tests/bound"
 )
 
 // script answers one request after the other, with bytes as they would come over a
@@ -79,6 +81,7 @@ func FuzzAnswers(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, task byte, answers []byte) {
+		bound.Input(t, len(answers))
 		s := &script{t: t, answers: bytes.Split(answers, []byte(between))}
 		repo, err := Open(ref, (&clock{}).options())
 		if err != nil {
@@ -132,6 +135,7 @@ func FuzzCredentials(f *testing.F) {
 	path := credentialsIn(f, "")
 	f.Setenv("PATH", f.TempDir()) // there are no helpers
 	f.Fuzz(func(t *testing.T, data []byte, image string) {
+		bound.Input(t, len(data)+len(image))
 		ref, err := ParseRef(image)
 		if err != nil {
 			return

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"chunkah/tests/bound"
 )
 
 // few is a source of few symlinks, below two directories.
@@ -43,6 +45,7 @@ func FuzzResolve(f *testing.F) {
 	f.Add("/d/e/2", "d/e/2", "\x00", strings.Repeat("d/../", 100))
 	f.Add("/d/f/..", "d/f/", "//", ".")
 	f.Fuzz(func(t *testing.T, path, a, b, c string) {
+		bound.Input(t, len(path)+len(a)+len(b)+len(c))
 		if len(path)+len(a)+len(b)+len(c) > 4<<10 || slices.Contains([]string{a, b, c}, "") {
 			t.Skip("no link of a file system")
 		}

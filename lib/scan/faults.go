@@ -20,6 +20,7 @@ const (
 	FaultOverlay              // an overlayfs whiteout: a character device 0/0
 	FaultWhiteout             // a name that deletes files in an image
 	FaultXattr                // an xattr whose name no tar holds
+	FaultDeep                 // a path longer than a stream's
 )
 
 // kinds says what people are told of each kind.
@@ -30,6 +31,8 @@ var kinds = [...]struct{ noun, hint string }{
 		"use --prune or --skip-special-files, or scan the mounted file system"},
 	FaultWhiteout: {"whiteout name", "in an image, .wh. deletes files: rename, or use --prune"},
 	FaultXattr:    {"unusable xattr name", "a tar holds neither = in it nor what is not UTF-8: remove the xattr"},
+	FaultDeep: {"overlong path", fmt.Sprintf("an image holds %d bytes and %d names: use --prune with the start of it",
+		format.MaxPath, format.MaxDepth)},
 }
 
 // Fault is a path that no image can have as it is.
@@ -55,6 +58,15 @@ func (f *faults) unlessDenied(path string, err error) error {
 
 func (f *faults) add(kind FaultKind, path, what string) {
 	*f = append(*f, Fault{Kind: kind, Path: path, What: what})
+}
+
+// shown is how much of a path that is too long is shown, in bytes.
+const shown = 200
+
+// tooLong notes a path that no stream holds.
+func (f *faults) tooLong(path string) {
+	what := fmt.Sprintf("%d bytes, %d names", len(path), strings.Count(path, "/"))
+	f.add(FaultDeep, path[:min(len(path), shown)]+"…", what)
 }
 
 // FaultsError lists all the paths that share a fault.

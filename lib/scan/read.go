@@ -104,6 +104,10 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 	if r.prune.prunes(path) {
 		return nil
 	}
+	if format.TooLong(path) {
+		r.faults.tooLong(path)
+		return nil
+	}
 	st, err := d.Lstat(name)
 	if err != nil {
 		return err

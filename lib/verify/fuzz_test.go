@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
+	"chunkah/tests/bound"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -27,6 +28,7 @@ func FuzzDocuments(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		index, errs := parseIndex(data)
 		if index == nil && len(errs) == 0 {
 			t.Error("an index that is none has no fault")
@@ -77,6 +79,7 @@ func FuzzImage(f *testing.F) {
 "history":[{"created":"2026-01-02T03:04:05Z","created_by":"chunkah"},{"created_by":"RUN x"}]}`), tars[0], tars[1])
 	}
 	f.Fuzz(func(t *testing.T, manifest, config, below, above []byte) {
+		bound.Input(t, len(manifest)+len(config)+len(below)+len(above))
 		if len(below)+len(above) > 1<<20 {
 			t.Skip("larger than what there is to be found")
 		}

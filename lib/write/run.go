@@ -272,5 +272,6 @@ func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	if len(all.paths) == 0 {
 		return err
 	}
+	slices.SortFunc(all.paths, format.ComparePaths)
 	return all
 }

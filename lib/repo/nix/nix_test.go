@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chunkah/lib/repo/pkgdb/pkgdbtest"
+	"chunkah/tests/bound"
 	"chunkah/tests/mkroot"
 )
 
@@ -90,6 +91,7 @@ func FuzzStoreName(f *testing.F) {
 	f.Add(hashA + "-glibc-2.38-44")
 	f.Add(hashB + "-.x")
 	f.Fuzz(func(t *testing.T, base string) {
+		bound.Input(t, len(base))
 		name := storeName(base)
 		if name != "" && (!strings.HasSuffix(base, "-"+name) || len(base) != hashLen+1+len(name) || name[0] == '.') {
 			t.Fatalf("got %q of %q", name, base)

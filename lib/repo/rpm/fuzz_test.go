@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
-	"runtime"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 func FuzzBDB(f *testing.F) {
@@ -42,15 +43,10 @@ func checkForm(t *testing.T, name string, raw, wal []byte) {
 	if len(raw)+len(wal) > 1<<20 {
 		t.Skip("larger than what there is to be found")
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	bound.Memory(t, 4<<20+64*(len(raw)+len(wal)))
 	first, n, err := readForm(t, name, raw, wal)
-	runtime.ReadMemStats(&after)
 	if n > len(raw)+len(wal) {
 		t.Errorf("%d bytes hold packages of %d", len(raw)+len(wal), n)
-	}
-	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(2<<20+32*(len(raw)+len(wal))) {
-		t.Errorf("%d bytes of memory for %d: %v", used, len(raw)+len(wal), err)
 	}
 	again, _, againErr := readForm(t, name, raw, wal)
 	if again != first || fmt.Sprint(err) != fmt.Sprint(againErr) {

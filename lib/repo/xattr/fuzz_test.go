@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/tests/bound"
 )
 
 // FuzzLoad tags a small tree with whatever values attributes may have: they are
@@ -17,6 +18,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("app", "7", "app", "weekly")
 	f.Add(strings.Repeat("n", format.MaxText), "", "", "36526")
 	f.Fuzz(func(t *testing.T, above, aboveTime, below, belowTime string) {
+		bound.Input(t, len(above)+len(aboveTime)+len(below)+len(belowTime))
 		files := []*format.File{
 			file("/a/", component(above), every(aboveTime)), file("/a/b", component(below)), file("/a/c", every(belowTime)),
 			file("/a/d/"), file("/a/d/e", component(below), every(belowTime)), file("/b"),
