@@ -15,7 +15,7 @@ import (
 // enough to cost nothing.
 const refresh = 200 * time.Millisecond
 
-// Draw draws how far the run is until the function that it returns is called, which
+// Draw draws on a terminal how far the run is until the function that it returns is called, which
 // leaves no trace of it. Status may be called from any goroutine.
 func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	p := mpb.New(mpb.WithOutput(c.out), mpb.WithRefreshRate(refresh))
