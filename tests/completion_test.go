@@ -23,6 +23,7 @@ type terminal struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
 	seen bytes.Buffer
+	over bool // nobody has it open any more
 }
 
 // onTerminal starts a command on a terminal of that many columns.
@@ -43,6 +44,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns int) *terminal {
 			n, err := tty.Read(buffer)
 			x.mu.Lock()
 			x.seen.Write(buffer[:n])
+			x.over = err != nil
 			x.mu.Unlock()
 			if err != nil {
 				return
@@ -56,6 +58,12 @@ func (x *terminal) text() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.seen.String()
+}
+
+func (x *terminal) ended() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.over
 }
 
 // patience is how long a terminal's text may let wait for it.

@@ -116,10 +116,11 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "assign")
+	measured, err := c.startStage(env, "assign", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err

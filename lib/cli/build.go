@@ -9,6 +9,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/console"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/pipeline"
@@ -167,13 +168,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	defer c.discardPlan()
 	var done reports
-	err = pipeline.Run(ctx,
-		c.measure(done.scan(b.set.Changed, b.header, b.scan), nil),
-		c.measure(c.assignStage(&done, b.assign), nil),
-		c.measure(c.packStage(&done, b.pack), nil),
-		c.measure(done.write(b.write), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
-	)
-	if err != nil {
+	if err := c.runStages(ctx, env, &b, &done); err != nil {
 		return err
 	}
 	done.print(env)
@@ -183,8 +178,25 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.planned(env, c.place(), done.packed); err != nil {
 		return err
 	}
+	done.summary(env, c.measured)
 	c.writeMetrics(env)
 	return nil
+}
+
+// runStages runs the four, and shows how far they are.
+func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
+	told := &milestones{env: env, run: c.measured}
+	stages := []pipeline.Stage{
+		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
+		c.measure(c.assignStage(env, done, b.assign), told, nil),
+		c.measure(c.packStage(env, done, b.pack), told, nil),
+		c.measure(done.write(&b.write), told, func(m *metrics.Stage) {
+			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes)
+		}),
+	}
+	b.write.Work = c.measured.Last().Work()
+	defer env.follow(c.measured)()
+	return pipeline.Run(ctx, stages...)
 }
 
 // reports are what the stages say, gathered so that it is told in order.
@@ -213,9 +225,9 @@ func (r *reports) scan(root *rootfs.Root, header format.Header, opt scan.Options
 	}}
 }
 
-func (c *buildCommand) assignStage(r *reports, opt assign.Options) pipeline.Stage {
+func (c *buildCommand) assignStage(env *Env, r *reports, opt assign.Options) pipeline.Stage {
 	if c.Assign != "" {
-		return c.command("assign", c.Assign)
+		return c.command(env, "assign", c.Assign)
 	}
 	return pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
 		r.assigned, err = assign.Run(ctx, in, out, opt)
@@ -223,9 +235,9 @@ func (c *buildCommand) assignStage(r *reports, opt assign.Options) pipeline.Stag
 	}}
 }
 
-func (c *buildCommand) packStage(r *reports, opt pack.Options) pipeline.Stage {
+func (c *buildCommand) packStage(env *Env, r *reports, opt pack.Options) pipeline.Stage {
 	if c.Pack != "" {
-		return c.command("pack", c.Pack)
+		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
 		r.packed, err = pack.Run(ctx, in, out, opt)
@@ -234,17 +246,24 @@ func (c *buildCommand) packStage(r *reports, opt pack.Options) pipeline.Stage {
 }
 
 // command puts a command line in a stage's place.
-func (c *buildCommand) command(stage, line string) pipeline.Stage {
+func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 	enc := format.JSON
 	if c.Format != "" {
 		enc = format.Encoding(c.Format)
 	}
-	return pipeline.Command(stage, line, enc, os.Stderr)
+	stderr := env.stderrOf(stage)
+	s := pipeline.Command(stage, line, enc, stderr)
+	return pipeline.Stage{Name: stage, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
+		if lines, ok := stderr.(*console.Lines); ok {
+			defer lines.Flush()
+		}
+		return s.Run(ctx, in, out)
+	}}
 }
 
-func (r *reports) write(opt write.Options) pipeline.Stage {
+func (r *reports) write(opt *write.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) (err error) {
-		r.written, err = write.Run(ctx, in, opt)
+		r.written, err = write.Run(ctx, in, *opt)
 		return err
 	}}
 }

@@ -111,6 +111,9 @@ func option(o *flags.Option, section string) manual.Option {
 		Brief: tag.Get("brief"), Text: o.Description, Env: o.EnvDefaultKey,
 		Repeats: o.Field().Type.Kind() == reflect.Slice,
 	}
+	if o.DefaultMask != "" {
+		d.Text += " (default: " + o.DefaultMask + ")"
+	}
 	if v := tag.Get("variable"); v != "" {
 		d.Env = v
 	}

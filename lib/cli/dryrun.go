@@ -123,10 +123,14 @@ func (c *buildCommand) stageWords(env *Env, name string) []string {
 
 // commonWords are the options of every command.
 func (e *Env) commonWords() []string {
-	if e.Verbose == 0 {
-		return nil
+	var words []string
+	switch {
+	case e.Verbose > 0:
+		words = []string{"-" + strings.Repeat("v", e.Verbose)}
+	case e.Verbose < 0:
+		words = []string{"-q"}
 	}
-	return []string{"-" + strings.Repeat("v", e.Verbose)}
+	return append(words, settingWords("log", e.common.Log)...)
 }
 
 func (c *buildCommand) scanWords(env *Env) ([]string, error) {

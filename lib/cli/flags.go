@@ -13,6 +13,8 @@ import (
 // commonFlags are in every command.
 type commonFlags struct {
 	Verbose []bool       `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too" brief:"say more; -vv even more"`
+	Quiet   bool         `short:"q" long:"quiet" description:"say nothing but errors"`
+	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"what standard error has: lines for people, or a JSON object each (default: text)" brief:"lines on standard error as text or JSON objects"`
 	Help    func() error `short:"h" long:"help" description:"print the help that fits a screen"`
 	HelpAll func() error `long:"help-all" description:"print all options and all there is to say of them"`
 	Version bool         `long:"version" description:"print the version and exit"`
@@ -89,8 +91,8 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 	parser := flags.NewNamedParser(env.Name, flags.PassDoubleDash)
 	common := &commonFlags{Help: help(helpScreen), HelpAll: help(helpEverything)}
 	mustAdd(parser.AddGroup(commonSection, "", common))
+	env.common = common
 	finish := func(cmd command) command {
-		env.Verbose = len(common.Verbose)
 		if common.Version {
 			fmt.Fprintf(env.Stdout, "%s %s\n", env.Name, version())
 			return nil

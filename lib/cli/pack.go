@@ -88,10 +88,11 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "pack")
+	measured, err := c.startStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err

@@ -78,10 +78,11 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := readableAgain(c.Args.Sources); err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "scan")
+	measured, err := c.startStage(env, "scan", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err

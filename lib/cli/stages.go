@@ -151,6 +151,11 @@ var stages = map[string]stage{
 		long:  "Prints a line for each layer of an image, whoever made it: size, compressed size, the chance that it stays as it is for a week, and what it holds.",
 		usage: "[OPTIONS] IMAGE",
 		group: "Inspect options",
+		examples: []manual.Example{
+			{Text: "The layers of an archive", Line: "chunkah inspect oci-archive:out.ociarchive"},
+			{Text: "What is in its first layer", Line: "chunkah inspect --files 0 oci-archive:out.ociarchive"},
+		},
+		also: []string{"chunkah-reuse(1)"},
 	},
 	"chunkah-reuse": {
 		new:   func() command { return &reuseCommand{} },
@@ -158,6 +163,10 @@ var stages = map[string]stage{
 		long:  "Prints what a client that has the image OLD downloads for NEW, by component: what changed, and what comes along and why. Of several images, each is taken after the one before it.",
 		usage: "[OPTIONS] OLD NEW...",
 		group: "Reuse options",
+		examples: []manual.Example{
+			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
+		},
+		also: []string{"chunkah-inspect(1)"},
 	},
 }
 

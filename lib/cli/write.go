@@ -47,10 +47,11 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
-	measured, err := c.startStage(env, "write")
+	measured, err := c.startStage(env, "write", env.draws())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
-	opt.Open = c.openContents(env)
+	opt.Open, opt.Work = c.openContents(env), measured.Work()
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
