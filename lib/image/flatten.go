@@ -1,7 +1,9 @@
 package image
 
 import (
+	"archive/tar"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -24,6 +26,10 @@ type FlattenOptions struct {
 	// Sums takes the SHA-256 of each file in place of its contents: Tree.Sum has it,
 	// Tree.Open has nothing, and no layer is read again or spooled.
 	Sums bool
+	// See is given each entry of every layer as it stands in its tar, but global
+	// headers, with the SHA-256 of its contents, or of nothing; nil for nobody. It is
+	// called by several goroutines at once, about one layer by one at a time.
+	See func(at Origin, h *tar.Header, sum [sha256.Size]byte)
 	// Watch is told of what is read and of what is wrong with it; nil for nobody,
 	// and the first fault is an error.
 	Watch Watcher
@@ -119,7 +125,7 @@ func (f *flattening) run(ctx context.Context) error {
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	l := f.tree.layers[i]
 	r := &layerReader{
-		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, eye: f.eye(ctx, i),
+		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, eye: f.eye(ctx, i),
 	}
 	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
 	if err = r.eye.fault("", err); err != nil {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/temp"
 )
 
 // checkLayout refuses a folder that is neither empty, nor an OCI layout, nor one that a killed run has left unfinished,
@@ -23,7 +26,7 @@ func checkLayout(dir, ref string) error {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), IsTemp(name):
+		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), temp.Is(name):
 		default:
 			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
 				continue // a layout may hold more
@@ -108,9 +111,7 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	if err := json.Unmarshal(added["manifests"], &coming); err != nil {
 		return nil, err
 	}
-	for key, value := range added {
-		old[key] = value
-	}
+	maps.Copy(old, added)
 	if old["manifests"], err = json.Marshal(append(kept, coming...)); err != nil {
 		return nil, err
 	}

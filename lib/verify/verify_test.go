@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -21,6 +22,17 @@ func TestGoodImage(t *testing.T) {
 	r := verify(t, parts{})
 	if len(r.Faults) > 0 || len(r.Notes) > 0 || r.Images != 1 || r.Layers != 2 || r.Bytes == 0 {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	for f, want := range map[Fault]string{
+		{Where: "index.json", What: `it is "x"`}:                     `{"where":"index.json","what":"it is \"x\""}`,
+		{Where: "layer 0", Path: "a\xff", What: "it is there twice"}: `{"where":"layer 0","path":"a` + "\ufffd" + `","path_raw":"Yf8=","what":"it is there twice"}`,
+	} {
+		if got, err := json.Marshal(f); err != nil || string(got) != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
 	}
 }
 
@@ -75,7 +87,15 @@ func TestEveryFault(t *testing.T) {
 		{"another rootfs type", parts{config: set("files", "type", "rootfs")}, []string{c + `config\.rootfs\.type is "files"`}},
 		{"history is null", parts{config: set(nil, "history")}, []string{c + `config\.history is null`}},
 		{"a time that is none", parts{config: set("yesterday", "created")}, []string{c + `config\.created is "yesterday"`}},
-		{"Env is a string", parts{config: set("A=1", "Env", "config")}, []string{c + `.*key "Env" is`}},
+		{"Env is a string", parts{config: set("A=1", "Env", "config")}, []string{c + `config\.config: key "Env" is`}},
+		{"much of a config", parts{config: func(m document) {
+			m["author"], m["created"] = 5, "yesterday"
+			in := at(m, "config").(document)
+			in["Cmd"], in["Env"], in["workingdir"] = "sh", "A=1", "/"
+		}}, []string{
+			c + `config\.author is not a string`, c + `config\.config: key "Cmd" is "sh"`, c + `config\.config: key "Env" is "A=1"`,
+			c + `config\.config: unknown key "workingdir"`, c + `config\.created is "yesterday"`,
+		}},
 		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
 		{"a key is there twice", parts{files: func(files map[string][]byte) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)

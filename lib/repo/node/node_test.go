@@ -295,7 +295,7 @@ func FuzzManifest(f *testing.F) {
 			l.resolve("/app/x/y", name)
 		}
 		if strings.HasPrefix(dir, "/") {
-			split(dir)
+			_, _, _ = split(dir)
 		}
 	})
 }

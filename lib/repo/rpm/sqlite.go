@@ -100,10 +100,11 @@ func readHead(path string, head []byte) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := io.ReadFull(f, head); err != nil {
+	_, err = io.ReadFull(f, head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return errShort
 	}
-	return nil
+	return err
 }
 
 // prepareSQLite guards against what a database's schema can ask for and makes

@@ -108,10 +108,10 @@ func FuzzSpecification(f *testing.F) {
 		if path == "" || path[0] != '/' {
 			return
 		}
-		gemspec(path)
+		_, _, _ = gemspec(path)
 		if dir, home, name, found := checkout(path); found && (dir == "" || home == "" || name == "") {
 			t.Errorf("%q gave %q, %q, %q", path, dir, home, name)
 		}
-		nameOf(path)
+		_ = nameOf(path)
 	})
 }
