@@ -6,6 +6,8 @@ GO          = go
 GOTESTFLAGS =
 PREFIX      = /usr/local
 FUZZTIME    = 10s
+# What make test fuzzes: the stream and images. The others take long to build for it.
+FUZZED      = ./format ./lib/image ./lib/layer ./lib/oci ./lib/pack ./lib/plan ./lib/repo/pkgdb ./lib/verify
 BENCHDIR    = /var/tmp/chunkah-bench
 BENCHFLAGS  =
 
@@ -24,10 +26,14 @@ STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps install clean
+.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install clean
 
 build: ## the commands, static, in bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+image: build ## the container image, localhost/chunkah:latest, in bin/ and in the storage of podman and buildah
+	scripts/image bin/chunkah.ociarchive
+	buildah pull --quiet oci-archive:bin/chunkah.ociarchive
 
 demo: build ## a sample root becomes out.ociarchive, and its layers are shown
 	$(GO) run ./scripts/demo root "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo/root
@@ -37,8 +43,9 @@ demo: build ## a sample root becomes out.ociarchive, and its layers are shown
 test-deps: ## Debian, as root: the container clients that the tests run
 	scripts/test-deps
 
-test: test-deps ## everything
+test: test-deps ## everything, and a thousand inputs for some fuzz targets
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 15m ./...
+	FUZZTIME=1000x scripts/fuzz $(FUZZED)
 
 check: ## the quick inner loop
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'these files want gofmt: make fmt'; exit 1; }
@@ -51,7 +58,7 @@ e2e: test-deps ## the tests with real roots and real clients alone
 race: ## the unit tests with the race detector, which wants a C compiler
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
-fuzz: ## every fuzz target, FUZZTIME each
+fuzz: ## every fuzz target, FUZZTIME each: make fuzz FUZZTIME=2m
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 vectors: ## the stream's test vectors alone
@@ -87,9 +94,14 @@ vet:
 tidy-check: ## go.mod and go.sum are what go mod tidy makes
 	$(GO) mod tidy -diff
 
-install: build
+manual: ## manual pages and completions of shells, in share/
+	rm -rf share
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run ./scripts/manual share '$(VERSION)'
+
+install: build manual ## into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+	to=$$(cd '$(DESTDIR)$(PREFIX)' && pwd) && cd share && find . -type f -exec install -D -m 0644 '{}' "$$to/share/{}" ';'
 
 clean:
-	rm -rf bin demo out.ociarchive cover.out
+	rm -rf bin share demo out.ociarchive cover.out

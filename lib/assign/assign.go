@@ -75,6 +75,9 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	}
 	for _, repo := range repos {
 		result, err := repo.Load(ctx, t)
+		if err == nil {
+			err = t.fault
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", repo.Name(), err)
 		}
@@ -95,6 +98,9 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 			continue
 		}
 		weak, err := c.result.Weak(ctx)
+		if err == nil {
+			err = t.fault
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
 		}

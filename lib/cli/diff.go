@@ -18,8 +18,8 @@ import (
 type diffCommand struct {
 	imageFlags
 	scanFlags
-	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
-	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too"`
+	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too" section:"Comparison" brief:"do not compare times of last change, nor created"`
 	JSON        bool   `long:"json" description:"print an object for each difference"`
 	Args        struct {
 		Sources []string `positional-arg-name:"SOURCE"`

@@ -22,9 +22,9 @@ import (
 // sourceFlags are those that scan and build share.
 type sourceFlags struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
-	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on"`
+	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
 
 func (f *sourceFlags) sourceOptions(env *Env) source.Options {
@@ -36,16 +36,8 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 // openSources opens what is to be scanned: those sources, or the directory that
 // the environment or an option names. how is the way to name one.
 func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
-	if rootfs == "" {
-		rootfs = os.Getenv("CHUNKAH_ROOTFS")
-	}
-	if len(sources) == 0 {
-		if rootfs == "" {
-			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
-		}
-		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
-	}
-	if err := f.check(sources); err != nil {
+	sources, err := f.sourceNames(how, sources, rootfs)
+	if err != nil {
 		return nil, err
 	}
 	spareMemory(sources)
@@ -57,6 +49,20 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		env.warn("%s", note)
 	}
 	return set, nil
+}
+
+// sourceNames are what is to be scanned, by name.
+func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) ([]string, error) {
+	if rootfs == "" {
+		rootfs = os.Getenv("CHUNKAH_ROOTFS")
+	}
+	if len(sources) == 0 {
+		if rootfs == "" {
+			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
+		}
+		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
+	}
+	return sources, f.check(sources)
 }
 
 // imageGC is how much garbage may lie beside what lives, in percent of it, where an

@@ -34,6 +34,9 @@ func (p patient) Name() string { return p.file.Name() }
 // wait leaves a call behind that does not return. The bytes are then the call's
 // for ever, which is why nothing may follow but the end of the process.
 func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
+	if p.ctx.Err() != nil {
+		return 0, context.Cause(p.ctx)
+	}
 	done := make(chan transfer, 1)
 	go func() {
 		n, err := call(b)
@@ -43,6 +46,11 @@ func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
 	case t := <-done:
 		return t.n, t.err
 	case <-p.ctx.Done():
+	}
+	select { // what is done is done, be it the end of a stream
+	case t := <-done:
+		return t.n, t.err
+	default:
 		return 0, context.Cause(p.ctx)
 	}
 }
@@ -50,7 +58,7 @@ func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
 // input reads the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
-		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there")
+		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
 	}
 	return format.NewReader(patient{ctx, e.Stdin}, "stdin"), nil
 }
@@ -63,7 +71,7 @@ func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, 
 	if enc == format.Msgpack && isTerminal(e.Stdout) {
 		return nil, usagef("standard output is a terminal: msgpack is not for reading, use --format json")
 	}
-	return format.NewWriter(patient{ctx, e.Stdout}, enc), nil
+	return format.NewWriter(e.writer(ctx), enc), nil
 }
 
 // isClosed tells whether standard output was closed by whoever started the command.

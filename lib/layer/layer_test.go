@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/tests/bound"
 )
 
 // random returns a record with values from all over their ranges.
@@ -115,6 +116,7 @@ func FuzzEntry(f *testing.F) {
 		format.TypeFile, format.TypeDir, format.TypeSymlink, format.TypeFifo, format.TypeChar, format.TypeBlock,
 	}
 	f.Fuzz(func(t *testing.T, path, target string, kind byte, mode, uid, gid uint32, mtime int64, size uint16, key string, value []byte) {
+		bound.Input(t, len(path)+len(target)+len(key)+len(value))
 		file := &format.File{
 			Path: "/" + path, Type: types[int(kind)%len(types)], Mode: mode & 0o7777, UID: uid, GID: gid,
 			MTime: mtime, Components: []string{"x"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -287,6 +289,7 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	f.Add([]byte(`{"WorkDir":"/w","Volumes":{"/d":null},"X":[1e5,"\u2028"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		c, err := ParseConfig(data)
 		if err != nil || c.Platform.Architecture == "" {
 			return

@@ -31,7 +31,7 @@ var (
 	// they would lose what they do not say.
 	foreign = []struct{ key, is string }{
 		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
-		{"OCIv1", "the output of buildah inspect: use podman inspect"},
+		{"OCIv1", "the output of buildah inspect: use podman inspect, or buildah inspect --type image --format '{{.Config}}'"},
 		{"HostConfig", "a container, not an image: inspect its image"},
 		{"State", "a container, not an image: inspect its image"},
 		{"RepoTags", "the output of skopeo inspect without --config: use skopeo inspect --raw --config"},

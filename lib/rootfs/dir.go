@@ -102,7 +102,11 @@ func (d *Dir) Readlink(name string) (string, error) {
 		return d.root.src.Readlink(d.join(name))
 	}
 	buf := d.buf[:format.MaxTarget+1]
-	n, err := unix.Readlinkat(d.fd, name, buf)
+	var n int
+	err := retried(func() (err error) {
+		n, err = unix.Readlinkat(d.fd, name, buf)
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
 	}
@@ -117,7 +121,9 @@ func (d *Dir) Readable(name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+		err = retried(func() error {
+			return unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("reading %q: %w", d.join(name), err)
@@ -174,7 +180,7 @@ func (d *Dir) openSeen(f *File, name string) error {
 		return err
 	}
 	var now unix.Stat_t
-	if err = unix.Fstat(fd, &now); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err = retried(func() error { return unix.Fstat(fd, &now) }); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = ErrNotRegular
 	}
 	if err != nil {

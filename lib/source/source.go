@@ -17,6 +17,10 @@ import (
 	"chunkah/lib/rootfs"
 )
 
+// maxSources bounds the sources of one tree: each stays open, an image with all its
+// files in memory, and every path is looked for in each.
+const maxSources = 64
+
 // Options say how sources are opened. The zero value takes local ones, for this
 // machine's platform.
 type Options struct {
@@ -68,6 +72,8 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	switch {
 	case len(names) == 0:
 		return s, errors.New("no source is given")
+	case len(names) > maxSources:
+		return s, fmt.Errorf("%d sources: %d at most; join some of them first", len(names), maxSources)
 	case len(names) > 1 && opt.KeepBase != "":
 		return s, errors.New("layers are kept of one source alone: join the others first")
 	}
@@ -90,6 +96,7 @@ func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error
 	if h.KeepLayers > 0 {
 		opt.KeepBase = fmt.Sprint(h.KeepLayers)
 	}
+	opt.Image.Again = true
 	return Open(ctx, h.Sources, opt)
 }
 

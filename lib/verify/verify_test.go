@@ -164,30 +164,6 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// Documents are input like any other.
-func FuzzDocuments(f *testing.F) {
-	for _, seed := range []string{
-		`{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:0","size":1,"platform":{"os":"linux"}}]}`,
-		`{"schemaVersion":2,"config":{"digest":"x"},"layers":[{"annotations":{"a":null}},null]}`,
-		`{"architecture":"amd64","os":"linux","created":"x","rootfs":{"type":"layers","diff_ids":[null]},"history":[{"empty_layer":true},{}],"config":{"Env":null}}`,
-		`null`, `[`, `{"a":1,"a":2}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		index, errs := parseIndex(data)
-		if index == nil && len(errs) == 0 {
-			t.Error("an index that is none has no fault")
-		}
-		if m, errs := parseManifest(data); m == nil && len(errs) == 0 {
-			t.Error("a manifest that is none has no fault")
-		}
-		if c, errs := parseConfig(data, 1); c == nil && len(errs) == 0 {
-			t.Error("a config that is none has no fault")
-		}
-	})
-}
-
 // Faults do not hide each other.
 func TestAllFaultsAtOnce(t *testing.T) {
 	other := digest.FromString("another").String()

@@ -18,6 +18,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/temp"
 )
 
 var errCause = errors.New("cause")
@@ -188,7 +189,7 @@ func TestSpoolsHaveNoName(t *testing.T) {
 		spools := 0
 		opt.Create = hook(t, opt.Create, &hooked{before: func(v1.Descriptor) {
 			entries, err := os.ReadDir(dir)
-			if err != nil || len(entries) != 1 || !oci.IsTemp(entries[0].Name()) {
+			if err != nil || len(entries) != 1 || !temp.Is(entries[0].Name()) {
 				t.Errorf("%s: %v, %v", algorithm, entries, err)
 			}
 			spools += deleted(t, dir)

@@ -21,7 +21,7 @@ type tailed interface {
 // kept in a file until all blobs before it are there, and from then on goes
 // straight to its place.
 type waiting struct {
-	dir string
+	dir string // where file is
 
 	mu   sync.Mutex
 	file *os.File // has no name, or is the cache's; nil before the first byte
@@ -72,7 +72,7 @@ func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

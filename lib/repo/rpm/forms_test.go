@@ -141,13 +141,3 @@ func TestDamagedForms(t *testing.T) {
 		}
 	}
 }
-
-func FuzzBDB(f *testing.F) {
-	f.Add(bdbOf(testPackage{name: "a"}, testPackage{name: "b"}))
-	f.Fuzz(func(t *testing.T, raw []byte) { count(t, "Packages", raw) })
-}
-
-func FuzzNDB(f *testing.F) {
-	f.Add(ndbOf(testPackage{name: "a"}, testPackage{name: "b"}))
-	f.Fuzz(func(t *testing.T, raw []byte) { count(t, "Packages.db", raw) })
-}
