@@ -87,6 +87,47 @@ func TestDist(t *testing.T) {
 	t.Run("SBOM", func(t *testing.T) { billOfMaterials(t, out) })
 }
 
+// Versions of packages are ordered as the commits are that they are made from.
+func TestPackageVersions(t *testing.T) {
+	clients.Need(t, "dpkg", "rpm")
+	of := func(kind, version string) string {
+		return strings.TrimSpace(clients.Run(t, exec.Command("../scripts/package-version", kind, version)))
+	}
+	versions := []struct{ described, deb, apk string }{
+		{"unknown", "0.0.0+unknown", "0.0.0"},
+		{"v1.2.0-rc.1", "1.2.0~rc.1", "1.2.0_rc1"},
+		{"v1.2.0-rc.1-3-g0a1b2c3", "1.2.0~rc.1+3.g0a1b2c3", "1.2.0_rc1_p3"},
+		{"v1.2.0-rc.2", "1.2.0~rc.2", "1.2.0_rc2"},
+		{"v1.2.0", "1.2.0", "1.2.0"},
+		{"v1.2.0-9-g0a1b2c3", "1.2.0+9.g0a1b2c3", "1.2.0_p9"},
+		{"v1.2.0-10-gfa1b2c3-dirty", "1.2.0+10.gfa1b2c3.dirty", "1.2.0_p10"},
+		{"v1.2.1", "1.2.1", "1.2.1"},
+		{"v1.10.0-dirty", "1.10.0+dirty", "1.10.0"},
+	}
+	for i, v := range versions {
+		if got := of("deb", v.described); got != v.deb {
+			t.Errorf("%s: the deb is %s, want %s", v.described, got, v.deb)
+		}
+		if got := of("rpm", v.described); got != v.deb {
+			t.Errorf("%s: the rpm is %s, want %s", v.described, got, v.deb)
+		}
+		if got := of("apk", v.described); got != v.apk {
+			t.Errorf("%s: the apk is %s, want %s", v.described, got, v.apk)
+		}
+		if i == 0 {
+			continue
+		}
+		before := versions[i-1].deb
+		clients.Run(t, exec.Command("dpkg", "--compare-versions", before, "lt", v.deb))
+		if got := clients.Run(t, exec.Command("rpm", "--eval", fmt.Sprintf("%%{lua:print(rpm.vercmp(%q, %q))}", before, v.deb))); strings.TrimSpace(got) != "-1" {
+			t.Errorf("rpm: %s is not before %s", before, v.deb)
+		}
+	}
+	if got := of("deb", "6c490ac"); got != "0.0.0+6c490ac" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // listNames returns the names in a folder.
 func listNames(t *testing.T, dir string) (names []string) {
 	t.Helper()
