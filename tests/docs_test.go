@@ -74,6 +74,7 @@ var pages = map[string]func(p *page){
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
+	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
