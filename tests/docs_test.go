@@ -76,6 +76,7 @@ var pages = map[string]func(p *document){
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
 	"docs/inspect.md":            referencePage,
+	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,

@@ -43,6 +43,14 @@ func componentsPage(p *document) {
 	p.path("scripts")
 }
 
+// messagesPage has a root of three files.
+func messagesPage(p *page) {
+	clients.Need(p.t, "jq")
+	if err := mkroot.Write(filepath.Join(p.dir, "root"), "file /etc/a text=a\nfile /opt/a/b text=b\nfile /opt/c/d text=d\n"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // referencePage has what the pages speak of that show single commands: a root, an
 // image of it wherever an image can be, and what the last build left behind.
 func referencePage(p *document) {
