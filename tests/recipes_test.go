@@ -44,7 +44,7 @@ func componentsPage(p *document) {
 }
 
 // messagesPage has a root of three files.
-func messagesPage(p *page) {
+func messagesPage(p *document) {
 	clients.Need(p.t, "jq")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), "file /etc/a text=a\nfile /opt/a/b text=b\nfile /opt/c/d text=d\n"); err != nil {
 		p.t.Fatal(err)
