@@ -9,6 +9,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/fifo"
 	"chunkah/lib/repo/alpm"
 	"chunkah/lib/repo/apk"
 	"chunkah/lib/repo/bigfiles"
@@ -47,9 +48,9 @@ type assignFlags struct {
 	Override bool   `long:"override" description:"replace the components that records come with"`
 }
 
-func (f *assignFlags) options() (assign.Options, error) {
+func (f *assignFlags) options(ctx context.Context) (assign.Options, error) {
 	opt := assign.Options{Override: f.Override}
-	mapped, err := f.readMap()
+	mapped, err := f.readMap(ctx)
 	if err != nil {
 		return opt, err
 	}
@@ -81,11 +82,11 @@ func (f *assignFlags) options() (assign.Options, error) {
 // mapName is the name of the repo that --map makes.
 const mapName = "map"
 
-func (f *assignFlags) readMap() (assign.Repo, error) {
+func (f *assignFlags) readMap(ctx context.Context) (assign.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(f.Map)
+	data, err := fifo.Open(ctx, f.Map, os.ReadFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading map: %w", err)
 	}
@@ -112,7 +113,7 @@ type assignCommand struct {
 }
 
 func (c *assignCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.assignFlags.options()
+	opt, err := c.assignFlags.options(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.assigned(outcome)
-	c.writeMetrics(env)
+	c.writeMetrics(ctx, env)
 	if c.Explain != "" {
 		if err := explain(env.Stdout, outcome); err != nil {
 			return err

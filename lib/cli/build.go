@@ -124,7 +124,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
 		return err
 	}
-	if b.assign, err = c.assignFlags.options(); err != nil {
+	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err
 	}
 	if err = c.startMetrics(env, "build"); err != nil {
@@ -179,7 +179,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	done.summary(env, c.measured)
-	c.writeMetrics(env)
+	c.writeMetrics(ctx, env)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	assigning, err := c.assignFlags.options()
+	assigning, err := c.assignFlags.options(ctx)
 	if err != nil {
 		return nil, err
 	}

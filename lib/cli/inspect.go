@@ -10,6 +10,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"chunkah/lib/fifo"
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
@@ -57,7 +58,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	} else {
 		env.info("%q: its layers stay where they are: --download reads them", src)
 	}
-	if done, err := c.draw(env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
+	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
 	}
 	out := bufio.NewWriter(env.Stdout)
@@ -133,7 +134,7 @@ func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt i
 
 // draw draws the page that --html asks for. It reports whether that is the answer, so
 // that there is no text.
-func (f *viewFlags) draw(env *Env, page func(io.Writer) error) (done bool, err error) {
+func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) error) (done bool, err error) {
 	if f.HTML == "" {
 		return false, nil
 	}
@@ -141,7 +142,7 @@ func (f *viewFlags) draw(env *Env, page func(io.Writer) error) (done bool, err e
 	if err = page(&b); err == nil && f.HTML == "-" {
 		_, err = env.Stdout.Write(b.Bytes())
 	} else if err == nil {
-		err = replace.File(f.HTML, b.Bytes())
+		_, err = fifo.Open(ctx, f.HTML, func(name string) (any, error) { return nil, replace.File(name, b.Bytes()) })
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)

@@ -57,11 +57,11 @@ func (f *metricsFlags) endStage() {
 
 // writeMetrics writes the file. What was asked for is there by now, so that a
 // fault of this is none of the command's.
-func (f *metricsFlags) writeMetrics(env *Env) {
+func (f *metricsFlags) writeMetrics(ctx context.Context, env *Env) {
 	if f.Metrics == "" {
 		return
 	}
-	if err := f.measured.WriteFile(f.Metrics); err != nil {
+	if err := f.measured.WriteFile(ctx, f.Metrics); err != nil {
 		env.warn("%s", err)
 	}
 }

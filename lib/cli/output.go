@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/fifo"
 	"chunkah/lib/oci"
 )
 
@@ -56,11 +57,11 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, pr
 	case target.Kind == oci.KindDockerArchive && target.Stdout:
 		return oci.NewDockerArchive(env.writer(ctx), opt), nil
 	case target.Kind == oci.KindDockerArchive:
-		return oci.CreateDockerArchive(target.Path, opt)
+		return fifo.Open(ctx, target.Path, func(path string) (oci.Destination, error) { return oci.CreateDockerArchive(path, opt) })
 	case target.Stdout:
 		return oci.NewArchive(env.writer(ctx), opt), nil
 	}
-	return oci.CreateArchive(target.Path, opt)
+	return fifo.Open(ctx, target.Path, func(path string) (oci.Destination, error) { return oci.CreateArchive(path, opt) })
 }
 
 // writer is standard output.

@@ -33,7 +33,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(env)}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env)}
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
@@ -106,7 +106,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err := c.planned(env, nil, report); err != nil {
 		return err
 	}
-	c.writeMetrics(env)
+	c.writeMetrics(ctx, env)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"chunkah/format"
+	"chunkah/lib/fifo"
 	"chunkah/lib/group"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
@@ -120,7 +121,7 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*gr
 
 // readPlainFile reads a plan, or the archive of an image: the first byte tells.
 func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (*group.Previous, string, error) {
-	f, err := image.OpenFile(src.Path)
+	f, err := fifo.Open(ctx, src.Path, image.OpenFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -155,7 +156,7 @@ func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
 // preparePlan writes the plan that was asked for, under a name that commitPlan
 // takes away once the image or stream is whole. What may fail of it fails here,
 // before either is.
-func (f *planFlags) preparePlan(env *Env) func([]pack.Planned) error {
+func (f *planFlags) preparePlan(ctx context.Context, env *Env) func([]pack.Planned) error {
 	if f.Plan == "" {
 		return nil
 	}
@@ -170,7 +171,7 @@ func (f *planFlags) preparePlan(env *Env) func([]pack.Planned) error {
 		case f.Plan == "-":
 			_, err = env.Stdout.Write(data)
 		default:
-			f.pending, err = replace.Prepare(f.Plan, data)
+			f.pending, err = fifo.Open(ctx, f.Plan, func(name string) (*replace.Pending, error) { return replace.Prepare(name, data) })
 		}
 		return planError(err)
 	}

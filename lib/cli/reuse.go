@@ -33,7 +33,7 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if done, err := c.draw(env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
+	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
 		return err
 	}
 	out := bufio.NewWriter(env.Stdout)

@@ -108,7 +108,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.scanned(report)
-	c.writeMetrics(env)
+	c.writeMetrics(ctx, env)
 	return nil
 }
 

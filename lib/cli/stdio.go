@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/lib/fifo"
 	"chunkah/lib/rootfs"
 )
 
@@ -117,7 +118,7 @@ func (e *Env) stdoutInfo() []os.FileInfo {
 // readAll reads a file, or standard input for "-".
 func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	if path != "-" {
-		return os.ReadFile(path)
+		return fifo.Open(ctx, path, os.ReadFile)
 	}
 	return io.ReadAll(patient{ctx, e.Stdin})
 }

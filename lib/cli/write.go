@@ -80,7 +80,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	}
 	env.written(report)
 	measured.Wrote(report.BlobBytes, report.ReusedBytes)
-	c.writeMetrics(env)
+	c.writeMetrics(ctx, env)
 	return nil
 }
 

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"chunkah/lib/fifo"
 )
 
 // files are the files that a local image consists of, in a folder or in an archive.
@@ -129,34 +131,13 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 // openTar opens the tar of an archive, which may be a pipe where it is read once.
 func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	if !opt.Again {
-		return openPatiently(ctx, path)
+		return fifo.Open(ctx, path, OpenFile)
 	}
 	in, err := regular(path)
 	if errors.Is(err, errNotRegular) {
 		err = fmt.Errorf("%w: chunkah-scan needs an archive that later stages can read too", err)
 	}
 	return in, err
-}
-
-// openPatiently opens a file, or a pipe once somebody has its other end. Where nobody
-// comes, what is stopped leaves the call behind, which ends with the process.
-func openPatiently(ctx context.Context, path string) (*os.File, error) {
-	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
-		return OpenFile(path)
-	}
-	var in *os.File
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		in, err = os.Open(path)
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return in, err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 func (a *archive) Close() error { return a.in.Close() }

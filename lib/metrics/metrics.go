@@ -9,12 +9,14 @@
 package metrics
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"chunkah/format"
+	"chunkah/lib/fifo"
 	"chunkah/lib/replace"
 )
 
@@ -147,11 +149,11 @@ func (r *Run) document() document {
 }
 
 // WriteFile writes the document to a file, which has it whole or is as it was. To
-// a pipe or a device it is written straight.
-func (r *Run) WriteFile(name string) error {
+// a pipe or a device it is written straight, to a pipe once somebody reads it.
+func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {
-		err = replace.File(name, append(data, '\n'))
+		_, err = fifo.Open(ctx, name, func(name string) (any, error) { return nil, replace.File(name, append(data, '\n')) })
 	}
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)

@@ -93,7 +93,7 @@ func TestDocument(t *testing.T) {
 	write.Wrote(7, 3)
 	write.Done()
 	name := filepath.Join(t.TempDir(), "m.json")
-	if err := r.WriteFile(name); err != nil {
+	if err := r.WriteFile(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	doc := read(t, name)
@@ -153,17 +153,17 @@ func TestWholeOrNot(t *testing.T) {
 	if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Start("x").WriteFile(name); err != nil {
+	if err := Start("x").WriteFile(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	if doc := read(t, name); doc.Command != "x" {
 		t.Errorf("%+v", doc)
 	}
-	if err := Start("x").WriteFile(filepath.Join(dir, "none", "m.json")); err == nil ||
+	if err := Start("x").WriteFile(t.Context(), filepath.Join(dir, "none", "m.json")); err == nil ||
 		!strings.HasPrefix(err.Error(), "writing metrics: ") || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if err := Start("x").WriteFile(dir); err == nil {
+	if err := Start("x").WriteFile(t.Context(), dir); err == nil {
 		t.Error("a folder was written to")
 	}
 	entries, err := os.ReadDir(dir)
@@ -183,7 +183,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Start("x").WriteFile(name); !errors.Is(err, unix.ENOSPC) {
+	if err := Start("x").WriteFile(t.Context(), name); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), name) {
 		t.Errorf("%v", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -193,10 +193,10 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestDevice(t *testing.T) {
-	if err := Start("x").WriteFile("/dev/full"); !errors.Is(err, unix.ENOSPC) {
+	if err := Start("x").WriteFile(t.Context(), "/dev/full"); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("%v", err)
 	}
-	if err := Start("x").WriteFile(os.DevNull); err != nil {
+	if err := Start("x").WriteFile(t.Context(), os.DevNull); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {

@@ -39,14 +39,23 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	}
 	f, err := temp.Create(filepath.Dir(name), 0o600)
 	if err != nil {
-		return nil, err
+		return nil, about(name, err)
 	}
 	p := &Pending{f, name}
 	if err := fill(f, data); err != nil {
 		p.Discard()
-		return nil, err
+		return nil, about(name, err)
 	}
 	return p, nil
+}
+
+// about is an error of a file that is not finished, with the name that it was to have:
+// the one that it had means nothing to anyone.
+func about(name string, err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
+	}
+	return err
 }
 
 // Commit gives the file its name.
@@ -79,6 +88,8 @@ func (p *Pending) close() error {
 // fill writes a file that others may read. It is not synced: what is
 // written this way can be made again after a crash.
 func fill(f *os.File, data []byte) error {
-	_, err := f.Write(data)
-	return errors.Join(err, f.Chmod(0o644))
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Chmod(0o644)
 }

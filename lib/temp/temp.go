@@ -94,7 +94,7 @@ func Left(dir string) ([]string, error) {
 
 // unheld lists what nobody holds at the moment.
 func unheld(dir string) (paths []string, err error) {
-	d, err := os.Open(dir)
+	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0) // a FIFO would wait for a writer
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

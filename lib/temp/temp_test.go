@@ -71,6 +71,13 @@ func TestLeftOfOthers(t *testing.T) {
 	if _, err := Left(filepath.Join(dir, "image")); err == nil {
 		t.Error("a file was listed")
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Left(pipe); err == nil {
+		t.Error("a pipe was listed")
+	}
 }
 
 // A file that gets its name while it is looked at is finished.
