@@ -39,7 +39,8 @@ func faultModes() []faultMode {
 	// No call of these ever ends with EINTR on any file system, and SQLite relies on it.
 	neverInterrupted := func(call string) bool { return call == "fstat" }
 	return []faultMode{
-		{"EIO", inject.Fault{Errno: syscall.EIO}, slices.Concat(dataCalls(), looks()), false, some},
+		{"EIO", inject.Fault{Errno: syscall.EIO}, dataCalls(), false, some},
+		{"EIO", inject.Fault{Errno: syscall.EIO}, looks(), false, ends},
 		{"ENOSPC", inject.Fault{Errno: syscall.ENOSPC}, []string{"write", "pwrite64", "ftruncate", "fsync", "mkdirat", "openat"}, false, ends},
 		{"EINTR", inject.Fault{Errno: syscall.EINTR}, slices.DeleteFunc(slices.Concat(dataCalls(), looks()), neverInterrupted), true, ends},
 		{"short", inject.Fault{Short: true}, transfers, true, ends},

@@ -126,16 +126,21 @@ func (p faultPlace) fresh(t *testing.T, j faultJob) (before map[string]string) {
 	if err := os.RemoveAll(p.dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []string{"out", "tmp", "cache"} {
-		if err := os.MkdirAll(filepath.Join(p.dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.folders(t)
 	if j.before != "" {
 		p.shell(t, j.before)
 	}
 	before, _ = p.look(t)
 	return before
+}
+
+func (p faultPlace) folders(t *testing.T) {
+	t.Helper()
+	for _, d := range []string{"out", "tmp", "cache"} {
+		if err := os.MkdirAll(filepath.Join(p.dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // faultResult is how a job ended.

@@ -35,7 +35,7 @@ file /srv/web/node_modules/express/index.js size=200000
 `
 
 // componentsPage has the root that the page speaks of.
-func componentsPage(p *page) {
+func componentsPage(p *document) {
 	clients.Need(p.t, "jq", "python3")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
 		p.t.Fatal(err)
@@ -45,7 +45,7 @@ func componentsPage(p *page) {
 
 // referencePage has what the pages speak of that show single commands: a root, an
 // image of it wherever an image can be, and what the last build left behind.
-func referencePage(p *page) {
+func referencePage(p *document) {
 	root := p.smallRoot()
 	archive := appImage(p.t, root)
 	e := p.engine()
@@ -59,11 +59,24 @@ func referencePage(p *page) {
 		cp app.oci app.ociarchive
 		chunkah build --rootfs root -o oci:app:1
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:2
+		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:latest
 		chunkah-scan root | chunkah-assign > in`})
 }
 
+// readmePage has an image in podman, a root, and roots of two architectures.
+func readmePage(p *document) {
+	clients.Need(p.t, "jq")
+	root := p.smallRoot()
+	e := p.engine()
+	e.Podman("tag", e.Load(appImage(p.t, root)), "localhost/app:1")
+	e.Load(chunkahImage(p.t))
+	p.local()
+	p.pushApp(root, "app:build")
+	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
+}
+
 // tutorialPage has two versions of an app's image.
-func tutorialPage(p *page) {
+func tutorialPage(p *document) {
 	p.t.Helper()
 	root := filepath.Join(p.dir, "root")
 	if err := mkroot.Write(root, documented()); err != nil {
@@ -78,7 +91,7 @@ func tutorialPage(p *page) {
 }
 
 // troublePage has what goes wrong.
-func troublePage(p *page) {
+func troublePage(p *document) {
 	p.smallRoot()
 	spec := "fifo /run/app.fifo\nfile /etc/app.conf text=x\n"
 	if err := mkroot.Write(filepath.Join(p.dir, "special"), spec); err != nil {
@@ -112,7 +125,7 @@ func chunkahImage(t *testing.T) string {
 }
 
 // smallRoot makes the root of docs/components.md, with a shell in it.
-func (p *page) smallRoot() string {
+func (p *document) smallRoot() string {
 	p.t.Helper()
 	clients.Need(p.t, "root", "busybox")
 	root := filepath.Join(p.dir, "root")
@@ -135,7 +148,7 @@ func appImage(t *testing.T, root string) string {
 const appConfig = `{"Cmd": ["true"], "Env": ["APP=1"], "Labels": {"org.example.app": "yes"}}`
 
 // enginePage has podman or buildah with the images of an app and of chunkah.
-func enginePage(p *page) {
+func enginePage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
 	archive := appImage(p.t, root)
@@ -151,7 +164,7 @@ func enginePage(p *page) {
 
 // sameTree wants the image to be the root, but for what the page itself changes
 // in it, to have more than one layer, and the config of the app.
-func (p *page) sameTree(e *clients.Engine, root, image string, b block) {
+func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "saved.ociarchive")
 	e.Podman("save", "--quiet", "--format", "oci-archive", "--output", archive, image)
@@ -189,7 +202,7 @@ func greetingOf(t *testing.T, dir string) string {
 }
 
 // dockerPage has a Docker daemon with the image of an app.
-func dockerPage(p *page) {
+func dockerPage(p *document) {
 	root := p.smallRoot()
 	d := clients.NewDocker(p.t)
 	p.setenv("DOCKER_HOST", d.Host())
@@ -217,7 +230,7 @@ func dockerPage(p *page) {
 }
 
 // pushApp brings an image of an app into the registry.
-func (p *page) pushApp(root, name string) {
+func (p *document) pushApp(root, name string) {
 	p.t.Helper()
 	if out, err := p.shell("skopeo copy --dest-tls-verify=false oci-archive:" + appImage(p.t, root) + " docker://registry.example/" + name); err != nil {
 		p.t.Fatalf("skopeo: %v\n%s", err, out)
@@ -225,7 +238,7 @@ func (p *page) pushApp(root, name string) {
 }
 
 // workflowPage runs the run: lines of a workflow, twice, as two runs of it would be.
-func workflowPage(p *page) {
+func workflowPage(p *document) {
 	root := p.smallRoot()
 	p.engine()
 	p.secured()
@@ -247,7 +260,7 @@ func workflowPage(p *page) {
 }
 
 // sameAsPushed wants the image in the registry to be the root, and split.
-func (p *page) sameAsPushed(root, name string) {
+func (p *document) sameAsPushed(root, name string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "pulled.ociarchive")
 	if out, err := p.shell("skopeo copy --src-tls-verify=" + strconv.FormatBool(p.tls) + " docker://registry.example/" + name + " oci-archive:" + archive); err != nil {
@@ -286,7 +299,7 @@ func runLines(yaml string) []string {
 
 // jobPage runs the containers of a job and a task with podman, as the pods would
 // run: with another user, without capabilities and with a read-only root.
-func jobPage(p *page) {
+func jobPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
 	p.local()
