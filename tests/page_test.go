@@ -12,7 +12,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
-	browsed "chunkah/lib/page"
+	"chunkah/lib/page"
 	"chunkah/tests/browser"
 	"chunkah/tests/clients"
 	"chunkah/tests/mkroot"
@@ -226,7 +226,7 @@ func TestPageOfHalfAMillionFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := browsed.Inspect(f, in); err != nil {
+	if err := page.Inspect(f, in); err != nil {
 		t.Fatal(err)
 	}
 	info, err := f.Stat()
