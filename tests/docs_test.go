@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// documented is the root that docs/components.md speaks of.
+// documented is the root that docs/components.md and docs/inspect.md speak of.
 const documented = parcels + `
 file /var/lib/dpkg/info/bash.list text="/usr\n/usr/bin\n/usr/bin/bash\n"
 file /usr/bin/bash size=1200000
@@ -26,12 +26,32 @@ file /srv/web/node_modules/express/package.json text="{\"name\": \"express\"}"
 file /srv/web/node_modules/express/index.js size=200000
 `
 
-// Every command of docs/components.md says what stands there. A block of text
-// whose fence names a file is that file; in a console block a line after "$ " is a
-// command, with what it prints below.
+// Every command of these pages says what stands there.
 func TestDocumentedCommands(t *testing.T) {
 	clients.Need(t, "jq", "python3")
-	text, err := os.ReadFile("../docs/components.md")
+	for _, page := range []struct {
+		name  string
+		least int // commands: a page that lost its blocks would pass
+	}{{"components.md", 6}, {"inspect.md", 8}} {
+		t.Run(page.name, func(t *testing.T) {
+			dir := t.TempDir()
+			spec := strings.Replace(documented, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1)
+			if err := mkroot.Write(filepath.Join(dir, "root"), spec); err != nil {
+				t.Fatal(err)
+			}
+			if n := runPage(t, page.name, dir); n < page.least {
+				t.Errorf("there are %d commands", n)
+			}
+		})
+	}
+}
+
+// runPage runs the commands of a page in a folder and counts them. A block of text
+// whose fence names a file is that file; in a console block a line after "$ " is a
+// command, with what it prints below.
+func runPage(t *testing.T, name, dir string) (n int) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,12 +59,6 @@ func TestDocumentedCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	spec := strings.Replace(documented, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1)
-	if err := mkroot.Write(filepath.Join(dir, "root"), spec); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
 	for i, block := range strings.Split("\n"+string(text), "\n```") {
 		info, body, _ := strings.Cut(block, "\n")
 		language, file, _ := strings.Cut(info, " ")
@@ -68,7 +82,5 @@ func TestDocumentedCommands(t *testing.T) {
 			}
 		}
 	}
-	if n < 6 {
-		t.Errorf("there are %d commands", n)
-	}
+	return n
 }
