@@ -5,6 +5,7 @@ export CGO_ENABLED = 0
 GO          = go
 GOTESTFLAGS =
 PREFIX      = /usr/local
+BIN         = bin
 FUZZTIME    = 10s
 # What make test fuzzes: the stream and images. The others take long to build for it.
 FUZZED      = ./format ./lib/image ./lib/layer ./lib/oci ./lib/pack ./lib/plan ./lib/repo/pkgdb ./lib/verify
@@ -23,13 +24,18 @@ LDFLAGS  = -s -w -X chunkah/lib/cli.Version=$(VERSION)
 # As root on a machine that test-deps can set up, nothing may be skipped.
 STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1)
 
+# What packages are made for, and with. It is the newest nfpm whose dependencies the
+# module proxy has.
+ARCHES = amd64 arm64
+NFPM   = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+
 COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
-.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install clean
+.PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install dist clean
 
 build: ## the commands, static, in bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(BIN)/' $(COMMANDS:%=./cmd/%)
 
 image: build ## the container image, localhost/chunkah:latest, in bin/ and in the storage of podman and buildah
 	scripts/image bin/chunkah.ociarchive
@@ -56,7 +62,7 @@ e2e: test-deps ## the tests with real roots and real clients alone
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 15m ./tests/...
 
 race: ## the unit tests with the race detector, which wants a C compiler
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
 fuzz: ## every fuzz target, FUZZTIME each: make fuzz FUZZTIME=2m
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
@@ -100,8 +106,11 @@ manual: ## manual pages and completions of shells, in share/
 
 install: build manual ## into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 0755 $(COMMANDS:%='$(BIN)'/%) '$(DESTDIR)$(PREFIX)/bin/'
 	to=$$(cd '$(DESTDIR)$(PREFIX)' && pwd) && cd share && find . -type f -exec install -D -m 0644 '{}' "$$to/share/{}" ';'
 
+dist: ## tarballs, deb, rpm and apk packages for ARCHES, with SBOMs and checksums, in dist/
+	VERSION='$(VERSION)' GO='$(GO)' NFPM='$(NFPM)' scripts/dist dist $(ARCHES)
+
 clean:
-	rm -rf bin share demo out.ociarchive cover.out
+	rm -rf bin dist share demo out.ociarchive cover.out

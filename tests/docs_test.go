@@ -18,7 +18,7 @@ import (
 //	sh            commands, which are run
 //	sh untested   commands that cannot be run here; the page says why
 //	console       "$ " and a command, run, with what it prints below; a line "…"
-//	              stands for any lines
+//	              stands for any lines, "…" at the end of one for its rest and any lines
 //	console fails the same, and the command fails
 //	LANGUAGE FILE that file, which is written
 //	anything else what is only looked at
@@ -55,9 +55,9 @@ func blocksOf(t *testing.T, page string) []block {
 	return blocks
 }
 
-// A page is a page of the documentation while its commands are run, in a folder
+// A document is a page of the documentation while its commands are run, in a folder
 // of its own.
-type page struct {
+type document struct {
 	t    *testing.T
 	name string
 	dir  string
@@ -70,15 +70,18 @@ type page struct {
 }
 
 // pages are all pages with commands, each with what it speaks of.
-var pages = map[string]func(p *page){
+var pages = map[string]func(p *document){
+	"README.md":                  readmePage,
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
+	"docs/inspect.md":            referencePage,
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
+	"docs/tutorial.md":           tutorialPage,
 	"docs/verify.md":             referencePage,
 	"docs/recipes/podman.md":     enginePage,
 	"docs/recipes/buildah.md":    enginePage,
@@ -91,7 +94,7 @@ var pages = map[string]func(p *page){
 func TestDocumentedCommands(t *testing.T) {
 	for name, setUp := range pages {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
-			p := &page{t: t, name: name, dir: t.TempDir(), env: os.Environ()}
+			p := &document{t: t, name: name, dir: t.TempDir(), env: os.Environ()}
 			setUp(p)
 			for _, b := range blocksOf(t, name) {
 				p.run(b)
@@ -111,7 +114,7 @@ func TestCommandsAreMarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	command := regexp.MustCompile(`(?m)^(\$ |(chunkah|chunkah-\w+|bin/chunkah|podman|buildah|docker|skopeo|make|git|go|cat|tar) )`)
-	for _, file := range slices.Concat(files, more) {
+	for _, file := range slices.Concat([]string{"../README.md"}, files, more) {
 		name := strings.TrimPrefix(file, "../")
 		for _, b := range blocksOf(t, name) {
 			switch {
@@ -171,7 +174,7 @@ func TestNamedTestsExist(t *testing.T) {
 }
 
 // run does what the block is for.
-func (p *page) run(b block) {
+func (p *document) run(b block) {
 	p.t.Helper()
 	switch {
 	case b.kind == "sh" && b.file == "untested":
@@ -206,7 +209,7 @@ func (p *page) run(b block) {
 }
 
 // hosts puts the test's registry in the place of that of the page.
-func (p *page) hosts(text string) string {
+func (p *document) hosts(text string) string {
 	if p.registry == "" {
 		return text
 	}
@@ -214,7 +217,7 @@ func (p *page) hosts(text string) string {
 }
 
 // shell runs commands as a reader of the page would, and returns what they print.
-func (p *page) shell(text string) (string, error) {
+func (p *document) shell(text string) (string, error) {
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", p.hosts(text))
 	cmd.Dir, cmd.Env = p.dir, p.env
 	out, err := cmd.CombinedOutput()
@@ -230,6 +233,7 @@ func (p *page) shell(text string) (string, error) {
 func matches(want, got string) bool {
 	want = strings.TrimRight(want, "\n")
 	pattern := strings.ReplaceAll(regexp.QuoteMeta("\n"+want), "\n…", "(\n.*)*")
+	pattern = strings.ReplaceAll(pattern, "…", "(?s:.*)")
 	return regexp.MustCompile("^" + pattern + "$").MatchString("\n" + strings.TrimRight(got, "\n"))
 }
 
@@ -247,6 +251,8 @@ func TestMatches(t *testing.T) {
 		{"a\n…\n", "a\nb\nc\n", true},
 		{"a\n…\nz\n", "a\nz\n", true},
 		{"a\n…\nz\n", "a\nb\n", false},
+		{"a…\nz\n", "abc\nd\nz\n", true},
+		{"a…\nz\n", "b\nz\n", false},
 	} {
 		if matches(c.want, c.got) != c.ok {
 			t.Errorf("%q and %q: want %v", c.want, c.got, c.ok)
@@ -255,10 +261,10 @@ func TestMatches(t *testing.T) {
 }
 
 // setenv adds to the environment of the page's commands.
-func (p *page) setenv(name, value string) { p.env = append(p.env, name+"="+value) }
+func (p *document) setenv(name, value string) { p.env = append(p.env, name+"="+value) }
 
 // path puts a folder of the repository in front of where commands are looked for.
-func (p *page) path(folder string) {
+func (p *document) path(folder string) {
 	abs, err := filepath.Abs(filepath.Join("..", folder))
 	if err != nil {
 		p.t.Fatal(err)
@@ -267,7 +273,7 @@ func (p *page) path(folder string) {
 }
 
 // copyFile copies a file into the page's folder.
-func (p *page) copyFile(name string) {
+func (p *document) copyFile(name string) {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		p.t.Fatal(err)
@@ -278,17 +284,17 @@ func (p *page) copyFile(name string) {
 }
 
 // engine lets the page's podman, buildah and skopeo have a storage of their own.
-func (p *page) engine() *clients.Engine {
+func (p *document) engine() *clients.Engine {
 	e := clients.NewEngine(p.t)
 	p.env = append(p.env, e.Env()...)
 	return e
 }
 
 // local starts what stands for registry.example, without a password or TLS.
-func (p *page) local() { p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{}) }
+func (p *document) local() { p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{}) }
 
 // secured starts what stands for registry.example, as a registry is in the world.
-func (p *page) secured() {
+func (p *document) secured() {
 	certs := authority(p.t)
 	p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{
 		Password: true, Cert: filepath.Join(certs, "server.pem"), Key: filepath.Join(certs, "server.key"),

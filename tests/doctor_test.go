@@ -260,7 +260,7 @@ func TestDoctorImages(t *testing.T) {
 }
 
 // doctorPage has what docs/doctor.md speaks of.
-func doctorPage(p *page) {
+func doctorPage(p *document) {
 	clients.Need(p.t)
 	err := mkroot.Write(filepath.Join(p.dir, "root"), `
 dir / mode=0755

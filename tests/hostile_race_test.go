@@ -20,8 +20,8 @@ import (
 const (
 	// raceDirs are the directories that are swapped, one after the other.
 	raceDirs = 40
-	// raceRuns is how often each command runs meanwhile: some 10,000 swaps.
-	raceRuns  = 30
+	// raceRuns is how often each command runs meanwhile: some thousand swaps.
+	raceRuns  = 20
 	raceInner = "what stands inside"
 	raceOuter = "what is outside !!" // as long, so that no size tells them apart
 )

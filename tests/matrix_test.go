@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -113,6 +114,7 @@ var settings = []struct{ name, script string }{
 func TestLaw3Matrix(t *testing.T) {
 	pins := readPins(t)
 	here := thisMachine(t)
+	armBin, armBuilt := emulated(t, "arm64", "qemu-aarch64-static") // takes a while
 	same := func(t *testing.T, m machine, o output, script string) {
 		t.Helper()
 		if got := fileDigest(t, m.run(t, o, script)); got != pins[o.name] {
@@ -144,8 +146,11 @@ func TestLaw3Matrix(t *testing.T) {
 		})
 	}
 	t.Run("arm64", func(t *testing.T) {
+		if err := armBuilt(); err != nil {
+			t.Fatalf("building for arm64: %v", err)
+		}
 		arm := here
-		arm.bin = emulated(t, "arm64", "qemu-aarch64-static")
+		arm.bin = armBin
 		for _, o := range outputs {
 			same(t, arm, o, "build")
 		}
@@ -216,15 +221,13 @@ func diskOrder(t *testing.T, dir string) []string {
 }
 
 // emulated makes a folder of commands for another processor, each of which calls
-// the emulator itself: nothing is registered with the kernel.
-func emulated(t *testing.T, arch, emulator string) string {
+// the emulator itself: nothing is registered with the kernel. They are built while
+// the test goes on, until built says how that went.
+func emulated(t *testing.T, arch, emulator string) (dir string, built func() error) {
 	t.Helper()
 	clients.Need(t, emulator)
-	dir := t.TempDir()
+	dir = t.TempDir()
 	binary := filepath.Join(dir, "chunkah-"+arch)
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/chunkah")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
-	clients.Run(t, cmd)
 	for _, name := range []string{"", "scan", "assign", "pack", "write"} {
 		script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", emulator, binary, name)
 		path := filepath.Join(dir, strings.TrimSuffix("chunkah-"+name, "-"))
@@ -232,5 +235,13 @@ func emulated(t *testing.T, arch, emulator string) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/chunkah")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	built = sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() { _ = built() })
+	return dir, built
 }

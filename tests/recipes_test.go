@@ -14,8 +14,13 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// documented is the root that docs/components.md speaks of.
-const documented = parcels + `
+// documented is the root that docs/components.md speaks of, with another package
+// of dpkg in it than parcels has.
+func documented() string {
+	return strings.Replace(parcels, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1) + apps
+}
+
+const apps = `
 file /var/lib/dpkg/info/bash.list text="/usr\n/usr/bin\n/usr/bin/bash\n"
 file /usr/bin/bash size=1200000
 file /etc/app.conf text="answer=6"
@@ -30,17 +35,16 @@ file /srv/web/node_modules/express/index.js size=200000
 `
 
 // componentsPage has the root that the page speaks of.
-func componentsPage(p *page) {
+func componentsPage(p *document) {
 	clients.Need(p.t, "jq", "python3")
-	spec := strings.Replace(documented, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1)
-	if err := mkroot.Write(filepath.Join(p.dir, "root"), spec); err != nil {
+	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
 		p.t.Fatal(err)
 	}
 	p.path("scripts")
 }
 
 // messagesPage has a root of three files.
-func messagesPage(p *page) {
+func messagesPage(p *document) {
 	clients.Need(p.t, "jq")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), "file /etc/a text=a\nfile /opt/a/b text=b\nfile /opt/c/d text=d\n"); err != nil {
 		p.t.Fatal(err)
@@ -49,7 +53,7 @@ func messagesPage(p *page) {
 
 // referencePage has what the pages speak of that show single commands: a root, an
 // image of it wherever an image can be, and what the last build left behind.
-func referencePage(p *page) {
+func referencePage(p *document) {
 	root := p.smallRoot()
 	archive := appImage(p.t, root)
 	e := p.engine()
@@ -63,11 +67,39 @@ func referencePage(p *page) {
 		cp app.oci app.ociarchive
 		chunkah build --rootfs root -o oci:app:1
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:2
+		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:latest
 		chunkah-scan root | chunkah-assign > in`})
 }
 
+// readmePage has an image in podman, a root, and roots of two architectures.
+func readmePage(p *document) {
+	clients.Need(p.t, "jq")
+	root := p.smallRoot()
+	e := p.engine()
+	e.Podman("tag", e.Load(appImage(p.t, root)), "localhost/app:1")
+	e.Load(chunkahImage(p.t))
+	p.local()
+	p.pushApp(root, "app:build")
+	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
+}
+
+// tutorialPage has two versions of an app's image.
+func tutorialPage(p *document) {
+	p.t.Helper()
+	root := filepath.Join(p.dir, "root")
+	if err := mkroot.Write(root, documented()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build --rootfs root --max 1 -o app.ociarchive
+		echo 'print(2)' > root/srv/app/main.py
+		touch -d @1710000000 root/srv/app/main.py
+		chunkah build --rootfs root --max 1 -o app2.ociarchive`})
+}
+
 // troublePage has what goes wrong.
-func troublePage(p *page) {
+func troublePage(p *document) {
 	p.smallRoot()
 	spec := "fifo /run/app.fifo\nfile /etc/app.conf text=x\n"
 	if err := mkroot.Write(filepath.Join(p.dir, "special"), spec); err != nil {
@@ -101,11 +133,11 @@ func chunkahImage(t *testing.T) string {
 }
 
 // smallRoot makes the root of docs/components.md, with a shell in it.
-func (p *page) smallRoot() string {
+func (p *document) smallRoot() string {
 	p.t.Helper()
 	clients.Need(p.t, "root", "busybox")
 	root := filepath.Join(p.dir, "root")
-	if err := mkroot.Write(root, documented); err != nil {
+	if err := mkroot.Write(root, documented()); err != nil {
 		p.t.Fatal(err)
 	}
 	script := `cp "$(command -v busybox)" usr/bin/busybox; for name in sh cat true; do ln -s busybox usr/bin/$name; done; ln -s usr/bin bin`
@@ -124,7 +156,7 @@ func appImage(t *testing.T, root string) string {
 const appConfig = `{"Cmd": ["true"], "Env": ["APP=1"], "Labels": {"org.example.app": "yes"}}`
 
 // enginePage has podman or buildah with the images of an app and of chunkah.
-func enginePage(p *page) {
+func enginePage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
 	archive := appImage(p.t, root)
@@ -140,7 +172,7 @@ func enginePage(p *page) {
 
 // sameTree wants the image to be the root, but for what the page itself changes
 // in it, to have more than one layer, and the config of the app.
-func (p *page) sameTree(e *clients.Engine, root, image string, b block) {
+func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "saved.ociarchive")
 	e.Podman("save", "--quiet", "--format", "oci-archive", "--output", archive, image)
@@ -178,7 +210,7 @@ func greetingOf(t *testing.T, dir string) string {
 }
 
 // dockerPage has a Docker daemon with the image of an app.
-func dockerPage(p *page) {
+func dockerPage(p *document) {
 	root := p.smallRoot()
 	d := clients.NewDocker(p.t)
 	p.setenv("DOCKER_HOST", d.Host())
@@ -206,7 +238,7 @@ func dockerPage(p *page) {
 }
 
 // pushApp brings an image of an app into the registry.
-func (p *page) pushApp(root, name string) {
+func (p *document) pushApp(root, name string) {
 	p.t.Helper()
 	if out, err := p.shell("skopeo copy --dest-tls-verify=false oci-archive:" + appImage(p.t, root) + " docker://registry.example/" + name); err != nil {
 		p.t.Fatalf("skopeo: %v\n%s", err, out)
@@ -214,7 +246,7 @@ func (p *page) pushApp(root, name string) {
 }
 
 // workflowPage runs the run: lines of a workflow, twice, as two runs of it would be.
-func workflowPage(p *page) {
+func workflowPage(p *document) {
 	root := p.smallRoot()
 	p.engine()
 	p.secured()
@@ -236,7 +268,7 @@ func workflowPage(p *page) {
 }
 
 // sameAsPushed wants the image in the registry to be the root, and split.
-func (p *page) sameAsPushed(root, name string) {
+func (p *document) sameAsPushed(root, name string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "pulled.ociarchive")
 	if out, err := p.shell("skopeo copy --src-tls-verify=" + strconv.FormatBool(p.tls) + " docker://registry.example/" + name + " oci-archive:" + archive); err != nil {
@@ -275,7 +307,7 @@ func runLines(yaml string) []string {
 
 // jobPage runs the containers of a job and a task with podman, as the pods would
 // run: with another user, without capabilities and with a read-only root.
-func jobPage(p *page) {
+func jobPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
 	p.local()
@@ -325,7 +357,7 @@ func TestChunkahImage(t *testing.T) {
 			t.Errorf("chunkah-%s --version: %q", stage, out)
 		}
 	}
-	root := mkroot.Make(t, documented)
+	root := mkroot.Make(t, documented())
 	work := t.TempDir()
 	line := "chunkah-scan | chunkah-assign | chunkah-pack --max 9 | chunkah-write -t localhost/app:1 -o out.ociarchive"
 	e.Podman("run", "--rm", "-v", root+":/chunkah:ro", "-v", work+":/srv", "--entrypoint", "sh", image, "-c", line)

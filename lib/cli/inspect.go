@@ -2,14 +2,18 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
+	"chunkah/lib/page"
+	"chunkah/lib/replace"
 )
 
 // viewFlags are those that inspect and reuse share.
@@ -18,6 +22,7 @@ type viewFlags struct {
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
 	Download bool   `long:"download" description:"read the layers of an image in a registry too: they are left there unless something asked for needs them"`
 	JSON     bool   `long:"json" description:"print JSON for tools"`
+	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"draw it too: one page that loads nothing, for a browser; - is standard output, in place of the text"`
 }
 
 type inspectCommand struct {
@@ -41,9 +46,9 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	if c.reads(src, c.Components || c.Files != "" || c.Tree) {
+	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
 		opt := inspect.Options{Tree: c.Tree}
-		if c.Components || c.Files != "" {
+		if c.Components || c.Files != "" || c.HTML != "" {
 			opt.Repos = repos(nil)
 		}
 		if err := c.read(ctx, env, in, opt); err != nil {
@@ -51,6 +56,9 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	} else {
 		env.info("%q: its layers stay where they are: --download reads them", src)
+	}
+	if done, err := c.draw(env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
+		return err
 	}
 	out := bufio.NewWriter(env.Stdout)
 	if err := c.print(out, in); err != nil {
@@ -79,6 +87,9 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 		return src, usagef("--depth %d is of --tree, which is not given", c.Depth)
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
+	}
+	if err := c.checkPage(); err != nil {
+		return src, err
 	}
 	return parseImage(c.Args.Image)
 }
@@ -116,6 +127,38 @@ func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt i
 	}
 	for _, text := range append(in.Notes, in.Warnings...) {
 		env.warn("%s", text)
+	}
+	return nil
+}
+
+// draw draws the page that --html asks for. It reports whether that is the answer, so
+// that there is no text.
+func (f *viewFlags) draw(env *Env, page func(io.Writer) error) (done bool, err error) {
+	if f.HTML == "" {
+		return false, nil
+	}
+	var b bytes.Buffer
+	if err = page(&b); err == nil && f.HTML == "-" {
+		_, err = env.Stdout.Write(b.Bytes())
+	} else if err == nil {
+		err = replace.File(f.HTML, b.Bytes())
+	}
+	if err != nil {
+		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)
+	}
+	return f.HTML == "-", nil
+}
+
+// checkPage refuses what can be told before the work.
+func (f *viewFlags) checkPage() error {
+	switch {
+	case f.HTML == "-" && f.JSON:
+		return usagef("--html - and --json both go to standard output: name a file for one")
+	case f.HTML == "" || f.HTML == "-":
+		return nil
+	}
+	if dir := filepath.Dir(f.HTML); !isDir(dir) || isDir(f.HTML) {
+		return usagef("--html %q is no name of a file in a folder that is there", f.HTML)
 	}
 	return nil
 }

@@ -170,7 +170,15 @@ func Main(name string) int {
 	if t, ok := cmd.(tidier); ok {
 		env.nameLeftovers(t.leftovers())
 	}
-	return env.fail(cmd.run(ctx, env))
+	return env.fail(stopped(ctx, cmd.run(ctx, env)))
+}
+
+// stopped is why a command was stopped, where all it says is that it was.
+func stopped(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // fail says what went wrong and returns the status for it.

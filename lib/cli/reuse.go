@@ -12,6 +12,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
+	"chunkah/lib/page"
 	"chunkah/lib/reuse"
 )
 
@@ -28,8 +29,11 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	series, err := c.compareAll(ctx, env, sources)
+	series, last, err := c.compareAll(ctx, env, sources)
 	if err != nil {
+		return err
+	}
+	if done, err := c.draw(env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
 		return err
 	}
 	out := bufio.NewWriter(env.Stdout)
@@ -46,6 +50,9 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 
 // check refuses what makes no sense before anything is opened.
 func (c *reuseCommand) check() ([]image.Source, error) {
+	if err := c.checkPage(); err != nil {
+		return nil, err
+	}
 	if len(c.Args.Images) < 2 {
 		return nil, usagef("%s given: name what a client has, and then what it takes", plural(int64(len(c.Args.Images)), "IMAGE"))
 	}
@@ -61,8 +68,9 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 }
 
 // compareAll compares each image with the one before it. No more than two are open.
-func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source) (series *reuse.Series, err error) {
-	series = &reuse.Series{}
+// It returns the last one too, which is closed.
+func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source) (_ *reuse.Series, last *inspect.Image, err error) {
+	series := &reuse.Series{}
 	var old *inspect.Image
 	defer func() {
 		if old != nil {
@@ -72,32 +80,32 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 	for i, src := range sources {
 		next, err := c.open(ctx, env, src)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if i > 0 {
-			reads := c.reads(sources[i-1], false) && c.reads(src, false)
-			step, err := c.compare(ctx, env, old, next, reads)
+			drawn := c.HTML != ""
+			step, err := c.compare(ctx, env, old, next, c.reads(sources[i-1], drawn) && c.reads(src, drawn))
 			if err = errors.Join(err, old.Close()); err != nil {
-				old = nil
-				return nil, errors.Join(err, next.Close())
+				old = next
+				return nil, nil, err
 			}
 			series.Add(step)
 		}
 		old = next
 	}
-	return series, nil
+	return series, old, nil
 }
 
 // compare compares two images: by their files where these may be read, and anybody
 // wants to know.
 func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, reads bool) (*reuse.Step, error) {
-	wanted := c.Components || len(c.Args.Images) == 2
+	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
 	step := reuse.Compare(old, next)
 	switch {
 	case !wanted:
 		step.Parts = nil
 		return step, nil
-	case step.DownloadLayers == 0:
+	case step.DownloadLayers == 0 && c.HTML == "":
 		return step, nil
 	case !reads:
 		env.info("layers stay in the registry: --download reads them, and tells which files changed")

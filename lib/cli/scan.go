@@ -75,6 +75,9 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
+	if err := readableAgain(c.Args.Sources); err != nil {
+		return err
+	}
 	measured, err := c.startStage(env, "scan", env.drawsStage())
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/image"
@@ -109,6 +110,26 @@ func (f *sourceFlags) check(sources []string) error {
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)
+	}
+	return nil
+}
+
+// readableAgain refuses images that only this process can read, and only once: the
+// header names them for the stages that follow.
+func readableAgain(sources []string) error {
+	for _, s := range sources {
+		src, err := image.ParseSource(s)
+		if err != nil || src.Kind == image.KindDir || src.Kind == image.KindRegistry {
+			continue // check says what is wrong
+		}
+		info, err := os.Stat(src.Path)
+		if err != nil {
+			continue // opening it says so
+		}
+		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
+		if own || !info.Mode().IsRegular() && !info.IsDir() {
+			return usagef("source %q is there for one reading by this command, and the stages after it read it again: put it into a file, or use chunkah build --from", s)
+		}
 	}
 	return nil
 }

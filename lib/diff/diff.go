@@ -119,6 +119,7 @@ type comparison struct {
 	opt   Options
 	a, b  Side
 	group *errgroup.Group // reads contents
+	batch batch           // the next to be read
 
 	// linksA and linksB have the first name, of those that both sides have, of each
 	// hard-link group. Two partitions of the same names are the same exactly where
@@ -173,6 +174,7 @@ func (c *comparison) merge() error {
 			g, err = pull(nextB)
 		}
 	}
+	c.flush()
 	if err == nil {
 		err = context.Cause(c.ctx)
 	}
@@ -208,7 +210,7 @@ func (c *comparison) files(f, g *format.File) {
 	if f.Type == format.TypeFile {
 		differ(FieldSize, strconv.FormatInt(f.Size, 10), strconv.FormatInt(g.Size, 10))
 		if f.Size == g.Size && f.Size > 0 && c.first(f, g) {
-			c.group.Go(func() error { return c.contents(f) })
+			c.compare(f)
 		}
 	}
 	differ(FieldTarget, f.Target, g.Target)

@@ -176,3 +176,7 @@ func adviseXattrs(e *Examiner, g *gathering) (string, []string) {
 	where, name := e.in(g.targets[0])
 	return fmt.Sprintf("remove it%s, with a command such as: setfattr --remove=NAME %s", where, name), nil
 }
+
+func adviseOverlong(*Examiner, *gathering) (string, []string) {
+	return "rename what is deepest, or leave out the directory that it starts in with --prune", nil
+}

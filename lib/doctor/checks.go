@@ -36,6 +36,7 @@ const (
 	OverlayWhiteout ID = "overlay-whiteouts"
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
+	OverlongPaths   ID = "overlong-paths"
 )
 
 // IDs returns all kinds of findings, in the order in which they are told.
@@ -210,6 +211,11 @@ var checks = []check{
 		id: XattrNames, harm: HarmBuild, refused: true, fault: scan.FaultXattr,
 		what:   "a tar cannot hold the name of an xattr that has = in it, or is not UTF-8",
 		advise: adviseXattrs,
+	},
+	{
+		id: OverlongPaths, harm: HarmBuild, refused: true, fault: scan.FaultDeep,
+		what:   "no image holds a path that long",
+		advise: adviseOverlong,
 	},
 }
 

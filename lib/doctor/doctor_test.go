@@ -188,7 +188,7 @@ file /root/.cache/ms-playwright/browser text=x
 			}
 		})
 	}
-	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames] = true, true, true // TestFaults
+	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)
@@ -201,10 +201,10 @@ func TestFaults(t *testing.T) {
 	e := New(Options{Dir: "/srv/my root"})
 	e.Faults([]scan.Fault{
 		{Kind: scan.FaultUnreadable, Path: "/root"}, {Kind: scan.FaultOverlay, Path: "/a"}, {Kind: scan.FaultXattr, Path: "/x y"},
-		{Kind: scan.FaultSpecial, Path: "/dev/null"},
+		{Kind: scan.FaultSpecial, Path: "/dev/null"}, {Kind: scan.FaultDeep, Path: "/deep…"},
 	})
 	list := e.Findings()
-	want := []string{"special-files: /dev/null", "unreadable-files: /root", "overlay-whiteouts: /a", "xattr-names: /x y"}
+	want := []string{"special-files: /dev/null", "unreadable-files: /root", "overlay-whiteouts: /a", "xattr-names: /x y", "overlong-paths: /deep…"}
 	if got := showAll(list); !slices.Equal(got, want) {
 		t.Fatalf("got %q", got)
 	}

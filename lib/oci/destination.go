@@ -81,7 +81,7 @@ func writeBlob(w io.Writer, d v1.Descriptor, opt Options, write func(io.Writer) 
 		b.hash = digest.SHA256.Hash()
 		err = write(b)
 	}
-	if b.err != nil { // also where write has lost it
+	if err == nil { // write may have lost it
 		err = b.err
 	}
 	switch {

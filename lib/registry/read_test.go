@@ -272,3 +272,17 @@ func TestBackoffIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// A registry that is not there on this very machine is tried once more, and not for a quarter of a minute.
+func TestRefusedOnLoopback(t *testing.T) {
+	s := newServer(t)
+	repo, clock := s.open(t, "team/app:1")
+	s.Close()
+	_, _, err := repo.Manifest(t.Context(), "1")
+	if err == nil || !strings.Contains(err.Error(), "tried 2 times: ") || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %v", err)
+	}
+	if n := len(clock.waits); n != 1 {
+		t.Errorf("%d waits, want 1", n)
+	}
+}

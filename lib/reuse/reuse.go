@@ -17,8 +17,9 @@ import (
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
-	// Layers and Bytes are those of the new image, Download of these what the client
-	// does not have.
+	// OldBytes are those of the old image, Layers and Bytes those of the new one, Download
+	// of these what the client does not have.
+	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
@@ -85,6 +86,7 @@ func Compare(old, new *inspect.Image) *Step {
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: make([]bool, len(new.Layers))}
 	has, tars := map[digest.Digest]bool{}, map[digest.Digest]int{}
 	for i, l := range old.Layers {
+		s.OldBytes += l.Descriptor.Size
 		has[l.Descriptor.Digest] = true
 		tars[l.DiffID] = i
 	}

@@ -30,7 +30,7 @@ func Create(dir string) (*os.File, error) {
 	dir = Dir(dir)
 	f, err := unnamed(dir)
 	if err != nil {
-		return nil, fmt.Errorf("creating a spool in %q: %w", dir, cause(err))
+		return nil, fmt.Errorf("creating a spool in %q: %w", dir, Cause(err))
 	}
 	return f, nil
 }
@@ -60,13 +60,14 @@ type writer struct{ file *os.File }
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	if err != nil {
-		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), cause(err))
+		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), Cause(err))
 	}
 	return n, err
 }
 
-// cause is an error without the path, which is the folder's.
-func cause(err error) error {
+// Cause is an error without the path: of a spool that is the folder's, or a name
+// that means nothing to anyone.
+func Cause(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}

@@ -2,8 +2,10 @@ package write
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -72,12 +74,21 @@ func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), err)
+			return s.readError(err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// readError names the folder where an error is one of reading what was kept.
+func (s *waiting) readError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == s.file.Name() {
+		return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
+	}
+	return err
 }
 
 func (s *waiting) close() {

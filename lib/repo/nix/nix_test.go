@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/format"
 	"chunkah/lib/repo/pkgdb/pkgdbtest"
 	"chunkah/tests/bound"
 	"chunkah/tests/mkroot"
@@ -95,6 +96,9 @@ func FuzzStoreName(f *testing.F) {
 		name := storeName(base)
 		if name != "" && (!strings.HasSuffix(base, "-"+name) || len(base) != hashLen+1+len(name) || name[0] == '.') {
 			t.Fatalf("got %q of %q", name, base)
+		}
+		if err := (&format.Component{Name: repoName + "/" + format.Text(name)}).Validate(); name != "" && err != nil {
+			t.Fatalf("%q names no component: %v", name, err)
 		}
 	})
 }
