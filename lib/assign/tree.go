@@ -2,10 +2,11 @@ package assign
 
 import (
 	"errors"
-	"io/fs"
 	"slices"
 	"sort"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -27,6 +28,8 @@ type Tree struct {
 	parents map[string]string // listed directory -> physical one, "" where absent
 	links   map[int64][]int   // hard-link group -> indexes
 	asked   int               // the record to tell about, -1 for none
+	named   []string          // what Name was told of that record
+	fault   error             // why a path could not be resolved, though it may be there
 }
 
 // NewTree makes the tree of records that are in stream order.
@@ -45,6 +48,14 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 		}
 	}
 	return t
+}
+
+// Name says which package of a repo it is that lists a file which the repo claims:
+// several may be one component. Only the file that was asked about is remembered.
+func (t *Tree) Name(file int, pkg string) {
+	if file == t.asked {
+		t.named = append(t.named, strings.Clone(pkg))
+	}
 }
 
 // Lookup finds the record of a physical path.
@@ -83,8 +94,8 @@ func (t *Tree) Find(listed string) (int, bool) {
 	return t.Lookup(parent + "/" + name)
 }
 
-// resolve returns the physical path of a listed directory. A directory that
-// cannot be resolved, for whatever reason, holds nothing that could be claimed.
+// resolve returns the physical path of a listed directory. A directory that is not
+// there holds nothing that could be claimed.
 func (t *Tree) resolve(dir string) (string, bool) {
 	if dir == "" {
 		return "/", true
@@ -92,28 +103,25 @@ func (t *Tree) resolve(dir string) (string, bool) {
 	if physical, ok := t.parents[dir]; ok {
 		return physical, physical != ""
 	}
-	physical, err := t.resolveStep(dir)
-	if err != nil {
-		physical = ""
-	}
+	physical, ok := t.resolveStep(dir)
 	t.parents[dir] = physical
-	return physical, physical != ""
+	return physical, ok
 }
 
 // resolveStep resolves dir from its own parent, which most likely is known
 // already: one look instead of one for each element of the path.
-func (t *Tree) resolveStep(dir string) (string, error) {
+func (t *Tree) resolveStep(dir string) (string, bool) {
 	cut := strings.LastIndexByte(dir, '/')
 	parent, ok := t.resolve(dir[:cut])
 	if !ok {
-		return "", fs.ErrNotExist
+		return "", false
 	}
 	name := dir[cut+1:]
 	switch name {
 	case "", ".":
-		return parent, nil
+		return parent, true
 	case "..":
-		return format.Parent(parent), nil
+		return format.Parent(parent), true
 	}
 	path := parent + "/" + name
 	if parent == "/" {
@@ -121,12 +129,30 @@ func (t *Tree) resolveStep(dir string) (string, error) {
 	}
 	if i, ok := t.Lookup(path); ok && t.Files[i].Type != format.TypeSymlink {
 		if t.Files[i].Type != format.TypeDir {
-			return "", errors.New("is not a directory")
+			return "", false
 		}
-		return path, nil
+		return path, true
 	}
-	return t.Root.Resolve(path + "/.") // which has to be a directory
+	return t.Resolve(path + "/.") // which has to be a directory
 }
+
+// Resolve returns the physical path of a path in the root; false where nothing is
+// there. What only keeps it from being seen, such as a disk that fails, must not
+// pass for that: Assign ends with it.
+func (t *Tree) Resolve(path string) (string, bool) {
+	physical, err := t.Root.Resolve(path)
+	if err == nil {
+		return physical, true
+	}
+	var refused unix.Errno
+	if errors.As(err, &refused) && !slices.Contains(absent, refused) && t.fault == nil {
+		t.fault = err
+	}
+	return "", false
+}
+
+// absent is what the system says of a path that leads nowhere.
+var absent = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}
 
 // Claimed reports whether an earlier repo has claimed record i, or it came with
 // components.

@@ -1,12 +1,17 @@
 package assign
 
 import (
+	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"chunkah/format"
+	"chunkah/lib/rootfs"
 )
 
 // Paths as packages list them, on a root whose directories were merged one way or
@@ -72,6 +77,32 @@ func TestFindWithoutRecords(t *testing.T) {
 	for listed, want := range map[string]bool{"/usr/lib/x": true, "/lib/x": true, "/usr/lib": false, "/": false, "/out/secret": false} {
 		if i, ok := tree.Find(listed); ok != want || i != 0 && ok {
 			t.Errorf("Find(%q) = %d, %v", listed, i, ok)
+		}
+	}
+}
+
+// broken is a root of which nothing can be seen.
+type broken struct{ err error }
+
+func (b broken) Stat(string) (rootfs.Stat, error)      { return rootfs.Stat{}, b.err }
+func (b broken) Names(string) ([]string, error)        { return nil, b.err }
+func (b broken) Readlink(string) (string, error)       { return "", b.err }
+func (b broken) Xattrs(string) ([]rootfs.Xattr, error) { return nil, b.err }
+func (b broken) Open(string) (io.ReaderAt, error)      { return nil, b.err }
+func (b broken) Close() error                          { return nil }
+
+// Of a directory that cannot be seen nobody knows what it holds: that is an error,
+// and not a file without an owner.
+func TestFindOnBrokenDisk(t *testing.T) {
+	for errno, fails := range map[unix.Errno]bool{unix.EIO: true, unix.EMFILE: true, unix.ENOENT: false, unix.ELOOP: false, unix.ENOTDIR: false} {
+		tree := NewTree(rootfs.Virtual("broken", broken{errno}), records("/usr/lib/x"))
+		lookup := fake{name: "x", claims: []string{"/usr/lib/x x/1"}}
+		if _, ok := tree.Find("/lib/x"); ok {
+			t.Errorf("%v: found", errno)
+		}
+		_, err := Assign(t.Context(), tree, []Repo{lookup})
+		if errors.Is(err, errno) != fails || fails && !strings.Contains(err.Error(), `"/lib/."`) {
+			t.Errorf("%v: %v", errno, err)
 		}
 	}
 }

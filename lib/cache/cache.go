@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/temp"
 )
 
 // DefaultSize is the number of bytes that a cache may take where none is asked
@@ -28,14 +30,10 @@ import (
 const DefaultSize = 10 << 30
 
 // A cache is DIR/KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of
-// SHA-256. What begins with tempPrefix is unfinished.
-const (
-	tempPrefix = ".chunkah-"
-	tempSuffix = ".tmp"
-	// tempAge is how long an unfinished file is left alone: another build may be
-	// at it.
-	tempAge = 24 * time.Hour
-)
+// SHA-256, and unfinished files beside them.
+
+// tempAge is how long an unfinished file is left alone: another build may be at it.
+const tempAge = 24 * time.Hour
 
 // Cache is a folder of blobs.
 type Cache struct {
@@ -100,19 +98,26 @@ func open(name string, want digest.Digest) (*Blob, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading cache: %w", err)
 	}
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil || digest.NewDigest(digest.SHA256, sum) != want {
+	size, ok := whole(f, want)
+	if !ok {
 		f.Close()
-		os.Remove(name)
+		_ = os.Remove(name) // else a later build does
 		return nil, nil
 	}
 	now := time.Now()
 	_ = os.Chtimes(name, now, now) // used last: best effort, the cache may be read-only
 	return &Blob{File: f, Digest: want, Size: size}, nil
+}
+
+// whole reads a blob and goes back to its start. What cannot be read is as good as
+// what has changed.
+func whole(f *os.File, want digest.Digest) (size int64, ok bool) {
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	return size, err == nil && digest.NewDigest(digest.SHA256, sum) == want
 }
 
 // Writer takes a new blob.
@@ -128,7 +133,7 @@ func (c *Cache) Create(key string) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("writing cache: %w", err)
 	}
-	f, err := os.CreateTemp(dir, tempPrefix+"*"+tempSuffix)
+	f, err := temp.Create(dir, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("writing cache: %w", err)
 	}
@@ -136,7 +141,13 @@ func (c *Cache) Create(key string) (*Writer, error) {
 }
 
 // Write adds bytes to the blob.
-func (w *Writer) Write(p []byte) (int, error) { return w.file.Write(p) }
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing cache: %w", err)
+	}
+	return n, err
+}
 
 // Commit puts the blob in its place and returns it, open for reading.
 func (w *Writer) Commit(diffID, blob digest.Digest) (*Blob, error) {
@@ -164,7 +175,7 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.file.Close()
-	os.Remove(w.file.Name())
+	_ = os.Remove(w.file.Name()) // else Trim removes it
 	w.file = nil
 }
 
@@ -186,9 +197,11 @@ func (c *Cache) Trim() (int64, error) {
 		if err != nil {
 			return skipGone(err)
 		}
-		if isTemp(d.Name()) {
+		if temp.Is(d.Name()) {
 			if time.Since(info.ModTime()) > tempAge {
-				os.Remove(name)
+				if err := os.Remove(name); err != nil {
+					return skipGone(err)
+				}
 				removed += info.Size()
 			}
 			return nil
@@ -214,14 +227,28 @@ func (c *Cache) Trim() (int64, error) {
 	return removed, nil
 }
 
+// Left returns the paths of what killed builds have left in the cache in dir. Trim
+// removes it when a day has passed.
+func Left(dir string) ([]string, error) {
+	keys, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, skipGone(err)
+	}
+	var left []string
+	for _, key := range keys {
+		paths, err := temp.Left(filepath.Join(dir, key.Name()))
+		if err != nil {
+			return left, err
+		}
+		left = append(left, paths...)
+	}
+	return left, nil
+}
+
 // skipGone lets other builds remove what this one is looking at.
 func skipGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
-}
-
-func isTemp(name string) bool {
-	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }

@@ -56,9 +56,16 @@ func Flatten(ctx context.Context, images []*Image, opt FlattenOptions) (*Tree, e
 	}
 	// What it took to get here, the windows of decompressors before all, is not to
 	// lie beside what a build needs next: that is a fifth of its memory.
-	debug.FreeOSMemory()
+	if f.opt.maxBytes()-f.budget.bytes.Load() >= worthFreeing {
+		debug.FreeOSMemory()
+	}
 	return f.tree, nil
 }
+
+// worthFreeing is how much has to be unpacked for it to leave memory behind that is
+// worth a collection of all garbage, in bytes. That takes milliseconds, more than all
+// else with a small image.
+const worthFreeing = 16 << 20
 
 func (o FlattenOptions) maxBytes() int64 {
 	if o.MaxBytes <= 0 {

@@ -35,7 +35,10 @@ type Archive struct {
 	err    error                   // the first; errFinished after Commit
 	file   *os.File                // opened here; nil for a writer of the caller's
 	path   string                  // to rename file to; empty where file is written in place
+	isNew  bool                    // nothing is there yet
 	occupy []os.FileInfo
+
+	blobsEnd int64 // where what describes the blobs begins, in a file
 }
 
 var _ Destination = (*Archive)(nil)
@@ -95,7 +98,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 		_ = f.Chmod(old.Mode().Perm())
 	}
 	a := NewArchive(f, opt)
-	a.name, a.file, a.path = path, f, target
+	a.name, a.file, a.path, a.isNew = path, f, target, old == nil
 	if old != nil {
 		a.occupy = append(a.occupy, old)
 	}
@@ -162,6 +165,12 @@ func (a *Archive) describe(index []byte) error {
 // commit ends the archive, with what describe writes after the blobs.
 func (a *Archive) commit(describe func() error) error {
 	err := a.do(func() error {
+		if f, ok := anyOrder(a.w); ok {
+			var err error
+			if a.blobsEnd, err = f.Seek(0, io.SeekCurrent); err != nil {
+				return err
+			}
+		}
 		if err := describe(); err != nil {
 			return err
 		}
@@ -188,10 +197,15 @@ func (a *Archive) close() error {
 		if err := finish(f, a.path); err != nil {
 			return err
 		}
-		return syncDir(filepath.Dir(a.path))
+		err := syncDir(filepath.Dir(a.path))
+		if err != nil && a.isNew { // what it has replaced does not come back
+			err = errors.Join(err, os.Remove(a.path))
+		}
+		return err
 	}
 	if f, ok := a.w.(*os.File); ok {
 		if err := syncFile(f); err != nil {
+			a.unfinish()
 			return err
 		}
 	}
@@ -201,6 +215,15 @@ func (a *Archive) close() error {
 		return f.Close()
 	}
 	return nil
+}
+
+// unfinish takes the end from what is written in place, as far as that can be taken back.
+func (a *Archive) unfinish() {
+	if f, ok := anyOrder(a.w); ok {
+		if end, err := f.Seek(0, io.SeekCurrent); err == nil && end > a.blobsEnd {
+			_ = f.Truncate(a.blobsEnd) // why it is not wanted says more
+		}
+	}
 }
 
 // Abort implements Destination.

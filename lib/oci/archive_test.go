@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/temp"
 )
 
 // readArchive lists the entries of an archive and returns its files.
@@ -141,7 +143,7 @@ func TestCreateArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := a.Occupies(); len(o) != 2 || !os.SameFile(o[1], old) || !IsTemp(o[0].Name()) {
+	if o := a.Occupies(); len(o) != 2 || !os.SameFile(o[1], old) || !temp.Is(o[0].Name()) {
 		t.Errorf("occupies %v", o)
 	}
 	if err := a.Abort(); err != nil {

@@ -81,7 +81,7 @@ func writeBlob(w io.Writer, d v1.Descriptor, opt Options, write func(io.Writer) 
 		b.hash = digest.SHA256.Hash()
 		err = write(b)
 	}
-	if b.err != nil { // also where write has lost it
+	if err == nil { // write may have lost it
 		err = b.err
 	}
 	switch {
@@ -128,11 +128,7 @@ func (c copier) ReadFrom(r io.Reader) (int64, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	in, ok := r.(*io.LimitedReader)
-	if !ok || in.N > b.left { // the kernel copies for us through one of them, not through two
-		in = &io.LimitedReader{R: r, N: b.left}
-	}
-	n, err := io.Copy(b.w, in)
+	n, err := copyFrom(b.w, r, b.left)
 	b.left -= n
 	if err != nil {
 		b.err = err

@@ -1,58 +1,38 @@
 package oci
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
-)
 
-// Names of unfinished files and folders, so that those which a killed run has left can be told.
-const (
-	tempPrefix = ".chunkah-"
-	tempSuffix = ".tmp"
+	"chunkah/lib/temp"
 )
-
-// IsTemp tells whether name is one that this package gives to unfinished files and folders.
-func IsTemp(name string) bool {
-	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
-}
 
 // bare strips what an error says of an unfinished file: its name means nothing to anyone.
 func bare(err error) error {
 	var pe *fs.PathError
-	if errors.As(err, &pe) && IsTemp(filepath.Base(pe.Path)) {
+	if errors.As(err, &pe) && temp.Is(filepath.Base(pe.Path)) {
 		return pe.Err
 	}
 	return err
 }
 
-// tempPath is a new name for an unfinished file or folder in dir.
-func tempPath(dir string) string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return filepath.Join(dir, tempPrefix+hex.EncodeToString(b[:])+tempSuffix)
-}
-
 // createTemp creates an unfinished file in dir, with the mode that any new file has.
-func createTemp(dir string) (*os.File, error) {
-	return os.OpenFile(tempPath(dir), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-}
+func createTemp(dir string) (*os.File, error) { return temp.Create(dir, 0o666) }
 
-// finish gives a temporary file its contents for good and its name. On an error the file is gone.
+// finish gives a temporary file its contents for good and its name. On an error the file is gone. It is held until it
+// has its name, and closing it can lose nothing that Sync has written.
 func finish(f *os.File, name string) error {
 	err := f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
+	_ = f.Close()
 	if err != nil {
 		_ = os.Remove(f.Name()) // err says more
 	}
@@ -69,6 +49,24 @@ func writeFile(name string, data []byte) error {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return finish(f, name)
+}
+
+// copyFrom copies what r has, at most most bytes, and leaves that to the kernel where both are files. What is left to
+// read tells the number of bytes: os.File.ReadFrom forgets those that the kernel has copied where it gives up half-way
+// (EIO, EXDEV and others of copy_file_range) and is followed by reads and writes.
+func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
+	in := &io.LimitedReader{R: r, N: most}
+	outer, limited := r.(*io.LimitedReader)
+	if limited { // the kernel copies through one of them, not through two
+		in.R, in.N = outer.R, min(outer.N, most)
+	}
+	before := in.N
+	_, err := io.Copy(w, in)
+	n := before - in.N
+	if limited {
+		outer.N -= n
+	}
+	return n, err
 }
 
 // syncDir makes the names in a folder durable.

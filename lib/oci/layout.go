@@ -8,11 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/temp"
 )
 
 // Layout is an OCI layout folder. A new one is made under a temporary name beside its own, and appears when it is
@@ -25,6 +28,7 @@ type Layout struct {
 	opt  Options
 	ref  string
 	lock *os.File // the existing folder, locked; nil for a new one
+	held *os.File // the new folder, while its name is a temporary one
 
 	mu    sync.Mutex
 	done  error    // why no more is taken: the first error, or errFinished, or errAborted
@@ -56,11 +60,10 @@ func (l *Layout) open() error {
 	l.path = target
 	switch info, err := os.Stat(target); {
 	case errors.Is(err, fs.ErrNotExist):
-		dir := tempPath(filepath.Dir(target))
-		if err := os.Mkdir(dir, 0o777); err != nil {
+		if l.held, err = temp.Mkdir(filepath.Dir(target), 0o777); err != nil {
 			return err
 		}
-		l.dir = dir
+		l.dir = l.held.Name()
 	case err != nil:
 		return err
 	case !info.IsDir():
@@ -333,8 +336,11 @@ func (l *Layout) commit(index []byte) error {
 		}
 		return err
 	}
+	if err := syncDir(filepath.Dir(l.path)); err != nil {
+		return errors.Join(err, os.RemoveAll(l.path))
+	}
 	l.dir = l.path
-	return syncDir(filepath.Dir(l.path))
+	return nil
 }
 
 // checkByDigest has the image checked before an existing index names it.
@@ -367,8 +373,8 @@ func (l *Layout) Abort() error {
 	case l.lock == nil:
 		errs = append(errs, os.RemoveAll(l.dir))
 	default:
-		for i := len(l.made) - 1; i >= 0; i-- {
-			if err := os.Remove(l.made[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, folder := range slices.Backward(l.made) {
+			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
@@ -377,8 +383,10 @@ func (l *Layout) Abort() error {
 }
 
 func (l *Layout) unlock() {
-	if l.lock != nil {
-		_ = l.lock.Close() // which unlocks it
-		l.lock = nil
+	for _, f := range []*os.File{l.lock, l.held} {
+		if f != nil {
+			_ = f.Close() // which unlocks it
+		}
 	}
+	l.lock, l.held = nil, nil
 }

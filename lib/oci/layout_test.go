@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/temp"
 )
 
 // layoutTo writes the image with these layers, named ref, to a layout.
@@ -49,10 +51,10 @@ func TestLayoutNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := listing(t, dir); len(got) != 3 || !IsTemp(got[0]) {
+	if got := listing(t, dir); len(got) != 3 || !temp.Is(got[0]) {
 		t.Errorf("unfinished: %q", got)
 	}
-	if o := l.Occupies(); len(o) != 1 || !IsTemp(o[0].Name()) {
+	if o := l.Occupies(); len(o) != 1 || !temp.Is(o[0].Name()) {
 		t.Errorf("occupies %v", o)
 	}
 	if err := writeImage(t, l, testImage(t)); err != nil {
@@ -202,7 +204,11 @@ func TestLayoutUnfinished(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, blobsDir), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(tempPath(path), nil, 0o666); err != nil {
+	f, err := createTemp(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := layoutTo(t, path, "", "x"); err != nil {

@@ -50,8 +50,9 @@ func (t *Tail) Write(p []byte) (int, error) {
 
 // ReadFrom writes what r has, and leaves that to the kernel where r is a file.
 func (t *Tail) ReadFrom(r io.Reader) (int64, error) {
-	n, err := io.Copy(t.file, r)
-	if err == nil && n > t.most-t.size {
+	room := t.most - t.size
+	n, err := copyFrom(t.file, r, room+1)
+	if err == nil && n > room {
 		err = errTooLong
 	}
 	return n, t.wrote(n, err)
@@ -66,9 +67,12 @@ func (t *Tail) wrote(n int64, err error) error {
 	return nil
 }
 
-// Commit completes the blob: d is the digest of what was written.
-func (t *Tail) Commit(d digest.Digest) error {
+// Commit completes the blob: d and size are the digest and the number of bytes of what was to be written.
+func (t *Tail) Commit(d digest.Digest, size int64) error {
 	return t.a.do(func() error {
+		if t.size != size {
+			return fmt.Errorf("writing blob %q: %d bytes are there, of %d", d, t.size, size)
+		}
 		header, err := blobHeader(d, t.size)
 		if err != nil {
 			return err

@@ -31,7 +31,7 @@ func TestTailsAndBlobsMakeTheSameArchive(t *testing.T) {
 			if n, err := io.Copy(tail, bytes.NewReader(b[len(b)/2:])); n != int64(len(b)-len(b)/2) || err != nil {
 				t.Fatalf("copied %d bytes and %v", n, err)
 			}
-			if err := tail.Commit(digest.FromBytes(b)); err != nil {
+			if err := tail.Commit(digest.FromBytes(b), int64(len(b))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -87,6 +87,25 @@ func TestTailHoldsItsBound(t *testing.T) {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s: a file is left", name)
 		}
+	}
+}
+
+// TestTailOfAnotherSize: what has not all arrived is no blob.
+func TestTailOfAnotherSize(t *testing.T) {
+	a, err := CreateArchive(filepath.Join(t.TempDir(), "out"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Abort()
+	tail, err := a.Append(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tail.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tail.Commit(digest.FromString("abcd"), 4); err == nil {
+		t.Error("three bytes of four: no error")
 	}
 }
 

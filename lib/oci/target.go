@@ -2,9 +2,12 @@ package oci
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"chunkah/lib/temp"
 )
 
 // Kind is a kind of destination.
@@ -90,6 +93,31 @@ func archiveTarget(kind Kind, path, ref string) Target {
 		return Target{Kind: kind, Stdout: true, Ref: ref}
 	}
 	return Target{Kind: kind, Path: path, Ref: ref}
+}
+
+// Left returns the paths of what killed runs have left where the target's files are unfinished.
+func (t Target) Left() ([]string, error) {
+	if t.Path == "" {
+		return nil, nil
+	}
+	path, opened, err := resolve(t.Path)
+	if err != nil || opened {
+		return nil, err
+	}
+	path = filepath.Clean(path)
+	dirs := []string{filepath.Dir(path)}
+	if t.Kind == KindLayout {
+		dirs = append(dirs, path, filepath.Join(path, blobsDir))
+	}
+	var left []string
+	for _, dir := range dirs {
+		paths, err := temp.Left(dir)
+		if err != nil {
+			return left, err
+		}
+		left = append(left, paths...)
+	}
+	return left, nil
 }
 
 // registryTarget takes what stands behind docker: as it is: what names a repository is the registry client's to know.

@@ -76,15 +76,3 @@ func TestFromHistory(t *testing.T) {
 		})
 	}
 }
-
-func FuzzFromConfig(f *testing.F) {
-	f.Add(`{"history":[{"created_by":"chunkah","comment":"{\"layer\":{\"components\":[\"a\"]}}"}]}`)
-	f.Add(`{"history":[{"created_by":"chunkah","comment":"a, b"},{"empty_layer":true}]}`)
-	f.Add(`{"history":{}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		prev, note := FromConfig([]byte(text), "image")
-		if prev == nil && note == "" || strings.Contains(note, "\n") {
-			t.Errorf("%q: %v, %q", text, prev, note)
-		}
-	})
-}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"chunkah/lib/temp"
 )
 
 // File gives the file of that name these contents, in one step. To a pipe or a
@@ -20,7 +22,10 @@ func File(name string, data []byte) error {
 
 // Pending is a file that has its contents and not yet its name. It ends with
 // Commit or Discard; a nil one does nothing.
-type Pending struct{ temp, name string }
+type Pending struct {
+	file *os.File // held, so that nobody takes it for a leftover; nil at the end
+	name string
+}
 
 // Prepare writes all that may fail of it for want of room or rights. A pipe or a
 // device has the contents from then on.
@@ -32,14 +37,16 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".chunkah-*.tmp")
+	f, err := temp.Create(filepath.Dir(name), 0o600)
 	if err != nil {
 		return nil, err
 	}
+	p := &Pending{f, name}
 	if err := fill(f, data); err != nil {
-		return nil, errors.Join(err, os.Remove(f.Name()))
+		p.Discard()
+		return nil, err
 	}
-	return &Pending{f.Name(), name}, nil
+	return p, nil
 }
 
 // Commit gives the file its name.
@@ -47,25 +54,31 @@ func (p *Pending) Commit() error {
 	if p == nil {
 		return nil
 	}
-	if err := os.Rename(p.temp, p.name); err != nil {
-		return errors.Join(err, os.Remove(p.temp))
+	if err := os.Rename(p.file.Name(), p.name); err != nil {
+		p.Discard()
+		return err
 	}
-	p.temp = ""
-	return nil
+	return p.close()
 }
 
 // Discard removes what was prepared; after Commit it does nothing, so that it can
 // be deferred.
 func (p *Pending) Discard() {
-	if p != nil && p.temp != "" {
-		_ = os.Remove(p.temp) // why it is not wanted says more
-		p.temp = ""
+	if p != nil && p.file != nil {
+		_ = os.Remove(p.file.Name()) // why it is not wanted says more
+		_ = p.close()
 	}
 }
 
-// fill writes and closes a file that others may read. It is not synced: what is
+func (p *Pending) close() error {
+	f := p.file
+	p.file = nil
+	return f.Close()
+}
+
+// fill writes a file that others may read. It is not synced: what is
 // written this way can be made again after a crash.
 func fill(f *os.File, data []byte) error {
 	_, err := f.Write(data)
-	return errors.Join(err, f.Chmod(0o644), f.Close())
+	return errors.Join(err, f.Chmod(0o644))
 }

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -101,7 +102,11 @@ func (d *Dir) Readlink(name string) (string, error) {
 		return d.root.src.Readlink(d.join(name))
 	}
 	buf := d.buf[:format.MaxTarget+1]
-	n, err := unix.Readlinkat(d.fd, name, buf)
+	var n int
+	err := retried(func() (err error) {
+		n, err = unix.Readlinkat(d.fd, name, buf)
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("reading symlink %q: %w", d.join(name), err)
 	}
@@ -116,7 +121,9 @@ func (d *Dir) Readable(name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+		err = retried(func() error {
+			return unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("reading %q: %w", d.join(name), err)
@@ -166,14 +173,14 @@ func (d *Dir) openSeen(f *File, name string) error {
 		return d.openVirtual(f, name)
 	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err == unix.ENXIO || err == unix.ENODEV {
+	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
 		return ErrNotRegular // a socket, or a device that is not there
 	}
 	if err != nil {
 		return err
 	}
 	var now unix.Stat_t
-	if err = unix.Fstat(fd, &now); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err = retried(func() error { return unix.Fstat(fd, &now) }); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = ErrNotRegular
 	}
 	if err != nil {

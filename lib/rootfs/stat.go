@@ -37,19 +37,26 @@ func (a Stat) Same(b Stat) bool {
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
+// retried calls until no signal comes between: on a network file system, or one of
+// another process (FUSE), that may be with any call.
+func retried(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 
 // statx describes name in the directory fd, mount points told.
 func statx(fd int, name string) (Stat, error) {
 	var sx unix.Statx_t
-	for {
-		err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR {
-			return Stat{}, err
-		}
+	err := retried(func() error {
+		return unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
+	})
+	if err != nil {
+		return Stat{}, err
 	}
 	return Stat{
 		Mode: uint32(sx.Mode), UID: sx.Uid, GID: sx.Gid,
@@ -65,18 +72,16 @@ func statx(fd int, name string) (Stat, error) {
 // by it.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
-	for {
-		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
-		if err != unix.EINTR {
-			return fromStat(&st), err
-		}
-	}
+	err := retried(func() error {
+		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+	})
+	return fromStat(&st), err
 }
 
 // fstat describes the open file fd.
 func fstat(fd int, path string) (Stat, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := retried(func() error { return unix.Fstat(fd, &st) }); err != nil {
 		return Stat{}, fmt.Errorf("reading metadata of %q: %w", path, err)
 	}
 	return fromStat(&st), nil

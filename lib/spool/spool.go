@@ -9,20 +9,28 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"chunkah/lib/temp"
 )
 
-// Create makes a file in a folder. An empty dir means TMPDIR, or else /var/tmp:
-// /tmp may be memory, which layers do not fit in.
-func Create(dir string) (*os.File, error) {
+// Dir is where Create makes files: dir, or TMPDIR where that is empty, or else
+// /var/tmp: /tmp may be memory, which layers do not fit in.
+func Dir(dir string) string {
 	if dir == "" {
 		dir = os.Getenv("TMPDIR")
 	}
 	if dir == "" {
 		dir = "/var/tmp"
 	}
+	return dir
+}
+
+// Create makes a file in the folder that Dir says.
+func Create(dir string) (*os.File, error) {
+	dir = Dir(dir)
 	f, err := unnamed(dir)
 	if err != nil {
-		return nil, fmt.Errorf("creating a spool in %q: %w", dir, cause(err))
+		return nil, fmt.Errorf("creating a spool in %q: %w", dir, Cause(err))
 	}
 	return f, nil
 }
@@ -34,7 +42,7 @@ func unnamed(dir string) (*os.File, error) {
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
 		return f, err
 	}
-	if f, err = os.CreateTemp(dir, ".chunkah-*.tmp"); err != nil { // owner only
+	if f, err = temp.Create(dir, 0o600); err != nil { // owner only
 		return nil, err
 	}
 	if err := os.Remove(f.Name()); err != nil {
@@ -52,15 +60,15 @@ type writer struct{ file *os.File }
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	if err != nil {
-		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), cause(err))
+		err = fmt.Errorf("writing a spool in %q: %w", w.file.Name(), Cause(err))
 	}
 	return n, err
 }
 
-// cause is an error without the path, which is the folder's.
-func cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+// Cause is an error without the path: of a spool that is the folder's, or a name
+// that means nothing to anyone.
+func Cause(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

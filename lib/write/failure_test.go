@@ -18,6 +18,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/temp"
 )
 
 var errCause = errors.New("cause")
@@ -103,11 +104,9 @@ func TestCancelledInLargeFile(t *testing.T) {
 			continue // which would fill the disk as fast as it can
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
-		start := time.Now()
 		in := source(stream)
-		_, err := Run(ctx, &in, opt)
-		if took := time.Since(start); !errors.Is(err, errCause) || took > 3*time.Second {
-			t.Errorf("%s: %v after %v", name, err, took)
+		if _, err := Run(ctx, &in, opt); !errors.Is(err, errCause) { // all of it would take a quarter of an hour
+			t.Errorf("%s: got %v", name, err)
 		}
 		cancel()
 	}
@@ -190,7 +189,7 @@ func TestSpoolsHaveNoName(t *testing.T) {
 		spools := 0
 		opt.Create = hook(t, opt.Create, &hooked{before: func(v1.Descriptor) {
 			entries, err := os.ReadDir(dir)
-			if err != nil || len(entries) != 1 || !oci.IsTemp(entries[0].Name()) {
+			if err != nil || len(entries) != 1 || !temp.Is(entries[0].Name()) {
 				t.Errorf("%s: %v, %v", algorithm, entries, err)
 			}
 			spools += deleted(t, dir)

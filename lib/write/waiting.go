@@ -2,8 +2,10 @@ package write
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -21,7 +23,7 @@ type tailed interface {
 // kept in a file until all blobs before it are there, and from then on goes
 // straight to its place.
 type waiting struct {
-	dir string
+	dir string // where file is
 
 	mu   sync.Mutex
 	file *os.File // has no name, or is the cache's; nil before the first byte
@@ -72,12 +74,21 @@ func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return s.readError(err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// readError names the folder where an error is one of reading what was kept.
+func (s *waiting) readError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == s.file.Name() {
+		return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
+	}
+	return err
 }
 
 func (s *waiting) close() {

@@ -49,7 +49,7 @@ func TestSpoolEnters(t *testing.T) {
 		if s.file != nil {
 			t.Errorf("turn %d: its file is open still", turn)
 		}
-		if err := s.tail.Commit(digest.FromString(want)); err != nil {
+		if err := s.tail.Commit(digest.FromString(want), int64(len(want))); err != nil {
 			t.Fatal(err)
 		}
 		unfinished, err := filepath.Glob(filepath.Join(dir, ".*"))

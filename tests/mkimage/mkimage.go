@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,9 +75,7 @@ func (e Entry) But(change func(*tar.Header)) Entry {
 // Xattr returns the entry with an extended attribute.
 func (e Entry) Xattr(name, value string) Entry {
 	records := map[string]string{"SCHILY.xattr." + name: value}
-	for k, v := range e.PAXRecords {
-		records[k] = v
-	}
+	maps.Copy(records, e.PAXRecords)
 	e.PAXRecords = records
 	return e
 }

@@ -144,7 +144,7 @@ func (m *matcher) resolve(dir string) string {
 	}
 	dir = m.tree.Files[i].Path
 	if m.tree.Files[i].Type == format.TypeSymlink {
-		if target, err := m.tree.Root.Resolve(dir); err == nil {
+		if target, found := m.tree.Resolve(dir); found {
 			return target
 		}
 	}

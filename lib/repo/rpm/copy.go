@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
 )
 
 const (
@@ -27,7 +28,8 @@ const (
 // Whoever opens it removes it at once and reads on from what is open, so that
 // even a killed process leaves nothing.
 type private struct {
-	dir string
+	dir  string
+	held *os.File // the folder, as long as it is there
 	// wal is set where a write-ahead log was copied too.
 	wal bool
 }
@@ -37,7 +39,12 @@ func (c *private) path() string { return filepath.Join(c.dir, copyName) }
 
 // remove removes the folder; doing so again is nothing.
 func (c *private) remove() error {
-	if err := os.RemoveAll(c.dir); err != nil {
+	err := os.RemoveAll(c.dir)
+	if c.held != nil {
+		_ = c.held.Close() // nothing was written to it
+		c.held = nil
+	}
+	if err != nil {
 		return fmt.Errorf("removing private copy: %w", err)
 	}
 	return nil
@@ -47,11 +54,14 @@ func (c *private) remove() error {
 // out of the tree into a new folder below tmp, the system's own choice where that
 // is empty. Both are from one moment: a file that changes meanwhile is an error.
 func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *private, err error) {
-	dir, err := os.MkdirTemp(tmp, "chunkah-rpm-")
+	if tmp == "" {
+		tmp = os.TempDir()
+	}
+	held, err := temp.Mkdir(tmp, 0o700)
 	if err != nil {
 		return nil, fmt.Errorf("making a private copy of %q (TMPDIR names the place): %w", path, err)
 	}
-	c := &private{dir: dir}
+	c := &private{dir: held.Name(), held: held}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.remove())
@@ -76,7 +86,7 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 	}
 	if wal != nil {
 		c.wal = true
-		if err := wal.copyTo(ctx, filepath.Join(dir, walName)); err != nil {
+		if err := wal.copyTo(ctx, filepath.Join(c.dir, walName)); err != nil {
 			return nil, err
 		}
 		if err := wal.unchanged(); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
@@ -55,8 +57,15 @@ func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, vis
 	return nil
 }
 
+// primaryCode is the part of SQLite's codes that is the same for all of a kind.
+const primaryCode = 0xff
+
 // wrap names the database, and what may help.
 func (db *database) wrap(err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) && se.Code()&primaryCode == sqlite3.SQLITE_IOERR {
+		return fmt.Errorf("reading a private copy of %q (TMPDIR names the place): %w", db.path, err)
+	}
 	return fmt.Errorf("reading %q: %w (rpm --rebuilddb may repair the database)", db.path, err)
 }
 

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"chunkah/lib/cache"
+	"chunkah/lib/oci"
+	"chunkah/lib/spool"
+	"chunkah/lib/temp"
+)
+
+// A tidier knows where a run of it that was killed may have left something. Runs
+// that end in any other way leave nothing.
+type tidier interface{ leftovers() leftovers }
+
+// leftovers are places to look at.
+type leftovers struct {
+	folders []string
+	output  *oci.Target
+	cache   string
+}
+
+// nameLeftovers names what is there. It is not removed: on a file system that other
+// machines share, a lock may not say all.
+func (e *Env) nameLeftovers(l leftovers) {
+	slices.Sort(l.folders)
+	var paths []string
+	look := func(left []string, err error) {
+		if err != nil {
+			e.debug("looking for leftovers: %s", err)
+		}
+		paths = append(paths, left...)
+	}
+	for _, dir := range slices.Compact(l.folders) {
+		look(temp.Left(dir))
+	}
+	if l.output != nil {
+		look(l.output.Left())
+	}
+	if l.cache != "" {
+		look(cache.Left(l.cache))
+	}
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		e.warn("%q was left by a run that was killed: it can be removed", path)
+	}
+}
+
+// add puts places together.
+func (l leftovers) add(more ...leftovers) leftovers {
+	for _, m := range more {
+		l.folders = append(l.folders, m.folders...)
+		if m.output != nil {
+			l.output = m.output
+		}
+		if m.cache != "" {
+			l.cache = m.cache
+		}
+	}
+	return l
+}
+
+// besides is the folder of a file that is put in place whole.
+func besides(file string) leftovers {
+	if file == "" || file == "-" {
+		return leftovers{}
+	}
+	return leftovers{folders: []string{filepath.Dir(file)}}
+}
+
+func (f *metricsFlags) left() leftovers { return besides(f.Metrics) }
+
+func (f *planFlags) left() leftovers { return besides(f.Plan) }
+
+// left is where spools have a name for a moment.
+func (f *imageFlags) left() leftovers { return leftovers{folders: []string{spool.Dir(f.Spool)}} }
+
+func (f *outputFlags) left() leftovers {
+	target, err := f.target()
+	if err != nil {
+		return leftovers{} // which is told when the output is opened
+	}
+	return leftovers{output: &target}
+}
+
+func (f *writeFlags) left() leftovers { return leftovers{cache: f.Cache}.add(f.outputFlags.left()) }
+
+// databases is where assign keeps private copies.
+func databases() leftovers { return leftovers{folders: []string{os.TempDir()}} }
+
+func (c *buildCommand) leftovers() leftovers {
+	return databases().add(c.imageFlags.left(), c.writeFlags.left(), c.planFlags.left(), c.metricsFlags.left())
+}
+
+func (c *scanCommand) leftovers() leftovers {
+	return c.imageFlags.left().add(c.metricsFlags.left())
+}
+
+func (c *assignCommand) leftovers() leftovers {
+	return databases().add(c.imageFlags.left(), c.metricsFlags.left())
+}
+
+func (c *packCommand) leftovers() leftovers {
+	return c.imageFlags.left().add(c.planFlags.left(), c.metricsFlags.left())
+}
+
+func (c *writeCommand) leftovers() leftovers {
+	return c.imageFlags.left().add(c.writeFlags.left(), c.metricsFlags.left())
+}
+
+func (c *indexCommand) leftovers() leftovers { return c.imageFlags.left().add(c.outputFlags.left()) }
+
+func (c *diffCommand) leftovers() leftovers { return c.imageFlags.left() }
+
+func (c *verifyCommand) leftovers() leftovers { return c.imageFlags.left() }

@@ -1,0 +1,130 @@
+//go:build linux && amd64
+
+package tests
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"chunkah/tests/inject"
+)
+
+// faultSignals are the signals that end a command in an orderly way, with what it
+// says then.
+func faultSignals() []faultSignal {
+	return []faultSignal{{syscall.SIGINT, "interrupted"}, {syscall.SIGTERM, "terminated"}, {syscall.SIGHUP, "hung up"}}
+}
+
+type faultSignal struct {
+	sig  syscall.Signal
+	said string
+}
+
+// moments are calls of each kind that a command makes, as the kind and the number:
+// where signals come.
+func (p faultPlace) moments(t *testing.T, j faultJob) (whole faultResult, list []inject.Fault) {
+	t.Helper()
+	p.fresh(t, j)
+	counts := map[string]int{}
+	whole = p.run(t, j, inject.Fault{Counts: func(c inject.Call) bool {
+		if p.about(c) {
+			counts[c.Name]++
+		}
+		return false
+	}})
+	if whole.Status != 0 {
+		t.Fatalf("status %d: %s", whole.Status.ExitStatus(), whole.stderr)
+	}
+	for _, name := range slices.Concat(dataCalls(), []string{"openat", "close", "unlinkat", "flock"}) {
+		for _, at := range ends(counts[name]) {
+			list = append(list, inject.Fault{At: at, Counts: func(c inject.Call) bool { return c.Name == name && p.about(c) }})
+		}
+	}
+	return whole, list
+}
+
+// A signal at any moment ends a command with a line and its status, and with
+// nothing left; or it comes too late, and the command is done.
+func TestFaultsOfSignals(t *testing.T) {
+	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
+		whole, moments := p.moments(t, j)
+		late := 0
+		for i, f := range moments {
+			s := faultSignals()[i%3] // they take turns: where one is heard, the others are
+			f.Signal = s.sig
+			before := p.fresh(t, j)
+			r := p.run(t, j, f)
+			switch {
+			case r.Hit == nil:
+			case r.finished(whole):
+				late++
+				p.tidy(t, r)
+			default:
+				p.failed(t, j, r, whole, before, 128+int(s.sig), ": "+s.said+"\n")
+			}
+		}
+		t.Logf("%d moments, %d too late", len(moments), late)
+	})
+}
+
+// A command that is killed leaves what was there, or is done. The next one says
+// what was left unfinished, by name, and makes what the first one should have.
+func TestFaultsOfKills(t *testing.T) {
+	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
+		whole, moments := p.moments(t, j)
+		found := 0
+		for _, f := range moments {
+			f.Signal = syscall.SIGKILL
+			before := p.fresh(t, j)
+			killed := p.run(t, j, f)
+			if killed.Hit == nil {
+				continue
+			}
+			p.wholeOrBefore(t, killed, whole, before)
+			next := p.run(t, j, inject.Fault{})
+			if next.Status != 0 || !covers(next.made, whole.made) {
+				t.Errorf("after a kill in %s: status %d, there is %v, want %v: %s", killed.Hit, next.Status.ExitStatus(), next.made, whole.made, next.stderr)
+			}
+			for _, path := range killed.temps {
+				if !strings.Contains(next.stderr, fmt.Sprintf("%q was left by a run that was killed", path)) {
+					t.Errorf("after a kill in %s: %s is not named: %s", killed.Hit, path, next.stderr)
+				}
+			}
+			found += len(killed.temps)
+		}
+		t.Logf("%d moments, %d leftovers", len(moments), found)
+	})
+}
+
+// wholeOrBefore fails the test where a killed job left something that looks
+// finished and is not: each file is what it was, or what it was to be. Blobs that
+// nothing names are neither.
+func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, before map[string]string) {
+	t.Helper()
+	for name, sum := range killed.made {
+		if sum != before[name] && sum != whole.made[name] {
+			t.Errorf("a kill in %s left %s as neither it was nor was to be", killed.Hit, name)
+		}
+	}
+	for name := range before {
+		if killed.made[name] == "" {
+			t.Errorf("a kill in %s took %s away", killed.Hit, name)
+		}
+	}
+	if index := "out/a/index.json"; killed.made[index] != "" && killed.made[index] != before[index] && !covers(killed.made, whole.made) {
+		t.Errorf("a kill in %s left an index of what is not there", killed.Hit)
+	}
+}
+
+// covers tells whether all of want is there.
+func covers(made, want map[string]string) bool {
+	for name, sum := range want {
+		if made[name] != sum {
+			return false
+		}
+	}
+	return true
+}
