@@ -94,7 +94,8 @@ func decode(d decoder, in *interner) Record {
 	case "layer":
 		rec = decodeLayer(d, in)
 	case "end":
-		rec = decodeEnd(d)
+		decodeEnd(d)
+		rec = End{}
 	default:
 		d.fail(valuef("record kind %q is unknown", clip(string(key))))
 		return nil
@@ -236,12 +237,11 @@ func decodeLayer(d decoder, in *interner) *Layer {
 // counts it.
 const indexAbsent = -1
 
-func decodeEnd(d decoder) End {
+func decodeEnd(d decoder) {
 	d.beginMap()
 	if key, ok := d.nextKey(); ok {
 		d.fail(valuef("field %q is not one of an end", clip(string(key))))
 	}
-	return End{}
 }
 
 func decodeTexts(d decoder, in *interner) []string {

@@ -65,8 +65,7 @@ func (f *fault) Unwrap() error { return f.err }
 
 // inField says which field's value an error of a decoder is about.
 func inField(err error, name string) {
-	var f *fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault](err); ok {
 		f.field = name
 	}
 }

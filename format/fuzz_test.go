@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"runtime/metrics"
 	"testing"
 	"testing/iotest"
+
+	"chunkah/tests/bound"
 )
 
 // addVectors seeds a fuzz target with the test vectors.
@@ -21,26 +22,17 @@ func addVectors(f *testing.F) {
 	}
 }
 
-// allocated is what this process has allocated so far, in bytes.
-func allocated() uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(s)
-	return s[0].Value.Uint64()
-}
-
 // FuzzReader: whatever comes in, the reader ends, with records that are valid
 // and at most one error that has a class; it allocates in proportion to the
 // input; and how the input is cut into reads makes no difference.
 func FuzzReader(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		before := allocated()
+		// Some records take more memory than bytes, but no more than this for all
+		// readings. The rest is what a reader needs in any case, and what is counted
+		// late.
+		bound.Memory(t, 4*mib+600*len(data))
 		recs, err := readAll(bytes.NewReader(data))
-		// Some records take more memory than bytes, but no more than this. The
-		// rest is what a reader needs in any case, and what is counted late.
-		if used, most := allocated()-before, uint64(mib+200*len(data)); used > most {
-			t.Errorf("%d bytes of input took %d bytes of memory, want %d at most", len(data), used, most)
-		}
 		for i, rec := range recs {
 			if err := rec.Validate(); err != nil {
 				t.Errorf("record %d: %v", i+1, err)
@@ -81,6 +73,7 @@ func checkError(t *testing.T, err error, records int) {
 func FuzzTranscode(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		if err != nil {
 			t.Skip("refused: what FuzzReader looks at")

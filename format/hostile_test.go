@@ -89,6 +89,8 @@ func TestHostileStreamsAreBounded(t *testing.T) {
 		{"nested objects", newFlood(head+`{"file":`, `{"path":`, endless, ""), ClassValue, 4 * readBuffer, 16},
 		{"nested arrays", newFlood(head+`{"file":{"components":`, "[", endless, ""), ClassValue, 4 * readBuffer, 16},
 		{"a million records", newFlood(head, `{"component":{"name":"x"}}`, 26_000_000, `{"end":{}}`), "", 26_000_100, 128},
+		{"ten million component records", newFlood(head, `{"component":{"name":"x"}}`, 10_000_000*26, `{"end":{}}`), ClassLimit, 28 * mib, 128},
+		{"msgpack ten million component records", newFlood(msgpackHead, "\x81\xa9component\x81\xa4name\xa1x", 10_000_000*19, "\x81\xa3end\x80"), ClassLimit, 28 * mib, 128},
 		{"msgpack text of 64 MiB", newFlood(msgpackHead+"\x81\xa4file\x81\xa4path"+msgpackText(MaxRecord), "a", endless, ""), ClassLimit, 4 * readBuffer, 16},
 		{"msgpack nested maps", newFlood(msgpackHead+"\x81\xa4file", "\x81\xa4path", endless, ""), ClassValue, 4 * readBuffer, 16},
 		{"msgpack nested arrays", newFlood(msgpackHead+"\x81\xa4file\x81\xaacomponents", "\x91", endless, ""), ClassValue, 4 * readBuffer, 16},

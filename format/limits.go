@@ -8,8 +8,9 @@ const (
 	// a component or layer with a very long list.
 	MaxRecord = 64 << 20
 	// MaxPath bounds a path, in bytes. Linux bounds what one system call takes
-	// (4096), not the depth of a tree.
-	MaxPath = 1 << 20
+	// (4096), not the depth of a tree; no client unpacks 16 times that, and since
+	// each record has its path whole, 4,000 of the longest take gigabytes.
+	MaxPath = 64 << 10
 	// MaxDepth bounds the elements of a path: each costs a record in every layer
 	// that has the file. One system call takes half as many (PATH_MAX).
 	MaxDepth = 4096
@@ -30,6 +31,10 @@ const (
 	MaxText = 64 << 10
 	// MaxList bounds a list of names, fingerprints or times, in elements.
 	MaxList = 1 << 20
+	// MaxComponents bounds the component records of a stream: as many as one layer
+	// can name. A stage keeps all of them, and a stream can hold no end of them in
+	// few bytes.
+	MaxComponents = MaxList
 	// MaxInt bounds every integer in both directions: 2^53-1, the largest that
 	// every JSON tool keeps (RFC 8259, section 6).
 	MaxInt = 1<<53 - 1

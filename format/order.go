@@ -6,7 +6,9 @@ type order struct {
 	header bool
 	stage  string
 	layers int64
-	last   string // path of the last file of the section, "" for none
+	// components counts their records.
+	components int
+	last       string // path of the last file of the section, "" for none
 }
 
 func orderf(format string, args ...any) error { return faultf(ClassOrder, format, args...) }
@@ -30,6 +32,9 @@ func (o *order) check(rec Record) error {
 	case *Component:
 		if o.layers > 0 {
 			return orderf("component %q comes after a layer", clip(rec.Name))
+		}
+		if o.components++; o.components > MaxComponents {
+			return limitf("the stream has more than %d component records", MaxComponents)
 		}
 	case *Layer:
 		return o.layer(rec)

@@ -40,6 +40,14 @@ func Parent(path string) string {
 	return path[:i]
 }
 
+// TooLong reports whether a path has more bytes, or names, than a stream holds.
+func TooLong(path string) bool { return len(path) > MaxPath || tooDeep(path) }
+
+// tooDeep counts the names of paths alone that may have as many.
+func tooDeep(path string) bool {
+	return len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth
+}
+
 // whiteout starts the names that mean something else in a layer (OCI image
 // specification, "Whiteouts").
 const whiteout = ".wh."
@@ -57,7 +65,7 @@ func checkPath(path string) error {
 		return valuef("path %q has a NUL byte", clip(path))
 	case path == "/":
 		return nil
-	case len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth:
+	case tooDeep(path):
 		return limitf("path %q has more than %d names", clip(path), MaxDepth)
 	}
 	for start := 1; start <= len(path); {

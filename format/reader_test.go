@@ -40,7 +40,7 @@ func TestReaderKeepsItsFirstError(t *testing.T) {
 			_, first = r.Next()
 		}
 		for range 3 {
-			if rec, err := r.Next(); rec != nil || err != first {
+			if rec, err := r.Next(); rec != nil || !errors.Is(err, first) {
 				t.Errorf("%q: got %v, %v, want the first error %v", text, rec, err, first)
 			}
 		}

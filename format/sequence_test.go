@@ -46,7 +46,7 @@ func TestSequenceReader(t *testing.T) {
 			case tt.class != "" && (!errors.As(err, &fault) || fault.Class != tt.class || fault.Record != int64(len(kinds))+1):
 				t.Errorf("got %v, want class %s of record %d", err, tt.class, len(kinds)+1)
 			}
-			if _, again := r.Next(); again != err {
+			if _, again := r.Next(); !errors.Is(again, err) {
 				t.Errorf("got %v, then %v", err, again)
 			}
 		})

@@ -118,7 +118,7 @@ func TestSpecNamesFieldsAndLimits(t *testing.T) {
 	}
 	for name, value := range map[string]int64{
 		"MaxRecord": MaxRecord, "MaxPath": MaxPath, "MaxName": MaxName, "MaxTarget": MaxTarget, "MaxXattrName": MaxXattrName,
-		"MaxXattrValue": MaxXattrValue, "MaxXattrs": MaxXattrs, "MaxText": MaxText, "MaxList": MaxList, "MaxInt": MaxInt,
+		"MaxXattrValue": MaxXattrValue, "MaxXattrs": MaxXattrs, "MaxText": MaxText, "MaxList": MaxList, "MaxComponents": MaxComponents, "MaxInt": MaxInt,
 	} {
 		if !strings.Contains(spec, name+") | "+fmt.Sprint(value)) {
 			t.Errorf("limit %s is not %d in SPEC.md", name, value)

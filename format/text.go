@@ -18,3 +18,12 @@ func Text(bytes string) string {
 	}
 	return b.String()
 }
+
+// TextRaw shows bytes as a JSON object of the stream does: as text, and where that is
+// not the same, raw as they are.
+func TextRaw(bytes string) (text string, raw []byte) {
+	if text = Text(bytes); text != bytes {
+		raw = []byte(bytes)
+	}
+	return text, raw
+}

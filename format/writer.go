@@ -59,7 +59,7 @@ var (
 // checks it.
 func (w *Writer) Write(rec Record) error {
 	if _, end := rec.(End); end && w.err == nil {
-		w.fail(errEnd)
+		return w.fail(errEnd)
 	}
 	return w.write(rec)
 }
@@ -73,7 +73,7 @@ func (w *Writer) Finish() error {
 	if err := w.out.Flush(); err != nil {
 		return w.fail(err)
 	}
-	w.fail(errFinished)
+	_ = w.fail(errFinished) // of what is written from here on
 	return nil
 }
 

@@ -107,10 +107,10 @@ func TestWriterRefusesInvalidRecords(t *testing.T) {
 			if len(first.Error()) > 1000 {
 				t.Errorf("got an error of %d bytes", len(first.Error()))
 			}
-			if err := w.Write(&File{Path: "/a", Type: TypeFile}); err != first {
+			if err := w.Write(&File{Path: "/a", Type: TypeFile}); !errors.Is(err, first) {
 				t.Errorf("writing on: got %v, want the first error", err)
 			}
-			if err := w.Finish(); err != first {
+			if err := w.Finish(); !errors.Is(err, first) {
 				t.Errorf("finishing: got %v, want the first error", err)
 			}
 			if strings.Contains(out.String(), "end") {

@@ -4,5 +4,5 @@
 //
 // Beside them are scripts of the commands' behaviour (script/) and the packages
 // that make roots (mkroot, rpmroot) and images (mkimage), compare trees (treediff)
-// and run clients (clients).
+// and run clients (clients) and a browser (browser).
 package tests

@@ -1,74 +1,303 @@
 package tests
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"chunkah/tests/clients"
-	"chunkah/tests/mkroot"
 )
 
-// documented is the root that docs/components.md speaks of.
-const documented = parcels + `
-file /var/lib/dpkg/info/bash.list text="/usr\n/usr/bin\n/usr/bin/bash\n"
-file /usr/bin/bash size=1200000
-file /etc/app.conf text="answer=6"
-file /srv/app/main.py text="print(1)"
-file /srv/app/models/large.bin size=3000000
-file /srv/app/static/logo.png size=5000
-file /opt/tools/readme.txt text="read me"
-file /opt/venv/lib/python3.13/site-packages/idna/core.py size=13000
-file /opt/venv/lib/python3.13/site-packages/idna-3.10.dist-info/RECORD text="idna/core.py,,\nidna-3.10.dist-info/RECORD,,\n"
-file /srv/web/node_modules/express/package.json text="{\"name\": \"express\"}"
-file /srv/web/node_modules/express/index.js size=200000
-`
+// A block is one fenced block of a page. What follows the fence says what it is:
+//
+//	sh            commands, which are run
+//	sh untested   commands that cannot be run here; the page says why
+//	console       "$ " and a command, run, with what it prints below; a line "…"
+//	              stands for any lines, "…" at the end of one for its rest and any lines
+//	console fails the same, and the command fails
+//	LANGUAGE FILE that file, which is written
+//	anything else what is only looked at
+type block struct {
+	line       int
+	kind, file string
+	text       string
+}
 
-// Every command of docs/components.md says what stands there. A block of text
-// whose fence names a file is that file; in a console block a line after "$ " is a
-// command, with what it prints below.
-func TestDocumentedCommands(t *testing.T) {
-	clients.Need(t, "jq", "python3")
-	text, err := os.ReadFile("../docs/components.md")
+// blocksOf reads a page.
+func blocksOf(t *testing.T, page string) []block {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	scripts, err := filepath.Abs("../scripts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	spec := strings.Replace(documented, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1)
-	if err := mkroot.Write(filepath.Join(dir, "root"), spec); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for i, block := range strings.Split("\n"+string(text), "\n```") {
-		info, body, _ := strings.Cut(block, "\n")
-		language, file, _ := strings.Cut(info, " ")
+	var blocks []block
+	var open *block
+	for i, line := range strings.Split(string(text), "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
 		switch {
-		case i%2 == 0: // between the blocks
-		case file != "":
-			if err := os.WriteFile(filepath.Join(dir, file), []byte(body+"\n"), 0o644); err != nil {
-				t.Fatal(err)
+		case isFence && open == nil:
+			kind, file, _ := strings.Cut(fence, " ")
+			open = &block{line: i + 1, kind: kind, file: file}
+		case isFence:
+			blocks, open = append(blocks, *open), nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+	}
+	if open != nil {
+		t.Fatalf("%s:%d: the block does not end", page, open.line)
+	}
+	return blocks
+}
+
+// A document is a page of the documentation while its commands are run, in a folder
+// of its own.
+type document struct {
+	t    *testing.T
+	name string
+	dir  string
+	env  []string
+	// registry is what stands for registry.example, if anything does.
+	registry string
+	tls      bool
+	// after, if set, looks at what a block of commands did.
+	after func(b block)
+}
+
+// pages are all pages with commands, each with what it speaks of.
+var pages = map[string]func(p *document){
+	"README.md":                  readmePage,
+	"docs/components.md":         componentsPage,
+	"docs/doctor.md":             doctorPage,
+	"docs/images.md":             referencePage,
+	"docs/inspect.md":            referencePage,
+	"docs/migration.md":          referencePage,
+	"docs/plans.md":              referencePage,
+	"docs/stages.md":             referencePage,
+	"docs/troubleshooting.md":    troublePage,
+	"docs/tutorial.md":           tutorialPage,
+	"docs/verify.md":             referencePage,
+	"docs/recipes/podman.md":     enginePage,
+	"docs/recipes/buildah.md":    enginePage,
+	"docs/recipes/docker.md":     dockerPage,
+	"docs/recipes/github.md":     workflowPage,
+	"docs/recipes/kubernetes.md": jobPage,
+}
+
+// Every command of the documentation is run, and says what stands there.
+func TestDocumentedCommands(t *testing.T) {
+	for name, setUp := range pages {
+		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
+			p := &document{t: t, name: name, dir: t.TempDir(), env: os.Environ()}
+			setUp(p)
+			for _, b := range blocksOf(t, name) {
+				p.run(b)
 			}
-		case language == "console":
-			for _, command := range strings.Split("\n"+body, "\n$ ")[1:] {
-				line, want, _ := strings.Cut(command, "\n")
-				cmd := exec.Command("bash", "-o", "pipefail", "-c", line)
-				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+scripts)
-				out, err := cmd.CombinedOutput()
-				if got := strings.TrimSuffix(string(out), "\n"); err != nil || got != want {
-					t.Errorf("%s: %v\n%s\nwant\n%s", line, err, got, want)
+		})
+	}
+}
+
+// No page has commands that nobody runs.
+func TestCommandsAreMarked(t *testing.T) {
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^(\$ |(chunkah|chunkah-\w+|bin/chunkah|podman|buildah|docker|skopeo|make|git|go|cat|tar) )`)
+	for _, file := range slices.Concat([]string{"../README.md"}, files, more) {
+		name := strings.TrimPrefix(file, "../")
+		for _, b := range blocksOf(t, name) {
+			switch {
+			case b.kind == "sh" || b.kind == "console":
+				if pages[name] == nil {
+					t.Errorf("%s:%d: the commands are not run: the page is none of pages", name, b.line)
 				}
-				n++
+			case b.file == "" && command.MatchString(b.text):
+				t.Errorf("%s:%d: the block has commands, and is not marked as sh or console", name, b.line)
 			}
 		}
 	}
-	if n < 6 {
-		t.Errorf("there are %d commands", n)
+}
+
+// The tests that pages name, as those of a promise, exist.
+func TestNamedTestsExist(t *testing.T) {
+	have := make(map[string]bool)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+	var pages []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2:
+			return filepath.SkipDir
+		case strings.HasSuffix(path, "_test.go"):
+			text, err := os.ReadFile(path)
+			for _, m := range declared.FindAllSubmatch(text, -1) {
+				have[string(m[1])] = true
+			}
+			return err
+		case strings.HasSuffix(path, ".md"):
+			pages = append(pages, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	n := 0
+	for _, path := range pages {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			if n++; !have[string(m[1])] {
+				t.Errorf("%s names %s, which is no test", path, m[1])
+			}
+		}
+	}
+	// The promises of the README alone name more.
+	if n < 10 {
+		t.Errorf("%d tests are named", n)
+	}
+}
+
+// run does what the block is for.
+func (p *document) run(b block) {
+	p.t.Helper()
+	switch {
+	case b.kind == "sh" && b.file == "untested":
+		cmd := exec.Command("bash", "-n")
+		cmd.Stdin = strings.NewReader(b.text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			p.t.Errorf("%s:%d: %v\n%s", p.name, b.line, err, out)
+		}
+	case b.kind == "sh":
+		if out, err := p.shell(b.text); err != nil {
+			p.t.Errorf("%s:%d: %v\n%s\n%s", p.name, b.line, err, b.text, out)
+		} else if p.after != nil {
+			p.after(b)
+		}
+	case b.kind == "console":
+		for _, command := range strings.Split("\n"+b.text, "\n$ ")[1:] {
+			line, want, _ := strings.Cut(command, "\n")
+			got, err := p.shell(line)
+			if (err != nil) != (b.file == "fails") || !matches(want, got) {
+				p.t.Errorf("%s:%d: %s: %v\n%s\nwant\n%s", p.name, b.line, line, err, got, want)
+			}
+		}
+	case b.file != "":
+		path := filepath.Join(p.dir, b.file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			p.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(p.hosts(b.text)), 0o644); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// hosts puts the test's registry in the place of that of the page.
+func (p *document) hosts(text string) string {
+	if p.registry == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, "registry.example", p.registry)
+}
+
+// shell runs commands as a reader of the page would, and returns what they print.
+func (p *document) shell(text string) (string, error) {
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", p.hosts(text))
+	cmd.Dir, cmd.Env = p.dir, p.env
+	out, err := cmd.CombinedOutput()
+	said := string(out)
+	if p.registry != "" {
+		said = strings.ReplaceAll(said, p.registry, "registry.example")
+	}
+	return said, err
+}
+
+// matches compares what a command prints with what its page says, where a line
+// "…" stands for any lines.
+func matches(want, got string) bool {
+	want = strings.TrimRight(want, "\n")
+	pattern := strings.ReplaceAll(regexp.QuoteMeta("\n"+want), "\n…", "(\n.*)*")
+	pattern = strings.ReplaceAll(pattern, "…", "(?s:.*)")
+	return regexp.MustCompile("^" + pattern + "$").MatchString("\n" + strings.TrimRight(got, "\n"))
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		want, got string
+		ok        bool
+	}{
+		{"", "", true},
+		{"", "a\n", false},
+		{"a\n", "a\n", true},
+		{"a\n", "a\nb\n", false},
+		{"a.c\n", "abc\n", false},
+		{"…\nb\n", "a\nb\n", true},
+		{"a\n…\n", "a\nb\nc\n", true},
+		{"a\n…\nz\n", "a\nz\n", true},
+		{"a\n…\nz\n", "a\nb\n", false},
+		{"a…\nz\n", "abc\nd\nz\n", true},
+		{"a…\nz\n", "b\nz\n", false},
+	} {
+		if matches(c.want, c.got) != c.ok {
+			t.Errorf("%q and %q: want %v", c.want, c.got, c.ok)
+		}
+	}
+}
+
+// setenv adds to the environment of the page's commands.
+func (p *document) setenv(name, value string) { p.env = append(p.env, name+"="+value) }
+
+// path puts a folder of the repository in front of where commands are looked for.
+func (p *document) path(folder string) {
+	abs, err := filepath.Abs(filepath.Join("..", folder))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.setenv("PATH", abs+":"+os.Getenv("PATH"))
+}
+
+// copyFile copies a file into the page's folder.
+func (p *document) copyFile(name string) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, filepath.Base(name)), b, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// engine lets the page's podman, buildah and skopeo have a storage of their own.
+func (p *document) engine() *clients.Engine {
+	e := clients.NewEngine(p.t)
+	p.env = append(p.env, e.Env()...)
+	return e
+}
+
+// local starts what stands for registry.example, without a password or TLS.
+func (p *document) local() { p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{}) }
+
+// secured starts what stands for registry.example, as a registry is in the world.
+func (p *document) secured() {
+	certs := authority(p.t)
+	p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{
+		Password: true, Cert: filepath.Join(certs, "server.pem"), Key: filepath.Join(certs, "server.key"),
+	})
+	p.tls = true
+	p.setenv("SSL_CERT_FILE", filepath.Join(certs, "ca.crt"))
 }

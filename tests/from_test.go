@@ -192,6 +192,26 @@ func TestKeepBase(t *testing.T) {
 	}
 }
 
+// A layer that docker load does not read is refused before anything is read of it.
+func TestKeepBaseInDockerArchive(t *testing.T) {
+	img := layered(t)
+	source := "oci:" + img.Layout(t)
+	archive := filepath.Join(t.TempDir(), "out.tar")
+	for name, cmd := range map[string]*exec.Cmd{
+		"build": exec.Command("chunkah", "build", "--from", source, "--keep-base", "3", "-o", "docker-archive:"+archive),
+		"pipe":  exec.Command("sh", "-c", `chunkah-scan --keep-base 3 "$0" | chunkah-assign | chunkah-pack | exec chunkah-write -o "docker-archive:$1"`, source, archive),
+	} {
+		res := start(t, cmd)
+		want := fmt.Sprintf("keeping layer 2: layer %q is compressed with zstd", digest.FromBytes(img.Layers[2].Blob(t)))
+		if res.code != 2 || !strings.Contains(res.stderr, want) {
+			t.Errorf("%s: status %d: %s", name, res.code, res.stderr)
+		}
+		if _, err := os.Lstat(archive); err == nil {
+			t.Errorf("%s: the archive is there", name)
+		}
+	}
+}
+
 // Of a base for several platforms, that of the image is meant.
 func TestKeepBaseOfItsPlatform(t *testing.T) {
 	img := layered(t)

@@ -119,7 +119,7 @@ func TestImageOfAnRPMRoot(t *testing.T) {
 func checkRPMList(t *testing.T, out string) {
 	t.Helper()
 	var got []string
-	for _, name := range strings.Fields(out) {
+	for name := range strings.FieldsSeq(out) {
 		got = append(got, name[:strings.LastIndex(name, ".")])
 	}
 	slices.Sort(got)
@@ -166,7 +166,7 @@ func TestImageOfADebianRoot(t *testing.T) {
 // a longer one.
 func countPath(text, path string) int {
 	n := 0
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\",;", r) })
 		for _, word := range words {
 			if strings.TrimSuffix(word, ":") == path {

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,44 +11,10 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"chunkah/tests/clients"
 	"chunkah/tests/mkroot"
 	"chunkah/tests/rpmroot"
 )
-
-// walRoot is a copy of the rpm root whose package database was not closed: the
-// package extra is deleted, but only in the write-ahead log.
-func walRoot(t *testing.T) string {
-	t.Helper()
-	root := copyRoot(t, rpmRoot(t))
-	place := filepath.Join(root, rpmroot.DB, "rpmdb.sqlite")
-	name := filepath.Join(t.TempDir(), "open.sqlite")
-	clients.Run(t, exec.Command("cp", place, name))
-	if _, err := os.Stat(place + "-wal"); err == nil {
-		clients.Run(t, exec.Command("cp", place+"-wal", name+"-wal"))
-	}
-	db, err := sql.Open("sqlite", name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	for _, statement := range []string{
-		"PRAGMA journal_mode=wal", "PRAGMA wal_autocheckpoint=0",
-		"DELETE FROM Packages WHERE hnum = (SELECT hnum FROM Name WHERE key = '" + rpmroot.Extra + "')",
-		"DELETE FROM Name WHERE key = '" + rpmroot.Extra + "'",
-	} {
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-	clients.Run(t, exec.Command("cp", name, place))
-	clients.Run(t, exec.Command("cp", name+"-wal", place+"-wal"))
-	_ = os.Remove(place + "-shm")
-	return root
-}
 
 // What many paths share is one fault, and all of them are in it.
 func TestLaw7EveryPathIsNamed(t *testing.T) {

@@ -118,7 +118,7 @@ func TestRPMOwners(t *testing.T) {
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	answers := strings.Split(clients.Run(t, cmd), "\n")
 	for i, path := range paths {
-		for _, name := range strings.Fields(answers[i]) {
+		for name := range strings.FieldsSeq(answers[i]) {
 			source, _, _ := strings.Cut(name, "-")
 			key := inode(o.files[path])
 			said[key] = append(said[key], "rpm/"+source)
@@ -208,9 +208,7 @@ func TestRealArchOwners(t *testing.T) {
 	for _, desc := range folders {
 		dir := filepath.Dir(desc)
 		base := "alpm/" + section(t, desc, "%BASE%")[0]
-		for path, target := range archLinks(t, dir+"/mtree") {
-			links[path] = target
-		}
+		maps.Copy(links, archLinks(t, dir+"/mtree"))
 		for _, path := range section(t, dir+"/files", "%FILES%") {
 			if !strings.HasSuffix(path, "/") {
 				want["/"+path] = append(want["/"+path], base)

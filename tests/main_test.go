@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"chunkah/tests/clients"
@@ -17,11 +18,16 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(withoutOpenat2) != "" {
+		fmt.Fprintln(os.Stderr, refuseOpenat2(os.Args[1:]))
+		os.Exit(127)
+	}
 	os.Exit(run(m))
 }
 
 // run builds the commands, puts them first in PATH and runs the tests.
 func run(m *testing.M) int {
+	syscall.Umask(0o022) // the same roots for everybody
 	var err error
 	if scratch, err = os.MkdirTemp("", "chunkah-tests"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -113,7 +119,5 @@ func mmdebstrap(suite, dir string, args ...string) error {
 // numbers and the order of names on disk are others in the copy.
 func copyRoot(t *testing.T, root string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "root")
-	clients.Run(t, exec.Command("cp", "--archive", root, dir))
-	return dir
+	return copyTo(t, root, filepath.Join(t.TempDir(), "root"))
 }

@@ -30,7 +30,7 @@ type bounds struct {
 func readBounds(t *testing.T, records string) bounds {
 	t.Helper()
 	b := bounds{map[string]string{}, map[string]int64{}, map[string]int64{}}
-	for _, line := range strings.Split(strings.TrimSpace(records), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(records), "\n") {
 		var r struct {
 			File *struct {
 				Path       string

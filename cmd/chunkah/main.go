@@ -1,12 +1,23 @@
 // Chunkah makes OCI images whose layers follow the content of a root file
 // system. Its subcommand build joins the four stages in one process; scan,
 // assign, pack and write are the stages themselves. See chunkah --help.
+//
+// Called by the name of a stage, as through a link, it is that stage: the
+// container image has one binary.
 package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"chunkah/lib/cli"
 )
 
-func main() { os.Exit(cli.Main("chunkah")) }
+func main() {
+	name := "chunkah"
+	switch called := filepath.Base(os.Args[0]); called {
+	case "chunkah-scan", "chunkah-assign", "chunkah-pack", "chunkah-write":
+		name = called
+	}
+	os.Exit(cli.Main(name))
+}

@@ -9,6 +9,7 @@ package assign
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 
 	"chunkah/format"
@@ -49,6 +50,8 @@ type Claimant struct {
 	// Weak tells a claim that any strong one beats.
 	Weak       bool
 	Components []string
+	// Packages list the file, by name; nil where the repo has none by another name.
+	Packages []string
 	// Won is set where the claim was the one that counted.
 	Won bool
 }
@@ -61,6 +64,7 @@ type claims struct {
 	used    []bool // by component: owns something
 	weak    bool   // the claims at hand are weak ones
 	asked   int    // the file to tell about, -1 for none
+	named   []string
 	told    []Claimant
 }
 
@@ -74,6 +78,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		}
 	}
 	for _, repo := range repos {
+		t.named = nil
 		result, err := repo.Load(ctx, t)
 		if err == nil {
 			err = t.fault
@@ -81,7 +86,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", repo.Name(), err)
 		}
-		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}, asked: t.asked}
+		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}, asked: t.asked, named: t.named}
 		all = append(all, c)
 		if result == nil {
 			continue
@@ -153,6 +158,10 @@ func (c *claims) apply(t *Tree, list []Claim) {
 // note keeps what is claimed of the file that was asked about.
 func (c *claims) note(list []Claim, won bool) {
 	told := Claimant{Repo: c.repo.Name(), Weak: c.weak, Won: won}
+	if !c.weak {
+		slices.Sort(c.named)
+		told.Packages = slices.Compact(c.named)
+	}
 	for _, claim := range list {
 		told.Components = append(told.Components, c.result.Components[claim.Component].Name)
 	}

@@ -47,7 +47,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Explain != "" {
 		i, found := tree.Find(opt.Explain)
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
 		}
 		asked = &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 		tree.asked = i
@@ -101,10 +101,8 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}
-	defer dir.Close()
-	defer os.Remove(dir.Name())
 	root, err = rootfs.Open(dir.Name())
-	return root, root, err
+	return root, root, errors.Join(err, os.Remove(dir.Name()), dir.Close())
 }
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {

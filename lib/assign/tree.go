@@ -28,6 +28,7 @@ type Tree struct {
 	parents map[string]string // listed directory -> physical one, "" where absent
 	links   map[int64][]int   // hard-link group -> indexes
 	asked   int               // the record to tell about, -1 for none
+	named   []string          // what Name was told of that record
 	fault   error             // why a path could not be resolved, though it may be there
 }
 
@@ -47,6 +48,14 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 		}
 	}
 	return t
+}
+
+// Name says which package of a repo it is that lists a file which the repo claims:
+// several may be one component. Only the file that was asked about is remembered.
+func (t *Tree) Name(file int, pkg string) {
+	if file == t.asked {
+		t.named = append(t.named, strings.Clone(pkg))
+	}
 }
 
 // Lookup finds the record of a physical path.

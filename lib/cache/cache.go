@@ -98,19 +98,26 @@ func open(name string, want digest.Digest) (*Blob, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading cache: %w", err)
 	}
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil || digest.NewDigest(digest.SHA256, sum) != want {
+	size, ok := whole(f, want)
+	if !ok {
 		f.Close()
-		os.Remove(name)
+		_ = os.Remove(name) // else a later build does
 		return nil, nil
 	}
 	now := time.Now()
 	_ = os.Chtimes(name, now, now) // used last: best effort, the cache may be read-only
 	return &Blob{File: f, Digest: want, Size: size}, nil
+}
+
+// whole reads a blob and goes back to its start. What cannot be read is as good as
+// what has changed.
+func whole(f *os.File, want digest.Digest) (size int64, ok bool) {
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	return size, err == nil && digest.NewDigest(digest.SHA256, sum) == want
 }
 
 // Writer takes a new blob.
@@ -168,7 +175,7 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.file.Close()
-	os.Remove(w.file.Name())
+	_ = os.Remove(w.file.Name()) // else Trim removes it
 	w.file = nil
 }
 
@@ -192,7 +199,9 @@ func (c *Cache) Trim() (int64, error) {
 		}
 		if temp.Is(d.Name()) {
 			if time.Since(info.ModTime()) > tempAge {
-				os.Remove(name)
+				if err := os.Remove(name); err != nil {
+					return skipGone(err)
+				}
 				removed += info.Size()
 			}
 			return nil

@@ -42,7 +42,7 @@ func repos(mapped assign.Repo) []assign.Repo {
 
 // assignFlags are those that assign and build share.
 type assignFlags struct {
-	Repos    string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas (default: all, in the order of the README)"`
+	Repos    string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
 	Map      string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 	Override bool   `long:"override" description:"replace the components that records come with"`
 }
@@ -73,7 +73,7 @@ func (f *assignFlags) options() (assign.Options, error) {
 		opt.Repos = append(opt.Repos, all[i])
 	}
 	if mapped != nil && !slices.Contains(seen, mapName) {
-		return opt, usagef("--map is given, and --repos leaves map out")
+		return opt, usagef("--map is given, and --repos leaves map out: add it there")
 	}
 	return opt, nil
 }
@@ -106,9 +106,9 @@ type assignCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
-	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"say what PATH belongs to and who claims it, in place of the stream"`
-	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says" section:"Source"`
+	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"say what PATH belongs to and who claims it, in place of the stream" section:"Answers" brief:"say what PATH belongs to, in place of the stream"`
+	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream" brief:"print what each repo found, in place of it"`
 }
 
 func (c *assignCommand) run(ctx context.Context, env *Env) error {
@@ -116,10 +116,11 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "assign")
+	measured, err := c.startStage(env, "assign", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err

@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/console"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/pipeline"
@@ -20,12 +22,13 @@ import (
 
 // buildFlags are those that only build has.
 type buildFlags struct {
-	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of [$CHUNKAH_ROOTFS]"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)"`
-	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
-	Compressed       bool     `long:"compressed" description:"the same as --compress gzip"`
-	Verify           bool     `long:"verify" description:"read the image again before it appears under its name: verify it, and compare it with the source"`
+	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
+	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
+	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
@@ -58,7 +61,6 @@ func (c *buildCommand) aliases(env *Env) error {
 			return nil
 		}
 		c.Level = c.CompressionLevel
-		c.stored = c.CompressionLevel == "0"
 	}
 	return nil
 }
@@ -106,7 +108,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if len(c.From) > 0 && c.Rootfs != "" {
-		return usagef("--from and --rootfs exclude each other")
+		return usagef("--from and --rootfs exclude each other: give one")
 	}
 	if err := c.clockFlags.apply(h); err != nil {
 		return err
@@ -139,6 +141,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
 		return err
 	}
+	if err = c.takesKept(b.set); err != nil {
+		return err
+	}
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
@@ -154,19 +159,16 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.check(env, &b.header); err != nil {
 		return err
 	}
+	if c.DryRun {
+		return c.printPipeline(ctx, env)
+	}
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
 		return err
 	}
 	defer c.discardPlan()
 	var done reports
-	err = pipeline.Run(ctx,
-		c.measure(done.scan(b.set.Changed, b.header, b.scan), nil),
-		c.measure(c.assignStage(&done, b.assign), nil),
-		c.measure(c.packStage(&done, b.pack), nil),
-		c.measure(done.write(b.write), func(m *metrics.Stage) { m.Wrote(done.written.BlobBytes, done.written.ReusedBytes) }),
-	)
-	if err != nil {
+	if err := c.runStages(ctx, env, &b, &done); err != nil {
 		return err
 	}
 	done.print(env)
@@ -176,8 +178,25 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.planned(env, c.place(), done.packed); err != nil {
 		return err
 	}
+	done.summary(env, c.measured)
 	c.writeMetrics(env)
 	return nil
+}
+
+// runStages runs the four, and shows how far they are.
+func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
+	told := &milestones{env: env, run: c.measured}
+	stages := []pipeline.Stage{
+		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
+		c.measure(c.assignStage(env, done, b.assign), told, nil),
+		c.measure(c.packStage(env, done, b.pack), told, nil),
+		c.measure(done.write(&b.write), told, func(m *metrics.Stage) {
+			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes)
+		}),
+	}
+	b.write.Work = c.measured.Last().Work()
+	defer env.follow(c.measured)()
+	return pipeline.Run(ctx, stages...)
 }
 
 // reports are what the stages say, gathered so that it is told in order.
@@ -206,9 +225,9 @@ func (r *reports) scan(root *rootfs.Root, header format.Header, opt scan.Options
 	}}
 }
 
-func (c *buildCommand) assignStage(r *reports, opt assign.Options) pipeline.Stage {
+func (c *buildCommand) assignStage(env *Env, r *reports, opt assign.Options) pipeline.Stage {
 	if c.Assign != "" {
-		return c.command("assign", c.Assign)
+		return c.command(env, "assign", c.Assign)
 	}
 	return pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
 		r.assigned, err = assign.Run(ctx, in, out, opt)
@@ -216,9 +235,9 @@ func (c *buildCommand) assignStage(r *reports, opt assign.Options) pipeline.Stag
 	}}
 }
 
-func (c *buildCommand) packStage(r *reports, opt pack.Options) pipeline.Stage {
+func (c *buildCommand) packStage(env *Env, r *reports, opt pack.Options) pipeline.Stage {
 	if c.Pack != "" {
-		return c.command("pack", c.Pack)
+		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
 		r.packed, err = pack.Run(ctx, in, out, opt)
@@ -227,21 +246,28 @@ func (c *buildCommand) packStage(r *reports, opt pack.Options) pipeline.Stage {
 }
 
 // command puts a command line in a stage's place.
-func (c *buildCommand) command(stage, line string) pipeline.Stage {
+func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 	enc := format.JSON
 	if c.Format != "" {
 		enc = format.Encoding(c.Format)
 	}
-	return pipeline.Command(stage, line, enc, os.Stderr)
+	stderr := env.stderrOf(stage)
+	s := pipeline.Command(stage, line, enc, stderr)
+	return pipeline.Stage{Name: stage, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
+		if lines, ok := stderr.(*console.Lines); ok {
+			defer lines.Flush()
+		}
+		return s.Run(ctx, in, out)
+	}}
 }
 
-func (r *reports) write(opt write.Options) pipeline.Stage {
+func (r *reports) write(opt *write.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) (err error) {
-		r.written, err = write.Run(ctx, in, opt)
+		r.written, err = write.Run(ctx, in, *opt)
 		return err
 	}}
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of build, scan, assign, pack, write, index, diff and verify is needed (see chunkah --help)")
+	return usagef("no command: one of %s is needed (see chunkah --help)", strings.Join(subcommands, ", "))
 }

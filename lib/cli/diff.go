@@ -18,8 +18,8 @@ import (
 type diffCommand struct {
 	imageFlags
 	scanFlags
-	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
-	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too"`
+	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too" section:"Comparison" brief:"do not compare times of last change, nor created"`
 	JSON        bool   `long:"json" description:"print an object for each difference"`
 	Args        struct {
 		Sources []string `positional-arg-name:"SOURCE"`
@@ -29,7 +29,9 @@ type diffCommand struct {
 func (c *diffCommand) run(ctx context.Context, env *Env) error {
 	found, err := c.compare(ctx, env)
 	if err == nil {
-		err = c.print(env, found)
+		if err = printEach(env, found, c.JSON); err != nil {
+			err = fmt.Errorf("writing the differences: %w", err)
+		}
 	}
 	switch {
 	case err != nil:
@@ -138,21 +140,18 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	return diff.Configs(&x, &y)
 }
 
-// print prints a line for each difference.
-func (c *diffCommand) print(env *Env, found []diff.Difference) error {
+// printEach prints a line, or an object, for each difference or fault.
+func printEach[T fmt.Stringer](env *Env, found []T, asJSON bool) error {
 	out := bufio.NewWriter(env.Stdout)
-	for _, d := range found {
-		line := []byte(d.String())
-		if c.JSON {
+	for _, f := range found {
+		line := []byte(f.String())
+		if asJSON {
 			var err error
-			if line, err = json.Marshal(d); err != nil {
+			if line, err = json.Marshal(f); err != nil {
 				return err
 			}
 		}
 		fmt.Fprintf(out, "%s\n", line)
 	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("writing the differences: %w", err)
-	}
-	return nil
+	return out.Flush()
 }

@@ -39,7 +39,7 @@ func explain(w io.Writer, o *assign.Outcome) error {
 		if c.Won {
 			verdict, won = "this one counts", true
 		}
-		fmt.Fprintf(&b, "  %s %s it for %s: %s\n", c.Repo, kind, strings.Join(c.Components, ", "), verdict)
+		fmt.Fprintf(&b, "  %s %s it for %s%s: %s\n", c.Repo, kind, strings.Join(c.Components, ", "), listedBy(c.Packages), verdict)
 	}
 	if !won && len(x.Components) > 0 {
 		if len(o.Claimants) == 0 {
@@ -48,6 +48,20 @@ func explain(w io.Writer, o *assign.Outcome) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// maxListedBy bounds the packages that are named: a directory may be in all.
+const maxListedBy = 5
+
+// listedBy names the packages that list a file.
+func listedBy(packages []string) string {
+	switch more := len(packages) - maxListedBy; {
+	case len(packages) == 0:
+		return ""
+	case more > 0:
+		return fmt.Sprintf(" (listed by %s and %d more)", strings.Join(packages[:maxListedBy], ", "), more)
+	}
+	return fmt.Sprintf(" (listed by %s)", strings.Join(packages, ", "))
 }
 
 // summarize prints what each repo found, and the largest of what nobody claimed.

@@ -3,20 +3,23 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
 )
 
-// answers are where --explain and --json go: standard output where nothing else is
-// there, else standard error.
-func (e *Env) answers(output *image.Source) *os.File {
+// answer prints what --explain and --json ask for: to standard output where nothing
+// else is there, else to standard error.
+func (e *Env) answer(output *image.Source, text string) error {
 	if output == nil {
-		return e.Stderr
+		e.console().Raw(text)
+		return nil
 	}
-	return e.Stdout
+	if _, err := e.Stdout.WriteString(text); err != nil {
+		return fmt.Errorf("explaining the plan: %w", err)
+	}
+	return nil
 }
 
 // explainPlan prints the plan as it was asked for.
@@ -32,10 +35,7 @@ func (f *packFlags) explainPlan(env *Env, output *image.Source, r *pack.Report) 
 		}
 		text = string(data) + "\n"
 	}
-	if _, err := env.answers(output).WriteString(text); err != nil {
-		return fmt.Errorf("explaining the plan: %w", err)
-	}
-	return nil
+	return env.answer(output, text)
 }
 
 // planText is the plan for people: two lines a layer, numbers and reason on the

@@ -12,13 +12,17 @@ import (
 
 // commonFlags are in every command.
 type commonFlags struct {
-	Verbose []bool `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too"`
-	Version bool   `long:"version" description:"print the version and exit"`
+	Verbose []bool       `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too" brief:"say more; -vv even more"`
+	Quiet   bool         `short:"q" long:"quiet" description:"say nothing but errors"`
+	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"what standard error has: lines for people, or a JSON object each (default: text)" brief:"lines on standard error as text or JSON objects"`
+	Help    func() error `short:"h" long:"help" description:"print the help that fits a screen"`
+	HelpAll func() error `long:"help-all" description:"print all options and all there is to say of them"`
+	Version bool         `long:"version" description:"print the version and exit"`
 }
 
 // formatFlags are in every stage.
 type formatFlags struct {
-	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream written (scan: json unless told; others: that of their input)"`
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream written (scan: json unless told; others: that of their input)" section:"Stream" brief:"of the stream written"`
 }
 
 // encoding is the one asked for, otherwise the input's.
@@ -47,7 +51,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags give the one clock that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of every time in the image, in unix seconds"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of every time in the image, in unix seconds" section:"Times" brief:"upper bound of every time, in unix seconds"`
 }
 
 // apply puts the source date into a header that has none.
@@ -84,11 +88,11 @@ func (c clocked) Next() (format.Record, error) {
 // newParser makes the parser of a command line, and what picks the command that
 // was asked for; no command is one that has answered already.
 func newParser(env *Env) (*flags.Parser, func() command) {
-	parser := flags.NewNamedParser(env.Name, flags.HelpFlag|flags.PassDoubleDash)
-	common := &commonFlags{}
-	mustAdd(parser.AddGroup("Common options", "", common))
+	parser := flags.NewNamedParser(env.Name, flags.PassDoubleDash)
+	common := &commonFlags{Help: help(helpScreen), HelpAll: help(helpEverything)}
+	mustAdd(parser.AddGroup(commonSection, "", common))
+	env.common = common
 	finish := func(cmd command) command {
-		env.Verbose = len(common.Verbose)
 		if common.Version {
 			fmt.Fprintf(env.Stdout, "%s %s\n", env.Name, version())
 			return nil
@@ -97,8 +101,6 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 	}
 	if stage, ok := stages[env.Name]; ok {
 		cmd := stage.new()
-		parser.ShortDescription, parser.LongDescription = stage.short, stage.long
-		parser.Usage = stage.usage
 		mustAdd(parser.AddGroup(stage.group, "", cmd))
 		return parser, func() command { return finish(cmd) }
 	}
@@ -107,11 +109,10 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 
 // wrapperParser adds the subcommands of chunkah.
 func wrapperParser(parser *flags.Parser, common *commonFlags, finish func(command) command) (*flags.Parser, func() command) {
-	parser.LongDescription = "Makes OCI images whose layers follow the content."
 	parser.SubcommandsOptional = true
 	commands := make(map[string]command)
 	for _, name := range subcommands {
-		stage := stages["chunkah-"+name]
+		stage := stages[wrapper+"-"+name]
 		cmd := stage.new()
 		if _, err := parser.AddCommand(name, stage.short, stage.long, cmd); err != nil {
 			panic(err) // a flag is defined twice

@@ -13,7 +13,7 @@ import (
 type indexCommand struct {
 	outputFlags
 	imageFlags
-	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation of the index (repeatable)"`
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"set an annotation of the index (repeatable)" section:"Output"`
 	Args       struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`

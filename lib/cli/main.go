@@ -2,21 +2,27 @@
 // flags, exit statuses and the standard streams.
 //
 // What goes to standard error: one line a message, "chunkah-scan: " in front, no
-// capital, no period at the end. Warnings always; milestones under -v; details
-// under -vv.
+// capital, no period at the end; or with --log json an object. Errors always; warnings,
+// and what build did, but for -q; milestones of all under -v; details under -vv. An error names what is at hand; what to do about a cause that may come
+// up anywhere is a line of its own: "chunkah-scan: hint: ".
 package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/jessevdk/go-flags"
+
+	"chunkah/lib/console"
 )
 
 // The exit statuses.
@@ -75,38 +81,76 @@ type Env struct {
 	Stdin  *os.File
 	Stdout *os.File
 	Stderr *os.File
-	// Verbose is 0, 1 for -v, 2 for -vv.
+	// Verbose is -1 for -q, 0, 1 for -v, 2 for -vv.
 	Verbose int
+
+	common *commonFlags // of the command line
+	said   *console.Console
 }
 
-// warn tells what people have to know.
-func (e *Env) warn(format string, args ...any) { e.print(format, args...) }
+// console is standard error.
+func (e *Env) console() *console.Console {
+	if e.said == nil {
+		e.said = console.New(e.Stderr, e.Name)
+	}
+	return e.said
+}
+
+// settle takes in the flags that every command has. failed is a command line with a
+// fault.
+func (e *Env) settle(failed []string) error {
+	f := e.common
+	e.Verbose = len(f.Verbose)
+	if f.Quiet {
+		e.Verbose = -1
+	}
+	// A fault may stand before the flag that says how to tell it.
+	at := slices.Index(failed, "--log")
+	if f.Log == "json" || slices.Contains(failed, "--log=json") || at >= 0 && at+1 < len(failed) && failed[at+1] == "json" {
+		e.console().JSON()
+	}
+	switch {
+	case f.Log != "" && f.Log != "json" && f.Log != "text":
+		return usagef("--log %q is neither text nor json", f.Log)
+	case f.Quiet && len(f.Verbose) > 0:
+		return usagef("--quiet and --verbose exclude each other: give one")
+	}
+	return nil
+}
+
+// stderrOf is the standard error of a program in a stage's place: ours, unless more
+// than lines of text goes there.
+func (e *Env) stderrOf(stage string) io.Writer {
+	if e.draws() || e.common.Log == "json" {
+		return e.console().Of(stage)
+	}
+	return e.Stderr
+}
+
+// warn tells what people have to know, but for those who said -q.
+func (e *Env) warn(format string, args ...any) {
+	if e.Verbose >= 0 {
+		e.say(slog.LevelWarn, format, args...)
+	}
+}
 
 // info tells milestones, under -v.
 func (e *Env) info(format string, args ...any) {
 	if e.Verbose >= 1 {
-		e.print(format, args...)
+		e.say(slog.LevelInfo, format, args...)
 	}
 }
 
 // debug tells details, under -vv.
 func (e *Env) debug(format string, args ...any) {
 	if e.Verbose >= 2 {
-		e.print(format, args...)
+		e.say(slog.LevelDebug, format, args...)
 	}
 }
 
-// print writes the message in one piece, the name in front of each line that is
-// not indented: those belong to the one above.
-func (e *Env) print(format string, args ...any) {
-	var b strings.Builder
-	for line := range strings.Lines(strings.TrimRight(fmt.Sprintf(format, args...), "\n") + "\n") {
-		if !strings.HasPrefix(line, " ") {
-			b.WriteString(e.Name + ": ")
-		}
-		b.WriteString(line)
-	}
-	fmt.Fprint(e.Stderr, b.String())
+// say says something.
+func (e *Env) say(level slog.Level, format string, args ...any) {
+	e.console().Print(level, fmt.Sprintf(format, args...))
 }
 
 // Main runs the command of that name with the process's arguments and returns
@@ -142,16 +186,17 @@ func (e *Env) fail(err error) int {
 	if err == nil {
 		return statusOK
 	}
-	var stopped *signalError
-	if errors.As(err, &stopped) {
-		e.print("%s", stopped)
+	if stopped, ok := errors.AsType[*signalError](err); ok {
+		e.say(slog.LevelError, "%s", stopped)
 		return statusSignal + int(stopped.sig)
 	}
-	var answer outcome
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
-	e.print("%s", err)
+	e.say(slog.LevelError, "%s", err)
+	if advice := hint(err, os.Geteuid()); advice != "" {
+		e.say(slog.LevelError, "hint: %s", advice)
+	}
 	if e.unread(err) {
 		return statusSignal + int(syscall.SIGPIPE)
 	}
@@ -210,14 +255,29 @@ func unsetEmpty() {
 // that was asked for.
 func parse(env *Env, args []string) (command, error) {
 	parser, pick := newParser(env)
+	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {
+		return nil, unknownOption(env, parser, args, name)
+	}
+	if len(args) > 0 && args[0] == "help" && env.Name == wrapper {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	rest, err := parser.ParseArgs(args)
-	if err != nil {
-		var fe *flags.Error
-		if errors.As(err, &fe) && fe.Type == flags.ErrHelp {
-			fmt.Fprintln(env.Stdout, fe.Message)
-			return nil, nil
-		}
-		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), env.Name)
+	failed := args
+	if err == nil {
+		failed = nil
+	}
+	if wrong := env.settle(failed); err == nil {
+		err = wrong
+	}
+	var fault *flags.Error
+	var usage *usageError
+	switch {
+	case errors.As(err, &fault) && fault.Type == flags.ErrHelp:
+		return nil, env.help(parser, fault.Message)
+	case errors.As(err, &usage):
+		return nil, usage
+	case err != nil:
+		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), asked(env, parser))
 	}
 	if err := refuseEmpty(parser); err != nil {
 		return nil, err
@@ -227,10 +287,10 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, nil
 	}
 	if _, none := cmd.(missingCommand); none && len(rest) > 0 {
-		return nil, usagef("command %q is none of %s", rest[0], strings.Join(subcommands, ", "))
+		return nil, unknownCommand(rest[0])
 	}
 	if len(rest) > 0 {
-		return nil, usagef("argument %q is one too many (see %s --help)", rest[0], env.Name)
+		return nil, oneTooMany(asked(env, parser), cmd, rest[0])
 	}
 	return cmd, nil
 }

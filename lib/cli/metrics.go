@@ -12,19 +12,17 @@ import (
 
 // metricsFlags are in every command that does something.
 type metricsFlags struct {
-	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory"`
+	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
 
-	measured *metrics.Run // nil where nobody asked
+	measured *metrics.Run // nil where nobody wants to know
+	stop     func()       // ends what is drawn; nil for nothing
 }
 
-// startMetrics starts to measure if that is asked for. A folder that is not there
-// is a mistake to tell before the work.
+// startMetrics starts to measure. A folder that is not there is a mistake to tell
+// before the work.
 func (f *metricsFlags) startMetrics(env *Env, command string) error {
-	if f.Metrics == "" {
-		return nil
-	}
-	if dir := filepath.Dir(f.Metrics); !isDir(dir) || isDir(f.Metrics) {
-		return usagef("--metrics %q is no name of a file in a folder that is there", f.Metrics)
+	if dir := filepath.Dir(f.Metrics); f.Metrics != "" && (!isDir(dir) || isDir(f.Metrics)) {
+		return usagef("--metrics %q is no name of a file in a folder that is there: make the folder, or name another", f.Metrics)
 	}
 	name := env.Name
 	if _, alone := stages[name]; !alone {
@@ -34,16 +32,33 @@ func (f *metricsFlags) startMetrics(env *Env, command string) error {
 	return nil
 }
 
-// startStage is startMetrics for a command of one stage.
-func (f *metricsFlags) startStage(env *Env, name string) (*metrics.Stage, error) {
-	err := f.startMetrics(env, name)
-	return f.measured.Stage(name), err
+// startStage starts to measure a command of one stage, if that is asked for or shown.
+func (f *metricsFlags) startStage(env *Env, name string, draws bool) (*metrics.Stage, error) {
+	if f.Metrics == "" && !draws {
+		return nil, nil
+	}
+	if err := f.startMetrics(env, name); err != nil {
+		return nil, err
+	}
+	stage := f.measured.Stage(name)
+	if draws {
+		f.stop = env.console().Draw(f.measured.Status)
+	}
+	return stage, nil
+}
+
+// endStage ends what is drawn of a stage.
+func (f *metricsFlags) endStage() {
+	if f.stop != nil {
+		f.stop()
+		f.stop = nil
+	}
 }
 
 // writeMetrics writes the file. What was asked for is there by now, so that a
 // fault of this is none of the command's.
 func (f *metricsFlags) writeMetrics(env *Env) {
-	if f.measured == nil {
+	if f.Metrics == "" {
 		return
 	}
 	if err := f.measured.WriteFile(f.Metrics); err != nil {
@@ -65,11 +80,8 @@ func earlier(name string) []os.FileInfo {
 
 // measure adds a stage of build to what is measured; report tells of it what its
 // streams do not.
-func (f *metricsFlags) measure(s pipeline.Stage, report func(*metrics.Stage)) pipeline.Stage {
+func (f *metricsFlags) measure(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
 	m := f.measured.Stage(s.Name)
-	if m == nil {
-		return s
-	}
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		if err := s.Run(ctx, m.In(in), m.Out(out)); err != nil {
 			return err
@@ -78,6 +90,7 @@ func (f *metricsFlags) measure(s pipeline.Stage, report func(*metrics.Stage)) pi
 			report(m)
 		}
 		m.Done()
+		told.tell()
 		return nil
 	}}
 }

@@ -12,7 +12,7 @@ import (
 
 // outputFlags say where an image goes and what it is called there.
 type outputFlags struct {
-	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)"`
+	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag    string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
 }
 
@@ -88,15 +88,14 @@ func (e *Env) existing(target oci.Target) []os.FileInfo {
 	return infos
 }
 
-// takesArchive refuses to write an archive to a terminal.
+// takesArchive refuses to write an archive to a terminal, or to nowhere.
 func (e *Env) takesArchive(target oci.Target) error {
-	if target.Stdout {
-		if isTerminal(e.Stdout) {
-			return usagef("standard output is a terminal: use -o, or redirect it")
-		}
-		return nil
-	}
-	if target.Kind == oci.KindRegistry {
+	switch {
+	case target.Stdout && isTerminal(e.Stdout):
+		return usagef("standard output is a terminal: use -o, or redirect it")
+	case target.Stdout && isClosed(e.Stdout):
+		return usagef("%w, or use -o", errClosed)
+	case target.Stdout, target.Kind == oci.KindRegistry:
 		return nil
 	}
 	info, err := os.Stat(target.Path)

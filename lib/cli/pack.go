@@ -15,10 +15,10 @@ import (
 // packFlags are those that pack and build share. --max and --max-layers are one
 // option with two names.
 type packFlags struct {
-	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)"`
+	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
-	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts"`
-	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error"`
+	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts" brief:"bytes of a layer at most: 500MB or 1GiB"`
+	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
 	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
 	planFlags
 }
@@ -88,10 +88,11 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "pack")
+	measured, err := c.startStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err

@@ -22,8 +22,8 @@ import (
 
 // planFlags say what the last plan was and where this one goes.
 type planFlags struct {
-	Previous string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)"`
-	Plan     string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build"`
+	Previous string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
+	Plan     string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 
 	pending *replace.Pending // the plan, while what it is of is not whole
 }
@@ -38,12 +38,12 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	case f.Plan == "":
 		return nil
 	case f.Plan == "-" && output == nil:
-		return usagef("--plan -: standard output holds the stream or the image")
+		return usagef("--plan -: standard output holds the stream or the image: name a file")
 	case f.Plan == "-":
 		return nil
 	}
 	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
-		return usagef("--plan %q is no name of a file in a folder that is there", f.Plan)
+		return usagef("--plan %q is no name of a file in a folder that is there: make the folder, or name another", f.Plan)
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 // none at the first build, and whatever is there instead is none of ours.
 func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	if output == nil {
-		return nil, usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
+		return nil, errNoPlace()
 	}
 	prev, note, err := readPrevious(ctx, *output, opt)
 	switch {
@@ -120,7 +120,7 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*gr
 
 // readPlainFile reads a plan, or the archive of an image: the first byte tells.
 func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (*group.Previous, string, error) {
-	f, err := os.Open(src.Path)
+	f, err := image.OpenFile(src.Path)
 	if err != nil {
 		return nil, "", err
 	}

@@ -88,7 +88,7 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 
 // firstByte reads the first byte of a file; that of an empty one is a space.
 func firstByte(path string) (byte, error) {
-	in, err := os.Open(path)
+	in, err := image.OpenFile(path)
 	if err != nil {
 		return 0, err
 	}

@@ -13,8 +13,8 @@ import (
 
 // imageFlags are in every command that opens images.
 type imageFlags struct {
-	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: TMPDIR, else /var/tmp)"`
-	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for"`
+	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: $TMPDIR, else /var/tmp)" section:"Images" brief:"where layers wait (default: $TMPDIR, else /var/tmp)"`
+	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for" brief:"registries without TLS, or with any certificate"`
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {

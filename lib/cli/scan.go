@@ -15,12 +15,12 @@ import (
 
 // scanFlags are those that scan and build share.
 type scanFlags struct {
-	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)"`
+	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)" section:"Source" brief:"leave out PATH; ending in / only what is in it"`
 	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
-	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG"`
+	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG" brief:"leave out what a CACHEDIR.TAG marks"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
-	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets"`
-	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)"`
+	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets" brief:"take FIFOs and devices; leave out sockets"`
+	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
 }
 
 // liveContents of a running system are not part of its root.
@@ -32,7 +32,7 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 		Output: isFile(outputs...),
 	}
 	if f.SkipSpecial && f.KeepSpecial {
-		return opt, usagef("--skip-special-files and --keep-special-files exclude each other")
+		return opt, usagef("--skip-special-files and --keep-special-files exclude each other: give one")
 	}
 	switch {
 	case f.SkipSpecial:
@@ -42,7 +42,7 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 	}
 	for _, p := range f.Prune {
 		if strings.Trim(p, "/") == "" || path.Clean("/"+p) == "/" {
-			return opt, usagef("--prune %q would leave nothing", p)
+			return opt, usagef("--prune %q would leave nothing: name something below the root", p)
 		}
 	}
 	if root.Path() == "/" {
@@ -58,7 +58,7 @@ type scanCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given [$CHUNKAH_ROOTFS]"`
+	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -69,16 +69,20 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if c.Rootfs != "" && len(c.Args.Sources) > 0 {
-		return usagef("--rootfs %q and SOURCE %q exclude each other", c.Rootfs, c.Args.Sources[0])
+		return usagef("--rootfs %q and SOURCE %q exclude each other: give one", c.Rootfs, c.Args.Sources[0])
 	}
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "scan")
+	if err := readableAgain(c.Args.Sources); err != nil {
+		return err
+	}
+	measured, err := c.startStage(env, "scan", env.drawsStage())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err

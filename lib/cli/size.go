@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"chunkah/lib/console"
 )
 
 // units of a size, in bytes.
@@ -26,13 +28,4 @@ func parseBytes(s string) (int64, error) {
 }
 
 // bytesText writes a size for people, in decimal units.
-func bytesText(n int64) string {
-	if n < 1000 {
-		return plural(n, "byte")
-	}
-	x, unit := float64(n), 0
-	for x >= 1000 && unit < 4 {
-		x, unit = x/1000, unit+1
-	}
-	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
-}
+func bytesText(n int64) string { return console.Bytes(n) }

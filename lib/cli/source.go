@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/image"
@@ -20,9 +22,9 @@ import (
 // sourceFlags are those that scan and build share.
 type sourceFlags struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
-	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on"`
+	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
 
 func (f *sourceFlags) sourceOptions(env *Env) source.Options {
@@ -34,16 +36,8 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 // openSources opens what is to be scanned: those sources, or the directory that
 // the environment or an option names. how is the way to name one.
 func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
-	if rootfs == "" {
-		rootfs = os.Getenv("CHUNKAH_ROOTFS")
-	}
-	if len(sources) == 0 {
-		if rootfs == "" {
-			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
-		}
-		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
-	}
-	if err := f.check(sources); err != nil {
+	sources, err := f.sourceNames(how, sources, rootfs)
+	if err != nil {
 		return nil, err
 	}
 	spareMemory(sources)
@@ -55,6 +49,20 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 		env.warn("%s", note)
 	}
 	return set, nil
+}
+
+// sourceNames are what is to be scanned, by name.
+func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) ([]string, error) {
+	if rootfs == "" {
+		rootfs = os.Getenv("CHUNKAH_ROOTFS")
+	}
+	if len(sources) == 0 {
+		if rootfs == "" {
+			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
+		}
+		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
+	}
+	return sources, f.check(sources)
 }
 
 // imageGC is how much garbage may lie beside what lives, in percent of it, where an
@@ -106,6 +114,26 @@ func (f *sourceFlags) check(sources []string) error {
 	return nil
 }
 
+// readableAgain refuses images that only this process can read, and only once: the
+// header names them for the stages that follow.
+func readableAgain(sources []string) error {
+	for _, s := range sources {
+		src, err := image.ParseSource(s)
+		if err != nil || src.Kind == image.KindDir || src.Kind == image.KindRegistry {
+			continue // check says what is wrong
+		}
+		info, err := os.Stat(src.Path)
+		if err != nil {
+			continue // opening it says so
+		}
+		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
+		if own || !info.Mode().IsRegular() && !info.IsDir() {
+			return usagef("source %q is there for one reading by this command, and the stages after it read it again: put it into a file, or use chunkah build --from", s)
+		}
+	}
+	return nil
+}
+
 // withSources completes what scan is to do with a set. A device in a directory is
 // there by accident more often than not; in an image somebody put it.
 func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Options, error) {
@@ -117,18 +145,36 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 }
 
 // openContents opens for write what a header names.
-func (f *imageFlags) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
+func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
 		if len(h.Sources) == 0 {
 			root, err := openHeaderRoot(h)
 			return &write.Source{Root: root}, err
 		}
-		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
+		set, err := source.OpenHeader(ctx, h, source.Options{Image: c.imageOptions(env)})
 		if err != nil {
 			return nil, err
 		}
+		if err := c.takesKept(set); err != nil {
+			return nil, errors.Join(err, set.Close())
+		}
 		return contents(set), nil
 	}
+}
+
+// takesKept refuses to keep layers where the output has no place for them, before
+// anything is read of them.
+func (f *outputFlags) takesKept(set *source.Set) error {
+	target, err := f.target()
+	if err != nil || target.Kind != oci.KindDockerArchive {
+		return err
+	}
+	for i, l := range set.Kept {
+		if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
+			return usagef("keeping layer %d: %w, as oci-archive: may hold", i, err)
+		}
+	}
+	return nil
 }
 
 func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {

@@ -58,18 +58,35 @@ func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
 // input reads the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
-		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there")
+		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
 	}
 	return format.NewReader(patient{ctx, e.Stdin}, "stdin"), nil
 }
 
 // output writes the stream on standard output.
 func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, error) {
+	if isClosed(e.Stdout) {
+		return nil, &usageError{errClosed}
+	}
 	if enc == format.Msgpack && isTerminal(e.Stdout) {
 		return nil, usagef("standard output is a terminal: msgpack is not for reading, use --format json")
 	}
 	return format.NewWriter(e.writer(ctx), enc), nil
 }
+
+// isClosed tells whether standard output was closed by whoever started the command.
+// The Go runtime then opens /dev/null in its place, for reading and writing, where
+// what is written would be lost and nobody told; >/dev/null is for writing alone.
+func isClosed(f *os.File) bool {
+	var st unix.Stat_t
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(int(f.Fd()), &st) != nil {
+		return false
+	}
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) // which every Linux has for /dev/null
+}
+
+var errClosed = errors.New("standard output is closed, or /dev/null for reading and writing: redirect it")
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 
@@ -11,6 +10,7 @@ import (
 
 type verifyCommand struct {
 	imageFlags
+	JSON bool `long:"json" description:"print an object for each fault"`
 	Args struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -45,11 +45,7 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	for _, n := range report.Notes {
 		env.warn("%s", n)
 	}
-	out := bufio.NewWriter(env.Stdout)
-	for _, f := range report.Faults {
-		fmt.Fprintln(out, f)
-	}
-	if err := out.Flush(); err != nil {
+	if err := printEach(env, report.Faults, c.JSON); err != nil {
 		return nil, fmt.Errorf("writing the faults: %w", err)
 	}
 	env.verified(report)

@@ -19,19 +19,16 @@ import (
 // writeFlags are those that write and build share.
 type writeFlags struct {
 	outputFlags
-	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image"`
-	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text [$CHUNKAH_CONFIG_STR]"`
+	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image" section:"Image" brief:"config, as podman, docker or skopeo print it"`
+	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text" variable:"CHUNKAH_CONFIG_STR" brief:"the same as text"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
-	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)"`
-	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)"`
-	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 1 to 9, zstd 1 to 22"`
-	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it"`
-	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there"`
+	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
+	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
+	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
+	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
+	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
+	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize  string   `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
-
-	// stored asks for gzip without compression.
-	stored bool
 }
 
 type writeCommand struct {
@@ -39,8 +36,8 @@ type writeCommand struct {
 	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says"`
-	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"take layers that have not changed from this image, as they are (auto: the one at the output's place)"`
+	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says" section:"Source"`
+	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"take layers that have not changed from this image, as they are (auto: the one at the output's place)" section:"Output" brief:"take unchanged layers from this image as they are"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
@@ -50,10 +47,11 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
-	measured, err := c.startStage(env, "write")
+	measured, err := c.startStage(env, "write", env.draws())
 	if err != nil {
 		return err
 	}
+	defer c.endStage()
 	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
 	if err != nil {
 		return err
@@ -75,7 +73,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
-	opt.Open = c.openContents(env)
+	opt.Open, opt.Work = c.openContents(env), measured.Work()
 	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
@@ -165,18 +163,17 @@ func (f *writeFlags) compression(target oci.Target) (compress.Settings, error) {
 			return s, usagef("--compress: %w", err)
 		}
 	}
-	switch {
-	case f.stored:
-		s.Level = compress.Stored
-		if err := s.Validate(); err != nil {
-			return s, usagef("--compression-level 0: %w", err)
-		}
-		return s, nil
-	case f.Level == "":
+	if f.Level == "" {
 		return s, nil
 	}
-	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level == 0 {
+	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level < 0 {
 		return s, usagef("--level %q is not a compression level", f.Level)
+	}
+	if s.Level == 0 {
+		s.Level = compress.Stored
+	}
+	if s.Algorithm == compress.None {
+		return s, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
 	}
 	if err := s.Validate(); err != nil {
 		return s, usagef("--level: %w", err)
@@ -224,7 +221,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	var from string
 	switch {
 	case f.Config != "" && f.ConfigStr != "":
-		return nil, usagef("--config and --config-str exclude each other")
+		return nil, usagef("--config and --config-str exclude each other: give one")
 	case f.Config != "":
 		var err error
 		if data, err = env.readAll(ctx, f.Config); err != nil {

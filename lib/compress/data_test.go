@@ -87,11 +87,19 @@ func newPool(t testing.TB, workers int) *Pool {
 	return p
 }
 
+// isDefault tells the settings that images are made with unless somebody says otherwise.
+func isDefault(s Settings) bool {
+	return s.Level == 0 || s == (Settings{Gzip, defaultGzipLevel}) || s == (Settings{Zstd, defaultZstdLevel})
+}
+
 // skipUnderRace leaves all but the default levels to the tests without the race detector: under it they take minutes,
 // and they race no more than the others.
 func skipUnderRace(t *testing.T, s Settings) {
 	t.Helper()
-	if raceEnabled && s.Level != 0 && s != (Settings{Gzip, defaultGzipLevel}) && s != (Settings{Zstd, defaultZstdLevel}) {
+	if raceEnabled && !isDefault(s) {
 		t.Skip("slow under the race detector")
 	}
 }
+
+// severalBlocks is more than two blocks of any setting, in bytes.
+const severalBlocks = 2*zstdBlockSize + 1<<20

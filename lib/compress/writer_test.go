@@ -43,9 +43,9 @@ func TestWriterFails(t *testing.T) {
 	}{
 		{Settings{None, 0}, 4 << 20},
 		{Settings{Gzip, 1}, 20_000},
-		{Settings{Gzip, 1}, 5 << 20},
+		{Settings{Gzip, 1}, 3 << 20},
 		{Settings{Zstd, 1}, 20_000},
-		{Settings{Zstd, 1}, 10 << 20},
+		{Settings{Zstd, 1}, severalBlocks},
 	} {
 		data := sample(c.size)
 		whole := len(pack(t, p, c.s, data, 1<<20))
@@ -106,7 +106,7 @@ func TestCancelled(t *testing.T) {
 	p := newPool(t, 2)
 	cause := errors.New("interrupted")
 	for _, s := range []Settings{{None, 0}, {Gzip, 1}, {Zstd, 1}} {
-		for _, written := range []int{0, 100, 20 << 20} {
+		for _, written := range []int{0, 100, severalBlocks} {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			z, err := p.NewWriter(ctx, io.Discard, s, 0)
 			if err != nil {
@@ -215,7 +215,7 @@ func TestNoLeak(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, _ = z.Write(sample(sampleSize))
+				_, _ = z.Write(sample(severalBlocks))
 				if closeIt {
 					_ = z.Close()
 				}
@@ -244,6 +244,7 @@ func TestMemory(t *testing.T) {
 		s    Settings
 		most uint64 // MiB: the sum in the documentation of Pool, for two workers and one writer, and some for garbage
 	}{{Settings{Gzip, 1}, 16}, {Settings{Zstd, 1}, 80}} {
+		rounds := 2*int(c.most)<<20/len(data) + 1 // twice what it may hold, and more
 		p := newPool(t, 2)
 		z, err := p.NewWriter(t.Context(), io.Discard, c.s, 0)
 		if err != nil {
@@ -253,7 +254,7 @@ func TestMemory(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&stats)
 		before, most := stats.HeapAlloc, uint64(0)
-		for range 10 {
+		for range rounds {
 			if _, err := z.Write(data); err != nil {
 				t.Fatal(err)
 			}

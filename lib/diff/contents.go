@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"sync"
 
 	"chunkah/format"
@@ -27,34 +28,110 @@ var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 // errChanged says that a file did not hold still.
 var errChanged = errors.New("it changed: nothing may write to the root while it is compared")
 
-// contents compares two files that are equally long.
-func (c *comparison) contents(f *format.File) error {
+// A batch is read in one go: files of one directory, which is then opened once. That
+// costs as much as a small file.
+const (
+	batchFiles = 64      // so that a directory of many files is not left to one core
+	batchBytes = 4 << 20 // nor some large ones
+)
+
+// batch gathers files whose contents are to be compared.
+type batch struct {
+	files []*format.File
+	bytes int64
+}
+
+// compare has the contents of two files compared that are equally long, by the time
+// of flush.
+func (c *comparison) compare(f *format.File) {
+	b := &c.batch
+	if len(b.files) == batchFiles || b.bytes >= batchBytes || len(b.files) > 0 && path.Dir(b.files[0].Path) != path.Dir(f.Path) {
+		c.flush()
+	}
+	b.files = append(b.files, f)
+	b.bytes += f.Size
+}
+
+// flush lets what was gathered be read.
+func (c *comparison) flush() {
+	if files := c.batch.files; len(files) > 0 {
+		c.group.Go(func() error { return c.read(files) })
+	}
+	c.batch = batch{}
+}
+
+// read compares the contents of files of one directory.
+func (c *comparison) read(files []*format.File) error {
+	dir := path.Dir(files[0].Path)
+	a, err := c.a.openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := c.b.openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
 	buf := buffers.Get().(*[2][readBuffer]byte)
 	defer buffers.Put(buf)
-	if c.a.Sum == nil && c.b.Sum == nil {
-		same, err := c.sameBytes(f, buf)
+	for _, f := range files {
+		if err := c.contents(a, b, f, buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folder is a directory of one side.
+type folder struct {
+	Side
+	*rootfs.Dir // nil where the sums are known
+}
+
+func (s Side) openDir(path string) (folder, error) {
+	if s.Sum != nil {
+		return folder{Side: s}, nil
+	}
+	dir, err := s.Root.OpenDir(path)
+	return folder{s, dir}, err
+}
+
+func (f folder) Close() {
+	if f.Dir != nil {
+		_ = f.Dir.Close() // it was only read
+	}
+}
+
+// open opens a file, which the walk saw a moment ago.
+func (f folder) open(of *format.File) (*rootfs.File, error) { return f.OpenSeen(path.Base(of.Path)) }
+
+// contents compares two files that are equally long.
+func (c *comparison) contents(x, y folder, f *format.File, buf *[2][readBuffer]byte) error {
+	if x.Sum == nil && y.Sum == nil {
+		same, err := c.sameBytes(x, y, f, buf)
 		if err == nil && !same {
 			c.add(Difference{Path: f.Path, Field: FieldContents})
 		}
 		return err
 	}
-	a, err := c.sum(c.a, f, buf[0][:])
+	a, err := c.sum(x, f, buf[0][:])
 	if err != nil {
 		return err
 	}
-	b, err := c.sum(c.b, f, buf[0][:])
+	b, err := c.sum(y, f, buf[0][:])
 	if err == nil && a != b {
-		c.add(Difference{Path: f.Path, Field: FieldContents, A: text(hex.EncodeToString(a[:])), B: text(hex.EncodeToString(b[:]))})
+		c.add(Difference{Path: f.Path, Field: FieldContents, A: new(hex.EncodeToString(a[:])), B: new(hex.EncodeToString(b[:]))})
 	}
 	return err
 }
 
 // sum tells the sum of a file that is as long as f, or reads it.
-func (c *comparison) sum(side Side, f *format.File, buf []byte) (sum Sum, err error) {
+func (c *comparison) sum(side folder, f *format.File, buf []byte) (sum Sum, err error) {
 	if side.Sum != nil {
 		return side.Sum(f.Path)
 	}
-	in, err := side.Root.OpenFile(f.Path)
+	in, err := side.open(f)
 	if err != nil {
 		return sum, err
 	}
@@ -68,13 +145,13 @@ func (c *comparison) sum(side Side, f *format.File, buf []byte) (sum Sum, err er
 }
 
 // sameBytes reads both files side by side, to the first difference.
-func (c *comparison) sameBytes(f *format.File, buf *[2][readBuffer]byte) (bool, error) {
-	in, err := c.a.Root.OpenFile(f.Path)
+func (c *comparison) sameBytes(x, y folder, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
+	in, err := x.open(f)
 	if err != nil {
 		return false, err
 	}
 	defer in.Close()
-	other, err := c.b.Root.OpenFile(f.Path)
+	other, err := y.open(f)
 	if err != nil {
 		return false, err
 	}

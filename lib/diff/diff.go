@@ -64,7 +64,7 @@ const (
 	FieldHardlink Field = "hardlink" // the first other name of the inode that both sides have
 	FieldXattr    Field = "xattr"
 	FieldMTime    Field = "mtime" // unix seconds, with a fraction where that counts
-	// Of an image, not of a file:
+	// The rest is of an image, not of a file.
 	FieldConfig     Field = "config"     // values are JSON
 	FieldAnnotation Field = "annotation" // of the manifest
 )
@@ -119,6 +119,7 @@ type comparison struct {
 	opt   Options
 	a, b  Side
 	group *errgroup.Group // reads contents
+	batch batch           // the next to be read
 
 	// linksA and linksB have the first name, of those that both sides have, of each
 	// hard-link group. Two partitions of the same names are the same exactly where
@@ -149,7 +150,7 @@ func (c *comparison) merge() error {
 	}
 	g, err := pull(nextB)
 	for (f != nil || g != nil) && err == nil && c.ctx.Err() == nil {
-		which := 0
+		var which int
 		switch {
 		case f == nil:
 			which = 1
@@ -160,9 +161,9 @@ func (c *comparison) merge() error {
 		}
 		switch {
 		case which < 0:
-			c.add(Difference{Path: f.Path, Field: FieldType, A: text(string(f.Type))})
+			c.add(Difference{Path: f.Path, Field: FieldType, A: new(string(f.Type))})
 		case which > 0:
-			c.add(Difference{Path: g.Path, Field: FieldType, B: text(string(g.Type))})
+			c.add(Difference{Path: g.Path, Field: FieldType, B: new(string(g.Type))})
 		default:
 			c.files(f, g)
 		}
@@ -173,6 +174,7 @@ func (c *comparison) merge() error {
 			g, err = pull(nextB)
 		}
 	}
+	c.flush()
 	if err == nil {
 		err = context.Cause(c.ctx)
 	}
@@ -208,7 +210,7 @@ func (c *comparison) files(f, g *format.File) {
 	if f.Type == format.TypeFile {
 		differ(FieldSize, strconv.FormatInt(f.Size, 10), strconv.FormatInt(g.Size, 10))
 		if f.Size == g.Size && f.Size > 0 && c.first(f, g) {
-			c.group.Go(func() error { return c.contents(f) })
+			c.compare(f)
 		}
 	}
 	differ(FieldTarget, f.Target, g.Target)
@@ -262,7 +264,7 @@ func (c *comparison) xattrs(f, g *format.File) {
 	a, b := c.counted(f.Xattrs), c.counted(g.Xattrs)
 	for len(a) > 0 || len(b) > 0 {
 		d := Difference{Path: f.Path, Field: FieldXattr}
-		which := 0
+		var which int
 		switch {
 		case len(a) == 0:
 			which = 1
@@ -272,10 +274,10 @@ func (c *comparison) xattrs(f, g *format.File) {
 			which = strings.Compare(a[0].Name, b[0].Name)
 		}
 		if which <= 0 {
-			d.Name, d.A, a = a[0].Name, text(string(a[0].Value)), a[1:]
+			d.Name, d.A, a = a[0].Name, new(string(a[0].Value)), a[1:]
 		}
 		if which >= 0 {
-			d.Name, d.B, b = b[0].Name, text(string(b[0].Value)), b[1:]
+			d.Name, d.B, b = b[0].Name, new(string(b[0].Value)), b[1:]
 		}
 		if which != 0 || *d.A != *d.B {
 			c.add(d)
@@ -304,8 +306,6 @@ func (c *comparison) mtime(f *format.File) string {
 	sec := strconv.FormatInt(-f.MTime-1, 10)
 	return fmt.Sprintf("-%s.%09d", sec, second-int64(f.MTimeNsec))
 }
-
-func text(s string) *string { return &s }
 
 func octal(mode uint32) string { return fmt.Sprintf("%04o", mode) }
 

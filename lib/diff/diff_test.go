@@ -241,10 +241,10 @@ func TestJSON(t *testing.T) {
 		d    Difference
 		want string
 	}{
-		{Difference{Path: "/a", Field: FieldType, A: text("file")}, `{"path":"/a","field":"type","a":"file"}`},
-		{Difference{Path: "/a\xff", Field: FieldXattr, Name: "user.x", A: text(""), B: text("\xfe")},
+		{Difference{Path: "/a", Field: FieldType, A: new("file")}, `{"path":"/a","field":"type","a":"file"}`},
+		{Difference{Path: "/a\xff", Field: FieldXattr, Name: "user.x", A: new(""), B: new("\xfe")},
 			`{"path":"/a` + "\ufffd" + `","path_raw":"L2H/","field":"xattr","name":"user.x","a":"","b":"` + "\ufffd" + `","b_raw":"/g=="}`},
-		{Difference{Field: FieldConfig, Name: "config.Env", B: text(`["A=1"]`)}, `{"field":"config","name":"config.Env","b":"[\"A=1\"]"}`},
+		{Difference{Field: FieldConfig, Name: "config.Env", B: new(`["A=1"]`)}, `{"field":"config","name":"config.Env","b":"[\"A=1\"]"}`},
 	} {
 		got, err := json.Marshal(test.d)
 		if err != nil || string(got) != test.want {

@@ -3,7 +3,6 @@ package diff
 import (
 	"encoding/json"
 	"fmt"
-	"unicode/utf8"
 
 	"chunkah/format"
 )
@@ -51,19 +50,13 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 		B       *string `json:"b,omitempty"`
 		BRaw    []byte  `json:"b_raw,omitempty"`
 	}{Field: d.Field, Name: d.Name}
-	shown := func(s string) (string, []byte) {
-		if utf8.ValidString(s) {
-			return s, nil
-		}
-		return format.Text(s), []byte(s)
-	}
-	object.Path, object.PathRaw = shown(d.Path)
+	object.Path, object.PathRaw = format.TextRaw(d.Path)
 	if d.A != nil {
-		s, raw := shown(*d.A)
+		s, raw := format.TextRaw(*d.A)
 		object.A, object.ARaw = &s, raw
 	}
 	if d.B != nil {
-		s, raw := shown(*d.B)
+		s, raw := format.TextRaw(*d.B)
 		object.B, object.BRaw = &s, raw
 	}
 	return json.Marshal(object)

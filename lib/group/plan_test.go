@@ -181,7 +181,7 @@ func newBytes(a, b []string, cs []Component) float64 {
 	}
 	var fresh, all float64
 	for _, l := range b {
-		for _, n := range strings.Fields(l) {
+		for n := range strings.FieldsSeq(l) {
 			all += float64(size[n])
 			if !slices.Contains(a, l) {
 				fresh += float64(size[n])

@@ -45,8 +45,8 @@ func (in *input) aware(prev *Previous) [][]int {
 // the components that are in none of these.
 func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 	index := make(map[string]int, len(in.cs))
-	for i := len(in.cs) - 1; i >= 0; i-- {
-		index[in.cs[i].Name] = i
+	for i, c := range slices.Backward(in.cs) {
+		index[c.Name] = i
 	}
 	used := make([]bool, len(in.cs))
 	for _, l := range prev.Layers {

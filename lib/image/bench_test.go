@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -117,7 +118,7 @@ func decompress(path, packing string) error {
 		in = z
 	}
 	_, err = io.Copy(io.Discard, in)
-	if err == zstd.ErrMagicMismatch {
+	if errors.Is(err, zstd.ErrMagicMismatch) {
 		return nil
 	}
 	return err

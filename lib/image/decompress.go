@@ -59,10 +59,12 @@ func detect(in *bufio.Reader) (compression, error) {
 	return plain, nil
 }
 
-// unpacker decompresses one stream after the other with the memory of the first.
-// The zero value is ready.
+// unpacker decompresses one stream after the other, those of zstd with the memory of
+// the first. The zero value is ready.
+//
+// A gzip.Reader is not used again: where a block has no codes, klauspost's keeps those
+// of the stream before, so that what becomes of it would depend on the order of layers.
 type unpacker struct {
-	gzip *gzip.Reader
 	zstd *zstd.Decoder
 }
 
@@ -70,11 +72,8 @@ type unpacker struct {
 // several members, those of zstd several frames.
 func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err error) {
 	switch {
-	case is == packedGzip && u.gzip == nil:
-		u.gzip, err = gzip.NewReader(in)
-		return u.gzip, err
 	case is == packedGzip:
-		return u.gzip, u.gzip.Reset(in)
+		return gzip.NewReader(in)
 	case is == packedZstd && u.zstd == nil:
 		// One goroutine: the other core is busy with digests and with other layers.
 		u.zstd, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))

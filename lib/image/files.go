@@ -48,19 +48,46 @@ func (d folder) open(name string) (*file, error) {
 
 // openRegular opens a regular file, and no pipe that would have it wait.
 func openRegular(path string) (*file, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	f, err := regular(path)
 	if err != nil {
 		return nil, err
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("is not a regular file")}
-	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
+}
+
+func regular(path string) (*os.File, error) {
+	f, err := openQuietly(path, unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+var errNotRegular = errors.New("is not a regular file")
+
+// OpenFile opens a file that is an image or may be one. It asks not to move its
+// access time, which only the file's owner may: nothing of a source changes.
+func OpenFile(path string) (*os.File, error) { return openQuietly(path, 0) }
+
+func openQuietly(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME|flags, 0)
+	if errors.Is(err, unix.EPERM) {
+		return os.OpenFile(path, os.O_RDONLY|flags, 0)
+	}
+	return f, err
 }
 
 // archive has its files in a tar, which it never unpacks.
@@ -83,7 +110,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	if path == "-" {
 		return nil, errors.New(`the archive "-": name a file, or /dev/stdin for a pipe`)
 	}
-	in, err := openPatiently(ctx, path)
+	in, err := openTar(ctx, path, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +126,23 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	return a, nil
 }
 
+// openTar opens the tar of an archive, which may be a pipe where it is read once.
+func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
+	if !opt.Again {
+		return openPatiently(ctx, path)
+	}
+	in, err := regular(path)
+	if errors.Is(err, errNotRegular) {
+		err = fmt.Errorf("%w: chunkah-scan needs an archive that later stages can read too", err)
+	}
+	return in, err
+}
+
 // openPatiently opens a file, or a pipe once somebody has its other end. Where nobody
 // comes, what is stopped leaves the call behind, which ends with the process.
 func openPatiently(ctx context.Context, path string) (*os.File, error) {
 	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
-		return os.Open(path)
+		return OpenFile(path)
 	}
 	var in *os.File
 	done := make(chan error, 1)
@@ -164,8 +203,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		_, err = s.file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		s.Close()
-		return err
+		return errors.Join(err, s.Close())
 	}
 	a.in.Close()
 	a.in = s.file

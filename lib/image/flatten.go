@@ -1,7 +1,9 @@
 package image
 
 import (
+	"archive/tar"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -24,6 +26,10 @@ type FlattenOptions struct {
 	// Sums takes the SHA-256 of each file in place of its contents: Tree.Sum has it,
 	// Tree.Open has nothing, and no layer is read again or spooled.
 	Sums bool
+	// See is given each entry of every layer as it stands in its tar, but global
+	// headers, with the SHA-256 of its contents, or of nothing; nil for nobody. It is
+	// called by several goroutines at once, about one layer by one at a time.
+	See func(at Origin, h *tar.Header, sum [sha256.Size]byte)
 	// Watch is told of what is read and of what is wrong with it; nil for nobody,
 	// and the first fault is an error.
 	Watch Watcher
@@ -50,9 +56,16 @@ func Flatten(ctx context.Context, images []*Image, opt FlattenOptions) (*Tree, e
 	}
 	// What it took to get here, the windows of decompressors before all, is not to
 	// lie beside what a build needs next: that is a fifth of its memory.
-	debug.FreeOSMemory()
+	if f.opt.maxBytes()-f.budget.bytes.Load() >= worthFreeing {
+		debug.FreeOSMemory()
+	}
 	return f.tree, nil
 }
+
+// worthFreeing is how much has to be unpacked for it to leave memory behind that is
+// worth a collection of all garbage, in bytes. That takes milliseconds, more than all
+// else with a small image.
+const worthFreeing = 16 << 20
 
 func (o FlattenOptions) maxBytes() int64 {
 	if o.MaxBytes <= 0 {
@@ -112,7 +125,7 @@ func (f *flattening) run(ctx context.Context) error {
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	l := f.tree.layers[i]
 	r := &layerReader{
-		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, eye: f.eye(ctx, i),
+		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, eye: f.eye(ctx, i),
 	}
 	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
 	if err = r.eye.fault("", err); err != nil {

@@ -4,20 +4,24 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
+	"chunkah/tests/bound"
 	mk "chunkah/tests/mkimage"
 )
 
 // Whatever the tars of two layers hold, they are refused or make a tree of clean
-// names, all of whose files can be read.
+// names, all of whose files can be read. Whoever takes sums alone sees the same.
 func FuzzLayers(f *testing.F) {
 	whole := mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y"))
 	above := mk.Tar(f, mk.File("d/.wh.f", ""), mk.File(".wh..wh..opq", ""), mk.Device(tar.TypeChar, "c", 1, 3), mk.Link("i", "h"))
@@ -28,6 +32,7 @@ func FuzzLayers(f *testing.F) {
 		h.PAXRecords = map[string]string{"comment": "x"}
 	})), whole)
 	f.Fuzz(func(t *testing.T, below, above []byte) {
+		bound.Input(t, len(below)+len(above))
 		if len(below)+len(above) > 1<<20 {
 			t.Skip("larger than what there is to be found")
 		}
@@ -41,14 +46,19 @@ func FuzzLayers(f *testing.F) {
 		if err := opened.load(context.Background(), Options{}); err != nil {
 			t.Fatal(err)
 		}
-		tree, err := Flatten(context.Background(), []*Image{opened}, FlattenOptions{MaxBytes: 16 << 20, Keep: 1})
+		opt := FlattenOptions{MaxBytes: 16 << 20, Keep: 1}
+		tree, err := Flatten(context.Background(), []*Image{opened}, opt)
+		opt.Sums = true
+		sums, sumsErr := Flatten(context.Background(), []*Image{opened}, opt)
+		if (err == nil) != (sumsErr == nil) {
+			t.Fatalf("contents: %v, sums: %v", err, sumsErr)
+		}
 		if err != nil {
 			return
 		}
-		checkTree(t, tree)
-		if err := tree.Close(); err != nil {
-			t.Fatal(err)
-		}
+		defer closed(t, tree)
+		defer closed(t, sums)
+		checkTree(t, tree, sums)
 	})
 }
 
@@ -64,8 +74,9 @@ func withChecksums(tar []byte) []byte {
 	return tar
 }
 
-// checkTree makes sure that a tree is what a file system could be.
-func checkTree(t *testing.T, tree *Tree) {
+// checkTree makes sure that a tree is what a file system could be, and that another
+// has the sums of its files.
+func checkTree(t *testing.T, tree, sums *Tree) {
 	names := map[uint64]uint32{}
 	links := map[uint64]uint32{}
 	var walk func(p string)
@@ -85,8 +96,12 @@ func checkTree(t *testing.T, tree *Tree) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := io.Copy(io.Discard, io.NewSectionReader(in, 0, st.Size)); err != nil || n != st.Size {
+			hash := sha256.New()
+			if n, err := io.Copy(hash, io.NewSectionReader(in, 0, st.Size)); err != nil || n != st.Size {
 				t.Fatalf("%q has %d of %d bytes: %v", p, n, st.Size, err)
+			}
+			if got, err := sums.Sum(p); err != nil || [sha256.Size]byte(hash.Sum(nil)) != got {
+				t.Fatalf("%q has the sum %x: %v", p, got, err)
 			}
 		case unix.S_IFDIR:
 			list, err := tree.Names(p)
@@ -112,26 +127,50 @@ func checkTree(t *testing.T, tree *Tree) {
 	}
 }
 
-// Whatever an index and a manifest say, there is an image or an error.
+// Whatever an index, a manifest and a config say, there is an image or an error, and
+// what is opened is listed too. "@manifest" and its like stand for digests and sizes,
+// which no fuzzer finds.
 func FuzzManifests(f *testing.F) {
-	blobs := mk.Blobs{}
-	img := small(f, "name", "x")
-	d := img.Manifest(f, blobs)
-	f.Add(mk.Index(d), blobs[d.Digest], img.Config())
+	f.Add(
+		[]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",@manifest,"platform":{"os":"linux","architecture":"amd64"}}]}`),
+		[]byte(`{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",@config},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",@layer}]}`),
+		[]byte(`{"architecture":"amd64","os":"linux","created":"2024-01-02T03:04:05Z","rootfs":{"type":"layers","diff_ids":["sha256:`+strings.Repeat("0", 64)+`"]},"history":[{},{"empty_layer":true}]}`))
+	f.Add(
+		[]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json",@manifest},{"mediaType":"application/vnd.docker.distribution.manifest.v2+json",@config,"annotations":{"vnd.docker.reference.type":"x"}}]}`),
+		[]byte(`{"manifests":[{@config},{"platform":{"os":"linux","architecture":"arm64","variant":"v8"},@config}]}`),
+		[]byte(`{"mediaType":"","layers":[],"config":{"mediaType":"application/vnd.docker.container.image.v1+json",@layer}}`))
 	f.Add([]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json"}]}`), []byte(`{"schemaVersion":1}`), []byte("null"))
 	f.Fuzz(func(t *testing.T, index, manifest, config []byte) {
-		files := memory{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`), "index.json": index}
+		bound.Input(t, len(index)+len(manifest)+len(config))
 		blobs := mk.Blobs{}
-		blobs.Add("", manifest)
-		blobs.Add("", config)
+		layer := blobs.Add("", []byte(`{}`))
+		config = described(config, "@layer", layer)
+		manifest = described(manifest, "@layer", layer)
+		manifest = described(manifest, "@config", blobs.Add("", config))
+		index = described(index, "@config", blobs.Add("", config))
+		index = described(index, "@manifest", blobs.Add("", manifest))
+		files := memory{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`), "index.json": index}
 		for d, data := range blobs {
 			files[blobPath(d)] = data
 		}
 		opened := &Image{fetch: layout{files}}
-		if opened.load(context.Background(), Options{}) == nil {
-			checkOpened(t, opened)
+		if opened.load(context.Background(), Options{}) != nil {
+			return
+		}
+		checkOpened(t, opened)
+		l := &Listing{fetch: opened.fetch}
+		if err := l.list(context.Background()); err != nil {
+			return // of another image in the index
+		}
+		if !slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Manifest.Descriptor.Digest == opened.Manifest.Descriptor.Digest }) {
+			t.Fatalf("%s is opened, and not listed", opened.Manifest.Descriptor.Digest)
 		}
 	})
+}
+
+// described puts what describes a blob into a document.
+func described(document []byte, mark string, d v1.Descriptor) []byte {
+	return bytes.ReplaceAll(document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 }
 
 // Whatever manifest.json says, there is an image or an error.
@@ -141,6 +180,7 @@ func FuzzDockerArchive(f *testing.F) {
 	f.Add(files[len(files)-1].Data, img.Config(), "name:1")
 	f.Add([]byte(`[{"Config":"config.json","Layers":["layer.tar"]}]`), img.Config(), "")
 	f.Fuzz(func(t *testing.T, manifest, config []byte, ref string) {
+		bound.Input(t, len(manifest)+len(config)+len(ref))
 		a := &dockerArchive{files: memory{"manifest.json": manifest, "config.json": config, "layer.tar": img.Layers[0].Tar}}
 		opened := &Image{Source: Source{Kind: KindDockerArchive, Ref: ref}, fetch: a}
 		if opened.load(context.Background(), Options{}) == nil {

@@ -48,6 +48,7 @@ type layerReader struct {
 	budget  *budget
 	dir     string // for spools
 	sums    bool   // in place of contents
+	see     func(Origin, *tar.Header, [sha256.Size]byte)
 	eye     eye
 	ordinal uint16
 	// unpacker is the worker's.
@@ -159,6 +160,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 // whole of the tar was read, which for a watcher is so behind a fault in it too.
 func (r *layerReader) read() (whole bool, err error) {
 	err = r.parse()
+	r.layer.unpacked = r.tar.read
 	if whole = err == nil; !whole && r.eye.watch != nil {
 		_, rest := io.Copy(io.Discard, r.tar.in)
 		whole = rest == nil
@@ -229,31 +231,72 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	if err != nil {
 		return r.eye.fault(h.Name, err)
 	}
+	sum := sha256.Sum256(nil)
 	if n := e.node; n != nil {
 		n.data, n.from = r.ordinal, r.ordinal
 		if e.kind == kindNode && types[h.Typeflag] == types[tar.TypeReg] {
-			if err := r.contents(in, h, n); err != nil {
+			if sum, err = r.contents(in, h, n); err != nil {
 				return err
 			}
 		}
+	}
+	if r.see != nil {
+		r.see(r.layer.origin, h, sum)
 	}
 	r.entries = append(r.entries, e)
 	return nil
 }
 
-// contents notes where the contents of a file are, or puts them there.
-func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err error) {
-	sparse := isSparse(h)
+// contents notes where the contents of a file are, or puts them there. It returns
+// their sum where somebody wants it.
+func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha256.Size]byte, err error) {
 	n.size = h.Size
+	sparse := isSparse(h)
 	switch {
 	case h.Size == 0:
-		return nil
+		return sha256.Sum256(nil), nil
 	case r.sums:
-		return r.sum(in, h, n)
+		n.offset = int64(len(r.layer.sums))
+		sum, err = r.sum(in, h, sparse)
+		r.layer.sums = append(r.layer.sums, sum)
+		return sum, err
 	case r.inPlace && !sparse:
 		n.offset = r.tar.read
-		return nil
+		if r.see == nil {
+			return sum, nil // the tar reader goes over them
+		}
+		return r.sum(in, h, sparse)
+	case r.see == nil:
+		return sum, r.keep(in, h, n, sparse)
 	}
+	hash := r.hasher()
+	err = r.keep(io.TeeReader(in, hash), h, n, sparse)
+	return [sha256.Size]byte(hash.Sum(nil)), err
+}
+
+// hasher is ready for the contents of one file.
+func (r *layerReader) hasher() hash.Hash {
+	if r.hash == nil {
+		r.hash, r.buf = sha256.New(), make([]byte, readBuffer)
+	}
+	r.hash.Reset()
+	return r.hash
+}
+
+// sum is the SHA-256 of what in has.
+func (r *layerReader) sum(in io.Reader, h *tar.Header, sparse bool) (sum [sha256.Size]byte, err error) {
+	if sparse {
+		if err := r.budget.unpacked(h.Size); err != nil {
+			return sum, err
+		}
+	}
+	hash := r.hasher()
+	_, err = io.CopyBuffer(hash, struct{ io.Reader }{in}, r.buf)
+	return [sha256.Size]byte(hash.Sum(nil)), err
+}
+
+// keep puts contents into the spool.
+func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (err error) {
 	if r.spool == nil {
 		if r.spool, err = newSpool(r.dir); err != nil {
 			return err
@@ -277,25 +320,6 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (err erro
 		err = fmt.Errorf("has %d bytes where its header says %d", got, h.Size)
 	}
 	return err
-}
-
-// sum notes the SHA-256 of a file in place of its contents.
-func (r *layerReader) sum(in *tar.Reader, h *tar.Header, n *node) error {
-	if isSparse(h) {
-		if err := r.budget.unpacked(h.Size); err != nil {
-			return err
-		}
-	}
-	if r.hash == nil {
-		r.hash, r.buf = sha256.New(), make([]byte, readBuffer)
-	}
-	r.hash.Reset()
-	if _, err := io.CopyBuffer(r.hash, struct{ io.Reader }{in}, r.buf); err != nil {
-		return err
-	}
-	n.offset = int64(len(r.layer.sums))
-	r.layer.sums = append(r.layer.sums, [sha256.Size]byte(r.hash.Sum(nil)))
-	return nil
 }
 
 // padding reads what follows the end of the tar: zeros, if anything.

@@ -30,6 +30,10 @@ type Options struct {
 	// Spool is the folder for an archive that cannot be read at any place: from a
 	// pipe, or compressed. Empty means TMPDIR, or else /var/tmp.
 	Spool string
+	// Again says that another process has read the image and this one is to see the
+	// same: an archive has to be a file then, since a pipe gives its bytes once, and
+	// whoever names one may have this process wait for ever.
+	Again bool
 	// MaxBytes bounds such an archive; 0 means 256 GiB.
 	MaxBytes int64
 }

@@ -28,6 +28,7 @@ type Tree struct {
 // layer is one layer of one image, as the tree needs it.
 type layer struct {
 	origin   Origin
+	unpacked int64               // bytes of its tar
 	contents io.ReaderAt         // what nodes have offsets in
 	sums     [][sha256.Size]byte // or indexes, in place of contents
 	closers  []io.Closer
@@ -227,6 +228,16 @@ func (t *Tree) Origin(path string) (Origin, error) {
 		return Origin{}, nil // the root of nothing
 	}
 	return t.layers[n.from].origin, nil
+}
+
+// Unpacked is the number of bytes of a layer's tar.
+func (t *Tree) Unpacked(of Origin) int64 {
+	for _, l := range t.layers {
+		if l.origin == of {
+			return l.unpacked
+		}
+	}
+	return 0
 }
 
 // Gone returns the paths, in order, that the kept layers of Options.Keep have and

@@ -63,7 +63,7 @@ func TestTreeAnswers(t *testing.T) {
 	} {
 		p := make([]byte, test.n)
 		n, err := in.ReadAt(p, test.off)
-		if string(p[:n]) != test.want || err != test.err {
+		if string(p[:n]) != test.want || !errors.Is(err, test.err) {
 			t.Errorf("%d bytes at %d: %q, %v", test.n, test.off, p[:n], err)
 		}
 	}

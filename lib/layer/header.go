@@ -315,7 +315,7 @@ func headerSize(e *entry) int64 {
 // for something else.
 func Check(f *format.File) error {
 	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], whiteoutPrefix) {
-		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image", f.Path)
+		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image: rename it, or leave it out with --prune", f.Path)
 	}
 	size := len(f.Path) + len(f.Target)
 	for _, x := range f.Xattrs {

@@ -18,6 +18,10 @@ import (
 // endSize is the size of the two blocks of zeros that end a tar.
 const endSize = 2 * blockSize
 
+// MaxBytes bounds the contents of all files of an image, in bytes: more than any
+// disk holds, and little enough to be counted up.
+const MaxBytes = 1 << 55
+
 // Content gives the bytes of regular files.
 type Content interface {
 	// WriteFile writes the whole content of a record to w and returns its size,

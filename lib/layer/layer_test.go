@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/tests/bound"
 )
 
 // random returns a record with values from all over their ranges.
@@ -115,6 +116,7 @@ func FuzzEntry(f *testing.F) {
 		format.TypeFile, format.TypeDir, format.TypeSymlink, format.TypeFifo, format.TypeChar, format.TypeBlock,
 	}
 	f.Fuzz(func(t *testing.T, path, target string, kind byte, mode, uid, gid uint32, mtime int64, size uint16, key string, value []byte) {
+		bound.Input(t, len(path)+len(target)+len(key)+len(value))
 		file := &format.File{
 			Path: "/" + path, Type: types[int(kind)%len(types)], Mode: mode & 0o7777, UID: uid, GID: gid,
 			MTime: mtime, Components: []string{"x"},
@@ -203,7 +205,7 @@ func TestBrokenContents(t *testing.T) {
 		}
 	}
 	cause := errors.New("cause")
-	if err := Write(context.Background(), io.Discard, []*format.File{file("/a", 1)}, broken{1, cause}); err != cause {
+	if err := Write(context.Background(), io.Discard, []*format.File{file("/a", 1)}, broken{1, cause}); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -224,7 +226,7 @@ func TestBrokenOutput(t *testing.T) {
 	files := []*format.File{dir("/"), file("/a", 700), file("/é", 1)}
 	size := int(Size(files))
 	for left := 0; left < size; left += 300 {
-		if err := Write(context.Background(), &limited{left}, files, filler{}); err != errFull {
+		if err := Write(context.Background(), &limited{left}, files, filler{}); !errors.Is(err, errFull) {
 			t.Errorf("after %d bytes: %v", left, err)
 		}
 	}
@@ -238,7 +240,7 @@ func TestCancelled(t *testing.T) {
 	cause := errors.New("cause")
 	cancel(cause)
 	var out bytes.Buffer
-	if err := Write(ctx, &out, []*format.File{dir("/")}, filler{}); err != cause || out.Len() > 0 {
+	if err := Write(ctx, &out, []*format.File{dir("/")}, filler{}); !errors.Is(err, cause) || out.Len() > 0 {
 		t.Errorf("%v after %d bytes", err, out.Len())
 	}
 }

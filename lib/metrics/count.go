@@ -1,11 +1,16 @@
 package metrics
 
-import "chunkah/format"
+import (
+	"sync/atomic"
 
-// counts are the files of a stream and the bytes that they hold.
+	"chunkah/format"
+)
+
+// counts are the files of a stream and the bytes that they hold. One goroutine
+// adds; any may load.
 type counts struct {
-	files int64
-	bytes int64
+	files atomic.Int64
+	bytes atomic.Int64
 	links map[int64]bool // hard-link groups that were met
 }
 
@@ -15,7 +20,7 @@ func (c *counts) add(rec format.Record) {
 	if !ok || f.Type == format.TypeDir {
 		return
 	}
-	c.files++
+	c.files.Add(1)
 	if f.Size <= 0 {
 		return // it may be unknown
 	}
@@ -28,7 +33,7 @@ func (c *counts) add(rec format.Record) {
 		}
 		c.links[f.Hardlink] = true
 	}
-	c.bytes += f.Size
+	c.bytes.Add(f.Size)
 }
 
 type countedSource struct {

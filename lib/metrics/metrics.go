@@ -11,6 +11,7 @@ package metrics
 import (
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"chunkah/format"
@@ -25,14 +26,16 @@ type Run struct {
 }
 
 // Stage is one stage of a run. A nil Stage measures nothing. Its methods are for
-// the goroutine that runs the stage.
+// the goroutine that runs the stage; how far it is, any may ask.
 type Stage struct {
 	name    string
 	in, out counts
 	// blobs and reused are the bytes of an image's layers, and of those that were
 	// taken from a cache.
 	blobs, reused int64
-	end           clock
+	work          Work
+	end           clock // not to be read before ended
+	ended         atomic.Bool
 }
 
 // clock is a moment of a run.
@@ -57,10 +60,14 @@ func (r *Run) Stage(name string) *Stage {
 	return s
 }
 
+// Last is the stage that was added last.
+func (r *Run) Last() *Stage { return r.stages[len(r.stages)-1] }
+
 // Done notes that the stage has ended.
 func (s *Stage) Done() {
 	if s != nil {
 		s.end = now()
+		s.ended.Store(true)
 	}
 }
 
@@ -116,19 +123,19 @@ func (r *Run) document() document {
 	}
 	last := clock{wall: r.start}
 	for i, s := range r.stages {
-		at := s.end
-		if i == len(r.stages)-1 {
-			at = end // what is left belongs to the last
+		at := end // what is left belongs to the last
+		if i < len(r.stages)-1 && s.ended.Load() {
+			at = s.end
 		}
 		if at.wall.Before(last.wall) {
 			at = last // it ended before the stage that feeds it had come to rest
 		}
 		d := stageDocument{
-			Name: s.name, Files: s.in.files, BytesIn: s.in.bytes, BytesOut: s.out.bytes, BytesReused: s.reused,
+			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused,
 			WallSeconds: at.wall.Sub(last.wall).Seconds(), CPUSeconds: (at.cpu - last.cpu).Seconds(),
 		}
-		if s.out.files > 0 {
-			d.Files = s.out.files
+		if n := s.out.files.Load(); n > 0 {
+			d.Files = n
 		}
 		if s.blobs > 0 {
 			d.BytesOut = s.blobs

@@ -203,3 +203,46 @@ func TestDevice(t *testing.T) {
 		t.Fatalf("%v, %v", info, err)
 	}
 }
+
+// What a stage does can be watched from elsewhere while it does it.
+func TestStatus(t *testing.T) {
+	run := Start("chunkah build")
+	scan, write := run.Stage("scan"), run.Stage("write")
+	check := func(want Status, ended ...string) {
+		t.Helper()
+		if got := run.Status(); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		var names []string
+		for _, m := range run.Ended() {
+			names = append(names, m.Stage)
+			if m.Seconds < 0 {
+				t.Errorf("%s took %g s", m.Stage, m.Seconds)
+			}
+		}
+		if strings.Join(names, " ") != strings.Join(ended, " ") {
+			t.Errorf("ended: %q, want %q", names, ended)
+		}
+	}
+	check(Status{Stage: "scan"})
+	pass(t, stream(), scan.Out(&list{}))
+	files, bytes := run.Status().Files, run.Status().Bytes
+	if files == 0 || bytes == 0 {
+		t.Errorf("%d files, %d bytes", files, bytes)
+	}
+	scan.Done()
+	pass(t, write.In(stream()), &list{})
+	check(Status{Stage: "write", Files: files, Bytes: bytes}, "scan")
+	write.Work().Expect(100)
+	write.Work().Did(30)
+	check(Status{Stage: "write", Files: files, Bytes: bytes, Done: 30, Expected: 100}, "scan")
+	write.Work().Did(100) // some of it was done again
+	write.Done()
+	check(Status{Stage: "write", Files: files, Bytes: bytes, Done: 100, Expected: 100}, "scan", "write")
+	if took := run.Took(); len(took) != 2 || took[0].Stage != "scan" || took[1].Stage != "write" {
+		t.Errorf("%+v", took)
+	}
+	var none *Stage
+	none.Work().Expect(1)
+	none.Work().Did(1)
+}

@@ -59,34 +59,11 @@ var execKeys = map[string]kind{
 // workDir is no key of the specification, but documentation in the field calls WorkingDir so.
 const workDir = "WorkDir"
 
-// setExec takes over an execution config. Known keys must have their type, and a null is left out: to every client it is
-// the same as no key. Unknown keys are kept as they are.
+// setExec takes over an execution config.
 func (c *Config) setExec(keys map[string]json.RawMessage) error {
-	exec := make(map[string]json.RawMessage, len(keys))
-	for _, key := range sortedKeys(keys) {
-		value := keys[key]
-		k, known := execKeys[key]
-		if !known {
-			if err := nearMiss(key, execKeys); err != nil {
-				return err
-			}
-			exec[key] = value
-			continue
-		}
-		if isNull(value) {
-			continue
-		}
-		value, err := checkKind(key, k, value)
-		if err != nil {
-			return err
-		}
-		if key == workDir {
-			if err := sameWorkingDir(keys); err != nil {
-				return err
-			}
-			key = "WorkingDir"
-		}
-		exec[key] = value
+	exec, err := checkExec(keys)
+	if err != nil {
+		return err
 	}
 	if raw, ok := exec["Labels"]; ok {
 		if err := json.Unmarshal(raw, &c.Labels); err != nil {
@@ -96,6 +73,39 @@ func (c *Config) setExec(keys map[string]json.RawMessage) error {
 	}
 	c.exec = exec
 	return nil
+}
+
+// CheckExecution says all that is wrong with an execution config, as it stands under "config" in an image's.
+func CheckExecution(keys map[string]json.RawMessage) []error {
+	_, err := checkExec(keys)
+	return each(err)
+}
+
+// checkExec spells an execution config as it is written. Known keys must have their type, and a null is left out: to
+// every client it is the same as no key. Unknown keys are kept as they are.
+func checkExec(keys map[string]json.RawMessage) (map[string]json.RawMessage, error) {
+	exec := make(map[string]json.RawMessage, len(keys))
+	var wrong faults
+	for _, key := range sortedKeys(keys) {
+		value := keys[key]
+		k, known := execKeys[key]
+		var err error
+		switch {
+		case !known:
+			err = nearMiss(key, execKeys)
+		case isNull(value):
+			continue
+		default:
+			value, err = checkKind(key, k, value)
+		}
+		if key == workDir && err == nil {
+			err = sameWorkingDir(keys)
+			key = "WorkingDir"
+		}
+		wrong.add(err)
+		exec[key] = value
+	}
+	return exec, wrong.err()
 }
 
 // sameWorkingDir makes sure that a config which has both spellings means one folder.

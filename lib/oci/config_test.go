@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -202,6 +204,21 @@ func TestParseConfigErrors(t *testing.T) {
 	}
 }
 
+// All that is wrong is told at once, whatever the shape.
+func TestParseConfigFaults(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"Cmd":"sh","Env":5,"user":"u"}`: "3 faults\n  key \"Cmd\" is \"sh\": want an array of strings\n  key \"Env\" is 5: want an array of strings\n" +
+			"  unknown key \"user\": it is spelled \"User\"",
+		`{"os":"plan9","author":1,"created":"now","config":{"Cmd":"sh","Env":5}}`: "5 faults\n  key \"author\" is 1: want a string\n" +
+			"  key \"created\" is \"now\": want a time as 2006-01-02T15:04:05Z\n  image is for operating system \"plan9\": want \"linux\"\n" +
+			"  in \"config\": key \"Cmd\" is \"sh\": want an array of strings\n  in \"config\": key \"Env\" is 5: want an array of strings",
+	} {
+		if _, err := ParseConfig([]byte(doc)); err == nil || err.Error() != "reading image config: "+want {
+			t.Errorf("%s: got %v", doc, err)
+		}
+	}
+}
+
 func TestEditLabels(t *testing.T) {
 	for _, test := range []struct {
 		edits []string
@@ -272,6 +289,7 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	f.Add([]byte(`{"WorkDir":"/w","Volumes":{"/d":null},"X":[1e5,"\u2028"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		c, err := ParseConfig(data)
 		if err != nil || c.Platform.Architecture == "" {
 			return

@@ -90,7 +90,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 		return nil, dockerImage{}, fmt.Errorf("reading the index to write: %w", err)
 	}
 	if len(index.Manifests) != 1 {
-		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:", len(index.Manifests))
+		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:PATH", len(index.Manifests))
 	}
 	entry := &index.Manifests[0]
 	image, err := a.image(entry.Digest)
@@ -115,7 +115,7 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
 	if data == nil {
-		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:", manifest)
+		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:PATH", manifest)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -125,13 +125,21 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 		if _, ok := a.blobs[d.Digest]; !ok {
 			return image, fmt.Errorf("the blob %q has not been written", d.Digest)
 		}
-		if strings.HasSuffix(d.MediaType, "+zstd") {
-			return image, fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
+		if err := CheckDockerLayer(d); err != nil {
+			return image, err
 		}
 		image.Layers = append(image.Layers, blobName(d.Digest))
 	}
 	image.Config, image.Layers = image.Layers[0], image.Layers[1:]
 	return image, nil
+}
+
+// CheckDockerLayer refuses a layer that has no place in a docker archive.
+func CheckDockerLayer(d v1.Descriptor) error {
+	if strings.HasSuffix(d.MediaType, "zstd") {
+		return fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)
+	}
+	return nil
 }
 
 // dockerName is the whole of a name that Docker lets people shorten: "app" is docker.io/library/app:latest.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -94,32 +95,49 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var old, added map[string]json.RawMessage
-	var kept, manifests, coming []json.RawMessage
-	if err := json.Unmarshal(data, &old); err != nil {
+	old, manifests, err := readIndex(data)
+	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 	}
-	if raw := old["manifests"]; !isNull(raw) {
-		if err := json.Unmarshal(raw, &manifests); err != nil {
-			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
-		}
-	}
-	if kept, err = keptImages(manifests, ref); err != nil || index == nil {
+	kept, err := keptImages(manifests, ref)
+	if err != nil || index == nil {
 		return nil, err
 	}
+	var added map[string]json.RawMessage
+	var coming []json.RawMessage
 	if err := json.Unmarshal(index, &added); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(added["manifests"], &coming); err != nil {
 		return nil, err
 	}
-	for key, value := range added {
-		old[key] = value
-	}
+	maps.Copy(old, added)
 	if old["manifests"], err = json.Marshal(append(kept, coming...)); err != nil {
 		return nil, err
 	}
 	return canonical(old)
+}
+
+// readIndex reads an index that others may have written, and refuses what they may read otherwise: of what stands there
+// twice, half would be lost.
+func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.RawMessage, err error) {
+	if err := CheckJSON(data); err != nil {
+		return nil, nil, err
+	}
+	if err := json.Unmarshal(data, &index); err != nil || index == nil {
+		return nil, nil, errors.New("it is no object, as an index is")
+	}
+	for _, key := range sortedKeys(index) {
+		if err := nearMiss(key, map[string]bool{"manifests": true}); err != nil {
+			return nil, nil, err
+		}
+	}
+	if raw := index["manifests"]; !isNull(raw) {
+		if err := json.Unmarshal(raw, &manifests); err != nil {
+			return nil, nil, errors.New("its manifests are no array")
+		}
+	}
+	return index, manifests, nil
 }
 
 // keptImages are those that stay when an image named ref comes. One without a name replaces the one without a name, or

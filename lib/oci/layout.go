@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -372,8 +373,8 @@ func (l *Layout) Abort() error {
 	case l.lock == nil:
 		errs = append(errs, os.RemoveAll(l.dir))
 	default:
-		for i := len(l.made) - 1; i >= 0; i-- {
-			if err := os.Remove(l.made[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, folder := range slices.Backward(l.made) {
+			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}

@@ -31,7 +31,7 @@ var (
 	// they would lose what they do not say.
 	foreign = []struct{ key, is string }{
 		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
-		{"OCIv1", "the output of buildah inspect: use podman inspect"},
+		{"OCIv1", "the output of buildah inspect: use podman inspect, or buildah inspect --type image --format '{{.Config}}'"},
 		{"HostConfig", "a container, not an image: inspect its image"},
 		{"State", "a container, not an image: inspect its image"},
 		{"RepoTags", "the output of skopeo inspect without --config: use skopeo inspect --raw --config"},
@@ -204,26 +204,21 @@ func (c *Config) fromFields(object map[string]json.RawMessage, names fields) err
 		return nil
 	}
 	var created, arch string
-	err := errors.Join(
-		get(names.created, &created, "a time"),
-		get(names.author, &c.Author, "a string"),
-		get(names.architecture, &arch, "a string"),
-		get(names.variant, &c.Platform.Variant, "a string"),
-		get(names.os, &c.Platform.OS, "a string"),
-		get(names.osVersion, &c.Platform.OSVersion, "a string"),
-		get(names.osFeatures, &c.Platform.OSFeatures, "an array of strings"),
-		get(names.annotations, &c.Annotations, "an object of strings"),
-	)
-	if err != nil {
-		return err
-	}
-	if c.Created, err = parseCreated(names.created, created); err != nil {
-		return err
-	}
-	if err := c.setPlatform(arch); err != nil {
-		return err
-	}
-	return c.setConfigOf(object, names)
+	var wrong faults
+	wrong.add(get(names.created, &created, "a time"))
+	wrong.add(get(names.author, &c.Author, "a string"))
+	wrong.add(get(names.architecture, &arch, "a string"))
+	wrong.add(get(names.variant, &c.Platform.Variant, "a string"))
+	wrong.add(get(names.os, &c.Platform.OS, "a string"))
+	wrong.add(get(names.osVersion, &c.Platform.OSVersion, "a string"))
+	wrong.add(get(names.osFeatures, &c.Platform.OSFeatures, "an array of strings"))
+	wrong.add(get(names.annotations, &c.Annotations, "an object of strings"))
+	var err error
+	c.Created, err = parseCreated(names.created, created)
+	wrong.add(err)
+	wrong.add(c.setPlatform(arch))
+	wrong.add(c.setConfigOf(object, names))
+	return wrong.err()
 }
 
 // setConfigOf takes over the execution config, from docker's second copy where the first is missing.
@@ -238,8 +233,12 @@ func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) er
 			return fmt.Errorf("key %q is %s: want an object", key, excerpt(value))
 		}
 	}
-	if err := c.setExec(exec); err != nil {
-		return fmt.Errorf("in %q: %w", key, err)
+	var wrong faults
+	for _, err := range each(c.setExec(exec)) {
+		wrong.add(fmt.Errorf("in %q: %w", key, err))
+	}
+	if err := wrong.err(); err != nil {
+		return err
 	}
 	if key == names.containerConfig {
 		c.dropBuildStep()

@@ -49,8 +49,10 @@ func (a *Archive) Reserve(sizes []int64) ([]*Slot, error) {
 			at = s.end + (-size & (blockSize - 1))
 			slots = append(slots, s)
 		}
-		_, err = f.Seek(at, io.SeekStart)
-		return err
+		if _, err = f.Seek(at, io.SeekStart); err != nil {
+			return fmt.Errorf("setting %d bytes aside: %w", at, bare(err))
+		}
+		return nil
 	})
 	return slots, err
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -40,11 +41,11 @@ func TestSlotsAndBlobsMakeTheSameArchive(t *testing.T) {
 	if err != nil || len(slots) != len(blobs) {
 		t.Fatalf("got %d slots and %v, want %d", len(slots), err, len(blobs))
 	}
-	for i := len(blobs) - 1; i >= 0; i-- {
-		if _, err := io.Copy(slots[i], bytes.NewReader(blobs[i])); err != nil {
+	for i, blob := range slices.Backward(blobs) {
+		if _, err := io.Copy(slots[i], bytes.NewReader(blob)); err != nil {
 			t.Fatal(err)
 		}
-		if err := slots[i].Commit(digest.FromBytes(blobs[i])); err != nil {
+		if err := slots[i].Commit(digest.FromBytes(blob)); err != nil {
 			t.Fatal(err)
 		}
 	}

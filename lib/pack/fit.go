@@ -40,7 +40,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for _, c := range t.components {
 		total += c.size
 	}
-	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d",
+	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d: raise one of them",
 		total, most, len(fitted), opt.Max)
 }
 

@@ -276,7 +276,7 @@ func TestBrokenInput(t *testing.T) {
 	cause := errors.New("cause")
 	cancel(cause)
 	in := slices.Clone(records)
-	if _, err := Run(ctx, &in, &packed{}, Options{}); err != cause {
+	if _, err := Run(ctx, &in, &packed{}, Options{}); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -305,7 +305,7 @@ func TestBrokenOutput(t *testing.T) {
 	}
 	for n := range 1000 - whole.left {
 		in, out := slices.Clone(records), &full{left: n}
-		if _, err := Run(context.Background(), &in, out, Options{}); err != errFull || out.finished {
+		if _, err := Run(context.Background(), &in, out, Options{}); !errors.Is(err, errFull) || out.finished {
 			t.Errorf("after %d records: %v, finished %v", n, err, out.finished)
 		}
 	}

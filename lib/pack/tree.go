@@ -55,6 +55,17 @@ func (t *tree) settle() error {
 		return err
 	}
 	t.newest()
+	return t.checkBytes()
+}
+
+// checkBytes refuses files of more bytes than can be counted up.
+func (t *tree) checkBytes() error {
+	bytes := int64(0)
+	for _, f := range t.files {
+		if bytes += max(f.Size, 0); bytes > layer.MaxBytes {
+			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
+		}
+	}
 	return nil
 }
 
@@ -67,9 +78,18 @@ func (t *tree) tagged() bool {
 	return false
 }
 
+// maxMadeUp bounds the directories that a script left out, in bytes: those of
+// their paths, and dirCost for each. A path of 8 KiB may leave out 4,000, whose
+// paths take 16 MiB in the output; this is enough for a million of a hundred bytes.
+const (
+	maxMadeUp = 512 << 20
+	dirCost   = 400
+)
+
 // addParents adds the directories that a script left out and notes every
 // record's parent.
 func (t *tree) addParents() error {
+	madeUp := 0
 	whole := make([]*format.File, 0, len(t.files)+1)
 	t.parents = make([]int, 0, len(t.files)+1)
 	var above []int // indexes of the directories above the record, outermost first
@@ -79,6 +99,9 @@ func (t *tree) addParents() error {
 		}
 		for _, dir := range missing(whole, above, f.Path) {
 			above = append(above, t.place(&whole, dir, above))
+			if madeUp += len(dir.Path) + dirCost; madeUp > maxMadeUp {
+				return fmt.Errorf("%q: the directories without a record of their own take more than %d bytes: put them into the stream, as chunkah-scan does", f.Path, maxMadeUp)
+			}
 		}
 		at := t.place(&whole, f, above)
 		if f.Type == format.TypeDir {
@@ -169,6 +192,9 @@ func (t *tree) distribute() error {
 		}
 		f.Components = f.Components[:1:1]
 		give(f.Components[0], i)
+	}
+	if len(t.byName) > format.MaxComponents {
+		return fmt.Errorf("the files have %d components: %d at most", len(t.byName), format.MaxComponents)
 	}
 	for _, name := range sortedNames(t.byName) {
 		t.components = append(t.components, t.byName[name])

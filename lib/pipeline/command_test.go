@@ -159,7 +159,7 @@ func TestCommandCancelled(t *testing.T) {
 			if err != nil && strings.Contains(tt.line, "PIDS") {
 				t.Fatal(err)
 			}
-			for _, pid := range strings.Fields(string(data)) {
+			for pid := range strings.FieldsSeq(string(data)) {
 				gone(t, pid)
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/format"
 	"chunkah/lib/group"
 )
@@ -60,6 +62,29 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	return l.previous(), note
 }
 
+// FromHistory reads what the history of one layer's image says of it, nil where
+// neither this chunkah nor the Rust one has made it. It is whole where it is the
+// layer's record; else it has the components' names alone.
+func FromHistory(h v1.History) (l *format.Layer, whole bool) {
+	if strings.HasPrefix(h.Comment, recordStart) {
+		rec, err := format.NewSequenceReader(strings.NewReader(h.Comment), "a layer's history").Next()
+		if l, ok := rec.(*format.Layer); ok && err == nil {
+			return l, true
+		}
+		return nil, false
+	}
+	switch {
+	case h.CreatedBy != Author || h.Comment == "":
+		return nil, false
+	case h.Author == Author: // the Rust one
+		return &format.Layer{Components: strings.Fields(h.Comment)}, false
+	}
+	return &format.Layer{Components: strings.Split(h.Comment, ", ")}, false
+}
+
+// recordStart is what the comment of a layer begins with that has its record.
+const recordStart = `{"layer":`
+
 // errForeign says that chunkah did not make a layer.
 var errForeign = errors.New("layer of another tool")
 
@@ -69,7 +94,7 @@ var errForeign = errors.New("layer of another tool")
 // can be had again and there is nothing to keep.
 func (l *layout) history(h entry) error {
 	switch {
-	case strings.HasPrefix(h.Comment, `{"layer":`):
+	case strings.HasPrefix(h.Comment, recordStart):
 		return l.read(strings.NewReader(h.Comment), "a layer's history")
 	case h.CreatedBy != Author || h.Author != "" || h.Comment == "":
 		return errForeign

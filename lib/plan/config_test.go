@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
 	"chunkah/lib/group"
 )
 
@@ -49,14 +52,27 @@ func TestFromConfig(t *testing.T) {
 	}
 }
 
-func FuzzFromConfig(f *testing.F) {
-	f.Add(`{"history":[{"created_by":"chunkah","comment":"{\"layer\":{\"components\":[\"a\"]}}"}]}`)
-	f.Add(`{"history":[{"created_by":"chunkah","comment":"a, b"},{"empty_layer":true}]}`)
-	f.Add(`{"history":{}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		prev, note := FromConfig([]byte(text), "image")
-		if prev == nil && note == "" || strings.Contains(note, "\n") {
-			t.Errorf("%q: %v, %q", text, prev, note)
-		}
-	})
+func TestFromHistory(t *testing.T) {
+	tests := []struct {
+		name    string
+		history v1.History
+		want    *format.Layer
+		whole   bool
+	}{
+		{"a record", v1.History{CreatedBy: Author, Comment: strings.TrimSpace(lineC)},
+			&format.Layer{Index: 1, Components: []string{"c"}, Fingerprints: []string{"3"}, StabilityPPM: 5}, true},
+		{"names alone", v1.History{CreatedBy: Author, Comment: "a, b c"}, &format.Layer{Components: []string{"a", "b c"}}, false},
+		{"of the Rust chunkah", v1.History{CreatedBy: Author, Author: Author, Comment: "a b"}, &format.Layer{Components: []string{"a", "b"}}, false},
+		{"a damaged record", v1.History{CreatedBy: Author, Comment: `{"layer":{"inde`}, nil, false},
+		{"another record", v1.History{CreatedBy: Author, Comment: `{"layer":7}`}, nil, false},
+		{"of docker", v1.History{CreatedBy: "/bin/sh -c #(nop) ADD file", Comment: "buildkit"}, nil, false},
+		{"nothing", v1.History{}, nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, whole := FromHistory(tt.history); !reflect.DeepEqual(got, tt.want) || whole != tt.whole {
+				t.Errorf("got %+v, %v", got, whole)
+			}
+		})
+	}
 }

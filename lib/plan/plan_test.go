@@ -127,15 +127,3 @@ func TestMarshal(t *testing.T) {
 		t.Error("a component without a name is in a plan")
 	}
 }
-
-func FuzzRead(f *testing.F) {
-	f.Add(lineA + lineC)
-	f.Add("\x81\xa5layer\x80")
-	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		prev, note, err := Read(strings.NewReader(text), "p")
-		if err != nil || prev == nil && note == "" || strings.Count(note, "\n") > 0 {
-			t.Errorf("%q: %v, %q, %v", text, prev, note, err)
-		}
-	})
-}

@@ -9,6 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	// Whom to trust where the system says nothing, as in an image made from scratch.
+	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
 // certDirs are where a registry's folder of certificates may lie, the first that exists being the one that counts.

@@ -61,12 +61,13 @@ func (r *Repository) Push(ctx context.Context, from ...Ref) (*Push, error) {
 			p.scopes = append(p.scopes, scope(f.Name, "pull"))
 		}
 	}
-	p.ctx, p.cancelAll = context.WithCancel(ctx)
+	ctx, p.cancelAll = context.WithCancel(ctx)
+	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
-	err := r.retry(p.ctx, what, func() error {
-		_, location, err := p.begin(p.ctx, r.url("blobs/uploads", ""), "")
+	err := r.retry(ctx, what, func() error {
+		_, location, err := p.begin(ctx, r.url("blobs/uploads", ""), "")
 		if err == nil {
-			p.cancel(p.ctx, location)
+			p.cancel(ctx, location)
 		}
 		return err
 	})

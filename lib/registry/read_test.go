@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -131,7 +132,7 @@ func TestBlobFails(t *testing.T) {
 		{"not there", status(404), 1, []string{"404"}},
 		{"other bytes", serve(random(t, len(blob)), -1), 1, []string{"has the digest"}},
 		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes where 100000"}},
-		{"longer", serve(append(blob[:len(blob):len(blob)], 0), -1), 1, []string{"announces 100001 bytes"}},
+		{"longer", serve(append(slices.Clip(blob), 0), -1), 1, []string{"announces 100001 bytes"}},
 		{"endless", endless, 1, []string{"more than its 100000 bytes"}},
 		{"broken off for ever", noRanges(serve(blob, 50_000)), 6, []string{"after 50000 of 100000 bytes", "tried 6 times"}},
 		{"500 for ever", status(500), 6, []string{"tried 6 times", "500"}},
@@ -269,5 +270,19 @@ func TestBackoffIsBounded(t *testing.T) {
 		if wait := r.backoff(attempt); wait < defaultBackoff/2 || wait > maxBackoff {
 			t.Errorf("the wait after attempt %d is %v", attempt, wait)
 		}
+	}
+}
+
+// A registry that is not there on this very machine is tried once more, and not for a quarter of a minute.
+func TestRefusedOnLoopback(t *testing.T) {
+	s := newServer(t)
+	repo, clock := s.open(t, "team/app:1")
+	s.Close()
+	_, _, err := repo.Manifest(t.Context(), "1")
+	if err == nil || !strings.Contains(err.Error(), "tried 2 times: ") || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %v", err)
+	}
+	if n := len(clock.waits); n != 1 {
+		t.Errorf("%d waits, want 1", n)
 	}
 }

@@ -3,6 +3,8 @@ package registry
 import (
 	"strings"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 const zeros = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -56,6 +58,7 @@ func FuzzParseRef(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		bound.Input(t, len(s))
 		ref, err := ParseRef(s)
 		if err != nil {
 			return

@@ -155,7 +155,7 @@ func (r *Repository) explain(err error) error {
 	cause := err
 	for {
 		var inner error
-		switch e := cause.(type) {
+		switch e := cause.(type) { //nolint:errorlint // the outermost alone: words around others stay
 		case *temporaryError:
 			inner = e.cause
 		case *url.Error:
@@ -179,7 +179,7 @@ func (r *Repository) explain(err error) error {
 		return errors.New(text)
 	case errors.Is(cause, http.ErrSchemeMismatch) && !plainHosts(r.ref.Registry, r.opt.Insecure)(r.ref.Registry):
 		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
-	case cause == io.EOF: // net/http's word for it
+	case errors.Is(cause, io.EOF): // net/http's word for it
 		return errors.New("the connection was closed before the answer")
 	}
 	return cause
@@ -193,11 +193,12 @@ func (e absentError) Error() string { return string(e) }
 func (e absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
 func statusText(e *transport.Error) string {
-	text := fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d %s", e.StatusCode, http.StatusText(e.StatusCode))
 	for _, d := range e.Errors[:min(len(e.Errors), 3)] {
-		text += fmt.Sprintf(": %.*q", maxMessage, string(d.Code)+": "+d.Message)
+		fmt.Fprintf(&text, ": %.*q", maxMessage, string(d.Code)+": "+d.Message)
 	}
-	return text
+	return text.String()
 }
 
 // hint says what to do about a status.

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	defaultAttempts = 6                      // with the waits below about a quarter of a minute
+	refusedAttempts = 2                      // where this machine itself says that nobody listens, or not yet
 	defaultBackoff  = 500 * time.Millisecond // before the second attempt
 	maxBackoff      = 30 * time.Second       // no wait of ours is longer
 	maxRetryAfter   = 5 * time.Minute        // no wait that a registry asks for may be longer
@@ -49,7 +53,7 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	if !errors.As(err, &temporary) {
 		return r.explain(err)
 	}
-	if attempt >= r.opt.Attempts {
+	if attempt >= r.opt.Attempts || attempt >= refusedAttempts && refusedHere(err) {
 		return fmt.Errorf("tried %d times: %w: try again later", attempt, r.explain(err))
 	}
 	if temporary.after > maxRetryAfter {
@@ -64,6 +68,15 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// refusedHere tells a connection that was refused on the loopback: no network lies between that may be back soon.
+func refusedHere(err error) bool {
+	var dial *net.OpError
+	if !errors.Is(err, unix.ECONNREFUSED) || !errors.As(err, &dial) || dial.Addr == nil {
+		return false
+	}
+	return isLoopback(dial.Addr.String())
 }
 
 // backoff is the wait after so many attempts: doubled each time, with up to half of it left out by chance, so that many

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -172,7 +173,7 @@ func (d *Dir) openSeen(f *File, name string) error {
 		return d.openVirtual(f, name)
 	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err == unix.ENXIO || err == unix.ENODEV {
+	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
 		return ErrNotRegular // a socket, or a device that is not there
 	}
 	if err != nil {

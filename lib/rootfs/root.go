@@ -189,7 +189,7 @@ func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {
 		fd, err := r.openCall(at, rel, flags|unix.O_NOATIME)
-		if err != unix.EPERM {
+		if !errors.Is(err, unix.EPERM) {
 			return fd, err
 		}
 	}
@@ -203,7 +203,7 @@ func (r *Root) openCall(at int, rel string, flags int) (fd int, err error) {
 		} else {
 			fd, err = openat2(at, rel, flags)
 		}
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return fd, err
 		}
 	}
@@ -257,8 +257,7 @@ func split(path string) (parent, name string) {
 
 // cause strips what fs.PathError repeats.
 func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

@@ -71,8 +71,8 @@ func (d *Dir) listAt(name string) ([]string, error) {
 	for {
 		n, err := listxattrat(d.fd, name, buf)
 		switch {
-		case err == unix.EINTR:
-		case err == unix.ERANGE && len(buf) < len(d.buf):
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ERANGE) && len(buf) < len(d.buf):
 			buf = d.buf[:]
 		default:
 			return cutNames(buf[:n]), err
@@ -122,7 +122,7 @@ func listxattrat(fd int, name string, buf []byte) (int, error) {
 
 func haveListxattrat(dir *os.File) bool {
 	_, err := listxattrat(int(dir.Fd()), "", nil)
-	return err == nil || err == unix.ENOTSUP
+	return err == nil || errors.Is(err, unix.ENOTSUP)
 }
 
 // cutNames cuts a list in which a NUL ends each name.
@@ -139,8 +139,7 @@ func cutNames(list []byte) []string {
 }
 
 func (d *Dir) xattrError(name string, err error) error {
-	var xe *xattr.Error
-	if errors.As(err, &xe) {
+	if xe, ok := errors.AsType[*xattr.Error](err); ok {
 		err = xe.Err
 	}
 	if errors.Is(err, unix.ENOENT) {

@@ -104,6 +104,10 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 	if r.prune.prunes(path) {
 		return nil
 	}
+	if format.TooLong(path) {
+		r.faults.tooLong(path)
+		return nil
+	}
 	st, err := d.Lstat(name)
 	if err != nil {
 		return err
@@ -116,7 +120,7 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 	err = r.look(d, name, path, st)
 	if len(r.entries) > taken && strings.HasPrefix(name, ".wh.") {
 		r.entries = r.entries[:taken]
-		r.faults.whiteouts = append(r.faults.whiteouts, fault{path: path})
+		r.faults.add(FaultWhiteout, path, "")
 	}
 	return err
 }

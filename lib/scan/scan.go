@@ -122,7 +122,9 @@ type Count struct {
 const Deletions = "chunkah/deletions"
 
 // Run writes the stream of the tree at root. The header's source date is the
-// caller's, and so are its sources, which stand in the root's place.
+// caller's, and so are its sources, which stand in the root's place. A FaultsError
+// comes with the report: all of the tree that an image can have was written by
+// then, but the stream is not finished.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
 	header.Version, header.Stage = format.Version, format.StageScan
 	if len(header.Sources) == 0 {
@@ -135,7 +137,7 @@ func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Optio
 	linked := make(map[int64]bool)
 	for f, err := range Walk(ctx, root, opt, report) {
 		if err != nil {
-			return nil, err
+			return report, err
 		}
 		report.Files++
 		if f.Hardlink == 0 || !linked[f.Hardlink] {

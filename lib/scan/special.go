@@ -20,9 +20,9 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	case r.opt.Special == SpecialSkip:
 		r.report.skip(what)
 	case overlay:
-		r.faults.overlay = append(r.faults.overlay, fault{path: f.Path})
+		r.faults.add(FaultOverlay, f.Path, "")
 	case r.opt.Special != SpecialKeep:
-		r.faults.special = append(r.faults.special, fault{f.Path, what})
+		r.faults.add(FaultSpecial, f.Path, what)
 	case f.Type == "":
 		r.report.skip("socket: a tar has none")
 	default:

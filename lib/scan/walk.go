@@ -63,7 +63,7 @@ func (w *walker) handOut(ctx context.Context, r *reading) bool {
 		return false
 	}
 	w.report.add(&r.report)
-	w.faults.add(&r.faults)
+	w.faults = append(w.faults, r.faults...)
 	w.number(r.entries)
 	for _, e := range r.entries {
 		if !w.yield(e.file, nil) {

@@ -104,25 +104,7 @@ func TestDeep(t *testing.T) {
 	const levels = 4000
 	dir := fast(t)
 	name := "level"
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range levels {
-		if err := unix.Mkdirat(fd, name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		next, err := unix.Openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		unix.Close(fd)
-		fd = next
-	}
-	if err := unix.Symlinkat("target", fd, "link"); err != nil {
-		t.Fatal(err)
-	}
-	unix.Close(fd)
+	deepen(t, dir, levels, name)
 
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -142,6 +124,58 @@ func TestDeep(t *testing.T) {
 	last := files[len(files)-1]
 	if len(files) != levels+2 || len(last.Path) != levels*(len(name)+1)+len("/link") || last.Target != "target" {
 		t.Errorf("%d records, the last with %d bytes and target %q", len(files), len(last.Path), last.Target)
+	}
+}
+
+// deepen makes directories of one name below each other, and a link in the last.
+func deepen(t *testing.T, dir string, levels int, name string) {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range levels {
+		if err := unix.Mkdirat(fd, name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := unix.Openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+		fd = next
+	}
+	if err := unix.Symlinkat("target", fd, "link"); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
+}
+
+// What no stream holds is refused by scan itself, so that stages in one process
+// make nothing of it either. All of it is named, and not gone into.
+func TestTooLong(t *testing.T) {
+	for _, test := range []struct {
+		levels int
+		name   string
+		want   string
+	}{
+		{format.MaxDepth, "d", "8197 bytes, 4097 names"},
+		{300, strings.Repeat("n", 255), "65792 bytes, 257 names"},
+	} {
+		if test.levels > 1000 && testing.Short() {
+			continue
+		}
+		dir := fast(t)
+		deepen(t, dir, test.levels, test.name)
+		add(t, dir, "zz = x", "pipe |")
+		_, _, err := walk(t, dir, Options{})
+		if err == nil || !strings.Contains(err.Error(), "finding 1 overlong path: an image holds 65536 bytes and 4096 names") ||
+			!strings.Contains(err.Error(), "… ("+test.want+")") || !strings.Contains(err.Error(), "/pipe (FIFO)") {
+			t.Errorf("got %v, want %q", err, test.want)
+		}
+		if files, _ := mustWalk(t, dir, Options{Prune: []string{"/" + test.name, "/pipe"}}); len(files) != 2 {
+			t.Errorf("%d records", len(files))
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool,
 		case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
 			r.report.drop(x)
 		case strings.Contains(x, "=") || format.Text(x) != x:
-			r.faults.xattrs = append(r.faults.xattrs, fault{f.Path, strconv.Quote(x)})
+			r.faults.add(FaultXattr, f.Path, strconv.Quote(x))
 		default:
 			value, found, err := d.Xattr(name, x)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"chunkah/format"
@@ -15,6 +16,10 @@ import (
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 )
+
+// maxSources bounds the sources of one tree: each stays open, an image with all its
+// files in memory, and every path is looked for in each.
+const maxSources = 64
 
 // Options say how sources are opened. The zero value takes local ones, for this
 // machine's platform.
@@ -67,6 +72,8 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	switch {
 	case len(names) == 0:
 		return s, errors.New("no source is given")
+	case len(names) > maxSources:
+		return s, fmt.Errorf("%d sources: %d at most; join some of them first", len(names), maxSources)
 	case len(names) > 1 && opt.KeepBase != "":
 		return s, errors.New("layers are kept of one source alone: join the others first")
 	}
@@ -89,6 +96,7 @@ func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error
 	if h.KeepLayers > 0 {
 		opt.KeepBase = fmt.Sprint(h.KeepLayers)
 	}
+	opt.Image.Again = true
 	return Open(ctx, h.Sources, opt)
 }
 
@@ -195,8 +203,8 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 		return nil, nil
 	}
 	var list []string
-	for at := len(s.trees) - 1; at >= 0; at-- {
-		st, err := s.trees[at].Lstat(f.Path)
+	for at, tree := range slices.Backward(s.trees) {
+		st, err := tree.Lstat(f.Path)
 		switch {
 		case err == nil:
 			list = append(list, "source/"+s.labels[at])
@@ -205,7 +213,7 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 			}
 		case !isAbsent(err):
 			return nil, err
-		case hides(s.trees[at], f.Path):
+		case hides(tree, f.Path):
 			return list, nil
 		}
 	}

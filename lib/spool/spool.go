@@ -68,8 +68,7 @@ func (w writer) Write(p []byte) (int, error) {
 // Cause is an error without the path: of a spool that is the folder's, or a name
 // that means nothing to anyone.
 func Cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err
 	}
 	return err

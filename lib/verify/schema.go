@@ -57,6 +57,7 @@ var (
 	}
 	configKeys = map[string]field{
 		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
+		"os.version": {kind: text}, "os.features": {kind: texts},
 		"created": {kind: text}, "author": {kind: text}, "config": {kind: object},
 		"rootfs": {kind: object, need: true, in: map[string]field{
 			"type": {kind: text, need: true}, "diff_ids": {kind: texts, need: true},
@@ -223,6 +224,14 @@ type history struct {
 func parseConfig(data []byte, layers int) (*config, []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)
+	var doc struct {
+		Config map[string]json.RawMessage `json:"config"`
+	}
+	if json.Unmarshal(data, &doc) == nil { // else it is told already
+		for _, err := range oci.CheckExecution(doc.Config) {
+			errs = append(errs, inside("config.config", err)...)
+		}
+	}
 	if !ok {
 		return nil, errs
 	}

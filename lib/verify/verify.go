@@ -16,6 +16,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/format"
 	"chunkah/lib/image"
 )
 
@@ -43,6 +45,19 @@ func (f Fault) String() string {
 		return fmt.Sprintf("%s: %s", f.Where, oneLine(f.What))
 	}
 	return fmt.Sprintf("%s: %q: %s", f.Where, f.Path, oneLine(f.What))
+}
+
+// MarshalJSON makes an object of where, path and what. A path that is not UTF-8 is as
+// in a stream (format/SPEC.md, section 3): path_raw has its bytes in base64.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	object := struct {
+		Where   string `json:"where"`
+		Path    string `json:"path,omitempty"`
+		PathRaw []byte `json:"path_raw,omitempty"`
+		What    string `json:"what"`
+	}{Where: f.Where, What: f.What}
+	object.Path, object.PathRaw = format.TextRaw(f.Path)
+	return json.Marshal(object)
 }
 
 // oneLine keeps what an image says of itself from making lines of its own.
@@ -124,8 +139,7 @@ func (v *verifier) top() error {
 		return v.layout(store)
 	}
 	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
-	var damage *image.DamageError
-	if errors.As(err, &damage) {
+	if damage, ok := errors.AsType[*image.DamageError](err); ok {
 		v.fault("manifest.json", "%s", damage)
 		return nil
 	}

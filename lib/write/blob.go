@@ -118,7 +118,7 @@ func (w *writer) digestIntoSlot(ctx context.Context, l *layerFiles, b *blob) err
 	c := w.newContents()
 	defer c.close()
 	sum := sha256.New()
-	if err := writeTar(ctx, tee{sum, b.slot}, l, c); err != nil {
+	if err := w.writeTar(ctx, tee{sum, b.slot}, l, c); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
@@ -150,7 +150,7 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	b.proofs = make([]proof, len(l.files))
 	c.proofs, c.record = b.proofs, true
 	sum := sha256.New()
-	if err := layer.Write(ctx, sum, l.files, c); err != nil {
+	if err := layer.Write(ctx, w.counted(sum), l.files, c); err != nil {
 		return err
 	}
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
@@ -182,6 +182,9 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 	previous, ok := w.opt.Previous[b.diffID]
 	if ok {
 		b.previous, b.digest, b.size, b.reused = &previous, previous.Descriptor.Digest, previous.Descriptor.Size, true
+	}
+	if !ok {
+		w.opt.Work.Expect(l.size) // which is read again to be compressed
 	}
 	return ok, nil
 }
@@ -228,14 +231,14 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	c := w.newContents()
 	defer c.close()
 	if !w.compressed() {
-		return writeTar(ctx, out, l, c)
+		return w.writeTar(ctx, out, l, c)
 	}
 	z, err := pool.NewWriter(ctx, out, w.opt.Compression, l.rank)
 	if err != nil {
 		return err
 	}
 	sum := sha256.New()
-	if err := layer.Write(ctx, tee{sum, z}, l.files, c); err != nil {
+	if err := layer.Write(ctx, w.counted(tee{sum, z}), l.files, c); err != nil {
 		return err
 	}
 	b.diffID = digest.NewDigest(digest.SHA256, sum)
@@ -243,8 +246,8 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 }
 
 // writeTar writes a layer in large pieces.
-func writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) error {
-	buffered := bufio.NewWriterSize(out, copyBuffer)
+func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) error {
+	buffered := bufio.NewWriterSize(w.counted(out), copyBuffer)
 	if err := layer.Write(ctx, buffered, l.files, c); err != nil {
 		return err
 	}
@@ -263,7 +266,14 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass
 	}
+	_, remote := w.dest.(concurrent)
+	if remote {
+		w.opt.Work.Expect(b.size)
+	}
 	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
+		if remote {
+			out = w.counted(out)
+		}
 		if b.previous != nil {
 			return copyBlob(ctx, out, *b.previous)
 		}
@@ -273,7 +283,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		c := w.newContents()
 		defer c.close()
 		c.proofs = b.proofs
-		return writeTar(ctx, out, &w.img.layers[i], c)
+		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
 }
 

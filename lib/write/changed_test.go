@@ -261,7 +261,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	stream := packed(t, root)
 	for _, output := range []string{"out", "layout/"} {
-		fails(t, to(filepath.Join(t.TempDir(), output)), stream, "2 files cannot be read (permission denied): run as their owner or as root")
+		fails(t, to(filepath.Join(t.TempDir(), output)), stream, "2 files cannot be read (permission denied): run as the owner or as root")
 	}
 	for _, rec := range stream {
 		if f, ok := rec.(*format.File); ok && f.Type == format.TypeFile {

@@ -214,7 +214,11 @@ type unreadableError struct{ paths []string }
 
 func (e *unreadableError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d files cannot be read (permission denied): run as their owner or as root, or leave them out (chunkah-scan --prune):", len(e.paths))
+	files := "files"
+	if len(e.paths) == 1 {
+		files = "file"
+	}
+	fmt.Fprintf(&b, "%d %s cannot be read (permission denied): run as the owner or as root, or use chunkah-scan --prune:", len(e.paths), files)
 	for _, p := range e.paths {
 		fmt.Fprintf(&b, "\n  %q", p)
 	}

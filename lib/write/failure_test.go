@@ -104,11 +104,9 @@ func TestCancelledInLargeFile(t *testing.T) {
 			continue // which would fill the disk as fast as it can
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
-		start := time.Now()
 		in := source(stream)
-		_, err := Run(ctx, &in, opt)
-		if took := time.Since(start); !errors.Is(err, errCause) || took > 3*time.Second {
-			t.Errorf("%s: %v after %v", name, err, took)
+		if _, err := Run(ctx, &in, opt); !errors.Is(err, errCause) { // all of it would take a quarter of an hour
+			t.Errorf("%s: got %v", name, err)
 		}
 		cancel()
 	}

@@ -37,9 +37,6 @@ func (img *image) check() error {
 	if len(img.layers) == 0 {
 		return errors.New("the stream has no layers: put chunkah-pack in front")
 	}
-	if len(img.layers) > MaxLayers {
-		return fmt.Errorf("the stream has %d layers: %d at most", len(img.layers), MaxLayers)
-	}
 	n := 0
 	for _, l := range img.layers {
 		n += len(l.files)
@@ -63,6 +60,7 @@ type checker struct {
 	paths  map[string]seen
 	groups map[int64]seen // the first name of each hard-link group
 	parent string         // the last one found in this layer
+	bytes  int64          // of all contents, where the stream says
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -77,6 +75,9 @@ func (c *checker) layer(l layerFiles) error {
 		}
 		if err := c.path(index, f); err != nil {
 			return err
+		}
+		if c.bytes += max(f.Size, 0); c.bytes > layer.MaxBytes {
+			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
 		}
 		if f.Hardlink != 0 {
 			if err := c.hardlink(index, f); err != nil {

@@ -34,6 +34,7 @@ func (w *writer) run(ctx context.Context) error {
 	if err := w.reserve(order); err != nil {
 		return err
 	}
+	w.expect()
 	w.warm = w.opt.Cache != nil && w.opt.Cache.Has(w.opt.Compression.Key())
 	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
@@ -271,5 +272,6 @@ func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	if len(all.paths) == 0 {
 		return err
 	}
+	slices.SortFunc(all.paths, format.ComparePaths)
 	return all
 }

@@ -51,7 +51,7 @@ func (s *Source) check(img *image) error {
 		return fmt.Errorf("the stream keeps %d layers of its source, and %d are there", n, len(s.Kept))
 	}
 	if n := len(s.Kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of the %d that are kept: %d at most in all", len(img.layers), len(s.Kept), MaxLayers)
+		return fmt.Errorf("%d layers on top of the %d that are kept: %d at most in all: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
 	}
 	if len(s.Kept) > 0 {
 		return nil

@@ -28,8 +28,8 @@ func TestKeptLayers(t *testing.T) {
 	opt := to(out)
 	top := plant(t, map[string]string{"usr/bin/more": "22"})
 	config := &oci.Config{Labels: map[string]string{"from": "base"}}
-	opt.Open = func(context.Context, *format.Header) (*Source, error) {
-		s, err := (&Options{}).open(t.Context(), header(top))
+	opt.Open = func(ctx context.Context, _ *format.Header) (*Source, error) {
+		s, err := (&Options{}).open(ctx, header(top))
 		s.Config, s.Kept = config, kept(below)
 		return s, err
 	}

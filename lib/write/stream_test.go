@@ -54,7 +54,7 @@ func TestStreamsRefused(t *testing.T) {
 		{"assigned", []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}}, "comes from assign: put chunkah-pack in front"},
 		{"no stage and no layers", []format.Record{&format.Header{Version: 1}, file("/a", 0)}, `"/a" is in no layer: put chunkah-pack`},
 		{"no layers", []format.Record{header("")}, "no layers"},
-		{"449 layers", many, "449 layers: 448 at most"},
+		{"449 layers", many, "more than 448 layers"},
 		{"empty layer", []format.Record{header(""), l0}, "layer 0: it has no files"},
 		{"empty layer behind another", []format.Record{header(""), l0, dir("/a"), l1}, "layer 1: it has no files"},
 		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a" comes without the directory`},
@@ -85,6 +85,13 @@ func TestStreamsRefused(t *testing.T) {
 		{
 			"inode of two sizes", []format.Record{header(""), l0, with(file("/a", 1), linked), with(file("/b", 2), linked)},
 			`"/a" and "/b" are one hard-link group`,
+		},
+		{
+			"more bytes than there are", []format.Record{
+				header(""), l0, file("/a", format.MaxInt), file("/b", format.MaxInt), l1, file("/c", format.MaxInt),
+				file("/d", format.MaxInt), file("/e", format.MaxInt),
+			},
+			`layer 1: with "/e" the files have more than 36028797018963968 bytes`,
 		},
 		{"whiteout", []format.Record{header(""), l0, file("/.wh.a", 0)}, `"/.wh.a"`},
 		{

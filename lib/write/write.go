@@ -21,6 +21,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
+	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 )
@@ -60,6 +61,9 @@ type Options struct {
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
+	// Work counts the bytes of tars that are to be made and that are made, and of blobs
+	// that go to a registry; nil for nobody to look at.
+	Work *metrics.Work
 	// Check, if it is not nil, looks at the image where it can be read before anybody
 	// else sees it, with the config that it was given: see oci.Options.
 	Check func(ctx context.Context, at oci.Target, config *oci.Config, report *Report) error
@@ -188,6 +192,9 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 			}
 			img.header = *rec
 		case *format.Layer:
+			if len(img.layers) == MaxLayers {
+				return nil, fmt.Errorf("the stream has more than %d layers", MaxLayers)
+			}
 			img.layers = append(img.layers, layerFiles{record: rec})
 		case *format.File:
 			if len(img.layers) == 0 {

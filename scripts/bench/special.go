@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -110,7 +111,7 @@ type smallFile struct {
 // one name.
 func firstFile(root string) (*smallFile, error) {
 	var f *smallFile
-	err := filepath.WalkDir(filepath.Join(root), func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -134,7 +135,7 @@ func firstFile(root string) (*smallFile, error) {
 }
 
 func (f *smallFile) change(i int) error {
-	return os.WriteFile(f.name, fmt.Appendf(f.data[:len(f.data):len(f.data)], "\nchange %d\n", i), 0)
+	return os.WriteFile(f.name, fmt.Appendf(slices.Clip(f.data), "\nchange %d\n", i), 0)
 }
 
 func (f *smallFile) restore() {

@@ -125,7 +125,7 @@ func unmountBelow(dir string) {
 		return
 	}
 	var below []string
-	for _, line := range strings.Split(string(mounts), "\n") {
+	for line := range strings.SplitSeq(string(mounts), "\n") {
 		if f := strings.Fields(line); len(f) > 1 && (f[1] == dir || strings.HasPrefix(f[1], dir+"/")) {
 			below = append(below, f[1])
 		}

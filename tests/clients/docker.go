@@ -80,6 +80,9 @@ func (d *Docker) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Host is where the daemon is, for DOCKER_HOST.
+func (d *Docker) Host() string { return d.host }
+
 // Docker runs the client and returns its standard output.
 func (d *Docker) Docker(args ...string) string {
 	d.t.Helper()

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,18 @@ func NewEngineOn(t testing.TB, driver string) *Engine {
 		_ = e.podman("image", "unmount", "--all", "--force").Run()
 	})
 	return e
+}
+
+// Env is what podman, buildah and skopeo have to find in their environment to use
+// this storage, so that a script can call them as everybody does.
+func (e *Engine) Env() []string {
+	e.t.Helper()
+	name := filepath.Join(e.dir, "storage.conf")
+	text := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", e.dir+"/storage", e.dir+"/run")
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		e.t.Fatal(err)
+	}
+	return append(e.env[len(os.Environ()):], "CONTAINERS_STORAGE_CONF="+name, "BUILDAH_ISOLATION=chroot")
 }
 
 func (e *Engine) podman(args ...string) *exec.Cmd {

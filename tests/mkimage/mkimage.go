@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,9 +75,7 @@ func (e Entry) But(change func(*tar.Header)) Entry {
 // Xattr returns the entry with an extended attribute.
 func (e Entry) Xattr(name, value string) Entry {
 	records := map[string]string{"SCHILY.xattr." + name: value}
-	for k, v := range e.PAXRecords {
-		records[k] = v
-	}
+	maps.Copy(records, e.PAXRecords)
 	e.PAXRecords = records
 	return e
 }
@@ -115,6 +114,10 @@ const (
 type Layer struct {
 	Tar     []byte
 	Packing string
+	// History is the layer's in the config, Annotations in the manifest; a text of its
+	// own, and none, where they are empty.
+	History     v1.History
+	Annotations map[string]string
 }
 
 // Blob is the layer as it is stored.
@@ -171,7 +174,10 @@ func (img *Image) Config() []byte {
 	c.Created = &Time
 	for _, l := range img.Layers {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, digest.FromBytes(l.Tar))
-		c.History = append(c.History, v1.History{CreatedBy: fmt.Sprintf("layer %x", sha256.Sum256(l.Tar))})
+		if l.History == (v1.History{}) {
+			l.History.CreatedBy = fmt.Sprintf("layer %x", sha256.Sum256(l.Tar))
+		}
+		c.History = append(c.History, l.History)
 	}
 	return encode(c)
 }
@@ -216,7 +222,9 @@ func (img *Image) Manifest(t testing.TB, blobs Blobs) v1.Descriptor {
 		Layers: []v1.Descriptor{},
 	}
 	for _, l := range img.Layers {
-		m.Layers = append(m.Layers, blobs.Add(media(v1.MediaTypeImageLayer, l.Packing), l.Blob(t)))
+		d := blobs.Add(media(v1.MediaTypeImageLayer, l.Packing), l.Blob(t))
+		d.Annotations = l.Annotations
+		m.Layers = append(m.Layers, d)
 	}
 	d := blobs.Add(m.MediaType, encode(m))
 	d.Platform = &v1.Platform{Architecture: "amd64", OS: "linux"}

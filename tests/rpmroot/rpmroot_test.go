@@ -18,7 +18,7 @@ func TestBuild(t *testing.T) {
 	}
 	out := clients.Run(t, exec.Command("rpm", "--root", root, "--dbpath", DB, "-qa"))
 	var got []string
-	for _, name := range strings.Fields(out) {
+	for name := range strings.FieldsSeq(out) {
 		got = append(got, name[:strings.LastIndex(name, ".")])
 	}
 	slices.Sort(got)

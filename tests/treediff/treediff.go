@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -179,7 +180,9 @@ func compare(l, r *entry, opt Options) (diffs []string, err error) {
 	differ("uid", l.stat.Uid, r.stat.Uid)
 	differ("gid", l.stat.Gid, r.stat.Gid)
 	differ("target", fmt.Sprintf("%q", l.target), fmt.Sprintf("%q", r.target))
-	differ("names of the inode", fmt.Sprintf("%q", l.names), fmt.Sprintf("%q", r.names))
+	if !slices.Equal(l.names, r.names) { // an inode may have thousands
+		differ("names of the inode", fmt.Sprintf("%q", l.names), fmt.Sprintf("%q", r.names))
+	}
 	if l.kind == "char" || l.kind == "block" {
 		differ("device", device(l), device(r))
 	}

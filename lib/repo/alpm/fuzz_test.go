@@ -12,11 +12,13 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
+	"chunkah/tests/bound"
 )
 
 func FuzzConf(f *testing.F) {
 	f.Add([]byte("[options]\nDBPath = /x # y\r\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		if place := parseConf(text); place != "" && (place[0] != '/' || len(place) > maxPath) {
@@ -28,6 +30,7 @@ func FuzzConf(f *testing.F) {
 func FuzzMtree(f *testing.F) {
 	f.Add([]byte("#mtree\n/set type=dir\n./a\\040b type=link link=x\n./.PKGINFO\n/unset type\nb\\9\\x\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		types := make(map[string]byte)
@@ -63,6 +66,7 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, desc, files, mtree []byte) {
+		bound.Input(t, len(desc)+len(files)+len(mtree))
 		for name, text := range map[string][]byte{"desc": desc, "files": files, "mtree": mtree} {
 			if err := os.WriteFile(filepath.Join(pkg, name), text, 0o644); err != nil {
 				t.Fatal(err)

@@ -169,7 +169,7 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 		if kind == 0 && isDir {
 			kind = 'd'
 		}
-		l.claim(comp, path, kind)
+		l.claim(p, comp, path, kind)
 		return nil
 	})
 	if err != nil {
@@ -179,7 +179,7 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 	for path, kind := range l.types {
 		if !l.listed[path] {
 			lost = append(lost, path)
-			l.claim(comp, path, kind)
+			l.claim(p, comp, path, kind)
 		}
 	}
 	if listed && len(lost) > 0 {
@@ -192,7 +192,7 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 // claim claims a path where something of its type is: 'd' for a directory, 'l' for
 // a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
 // but a directory.
-func (l *loader) claim(comp int, path string, kind byte) {
+func (l *loader) claim(p *pkg, comp int, path string, kind byte) {
 	i, ok := l.tree.Find(path)
 	if !ok {
 		return
@@ -212,6 +212,7 @@ func (l *loader) claim(comp int, path string, kind byte) {
 	}
 	if ok {
 		l.out.Claim(comp, i)
+		l.tree.Name(i, p.name)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb/pkgdbtest"
 	"chunkah/lib/rootfs"
+	"chunkah/tests/bound"
 	"chunkah/tests/mkroot"
 )
 
@@ -284,6 +285,7 @@ func FuzzInstalled(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		if err := os.WriteFile(dir+"/lib/apk/db/installed", raw, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -173,6 +173,7 @@ func (l *loader) directory(value []byte) error {
 	}
 	if i, ok := l.tree.Find(l.pkg.dir); ok && l.tree.Files[i].Type == format.TypeDir {
 		l.out.Claim(l.pkg.comp, i)
+		l.tree.Name(i, l.pkg.name)
 	}
 	return nil
 }
@@ -187,6 +188,7 @@ func (l *loader) file(value []byte) error {
 	}
 	if i, ok := l.tree.Find(pkgdb.Join(l.pkg.dir, string(value))); ok && l.tree.Files[i].Type != format.TypeDir {
 		l.out.Claim(l.pkg.comp, i)
+		l.tree.Name(i, l.pkg.name)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/repo/pkgdb"
@@ -92,10 +93,11 @@ func (l *loader) changelog(path string) (times []int64, err error) {
 	defer f.Close()
 	var r io.Reader = f
 	if strings.HasSuffix(path, ".gz") {
-		if err := l.unzip.Reset(f); err != nil {
+		// A new one each: klauspost's keeps codes of what it read before, and the
+		// times of one package are not to depend on the changelog of another.
+		if r, err = gzip.NewReader(f); err != nil {
 			return nil, l.ctx.Err()
 		}
-		r = &l.unzip
 	}
 	l.lines.Reset(io.LimitReader(r, maxChangelog), maxChangelog)
 	return parseChangelog(l.lines), l.ctx.Err()

@@ -74,8 +74,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/klauspost/compress/gzip"
-
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
@@ -132,7 +130,6 @@ type loader struct {
 	unfinished []string
 	listless   []string
 	seen       map[string]bool // scratch of claimList
-	unzip      gzip.Reader
 }
 
 func (l *loader) load() error {

@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
+	"chunkah/tests/bound"
 )
 
 // sound checks what a repo may hand to the core, whatever it read.
@@ -37,6 +38,7 @@ func FuzzEntries(f *testing.F) {
 	f.Add([]byte("Package: a\r\nMulti-Arch: same\r\n\r\n \nx: \x00\nPackage"))
 	text := pkgdb.NewLines()
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		line := 0
 		err := parseEntries(text, func(e *entry) {
@@ -55,6 +57,7 @@ func FuzzDiversions(f *testing.F) {
 	f.Add([]byte("/a\n/b\nc\n"))
 	f.Add([]byte("/a\n/b\n:\n/c\nd"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		list, err := parseDiversions(text)
@@ -67,6 +70,7 @@ func FuzzDiversions(f *testing.F) {
 func FuzzChangelog(f *testing.F) {
 	f.Add([]byte(changelog("Mon, 02 Jan 2023 13:06:21 +0100", "nonsense")))
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
 		for _, at := range parseChangelog(text) {
@@ -99,6 +103,7 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, status, list, sums, log []byte) {
+		bound.Input(t, len(status)+len(list)+len(sums)+len(log))
 		for name, text := range map[string][]byte{
 			"var/lib/dpkg/status": status, "var/lib/dpkg/info/a.list": list,
 			"var/lib/dpkg/info/a.md5sums": sums, "usr/share/doc/a/changelog.gz": log,

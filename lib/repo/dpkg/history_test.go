@@ -51,7 +51,7 @@ func TestHistory(t *testing.T) {
 		file(doc+"damaged/changelog.gz", "no gzip", built) +
 		fmt.Sprintf("file /usr/old mtime=%d\nfile /usr/new mtime=%d\nfile /etc/edited mtime=%d\n", built-9, built-5, installed) +
 		fmt.Sprintf("file /usr/touched mtime=%d\nfile /usr/bare mtime=%d\nfile /usr/damaged mtime=%d\n", installed, built-1, built-2)
-	for _, name := range strings.Fields("native packaged rebuilt linked plain liba1 a-utils odd") {
+	for name := range strings.FieldsSeq("native packaged rebuilt linked plain liba1 a-utils odd") {
 		text += "file /usr/" + name + "\n"
 	}
 	got, outcome := claims(t, text)

@@ -166,6 +166,7 @@ func (p *claimer) path(path string, claim func(comp, file int), regular bool) fo
 		}
 	}
 	claim(p.comp, i)
+	p.tree.Name(i, p.entry.name)
 	return f.Type
 }
 
@@ -174,6 +175,7 @@ func (p *claimer) claimLink(path string) {
 	to, _ := p.divert(path)
 	if i, ok := p.tree.Find(to); ok {
 		p.claim(p.comp, i)
+		p.tree.Name(i, p.entry.name)
 	} else if i, ok := p.tree.Find(path); ok {
 		p.out.ClaimSecond(p.comp, i)
 	}

@@ -84,31 +84,38 @@ func (a *archive) entries() ([]entry, error) {
 	}
 	r := bufio.NewReader(io.NewSectionReader(readerAt{a}, at, size))
 	var found []entry
-	header := make([]byte, headerLen)
 	for len(found) < maxArtifacts {
-		// A directory that is cut off ends here; what reading it met stays in a.err.
-		if _, err := io.ReadFull(r, header); err != nil {
+		e, ok := next(r)
+		if !ok {
 			break
 		}
-		if string(header[:4]) != "PK\x01\x02" {
-			break
-		}
-		lengths := [3]uint16{le16(header[28:]), le16(header[30:]), le16(header[32:])}
-		name := make([]byte, lengths[0])
-		if _, err := io.ReadFull(r, name); err != nil {
-			break
-		}
-		if _, err := r.Discard(int(lengths[1]) + int(lengths[2])); err != nil {
-			break
-		}
-		if wanted(string(name)) {
-			found = append(found, entry{
-				name: string(name), method: le16(header[10:]),
-				packed: int64(le32(header[20:])), offset: base + int64(le32(header[42:])),
-			})
+		if wanted(e.name) {
+			e.offset += base
+			found = append(found, e)
 		}
 	}
 	return found, nil
+}
+
+// next reads an entry of the central directory. One that is cut off ends there; what
+// reading it met stays in the archive's err.
+func next(r *bufio.Reader) (entry, bool) {
+	header := make([]byte, headerLen)
+	if _, err := io.ReadFull(r, header); err != nil || string(header[:4]) != "PK\x01\x02" {
+		return entry{}, false
+	}
+	name := make([]byte, le16(header[28:]))
+	if _, err := io.ReadFull(r, name); err != nil {
+		return entry{}, false
+	}
+	extra, comment := le16(header[30:]), le16(header[32:])
+	if _, err := r.Discard(int(extra) + int(comment)); err != nil {
+		return entry{}, false
+	}
+	return entry{
+		name: string(name), method: le16(header[10:]),
+		packed: int64(le32(header[20:])), offset: int64(le32(header[42:])),
+	}, true
 }
 
 // directory finds the central directory: where it is, its size, and how much comes

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/format"
 	"chunkah/lib/repo/pkgdb/pkgdbtest"
+	"chunkah/tests/bound"
 	"chunkah/tests/mkroot"
 )
 
@@ -90,9 +92,13 @@ func FuzzStoreName(f *testing.F) {
 	f.Add(hashA + "-glibc-2.38-44")
 	f.Add(hashB + "-.x")
 	f.Fuzz(func(t *testing.T, base string) {
+		bound.Input(t, len(base))
 		name := storeName(base)
 		if name != "" && (!strings.HasSuffix(base, "-"+name) || len(base) != hashLen+1+len(name) || name[0] == '.') {
 			t.Fatalf("got %q of %q", name, base)
+		}
+		if err := (&format.Component{Name: repoName + "/" + format.Text(name)}).Validate(); name != "" && err != nil {
+			t.Fatalf("%q names no component: %v", name, err)
 		}
 	})
 }

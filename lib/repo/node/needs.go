@@ -65,8 +65,7 @@ func (l *loader) read(record int, name string, development bool) ([]string, erro
 func parseNeeds(raw []byte, development bool) ([]string, error) {
 	var manifest map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &manifest); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return nil, fmt.Errorf("line %d: %w", 1+strings.Count(string(raw[:min(syntax.Offset, int64(len(raw)))]), "\n"), err)
 		}
 		return nil, errors.New("is not a JSON object")

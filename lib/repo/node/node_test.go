@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 	"chunkah/lib/repo/places/placestest"
+	"chunkah/tests/bound"
 )
 
 // install adds a package with a package.json and one more file of a size.
@@ -282,6 +283,7 @@ func FuzzManifest(f *testing.F) {
 	l := &loader{tree: tree, out: places.New("node", tree), byDir: make(map[string]int), has: make(map[string]bool)}
 	l.find()
 	f.Fuzz(func(t *testing.T, raw []byte, dir string) {
+		bound.Input(t, len(raw)+len(dir))
 		needs, err := parseNeeds(raw, true)
 		if err != nil && needs != nil || !slices.IsSorted(needs) || len(needs) > maxNeeds {
 			t.Errorf("got %d names, %v", len(needs), err)
@@ -293,7 +295,7 @@ func FuzzManifest(f *testing.F) {
 			l.resolve("/app/x/y", name)
 		}
 		if strings.HasPrefix(dir, "/") {
-			split(dir)
+			_, _, _ = split(dir)
 		}
 	})
 }

@@ -76,8 +76,7 @@ func (p *parser) parse(data []byte) error {
 
 // syntax adds the line to an error of the JSON itself.
 func syntax(data []byte, dec *json.Decoder, err error) error {
-	var fault *entryError
-	if errors.As(err, &fault) {
+	if _, ok := errors.AsType[*entryError](err); ok {
 		return err
 	}
 	if errors.Is(err, io.EOF) {

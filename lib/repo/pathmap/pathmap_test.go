@@ -8,6 +8,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/repo/places/placestest"
+	"chunkah/tests/bound"
 )
 
 // mapOf makes a map that has to be good.
@@ -200,6 +201,7 @@ func FuzzMap(f *testing.F) {
 	f.Add([]byte(`[{"prefix": "/usr", "component": "x/y", "interval": 3}]`))
 	tree := sample(f).Tree()
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
 		r, err := New("f", data)
 		if err != nil {
 			return
@@ -220,6 +222,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("/**/a[!b-c]*?/**", "/x/a/b/ad.e/z")
 	f.Add("[]-a]/**/**/x", "]/x")
 	f.Fuzz(func(t *testing.T, pattern, path string) {
+		bound.Input(t, len(pattern)+len(path))
 		names := appendNames(nil, path)
 		if !matchNames([]string{"**"}, names) || matchNames(nil, names) {
 			t.Errorf("%q", path)

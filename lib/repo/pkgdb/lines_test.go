@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"chunkah/lib/rootfs"
+	"chunkah/tests/bound"
 )
 
 // readAll writes down what Lines makes of a text.
@@ -167,6 +168,7 @@ func FuzzLines(f *testing.F) {
 	}
 	l := NewLines()
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		bound.Input(t, len(raw))
 		l.total = maxTotal
 		l.Reset(bytes.NewReader(raw), MaxFile)
 		lines := bytes.Split(raw, []byte("\n"))

@@ -1,6 +1,7 @@
 package python
 
 import (
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -73,10 +74,8 @@ func findDir(path string, i int) *dist {
 		if !found {
 			continue
 		}
-		for _, marker := range form.markers {
-			if below == marker {
-				return newDist(form.kind, dir+form.suffix, form.suffix, i)
-			}
+		if slices.Contains(form.markers, below) {
+			return newDist(form.kind, dir+form.suffix, form.suffix, i)
 		}
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pathmap"
 	"chunkah/lib/repo/places/placestest"
+	"chunkah/tests/bound"
 )
 
 const site = "/opt/venv/lib/python3.11/site-packages"
@@ -245,6 +246,7 @@ func FuzzRecords(f *testing.F) {
 	}
 	tree := r.Tree()
 	f.Fuzz(func(t *testing.T, list, top []byte) {
+		bound.Input(t, len(list)+len(top))
 		for i, raw := range [][]byte{list, list, top} {
 			if err := os.WriteFile(r.Dir()+lists[i], raw, 0o644); err != nil {
 				t.Fatal(err)
@@ -265,6 +267,7 @@ func FuzzNames(f *testing.F) {
 	f.Add("foo_Bar.-baz-1.0-py3", "/s/__pycache__/a.b.c.pyc")
 	tree := placestest.New(f).File("/s/a.py", "").Tree()
 	f.Fuzz(func(t *testing.T, stem, path string) {
+		bound.Input(t, len(stem)+len(path))
 		for _, kind := range []kind{distInfo, eggInfo} {
 			if name := distName(kind, stem); name != normalise(name) || strings.ContainsAny(name, "_.") {
 				t.Errorf("%q gave %q", stem, name)

@@ -109,7 +109,7 @@ func (c *collector) addPackage(blob []byte) error {
 	if comp.updates, err = p.updates(comp.updates); err != nil {
 		return err
 	}
-	if err := files.each(func(f *listed) { c.list(i, files.algo, f) }); err != nil {
+	if err := files.each(func(f *listed) { c.list(p.name, i, files.algo, f) }); err != nil {
 		return p.wrap(err)
 	}
 	return nil
@@ -139,7 +139,7 @@ func (p *pkg) updates(list []int64) ([]int64, error) {
 }
 
 // list takes one file that a package of component i lists.
-func (c *collector) list(i int, algo uint64, f *listed) {
+func (c *collector) list(pkg string, i int, algo uint64, f *listed) {
 	if f.ghost || !strings.HasPrefix(f.path, "/") {
 		return // source packages list names without a directory
 	}
@@ -149,6 +149,7 @@ func (c *collector) list(i int, algo uint64, f *listed) {
 	}
 	if at, ok := c.tree.Find(f.path); ok && fits(f.mode, c.tree.Files[at].Type) {
 		c.claims = append(c.claims, assign.Claim{File: at, Component: i})
+		c.tree.Name(at, pkg)
 		return
 	}
 	if known {

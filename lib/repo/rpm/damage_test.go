@@ -69,6 +69,11 @@ func TestDamage(t *testing.T) {
 	factor, _ := strconv.Atoi(os.Getenv("RPM_DAMAGE_ROUNDS")) // for a longer hunt
 	for file, n := range rounds {
 		t.Run(path.Dir(file), func(t *testing.T) {
+			if testing.Short() {
+				if n /= 4; n == 0 {
+					t.Skip("a large database, again and again")
+				}
+			}
 			raw := readFile(t, testdata(t, file))
 			want, err := summary(t, file, raw)
 			if err != nil {

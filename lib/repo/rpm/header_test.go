@@ -4,10 +4,11 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 func TestPackage(t *testing.T) {
@@ -157,16 +158,9 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		files, err := readPackage(blob)
-		runtime.ReadMemStats(&after)
-		if files > len(blob) {
-			t.Errorf("%d files out of %d bytes", files, len(blob))
-		}
-		// A path may repeat a directory of PATH_MAX bytes.
-		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20+uint64(len(blob))*(64+maxListed) {
-			t.Errorf("%d bytes of memory for %d bytes: %v", used, len(blob), err)
+		bound.Memory(t, 1<<20+len(blob)*(64+maxListed)) // a path may repeat a directory of PATH_MAX bytes
+		if files, err := readPackage(blob); files > len(blob) {
+			t.Errorf("%d files out of %d bytes: %v", files, len(blob), err)
 		}
 	})
 }

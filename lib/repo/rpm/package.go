@@ -98,16 +98,17 @@ func sourceName(file string) string {
 // label is the package as rpm prints it, name-version-release.arch, as far as it
 // can be read.
 func (p *pkg) label() string {
-	s := p.name
+	var s strings.Builder
+	s.WriteString(p.name)
 	for _, part := range []struct {
 		tag uint32
 		sep string
 	}{{tagVersion, "-"}, {tagRelease, "-"}, {tagArch, "."}} {
 		if text, err := p.header.text(part.tag); err == nil && text != "" {
-			s += part.sep + text
+			s.WriteString(part.sep + text)
 		}
 	}
-	return s
+	return s.String()
 }
 
 func (p *pkg) wrap(err error) error { return fmt.Errorf("package %q: %w", p.label(), err) }

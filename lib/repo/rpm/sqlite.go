@@ -139,7 +139,14 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	if kind != "table" || plain != 2 {
 		return errors.New("its table of packages is not rpm's")
 	}
-	return nil
+	// The check of all pages and whoever reads a row would compute those columns,
+	// for as long and with as much memory as their author likes.
+	var computed int
+	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
+	if err == nil && computed > 0 {
+		err = errors.New("it has columns that are computed, and rpm has none")
+	}
+	return err
 }
 
 // checkPages has SQLite walk over every page once: without it, a damaged tree of

@@ -63,6 +63,7 @@ func TestForeignSQLite(t *testing.T) {
 		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},
 		"virtual":   {"CREATE VIRTUAL TABLE Packages USING fts5(hnum, blob)", "not rpm's"},
 		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not rpm's"},
+		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "columns that are computed"},
 		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
 		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "cut short"},
 		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index of names are missing"},

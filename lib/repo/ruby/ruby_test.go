@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"chunkah/lib/repo/places/placestest"
+	"chunkah/tests/bound"
 )
 
 const home = "/usr/local/bundle"
@@ -94,6 +95,7 @@ func FuzzSpecification(f *testing.F) {
 	f.Add(specification("a", "1", "ruby", `"x".freeze, "y"`), "/h/specifications/a-1.gemspec")
 	f.Add("# stub: \n  s.executables = [\"", "/bundler/gems/x-0123456789/y")
 	f.Fuzz(func(t *testing.T, text, path string) {
+		bound.Input(t, len(text)+len(path))
 		s := parse(text)
 		for _, name := range append(s.executables, s.name) {
 			if name != "" && !isName(name) {
@@ -106,10 +108,10 @@ func FuzzSpecification(f *testing.F) {
 		if path == "" || path[0] != '/' {
 			return
 		}
-		gemspec(path)
+		_, _, _ = gemspec(path)
 		if dir, home, name, found := checkout(path); found && (dir == "" || home == "" || name == "") {
 			t.Errorf("%q gave %q, %q, %q", path, dir, home, name)
 		}
-		nameOf(path)
+		_ = nameOf(path)
 	})
 }

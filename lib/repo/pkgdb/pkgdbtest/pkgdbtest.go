@@ -21,7 +21,7 @@ func Tree(t testing.TB, dir string) *assign.Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	t.Cleanup(func() { _ = root.Close() })
 	var files []*format.File
 	for f, err := range scan.Walk(context.Background(), root, scan.Options{Special: scan.SpecialKeep}, &scan.Report{}) {
 		if err != nil {
@@ -93,12 +93,12 @@ func Equal(t testing.TB, what, got, want string) {
 	}
 	has, wants := index(got), index(want)
 	var diff []string
-	for _, line := range strings.Split(want, "\n") {
+	for line := range strings.SplitSeq(want, "\n") {
 		if !has[line] {
 			diff = append(diff, "- "+line)
 		}
 	}
-	for _, line := range strings.Split(got, "\n") {
+	for line := range strings.SplitSeq(got, "\n") {
 		if !wants[line] {
 			diff = append(diff, "+ "+line)
 		}
@@ -108,7 +108,7 @@ func Equal(t testing.TB, what, got, want string) {
 
 func index(text string) map[string]bool {
 	set := make(map[string]bool)
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		set[line] = true
 	}
 	return set

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+
+	"chunkah/lib/manual"
+)
+
+type completionCommand struct {
+	Args struct {
+		Shell string `positional-arg-name:"bash|zsh|fish"`
+	} `positional-args:"yes"`
+}
+
+func (c *completionCommand) run(_ context.Context, env *Env) error {
+	var text string
+	switch c.Args.Shell {
+	case "bash":
+		text = manual.Bash(programs())
+	case "zsh":
+		text = manual.Zsh(programs())
+	case "fish":
+		for _, p := range programs() {
+			text += manual.Fish(p)
+		}
+	case "":
+		return usagef("no shell: name bash, zsh or fish")
+	default:
+		return usagef("shell %q is none of bash, zsh and fish", c.Args.Shell)
+	}
+	_, err := env.Stdout.WriteString(text)
+	return err
+}
+
+// Manual is what make install puts below share: manual pages and completions, by
+// their places there.
+func Manual(e manual.Edition) map[string]string {
+	files := make(map[string]string)
+	list := programs()
+	bash := manual.Bash(list)
+	for _, p := range list {
+		// Shells look for them by the name of the program.
+		files["bash-completion/completions/"+p.Name] = bash
+		files["fish/vendor_completions.d/"+p.Name+".fish"] = manual.Fish(p)
+	}
+	files["zsh/site-functions/_chunkah"] = manual.Zsh(list)
+	for _, p := range list[:1] {
+		files["man/man1/"+p.Page()+".1"] = manual.ManPage(p, e)
+		for _, c := range p.Commands {
+			files["man/man1/"+c.Page()+".1"] = manual.ManPage(c, e)
+		}
+	}
+	return files
+}

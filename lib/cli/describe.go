@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+
+	"chunkah/lib/manual"
+)
+
+// What tags of a flag mean beside those of go-flags:
+//
+//	section   the heading of this flag and of those below it in its struct
+//	brief     a line of it, where the description has more
+//	variable  the environment variable that stands in for it, where a command
+//	          reads that by itself
+
+// commonSection is the heading of the flags of every command.
+const commonSection = "Common"
+
+// sectionOrder is the order of headings; what is not there comes before the rest.
+var sectionOrder = []string{
+	"Source", "Components", "Layers", "Image", "Output", "Comparison", "Answers",
+	"Images", "Stream", "Times", "Stages of your own", "Run", commonSection,
+}
+
+// programs describes all commands, by the programs that they are: chunkah with its
+// subcommands first.
+func programs() []*manual.Command {
+	list := []*manual.Command{describe(wrapper)}
+	for _, name := range subcommands {
+		if s := stages[wrapper+"-"+name]; s.alone {
+			list = append(list, describe(wrapper+"-"+name))
+		}
+	}
+	return list
+}
+
+// describe describes the program of that name, from what parses its command line.
+func describe(name string) *manual.Command {
+	parser, _ := newParser(&Env{Name: name})
+	if s, ok := stages[name]; ok {
+		c := s.describe(name, parser.Command)
+		c.Also = append(c.Also, wrapper+"(1)")
+		return c
+	}
+	c := &manual.Command{
+		Name: name, Short: wrapperShort, Long: wrapperLong, Synopsis: "COMMAND [OPTIONS]",
+		Examples: wrapperExamples, Statuses: statuses, Also: []string{streamPage},
+		Options: options(parser.Command, nil),
+	}
+	for _, name := range subcommands {
+		stage := stages[wrapper+"-"+name]
+		sub := stage.describe(wrapper+" "+name, parser.Find(name))
+		sub.Options = append(sub.Options, c.Options...) // the common ones
+		sub.Also = append(sub.Also, wrapper+"(1)")
+		c.Commands = append(c.Commands, sub)
+		c.Also = append(c.Also, sub.Page()+"(1)")
+	}
+	return c
+}
+
+// describe describes a stage under a name of its.
+func (s stage) describe(name string, c *flags.Command) *manual.Command {
+	cmd := &manual.Command{
+		Name: name, Short: s.short, Long: s.long, Synopsis: s.usage,
+		Often: strings.Fields(s.often), Examples: s.examples, Statuses: statuses,
+		Options: options(c, headings(reflect.TypeOf(s.new()).Elem())), Also: slices.Clone(s.also),
+	}
+	if s.compares {
+		cmd.Statuses = comparingStatuses
+	}
+	if args := c.Args(); len(args) > 0 {
+		cmd.Operand = args[0].Name
+	}
+	return cmd
+}
+
+// options describes the flags of a command, section by section.
+func options(c *flags.Command, sections map[string]string) []manual.Option {
+	var list []manual.Option
+	var walk func(groups []*flags.Group)
+	walk = func(groups []*flags.Group) {
+		for _, g := range groups {
+			for _, o := range g.Options() {
+				if o.Hidden {
+					continue
+				}
+				section := sections[o.LongName]
+				if g.ShortDescription == commonSection {
+					section = commonSection
+				}
+				list = append(list, option(o, section))
+			}
+			walk(g.Groups())
+		}
+	}
+	walk([]*flags.Group{c.Group})
+	slices.SortStableFunc(list, func(a, b manual.Option) int {
+		return slices.Index(sectionOrder, a.Section) - slices.Index(sectionOrder, b.Section)
+	})
+	return list
+}
+
+func option(o *flags.Option, section string) manual.Option {
+	tag := o.Field().Tag
+	d := manual.Option{
+		Short: o.ShortName, Long: o.LongName, Value: o.ValueName, Section: section,
+		Brief: tag.Get("brief"), Text: o.Description, Env: o.EnvDefaultKey,
+		Repeats: o.Field().Type.Kind() == reflect.Slice,
+	}
+	if o.DefaultMask != "" {
+		d.Text += " (default: " + o.DefaultMask + ")"
+	}
+	if v := tag.Get("variable"); v != "" {
+		d.Env = v
+	}
+	if t := o.Field().Type; d.Value == "" && (t.Kind() == reflect.String || t == reflect.TypeFor[[]string]()) {
+		d.Value = "VALUE"
+	}
+	return d
+}
+
+// headings are the sections of a command's flags by their long names. A section
+// ends with the struct that it stands in.
+func headings(command reflect.Type) map[string]string {
+	found := make(map[string]string)
+	var walk func(t reflect.Type)
+	walk = func(t reflect.Type) {
+		section := "Options"
+		for f := range t.Fields() {
+			if f.Type.Kind() == reflect.Struct {
+				walk(f.Type)
+				continue
+			}
+			if s := f.Tag.Get("section"); s != "" {
+				section = s
+			}
+			if long := f.Tag.Get("long"); long != "" {
+				found[long] = section
+			}
+		}
+	}
+	walk(command)
+	return found
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/doctor"
+	"chunkah/lib/pipeline"
+	"chunkah/lib/scan"
+	"chunkah/lib/source"
+)
+
+type doctorCommand struct {
+	sourceFlags
+	scanFlags
+	assignFlags
+	clockFlags
+	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"do not look for what has this name in the output (repeatable)" brief:"do not look for what has this name (repeatable)"`
+	JSON   bool     `long:"json" description:"print an object for each finding, with all its paths"`
+	Args   struct {
+		Sources []string `positional-arg-name:"SOURCE"`
+	} `positional-args:"yes"`
+}
+
+func (c *doctorCommand) run(ctx context.Context, env *Env) error {
+	found, err := c.examine(ctx, env)
+	if err == nil {
+		err = c.print(env, found)
+	}
+	switch {
+	case err != nil:
+		return &troubleError{err}
+	case len(found) > 0:
+		return outcome(statusFailure)
+	}
+	return nil
+}
+
+// examine looks at what build would take of the sources.
+func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Finding, err error) {
+	var header format.Header
+	if err := c.clockFlags.apply(&header); err != nil {
+		return nil, err
+	}
+	ignore, err := c.ignored()
+	if err != nil {
+		return nil, err
+	}
+	assigning, err := c.assignFlags.options()
+	if err != nil {
+		return nil, err
+	}
+	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, "")
+	if err != nil {
+		return nil, err
+	}
+	defer set.Close() // it was only read
+	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
+	if err != nil {
+		return nil, err
+	}
+	special := scanning.Special
+	if scanning, err = withSources(scanning, set, &header); err != nil {
+		return nil, err
+	}
+	scanning.Special = special // also what somebody put into an image
+	assigning.Root = set.Root
+	examiner := doctor.New(doctor.Options{Root: set.Root, Dir: dirOf(set), Ignore: ignore})
+	var scanned *scan.Report
+	var faults *scan.FaultsError
+	err = pipeline.Run(ctx,
+		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
+			if scanned, err = scan.Run(ctx, set.Changed, header, scanning, out); errors.As(err, &faults) {
+				return out.Finish() // all else is there
+			}
+			return err
+		}},
+		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) error {
+			_, err := assign.Run(ctx, in, out, assigning)
+			return err
+		}},
+		pipeline.Stage{Name: "doctor", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
+			return examiner.Run(ctx, in)
+		}},
+	)
+	if err != nil {
+		return nil, err
+	}
+	if faults != nil {
+		examiner.Faults(faults.Faults)
+	}
+	env.scanned(scanned)
+	return examiner.Findings(), nil
+}
+
+// dirOf is the directory that commands are to name; none where the source is an image
+// or several.
+func dirOf(set *source.Set) string {
+	var h format.Header
+	if err := set.Header(&h); err != nil || len(h.Sources) > 0 {
+		return ""
+	}
+	return set.Root.Path()
+}
+
+func (c *doctorCommand) ignored() ([]doctor.ID, error) {
+	known := doctor.IDs()
+	var list []doctor.ID
+	for _, name := range c.Ignore {
+		if !slices.Contains(known, doctor.ID(name)) {
+			return nil, usagef("--ignore %q is none of %s", name, strings.Trim(fmt.Sprint(known), "[]"))
+		}
+		list = append(list, doctor.ID(name))
+	}
+	return list, nil
+}
+
+// print prints the findings.
+func (c *doctorCommand) print(env *Env, found []doctor.Finding) error {
+	out := bufio.NewWriter(env.Stdout)
+	for _, f := range found {
+		if !c.JSON {
+			printFinding(out, &f)
+			continue
+		}
+		line, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s\n", line)
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing the findings: %w", err)
+	}
+	env.info("%s", plural(int64(len(found)), "finding"))
+	return nil
+}
+
+// maxPlaces is how many places of a finding are shown: what people read before they
+// do something about it.
+const maxPlaces = 6
+
+// harms say what findings spoil.
+var harms = map[doctor.Harm]string{
+	doctor.HarmReuse: "spoils layer reuse", doctor.HarmBoot: "spoils a bootable image",
+	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build",
+}
+
+func printFinding(w io.Writer, f *doctor.Finding) {
+	fmt.Fprintf(w, "%s: %s (%s): %s, %s\n", f.ID, f.What, harms[f.Spoils], plural(f.Files, "file"), bytesText(f.Bytes))
+	places := slices.Clone(f.Places)
+	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	for _, p := range places[:min(len(places), maxPlaces)] {
+		fmt.Fprintf(w, "  %q: ", p.Path)
+		if strings.HasSuffix(p.Path, "/") {
+			fmt.Fprintf(w, "%s, ", plural(p.Files, "file"))
+		}
+		fmt.Fprintln(w, bytesText(p.Bytes))
+	}
+	if more := len(places) - maxPlaces; more > 0 {
+		fmt.Fprintf(w, "  and %s more, which --json lists\n", plural(int64(more), "place"))
+	}
+	fmt.Fprintf(w, "  what to do: %s\n", f.Advice)
+}

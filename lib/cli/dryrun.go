@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jessevdk/go-flags"
+
+	"chunkah/lib/manual"
+)
+
+// setting is a flag and what it is set to, as words of a command line.
+type setting struct {
+	name  string
+	kind  reflect.Type
+	words []string // none where it is not set
+}
+
+// settings are the flags of a command, in the order of its definition.
+func settings(cmd command) []setting {
+	parser := flags.NewNamedParser("", flags.None)
+	mustAdd(parser.AddGroup("", "", cmd))
+	var list []setting
+	for _, g := range parser.Groups() {
+		for _, o := range g.Options() {
+			list = append(list, setting{o.LongName, o.Field().Type, settingWords(o.LongName, o.Value())})
+		}
+	}
+	return list
+}
+
+func settingWords(name string, value any) []string {
+	switch v := value.(type) {
+	case bool:
+		if v {
+			return []string{"--" + name}
+		}
+	case string:
+		if v != "" {
+			return valueWords(name, v)
+		}
+	case []string:
+		var words []string
+		for _, s := range v {
+			words = append(words, valueWords(name, s)...)
+		}
+		return words
+	}
+	return nil
+}
+
+// valueWords are an option and its value, in one word where the value looks like an
+// option.
+func valueWords(name, value string) []string {
+	if strings.HasPrefix(value, "-") && value != "-" {
+		return []string{"--" + name + "=" + value}
+	}
+	return []string{"--" + name, value}
+}
+
+// printPipeline prints the four commands that make the same image.
+func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
+	switch {
+	case c.Plan == "-":
+		return usagef("--plan - has no place in a pipeline, where standard output holds the stream: name a file")
+	case c.Metrics != "":
+		env.warn("leaving out --metrics, which is of one process: each command has its own")
+	}
+	if c.Config == "" && c.ConfigStr == "" {
+		c.ConfigStr = os.Getenv(envConfig)
+	}
+	scan, err := c.scanWords(env)
+	if err != nil {
+		return err
+	}
+	pack, err := c.packWords(ctx, env)
+	if err != nil {
+		return err
+	}
+	write := c.stageWords(env, "chunkah-write")
+	if c.Config == "-" {
+		write = replaceWord(write, "--config", "/dev/fd/3") // standard input is the stream
+	}
+	assign := shellLine(c.stageWords(env, "chunkah-assign"))
+	if c.Assign != "" {
+		assign = commandLine(c.Assign)
+	}
+	packing := shellLine(pack)
+	if c.Pack != "" {
+		packing = commandLine(c.Pack)
+	}
+	text := strings.Join([]string{shellLine(scan), assign, packing, shellLine(write)}, " |\n  ")
+	if c.Config == "-" {
+		text = "{ " + text + "; } 3<&0"
+	}
+	if c.Verify {
+		text += c.verifyLines()
+	}
+	_, err = fmt.Fprintln(env.Stdout, text)
+	return err
+}
+
+// stageWords are the command line of a stage: what build is told of the options
+// that the stage has too. Those of one name and another type are others.
+func (c *buildCommand) stageWords(env *Env, name string) []string {
+	words := append([]string{name}, env.commonWords()...)
+	own := settings(stages[name].new())
+	for _, s := range settings(c) {
+		has := func(o setting) bool { return o.name == s.name && o.kind == s.kind }
+		if s.name != "rootfs" && s.name != "metrics" && slices.ContainsFunc(own, has) {
+			words = append(words, s.words...)
+		}
+	}
+	return words
+}
+
+// commonWords are the options of every command.
+func (e *Env) commonWords() []string {
+	var words []string
+	switch {
+	case e.Verbose > 0:
+		words = []string{"-" + strings.Repeat("v", e.Verbose)}
+	case e.Verbose < 0:
+		words = []string{"-q"}
+	}
+	return append(words, settingWords("log", e.common.Log)...)
+}
+
+func (c *buildCommand) scanWords(env *Env) ([]string, error) {
+	sources, err := c.sourceNames("--rootfs or --from", c.From, c.Rootfs)
+	return append(c.stageWords(env, "chunkah-scan"), sources...), err
+}
+
+// packWords names the image for which --previous auto stands, since pack does not
+// know where the output is. An empty file is a first build's.
+func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error) {
+	words := c.stageWords(env, "chunkah-pack")
+	if c.Previous != previousAuto {
+		return words, nil
+	}
+	place := c.place()
+	if place == nil {
+		return nil, errNoPlace()
+	}
+	prev, note, err := readPrevious(ctx, *place, c.imageOptions(env))
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, fs.ErrNotExist):
+		return replaceWord(words, "--previous", os.DevNull), nil
+	case err != nil:
+		note = err.Error()
+	}
+	if note != "" {
+		env.warn("previous layout: %s", note)
+	}
+	if prev == nil {
+		i := slices.Index(words, "--previous")
+		return slices.Delete(words, i, i+2), nil
+	}
+	return replaceWord(words, "--previous", place.String()), nil
+}
+
+// replaceWord replaces what comes after an option.
+func replaceWord(words []string, option, value string) []string {
+	words[slices.Index(words, option)+1] = value
+	return words
+}
+
+// verifyLines are what does after the fact what --verify does before it.
+func (c *buildCommand) verifyLines() string {
+	place := c.place()
+	text := " &&\n  " + shellLine([]string{wrapper, "verify", place.String()})
+	if sources, err := c.sourceNames("", c.From, c.Rootfs); err == nil && len(sources) == 1 {
+		text += " &&\n  " + shellLine([]string{wrapper, "diff", "--ignore-mtime", sources[0], place.String()})
+	}
+	return text
+}
+
+// plainWord matches what means itself in a shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
+
+// shellLine writes words for sh.
+func shellLine(words []string) string {
+	var quoted []string
+	for _, w := range words {
+		if !plainWord.MatchString(w) {
+			w = manual.ShellQuote(w)
+		}
+		quoted = append(quoted, w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// commandLine is the command of --assign or --pack as a part of a pipeline. Build
+// has a shell run what is more than a path.
+func commandLine(line string) string {
+	if plainWord.MatchString(line) {
+		return line
+	}
+	return shellLine([]string{"sh", "-c", line})
+}
+
+// errNoPlace is --previous auto without an output to come after.
+func errNoPlace() error {
+	return usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
+}

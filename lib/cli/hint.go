@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os/exec"
+	"slices"
+	"syscall"
+
+	"chunkah/format"
+)
+
+// hint says what to do about an error where that follows from its cause alone, and
+// so is said here and not wherever it may happen. Empty is none: what the error
+// itself can say better stands in its text.
+func hint(err error, uid int) string {
+	is := func(targets ...error) bool {
+		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+	}
+	switch {
+	case is(format.ErrTruncated):
+		return "the command that writes the stream ended before it was whole, and says why itself"
+	case is(syscall.ENOSPC, syscall.EDQUOT):
+		return "make room, or choose another place: -o for the image, --spool for what waits, --cache for what is kept"
+	case is(syscall.EROFS):
+		return "name a place that can be written to with -o, --spool or --cache"
+	case is(fs.ErrPermission) && uid == 0:
+		return "root may do that unless a container, SELinux or a network file system forbids it: run it outside of that"
+	case is(fs.ErrPermission):
+		return "run it as root, or under podman unshare for files of rootless containers"
+	case is(syscall.EMFILE, syscall.ENFILE):
+		return "raise the number of open files: ulimit -n"
+	case is(syscall.ENOTDIR):
+		return "an image in a file is named with its transport, as oci-archive:FILE or docker-archive:FILE"
+	case is(exec.ErrNotFound):
+		return "install it, or name it with its path"
+	}
+	return ""
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"chunkah/lib/image"
+	"chunkah/lib/inspect"
+	"chunkah/lib/page"
+	"chunkah/lib/replace"
+)
+
+// viewFlags are those that inspect and reuse share.
+type viewFlags struct {
+	imageFlags
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
+	Download bool   `long:"download" description:"read the layers of an image in a registry too: they are left there unless something asked for needs them"`
+	JSON     bool   `long:"json" description:"print JSON for tools"`
+	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"draw it too: one page that loads nothing, for a browser; - is standard output, in place of the text"`
+}
+
+type inspectCommand struct {
+	viewFlags
+	Components bool   `long:"components" description:"list the components, the largest first"`
+	Files      string `long:"files" value-name:"LAYER" unquote:"false" description:"list the entries of a layer: its number, or the start of its digest"`
+	Tree       bool   `long:"tree" description:"list the file system that the layers make up, with the bytes below each directory"`
+	Depth      int    `long:"depth" value-name:"N" default:"-1" default-mask:"all" description:"directories deep, of --tree"`
+	Args       struct {
+		Image string `positional-arg-name:"IMAGE"`
+	} `positional-args:"yes"`
+}
+
+func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
+	src, err := c.check()
+	if err != nil {
+		return err
+	}
+	in, err := c.open(ctx, env, src)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
+		opt := inspect.Options{Tree: c.Tree}
+		if c.Components || c.Files != "" || c.HTML != "" {
+			opt.Repos = repos(nil)
+		}
+		if err := c.read(ctx, env, in, opt); err != nil {
+			return err
+		}
+	} else {
+		env.info("%q: its layers stay where they are: --download reads them", src)
+	}
+	if done, err := c.draw(env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
+		return err
+	}
+	out := bufio.NewWriter(env.Stdout)
+	if err := c.print(out, in); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing what is in the image: %w", err)
+	}
+	return nil
+}
+
+// check refuses what makes no sense before anything is opened.
+func (c *inspectCommand) check() (src image.Source, err error) {
+	views := 0
+	for _, asked := range []bool{c.Components, c.Files != "", c.Tree} {
+		if asked {
+			views++
+		}
+	}
+	switch {
+	case c.Args.Image == "":
+		return src, usagef("no IMAGE: name one, as in oci-archive:app.oci or docker://registry.example/app:1")
+	case views > 1:
+		return src, usagef("--components, --files and --tree exclude each other")
+	case c.Depth != -1 && !c.Tree:
+		return src, usagef("--depth %d is of --tree, which is not given", c.Depth)
+	case c.Depth < -1:
+		return src, usagef("--depth %d: want 0 or more", c.Depth)
+	}
+	if err := c.checkPage(); err != nil {
+		return src, err
+	}
+	return parseImage(c.Args.Image)
+}
+
+// parseImage reads the name of an image.
+func parseImage(name string) (image.Source, error) {
+	src, err := image.ParseSource(name)
+	if err != nil {
+		return src, &usageError{err}
+	}
+	if src.Kind == image.KindDir {
+		return src, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", name)
+	}
+	return src, nil
+}
+
+// open opens an image as manifest and config describe it.
+func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
+	opt := f.imageOptions(env)
+	opt.Platform = f.Platform
+	spareMemory([]string{src.String()})
+	return inspect.Open(ctx, src, opt)
+}
+
+// reads tells whether the layers of an image are to be read: where that takes no
+// download, where it was asked for, and where it has to be.
+func (f *viewFlags) reads(src image.Source, must bool) bool {
+	return must || f.Download || src.Kind != image.KindRegistry
+}
+
+// read reads the layers.
+func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt inspect.Options) error {
+	if err := in.Read(ctx, opt); err != nil {
+		return err
+	}
+	for _, text := range append(in.Notes, in.Warnings...) {
+		env.warn("%s", text)
+	}
+	return nil
+}
+
+// draw draws the page that --html asks for. It reports whether that is the answer, so
+// that there is no text.
+func (f *viewFlags) draw(env *Env, page func(io.Writer) error) (done bool, err error) {
+	if f.HTML == "" {
+		return false, nil
+	}
+	var b bytes.Buffer
+	if err = page(&b); err == nil && f.HTML == "-" {
+		_, err = env.Stdout.Write(b.Bytes())
+	} else if err == nil {
+		err = replace.File(f.HTML, b.Bytes())
+	}
+	if err != nil {
+		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)
+	}
+	return f.HTML == "-", nil
+}
+
+// checkPage refuses what can be told before the work.
+func (f *viewFlags) checkPage() error {
+	switch {
+	case f.HTML == "-" && f.JSON:
+		return usagef("--html - and --json both go to standard output: name a file for one")
+	case f.HTML == "" || f.HTML == "-":
+		return nil
+	}
+	if dir := filepath.Dir(f.HTML); !isDir(dir) || isDir(f.HTML) {
+		return usagef("--html %q is no name of a file in a folder that is there", f.HTML)
+	}
+	return nil
+}
+
+func (c *inspectCommand) print(out io.Writer, in *inspect.Image) error {
+	switch {
+	case c.Files != "":
+		n, err := in.Find(c.Files)
+		if err != nil {
+			return err
+		}
+		return c.printFiles(out, in, &in.Layers[n])
+	case c.Tree:
+		nodes, err := in.Walk(c.Depth)
+		if err != nil {
+			return fmt.Errorf("listing %q: %w", in.Source, err)
+		}
+		return c.printTree(out, nodes)
+	}
+	s := in.Summary(c.Components)
+	switch {
+	case c.JSON:
+		return json.NewEncoder(out).Encode(s)
+	case c.Components:
+		return printComponents(out, s)
+	}
+	return printLayers(out, s)
+}

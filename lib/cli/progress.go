@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"chunkah/lib/metrics"
+	"chunkah/lib/scan"
+)
+
+// heartbeat is how often a run that nobody sees says that it is alive: a CI job
+// without a word for some minutes looks dead, to people and to what watches it.
+const heartbeat = 30 * time.Second
+
+// draws reports whether progress can be drawn: on a terminal that can go up a line.
+func (e *Env) draws() bool {
+	term := os.Getenv("TERM")
+	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
+}
+
+// drawsStage is draws for a stage in a pipe: of those that share a terminal only the
+// last one draws, whose output goes elsewhere.
+func (e *Env) drawsStage() bool {
+	info, err := e.Stdout.Stat()
+	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0
+}
+
+// follow shows how far a build is until the function that it returns is called:
+// drawn, or as a line when a stage has ended and now and then.
+func (e *Env) follow(run *metrics.Run) (stop func()) {
+	switch {
+	case e.Verbose < 0:
+		return func() {}
+	case e.draws():
+		return e.console().Draw(run.Status)
+	}
+	ticker := time.NewTicker(heartbeat)
+	quit := make(chan struct{})
+	var waiter sync.WaitGroup
+	waiter.Go(func() { e.beat(run, ticker.C, quit) })
+	return func() {
+		ticker.Stop()
+		close(quit)
+		waiter.Wait()
+	}
+}
+
+// beat says at each tick how far a run is.
+func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
+	for {
+		select {
+		case <-ticks:
+			s := run.Status()
+			text := fmt.Sprintf("%s: %s, %s so far", s.Stage, plural(s.Files, "file"), bytesText(s.Bytes))
+			if s.Expected > 0 {
+				text = fmt.Sprintf("%s: %d%%, %s of %s so far", s.Stage, s.Done*100/s.Expected, bytesText(s.Done), bytesText(s.Expected))
+			}
+			e.console().Print(slog.LevelInfo, text, statusAttributes(s)...)
+		case <-quit:
+			return
+		}
+	}
+}
+
+func statusAttributes(s metrics.Status) []slog.Attr {
+	return []slog.Attr{
+		slog.String("stage", s.Stage), slog.Int64("files", s.Files), slog.Int64("bytes", s.Bytes),
+		slog.Int64("work_done", s.Done), slog.Int64("work_expected", s.Expected),
+	}
+}
+
+// milestones tell of the stages of a build as they end, in order.
+type milestones struct {
+	env *Env
+	run *metrics.Run
+
+	mu   sync.Mutex
+	told int
+}
+
+// tell tells of what has ended since it was called last.
+func (m *milestones) tell() {
+	if m.env.Verbose < 0 || m.env.draws() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.run.Ended()[m.told:] {
+		m.told++
+		text := fmt.Sprintf("%s: %s, %s, %s", x.Stage, plural(x.Files, "file"), bytesText(x.Bytes), secondsText(x.Seconds))
+		m.env.console().Print(slog.LevelInfo, text, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
+	}
+}
+
+// secondsText writes a time for people.
+func secondsText(s float64) string {
+	if s < 60 {
+		return fmt.Sprintf("%.1f s", s)
+	}
+	return fmt.Sprintf("%d:%02d min", int(s)/60, int(s)%60)
+}
+
+// summary says what a build made: layers, components and sizes, what was taken from
+// before, what was dropped, and how long each stage took.
+func (r *reports) summary(env *Env, run *metrics.Run) {
+	if env.Verbose < 0 {
+		return
+	}
+	w := r.written
+	lines := []string{
+		fmt.Sprintf("%s: %s of %s, %s, %s, %s as blobs", w.Manifest, plural(int64(w.Layers), "layer"),
+			plural(int64(w.Components), "component"), plural(w.Files, "file"), bytesText(w.Bytes), bytesText(w.BlobBytes)),
+		"reused: " + r.reusedText(),
+		"dropped: " + r.droppedText(),
+	}
+	total := 0.0
+	var took []string
+	for _, s := range run.Took() {
+		total += s.Seconds
+		took = append(took, s.Stage+" "+secondsText(s.Seconds))
+	}
+	lines = append(lines, fmt.Sprintf("took %s: %s", secondsText(total), strings.Join(took, ", ")))
+	env.console().Print(slog.LevelInfo, strings.Join(lines, "\n"),
+		slog.String("manifest", w.Manifest), slog.Int("layers", w.Layers), slog.Int("components", w.Components),
+		slog.Int64("files", w.Files), slog.Int64("bytes", w.Bytes), slog.Int64("blob_bytes", w.BlobBytes),
+		slog.Int("reused_layers", w.Reused), slog.Int64("reused_bytes", w.ReusedBytes), slog.Int("kept_layers", w.Kept),
+		slog.Float64("seconds", total))
+}
+
+func (r *reports) reusedText() string {
+	w := r.written
+	var parts []string
+	if w.Reused > 0 {
+		parts = append(parts, fmt.Sprintf("%s, %s, as they were made before", plural(int64(w.Reused), "layer"), bytesText(w.ReusedBytes)))
+	}
+	if w.Kept > 0 {
+		parts = append(parts, fmt.Sprintf("%s of the source below those", plural(int64(w.Kept), "layer")))
+	}
+	return listText(parts)
+}
+
+func (r *reports) droppedText() string {
+	var parts []string
+	for _, c := range scan.Counts(r.scanned.Skipped) {
+		parts = append(parts, fmt.Sprintf("%s: %s", plural(c.N, "file"), c.Name))
+	}
+	for _, n := range r.scanned.Notes {
+		parts = append(parts, fmt.Sprintf("%s %q", n.What, n.Path))
+	}
+	dropped := []map[string]int64{r.scanned.Dropped}
+	if r.packed != nil {
+		dropped = append(dropped, r.packed.Stripped)
+	}
+	for _, m := range dropped {
+		for _, c := range scan.Counts(m) {
+			parts = append(parts, fmt.Sprintf("the xattr %s of %s", c.Name, plural(c.N, "file")))
+		}
+	}
+	if n := r.written.Duplicates; n > 0 {
+		parts = append(parts, plural(int64(n), "layer")+" equal to another")
+	}
+	return listText(parts)
+}
+
+// longestList bounds a line of the summary; -v has the whole list.
+const longestList = 5
+
+func listText(parts []string) string {
+	switch {
+	case len(parts) == 0:
+		return "nothing"
+	case len(parts) > longestList:
+		parts = append(parts[:longestList:longestList], fmt.Sprintf("and %d more", len(parts)-longestList))
+	}
+	return strings.Join(parts, ", ")
+}

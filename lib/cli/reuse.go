@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"chunkah/lib/image"
+	"chunkah/lib/inspect"
+	"chunkah/lib/page"
+	"chunkah/lib/reuse"
+)
+
+type reuseCommand struct {
+	viewFlags
+	Components bool `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
+	Args       struct {
+		Images []string `positional-arg-name:"IMAGE"`
+	} `positional-args:"yes"`
+}
+
+func (c *reuseCommand) run(ctx context.Context, env *Env) error {
+	sources, err := c.check()
+	if err != nil {
+		return err
+	}
+	series, last, err := c.compareAll(ctx, env, sources)
+	if err != nil {
+		return err
+	}
+	if done, err := c.draw(env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
+		return err
+	}
+	out := bufio.NewWriter(env.Stdout)
+	if c.JSON {
+		err = json.NewEncoder(out).Encode(series)
+	} else {
+		err = printSeries(out, series)
+	}
+	if err = cmp.Or(err, out.Flush()); err != nil {
+		return fmt.Errorf("writing what is downloaded: %w", err)
+	}
+	return nil
+}
+
+// check refuses what makes no sense before anything is opened.
+func (c *reuseCommand) check() ([]image.Source, error) {
+	if err := c.checkPage(); err != nil {
+		return nil, err
+	}
+	if len(c.Args.Images) < 2 {
+		return nil, usagef("%s given: name what a client has, and then what it takes", plural(int64(len(c.Args.Images)), "IMAGE"))
+	}
+	var sources []image.Source
+	for _, name := range c.Args.Images {
+		src, err := parseImage(name)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, src)
+	}
+	return sources, nil
+}
+
+// compareAll compares each image with the one before it. No more than two are open.
+// It returns the last one too, which is closed.
+func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source) (_ *reuse.Series, last *inspect.Image, err error) {
+	series := &reuse.Series{}
+	var old *inspect.Image
+	defer func() {
+		if old != nil {
+			err = errors.Join(err, old.Close())
+		}
+	}()
+	for i, src := range sources {
+		next, err := c.open(ctx, env, src)
+		if err != nil {
+			return nil, nil, err
+		}
+		if i > 0 {
+			drawn := c.HTML != ""
+			step, err := c.compare(ctx, env, old, next, c.reads(sources[i-1], drawn) && c.reads(src, drawn))
+			if err = errors.Join(err, old.Close()); err != nil {
+				old = next
+				return nil, nil, err
+			}
+			series.Add(step)
+		}
+		old = next
+	}
+	return series, old, nil
+}
+
+// compare compares two images: by their files where these may be read, and anybody
+// wants to know.
+func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, reads bool) (*reuse.Step, error) {
+	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
+	step := reuse.Compare(old, next)
+	switch {
+	case !wanted:
+		step.Parts = nil
+		return step, nil
+	case step.DownloadLayers == 0 && c.HTML == "":
+		return step, nil
+	case !reads:
+		env.info("layers stay in the registry: --download reads them, and tells which files changed")
+		return step, nil
+	}
+	if !old.IsRead() {
+		if err := c.read(ctx, env, old, inspect.Options{}); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.read(ctx, env, next, inspect.Options{Repos: repos(nil)}); err != nil {
+		return nil, err
+	}
+	return reuse.Compare(old, next), nil
+}
+
+// printSeries prints the steps, and what they come to where there are several.
+func printSeries(w io.Writer, s *reuse.Series) error {
+	if len(s.Steps) == 1 {
+		return printStep(w, s.Steps[0])
+	}
+	t := table(w)
+	fmt.Fprintln(t, "step\tdownload\tof\tlayers\tof\t  image")
+	for i, step := range s.Steps {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t  %s\n", i+1, bytesText(step.Download), bytesText(step.Bytes), step.DownloadLayers, step.Layers, printable(step.New))
+	}
+	fmt.Fprintf(t, "mean\t%s\t\t\t\t\n", bytesText(s.Mean))
+	fmt.Fprintf(t, "total\t%s\t\t\t\t\n", bytesText(s.Total))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i, step := range s.Steps {
+		if len(step.Parts) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\nstep %d: ", i+1); err != nil {
+			return err
+		}
+		if err := printStep(w, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printStep prints what a step downloads, and why.
+func printStep(w io.Writer, s *reuse.Step) error {
+	fmt.Fprintf(w, "%s to %s\n", printable(s.Old), printable(s.New))
+	fmt.Fprintf(w, "downloads %s of %s, in %d of %s\n", bytesText(s.Download), bytesText(s.Bytes), s.DownloadLayers, plural(int64(s.Layers), "layer"))
+	if s.SameTarLayers > 0 {
+		fmt.Fprintf(w, "of this, %s in %s is there and only compressed otherwise: podman may find it in its storage, other clients download it\n",
+			bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
+	}
+	if len(s.Parts) == 0 {
+		return nil
+	}
+	parts := slices.Clone(s.Parts)
+	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
+		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
+	})
+	fmt.Fprintln(w)
+	t := table(w)
+	fmt.Fprintln(t, "download\tchanged\tunchanged\tlayer\t  component, and why the unchanged comes along")
+	for _, p := range parts {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t  %s\n", sizeText(p.Download), sizeText(p.Changed), sizeText(p.Unchanged), p.Layer, partText(&p))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printReasons(w, s)
+}
+
+func bytesOf(n *int64) int64 {
+	if n == nil {
+		return inspect.Unknown
+	}
+	return *n
+}
+
+// partText names a component, what became of it, and why the rest comes along.
+func partText(p *reuse.Part) string {
+	name := shorten(p.Component)
+	if p.Component == "" {
+		name = "(nobody knows whose)"
+	}
+	switch {
+	case p.State == reuse.StateChanged && p.Changed != nil:
+		name += fmt.Sprintf(": %d of %s changed", p.ChangedFiles, plural(p.ChangedFiles+p.UnchangedFiles, "file"))
+	case p.State == reuse.StateChanged, p.State == reuse.StateNew:
+		name += ": " + string(p.State)
+	}
+	if p.Why != "" && p.Reason != reuse.ReasonComponent {
+		name += ": " + printable(p.Why)
+	}
+	return name
+}
+
+// reasonTexts are the reasons in a few words, in the order in which they are listed.
+var reasonTexts = []struct {
+	reason reuse.Reason
+	text   string
+}{
+	{reuse.ReasonComponent, "with changed files of their component"},
+	{reuse.ReasonNeighbour, "with another component of their layer"},
+	{reuse.ReasonGrouping, "since components are grouped otherwise"},
+	{reuse.ReasonRemoved, "since files of their layer are gone"},
+	{reuse.ReasonDirectories, "for the metadata of directories"},
+	{reuse.ReasonTimes, "for times of last change"},
+	{reuse.ReasonCompression, "compressed otherwise"},
+	{reuse.ReasonTar, "in a tar that is written otherwise"},
+}
+
+// printReasons sums up what comes along.
+func printReasons(w io.Writer, s *reuse.Step) error {
+	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
+	for _, p := range s.Parts {
+		if p.Unchanged == nil {
+			return nil // nobody has read them
+		}
+		sums[p.Reason] += *p.Unchanged
+		all += *p.Unchanged
+		changed += *p.Changed
+	}
+	t := table(w)
+	fmt.Fprintf(t, "\n%s\t  changed or new\n%s\t  comes along\n", bytesText(changed), bytesText(all))
+	for _, r := range reasonTexts {
+		if n := sums[r.reason]; n > 0 {
+			fmt.Fprintf(t, "%s\t    %s\n", bytesText(n), r.text)
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,182 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+)
+
+// leaveOut advises options that leave out what was found.
+func leaveOut(_ *Examiner, g *gathering) (string, []string) {
+	options := g.prune()
+	if options == nil {
+		return "delete them in the build of the root", nil
+	}
+	return "leave them out: " + words(options), options
+}
+
+// prune returns the options that leave out what was found; nil where those are too
+// many. A trailing slash keeps the directory itself.
+func (g *gathering) prune() []string {
+	if len(g.targets) > maxTargets {
+		return nil
+	}
+	var options []string
+	for _, t := range g.targets {
+		options = append(options, "--prune", t)
+	}
+	return options
+}
+
+// in says where a command is to be run, and how a path is called there.
+func (e *Examiner) in(path string) (where, name string) {
+	if e.opt.Dir == "" {
+		return " in the build of the image", quote(path)
+	}
+	return "", quote(strings.TrimSuffix(e.opt.Dir, "/") + path)
+}
+
+// words quotes words for a shell.
+func words(list []string) string {
+	var quoted []string
+	for _, w := range list {
+		quoted = append(quoted, quote(w))
+	}
+	return strings.Join(quoted, " ")
+}
+
+// quote quotes a word for a shell, where it has to be.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@%=:,", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func adviseBoot(e *Examiner, g *gathering) (string, []string) {
+	advice, options := leaveOut(e, g)
+	if e.seen.kernelInBoot && !e.seen.kernelInUsr {
+		advice = "if it is to boot, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then " + advice
+	}
+	return advice, options
+}
+
+func adviseLogs(e *Examiner, g *gathering) (string, []string) {
+	if advice, options := leaveOut(e, g); options != nil {
+		return advice, options
+	}
+	where, dir := e.in("/var/log")
+	return fmt.Sprintf("delete them%s: find %s -type f -delete", where, dir), nil
+}
+
+// adviseRPM knows that a write-ahead log has packages that the database lacks, and that
+// a database in that mode wants its -shm where nothing can be written.
+func adviseRPM(e *Examiner, g *gathering) (string, []string) {
+	database := ""
+	for _, t := range g.targets {
+		if base, found := strings.CutSuffix(strings.TrimSuffix(strings.TrimSuffix(t, "-shm"), "-wal"), "/rpmdb.sqlite"); found {
+			database = base + "/rpmdb.sqlite"
+		}
+	}
+	if database == "" {
+		return leaveOut(e, g)
+	}
+	why := "close the database"
+	if e.seen.wal {
+		why = "close the database, which takes in what only its log has"
+	}
+	where, name := e.in(database)
+	return fmt.Sprintf("%s%s: sqlite3 %s 'PRAGMA journal_mode = DELETE'", why, where, name), nil
+}
+
+func adviseDpkg(e *Examiner, _ *gathering) (string, []string) {
+	if e.opt.Dir == "" {
+		return "let dpkg finish in the build of the image: dpkg --configure -a", nil
+	}
+	return fmt.Sprintf("let dpkg finish: chroot %s dpkg --configure -a", quote(e.opt.Dir)), nil
+}
+
+func adviseMachineID(e *Examiner, g *gathering) (string, []string) {
+	var commands []string
+	where := ""
+	for _, t := range g.targets {
+		var name string
+		if where, name = e.in(t); t == "/etc/machine-id" {
+			commands = append(commands, "truncate --size=0 "+name)
+		} else {
+			commands = append(commands, "ln -sf /etc/machine-id "+name)
+		}
+	}
+	return fmt.Sprintf("let each machine make its own%s: %s", where, strings.Join(commands, " && ")), nil
+}
+
+func advisePyc(e *Examiner, g *gathering) (string, []string) {
+	where, dir := e.in(g.top())
+	return fmt.Sprintf("set SOURCE_DATE_EPOCH where it is compiled, which makes Python take hashes; or delete it%s: find %s -name '*.py[co]' -delete", where, dir), nil
+}
+
+// top is the directory that all places are in, without a slash at its end.
+func (g *gathering) top() string {
+	list := g.list()
+	first, last := list[0].Path, list[len(list)-1].Path
+	same := 0 // bytes, up to a slash
+	for i := 0; i < len(first) && i < len(last) && first[i] == last[i]; i++ {
+		if first[i] == '/' {
+			same = i
+		}
+	}
+	if same == 0 {
+		return "/"
+	}
+	return first[:same]
+}
+
+func adviseTimes(*Examiner, *gathering) (string, []string) {
+	return "set SOURCE_DATE_EPOCH for the build of the root and for chunkah, to the time of the commit: git log -1 --format=%ct", nil
+}
+
+func adviseNewer(e *Examiner, g *gathering) (string, []string) {
+	where, dir := e.in(g.top())
+	date := e.header.SourceDate
+	return fmt.Sprintf("give them a time that stays when SOURCE_DATE_EPOCH moves%s: find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +",
+		where, dir, date, date), nil
+}
+
+func adviseSpecial(_ *Examiner, g *gathering) (string, []string) {
+	for p := range g.places {
+		if !strings.HasPrefix(p, "/dev/") {
+			return "leave them out: --skip-special-files; or take FIFOs and devices: --keep-special-files", []string{"--skip-special-files"}
+		}
+	}
+	return "leave them out: --prune /dev/", []string{"--prune", "/dev/"}
+}
+
+func adviseUnreadable(_ *Examiner, g *gathering) (string, []string) {
+	advice := "run chunkah as root, or in \"podman unshare\" or \"buildah unshare\" where the root was made by that"
+	if options := g.prune(); options != nil {
+		return advice + "; or leave them out: " + words(options), options
+	}
+	return advice, nil
+}
+
+func adviseOverlay(*Examiner, *gathering) (string, []string) {
+	return "take the mounted file system; or leave them out: --skip-special-files", []string{"--skip-special-files"}
+}
+
+func adviseNames(_ *Examiner, g *gathering) (string, []string) {
+	if options := g.prune(); options != nil {
+		return "rename them; or leave them out: " + words(options), options
+	}
+	return "rename them", nil
+}
+
+func adviseXattrs(e *Examiner, g *gathering) (string, []string) {
+	where, name := e.in(g.targets[0])
+	return fmt.Sprintf("remove it%s, with a command such as: setfattr --remove=NAME %s", where, name), nil
+}
+
+func adviseOverlong(*Examiner, *gathering) (string, []string) {
+	return "rename what is deepest, or leave out the directory that it starts in with --prune", nil
+}

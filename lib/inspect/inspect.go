@@ -1,0 +1,152 @@
+// Package inspect tells what is in the layers of an image, whoever made it: sizes,
+// components, how likely a layer is to stay as it is, and every entry of its tar.
+//
+// Manifest and config say what they can, which takes no layer. The rest takes one
+// reading of all layers, and memory in proportion to their entries. What nobody can
+// tell is left open: Unknown, or no component.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/plan"
+)
+
+// Unknown is a number that nobody has said, or that only the layers can say.
+const Unknown = -1
+
+// Image is one image of one platform.
+type Image struct {
+	Source   string
+	Manifest v1.Descriptor
+	Platform string
+	Created  *time.Time
+	Layers   []Layer // from the bottom up
+	// Components are all that the entries of layers name, by Entry.Component.
+	Components []string
+	// Warnings tell of package databases that are damaged, Notes what runtimes do not
+	// agree on.
+	Warnings, Notes []string
+
+	image *image.Image
+	opt   image.Options
+	// whole tells whether the layers were read; tree is the file system of all of them,
+	// nil unless that was asked for.
+	whole bool
+	tree  *image.Tree
+}
+
+// Layer is one layer.
+type Layer struct {
+	image.Layer
+	// Components are those that its history names, and their Fingerprints, one each or
+	// none at all. Own tells whether a chunkah has made it, this one or the Rust one.
+	Components, Fingerprints []string
+	Own                      bool
+	// Stability is the chance that it stays as it is for a week, in parts per million,
+	// or Unknown.
+	Stability int64
+	// Bytes is the size of its tar, or Unknown.
+	Bytes int64
+	// Entries are those of its tar, in their order; nil if it was not read.
+	Entries []Entry
+}
+
+// Open says of an image what manifest and config say. It is to be closed.
+func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, error) {
+	img, err := image.Open(ctx, src, opt)
+	if err != nil {
+		return nil, err
+	}
+	in := &Image{
+		Source: src.String(), Manifest: img.Manifest.Descriptor, Platform: platform(img.Platform), Created: img.Created,
+		image: img, opt: opt,
+	}
+	for _, l := range img.Layers {
+		in.Layers = append(in.Layers, describe(l))
+	}
+	return in, nil
+}
+
+// Close gives back what the image is read from.
+func (in *Image) Close() error {
+	var err error
+	if in.tree != nil {
+		err = in.tree.Close()
+	}
+	in.tree = nil
+	return errors.Join(err, in.image.Close())
+}
+
+// platform is how people write one; images often leave out that it is for linux.
+func platform(p v1.Platform) string {
+	parts := []string{p.OS, p.Architecture}
+	if p.OS == "" {
+		parts[0] = "linux"
+	}
+	if p.Variant != "" {
+		parts = append(parts, p.Variant)
+	}
+	return strings.Join(parts, "/")
+}
+
+// annotationStability is the chance to stay for a week, as a decimal fraction: in the
+// manifests of both chunkahs.
+const annotationStability = "org.chunkah.stability"
+
+// describe says what manifest and config say of a layer.
+func describe(l image.Layer) Layer {
+	d := Layer{Layer: l, Stability: Unknown, Bytes: Unknown}
+	if l.DiffID == l.Descriptor.Digest { // not compressed
+		d.Bytes = l.Descriptor.Size
+	}
+	rec, whole := plan.FromHistory(l.History)
+	if rec == nil {
+		return d
+	}
+	d.Own, d.Components, d.Fingerprints = true, rec.Components, rec.Fingerprints
+	said, err := strconv.ParseFloat(l.Descriptor.Annotations[annotationStability], 64)
+	switch {
+	case whole && rec.StabilityPPM > 0: // 0 is what a packer writes that does not know
+		d.Stability = rec.StabilityPPM
+	case err == nil && said > 0 && said <= 1:
+		d.Stability = int64(said*ppm + 0.5)
+	}
+	return d
+}
+
+// ppm is the whole of parts per million.
+const ppm = 1_000_000
+
+// Find finds a layer by its number, or by the start of its digest or diffID.
+func (in *Image) Find(name string) (int, error) {
+	if n, err := strconv.Atoi(name); err == nil && n < len(in.Layers) {
+		if n < 0 {
+			return 0, fmt.Errorf("layer %q: they count from 0", name)
+		}
+		return n, nil
+	}
+	hex := strings.TrimPrefix(name, "sha256:")
+	found := -1
+	for i, l := range in.Layers {
+		if hex == "" || !strings.HasPrefix(l.Descriptor.Digest.Encoded(), hex) && !strings.HasPrefix(l.DiffID.Encoded(), hex) {
+			continue
+		}
+		if found >= 0 {
+			return 0, fmt.Errorf("layer %q: layers %d and %d begin so: give more of the digest", name, found, i)
+		}
+		found = i
+	}
+	if found < 0 {
+		return 0, fmt.Errorf("layer %q: there are %d, counted from 0, and none has such a digest", name, len(in.Layers))
+	}
+	return found, nil
+}

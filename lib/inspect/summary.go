@@ -1,0 +1,131 @@
+package inspect
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Summary is an image as tools read it. Numbers that nobody knows are absent.
+type Summary struct {
+	Image      string             `json:"image"`
+	Digest     string             `json:"digest"`
+	Platform   string             `json:"platform"`
+	Created    *time.Time         `json:"created,omitempty"`
+	Bytes      *int64             `json:"bytes,omitempty"`
+	Compressed int64              `json:"compressed_bytes"`
+	Layers     []LayerSummary     `json:"layers"`
+	Components []ComponentSummary `json:"components,omitempty"`
+}
+
+// LayerSummary is one layer.
+type LayerSummary struct {
+	Index      int    `json:"index"`
+	Digest     string `json:"digest"`
+	DiffID     string `json:"diff_id"`
+	MediaType  string `json:"media_type"`
+	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
+	Compressed int64  `json:"compressed_bytes"`
+	// Files counts the entries that are no directories.
+	Files *int64 `json:"files,omitempty"`
+	// Stability is the chance that it stays as it is for a week, in parts per million.
+	Stability  *int64   `json:"stability_ppm,omitempty"`
+	Components []string `json:"components,omitempty"`
+	CreatedBy  string   `json:"created_by,omitempty"`
+}
+
+// ComponentSummary is a component in all layers that have something of it.
+type ComponentSummary struct {
+	// Name is empty for all files of which nobody knows where they belong.
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"` // of its files' contents
+	Files  int64  `json:"files"`
+	Layers []int  `json:"layers"`
+	// Stability is that of its layer, where there is one.
+	Stability *int64 `json:"stability_ppm,omitempty"`
+}
+
+// known is a number that may be Unknown.
+func known(n int64) *int64 {
+	if n == Unknown {
+		return nil
+	}
+	return &n
+}
+
+// Summary sums the image up, with its components if they were asked for.
+func (in *Image) Summary(components bool) *Summary {
+	s := &Summary{
+		Image: in.Source, Digest: in.Manifest.Digest.String(), Platform: in.Platform, Created: in.Created,
+		Layers: []LayerSummary{},
+	}
+	bytes := int64(0)
+	for i, l := range in.Layers {
+		one := LayerSummary{
+			Index: i, Digest: l.Descriptor.Digest.String(), DiffID: l.DiffID.String(), MediaType: l.Descriptor.MediaType,
+			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Stability: known(l.Stability), Components: l.Components,
+		}
+		if !l.Own {
+			one.CreatedBy = l.History.CreatedBy
+		}
+		if in.whole {
+			one.Files = known(countFiles(l.Entries))
+		}
+		s.Layers = append(s.Layers, one)
+		s.Compressed += l.Descriptor.Size
+		if l.Bytes == Unknown || bytes == Unknown {
+			bytes = Unknown
+		} else {
+			bytes += l.Bytes
+		}
+	}
+	s.Bytes = known(bytes)
+	if components {
+		s.Components = in.components()
+	}
+	return s
+}
+
+func countFiles(entries []Entry) (n int64) {
+	for i := range entries {
+		if !entries[i].IsDir() {
+			n++
+		}
+	}
+	return n
+}
+
+// components sums up all components, the largest first.
+func (in *Image) components() []ComponentSummary {
+	all := make([]ComponentSummary, len(in.Components)+1) // the last one is what belongs to none
+	for i, name := range in.Components {
+		all[i].Name = name
+	}
+	for i := range in.Layers {
+		for j := range in.Layers[i].Entries {
+			e := &in.Layers[i].Entries[j]
+			if e.IsDir() {
+				continue
+			}
+			c := &all[len(all)-1]
+			if e.Component != NoComponent {
+				c = &all[e.Component]
+			}
+			c.Bytes += e.Size
+			c.Files++
+			if n := len(c.Layers); n == 0 || c.Layers[n-1] != i {
+				c.Layers = append(c.Layers, i)
+			}
+		}
+	}
+	all = slices.DeleteFunc(all, func(c ComponentSummary) bool { return len(c.Layers) == 0 })
+	for i := range all {
+		if c := &all[i]; len(c.Layers) == 1 {
+			c.Stability = known(in.Layers[c.Layers[0]].Stability)
+		}
+	}
+	slices.SortFunc(all, func(a, b ComponentSummary) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}

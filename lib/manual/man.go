@@ -1,0 +1,151 @@
+package manual
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Edition is what the foot of a manual page says.
+type Edition struct {
+	Version string
+	Date    string // as 2006-01-02; empty for none
+}
+
+// ManPage is the command's page of section 1, in the man macros.
+func ManPage(c *Command, e Edition) string {
+	var b strings.Builder
+	pageHead(&b, c.Page(), 1, e)
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(c.Page()), roff(c.Short))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n\\fB%s\\fR %s\n", roff(c.Name), roff(c.Synopsis))
+	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", filled(roff(c.Long)))
+	manCommands(&b, c)
+	manOptions(&b, c)
+	manEnvironment(&b, c)
+	if len(c.Statuses) > 0 {
+		b.WriteString(".SH EXIT STATUS\n")
+		for _, s := range c.Statuses {
+			fmt.Fprintf(&b, ".TP\n%s\n%s\n", roff(s.Code), filled(roff(s.Text)))
+		}
+	}
+	if len(c.Examples) > 0 {
+		b.WriteString(".SH EXAMPLES\n")
+		for _, x := range c.Examples {
+			fmt.Fprintf(&b, "%s:\n.PP\n.RS 4\n.nf\n%s\n.fi\n.RE\n.PP\n", filled(roff(x.Text)), roffLine(x.Line))
+		}
+		trimParagraph(&b)
+	}
+	manAlso(&b, c)
+	return b.String()
+}
+
+func pageHead(b *strings.Builder, name string, section int, e Edition) {
+	fmt.Fprintf(b, ".TH %s %d %s %s %s\n", quoted(strings.ToUpper(name)), section, `"`+e.Date+`"`,
+		quoted("chunkah "+e.Version), quoted("chunkah manual"))
+}
+
+func manCommands(b *strings.Builder, c *Command) {
+	if len(c.Commands) == 0 {
+		return
+	}
+	b.WriteString(".SH COMMANDS\nEach has a page of its own.\n")
+	for _, sub := range c.Commands {
+		fmt.Fprintf(b, ".TP\n\\fB%s\\fR(1)\n%s\n", roff(sub.Page()), filled(roff(sub.Short)))
+	}
+}
+
+func manOptions(b *strings.Builder, c *Command) {
+	b.WriteString(".SH OPTIONS\n")
+	for _, section := range sections(c.Options) {
+		fmt.Fprintf(b, ".SS %s\n", roff(section))
+		for _, o := range c.Options {
+			if o.Section != section {
+				continue
+			}
+			var names []string
+			for _, n := range o.names() {
+				names = append(names, `\fB`+roff(n)+`\fR`)
+			}
+			line := strings.Join(names, ", ")
+			if o.Value != "" {
+				line += ` \fI` + roff(o.Value) + `\fR`
+			}
+			fmt.Fprintf(b, ".TP\n%s\n%s\n", line, filled(roff(o.full())))
+		}
+	}
+}
+
+func manEnvironment(b *strings.Builder, c *Command) {
+	head := ".SH ENVIRONMENT\nThe command line goes before the environment,\nand an empty variable is an unset one.\n"
+	for _, o := range c.Options {
+		if o.Env == "" {
+			continue
+		}
+		fmt.Fprintf(b, "%s.TP\n\\fB%s\\fR\nstands in for \\fB%s\\fR.\n", head, roff(o.Env), roff("--"+o.Long))
+		head = ""
+	}
+}
+
+func manAlso(b *strings.Builder, c *Command) {
+	if len(c.Also) == 0 {
+		return
+	}
+	var pages []string
+	for _, p := range slices.Sorted(slices.Values(c.Also)) {
+		name, section, _ := strings.Cut(p, "(")
+		pages = append(pages, `\fB`+roff(name)+`\fR(`+section)
+	}
+	fmt.Fprintf(b, ".SH SEE ALSO\n%s\n", strings.Join(pages, ",\n"))
+}
+
+// trimParagraph takes away a paragraph that nothing follows.
+func trimParagraph(b *strings.Builder) {
+	text := strings.TrimSuffix(b.String(), ".PP\n")
+	b.Reset()
+	b.WriteString(text)
+}
+
+// roffText are the characters that mean something else to roff, or that it prints
+// as others.
+var roffText = strings.NewReplacer(`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
+
+// roff escapes a text.
+func roff(text string) string { return roffText.Replace(text) }
+
+// roffLine escapes a line that stays one. A period at its beginning is no macro.
+func roffLine(text string) string {
+	text = roff(text)
+	if strings.HasPrefix(text, ".") {
+		return `\&` + text
+	}
+	return text
+}
+
+// longestSource is the width of a page's source, in bytes, as mandoc wants it.
+const longestSource = 78
+
+// filled breaks text that is roff already into lines of source; what a reader sees
+// is filled anew.
+func filled(text string) string {
+	var b strings.Builder
+	column := 0
+	for i, w := range strings.Fields(text) {
+		switch {
+		case i > 0 && column+1+len(w) > longestSource:
+			b.WriteByte('\n')
+			column = 0
+		case i > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		if column == 0 && strings.HasPrefix(w, ".") {
+			b.WriteString(`\&`)
+		}
+		b.WriteString(w)
+		column += len(w)
+	}
+	return b.String()
+}
+
+// quoted is an argument of a macro.
+func quoted(text string) string { return `"` + strings.ReplaceAll(roff(text), `"`, `\(dq`) + `"` }

@@ -1,0 +1,93 @@
+// bars are what is before and after, each a part of the largest.
+function drawBars() {
+  const box = document.getElementById("bars"), most = Math.max(1, ...data.bars.map(b => b.total)), used = new Map();
+  for (const b of data.bars) {
+    const row = make("div", undefined, "bar"), track = make("div", undefined, "track"), name = make("span", b.name, "name");
+    name.title = b.name;
+    for (const s of b.segments) {
+      if (s.bytes === 0) continue;
+      const part = make("i", undefined, s.kind);
+      part.style.width = s.bytes / most * 100 + "%";
+      part.title = s.name + ": " + size(s.bytes);
+      track.append(part);
+      used.set(s.kind, s.name);
+    }
+    track.setAttribute("role", "img");
+    track.setAttribute("aria-label", b.segments.map(s => s.name + ": " + size(s.bytes)).join(", "));
+    row.append(name, track, make("span", size(b.total), "sum"));
+    box.append(row);
+  }
+  const keys = make("div", undefined, "keys");
+  for (const [kind, name] of used) keys.append(key(kind, name));
+  if (data.steps > 1) keys.append(make("span", data.steps + " steps, " + size(data.mean) + " each in the mean; below is the last one"));
+  box.append(keys);
+}
+
+function key(kind, name) {
+  const k = make("span", undefined, "key");
+  k.append(make("i", undefined, kind), name);
+  return k;
+}
+
+function drawLegend() {
+  const legend = document.getElementById("legend");
+  legend.className = "keys";
+  legend.append(make("span", "Chance to stay as it is for a week:"));
+  classes.forEach((c, i) => legend.append(key("c" + i, c[1])));
+  legend.append(key("cu", "unknown"));
+  if (data.kind === "reuse") {
+    const k = key("", "↓ downloaded");
+    k.classList.add("missing");
+    legend.append(k);
+  }
+}
+
+// table fills a folded table when it is first opened.
+function table(id, heads, rows) {
+  const box = document.getElementById(id);
+  box.addEventListener("toggle", () => {
+    const to = box.querySelector("div");
+    if (!box.open || to.firstChild) return;
+    const t = make("table"), tr = make("tr");
+    for (const h of heads) { const th = make("th", h); th.scope = "col"; tr.append(th); }
+    const body = make("tbody");
+    for (const row of rows()) { const r = make("tr"); for (const text of row) r.append(make("td", text)); body.append(r); }
+    const top = make("thead");
+    top.append(tr);
+    t.append(top, body);
+    to.append(t);
+  });
+}
+
+// fromAddress shows what the address asks for: #layer=3&component=rpm/bash&search=x
+function fromAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const layer = asked.get("layer"), name = asked.get("component");
+  let to = { layer: null, component: null };
+  if (layer !== null && /^\d+$/.test(layer) && data.layers[+layer]) to.layer = +layer;
+  const c = name === null ? -2 : data.components.indexOf(name);
+  if (to.layer !== null && data.layers[to.layer].parts.some(p => p.component === c)) to.component = c;
+  go(to, false);
+  query.value = asked.get("search") || "";
+  search(query.value);
+  for (const id of asked.getAll("open")) { const d = document.getElementById(id); if (d instanceof HTMLDetailsElement) d.open = true; }
+}
+
+drawBars();
+drawLegend();
+table("all", ["layer", "size", "compressed", "stability", "files", "holds"], () => data.layers.map((l, i) =>
+  ["" + i, size(l.bytes), l.plain ? "plain" : size(l.blob), percent(l.stability), l.sizes.length.toLocaleString("en"), layerText(l)]));
+if (data.parts) {
+  document.getElementById("why").hidden = false;
+  table("why", ["download", "changed", "unchanged", "layer", "component, and why the unchanged comes along"], () =>
+    data.parts.sort((a, b) => b.download - a.download).map(p =>
+    [size(p.download), size(p.changed), size(p.unchanged), "" + p.layer, componentName(p.component) + ": " + p.state + (p.why ? ": " + p.why : "")]));
+}
+fromAddress();
+window.addEventListener("hashchange", fromAddress);
+let wide = map.clientWidth;
+new ResizeObserver(() => {
+  if (map.clientWidth === wide) return;
+  wide = map.clientWidth;
+  draw(false);
+}).observe(map);

@@ -1,0 +1,108 @@
+package page
+
+import (
+	"chunkah/lib/inspect"
+)
+
+// layer is a layer with its files, in columns: so half a million of them take some 20
+// bytes each, and the browser spells out a path when somebody wants to see it.
+type layer struct {
+	Digest    string `json:"digest"`
+	Bytes     int64  `json:"bytes"` // of its tar
+	Blob      int64  `json:"blob"`
+	Plain     bool   `json:"plain"` // the blob is the tar
+	Stability *int64 `json:"stability"`
+	Names     []int  `json:"names"` // its components, as its history has them
+	By        string `json:"by"`    // the step that made it, where there are none
+	Missing   bool   `json:"missing"`
+
+	// Files are all entries but directories. Common is how many bytes a path has in
+	// common with the one before, Rest what follows.
+	Common []int    `json:"common"`
+	Rest   []string `json:"rest"`
+	Sizes  []int64  `json:"sizes"`
+	// Components is one number for each file, or one for all.
+	Components any `json:"components"`
+}
+
+func newContent(kind string, in *inspect.Image) *content {
+	c := &content{Kind: kind, Components: []string{}, Layers: []layer{}}
+	numbers := map[string]int{}
+	number := func(name string) int {
+		n, known := numbers[name]
+		if !known {
+			n = len(c.Components)
+			numbers[name] = n
+			c.Components = append(c.Components, shown(name))
+		}
+		return n
+	}
+	for _, name := range in.Components {
+		number(name)
+	}
+	for i := range in.Layers {
+		l := &in.Layers[i]
+		one := layer{
+			Digest: l.Descriptor.Digest.String(), Bytes: l.Bytes, Blob: l.Descriptor.Size, Plain: l.DiffID == l.Descriptor.Digest, Names: []int{},
+		}
+		if l.Stability != inspect.Unknown {
+			one.Stability = &l.Stability
+		}
+		if !l.Own {
+			one.By = shown(l.History.CreatedBy)
+		}
+		for _, name := range l.Components {
+			one.Names = append(one.Names, number(name))
+		}
+		one.addFiles(l.Entries)
+		c.Layers = append(c.Layers, one)
+	}
+	return c
+}
+
+// addFiles fills the columns.
+func (l *layer) addFiles(entries []inspect.Entry) {
+	l.Common, l.Rest, l.Sizes = []int{}, []string{}, []int64{}
+	components, last := []int32{}, ""
+	for i := range entries {
+		e := &entries[i]
+		if e.IsDir() {
+			continue
+		}
+		path := shown(e.Path)
+		if e.Takes() {
+			path += " (deleted)"
+		}
+		n := common(last, path)
+		l.Common, l.Rest, l.Sizes = append(l.Common, n), append(l.Rest, path[n:]), append(l.Sizes, e.Size)
+		components = append(components, e.Component)
+		last = path
+	}
+	l.Components = components
+	if one, same := sole(components); same {
+		l.Components = one
+	}
+}
+
+// common is how many bytes two texts begin with alike, as far as these are ASCII:
+// a script counts other characters otherwise.
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] && a[n] < 0x80 {
+		n++
+	}
+	return n
+}
+
+// sole is the only number of a list.
+func sole(list []int32) (n int32, same bool) {
+	if len(list) == 0 {
+		return inspect.NoComponent, true
+	}
+	for _, x := range list {
+		if x != list[0] {
+			return 0, false
+		}
+	}
+	return list[0], true
+}

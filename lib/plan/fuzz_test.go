@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+	"chunkah/tests/bound"
+)
+
+func FuzzRead(f *testing.F) {
+	f.Add(lineA + lineC)
+	f.Add("\x81\xa5layer\x80")
+	f.Add("\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13")
+	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		bound.Input(t, len(text))
+		prev, note, err := Read(strings.NewReader(text), "p")
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		checkPlan(t, prev, note, len(text))
+	})
+}
+
+func FuzzFromConfig(f *testing.F) {
+	f.Add(`{"history":[{"created_by":"chunkah","comment":"{\"layer\":{\"components\":[\"a\"]}}"}]}`)
+	f.Add(`{"history":[{"created_by":"chunkah","comment":"a, b"},{"empty_layer":true}]}`)
+	f.Add(`{"history":[{"created_by":"chunkah","comment":", "},{"created_by":"RUN"},{"created_by":"chunkah","comment":"{\"layer\":{\"components\":"}]}`)
+	f.Add(`{"history":{}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		bound.Input(t, len(text))
+		prev, note := FromConfig([]byte(text), "p")
+		checkPlan(t, prev, note, len(text))
+	})
+}
+
+// checkPlan: what was read is no larger than its text, is nil only with a note, and
+// written as a plan it reads as itself.
+func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
+	t.Helper()
+	if prev == nil && note == "" || strings.Contains(note, "\n") || note != "" && !strings.HasPrefix(note, "p") {
+		t.Errorf("got %v with the note %q", prev, note)
+	}
+	var records []*format.Layer
+	members := 0
+	for i, l := range layersOf(prev) {
+		rec := &format.Layer{Index: int64(i)}
+		for _, m := range l {
+			rec.Components, rec.Fingerprints = append(rec.Components, m.Name), append(rec.Fingerprints, m.Fingerprint)
+		}
+		if members += len(l); len(l) == 0 || members > size {
+			t.Fatalf("layer %d of %d bytes has %d components", i, size, len(l))
+		}
+		records = append(records, rec)
+	}
+	data, err := Marshal(records)
+	if err != nil {
+		return // names in a history that are none: they are no component's, and do no harm
+	}
+	again, _, err := Read(bytes.NewReader(data), "again")
+	if err != nil || !reflect.DeepEqual(layersOf(again), layersOf(prev)) {
+		t.Errorf("got %v, and written down %v: %v", layersOf(prev), layersOf(again), err)
+	}
+}

@@ -1,0 +1,71 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"runtime"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// A blob goes from its source to the network, and from there to its reader, and is nowhere in between.
+func TestBlobsAreNotKeptInMemory(t *testing.T) {
+	const size, most = 64 << 20, 8 << 20
+	page := make([]byte, 1<<20)
+	sum := digest.SHA256.Digester()
+	for range size / len(page) {
+		sum.Hash().Write(page)
+	}
+	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: sum.Digest(), Size: size}
+	pages := func(w io.Writer) error {
+		for range size / len(page) {
+			if _, err := w.Write(page); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s := newServer(t)
+	repo, _ := s.open(t, "team/app:1")
+	s.with(func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
+		switch kind {
+		case "PUT blob":
+			status(http.StatusCreated)(w, r)
+		case "GET blob":
+			_ = pages(w) // or the reader sees it
+		default:
+			return false
+		}
+		return true
+	})
+	p, err := repo.Push(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Abort()
+	for name, do := range map[string]func() error{
+		"pushed": func() error { return p.Blob(d, pages) },
+		"read": func() error {
+			in, err := repo.Blob(t.Context(), d)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			_, err = io.Copy(io.Discard, in)
+			return err
+		},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := do()
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; err != nil || got > most {
+			t.Errorf("%s: %d bytes were allocated for a blob of %d: %v", name, got, size, err)
+		}
+	}
+	if s.received != size {
+		t.Errorf("%d bytes were sent, want %d", s.received, size)
+	}
+}

@@ -1,0 +1,76 @@
+package reuse
+
+import "chunkah/lib/inspect"
+
+// place is where an entry stands: a layer, and its number there.
+type place struct {
+	layer uint16 // no image has as many layers
+	entry uint32
+	next  int32 // one more of the same path in index.places, or none
+}
+
+const none = -1
+
+// index finds the entries of a path in all layers of an image.
+type index struct {
+	of     *inspect.Image
+	first  map[string]int32
+	places []place
+}
+
+func newIndex(in *inspect.Image) *index {
+	n := 0
+	for _, l := range in.Layers {
+		n += len(l.Entries)
+	}
+	x := &index{of: in, first: make(map[string]int32, n), places: make([]place, 0, n)}
+	for i, l := range in.Layers {
+		for j := range l.Entries {
+			path := l.Entries[j].Path
+			next, known := x.first[path]
+			if !known {
+				next = none
+			}
+			x.first[path] = int32(len(x.places)) // package image bounds the entries of an image
+			x.places = append(x.places, place{uint16(i), uint32(j), next})
+		}
+	}
+	return x
+}
+
+// match is what an image has of an entry.
+type match struct {
+	known bool // it has the path
+	same  bool // and what is there is the same but for its time
+	times bool // the time differs
+	layer int  // where the same is, or else where the path is
+}
+
+// find looks an entry up. Of several the one that is most like it counts.
+func (x *index) find(e *inspect.Entry) match {
+	var best match
+	at, known := x.first[e.Path]
+	for known && at != none {
+		p := x.places[at]
+		at = p.next
+		o := &x.of.Layers[p.layer].Entries[p.entry]
+		m := match{known: true, layer: int(p.layer)}
+		if o.Meta == e.Meta && o.Content == e.Content {
+			m.same, m.times = true, o.MTime != e.MTime
+		}
+		if !best.known || m.same && (!best.same || best.times && !m.times) {
+			best = m
+		}
+	}
+	return best
+}
+
+// has tells whether an image has a path, and whether that layer of it does.
+func (x *index) has(path string, layer int) (known, here bool) {
+	at, known := x.first[path]
+	for known && at != none && !here {
+		here = int(x.places[at].layer) == layer
+		at = x.places[at].next
+	}
+	return known, here
+}

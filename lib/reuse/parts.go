@@ -1,0 +1,279 @@
+package reuse
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"chunkah/lib/inspect"
+)
+
+// comparison is one call of Compare.
+type comparison struct {
+	old, new *inspect.Image
+	// olds and news find the entries of both, once somebody asks.
+	olds, news *index
+}
+
+// parts says what a download consists of, and why.
+func (c *comparison) parts(layer int, sameTar bool) []Part {
+	l := &c.new.Layers[layer]
+	if !c.new.IsRead() || !c.old.IsRead() && !sameTar {
+		return c.byFingerprints(layer, sameTar)
+	}
+	var t *tally
+	if sameTar {
+		t = count(l, func(*inspect.Entry) match { return match{known: true, same: true} })
+	} else {
+		if c.olds == nil {
+			c.olds = newIndex(c.old)
+		}
+		t = count(l, c.olds.find)
+	}
+	parts := make([]Part, 0, len(t.shares))
+	for _, s := range t.shares {
+		p := Part{
+			Layer: layer, State: s.state(), ChangedFiles: s.changedFiles, UnchangedFiles: s.sameFiles,
+			Changed: pointer(scale(l.Descriptor.Size, s.changed, t.weight)), Unchanged: pointer(scale(l.Descriptor.Size, s.same, t.weight)),
+		}
+		if s.component != inspect.NoComponent {
+			p.Component = c.new.Components[s.component]
+		}
+		if s.same > 0 {
+			p.Reason, p.Why = c.why(layer, t, s, sameTar)
+		}
+		parts = append(parts, p)
+	}
+	settle(parts, l.Descriptor.Size)
+	return parts
+}
+
+// settle gives what rounding left over to the first part, which is the largest, and
+// adds up.
+func settle(parts []Part, size int64) {
+	for _, p := range parts {
+		size -= *p.Changed + *p.Unchanged
+	}
+	for i := range parts {
+		p := &parts[i]
+		if i == 0 {
+			if *p.Changed >= *p.Unchanged {
+				*p.Changed += size
+			} else {
+				*p.Unchanged += size
+			}
+		}
+		p.Download = pointer(*p.Changed + *p.Unchanged)
+	}
+}
+
+func pointer(n int64) *int64 { return &n }
+
+// scale is size times part by whole, rounded down; part is no more than whole.
+func scale(size, part, whole int64) int64 {
+	if whole == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(size), uint64(part))
+	q, _ := bits.Div64(hi, lo, uint64(whole)) // hi is less than whole, since part is no more
+	return int64(q)
+}
+
+// share is what one component has of a layer. Weights are those of entries.
+type share struct {
+	component               int32
+	changed, same           int64
+	changedFiles, sameFiles int64
+	old                     bool  // something of it was there
+	times                   int64 // entries of which nothing but the time differs
+	homes                   map[int]int64
+}
+
+// state is what became of the component, as far as this layer tells.
+func (s *share) state() State {
+	switch {
+	case !s.old:
+		return StateNew
+	case s.changedFiles > 0:
+		return StateChanged
+	}
+	return StateSame
+}
+
+// home is the old layer that most of what is unchanged was in.
+func (s *share) home() int { return most(s.homes) }
+
+// most is the key of the largest value, of equal ones the lowest; none of no values.
+func most(weights map[int]int64) int {
+	best := none
+	for i, w := range weights {
+		if best == none || w > weights[best] || w == weights[best] && i < best {
+			best = i
+		}
+	}
+	return best
+}
+
+// tally is what a layer is made of.
+type tally struct {
+	weight int64
+	shares []*share // the largest first
+	times  int64    // entries of which nothing but the time differs, directories too
+	// dirs counts directories of other metadata; dir is the first one.
+	dirs int64
+	dir  string
+	// home is the old layer that most of it was in.
+	home int
+}
+
+// count sums a layer up. Directories are in many layers and take no room; they count
+// where there is nothing else.
+func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
+	t := &tally{}
+	byComponent := map[int32]*share{}
+	onlyDirs := !slices.ContainsFunc(l.Entries, func(e inspect.Entry) bool { return !e.IsDir() })
+	homes := map[int]int64{}
+	for i := range l.Entries {
+		e := &l.Entries[i]
+		m := find(e)
+		if m.times {
+			t.times++
+		}
+		if e.IsDir() && !m.same {
+			if t.dirs++; t.dirs == 1 {
+				t.dir = e.Path
+			}
+		}
+		if e.IsDir() && !onlyDirs {
+			continue
+		}
+		s := byComponent[e.Component]
+		if s == nil {
+			s = &share{component: e.Component, homes: map[int]int64{}}
+			byComponent[e.Component] = s
+			t.shares = append(t.shares, s)
+		}
+		t.weight += e.Weight()
+		s.add(e, m)
+		if m.same {
+			homes[m.layer] += e.Weight()
+		}
+	}
+	t.home = most(homes)
+	slices.SortStableFunc(t.shares, func(a, b *share) int { return cmp.Compare(b.changed+b.same, a.changed+a.same) })
+	return t
+}
+
+// add counts one entry.
+func (s *share) add(e *inspect.Entry, m match) {
+	s.old = s.old || m.known
+	if !m.same {
+		s.changed += e.Weight()
+		s.changedFiles++
+		return
+	}
+	s.same += e.Weight()
+	s.sameFiles++
+	s.homes[m.layer] += e.Weight()
+	if m.times {
+		s.times++
+	}
+}
+
+// changers are the components that changed, those that changed most first.
+func (t *tally) changers() []*share {
+	var list []*share
+	for _, s := range t.shares {
+		if s.changedFiles > 0 {
+			list = append(list, s)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *share) int { return cmp.Compare(b.changed, a.changed) })
+	return list
+}
+
+// byFingerprints is parts where nobody has read the files.
+func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
+	l := &c.new.Layers[layer]
+	if len(l.Components) == 0 {
+		p := Part{Layer: layer, State: StateUnknown, Download: pointer(l.Descriptor.Size)}
+		p.Reason, p.Why = ReasonUnread, "its files have not been read"
+		if sameTar {
+			p.State, p.Reason, p.Why = StateSame, ReasonCompression, whyCompression
+		}
+		return []Part{p}
+	}
+	was, in := c.fingerprints()
+	var changed []string
+	parts := make([]Part, len(l.Components))
+	moved := false
+	for i, name := range l.Components {
+		p := &parts[i]
+		p.Layer, p.Component, p.State = layer, name, StateUnknown
+		before, known := was[name]
+		switch {
+		case sameTar:
+			p.State = StateSame
+		case !known:
+			p.State = StateNew
+		case len(l.Fingerprints) == 0 || l.Fingerprints[i] == "" || before == "":
+		case l.Fingerprints[i] == before:
+			p.State = StateSame
+		default:
+			p.State = StateChanged
+		}
+		if p.State == StateNew || p.State == StateChanged {
+			changed = append(changed, name)
+		}
+		moved = moved || known && in[name] != in[l.Components[0]]
+		if len(l.Components) == 1 {
+			p.Download = pointer(l.Descriptor.Size)
+		}
+	}
+	for i := range parts {
+		p := &parts[i]
+		switch {
+		case sameTar:
+			p.Reason, p.Why = ReasonCompression, whyCompression
+		case p.State != StateSame && p.State != StateUnknown:
+		case len(changed) > 0:
+			p.Reason, p.Why = ReasonNeighbour, neighbours(changed)
+		case moved || c.others(in, l.Components):
+			p.Reason, p.Why = ReasonGrouping, "other components shared its layer"
+		default:
+			p.Reason, p.Why = ReasonUnread, "its files have not been read"
+		}
+	}
+	return parts
+}
+
+// fingerprints are those of the old image's components, and the layer of each.
+func (c *comparison) fingerprints() (was map[string]string, in map[string]int) {
+	was, in = map[string]string{}, map[string]int{}
+	for i, l := range c.old.Layers {
+		for j, name := range l.Components {
+			was[name], in[name] = "", i
+			if len(l.Fingerprints) > 0 {
+				was[name] = l.Fingerprints[j]
+			}
+		}
+	}
+	return was, in
+}
+
+// others tells whether the old layer of components held more than these.
+func (c *comparison) others(in map[string]int, names []string) bool {
+	i, known := in[names[0]]
+	return known && len(c.old.Layers[i].Components) != len(names)
+}
+
+// neighbours names what changed in a layer.
+func neighbours(names []string) string {
+	switch n := len(names); n {
+	case 1:
+		return fmt.Sprintf("in one layer with %s, which changed", names[0])
+	default:
+		return fmt.Sprintf("in one layer with %s and %d more that changed", names[0], n-1)
+	}
+}

@@ -1,0 +1,227 @@
+package reuse
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/image"
+	"chunkah/lib/inspect"
+	"chunkah/lib/plan"
+	"chunkah/tests/mkimage"
+)
+
+// layer makes a layer of components, NAME or NAME=FINGERPRINT, and files.
+func layer(t *testing.T, packing, components string, entries ...mkimage.Entry) mkimage.Layer {
+	t.Helper()
+	l := mkimage.Layer{Tar: mkimage.Tar(t, entries...), Packing: packing}
+	if components == "" {
+		return l
+	}
+	rec := &format.Layer{StabilityPPM: 5}
+	for _, name := range strings.Fields(components) {
+		name, fingerprint, found := strings.Cut(name, "=")
+		rec.Components = append(rec.Components, name)
+		if found {
+			rec.Fingerprints = append(rec.Fingerprints, fingerprint)
+		}
+	}
+	comment, err := plan.Comment(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.History = v1.History{CreatedBy: plan.Author, Comment: comment}
+	return l
+}
+
+// byName claims files for the component in the first part of their names.
+type byName struct{}
+
+func (byName) Name() string { return "test" }
+
+func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	r := &assign.Result{}
+	for i, f := range t.Files {
+		if name, _, found := strings.Cut(strings.TrimPrefix(f.Path, "/"), "-"); found {
+			r.Claims = append(r.Claims, assign.Claim{File: i, Component: len(r.Components)})
+			r.Components = append(r.Components, &format.Component{Name: name})
+		}
+	}
+	return r, nil
+}
+
+func open(t *testing.T, read bool, layers []mkimage.Layer) *inspect.Image {
+	t.Helper()
+	img := &mkimage.Image{Layers: layers}
+	in, err := inspect.Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
+	if err == nil && read {
+		err = in.Read(context.Background(), inspect.Options{Repos: []assign.Repo{byName{}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return in
+}
+
+// lines shows the parts of a step: layer, component, state, files, reason.
+func lines(t *testing.T, s *Step) []string {
+	t.Helper()
+	var got []string
+	sum := int64(0)
+	for _, p := range s.Parts {
+		line := fmt.Sprintf("%d %s: %s", p.Layer, p.Component, p.State)
+		if p.Changed != nil {
+			line += fmt.Sprintf(" %d+%d", p.ChangedFiles, p.UnchangedFiles)
+			if *p.Changed+*p.Unchanged != *p.Download || *p.Changed < 0 || *p.Unchanged < 0 {
+				t.Errorf("%s: %d and %d bytes of %d", line, *p.Changed, *p.Unchanged, *p.Download)
+			}
+			sum += *p.Download
+		}
+		if p.Reason != "" {
+			line += fmt.Sprintf(" (%s: %s)", p.Reason, p.Why)
+		}
+		got = append(got, line)
+	}
+	if len(s.Parts) > 0 && s.Parts[0].Changed != nil && sum != s.Download {
+		t.Errorf("the parts have %d bytes of %d", sum, s.Download)
+	}
+	return got
+}
+
+func later(e mkimage.Entry) mkimage.Entry {
+	return e.But(func(h *tar.Header) { h.ModTime = h.ModTime.Add(time.Hour) })
+}
+
+var (
+	a1, a2 = mkimage.File("a-1", "one"), mkimage.File("a-2", "two")
+	b1, b2 = mkimage.File("b-1", "one"), mkimage.File("b-2", strings.Repeat("two", 1000))
+	newA1  = mkimage.File("a-1", "One")
+	d      = mkimage.Dir("d/")
+)
+
+func TestCompare(t *testing.T) {
+	type list = []mkimage.Layer
+	tests := []struct {
+		name     string
+		old, new list
+		want     []string
+	}{
+		{"the same", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1)}, nil},
+		{"the same in another order", list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, list{layer(t, "", "b", b1), layer(t, "", "a", a1)}, nil},
+		{"a file changed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", newA1, a2)},
+			[]string{"0 a: changed 1+1 (component: other files of it changed)"}},
+		{"all changed", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: changed 1+0"}},
+		{"a mode changed", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1.But(func(h *tar.Header) { h.Mode = 0o600 }))}, []string{"0 a: changed 1+0"}},
+		{"new", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, []string{"1 b: new 1+0"}},
+		{"a neighbour changed", list{layer(t, "", "a b", a1, b1, b2)}, list{layer(t, "", "a b", newA1, b1, b2)},
+			[]string{"0 b: same 0+2 (neighbour: in one layer with a, which changed)", "0 a: changed 1+0"}},
+		{"two neighbours changed", list{layer(t, "", "a b c", a1, b1, b2, mkimage.File("c-1", "x"))}, list{layer(t, "", "a b c", newA1, b1, b2, mkimage.File("c-2", "x"))},
+			[]string{"0 b: same 0+2 (neighbour: in one layer with a and 1 more that changed)", "0 a: changed 1+0", "0 c: new 1+0"}},
+		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
+			[]string{"0 a: same 0+1 (compression: the same tar, compressed otherwise)", "0 b: same 0+1 (compression: the same tar, compressed otherwise)"}},
+		{"joined", list{layer(t, "", "a", a1), layer(t, "", "b", b1, b2)}, list{layer(t, "", "a b", a1, b1, b2)},
+			[]string{"0 b: same 0+2 (grouping: a came into its layer)",
+				"0 a: same 0+1 (grouping: it comes from layer 0 of the old image, and most of its layer from 1)"}},
+		{"parted", list{layer(t, "", "a b", a1, b1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)},
+			[]string{"0 a: same 0+1 (grouping: 1 file went from its layer to another one)", "1 b: same 0+1 (grouping: 1 file went from its layer to another one)"}},
+		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file beside it, of its layer, is gone)"}},
+		{"times", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d, later(a1))},
+			[]string{"0 a: same 0+1 (times: nothing but times of last change differs)"}},
+		{"times of a directory", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", later(d), a1)},
+			[]string{"0 a: same 0+1 (times: nothing but times of last change differs)"}},
+		{"a directory's mode", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d.But(func(h *tar.Header) { h.Mode = 0o700 }), a1)},
+			[]string{`0 a: same 0+1 (directories: mode, owner or xattrs of the directory "/d" differ)`}},
+		{"nothing but directories", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "e", d)}, []string{"1 e: new 1+0"}},
+		{"another order of entries", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a2, a1)},
+			[]string{"0 a: same 0+2 (tar: the tar is written otherwise)"}},
+		{"of another tool", list{layer(t, "", "", a1, b1)}, list{layer(t, "", "", newA1, b1, mkimage.File("c", ""))},
+			[]string{"0 a: changed 1+0", "0 b: same 0+1 (neighbour: in one layer with a and 1 more that changed)", "0 chunkah/unclaimed: new 1+0"}},
+		{"covered by a layer above", list{layer(t, "", "", a1, b1), layer(t, "", "", newA1)}, list{layer(t, "", "", a1, b2), layer(t, "", "", newA1)},
+			[]string{"0 b: new 1+0", "0 a: same 0+1 (neighbour: in one layer with b, which changed)"}},
+		{"a layer twice", list{layer(t, "", "a", a1)}, list{layer(t, "", "b", b1), layer(t, "", "b", b1)}, []string{"0 b: new 1+0"}},
+		{"no layers before", nil, list{layer(t, "", "a", a1)}, []string{"0 a: new 1+0"}},
+		{"none after", list{layer(t, "", "a", a1)}, nil, nil},
+		{"an empty layer", nil, list{layer(t, "", "a")}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Compare(open(t, true, tt.old), open(t, true, tt.new))
+			if tt.name == "an empty layer" {
+				if s.DownloadLayers != 1 || s.Parts != nil {
+					t.Errorf("got %+v", s)
+				}
+				return
+			}
+			if got := lines(t, s); !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+		})
+	}
+}
+
+// Without their files, fingerprints tell what changed.
+func TestCompareByFingerprints(t *testing.T) {
+	type list = []mkimage.Layer
+	tests := []struct {
+		name     string
+		old, new list
+		want     []string
+	}{
+		{"a neighbour changed", list{layer(t, "", "a=1 b=2", a1, b1)}, list{layer(t, "", "a=x b=2", newA1, b1)},
+			[]string{"0 a: changed", "0 b: same (neighbour: in one layer with a, which changed)"}},
+		{"joined", list{layer(t, "", "a=1", a1), layer(t, "", "b=2", b1)}, list{layer(t, "", "a=1 b=2", a1, b1)},
+			[]string{"0 a: same (grouping: other components shared its layer)", "0 b: same (grouping: other components shared its layer)"}},
+		{"parted", list{layer(t, "", "a=1 b=2", a1, b1)}, list{layer(t, "", "a=1", a1), layer(t, "", "b=3", b1)},
+			[]string{"0 a: same (grouping: other components shared its layer)", "1 b: changed"}},
+		{"new", nil, list{layer(t, "", "a=1", a1)}, []string{"0 a: new"}},
+		{"no fingerprints", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: unknown (unread: its files have not been read)"}},
+		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
+			[]string{"0 a: same (compression: the same tar, compressed otherwise)"}},
+		{"of another tool", list{layer(t, "", "", a1)}, list{layer(t, "", "", newA1)}, []string{"0 : unknown (unread: its files have not been read)"}},
+		{"of another tool, compressed otherwise", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
+			[]string{"0 : same (compression: the same tar, compressed otherwise)"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := lines(t, Compare(open(t, false, tt.old), open(t, false, tt.new))); !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+		})
+	}
+}
+
+// What is downloaded are the blobs that are not there, each once.
+func TestCompareCounts(t *testing.T) {
+	a, b := layer(t, "", "a", a1), layer(t, "", "b", b1, b2)
+	old, gz := open(t, false, []mkimage.Layer{a}), layer(t, mkimage.Gzip, "a", a1)
+	next := open(t, false, []mkimage.Layer{a, b, b, gz})
+	s := Compare(old, next)
+	size := func(i int) int64 { return next.Layers[i].Descriptor.Size }
+	if s.Layers != 4 || s.Bytes != size(0)+2*size(1)+size(3) || s.DownloadLayers != 2 || s.Download != size(1)+size(3) ||
+		s.SameTarLayers != 1 || s.SameTar != size(3) || !slices.Equal(s.Missing, []bool{false, true, false, true}) {
+		t.Errorf("got %+v", s)
+	}
+	var series Series
+	series.Add(s)
+	series.Add(&Step{Download: 3})
+	if series.Total != s.Download+3 || series.Mean != series.Total/2 {
+		t.Errorf("got %+v", series)
+	}
+}
+
+func TestScale(t *testing.T) {
+	for _, tt := range [][4]int64{{10, 1, 3, 3}, {1 << 60, 1 << 60, 1 << 61, 1 << 59}, {7, 0, 9, 0}, {7, 9, 9, 7}, {7, 0, 0, 0}} {
+		if got := scale(tt[0], tt[1], tt[2]); got != tt[3] {
+			t.Errorf("scale(%d, %d, %d) = %d, want %d", tt[0], tt[1], tt[2], got, tt[3])
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package tests
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/pinnedroot"
+)
+
+// A machine is what chunkah runs on, and what it is given there.
+type machine struct {
+	root     string
+	source   string // an archive with an image of the root
+	previous string // another one
+	bin      string // a folder with the commands, where they are not those of this test
+	uid      uint32
+}
+
+// An output is one of the images whose digests are pinned.
+type output struct {
+	name   string
+	source string // of scan, and what stands for it in build
+	pack   string // options of pack
+	write  string // options of write
+}
+
+const fromRoot, fromImage = `"$ROOT"`, `"oci-archive:$SOURCE"`
+
+var outputs = []output{
+	{name: "none", source: fromRoot},
+	{name: "gzip", source: fromRoot, write: "--compress gzip"},
+	{name: "zstd", source: fromRoot, write: "--compress zstd"},
+	{name: "docker-archive", source: fromRoot, write: "-o docker-archive:- --compress gzip --level 1"},
+	{name: "previous", source: fromRoot, pack: `--previous "$PREVIOUS"`, write: "--compress gzip"},
+	{name: "from", source: fromImage, write: "--compress zstd --level 1"},
+}
+
+// run makes an output by a script of bash and returns the archive. The script has
+// two functions, which write the archive to standard output: build takes options
+// for chunkah build, stages those of each of the four commands.
+func (m machine) run(t *testing.T, o output, script string) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	// An image is for the machine that it is made on, unless one is named. Ten layers
+	// are fewer than there are components, so that grouping has to do its sums.
+	functions := `set -eo pipefail
+build() { chunkah build ` + strings.NewReplacer(fromRoot, "--rootfs "+fromRoot, fromImage, "--from "+fromImage).Replace(o.source) +
+		` --keep-special-files --max 10 ` + o.pack + ` ` + o.write + ` --arch amd64 "$@"; }
+stages() { chunkah-scan --keep-special-files ` + o.source + ` $1 | chunkah-assign $2 | chunkah-pack --max 10 ` + o.pack + ` $3 |
+	chunkah-write ` + o.write + ` ` + o.pack + ` --arch amd64 $4; }
+`
+	cmd := exec.Command("bash", "-c", functions+script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "ROOT="+m.root, "SOURCE="+m.source, "PREVIOUS="+m.previous, "TMPDIR="+dir)
+	if m.bin != "" {
+		cmd.Env = append(cmd.Env, "PATH="+m.bin+":"+os.Getenv("PATH"))
+	}
+	if m.uid != 0 {
+		for _, path := range []string{m.root, m.source, m.previous, filepath.Join(scratch, "bin", "chunkah"), out.Name()} {
+			openAbove(t, path)
+		}
+		if err := os.Chown(dir, int(m.uid), int(m.uid)); err != nil {
+			t.Fatal(err)
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: m.uid, Gid: m.uid}}
+	}
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = out, &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, &said)
+	}
+	return out.Name()
+}
+
+// settings are what must not matter on one machine, each as a script.
+var settings = []struct{ name, script string }{
+	{"threads 1", `build -T 1`},
+	{"threads 2", `build -T 2`},
+	{"threads 8", `build -T 8`},
+	{"GOMAXPROCS 1", `GOMAXPROCS=1 build`},
+	{"GOMAXPROCS 8", `GOMAXPROCS=8 build -T 3`},
+	{"umask 000", `umask 000; build`},
+	{"umask 777", `umask 777; build`},
+	{"TZ", `TZ=Asia/Kathmandu build`},
+	{"LANG", `LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 build`},
+	{"another working folder", `cd /; build`},
+	{"in the root", `cd "$ROOT"; ROOT=. build`},
+	{"another HOME", `HOME=/nonexistent USER=nobody build`},
+	{"no HOME", `unset HOME USER LOGNAME LANG LC_ALL; build`},
+	{"into a pipe", `build | cat`},
+	{"stages in JSON", `stages`},
+	{"stages in msgpack", `stages '--format msgpack'`},
+	{"stages in both, one thread", `stages '--format msgpack' '--format json' '--format msgpack' '-T 1'`},
+	{"a command in a stage's place", `build --assign chunkah-assign`},
+	{"cold cache", `build --cache cache`},
+	{"warm cache", `build --cache cache -T 8 >cold; build --cache cache -T 1; cmp cold out`},
+}
+
+// Whatever machine, settings and way make an image, it has one digest.
+func TestLaw3Matrix(t *testing.T) {
+	pins := readPins(t)
+	here := thisMachine(t)
+	armBin, armBuilt := emulated(t, "arm64", "qemu-aarch64-static") // takes a while
+	same := func(t *testing.T, m machine, o output, script string) {
+		t.Helper()
+		if got := fileDigest(t, m.run(t, o, script)); got != pins[o.name] {
+			t.Errorf("%s: %s: %s, want %s", o.name, script, got, pins[o.name])
+		}
+	}
+	for _, s := range settings {
+		t.Run(s.name, func(t *testing.T) {
+			for _, o := range outputs {
+				same(t, here, o, s.script)
+			}
+		})
+	}
+	user := here
+	user.uid = pinnedroot.Reader
+	machines := map[string]machine{"another user": user}
+	roots := otherRoots(t, here.root)
+	for name, root := range roots {
+		m := here
+		m.root = root
+		machines["on "+name] = m
+	}
+	ordersDiffer(t, roots)
+	for _, name := range slices.Sorted(maps.Keys(machines)) {
+		t.Run(name, func(t *testing.T) {
+			for _, o := range outputs {
+				same(t, machines[name], o, "build")
+			}
+		})
+	}
+	t.Run("arm64", func(t *testing.T) {
+		if err := armBuilt(); err != nil {
+			t.Fatalf("building for arm64: %v", err)
+		}
+		arm := here
+		arm.bin = armBin
+		for _, o := range outputs {
+			same(t, arm, o, "build")
+		}
+		same(t, arm, outputs[0], "stages '--format msgpack'")
+	})
+}
+
+// thisMachine is the one that the pins are made on.
+func thisMachine(t *testing.T) machine {
+	t.Helper()
+	m := machine{root: pinnedRoot(t)}
+	m.source = build(t, m.root, "--keep-special-files", "--compress", "gzip", "--arch", "amd64")
+	m.previous = build(t, m.root, "--keep-special-files", "--compress", "gzip", "--arch", "amd64", "--max", "7")
+	return m
+}
+
+var pinnedCache cachedRoot
+
+// pinnedRoot is the root that pinnedroot makes. It is not to be changed.
+func pinnedRoot(t *testing.T) string {
+	t.Helper()
+	clients.Need(t, "root")
+	return pinnedCache.get(t, "pinned", pinnedroot.Write)
+}
+
+// otherRoots are roots like the pinned one on other file systems.
+func otherRoots(t *testing.T, root string) map[string]string {
+	t.Helper()
+	roots := map[string]string{"overlayfs": overlay(t, root), "a copy": copyTo(t, root, filesystem(t, "ext4")+"/root")}
+	for _, kind := range []string{"ext4", "xfs", "tmpfs"} {
+		dir := filesystem(t, kind) + "/root"
+		if err := pinnedroot.Write(dir); err != nil {
+			t.Fatalf("making the root on %s: %v", kind, err)
+		}
+		roots[kind] = dir
+	}
+	return roots
+}
+
+// ordersDiffer checks that no two of the roots have the names of pinnedroot.Many in
+// one order on disk: they would show nothing of it.
+func ordersDiffer(t *testing.T, roots map[string]string) {
+	t.Helper()
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(roots)) {
+		order := strings.Join(diskOrder(t, roots[name]+pinnedroot.Many), " ")
+		if other, ok := seen[order]; ok {
+			t.Errorf("the names are in one order on %s and %s", other, name)
+		}
+		seen[order] = name
+	}
+}
+
+// diskOrder are the names in a directory in the order in which the file system
+// gives them.
+func diskOrder(t *testing.T, dir string) []string {
+	t.Helper()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// emulated makes a folder of commands for another processor, each of which calls
+// the emulator itself: nothing is registered with the kernel. They are built while
+// the test goes on, until built says how that went.
+func emulated(t *testing.T, arch, emulator string) (dir string, built func() error) {
+	t.Helper()
+	clients.Need(t, emulator)
+	dir = t.TempDir()
+	binary := filepath.Join(dir, "chunkah-"+arch)
+	for _, name := range []string{"", "scan", "assign", "pack", "write"} {
+		script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", emulator, binary, name)
+		path := filepath.Join(dir, strings.TrimSuffix("chunkah-"+name, "-"))
+		if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/chunkah")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	built = sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() { _ = built() })
+	return dir, built
+}

@@ -1,0 +1,255 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/inspect"
+	"chunkah/lib/page"
+	"chunkah/tests/browser"
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+)
+
+// hostile is a root whose names would like to be more than names.
+const hostile = `
+file "/opt/<b>bold&amp;/</script><script>hacked=1</script>" text=x
+file "/opt/<b>bold&amp;/<img src=x onerror=hacked=1>" size=30000
+file "/opt/quote\"'` + "`" + `${hacked=1}/new\nline\x1b" size=20000
+file "/opt/sep\u2028\u2029/bad\xff\xfe" size=10000
+file /srv/app/libssl.so size=50000
+file /srv/app/main.py size=2000
+file /srv/big size=2000000
+`
+
+// pageOf draws an image of a root and returns the page's address.
+func pageOf(t *testing.T, spec string) string {
+	t.Helper()
+	dir := t.TempDir()
+	layout, name := "oci:"+filepath.Join(dir, "layout"), filepath.Join(dir, "page.html")
+	clients.Run(t, exec.Command("chunkah", "build", "--rootfs", mkroot.Make(t, spec), "--max", "3", "--compress", "gzip", "-o", layout))
+	clients.Run(t, exec.Command("chunkah", "inspect", "--html", name, layout))
+	return "file://" + name
+}
+
+// The page works in a browser: by keyboard alone, and whatever an image's files are
+// called. It asks nobody for anything.
+func TestPageInABrowser(t *testing.T) {
+	clients.Need(t, "chromium")
+	address := pageOf(t, hostile)
+	p := browser.Open(t, address)
+	want := func(expression, want string) {
+		t.Helper()
+		if got := p.Text(expression); got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+	sound := func() {
+		t.Helper()
+		want(`document.getElementById("fault").hidden + " " + typeof hacked + " " + document.images.length + " " + document.scripts.length`, "true undefined 0 2")
+	}
+	sound()
+	want(`document.querySelectorAll(".cell").length`, "3")
+	want(`document.querySelectorAll("#bars .track").length`, "2")
+	want(`document.querySelector(".cell b").textContent.startsWith("bigfiles/srv/big · 2.0 MB")`, "true")
+
+	// Tab comes to the search, the trail has nothing to press, then the map: one stop.
+	p.Press("Tab")
+	want("document.activeElement.id", "query")
+	p.Press("Tab")
+	want("document.activeElement.className.split(' ')[0]", "cell")
+	const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
+	want(label, "bigfiles/srv/big")
+	p.Press("End")
+	last := p.Text(label)
+	p.Press("Home")
+	want(label, "bigfiles/srv/big")
+	p.Press("ArrowRight")
+	if got := p.Text(label); got == "bigfiles/srv/big" || last == got && last == "" {
+		t.Errorf("the arrow stays at %q", got)
+	}
+	p.Press("ArrowLeft")
+	want(label, "bigfiles/srv/big")
+
+	// Enter opens, Escape goes back to where one was.
+	p.Press("Enter")
+	want(label, "/srv/big")
+	want(`document.querySelector("#trail strong").textContent`, "bigfiles/srv/big")
+	p.Press("Escape")
+	want(label, "bigfiles/srv/big")
+	p.Press("Escape")
+	want(label, "bigfiles/srv/big")
+
+	// A slash searches; what was found opens.
+	p.Press("/")
+	want("document.activeElement.id", "query")
+	p.Type("LIBSSL")
+	p.Until(`document.getElementById("found").textContent === "nothing found"`)
+	p.Press("Escape")
+	p.Press("/")
+	p.Type("libssl")
+	p.Until(`document.getElementById("found").textContent === "1 found"`)
+	want(`document.querySelectorAll(".cell.dim").length`, "2")
+	want(`document.querySelector("#results button").textContent`, "/srv/app/libssl.so")
+	p.Press("Tab")
+	p.Press("Enter")
+	want(label, "/srv/app/libssl.so")
+	want(`document.querySelector("#detail h2").textContent`, "/srv/app/libssl.so")
+
+	// Every file can be found, and is shown as text.
+	for text, found := range map[string]string{
+		"</script>":     "1 found",
+		"<img":          "1 found",
+		"<b>bold&amp;":  "3 found", // the component, too
+		"new\\nline":    "nothing found",
+		"bad\ufffd":     "1 found",
+		"${hacked":      "2 found",
+		"chunkah/uncl":  "4 found",
+		"":              "",
+		"nothing of it": "nothing found",
+	} {
+		p.Eval(fmt.Sprintf(`{ const q = document.getElementById("query"); q.value = %q; q.dispatchEvent(new Event("input")); 0 }`, text), new(int))
+		p.Until(fmt.Sprintf(`document.getElementById("found").textContent === %q`, found))
+		sound()
+	}
+
+	// The address says where to begin.
+	p.Go(address + "#search=main.py&open=all")
+	p.Until(`document.getElementById("found").textContent === "1 found"`)
+	want(`document.querySelectorAll("#all tbody tr").length`, "3")
+	sound()
+	for _, url := range p.Requests {
+		if !strings.HasPrefix(url, address) {
+			t.Errorf("the page asks for %s", url)
+		}
+	}
+}
+
+// contrast is the least contrast of text and ground of all elements that have text
+// of their own and a plain ground (WCAG 2.1, relative luminance).
+const contrast = `(() => {
+  const parse = c => c.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => { const f = x => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+  let least = 99, which = "";
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.offsetParent || e.closest(".dim, script, style")) continue;
+    let ground = e;
+    while (ground && parse(getComputedStyle(ground).backgroundColor)[3] === 0) ground = ground.parentElement;
+    if (!ground) ground = document.body;
+    const a = light(parse(getComputedStyle(e).color)), b = light(parse(getComputedStyle(ground).backgroundColor));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) { least = ratio; which = e.tagName + "." + e.className + " in " + ground.className; }
+  }
+  return least >= 4.5 ? "enough" : least + " at " + which;
+})()`
+
+// The page can be read in light and in dark, in every colour of the map.
+func TestPageInLightAndDark(t *testing.T) {
+	clients.Need(t, "chromium")
+	p := browser.Open(t, pageOf(t, hostile)+"#search=ssl&open=all")
+	p.Until(`document.getElementById("found").textContent === "1 found"`)
+	// A cell of each class, as no single image has them.
+	p.Eval(`{ for (const c of ["c0", "c1", "c2", "c3", "c4", "c5", "cr"]) { const e = make("button", undefined, "cell " + c); e.append(make("b", "name"), make("span", "text")); map.append(e); } 0 }`, new(int))
+	grounds := map[string]bool{}
+	for _, scheme := range []string{"light", "dark"} {
+		p.Prefer(scheme)
+		if got := p.Text(contrast); got != "enough" {
+			t.Errorf("%s: the least contrast is %s", scheme, got)
+		}
+		grounds[p.Text("getComputedStyle(document.body).backgroundColor")] = true
+		p.Shot(filepath.Join(t.TempDir(), scheme+".png"))
+	}
+	if len(grounds) != 2 {
+		t.Errorf("light and dark have the same ground: %v", grounds)
+	}
+}
+
+// What clients download is drawn: bars of what comes along, layers that are missing.
+func TestReusePageInABrowser(t *testing.T) {
+	clients.Need(t, "chromium")
+	dir := t.TempDir()
+	layout, name := "oci:"+filepath.Join(dir, "layout"), filepath.Join(dir, "page.html")
+	for i, size := range []string{"4000", "4001"} {
+		root := mkroot.Make(t, "file /opt/a/f size="+size+"\nfile /opt/a/g size=5000\nfile /opt/b/f size=9000\nfile /srv/big size=3000000\n")
+		cmd := exec.Command("chunkah", "build", "--rootfs", root, "--max", "2", "--compress", "gzip", "-o", fmt.Sprintf("%s:%d", layout, i+1))
+		if i > 0 {
+			cmd.Args = append(cmd.Args, "--previous", layout+":1")
+		}
+		clients.Run(t, cmd)
+	}
+	clients.Run(t, exec.Command("chunkah", "reuse", "--html", name, layout+":1", layout+":2"))
+	p := browser.Open(t, "file://"+name+"#open=why")
+	for expression, want := range map[string]string{
+		`document.getElementById("fault").hidden`:                                                  "true",
+		`document.querySelectorAll(".cell.missing").length`:                                        "1",
+		`document.querySelectorAll(".cell").length`:                                                "2",
+		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:        "1,3",
+		`document.querySelectorAll("#why tbody tr").length`:                                        "2",
+		`document.querySelector("#why tbody").textContent.includes("opt/b: same: in one layer w")`: "true",
+		`document.querySelectorAll("#legend .missing").length`:                                     "1",
+	} {
+		if got := p.Text(expression); got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+}
+
+// Half a million files are no more than a page can take: few elements, whatever is
+// shown, and every file is found.
+func TestPageOfHalfAMillionFiles(t *testing.T) {
+	clients.Need(t, "chromium")
+	const files, layers = 500_000, 64
+	in := &inspect.Image{Source: "oci:large", Platform: "linux/amd64"}
+	for i := range layers {
+		l := inspect.Layer{Own: true, Stability: int64(i * 15_000), Bytes: 1 << 20, Layer: image.Layer{Descriptor: v1.Descriptor{Size: 1 << 19}}}
+		for range 40 {
+			number := int32(len(in.Components))
+			in.Components = append(in.Components, fmt.Sprintf("rpm/package-%d", number))
+			l.Components = append(l.Components, in.Components[number])
+			for f := range files / layers / 40 {
+				l.Entries = append(l.Entries, inspect.Entry{
+					Path: fmt.Sprintf("/usr/lib/python3/site-packages/package%d/module%d.py", number, f), Size: int64(f * 17 % 9000), Component: number,
+				})
+			}
+		}
+		in.Layers = append(in.Layers, l)
+	}
+	name := filepath.Join(t.TempDir(), "page.html")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := page.Inspect(f, in); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil || info.Size() > 25<<20 {
+		t.Errorf("the page has %d bytes, %v", info.Size(), err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := browser.Open(t, "file://"+name)
+	for _, step := range []struct{ address, found string }{
+		{"", ""}, {"#layer=5", ""}, {"#layer=5&component=rpm/package-207", ""}, {"#search=package2559/module194.py", "1 found"},
+		{"#search=module1.py", "2,560 found, the first 200 are listed"}, {"#search=/usr", "499,200 found, the first 200 are listed"},
+	} {
+		p.Go("file://" + name + step.address)
+		p.Until(fmt.Sprintf(`document.getElementById("found").textContent === %q`, step.found))
+		if got := p.Text(`document.getElementById("fault").hidden + " " + (document.querySelectorAll("*").length < 5000)`); got != "true true" {
+			t.Errorf("%s: got %s, with %s elements", step.address, got, p.Text(`document.querySelectorAll("*").length`))
+		}
+	}
+	if n := p.Heap(); n > 400<<20 {
+		t.Errorf("the page's script takes %d bytes", n)
+	} else {
+		t.Logf("the page has %d bytes, its script takes %d", info.Size(), n)
+	}
+}

@@ -1,0 +1,208 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+)
+
+// The commands run long enough for a few drawings: an assigner waits.
+const waiting = "echo a word >&2; sleep 0.7; exec chunkah-assign"
+
+// onScreen runs a command line on a terminal to its end and returns what it wrote
+// and the lines that are to be seen then.
+func onScreen(t *testing.T, line, term string, columns int, press string) (written string, screen []string, status int) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := mkroot.Write(filepath.Join(dir, "root"), "file /usr/bin/tool size=3000000\nfile /etc/name text=x\n"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", line)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TERM="+term)
+	x := onTerminal(t, cmd, columns)
+	if press != "" {
+		x.await("a drawing", func() bool { return strings.Contains(x.text(), "files") })
+		x.tty.WriteString(press)
+	}
+	err := cmd.Wait()
+	x.await("the end of the terminal", x.ended)
+	status = cmd.ProcessState.ExitCode()
+	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+		t.Fatal(err)
+	}
+	return x.text(), display(t, x.text()), status
+}
+
+// up is the one thing that is done to a terminal beside writing lines: going up so
+// many of them and clearing all below.
+var up = regexp.MustCompile("^\x1b\\[([0-9]+)A\x1b\\[J")
+
+// display is what a terminal shows in the end.
+func display(t *testing.T, text string) []string {
+	t.Helper()
+	lines := []string{""}
+	for len(text) > 0 {
+		if m := up.FindStringSubmatch(text); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			if n >= len(lines) {
+				t.Fatalf("%d lines up of %d", n, len(lines)-1)
+			}
+			lines = append(lines[:len(lines)-1-n], "")
+			text = text[len(m[0]):]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == '\n':
+			lines = append(lines, "")
+		case r == 0x1b:
+			t.Fatalf("an escape that is none of ours: %.20q", text)
+		case r != '\r':
+			lines[len(lines)-1] += string(r)
+		}
+		text = text[size:]
+	}
+	return lines[:len(lines)-1]
+}
+
+// drawn are the lines that were drawn and taken away.
+func drawn(text string) []string {
+	var list []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(up.ReplaceAllString(line, ""), "\r\n ")
+		if line != "" && !strings.HasPrefix(line, "chunkah: ") && line != "a word" && line != "^C" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+const buildWaiting = "chunkah build --rootfs root -o out --assign '" + waiting + "'"
+
+// On a terminal a build draws how far it is, as wide as that is, and leaves the
+// summary alone; what others say stays.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{120, 40, 12} {
+		written, screen, status := onScreen(t, buildWaiting, "xterm", columns, "")
+		lines := drawn(written)
+		if status != 0 || len(lines) < 2 || !strings.Contains(strings.Join(lines, "\n"), "assign") {
+			t.Errorf("%d columns: status %d, drawn: %q", columns, status, lines)
+		}
+		for _, l := range lines {
+			if utf8.RuneCountInString(l) > columns {
+				t.Errorf("%q is wider than %d columns", l, columns)
+			}
+		}
+		if len(screen) != 5 || screen[0] != "a word" || !strings.HasPrefix(screen[1], "chunkah: sha256:") || !strings.HasPrefix(screen[4], "chunkah: took ") {
+			t.Errorf("%d columns: in the end there is %q", columns, screen)
+		}
+		if strings.Contains(written, "m\x1b") || regexp.MustCompile("\x1b\\[[0-9;]*m").MatchString(written) {
+			t.Errorf("there are colours: %q", written)
+		}
+	}
+}
+
+// What was drawn goes away at SIGINT too.
+func TestProgressInterrupted(t *testing.T) {
+	t.Parallel()
+	written, screen, status := onScreen(t, "exec "+strings.Replace(buildWaiting, "0.7", "100", 1), "xterm", 100, "\x03")
+	if want := 128 + int(syscall.SIGINT); status != want || len(drawn(written)) == 0 {
+		t.Errorf("status %d, want %d; drawn: %q", status, want, drawn(written))
+	}
+	if text := strings.Join(screen, "\n"); !strings.HasSuffix(text, "chunkah: interrupted") || strings.Contains(text, " files") {
+		t.Errorf("in the end there is %q", screen)
+	}
+}
+
+// Where nothing can or may be drawn there are milestones, or nothing.
+func TestProgressNotDrawn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, line, term string
+		lines            int // on the screen
+	}{
+		{"dumb terminal", buildWaiting, "dumb", 1 + 4 + 4},
+		{"no terminal type", buildWaiting, "", 1 + 4 + 4},
+		{"quiet", buildWaiting + " -q", "xterm", 1},
+		{"standard error in a file", buildWaiting + " 2>log; wc -l <log", "xterm", 1},
+		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
+		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
+	}
+	for _, tt := range tests {
+		written, screen, status := onScreen(t, tt.line, tt.term, 100, "")
+		if status != 0 || len(screen) < tt.lines || strings.Contains(written, "\x1b") {
+			t.Errorf("%s: status %d, %d lines: %q", tt.name, status, len(screen), written)
+		}
+	}
+}
+
+// Of the four commands in a pipe the last one draws, and no other.
+func TestProgressInPipe(t *testing.T) {
+	t.Parallel()
+	const line = "chunkah-scan root | (sleep 0.7; exec chunkah-assign) | chunkah-pack | chunkah-write > out"
+	written, screen, status := onScreen(t, line, "xterm", 100, "")
+	lines := drawn(written)
+	if status != 0 || len(screen) != 0 || len(lines) == 0 {
+		t.Errorf("status %d, in the end %q, drawn %q", status, screen, lines)
+	}
+	for _, l := range lines {
+		if !strings.HasPrefix(l, "write ") {
+			t.Errorf("drawn: %q", l)
+		}
+	}
+}
+
+// The summary tells the truth of the image.
+func TestSummary(t *testing.T) {
+	clients.Need(t, "jq", "setfattr", "skopeo", "zcat")
+	t.Parallel()
+	dir := t.TempDir()
+	const spec = "file /usr/bin/tool size=3000000 xattr:user.overlay.x=1\nfile /etc/name text=x\nfile /opt/a/x text=y\nfile /opt/b/y text=z\nfile /srv/secret text=x xattr:user.chunkah.skip=1\nsymlink /bin to=usr/bin\n"
+	if err := mkroot.Write(filepath.Join(dir, "root"), spec); err != nil {
+		t.Fatal(err)
+	}
+	run := func(line string) string {
+		cmd := exec.Command("bash", "-o", "pipefail", "-c", line)
+		cmd.Dir = dir
+		return strings.TrimSpace(clients.Run(t, cmd))
+	}
+	run("chunkah build --rootfs root --compress gzip -o oci:image:a --log json 2>first")
+	run("echo more >root/opt/a/x; chunkah build --rootfs root --compress gzip --previous oci:image:a -o oci:image:b --log json 2>second")
+	for name, ref := range map[string]string{"first": "a", "second": "b"} {
+		summary := "jq -s 'map(select(.manifest))[0]' " + name + " | jq -r "
+		for field, truth := range map[string]string{
+			".manifest":    "jq -r '.manifests[] | select(.annotations[\"org.opencontainers.image.ref.name\"] == \"" + ref + "\").digest' image/index.json",
+			".layers":      "skopeo inspect --raw oci:image:" + ref + " | jq '.layers | length'",
+			".blob_bytes":  "skopeo inspect --raw oci:image:" + ref + " | jq '[.layers[].size] | add'",
+			".components":  "skopeo inspect --raw oci:image:" + ref + " | jq '[.layers[].annotations[\"org.chunkah.component\"] | split(\",\") | length] | add'",
+			".bytes":       "for d in $(skopeo inspect --raw oci:image:" + ref + " | jq -r '.layers[].digest | sub(\":\"; \"/\")'); do zcat <image/blobs/$d; done | wc -c",
+			".files":       "for d in $(skopeo inspect --raw oci:image:" + ref + " | jq -r '.layers[].digest | sub(\":\"; \"/\")'); do tar -tzf image/blobs/$d; done | grep -vc '/$'",
+			".kept_layers": "echo 0",
+		} {
+			if got, want := run(summary+field), run(truth); got != want {
+				t.Errorf("%s: %s is %s, want %s", name, field, got, want)
+			}
+		}
+	}
+	reused := run(`comm -12 <(skopeo inspect --raw oci:image:a | jq -r '.layers[] | .digest + " " + (.size | tostring)' | sort) ` +
+		`<(skopeo inspect --raw oci:image:b | jq -r '.layers[] | .digest + " " + (.size | tostring)' | sort) | awk '{n++; b += $2} END {print n, b}'`)
+	if got := run("jq -sr 'map(select(.manifest))[0] | \"\\(.reused_layers) \\(.reused_bytes)\"' second"); got != reused {
+		t.Errorf("reused are %s, want %s", got, reused)
+	}
+	text := run("jq -r 'select(.manifest).msg' first")
+	for _, want := range []string{"the xattr user.overlay.x of 1 file", "user.chunkah.skip", "took ", ": scan ", ", assign ", ", pack ", ", write "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in %q", want, text)
+		}
+	}
+}
