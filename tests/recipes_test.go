@@ -71,15 +71,6 @@ func referencePage(p *document) {
 		chunkah-scan root | chunkah-assign > in`})
 }
 
-// inspectPage has images wherever they can be, and the root of componentsPage.
-func inspectPage(p *document) {
-	referencePage(p)
-	p.run(block{kind: "sh", text: `
-		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:1
-		rm -r root app`})
-	componentsPage(p)
-}
-
 // readmePage has an image in podman, a root, and roots of two architectures.
 func readmePage(p *document) {
 	clients.Need(p.t, "jq")
@@ -90,6 +81,17 @@ func readmePage(p *document) {
 	p.local()
 	p.pushApp(root, "app:build")
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
+}
+
+// inspectPage has the root of componentsPage, and images of it everywhere.
+func inspectPage(p *document) {
+	clients.Need(p.t, "root", "skopeo")
+	componentsPage(p)
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build -q --rootfs root --max 1 -o app.oci
+		for tag in 1 2 3; do chunkah build -q --rootfs root --max $tag -o oci:app:$tag; done
+		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
 }
 
 // tutorialPage has two versions of an app's image.
