@@ -22,6 +22,9 @@ const waiting = "echo a word >&2; sleep 0.7; exec chunkah-assign"
 // and the lines that are to be seen then.
 func onScreen(t *testing.T, line, term string, columns int, press string) (written string, screen []string, status int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a drawing takes its time")
+	}
 	dir := t.TempDir()
 	if err := mkroot.Write(filepath.Join(dir, "root"), "file /usr/bin/tool size=3000000\nfile /etc/name text=x\n"); err != nil {
 		t.Fatal(err)
