@@ -75,7 +75,7 @@ var pages = map[string]func(p *document){
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
-	"docs/inspect.md":            referencePage,
+	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
 	"docs/plans.md":              referencePage,

@@ -83,6 +83,17 @@ func readmePage(p *document) {
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
 }
 
+// inspectPage has the root of componentsPage, and images of it everywhere.
+func inspectPage(p *document) {
+	clients.Need(p.t, "root", "skopeo")
+	componentsPage(p)
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build -q --rootfs root --max 1 -o app.oci
+		for tag in 1 2 3; do chunkah build -q --rootfs root --max $tag -o oci:app:$tag; done
+		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
+}
+
 // tutorialPage has two versions of an app's image.
 func tutorialPage(p *document) {
 	p.t.Helper()
