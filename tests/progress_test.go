@@ -22,6 +22,9 @@ const waiting = "echo a word >&2; sleep 0.7; exec chunkah-assign"
 // and the lines that are to be seen then.
 func onScreen(t *testing.T, line, term string, columns int, press string) (written string, screen []string, status int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a drawing takes its time")
+	}
 	dir := t.TempDir()
 	if err := mkroot.Write(filepath.Join(dir, "root"), "file /usr/bin/tool size=3000000\nfile /etc/name text=x\n"); err != nil {
 		t.Fatal(err)
@@ -136,6 +139,9 @@ func TestProgressNotDrawn(t *testing.T) {
 		{"quiet", buildWaiting + " -q", "xterm", 1},
 		{"standard error in a file", buildWaiting + " 2>log; wc -l <log", "xterm", 1},
 		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
+		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 2},
+		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 4},
+		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 4},
 		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
 	}
 	for _, tt := range tests {

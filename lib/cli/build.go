@@ -195,7 +195,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		}),
 	}
 	b.write.Work = c.measured.Last().Work()
-	defer env.follow(c.measured)()
+	defer env.follow(c.measured, c.Plan == "-")()
 	return pipeline.Run(ctx, stages...)
 }
 

@@ -22,18 +22,19 @@ func (e *Env) draws() bool {
 	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
 }
 
-// drawsStage is draws for a stage in a pipe: of those that share a terminal only the
-// last one draws, whose output goes elsewhere.
+// drawsStage is draws for a stage that writes to standard output: of those in a pipe
+// that share a terminal only the last one draws, and none into its own answer.
 func (e *Env) drawsStage() bool {
 	info, err := e.Stdout.Stat()
-	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0
+	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
 // follow shows how far a build is until the function that it returns is called:
-// drawn, or as a line when a stage has ended and now and then.
-func (e *Env) follow(run *metrics.Run) (stop func()) {
+// drawn, or as a line when a stage has ended and now and then. answers says that the
+// build itself writes to standard output meanwhile.
+func (e *Env) follow(run *metrics.Run, answers bool) (stop func()) {
 	switch {
-	case e.Verbose < 0:
+	case e.Verbose < 0 || answers && isTerminal(e.Stdout):
 		return func() {}
 	case e.draws():
 		return e.console().Draw(run.Status)
