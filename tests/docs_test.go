@@ -78,6 +78,7 @@ var pages = map[string]func(p *document){
 	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
+	"docs/options.md":            readmePage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
