@@ -43,6 +43,14 @@ func componentsPage(p *document) {
 	p.path("scripts")
 }
 
+// messagesPage has a root of three files.
+func messagesPage(p *document) {
+	clients.Need(p.t, "jq")
+	if err := mkroot.Write(filepath.Join(p.dir, "root"), "file /etc/a text=a\nfile /opt/a/b text=b\nfile /opt/c/d text=d\n"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // referencePage has what the pages speak of that show single commands: a root, an
 // image of it wherever an image can be, and what the last build left behind.
 func referencePage(p *document) {
@@ -73,6 +81,17 @@ func readmePage(p *document) {
 	p.local()
 	p.pushApp(root, "app:build")
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
+}
+
+// inspectPage has the root of componentsPage, and images of it everywhere.
+func inspectPage(p *document) {
+	clients.Need(p.t, "root", "skopeo")
+	componentsPage(p)
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build -q --rootfs root --max 1 -o app.oci
+		for tag in 1 2 3; do chunkah build -q --rootfs root --max $tag -o oci:app:$tag; done
+		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
 }
 
 // tutorialPage has two versions of an app's image.
@@ -183,6 +202,9 @@ func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	config := e.Podman("inspect", "--format", "{{json .Config}}", image)
 	if image == "localhost/app:split" && !strings.Contains(config, "APP=1") {
 		p.t.Errorf("%s:%d: %s: the config is %s", p.name, b.line, image, config)
+	}
+	if strings.Contains(b.text, "CHUNKAH_ARGS") && !strings.Contains(config, `"org.example.by":"split image"`) {
+		p.t.Errorf("%s:%d: %s: CHUNKAH_ARGS are not in the config: %s", p.name, b.line, image, config)
 	}
 	if image == "localhost/app:greets" {
 		if got, want := e.Run(image), greetingOf(p.t, p.dir); got != want {

@@ -48,7 +48,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	defer func() { err = errors.Join(err, in.Close()) }()
 	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
 		opt := inspect.Options{Tree: c.Tree}
-		if c.Components || c.Files != "" || c.HTML != "" {
+		if c.Components || c.Files != "" && c.JSON || c.HTML != "" {
 			opt.Repos = repos(nil)
 		}
 		if err := c.read(ctx, env, in, opt); err != nil {

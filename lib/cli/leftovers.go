@@ -77,6 +77,8 @@ func (f *planFlags) left() leftovers { return besides(f.Plan) }
 // left is where spools have a name for a moment.
 func (f *imageFlags) left() leftovers { return leftovers{folders: []string{spool.Dir(f.Spool)}} }
 
+func (f *viewFlags) left() leftovers { return databases().add(f.imageFlags.left(), besides(f.HTML)) }
+
 func (f *outputFlags) left() leftovers {
 	target, err := f.target()
 	if err != nil {
@@ -87,7 +89,7 @@ func (f *outputFlags) left() leftovers {
 
 func (f *writeFlags) left() leftovers { return leftovers{cache: f.Cache}.add(f.outputFlags.left()) }
 
-// databases is where assign keeps private copies.
+// databases is where those who ask component repos have private copies.
 func databases() leftovers { return leftovers{folders: []string{os.TempDir()}} }
 
 func (c *buildCommand) leftovers() leftovers {
@@ -115,3 +117,9 @@ func (c *indexCommand) leftovers() leftovers { return c.imageFlags.left().add(c.
 func (c *diffCommand) leftovers() leftovers { return c.imageFlags.left() }
 
 func (c *verifyCommand) leftovers() leftovers { return c.imageFlags.left() }
+
+func (c *inspectCommand) leftovers() leftovers { return c.viewFlags.left() }
+
+func (c *reuseCommand) leftovers() leftovers { return c.viewFlags.left() }
+
+func (c *doctorCommand) leftovers() leftovers { return databases().add(c.imageFlags.left()) }

@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"chunkah/lib/spool"
+)
+
+// Every command that may have a file in a spool's folder looks there for what a
+// killed run has left.
+func TestLeftoversAreLookedForInSpools(t *testing.T) {
+	dir := t.TempDir()
+	for name, s := range stages {
+		c := s.new()
+		flag := reflect.ValueOf(c).Elem().FieldByName("Spool")
+		if !flag.IsValid() {
+			continue
+		}
+		flag.SetString(dir)
+		if tidy, ok := c.(tidier); !ok || !slices.Contains(tidy.leftovers().folders, spool.Dir(dir)) {
+			t.Errorf("%s does not look into --spool", name)
+		}
+	}
+}
