@@ -203,6 +203,9 @@ func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	if image == "localhost/app:split" && !strings.Contains(config, "APP=1") {
 		p.t.Errorf("%s:%d: %s: the config is %s", p.name, b.line, image, config)
 	}
+	if strings.Contains(b.text, "CHUNKAH_ARGS") && !strings.Contains(config, `"org.example.by":"split image"`) {
+		p.t.Errorf("%s:%d: %s: CHUNKAH_ARGS are not in the config: %s", p.name, b.line, image, config)
+	}
 	if image == "localhost/app:greets" {
 		if got, want := e.Run(image), greetingOf(p.t, p.dir); got != want {
 			p.t.Errorf("%s:%d: the image says %q, want %q", p.name, b.line, got, want)

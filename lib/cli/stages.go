@@ -154,6 +154,7 @@ var stages = map[string]stage{
 		examples: []manual.Example{
 			{Text: "The layers of an archive", Line: "chunkah inspect oci-archive:out.ociarchive"},
 			{Text: "What is in its first layer", Line: "chunkah inspect --files 0 oci-archive:out.ociarchive"},
+			{Text: "A picture of it, for a browser", Line: "chunkah inspect --html out.html oci-archive:out.ociarchive"},
 		},
 		also: []string{"chunkah-reuse(1)"},
 	},
@@ -165,6 +166,7 @@ var stages = map[string]stage{
 		group: "Reuse options",
 		examples: []manual.Example{
 			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
+			{Text: "A series of updates, as a picture", Line: "chunkah reuse --html updates.html oci:app:1 oci:app:2 oci:app:3"},
 		},
 		also: []string{"chunkah-inspect(1)"},
 	},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -158,4 +159,14 @@ func without(key string, keys ...any) func(document) {
 
 func set(value any, key string, keys ...any) func(document) {
 	return func(m document) { at(m, keys...).(document)[key] = value }
+}
+
+// again lists an index's manifest once more, in other words.
+func again(change func(document)) func(document) {
+	return func(index document) {
+		list := at(index, "manifests").([]any)
+		d := maps.Clone(list[0].(document))
+		change(d)
+		index["manifests"] = append(list, d)
+	}
 }

@@ -44,7 +44,7 @@ var (
 	}
 	descriptorKeys = map[string]field{
 		"mediaType": {kind: text, need: true}, "digest": {kind: text, need: true}, "size": {kind: number, need: true},
-		"urls": {kind: texts}, "annotations": {kind: textMap}, "platform": {kind: object, in: platformKeys},
+		"urls": {kind: texts}, "annotations": {kind: textMap}, "platform": {kind: object, in: platformKeys}, "data": {kind: text},
 	}
 	indexKeys = map[string]field{
 		"schemaVersion": {kind: number, need: true}, "mediaType": {kind: text},
@@ -159,7 +159,7 @@ func parseIndex(data []byte) (*v1.Index, []error) {
 	}
 	errs = append(errs, checkVersion(index.SchemaVersion)...)
 	for i, d := range index.Manifests {
-		errs = append(errs, inside(fmt.Sprintf("manifests[%d]", i), checkDescriptor(d))...)
+		errs = append(errs, inside(fmt.Sprintf("manifests[%d]", i), errors.Join(checkDescriptor(d), checkData(d)))...)
 	}
 	return &index, errs
 }
@@ -171,9 +171,9 @@ func parseManifest(data []byte) (*v1.Manifest, []error) {
 		return nil, errs
 	}
 	errs = append(errs, checkVersion(m.SchemaVersion)...)
-	errs = append(errs, inside("config", checkDescriptor(m.Config))...)
+	errs = append(errs, inside("config", errors.Join(checkDescriptor(m.Config), checkData(m.Config)))...)
 	for i, d := range m.Layers {
-		errs = append(errs, inside(fmt.Sprintf("layers[%d]", i), checkDescriptor(d))...)
+		errs = append(errs, inside(fmt.Sprintf("layers[%d]", i), errors.Join(checkDescriptor(d), checkData(d)))...)
 	}
 	return &m, errs
 }
@@ -199,6 +199,21 @@ func checkDescriptor(d v1.Descriptor) error {
 	}
 	if d.Size < 0 {
 		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// checkData makes sure that the copy of the blob which a descriptor may hold is one:
+// some clients take it in place of the blob.
+func checkData(d v1.Descriptor) error {
+	if d.Data == nil || checkDescriptor(d) != nil {
+		return nil
+	}
+	if got := d.Digest.Algorithm().FromBytes(d.Data); got != d.Digest {
+		return fmt.Errorf("digest %q: its data has the digest %q", d.Digest, got)
+	}
+	if n := int64(len(d.Data)); n != d.Size {
+		return fmt.Errorf("digest %q: its data has %d bytes where the size is %d", d.Digest, n, d.Size)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
-	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[digest.Digest]bool{}, report: &Report{}}
+	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
 	err = v.top()
 	if c, ok := fetch.(io.Closer); ok {
 		err = errors.Join(err, c.Close())
@@ -117,8 +117,25 @@ type verifier struct {
 	src    image.Source
 	opt    Options
 	fetch  image.Fetcher
-	seen   map[digest.Digest]bool // manifests and indexes
+	seen   map[listing]bool // manifests and indexes
 	report *Report
+}
+
+// listing is all that an index says of a manifest that can be wrong. What is listed
+// twice in the same words, as under two tags, is read once.
+type listing struct {
+	mediaType         string
+	digest            digest.Digest
+	size              int64
+	os, arch, variant string
+}
+
+func listingOf(d v1.Descriptor) listing {
+	l := listing{mediaType: d.MediaType, digest: d.Digest, size: d.Size}
+	if p := d.Platform; p != nil {
+		l.os, l.arch, l.variant = p.OS, p.Architecture, p.Variant
+	}
+	return l
 }
 
 func (v *verifier) fault(where, format string, args ...any) {
@@ -187,7 +204,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int) error {
 		if err := checkDescriptor(d); err != nil {
 			continue // its fault is told
 		}
-		if v.seen[d.Digest] {
+		if v.seen[listingOf(d)] {
 			continue
 		}
 		if len(v.seen) >= maxDocuments {
@@ -211,7 +228,7 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 	if in != "" {
 		in = " of " + in
 	}
-	v.seen[d.Digest] = true
+	v.seen[listingOf(d)] = true
 	where := fmt.Sprintf("manifest %s%s", d.Digest, in)
 	if got := d.Digest.Algorithm().FromBytes(data); in == "" && got != d.Digest {
 		v.fault(where, "its bytes have the digest %q", got)

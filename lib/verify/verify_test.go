@@ -66,6 +66,8 @@ func TestEveryFault(t *testing.T) {
 		{"a diffID that is none", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
 		{"a digest that is none", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
 		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is below 0`}},
+		{"a copy of another layer", parts{manifest: set("e30=", "data", "layers", 0)}, []string{m + `layers\[0\]: digest "sha256:\w+": its data has the digest "sha256:44136fa3`}},
+		{"a copy that is none", parts{manifest: set("~", "data", "config")}, []string{m + `illegal base64 data`}},
 
 		// Schema.
 		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: want an array`, c + "0 layers in the manifest, and 2 diff_ids", c + "0 layers in the manifest, and 2 in the config's history"}},
@@ -106,6 +108,8 @@ func TestEveryFault(t *testing.T) {
 		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
 		{"an empty layer that is none", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
 		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
+		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
+		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: it has [0-9]+ bytes where its descriptor says 5`}},
 		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", and the index says "freebsd"`}},
 
 		// Tars.
