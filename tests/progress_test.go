@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +40,7 @@ func onScreen(t *testing.T, line, term string, columns int, press string) (writt
 	err := cmd.Wait()
 	x.await("the end of the terminal", x.ended)
 	status = cmd.ProcessState.ExitCode()
-	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 		t.Fatal(err)
 	}
 	return x.text(), display(t, x.text()), status
