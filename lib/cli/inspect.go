@@ -94,18 +94,6 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	return parseImage(c.Args.Image)
 }
 
-// parseImage reads the name of an image.
-func parseImage(name string) (image.Source, error) {
-	src, err := image.ParseSource(name)
-	if err != nil {
-		return src, &usageError{err}
-	}
-	if src.Kind == image.KindDir {
-		return src, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", name)
-	}
-	return src, nil
-}
-
 // open opens an image as manifest and config describe it.
 func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
 	opt := f.imageOptions(env)
