@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,8 +176,8 @@ func enginePage(p *document) {
 	e.Load(chunkahImage(p.t))
 	p.copyFile("../Containerfile.splitter")
 	p.after = func(b block) {
-		for _, name := range regexp.MustCompile(`-t (\S+)`).FindAllStringSubmatch(b.text, -1) {
-			p.sameTree(e, root, name[1], b)
+		for _, name := range slices.Compact(regexp.MustCompile(`-t \S+`).FindAllString(b.text, -1)) {
+			p.sameTree(e, root, strings.TrimPrefix(name, "-t "), b)
 		}
 	}
 }
