@@ -75,7 +75,7 @@ var stages = map[string]stage{
 	},
 	"chunkah-build": {
 		new:   func() command { return &buildCommand{} },
-		short: "do all four in one process",
+		short: "make an image of a directory or of images",
 		long:  "Makes an OCI image of the directory at --rootfs, or of the images and directories of --from: the same bytes as the four stages in a pipe.",
 		usage: "[OPTIONS]",
 		group: "Build options",
@@ -84,7 +84,7 @@ var stages = map[string]stage{
 			{Text: "The system that you are on", Line: "chunkah build --rootfs / --prune /var/lib/containers/ -o out.ociarchive"},
 			{Text: "An image of an image, to a registry", Line: "chunkah build --from oci:app -o docker://registry.example/app:1"},
 		},
-		also: []string{"chunkah-scan(1)", "chunkah-assign(1)", "chunkah-pack(1)", "chunkah-write(1)"},
+		also: []string{"chunkah-scan(1)", "chunkah-assign(1)", "chunkah-pack(1)", "chunkah-write(1)", "chunkah-inspect(1)", "chunkah-doctor(1)"},
 	},
 	"chunkah-index": {
 		new:   func() command { return &indexCommand{} },
