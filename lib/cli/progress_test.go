@@ -82,6 +82,9 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%g: got %q, want %q", seconds, got, want)
 		}
 	}
+	if got := listText(nil); got != "" {
+		t.Errorf("got %q", got)
+	}
 	if got := listText([]string{"a", "b", "c", "d", "e", "f", "g"}); got != "a, b, c, d, e, and 2 more" {
 		t.Errorf("got %q", got)
 	}
