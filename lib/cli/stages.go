@@ -200,12 +200,14 @@ var (
 		{Code: "0", Text: "Done."},
 		{Code: "1", Text: "Something went wrong, as a line on standard error says."},
 		{Code: "2", Text: "The command line is wrong."},
-		{Code: "130, 143", Text: "The command was ended by SIGINT or SIGTERM."},
+		{Code: "129, 130, 143", Text: "The command was ended by SIGHUP, SIGINT or SIGTERM."},
+		{Code: "141", Text: "Nobody reads standard output any more."},
 	}
 	comparingStatuses = []manual.Status{
 		{Code: "0", Text: "There is nothing to tell."},
 		{Code: "1", Text: "There is something, a line each on standard output."},
 		{Code: "2", Text: "It cannot be told, or the command line is wrong."},
-		{Code: "130, 143", Text: "The command was ended by SIGINT or SIGTERM."},
+		{Code: "129, 130, 143", Text: "The command was ended by SIGHUP, SIGINT or SIGTERM."},
+		{Code: "141", Text: "Nobody reads standard output any more."},
 	}
 )
