@@ -102,7 +102,7 @@ tidy-check: ## go.mod and go.sum are what go mod tidy makes
 
 manual: ## manual pages and completions of shells, in share/
 	rm -rf share
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run ./scripts/manual share '$(VERSION)'
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run -trimpath ./scripts/manual share '$(VERSION)'
 
 install: build manual ## into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'

@@ -75,9 +75,10 @@ var pages = map[string]func(p *document){
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,
-	"docs/inspect.md":            referencePage,
+	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
+	"docs/options.md":            readmePage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
@@ -171,6 +172,65 @@ func TestNamedTestsExist(t *testing.T) {
 	if n < 10 {
 		t.Errorf("%d tests are named", n)
 	}
+}
+
+// Links within the pages lead somewhere, to headings too, and to each page of docs.
+func TestLinksLeadSomewhere(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md", "../format/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	read := func(page string) string {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	link := regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
+	n, linked := 0, make(map[string]bool)
+	for _, page := range pages {
+		for i, line := range strings.Split(read(page), "\n") {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				if strings.Contains(m[1], "://") {
+					continue
+				}
+				n++
+				target := page
+				if m[1] != "" {
+					target = filepath.Join(filepath.Dir(page), m[1])
+				}
+				linked[target] = true
+				if _, err := os.Stat(target); err != nil {
+					t.Errorf("%s:%d: %v", page, i+1, err)
+				} else if m[2] != "" && !slices.Contains(anchors(read(target)), m[2]) {
+					t.Errorf("%s:%d: %s has no heading %s", page, i+1, target, m[2])
+				}
+			}
+		}
+	}
+	for _, page := range pages {
+		if strings.HasPrefix(page, "../docs/") && !linked[page] {
+			t.Errorf("nothing leads to %s", page)
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d links were found", n)
+	}
+}
+
+// anchors are what links to the headings of a page end with.
+func anchors(page string) []string {
+	var list []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
+		name := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		list = append(list, "#"+strings.ReplaceAll(name, " ", "-"))
+	}
+	return list
 }
 
 // run does what the block is for.

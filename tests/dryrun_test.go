@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,7 +115,7 @@ func TestDryRunRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		out, err := exec.Command("chunkah", append([]string{"build", "-n"}, tt.args...)...).CombinedOutput()
-		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 2 || !strings.Contains(string(out), tt.want) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 2 || !strings.Contains(string(out), tt.want) {
 			t.Errorf("%q: %v: %s", tt.args, err, out)
 		}
 	}

@@ -234,7 +234,7 @@ func refuseOpenat2(args []string) error {
 		return err
 	}
 	if _, err := unix.Openat2(unix.AT_FDCWD, ".", &unix.OpenHow{Flags: unix.O_PATH}); err != unix.ENOSYS {
-		return fmt.Errorf("openat2 is not refused: %v", err)
+		return fmt.Errorf("openat2 is not refused, but ends with %q", fmt.Sprint(err))
 	}
 	return syscall.Exec(path, args, os.Environ())
 }

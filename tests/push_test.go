@@ -108,7 +108,7 @@ func TestPushSendsWhatChanged(t *testing.T) {
 	}
 	sent.Store(0)
 	for _, args := range [][]string{{"--previous", dest}, {"--previous", "auto"}} {
-		res := start(t, exec.Command("chunkah", append([]string{"build", "-v", "--rootfs", root, "-o", dest}, args...)...))
+		res := start(t, exec.Command("chunkah", append([]string{"build", "--rootfs", root, "-o", dest}, args...)...))
 		if res.code != 0 {
 			t.Fatalf("status %d: %s", res.code, res.stderr)
 		}
@@ -117,7 +117,7 @@ func TestPushSendsWhatChanged(t *testing.T) {
 		if args[1] == "auto" { // what was pushed a moment ago
 			reused = layers
 		}
-		if want := fmt.Sprintf("taking %d layers", reused); !strings.Contains(res.stderr, want) {
+		if want := fmt.Sprintf("reused: %d layers", reused); !strings.Contains(res.stderr, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, res.stderr)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,6 +82,17 @@ func readmePage(p *document) {
 	p.local()
 	p.pushApp(root, "app:build")
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
+}
+
+// inspectPage has the root of componentsPage, and images of it everywhere.
+func inspectPage(p *document) {
+	clients.Need(p.t, "root", "skopeo")
+	componentsPage(p)
+	p.local()
+	p.run(block{kind: "sh", text: `
+		chunkah build -q --rootfs root --max 1 -o app.oci
+		for tag in 1 2 3; do chunkah build -q --rootfs root --max $tag -o oci:app:$tag; done
+		for tag in 1 2; do skopeo copy --quiet --dest-tls-verify=false oci:app:$tag docker://registry.example/app:$tag; done`})
 }
 
 // tutorialPage has two versions of an app's image.
@@ -164,8 +176,8 @@ func enginePage(p *document) {
 	e.Load(chunkahImage(p.t))
 	p.copyFile("../Containerfile.splitter")
 	p.after = func(b block) {
-		for _, name := range regexp.MustCompile(`-t (\S+)`).FindAllStringSubmatch(b.text, -1) {
-			p.sameTree(e, root, name[1], b)
+		for _, name := range slices.Compact(regexp.MustCompile(`-t \S+`).FindAllString(b.text, -1)) {
+			p.sameTree(e, root, strings.TrimPrefix(name, "-t "), b)
 		}
 	}
 }
@@ -191,6 +203,9 @@ func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	config := e.Podman("inspect", "--format", "{{json .Config}}", image)
 	if image == "localhost/app:split" && !strings.Contains(config, "APP=1") {
 		p.t.Errorf("%s:%d: %s: the config is %s", p.name, b.line, image, config)
+	}
+	if strings.Contains(b.text, "CHUNKAH_ARGS") && !strings.Contains(config, `"org.example.by":"split image"`) {
+		p.t.Errorf("%s:%d: %s: CHUNKAH_ARGS are not in the config: %s", p.name, b.line, image, config)
 	}
 	if image == "localhost/app:greets" {
 		if got, want := e.Run(image), greetingOf(p.t, p.dir); got != want {

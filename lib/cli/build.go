@@ -185,7 +185,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 
 // runStages runs the four, and shows how far they are.
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
-	told := &milestones{env: env, run: c.measured}
+	told := &milestones{env: env, run: c.measured, done: done}
 	stages := []pipeline.Stage{
 		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
@@ -195,7 +195,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		}),
 	}
 	b.write.Work = c.measured.Last().Work()
-	defer env.follow(c.measured)()
+	defer env.follow(c.measured, c.Plan == "-")()
 	return pipeline.Run(ctx, stages...)
 }
 
@@ -207,15 +207,16 @@ type reports struct {
 	written  *write.Report
 }
 
+// print says what the summary does not.
 func (r *reports) print(env *Env) {
-	env.scanned(r.scanned)
+	env.walked(r.scanned)
 	if r.assigned != nil {
 		env.assigned(r.assigned)
 	}
 	if r.packed != nil {
 		env.packed(r.packed)
 	}
-	env.written(r.written)
+	env.wrote(r.written)
 }
 
 func (r *reports) scan(root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {

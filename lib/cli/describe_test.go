@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -127,7 +128,7 @@ func TestUnknownNames(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: got %v, want %q", tt.args, err, tt.want)
 		}
-		if _, ok := err.(*usageError); !ok {
+		if _, ok := errors.AsType[*usageError](err); !ok {
 			t.Errorf("%q: %T is no usage error", tt.args, err)
 		}
 	}

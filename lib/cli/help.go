@@ -80,10 +80,14 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 // scan, and what people give to build first.
 func oneTooMany(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
+		meant := []string{"--from", arg}
 		if src, err := image.ParseSource(arg); err == nil && src.Kind == image.KindDir {
-			return usagef("argument %q is one too many: did you mean --rootfs %s?", arg, shellLine([]string{arg}))
+			meant[0] = "--rootfs"
+			if at := imageAt(src.Path); at != "" {
+				meant = []string{"--from", at}
+			}
 		}
-		return usagef("argument %q is one too many: did you mean --from %s?", arg, shellLine([]string{arg}))
+		return usagef("argument %q is one too many: did you mean %s?", arg, shellLine(meant))
 	}
 	return usagef("argument %q is one too many (see %s --help)", arg, name)
 }

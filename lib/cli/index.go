@@ -71,12 +71,9 @@ func (c *indexCommand) sources() ([]image.Source, error) {
 	}
 	var sources []image.Source
 	for _, s := range c.Args.Sources {
-		src, err := image.ParseSource(s)
+		src, err := parseImage(s)
 		if err != nil {
-			return nil, &usageError{err}
-		}
-		if src.Kind == image.KindDir {
-			return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", s)
+			return nil, err
 		}
 		sources = append(sources, src)
 	}

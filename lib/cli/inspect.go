@@ -49,7 +49,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	defer func() { err = errors.Join(err, in.Close()) }()
 	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
 		opt := inspect.Options{Tree: c.Tree}
-		if c.Components || c.Files != "" || c.HTML != "" {
+		if c.Components || c.Files != "" && c.JSON || c.HTML != "" {
 			opt.Repos = repos(nil)
 		}
 		if err := c.read(ctx, env, in, opt); err != nil {
@@ -93,18 +93,6 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 		return src, err
 	}
 	return parseImage(c.Args.Image)
-}
-
-// parseImage reads the name of an image.
-func parseImage(name string) (image.Source, error) {
-	src, err := image.ParseSource(name)
-	if err != nil {
-		return src, &usageError{err}
-	}
-	if src.Kind == image.KindDir {
-		return src, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", name)
-	}
-	return src, nil
 }
 
 // open opens an image as manifest and config describe it.

@@ -23,6 +23,9 @@ const (
 	shownRunes  = 80
 )
 
+// notTold stands for the component of files that belong to one of several.
+const notTold = "(not told apart)"
+
 // table aligns numbers to the right. Of the last column, which is text, a line has as
 // much as it needs.
 func table(w io.Writer) *tabwriter.Writer {
@@ -127,7 +130,7 @@ func printComponents(w io.Writer, s *inspect.Summary) error {
 	for _, c := range s.Components {
 		name := printable(c.Name)
 		if c.Name == "" {
-			name = "(nobody knows whose)"
+			name = notTold
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t  %s\n", bytesText(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), name)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"chunkah/lib/metrics"
 	"chunkah/lib/scan"
+	"chunkah/lib/write"
 )
 
 // heartbeat is how often a run that nobody sees says that it is alive: a CI job
@@ -22,18 +23,19 @@ func (e *Env) draws() bool {
 	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
 }
 
-// drawsStage is draws for a stage in a pipe: of those that share a terminal only the
-// last one draws, whose output goes elsewhere.
+// drawsStage is draws for a stage that writes to standard output: of those in a pipe
+// that share a terminal only the last one draws, and none into its own answer.
 func (e *Env) drawsStage() bool {
 	info, err := e.Stdout.Stat()
-	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0
+	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
 // follow shows how far a build is until the function that it returns is called:
-// drawn, or as a line when a stage has ended and now and then.
-func (e *Env) follow(run *metrics.Run) (stop func()) {
+// drawn, or as a line when a stage has ended and now and then. answers says that the
+// build itself writes to standard output meanwhile.
+func (e *Env) follow(run *metrics.Run, answers bool) (stop func()) {
 	switch {
-	case e.Verbose < 0:
+	case e.Verbose < 0 || answers && isTerminal(e.Stdout):
 		return func() {}
 	case e.draws():
 		return e.console().Draw(run.Status)
@@ -75,8 +77,9 @@ func statusAttributes(s metrics.Status) []slog.Attr {
 
 // milestones tell of the stages of a build as they end, in order.
 type milestones struct {
-	env *Env
-	run *metrics.Run
+	env  *Env
+	run  *metrics.Run
+	done *reports
 
 	mu   sync.Mutex
 	told int
@@ -91,9 +94,26 @@ func (m *milestones) tell() {
 	defer m.mu.Unlock()
 	for _, x := range m.run.Ended()[m.told:] {
 		m.told++
-		text := fmt.Sprintf("%s: %s, %s, %s", x.Stage, plural(x.Files, "file"), bytesText(x.Bytes), secondsText(x.Seconds))
-		m.env.console().Print(slog.LevelInfo, text, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
+		if x.Stage == "write" && m.env.common.Log != "json" {
+			continue // people have the summary next
+		}
+		m.env.console().Print(slog.LevelInfo, x.Stage+": "+m.done.made(x.Status), append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
 	}
+}
+
+// made is what is new with a stage, for people. How long it took is in the summary.
+func (r *reports) made(s metrics.Status) string {
+	switch {
+	case s.Stage == "assign" && r.assigned != nil:
+		n := 0
+		for _, repo := range r.assigned.Summaries {
+			n += repo.Components
+		}
+		return plural(int64(n), "component")
+	case s.Stage == "pack" && r.packed != nil:
+		return plural(int64(r.packed.Layers), "layer")
+	}
+	return plural(s.Files, "file") + ", " + bytesText(s.Bytes)
 }
 
 // secondsText writes a time for people.
@@ -111,11 +131,13 @@ func (r *reports) summary(env *Env, run *metrics.Run) {
 		return
 	}
 	w := r.written
-	lines := []string{
-		fmt.Sprintf("%s: %s of %s, %s, %s, %s as blobs", w.Manifest, plural(int64(w.Layers), "layer"),
-			plural(int64(w.Components), "component"), plural(w.Files, "file"), bytesText(w.Bytes), bytesText(w.BlobBytes)),
-		"reused: " + r.reusedText(),
-		"dropped: " + r.droppedText(),
+	lines := []string{fmt.Sprintf("%s: %s of %s, %s, %s", w.Manifest, plural(int64(w.Layers), "layer"),
+		plural(int64(w.Components), "component"), plural(w.Files, "file"), sizesText(w))}
+	if parts := r.reused(); len(parts) > 0 {
+		lines = append(lines, "reused: "+listText(parts))
+	}
+	if parts := r.dropped(); len(parts) > 0 {
+		lines = append(lines, "dropped: "+listText(parts))
 	}
 	total := 0.0
 	var took []string
@@ -131,7 +153,15 @@ func (r *reports) summary(env *Env, run *metrics.Run) {
 		slog.Float64("seconds", total))
 }
 
-func (r *reports) reusedText() string {
+// sizesText is the size of an image's layers, and what is left of it.
+func sizesText(w *write.Report) string {
+	if w.BlobBytes == w.Bytes {
+		return bytesText(w.Bytes)
+	}
+	return fmt.Sprintf("%s, compressed %s", bytesText(w.Bytes), bytesText(w.BlobBytes))
+}
+
+func (r *reports) reused() []string {
 	w := r.written
 	var parts []string
 	if w.Reused > 0 {
@@ -140,10 +170,10 @@ func (r *reports) reusedText() string {
 	if w.Kept > 0 {
 		parts = append(parts, fmt.Sprintf("%s of the source below those", plural(int64(w.Kept), "layer")))
 	}
-	return listText(parts)
+	return parts
 }
 
-func (r *reports) droppedText() string {
+func (r *reports) dropped() []string {
 	var parts []string
 	for _, c := range scan.Counts(r.scanned.Skipped) {
 		parts = append(parts, fmt.Sprintf("%s: %s", plural(c.N, "file"), c.Name))
@@ -163,17 +193,14 @@ func (r *reports) droppedText() string {
 	if n := r.written.Duplicates; n > 0 {
 		parts = append(parts, plural(int64(n), "layer")+" equal to another")
 	}
-	return listText(parts)
+	return parts
 }
 
 // longestList bounds a line of the summary; -v has the whole list.
 const longestList = 5
 
 func listText(parts []string) string {
-	switch {
-	case len(parts) == 0:
-		return "nothing"
-	case len(parts) > longestList:
+	if len(parts) > longestList {
 		parts = append(parts[:longestList:longestList], fmt.Sprintf("and %d more", len(parts)-longestList))
 	}
 	return strings.Join(parts, ", ")

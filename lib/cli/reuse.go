@@ -132,8 +132,8 @@ func printSeries(w io.Writer, s *reuse.Series) error {
 	for i, step := range s.Steps {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t  %s\n", i+1, bytesText(step.Download), bytesText(step.Bytes), step.DownloadLayers, step.Layers, printable(step.New))
 	}
-	fmt.Fprintf(t, "mean\t%s\t\t\t\t\n", bytesText(s.Mean))
-	fmt.Fprintf(t, "total\t%s\t\t\t\t\n", bytesText(s.Total))
+	fmt.Fprintf(t, "mean\t%s\t\t\t\t  a step\n", bytesText(s.Mean))
+	fmt.Fprintf(t, "total\t%s\t\t\t\t  in %s\n", bytesText(s.Total), plural(int64(len(s.Steps)), "step"))
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func bytesOf(n *int64) int64 {
 func partText(p *reuse.Part) string {
 	name := shorten(p.Component)
 	if p.Component == "" {
-		name = "(nobody knows whose)"
+		name = notTold
 	}
 	switch {
 	case p.State == reuse.StateChanged && p.Changed != nil:

@@ -114,11 +114,16 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 
 // scanned says what a scan took and what it left out.
 func (e *Env) scanned(r *scan.Report) {
-	for _, n := range r.Notes {
-		e.warn("leaving out %s %q", n.What, n.Path)
-	}
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
+	}
+	e.walked(r)
+}
+
+// walked says it without the files that were to be left out.
+func (e *Env) walked(r *scan.Report) {
+	for _, n := range r.Notes {
+		e.warn("leaving out %s %q", n.What, n.Path)
 	}
 	for _, c := range scan.Counts(r.Dropped) {
 		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))

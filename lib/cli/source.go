@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -70,6 +71,33 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 // build takes a third more memory than of a directory of 60,000 files, with this a
 // sixth, for a twentieth of CPU time.
 const imageGC = 60
+
+// parseImage reads the name of an image.
+func parseImage(name string) (image.Source, error) {
+	src, err := image.ParseSource(name)
+	if err != nil {
+		return src, &usageError{err}
+	}
+	if src.Kind != image.KindDir {
+		return src, nil
+	}
+	if meant := imageAt(src.Path); meant != "" {
+		return src, usagef("source %q is no image: did you mean %s?", name, shellLine([]string{meant}))
+	}
+	return src, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", name)
+}
+
+// imageAt is the name of the image that a path may stand for, empty for none.
+func imageAt(path string) string {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return "oci-archive:" + path
+	}
+	if _, err := os.Stat(filepath.Join(path, "oci-layout")); err == nil {
+		return "oci:" + path
+	}
+	return ""
+}
 
 func isImage(source string) bool {
 	src, err := image.ParseSource(source)

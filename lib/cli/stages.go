@@ -75,7 +75,7 @@ var stages = map[string]stage{
 	},
 	"chunkah-build": {
 		new:   func() command { return &buildCommand{} },
-		short: "do all four in one process",
+		short: "make an image of a directory or of images",
 		long:  "Makes an OCI image of the directory at --rootfs, or of the images and directories of --from: the same bytes as the four stages in a pipe.",
 		usage: "[OPTIONS]",
 		group: "Build options",
@@ -84,7 +84,7 @@ var stages = map[string]stage{
 			{Text: "The system that you are on", Line: "chunkah build --rootfs / --prune /var/lib/containers/ -o out.ociarchive"},
 			{Text: "An image of an image, to a registry", Line: "chunkah build --from oci:app -o docker://registry.example/app:1"},
 		},
-		also: []string{"chunkah-scan(1)", "chunkah-assign(1)", "chunkah-pack(1)", "chunkah-write(1)"},
+		also: []string{"chunkah-scan(1)", "chunkah-assign(1)", "chunkah-pack(1)", "chunkah-write(1)", "chunkah-inspect(1)", "chunkah-doctor(1)"},
 	},
 	"chunkah-index": {
 		new:   func() command { return &indexCommand{} },
@@ -154,6 +154,7 @@ var stages = map[string]stage{
 		examples: []manual.Example{
 			{Text: "The layers of an archive", Line: "chunkah inspect oci-archive:out.ociarchive"},
 			{Text: "What is in its first layer", Line: "chunkah inspect --files 0 oci-archive:out.ociarchive"},
+			{Text: "A picture of it, for a browser", Line: "chunkah inspect --html out.html oci-archive:out.ociarchive"},
 		},
 		also: []string{"chunkah-reuse(1)"},
 	},
@@ -165,6 +166,7 @@ var stages = map[string]stage{
 		group: "Reuse options",
 		examples: []manual.Example{
 			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
+			{Text: "A series of updates, as a picture", Line: "chunkah reuse --html updates.html oci:app:1 oci:app:2 oci:app:3"},
 		},
 		also: []string{"chunkah-inspect(1)"},
 	},
@@ -198,12 +200,14 @@ var (
 		{Code: "0", Text: "Done."},
 		{Code: "1", Text: "Something went wrong, as a line on standard error says."},
 		{Code: "2", Text: "The command line is wrong."},
-		{Code: "130, 143", Text: "The command was ended by SIGINT or SIGTERM."},
+		{Code: "129, 130, 143", Text: "The command was ended by SIGHUP, SIGINT or SIGTERM."},
+		{Code: "141", Text: "Nobody reads standard output any more."},
 	}
 	comparingStatuses = []manual.Status{
 		{Code: "0", Text: "There is nothing to tell."},
 		{Code: "1", Text: "There is something, a line each on standard output."},
 		{Code: "2", Text: "It cannot be told, or the command line is wrong."},
-		{Code: "130, 143", Text: "The command was ended by SIGINT or SIGTERM."},
+		{Code: "129, 130, 143", Text: "The command was ended by SIGHUP, SIGINT or SIGTERM."},
+		{Code: "141", Text: "Nobody reads standard output any more."},
 	}
 )

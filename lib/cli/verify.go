@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"chunkah/lib/image"
 	"chunkah/lib/verify"
 )
 
@@ -31,12 +30,9 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if len(c.Args.Sources) != 1 {
 		return nil, usagef("%s given: name one image, as in oci-archive:app.oci", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
-	src, err := image.ParseSource(c.Args.Sources[0])
+	src, err := parseImage(c.Args.Sources[0])
 	if err != nil {
-		return nil, &usageError{err}
-	}
-	if src.Kind == image.KindDir {
-		return nil, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", c.Args.Sources[0])
+		return nil, err
 	}
 	report, err := verify.Run(ctx, src, verify.Options{Image: c.imageOptions(env)})
 	if err != nil {

@@ -247,8 +247,8 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	return config, nil
 }
 
-// written says what was written.
-func (e *Env) written(r *write.Report) {
+// wrote says what writing came upon.
+func (e *Env) wrote(r *write.Report) {
 	for _, p := range r.LeftOut {
 		e.warn("leaving out the output itself %q", p)
 	}
@@ -259,12 +259,16 @@ func (e *Env) written(r *write.Report) {
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}
+}
+
+// written says that, and what was written.
+func (e *Env) written(r *write.Report) {
+	e.wrote(r)
 	if r.Kept > 0 {
 		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
 	}
 	if r.Reused > 0 {
 		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
 	}
-	e.info("%s: %s, %s, %s, %s as blobs", r.Manifest, plural(int64(r.Layers), "layer"),
-		plural(r.Files, "file"), bytesText(r.Bytes), bytesText(r.BlobBytes))
+	e.info("%s: %s, %s, %s", r.Manifest, plural(int64(r.Layers), "layer"), plural(r.Files, "file"), sizesText(r))
 }

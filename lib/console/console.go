@@ -5,7 +5,6 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"strings"
@@ -38,7 +37,7 @@ func (c *Console) JSON() {
 func (c *Console) Print(level slog.Level, text string, attributes ...slog.Attr) {
 	text = strings.TrimRight(text, "\n")
 	if c.json != nil {
-		c.json.LogAttrs(context.Background(), level, text, attributes...)
+		c.object(level, text, attributes)
 		return
 	}
 	var b strings.Builder
@@ -49,6 +48,24 @@ func (c *Console) Print(level slog.Level, text string, attributes ...slog.Attr) 
 		b.WriteString(line)
 	}
 	c.write([]byte(b.String()))
+}
+
+// object prints a message as an object.
+func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) {
+	args := make([]any, len(attributes))
+	for i, a := range attributes {
+		args[i] = a
+	}
+	switch {
+	case level >= slog.LevelError:
+		c.json.Error(text, args...)
+	case level >= slog.LevelWarn:
+		c.json.Warn(text, args...)
+	case level >= slog.LevelInfo:
+		c.json.Info(text, args...)
+	default:
+		c.json.Debug(text, args...)
+	}
 }
 
 // Raw prints an answer that is no message, as it is; a program gets it as one.

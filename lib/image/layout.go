@@ -75,7 +75,11 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 func (l layout) version() error {
 	data, err := readSmall(l, v1.ImageLayoutFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("it is no OCI layout: it has no %q", v1.ImageLayoutFile)
+		hint := ""
+		if _, err := readSmall(l, "manifest.json"); err == nil {
+			hint = "; what docker save writes is named with docker-archive:"
+		}
+		return fmt.Errorf("it is no OCI layout: it has no %q%s", v1.ImageLayoutFile, hint)
 	}
 	if err != nil {
 		return err

@@ -144,7 +144,7 @@ func TestHostileArchives(t *testing.T) {
 		{"docker-archive:", replaced(layer, "something"), "layer 0 (sha256:"},
 		{"docker-archive:", mk.Files{{Name: "repositories"}}, "it has no manifest.json"},
 		{"docker-archive:", replaced("../x", ""), `entry "../x": has ".."`},
-		{"oci-archive:", docker, "it is no OCI layout"},
+		{"oci-archive:", docker, "it is no OCI layout: it has no \"oci-layout\"; what docker save writes is named with docker-archive:"},
 		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"9"}`)}}, `version "9"`},
 		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}, `"index.json" is not in the archive`},
 	} {

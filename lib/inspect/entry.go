@@ -46,7 +46,7 @@ func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{
-		Path: strings.Clone(path), Mode: uint32(h.Mode & 0o7777), UID: uint32(h.Uid), GID: uint32(h.Gid), MTime: h.ModTime.Unix(),
+		Path: path, Mode: uint32(h.Mode & 0o7777), UID: uint32(h.Uid), GID: uint32(h.Gid), MTime: h.ModTime.Unix(),
 		Component: NoComponent, Content: [16]byte(sum[:16]), flag: h.Typeflag,
 	}
 	switch {

@@ -164,13 +164,13 @@ func stepBars(series *reuse.Series) []bar {
 	first := series.Steps[0]
 	bars := []bar{newBar(shown(first.Old), segment{"kept", "there already", first.OldBytes})}
 	for _, s := range series.Steps {
-		changed, along := int64(0), int64(0)
+		along := int64(0)
 		for _, p := range s.Parts {
 			if p.Unchanged != nil {
 				along += *p.Unchanged
 			}
 		}
-		changed = s.Download - along
+		changed := s.Download - along
 		bars = append(bars, newBar(shown(s.New), segment{"kept", "there already", s.Bytes - s.Download},
 			segment{"along", "downloaded, unchanged: comes along", along}, segment{"changed", "downloaded, changed or new", changed}))
 	}

@@ -106,7 +106,7 @@ func TestPageIsSafe(t *testing.T) {
 
 func TestPageIsTheSameAgain(t *testing.T) {
 	in := made([]string{"/a", "/b"}, []string{"/c"})
-	if draw(t, in) != draw(t, in) {
+	if first, again := draw(t, in), draw(t, in); first != again {
 		t.Error("two pages of one image differ")
 	}
 }

@@ -35,7 +35,7 @@ func (c *comparison) parts(layer int, sameTar bool) []Part {
 	for _, s := range t.shares {
 		p := Part{
 			Layer: layer, State: s.state(), ChangedFiles: s.changedFiles, UnchangedFiles: s.sameFiles,
-			Changed: pointer(scale(l.Descriptor.Size, s.changed, t.weight)), Unchanged: pointer(scale(l.Descriptor.Size, s.same, t.weight)),
+			Changed: new(scale(l.Descriptor.Size, s.changed, t.weight)), Unchanged: new(scale(l.Descriptor.Size, s.same, t.weight)),
 		}
 		if s.component != inspect.NoComponent {
 			p.Component = c.new.Components[s.component]
@@ -64,11 +64,9 @@ func settle(parts []Part, size int64) {
 				*p.Unchanged += size
 			}
 		}
-		p.Download = pointer(*p.Changed + *p.Unchanged)
+		p.Download = new(*p.Changed + *p.Unchanged)
 	}
 }
-
-func pointer(n int64) *int64 { return &n }
 
 // scale is size times part by whole, rounded down; part is no more than whole.
 func scale(size, part, whole int64) int64 {
@@ -197,7 +195,7 @@ func (t *tally) changers() []*share {
 func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
 	l := &c.new.Layers[layer]
 	if len(l.Components) == 0 {
-		p := Part{Layer: layer, State: StateUnknown, Download: pointer(l.Descriptor.Size)}
+		p := Part{Layer: layer, State: StateUnknown, Download: new(l.Descriptor.Size)}
 		p.Reason, p.Why = ReasonUnread, "its files have not been read"
 		if sameTar {
 			p.State, p.Reason, p.Why = StateSame, ReasonCompression, whyCompression
@@ -228,7 +226,7 @@ func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
 		}
 		moved = moved || known && in[name] != in[l.Components[0]]
 		if len(l.Components) == 1 {
-			p.Download = pointer(l.Descriptor.Size)
+			p.Download = new(l.Descriptor.Size)
 		}
 	}
 	for i := range parts {

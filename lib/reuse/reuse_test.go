@@ -27,7 +27,7 @@ func layer(t *testing.T, packing, components string, entries ...mkimage.Entry) m
 		return l
 	}
 	rec := &format.Layer{StabilityPPM: 5}
-	for _, name := range strings.Fields(components) {
+	for name := range strings.FieldsSeq(components) {
 		name, fingerprint, found := strings.Cut(name, "=")
 		rec.Components = append(rec.Components, name)
 		if found {

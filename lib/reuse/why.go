@@ -76,7 +76,7 @@ func (c *comparison) left(layer, home int) (gone, moved int64) {
 // name is that of a share's component.
 func (c *comparison) name(s *share) string {
 	if s.component == inspect.NoComponent {
-		return "files of nobody's"
+		return "files that are not told apart"
 	}
 	return c.new.Components[s.component]
 }

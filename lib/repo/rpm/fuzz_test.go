@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"chunkah/tests/bound"
@@ -11,7 +12,51 @@ import (
 
 func FuzzBDB(f *testing.F) {
 	f.Add(bdbOf(testPackage{name: "a"}, testPackage{name: "b"}))
+	chain := bdbChain(testPackage{name: "a", files: []testFile{{path: "/x/" + strings.Repeat("long", 200)}}}.header())
+	if n, err := count(f, "Packages", chain); n != 1 || err != nil {
+		f.Fatal(n, err)
+	}
+	f.Add(chain)
 	f.Fuzz(func(t *testing.T, raw []byte) { checkForm(t, "Packages", raw, nil) })
+}
+
+// bdbChain makes a Packages file whose one package lies in a chain of small pages.
+func bdbChain(header []byte) []byte {
+	const size = bdbMinPage
+	const part = size - bdbPageHead
+	raw := make([]byte, 2*size)
+	meta, page := raw[:size], raw[size:]
+	little.PutUint32(meta[12:], 0x061561)
+	little.PutUint32(meta[20:], size)
+	meta[25] = 8
+	little.PutUint32(meta[32:], uint32(1+(len(header)+part-1)/part)) // the last page
+	little.PutUint32(meta[bdbKeys:], 1)
+	little.PutUint32(page[8:], 1)
+	little.PutUint16(page[20:], 2)
+	page[25] = 13
+	little.PutUint16(page[26:], size-5)
+	copy(page[size-5:], "\x01\x01\x00\x00\x00")
+	little.PutUint16(page[28:], size-5-12)
+	item := page[size-5-12:]
+	item[0] = 3
+	little.PutUint32(item[4:], 2)
+	little.PutUint32(item[8:], uint32(len(header)))
+	for n := uint32(2); len(header) > 0; n++ {
+		next := make([]byte, size)
+		little.PutUint32(next[8:], n)
+		little.PutUint32(next[12:], n-1)
+		if n == 2 {
+			little.PutUint32(next[12:], 0)
+		}
+		length := copy(next[bdbPageHead:], header)
+		if header = header[length:]; len(header) > 0 {
+			little.PutUint32(next[16:], n+1)
+		}
+		little.PutUint16(next[22:], uint16(length))
+		next[25] = 7
+		raw = append(raw, next...)
+	}
+	return raw
 }
 
 func FuzzNDB(f *testing.F) {
