@@ -144,12 +144,12 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	env.assigned(outcome)
 	c.writeMetrics(ctx, env)
 	if c.Explain != "" {
-		if err := explain(env.Stdout, outcome); err != nil {
+		if err := explain(env.writer(ctx), outcome); err != nil {
 			return err
 		}
 	}
 	if c.Summary {
-		return summarize(env.Stdout, outcome)
+		return summarize(env.writer(ctx), outcome)
 	}
 	return nil
 }

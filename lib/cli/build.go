@@ -175,7 +175,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if b.verified != nil {
 		env.verified(b.verified)
 	}
-	if err := c.planned(env, c.place(), done.packed); err != nil {
+	if err := c.planned(ctx, env, c.place(), done.packed); err != nil {
 		return err
 	}
 	done.summary(env, c.measured)

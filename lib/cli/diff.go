@@ -29,7 +29,7 @@ type diffCommand struct {
 func (c *diffCommand) run(ctx context.Context, env *Env) error {
 	found, err := c.compare(ctx, env)
 	if err == nil {
-		if err = printEach(env, found, c.JSON); err != nil {
+		if err = printEach(ctx, env, found, c.JSON); err != nil {
 			err = fmt.Errorf("writing the differences: %w", err)
 		}
 	}
@@ -141,8 +141,8 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 }
 
 // printEach prints a line, or an object, for each difference or fault.
-func printEach[T fmt.Stringer](env *Env, found []T, asJSON bool) error {
-	out := bufio.NewWriter(env.Stdout)
+func printEach[T fmt.Stringer](ctx context.Context, env *Env, found []T, asJSON bool) error {
+	out := bufio.NewWriter(env.writer(ctx))
 	for _, f := range found {
 		line := []byte(f.String())
 		if asJSON {

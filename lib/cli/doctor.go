@@ -34,7 +34,7 @@ type doctorCommand struct {
 func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	found, err := c.examine(ctx, env)
 	if err == nil {
-		err = c.print(env, found)
+		err = c.print(ctx, env, found)
 	}
 	switch {
 	case err != nil:
@@ -125,8 +125,8 @@ func (c *doctorCommand) ignored() ([]doctor.ID, error) {
 }
 
 // print prints the findings.
-func (c *doctorCommand) print(env *Env, found []doctor.Finding) error {
-	out := bufio.NewWriter(env.Stdout)
+func (c *doctorCommand) print(ctx context.Context, env *Env, found []doctor.Finding) error {
+	out := bufio.NewWriter(env.writer(ctx))
 	for _, f := range found {
 		if !c.JSON {
 			printFinding(out, &f)

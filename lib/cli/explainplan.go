@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"chunkah/lib/image"
@@ -11,19 +13,19 @@ import (
 
 // answer prints what --explain and --json ask for: to standard output where nothing
 // else is there, else to standard error.
-func (e *Env) answer(output *image.Source, text string) error {
+func (e *Env) answer(ctx context.Context, output *image.Source, text string) error {
 	if output == nil {
 		e.console().Raw(text)
 		return nil
 	}
-	if _, err := e.Stdout.WriteString(text); err != nil {
+	if _, err := io.WriteString(e.writer(ctx), text); err != nil {
 		return fmt.Errorf("explaining the plan: %w", err)
 	}
 	return nil
 }
 
 // explainPlan prints the plan as it was asked for.
-func (f *packFlags) explainPlan(env *Env, output *image.Source, r *pack.Report) error {
+func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Source, r *pack.Report) error {
 	if r.Explanation == nil {
 		return nil
 	}
@@ -35,7 +37,7 @@ func (f *packFlags) explainPlan(env *Env, output *image.Source, r *pack.Report) 
 		}
 		text = string(data) + "\n"
 	}
-	return env.answer(output, text)
+	return env.answer(ctx, output, text)
 }
 
 // planText is the plan for people: two lines a layer, numbers and reason on the

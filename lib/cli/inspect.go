@@ -61,7 +61,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
 	}
-	out := bufio.NewWriter(env.Stdout)
+	out := bufio.NewWriter(env.writer(ctx))
 	if err := c.print(out, in); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 	}
 	var b bytes.Buffer
 	if err = page(&b); err == nil && f.HTML == "-" {
-		_, err = env.Stdout.Write(b.Bytes())
+		_, err = env.writer(ctx).Write(b.Bytes())
 	} else if err == nil {
 		_, err = fifo.Open(ctx, f.HTML, func(name string) (any, error) { return nil, replace.File(name, b.Bytes()) })
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 
@@ -44,6 +45,9 @@ func (f *outputFlags) target() (oci.Target, error) {
 
 // create opens the destination. A registry may have blobs of the previous image.
 func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
+	if isPipe(target) && opt.Check == nil { // who checks takes no pipe, and says so
+		return pipeArchive(ctx, target, opt)
+	}
 	switch {
 	case target.Kind == oci.KindRegistry:
 		push, err := f.push(ctx, env, target.Ref, previous)
@@ -57,11 +61,34 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, pr
 	case target.Kind == oci.KindDockerArchive && target.Stdout:
 		return oci.NewDockerArchive(env.writer(ctx), opt), nil
 	case target.Kind == oci.KindDockerArchive:
-		return fifo.Open(ctx, target.Path, func(path string) (oci.Destination, error) { return oci.CreateDockerArchive(path, opt) })
+		return oci.CreateDockerArchive(target.Path, opt)
 	case target.Stdout:
 		return oci.NewArchive(env.writer(ctx), opt), nil
 	}
-	return fifo.Open(ctx, target.Path, func(path string) (oci.Destination, error) { return oci.CreateArchive(path, opt) })
+	return oci.CreateArchive(target.Path, opt)
+}
+
+// isPipe tells whether an archive goes to a named pipe.
+func isPipe(target oci.Target) bool {
+	if target.Stdout || target.Kind != oci.KindArchive && target.Kind != oci.KindDockerArchive {
+		return false
+	}
+	info, err := os.Stat(target.Path)
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
+// pipeArchive writes an archive to a named pipe, whose reader may come late, and be
+// slow: neither keeps the command from ending. As standard output, it is closed by
+// the end of the process.
+func pipeArchive(ctx context.Context, target oci.Target, opt oci.Options) (oci.Destination, error) {
+	f, err := fifo.Open(ctx, target.Path, func(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
+	if err != nil {
+		return nil, fmt.Errorf("creating archive %q: %w", target.Path, err)
+	}
+	if target.Kind == oci.KindDockerArchive {
+		return oci.NewDockerArchive(patient{ctx, f}, opt), nil
+	}
+	return oci.NewArchive(patient{ctx, f}, opt), nil
 }
 
 // writer is standard output.

@@ -103,7 +103,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.packed(report)
-	if err := c.planned(env, nil, report); err != nil {
+	if err := c.planned(ctx, env, nil, report); err != nil {
 		return err
 	}
 	c.writeMetrics(ctx, env)
@@ -111,14 +111,14 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 }
 
 // planned puts the plan in place, and prints it, where that was asked for.
-func (f *packFlags) planned(env *Env, output *image.Source, r *pack.Report) error {
+func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source, r *pack.Report) error {
 	if r == nil {
 		return nil // somebody else's
 	}
 	if err := f.commitPlan(); err != nil {
 		return err
 	}
-	return f.explainPlan(env, output, r)
+	return f.explainPlan(ctx, env, output, r)
 }
 
 // packed says what pack made of its input.

@@ -169,7 +169,7 @@ func (f *planFlags) preparePlan(ctx context.Context, env *Env) func([]pack.Plann
 		switch {
 		case err != nil:
 		case f.Plan == "-":
-			_, err = env.Stdout.Write(data)
+			_, err = env.writer(ctx).Write(data)
 		default:
 			f.pending, err = fifo.Open(ctx, f.Plan, func(name string) (*replace.Pending, error) { return replace.Prepare(name, data) })
 		}

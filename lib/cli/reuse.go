@@ -36,7 +36,7 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
 		return err
 	}
-	out := bufio.NewWriter(env.Stdout)
+	out := bufio.NewWriter(env.writer(ctx))
 	if c.JSON {
 		err = json.NewEncoder(out).Encode(series)
 	} else {

@@ -41,7 +41,7 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	for _, n := range report.Notes {
 		env.warn("%s", n)
 	}
-	if err := printEach(env, report.Faults, c.JSON); err != nil {
+	if err := printEach(ctx, env, report.Faults, c.JSON); err != nil {
 		return nil, fmt.Errorf("writing the faults: %w", err)
 	}
 	env.verified(report)
