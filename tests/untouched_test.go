@@ -3,10 +3,8 @@ package tests
 import (
 	"crypto/sha256"
 	"database/sql"
-
 	"fmt"
 	"io"
-
 	"maps"
 	"os"
 	"os/exec"
@@ -57,6 +55,7 @@ var acts = []struct{ name, script string }{
 	{"write", `chunkah-write <packed | cmp - a.oci`},
 	{"diff", `chunkah diff --ignore-mtime "$ROOT" oci-archive:a.oci`},
 	{"diff of two roots", `chunkah diff "$ROOT" "$ROOT"`},
+	{"doctor", `chunkah doctor "$ROOT" >found || [ $? = 1 ] && grep -q . found`},
 	{"its image", `chunkah-scan oci-archive:a.oci | chunkah-assign >again; grep -q '"rpm/bash"' again; ! grep '"rpm/` + deleted + `"' again`},
 	{"over an image", `chunkah build --from oci-archive:a.oci --from "$ROOT" --keep-special-files -o d.oci`},
 }
