@@ -67,7 +67,7 @@ func (x *terminal) ended() bool {
 }
 
 // patience is how long a terminal's text may let wait for it.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // await waits until ok is true.
 func (x *terminal) await(what string, ok func() bool) {

@@ -179,12 +179,16 @@ func (e *Env) assigned(o *assign.Outcome) {
 	for _, w := range o.Warnings {
 		e.warn("%s", w)
 	}
+	var none []string
 	for _, s := range o.Summaries {
 		if !s.Found {
-			e.info("%s: nothing of it here", s.Repo)
+			none = append(none, s.Repo)
 			continue
 		}
 		e.info("%s: %s, %s, %s, %s", s.Repo, plural(int64(s.Packages), "package"),
 			plural(int64(s.Components), "component"), plural(int64(s.Files), "file"), bytesText(s.Bytes))
+	}
+	if len(none) > 0 {
+		e.info("nothing here of %s", strings.Join(none, ", "))
 	}
 }

@@ -172,6 +172,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	done.print(env)
+	c.warnEmpty(env, b.set.Root, done.scanned)
 	if b.verified != nil {
 		env.verified(b.verified)
 	}

@@ -44,11 +44,9 @@ func Manual(e manual.Edition) map[string]string {
 		files["fish/vendor_completions.d/"+p.Name+".fish"] = manual.Fish(p)
 	}
 	files["zsh/site-functions/_chunkah"] = manual.Zsh(list)
-	for _, p := range list[:1] {
-		files["man/man1/"+p.Page()+".1"] = manual.ManPage(p, e)
-		for _, c := range p.Commands {
-			files["man/man1/"+c.Page()+".1"] = manual.ManPage(c, e)
-		}
+	whole := list[0] // which has the stages among its commands
+	for _, c := range append([]*manual.Command{whole}, whole.Commands...) {
+		files["man/man1/"+c.Page()+".1"] = manual.ManPage(c, e)
 	}
 	return files
 }

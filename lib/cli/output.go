@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -116,7 +117,8 @@ func (e *Env) existing(target oci.Target) []os.FileInfo {
 	return infos
 }
 
-// takesArchive refuses to write an archive to a terminal, or to nowhere.
+// takesArchive refuses to write an archive to a terminal, to nowhere, or where there is
+// no folder, before the work.
 func (e *Env) takesArchive(target oci.Target) error {
 	switch {
 	case target.Stdout && isTerminal(e.Stdout):
@@ -125,6 +127,8 @@ func (e *Env) takesArchive(target oci.Target) error {
 		return usagef("%w, or use -o", errClosed)
 	case target.Stdout, target.Kind == oci.KindRegistry:
 		return nil
+	case target.Kind != oci.KindLayout && !isDir(filepath.Dir(target.Path)):
+		return fmt.Errorf("creating archive %q: there is no folder %q: make it, or name another", target.Path, filepath.Dir(target.Path))
 	}
 	info, err := os.Stat(target.Path)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {

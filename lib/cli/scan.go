@@ -108,8 +108,17 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.scanned(report)
+	c.warnEmpty(env, set.Root, report)
 	c.writeMetrics(ctx, env)
 	return nil
+}
+
+// warnEmpty warns of a root without anything in it, which is seldom meant: what was
+// to be mounted there is not, as a volume of a container. Changes may well be none.
+func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
+	if r.Files <= 1 && f.KeepBase == "" {
+		env.warn("%q is empty: mount or copy there what the image is to hold", root.Path())
+	}
 }
 
 // scanned says what a scan took and what it left out.

@@ -106,13 +106,13 @@ func TestPace(t *testing.T) {
 		now   metrics.Status
 		want  string
 	}{
-		{0, metrics.Status{Stage: "scan"}, "scan   0 files  0 bytes | "},
-		{2 * time.Second, metrics.Status{Stage: "scan", Files: 5000, Bytes: 3e6}, "scan   5000 files  3.0 MB | 2500 files/s"},
-		{time.Second, metrics.Status{Stage: "write", Files: 6000, Bytes: 4e6}, "write  6000 files  4.0 MB | "},
-		{time.Second, metrics.Status{Stage: "write", Files: 6000, Expected: 300e6}, "write    0% | 6000 files  0 bytes of 300.0 MB"},
-		{2 * time.Second, metrics.Status{Stage: "write", Files: 6000, Done: 100e6, Expected: 300e6}, "write   33% | 6000 files  100.0 MB of 300.0 MB  50.0 MB/s  0:04 left"},
-		{0, metrics.Status{Stage: "write", Files: 6000, Done: 1e6, Expected: 300e6}, "write    0% | 6000 files  1.0 MB of 300.0 MB  500.0 kB/s  9:58 left"},
-		{0, metrics.Status{Stage: "write", Files: 6000, Done: 300e6, Expected: 300e6}, "write  100% | 6000 files  300.0 MB of 300.0 MB  150.0 MB/s  0:00 left"},
+		{0, metrics.Status{Stage: "scan"}, "scan   0 files  0 bytes   | "},
+		{2 * time.Second, metrics.Status{Stage: "scan", Files: 5000, Bytes: 3e6}, "scan   5000 files  3.0 MB   | 2500 files/s"},
+		{time.Second, metrics.Status{Stage: "write", Files: 6000, Bytes: 4e6}, "write  6000 files  4.0 MB   | "},
+		{time.Second, metrics.Status{Stage: "write", Files: 6000, Expected: 300e6}, "write    0%  | 6000 files  0 bytes of 300.0 MB"},
+		{2 * time.Second, metrics.Status{Stage: "write", Files: 6000, Done: 100e6, Expected: 300e6}, "write   33%  | 6000 files  100.0 MB of 300.0 MB  50.0 MB/s  0:04 left"},
+		{0, metrics.Status{Stage: "write", Files: 6000, Done: 1e6, Expected: 300e6}, "write    0%  | 6000 files  1.0 MB of 300.0 MB  500.0 kB/s  9:58 left"},
+		{0, metrics.Status{Stage: "write", Files: 6000, Done: 300e6, Expected: 300e6}, "write  100%  | 6000 files  300.0 MB of 300.0 MB  150.0 MB/s  0:00 left"},
 	}
 	for i, tt := range tests {
 		if got := show(tt.after, tt.now); got != tt.want {

@@ -21,7 +21,7 @@ func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	p := mpb.New(mpb.WithOutput(c.out), mpb.WithRefreshRate(refresh))
 	pace := &pace{status: status, now: time.Now}
 	bar := p.MustAdd(0, filler{mpb.BarStyle().Build(), pace},
-		mpb.BarRemoveOnComplete(),
+		mpb.BarRemoveOnComplete(), mpb.BarFillerTrim(),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return pace.left() })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return pace.right() })))
 	c.mu.Lock()
@@ -54,8 +54,13 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	if s.Expected == 0 || st.AvailableWidth < leastBar {
 		return nil
 	}
+	st.AvailableWidth-- // for the space behind it
 	st.Current, st.Total, st.RequestedWidth = s.Done, s.Expected, barWidth
-	return f.bar.Fill(w, st)
+	if err := f.bar.Fill(w, st); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, " ")
+	return err
 }
 
 // pace tells how quick a stage is. It is drawn by one goroutine.
@@ -77,14 +82,15 @@ func (p *pace) look() {
 	p.last = s
 }
 
-// left is what stands before the bar.
+// left is what stands before the bar, with the space between them, which has to be
+// there without a bar too.
 func (p *pace) left() string {
 	p.look()
 	s := p.last
 	if s.Expected > 0 {
-		return fmt.Sprintf("%-6s %3d%%", s.Stage, s.Done*100/s.Expected)
+		return fmt.Sprintf("%-6s %3d%% ", s.Stage, s.Done*100/s.Expected)
 	}
-	return fmt.Sprintf("%-6s %d files  %s", s.Stage, s.Files, Bytes(s.Bytes))
+	return fmt.Sprintf("%-6s %d files  %s  ", s.Stage, s.Files, Bytes(s.Bytes))
 }
 
 // right is what stands behind it: how quick, and how long it may take still.

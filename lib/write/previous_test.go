@@ -105,7 +105,7 @@ func (d *meeting) Blob(desc v1.Descriptor, write func(io.Writer) error) error {
 	d.mu.Unlock()
 	select {
 	case <-d.met:
-	case <-time.After(10 * time.Second): // they never meet: the test says so
+	case <-time.After(time.Minute): // they never meet: the test says so
 	}
 	defer func() {
 		d.mu.Lock()
