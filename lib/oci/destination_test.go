@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -202,6 +203,39 @@ func TestFullDisk(t *testing.T) {
 		}
 		wantListing(t, dir)
 	}
+}
+
+// A blob that a full disk has no room for names the layout, and not the name that it
+// has until it is finished.
+func TestFullDiskUnderABlob(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("mounting a small tmpfs:", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	l, err := OpenLayout(dir+"/out", "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.NewBlob()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("writing layout %q: no space left on device", dir+"/out")
+	if _, err := b.Write(make([]byte, 1<<20)); err == nil || err.Error() != want {
+		t.Errorf("writing: %v, want %s", err, want)
+	}
+	if _, _, err := b.Commit(); err == nil || err.Error() != want {
+		t.Errorf("at its end: %v, want %s", err, want)
+	}
+	if err := l.Abort(); err != nil {
+		t.Error(err)
+	}
+	wantListing(t, dir)
 }
 
 // What is not hashed may be copied from file to file.

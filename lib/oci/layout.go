@@ -222,14 +222,14 @@ func (b *BlobWriter) Write(p []byte) (int, error) {
 	n, err := b.f.Write(p)
 	b.size += int64(n)
 	b.digester.Hash().Write(p[:n])
-	b.err = err
-	return n, err
+	b.err = b.layout.fail(bare(err))
+	return n, b.err
 }
 
 // Commit puts the blob in place and returns its digest and size in bytes.
 func (b *BlobWriter) Commit() (digest.Digest, int64, error) {
 	if b.err != nil {
-		return "", 0, b.layout.fail(errors.Join(b.err, b.Abort()))
+		return "", 0, errors.Join(b.err, b.Abort())
 	}
 	d := b.digester.Digest()
 	if err := b.place(d); err != nil {
