@@ -14,6 +14,7 @@ import (
 type Engine struct {
 	t       testing.TB
 	dir     string
+	driver  string
 	storage []string // options
 	env     []string
 }
@@ -32,9 +33,12 @@ events_logger = "file"
 
 // NewEngine gives the test a podman and buildah with empty storage, removed at
 // its end.
-func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "") }
+//
+// The storage driver is named, as Env has to name it too: podman remembers it, and
+// its clean-up of a container refuses another one, for which a run waits 20 seconds.
+func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "overlay") }
 
-// NewEngineOn is NewEngine with this storage driver; empty is the machine's own.
+// NewEngineOn is NewEngine with this storage driver.
 func NewEngineOn(t testing.TB, driver string) *Engine {
 	t.Helper()
 	Need(t, "root", "podman", "runc")
@@ -43,10 +47,7 @@ func NewEngineOn(t testing.TB, driver string) *Engine {
 	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{t: t, dir: dir, storage: []string{"--root", dir + "/storage", "--runroot", dir + "/run"}, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}
-	if driver != "" {
-		e.storage = append(e.storage, "--storage-driver", driver)
-	}
+	e := &Engine{t: t, dir: dir, driver: driver, storage: []string{"--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", driver}, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}
 	t.Cleanup(func() {
 		_ = e.podman("rm", "--all", "--force").Run()
 		_ = e.podman("image", "unmount", "--all", "--force").Run()
@@ -59,7 +60,7 @@ func NewEngineOn(t testing.TB, driver string) *Engine {
 func (e *Engine) Env() []string {
 	e.t.Helper()
 	name := filepath.Join(e.dir, "storage.conf")
-	text := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", e.dir+"/storage", e.dir+"/run")
+	text := fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n", e.driver, e.dir+"/storage", e.dir+"/run")
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		e.t.Fatal(err)
 	}
