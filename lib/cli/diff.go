@@ -33,13 +33,7 @@ func (c *diffCommand) run(ctx context.Context, env *Env) error {
 			err = fmt.Errorf("writing the differences: %w", err)
 		}
 	}
-	switch {
-	case err != nil:
-		return &troubleError{err}
-	case len(found) > 0:
-		return outcome(statusFailure)
-	}
-	return nil
+	return answer(len(found), err)
 }
 
 // compare opens both sources and compares them.

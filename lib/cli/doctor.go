@@ -36,13 +36,7 @@ func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	if err == nil {
 		err = c.print(ctx, env, found)
 	}
-	switch {
-	case err != nil:
-		return &troubleError{err}
-	case len(found) > 0:
-		return outcome(statusFailure)
-	}
-	return nil
+	return answer(len(found), err)
 }
 
 // examine looks at what build would take of the sources.

@@ -68,6 +68,17 @@ type troubleError struct{ err error }
 func (e *troubleError) Error() string { return e.err.Error() }
 func (e *troubleError) Unwrap() error { return e.err }
 
+// answer ends a command that compares and has found so much, or could not.
+func answer(found int, err error) error {
+	switch {
+	case err != nil:
+		return &troubleError{err}
+	case found > 0:
+		return outcome(statusFailure)
+	}
+	return nil
+}
+
 // command is one command: its flags are its fields.
 type command interface {
 	// run does the work. It returns once everything it opened is closed.

@@ -17,13 +17,10 @@ type verifyCommand struct {
 
 func (c *verifyCommand) run(ctx context.Context, env *Env) error {
 	report, err := c.verify(ctx, env)
-	switch {
-	case err != nil:
-		return &troubleError{err}
-	case len(report.Faults) > 0:
-		return outcome(statusFailure)
+	if err != nil {
+		return answer(0, err)
 	}
-	return nil
+	return answer(len(report.Faults), nil)
 }
 
 func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
