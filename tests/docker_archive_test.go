@@ -105,7 +105,7 @@ func TestDockerArchiveInPodman(t *testing.T) {
 				if got := e.Run(image, readGreeting...); got != greeting {
 					t.Errorf("%s: the container says %q", compression, got)
 				}
-				sameInPodman(t, root, e.Mount(image), nil)
+				sameInPodman(t, root, e.Mount(image))
 				e.Podman("image", "unmount", "--all", "--force")
 				e.Podman("rmi", "--all", "--force")
 			}

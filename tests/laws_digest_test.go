@@ -185,7 +185,7 @@ func TestCompressedImages(t *testing.T) {
 		t.Run(compress, func(t *testing.T) {
 			archive := build(t, root, "--compress", compress)
 			e := clients.NewEngine(t)
-			sameInPodman(t, root, e.Mount(e.Load(archive)), nil)
+			sameInPodman(t, root, e.Mount(e.Load(archive)))
 		})
 	}
 }
