@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -108,7 +109,18 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verifying %q: %w", src, err)
 	}
+	v.report.Faults, v.report.Notes = once(v.report.Faults), once(v.report.Notes)
 	return v.report, nil
+}
+
+// once leaves out what is told already: of a manifest that is listed in several ways.
+func once(faults []Fault) []Fault {
+	told := make(map[Fault]bool)
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		again := told[f]
+		told[f] = true
+		return again
+	})
 }
 
 // verifier is one run.
