@@ -50,6 +50,13 @@ func (img *image) check() error {
 	return nil
 }
 
+// empty reports whether nothing but the root itself is in the layers.
+func (img *image) empty() bool {
+	return !slices.ContainsFunc(img.layers, func(l layerFiles) bool {
+		return slices.ContainsFunc(l.files, func(f *format.File) bool { return f.Path != "/" })
+	})
+}
+
 // seen is where a path was met last.
 type seen struct {
 	layer int64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -45,7 +46,8 @@ func (s *Source) Close() error {
 }
 
 // check makes sure that the stream is one of what differs from the kept layers,
-// and of nothing where there are none.
+// and of nothing where there are none; and that there is something in a directory,
+// for one that is empty is where a mount is missing.
 func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, and %d are there", n, len(s.Kept))
@@ -56,6 +58,9 @@ func (s *Source) check(img *image) error {
 	if len(s.Kept) > 0 {
 		return nil
 	}
+	if s.Root != nil && s.Config == nil && img.empty() {
+		return fmt.Errorf("%s is empty, or all in it is left out: mount or copy there what the image is to hold", s.names(&img.header))
+	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
 			if f.Type == format.TypeWhiteout {
@@ -64,6 +69,18 @@ func (s *Source) check(img *image) error {
 		}
 	}
 	return nil
+}
+
+// names are the directories that contents are read from, for people.
+func (s *Source) names(h *format.Header) string {
+	if path := s.Root.Path(); path != "" || len(h.Sources) == 0 {
+		return strconv.Quote(path)
+	}
+	names := make([]string, len(h.Sources))
+	for i, name := range h.Sources {
+		names[i] = strconv.Quote(name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // open opens what a header says.
