@@ -28,6 +28,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/image"
+	"chunkah/lib/interrupt"
 )
 
 // Fault is one thing that is wrong.
@@ -309,7 +310,7 @@ func (v *verifier) skim(where string, d v1.Descriptor) {
 	}
 	defer in.Close()
 	verifier := d.Digest.Verifier()
-	n, err := io.Copy(verifier, &interruptible{v.ctx, in})
+	n, err := io.Copy(verifier, interrupt.Reader(v.ctx, in))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
@@ -319,17 +320,4 @@ func (v *verifier) skim(where string, d v1.Descriptor) {
 		v.fault(where, "its bytes have another digest")
 	}
 	v.report.Bytes += n
-}
-
-// interruptible stops reading where its context ends.
-type interruptible struct {
-	ctx context.Context // of this one read
-	in  io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, context.Cause(i.ctx)
-	}
-	return i.in.Read(p)
 }

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 )
@@ -156,7 +157,7 @@ func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	}
 	defer in.Close()
 	verifier := k.Descriptor.Digest.Verifier()
-	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(in, k.Descriptor.Size))
+	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(interrupt.Reader(ctx, in), k.Descriptor.Size))
 	switch {
 	case err != nil:
 		return err
