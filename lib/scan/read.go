@@ -27,12 +27,12 @@ type reading struct {
 	entries []entry
 	// files are the records of the entries, in one piece of memory: so many pieces
 	// more would take longer to make and to look after than to fill.
-	files   []format.File
-	report  Report
-	faults  faults
-	err     error // ends the walk
-	done    chan struct{}
-	taken   bool // by one who reads it
+	files  []format.File
+	report Report
+	faults faults
+	err    error // ends the walk
+	done   chan struct{}
+	taken  bool // by one who reads it
 }
 
 // entry is one name of a directory.
