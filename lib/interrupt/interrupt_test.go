@@ -15,7 +15,7 @@ func TestReader(t *testing.T) {
 	if err := iotest.TestReader(Reader(ctx, strings.NewReader("text")), []byte("text")); err != nil {
 		t.Error(err)
 	}
-	if _, err := io.ReadAll(Reader(ctx, iotest.ErrReader(broken))); err != broken {
+	if _, err := io.ReadAll(Reader(ctx, iotest.ErrReader(broken))); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	in := strings.NewReader("text")
@@ -24,10 +24,10 @@ func TestReader(t *testing.T) {
 		n, _ := in.Read(p[:2])
 		return n, broken
 	}))
-	if data, err := io.ReadAll(midway); string(data) != "te" || err != stopped {
+	if data, err := io.ReadAll(midway); string(data) != "te" || !errors.Is(err, stopped) {
 		t.Errorf("got %q, %v", data, err)
 	}
-	if n, err := Reader(ctx, in).Read(make([]byte, 9)); n != 0 || err != stopped || in.Len() != 2 {
+	if n, err := Reader(ctx, in).Read(make([]byte, 9)); n != 0 || !errors.Is(err, stopped) || in.Len() != 2 {
 		t.Errorf("got %d bytes, %v, with %d left", n, err, in.Len())
 	}
 }
