@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -60,7 +59,7 @@ func (s *Source) check(img *image) error {
 		return nil
 	}
 	if s.Root != nil && s.Config == nil && img.empty() {
-		return fmt.Errorf("%s is empty, or all in it is left out: mount or copy there what the image is to hold", s.names(&img.header))
+		return fmt.Errorf("%q is empty, or all in it is left out: mount or copy there what the image is to hold", s.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
@@ -70,18 +69,6 @@ func (s *Source) check(img *image) error {
 		}
 	}
 	return nil
-}
-
-// names are the directories that contents are read from, for people.
-func (s *Source) names(h *format.Header) string {
-	if path := s.Root.Path(); path != "" || len(h.Sources) == 0 {
-		return strconv.Quote(path)
-	}
-	names := make([]string, len(h.Sources))
-	for i, name := range h.Sources {
-		names[i] = strconv.Quote(name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // open opens what a header says.
