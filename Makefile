@@ -4,6 +4,9 @@
 export CGO_ENABLED = 0
 GO          = go
 GOTESTFLAGS =
+# The tests build the commands by it. Where they are built by it too, all is compiled
+# once, and not again in another folder.
+TRIM        = -trimpath
 PREFIX      = /usr/local
 BIN         = bin
 FUZZTIME    = 10s
@@ -50,16 +53,16 @@ test-deps: ## Debian, as root: the container clients that the tests run
 	scripts/test-deps
 
 test: test-deps ## everything, and a thousand inputs for some fuzz targets
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 20m ./...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./...
 	FUZZTIME=1000x scripts/fuzz $(FUZZED)
 
 check: ## the quick inner loop
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'these files want gofmt: make fmt'; exit 1; }
-	$(GO) vet ./...
-	$(GO) test -short ./...
+	$(GO) vet $(TRIM) ./...
+	$(GO) test $(TRIM) -vet=off -short ./...
 
 e2e: test-deps ## the tests with real roots and real clients alone
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(GOTESTFLAGS) -count=1 -timeout 20m ./tests/...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./tests/...
 
 race: ## the unit tests with the race detector, which wants a C compiler
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...

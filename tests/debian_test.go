@@ -22,6 +22,8 @@ func TestDebianOwners(t *testing.T) {
 	o.want(t, map[string]string{
 		// Listed in /bin and /lib, which are links to /usr/bin and /usr/lib here.
 		"/usr/bin/bash":                       "dpkg/bash",
+		"/bin":                                "dpkg/base-files",
+		"/lib64":                              "dpkg/glibc",
 		only(t, root, "/usr/lib/*/libc.so.6"): "dpkg/glibc",
 		"/etc/debian_version":                 "dpkg/base-files",
 		"/var/lib/dpkg/status":                "dpkg/.database",

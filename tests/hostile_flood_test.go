@@ -171,6 +171,9 @@ func (r *repeated) Read(p []byte) (int, error) {
 
 // Each vector of a faulty stream is one for every stage, whole as it is.
 func TestHostileVectors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a stage 400 times; format's own tests read each vector")
+	}
 	names, err := filepath.Glob("../format/testdata/v1/*.vec")
 	if err != nil || len(names) < 100 {
 		t.Fatalf("%d vectors, %v", len(names), err)

@@ -183,6 +183,9 @@ file /outside/secret text=secret
 // No stage takes a hostile stream in either encoding: it ends with a status, with
 // words that name what is wrong, and with no image, and at once.
 func TestHostileStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a stage hundreds of times")
+	}
 	place := hostilePlace(t)
 	for _, test := range hostileStreams {
 		t.Run(test.name, func(t *testing.T) {

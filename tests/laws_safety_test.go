@@ -8,9 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -62,40 +60,6 @@ func TestLaw4Devices(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `cat "$0" >"$1" & chunkah build --rootfs "$2" -o "$0" && wait`, fifo, dir+"/got", root)
 	clients.Run(t, cmd)
 	sameBytes(t, build(t, root), dir+"/got")
-}
-
-// Killed at any moment, chunkah leaves no file of the name that was asked for.
-func TestLaw4Killed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills a hundred builds")
-	}
-	root := smallRoot(t)
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
-		for delay := time.Millisecond; delay < 120*time.Millisecond; delay += 3 * time.Millisecond {
-			dir := t.TempDir()
-			out := filepath.Join(dir, "out.ociarchive")
-			cmd := exec.Command("chunkah", "build", "--rootfs", root, "--compress", "gzip", "--level", "9", "-o", out)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(delay)
-			_ = cmd.Process.Signal(sig)
-			err := cmd.Wait()
-			_, missing := os.Lstat(out)
-			// If it was faster, the image is whole; SIGKILL may hide that it was.
-			if err == nil || (sig == syscall.SIGKILL && missing == nil) {
-				clients.ReadImage(t, out)
-				continue
-			}
-			if missing == nil {
-				t.Errorf("%v after %v left %s", sig, delay, out)
-			}
-			// Nothing can tidy up after SIGKILL.
-			if sig != syscall.SIGKILL {
-				empty(t, dir)
-			}
-		}
-	}
 }
 
 // Links, races and records that lead out of the root reach nothing there.

@@ -49,7 +49,7 @@ func tryFlatten(t *testing.T, source string) (*image.Tree, error) {
 		return nil, err
 	}
 	closing(img)
-	tree, err := image.Flatten(context.Background(), []*image.Image{img}, image.FlattenOptions{Spool: t.TempDir()})
+	tree, err := image.Flatten(context.Background(), img, image.FlattenOptions{Spool: t.TempDir()})
 	if err != nil {
 		return nil, err
 	}

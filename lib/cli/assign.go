@@ -41,48 +41,59 @@ func repos(mapped assign.Repo) []assign.Repo {
 	return list
 }
 
-// assignFlags are those that assign and build share.
-type assignFlags struct {
-	Repos    string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
-	Map      string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
-	Override bool   `long:"override" description:"replace the components that records come with"`
+// repoFlags say who tells which file is whose: to assign, build and doctor, and where
+// inspect and reuse have to find it out again.
+type repoFlags struct {
+	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
+	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 }
 
-func (f *assignFlags) options(ctx context.Context) (assign.Options, error) {
-	opt := assign.Options{Override: f.Override}
+// assignFlags are those that assign and build share.
+type assignFlags struct {
+	repoFlags
+	Override bool `long:"override" description:"replace the components that records come with"`
+}
+
+func (f *assignFlags) options(ctx context.Context) (opt assign.Options, err error) {
+	opt.Override = f.Override
+	opt.Repos, err = f.chosen(ctx)
+	return opt, err
+}
+
+// chosen returns the repos, in the order in which they claim.
+func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) {
 	mapped, err := f.readMap(ctx)
 	if err != nil {
-		return opt, err
+		return nil, err
 	}
 	all := repos(mapped)
 	if f.Repos == "" {
-		opt.Repos = all
-		return opt, nil
+		return all, nil
 	}
 	var seen []string
 	for name := range strings.SplitSeq(f.Repos, ",") {
 		i := slices.IndexFunc(all, func(r assign.Repo) bool { return r.Name() == name })
 		switch {
 		case i < 0 && name == mapName:
-			return opt, usagef("--repos: map needs --map FILE")
+			return nil, usagef("--repos: map needs --map FILE")
 		case i < 0:
-			return opt, usagef("--repos: %q is none of %s", name, repoNames(all))
+			return nil, usagef("--repos: %q is none of %s", name, repoNames(all))
 		case slices.Contains(seen, name):
-			return opt, usagef("--repos: %q is there twice", name)
+			return nil, usagef("--repos: %q is there twice", name)
 		}
 		seen = append(seen, name)
-		opt.Repos = append(opt.Repos, all[i])
+		list = append(list, all[i])
 	}
 	if mapped != nil && !slices.Contains(seen, mapName) {
-		return opt, usagef("--map is given, and --repos leaves map out: add it there")
+		return nil, usagef("--map is given, and --repos leaves map out: add it there")
 	}
-	return opt, nil
+	return list, nil
 }
 
 // mapName is the name of the repo that --map makes.
 const mapName = "map"
 
-func (f *assignFlags) readMap(ctx context.Context) (assign.Repo, error) {
+func (f *repoFlags) readMap(ctx context.Context) (assign.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
 	}

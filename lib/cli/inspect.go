@@ -20,6 +20,7 @@ import (
 // viewFlags are those that inspect and reuse share.
 type viewFlags struct {
 	imageFlags
+	repoFlags
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
 	Download bool   `long:"download" description:"read the layers of an image in a registry too: they are left there unless something asked for needs them"`
 	JSON     bool   `long:"json" description:"print JSON for tools"`
@@ -42,6 +43,10 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	asked, err := c.chosen(ctx)
+	if err != nil {
+		return err
+	}
 	in, err := c.open(ctx, env, src)
 	if err != nil {
 		return err
@@ -49,8 +54,8 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	defer func() { err = errors.Join(err, in.Close()) }()
 	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
 		opt := inspect.Options{Tree: c.Tree}
-		if c.Components || c.Files != "" && c.JSON || c.HTML != "" {
-			opt.Repos = repos(nil)
+		if c.tellsComponents() {
+			opt.Repos = asked
 		}
 		if err := c.read(ctx, env, in, opt); err != nil {
 			return err
@@ -71,6 +76,11 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	return nil
 }
 
+// tellsComponents tells whether what is printed has the components of single files.
+func (c *inspectCommand) tellsComponents() bool {
+	return c.Components || c.Files != "" && c.JSON || c.HTML != ""
+}
+
 // check refuses what makes no sense before anything is opened.
 func (c *inspectCommand) check() (src image.Source, err error) {
 	views := 0
@@ -88,6 +98,8 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 		return src, usagef("--depth %d is of --tree, which is not given", c.Depth)
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
+	case (c.Repos != "" || c.Map != "") && !c.tellsComponents():
+		return src, usagef("--repos and --map tell the components of files, which nothing shows here: add --components or --html, or --json to --files")
 	}
 	if err := c.checkPage(); err != nil {
 		return src, err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
@@ -29,7 +30,11 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	series, last, err := c.compareAll(ctx, env, sources)
+	asked, err := c.chosen(ctx)
+	if err != nil {
+		return err
+	}
+	series, last, err := c.compareAll(ctx, env, sources, asked)
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 
 // compareAll compares each image with the one before it. No more than two are open.
 // It returns the last one too, which is closed.
-func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source) (_ *reuse.Series, last *inspect.Image, err error) {
+func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source, asked []assign.Repo) (_ *reuse.Series, last *inspect.Image, err error) {
 	series := &reuse.Series{}
 	var old *inspect.Image
 	defer func() {
@@ -84,7 +89,11 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 		}
 		if i > 0 {
 			drawn := c.HTML != ""
-			step, err := c.compare(ctx, env, old, next, c.reads(sources[i-1], drawn) && c.reads(src, drawn))
+			var by []assign.Repo
+			if c.reads(sources[i-1], drawn) && c.reads(src, drawn) {
+				by = asked
+			}
+			step, err := c.compare(ctx, env, old, next, by)
 			if err = errors.Join(err, old.Close()); err != nil {
 				old = next
 				return nil, nil, err
@@ -96,9 +105,9 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 	return series, old, nil
 }
 
-// compare compares two images: by their files where these may be read, and anybody
-// wants to know.
-func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, reads bool) (*reuse.Step, error) {
+// compare compares two images: by their files where anybody wants to know, and these
+// may be read; asked is nil where not.
+func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, asked []assign.Repo) (*reuse.Step, error) {
 	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
 	step := reuse.Compare(old, next)
 	switch {
@@ -107,7 +116,7 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 		return step, nil
 	case step.DownloadLayers == 0 && c.HTML == "":
 		return step, nil
-	case !reads:
+	case asked == nil:
 		env.info("layers stay in the registry: --download reads them, and tells which files changed")
 		return step, nil
 	}
@@ -116,7 +125,7 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 			return nil, err
 		}
 	}
-	if err := c.read(ctx, env, next, inspect.Options{Repos: repos(nil)}); err != nil {
+	if err := c.read(ctx, env, next, inspect.Options{Repos: asked}); err != nil {
 		return nil, err
 	}
 	return reuse.Compare(old, next), nil

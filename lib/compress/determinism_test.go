@@ -24,6 +24,9 @@ func TestSameBytes(t *testing.T) {
 		t.Run(fmt.Sprintf("%s-%d", c.s.Algorithm, c.s.Level), func(t *testing.T) {
 			t.Parallel()
 			skipUnderRace(t, c.s)
+			if testing.Short() && !isDefault(c.s) {
+				t.Skip("the defaults are enough for a quick look")
+			}
 			data := sample(c.size)
 			want := pack(t, newPool(t, 1), c.s, data, 1<<20)
 			for _, workers := range []int{1, 2, 8} {

@@ -239,6 +239,9 @@ func TestMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has a heap of its own")
 	}
+	if testing.Short() {
+		t.Skip("compresses 200 MB")
+	}
 	data := sample(sampleSize)
 	for _, c := range []struct {
 		s    Settings

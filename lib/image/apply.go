@@ -86,7 +86,7 @@ func (a *applier) below(path string) *node {
 		n = n.more.dir.byName[name]
 		if n != nil && n.isSymlink() {
 			a.note("layer %d has whiteouts in %q, where %q is a symlink to %q in a layer below: they hide nothing; "+
-				"some runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, n.more.target)
+				"some runtimes follow it", a.layer, path, name, n.more.target)
 		}
 		if n == nil || !n.isDir() {
 			return nil
@@ -275,7 +275,7 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 		}
 		if old.isSymlink() {
 			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+
-				"as in overlay storage; other runtimes follow it", a.tree.layers[a.layer].origin.Layer, path, name, old.more.target)
+				"as in overlay storage; other runtimes follow it", a.layer, path, name, old.more.target)
 		}
 	}
 	if err := a.budget.entry(len(name)); err != nil {

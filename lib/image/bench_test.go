@@ -66,7 +66,7 @@ func BenchmarkFlatten(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				tree, err := Flatten(context.Background(), []*Image{img}, FlattenOptions{Spool: b.TempDir()})
+				tree, err := Flatten(context.Background(), img, FlattenOptions{Spool: b.TempDir()})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -135,7 +135,7 @@ func BenchmarkTreeMemory(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		tree, err := Flatten(context.Background(), []*Image{img}, FlattenOptions{})
+		tree, err := Flatten(context.Background(), img, FlattenOptions{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func BenchmarkStat(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tree, err := Flatten(context.Background(), []*Image{img}, FlattenOptions{})
+	tree, err := Flatten(context.Background(), img, FlattenOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,9 +15,8 @@
 // It does what the OCI image specification asks of those who apply layers, and what
 // container storage does where that says nothing:
 //
-//   - Layers are applied from the bottom up, those of later images after those of
-//     earlier ones, and the entries of a layer in their order. So of entries of one
-//     name the last one counts.
+//   - Layers are applied from the bottom up, and the entries of a layer in their
+//     order. So of entries of one name the last one counts.
 //   - An entry replaces what is there, except that a directory over a directory
 //     gives it new metadata, xattrs too, and keeps what is in it.
 //   - Whiteouts (.wh.NAME, .wh..wh..opq) hide what layers below have, never what

@@ -20,8 +20,7 @@ type FlattenOptions struct {
 	MaxBytes int64
 	// Threads bounds the layers that are decompressed at once; 0 means one a core.
 	Threads int
-	// Keep is how many layers of the last image, from the bottom, Tree.Gone
-	// compares the tree with.
+	// Keep is how many layers, from the bottom, Tree.Gone compares the tree with.
 	Keep int
 	// Sums takes the SHA-256 of each file in place of its contents: Tree.Sum has it,
 	// Tree.Open has nothing, and no layer is read again or spooled.
@@ -29,28 +28,23 @@ type FlattenOptions struct {
 	// See is given each entry of every layer as it stands in its tar, but global
 	// headers, with the SHA-256 of its contents, or of nothing; nil for nobody. It is
 	// called by several goroutines at once, about one layer by one at a time.
-	See func(at Origin, h *tar.Header, sum [sha256.Size]byte)
+	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
 	// Watch is told of what is read and of what is wrong with it; nil for nobody,
 	// and the first fault is an error.
 	Watch Watcher
 }
 
-// Flatten lays the layers of images over each other, those of later images over
-// those of earlier ones. The images stay open: plain layers are read in place.
-func Flatten(ctx context.Context, images []*Image, opt FlattenOptions) (*Tree, error) {
-	f := &flattening{tree: &Tree{root: impliedDir(0)}, images: images, opt: opt, budget: newBudget(opt.maxBytes())}
-	for i, img := range images {
-		f.last = len(f.tree.layers)
-		for l := range img.Layers {
-			f.tree.layers = append(f.tree.layers, &layer{origin: Origin{i, l}})
-		}
-	}
-	if n := len(f.tree.layers); n > maxLayers {
+// Flatten lays the layers of an image over each other. The image stays open: plain
+// layers are read in place.
+func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error) {
+	n := len(img.Layers)
+	if n > maxLayers {
 		return nil, fmt.Errorf("flattening %d layers: more than %d", n, maxLayers)
 	}
-	if n := len(f.tree.layers) - f.last; opt.Keep > n {
+	if opt.Keep > n {
 		return nil, fmt.Errorf("keeping %d layers of %d: there are not so many", opt.Keep, n)
 	}
+	f := &flattening{tree: &Tree{root: impliedDir(0), layers: make([]layer, n)}, img: img, opt: opt, budget: newBudget(opt.maxBytes())}
 	if err := f.run(ctx); err != nil {
 		return nil, errors.Join(err, f.tree.Close())
 	}
@@ -84,8 +78,7 @@ func (o FlattenOptions) threads() int {
 // flattening is one call of Flatten.
 type flattening struct {
 	tree   *Tree
-	images []*Image
-	last   int // the first layer of the last image
+	img    *Image
 	opt    FlattenOptions
 	budget *budget
 }
@@ -123,11 +116,10 @@ func (f *flattening) run(ctx context.Context) error {
 
 // read reads one layer.
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
-	l := f.tree.layers[i]
 	r := &layerReader{
-		layer: l, budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, eye: f.eye(ctx, i),
+		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, eye: f.eye(ctx, i),
 	}
-	entries, err := r.readLayer(ctx, f.images[l.origin.Image], l.origin.Layer)
+	entries, err := r.readLayer(ctx, f.img, i)
 	if err = r.eye.fault("", err); err != nil {
 		return nil, f.inLayer(i, err)
 	}
@@ -136,14 +128,12 @@ func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, err
 
 // eye watches a layer.
 func (f *flattening) eye(ctx context.Context, i int) eye {
-	return eye{ctx, f.opt.Watch, f.tree.layers[i].origin}
+	return eye{ctx, f.opt.Watch, i}
 }
 
 // inLayer adds to an error which layer it is about.
 func (f *flattening) inLayer(i int, err error) error {
-	o := f.tree.layers[i].origin
-	img := f.images[o.Image]
-	return fmt.Errorf("reading layer %d (%s) of %q: %w", o.Layer, img.Layers[o.Layer].Descriptor.Digest, img.Source, err)
+	return fmt.Errorf("reading layer %d (%s) of %q: %w", i, f.img.Layers[i].Descriptor.Digest, f.img.Source, err)
 }
 
 // apply applies the layers as they come.
@@ -160,8 +150,8 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 		if err := a.apply(entries, uint16(i), f.eye(ctx, i)); err != nil {
 			return f.inLayer(i, err)
 		}
-		if f.opt.Keep > 0 && i+1 == f.last+f.opt.Keep {
-			kept = f.tree.root.shape(uint16(f.last))
+		if i+1 == f.opt.Keep {
+			kept = f.tree.root.shape()
 		}
 	}
 	f.tree.seal()

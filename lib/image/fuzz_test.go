@@ -47,9 +47,9 @@ func FuzzLayers(f *testing.F) {
 			t.Fatal(err)
 		}
 		opt := FlattenOptions{MaxBytes: 16 << 20, Keep: 1}
-		tree, err := Flatten(context.Background(), []*Image{opened}, opt)
+		tree, err := Flatten(context.Background(), opened, opt)
 		opt.Sums = true
-		sums, sumsErr := Flatten(context.Background(), []*Image{opened}, opt)
+		sums, sumsErr := Flatten(context.Background(), opened, opt)
 		if (err == nil) != (sumsErr == nil) {
 			t.Fatalf("contents: %v, sums: %v", err, sumsErr)
 		}
@@ -85,7 +85,7 @@ func checkTree(t *testing.T, tree, sums *Tree) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tree.Origin(p); err != nil {
+		if _, err := tree.Layer(p); err != nil {
 			t.Fatal(err)
 		}
 		names[st.Ino]++

@@ -34,7 +34,7 @@ func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) 
 	if opt.Spool == "" {
 		opt.Spool = t.TempDir()
 	}
-	tree, err := Flatten(context.Background(), []*Image{img}, opt)
+	tree, err := Flatten(context.Background(), img, opt)
 	if err != nil {
 		return nil, err
 	}

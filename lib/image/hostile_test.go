@@ -260,7 +260,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
 	cancel(why)
-	if _, err := Flatten(ctx, []*Image{img}, FlattenOptions{}); !errors.Is(err, why) {
+	if _, err := Flatten(ctx, img, FlattenOptions{}); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Open(ctx, src, Options{}); !errors.Is(err, why) {

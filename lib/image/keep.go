@@ -12,18 +12,16 @@ type shape struct {
 	in    []*shape
 }
 
-// shape is the shape of a directory, of what layers from first on have in it.
-func (n *node) shape(first uint16) *shape {
+// shape is the shape of a directory.
+func (n *node) shape() *shape {
 	s := &shape{}
 	for name, child := range n.more.dir.byName {
 		var in *shape
 		if child.isDir() {
-			in = child.shape(first)
+			in = child.shape()
 		}
-		if child.from >= first || in != nil && len(in.names) > 0 {
-			s.names = append(s.names, name)
-			s.in = append(s.in, in)
-		}
+		s.names = append(s.names, name)
+		s.in = append(s.in, in)
 	}
 	return s
 }

@@ -25,9 +25,9 @@ func openLayers(t *testing.T, layers ...[]mk.Entry) *Image {
 	return img
 }
 
-func flattenImages(t *testing.T, keep int, images ...*Image) *Tree {
+func flattenKeeping(t *testing.T, keep int, img *Image) *Tree {
 	t.Helper()
-	tree, err := Flatten(context.Background(), images, FlattenOptions{Spool: t.TempDir(), Keep: keep})
+	tree, err := Flatten(context.Background(), img, FlattenOptions{Spool: t.TempDir(), Keep: keep})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,40 +40,33 @@ func origins(t *testing.T, tree *Tree, paths ...string) string {
 	t.Helper()
 	var b strings.Builder
 	for _, p := range paths {
-		o, err := tree.Origin(p)
+		layer, err := tree.Layer(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s %d.%d\n", p, o.Image, o.Layer)
+		fmt.Fprintf(&b, "%s %d\n", p, layer)
 	}
 	return b.String()
 }
 
-// Later images lie over earlier ones, and each file knows where it is from.
-func TestSeveralImagesAreOneTree(t *testing.T) {
-	first := openLayers(t,
+// Each file knows which layer it is from.
+func TestLayersOfATree(t *testing.T) {
+	tree := flattenKeeping(t, 0, openLayers(t,
 		[]mk.Entry{mk.Dir("etc"), mk.File("etc/a", "1"), mk.File("etc/b", "1"), mk.Dir("one"), mk.File("one/x", "1"), mk.File("linked", "1")},
-		[]mk.Entry{mk.File("one/y", "1")})
-	second := openLayers(t,
+		[]mk.Entry{mk.File("one/y", "1")},
 		[]mk.Entry{mk.Dir("etc"), mk.File("etc/b", "2"), mk.Dir("two"), mk.File("two/x", "2"), mk.File("own", "2")},
-		[]mk.Entry{mk.File("etc/.wh.a", ""), mk.Link("two/link", "own"), mk.File("one/z", "2")})
-	tree := flattenImages(t, 0, first, second)
-	if text(t, tree, "/etc/b", 1) != "2" || text(t, tree, "/one/x", 1) != "1" {
-		t.Error("the order is wrong")
-	}
+		[]mk.Entry{mk.File("etc/.wh.a", ""), mk.Link("two/link", "own"), mk.File("one/z", "2")}))
 	got := origins(t, tree, "/etc", "/etc/b", "/one", "/one/x", "/one/y", "/one/z", "/two", "/two/link", "/own", "/linked")
-	want := "/etc 1.0\n/etc/b 1.0\n/one 0.0\n/one/x 0.0\n/one/y 0.1\n/one/z 1.1\n/two 1.0\n/two/link 1.1\n/own 1.1\n/linked 0.0\n"
+	want := "/etc 2\n/etc/b 2\n/one 0\n/one/x 0\n/one/y 1\n/one/z 3\n/two 2\n/two/link 3\n/own 3\n/linked 0\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
-	}
-	if _, err := tree.Stat("/etc/a"); err == nil {
-		t.Error("/etc/a is there")
 	}
 	if len(tree.Gone()) > 0 {
 		t.Errorf("gone is %q", tree.Gone())
 	}
-	if st, err := flattenImages(t, 0).Stat("/"); err != nil || st.Mode != impliedDir(0).mode {
-		t.Errorf("a tree of no images: %+v, %v", st, err)
+	empty := flattenKeeping(t, 0, openLayers(t))
+	if st, err := empty.Stat("/"); err != nil || st.Mode != impliedDir(0).mode || origins(t, empty, "/") != "/ 0\n" {
+		t.Errorf("a tree of no layers: %+v, %v", st, err)
 	}
 }
 
@@ -100,19 +93,13 @@ func TestGone(t *testing.T) {
 		"gone and added again":        {layers{base, {mk.File(".wh.g", "")}, {mk.File("g", "")}}, 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tree := flattenImages(t, test.keep, openLayers(t, test.layers...))
+			tree := flattenKeeping(t, test.keep, openLayers(t, test.layers...))
 			if !slices.Equal(tree.Gone(), test.want) {
 				t.Errorf("got %q, want %q", tree.Gone(), test.want)
 			}
 		})
 	}
-	// Only the last image has layers that are kept.
-	below := openLayers(t, []mk.Entry{mk.File("g", "below"), mk.File("mine", ""), mk.Dir("h"), mk.File("h/mine", "")})
-	above := openLayers(t, base, []mk.Entry{mk.File(".wh.g", ""), mk.File(".wh.mine", ""), mk.File("h/.wh.mine", ""), mk.File("h/.wh.x", "")})
-	if got, want := flattenImages(t, 1, below, above).Gone(), []string{"/g", "/h/x"}; !slices.Equal(got, want) {
-		t.Errorf("with an image below: got %q, want %q", got, want)
-	}
-	_, err := Flatten(context.Background(), []*Image{above}, FlattenOptions{Keep: 3})
+	_, err := Flatten(context.Background(), openLayers(t, base, base), FlattenOptions{Keep: 3})
 	if err == nil || !strings.Contains(err.Error(), "keeping 3 layers of 2") {
 		t.Errorf("got %v", err)
 	}
@@ -121,8 +108,8 @@ func TestGone(t *testing.T) {
 // An inode that gets another name above the kept layers is of the layer that does
 // so, under all its names: no layer can link to one below in overlay storage.
 func TestLinkMovesInode(t *testing.T) {
-	tree := flattenImages(t, 1, openLayers(t, []mk.Entry{mk.File("a", ""), mk.File("b", "")}, []mk.Entry{mk.Link("c", "a")}))
-	if got, want := origins(t, tree, "/a", "/b", "/c"), "/a 0.1\n/b 0.0\n/c 0.1\n"; got != want {
+	tree := flattenKeeping(t, 1, openLayers(t, []mk.Entry{mk.File("a", ""), mk.File("b", "")}, []mk.Entry{mk.Link("c", "a")}))
+	if got, want := origins(t, tree, "/a", "/b", "/c"), "/a 1\n/b 0\n/c 1\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

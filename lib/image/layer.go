@@ -50,7 +50,7 @@ type layerReader struct {
 	budget  *budget
 	dir     string // for spools
 	sums    bool   // in place of contents
-	see     func(Origin, *tar.Header, [sha256.Size]byte)
+	see     func(int, *tar.Header, [sha256.Size]byte)
 	eye     eye
 	ordinal uint16
 	// unpacker is the worker's.
@@ -243,7 +243,7 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 		}
 	}
 	if r.see != nil {
-		r.see(r.layer.origin, h, sum)
+		r.see(int(r.ordinal), h, sum)
 	}
 	r.entries = append(r.entries, e)
 	return nil

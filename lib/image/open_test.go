@@ -40,7 +40,7 @@ func textOf(t testing.TB, src string, opt Options) (string, error) {
 		return "", err
 	}
 	defer closed(t, img)
-	tree, err := Flatten(context.Background(), []*Image{img}, FlattenOptions{Spool: t.TempDir()})
+	tree, err := Flatten(context.Background(), img, FlattenOptions{Spool: t.TempDir()})
 	if err != nil {
 		return "", err
 	}

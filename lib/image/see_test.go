@@ -34,10 +34,10 @@ func TestSee(t *testing.T) {
 				got := make([][]string, 2)
 				tree, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{
 					Sums: sums,
-					See: func(at Origin, h *tar.Header, sum [sha256.Size]byte) {
+					See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 						mu.Lock()
 						defer mu.Unlock()
-						got[at.Layer] = append(got[at.Layer], fmt.Sprintf("%c %s %x", h.Typeflag, h.Name, sum))
+						got[layer] = append(got[layer], fmt.Sprintf("%c %s %x", h.Typeflag, h.Name, sum))
 					},
 				})
 				if err != nil {
@@ -47,7 +47,7 @@ func TestSee(t *testing.T) {
 					t.Errorf("got %v, want %v", got, want)
 				}
 				for i, data := range [][]byte{lower, upper} {
-					if n := tree.Unpacked(Origin{Layer: i}); n != int64(len(data)) {
+					if n := tree.Unpacked(i); n != int64(len(data)) {
 						t.Errorf("layer %d unpacks to %d bytes, want %d", i, n, len(data))
 					}
 				}
@@ -74,8 +74,8 @@ func TestSeeDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Flatten(context.Background(), []*Image{opened}, FlattenOptions{
-		See: func(_ Origin, h *tar.Header, _ [sha256.Size]byte) { names = append(names, h.Name) },
+	_, err = Flatten(context.Background(), opened, FlattenOptions{
+		See: func(_ int, h *tar.Header, _ [sha256.Size]byte) { names = append(names, h.Name) },
 	})
 	if err == nil || !strings.Contains(err.Error(), `"nowhere"`) || !slices.Equal(names, []string{"a", "b"}) {
 		t.Errorf("got %v, having seen %q", err, names)

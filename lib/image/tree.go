@@ -18,25 +18,20 @@ import (
 // does not change once Flatten has returned it.
 type Tree struct {
 	root   *node
-	layers []*layer // bottom up
+	layers []layer // bottom up
 	// gone are the paths that Gone returns.
 	gone []string
 	// Notes say what runtimes do not agree on.
 	Notes []string
 }
 
-// layer is one layer of one image, as the tree needs it.
+// layer is a layer, as the tree needs it.
 type layer struct {
-	origin   Origin
 	unpacked int64               // bytes of its tar
 	contents io.ReaderAt         // what nodes have offsets in
 	sums     [][sha256.Size]byte // or indexes, in place of contents
 	closers  []io.Closer
 }
-
-// Origin tells which image, in the order that Flatten got them, and which of its
-// layers a file comes from.
-type Origin struct{ Image, Layer int }
 
 // node is an inode. There are as many as files, so that it is no larger than 64
 // bytes, and what few of them have is in more.
@@ -215,30 +210,19 @@ func (c contents) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Origin tells where what is at path comes from: the last layer that set its
+// Layer tells which layer what is at path comes from: the last one that set its
 // metadata or gave its inode another name. A directory that no layer has an entry
-// for comes from the first that has something in it. Directories of several images
-// are of the last one that has an entry for them.
-func (t *Tree) Origin(path string) (Origin, error) {
+// for comes from the first that has something in it.
+func (t *Tree) Layer(path string) (int, error) {
 	n, err := t.find(path)
 	if err != nil {
-		return Origin{}, err
+		return 0, err
 	}
-	if len(t.layers) == 0 {
-		return Origin{}, nil // the root of nothing
-	}
-	return t.layers[n.from].origin, nil
+	return int(n.from), nil
 }
 
 // Unpacked is the number of bytes of a layer's tar.
-func (t *Tree) Unpacked(of Origin) int64 {
-	for _, l := range t.layers {
-		if l.origin == of {
-			return l.unpacked
-		}
-	}
-	return 0
-}
+func (t *Tree) Unpacked(layer int) int64 { return t.layers[layer].unpacked }
 
 // Gone returns the paths, in order, that the kept layers of Options.Keep have and
 // the tree has not. Of a directory that is gone what was in it is not listed.

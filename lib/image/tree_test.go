@@ -26,7 +26,7 @@ func TestTreeAnswers(t *testing.T) {
 		"link":   func(p string) error { _, err := tree.Readlink(p); return err },
 		"open":   func(p string) error { _, err := tree.Open(p); return err },
 		"xattrs": func(p string) error { _, err := tree.Xattrs(p); return err },
-		"origin": func(p string) error { _, err := tree.Origin(p); return err },
+		"layer":  func(p string) error { _, err := tree.Layer(p); return err },
 	}
 	for what, f := range ask {
 		if err := f("/d/none"); !errors.Is(err, fs.ErrNotExist) {

@@ -12,21 +12,21 @@ import (
 // several goroutines at once, those about one layer by one at a time.
 type Watcher interface {
 	// Entry sees an entry as it stands in a layer's tar.
-	Entry(at Origin, h *tar.Header)
+	Entry(layer int, h *tar.Header)
 	// Fault hears what is wrong with a layer, or with the entry name in it.
-	Fault(at Origin, name string, err error)
+	Fault(layer int, name string, err error)
 }
 
 // eye watches one layer. Without a watcher it sees nothing, and faults are errors.
 type eye struct {
 	ctx   context.Context // of the reading: what ends it is no fault
 	watch Watcher
-	at    Origin
+	layer int
 }
 
 func (e eye) entry(h *tar.Header) {
 	if e.watch != nil {
-		e.watch.Entry(e.at, h)
+		e.watch.Entry(e.layer, h)
 	}
 }
 
@@ -38,7 +38,7 @@ func (e eye) fault(name string, err error) error {
 	case e.ctx.Err() != nil:
 		return context.Cause(e.ctx)
 	}
-	e.watch.Fault(e.at, name, err)
+	e.watch.Fault(e.layer, name, err)
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (e eye) packing(mediaType string, is compression) {
 		known = false
 	}
 	if e.watch != nil && known && want != is {
-		e.watch.Fault(e.at, "", fmt.Errorf("it is %s, and its media type is %q", is, mediaType))
+		e.watch.Fault(e.layer, "", fmt.Errorf("it is %s, and its media type is %q", is, mediaType))
 	}
 }
 

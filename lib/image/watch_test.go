@@ -28,9 +28,9 @@ func (n *notes) note(format string, args ...any) {
 	n.lines = append(n.lines, fmt.Sprintf(format, args...))
 }
 
-func (n *notes) Entry(at Origin, h *tar.Header) { n.note("%d entry %s", at.Layer, h.Name) }
-func (n *notes) Fault(at Origin, name string, err error) {
-	n.note("%d fault %s: %v", at.Layer, name, err)
+func (n *notes) Entry(layer int, h *tar.Header) { n.note("%d entry %s", layer, h.Name) }
+func (n *notes) Fault(layer int, name string, err error) {
+	n.note("%d fault %s: %v", layer, name, err)
 }
 
 // A watcher sees every entry as it stands in its layer, and every fault; the tree has
@@ -68,7 +68,7 @@ func TestWatchStops(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stopped)
 	n := &notes{}
-	if _, err := Flatten(ctx, []*Image{img}, FlattenOptions{Watch: n}); !errors.Is(err, stopped) || len(n.lines) > 0 {
+	if _, err := Flatten(ctx, img, FlattenOptions{Watch: n}); !errors.Is(err, stopped) || len(n.lines) > 0 {
 		t.Errorf("the error is %v, the notes are %q", err, n.lines)
 	}
 }

@@ -28,14 +28,14 @@ type Options struct {
 func (in *Image) Read(ctx context.Context, opt Options) error {
 	ask := opt.Repos != nil && !in.told()
 	faults := make([]error, len(in.Layers)) // one each, since layers are read at once
-	tree, err := image.Flatten(ctx, []*image.Image{in.image}, image.FlattenOptions{
+	tree, err := image.Flatten(ctx, in.image, image.FlattenOptions{
 		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Sums: !ask, // databases have to be read
-		See: func(at image.Origin, h *tar.Header, sum [sha256.Size]byte) {
+		See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 			e, err := newEntry(h, sum)
-			if err != nil && faults[at.Layer] == nil {
-				faults[at.Layer] = fmt.Errorf("reading layer %d of %q: entry %q: %w", at.Layer, in.Source, h.Name, err)
+			if err != nil && faults[layer] == nil {
+				faults[layer] = fmt.Errorf("reading layer %d of %q: entry %q: %w", layer, in.Source, h.Name, err)
 			}
-			l := &in.Layers[at.Layer]
+			l := &in.Layers[layer]
 			l.Entries = append(l.Entries, e)
 		},
 	})
@@ -45,7 +45,7 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 	in.whole, in.Notes = true, tree.Notes
 	for i := range in.Layers {
 		err = errors.Join(err, faults[i])
-		in.Layers[i].Bytes = tree.Unpacked(image.Origin{Layer: i})
+		in.Layers[i].Bytes = tree.Unpacked(i)
 	}
 	var claimed map[string][]string
 	if ask && err == nil {

@@ -56,11 +56,9 @@ func (w *walk) walk(path string, depth int) (int64, error) {
 			return 0, err
 		}
 	}
-	origin, err := w.tree.Origin(path)
-	if err != nil {
+	if n.Layer, err = w.tree.Layer(path); err != nil {
 		return 0, err
 	}
-	n.Layer = origin.Layer
 	at := len(w.nodes)
 	shown := w.most < 0 || depth <= w.most
 	if shown {

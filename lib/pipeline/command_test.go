@@ -142,6 +142,9 @@ func TestCommandCancelled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if testing.Short() && tt.name == "refusing to end" {
+				t.Skip("waits for graceTime")
+			}
 			pids := filepath.Join(t.TempDir(), "pids")
 			ctx, cancel := context.WithCancelCause(context.Background())
 			line := strings.ReplaceAll(tt.line, "PIDS", "'"+pids+"'")

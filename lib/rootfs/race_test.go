@@ -10,8 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is what one race runs for: enough to meet each moment many times.
-const raceRounds = 1500
+// raceRounds is what one race runs for: enough to meet each moment many times, or
+// a few where it has to be quick.
+func raceRounds() int {
+	if testing.Short() {
+		return 300
+	}
+	return 1500
+}
 
 // swapping exchanges two names over and over until f is done.
 func swapping(t *testing.T, a, b string, f func()) {
@@ -57,7 +63,7 @@ func TestRaces(t *testing.T) {
 }
 
 func raceDir(t *testing.T, r *Root, path string) {
-	for range raceRounds {
+	for range raceRounds() {
 		if got, err := read(r, path+"/f"); err == nil && got != "inside" {
 			t.Fatalf("read %q", got)
 		}
@@ -74,7 +80,7 @@ func raceDir(t *testing.T, r *Root, path string) {
 }
 
 func raceFile(t *testing.T, r *Root, path string) {
-	for range raceRounds {
+	for range raceRounds() {
 		if got, err := read(r, path); err == nil && got != "inside" {
 			t.Fatalf("read %q", got)
 		}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chunkah/format"
@@ -17,9 +18,9 @@ import (
 
 // makeWide makes a tree with everything that is counted, noted or numbered, in
 // more directories than are read ahead.
-func makeWide(t testing.TB) string {
+func makeWide(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := fast(t)
 	for i := range 3 * aheadDirs {
 		add(t, dir, fmt.Sprintf("a%d/b/c/f = x", i), fmt.Sprintf("a%d/b/link -> f", i), fmt.Sprintf("a%d/e/", i))
 		if i%10 == 0 {
@@ -166,7 +167,7 @@ func TestErrorInOrder(t *testing.T) {
 
 // What waits is bounded, though nobody takes anything.
 func TestAheadIsBounded(t *testing.T) {
-	dir := t.TempDir()
+	dir := fast(t)
 	for i := range 3 * aheadDirs {
 		add(t, dir, fmt.Sprintf("%d/f = x", i))
 	}
@@ -175,25 +176,26 @@ func TestAheadIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	a := startAhead(t.Context(), 4)
-	s := &source{root: root, prune: newPruner(nil)}
-	top := newReading(s, "/")
-	if top.err = top.readTop(); top.err != nil {
-		t.Fatal(top.err)
-	}
-	a.start(top)
-	a.next(t.Context())
-	time.Sleep(50 * time.Millisecond)
-	a.mu.Lock()
-	taken := 0
-	for _, r := range a.stack {
-		if r.taken {
-			taken++
+	synctest.Test(t, func(t *testing.T) {
+		a := startAhead(t.Context(), 4)
+		defer a.stop()
+		top := newReading(&source{root: root, prune: newPruner(nil)}, "/")
+		if top.err = top.readTop(); top.err != nil {
+			t.Fatal(top.err)
 		}
-	}
-	a.mu.Unlock()
-	a.stop()
-	if taken > aheadDirs {
-		t.Errorf("%d directories are read ahead", taken)
-	}
+		a.start(top)
+		a.next(t.Context())
+		synctest.Wait() // until all readers wait
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		taken := 0
+		for _, r := range a.stack {
+			if r.taken {
+				taken++
+			}
+		}
+		if taken != aheadDirs {
+			t.Errorf("%d directories are read ahead, want %d", taken, aheadDirs)
+		}
+	})
 }

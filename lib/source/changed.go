@@ -73,7 +73,7 @@ func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 			if err != nil {
 				return nil, err
 			}
-			origin, err := c.tree.Origin(path)
+			layer, err := c.tree.Layer(path)
 			if err != nil {
 				return nil, err
 			}
@@ -86,9 +86,9 @@ func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 					groups[st.Ino] = g
 				}
 				g.paths = append(g.paths, path)
-				g.shown = g.shown || origin.Layer >= keep
+				g.shown = g.shown || layer >= keep
 			}
-			if origin.Layer >= keep {
+			if layer >= keep {
 				c.show(path)
 			}
 		}

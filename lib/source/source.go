@@ -149,7 +149,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	tree, err := image.Flatten(ctx, []*image.Image{img}, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums})
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums})
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func readWhole(ctx context.Context, src image.Source, opt image.Options) error {
 		return err
 	}
 	defer img.Close()
-	tree, err := image.Flatten(ctx, []*image.Image{img}, image.FlattenOptions{MaxBytes: opt.MaxBytes})
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{MaxBytes: opt.MaxBytes})
 	if err != nil {
 		return err
 	}

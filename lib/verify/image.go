@@ -24,7 +24,7 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 	c := v.config(where, d, m, img)
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
-	tree, err := image.Flatten(v.ctx, []*image.Image{img}, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
+	tree, err := image.Flatten(v.ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
 	if v.ctx.Err() != nil {
 		return context.Cause(v.ctx)
 	}
@@ -141,18 +141,18 @@ func newWatcher(layers []image.Layer) watcher {
 }
 
 // Fault implements image.Watcher.
-func (w watcher) Fault(at image.Origin, name string, err error) {
-	l := w[at.Layer]
+func (w watcher) Fault(layer int, name string, err error) {
+	l := w[layer]
 	l.faults = append(l.faults, Fault{Path: name, What: err.Error()})
 }
 
 // Entry implements image.Watcher. A global header is no entry.
-func (w watcher) Entry(at image.Origin, h *tar.Header) {
+func (w watcher) Entry(layer int, h *tar.Header) {
 	path, whiteout, err := image.EntryPath(h.Name)
 	if err != nil || h.Typeflag == tar.TypeXGlobalHeader {
 		return // who reads the entry says so
 	}
-	w[at.Layer].entry(h.Name, entryName{path, whiteout})
+	w[layer].entry(h.Name, entryName{path, whiteout})
 }
 
 func (l *layerWatch) entry(name string, e entryName) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,7 +120,7 @@ func TestChangedBetweenPasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := plant(t, map[string]string{"a/small": "1", "d/victim": bulk(3*copyBuffer, 1)})
 			opt := to(filepath.Join(t.TempDir(), "out"))
-			opt.Create = hook(t, opt.Create, &hooked{before: once(t, func() error { return change(filepath.Join(root, "d/victim")) })})
+			opt.Create = hook(t, opt.Create, &hooked{before: once(t, filepath.Join(root, "d/victim"), change)})
 			fails(t, opt, packed(t, root), `"/d/victim"`)
 		})
 	}
@@ -132,7 +133,7 @@ func TestChangedInSecondPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := plant(t, map[string]string{"d/victim": bulk(9*copyBuffer, 1)})
 			opt := to(filepath.Join(t.TempDir(), "out"))
-			during := once(t, func() error { return changes[name](filepath.Join(root, "d/victim")) })
+			during := once(t, filepath.Join(root, "d/victim"), changes[name])
 			opt.Create = hook(t, opt.Create, &hooked{during: func() { during(v1.Descriptor{}) }})
 			fails(t, opt, packed(t, root), `"/d/victim"`)
 		})
@@ -150,18 +151,30 @@ func hook(t *testing.T, create func(oci.Options) (oci.Destination, error), h *ho
 	}
 }
 
-// once makes a hook of a change that happens the first time only. It waits before
-// it, so that the kernel's clock, which ticks every few milliseconds, has moved.
-func once(t *testing.T, change func() error) func(v1.Descriptor) {
+// once makes a hook of a change to a file that happens the first time only.
+func once(t *testing.T, path string, change func(path string) error) func(v1.Descriptor) {
+	probe := filepath.Join(t.TempDir(), "probe")
 	var done atomic.Bool
 	return func(v1.Descriptor) {
 		if done.Swap(true) {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
-		if err := change(); err != nil {
+		if err := errors.Join(tick(path, probe), change(path)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// tick waits until the clock of the file system, which moves every few milliseconds
+// only, is ahead of the last change of a file: it looks at what time a probe gets.
+func tick(path, probe string) error {
+	for {
+		var file, now unix.Stat_t
+		err := errors.Join(os.WriteFile(probe, []byte("x"), 0o644), unix.Lstat(path, &file), unix.Lstat(probe, &now))
+		if err != nil || file.Ctim.Nano() < now.Ctim.Nano() {
+			return err
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -194,7 +207,9 @@ func TestChangedWhileRead(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "chmoded", "edited"} {
 		t.Run(name, func(t *testing.T) {
 			dir := plant(t, map[string]string{"d/victim": bulk(3*copyBuffer, 1)})
-			time.Sleep(20 * time.Millisecond)
+			if err := tick(filepath.Join(dir, "d/victim"), filepath.Join(t.TempDir(), "probe")); err != nil {
+				t.Fatal(err)
+			}
 			c := (&writer{root: openRoot(t, dir)}).newContents()
 			defer c.close()
 			w := &tripwire{w: io.Discard, left: 1, trip: func() {

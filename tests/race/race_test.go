@@ -230,7 +230,7 @@ func raced(t *testing.T, archive string) string {
 		t.Fatal(err)
 	}
 	defer img.Close()
-	tree, err := image.Flatten(t.Context(), []*image.Image{img}, image.FlattenOptions{})
+	tree, err := image.Flatten(t.Context(), img, image.FlattenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,35 @@ file /sbin/tool
 	))
 }
 
+// TestMergedLinks claims the links that took the place of directories at the top,
+// which every package lists that has something there: base-files and libc6 are in
+// every Debian, so that no other package's coming moves a link.
+func TestMergedLinks(t *testing.T) {
+	check(t, root(
+		deb{name: "acl", list: "/bin /bin/getfacl /opt /opt/x"},
+		deb{name: "base-files", list: "/bin /lib /lib/x /opt /opt/y"},
+		deb{name: "libc6", fields: "Source: glibc (2.36-9)\n", list: "/lib /lib/libc.so.6 /lib64 /lib64/ld-linux.so.2 /usr/lib /usr/lib/libc.so"},
+		deb{name: "libfoo", list: "/lib64 /lib64/libfoo.so /sbin /sbin/foo"},
+	)+`
+symlink /bin to=usr/bin
+symlink /lib to=usr/lib
+symlink /lib64 to=usr/lib64
+symlink /opt to=var/opt
+symlink /sbin to=usr/sbin
+dir /usr/bin
+symlink /usr/lib to=lib64
+file /usr/lib64/ld-linux.so.2
+dir /usr/sbin
+dir /var/opt
+`, lines(
+		"/bin dpkg/base-files",
+		"/lib dpkg/base-files",
+		"/lib64 dpkg/glibc",
+		"/opt dpkg/base-files",
+		"/usr/lib64/ld-linux.so.2 dpkg/glibc",
+	))
+}
+
 func TestDiversions(t *testing.T) {
 	check(t, root(
 		deb{name: "perl-base", fields: "Source: perl\n", list: "/usr/bin/perldoc /usr/bin/perl"},

@@ -50,8 +50,10 @@
 //
 // Lists do not tell types. What is a directory here is claimed as such. A symlink
 // in a place where the package lists something further below (/lib, where that
-// was merged with /usr/lib) is not what the package brought. Regular files and
-// links are not told apart, except that md5sums has regular files alone.
+// was merged with /usr/lib) is not what the package brought: at second hand such
+// links are of base-files and glibc, which list them all, and which are always there.
+// Regular files and links are not told apart, except that md5sums has regular files
+// alone.
 //
 // A path that is diverted is looked for where it was diverted to, unless the
 // package is the one that diverts. If it is not there (a diversion that was added

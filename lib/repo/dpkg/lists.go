@@ -3,6 +3,7 @@ package dpkg
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -133,9 +134,24 @@ func (p *claimer) claimList(list string) (whole bool, err error) {
 	for _, path := range links {
 		if !p.seen[path] {
 			p.claimLink(path)
+		} else if strings.LastIndexByte(path, '/') == 0 && slices.Contains(everywhere, p.entry.source) {
+			p.claimMerged(path)
 		}
 	}
 	return whole, err
+}
+
+// everywhere are source packages that every Debian has. Together they list all
+// directories at the top that may have been merged with those below /usr.
+var everywhere = []string{"base-files", "glibc"}
+
+// claimMerged claims a symlink that took the place of a listed directory, which many
+// packages list: it is not to move to another layer when one of them comes or goes.
+func (p *claimer) claimMerged(path string) {
+	if i, ok := p.tree.Find(path); ok {
+		p.out.ClaimSecond(p.comp, i)
+		p.tree.Name(i, p.entry.name)
+	}
 }
 
 // path finds a listed path and claims it, except that a symlink is left to the

@@ -19,7 +19,6 @@ import (
 	"io"
 	"strings"
 
-	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
@@ -43,51 +42,22 @@ func (Repo) Name() string { return "go" }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	for i := range t.Files {
-		if isCandidate(t, i) {
-			result := &assign.Result{}
-			result.Weak = func(ctx context.Context) ([]assign.Claim, error) { return claims(ctx, t, result) }
-			return result, nil
-		}
-	}
-	return nil, nil
+	return places.Single(t, "go", isCandidate, name), nil
 }
 
 // isCandidate reports whether record i may be a program.
 func isCandidate(t *assign.Tree, i int) bool {
 	f := t.Files[i]
-	return f.Type == format.TypeFile && f.Mode&0o111 != 0 && f.Size >= Least && !t.Claimed(i) && t.Links(i)[0] == i
+	return f.Mode&0o111 != 0 && f.Size >= Least && t.Links(i)[0] == i
 }
 
-// claims looks at what nobody has claimed.
-func claims(ctx context.Context, t *assign.Tree, result *assign.Result) (list []assign.Claim, err error) {
-	index := make(map[string]int)
-	for i, f := range t.Files {
-		if !isCandidate(t, i) {
-			continue
-		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		name, err := read(t, i)
-		if err != nil {
-			return nil, err
-		}
-		if name == "" {
-			continue
-		}
-		if name == unnamed {
-			name = places.Base(f.Path)
-		}
-		name = "go/" + format.Text(name)
-		if _, known := index[name]; !known {
-			index[name] = len(result.Components)
-			result.Components = append(result.Components, &format.Component{Name: name})
-		}
-		result.Packages++
-		list = append(list, assign.Claim{File: i, Component: index[name]})
+// name returns what the program of record i is named after.
+func name(t *assign.Tree, i int) (string, error) {
+	name, err := read(t, i)
+	if name == unnamed {
+		name = places.Base(t.Files[i].Path)
 	}
-	return list, nil
+	return name, err
 }
 
 // read returns what the program of record i was built from, "" if it is not of

@@ -17,7 +17,6 @@ import (
 	"context"
 	"strings"
 
-	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
@@ -36,20 +35,10 @@ func (Repo) Name() string { return "java" }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	for i := range t.Files {
-		if isCandidate(t, i) {
-			result := &assign.Result{}
-			result.Weak = func(ctx context.Context) ([]assign.Claim, error) { return claims(ctx, t, result) }
-			return result, nil
-		}
-	}
-	return nil, nil
+	return places.Single(t, "java", isArchive, name), nil
 }
 
-func isCandidate(t *assign.Tree, i int) bool {
-	f := t.Files[i]
-	return f.Type == format.TypeFile && stem(f.Path) != "" && !t.Claimed(i)
-}
+func isArchive(t *assign.Tree, i int) bool { return stem(t.Files[i].Path) != "" }
 
 // stem returns the name of an archive's file without its suffix, "" for other
 // files.
@@ -62,30 +51,13 @@ func stem(path string) string {
 	return ""
 }
 
-// claims looks at what nobody has claimed.
-func claims(ctx context.Context, t *assign.Tree, result *assign.Result) (list []assign.Claim, err error) {
-	index := make(map[string]int)
-	for i, f := range t.Files {
-		if !isCandidate(t, i) {
-			continue
-		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		base := unversioned(stem(f.Path))
-		said, err := read(t, i)
-		if err != nil {
-			return nil, err
-		}
-		name := "java/" + format.Text(said.name(base))
-		if _, known := index[name]; !known {
-			index[name] = len(result.Components)
-			result.Components = append(result.Components, &format.Component{Name: name})
-		}
-		result.Packages++
-		list = append(list, assign.Claim{File: i, Component: index[name]})
+// name returns the name of the archive of record i.
+func name(t *assign.Tree, i int) (string, error) {
+	said, err := read(t, i)
+	if err != nil {
+		return "", err
 	}
-	return list, nil
+	return said.name(unversioned(stem(t.Files[i].Path))), nil
 }
 
 // read returns what the archive of record i says of itself.
