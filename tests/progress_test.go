@@ -142,7 +142,7 @@ func TestProgressNotDrawn(t *testing.T) {
 		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
 		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 6},
 		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 9},
-		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5},
+		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5 + 3},
 		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
 	}
 	for _, tt := range tests {

@@ -37,18 +37,14 @@ const mostLeftovers = 10
 // largest files among it too.
 func claimLeftovers(t *Tree) (Summary, []*format.File) {
 	s := Summary{Repo: "chunkah", Found: true}
-	names := make(map[string][]string)
+	names := leftoverNames{lists: make(map[string][]string)}
 	counted := make(map[int64]bool)
 	var largest []*format.File
 	for i, f := range t.Files {
 		if t.claimed[i] || f.Type == format.TypeDir && hasChildren(t.Files, i) {
 			continue
 		}
-		name := leftoverName(f)
-		if names[name] == nil {
-			names[name] = []string{name}
-		}
-		f.Components = names[name]
+		f.Components = names.of(f)
 		t.claimed[i] = true
 		s.count(f, counted)
 		largest = keepLargest(largest, f)
@@ -56,7 +52,7 @@ func claimLeftovers(t *Tree) (Summary, []*format.File) {
 			s.count(t.Files[link], counted)
 		}
 	}
-	s.Components = len(names)
+	s.Components = len(names.lists)
 	return s, largest
 }
 
@@ -86,15 +82,36 @@ func hasChildren(files []*format.File, i int) bool {
 	return dir == "/" || len(next) > len(dir) && next[:len(dir)] == dir && next[len(dir)] == '/'
 }
 
-func leftoverName(f *format.File) string {
+// leftoverNames are the components of leftovers, each as the one list that all
+// records in it share.
+type leftoverNames struct {
+	lists map[string][]string
+	// dir and last are the directory of the file before and its list: most files
+	// lie where that one does.
+	dir  string
+	last []string
+}
+
+func (n *leftoverNames) of(f *format.File) []string {
 	if f.Type == format.TypeDir {
-		return EmptyDirs
+		return n.list(EmptyDirs)
 	}
 	dir := appDir(f)
-	if dir == "" {
-		return Unclaimed
+	if n.last == nil || dir != n.dir {
+		name := Unclaimed
+		if dir != "" {
+			name += format.Text(dir)
+		}
+		n.dir, n.last = dir, n.list(name)
 	}
-	return Unclaimed + format.Text(dir)
+	return n.last
+}
+
+func (n *leftoverNames) list(name string) []string {
+	if n.lists[name] == nil {
+		n.lists[name] = []string{name}
+	}
+	return n.lists[name]
 }
 
 // appDir returns the application directory that f lies in, "" for none.
@@ -105,12 +122,12 @@ func appDir(f *format.File) string {
 			if !below && f.Type != format.TypeDir {
 				return ""
 			}
-			return parent + name
+			return f.Path[:len(parent)+len(name)]
 		}
 	}
 	top, _, below := strings.Cut(f.Path[1:], "/")
 	if systemDirs[top] || !below && f.Type != format.TypeDir || top == "" {
 		return ""
 	}
-	return "/" + top
+	return f.Path[:len("/")+len(top)]
 }

@@ -186,7 +186,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 
 // runStages runs the four, and shows how far they are.
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
-	told := &milestones{env: env, run: c.measured, done: done}
+	told := &milestones{env: env, run: c.measured, done: done, drawn: env.drawsBuild(c.Plan == "-")}
 	stages := []pipeline.Stage{
 		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
@@ -196,7 +196,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		}),
 	}
 	b.write.Work = c.measured.Last().Work()
-	defer env.follow(c.measured, c.Plan == "-")()
+	defer env.follow(c.measured, told.drawn)()
 	return pipeline.Run(ctx, stages...)
 }
 

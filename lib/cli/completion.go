@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 
 	"chunkah/lib/manual"
 )
@@ -12,7 +13,7 @@ type completionCommand struct {
 	} `positional-args:"yes"`
 }
 
-func (c *completionCommand) run(_ context.Context, env *Env) error {
+func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	var text string
 	switch c.Args.Shell {
 	case "bash":
@@ -28,7 +29,7 @@ func (c *completionCommand) run(_ context.Context, env *Env) error {
 	default:
 		return usagef("shell %q is none of bash, zsh and fish", c.Args.Shell)
 	}
-	_, err := env.Stdout.WriteString(text)
+	_, err := io.WriteString(env.writer(ctx), text)
 	return err
 }
 

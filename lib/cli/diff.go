@@ -42,8 +42,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
-		if _, err := image.ParseSource(s); err != nil {
-			return nil, &usageError{err}
+		if _, err := parseSource(s); err != nil {
+			return nil, err
 		}
 	}
 	var sets [2]*source.Set

@@ -103,7 +103,7 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	if c.Verify {
 		text += c.verifyLines()
 	}
-	_, err = fmt.Fprintln(env.Stdout, text)
+	_, err = fmt.Fprintln(env.writer(ctx), text)
 	return err
 }
 

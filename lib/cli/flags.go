@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -86,7 +87,7 @@ func (c clocked) Next() (format.Record, error) {
 }
 
 // newParser makes the parser of a command line, and what picks the command that
-// was asked for; no command is one that has answered already.
+// was asked for.
 func newParser(env *Env) (*flags.Parser, func() command) {
 	parser := flags.NewNamedParser(env.Name, flags.PassDoubleDash)
 	common := &commonFlags{Help: help(helpScreen), HelpAll: help(helpEverything)}
@@ -94,8 +95,7 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 	env.common = common
 	finish := func(cmd command) command {
 		if common.Version {
-			fmt.Fprintf(env.Stdout, "%s %s\n", env.Name, version())
-			return nil
+			return versionCommand{}
 		}
 		return cmd
 	}
@@ -139,6 +139,13 @@ func mustAdd(_ *flags.Group, err error) {
 
 // Version is the version to print; empty is what the build says.
 var Version string
+
+type versionCommand struct{}
+
+func (versionCommand) run(ctx context.Context, env *Env) error {
+	_, err := fmt.Fprintf(env.writer(ctx), "%s %s\n", env.Name, version())
+	return err
+}
 
 func version() string {
 	if Version != "" {

@@ -294,8 +294,8 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, err
 	}
 	cmd := pick()
-	if cmd == nil {
-		return nil, nil
+	if _, asked := cmd.(versionCommand); asked {
+		return cmd, nil
 	}
 	if _, none := cmd.(missingCommand); none && len(rest) > 0 {
 		return nil, unknownCommand(rest[0])

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -56,13 +57,14 @@ func (f *metricsFlags) endStage() {
 }
 
 // writeMetrics writes the file. What was asked for is there by now, so that a
-// fault of this is none of the command's.
+// fault of this is none of the command's. It is told to those who said -q too: they
+// asked for the file.
 func (f *metricsFlags) writeMetrics(ctx context.Context, env *Env) {
 	if f.Metrics == "" {
 		return
 	}
 	if err := f.measured.WriteFile(ctx, f.Metrics); err != nil {
-		env.warn("%s", err)
+		env.say(slog.LevelWarn, "%s", err)
 	}
 }
 

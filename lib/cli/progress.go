@@ -30,14 +30,17 @@ func (e *Env) drawsStage() bool {
 	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
+// drawsBuild is draws for a build: not into its own plan, which goes to standard output
+// meanwhile.
+func (e *Env) drawsBuild(plan bool) bool { return e.draws() && !(plan && isTerminal(e.Stdout)) }
+
 // follow shows how far a build is until the function that it returns is called:
-// drawn, or as a line when a stage has ended and now and then. answers says that the
-// build itself writes to standard output meanwhile.
-func (e *Env) follow(run *metrics.Run, answers bool) (stop func()) {
+// drawn, or as a line now and then, beside those of milestones.
+func (e *Env) follow(run *metrics.Run, draws bool) (stop func()) {
 	switch {
-	case e.Verbose < 0 || answers && isTerminal(e.Stdout):
+	case e.Verbose < 0:
 		return func() {}
-	case e.draws():
+	case draws:
 		return e.console().Draw(run.Status)
 	}
 	ticker := time.NewTicker(heartbeat)
@@ -77,9 +80,10 @@ func statusAttributes(s metrics.Status) []slog.Attr {
 
 // milestones tell of the stages of a build as they end, in order.
 type milestones struct {
-	env  *Env
-	run  *metrics.Run
-	done *reports
+	env   *Env
+	run   *metrics.Run
+	done  *reports
+	drawn bool // which says as much
 
 	mu   sync.Mutex
 	told int
@@ -87,7 +91,7 @@ type milestones struct {
 
 // tell tells of what has ended since it was called last.
 func (m *milestones) tell() {
-	if m.env.Verbose < 0 || m.env.draws() {
+	if m.env.Verbose < 0 || m.drawn {
 		return
 	}
 	m.mu.Lock()

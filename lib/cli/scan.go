@@ -114,10 +114,11 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 }
 
 // warnEmpty warns of a root without anything in it, which is seldom meant: what was
-// to be mounted there is not, as a volume of a container. Changes may well be none.
+// to be mounted there is not, as a volume of a container. write makes no image of it,
+// but for one that comes from an image. Changes may well be none.
 func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	if r.Files <= 1 && f.KeepBase == "" {
-		env.warn("%q is empty: mount or copy there what the image is to hold", root.Path())
+		env.warn("%q is empty, or all in it is left out", root.Path())
 	}
 }
 

@@ -61,9 +61,52 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		if rootfs == "" {
 			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
 		}
+		if err := refuseLayout(rootfs); err != nil {
+			return nil, err
+		}
 		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
 	}
 	return sources, f.check(sources)
+}
+
+// parseSource reads the name of a source.
+func parseSource(name string) (image.Source, error) {
+	src, err := image.ParseSource(name)
+	if err != nil {
+		return src, &usageError{err}
+	}
+	if src.Path == name { // without a transport
+		err = refuseLayout(name)
+	}
+	return src, err
+}
+
+// layoutNames are those in a layout folder; the last three are there for other tools.
+var layoutNames = []string{"oci-layout", "index.json", "blobs", "ingest", "manifest.json", "repositories"}
+
+// refuseLayout refuses a directory that is nothing but a layout folder, unless its name
+// says that it is meant as a directory: the image in it is, more often than its blobs.
+func refuseLayout(path string) error {
+	if info, err := os.Lstat(filepath.Join(path, layoutNames[0])); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	root, err := rootfs.Open(path)
+	if err != nil {
+		return nil // opening it for good says so
+	}
+	defer root.Close()
+	d, err := root.OpenDir("/")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, err := d.Names()
+	foreign := func(name string) bool { return !slices.Contains(layoutNames, name) }
+	if err != nil || slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
+		return nil
+	}
+	return usagef("%q is a layout folder: did you mean the source %s? (%s takes its files)", path,
+		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
 // imageGC is how much garbage may lie beside what lives, in percent of it, where an
@@ -114,9 +157,9 @@ func spareMemory(sources []string) {
 // check refuses what can be told before anything is opened.
 func (f *sourceFlags) check(sources []string) error {
 	for _, s := range sources {
-		src, err := image.ParseSource(s)
+		src, err := parseSource(s)
 		if err != nil {
-			return &usageError{err}
+			return err
 		}
 		if src.Kind != image.KindRegistry {
 			continue

@@ -2,7 +2,6 @@ package diff
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"sync"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -137,7 +137,7 @@ func (c *comparison) sum(side folder, f *format.File, buf []byte) (sum Sum, err 
 	}
 	defer in.Close()
 	hash := sha256.New()
-	n, err := io.CopyBuffer(hash, &interruptible{c.ctx, in}, buf)
+	n, err := io.CopyBuffer(hash, interrupt.Reader(c.ctx, in), buf)
 	if err == nil {
 		err = held(in, n, f)
 	}
@@ -157,11 +157,11 @@ func (c *comparison) sameBytes(x, y folder, f *format.File, buf *[2][readBuffer]
 	}
 	defer other.Close()
 	for total := int64(0); ; {
-		n, err := io.ReadFull(&interruptible{c.ctx, in}, buf[0][:])
+		n, err := io.ReadFull(interrupt.Reader(c.ctx, in), buf[0][:])
 		if err != nil && !isEnd(err) {
 			return false, err
 		}
-		m, err := io.ReadFull(&interruptible{c.ctx, other}, buf[1][:])
+		m, err := io.ReadFull(interrupt.Reader(c.ctx, other), buf[1][:])
 		if err != nil && !isEnd(err) {
 			return false, err
 		}
@@ -183,17 +183,4 @@ func held(in *rootfs.File, n int64, f *format.File) error {
 		err = fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
 	return err
-}
-
-// interruptible stops reading where its context ends.
-type interruptible struct {
-	ctx context.Context // of this one read
-	in  io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, context.Cause(i.ctx)
-	}
-	return i.in.Read(p)
 }

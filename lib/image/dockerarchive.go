@@ -15,6 +15,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/interrupt"
 )
 
 // dockerArchive is what docker save writes: manifest.json names the files of each
@@ -201,7 +203,7 @@ func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Di
 	d.MediaType = mediaTypeDockerLayerGzip
 	h := newHasher(digest.SHA256)
 	defer h.close()
-	if _, err := io.Copy(h, &interruptible{ctx, f}); err != nil {
+	if _, err := io.Copy(h, interrupt.Reader(ctx, f)); err != nil {
 		return d, err
 	}
 	d.Digest = h.sum()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/fifo"
+	"chunkah/lib/interrupt"
 )
 
 // files are the files that a local image consists of, in a folder or in an archive.
@@ -152,7 +153,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	packed := &counter{in: &interruptible{ctx, in}}
+	packed := &counter{in: interrupt.Reader(ctx, in)}
 	buffered := bufio.NewReaderSize(packed, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
@@ -173,7 +174,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		return err
 	}
 	limit := opt.maxBytes()
-	n, err := s.add(io.LimitReader(&interruptible{ctx, &inflated{in: unpacked, packed: packed}}, limit+1))
+	n, err := s.add(io.LimitReader(interrupt.Reader(ctx, &inflated{in: unpacked, packed: packed}), limit+1))
 	switch {
 	case err == nil && n > limit:
 		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
@@ -202,23 +203,6 @@ func (i *inflated) Read(p []byte) (int, error) {
 	n, err := i.in.Read(p)
 	if i.unpacked += int64(n); i.unpacked > freeBytes+maxRatio*i.packed.read {
 		return 0, errRatio
-	}
-	return n, err
-}
-
-// interruptible stops reading where its context ends.
-type interruptible struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, context.Cause(i.ctx)
-	}
-	n, err := i.in.Read(p)
-	if err != nil && i.ctx.Err() != nil {
-		err = context.Cause(i.ctx)
 	}
 	return n, err
 }

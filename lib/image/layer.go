@@ -11,6 +11,8 @@ import (
 	"io"
 	"math"
 	"sync/atomic"
+
+	"chunkah/lib/interrupt"
 )
 
 // budget is what all layers of a tree may take together.
@@ -312,7 +314,7 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 		if err := r.budget.unpacked(h.Size); err != nil {
 			return err
 		}
-		got, err = r.spool.addSparse(&interruptible{r.blob.ctx, in})
+		got, err = r.spool.addSparse(interrupt.Reader(r.blob.ctx, in))
 	} else {
 		got, err = r.spool.add(in)
 	}

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 )
 
@@ -151,21 +152,8 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 			return err
 		}
 		defer in.Close()
-		n, err := io.Copy(w, stoppable{ctx, in})
+		n, err := io.Copy(w, interrupt.Reader(ctx, in))
 		j.report.Bytes += n
 		return err
 	})
-}
-
-// stoppable is a reader that ends with its context.
-type stoppable struct {
-	ctx context.Context // of this one copy
-	in  io.Reader
-}
-
-func (s stoppable) Read(p []byte) (int, error) {
-	if s.ctx.Err() != nil {
-		return 0, context.Cause(s.ctx)
-	}
-	return s.in.Read(p)
 }

@@ -228,6 +228,11 @@ func splitName(s string) (prefix, name string, fits bool) {
 }
 
 func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] { // one branch for eight bytes: every name comes by here
+		if s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7] >= 0x80 {
+			return false
+		}
+	}
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			return false

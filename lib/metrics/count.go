@@ -6,12 +6,18 @@ import (
 	"chunkah/format"
 )
 
+// publishEvery is the number of files after which others see how far a count is:
+// an atomic addition for each would cost more than the rest of it.
+const publishEvery = 256
+
 // counts are the files of a stream and the bytes that they hold. One goroutine
-// adds; any may load.
+// adds; any may load what was published.
 type counts struct {
-	files atomic.Int64
-	bytes atomic.Int64
-	links map[int64]bool // hard-link groups that were met
+	files    atomic.Int64
+	bytes    atomic.Int64
+	ownFiles int64
+	ownBytes int64
+	links    map[int64]bool // hard-link groups that were met
 }
 
 // add counts a record: directories not as files, the bytes of an inode once.
@@ -20,7 +26,9 @@ func (c *counts) add(rec format.Record) {
 	if !ok || f.Type == format.TypeDir {
 		return
 	}
-	c.files.Add(1)
+	if c.ownFiles++; c.ownFiles%publishEvery == 0 {
+		c.publish()
+	}
 	if f.Size <= 0 {
 		return // it may be unknown
 	}
@@ -33,7 +41,12 @@ func (c *counts) add(rec format.Record) {
 		}
 		c.links[f.Hardlink] = true
 	}
-	c.bytes.Add(f.Size)
+	c.ownBytes += f.Size
+}
+
+func (c *counts) publish() {
+	c.files.Store(c.ownFiles)
+	c.bytes.Store(c.ownBytes)
 }
 
 type countedSource struct {
@@ -43,10 +56,12 @@ type countedSource struct {
 
 func (c countedSource) Next() (format.Record, error) {
 	rec, err := c.Source.Next()
-	if err == nil {
-		c.counts.add(rec)
+	if err != nil {
+		c.counts.publish()
+		return nil, err
 	}
-	return rec, err
+	c.counts.add(rec)
+	return rec, nil
 }
 
 type countedSink struct {
@@ -57,4 +72,9 @@ type countedSink struct {
 func (c countedSink) Write(rec format.Record) error {
 	c.counts.add(rec) // which is the sink's after that
 	return c.Sink.Write(rec)
+}
+
+func (c countedSink) Finish() error {
+	c.counts.publish()
+	return c.Sink.Finish()
 }

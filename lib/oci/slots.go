@@ -84,7 +84,9 @@ func (s *Slot) Write(p []byte) (int, error) {
 		return 0, errTooLong
 	}
 	n, err := s.file.WriteAt(p, s.at)
-	s.at += int64(n)
+	if s.at += int64(n); s.at == s.end {
+		s.complete(s.end) // many small blobs would leave much for the end
+	}
 	s.reached(s.at)
 	if err != nil {
 		return n, fmt.Errorf("writing archive %q: %w", s.a.name, bare(err))

@@ -16,11 +16,15 @@ type writeback struct {
 	from int64 // what comes before has been asked for
 }
 
-// reached notes that the file is written up to an offset. It is a hint: the sync hears of errors.
+// reached notes that the file is written up to an offset.
 func (b *writeback) reached(at int64) {
-	if at-b.from < writebackStep {
-		return
+	if at-b.from >= writebackStep {
+		b.complete(at)
 	}
+}
+
+// complete notes that nothing comes behind an offset for now. It is a hint: the sync hears of errors.
+func (b *writeback) complete(at int64) {
 	_ = unix.SyncFileRange(int(b.file.Fd()), b.from, at-b.from, unix.SYNC_FILE_RANGE_WRITE)
 	b.from = at
 }

@@ -168,16 +168,12 @@ func (t *tree) checkParents() error {
 // distribute gives every record to its components: a directory to all that it
 // names, anything else to the first.
 func (t *tree) distribute() error {
+	var last *component // that of the file before, which most files share
 	give := func(name string, i int) {
-		c := t.byName[name]
-		if c == nil {
-			c = &component{record: t.records[name]}
-			if c.record == nil {
-				c.record = &format.Component{Name: name}
-			}
-			t.byName[name] = c
+		if last == nil || name != last.record.Name {
+			last = t.component(name)
 		}
-		c.files = append(c.files, i)
+		last.files = append(last.files, i)
 	}
 	if err := t.joinGroups(); err != nil {
 		return err
@@ -200,6 +196,19 @@ func (t *tree) distribute() error {
 		t.components = append(t.components, t.byName[name])
 	}
 	return nil
+}
+
+// component returns a component, which it makes where there is none.
+func (t *tree) component(name string) *component {
+	c := t.byName[name]
+	if c == nil {
+		c = &component{record: t.records[name]}
+		if c.record == nil {
+			c.record = &format.Component{Name: name}
+		}
+		t.byName[name] = c
+	}
+	return c
 }
 
 // giveDir gives a directory to the components that it names. One without any is

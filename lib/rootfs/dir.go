@@ -67,7 +67,11 @@ func (d *Dir) Stat() (Stat, error) {
 	if d.root.src != nil {
 		return d.root.src.Stat(d.path)
 	}
-	return fstat(d.fd, d.path)
+	st, err := fstat(d.fd)
+	if err != nil {
+		err = fmt.Errorf("reading metadata of %q: %w", d.path, err)
+	}
+	return st, err
 }
 
 // Lstat describes what name stands for, a symlink itself included.
@@ -158,9 +162,9 @@ func (d *Dir) isRegular(name string) error {
 // regular file: it leaves out the look before the open. Whatever else is there by
 // now is refused too, and no pipe is waited for, but not before it is opened.
 func (d *Dir) OpenSeen(name string) (*File, error) {
-	f := &File{path: d.join(name)}
+	f := &File{dir: d.path, name: name}
 	if err := d.openSeen(f, name); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", f.path, err)
+		return nil, fmt.Errorf("opening %q: %w", f.Name(), err)
 	}
 	return f, nil
 }
@@ -179,15 +183,14 @@ func (d *Dir) openSeen(f *File, name string) error {
 	if err != nil {
 		return err
 	}
-	var now unix.Stat_t
-	if err = retried(func() error { return unix.Fstat(fd, &now) }); err == nil && now.Mode&unix.S_IFMT != unix.S_IFREG {
+	if f.opened, err = fstat(fd); err == nil && !f.opened.regular() {
 		err = ErrNotRegular
 	}
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	f.fd, f.opened = fd, fromStat(&now)
+	f.fd = fd
 	return nil
 }
 

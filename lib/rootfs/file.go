@@ -14,16 +14,16 @@ var ErrNotRegular = errors.New("is not a regular file")
 // File is an open regular file. It reads with plain system calls: what os.File
 // adds for pipes and sockets costs as much as reading a small file.
 type File struct {
-	fd     int
-	path   string
-	opened Stat
+	fd        int
+	dir, name string // joined where they are asked for: hardly ever
+	opened    Stat
 	// contents stand for fd in a tree that is no directory, and src tells of them.
 	contents *io.SectionReader
 	src      Source
 }
 
 // Name returns the file's path in the tree.
-func (f *File) Name() string { return f.path }
+func (f *File) Name() string { return join(f.dir, f.name) }
 
 // Read reads up to len(p) bytes, as io.Reader.
 func (f *File) Read(p []byte) (int, error) {
@@ -39,7 +39,7 @@ func (f *File) Read(p []byte) (int, error) {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return 0, fmt.Errorf("reading %q: %w", f.path, err)
+			return 0, fmt.Errorf("reading %q: %w", f.Name(), err)
 		case n == 0:
 			return 0, io.EOF
 		}
@@ -53,11 +53,15 @@ func (f *File) Opened() Stat { return f.opened }
 // Stat describes the open file; it does not tell mount points.
 func (f *File) Stat() (Stat, error) {
 	if f.contents == nil {
-		return fstat(f.fd, f.path)
+		st, err := fstat(f.fd)
+		if err != nil {
+			err = fmt.Errorf("reading metadata of %q: %w", f.Name(), err)
+		}
+		return st, err
 	}
-	st, err := f.src.Stat(f.path)
+	st, err := f.src.Stat(f.Name())
 	if err != nil {
-		return st, fmt.Errorf("reading metadata of %q: %w", f.path, err)
+		return st, fmt.Errorf("reading metadata of %q: %w", f.Name(), err)
 	}
 	return st, nil
 }

@@ -19,7 +19,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return read, fmt.Errorf("reading %q: %w", f.path, err)
+			return read, fmt.Errorf("reading %q: %w", f.Name(), err)
 		case n == 0:
 			return read, io.EOF
 		}

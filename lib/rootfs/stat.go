@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -80,12 +79,10 @@ func fstatat(fd int, name string) (Stat, error) {
 }
 
 // fstat describes the open file fd.
-func fstat(fd int, path string) (Stat, error) {
+func fstat(fd int) (Stat, error) {
 	var st unix.Stat_t
-	if err := retried(func() error { return unix.Fstat(fd, &st) }); err != nil {
-		return Stat{}, fmt.Errorf("reading metadata of %q: %w", path, err)
-	}
-	return fromStat(&st), nil
+	err := retried(func() error { return unix.Fstat(fd, &st) })
+	return fromStat(&st), err
 }
 
 // fromStat converts throughout: the types of the fields differ by architecture.

@@ -110,5 +110,5 @@ func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
-	return n, fmt.Errorf("reading %q: %w", f.path, err)
+	return n, fmt.Errorf("reading %q: %w", f.Name(), err)
 }

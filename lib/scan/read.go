@@ -25,11 +25,14 @@ type reading struct {
 	*source
 	path    string
 	entries []entry
-	report  Report
-	faults  faults
-	err     error // ends the walk
-	done    chan struct{}
-	taken   bool // by one who reads it
+	// files are the records of the entries, in one piece of memory: so many pieces
+	// more would take longer to make and to look after than to fill.
+	files  []format.File
+	report Report
+	faults faults
+	err    error // ends the walk
+	done   chan struct{}
+	taken  bool // by one who reads it
 }
 
 // entry is one name of a directory.
@@ -81,22 +84,42 @@ func (r *reading) read(ctx context.Context) error {
 		r.report.note(r.path, "the contents of the cache directory")
 		return nil
 	}
-	prefix := r.path
-	if prefix != "/" {
-		prefix += "/"
-	}
 	r.entries = make([]entry, 0, len(names))
-	for _, name := range names {
+	r.files = make([]format.File, 0, len(names))
+	for i, path := range below(r.path, names) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.name(d, name, prefix+name); err != nil {
-			if err := r.faults.unlessDenied(prefix+name, err); err != nil {
+		if err := r.name(d, names[i], path); err != nil {
+			if err := r.faults.unlessDenied(path, err); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// below returns the paths of names in a directory, all in one piece of memory.
+func below(dir string, names []string) []string {
+	if dir != "/" {
+		dir += "/"
+	}
+	size := 0
+	for _, name := range names {
+		size += len(dir) + len(name)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for _, name := range names {
+		all.WriteString(dir)
+		all.WriteString(name)
+	}
+	paths, rest := make([]string, len(names)), all.String()
+	for i, name := range names {
+		n := len(dir) + len(name)
+		paths[i], rest = rest[:n], rest[n:]
+	}
+	return paths
 }
 
 // name looks at one name.
@@ -127,10 +150,11 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 
 // look makes the record of what is at path, if it belongs to the tree.
 func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
-	f := &format.File{
+	r.files = append(r.files, format.File{
 		Path: path, Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
 		MTime: st.MTime, MTimeNsec: st.MTimeNsec,
-	}
+	})
+	f := &r.files[len(r.files)-1]
 	mounted := st.MountRoot && !r.opt.CrossMounts
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:

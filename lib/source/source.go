@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"chunkah/format"
@@ -83,7 +84,7 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 		}
 	}
 	if s.Root = s.trees[0]; len(s.trees) > 1 {
-		s.Root = rootfs.Virtual("", &overlay{s.trees})
+		s.Root = rootfs.Virtual(strings.Join(names, ", "), &overlay{s.trees})
 	}
 	if s.Changed == nil {
 		s.Changed = s.Root

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -159,7 +162,7 @@ func parseIndex(data []byte) (*v1.Index, []error) {
 	}
 	errs = append(errs, checkVersion(index.SchemaVersion)...)
 	for i, d := range index.Manifests {
-		errs = append(errs, inside(fmt.Sprintf("manifests[%d]", i), errors.Join(checkDescriptor(d), checkData(d)))...)
+		errs = append(errs, checkListed(fmt.Sprintf("manifests[%d]", i), d)...)
 	}
 	return &index, errs
 }
@@ -171,9 +174,9 @@ func parseManifest(data []byte) (*v1.Manifest, []error) {
 		return nil, errs
 	}
 	errs = append(errs, checkVersion(m.SchemaVersion)...)
-	errs = append(errs, inside("config", errors.Join(checkDescriptor(m.Config), checkData(m.Config)))...)
+	errs = append(errs, checkListed("config", m.Config)...)
 	for i, d := range m.Layers {
-		errs = append(errs, inside(fmt.Sprintf("layers[%d]", i), errors.Join(checkDescriptor(d), checkData(d)))...)
+		errs = append(errs, checkListed(fmt.Sprintf("layers[%d]", i), d)...)
 	}
 	return &m, errs
 }
@@ -183,6 +186,11 @@ func inside(name string, err error) []error {
 		return nil
 	}
 	return []error{fmt.Errorf("%s: %w", name, err)}
+}
+
+// checkListed says all that is wrong with what a descriptor says.
+func checkListed(name string, d v1.Descriptor) []error {
+	return inside(name, errors.Join(checkDescriptor(d), checkData(d), checkURLs(d)))
 }
 
 func checkVersion(version int) []error {
@@ -219,6 +227,34 @@ func checkData(d v1.Descriptor) error {
 	return nil
 }
 
+// notURI matches what RFC 3986 has no place for.
+var notURI = regexp.MustCompile(`[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]`)
+
+// checkURLs makes sure that the other places of a blob are such.
+func checkURLs(d v1.Descriptor) error {
+	var errs []error
+	for _, s := range d.URLs {
+		if u, err := url.Parse(s); err != nil || !u.IsAbs() || notURI.MatchString(s) {
+			errs = append(errs, fmt.Errorf("%q of its urls is no URI", s))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkEnv makes sure that variables have a name and a value, which may be empty.
+func checkEnv(data json.RawMessage) (errs []error) {
+	var env []string
+	if json.Unmarshal(data, &env) != nil {
+		return nil // which is told already
+	}
+	for i, pair := range env {
+		if strings.Index(pair, "=") < 1 {
+			errs = append(errs, fmt.Errorf("config.config.Env[%d] is %q: want NAME=VALUE", i, pair))
+		}
+	}
+	return errs
+}
+
 // config is what is read of an image's config.
 type config struct {
 	v1.Platform
@@ -247,6 +283,7 @@ func parseConfig(data []byte, layers int) (*config, []error) {
 		for _, err := range oci.CheckExecution(doc.Config) {
 			errs = append(errs, inside("config.config", err)...)
 		}
+		errs = append(errs, checkEnv(doc.Config["Env"])...)
 	}
 	if !ok {
 		return nil, errs

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -27,6 +28,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/image"
+	"chunkah/lib/interrupt"
 )
 
 // Fault is one thing that is wrong.
@@ -108,7 +110,18 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verifying %q: %w", src, err)
 	}
+	v.report.Faults, v.report.Notes = once(v.report.Faults), once(v.report.Notes)
 	return v.report, nil
+}
+
+// once leaves out what is told already: of a manifest that is listed in several ways.
+func once(faults []Fault) []Fault {
+	told := make(map[Fault]bool)
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		again := told[f]
+		told[f] = true
+		return again
+	})
 }
 
 // verifier is one run.
@@ -297,7 +310,7 @@ func (v *verifier) skim(where string, d v1.Descriptor) {
 	}
 	defer in.Close()
 	verifier := d.Digest.Verifier()
-	n, err := io.Copy(verifier, &interruptible{v.ctx, in})
+	n, err := io.Copy(verifier, interrupt.Reader(v.ctx, in))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
@@ -307,17 +320,4 @@ func (v *verifier) skim(where string, d v1.Descriptor) {
 		v.fault(where, "its bytes have another digest")
 	}
 	v.report.Bytes += n
-}
-
-// interruptible stops reading where its context ends.
-type interruptible struct {
-	ctx context.Context // of this one read
-	in  io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.ctx.Err() != nil {
-		return 0, context.Cause(i.ctx)
-	}
-	return i.in.Read(p)
 }

@@ -98,6 +98,14 @@ func TestEveryFault(t *testing.T) {
 			c + `config\.author is not a string`, c + `config\.config: key "Cmd" is "sh"`, c + `config\.config: key "Env" is "A=1"`,
 			c + `config\.config: unknown key "workingdir"`, c + `config\.created is "yesterday"`,
 		}},
+		{"Env without values", parts{config: set([]any{"A=1", "B", "=C", "D="}, "Env", "config")}, []string{c + `config\.config\.Env\[1\] is "B": want NAME=VALUE`, c + `config\.config\.Env\[2\] is "=C"`}},
+		{"urls that are none", parts{manifest: func(m document) {
+			at(m, "config").(document)["urls"] = []any{"https://registry.example/a%20b", "registry.example/a"}
+			at(m, "layers", 1).(document)["urls"] = []any{"https://registry.example/a b", "https://registry.example/%zz"}
+		}, index: set([]any{"https://[::1"}, "urls", "manifests", 0)}, []string{
+			`^index\.json: manifests\[0\]: "https://\[::1" of its urls is no URI`, m + `config: "registry.example/a" of its urls is no URI`,
+			m + `layers\[1\]: "https://registry.example/a b" of its urls is no URI.*"https://registry.example/%zz" of its urls`,
+		}},
 		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
 		{"a key is there twice", parts{files: func(files map[string][]byte) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
@@ -110,6 +118,8 @@ func TestEveryFault(t *testing.T) {
 		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
 		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
 		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: it has [0-9]+ bytes where its descriptor says 5`}},
+		{"a fault of a manifest that is there twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
+			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": it is there twice`, c + `its architecture is "amd64", and the index says "arm64"`}},
 		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", and the index says "freebsd"`}},
 
 		// Tars.

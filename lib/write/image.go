@@ -37,30 +37,45 @@ func (img *image) check() error {
 	if len(img.layers) == 0 {
 		return errors.New("the stream has no layers: put chunkah-pack in front")
 	}
-	n := 0
-	for _, l := range img.layers {
-		n += len(l.files)
-	}
-	c := checker{paths: make(map[string]seen, n), groups: make(map[int64]seen)}
+	c := checker{dirs: make(map[string]*seenDir), groups: make(map[int64]seen), names: make(map[string]int64)}
 	for _, l := range img.layers {
 		if err := c.layer(l); err != nil {
 			return fmt.Errorf("layer %d: %w", l.record.Index, err)
 		}
 	}
+	for _, l := range img.layers {
+		if err := c.unique(l); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// seen is where a path was met last.
+// empty reports whether nothing but the root itself is in the layers.
+func (img *image) empty() bool {
+	return !slices.ContainsFunc(img.layers, func(l layerFiles) bool {
+		return slices.ContainsFunc(l.files, func(f *format.File) bool { return f.Path != "/" })
+	})
+}
+
+// seen is where a file was met first.
 type seen struct {
 	layer int64
 	file  *format.File
 }
 
+// seenDir is where a directory was met last.
+type seenDir struct {
+	seen
+	shared bool // by several layers
+}
+
 type checker struct {
-	paths  map[string]seen
-	groups map[int64]seen // the first name of each hard-link group
-	parent string         // the last one found in this layer
-	bytes  int64          // of all contents, where the stream says
+	dirs   map[string]*seenDir
+	groups map[int64]seen   // the first name of each hard-link group
+	names  map[string]int64 // the layers of what is in shared directories
+	parent string           // the last one found in this layer
+	bytes  int64            // of all contents, where the stream says
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -73,7 +88,12 @@ func (c *checker) layer(l layerFiles) error {
 		if err := layer.Check(f); err != nil {
 			return err
 		}
-		if err := c.path(index, f); err != nil {
+		if f.Type == format.TypeDir {
+			if err := c.dir(index, f); err != nil {
+				return err
+			}
+		}
+		if err := c.below(index, f); err != nil {
 			return err
 		}
 		if c.bytes += max(f.Size, 0); c.bytes > layer.MaxBytes {
@@ -88,24 +108,56 @@ func (c *checker) layer(l layerFiles) error {
 	return nil
 }
 
-// path makes sure that a path is in one layer, below a directory that is there;
-// a directory may be in several, and is then the same in all.
-func (c *checker) path(index int64, f *format.File) error {
-	if before, again := c.paths[f.Path]; again {
-		if f.Type != format.TypeDir || before.file.Type != format.TypeDir {
-			return fmt.Errorf("%q is in layer %d too: only a directory may be in several", f.Path, before.layer)
-		}
-		if !sameDir(f, before.file) {
-			return fmt.Errorf("directory %q has another mode, owner or xattrs than in layer %d", f.Path, before.layer)
-		}
+// dir makes sure that a directory is the same in all layers that have it.
+func (c *checker) dir(index int64, f *format.File) error {
+	before := c.dirs[f.Path]
+	if before == nil {
+		c.dirs[f.Path] = &seenDir{seen: seen{index, f}}
+		return nil
 	}
-	c.paths[f.Path] = seen{index, f}
-	if parent := format.Parent(f.Path); parent != "/" && parent != c.parent {
-		up, known := c.paths[parent]
-		if !known || up.layer != index || up.file.Type != format.TypeDir {
-			return fmt.Errorf("%q comes without the directory that holds it", f.Path)
+	if !sameDir(f, before.file) {
+		return fmt.Errorf("directory %q has another mode, owner or xattrs than in layer %d", f.Path, before.layer)
+	}
+	before.layer, before.shared = index, true
+	return nil
+}
+
+// below makes sure that the layer has the directory that f is in.
+func (c *checker) below(index int64, f *format.File) error {
+	parent := format.Parent(f.Path)
+	if parent == "/" || parent == c.parent {
+		return nil
+	}
+	if up := c.dirs[parent]; up == nil || up.layer != index {
+		return fmt.Errorf("%q comes without the directory that holds it", f.Path)
+	}
+	c.parent = parent
+	return nil
+}
+
+// unique makes sure that anything but a directory is in one layer. Within a layer
+// the stream's order says so; two layers can only meet in a directory that both
+// have, so that few names have to be remembered.
+func (c *checker) unique(l layerFiles) error {
+	index, parent, shared := l.record.Index, "", false
+	for _, f := range l.files {
+		if f.Type == format.TypeDir {
+			continue
 		}
-		c.parent = parent
+		if up := format.Parent(f.Path); up != parent {
+			parent, shared = up, up == "/" || c.dirs[up].shared
+		}
+		if !shared {
+			continue
+		}
+		at, again := c.names[f.Path]
+		if dir := c.dirs[f.Path]; dir != nil {
+			at, again = dir.layer, true
+		}
+		if again {
+			return fmt.Errorf("layer %d: %q is in layer %d too: only a directory may be in several", max(at, index), f.Path, min(at, index))
+		}
+		c.names[f.Path] = index
 	}
 	return nil
 }

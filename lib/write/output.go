@@ -108,7 +108,7 @@ func (w *writer) drop(found []*format.File) error {
 	w.img.layers = layers
 	slices.Sort(w.report.LeftOut)
 	w.report.LeftOut = slices.Compact(w.report.LeftOut)
-	if len(layers) == 0 {
+	if w.img.empty() {
 		return errors.New("nothing but the output itself is to be written")
 	}
 	return nil

@@ -118,12 +118,13 @@ func TestSameName(t *testing.T) {
 
 func TestNothingButTheOutput(t *testing.T) {
 	root := plant(t, map[string]string{"out": "old"})
-	stream := []format.Record{header(root), layerRecord(0), file("/out", 3)}
-	in := source(stream)
-	if _, err := Run(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
-		t.Errorf("got %v", err)
-	}
-	if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {
-		t.Errorf("the old one is %q, %v", data, err)
+	for _, files := range [][]format.Record{{file("/out", 3)}, {dir("/"), file("/out", 3)}} {
+		in := source(slices.Concat([]format.Record{header(root), layerRecord(0)}, files))
+		if _, err := Run(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
+			t.Errorf("got %v", err)
+		}
+		if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {
+			t.Errorf("the old one has %d bytes, %v", len(data), err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 )
@@ -45,7 +46,8 @@ func (s *Source) Close() error {
 }
 
 // check makes sure that the stream is one of what differs from the kept layers,
-// and of nothing where there are none.
+// and of nothing where there are none; and that there is something in a directory,
+// for one that is empty is where a mount is missing.
 func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, and %d are there", n, len(s.Kept))
@@ -55,6 +57,9 @@ func (s *Source) check(img *image) error {
 	}
 	if len(s.Kept) > 0 {
 		return nil
+	}
+	if s.Root != nil && s.Config == nil && img.empty() {
+		return fmt.Errorf("%q is empty, or all in it is left out: mount or copy there what the image is to hold", s.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
@@ -139,7 +144,7 @@ func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	}
 	defer in.Close()
 	verifier := k.Descriptor.Digest.Verifier()
-	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(in, k.Descriptor.Size))
+	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(interrupt.Reader(ctx, in), k.Descriptor.Size))
 	switch {
 	case err != nil:
 		return err

@@ -3,6 +3,7 @@ package write
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -133,6 +134,35 @@ func TestKeptLayersRefused(t *testing.T) {
 		})
 	}
 }
+
+// A kept layer may be large: its copy ends with the context.
+func TestKeptLayerCancelled(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	run(t, to(base), packed(t, plant(t, map[string]string{"a": "hello"})))
+	layers := kept(readImage(t, base))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	read := 0
+	layers[0].Open = func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(readerFunc(func(p []byte) (int, error) {
+			cancel(errCause)
+			read++
+			return 1, nil
+		})), nil
+	}
+	opt := to(filepath.Join(t.TempDir(), "out"))
+	opt.Source = &Source{Kept: layers}
+	h := header("")
+	h.Sources = []string{"oci:/base"}
+	in := source(keeping([]format.Record{h, layerRecord(0), dir("/d")}, 1))
+	if _, err := Run(ctx, &in, opt); !errors.Is(err, errCause) || read != 1 {
+		t.Errorf("got %v after %d reads", err, read)
+	}
+	empty(t, opt.SpoolDir)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // keeping changes how many layers a stream keeps.
 func keeping(stream []format.Record, n int64) []format.Record {

@@ -208,6 +208,34 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
+// A directory without anything in it is hardly the one that was meant; an image may be so,
+// and a stream that was written by hand.
+func TestEmptyRoot(t *testing.T) {
+	root := openRoot(t, t.TempDir())
+	stream := []format.Record{header(""), layerRecord(0), dir("/")}
+	for name, tt := range map[string]struct {
+		source *Source
+		header *format.Header
+		refuse bool
+	}{
+		"directory":            {nil, header(root.Path()), true},
+		"another directory":    {&Source{Root: root}, header("/elsewhere"), true},
+		"image":                {&Source{Root: root, Config: &oci.Config{}}, header(""), false},
+		"nothing to read from": {nil, header(""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opt := to(filepath.Join(t.TempDir(), "out"))
+			opt.Source = tt.source
+			stream[0] = tt.header
+			if tt.refuse {
+				fails(t, opt, stream, fmt.Sprintf("%q is empty, or all in it is left out: mount or copy there what the image is to hold", root.Path()))
+				return
+			}
+			run(t, opt, stream)
+		})
+	}
+}
+
 func TestCreated(t *testing.T) {
 	config := time.Unix(300, 0).UTC()
 	newest := func(sec int64) *format.Header {

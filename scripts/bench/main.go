@@ -4,9 +4,10 @@
 // machines drift, and its median is what counts. Before each run the output of
 // the one before is removed and the disk has written what it was given.
 //
-//	bench -bin bin -dir /var/tmp/chunkah-bench [-runs 5] [-rows REGEXP]
+//	bench -bin bin -dir /var/tmp/chunkah-bench [-roots DIR] [-runs 5] [-rows REGEXP]
 //
-// It makes the roots that it needs in DIR and keeps them there: two Debian
+// It makes the roots that it needs in DIR and keeps them there, or in a folder
+// of their own: a tmpfs is what never gives up a page. They are two Debian
 // systems (mmdebstrap, as root; elsewhere made ones stand in, and it says so) and
 // made ones of small files.
 package main
@@ -27,6 +28,7 @@ func main() {
 	b := &bench{}
 	flag.StringVar(&b.bin, "bin", "bin", "folder of the commands and of floor")
 	flag.StringVar(&b.dir, "dir", filepath.Join(os.TempDir(), "chunkah-bench"), "folder for roots and outputs")
+	flag.StringVar(&b.roots, "roots", "", "folder for roots, 3 GB, if not that of -dir")
 	flag.IntVar(&b.runs, "runs", 5, "counted runs of each command")
 	rows := flag.String("rows", "", "run only the rows whose name matches")
 	flag.Parse()
@@ -37,8 +39,8 @@ func main() {
 }
 
 type bench struct {
-	bin, dir string
-	runs     int
+	bin, dir, roots string
+	runs            int
 }
 
 // row is one row of the table. What it measures is at most so much of a unit.
@@ -66,13 +68,16 @@ func (b *bench) run(match string) error {
 	if b.runs < 1 {
 		return fmt.Errorf("%d runs are none", b.runs)
 	}
-	for _, dir := range []*string{&b.bin, &b.dir} {
+	if b.roots == "" {
+		b.roots = b.dir
+	}
+	for _, dir := range []*string{&b.bin, &b.dir, &b.roots} {
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return err
 		}
-	}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return err
+		if err := os.MkdirAll(*dir, 0o755); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%s, %d cores, %s, %s; medians of %d runs in turn (least to most); load %s\n\n", time.Now().Format(time.DateOnly),
 		runtime.NumCPU(), processor(), runtime.Version(), b.runs, load())

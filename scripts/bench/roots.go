@@ -14,7 +14,7 @@ const largePackages = "build-essential,git,perl-doc,python3-numpy,python3-scipy,
 
 // root returns the path of a root, which it makes where it is not there.
 func (b *bench) root(name string) (string, error) {
-	path := filepath.Join(b.dir, "root."+name)
+	path := filepath.Join(b.roots, "root."+name)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}

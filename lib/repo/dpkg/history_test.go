@@ -104,6 +104,64 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+// TestDamagedByItself has a changelog with a block that lacks the codes of distances. What
+// stands behind the first use of one is lost, whatever codes the changelog before had.
+func TestDamagedByItself(t *testing.T) {
+	const first, second = "Mon, 02 Jan 2023 13:06:21 +0100", "Fri, 1 Apr 2022 10:00:00 -0500"
+	doc := "/usr/share/doc/"
+	whole := file(doc+"a/changelog.gz", deflated(1, changelog(first)+"run"+changelog(second)), built)
+	damaged := file(doc+"b/changelog.gz", deflated(0, changelog(first)+"run"+changelog(second)), built)
+	_, outcome := claims(t, root(deb{name: "a", list: "/usr/a"}, deb{name: "b", list: "/usr/b"})+whole+damaged+"file /usr/a\nfile /usr/b\n")
+	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), lines(
+		"dpkg/.database days=1",
+		"dpkg/a clamp=1672661181 updates=1648825200 1672661181",
+		"dpkg/b clamp=1672661181 updates=1672661181",
+	))
+}
+
+// deflated packs text with one block of codes of its own (RFC 1951, section 3.2.7). "run"
+// is written as a repetition: of the byte before it, by the only code for distances, which
+// has so many bits.
+func deflated(distanceBits int, text string) string {
+	// A last block, of 258 codes for bytes and lengths and one for distances. Their own
+	// lengths are written in the codes 8 and 2, 18 for zeros, and distanceBits: two bits each.
+	bits := reversed(1, 1) + reversed(2, 2) + reversed(258-257, 5) + reversed(0, 5) + reversed(18-4, 4)
+	for _, length := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1} {
+		n := 0
+		if slices.Contains([]int{18, 8, 2, distanceBits}, length) {
+			n = 2
+		}
+		bits += reversed(n, 3)
+	}
+	bits += strings.Repeat("10", 128) + "11" + reversed(128-11, 7) + "01" + "01" + "00" // ASCII, no others, end, run, distance
+	before, after, _ := strings.Cut(text, "run")
+	bits += literals(before) + "01" + "0" + literals(after) + "00"
+	packed := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
+	for len(bits) > 0 {
+		n := 0
+		for i := range min(8, len(bits)) {
+			n |= int(bits[i]-'0') << i
+		}
+		packed, bits = packed+string([]byte{byte(n)}), bits[min(8, len(bits)):]
+	}
+	return packed // without its sum, which comes too late to matter
+}
+
+// reversed is a number with its lowest bit first, as all but codes are written.
+func reversed(n, width int) string {
+	text := []byte(fmt.Sprintf("%0*b", width, n))
+	slices.Reverse(text)
+	return string(text)
+}
+
+// literals are codes of ASCII: a one, and the byte.
+func literals(text string) (bits string) {
+	for _, c := range []byte(text) {
+		bits += fmt.Sprintf("1%07b", c)
+	}
+	return bits
+}
+
 // TestReal reads the root that CHUNKAH_TEST_DEBIAN names, of which almost nothing
 // may be in no component.
 func TestReal(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -156,7 +157,7 @@ func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read f
 	if before.Size > MaxFile {
 		return fmt.Errorf("reading %q: has %d bytes, more than %d", path, before.Size, MaxFile)
 	}
-	if err := read(watched{ctx, f}); err != nil {
+	if err := read(interrupt.Reader(ctx, f)); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -167,17 +168,4 @@ func (l *Lines) file(ctx context.Context, root *rootfs.Root, path string, read f
 		err = fmt.Errorf("reading %q: changed while it was read", path)
 	}
 	return err
-}
-
-// watched ends the reading where the context does.
-type watched struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (w watched) Read(p []byte) (int, error) {
-	if err := context.Cause(w.ctx); err != nil {
-		return 0, err
-	}
-	return w.r.Read(p)
 }

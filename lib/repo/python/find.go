@@ -32,6 +32,10 @@ var forms = []struct {
 	{eggDir, ".egg", []string{"EGG-INFO/PKG-INFO"}},
 }
 
+// markerNames are the last names of all markers: hardly any path needs more than
+// a look at its own.
+var markerNames = []string{"METADATA", "RECORD", "PKG-INFO"}
+
 // dist is one distribution in one place.
 type dist struct {
 	kind kind
@@ -69,6 +73,9 @@ func find(t *assign.Tree) []*dist {
 
 // findDir returns the distribution whose record's directory path shows to be one.
 func findDir(path string, i int) *dist {
+	if !slices.Contains(markerNames, places.Base(path)) {
+		return nil
+	}
 	for _, form := range forms {
 		dir, below, found := strings.Cut(path, form.suffix+"/")
 		if !found {
@@ -86,7 +93,7 @@ func findFile(path string, i int) *dist {
 	switch {
 	case strings.HasSuffix(path, ".egg-info"):
 		return newDist(eggInfoFile, path, ".egg-info", i)
-	case strings.HasSuffix(path, "-packages/"+places.Base(path)) && strings.HasSuffix(path, ".egg"):
+	case strings.HasSuffix(path, ".egg") && strings.HasSuffix(path, "-packages/"+places.Base(path)):
 		return newDist(eggFile, path, ".egg", i)
 	}
 	return nil

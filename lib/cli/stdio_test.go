@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+)
+
+// What a command prints may have a reader that does not read: a signal ends that too.
+func TestAnswersAreInterruptible(t *testing.T) {
+	unread, stdout, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unread.Close()
+	defer stdout.Close()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(&signalError{syscall.SIGTERM})
+	for _, args := range [][]string{
+		{"--version"}, {"completion", "bash"}, {"build", "--rootfs", "root", "-o", "out", "-n"},
+	} {
+		env := &Env{Name: wrapper, Stdin: os.Stdin, Stdout: stdout, Stderr: os.Stderr}
+		cmd, err := parse(env, args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stopped *signalError
+		if err := cmd.run(ctx, env); !errors.As(err, &stopped) {
+			t.Errorf("%s: got %v", args, err)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package interrupt
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestReader(t *testing.T) {
+	stopped, broken := errors.New("stopped"), errors.New("broken")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	if err := iotest.TestReader(Reader(ctx, strings.NewReader("text")), []byte("text")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadAll(Reader(ctx, iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	in := strings.NewReader("text")
+	midway := Reader(ctx, readerFunc(func(p []byte) (int, error) {
+		defer cancel(stopped)
+		n, _ := in.Read(p[:2])
+		return n, broken
+	}))
+	if data, err := io.ReadAll(midway); string(data) != "te" || !errors.Is(err, stopped) {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if n, err := Reader(ctx, in).Read(make([]byte, 9)); n != 0 || !errors.Is(err, stopped) || in.Len() != 2 {
+		t.Errorf("got %d bytes, %v, with %d left", n, err, in.Len())
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
