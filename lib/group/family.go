@@ -2,7 +2,6 @@ package group
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 )
 
@@ -10,21 +9,19 @@ import (
 // plugins. In one layer they cost hardly more than one of them.
 
 const (
-	// familyWeeks is how far back a family's weeks are compared.
-	familyWeeks = 2 * 52
-	// familyHits is the number of weeks with a change that two components have
-	// to share: fewer are chance.
-	familyHits = 3
-	// Of the weeks in which either of two relatives changed, both did in
-	// alikeOf out of alikeIn at least. Half the weeks are shared by chance
-	// where two components change often.
-	alikeOf, alikeIn = 3, 4
+	// kinship is the least likeness of two relatives, scaled by one. Less of
+	// it joins families that only meet often.
+	kinship = one / 5 * 2
+	// rebuilt is the percentage of all components from which on a release is a
+	// rebuild of everything: it makes relatives of those that rarely change
+	// otherwise, and a family of half of the image that any of them changes.
+	rebuilt = 25
 )
 
 // families splits a list into families; most are of one. The first apart
 // components of the list remain for themselves. A family stands where its
-// first component stood.
-func families(list []int, apart int, hs []history) [][]int {
+// first component stood, and starts with it.
+func families(list []int, apart int, rs []releases) [][]int {
 	head := make([]int, len(list)) // position -> an earlier one of its family
 	for i := range head {
 		head[i] = i
@@ -36,7 +33,7 @@ func families(list []int, apart int, hs []history) [][]int {
 		}
 		return i
 	}
-	for _, pair := range relatives(list, apart, hs) {
+	for _, pair := range relatives(list, apart, rs) {
 		a, b := find(pair[0]), find(pair[1])
 		head[max(a, b)] = min(a, b)
 	}
@@ -53,38 +50,52 @@ func families(list []int, apart int, hs []history) [][]int {
 	return out
 }
 
-// relatives lists the pairs of positions that change together.
-func relatives(list []int, apart int, hs []history) (pairs [][2]int) {
+// relatives lists the pairs of positions that are released together.
+func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 	type seen struct {
 		at, n int
-		hits  weekMask
+		slots releases
 	}
+	everyone := rebuilds(rs)
 	var all []seen
 	for i := apart; i < len(list); i++ {
-		s := seen{at: i}
-		for w := range familyWeeks {
-			if hs[list[i]].hits.has(w) {
-				s.hits.set(w)
-				s.n++
-			}
+		s := seen{at: i, slots: rs[list[i]]}
+		for k := range s.slots {
+			s.slots[k] &^= everyone[k]
 		}
-		if s.n >= familyHits {
+		if s.n = s.slots.count(); s.n >= minShared {
 			all = append(all, s)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b seen) int { return cmp.Compare(a.n, b.n) })
 	for i := range all {
 		a := &all[i]
-		for j := i + 1; j < len(all) && a.n*alikeIn >= all[j].n*alikeOf; j++ {
+		for j := i + 1; j < len(all); j++ {
 			b := &all[j]
-			both := 0
-			for k := range a.hits {
-				both += bits.OnesCount64(a.hits[k] & b.hits[k])
+			if ratio(uint64(a.n), uint64(b.n+likenessPrior)) < kinship {
+				break // were all of a's releases common, it would be too few of b's
 			}
-			if both >= familyHits && both*alikeIn >= (a.n+b.n-both)*alikeOf {
+			if likeness(&a.slots, &b.slots, a.n, b.n) >= kinship {
 				pairs = append(pairs, [2]int{a.at, b.at})
 			}
 		}
 	}
 	return pairs
+}
+
+// rebuilds are the slots in which so much was released that it tells nothing
+// of what belongs together.
+func rebuilds(rs []releases) (out releases) {
+	for s := range slots {
+		n := 0
+		for i := range rs {
+			if rs[i].has(s) {
+				n++
+			}
+		}
+		if n*100 > len(rs)*rebuilt {
+			out.set(s)
+		}
+	}
+	return out
 }

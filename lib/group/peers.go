@@ -32,6 +32,9 @@ const (
 // releases is the set of slots in which a component changed, bit 0 the latest.
 type releases [(slots + 63) / 64]uint64
 
+func (r *releases) set(s int)      { r[s/64] |= 1 << (s % 64) }
+func (r *releases) has(s int) bool { return r[s/64]>>(s%64)&1 == 1 }
+
 func (r *releases) count() (n int) {
 	for _, w := range r {
 		n += bits.OnesCount64(w)
@@ -54,7 +57,7 @@ func released(updates []int64, h *history, ref int64, births bool) (r releases) 
 			continue
 		}
 		if n := (last - uint64(floor(u, slot))) / uint64(slot); n < slots {
-			r[n/64] |= 1 << (n % 64)
+			r.set(int(n))
 		}
 	}
 	return r
@@ -91,20 +94,28 @@ func (p *peers) add(like uint64, h *history) {
 	}
 }
 
+// releases reads every component's releases up to ref.
+func (in *input) releases(hs []history, ref int64) []releases {
+	rs := make([]releases, len(hs))
+	for i := range hs {
+		rs[i] = released(in.cs[i].Updates, &hs[i], ref, in.last)
+	}
+	return rs
+}
+
 // findPeers compares every component that has a pattern with every other.
 func (in *input) findPeers(hs []history, ref int64) []peers {
+	rs := in.releases(hs, ref)
 	var list, counts []int
-	var rs []releases
-	for i := range hs {
-		r := released(in.cs[i].Updates, &hs[i], ref, in.last)
-		if n := r.count(); n >= minShared {
-			list, counts, rs = append(list, i), append(counts, n), append(rs, r)
+	for i := range rs {
+		if n := rs[i].count(); n >= minShared {
+			list, counts = append(list, i), append(counts, n)
 		}
 	}
 	out := make([]peers, len(hs))
 	for a, i := range list {
 		for b, j := range list[:a] {
-			if like := likeness(&rs[a], &rs[b], counts[a], counts[b]); like > 0 {
+			if like := likeness(&rs[i], &rs[j], counts[a], counts[b]); like > 0 {
 				out[i].add(like, &hs[j])
 				out[j].add(like, &hs[i])
 			}

@@ -308,7 +308,7 @@ func TestGolden(t *testing.T) {
 }
 
 var (
-	goldenTwo      = []string{"130 a b c d e f g h j k l n", "890719 i m"}
+	goldenTwo      = []string{"1152 a b c d e f g h i j l m n", "100792 k"}
 	goldenFour     = []string{"1711 a b c d e f g", "824913 h i j", "100792 k", "816653 l m n"}
 	goldenPrevious = []string{"1711 a b c d e f g", "791311 h j l", "851331 i m n", "100792 k"}
 )

@@ -20,6 +20,12 @@ const (
 	// have for themselves, whatever is believed of their rates: where a belief
 	// is wrong, it is wrong about the most bytes there.
 	largestAlone = 30
+	// largestApart is the percentage of the layers that says how many of the
+	// largest components are in no family, fewestApart how many are at least:
+	// where a large one belongs is worth a decision of its own, and few layers
+	// must not be filled by families that any coming or going changes.
+	largestApart = 50
+	fewestApart  = 24
 	// upset is the chance in a week that a component changes, comes or goes
 	// against its habit. It also keeps large ones apart from the many small.
 	upset = one / 100
@@ -45,10 +51,10 @@ func (in *input) stateless() [][]int {
 }
 
 // blocks lists what is never taken apart, the largest first: the components,
-// and families of them. The largest are in no family, so that there are more
-// blocks than layers.
+// and families of them.
 func (in *input) blocks() []*block {
-	hs := in.histories(floor(in.now, year))
+	turn := floor(in.now, year)
+	hs := in.histories(turn)
 	ps := rates(in.cs, hs)
 	size := rounded(in.size)
 	order := make([]int, len(in.cs))
@@ -57,7 +63,7 @@ func (in *input) blocks() []*block {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size[b], size[a]) })
 	var out []*block
-	for _, members := range families(order, in.limit, hs) {
+	for _, members := range families(order, in.apart(), in.releases(hs, turn)) {
 		b := &block{members: members}
 		for i, c := range members {
 			o := outlook(&hs[c], one-times(one-ps[c], one-upset))
@@ -73,6 +79,13 @@ func (in *input) blocks() []*block {
 	}
 	slices.SortStableFunc(out, func(a, b *block) int { return cmp.Compare(b.size, a.size) })
 	return out
+}
+
+// apart is how many of the largest components are in no family. Where nearly
+// every component has a layer these are all but the smallest, of which one in
+// two has to share.
+func (in *input) apart() int {
+	return max(in.limit*largestApart/100, fewestApart, 2*in.limit-len(in.cs))
 }
 
 // rounded gives each size's nearest power of two, so that little follows from
