@@ -51,3 +51,33 @@ func TestRates(t *testing.T) {
 		}
 	}
 }
+
+// TestForgetRebuilds: a week that changed most of the components tells nothing
+// of one, a week that changed half of them does.
+func TestForgetRebuilds(t *testing.T) {
+	var cs []Component
+	for i := range 10 {
+		weeks := []int{30 + i}
+		if i < 6 {
+			weeks = append(weeks, 7)
+		}
+		if i < 5 {
+			weeks = append(weeks, 12)
+		}
+		cs = append(cs, Component{Name: string(rune('a' + i)), Updates: weekly(weeks...)})
+	}
+	in := newInput(cs, Options{Now: testNow})
+	hs := in.histories(testNow)
+	before := rates(cs, hs)
+	forgetRebuilds(hs)
+	after := rates(cs, hs)
+	for i := range hs {
+		h := &hs[i].hits
+		if h.has(7) || h.has(12) != (i < 5) || !h.has(30+i) {
+			t.Errorf("%s: changed in week 7: %v, 12: %v, its own: %v", cs[i].Name, h.has(7), h.has(12), h.has(30+i))
+		}
+		if rebuilt := i < 6; rebuilt && after[i] >= before[i] {
+			t.Errorf("%s: its chance of change is %d with the rebuild, %d without", cs[i].Name, before[i], after[i])
+		}
+	}
+}

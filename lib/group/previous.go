@@ -21,10 +21,11 @@ func (in *input) aware(prev *Previous) [][]int {
 		return kept // nothing changed: nothing to download
 	}
 	hs := in.histories(in.now)
+	forgetRebuilds(hs)
 	ps := rates(in.cs, hs)
 	o := newOptimizer(in.size, hs, ps)
 	o.odds = in.outlooks(hs, ps, in.now)
-	o.clients = someSkip
+	o.clients = someSkip(in.limit)
 	o.horizon = horizon
 	for _, members := range kept {
 		u := o.newUnit(members)

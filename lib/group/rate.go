@@ -37,6 +37,7 @@ const (
 type weekMask [(lookBack + 63) / 64]uint64
 
 func (m *weekMask) set(w int)      { m[w/64] |= 1 << (w % 64) }
+func (m *weekMask) clear(w int)    { m[w/64] &^= 1 << (w % 64) }
 func (m *weekMask) has(w int) bool { return m[w/64]>>(w%64)&1 == 1 }
 
 // history is a component's past as the estimator sees it.
@@ -207,4 +208,25 @@ func (in *input) histories(ref int64) []history {
 		hs[i] = past(in.cs[i].Updates, ref, in.last)
 	}
 	return hs
+}
+
+// forgetRebuilds drops the changes of weeks in which more than half of the
+// components changed. A distribution rebuilds all for a new compiler, say: such
+// a week downloads everything however it is laid out, and tells nothing of how
+// often a component changes by itself, nor with which others.
+func forgetRebuilds(hs []history) {
+	for w := range lookBack {
+		n := 0
+		for i := range hs {
+			if hs[i].hits.has(w) {
+				n++
+			}
+		}
+		if n <= len(hs)/2 {
+			continue
+		}
+		for i := range hs {
+			hs[i].hits.clear(w)
+		}
+	}
 }

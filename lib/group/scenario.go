@@ -57,13 +57,25 @@ func (o *odds) spans() {
 // all scenarios.
 type clients struct{ week, span, sum uint64 }
 
-var (
-	// everyWeek stands for clients that take every image.
-	everyWeek = clients{week: 1, sum: scenarios}
-	// someSkip has three parts in ten of clients that take every fourth: they
-	// care what changes in four weeks, not how often.
-	someSkip = clients{week: 7, span: 12, sum: 7*scenarios + 12*months}
+// everyWeek stands for clients that take every image.
+var everyWeek = clients{week: 1, sum: scenarios}
+
+const (
+	// skipShare over the number of layers, maxSkip at most, is the percentage
+	// of clients that take every fourth image: they care what changes in four
+	// weeks, not how often. Few layers are large ones, which must hold still
+	// for these clients too; among many, each change is small anyway.
+	skipShare = 1600
+	maxSkip   = 60
 )
+
+// someSkip are the clients of an image of so many layers at most.
+func someSkip(limit int) clients {
+	skip := uint64(min(skipShare/limit, maxSkip))
+	c := clients{week: 100 - skip, span: 4 * skip} // a span weighs as much as its weeks
+	c.sum = c.week*scenarios + c.span*months
+	return c
+}
 
 // mean is the chance over all scenarios.
 func (c *clients) mean(s *sums) uint64 {

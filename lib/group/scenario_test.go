@@ -1,0 +1,21 @@
+package group
+
+import "testing"
+
+// TestSomeSkip: fewer layers mean more clients that skip, and what never
+// changes stays for all of them.
+func TestSomeSkip(t *testing.T) {
+	for limit, want := range map[int]uint64{1: 60, 16: 60, 32: 50, 64: 25, 128: 12, 256: 6, 2000: 0} {
+		c := someSkip(limit)
+		if weeks, spans := c.week*scenarios, c.span*months; spans*100 != c.sum*want || weeks+spans != c.sum {
+			t.Errorf("%d layers: weeks weigh %d and spans %d of %d, want %d %% for the spans", limit, weeks, spans, c.sum, want)
+		}
+		var o odds
+		for i := range o {
+			o[i] = uint32(one)
+		}
+		if s := o.sums(); c.mean(&s) != one {
+			t.Errorf("%d layers: what never changes stays with a chance of %d of %d", limit, c.mean(&s), one)
+		}
+	}
+}
