@@ -89,10 +89,12 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
+	env.scanned(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
+	} else {
+		c.warnEmpty(env, set.Root, scanned)
 	}
-	env.scanned(scanned)
 	return examiner.Findings(), nil
 }
 

@@ -84,9 +84,12 @@ func (c *checker) layer(l layerFiles) error {
 		return errors.New("it has no files")
 	}
 	c.parent = "/"
-	for _, f := range l.files {
+	for i, f := range l.files {
 		if err := layer.Check(f); err != nil {
 			return err
+		}
+		if i > 0 && format.ComparePaths(l.files[i-1].Path, f.Path) >= 0 {
+			return unordered(l.files[i-1], f)
 		}
 		if f.Type == format.TypeDir {
 			if err := c.dir(index, f); err != nil {
@@ -106,6 +109,15 @@ func (c *checker) layer(l layerFiles) error {
 		}
 	}
 	return nil
+}
+
+// unordered says what is wrong with two files in a row. A reader of streams refuses
+// them too, but within a build there is none between pack and write.
+func unordered(before, f *format.File) error {
+	if before.Path == f.Path {
+		return fmt.Errorf("%q is there twice", f.Path)
+	}
+	return fmt.Errorf("%q comes after %q", f.Path, before.Path)
 }
 
 // dir makes sure that a directory is the same in all layers that have it.
@@ -136,7 +148,7 @@ func (c *checker) below(index int64, f *format.File) error {
 }
 
 // unique makes sure that anything but a directory is in one layer. Within a layer
-// the stream's order says so; two layers can only meet in a directory that both
+// the order says so; two layers can only meet in a directory that both
 // have, so that few names have to be remembered.
 func (c *checker) unique(l layerFiles) error {
 	index, parent, shared := l.record.Index, "", false

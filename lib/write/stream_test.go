@@ -40,11 +40,12 @@ func with(f *format.File, change func(*format.File)) *format.File {
 // What records say of each other is checked before anything is created.
 func TestStreamsRefused(t *testing.T) {
 	linked := func(f *format.File) { f.Hardlink = 3 }
+	symlink := func(f *format.File) { f.Type, f.Target = format.TypeSymlink, "x" }
 	many := []format.Record{header("")}
 	for i := range int64(MaxLayers + 1) {
 		many = append(many, layerRecord(i), dir(fmt.Sprint("/", i)))
 	}
-	l0, l1 := layerRecord(0), layerRecord(1)
+	l0, l1, l2 := layerRecord(0), layerRecord(1), layerRecord(2)
 	tests := []struct {
 		name    string
 		records []format.Record
@@ -66,6 +67,13 @@ func TestStreamsRefused(t *testing.T) {
 		{"file in two layers", []format.Record{header(""), l0, file("/a", 0), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
 		{"file and directory", []format.Record{header(""), l0, file("/a", 0), l1, dir("/a")}, `layer 1: "/a" is in layer 0 too`},
 		{"directory and file", []format.Record{header(""), l0, dir("/a"), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
+		{"file in two layers of three", []format.Record{header(""), l0, dir("/d"), file("/d/a", 0), l1, dir("/d"), l2, dir("/d"), file("/d/a", 0)}, `layer 2: "/d/a" is in layer 0 too`},
+		{"file below a shared directory", []format.Record{header(""), l0, dir("/d"), dir("/d/e"), file("/d/e/a", 0), l1, dir("/d"), dir("/d/e"), file("/d/e/a", 0)}, `layer 1: "/d/e/a" is in layer 0 too`},
+		{"directory in two layers and file", []format.Record{header(""), l0, dir("/d"), dir("/d/a"), l1, dir("/d"), dir("/d/a"), l2, dir("/d"), file("/d/a", 0)}, `layer 2: "/d/a" is in layer 1 too`},
+		{"symlink and what lies behind it", []format.Record{header(""), l0, with(file("/a", 0), symlink), l1, dir("/a"), file("/a/b", 0)}, `layer 1: "/a" is in layer 0 too`},
+		{"file twice in a layer", []format.Record{header(""), l0, dir("/d"), file("/d/a", 0), file("/d/a", 0)}, `layer 0: "/d/a" is there twice`},
+		{"directory twice in a layer", []format.Record{header(""), l0, dir("/d"), dir("/d"), file("/d/a", 0)}, `layer 0: "/d" is there twice`},
+		{"file after its sibling", []format.Record{header(""), l0, file("/a", 0), file("/b", 0), file("/a", 0)}, `layer 0: "/a" comes after "/b"`},
 		{
 			"directory with two modes",
 			[]format.Record{header(""), l0, dir("/a"), l1, with(dir("/a"), func(f *format.File) { f.Mode = 0o700 })},
