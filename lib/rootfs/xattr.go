@@ -67,35 +67,32 @@ const fewNames = 512
 // listAt asks with listxattrat (Linux 6.13), which costs less than half of the
 // way through /proc.
 func (d *Dir) listAt(name string) ([]string, error) {
-	buf := d.buf[:fewNames]
-	for {
-		n, err := listxattrat(d.fd, name, buf)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.ERANGE) && len(buf) < len(d.buf):
-			buf = d.buf[:]
-		default:
-			return cutNames(buf[:n]), err
-		}
-	}
+	return d.list(func(buf []byte) (int, error) { return listxattrat(d.fd, name, buf) })
 }
 
 // listProc asks by the descriptor's own link in /proc, which leaves no race
 // either.
 func (d *Dir) listProc(name string) ([]string, error) {
 	path := d.proc(name)
-	return whileGrowing(func() ([]string, error) { return xattr.LList(path) })
+	return d.list(func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) })
 }
 
-// whileGrowing lists again where a list has grown between asking for its size and
-// for itself, though not for ever.
-func whileGrowing(list func() ([]string, error)) (names []string, err error) {
-	for range 10 {
-		if names, err = list(); !errors.Is(err, unix.ERANGE) {
-			break
+// list asks with little space first, then with as much as any list takes: one that
+// grows meanwhile fits too, where asking for its size before it would not do.
+func (d *Dir) list(ask func([]byte) (int, error)) ([]string, error) {
+	buf := d.buf[:fewNames]
+	for {
+		n, err := ask(buf)
+		switch {
+		case err == nil:
+			return cutNames(buf[:n]), nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ERANGE) && len(buf) < len(d.buf):
+			buf = d.buf[:]
+		default:
+			return nil, err
 		}
 	}
-	return names, err
 }
 
 func (d *Dir) proc(name string) string {

@@ -151,24 +151,6 @@ func TestXattrsChange(t *testing.T) {
 	})
 }
 
-// A list that has outgrown its buffer is asked for again, a bounded number of
-// times.
-func TestWhileGrowing(t *testing.T) {
-	tooSmall := &xattr.Error{Err: unix.ERANGE}
-	for growing, want := range map[int]error{0: nil, 3: nil, 1 << 20: unix.ERANGE} {
-		left := growing
-		names, err := whileGrowing(func() ([]string, error) {
-			if left--; left >= 0 {
-				return nil, tooSmall
-			}
-			return []string{"user.x"}, nil
-		})
-		if !errors.Is(err, want) || (err == nil) != (len(names) == 1) {
-			t.Errorf("growing %d times: %q, %v", growing, names, err)
-		}
-	}
-}
-
 // A file system without xattrs has none.
 func TestNoXattrs(t *testing.T) {
 	for _, dir := range []string{"/proc/self", "/sys/kernel"} {
