@@ -262,6 +262,23 @@ func TestUnknownFingerprintIsUnchanged(t *testing.T) {
 	}
 }
 
+// TestFamiliesLeaveNoLayer makes four families of all but the largest: where these
+// would be fewer than the layers, their members get those that are left.
+func TestFamiliesLeaveNoLayer(t *testing.T) {
+	const n, largest, limit = 150, 50, 100
+	var cs []Component
+	for i := range n {
+		c := Component{Name: fmt.Sprintf("c%03d", i), Size: int64(n-i) << 20}
+		for at := testNow - int64(100+2*(i%4))*week; i >= largest && at < testNow; at += 8 * week {
+			c.Updates = append(c.Updates, at)
+		}
+		cs = append(cs, c)
+	}
+	if got := len(Plan(cs, Options{Max: limit, Now: testNow})); got != limit {
+		t.Errorf("%d layers of %d", got, limit)
+	}
+}
+
 // TestGolden pins plans for a fixed input: a change here re-arranges every
 // user's image once and belongs in the changelog.
 func TestGolden(t *testing.T) {
@@ -294,6 +311,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"two layers", cs, Options{Max: 2, Now: testNow}, goldenTwo},
 		{"four layers", cs, Options{Max: 4, Now: testNow}, goldenFour},
+		{"a suite", suite(), Options{Max: 8, Now: testNow}, goldenSuite},
 		{"previous", changed, Options{Max: 4, Now: testNow, Previous: prev}, goldenPrevious},
 	} {
 		got := Plan(tc.cs, tc.opt)
@@ -307,7 +325,30 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// suite is 36 components with habits of their own, and five small ones that are
+// always released together.
+func suite() (cs []Component) {
+	for i := range 41 {
+		c := Component{Name: fmt.Sprintf("own%02d", i), Size: int64(50-i) << 16}
+		first, every := testNow-int64(100+i)*week, int64(3+i%7)*week
+		if i >= 36 {
+			c.Name, first, every = fmt.Sprintf("suite%d", i), testNow-100*week, 5*week
+		}
+		for at := first; at < testNow; at += every {
+			c.Updates = append(c.Updates, at)
+		}
+		cs = append(cs, c)
+	}
+	return cs
+}
+
 var (
+	goldenSuite = []string{
+		"668865 own00", "741551 own01", "791299 own02", "696474 own03 own04",
+		"289912 own05 own06 own12 own13 own19 own20 own26 own27 own34",
+		"8971 own07 own08 own09 own14 own15 own16 own22 own23 own25 own29 own30 own32 own33 own35 suite36 suite37 suite38 suite39 suite40",
+		"409817 own10 own11 own17 own18 own24", "376516 own21 own28 own31",
+	}
 	goldenTwo      = []string{"1152 a b c d e f g h i j l m n", "100792 k"}
 	goldenFour     = []string{"1711 a b c d e f g", "824913 h i j", "100792 k", "816653 l m n"}
 	goldenPrevious = []string{"1711 a b c d e f g", "791311 h j l", "851331 i m n", "100792 k"}

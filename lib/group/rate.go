@@ -213,7 +213,8 @@ func (in *input) histories(ref int64) []history {
 // forgetRebuilds drops the changes of weeks in which more than half of the
 // components changed. A distribution rebuilds all for a new compiler, say: such
 // a week downloads everything however it is laid out, and tells nothing of how
-// often a component changes by itself, nor with which others.
+// often a component changes by itself. Likeness counts it all the same: leaving it
+// out there was no better.
 func forgetRebuilds(hs []history) {
 	for w := range lookBack {
 		n := 0

@@ -63,7 +63,12 @@ func (in *input) blocks() []*block {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size[b], size[a]) })
 	var out []*block
-	for _, members := range families(order, in.apart(), in.releases(hs, turn)) {
+	rs := in.releases(hs, turn)
+	all := families(order, in.apart(), rs)
+	if len(all) < in.limit {
+		all = families(order, in.limit, rs) // a few large families would leave layers without use
+	}
+	for _, members := range all {
 		b := &block{members: members}
 		for i, c := range members {
 			o := outlook(&hs[c], one-times(one-ps[c], one-upset))
