@@ -42,11 +42,11 @@ func printLayers(w io.Writer, s *inspect.Summary) error {
 		return err
 	}
 	t := table(w)
-	fmt.Fprintln(t, "layer\tsize\tcompressed\tstability\tfiles\t  holds")
+	fmt.Fprintln(t, "layer\tsize\tcompressed\tstability\tchain\tfiles\t  holds")
 	for _, l := range s.Layers {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t  %s\n", l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), count(l.Files), holds(l))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), holds(l))
 	}
-	fmt.Fprintf(t, "total\t%s\t%s\t\t\t  in %s\n", sizeText(s.Bytes), bytesText(s.Compressed), plural(int64(len(s.Layers)), "layer"))
+	fmt.Fprintf(t, "total\t%s\t%s\t\t\t\t  in %s\n", sizeText(s.Bytes), bytesText(s.Compressed), plural(int64(len(s.Layers)), "layer"))
 	return t.Flush()
 }
 

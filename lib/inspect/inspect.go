@@ -10,12 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/chain"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
 )
@@ -27,6 +30,7 @@ const Unknown = -1
 type Image struct {
 	Source   string
 	Manifest v1.Descriptor
+	Config   v1.Descriptor
 	Platform string
 	Created  *time.Time
 	Layers   []Layer // from the bottom up
@@ -67,7 +71,7 @@ func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, err
 		return nil, err
 	}
 	in := &Image{
-		Source: src.String(), Manifest: img.Manifest.Descriptor, Platform: platform(img.Platform), Created: img.Created,
+		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: platform(img.Platform), Created: img.Created,
 		image: img, opt: opt,
 	}
 	for _, l := range img.Layers {
@@ -108,19 +112,47 @@ func describe(l image.Layer) Layer {
 	if l.DiffID == l.Descriptor.Digest { // not compressed
 		d.Bytes = l.Descriptor.Size
 	}
-	rec, whole := plan.FromHistory(l.History)
+	rec, _ := plan.FromHistory(l.History)
 	if rec == nil {
 		return d
 	}
-	d.Own, d.Components, d.Fingerprints = true, rec.Components, rec.Fingerprints
+	d.Own, d.Components, d.Fingerprints, d.Stability = true, rec.Components, rec.Fingerprints, Stability(l)
+	return d
+}
+
+// Stability returns the chance that a layer stays as it is for a week, in parts per
+// million, as history or annotations have it. It is Unknown for layers of other tools.
+func Stability(l image.Layer) int64 {
+	rec, whole := plan.FromHistory(l.History)
+	if rec == nil {
+		return Unknown
+	}
 	said, err := strconv.ParseFloat(l.Descriptor.Annotations[annotationStability], 64)
 	switch {
 	case whole && rec.StabilityPPM > 0: // 0 is what a packer writes that does not know
-		d.Stability = rec.StabilityPPM
+		return rec.StabilityPPM
 	case err == nil && said > 0 && said <= 1:
-		d.Stability = int64(said*ppm + 0.5)
+		return int64(said*ppm + 0.5)
 	}
-	return d
+	return Unknown
+}
+
+// ChainStability returns the chance that a layer and all layers below it stay as they
+// are for a week, for each layer and in parts per million. It is Unknown from the first
+// layer of Unknown stability on.
+func (in *Image) ChainStability() []int64 {
+	var known []chain.Layer
+	for _, l := range in.Layers {
+		if l.Stability == Unknown {
+			break
+		}
+		known = append(known, chain.Layer{Bytes: l.Descriptor.Size, Stay: float64(l.Stability) / ppm})
+	}
+	list := slices.Repeat([]int64{Unknown}, len(in.Layers))
+	for i, stay := range chain.Stay(known) {
+		list[i] = int64(math.Round(stay * ppm))
+	}
+	return list
 }
 
 // ppm is the whole of parts per million.

@@ -221,6 +221,33 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// The chance of a chain is the product of all stabilities from the bottom up, as far as
+// these are known.
+func TestChainStability(t *testing.T) {
+	layers := func(ppm ...int64) *Image {
+		in := &Image{}
+		for _, n := range ppm {
+			in.Layers = append(in.Layers, Layer{Stability: n})
+		}
+		return in
+	}
+	for _, tt := range []struct{ stability, want []int64 }{
+		{nil, []int64{}},
+		{[]int64{900_000}, []int64{900_000}},
+		{[]int64{1_000_000, 900_000, 500_000, 1}, []int64{1_000_000, 900_000, 450_000, 0}},
+		{[]int64{500_000, Unknown, 900_000}, []int64{500_000, Unknown, Unknown}},
+		{[]int64{Unknown, 900_000}, []int64{Unknown, Unknown}},
+	} {
+		if got := layers(tt.stability...).ChainStability(); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: got %v, want %v", tt.stability, got, tt.want)
+		}
+	}
+	s := layers(900_000, 900_000, Unknown).Summary(false)
+	if *s.Layers[1].ChainStability != 810_000 || s.Layers[2].ChainStability != nil {
+		t.Errorf("got %+v", s.Layers)
+	}
+}
+
 func TestFind(t *testing.T) {
 	in := &Image{}
 	for _, hex := range []string{"00aa", "11aa", "11bb"} {

@@ -29,9 +29,11 @@ type LayerSummary struct {
 	// Files counts the entries that are no directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that it stays as it is for a week, in parts per million.
-	Stability  *int64   `json:"stability_ppm,omitempty"`
-	Components []string `json:"components,omitempty"`
-	CreatedBy  string   `json:"created_by,omitempty"`
+	Stability *int64 `json:"stability_ppm,omitempty"`
+	// ChainStability is the chance that it and all layers below it do.
+	ChainStability *int64   `json:"chain_stability_ppm,omitempty"`
+	Components     []string `json:"components,omitempty"`
+	CreatedBy      string   `json:"created_by,omitempty"`
 }
 
 // ComponentSummary is a component in all layers that have something of it.
@@ -59,11 +61,12 @@ func (in *Image) Summary(components bool) *Summary {
 		Image: in.Source, Digest: in.Manifest.Digest.String(), Platform: in.Platform, Created: in.Created,
 		Layers: []LayerSummary{},
 	}
-	bytes := int64(0)
+	bytes, chains := int64(0), in.ChainStability()
 	for i, l := range in.Layers {
 		one := LayerSummary{
 			Index: i, Digest: l.Descriptor.Digest.String(), DiffID: l.DiffID.String(), MediaType: l.Descriptor.MediaType,
-			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Stability: known(l.Stability), Components: l.Components,
+			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Stability: known(l.Stability),
+			ChainStability: known(chains[i]), Components: l.Components,
 		}
 		if !l.Own {
 			one.CreatedBy = l.History.CreatedBy

@@ -12,6 +12,7 @@ type layer struct {
 	Blob      int64  `json:"blob"`
 	Plain     bool   `json:"plain"` // the blob is the tar
 	Stability *int64 `json:"stability"`
+	Chain     *int64 `json:"chain"` // the stability of it and all layers below it
 	Names     []int  `json:"names"` // its components, as its history has them
 	By        string `json:"by"`    // the step that made it, where there are none
 	Missing   bool   `json:"missing"`
@@ -40,6 +41,7 @@ func newContent(kind string, in *inspect.Image) *content {
 	for _, name := range in.Components {
 		number(name)
 	}
+	chains := in.ChainStability()
 	for i := range in.Layers {
 		l := &in.Layers[i]
 		one := layer{
@@ -47,6 +49,9 @@ func newContent(kind string, in *inspect.Image) *content {
 		}
 		if l.Stability != inspect.Unknown {
 			one.Stability = &l.Stability
+		}
+		if chains[i] != inspect.Unknown {
+			one.Chain = &chains[i]
 		}
 		if !l.Own {
 			one.By = shown(l.History.CreatedBy)

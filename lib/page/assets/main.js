@@ -75,8 +75,8 @@ function fromAddress() {
 
 drawBars();
 drawLegend();
-table("all", ["layer", "size", "compressed", "stability", "files", "holds"], () => data.layers.map((l, i) =>
-  ["" + i, size(l.bytes), l.plain ? "plain" : size(l.blob), percent(l.stability), l.sizes.length.toLocaleString("en"), layerText(l)]));
+table("all", ["layer", "size", "compressed", "stability", "chain", "files", "holds"], () => data.layers.map((l, i) =>
+  ["" + i, size(l.bytes), l.plain ? "plain" : size(l.blob), percent(l.stability), percent(l.chain), l.sizes.length.toLocaleString("en"), layerText(l)]));
 if (data.parts) {
   document.getElementById("why").hidden = false;
   table("why", ["download", "changed", "unchanged", "layer", "component, and why the unchanged comes along"], () =>

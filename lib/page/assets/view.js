@@ -50,7 +50,7 @@ function stabilityText(ppm) { return ppm === null ? "unknown" : percent(ppm) + "
 
 function layerDetail(l, i) {
   const rows = [["size", size(l.bytes)], ["compressed", l.plain ? "plain" : size(l.blob)], ["stability", stabilityText(l.stability)],
-    ["files", l.sizes.length.toLocaleString("en")], ["digest", l.digest]];
+    ["chain", stabilityText(l.chain) + (l.chain === null ? "" : ", with all layers below it")], ["files", l.sizes.length.toLocaleString("en")], ["digest", l.digest]];
   if (l.by) rows.push(["made by", l.by]);
   if (data.kind === "reuse") rows.push(["client", l.missing ? "downloads it" : "has it already"]);
   return { title: "layer " + i, rows, list: l.parts.slice(0, 100).map(p => componentName(p.component) + ", " + size(p.bytes)), of: l.parts.length };
