@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
@@ -19,7 +20,8 @@ import (
 
 type reuseCommand struct {
 	viewFlags
-	Components bool `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
+	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"say what this client downloads, and why (default: all in sum; podman's and containerd's by component)" brief:"say what this client downloads (default: all)"`
+	Components bool   `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`
 	} `positional-args:"yes"`
@@ -38,14 +40,14 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last) }); done || err != nil {
+	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) }); done || err != nil {
 		return err
 	}
 	out := bufio.NewWriter(env.writer(ctx))
 	if c.JSON {
 		err = json.NewEncoder(out).Encode(series)
 	} else {
-		err = printSeries(out, series)
+		err = printSeries(out, series, c.client())
 	}
 	if err = cmp.Or(err, out.Flush()); err != nil {
 		return fmt.Errorf("writing what is downloaded: %w", err)
@@ -61,6 +63,9 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 	if len(c.Args.Images) < 2 {
 		return nil, usagef("%s given: name what a client has, and then what it takes", plural(int64(len(c.Args.Images)), "IMAGE"))
 	}
+	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
+		return nil, usagef("--client %q is none of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
+	}
 	var sources []image.Source
 	for _, name := range c.Args.Images {
 		src, err := parseImage(name)
@@ -71,6 +76,9 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 	}
 	return sources, nil
 }
+
+// client is the chosen client, empty for none.
+func (c *reuseCommand) client() reuse.Client { return reuse.Client(c.Client) }
 
 // compareAll compares each image with the one before it. No more than two are open.
 // It returns the last one too, which is closed.
@@ -109,12 +117,12 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 // may be read; asked is nil where not.
 func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, asked []assign.Repo) (*reuse.Step, error) {
 	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
-	step := reuse.Compare(old, next)
+	step := reuse.Compare(old, next, c.client())
 	switch {
 	case !wanted:
 		step.Parts = nil
 		return step, nil
-	case step.DownloadLayers == 0 && c.HTML == "":
+	case step.DownloadLayers == 0 && step.Cost(reuse.Podman).UnpackLayers == 0 && c.HTML == "":
 		return step, nil
 	case asked == nil:
 		env.info("layers stay in the registry: --download reads them, and tells which files changed")
@@ -128,21 +136,27 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 	if err := c.read(ctx, env, next, inspect.Options{Repos: asked}); err != nil {
 		return nil, err
 	}
-	return reuse.Compare(old, next), nil
+	return reuse.Compare(old, next, c.client()), nil
 }
 
 // printSeries prints the steps, and what they come to where there are several.
-func printSeries(w io.Writer, s *reuse.Series) error {
+func printSeries(w io.Writer, s *reuse.Series, chosen reuse.Client) error {
 	if len(s.Steps) == 1 {
-		return printStep(w, s.Steps[0])
+		return printStep(w, s.Steps[0], chosen)
 	}
+	clients := shownClients(chosen)
 	t := table(w)
-	fmt.Fprintln(t, "step\tdownload\tof\tlayers\tof\t  image")
-	for i, step := range s.Steps {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t  %s\n", i+1, bytesText(step.Download), bytesText(step.Bytes), step.DownloadLayers, step.Layers, printable(step.New))
+	fmt.Fprint(t, "step")
+	for _, client := range clients {
+		fmt.Fprintf(t, "\t%s", client)
 	}
-	fmt.Fprintf(t, "mean\t%s\t\t\t\t  a step\n", bytesText(s.Mean))
-	fmt.Fprintf(t, "total\t%s\t\t\t\t  in %s\n", bytesText(s.Total), plural(int64(len(s.Steps)), "step"))
+	fmt.Fprintln(t, "\tunpack\tof\t  image")
+	for i, step := range s.Steps {
+		fmt.Fprintf(t, "%d%s\t%s\t  %s\n", i+1, costCells(step.Cost, clients, 1), bytesText(step.Bytes), printable(step.New))
+	}
+	n := int64(len(s.Steps))
+	fmt.Fprintf(t, "mean%s\t\t  a step\n", costCells(s.Cost, clients, n))
+	fmt.Fprintf(t, "total%s\t\t  in %s\n", costCells(s.Cost, clients, 1), plural(n, "step"))
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -153,20 +167,59 @@ func printSeries(w io.Writer, s *reuse.Series) error {
 		if _, err := fmt.Fprintf(w, "\nstep %d: ", i+1); err != nil {
 			return err
 		}
-		if err := printStep(w, step); err != nil {
+		if err := printStep(w, step, chosen); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// printStep prints what a step downloads, and why.
-func printStep(w io.Writer, s *reuse.Step) error {
+// shownClients are the chosen client, or all.
+func shownClients(chosen reuse.Client) []reuse.Client {
+	if chosen != "" {
+		return []reuse.Client{chosen}
+	}
+	return reuse.Clients
+}
+
+// costCells are what clients download, and what all of them unpack, divided by n.
+func costCells(of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64) string {
+	cells, unpack := "", "-"
+	for _, client := range clients {
+		cost := of(client)
+		cells += "\t" + bytesText(cost.Download/n)
+		if cost.Unpack != nil {
+			unpack = bytesText(*cost.Unpack / n)
+		}
+	}
+	return cells + "\t" + unpack
+}
+
+// clientTexts are the clients by name.
+var clientTexts = map[reuse.Client]string{
+	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
+}
+
+// unpackText says how much a client unpacks. Where nobody has read the layers, only
+// their blobs have a size.
+func unpackText(c reuse.Cost) string {
+	layers := plural(int64(c.UnpackLayers), "layer")
+	if c.Unpack == nil {
+		return fmt.Sprintf("%s (%s compressed)", layers, bytesText(c.UnpackBlobs))
+	}
+	return fmt.Sprintf("%s in %s", bytesText(*c.Unpack), layers)
+}
+
+// printStep prints what a step costs, and why.
+func printStep(w io.Writer, s *reuse.Step, chosen reuse.Client) error {
 	fmt.Fprintf(w, "%s to %s\n", printable(s.Old), printable(s.New))
-	fmt.Fprintf(w, "downloads %s of %s, in %d of %s\n", bytesText(s.Download), bytesText(s.Bytes), s.DownloadLayers, plural(int64(s.Layers), "layer"))
+	for _, client := range shownClients(chosen) {
+		cost := s.Cost(client)
+		fmt.Fprintf(w, "%s downloads %s of %s, in %d of %s, and unpacks %s\n", clientTexts[client], bytesText(cost.Download), bytesText(s.Bytes),
+			cost.DownloadLayers, plural(int64(s.Layers), "layer"), unpackText(cost))
+	}
 	if s.SameTarLayers > 0 {
-		fmt.Fprintf(w, "of this, %s in %s is there and only compressed otherwise: podman may find it in its storage, other clients download it\n",
-			bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
+		fmt.Fprintf(w, "of the downloads, %s in %s is there and only compressed otherwise\n", bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
 	}
 	if len(s.Parts) == 0 {
 		return nil
@@ -175,7 +228,7 @@ func printStep(w io.Writer, s *reuse.Step) error {
 	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
 		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
 	})
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "\nwhat %s downloads, and why:\n", cmp.Or(string(chosen), "podman or containerd"))
 	t := table(w)
 	fmt.Fprintln(t, "download\tchanged\tunchanged\tlayer\t  component, and why the unchanged comes along")
 	for _, p := range parts {
@@ -217,6 +270,7 @@ var reasonTexts = []struct {
 	reason reuse.Reason
 	text   string
 }{
+	{reuse.ReasonChain, "since layers below theirs changed"},
 	{reuse.ReasonComponent, "with changed files of their component"},
 	{reuse.ReasonNeighbour, "with another component of their layer"},
 	{reuse.ReasonGrouping, "since components are grouped otherwise"},

@@ -6,6 +6,7 @@
 package page
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -35,6 +36,9 @@ type content struct {
 	Components []string `json:"components"`
 	Layers     []layer  `json:"layers"`
 	Parts      []part   `json:"parts,omitempty"`
+	// Clients are what the last step costs each client, Chosen the one of bars and parts.
+	Clients []reuse.Cost `json:"clients,omitempty"`
+	Chosen  string       `json:"chosen,omitempty"`
 }
 
 // Inspect draws an image that was read.
@@ -45,8 +49,8 @@ func Inspect(w io.Writer, in *inspect.Image) error {
 }
 
 // Reuse draws what clients download for images, the last of which was read, as both
-// images of each step.
-func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image) error {
+// images of each step. The steps are those of the chosen client.
+func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.Client) error {
 	c := newContent("reuse", last)
 	c.Bars = stepBars(series)
 	step := series.Steps[len(series.Steps)-1]
@@ -55,6 +59,7 @@ func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image) error {
 	}
 	c.addParts(step)
 	c.Steps, c.Mean = len(series.Steps), series.Mean
+	c.Chosen, c.Clients = cmp.Or(string(chosen), "podman or containerd"), step.Clients
 	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
 }
 

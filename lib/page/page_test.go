@@ -138,16 +138,17 @@ func TestReusePage(t *testing.T) {
 	in := made([]string{"/a"}, []string{"/b"})
 	n := func(n int64) *int64 { return &n }
 	s := &reuse.Series{}
-	s.Add(&reuse.Step{Old: "a", New: "b", OldBytes: 900, Bytes: 1000, Download: 500, Missing: []bool{false, true}, Parts: []reuse.Part{
+	s.Add(&reuse.Step{Old: "a", New: "b", OldBytes: 900, Bytes: 1000, Download: 500, Missing: []bool{false, true}, Clients: []reuse.Cost{{Client: reuse.Docker, Download: 500}}, Parts: []reuse.Part{
 		{Layer: 1, Component: "</script>", State: reuse.StateChanged, Download: n(500), Changed: n(200), Unchanged: n(300), Why: "<b>"},
 		{Layer: 1, Component: "", State: reuse.StateNew, Download: n(0), Changed: n(0), Unchanged: n(0)},
 	}})
 	var b bytes.Buffer
-	if err := Reuse(&b, s, in); err != nil {
+	if err := Reuse(&b, s, in, reuse.Docker); err != nil {
 		t.Fatal(err)
 	}
 	c := dataOf(t, b.String())
-	if c.Layers[0].Missing || !c.Layers[1].Missing || c.Parts[0].Component != 1 || c.Parts[1].Component != -1 || c.Parts[0].Why != "<b>" {
+	if c.Layers[0].Missing || !c.Layers[1].Missing || c.Parts[0].Component != 1 || c.Parts[1].Component != -1 || c.Parts[0].Why != "<b>" ||
+		c.Chosen != "docker" || c.Clients[0].Download != 500 {
 		t.Errorf("got %+v", c)
 	}
 	var got []int64

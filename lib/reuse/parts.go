@@ -16,14 +16,15 @@ type comparison struct {
 	olds, news *index
 }
 
-// parts says what a download consists of, and why.
-func (c *comparison) parts(layer int, sameTar bool) []Part {
+// parts says what a download consists of, and why. same is the reason for a layer whose
+// tar the old image has, and empty for others.
+func (c *comparison) parts(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
-	if !c.new.IsRead() || !c.old.IsRead() && !sameTar {
-		return c.byFingerprints(layer, sameTar)
+	if !c.new.IsRead() || !c.old.IsRead() && same == "" {
+		return c.byFingerprints(layer, same)
 	}
 	var t *tally
-	if sameTar {
+	if same != "" {
 		t = count(l, func(*inspect.Entry) match { return match{known: true, same: true} })
 	} else {
 		if c.olds == nil {
@@ -41,7 +42,7 @@ func (c *comparison) parts(layer int, sameTar bool) []Part {
 			p.Component = c.new.Components[s.component]
 		}
 		if s.same > 0 {
-			p.Reason, p.Why = c.why(layer, t, s, sameTar)
+			p.Reason, p.Why = c.why(layer, t, s, same)
 		}
 		parts = append(parts, p)
 	}
@@ -192,13 +193,13 @@ func (t *tally) changers() []*share {
 }
 
 // byFingerprints is parts where nobody has read the files.
-func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
+func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if len(l.Components) == 0 {
 		p := Part{Layer: layer, State: StateUnknown, Download: new(l.Descriptor.Size)}
 		p.Reason, p.Why = ReasonUnread, "its files have not been read"
-		if sameTar {
-			p.State, p.Reason, p.Why = StateSame, ReasonCompression, whyCompression
+		if same != "" {
+			p.State, p.Reason, p.Why = StateSame, same, sameTexts[same]
 		}
 		return []Part{p}
 	}
@@ -211,7 +212,7 @@ func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
 		p.Layer, p.Component, p.State = layer, name, StateUnknown
 		before, known := was[name]
 		switch {
-		case sameTar:
+		case same != "":
 			p.State = StateSame
 		case !known:
 			p.State = StateNew
@@ -232,8 +233,8 @@ func (c *comparison) byFingerprints(layer int, sameTar bool) []Part {
 	for i := range parts {
 		p := &parts[i]
 		switch {
-		case sameTar:
-			p.Reason, p.Why = ReasonCompression, whyCompression
+		case same != "":
+			p.Reason, p.Why = same, sameTexts[same]
 		case p.State != StateSame && p.State != StateUnknown:
 		case len(changed) > 0:
 			p.Reason, p.Why = ReasonNeighbour, neighbours(changed)

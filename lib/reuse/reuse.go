@@ -1,9 +1,9 @@
-// Package reuse tells what a client that has one image downloads for the next one,
-// and why.
+// Package reuse tells what an update of an image costs clients that have the image
+// before it, and why.
 //
-// A client has blobs, by their digests: what it downloads are the blobs of the new
-// image that the old one does not have. Why is told by their files: those that differ
-// are what the download is for, the others come along.
+// Each kind of client has its own rule for the layers that it downloads, and all of
+// them unpack by chain: see Client. The files of both images tell why a layer is
+// downloaded: those that differ are the reason, the others are in the same layer.
 package reuse
 
 import (
@@ -12,25 +12,27 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Step is what a client with one image downloads for the next one. Bytes are those of
-// blobs, as they go over the network.
+// Step is what an update from one image to the next costs. Bytes are those of blobs, as
+// they go over the network, if nothing else is said.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
+	// Clients are the costs of all clients.
+	Clients []Cost `json:"clients"`
 	// OldBytes are those of the old image, Layers and Bytes those of the new one, Download
-	// of these what the client does not have.
+	// of these what the chosen client does not have.
 	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
 	Download       int64 `json:"download_bytes"`
-	// SameTar are downloads whose diffID the client has: they are compressed
-	// otherwise, and that is all.
+	// SameTar are downloads of unknown blobs whose diffID the client has: they are
+	// compressed otherwise, and that is all.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
 	// Parts say what the download consists of, by layer and component.
 	Parts []Part `json:"parts,omitempty"`
-	// Missing tells of each layer of the new image whether it is downloaded.
+	// Missing tells of each layer of the new image whether the chosen client downloads it.
 	Missing []bool `json:"-"`
 }
 
@@ -69,6 +71,7 @@ type Reason string
 
 // The reasons, the one that counts first where there are several.
 const (
+	ReasonChain       Reason = "chain"       // the blob is the same, and the layers below it are not
 	ReasonCompression Reason = "compression" // the tar is the same
 	ReasonComponent   Reason = "component"   // other files of the component changed
 	ReasonGrouping    Reason = "grouping"    // another set of components shares the layer
@@ -80,29 +83,33 @@ const (
 	ReasonUnread      Reason = "unread"      // nobody has looked
 )
 
-// Compare tells what a client with old downloads for new. Where both were read, it
-// compares files; else it has the fingerprints of components alone, if anything.
-func Compare(old, new *inspect.Image) *Step {
-	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: make([]bool, len(new.Layers))}
-	has, tars := map[digest.Digest]bool{}, map[digest.Digest]int{}
-	for i, l := range old.Layers {
-		s.OldBytes += l.Descriptor.Size
-		has[l.Descriptor.Digest] = true
-		tars[l.DiffID] = i
-	}
+// Compare tells what an update from old to new costs: all clients in sum, and the chosen
+// one by layer and component. If both images were read, it compares files; else it has
+// the fingerprints of components alone, if anything.
+func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
+	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen)}
+	for _, client := range Clients {
+		s.Clients = append(s.Clients, c.cost(client))
+	}
+	blobs, tars := map[digest.Digest]bool{}, map[digest.Digest]bool{}
+	for _, l := range old.Layers {
+		s.OldBytes += l.Descriptor.Size
+		blobs[l.Descriptor.Digest], tars[l.DiffID] = true, true
+	}
 	for i, l := range new.Layers {
-		if has[l.Descriptor.Digest] { // it is there, or has been downloaded by now
-			s.Bytes += l.Descriptor.Size
+		s.Bytes += l.Descriptor.Size
+		if !s.Missing[i] {
 			continue
 		}
-		has[l.Descriptor.Digest] = true
-		s.Bytes += l.Descriptor.Size
-		s.Missing[i] = true
 		s.DownloadLayers++
 		s.Download += l.Descriptor.Size
-		_, same := tars[l.DiffID]
-		if same {
+		var same Reason // why the layer is downloaded although its tar is the same
+		switch {
+		case blobs[l.Descriptor.Digest]:
+			same = ReasonChain
+		case tars[l.DiffID]:
+			same = ReasonCompression
 			s.SameTarLayers++
 			s.SameTar += l.Descriptor.Size
 		}
@@ -111,12 +118,17 @@ func Compare(old, new *inspect.Image) *Step {
 	return s
 }
 
+// Cost returns the cost of a client.
+func (s *Step) Cost(client Client) Cost { return costOf(s.Clients, client) }
+
 // Series is a client that takes one image after the other.
 type Series struct {
 	Steps []*Step `json:"steps"`
-	// Total and Mean are bytes of the downloads of all steps, and of one.
+	// Total and Mean are bytes of the chosen client's downloads in all steps, and in one.
 	Total int64 `json:"total_download_bytes"`
 	Mean  int64 `json:"mean_download_bytes"`
+	// Clients are the costs of all steps.
+	Clients []Cost `json:"clients"`
 }
 
 // Add adds a step.
@@ -124,4 +136,14 @@ func (s *Series) Add(step *Step) {
 	s.Steps = append(s.Steps, step)
 	s.Total += step.Download
 	s.Mean = s.Total / int64(len(s.Steps))
+	for i, cost := range step.Clients {
+		if len(s.Steps) == 1 {
+			s.Clients = append(s.Clients, cost)
+		} else {
+			s.Clients[i] = s.Clients[i].plus(cost)
+		}
+	}
 }
+
+// Cost returns the cost of a client in all steps.
+func (s *Series) Cost(client Client) Cost { return costOf(s.Clients, client) }

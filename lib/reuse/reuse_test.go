@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -154,7 +155,7 @@ func TestCompare(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := Compare(open(t, true, tt.old), open(t, true, tt.new))
+			s := Compare(open(t, true, tt.old), open(t, true, tt.new), "")
 			if tt.name == "an empty layer" {
 				if s.DownloadLayers != 1 || s.Parts != nil {
 					t.Errorf("got %+v", s)
@@ -192,7 +193,7 @@ func TestCompareByFingerprints(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := lines(t, Compare(open(t, false, tt.old), open(t, false, tt.new))); !slices.Equal(got, tt.want) {
+			if got := lines(t, Compare(open(t, false, tt.old), open(t, false, tt.new), "")); !slices.Equal(got, tt.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
@@ -204,7 +205,7 @@ func TestCompareCounts(t *testing.T) {
 	a, b := layer(t, "", "a", a1), layer(t, "", "b", b1, b2)
 	old, gz := open(t, false, []mkimage.Layer{a}), layer(t, mkimage.Gzip, "a", a1)
 	next := open(t, false, []mkimage.Layer{a, b, b, gz})
-	s := Compare(old, next)
+	s := Compare(old, next, "")
 	size := func(i int) int64 { return next.Layers[i].Descriptor.Size }
 	if s.Layers != 4 || s.Bytes != size(0)+2*size(1)+size(3) || s.DownloadLayers != 2 || s.Download != size(1)+size(3) ||
 		s.SameTarLayers != 1 || s.SameTar != size(3) || !slices.Equal(s.Missing, []bool{false, true, false, true}) {
@@ -215,6 +216,101 @@ func TestCompareCounts(t *testing.T) {
 	series.Add(&Step{Download: 3})
 	if series.Total != s.Download+3 || series.Mean != series.Total/2 {
 		t.Errorf("got %+v", series)
+	}
+}
+
+// What clients do is measured with real ones by TestClientsPullAsPredicted in tests.
+func TestClients(t *testing.T) {
+	type list = []mkimage.Layer
+	packed := func(packing, name string, size int) mkimage.Layer {
+		return layer(t, packing, name, mkimage.File(name+"-1", strings.Repeat(name, size)))
+	}
+	a, b, c, d := packed(mkimage.Gzip, "a", 1), packed(mkimage.Gzip, "b", 1000), packed(mkimage.Gzip, "c", 2000), packed(mkimage.Gzip, "d", 3000)
+	x, zstdB := packed(mkimage.Gzip, "x", 500), packed(mkimage.Zstd, "b", 1000)
+	again := d // the same layer, in a config that differs
+	again.History = v1.History{CreatedBy: "again"}
+	old := list{a, b, c, d}
+	for _, tt := range []struct {
+		name                    string
+		new                     list
+		docker, others, unpacks []int // layers of the new image
+	}{
+		{"the same", list{a, b, c, d}, nil, nil, nil},
+		{"one in the middle", list{a, x, c, d}, []int{1, 2, 3}, []int{1}, []int{1, 2, 3}},
+		{"one on top", list{a, b, c, d, x}, []int{4}, []int{4}, []int{4}},
+		{"one at the bottom", list{x, a, b, c, d}, []int{0, 1, 2, 3, 4}, []int{0}, []int{0, 1, 2, 3, 4}},
+		{"one less", list{a, c, d}, []int{1, 2}, nil, []int{1, 2}},
+		{"nothing but the start", list{a, b}, nil, nil, nil},
+		{"in another order", list{a, c, b, d}, []int{1, 2, 3}, nil, []int{1, 2, 3}},
+		{"one twice", list{a, x, d, d}, []int{1, 2}, []int{1}, []int{1, 2, 3}},
+		{"one above and below", list{a, b, x, b}, []int{2, 3}, []int{2}, []int{2, 3}},
+		{"compressed otherwise", list{a, zstdB, c, again}, []int{1, 2, 3}, []int{1}, nil},
+		{"compressed otherwise, in the same config", list{a, zstdB, c, d}, nil, []int{1}, nil},
+		{"nothing", nil, nil, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, read := range []bool{true, false} {
+				was, is := open(t, read, old), open(t, read, tt.new)
+				for _, client := range Clients {
+					want := Cost{Client: client, Unpack: new(int64(0))}
+					downloads := tt.others
+					if client == Docker {
+						downloads = tt.docker
+					}
+					for _, i := range downloads {
+						want.DownloadLayers++
+						want.Download += is.Layers[i].Descriptor.Size
+					}
+					for _, i := range tt.unpacks {
+						want.UnpackLayers++
+						want.UnpackBlobs += is.Layers[i].Descriptor.Size
+						*want.Unpack += int64(len(tt.new[i].Tar))
+					}
+					s := Compare(was, is, client)
+					got := s.Cost(client)
+					if len(tt.unpacks) > 0 && !read {
+						if got.Unpack != nil {
+							t.Errorf("%s: the size of a layer that was not read is %d", client, *got.Unpack)
+						}
+						got.Unpack = want.Unpack
+					}
+					if !reflect.DeepEqual(got, want) {
+						t.Errorf("%s: got %+v, want %+v", client, got, want)
+					}
+					if s.Download != want.Download || s.DownloadLayers != want.DownloadLayers {
+						t.Errorf("%s: the step has %d bytes in %d layers", client, s.Download, s.DownloadLayers)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Layers that docker downloads because of those below them say so.
+func TestCompareByChain(t *testing.T) {
+	old := []mkimage.Layer{layer(t, "", "a", a1), layer(t, "", "b=1", b1)}
+	next := []mkimage.Layer{layer(t, "", "a", newA1), layer(t, "", "b=1", b1)}
+	for read, want := range map[bool][]string{
+		true:  {"0 a: changed 1+0", "1 b: same 0+1 (chain: the layers below it changed)"},
+		false: {"0 a: unknown (unread: its files have not been read)", "1 b: same (chain: the layers below it changed)"},
+	} {
+		if got := lines(t, Compare(open(t, read, old), open(t, read, next), Docker)); !slices.Equal(got, want) {
+			t.Errorf("read %v: got\n%s\nwant\n%s", read, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+func TestSeries(t *testing.T) {
+	var s Series
+	for _, unpack := range []*int64{new(int64(5)), new(int64(6))} {
+		s.Add(&Step{Clients: []Cost{{Docker, 1, 2, 3, unpack, 4}, {Podman, 1, 1, 1, unpack, 1}}})
+	}
+	if want := []Cost{{Docker, 2, 4, 6, new(int64(11)), 8}, {Podman, 2, 2, 2, new(int64(11)), 2}}; !reflect.DeepEqual(s.Clients, want) {
+		t.Errorf("got %+v, want %+v", s.Clients, want)
+	}
+	s.Add(&Step{Clients: []Cost{{Docker, 1, 2, 3, nil, 4}, {Podman, 1, 1, 1, new(int64(1)), 1}}})
+	if s.Clients[0].Unpack != nil || *s.Clients[1].Unpack != 12 || *s.Steps[0].Clients[0].Unpack != 5 {
+		t.Errorf("got %+v", s.Clients)
 	}
 }
 

@@ -6,14 +6,18 @@ import (
 	"chunkah/lib/inspect"
 )
 
-const whyCompression = "the same tar, compressed otherwise"
+// sameTexts say why a layer is downloaded although its tar is the same.
+var sameTexts = map[Reason]string{
+	ReasonChain:       "the layers below it changed",
+	ReasonCompression: "the same tar, compressed otherwise",
+}
 
 // why says why what is unchanged of a share comes along.
-func (c *comparison) why(layer int, t *tally, s *share, sameTar bool) (Reason, string) {
+func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, string) {
 	changed := t.changers()
 	switch {
-	case sameTar:
-		return ReasonCompression, whyCompression
+	case same != "":
+		return same, sameTexts[same]
 	case s.changedFiles > 0:
 		return ReasonComponent, "other files of it changed"
 	case s.home() != t.home:

@@ -19,7 +19,7 @@ function drawBars() {
   }
   const keys = make("div", undefined, "keys");
   for (const [kind, name] of used) keys.append(key(kind, name));
-  if (data.steps > 1) keys.append(make("span", data.steps + " steps, " + size(data.mean) + " each in the mean; below is the last one"));
+  if (data.steps > 1) keys.append(make("span", data.chosen + ": " + data.steps + " steps, " + size(data.mean) + " each in the mean; below is the last one"));
   box.append(keys);
 }
 
@@ -40,6 +40,17 @@ function drawLegend() {
     k.classList.add("missing");
     legend.append(k);
   }
+}
+
+// drawClients says what the last update costs each client.
+function drawClients() {
+  const list = document.getElementById("clients"), names = { docker: "docker (overlay2)" };
+  for (const c of data.clients || []) {
+    const unpacks = c.unpack_bytes === undefined ? "" : size(c.unpack_bytes) + " in ";
+    list.append(make("li", (names[c.client] || c.client) + " downloads " + size(c.download_bytes) + " in " + count(c.download_layers, "layer") +
+      " and unpacks " + unpacks + count(c.unpack_layers, "layer") + "."));
+  }
+  list.hidden = list.children.length === 0;
 }
 
 // table fills a folded table when it is first opened.
@@ -74,11 +85,14 @@ function fromAddress() {
 }
 
 drawBars();
+drawClients();
 drawLegend();
 table("all", ["layer", "size", "compressed", "stability", "chain", "files", "holds"], () => data.layers.map((l, i) =>
   ["" + i, size(l.bytes), l.plain ? "plain" : size(l.blob), percent(l.stability), percent(l.chain), l.sizes.length.toLocaleString("en"), layerText(l)]));
 if (data.parts) {
-  document.getElementById("why").hidden = false;
+  const why = document.getElementById("why");
+  why.hidden = false;
+  why.querySelector("summary").textContent = "What " + data.chosen + " downloads, and why";
   table("why", ["download", "changed", "unchanged", "layer", "component, and why the unchanged comes along"], () =>
     data.parts.sort((a, b) => b.download - a.download).map(p =>
     [size(p.download), size(p.changed), size(p.unchanged), "" + p.layer, componentName(p.component) + ": " + p.state + (p.why ? ": " + p.why : "")]));

@@ -1,0 +1,122 @@
+package reuse
+
+import (
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/inspect"
+)
+
+// Client is a kind of container client. docs/clients.md has what each does, and how
+// that was measured.
+type Client string
+
+// The clients.
+const (
+	Docker     Client = "docker"     // with a graph driver, such as overlay2
+	Podman     Client = "podman"     // and all others with containers-storage
+	Containerd Client = "containerd" // and docker with containerd's image store
+)
+
+// Clients are all clients.
+var Clients = []Client{Docker, Podman, Containerd}
+
+// byChain tells whether a client downloads a layer again if a layer below it changed.
+// All clients unpack it again.
+func (c Client) byChain() bool { return c == Docker }
+
+// Cost is what an update costs one client.
+type Cost struct {
+	Client         Client `json:"client"`
+	DownloadLayers int    `json:"download_layers"`
+	Download       int64  `json:"download_bytes"` // of blobs
+	UnpackLayers   int    `json:"unpack_layers"`
+	// Unpack is the size of the tars that are unpacked and stored; nil if it is not
+	// known, because a layer is compressed and was not read.
+	Unpack *int64 `json:"unpack_bytes,omitempty"`
+	// UnpackBlobs is the size of the same layers as blobs.
+	UnpackBlobs int64 `json:"unpack_blob_bytes"`
+}
+
+// costOf finds the cost of a client.
+func costOf(costs []Cost, client Client) Cost {
+	for _, cost := range costs {
+		if cost.Client == client {
+			return cost
+		}
+	}
+	return Cost{Client: client}
+}
+
+// plus adds the cost of another update of the same client.
+func (c Cost) plus(more Cost) Cost {
+	c.DownloadLayers += more.DownloadLayers
+	c.Download += more.Download
+	c.UnpackLayers += more.UnpackLayers
+	c.UnpackBlobs += more.UnpackBlobs
+	if c.Unpack != nil && more.Unpack != nil {
+		c.Unpack = new(*c.Unpack + *more.Unpack)
+	} else {
+		c.Unpack = nil
+	}
+	return c
+}
+
+// cost adds up what a client downloads and unpacks.
+func (c *comparison) cost(client Client) Cost {
+	cost := Cost{Client: client}
+	for i, missing := range c.missing(client) {
+		if missing {
+			cost.DownloadLayers++
+			cost.Download += c.new.Layers[i].Descriptor.Size
+		}
+	}
+	bytes, known := int64(0), true
+	for _, l := range c.new.Layers[c.commonChain():] {
+		cost.UnpackLayers++
+		cost.UnpackBlobs += l.Descriptor.Size
+		bytes += l.Bytes
+		known = known && l.Bytes != inspect.Unknown
+	}
+	if known {
+		cost.Unpack = &bytes
+	}
+	return cost
+}
+
+// commonChain counts the layers at the bottom of both images that have the same tars.
+func (c *comparison) commonChain() int {
+	n := 0
+	for n < len(c.old.Layers) && n < len(c.new.Layers) && c.old.Layers[n].DiffID == c.new.Layers[n].DiffID {
+		n++
+	}
+	return n
+}
+
+// missing tells which layers of the new image a client downloads. A blob that is in
+// the image twice is downloaded once.
+func (c *comparison) missing(client Client) []bool {
+	has := map[digest.Digest]bool{}
+	for _, l := range c.old.Layers {
+		has[l.Descriptor.Digest] = true
+	}
+	kept := 0 // layers at the bottom that are not looked at
+	if client.byChain() {
+		// docker knows an image by its config, and the diffID of a layer by the digest of
+		// a blob that it had. So an unknown digest ends the chain too, and blobs above
+		// the end are downloaded even if they are known.
+		for most := c.commonChain(); kept < most && has[c.new.Layers[kept].Descriptor.Digest]; {
+			kept++
+		}
+		if c.old.Config.Digest == c.new.Config.Digest {
+			kept = len(c.new.Layers)
+		}
+		clear(has)
+	}
+	list := make([]bool, len(c.new.Layers))
+	for i := kept; i < len(list); i++ {
+		d := c.new.Layers[i].Descriptor.Digest
+		list[i] = !has[d]
+		has[d] = true
+	}
+	return list
+}
