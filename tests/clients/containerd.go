@@ -12,8 +12,8 @@ import (
 // Containerd is a containerd of the test's own. Newer Docker daemons keep their
 // images in one.
 type Containerd struct {
-	t      testing.TB
-	socket string
+	t           testing.TB
+	dir, socket string
 }
 
 // NewContainerd starts containerd with empty storage, stopped when the test ends.
@@ -21,7 +21,7 @@ func NewContainerd(t testing.TB) *Containerd {
 	t.Helper()
 	Need(t, "root", "containerd", "ctr")
 	dir := shortDir(t)
-	c := &Containerd{t: t, socket: filepath.Join(dir, "c.sock")}
+	c := &Containerd{t: t, dir: dir, socket: filepath.Join(dir, "c.sock")}
 	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [%q]\n[grpc]\naddress = %q\n",
 		dir+"/root", dir+"/state", "io.containerd.grpc.v1.cri", c.socket)
 	if err := os.WriteFile(dir+"/config.toml", []byte(config), 0o600); err != nil {
@@ -46,4 +46,15 @@ func (c *Containerd) Import(archive string) {
 func (c *Containerd) Images() []string {
 	c.t.Helper()
 	return strings.Fields(Run(c.t, c.command("images", "list", "--quiet")))
+}
+
+// Pull pulls an image from a registry without TLS, and unpacks it.
+func (c *Containerd) Pull(ref string) {
+	c.t.Helper()
+	Run(c.t, c.command("images", "pull", "--plain-http", ref))
+}
+
+// Store is the folder with the unpacked layers.
+func (c *Containerd) Store() string {
+	return filepath.Join(c.dir, "root/io.containerd.snapshotter.v1.overlayfs")
 }

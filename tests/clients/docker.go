@@ -12,8 +12,8 @@ import (
 
 // Docker is a Docker daemon of the test's own.
 type Docker struct {
-	t    testing.TB
-	host string
+	t         testing.TB
+	dir, host string
 }
 
 // daemonStart bounds how long the daemon may take to come up or go down.
@@ -32,7 +32,7 @@ func NewDockerOn(t testing.TB, driver string) *Docker {
 	cmd := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
 		"--storage-driver", driver, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
 		"--host", "unix://"+socket, "--group", "root")
-	d := &Docker{t: t, host: "unix://" + socket}
+	d := &Docker{t: t, dir: dir, host: "unix://" + socket}
 	serve(t, cmd, func() bool { return d.Command("version").Run() == nil })
 	return d
 }
@@ -105,6 +105,15 @@ func (d *Docker) LoadArchive(archive string) string {
 	_, image, _ := strings.Cut(strings.TrimSpace(d.Docker("load", "--quiet", "--input", archive)), ": ")
 	return image
 }
+
+// Pull pulls an image from a registry on a loopback address.
+func (d *Docker) Pull(ref string) {
+	d.t.Helper()
+	d.Docker("pull", "--quiet", ref)
+}
+
+// Store is the folder with the unpacked layers, of the driver overlay2.
+func (d *Docker) Store() string { return filepath.Join(d.dir, "data/overlay2") }
 
 // Run runs a command in a new container of the image and returns its standard
 // output.

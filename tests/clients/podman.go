@@ -106,6 +106,15 @@ func (e *Engine) TryLoad(archive string) (string, error) {
 	return string(out), err
 }
 
+// Pull pulls an image from a registry without TLS.
+func (e *Engine) Pull(ref string) {
+	e.t.Helper()
+	e.Podman("pull", "--quiet", "--tls-verify=false", "docker://"+ref)
+}
+
+// Store is the folder with the unpacked layers.
+func (e *Engine) Store() string { return filepath.Join(e.dir, "storage", e.driver) }
+
 // Run runs a command in a new container of the image and returns its standard
 // output.
 func (e *Engine) Run(image string, command ...string) string {

@@ -6,6 +6,7 @@ package mkimage
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
@@ -114,6 +115,7 @@ const (
 type Layer struct {
 	Tar     []byte
 	Packing string
+	Level   int // of gzip; 0 is the default
 	// History is the layer's in the config, Annotations in the manifest; a text of its
 	// own, and none, where they are empty.
 	History     v1.History
@@ -131,7 +133,10 @@ func (l Layer) Blob(t testing.TB) []byte {
 		// Two members, as parallel compressors write.
 		half := len(l.Tar) / 2
 		for _, part := range [][]byte{l.Tar[:half], l.Tar[half:]} {
-			w := gzip.NewWriter(&out)
+			w, err := gzip.NewWriterLevel(&out, cmp.Or(l.Level, gzip.DefaultCompression))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := w.Write(part); err != nil {
 				t.Fatal(err)
 			}

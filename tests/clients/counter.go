@@ -1,0 +1,82 @@
+package clients
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A Counter is a proxy in front of a registry that counts the bytes of the answers.
+type Counter struct {
+	// Host is the HOST:PORT for clients, on a loopback address.
+	Host string
+
+	mu   sync.Mutex
+	sent map[Answer]int64
+}
+
+// An Answer is a kind of answer: the path that was asked for, and the status.
+type Answer struct {
+	Path   string
+	Status int
+}
+
+// NewCounter starts a proxy in front of the registry at host, stopped when the test ends.
+func NewCounter(t testing.TB, host string) *Counter {
+	t.Helper()
+	c := &Counter{sent: map[Answer]int64{}}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
+	proxy.ModifyResponse = func(r *http.Response) error {
+		// The registry names itself in the addresses of uploads, and clients would go there directly.
+		if to := r.Header.Get("Location"); to != "" {
+			r.Header.Set("Location", strings.Replace(to, "http://"+host, "http://"+c.Host, 1))
+		}
+		r.Body = &counted{r.Body, c, Answer{r.Request.URL.Path, r.StatusCode}}
+		return nil
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	c.Host = strings.TrimPrefix(server.URL, "http://")
+	return c
+}
+
+// Take returns the bytes of all answers since the last call.
+func (c *Counter) Take() map[Answer]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sent := c.sent
+	c.sent = map[Answer]int64{}
+	return sent
+}
+
+// TakeBlobs returns the bytes of the blobs that were sent since the last call, by digest.
+func (c *Counter) TakeBlobs() map[string]int64 {
+	blobs := map[string]int64{}
+	for a, n := range c.Take() {
+		if strings.HasSuffix(path.Dir(a.Path), "/blobs") && a.Status < http.StatusMultipleChoices && n > 0 {
+			blobs[path.Base(a.Path)] += n
+		}
+	}
+	return blobs
+}
+
+// counted counts the bytes of one answer.
+type counted struct {
+	io.ReadCloser
+	counter *Counter
+	answer  Answer
+}
+
+func (b *counted) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.counter.mu.Lock()
+	defer b.counter.mu.Unlock()
+	b.counter.sent[b.answer] += int64(n)
+	return n, err
+}

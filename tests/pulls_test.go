@@ -1,0 +1,222 @@
+package tests
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math/rand"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkimage"
+)
+
+// A puller is a client with a storage of its own.
+type puller interface {
+	Pull(ref string)
+	Store() string // the folder with the unpacked layers
+}
+
+// pullers are the clients by the names that chunkah reuse has for them.
+var pullers = []struct {
+	name  string
+	start func(testing.TB) puller
+}{
+	{"docker", func(t testing.TB) puller { return clients.NewDocker(t) }},
+	{"podman", func(t testing.TB) puller { return clients.NewEngine(t) }},
+	{"containerd", func(t testing.TB) puller { return clients.NewContainerd(t) }},
+}
+
+// Files of a layer, and bytes of each. They are large, so that what a tar and a file
+// system need besides is small in comparison.
+const (
+	pulledFiles = 4
+	pulledBytes = 300_000
+)
+
+// pulledLayer makes a layer with a directory of files that do not compress.
+func pulledLayer(t *testing.T, name string, random *rand.Rand) mkimage.Layer {
+	entries := []mkimage.Entry{mkimage.Dir(name + "/")}
+	for i := range pulledFiles {
+		data := make([]byte, pulledBytes)
+		random.Read(data)
+		entries = append(entries, mkimage.File(fmt.Sprintf("%s/%d", name, i), string(data)))
+	}
+	return mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t, entries...)}
+}
+
+// updates are images that clients pull which have the layers a to e. A capital letter
+// stands for the layer with other files, z for b compressed otherwise.
+var updates = []struct {
+	name, layers string
+	// config is set if the config is another one, although the tars are the same.
+	config bool
+}{
+	{"the middle layer changed", "abCde", false},
+	{"a layer on top", "abcdeF", false},
+	{"a layer less", "abde", false},
+	{"the two lowest layers", "ab", false},
+	{"another order", "abdce", false},
+	{"a layer twice", "abCdde", false},
+	{"a layer above and below", "abCbde", false},
+	{"compressed otherwise", "azcde", false},
+	{"compressed otherwise, another config", "azcde", true},
+}
+
+// chunkah reuse says what real clients fetch and store. An image has a hand-made
+// update, so that this does not depend on how chunkah lays out images.
+func TestClientsPullAsPredicted(t *testing.T) {
+	clients.Need(t, "root", "skopeo", "docker-registry")
+	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	for i, client := range pullers {
+		t.Run(client.name, func(t *testing.T) {
+			p := client.start(t)
+			for j, u := range updates {
+				t.Run(u.name, func(t *testing.T) {
+					// No two cases have a layer in common.
+					random := rand.New(rand.NewSource(int64(i*len(updates) + j)))
+					layers := map[rune]mkimage.Layer{}
+					for _, c := range "abcdeCF" {
+						layers[c] = pulledLayer(t, string(c), random)
+					}
+					otherwise := layers['b']
+					otherwise.Level = gzip.BestSpeed
+					layers['z'] = otherwise
+					of := func(names string) (list []mkimage.Layer) {
+						for _, c := range names {
+							list = append(list, layers[c])
+						}
+						return list
+					}
+					next := of(u.layers)
+					if u.config {
+						next[0].History = v1.History{CreatedBy: "somebody else"}
+					}
+					name := fmt.Sprintf("%s/%s%d", registry.Host, client.name, j)
+					pullUpdate(t, p, registry, client.name, name, &mkimage.Image{Layers: of("abcde")}, &mkimage.Image{Layers: next})
+				})
+			}
+		})
+	}
+}
+
+// pullUpdate lets a client pull an image and then another one, and compares what it
+// fetches and stores for the second with what chunkah reuse says.
+func pullUpdate(t *testing.T, p puller, registry *clients.Counter, client, name string, old, next *mkimage.Image) {
+	t.Helper()
+	var layouts []string
+	for i, img := range []*mkimage.Image{old, next} {
+		layout := "oci:" + img.Layout(t)
+		layouts = append(layouts, layout)
+		clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false",
+			layout, fmt.Sprintf("docker://%s:%d", name, i+1)))
+	}
+	p.Pull(name + ":1")
+	registry.TakeBlobs()
+	before := diskUse(t, p.Store())
+	p.Pull(name + ":2")
+	stored := diskUse(t, p.Store()) - before
+
+	want := predict(t, client, layouts...)
+	fetched, layers := int64(0), 0
+	blobs := registry.TakeBlobs()
+	for _, l := range layerDigests(t, next) {
+		if n, sent := blobs[l]; sent {
+			fetched, layers = fetched+n, layers+1
+			delete(blobs, l) // it may be in the image twice
+		}
+	}
+	if fetched != want.Download || layers != want.DownloadLayers {
+		t.Errorf("it fetched %d bytes in %d layers, and reuse says %d in %d", fetched, layers, want.Download, want.DownloadLayers)
+	}
+
+	// A tar has a header of 512 bytes for each entry, fills the last block of a file,
+	// and ends with two blocks. A file system fills a larger block, and the clients make
+	// a few folders and short files for each layer.
+	const (
+		entries   = 1 + pulledFiles // of a layer
+		tarBlock  = 512
+		block     = 4096
+		ownBlocks = 8 // of a layer; containerd needs 4, docker 7 and podman 8
+	)
+	n := int64(want.UnpackLayers)
+	least := want.Unpack - n*(2*entries+2)*tarBlock
+	most := want.Unpack + n*(entries+ownBlocks)*block
+	if stored < least || stored > most {
+		t.Errorf("its storage grew by %d bytes, and reuse says that it unpacks %d in %d layers: want %d to %d", stored, want.Unpack, n, least, most)
+	}
+}
+
+// prediction is what chunkah reuse says of a client.
+type prediction struct {
+	Client         string
+	Download       int64 `json:"download_bytes"`
+	DownloadLayers int   `json:"download_layers"`
+	Unpack         int64 `json:"unpack_bytes"`
+	UnpackLayers   int   `json:"unpack_layers"`
+}
+
+// predict asks chunkah reuse what an update costs a client.
+func predict(t *testing.T, client string, images ...string) prediction {
+	t.Helper()
+	out := clients.Run(t, exec.Command("chunkah", append([]string{"reuse", "--json", "--client", client}, images...)...))
+	var answer struct {
+		Steps []struct {
+			Download int64 `json:"download_bytes"`
+			Clients  []prediction
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range answer.Steps[0].Clients {
+		if c.Client == client {
+			if c.Download != answer.Steps[0].Download {
+				t.Errorf("the step downloads %d bytes, and the client %d", answer.Steps[0].Download, c.Download)
+			}
+			return c
+		}
+	}
+	t.Fatalf("reuse says nothing of %s: %s", client, out)
+	return prediction{}
+}
+
+// layerDigests are the digests of an image's layers.
+func layerDigests(t *testing.T, img *mkimage.Image) (digests []string) {
+	t.Helper()
+	for _, l := range img.Layers {
+		digests = append(digests, digest.FromBytes(l.Blob(t)).String())
+	}
+	return digests
+}
+
+// diskUse is the disk space that a folder takes, in bytes.
+func diskUse(t *testing.T, dir string) (bytes int64) {
+	t.Helper()
+	seen := map[uint64]bool{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if st := info.Sys().(*syscall.Stat_t); !seen[st.Ino] {
+			seen[st.Ino] = true
+			bytes += st.Blocks * 512 // the unit of st_blocks
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}
