@@ -11,7 +11,12 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/plan"
 	"chunkah/tests/clients"
+	"chunkah/tests/mkimage"
 	"chunkah/tests/mkroot"
 )
 
@@ -256,6 +261,44 @@ func TestDoctorImages(t *testing.T) {
 		if got := ids(diagnose(t, nil, place, "--prune", "/tmp/", "--keep-special-files", "--ignore", "machine-id")); len(got) > 0 {
 			t.Errorf("%s: got %q", place, got)
 		}
+	}
+}
+
+// Of an image the order of its layers is looked at, as the history has their stability.
+func TestDoctorOnTheOrderOfLayers(t *testing.T) {
+	layer := func(name string, size, stability int64) mkimage.Layer {
+		comment, err := plan.Comment(&format.Layer{Components: []string{name}, StabilityPPM: stability})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mkimage.Layer{
+			Tar:     mkimage.Tar(t, mkimage.File(name, strings.Repeat("x", int(size)))),
+			History: v1.History{CreatedBy: plan.Author, Comment: comment},
+		}
+	}
+	volatile, stable := layer("volatile", 1000, 300_000), layer("stable", 1_000_000, 990_000)
+	unknown := layer("unknown", 1000, 0)
+	for _, tt := range []struct {
+		layers []mkimage.Layer
+		want   []string
+	}{
+		{[]mkimage.Layer{stable, volatile}, nil},
+		{[]mkimage.Layer{volatile, stable}, []string{"layer-order"}},
+		{[]mkimage.Layer{volatile, stable, unknown}, nil},
+	} {
+		image := "oci:" + (&mkimage.Image{Layers: tt.layers}).Layout(t)
+		found := diagnose(t, nil, image)
+		if got := ids(found); !slices.Equal(got, tt.want) || len(found) > 0 && found[0].Paths == nil {
+			t.Errorf("got %+v, want %q", found, tt.want)
+		}
+		if got := diagnose(t, nil, image, "--ignore", "layer-order"); len(got) != 0 {
+			t.Errorf("ignored: got %+v", got)
+		}
+	}
+	// Of several sources there is no order.
+	image := "oci:" + (&mkimage.Image{Layers: []mkimage.Layer{volatile, stable}}).Layout(t)
+	if got := diagnose(t, nil, image, "dir:"+mkroot.Make(t, "file /usr/x text=x")); len(got) != 0 {
+		t.Errorf("got %+v", got)
 	}
 }
 

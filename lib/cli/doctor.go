@@ -13,7 +13,9 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/chain"
 	"chunkah/lib/doctor"
+	"chunkah/lib/inspect"
 	"chunkah/lib/pipeline"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -68,7 +70,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	}
 	scanning.Special = special // also what somebody put into an image
 	assigning.Root = set.Root
-	examiner := doctor.New(doctor.Options{Root: set.Root, Dir: dirOf(set), Ignore: ignore})
+	examiner := doctor.New(doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore})
 	var scanned *scan.Report
 	var faults *scan.FaultsError
 	err = pipeline.Run(ctx,
@@ -106,6 +108,20 @@ func dirOf(set *source.Set) string {
 		return ""
 	}
 	return set.Root.Path()
+}
+
+// layersOf are the layers of the image that is the only source; nil if there is none, or
+// if the stability of a layer is not known.
+func layersOf(set *source.Set) []chain.Layer {
+	var h format.Header
+	if err := set.Header(&h); err != nil || len(h.Sources) != 1 || set.Image == nil {
+		return nil
+	}
+	known := inspect.Chain(set.Image.Layers)
+	if len(known) < len(set.Image.Layers) {
+		return nil
+	}
+	return known
 }
 
 func (c *doctorCommand) ignored() ([]doctor.ID, error) {
@@ -152,7 +168,11 @@ var harms = map[doctor.Harm]string{
 }
 
 func printFinding(w io.Writer, f *doctor.Finding) {
-	fmt.Fprintf(w, "%s: %s (%s): %s, %s\n", f.ID, f.What, harms[f.Spoils], plural(f.Files, "file"), bytesText(f.Bytes))
+	fmt.Fprintf(w, "%s: %s (%s)", f.ID, f.What, harms[f.Spoils])
+	if len(f.Places) > 0 {
+		fmt.Fprintf(w, ": %s, %s", plural(f.Files, "file"), bytesText(f.Bytes))
+	}
+	fmt.Fprintln(w)
 	places := slices.Clone(f.Places)
 	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for _, p := range places[:min(len(places), maxPlaces)] {

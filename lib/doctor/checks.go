@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"chunkah/format"
+	"chunkah/lib/chain"
 	"chunkah/lib/scan"
 )
 
@@ -37,6 +38,7 @@ const (
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
 	OverlongPaths   ID = "overlong-paths"
+	LayerOrder      ID = "layer-order"
 )
 
 // IDs returns all kinds of findings, in the order in which they are told.
@@ -64,6 +66,9 @@ type check struct {
 	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
+	// layers is set for a check of an image's layers instead of files: it returns what it
+	// found and what to do, or "".
+	layers func([]chain.Layer) (what, advice string)
 	// advise says what to do, and by which options it is done.
 	advise func(*Examiner, *gathering) (string, []string)
 }
@@ -217,6 +222,7 @@ var checks = []check{
 		what:   "no image holds a path that long",
 		advise: adviseOverlong,
 	},
+	{id: LayerOrder, harm: HarmReuse, layers: findOrder},
 }
 
 // packageCaches are what package managers can fetch or make again.

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/chain"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -38,7 +39,7 @@ type Finding struct {
 	Spoils Harm
 	// What says what it is, in one sentence without an end.
 	What string
-	// Places are where it is, in order.
+	// Places are where it is, in order; empty if the finding is not about files.
 	Places []Place
 	// Files and Bytes are those of all places, hard links once.
 	Files, Bytes int64
@@ -61,6 +62,9 @@ type Options struct {
 	Root *rootfs.Root
 	// Dir is where the root is, for commands to name; empty for an image.
 	Dir string
+	// Layers are those of the image that is looked at, from the bottom up; nil if it is
+	// not an image, or if the stability of a layer is not known.
+	Layers []chain.Layer
 	// Ignore are checks that are left out.
 	Ignore []ID
 }
@@ -200,13 +204,18 @@ func (e *Examiner) Findings() []Finding {
 	var list []Finding
 	for i := range checks {
 		c := &checks[i]
+		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: []Place{}}
 		g := e.found[c.id]
-		if g == nil {
-			continue
+		switch {
+		case g != nil:
+			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
+			f.Advice, f.Options = c.advise(e, g)
+		case c.layers != nil && !slices.Contains(e.opt.Ignore, c.id):
+			f.What, f.Advice = c.layers(e.opt.Layers)
 		}
-		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: g.list(), Files: g.files, Bytes: g.bytes}
-		f.Advice, f.Options = c.advise(e, g)
-		list = append(list, f)
+		if f.Advice != "" {
+			list = append(list, f)
+		}
 	}
 	return list
 }

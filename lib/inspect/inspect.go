@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,22 +135,18 @@ func Stability(l image.Layer) int64 {
 	return Unknown
 }
 
-// ChainStability returns the chance that a layer and all layers below it stay as they
-// are for a week, for each layer and in parts per million. It is Unknown from the first
-// layer of Unknown stability on.
-func (in *Image) ChainStability() []int64 {
+// Chain returns the layers at the bottom whose stability is known: all of them in an
+// image that a chunkah made.
+func Chain(layers []image.Layer) []chain.Layer {
 	var known []chain.Layer
-	for _, l := range in.Layers {
-		if l.Stability == Unknown {
+	for _, l := range layers {
+		stability := Stability(l)
+		if stability == Unknown {
 			break
 		}
-		known = append(known, chain.Layer{Bytes: l.Descriptor.Size, Stay: float64(l.Stability) / ppm})
+		known = append(known, chain.Layer{Bytes: l.Descriptor.Size, Stay: float64(stability) / ppm})
 	}
-	list := slices.Repeat([]int64{Unknown}, len(in.Layers))
-	for i, stay := range chain.Stay(known) {
-		list[i] = int64(math.Round(stay * ppm))
-	}
-	return list
+	return known
 }
 
 // ppm is the whole of parts per million.

@@ -225,11 +225,11 @@ func TestSummary(t *testing.T) {
 // these are known.
 func TestChainStability(t *testing.T) {
 	layers := func(ppm ...int64) *Image {
-		in := &Image{}
+		img := &mkimage.Image{}
 		for _, n := range ppm {
-			in.Layers = append(in.Layers, Layer{Stability: n})
+			img.Layers = append(img.Layers, recorded(t, nil, "", max(n, 0), "a")) // 0 is what a packer writes that does not know
 		}
-		return in
+		return open(t, img)
 	}
 	for _, tt := range []struct{ stability, want []int64 }{
 		{nil, []int64{}},

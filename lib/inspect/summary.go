@@ -2,8 +2,12 @@ package inspect
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
+
+	"chunkah/lib/chain"
+	"chunkah/lib/image"
 )
 
 // Summary is an image as tools read it. Numbers that nobody knows are absent.
@@ -87,6 +91,21 @@ func (in *Image) Summary(components bool) *Summary {
 		s.Components = in.components()
 	}
 	return s
+}
+
+// ChainStability returns the chance that a layer and all layers below it stay as they
+// are for a week, for each layer and in parts per million. It is Unknown from the first
+// layer of Unknown stability on.
+func (in *Image) ChainStability() []int64 {
+	var layers []image.Layer
+	for _, l := range in.Layers {
+		layers = append(layers, l.Layer)
+	}
+	list := slices.Repeat([]int64{Unknown}, len(in.Layers))
+	for i, stay := range chain.Stay(Chain(layers)) {
+		list[i] = int64(math.Round(stay * ppm))
+	}
+	return list
 }
 
 func countFiles(entries []Entry) (n int64) {
