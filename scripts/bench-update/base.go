@@ -109,9 +109,32 @@ func (s *state) classes(list []component) [][]component {
 	return slices.DeleteFunc(three[:], func(c []component) bool { return len(c) == 0 })
 }
 
+// stableFirst sorts layers as chunkah 0.6 stacks them: the most stable at the bottom. A
+// layer is as stable as all its components together.
+func (s *state) stableFirst(layers []layer) []layer {
+	known := map[string]component{}
+	for _, c := range s.components {
+		known[c.name] = c
+	}
+	stay := map[string]float64{}
+	for _, l := range layers {
+		stay[l.digest] = 1
+		for _, name := range l.components {
+			stay[l.digest] *= s.stability(known[name])
+		}
+	}
+	sorted := slices.Clone(layers)
+	slices.SortStableFunc(sorted, func(a, b layer) int { return cmp.Compare(stay[b.digest], stay[a.digest]) })
+	return sorted
+}
+
 // stability is the chance that a component stays for a week, by the days with an
-// update in the last year.
+// update in the last year. It is 0 for files that no package owns, large ones and
+// package databases among them: these have no updates at all.
 func (s *state) stability(c component) float64 {
+	if len(c.updates) == 0 {
+		return 0
+	}
 	const day = 86400 // seconds
 	days := map[int64]bool{}
 	oldest := s.now

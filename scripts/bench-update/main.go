@@ -1,12 +1,20 @@
-// Bench-update measures what a client downloads at one true update: Debian roots
+// Bench-update measures what an update costs clients at one true update: Debian roots
 // as bookworm was released last, and with the updates since (bookworm-security and
-// bookworm-updates), made by mmdebstrap. Both are built, and the blobs of the new
-// image that the old one lacks are added up, as they are and with gzip.
+// bookworm-updates), made by mmdebstrap. Both are built. From their layers it adds up
+// what clients download and store for the new image when they have the old one:
+//
+//   - the blobs that the old image lacks, as tars and with gzip: podman and containerd
+//     download these;
+//   - all layers from the first that differs upwards, with gzip: docker's graph drivers
+//     download these;
+//   - the same layers as tars: the disk space that podman and all others need.
+//
+// docs/clients.md has the reasons.
 //
 //	bench-update -bin bin -dir /var/tmp/chunkah-bench [-max 64,128] [-sets REGEXP]
 //
-// Beside chunkah, without and with --previous, stand the components that changed by
-// themselves, the grouping of chunkah 0.6 (base.go), and one layer. It needs root,
+// Beside chunkah, with and without --previous, stand the layers of chunkah 0.6
+// (base.go), and one layer. It takes the mirrors from apt's configuration, needs root,
 // keeps the roots in DIR, and stores no image.
 package main
 
@@ -32,11 +40,6 @@ var sets = []struct{ name, packages string }{
 	{"desktop", "xfce4,firefox-esr,thunderbird,chromium,libreoffice,gimp,inkscape,vlc,evince,network-manager-gnome,cups," +
 		"build-essential,git,linux-image-amd64,openssh-server,python3-numpy,texlive-latex-base,emacs-gtk,default-jdk"},
 }
-
-const (
-	mirror   = "http://deb.debian.org/debian"
-	security = "http://security.debian.org/debian-security"
-)
 
 type bench struct {
 	ctx      context.Context
@@ -73,8 +76,8 @@ func (b *bench) run(limits, match string) error {
 		return err
 	}
 	fmt.Printf("%s, %d cores, %s\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
-	fmt.Println("| set | sources | of them updated | components changed | layers | with `--previous` | without | chunkah 0.6 | one layer |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	fmt.Println("| set | layers | layout | blobs that differ | with gzip | docker downloads | podman's disk grows |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, s := range sets {
 		if !only.MatchString(s.name) {
 			continue
@@ -111,11 +114,31 @@ func (b *bench) root(name, packages string, sources ...string) (string, error) {
 
 // roots are a set before and after the update.
 func (b *bench) roots(name, packages string) (before, after string, err error) {
-	released := "deb " + mirror + " bookworm main"
-	if before, err = b.root(name+".old", packages, released); err != nil {
+	var sources []string
+	for _, suite := range []string{"bookworm", "bookworm-updates", "bookworm-security"} {
+		mirror, err := b.mirror(suite)
+		if err != nil {
+			return "", "", err
+		}
+		sources = append(sources, fmt.Sprintf("deb %s %s main", mirror, suite))
+	}
+	if before, err = b.root(name+".old", packages, sources[0]); err != nil {
 		return "", "", err
 	}
-	after, err = b.root(name+".new", packages, released, "deb "+mirror+" bookworm-updates main",
-		"deb "+security+" bookworm-security main")
+	after, err = b.root(name+".new", packages, sources...)
 	return before, after, err
+}
+
+// mirror is where apt on this machine gets a suite from.
+func (b *bench) mirror(suite string) (string, error) {
+	out, err := exec.CommandContext(b.ctx, "apt-get", "indextargets", "--format", "$(SITE)",
+		"Created-By: Packages", "Release: "+suite, "Component: main").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking apt for the mirror of %s: %w", suite, err)
+	}
+	site, _, _ := strings.Cut(string(out), "\n")
+	if site == "" {
+		return "", fmt.Errorf("apt has no mirror of %s: add it to apt's sources, and run apt-get update", suite)
+	}
+	return site, nil
 }

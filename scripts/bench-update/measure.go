@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,12 +20,46 @@ import (
 	"chunkah/lib/compress"
 )
 
-// set measures one set of packages, in a line for each number of layers.
+// set measures one set of packages, in a line for each number of layers and layout.
 func (b *bench) set(name, packages string, limits []int) error {
 	before, after, err := b.roots(name, packages)
 	if err != nil {
 		return err
 	}
+	old, err := b.read(before)
+	if err != nil {
+		return err
+	}
+	now, err := b.read(after)
+	if err != nil {
+		return err
+	}
+	if err := b.describe(name, old, now, before, after); err != nil {
+		return err
+	}
+	u := &update{bench: b, before: before, after: after, old: old, now: now}
+	one, err := u.cost(layout{options: []string{"--max", "1"}})
+	if err != nil {
+		return err
+	}
+	for _, limit := range limits {
+		err := u.layouts(limit, func(l layout) error {
+			cost, err := u.cost(l)
+			if err == nil {
+				fmt.Printf("| %s | %d | %s | %s |\n", name, limit, l.name, cost)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Printf("| %s | 1 | one layer | %s |\n", name, one)
+	return nil
+}
+
+// describe says on standard error how large the update is.
+func (b *bench) describe(name string, old, now *state, before, after string) error {
 	was, err := b.sources(before)
 	if err != nil {
 		return err
@@ -39,113 +74,135 @@ func (b *bench) set(name, packages string, limits []int) error {
 			updated++
 		}
 	}
-	old, err := b.read(before)
-	if err != nil {
-		return err
-	}
-	now, err := b.read(after)
-	if err != nil {
-		return err
-	}
-	one, err := b.download(after, nil, "--max", "1")
-	if err != nil {
-		return err
-	}
 	n, size := changed(old, now)
-	for _, limit := range limits {
-		cells, err := b.ways(before, after, old, now, limit)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("| %s | %d | %d | %d of %d: %s | %d | %s | %s |\n", name, len(is), updated, n, len(now.components), megabytes(size),
-			limit, strings.Join(cells, " | "), one)
-	}
+	fmt.Fprintf(os.Stderr, "bench-update: %s: %d of %d source packages updated, %d of %d components changed: %s\n",
+		name, updated, len(is), n, len(now.components), megabytes(size))
 	return nil
 }
 
-// ways are the ways to lay out so many layers: with the previous image, without,
-// and as chunkah 0.6.
-func (b *bench) ways(before, after string, old, now *state, limit int) ([]string, error) {
-	most := []string{"--max", strconv.Itoa(limit)}[:2:2]
-	plan := filepath.Join(b.dir, "previous.plan")
-	base := []string{filepath.Join(b.dir, "old.plan"), filepath.Join(b.dir, "new.plan")}
-	for i, s := range []*state{old, now} {
+// update is a root before and after an update.
+type update struct {
+	*bench
+	before, after string
+	old, now      *state
+}
+
+// layout is a way to lay out layers.
+type layout struct {
+	name string
+	// options are those of both builds; was and is those of the first and second one.
+	options, was, is []string
+	// stack sorts the layers of a root, if chunkah is not to do it.
+	stack func(*state, []layer) []layer
+}
+
+// layouts calls f with the ways to lay out so many layers: with the previous image,
+// without, and as chunkah 0.6.
+func (u *update) layouts(limit int, f func(layout) error) error {
+	most := []string{"--max", strconv.Itoa(limit)}
+	plan := filepath.Join(u.dir, "previous.plan")
+	base := []string{filepath.Join(u.dir, "old.plan"), filepath.Join(u.dir, "new.plan")}
+	for i, s := range []*state{u.old, u.now} {
 		if err := writePlan(base[i], chunkah06(s, limit)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, name := range append(base, plan) {
 		defer os.Remove(name)
 	}
-	has, err := b.digests(before, append(most, "--plan", plan)...)
-	if err != nil {
-		return nil, err
-	}
-	hasBase, err := b.digests(before, append(most, "--previous", base[0])...)
-	if err != nil {
-		return nil, err
-	}
-	var cells []string
-	for _, way := range []struct {
-		has     map[string]int64
-		options []string
-	}{
-		{has, append(most, "--previous", plan)}, {has, most}, {hasBase, append(most, "--previous", base[1])},
+	for _, l := range []layout{
+		{name: "with `--previous`", options: most, was: []string{"--plan", plan}, is: []string{"--previous", plan}},
+		{name: "without", options: most},
+		{name: "chunkah 0.6", options: most, was: []string{"--previous", base[0]}, is: []string{"--previous", base[1]}, stack: (*state).stableFirst},
 	} {
-		d, err := b.download(after, way.has, way.options...)
-		if err != nil {
-			return nil, err
+		if err := f(l); err != nil {
+			return err
 		}
-		cells = append(cells, d.String())
 	}
-	return cells, nil
+	return nil
 }
 
-// download is what a client fetches that has the old image.
-type download struct{ bytes, gzip int64 }
+// cost is what clients need for an update.
+type cost struct {
+	bytes, gzip int64 // of the blobs that are new, as tars and compressed
+	docker      int64 // download of docker's graph drivers: by chain, compressed
+	podman      int64 // disk growth: by chain, as tars
+}
 
-func (d download) String() string { return megabytes(d.bytes) + ", gzip " + megabytes(d.gzip) }
+func (c cost) String() string {
+	return strings.Join([]string{megabytes(c.bytes), megabytes(c.gzip), megabytes(c.docker), megabytes(c.podman)}, " | ")
+}
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// download builds an image and adds up the layers that are not among those that
-// the client has.
-func (b *bench) download(root string, has map[string]int64, options ...string) (d download, err error) {
+// cost builds a layout of both roots and compares the layers.
+func (u *update) cost(l layout) (c cost, err error) {
+	has, err := u.layers(u.before, u.old, l, l.was, nil)
+	if err != nil {
+		return c, err
+	}
+	layers, err := u.layers(u.after, u.now, l, l.is, nil)
+	if err != nil {
+		return c, err
+	}
+	kept := 0 // layers of the common chain
+	for kept < min(len(has), len(layers)) && has[kept].digest == layers[kept].digest {
+		kept++
+	}
+	above := map[string]bool{}
+	for _, l := range layers[kept:] {
+		above[l.digest] = true
+	}
+	// They are built once more, because only now it is known which to compress.
+	if layers, err = u.layers(u.after, u.now, l, l.is, above); err != nil {
+		return c, err
+	}
+	known := map[string]bool{}
+	for _, l := range has {
+		known[l.digest] = true
+	}
+	for _, l := range layers[kept:] {
+		c.docker, c.podman = c.docker+l.zipped, c.podman+l.size
+		if !known[l.digest] {
+			c.bytes, c.gzip = c.bytes+l.size, c.gzip+l.zipped
+		}
+	}
+	return c, nil
+}
+
+// layers builds an image and returns its layers from the bottom up, those in zip with
+// their compressed sizes.
+func (u *update) layers(root string, s *state, l layout, options []string, zip map[string]bool) ([]layer, error) {
 	pool := compress.NewPool(0)
 	defer pool.Close()
-	layers, err := b.build(root, options, func(digest string, r io.Reader) (int64, error) {
-		if _, known := has[digest]; known {
+	layers, err := u.build(root, slices.Concat(l.options, options), func(digest string, r io.Reader) (int64, error) {
+		if !zip[digest] {
 			return 0, nil
 		}
-		return zipped(b.ctx, pool, r)
+		return zipped(u.ctx, pool, r)
 	})
-	for digest, l := range layers {
-		if _, known := has[digest]; !known {
-			d.bytes, d.gzip = d.bytes+l.size, d.gzip+l.zipped
-		}
+	if err == nil && l.stack != nil {
+		layers = l.stack(s, layers)
 	}
-	return d, err
+	return layers, err
 }
 
-// digests builds an image and returns the sizes of its layers.
-func (b *bench) digests(root string, options ...string) (map[string]int64, error) {
-	layers, err := b.build(root, options, func(string, io.Reader) (int64, error) { return 0, nil })
-	has := map[string]int64{}
-	for digest, l := range layers {
-		has[digest] = l.size
-	}
-	return has, err
+// layer is a layer of an image.
+type layer struct {
+	digest string
+	blob
+	components []string
 }
 
-// blob is a layer as it went by.
+// blob is a blob as it went by, with its size if it is compressed.
 type blob struct{ size, zipped int64 }
 
 // maxJSON bounds the blobs that are kept to look for the manifest in.
 const maxJSON = 4 << 20 // bytes
 
-// build makes an image, which nothing of is stored: each blob is handed to zip on
-// its way. It returns the layers by digest.
-func (b *bench) build(root string, options []string, zip func(string, io.Reader) (int64, error)) (map[string]blob, error) {
+// build makes an image without storing it: each blob is handed to zip on its way. It
+// returns the layers from the bottom up.
+func (b *bench) build(root string, options []string, zip func(string, io.Reader) (int64, error)) ([]layer, error) {
 	cmd := exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"),
 		append([]string{"build", "--rootfs", root, "--skip-special-files"}, options...)...)
 	var stderr bytes.Buffer
@@ -172,9 +229,10 @@ func (b *bench) build(root string, options []string, zip func(string, io.Reader)
 	if err := json.Unmarshal(small[index.Manifests[0].Digest.Encoded()], &manifest); err != nil {
 		return nil, err
 	}
-	layers := map[string]blob{}
+	var layers []layer
 	for _, l := range manifest.Layers {
-		layers[l.Digest.Encoded()] = blobs[l.Digest.Encoded()]
+		digest := l.Digest.Encoded()
+		layers = append(layers, layer{digest, blobs[digest], strings.Split(l.Annotations["org.chunkah.component"], ", ")})
 	}
 	return layers, nil
 }
