@@ -3,9 +3,11 @@ package tests
 import (
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -100,43 +102,61 @@ func TestClientsPullAsPredicted(t *testing.T) {
 						next[0].History = v1.History{CreatedBy: "somebody else"}
 					}
 					name := fmt.Sprintf("%s/%s%d", registry.Host, client.name, j)
-					pullUpdate(t, p, registry, client.name, name, &mkimage.Image{Layers: of("abcde")}, &mkimage.Image{Layers: next})
+					var layouts []string
+					for i, list := range [][]mkimage.Layer{of("abcde"), next} {
+						layouts = append(layouts, "oci:"+(&mkimage.Image{Layers: list}).Layout(t))
+						push(t, layouts[i], fmt.Sprintf("%s:%d", name, i+1))
+					}
+					var digests []string
+					for _, l := range next {
+						digests = append(digests, digest.FromBytes(l.Blob(t)).String())
+					}
+					did, want := pullUpdate(t, p, registry, name, digests), predict(t, client.name, layouts...)
+					expectDownload(t, did, want)
+					expectGrowth(t, did, want)
 				})
 			}
 		})
 	}
 }
 
-// pullUpdate lets a client pull an image and then another one, and compares what it
-// fetches and stores for the second with what chunkah reuse says.
-func pullUpdate(t *testing.T, p puller, registry *clients.Counter, client, name string, old, next *mkimage.Image) {
+// A pulled is what a client did for an update: what it fetched and stored.
+type pulled struct {
+	bytes  int64
+	layers int
+	stored int64 // growth of its storage, in bytes
+}
+
+// pullUpdate lets a client pull name:1 and then name:2, which has these layers.
+func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, digests []string) (did pulled) {
 	t.Helper()
-	var layouts []string
-	for i, img := range []*mkimage.Image{old, next} {
-		layout := "oci:" + img.Layout(t)
-		layouts = append(layouts, layout)
-		clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false",
-			layout, fmt.Sprintf("docker://%s:%d", name, i+1)))
-	}
 	p.Pull(name + ":1")
 	registry.TakeBlobs()
 	before := diskUse(t, p.Store())
 	p.Pull(name + ":2")
-	stored := diskUse(t, p.Store()) - before
-
-	want := predict(t, client, layouts...)
-	fetched, layers := int64(0), 0
+	did.stored = diskUse(t, p.Store()) - before
 	blobs := registry.TakeBlobs()
-	for _, l := range layerDigests(t, next) {
-		if n, sent := blobs[l]; sent {
-			fetched, layers = fetched+n, layers+1
-			delete(blobs, l) // it may be in the image twice
+	for _, d := range digests {
+		if n, sent := blobs[d]; sent {
+			did.bytes, did.layers = did.bytes+n, did.layers+1
+			delete(blobs, d) // it may be in the image twice
 		}
 	}
-	if fetched != want.Download || layers != want.DownloadLayers {
-		t.Errorf("it fetched %d bytes in %d layers, and reuse says %d in %d", fetched, layers, want.Download, want.DownloadLayers)
-	}
+	return did
+}
 
+// expectDownload compares what a client fetched with what chunkah reuse says.
+func expectDownload(t *testing.T, did pulled, want prediction) {
+	t.Helper()
+	if did.bytes != want.Download || did.layers != want.DownloadLayers {
+		t.Errorf("%s fetched %d bytes in %d layers, and reuse says %d in %d", want.Client, did.bytes, did.layers, want.Download, want.DownloadLayers)
+	}
+}
+
+// expectGrowth compares the growth of a client's storage with what chunkah reuse says
+// that it unpacks, of layers by pulledLayer.
+func expectGrowth(t *testing.T, did pulled, want prediction) {
+	t.Helper()
 	// A tar has a header of 512 bytes for each entry, fills the last block of a file,
 	// and ends with two blocks. A file system fills a larger block, and the clients make
 	// a few folders and short files for each layer.
@@ -149,8 +169,9 @@ func pullUpdate(t *testing.T, p puller, registry *clients.Counter, client, name 
 	n := int64(want.UnpackLayers)
 	least := want.Unpack - n*(2*entries+2)*tarBlock
 	most := want.Unpack + n*(entries+ownBlocks)*block
-	if stored < least || stored > most {
-		t.Errorf("its storage grew by %d bytes, and reuse says that it unpacks %d in %d layers: want %d to %d", stored, want.Unpack, n, least, most)
+	if did.stored < least || did.stored > most {
+		t.Errorf("the storage of %s grew by %d bytes, and reuse says that it unpacks %d in %d layers: want %d to %d",
+			want.Client, did.stored, want.Unpack, n, least, most)
 	}
 }
 
@@ -188,13 +209,56 @@ func predict(t *testing.T, client string, images ...string) prediction {
 	return prediction{}
 }
 
-// layerDigests are the digests of an image's layers.
-func layerDigests(t *testing.T, img *mkimage.Image) (digests []string) {
+// push copies an image of a layout to a registry as it is.
+func push(t *testing.T, layout, ref string) {
 	t.Helper()
-	for _, l := range img.Layers {
-		digests = append(digests, digest.FromBytes(l.Blob(t)).String())
+	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", layout, "docker://"+ref))
+}
+
+// The same goes for a Debian of many layers in which a package was updated.
+func TestClientsPullADebianAsPredicted(t *testing.T) {
+	clients.Need(t, "root", "skopeo", "docker-registry")
+	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	root := copyRoot(t, debianRoot(t))
+	name, layouts := registry.Host+"/debian", []string{"oci:" + t.TempDir() + ":1", "oci:" + t.TempDir() + ":2"}
+	for i, layout := range layouts {
+		cmd := exec.Command("chunkah", "build", "-q", "--rootfs", root, "--skip-special-files", "--max", "64", "--compress", "gzip", "-o", layout)
+		if i > 0 {
+			cmd.Args = append(cmd.Args, "--previous", layouts[0])
+		}
+		clients.Run(t, cmd)
+		push(t, layout, fmt.Sprintf("%s:%d", name, i+1))
+		appendTo(t, root+"/usr/bin/bash", "updated")
+		appendTo(t, root+"/var/lib/dpkg/status", "\n")
 	}
-	return digests
+	var image struct{ Layers []struct{ Digest string } }
+	if err := json.Unmarshal([]byte(clients.Run(t, exec.Command("chunkah", "inspect", "--json", layouts[1]))), &image); err != nil {
+		t.Fatal(err)
+	}
+	var digests []string
+	for _, l := range image.Layers {
+		digests = append(digests, l.Digest)
+	}
+	for _, client := range pullers {
+		t.Run(client.name, func(t *testing.T) {
+			did, want := pullUpdate(t, client.start(t), registry, name, digests), predict(t, client.name, layouts...)
+			expectDownload(t, did, want)
+			t.Logf("fetched %d bytes, unpacks %d, its storage grew by %d", did.bytes, want.Unpack, did.stored)
+		})
+	}
+}
+
+// appendTo appends to a file.
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // diskUse is the disk space that a folder takes, in bytes.
