@@ -72,6 +72,7 @@ type document struct {
 // pages are all pages with commands, each with what it speaks of.
 var pages = map[string]func(p *document){
 	"README.md":                  readmePage,
+	"docs/clients.md":            inspectPage,
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
 	"docs/images.md":             referencePage,

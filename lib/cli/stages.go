@@ -148,7 +148,7 @@ var stages = map[string]stage{
 	"chunkah-inspect": {
 		new:   func() command { return &inspectCommand{} },
 		short: "show what is in the layers of an image",
-		long:  "Prints a line for each layer of an image, whoever made it: size, compressed size, the chance that it stays as it is for a week, and what it holds.",
+		long:  "Prints a line for each layer of an image, whoever made it: size, compressed size, the chance that it stays as it is for a week, alone and with all layers below it, and what it holds.",
 		usage: "[OPTIONS] IMAGE",
 		group: "Inspect options",
 		examples: []manual.Example{
@@ -160,12 +160,13 @@ var stages = map[string]stage{
 	},
 	"chunkah-reuse": {
 		new:   func() command { return &reuseCommand{} },
-		short: "tell what a client downloads for the next image",
-		long:  "Prints what a client that has the image OLD downloads for NEW, by component: what changed, and what comes along and why. Of several images, each is taken after the one before it.",
+		short: "tell what clients download for the next image",
+		long:  "Prints what docker, podman and containerd download and unpack for NEW if they have the image OLD, by component: what changed, and why unchanged files are downloaded too. Of several images, each is taken after the one before it.",
 		usage: "[OPTIONS] OLD NEW...",
 		group: "Reuse options",
 		examples: []manual.Example{
 			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
+			{Text: "What of it docker downloads, and why", Line: "chunkah reuse --client docker oci:app:1 oci:app:2"},
 			{Text: "A series of updates, as a picture", Line: "chunkah reuse --html updates.html oci:app:1 oci:app:2 oci:app:3"},
 		},
 		also: []string{"chunkah-inspect(1)"},
