@@ -187,13 +187,16 @@ func TestReusePageInABrowser(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "reuse", "--html", name, layout+":1", layout+":2"))
 	p := browser.Open(t, "file://"+name+"#open=why")
 	for expression, want := range map[string]string{
-		`document.getElementById("fault").hidden`:                                                  "true",
-		`document.querySelectorAll(".cell.missing").length`:                                        "1",
-		`document.querySelectorAll(".cell").length`:                                                "2",
-		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:        "1,3",
-		`document.querySelectorAll("#why tbody tr").length`:                                        "2",
-		`document.querySelector("#why tbody").textContent.includes("opt/b: same: in one layer w")`: "true",
-		`document.querySelectorAll("#legend .missing").length`:                                     "1",
+		`document.getElementById("fault").hidden`:                                                             "true",
+		`document.querySelectorAll(".cell.missing").length`:                                                   "1",
+		`document.querySelectorAll(".cell").length`:                                                           "2",
+		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:                   "1,3",
+		`document.querySelectorAll("#why tbody tr").length`:                                                   "2",
+		`document.querySelector("#why tbody").textContent.includes("opt/b: same: in one layer w")`:            "true",
+		`document.querySelectorAll("#legend .missing").length`:                                                "1",
+		`[...document.querySelectorAll("#clients li")].map(c => c.textContent.split(" ")[0]).join()`:          "docker,podman,containerd",
+		`document.querySelector("#clients li:nth-child(2)").textContent.includes(" in 1 layer and unpacks ")`: "true",
+		`document.querySelector("#why summary").textContent`:                                                  "What podman or containerd downloads, and why",
 	} {
 		if got := p.Text(expression); got != want {
 			t.Errorf("%s is %q, want %q", expression, got, want)
