@@ -114,7 +114,8 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 }
 
 // compare compares two images: by their files where anybody wants to know, and these
-// may be read; asked is nil where not.
+// may be read; asked is nil where not. All clients unpack the same, so that podman can
+// stand for all of them.
 func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, asked []assign.Repo) (*reuse.Step, error) {
 	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
 	step := reuse.Compare(old, next, c.client())

@@ -84,7 +84,8 @@ const (
 )
 
 // Compare tells what an update from old to new costs: all clients in sum, and the chosen
-// one by layer and component. If both images were read, it compares files; else it has
+// one by layer and component; "" stands for podman and containerd, which download the
+// same. If both images were read, it compares files; else it has
 // the fingerprints of components alone, if anything.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
