@@ -66,9 +66,9 @@ type check struct {
 	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// layers is set for a check of an image's layers instead of files: it returns what it
-	// found and what to do, or "".
-	layers func([]chain.Layer) (what, advice string)
+	// layers is set for a check of an image's layers instead of files: it completes the
+	// finding, if it is one.
+	layers func(Finding, []chain.Layer) (_ Finding, found bool)
 	// advise says what to do, and by which options it is done.
 	advise func(*Examiner, *gathering) (string, []string)
 }

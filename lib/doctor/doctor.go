@@ -205,15 +205,15 @@ func (e *Examiner) Findings() []Finding {
 	for i := range checks {
 		c := &checks[i]
 		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: []Place{}}
-		g := e.found[c.id]
-		switch {
-		case g != nil:
+		found := false
+		if g := e.found[c.id]; g != nil {
+			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
-		case c.layers != nil && !slices.Contains(e.opt.Ignore, c.id):
-			f.What, f.Advice = c.layers(e.opt.Layers)
+		} else if c.layers != nil && !slices.Contains(e.opt.Ignore, c.id) {
+			f, found = c.layers(f, e.opt.Layers)
 		}
-		if f.Advice != "" {
+		if found {
 			list = append(list, f)
 		}
 	}

@@ -4,20 +4,22 @@ import (
 	"fmt"
 
 	"chunkah/lib/chain"
-	"chunkah/lib/console"
 )
 
 // maxOrderCost is how many times the cost of the best order an image's order may have.
 // A planner that rounds its figures comes closer than that.
 const maxOrderCost = 2
 
-// findOrder compares the order of an image's layers with the best one.
-func findOrder(layers []chain.Layer) (what, advice string) {
+// findOrder compares the order of an image's layers with the best one. The bytes of the
+// finding are those that the order costs in a week beyond the best one.
+func findOrder(f Finding, layers []chain.Layer) (_ Finding, found bool) {
 	cost, least := chain.Cost(layers), chain.Cost(chain.Best(layers))
 	if cost <= maxOrderCost*least {
-		return "", ""
+		return f, false
 	}
-	what = fmt.Sprintf("with the layers in this order docker (overlay2) downloads %s in an average week, and %s with stable ones at the bottom",
-		console.Bytes(int64(cost)), console.Bytes(int64(least)))
-	return what, "build the image again with this version of chunkah, without --previous; clients then download all of it once"
+	f.What = fmt.Sprintf("with the layers in this order docker (overlay2) downloads %.1f times as much in an average week as with stable layers at the bottom",
+		cost/max(least, 1))
+	f.Bytes = int64(cost - least)
+	f.Advice = "build the image again with this version of chunkah, without --previous; clients then download all of it once"
+	return f, true
 }
