@@ -124,7 +124,8 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)
 	}
-	left, largest := claimLeftovers(t)
+	left, leftovers, largest := claimLeftovers(t)
+	out.Components = merge(out.Components, leftovers)
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }

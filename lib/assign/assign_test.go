@@ -98,7 +98,7 @@ func TestOutcome(t *testing.T) {
 		fake{name: "x", claims: []string{"/a x/z", "/b x/y", "/d x/z", "/a x/zz", "~/e x/weak"}},
 		fake{name: "none", none: true},
 		fake{name: "y", claims: []string{"/a y/late"}})
-	if got, want := names(out.Components), []string{"x/weak", "x/y", "x/z"}; !slices.Equal(got, want) {
+	if got, want := names(out.Components), []string{"x/weak", "x/y", "x/z", Unclaimed}; !slices.Equal(got, want) {
 		t.Errorf("components are %q, want %q", got, want)
 	}
 	if want := []string{"warning of x", "warning of y"}; !slices.Equal(out.Warnings, want) {

@@ -1,6 +1,7 @@
 package assign
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,6 +15,16 @@ const Unclaimed = "chunkah/unclaimed"
 // EmptyDirs is the component of empty directories that belong to nothing else.
 // One that gets its first file leaves it, which must not cost a large layer.
 const EmptyDirs = "chunkah/empty-directories"
+
+// No database says how often files change that no package owns, but they are not
+// stable. Each package that is installed leaves caches and settings among those of the
+// system, and an unpackaged application is what its image is built for.
+const (
+	// systemInterval is for those of the system, in days: they change with each build.
+	systemInterval = 1
+	// AppInterval is for applications and large files, in days.
+	AppInterval = 7
+)
 
 // systemDirs are the top-level directories of a system (FHS 3.0, section 3, and
 // what ostree adds). Any other top-level directory is an application's own.
@@ -34,8 +45,8 @@ const mostLeftovers = 10
 
 // claimLeftovers tags everything that has no component yet, except directories
 // that hold something: those are in the layers of what they hold. It returns the
-// largest files among it too.
-func claimLeftovers(t *Tree) (Summary, []*format.File) {
+// components and the largest files among it too.
+func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}
 	counted := make(map[int64]bool)
@@ -53,7 +64,7 @@ func claimLeftovers(t *Tree) (Summary, []*format.File) {
 		}
 	}
 	s.Components = len(names.lists)
-	return s, largest
+	return s, names.components(), largest
 }
 
 // keepLargest puts f among the largest files, the first of them first, if it is
@@ -112,6 +123,18 @@ func (n *leftoverNames) list(name string) []string {
 		n.lists[name] = []string{name}
 	}
 	return n.lists[name]
+}
+
+// components are those that have something, by name.
+func (n *leftoverNames) components() (list []*format.Component) {
+	for _, name := range slices.Sorted(maps.Keys(n.lists)) {
+		c := &format.Component{Name: name, IntervalDays: AppInterval}
+		if name == Unclaimed || name == EmptyDirs {
+			c.IntervalDays = systemInterval
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // appDir returns the application directory that f lies in, "" for none.

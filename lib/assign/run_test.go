@@ -25,6 +25,8 @@ func lines(parts ...string) string { return strings.Join(parts, "\n") + "\n" }
 const (
 	rootLine = `{"file":{"path":"/","type":"dir","mode":493,"uid":0,"gid":0,"mtime":0}}`
 	endLine  = `{"end":{}}`
+	// leftoverLine is the record of what belongs to the system and to no package.
+	leftoverLine = `{"component":{"name":"chunkah/unclaimed","interval_days":1}}`
 )
 
 func fileLine(path, components string) string {
@@ -42,7 +44,7 @@ func TestRun(t *testing.T) {
 		rootLine, fileLine("/a", ""), fileLine("/b", "mine"), fileLine("/c", ""), endLine)
 	repos := []Repo{fake{name: "x", claims: []string{"/a x/1", "/b x/2"}}}
 	want := lines(strings.Replace(header, "scan", "assign", 1),
-		`{"component":{"name":"mine","interval_days":5}}`, `{"component":{"name":"x/1","fingerprint":"kept"}}`,
+		`{"component":{"name":"mine","interval_days":5}}`, `{"component":{"name":"x/1","fingerprint":"kept"}}`, leftoverLine,
 		rootLine, fileLine("/a", "x/1"), fileLine("/b", "mine"), fileLine("/c", "chunkah/unclaimed"), endLine)
 
 	out, _, err := run(t, in, Options{Repos: repos})
@@ -59,7 +61,7 @@ func TestRun(t *testing.T) {
 
 	out, _, err = run(t, in, Options{Repos: repos, Override: true})
 	want = lines(strings.Replace(header, "scan", "assign", 1),
-		`{"component":{"name":"x/1","interval_days":3}}`, `{"component":{"name":"x/2","interval_days":3}}`,
+		`{"component":{"name":"x/1","interval_days":3}}`, `{"component":{"name":"x/2","interval_days":3}}`, leftoverLine,
 		rootLine, fileLine("/a", "x/1"), fileLine("/b", "x/2"), fileLine("/c", "chunkah/unclaimed"), endLine)
 	if out != want || err != nil {
 		t.Errorf("with --override: %v, got\n%swant\n%s", err, out, want)

@@ -58,7 +58,7 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 	}
 	everyone := rebuilds(rs)
 	var all []seen
-	for i := apart; i < len(list); i++ {
+	for i := apart; i < min(apart+compared, len(list)); i++ {
 		s := seen{at: i, slots: rs[list[i]]}
 		for k := range s.slots {
 			s.slots[k] &^= everyone[k]

@@ -106,11 +106,17 @@ func (in *input) releases(hs []history, ref int64) []releases {
 // findPeers compares every component that has a pattern with every other.
 func (in *input) findPeers(hs []history, ref int64) []peers {
 	rs := in.releases(hs, ref)
-	var list, counts []int
+	var list []int
 	for i := range rs {
-		if n := rs[i].count(); n >= minShared {
-			list, counts = append(list, i), append(counts, n)
+		if rs[i].count() >= minShared {
+			list = append(list, i)
 		}
+	}
+	list = in.largest(list)
+	list = list[:min(compared, len(list))]
+	counts := make([]int, len(list))
+	for n, i := range list {
+		counts[n] = rs[i].count()
 	}
 	out := make([]peers, len(hs))
 	for a, i := range list {

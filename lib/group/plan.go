@@ -48,7 +48,7 @@ type Layer struct {
 
 // Plan puts every component into exactly one of at most opt.Max layers, none
 // of them empty. The plan does not depend on the order of the components.
-// Layers are in the order of their first member's name.
+// Layers are in their order, from the bottom up (see order.go).
 func Plan(components []Component, opt Options) []Layer {
 	if len(components) == 0 {
 		return nil
@@ -63,7 +63,24 @@ func Plan(components []Component, opt Options) []Layer {
 	default:
 		groups = in.stateless()
 	}
-	return in.layers(groups)
+	return in.layers(groups, opt.Previous)
+}
+
+// Arrange makes layers of given groups, each a list of indexes into the components: it
+// puts them in order and tells their stability. Each component is in one group.
+func Arrange(components []Component, groups [][]int, opt Options) []Layer {
+	in := newInput(components, opt)
+	at := make([]int, len(components)) // the caller's index -> canonical
+	for i, o := range in.order {
+		at[o] = i
+	}
+	canonical := make([][]int, len(groups))
+	for i, g := range groups {
+		for _, c := range g {
+			canonical[i] = append(canonical[i], at[c])
+		}
+	}
+	return in.layers(canonical, opt.Previous)
 }
 
 // input is a plan's input in canonical order, with what is read off it.
@@ -130,14 +147,13 @@ func (in *input) alone() [][]int {
 
 // layers turns groups of canonical indexes into the caller's layers. The
 // stability is told as of now, however old the rates that the plan follows.
-func (in *input) layers(groups [][]int) []Layer {
-	ps := rates(in.cs, in.histories(in.now))
+func (in *input) layers(groups [][]int, prev *Previous) []Layer {
 	for _, g := range groups {
 		slices.Sort(g)
 	}
-	slices.SortFunc(groups, func(a, b []int) int { return cmp.Compare(a[0], b[0]) })
+	ps := rates(in.cs, in.histories(in.now))
 	out := make([]Layer, len(groups))
-	for i, g := range groups {
+	for i, g := range in.ordered(groups, prev) {
 		stay := one
 		for _, c := range g {
 			stay = times(stay, one-ps[c])

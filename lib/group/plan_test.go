@@ -344,20 +344,39 @@ func suite() (cs []Component) {
 
 var (
 	goldenSuite = []string{
-		"668865 own00", "741551 own01", "791299 own02", "696474 own03 own04",
-		"289912 own05 own06 own12 own13 own19 own20 own26 own27 own34",
-		"8971 own07 own08 own09 own14 own15 own16 own22 own23 own25 own29 own30 own32 own33 own35 suite36 suite37 suite38 suite39 suite40",
-		"409817 own10 own11 own17 own18 own24", "376516 own21 own28 own31",
+		"741551 own01", "551120 own02 own03 own04", "668865 own00", "289912 own05 own06 own12 own13 own19 own20 own26 own27 own34",
+		"409817 own10 own11 own17 own18 own24", "376516 own21 own28 own31", "652166 suite39 suite40",
+		"13756 own07 own08 own09 own14 own15 own16 own22 own23 own25 own29 own30 own32 own33 own35 suite36 suite37 suite38",
 	}
-	goldenTwo      = []string{"1152 a b c d e f g h i j l m n", "100792 k"}
-	goldenFour     = []string{"1711 a b c d e f g", "824913 h i j", "100792 k", "816653 l m n"}
-	goldenPrevious = []string{"1711 a b c d e f g", "791311 h j l", "851331 i m n", "100792 k"}
+	goldenTwo      = []string{"100792 k", "1152 a b c d e f g h i j l m n"}
+	goldenFour     = []string{"744108 h i j m n", "905336 l", "100792 k", "1711 a b c d e f g"}
+	goldenPrevious = []string{"851331 i m n", "791311 h j l", "100792 k", "1711 a b c d e f g"}
 )
 
 func BenchmarkPlan(b *testing.B) {
 	cs := synthetic(3000, 1, testNow)
 	for b.Loop() {
 		Plan(cs, Options{Max: 128, Now: testNow})
+	}
+}
+
+// BenchmarkPlanMany is a root with many large files, or a hostile one.
+func BenchmarkPlanMany(b *testing.B) {
+	for _, n := range []int{4000, 16000, 64000} {
+		cs := synthetic(n, 1, testNow)
+		prev := layoutOf(cs, Plan(cs, Options{Max: 64, Now: testNow}))
+		for i := range cs {
+			if i%10 == 0 {
+				cs[i].Fingerprint = "2"
+			}
+		}
+		for _, opt := range []Options{{Max: 64, Now: testNow}, {Max: 64, Now: testNow, Previous: prev}} {
+			b.Run(fmt.Sprintf("%d/previous=%v", n, opt.Previous != nil), func(b *testing.B) {
+				for b.Loop() {
+					Plan(cs, opt)
+				}
+			})
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package group
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 const (
 	// horizon is the number of weeks for which a better layout pays back what
@@ -10,6 +13,11 @@ const (
 	// maxPasses bounds the search for better single moves; most searches end
 	// by themselves after three or four.
 	maxPasses = 10
+	// compared is how many components are compared with each other, the largest: more
+	// would take time by the square. The distributions' largest images have as many.
+	compared = 2048
+	// pools is how many groups the others are put into at once.
+	pools = 256
 )
 
 // aware plans from the layout of the last image. Layers of which nothing
@@ -34,22 +42,41 @@ func (in *input) aware(prev *Previous) [][]int {
 		u.lock = max(u.size, o.horizon*u.cost)
 		o.units = append(o.units, u)
 	}
-	for _, c := range free {
-		o.units = append(o.units, o.newUnit([]int{c}))
+	for _, members := range in.pool(free, o.odds) {
+		o.units = append(o.units, o.newUnit(members))
 	}
 	o.merge(in.limit)
 	o.improve(in.limit, maxPasses)
 	return o.groups()
 }
 
+// pool makes groups of components to start from: one for each of the largest, and few
+// for the others, as without the previous image.
+func (in *input) pool(free []int, outlooks []odds) (groups [][]int) {
+	free = in.largest(free)
+	var blocks []*block
+	for i, c := range free {
+		if i < compared {
+			groups = append(groups, []int{c})
+		} else {
+			blocks = append(blocks, newBlock([]int{c}, in.size[c], outlooks[c]))
+		}
+	}
+	return append(groups, membersOf(newTree(blocks).plan(pools))...)
+}
+
+// largest sorts components where there are too many to compare, the largest first.
+func (in *input) largest(list []int) []int {
+	if len(list) <= compared {
+		return list
+	}
+	return slices.SortedStableFunc(slices.Values(list), func(a, b int) int { return cmp.Compare(in.size[b], in.size[a]) })
+}
+
 // split tells the previous layers that are wholly there and unchanged from
 // the components that are in none of these.
 func (in *input) split(prev *Previous) (kept [][]int, free []int) {
-	index := make(map[string]int, len(in.cs))
-	for i, c := range slices.Backward(in.cs) {
-		index[c.Name] = i
-	}
-	used := make([]bool, len(in.cs))
+	index, used := in.index(), make([]bool, len(in.cs))
 	for _, l := range prev.Layers {
 		members, ok := in.unchanged(l, index, used)
 		if !ok {
@@ -67,6 +94,15 @@ func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 		}
 	}
 	return kept, free
+}
+
+// index finds components by name, of equal ones the first.
+func (in *input) index() map[string]int {
+	index := make(map[string]int, len(in.cs))
+	for i, c := range slices.Backward(in.cs) {
+		index[c.Name] = i
+	}
+	return index
 }
 
 // unchanged finds a layer's members; false where it is empty or where one has

@@ -131,31 +131,44 @@ func lastOnly(cs []Component) bool {
 	return single > many
 }
 
-// rates estimates each component's chance of change within a week.
-func rates(cs []Component, hs []history) []uint64 {
-	long, short := newWeights(longDecay), newWeights(shortDecay)
-	hit := make([]uint64, len(cs))
+// estimator estimates chances of change within a week.
+type estimator struct {
+	long, short *weights
+	pooled      uint64 // the rate that all components have together
+}
+
+// newEstimator reads the pooled rate off all histories.
+func newEstimator(cs []Component, hs []history) *estimator {
+	e := &estimator{long: newWeights(longDecay), short: newWeights(shortDecay), pooled: defaultRate}
 	var hits, sum uint64
 	for i := range cs {
-		hit[i] = long.hit(&hs[i])
-		hits += hit[i]
-		sum += long.sum[hs[i].weeks]
+		hits += e.long.hit(&hs[i])
+		sum += e.long.sum[hs[i].weeks]
 	}
-	pooled := uint64(defaultRate)
 	if hits > 0 {
-		pooled = octave(ratio(hits, sum))
+		e.pooled = octave(ratio(hits, sum))
 	}
+	return e
+}
+
+// rate is the chance that a component with this history changes.
+func (e *estimator) rate(c *Component, h *history) uint64 {
+	p := e.pooled
+	if h.weeks == 0 && c.IntervalDays > 0 {
+		p = intervalRate(c.IntervalDays)
+	}
+	pl := ratio(longPrior*p+e.long.hit(h), longPrior*one+e.long.sum[h.weeks])
+	psh := ratio(shortPrior*pl+e.short.hit(h), shortPrior*one+e.short.sum[h.weeks])
+	p = (pl*(100-shortShare) + psh*shortShare) / 100
+	return min(max(p, minRate), maxRate)
+}
+
+// rates estimates each component's chance of change within a week.
+func rates(cs []Component, hs []history) []uint64 {
+	e := newEstimator(cs, hs)
 	ps := make([]uint64, len(cs))
 	for i := range cs {
-		h := &hs[i]
-		p := pooled
-		if h.weeks == 0 && cs[i].IntervalDays > 0 {
-			p = intervalRate(cs[i].IntervalDays)
-		}
-		pl := ratio(longPrior*p+hit[i], longPrior*one+long.sum[h.weeks])
-		psh := ratio(shortPrior*pl+short.hit(h), shortPrior*one+short.sum[h.weeks])
-		p = (pl*(100-shortShare) + psh*shortShare) / 100
-		ps[i] = min(max(p, minRate), maxRate)
+		ps[i] = e.rate(&cs[i], &hs[i])
 	}
 	return ps
 }

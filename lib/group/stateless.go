@@ -2,6 +2,7 @@ package group
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -9,7 +10,7 @@ import (
 // A plan that knows no previous image can only be stable by following what
 // rarely changes, and by deciding in small: histories count up to the last
 // turn of the year, a component's place depends on its own history and size
-// alone, and which places share a layer is decided place by place (grid.go).
+// alone, and which places share a layer is decided place by place (tree.go).
 // One component more or less then changes its own layer and few others.
 
 const (
@@ -26,6 +27,9 @@ const (
 	// must not be filled by families that any coming or going changes.
 	largestApart = 50
 	fewestApart  = 24
+	// turning is how many components there are for each one whose update, with that of
+	// one more, begins a year.
+	turning = 20
 	// upset is the chance in a week that a component changes, comes or goes
 	// against its habit. It also keeps large ones apart from the many small.
 	upset = one / 100
@@ -37,10 +41,15 @@ const (
 func (in *input) stateless() [][]int {
 	blocks := in.blocks()
 	alone := in.limit * largestAlone / 100
-	layers := newGrid(blocks[alone:]).layers(in.limit - alone)
+	layers := newTree(blocks[alone:]).plan(in.limit - alone)
 	for i := range alone {
 		layers = append(layers, blocks[i:i+1])
 	}
+	return membersOf(layers)
+}
+
+// membersOf lists the components of each layer.
+func membersOf(layers [][]*block) [][]int {
 	groups := make([][]int, len(layers))
 	for i, l := range layers {
 		for _, b := range l {
@@ -53,7 +62,7 @@ func (in *input) stateless() [][]int {
 // blocks lists what is never taken apart, the largest first: the components,
 // and families of them.
 func (in *input) blocks() []*block {
-	turn := floor(in.now, year)
+	turn := in.turn()
 	hs := in.histories(turn)
 	ps := rates(in.cs, hs)
 	size := rounded(in.size)
@@ -69,21 +78,37 @@ func (in *input) blocks() []*block {
 		all = families(order, in.limit, rs) // a few large families would leave layers without use
 	}
 	for _, members := range all {
-		b := &block{members: members}
+		var all odds
+		bytes := int64(0)
 		for i, c := range members {
 			o := outlook(&hs[c], one-times(one-ps[c], one-upset))
 			if i == 0 {
-				b.odds = o
+				all = o
 			} else {
-				b.odds.and(&o)
+				all.and(&o)
 			}
-			b.size += size[c]
+			bytes += size[c]
 		}
-		b.settle()
-		out = append(out, b)
+		out = append(out, newBlock(members, bytes, all))
 	}
 	slices.SortStableFunc(out, func(a, b *block) int { return cmp.Compare(b.size, a.size) })
 	return out
+}
+
+// turn is the time up to which histories count: the start of the year that one in
+// twenty components has been updated in, so that a few new ones do not begin it.
+func (in *input) turn() int64 {
+	var last []int64 // each component's last update
+	for i := range in.cs {
+		if at := newest(in.cs[i:i+1], in.now); at > math.MinInt64 {
+			last = append(last, at)
+		}
+	}
+	if len(last) == 0 {
+		return floor(in.now, year)
+	}
+	slices.Sort(last)
+	return floor(last[len(last)-1-min(max(len(last)/turning, 1), len(last)-1)], year)
 }
 
 // apart is how many of the largest components are in no family. Where nearly
@@ -123,12 +148,14 @@ const (
 	sizeClasses = 1 << sizeBits
 )
 
-// settle computes what follows from a block's size and odds.
-func (b *block) settle() {
+// newBlock works out what follows from a block's size and odds.
+func newBlock(members []int, size int64, o odds) *block {
+	b := &block{members: members, size: size, odds: o}
 	stay := b.odds.mean()
 	b.cost = share(b.size, one-stay)
 	against := max((one-stay)<<7/max(stay, 1), 1) // 2^7 times the odds of a change
 	against = min(against, 1<<16)
 	b.rate = min(bits.Len64(against*against)-1, rateClasses-1) // twice the logarithm
-	b.class = min(bits.Len64(uint64(b.size)/minSize)-1, sizeClasses-1)
+	b.class = min(max(bits.Len64(uint64(b.size)/minSize)-1, 0), sizeClasses-1)
+	return b
 }

@@ -73,9 +73,10 @@ func TestExplainPast(t *testing.T) {
 	grow(records, "/b")
 	records = append(records, sized("c", 3000, 7)...)
 	_, report = run(t, Options{Explain: true, Previous: layoutOf(report)}, clone(records)...)
-	for i, want := range []Past{PastKept, PastChanged, PastNew} {
-		if got := report.Explanation.Layers[i]; got.Was != want {
-			t.Errorf("got %+v, want %s", got, want)
+	want := map[string]Past{"a": PastKept, "b": PastChanged, "c": PastNew}
+	for _, got := range report.Explanation.Layers {
+		if name := got.Components[0]; got.Was != want[name] {
+			t.Errorf("got %+v, want %s", got, want[name])
 		}
 	}
 }

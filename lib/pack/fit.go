@@ -24,7 +24,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for range maxTries {
 		fitted := f.fit(layers)
 		if len(fitted) <= opt.Max {
-			return t.assess(fitted, opt), nil
+			return t.arrange(fitted, opt), nil
 		}
 		if fewer.Max == 1 {
 			break
@@ -34,7 +34,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	}
 	fitted := f.tight()
 	if len(fitted) <= opt.Max {
-		return t.assess(fitted, opt), nil
+		return t.arrange(fitted, opt), nil
 	}
 	total := int64(0)
 	for _, c := range t.components {
@@ -44,18 +44,13 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		total, most, len(fitted), opt.Max)
 }
 
-// assess gives layers the stability that grouping gives them: as those of a last
-// image of which nothing has changed, which it leaves as they are.
-func (t *tree) assess(layers []group.Layer, opt group.Options) []group.Layer {
-	opt.Previous = &group.Previous{}
-	for _, l := range layers {
-		var members []group.Member
-		for _, m := range l.Members {
-			members = append(members, group.Member{Name: t.components[m].record.Name})
-		}
-		opt.Previous.Layers = append(opt.Previous.Layers, members)
+// arrange puts layers that were cut into order, with their stability.
+func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
+	groups := make([][]int, len(layers))
+	for i, l := range layers {
+		groups[i] = l.Members
 	}
-	return group.Plan(t.items(), opt)
+	return group.Arrange(t.items(), groups, opt)
 }
 
 // fitter keeps layers within a size.
@@ -68,8 +63,9 @@ type fitter struct {
 func newFitter(t *tree, opt group.Options, most int64) *fitter {
 	f := &fitter{cutter: newCutter(t, most), layer: previousLayers(opt.Previous)}
 	items := t.items()
+	f.stability = make([]int64, len(items))
 	for _, l := range group.Plan(items, group.Options{Max: len(items), Now: opt.Now}) {
-		f.stability = append(f.stability, l.Stability)
+		f.stability[l.Members[0]] = l.Stability
 	}
 	return f
 }

@@ -158,6 +158,16 @@ func (p *packed) listing() string {
 	return b.String()
 }
 
+// sets shows what is in each layer, whatever the order of these.
+func (p *packed) sets() string {
+	var sets []string
+	for _, l := range p.layers {
+		sets = append(sets, l.records())
+	}
+	slices.Sort(sets)
+	return strings.Join(sets, "\n")
+}
+
 func (l *packedLayer) listing() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "layer %+v\n", *l.Layer)

@@ -88,11 +88,14 @@ func TestLayerOrder(t *testing.T) {
 		files[fmt.Sprintf("d%02d/f", i)] = strings.Repeat("x", (i*7919)%40*1000)
 	}
 	name := filepath.Join(t.TempDir(), "out")
-	run(t, to(name), packed(t, plant(t, files)))
-	for i, d := range readImage(t, name).manifest.Layers {
-		want := fmt.Sprintf("dir/d%02d", i)
-		if got := d.Annotations[annotationComponent]; got != want {
-			t.Errorf("layer %d is that of %s, want %s", i, got, want)
+	stream := packed(t, plant(t, files))
+	run(t, to(name), stream)
+	layers := readImage(t, name).manifest.Layers
+	for _, r := range stream {
+		if l, ok := r.(*format.Layer); ok {
+			if got := layers[l.Index].Annotations[annotationComponent]; got != l.Components[0] {
+				t.Errorf("layer %d is that of %s, want %s", l.Index, got, l.Components[0])
+			}
 		}
 	}
 }

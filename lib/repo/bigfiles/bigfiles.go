@@ -37,7 +37,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			}
 			if _, known := names[name]; !known {
 				names[name] = len(result.Components)
-				result.Components = append(result.Components, &format.Component{Name: name})
+				result.Components = append(result.Components, &format.Component{Name: name, IntervalDays: assign.AppInterval})
 			}
 			claims = append(claims, assign.Claim{File: i, Component: names[name]})
 		}

@@ -58,10 +58,14 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	return Lines(lines...)
 }
 
-// Components writes components, a line each.
+// Components writes components, one line per component. Those of leftovers are left
+// out: they are of no repo.
 func Components(list []*format.Component) string {
 	var lines []string
 	for _, c := range list {
+		if c.Name == assign.EmptyDirs || strings.HasPrefix(c.Name, assign.Unclaimed) {
+			continue
+		}
 		line := c.Name
 		if c.HasMtimeClamp {
 			line += fmt.Sprintf(" clamp=%d", c.MtimeClamp)

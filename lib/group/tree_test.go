@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -14,15 +15,11 @@ func testBlocks(n int, seed uint64) []*block {
 	return in.blocks()
 }
 
-// membersOf lists each layer's components.
-func membersOf(layers [][]*block) (out [][]int) {
-	for _, l := range layers {
-		var m []int
-		for _, b := range l {
-			m = append(m, b.members...)
-		}
+// sortedMembers lists each layer's components in order.
+func sortedMembers(layers [][]*block) [][]int {
+	out := membersOf(layers)
+	for _, m := range out {
 		slices.Sort(m)
-		out = append(out, m)
 	}
 	slices.SortFunc(out, slices.Compare)
 	return out
@@ -30,11 +27,11 @@ func membersOf(layers [][]*block) (out [][]int) {
 
 func TestPriceBuysLayers(t *testing.T) {
 	blocks := testBlocks(300, 1)
-	g := newGrid(blocks)
+	tree := newTree(blocks)
 	last := len(blocks) + 1
 	for step := range priceSteps + 1 {
-		n := g.solve(priceAt(step))
-		if got := len(g.plan(rateBits, sizeBits, 0, 0, nil)); got != n {
+		n := tree.solve(priceAt(step))
+		if got := len(tree.solved(nil)); got != n {
 			t.Fatalf("price %d: %d layers counted, %d planned", priceAt(step), n, got)
 		}
 		if n > last {
@@ -53,36 +50,64 @@ func TestSolveIsCheapest(t *testing.T) {
 	for round := range 50 {
 		all := testBlocks(40, uint64(round))
 		var blocks []*block
-		for _, i := range r.Perm(len(all))[:5] {
+		for _, i := range r.Perm(len(all))[:8] {
 			blocks = append(blocks, all[i])
 		}
 		slices.SortFunc(blocks, func(a, b *block) int { return int(b.size - a.size) })
-		g := newGrid(blocks)
-		price := priceAt(r.IntN(300))
-		g.solve(price)
-		if got, want := g.at(rateBits, sizeBits, 0, 0).total, cheapest(g, rateBits, sizeBits, 0, 0, price); got != want {
-			t.Errorf("round %d: %d bytes, want %d", round, got, want)
+		price := priceAt(r.IntN(300 << (stepBits - 4)))
+		tree := newTree(blocks)
+		tree.solve(price)
+		if want := cheapest(blocks, 0, 0, 0, price); tree.total != want {
+			t.Errorf("round %d: %d bytes, want %d", round, tree.total, want)
 		}
 	}
 }
 
-// cheapest tries everything, without memory.
-func cheapest(g *grid, a, b, rate, class int, price int64) int64 {
-	r := g.at(a, b, rate, class)
-	if len(r.blocks) == 0 {
+// cheapest tries every way to cut squares off, and knows no tree: bits says which of
+// the two halves of a level the blocks are in.
+func cheapest(blocks []*block, level, sizes, rates int, price int64) int64 {
+	if len(blocks) == 0 {
 		return 0
 	}
-	best := r.costs[len(r.blocks)] + price*int64(len(r.blocks))
-	for n := range r.blocks {
-		best = min(best, r.costs[n]+price*int64(n+1))
+	best := int64(math.MaxInt64)
+	for n := range blocks {
+		best = min(best, apart(blocks[:n])+together(blocks[n:])+price*int64(n+1))
 	}
-	if a > 0 {
-		best = min(best, cheapest(g, a-1, b, 2*rate, class, price)+cheapest(g, a-1, b, 2*rate+1, class, price))
+	if level == len(halving) {
+		return best
 	}
-	if b > 0 {
-		best = min(best, cheapest(g, a, b-1, rate, 2*class, price)+cheapest(g, a, b-1, rate, 2*class+1, price))
+	if halving[level] {
+		sizes++
+	} else {
+		rates++
 	}
-	return best
+	var low, high []*block
+	for _, b := range blocks {
+		if halving[level] && b.class>>(sizeBits-sizes)&1 == 1 || !halving[level] && b.rate>>(rateBits-rates)&1 == 1 {
+			high = append(high, b)
+		} else {
+			low = append(low, b)
+		}
+	}
+	return min(best, cheapest(low, level+1, sizes, rates, price)+cheapest(high, level+1, sizes, rates, price))
+}
+
+func apart(blocks []*block) (cost int64) {
+	for _, b := range blocks {
+		cost += b.cost
+	}
+	return cost
+}
+
+func together(blocks []*block) int64 {
+	size, all := int64(0), blocks[len(blocks)-1].odds
+	for i, b := range slices.Backward(blocks) {
+		size += b.size
+		if i < len(blocks)-1 {
+			all.and(&b.odds)
+		}
+	}
+	return share(size, one-all.mean())
 }
 
 func TestSpend(t *testing.T) {
@@ -96,11 +121,11 @@ func TestSpend(t *testing.T) {
 		want  [][]int
 	}{
 		{"none", 0, [][]int{{0}, {1, 2, 3}, {4, 5}}},
-		{"the largest that shares", 1, [][]int{{0}, {1, 2, 3}, {4}, {5}}},
+		{"the smallest that is shared", 1, [][]int{{0}, {1, 2, 3}, {4}, {5}}},
 		{"the next", 2, [][]int{{0}, {1}, {2, 3}, {4}, {5}}},
 		{"more than needed", 9, [][]int{{0}, {1}, {2}, {3}, {4}, {5}}},
 	} {
-		if got := membersOf(spend(tc.spare, layers())); !reflect.DeepEqual(got, tc.want) {
+		if got := sortedMembers(spend(tc.spare, layers())); !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 	}
@@ -118,11 +143,11 @@ func TestClasses(t *testing.T) {
 		{"twice the odds", 1 << 21, one - one/3, 16, 9},
 		{"vast and certain", 1 << 50, one, rateClasses - 1, sizeClasses - 1},
 	} {
-		b := &block{size: tc.size}
-		for s := range b.odds {
-			b.odds[s] = uint32(one - tc.chance)
+		var o odds
+		for s := range o {
+			o[s] = uint32(one - tc.chance)
 		}
-		b.settle()
+		b := newBlock(nil, tc.size, o)
 		if b.rate != tc.rate || b.class != tc.class {
 			t.Errorf("%s: rate class %d, size class %d; want %d, %d", tc.name, b.rate, b.class, tc.rate, tc.class)
 		}

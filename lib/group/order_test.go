@@ -1,0 +1,241 @@
+package group
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// withStay makes chains of one member each.
+func withStay(sizes []int64, stays []uint64) (chains []chain) {
+	for i := range sizes {
+		chains = append(chains, chain{members: []int{i}, size: sizes[i], stay: stays[i], height: newHeight(sizes[i], stays[i])})
+	}
+	return chains
+}
+
+// TestHeightsAreBest: sorting by height costs no more than the best of all orders, up
+// to what its half octaves leave out.
+func TestHeightsAreBest(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var all, least float64
+	for round := range 200 {
+		var sizes []int64
+		var stays []uint64
+		for range 2 + r.IntN(5) {
+			sizes = append(sizes, 1<<(12+r.IntN(16)))
+			stays = append(stays, one-uint64(math.Exp(-7*r.Float64())*float64(one)*0.98))
+		}
+		chains := withStay(sizes, stays)
+		best := int64(math.MaxInt64)
+		permute(chains, 0, func(order []chain) { best = min(best, expected(order, one)) })
+		slices.SortFunc(chains, compareChains)
+		got := expected(chains, one)
+		if all, least = all+float64(got), least+float64(best); float64(got) > 1.15*float64(best) {
+			t.Errorf("round %d: %d bytes, and %d in the best order", round, got, best)
+		}
+	}
+	if all > 1.01*least {
+		t.Errorf("%.3f of what the best orders cost", all/least)
+	}
+}
+
+// permute calls f with every order of the chains from n on.
+func permute(chains []chain, n int, f func([]chain)) {
+	if n == len(chains) {
+		f(chains)
+		return
+	}
+	for i := n; i < len(chains); i++ {
+		chains[n], chains[i] = chains[i], chains[n]
+		permute(chains, n+1, f)
+		chains[n], chains[i] = chains[i], chains[n]
+	}
+}
+
+func TestHeight(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		size int64
+		stay uint64
+		want height
+	}{
+		{"even odds", 1 << 20, one / 2, -2 * (20 + oneBits + 1)},
+		{"twice the size", 1 << 21, one / 2, -2 * (21 + oneBits + 1)},
+		{"half an octave more", 3 << 19, one / 2, -2*(20+oneBits+1) - 1},
+		{"certain to change", 1 << 50, 0, 0},
+		{"certain to stay", 1 << 50, one, -2 * (50 + 2*oneBits + 1)},
+		{"the smallest", 1, 1, -2},
+	} {
+		if got := newHeight(tc.size, tc.stay); got != tc.want {
+			t.Errorf("%s: height %d, want %d", tc.name, got, tc.want)
+		}
+	}
+}
+
+// common lists the layers of b that are in a, in the order of each.
+func common(a, b []string) (x, y []string) {
+	for _, l := range a {
+		if slices.Contains(b, l) {
+			x = append(x, l)
+		}
+	}
+	for _, l := range b {
+		if slices.Contains(a, l) {
+			y = append(y, l)
+		}
+	}
+	return x, y
+}
+
+// TestOrderStays: a component more or less moves no layer that is still the same, with
+// the previous image and without.
+func TestOrderStays(t *testing.T) {
+	cs := synthetic(300, 9, testNow)
+	for _, limit := range []int{24, 64, 400} {
+		opt := Options{Max: limit, Now: testNow}
+		first := Plan(cs, opt)
+		aware := opt
+		aware.Previous = layoutOf(cs, first)
+		for i := 0; i < len(cs); i += 7 {
+			less := slices.Delete(slices.Clone(cs), i, i+1)
+			for _, o := range []Options{opt, aware} {
+				if x, y := common(names(cs, first), names(less, Plan(less, o))); !slices.Equal(x, y) {
+					t.Fatalf("max %d, previous %v: without %s layers change places", limit, o.Previous != nil, cs[i].Name)
+				}
+			}
+		}
+	}
+}
+
+// TestUpdatesRaise: without the previous image, an update since the turn leaves the
+// order of all other layers, and its own moves up or stays.
+func TestUpdatesRaise(t *testing.T) {
+	cs := synthetic(40, 10, testNow)
+	opt := Options{Max: len(cs), Now: testNow}
+	before := names(cs, Plan(cs, opt))
+	for i, c := range cs {
+		updated := slices.Clone(cs)
+		updated[i].Updates = append(slices.Clone(c.Updates), testNow-1)
+		after := names(updated, Plan(updated, opt))
+		if slices.Index(after, c.Name) < slices.Index(before, c.Name) {
+			t.Errorf("an update of %s puts its layer further down", c.Name)
+		}
+		without := func(l []string) []string {
+			return slices.DeleteFunc(slices.Clone(l), func(n string) bool { return n == c.Name })
+		}
+		if !slices.Equal(without(before), without(after)) {
+			t.Errorf("an update of %s moves other layers", c.Name)
+		}
+	}
+}
+
+// TestPrefixSurvives: with the previous image, all layers below the first that is not the
+// same any more stay where they are, and those above it that did not change keep their order.
+func TestPrefixSurvives(t *testing.T) {
+	cs := synthetic(200, 11, testNow)
+	opt := Options{Max: 40, Now: testNow}
+	opt.Previous = layoutOf(cs, Plan(cs, opt))
+	old := names(cs, Plan(cs, opt))
+	for i := range cs {
+		changed := slices.Clone(cs)
+		changed[i].Fingerprint, changed[i].Updates = "2", append(slices.Clone(cs[i].Updates), testNow)
+		got := Plan(changed, opt)
+		all := names(changed, got)
+		for n, l := range got {
+			if slices.Contains(l.Members, i) { // its layer is no longer the old one, whatever it is called
+				all[n] = "changed"
+			}
+		}
+		broken := slices.IndexFunc(old, func(l string) bool { return !slices.Contains(all, l) })
+		if !slices.Equal(all[:broken], old[:broken]) {
+			t.Fatalf("%s changed: the lowest %d layers are still the same, and stand elsewhere", cs[i].Name, broken)
+		}
+		if x, y := common(old, all); !slices.Equal(x, y) {
+			t.Fatalf("%s changed, and layers that did not change places", cs[i].Name)
+		}
+	}
+}
+
+// TestBadOrderIsLeft: where the previous image is in a bad order, its layers above the
+// first change are sorted.
+func TestBadOrderIsLeft(t *testing.T) {
+	cs := synthetic(60, 12, testNow)
+	opt := Options{Max: 60, Now: testNow}
+	good := names(cs, Plan(cs, opt))
+	opt.Previous = layoutOf(cs, Plan(cs, opt))
+	slices.Reverse(opt.Previous.Layers)
+	if got := names(cs, Plan(cs, opt)); !slices.Equal(good, reversed(got)) {
+		t.Error("nothing changed, and the layers are in another order")
+	}
+	opt.Previous.Layers[0][0].Fingerprint = "other"
+	if got := names(cs, Plan(cs, opt)); expectedOf(cs, got) > expectedOf(cs, good)*11/10 {
+		t.Errorf("%d bytes, %d in the order without the previous image", expectedOf(cs, got), expectedOf(cs, good))
+	}
+}
+
+func reversed(l []string) []string {
+	l = slices.Clone(l)
+	slices.Reverse(l)
+	return l
+}
+
+// expectedOf is what an order of single components costs by chain.
+func expectedOf(cs []Component, order []string) int64 {
+	in := newInput(cs, Options{Now: testNow})
+	ps, index := rates(in.cs, in.histories(in.now)), in.index()
+	var chains []chain
+	for _, name := range order {
+		chains = append(chains, in.newChain([]int{index[name]}, ps))
+	}
+	return expected(chains, one)
+}
+
+// TestEveryBuildOnTop: what changes with every build is above everything else, and in
+// layers of its own.
+func TestEveryBuildOnTop(t *testing.T) {
+	cs := synthetic(200, 13, testNow)
+	for i := range 3 {
+		cs = append(cs, Component{Name: fmt.Sprintf("a%d/.database", i), Size: 10 << 20, IntervalDays: 1})
+	}
+	for _, limit := range []int{16, 64, 1000} {
+		ls := Plan(cs, Options{Max: limit, Now: testNow})
+		at := slices.IndexFunc(ls, func(l Layer) bool { return slices.Max(l.Members) >= 200 })
+		for _, l := range ls[at:] {
+			if slices.Min(l.Members) < 200 {
+				t.Errorf("max %d: %v are in or above a layer of what changes with every build", limit, names(cs, []Layer{l}))
+			}
+		}
+	}
+}
+
+func TestArrange(t *testing.T) {
+	cs := synthetic(100, 14, testNow)
+	for _, opt := range []Options{{Max: 20, Now: testNow}, {Max: 20, Now: testNow, Previous: layoutOf(cs, Plan(cs, Options{Max: 20, Now: testNow}))}} {
+		want := Plan(cs, opt)
+		var groups [][]int
+		for _, l := range slices.Backward(want) {
+			groups = append(groups, l.Members)
+		}
+		if got := Arrange(cs, groups, opt); !slices.EqualFunc(got, want, func(a, b Layer) bool {
+			return a.Stability == b.Stability && slices.Equal(a.Members, b.Members)
+		}) {
+			t.Errorf("previous %v: the same groups are arranged in another way", opt.Previous != nil)
+		}
+	}
+}
+
+// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a
+// year, and so move nothing but themselves.
+func TestTurnNeedsSeveral(t *testing.T) {
+	at := floor(testNow, year) - 10*week // before the turn
+	cs := synthetic(200, 15, at)
+	opt := Options{Max: 48, Now: testNow}
+	before := names(cs, Plan(cs, opt))
+	more := append(slices.Clone(cs), Component{Name: "new", Size: 1 << 20, Updates: []int64{testNow - day}, Fingerprint: "1"})
+	if moved := newBytes(before, names(more, Plan(more, opt)), more); moved > 0.1 {
+		t.Errorf("one new component changes %.2f of the bytes", moved)
+	}
+}
