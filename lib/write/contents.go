@@ -73,18 +73,32 @@ func (c *contents) leave() {
 // errChanged says that a file did not hold still.
 var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
 
+// checkStamp makes sure that what is there is what the record is of.
+func checkStamp(f *format.File, st rootfs.Stat) error {
+	if f.Stamp == "" || f.Stamp == st.Stamp() {
+		return nil
+	}
+	return fmt.Errorf("reading %q: its inode, size or times are not those of the scan: %w", f.Path, errChanged)
+}
+
 // WriteFile implements layer.Content. Where another pass is to agree with this
 // one, how the file was before it was read does not matter: whatever happens to
 // it then shows in the second read.
 func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error) {
 	if f.Size == 0 {
-		return 0, c.checkEmpty(f.Path)
+		return 0, c.checkEmpty(f)
 	}
 	in, err := c.open(f.Path)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close()
+	if in.Opened().Size != f.Size {
+		return 0, sizeChanged(f, in.Opened())
+	}
+	if err := checkStamp(f, in.Opened()); err != nil {
+		return 0, err
+	}
 	n, sum, err := c.copy(ctx, w, in, f.Size)
 	if err != nil {
 		return n, err
@@ -95,11 +109,15 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *for
 	}
 	switch {
 	case n != f.Size || after.Size != f.Size:
-		return n, fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, after.Size, f.Size, errChanged)
+		return n, sizeChanged(f, after)
 	case c.proofs == nil && !after.Same(in.Opened()):
 		return n, fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
 	return n, c.prove(index, f, proof{after.Ino, after.CTime, after.CTimeNsec, sum})
+}
+
+func sizeChanged(f *format.File, st rootfs.Stat) error {
+	return fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
 // prove records or compares what was read.
@@ -143,22 +161,22 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 
 // checkEmpty makes sure that a file is empty still. One that something is
 // mounted over is what scan made of it: an empty file.
-func (c *contents) checkEmpty(path string) error {
-	if err := c.enter(path); err != nil {
+func (c *contents) checkEmpty(f *format.File) error {
+	if err := c.enter(f.Path); err != nil {
 		return err
 	}
-	st, err := c.dir.Lstat(baseName(path))
+	st, err := c.dir.Lstat(baseName(f.Path))
 	switch {
 	case err != nil:
-		return openError(path, err)
-	case st.MountRoot:
+		return openError(f.Path, err)
+	case st.MountRoot && f.Stamp == "":
 		return nil
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return openError(path, fmt.Errorf("opening %q: %w", path, rootfs.ErrNotRegular))
+		return openError(f.Path, fmt.Errorf("opening %q: %w", f.Path, rootfs.ErrNotRegular))
 	case st.Size != 0:
-		return fmt.Errorf("reading %q: %d bytes where the stream says 0: %w", path, st.Size, errChanged)
+		return sizeChanged(f, st)
 	}
-	return nil
+	return checkStamp(f, st)
 }
 
 // enter opens the directory that holds path, unless it is the last one opened.
