@@ -138,7 +138,7 @@ func (l *Layout) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := writeBlob(b.f, d, l.opt, write); err != nil {
+	if err := writeBlob(b.f, d, write); err != nil {
 		return l.fail(errors.Join(err, b.Abort()))
 	}
 	return l.fail(b.place(d.Digest))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"path/filepath"
@@ -23,7 +24,6 @@ type blob struct {
 	digest digest.Digest
 	size   int64 // of the blob
 	tar    int64 // of the tar
-	proofs []proof
 	// slot is where the blob is already, but for its header.
 	slot *oci.Slot
 	// spool holds a compressed blob until its turn comes.
@@ -36,7 +36,6 @@ type blob struct {
 
 // close gives back what only the second pass needs.
 func (b *blob) close() {
-	b.proofs = nil
 	if b.spool != nil {
 		b.spool.close()
 	}
@@ -143,12 +142,10 @@ func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest di
 }
 
 // digestOnly keeps nothing of a layer but its digest: the second pass reads its
-// files again.
+// files again, and has to come to the same.
 func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
-	b.proofs = make([]proof, len(l.files))
-	c.proofs, c.record = b.proofs, true
 	sum := sha256.New()
 	if err := layer.Write(ctx, w.counted(sum), l.files, c); err != nil {
 		return err
@@ -168,7 +165,6 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 	if err := w.digestOnly(ctx, l, b); err != nil {
 		return false, err
 	}
-	b.proofs = nil
 	if w.warm {
 		kept, err := w.opt.Cache.Get(w.opt.Compression.Key(), b.diffID)
 		if err != nil {
@@ -270,7 +266,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if remote {
 		w.opt.Work.Expect(b.size)
 	}
-	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
+	err := w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
 		if remote {
 			out = w.counted(out)
 		}
@@ -282,9 +278,13 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		}
 		c := w.newContents()
 		defer c.close()
-		c.proofs = b.proofs
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
+	if b.previous == nil && b.spool == nil && errors.Is(err, oci.ErrDigest) {
+		// No file shows it by its times: a shared mapping may move none of them.
+		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
+	}
+	return err
 }
 
 // tee hashes what it hands on.

@@ -4,8 +4,7 @@
 // The bytes depend on the stream, the contents and the options alone; the number
 // of threads only decides how soon they are there. Layers that are not compressed
 // are read twice: once on all cores for their digests, once on their way into the
-// output, with proof that both reads were the same; so nothing is stored in
-// between.
+// output, where they have to have the same digests; so nothing is stored in between.
 package write
 
 import (
@@ -128,8 +127,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		return nil, err
 	}
 	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: &Report{}}
-	// A proof that both reads were the same stands in for a second hash.
-	dest, err := opt.Create(oci.Options{Unhashed: true, Check: w.check(ctx)})
+	dest, err := opt.Create(oci.Options{Check: w.check(ctx)})
 	if err != nil {
 		return nil, err
 	}
