@@ -37,7 +37,15 @@ func (f *file) Close() error {
 	if f.closer == nil {
 		return nil
 	}
-	return f.closer.Close()
+	return closed(f.closer.Close())
+}
+
+// closed is the error of a Close that may not be the first one.
+func closed(err error) error {
+	if errors.Is(err, fs.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // folder has its files below a directory.
@@ -141,7 +149,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	return in, err
 }
 
-func (a *archive) Close() error { return a.in.Close() }
+func (a *archive) Close() error { return closed(a.in.Close()) }
 
 // unpack puts a spool in the place of an archive that cannot be read at any place.
 func (a *archive) unpack(ctx context.Context, opt Options) error {

@@ -26,7 +26,8 @@ type Source interface {
 	// Open returns the contents of a regular file, of the size that Stat tells.
 	// It needs no closing and lasts as long as the source.
 	Open(path string) (io.ReaderAt, error)
-	// Close gives back what the source holds. Root.Close calls it.
+	// Close gives back what the source holds; doing so again changes nothing. Root.Close
+	// calls it.
 	Close() error
 }
 
