@@ -125,7 +125,9 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
 	} else if info, err := os.Stat(target.Path); err != nil || info.Mode().IsRegular() {
-		opt.SpoolDir = filepath.Dir(target.Path)
+		opt.SpoolDir = filepath.Dir(filepath.Clean(target.Path))
+	} else if info.IsDir() {
+		opt.SpoolDir = target.Path
 	}
 	opt.Cache, err = f.openCache()
 	return opt, existing, err
@@ -256,6 +258,9 @@ func (e *Env) wrote(r *write.Report) {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
+	for _, why := range r.Refused {
+		e.warn("%s; compressing it again", why)
+	}
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -55,7 +56,8 @@ type Options struct {
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
 	// Previous are layers of an image that may be taken as they are where their
-	// tar comes out the same: by diffID, those compressed as Compression says.
+	// tar comes out the same: by diffID, those compressed as Compression says. What
+	// the image says of them is not believed: each is read and decompressed first.
 	Previous map[digest.Digest]Kept
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
@@ -93,6 +95,8 @@ type Report struct {
 	// image, ReusedBytes them.
 	Reused      int
 	ReusedBytes int64
+	// Refused is why blobs of the previous image were not taken.
+	Refused []error
 	// CacheFault is why the cache could not be kept within its size.
 	CacheFault error
 	// LeftOut are the paths that were the output itself.
@@ -221,6 +225,7 @@ type writer struct {
 	slots []*oci.Slot
 	// warm is set where the cache had something before.
 	warm bool
+	mu   sync.Mutex // of Report.Refused
 }
 
 // resolveSizes asks the source where the stream does not say a file's size.
