@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/write"
 )
@@ -128,6 +129,9 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		opt.SpoolDir = filepath.Dir(filepath.Clean(target.Path))
 	} else if info.IsDir() {
 		opt.SpoolDir = target.Path
+	}
+	if f.Cache != "" || previous != "" {
+		opt.Proofs = proofs.Open(proofs.Path())
 	}
 	opt.Cache, err = f.openCache()
 	return opt, existing, err
@@ -260,6 +264,9 @@ func (e *Env) wrote(r *write.Report) {
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
 	for _, why := range r.Refused {
 		e.warn("%s; compressing it again", why)
+	}
+	if r.ProofsFault != nil {
+		e.debug("remembering blobs that were looked at: %s", r.ProofsFault)
 	}
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)

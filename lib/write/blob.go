@@ -28,6 +28,8 @@ type blob struct {
 	slot *oci.Slot
 	// spool holds a compressed blob until its turn comes.
 	spool *waiting
+	// previous is the layer of the previous image that the blob is, where it is proven.
+	previous *Kept
 	// reused is set where the blob was found and not made.
 	reused bool
 }
@@ -237,7 +239,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	case b.spool != nil && b.spool.tail != nil:
 		return b.spool.tail.Commit(b.digest, b.size)
 	}
-	if _, ok := w.dest.(direct); ok && b.spool == nil {
+	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass
 	}
 	_, remote := w.dest.(concurrent)
@@ -248,6 +250,9 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		if remote {
 			out = w.counted(out)
 		}
+		if b.previous != nil {
+			return copyBlob(ctx, out, *b.previous)
+		}
 		if b.spool != nil {
 			return b.spool.copy(ctx, out)
 		}
@@ -255,7 +260,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		defer c.close()
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
-	if b.spool == nil && errors.Is(err, oci.ErrDigest) {
+	if b.previous == nil && b.spool == nil && errors.Is(err, oci.ErrDigest) {
 		// No file shows it by its times: a shared mapping may move none of them.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
 	}

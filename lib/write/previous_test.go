@@ -18,6 +18,7 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 )
 
 // Layers that the previous image has are taken from it, not compressed again, and
@@ -98,6 +99,45 @@ func TestPreviousLayersAreProven(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A blob that was seen to decompress to its layer is neither decompressed again nor, where
+// the destination has it, read; one that was seen to be another layer proves nothing.
+func TestProvenLayersAreNotRead(t *testing.T) {
+	root := sample(t)
+	first := filepath.Join(t.TempDir(), "first")
+	record := filepath.Join(t.TempDir(), "proven")
+	opt := to(first)
+	opt.Compression, opt.Proofs = compress.Settings{Algorithm: compress.Gzip}, proofs.Open(record)
+	run(t, opt, packed(t, root))
+	list := kept(readImage(t, first))
+	reads := 0
+	previous := map[digest.Digest]Kept{}
+	for _, k := range list {
+		open := k.Open
+		k.Open = func(ctx context.Context) (io.ReadCloser, error) { reads++; return open(ctx) }
+		previous[k.DiffID] = k
+	}
+	layout := filepath.Join(t.TempDir(), "layout")
+	for i, want := range []int{len(list), 0} {
+		opt := to(layout)
+		opt.Create = func(o oci.Options) (oci.Destination, error) { return oci.OpenLayout(layout, "", o) }
+		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
+		opt.Previous, opt.Proofs = previous, proofs.Open(record)
+		report := run(t, opt, packed(t, root))
+		if report.Reused != len(list) || reads != want {
+			t.Errorf("build %d: %d layers of %d are reused, %d were read", i, report.Reused, len(list), reads)
+		}
+		reads = 0
+	}
+	forged := list[1]
+	forged.DiffID = list[0].DiffID
+	opt = to(filepath.Join(t.TempDir(), "out"))
+	opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
+	opt.Previous, opt.Proofs = map[digest.Digest]Kept{forged.DiffID: forged}, proofs.Open(record)
+	if report := run(t, opt, packed(t, root)); report.Reused != 0 || len(report.Refused) != 1 {
+		t.Errorf("forged: %d are reused, refused are %v", report.Reused, report.Refused)
 	}
 }
 

@@ -39,10 +39,15 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 // errUnproven says that a blob is not what the layer compresses to, whoever says so.
 var errUnproven = errors.New("it does not decompress to the layer that it is said to be")
 
-// prove reads a blob to its end and compares what it decompresses to with the layer: who
-// calls a blob by a diffID may be wrong, or lie. An error that is not errUnproven says nothing
-// of the blob.
-func (w *writer) prove(ctx context.Context, in io.Reader, l *layerFiles, diffID digest.Digest) error {
+// prove reads a blob of that digest to its end and compares what it decompresses to with the
+// layer: who calls a blob by a diffID may be wrong, or lie. Where this user has seen it before,
+// the digest is enough, which the caller compares. An error that is not errUnproven says
+// nothing of the blob.
+func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, l *layerFiles, diffID digest.Digest) error {
+	if w.opt.Proofs.Has(diffID, is) {
+		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
+		return err
+	}
 	unpacked, err := w.opt.Compression.Algorithm.NewReader(interrupt.Reader(ctx, in))
 	if err == nil {
 		defer unpacked.Close()
@@ -65,8 +70,8 @@ func (w *writer) prove(ctx context.Context, in io.Reader, l *layerFiles, diffID 
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	kept, err := w.opt.Cache.Get(cache.Wanted{
 		Key: w.opt.Compression.Key(), DiffID: b.diffID, Most: compress.MaxSize(l.size),
-		Proves: func(in io.Reader) (bool, error) {
-			err := w.prove(ctx, in, l, b.diffID)
+		Proves: func(is digest.Digest, in io.Reader) (bool, error) {
+			err := w.prove(ctx, in, is, l, b.diffID)
 			if errors.Is(err, errUnproven) {
 				return false, nil
 			}
@@ -80,15 +85,20 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 	return true, nil
 }
 
-// fromPrevious takes the layer's blob from the previous image, if it has one. The blob is
+// fromPrevious takes the layer's blob from the previous image, if it has one. One that is
+// proven is not read before it is written, if at all: a registry may have it. Any other is
 // read once, and kept as one that is compressed here would be.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	previous, ok := w.opt.Previous[b.diffID]
 	if !ok {
 		return false, nil
 	}
-	read := func(out io.Writer) error { return w.copyProven(ctx, out, previous, l) }
 	d := previous.Descriptor
+	if w.opt.Proofs.Has(previous.DiffID, d.Digest) {
+		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
+		return true, nil
+	}
+	read := func(out io.Writer) error { return w.copyProven(ctx, out, previous, l) }
 	if w.opt.Cache != nil {
 		err = w.toCache(b, func(out io.Writer) (digest.Digest, error) { return d.Digest, read(out) })
 	} else {
@@ -123,7 +133,7 @@ func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l
 	defer in.Close()
 	kept := &sticky{w: out}
 	blob := io.TeeReader(in, kept)
-	if err = w.prove(ctx, blob, l, previous.DiffID); err == nil {
+	if err = w.prove(ctx, blob, previous.Descriptor.Digest, l, previous.DiffID); err == nil {
 		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is compared
 	}
 	switch {

@@ -23,6 +23,7 @@ import (
 	"chunkah/lib/compress"
 	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
 )
 
@@ -59,6 +60,9 @@ type Options struct {
 	// tar comes out the same: by diffID, those compressed as Compression says. What
 	// the image says of them is not believed: each is read and decompressed first.
 	Previous map[digest.Digest]Kept
+	// Proofs are of blobs that this user has seen decompress to layers; nil for none.
+	// What this run sees is added.
+	Proofs *proofs.Proofs
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
@@ -99,6 +103,8 @@ type Report struct {
 	Refused []error
 	// CacheFault is why the cache could not be kept within its size.
 	CacheFault error
+	// ProofsFault is why what was seen of blobs could not be written down.
+	ProofsFault error
 	// LeftOut are the paths that were the output itself.
 	LeftOut []string
 	// Kept counts the layers of the source below those.
@@ -144,6 +150,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err := w.write(ctx); err != nil {
 		return nil, w.allUnreadable(ctx, err)
 	}
+	w.report.ProofsFault = opt.Proofs.Save()
 	if opt.Cache != nil {
 		// The image is there: what the cache keeps is a matter of its own.
 		_, w.report.CacheFault = opt.Cache.Trim()
