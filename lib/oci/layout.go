@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -82,7 +83,7 @@ func (l *Layout) open() error {
 
 // lockDir keeps two runs from writing index.json, or removing blobs, under each other.
 func (l *Layout) lockDir() error {
-	f, err := os.Open(l.dir)
+	f, err := os.OpenFile(l.dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
@@ -170,9 +171,9 @@ func (l *Layout) state() error {
 
 // has tells whether the layout holds a blob, whole.
 func (l *Layout) has(d v1.Descriptor) (bool, error) {
-	f, err := os.Open(filepath.Join(l.dir, blobName(d.Digest)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	f, err := regular.Open(filepath.Join(l.dir, blobName(d.Digest)))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
+		return false, nil // what else is there is replaced
 	}
 	if err != nil {
 		return false, err
@@ -182,7 +183,7 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !info.Mode().IsRegular() || info.Size() != d.Size {
+	if info.Size() != d.Size {
 		return false, nil
 	}
 	got, err := digest.SHA256.FromReader(f)
