@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
 	"chunkah/lib/write"
 )
 
@@ -133,8 +135,30 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if f.Cache != "" || previous != "" {
 		opt.Proofs = proofs.Open(proofs.Path())
 	}
-	opt.Cache, err = f.openCache()
-	return opt, existing, err
+	if opt.Cache, err = f.openCache(); err != nil {
+		return opt, nil, err
+	}
+	opt.Own = f.ownFiles(opt.Cache, images.Spool)
+	return opt, slices.Concat(existing, opt.Own), nil
+}
+
+// ownFiles describes what builds keep beside their output, which is no part of a root.
+// Spools have no names: a folder for them is left out where it holds nothing else.
+func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo {
+	paths := []string{proofs.Path()}
+	if store != nil {
+		paths = append(paths, store.Dir())
+	}
+	if entries, err := os.ReadDir(spoolDir); err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) }) {
+		paths = append(paths, spoolDir)
+	}
+	var infos []os.FileInfo
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	return infos
 }
 
 // openCache opens the cache that was asked for, nil for none.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -66,6 +67,9 @@ type Options struct {
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
+	// Own are files and folders beside the output that no image is to hold, such as a
+	// cache in the root.
+	Own []os.FileInfo
 	// Work counts the bytes of tars that are to be made and that are made, and of blobs
 	// that go to a registry; nil for nobody to look at.
 	Work *metrics.Work
