@@ -59,8 +59,13 @@ func Open(dir string, size int64) (*Cache, error) {
 	if size <= 0 {
 		size = DefaultSize
 	}
-	err := os.MkdirAll(dir, 0o755)
-	if err == nil {
+	info, err := os.Lstat(dir)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := regular.CheckLink(dir, info); err != nil {
+			return nil, fmt.Errorf("opening cache: %w", err)
+		}
+	}
+	if err = os.MkdirAll(dir, 0o755); err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err == nil {

@@ -38,6 +38,9 @@ type Options struct {
 	// read, under a temporary name or by its digest. Its error keeps the image from appearing. Where an image cannot be
 	// read before it is seen, as in a pipe, asking for a check is an error.
 	Check func(at Target) error
+	// Busy is called while another process writes to the layout folder at path: it returns nil after a while, to look
+	// again, or an error to give up with. Nil gives up at once.
+	Busy func(path string) error
 }
 
 // check calls Check, if there is one.
