@@ -129,8 +129,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil:
-		return nil, err
+	case err != nil: // as opening it says
 	case info.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case info.Mode().Type() == fs.ModeNamedPipe:
