@@ -42,6 +42,7 @@ var (
 
 func isKey(e fs.DirEntry) bool  { return e.IsDir() && keyName.MatchString(e.Name()) }
 func isBlob(e fs.DirEntry) bool { return e.Type().IsRegular() && blobName.MatchString(e.Name()) }
+func isTemp(e fs.DirEntry) bool { return e.Type().IsRegular() && temp.Is(e.Name()) }
 
 // tempAge is how long an unfinished file is left alone: another build may be at it.
 const tempAge = 24 * time.Hour
@@ -275,6 +276,11 @@ func items(dir string) (blobs, temps []item, err error) {
 		return nil, nil, skipGone(err)
 	}
 	for _, key := range keys {
+		if isTemp(key) { // of a tag
+			if info, err := key.Info(); err == nil {
+				temps = append(temps, item{filepath.Join(dir, key.Name()), info.Size(), info.ModTime()})
+			}
+		}
 		if !isKey(key) {
 			continue
 		}
@@ -294,7 +300,7 @@ func items(dir string) (blobs, temps []item, err error) {
 			switch {
 			case isBlob(e):
 				blobs = append(blobs, it)
-			case e.Type().IsRegular() && temp.Is(e.Name()):
+			case isTemp(e):
 				temps = append(temps, it)
 			}
 		}
@@ -347,7 +353,10 @@ func Left(dir string) ([]string, error) {
 	if err != nil {
 		return nil, skipGone(err)
 	}
-	var left []string
+	left, err := temp.Left(dir)
+	if err != nil {
+		return left, err
+	}
 	for _, key := range keys {
 		if !isKey(key) {
 			continue

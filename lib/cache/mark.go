@@ -11,7 +11,6 @@ import (
 
 	"chunkah/lib/regular"
 	"chunkah/lib/replace"
-	"chunkah/lib/temp"
 )
 
 // A cache has a tag: backups leave out what is in such a folder (the Cache Directory
@@ -64,7 +63,7 @@ func holdsForeign(dir string) (string, error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if temp.Is(e.Name()) && e.Type().IsRegular() { // another build is writing the tag
+		if isTemp(e) { // another build is writing the tag
 			continue
 		}
 		if !isKey(e) {
@@ -75,7 +74,7 @@ func holdsForeign(dir string) (string, error) {
 			return "", err
 		}
 		for _, b := range blobs {
-			if !isBlob(b) && !temp.Is(b.Name()) {
+			if !isBlob(b) && !isTemp(b) {
 				return filepath.Join(e.Name(), b.Name()), nil
 			}
 		}
