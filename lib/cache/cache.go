@@ -121,9 +121,9 @@ type Wanted struct {
 	DiffID digest.Digest
 	// Most is how many bytes it can have.
 	Most int64
-	// Proves reads a blob of that digest to its end and reports whether it decompresses to
-	// DiffID. An error says nothing of the blob.
-	Proves func(is digest.Digest, blob io.Reader) (bool, error)
+	// Proves reads a blob of that digest and size to its end and reports whether it
+	// decompresses to DiffID. An error says nothing of the blob.
+	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
 }
 
 // Get returns the blob that is wanted, nil where there is none. One that is not what its
@@ -181,7 +181,7 @@ func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err 
 	}
 	sum := sha256.New()
 	blob := io.TeeReader(io.LimitReader(f, want.Most+1), sum)
-	if ok, err = want.Proves(is, blob); !ok || err != nil {
+	if ok, err = want.Proves(is, info.Size(), blob); !ok || err != nil {
 		return 0, false, err
 	}
 	if size, err = f.Seek(0, io.SeekCurrent); err == nil {

@@ -34,7 +34,7 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 
 // wanted is a blob that is taken for what it is said to be.
 func wanted(key, diffID string) Wanted {
-	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, blob io.Reader) (bool, error) {
+	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
 		return err == nil, err
 	}}
@@ -111,11 +111,11 @@ func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	store(t, c, "layer", "blob")
 	want := wanted(key, "layer")
 	stopped := errors.New("stopped")
-	want.Proves = func(digest.Digest, io.Reader) (bool, error) { return false, stopped }
+	want.Proves = func(digest.Digest, int64, io.Reader) (bool, error) { return false, stopped }
 	if b, err := c.Get(want); b != nil || !errors.Is(err, stopped) {
 		t.Errorf("got %v, %v", b, err)
 	}
-	want.Proves = func(_ digest.Digest, blob io.Reader) (bool, error) {
+	want.Proves = func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
 		return false, err
 	}

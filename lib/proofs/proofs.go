@@ -6,6 +6,7 @@ package proofs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,8 +25,9 @@ import (
 // is full.
 const maxSize = 2 << 20
 
-// A record is lines of DIFFID-DIGEST, both as 64 hexadecimal digits of SHA-256.
-var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}$`)
+// A record is lines of DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of SHA-256. The
+// size is that of the blob, which an image says beside its digest.
+var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-[0-9]+$`)
 
 // Proofs is a record. A nil one has no proofs and takes none.
 type Proofs struct {
@@ -87,27 +89,29 @@ func read(path string) []byte {
 	return data
 }
 
-func pair(diffID, blob digest.Digest) string { return diffID.Encoded() + "-" + blob.Encoded() }
+func lineOf(diffID, blob digest.Digest, size int64) string {
+	return fmt.Sprintf("%s-%s-%d", diffID.Encoded(), blob.Encoded(), size)
+}
 
-// Has reports whether the blob was seen to decompress to the layer.
-func (p *Proofs) Has(diffID, blob digest.Digest) bool {
+// Has reports whether the blob, of that size, was seen to decompress to the layer.
+func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
 	if p == nil {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.known[pair(diffID, blob)]
+	return p.known[lineOf(diffID, blob, size)]
 }
 
 // Add notes that the blob was seen to decompress to the layer.
-func (p *Proofs) Add(diffID, blob digest.Digest) {
-	if p == nil || p.Has(diffID, blob) {
+func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
+	if p == nil || p.Has(diffID, blob, size) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known[pair(diffID, blob)] = true
-	p.added = append(p.added, pair(diffID, blob))
+	p.known[lineOf(diffID, blob, size)] = true
+	p.added = append(p.added, lineOf(diffID, blob, size))
 }
 
 // Save writes down what was added.

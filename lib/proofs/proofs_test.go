@@ -17,28 +17,28 @@ func TestProofs(t *testing.T) {
 	for i := range 3 {
 		p := Open(path)
 		for j := range i {
-			if !p.Has(d(fmt.Sprint(j)), d("blob")) {
+			if !p.Has(d(fmt.Sprint(j)), d("blob"), 4) {
 				t.Errorf("%d: proof %d is lost", i, j)
 			}
 		}
-		if p.Has(d(fmt.Sprint(i)), d("blob")) || p.Has(d("0"), d("other")) || p.Has(d("blob"), d("0")) {
+		if p.Has(d(fmt.Sprint(i)), d("blob"), 4) || p.Has(d("0"), d("other"), 4) || p.Has(d("0"), d("blob"), 5) || p.Has(d("blob"), d("0"), 4) {
 			t.Errorf("%d: there are proofs of what nobody has seen", i)
 		}
-		p.Add(d(fmt.Sprint(i)), d("blob"))
-		if err := p.Save(); err != nil || !p.Has(d(fmt.Sprint(i)), d("blob")) {
+		p.Add(d(fmt.Sprint(i)), d("blob"), 4)
+		if err := p.Save(); err != nil || !p.Has(d(fmt.Sprint(i)), d("blob"), 4) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
 	var none *Proofs
-	none.Add(d("0"), d("blob"))
-	if none.Has(d("0"), d("blob")) || none.Save() != nil {
+	none.Add(d("0"), d("blob"), 4)
+	if none.Has(d("0"), d("blob"), 4) || none.Save() != nil {
 		t.Error("a nil one has a proof")
 	}
 }
 
 // What others can write proves nothing, and neither does half a line.
 func TestNotBelieved(t *testing.T) {
-	text := d("0").Encoded() + "-" + d("blob").Encoded()
+	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4"
 	for name, plant := range map[string]func(path string) error{
 		"writable by others": func(path string) error {
 			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
@@ -54,14 +54,14 @@ func TestNotBelieved(t *testing.T) {
 		},
 		"pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
 		"half":      func(path string) error { return os.WriteFile(path, []byte(text[:100]+"\n"+text[100:]), 0o600) },
-		"more":      func(path string) error { return os.WriteFile(path, []byte(text+"0\n"), 0o600) },
+		"more":      func(path string) error { return os.WriteFile(path, []byte(text+"x\n"), 0o600) },
 		"not there": func(string) error { return nil },
 	} {
 		path := filepath.Join(t.TempDir(), "proven")
 		if err := plant(path); err != nil {
 			t.Fatal(err)
 		}
-		if Open(path).Has(d("0"), d("blob")) {
+		if Open(path).Has(d("0"), d("blob"), 4) {
 			t.Errorf("%s: it is believed", name)
 		}
 	}
@@ -70,11 +70,11 @@ func TestNotBelieved(t *testing.T) {
 // The record does not grow without end, and keeps what is newest.
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proven")
-	const each = maxSize / 130 / 2
+	const each = maxSize / 132 / 2
 	for i := range 4 {
 		p := Open(path)
 		for j := range each {
-			p.Add(d(fmt.Sprint(i)), d(fmt.Sprint(j)))
+			p.Add(d(fmt.Sprint(i)), d(fmt.Sprint(j)), 4)
 		}
 		if err := p.Save(); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestBounded(t *testing.T) {
 		if err != nil || info.Size() > maxSize {
 			t.Errorf("it has %d bytes, %v", info.Size(), err)
 		}
-		if again := Open(path); !again.Has(d(fmt.Sprint(i)), d("0")) || !again.Has(d(fmt.Sprint(i)), d(fmt.Sprint(each-1))) {
+		if again := Open(path); !again.Has(d(fmt.Sprint(i)), d("0"), 4) || !again.Has(d(fmt.Sprint(i)), d(fmt.Sprint(each-1)), 4) {
 			t.Error("what is newest is not there")
 		}
 	}

@@ -103,7 +103,8 @@ func TestPreviousLayersAreProven(t *testing.T) {
 }
 
 // A blob that was seen to decompress to its layer is neither decompressed again nor, where
-// the destination has it, read; one that was seen to be another layer proves nothing.
+// the destination has it, read; what
+// was seen proves nothing of another layer or size.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -131,13 +132,16 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 		}
 		reads = 0
 	}
-	forged := list[1]
+	forged, longer := list[1], list[0]
 	forged.DiffID = list[0].DiffID
-	opt = to(filepath.Join(t.TempDir(), "out"))
-	opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
-	opt.Previous, opt.Proofs = map[digest.Digest]Kept{forged.DiffID: forged}, proofs.Open(record)
-	if report := run(t, opt, packed(t, root)); report.Reused != 0 || len(report.Refused) != 1 {
-		t.Errorf("forged: %d are reused, refused are %v", report.Reused, report.Refused)
+	longer.Descriptor.Size++
+	for name, k := range map[string]Kept{"another layer": forged, "another size": longer} {
+		opt := to(filepath.Join(t.TempDir(), "out"))
+		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
+		opt.Previous, opt.Proofs = map[digest.Digest]Kept{k.DiffID: k}, proofs.Open(record)
+		if report := run(t, opt, packed(t, root)); report.Reused != 0 || len(report.Refused) != 1 {
+			t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
+		}
 	}
 }
 

@@ -39,12 +39,12 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 // errUnproven says that a blob is not what the layer compresses to, whoever says so.
 var errUnproven = errors.New("it does not decompress to the layer that it is said to be")
 
-// prove reads a blob of that digest to its end and compares what it decompresses to with the
+// prove reads a blob of that digest and size to its end and compares what it decompresses to with the
 // layer: who calls a blob by a diffID may be wrong, or lie. Where this user has seen it before,
 // the digest is enough, which the caller compares. An error that is not errUnproven says
 // nothing of the blob.
-func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, l *layerFiles, diffID digest.Digest) error {
-	if w.opt.Proofs.Has(diffID, is) {
+func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
+	if w.opt.Proofs.Has(diffID, is, size) {
 		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
 		return err
 	}
@@ -70,8 +70,8 @@ func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, l *l
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	kept, err := w.opt.Cache.Get(cache.Wanted{
 		Key: w.opt.Compression.Key(), DiffID: b.diffID, Most: compress.MaxSize(l.size),
-		Proves: func(is digest.Digest, in io.Reader) (bool, error) {
-			err := w.prove(ctx, in, is, l, b.diffID)
+		Proves: func(is digest.Digest, size int64, in io.Reader) (bool, error) {
+			err := w.prove(ctx, in, is, size, l, b.diffID)
 			if errors.Is(err, errUnproven) {
 				return false, nil
 			}
@@ -94,7 +94,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 		return false, nil
 	}
 	d := previous.Descriptor
-	if w.opt.Proofs.Has(previous.DiffID, d.Digest) {
+	if w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size) {
 		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
 		return true, nil
 	}
@@ -133,7 +133,7 @@ func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l
 	defer in.Close()
 	kept := &sticky{w: out}
 	blob := io.TeeReader(in, kept)
-	if err = w.prove(ctx, blob, previous.Descriptor.Digest, l, previous.DiffID); err == nil {
+	if err = w.prove(ctx, blob, previous.Descriptor.Digest, previous.Descriptor.Size, l, previous.DiffID); err == nil {
 		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is compared
 	}
 	switch {
