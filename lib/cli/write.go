@@ -143,13 +143,12 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 }
 
 // ownFiles describes what builds keep beside their output, which is no part of a root.
-// Spools have no names: a folder for them is left out where it holds nothing else.
 func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo {
 	paths := []string{proofs.Path()}
 	if store != nil {
 		paths = append(paths, store.Dir())
 	}
-	if entries, err := os.ReadDir(spoolDir); err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) }) {
+	if onlySpool(spoolDir) {
 		paths = append(paths, spoolDir)
 	}
 	var infos []os.FileInfo
@@ -159,6 +158,17 @@ func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo
 		}
 	}
 	return infos
+}
+
+// onlySpool tells whether a folder is there for spools alone, which have no names. A folder
+// such as /var/tmp belongs to the system, be it empty or not.
+func onlySpool(dir string) bool {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&os.ModeSticky != 0 {
+		return false
+	}
+	entries, err := os.ReadDir(dir)
+	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) })
 }
 
 // openCache opens the cache that was asked for, nil for none.

@@ -103,8 +103,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 }
 
 // A blob that was seen to decompress to its layer is neither decompressed again nor, where
-// the destination has it, read; what
-// was seen proves nothing of another layer or size.
+// the destination has it, read; what was seen proves nothing of another layer or size.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
