@@ -45,14 +45,14 @@ func (f *outputFlags) target() (oci.Target, error) {
 	return target, nil
 }
 
-// create opens the destination. A registry may have blobs of the previous image.
-func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
+// create opens the destination.
+func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
 	if isPipe(target) && opt.Check == nil { // who checks takes no pipe, and says so
 		return pipeArchive(ctx, target, opt)
 	}
 	switch {
 	case target.Kind == oci.KindRegistry:
-		push, err := f.push(ctx, env, target.Ref, previous)
+		push, err := f.push(ctx, env, target.Ref)
 		if err != nil {
 			return nil, err
 		}

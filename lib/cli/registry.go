@@ -39,9 +39,8 @@ func (f *imageFlags) openRegistry(env *Env, ref registry.Ref) (*registry.Reposit
 	})
 }
 
-// push begins to push to a reference. What the registry has of the previous image
-// is taken from there.
-func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) (*registry.Push, error) {
+// push begins to push to a reference.
+func (f *imageFlags) push(ctx context.Context, env *Env, text string) (*registry.Push, error) {
 	ref, err := registry.ParseRef(text)
 	if err != nil {
 		return nil, &usageError{err}
@@ -50,13 +49,7 @@ func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) 
 	if err != nil {
 		return nil, err
 	}
-	var from []registry.Ref
-	if src, err := image.ParseSource(previous); err == nil && src.Kind == image.KindRegistry {
-		if ref, err := registry.ParseRef(src.Ref); err == nil {
-			from = append(from, ref)
-		}
-	}
-	return repo.Push(ctx, from...)
+	return repo.Push(ctx)
 }
 
 // remote is a repository as package image asks for one: by whole references, and

@@ -88,7 +88,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 }
 
 // options reads the flags, and returns beside them what of the output is there
-// already. previous is the image that the output comes after, or empty.
+// already.
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
@@ -116,7 +116,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, previous, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())

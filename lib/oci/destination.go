@@ -32,6 +32,17 @@ type Destination interface {
 	Occupies() []os.FileInfo
 }
 
+// Offer tells a destination that an image in a registry has a blob, which is about to be written. Where that is the registry
+// that the destination is in, nothing needs to be sent. An empty name is none.
+func Offer(dest Destination, d digest.Digest, image string) {
+	mounter, ok := dest.(interface {
+		Mount(d digest.Digest, image string)
+	})
+	if ok && image != "" {
+		mounter.Mount(d, image)
+	}
+}
+
 // Options are what destinations have in common. The zero Options are safe.
 type Options struct {
 	// Check, if it is not nil, is called when the image is whole and nobody can see it yet: with the place where it can be

@@ -87,7 +87,7 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repo.base = &courier{inner: s, plain: plainHosts(ref.Registry, false)}
+		repo.inner = s
 		var data []byte
 		switch task % 4 {
 		case 0, 1:
@@ -151,7 +151,7 @@ func FuzzCredentials(f *testing.F) {
 		if err != nil && !strings.Contains(err.Error(), path) {
 			t.Errorf("the error does not name the file: %v", err)
 		}
-		if err == nil && (found.source == "") != (found.auth == (credentials{}).auth) {
+		if err == nil && (found.source == "") != found.none() {
 			t.Errorf("found %+v", found)
 		}
 	})

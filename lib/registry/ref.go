@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/oci"
@@ -12,7 +11,7 @@ import (
 
 const (
 	dockerHub   = "docker.io"       // the registry of references that name none
-	dockerIndex = "index.docker.io" // another name for it, and what go-containerregistry turns it into
+	dockerIndex = "index.docker.io" // another name for it, and where its API is
 )
 
 // Ref names an image in a registry.
@@ -53,7 +52,7 @@ func ParseRef(s string) (Ref, error) {
 	case !ok && isHost:
 		return Ref{}, fmt.Errorf("image reference %q names a registry and no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
 	case isHost && host != dockerIndex:
-		if _, err := name.NewRegistry(host); err != nil {
+		if checkHost(host) != nil {
 			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is no host", s, host)
 		}
 		ref.Registry, ref.Name = host, rest

@@ -16,19 +16,28 @@ import (
 // digestHeader is where registries say what they have stored.
 const digestHeader = "Docker-Content-Digest"
 
-// has asks whether the registry has a blob in the repository, whole.
-func (p *Push) has(ctx context.Context, d v1.Descriptor) (bool, error) {
-	client, req, err := p.request(ctx, http.MethodHead, p.repo.url("blobs", d.Digest.String()))
-	if err != nil {
-		return false, err
+// presence is what a registry says of a blob.
+type presence int
+
+const (
+	unknown presence = iota // it does not say
+	absent
+	present // whole
+)
+
+// look asks whether the registry has a blob in the repository.
+func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
+	req := request{method: http.MethodHead, url: p.repo.url("blobs", d.Digest.String()), scopes: p.rights()}
+	resp, err := p.repo.send(ctx, req, http.StatusOK, http.StatusNotFound)
+	if refuses(err) { // where there are no rights, sending the blob says so
+		return unknown, nil
 	}
-	resp, err := send(client, req, http.StatusOK, http.StatusNotFound)
 	if err != nil {
-		return false, err
+		return unknown, err
 	}
 	defer drop(resp)
 	if resp.StatusCode == http.StatusNotFound {
-		return false, nil
+		return absent, nil
 	}
 	// What cannot be true is no reason to stop: the blob is sent, and takes the place of what is there.
 	err = checkAnswer(resp, d.Digest)
@@ -37,8 +46,19 @@ func (p *Push) has(ctx context.Context, d v1.Descriptor) (bool, error) {
 	}
 	if err != nil {
 		p.repo.warn("pushing blob %q to %q: %v: sending it again", d.Digest, p.repo.ref.repository(), err)
+		return absent, nil
 	}
-	return err == nil, nil
+	return present, nil
+}
+
+// verify makes sure that the registry has a blob that it took without naming its digest: there are servers, and proxies
+// before them, that answer before they have read it all.
+func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
+	found, err := p.look(ctx, d)
+	if err == nil && found == absent {
+		err = &temporaryError{cause: errors.New("the registry says that it took the blob, and does not have it")}
+	}
+	return err
 }
 
 // checkAnswer compares the digest that a registry names, if it does.
@@ -49,74 +69,86 @@ func checkAnswer(resp *http.Response, want digest.Digest) error {
 	return nil
 }
 
-// mount makes the blob of another repository one of this. Where that does not work it returns where to send the blob to.
+// begin opens an upload, and returns where to send the blob to.
+func (p *Push) begin(ctx context.Context) (*url.URL, error) {
+	req := request{method: http.MethodPost, url: p.repo.url("blobs/uploads", ""), scopes: p.rights()}
+	resp, err := p.repo.send(ctx, req, http.StatusAccepted)
+	if err != nil {
+		return nil, err
+	}
+	return uploadTo(resp)
+}
+
+// mount makes the blob of another repository one of this. The token server is asked for the rights to both with this
+// request alone: it may refuse those to the other one.
 func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, location *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
 	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
-	return p.begin(ctx, u, d)
+	req := request{method: http.MethodPost, url: u, scopes: append(p.rights(), scope(from, "pull"))}
+	resp, err := p.repo.send(ctx, req, http.StatusAccepted, http.StatusCreated)
+	if err != nil {
+		return false, nil, err
+	}
+	if resp.StatusCode == http.StatusCreated {
+		defer drop(resp)
+		err = checkAnswer(resp, d)
+		return err == nil, nil, err
+	}
+	location, err = uploadTo(resp)
+	return false, location, err
 }
 
-// begin opens an upload, or mounts a blob if u says so.
-func (p *Push) begin(ctx context.Context, u *url.URL, d digest.Digest) (done bool, location *url.URL, err error) {
-	client, req, err := p.request(ctx, http.MethodPost, u)
-	if err != nil {
-		return false, nil, err
-	}
-	want := []int{http.StatusAccepted}
-	if u.RawQuery != "" {
-		want = append(want, http.StatusCreated)
-	}
-	resp, err := send(client, req, want...)
-	if err != nil {
-		return false, nil, err
-	}
+// uploadTo is where an answer says that a blob is to be sent.
+func uploadTo(resp *http.Response) (*url.URL, error) {
 	defer drop(resp)
-	if resp.StatusCode == http.StatusCreated {
-		return true, nil, checkAnswer(resp, d)
+	to, err := location(resp.Request.URL, resp)
+	if err != nil {
+		return nil, fmt.Errorf("opening an upload: %w", err)
 	}
-	place := resp.Header.Get("Location")
-	if place == "" {
-		return false, nil, errors.New("the registry opens an upload and does not say where to (no Location)")
-	}
-	if location, err = resp.Request.URL.Parse(place); err != nil {
-		return false, nil, fmt.Errorf("reading the Location of an upload: %w", err)
-	}
-	return false, location, nil
+	return to, nil
 }
 
 // cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
 func (p *Push) cancel(ctx context.Context, location *url.URL) {
-	if location.Host != p.repo.registry.RegistryStr() {
+	if base, err := p.repo.connect(ctx); err != nil || origin(location) != origin(base) {
 		return
 	}
-	client, req, err := p.request(ctx, http.MethodDelete, location)
-	if err != nil {
-		return
-	}
-	if resp, err := client.Do(req); err == nil {
+	req := request{method: http.MethodDelete, url: location, scopes: p.rights()}
+	if resp, err := p.repo.send(ctx, req); err == nil {
 		drop(resp)
 	}
 }
 
-// open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location. Registries
-// refuse a mount in many ways: whatever one says, the blob can still be sent.
+// open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location.
 func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *url.URL, err error) {
-	if done, err = p.has(ctx, d); done || err != nil {
-		return done, nil, err
+	if found, err := p.look(ctx, d); found == present || err != nil {
+		return found == present, nil, err
 	}
-	for _, from := range p.from {
-		if location != nil {
-			p.cancel(ctx, location)
-		}
+	if from := p.mountable(d.Digest); from != "" {
 		done, location, err = p.mount(ctx, d.Digest, from)
-		if done && err == nil {
-			return true, nil, nil
+		if err == nil {
+			return done, location, nil
+		}
+		// Registries refuse a mount in many ways: whatever one says, the blob can still be sent.
+		var status *statusError
+		if !errors.As(err, &status) || status.code != http.StatusNotFound {
+			p.mu.Lock()
+			p.closed[from] = true
+			p.mu.Unlock()
 		}
 	}
-	if location != nil {
-		return false, location, nil
+	location, err = p.begin(ctx)
+	return false, location, err
+}
+
+// mountable is the repository to mount a blob from; empty for none.
+func (p *Push) mountable(d digest.Digest) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if from := p.elsewhere[d]; !p.closed[from] {
+		return from
 	}
-	return p.begin(ctx, p.repo.url("blobs/uploads", ""), d.Digest)
+	return ""
 }
 
 // upload is one attempt to get a blob into the repository.
@@ -125,25 +157,104 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
 	if done || err != nil {
 		return err
 	}
-	query := location.Query()
-	query.Set("digest", d.Digest.String())
-	location.RawQuery = query.Encode()
-	client, req, err := p.request(ctx, http.MethodPut, location)
-	if err != nil {
+	sure, err := p.transfer(ctx, location, d, src)
+	if sure || err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/octet-stream")
-	req.ContentLength = d.Size
-	req.GetBody = src.body
-	if req.Body, err = src.body(); err != nil {
-		return err
+	return p.verify(ctx, d)
+}
+
+// transfer sends a blob in the way that the registry takes it. It is sure that the registry has it where that names the
+// digest.
+func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	p.mu.Lock()
+	inParts := p.inParts
+	p.mu.Unlock()
+	if inParts {
+		return p.sendParts(ctx, location, d, src)
 	}
-	resp, err := send(client, req, http.StatusCreated, http.StatusOK, http.StatusNoContent)
+	sure, err = p.sendWhole(ctx, location, d, src)
+	if !refusesWhole(err) || src.failed() != nil {
+		return sure, err
+	}
+	sure, again := p.sendAgain(ctx, d, src)
+	if refuses(again) {
+		return false, err // which says more
+	}
+	if again == nil {
+		p.mu.Lock()
+		p.inParts = true
+		p.mu.Unlock()
+	}
+	return sure, again
+}
+
+// sendAgain sends a blob in parts to an upload of its own.
+func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *source) (sure bool, err error) {
+	location, err := p.begin(ctx)
 	if err != nil {
-		return err
+		return false, err
+	}
+	return p.sendParts(ctx, location, d, src)
+}
+
+// refusesWhole tells the refusals that may mean that the registry takes no blob with the request that ends its upload.
+func refusesWhole(err error) bool {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.code {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusLengthRequired,
+		http.StatusUnsupportedMediaType, http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// sendWhole sends a blob with the request that ends its upload.
+func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	return p.finish(ctx, p.blobRequest(http.MethodPut, ending(location, d.Digest), src), d)
+}
+
+// sendParts sends a blob before the request that ends its upload, as docker does.
+func (p *Push) sendParts(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, location, src))
+	if err != nil {
+		return false, err
+	}
+	if resp.Header.Get("Location") == "" {
+		drop(resp)
+	} else if location, err = uploadTo(resp); err != nil {
+		return false, err
+	}
+	return p.finish(ctx, request{method: http.MethodPut, url: ending(location, d.Digest), scopes: p.rights()}, d)
+}
+
+// finish ends an upload. It is sure that the registry has the blob where that names the digest.
+func (p *Push) finish(ctx context.Context, req request, d v1.Descriptor) (sure bool, err error) {
+	resp, err := p.repo.send(ctx, req)
+	if err != nil {
+		return false, err
 	}
 	defer drop(resp)
-	return checkAnswer(resp, d.Digest)
+	return resp.Header.Get(digestHeader) != "", checkAnswer(resp, d.Digest)
+}
+
+func (p *Push) blobRequest(method string, to *url.URL, src *source) request {
+	return request{
+		method: method, url: to, scopes: p.rights(), size: src.size, body: src.body,
+		header: http.Header{"Content-Type": {"application/octet-stream"}},
+	}
+}
+
+// ending is the URL of the request that ends an upload.
+func ending(location *url.URL, d digest.Digest) *url.URL {
+	u := *location
+	query := u.Query()
+	query.Set("digest", d.String())
+	u.RawQuery = query.Encode()
+	return &u
 }
 
 // source turns a write function into request bodies. There may be several, after redirects, renewed logins and failures,
@@ -215,6 +326,13 @@ func (s *source) replace(b *body) {
 func (s *source) wait() error {
 	s.replace(nil)
 	s.running.Wait()
+	return s.err
+}
+
+// failed is the error of write itself, if it had one.
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.err
 }
 

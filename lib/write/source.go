@@ -31,6 +31,8 @@ type Source struct {
 // Kept is a layer of the source that stays as it is, byte for byte.
 type Kept struct {
 	oci.Layer
+	// Image is that in a registry which has the blob; empty for none.
+	Image string
 	// Open reads its blob.
 	Open func(context.Context) (io.ReadCloser, error)
 }
@@ -129,6 +131,7 @@ func (w *writer) keep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		oci.Offer(w.dest, k.Descriptor.Digest, k.Image)
 		err := w.dest.Blob(k.Descriptor, func(out io.Writer) error { return copyBlob(ctx, out, k) })
 		if err != nil {
 			return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
