@@ -186,6 +186,14 @@ func random(t *testing.T, n int) []byte {
 
 func newImage(t *testing.T, layers ...[]byte) *image {
 	t.Helper()
+	img, err := buildImage(layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func buildImage(layers ...[]byte) (*image, error) {
 	config := &oci.Config{}
 	config.Platform.Architecture, config.Platform.OS = "amd64", "linux"
 	img := oci.Image{Config: config}
@@ -193,10 +201,7 @@ func newImage(t *testing.T, layers ...[]byte) *image {
 		img.Layers = append(img.Layers, oci.Layer{Descriptor: descriptor(l), DiffID: digest.FromBytes(l)})
 	}
 	built, err := img.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &image{layers, built}
+	return &image{layers, built}, err
 }
 
 func descriptor(b []byte) v1.Descriptor {

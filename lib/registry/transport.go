@@ -78,6 +78,11 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 		}
 		return nil, err
 	}
+	if resp.StatusCode < 200 { // 101: what follows is a connection, which the watch does not end
+		w.end()
+		_ = resp.Body.Close() // of no use
+		return nil, fmt.Errorf("the server answers with %d %s, which is not an answer to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
+	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
 	if err := checkStatus(resp, req, body); err != nil {
 		drop(resp)
@@ -113,11 +118,9 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 	return sent, body, err
 }
 
-// checkStatus refuses answers that say nothing of the request: those that may be another next time, and those that are none.
+// checkStatus refuses answers that may be another next time.
 func checkStatus(resp *http.Response, req request, body *sentBody) error {
 	switch {
-	case resp.StatusCode < 200:
-		return fmt.Errorf("the server answers with %d %s, which is not an answer to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
 	case resp.StatusCode < 300 && body != nil && body.sent.Load() < req.size:
