@@ -124,6 +124,7 @@ func TestPushRecovers(t *testing.T) {
 		{"blob broken off at its end", func(*server) fault { return once("PUT blob", breakOff(int64(len(layer)))) }, nil},
 		{"head 400", func(*server) fault { return times(always, "HEAD blob", status(400)) }, []time.Duration{}},
 		{"head 403", func(*server) fault { return times(always, "HEAD blob", status(403)) }, []time.Duration{}},
+		{"head 500", func(*server) fault { return times(always, "HEAD blob", status(500)) }, []time.Duration{}},
 		{"head 405", func(*server) fault { return times(always, "HEAD blob", status(405)) }, []time.Duration{}},
 		{"tag 500", func(*server) fault { return once("PUT tag", status(500)) }, nil},
 		{"tag 204", func(s *server) fault { return times(always, "PUT tag", instead(s, 204)) }, []time.Duration{}},

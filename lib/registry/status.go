@@ -77,8 +77,25 @@ var queries = regexp.MustCompile(`(?i)(https?://[^\s"'<>?]*)\?[^\s"'<>]*`)
 // redact leaves the queries of URLs out of a server's words.
 func redact(text string) string { return queries.ReplaceAllString(text, "${1}?...") }
 
-// explain puts an error into words that say what to do.
+// redactedError is an error whose text holds no signatures.
+type redactedError struct {
+	text  string
+	cause error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.cause }
+
+// explain puts an error into words that say what to do, without the queries of URLs.
 func (r *Repository) explain(err error) error {
+	err = r.advise(err)
+	if text := err.Error(); redact(text) != text {
+		return &redactedError{redact(text), err}
+	}
+	return err
+}
+
+func (r *Repository) advise(err error) error {
 	cause := err
 	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // the outermost alone: words around others stay
 		cause = temporary.cause

@@ -44,7 +44,10 @@ func (p *Push) moveTag(top oci.Document) error {
 	defer stop()
 	unknown := false // whether the tag has moved
 	err := repo.retry(p.ctx, what, func() error {
-		if p.ctx.Err() != nil || p.tagged(p.ctx, top) {
+		if p.tagged(p.ctx, top) {
+			return nil
+		}
+		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
 		err := p.put(ctx, top, tag)

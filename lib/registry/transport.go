@@ -162,11 +162,11 @@ func isRedirect(resp *http.Response) bool {
 func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, errors.New("it does not say where to (no Location)")
+		return nil, errors.New("the server does not say where to (no Location)")
 	}
 	u, err := from.Parse(text)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("its Location is not a URL")
+		return nil, errors.New("the Location that the server answers with is not a URL")
 	}
 	u.User, u.Fragment = nil, "" // a server's own words for a login
 	return u, nil

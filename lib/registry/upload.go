@@ -29,10 +29,11 @@ const (
 func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	req := request{method: http.MethodHead, url: p.repo.url("blobs", d.Digest.String()), scopes: p.rights()}
 	resp, err := p.repo.send(ctx, req, http.StatusOK, http.StatusNotFound)
-	if refuses(err) { // where there are no rights, sending the blob says so
-		return unknown, nil
-	}
-	if err != nil {
+	var status *statusError
+	switch {
+	case refuses(err), errors.As(err, &status) && status.code == http.StatusInternalServerError:
+		return unknown, nil // it is only a question: where there are no rights, sending the blob says so
+	case err != nil:
 		return unknown, err
 	}
 	defer drop(resp)
@@ -101,11 +102,7 @@ func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bo
 // uploadTo is where an answer says that a blob is to be sent.
 func uploadTo(resp *http.Response) (*url.URL, error) {
 	defer drop(resp)
-	to, err := location(resp.Request.URL, resp)
-	if err != nil {
-		return nil, fmt.Errorf("opening an upload: %w", err)
-	}
-	return to, nil
+	return location(resp.Request.URL, resp)
 }
 
 // cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
