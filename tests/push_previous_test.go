@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
+
+	"chunkah/tests/clients"
 )
 
 // A previous image of which only the manifest can be read costs a warning, and not the build.
@@ -46,4 +48,21 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	if got := rechunk(t, root, dest, "--previous", "auto"); got != want {
 		t.Errorf("the manifest is %s, want %s", got, want)
 	}
+}
+
+// The layers of a base that stay as they are come from where they are in the registry, and are not sent.
+func TestKeptBaseIsMounted(t *testing.T) {
+	clients.Need(t, "docker-registry")
+	noLogin(t)
+	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	base := tarOf(t, "base", 1<<20)
+	if err := pushable(t, base, tarOf(t, "app", 1000)).push(t.Context(), host, "build/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	sent.Store(0)
+	rechunk(t, "docker://"+host+"/build/app:1", "docker://"+host+"/prod/app:1", "--keep-base", "1")
+	if n := sent.Load(); n > 100_000 {
+		t.Errorf("%d bytes reached the registry", n)
+	}
+	clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/prod/app:1"))
 }

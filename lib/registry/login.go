@@ -29,8 +29,8 @@ type login struct {
 	own  bool // it is the registry itself
 
 	mu        sync.Mutex
-	challenge challenge
-	words     map[string]string // for the Authorization header, by what they are for
+	challenge challenge         // what it asked for last
+	headers   map[string]string // values of the Authorization header, by the scopes that they are for
 }
 
 // loginAt is that of the server of a URL.
@@ -40,24 +40,24 @@ func (r *Repository) loginAt(u *url.URL) *login {
 	at := origin(u)
 	l := r.logins[at]
 	if l == nil {
-		l = &login{repo: r, own: at == origin(r.base), words: make(map[string]string)}
+		l = &login{repo: r, own: at == origin(r.base), headers: make(map[string]string)}
 		r.logins[at] = l
 	}
 	return l
 }
 
-// authorization returns what to send in the header of that name for rights to scopes; empty for nothing.
+// authorization returns the value of the Authorization header for rights to scopes; empty for none.
 func (l *login) authorization(ctx context.Context, u *url.URL, scopes []string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := strings.Join(scopes, " ")
-	if words := l.words[key]; words != "" || l.challenge.scheme == "" {
-		return words, nil
+	if value := l.headers[key]; value != "" || l.challenge.scheme == "" {
+		return value, nil
 	}
 	return l.obtain(ctx, u, key, scopes)
 }
 
-// renew returns what to send in place of what was refused with those headers; empty for nothing new.
+// renew returns the value to send in place of the one that was refused with those headers; empty for none.
 func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refused string, scopes []string) (string, error) {
 	c := chooseChallenge(header)
 	if c.scheme == "" {
@@ -66,8 +66,8 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := strings.Join(scopes, " ")
-	if words := l.words[key]; words != "" && words != refused {
-		return words, nil // another request has renewed it
+	if value := l.headers[key]; value != "" && value != refused {
+		return value, nil // another request has renewed it
 	}
 	l.challenge = c
 	if !l.own {
@@ -76,15 +76,15 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	if scope := c.params["scope"]; scope != "" {
 		scopes = append([]string{scope}, scopes...)
 	}
-	words, err := l.obtain(ctx, u, key, scopes)
-	if err != nil || words == refused {
+	value, err := l.obtain(ctx, u, key, scopes)
+	if err != nil || value == refused {
 		return "", err
 	}
-	return words, nil
+	return value, nil
 }
 
-// obtain gets the words for scopes, which are kept under key.
-func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []string) (words string, err error) {
+// obtain gets the value for scopes, and keeps it under key.
+func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []string) (value string, err error) {
 	var creds credentials
 	if l.own {
 		if creds, err = l.repo.credentials(ctx); err != nil {
@@ -93,18 +93,18 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 	}
 	switch {
 	case l.challenge.scheme == schemeBasic && creds.hasPassword():
-		words = creds.basic()
+		value = creds.basic()
 	case l.challenge.scheme == schemeBearer && creds.registryToken != "":
-		words = "Bearer " + creds.registryToken
+		value = "Bearer " + creds.registryToken
 	case l.challenge.scheme == schemeBearer:
 		token, err := l.token(ctx, u, creds, scopes)
 		if err != nil {
 			return "", err
 		}
-		words = "Bearer " + token
+		value = "Bearer " + token
 	}
-	l.words[key] = words
-	return words, nil
+	l.headers[key] = value
+	return value, nil
 }
 
 // token asks the token server that the challenge of the server u names (distribution specification, token
@@ -211,7 +211,7 @@ func (l *login) readToken(resp *http.Response, err error) (string, error) {
 // hasPassword reports whether there is something for basic authentication.
 func (c *credentials) hasPassword() bool { return c.user != "" || c.password != "" }
 
-// basic is that as the words of an Authorization header.
+// basic is that as the value of an Authorization header.
 func (c *credentials) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.user+":"+c.password))
 }

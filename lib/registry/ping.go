@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -103,60 +102,4 @@ func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
 		}
 	}
 	return p
-}
-
-// send sends a request, logged in and along redirects, and returns its answer if the status is one of those wanted, or a
-// success where none is given. The body is the caller's to close.
-func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.Response, error) {
-	base, err := r.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	u := *req.url
-	if u.Scheme == "" {
-		u.Scheme = base.Scheme
-	}
-	resp, err := follow(&u, req.method, func(u *url.URL) (*http.Response, error) { return r.logIn(ctx, u, req) })
-	if err != nil {
-		return nil, err
-	}
-	if err := expect(resp, want...); err != nil {
-		drop(resp)
-		return nil, err
-	}
-	return resp, nil
-}
-
-// logIn sends a request to u with a login, and once more with a new one where that is refused.
-func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.Response, error) {
-	l := r.loginAt(u)
-	words, err := l.authorization(ctx, u, req.scopes)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := r.roundTrip(ctx, u, req, words)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
-	}
-	renewed, err := l.renew(ctx, u, resp.Header, words, req.scopes)
-	if err != nil {
-		drop(resp)
-		return nil, err
-	}
-	if renewed == "" {
-		return resp, nil
-	}
-	drop(resp)
-	return r.roundTrip(ctx, u, req, renewed)
-}
-
-var errNoHost = errors.New("it is not a host with or without a port")
-
-// checkHost refuses what is not HOST or HOST:PORT.
-func checkHost(host string) error {
-	u, err := url.Parse("https://" + host)
-	if err != nil || u.Host != host || u.Hostname() == "" || u.User != nil {
-		return errNoHost
-	}
-	return nil
 }

@@ -225,18 +225,20 @@ func (p *Push) Abort() error {
 	return nil
 }
 
-// fail makes an error the push's, if it is one.
+// fail makes an error the push's, if it is one, and ends what else is under way, which then fails for the same reason.
 func (p *Push) fail(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("%s: %w", what, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done == nil {
-		p.done = err
+		p.done = fmt.Errorf("%s: %w", what, err)
+		p.cancelAll()
+	} else if !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return err
+	return p.done
 }
 
 // state is nil as long as something is taken.

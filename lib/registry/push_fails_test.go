@@ -214,6 +214,26 @@ func TestPushStops(t *testing.T) {
 	})
 }
 
+// A blob that cannot be pushed ends the others, which are of no use without it.
+func TestPushFailsAsOne(t *testing.T) {
+	s := newServer(t)
+	repo, _ := s.open(t, "team/app:1")
+	refused, waiting := random(t, 100), random(t, 200)
+	arrived := make(chan struct{})
+	s.with(times(always, "PUT blob", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Query().Get("digest") == descriptor(waiting).Digest.String() {
+			close(arrived)
+			<-r.Context().Done()
+			return
+		}
+		<-arrived
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	err := newImage(t, refused, waiting).push(t.Context(), repo)
+	contains(t, err, descriptor(refused).Digest.String(), "403")
+}
+
 // What write says counts more than what came of it on the way, and is not tried again.
 func TestPushBlobThatCannotBeWritten(t *testing.T) {
 	big := random(t, 1<<20)

@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -89,3 +91,12 @@ func (r Ref) Identifier() string {
 
 // repository names the repository in full.
 func (r Ref) repository() string { return r.Registry + "/" + r.Name }
+
+// checkHost refuses what is not HOST or HOST:PORT.
+func checkHost(host string) error {
+	u, err := url.Parse("https://" + host)
+	if err != nil || u.Host != host || u.Hostname() == "" {
+		return errors.New("it is not a host with or without a port")
+	}
+	return nil
+}

@@ -116,6 +116,51 @@ func (r *Repository) url(kind, rest string) *url.URL {
 	return &url.URL{Host: r.host, Path: "/v2/" + r.ref.Name + "/" + kind + "/" + rest}
 }
 
+// send sends a request, logged in and along redirects, and returns its answer if the status is one of those wanted, or a
+// success where none is given. The body is the caller's to close.
+func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.Response, error) {
+	base, err := r.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u := *req.url
+	if u.Scheme == "" {
+		u.Scheme = base.Scheme
+	}
+	resp, err := follow(&u, req.method, func(u *url.URL) (*http.Response, error) { return r.logIn(ctx, u, req) })
+	if err != nil {
+		return nil, err
+	}
+	if err := expect(resp, want...); err != nil {
+		drop(resp)
+		return nil, err
+	}
+	return resp, nil
+}
+
+// logIn sends a request to u with a login, and once more with a new one where that is refused.
+func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.Response, error) {
+	l := r.loginAt(u)
+	authorization, err := l.authorization(ctx, u, req.scopes)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.roundTrip(ctx, u, req, authorization)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	renewed, err := l.renew(ctx, u, resp.Header, authorization, req.scopes)
+	if err != nil {
+		drop(resp)
+		return nil, err
+	}
+	if renewed == "" {
+		return resp, nil
+	}
+	drop(resp)
+	return r.roundTrip(ctx, u, req, renewed)
+}
+
 // warn tells the caller what could not be, where it asked for that.
 func (r *Repository) warn(format string, args ...any) {
 	if r.opt.Warn != nil {

@@ -50,7 +50,7 @@ type request struct {
 	body   func() (io.ReadCloser, error) // begins the body anew; nil for none
 }
 
-// roundTrip sends a request to u, with those words of authorization if there are any, and returns the answer whatever its
+// roundTrip sends a request to u, with an Authorization header unless that is empty, and returns the answer whatever its
 // status. It follows nothing. Nothing of the request or the answer is waited for longer than Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
