@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +169,39 @@ func TestPushRecovers(t *testing.T) {
 				t.Errorf("waits of %v, want %v", clock.waits, want)
 			}
 		})
+	}
+}
+
+// A connection that the registry has closed meanwhile is no failed attempt, and the blob is whole.
+func TestPushOverClosedConnections(t *testing.T) {
+	s := newServer(t)
+	repo, clock := s.open(t, "team/app:1")
+	s.with(func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
+		if kind != "POST upload" {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		s.inner.ServeHTTP(answer, r)
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		_ = answer.Result().Write(c) // without a word of closing
+		_ = c.Close()
+		return true
+	})
+	for range 20 {
+		img := newImage(t, random(t, 300_000))
+		if err := img.push(t.Context(), repo); err != nil {
+			t.Fatal(err)
+		}
+		s.check(t, "1", img)
+	}
+	for _, warning := range clock.warns { // as there may be, where the end of a connection is seen late
+		if strings.Contains(warning, "before all is sent") {
+			t.Error(warning)
+		}
 	}
 }
 

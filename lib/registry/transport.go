@@ -46,8 +46,8 @@ type request struct {
 	url    *url.URL // without a scheme: the one that the registry speaks
 	header http.Header
 	scopes []string                      // the rights that it takes
-	size   int64                         // of the body
-	body   func() (io.ReadCloser, error) // begins the body anew; nil for none
+	size   int64                         // of the body; 0 for none
+	body   func() (io.ReadCloser, error) // begins the body anew
 }
 
 // roundTrip sends a request to u, with an Authorization header unless that is empty, and returns the answer whatever its
@@ -60,7 +60,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 		return nil, fmt.Errorf("refusing plain HTTP to %q, which is not a loopback address: allow it with --insecure", u.Host)
 	}
 	w, ctx := newWatch(ctx, r.opt.Timeout)
-	sent, body, err := r.prepare(ctx, u, req, w)
+	sent, err := r.prepare(ctx, u, req, w)
 	if err != nil {
 		w.end()
 		return nil, err
@@ -84,7 +84,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 		return nil, fmt.Errorf("the server answers with %d %s, which is not an answer to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
-	if err := checkStatus(resp, req, body); err != nil {
+	if err := checkStatus(resp, req, w.sent.Load()); err != nil {
 		drop(resp)
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 }
 
 // prepare makes the request of net/http, whose body is watched.
-func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *watch) (*http.Request, *sentBody, error) {
+func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *watch) (*http.Request, error) {
 	sent := (&http.Request{Method: req.method, URL: u, Host: u.Host, Header: req.header.Clone()}).WithContext(ctx)
 	if sent.Header == nil {
 		sent.Header = make(http.Header)
@@ -100,30 +100,26 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 	if sent.Header.Set("User-Agent", r.opt.UserAgent); r.opt.UserAgent == "" {
 		sent.Header["User-Agent"] = nil // not net/http's own
 	}
-	if req.body == nil {
-		return sent, nil, nil
+	if req.size == 0 {
+		return sent, nil
 	}
-	var body *sentBody
 	sent.ContentLength = req.size
-	sent.GetBody = func() (io.ReadCloser, error) { // for a connection that was closed before anything was sent
+	sent.GetBody = func() (io.ReadCloser, error) { // again where a connection was closed before anything was sent
 		in, err := req.body()
-		if err != nil {
-			return nil, err
-		}
-		body = &sentBody{ReadCloser: in, watch: w}
-		return body, nil
+		w.sent.Store(0)
+		return &sentBody{in, w}, err
 	}
 	var err error
 	sent.Body, err = sent.GetBody()
-	return sent, body, err
+	return sent, err
 }
 
-// checkStatus refuses answers that may be another next time.
-func checkStatus(resp *http.Response, req request, body *sentBody) error {
+// checkStatus refuses answers that may be another next time. sent is how much of the request's body was sent.
+func checkStatus(resp *http.Response, req request, sent int64) error {
 	switch {
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
-	case resp.StatusCode < 300 && body != nil && body.sent.Load() < req.size:
+	case resp.StatusCode < 300 && sent < req.size:
 		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before all is sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}
 	return nil

@@ -37,6 +37,8 @@ type watch struct {
 	since    time.Time     // when the clock began to run; zero while it stands still
 	moved    int64         // bytes since there was progress
 	answered bool          // there is an answer: what is still sent does not count
+
+	sent atomic.Int64 // bytes of the request's body, of its last beginning
 }
 
 // newWatch returns a watch whose clock runs, and the context that it ends.
@@ -112,14 +114,13 @@ func isStall(err error) bool {
 type sentBody struct {
 	io.ReadCloser
 	watch *watch
-	sent  atomic.Int64
 }
 
 // Read is called when what it returned before is sent.
 func (b *sentBody) Read(p []byte) (int, error) {
 	b.tick(func() { b.watch.pause() })
 	n, err := b.ReadCloser.Read(p)
-	b.sent.Add(int64(n))
+	b.watch.sent.Add(int64(n))
 	b.tick(func() {
 		w := b.watch
 		if w.moved += int64(n); w.moved >= minProgress || err != nil { // the answer has all the time again
