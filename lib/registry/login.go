@@ -92,7 +92,7 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 		}
 	}
 	switch {
-	case l.challenge.scheme == schemeBasic && creds.hasPassword():
+	case l.challenge.scheme == schemeBasic:
 		value = creds.basic()
 	case l.challenge.scheme == schemeBearer && creds.registryToken != "":
 		value = "Bearer " + creds.registryToken
@@ -149,11 +149,23 @@ func (l *login) exchange(ctx context.Context, realm *url.URL, creds credentials,
 	}
 	at := *realm
 	at.RawQuery = query.Encode()
-	req := request{method: http.MethodGet}
-	if creds.hasPassword() {
-		return l.readToken(l.repo.roundTrip(ctx, &at, req, creds.basic()))
+	resp, err := l.get(ctx, &at, creds)
+	if err != nil {
+		return "", err
 	}
-	return l.readToken(follow(&at, req.method, func(u *url.URL) (*http.Response, error) { return l.repo.roundTrip(ctx, u, req, "") }))
+	defer drop(resp)
+	return readToken(resp)
+}
+
+// get asks a token server, with a password if there is one. Only without one a redirect is followed.
+func (l *login) get(ctx context.Context, u *url.URL, creds credentials) (*http.Response, error) {
+	send := func(u *url.URL) (*http.Response, error) {
+		return l.repo.roundTrip(ctx, u, request{method: http.MethodGet}, creds.basic())
+	}
+	if creds.hasPassword() {
+		return send(u)
+	}
+	return follow(u, http.MethodGet, send)
 }
 
 // exchangeIdentity sends an identity token, which is OAuth 2's refresh token.
@@ -166,20 +178,21 @@ func (l *login) exchangeIdentity(ctx context.Context, realm *url.URL, creds cred
 		form.Set("scope", strings.Join(scopes, " "))
 	}
 	text := form.Encode()
-	return l.readToken(l.repo.roundTrip(ctx, realm, request{
+	resp, err := l.repo.roundTrip(ctx, realm, request{
 		method: http.MethodPost,
 		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		size:   int64(len(text)),
 		body:   func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
-	}, ""))
-}
-
-// readToken reads the answer of a token server.
-func (l *login) readToken(resp *http.Response, err error) (string, error) {
+	}, "")
 	if err != nil {
 		return "", err
 	}
 	defer drop(resp)
+	return readToken(resp)
+}
+
+// readToken reads the answer of a token server.
+func readToken(resp *http.Response) (string, error) {
 	if isRedirect(resp) {
 		to := ""
 		if u, err := location(resp.Request.URL, resp); err == nil {
@@ -211,7 +224,10 @@ func (l *login) readToken(resp *http.Response, err error) (string, error) {
 // hasPassword reports whether there is something for basic authentication.
 func (c *credentials) hasPassword() bool { return c.user != "" || c.password != "" }
 
-// basic is that as the value of an Authorization header.
+// basic is that as the value of an Authorization header; empty for none.
 func (c *credentials) basic() string {
+	if !c.hasPassword() {
+		return ""
+	}
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.user+":"+c.password))
 }

@@ -55,12 +55,13 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	p := &Push{
 		repo: r, held: make(map[digest.Digest]bool), elsewhere: make(map[digest.Digest]string), closed: make(map[string]bool),
 	}
-	p.ctx, p.cancelAll = context.WithCancel(ctx)
+	ctx, p.cancelAll = context.WithCancel(ctx)
+	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
-	err := r.retry(p.ctx, what, func() error {
-		location, err := p.begin(p.ctx)
+	err := r.retry(ctx, what, func() error {
+		location, err := p.begin(ctx)
 		if err == nil {
-			p.cancel(p.ctx, location)
+			p.cancel(ctx, location)
 		}
 		return err
 	})
@@ -173,7 +174,7 @@ func (p *Push) Commit(index []byte) error {
 			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 		}
 	}
-	if err := p.moveTag(top); err != nil {
+	if err := p.moveTag(p.ctx, top); err != nil {
 		return err
 	}
 	p.mu.Lock()

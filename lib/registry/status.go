@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -37,12 +38,7 @@ func (e *statusError) Error() string {
 
 // expect returns an error unless an answer has one of those statuses, or any that is a success where none is given.
 func expect(resp *http.Response, want ...int) error {
-	for _, code := range want {
-		if resp.StatusCode == code {
-			return nil
-		}
-	}
-	if len(want) == 0 && resp.StatusCode/100 == 2 {
+	if slices.Contains(want, resp.StatusCode) || len(want) == 0 && resp.StatusCode/100 == 2 {
 		return nil
 	}
 	return readStatus(resp)

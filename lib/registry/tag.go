@@ -31,30 +31,30 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	return checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// moveTag lets the tag name a manifest. Once the request is sent, the end of the context no longer ends it at once.
-func (p *Push) moveTag(top oci.Document) error {
+// moveTag lets the tag name a manifest. Once that request is sent, the end of the context no longer ends it at once.
+func (p *Push) moveTag(ctx context.Context, top oci.Document) error {
 	repo, tag := p.repo, p.repo.ref.Tag
 	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(p.ctx))
+	patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	stop := context.AfterFunc(p.ctx, func() {
-		_ = repo.opt.Wait(ctx, tagGrace) // which ends early where the request does
-		cancel(context.Cause(p.ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = repo.opt.Wait(patient, tagGrace) // which ends early where the request does
+		cancel(context.Cause(ctx))
 	})
 	defer stop()
 	unknown := false // whether the tag has moved
-	err := repo.retry(p.ctx, what, func() error {
-		if p.tagged(p.ctx, top) {
+	err := repo.retry(ctx, what, func() error {
+		if p.tagged(ctx, top) {
 			return nil
 		}
-		if p.ctx.Err() != nil {
-			return context.Cause(p.ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		err := p.put(ctx, top, tag)
+		err := p.put(patient, top, tag)
 		unknown = err != nil && !refuses(err)
 		return err
 	})
-	if err != nil && unknown && p.ctx.Err() != nil {
+	if err != nil && unknown && ctx.Err() != nil {
 		repo.warn("%s: the registry has not said whether it did: look at the tag before you push again", what)
 	}
 	return p.fail(what, err)

@@ -75,12 +75,13 @@ func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return uploadTo(resp)
+	defer drop(resp)
+	return location(resp.Request.URL, resp)
 }
 
 // mount makes the blob of another repository one of this. The token server is asked for the rights to both with this
 // request alone: it may refuse those to the other one.
-func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, location *url.URL, err error) {
+func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
 	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
 	req := request{method: http.MethodPost, url: u, scopes: append(p.rights(), scope(from, "pull"))}
@@ -88,19 +89,13 @@ func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bo
 	if err != nil {
 		return false, nil, err
 	}
+	defer drop(resp)
 	if resp.StatusCode == http.StatusCreated {
-		defer drop(resp)
 		err = checkAnswer(resp, d)
 		return err == nil, nil, err
 	}
-	location, err = uploadTo(resp)
-	return false, location, err
-}
-
-// uploadTo is where an answer says that a blob is to be sent.
-func uploadTo(resp *http.Response) (*url.URL, error) {
-	defer drop(resp)
-	return location(resp.Request.URL, resp)
+	to, err = location(resp.Request.URL, resp)
+	return false, to, err
 }
 
 // cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
@@ -213,17 +208,18 @@ func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor
 }
 
 // sendParts sends a blob before the request that ends its upload, as docker does.
-func (p *Push) sendParts(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
-	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, location, src))
+func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, to, src))
 	if err != nil {
 		return false, err
 	}
-	if resp.Header.Get("Location") == "" {
-		drop(resp)
-	} else if location, err = uploadTo(resp); err != nil {
-		return false, err
+	drop(resp)
+	if resp.Header.Get("Location") != "" {
+		if to, err = location(resp.Request.URL, resp); err != nil {
+			return false, err
+		}
 	}
-	return p.finish(ctx, request{method: http.MethodPut, url: ending(location, d.Digest), scopes: p.rights()}, d)
+	return p.finish(ctx, request{method: http.MethodPut, url: ending(to, d.Digest), scopes: p.rights()}, d)
 }
 
 // finish ends an upload. It is sure that the registry has the blob where that names the digest.
