@@ -242,9 +242,6 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
 		return nil // it is there since the first pass
 	}
-	if b.previous != nil {
-		oci.Offer(w.dest, b.digest, b.previous.Image)
-	}
 	_, remote := w.dest.(concurrent)
 	if remote {
 		w.opt.Work.Expect(b.size)

@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
 )
 
 // reuse looks for the layer's blob among those that were compressed before: a
@@ -95,6 +96,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	}
 	d := previous.Descriptor
 	if w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size) {
+		oci.Offer(w.dest, d.Digest, previous.Image)
 		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
 		return true, nil
 	}
@@ -106,6 +108,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 		err = read(l.spool)
 	}
 	if err == nil {
+		oci.Offer(w.dest, d.Digest, previous.Image)
 		return true, nil
 	}
 	b.close() // what there is of it
