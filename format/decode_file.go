@@ -46,6 +46,10 @@ func decodeFile(d decoder, in *interner) *File {
 			if s.once(8, nameMtimeNsec) {
 				f.MTimeNsec = int32(bounded(d, 999_999_999))
 			}
+		case nameStamp:
+			if s.once(17, nameStamp) {
+				f.Stamp = string(d.text(MaxText))
+			}
 		case nameTarget:
 			if s.once(9, nameTarget) {
 				f.Target = string(d.text(3 * MaxTarget))
@@ -93,6 +97,9 @@ func decodeFile(d decoder, in *interner) *File {
 	}
 	if s.has(10) {
 		f.Target = rawPath(d, nameTarget, f.Target, targetRaw)
+	}
+	if s.has(17) && f.Stamp == "" {
+		d.fail(valuef("stamp of %q is empty", clip(f.Path)))
 	}
 	if !s.has(3) {
 		f.Mode = defaultMode(f.Type)

@@ -79,7 +79,7 @@ func encodeFile(e encoder, f *File) {
 	targetRaw := !utf8.ValidString(f.Target)
 	isFile := f.Type == TypeFile && f.Size != SizeUnknown
 	isDevice := f.Type == TypeChar || f.Type == TypeBlock
-	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Target != "", targetRaw, f.Hardlink != 0,
+	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Target != "", targetRaw, f.Hardlink != 0,
 		isDevice, isDevice, len(f.Xattrs) > 0, len(f.Components) > 0, f.Implied))
 	encodePath(e, namePath, namePathRaw, f.Path)
 	encodeText(e, nameType, string(f.Type))
@@ -92,6 +92,9 @@ func encodeFile(e encoder, f *File) {
 	encodeInt(e, nameMtime, f.MTime)
 	if f.MTimeNsec != 0 {
 		encodeInt(e, nameMtimeNsec, int64(f.MTimeNsec))
+	}
+	if f.Stamp != "" {
+		encodeText(e, nameStamp, f.Stamp)
 	}
 	if f.Target != "" {
 		encodePath(e, nameTarget, nameTargetRaw, f.Target)

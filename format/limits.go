@@ -26,7 +26,7 @@ const (
 	MaxXattrValue = 64 << 10
 	// MaxXattrs bounds the number of extended attributes of one file.
 	MaxXattrs = 4096
-	// MaxText bounds a component's name, a stage's name and a fingerprint, in
+	// MaxText bounds a component's name, a stage's name, a fingerprint and a stamp, in
 	// bytes.
 	MaxText = 64 << 10
 	// MaxList bounds a list of names, fingerprints or times, in elements.

@@ -20,6 +20,7 @@ const (
 	nameSize         = "size"
 	nameMtime        = "mtime"
 	nameMtimeNsec    = "mtime_nsec"
+	nameStamp        = "stamp"
 	nameTarget       = "target"
 	nameTargetRaw    = "target_raw"
 	nameHardlink     = "hardlink"

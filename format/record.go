@@ -82,6 +82,9 @@ type File struct {
 	// MTime is in unix seconds and MTimeNsec in nanoseconds, 0 to 999999999.
 	MTime     int64
 	MTimeNsec int32
+	// Stamp tells a regular file in the source from one that has taken its place or was
+	// changed since; empty where the source is not asked. Only equality counts.
+	Stamp string
 	// Target is a symlink's target.
 	Target string
 	// Hardlink numbers the group of names that share one inode: 0 for none.

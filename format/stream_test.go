@@ -25,7 +25,7 @@ func everything() []Record {
 		},
 		&Layer{Index: 0, Components: []string{"rpm/glibc", "x"}, Fingerprints: []string{"f1", ""}, StabilityPPM: 999000},
 		&File{Path: "/", Type: TypeDir, Mode: 0o755, Implied: true, MTime: 12},
-		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999},
+		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é"},
 		&File{Path: "/a\xfe\"\\\n\x01é", Type: TypeSymlink, Mode: 0o777, Target: "\xffx"},
 		&Layer{Index: 1, Components: []string{"y"}},
 		&File{

@@ -40,6 +40,11 @@ func (f *File) Validate() error {
 	if !inRange(f.MTime) {
 		return limitf("mtime %d of %q is beyond 2^53-1", f.MTime, path)
 	}
+	if f.Stamp != "" {
+		if err := checkText("stamp", f.Stamp); err != nil {
+			return err
+		}
+	}
 	if err := f.validateXattrs(path); err != nil {
 		return err
 	}
@@ -53,6 +58,8 @@ func (f *File) validateKind(path string) error {
 		return valuef("%q is a %s and has a size", path, f.Type)
 	case f.Type == TypeFile && (f.Size < SizeUnknown || f.Size > MaxInt):
 		return valuef("size %d of %q is out of range", f.Size, path)
+	case f.Type != TypeFile && f.Stamp != "":
+		return valuef("%q is a %s and has a stamp", path, f.Type)
 	case f.Type != TypeSymlink && f.Target != "":
 		return valuef("%q is a %s and has a target", path, f.Type)
 	case f.Type == TypeSymlink && f.Target == "":

@@ -47,6 +47,7 @@ func run(m *testing.M) int {
 	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS", "CHUNKAH_CACHE"} {
 		os.Unsetenv(name)
 	}
+	os.Setenv("XDG_STATE_HOME", filepath.Join(scratch, "state")) // nothing of a test stays with the user
 	return m.Run()
 }
 

@@ -92,7 +92,7 @@ func records(t *testing.T, root *rootfs.Root) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.MTime, f.MTimeNsec = 0, 0; f.Type == format.TypeFile {
+		if f.MTime, f.MTimeNsec, f.Stamp = 0, 0, ""; f.Type == format.TypeFile {
 			in, err := root.OpenFile(f.Path)
 			if err != nil {
 				t.Fatal(err)

@@ -1,14 +1,17 @@
 package cache
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 )
 
 const key = "gzip-6"
@@ -29,9 +32,17 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 	b.Close()
 }
 
+// wanted is a blob that is taken for what it is said to be.
+func wanted(key, diffID string) Wanted {
+	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
+		_, err := io.Copy(io.Discard, blob)
+		return err == nil, err
+	}}
+}
+
 func load(t *testing.T, c *Cache, diffID string) (string, bool) {
 	t.Helper()
-	b, err := c.Get(key, digest.FromString(diffID))
+	b, err := c.Get(wanted(key, diffID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +81,7 @@ func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
 	if _, ok := load(t, c, "other"); ok {
 		t.Error("a layer that was never stored is there")
 	}
-	if b, err := c.Get("zstd-3", digest.FromString("layer")); b != nil || err != nil {
+	if b, err := c.Get(wanted("zstd-3", "layer")); b != nil || err != nil {
 		t.Errorf("another key gives %v, %v", b, err)
 	}
 }
@@ -90,6 +101,139 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 	}
 	if _, err := os.Stat(names[0]); err == nil {
 		t.Error("the damaged blob is still there")
+	}
+}
+
+// A blob that is not what its diffID says is not handed out, and does not stay. One that
+// could not be looked at stays.
+func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
+	c := open1(t, 0)
+	store(t, c, "layer", "blob")
+	want := wanted(key, "layer")
+	stopped := errors.New("stopped")
+	want.Proves = func(digest.Digest, int64, io.Reader) (bool, error) { return false, stopped }
+	if b, err := c.Get(want); b != nil || !errors.Is(err, stopped) {
+		t.Errorf("got %v, %v", b, err)
+	}
+	want.Proves = func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
+		_, err := io.Copy(io.Discard, blob)
+		return false, err
+	}
+	for range 2 {
+		if b, err := c.Get(want); b != nil || err != nil {
+			t.Errorf("got %v, %v", b, err)
+		}
+	}
+	if c.Has(key) {
+		t.Error("the blob is still there")
+	}
+	store(t, c, "layer", "blob")
+	want = wanted(key, "layer")
+	want.Most = 3
+	if b, err := c.Get(want); b != nil || err != nil || c.Has(key) {
+		t.Errorf("larger than it can be: %v, %v, it is there: %v", b, err, c.Has(key))
+	}
+}
+
+// What is not a blob is never waited for, whatever its name, and stays.
+func TestOnlyRegularFilesAreOpened(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"FIFO":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"zeros":  func(path string) error { return os.Symlink("/dev/zero", path) },
+		"link":   func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"socket": func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+	} {
+		c := open1(t, 1)
+		path := filepath.Join(c.dir, key, digest.FromString("layer").Encoded()+"-"+digest.FromString("blob").Encoded())
+		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o755), plant(path)); err != nil {
+			t.Fatal(err)
+		}
+		done := background(func() {
+			if b, err := c.Get(wanted(key, "layer")); b != nil || err != nil {
+				t.Errorf("%s: got %v, %v", name, b, err)
+			}
+			if _, err := c.Trim(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		select {
+		case <-done:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: it waits for ever", name)
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// background runs in the background and tells when it is done.
+func background(run func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	return done
+}
+
+// A folder of somebody else's is refused, and stays as it is; so does what lies beside the
+// blobs of a cache.
+func TestForeignFilesStay(t *testing.T) {
+	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
+	for _, name := range []string{
+		"thesis.txt", "Documents/thesis.txt", "CACHEDIR.TAG", "gzip-6/notes", "gzip-6/sub/" + blob, "other/" + blob, blob,
+		"gzip-6/x" + blob, "gzip-6/" + blob + "x", "gzip-6/" + strings.ToUpper(blob), ".hidden",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		text := "Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, 1); !errors.Is(err, errForeign) || !strings.Contains(err.Error(), "--cache") {
+			t.Errorf("%q: got %v", name, err)
+		}
+		if name == "CACHEDIR.TAG" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, tagName), []byte(tag), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Open(dir, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if removed, err := c.Trim(); removed != 0 || err != nil {
+			t.Errorf("%q: removed %d bytes, %v", name, removed, err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%q: now %q, %v", name, got, err)
+		}
+	}
+}
+
+// A cache from before there were tags gets one, and is trimmed where a link leads to it.
+func TestUnmarkedCacheIsTaken(t *testing.T) {
+	c := open1(t, 0)
+	store(t, c, "layer", "blob")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Remove(filepath.Join(c.dir, tagName)), os.Symlink(c.dir, link)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(link, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if marked, err := isMarked(c.dir); !marked || err != nil {
+		t.Errorf("it is marked: %v, %v", marked, err)
+	}
+	if removed, err := again.Trim(); removed != 4 || err != nil {
+		t.Errorf("removed %d bytes, %v", removed, err)
+	}
+	if again, err = Open(link, 1); err != nil || again.Has(key) {
+		t.Errorf("got %v, %v", again, err)
 	}
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -97,7 +96,7 @@ func (f *repoFlags) readMap(ctx context.Context) (assign.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
 	}
-	data, err := fifo.Open(ctx, f.Map, os.ReadFile)
+	data, err := fifo.Open(ctx, f.Map, readFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading map: %w", err)
 	}

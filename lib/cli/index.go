@@ -52,7 +52,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		lists = append(lists, l)
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, "", oci.Options{}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, oci.Options{}) },
 		Ref:         target.Ref,
 		Annotations: config.Annotations,
 	})

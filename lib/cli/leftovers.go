@@ -7,6 +7,7 @@ import (
 
 	"chunkah/lib/cache"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 	"chunkah/lib/spool"
 	"chunkah/lib/temp"
 )
@@ -87,7 +88,9 @@ func (f *outputFlags) left() leftovers {
 	return leftovers{output: &target}
 }
 
-func (f *writeFlags) left() leftovers { return leftovers{cache: f.Cache}.add(f.outputFlags.left()) }
+func (f *writeFlags) left() leftovers {
+	return leftovers{cache: f.Cache}.add(f.outputFlags.left(), besides(proofs.Path()))
+}
 
 // databases is where those who ask component repos have private copies.
 func databases() leftovers { return leftovers{folders: []string{os.TempDir()}} }

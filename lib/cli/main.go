@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/jessevdk/go-flags"
@@ -96,14 +97,13 @@ type Env struct {
 	Verbose int
 
 	common *commonFlags // of the command line
+	once   sync.Once    // guards said
 	said   *console.Console
 }
 
-// console is standard error.
+// console is standard error. It is one, whichever goroutine speaks first: warnings may come from concurrent uploads.
 func (e *Env) console() *console.Console {
-	if e.said == nil {
-		e.said = console.New(e.Stderr, e.Name)
-	}
+	e.once.Do(func() { e.said = console.New(e.Stderr, e.Name) })
 	return e.said
 }
 

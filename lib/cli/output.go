@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,20 +45,21 @@ func (f *outputFlags) target() (oci.Target, error) {
 	return target, nil
 }
 
-// create opens the destination. A registry may have blobs of the previous image.
-func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, previous string, opt oci.Options) (oci.Destination, error) {
+// create opens the destination.
+func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
 	if isPipe(target) && opt.Check == nil { // who checks takes no pipe, and says so
 		return pipeArchive(ctx, target, opt)
 	}
 	switch {
 	case target.Kind == oci.KindRegistry:
-		push, err := f.push(ctx, env, target.Ref, previous)
+		push, err := f.push(ctx, env, target.Ref)
 		if err != nil {
 			return nil, err
 		}
 		push.Check = opt.Check
 		return push, nil
 	case target.Kind == oci.KindLayout:
+		opt.Busy = env.waits(ctx)
 		return oci.OpenLayout(target.Path, target.Ref, opt)
 	case target.Kind == oci.KindDockerArchive && target.Stdout:
 		return oci.NewDockerArchive(env.writer(ctx), opt), nil
@@ -67,6 +69,26 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, pr
 		return oci.NewArchive(env.writer(ctx), opt), nil
 	}
 	return oci.CreateArchive(target.Path, opt)
+}
+
+// lockPause is how long to wait before another look at a lock that another process has.
+const lockPause = 100 * time.Millisecond
+
+// waits waits for a folder that another process writes to, and says so once.
+func (e *Env) waits(ctx context.Context) func(path string) error {
+	said := false
+	return func(path string) error {
+		if !said {
+			e.warn("waiting for another process that is writing to %q", path)
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockPause):
+			return nil
+		}
+	}
 }
 
 // isPipe tells whether an archive goes to a named pipe.

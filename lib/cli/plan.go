@@ -136,11 +136,14 @@ func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt 
 }
 
 // readImage reads the layout that an image carries. Only what the system or a
-// registry refuses is an error.
+// registry refuses of its manifest is an error: an image that is there is used as far as it can be read.
 func readImage(ctx context.Context, src image.Source, opt image.Options) (*group.Previous, string, error) {
 	img, err := image.Open(ctx, src, opt)
 	var refused syscall.Errno
+	var part *image.PartError
 	switch {
+	case errors.As(err, &part) && ctx.Err() == nil:
+		return nil, fmt.Sprintf("%s: planning without", err), nil
 	case err != nil && (src.Kind == image.KindRegistry || ctx.Err() != nil || errors.As(err, &refused)):
 		return nil, "", err
 	case err != nil:

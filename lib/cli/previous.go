@@ -44,6 +44,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 		}
 		layers[l.DiffID] = write.Kept{
 			Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID},
+			Image: src.InRegistry(),
 			Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },
 		}
 	}

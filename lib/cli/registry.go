@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -15,6 +16,8 @@ import (
 type imageFlags struct {
 	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: $TMPDIR, else /var/tmp)" section:"Images" brief:"where layers wait (default: $TMPDIR, else /var/tmp)"`
 	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for" brief:"registries without TLS, or with any certificate"`
+
+	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"end a request to a registry that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"without progress, such as 90s or 5m (default: 60s)"`
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {
@@ -33,15 +36,30 @@ func (f *imageFlags) imageOptions(env *Env) image.Options {
 
 // openRegistry prepares to speak to the registry of a reference.
 func (f *imageFlags) openRegistry(env *Env, ref registry.Ref) (*registry.Repository, error) {
+	timeout, err := f.registryTimeout()
+	if err != nil {
+		return nil, err
+	}
 	return registry.Open(ref, registry.Options{
-		Insecure: f.Insecure, UserAgent: "chunkah/" + version(),
+		Insecure: f.Insecure, UserAgent: "chunkah/" + version(), Timeout: timeout,
 		Warn: func(text string) { env.warn("%s", text) },
 	})
 }
 
-// push begins to push to a reference. What the registry has of the previous image
-// is taken from there.
-func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) (*registry.Push, error) {
+// registryTimeout reads the flag; 0 is the default.
+func (f *imageFlags) registryTimeout() (time.Duration, error) {
+	if f.RegistryTimeout == "" {
+		return 0, nil
+	}
+	timeout, err := time.ParseDuration(f.RegistryTimeout)
+	if err != nil || timeout <= 0 {
+		return 0, usagef("registry timeout %q (--registry-timeout or CHUNKAH_REGISTRY_TIMEOUT) is not a time such as 90s or 5m", f.RegistryTimeout)
+	}
+	return timeout, nil
+}
+
+// push begins to push to a reference.
+func (f *imageFlags) push(ctx context.Context, env *Env, text string) (*registry.Push, error) {
 	ref, err := registry.ParseRef(text)
 	if err != nil {
 		return nil, &usageError{err}
@@ -50,13 +68,7 @@ func (f *imageFlags) push(ctx context.Context, env *Env, text, previous string) 
 	if err != nil {
 		return nil, err
 	}
-	var from []registry.Ref
-	if src, err := image.ParseSource(previous); err == nil && src.Kind == image.KindRegistry {
-		if ref, err := registry.ParseRef(src.Ref); err == nil {
-			from = append(from, ref)
-		}
-	}
-	return repo.Push(ctx, from...)
+	return repo.Push(ctx)
 }
 
 // remote is a repository as package image asks for one: by whole references, and

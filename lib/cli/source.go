@@ -272,6 +272,7 @@ func contents(set *source.Set) *write.Source {
 	for i, l := range set.Kept {
 		s.Kept = append(s.Kept, write.Kept{
 			Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
+			Image: set.Image.Source.InRegistry(),
 			Open:  set.OpenLayer(i),
 		})
 	}

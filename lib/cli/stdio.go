@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -118,9 +119,29 @@ func (e *Env) stdoutInfo() []os.FileInfo {
 // readAll reads a file, or standard input for "-".
 func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	if path != "-" {
-		return fifo.Open(ctx, path, os.ReadFile)
+		return fifo.Open(ctx, path, readFile)
 	}
-	return io.ReadAll(patient{ctx, e.Stdin})
+	return readBounded(patient{ctx, e.Stdin})
+}
+
+// maxInput bounds a config or map, in bytes: a device may have no end.
+const maxInput = 64 << 20
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(f)
+}
+
+func readBounded(in io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(data) > maxInput {
+		err = fmt.Errorf("it has more than %d bytes", maxInput)
+	}
+	return data, err
 }
 
 // errStdinTaken refuses "-" where the stream is.

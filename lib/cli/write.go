@@ -6,13 +6,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
 	"chunkah/lib/write"
 )
 
@@ -85,7 +88,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 }
 
 // options reads the flags, and returns beside them what of the output is there
-// already. previous is the image that the output comes after, or empty.
+// already.
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
@@ -113,7 +116,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, previous, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
@@ -125,10 +128,47 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
 	} else if info, err := os.Stat(target.Path); err != nil || info.Mode().IsRegular() {
-		opt.SpoolDir = filepath.Dir(target.Path)
+		opt.SpoolDir = filepath.Dir(filepath.Clean(target.Path))
+	} else if info.IsDir() {
+		opt.SpoolDir = target.Path
 	}
-	opt.Cache, err = f.openCache()
-	return opt, existing, err
+	if f.Cache != "" || previous != "" {
+		opt.Proofs = proofs.Open(proofs.Path())
+	}
+	if opt.Cache, err = f.openCache(); err != nil {
+		return opt, nil, err
+	}
+	opt.Own = f.ownFiles(opt.Cache, images.Spool)
+	return opt, slices.Concat(existing, opt.Own), nil
+}
+
+// ownFiles describes what builds keep beside their output, which is no part of a root.
+func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo {
+	paths := []string{proofs.Path()}
+	if store != nil {
+		paths = append(paths, store.Dir())
+	}
+	if onlySpool(spoolDir) {
+		paths = append(paths, spoolDir)
+	}
+	var infos []os.FileInfo
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	return infos
+}
+
+// onlySpool tells whether a folder is there for spools alone, which have no names. A folder
+// such as /var/tmp belongs to the system, be it empty or not.
+func onlySpool(dir string) bool {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&os.ModeSticky != 0 {
+		return false
+	}
+	entries, err := os.ReadDir(dir)
+	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) })
 }
 
 // openCache opens the cache that was asked for, nil for none.
@@ -256,6 +296,12 @@ func (e *Env) wrote(r *write.Report) {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
+	for _, why := range r.Refused {
+		e.warn("%s; compressing it again", why)
+	}
+	if r.ProofsFault != nil {
+		e.debug("remembering blobs that were looked at: %s", r.ProofsFault)
+	}
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}

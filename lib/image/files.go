@@ -18,6 +18,7 @@ import (
 
 	"chunkah/lib/fifo"
 	"chunkah/lib/interrupt"
+	"chunkah/lib/regular"
 )
 
 // files are the files that a local image consists of, in a folder or in an archive.
@@ -37,7 +38,15 @@ func (f *file) Close() error {
 	if f.closer == nil {
 		return nil
 	}
-	return f.closer.Close()
+	return closed(f.closer.Close())
+}
+
+// closed is the error of a Close that may not be the first one.
+func closed(err error) error {
+	if errors.Is(err, fs.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // folder has its files below a directory.
@@ -51,7 +60,7 @@ func (d folder) open(name string) (*file, error) {
 
 // openRegular opens a regular file, and no pipe that would have it wait.
 func openRegular(path string) (*file, error) {
-	f, err := regular(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,32 +72,12 @@ func openRegular(path string) (*file, error) {
 	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
 }
 
-func regular(path string) (*os.File, error) {
-	f, err := openQuietly(path, unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err != nil {
-		return nil, err
-	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-var errNotRegular = errors.New("is not a regular file")
-
 // OpenFile opens a file that is an image or may be one. It asks not to move its
 // access time, which only the file's owner may: nothing of a source changes.
-func OpenFile(path string) (*os.File, error) { return openQuietly(path, 0) }
-
-func openQuietly(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME|flags, 0)
+func OpenFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) {
-		return os.OpenFile(path, os.O_RDONLY|flags, 0)
+		return os.OpenFile(path, os.O_RDONLY, 0)
 	}
 	return f, err
 }
@@ -131,17 +120,27 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 
 // openTar opens the tar of an archive, which may be a pipe where it is read once.
 func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
-	if !opt.Again {
+	if opt.Again {
+		in, err := regular.Open(path)
+		if errors.Is(err, regular.ErrNot) {
+			err = fmt.Errorf("%w: chunkah-scan needs an archive that later stages can read too", err)
+		}
+		return in, err
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil: // as opening it says
+	case info.IsDir():
+		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
+	case info.Mode().Type() == fs.ModeNamedPipe:
 		return fifo.Open(ctx, path, OpenFile)
+	case !info.Mode().IsRegular(): // a device may have no end, and to open it can act on it
+		return nil, fmt.Errorf("%w, nor a pipe", &fs.PathError{Op: "open", Path: path, Err: regular.ErrNot})
 	}
-	in, err := regular(path)
-	if errors.Is(err, errNotRegular) {
-		err = fmt.Errorf("%w: chunkah-scan needs an archive that later stages can read too", err)
-	}
-	return in, err
+	return regular.Open(path)
 }
 
-func (a *archive) Close() error { return a.in.Close() }
+func (a *archive) Close() error { return closed(a.in.Close()) }
 
 // unpack puts a spool in the place of an archive that cannot be read at any place.
 func (a *archive) unpack(ctx context.Context, opt Options) error {

@@ -54,7 +54,7 @@ func FuzzArchive(f *testing.F) {
 		for _, kind := range []Kind{KindArchive, KindDockerArchive} {
 			if img, err := Open(context.Background(), Source{Kind: kind, Path: filepath.Join(dir, "plain")}, opt); err == nil {
 				checkOpened(t, img)
-				closed(t, img)
+				mustClose(t, img)
 			}
 		}
 	})

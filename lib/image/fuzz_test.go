@@ -56,8 +56,8 @@ func FuzzLayers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		defer closed(t, tree)
-		defer closed(t, sums)
+		defer mustClose(t, tree)
+		defer mustClose(t, sums)
 		checkTree(t, tree, sums)
 	})
 }

@@ -30,7 +30,7 @@ func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) 
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { closed(t, img) })
+	t.Cleanup(func() { mustClose(t, img) })
 	if opt.Spool == "" {
 		opt.Spool = t.TempDir()
 	}
@@ -38,11 +38,11 @@ func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) 
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { closed(t, tree) })
+	t.Cleanup(func() { mustClose(t, tree) })
 	return tree, nil
 }
 
-func closed(t testing.TB, c io.Closer) {
+func mustClose(t testing.TB, c io.Closer) {
 	t.Helper()
 	if err := c.Close(); err != nil {
 		t.Error(err)

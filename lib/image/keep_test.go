@@ -21,7 +21,7 @@ func openLayers(t *testing.T, layers ...[]mk.Entry) *Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closed(t, img) })
+	t.Cleanup(func() { mustClose(t, img) })
 	return img
 }
 
@@ -31,7 +31,7 @@ func flattenKeeping(t *testing.T, keep int, img *Image) *Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closed(t, tree) })
+	t.Cleanup(func() { mustClose(t, tree) })
 	return tree
 }
 

@@ -264,10 +264,9 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha
 		return sum, err
 	case r.inPlace && !sparse:
 		n.offset = r.tar.read
-		if r.see == nil {
-			return sum, nil // the tar reader goes over them
-		}
-		return r.sum(in, h, sparse)
+		sum, err = r.sum(in, h, sparse)
+		r.layer.checks = append(r.layer.checks, check{n.offset, sum})
+		return sum, err
 	case r.see == nil:
 		return sum, r.keep(in, h, n, sparse)
 	}

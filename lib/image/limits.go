@@ -1,11 +1,13 @@
 package image
 
+import "chunkah/lib/oci"
+
 // What an image may take. Whoever meets one of these has a broken or hostile
 // image before him; Options moves the one that depends on the machine.
 const (
 	// maxDocument bounds a manifest, an index and a config, in bytes: registries
 	// take no larger manifest, podman and skopeo no larger config.
-	maxDocument = 4 << 20
+	maxDocument = oci.MaxDocument
 	// maxCommas bounds the commas in one of them, and so the elements of its lists:
 	// in memory they are up to a hundred times as large as on disk. Texts have some
 	// too.

@@ -24,7 +24,7 @@ func listOf(t testing.TB, src string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer closed(t, l)
+	defer mustClose(t, l)
 	var got []string
 	for _, e := range l.Entries {
 		kind := "image"

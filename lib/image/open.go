@@ -149,6 +149,20 @@ func (img *Image) load(ctx context.Context, opt Options) error {
 	if img.Manifest, err = c.manifest(img.Source); err != nil {
 		return err
 	}
+	if err := img.loadParts(c, opt); err != nil {
+		return &PartError{err}
+	}
+	return nil
+}
+
+// PartError tells that an image is where it was looked for, and that a part of it cannot be read.
+type PartError struct{ err error }
+
+func (e *PartError) Error() string { return e.err.Error() }
+func (e *PartError) Unwrap() error { return e.err }
+
+// loadParts reads what the manifest names.
+func (img *Image) loadParts(c *chooser, opt Options) error {
 	m, err := parseManifest(img.Manifest.Data)
 	if err != nil {
 		return err
@@ -163,9 +177,9 @@ func (img *Image) load(ctx context.Context, opt Options) error {
 	}
 	have := img.Platform
 	if have.Variant == "" {
-		have.Variant = want.variant // many configs leave it to the index
+		have.Variant = c.want.variant // many configs leave it to the index
 	}
-	if opt.Platform != "" && want.rank(have) == 0 {
+	if opt.Platform != "" && c.want.rank(have) == 0 {
 		return fmt.Errorf("it is for %s, and not for %s", platformName(img.Platform), opt.Platform)
 	}
 	return nil

@@ -39,12 +39,12 @@ func textOf(t testing.TB, src string, opt Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer closed(t, img)
+	defer mustClose(t, img)
 	tree, err := Flatten(context.Background(), img, FlattenOptions{Spool: t.TempDir()})
 	if err != nil {
 		return "", err
 	}
-	defer closed(t, tree)
+	defer mustClose(t, tree)
 	st, err := tree.Stat("/text")
 	if err != nil {
 		return "", err
@@ -82,7 +82,7 @@ func TestForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer closed(t, opened)
+			defer mustClose(t, opened)
 			if got, err := textOf(t, opened.Pinned(), Options{}); err != nil || got != "hello" {
 				t.Errorf("%s: got %q, %v", opened.Pinned(), got, err)
 			}

@@ -126,3 +126,11 @@ func (s Source) pinned(d digest.Digest) Source {
 	s.Ref = name + "@" + d.String()
 	return s
 }
+
+// InRegistry is the reference of an image that lies in a registry; empty for any other.
+func (s Source) InRegistry() string {
+	if s.Kind != KindRegistry {
+		return ""
+	}
+	return s.Ref
+}

@@ -48,7 +48,7 @@ func (s *spooled) finish() error {
 	return err
 }
 
-func (s *spooled) Close() error { return s.file.Close() }
+func (s *spooled) Close() error { return closed(s.file.Close()) }
 
 // addSparse is add for what is mostly zeros, which take no room on disk.
 func (s *spooled) addSparse(r io.Reader) (int64, error) {

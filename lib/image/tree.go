@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -30,7 +31,15 @@ type layer struct {
 	unpacked int64               // bytes of its tar
 	contents io.ReaderAt         // what nodes have offsets in
 	sums     [][sha256.Size]byte // or indexes, in place of contents
-	closers  []io.Closer
+	// checks are of contents that are read in place, where they can change: by offset.
+	checks  []check
+	closers []io.Closer
+}
+
+// check is what contents were when the digest of their layer was compared.
+type check struct {
+	offset int64
+	sum    [sha256.Size]byte
 }
 
 // node is an inode. There are as many as files, so that it is no larger than 64
@@ -167,7 +176,13 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	if t.layers[n.data].sums != nil {
 		return nil, errors.New("only its sum is known")
 	}
-	return contents{t.layers[n.data].contents, n.offset, n.size}, nil
+	l := &t.layers[n.data]
+	c := contents{l.contents, n.offset, n.size}
+	i, found := slices.BinarySearchFunc(l.checks, n.offset, func(c check, offset int64) int { return cmp.Compare(c.offset, offset) })
+	if !found || n.size == 0 {
+		return c, nil
+	}
+	return &checked{contents: c, hash: sha256.New(), want: l.checks[i].sum}, nil
 }
 
 // Sum is the SHA-256 of a regular file, where FlattenOptions.Sums asked for it.
@@ -231,11 +246,11 @@ func (t *Tree) Gone() []string { return t.gone }
 // Close removes what was spooled. Nothing can be read after it.
 func (t *Tree) Close() error {
 	var errs []error
-	for _, l := range t.layers {
-		for _, c := range l.closers {
+	for i := range t.layers {
+		for _, c := range t.layers[i].closers {
 			errs = append(errs, c.Close())
 		}
-		l.closers = nil
+		t.layers[i].closers = nil
 	}
 	return errors.Join(errs...)
 }

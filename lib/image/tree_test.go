@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -87,6 +88,54 @@ func TestBlobCutBehindOurBack(t *testing.T) {
 	}
 	if n, err := in.ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %d bytes and %v", n, err)
+	}
+}
+
+// A plain layer is read in place. What somebody writes there after its digest was compared
+// ends no build well: neither where a file is read at once nor in pieces.
+func TestBlobChangedBehindOurBack(t *testing.T) {
+	const size = 10_000
+	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}
+	for form, path := range map[Kind]string{KindArchive: img.Archive(t), KindDockerArchive: img.DockerArchive(t)} {
+		tree, err := flattenSource(t, Source{Kind: form, Path: path}, FlattenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range []int{size, 999} {
+			read := func(name string) error {
+				in, err := tree.Open(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{io.NewSectionReader(in, 0, size)}, make([]byte, piece))
+				return err
+			}
+			write := func(b byte) {
+				f, err := os.OpenFile(path, os.O_WRONLY, 0)
+				if err == nil {
+					_, err = f.WriteAt([]byte{b}, int64(bytes.Index(data, []byte("xxx"))+size/2))
+					err = errors.Join(err, f.Close())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := read("/f"); err != nil {
+				t.Errorf("before: %v", err)
+			}
+			write('y')
+			if err := read("/f"); !errors.Is(err, errOtherBytes) {
+				t.Errorf("%v in pieces of %d: got %v", form, piece, err)
+			}
+			if err := read("/a"); err != nil {
+				t.Errorf("another file: %v", err)
+			}
+			write('x')
+		}
 	}
 }
 

@@ -146,6 +146,7 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	oci.Offer(j.dest, d.Digest, src.Source.InRegistry())
 	return j.dest.Blob(d, func(w io.Writer) error {
 		in, err := src.Blob(ctx, d)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 type nothing struct{}
 
-func (nothing) WriteFile(_ context.Context, w io.Writer, _ int, f *format.File) (int64, error) {
+func (nothing) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
 	n := f.Size
 	for n > 0 {
 		m, err := w.Write(page[:min(n, int64(len(page)))])

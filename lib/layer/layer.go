@@ -25,9 +25,8 @@ const MaxBytes = 1 << 55
 // Content gives the bytes of regular files.
 type Content interface {
 	// WriteFile writes the whole content of a record to w and returns its size,
-	// which has to be the record's. The record's index in its layer tells it from
-	// others. It ends soon after ctx is done.
-	WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error)
+	// which has to be the record's. It ends soon after ctx is done.
+	WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error)
 }
 
 // Size returns the size of the tar of a layer, in bytes, if all sizes are known.
@@ -45,7 +44,7 @@ func Size(files []*format.File) int64 {
 func Write(ctx context.Context, w io.Writer, files []*format.File, content Content) error {
 	var enc encoder
 	first := firsts{}
-	for i, f := range files {
+	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
@@ -59,7 +58,7 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 		if e.flag != flagFile || f.Type == format.TypeWhiteout {
 			continue
 		}
-		if err := writeContent(ctx, w, i, &e, content); err != nil {
+		if err := writeContent(ctx, w, &e, content); err != nil {
 			return err
 		}
 	}
@@ -68,8 +67,8 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 }
 
 // writeContent writes the bytes of a file, up to the next whole block.
-func writeContent(ctx context.Context, w io.Writer, index int, e *entry, content Content) error {
-	n, err := content.WriteFile(ctx, w, index, e.file)
+func writeContent(ctx context.Context, w io.Writer, e *entry, content Content) error {
+	n, err := content.WriteFile(ctx, w, e.file)
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ type broken struct {
 	err error
 }
 
-func (b broken) WriteFile(_ context.Context, w io.Writer, _ int, _ *format.File) (int64, error) {
+func (b broken) WriteFile(_ context.Context, w io.Writer, _ *format.File) (int64, error) {
 	n, _ := w.Write(make([]byte, b.n))
 	return int64(n), b.err
 }

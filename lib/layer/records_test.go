@@ -14,7 +14,7 @@ import (
 // filler is content of any size: the letters of its path over and over.
 type filler struct{}
 
-func (filler) WriteFile(_ context.Context, w io.Writer, _ int, f *format.File) (int64, error) {
+func (filler) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
 	return io.Copy(w, io.LimitReader(&repeat{text: f.Path}, f.Size))
 }
 

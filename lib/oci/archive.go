@@ -142,7 +142,7 @@ func (a *Archive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 			return err
 		}
 		a.blobs[d.Digest] = d.Size
-		return a.entry(blobName(d.Digest), d.Size, func() error { return writeBlob(a.w, d, a.opt, write) })
+		return a.entry(blobName(d.Digest), d.Size, func() error { return writeBlob(a.w, d, write) })
 	})
 }
 

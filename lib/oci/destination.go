@@ -17,10 +17,8 @@ import (
 // nil or has aborted; Abort after Commit does nothing, so that it can be deferred.
 type Destination interface {
 	// Blob writes one blob of known digest and size. write is called once, to write exactly d.Size bytes; it is not
-	// called where the destination holds this blob already. After an error only Abort is left.
-	//
-	// With Options.Unhashed the writer that write gets is an io.ReaderFrom too, and leaves an io.Copy from a file into a
-	// file to the kernel.
+	// called where the destination holds this blob already. The bytes are hashed as they are written, and have to have
+	// the digest of d. After an error only Abort is left.
 	Blob(d v1.Descriptor, write func(io.Writer) error) error
 
 	// Commit writes the index and makes the image appear.
@@ -34,15 +32,26 @@ type Destination interface {
 	Occupies() []os.FileInfo
 }
 
+// Offer tells a destination that an image in a registry has a blob, which is about to be written. Where that is the registry
+// that the destination is in, nothing needs to be sent. An empty name is none.
+func Offer(dest Destination, d digest.Digest, image string) {
+	mounter, ok := dest.(interface {
+		Mount(d digest.Digest, image string)
+	})
+	if ok && image != "" {
+		mounter.Mount(d, image)
+	}
+}
+
 // Options are what destinations have in common. The zero Options are safe.
 type Options struct {
-	// Unhashed leaves out the check of each blob's digest while it is written. Its size is checked all the same. It is
-	// for a caller who proves in a cheaper way that the bytes are those that had been hashed.
-	Unhashed bool
 	// Check, if it is not nil, is called when the image is whole and nobody can see it yet: with the place where it can be
 	// read, under a temporary name or by its digest. Its error keeps the image from appearing. Where an image cannot be
 	// read before it is seen, as in a pipe, asking for a check is an error.
 	Check func(at Target) error
+	// Busy is called while another process writes to the layout folder at path: it returns nil after a while, to look
+	// again, or an error to give up with. Nil gives up at once.
+	Busy func(path string) error
 }
 
 // check calls Check, if there is one.
@@ -68,34 +77,28 @@ var (
 	errTooLong  = errors.New("more bytes than the size announced")
 )
 
+// ErrDigest says that what was written is not what the descriptor says.
+var ErrDigest = errors.New("its bytes have the digest")
+
 // writeBlob runs write against w and checks what it wrote.
-func writeBlob(w io.Writer, d v1.Descriptor, opt Options, write func(io.Writer) error) error {
-	b := &blobSink{w: w, left: d.Size}
-	var err error
-	if opt.Unhashed {
-		err = write(struct {
-			io.Writer
-			io.ReaderFrom
-		}{b, copier{b}})
-	} else {
-		b.hash = digest.SHA256.Hash()
-		err = write(b)
-	}
+func writeBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
+	b := &blobSink{w: w, left: d.Size, hash: digest.SHA256.Hash()}
+	err := write(b)
 	if err == nil { // write may have lost it
 		err = b.err
 	}
-	switch {
+	switch got := digest.NewDigest(digest.SHA256, b.hash); {
 	case err != nil:
 		return fmt.Errorf("writing blob %q: %w", d.Digest, err)
 	case b.left > 0:
 		return fmt.Errorf("writing blob %q: %d of %d bytes are missing", d.Digest, b.left, d.Size)
-	case b.hash != nil && digest.NewDigest(digest.SHA256, b.hash) != d.Digest:
-		return fmt.Errorf("writing blob %q: its bytes have the digest %q", d.Digest, digest.NewDigest(digest.SHA256, b.hash))
+	case got != d.Digest:
+		return fmt.Errorf("writing blob %q: %w %q", d.Digest, ErrDigest, got)
 	}
 	return nil
 }
 
-// blobSink passes a blob on, counts it, and hashes it if hash is set. Its first error stays.
+// blobSink passes a blob on, counts and hashes it. Its first error stays.
 type blobSink struct {
 	w    io.Writer
 	left int64
@@ -113,36 +116,7 @@ func (b *blobSink) Write(p []byte) (int, error) {
 	}
 	n, err := b.w.Write(p)
 	b.left -= int64(n)
-	if b.hash != nil {
-		b.hash.Write(p[:n])
-	}
+	b.hash.Write(p[:n])
 	b.err = err
 	return n, err
-}
-
-// copier lets the operating system copy, where both ends are files.
-type copier struct{ *blobSink }
-
-func (c copier) ReadFrom(r io.Reader) (int64, error) {
-	b := c.blobSink
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := copyFrom(b.w, r, b.left)
-	b.left -= n
-	if err != nil {
-		b.err = err
-		return n, err
-	}
-	if b.left > 0 {
-		return n, nil
-	}
-	// The blob is full: r must be at its end.
-	switch m, err := io.ReadFull(r, make([]byte, 1)); {
-	case m > 0:
-		b.err = errTooLong
-	case err != io.EOF:
-		b.err = err
-	}
-	return n, b.err
 }

@@ -76,34 +76,24 @@ func TestBlobErrors(t *testing.T) {
 	boom := errors.New("boom")
 	good := descriptor("one")
 	text := func(s string) func(io.Writer) error { return Data([]byte(s)) }
-	copied := func(s string) func(io.Writer) error {
-		return func(w io.Writer) error {
-			_, err := io.Copy(w, io.MultiReader(strings.NewReader(s))) // no WriterTo
-			return err
-		}
-	}
 	for name, test := range map[string]struct {
 		d     v1.Descriptor
-		opt   Options
 		write func(io.Writer) error
 		want  string
 	}{
-		"short":            {good, Options{}, text("on"), "1 of 3 bytes are missing"},
-		"short, unhashed":  {good, Options{Unhashed: true}, text("on"), "1 of 3 bytes are missing"},
-		"short, copied":    {good, Options{Unhashed: true}, copied("on"), "1 of 3 bytes are missing"},
-		"long":             {good, Options{}, text("onee"), "more bytes than the size"},
-		"long, copied":     {good, Options{Unhashed: true}, copied("onee"), "more bytes than the size"},
-		"other bytes":      {good, Options{}, text("0ne"), "its bytes have the digest"},
-		"failing":          {good, Options{}, func(io.Writer) error { return boom }, "boom"},
-		"error lost":       {good, Options{}, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than the size"},
-		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, Options{}, text(""), `digest "sha256:../x"`},
-		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, Options{}, text(""), "below 0"},
-		"empty blob, long": {descriptor(""), Options{}, text("x"), "more bytes"},
+		"short":            {good, text("on"), "1 of 3 bytes are missing"},
+		"long":             {good, text("onee"), "more bytes than the size"},
+		"other bytes":      {good, text("0ne"), "its bytes have the digest"},
+		"failing":          {good, func(io.Writer) error { return boom }, "boom"},
+		"error lost":       {good, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than the size"},
+		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, text(""), `digest "sha256:../x"`},
+		"negative size":    {v1.Descriptor{Digest: good.Digest, Size: -1}, text(""), "below 0"},
+		"empty blob, long": {descriptor(""), text("x"), "more bytes"},
 	} {
 		for kind, open := range opened {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				dir := t.TempDir()
-				d, err := open(dir+"/out", test.opt)
+				d, err := open(dir+"/out", Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -236,60 +226,6 @@ func TestFullDiskUnderABlob(t *testing.T) {
 		t.Error(err)
 	}
 	wantListing(t, dir)
-}
-
-// What is not hashed may be copied from file to file.
-func TestUnhashedCopy(t *testing.T) {
-	content := strings.Repeat("0123456789", 1e5)
-	source := filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(source, []byte("skip"+content+"rest"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	want := descriptor(content)
-	for kind, open := range opened {
-		out := filepath.Join(t.TempDir(), "out")
-		d, err := open(out, Options{Unhashed: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = d.Blob(want, func(w io.Writer) error {
-			if _, ok := w.(io.ReaderFrom); !ok {
-				t.Error("the writer is no io.ReaderFrom")
-			}
-			f, err := os.Open(source)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			if _, err := f.Seek(4, io.SeekStart); err != nil {
-				return err
-			}
-			if _, err := w.Write([]byte(content[:10])); err != nil {
-				return err
-			}
-			if _, err := f.Seek(10, io.SeekCurrent); err != nil {
-				return err
-			}
-			_, err = io.CopyN(w, f, int64(len(content)-10))
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := writeImage(t, d, testImage(t)); err != nil {
-			t.Fatal(err)
-		}
-		switch kind {
-		case "archive", "docker archive":
-			if _, files := readArchive(t, out); files[blobName(want.Digest)] != content {
-				t.Errorf("%s: other bytes", kind)
-			}
-		case "layout", "empty folder":
-			if data, err := os.ReadFile(filepath.Join(out, blobName(want.Digest))); err != nil || string(data) != content {
-				t.Errorf("%s: other bytes: %v", kind, err)
-			}
-		}
-	}
 }
 
 // skopeo, which is not ours, finds in each destination what Build has made.

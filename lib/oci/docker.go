@@ -46,7 +46,7 @@ func dockerArchive(a *Archive) *DockerArchive {
 
 // Blob implements Destination. A manifest is remembered: Commit needs what it says.
 func (a *DockerArchive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
-	if d.MediaType != v1.MediaTypeImageManifest || d.Size > maxDocument {
+	if d.MediaType != v1.MediaTypeImageManifest || d.Size > MaxDocument {
 		return a.Archive.Blob(d, write)
 	}
 	var manifest bytes.Buffer

@@ -44,7 +44,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		img := testImage(t)
 		img.Ref = ref
 		var out bytes.Buffer
-		if err := writeImage(t, NewDockerArchive(&out, Options{Unhashed: true}), img); err != nil {
+		if err := writeImage(t, NewDockerArchive(&out, Options{}), img); err != nil {
 			t.Fatal(err)
 		}
 		_, files := readTar(t, out.Bytes())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -104,7 +105,14 @@ func resolve(path string) (target string, opened bool, err error) {
 		if info.Mode()&fs.ModeSymlink == 0 {
 			return target, false, nil
 		}
-		dir, err := filepath.EvalSymlinks(filepath.Dir(target))
+		if err := regular.CheckLink(target, info); err != nil {
+			return "", false, err
+		}
+		parent := filepath.Dir(target)
+		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, not by those of EvalSymlinks
+			return "", false, err
+		}
+		dir, err := filepath.EvalSymlinks(parent)
 		if err != nil {
 			return "", false, err
 		}

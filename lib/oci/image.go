@@ -12,9 +12,9 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxDocument bounds the config and the manifest: podman and skopeo read no larger config ("exceeded maximum allowed
+// MaxDocument bounds the config and the manifest: podman and skopeo read no larger config ("exceeded maximum allowed
 // size"), registries take no larger manifest.
-const maxDocument = 4 << 20 // bytes
+const MaxDocument = 4 << 20 // bytes
 
 // Layer is a finished layer of an image.
 type Layer struct {
@@ -205,8 +205,8 @@ func document(mediaType string, value any) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	if len(data) > maxDocument {
-		return Document{}, fmt.Errorf("%d bytes are more than the %d that clients read: use fewer layers, labels or annotations, or shorter ones", len(data), maxDocument)
+	if len(data) > MaxDocument {
+		return Document{}, fmt.Errorf("%d bytes are more than the %d that clients read: use fewer layers, labels or annotations, or shorter ones", len(data), MaxDocument)
 	}
 	return Document{
 		Descriptor: v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))},

@@ -98,8 +98,8 @@ func TestBuildErrors(t *testing.T) {
 		"annotation":       {func(i *Image) { i.Layers[0].Descriptor.Annotations["a"] = "\xff" }, "not UTF-8"},
 		"annotation key":   {func(i *Image) { i.Config.Annotations[""] = "x" }, "has no key"},
 		"label":            {func(i *Image) { i.Config.Labels = map[string]string{"\xff": ""} }, "not UTF-8"},
-		"config too big":   {func(i *Image) { i.Config.Author = strings.Repeat("x", maxDocument) }, "building image config: "},
-		"manifest too big": {func(i *Image) { i.Config.Annotations["x"] = strings.Repeat("x", maxDocument) }, "building image manifest: "},
+		"config too big":   {func(i *Image) { i.Config.Author = strings.Repeat("x", MaxDocument) }, "building image config: "},
+		"manifest too big": {func(i *Image) { i.Config.Annotations["x"] = strings.Repeat("x", MaxDocument) }, "building image manifest: "},
 	} {
 		img := testImage(t)
 		test.change(img)

@@ -9,11 +9,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -59,12 +59,12 @@ func checkLayoutFile(dir string) error {
 	return nil
 }
 
-// maxIndex bounds index.json, in bytes: a hundred thousand images fit.
-const maxIndex = 64 << 20
-
 // readDocument reads a document of a layout, and nothing that it would have to wait for.
 func readDocument(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := regular.Open(path)
+	if errors.Is(err, regular.ErrNot) {
+		return nil, fmt.Errorf("reading %q: it is no regular file", filepath.Base(path))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +72,10 @@ func readDocument(path string) ([]byte, error) {
 	switch info, err := f.Stat(); {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("reading %q: it is no regular file", filepath.Base(path))
-	case info.Size() > maxIndex:
-		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", filepath.Base(path), info.Size(), maxIndex)
+	case info.Size() > MaxDocument:
+		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", filepath.Base(path), info.Size(), MaxDocument)
 	}
-	return io.ReadAll(io.LimitReader(f, maxIndex))
+	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }
 
 // entry is what tells the images of an index from each other.
@@ -115,7 +113,11 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	if old["manifests"], err = json.Marshal(append(kept, coming...)); err != nil {
 		return nil, err
 	}
-	return canonical(old)
+	merged, err := canonical(old)
+	if err == nil && len(merged) > MaxDocument {
+		err = fmt.Errorf("%s would have %d bytes with this image, more than the %d that it is read with: remove images that nobody needs", v1.ImageIndexFile, len(merged), MaxDocument)
+	}
+	return merged, err
 }
 
 // readIndex reads an index that others may have written, and refuses what they may read otherwise: of what stands there

@@ -40,7 +40,8 @@ var _ Destination = (*Layout)(nil)
 
 // OpenLayout writes an image to the layout folder at path: a new one, an empty one, or a layout that is there already.
 // An image named ref takes the place of the one of that name and leaves the others; without a name, it replaces the one
-// without a name, or the only image that is there. Any other folder is refused. While it is written to, an existing folder is locked.
+// without a name, or the only image that is there. Any other folder is refused. While it is written to, an existing
+// folder is locked: see Options.Busy.
 func OpenLayout(path, ref string, opt Options) (*Layout, error) {
 	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*BlobWriter]bool{}}
 	if err := l.open(); err != nil {
@@ -78,20 +79,6 @@ func (l *Layout) open() error {
 		}
 	}
 	return errors.Join(l.mkdir(v1.ImageBlobsDir), l.mkdir(blobsDir))
-}
-
-// lockDir keeps two runs from writing index.json, or removing blobs, under each other.
-func (l *Layout) lockDir() error {
-	f, err := os.Open(l.dir)
-	if err != nil {
-		return err
-	}
-	l.lock = f
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errors.New("another process is writing to it")
-	}
-	return nil // some network file systems cannot lock: then one writer at a time is up to the user
 }
 
 // mkdir makes a folder of the layout where there is none.
@@ -138,7 +125,7 @@ func (l *Layout) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := writeBlob(b.f, d, l.opt, write); err != nil {
+	if err := writeBlob(b.f, d, write); err != nil {
 		return l.fail(errors.Join(err, b.Abort()))
 	}
 	return l.fail(b.place(d.Digest))
@@ -166,113 +153,6 @@ func (l *Layout) state() error {
 		return fmt.Errorf("writing layout %q: %w", l.path, l.done)
 	}
 	return l.done
-}
-
-// has tells whether the layout holds a blob, whole.
-func (l *Layout) has(d v1.Descriptor) (bool, error) {
-	f, err := os.Open(filepath.Join(l.dir, blobName(d.Digest)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	if !info.Mode().IsRegular() || info.Size() != d.Size {
-		return false, nil
-	}
-	got, err := digest.SHA256.FromReader(f)
-	return got == d.Digest, err
-}
-
-// BlobWriter takes a blob whose digest is not known yet.
-type BlobWriter struct {
-	layout   *Layout
-	f        *os.File
-	digester digest.Digester
-	size     int64
-	err      error
-}
-
-// NewBlob starts a blob whose digest its bytes will tell: write it, then Commit or Abort it.
-func (l *Layout) NewBlob() (*BlobWriter, error) {
-	if err := l.state(); err != nil {
-		return nil, err
-	}
-	f, err := createTemp(filepath.Join(l.dir, blobsDir))
-	if err != nil {
-		return nil, l.fail(err)
-	}
-	b := &BlobWriter{layout: l, f: f, digester: digest.SHA256.Digester()}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.temps[b] = true
-	return b, nil
-}
-
-// Write implements io.Writer.
-func (b *BlobWriter) Write(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.f.Write(p)
-	b.size += int64(n)
-	b.digester.Hash().Write(p[:n])
-	b.err = b.layout.fail(bare(err))
-	return n, b.err
-}
-
-// Commit puts the blob in place and returns its digest and size in bytes.
-func (b *BlobWriter) Commit() (digest.Digest, int64, error) {
-	if b.err != nil {
-		return "", 0, errors.Join(b.err, b.Abort())
-	}
-	d := b.digester.Digest()
-	if err := b.place(d); err != nil {
-		return "", 0, b.layout.fail(err)
-	}
-	return d, b.size, nil
-}
-
-// Abort removes the blob. After Commit it does nothing.
-func (b *BlobWriter) Abort() error {
-	if !b.forget() {
-		return nil
-	}
-	_ = b.f.Close() // what was written does not matter any more
-	return os.Remove(b.f.Name())
-}
-
-// place gives the finished blob its name.
-func (b *BlobWriter) place(d digest.Digest) error {
-	if !b.forget() {
-		return errBlobDone
-	}
-	b.err = errBlobDone
-	path := filepath.Join(b.layout.dir, blobName(d))
-	_, err := os.Lstat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err := finish(b.f, path); err != nil {
-		return err
-	}
-	if isNew {
-		b.layout.note(path)
-	}
-	return nil
-}
-
-// forget takes the blob off the list of unfinished ones; false if it is not on it.
-func (b *BlobWriter) forget() bool {
-	l := b.layout
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	ok := l.temps[b]
-	delete(l.temps, b)
-	return ok
 }
 
 // Commit implements Destination.
@@ -330,10 +210,11 @@ func (l *Layout) commit(index []byte) error {
 	if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir}); err != nil {
 		return err
 	}
-	if err := os.Rename(l.dir, l.path); err != nil {
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
-			return errors.New("another process has written to it meanwhile")
-		}
+	err := os.Rename(l.dir, l.path)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		return l.join(index)
+	}
+	if err != nil {
 		return err
 	}
 	if err := syncDir(filepath.Dir(l.path)); err != nil {

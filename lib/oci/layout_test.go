@@ -1,7 +1,9 @@
 package oci
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,9 +38,9 @@ func images(t *testing.T, path string) string {
 		var manifest v1.Manifest
 		readJSON(t, filepath.Join(path, blobName(m.Digest)), &manifest)
 		for _, d := range append(manifest.Layers, manifest.Config, m) {
-			l := &Layout{dir: path}
-			if ok, err := l.has(d); !ok || err != nil {
-				t.Errorf("blob %q: %v, %v", d.Digest, ok, err)
+			data, err := os.ReadFile(filepath.Join(path, "blobs/sha256", d.Digest.Encoded()))
+			if sum := fmt.Sprintf("%x", sha256.Sum256(data)); err != nil || sum != d.Digest.Encoded() || int64(len(data)) != d.Size {
+				t.Errorf("blob %q: %d bytes, %s, %v", d.Digest, len(data), sum, err)
 			}
 		}
 	}
@@ -248,17 +250,65 @@ func TestLayoutAbort(t *testing.T) {
 	}
 }
 
-// A blob is not taken for written because a file of its name and size is there.
+// A blob that is there is hashed before it is relied on, and what is no file there is not
+// waited for: both are replaced.
 func TestLayoutDamagedBlob(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"other bytes":  func(path string) error { return os.WriteFile(path, []byte("0ne"), 0o666) },
+		"other size":   func(path string) error { return os.WriteFile(path, []byte("on"), 0o666) },
+		"FIFO":         func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"endless link": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"dead link":    func(path string) error { return os.Symlink("none", path) },
+	} {
+		path := t.TempDir()
+		if err := layoutTo(t, path, "", "one"); err != nil {
+			t.Fatal(err)
+		}
+		blob := filepath.Join(path, "blobs/sha256", fmt.Sprintf("%x", sha256.Sum256([]byte("one"))))
+		if err := errors.Join(os.Remove(blob), damage(blob)); err != nil {
+			t.Fatal(err)
+		}
+		if err := layoutTo(t, path, "", "one"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		info, err := os.Lstat(blob)
+		if err != nil || !info.Mode().IsRegular() {
+			t.Fatalf("%s: it is %v, %v", name, info, err)
+		}
+		if got, err := os.ReadFile(blob); string(got) != "one" || err != nil {
+			t.Errorf("%s: it holds %q, %v", name, got, err)
+		}
+	}
+}
+
+// No index is written that is larger than what is read.
+func TestLayoutIndexIsBounded(t *testing.T) {
 	path := t.TempDir()
-	if err := layoutTo(t, path, "", "one"); err != nil {
+	if err := layoutTo(t, path, "first:1", "one"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(path, blobName(descriptor("one").Digest)), []byte("0ne"), 0o666); err != nil {
+	index := filepath.Join(path, "index.json")
+	data, err := os.ReadFile(index)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := layoutTo(t, path, "", "one"); err != nil {
-		t.Fatal(err)
+	fill := func(size int) {
+		pad := strings.Repeat("x", size-len(data)-len(`,"annotations":{"x":""}`))
+		full := strings.TrimSuffix(string(data), "}") + `,"annotations":{"x":"` + pad + `"}}`
+		if err := os.WriteFile(index, []byte(full), 0o666); err != nil || len(full) != size {
+			t.Fatalf("%d bytes, %v", len(full), err)
+		}
+	}
+	fill(MaxDocument - 100)
+	if err := layoutTo(t, path, "second:1", "two"); err == nil || !strings.Contains(err.Error(), "index.json would have") {
+		t.Errorf("got %v", err)
+	}
+	if info, err := os.Stat(index); err != nil || info.Size() != MaxDocument-100 {
+		t.Errorf("it was changed: %v, %v", info, err)
+	}
+	fill(MaxDocument - 4000)
+	if err := layoutTo(t, path, "second:1", "two"); err != nil {
+		t.Error(err)
 	}
 	images(t, path)
 }

@@ -14,8 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/google/go-containerregistry/pkg/authn"
+	"time"
 )
 
 const (
@@ -30,16 +29,14 @@ const (
 
 // credentials are how to log in, and where that was found.
 type credentials struct {
-	auth   authn.AuthConfig
-	source string // a file or helper; empty where there are none
+	user, password string
+	identityToken  string // which the token server takes
+	registryToken  string // which the registry takes
+	source         string // a file, variable or helper; empty where there are none
 }
 
-func (c credentials) authenticator() authn.Authenticator {
-	if c.source == "" {
-		return authn.Anonymous
-	}
-	return authn.FromConfig(c.auth)
-}
+// none reports whether there is nothing to log in with.
+func (c credentials) none() bool { return c == credentials{source: c.source} }
 
 // authFile is a file of podman or docker, as far as it is about logging in.
 type authFile struct {
@@ -80,9 +77,21 @@ func authPaths() (paths []string, required bool) {
 	return paths, false
 }
 
+// envAuths holds the text of a config.json: docker and GitLab's runners read it before the files.
+const envAuths = "DOCKER_AUTH_CONFIG"
+
 // findCredentials looks for those of a repository.
 func findCredentials(ctx context.Context, ref Ref) (credentials, error) {
 	paths, required := authPaths()
+	if text := os.Getenv(envAuths); text != "" && !required {
+		file, err := parseAuthFile([]byte(text))
+		if err != nil {
+			return credentials{}, fmt.Errorf("reading credentials: $%s %w", envAuths, err)
+		}
+		if found, err := file.find(ctx, ref, "$"+envAuths); err != nil || !found.none() {
+			return found, err
+		}
+	}
 	for _, path := range paths {
 		file, err := readAuthFile(path)
 		if errors.Is(err, fs.ErrNotExist) && !required {
@@ -91,15 +100,8 @@ func findCredentials(ctx context.Context, ref Ref) (credentials, error) {
 		if err != nil {
 			return credentials{}, fmt.Errorf("reading credentials: %w", err)
 		}
-		found, err := file.find(ctx, ref)
-		if err != nil {
-			return credentials{}, fmt.Errorf("reading credentials of %q from %q: %w", ref.Registry, path, err)
-		}
-		if found.auth != (authn.AuthConfig{}) {
-			if found.source == "" {
-				found.source = path
-			}
-			return found, nil
+		if found, err := file.find(ctx, ref, path); err != nil || !found.none() {
+			return found, err
 		}
 	}
 	return credentials{}, nil
@@ -117,47 +119,68 @@ func readAuthFile(path string) (*authFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	file, err := parseAuthFile(data)
+	if err != nil {
+		return nil, fmt.Errorf("%q %w", path, err)
+	}
+	return file, nil
+}
+
+func parseAuthFile(data []byte) (*authFile, error) {
 	var file authFile
 	if len(bytes.TrimSpace(data)) == 0 {
 		return &file, nil // as podman and docker take it
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, fmt.Errorf("%q is not JSON as podman and docker write it: %w", path, err)
+		return nil, fmt.Errorf("is not JSON as podman and docker write it: %w", err)
 	}
 	return &file, nil
 }
 
-// find looks in one file.
-func (f *authFile) find(ctx context.Context, ref Ref) (credentials, error) {
-	for _, host := range hostKeys(ref.Registry) {
-		if helper := f.CredHelpers[host]; helper != "" {
-			return askHelper(ctx, helper, host)
+// find looks in one file, or what stands for one, of that name.
+func (f *authFile) find(ctx context.Context, ref Ref, name string) (credentials, error) {
+	found, err := f.look(ctx, ref)
+	if err != nil {
+		return credentials{}, fmt.Errorf("reading credentials of %q from %q: %w", ref.Registry, name, err)
+	}
+	if found.source == "" && !found.none() {
+		found.source = name
+	}
+	return found, nil
+}
+
+func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
+	for _, key := range slices.Sorted(maps.Keys(f.CredHelpers)) {
+		helper := f.CredHelpers[key]
+		host := hostOfKey(key)
+		if helper == "" || host != ref.Registry {
+			continue
 		}
+		if strings.Contains(key, "://") {
+			host = key // what docker calls docker.io
+		}
+		return askHelper(ctx, fmt.Sprintf("credHelpers[%q]", key), helper, host)
 	}
 	if entry := f.entry(ref); entry != (authEntry{}) {
-		auth, err := entry.decode()
-		return credentials{auth: auth}, err
+		return entry.decode()
 	}
 	if f.CredsStore == "" {
 		return credentials{}, nil
 	}
-	hosts := hostKeys(ref.Registry)
-	return askHelper(ctx, f.CredsStore, hosts[len(hosts)-1])
-}
-
-// hostKeys are the names of a registry in helpers, docker's own last.
-func hostKeys(host string) []string {
+	host := ref.Registry
 	if host == dockerHub {
-		return []string{dockerHub, dockerHubKey}
+		host = dockerHubKey
 	}
-	return []string{host}
+	return askHelper(ctx, "credsStore", f.CredsStore, host)
 }
 
 // entry returns the most exact entry for a repository; docker leaves empty ones for what its helpers keep.
 func (f *authFile) entry(ref Ref) authEntry {
 	for key := ref.repository(); ; {
-		if e := f.Auths[key]; e != (authEntry{}) {
-			return e
+		for _, spelled := range []string{key, key + "/"} {
+			if e := f.Auths[spelled]; e != (authEntry{}) {
+				return e
+			}
 		}
 		slash := strings.LastIndexByte(key, '/')
 		if slash < 0 {
@@ -166,51 +189,58 @@ func (f *authFile) entry(ref Ref) authEntry {
 		key = key[:slash]
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Auths)) { // docker's keys were URLs once
-		if e := f.Auths[key]; e != (authEntry{}) && hostOfKey(key) == ref.Registry {
+		if e := f.Auths[key]; e != (authEntry{}) && strings.Contains(key, "://") && hostOfKey(key) == ref.Registry {
 			return e
 		}
 	}
 	return authEntry{}
 }
 
-// hostOfKey is the registry that an URL in docker's file stands for; empty for what is no URL.
+// hostOfKey is the registry that a key of docker's file stands for: HOST, HOST/ or a URL.
 func hostOfKey(key string) string {
-	_, rest, ok := strings.Cut(key, "://")
-	if !ok {
-		return ""
+	host := key
+	if _, rest, ok := strings.Cut(key, "://"); ok {
+		host, _, _ = strings.Cut(rest, "/")
 	}
-	host, _, _ := strings.Cut(rest, "/")
+	host = strings.TrimRight(host, "/")
 	if host == dockerIndex {
 		return dockerHub
 	}
 	return host
 }
 
-func (e authEntry) decode() (authn.AuthConfig, error) {
-	auth := authn.AuthConfig{
-		Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken,
-	}
+func (e authEntry) decode() (credentials, error) {
+	c := credentials{user: e.Username, password: e.Password, identityToken: e.IdentityToken, registryToken: e.RegistryToken}
 	if e.Auth == "" {
-		return auth, nil
+		return c, nil
 	}
 	data, err := base64.StdEncoding.DecodeString(e.Auth)
 	user, password, ok := strings.Cut(string(data), ":")
 	if err != nil || !ok {
-		return auth, errors.New(`its "auth" is not base64 of USER:PASSWORD`)
+		return c, errors.New(`its "auth" is not base64 of USER:PASSWORD`)
 	}
-	auth.Username, auth.Password = user, strings.TrimRight(password, "\x00") // docker once padded it
-	return auth, nil
+	c.user, c.password = user, strings.TrimRight(password, "\x00") // docker once padded it
+	return c, nil
 }
 
-// askHelper runs docker-credential-HELPER, which reads a registry's name and prints what it knows of it.
-func askHelper(ctx context.Context, helper, host string) (credentials, error) {
+// helperPatience is how long the output of a helper is waited for once it has ended: what it has started may hold that open.
+const helperPatience = 5 * time.Second
+
+// askHelper runs docker-credential-HELPER, which reads a registry's name and prints what it knows of it. key is what names
+// it.
+func askHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
-		return credentials{}, fmt.Errorf("credential helper %q is a path: want a name, the program being docker-credential-NAME", helper)
+		return credentials{}, fmt.Errorf("its %s is the path %q: give the name after docker-credential- alone, or remove the key", key, helper)
 	}
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(host)
+	cmd.WaitDelay = helperPatience
 	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		// Not wrapped: to name a program with its path does not help here.
+		return credentials{}, fmt.Errorf("its %s names the credential helper %q, and %q is not in $PATH: install it, or remove the key", key, helper, program)
+	}
 	if err != nil {
 		said := strings.TrimSpace(string(out)) // helpers complain on standard output
 		if said == helperHasNothing {
@@ -220,11 +250,11 @@ func askHelper(ctx context.Context, helper, host string) (credentials, error) {
 	}
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(out, &answer); err != nil {
-		return credentials{}, fmt.Errorf("reading what %q prints: %w", program, err)
+		return credentials{}, fmt.Errorf("reading what %q prints: it is not JSON", program)
 	}
-	auth := authn.AuthConfig{Username: answer.Username, Password: answer.Secret}
+	c := credentials{user: answer.Username, password: answer.Secret, source: program}
 	if answer.Username == tokenUser {
-		auth = authn.AuthConfig{IdentityToken: answer.Secret}
+		c = credentials{identityToken: answer.Secret, source: program}
 	}
-	return credentials{auth: auth, source: program}, nil
+	return c, nil
 }

@@ -55,8 +55,17 @@ esac
 		{"helper for all and docker.io", map[string]string{docker: `{"credsStore":"test"}`}, "app", "hub", "docker-credential-test"},
 		{"helper with nothing", map[string]string{runtime: `{"credsStore":"test"}`, docker: file(login("empty.example", "c"))}, "empty.example/app", "c", docker},
 		{"helper that fails", map[string]string{docker: `{"credHelpers":{"broken.example":"test"}}`}, "broken.example/app", `!running "docker-credential-test": exit status 1: "keyring is locked"`, ""},
-		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!"docker-credential-missing": executable file not found`, ""},
-		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!"../x" is a path`, ""},
+		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!its credsStore names the credential helper "missing", and "docker-credential-missing" is not in $PATH: install it, or remove the key`, ""},
+		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!its credsStore is the path "../x": give the name after docker-credential- alone, or remove the key`, ""},
+		{"helper of a registry that is not there", map[string]string{docker: `{"credHelpers":{"registry.example":"missing"}}`}, "registry.example/app", `!its credHelpers["registry.example"] names the credential helper "missing"`, ""},
+		{"helper of a key with a slash", map[string]string{docker: `{"credHelpers":{"registry.example/":"test"}}`}, "registry.example/app", "helped", "docker-credential-test"},
+		{"helper of docker.io", map[string]string{docker: `{"credHelpers":{"https://index.docker.io/v1/":"test"}}`}, "app", "hub", "docker-credential-test"},
+		{"a key with a slash", map[string]string{docker: file(login("registry.example/", "s"))}, "registry.example/team/app", "s", docker},
+		{"a folder's key with a slash", map[string]string{docker: file(login("registry.example", "a"), login("registry.example/team/", "s"))}, "registry.example/team/app", "s", docker},
+		{"a variable", map[string]string{"variable": file(login("registry.example", "v")), docker: file(login("registry.example", "d"))}, "registry.example/app", "v", "$DOCKER_AUTH_CONFIG"},
+		{"a variable of another registry", map[string]string{"variable": file(login("other.example", "v")), docker: file(login("registry.example", "d"))}, "registry.example/app", "d", docker},
+		{"a variable and a file that is named", map[string]string{"variable": file(login("registry.example", "v")), "named": file(login("registry.example", "n"))}, "registry.example/app", "n", "named"},
+		{"a variable that is no JSON", map[string]string{"variable": "registry.example"}, "registry.example/app", "!$DOCKER_AUTH_CONFIG is not JSON", ""},
 		{"no JSON", map[string]string{runtime: `{"auths"`}, "registry.example/app", "!auth.json\" is not JSON", ""},
 		{"no base64", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"?"}}}`}, "registry.example/app", `!"auth" is not base64`, ""},
 		{"no colon", map[string]string{runtime: `{"auths":{"registry.example":{"auth":"YQ=="}}}`}, "registry.example/app", `!"auth" is not base64`, ""},
@@ -70,6 +79,10 @@ esac
 			writeFile(t, filepath.Join(dir, "bin/docker-credential-test"), helper)
 			t.Setenv("PATH", filepath.Join(dir, "bin")+":/usr/bin:/bin")
 			for name, text := range test.files {
+				if name == "variable" {
+					t.Setenv(envAuths, text)
+					continue
+				}
 				path := writeFile(t, filepath.Join(dir, name), text)
 				if name == "named" {
 					t.Setenv("REGISTRY_AUTH_FILE", path)
@@ -84,9 +97,9 @@ esac
 				contains(t, err, "reading credentials", words)
 				return
 			}
-			got := found.auth.Username
-			if found.auth.IdentityToken != "" {
-				got = "=" + found.auth.IdentityToken
+			got := found.user
+			if found.identityToken != "" {
+				got = "=" + found.identityToken
 			}
 			if err != nil || got != test.want || !strings.HasSuffix(found.source, test.from) || test.from == "" && found.source != "" {
 				t.Errorf("found %q in %q, %v, want %q in %q", got, found.source, err, test.want, test.from)

@@ -72,7 +72,8 @@ func FuzzAnswers(f *testing.F) {
 	add(2, ping, "HTTP/1.1 503 Later\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\nDate: Wed, 21 Oct 2015 07:27:00 GMT\r\n\r\n", "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n\r\n")
 	opened := "HTTP/1.1 202 OK\r\nLocation: /v2/team/app/blobs/uploads/1?a=b\r\n\r\n"
 	created := "HTTP/1.1 201 OK\r\nDocker-Content-Digest: " + sum.String() + "\r\n\r\n"
-	add(3, ping, opened, "HTTP/1.1 204 OK\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", opened, created, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 201 OK\r\n\r\n", "HTTP/1.1 201 OK\r\n\r\n")
+	add(3, ping, opened, "HTTP/1.1 204 OK\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", opened, created, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", "HTTP/1.1 201 OK\r\n\r\n")
+	add(3, ping, opened, "HTTP/1.1 204 OK\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", opened, "HTTP/1.1 405 No\r\n\r\n", opened, opened, created, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nDocker-Content-Digest: x\r\n\r\n", "HTTP/1.1 204 OK\r\n\r\n")
 	add(3, ping, opened, "HTTP/1.1 404 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 202 OK\r\nLocation: http://other.example/\r\n\r\n")
 
 	credentialsIn(f, `{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"}}}`)
@@ -87,7 +88,7 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repo.base = &courier{inner: s, plain: plainHosts(ref.Registry, false)}
+		repo.inner = s
 		var data []byte
 		switch task % 4 {
 		case 0, 1:
@@ -151,7 +152,7 @@ func FuzzCredentials(f *testing.F) {
 		if err != nil && !strings.Contains(err.Error(), path) {
 			t.Errorf("the error does not name the file: %v", err)
 		}
-		if err == nil && (found.source == "") != (found.auth == (credentials{}).auth) {
+		if err == nil && (found.source == "") != found.none() {
 			t.Errorf("found %+v", found)
 		}
 	})

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"sync"
 
@@ -29,15 +27,16 @@ type Push struct {
 	Check func(at oci.Target) error
 
 	repo      *Repository
-	from      []string // repositories of the same registry to mount blobs from
-	scopes    []string
 	ctx       context.Context // of all requests: the methods of a Destination have none
 	cancelAll context.CancelFunc
 
 	mu        sync.Mutex
-	done      error                  // why no more is taken
-	held      map[digest.Digest]bool // blobs that are known to be in the repository
-	manifests []oci.Document         // in the order in which they came, children before their parents
+	done      error                    // why no more is taken
+	held      map[digest.Digest]bool   // blobs that are known to be in the repository
+	elsewhere map[digest.Digest]string // repositories of the same registry that have them
+	closed    map[string]bool          // those of which none can be mounted
+	inParts   bool                     // the registry takes no blob in one request
+	manifests []oci.Document           // in the order in which they came, children before their parents
 }
 
 var _ oci.Destination = (*Push)(nil)
@@ -47,25 +46,20 @@ var (
 	errAborted  = errors.New("the push is aborted")
 )
 
-// Push begins to push to the tag of the reference that r was opened with. What the registry has of the image in the
-// repositories of from, as those of a previous image, is taken from there if that is the same registry. An error tells
-// that pushing would not be allowed. The context is that of the whole push.
-func (r *Repository) Push(ctx context.Context, from ...Ref) (*Push, error) {
+// Push begins to push to the tag of the reference that r was opened with. An error tells that pushing would not be
+// allowed. The context is that of the whole push.
+func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
 		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
 	}
-	p := &Push{repo: r, held: make(map[digest.Digest]bool), scopes: []string{scope(r.ref.Name, "pull,push")}}
-	for _, f := range from {
-		if f.Registry == r.ref.Registry && f.Name != r.ref.Name {
-			p.from = append(p.from, f.Name)
-			p.scopes = append(p.scopes, scope(f.Name, "pull"))
-		}
+	p := &Push{
+		repo: r, held: make(map[digest.Digest]bool), elsewhere: make(map[digest.Digest]string), closed: make(map[string]bool),
 	}
 	ctx, p.cancelAll = context.WithCancel(ctx)
 	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
 	err := r.retry(ctx, what, func() error {
-		_, location, err := p.begin(ctx, r.url("blobs/uploads", ""), "")
+		location, err := p.begin(ctx)
 		if err == nil {
 			p.cancel(ctx, location)
 		}
@@ -78,14 +72,19 @@ func (r *Repository) Push(ctx context.Context, from ...Ref) (*Push, error) {
 	return p, nil
 }
 
-// request makes a request and logs in for it.
-func (p *Push) request(ctx context.Context, method string, u *url.URL) (*http.Client, *http.Request, error) {
-	client, err := p.repo.client(ctx, p.scopes...)
-	if err != nil {
-		return nil, nil, err
+// rights are what requests to the repository itself need.
+func (p *Push) rights() []string { return []string{scope(p.repo.ref.Name, "pull,push")} }
+
+// Mount tells that an image in a registry has a blob. Where that is another repository of the same registry, Blob has the
+// registry take it from there.
+func (p *Push) Mount(d digest.Digest, image string) {
+	ref, err := ParseRef(image)
+	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
+		return
 	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-	return client, req, err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.elsewhere[d] = ref.Name
 }
 
 // blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
@@ -97,44 +96,6 @@ func (p *Push) AtOnce() int { return blobsAtOnce }
 
 // Occupies implements oci.Destination: there is nothing in any file system.
 func (p *Push) Occupies() []os.FileInfo { return nil }
-
-// Has makes sure that the registry holds a blob in the repository without being sent it: it is there, or can be mounted.
-func (p *Push) Has(ctx context.Context, d v1.Descriptor) (bool, error) {
-	if err := p.state(); err != nil {
-		return false, err
-	}
-	if err := checkDescriptor(d); err != nil {
-		return false, err
-	}
-	if p.holds(d.Digest) {
-		return true, nil
-	}
-	var found bool
-	what := fmt.Sprintf("looking for blob %q in %q", d.Digest, p.repo.ref.repository())
-	err := p.repo.retry(ctx, what, func() (err error) {
-		if found, err = p.has(ctx, d); found || err != nil {
-			return err
-		}
-		for _, from := range p.from {
-			done, location, err := p.mount(ctx, d.Digest, from)
-			if location != nil {
-				p.cancel(ctx, location)
-			}
-			if done && err == nil {
-				found = true
-				return nil
-			}
-		}
-		return context.Cause(ctx)
-	})
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", what, err)
-	}
-	if found {
-		p.hold(d.Digest)
-	}
-	return found, nil
-}
 
 // Blob implements oci.Destination. A manifest or index is kept for Commit.
 func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
@@ -166,16 +127,6 @@ func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// IsManifest reports whether a media type is that of a manifest or an index, which
-// registries keep apart from blobs.
-func IsManifest(mediaType string) bool {
-	switch mediaType {
-	case v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, dockerManifest, dockerList:
-		return true
-	}
-	return false
-}
-
 // keep takes a manifest.
 func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	if d.Size > maxManifest {
@@ -196,7 +147,8 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 }
 
 // Commit implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
-// pushed as it is.
+// pushed as it is. What the tag names is sent under its digest too only where it is to be checked before: some registries
+// take an image by its tag alone.
 func (p *Push) Commit(index []byte) error {
 	if err := p.state(); err != nil {
 		return err
@@ -207,8 +159,13 @@ func (p *Push) Commit(index []byte) error {
 		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 	}
 	for _, doc := range p.manifests {
-		if err := p.put(doc, doc.Descriptor.Digest.String()); err != nil {
-			return err
+		if doc.Descriptor.Digest == top.Descriptor.Digest && p.Check == nil {
+			continue
+		}
+		what := fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
+		err := p.repo.retry(p.ctx, what, func() error { return p.put(p.ctx, doc, doc.Descriptor.Digest.String()) })
+		if err != nil {
+			return p.fail(what, err)
 		}
 	}
 	if p.Check != nil {
@@ -217,7 +174,7 @@ func (p *Push) Commit(index []byte) error {
 			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 		}
 	}
-	if err := p.put(top, p.repo.ref.Tag); err != nil {
+	if err := p.moveTag(p.ctx, top); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -258,31 +215,6 @@ func (p *Push) top(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// put sends a manifest under a name, which is its digest or a tag.
-func (p *Push) put(doc oci.Document, name string) error {
-	what := fmt.Sprintf("pushing manifest %q to %q", name, p.repo.ref.repository())
-	if name == p.repo.ref.Tag {
-		what = fmt.Sprintf("moving tag %q of %q to %q", name, p.repo.ref.repository(), doc.Descriptor.Digest)
-	}
-	err := p.repo.retry(p.ctx, what, func() error {
-		client, req, err := p.request(p.ctx, http.MethodPut, p.repo.url("manifests", name))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", doc.Descriptor.MediaType)
-		req.ContentLength = int64(len(doc.Data))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(doc.Data)), nil }
-		req.Body, _ = req.GetBody() // has no error
-		resp, err := send(client, req, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		if err != nil {
-			return err
-		}
-		defer drop(resp)
-		return checkAnswer(resp, doc.Descriptor.Digest)
-	})
-	return p.fail(what, err)
-}
-
 // Abort implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
 func (p *Push) Abort() error {
 	p.mu.Lock()
@@ -294,18 +226,20 @@ func (p *Push) Abort() error {
 	return nil
 }
 
-// fail makes an error the push's, if it is one.
+// fail makes an error the push's, if it is one, and ends what else is under way, which then fails for the same reason.
 func (p *Push) fail(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("%s: %w", what, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done == nil {
-		p.done = err
+		p.done = fmt.Errorf("%s: %w", what, err)
+		p.cancelAll()
+	} else if !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return err
+	return p.done
 }
 
 // state is nil as long as something is taken.

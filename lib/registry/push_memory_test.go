@@ -32,7 +32,7 @@ func TestBlobsAreNotKeptInMemory(t *testing.T) {
 	s.with(func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		switch kind {
 		case "PUT blob":
-			status(http.StatusCreated)(w, r)
+			status(http.StatusCreated, digestHeader, d.Digest.String())(w, r)
 		case "GET blob":
 			_ = pages(w) // or the reader sees it
 		default:

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -23,8 +26,8 @@ const (
 	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
-// Manifest reads the manifest or index that ref, a tag or a digest, names, and its media type as the registry tells it.
-// With a digest, the data has it.
+// Manifest reads the manifest or index that ref, a tag or a digest, names, and its media type as the registry tells it:
+// empty where it does not. With a digest, the data has it.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
 	if err := checkIdentifier(ref); err != nil {
 		return nil, "", fmt.Errorf("reading a manifest from %q: %w", r.ref.repository(), err)
@@ -52,38 +55,65 @@ func checkIdentifier(ref string) error {
 }
 
 func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, string, error) {
-	client, err := r.client(ctx, scope(r.ref.Name, "pull"))
-	if err != nil {
-		return nil, "", err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url("manifests", ref).String(), nil)
-	if err != nil {
-		return nil, "", err
-	}
-	types := []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest}
-	req.Header.Set("Accept", strings.Join(types, ", "))
-	resp, err := send(client, req, http.StatusOK)
+	resp, err := r.send(ctx, request{
+		method: http.MethodGet, url: r.url("manifests", ref), scopes: r.pull(),
+		header: http.Header{"Accept": {strings.Join(manifestTypes, ", ")}},
+	}, http.StatusOK)
 	if err != nil {
 		return nil, "", err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
-	switch {
-	case err != nil:
-		return nil, "", &temporaryError{cause: err}
-	case len(data) > maxManifest:
-		return nil, "", fmt.Errorf("it is larger than the %d bytes that a manifest may have", maxManifest)
+	data, err := readDocument(resp, maxManifest)
+	if err != nil {
+		return nil, "", err
 	}
 	if want := digest.Digest(ref); want.Validate() == nil {
 		if got := want.Algorithm().FromBytes(data); got != want {
 			return nil, "", fmt.Errorf("what the registry sends has the digest %q", got)
 		}
 	}
-	mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil {
-		return nil, "", fmt.Errorf("reading its media type %.*q: %w", maxMessage, resp.Header.Get("Content-Type"), err)
+	return data, manifestType(resp.Header.Get("Content-Type")), nil
+}
+
+// pull are the rights that reading takes.
+func (r *Repository) pull() []string { return []string{scope(r.ref.Name, "pull")} }
+
+// manifestTypes are the media types of manifests and indexes.
+var manifestTypes = []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest}
+
+// IsManifest reports whether a media type is that of a manifest or an index, which registries keep apart from blobs.
+func IsManifest(mediaType string) bool { return slices.Contains(manifestTypes, mediaType) }
+
+// manifestType is what a Content-Type says of a manifest; empty where it is one for everything, and the manifest itself
+// says what it is.
+func manifestType(contentType string) string {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || !IsManifest(mediaType) {
+		return ""
 	}
-	return data, mediaType, nil
+	return mediaType
+}
+
+// readDocument reads the whole body of an answer, of at most so many bytes. Some servers and proxies compress what nobody
+// asked them to; no document begins as gzip does.
+func readDocument(resp *http.Response, most int64) ([]byte, error) {
+	in := bufio.NewReader(resp.Body)
+	var body io.Reader = in
+	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, &temporaryError{cause: err}
+		}
+		body = unpacked
+	}
+	data, err := io.ReadAll(io.LimitReader(body, most+1))
+	switch {
+	case err != nil:
+		return nil, &temporaryError{cause: err}
+	case int64(len(data)) > most:
+		return nil, fmt.Errorf("it is larger than the %d bytes that are read of it", most)
+	}
+	return data, nil
 }
 
 // Blob reads a blob. The reader ends with io.EOF only when all of d.Size bytes were read and have the digest; where the
@@ -115,15 +145,16 @@ const freshStart = 1 << 20
 
 // blobReader reads a blob over as many connections as it takes. The context is that of the blob, whose Read has none.
 type blobReader struct {
-	ctx     context.Context
-	repo    *Repository
-	d       v1.Descriptor
-	hash    hash.Hash
-	body    io.ReadCloser // nil between connections
-	offset  int64         // how much was read
-	begun   int64         // the offset at which this connection began
-	attempt int           // since something was read
-	err     error         // stays
+	ctx      context.Context
+	repo     *Repository
+	d        v1.Descriptor
+	hash     hash.Hash
+	body     io.ReadCloser // nil between connections
+	offset   int64         // how much was read
+	begun    int64         // the offset at which this connection began
+	attempt  int           // since something was read
+	noRanges bool          // the server refuses to send a part
+	err      error         // stays
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -197,18 +228,16 @@ func (b *blobReader) connect() error {
 }
 
 func (b *blobReader) open() error {
-	client, err := b.repo.client(b.ctx, scope(b.repo.ref.Name, "pull"))
-	if err != nil {
-		return err
+	req := request{method: http.MethodGet, url: b.repo.url("blobs", b.d.Digest.String()), scopes: b.repo.pull(), header: http.Header{}}
+	if b.offset > 0 && !b.noRanges {
+		req.header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.d.Size-1)) // not all servers know ranges without an end
 	}
-	req, err := http.NewRequestWithContext(b.ctx, http.MethodGet, b.repo.url("blobs", b.d.Digest.String()).String(), nil)
-	if err != nil {
-		return err
+	resp, err := b.repo.send(b.ctx, req, http.StatusOK, http.StatusPartialContent)
+	var status *statusError
+	if errors.As(err, &status) && status.code == http.StatusRequestedRangeNotSatisfiable && !b.noRanges {
+		b.noRanges = true // it is one, but not for this server
+		return b.open()
 	}
-	if b.offset > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.d.Size-1)) // not all servers know ranges without an end
-	}
-	resp, err := send(client, req, http.StatusOK, http.StatusPartialContent)
 	if err != nil {
 		return err
 	}

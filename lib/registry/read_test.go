@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,17 @@ func TestBlobRecovers(t *testing.T) {
 		{"broken off at its last byte", then(1, serve(blob, len(blob)-1), whole), 2},
 		{"broken off five times at once", then(5, serve(blob, 1000), whole), 6},
 		{"broken off after each MiB", then(always, serve(blob, freshStart), nil), 8},
+		{"ranges refused", func(_ string, i int, w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case i == 1:
+				serve(blob, 3<<20)(w, r)
+			case r.Header.Get("Range") != "":
+				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			default:
+				whole(w, r)
+			}
+			return true
+		}, 3},
 		{"no ranges", then(2, noRanges(serve(blob, 3<<20)), noRanges(whole)), 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -211,6 +223,42 @@ func TestManifest(t *testing.T) {
 		s.inner.ServeHTTP(&cutOff{w, 10}, r)
 	}))
 
+	// Whatever it calls its manifests, and however it packs them, they are what they are.
+	manifest := func(headers ...string) fault {
+		return func(kind string, _ int, w http.ResponseWriter, _ *http.Request) bool {
+			if kind != "GET tag" && kind != "GET manifest" {
+				return false
+			}
+			w.Header()["Content-Type"] = nil // net/http would guess
+			for i := 0; i < len(headers); i += 2 {
+				w.Header().Set(headers[i], headers[i+1])
+			}
+			data := img.built.Manifest.Data
+			if w.Header().Get("Content-Encoding") != "" {
+				data = gzipped(data)
+			}
+			_, _ = w.Write(data)
+			return true
+		}
+	}
+	const oci = v1.MediaTypeImageManifest
+	for contentType, want := range map[string]string{
+		"": "", "?/": "", "application/json": "", "text/plain; charset=utf-8": "", "application/octet-stream": "", "binary/octet-stream": "",
+		"application/vnd.docker.distribution.manifest.v1+prettyjws": "", oci: oci, oci + "; charset=utf-8": oci, strings.ToUpper(oci): oci,
+	} {
+		s.with(manifest("Content-Type", contentType))
+		if contentType == "" {
+			s.with(manifest())
+		}
+		for _, ref := range []string{"1", sum} {
+			if data, mediaType, err := repo.Manifest(t.Context(), ref); err != nil || mediaType != want || !bytes.Equal(data, img.built.Manifest.Data) {
+				t.Errorf("Content-Type %q: manifest %q: %q of type %q, %v, want %q", contentType, ref, data, mediaType, err, want)
+			}
+		}
+	}
+	good("in gzip", manifest("Content-Type", oci, "Content-Encoding", "gzip"))
+	good("in gzip by its old name", manifest("Content-Type", oci, "Content-Encoding", "x-gzip"))
+
 	var sent atomic.Int64
 	huge := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", v1.MediaTypeImageManifest)
@@ -234,7 +282,12 @@ func TestManifest(t *testing.T) {
 			fmt.Fprint(w, "{}")
 		}), "has the digest"},
 		{"5 GiB", "1", times(always, "GET tag", huge), "larger than the 4194304 bytes"},
-		{"no media type", "1", times(always, "GET tag", status(200, "Content-Type", "?/")), "media type"},
+		{"a bomb", "1", times(always, "GET tag", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(gzipped(make([]byte, 50<<20)))
+		}), "larger than the 4194304 bytes"},
+		{"broken gzip", "1", times(always, "GET tag", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(gzipped(img.built.Manifest.Data)[:40])
+		}), "tried 6 times"},
 		{"500 for ever", "1", times(always, "GET tag", status(500)), "tried 6 times"},
 		{"no digest", "sha256:x", nil, "invalid checksum digest"},
 		{"a path", "../../x", nil, "neither a tag nor a digest"},
@@ -249,6 +302,14 @@ func TestManifest(t *testing.T) {
 	if sent.Load() > 64<<20 { // what fits into the buffers between the two
 		t.Errorf("%d bytes of a manifest were taken", sent.Load())
 	}
+}
+
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(data) // into memory
+	_ = w.Close()
+	return b.Bytes()
 }
 
 func TestRetryAfter(t *testing.T) {

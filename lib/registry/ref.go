@@ -1,10 +1,11 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/oci"
@@ -12,7 +13,7 @@ import (
 
 const (
 	dockerHub   = "docker.io"       // the registry of references that name none
-	dockerIndex = "index.docker.io" // another name for it, and what go-containerregistry turns it into
+	dockerIndex = "index.docker.io" // another name for it, and where its API is
 )
 
 // Ref names an image in a registry.
@@ -53,7 +54,7 @@ func ParseRef(s string) (Ref, error) {
 	case !ok && isHost:
 		return Ref{}, fmt.Errorf("image reference %q names a registry and no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
 	case isHost && host != dockerIndex:
-		if _, err := name.NewRegistry(host); err != nil {
+		if checkHost(host) != nil {
 			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is no host", s, host)
 		}
 		ref.Registry, ref.Name = host, rest
@@ -90,3 +91,12 @@ func (r Ref) Identifier() string {
 
 // repository names the repository in full.
 func (r Ref) repository() string { return r.Registry + "/" + r.Name }
+
+// checkHost refuses what is not HOST or HOST:PORT.
+func checkHost(host string) error {
+	u, err := url.Parse("https://" + host)
+	if err != nil || u.Host != host || u.Hostname() == "" {
+		return errors.New("it is not a host with or without a port")
+	}
+	return nil
+}

@@ -2,19 +2,11 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Options say how to speak to a registry. The zero Options are safe.
@@ -27,6 +19,8 @@ type Options struct {
 	Attempts int
 	// Backoff is the wait before the second attempt, which then doubles up to half a minute; 0 is half a second.
 	Backoff time.Duration
+	// Timeout is how long a registry may make no progress, at any point of a request; 0 is a minute.
+	Timeout time.Duration
 	// Warn is told what is tried again and why, and what the registry says that cannot be; nil for nobody. Calls may come
 	// at the same time.
 	Warn func(string)
@@ -41,6 +35,9 @@ func (o Options) withDefaults() Options {
 	if o.Backoff <= 0 {
 		o.Backoff = defaultBackoff
 	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
 	if o.Wait == nil {
 		o.Wait = sleep
 	}
@@ -49,34 +46,37 @@ func (o Options) withDefaults() Options {
 
 // Repository is a repository of a registry. Its methods may be called at the same time.
 type Repository struct {
-	ref      Ref
-	opt      Options
-	registry name.Registry
-	base     http.RoundTripper
+	ref   Ref
+	opt   Options
+	host  string                 // of the registry, with its port
+	plain func(host string) bool // whether a host may be spoken to in plain HTTP
+	inner http.RoundTripper
 
-	mu      sync.Mutex
-	creds   *credentials            // nil until they were looked for
-	clients map[string]*http.Client // logged in, by what they may do
+	connecting sync.Mutex // held while base is found out
+	mu         sync.Mutex
+	base       *url.URL          // scheme and host of the registry; nil until they are known
+	creds      *credentials      // nil until they were looked for
+	logins     map[string]*login // by origin
 }
 
 // Open prepares to speak to the registry of ref. Nothing is sent yet.
 func Open(ref Ref, opt Options) (*Repository, error) {
 	opt = opt.withDefaults()
-	plain := plainHosts(ref.Registry, opt.Insecure)
-	var security []name.Option
-	if plain(ref.Registry) {
-		security = append(security, name.Insecure)
+	host := ref.Registry
+	if host == dockerHub {
+		host = dockerIndex
 	}
-	registry, err := name.NewRegistry(ref.Registry, security...)
-	if err != nil {
+	if err := checkHost(host); err != nil {
 		return nil, fmt.Errorf("opening registry %q: %w", ref.Registry, err)
 	}
 	config, err := tlsConfig(ref.Registry, opt.Insecure)
 	if err != nil {
 		return nil, err
 	}
-	base := transport.NewUserAgent(&courier{inner: newTransport(config), plain: plain}, opt.UserAgent)
-	return &Repository{ref: ref, opt: opt, registry: registry, base: base, clients: make(map[string]*http.Client)}, nil
+	return &Repository{
+		ref: ref, opt: opt, host: host, plain: plainHosts(ref.Registry, opt.Insecure),
+		inner: newTransport(config, opt.Timeout), logins: make(map[string]*login),
+	}, nil
 }
 
 // Ref is the reference that the repository was opened with.
@@ -87,50 +87,78 @@ func scope(repository, actions string) string {
 	return "repository:" + repository + ":" + actions
 }
 
-// client logs in with rights to scopes.
-func (r *Repository) client(ctx context.Context, scopes ...string) (*http.Client, error) {
+// credentials are those for the repository, looked for once.
+func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := strings.Join(scopes, " ")
-	if c := r.clients[key]; c != nil {
-		return c, nil
-	}
 	if r.creds == nil {
 		found, err := findCredentials(ctx, r.ref)
 		if err != nil {
-			return nil, err
+			return credentials{}, err
 		}
 		r.creds = &found
 	}
-	t, err := transport.NewWithContext(ctx, r.registry, r.creds.authenticator(), r.base, scopes)
-	if err != nil {
-		return nil, err
-	}
-	r.clients[key] = &http.Client{Transport: t}
-	return r.clients[key], nil
+	return *r.creds, nil
 }
 
-// url is that of something in the repository.
+// credentialsFrom is where they were found; empty for nowhere.
+func (r *Repository) credentialsFrom() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.creds == nil {
+		return ""
+	}
+	return r.creds.source
+}
+
+// url is that of something in the repository, in the scheme that the registry speaks.
 func (r *Repository) url(kind, rest string) *url.URL {
-	return &url.URL{Scheme: r.registry.Scheme(), Host: r.registry.RegistryStr(), Path: "/v2/" + r.ref.Name + "/" + kind + "/" + rest}
+	return &url.URL{Host: r.host, Path: "/v2/" + r.ref.Name + "/" + kind + "/" + rest}
 }
 
-// send returns the response to a request if its status is one of those wanted. The body is the caller's to close.
-func send(client *http.Client, req *http.Request, want ...int) (*http.Response, error) {
-	method := req.Method
-	resp, err := client.Do(req)
+// send sends a request, logged in and along redirects, and returns its answer if the status is one of those wanted, or a
+// success where none is given. The body is the caller's to close.
+func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.Response, error) {
+	base, err := r.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if resp.Request != nil && resp.Request.Method != method { // net/http follows some redirects of a PUT with a GET
-		drop(resp)
-		return nil, fmt.Errorf("it redirects a %s to %q in a way that drops what is sent", method, resp.Request.URL.Host)
+	u := *req.url
+	if u.Scheme == "" {
+		u.Scheme = base.Scheme
 	}
-	if err := transport.CheckError(resp, want...); err != nil {
+	resp, err := follow(&u, req.method, func(u *url.URL) (*http.Response, error) { return r.logIn(ctx, u, req) })
+	if err != nil {
+		return nil, err
+	}
+	if err := expect(resp, want...); err != nil {
 		drop(resp)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// logIn sends a request to u with a login, and once more with a new one where that is refused.
+func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.Response, error) {
+	l := r.loginAt(u)
+	authorization, err := l.authorization(ctx, u, req.scopes)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.roundTrip(ctx, u, req, authorization)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	renewed, err := l.renew(ctx, u, resp.Header, authorization, req.scopes)
+	if err != nil {
+		drop(resp)
+		return nil, err
+	}
+	if renewed == "" {
+		return resp, nil
+	}
+	drop(resp)
+	return r.roundTrip(ctx, u, req, renewed)
 }
 
 // warn tells the caller what could not be, where it asked for that.
@@ -138,90 +166,4 @@ func (r *Repository) warn(format string, args ...any) {
 	if r.opt.Warn != nil {
 		r.opt.Warn(fmt.Sprintf(format, args...))
 	}
-}
-
-// drop closes a response that nobody reads on, in a way that lets its connection be used again.
-func drop(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, maxNotice)
-	_ = resp.Body.Close()
-}
-
-// maxMessage bounds what is shown of a registry's own words, in bytes.
-const maxMessage = 300
-
-// explain puts an error into words that say what to do. The address is left out: it may hold signatures, and the registry
-// is named by the caller.
-func (r *Repository) explain(err error) error {
-	cause := err
-	for {
-		var inner error
-		switch e := cause.(type) { //nolint:errorlint // the outermost alone: words around others stay
-		case *temporaryError:
-			inner = e.cause
-		case *url.Error:
-			inner = e.Err
-		}
-		if inner == nil {
-			break
-		}
-		cause = inner
-	}
-	var certificate *tls.CertificateVerificationError
-	var status *transport.Error
-	switch {
-	case errors.As(cause, &certificate): // before any answer, which may be to plain HTTP
-		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
-	case errors.As(cause, &status):
-		text := statusText(status) + r.hint(status.StatusCode)
-		if status.StatusCode == http.StatusNotFound {
-			return absentError(text)
-		}
-		return errors.New(text)
-	case errors.Is(cause, http.ErrSchemeMismatch) && !plainHosts(r.ref.Registry, r.opt.Insecure)(r.ref.Registry):
-		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
-	case errors.Is(cause, io.EOF): // net/http's word for it
-		return errors.New("the connection was closed before the answer")
-	}
-	return cause
-}
-
-// absentError says that the registry has nothing there: it is an fs.ErrNotExist.
-type absentError string
-
-func (e absentError) Error() string { return string(e) }
-
-func (e absentError) Is(target error) bool { return target == fs.ErrNotExist }
-
-func statusText(e *transport.Error) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d %s", e.StatusCode, http.StatusText(e.StatusCode))
-	for _, d := range e.Errors[:min(len(e.Errors), 3)] {
-		fmt.Fprintf(&text, ": %.*q", maxMessage, string(d.Code)+": "+d.Message)
-	}
-	return text.String()
-}
-
-// hint says what to do about a status.
-func (r *Repository) hint(status int) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	source := ""
-	if r.creds != nil {
-		source = r.creds.source
-	}
-	switch {
-	case status == http.StatusUnauthorized && source == "":
-		return fmt.Sprintf(": there are no credentials for it: podman login %s", r.ref.Registry)
-	case status == http.StatusUnauthorized:
-		return fmt.Sprintf(": the credentials from %q are not accepted: podman login %s", source, r.ref.Registry)
-	case status == http.StatusForbidden && source == "":
-		return fmt.Sprintf(": nobody may do this without credentials: podman login %s", r.ref.Registry)
-	case status == http.StatusForbidden:
-		return fmt.Sprintf(": the credentials from %q do not allow it", source)
-	case status == http.StatusNotFound:
-		return ": the registry has no repository or image of this name, or does not show it"
-	case status == http.StatusRequestEntityTooLarge:
-		return ": the registry, or a proxy before it, does not take so much at once"
-	}
-	return ""
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	defaultAttempts = 6                      // with the waits below about a quarter of a minute
-	refusedAttempts = 2                      // where this machine itself says that nobody listens, or not yet
+	hopelessTries   = 2                      // where nobody listens on this machine, or nothing moves for long
 	defaultBackoff  = 500 * time.Millisecond // before the second attempt
 	maxBackoff      = 30 * time.Second       // no wait of ours is longer
 	maxRetryAfter   = 5 * time.Minute        // no wait that a registry asks for may be longer
@@ -53,7 +53,7 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	if !errors.As(err, &temporary) {
 		return r.explain(err)
 	}
-	if attempt >= r.opt.Attempts || attempt >= refusedAttempts && refusedHere(err) {
+	if attempt >= r.opt.Attempts || attempt >= hopelessTries && (refusedHere(err) || isStall(err)) {
 		return fmt.Errorf("tried %d times: %w: try again later", attempt, r.explain(err))
 	}
 	if temporary.after > maxRetryAfter {

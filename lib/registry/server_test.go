@@ -65,7 +65,7 @@ type countedBody struct {
 
 func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	if c.kind == "PUT blob" {
+	if c.kind == "PUT blob" || c.kind == "PATCH upload" {
 		c.s.mu.Lock()
 		c.s.received += int64(n)
 		c.s.mu.Unlock()
@@ -166,6 +166,7 @@ func noCredentials(t *testing.T) {
 		t.Setenv(name, dir)
 	}
 	t.Setenv("REGISTRY_AUTH_FILE", "")
+	t.Setenv(envAuths, "")
 }
 
 // image is one to push.
@@ -185,6 +186,14 @@ func random(t *testing.T, n int) []byte {
 
 func newImage(t *testing.T, layers ...[]byte) *image {
 	t.Helper()
+	img, err := buildImage(layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func buildImage(layers ...[]byte) (*image, error) {
 	config := &oci.Config{}
 	config.Platform.Architecture, config.Platform.OS = "amd64", "linux"
 	img := oci.Image{Config: config}
@@ -192,23 +201,25 @@ func newImage(t *testing.T, layers ...[]byte) *image {
 		img.Layers = append(img.Layers, oci.Layer{Descriptor: descriptor(l), DiffID: digest.FromBytes(l)})
 	}
 	built, err := img.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &image{layers, built}
+	return &image{layers, built}, err
 }
 
 func descriptor(b []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// push pushes an image, its layers at the same time.
+// push pushes an image, its layers at the same time. Its layers may be in those other images too.
 func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error {
-	p, err := repo.Push(ctx, from...)
+	p, err := repo.Push(ctx)
 	if err != nil {
 		return err
 	}
 	defer p.Abort()
+	for _, l := range img.layers {
+		for _, f := range from {
+			p.Mount(digest.FromBytes(l), f.String())
+		}
+	}
 	return img.write(p)
 }
 

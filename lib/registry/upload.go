@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -16,19 +14,29 @@ import (
 // digestHeader is where registries say what they have stored.
 const digestHeader = "Docker-Content-Digest"
 
-// has asks whether the registry has a blob in the repository, whole.
-func (p *Push) has(ctx context.Context, d v1.Descriptor) (bool, error) {
-	client, req, err := p.request(ctx, http.MethodHead, p.repo.url("blobs", d.Digest.String()))
-	if err != nil {
-		return false, err
-	}
-	resp, err := send(client, req, http.StatusOK, http.StatusNotFound)
-	if err != nil {
-		return false, err
+// presence is what a registry says of a blob.
+type presence int
+
+const (
+	unknown presence = iota // it does not say
+	absent
+	present // whole
+)
+
+// look asks whether the registry has a blob in the repository.
+func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
+	req := request{method: http.MethodHead, url: p.repo.url("blobs", d.Digest.String()), scopes: p.rights()}
+	resp, err := p.repo.send(ctx, req, http.StatusOK, http.StatusNotFound)
+	var status *statusError
+	switch {
+	case refuses(err), errors.As(err, &status) && status.code == http.StatusInternalServerError:
+		return unknown, nil // it is only a question: where there are no rights, sending the blob says so
+	case err != nil:
+		return unknown, err
 	}
 	defer drop(resp)
 	if resp.StatusCode == http.StatusNotFound {
-		return false, nil
+		return absent, nil
 	}
 	// What cannot be true is no reason to stop: the blob is sent, and takes the place of what is there.
 	err = checkAnswer(resp, d.Digest)
@@ -37,8 +45,19 @@ func (p *Push) has(ctx context.Context, d v1.Descriptor) (bool, error) {
 	}
 	if err != nil {
 		p.repo.warn("pushing blob %q to %q: %v: sending it again", d.Digest, p.repo.ref.repository(), err)
+		return absent, nil
 	}
-	return err == nil, nil
+	return present, nil
+}
+
+// verify makes sure that the registry has a blob that it took without naming its digest: there are servers, and proxies
+// before them, that answer before they have read it all.
+func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
+	found, err := p.look(ctx, d)
+	if err == nil && found == absent {
+		err = &temporaryError{cause: errors.New("the registry says that it took the blob, and does not have it")}
+	}
+	return err
 }
 
 // checkAnswer compares the digest that a registry names, if it does.
@@ -49,74 +68,77 @@ func checkAnswer(resp *http.Response, want digest.Digest) error {
 	return nil
 }
 
-// mount makes the blob of another repository one of this. Where that does not work it returns where to send the blob to.
-func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, location *url.URL, err error) {
-	u := p.repo.url("blobs/uploads", "")
-	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
-	return p.begin(ctx, u, d)
+// begin opens an upload, and returns where to send the blob to.
+func (p *Push) begin(ctx context.Context) (*url.URL, error) {
+	req := request{method: http.MethodPost, url: p.repo.url("blobs/uploads", ""), scopes: p.rights()}
+	resp, err := p.repo.send(ctx, req, http.StatusAccepted)
+	if err != nil {
+		return nil, err
+	}
+	defer drop(resp)
+	return location(resp.Request.URL, resp)
 }
 
-// begin opens an upload, or mounts a blob if u says so.
-func (p *Push) begin(ctx context.Context, u *url.URL, d digest.Digest) (done bool, location *url.URL, err error) {
-	client, req, err := p.request(ctx, http.MethodPost, u)
-	if err != nil {
-		return false, nil, err
-	}
-	want := []int{http.StatusAccepted}
-	if u.RawQuery != "" {
-		want = append(want, http.StatusCreated)
-	}
-	resp, err := send(client, req, want...)
+// mount makes the blob of another repository one of this. The token server is asked for the rights to both with this
+// request alone: it may refuse those to the other one.
+func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
+	u := p.repo.url("blobs/uploads", "")
+	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
+	req := request{method: http.MethodPost, url: u, scopes: append(p.rights(), scope(from, "pull"))}
+	resp, err := p.repo.send(ctx, req, http.StatusAccepted, http.StatusCreated)
 	if err != nil {
 		return false, nil, err
 	}
 	defer drop(resp)
 	if resp.StatusCode == http.StatusCreated {
-		return true, nil, checkAnswer(resp, d)
+		err = checkAnswer(resp, d)
+		return err == nil, nil, err
 	}
-	place := resp.Header.Get("Location")
-	if place == "" {
-		return false, nil, errors.New("the registry opens an upload and does not say where to (no Location)")
-	}
-	if location, err = resp.Request.URL.Parse(place); err != nil {
-		return false, nil, fmt.Errorf("reading the Location of an upload: %w", err)
-	}
-	return false, location, nil
+	to, err = location(resp.Request.URL, resp)
+	return false, to, err
 }
 
 // cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
 func (p *Push) cancel(ctx context.Context, location *url.URL) {
-	if location.Host != p.repo.registry.RegistryStr() {
+	if base, err := p.repo.connect(ctx); err != nil || origin(location) != origin(base) {
 		return
 	}
-	client, req, err := p.request(ctx, http.MethodDelete, location)
-	if err != nil {
-		return
-	}
-	if resp, err := client.Do(req); err == nil {
+	req := request{method: http.MethodDelete, url: location, scopes: p.rights()}
+	if resp, err := p.repo.send(ctx, req); err == nil {
 		drop(resp)
 	}
 }
 
-// open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location. Registries
-// refuse a mount in many ways: whatever one says, the blob can still be sent.
+// open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location.
 func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *url.URL, err error) {
-	if done, err = p.has(ctx, d); done || err != nil {
-		return done, nil, err
+	if found, err := p.look(ctx, d); found == present || err != nil {
+		return found == present, nil, err
 	}
-	for _, from := range p.from {
-		if location != nil {
-			p.cancel(ctx, location)
-		}
+	if from := p.mountable(d.Digest); from != "" {
 		done, location, err = p.mount(ctx, d.Digest, from)
-		if done && err == nil {
-			return true, nil, nil
+		if err == nil {
+			return done, location, nil
+		}
+		// Registries refuse a mount in many ways: whatever one says, the blob can still be sent.
+		var status *statusError
+		if !errors.As(err, &status) || status.code != http.StatusNotFound {
+			p.mu.Lock()
+			p.closed[from] = true
+			p.mu.Unlock()
 		}
 	}
-	if location != nil {
-		return false, location, nil
+	location, err = p.begin(ctx)
+	return false, location, err
+}
+
+// mountable is the repository to mount a blob from; empty for none.
+func (p *Push) mountable(d digest.Digest) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if from := p.elsewhere[d]; !p.closed[from] {
+		return from
 	}
-	return p.begin(ctx, p.repo.url("blobs/uploads", ""), d.Digest)
+	return ""
 }
 
 // upload is one attempt to get a blob into the repository.
@@ -125,139 +147,103 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
 	if done || err != nil {
 		return err
 	}
-	query := location.Query()
-	query.Set("digest", d.Digest.String())
-	location.RawQuery = query.Encode()
-	client, req, err := p.request(ctx, http.MethodPut, location)
-	if err != nil {
+	sure, err := p.transfer(ctx, location, d, src)
+	if sure || err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/octet-stream")
-	req.ContentLength = d.Size
-	req.GetBody = src.body
-	if req.Body, err = src.body(); err != nil {
-		return err
+	return p.verify(ctx, d)
+}
+
+// transfer sends a blob in the way that the registry takes it. It is sure that the registry has it where that names the
+// digest.
+func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	p.mu.Lock()
+	inParts := p.inParts
+	p.mu.Unlock()
+	if inParts {
+		return p.sendParts(ctx, location, d, src)
 	}
-	resp, err := send(client, req, http.StatusCreated, http.StatusOK, http.StatusNoContent)
+	sure, err = p.sendWhole(ctx, location, d, src)
+	if !refusesWhole(err) || src.failed() != nil {
+		return sure, err
+	}
+	sure, again := p.sendAgain(ctx, d, src)
+	if refuses(again) {
+		return false, err // which says more
+	}
+	if again == nil {
+		p.mu.Lock()
+		p.inParts = true
+		p.mu.Unlock()
+	}
+	return sure, again
+}
+
+// sendAgain sends a blob in parts to an upload of its own.
+func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *source) (sure bool, err error) {
+	location, err := p.begin(ctx)
 	if err != nil {
-		return err
+		return false, err
+	}
+	return p.sendParts(ctx, location, d, src)
+}
+
+// refusesWhole tells the refusals that may mean that the registry takes no blob with the request that ends its upload.
+func refusesWhole(err error) bool {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.code {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusLengthRequired,
+		http.StatusUnsupportedMediaType, http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// sendWhole sends a blob with the request that ends its upload.
+func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	return p.finish(ctx, p.blobRequest(http.MethodPut, ending(location, d.Digest), src), d)
+}
+
+// sendParts sends a blob before the request that ends its upload, as docker does.
+func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
+	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, to, src))
+	if err != nil {
+		return false, err
+	}
+	drop(resp)
+	if resp.Header.Get("Location") != "" {
+		if to, err = location(resp.Request.URL, resp); err != nil {
+			return false, err
+		}
+	}
+	return p.finish(ctx, request{method: http.MethodPut, url: ending(to, d.Digest), scopes: p.rights()}, d)
+}
+
+// finish ends an upload. It is sure that the registry has the blob where that names the digest.
+func (p *Push) finish(ctx context.Context, req request, d v1.Descriptor) (sure bool, err error) {
+	resp, err := p.repo.send(ctx, req)
+	if err != nil {
+		return false, err
 	}
 	defer drop(resp)
-	return checkAnswer(resp, d.Digest)
+	return resp.Header.Get(digestHeader) != "", checkAnswer(resp, d.Digest)
 }
 
-// source turns a write function into request bodies. There may be several, after redirects, renewed logins and failures,
-// but write runs only for one that is read, and never twice at once.
-type source struct {
-	size  int64
-	write func(io.Writer) error
-
-	turn    sync.Mutex     // held while write runs
-	running sync.WaitGroup // the calls of write that have not returned
-
-	mu     sync.Mutex
-	latest *body
-	err    error // of write itself: no other attempt makes it good
-}
-
-// body is the whole of a source once. Write begins when it is first read.
-type body struct {
-	*io.PipeReader
-	src   *source
-	pipe  *io.PipeWriter
-	begin sync.Once
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	b.begin.Do(b.start)
-	return b.PipeReader.Read(p)
-}
-
-// start lets write run, unless nobody waits for it any more.
-func (b *body) start() {
-	s := b.src
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest != b {
-		return
+func (p *Push) blobRequest(method string, to *url.URL, src *source) request {
+	return request{
+		method: method, url: to, scopes: p.rights(), size: src.size, body: src.body,
+		header: http.Header{"Content-Type": {"application/octet-stream"}},
 	}
-	s.running.Go(func() {
-		s.turn.Lock()
-		defer s.turn.Unlock()
-		_ = b.pipe.CloseWithError(s.run(b.pipe)) // never fails
-	})
 }
 
-// errUnwanted is what write meets when nobody reads on.
-var errUnwanted = errors.New("the upload has ended")
-
-// body begins anew, and ends the one before.
-func (s *source) body() (io.ReadCloser, error) {
-	if s.size == 0 {
-		return http.NoBody, nil
-	}
-	r, w := io.Pipe()
-	b := &body{PipeReader: r, src: s, pipe: w}
-	s.replace(b)
-	return b, nil
-}
-
-func (s *source) replace(b *body) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest != nil {
-		_ = s.latest.CloseWithError(errUnwanted) // never fails
-	}
-	s.latest = b
-}
-
-// wait ends what is read, waits until write runs no more, and returns its error.
-func (s *source) wait() error {
-	s.replace(nil)
-	s.running.Wait()
-	return s.err
-}
-
-// run calls write and checks how much it writes.
-func (s *source) run(w io.Writer) error {
-	c := &counter{w: w, left: s.size}
-	err := s.write(c)
-	switch {
-	case c.broken: // which is not write's fault, whatever it made of it
-		return c.err
-	case c.err != nil:
-		err = c.err
-	case err == nil && c.left > 0:
-		err = fmt.Errorf("%d of %d bytes are missing", c.left, s.size)
-	}
-	if err != nil {
-		s.mu.Lock()
-		s.err = err
-		s.mu.Unlock()
-	}
-	return err
-}
-
-var errTooLong = errors.New("more bytes than the size announced")
-
-// counter bounds what is written to w. Its first error stays.
-type counter struct {
-	w      io.Writer
-	left   int64
-	err    error
-	broken bool // the error is that of w
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	if c.err != nil {
-		return 0, c.err
-	}
-	if int64(len(b)) > c.left {
-		c.err = errTooLong
-		return 0, c.err
-	}
-	n, err := c.w.Write(b)
-	c.left -= int64(n)
-	c.err, c.broken = err, err != nil
-	return n, err
+// ending is the URL of the request that ends an upload.
+func ending(location *url.URL, d digest.Digest) *url.URL {
+	u := *location
+	query := u.Query()
+	query.Set("digest", d.String())
+	u.RawQuery = query.Encode()
+	return &u
 }

@@ -66,6 +66,9 @@ func (f *File) Stat() (Stat, error) {
 	return st, nil
 }
 
+// Virtual reports whether the file is one of a Source, and so needs no closing.
+func (f *File) Virtual() bool { return f.contents != nil }
+
 // Close closes the file; doing so again changes nothing.
 func (f *File) Close() error {
 	if f.fd < 0 {

@@ -75,12 +75,16 @@ func Open(path string) (*Root, error) {
 // Virtual was given.
 func (r *Root) Path() string { return r.path }
 
-// Close closes the tree. What was opened from it stays open.
+// Close closes the tree; doing so again changes nothing. What was opened from it stays
+// open.
 func (r *Root) Close() error {
 	if r.src != nil {
 		return r.src.Close()
 	}
-	return r.dir.Close()
+	if err := r.dir.Close(); !errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // OpenDir opens the directory at a physical path: one without a symlink.

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"errors"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,21 @@ func (a Stat) Same(b Stat) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size &&
 		a.MTime == b.MTime && a.MTimeNsec == b.MTimeNsec &&
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
+}
+
+// Stamp is what Same compares as text, for a later process to compare: but for the device,
+// which differs where the same file system is mounted again. It is empty for what never changes,
+// as in an image.
+func (a Stat) Stamp() string {
+	if a.Dev == 0 {
+		return ""
+	}
+	buf := make([]byte, 0, 64)
+	for _, n := range [...]int64{int64(a.Ino), a.Size, a.MTime, int64(a.MTimeNsec), a.CTime, int64(a.CTimeNsec)} {
+		buf = strconv.AppendInt(buf, n, 36)
+		buf = append(buf, '.')
+	}
+	return string(buf[:len(buf)-1])
 }
 
 // retried calls until no signal comes between: on a network file system, or one of

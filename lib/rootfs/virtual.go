@@ -24,9 +24,10 @@ type Source interface {
 	// Xattrs returns all extended attributes, sorted by name.
 	Xattrs(path string) ([]Xattr, error)
 	// Open returns the contents of a regular file, of the size that Stat tells.
-	// It needs no closing and lasts as long as the source.
+	// It needs no closing, lasts as long as the source, and is for one goroutine.
 	Open(path string) (io.ReaderAt, error)
-	// Close gives back what the source holds. Root.Close calls it.
+	// Close gives back what the source holds; doing so again changes nothing. Root.Close
+	// calls it.
 	Close() error
 }
 

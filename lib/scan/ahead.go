@@ -97,8 +97,8 @@ func (a *ahead) read(ctx context.Context, r *reading) {
 func (a *ahead) finish(r *reading) {
 	var below []*reading
 	for _, e := range slices.Backward(r.entries) {
-		if e.into {
-			below = append(below, newReading(r.source, e.file.Path))
+		if e.into != (inode{}) {
+			below = append(below, newReading(r.source, e.file.Path, e.into))
 		}
 	}
 	a.mu.Lock()

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,6 +25,7 @@ type source struct {
 type reading struct {
 	*source
 	path    string
+	dir     inode // that of its record
 	entries []entry
 	// files are the records of the entries, in one piece of memory: so many pieces
 	// more would take longer to make and to look after than to fill.
@@ -40,16 +42,36 @@ type entry struct {
 	file *format.File
 	// link is the inode of a file that has several names, else zero.
 	link inode
-	// into is set for a directory whose contents belong to the tree.
-	into bool
+	// into is that of a directory whose contents belong to the tree, else zero.
+	into inode
 }
 
-func newReading(s *source, path string) *reading {
-	return &reading{source: s, path: path, done: make(chan struct{})}
+func newReading(s *source, path string, dir inode) *reading {
+	return &reading{source: s, path: path, dir: dir, done: make(chan struct{})}
+}
+
+// errChanged says that what was read belongs to more than one state of the tree.
+var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
+
+// looks bounds how often a directory is read that changes meanwhile. In a live root
+// that happens now and then, twice in a row hardly ever.
+const looks = 10
+
+// settled repeats what makes a reading until it was of one state of the tree.
+func (r *reading) settled(read func() error) (err error) {
+	for range looks {
+		r.entries, r.files, r.report, r.faults = nil, nil, Report{}, nil
+		if err = read(); !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return err
 }
 
 // readTop makes the record of the root itself.
-func (r *reading) readTop() error {
+func (r *reading) readTop() error { return r.settled(r.readTopOnce) }
+
+func (r *reading) readTopOnce() error {
 	d, err := r.root.OpenDir("/")
 	if err != nil {
 		return err
@@ -71,11 +93,22 @@ func (r *reading) readTop() error {
 
 // read looks at all names of the directory.
 func (r *reading) read(ctx context.Context) error {
+	return r.settled(func() error { return r.readOnce(ctx) })
+}
+
+func (r *reading) readOnce(ctx context.Context) error {
 	d, err := r.root.OpenDir(r.path)
 	if err != nil {
 		return r.faults.unlessDenied(r.path, err)
 	}
 	defer d.Close()
+	st, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if (inode{st.Dev, st.Ino}) != r.dir {
+		return fmt.Errorf("scanning %q: another directory has taken its place: %w", r.path, errChanged)
+	}
 	names, err := d.Names()
 	if err != nil {
 		return r.faults.unlessDenied(r.path, err)
@@ -160,7 +193,7 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	case unix.S_IFDIR:
 		f.Type = format.TypeDir
 	case unix.S_IFREG:
-		f.Type, f.Size = format.TypeFile, st.Size
+		f.Type, f.Size, f.Stamp = format.TypeFile, st.Size, st.Stamp()
 	case unix.S_IFLNK:
 		f.Type = format.TypeSymlink
 	default:
@@ -181,8 +214,13 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	if err := complete(d, name, f); err != nil {
 		return err
 	}
+	if err := unchanged(d, name, f, st); err != nil {
+		return err
+	}
 	if f.Type == format.TypeDir {
-		e.into = !r.prune.empties(path)
+		if !r.prune.empties(path) {
+			e.into = inode{st.Dev, st.Ino}
+		}
 	} else if st.Links > 1 {
 		e.link = inode{st.Dev, st.Ino}
 	}
@@ -198,6 +236,23 @@ func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 		err = d.Readable(name)
 	case format.TypeSymlink:
 		f.Target, err = d.Readlink(name)
+	}
+	return err
+}
+
+// unchanged makes sure that the xattrs and the target are those of what st describes.
+// Of a regular file the stamp tells, when its contents are read.
+func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error {
+	if f.Type == format.TypeFile {
+		return nil
+	}
+	look := d.Stat
+	if name != "" {
+		look = func() (rootfs.Stat, error) { return d.Lstat(name) }
+	}
+	now, err := look()
+	if err == nil && !now.Same(st) {
+		err = fmt.Errorf("scanning %q: %w", f.Path, errChanged)
 	}
 	return err
 }

@@ -39,7 +39,7 @@ type walker struct {
 }
 
 func (w *walker) walk(ctx context.Context, s *source) {
-	top := newReading(s, "/")
+	top := newReading(s, "/", inode{})
 	top.err = top.readTop()
 	w.ahead.start(top)
 	if !w.handOut(ctx, top) {
@@ -69,7 +69,7 @@ func (w *walker) handOut(ctx context.Context, r *reading) bool {
 		if !w.yield(e.file, nil) {
 			return false
 		}
-		if e.into && !w.handOut(ctx, w.ahead.next(ctx)) {
+		if e.into != (inode{}) && !w.handOut(ctx, w.ahead.next(ctx)) {
 			return false
 		}
 	}

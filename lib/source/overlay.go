@@ -128,14 +128,18 @@ func (o *overlay) Xattrs(path string) (list []rootfs.Xattr, err error) {
 	return list, err
 }
 
-// Open implements rootfs.Source. A file is opened for each read: its reader has
-// no end at which to close it.
+// Open implements rootfs.Source. A file of a directory is opened for each read: its
+// reader has no end at which to close it.
 func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	at, _, err := o.find(path)
 	if err != nil {
 		return nil, err
 	}
-	return reopened{o.trees[at], path}, nil
+	f, err := o.trees[at].OpenFile(path)
+	if err != nil || f.Virtual() {
+		return f, err
+	}
+	return reopened{o.trees[at], path}, f.Close()
 }
 
 // in calls f with the directory that path is in and its last name, which is

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/tests/mkimage"
 )
 
 // tree makes a directory of lines: "dir/", "link -> target" or "name = content".
@@ -165,5 +167,49 @@ func TestOverlayTellsChanges(t *testing.T) {
 	}
 	if st, err := f.Stat(); err != nil || st.Same(f.Opened()) {
 		t.Errorf("after: %+v, %v", st, err)
+	}
+}
+
+// A plain layer of an image that is one of several sources is read in place too, and
+// what changes there is noticed.
+func TestOverlayChecksContents(t *testing.T) {
+	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("f", strings.Repeat("x", 4096)))}}}
+	path := img.Archive(t)
+	set, err := Open(t.Context(), []string{"oci-archive:" + path, "dir:" + t.TempDir()}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(data, []byte("xxxx"), []byte("xyxx"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := set.Root.OpenFile("/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, in); err == nil || !strings.Contains(err.Error(), `reading "/f": it changed`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A set can be closed again, and so can its trees.
+func TestSetCloseTwice(t *testing.T) {
+	img := (&mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("f", "x"))}}}).Archive(t)
+	for _, names := range [][]string{{"dir:" + t.TempDir()}, {"oci-archive:" + img}, {"oci-archive:" + img, "dir:" + t.TempDir()}} {
+		set, err := Open(t.Context(), names, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, c := range []io.Closer{set.Changed, set.Root, set} {
+				if err := c.Close(); err != nil {
+					t.Errorf("%q: %v", names, err)
+				}
+			}
+		}
 	}
 }

@@ -52,7 +52,7 @@ func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	if err := os.Mkdir(name, perm); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(name))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"path/filepath"
@@ -23,12 +24,11 @@ type blob struct {
 	digest digest.Digest
 	size   int64 // of the blob
 	tar    int64 // of the tar
-	proofs []proof
 	// slot is where the blob is already, but for its header.
 	slot *oci.Slot
 	// spool holds a compressed blob until its turn comes.
 	spool *waiting
-	// previous is the layer of the previous image that the blob is.
+	// previous is the layer of the previous image that the blob is, where it is proven.
 	previous *Kept
 	// reused is set where the blob was found and not made.
 	reused bool
@@ -36,7 +36,6 @@ type blob struct {
 
 // close gives back what only the second pass needs.
 func (b *blob) close() {
-	b.proofs = nil
 	if b.spool != nil {
 		b.spool.close()
 	}
@@ -143,12 +142,10 @@ func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest di
 }
 
 // digestOnly keeps nothing of a layer but its digest: the second pass reads its
-// files again.
+// files again, and has to come to the same.
 func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
-	b.proofs = make([]proof, len(l.files))
-	c.proofs, c.record = b.proofs, true
 	sum := sha256.New()
 	if err := layer.Write(ctx, w.counted(sum), l.files, c); err != nil {
 		return err
@@ -158,58 +155,37 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// reuse looks for the layer's blob among those that were compressed before: a
-// pass that only digests tells which that would be. The cache goes first, since
-// it is at hand.
-func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
-	if !w.compressed() || !w.warm && len(w.opt.Previous) == 0 {
-		return false, nil
-	}
-	if err := w.digestOnly(ctx, l, b); err != nil {
-		return false, err
-	}
-	b.proofs = nil
-	if w.warm {
-		kept, err := w.opt.Cache.Get(w.opt.Compression.Key(), b.diffID)
-		if err != nil {
-			return false, err
-		}
-		if kept != nil {
-			b.spool, b.digest, b.size, b.reused = fromCache(kept), kept.Digest, kept.Size, true
-			return true, nil
-		}
-	}
-	previous, ok := w.opt.Previous[b.diffID]
-	if ok {
-		b.previous, b.digest, b.size, b.reused = &previous, previous.Descriptor.Digest, previous.Descriptor.Size, true
-	}
-	if !ok {
-		w.opt.Work.Expect(l.size) // which is read again to be compressed
-	}
-	return ok, nil
-}
-
 // digestToCache keeps the compressed blob in the cache until its turn comes.
 func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	return w.toCache(b, func(out io.Writer) (digest.Digest, error) {
+		sum := sha256.New()
+		err := w.tar(ctx, pool, io.MultiWriter(out, sum), l, b)
+		return digest.NewDigest(digest.SHA256, sum), err
+	})
+}
+
+// toCache puts a blob into the cache, which write writes and tells the digest of. That of
+// its layer is known by then.
+func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) error {
 	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	sum := sha256.New()
-	if err := w.tar(ctx, pool, io.MultiWriter(out, sum), l, b); err != nil {
-		return err
-	}
-	kept, err := out.Commit(b.diffID, digest.NewDigest(digest.SHA256, sum))
+	d, err := write(out)
 	if err != nil {
 		return err
 	}
-	b.spool, b.digest, b.size = fromCache(kept), kept.Digest, kept.Size
+	kept, err := out.Commit(b.diffID, d)
+	if err != nil {
+		return err
+	}
+	b.spool, b.digest, b.size = cached(kept), kept.Digest, kept.Size
 	return nil
 }
 
-// fromCache is a blob of the cache that waits for its turn.
-func fromCache(b *cache.Blob) *waiting {
+// cached is a blob of the cache that waits for its turn.
+func cached(b *cache.Blob) *waiting {
 	return &waiting{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
@@ -270,7 +246,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	if remote {
 		w.opt.Work.Expect(b.size)
 	}
-	return w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
+	err := w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
 		if remote {
 			out = w.counted(out)
 		}
@@ -282,9 +258,13 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		}
 		c := w.newContents()
 		defer c.close()
-		c.proofs = b.proofs
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
+	if b.previous == nil && b.spool == nil && errors.Is(err, oci.ErrDigest) {
+		// No file shows it by its times: a shared mapping may move none of them.
+		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
+	}
+	return err
 }
 
 // tee hashes what it hands on.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"chunkah/lib/cache"
@@ -31,6 +32,8 @@ func TestCacheGivesTheSameImage(t *testing.T) {
 		{"cold", func() {}, false},
 		{"warm", func() {}, true},
 		{"damaged", func() { damage(t, dir) }, false},
+		{"warm after it", func() {}, true},
+		{"of other layers", func() { swap(t, dir) }, false},
 		{"warm again", func() {}, true},
 	} {
 		step.before()
@@ -87,7 +90,7 @@ func cachedBuild(t *testing.T, opt Options, root string) ([]byte, *Report) {
 // damage changes one byte of each blob.
 func damage(t *testing.T, dir string) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	names, err := filepath.Glob(filepath.Join(dir, "*", "*-*"))
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no blobs in %s: %v", dir, err)
 	}
@@ -98,6 +101,36 @@ func damage(t *testing.T, dir string) {
 		}
 		data[len(data)/2] ^= 1
 		if err := os.WriteFile(name, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// swap gives each blob the diffID of another, under the digest that it has.
+func swap(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*", "*-*"))
+	if err != nil || len(names) < 2 {
+		t.Fatalf("too few blobs in %s: %v", dir, err)
+	}
+	blobs := map[string][]byte{}
+	for i, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, other := filepath.Split(names[(i+1)%len(names)])
+		diffID, _, _ := strings.Cut(other, "-")
+		_, digest, _ := strings.Cut(filepath.Base(name), "-")
+		blobs[key+diffID+"-"+digest] = data
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range blobs {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

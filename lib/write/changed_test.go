@@ -126,6 +126,51 @@ func TestChangedBetweenPasses(t *testing.T) {
 	}
 }
 
+// restless has a file whose bytes differ each time, and nothing else does: as one that is
+// written through a shared mapping. It answers for one directory and one file in it.
+type restless struct{ reads atomic.Int32 }
+
+func (*restless) Close() error                          { return nil }
+func (*restless) Names(string) ([]string, error)        { return []string{"victim"}, nil }
+func (*restless) Readlink(string) (string, error)       { return "", unix.EINVAL }
+func (*restless) Xattrs(string) ([]rootfs.Xattr, error) { return nil, nil }
+
+func (*restless) Stat(path string) (rootfs.Stat, error) {
+	if path == "/" {
+		return rootfs.Stat{Dev: 1, Ino: 1, Mode: unix.S_IFDIR | 0o755, Links: 1}, nil
+	}
+	return rootfs.Stat{Dev: 1, Ino: 2, Mode: unix.S_IFREG | 0o755, Size: copyBuffer, Links: 1}, nil
+}
+
+func (r *restless) Open(string) (io.ReaderAt, error) {
+	return strings.NewReader(strings.Repeat(string('a'+r.reads.Add(1)), copyBuffer)), nil
+}
+
+// What no time and no size tells is told by the digest: an image never has a blob of
+// other bytes than it says. Where a layer is read once, what is written is what is hashed.
+func TestBytesChangeWithoutATrace(t *testing.T) {
+	for name, opt := range map[string]Options{
+		"pipe":    {Create: func(o oci.Options) (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, o), nil }},
+		"archive": to(filepath.Join(t.TempDir(), "out")),
+		"layout":  to(filepath.Join(t.TempDir(), "layout/")),
+	} {
+		tree := rootfs.Virtual("restless", &restless{})
+		st, err := tree.Lstat("/victim")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := file("/victim", copyBuffer)
+		f.Stamp = st.Stamp()
+		stream := sink{&format.Header{Version: 1, Stage: format.StagePack}, &format.Layer{Components: []string{"x"}}, f}
+		in := source(stream)
+		opt.Source = &Source{Root: tree}
+		_, err = Run(t.Context(), &in, opt)
+		if name == "pipe" && (!errors.Is(err, errChanged) || !strings.Contains(err.Error(), "reading the files of layer 0 again")) || name != "pipe" && err != nil {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // The same in the middle of the second pass: what is read by name later, or has
 // been opened before, does not matter.
 func TestChangedInSecondPass(t *testing.T) {
@@ -178,16 +223,17 @@ func tick(path, probe string) error {
 	}
 }
 
-// What changes after it was scanned is an error too, in every kind of output. A
-// changed time alone may have been before the scan.
+// What changes after it was scanned is an error too, in every kind of output: the bytes
+// of one file never get the owner and rights of another. That holds of empty files too.
 func TestChangedBeforeFirstPass(t *testing.T) {
-	for _, name := range []string{"grown", "shrunk", "emptied", "removed", "symlink", "pipe", "moved away", "parent is a symlink"} {
+	for name := range changes {
 		t.Run(name, func(t *testing.T) {
 			for _, output := range []string{"out", "layout/"} {
 				for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip} {
 					root := plant(t, map[string]string{"a/small": "1", "d/victim": bulk(3*copyBuffer, 1)})
 					stream := packed(t, root)
-					if err := changes[name](filepath.Join(root, "d/victim")); err != nil {
+					victim := filepath.Join(root, "d/victim")
+					if err := errors.Join(tick(victim, filepath.Join(t.TempDir(), "probe")), changes[name](victim)); err != nil {
 						t.Fatal(err)
 					}
 					dir := t.TempDir()
@@ -199,6 +245,29 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An empty file that another empty one has taken the place of, and one whose record says
+// nothing of when it was seen.
+func TestEmptyReplaced(t *testing.T) {
+	root := plant(t, map[string]string{"d/victim": ""})
+	stream := packed(t, root)
+	for _, rec := range stream {
+		if f, ok := rec.(*format.File); ok && f.Path == "/d/victim" {
+			if f.Stamp == "" {
+				t.Error("its record has no stamp")
+			}
+			if err := changes["replaced"](filepath.Join(root, "d/victim")); err != nil {
+				t.Fatal(err)
+			}
+			fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/d/victim": its inode, size or times are not those of the scan`)
+			f.Stamp = ""
+		}
+	}
+	in := source(stream)
+	if _, err := Run(t.Context(), &in, to(filepath.Join(t.TempDir(), "out"))); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -217,7 +286,7 @@ func TestChangedWhileRead(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			_, err := c.WriteFile(context.Background(), w, 0, file("/d/victim", 3*copyBuffer))
+			_, err := c.WriteFile(context.Background(), w, file("/d/victim", 3*copyBuffer))
 			if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `reading "/d/victim"`) {
 				t.Errorf("got %v", err)
 			}

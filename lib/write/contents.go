@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"strings"
@@ -24,18 +23,6 @@ const copyBuffer = 256 << 10
 // be garbage, of which the collector leaves as much as there is in use.
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// castagnoli has an instruction on amd64 and arm64: the checksum costs a
-// fraction of the read.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// proof is what a first read leaves behind for a second one to agree with.
-type proof struct {
-	ino       uint64
-	ctime     int64 // moves with whatever changes
-	ctimeNsec int32
-	sum       uint32
-}
-
 // contents reads the files of one layer: layer.Content. It keeps the last
 // directory open, since files come in the order of a walk.
 type contents struct {
@@ -44,10 +31,6 @@ type contents struct {
 	seen bool
 	dir  *rootfs.Dir
 	buf  *[copyBuffer]byte
-	// proofs, by the file's index in its layer: filled where record is set,
-	// compared where it is not. Nil asks for none.
-	proofs []proof
-	record bool
 }
 
 func (w *writer) newContents() *contents {
@@ -73,19 +56,32 @@ func (c *contents) leave() {
 // errChanged says that a file did not hold still.
 var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
 
-// WriteFile implements layer.Content. Where another pass is to agree with this
-// one, how the file was before it was read does not matter: whatever happens to
-// it then shows in the second read.
-func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *format.File) (int64, error) {
+// checkStamp makes sure that what is there is what the record is of.
+func checkStamp(f *format.File, st rootfs.Stat) error {
+	if f.Stamp == "" || f.Stamp == st.Stamp() {
+		return nil
+	}
+	return fmt.Errorf("reading %q: its inode, size or times are not those of the scan: %w", f.Path, errChanged)
+}
+
+// WriteFile implements layer.Content. A record of a script has no stamp: then the file
+// has to be the same before and after it was read.
+func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	if f.Size == 0 {
-		return 0, c.checkEmpty(f.Path)
+		return 0, c.checkEmpty(f)
 	}
 	in, err := c.open(f.Path)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close()
-	n, sum, err := c.copy(ctx, w, in, f.Size)
+	if in.Opened().Size != f.Size {
+		return 0, sizeChanged(f, in.Opened())
+	}
+	if err := checkStamp(f, in.Opened()); err != nil {
+		return 0, err
+	}
+	n, err := c.copy(ctx, w, in, f.Size)
 	if err != nil {
 		return n, err
 	}
@@ -95,28 +91,20 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, index int, f *for
 	}
 	switch {
 	case n != f.Size || after.Size != f.Size:
-		return n, fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, after.Size, f.Size, errChanged)
-	case c.proofs == nil && !after.Same(in.Opened()):
+		return n, sizeChanged(f, after)
+	case !after.Same(in.Opened()):
 		return n, fmt.Errorf("reading %q: %w", f.Path, errChanged)
 	}
-	return n, c.prove(index, f, proof{after.Ino, after.CTime, after.CTimeNsec, sum})
+	return n, nil
 }
 
-// prove records or compares what was read.
-func (c *contents) prove(index int, f *format.File, p proof) error {
-	switch {
-	case c.proofs == nil:
-	case c.record:
-		c.proofs[index] = p
-	case c.proofs[index] != p:
-		return fmt.Errorf("reading %q again: %w", f.Path, errChanged)
-	}
-	return nil
+func sizeChanged(f *format.File, st rootfs.Stat) error {
+	return fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
 // copy copies size bytes, or all there are where those are fewer. Whether the
 // file grew is for its metadata to tell.
-func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, sum uint32, err error) {
+func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	if c.buf == nil {
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
 	}
@@ -126,39 +114,36 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 			break
 		}
 		if err != nil {
-			return n, sum, err
-		}
-		if c.proofs != nil {
-			sum = crc32.Update(sum, castagnoli, c.buf[:m])
+			return n, err
 		}
 		if _, err := w.Write(c.buf[:m]); err != nil {
-			return n, sum, err
+			return n, err
 		}
 		if n += int64(m); ctx.Err() != nil {
-			return n, sum, context.Cause(ctx)
+			return n, context.Cause(ctx)
 		}
 	}
-	return n, sum, nil
+	return n, nil
 }
 
 // checkEmpty makes sure that a file is empty still. One that something is
 // mounted over is what scan made of it: an empty file.
-func (c *contents) checkEmpty(path string) error {
-	if err := c.enter(path); err != nil {
+func (c *contents) checkEmpty(f *format.File) error {
+	if err := c.enter(f.Path); err != nil {
 		return err
 	}
-	st, err := c.dir.Lstat(baseName(path))
+	st, err := c.dir.Lstat(baseName(f.Path))
 	switch {
 	case err != nil:
-		return openError(path, err)
-	case st.MountRoot:
+		return openError(f.Path, err)
+	case st.MountRoot && f.Stamp == "":
 		return nil
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return openError(path, fmt.Errorf("opening %q: %w", path, rootfs.ErrNotRegular))
+		return openError(f.Path, fmt.Errorf("opening %q: %w", f.Path, rootfs.ErrNotRegular))
 	case st.Size != 0:
-		return fmt.Errorf("reading %q: %d bytes where the stream says 0: %w", path, st.Size, errChanged)
+		return sizeChanged(f, st)
 	}
-	return nil
+	return checkStamp(f, st)
 }
 
 // enter opens the directory that holds path, unless it is the last one opened.

@@ -14,11 +14,11 @@ import (
 	"chunkah/format"
 )
 
-// leaveOutOutput drops the records of what is being written or replaced: the
-// shell or an earlier run made it before anyone could know. Names tell what to
+// leaveOutOutput drops the records of what is being written or replaced, and of what
+// builds keep: the shell or an earlier run made it before anyone could know. Names tell what to
 // look at, inodes what it is.
 func (w *writer) leaveOutOutput() error {
-	outputs := w.dest.Occupies()
+	outputs := slices.Concat(w.dest.Occupies(), w.opt.Own)
 	if len(outputs) == 0 || w.root == nil {
 		return nil
 	}

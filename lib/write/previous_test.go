@@ -3,9 +3,11 @@ package write
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,8 +15,10 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 )
 
 // Layers that the previous image has are taken from it, not compressed again, and
@@ -36,6 +40,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 	for _, name := range []string{"archive", "layout/"} {
 		again := t.TempDir() + "/" + name
 		opt := to(again)
+		opt.SpoolDir = t.TempDir()
 		opt.Compression, opt.Previous = compress.Settings{Algorithm: compress.Gzip}, previous
 		report := run(t, opt, packed(t, root))
 		if report.Reused != len(previous) || report.ReusedBytes == 0 {
@@ -47,23 +52,105 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 	}
 }
 
-// A previous image whose blobs are not what it says spoils nothing.
-func TestPreviousLayersAreChecked(t *testing.T) {
+// A previous image decides nothing: a blob that is not what its digest says, one that is
+// another layer than its diffID says, one that cannot be read and one without end are left
+// alone, with a word, and the image is as without it. That holds with a cache too.
+func TestPreviousLayersAreProven(t *testing.T) {
+	for _, algorithm := range []compress.Algorithm{compress.Gzip, compress.Zstd} {
+		root := sample(t)
+		first := filepath.Join(t.TempDir(), "first")
+		settings := compress.Settings{Algorithm: algorithm}
+		opt := to(first)
+		opt.Compression = settings
+		run(t, opt, packed(t, root))
+		want := readImage(t, first)
+		list := kept(want)
+		reads := func(in func() io.Reader) func(context.Context) (io.ReadCloser, error) {
+			return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(in()), nil }
+		}
+		victim, other := list[0], list[1]
+		forged := other
+		forged.DiffID = victim.DiffID
+		damaged := victim
+		damaged.Open = reads(func() io.Reader { return bytes.NewReader(make([]byte, victim.Descriptor.Size)) })
+		shut := victim
+		shut.Open = func(context.Context) (io.ReadCloser, error) { return nil, errors.New("no such blob") }
+		longer := victim
+		longer.Descriptor.Size = 1 << 40
+		endless := victim
+		endless.Open = reads(func() io.Reader { f, _ := os.Open("/dev/zero"); return f })
+		short := victim
+		short.Open = reads(func() io.Reader { return strings.NewReader("") })
+		for name, k := range map[string]Kept{
+			"does not decompress to the layer": forged, "of the previous image": damaged, "no such blob": shut, "more than the": longer,
+			"not what its digest says": endless, "it has 0 bytes": short,
+		} {
+			for _, store := range []*cache.Cache{nil, newCache(t)} {
+				out := filepath.Join(t.TempDir(), "again")
+				opt := to(out)
+				opt.SpoolDir, opt.Compression, opt.Cache = t.TempDir(), settings, store
+				opt.Previous = map[digest.Digest]Kept{victim.DiffID: k}
+				report := run(t, opt, packed(t, root))
+				if got := readImage(t, out); !bytes.Equal(got.blobs["index.json"], want.blobs["index.json"]) {
+					t.Errorf("%s: another image comes of it", name)
+				}
+				if report.Reused != 0 || len(report.Refused) != 1 || !strings.Contains(report.Refused[0].Error(), name) {
+					t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
+				}
+			}
+		}
+	}
+}
+
+// A blob that was seen to decompress to its layer is neither decompressed again nor, where
+// the destination has it, read; what was seen proves nothing of another layer or size.
+func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
+	record := filepath.Join(t.TempDir(), "proven")
 	opt := to(first)
-	opt.Compression = compress.Settings{Algorithm: compress.Zstd}
+	opt.Compression, opt.Proofs = compress.Settings{Algorithm: compress.Gzip}, proofs.Open(record)
 	run(t, opt, packed(t, root))
 	list := kept(readImage(t, first))
-	opt = to(filepath.Join(t.TempDir(), "again"))
-	opt.Compression = compress.Settings{Algorithm: compress.Zstd}
-	opt.Previous = map[digest.Digest]Kept{list[0].DiffID: list[0]}
-	k := opt.Previous[list[0].DiffID]
-	k.Open = func(context.Context) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(make([]byte, k.Descriptor.Size))), nil
+	reads := 0
+	previous := map[digest.Digest]Kept{}
+	for _, k := range list {
+		open := k.Open
+		k.Open = func(ctx context.Context) (io.ReadCloser, error) { reads++; return open(ctx) }
+		previous[k.DiffID] = k
 	}
-	opt.Previous[list[0].DiffID] = k
-	fails(t, opt, packed(t, root), "it is not what its digest says")
+	layout := filepath.Join(t.TempDir(), "layout")
+	for i, want := range []int{len(list), 0} {
+		opt := to(layout)
+		opt.Create = func(o oci.Options) (oci.Destination, error) { return oci.OpenLayout(layout, "", o) }
+		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
+		opt.Previous, opt.Proofs = previous, proofs.Open(record)
+		report := run(t, opt, packed(t, root))
+		if report.Reused != len(list) || reads != want {
+			t.Errorf("build %d: %d layers of %d are reused, %d were read", i, report.Reused, len(list), reads)
+		}
+		reads = 0
+	}
+	forged, longer := list[1], list[0]
+	forged.DiffID = list[0].DiffID
+	longer.Descriptor.Size++
+	for name, k := range map[string]Kept{"another layer": forged, "another size": longer} {
+		opt := to(filepath.Join(t.TempDir(), "out"))
+		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
+		opt.Previous, opt.Proofs = map[digest.Digest]Kept{k.DiffID: k}, proofs.Open(record)
+		if report := run(t, opt, packed(t, root)); report.Reused != 0 || len(report.Refused) != 1 {
+			t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
+		}
+	}
+}
+
+func newCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // A destination that takes several blobs at once gets them so.

@@ -200,6 +200,9 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
+		if w.compressed() { // here, or seen to be
+			w.opt.Proofs.Add(b.diffID, b.digest, b.size)
+		}
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
 			Created: created, CreatedBy: plan.Author, Comment: comments[i],
 		}))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
@@ -30,6 +31,8 @@ type Source struct {
 // Kept is a layer of the source that stays as it is, byte for byte.
 type Kept struct {
 	oci.Layer
+	// Image is that in a registry which has the blob; empty for none.
+	Image string
 	// Open reads its blob.
 	Open func(context.Context) (io.ReadCloser, error)
 }
@@ -128,6 +131,7 @@ func (w *writer) keep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		oci.Offer(w.dest, k.Descriptor.Digest, k.Image)
 		err := w.dest.Blob(k.Descriptor, func(out io.Writer) error { return copyBlob(ctx, out, k) })
 		if err != nil {
 			return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
@@ -138,20 +142,58 @@ func (w *writer) keep(ctx context.Context) error {
 
 // copyBlob copies a blob that comes from elsewhere, and is what its digest says.
 func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
-	in, err := k.Open(ctx)
+	in, err := openBlob(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	verifier := k.Descriptor.Digest.Verifier()
-	n, err := io.Copy(io.MultiWriter(out, verifier), io.LimitReader(interrupt.Reader(ctx, in), k.Descriptor.Size))
+	_, err = io.Copy(out, in)
+	return err
+}
+
+// foreignBlob reads a blob that comes from elsewhere. Its end is an error where it is not
+// what its digest says. The first error stays.
+type foreignBlob struct {
+	io.Closer
+	in       io.Reader
+	size     int64 // that it has to have
+	read     int64
+	verifier digest.Verifier
+	err      error
+}
+
+func openBlob(ctx context.Context, k Kept) (*foreignBlob, error) {
+	in, err := k.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := k.Descriptor
+	return &foreignBlob{Closer: in, in: interrupt.Reader(ctx, in), size: d.Size, verifier: d.Digest.Verifier()}, nil
+}
+
+func (b *foreignBlob) Read(p []byte) (n int, err error) {
+	if b.err == nil && b.read < b.size {
+		n, b.err = b.in.Read(p[:min(int64(len(p)), b.size-b.read)])
+		b.read += int64(n)
+		b.verifier.Write(p[:n]) // which never fails
+	}
 	switch {
-	case err != nil:
-		return err
-	case n != k.Descriptor.Size:
-		return fmt.Errorf("it has %d bytes, not %d", n, k.Descriptor.Size)
-	case !verifier.Verified():
+	case b.err == nil && b.read == b.size:
+		b.err = io.EOF
+		fallthrough
+	case b.err == io.EOF:
+		b.err = b.check()
+	}
+	return n, b.err
+}
+
+// check looks at the blob at its end.
+func (b *foreignBlob) check() error {
+	switch {
+	case b.read != b.size:
+		return fmt.Errorf("it has %d bytes, not %d", b.read, b.size)
+	case !b.verifier.Verified():
 		return errors.New("it is not what its digest says")
 	}
-	return nil
+	return io.EOF
 }

@@ -15,6 +15,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
+	"chunkah/lib/rootfs"
 )
 
 // plant makes files below a new directory, with these contents, and returns it.
@@ -83,7 +84,12 @@ func records(t testing.TB, root string) []format.Record {
 	t.Helper()
 	list := []format.Record{&format.Header{Version: format.Version, Stage: format.StageAssign, Root: root}}
 	groups := map[uint64]int64{}
-	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+	tree, err := rootfs.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	err = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -91,7 +97,15 @@ func records(t testing.TB, root string) []format.Record {
 		if err != nil {
 			return err
 		}
-		list = append(list, record(info, path, strings.TrimPrefix(path, root), groups))
+		f := record(info, path, strings.TrimPrefix(path, root), groups)
+		if f.Type == format.TypeFile {
+			st, err := tree.Lstat(f.Path)
+			if err != nil {
+				return err
+			}
+			f.Stamp = st.Stamp()
+		}
+		list = append(list, f)
 		return nil
 	})
 	if err != nil {

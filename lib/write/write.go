@@ -4,8 +4,7 @@
 // The bytes depend on the stream, the contents and the options alone; the number
 // of threads only decides how soon they are there. Layers that are not compressed
 // are read twice: once on all cores for their digests, once on their way into the
-// output, with proof that both reads were the same; so nothing is stored in
-// between.
+// output, where they have to have the same digests; so nothing is stored in between.
 package write
 
 import (
@@ -13,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -23,6 +24,7 @@ import (
 	"chunkah/lib/compress"
 	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
+	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
 )
 
@@ -56,11 +58,18 @@ type Options struct {
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
 	// Previous are layers of an image that may be taken as they are where their
-	// tar comes out the same: by diffID, those compressed as Compression says.
+	// tar comes out the same: by diffID, those compressed as Compression says. What
+	// the image says of them is not believed: each is read and decompressed first.
 	Previous map[digest.Digest]Kept
+	// Proofs are of blobs that this user has seen decompress to layers; nil for none.
+	// What this run sees is added.
+	Proofs *proofs.Proofs
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
+	// Own are files and folders beside the output that no image is to hold, such as a
+	// cache in the root.
+	Own []os.FileInfo
 	// Work counts the bytes of tars that are to be made and that are made, and of blobs
 	// that go to a registry; nil for nobody to look at.
 	Work *metrics.Work
@@ -94,8 +103,12 @@ type Report struct {
 	// image, ReusedBytes them.
 	Reused      int
 	ReusedBytes int64
+	// Refused is why blobs of the previous image were not taken.
+	Refused []error
 	// CacheFault is why the cache could not be kept within its size.
 	CacheFault error
+	// ProofsFault is why what was seen of blobs could not be written down.
+	ProofsFault error
 	// LeftOut are the paths that were the output itself.
 	LeftOut []string
 	// Kept counts the layers of the source below those.
@@ -128,8 +141,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		return nil, err
 	}
 	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: &Report{}}
-	// A proof that both reads were the same stands in for a second hash.
-	dest, err := opt.Create(oci.Options{Unhashed: true, Check: w.check(ctx)})
+	dest, err := opt.Create(oci.Options{Check: w.check(ctx)})
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +154,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err := w.write(ctx); err != nil {
 		return nil, w.allUnreadable(ctx, err)
 	}
+	w.report.ProofsFault = opt.Proofs.Save()
 	if opt.Cache != nil {
 		// The image is there: what the cache keeps is a matter of its own.
 		_, w.report.CacheFault = opt.Cache.Trim()
@@ -223,6 +236,7 @@ type writer struct {
 	slots []*oci.Slot
 	// warm is set where the cache had something before.
 	warm bool
+	mu   sync.Mutex // of Report.Refused
 }
 
 // resolveSizes asks the source where the stream does not say a file's size.

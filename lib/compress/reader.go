@@ -1,0 +1,29 @@
+package compress
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxWindow bounds the memory of a zstd decoder, in bytes: what the zstd command takes if it is not told otherwise.
+const maxWindow = 128 << 20
+
+// NewReader returns what in, to its end, was compressed from. in need not come from this package. It is to be closed.
+func (a Algorithm) NewReader(in io.Reader) (io.ReadCloser, error) {
+	in = bufio.NewReaderSize(in, 128<<10)
+	switch a {
+	case Gzip:
+		return gzip.NewReader(in)
+	case Zstd:
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	}
+	return nil, fmt.Errorf("%q is not compressed", a)
+}

@@ -1,0 +1,130 @@
+package oci
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/regular"
+)
+
+// has tells whether the layout holds a blob, whole.
+func (l *Layout) has(d v1.Descriptor) (bool, error) {
+	f, err := regular.Open(filepath.Join(l.dir, blobName(d.Digest)))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
+		return false, nil // what else is there is replaced
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if info.Size() != d.Size {
+		return false, nil
+	}
+	got, err := digest.SHA256.FromReader(f)
+	return got == d.Digest, err
+}
+
+// BlobWriter takes a blob whose digest is not known yet.
+type BlobWriter struct {
+	layout   *Layout
+	f        *os.File
+	digester digest.Digester
+	size     int64
+	err      error
+}
+
+// NewBlob starts a blob whose digest its bytes will tell: write it, then Commit or Abort it.
+func (l *Layout) NewBlob() (*BlobWriter, error) {
+	if err := l.state(); err != nil {
+		return nil, err
+	}
+	f, err := createTemp(filepath.Join(l.dir, blobsDir))
+	if err != nil {
+		return nil, l.fail(err)
+	}
+	b := &BlobWriter{layout: l, f: f, digester: digest.SHA256.Digester()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.temps[b] = true
+	return b, nil
+}
+
+// Write implements io.Writer.
+func (b *BlobWriter) Write(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.f.Write(p)
+	b.size += int64(n)
+	b.digester.Hash().Write(p[:n])
+	b.err = b.layout.fail(bare(err))
+	return n, b.err
+}
+
+// Commit puts the blob in place and returns its digest and size in bytes.
+func (b *BlobWriter) Commit() (digest.Digest, int64, error) {
+	if b.err != nil {
+		return "", 0, errors.Join(b.err, b.Abort())
+	}
+	d := b.digester.Digest()
+	if err := b.place(d); err != nil {
+		return "", 0, b.layout.fail(err)
+	}
+	return d, b.size, nil
+}
+
+// Abort removes the blob. After Commit it does nothing.
+func (b *BlobWriter) Abort() error {
+	if !b.forget() {
+		return nil
+	}
+	_ = b.f.Close() // what was written does not matter any more
+	return os.Remove(b.f.Name())
+}
+
+// place gives the finished blob its name.
+func (b *BlobWriter) place(d digest.Digest) error {
+	if !b.forget() {
+		return errBlobDone
+	}
+	b.err = errBlobDone
+	return b.layout.name(d, func(path string) error { return finish(b.f, path) })
+}
+
+// adopt takes a blob from a file, which is synced, on the same file system.
+func (l *Layout) adopt(file string, d digest.Digest) error {
+	return l.name(d, func(path string) error { return os.Rename(file, path) })
+}
+
+// name has a blob put in place, and remembers that where it was not there.
+func (l *Layout) name(d digest.Digest, put func(path string) error) error {
+	path := filepath.Join(l.dir, blobName(d))
+	_, err := os.Lstat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err := put(path); err != nil {
+		return err
+	}
+	if isNew {
+		l.note(path)
+	}
+	return nil
+}
+
+// forget takes the blob off the list of unfinished ones; false if it is not on it.
+func (b *BlobWriter) forget() bool {
+	l := b.layout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := l.temps[b]
+	delete(l.temps, b)
+	return ok
+}

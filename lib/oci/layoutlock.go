@@ -1,0 +1,58 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// lockDir keeps two runs from writing index.json, or removing blobs, under each other.
+func (l *Layout) lockDir() error {
+	f, err := os.OpenFile(l.dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	l.lock = f
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil // some network file systems cannot lock: then one writer at a time is up to the user
+		}
+		if l.opt.Busy == nil {
+			return errors.New("another process is writing to it")
+		}
+		if err := l.opt.Busy(l.path); err != nil {
+			return err
+		}
+	}
+}
+
+// join adds the image to the layout that another process has made at the path since this one looked: its blobs move from
+// the temporary folder to there.
+func (l *Layout) join(index []byte) error {
+	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*BlobWriter]bool{}}
+	if err := there.open(); err != nil {
+		return errors.Join(err, there.Abort())
+	}
+	blobs, err := os.ReadDir(filepath.Join(l.dir, blobsDir))
+	for _, b := range blobs {
+		if err == nil {
+			err = there.adopt(filepath.Join(l.dir, blobsDir, b.Name()), digest.NewDigestFromEncoded(digest.SHA256, b.Name()))
+		}
+	}
+	if err != nil {
+		return errors.Join(err, there.Abort())
+	}
+	if err := there.Commit(index); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(l.dir); err != nil {
+		return fmt.Errorf("removing the unfinished folder: %w", err)
+	}
+	l.dir = l.path
+	return nil
+}

@@ -1,0 +1,139 @@
+// Package proofs remembers which blobs were seen to decompress to which layers, so that
+// this takes place once for each. The record is the user's own and lies outside of caches and
+// images: those may be restored from anywhere, and say what they like.
+package proofs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/regular"
+	"chunkah/lib/replace"
+)
+
+// maxSize bounds the record, in bytes: 16,000 blobs, of which the newer half stays when it
+// is full.
+const maxSize = 2 << 20
+
+// A record is lines of DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of SHA-256. The
+// size is that of the blob, which an image says beside its digest.
+var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-[0-9]+$`)
+
+// Proofs is a record. A nil one has no proofs and takes none.
+type Proofs struct {
+	path string
+
+	mu    sync.Mutex
+	known map[string]bool
+	added []string
+}
+
+// Path is where the record of this user is: a file in the folder for what programs
+// remember (XDG Base Directory Specification). It is empty for nowhere: no home is made.
+func Path() string {
+	state, home := os.Getenv("XDG_STATE_HOME"), os.Getenv("HOME")
+	switch {
+	case filepath.IsAbs(state):
+		return filepath.Join(state, name)
+	case filepath.IsAbs(home) && isDir(home):
+		return filepath.Join(home, ".local/state", name)
+	}
+	return ""
+}
+
+const name = "chunkah/proven"
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// Open reads the record at path. One that is not there, cannot be read, or may have been
+// written by somebody else proves nothing.
+func Open(path string) *Proofs {
+	p := &Proofs{path: path, known: make(map[string]bool)}
+	for _, l := range line.FindAll(read(path), -1) {
+		p.known[string(l)] = true
+	}
+	return p
+}
+
+// read returns what only this user can have written.
+func read(path string) []byte {
+	f, err := regular.OpenOwn(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	if sys, ok := info.Sys().(*syscall.Stat_t); !ok || int(sys.Uid) != os.Geteuid() || info.Mode()&0o022 != 0 {
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+func lineOf(diffID, blob digest.Digest, size int64) string {
+	return fmt.Sprintf("%s-%s-%d", diffID.Encoded(), blob.Encoded(), size)
+}
+
+// Has reports whether the blob, of that size, was seen to decompress to the layer.
+func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[lineOf(diffID, blob, size)]
+}
+
+// Add notes that the blob was seen to decompress to the layer.
+func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
+	if p == nil || p.Has(diffID, blob, size) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[lineOf(diffID, blob, size)] = true
+	p.added = append(p.added, lineOf(diffID, blob, size))
+}
+
+// Save writes down what was added.
+func (p *Proofs) Save() error {
+	if p == nil || len(p.added) == 0 || p.path == "" {
+		return nil
+	}
+	var lines bytes.Buffer
+	for _, l := range p.added {
+		lines.WriteString(l + "\n")
+	}
+	if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
+		return err
+	}
+	old := read(p.path)
+	if len(old) == 0 || len(old)+lines.Len() > maxSize {
+		return replace.File(p.path, append(old[len(old)/2:], lines.Bytes()...)) // the line that is cut proves nothing
+	}
+	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(lines.Bytes())
+	return errors.Join(err, f.Close())
+}

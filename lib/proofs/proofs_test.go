@@ -1,0 +1,104 @@
+package proofs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+func d(s string) digest.Digest { return digest.FromString(s) }
+
+func TestProofs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new/folder/proven")
+	for i := range 3 {
+		p := Open(path)
+		for j := range i {
+			if !p.Has(d(fmt.Sprint(j)), d("blob"), 4) {
+				t.Errorf("%d: proof %d is lost", i, j)
+			}
+		}
+		if p.Has(d(fmt.Sprint(i)), d("blob"), 4) || p.Has(d("0"), d("other"), 4) || p.Has(d("0"), d("blob"), 5) || p.Has(d("blob"), d("0"), 4) {
+			t.Errorf("%d: there are proofs of what nobody has seen", i)
+		}
+		p.Add(d(fmt.Sprint(i)), d("blob"), 4)
+		if err := p.Save(); err != nil || !p.Has(d(fmt.Sprint(i)), d("blob"), 4) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	var none *Proofs
+	none.Add(d("0"), d("blob"), 4)
+	if none.Has(d("0"), d("blob"), 4) || none.Save() != nil {
+		t.Error("a nil one has a proof")
+	}
+}
+
+// What others can write proves nothing, and neither does half a line.
+func TestNotBelieved(t *testing.T) {
+	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4"
+	for name, plant := range map[string]func(path string) error{
+		"writable by others": func(path string) error {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+				return err
+			}
+			return os.Chmod(path, 0o622)
+		},
+		"link": func(path string) error {
+			if err := os.WriteFile(path+"2", []byte(text+"\n"), 0o600); err != nil {
+				return err
+			}
+			return os.Symlink(path+"2", path)
+		},
+		"pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"half":      func(path string) error { return os.WriteFile(path, []byte(text[:100]+"\n"+text[100:]), 0o600) },
+		"more":      func(path string) error { return os.WriteFile(path, []byte(text+"x\n"), 0o600) },
+		"not there": func(string) error { return nil },
+	} {
+		path := filepath.Join(t.TempDir(), "proven")
+		if err := plant(path); err != nil {
+			t.Fatal(err)
+		}
+		if Open(path).Has(d("0"), d("blob"), 4) {
+			t.Errorf("%s: it is believed", name)
+		}
+	}
+}
+
+// The record does not grow without end, and keeps what is newest.
+func TestBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "proven")
+	const each = maxSize / 132 / 2
+	for i := range 4 {
+		p := Open(path)
+		for j := range each {
+			p.Add(d(fmt.Sprint(i)), d(fmt.Sprint(j)), 4)
+		}
+		if err := p.Save(); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Size() > maxSize {
+			t.Errorf("it has %d bytes, %v", info.Size(), err)
+		}
+		if again := Open(path); !again.Has(d(fmt.Sprint(i)), d("0"), 4) || !again.Has(d(fmt.Sprint(i)), d(fmt.Sprint(each-1)), 4) {
+			t.Error("what is newest is not there")
+		}
+	}
+}
+
+func TestPath(t *testing.T) {
+	home := t.TempDir()
+	for _, test := range [][3]string{
+		{"/state", home, "/state/chunkah/proven"}, {"", home, home + "/.local/state/chunkah/proven"},
+		{"relative", home, home + "/.local/state/chunkah/proven"}, {"", "", ""}, {"", "relative", ""}, {"", home + "/none", ""},
+	} {
+		t.Setenv("XDG_STATE_HOME", test[0])
+		t.Setenv("HOME", test[1])
+		if got := Path(); got != test[2] {
+			t.Errorf("%q: got %q", test, got)
+		}
+	}
+}

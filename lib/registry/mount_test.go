@@ -1,0 +1,141 @@
+package registry
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// mounts lets the registry mount a blob that is in team/previous, and counts how often it does.
+func (s *server) mounts(blob []byte, n *int) fault {
+	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
+		query := r.URL.Query()
+		if kind != "POST upload" || query.Get("from") != "team/previous" || query.Get("mount") != descriptor(blob).Digest.String() {
+			return false
+		}
+		*n++
+		s.inner.ServeHTTP(w, withBlob(r, blob))
+		return true
+	}
+}
+
+// What another repository of the registry has is mounted from there, and nothing else is asked for there.
+func TestPushMounts(t *testing.T) {
+	s := newServer(t)
+	repo, _ := s.open(t, "team/app:1")
+	layer, fresh := random(t, 1000), random(t, 50)
+	mounted := 0
+	s.with(s.mounts(layer, &mounted))
+	p, err := repo.Push(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Abort()
+	p.Mount(descriptor(layer).Digest, s.ref(t, "team/previous:1").String())
+	p.Mount(descriptor(fresh).Digest, "registry.example/team/elsewhere:1")
+	p.Mount(descriptor(fresh).Digest, repo.Ref().String())
+	img := newImage(t, layer, fresh)
+	if err := img.write(p); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, "1", img)
+	if want := int64(50 + len(img.built.Config.Data)); s.received != want || mounted != 1 {
+		t.Errorf("%d bytes were sent and %d blobs mounted, want %d and 1", s.received, mounted, want)
+	}
+	if got := s.seen("POST upload"); got != 4 { // one before the push, the mount, and two blobs
+		t.Errorf("%d uploads were opened, want 4", got)
+	}
+}
+
+// A mount that does not work, for whatever reason, costs sending the blob and nothing else; a repository of which none
+// works is not asked again.
+func TestPushRefusedMounts(t *testing.T) {
+	isMount := func(f fault) fault {
+		return func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
+			return r.URL.Query().Get("mount") != "" && f(kind, n, w, r)
+		}
+	}
+	always := func(do func(http.ResponseWriter, *http.Request)) fault {
+		return isMount(times(always, "POST upload", do))
+	}
+	for name, test := range map[string]struct {
+		fault fault
+		asked int
+	}{
+		"400": {always(status(400)), 1}, "401": {always(status(401)), 1}, "403": {always(status(403)), 1}, "405": {always(status(405)), 1},
+		"409": {always(status(409)), 1}, "500": {always(status(500)), 1}, "501": {always(status(501)), 1}, "503": {always(status(503)), 1},
+		"not this blob": {always(status(404)), 2},
+		"another blob":  {always(status(201, digestHeader, descriptor(nil).Digest.String())), 1},
+		"broken off":    {always(breakOff(0)), 1},
+		"no Location":   {always(status(202)), 1},
+		"an upload":     {nil, 2}, // with which a registry says that it has nothing to mount
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			repo, clock := s.open(t, "team/app:1")
+			asked := 0
+			s.with(func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Get("mount") != "" {
+					asked++
+				}
+				return test.fault != nil && test.fault(kind, n, w, r)
+			})
+			p, err := repo.Push(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Abort()
+			img := newImage(t, random(t, 100), random(t, 100))
+			for _, l := range img.layers { // one after the other
+				p.Mount(descriptor(l).Digest, s.ref(t, "team/previous:1").String())
+				if err := p.Blob(descriptor(l), func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := img.write(p); err != nil {
+				t.Fatal(err)
+			}
+			s.check(t, "1", img)
+			if asked != test.asked || len(clock.waits) > 0 {
+				t.Errorf("%d mounts were asked for, want %d; waits: %q", asked, test.asked, clock.warns)
+			}
+		})
+	}
+}
+
+// A token server that refuses the rights to two repositories at once is asked for those to one.
+func TestPushWithoutRightsToMount(t *testing.T) {
+	for _, code := range []int{400, 401, 403, 404} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			s := newServer(t)
+			tokens := &tokens{good: 1000}
+			s.with(func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/token" && len(r.URL.Query()["scope"]) > 1 {
+					w.WriteHeader(code)
+					return true
+				}
+				return tokens.answer(kind, n, w, r)
+			})
+			repo, clock := s.open(t, "team/app:1")
+			t.Setenv("REGISTRY_AUTH_FILE", userPass(t, repo.Ref().Registry))
+			img := newImage(t, random(t, 100))
+			if err := img.push(t.Context(), repo, s.ref(t, "team/previous:1")); err != nil {
+				t.Fatal(err)
+			}
+			s.check(t, "1", img)
+			if len(clock.waits) > 0 {
+				t.Errorf("tried again: %q", clock.warns)
+			}
+		})
+	}
+}
+
+// withBlob turns the request for a mount into one that the registry in memory knows: a blob sent with the POST.
+func withBlob(r *http.Request, blob []byte) *http.Request {
+	post := r.Clone(r.Context())
+	post.URL.RawQuery = "digest=" + descriptor(blob).Digest.String()
+	post.Body, post.ContentLength = io.NopCloser(bytes.NewReader(blob)), int64(len(blob))
+	return post
+}

@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// source turns a write function into request bodies. There may be several, after redirects, renewed logins and failures,
+// but write runs only for one that is read, and never twice at once.
+type source struct {
+	size  int64
+	write func(io.Writer) error
+
+	turn    sync.Mutex     // held while write runs
+	running sync.WaitGroup // the calls of write that have not returned
+
+	mu     sync.Mutex
+	latest *body
+	err    error // of write itself: no other attempt makes it good
+}
+
+// body is the whole of a source once. Write begins when it is first read.
+type body struct {
+	*io.PipeReader
+	src   *source
+	pipe  *io.PipeWriter
+	begin sync.Once
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.begin.Do(b.start)
+	return b.PipeReader.Read(p)
+}
+
+// start lets write run, unless nobody waits for it any more.
+func (b *body) start() {
+	s := b.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest != b {
+		return
+	}
+	s.running.Go(func() {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		_ = b.pipe.CloseWithError(s.run(b.pipe)) // never fails
+	})
+}
+
+// errUnwanted is what write meets when nobody reads on.
+var errUnwanted = errors.New("the upload has ended")
+
+// body begins anew, and ends the one before.
+func (s *source) body() (io.ReadCloser, error) {
+	if s.size == 0 {
+		return http.NoBody, nil
+	}
+	r, w := io.Pipe()
+	b := &body{PipeReader: r, src: s, pipe: w}
+	s.replace(b)
+	return b, nil
+}
+
+func (s *source) replace(b *body) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest != nil {
+		_ = s.latest.CloseWithError(errUnwanted) // never fails
+	}
+	s.latest = b
+}
+
+// wait ends what is read, waits until write runs no more, and returns its error.
+func (s *source) wait() error {
+	s.replace(nil)
+	s.running.Wait()
+	return s.err
+}
+
+// failed is the error of write itself, if it had one.
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// run calls write and checks how much it writes.
+func (s *source) run(w io.Writer) error {
+	c := &counter{w: w, left: s.size}
+	err := s.write(c)
+	switch {
+	case c.broken: // which is not write's fault, whatever it made of it
+		return c.err
+	case c.err != nil:
+		err = c.err
+	case err == nil && c.left > 0:
+		err = fmt.Errorf("%d of %d bytes are missing", c.left, s.size)
+	}
+	if err != nil {
+		s.mu.Lock()
+		s.err = err
+		s.mu.Unlock()
+	}
+	return err
+}
+
+var errTooLong = errors.New("more bytes than the size announced")
+
+// counter bounds what is written to w. Its first error stays.
+type counter struct {
+	w      io.Writer
+	left   int64
+	err    error
+	broken bool // the error is that of w
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	if int64(len(b)) > c.left {
+		c.err = errTooLong
+		return 0, c.err
+	}
+	n, err := c.w.Write(b)
+	c.left -= int64(n)
+	c.err, c.broken = err, err != nil
+	return n, err
+}

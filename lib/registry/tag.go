@@ -1,0 +1,75 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"chunkah/lib/oci"
+)
+
+// tagGrace is how long the request that moves the tag may still take once the context has ended: whether the tag has moved
+// is known only with its answer.
+const tagGrace = 5 * time.Second
+
+// put sends a manifest under a name, which is its digest or a tag.
+func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
+	resp, err := p.repo.send(ctx, request{
+		method: http.MethodPut, url: p.repo.url("manifests", name), scopes: p.rights(),
+		header: http.Header{"Content-Type": {doc.Descriptor.MediaType}},
+		size:   int64(len(doc.Data)),
+		body:   func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(doc.Data)), nil },
+	})
+	if err != nil {
+		return err
+	}
+	defer drop(resp)
+	return checkAnswer(resp, doc.Descriptor.Digest)
+}
+
+// moveTag lets the tag name a manifest. Once that request is sent, the end of the context no longer ends it at once.
+func (p *Push) moveTag(ctx context.Context, top oci.Document) error {
+	repo, tag := p.repo, p.repo.ref.Tag
+	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
+	patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() {
+		_ = repo.opt.Wait(patient, tagGrace) // which ends early where the request does
+		cancel(context.Cause(ctx))
+	})
+	defer stop()
+	unknown := false // whether the tag has moved
+	err := repo.retry(ctx, what, func() error {
+		if p.tagged(ctx, top) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := p.put(patient, top, tag)
+		unknown = err != nil && !refuses(err)
+		return err
+	})
+	if err != nil && unknown && ctx.Err() != nil {
+		repo.warn("%s: the registry has not said whether it did: look at the tag before you push again", what)
+	}
+	return p.fail(what, err)
+}
+
+// tagged reports whether the tag names a manifest already, which some registries do not let be pushed again. It is only a
+// question: where there is no answer, the tag is moved.
+func (p *Push) tagged(ctx context.Context, top oci.Document) bool {
+	resp, err := p.repo.send(ctx, request{
+		method: http.MethodHead, url: p.repo.url("manifests", p.repo.ref.Tag), scopes: p.rights(),
+		header: http.Header{"Accept": {strings.Join(manifestTypes, ", ")}},
+	}, http.StatusOK)
+	if err != nil {
+		return false
+	}
+	defer drop(resp)
+	return resp.Header.Get(digestHeader) == top.Descriptor.Digest.String()
+}

@@ -1,0 +1,170 @@
+package write
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/cache"
+	"chunkah/lib/compress"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
+)
+
+// reuse looks for the layer's blob among those that were compressed before: a
+// pass that only digests tells which that would be. The cache goes first, since
+// it is at hand.
+func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
+	if !w.compressed() || !w.warm && len(w.opt.Previous) == 0 {
+		return false, nil
+	}
+	if err := w.digestOnly(ctx, l, b); err != nil {
+		return false, err
+	}
+	if w.warm {
+		found, err = w.fromCache(ctx, l, b)
+	}
+	if !found && err == nil {
+		found, err = w.fromPrevious(ctx, l, b)
+	}
+	if b.reused = found; !found {
+		w.opt.Work.Expect(l.size) // which is read again to be compressed
+	}
+	return found, err
+}
+
+// errUnproven says that a blob is not what the layer compresses to, whoever says so.
+var errUnproven = errors.New("it does not decompress to the layer that it is said to be")
+
+// prove reads a blob of that digest and size to its end and compares what it decompresses to with the
+// layer: who calls a blob by a diffID may be wrong, or lie. Where this user has seen it before,
+// the digest is enough, which the caller compares. An error that is not errUnproven says
+// nothing of the blob.
+func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
+	if w.opt.Proofs.Has(diffID, is, size) {
+		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
+		return err
+	}
+	unpacked, err := w.opt.Compression.Algorithm.NewReader(interrupt.Reader(ctx, in))
+	if err == nil {
+		defer unpacked.Close()
+		sum := sha256.New()
+		_, err = io.Copy(sum, io.LimitReader(unpacked, l.size+1))
+		if err == nil && digest.NewDigest(digest.SHA256, sum) == diffID {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnproven, err)
+	}
+	return errUnproven
+}
+
+// fromCache takes the layer's blob from the cache, if it is there.
+func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
+	kept, err := w.opt.Cache.Get(cache.Wanted{
+		Key: w.opt.Compression.Key(), DiffID: b.diffID, Most: compress.MaxSize(l.size),
+		Proves: func(is digest.Digest, size int64, in io.Reader) (bool, error) {
+			err := w.prove(ctx, in, is, size, l, b.diffID)
+			if errors.Is(err, errUnproven) {
+				return false, nil
+			}
+			return err == nil, err
+		},
+	})
+	if kept == nil || err != nil {
+		return false, err
+	}
+	b.spool, b.digest, b.size = cached(kept), kept.Digest, kept.Size
+	return true, nil
+}
+
+// fromPrevious takes the layer's blob from the previous image, if it has one. One that is
+// proven is not read before it is written, if at all: a registry may have it. Any other is
+// read once, and kept as one that is compressed here would be.
+func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
+	previous, ok := w.opt.Previous[b.diffID]
+	if !ok {
+		return false, nil
+	}
+	d := previous.Descriptor
+	if w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size) {
+		oci.Offer(w.dest, d.Digest, previous.Image)
+		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
+		return true, nil
+	}
+	read := func(out io.Writer) error { return w.copyProven(ctx, out, previous, l) }
+	if w.opt.Cache != nil {
+		err = w.toCache(b, func(out io.Writer) (digest.Digest, error) { return d.Digest, read(out) })
+	} else {
+		b.spool, b.digest, b.size = l.spool, d.Digest, d.Size
+		err = read(l.spool)
+	}
+	if err == nil {
+		oci.Offer(w.dest, d.Digest, previous.Image)
+		return true, nil
+	}
+	b.close() // what there is of it
+	b.spool = nil
+	var of *previousError
+	if ctx.Err() != nil || !errors.As(err, &of) {
+		return false, err
+	}
+	w.refuse(fmt.Errorf("layer %s of the previous image: %w", d.Digest, of.error))
+	return false, nil
+}
+
+// previousError is one of what a previous image has, and no reason not to make a new one.
+type previousError struct{ error }
+
+// copyProven copies a blob of the previous image that is the layer.
+func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l *layerFiles) error {
+	if most := compress.MaxSize(l.size); previous.Descriptor.Size > most {
+		return &previousError{fmt.Errorf("it has %d bytes, more than the %d that the layer compresses to at most", previous.Descriptor.Size, most)}
+	}
+	in, err := openBlob(ctx, previous)
+	if err != nil {
+		return &previousError{err}
+	}
+	defer in.Close()
+	kept := &sticky{w: out}
+	blob := io.TeeReader(in, kept)
+	if err = w.prove(ctx, blob, previous.Descriptor.Digest, previous.Descriptor.Size, l, previous.DiffID); err == nil {
+		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is compared
+	}
+	switch {
+	case kept.err != nil:
+		return kept.err // of a disk of this machine
+	case in.err != nil && in.err != io.EOF:
+		return &previousError{in.err}
+	case err != nil:
+		return &previousError{err}
+	}
+	return nil
+}
+
+// sticky keeps the error of its writer.
+type sticky struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sticky) Write(p []byte) (n int, err error) {
+	n, err = s.w.Write(p)
+	s.err = err
+	return n, err
+}
+
+// refuse notes why a blob of the previous image was not taken.
+func (w *writer) refuse(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.report.Refused = append(w.report.Refused, why)
+}
