@@ -85,6 +85,9 @@ const (
 	adminDir = "/var/lib/dpkg"
 	// altName is the component of update-alternatives' links.
 	altName = ".alternatives"
+	// altInterval is the number of days between their changes: packages that come and
+	// go change them, in no history.
+	altInterval = 7
 )
 
 // leavings are what dpkg, ucf and debconf leave beside configuration files.

@@ -25,6 +25,7 @@ func (l *loader) claimAlternatives() {
 		if comp < 0 {
 			comp = l.out.Component(altName)
 			l.out.Clamp(comp, 0)
+			l.out.Interval(comp, altInterval)
 		}
 		l.out.ClaimSecond(comp, i)
 	}

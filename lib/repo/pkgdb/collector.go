@@ -95,6 +95,9 @@ func (c *Collector) Clamp(comp int, t int64) {
 	}
 }
 
+// Interval says how many days are expected between the component's updates.
+func (c *Collector) Interval(comp int, days int64) { c.comps[comp].interval = days }
+
 // Update adds times at which the component changed.
 func (c *Collector) Update(comp int, times ...int64) {
 	p := &c.comps[comp]
@@ -155,7 +158,7 @@ func (c *Collector) ownFile(i int) {
 
 func (c *Collector) ownComponent() int {
 	comp := c.Component(ownName)
-	c.comps[comp].interval = ownInterval
+	c.Interval(comp, ownInterval)
 	return comp
 }
 
