@@ -24,8 +24,9 @@ type Result struct {
 	// Components are the repo's components, named REPO/NAME.
 	Components []*format.Component
 	// Claims are in any order. A directory belongs to all components that claim
-	// it, anything else to the first of them by name. All names of an inode belong
-	// together: the first of them that is claimed decides.
+	// it. Anything else that several claim belongs to a component of its own,
+	// REPO/.shared. All names of an inode belong together: the first of them that is
+	// claimed decides.
 	Claims []Claim
 	// Weak, where not nil, is called once the claims of all repos are settled, in
 	// the order of the repos. Its claims count for what nobody has claimed. It may
