@@ -124,6 +124,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
 		return err
 	}
+	b.pack.KeepXattrs = c.KeepXattrs
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err
 	}
