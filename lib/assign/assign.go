@@ -100,25 +100,19 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	for _, c := range all {
 		c.follow(t)
 	}
-	for _, c := range all {
-		if c.result == nil || c.result.Weak == nil {
-			continue
+	for _, last := range []bool{false, true} {
+		for _, c := range all {
+			if err := c.ask(ctx, t, last); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
+			}
+			out.Claimants = append(out.Claimants, c.tell()...)
 		}
-		weak, err := c.result.Weak(ctx)
-		if err == nil {
-			err = t.fault
+		for _, c := range all {
+			c.follow(t)
+			out.Claimants = append(out.Claimants, c.tell()...)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
-		}
-		c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
-		c.weak = true
-		c.apply(t, weak)
-		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
-		c.follow(t)
-		out.Claimants = append(out.Claimants, c.tell()...)
 		if c.result != nil {
 			c.summary.Packages = c.result.Packages
 			out.Warnings = append(out.Warnings, c.result.Warnings...)
@@ -129,6 +123,31 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	left, largest := claimLeftovers(t)
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
+}
+
+// ask settles a repo's weak claims, or its last ones.
+func (c *claims) ask(ctx context.Context, t *Tree, last bool) error {
+	if c.result == nil {
+		return nil
+	}
+	claims := c.result.Weak
+	if last {
+		claims = c.result.Last
+	}
+	if claims == nil {
+		return nil
+	}
+	list, err := claims(ctx)
+	if err == nil {
+		err = t.fault
+	}
+	if err != nil {
+		return err
+	}
+	c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
+	c.weak = true
+	c.apply(t, list)
+	return nil
 }
 
 // apply settles one repo's claims on what was unclaimed before it.

@@ -32,6 +32,8 @@ type Result struct {
 	// the order of the repos. Its claims count for what nobody has claimed. It may
 	// add Components.
 	Weak func(ctx context.Context) ([]Claim, error)
+	// Last, where not nil, is called as Weak is, once all those claims are settled.
+	Last func(ctx context.Context) ([]Claim, error)
 	// Follows are for what was made from a file and belongs with it, whoever has
 	// that: once strong claims are settled, and again once weak ones are.
 	Follows []Follow
