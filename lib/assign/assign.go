@@ -61,9 +61,11 @@ type claims struct {
 	repo    Repo
 	result  *Result
 	summary Summary
-	used    []bool // by component: owns something
-	weak    bool   // the claims at hand are weak ones
-	asked   int    // the file to tell about, -1 for none
+	used    []bool       // by component: owns something
+	owners  map[int]bool // of the files of several components; nil where there are none
+	shared  int          // the component of these files
+	weak    bool         // the claims at hand are weak ones
+	asked   int          // the file to tell about, -1 for none
 	named   []string
 	told    []Claimant
 }
@@ -98,25 +100,19 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	for _, c := range all {
 		c.follow(t)
 	}
-	for _, c := range all {
-		if c.result == nil || c.result.Weak == nil {
-			continue
+	for _, last := range []bool{false, true} {
+		for _, c := range all {
+			if err := c.ask(ctx, t, last); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
+			}
+			out.Claimants = append(out.Claimants, c.tell()...)
 		}
-		weak, err := c.result.Weak(ctx)
-		if err == nil {
-			err = t.fault
+		for _, c := range all {
+			c.follow(t)
+			out.Claimants = append(out.Claimants, c.tell()...)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
-		}
-		c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
-		c.weak = true
-		c.apply(t, weak)
-		out.Claimants = append(out.Claimants, c.tell()...)
 	}
 	for _, c := range all {
-		c.follow(t)
-		out.Claimants = append(out.Claimants, c.tell()...)
 		if c.result != nil {
 			c.summary.Packages = c.result.Packages
 			out.Warnings = append(out.Warnings, c.result.Warnings...)
@@ -128,6 +124,31 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	out.Components = merge(out.Components, leftovers)
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
+}
+
+// ask settles a repo's weak claims, or its last ones.
+func (c *claims) ask(ctx context.Context, t *Tree, last bool) error {
+	if c.result == nil {
+		return nil
+	}
+	claims := c.result.Weak
+	if last {
+		claims = c.result.Last
+	}
+	if claims == nil {
+		return nil
+	}
+	list, err := claims(ctx)
+	if err == nil {
+		err = t.fault
+	}
+	if err != nil {
+		return err
+	}
+	c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
+	c.weak = true
+	c.apply(t, list)
+	return nil
 }
 
 // apply settles one repo's claims on what was unclaimed before it.
@@ -176,22 +197,30 @@ func (c *claims) tell() []Claimant {
 	return told
 }
 
-// claim gives one file, with all names of its inode, to the first of its claims,
-// a directory to all of them.
+// claim gives a directory to all that claim it, and anything else, with all names of
+// its inode, to its owner.
 func (c *claims) claim(t *Tree, list []Claim, counted map[int64]bool) {
 	f := t.Files[list[0].File]
 	t.claimed[list[0].File] = true
 	c.summary.count(f, counted)
-	for i, claim := range list {
-		if i > 0 && (f.Type != format.TypeDir || claim.Component == list[i-1].Component) {
-			continue
+	if f.Type == format.TypeDir {
+		for i, claim := range list {
+			if i == 0 || claim.Component != list[i-1].Component {
+				c.give(f, claim.Component)
+			}
 		}
-		f.Components = append(f.Components, c.result.Components[claim.Component].Name)
-		c.used[claim.Component] = true
+	} else {
+		c.give(f, c.owner(list))
 	}
 	for _, i := range t.share(list[0].File) {
 		c.summary.count(t.Files[i], counted)
 	}
+}
+
+// give adds a component to those of a file.
+func (c *claims) give(f *format.File, component int) {
+	f.Components = append(f.Components, c.result.Components[component].Name)
+	c.used[component] = true
 }
 
 func (s *Summary) count(f *format.File, counted map[int64]bool) {
@@ -209,6 +238,7 @@ func (s *Summary) count(f *format.File, counted map[int64]bool) {
 
 // components returns those that own something, by name.
 func (c *claims) components() []*format.Component {
+	c.describeShared()
 	var owning []*format.Component
 	for i, used := range c.used {
 		if used {

@@ -42,9 +42,14 @@ func TestClaims(t *testing.T) {
 			[]string{"/ -", "/a x/1", "/b x/1", "/c y/1"},
 		},
 		{
-			"the first name wins within a repo", records("/", "/a"),
-			[]Repo{fake{name: "x", claims: []string{"/a x/b", "/a x/c", "/a x/a", "/a x/a"}}},
-			[]string{"/ -", "/a x/a"},
+			"a file of several owners within a repo", records("/", "/a", "/b"),
+			[]Repo{fake{name: "x", claims: []string{"/a x/b", "/a x/c", "/a x/a", "/a x/a", "/b x/a", "/b x/a"}}},
+			[]string{"/ -", "/a x/.shared", "/b x/a"},
+		},
+		{
+			"a file of several weak owners", records("/", "/a g1", "/b g1"),
+			[]Repo{fake{name: "x", claims: []string{"~/a x/b", "~/a x/a"}}},
+			[]string{"/ -", "/a x/.shared", "/b x/.shared"},
 		},
 		{
 			"a directory belongs to all of one repo", records("/", "/d/", "/d/f", "/e/"),
@@ -98,14 +103,14 @@ func TestOutcome(t *testing.T) {
 		fake{name: "x", claims: []string{"/a x/z", "/b x/y", "/d x/z", "/a x/zz", "~/e x/weak"}},
 		fake{name: "none", none: true},
 		fake{name: "y", claims: []string{"/a y/late"}})
-	if got, want := names(out.Components), []string{"x/weak", "x/y", "x/z", Unclaimed}; !slices.Equal(got, want) {
+	if got, want := names(out.Components), []string{"x/.shared", "x/weak", "x/y", "x/z", Unclaimed}; !slices.Equal(got, want) {
 		t.Errorf("components are %q, want %q", got, want)
 	}
 	if want := []string{"warning of x", "warning of y"}; !slices.Equal(out.Warnings, want) {
 		t.Errorf("warnings are %q", out.Warnings)
 	}
 	want := []Summary{
-		{Repo: "x", Found: true, Packages: 7, Components: 3, Files: 4, Bytes: 70},
+		{Repo: "x", Found: true, Packages: 7, Components: 4, Files: 4, Bytes: 70},
 		{Repo: "none"},
 		{Repo: "y", Found: true, Packages: 7},
 		{Repo: "chunkah", Found: true, Components: 1, Files: 2},

@@ -55,3 +55,25 @@ func TestMerge(t *testing.T) {
 		t.Errorf("got %+v", list)
 	}
 }
+
+// The last claims count where no weak one does, whatever the order of the repos, and what
+// follows a file that they have given a component does so too.
+func TestLastClaims(t *testing.T) {
+	files := records("/a", "/b", "/c", "/c.c")
+	claims := func(list ...Claim) func(context.Context) ([]Claim, error) {
+		return func(context.Context) ([]Claim, error) { return list, nil }
+	}
+	past := &stub{name: "past", result: Result{
+		Components: []*format.Component{{Name: "past/x"}}, Last: claims(Claim{0, 0}, Claim{1, 0}, Claim{2, 0}), Follows: []Follow{{3, 2}},
+	}}
+	now := &stub{name: "now", result: Result{
+		Components: []*format.Component{{Name: "now/y"}}, Claims: []Claim{{0, 0}}, Weak: claims(Claim{1, 0}),
+	}}
+	mustAssign(t, files, past, now)
+	wantTags(t, files, "/a now/y", "/b now/y", "/c past/x", "/c.c past/x")
+
+	past.result.Last = func(context.Context) ([]Claim, error) { return nil, errBroken }
+	if _, err := Assign(t.Context(), NewTree(nil, records("/a", "/b", "/c", "/c.c")), []Repo{past}); err == nil || err.Error() != "past: the database is broken" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -24,13 +24,16 @@ type Result struct {
 	// Components are the repo's components, named REPO/NAME.
 	Components []*format.Component
 	// Claims are in any order. A directory belongs to all components that claim
-	// it, anything else to the first of them by name. All names of an inode belong
-	// together: the first of them that is claimed decides.
+	// it. Anything else that several claim belongs to a component of its own,
+	// REPO/.shared. All names of an inode belong together: the first of them that is
+	// claimed decides.
 	Claims []Claim
 	// Weak, where not nil, is called once the claims of all repos are settled, in
 	// the order of the repos. Its claims count for what nobody has claimed. It may
 	// add Components.
 	Weak func(ctx context.Context) ([]Claim, error)
+	// Last, where not nil, is called as Weak is, once all those claims are settled.
+	Last func(ctx context.Context) ([]Claim, error)
 	// Follows are for what was made from a file and belongs with it, whoever has
 	// that: once strong claims are settled, and again once weak ones are.
 	Follows []Follow

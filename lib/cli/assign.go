@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/repo/bigfiles"
 	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/golang"
+	"chunkah/lib/repo/history"
 	"chunkah/lib/repo/java"
 	"chunkah/lib/repo/nix"
 	"chunkah/lib/repo/node"
@@ -23,13 +24,15 @@ import (
 	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/source"
 )
 
 // repos are all component repos, in the order in which they claim: what people
-// say themselves, system packages, languages, and large files.
+// say themselves, now or in the build of a source, system packages, languages, and
+// large files.
 func repos(mapped assign.Repo) []assign.Repo {
 	list := []assign.Repo{
-		xattr.Repo{},
+		xattr.Repo{}, &history.Repo{},
 		rpm.Repo{}, dpkg.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
 		python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{},
@@ -40,10 +43,19 @@ func repos(mapped assign.Repo) []assign.Repo {
 	return list
 }
 
+// remember tells the repo of histories what the sources' layers hold.
+func remember(repos []assign.Repo, set *source.Set) {
+	for _, r := range repos {
+		if past, ok := r.(*history.Repo); ok {
+			past.LayerOf = set.LayerOf
+		}
+	}
+}
+
 // repoFlags say who tells which file is whose: to assign, build and doctor, and where
 // inspect and reuse have to find it out again.
 type repoFlags struct {
-	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
+	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, history, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
 	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 }
 
@@ -142,7 +154,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		}
 		defer opt.Root.Close()
 	}
-	opt.Open = c.openDatabases(env)
+	opt.Open = c.openDatabases(env, opt.Repos)
 	var sink format.Sink = out
 	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
 		sink = nowhere{}

@@ -124,6 +124,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
 		return err
 	}
+	b.pack.KeepXattrs = c.KeepXattrs
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err
 	}
@@ -148,6 +149,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
+	remember(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program has had a say
 	b.scan, err = withSources(b.scan, b.set, &b.header)
 	b.write.Check = c.checkImage(env, b)

@@ -63,7 +63,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	}
 	var reports [2]scan.Report
 	files, err := diff.Run(ctx, c.side(ctx, a, opt, &reports[0]), c.side(ctx, b, opt, &reports[1]), diff.Options{
-		IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil), SkipXattr: pack.ControlXattr,
+		IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil),
+		SkipXattr: func(name string) bool { return pack.DropsXattr(name, c.KeepXattrs) },
 	})
 	if err != nil {
 		return nil, err

@@ -70,6 +70,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	}
 	scanning.Special = special // also what somebody put into an image
 	assigning.Root = set.Root
+	remember(assigning.Repos, set)
 	examiner := doctor.New(doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore})
 	var scanned *scan.Report
 	var faults *scan.FaultsError

@@ -40,29 +40,47 @@ func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Sou
 	return env.answer(ctx, output, text)
 }
 
-// planText is the plan for people: two lines a layer, numbers and reason on the
-// first, what is in it on the second.
+// planText is the plan for people: two lines per layer, from the bottom up. The first
+// has numbers and reasons, the second components.
 func planText(x *pack.Explanation) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "layer        size  changes/week  expected/week")
+	fmt.Fprintln(&b, "layer        size  changes/week  blobs/week  chain stays  chains/week")
 	for i, l := range x.Layers {
-		fmt.Fprintf(&b, "%5d%12s%13s%%%15s  %s\n", i, bytesText(l.Bytes), percent(l.ChangePPM), bytesText(l.Expected), reason(x, i))
-		fmt.Fprintf(&b, "       %s\n", strings.Join(l.Components, ", "))
+		line := fmt.Sprintf("%5d%12s%13s%%%12s%12s%%%13s  %s", i, bytesText(l.Bytes), percent(l.ChangePPM), bytesText(l.Expected),
+			percent(l.ChainPPM), bytesText(l.ChainExpected), reason(l))
+		fmt.Fprintf(&b, "%s\n       %s\n", strings.TrimRight(line, " "), strings.Join(l.Components, ", "))
 	}
-	fmt.Fprintf(&b, "total%12s%29s  in %s, %d at most\n", bytesText(x.Bytes), bytesText(x.Expected), plural(int64(len(x.Layers)), "layer"), x.Max)
+	fmt.Fprintf(&b, "total%12s%26s%26s  in %s, %d at most\n\n", bytesText(x.Bytes), bytesText(x.Expected), bytesText(x.ChainExpected),
+		plural(int64(len(x.Layers)), "layer"), x.Max)
+	fmt.Fprintf(&b, "Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.\n",
+		bytesText(x.Expected), bytesText(x.ChainExpected))
+	b.WriteString(cheapestMerger(x.Layers))
 	for _, c := range []*pack.Change{x.Fewer, x.More} {
 		if c == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "%d at most: %s expected a week, %s; %s of %d would be others\n", c.Max, bytesText(c.Expected),
-			signed(c.Expected-x.Expected), plural(int64(c.Differ), "layer"), c.Layers)
+		fmt.Fprintf(&b, "%d at most: blobs %s, %s; chains %s, %s; %s of %d would be others\n", c.Max, bytesText(c.Expected), signed(c.Expected-x.Expected),
+			bytesText(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), plural(int64(c.Differ), "layer"), c.Layers)
 	}
 	return b.String()
 }
 
-// reason says why a layer is alone or together, in bytes a week.
-func reason(x *pack.Explanation, i int) string {
-	l := x.Layers[i]
+// cheapestMerger says which two layers would cost least as one.
+func cheapestMerger(layers []pack.Why) string {
+	if len(layers) < 2 {
+		return ""
+	}
+	best := 0
+	for i, l := range layers {
+		if l.Joined < layers[best].Joined {
+			best = i
+		}
+	}
+	return fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more a week.\n", best, layers[best].Neighbour, bytesText(layers[best].Joined))
+}
+
+// reason says what a layer was before, and what it would save to part its components.
+func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {
 	case pack.PastKept:
@@ -75,8 +93,6 @@ func reason(x *pack.Explanation, i int) string {
 	if n := len(l.Components); n > 1 {
 		why = append(why, fmt.Sprintf("%d together: apart they would save %s, and take %s more", n,
 			bytesText(max(l.Expected-l.Apart, 0)), plural(int64(n-1), "layer")))
-	} else if l.Neighbour >= 0 {
-		why = append(why, fmt.Sprintf("alone: with layer %d, the cheapest, both would cost %s more", l.Neighbour, bytesText(l.Joined)))
 	}
 	return strings.Join(why, "; ")
 }

@@ -77,6 +77,7 @@ func (f *packFlags) max(env *Env) (int, error) {
 
 type packCommand struct {
 	packFlags
+	xattrFlags
 	imageFlags
 	clockFlags
 	formatFlags
@@ -88,6 +89,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	opt.KeepXattrs = c.KeepXattrs
 	measured, err := c.startStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err

@@ -20,7 +20,12 @@ type scanFlags struct {
 	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG" brief:"leave out what a CACHEDIR.TAG marks"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
 	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets" brief:"take FIFOs and devices; leave out sockets"`
-	KeepXattrs  []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, as security.selinux (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
+	xattrFlags
+}
+
+// xattrFlags are those of all who would drop xattrs.
+type xattrFlags struct {
+	KeepXattrs []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, such as security.selinux or user.component (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
 }
 
 // liveContents of a running system are not part of its root.

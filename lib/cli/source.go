@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/registry"
@@ -255,13 +256,14 @@ func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
 	return rootfs.Open(h.Root)
 }
 
-// openDatabases opens for assign what a header names.
-func (f *imageFlags) openDatabases(env *Env) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
+// openDatabases opens for assign what a header names, and tells the repos of it.
+func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
 	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
 		if err != nil {
 			return nil, nil, err
 		}
+		remember(repos, set)
 		return set.Root, set, nil
 	}
 }

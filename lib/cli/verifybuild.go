@@ -110,7 +110,10 @@ func (b *building) differences(ctx context.Context, m made, img *image.Image, tr
 	files, err := diff.Run(ctx,
 		diffSide(ctx, b.set.Root, nil, inSource, &scan.Report{}),
 		diffSide(ctx, rootfs.Virtual(m.at.Path, tree), tree, inImage, &scan.Report{}),
-		diff.Options{IgnoreMTime: true, AsInLayers: true, SkipXattr: pack.ControlXattr})
+		diff.Options{
+			IgnoreMTime: true, AsInLayers: true,
+			SkipXattr: func(name string) bool { return pack.DropsXattr(name, b.pack.KeepXattrs) },
+		})
 	return append(found, files...), err
 }
 

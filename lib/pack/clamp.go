@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -55,18 +56,19 @@ func (t *tree) bound(mtime int64) int64 {
 // controlXattrs only tell chunkah where a file belongs.
 var controlXattrs = map[string]bool{"user.component": true, "user.update-interval": true}
 
-// ControlXattr reports whether an xattr is one of those, which no image has.
-func ControlXattr(name string) bool {
-	return controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")
+// DropsXattr reports whether an xattr only tells chunkah where a file belongs, and is not
+// among those to keep.
+func DropsXattr(name string, keep []string) bool {
+	return (controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")) && !slices.Contains(keep, name)
 }
 
-// strip takes the control xattrs off and counts them.
-func (t *tree) strip() map[string]int64 {
+// strip takes the control xattrs off, apart from those to keep, and counts them.
+func (t *tree) strip(keep []string) map[string]int64 {
 	stripped := make(map[string]int64)
 	for _, f := range t.files {
 		kept := f.Xattrs[:0]
 		for _, x := range f.Xattrs {
-			if ControlXattr(x.Name) {
+			if DropsXattr(x.Name, keep) {
 				stripped[x.Name]++
 				continue
 			}

@@ -5,27 +5,33 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/chain"
 	"chunkah/lib/group"
 )
 
 // Explanation says what a plan is expected to cost, and why it is as it is. Bytes
-// are those of tars; a chance of change is one within a week, in parts per
-// million; expected bytes are the product of both, what a client downloads a week.
+// are those of tars, and chances are those of a week, in parts per million. Expected
+// bytes are those of the layers that change. By chain, these are also the layers
+// above one that changes (package chain).
 type Explanation struct {
-	Max      int     `json:"max"`
-	Bytes    int64   `json:"bytes"`
-	Expected int64   `json:"expected_bytes"`
-	Layers   []Why   `json:"layers"`
-	Fewer    *Change `json:"one_layer_fewer,omitempty"`
-	More     *Change `json:"one_layer_more,omitempty"`
+	Max           int     `json:"max"`
+	Bytes         int64   `json:"bytes"`
+	Expected      int64   `json:"expected_bytes"`
+	ChainExpected int64   `json:"chain_expected_bytes"`
+	Layers        []Why   `json:"layers"`
+	Fewer         *Change `json:"one_layer_fewer,omitempty"`
+	More          *Change `json:"one_layer_more,omitempty"`
 }
 
 // Why explains one layer.
 type Why struct {
-	Bytes      int64    `json:"bytes"`
-	ChangePPM  int64    `json:"change_ppm"`
-	Expected   int64    `json:"expected_bytes"`
-	Components []string `json:"components"`
+	Bytes     int64 `json:"bytes"`
+	ChangePPM int64 `json:"change_ppm"`
+	Expected  int64 `json:"expected_bytes"`
+	// ChainPPM is the chance that the layer and all layers below it stay as they are.
+	ChainPPM      int64    `json:"chain_stability_ppm"`
+	ChainExpected int64    `json:"chain_expected_bytes"`
+	Components    []string `json:"components"`
 	// Apart is what the components would be expected to cost in layers of their
 	// own; of one component, its layer's own cost.
 	Apart int64 `json:"expected_bytes_apart"`
@@ -49,9 +55,10 @@ const (
 
 // Change is what another number of layers would change.
 type Change struct {
-	Max      int   `json:"max"`
-	Layers   int   `json:"layers"`
-	Expected int64 `json:"expected_bytes"`
+	Max           int   `json:"max"`
+	Layers        int   `json:"layers"`
+	Expected      int64 `json:"expected_bytes"`
+	ChainExpected int64 `json:"chain_expected_bytes"`
 	// Differ counts the layers that no layer of the plan equals.
 	Differ int `json:"layers_that_differ"`
 }
@@ -67,22 +74,54 @@ func (w weight) cost() int64 { return scale(w.bytes, ppm-w.stay) }
 // scale is bytes times a chance, without leaving an int64.
 func scale(bytes, chance int64) int64 { return bytes/ppm*chance + bytes%ppm*chance/ppm }
 
-func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Explanation {
-	f := newFitter(t, opt, most)
-	e := &Explanation{Max: opt.Max}
+// weigh returns the layers of a plan as far as costs go.
+func (f *fitter) weigh(plan []group.Layer) []weight {
 	weights := make([]weight, len(plan))
 	for i, l := range plan {
 		weights[i] = weight{f.sizeOf(l.Members), l.Stability}
 	}
+	return weights
+}
+
+// chains returns, for each layer, the chance that it and all layers below it stay, as
+// a weight of the layer's bytes. Layers that are kept of a source are taken to stay.
+func chains(weights []weight) []weight {
+	layers := make([]chain.Layer, len(weights))
+	for i, w := range weights {
+		layers[i] = chain.Layer{Bytes: w.bytes, Stay: float64(w.stay) / ppm}
+	}
+	all := make([]weight, len(weights))
+	for i, stay := range chain.Stay(layers) {
+		all[i] = weight{weights[i].bytes, int64(math.Round(stay * ppm))}
+	}
+	return all
+}
+
+// total is the cost of layers.
+func total(weights []weight) (cost int64) {
+	for _, w := range weights {
+		cost += w.cost()
+	}
+	return cost
+}
+
+func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Explanation {
+	f := newFitter(t, opt, most)
+	weights := f.weigh(plan)
+	byChain := chains(weights)
+	e := &Explanation{Max: opt.Max, Expected: total(weights), ChainExpected: total(byChain)}
 	for i, l := range plan {
-		w := Why{Bytes: weights[i].bytes, ChangePPM: ppm - l.Stability, Expected: weights[i].cost(), Was: t.past(l, opt.Previous)}
+		w := Why{
+			Bytes: weights[i].bytes, ChangePPM: ppm - l.Stability, Expected: weights[i].cost(),
+			ChainPPM: byChain[i].stay, ChainExpected: byChain[i].cost(), Was: t.past(l, opt.Previous),
+		}
 		for _, m := range l.Members {
 			w.Components = append(w.Components, t.components[m].record.Name)
 			w.Apart += weight{t.components[m].size, f.stability[m]}.cost()
 		}
 		w.Neighbour, w.Joined = cheapest(weights, i)
 		e.Layers = append(e.Layers, w)
-		e.Bytes, e.Expected = e.Bytes+w.Bytes, e.Expected+w.Expected
+		e.Bytes += w.Bytes
 	}
 	e.Fewer, e.More = t.change(f, plan, opt, most, -1), t.change(f, plan, opt, most, 1)
 	return e
@@ -117,9 +156,9 @@ func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int
 	if err != nil {
 		return nil
 	}
-	c := &Change{Max: opt.Max, Layers: len(other)}
+	weights := f.weigh(other)
+	c := &Change{Max: opt.Max, Layers: len(other), Expected: total(weights), ChainExpected: total(chains(weights))}
 	for _, l := range other {
-		c.Expected += weight{f.sizeOf(l.Members), l.Stability}.cost()
 		if !slices.ContainsFunc(plan, func(p group.Layer) bool { return slices.Equal(p.Members, l.Members) }) {
 			c.Differ++
 		}

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -23,7 +24,8 @@ func TestExplain(t *testing.T) {
 	if len(x.Layers) != len(p.layers) || x.Max != 3 {
 		t.Fatalf("got %+v", x)
 	}
-	var bytes, expected int64
+	var bytes, expected, byChain int64
+	stay := 1.0 // of the chain
 	for i, l := range x.Layers {
 		if want := layerBytes(p.layers[i]); l.Bytes != want || !slices.Equal(l.Components, p.layers[i].Components) {
 			t.Errorf("layer %d: got %+v, want %d bytes of %q", i, l, want, p.layers[i].Components)
@@ -40,13 +42,27 @@ func TestExplain(t *testing.T) {
 		if l.Neighbour == i || l.Neighbour < 0 || l.Joined <= 0 {
 			t.Errorf("layer %d: joined with %d for %d", i, l.Neighbour, l.Joined)
 		}
-		bytes, expected = bytes+l.Bytes, expected+l.Expected
+		stay *= float64(p.layers[i].StabilityPPM) / 1e6
+		if math.Abs(float64(l.ChainPPM)-1e6*stay) > 0.6 {
+			t.Errorf("layer %d: its chain stays with %d, want %f", i, l.ChainPPM, 1e6*stay)
+		}
+		if want := float64(l.Bytes) * (1e6 - float64(l.ChainPPM)) / 1e6; math.Abs(float64(l.ChainExpected)-want) > 1 {
+			t.Errorf("layer %d: %d bytes expected by chain, want %f", i, l.ChainExpected, want)
+		}
+		bytes, expected, byChain = bytes+l.Bytes, expected+l.Expected, byChain+l.ChainExpected
 	}
-	if x.Bytes != bytes || x.Expected != expected {
-		t.Errorf("got %d and %d in total, want %d and %d", x.Bytes, x.Expected, bytes, expected)
+	if x.Bytes != bytes || x.Expected != expected || x.ChainExpected != byChain {
+		t.Errorf("got %d, %d and %d in total, want %d, %d and %d", x.Bytes, x.Expected, x.ChainExpected, bytes, expected, byChain)
+	}
+	if x.ChainExpected <= x.Expected {
+		t.Errorf("%d bytes are expected by chain, and %d by blob", x.ChainExpected, x.Expected)
 	}
 	if x.Fewer == nil || x.Fewer.Max != 2 || x.Fewer.Layers != 2 || x.Fewer.Expected <= x.Expected || x.Fewer.Differ == 0 {
 		t.Errorf("one fewer: %+v", x.Fewer)
+	}
+	_, two := run(t, Options{Max: 2, Explain: true}, clone(records)...)
+	if f := two.Explanation; x.Fewer.Expected != f.Expected || x.Fewer.ChainExpected != f.ChainExpected {
+		t.Errorf("one fewer: %+v, and asked for it is %+v", x.Fewer, f)
 	}
 	if x.More == nil || x.More.Layers != 4 || x.More.Differ != 2 {
 		t.Errorf("one more: %+v", x.More)

@@ -43,6 +43,8 @@ type Options struct {
 	MaxLayerSize int64
 	// Previous is the layout of the last image, nil where there is none.
 	Previous *group.Previous
+	// KeepXattrs names control xattrs that stay in the image.
+	KeepXattrs []string
 	// Explain asks for Report.Explanation.
 	Explain bool
 	// Planned, unless it is nil, gets the plan before the first record is written; its
@@ -96,7 +98,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
 		return nil, fmt.Errorf("packing into %d layers: %d are kept of the source, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
 	}
-	report := &Report{Stripped: t.strip()}
+	report := &Report{Stripped: t.strip(opt.KeepXattrs)}
 	t.clamp()
 	t.measure()
 	if opt.MaxLayerSize > 0 {

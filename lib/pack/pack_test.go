@@ -128,10 +128,12 @@ func TestControlXattrs(t *testing.T) {
 			}
 		})
 	}
-	p, report := run(t, Options{},
+	records := []format.Record{
 		marked(dir("/"), "user.component"),
 		marked(file("/a", "a"), "security.capability", "user.component", "user.update-interval", "user.z"),
-		marked(file("/b", "b"), "user.chunkah.mark", "user.component.not", "user.componentx"))
+		marked(file("/b", "b"), "user.chunkah.mark", "user.component.not", "user.componentx"),
+	}
+	p, report := run(t, Options{}, clone(records)...)
 	if got := p.of(t, "a").file(t, "/a").Xattrs; len(got) != 2 || got[0].Name != "security.capability" || got[1].Name != "user.z" {
 		t.Errorf("/a has %v", got)
 	}
@@ -144,6 +146,17 @@ func TestControlXattrs(t *testing.T) {
 	want := map[string]int64{"user.component": 2, "user.update-interval": 1, "user.chunkah.mark": 1}
 	if !maps.Equal(report.Stripped, want) {
 		t.Errorf("got %v, want %v", report.Stripped, want)
+	}
+
+	p, report = run(t, Options{KeepXattrs: []string{"user.component", "user.absent"}}, clone(records)...)
+	if got := p.of(t, "a").file(t, "/a").Xattrs; len(got) != 3 || got[1].Name != "user.component" {
+		t.Errorf("keeping it, /a has %v", got)
+	}
+	if got := p.of(t, "b").file(t, "/").Xattrs; len(got) != 1 {
+		t.Errorf("keeping it, / has %v", got)
+	}
+	if delete(want, "user.component"); !maps.Equal(report.Stripped, want) {
+		t.Errorf("keeping one: got %v, want %v", report.Stripped, want)
 	}
 }
 

@@ -57,6 +57,7 @@ type Set struct {
 
 	names    []string // as the header has them
 	trees    []*rootfs.Root
+	pasts    []past // of each tree
 	images   []*image.Image
 	labels   []string // as the user named the sources
 	bySource bool
@@ -134,7 +135,7 @@ func (s *Set) openDir(path string) error {
 	if err != nil {
 		return err
 	}
-	s.trees = append(s.trees, root)
+	s.trees, s.pasts = append(s.trees, root), append(s.pasts, past{})
 	s.names = append(s.names, image.Source{Kind: image.KindDir, Path: root.Path()}.String())
 	return nil
 }
@@ -156,6 +157,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	s.Tree = tree
 	s.Notes = append(s.Notes, tree.Notes...)
 	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))
+	s.pasts = append(s.pasts, newPast(img, tree))
 	s.names = append(s.names, img.Pinned())
 	if s.Config, err = config(img); err != nil {
 		return fmt.Errorf("reading the config of %q: %w", src, err)

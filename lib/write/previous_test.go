@@ -2,11 +2,13 @@ package write
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +70,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 		reads := func(in func() io.Reader) func(context.Context) (io.ReadCloser, error) {
 			return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(in()), nil }
 		}
+		slices.SortFunc(list, func(a, b Kept) int { return cmp.Compare(a.Descriptor.Size, b.Descriptor.Size) })
 		victim, other := list[0], list[1]
 		forged := other
 		forged.DiffID = victim.DiffID

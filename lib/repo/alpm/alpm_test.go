@@ -172,11 +172,12 @@ file /var/log/pacman.log
 		"/usr/lib/libgcc_s.so.1 alpm/gcc",
 		"/usr/lib/libstdc++.so.6 alpm/gcc",
 		"/usr/lib/old.so alpm/old",
-		"/usr/share/both alpm/gcc",
+		"/usr/share/both alpm/.shared",
 		"/var/log/pacman.log alpm/.database",
 	))
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), lines(
 		"alpm/.database days=1",
+		"alpm/.shared clamp=30 updates=10 20 30",
 		"alpm/gcc clamp=30 updates=20 30",
 		"alpm/old clamp=10 updates=10",
 	))

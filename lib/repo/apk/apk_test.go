@@ -98,8 +98,8 @@ file /nobody
 		"/bin/busybox apk/busybox",
 		"/bin/ls apk/busybox",
 		"/etc/apk/world apk/.database",
-		"/etc/shared apk/openssl",
-		"/etc/shared.apk-new apk/openssl",
+		"/etc/shared apk/.shared",
+		"/etc/shared.apk-new apk/.shared",
 		"/lib/apk/db/installed apk/.database",
 		"/lib/apk/db/lock apk/.database",
 		"/lib/apk/db/scripts.tar apk/.database",
@@ -112,6 +112,7 @@ file /nobody
 	))
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), lines(
 		"apk/.database days=1",
+		"apk/.shared clamp=20 updates=5 10 20",
 		"apk/busybox clamp=30 updates=30",
 		"apk/openssl clamp=20 updates=10 20",
 		"apk/own clamp=5 updates=5",

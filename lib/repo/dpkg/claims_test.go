@@ -32,7 +32,7 @@ file /nobody
 		"/usr/lib/i386/libc.so.6 dpkg/glibc",
 		"/usr/lib/libc.so.6 dpkg/glibc",
 		"/usr/lib/libm.so.6 dpkg/glibc",
-		"/usr/share/both dpkg/glibc",
+		"/usr/share/both dpkg/.shared",
 	))
 }
 
@@ -89,7 +89,7 @@ dir /usr/sbin
 dir /var/opt
 `, lines(
 		"/bin dpkg/base-files",
-		"/lib dpkg/base-files",
+		"/lib dpkg/.shared",
 		"/lib64 dpkg/glibc",
 		"/opt dpkg/base-files",
 		"/usr/lib64/ld-linux.so.2 dpkg/glibc",
@@ -122,7 +122,7 @@ file /etc/unlisted.orig
 		"/usr/bin/local.real dpkg/other",
 		"/usr/bin/perl dpkg/perl",
 		"/usr/bin/perldoc dpkg/perl-doc",
-		"/usr/bin/perldoc.stub dpkg/other",
+		"/usr/bin/perldoc.stub dpkg/.shared",
 		"/usr/bin/stayed dpkg/other",
 	))
 }

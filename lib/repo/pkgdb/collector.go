@@ -202,7 +202,7 @@ func (c *Collector) Result() *assign.Result {
 		r.Components = append(r.Components, c.record(&c.comps[from]))
 	}
 	r.Claims = c.settle(rank)
-	r.Weak = (&unlisted{tree: c.tree, components: r.Components, leavings: c.Leavings}).claims
+	r.Weak = (&unlisted{tree: c.tree, result: r, leavings: c.Leavings}).claims
 	return r
 }
 

@@ -70,7 +70,7 @@ file /out/side
 	})
 	pkgdbtest.Equal(t, "claims", got, pkgdbtest.Lines(
 		"/a fake/bee fake/zed",
-		"/a/both fake/bee",
+		"/a/both fake/.shared",
 		"/a/first fake/zed",
 		"/a/second fake/zed",
 		"/db fake/bee",
@@ -80,6 +80,7 @@ file /out/side
 	))
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), pkgdbtest.Lines(
 		"fake/.database days=1",
+		"fake/.shared updates=3 4 5",
 		"fake/bee",
 		"fake/zed clamp=-7 updates=3 4 5",
 	))

@@ -21,16 +21,16 @@ var (
 
 // unlisted finds the components of files that are in no package's list.
 type unlisted struct {
-	tree       *assign.Tree
-	components []*format.Component
-	leavings   []string
-	byName     map[string]int
+	tree     *assign.Tree
+	result   *assign.Result // Assign may add a component to it
+	leavings []string
+	byName   map[string]int
 }
 
 // claims returns the weak claims.
 func (u *unlisted) claims(ctx context.Context) ([]assign.Claim, error) {
-	u.byName = make(map[string]int, len(u.components))
-	for i, c := range u.components {
+	u.byName = make(map[string]int, len(u.result.Components))
+	for i, c := range u.result.Components {
 		u.byName[c.Name] = i
 	}
 	var list []assign.Claim

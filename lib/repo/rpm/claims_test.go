@@ -75,11 +75,11 @@ func TestClaims(t *testing.T) {
 	))
 	equal(t, tr.tagged(), lines(
 		"/opt/\xff rpm/a",
-		"/usr/bin/tool rpm/a",
+		"/usr/bin/tool rpm/.shared",
 		"/usr/lib/a.so rpm/a",
 		"/usr/lib/link rpm/a",
 		dbPath+" rpm/.database",
-		"/usr/share/both rpm/a",
+		"/usr/share/both rpm/.shared",
 		"/usr/share/shared rpm/a,rpm/b",
 	))
 }
