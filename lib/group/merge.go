@@ -79,6 +79,7 @@ func (o *optimizer) improve(k, passes int) {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(o.size[b], o.size[a]) })
+	order = order[:min(compared, len(order))]
 	for range passes {
 		moved := false
 		for _, c := range order {
@@ -114,11 +115,27 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 	if at < 0 {
 		return false
 	}
-	rest := slices.DeleteFunc(slices.Clone(from.members), func(m int) bool { return m == c })
-	o.units[home[c]] = o.newUnit(rest)
-	o.units[at] = o.newUnit(append(slices.Clone(o.units[at].members), c))
+	left.members = slices.DeleteFunc(slices.Clone(from.members), func(m int) bool { return m == c })
+	to := o.units[at]
+	single.members = append(slices.Clone(to.members), c)
+	single.size += to.size
+	single.odds.and(&to.odds)
+	o.units[home[c]], o.units[at] = o.refresh(left), o.refresh(single)
 	home[c] = at
 	return true
+}
+
+// exactly is the number of members up to which a unit's odds are multiplied anew when
+// one comes or goes. With more of them that takes long, and hardly shows.
+const exactly = 256
+
+// refresh brings a unit up to date that has other members than before.
+func (o *optimizer) refresh(u *unit) *unit {
+	if len(u.members) <= exactly {
+		return o.newUnit(u.members)
+	}
+	o.settle(u)
+	return u
 }
 
 // without is the unit less one component: its size, chances and cost only.

@@ -176,6 +176,52 @@ func TestBadOrderIsLeft(t *testing.T) {
 	}
 }
 
+// TestRaise: a layer that changed goes above all that belong below it, and no further.
+func TestRaise(t *testing.T) {
+	at := func(heights ...height) (chains []chain) {
+		for i, h := range heights {
+			chains = append(chains, chain{members: []int{i}, height: h})
+		}
+		return chains
+	}
+	for _, tc := range []struct {
+		name        string
+		kept, fresh []height
+		want        []height
+	}{
+		{"in order", heightsOf(1, 3, 5), heightsOf(4, 2), heightsOf(1, 2, 3, 4, 5)},
+		{"on top", heightsOf(1, 3), heightsOf(9), heightsOf(1, 3, 9)},
+		{"at the bottom", heightsOf(3, 5), heightsOf(1), heightsOf(1, 3, 5)},
+		{"above the highest that belongs below", heightsOf(5, 1, 7), heightsOf(3), heightsOf(5, 1, 3, 7)},
+		{"nothing kept", nil, heightsOf(2, 1), heightsOf(1, 2)},
+	} {
+		var got []height
+		for _, c := range raise(at(tc.kept...), at(tc.fresh...)) {
+			got = append(got, c.height)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func heightsOf(heights ...height) []height { return heights }
+
+// TestFutureUpdates: updates after the build's clock do not count.
+func TestFutureUpdates(t *testing.T) {
+	cs := synthetic(40, 16, testNow)
+	opt := Options{Max: len(cs), Now: testNow}
+	want := names(cs, Plan(cs, opt))
+	for i := range cs {
+		if i%3 == 0 {
+			cs[i].Updates = append(slices.Clone(cs[i].Updates), testNow+week, testNow+2*week)
+		}
+	}
+	if got := names(cs, Plan(cs, opt)); !slices.Equal(got, want) {
+		t.Error("updates after the clock change the order")
+	}
+}
+
 func reversed(l []string) []string {
 	l = slices.Clone(l)
 	slices.Reverse(l)

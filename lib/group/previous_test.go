@@ -128,3 +128,36 @@ func TestUnchangedForEver(t *testing.T) {
 		}
 	}
 }
+
+// TestManyComponents: of more components than can be compared with each other, each is
+// still in one layer, and the work does not grow by the square.
+func TestManyComponents(t *testing.T) {
+	steps := map[int]int{}
+	for _, n := range []int{2 * compared, 4 * compared} {
+		cs := synthetic(n, 17, testNow)
+		in := newInput(cs, Options{Max: 64, Now: testNow})
+		hs := in.histories(in.now)
+		all := make([]int, n)
+		for i := range all {
+			all[i] = i
+		}
+		groups := in.pool(all, make([]odds, n))
+		if len(groups) > compared+pools {
+			t.Errorf("%d components: %d groups to compare", n, len(groups))
+		}
+		for _, g := range groups[:compared] {
+			if len(g) != 1 || in.size[g[0]] < in.size[groups[compared][0]] {
+				t.Fatalf("%d components: %v is not one of the largest, by itself", n, g)
+			}
+		}
+		for _, p := range in.findPeers(hs, in.now) {
+			if p.weight > 0 {
+				steps[n]++
+			}
+		}
+		if steps[n] > compared {
+			t.Errorf("%d components: %d were compared", n, steps[n])
+		}
+		checkCover(t, cs, 64, Plan(cs, Options{Max: 64, Now: testNow, Previous: &Previous{}}))
+	}
+}
