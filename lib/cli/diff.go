@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -137,16 +135,13 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 
 // printEach prints a line, or an object, for each difference or fault.
 func printEach[T fmt.Stringer](ctx context.Context, env *Env, found []T, asJSON bool) error {
-	out := bufio.NewWriter(env.writer(ctx))
+	p := newPrinter(env.writer(ctx))
 	for _, f := range found {
-		line := []byte(f.String())
 		if asJSON {
-			var err error
-			if line, err = json.Marshal(f); err != nil {
-				return err
-			}
+			p.json(f)
+		} else {
+			p.linef("%s", f)
 		}
-		fmt.Fprintf(out, "%s\n", line)
 	}
-	return out.Flush()
+	return p.flush()
 }

@@ -30,7 +30,7 @@ func (e *Env) nameLeftovers(l leftovers) {
 	var paths []string
 	look := func(left []string, err error) {
 		if err != nil {
-			e.debug("looking for leftovers: %s", err)
+			e.debug("looking for leftovers: %w", err)
 		}
 		paths = append(paths, left...)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/quote"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -141,7 +142,7 @@ func (e *Env) walked(r *scan.Report) {
 		e.warn("leaving out %s %q", n.What, n.Path)
 	}
 	for _, c := range scan.Counts(r.Dropped) {
-		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}
 	for _, p := range r.Unmatched {
 		if !slices.Contains(liveContents, p) {

@@ -281,7 +281,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	}
 	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
 		if _, _, err := oci.ParseArch(arch); err != nil {
-			env.warn("config: %s; keeping it: --arch gives another", err)
+			env.warn("config: %w; keeping it: --arch gives another", err)
 		}
 	}
 	return config, nil

@@ -15,8 +15,8 @@ import (
 	"html/template"
 	"io"
 
-	"chunkah/format"
 	"chunkah/lib/inspect"
+	"chunkah/lib/quote"
 	"chunkah/lib/reuse"
 )
 
@@ -63,8 +63,9 @@ func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.
 	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
 }
 
-// shown is a text of an image as a browser can have it.
-func shown(s string) string { return format.Text(s) }
+// shown is a text of an image as a browser can have it, and as it was: what sets the
+// direction of writing would show another name.
+func shown(s string) string { return quote.Line(s) }
 
 func subtitle(in *inspect.Image) string {
 	layers := "1 layer"
