@@ -20,7 +20,7 @@ func (m mirror) Names(dir string) ([]string, error)    { return m.root.ReadDir(d
 func (m mirror) Open(path string) (io.ReaderAt, error) { return m.root.OpenFile(path) }
 
 func (m mirror) Readlink(path string) (string, error) {
-	_, target, err := m.root.peek(split(path))
+	_, target, err := m.root.Peek(split(path))
 	return target, err
 }
 
