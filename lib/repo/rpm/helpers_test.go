@@ -3,9 +3,9 @@ package rpm
 import (
 	"context"
 	"os"
-	"slices"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
