@@ -32,7 +32,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		fewer.Max = max(fewer.Max-(len(fitted)-opt.Max), 1)
 		layers = group.Plan(items, fewer)
 	}
-	fitted := f.tight()
+	fitted := f.tight(opt.Max)
 	if len(fitted) <= opt.Max {
 		return t.arrange(fitted, opt), nil
 	}
@@ -40,8 +40,8 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for _, c := range t.components {
 		total += c.size
 	}
-	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d: raise one of them",
-		total, most, len(fitted), opt.Max)
+	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes more layers than there may be, and --max is %d: raise one of them",
+		total, most, opt.Max)
 }
 
 // arrange puts layers that were cut into order, with their stability.
@@ -149,8 +149,9 @@ func (f *fitter) together(members []int) [][]int {
 }
 
 // tight fills layers as far as they go, the largest components first: what is left
-// where the number of layers hardly suffices.
-func (f *fitter) tight() []group.Layer {
+// where the number of layers hardly suffices. It returns one more than most of them if
+// they do not.
+func (f *fitter) tight(most int) []group.Layer {
 	order := make([]int, len(f.t.components))
 	for i := range order {
 		order[i] = i
@@ -162,6 +163,9 @@ func (f *fitter) tight() []group.Layer {
 		alone := f.sizeOf([]int{m})
 		at := slices.IndexFunc(room, func(n int64) bool { return alone <= n })
 		if at < 0 {
+			if len(bins) > most {
+				break
+			}
 			at = len(bins)
 			bins, room = append(bins, nil), append(room, f.most)
 		}
