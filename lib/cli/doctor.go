@@ -90,6 +90,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 		return nil, err
 	}
 	env.scanned(scanned)
+	examiner.Sparse(scanned.Sparse)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
 	} else {
@@ -158,7 +159,7 @@ const maxPlaces = 6
 // harms say what findings spoil.
 var harms = map[doctor.Harm]string{
 	doctor.HarmReuse: "spoils layer reuse", doctor.HarmBoot: "spoils a bootable image",
-	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build",
+	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
 }
 
 func printFinding(p *printer, f *doctor.Finding) {

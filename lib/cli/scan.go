@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -114,6 +115,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.scanned(report)
+	env.sparse(report)
 	c.warnEmpty(env, set.Root, report)
 	c.writeMetrics(ctx, env)
 	return nil
@@ -134,6 +136,30 @@ func (e *Env) scanned(r *scan.Report) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
 	}
 	e.walked(r)
+}
+
+// maxSparse is how many sparse files a warning names: the doctor lists all.
+const maxSparse = 5
+
+// sparse warns of files that grow in the image, before that takes its time.
+func (e *Env) sparse(r *scan.Report) {
+	if len(r.Sparse) == 0 {
+		return
+	}
+	size, stored := int64(0), int64(0)
+	for _, f := range r.Sparse {
+		size, stored = size+f.Size, stored+f.Stored
+	}
+	lines := []string{fmt.Sprintf("%s with holes: %s on the disk, %s in the image: use --prune, or make them smaller",
+		plural(int64(len(r.Sparse)), "file"), bytesText(stored), bytesText(size))}
+	largest := slices.SortedStableFunc(slices.Values(r.Sparse), func(a, b scan.Sparse) int { return cmp.Compare(b.Size, a.Size) })
+	for _, f := range largest[:min(len(largest), maxSparse)] {
+		lines = append(lines, fmt.Sprintf("  %q: %s on the disk, %s", f.Path, bytesText(f.Stored), bytesText(f.Size)))
+	}
+	if more := len(largest) - maxSparse; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more, which chunkah doctor lists", more))
+	}
+	e.warnLines(lines)
 }
 
 // walked says it without the files that were to be left out.

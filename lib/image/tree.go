@@ -118,7 +118,7 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 		return rootfs.Stat{}, err
 	}
 	st := rootfs.Stat{
-		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
+		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, Stored: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
 		Ino: uint64(n.ino), Links: n.links,
 	}
 	if n.more != nil {
