@@ -145,6 +145,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if err = c.takesKept(b.set); err != nil {
 		return err
 	}
+	c.warnConfig(env, b.write.Config, b.set.Config)
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
@@ -226,6 +227,7 @@ func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt sc
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
 			env.sparse(r.scanned)
+			env.unmapped(r.scanned)
 		}
 		return err
 	}}

@@ -116,6 +116,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	}
 	env.scanned(report)
 	env.sparse(report)
+	env.unmapped(report)
 	c.warnEmpty(env, set.Root, report)
 	c.writeMetrics(ctx, env)
 	return nil
@@ -160,6 +161,14 @@ func (e *Env) sparse(r *scan.Report) {
 		lines = append(lines, fmt.Sprintf("  and %d more, which chunkah doctor lists", more))
 	}
 	e.warnLines(lines)
+}
+
+// unmapped warns of owners that are not those of the files.
+func (e *Env) unmapped(r *scan.Report) {
+	if r.Unmapped > 0 {
+		e.warn("%s of owners that show as nobody (65534): this user namespace may not map them, and the image would have nobody in their place: run as root, or under podman unshare",
+			plural(r.Unmapped, "file"))
+	}
 }
 
 // walked says it without the files that were to be left out.

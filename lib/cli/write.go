@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"chunkah/lib/cache"
@@ -279,12 +281,32 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reading config %s: %w", from, err)
 	}
+	if err := config.Check(); err != nil {
+		return nil, fmt.Errorf("reading config %s: %w", from, err)
+	}
 	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
 		if _, _, err := oci.ParseArch(arch); err != nil {
 			env.warn("config: %w; keeping it: --arch gives another", err)
 		}
 	}
 	return config, nil
+}
+
+// warnConfig warns of what containers of the image would miss: all of a config where
+// neither the user nor the source has one, and of a config what podman does not read.
+func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
+	config := cmp.Or(given, source)
+	if config == nil {
+		edited := oci.Config{}
+		if f.edit(&edited) == nil {
+			env.warn("the image gets no config: %s are empty: give one with --config FILE or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+				strings.Join(edited.Missing(), ", "))
+		}
+		return
+	}
+	if config.HasHealthcheck() {
+		env.warn("the config has a HEALTHCHECK, which docker runs and podman does not: podman reads it from images in Docker's format alone")
+	}
 }
 
 // wrote says what writing came upon.

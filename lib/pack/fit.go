@@ -32,7 +32,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		fewer.Max = max(fewer.Max-(len(fitted)-opt.Max), 1)
 		layers = group.Plan(items, fewer)
 	}
-	fitted := f.tight(opt.Max)
+	fitted := f.tight()
 	if len(fitted) <= opt.Max {
 		return t.arrange(fitted, opt), nil
 	}
@@ -40,8 +40,8 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for _, c := range t.components {
 		total += c.size
 	}
-	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes more layers than there may be, and --max is %d: raise one of them",
-		total, most, opt.Max)
+	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d: raise one of them",
+		total, most, len(fitted), opt.Max)
 }
 
 // arrange puts layers that were cut into order, with their stability.
@@ -149,28 +149,23 @@ func (f *fitter) together(members []int) [][]int {
 }
 
 // tight fills layers as far as they go, the largest components first: what is left
-// where the number of layers hardly suffices. It returns one more than most of them if
-// they do not.
-func (f *fitter) tight(most int) []group.Layer {
+// where the number of layers hardly suffices.
+func (f *fitter) tight() []group.Layer {
 	order := make([]int, len(f.t.components))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
 	var bins [][]int
-	var room []int64 // left in each, without what its directories may share
+	left := newRooms(len(order), f.most) // without what directories may share
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
-		at := slices.IndexFunc(room, func(n int64) bool { return alone <= n })
-		if at < 0 {
-			if len(bins) > most {
-				break
-			}
-			at = len(bins)
-			bins, room = append(bins, nil), append(room, f.most)
+		at := left.first(min(alone, f.most)) // what is too large has a layer of its own
+		if at == len(bins) {
+			bins = append(bins, nil)
 		}
 		bins[at] = append(bins[at], m)
-		room[at] -= alone
+		left.take(at, alone)
 	}
 	layers := make([]group.Layer, len(bins))
 	for i, members := range bins {
