@@ -165,6 +165,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if c.DryRun {
 		return c.printPipeline(ctx, env)
 	}
+	c.spareTemp()
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
 		return err

@@ -323,7 +323,14 @@ func refuseEmpty(parser *flags.Parser) error {
 	}
 	for _, g := range groups {
 		for _, o := range g.Options() {
-			if text, ok := o.Value().(string); ok && text == "" && o.IsSet() && !o.IsSetDefault() {
+			empty := false
+			switch v := o.Value().(type) {
+			case string:
+				empty = v == ""
+			case []string:
+				empty = slices.Contains(v, "")
+			}
+			if empty && o.IsSet() && !o.IsSetDefault() {
 				return usagef("--%s is empty", o.LongName)
 			}
 		}

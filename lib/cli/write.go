@@ -52,6 +52,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
+	c.spareTemp()
 	measured, err := c.startStage(env, "write", env.draws())
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
-	target, err := f.target()
+	target, also, err := f.named()
 	if err != nil {
 		return opt, nil, err
 	}
@@ -117,14 +118,17 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
-	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, o) }
+	if target.Kind == oci.KindArchive && len(also) > 0 {
+		env.warn("podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, or write docker-archive:PATH, of which podman load and docker load take all")
+	}
+	opt.Ref, opt.Also = target.Ref, also
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, also, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
 	if target.Kind == oci.KindRegistry {
-		opt.SpoolDir, opt.Ref = images.Spool, ""
+		opt.SpoolDir, opt.Ref, opt.Also = images.Spool, "", nil
 	} else if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))

@@ -35,12 +35,15 @@ func Dir(folders ...string) string {
 		return dir
 	}
 	for _, dir := range folders {
-		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
+		if Takes(dir) {
 			return dir
 		}
 	}
 	return folders[0]
 }
+
+// Takes reports whether this process can make files in a folder.
+func Takes(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
 
 // path is a new name in dir.
 func path(dir string) string {
