@@ -201,7 +201,7 @@ func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 		p.t.Errorf("%s:%d: %s has %d layers", p.name, b.line, image, n)
 	}
 	config := e.Podman("inspect", "--format", "{{json .Config}}", image)
-	if image == "localhost/app:split" && !strings.Contains(config, "APP=1") {
+	if image != "localhost/root:1" && !strings.Contains(config, "APP=1") {
 		p.t.Errorf("%s:%d: %s: the config is %s", p.name, b.line, image, config)
 	}
 	if strings.Contains(b.text, "CHUNKAH_ARGS") && !strings.Contains(config, `"org.example.by":"split image"`) {
