@@ -54,8 +54,7 @@ func dataOf(t *testing.T, page string) *content {
 	return &c
 }
 
-// Paths come back out of the columns as they went in, whatever is in them, but for what
-// is not for reading.
+// Paths come back out of the columns as they went in, whatever is in them.
 func TestPaths(t *testing.T) {
 	paths := []string{"/a", "/a/b", "/a/b\n", "/a/</script><script>alert(1)</script>", "/a/é", "/a/éa", "/a/日本", "/a/日本語", "/x\u2028", "/x\xff", "/x\xffy", ""}
 	c := dataOf(t, draw(t, made(paths, nil, paths)))
@@ -67,7 +66,7 @@ func TestPaths(t *testing.T) {
 			got = append(got, last)
 		}
 		want := slices.Clone(paths)
-		want[2], want[8], want[9], want[10] = `/a/b\n`, `/x\u2028`, `/x\xff`, `/x\xffy` // as text
+		want[9], want[10] = "/x\ufffd", "/x\ufffdy"
 		if !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -170,5 +169,16 @@ func (broken) Write([]byte) (int, error) { return 0, errBroken }
 func TestPageIsNotWritten(t *testing.T) {
 	if err := Inspect(broken{}, made(nil)); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// No name is drawn as another one.
+func TestShown(t *testing.T) {
+	for in, want := range map[string]string{
+		"/a b/é": "/a b/é", "a\u202egnp": "a\ufffdgnp", "\u2066x\u2069": "\ufffdx\ufffd", "a\x1b[2J\u009b": "a\ufffd[2J\ufffd", "a\nb": "a\nb", "\xff": "\ufffd",
+	} {
+		if got := shown(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
 	}
 }
