@@ -58,7 +58,7 @@ type Set struct {
 	names    []string // as the header has them
 	trees    []*rootfs.Root
 	pasts    []past   // of each tree
-	overlay  *overlay // of several
+	overlay  *overlay // of all
 	images   []*image.Image
 	labels   []string // as the user named the sources
 	bySource bool
@@ -85,8 +85,8 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 			return s, err
 		}
 	}
+	s.overlay = newOverlay(s.trees)
 	if s.Root = s.trees[0]; len(s.trees) > 1 {
-		s.overlay = newOverlay(s.trees)
 		s.Root = rootfs.Virtual(strings.Join(names, ", "), s.overlay)
 	}
 	if s.Changed == nil {
@@ -207,7 +207,7 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 	if !s.bySource {
 		return nil, nil
 	}
-	if s.overlay == nil {
+	if len(s.trees) == 1 {
 		return []string{"source/" + s.labels[0]}, nil
 	}
 	var list []string
