@@ -3,10 +3,11 @@ package format
 import (
 	"encoding/base64"
 	"strconv"
+	"unicode/utf8"
 )
 
-// jsonEncoder appends JSON to a buffer: no spaces, only the escapes that JSON
-// demands (RFC 8259, section 7), short ones where there are any.
+// jsonEncoder appends JSON to a buffer: no spaces, the escapes that JSON demands (RFC
+// 8259, section 7), short ones where there are any, and those of isControl.
 type jsonEncoder struct {
 	buf []byte
 	// first is set where the next key or item is the first of its map or list.
@@ -49,23 +50,38 @@ func (e *jsonEncoder) endList() {
 func (e *jsonEncoder) text(s string) {
 	e.buf = append(e.buf, '"')
 	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
+	for i := 0; i < len(s); {
+		r, n := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRuneInString(s[i:])
 		}
-		e.buf = append(e.buf, s[start:i]...)
-		e.buf = appendEscape(e.buf, c)
-		start = i + 1
+		if r == '"' || r == '\\' || isControl(r) {
+			e.buf = append(e.buf, s[start:i]...)
+			e.buf = appendEscape(e.buf, r)
+			start = i + n
+		}
+		i += n
 	}
 	e.buf = append(e.buf, s[start:]...)
 	e.buf = append(e.buf, '"')
 }
 
-func appendEscape(buf []byte, c byte) []byte {
-	switch c {
+// isControl reports whether a terminal or a viewer obeys a character instead of showing
+// it: controls, ends of lines and paragraphs, and what sets the direction of writing.
+func isControl(r rune) bool {
+	switch {
+	case r < ' ':
+		return true
+	case r < 0x7f:
+		return false
+	}
+	return r <= 0x9f || r == 0x61c || r == 0x200e || r == 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+func appendEscape(buf []byte, r rune) []byte {
+	switch r {
 	case '"', '\\':
-		return append(buf, '\\', c)
+		return append(buf, '\\', byte(r))
 	case '\b':
 		return append(buf, '\\', 'b')
 	case '\f':
@@ -78,7 +94,7 @@ func appendEscape(buf []byte, c byte) []byte {
 		return append(buf, '\\', 't')
 	}
 	const hex = "0123456789abcdef"
-	return append(buf, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	return append(buf, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
 func (e *jsonEncoder) bytes(b []byte) {

@@ -149,3 +149,16 @@ func TestPushRefused(t *testing.T) {
 		}
 	}
 }
+
+// An image gets all its tags in a registry.
+func TestPushTags(t *testing.T) {
+	host := clients.NewRegistry(t, clients.RegistryOptions{})
+	root := mkroot.Make(t, "file /f text=x\n")
+	digest := rechunk(t, "dir:"+root, "docker://"+host+"/app:1", "-t", host+"/app:2", "-t", host+"/app:latest", "-t", host+"/app:1")
+	for _, tag := range []string{"1", "2", "latest"} {
+		out := clients.Run(t, exec.Command("chunkah", "inspect", "docker://"+host+"/app:"+tag))
+		if !strings.Contains(out, digest) {
+			t.Errorf("%s: got %s, want %s", tag, out, digest)
+		}
+	}
+}

@@ -201,7 +201,7 @@ func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 		p.t.Errorf("%s:%d: %s has %d layers", p.name, b.line, image, n)
 	}
 	config := e.Podman("inspect", "--format", "{{json .Config}}", image)
-	if image == "localhost/app:split" && !strings.Contains(config, "APP=1") {
+	if image != "localhost/root:1" && !strings.Contains(config, "APP=1") {
 		p.t.Errorf("%s:%d: %s: the config is %s", p.name, b.line, image, config)
 	}
 	if strings.Contains(b.text, "CHUNKAH_ARGS") && !strings.Contains(config, `"org.example.by":"split image"`) {
@@ -377,4 +377,61 @@ func TestChunkahImage(t *testing.T) {
 	line := "chunkah-scan | chunkah-assign | chunkah-pack --max 9 | chunkah-write -t localhost/app:1 -o out.ociarchive"
 	e.Podman("run", "--rm", "-v", root+":/chunkah:ro", "-v", work+":/srv", "--entrypoint", "sh", image, "-c", line)
 	sameBytes(t, build(t, root, "--max", "9", "-t", "localhost/app:1"), filepath.Join(work, "out.ociarchive"))
+}
+
+// The image does its work as users run it: with and without a root that can be written to,
+// as another user, by podman and by docker. Whatever waits on disk has a place.
+func TestChunkahImageAnyhow(t *testing.T) {
+	archive := chunkahImage(t)
+	root, work := mkroot.Make(t, documented()), t.TempDir()
+	if err := os.Chmod(work, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	compressed := filepath.Join(work, "app.oci")
+	clients.Run(t, exec.Command("chunkah", "build", "--rootfs", root, "--compressed", "-t", "localhost/app:1", "-o", compressed))
+	want := filepath.Join(t.TempDir(), "want.oci")
+	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+compressed, "-t", "localhost/app:1", "-o", want))
+	e := clients.NewEngine(t)
+	image := e.Load(archive)
+	runs := map[string]func(args ...string) string{
+		"podman": func(args ...string) string {
+			return e.Podman(append([]string{"run", "--rm", "--network", "none"}, args...)...)
+		},
+	}
+	images := map[string]string{"podman": image}
+	if _, err := exec.LookPath("dockerd"); err == nil {
+		d := clients.NewDocker(t)
+		d.Load(archive, "localhost/chunkah:latest")
+		runs["docker"], images["docker"] = func(args ...string) string {
+			return d.Docker(append([]string{"run", "--rm", "--network", "none"}, args...)...)
+		}, "localhost/chunkah:latest"
+	}
+	for engine, run := range runs {
+		how := [][]string{nil, {"--read-only"}, {"--user", "1000:1000"}, {"--read-only", "--user", "1000:1000"}}
+		if engine == "podman" {
+			how = append(how, []string{"--read-only", "--read-only-tmpfs=false"}, []string{"--read-only", "--read-only-tmpfs=false", "--user", "1000:1000"})
+		}
+		for _, options := range how {
+			t.Run(engine+strings.Join(options, " "), func(t *testing.T) {
+				out := filepath.Join(work, "out.oci")
+				_ = os.Remove(out)
+				args := append(slices.Clone(options), "-v", work+":/srv", images[engine], "build", "--from", "oci-archive:app.oci", "-t", "localhost/app:1", "-o")
+				run(append(args, "out.oci")...)
+				sameBytes(t, want, out)
+				run(append(args, "oci:layout")...)
+				clients.Run(t, exec.Command("chunkah", "diff", "oci:"+filepath.Join(work, "layout"), "oci-archive:"+want))
+				if err := os.RemoveAll(filepath.Join(work, "layout")); err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(options, "--read-only-tmpfs=false") || engine == "docker" && slices.Contains(options, "--read-only") {
+					return // there is no folder for what waits but the output's
+				}
+				piped := run(append(slices.Concat(options, []string{"-v", work + ":/srv", images[engine], "build", "-q", "--compressed", "--from", "oci-archive:app.oci", "-o"}), "-")...)
+				if err := os.WriteFile(filepath.Join(work, "piped.oci"), []byte(piped), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				clients.Run(t, exec.Command("chunkah", "verify", "oci-archive:"+filepath.Join(work, "piped.oci")))
+			})
+		}
+	}
 }

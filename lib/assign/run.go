@@ -97,7 +97,7 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 		root, err = rootfs.Open(s.header.Root)
 		return root, root, err
 	}
-	dir, err := temp.Mkdir(os.TempDir(), 0o700)
+	dir, err := temp.Mkdir(temp.Dir("/tmp", "/var/tmp"), 0o700)
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating an empty root: %w", err)
 	}

@@ -24,12 +24,17 @@ type Tree struct {
 	// Files are the records in stream order.
 	Files []*format.File
 
-	claimed []bool            // by index: has components
-	parents map[string]string // listed directory -> physical one, "" where absent
-	links   map[int64][]int   // hard-link group -> indexes
-	asked   int               // the record to tell about, -1 for none
-	named   []string          // what Name was told of that record
-	fault   error             // why a path could not be resolved, though it may be there
+	claimed  []bool          // by index: has components
+	links    map[int64][]int // hard-link group -> indexes
+	shared   map[int64]bool  // hard-link group -> all of it is claimed
+	asked    int             // the record to tell about, -1 for none
+	named    []string        // what Name was told of that record
+	fault    error           // why a path could not be resolved, though it may be there
+	resolver *rootfs.Resolver
+	targets  map[int]int // symlink -> record that it leads to, -1 for none
+	// lastListed is the listed directory that was looked up last, lastFound its
+	// physical path, empty for none.
+	lastListed, lastFound string
 }
 
 // NewTree makes the tree of records that are in stream order.
@@ -37,10 +42,12 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 	t := &Tree{
 		Root: root, Files: files,
 		claimed: make([]bool, len(files)),
-		parents: make(map[string]string),
 		links:   make(map[int64][]int),
+		shared:  make(map[int64]bool),
+		targets: make(map[int]int),
 		asked:   -1,
 	}
+	t.resolver = rootfs.NewResolver(t.peek)
 	for i, f := range files {
 		t.claimed[i] = len(f.Components) > 0
 		if f.Hardlink != 0 {
@@ -84,63 +91,80 @@ func (t *Tree) Find(listed string) (int, bool) {
 	if name == "." || name == ".." {
 		return 0, false
 	}
-	parent, ok := t.resolve(listed[:cut])
+	parent, ok := t.dir(listed[:cut])
 	if !ok {
 		return 0, false
 	}
-	if parent == "/" {
-		return t.Lookup("/" + name)
-	}
-	return t.Lookup(parent + "/" + name)
+	return t.Lookup(joinPath(parent, name))
 }
 
-// resolve returns the physical path of a listed directory. A directory that is not
-// there holds nothing that could be claimed.
-func (t *Tree) resolve(dir string) (string, bool) {
-	if dir == "" {
-		return "/", true
+// Target finds the record that the symlink of record i leads to, which may be one more.
+func (t *Tree) Target(i int) (int, bool) {
+	f := t.Files[i]
+	if f.Type != format.TypeSymlink {
+		return 0, false
 	}
-	if physical, ok := t.parents[dir]; ok {
-		return physical, physical != ""
+	if at, known := t.targets[i]; known {
+		return at, at >= 0
 	}
-	physical, ok := t.resolveStep(dir)
-	t.parents[dir] = physical
-	return physical, ok
+	at, found := t.Find(lead(f.Path, f.Target))
+	if !found {
+		at = -1
+	}
+	t.targets[i] = at
+	return at, found
 }
 
-// resolveStep resolves dir from its own parent, which most likely is known
-// already: one look instead of one for each element of the path.
-func (t *Tree) resolveStep(dir string) (string, bool) {
-	cut := strings.LastIndexByte(dir, '/')
-	parent, ok := t.resolve(dir[:cut])
-	if !ok {
-		return "", false
+// lead returns the absolute path that the link at a physical path points to. Its
+// leading dots are resolved, which no link can change; others are left in it.
+func lead(link, target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
 	}
-	name := dir[cut+1:]
-	switch name {
-	case "", ".":
-		return parent, true
-	case "..":
-		return format.Parent(parent), true
-	}
-	path := parent + "/" + name
-	if parent == "/" {
-		path = "/" + name
-	}
-	if i, ok := t.Lookup(path); ok && t.Files[i].Type != format.TypeSymlink {
-		if t.Files[i].Type != format.TypeDir {
-			return "", false
+	dir := format.Parent(link)
+	for {
+		rest, up := strings.CutPrefix(target, "../")
+		if up {
+			dir = format.Parent(dir)
+		} else if rest, up = strings.CutPrefix(target, "./"); !up {
+			return joinPath(dir, target)
 		}
-		return path, true
+		target = strings.TrimLeft(rest, "/")
 	}
-	return t.Resolve(path + "/.") // which has to be a directory
+}
+
+// dir returns the physical path of a listed directory. One that is not there holds
+// nothing that could be claimed. Files of one directory are listed together.
+func (t *Tree) dir(listed string) (string, bool) {
+	if t.lastFound == "" || listed != t.lastListed {
+		t.lastListed = listed
+		t.lastFound, _ = t.Resolve(listed + "/.") // which has to be a directory
+	}
+	return t.lastFound, t.lastFound != ""
+}
+
+// peek tells the resolver what a name in a directory is. Records know it without a
+// look; what has none was left out of the scan.
+func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
+	i, found := t.Lookup(joinPath(dir, name))
+	if !found {
+		return t.Root.Peek(dir, name)
+	}
+	switch f := t.Files[i]; f.Type {
+	case format.TypeDir:
+		return unix.S_IFDIR, "", nil
+	case format.TypeSymlink:
+		return unix.S_IFLNK, f.Target, nil
+	default:
+		return unix.S_IFREG, "", nil // of whatever kind: nothing is below it
+	}
 }
 
 // Resolve returns the physical path of a path in the root; false where nothing is
 // there. What only keeps it from being seen, such as a disk that fails, must not
 // pass for that: Assign ends with it.
 func (t *Tree) Resolve(path string) (string, bool) {
-	physical, err := t.Root.Resolve(path)
+	physical, err := t.resolver.Resolve(path)
 	if err == nil {
 		return physical, true
 	}
@@ -149,6 +173,13 @@ func (t *Tree) Resolve(path string) (string, bool) {
 		t.fault = err
 	}
 	return "", false
+}
+
+func joinPath(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
 }
 
 // absent is what the system says of a path that leads nowhere.
@@ -171,9 +202,10 @@ func (t *Tree) Links(i int) []int {
 // none, and returns their indexes.
 func (t *Tree) share(i int) []int {
 	f := t.Files[i]
-	if f.Hardlink == 0 {
+	if f.Hardlink == 0 || t.shared[f.Hardlink] {
 		return nil
 	}
+	t.shared[f.Hardlink] = true
 	var given []int
 	for _, link := range t.links[f.Hardlink] {
 		if !t.claimed[link] {

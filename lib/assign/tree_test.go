@@ -133,3 +133,33 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+func TestLead(t *testing.T) {
+	for _, c := range [][3]string{
+		{"/a/b/link", "x", "/a/b/x"},
+		{"/a/b/link", "../x", "/a/x"},
+		{"/a/b/link", ".././/../x/../y", "/x/../y"},
+		{"/a/b/link", "../../../../x", "/x"},
+		{"/link", "x", "/x"},
+		{"/a/link", "/x/y", "/x/y"},
+		{"/a/link", "..", "/a/.."},
+	} {
+		if got := lead(c[0], c[1]); got != c[2] {
+			t.Errorf("%s -> %s: got %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestTarget(t *testing.T) {
+	tree := NewTree(rootfs.Virtual("none", nil), records("/a/", "/a/link", "/a/x", "/root-link", "/x"))
+	tree.Files[1].Type, tree.Files[1].Target = format.TypeSymlink, "x"
+	tree.Files[3].Type, tree.Files[3].Target = format.TypeSymlink, "/a/x"
+	for _, link := range []int{1, 3, 1} {
+		if i, found := tree.Target(link); !found || tree.Files[i].Path != "/a/x" {
+			t.Errorf("got %d, %t", i, found)
+		}
+	}
+	if _, found := tree.Target(2); found {
+		t.Error("a file leads somewhere")
+	}
+}

@@ -145,6 +145,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if err = c.takesKept(b.set); err != nil {
 		return err
 	}
+	c.warnConfig(env, b.write.Config, b.set.Config)
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
@@ -164,6 +165,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if c.DryRun {
 		return c.printPipeline(ctx, env)
 	}
+	c.spareTemp()
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
 		return err
@@ -190,7 +192,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
 	told := &milestones{env: env, run: c.measured, done: done, drawn: env.drawsBuild(c.Plan == "-")}
 	stages := []pipeline.Stage{
-		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
+		c.measure(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
 		c.measure(c.packStage(env, done, b.pack), told, nil),
 		c.measure(done.write(&b.write), told, func(m *metrics.Stage) {
@@ -222,9 +224,12 @@ func (r *reports) print(env *Env) {
 	env.wrote(r.written)
 }
 
-func (r *reports) scan(root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
+func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
-		r.scanned, err = scan.Run(ctx, root, header, opt, out)
+		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
+			env.sparse(r.scanned)
+			env.unmapped(r.scanned)
+		}
 		return err
 	}}
 }

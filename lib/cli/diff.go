@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -132,21 +130,35 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	if c.IgnoreMTime {
 		x.Created, y.Created = nil, nil
 	}
-	return diff.Configs(&x, &y)
+	found, err := diff.Configs(&x, &y)
+	return append(found, healthDifference(a, b)...), err
+}
+
+// healthDifference is that podman asks the containers of one image for their health, and
+// not those of the other: it reads that from images in Docker's format alone.
+func healthDifference(a, b *source.Set) []diff.Difference {
+	var seen [2]*string
+	for i, set := range []*source.Set{a, b} {
+		if set.Config.HasHealthcheck() && set.Image != nil && set.Image.Config.Descriptor.MediaType == image.MediaTypeDockerConfig {
+			known := "known"
+			seen[i] = &known
+		}
+	}
+	if (seen[0] == nil) == (seen[1] == nil) {
+		return nil
+	}
+	return []diff.Difference{{Field: diff.FieldConfig, Name: "config.Healthcheck for podman", A: seen[0], B: seen[1]}}
 }
 
 // printEach prints a line, or an object, for each difference or fault.
 func printEach[T fmt.Stringer](ctx context.Context, env *Env, found []T, asJSON bool) error {
-	out := bufio.NewWriter(env.writer(ctx))
+	p := newPrinter(env.writer(ctx))
 	for _, f := range found {
-		line := []byte(f.String())
 		if asJSON {
-			var err error
-			if line, err = json.Marshal(f); err != nil {
-				return err
-			}
+			p.json(f)
+		} else {
+			p.linef("%s", f)
 		}
-		fmt.Fprintf(out, "%s\n", line)
 	}
-	return out.Flush()
+	return p.flush()
 }

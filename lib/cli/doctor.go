@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -93,6 +90,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 		return nil, err
 	}
 	env.scanned(scanned)
+	examiner.Sparse(scanned.Sparse)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
 	} else {
@@ -139,19 +137,15 @@ func (c *doctorCommand) ignored() ([]doctor.ID, error) {
 
 // print prints the findings.
 func (c *doctorCommand) print(ctx context.Context, env *Env, found []doctor.Finding) error {
-	out := bufio.NewWriter(env.writer(ctx))
+	p := newPrinter(env.writer(ctx))
 	for _, f := range found {
-		if !c.JSON {
-			printFinding(out, &f)
-			continue
+		if c.JSON {
+			p.json(f)
+		} else {
+			printFinding(p, &f)
 		}
-		line, err := json.Marshal(f)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s\n", line)
 	}
-	if err := out.Flush(); err != nil {
+	if err := p.flush(); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
 	env.info("%s", plural(int64(len(found)), "finding"))
@@ -165,26 +159,26 @@ const maxPlaces = 6
 // harms say what findings spoil.
 var harms = map[doctor.Harm]string{
 	doctor.HarmReuse: "spoils layer reuse", doctor.HarmBoot: "spoils a bootable image",
-	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build",
+	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
 }
 
-func printFinding(w io.Writer, f *doctor.Finding) {
-	fmt.Fprintf(w, "%s: %s (%s)", f.ID, f.What, harms[f.Spoils])
+func printFinding(p *printer, f *doctor.Finding) {
+	sum := ""
 	if len(f.Places) > 0 {
-		fmt.Fprintf(w, ": %s, %s", plural(f.Files, "file"), bytesText(f.Bytes))
+		sum = fmt.Sprintf(": %s, %s", plural(f.Files, "file"), bytesText(f.Bytes))
 	}
-	fmt.Fprintln(w)
+	p.linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Spoils], sum)
 	places := slices.Clone(f.Places)
 	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	for _, p := range places[:min(len(places), maxPlaces)] {
-		fmt.Fprintf(w, "  %q: ", p.Path)
-		if strings.HasSuffix(p.Path, "/") {
-			fmt.Fprintf(w, "%s, ", plural(p.Files, "file"))
+	for _, place := range places[:min(len(places), maxPlaces)] {
+		files := ""
+		if strings.HasSuffix(place.Path, "/") {
+			files = plural(place.Files, "file") + ", "
 		}
-		fmt.Fprintln(w, bytesText(p.Bytes))
+		p.linef("  %q: %s%s", place.Path, files, bytesText(place.Bytes))
 	}
 	if more := len(places) - maxPlaces; more > 0 {
-		fmt.Fprintf(w, "  and %s more, which --json lists\n", plural(int64(more), "place"))
+		p.linef("  and %s more, which --json lists", plural(int64(more), "place"))
 	}
-	fmt.Fprintf(w, "  what to do: %s\n", f.Advice)
+	p.linef("  what to do: %s", f.Advice)
 }

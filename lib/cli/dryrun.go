@@ -7,13 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jessevdk/go-flags"
 
-	"chunkah/lib/manual"
+	"chunkah/lib/quote"
 )
 
 // setting is a flag and what it is set to, as words of a command line.
@@ -156,10 +155,10 @@ func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error
 	case errors.Is(err, fs.ErrNotExist):
 		return replaceWord(words, "--previous", os.DevNull), nil
 	case err != nil:
-		note = err.Error()
+		note = err
 	}
-	if note != "" {
-		env.warn("previous layout: %s", note)
+	if note != nil {
+		env.warn("previous layout: %w", note)
 	}
 	if prev == nil {
 		i := slices.Index(words, "--previous")
@@ -184,17 +183,11 @@ func (c *buildCommand) verifyLines() string {
 	return text
 }
 
-// plainWord matches what means itself in a shell.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
-
 // shellLine writes words for sh.
 func shellLine(words []string) string {
 	var quoted []string
 	for _, w := range words {
-		if !plainWord.MatchString(w) {
-			w = manual.ShellQuote(w)
-		}
-		quoted = append(quoted, w)
+		quoted = append(quoted, quote.Shell(w))
 	}
 	return strings.Join(quoted, " ")
 }
@@ -202,7 +195,7 @@ func shellLine(words []string) string {
 // commandLine is the command of --assign or --pack as a part of a pipeline. Build
 // has a shell run what is more than a path.
 func commandLine(line string) string {
-	if plainWord.MatchString(line) {
+	if quote.Shell(line) == line {
 		return line
 	}
 	return shellLine([]string{"sh", "-c", line})

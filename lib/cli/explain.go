@@ -3,11 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/quote"
 )
 
 // nowhere takes a stream that nobody wants: the answer to a question comes in
@@ -19,16 +18,14 @@ func (nowhere) Finish() error             { return nil }
 
 // explain says which component a path has, and who claimed it.
 func explain(w io.Writer, o *assign.Outcome) error {
-	x := o.Explained
-	var b strings.Builder
-	switch {
-	case len(x.Components) == 0:
-		fmt.Fprintf(&b, "%s: no component of its own: it is in the layers of what it holds\n", x.Path)
-	default:
-		fmt.Fprintf(&b, "%s: %s\n", x.Path, strings.Join(x.Components, ", "))
+	x, p := o.Explained, newPrinter(w)
+	if len(x.Components) == 0 {
+		p.linef("%s: no component of its own: it is in the layers of what it holds", quote.Name(x.Path))
+	} else {
+		p.linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
 	}
 	if len(x.Before) > 0 {
-		fmt.Fprintf(&b, "  it came with that: %s\n", strings.Join(x.Before, ", "))
+		p.linef("  it came with that: %s", quote.Names(x.Before))
 	}
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {
@@ -39,15 +36,12 @@ func explain(w io.Writer, o *assign.Outcome) error {
 		if c.Won {
 			verdict, won = "this one counts", true
 		}
-		fmt.Fprintf(&b, "  %s %s it for %s%s: %s\n", c.Repo, kind, strings.Join(c.Components, ", "), listedBy(c.Packages), verdict)
+		p.linef("  %s %s it for %s%s: %s", c.Repo, kind, quote.Names(c.Components), listedBy(c.Packages), verdict)
 	}
-	if !won && len(x.Components) > 0 {
-		if len(o.Claimants) == 0 {
-			fmt.Fprintln(&b, "  nobody claims it: it goes by where it stands, or with another name of its inode")
-		}
+	if !won && len(x.Components) > 0 && len(o.Claimants) == 0 {
+		p.linef("  nobody claims it: it goes by where it stands, or with another name of its inode")
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return p.flush()
 }
 
 // maxListedBy bounds the packages that are named: a directory may be in all.
@@ -59,33 +53,28 @@ func listedBy(packages []string) string {
 	case len(packages) == 0:
 		return ""
 	case more > 0:
-		return fmt.Sprintf(" (listed by %s and %d more)", strings.Join(packages[:maxListedBy], ", "), more)
+		return fmt.Sprintf(" (listed by %s and %d more)", quote.Names(packages[:maxListedBy]), more)
 	}
-	return fmt.Sprintf(" (listed by %s)", strings.Join(packages, ", "))
+	return fmt.Sprintf(" (listed by %s)", quote.Names(packages))
 }
 
 // summarize prints what each repo found, and the largest of what nobody claimed.
 func summarize(w io.Writer, o *assign.Outcome) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "repo\tpackages\tcomponents\tfiles\tbytes\t")
+	p := newPrinter(w)
+	t := p.table()
+	t.row("repo", "packages", "components", "files", "bytes", "")
 	for _, s := range o.Summaries {
 		if s.Found {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t\n", s.Repo, s.Packages, s.Components, s.Files, bytesText(s.Bytes))
+			t.row(s.Repo, s.Packages, s.Components, s.Files, bytesText(s.Bytes), "")
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if len(o.Leftovers) == 0 {
-		return nil
-	}
-	if _, err := fmt.Fprintln(w, "\nlargest of what nobody claimed:"); err != nil {
-		return err
+	t.end()
+	if len(o.Leftovers) > 0 {
+		p.linef("")
+		p.linef("largest of what nobody claimed:")
 	}
 	for _, f := range o.Leftovers {
-		if _, err := fmt.Fprintf(w, "%12s  %s\n", bytesText(max(f.Size, 0)), format.Text(f.Path)); err != nil {
-			return err
-		}
+		p.linef("%12s  %s", bytesText(max(f.Size, 0)), quote.Name(f.Path))
 	}
-	return nil
+	return p.flush()
 }

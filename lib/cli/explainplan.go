@@ -4,21 +4,25 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
+	"chunkah/lib/quote"
 )
 
 // answer prints what --explain and --json ask for: to standard output where nothing
 // else is there, else to standard error.
-func (e *Env) answer(ctx context.Context, output *image.Source, text string) error {
+func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) error {
 	if output == nil {
-		e.console().Raw(text)
+		e.console().Answer(lines)
 		return nil
 	}
-	if _, err := io.WriteString(e.writer(ctx), text); err != nil {
+	p := newPrinter(e.writer(ctx))
+	for _, line := range lines {
+		p.linef("%s", line)
+	}
+	if err := p.flush(); err != nil {
 		return fmt.Errorf("explaining the plan: %w", err)
 	}
 	return nil
@@ -29,46 +33,48 @@ func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Sou
 	if r.Explanation == nil {
 		return nil
 	}
-	text := planText(r.Explanation)
+	lines := planLines(r.Explanation)
 	if f.JSON {
 		data, err := json.Marshal(r.Explanation)
 		if err != nil {
 			return fmt.Errorf("explaining the plan: %w", err)
 		}
-		text = string(data) + "\n"
+		lines = []string{string(quote.JSON(data))}
 	}
-	return env.answer(ctx, output, text)
+	return env.answer(ctx, output, lines)
 }
 
-// planText is the plan for people: two lines per layer, from the bottom up. The first
+// planLines are the plan for people: two lines per layer, from the bottom up. The first
 // has numbers and reasons, the second components.
-func planText(x *pack.Explanation) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "layer        size  changes/week  blobs/week  chain stays  chains/week")
+func planLines(x *pack.Explanation) []string {
+	lines := []string{"layer        size  changes/week  blobs/week  chain stays  chains/week"}
+	linef := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for i, l := range x.Layers {
 		line := fmt.Sprintf("%5d%12s%13s%%%12s%12s%%%13s  %s", i, bytesText(l.Bytes), percent(l.ChangePPM), bytesText(l.Expected),
 			percent(l.ChainPPM), bytesText(l.ChainExpected), reason(l))
-		fmt.Fprintf(&b, "%s\n       %s\n", strings.TrimRight(line, " "), strings.Join(l.Components, ", "))
+		linef("%s", strings.TrimRight(line, " "))
+		linef("       %s", quote.Names(l.Components))
 	}
-	fmt.Fprintf(&b, "total%12s%26s%26s  in %s, %d at most\n\n", bytesText(x.Bytes), bytesText(x.Expected), bytesText(x.ChainExpected),
+	linef("total%12s%26s%26s  in %s, %d at most", bytesText(x.Bytes), bytesText(x.Expected), bytesText(x.ChainExpected),
 		plural(int64(len(x.Layers)), "layer"), x.Max)
-	fmt.Fprintf(&b, "Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.\n",
+	linef("")
+	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.",
 		bytesText(x.Expected), bytesText(x.ChainExpected))
-	b.WriteString(cheapestMerger(x.Layers))
+	lines = append(lines, cheapestMerger(x.Layers)...)
 	for _, c := range []*pack.Change{x.Fewer, x.More} {
 		if c == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "%d at most: blobs %s, %s; chains %s, %s; %s of %d would be others\n", c.Max, bytesText(c.Expected), signed(c.Expected-x.Expected),
+		linef("%d at most: blobs %s, %s; chains %s, %s; %s of %d would be others", c.Max, bytesText(c.Expected), signed(c.Expected-x.Expected),
 			bytesText(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), plural(int64(c.Differ), "layer"), c.Layers)
 	}
-	return b.String()
+	return lines
 }
 
-// cheapestMerger says which two layers would cost least as one.
-func cheapestMerger(layers []pack.Why) string {
+// cheapestMerger says which two layers would cost least as one, if there are two.
+func cheapestMerger(layers []pack.Why) []string {
 	if len(layers) < 2 {
-		return ""
+		return nil
 	}
 	best := 0
 	for i, l := range layers {
@@ -76,7 +82,7 @@ func cheapestMerger(layers []pack.Why) string {
 			best = i
 		}
 	}
-	return fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more a week.\n", best, layers[best].Neighbour, bytesText(layers[best].Joined))
+	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more a week.", best, layers[best].Neighbour, bytesText(layers[best].Joined))}
 }
 
 // reason says what a layer was before, and what it would save to part its components.

@@ -20,7 +20,7 @@ type indexCommand struct {
 }
 
 func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
-	target, err := c.target()
+	target, also, err := c.named()
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,9 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		lists = append(lists, l)
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, oci.Options{}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, also, oci.Options{}) },
 		Ref:         target.Ref,
+		Also:        also,
 		Annotations: config.Annotations,
 	})
 	if err != nil {

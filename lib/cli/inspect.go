@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,11 +64,11 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
 	}
-	out := bufio.NewWriter(env.writer(ctx))
-	if err := c.print(out, in); err != nil {
+	p := newPrinter(env.writer(ctx))
+	if err := c.print(p, in); err != nil {
 		return err
 	}
-	if err := out.Flush(); err != nil {
+	if err := p.flush(); err != nil {
 		return fmt.Errorf("writing what is in the image: %w", err)
 	}
 	return nil
@@ -164,27 +162,31 @@ func (f *viewFlags) checkPage() error {
 	return nil
 }
 
-func (c *inspectCommand) print(out io.Writer, in *inspect.Image) error {
+func (c *inspectCommand) print(p *printer, in *inspect.Image) error {
 	switch {
 	case c.Files != "":
 		n, err := in.Find(c.Files)
 		if err != nil {
 			return err
 		}
-		return c.printFiles(out, in, &in.Layers[n])
+		c.printFiles(p, in, &in.Layers[n])
+		return nil
 	case c.Tree:
 		nodes, err := in.Walk(c.Depth)
 		if err != nil {
 			return fmt.Errorf("listing %q: %w", in.Source, err)
 		}
-		return c.printTree(out, nodes)
+		c.printTree(p, nodes)
+		return nil
 	}
 	s := in.Summary(c.Components)
 	switch {
 	case c.JSON:
-		return json.NewEncoder(out).Encode(s)
+		p.json(s)
 	case c.Components:
-		return printComponents(out, s)
+		printComponents(p, s)
+	default:
+		printLayers(p, s)
 	}
-	return printLayers(out, s)
+	return nil
 }

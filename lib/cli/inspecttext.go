@@ -1,19 +1,16 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"path"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"chunkah/format"
 	"chunkah/lib/inspect"
+	"chunkah/lib/quote"
 )
 
 // A table shows so many layers of a component, and so much of a list of names or of a
@@ -26,28 +23,22 @@ const (
 // notTold stands for the component of files that belong to one of several.
 const notTold = "(not told apart)"
 
-// table aligns numbers to the right. Of the last column, which is text, a line has as
-// much as it needs.
-func table(w io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-}
-
 // printLayers prints a line for each layer, from the bottom up.
-func printLayers(w io.Writer, s *inspect.Summary) error {
+func printLayers(p *printer, s *inspect.Summary) {
 	created := ""
 	if s.Created != nil {
 		created = ", created " + s.Created.UTC().Format(time.RFC3339)
 	}
-	if _, err := fmt.Fprintf(w, "%s\n%s, %s%s\n\n", printable(s.Image), s.Digest, printable(s.Platform), created); err != nil {
-		return err
-	}
-	t := table(w)
-	fmt.Fprintln(t, "layer\tsize\tcompressed\tstability\tchain\tfiles\t  holds")
+	p.linef("%s", quote.Name(s.Image))
+	p.linef("%s, %s%s", s.Digest, quote.Name(s.Platform), created)
+	p.linef("")
+	t := p.table()
+	t.row("layer", "size", "compressed", "stability", "chain", "files", "  holds")
 	for _, l := range s.Layers {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t  %s\n", l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), holds(l))
+		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+holds(l))
 	}
-	fmt.Fprintf(t, "total\t%s\t%s\t\t\t\t  in %s\n", sizeText(s.Bytes), bytesText(s.Compressed), plural(int64(len(s.Layers)), "layer"))
-	return t.Flush()
+	t.row("total", sizeText(s.Bytes), bytesText(s.Compressed), "", "", "", "  in "+plural(int64(len(s.Layers)), "layer"))
+	t.end()
 }
 
 // compressedText is the size of a blob, where it is not the tar itself.
@@ -111,30 +102,21 @@ func shorten(s string) string {
 	if runes := []rune(s); len(runes) > shownRunes {
 		s = string(runes[:shownRunes-1]) + "…"
 	}
-	return printable(s)
-}
-
-// printable is a text of an image for a terminal: as it is, or quoted as in Go where
-// it holds what is not for reading.
-func printable(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
+	return quote.Name(s)
 }
 
 // printComponents prints a line for each component.
-func printComponents(w io.Writer, s *inspect.Summary) error {
-	t := table(w)
-	fmt.Fprintln(t, "size\tfiles\tlayer\tstability\t  component")
+func printComponents(p *printer, s *inspect.Summary) {
+	t := p.table()
+	t.row("size", "files", "layer", "stability", "  component")
 	for _, c := range s.Components {
-		name := printable(c.Name)
+		name := quote.Name(c.Name)
 		if c.Name == "" {
 			name = notTold
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t  %s\n", bytesText(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), name)
+		t.row(bytesText(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
 	}
-	return t.Flush()
+	t.end()
 }
 
 // layerNumbers names a few layers.
@@ -169,19 +151,16 @@ func text(s string) (shown string, raw []byte) {
 }
 
 // printFiles prints the entries of a layer as they stand in it.
-func (c *inspectCommand) printFiles(w io.Writer, in *inspect.Image, l *inspect.Layer) error {
-	enc := json.NewEncoder(w)
+func (c *inspectCommand) printFiles(p *printer, in *inspect.Image, l *inspect.Layer) {
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		if !c.JSON {
 			target := ""
 			if e.Link != "" {
-				target = " -> " + printable(e.Link)
+				target = " -> " + quote.Name(e.Link)
 			}
-			if _, err := fmt.Fprintf(w, "%-8s %04o %5d:%-5d %12d %s %s%s\n", e.Type(), e.Mode, e.UID, e.GID, e.Size,
-				time.Unix(e.MTime, 0).UTC().Format(time.RFC3339), printable(e.Path), target); err != nil {
-				return err
-			}
+			p.linef("%-8s %04o %5d:%-5d %12d %s %s%s", e.Type(), e.Mode, e.UID, e.GID, e.Size,
+				time.Unix(e.MTime, 0).UTC().Format(time.RFC3339), quote.Name(e.Path), target)
 			continue
 		}
 		line := fileLine{Type: e.Type(), Mode: fmt.Sprintf("%04o", e.Mode), UID: e.UID, GID: e.GID, Size: e.Size, MTime: e.MTime}
@@ -190,11 +169,8 @@ func (c *inspectCommand) printFiles(w io.Writer, in *inspect.Image, l *inspect.L
 		if e.Component != inspect.NoComponent {
 			line.Component = in.Components[e.Component]
 		}
-		if err := enc.Encode(line); err != nil {
-			return err
-		}
+		p.json(line)
 	}
-	return nil
 }
 
 // nodeLine is a path of the file system as tools read it.
@@ -209,31 +185,25 @@ type nodeLine struct {
 }
 
 // printTree prints a file system, indented.
-func (c *inspectCommand) printTree(w io.Writer, nodes []inspect.Node) error {
-	enc := json.NewEncoder(w)
+func (c *inspectCommand) printTree(p *printer, nodes []inspect.Node) {
 	if !c.JSON {
-		fmt.Fprintln(w, "      size  layer  path")
+		p.linef("      size  layer  path")
 	}
 	for _, n := range nodes {
 		if c.JSON {
 			line := nodeLine{Dir: n.Dir, Bytes: n.Bytes, Layer: n.Layer}
 			line.Path, line.PathRaw = text(n.Path)
 			line.Target, line.TargetRaw = text(n.Target)
-			if err := enc.Encode(line); err != nil {
-				return err
-			}
+			p.json(line)
 			continue
 		}
-		name := printable(path.Base(n.Path))
+		name := quote.Name(path.Base(n.Path))
 		switch {
 		case n.Target != "":
-			name += " -> " + printable(n.Target)
+			name += " -> " + quote.Name(n.Target)
 		case n.Dir && n.Path != "/":
 			name += "/"
 		}
-		if _, err := fmt.Fprintf(w, "%10s  %5d  %s%s\n", bytesText(n.Bytes), n.Layer, strings.Repeat("  ", n.Depth), name); err != nil {
-			return err
-		}
+		p.linef("%10s  %5d  %s%s", bytesText(n.Bytes), n.Layer, strings.Repeat("  ", n.Depth), name)
 	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -30,7 +29,7 @@ func (e *Env) nameLeftovers(l leftovers) {
 	var paths []string
 	look := func(left []string, err error) {
 		if err != nil {
-			e.debug("looking for leftovers: %s", err)
+			e.debug("looking for leftovers: %w", err)
 		}
 		paths = append(paths, left...)
 	}
@@ -93,7 +92,7 @@ func (f *writeFlags) left() leftovers {
 }
 
 // databases is where those who ask component repos have private copies.
-func databases() leftovers { return leftovers{folders: []string{os.TempDir()}} }
+func databases() leftovers { return leftovers{folders: []string{temp.Dir("/tmp", "/var/tmp")}} }
 
 func (c *buildCommand) leftovers() leftovers {
 	return databases().add(c.imageFlags.left(), c.writeFlags.left(), c.planFlags.left(), c.metricsFlags.left())

@@ -145,6 +145,13 @@ func (e *Env) warn(format string, args ...any) {
 	}
 }
 
+// warnLines warns in several lines: those that belong to the first are indented.
+func (e *Env) warnLines(lines []string) {
+	if e.Verbose >= 0 {
+		e.console().Print(slog.LevelWarn, lines)
+	}
+}
+
 // info tells milestones, under -v.
 func (e *Env) info(format string, args ...any) {
 	if e.Verbose >= 1 {
@@ -159,9 +166,10 @@ func (e *Env) debug(format string, args ...any) {
 	}
 }
 
-// say says something.
+// say says something: a line, and those of an error that has several, for which the verb
+// is %w.
 func (e *Env) say(level slog.Level, format string, args ...any) {
-	e.console().Print(level, fmt.Sprintf(format, args...))
+	e.console().Print(level, console.ErrorLines(fmt.Errorf(format, args...)))
 }
 
 // Main runs the command of that name with the process's arguments and returns
@@ -204,7 +212,7 @@ func (e *Env) fail(err error) int {
 	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
-	e.say(slog.LevelError, "%s", err)
+	e.say(slog.LevelError, "%w", err)
 	if advice := hint(err, os.Geteuid()); advice != "" {
 		e.say(slog.LevelError, "hint: %s", advice)
 	}
@@ -315,7 +323,14 @@ func refuseEmpty(parser *flags.Parser) error {
 	}
 	for _, g := range groups {
 		for _, o := range g.Options() {
-			if text, ok := o.Value().(string); ok && text == "" && o.IsSet() && !o.IsSetDefault() {
+			empty := false
+			switch v := o.Value().(type) {
+			case string:
+				empty = v == ""
+			case []string:
+				empty = slices.Contains(v, "")
+			}
+			if empty && o.IsSet() && !o.IsSetDefault() {
 				return usagef("--%s is empty", o.LongName)
 			}
 		}

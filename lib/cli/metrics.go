@@ -64,7 +64,7 @@ func (f *metricsFlags) writeMetrics(ctx context.Context, env *Env) {
 		return
 	}
 	if err := f.measured.WriteFile(ctx, f.Metrics); err != nil {
-		env.say(slog.LevelWarn, "%s", err)
+		env.say(slog.LevelWarn, "%w", err)
 	}
 }
 

@@ -6,47 +6,95 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/fifo"
 	"chunkah/lib/oci"
+	"chunkah/lib/registry"
+	"chunkah/lib/temp"
 )
 
 // outputFlags say where an image goes and what it is called there.
 type outputFlags struct {
-	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
-	Tag    string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
+	Output []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	Tag    []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
 }
 
 // target reads -o and -t.
 func (f *outputFlags) target() (oci.Target, error) {
-	target := oci.Target{Stdout: true}
-	if f.Output != "" {
-		var err error
-		if target, err = oci.ParseDestination(f.Output); err != nil {
-			return target, &usageError{err}
-		}
-	}
-	if f.Tag == "" {
-		return target, nil
-	}
-	if target.Kind == oci.KindRegistry {
-		return target, usagef("-o %s names the image whole, and --tag %q names it again: give one", f.Output, f.Tag)
-	}
-	if target.Ref != "" && target.Ref != f.Tag {
-		return target, usagef("-o names the image %q and --tag %q: give one", target.Ref, f.Tag)
-	}
-	if err := oci.CheckTag(f.Tag); err != nil {
-		return target, &usageError{err}
-	}
-	target.Ref = f.Tag
-	return target, nil
+	target, _, err := f.named()
+	return target, err
 }
 
-// create opens the destination.
-func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, opt oci.Options) (oci.Destination, error) {
+// named reads them too, and returns what the image is called besides: further names, or
+// tags of the same repository.
+func (f *outputFlags) named() (target oci.Target, also []string, err error) {
+	switch len(f.Output) {
+	case 0:
+		target.Stdout = true
+	case 1:
+		if target, err = oci.ParseDestination(f.Output[0]); err != nil {
+			return target, nil, &usageError{err}
+		}
+	default:
+		return target, nil, usagef("-o %q and -o %q: there is one output: copy the image from there, as with skopeo copy", f.Output[0], f.Output[1])
+	}
+	var names []string
+	for _, tag := range f.Tag {
+		if target.Kind == oci.KindRegistry {
+			tag, err = tagOf(target.Ref, tag)
+		} else if err = oci.CheckTag(tag); err != nil {
+			err = &usageError{err}
+		} else if target.Ref != "" && target.Ref != tag {
+			err = usagef("-o names the image %q and --tag %q: give one", target.Ref, tag)
+		}
+		if err != nil {
+			return target, nil, err
+		}
+		if !slices.Contains(names, tag) {
+			names = append(names, tag)
+		}
+	}
+	if len(names) > 0 && target.Kind != oci.KindRegistry {
+		target.Ref, names = names[0], names[1:]
+	}
+	return target, names, nil
+}
+
+// spareTemp has temporary files go beside the output where no other folder takes any, as in
+// a container whose root is read-only.
+func (f *outputFlags) spareTemp() {
+	target, err := f.target()
+	if err != nil || target.Path == "" || temp.Takes(temp.Dir("/var/tmp", "/tmp")) || os.Getenv("TMPDIR") != "" {
+		return
+	}
+	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
+		if temp.Takes(dir) {
+			os.Setenv("TMPDIR", dir)
+			return
+		}
+	}
+}
+
+// tagOf is the tag that --tag gives an image beside the one of -o: a name of the same
+// repository.
+func tagOf(output, name string) (string, error) {
+	at, err := registry.ParseRef(output)
+	if err != nil {
+		return "", &usageError{err}
+	}
+	ref, err := registry.ParseRef(name)
+	if err != nil || ref.Registry != at.Registry || ref.Name != at.Name || ref.Digest != "" {
+		return "", usagef("-o docker://%s names the image, and --tag %q is no tag of the same repository: give --tag %s/%s:TAG", output, name, at.Registry, at.Name)
+	}
+	return ref.Tag, nil
+}
+
+// create opens the destination, for an image with further names.
+func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, also []string, opt oci.Options) (oci.Destination, error) {
 	if isPipe(target) && opt.Check == nil { // who checks takes no pipe, and says so
 		return pipeArchive(ctx, target, opt)
 	}
@@ -56,7 +104,7 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, op
 		if err != nil {
 			return nil, err
 		}
-		push.Check = opt.Check
+		push.Check, push.Also = opt.Check, also
 		return push, nil
 	case target.Kind == oci.KindLayout:
 		opt.Busy = env.waits(ctx)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
+	"chunkah/lib/quote"
 	"chunkah/lib/scan"
 )
 
@@ -126,14 +126,14 @@ func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source,
 // packed says what pack made of its input.
 func (e *Env) packed(r *pack.Report) {
 	for _, c := range scan.Counts(r.Stripped) {
-		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}
 	if n := len(r.Oversized); n > 0 {
-		var list strings.Builder
+		list := []string{fmt.Sprintf("larger than --max-layer-size by itself, and so a layer of its own: %s", plural(int64(n), "file"))}
 		for _, o := range r.Oversized {
-			fmt.Fprintf(&list, "\n  %q: %s", o.Path, bytesText(o.Bytes))
+			list = append(list, fmt.Sprintf("  %q: %s", o.Path, bytesText(o.Bytes)))
 		}
-		e.warn("larger than --max-layer-size by itself, and so a layer of its own: %s%s", plural(int64(n), "file"), list.String())
+		e.warnLines(list)
 	}
 	from := "the newest regular file"
 	if r.SourceDate {
@@ -142,7 +142,7 @@ func (e *Env) packed(r *pack.Report) {
 	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
 	for i, l := range r.Plan {
 		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
-			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, strings.Join(l.Record.Components, ", "))
+			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, quote.Names(l.Record.Components))
 	}
 	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

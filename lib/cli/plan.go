@@ -73,8 +73,8 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	if err != nil {
 		return nil, fmt.Errorf("reading the previous layout: %w", err)
 	}
-	if note != "" {
-		env.warn("previous layout: %s", note)
+	if note != nil {
+		env.warn("previous layout: %w", note)
 	}
 	return prev, nil
 }
@@ -93,21 +93,21 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		env.info("no previous image at %q: this is the first one", output)
 		return &group.Previous{}, nil // the next build will have one: docs/grouping.md
 	case err != nil:
-		env.warn("previous layout: %s: planning without", err)
+		env.warn("previous layout: %w: planning without", err)
 		return nil, nil
-	case note != "":
-		env.warn("previous layout: %s", note)
+	case note != nil:
+		env.warn("previous layout: %w", note)
 	}
 	return prev, nil
 }
 
 // readPrevious reads a layout from a plan or an image. An error is one of reading;
 // what is there and makes no sense earns a note, and no layout.
-func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*group.Previous, string, error) {
+func readPrevious(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
 	if src.Kind != image.KindRegistry {
 		info, err := os.Stat(src.Path)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		if src.Kind == image.KindDir && !info.IsDir() {
 			return readPlainFile(ctx, src, info, opt)
@@ -120,10 +120,10 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (*gr
 }
 
 // readPlainFile reads a plan, or the archive of an image: the first byte tells.
-func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (*group.Previous, string, error) {
+func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (prev *group.Previous, note, err error) {
 	f, err := fifo.Open(ctx, src.Path, image.OpenFile)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	defer f.Close()
 	in := bufio.NewReader(patient{ctx, f})
@@ -132,25 +132,34 @@ func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt 
 		src.Kind = image.KindArchive
 		return readImage(ctx, src, opt)
 	}
-	return plan.Read(in, strconv.Quote(src.Path))
+	prev, text, err := plan.Read(in, strconv.Quote(src.Path))
+	return prev, noteOf(text), err
+}
+
+// noteOf is a text as a note; nil for none.
+func noteOf(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
 }
 
 // readImage reads the layout that an image carries. Only what the system or a
 // registry refuses of its manifest is an error: an image that is there is used as far as it can be read.
-func readImage(ctx context.Context, src image.Source, opt image.Options) (*group.Previous, string, error) {
+func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
 	img, err := image.Open(ctx, src, opt)
 	var refused syscall.Errno
 	var part *image.PartError
 	switch {
 	case errors.As(err, &part) && ctx.Err() == nil:
-		return nil, fmt.Sprintf("%s: planning without", err), nil
+		return nil, fmt.Errorf("%w: planning without", err), nil
 	case err != nil && (src.Kind == image.KindRegistry || ctx.Err() != nil || errors.As(err, &refused)):
-		return nil, "", err
+		return nil, nil, err
 	case err != nil:
-		return nil, fmt.Sprintf("%s: planning without", err), nil
+		return nil, fmt.Errorf("%w: planning without", err), nil
 	}
-	prev, note := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
-	return prev, note, img.Close()
+	prev, text := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
+	return prev, noteOf(text), img.Close()
 }
 
 // planFile describes the plan of an earlier run, which is no part of a root.

@@ -34,7 +34,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	case errors.Is(err, fs.ErrNotExist) && name == previousAuto:
 		return nil, none, nil // which grouping has told
 	case err != nil:
-		env.info("taking no layers of the previous image: %s", err)
+		env.info("taking no layers of the previous image: %w", err)
 		return nil, none, nil
 	}
 	layers := make(map[digest.Digest]write.Kept)

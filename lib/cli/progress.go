@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chunkah/lib/metrics"
+	"chunkah/lib/quote"
 	"chunkah/lib/scan"
 	"chunkah/lib/write"
 )
@@ -64,7 +65,7 @@ func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{
 			if s.Expected > 0 {
 				text = fmt.Sprintf("%s: %d%%, %s of %s so far", s.Stage, s.Done*100/s.Expected, bytesText(s.Done), bytesText(s.Expected))
 			}
-			e.console().Print(slog.LevelInfo, text, statusAttributes(s)...)
+			e.console().Print(slog.LevelInfo, []string{text}, statusAttributes(s)...)
 		case <-quit:
 			return
 		}
@@ -101,7 +102,7 @@ func (m *milestones) tell() {
 		if x.Stage == "write" && m.env.common.Log != "json" {
 			continue // people have the summary next
 		}
-		m.env.console().Print(slog.LevelInfo, x.Stage+": "+m.done.made(x.Status), append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
+		m.env.console().Print(slog.LevelInfo, []string{x.Stage + ": " + m.done.made(x.Status)}, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
 	}
 }
 
@@ -150,7 +151,7 @@ func (r *reports) summary(env *Env, run *metrics.Run) {
 		took = append(took, s.Stage+" "+secondsText(s.Seconds))
 	}
 	lines = append(lines, fmt.Sprintf("took %s: %s", secondsText(total), strings.Join(took, ", ")))
-	env.console().Print(slog.LevelInfo, strings.Join(lines, "\n"),
+	env.console().Print(slog.LevelInfo, lines,
 		slog.String("manifest", w.Manifest), slog.Int("layers", w.Layers), slog.Int("components", w.Components),
 		slog.Int64("files", w.Files), slog.Int64("bytes", w.Bytes), slog.Int64("blob_bytes", w.BlobBytes),
 		slog.Int("reused_layers", w.Reused), slog.Int64("reused_bytes", w.ReusedBytes), slog.Int("kept_layers", w.Kept),
@@ -191,7 +192,7 @@ func (r *reports) dropped() []string {
 	}
 	for _, m := range dropped {
 		for _, c := range scan.Counts(m) {
-			parts = append(parts, fmt.Sprintf("the xattr %s of %s", c.Name, plural(c.N, "file")))
+			parts = append(parts, fmt.Sprintf("the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file")))
 		}
 	}
 	if n := r.written.Duplicates; n > 0 {

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
+	"chunkah/lib/quote"
 	"chunkah/lib/reuse"
 )
 
@@ -43,13 +42,13 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) }); done || err != nil {
 		return err
 	}
-	out := bufio.NewWriter(env.writer(ctx))
+	p := newPrinter(env.writer(ctx))
 	if c.JSON {
-		err = json.NewEncoder(out).Encode(series)
+		p.json(series)
 	} else {
-		err = printSeries(out, series, c.client())
+		printSeries(p, series, c.client())
 	}
-	if err = cmp.Or(err, out.Flush()); err != nil {
+	if err := p.flush(); err != nil {
 		return fmt.Errorf("writing what is downloaded: %w", err)
 	}
 	return nil
@@ -141,38 +140,31 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 }
 
 // printSeries prints the steps, and what they come to where there are several.
-func printSeries(w io.Writer, s *reuse.Series, chosen reuse.Client) error {
+func printSeries(p *printer, s *reuse.Series, chosen reuse.Client) {
 	if len(s.Steps) == 1 {
-		return printStep(w, s.Steps[0], chosen)
+		printStep(p, s.Steps[0], chosen, "")
+		return
 	}
 	clients := shownClients(chosen)
-	t := table(w)
-	fmt.Fprint(t, "step")
+	t := p.table()
+	head := []any{"step"}
 	for _, client := range clients {
-		fmt.Fprintf(t, "\t%s", client)
+		head = append(head, client)
 	}
-	fmt.Fprintln(t, "\tunpack\tof\t  image")
+	t.row(append(head, "unpack", "of", "  image")...)
 	for i, step := range s.Steps {
-		fmt.Fprintf(t, "%d%s\t%s\t  %s\n", i+1, costCells(step.Cost, clients, 1), bytesText(step.Bytes), printable(step.New))
+		t.row(costCells(i+1, step.Cost, clients, 1, bytesText(step.Bytes), "  "+quote.Name(step.New))...)
 	}
 	n := int64(len(s.Steps))
-	fmt.Fprintf(t, "mean%s\t\t  a step\n", costCells(s.Cost, clients, n))
-	fmt.Fprintf(t, "total%s\t\t  in %s\n", costCells(s.Cost, clients, 1), plural(n, "step"))
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	t.row(costCells("mean", s.Cost, clients, n, "", "  a step")...)
+	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+plural(n, "step"))...)
+	t.end()
 	for i, step := range s.Steps {
-		if len(step.Parts) == 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "\nstep %d: ", i+1); err != nil {
-			return err
-		}
-		if err := printStep(w, step, chosen); err != nil {
-			return err
+		if len(step.Parts) > 0 {
+			p.linef("")
+			printStep(p, step, chosen, fmt.Sprintf("step %d: ", i+1))
 		}
 	}
-	return nil
 }
 
 // shownClients are the chosen client, or all.
@@ -183,17 +175,18 @@ func shownClients(chosen reuse.Client) []reuse.Client {
 	return reuse.Clients
 }
 
-// costCells are what clients download, and what all of them unpack, divided by n.
-func costCells(of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64) string {
-	cells, unpack := "", "-"
+// costCells are a row with what clients download, and what all of them unpack, divided
+// by n, in the middle.
+func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
+	cells, unpack := []any{first}, "-"
 	for _, client := range clients {
 		cost := of(client)
-		cells += "\t" + bytesText(cost.Download/n)
+		cells = append(cells, bytesText(cost.Download/n))
 		if cost.Unpack != nil {
 			unpack = bytesText(*cost.Unpack / n)
 		}
 	}
-	return cells + "\t" + unpack
+	return append(append(cells, unpack), last...)
 }
 
 // clientTexts are the clients by name.
@@ -211,34 +204,33 @@ func unpackText(c reuse.Cost) string {
 	return fmt.Sprintf("%s in %s", bytesText(*c.Unpack), layers)
 }
 
-// printStep prints what a step costs, and why.
-func printStep(w io.Writer, s *reuse.Step, chosen reuse.Client) error {
-	fmt.Fprintf(w, "%s to %s\n", printable(s.Old), printable(s.New))
+// printStep prints what a step costs, and why, below a line that begins with title.
+func printStep(p *printer, s *reuse.Step, chosen reuse.Client, title string) {
+	p.linef("%s%s to %s", title, quote.Name(s.Old), quote.Name(s.New))
 	for _, client := range shownClients(chosen) {
 		cost := s.Cost(client)
-		fmt.Fprintf(w, "%s downloads %s of %s, in %d of %s, and unpacks %s\n", clientTexts[client], bytesText(cost.Download), bytesText(s.Bytes),
+		p.linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], bytesText(cost.Download), bytesText(s.Bytes),
 			cost.DownloadLayers, plural(int64(s.Layers), "layer"), unpackText(cost))
 	}
 	if s.SameTarLayers > 0 {
-		fmt.Fprintf(w, "of the downloads, %s in %s is there and only compressed otherwise\n", bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
+		p.linef("of the downloads, %s in %s is there and only compressed otherwise", bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
 	}
 	if len(s.Parts) == 0 {
-		return nil
+		return
 	}
 	parts := slices.Clone(s.Parts)
 	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
 		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
 	})
-	fmt.Fprintf(w, "\nwhat %s downloads, and why:\n", cmp.Or(string(chosen), "podman or containerd"))
-	t := table(w)
-	fmt.Fprintln(t, "download\tchanged\tunchanged\tlayer\t  component, and why the unchanged comes along")
-	for _, p := range parts {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t  %s\n", sizeText(p.Download), sizeText(p.Changed), sizeText(p.Unchanged), p.Layer, partText(&p))
+	p.linef("")
+	p.linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
+	t := p.table()
+	t.row("download", "changed", "unchanged", "layer", "  component, and why the unchanged comes along")
+	for _, part := range parts {
+		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return printReasons(w, s)
+	t.end()
+	printReasons(p, s)
 }
 
 func bytesOf(n *int64) int64 {
@@ -261,7 +253,7 @@ func partText(p *reuse.Part) string {
 		name += ": " + string(p.State)
 	}
 	if p.Why != "" && p.Reason != reuse.ReasonComponent {
-		name += ": " + printable(p.Why)
+		name += ": " + quote.Name(p.Why)
 	}
 	return name
 }
@@ -283,22 +275,24 @@ var reasonTexts = []struct {
 }
 
 // printReasons sums up what comes along.
-func printReasons(w io.Writer, s *reuse.Step) error {
+func printReasons(p *printer, s *reuse.Step) {
 	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
-	for _, p := range s.Parts {
-		if p.Unchanged == nil {
-			return nil // nobody has read them
+	for _, part := range s.Parts {
+		if part.Unchanged == nil {
+			return // nobody has read them
 		}
-		sums[p.Reason] += *p.Unchanged
-		all += *p.Unchanged
-		changed += *p.Changed
+		sums[part.Reason] += *part.Unchanged
+		all += *part.Unchanged
+		changed += *part.Changed
 	}
-	t := table(w)
-	fmt.Fprintf(t, "\n%s\t  changed or new\n%s\t  comes along\n", bytesText(changed), bytesText(all))
+	p.linef("")
+	t := p.table()
+	t.row(bytesText(changed), "  changed or new")
+	t.row(bytesText(all), "  comes along")
 	for _, r := range reasonTexts {
 		if n := sums[r.reason]; n > 0 {
-			fmt.Fprintf(t, "%s\t    %s\n", bytesText(n), r.text)
+			t.row(bytesText(n), "    "+r.text)
 		}
 	}
-	return t.Flush()
+	t.end()
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/quote"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -113,6 +115,8 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.scanned(report)
+	env.sparse(report)
+	env.unmapped(report)
 	c.warnEmpty(env, set.Root, report)
 	c.writeMetrics(ctx, env)
 	return nil
@@ -135,13 +139,45 @@ func (e *Env) scanned(r *scan.Report) {
 	e.walked(r)
 }
 
+// maxSparse is how many sparse files a warning names: the doctor lists all.
+const maxSparse = 5
+
+// sparse warns of files that grow in the image, before that takes its time.
+func (e *Env) sparse(r *scan.Report) {
+	if len(r.Sparse) == 0 {
+		return
+	}
+	size, stored := int64(0), int64(0)
+	for _, f := range r.Sparse {
+		size, stored = size+f.Size, stored+f.Stored
+	}
+	lines := []string{fmt.Sprintf("%s with holes: %s on the disk, %s in the image: use --prune, or make them smaller",
+		plural(int64(len(r.Sparse)), "file"), bytesText(stored), bytesText(size))}
+	largest := slices.SortedStableFunc(slices.Values(r.Sparse), func(a, b scan.Sparse) int { return cmp.Compare(b.Size, a.Size) })
+	for _, f := range largest[:min(len(largest), maxSparse)] {
+		lines = append(lines, fmt.Sprintf("  %q: %s on the disk, %s", f.Path, bytesText(f.Stored), bytesText(f.Size)))
+	}
+	if more := len(largest) - maxSparse; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more, which chunkah doctor lists", more))
+	}
+	e.warnLines(lines)
+}
+
+// unmapped warns of owners that are not those of the files.
+func (e *Env) unmapped(r *scan.Report) {
+	if r.Unmapped > 0 {
+		e.warn("%s of owners that show as nobody (65534): this user namespace may not map them, and the image would have nobody in their place: run as root, or under podman unshare",
+			plural(r.Unmapped, "file"))
+	}
+}
+
 // walked says it without the files that were to be left out.
 func (e *Env) walked(r *scan.Report) {
 	for _, n := range r.Notes {
 		e.warn("leaving out %s %q", n.What, n.Path)
 	}
 	for _, c := range scan.Counts(r.Dropped) {
-		e.info("dropping the xattr %s of %s", c.Name, plural(c.N, "file"))
+		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}
 	for _, p := range r.Unmatched {
 		if !slices.Contains(liveContents, p) {

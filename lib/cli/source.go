@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -62,7 +64,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		if rootfs == "" {
 			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
 		}
-		if err := refuseLayout(rootfs); err != nil {
+		if err := cmp.Or(refuseCopy(rootfs), refuseLayout(rootfs)); err != nil {
 			return nil, err
 		}
 		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
@@ -76,10 +78,46 @@ func parseSource(name string) (image.Source, error) {
 	if err != nil {
 		return src, &usageError{err}
 	}
-	if src.Path == name { // without a transport
+	if src.Kind == image.KindDir {
+		err = refuseCopy(src.Path)
+	}
+	if err == nil && src.Path == name { // without a transport
 		err = refuseLayout(name)
 	}
 	return src, err
+}
+
+// copyNames are those in a folder that skopeo's dir: transport has written, and copyForm
+// those of its blobs and signatures.
+var (
+	copyNames = []string{"version", "manifest.json"}
+	copyForm  = regexp.MustCompile(`^([0-9a-f]{64}(\.manifest\.json)?|signature-[0-9]+)$`)
+)
+
+// refuseCopy refuses a folder with an image in it as skopeo writes one to dir:, which means
+// a root here.
+func refuseCopy(path string) error {
+	names := namesIn(path, copyNames[0])
+	foreign := func(name string) bool { return !slices.Contains(copyNames, name) && !copyForm.MatchString(name) }
+	if slices.ContainsFunc(names, foreign) || !slices.ContainsFunc(names, copyForm.MatchString) || !slices.Contains(names, copyNames[1]) {
+		return nil
+	}
+	return usagef("%q is a folder of skopeo's dir: transport, which holds an image and no root: make a layout of it with %s, and name that with --from oci:layout", path,
+		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
+}
+
+// namesIn are the names in a directory; none if it has no regular file of that name.
+func namesIn(path, file string) []string {
+	if info, err := os.Lstat(filepath.Join(path, file)); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	root, err := rootfs.Open(path)
+	if err != nil {
+		return nil // opening it for good says so
+	}
+	defer root.Close()
+	names, _ := root.ReadDir("/") // the same
+	return names
 }
 
 // layoutNames are those in a layout folder; the last three are there for other tools.
@@ -88,22 +126,9 @@ var layoutNames = []string{"oci-layout", "index.json", "blobs", "ingest", "manif
 // refuseLayout refuses a directory that is nothing but a layout folder, unless its name
 // says that it is meant as a directory: the image in it is, more often than its blobs.
 func refuseLayout(path string) error {
-	if info, err := os.Lstat(filepath.Join(path, layoutNames[0])); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	root, err := rootfs.Open(path)
-	if err != nil {
-		return nil // opening it for good says so
-	}
-	defer root.Close()
-	d, err := root.OpenDir("/")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, err := d.Names()
+	names := namesIn(path, layoutNames[0])
 	foreign := func(name string) bool { return !slices.Contains(layoutNames, name) }
-	if err != nil || slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
+	if slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
 		return nil
 	}
 	return usagef("%q is a layout folder: did you mean the source %s? (%s takes its files)", path,

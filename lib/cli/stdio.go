@@ -12,6 +12,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/fifo"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
 
@@ -20,11 +21,6 @@ import (
 type patient struct {
 	ctx  context.Context
 	file *os.File
-}
-
-type transfer struct {
-	n   int
-	err error
 }
 
 func (p patient) Read(b []byte) (int, error)  { return p.wait(p.file.Read, b) }
@@ -39,22 +35,7 @@ func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
 	if p.ctx.Err() != nil {
 		return 0, context.Cause(p.ctx)
 	}
-	done := make(chan transfer, 1)
-	go func() {
-		n, err := call(b)
-		done <- transfer{n, err}
-	}()
-	select {
-	case t := <-done:
-		return t.n, t.err
-	case <-p.ctx.Done():
-	}
-	select { // what is done is done, be it the end of a stream
-	case t := <-done:
-		return t.n, t.err
-	default:
-		return 0, context.Cause(p.ctx)
-	}
+	return interrupt.Call(p.ctx, func() (int, error) { return call(b) })
 }
 
 // input reads the stream on standard input.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"chunkah/lib/cache"
@@ -50,6 +52,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
+	c.spareTemp()
 	measured, err := c.startStage(env, "write", env.draws())
 	if err != nil {
 		return err
@@ -92,7 +95,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
-	target, err := f.target()
+	target, also, err := f.named()
 	if err != nil {
 		return opt, nil, err
 	}
@@ -115,14 +118,17 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
-	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, o) }
+	if target.Kind == oci.KindArchive && len(also) > 0 {
+		env.warn("podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, or write docker-archive:PATH, of which podman load and docker load take all")
+	}
+	opt.Ref, opt.Also = target.Ref, also
+	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, also, o) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
 	if target.Kind == oci.KindRegistry {
-		opt.SpoolDir, opt.Ref = images.Spool, ""
+		opt.SpoolDir, opt.Ref, opt.Also = images.Spool, "", nil
 	} else if target.Stdout {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
@@ -279,12 +285,32 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reading config %s: %w", from, err)
 	}
+	if err := config.Check(); err != nil {
+		return nil, fmt.Errorf("reading config %s: %w", from, err)
+	}
 	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
 		if _, _, err := oci.ParseArch(arch); err != nil {
-			env.warn("config: %s; keeping it: --arch gives another", err)
+			env.warn("config: %w; keeping it: --arch gives another", err)
 		}
 	}
 	return config, nil
+}
+
+// warnConfig warns of what containers of the image would miss: all of a config where
+// neither the user nor the source has one, and of a config what podman does not read.
+func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
+	config := cmp.Or(given, source)
+	if config == nil {
+		edited := oci.Config{}
+		if f.edit(&edited) == nil {
+			env.warn("the image gets no config: %s are empty: give one with --config FILE or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+				strings.Join(edited.Missing(), ", "))
+		}
+		return
+	}
+	if config.HasHealthcheck() {
+		env.warn("the config has a HEALTHCHECK, which docker runs and podman does not: podman reads it from images in Docker's format alone")
+	}
 }
 
 // wrote says what writing came upon.

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/vbauerster/mpb/v8"
+
+	"chunkah/lib/quote"
 )
 
 // Console is one standard error. Its methods may be called from any goroutine.
@@ -32,20 +34,21 @@ func (c *Console) JSON() {
 	c.json = slog.New(slog.NewJSONHandler(lineWriter{c}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("command", c.name)
 }
 
-// Print prints a message. As text the name is in front of each line that is not
-// indented: those belong to the one above. The attributes are for programs.
-func (c *Console) Print(level slog.Level, text string, attributes ...slog.Attr) {
-	text = strings.TrimRight(text, "\n")
+// Print prints a message of one or more lines. As text the name is in front of each line
+// that is not indented: those belong to the one above. The attributes are for programs.
+//
+// Nothing in a line ends it or reaches the terminal as a control.
+func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Attr) {
 	if c.json != nil {
-		c.object(level, text, attributes)
+		c.object(level, strings.Join(lines, "\n"), attributes)
 		return
 	}
 	var b strings.Builder
-	for line := range strings.Lines(text + "\n") {
+	for _, line := range lines {
 		if !strings.HasPrefix(line, " ") {
 			b.WriteString(c.name + ": ")
 		}
-		b.WriteString(line)
+		b.WriteString(quote.Line(line) + "\n")
 	}
 	c.write([]byte(b.String()))
 }
@@ -68,13 +71,18 @@ func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) 
 	}
 }
 
-// Raw prints an answer that is no message, as it is; a program gets it as one.
-func (c *Console) Raw(text string) {
+// Answer prints lines that are no message, without a name in front; a program gets them
+// as one.
+func (c *Console) Answer(lines []string) {
 	if c.json != nil {
-		c.Print(slog.LevelInfo, text)
+		c.Print(slog.LevelInfo, lines)
 		return
 	}
-	c.write([]byte(text))
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(quote.Line(line) + "\n")
+	}
+	c.write([]byte(b.String()))
 }
 
 // write writes whole lines. What cannot be written to standard error cannot be told
@@ -94,7 +102,7 @@ func (c *Console) write(lines []byte) {
 type lineWriter struct{ c *Console }
 
 func (w lineWriter) Write(line []byte) (int, error) {
-	w.c.write(line)
+	w.c.write(quote.JSON(line))
 	return len(line), nil
 }
 
@@ -138,7 +146,7 @@ func (f *Lines) Flush() {
 
 func (f *Lines) line(line []byte) {
 	if f.c.json != nil {
-		f.c.Print(slog.LevelInfo, string(line), slog.String("stage", f.stage))
+		f.c.Print(slog.LevelInfo, []string{strings.TrimRight(string(line), "\n")}, slog.String("stage", f.stage))
 		return
 	}
 	f.c.write(line)

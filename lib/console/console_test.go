@@ -16,8 +16,8 @@ import (
 func TestPrint(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
-	c.Print(slog.LevelError, "one\n  more of it\ntwo\n", slog.Int("n", 1))
-	c.Raw("an answer\n")
+	c.Print(slog.LevelError, []string{"one", "  more of it", "two"}, slog.Int("n", 1))
+	c.Answer([]string{"an answer"})
 	if got, want := out.String(), "tool: one\n  more of it\ntool: two\nan answer\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -28,8 +28,8 @@ func TestJSON(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
 	c.JSON()
-	c.Print(slog.LevelWarn, "one\n  \"more\"\n", slog.String("stage", "scan"), slog.Int64("files", 3))
-	c.Raw("an\nanswer\n")
+	c.Print(slog.LevelWarn, []string{"one", "  \"more\""}, slog.String("stage", "scan"), slog.Int64("files", 3))
+	c.Answer([]string{"an", "answer"})
 	program := c.Of("assign")
 	fmt.Fprint(program, "its line\nand no e")
 	fmt.Fprint(program, "nd")
@@ -81,7 +81,7 @@ func TestConcurrent(t *testing.T) {
 		all.Go(func() {
 			program := c.Of("assign")
 			for range 100 {
-				c.Print(slog.LevelInfo, "message")
+				c.Print(slog.LevelInfo, []string{"message"})
 				fmt.Fprint(program, "li")
 				fmt.Fprint(program, "ne\n")
 			}

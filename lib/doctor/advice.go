@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"chunkah/lib/quote"
 )
 
 // leaveOut advises options that leave out what was found.
@@ -30,29 +32,18 @@ func (g *gathering) prune() []string {
 // in says where a command is to be run, and how a path is called there.
 func (e *Examiner) in(path string) (where, name string) {
 	if e.opt.Dir == "" {
-		return " in the build of the image", quote(path)
+		return " in the build of the image", quote.Shell(path)
 	}
-	return "", quote(strings.TrimSuffix(e.opt.Dir, "/") + path)
+	return "", quote.Shell(strings.TrimSuffix(e.opt.Dir, "/") + path)
 }
 
 // words quotes words for a shell.
 func words(list []string) string {
 	var quoted []string
 	for _, w := range list {
-		quoted = append(quoted, quote(w))
+		quoted = append(quoted, quote.Shell(w))
 	}
 	return strings.Join(quoted, " ")
-}
-
-// quote quotes a word for a shell, where it has to be.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@%=:,", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func adviseBoot(e *Examiner, g *gathering) (string, []string) {
@@ -95,7 +86,7 @@ func adviseDpkg(e *Examiner, _ *gathering) (string, []string) {
 	if e.opt.Dir == "" {
 		return "let dpkg finish in the build of the image: dpkg --configure -a", nil
 	}
-	return fmt.Sprintf("let dpkg finish: chroot %s dpkg --configure -a", quote(e.opt.Dir)), nil
+	return fmt.Sprintf("let dpkg finish: chroot %s dpkg --configure -a", quote.Shell(e.opt.Dir)), nil
 }
 
 func adviseMachineID(e *Examiner, g *gathering) (string, []string) {

@@ -38,6 +38,7 @@ const (
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
 	OverlongPaths   ID = "overlong-paths"
+	SparseFiles     ID = "sparse-files"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -63,7 +64,8 @@ type check struct {
 	// out is set where the advice is to leave the files out, so that nothing else has
 	// to be said of them; each where that is file by file.
 	out, each bool
-	// refused is set where it is a scan that finds it, as fault.
+	// scanned is set where it is a scan that finds it, refused where that is a fault.
+	scanned bool
 	refused bool
 	fault   scan.FaultKind
 	// layers is set for a check of an image's layers instead of files: it completes the
@@ -221,6 +223,11 @@ var checks = []check{
 		id: OverlongPaths, harm: HarmBuild, refused: true, fault: scan.FaultDeep,
 		what:   "no image holds a path that long",
 		advise: adviseOverlong,
+	},
+	{
+		id: SparseFiles, harm: HarmSize, scanned: true, each: true,
+		what:   "files are sparse: they take little on the disk, and their whole size in an image",
+		advise: leaveOut,
 	},
 	{id: LayerOrder, harm: HarmReuse, layers: findOrder},
 }

@@ -31,6 +31,7 @@ const (
 	HarmBoot   Harm = "boot"   // of a bootable image: it does not start or update as it should
 	HarmSecret Harm = "secret" // whoever has the image has what should be one machine's alone
 	HarmBuild  Harm = "build"  // chunkah build refuses it
+	HarmSize   Harm = "size"   // the image is far larger than its source
 )
 
 // Finding is what one check found.
@@ -187,6 +188,17 @@ func (e *Examiner) Faults(list []scan.Fault) {
 		if !slices.Contains(e.opt.Ignore, c.id) {
 			e.add(c, &format.File{Path: fault.Path}, fault.Path)
 		}
+	}
+}
+
+// Sparse adds files that a scan found to be sparse.
+func (e *Examiner) Sparse(list []scan.Sparse) {
+	c := &checks[slices.IndexFunc(checks, func(c check) bool { return c.id == SparseFiles })]
+	if slices.Contains(e.opt.Ignore, c.id) {
+		return
+	}
+	for _, f := range list {
+		e.add(c, &format.File{Path: f.Path, Size: f.Size}, f.Path)
 	}
 }
 

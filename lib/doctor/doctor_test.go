@@ -190,6 +190,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
+	found[SparseFiles] = true                                                                                        // TestSparse
 	found[LayerOrder] = true                                                                                         // TestLayerOrder
 	for _, id := range IDs() {
 		if !found[id] {
@@ -215,6 +216,21 @@ func TestFaults(t *testing.T) {
 	}
 	if want := "setfattr --remove=NAME '/srv/my root/x y'"; !strings.HasSuffix(list[3].Advice, want) {
 		t.Errorf("got %q", list[3].Advice)
+	}
+}
+
+// A sparse file is a finding wherever it is.
+func TestSparse(t *testing.T) {
+	sparse := []scan.Sparse{{Path: "/srv/data.mdb", Size: 1 << 30, Stored: 8192}}
+	e := New(Options{})
+	e.Sparse(sparse)
+	list := e.Findings()
+	if got := showAll(list); !slices.Equal(got, []string{"sparse-files: /srv/data.mdb"}) || list[0].Bytes != 1<<30 || list[0].Spoils != HarmSize {
+		t.Errorf("got %q, %+v", got, list)
+	}
+	e = New(Options{Ignore: []ID{SparseFiles}})
+	if e.Sparse(sparse); len(e.Findings()) > 0 {
+		t.Error("not ignored")
 	}
 }
 

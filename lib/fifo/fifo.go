@@ -6,6 +6,8 @@ import (
 	"context"
 	"io/fs"
 	"os"
+
+	"chunkah/lib/interrupt"
 )
 
 // Open calls open with the path. Where a named pipe is there, and nobody comes for
@@ -15,20 +17,5 @@ func Open[T any](ctx context.Context, path string, open func(path string) (T, er
 	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
 		return open(path) // in the end nothing of it may be left, as a file that it makes
 	}
-	type opened struct {
-		value T
-		err   error
-	}
-	done := make(chan opened, 1) // so that a call left behind can end
-	go func() {
-		value, err := open(path)
-		done <- opened{value, err}
-	}()
-	select {
-	case o := <-done:
-		return o.value, o.err
-	case <-ctx.Done():
-		var none T
-		return none, context.Cause(ctx)
-	}
+	return interrupt.Call(ctx, func() (T, error) { return open(path) })
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,12 +25,15 @@ type applier struct {
 	// by directory. It is nil where that may not be so any more.
 	lastDir  *node
 	lastPath string
+	// detours is how many names symlinks may still lead over.
+	detours int
 }
 
 // apply applies one layer. Its whiteouts come first, wherever they stand in it:
 // they apply to the layers below, and never to files of their own layer (image
 // specification, layer, "Whiteouts").
 func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
+	a.detours += entryDetours * len(entries)
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	for _, e := range entries {
 		switch e.kind {
@@ -40,6 +44,9 @@ func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
 		}
 	}
 	for _, e := range entries {
+		if eye.ctx.Err() != nil {
+			return context.Cause(eye.ctx)
+		}
 		if err := eye.fault(e.path, a.entry(e)); err != nil {
 			return fmt.Errorf("entry %q: %w", e.path, err)
 		}
@@ -217,6 +224,9 @@ func (a *applier) parent(path string) (*node, error) {
 	return n, nil
 }
 
+var errDetours = fmt.Errorf("leads over symlinks: the entries so far took more than %d names each to follow them, and %d: it is made to do harm",
+	entryDetours, freeDetours)
+
 // walk descends to the directory at path. Symlinks are followed inside the tree,
 // where the root is its own parent. With create, what is missing becomes a
 // directory, and so does what a layer below has there and is none, a symlink too.
@@ -227,6 +237,11 @@ func (a *applier) walk(path string, create bool) (*node, error) {
 	for rest := path; rest != ""; {
 		var name string
 		name, rest, _ = strings.Cut(rest, "/")
+		if links > 0 {
+			if a.detours--; a.detours < 0 {
+				return nil, errDetours
+			}
+		}
 		top := at[len(at)-1]
 		switch name {
 		case "", ".":

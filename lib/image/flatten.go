@@ -138,7 +138,7 @@ func (f *flattening) inLayer(i int, err error) error {
 
 // apply applies the layers as they come.
 func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
-	a := &applier{tree: f.tree, budget: f.budget}
+	a := &applier{tree: f.tree, budget: f.budget, detours: freeDetours}
 	var kept *shape
 	for i, result := range results {
 		var entries []entry
@@ -154,7 +154,18 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 			kept = f.tree.root.shape()
 		}
 	}
-	f.tree.seal()
+	if err := f.tree.seal(f.maxNames()); err != nil {
+		return fmt.Errorf("flattening %q: %w", f.img.Source, err)
+	}
 	f.tree.gone = kept.missing(f.tree.root, "/", nil)
 	return nil
+}
+
+// maxNames bounds what all names of the tree take, in bytes.
+func (f *flattening) maxNames() int64 {
+	blobs := int64(0)
+	for _, l := range f.img.Layers {
+		blobs += min(l.Descriptor.Size, maxMetadata)
+	}
+	return min(times(freeNames, blobs), maxMetadata)
 }

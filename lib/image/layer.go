@@ -44,6 +44,16 @@ func (b *budget) entry(text int) error {
 	return nil
 }
 
+// sparse takes the contents of a sparse file out of the budget, and out of what the sparse
+// files of its layer may take.
+func (r *layerReader) sparse(size int64) error {
+	if r.holes -= size; r.holes < 0 {
+		return fmt.Errorf("is sparse and has %d bytes: the sparse files of this layer take more than %d bytes and %d times its size: leave it out of the image, or store it without holes",
+			size, int64(freeSparse), maxRatio)
+	}
+	return r.budget.unpacked(size)
+}
+
 // layerReader turns one blob into the entries of its tar.
 type layerReader struct {
 	layer   *layer
@@ -58,6 +68,7 @@ type layerReader struct {
 
 	blob    *verified
 	limit   int64 // of bytes that are left to unpack
+	holes   int64 // bytes that sparse files may still take
 	inPlace bool
 	tar     counter
 	spool   *spooled
@@ -109,6 +120,9 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	return r.entries, err
 }
 
+// times is what size bytes may become.
+func times(free, size int64) int64 { return free + maxRatio*min(size, math.MaxInt64/2/maxRatio) }
+
 // joined is a blob that is read in place, and behind it what had to be spooled all
 // the same.
 type joined struct {
@@ -135,9 +149,9 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	r.limit = math.MaxInt64
+	r.limit, r.holes = math.MaxInt64, times(freeSparse, r.blob.want.Size)
 	if packing != plain {
-		r.limit = freeBytes + maxRatio*min(r.blob.want.Size, math.MaxInt64/2/maxRatio)
+		r.limit = times(freeBytes, r.blob.want.Size)
 	}
 	r.inPlace = packing == plain && random && !r.sums
 	unpacked := &limited{in: in, of: r}
@@ -287,9 +301,10 @@ func (r *layerReader) hasher() hash.Hash {
 // sum is the SHA-256 of what in has.
 func (r *layerReader) sum(in io.Reader, h *tar.Header, sparse bool) (sum [sha256.Size]byte, err error) {
 	if sparse {
-		if err := r.budget.unpacked(h.Size); err != nil {
+		if err := r.sparse(h.Size); err != nil {
 			return sum, err
 		}
+		in = interrupt.Reader(r.blob.ctx, in) // holes are read from nowhere
 	}
 	hash := r.hasher()
 	_, err = io.CopyBuffer(hash, struct{ io.Reader }{in}, r.buf)
@@ -310,7 +325,7 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 	}
 	var got int64
 	if sparse {
-		if err := r.budget.unpacked(h.Size); err != nil {
+		if err := r.sparse(h.Size); err != nil {
 			return err
 		}
 		got, err = r.spool.addSparse(interrupt.Reader(r.blob.ctx, in))

@@ -59,7 +59,11 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 			picked = append(picked, m)
 		}
 	}
-	if name == "" && len(names(picked)) > 1 {
+	several := len(names(picked)) > 1
+	if several && isOne(picked) {
+		picked, several = picked[:1], false
+	}
+	if name == "" && several {
 		return nil, "", fmt.Errorf("it holds several images: name one of %s", quoted(names(picked)))
 	}
 	if len(picked) == 0 {
@@ -69,6 +73,11 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: picked,
 	})
 	return data, v1.MediaTypeImageIndex, err
+}
+
+// isOne reports whether all entries are names of one image.
+func isOne(list []v1.Descriptor) bool {
+	return !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest != list[0].Digest })
 }
 
 // version makes sure that it is a layout.

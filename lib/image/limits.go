@@ -42,6 +42,17 @@ const (
 	// does for so long.
 	freeBytes = 4 << 30
 	maxRatio  = 1100
+	// The sparse files of a layer may take freeSparse, in bytes, and maxRatio times its
+	// size: holes cost it nothing, and each file in an image is written out whole.
+	freeSparse = 1 << 30
+	// All names of a tree may take freeNames, in bytes, and maxRatio times the size of
+	// its layers, each with its path, target and xattrs: a hard link repeats the xattrs
+	// of its inode, and an entry may lead far down through a symlink.
+	freeNames = 128 << 20
+	// Symlinks may lead an image's entries over freeDetours names, and entryDetours
+	// for each entry: /lib and its like take a few.
+	freeDetours  = 1 << 20
+	entryDetours = 64
 	// maxDrain bounds how much is read of a damaged layer to know its digest, in
 	// bytes.
 	maxDrain = 1 << 30

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -271,10 +272,29 @@ func TestSparse(t *testing.T) {
 			t.Errorf("%q: the next file is %q", packing, got)
 		}
 	}
-	img := &mk.Image{Layers: []mk.Layer{{Tar: oldGNUSparse("s", 1<<50, []int64{0, 5}, body[:5])}}}
-	_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
-	if err == nil || !strings.Contains(err.Error(), "hold more than") {
-		t.Errorf("a sparse petabyte: %v", err)
+}
+
+// Holes cost a layer nothing, so what they take is bounded as what a bomb does: whether
+// contents or sums are wanted, and of many files together.
+func TestSparseBombs(t *testing.T) {
+	half := oldGNUSparse("a", freeSparse/2, []int64{0, 5}, "01234")
+	for name, raw := range map[string][]byte{
+		"20 GiB": oldGNUSparse("s", 20<<30, []int64{0, 5}, "01234"),
+		"many":   slices.Concat(half, half, half, mk.Tar(t)),
+	} {
+		for _, packing := range []string{mk.Plain, mk.Gzip} {
+			for _, sums := range []bool{false, true} {
+				img := &mk.Image{Layers: []mk.Layer{{Tar: raw, Packing: packing}}}
+				_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{Sums: sums, MaxBytes: 1 << 50})
+				if err == nil || !strings.Contains(err.Error(), "is sparse and has") {
+					t.Errorf("%s, %q, sums %t: %v", name, packing, sums, err)
+				}
+			}
+		}
+	}
+	r := &layerReader{holes: times(freeSparse, 1<<20), budget: newBudget(1)}
+	if err := r.sparse(freeSparse + maxRatio<<20); err == nil || !strings.Contains(err.Error(), "all layers together hold more than") {
+		t.Errorf("a bound on bytes: %v", err)
 	}
 }
 

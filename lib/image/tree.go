@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -117,7 +118,7 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 		return rootfs.Stat{}, err
 	}
 	st := rootfs.Stat{
-		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
+		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, Stored: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
 		Ino: uint64(n.ino), Links: n.links,
 	}
 	if n.more != nil {
@@ -271,22 +272,46 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-// seal sorts all directories, counts the names of all inodes and numbers them.
-func (t *Tree) seal() {
-	last := uint32(0)
-	var walk func(n *node)
-	walk = func(n *node) {
+// seal sorts all directories, counts the names of all inodes and numbers them. All names
+// may take so many bytes, each with its path, target and xattrs.
+func (t *Tree) seal(most int64) error {
+	last, left := uint32(0), most
+	var walk func(n *node, path int) error
+	walk = func(n *node, path int) error {
 		if n.links++; n.links == 1 {
 			last++
 			n.ino = last
 		}
+		if left -= int64(path) + n.texts(left); left < 0 {
+			return fmt.Errorf("its names, each with its xattrs, take more than %d bytes: it is made to do harm", most)
+		}
 		if !n.isDir() {
-			return
+			return nil
 		}
-		n.more.dir.seal()
-		for _, child := range n.more.dir.nodes {
-			walk(child)
+		d := n.more.dir
+		d.seal()
+		for i, child := range d.nodes {
+			if err := walk(child, path+1+len(d.name(i))); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	walk(t.root)
+	return walk(t.root, 0)
+}
+
+// texts is what target and xattrs of a node take, in bytes; no more than a bit above most
+// is counted.
+func (n *node) texts(most int64) int64 {
+	if n.more == nil {
+		return 0
+	}
+	size := int64(len(n.more.target))
+	for _, x := range n.more.xattrs {
+		if size > most {
+			break
+		}
+		size += int64(len(x.Name) + len(x.Value))
+	}
+	return size
 }

@@ -24,6 +24,8 @@ type Options struct {
 	Create func() (oci.Destination, error)
 	// Ref names the index in the destination; empty for no name.
 	Ref string
+	// Also are further names.
+	Also []string
 	// Annotations are those of the index.
 	Annotations map[string]string
 }
@@ -39,7 +41,7 @@ type Report struct {
 // Join writes the index of all that the sources hold, in their order.
 func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *Report, err error) {
 	j := &joiner{sources: sources, report: &Report{}}
-	index := oci.Index{Annotations: opt.Annotations, Ref: opt.Ref}
+	index := oci.Index{Annotations: opt.Annotations, Ref: opt.Ref, Also: opt.Also}
 	if index.Manifests, err = j.describe(); err != nil {
 		return nil, err
 	}

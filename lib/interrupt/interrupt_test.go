@@ -35,3 +35,22 @@ func TestReader(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A call that does not return is left behind; one that has returned counts.
+func TestCall(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if n, err := Call(ctx, func() (int, error) { return 7, io.EOF }); n != 7 || err != io.EOF {
+		t.Errorf("got %d, %v", n, err)
+	}
+	forever := make(chan bool)
+	defer close(forever)
+	n, err := Call(ctx, func() (int, error) {
+		cancel(why)
+		<-forever
+		return 7, nil
+	})
+	if n != 0 || err != why {
+		t.Errorf("got %d, %v", n, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -176,6 +177,50 @@ func objectMap(value json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(m)
+}
+
+// Check refuses what verify would find wrong with an image of this config, although clients take it: variables without
+// a name or a value.
+func (c *Config) Check() error {
+	var wrong faults
+	for _, err := range CheckEnv(c.exec["Env"]) {
+		wrong.add(fmt.Errorf("key %w", err))
+	}
+	return wrong.err()
+}
+
+// CheckEnv says which elements of an Env, as JSON, are no NAME=VALUE (image specification, config).
+func CheckEnv(data json.RawMessage) (errs []error) {
+	var env []string
+	if json.Unmarshal(data, &env) != nil {
+		return nil // which its type tells
+	}
+	for i, pair := range env {
+		if strings.Index(pair, "=") < 1 {
+			errs = append(errs, fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair))
+		}
+	}
+	return errs
+}
+
+// Missing names what containers get of a config, in the words of a Containerfile, and is not there.
+func (c *Config) Missing() []string {
+	var missing []string
+	for _, k := range []struct{ key, word string }{{"User", "USER"}, {"Env", "ENV"}, {"Entrypoint", "ENTRYPOINT"}, {"Cmd", "CMD"}, {"WorkingDir", "WORKDIR"}} {
+		if _, ok := c.exec[k.key]; !ok {
+			missing = append(missing, k.word)
+		}
+	}
+	if len(c.Labels) == 0 {
+		missing = append(missing, "LABEL")
+	}
+	return missing
+}
+
+// HasHealthcheck tells whether containers are to be asked for their health.
+func (c *Config) HasHealthcheck() bool {
+	var check struct{ Test []string }
+	return json.Unmarshal(c.exec["Healthcheck"], &check) == nil && len(check.Test) > 0 && check.Test[0] != "NONE"
 }
 
 // execution is the execution config as it is written, labels included.

@@ -89,23 +89,30 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	if err := json.Unmarshal(data, &index); err != nil {
 		return nil, dockerImage{}, fmt.Errorf("reading the index to write: %w", err)
 	}
-	if len(index.Manifests) != 1 {
-		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:PATH", len(index.Manifests))
+	names := map[string]bool{}
+	for _, entry := range index.Manifests {
+		if entry.Digest == index.Manifests[0].Digest {
+			names[entry.Annotations[annotationRefName]] = true
+		}
 	}
-	entry := &index.Manifests[0]
-	image, err := a.image(entry.Digest)
+	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has an entry for each of its names
+		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:PATH", n)
+	}
+	image, err := a.image(index.Manifests[0].Digest)
 	if err != nil {
 		return nil, dockerImage{}, err
 	}
-	ref := entry.Annotations[annotationRefName]
-	if ref == "" {
-		return data, image, nil
+	for _, entry := range index.Manifests {
+		ref := entry.Annotations[annotationRefName]
+		if ref == "" {
+			return data, image, nil
+		}
+		if err := CheckTag(ref); err != nil {
+			return nil, dockerImage{}, err
+		}
+		image.RepoTags = append(image.RepoTags, tagged(ref))
+		entry.Annotations[annotationContainerdName] = dockerName(ref)
 	}
-	if err := CheckTag(ref); err != nil {
-		return nil, dockerImage{}, err
-	}
-	image.RepoTags = []string{tagged(ref)}
-	entry.Annotations[annotationContainerdName] = dockerName(ref)
 	data, err = canonical(index)
 	return data, image, err
 }

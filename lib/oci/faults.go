@@ -19,18 +19,19 @@ func (f faults) err() error {
 	return f
 }
 
-// Error is the only one as it is, or a line for each below their number.
-func (f faults) Error() string {
+// Lines are the only one as it is, or a line for each below their number.
+func (f faults) Lines() []string {
 	if len(f) == 1 {
-		return f[0].Error()
+		return []string{f[0].Error()}
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d faults", len(f))
+	lines := []string{fmt.Sprintf("%d faults", len(f))}
 	for _, err := range f {
-		fmt.Fprintf(&b, "\n  %s", err)
+		lines = append(lines, "  "+err.Error())
 	}
-	return b.String()
+	return lines
 }
+
+func (f faults) Error() string { return strings.Join(f.Lines(), "\n") }
 
 func (f faults) Unwrap() []error { return f }
 

@@ -29,6 +29,7 @@ type Image struct {
 	Layers  []Layer    // from the bottom up
 	Created *time.Time // in place of the config's; nil leaves the config's
 	Ref     string     // the name in the index, such as localhost/app:1; empty for none
+	Also    []string   // further names
 }
 
 // Document is a JSON blob of an image, and its descriptor.
@@ -64,7 +65,7 @@ func (img *Image) Build() (*Built, error) {
 	entry := b.Manifest.Descriptor
 	platform := platformOf(config)
 	entry.Platform = &platform
-	if b.Index, err = rootIndex(entry, img.Ref); err != nil {
+	if b.Index, err = rootIndex(entry, img.Ref, img.Also); err != nil {
 		return nil, err
 	}
 	return &b, nil
@@ -78,10 +79,8 @@ func (img *Image) check(config *Config) error {
 	if len(img.Layers) == 0 {
 		return errors.New("image has no layers")
 	}
-	if img.Ref != "" {
-		if err := checkRefName(img.Ref); err != nil {
-			return err
-		}
+	if err := checkNames(img.Ref, img.Also); err != nil {
+		return err
 	}
 	if err := checkText(config.Annotations); err != nil {
 		return err

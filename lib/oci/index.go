@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -97,16 +98,22 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 	}
-	kept, err := keptImages(manifests, ref)
-	if err != nil || index == nil {
-		return nil, err
-	}
 	var added map[string]json.RawMessage
 	var coming []json.RawMessage
-	if err := json.Unmarshal(index, &added); err != nil {
-		return nil, err
+	names := []string{ref}
+	if index != nil {
+		if err := json.Unmarshal(index, &added); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(added["manifests"], &coming); err != nil {
+			return nil, err
+		}
+		if names, err = namesOf(coming); err != nil {
+			return nil, err
+		}
 	}
-	if err := json.Unmarshal(added["manifests"], &coming); err != nil {
+	kept, err := keptImages(manifests, names)
+	if err != nil || index == nil {
 		return nil, err
 	}
 	maps.Copy(old, added)
@@ -142,21 +149,35 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 	return index, manifests, nil
 }
 
-// keptImages are those that stay when an image named ref comes. One without a name replaces the one without a name, or
-// the only one that there is.
-func keptImages(manifests []json.RawMessage, ref string) ([]json.RawMessage, error) {
-	var kept []json.RawMessage
-	for _, raw := range manifests {
+// namesOf are the names of an index's entries, empty for one without.
+func namesOf(manifests []json.RawMessage) ([]string, error) {
+	names := make([]string, len(manifests))
+	for i, raw := range manifests {
 		var e entry
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return nil, fmt.Errorf("reading %q: %w", v1.ImageIndexFile, err)
 		}
-		only := ref == "" && len(manifests) == 1
-		if !only && e.Annotations[annotationRefName] != ref {
+		names[i] = e.Annotations[annotationRefName]
+	}
+	return names, nil
+}
+
+// keptImages are those that stay when an image of these names comes. One without a name replaces the one without a name,
+// or the only one that there is.
+func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage, error) {
+	names, err := namesOf(manifests)
+	if err != nil {
+		return nil, err
+	}
+	unnamed := slices.Contains(coming, "")
+	var kept []json.RawMessage
+	for i, raw := range manifests {
+		only := unnamed && len(manifests) == 1
+		if !only && !slices.Contains(coming, names[i]) {
 			kept = append(kept, raw)
 		}
 	}
-	if gone := len(manifests) - len(kept); ref == "" && len(manifests) > 0 && gone != 1 {
+	if gone := len(manifests) - len(kept); unnamed && len(manifests) > 0 && gone != 1 {
 		return nil, fmt.Errorf("it holds %d images: name the one to write, as in oci:PATH:NAME", len(manifests))
 	}
 	return kept, nil

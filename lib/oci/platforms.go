@@ -12,15 +12,14 @@ type Index struct {
 	Manifests   []v1.Descriptor // with their platforms, in order
 	Annotations map[string]string
 	Ref         string // as Image has it
+	Also        []string
 }
 
 // Build makes the index, which is a blob, and what goes to Destination.Commit, which has its descriptor with the name
 // added to it. The same Index gives the same bytes.
 func (x *Index) Build() (index Document, root []byte, err error) {
-	if x.Ref != "" {
-		if err := checkRefName(x.Ref); err != nil {
-			return Document{}, nil, err
-		}
+	if err := checkNames(x.Ref, x.Also); err != nil {
+		return Document{}, nil, err
 	}
 	if err := checkText(x.Annotations); err != nil {
 		return Document{}, nil, err
@@ -33,14 +32,18 @@ func (x *Index) Build() (index Document, root []byte, err error) {
 	if index, err = document(v1.MediaTypeImageIndex, indexValue(x.Manifests, x.Annotations)); err != nil {
 		return Document{}, nil, fmt.Errorf("building image index: %w", err)
 	}
-	root, err = rootIndex(index.Descriptor, x.Ref)
+	root, err = rootIndex(index.Descriptor, x.Ref, x.Also)
 	return index, root, err
 }
 
-// rootIndex is the index of a destination that holds one image, or one index.
-func rootIndex(d v1.Descriptor, ref string) ([]byte, error) {
-	d.Annotations = refAnnotations(ref)
-	data, err := canonical(indexValue([]v1.Descriptor{d}, nil))
+// rootIndex is the index of a destination that holds one image, or one index: an entry for each of its names.
+func rootIndex(d v1.Descriptor, ref string, also []string) ([]byte, error) {
+	var entries []v1.Descriptor
+	for _, name := range append([]string{ref}, also...) {
+		d.Annotations = refAnnotations(name)
+		entries = append(entries, d)
+	}
+	data, err := canonical(indexValue(entries, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building image index: %w", err)
 	}

@@ -59,6 +59,19 @@ func checkRefName(s string) error {
 	return fmt.Errorf("invalid reference %q: want a name as app:1 or localhost/app:1", s)
 }
 
+// checkNames makes sure that an image can have these names; an empty ref is none.
+func checkNames(ref string, also []string) error {
+	if ref == "" && len(also) == 0 {
+		return nil
+	}
+	for _, name := range append([]string{ref}, also...) {
+		if err := checkRefName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // cutTag splits the tag off an image's name; a colon before a slash belongs to a port.
 func cutTag(s string) (name, tag string, ok bool) {
 	colon := strings.LastIndexByte(s, ':')

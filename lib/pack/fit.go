@@ -157,16 +157,15 @@ func (f *fitter) tight() []group.Layer {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
 	var bins [][]int
-	var room []int64 // left in each, without what its directories may share
+	left := newRooms(len(order), f.most) // without what directories may share
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
-		at := slices.IndexFunc(room, func(n int64) bool { return alone <= n })
-		if at < 0 {
-			at = len(bins)
-			bins, room = append(bins, nil), append(room, f.most)
+		at := left.first(min(alone, f.most)) // what is too large has a layer of its own
+		if at == len(bins) {
+			bins = append(bins, nil)
 		}
 		bins[at] = append(bins[at], m)
-		room[at] -= alone
+		left.take(at, alone)
 	}
 	layers := make([]group.Layer, len(bins))
 	for i, members := range bins {

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"context"
 	"slices"
 
 	"chunkah/format"
@@ -16,15 +17,25 @@ type marks struct {
 
 func newMarks(t *tree) *marks { return &marks{t: t, in: make([]int, len(t.files))} }
 
-// withParents returns files with all directories above them, in order.
-func (m *marks) withParents(files []int, section int) []int {
-	whole := make([]int, 0, len(files)+len(files)/4)
-	for _, i := range files {
-		for ; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
+// climb visits files and all directories above them that this section has not been to. It
+// ends early when the effort is used up; cost is what a directory takes of that.
+func (m *marks) climb(files []int, section int, cost func(i int) int64, visit func(i int)) {
+	for _, file := range files {
+		for i := file; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
+			if i != file && !m.t.effort.take(cost(i), m.t.files[i].Path) {
+				return
+			}
 			m.in[i] = section
-			whole = append(whole, i)
+			visit(i)
 		}
 	}
+}
+
+// withParents returns files with all directories above them, in order. Whoever asks reads
+// or writes the records.
+func (m *marks) withParents(files []int, section int) []int {
+	whole := make([]int, 0, len(files)+len(files)/4)
+	m.climb(files, section, m.t.recordCost, func(i int) { whole = append(whole, i) })
 	slices.Sort(whole)
 	return whole
 }
@@ -39,7 +50,7 @@ func newLayers(t *tree) *layers { return &layers{t: t, marks: newMarks(t)} }
 
 // write writes one layer: its record, then its files in order, with every
 // directory above them.
-func (l *layers) write(out format.Sink, index int64, g group.Layer) error {
+func (l *layers) write(ctx context.Context, out format.Sink, index int64, g group.Layer) error {
 	members := make(map[string]bool)
 	clamp := l.t.components[g.Members[0]].clamp
 	var files []int
@@ -52,7 +63,14 @@ func (l *layers) write(out format.Sink, index int64, g group.Layer) error {
 	if err := out.Write(l.t.record(index, g)); err != nil {
 		return err
 	}
-	for _, i := range l.marks.withParents(files, int(index)+1) {
+	whole := l.marks.withParents(files, int(index)+1)
+	if err := l.t.effort.err(); err != nil {
+		return err
+	}
+	for _, i := range whole {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := out.Write(l.entry(i, members, clamp)); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/group"
+	"chunkah/lib/interrupt"
 )
 
 // DefaultMax is the number of layers where none is asked for: every engine takes
@@ -95,6 +96,31 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if err != nil {
 		return nil, err
 	}
+	// Planning looks at no context: it is work in memory, and may take a while.
+	planned, err := interrupt.Call(ctx, func() (*planned, error) { return t.plan(opt) })
+	if err != nil {
+		return nil, err
+	}
+	report := planned.report
+	if opt.Planned != nil {
+		if err := opt.Planned(report.Plan); err != nil {
+			return nil, err
+		}
+	}
+	return report, t.write(ctx, out, planned.layers)
+}
+
+// planned is what planning comes to.
+type planned struct {
+	layers []group.Layer
+	report *Report
+}
+
+// plan completes the tree and puts its components into layers.
+func (t *tree) plan(opt Options) (*planned, error) {
+	if err := t.settle(); err != nil {
+		return nil, err
+	}
 	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
 		return nil, fmt.Errorf("packing into %d layers: %d are kept of the source, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
 	}
@@ -105,6 +131,9 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		report.Oversized = t.split(opt.MaxLayerSize)
 	}
 	t.fingerprint()
+	if err := t.effort.err(); err != nil {
+		return nil, err
+	}
 	now := t.header.NewestMtime
 	if t.header.HasSourceDate {
 		now, report.SourceDate = t.header.SourceDate, true
@@ -117,23 +146,21 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Explain {
 		report.Explanation = t.explain(plan, groupOpt, opt.MaxLayerSize)
 	}
+	if err := t.effort.err(); err != nil {
+		return nil, err
+	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
 	}
 	for i, l := range plan {
-		report.Plan = append(report.Plan, t.planned(int64(i), l))
+		report.Plan = append(report.Plan, t.describe(int64(i), l))
 	}
-	if opt.Planned != nil {
-		if err := opt.Planned(report.Plan); err != nil {
-			return nil, err
-		}
-	}
-	return report, t.write(ctx, out, plan)
+	return &planned{plan, report}, nil
 }
 
-// planned describes a layer of the plan.
-func (t *tree) planned(index int64, l group.Layer) Planned {
+// describe describes a layer of the plan.
+func (t *tree) describe(index int64, l group.Layer) Planned {
 	p := Planned{Record: t.record(index, l)}
 	for _, m := range l.Members {
 		p.Bytes += t.components[m].size
@@ -184,7 +211,7 @@ func read(ctx context.Context, in format.Source) (*tree, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	return t, t.settle()
+	return t, nil
 }
 
 // write hands out the plan as layers.
@@ -204,7 +231,7 @@ func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) e
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := l.write(out, int64(i), g); err != nil {
+		if err := l.write(ctx, out, int64(i), g); err != nil {
 			return err
 		}
 	}

@@ -45,17 +45,16 @@ type cutter struct {
 
 func newCutter(t *tree, most int64) *cutter { return &cutter{t: t, marks: newMarks(t), most: most} }
 
-// size is the number of bytes of a tar with all of these units.
+// size is the number of bytes of a tar with all of these units. It is 0 when the effort is
+// used up: everything fits then, and planning comes to its end.
 func (c *cutter) size(units []unit) int64 {
 	c.turn++
 	n := layer.Size(nil)
 	for _, u := range units {
-		for _, i := range u.files {
-			for ; i >= 0 && c.marks.in[i] != c.turn; i = c.t.parents[i] {
-				c.marks.in[i] = c.turn
-				n += c.t.sizes[i]
-			}
+		if !c.t.effort.take(1, c.t.files[u.files[0]].Path) {
+			return 0
 		}
+		c.marks.climb(u.files, c.turn, lookCost, func(i int) { n += c.t.sizes[i] })
 	}
 	return n
 }
@@ -183,6 +182,7 @@ func (t *tree) part(of *component, units []unit) *component {
 	slices.Sort(p.files)
 	for _, i := range p.files {
 		f := t.files[i]
+		t.effort.take(nameCost*int64(len(f.Components)), f.Path)
 		f.Components = slices.Clone(f.Components) // others may share it
 		f.Components[slices.Index(f.Components, of.record.Name)] = name
 		slices.Sort(f.Components)

@@ -33,10 +33,11 @@ type tree struct {
 	records    map[string]*format.Component
 	components []*component // in the order of their names
 	byName     map[string]*component
+	effort     *effort
 }
 
 func newTree() *tree {
-	return &tree{records: make(map[string]*format.Component), byName: make(map[string]*component)}
+	return &tree{effort: &effort{}, records: make(map[string]*format.Component), byName: make(map[string]*component)}
 }
 
 // settle completes the tree once all records are there: parents, what belongs to
@@ -51,6 +52,7 @@ func (t *tree) settle() error {
 	if err := t.addParents(); err != nil {
 		return err
 	}
+	t.effort = newEffort(t.files)
 	if err := t.distribute(); err != nil {
 		return err
 	}

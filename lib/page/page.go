@@ -14,6 +14,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"chunkah/format"
 	"chunkah/lib/inspect"
@@ -63,8 +66,17 @@ func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.
 	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
 }
 
-// shown is a text of an image as a browser can have it.
-func shown(s string) string { return format.Text(s) }
+// shown is a text of an image as a browser can have it. Controls, and what sets the
+// direction of writing, would show another name: U+FFFD stands for them. Ends of lines are
+// space to a browser.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			return utf8.RuneError
+		}
+		return r
+	}, format.Text(s))
+}
 
 func subtitle(in *inspect.Image) string {
 	layers := "1 layer"

@@ -171,3 +171,14 @@ func TestPageIsNotWritten(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// No name is drawn as another one.
+func TestShown(t *testing.T) {
+	for in, want := range map[string]string{
+		"/a b/é": "/a b/é", "a\u202egnp": "a\ufffdgnp", "\u2066x\u2069": "\ufffdx\ufffd", "a\x1b[2J\u009b": "a\ufffd[2J\ufffd", "a\nb": "a\nb", "\xff": "\ufffd",
+	} {
+		if got := shown(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+}

@@ -25,6 +25,8 @@ import (
 type Push struct {
 	// Check is called before the tag moves to an image that is whole; its error keeps it from that. See oci.Options.
 	Check func(at oci.Target) error
+	// Also are further tags of the repository that the image gets, in this order.
+	Also []string
 
 	repo      *Repository
 	ctx       context.Context // of all requests: the methods of a Destination have none
@@ -174,8 +176,10 @@ func (p *Push) Commit(index []byte) error {
 			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 		}
 	}
-	if err := p.moveTag(p.ctx, top); err != nil {
-		return err
+	for _, tag := range append([]string{p.repo.ref.Tag}, p.Also...) {
+		if err := p.moveTag(p.ctx, tag, top); err != nil {
+			return err
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

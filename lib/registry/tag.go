@@ -31,9 +31,9 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	return checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// moveTag lets the tag name a manifest. Once that request is sent, the end of the context no longer ends it at once.
-func (p *Push) moveTag(ctx context.Context, top oci.Document) error {
-	repo, tag := p.repo, p.repo.ref.Tag
+// moveTag lets a tag name a manifest. Once that request is sent, the end of the context no longer ends it at once.
+func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error {
+	repo := p.repo
 	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
 	patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -44,7 +44,7 @@ func (p *Push) moveTag(ctx context.Context, top oci.Document) error {
 	defer stop()
 	unknown := false // whether the tag has moved
 	err := repo.retry(ctx, what, func() error {
-		if p.tagged(ctx, top) {
+		if p.tagged(ctx, tag, top) {
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -62,9 +62,9 @@ func (p *Push) moveTag(ctx context.Context, top oci.Document) error {
 
 // tagged reports whether the tag names a manifest already, which some registries do not let be pushed again. It is only a
 // question: where there is no answer, the tag is moved.
-func (p *Push) tagged(ctx context.Context, top oci.Document) bool {
+func (p *Push) tagged(ctx context.Context, tag string, top oci.Document) bool {
 	resp, err := p.repo.send(ctx, request{
-		method: http.MethodHead, url: p.repo.url("manifests", p.repo.ref.Tag), scopes: p.rights(),
+		method: http.MethodHead, url: p.repo.url("manifests", tag), scopes: p.rights(),
 		header: http.Header{"Accept": {strings.Join(manifestTypes, ", ")}},
 	}, http.StatusOK)
 	if err != nil {

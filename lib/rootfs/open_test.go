@@ -108,8 +108,8 @@ func TestDirTakesNames(t *testing.T) {
 			_, link := d.Readlink(name)
 			_, file := d.OpenFile(name)
 			_, seen := d.OpenSeen(name)
-			_, _, attr := d.Xattr(name, "user.x")
-			_, attrs := d.XattrNames(name)
+			_, _, attr := d.xattr(name, "user.x")
+			_, attrs := d.xattrNames(name)
 			if name == "" { // the directory itself
 				attr, attrs = errPath, errPath
 			}

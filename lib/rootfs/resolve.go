@@ -16,53 +16,11 @@ const maxLinks = 40
 // every symlink, the last name's too, is followed inside the tree, where the
 // root is its own parent. It is an error wrapping fs.ErrNotExist where a name is
 // not there.
-func (r *Root) Resolve(path string) (string, error) {
-	physical, err := r.resolve(path)
-	if err != nil {
-		return "", fmt.Errorf("resolving %q: %w", path, err)
-	}
-	return physical, nil
-}
+func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
-func (r *Root) resolve(path string) (string, error) {
-	at, isDir := "/", true // what is resolved so far
-	links := 0
-	for rest := path; rest != ""; {
-		name, tail, _ := strings.Cut(rest, "/")
-		rest = tail
-		switch {
-		case name == "":
-			continue
-		case !isDir:
-			return "", fs.ErrNotExist
-		case name == ".":
-			continue
-		case name == "..":
-			at, _ = split(at)
-			continue
-		}
-		kind, target, err := r.peek(at, name)
-		if err != nil {
-			return "", err
-		}
-		if kind != unix.S_IFLNK {
-			at, isDir = join(at, name), kind == unix.S_IFDIR
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", unix.ELOOP
-		}
-		if strings.HasPrefix(target, "/") {
-			at = "/"
-		}
-		rest = target + "/" + rest
-	}
-	return at, nil
-}
-
-// peek returns the type (unix.S_IFMT) of name in the physical directory at, and
+// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and
 // the target of a symlink.
-func (r *Root) peek(at, name string) (kind uint32, target string, err error) {
+func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {
 		if errors.Is(err, unix.ENOTDIR) {
@@ -80,6 +38,161 @@ func (r *Root) peek(at, name string) (kind uint32, target string, err error) {
 		target, err = d.Readlink(name)
 	}
 	return kind, target, err
+}
+
+// Resolver resolves paths of a tree that holds still. It looks at each name once and
+// follows each symlink once: links that lead through each other cost no more than their
+// targets are long. It is for one goroutine at a time.
+type Resolver struct {
+	peek func(dir, name string) (kind uint32, target string, err error)
+	top  *place
+	// steps counts the names that were walked over, for tests.
+	steps int
+}
+
+// NewResolver resolves by what peek says of a name in a physical directory.
+func NewResolver(peek func(dir, name string) (kind uint32, target string, err error)) *Resolver {
+	top := &place{kind: unix.S_IFDIR}
+	top.parent = top
+	return &Resolver{peek: peek, top: top}
+}
+
+// place is a name in a physical directory.
+type place struct {
+	parent *place // the root's is itself
+	name   string // empty for the root
+	path   string // where somebody asked for it
+	below  map[string]*place
+	kind   uint32 // unix.S_IFMT
+	err    error  // nothing is there
+	link   *link  // of a symlink
+}
+
+// link is a symlink.
+type link struct {
+	target string
+	busy   bool // it is being followed
+	done   bool
+	// What following it came to: a place that is no link, over so many other links.
+	to    *place
+	links int
+	err   error
+}
+
+// physical is the path of a place.
+func (p *place) physical() string {
+	if p.path == "" {
+		var names []string
+		for at := p; at != at.parent; at = at.parent {
+			names = append(names, at.name)
+		}
+		var b strings.Builder
+		for i := len(names) - 1; i >= 0; i-- {
+			b.WriteString("/" + names[i])
+		}
+		if p.path = b.String(); p.path == "" {
+			p.path = "/"
+		}
+	}
+	return p.path
+}
+
+// walk is a path on its way.
+type walk struct {
+	of    *link // whose target it is; nil for the path that was asked for
+	at    *place
+	rest  string
+	links int // followed so far
+}
+
+// Resolve is as Root.Resolve.
+func (r *Resolver) Resolve(path string) (string, error) {
+	at, err := r.resolve(path)
+	if err != nil {
+		return "", fmt.Errorf("resolving %q: %w", path, err)
+	}
+	return at.physical(), nil
+}
+
+func (r *Resolver) resolve(path string) (*place, error) {
+	walks := []walk{{at: r.top, rest: path}}
+	for {
+		w := &walks[len(walks)-1]
+		next, err := r.advance(w)
+		if err == nil && next != nil { // a link that nobody has followed
+			walks = append(walks, *next)
+			continue
+		}
+		if w.of == nil {
+			return w.at, err
+		}
+		*w.of = link{target: w.of.target, done: true, to: w.at, links: w.links, err: err}
+		walks = walks[:len(walks)-1]
+	}
+}
+
+// advance takes a walk to its end, or to a link that is to be followed first.
+func (r *Resolver) advance(w *walk) (first *walk, err error) {
+	for w.rest != "" {
+		r.steps++
+		name, tail, _ := strings.Cut(w.rest, "/")
+		switch {
+		case name == "":
+			w.rest = tail
+			continue
+		case w.at.kind != unix.S_IFDIR:
+			return nil, fs.ErrNotExist
+		case name == ".":
+			w.rest = tail
+			continue
+		case name == "..":
+			w.at, w.rest = w.at.parent, tail
+			continue
+		}
+		p := r.look(w.at, name)
+		if p.err != nil {
+			return nil, p.err
+		}
+		if l := p.link; l != nil {
+			switch {
+			case l.busy:
+				return nil, unix.ELOOP
+			case !l.done:
+				l.busy = true
+				first := &walk{of: l, at: w.at, rest: l.target}
+				if strings.HasPrefix(l.target, "/") {
+					first.at = r.top
+				}
+				return first, nil
+			case l.err != nil:
+				return nil, l.err
+			}
+			if w.links += 1 + l.links; w.links > maxLinks {
+				return nil, unix.ELOOP
+			}
+			p = l.to
+		}
+		w.at, w.rest = p, tail
+	}
+	return nil, nil
+}
+
+// look looks at a name.
+func (r *Resolver) look(at *place, name string) *place {
+	if p := at.below[name]; p != nil {
+		return p
+	}
+	name = strings.Clone(name) // and not the whole path
+	p := &place{parent: at, name: name}
+	kind, target, err := r.peek(at.physical(), name)
+	if p.kind, p.err = kind, err; err == nil && kind == unix.S_IFLNK {
+		p.link = &link{target: target}
+	}
+	if at.below == nil {
+		at.below = make(map[string]*place)
+	}
+	at.below[name] = p
+	return p
 }
 
 func join(dir, name string) string {

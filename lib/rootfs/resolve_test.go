@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,4 +83,31 @@ func TestResolveLongPaths(t *testing.T) {
 			t.Errorf("%d bytes, %v; want %d", len(got), err, len(deep)+2)
 		}
 	})
+}
+
+// Links that lead through each other, many times each, cost as much as their targets are
+// long.
+func TestResolveLinksThroughLinks(t *testing.T) {
+	work := func(n int) int {
+		r := NewResolver(func(dir, name string) (uint32, string, error) {
+			i, err := strconv.Atoi(name)
+			if dir != "/" || err != nil {
+				return 0, "", fs.ErrNotExist
+			}
+			if i%30 == 0 {
+				return unix.S_IFDIR, "", nil
+			}
+			return unix.S_IFLNK, strings.Repeat(strconv.Itoa(i-1)+"/../", 500) + strconv.Itoa(i-1), nil
+		})
+		for i := range n {
+			// What leads over too many links is refused, and costs no more.
+			if got, err := r.Resolve("/" + strconv.Itoa(i)); err == nil && got != "/"+strconv.Itoa(i/30*30) || i%30 < 2 && err != nil {
+				t.Fatalf("%d: %q, %v", i, got, err)
+			}
+		}
+		return r.steps
+	}
+	if one, two := work(300), work(600); two > one*21/10 || one > 300*2000 {
+		t.Errorf("%d steps for 300 links, %d for 600", one, two)
+	}
 }

@@ -42,6 +42,8 @@ type Root struct {
 	noListAt bool
 	// readsAll is set where permissions do not keep this process from reading.
 	readsAll bool
+	// nobody stands for owners that are not known here.
+	nobody nobody
 	// buffers are *[bufferSize]byte, one for each directory that is open.
 	buffers sync.Pool
 }
@@ -61,7 +63,7 @@ func Open(path string) (*Root, error) {
 	r.buffers.New = func() any { return new([bufferSize]byte) }
 	r.plain = !haveOpenat2(f)
 	r.noListAt = !haveListxattrat(f)
-	r.readsAll = readsAll()
+	r.readsAll, r.nobody = readsAll(), readNobody()
 	if !statxTellsMounts(f) {
 		if r.mounts, err = readMounts(f); err != nil {
 			f.Close()

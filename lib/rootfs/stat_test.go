@@ -107,7 +107,7 @@ func TestAccessTimes(t *testing.T) {
 				t.Error(err)
 			}
 			d := openDir(t, r, path)
-			if _, err := d.XattrNames(""); err != nil {
+			if _, err := d.xattrNames(""); err != nil {
 				t.Error(err)
 			}
 		}

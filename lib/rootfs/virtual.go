@@ -80,29 +80,23 @@ func (d *Dir) openVirtual(f *File, name string) error {
 	return nil
 }
 
-func (d *Dir) virtualXattrNames(name string) ([]string, error) {
-	list, err := d.root.src.Xattrs(d.join(name))
+func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
+	all, err := d.root.src.Xattrs(d.join(name))
 	if err != nil {
 		return nil, d.xattrError(name, err)
 	}
-	var names []string
-	for _, x := range list {
-		names = append(names, x.Name)
+	names := make([]string, len(all))
+	for i, x := range all {
+		names[i] = x.Name
 	}
-	return names, nil
-}
-
-func (d *Dir) virtualXattr(name, attr string) (value []byte, found bool, err error) {
-	list, err := d.root.src.Xattrs(d.join(name))
-	if err != nil {
-		return nil, false, d.xattrError(name, err)
-	}
-	for _, x := range list {
-		if x.Name == attr {
-			return x.Value, true, nil
+	var list []Xattr
+	chosen := choose(names)
+	for _, x := range all {
+		if len(chosen) > 0 && x.Name == chosen[0] {
+			list, chosen = append(list, x), chosen[1:]
 		}
 	}
-	return nil, false, nil
+	return list, nil
 }
 
 // virtualRead reads from a source's file. That it ends early is a fault of the

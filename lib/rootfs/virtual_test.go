@@ -20,7 +20,7 @@ func (m mirror) Names(dir string) ([]string, error)    { return m.root.ReadDir(d
 func (m mirror) Open(path string) (io.ReaderAt, error) { return m.root.OpenFile(path) }
 
 func (m mirror) Readlink(path string) (string, error) {
-	_, target, err := m.root.peek(split(path))
+	_, target, err := m.root.Peek(split(path))
 	return target, err
 }
 
@@ -31,15 +31,7 @@ func (m mirror) Xattrs(path string) (list []Xattr, err error) {
 		return nil, err
 	}
 	defer d.Close()
-	names, err := d.XattrNames(name)
-	for _, n := range names {
-		v, _, err := d.Xattr(name, n)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, Xattr{n, v})
-	}
-	return list, err
+	return d.Xattrs(name, func(names []string) []string { return names })
 }
 
 // A tree that a source answers for is to everyone as the directory itself.

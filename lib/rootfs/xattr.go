@@ -12,16 +12,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// XattrNames returns the names of all extended attributes of name, sorted; of the
-// directory itself where name is empty. A file system without them has none.
-func (d *Dir) XattrNames(name string) (names []string, err error) {
+// Xattrs returns extended attributes of name, sorted by name; of the directory itself
+// where name is empty. Choose is given the names of all and returns those that are to be
+// read, in the same order. One that is gone by now, or that has no value although the file
+// system lists it, is left out.
+func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
+	if d.root.src != nil {
+		return d.virtualXattrs(name, choose)
+	}
+	names, err := d.xattrNames(name)
+	if err != nil {
+		return nil, err
+	}
+	var list []Xattr
+	for _, attr := range choose(names) {
+		value, found, err := d.xattr(name, attr)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			list = append(list, Xattr{Name: attr, Value: value})
+		}
+	}
+	return list, nil
+}
+
+// xattrNames returns the names of all extended attributes of name, sorted. A file system
+// without them has none.
+func (d *Dir) xattrNames(name string) (names []string, err error) {
 	if name != "" {
 		err = checkName(name)
 	}
 	switch {
 	case err != nil:
-	case d.root.src != nil:
-		return d.virtualXattrNames(name)
 	case d.root.noListAt:
 		names, err = d.listProc(name)
 	default:
@@ -37,17 +60,12 @@ func (d *Dir) XattrNames(name string) (names []string, err error) {
 	return names, nil
 }
 
-// Xattr returns the value of the extended attribute attr of name, or of the
-// directory itself where name is empty. It is not found where it is gone by now,
-// or where the file system lists it and has no value.
-func (d *Dir) Xattr(name, attr string) (value []byte, found bool, err error) {
+// xattr returns the value of one of xattrNames.
+func (d *Dir) xattr(name, attr string) (value []byte, found bool, err error) {
 	if name != "" {
 		if err := checkName(name); err != nil {
 			return nil, false, d.xattrError(name, err)
 		}
-	}
-	if d.root.src != nil {
-		return d.virtualXattr(name, attr)
 	}
 	value, err = xattr.LGet(d.proc(name), attr)
 	switch {

@@ -54,31 +54,31 @@ func TestXattrs(t *testing.T) {
 			dir  *Dir
 			name string
 		}{{top, "f"}, {top, "d"}, {top, ""}, {d, ""}} {
-			names, err := at.dir.XattrNames(at.name)
+			names, err := at.dir.xattrNames(at.name)
 			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
 			if len(names) != len(values) || !slices.IsSorted(names) || err != nil {
 				t.Errorf("%q: %q, %v", at.name, names, err)
 			}
 			for _, name := range names {
-				value, found, err := at.dir.Xattr(at.name, name)
+				value, found, err := at.dir.xattr(at.name, name)
 				if want, known := values[name]; string(value) != want || !known || !found || err != nil {
 					t.Errorf("%q of %q: %q, %v, %v", name, at.name, value, found, err)
 				}
 			}
 		}
 		for _, name := range []string{"none", "link"} { // a link's target is not asked
-			names, err := top.XattrNames(name)
+			names, err := top.xattrNames(name)
 			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
 			if len(names) > 0 || err != nil {
 				t.Errorf("%q: %q, %v", name, names, err)
 			}
 		}
-		if value, found, err := top.Xattr("f", "user.gone"); value != nil || found || err != nil {
+		if value, found, err := top.xattr("f", "user.gone"); value != nil || found || err != nil {
 			t.Errorf("one that is gone: %q, %v, %v", value, found, err)
 		}
 		for _, call := range []func() error{
-			func() error { _, err := top.XattrNames("no such"); return err },
-			func() error { _, _, err := top.Xattr("no such", "user.a"); return err },
+			func() error { _, err := top.xattrNames("no such"); return err },
+			func() error { _, _, err := top.xattr("no such", "user.a"); return err },
 		} {
 			if err := call(); !errors.Is(err, unix.ENOENT) || err.Error() != `reading xattrs of "/no such": no such file or directory` {
 				t.Errorf("no file: %v", err)
@@ -102,11 +102,11 @@ func TestLargeXattrs(t *testing.T) {
 	}
 	eachWay(t, dir, func(t *testing.T, r *Root) {
 		d := openDir(t, r, "/")
-		if names, err := d.XattrNames("f"); len(names) < len(sizes)+200 || err != nil {
+		if names, err := d.xattrNames("f"); len(names) < len(sizes)+200 || err != nil {
 			t.Errorf("%d names, %v", len(names), err)
 		}
 		for _, size := range sizes {
-			value, found, err := d.Xattr("f", "user."+strconv.Itoa(size))
+			value, found, err := d.xattr("f", "user."+strconv.Itoa(size))
 			if !bytes.Equal(value, bytes.Repeat([]byte("v"), size)) || !found || err != nil {
 				t.Errorf("%d bytes: %d, %v, %v", size, len(value), found, err)
 			}
@@ -136,12 +136,12 @@ func TestXattrsChange(t *testing.T) {
 		}()
 		d := openDir(t, r, "/")
 		for range 3000 {
-			names, err := d.XattrNames("f")
+			names, err := d.xattrNames("f")
 			if !slices.Contains(names, "user.always") || err != nil {
 				t.Errorf("%q, %v", names, err)
 				break
 			}
-			if value, _, err := d.Xattr("f", "user.sometimes"); len(value) > 0 && len(value) != 1 && len(value) != 2000 || err != nil {
+			if value, _, err := d.xattr("f", "user.sometimes"); len(value) > 0 && len(value) != 1 && len(value) != 2000 || err != nil {
 				t.Errorf("%d bytes, %v", len(value), err)
 				break
 			}
@@ -164,7 +164,7 @@ func TestNoXattrs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range append(names, "") {
-				if attrs, err := d.XattrNames(name); len(attrs) > 0 || err != nil {
+				if attrs, err := d.xattrNames(name); len(attrs) > 0 || err != nil {
 					t.Errorf("%q: %q, %v", name, attrs, err)
 				}
 			}

@@ -66,7 +66,7 @@ func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist
 // What a record says was there at one moment: the owner of one link never comes with
 // the target of another, nor the owner of one directory with the xattrs of another.
 func TestOneRecordIsOfOneFile(t *testing.T) {
-	tree := &swapped{version: map[string]uint32{}, times: looks / 2}
+	tree := &swapped{version: map[string]uint32{}, times: looks/2 - 1}
 	root := rootfs.Virtual("swapped", tree)
 	files, err := gather(t.Context(), root, Options{Readers: 1}, &Report{})
 	if err != nil || len(files) != 3 {

@@ -88,8 +88,10 @@ func (f faults) err() error {
 	return &FaultsError{f}
 }
 
-// Error has a line for each kind and an indented one for each path.
-func (e *FaultsError) Error() string {
+func (e *FaultsError) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines are one for each kind and an indented one for each path.
+func (e *FaultsError) Lines() []string {
 	var lines []string
 	for rest := e.Faults; len(rest) > 0; {
 		n := slices.IndexFunc(rest, func(f Fault) bool { return f.Kind != rest[0].Kind })
@@ -111,7 +113,7 @@ func (e *FaultsError) Error() string {
 		}
 		rest = rest[n:]
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // quote shows a path as it is where it has nothing odd in it, so that every path

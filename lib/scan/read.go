@@ -224,6 +224,12 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	} else if st.Links > 1 {
 		e.link = inode{st.Dev, st.Ino}
 	}
+	if r.root.Unmapped(st) {
+		r.report.Unmapped++
+	}
+	if f.Type == format.TypeFile && isSparse(st) {
+		r.report.Sparse = append(r.report.Sparse, Sparse{path, st.Size, st.Stored})
+	}
 	r.entries = append(r.entries, e)
 	return nil
 }

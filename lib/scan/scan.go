@@ -72,6 +72,10 @@ type Report struct {
 	Skipped map[string]int64
 	// Notes name single paths that were left out, in order.
 	Notes []Note
+	// Unmapped counts the files of owners that the process's user namespace may not map.
+	Unmapped int64
+	// Sparse are files that grow in an image.
+	Sparse []Sparse
 	// Unmatched are those of Options.Prune that nothing was found at.
 	Unmatched []string
 }
@@ -94,6 +98,8 @@ func count(m *map[string]int64, name string, n int64) {
 // add takes over what one directory's report says.
 func (r *Report) add(more *Report) {
 	r.Notes = append(r.Notes, more.Notes...)
+	r.Unmapped += more.Unmapped
+	r.Sparse = append(r.Sparse, more.Sparse...)
 	for xattr, n := range more.Dropped {
 		count(&r.Dropped, xattr, n)
 	}

@@ -25,31 +25,35 @@ func dropped(name string) bool {
 // xattrs puts on the record those that are to be in the image. It returns false
 // where the file is marked to be skipped. The values of others are not read.
 func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
-	names, err := d.XattrNames(name)
-	if err != nil {
-		return false, err
+	keep = true
+	list, err := d.Xattrs(name, func(names []string) []string {
+		keep = !slices.ContainsFunc(names, r.skips)
+		return slices.DeleteFunc(names, func(x string) bool { return !keep || !r.takes(f, x) })
+	})
+	for _, x := range list {
+		f.Xattrs = append(f.Xattrs, format.Xattr(x))
 	}
-	for _, x := range names {
-		if slices.Contains(skipXattrs, x) {
-			r.report.skip("marked by the xattr " + x)
-			return false, nil
-		}
+	return keep, err
+}
+
+// skips reports whether an xattr marks its file to be skipped.
+func (r *reading) skips(x string) bool {
+	found := slices.Contains(skipXattrs, x)
+	if found {
+		r.report.skip("marked by the xattr " + x)
 	}
-	for _, x := range names {
-		switch {
-		case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
-			r.report.drop(x)
-		case strings.Contains(x, "=") || format.Text(x) != x:
-			r.faults.add(FaultXattr, f.Path, strconv.Quote(x))
-		default:
-			value, found, err := d.Xattr(name, x)
-			if err != nil {
-				return false, err
-			}
-			if found {
-				f.Xattrs = append(f.Xattrs, format.Xattr{Name: x, Value: value})
-			}
-		}
+	return found
+}
+
+// takes reports whether an xattr is to be in the image, and notes why not.
+func (r *reading) takes(f *format.File, x string) bool {
+	switch {
+	case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
+		r.report.drop(x)
+	case strings.Contains(x, "=") || format.Text(x) != x:
+		r.faults.add(FaultXattr, f.Path, strconv.Quote(x))
+	default:
+		return true
 	}
-	return true, nil
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +17,74 @@ import (
 // overlay lays trees over each other, the last one on top: directories become
 // one, anything else takes the place of what is below it. It is a rootfs.Source.
 type overlay struct {
-	trees []*rootfs.Root // from the bottom up
+	trees []*shown // from the bottom up
+}
+
+func newOverlay(trees []*rootfs.Root) *overlay {
+	o := &overlay{}
+	for _, t := range trees {
+		o.trees = append(o.trees, &shown{Root: t})
+	}
+	return o
+}
+
+// shown is one of the trees.
+type shown struct {
+	*rootfs.Root
+	// last is what was found to be absent last: a walk asks for all that is below it
+	// next.
+	last atomic.Pointer[absence]
+}
+
+// absence is a path at which a tree has nothing, while it has something right above.
+type absence struct {
+	path  string
+	hides bool // what is above is no directory, and covers what the trees below have there
+}
+
+// covers reports whether nothing is at path either.
+func (a *absence) covers(path string) bool {
+	return a != nil && len(path) >= len(a.path) && path[:len(a.path)] == a.path && (len(path) == len(a.path) || path[len(a.path)] == '/')
+}
+
+// lstat describes what is at path, or tells that nothing is there.
+func (s *shown) lstat(path string) (st rootfs.Stat, gone *absence, err error) {
+	if gone = s.last.Load(); gone.covers(path) {
+		return st, gone, nil
+	}
+	st, err = s.Lstat(path)
+	if err == nil || !isAbsent(err) {
+		return st, nil, err
+	}
+	gone, err = s.absent(path)
+	s.last.Store(gone)
+	return rootfs.Stat{}, gone, err
+}
+
+// absent finds the highest of a path and the directories above it at which nothing is.
+// Nothing is below what is not there, so that halving finds it.
+func (s *shown) absent(path string) (*absence, error) {
+	var ends []int // of the names in path
+	for i := 1; i <= len(path); i++ {
+		if i == len(path) || path[i] == '/' {
+			ends = append(ends, i)
+		}
+	}
+	above := rootfs.Stat{Mode: unix.S_IFDIR} // the root
+	low, high := 0, len(ends)-1              // at ends[high] nothing is, above ends[low] something
+	for low < high {
+		middle := (low + high) / 2
+		st, err := s.Lstat(path[:ends[middle]])
+		switch {
+		case err == nil:
+			low, above = middle+1, st
+		case isAbsent(err):
+			high = middle
+		default:
+			return nil, err
+		}
+	}
+	return &absence{path[:ends[high]], !isDir(above)}, nil
 }
 
 func (o *overlay) Close() error {
@@ -30,14 +98,12 @@ func (o *overlay) Close() error {
 // find returns the topmost tree that shows something at path, and what.
 func (o *overlay) find(path string) (at int, st rootfs.Stat, err error) {
 	for at, tree := range slices.Backward(o.trees) {
-		st, err := tree.Lstat(path)
-		switch {
-		case err == nil:
-			return at, st, nil
-		case !isAbsent(err):
-			return 0, st, err
-		case at == 0 || hides(tree, path):
-			return 0, st, err
+		st, gone, err := tree.lstat(path)
+		if gone == nil || err != nil {
+			return at, st, err
+		}
+		if gone.hides {
+			break
 		}
 	}
 	return 0, st, fs.ErrNotExist
@@ -46,18 +112,6 @@ func (o *overlay) find(path string) (at int, st rootfs.Stat, err error) {
 // isAbsent reports whether an error says that nothing is at a physical path.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
-}
-
-// hides reports whether a tree that has nothing at path has something above it
-// that is no directory, and covers what the trees below have there.
-func hides(tree *rootfs.Root, path string) bool {
-	for path != "/" {
-		path = format.Parent(path)
-		if st, err := tree.Lstat(path); err == nil {
-			return !isDir(st)
-		}
-	}
-	return false
 }
 
 // Stat implements rootfs.Source. Images number their inodes alike, all on device
@@ -81,12 +135,17 @@ func (o *overlay) Names(dir string) ([]string, error) {
 	}
 	var names []string
 	for at, tree := range slices.Backward(o.trees[:top+1]) {
-		st, err := tree.Lstat(dir)
-		if at < top && isAbsent(err) && !hides(tree, dir) {
-			continue
-		}
-		if at < top && (isAbsent(err) || err == nil && !isDir(st)) {
-			break // it covers what is below
+		if at < top {
+			st, gone, err := tree.lstat(dir)
+			if err != nil {
+				return nil, err
+			}
+			if gone != nil && !gone.hides {
+				continue
+			}
+			if gone != nil || !isDir(st) {
+				break // it covers what is below
+			}
 		}
 		more, err := tree.ReadDir(dir)
 		if err != nil {
@@ -110,20 +169,8 @@ func (o *overlay) Readlink(path string) (target string, err error) {
 // Xattrs implements rootfs.Source.
 func (o *overlay) Xattrs(path string) (list []rootfs.Xattr, err error) {
 	err = o.in(path, func(d *rootfs.Dir, name string) error {
-		names, err := d.XattrNames(name)
-		if err != nil {
-			return err
-		}
-		for _, attr := range names {
-			value, found, err := d.Xattr(name, attr)
-			if err != nil {
-				return err
-			}
-			if found {
-				list = append(list, rootfs.Xattr{Name: attr, Value: value})
-			}
-		}
-		return nil
+		list, err = d.Xattrs(name, func(names []string) []string { return names })
+		return err
 	})
 	return list, err
 }
@@ -139,7 +186,7 @@ func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	if err != nil || f.Virtual() {
 		return f, err
 	}
-	return reopened{o.trees[at], path}, f.Close()
+	return reopened{o.trees[at].Root, path}, f.Close()
 }
 
 // in calls f with the directory that path is in and its last name, which is

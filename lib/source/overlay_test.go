@@ -76,11 +76,11 @@ func listing(t *testing.T, root *rootfs.Root) string {
 // Directories become one, and anything else takes the place of what is below,
 // also where its parent is a link or a file further up.
 func TestOverlay(t *testing.T) {
-	root := rootfs.Virtual("overlay", &overlay{[]*rootfs.Root{
+	root := rootfs.Virtual("overlay", newOverlay([]*rootfs.Root{
 		tree(t, "etc/both = 1", "etc/low = 1", "hidden/a/b = 1", "cover/x = 1", "turn = 1", "lib/a = 1"),
 		tree(t, "etc/both = 2", "hidden = 2", "cover -> etc", "turn/into/dir = 2", "only/here = 2"),
 		tree(t, "etc/both = 3", "hidden/a/c = 3", "cover/y = 3", "empty/"),
-	}})
+	}))
 	defer root.Close()
 	want := `/ dir
 /cover dir
@@ -114,7 +114,7 @@ func TestOverlay(t *testing.T) {
 // taken for names of one.
 func TestOverlayInodes(t *testing.T) {
 	low, high := tree(t, "a = 1"), tree(t, "b = 2")
-	o := &overlay{[]*rootfs.Root{rootfs.Virtual("low", alike{low}), rootfs.Virtual("high", alike{high})}}
+	o := newOverlay([]*rootfs.Root{rootfs.Virtual("low", alike{low}), rootfs.Virtual("high", alike{high})})
 	defer o.Close()
 	a, err := o.Stat("/a")
 	if err != nil {

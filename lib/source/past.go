@@ -1,8 +1,6 @@
 package source
 
 import (
-	"slices"
-
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
@@ -26,22 +24,13 @@ func newPast(img *image.Image, tree *image.Tree) past {
 // LayerOf returns the record of the layer that what is at path comes from: nil if it is
 // not from an image, or from a layer of another tool.
 func (s *Set) LayerOf(path string) *format.Layer {
-	for at, tree := range slices.Backward(s.trees) {
-		if _, err := tree.Lstat(path); err != nil {
-			if hides(tree, path) {
-				return nil
-			}
-			continue
-		}
-		p := s.pasts[at]
-		if p.tree == nil {
-			return nil
-		}
-		layer, err := p.tree.Layer(path)
-		if err != nil {
-			return nil
-		}
-		return p.layers[layer]
+	at, _, err := s.overlay.find(path)
+	if err != nil || s.pasts[at].tree == nil {
+		return nil
 	}
-	return nil
+	layer, err := s.pasts[at].tree.Layer(path)
+	if err != nil {
+		return nil
+	}
+	return s.pasts[at].layers[layer]
 }

@@ -57,7 +57,8 @@ type Set struct {
 
 	names    []string // as the header has them
 	trees    []*rootfs.Root
-	pasts    []past // of each tree
+	pasts    []past   // of each tree
+	overlay  *overlay // of all
 	images   []*image.Image
 	labels   []string // as the user named the sources
 	bySource bool
@@ -84,8 +85,9 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 			return s, err
 		}
 	}
+	s.overlay = newOverlay(s.trees)
 	if s.Root = s.trees[0]; len(s.trees) > 1 {
-		s.Root = rootfs.Virtual(strings.Join(names, ", "), &overlay{s.trees})
+		s.Root = rootfs.Virtual(strings.Join(names, ", "), s.overlay)
 	}
 	if s.Changed == nil {
 		s.Changed = s.Root
@@ -205,18 +207,22 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 	if !s.bySource {
 		return nil, nil
 	}
+	if len(s.trees) == 1 {
+		return []string{"source/" + s.labels[0]}, nil
+	}
 	var list []string
-	for at, tree := range slices.Backward(s.trees) {
-		st, err := tree.Lstat(f.Path)
+	for at, tree := range slices.Backward(s.overlay.trees) {
+		st, gone, err := tree.lstat(f.Path)
 		switch {
-		case err == nil:
-			list = append(list, "source/"+s.labels[at])
-			if !isDir(st) {
-				return list, nil
-			}
-		case !isAbsent(err):
+		case err != nil:
 			return nil, err
-		case hides(tree, f.Path):
+		case gone != nil && gone.hides:
+			return list, nil
+		case gone != nil:
+			continue
+		}
+		list = append(list, "source/"+s.labels[at])
+		if !isDir(st) {
 			return list, nil
 		}
 	}

@@ -14,15 +14,12 @@ import (
 )
 
 // Dir is where Create makes files: dir, or TMPDIR where that is empty, or else
-// /var/tmp: /tmp may be memory, which layers do not fit in.
+// /var/tmp, or /tmp where that cannot be: it may be memory, which layers do not fit in.
 func Dir(dir string) string {
-	if dir == "" {
-		dir = os.Getenv("TMPDIR")
+	if dir != "" {
+		return dir
 	}
-	if dir == "" {
-		dir = "/var/tmp"
-	}
-	return dir
+	return temp.Dir("/var/tmp", "/tmp")
 }
 
 // Create makes a file in the folder that Dir says.

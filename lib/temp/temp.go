@@ -28,6 +28,23 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
+// Dir is where temporary files go: TMPDIR, or the first of some folders where files can be
+// made, or the first of all.
+func Dir(folders ...string) string {
+	if dir := os.Getenv("TMPDIR"); dir != "" {
+		return dir
+	}
+	for _, dir := range folders {
+		if Takes(dir) {
+			return dir
+		}
+	}
+	return folders[0]
+}
+
+// Takes reports whether this process can make files in a folder.
+func Takes(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
+
 // path is a new name in dir.
 func path(dir string) string {
 	var b [8]byte

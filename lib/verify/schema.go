@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -241,20 +240,6 @@ func checkURLs(d v1.Descriptor) error {
 	return errors.Join(errs...)
 }
 
-// checkEnv makes sure that variables have a name and a value, which may be empty.
-func checkEnv(data json.RawMessage) (errs []error) {
-	var env []string
-	if json.Unmarshal(data, &env) != nil {
-		return nil // which is told already
-	}
-	for i, pair := range env {
-		if strings.Index(pair, "=") < 1 {
-			errs = append(errs, fmt.Errorf("config.config.Env[%d] is %q: want NAME=VALUE", i, pair))
-		}
-	}
-	return errs
-}
-
 // config is what is read of an image's config.
 type config struct {
 	v1.Platform
@@ -283,7 +268,9 @@ func parseConfig(data []byte, layers int) (*config, []error) {
 		for _, err := range oci.CheckExecution(doc.Config) {
 			errs = append(errs, inside("config.config", err)...)
 		}
-		errs = append(errs, checkEnv(doc.Config["Env"])...)
+		for _, err := range oci.CheckEnv(doc.Config["Env"]) {
+			errs = append(errs, fmt.Errorf("config.config.%w", err))
+		}
 	}
 	if !ok {
 		return nil, errs

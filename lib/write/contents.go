@@ -197,15 +197,17 @@ func openError(path string, err error) error {
 // one file, and people want to hear of all.
 type unreadableError struct{ paths []string }
 
-func (e *unreadableError) Error() string {
-	var b strings.Builder
+func (e *unreadableError) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines are one for all, and one for each path.
+func (e *unreadableError) Lines() []string {
 	files := "files"
 	if len(e.paths) == 1 {
 		files = "file"
 	}
-	fmt.Fprintf(&b, "%d %s cannot be read (permission denied): run as the owner or as root, or use chunkah-scan --prune:", len(e.paths), files)
+	lines := []string{fmt.Sprintf("%d %s cannot be read (permission denied): run as the owner or as root, or use chunkah-scan --prune:", len(e.paths), files)}
 	for _, p := range e.paths {
-		fmt.Fprintf(&b, "\n  %q", p)
+		lines = append(lines, fmt.Sprintf("  %q", p))
 	}
-	return b.String()
+	return lines
 }

@@ -193,7 +193,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref}
+	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref, Also: w.opt.Also}
 	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())

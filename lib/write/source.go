@@ -109,6 +109,9 @@ func (o *Options) config(s *Source) (*oci.Config, error) {
 			return nil, err
 		}
 	}
+	if err := own.Check(); err != nil {
+		return nil, fmt.Errorf("reading the image's config: %w", err)
+	}
 	return &own, nil
 }
 

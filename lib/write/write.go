@@ -41,6 +41,8 @@ type Options struct {
 	Scanned bool
 	// Create makes the destination, once the stream is known to be whole.
 	Create func(oci.Options) (oci.Destination, error)
+	// Also are further names of the image, beside Ref.
+	Also []string
 	// Config is the image's config; nil is the source's, or an empty one. Without an
 	// architecture it is for the one that this program runs on.
 	Config *oci.Config

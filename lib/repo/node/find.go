@@ -39,7 +39,7 @@ func (l *loader) findProjects() {
 			continue
 		}
 		l.has[project] = true
-		if target, found := places.Target(l.tree, i); found {
+		if target, found := l.tree.Target(i); found {
 			workspaces[l.tree.Files[target].Path] = true
 		}
 	}

@@ -131,7 +131,7 @@ func (l *loader) installed(path string) (int, bool) {
 	if !found || l.tree.Files[record].Type != format.TypeSymlink {
 		return 0, false
 	}
-	if record, found = places.Target(l.tree, record); !found {
+	if record, found = l.tree.Target(record); !found {
 		return 0, false
 	}
 	i, found := l.byDir[l.tree.Files[record].Path]

@@ -160,7 +160,7 @@ func (l *loader) linked(i int) int {
 	if dir := places.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
 		return -1
 	}
-	if target, found := places.Target(l.tree, i); found {
+	if target, found := l.tree.Target(i); found {
 		return int(l.owner[target])
 	}
 	return -1

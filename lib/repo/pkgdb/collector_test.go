@@ -177,19 +177,3 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 }
-
-func TestLead(t *testing.T) {
-	for _, c := range [][3]string{
-		{"/a/b/link", "x", "/a/b/x"},
-		{"/a/b/link", "../x", "/a/x"},
-		{"/a/b/link", ".././/../x/../y", "/x/../y"},
-		{"/a/b/link", "../../../../x", "/x"},
-		{"/link", "x", "/x"},
-		{"/a/link", "/x/y", "/x/y"},
-		{"/a/link", "..", "/a/.."},
-	} {
-		if got := pkgdb.Lead(c[0], c[1]); got != c[2] {
-			t.Errorf("%s -> %s: got %s, want %s", c[0], c[1], got, c[2])
-		}
-	}
-}

@@ -41,7 +41,7 @@ func (u *unlisted) claims(ctx context.Context) ([]assign.Claim, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		from, ok := u.origin(f)
+		from, ok := u.origin(i)
 		if !ok {
 			continue
 		}
@@ -63,12 +63,13 @@ func (u *unlisted) owner(i int) (int, bool) {
 }
 
 // origin returns the record of what f was made from.
-func (u *unlisted) origin(f *format.File) (int, bool) {
+func (u *unlisted) origin(i int) (int, bool) {
+	f := u.tree.Files[i]
 	if f.Type == format.TypeSymlink {
 		if !IsMade(f.Path) {
 			return 0, false
 		}
-		return u.follow(f)
+		return u.follow(i)
 	}
 	if f.Type != format.TypeFile {
 		return 0, false
@@ -95,39 +96,18 @@ func IsMade(path string) bool {
 	return false
 }
 
-// follow returns the record of what a link leads to, through other links.
-func (u *unlisted) follow(f *format.File) (int, bool) {
+// follow returns the record of what link i leads to, through other links.
+func (u *unlisted) follow(i int) (int, bool) {
 	for range maxLinks {
-		i, ok := u.tree.Find(Lead(f.Path, f.Target))
-		if !ok {
+		var ok bool
+		if i, ok = u.tree.Target(i); !ok {
 			return 0, false
 		}
-		if f = u.tree.Files[i]; f.Type != format.TypeSymlink {
-			return i, true
-		}
-		if u.tree.Claimed(i) {
+		if u.tree.Files[i].Type != format.TypeSymlink || u.tree.Claimed(i) {
 			return i, true // a package's own link is as good as a file
 		}
 	}
 	return 0, false
-}
-
-// Lead returns the absolute path that the link at a physical path points to. Its
-// leading dots are resolved, which no link can change; others are left in it.
-func Lead(link, target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	dir := path.Dir(link)
-	for {
-		rest, up := strings.CutPrefix(target, "../")
-		if up {
-			dir = path.Dir(dir)
-		} else if rest, up = strings.CutPrefix(target, "./"); !up {
-			return strings.TrimSuffix(dir, "/") + "/" + target
-		}
-		target = strings.TrimLeft(rest, "/")
-	}
 }
 
 // pythonSource returns the path of the source that a path of compiled Python

@@ -127,17 +127,3 @@ func TestReadRecord(t *testing.T) {
 		t.Error("other errors are unusable too")
 	}
 }
-
-func TestTarget(t *testing.T) {
-	tree := treeOf(t, t.TempDir(), "/a/", "/a/link", "/a/x", "/root-link", "/x")
-	tree.Files[1].Type, tree.Files[1].Target = format.TypeSymlink, "x"
-	tree.Files[3].Type, tree.Files[3].Target = format.TypeSymlink, "/a/x"
-	for _, link := range []int{1, 3} {
-		if i, found := Target(tree, link); !found || tree.Files[i].Path != "/a/x" {
-			t.Errorf("got %d, %t", i, found)
-		}
-	}
-	if _, found := Target(tree, 2); found {
-		t.Error("a file leads somewhere")
-	}
-}

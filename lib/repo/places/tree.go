@@ -45,18 +45,6 @@ func Join(dir, name string) string {
 // Base returns the last name of a path.
 func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// Target returns the record that the symlink of record i leads to.
-func Target(t *assign.Tree, i int) (int, bool) {
-	f := t.Files[i]
-	if f.Type != format.TypeSymlink {
-		return 0, false
-	}
-	if strings.HasPrefix(f.Target, "/") {
-		return t.Find(f.Target)
-	}
-	return t.Find(Join(format.Parent(f.Path), f.Target))
-}
-
 // ReadRecord reads the contents of a regular file's record, most bytes at most. A
 // file that is not there, or not regular, or larger, is unusable, which is an
 // error of this type; other errors are those of reading.

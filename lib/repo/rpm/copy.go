@@ -55,7 +55,7 @@ func (c *private) remove() error {
 // is empty. Both are from one moment: a file that changes meanwhile is an error.
 func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *private, err error) {
 	if tmp == "" {
-		tmp = os.TempDir()
+		tmp = temp.Dir("/tmp", "/var/tmp")
 	}
 	held, err := temp.Mkdir(tmp, 0o700)
 	if err != nil {

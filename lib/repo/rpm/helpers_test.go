@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -73,6 +74,7 @@ func (tr *tree) symlink(path, target string) *tree {
 		tr.t.Fatal(err)
 	}
 	tr.record(path, format.TypeSymlink, 0)
+	tr.files[slices.IndexFunc(tr.files, func(f *format.File) bool { return f.Path == path })].Target = target
 	return tr
 }
 
