@@ -32,8 +32,12 @@
 //   - The xattrs are those of the PAX records SCHILY.xattr.*, if they have a value.
 //     Sparse files are expanded. Global PAX headers are passed over.
 //
-// Names with "..", other names that begin with .wh., links to what is not there or
-// to directories, and types that no layer has are refused.
+//   - What AUFS kept for itself (.wh..wh.NAME) is left out. A hard link into it gets
+//     the file there.
+//   - A name with ".." is taken for what it says, without a look at the tree.
+//
+// Names that lead out of the root, other names that begin with .wh., links to what
+// is not there or to directories, and types that no layer has are refused.
 //
 // # Where contents are
 //

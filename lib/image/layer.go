@@ -228,21 +228,23 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // no client applies one
 	}
-	r.eye.entry(h)
 	e, err := parseHeader(h)
+	if e.kind != kindAUFS {
+		r.eye.entry(h)
+	}
 	if err != nil {
 		return r.eye.fault(h.Name, err)
 	}
 	sum := sha256.Sum256(nil)
 	if n := e.node; n != nil {
 		n.data, n.from = r.ordinal, r.ordinal
-		if e.kind == kindNode && types[h.Typeflag] == types[tar.TypeReg] {
+		if types[h.Typeflag] == types[tar.TypeReg] {
 			if sum, err = r.contents(in, h, n); err != nil {
 				return err
 			}
 		}
 	}
-	if r.see != nil {
+	if r.see != nil && e.kind != kindAUFS {
 		r.see(int(r.ordinal), h, sum)
 	}
 	r.entries = append(r.entries, e)

@@ -61,7 +61,7 @@ func (e eye) packing(mediaType string, is compression) {
 
 // EntryPath tells what the name of a layer's entry is about: an absolute path in the
 // tree, and whether the entry takes away what is there. The path of an opaque
-// whiteout is that of its directory.
+// whiteout is that of its directory. Who sees entries sees none of AUFS metadata.
 func EntryPath(name string) (path string, whiteout bool, err error) {
 	clean, err := cleanName(name)
 	if err != nil {
