@@ -176,6 +176,13 @@ func TestDamagedImages(t *testing.T) {
 		"a size is huge": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
 		"another system": {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
 		"an artifact":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
+		"a config of old Docker clients": {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/octet-stream" }, ""},
+		"a config of JSON":               {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/json" }, ""},
+		"a config of some registries":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "text/html" }, ""},
+		"a config without a type":        {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "" }, ""},
+		"octets that are no config": {func(m manifest, _ config, b mk.Blobs) {
+			m.Config = b.Add("application/octet-stream", []byte("{}"))
+		}, "2 layers, its config 0 diff_ids"},
 		"a foreign layer": {func(m manifest, _ config, _ mk.Blobs) {
 			m.Layers[1].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 		}, "layer 1 (sha256:"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,10 +83,8 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
-	switch m.Config.MediaType {
-	case v1.MediaTypeImageConfig, MediaTypeDockerConfig:
-	default:
-		return nil, fmt.Errorf("it is no image but an artifact: its config is of the type %q", m.Config.MediaType)
+	if err := CheckConfigType(m.Config.MediaType); err != nil {
+		return nil, err
 	}
 	if err := checkDescriptor(m.Config); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -103,6 +102,22 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 		}
 	}
 	return &m, nil
+}
+
+// looseTypes are what Docker and registries up to 2016 called the config of an image.
+// Docker, podman and crane still take them for one (distribution issue 1621).
+var looseTypes = []string{"application/octet-stream", "application/json", "text/html", "text/plain", ""}
+
+// IsLooseType reports whether a config's media type says nothing of what it is.
+func IsLooseType(mediaType string) bool { return slices.Contains(looseTypes, mediaType) }
+
+// CheckConfigType refuses the media type of what is no image's config. One that says
+// nothing is left to those who read the config.
+func CheckConfigType(mediaType string) error {
+	if mediaType == v1.MediaTypeImageConfig || mediaType == MediaTypeDockerConfig || IsLooseType(mediaType) {
+		return nil
+	}
+	return fmt.Errorf("it is no image but an artifact: its config is of the type %q", mediaType)
 }
 
 // CheckLayerType refuses what is no layer that can be read.

@@ -46,8 +46,11 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 		return nil // its fault is told
 	}
 	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
-	if t := m.Config.MediaType; t != v1.MediaTypeImageConfig && t != image.MediaTypeDockerConfig {
-		v.fault(where, "it has the media type %q, which is no image's", t)
+	if err := image.CheckConfigType(m.Config.MediaType); err != nil {
+		v.fault(where, "%s", err)
+	}
+	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
+		v.note(where, "it has the media type %q, as old Docker clients gave it: clients take it for an image", t)
 	}
 	data := v.read(where, m.Config)
 	if data == nil {

@@ -155,6 +155,10 @@ func (v *verifier) fault(where, format string, args ...any) {
 	v.report.Faults = append(v.report.Faults, Fault{Where: where, What: fmt.Sprintf(format, args...)})
 }
 
+func (v *verifier) note(where, format string, args ...any) {
+	v.report.Notes = append(v.report.Notes, Fault{Where: where, What: fmt.Sprintf(format, args...)})
+}
+
 func (v *verifier) faults(where string, errs []error) {
 	for _, err := range errs {
 		v.fault(where, "%s", err)

@@ -225,6 +225,19 @@ func TestForeignOrder(t *testing.T) {
 	}
 }
 
+// What Docker called a config until 2016 is a note.
+func TestOldConfigType(t *testing.T) {
+	for _, mediaType := range []string{"application/octet-stream", "application/json", "text/html", "text/plain"} {
+		r := verify(t, parts{manifest: set(mediaType, "mediaType", "config")})
+		if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), mediaType) || r.Layers != 2 {
+			t.Errorf("%s: got %+v", mediaType, r)
+		}
+	}
+	if r := verify(t, parts{manifest: set("application/vnd.example", "mediaType", "config")}); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "artifact") {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // Packed layers are verified as well as plain ones, also behind a fault.
 func TestPacked(t *testing.T) {
 	for _, packing := range []string{mk.Gzip, mk.Zstd} {
