@@ -32,6 +32,9 @@ type applier struct {
 // they apply to the layers below, and never to files of their own layer (image
 // specification, layer, "Whiteouts").
 func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
+	if n := a.tree.layers[layer].trailing; n > 0 {
+		a.note("layer %d has %d bytes behind the end of its tar: they belong to its digest and to no file", layer, n)
+	}
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	a.aufs = make(map[string]*node)
 	for _, e := range entries {

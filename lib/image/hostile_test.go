@@ -173,9 +173,9 @@ func TestDamagedImages(t *testing.T) {
 		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
 		}, "more than 262144"},
-		"a size is huge": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
-		"another system": {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
-		"an artifact":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
+		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
+		"another system":                 {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
+		"an artifact":                    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
 		"a config of old Docker clients": {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/octet-stream" }, ""},
 		"a config of JSON":               {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/json" }, ""},
 		"a config of some registries":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "text/html" }, ""},
@@ -219,7 +219,8 @@ func TestTarEnds(t *testing.T) {
 		"zeros behind the end": {append(bytes.Clone(whole), make([]byte, 10240)...), ""},
 		"cut in a header":      {whole[:1024+100], `reading the tar after "a": unexpected EOF`},
 		"cut in a file":        {whole[:1536+100], `entry "b"`},
-		"garbage":              {append(bytes.Clone(whole), 'x'), "something follows the end"},
+		"garbage":              {append(bytes.Clone(whole), 'x'), ""},
+		"a second tar":         {append(bytes.Clone(whole), whole...), ""},
 		"no tar":               {[]byte(strings.Repeat("no tar ", 200)), `reading the tar after ""`},
 		"a huge size":          {huge, "unexpected EOF"},
 	} {
@@ -231,6 +232,33 @@ func TestTarEnds(t *testing.T) {
 			}
 			if err != nil && packing == mk.Gzip && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%s, %q: got %v, want %q", name, packing, err, test.want)
+			}
+		}
+	}
+}
+
+// What follows the end of a tar is part of its digest, of no file, and in a note.
+func TestTrailingData(t *testing.T) {
+	whole := mk.Tar(t, mk.File("a", "text"))
+	second := mk.Tar(t, mk.File("a", "another"), mk.File("b", "text"))
+	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
+		for name, rest := range map[string]string{"garbage": "\x00x", "a second tar": string(second), "zeros": strings.Repeat("\x00", 40<<10)} {
+			img := &mk.Image{Layers: []mk.Layer{{Tar: append(bytes.Clone(whole), rest...), Packing: packing}}}
+			tree, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+			if err != nil {
+				t.Fatalf("%s, %q: %v", name, packing, err)
+			}
+			if got := strings.TrimSpace(listing(t, tree)); !strings.HasSuffix(got, "f /a \"text\"") {
+				t.Errorf("%s, %q: got\n%s", name, packing, got)
+			}
+			want := fmt.Sprintf("layer 0 has %d bytes behind the end of its tar", len(rest))
+			if quiet := name == "zeros"; quiet != (len(tree.Notes) == 0) || !quiet && !strings.HasPrefix(tree.Notes[0], want) {
+				t.Errorf("%s, %q: notes are %q", name, packing, tree.Notes)
+			}
+			if err := damaged(t, func(m *v1.Manifest, c *v1.Image, b mk.Blobs) {
+				m.Layers[0] = b.Add(m.Layers[0].MediaType, append(bytes.Clone(whole), rest...))
+			}); err == nil || !strings.Contains(err.Error(), "diffID") {
+				t.Errorf("%s: another diffID: %v", name, err)
 			}
 		}
 	}

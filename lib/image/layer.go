@@ -325,15 +325,19 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 	return err
 }
 
-// padding reads what follows the end of the tar: zeros, if anything.
+// padding reads what follows the end of the tar. Zeros fill up a block of some tape;
+// anything else, a second tar too, belongs to the digests and to no file.
 func (r *layerReader) padding() error {
+	end := r.tar.read
 	buf := make([]byte, 32<<10)
+	zeros := true
 	for {
 		n, err := r.tar.Read(buf)
-		if !allZero(buf[:n]) {
-			return errors.New("something follows the end of its tar")
-		}
+		zeros = zeros && allZero(buf[:n])
 		if errors.Is(err, io.EOF) {
+			if !zeros {
+				r.layer.trailing = r.tar.read - end
+			}
 			return nil
 		}
 		if err != nil {

@@ -34,6 +34,9 @@ type layer struct {
 	// checks are of contents that are read in place, where they can change: by offset.
 	checks  []check
 	closers []io.Closer
+	// trailing is how many bytes follow the end of its tar, after which clients read
+	// for the diffID alone; 0 where all of them are zeros.
+	trailing int64
 }
 
 // check is what contents were when the digest of their layer was compared.

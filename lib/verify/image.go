@@ -34,6 +34,9 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		return nil
 	}
 	defer tree.Close() // it holds nothing but memory
+	for _, text := range tree.Notes {
+		v.note(where, "%s", text)
+	}
 	if v.opt.Whole == nil || len(v.report.Faults) > before {
 		return nil
 	}
