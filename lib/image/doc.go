@@ -17,33 +17,24 @@
 //
 //   - Layers are applied from the bottom up, and the entries of a layer in their
 //     order. So of entries of one name the last one counts.
-//
 //   - An entry replaces what is there, except that a directory over a directory
 //     gives it new metadata, xattrs too, and keeps what is in it.
-//
 //   - Whiteouts (.wh.NAME, .wh..wh..opq) hide what layers below have, never what
 //     their own layer has, wherever in it they stand.
-//
 //   - A hard link is one more name of an inode that is there by then, in this layer
 //     or in one below, a name that this very layer deletes included. The inode takes
 //     the owner, mode, time and xattrs of the link's entry; a symlink only the owner.
-//
 //   - A directory that has no entry of its own keeps the metadata of the layer
 //     below, or else gets mode 0755, owner 0 and time 0.
-//
 //   - A name that leads over a symlink of its own layer follows it, inside the tree.
 //     One of a layer below becomes a directory, as in overlay storage, and
 //     Tree.Notes says so, since not all runtimes agree.
-//
 //   - The xattrs are those of the PAX records SCHILY.xattr.*, if they have a value.
 //     Sparse files are expanded. Global PAX headers are passed over.
-//
 //   - What AUFS kept for itself (.wh..wh.NAME) is left out. A hard link into it gets
 //     the file there.
-//
 //   - What follows the end of a layer's tar belongs to its diffID and to no file.
 //     Tree.Notes says so.
-//
 //   - A name with ".." is taken for what it says, without a look at the tree.
 //
 // Names that lead out of the root, other names that begin with .wh., links to what

@@ -192,7 +192,7 @@ func TestDamagedImages(t *testing.T) {
 		"an unknown layer": {func(m manifest, _ config, _ mk.Blobs) {
 			m.Layers[1].MediaType = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"
 		}, `unknown media type "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"`},
-		"xz": {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, []byte("\xfd7zXZ\x00...")) }, "packed with xz"},
+		"xz": {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, []byte("\xfd7zXZ\x00...")) }, "decompressing: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := damaged(t, test.change)
