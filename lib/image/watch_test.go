@@ -29,6 +29,7 @@ func (n *notes) note(format string, args ...any) {
 }
 
 func (n *notes) Entry(layer int, h *tar.Header) { n.note("%d entry %s", layer, h.Name) }
+func (n *notes) Note(layer int, what string)    { n.note("%d note %s", layer, what) }
 func (n *notes) Fault(layer int, name string, err error) {
 	n.note("%d fault %s: %v", layer, name, err)
 }
