@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"chunkah/format"
-	"chunkah/lib/chain"
 	"chunkah/lib/scan"
 )
 
@@ -38,6 +37,7 @@ const (
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
 	OverlongPaths   ID = "overlong-paths"
+	OSTreeLabels    ID = "ostree-labels"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -66,9 +66,9 @@ type check struct {
 	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// layers is set for a check of an image's layers instead of files: it completes the
-	// finding, if it is one.
-	layers func(Finding, []chain.Layer) (_ Finding, found bool)
+	// image is set for a check of an image's config or layers instead of files: it
+	// completes the finding, if it is one.
+	image func(*Examiner, Finding) (_ Finding, found bool)
 	// advise says what to do, and by which options it is done.
 	advise func(*Examiner, *gathering) (string, []string)
 }
@@ -222,7 +222,11 @@ var checks = []check{
 		what:   "no image holds a path that long",
 		advise: adviseOverlong,
 	},
-	{id: LayerOrder, harm: HarmReuse, layers: findOrder},
+	{
+		id: OSTreeLabels, harm: HarmBoot, image: findOSTreeLabels,
+		what: "labels name a layer or an ostree commit that the image does not have: bootc and rpm-ostree can neither install it nor switch to it",
+	},
+	{id: LayerOrder, harm: HarmReuse, image: findOrder},
 }
 
 // packageCaches are what package managers can fetch or make again.

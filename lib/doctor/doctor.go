@@ -16,8 +16,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"chunkah/format"
 	"chunkah/lib/chain"
+	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -62,6 +65,10 @@ type Options struct {
 	Root *rootfs.Root
 	// Dir is where the root is, for commands to name; empty for an image.
 	Dir string
+	// Config is that of the image that is looked at, DiffIDs are its layers; nil if it is
+	// not an image.
+	Config  *oci.Config
+	DiffIDs []digest.Digest
 	// Layers are those of the image that is looked at, from the bottom up; nil if it is
 	// not an image, or if the stability of a layer is not known.
 	Layers []chain.Layer
@@ -210,8 +217,8 @@ func (e *Examiner) Findings() []Finding {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
-		} else if c.layers != nil && !slices.Contains(e.opt.Ignore, c.id) {
-			f, found = c.layers(f, e.opt.Layers)
+		} else if c.image != nil && !slices.Contains(e.opt.Ignore, c.id) {
+			f, found = c.image(e, f)
 		}
 		if found {
 			list = append(list, f)

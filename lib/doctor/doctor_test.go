@@ -190,7 +190,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[LayerOrder] = true                                                                                         // TestLayerOrder
+	found[LayerOrder], found[OSTreeLabels] = true, true                                                              // TestLayerOrder, TestOSTreeLabels
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)

@@ -17,6 +17,9 @@ type Config struct {
 	Created     *time.Time // nil where none is given
 	Annotations map[string]string
 	Labels      map[string]string
+	// OfImage is set where it is the config of an image with layers, as opposed to one that
+	// somebody has written for the image to come.
+	OfImage bool
 
 	// exec is the execution config without its labels: known keys checked, unknown ones as they were given.
 	exec map[string]json.RawMessage
