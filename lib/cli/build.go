@@ -190,7 +190,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
 	told := &milestones{env: env, run: c.measured, done: done, drawn: env.drawsBuild(c.Plan == "-")}
 	stages := []pipeline.Stage{
-		c.measure(done.scan(b.set.Changed, b.header, b.scan), told, nil),
+		c.measure(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
 		c.measure(c.packStage(env, done, b.pack), told, nil),
 		c.measure(done.write(&b.write), told, func(m *metrics.Stage) {
@@ -222,9 +222,11 @@ func (r *reports) print(env *Env) {
 	env.wrote(r.written)
 }
 
-func (r *reports) scan(root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
+func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
-		r.scanned, err = scan.Run(ctx, root, header, opt, out)
+		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
+			env.sparse(r.scanned.Sparse) // before they are read
+		}
 		return err
 	}}
 }

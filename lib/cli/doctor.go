@@ -102,6 +102,8 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
+	examiner.Sparse(scanned.Sparse)
+	scanned.Sparse = nil // which is told as a finding
 	env.scanned(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)

@@ -132,6 +132,7 @@ func (e *Env) scanned(r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
 	}
+	e.sparse(r.Sparse)
 	e.walked(r)
 }
 
@@ -149,6 +150,27 @@ func (e *Env) walked(r *scan.Report) {
 		}
 	}
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
+}
+
+// sparse warns of files that are much larger in an image than on the disk.
+func (e *Env) sparse(list []scan.Sparse) {
+	if len(list) == 0 {
+		return
+	}
+	var holes int64
+	for _, s := range list {
+		holes += s.Holes
+	}
+	e.warn("%s with holes of %s in all, which are zeros in the image and take their time: %q%s; --prune leaves a file out",
+		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, others(len(list)-1))
+}
+
+// others says how many there are beside an example.
+func others(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
 }
 
 func plural(n int64, what string) string {

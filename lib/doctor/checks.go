@@ -37,6 +37,9 @@ const (
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
 	OverlongPaths   ID = "overlong-paths"
+	FatJar          ID = "fat-jar"
+	SparseFile      ID = "sparse-file"
+	NonUTF8Names    ID = "non-utf8-names"
 	OSTreeLabels    ID = "ostree-labels"
 	LayerOrder      ID = "layer-order"
 )
@@ -63,6 +66,9 @@ type check struct {
 	// out is set where the advice is to leave the files out, so that nothing else has
 	// to be said of them; each where that is file by file.
 	out, each bool
+	// bootable is set where only bootable images are the worse for it, sparse where a scan
+	// finds it while it goes on.
+	bootable, sparse bool
 	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
@@ -191,6 +197,21 @@ var checks = []check{
 		id: NewerThanSource, harm: HarmReuse, finds: newerThanSource,
 		what:   "files are newer than SOURCE_DATE_EPOCH: they get that as their time, and change with it",
 		advise: adviseNewer,
+	},
+	{
+		id: FatJar, harm: HarmReuse, finds: fatJar, each: true,
+		what:   "an archive of Java has its libraries inside: all of them change with every change of the program",
+		advise: adviseFatJar,
+	},
+	{
+		id: NonUTF8Names, harm: HarmBoot, finds: notUTF8, each: true, bootable: true,
+		what:   "names or link targets are not UTF-8, which ostree refuses",
+		advise: adviseNames,
+	},
+	{
+		id: SparseFile, harm: HarmReuse, sparse: true, each: true,
+		what:   "files have holes of more than 1 GB, which are zeros in an image: they are read, hashed, compressed and unpacked",
+		advise: adviseSparse,
 	},
 	{
 		id: SpecialFiles, harm: HarmBuild, refused: true, fault: scan.FaultSpecial,

@@ -96,7 +96,7 @@ func New(opt Options) *Examiner {
 	}
 	for i := range checks {
 		c := &checks[i]
-		if slices.Contains(opt.Ignore, c.id) {
+		if e.ignores(c.id) {
 			continue
 		}
 		if c.places == nil && c.finds != nil {
@@ -109,6 +109,8 @@ func New(opt Options) *Examiner {
 	}
 	return e
 }
+
+func (e *Examiner) ignores(id ID) bool { return slices.Contains(e.opt.Ignore, id) }
 
 // Run examines a stream to its end. Components come before the files.
 func (e *Examiner) Run(ctx context.Context, in format.Source) error {
@@ -191,7 +193,7 @@ func (e *Examiner) look(f *format.File) {
 func (e *Examiner) Faults(list []scan.Fault) {
 	for _, fault := range list {
 		c := &checks[slices.IndexFunc(checks, func(c check) bool { return c.refused && c.fault == fault.Kind })]
-		if !slices.Contains(e.opt.Ignore, c.id) {
+		if !e.ignores(c.id) {
 			e.add(c, &format.File{Path: fault.Path}, fault.Path)
 		}
 	}
@@ -213,11 +215,11 @@ func (e *Examiner) Findings() []Finding {
 		c := &checks[i]
 		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: []Place{}}
 		found := false
-		if g := e.found[c.id]; g != nil {
+		if g := e.found[c.id]; g != nil && (!c.bootable || e.seen.kernelInUsr) {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
-		} else if c.image != nil && !slices.Contains(e.opt.Ignore, c.id) {
+		} else if c.image != nil && !e.ignores(c.id) {
 			f, found = c.image(e, f)
 		}
 		if found {

@@ -172,6 +172,8 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "newer files", root: fmt.Sprintf("file /srv/a mtime=%d\nfile /srv/b mtime=%d\nfile /usr/pkg/c mtime=%d\nsymlink /srv/l to=x mtime=%[1]d", mkroot.Epoch+1, mkroot.Epoch, mkroot.Epoch+1), header: dated, want: []string{
 			"newer-than-source-date: /srv/a /srv/l"}},
 		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: []string{"newer-than-source-date: /usr/pkg/c"}},
+		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + "\nfile /usr/lib/modules/6/vmlinuz\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
+		{name: "names that are not UTF-8, of no system", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
 		{name: "whiteout", root: "file /srv/.wh.x", want: []string{"whiteout-names: /srv/.wh.x"}},
 		{name: "hard links across checks", root: "file /tmp/x text=abc\nlink /srv/x to=/tmp/x", want: []string{"tmp-files: /tmp/x"}},
@@ -190,7 +192,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[LayerOrder], found[OSTreeLabels] = true, true                                                              // TestLayerOrder, TestOSTreeLabels
+	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // tests of their own
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)

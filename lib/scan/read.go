@@ -194,6 +194,9 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 		f.Type = format.TypeDir
 	case unix.S_IFREG:
 		f.Type, f.Size, f.Stamp = format.TypeFile, st.Size, st.Stamp()
+		if st.Holes > LargeHoles && !mounted {
+			r.report.Sparse = append(r.report.Sparse, Sparse{path, st.Holes})
+		}
 	case unix.S_IFLNK:
 		f.Type = format.TypeSymlink
 	default:

@@ -72,8 +72,20 @@ type Report struct {
 	Skipped map[string]int64
 	// Notes name single paths that were left out, in order.
 	Notes []Note
+	// Sparse are files with holes of more than LargeHoles, in order.
+	Sparse []Sparse
 	// Unmatched are those of Options.Prune that nothing was found at.
 	Unmatched []string
+}
+
+// LargeHoles is how much of a file may take no room on the disk, in bytes, before it is
+// worth a word: in a layer it is zeros that have to be read, hashed and compressed.
+const LargeHoles = 1_000_000_000
+
+// Sparse is a file that is much larger in an image than it is on the disk.
+type Sparse struct {
+	Path  string
+	Holes int64 // bytes
 }
 
 // Note says what of a path was left out.
@@ -94,6 +106,7 @@ func count(m *map[string]int64, name string, n int64) {
 // add takes over what one directory's report says.
 func (r *Report) add(more *Report) {
 	r.Notes = append(r.Notes, more.Notes...)
+	r.Sparse = append(r.Sparse, more.Sparse...)
 	for xattr, n := range more.Dropped {
 		count(&r.Dropped, xattr, n)
 	}
