@@ -24,6 +24,9 @@ type outputFlags struct {
 func (f *outputFlags) target() (oci.Target, error) {
 	target := oci.Target{Stdout: true}
 	if f.Output != "" {
+		if err := refuseOutputName(f.Output); err != nil {
+			return target, err
+		}
 		var err error
 		if target, err = oci.ParseDestination(f.Output); err != nil {
 			return target, &usageError{err}

@@ -72,6 +72,21 @@ func ParseSource(s string) (Source, error) {
 	return Source{}, fmt.Errorf("unknown transport %q in source %q: %s%s", transport, s, wantSources, hint)
 }
 
+// HasTransport reports whether a name begins with a transport, of chunkah or of another
+// tool.
+func HasTransport(s string) bool {
+	name, _, found := strings.Cut(s, ":")
+	if slices.Contains(foreign, name) {
+		return found
+	}
+	for _, transport := range transports {
+		if strings.HasPrefix(s, transport) {
+			return true
+		}
+	}
+	return false
+}
+
 func parseRest(s string, kind Kind, rest string) (Source, error) {
 	src := Source{Kind: kind, Path: rest}
 	named := false
