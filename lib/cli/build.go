@@ -225,7 +225,7 @@ func (r *reports) print(env *Env) {
 func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
-			env.sparse(r.scanned.Sparse) // before they are read
+			env.foreseen(r.scanned) // before anything is read
 		}
 		return err
 	}}

@@ -103,7 +103,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 		return nil, err
 	}
 	examiner.Sparse(scanned.Sparse)
-	scanned.Sparse = nil // which is told as a finding
+	scanned.Sparse, scanned.OSTree = nil, false // which are told as findings
 	env.scanned(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)

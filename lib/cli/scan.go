@@ -132,7 +132,7 @@ func (e *Env) scanned(r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
 	}
-	e.sparse(r.Sparse)
+	e.foreseen(r)
 	e.walked(r)
 }
 
@@ -150,6 +150,14 @@ func (e *Env) walked(r *scan.Report) {
 		}
 	}
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
+}
+
+// foreseen warns of what costs time or room from here on.
+func (e *Env) foreseen(r *scan.Report) {
+	e.sparse(r.Sparse)
+	if r.OSTree {
+		e.warn("/sysroot/ostree has a repository of ostree, which holds all files once more: leave it out with --prune /sysroot/")
+	}
 }
 
 // sparse warns of files that are much larger in an image than on the disk.

@@ -23,15 +23,19 @@ import (
 // that many, and there is room for more on top.
 const DefaultMax = 64
 
-// The limits of --max. See ManyLayers.
+// The limits of --max. See ManyLayers and MostLayers.
 const (
 	MinMax = 1
-	MaxMax = 448
+	MaxMax = 500 // of containers-storage, measured
 )
 
 // ManyLayers is the largest number of layers that every engine in use runs:
 // docker's overlay2 store refuses 126 (measured, docker 20.10), podman runs 128.
 const ManyLayers = 125
+
+// MostLayers is the largest number of layers on which a container file can add some
+// steps more: containers-storage takes 500 in all.
+const MostLayers = 448
 
 // Options tune a pack.
 type Options struct {

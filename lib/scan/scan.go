@@ -8,6 +8,7 @@ package scan
 import (
 	"context"
 	"sort"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -74,6 +75,8 @@ type Report struct {
 	Notes []Note
 	// Sparse are files with holes of more than LargeHoles, in order.
 	Sparse []Sparse
+	// OSTree is set where a repository of ostree was not left out.
+	OSTree bool
 	// Unmatched are those of Options.Prune that nothing was found at.
 	Unmatched []string
 }
@@ -131,6 +134,10 @@ type Count struct {
 	N    int64
 }
 
+// ostreeRepo is where a bootable image has the repository of ostree, which holds all of
+// its files once more.
+const ostreeRepo = "/sysroot/ostree/"
+
 // Deletions is the component of whiteouts.
 const Deletions = "chunkah/deletions"
 
@@ -153,6 +160,7 @@ func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Optio
 			return report, err
 		}
 		report.Files++
+		report.OSTree = report.OSTree || strings.HasPrefix(f.Path, ostreeRepo)
 		if f.Hardlink == 0 || !linked[f.Hardlink] {
 			report.Bytes += f.Size
 		}
