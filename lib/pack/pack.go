@@ -51,6 +51,8 @@ type Options struct {
 	KeepXattrs []string
 	// Explain asks for Report.Explanation.
 	Explain bool
+	// Contents asks for Report.Contents.
+	Contents bool
 	// Planned, unless it is nil, gets the plan before the first record is written; its
 	// error ends the run, so that nothing comes of the stream.
 	Planned func([]Planned) error
@@ -71,8 +73,9 @@ type Report struct {
 	Now        int64
 	// Plan is what is in each layer.
 	Plan []Planned
-	// Explanation is there where it was asked for.
+	// Explanation is there where it was asked for, and so are Contents, by name.
 	Explanation *Explanation
+	Contents    []Content
 	// Oversized are the files that are larger than a layer may be.
 	Oversized []Oversized
 }
@@ -120,6 +123,9 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	}
 	if opt.Explain {
 		report.Explanation = t.explain(plan, groupOpt, opt.MaxLayerSize)
+	}
+	if opt.Contents {
+		report.Contents = t.contents(groupOpt, opt.MaxLayerSize)
 	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {
