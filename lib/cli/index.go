@@ -55,7 +55,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, oci.Options{}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, oci.Options{Own: c.own()}) },
 		Ref:         target.Ref,
 		Annotations: config.Annotations,
 	})

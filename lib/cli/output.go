@@ -8,16 +8,19 @@ import (
 	"path/filepath"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/fifo"
 	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 )
 
 // outputFlags say where an image goes and what it is called there.
 type outputFlags struct {
-	Output string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
-	Tag    string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
+	Output  string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	KeepOld bool   `long:"keep-old" description:"keep the blobs of the image that this one replaces in a layout folder, as far as chunkah has made them" brief:"keep the blobs of the image that is replaced"`
+	Tag     string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output"`
 }
 
 // target reads -o and -t.
@@ -46,6 +49,14 @@ func (f *outputFlags) target() (oci.Target, error) {
 	}
 	target.Ref = f.Tag
 	return target, nil
+}
+
+// own tells the layers whose blobs may go with the image that is replaced; nil for none.
+func (f *outputFlags) own() func(v1.History) bool {
+	if f.KeepOld {
+		return nil
+	}
+	return func(h v1.History) bool { return h.CreatedBy == plan.Author && h.Author == "" }
 }
 
 // create opens the destination.

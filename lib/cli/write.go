@@ -118,7 +118,10 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Ref = target.Ref
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) {
+		o.Own = f.own()
+		return images.create(ctx, env, target, o)
+	}
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
