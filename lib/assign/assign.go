@@ -122,6 +122,11 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	}
 	left, leftovers, largest := claimLeftovers(t)
 	out.Components = merge(out.Components, leftovers)
+	for _, c := range all {
+		if c.result != nil && len(c.result.Intervals) > 0 {
+			out.setIntervals(t, c.result.Intervals)
+		}
+	}
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }

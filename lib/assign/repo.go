@@ -37,6 +37,8 @@ type Result struct {
 	// Follows are for what was made from a file and belongs with it, whoever has
 	// that: once strong claims are settled, and again once weak ones are.
 	Follows []Follow
+	// Intervals are said of files by people, whatever component they end up in.
+	Intervals []Interval
 	// Warnings are for people: one line each, without an end.
 	Warnings []string
 }

@@ -24,6 +24,8 @@ type Options struct {
 	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
 	// Override drops the components that records come with.
 	Override bool
+	// Strict makes the first warning an error.
+	Strict bool
 	// Explain is a path to tell about: who claimed it, and who won. Empty for none.
 	Explain string
 }
@@ -63,7 +65,18 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
 		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
 	}
+	if opt.Strict && len(outcome.Warnings) > 0 {
+		return nil, strictError(outcome.Warnings)
+	}
 	return outcome, s.write(ctx, out, outcome)
+}
+
+// strictError is the error of warnings that are to be errors.
+func strictError(warnings []string) error {
+	if more := len(warnings) - 1; more > 0 {
+		return fmt.Errorf("%s (--strict; and %d more)", warnings[0], more)
+	}
+	return fmt.Errorf("%s (--strict)", warnings[0])
 }
 
 // Explanation says what a path belongs to. The outcome's claimants say why.

@@ -63,10 +63,11 @@ type repoFlags struct {
 type assignFlags struct {
 	repoFlags
 	Override bool `long:"override" description:"replace the components that records come with"`
+	Strict   bool `long:"strict" description:"end with an error where a package database, a map or an xattr gives a warning, for example of a package that cannot be read" brief:"end where a package database gives a warning"`
 }
 
 func (f *assignFlags) options(ctx context.Context) (opt assign.Options, err error) {
-	opt.Override = f.Override
+	opt.Override, opt.Strict = f.Override, f.Strict
 	opt.Repos, err = f.chosen(ctx)
 	return opt, err
 }

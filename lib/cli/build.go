@@ -42,6 +42,7 @@ type buildCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
+	rustFlags
 }
 
 // aliases settles the options that have two names.
@@ -72,6 +73,9 @@ func (c *buildCommand) replaced() error {
 	}
 	if c.Pack != "" && c.packFlags != (packFlags{}) {
 		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
+	}
+	if c.Pack != "" && c.WriteManifestTo != "" {
+		return usagef("--write-manifest-to does nothing with --pack: its command alone knows the components")
 	}
 	return nil
 }
@@ -125,6 +129,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
+	b.pack.Contents = c.WriteManifestTo != ""
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err
 	}
@@ -166,6 +171,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		return c.printPipeline(ctx, env)
 	}
 	c.spareTemp()
+	c.rustFlags.check(env)
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
 		return err
@@ -181,6 +187,13 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		env.verified(b.verified)
 	}
 	if err := c.planned(ctx, env, c.place(), done.packed); err != nil {
+		return err
+	}
+	var contents []pack.Content
+	if done.packed != nil {
+		contents = done.packed.Contents
+	}
+	if err := c.rustFlags.write(ctx, contents); err != nil {
 		return err
 	}
 	done.summary(env, c.measured)
@@ -227,8 +240,8 @@ func (r *reports) print(env *Env) {
 func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
-			env.sparse(r.scanned)
 			env.unmapped(r.scanned)
+			env.foreseen(r.scanned) // before anything is read
 		}
 		return err
 	}}

@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/chain"
 	"chunkah/lib/doctor"
 	"chunkah/lib/inspect"
+	"chunkah/lib/oci"
 	"chunkah/lib/pipeline"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -68,7 +69,16 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	scanning.Special = special // also what somebody put into an image
 	assigning.Root = set.Root
 	remember(assigning.Repos, set)
-	examiner := doctor.New(doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore})
+	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
+	if set.Image != nil {
+		if looking.Config, err = oci.ParseConfig(set.Image.Config.Data); err != nil {
+			return nil, fmt.Errorf("reading the config of %q: %w", set.Image.Source, err) // as a build says
+		}
+		for _, l := range set.Image.Layers {
+			looking.DiffIDs = append(looking.DiffIDs, l.DiffID)
+		}
+	}
+	examiner := doctor.New(looking)
 	var scanned *scan.Report
 	var faults *scan.FaultsError
 	err = pipeline.Run(ctx,
@@ -89,8 +99,9 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	env.scanned(scanned)
 	examiner.Sparse(scanned.Sparse)
+	scanned.Sparse, scanned.OSTree = nil, false // which are told as findings
+	env.scanned(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
 	} else {

@@ -80,6 +80,9 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 // scan, and what people give to build first.
 func oneTooMany(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
+		if err := refuseName(arg, "chunkah build --from"); err != nil {
+			return err
+		}
 		meant := []string{"--from", arg}
 		if src, err := image.ParseSource(arg); err == nil && src.Kind == image.KindDir {
 			meant[0] = "--rootfs"

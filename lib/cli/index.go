@@ -50,9 +50,12 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 		lists = append(lists, l)
+		if len(l.Absent) > 0 {
+			env.warn("the index of %q lists what is not there, and the new one leaves it out: %s", src, image.PlatformNames(l.Absent))
+		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, also, oci.Options{}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, also, oci.Options{Own: c.own()}) },
 		Ref:         target.Ref,
 		Also:        also,
 		Annotations: config.Annotations,

@@ -9,18 +9,21 @@ import (
 	"slices"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/fifo"
 	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 	"chunkah/lib/registry"
 	"chunkah/lib/temp"
 )
 
 // outputFlags say where an image goes and what it is called there.
 type outputFlags struct {
-	Output []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
-	Tag    []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
+	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH or oci-archive:PATH[:REF] for an archive, docker-archive:PATH[:REF] for one that docker load takes, oci:DIR[:REF] for a layout folder, to which an image is added, docker://REF for a registry; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
+	KeepOld bool     `long:"keep-old" description:"keep the blobs of the image that this one replaces in a layout folder, as far as chunkah has made them" brief:"keep the blobs of the image that is replaced"`
 }
 
 // target reads -o and -t.
@@ -36,6 +39,9 @@ func (f *outputFlags) named() (target oci.Target, also []string, err error) {
 	case 0:
 		target.Stdout = true
 	case 1:
+		if err := refuseOutputName(f.Output[0]); err != nil {
+			return target, nil, err
+		}
 		if target, err = oci.ParseDestination(f.Output[0]); err != nil {
 			return target, nil, &usageError{err}
 		}
@@ -91,6 +97,14 @@ func tagOf(output, name string) (string, error) {
 		return "", usagef("-o docker://%s names the image, and --tag %q is no tag of the same repository: give --tag %s/%s:TAG", output, name, at.Registry, at.Name)
 	}
 	return ref.Tag, nil
+}
+
+// own tells the layers whose blobs may go with the image that is replaced; nil for none.
+func (f *outputFlags) own() func(v1.History) bool {
+	if f.KeepOld {
+		return nil
+	}
+	return func(h v1.History) bool { return h.CreatedBy == plan.Author && h.Author == "" }
 }
 
 // create opens the destination, for an image with further names.

@@ -15,7 +15,7 @@ import (
 // packFlags are those that pack and build share. --max and --max-layers are one
 // option with two names.
 type packFlags struct {
-	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 448 (default: 64)" section:"Layers"`
+	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
 	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts" brief:"bytes of a layer at most: 500MB or 1GiB"`
 	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
@@ -68,7 +68,11 @@ func (f *packFlags) max(env *Env) (int, error) {
 	if err != nil || n < pack.MinMax || n > pack.MaxMax {
 		return 0, usagef("%s %q is not a number from %d to %d", name, text, pack.MinMax, pack.MaxMax)
 	}
-	if n > pack.ManyLayers {
+	switch {
+	case n > pack.MostLayers:
+		env.warn("%s %d: podman refuses an image of more than 128 layers, and containers-storage one of more than %d, with the layers that a container file adds",
+			name, n, pack.MaxMax)
+	case n > pack.ManyLayers:
 		env.warn("%s %d: docker's overlay2 store refuses an image of more than %d layers, podman one of more than 128",
 			name, n, pack.ManyLayers)
 	}

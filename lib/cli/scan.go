@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -115,7 +114,6 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.scanned(report)
-	env.sparse(report)
 	env.unmapped(report)
 	c.warnEmpty(env, set.Root, report)
 	c.writeMetrics(ctx, env)
@@ -136,31 +134,8 @@ func (e *Env) scanned(r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
 	}
+	e.foreseen(r)
 	e.walked(r)
-}
-
-// maxSparse is how many sparse files a warning names: the doctor lists all.
-const maxSparse = 5
-
-// sparse warns of files that grow in the image, before that takes its time.
-func (e *Env) sparse(r *scan.Report) {
-	if len(r.Sparse) == 0 {
-		return
-	}
-	size, stored := int64(0), int64(0)
-	for _, f := range r.Sparse {
-		size, stored = size+f.Size, stored+f.Stored
-	}
-	lines := []string{fmt.Sprintf("%s with holes: %s on the disk, %s in the image: use --prune, or make them smaller",
-		plural(int64(len(r.Sparse)), "file"), bytesText(stored), bytesText(size))}
-	largest := slices.SortedStableFunc(slices.Values(r.Sparse), func(a, b scan.Sparse) int { return cmp.Compare(b.Size, a.Size) })
-	for _, f := range largest[:min(len(largest), maxSparse)] {
-		lines = append(lines, fmt.Sprintf("  %q: %s on the disk, %s", f.Path, bytesText(f.Stored), bytesText(f.Size)))
-	}
-	if more := len(largest) - maxSparse; more > 0 {
-		lines = append(lines, fmt.Sprintf("  and %d more, which chunkah doctor lists", more))
-	}
-	e.warnLines(lines)
 }
 
 // unmapped warns of owners that are not those of the files.
@@ -185,6 +160,35 @@ func (e *Env) walked(r *scan.Report) {
 		}
 	}
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
+}
+
+// foreseen warns of what costs time or room from here on.
+func (e *Env) foreseen(r *scan.Report) {
+	e.sparse(r.Sparse)
+	if r.OSTree {
+		e.warn("/sysroot/ostree has a repository of ostree, which holds all files once more: leave it out with --prune /sysroot/")
+	}
+}
+
+// sparse warns of files that are much larger in an image than on the disk.
+func (e *Env) sparse(list []scan.Sparse) {
+	if len(list) == 0 {
+		return
+	}
+	var holes int64
+	for _, s := range list {
+		holes += s.Holes
+	}
+	e.warn("%s with holes of %s in all, which are zeros in the image and take their time: %q%s; --prune leaves a file out",
+		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, others(len(list)-1))
+}
+
+// others says how many there are beside an example.
+func others(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
 }
 
 func plural(n int64, what string) string {

@@ -69,7 +69,11 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		}
 		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
 	}
-	return sources, f.check(sources)
+	take := ""
+	if strings.Contains(how, "--from") {
+		take = "chunkah build --from"
+	}
+	return sources, f.check(take, sources)
 }
 
 // parseSource reads the name of a source.
@@ -143,6 +147,9 @@ const imageGC = 60
 
 // parseImage reads the name of an image.
 func parseImage(name string) (image.Source, error) {
+	if err := refuseName(name, ""); err != nil {
+		return image.Source{}, err
+	}
 	src, err := image.ParseSource(name)
 	if err != nil {
 		return src, &usageError{err}
@@ -180,9 +187,13 @@ func spareMemory(sources []string) {
 	}
 }
 
-// check refuses what can be told before anything is opened.
-func (f *sourceFlags) check(sources []string) error {
+// check refuses what can be told before anything is opened. take is the command that
+// reads a source once, empty for others.
+func (f *sourceFlags) check(take string, sources []string) error {
 	for _, s := range sources {
+		if err := refuseName(s, take); err != nil {
+			return err
+		}
 		src, err := parseSource(s)
 		if err != nil {
 			return err

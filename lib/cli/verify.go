@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	"chunkah/lib/oci"
 	"chunkah/lib/verify"
 )
 
 type verifyCommand struct {
 	imageFlags
-	JSON bool `long:"json" description:"print an object for each fault"`
-	Args struct {
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which images of an index to verify (default: all)" section:"Source"`
+	JSON     bool   `long:"json" description:"print an object for each fault"`
+	Args     struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
 }
@@ -31,7 +33,13 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if err != nil {
 		return nil, err
 	}
-	report, err := verify.Run(ctx, src, verify.Options{Image: c.imageOptions(env)})
+	opt := verify.Options{Image: c.imageOptions(env)}
+	if opt.Image.Platform = c.Platform; c.Platform != "" {
+		if _, _, err := oci.ParseArch(c.Platform); err != nil {
+			return nil, usagef("--platform: %w", err)
+		}
+	}
+	report, err := verify.Run(ctx, src, opt)
 	if err != nil {
 		return nil, err
 	}

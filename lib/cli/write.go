@@ -27,6 +27,7 @@ type writeFlags struct {
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image" section:"Image" brief:"config, as podman, docker or skopeo print it"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text" variable:"CHUNKAH_CONFIG_STR" brief:"the same as text"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
+	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation of the source although it speaks of the source's layers, as ostree.commit does (repeatable)" brief:"keep a label that speaks of the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
 	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
 	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
@@ -114,7 +115,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
 	}
-	opt.Edit = f.edit
+	opt.Edit, opt.KeepLabels = f.edit, f.KeepLabels
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
@@ -122,7 +123,10 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		env.warn("podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, or write docker-archive:PATH, of which podman load and docker load take all")
 	}
 	opt.Ref, opt.Also = target.Ref, also
-	opt.Create = func(o oci.Options) (oci.Destination, error) { return images.create(ctx, env, target, also, o) }
+	opt.Create = func(o oci.Options) (oci.Destination, error) {
+		o.Own = f.own()
+		return images.create(ctx, env, target, also, o)
+	}
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
@@ -317,6 +321,12 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 func (e *Env) wrote(r *write.Report) {
 	for _, p := range r.LeftOut {
 		e.warn("leaving out the output itself %q", p)
+	}
+	if len(r.Dropped) > 0 {
+		e.warn("leaving out labels and annotations that speak of the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
+	}
+	if len(r.Stale) > 0 {
+		e.warn("the config has labels or annotations that speak of other layers than the image's: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
 	}
 	if r.Duplicates > 0 {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))

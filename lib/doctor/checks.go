@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"chunkah/format"
-	"chunkah/lib/chain"
 	"chunkah/lib/scan"
 )
 
@@ -38,7 +37,10 @@ const (
 	WhiteoutNames   ID = "whiteout-names"
 	XattrNames      ID = "xattr-names"
 	OverlongPaths   ID = "overlong-paths"
-	SparseFiles     ID = "sparse-files"
+	FatJar          ID = "fat-jar"
+	SparseFile      ID = "sparse-file"
+	NonUTF8Names    ID = "non-utf8-names"
+	OSTreeLabels    ID = "ostree-labels"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -64,13 +66,15 @@ type check struct {
 	// out is set where the advice is to leave the files out, so that nothing else has
 	// to be said of them; each where that is file by file.
 	out, each bool
-	// scanned is set where it is a scan that finds it, refused where that is a fault.
-	scanned bool
+	// bootable is set where only bootable images are the worse for it, sparse where a scan
+	// finds it while it goes on.
+	bootable, sparse bool
+	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// layers is set for a check of an image's layers instead of files: it completes the
-	// finding, if it is one.
-	layers func(Finding, []chain.Layer) (_ Finding, found bool)
+	// image is set for a check of an image's config or layers instead of files: it
+	// completes the finding, if it is one.
+	image func(*Examiner, Finding) (_ Finding, found bool)
 	// advise says what to do, and by which options it is done.
 	advise func(*Examiner, *gathering) (string, []string)
 }
@@ -195,6 +199,21 @@ var checks = []check{
 		advise: adviseNewer,
 	},
 	{
+		id: FatJar, harm: HarmReuse, finds: fatJar, each: true,
+		what:   "an archive of Java has its libraries inside: all of them change with every change of the program",
+		advise: adviseFatJar,
+	},
+	{
+		id: NonUTF8Names, harm: HarmBoot, finds: notUTF8, each: true, bootable: true,
+		what:   "names or link targets are not UTF-8, which ostree refuses",
+		advise: adviseNames,
+	},
+	{
+		id: SparseFile, harm: HarmReuse, sparse: true, each: true,
+		what:   "files have holes of more than 1 GB, which are zeros in an image: they are read, hashed, compressed and unpacked",
+		advise: adviseSparse,
+	},
+	{
 		id: SpecialFiles, harm: HarmBuild, refused: true, fault: scan.FaultSpecial,
 		what:   "sockets, FIFOs or devices, which an image rarely should have",
 		advise: adviseSpecial,
@@ -225,11 +244,10 @@ var checks = []check{
 		advise: adviseOverlong,
 	},
 	{
-		id: SparseFiles, harm: HarmSize, scanned: true, each: true,
-		what:   "files are sparse: they take little on the disk, and their whole size in an image",
-		advise: leaveOut,
+		id: OSTreeLabels, harm: HarmBoot, image: findOSTreeLabels,
+		what: "labels name a layer or an ostree commit that the image does not have: bootc and rpm-ostree can neither install it nor switch to it",
 	},
-	{id: LayerOrder, harm: HarmReuse, layers: findOrder},
+	{id: LayerOrder, harm: HarmReuse, image: findOrder},
 }
 
 // packageCaches are what package managers can fetch or make again.

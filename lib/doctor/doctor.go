@@ -16,8 +16,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"chunkah/format"
 	"chunkah/lib/chain"
+	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -63,6 +66,10 @@ type Options struct {
 	Root *rootfs.Root
 	// Dir is where the root is, for commands to name; empty for an image.
 	Dir string
+	// Config is that of the image that is looked at, DiffIDs are its layers; nil if it is
+	// not an image.
+	Config  *oci.Config
+	DiffIDs []digest.Digest
 	// Layers are those of the image that is looked at, from the bottom up; nil if it is
 	// not an image, or if the stability of a layer is not known.
 	Layers []chain.Layer
@@ -90,7 +97,7 @@ func New(opt Options) *Examiner {
 	}
 	for i := range checks {
 		c := &checks[i]
-		if slices.Contains(opt.Ignore, c.id) {
+		if e.ignores(c.id) {
 			continue
 		}
 		if c.places == nil && c.finds != nil {
@@ -103,6 +110,8 @@ func New(opt Options) *Examiner {
 	}
 	return e
 }
+
+func (e *Examiner) ignores(id ID) bool { return slices.Contains(e.opt.Ignore, id) }
 
 // Run examines a stream to its end. Components come before the files.
 func (e *Examiner) Run(ctx context.Context, in format.Source) error {
@@ -185,20 +194,9 @@ func (e *Examiner) look(f *format.File) {
 func (e *Examiner) Faults(list []scan.Fault) {
 	for _, fault := range list {
 		c := &checks[slices.IndexFunc(checks, func(c check) bool { return c.refused && c.fault == fault.Kind })]
-		if !slices.Contains(e.opt.Ignore, c.id) {
+		if !e.ignores(c.id) {
 			e.add(c, &format.File{Path: fault.Path}, fault.Path)
 		}
-	}
-}
-
-// Sparse adds files that a scan found to be sparse.
-func (e *Examiner) Sparse(list []scan.Sparse) {
-	c := &checks[slices.IndexFunc(checks, func(c check) bool { return c.id == SparseFiles })]
-	if slices.Contains(e.opt.Ignore, c.id) {
-		return
-	}
-	for _, f := range list {
-		e.add(c, &format.File{Path: f.Path, Size: f.Size}, f.Path)
 	}
 }
 
@@ -218,12 +216,12 @@ func (e *Examiner) Findings() []Finding {
 		c := &checks[i]
 		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: []Place{}}
 		found := false
-		if g := e.found[c.id]; g != nil {
+		if g := e.found[c.id]; g != nil && (!c.bootable || e.seen.kernelInUsr) {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
-		} else if c.layers != nil && !slices.Contains(e.opt.Ignore, c.id) {
-			f, found = c.layers(f, e.opt.Layers)
+		} else if c.image != nil && !e.ignores(c.id) {
+			f, found = c.image(e, f)
 		}
 		if found {
 			list = append(list, f)

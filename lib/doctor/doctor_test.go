@@ -172,6 +172,8 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "newer files", root: fmt.Sprintf("file /srv/a mtime=%d\nfile /srv/b mtime=%d\nfile /usr/pkg/c mtime=%d\nsymlink /srv/l to=x mtime=%[1]d", mkroot.Epoch+1, mkroot.Epoch, mkroot.Epoch+1), header: dated, want: []string{
 			"newer-than-source-date: /srv/a /srv/l"}},
 		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: []string{"newer-than-source-date: /usr/pkg/c"}},
+		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + "\nfile /usr/lib/modules/6/vmlinuz\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
+		{name: "names that are not UTF-8, of no system", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
 		{name: "whiteout", root: "file /srv/.wh.x", want: []string{"whiteout-names: /srv/.wh.x"}},
 		{name: "hard links across checks", root: "file /tmp/x text=abc\nlink /srv/x to=/tmp/x", want: []string{"tmp-files: /tmp/x"}},
@@ -190,8 +192,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[SparseFiles] = true                                                                                        // TestSparse
-	found[LayerOrder] = true                                                                                         // TestLayerOrder
+	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // tests of their own
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)
@@ -216,21 +217,6 @@ func TestFaults(t *testing.T) {
 	}
 	if want := "setfattr --remove=NAME '/srv/my root/x y'"; !strings.HasSuffix(list[3].Advice, want) {
 		t.Errorf("got %q", list[3].Advice)
-	}
-}
-
-// A sparse file is a finding wherever it is.
-func TestSparse(t *testing.T) {
-	sparse := []scan.Sparse{{Path: "/srv/data.mdb", Size: 1 << 30, Stored: 8192}}
-	e := New(Options{})
-	e.Sparse(sparse)
-	list := e.Findings()
-	if got := showAll(list); !slices.Equal(got, []string{"sparse-files: /srv/data.mdb"}) || list[0].Bytes != 1<<30 || list[0].Spoils != HarmSize {
-		t.Errorf("got %q, %+v", got, list)
-	}
-	e = New(Options{Ignore: []ID{SparseFiles}})
-	if e.Sparse(sparse); len(e.Findings()) > 0 {
-		t.Error("not ignored")
 	}
 }
 

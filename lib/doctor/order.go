@@ -12,7 +12,8 @@ const maxOrderCost = 2
 
 // findOrder compares the order of an image's layers with the best one. The bytes of the
 // finding are those that the order costs in a week beyond the best one.
-func findOrder(f Finding, layers []chain.Layer) (_ Finding, found bool) {
+func findOrder(e *Examiner, f Finding) (_ Finding, found bool) {
+	layers := e.opt.Layers
 	cost, least := chain.Cost(layers), chain.Cost(chain.Best(layers))
 	if cost <= maxOrderCost*least {
 		return f, false

@@ -21,6 +21,8 @@ type applier struct {
 	// removed is what whiteouts of this layer took out of directories: hard links to
 	// it may follow.
 	removed map[*dir]map[string]*node
+	// aufs are files that AUFS kept for hard links to them, by path: of this layer.
+	aufs map[string]*node
 	// lastDir is the directory that was looked up last, at lastPath: entries come
 	// by directory. It is nil where that may not be so any more.
 	lastDir  *node
@@ -34,13 +36,21 @@ type applier struct {
 // specification, layer, "Whiteouts").
 func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
 	a.detours += entryDetours * len(entries)
+	if n := a.tree.layers[layer].trailing; n > 0 {
+		a.note("layer %d has %d bytes behind the end of its tar: they belong to its digest and to no file", layer, n)
+	}
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
+	a.aufs = make(map[string]*node)
 	for _, e := range entries {
 		switch e.kind {
 		case kindWhiteout:
 			a.whiteout(e.path)
 		case kindOpaque:
 			a.opaque(e.path)
+		case kindAUFS:
+			if e.node != nil {
+				a.aufs[e.path] = e.node
+			}
 		}
 	}
 	for _, e := range entries {
@@ -105,7 +115,7 @@ func (a *applier) below(path string) *node {
 // entry applies what is no whiteout.
 func (a *applier) entry(e entry) error {
 	switch {
-	case e.kind == kindWhiteout:
+	case e.kind == kindWhiteout, e.kind == kindAUFS:
 		return nil
 	case e.kind == kindOpaque:
 		_, err := a.parent(e.path) // it is there, if as yet only by this
@@ -187,6 +197,9 @@ var errNotThere = errors.New("is not there")
 // target finds what a hard link is to: in the tree as it is by now, or among what
 // this layer deletes.
 func (a *applier) target(path string) (*node, error) {
+	if n := a.aufs[path]; n != nil {
+		return n, nil
+	}
 	parent, base := splitName(path)
 	d, err := a.walk(parent, false)
 	if err != nil {

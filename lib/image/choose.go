@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -38,13 +40,9 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 	if err != nil {
 		return oci.Document{}, err
 	}
-	d, err := c.choose(images)
+	d, data, err := c.present(images)
 	if err != nil {
 		return oci.Document{}, err
-	}
-	data, err := c.read(d)
-	if err != nil {
-		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
 	}
 	if index, err = IsIndex(data, d.MediaType); err == nil && index {
 		err = errors.New("it is an index, and was listed as an image")
@@ -54,6 +52,32 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 	}
 	d.MediaType = mediaTypeOf(data, d.MediaType)
 	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
+}
+
+// present reads the image that fits best of those that are there: docker save writes
+// one platform of several, and the index of all.
+func (c *chooser) present(images []v1.Descriptor) (v1.Descriptor, []byte, error) {
+	for {
+		d, err := c.choose(images)
+		if err != nil {
+			return d, nil, err
+		}
+		data, err := c.read(d)
+		if errors.Is(err, fs.ErrNotExist) && len(images) > 1 {
+			images = slices.DeleteFunc(images, func(m v1.Descriptor) bool {
+				data, err := c.read(m)
+				_, other := Artifact(data, m)
+				return other || errors.Is(err, fs.ErrNotExist)
+			})
+			if len(images) > 0 {
+				continue
+			}
+		}
+		if err != nil {
+			err = fmt.Errorf("reading manifest %q: %w", d.Digest, err)
+		}
+		return d, data, err
+	}
 }
 
 // top returns the manifest or the index that a source names.
@@ -116,7 +140,7 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 	var images []v1.Descriptor
 	for _, m := range index.Manifests {
 		switch {
-		case IsAttestation(m):
+		case IsAttestation(m), m.ArtifactType != "", !mayBeImage(m.MediaType):
 		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == mediaTypeDockerIndex:
 			data, err := c.read(m)
 			if err != nil {
@@ -134,6 +158,16 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 	return images, nil
 }
 
+// mayBeImage reports whether an index may list an image or another index under a media
+// type: of other kinds are artifacts, and manifests of schema 1.
+func mayBeImage(mediaType string) bool {
+	switch mediaType {
+	case v1.MediaTypeImageManifest, mediaTypeDockerManifest, v1.MediaTypeImageIndex, mediaTypeDockerIndex, "":
+		return true
+	}
+	return strings.HasPrefix(mediaType, mediaTypeDockerSchema1) // the error says what to do
+}
+
 // choose chooses the image that fits best.
 func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 	if len(images) == 0 {
@@ -146,6 +180,9 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 	var have []string
 	for _, m := range images {
 		p, err := c.platformOf(m)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errArtifact) {
+			continue
+		}
 		if err != nil {
 			return m, fmt.Errorf("reading manifest %q: %w", m.Digest, err)
 		}
@@ -153,6 +190,9 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 		if rank := c.want.rank(p); rank > bestRank {
 			best, bestRank = m, rank
 		}
+	}
+	if bestRank == 0 && len(have) == 0 {
+		return best, errors.New("it holds no image")
 	}
 	if bestRank == 0 {
 		slices.Sort(have)
@@ -162,6 +202,8 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 	return best, nil
 }
 
+var errArtifact = errors.New("it is no image but an artifact")
+
 // platformOf is the platform of an image in an index, which does not have to say.
 func (c *chooser) platformOf(m v1.Descriptor) (v1.Platform, error) {
 	if m.Platform != nil {
@@ -170,6 +212,9 @@ func (c *chooser) platformOf(m v1.Descriptor) (v1.Platform, error) {
 	data, err := c.read(m)
 	if err != nil {
 		return v1.Platform{}, err
+	}
+	if _, is := Artifact(data, m); is {
+		return v1.Platform{}, errArtifact
 	}
 	var manifest v1.Manifest
 	if err := json.Unmarshal(data, &manifest); err != nil {

@@ -3,12 +3,13 @@ package image
 import (
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/mikelolasagasti/xz"
 )
 
 // readBuffer is the size of one read of a blob, in bytes.
@@ -21,21 +22,22 @@ const (
 	plain compression = iota
 	packedGzip
 	packedZstd
+	packedXz
+	packedBzip2
 )
 
-func (c compression) String() string { return [...]string{"plain", "gzip", "zstd"}[c] }
+func (c compression) String() string { return [...]string{"plain", "gzip", "zstd", "xz", "bzip2"}[c] }
 
 // magics are what packed blobs start with. Clients go by them as well, and not by
 // the media type; the diffID proves the outcome.
 var magics = []struct {
-	name  string
 	magic []byte
 	is    compression
 }{
-	{"gzip", []byte{0x1f, 0x8b}, packedGzip},
-	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, packedZstd},
-	{"bzip2", []byte("BZh"), -1},
-	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, -1},
+	{[]byte{0x1f, 0x8b}, packedGzip},
+	{[]byte{0x28, 0xb5, 0x2f, 0xfd}, packedZstd},
+	{[]byte{0xfd, '7', 'z', 'X', 'Z', 0}, packedXz},
+	{[]byte("BZh"), packedBzip2},
 }
 
 // detect looks at the first bytes.
@@ -46,9 +48,6 @@ func detect(in *bufio.Reader) (compression, error) {
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, m.magic) {
-			if m.is < 0 {
-				return plain, fmt.Errorf("it is packed with %s: want gzip, zstd or plain", m.name)
-			}
 			return m.is, nil
 		}
 	}
@@ -69,7 +68,7 @@ type unpacker struct {
 }
 
 // open returns the bytes that in holds, until the next call. Streams of gzip may have
-// several members, those of zstd several frames.
+// several members, those of zstd several frames, and xz and bzip2 several streams.
 func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err error) {
 	switch {
 	case is == packedGzip:
@@ -80,6 +79,10 @@ func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err erro
 		return u.zstd, err
 	case is == packedZstd:
 		return u.zstd, u.zstd.Reset(in)
+	case is == packedXz:
+		return xz.NewReader(in, maxWindow)
+	case is == packedBzip2:
+		return bzip2.NewReader(in), nil
 	}
 	return in, nil
 }

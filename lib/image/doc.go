@@ -31,9 +31,14 @@
 //     Tree.Notes says so, since not all runtimes agree.
 //   - The xattrs are those of the PAX records SCHILY.xattr.*, if they have a value.
 //     Sparse files are expanded. Global PAX headers are passed over.
+//   - What AUFS kept for itself (.wh..wh.NAME) is left out. A hard link into it gets
+//     the file there.
+//   - What follows the end of a layer's tar belongs to its diffID and to no file.
+//     Tree.Notes says so.
+//   - A name with ".." is taken for what it says, without a look at the tree.
 //
-// Names with "..", other names that begin with .wh., links to what is not there or
-// to directories, and types that no layer has are refused.
+// Names that lead out of the root, other names that begin with .wh., links to what
+// is not there or to directories, and types that no layer has are refused.
 //
 // # Where contents are
 //

@@ -99,9 +99,6 @@ type item struct {
 // openArchive finds the files of a tar. What is no regular file, or is compressed,
 // is spooled first.
 func openArchive(ctx context.Context, path string, opt Options) (*archive, error) {
-	if path == "-" {
-		return nil, errors.New(`the archive "-": name a file, or /dev/stdin for a pipe`)
-	}
 	in, err := openTar(ctx, path, opt)
 	if err != nil {
 		return nil, err

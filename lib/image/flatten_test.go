@@ -105,6 +105,30 @@ d /a @0.000000000
 d /a/b
 f /a/b/c "c"
 f /a\..\b "back"`},
+		"names that go up and stay inside": {layers{{
+			mk.Dir("usr/lib/../bin2"), mk.File("usr/lib/../bin2/./tool", "t"), mk.Link("a/../l", "x/../usr/bin2/tool"), mk.File("a/b/c/../../../..x", "x"), mk.File("usr/..", "").But(func(h *tar.Header) { h.Typeflag = tar.TypeDir }),
+		}}, `
+f /..x "x"
+f /l "t" =1/2
+d /usr @0.000000000
+d /usr/bin2
+f /usr/bin2/tool "t" =1/2`},
+		"a whiteout by a name that goes up": {layers{base, {mk.File("d/e/../.wh.f", "")}}, `
+d /d
+d /d/e
+f /d/e/x "x"
+f /g "g"`},
+		"aufs metadata": {layers{base, {
+			mk.File(".wh..wh.aufs", ""), mk.Dir(".wh..wh.orph/"), mk.Dir("./.wh..wh.plnk/"), mk.File("./.wh..wh.plnk/1.2", "p"), mk.Link(".wh..wh.plnk/3.4", "d/f"),
+			mk.Link("l", "/.wh..wh.plnk/1.2"), mk.Link("m", ".wh..wh.plnk/1.2"), mk.File("d/.wh..wh.x", ""), mk.File("d/.wh.f", ""),
+		}, {mk.Dir(".wh..wh.plnk"), mk.File(".wh..wh.plnk/1.2", "q"), mk.Link("n", ".wh..wh.plnk/1.2")}}, `
+d /d
+d /d/e
+f /d/e/x "x"
+f /g "g"
+f /l "p" =1/2
+f /m "p" =1/2
+f /n "q"`},
 		"root": {layers{{mk.Dir("./").But(meta(0o700, 5, 6)).Xattr("user.r", "r")}}, `
 `},
 		"hard links": {layers{{mk.File("a", "a"), mk.Link("b", "a"), mk.Link("c", "./b"), mk.Link("d", "/c")}}, `

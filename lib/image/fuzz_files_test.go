@@ -107,6 +107,9 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("\x1f\x8b\x08\x1f\x00\x00\x00\x00\x00\x03\x05\x00extraname\x00comment\x00"))
 	used := &unpacker{}
 	f.Cleanup(used.close)
+	for _, name := range []string{"layer.tar.xz", "layer.tar.bz2", "large-window.tar.xz"} {
+		f.Add(readFile(f, "testdata/packed/"+name))
+	}
 	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // among the codes of a block
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Memory(t, 2*maxWindow+16<<20)

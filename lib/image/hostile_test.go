@@ -46,8 +46,8 @@ func TestHostileLayers(t *testing.T) {
 		"whiteout of nothing":    {[]mk.Entry{mk.File("d/.wh.", "")}, `entry "d/.wh.": is a whiteout of nothing`},
 		"whiteout of .":          {[]mk.Entry{mk.File(".wh..", "")}, "is a whiteout of nothing"},
 		"whiteout of ..":         {[]mk.Entry{mk.File(".wh...", "")}, "is a whiteout of nothing"},
-		"whiteout of a whiteout": {[]mk.Entry{mk.File(".wh..wh.x", "")}, "is a whiteout of nothing"},
-		"aufs metadata":          {[]mk.Entry{mk.Dir(".wh..wh.plnk")}, "is a whiteout of nothing"},
+		"link to lost aufs file": {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk/1.2")}, `entry "f": is a hard link to ".wh..wh.plnk/1.2", which is not there`},
+		"link to aufs directory": {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk")}, "which is not there"},
 		"below a whiteout":       {[]mk.Entry{mk.File(".wh.d/x", "")}, "lies below a whiteout"},
 		"below a file":           {[]mk.Entry{mk.File("f", ""), mk.File("f/x", "")}, `lies below "f", which is no directory in this layer`},
 		"below a device":         {[]mk.Entry{mk.Device(tar.TypeBlock, "d", 8, 0), mk.File("d/x", "")}, `lies below "d", which is no directory in this layer`},
@@ -173,9 +173,16 @@ func TestDamagedImages(t *testing.T) {
 		"the config has many elements": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte(`{"history":[`+strings.Repeat("null,", maxCommas+1)+`null]}`))
 		}, "more than 262144"},
-		"a size is huge": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
-		"another system": {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
-		"an artifact":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
+		"a size is huge":                 {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = 1 << 60 }, "more than 274877906944"},
+		"another system":                 {func(_ manifest, c config, _ mk.Blobs) { c.OS = "windows" }, `operating system "windows"`},
+		"an artifact":                    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/vnd.x+json" }, "no image but an artifact"},
+		"a config of old Docker clients": {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/octet-stream" }, ""},
+		"a config of JSON":               {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "application/json" }, ""},
+		"a config of some registries":    {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "text/html" }, ""},
+		"a config without a type":        {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "" }, ""},
+		"octets that are no config": {func(m manifest, _ config, b mk.Blobs) {
+			m.Config = b.Add("application/octet-stream", []byte("{}"))
+		}, "2 layers, its config 0 diff_ids"},
 		"a foreign layer": {func(m manifest, _ config, _ mk.Blobs) {
 			m.Layers[1].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 		}, "layer 1 (sha256:"},
@@ -185,7 +192,7 @@ func TestDamagedImages(t *testing.T) {
 		"an unknown layer": {func(m manifest, _ config, _ mk.Blobs) {
 			m.Layers[1].MediaType = "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"
 		}, `unknown media type "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"`},
-		"xz": {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, []byte("\xfd7zXZ\x00...")) }, "packed with xz"},
+		"xz": {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, []byte("\xfd7zXZ\x00...")) }, "decompressing: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := damaged(t, test.change)
@@ -212,7 +219,8 @@ func TestTarEnds(t *testing.T) {
 		"zeros behind the end": {append(bytes.Clone(whole), make([]byte, 10240)...), ""},
 		"cut in a header":      {whole[:1024+100], `reading the tar after "a": unexpected EOF`},
 		"cut in a file":        {whole[:1536+100], `entry "b"`},
-		"garbage":              {append(bytes.Clone(whole), 'x'), "something follows the end"},
+		"garbage":              {append(bytes.Clone(whole), 'x'), ""},
+		"a second tar":         {append(bytes.Clone(whole), whole...), ""},
 		"no tar":               {[]byte(strings.Repeat("no tar ", 200)), `reading the tar after ""`},
 		"a huge size":          {huge, "unexpected EOF"},
 	} {

@@ -242,21 +242,23 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // no client applies one
 	}
-	r.eye.entry(h)
 	e, err := parseHeader(h)
+	if e.kind != kindAUFS {
+		r.eye.entry(h)
+	}
 	if err != nil {
 		return r.eye.fault(h.Name, err)
 	}
 	sum := sha256.Sum256(nil)
 	if n := e.node; n != nil {
 		n.data, n.from = r.ordinal, r.ordinal
-		if e.kind == kindNode && types[h.Typeflag] == types[tar.TypeReg] {
+		if types[h.Typeflag] == types[tar.TypeReg] {
 			if sum, err = r.contents(in, h, n); err != nil {
 				return err
 			}
 		}
 	}
-	if r.see != nil {
+	if r.see != nil && e.kind != kindAUFS {
 		r.see(int(r.ordinal), h, sum)
 	}
 	r.entries = append(r.entries, e)
@@ -338,15 +340,19 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 	return err
 }
 
-// padding reads what follows the end of the tar: zeros, if anything.
+// padding reads what follows the end of the tar. Zeros fill up a block of some tape;
+// anything else, a second tar too, belongs to the digests and to no file.
 func (r *layerReader) padding() error {
+	end := r.tar.read
 	buf := make([]byte, 32<<10)
+	zeros := true
 	for {
 		n, err := r.tar.Read(buf)
-		if !allZero(buf[:n]) {
-			return errors.New("something follows the end of its tar")
-		}
+		zeros = zeros && allZero(buf[:n])
 		if errors.Is(err, io.EOF) {
+			if !zeros {
+				r.layer.trailing = r.tar.read - end
+			}
 			return nil
 		}
 		if err != nil {

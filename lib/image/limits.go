@@ -56,8 +56,8 @@ const (
 	// maxDrain bounds how much is read of a damaged layer to know its digest, in
 	// bytes.
 	maxDrain = 1 << 30
-	// maxWindow bounds the memory of a zstd decoder, in bytes: what the zstd
-	// command takes if it is not told otherwise.
+	// maxWindow bounds the memory of a zstd or xz decoder, in bytes: what the zstd
+	// command takes by default, and twice what xz -9 needs.
 	maxWindow = 128 << 20
 	// maxLinks bounds the symlinks of one resolution, as Linux does.
 	maxLinks = 40

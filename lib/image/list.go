@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -20,6 +22,9 @@ const maxListed = 64 << 20
 type Listing struct {
 	Source  Source
 	Entries []Entry
+	// Absent are those of an index which are not where it is: docker save writes one
+	// platform of several, and the index of all.
+	Absent []v1.Descriptor
 
 	fetch Fetcher
 }
@@ -34,9 +39,9 @@ type Entry struct {
 	Platform v1.Platform
 	// Blobs are the layers and the config.
 	Blobs []v1.Descriptor
-	// Attestation is set for what BuildKit keeps beside an image of the index. It
-	// has layers that are none, and no platform.
-	Attestation bool
+	// Artifact is set for what is no image, as the attestations that BuildKit keeps
+	// beside one. Nobody looks into it, and it has no platform.
+	Artifact bool
 }
 
 // List lists the manifests that a source names, of every platform.
@@ -71,10 +76,21 @@ func (l *Listing) list(ctx context.Context) error {
 	if err == nil {
 		err = w.add(top, index, 0)
 	}
-	if err == nil && len(l.Entries) == 0 {
-		err = errors.New("it holds no image")
+	if err == nil && !slices.ContainsFunc(l.Entries, func(e Entry) bool { return !e.Artifact }) {
+		err = errNoImage(len(l.Entries), len(l.Absent))
 	}
 	return err
+}
+
+// errNoImage says what an index holds that has no image.
+func errNoImage(artifacts, absent int) error {
+	switch {
+	case absent > 0:
+		return fmt.Errorf("it holds no image: the %d manifests of its index are not there", absent)
+	case artifacts > 0:
+		return errors.New("it holds no image, but an artifact")
+	}
+	return errors.New("it holds no image")
 }
 
 // lister walks an index and those in it.
@@ -98,14 +114,15 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 	if w.seen += len(parsed.Manifests); w.seen > maxManifests {
 		return fmt.Errorf("it lists more than %d manifests", maxManifests)
 	}
+	_, pinned := cutDigest(w.listing.Source.Ref)
 	for _, d := range parsed.Manifests {
 		data, err := w.read(d)
-		if err == nil {
-			index, err = IsIndex(data, d.MediaType)
+		if errors.Is(err, fs.ErrNotExist) && (depth > 0 || pinned != "") {
+			w.listing.Absent = append(w.listing.Absent, d)
+			continue
 		}
 		if err == nil {
-			d.MediaType = mediaTypeOf(data, d.MediaType)
-			err = w.add(oci.Document{Descriptor: d, Data: data}, index, depth+1)
+			err = w.addListed(d, data, depth)
 		}
 		if err != nil {
 			return fmt.Errorf("reading manifest %q: %w", d.Digest, err)
@@ -114,22 +131,38 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 	return nil
 }
 
-func (w *lister) addImage(doc oci.Document) error {
-	if w.left -= len(doc.Data); w.left < 0 {
-		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
+// addListed adds what an index lists.
+func (w *lister) addListed(d v1.Descriptor, data []byte, depth int) error {
+	if blobs, is := Artifact(data, d); is {
+		d.MediaType = mediaTypeOf(data, d.MediaType)
+		return w.keep(Entry{Manifest: oci.Document{Descriptor: d, Data: data}, Artifact: true, Blobs: blobs})
 	}
-	e := Entry{Manifest: doc, Attestation: IsAttestation(doc.Descriptor)}
-	m := &v1.Manifest{}
-	var err error
-	if e.Attestation {
-		err = json.Unmarshal(doc.Data, m)
-	} else if m, err = parseManifest(doc.Data); err == nil {
-		e.Platform, err = w.platform(m.Config)
-	}
+	index, err := IsIndex(data, d.MediaType)
 	if err != nil {
 		return err
 	}
-	e.Blobs = append(m.Layers, m.Config)
+	d.MediaType = mediaTypeOf(data, d.MediaType)
+	return w.add(oci.Document{Descriptor: d, Data: data}, index, depth+1)
+}
+
+func (w *lister) addImage(doc oci.Document) error {
+	m, err := parseAnyManifest(doc.Data)
+	if err != nil {
+		return err
+	}
+	p, err := w.platform(m.Config)
+	if err != nil {
+		return err
+	}
+	// What clients fetch from elsewhere is not here, and not to be passed on.
+	blobs := slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return len(l.URLs) > 0 && IsForeign(l.MediaType) })
+	return w.keep(Entry{Manifest: doc, Platform: p, Blobs: append(blobs, m.Config)})
+}
+
+func (w *lister) keep(e Entry) error {
+	if w.left -= len(e.Manifest.Data); w.left < 0 {
+		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
+	}
 	w.listing.Entries = append(w.listing.Entries, e)
 	return nil
 }

@@ -28,8 +28,8 @@ func listOf(t testing.TB, src string) (string, error) {
 	var got []string
 	for _, e := range l.Entries {
 		kind := "image"
-		if e.Attestation {
-			kind = "attestation"
+		if e.Artifact {
+			kind = "artifact"
 		}
 		got = append(got, fmt.Sprintf("%s %s %d", kind, e.Platform.Architecture, len(e.Blobs)))
 	}
@@ -54,10 +54,10 @@ func TestList(t *testing.T) {
 		"oci:" + one.Layout(t):                       "image amd64 2",
 		"oci-archive:" + one.Archive(t):              "image amd64 2",
 		"docker-archive:" + one.DockerArchive(t):     "image amd64 2",
-		layout:                                       "image amd64 3, image arm64 3, attestation  2",
-		layout + ":several":                          "image amd64 3, image arm64 3, attestation  2",
+		layout:                                       "image amd64 3, image arm64 3, artifact  2",
+		layout + ":several":                          "image amd64 3, image arm64 3, artifact  2",
 		layout + ":@" + all[1].Digest.String():       "image arm64 3",
-		layout + ":several@" + inner.Digest.String(): "image amd64 3, image arm64 3, attestation  2",
+		layout + ":several@" + inner.Digest.String(): "image amd64 3, image arm64 3, artifact  2",
 	} {
 		if got, err := listOf(t, src); err != nil || got != want {
 			t.Errorf("%s: got %q, %v; want %q", src, got, err, want)
@@ -88,7 +88,7 @@ func TestListRefuses(t *testing.T) {
 	}{
 		"too deep":         {deep, "more than 4 deep"},
 		"too many":         {wide, "more than 1024 manifests"},
-		"an artifact":      {artifact, "is no image but an artifact"},
+		"an artifact":      {artifact, "it holds no image, but an artifact"},
 		"nothing":          {none, "it holds no image"},
 		"a blob not there": {lost, lost.Digest.String()},
 	} {
@@ -114,5 +114,55 @@ func TestListBounded(t *testing.T) {
 		if err := w.add(top, index, 0); (err == nil) != (want == 1) || len(l.Entries) != want {
 			t.Errorf("%d bytes: got %d entries, %v; want %d", left, len(l.Entries), err, want)
 		}
+	}
+}
+
+// Beside an image an index may list artifacts, images of other systems, and platforms
+// that are elsewhere: docker save writes one of several. The image is found all the same.
+func TestIndexOfMoreThanImages(t *testing.T) {
+	blobs := mk.Blobs{}
+	var images []v1.Descriptor
+	for _, arch := range []string{"amd64", "arm64", "s390x"} {
+		img := small(t, "", arch)
+		img.Arch = arch
+		images = append(images, img.Manifest(t, blobs))
+	}
+	add := func(mediaType, text string) v1.Descriptor { return blobs.Add(mediaType, []byte(text)) }
+	soci := add(v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"application/vnd.amazon.soci.index.v1+json"},"layers":[]}`)
+	signature := add(v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"`+v1.MediaTypeImageConfig+`"},"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"}]}`)
+	typed := soci
+	typed.ArtifactType = "application/vnd.example"
+	old := add("application/vnd.oci.artifact.manifest.v1+json", `{"blobs":[]}`)
+	unknown := add("application/vnd.example", "no JSON")
+	all := append([]v1.Descriptor{soci, signature, typed, old, unknown}, images...)
+	source := func() string {
+		return "oci:" + mk.LayoutFiles(blobs, blobs.Add(v1.MediaTypeImageIndex, mk.Index(all...))).WriteFolder(t)
+	}
+	text := func(platform string) (string, error) { return textOf(t, source(), Options{Platform: platform}) }
+
+	if got, err := text("linux/s390x"); err != nil || got != "s390x" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for i := range all { // the platforms are in the configs alone
+		all[i].Platform = nil
+	}
+	if got, err := text("linux/s390x"); err != nil || got != "s390x" {
+		t.Errorf("without platforms: got %q, %v", got, err)
+	}
+	all = append(all[:5:5], images...)
+	delete(blobs, images[0].Digest)
+	delete(blobs, images[1].Digest)
+	if got, err := listOf(t, source()); err != nil || got != "artifact  1, artifact  2, artifact  1, artifact  0, artifact  0, image s390x 2" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got, err := textOf(t, source(), Options{Like: &v1.Platform{Architecture: "amd64", OS: "linux"}}); err != nil || got != "s390x" {
+		t.Errorf("the only one that is there: got %q, %v", got, err)
+	}
+	if got, err := text("linux/amd64"); err == nil || !strings.Contains(err.Error(), "for linux/s390x, and not for linux/amd64") {
+		t.Errorf("one that is not there: got %q, %v", got, err)
+	}
+	delete(blobs, images[2].Digest)
+	if got, err := listOf(t, source()); err == nil || !strings.Contains(err.Error(), "the 3 manifests of its index are not there") {
+		t.Errorf("none: got %q, %v", got, err)
 	}
 }

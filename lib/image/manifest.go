@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,16 +77,30 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	return false, fmt.Errorf("it has the media type %q, which is no image", said)
 }
 
-// parseManifest reads a manifest and refuses what is no image.
+// parseManifest reads a manifest and refuses what is no image, and layers that cannot
+// be read.
 func parseManifest(data []byte) (*v1.Manifest, error) {
+	m, err := parseAnyManifest(data)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range m.Layers {
+		if err := CheckLayerType(l.MediaType); err != nil {
+			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
+		}
+	}
+	return m, nil
+}
+
+// parseAnyManifest reads the manifest of an image whose layers may be of any kind, as
+// those of other systems are.
+func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
-	switch m.Config.MediaType {
-	case v1.MediaTypeImageConfig, MediaTypeDockerConfig:
-	default:
-		return nil, fmt.Errorf("it is no image but an artifact: its config is of the type %q", m.Config.MediaType)
+	if err := CheckConfigType(m.Config.MediaType); err != nil {
+		return nil, err
 	}
 	if err := checkDescriptor(m.Config); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -94,15 +109,27 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("it has %d layers, more than %d", len(m.Layers), maxLayers)
 	}
 	for i, l := range m.Layers {
-		err := checkDescriptor(l)
-		if err == nil {
-			err = CheckLayerType(l.MediaType)
-		}
-		if err != nil {
+		if err := checkDescriptor(l); err != nil {
 			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
 		}
 	}
 	return &m, nil
+}
+
+// looseTypes are what Docker and registries up to 2016 called the config of an image.
+// Docker, podman and crane still take them for one (distribution issue 1621).
+var looseTypes = []string{"application/octet-stream", "application/json", "text/html", "text/plain", ""}
+
+// IsLooseType reports whether a config's media type says nothing of what it is.
+func IsLooseType(mediaType string) bool { return slices.Contains(looseTypes, mediaType) }
+
+// CheckConfigType refuses the media type of what is no image's config. One that says
+// nothing is left to those who read the config.
+func CheckConfigType(mediaType string) error {
+	if mediaType == v1.MediaTypeImageConfig || mediaType == MediaTypeDockerConfig || IsLooseType(mediaType) {
+		return nil
+	}
+	return fmt.Errorf("it is no image but an artifact: its config is of the type %q", mediaType)
 }
 
 // CheckLayerType refuses what is no layer that can be read.
@@ -112,10 +139,16 @@ func CheckLayerType(mediaType string) error {
 		mediaTypeDockerLayer, mediaTypeDockerLayerGzip, mediaTypeDockerLayerZstd:
 		return nil
 	}
-	if strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, mediaTypeDockerForeign) {
+	if IsForeign(mediaType) {
 		return fmt.Errorf("it has the media type %q: who made it does not want it to be passed on", mediaType)
 	}
 	return fmt.Errorf("it has the unknown media type %q", mediaType)
+}
+
+// IsForeign reports whether a layer is of those that are fetched from elsewhere, as
+// Windows has them, and that images come without.
+func IsForeign(mediaType string) bool {
+	return strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, mediaTypeDockerForeign)
 }
 
 // parseConfig takes from a config what the image itself needs.

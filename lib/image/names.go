@@ -12,13 +12,17 @@ import (
 const (
 	whiteoutPrefix = ".wh."
 	opaqueName     = ".wh..wh..opq"
+	// aufsPrefix is what AUFS kept for itself begins with. Docker wrote layers with
+	// such entries for years, and no client makes files of them.
+	aufsPrefix = whiteoutPrefix + whiteoutPrefix
 )
 
-var errLeadsOut = errors.New(`has ".." in it: an entry of a layer lies below the root`)
+var errLeadsOut = errors.New(`has ".." in it that leads out: an entry of a layer lies below the root`)
 
 // cleanName returns the path of an entry, without slashes around it and without
 // names that are empty or "."; the root is "". Layers are full of "./usr/" and
-// "/usr". Backslashes are bytes like others.
+// "/usr". Backslashes are bytes like others. A ".." takes away the name in front of
+// it, whatever that is in the tree, as clients have it.
 func cleanName(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", errors.New("holds a NUL")
@@ -27,8 +31,14 @@ func cleanName(name string) (string, error) {
 	if !isClean(name) {
 		var parts []string
 		for part := range strings.SplitSeq(name, "/") {
-			if part != "" && part != "." {
+			switch {
+			case part == "", part == ".":
+			case part != "..":
 				parts = append(parts, part)
+			case len(parts) == 0:
+				return "", errLeadsOut
+			default:
+				parts = parts[:len(parts)-1]
 			}
 		}
 		clean = strings.Join(parts, "/")
@@ -42,16 +52,14 @@ func cleanName(name string) (string, error) {
 // isClean reports whether nothing is to be left out of a name.
 func isClean(name string) bool {
 	return name == "" || name[0] != '/' && name[len(name)-1] != '/' && name[0] != '.' &&
-		!strings.Contains(name, "//") && !strings.Contains(name, "/./") && !strings.HasSuffix(name, "/.")
+		!strings.Contains(name, "//") && !strings.Contains(name, "/./") && !strings.HasSuffix(name, "/.") &&
+		!strings.Contains(name, "/../") && !strings.HasSuffix(name, "/..")
 }
 
 func checkParts(clean string) error {
 	depth := 0
 	for part := range strings.SplitSeq(clean, "/") {
-		switch {
-		case part == "..":
-			return errLeadsOut
-		case len(part) > format.MaxName:
+		if len(part) > format.MaxName {
 			return fmt.Errorf("has a part of %d bytes, more than %d", len(part), format.MaxName)
 		}
 		if depth++; depth > format.MaxDepth {
@@ -71,12 +79,16 @@ func splitName(name string) (dir, base string) {
 }
 
 // readWhiteout reports what the name of an entry takes away: one path, or all that
-// is in a directory. It refuses names that start like a whiteout and are none.
+// is in a directory. It refuses names that start like a whiteout and are none, but
+// for those of AUFS, which stand for nothing in the tree.
 func readWhiteout(clean string) (kind entryKind, path string, err error) {
 	if !strings.Contains(clean, whiteoutPrefix) {
 		return kindNode, clean, nil
 	}
 	dir, base := splitName(clean)
+	if base != opaqueName && strings.HasPrefix(base, aufsPrefix) || strings.HasPrefix(dir, aufsPrefix) || strings.Contains(dir, "/"+aufsPrefix) {
+		return kindAUFS, clean, nil
+	}
 	if strings.HasPrefix(dir, whiteoutPrefix) || strings.Contains(dir, "/"+whiteoutPrefix) {
 		return 0, "", errors.New("lies below a whiteout, which is no directory")
 	}
@@ -86,7 +98,7 @@ func readWhiteout(clean string) (kind entryKind, path string, err error) {
 		return kindNode, clean, nil
 	case base == opaqueName:
 		return kindOpaque, dir, nil
-	case hidden == "", hidden == ".", hidden == "..", strings.HasPrefix(hidden, whiteoutPrefix):
+	case hidden == "", hidden == ".", hidden == "..":
 		return 0, "", errors.New("is a whiteout of nothing that can be there")
 	case dir == "":
 		return kindWhiteout, hidden, nil

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mikelolasagasti/xz"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -94,6 +96,34 @@ func TestForms(t *testing.T) {
 				t.Errorf("the config is %s", opened.Config.Data)
 			}
 		})
+	}
+}
+
+// Archives and layers are read however they are packed: testdata/packed was made with
+// the xz and bzip2 commands. The layer has two streams, one of them with a filter.
+func TestPacked(t *testing.T) {
+	for _, name := range []string{"image.tar.xz", "image.tar.bz2"} {
+		if got, err := textOf(t, "oci-archive:testdata/packed/"+name, Options{Spool: t.TempDir()}); err != nil || got != "hello" {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	if _, err := textOf(t, "oci-archive:testdata/packed/large-window.tar.xz", Options{}); !errors.Is(err, xz.ErrMemlimit) {
+		t.Errorf("a window of 1 GiB: %v", err)
+	}
+	for _, name := range []string{"layer.tar.xz", "layer.tar.bz2"} {
+		blob := readFile(t, "testdata/packed/"+name)
+		if err := damaged(t, func(m *v1.Manifest, _ *v1.Image, b mk.Blobs) {
+			m.Layers[0] = b.Add(v1.MediaTypeImageLayerGzip, blob)
+		}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for cut := range blob {
+			if err := damaged(t, func(m *v1.Manifest, _ *v1.Image, b mk.Blobs) {
+				m.Layers[0] = b.Add(v1.MediaTypeImageLayerGzip, blob[:cut])
+			}); err == nil {
+				t.Fatalf("%s: it is read when it is cut off after %d bytes", name, cut)
+			}
+		}
 	}
 }
 

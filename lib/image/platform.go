@@ -65,6 +65,27 @@ func variantNumber(arch, variant string) int {
 	return 1
 }
 
+// Fits reports whether an image for one platform is what a user means by another, as
+// linux/arm64/v8. An empty one is met by all.
+func Fits(wanted string, have v1.Platform) (bool, error) {
+	want, err := Options{Platform: wanted}.platform()
+	return wanted == "" || err == nil && want.rank(have) > 0, err
+}
+
+// PlatformNames lists what an index says that manifests are for; their digests, where
+// it says nothing.
+func PlatformNames(list []v1.Descriptor) string {
+	var all []string
+	for _, d := range list {
+		if d.Platform == nil {
+			all = append(all, d.Digest.String())
+		} else {
+			all = append(all, platformName(*d.Platform))
+		}
+	}
+	return quoted(all)
+}
+
 // platformName is how people write a platform.
 func platformName(p v1.Platform) string {
 	name := p.OS

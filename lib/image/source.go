@@ -46,7 +46,7 @@ const wantSources = "want dir:PATH, oci:PATH[:REF], oci-archive:PATH[:REF], dock
 // for a directory, oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF],
 // docker://REF. After a transport of images the path ends at the first colon. A
 // plain path may hold colons if a slash comes before the first, as in ./a:b. A REF
-// is NAME[:TAG], NAME@DIGEST or @DIGEST.
+// is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-" is standard input.
 func ParseSource(s string) (Source, error) {
 	switch {
 	case s == "":
@@ -72,6 +72,21 @@ func ParseSource(s string) (Source, error) {
 	return Source{}, fmt.Errorf("unknown transport %q in source %q: %s%s", transport, s, wantSources, hint)
 }
 
+// HasTransport reports whether a name begins with a transport, of chunkah or of another
+// tool.
+func HasTransport(s string) bool {
+	name, _, found := strings.Cut(s, ":")
+	if slices.Contains(foreign, name) {
+		return found
+	}
+	for _, transport := range transports {
+		if strings.HasPrefix(s, transport) {
+			return true
+		}
+	}
+	return false
+}
+
 func parseRest(s string, kind Kind, rest string) (Source, error) {
 	src := Source{Kind: kind, Path: rest}
 	named := false
@@ -81,6 +96,9 @@ func parseRest(s string, kind Kind, rest string) (Source, error) {
 	case KindDir:
 	default:
 		src.Path, src.Ref, named = strings.Cut(rest, ":")
+	}
+	if src.Path == "-" && (kind == KindArchive || kind == KindDockerArchive) {
+		src.Path = "/dev/stdin"
 	}
 	if src.Path == "" && kind != KindRegistry {
 		return Source{}, fmt.Errorf("source %q has no path: %s", s, wantSources)

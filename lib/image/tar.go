@@ -23,6 +23,7 @@ const (
 	kindLink                      // is one more name of a file
 	kindWhiteout                  // takes away what a layer below has at path
 	kindOpaque                    // takes away what layers below have in path
+	kindAUFS                      // is metadata of AUFS: hard links may lead to it
 )
 
 // entry is one entry of a layer's tar.
@@ -50,10 +51,11 @@ func parseHeader(h *tar.Header) (entry, error) {
 		return entry{}, err
 	}
 	e := entry{}
-	if e.kind, e.path, err = readWhiteout(clean); err != nil || e.kind != kindNode {
+	e.kind, e.path, err = readWhiteout(clean)
+	kind, known := types[h.Typeflag]
+	if err != nil || e.kind != kindNode && (e.kind != kindAUFS || kind != unix.S_IFREG) {
 		return e, err // of whatever type it is, as runtimes have it
 	}
-	kind, known := types[h.Typeflag]
 	if !known {
 		return e, fmt.Errorf("is of the type %q, which no layer has", h.Typeflag)
 	}

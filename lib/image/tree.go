@@ -35,6 +35,9 @@ type layer struct {
 	// checks are of contents that are read in place, where they can change: by offset.
 	checks  []check
 	closers []io.Closer
+	// trailing is how many bytes follow the end of its tar, after which clients read
+	// for the diffID alone; 0 where all of them are zeros.
+	trailing int64
 }
 
 // check is what contents were when the digest of their layer was compared.
@@ -118,7 +121,7 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 		return rootfs.Stat{}, err
 	}
 	st := rootfs.Stat{
-		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, Stored: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
+		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
 		Ino: uint64(n.ino), Links: n.links,
 	}
 	if n.more != nil {

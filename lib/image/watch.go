@@ -13,6 +13,8 @@ import (
 type Watcher interface {
 	// Entry sees an entry as it stands in a layer's tar.
 	Entry(layer int, h *tar.Header)
+	// Note hears what is odd about a layer, and what clients take all the same.
+	Note(layer int, what string)
 	// Fault hears what is wrong with a layer, or with the entry name in it.
 	Fault(layer int, name string, err error)
 }
@@ -42,8 +44,8 @@ func (e eye) fault(name string, err error) error {
 	return nil
 }
 
-// packing makes sure, for a watcher, that a blob is packed as its media type says.
-// Clients look at the blob, so that it is no error for others.
+// packing tells a watcher of a blob that is not packed as its media type says. Clients
+// look at the blob, and so does chunkah.
 func (e eye) packing(mediaType string, is compression) {
 	want, known := plain, true
 	switch {
@@ -55,13 +57,13 @@ func (e eye) packing(mediaType string, is compression) {
 		known = false
 	}
 	if e.watch != nil && known && want != is {
-		e.watch.Fault(e.layer, "", fmt.Errorf("it is %s, and its media type is %q", is, mediaType))
+		e.watch.Note(e.layer, fmt.Sprintf("it is %s, and its media type is %q: clients look at the blob", is, mediaType))
 	}
 }
 
 // EntryPath tells what the name of a layer's entry is about: an absolute path in the
 // tree, and whether the entry takes away what is there. The path of an opaque
-// whiteout is that of its directory.
+// whiteout is that of its directory. Who sees entries sees none of AUFS metadata.
 func EntryPath(name string) (path string, whiteout bool, err error) {
 	clean, err := cleanName(name)
 	if err != nil {

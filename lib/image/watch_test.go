@@ -29,6 +29,7 @@ func (n *notes) note(format string, args ...any) {
 }
 
 func (n *notes) Entry(layer int, h *tar.Header) { n.note("%d entry %s", layer, h.Name) }
+func (n *notes) Note(layer int, what string)    { n.note("%d note %s", layer, what) }
 func (n *notes) Fault(layer int, name string, err error) {
 	n.note("%d fault %s: %v", layer, name, err)
 }
@@ -47,7 +48,7 @@ func TestWatch(t *testing.T) {
 	}
 	slices.SortStableFunc(n.lines, func(a, b string) int { return strings.Compare(a[:2], b[:2]) })
 	want := []string{
-		"0 entry ./", "0 entry ../x", `0 fault ../x: has ".." in it: an entry of a layer lies below the root`, "0 entry a", "0 entry l", "0 entry z",
+		"0 entry ./", "0 entry ../x", `0 fault ../x: has ".." in it that leads out: an entry of a layer lies below the root`, "0 entry a", "0 entry l", "0 entry z",
 		`0 fault l: is a hard link to "none", which is not there`, "1 entry b", "1 entry .wh.a",
 	}
 	if !slices.Equal(n.lines, want) {
@@ -125,7 +126,7 @@ func TestSums(t *testing.T) {
 
 func TestEntryPath(t *testing.T) {
 	for name, want := range map[string]string{
-		"./": "/ false", "./a/b/": "/a/b false", "a/.wh.b": "/a/b true", "a/.wh..wh..opq": "/a true", "../a": "error", ".wh.": "error",
+		"./": "/ false", "./a/b/": "/a/b false", "a/.wh.b": "/a/b true", "a/.wh..wh..opq": "/a true", "../a": "error", ".wh.": "error", "a/../.wh.b": "/b true",
 	} {
 		path, whiteout, err := EntryPath(name)
 		got := fmt.Sprint(path, " ", whiteout)

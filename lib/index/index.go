@@ -34,7 +34,7 @@ type Options struct {
 type Report struct {
 	Digest    string
 	Platforms []string
-	Manifests int   // one for each platform, and attestations
+	Manifests int   // one for each platform, and artifacts
 	Bytes     int64 // that were copied
 }
 
@@ -85,7 +85,7 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 		for _, e := range src.Entries {
 			d := descriptor(e)
 			manifests = append(manifests, d)
-			if e.Attestation {
+			if e.Artifact {
 				continue
 			}
 			if d.Platform.Architecture == "" || d.Platform.OS == "" {
@@ -111,14 +111,14 @@ var namesOf = []string{v1.AnnotationRefName, "io.containerd.image.name"}
 // is not its name here.
 func descriptor(e image.Entry) v1.Descriptor {
 	was := e.Manifest.Descriptor
-	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform}
+	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform, ArtifactType: was.ArtifactType}
 	if annotations := maps.Clone(was.Annotations); annotations != nil {
 		for _, key := range namesOf {
 			delete(annotations, key)
 		}
 		d.Annotations = annotations
 	}
-	if !e.Attestation {
+	if !e.Artifact {
 		p := platform(e.Platform, was.Platform)
 		d.Platform = &p
 	}

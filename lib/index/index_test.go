@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -283,6 +284,46 @@ func TestPlatform(t *testing.T) {
 		}
 		if got := platformKey(p); got != test.key {
 			t.Errorf("%s: key %q, want %q", name, got, test.key)
+		}
+	}
+}
+
+// What an index lists beside images is copied byte for byte; platforms that are not
+// there, and layers that clients fetch from elsewhere, are left out.
+func TestJoinArtifacts(t *testing.T) {
+	blobs := mk.Blobs{}
+	amd, arm := made(t, "amd64").Manifest(t, blobs), made(t, "arm64").Manifest(t, blobs)
+	add := func(mediaType, text string) v1.Descriptor { return blobs.Add(mediaType, []byte(text)) }
+	config := add("application/vnd.cnab.config.v1+json", "{}")
+	bundle := add(v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"application/vnd.cnab.config.v1+json","digest":"`+config.Digest.String()+`","size":2},"layers":[]}`)
+	bundle.ArtifactType, bundle.Annotations = "application/vnd.example", map[string]string{"k": "v"}
+	unknown := add("application/vnd.example", "no JSON")
+	system := add(v1.MediaTypeImageConfig, `{"os":"windows","architecture":"amd64","os.version":"10.0","rootfs":{"type":"layers","diff_ids":[]}}`)
+	windows := add(v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"`+v1.MediaTypeImageConfig+`","digest":"`+system.Digest.String()+`","size":`+strconv.FormatInt(system.Size, 10)+`},
+		"layers":[{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar","digest":"`+arm.Digest.String()+`","size":5,"urls":["https://example.org/x"]}]}`)
+	all := []v1.Descriptor{bundle, windows, amd, unknown, arm}
+	delete(blobs, arm.Digest)
+	source := mk.LayoutFiles(blobs, blobs.Add(v1.MediaTypeImageIndex, mk.Index(all...))).WriteFolder(t)
+	archive, report, err := join(t, Options{}, "oci:"+source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(report.Platforms, ", "); got != "windows/amd64 10.0, linux/amd64" || report.Manifests != 4 {
+		t.Errorf("got %s, %d manifests", got, report.Manifests)
+	}
+	index, l := listed(t, archive)
+	for i, want := range all[:4] {
+		got := index.Manifests[i]
+		if got.Digest != want.Digest || got.ArtifactType != want.ArtifactType || got.MediaType != want.MediaType {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		for _, b := range l.Entries[i].Blobs {
+			in, err := l.Blob(context.Background(), b)
+			if err != nil {
+				t.Errorf("blob of %s: %v", want.Digest, err)
+				continue
+			}
+			in.Close()
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"chunkah/format"
 )
@@ -119,7 +118,11 @@ func (c *encoder) header(e *entry) []byte {
 	octal(b[124:136], fit(e.size, maxOctal11))
 	octal(b[136:148], fit(f.MTime, maxOctal11))
 	b[156] = e.flag
-	copy(b[157:257], ascii(e.link, maxName))
+	if len(e.link) <= maxName {
+		copy(b[157:257], e.link)
+	} else {
+		copy(b[157:257], ascii(e.link, maxName))
+	}
 	copy(b[257:265], "ustar\x0000")
 	octal(b[329:337], int64(f.DevMajor))
 	octal(b[337:345], int64(f.DevMinor))
@@ -175,11 +178,13 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	if f.GID > maxOctal7 {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
 	}
-	// Records are UTF-8 unless this says otherwise; bsdtar insists on it.
-	if !utf8.ValidString(e.name) || !utf8.ValidString(e.link) {
+	longLink := len(e.link) > maxName
+	// Records are UTF-8 unless this says otherwise, and libarchive converts them to the
+	// charset of the locale: in the C locale, where ostree reads layers, that fails.
+	if !nameFits && !isASCII(e.name) || longLink && !isASCII(e.link) {
 		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
-	if len(e.link) > maxName || !isASCII(e.link) {
+	if longLink {
 		buf = appendRecord(buf, "linkpath", e.link)
 	}
 	if f.MTime < 0 || f.MTime > maxOctal11 {
@@ -210,12 +215,10 @@ func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	return append(buf, '\n')
 }
 
-// splitName finds how the name fits the name and prefix fields; it does not
-// where it is too long or not ASCII.
+// splitName finds how the name fits the name and prefix fields, where it does. They
+// hold bytes of any charset: every reader takes them as they are, which is not so for
+// records.
 func splitName(s string) (prefix, name string, fits bool) {
-	if !isASCII(s) {
-		return "", "", false
-	}
 	if len(s) <= maxName {
 		return "", s, true
 	}

@@ -115,6 +115,7 @@ func kinds() []*format.File {
 		}),
 		file("/y"+x("é", 99), 4),
 		file("/zbytes-\xff\xfe", 5),
+		with(symlink("/zbytes-é", strings.Repeat("t", 101)), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "trusted.é", Value: []byte("é\xff")}} }),
 		file("/é", 6),
 	}
 	// Names on both sides of each limit: 100 in the name field, 155 in the prefix,

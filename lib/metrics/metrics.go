@@ -120,7 +120,7 @@ type stageDocument struct {
 func (r *Run) document() document {
 	end := now()
 	doc := document{
-		Command: r.command, PeakMemory: peakMemory(),
+		Command: r.command, PeakMemory: PeakMemory(),
 		WallSeconds: end.wall.Sub(r.start).Seconds(), CPUSeconds: end.cpu.Seconds(),
 	}
 	last := clock{wall: r.start}

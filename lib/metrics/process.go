@@ -21,9 +21,9 @@ func cpuTime() time.Duration {
 	return total
 }
 
-// peakMemory is the most memory that this process had, in bytes: VmHWM. What
+// PeakMemory is the most memory that this process had, in bytes: VmHWM. What
 // getrusage says is, after an exec, that of the program before it too.
-func peakMemory() int64 {
+func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

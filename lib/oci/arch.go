@@ -22,7 +22,8 @@ var archAliases = map[string]string{
 	"armhf": "arm/v7", "armhfp": "arm/v7", "armv7": "arm/v7", "armv7l": "arm/v7", "armv7hl": "arm/v7", "arm32v7": "arm/v7",
 	"armv6": "arm/v6", "armv6l": "arm/v6", "armv6hl": "arm/v6", "arm32v6": "arm/v6",
 	"armel": "arm/v5", "armv5": "arm/v5", "armv5l": "arm/v5", "armv5tel": "arm/v5", "arm32v5": "arm/v5",
-	"ppc64el": "ppc64le", "powerpc64le": "ppc64le", "powerpc64": "ppc64",
+	"ppc64el": "ppc64le", "powerpc64le": "ppc64le",
+	"powerpc64":   "ppc64le", // as in the Rust chunkah: no distribution with images is for the other byte order
 	"loongarch64": "loong64", "mipsel": "mipsle", "mips64el": "mips64le",
 }
 

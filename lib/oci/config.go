@@ -18,6 +18,9 @@ type Config struct {
 	Created     *time.Time // nil where none is given
 	Annotations map[string]string
 	Labels      map[string]string
+	// OfImage is set where it is the config of an image with layers, as opposed to one that
+	// somebody has written for the image to come.
+	OfImage bool
 
 	// exec is the execution config without its labels: known keys checked, unknown ones as they were given.
 	exec map[string]json.RawMessage
@@ -179,28 +182,35 @@ func objectMap(value json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(m)
 }
 
-// Check refuses what verify would find wrong with an image of this config, although clients take it: variables without
-// a name or a value.
+// Check refuses what verify would find wrong with an image of this config: variables
+// without a name. One without a value is taken, as clients take it.
 func (c *Config) Check() error {
 	var wrong faults
-	for _, err := range CheckEnv(c.exec["Env"]) {
+	unnamed, _ := CheckEnv(c.exec["Env"])
+	for _, err := range unnamed {
 		wrong.add(fmt.Errorf("key %w", err))
 	}
 	return wrong.err()
 }
 
-// CheckEnv says which elements of an Env, as JSON, are no NAME=VALUE (image specification, config).
-func CheckEnv(data json.RawMessage) (errs []error) {
+// CheckEnv looks for elements of an Env, as JSON, that are not NAME=VALUE (image
+// specification, config). Those without a name are faults. A name alone is a note:
+// clients accept it, and do not agree on what it means.
+func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	var env []string
 	if json.Unmarshal(data, &env) != nil {
-		return nil // which its type tells
+		return nil, nil // the error of its type says that
 	}
 	for i, pair := range env {
-		if strings.Index(pair, "=") < 1 {
-			errs = append(errs, fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair))
+		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair)
+		switch strings.Index(pair, "=") {
+		case -1:
+			notes = append(notes, err)
+		case 0:
+			faults = append(faults, err)
 		}
 	}
-	return errs
+	return faults, notes
 }
 
 // Missing names what containers get of a config, in the words of a Containerfile, and is not there.

@@ -259,7 +259,7 @@ func TestParseArch(t *testing.T) {
 	for in, want := range map[string]string{
 		"amd64": "amd64/", "x86_64": "amd64/", "X86-64": "amd64/", "amd64/v3": "amd64/v3", "i686": "386/", "aarch64": "arm64/",
 		"arm64/v8": "arm64/v8", "linux/arm64/v8": "arm64/v8", "arm": "arm/", "armhf": "arm/v7", "armv7l": "arm/v7",
-		"arm32v7": "arm/v7", "armv6l": "arm/v6", "armel": "arm/v5", "ppc64el": "ppc64le/", "s390x": "s390x/",
+		"arm32v7": "arm/v7", "armv6l": "arm/v6", "armel": "arm/v5", "ppc64el": "ppc64le/", "powerpc64": "ppc64le/", "s390x": "s390x/",
 		"riscv64": "riscv64/", "loongarch64": "loong64/",
 		"": "error", "vax": "error", "amd64/": "error", "amd64/v9": "error", "armhf/v7": "error", "windows/amd64": "error", "riscv64/x": "error",
 	} {

@@ -52,6 +52,9 @@ type Options struct {
 	// Busy is called while another process writes to the layout folder at path: it returns nil after a while, to look
 	// again, or an error to give up with. Nil gives up at once.
 	Busy func(path string) error
+	// Own tells the layers that this program has made, by their history. Of an image that another one replaces in a layout
+	// folder, the blobs of such layers are removed where no image needs them any more. Nil removes nothing.
+	Own func(v1.History) bool
 }
 
 // check calls Check, if there is one.

@@ -19,8 +19,9 @@ import (
 )
 
 // Layout is an OCI layout folder. A new one is made under a temporary name beside its own, and appears when it is
-// complete. One that exists gets each blob under its digest once the blob is whole, and its new index.json last; blobs
-// that nothing needs any more stay, for umoci gc or the like. Its methods may be called at the same time, Commit and
+// complete. One that exists gets each blob under its digest once the blob is whole, and its new index.json last. Blobs of
+// the image that was replaced are removed then if Options.Own says so; others that nothing needs any more stay, for
+// umoci gc or the like. Its methods may be called at the same time, Commit and
 // Abort excepted.
 type Layout struct {
 	path string // as it was named
@@ -200,11 +201,15 @@ func (l *Layout) commit(index []byte) error {
 			return err
 		}
 	}
+	old := l.oldBlobs(merged)
 	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), merged); err != nil {
 		return err
 	}
 	l.made = nil // the image is there
 	if err := syncDir(l.dir); err != nil || l.lock != nil {
+		if err == nil {
+			l.removeOld(old, merged)
+		}
 		return err
 	}
 	if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir}); err != nil {

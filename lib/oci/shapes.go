@@ -167,6 +167,7 @@ type fields struct {
 }
 
 func (c *Config) fromImage(object map[string]json.RawMessage) error {
+	c.OfImage = !isNull(object["rootfs"])
 	return c.fromFields(object, fields{
 		config: "config", containerConfig: "container_config", created: "created", author: "author",
 		architecture: "architecture", variant: "variant", os: "os", osVersion: "os.version", osFeatures: "os.features",
@@ -174,6 +175,7 @@ func (c *Config) fromImage(object map[string]json.RawMessage) error {
 }
 
 func (c *Config) fromInspect(object map[string]json.RawMessage) error {
+	c.OfImage = !isNull(object["RootFS"])
 	err := c.fromFields(object, fields{
 		config: "Config", containerConfig: "ContainerConfig", created: "Created", author: "Author",
 		architecture: "Architecture", variant: "Variant", os: "Os", osVersion: "OsVersion", annotations: "Annotations",

@@ -24,15 +24,19 @@ import (
 // that many, and there is room for more on top.
 const DefaultMax = 64
 
-// The limits of --max. See ManyLayers.
+// The limits of --max. See ManyLayers and MostLayers.
 const (
 	MinMax = 1
-	MaxMax = 448
+	MaxMax = 500 // of containers-storage, measured
 )
 
 // ManyLayers is the largest number of layers that every engine in use runs:
 // docker's overlay2 store refuses 126 (measured, docker 20.10), podman runs 128.
 const ManyLayers = 125
+
+// MostLayers is the largest number of layers on which a container file can add some
+// steps more: containers-storage takes 500 in all.
+const MostLayers = 448
 
 // Options tune a pack.
 type Options struct {
@@ -48,6 +52,8 @@ type Options struct {
 	KeepXattrs []string
 	// Explain asks for Report.Explanation.
 	Explain bool
+	// Contents asks for Report.Contents.
+	Contents bool
 	// Planned, unless it is nil, gets the plan before the first record is written; its
 	// error ends the run, so that nothing comes of the stream.
 	Planned func([]Planned) error
@@ -68,8 +74,9 @@ type Report struct {
 	Now        int64
 	// Plan is what is in each layer.
 	Plan []Planned
-	// Explanation is there where it was asked for.
+	// Explanation is there where it was asked for, and so are Contents, by name.
 	Explanation *Explanation
+	Contents    []Content
 	// Oversized are the files that are larger than a layer may be.
 	Oversized []Oversized
 }
@@ -148,6 +155,9 @@ func (t *tree) plan(opt Options) (*planned, error) {
 	}
 	if err := t.effort.err(); err != nil {
 		return nil, err
+	}
+	if opt.Contents {
+		report.Contents = t.contents(groupOpt, opt.MaxLayerSize)
 	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {

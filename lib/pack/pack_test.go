@@ -254,7 +254,7 @@ func TestRefused(t *testing.T) {
 	if _, _, err := try(Options{}, file("/a")); !errors.Is(err, ErrNoComponents) {
 		t.Errorf("got %v", err)
 	}
-	for _, most := range []int{-1, 449} {
+	for _, most := range []int{-1, 501} {
 		if _, _, err := try(Options{Max: most}, file("/a", "a")); err == nil {
 			t.Errorf("%d layers were taken", most)
 		}

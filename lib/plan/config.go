@@ -89,15 +89,17 @@ const recordStart = `{"layer":`
 var errForeign = errors.New("layer of another tool")
 
 // history adds the layer of one entry. One without a record has the components'
-// names, joined, and nothing of their state. The Rust chunkah writes these too,
-// with itself as the author: but it makes other tars, so that none of its layers
-// can be had again and there is nothing to keep.
+// names, joined, and nothing of their state; so has one of the Rust chunkah, which names
+// itself as the author. Its tars are others, so that its layers are downloaded once more;
+// which components share a layer stays.
 func (l *layout) history(h entry) error {
 	switch {
 	case strings.HasPrefix(h.Comment, recordStart):
 		return l.read(strings.NewReader(h.Comment), "a layer's history")
-	case h.CreatedBy != Author || h.Author != "" || h.Comment == "":
+	case h.CreatedBy != Author || h.Author != "" && h.Author != Author || h.Comment == "":
 		return errForeign
+	case h.Author == Author:
+		return l.add(&format.Layer{Components: strings.Fields(h.Comment)})
 	}
 	return l.add(&format.Layer{Components: strings.Split(h.Comment, ", ")})
 }

@@ -13,8 +13,9 @@ type Stat struct {
 	// Mode is st_mode: type (unix.S_IFMT) and permission bits.
 	Mode     uint32
 	UID, GID uint32
-	// Size is in bytes. Stored is what it takes on the disk: less in a sparse file.
-	Size, Stored int64
+	// Size is in bytes. Holes are those of a regular file that take no room on the disk,
+	// 0 where nobody knows.
+	Size, Holes int64
 	// MTime is in unix seconds, MTimeNsec the nanoseconds beside it.
 	MTime     int64
 	MTimeNsec int32
@@ -63,8 +64,14 @@ func retried(call func() error) error {
 	}
 }
 
-// blockSize is the unit of st_blocks, in bytes, on every file system (stat(3type)).
-const blockSize = 512
+// holes are the bytes of a file that has so many blocks.
+func holes(mode uint32, size, blocks int64) int64 {
+	const block = 512 // whatever the file system's own is
+	if mode&unix.S_IFMT != unix.S_IFREG {
+		return 0
+	}
+	return max(0, size-blocks*block)
+}
 
 func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 
@@ -79,7 +86,7 @@ func statx(fd int, name string) (Stat, error) {
 	}
 	return Stat{
 		Mode: uint32(sx.Mode), UID: sx.Uid, GID: sx.Gid,
-		Size: int64(sx.Size), Stored: int64(sx.Blocks) * blockSize, MTime: sx.Mtime.Sec, MTimeNsec: int32(sx.Mtime.Nsec),
+		Size: int64(sx.Size), Holes: holes(uint32(sx.Mode), int64(sx.Size), int64(sx.Blocks)), MTime: sx.Mtime.Sec, MTimeNsec: int32(sx.Mtime.Nsec),
 		CTime: sx.Ctime.Sec, CTimeNsec: int32(sx.Ctime.Nsec),
 		Dev: unix.Mkdev(sx.Dev_major, sx.Dev_minor), Ino: sx.Ino, Links: sx.Nlink,
 		RdevMajor: sx.Rdev_major, RdevMinor: sx.Rdev_minor,
@@ -108,7 +115,7 @@ func fstat(fd int) (Stat, error) {
 func fromStat(st *unix.Stat_t) Stat {
 	return Stat{
 		Mode: uint32(st.Mode), UID: st.Uid, GID: st.Gid,
-		Size: st.Size, Stored: int64(st.Blocks) * blockSize, MTime: int64(st.Mtim.Sec), MTimeNsec: int32(st.Mtim.Nsec),
+		Size: st.Size, Holes: holes(st.Mode, st.Size, st.Blocks), MTime: int64(st.Mtim.Sec), MTimeNsec: int32(st.Mtim.Nsec),
 		CTime: int64(st.Ctim.Sec), CTimeNsec: int32(st.Ctim.Nsec),
 		Dev: uint64(st.Dev), Ino: st.Ino, Links: uint32(st.Nlink),
 		RdevMajor: unix.Major(uint64(st.Rdev)), RdevMinor: unix.Minor(uint64(st.Rdev)),

@@ -194,6 +194,9 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 		f.Type = format.TypeDir
 	case unix.S_IFREG:
 		f.Type, f.Size, f.Stamp = format.TypeFile, st.Size, st.Stamp()
+		if st.Holes > LargeHoles && !mounted {
+			r.report.Sparse = append(r.report.Sparse, Sparse{path, st.Holes})
+		}
 	case unix.S_IFLNK:
 		f.Type = format.TypeSymlink
 	default:
@@ -226,9 +229,6 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	}
 	if r.root.Unmapped(st) {
 		r.report.Unmapped++
-	}
-	if f.Type == format.TypeFile && isSparse(st) {
-		r.report.Sparse = append(r.report.Sparse, Sparse{path, st.Size, st.Stored})
 	}
 	r.entries = append(r.entries, e)
 	return nil

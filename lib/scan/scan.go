@@ -8,6 +8,7 @@ package scan
 import (
 	"context"
 	"sort"
+	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/rootfs"
@@ -74,10 +75,22 @@ type Report struct {
 	Notes []Note
 	// Unmapped counts the files of owners that the process's user namespace may not map.
 	Unmapped int64
-	// Sparse are files that grow in an image.
+	// Sparse are files with holes of more than LargeHoles, in order.
 	Sparse []Sparse
+	// OSTree is set where a repository of ostree was not left out.
+	OSTree bool
 	// Unmatched are those of Options.Prune that nothing was found at.
 	Unmatched []string
+}
+
+// LargeHoles is how much of a file may take no room on the disk, in bytes, before it is
+// worth a word: in a layer it is zeros that have to be read, hashed and compressed.
+const LargeHoles = 1_000_000_000
+
+// Sparse is a file that is much larger in an image than it is on the disk.
+type Sparse struct {
+	Path  string
+	Holes int64 // bytes
 }
 
 // Note says what of a path was left out.
@@ -124,6 +137,10 @@ type Count struct {
 	N    int64
 }
 
+// ostreeRepo is where a bootable image has the repository of ostree, which holds all of
+// its files once more.
+const ostreeRepo = "/sysroot/ostree/"
+
 // Deletions is the component of whiteouts.
 const Deletions = "chunkah/deletions"
 
@@ -146,6 +163,7 @@ func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Optio
 			return report, err
 		}
 		report.Files++
+		report.OSTree = report.OSTree || strings.HasPrefix(f.Path, ostreeRepo)
 		if f.Hardlink == 0 || !linked[f.Hardlink] {
 			report.Bytes += f.Size
 		}

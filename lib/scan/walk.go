@@ -46,6 +46,7 @@ func (w *walker) walk(ctx context.Context, s *source) {
 		return
 	}
 	w.report.Unmatched = s.prune.unmatched()
+	slices.SortStableFunc(w.report.Sparse, func(a, b Sparse) int { return format.ComparePaths(a.Path, b.Path) })
 	slices.SortStableFunc(w.report.Notes, func(a, b Note) int { return format.ComparePaths(a.Path, b.Path) })
 	if err := w.faults.err(); err != nil {
 		w.yield(nil, err)

@@ -29,7 +29,7 @@ func TestHostileHeaders(t *testing.T) {
 		{"archive without end", format.Header{Sources: []string{"oci-archive:/dev/zero"}}, `"oci-archive:/dev/zero": open /dev/zero: is not a regular file`},
 		{"layout in a pipe", format.Header{Sources: []string{"oci:" + pipe}}, "not a directory"},
 		{"directory in a pipe", format.Header{Sources: []string{"dir:" + pipe}}, "not a directory"},
-		{"standard input", format.Header{Sources: []string{"oci-archive:-"}}, "name a file"},
+		{"standard input", format.Header{Sources: []string{"oci-archive:-"}}, "is not a regular file"},
 		{"a transport of others", format.Header{Sources: []string{"docker-daemon:x"}}, "unknown transport"},
 		{"a registry where there is none", format.Header{Sources: []string{"docker://localhost:1/x"}}, "no registry client"},
 		{"many", format.Header{Sources: slices.Repeat([]string{"dir:" + dir}, maxSources+1)}, "65 sources: 64 at most"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,9 @@ func Dir(dir string) string {
 func Create(dir string) (*os.File, error) {
 	dir = Dir(dir)
 	f, err := unnamed(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("creating a spool in %q: %w: make the folder, or name another one with --spool or TMPDIR", dir, Cause(err))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("creating a spool in %q: %w", dir, Cause(err))
 	}

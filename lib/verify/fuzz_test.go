@@ -36,7 +36,7 @@ func FuzzDocuments(f *testing.F) {
 		if m, errs := parseManifest(data); m == nil && len(errs) == 0 {
 			t.Error("a manifest that is none has no fault")
 		}
-		if c, errs := parseConfig(data, 1); c == nil && len(errs) == 0 {
+		if c, errs, _ := parseConfig(data, 1); c == nil && len(errs) == 0 {
 			t.Error("a config that is none has no fault")
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -22,6 +24,19 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 	img.Annotations = m.Annotations
 	img.Manifest.Descriptor, img.Config.Descriptor = d, m.Config
 	c := v.config(where, d, m, img)
+	switch fits, err := image.Fits(v.opt.Image.Platform, img.Platform); {
+	case err != nil:
+		return err
+	case !fits && c != nil:
+		v.report.Images--
+		return nil
+	case c != nil && c.OS != "" && c.OS != "linux":
+		v.closed(where, fmt.Sprintf("it is for %q", c.OS), m)
+		return nil
+	case slices.ContainsFunc(m.Layers, isClosed):
+		v.closed(where, "it has layers that are encrypted, or that are fetched from elsewhere", m)
+		return nil
+	}
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
 	tree, err := image.Flatten(v.ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
@@ -34,10 +49,31 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		return nil
 	}
 	defer tree.Close() // it holds nothing but memory
+	for _, text := range tree.Notes {
+		v.note(where, "%s", text)
+	}
 	if v.opt.Whole == nil || len(v.report.Faults) > before {
 		return nil
 	}
 	return v.opt.Whole(v.ctx, img, tree)
+}
+
+// isClosed reports whether a layer is one that many clients cannot look into.
+func isClosed(d v1.Descriptor) bool {
+	return image.IsForeign(d.MediaType) || strings.HasSuffix(d.MediaType, "+encrypted")
+}
+
+// closed verifies digests and sizes of the layers of an image that is not looked into.
+// Those that are fetched from elsewhere are mostly not there.
+func (v *verifier) closed(where, why string, m *v1.Manifest) {
+	v.note(where, "%s: the digests of its layers are verified, and its files are not looked into", why)
+	for i, d := range m.Layers {
+		v.report.Layers++
+		if image.IsForeign(d.MediaType) && len(d.URLs) > 0 {
+			continue
+		}
+		v.skim(fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
+	}
 }
 
 // config verifies an image's config; nil where it cannot be read.
@@ -46,16 +82,22 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 		return nil // its fault is told
 	}
 	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
-	if t := m.Config.MediaType; t != v1.MediaTypeImageConfig && t != image.MediaTypeDockerConfig {
-		v.fault(where, "it has the media type %q, which is no image's", t)
+	if err := image.CheckConfigType(m.Config.MediaType); err != nil {
+		v.fault(where, "%s", err)
+	}
+	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
+		v.note(where, "it has the media type %q, as old Docker clients gave it: clients take it for an image", t)
 	}
 	data := v.read(where, m.Config)
 	if data == nil {
 		return nil
 	}
 	img.Config = oci.Document{Descriptor: m.Config, Data: data}
-	c, errs := parseConfig(data, len(m.Layers))
-	v.faults(where, errs)
+	c, faults, notes := parseConfig(data, len(m.Layers))
+	v.faults(where, faults)
+	for _, err := range notes {
+		v.note(where, "%s", err)
+	}
 	if c == nil {
 		return nil
 	}
@@ -64,9 +106,15 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 		for _, pair := range [][3]string{
 			{"os", p.OS, c.OS}, {"architecture", p.Architecture, c.Architecture}, {"variant", p.Variant, c.Variant},
 		} {
-			if pair[1] != "" && pair[2] != "" && pair[1] != pair[2] {
-				v.fault(where, "its %s is %q, and the index says %q", pair[0], pair[2], pair[1])
+			if pair[1] == "" || pair[2] == "" || pair[1] == pair[2] {
+				continue
 			}
+			// Clients choose by what the index says, and variants are often set there alone.
+			say := v.fault
+			if pair[0] == "variant" {
+				say = v.note
+			}
+			say(where, "its %s is %q, and the index says %q", pair[0], pair[2], pair[1])
 		}
 	}
 	return c
@@ -122,8 +170,13 @@ type layerWatch struct {
 	// before it; first is the first one.
 	out   int
 	first string
+	// again counts entries of a layer of others whose name is there before; twice is the
+	// first one.
+	again int
+	twice string
 
 	faults []Fault
+	notes  []string
 }
 
 // entryName is what an entry is about.
@@ -146,6 +199,9 @@ func (w watcher) Fault(layer int, name string, err error) {
 	l.faults = append(l.faults, Fault{Path: name, What: err.Error()})
 }
 
+// Note implements image.Watcher.
+func (w watcher) Note(layer int, what string) { w[layer].notes = append(w[layer].notes, what) }
+
 // Entry implements image.Watcher. A global header is no entry.
 func (w watcher) Entry(layer int, h *tar.Header) {
 	path, whiteout, err := image.EntryPath(h.Name)
@@ -156,6 +212,12 @@ func (w watcher) Entry(layer int, h *tar.Header) {
 }
 
 func (l *layerWatch) entry(name string, e entryName) {
+	if l.names[e] && !l.own {
+		if l.again++; l.again == 1 {
+			l.twice = name
+		}
+		return
+	}
 	if l.names[e] {
 		l.faults = append(l.faults, Fault{Path: name, What: "it is there twice"})
 		return
@@ -185,9 +247,17 @@ func (w watcher) report(names []string, report *Report) {
 			f.Where = names[i]
 			report.Faults = append(report.Faults, f)
 		}
+		note := func(path, format string, args ...any) {
+			report.Notes = append(report.Notes, Fault{Where: names[i], Path: path, What: fmt.Sprintf(format, args...)})
+		}
+		for _, what := range l.notes {
+			note("", "%s", what)
+		}
 		if l.out > 0 {
-			report.Notes = append(report.Notes, Fault{Where: names[i], Path: l.first, What: fmt.Sprintf(
-				"no entry of its directory comes before it, nor with %d other entries: overlay storage gives such a directory mode 0755 and owner 0", l.out-1)})
+			note(l.first, "no entry of its directory comes before it, nor with %d other entries: overlay storage gives such a directory mode 0755 and owner 0", l.out-1)
+		}
+		if l.again > 0 {
+			note(l.twice, "it is there twice, and so are %d other entries: the last one counts", l.again-1)
 		}
 	}
 }

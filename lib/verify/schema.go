@@ -15,6 +15,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/oci"
+	"chunkah/lib/plan"
 )
 
 // kind is the JSON type of a value.
@@ -62,7 +63,7 @@ var (
 		"os.version": {kind: text}, "os.features": {kind: texts},
 		"created": {kind: text}, "author": {kind: text}, "config": {kind: object},
 		"rootfs": {kind: object, need: true, in: map[string]field{
-			"type": {kind: text, need: true}, "diff_ids": {kind: texts, need: true},
+			"type": {kind: text, need: true}, "diff_ids": {kind: texts}, // none, of an image without layers
 		}},
 		"history": {kind: list, in: map[string]field{
 			"created": {kind: text}, "created_by": {kind: text}, "author": {kind: text}, "comment": {kind: text}, "empty_layer": {kind: truth},
@@ -257,8 +258,9 @@ type history struct {
 	EmptyLayer bool    `json:"empty_layer"`
 }
 
-// parseConfig reads a config that has so many layers.
-func parseConfig(data []byte, layers int) (*config, []error) {
+// parseConfig reads a config that has so many layers. Notes are about what no client
+// minds.
+func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)
 	var doc struct {
@@ -268,12 +270,16 @@ func parseConfig(data []byte, layers int) (*config, []error) {
 		for _, err := range oci.CheckExecution(doc.Config) {
 			errs = append(errs, inside("config.config", err)...)
 		}
-		for _, err := range oci.CheckEnv(doc.Config["Env"]) {
+		unnamed, odd := oci.CheckEnv(doc.Config["Env"])
+		for _, err := range unnamed {
 			errs = append(errs, fmt.Errorf("config.config.%w", err))
+		}
+		for _, err := range odd {
+			notes = append(notes, fmt.Errorf("config.config.%w", err))
 		}
 	}
 	if !ok {
-		return nil, errs
+		return nil, errs, notes
 	}
 	if c.RootFS.Type != "" && c.RootFS.Type != "layers" {
 		errs = append(errs, fmt.Errorf("config.rootfs.type is %q: want \"layers\"", c.RootFS.Type))
@@ -286,16 +292,26 @@ func parseConfig(data []byte, layers int) (*config, []error) {
 		errs = append(errs, checkTime(fmt.Sprintf("config.history[%d].created", i), h.Created)...)
 	}
 	if n := len(c.ofLayers()); c.History != nil && n != layers {
-		errs = append(errs, fmt.Errorf("%d layers in the manifest, and %d in the config's history", layers, n))
+		err := fmt.Errorf("%d layers in the manifest, and %d in the config's history", layers, n)
+		if c.isOwn() {
+			errs = append(errs, err)
+		} else {
+			notes = append(notes, err) // of tools that squash layers, or write no history
+		}
 	}
-	if _, err := oci.ParseConfig(data); err != nil && len(errs) == 0 {
+	if _, err := oci.ParseConfig(data); err != nil && len(errs) == 0 && (c.OS == "" || c.OS == "linux") {
 		errs = append(errs, err)
 	}
-	return &c, errs
+	return &c, errs, notes
+}
+
+// isOwn reports whether chunkah has made the image, or a part of it.
+func (c *config) isOwn() bool {
+	return slices.ContainsFunc(c.History, func(h history) bool { return h.CreatedBy == plan.Author })
 }
 
 func checkTime(at string, value *string) []error {
-	if value == nil {
+	if value == nil || *value == "" {
 		return nil
 	}
 	if _, err := time.Parse(time.RFC3339Nano, *value); err != nil {

@@ -8,10 +8,12 @@
 //
 // # What is a fault
 //
-// What the image specification forbids, what chunkah or another client refuses, and
-// a name that a layer has twice. In layers that chunkah has made, by their history,
-// also entries out of order and entries without the directory above them; in others,
-// of which the specification does not ask that, it is a note.
+// What the image specification forbids, and what chunkah or another client refuses. In
+// layers that chunkah has made, by their history, also entries out of order, entries
+// without the directory above them, and a name that is there twice; in others, which
+// clients take, it is a note. So are other oddities of healthy images, and what cannot
+// be looked into: artifacts beside images, images of other systems, and platforms that
+// an index lists and that are elsewhere.
 package verify
 
 import (
@@ -20,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -67,8 +70,8 @@ func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // Options say how an image is verified. The zero value is enough for local images.
 type Options struct {
-	// Image says how it is opened. Of an index all platforms are verified, whatever
-	// it says of one.
+	// Image says how it is opened. Of an index the images of its platform are verified,
+	// of all platforms where it has none.
 	Image image.Options
 	// Whole is given each image that nothing is wrong with, and its tree with sums in
 	// place of contents; nil for nobody. What it returns ends the run.
@@ -101,6 +104,13 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	}
 	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
 	err = v.top()
+	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
+	case err != nil || !none:
+	case opt.Image.Platform != "":
+		err = fmt.Errorf("it holds no image for %s", opt.Image.Platform)
+	default:
+		v.fault(src.String(), "it holds no image")
+	}
 	if c, ok := fetch.(io.Closer); ok {
 		err = errors.Join(err, c.Close())
 	}
@@ -155,6 +165,10 @@ func (v *verifier) fault(where, format string, args ...any) {
 	v.report.Faults = append(v.report.Faults, Fault{Where: where, What: fmt.Sprintf(format, args...)})
 }
 
+func (v *verifier) note(where, format string, args ...any) {
+	v.report.Notes = append(v.report.Notes, Fault{Where: where, What: fmt.Sprintf(format, args...)})
+}
+
 func (v *verifier) faults(where string, errs []error) {
 	for _, err := range errs {
 		v.fault(where, "%s", err)
@@ -193,18 +207,19 @@ func (v *verifier) layout(store image.Indexed) error {
 	index, faults := parseIndex(data)
 	v.faults(where, faults)
 	if index == nil || v.src.Ref == "" {
-		return v.list(where, index, 0)
+		return v.list(where, index, 0, true)
 	}
 	picked, _, err := store.Manifest(v.ctx, v.src.Ref)
 	if err != nil {
 		return err
 	}
 	index, _ = parseIndex(picked)
-	return v.list(where, index, 0)
+	return v.list(where, index, 0, true)
 }
 
-// list verifies what an index lists.
-func (v *verifier) list(where string, index *v1.Index, depth int) error {
+// list verifies what an index lists. Of the index of a whole layout, nothing may be
+// missing.
+func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) error {
 	if index == nil {
 		return nil // its fault is told
 	}
@@ -212,6 +227,8 @@ func (v *verifier) list(where string, index *v1.Index, depth int) error {
 		v.fault(where, "it lies in indexes more than %d deep", maxDepth)
 		return nil
 	}
+	var absent []v1.Descriptor
+	before := v.report.Images
 	for i, d := range index.Manifests {
 		at := fmt.Sprintf("manifest %d (%s) of %s", i, d.Digest, where)
 		if err := checkDescriptor(d); err != nil {
@@ -224,6 +241,17 @@ func (v *verifier) list(where string, index *v1.Index, depth int) error {
 			v.fault(at, "it is one of more than %d manifests", maxDocuments)
 			return nil
 		}
+		if d.Platform != nil && !image.IsAttestation(d) {
+			if fits, err := image.Fits(v.opt.Image.Platform, *d.Platform); err != nil {
+				return err
+			} else if !fits {
+				continue
+			}
+		}
+		if !whole && v.isAbsent(d) {
+			absent = append(absent, d)
+			continue
+		}
 		data := v.read(at, d)
 		if data == nil {
 			continue
@@ -232,7 +260,33 @@ func (v *verifier) list(where string, index *v1.Index, depth int) error {
 			return err
 		}
 	}
+	v.absent(where, absent, v.report.Images > before)
 	return nil
+}
+
+// isAbsent reports whether a manifest is not in a layout, as docker save leaves it out
+// with all platforms but one.
+func (v *verifier) isAbsent(d v1.Descriptor) bool {
+	if _, local := v.fetch.(image.Indexed); !local {
+		return false
+	}
+	in, err := v.fetch.Blob(v.ctx, d)
+	if err == nil {
+		in.Close()
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// absent tells of the manifests that an index lists and that are not there. Where it has
+// no image at all, that is a fault.
+func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
+	switch {
+	case len(list) == 0:
+	case others:
+		v.note(where, "it lists images that are not there, and not verified: %s", image.PlatformNames(list))
+	default:
+		v.fault(where, "none of the images that it lists is there: %s", image.PlatformNames(list))
+	}
 }
 
 // document verifies a manifest or an index that was listed in another one; in is
@@ -246,6 +300,10 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 	if got := d.Digest.Algorithm().FromBytes(data); in == "" && got != d.Digest {
 		v.fault(where, "its bytes have the digest %q", got)
 	}
+	if blobs, is := image.Artifact(data, d); is {
+		v.artifact(where, d, data, blobs)
+		return nil
+	}
 	isIndex, err := image.IsIndex(data, d.MediaType)
 	if err != nil {
 		v.fault(where, "%s", err)
@@ -255,20 +313,27 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 		where = fmt.Sprintf("index %s%s", d.Digest, in)
 		index, faults := parseIndex(data)
 		v.faults(where, faults)
-		return v.list(where, index, depth)
+		return v.list(where, index, depth, false)
 	}
 	m, faults := parseManifest(data)
 	v.faults(where, faults)
 	if m == nil {
 		return nil
 	}
-	if image.IsAttestation(d) {
-		for i, l := range append(m.Layers, m.Config) {
-			v.skim(fmt.Sprintf("blob %d (%s) of %s", i, l.Digest, where), l)
-		}
-		return nil
-	}
 	return v.image(where, d, m)
+}
+
+// artifact verifies digests and sizes of what is no image.
+func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
+	if !image.IsAttestation(d) {
+		v.note(where, "it is an artifact and no image: its blobs are verified, and not looked into")
+	} else {
+		_, faults := parseManifest(data)
+		v.faults(where, faults)
+	}
+	for i, b := range blobs {
+		v.skim(fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
+	}
 }
 
 // read reads a document and compares it with its descriptor; nil where that is not

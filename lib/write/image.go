@@ -27,9 +27,9 @@ type layerFiles struct {
 	spool  *waiting
 }
 
-// MaxLayers is the number of layers that a stream may have at most: clients
-// stop at 500 (containers-storage, measured), and a container file may add some.
-const MaxLayers = 448
+// MaxLayers is the number of layers that an image may have at most: containers-storage
+// takes no more (measured).
+const MaxLayers = 500
 
 // check looks at what the records say of each other, which the reader of the
 // stream cannot see, and at what no layer can hold.

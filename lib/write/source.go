@@ -89,8 +89,9 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	return &Source{Root: root}, err
 }
 
-// config makes the image's config.
-func (o *Options) config(s *Source) (*oci.Config, error) {
+// config makes the image's config. What it says of other layers is left out, or reported
+// where somebody has written it for this image.
+func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 	config := o.Config
 	if config == nil {
 		config = s.Config
@@ -99,10 +100,21 @@ func (o *Options) config(s *Source) (*oci.Config, error) {
 		config = &oci.Config{}
 	}
 	own := *config
+	var kept []digest.Digest
+	for _, k := range s.Kept {
+		kept = append(kept, k.DiffID)
+	}
+	if own.OfImage {
+		report.Dropped = own.AboutLayers(o.KeepLabels, kept)
+		own.Drop(report.Dropped)
+	}
 	if o.Edit != nil {
 		if err := o.Edit(&own); err != nil {
 			return nil, err
 		}
+	}
+	if !own.OfImage {
+		report.Stale = own.AboutLayers(o.KeepLabels, kept)
 	}
 	if own.Platform.Architecture == "" {
 		if err := own.SetArch(oci.HostArch()); err != nil {

@@ -119,7 +119,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	}{
 		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, and 0 are there"},
 		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, and there are no layers below`},
-		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "448 at most in all"},
+		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "500 at most in all"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
 		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "it is not what its digest says"},
 		{"no blob", func(k []Kept) []Kept {

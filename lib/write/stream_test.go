@@ -55,7 +55,7 @@ func TestStreamsRefused(t *testing.T) {
 		{"assigned", []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}}, "comes from assign: put chunkah-pack in front"},
 		{"no stage and no layers", []format.Record{&format.Header{Version: 1}, file("/a", 0)}, `"/a" is in no layer: put chunkah-pack`},
 		{"no layers", []format.Record{header("")}, "no layers"},
-		{"449 layers", many, "more than 448 layers"},
+		{"501 layers", many, "more than 500 layers"},
 		{"empty layer", []format.Record{header(""), l0}, "layer 0: it has no files"},
 		{"empty layer behind another", []format.Record{header(""), l0, dir("/a"), l1}, "layer 1: it has no files"},
 		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a" comes without the directory`},

@@ -46,6 +46,9 @@ type Options struct {
 	// Config is the image's config; nil is the source's, or an empty one. Without an
 	// architecture it is for the one that this program runs on.
 	Config *oci.Config
+	// KeepLabels are labels and annotations that stay although they speak of the layers of
+	// the image that the config is from.
+	KeepLabels []string
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
 	// Ref names the image in the destination; empty for no name.
@@ -105,6 +108,9 @@ type Report struct {
 	// image, ReusedBytes them.
 	Reused      int
 	ReusedBytes int64
+	// Dropped are labels and annotations of the source that speak of its layers, Stale
+	// those of a config that was given, which are in the image.
+	Dropped, Stale []string
 	// Refused is why blobs of the previous image were not taken.
 	Refused []error
 	// CacheFault is why the cache could not be kept within its size.
@@ -135,14 +141,15 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		}
 		defer source.Close()
 	}
-	config, err := opt.config(source)
+	report = &Report{}
+	config, err := opt.config(source, report)
 	if err != nil {
 		return nil, err
 	}
 	if err := source.check(img); err != nil {
 		return nil, err
 	}
-	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: &Report{}}
+	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: report}
 	dest, err := opt.Create(oci.Options{Check: w.check(ctx)})
 	if err != nil {
 		return nil, err

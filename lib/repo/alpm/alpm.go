@@ -165,8 +165,8 @@ func parseConf(text *pkgdb.Lines) (place string) {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		value = strings.TrimSpace(value)
-		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && strings.HasPrefix(value, "/") && len(value) <= maxPath {
-			place = value
+		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && value != "" && len(value) < maxPath {
+			place = "/" + strings.TrimLeft(value, "/") // pacman runs in the root
 		}
 	}
 	return place

@@ -99,7 +99,13 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) {
 	out.OwnBelow(dir)
 	var left []string
 	for _, ending := range []string{"-wal", "-shm", "-journal"} {
-		if i, ok := t.Find(stateDir + "/db/db.sqlite" + ending); ok && t.Files[i].Type == format.TypeFile {
+		i, ok := t.Find(stateDir + "/db/db.sqlite" + ending)
+		switch {
+		case !ok || t.Files[i].Type != format.TypeFile:
+		case ending == "-wal" && t.Files[i].Size > 0:
+			out.Warn("finding %q: store paths may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+				t.Files[i].Path, strings.TrimSuffix(t.Files[i].Path, ending))
+		default:
 			left = append(left, t.Files[i].Path)
 		}
 	}

@@ -31,7 +31,8 @@ link /nix/store/.links/abc to=/nix/store/HASHA-script.sh
 file /nix/store/nohash-name/file
 file /nix/store/HASHA-glibcs
 file /nix/var/nix/db/db.sqlite
-file /nix/var/nix/db/db.sqlite-wal
+file /nix/var/nix/db/db.sqlite-wal text=x
+file /nix/var/nix/db/db.sqlite-shm
 symlink /nix/var/nix/profiles/default to=default-1-link
 symlink /usr/bin/env to=/nix/store/HASHA-script.sh
 file /etc/other
@@ -57,6 +58,7 @@ file /etc/other
 		"/nix/var/nix nix/.database",
 		"/nix/var/nix/db nix/.database",
 		"/nix/var/nix/db/db.sqlite nix/.database",
+		"/nix/var/nix/db/db.sqlite-shm nix/.database",
 		"/nix/var/nix/db/db.sqlite-wal nix/.database",
 		"/nix/var/nix/profiles nix/.database",
 		"/nix/var/nix/profiles/default nix/.database",
@@ -65,7 +67,7 @@ file /etc/other
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), pkgdbtest.Lines(
 		"nix/.database days=1", "nix/empty", "nix/foo.drv", "nix/foo.lock.d", "nix/glibc-2.38-44", "nix/glibcs", "nix/link", "nix/script.sh",
 	))
-	if w := strings.Join(outcome.Warnings, "\n"); len(outcome.Warnings) != 2 || !strings.Contains(w, `db.sqlite-wal": left over`) || !strings.Contains(w, `foo.lock": locks`) {
+	if w := strings.Join(outcome.Warnings, "\n"); len(outcome.Warnings) != 3 || !strings.Contains(w, `db.sqlite-shm": left over`) || !strings.Contains(w, `db.sqlite-wal": store paths may be in this log alone`) || !strings.Contains(w, `foo.lock": locks`) {
 		t.Errorf("got %s", w)
 	}
 	if n := outcome.Summaries[0].Packages; n != 8 {

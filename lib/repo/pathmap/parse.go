@@ -12,21 +12,15 @@ import (
 	"unicode/utf8"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 )
 
 const (
 	// maxPath bounds a path, in bytes, as the kernel does (PATH_MAX).
 	maxPath = 4096
-	// maxInterval bounds an interval, in days: a hundred years.
-	maxInterval = 36525
 	// maxShown bounds what of an entry stands in an error, in bytes.
 	maxShown = 100
 )
-
-// intervals are the words for days.
-var intervals = map[string]int64{
-	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "yearly": 365,
-}
 
 // parser reads a map into a repo.
 type parser struct {
@@ -227,18 +221,18 @@ func texts(value any) ([]string, error) {
 }
 
 func days(value any) (int64, error) {
-	switch value := value.(type) {
-	case string:
-		if days, known := intervals[value]; known {
-			return days, nil
-		}
-	case json.Number:
-		if days, err := value.Int64(); err == nil && days >= 1 && days <= maxInterval {
-			return days, nil
-		}
+	text, isText := value.(string)
+	if number, is := value.(json.Number); is {
+		text, isText = number.String(), true
 	}
-	return 0, fmt.Errorf("interval %s: it takes 1 to %d days, or daily, weekly, biweekly, monthly, quarterly, yearly",
-		shown(value), maxInterval)
+	if !isText {
+		text = ""
+	}
+	days, err := assign.ParseInterval(text)
+	if err != nil {
+		return 0, fmt.Errorf("interval %s: %w", shown(value), err)
+	}
+	return days, nil
 }
 
 // shown is a value for an error.

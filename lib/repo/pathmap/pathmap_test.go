@@ -161,7 +161,7 @@ func TestRefused(t *testing.T) {
 		`{"a": {"component": "b"}}`: `entry "a": takes one component`,
 		`{"/a": {"component": 1}}`:  `entry "/a": takes one component`,
 		`{"/a": {"path": "/b"}}`:    `entry "/a": has paths twice`,
-		`{"a": {"files": [], "interval": "hourly"}}`:                                   `entry "a": interval "hourly": it takes 1 to 36525 days`,
+		`{"a": {"files": [], "interval": "hourly"}}`:                                   `entry "a": interval "hourly": it takes a number of days from 1 on`,
 		`{"a": {"files": [], "interval": 0}}`:                                          `interval 0: it takes`,
 		`{"a": {"files": [], "interval": 1.5}}`:                                        `interval 1.5: it takes`,
 		`{"a": {"files": [], "interval": 7}, "/x": {"component": "a", "interval": 8}}`: `entry "/x": the interval of component "map/a" is 8 days here and 7 in entry "a"`,

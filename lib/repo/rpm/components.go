@@ -68,8 +68,8 @@ func (c *collector) component(name string) int {
 	return i
 }
 
-// add takes one package. One that is damaged does not hide the others: all are
-// read, and reported together.
+// add takes one package. One that is damaged does not hide the others, as with rpm
+// itself: all are read, and the damaged ones reported together.
 func (c *collector) add(number int64, blob []byte) error {
 	c.packages++
 	err := c.addPackage(blob)
@@ -80,6 +80,18 @@ func (c *collector) add(number int64, blob []byte) error {
 		}
 	}
 	return nil
+}
+
+// warnings says what is wrong with the database that the packages were read from.
+func (c *collector) warnings(db *database) (list []string) {
+	if db.indexes != nil {
+		list = append(list, fmt.Sprintf("reading %q: %v; all %d packages are read (rpm --rebuilddb repairs the indexes)", db.path, db.indexes, c.packages))
+	}
+	if c.broken > 0 {
+		list = append(list, fmt.Sprintf("reading %q: leaving out %d of %d packages, whose files belong to no package: %v (rpm --rebuilddb may repair the database)",
+			db.path, c.broken, c.packages, c.damage()))
+	}
+	return list
 }
 
 // damage is the error of all damaged packages.
@@ -103,16 +115,27 @@ func (c *collector) addPackage(blob []byte) error {
 	if err != nil {
 		return err
 	}
+	// A package that turns out to be damaged has no part in what is kept.
+	whole := *files
+	if err := whole.each(func(*listed) {}); err != nil {
+		return p.wrap(err)
+	}
+	updates, err := p.updates(nil)
+	if err != nil {
+		return err
+	}
 	i := c.component(p.source)
 	comp := &c.comps[i]
 	comp.built = max(comp.built, p.built)
-	if comp.updates, err = p.updates(comp.updates); err != nil {
-		return err
-	}
-	if err := files.each(func(f *listed) { c.list(p.name, i, files.algo, f) }); err != nil {
-		return p.wrap(err)
-	}
-	return nil
+	comp.updates = merge(comp.updates, updates)
+	return files.each(func(f *listed) { c.list(p.name, i, files.algo, f) })
+}
+
+// merge merges the times of two packages, which mostly have one changelog.
+func merge(a, b []int64) []int64 {
+	list := append(a, b...)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // updates appends the times of the package's updates to list.

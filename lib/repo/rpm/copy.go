@@ -32,6 +32,8 @@ type private struct {
 	held *os.File // the folder, as long as it is there
 	// wal is set where a write-ahead log was copied too.
 	wal bool
+	// indexes is what is wrong with it where all packages can be read; nil for nothing.
+	indexes error
 }
 
 // path is the copy's database.

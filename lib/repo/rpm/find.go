@@ -39,6 +39,9 @@ type database struct {
 	folder string // physical, of the name it was found by
 	size   int64  // in bytes
 	form   form
+	// indexes is what is wrong with the database where all packages were read; nil for
+	// nothing.
+	indexes error
 }
 
 // read reads the database from a private copy. Errors name its path.
@@ -54,6 +57,7 @@ func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, vis
 		}
 		return db.wrap(err)
 	}
+	db.indexes = c.indexes
 	return nil
 }
 

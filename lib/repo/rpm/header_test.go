@@ -125,7 +125,8 @@ func readPackage(blob []byte) (n int, err error) {
 	return n, list.each(func(*listed) { n++ })
 }
 
-// TestDamagedPackages sees that one bad package is named and hides no other.
+// TestDamagedPackages sees that one bad package is named, claims nothing, and hides no
+// other; where all are bad, that is an error.
 func TestDamagedPackages(t *testing.T) {
 	bad := testPackage{name: "bad", changes: []uint32{1}}.header()
 	at := strings.Index(string(bad), string(binary.BigEndian.AppendUint32(nil, tagChangelogTime)))
@@ -138,10 +139,46 @@ func TestDamagedPackages(t *testing.T) {
 		run(t, db, "INSERT INTO Packages (blob) VALUES (?)", blob)
 	}
 	db.Close()
-	_, err := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).load()
-	want := `reading "/var/lib/rpm/rpmdb.sqlite": record 2: package "bad-1.0-2.noarch": tag 1080 has type 6 where it should be 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
+	r := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
+	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6 where it should be 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
+	if len(r.Warnings) != 1 || r.Warnings[0] != want {
+		t.Errorf("got  %q\nwant %s", r.Warnings, want)
+	}
+	if len(r.Components) != 2 || r.Components[1].Name != "rpm/good" {
+		t.Errorf("got %v", r.Components)
+	}
+	db = openSQLite(t, file)
+	run(t, db, "DELETE FROM Name")
+	run(t, db, "DELETE FROM Packages WHERE hnum = 1")
+	db.Close()
+	if _, err := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).load(); err == nil || !strings.Contains(err.Error(), "record 3: header is cut short") {
+		t.Errorf("nothing but bad packages: got %v", err)
+	}
+}
+
+// A package whose file list breaks off claims none of the files in front of the break.
+func TestDamagedFileList(t *testing.T) {
+	good := testPackage{name: "good", files: []testFile{{path: "/usr/bin/good", mode: 0o100644}}}
+	bad := testPackage{name: "bad", files: []testFile{{path: "/usr/bin/a", mode: 0o100644}, {path: "/usr/lib/b", mode: 0o100644}}}.header()
+	at := strings.Index(string(bad), string(binary.BigEndian.AppendUint32(nil, tagDirIndexes)))
+	data := len(bad) - int(binary.BigEndian.Uint32(bad[4:])) + int(binary.BigEndian.Uint32(bad[at+8:]))
+	binary.BigEndian.PutUint32(bad[data+4:], 7) // the second file's directory
+	file := filepath.Join(t.TempDir(), "x")
+	db := openSQLite(t, file)
+	run(t, db, schema)
+	insert(t, db, good)
+	run(t, db, "INSERT INTO Packages (blob) VALUES (?)", bad)
+	db.Close()
+	r := newTree(t).file("/usr/bin/a", "").file("/usr/bin/good", "").file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "file 1 is in directory 7 of") {
+		t.Errorf("got %q", r.Warnings)
+	}
+	var names []string
+	for _, claim := range r.Claims {
+		names = append(names, r.Components[claim.Component].Name)
+	}
+	if got := strings.Join(names, " "); got != "rpm/good rpm/.database" {
+		t.Errorf("claims of %s", got)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // were found in. It returns a warning for those that programs left behind: they differ from
 // build to build, and nothing needs them.
 func (c *collector) claimFolders(dbs []database) (warnings []string, err error) {
-	var done, left []string
+	var done, left, logs []string
 	for _, db := range dbs {
 		if i, ok := c.tree.Lookup(db.path); ok {
 			c.claimOwn(i) // a link in the folder may lead out of it
@@ -33,7 +33,10 @@ func (c *collector) claimFolders(dbs []database) (warnings []string, err error) 
 				continue
 			}
 			c.claimOwn(i)
-			if isLeftover(name, c.tree.Files[i].Size) {
+			switch {
+			case strings.HasSuffix(name, "-wal") && c.tree.Files[i].Size > 0:
+				logs = append(logs, path)
+			case isLeftover(name, c.tree.Files[i].Size):
 				left = append(left, fmt.Sprintf("%q", path))
 			}
 		}
@@ -41,7 +44,25 @@ func (c *collector) claimFolders(dbs []database) (warnings []string, err error) 
 	if len(left) > 0 {
 		warnings = append(warnings, fmt.Sprintf("finding %s: left over by a program that read or wrote the rpm database; without them the image would be easier to reproduce", strings.Join(left, ", ")))
 	}
+	for _, log := range logs {
+		warnings = append(warnings, fmt.Sprintf("finding %q: packages may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+			log, strings.TrimSuffix(log, "-wal")))
+	}
 	return warnings, nil
+}
+
+// pruned warns of a database's log that was read here, and that the image is not to have:
+// rpm in the image would see the packages of some time before.
+func (db *database) pruned(t *assign.Tree) []string {
+	st, err := t.Root.Lstat(db.path + "-wal")
+	if err != nil || st.Size == 0 {
+		return nil
+	}
+	if _, kept := t.Lookup(db.path + "-wal"); kept {
+		return nil
+	}
+	return []string{fmt.Sprintf("leaving out %q: packages may be in this log alone, and the image's database does not have them; close the database in the root in place of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		db.path+"-wal", db.path)}
 }
 
 func (c *collector) claimOwn(i int) {

@@ -1,8 +1,9 @@
 // Package rpm is the component repo of rpm packages: it reads the rpm database
 // of a tree and claims the files that its packages installed.
 //
-// It promises that a damaged database is an error and never a shorter list of
-// packages, and that the source is not touched: the database is read from a
+// It promises that a database with a hole is an error and never a shorter list of
+// packages, that a single package whose header cannot be read is named in a warning,
+// and that the source is not touched: the database is read from a
 // private copy that is unlinked as soon as it is open.
 //
 // # Databases
@@ -45,6 +46,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"chunkah/lib/assign"
 )
@@ -69,7 +71,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	warnings, err := r.others(ctx, t, dbs, chosen)
+	others, err := r.others(ctx, t, dbs, chosen)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 		return nil, err
 	}
 	result := c.result()
-	result.Warnings = append(warnings, left...)
+	result.Warnings = slices.Concat(c.warnings(&dbs[chosen]), others, left, dbs[chosen].pruned(t))
 	return result, nil
 }
 
@@ -86,8 +88,8 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 // returns what it held and its number; where none holds any, that of the first.
 func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*collector, int, error) {
 	var empty error
-	for i, db := range dbs {
-		c := newCollector(t)
+	for i := range dbs {
+		c, db := newCollector(t), &dbs[i]
 		err := db.read(ctx, t.Root, r.TempDir, c.add)
 		switch {
 		case err != nil && db.size == 0:
@@ -97,7 +99,7 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*coll
 			}
 		case err != nil:
 			return nil, 0, err
-		case len(c.damaged) > 0:
+		case c.broken > 0 && c.broken == c.packages:
 			return nil, 0, db.wrap(c.damage())
 		case c.packages > 0:
 			return c, i, nil

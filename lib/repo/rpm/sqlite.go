@@ -54,7 +54,7 @@ func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	if err := c.remove(); err != nil {
 		return err
 	}
-	if err := checkPages(ctx, conn); err != nil {
+	if c.indexes, err = checkPages(ctx, conn); err != nil {
 		return err
 	}
 	return readRows(ctx, conn, visit)
@@ -150,10 +150,19 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 }
 
 // checkPages has SQLite walk over every page once: without it, a damaged tree of
-// pages can lose rows or repeat them.
-func checkPages(ctx context.Context, conn *sql.Conn) error {
+// pages can lose rows or repeat them. Where the table of packages is whole, damage
+// elsewhere is returned as indexes, since rpm lists all packages then.
+func checkPages(ctx context.Context, conn *sql.Conn) (indexes, err error) {
+	if indexes = quickCheck(ctx, conn, "1"); indexes == nil {
+		return nil, nil
+	}
+	return indexes, quickCheck(ctx, conn, "'Packages'")
+}
+
+// quickCheck checks all pages, or those of one table with its indexes.
+func quickCheck(ctx context.Context, conn *sql.Conn, what string) error {
 	var result string
-	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check("+what+")").Scan(&result); err != nil {
 		return err
 	}
 	if result != "ok" {
@@ -163,7 +172,7 @@ func checkPages(ctx context.Context, conn *sql.Conn) error {
 }
 
 // readRows reads all packages and compares their number with what the database
-// knows of it elsewhere: the table's own count, and the index of names.
+// knows of it elsewhere: the table's own count, and an index.
 func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 	rows, err := conn.QueryContext(ctx, "SELECT hnum, blob FROM Packages ORDER BY hnum")
 	if err != nil {
@@ -192,27 +201,33 @@ func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 	if read != count {
 		return fmt.Errorf("is damaged: %d of %d packages can be read", read, count)
 	}
-	return checkNames(ctx, conn)
+	return checkIndexes(ctx, conn)
 }
 
-// checkNames looks for packages that the index of names has and the table of
-// packages has not.
-func checkNames(ctx context.Context, conn *sql.Conn) error {
-	var kind string
-	err := conn.QueryRowContext(ctx, "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = 'Name'").Scan(&kind)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && kind != "table" {
-		return nil
-	}
-	if err != nil {
+// indexTables are indexes that have all or most packages.
+var indexTables = []string{"Name", "Providename", "Sigmd5", "Installtid"}
+
+// checkIndexes looks for packages that an index has and the table of packages has not.
+// An index that is damaged itself proves nothing, so the next one is asked.
+func checkIndexes(ctx context.Context, conn *sql.Conn) error {
+	for _, name := range indexTables {
+		var kind string
+		err := conn.QueryRowContext(ctx, "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = ?", name).Scan(&kind)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && kind != "table" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if quickCheck(ctx, conn, "'"+name+"'") != nil {
+			continue
+		}
+		var lost int
+		err = conn.QueryRowContext(ctx, "SELECT count(DISTINCT hnum) FROM "+name+" WHERE hnum NOT IN (SELECT hnum FROM Packages)").Scan(&lost)
+		if err == nil && lost > 0 {
+			err = fmt.Errorf("is damaged: %d packages of its index %q are missing", lost, name)
+		}
 		return err
-	}
-	var lost int
-	err = conn.QueryRowContext(ctx, "SELECT count(DISTINCT hnum) FROM Name WHERE hnum NOT IN (SELECT hnum FROM Packages)").Scan(&lost)
-	if err != nil {
-		return err
-	}
-	if lost > 0 {
-		return fmt.Errorf("is damaged: %d packages of its index of names are missing", lost)
 	}
 	return nil
 }

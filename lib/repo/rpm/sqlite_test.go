@@ -5,8 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
 )
 
 // namesOf reads a database and returns its packages' names, in the order of rows.
@@ -52,8 +56,59 @@ func TestWriteAheadLog(t *testing.T) {
 	tr := newTree(t)
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite", string(raw))
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite-wal", string(wal))
-	if r := tr.mustLoad(); r.Packages != 2 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `rpmdb.sqlite-wal"`) {
+	if r := tr.mustLoad(); r.Packages != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `finding "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be in this log alone`) {
 		t.Errorf("got %d packages, warnings %q", r.Packages, r.Warnings)
+	}
+	// What is in the root, and not among the records, has been pruned.
+	tr.files = slices.DeleteFunc(tr.files, func(f *format.File) bool { return strings.HasSuffix(f.Path, "-wal") })
+	if r := tr.mustLoad(); r.Packages != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `leaving out "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be`) {
+		t.Errorf("without the log: got %d packages, warnings %q", r.Packages, r.Warnings)
+	}
+}
+
+// TestDamagedIndexes spoils every page of an index, and every page of the packages: of
+// indexes it is a warning, since all packages can be read; of packages an error.
+func TestDamagedIndexes(t *testing.T) {
+	const page = 4096
+	raw := readFile(t, testdata(t, "cbl-mariner-2.0/rpmdb.sqlite"))
+	file := filepath.Join(t.TempDir(), "x.sqlite")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := openSQLite(t, file)
+	root := func(table string) (n int) {
+		if err := db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = ?", table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	load := func(spoil ...string) (*assign.Result, error) {
+		spoilt := slices.Clone(raw)
+		for _, table := range spoil {
+			at := (root(table) - 1) * page
+			clear(spoilt[at : at+page])
+		}
+		return newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(spoilt)).load()
+	}
+	want, err := load()
+	if err != nil || len(want.Warnings) > 0 {
+		t.Fatal(err, want.Warnings)
+	}
+	for _, spoil := range [][]string{{"Basenames"}, {"Name"}, {"Providename", "Name"}, {"Name", "Providename", "Sigmd5", "Installtid", "Requirename"}} {
+		r, err := load(spoil...)
+		if err != nil {
+			t.Errorf("%s: %v", spoil, err)
+			continue
+		}
+		if r.Packages != want.Packages || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "packages are read") {
+			t.Errorf("%s: got %d packages, warnings %q", spoil, r.Packages, r.Warnings)
+		}
+	}
+	if r, err := load("Packages"); err == nil {
+		t.Errorf("the packages themselves: got %d packages", r.Packages)
+	}
+	if r, err := load("Packages", "Name"); err == nil {
+		t.Errorf("the packages and their names: got %d packages", r.Packages)
 	}
 }
 
@@ -66,7 +121,7 @@ func TestForeignSQLite(t *testing.T) {
 		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "columns that are computed"},
 		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
 		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "cut short"},
-		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index of names are missing"},
+		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index \"Name\" are missing"},
 		"no blob":   {schema + "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', ''); PRAGMA writable_schema = reset; INSERT INTO Packages VALUES (1, NULL)", "cut short"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,14 +1,15 @@
 // Package xattr is the component repo of those who tag files themselves: the
 // extended attribute user.component names a file's component, a directory's
-// those of everything below it that has no nearer one. user.update-interval,
-// beside it, says how often the component is expected to change: in days, or
-// daily, weekly, biweekly, monthly, quarterly or yearly.
+// those of everything below it that has no nearer one. user.update-interval says how
+// often that component is expected to change: in days, or daily, weekly, biweekly,
+// monthly, quarterly or yearly. On a file without such a component, it is said of the
+// package that the file belongs to. All this is as in the Rust chunkah, but for the
+// last.
 package xattr
 
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"chunkah/format"
@@ -20,14 +21,6 @@ const (
 	attrComponent = "user.component"
 	attrInterval  = "user.update-interval"
 )
-
-// intervals are the words for days.
-var intervals = map[string]int64{
-	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "yearly": 365,
-}
-
-// maxInterval bounds an interval, in days: a hundred years.
-const maxInterval = 36525
 
 // Repo is the xattr repo.
 type Repo struct{}
@@ -56,8 +49,14 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		if c >= 0 {
 			l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Component: c})
 		}
+		if err := l.interval(i, f, c); err != nil {
+			return nil, err
+		}
 	}
-	if len(l.components) == 0 && len(l.result.Warnings) == 0 {
+	if l.unread > 0 {
+		l.result.Warnings = append(l.result.Warnings, fmt.Sprintf("%s is left unused where it cannot be read, on %d files, for example %s", attrInterval, l.unread, l.example))
+	}
+	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
 	}
 	l.result.Packages = len(l.components)
@@ -78,24 +77,20 @@ type loader struct {
 	result     *assign.Result
 	components map[string]int
 	setBy      []string // by component: the path that gave it its interval
+	// unread counts intervals of files without a component that make no sense; example is
+	// the first.
+	unread  int
+	example string
 }
 
-// component returns what the record's own attributes name, -1 for nothing.
+// component returns what the record's own attribute names, -1 for nothing.
 func (l *loader) component(f *format.File) (int, error) {
 	name, named := value(f, attrComponent)
-	days, timed, err := interval(f)
-	if err != nil {
-		return 0, err
-	}
 	if !named {
-		if timed {
-			l.result.Warnings = append(l.result.Warnings,
-				fmt.Sprintf("%q has %s without %s: it is left unused", f.Path, attrInterval, attrComponent))
-		}
 		return -1, nil
 	}
 	name = strings.TrimRight(name, "\x00\n")
-	if name == "" || format.Text(name) != name || len(name) > format.MaxText-len("xattr/") {
+	if format.Text(name) != name || len(name) > format.MaxText-len("xattr/") {
 		return 0, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
 	}
 	i, known := l.components[name]
@@ -105,10 +100,31 @@ func (l *loader) component(f *format.File) (int, error) {
 		l.setBy = append(l.setBy, "")
 		l.result.Components = append(l.result.Components, &format.Component{Name: "xattr/" + name})
 	}
-	if timed {
-		return i, l.setInterval(i, f.Path, days)
-	}
 	return i, nil
+}
+
+// interval takes what a record says of how often its component changes: one of the xattrs,
+// its own or that of a directory above, or else whatever the record ends up in.
+func (l *loader) interval(file int, f *format.File, component int) error {
+	text, set := value(f, attrInterval)
+	if !set {
+		return nil
+	}
+	text = strings.TrimRight(text, "\x00\n")
+	days, err := assign.ParseInterval(text)
+	switch {
+	case err != nil && component >= 0:
+		return fmt.Errorf("%s of %q is %.100q: %w", attrInterval, f.Path, text, err)
+	case err != nil:
+		if l.unread++; l.unread == 1 {
+			l.example = fmt.Sprintf("%.100q of %q", text, f.Path)
+		}
+	case component >= 0:
+		return l.setInterval(component, f.Path, days)
+	default:
+		l.result.Intervals = append(l.result.Intervals, assign.Interval{File: file, Days: days})
+	}
+	return nil
 }
 
 func (l *loader) setInterval(i int, path string, days int64) error {
@@ -119,23 +135,6 @@ func (l *loader) setInterval(i int, path string, days int64) error {
 	}
 	c.IntervalDays, l.setBy[i] = days, path
 	return nil
-}
-
-func interval(f *format.File) (days int64, set bool, err error) {
-	text, set := value(f, attrInterval)
-	if !set {
-		return 0, false, nil
-	}
-	text = strings.TrimRight(text, "\x00\n")
-	if days, known := intervals[text]; known {
-		return days, true, nil
-	}
-	days, err = strconv.ParseInt(text, 10, 64)
-	if err != nil || days < 1 || days > maxInterval {
-		return 0, false, fmt.Errorf("%s of %q is %.100q: it takes 1 to %d days, or daily, weekly, biweekly, monthly, quarterly, yearly",
-			attrInterval, f.Path, text, maxInterval)
-	}
-	return days, true, nil
 }
 
 func value(f *format.File, name string) (string, bool) {

@@ -1,6 +1,7 @@
 package xattr
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -123,8 +124,6 @@ func TestNames(t *testing.T) {
 		"\xc3\xa4":      "\xc3\xa4",
 		"\x00web":       "\x00web",
 		long:            long,
-		"":              "",
-		"\x00\n":        "",
 		"\xff":          "",
 		"a\xffb":        "",
 		long + "n":      "",
@@ -146,13 +145,13 @@ func TestNames(t *testing.T) {
 
 func TestIntervals(t *testing.T) {
 	for text, want := range map[string]int64{
-		"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "yearly": 365, "weekly\n": 7, "weekly\x00": 7,
-		"1": 1, "30": 30, "30\n": 30, "007": 7, "36525": 36525,
-		"0": 0, "-1": 0, "36526": 0, "1.5": 0, "": 0, "Daily": 0, "hourly": 0, "7 days": 0, "0x7": 0, "1_0": 0, "9223372036854775808": 0, "\xff": 0,
+		"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 90, "yearly": 365, "weekly\n": 7, "weekly\x00": 7,
+		"1": 1, "30": 30, "30\n": 30, "007": 7, "36525": 36525, "36526": 36526, "+5": 5, "9223372036854775808": format.MaxInt, "99999999999999999999": format.MaxInt,
+		"0": 0, "-1": 0, "1.5": 0, "": 0, "Daily": 0, "hourly": 0, "7 days": 0, "0x7": 0, "1_0": 0, "++5": 0, "\xff": 0,
 	} {
 		result, err := load(t, file("/f", component("x"), every(text)))
 		if want == 0 {
-			start := fmt.Sprintf("user.update-interval of %q is %q: it takes 1 to 36525 days, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
+			start := fmt.Sprintf("user.update-interval of %q is %q: it takes a number of days from 1 on, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
 			if err == nil || !strings.HasPrefix(err.Error(), start) {
 				t.Errorf("%q: %+v, %v", text, result, err)
 			}
@@ -186,20 +185,72 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// An interval says nothing without a component beside it, not even where the
-// file inherits one.
-func TestIntervalAlone(t *testing.T) {
-	result, got := claims(t, file("/a", every("weekly")))
-	warning := `"/a" has user.update-interval without user.component: it is left unused`
-	if len(got) != 0 || !slices.Equal(result.Warnings, []string{warning}) {
+// A component that a directory gives takes the interval of a file in it, and of that
+// directory; the Rust chunkah has it so, conflicts too. An empty name is a name.
+func TestIntervalInherited(t *testing.T) {
+	result, got := claims(t, file("/d/", component("x")), file("/d/a", every("monthly")), file("/d/b/", every("30")), file("/e", component("")))
+	if len(got) != 4 || len(result.Warnings) != 0 || result.Components[0].IntervalDays != 30 || result.Components[1].Name != "xattr/" {
 		t.Errorf("%q, %+v", got, result)
 	}
-	result, got = claims(t, file("/d/", component("x")), file("/d/a", every("weekly")))
-	if len(got) != 2 || len(result.Warnings) != 1 || result.Components[0].IntervalDays != 0 {
-		t.Errorf("%q, %+v", got, result)
+	_, err := load(t, file("/d/", component("x"), every("weekly")), file("/d/a", every("monthly")))
+	if want := `user.update-interval of "/d" is 7 days and that of "/d/a" is 30, both in component "xattr/x"`; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
-	if _, err := load(t, file("/a", every("never"))); err == nil {
+	if _, err := load(t, file("/d/", component("x")), file("/d/a", every("never"))); err == nil {
 		t.Error("one that is wrong is not told")
+	}
+}
+
+// fixed is a repo that gives files to a component.
+type fixed struct{ record *format.Component }
+
+func (fixed) Name() string { return "pkg" }
+
+func (r fixed) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	result := &assign.Result{Components: []*format.Component{r.record}}
+	for i, f := range t.Files {
+		if strings.HasPrefix(f.Path, "/usr/") {
+			result.Claims = append(result.Claims, assign.Claim{File: i})
+		}
+	}
+	return result, nil
+}
+
+// Without a component beside it or above, an interval is said of the package that has the
+// file; what is left over has one already. There is at most one warning of a kind, however many files there are.
+func TestIntervalOfPackages(t *testing.T) {
+	files := []*format.File{file("/opt/a", every("weekly")), file("/opt/b", every("never")), file("/opt/c", every("seldom"))}
+	for i := range 500 {
+		files = append(files, file(fmt.Sprintf("/usr/%03d", i), every(strconv.Itoa(7+i%2))))
+	}
+	run := func(c *format.Component) *assign.Outcome {
+		t.Helper()
+		for _, f := range files {
+			f.Components = nil
+		}
+		out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{Repo{}, fixed{c}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	out := run(&format.Component{Name: "pkg/a"})
+	got := map[string]int64{}
+	for _, c := range out.Components {
+		got[c.Name] = c.IntervalDays
+	}
+	if len(got) != 2 || got["pkg/a"] != 7 || got["chunkah/unclaimed"] != 1 {
+		t.Errorf("got %v", got)
+	}
+	want := []string{
+		`user.update-interval is left unused where it cannot be read, on 2 files, for example "never" of "/opt/b"`,
+		`the update intervals of files differ within 1 components, for example "pkg/a" (7 and 8 days): the shortest one counts`,
+	}
+	if !slices.Equal(out.Warnings, want) {
+		t.Errorf("got %q", out.Warnings)
+	}
+	if out = run(&format.Component{Name: "pkg/a", IntervalDays: 1}); out.Components[0].IntervalDays != 1 {
+		t.Errorf("what the repo says is lost: %+v", out.Components[0])
 	}
 }
 

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"os"
+	"testing"
+)
+
+// What people type for an image in other tools is answered with the line that works.
+func TestImageNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"there", "registry.example"} {
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const from = "chunkah build --from"
+	for _, test := range []struct{ name, take, want string }{
+		{"app:latest", from, `"app:latest" is the name of an image: in a registry it is docker://app:latest; podman's own: podman save --format oci-archive app:latest | chunkah build --from oci-archive:-; ./app:latest is the directory of that name`},
+		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: podman's own: podman save --format oci-archive localhost/app:1 | chunkah build --from oci-archive:-`},
+		{"localhost/app", "", `"localhost/app" is the name of an image: podman's own: podman save --format oci-archive localhost/app > image.tar, and then oci-archive:image.tar`},
+		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: in a registry it is docker://localhost:5000/app`},
+		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: in a registry it is docker://mirror.example/library/debian:12`},
+		{"library/debian:12", "", `"library/debian:12" is the name of an image: in a registry it is docker://library/debian:12; podman's own: podman save --format oci-archive library/debian:12 > image.tar, and then oci-archive:image.tar`},
+		{"containers-storage:localhost/app:1", from, `"containers-storage:localhost/app:1" is the name of an image: podman's own: podman save --format oci-archive localhost/app:1 | chunkah build --from oci-archive:-`},
+		{"docker-daemon:app:1", from, `"docker-daemon:app:1" is the name of an image: Docker's own: docker save app:1 | chunkah build --from docker-archive:-`},
+		{"rootfs", from, ""}, {"/srv/app:1", from, ""}, {"./app:1", from, ""}, {"there", from, ""}, {"a/b", from, ""}, {"oci:app:1", from, ""},
+		{"docker://app:1", from, ""}, {"dir:app", from, ""}, {"oci-archive:app.tar", from, ""}, {"docker-archive:app.tar:app:1", from, ""}, {"", from, ""},
+	} {
+		got := ""
+		if err := refuseName(test.name, test.take); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%q:\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+	for name, want := range map[string]string{
+		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
+		"mirror.example/app:x":               `-o "mirror.example/app:x" is the name of an image: it goes into a registry by -o docker://mirror.example/app:x`,
+		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -t app:x | podman load, -o ./app:x is the file of that name`,
+		"containers-storage:localhost/app:x": `-o "containers-storage:localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
+		"docker-daemon:app:x":                `-o "docker-daemon:app:x" is the name of an image: it goes into Docker by -o docker-archive:-:app:x | docker load`,
+		"registry.example/out.tar":           "", // a file in a folder that is there
+		"out.ociarchive":                     "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",
+	} {
+		got := ""
+		if err := refuseOutputName(name); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("-o %q:\n got %s\nwant %s", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"chunkah/lib/fifo"
+	"chunkah/lib/metrics"
+	"chunkah/lib/pack"
+	"chunkah/lib/replace"
+)
+
+// rustFlags are options of the Rust chunkah that its help does not show, for scripts that
+// use them.
+type rustFlags struct {
+	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write to FILE what each component consists of, as JSON: files, bytes and stability" brief:"write the files of each component to FILE, as JSON" section:"Run"`
+	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the most memory that the run took to FILE, in bytes" brief:"write the peak of memory to FILE, in bytes"`
+	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"does nothing: -vv writes to standard error"`
+}
+
+// check says what of the Rust chunkah's ways has another one here.
+func (f *rustFlags) check(env *Env) {
+	if f.TraceLogfile != "" {
+		env.warn("--trace-logfile does nothing here: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
+	}
+	if os.Getenv("RUST_LOG") != "" {
+		env.warn("RUST_LOG does nothing here: -v and -vv say more, -q less")
+	}
+}
+
+// manifestComponent is one component of --write-manifest-to.
+type manifestComponent struct {
+	FileCount int      `json:"file_count"`
+	Size      int64    `json:"size"`
+	Stability float64  `json:"stability"`
+	Files     []string `json:"files"`
+}
+
+// write writes the files that were asked for.
+func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
+	if f.WriteManifestTo != "" {
+		components := make(map[string]manifestComponent, len(contents))
+		for _, c := range contents {
+			components[c.Name] = manifestComponent{len(c.Files), c.Size, float64(c.Stability) / 1e6, c.Files}
+		}
+		data, err := json.MarshalIndent(map[string]any{"components": components}, "", "  ")
+		if err == nil {
+			err = writeNamed(ctx, f.WriteManifestTo, append(data, '\n'))
+		}
+		if err != nil {
+			return fmt.Errorf("writing the manifest of components: %w", err)
+		}
+	}
+	if f.WritePeakMemTo != "" {
+		if err := writeNamed(ctx, f.WritePeakMemTo, fmt.Appendln(nil, metrics.PeakMemory())); err != nil {
+			return fmt.Errorf("writing the peak of memory: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeNamed writes a file whole, or into a pipe.
+func writeNamed(ctx context.Context, name string, data []byte) error {
+	_, err := fifo.Open(ctx, name, func(name string) (any, error) { return nil, replace.File(name, data) })
+	return err
+}

@@ -1,0 +1,61 @@
+package image
+
+import (
+	"encoding/json"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Artifact reports whether a manifest is that of something other than an image, and
+// returns what it lists: SBOMs, signatures, SOCI indexes, Helm charts, the bundles of
+// CNAB, manifests of older or newer kinds. Indexes list them beside images. They can be
+// verified and copied without a look at what they hold.
+//
+// Some of them have the config of an image, so that old registries take them; their
+// layers tell them from one.
+func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
+	var m struct {
+		SchemaVersion int             `json:"schemaVersion"`
+		MediaType     string          `json:"mediaType"`
+		Config        *v1.Descriptor  `json:"config"`
+		Layers        []v1.Descriptor `json:"layers"`
+		Blobs         []v1.Descriptor `json:"blobs"` // of an artifact manifest, OCI 1.1-rc
+		Manifests     json.RawMessage `json:"manifests"`
+	}
+	wellFormed := json.Unmarshal(data, &m) == nil
+	if m.Config != nil {
+		blobs = append(blobs, *m.Config)
+	}
+	blobs = append(append(blobs, m.Layers...), m.Blobs...)
+	if IsAttestation(d) {
+		return blobs, true
+	}
+	said := d.MediaType
+	if said == "" {
+		said = m.MediaType
+	}
+	switch said {
+	case v1.MediaTypeImageIndex, mediaTypeDockerIndex:
+		return nil, false
+	case v1.MediaTypeImageManifest, mediaTypeDockerManifest, "":
+		isImage := m.Config == nil || CheckConfigType(m.Config.MediaType) == nil && anyLayer(m.Layers)
+		if !wellFormed || m.Manifests != nil || isImage {
+			return nil, false // whoever reads it says what is wrong with it
+		}
+	}
+	if strings.HasPrefix(said, mediaTypeDockerSchema1) || m.SchemaVersion == 1 {
+		return nil, false
+	}
+	return blobs, true
+}
+
+// anyLayer reports whether one of the layers is that of an image. An image may have none.
+func anyLayer(layers []v1.Descriptor) bool {
+	for _, l := range layers {
+		if CheckLayerType(l.MediaType) == nil || IsForeign(l.MediaType) {
+			return true
+		}
+	}
+	return len(layers) == 0
+}

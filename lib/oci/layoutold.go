@@ -1,0 +1,146 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// maxOldDepth bounds indexes in indexes, where the blobs of a layout are looked through.
+const maxOldDepth = 4
+
+// blobSet is a set of blobs of a layout.
+type blobSet map[digest.Digest]bool
+
+// oldBlobs are the blobs of images that the index of the layout is about to lose, and that
+// Options.Own calls its own: of another tool's image nothing is touched. What cannot be
+// read is left alone.
+func (l *Layout) oldBlobs(merged []byte) blobSet {
+	if l.opt.Own == nil {
+		return nil
+	}
+	data, err := readDocument(filepath.Join(l.dir, v1.ImageIndexFile))
+	if err != nil {
+		return nil // there is none
+	}
+	var before, after v1.Index
+	if json.Unmarshal(data, &before) != nil || json.Unmarshal(merged, &after) != nil {
+		return nil
+	}
+	listed := blobSet{}
+	for _, m := range after.Manifests {
+		listed[m.Digest] = true
+	}
+	old := blobSet{}
+	for _, m := range before.Manifests {
+		if !listed[m.Digest] {
+			l.addOwn(old, m, 0)
+		}
+	}
+	return old
+}
+
+// addOwn adds the blobs of an image that Own calls its own, or of an index of such; it
+// reports whether it did.
+func (l *Layout) addOwn(old blobSet, d v1.Descriptor, depth int) bool {
+	m, err := l.readListed(d)
+	if err != nil || depth > maxOldDepth {
+		return false
+	}
+	if len(m.Manifests) > 0 {
+		all := true
+		for _, inner := range m.Manifests {
+			all = l.addOwn(old, inner, depth+1) && all
+		}
+		if all {
+			old[d.Digest] = true
+		}
+		return all
+	}
+	var config v1.Image
+	data, err := readDocument(filepath.Join(l.dir, blobName(m.Config.Digest)))
+	if err != nil || json.Unmarshal(data, &config) != nil {
+		return false
+	}
+	var layers []v1.History
+	for _, h := range config.History {
+		if !h.EmptyLayer {
+			layers = append(layers, h)
+		}
+	}
+	if len(layers) != len(m.Layers) {
+		return false
+	}
+	made := false
+	for i, layer := range m.Layers {
+		if l.opt.Own(layers[i]) {
+			old[layer.Digest], made = true, true
+		}
+	}
+	if made {
+		old[d.Digest], old[m.Config.Digest] = true, true
+	}
+	return made
+}
+
+// listed is a manifest, or an index, as far as it names blobs.
+type listed struct {
+	Config    v1.Descriptor   `json:"config"`
+	Layers    []v1.Descriptor `json:"layers"`
+	Blobs     []v1.Descriptor `json:"blobs"`
+	Manifests []v1.Descriptor `json:"manifests"`
+}
+
+func (l *Layout) readListed(d v1.Descriptor) (m listed, err error) {
+	if err := checkDescriptor(d); err != nil {
+		return m, err
+	}
+	data, err := readDocument(filepath.Join(l.dir, blobName(d.Digest)))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+// keep takes out of a set what a manifest of the layout still names. An error is that one
+// cannot be read: nobody knows what it names then.
+func (l *Layout) keep(old blobSet, d v1.Descriptor, depth int) error {
+	delete(old, d.Digest)
+	if depth > maxOldDepth {
+		return fmt.Errorf("index %q lies too deep", d.Digest)
+	}
+	m, err := l.readListed(d)
+	if err != nil {
+		return err
+	}
+	for _, b := range append(append(m.Layers, m.Blobs...), m.Config) {
+		delete(old, b.Digest)
+	}
+	for _, inner := range m.Manifests {
+		if err := l.keep(old, inner, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeOld removes those of the blobs that no image of the layout has any more. Nothing
+// of it is an error: the new image is there.
+func (l *Layout) removeOld(old blobSet, merged []byte) {
+	var index v1.Index
+	if len(old) == 0 || json.Unmarshal(merged, &index) != nil {
+		return
+	}
+	for _, m := range index.Manifests {
+		if l.keep(old, m, 0) != nil {
+			return
+		}
+	}
+	for d := range old {
+		_ = os.Remove(filepath.Join(l.dir, blobName(d)))
+	}
+}

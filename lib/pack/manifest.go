@@ -1,0 +1,38 @@
+package pack
+
+import (
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// Content is what a component consists of, whatever layer it is in.
+type Content struct {
+	Name string
+	// Files are the paths of its records, directories too, in order.
+	Files []string
+	// Size is the sum of its regular files, in bytes, hard links once.
+	Size int64
+	// Stability is the chance that nothing of it changes in a week, in parts per million.
+	Stability int64
+}
+
+// contents lists the components by name.
+func (t *tree) contents(opt group.Options, most int64) []Content {
+	stability := newFitter(t, opt, most).stability
+	list := make([]Content, len(t.components))
+	linked := make(map[int64]bool)
+	for i, c := range t.components {
+		list[i] = Content{Name: c.record.Name, Files: make([]string, 0, len(c.files)), Stability: stability[i]}
+		for _, n := range c.files {
+			f := t.files[n]
+			list[i].Files = append(list[i].Files, f.Path)
+			if f.Type == format.TypeFile && (f.Hardlink == 0 || !linked[f.Hardlink]) {
+				list[i].Size += max(f.Size, 0)
+			}
+			if f.Hardlink != 0 {
+				linked[f.Hardlink] = true
+			}
+		}
+	}
+	return list
+}
