@@ -45,7 +45,7 @@ image: build ## the container image, localhost/chunkah:latest, in bin/ and in th
 	buildah pull --quiet oci-archive:bin/chunkah.ociarchive
 
 demo: build ## two sample roots, with one package rebuilt in between, and what a client downloads for it
-	@$(GO) run ./scripts/demo "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo openssl-libs
+	@$(GO) run $(TRIM) ./scripts/demo "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo openssl-libs
 	@echo && echo 'Layers by step: one for all packages, and on top of it one for the application.'
 	$(BIN)/chunkah build -q --rootfs demo/root --map scripts/demo/steps.json -o oci:demo/steps:1
 	$(BIN)/chunkah build -q --rootfs demo/updated --map scripts/demo/steps.json -o oci:demo/steps:2
@@ -122,4 +122,4 @@ dist: ## tarballs, deb, rpm and apk packages for ARCHES, with SBOMs and checksum
 	VERSION='$(VERSION)' GO='$(GO)' NFPM='$(NFPM)' scripts/dist dist $(ARCHES)
 
 clean:
-	rm -rf bin dist share demo out.ociarchive cover.out
+	rm -rf bin dist share demo cover.out
