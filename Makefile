@@ -1,4 +1,4 @@
-# make demo: builds the commands and turns a sample root into an image.
+# make demo: builds the commands and shows what a client downloads for an update.
 # make test: sets up what the tests need and runs all of them.
 
 export CGO_ENABLED = 0
@@ -44,10 +44,16 @@ image: build ## the container image, localhost/chunkah:latest, in bin/ and in th
 	scripts/image bin/chunkah.ociarchive
 	buildah pull --quiet oci-archive:bin/chunkah.ociarchive
 
-demo: build ## a sample root becomes out.ociarchive, and its layers are shown
-	$(GO) run ./scripts/demo root "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo/root
-	bin/chunkah build --rootfs demo/root -o out.ociarchive
-	$(GO) run ./scripts/demo layers out.ociarchive
+demo: build ## two sample roots, with one package rebuilt in between, and what a client downloads for it
+	@$(GO) run $(TRIM) ./scripts/demo "$$($(GO) list -m -f '{{.Dir}}' github.com/knqyf263/go-rpmdb)/pkg/testdata/fedora35/rpmdb.sqlite" demo openssl-libs
+	@echo && echo 'Layers by step: one for all packages, and on top of it one for the application.'
+	$(BIN)/chunkah build -q --rootfs demo/root --map scripts/demo/steps.json -o oci:demo/steps:1
+	$(BIN)/chunkah build -q --rootfs demo/updated --map scripts/demo/steps.json -o oci:demo/steps:2
+	$(BIN)/chunkah reuse oci:demo/steps:1 oci:demo/steps:2
+	@echo && echo 'Layers by content:'
+	$(BIN)/chunkah build -q --rootfs demo/root -o oci:demo/image:1
+	$(BIN)/chunkah build -q --rootfs demo/updated --previous oci:demo/image:1 -o oci:demo/image:2
+	$(BIN)/chunkah reuse oci:demo/image:1 oci:demo/image:2
 
 test-deps: ## Debian, as root: the container clients that the tests run
 	scripts/test-deps
@@ -116,4 +122,4 @@ dist: ## tarballs, deb, rpm and apk packages for ARCHES, with SBOMs and checksum
 	VERSION='$(VERSION)' GO='$(GO)' NFPM='$(NFPM)' scripts/dist dist $(ARCHES)
 
 clean:
-	rm -rf bin dist share demo out.ociarchive cover.out
+	rm -rf bin dist share demo cover.out

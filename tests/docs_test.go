@@ -79,7 +79,7 @@ var pages = map[string]func(p *document){
 	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
-	"docs/options.md":            readmePage,
+	"docs/options.md":            optionsPage,
 	"docs/plans.md":              referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
@@ -169,7 +169,7 @@ func TestNamedTestsExist(t *testing.T) {
 			}
 		}
 	}
-	// The promises of the README alone name more.
+	// docs/guarantees.md alone names more.
 	if n < 10 {
 		t.Errorf("%d tests are named", n)
 	}

@@ -72,15 +72,22 @@ func referencePage(p *document) {
 		chunkah-scan root | chunkah-assign > in`})
 }
 
-// readmePage has an image in podman, a root, and roots of two architectures.
+// readmePage is run in a checkout, and has two versions of an app's image.
 func readmePage(p *document) {
-	clients.Need(p.t, "jq")
+	clients.Need(p.t, "make")
+	sources(p.t, p.dir)
 	root := p.smallRoot()
 	e := p.engine()
 	e.Podman("tag", e.Load(appImage(p.t, root)), "localhost/app:1")
-	e.Load(chunkahImage(p.t))
 	p.local()
 	p.pushApp(root, "app:build")
+	p.run(block{kind: "sh", text: "echo 'print(2)' >root/srv/app/main.py"})
+	e.Podman("tag", e.Load(appImage(p.t, root)), "localhost/app:2")
+}
+
+// optionsPage has a root, and roots of two architectures.
+func optionsPage(p *document) {
+	p.smallRoot()
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
 }
 

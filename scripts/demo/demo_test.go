@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestMakeRoot(t *testing.T) {
+func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes the files of 138 packages")
 	}
@@ -17,17 +18,34 @@ func TestMakeRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := filepath.Join(strings.TrimSpace(string(out)), "pkg/testdata/fedora35/rpmdb.sqlite")
-	dir := filepath.Join(t.TempDir(), "root")
-	if err := makeRoot(database, dir); err != nil {
+	dir := t.TempDir()
+	if err := run([]string{database, dir, "openssl-libs"}); err != nil {
 		t.Fatal(err)
 	}
+	root, updated := filepath.Join(dir, "root"), filepath.Join(dir, "updated")
 	for _, name := range []string{databasePlace, "usr/bin/bash", "usr/lib64/libc.so.6", "opt/hello/hello"} {
-		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || fi.Size() == 0 {
+		if fi, err := os.Stat(filepath.Join(root, name)); err != nil || fi.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if target, err := os.Readlink(filepath.Join(dir, "bin")); err != nil || target != "usr/bin" {
+	if target, err := os.Readlink(filepath.Join(root, "bin")); err != nil || target != "usr/bin" {
 		t.Errorf("/bin leads to %q, %v", target, err)
+	}
+	for name, want := range map[string]bool{databasePlace: true, "usr/lib64/libssl.so.1.1.1l": true, "usr/bin/bash": false, "opt/hello/hello": false} {
+		before, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Error(err)
+		}
+		after, err := os.ReadFile(filepath.Join(updated, name))
+		if err != nil {
+			t.Error(err)
+		}
+		if changed := !bytes.Equal(before, after); changed != want {
+			t.Errorf("%s changed: %v, want %v", name, changed, want)
+		}
+	}
+	if err := run([]string{database, dir, "nothing"}); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
+		t.Errorf("a package that is not there: %v", err)
 	}
 }
 

@@ -2,12 +2,17 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 )
 
-// The tags of an rpm header that say what its files are.
+// The tags of an rpm header that tell the package and its files.
 const (
+	tagImmutable  = 63
+	tagDigest     = 273 // of the immutable region, SHA-256 in hexadecimal
+	tagName       = 1000
 	tagBuildTime  = 1006
 	tagSizes      = 1028
 	tagStates     = 1029
@@ -28,7 +33,7 @@ var errHeader = errors.New("a package's header is damaged")
 // entries (tag, type, offset, count), the data; all numbers are big-endian.
 type header struct {
 	offset, count map[uint32]int
-	data          []byte
+	index, data   []byte
 }
 
 // entrySize is the size of an index entry in bytes.
@@ -42,8 +47,8 @@ func parseHeader(blob []byte) (header, error) {
 	if len(blob) != 8+entries*entrySize+size {
 		return header{}, errHeader
 	}
-	h := header{map[uint32]int{}, map[uint32]int{}, blob[8+entries*entrySize:]}
-	for index := blob[8 : 8+entries*entrySize]; len(index) > 0; index = index[entrySize:] {
+	h := header{map[uint32]int{}, map[uint32]int{}, blob[8 : 8+entries*entrySize], blob[8+entries*entrySize:]}
+	for index := h.index; len(index) > 0; index = index[entrySize:] {
 		tag := binary.BigEndian.Uint32(index)
 		h.offset[tag] = int(binary.BigEndian.Uint32(index[8:]))
 		h.count[tag] = int(binary.BigEndian.Uint32(index[12:]))
@@ -81,6 +86,38 @@ func (h header) texts(tag uint32) []string {
 		values, data = append(values, string(text)), rest
 	}
 	return values
+}
+
+// name is that of the package, or empty if the header has none.
+func (h header) name() string {
+	if names := h.texts(tagName); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
+// setBuildTime changes the build time in place, in unix seconds, and with it the
+// digest of the region that holds it.
+func (h header) setBuildTime(seconds uint32) error {
+	trailer := h.offset[tagImmutable]
+	if h.count[tagBuildTime] != 1 || h.count[tagImmutable] != entrySize || h.count[tagDigest] != 1 ||
+		len(h.data) < max(h.offset[tagBuildTime]+4, trailer+entrySize, h.offset[tagDigest]+2*sha256.Size) {
+		return errHeader
+	}
+	binary.BigEndian.PutUint32(h.data[h.offset[tagBuildTime]:], seconds)
+	// The trailer is an entry whose offset, negative, is the size of the region's index.
+	size := -int32(binary.BigEndian.Uint32(h.data[trailer+8:]))
+	if size < 0 || int(size) > len(h.index) {
+		return errHeader
+	}
+	region := []byte{0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0} // the magic number of headers
+	region = binary.BigEndian.AppendUint32(region, uint32(size)/entrySize)
+	region = binary.BigEndian.AppendUint32(region, uint32(trailer+entrySize))
+	region = append(region, h.index[:size]...)
+	region = append(region, h.data[:trailer+entrySize]...)
+	sum := sha256.Sum256(region)
+	hex.Encode(h.data[h.offset[tagDigest]:], sum[:])
+	return nil
 }
 
 // packageFiles lists the files of one package that were installed.

@@ -1,16 +1,16 @@
-// Demo makes the sample root that `make demo` turns into an image, and shows the
-// image's layers. It needs nothing but Go: the package database is one of those
-// that the module go-rpmdb carries for its tests, from a Fedora container, and
-// the files are those which it lists, filled with made-up bytes.
+// Demo makes the two roots of `make demo`: a sample, and the same sample after
+// one of its packages was rebuilt. It needs nothing but Go: the package database
+// is one that the module go-rpmdb carries for its tests, from a Fedora container,
+// and the files are those which it lists, filled with made-up bytes.
 //
-//	demo root DATABASE DIR    makes the root DIR
-//	demo layers ARCHIVE       shows the layers of an OCI archive
+//	demo DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -22,12 +22,17 @@ func main() {
 }
 
 func run(args []string) error {
-	syscall.Umask(0o022) // the same sample for everybody
-	switch {
-	case len(args) == 3 && args[0] == "root":
-		return makeRoot(args[1], args[2])
-	case len(args) == 2 && args[0] == "layers":
-		return showLayers(os.Stdout, args[1])
+	if len(args) != 3 {
+		return errors.New("usage: demo DATABASE DIR PACKAGE")
 	}
-	return errors.New("usage: demo root DATABASE DIR, or demo layers ARCHIVE")
+	database, dir, name := args[0], args[1], args[2]
+	syscall.Umask(0o022) // the same sample for everybody
+	if err := makeRoot(filepath.Join(dir, "root"), database, ""); err != nil {
+		return err
+	}
+	if err := makeRoot(filepath.Join(dir, "updated"), database, name); err != nil {
+		return err
+	}
+	fmt.Printf("made %s/root, the files of a Fedora container, and %s/updated, with %s rebuilt\n", dir, dir, name)
+	return nil
 }

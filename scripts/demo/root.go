@@ -1,7 +1,7 @@
 package main
 
 import (
-	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +9,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"path/filepath"
 	"sort"
 	"strings"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // databasePlace is where a Fedora of that time keeps its package database.
@@ -33,8 +32,8 @@ type file struct {
 }
 
 // makeRoot makes the files that the database lists, in dir, with the database
-// itself among them.
-func makeRoot(database, dir string) error {
+// itself among them. If rebuilt is not empty, that package was rebuilt.
+func makeRoot(dir, database, rebuilt string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -50,27 +49,31 @@ func makeRoot(database, dir string) error {
 	if err := copyDatabase(root, database); err != nil {
 		return err
 	}
-	files, err := readFiles(database)
-	if err != nil {
-		return fmt.Errorf("reading %q: %w", database, err)
+	copied := filepath.Join(dir, databasePlace)
+	if rebuilt != "" {
+		if err := rebuild(copied, rebuilt); err != nil {
+			return fmt.Errorf("rebuilding %q in %q: %w", rebuilt, copied, err)
+		}
 	}
+	files, err := readFiles(copied)
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", copied, err)
+	}
+	// An application that no package has.
+	files = append(files, file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built})
 	// Directories and links come before what is in them, whichever package lists
 	// what first; a short path is never below a longer one.
 	sort.SliceStable(files, func(i, j int) bool { return files[i].rank() < files[j].rank() })
-	var total int64
+	var newest int64
 	for _, f := range files {
 		if err := f.create(root); err != nil {
 			return err
 		}
-		total += min(f.size, maxFile)
+		newest = max(newest, f.built)
 	}
-	// An application that no package has.
-	app := file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built}
-	if err := app.create(root); err != nil {
-		return err
-	}
-	fmt.Printf("made %s: %d files of a Fedora, %d MB\n", dir, len(files), total/1e6)
-	return nil
+	// The database was written after the newest package was built.
+	written := time.Unix(newest+3600, 0)
+	return root.Chtimes(databasePlace, written, written)
 }
 
 // rank orders files: directories, then symlinks, then the rest, each by length.
@@ -117,8 +120,10 @@ func (f file) create(root *os.Root) error {
 	if err != nil {
 		return err
 	}
+	// Another build has other bytes.
 	var seed [32]byte
-	copy(seed[:], path.Base(name))
+	binary.BigEndian.PutUint64(seed[:], uint64(f.built))
+	copy(seed[8:], path.Base(name))
 	_, err = io.CopyN(out, rand.NewChaCha8(seed), min(f.size, maxFile))
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
@@ -140,40 +145,5 @@ func copyDatabase(root *os.Root, database string) error {
 	if err := root.MkdirAll(path.Dir(databasePlace), 0o755); err != nil {
 		return err
 	}
-	if err := root.WriteFile(databasePlace, data, 0o644); err != nil {
-		return err
-	}
-	copied := time.Unix(databaseTime, 0)
-	return root.Chtimes(databasePlace, copied, copied)
-}
-
-// databaseTime is the mtime of the database, in unix seconds: after the newest
-// package in it, and the same on each machine.
-const databaseTime = 1640000000
-
-// readFiles lists the installed files of every package in the database.
-func readFiles(database string) ([]file, error) {
-	db, err := sql.Open("sqlite", "file:"+database+"?immutable=1")
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	rows, err := db.Query("SELECT blob FROM Packages ORDER BY hnum")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var files []file
-	for rows.Next() {
-		var blob []byte
-		if err := rows.Scan(&blob); err != nil {
-			return nil, err
-		}
-		found, err := packageFiles(blob)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, found...)
-	}
-	return files, rows.Err()
+	return root.WriteFile(databasePlace, data, 0o644)
 }
