@@ -35,18 +35,27 @@ func (l *Layout) oldBlobs(merged []byte) blobSet {
 	for _, m := range after.Manifests {
 		listed[m.Digest] = true
 	}
-	old := blobSet{}
+	old, judged := blobSet{}, map[digest.Digest]bool{}
 	for _, m := range before.Manifests {
 		if !listed[m.Digest] {
-			l.addOwn(old, m, 0)
+			l.addOwn(old, judged, m, 0)
 		}
 	}
 	return old
 }
 
 // addOwn adds the blobs of an image that Own calls its own, or of an index of such; it
-// reports whether it did.
-func (l *Layout) addOwn(old blobSet, d v1.Descriptor, depth int) bool {
+// reports whether it did. Each document is judged once, however often indexes list it.
+func (l *Layout) addOwn(old blobSet, judged map[digest.Digest]bool, d v1.Descriptor, depth int) bool {
+	own, known := judged[d.Digest]
+	if !known {
+		own = l.judge(old, judged, d, depth)
+		judged[d.Digest] = own
+	}
+	return own
+}
+
+func (l *Layout) judge(old blobSet, judged map[digest.Digest]bool, d v1.Descriptor, depth int) bool {
 	m, err := l.readListed(d)
 	if err != nil || depth > maxOldDepth {
 		return false
@@ -54,7 +63,7 @@ func (l *Layout) addOwn(old blobSet, d v1.Descriptor, depth int) bool {
 	if len(m.Manifests) > 0 {
 		all := true
 		for _, inner := range m.Manifests {
-			all = l.addOwn(old, inner, depth+1) && all
+			all = l.addOwn(old, judged, inner, depth+1) && all
 		}
 		if all {
 			old[d.Digest] = true
@@ -62,7 +71,7 @@ func (l *Layout) addOwn(old blobSet, d v1.Descriptor, depth int) bool {
 		return all
 	}
 	var config v1.Image
-	data, err := readDocument(filepath.Join(l.dir, blobName(m.Config.Digest)))
+	data, err := l.readBlob(m.Config)
 	if err != nil || json.Unmarshal(data, &config) != nil {
 		return false
 	}
@@ -77,7 +86,7 @@ func (l *Layout) addOwn(old blobSet, d v1.Descriptor, depth int) bool {
 	}
 	made := false
 	for i, layer := range m.Layers {
-		if l.opt.Own(layers[i]) {
+		if l.opt.Own(layers[i]) && checkDescriptor(layer) == nil { // a digest may be a path that leads out
 			old[layer.Digest], made = true, true
 		}
 	}
@@ -96,20 +105,33 @@ type listed struct {
 }
 
 func (l *Layout) readListed(d v1.Descriptor) (m listed, err error) {
-	if err := checkDescriptor(d); err != nil {
-		return m, err
-	}
-	data, err := readDocument(filepath.Join(l.dir, blobName(d.Digest)))
+	data, err := l.readBlob(d)
 	if err == nil {
 		err = json.Unmarshal(data, &m)
 	}
 	return m, err
 }
 
-// keep takes out of a set what a manifest of the layout still names. An error is that one
-// cannot be read: nobody knows what it names then.
-func (l *Layout) keep(old blobSet, d v1.Descriptor, depth int) error {
+// readBlob reads a document among the blobs. Others may have written it, and what lists it.
+func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
+	if err := checkDescriptor(d); err != nil {
+		return nil, err
+	}
+	data, err := readDocument(filepath.Join(l.dir, blobName(d.Digest)))
+	if err == nil && digest.FromBytes(data) != d.Digest {
+		err = fmt.Errorf("blob %q has another digest", d.Digest)
+	}
+	return data, err
+}
+
+// keep takes out of a set what a manifest of the layout still names; seen are those that it has
+// read. An error is that one cannot be read: nobody knows what it names then.
+func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	delete(old, d.Digest)
+	if seen[d.Digest] {
+		return nil
+	}
+	seen[d.Digest] = true
 	if depth > maxOldDepth {
 		return fmt.Errorf("index %q lies too deep", d.Digest)
 	}
@@ -121,7 +143,7 @@ func (l *Layout) keep(old blobSet, d v1.Descriptor, depth int) error {
 		delete(old, b.Digest)
 	}
 	for _, inner := range m.Manifests {
-		if err := l.keep(old, inner, depth+1); err != nil {
+		if err := l.keep(old, seen, inner, depth+1); err != nil {
 			return err
 		}
 	}
@@ -135,8 +157,9 @@ func (l *Layout) removeOld(old blobSet, merged []byte) {
 	if len(old) == 0 || json.Unmarshal(merged, &index) != nil {
 		return
 	}
+	seen := blobSet{}
 	for _, m := range index.Manifests {
-		if l.keep(old, m, 0) != nil {
+		if l.keep(old, seen, m, 0) != nil {
 			return
 		}
 	}
