@@ -14,6 +14,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/regular"
 )
 
 const (
@@ -73,7 +75,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	if path == "" {
 		return nil, errors.New("the path is empty")
 	}
-	target, opened, err := resolve(path)
+	target, opened, err := regular.Resolve(path)
 	if err != nil {
 		return nil, err
 	}

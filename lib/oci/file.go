@@ -2,15 +2,12 @@ package oci
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
-	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -86,47 +83,4 @@ func syncFile(f *os.File) error {
 		return nil
 	}
 	return err
-}
-
-const maxLinks = 40 // in a row, as the kernel has it
-
-// resolve follows the symlinks that path itself is, so that what a link leads to is replaced and not the link. The last
-// one may lead to nothing yet. opened is true where path names a file that a process has open, as /dev/stdout does.
-func resolve(path string) (target string, opened bool, err error) {
-	target = path
-	for range maxLinks {
-		info, err := os.Lstat(target)
-		if errors.Is(err, fs.ErrNotExist) {
-			return target, false, nil
-		}
-		if err != nil {
-			return "", false, err
-		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			return target, false, nil
-		}
-		if err := regular.CheckLink(target, info); err != nil {
-			return "", false, err
-		}
-		parent := filepath.Dir(target)
-		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, not by those of EvalSymlinks
-			return "", false, err
-		}
-		dir, err := filepath.EvalSymlinks(parent)
-		if err != nil {
-			return "", false, err
-		}
-		if strings.HasPrefix(dir, "/proc/") {
-			return target, true, nil
-		}
-		link, err := os.Readlink(target)
-		if err != nil {
-			return "", false, err
-		}
-		if !filepath.IsAbs(link) {
-			link = dir + "/" + link // not joined: that would take "x/.." for nothing, where x may be a link
-		}
-		target = link
-	}
-	return "", false, fmt.Errorf("following %q: more than %d symlinks", path, maxLinks)
 }

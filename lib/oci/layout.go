@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -55,7 +56,7 @@ func (l *Layout) open() error {
 	if l.path == "" {
 		return errors.New("the path is empty")
 	}
-	target, _, err := resolve(filepath.Clean(l.path))
+	target, _, err := regular.Resolve(filepath.Clean(l.path))
 	if err != nil {
 		return err
 	}

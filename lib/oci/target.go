@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -100,7 +101,7 @@ func (t Target) Left() ([]string, error) {
 	if t.Path == "" {
 		return nil, nil
 	}
-	path, opened, err := resolve(t.Path)
+	path, opened, err := regular.Resolve(t.Path)
 	if err != nil || opened {
 		return nil, err
 	}

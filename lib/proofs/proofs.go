@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -128,6 +129,9 @@ func (p *Proofs) Save() error {
 	}
 	old := read(p.path)
 	if len(old) == 0 || len(old)+lines.Len() > maxSize {
+		if err := removeOther(p.path); err != nil {
+			return err
+		}
 		return replace.File(p.path, append(old[len(old)/2:], lines.Bytes()...)) // the line that is cut proves nothing
 	}
 	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -136,4 +140,16 @@ func (p *Proofs) Save() error {
 	}
 	_, err = f.Write(lines.Bytes())
 	return errors.Join(err, f.Close())
+}
+
+// removeOther removes what is no regular file: in a home of another user, it may be a link to one of this user's devices.
+func removeOther(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !info.Mode().IsRegular():
+		err = os.Remove(path)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package proofs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,5 +101,50 @@ func TestPath(t *testing.T) {
 		if got := Path(); got != test[2] {
 			t.Errorf("%q: got %q", test, got)
 		}
+	}
+}
+
+// What stands in the place of the record is replaced, and never written to: in a home of another user, it may be a link to a device.
+func TestSaveFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o600), os.Symlink(pipe, path)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.OpenFile(pipe, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	p := Open(path)
+	p.Add(d("0"), d("blob"), 4)
+	if err := p.Save(); err != nil || !Open(path).Has(d("0"), d("blob"), 4) {
+		t.Errorf("it is not saved: %v", err)
+	}
+	if n, err := unix.Read(int(other.Fd()), make([]byte, 1)); n > 0 {
+		t.Errorf("the pipe has got it: %d, %v", n, err)
+	}
+}
+
+// A record of another user proves nothing, and is replaced.
+func TestForeignRecord(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make a file of another user")
+	}
+	path := filepath.Join(t.TempDir(), "proven")
+	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4\n"
+	if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chown(path, 1000, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	p := Open(path)
+	if p.Has(d("0"), d("blob"), 4) {
+		t.Error("it is believed")
+	}
+	p.Add(d("1"), d("blob"), 4)
+	if again := Open(path); p.Save() != nil || again.Has(d("0"), d("blob"), 4) {
+		t.Error("it is believed")
+	}
+	if again := Open(path); !again.Has(d("1"), d("blob"), 4) || again.Has(d("0"), d("blob"), 4) {
+		t.Error("it is not replaced")
 	}
 }

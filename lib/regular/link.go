@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -30,4 +31,47 @@ func CheckLink(path string, info fs.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%q is %w", path, errForeignLink)
+}
+
+const maxLinks = 40 // in a row, as the kernel has it
+
+// Resolve follows the symlinks that path itself is, so that what a link leads to is replaced and not the link. The last
+// one may lead to nothing yet. opened is true where path names a file that a process has open, as /dev/stdout does.
+func Resolve(path string) (target string, opened bool, err error) {
+	target = path
+	for range maxLinks {
+		info, err := os.Lstat(target)
+		if errors.Is(err, fs.ErrNotExist) {
+			return target, false, nil
+		}
+		if err != nil {
+			return "", false, err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return target, false, nil
+		}
+		if err := CheckLink(target, info); err != nil {
+			return "", false, err
+		}
+		parent := filepath.Dir(target)
+		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, not by those of EvalSymlinks
+			return "", false, err
+		}
+		dir, err := filepath.EvalSymlinks(parent)
+		if err != nil {
+			return "", false, err
+		}
+		if strings.HasPrefix(dir, "/proc/") {
+			return target, true, nil
+		}
+		link, err := os.Readlink(target)
+		if err != nil {
+			return "", false, err
+		}
+		if !filepath.IsAbs(link) {
+			link = dir + "/" + link // not joined: that would take "x/.." for nothing, where x may be a link
+		}
+		target = link
+	}
+	return "", false, fmt.Errorf("following %q: more than %d symlinks", path, maxLinks)
 }

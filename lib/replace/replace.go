@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 )
 
@@ -28,11 +29,16 @@ type Pending struct {
 }
 
 // Prepare writes all that may fail of it for want of room or rights. A pipe or a
-// device has the contents from then on.
+// device has the contents from then on, and so has a file that is open, as /dev/stdout is. Any other
+// symlink is replaced, and not what it leads to.
 func Prepare(name string, data []byte) (*Pending, error) {
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		return nil, os.WriteFile(name, data, 0o666)
+	target, opened, err := regular.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(target)
+	if err == nil && (opened || !info.Mode().IsRegular()) {
+		return nil, writeTo(target, data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -47,6 +53,16 @@ func Prepare(name string, data []byte) (*Pending, error) {
 		return nil, about(name, err)
 	}
 	return p, nil
+}
+
+// writeTo writes to what is there and cannot be replaced. A file that a process has open is written on where it stands.
+func writeTo(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // about is an error of a file that is not finished, with the name that it was to have:
