@@ -175,6 +175,9 @@ f /a 4755 7:8 "a" =1/2 user.a="1" user.b="2"
 f /b 4755 7:8 "a" =1/2 user.a="1" user.b="2"
 l /s 9:9 -> x =2/2
 l /t 9:9 -> x =2/2`},
+		"a directory in the place of the symlink that leads to it": {layers{{mk.Symlink("s", "."), mk.Dir("s/s"), mk.File("s/x", "x")}}, `
+d /s
+f /s/x "x"`},
 		"a symlink of the same layer": {layers{{mk.Dir("usr/lib"), mk.Symlink("lib", "usr/lib"), mk.File("lib/x", "x"), mk.Symlink("up", "../../lib"), mk.File("up/y", "y"), mk.Link("z", "up/y")}}, `
 l /lib -> usr/lib
 l /up -> ../../lib

@@ -250,6 +250,25 @@ func TestLayoutAbort(t *testing.T) {
 	}
 }
 
+// A blob that has replaced a damaged one stays: it was there before, for an image that is not this one.
+func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
+	path := t.TempDir()
+	if err := layoutTo(t, path, "", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path, blobName(descriptor("x").Digest)), []byte("y"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := OpenLayout(path, "", Options{})
+	if err == nil {
+		err = errors.Join(l.Blob(descriptor("x"), Data([]byte("x"))), l.Abort())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	images(t, path)
+}
+
 // A blob that is there is hashed before it is relied on, and what is no file there is not
 // waited for: both are replaced.
 func TestLayoutDamagedBlob(t *testing.T) {

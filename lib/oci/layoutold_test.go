@@ -141,3 +141,17 @@ func TestLayoutOldIndexesAreReadOnce(t *testing.T) {
 		}
 	}
 }
+
+// Entries of the history without a layer do not count as layers.
+func TestLayoutOldHistory(t *testing.T) {
+	dir := t.TempDir()
+	if err := layoutTo(t, dir, "", "a"); err != nil {
+		t.Fatal(err)
+	}
+	config := plant(t, dir, map[string]any{"history": []v1.History{{EmptyLayer: true}, {}, {EmptyLayer: true}}}, "")
+	list(t, dir, plant(t, dir, v1.Manifest{Config: config, Layers: []v1.Descriptor{descriptor("a")}}, ""))
+	replaceOld(t, dir)
+	if _, err := os.Stat(filepath.Join(dir, blobName(descriptor("a").Digest))); err == nil {
+		t.Error("the blob of the replaced image is still there")
+	}
+}

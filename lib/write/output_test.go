@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,6 +131,33 @@ func TestNothingButTheOutput(t *testing.T) {
 		}
 		if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {
 			t.Errorf("the old one has %d bytes, %v", len(data), err)
+		}
+	}
+}
+
+// otherDevice is a file with the same inode number on another file system.
+type otherDevice struct{ os.FileInfo }
+
+func (o otherDevice) Sys() any {
+	st := *o.FileInfo.Sys().(*syscall.Stat_t)
+	st.Dev++
+	return &st
+}
+
+// An inode number is that of one file system.
+func TestOutputOnAnotherFileSystem(t *testing.T) {
+	dir := plant(t, map[string]string{"image": "x"})
+	info, err := os.Lstat(filepath.Join(dir, "image"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &writer{root: openRoot(t, dir)}
+	for _, test := range []struct {
+		output os.FileInfo
+		want   bool
+	}{{info, true}, {otherDevice{info}, false}} {
+		if got, err := w.isOutput(&format.File{Path: "/image"}, []os.FileInfo{test.output}); got != test.want || err != nil {
+			t.Errorf("got %v, %v; want %v", got, err, test.want)
 		}
 	}
 }

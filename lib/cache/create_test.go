@@ -1,0 +1,23 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A symlink in the place of a folder of the cache leads out of it: nothing is written there.
+func TestCreateFollowsNoLink(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	c, err := Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "gzip-6-test")); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := c.Create("gzip-6-test"); err == nil {
+		w.Abort()
+		t.Error("it leads out of the cache")
+	}
+}
