@@ -5,8 +5,8 @@
 // Nothing in the folder is believed: a blob is handed out once its bytes have the digest
 // in its name, and the caller has found that they decompress to what it wants. So the
 // folder may be saved and restored by anyone, copied together from several, or damaged;
-// what is wrong in it costs a compression and nothing else. What is not a blob by its
-// name is neither read nor removed. Several builds may use it at once.
+// what is wrong in it costs a compression. What is right may be compressed in another way than here.
+// What is not a blob by its name is neither read nor removed. Several builds may use it at once.
 package cache
 
 import (
