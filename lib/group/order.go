@@ -7,22 +7,23 @@ import (
 )
 
 // Clients store a layer under its chain: its digest and those of all layers below it.
-// A layer that changes costs all layers above it, too: docker's graph drivers download
-// these again, the others unpack and store them again. With sizes S and chances Q that
-// a layer and all below it stay as they are, that is the sum of S * (1-Q), and
-// exchanging two neighbours shows that the best order of given layers is by
-// S * q / (1-q): large and stable ones at the bottom, small and volatile ones on top.
+// If a layer changes, so do the chains of all layers above it: docker's graph drivers
+// download these again, other clients unpack and store them again. With the size S of a
+// layer and the chance Q that it and all layers below it stay as they are, the cost is
+// the sum of S * (1-Q). Let q be the chance that the layer itself stays. Exchanging two
+// neighbours shows that the best order of given layers is by S * q / (1-q): large and
+// stable ones at the bottom, small and volatile ones on top.
 //
-// A layer in another place costs as much as one that changes, so the order must not
-// move by itself. Without the previous image it follows the rates of the last turn, as
-// the groups do, and the updates since then only raise a layer, each when it breaks the
-// chain there anyway. With the previous image the layers that have not changed keep
-// their order, and the others go as far up as they belong.
+// A layer that moves costs as much as one that changes, so the order must not change
+// without need. Without the previous image it follows the rates as of the last turn, as
+// the groups do. An update since then can only raise a layer, which changes in that
+// build anyway. With the previous image, layers that have not changed keep their order,
+// and the others are inserted where they belong.
 
-// height says how far up a layer belongs, the lowest first.
+// height says how far up a layer belongs: layers are in the order of their heights.
 type height int
 
-// newHeight is the height of a layer of that size, which stays for a week at a chance.
+// newHeight returns the height of a layer of a size that stays for a week with a chance.
 // It falls by one for each half octave of size * stay / (1-stay).
 func newHeight(size int64, stay uint64) height {
 	if stay == 0 {
@@ -39,13 +40,13 @@ func newHeight(size int64, stay uint64) height {
 		top = hi<<(128-length) | lo>>(length-64)
 	}
 	half := 0
-	if square, _ := bits.Mul64(top, top); square >= 1<<63 { // more than the root of two
+	if square, _ := bits.Mul64(top, top); square >= 1<<63 { // more than the square root of two
 		half = 1
 	}
 	return -height(2*length + half)
 }
 
-// chain is what order knows of a group of components.
+// chain is a group of components that is put in order.
 type chain struct {
 	members []int
 	size    int64
@@ -67,13 +68,13 @@ func (in *input) newChain(members []int, ps []uint64) chain {
 	return c
 }
 
-// compareChains orders by height, and where that is the same by name.
+// compareChains orders by height, and chains of the same height by name.
 func compareChains(a, b chain) int {
 	return cmp.Or(cmp.Compare(a.height, b.height), cmp.Compare(a.members[0], b.members[0]))
 }
 
-// expected is the part of the bytes of all chains that is expected to change in a week,
-// where what is below them stays at a chance.
+// expected returns the bytes of the chains that are expected to change in a week. All
+// that is below them stays with the chance below.
 func expected(chains []chain, below uint64) (cost int64) {
 	for _, c := range chains {
 		below = times(below, c.stay)
@@ -108,8 +109,8 @@ func (in *input) byTurn(groups [][]int) []chain {
 	return chains
 }
 
-// worstRates are the highest rates since the turn: that of the turn, and those just
-// after each update. They change when the component does, and only rise.
+// worstRates returns each component's highest rate since the turn: that of the turn, or
+// that just after one of its updates. It changes only with an update, and only rises.
 func (in *input) worstRates() []uint64 {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -127,8 +128,8 @@ func (in *input) worstRates() []uint64 {
 	return ps
 }
 
-// above orders with the previous image: at the bottom the layers that it has at the
-// bottom and that are still the same, as many as there are.
+// above orders with the previous image. Its lowest layers stay at the bottom, up to the
+// first one that is not the same any more.
 func (in *input) above(groups [][]int, prev *Previous) []chain {
 	hs := in.histories(in.now)
 	ps := rates(in.cs, hs)
@@ -156,13 +157,13 @@ func (in *input) above(groups [][]int, prev *Previous) []chain {
 	return append(chains, kept...)
 }
 
-// worthSorting is how much better, in percent, another order of what is above the first
-// change has to be, for layers that have not changed to move in it. Clients unpack them
-// all the same; but it is a foreign or an outdated order that is so bad.
+// worthSorting is how much cheaper, in percent, the best order of the layers above the
+// first change has to be for unchanged layers to move. Clients unpack them again in any
+// case. Only an order by another tool, or an outdated one, is that much worse.
 const worthSorting = 20
 
-// raise puts layers among those that keep their order, each above all that belong
-// below it, the highest of these counting.
+// raise inserts layers among those that keep their order, each directly above the
+// highest one that belongs below it.
 func raise(kept, fresh []chain) []chain {
 	slices.SortFunc(fresh, compareChains)
 	for _, c := range fresh {
@@ -175,8 +176,8 @@ func raise(kept, fresh []chain) []chain {
 	return kept
 }
 
-// same lists the groups that are layers of the previous image in which nothing has
-// changed, in its order, and how many of these are its lowest layers.
+// same lists the groups that are unchanged layers of the previous image, in its order.
+// The first of them, bottom in number, are its lowest layers without a gap.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

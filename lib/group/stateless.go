@@ -7,33 +7,32 @@ import (
 	"slices"
 )
 
-// A plan that knows no previous image can only be stable by following what
-// rarely changes, and by deciding in small: histories count up to the last
-// turn of the year, a component's place depends on its own history and size
-// alone, and which places share a layer is decided place by place (tree.go).
-// One component more or less then changes its own layer and few others.
+// A plan without the previous image is stable only if it follows what rarely
+// changes, and if each decision is local: histories count up to the last turn
+// of the year, a component's square depends on its own history and size alone,
+// and which squares share a layer is decided area by area (tree.go). One
+// component more or less then changes its own layer and few others.
 
 const (
 	// year is how long rates are kept: 52 weeks, counted from the Unix epoch.
-	// Shorter periods cost in moves what their fresher rates bring.
+	// With shorter periods, moves cost as much as fresher rates save.
 	year = 52 * week
-	// largestAlone is the percentage of the layers that the largest components
-	// have for themselves, whatever is believed of their rates: where a belief
-	// is wrong, it is wrong about the most bytes there.
+	// largestAlone is the percentage of layers that go to the largest components,
+	// one each and whatever their rates: a wrong rate costs most there.
 	largestAlone = 30
-	// largestApart is the percentage of the layers that says how many of the
-	// largest components are in no family, fewestApart how many are at least:
-	// where a large one belongs is worth a decision of its own, and few layers
-	// must not be filled by families that any coming or going changes.
+	// largestApart is how many of the largest components are in no family, in
+	// percent of the layers, and fewestApart is the least such number. Each large
+	// component is worth its own decision. And if layers are few, they must not be
+	// filled by families, which change when any member comes or goes.
 	largestApart = 50
 	fewestApart  = 24
-	// turning is how many components there are for each one whose update, with that of
-	// one more, begins a year.
+	// turning says when a year begins: more than one in so many components have to be
+	// updated in it.
 	turning = 20
-	// upset is the chance in a week that a component changes, comes or goes
-	// against its habit. It also keeps large ones apart from the many small.
+	// upset is the weekly chance that a component comes, goes or changes although its
+	// history does not suggest it. It also keeps large ones apart from many small ones.
 	upset = one / 100
-	// minSize is the smallest size told apart, in bytes: a block of the disk.
+	// minSize is a disk block, in bytes. Smaller sizes count as this.
 	minSize = 4096
 )
 
@@ -59,8 +58,8 @@ func membersOf(layers [][]*block) [][]int {
 	return groups
 }
 
-// blocks lists what is never taken apart, the largest first: the components,
-// and families of them.
+// blocks lists what the plan never divides, the largest first: components and
+// families of them.
 func (in *input) blocks() []*block {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -75,7 +74,7 @@ func (in *input) blocks() []*block {
 	rs := in.releases(hs, turn)
 	all := families(order, in.apart(), rs)
 	if len(all) < in.limit {
-		all = families(order, in.limit, rs) // a few large families would leave layers without use
+		all = families(order, in.limit, rs) // a few large families would leave layers unused
 	}
 	for _, members := range all {
 		var all odds
@@ -95,8 +94,8 @@ func (in *input) blocks() []*block {
 	return out
 }
 
-// turn is the time up to which histories count: the start of the year that one in
-// twenty components has been updated in, so that a few new ones do not begin it.
+// turn is the time up to which histories count: the start of the last year in which
+// more than one in twenty components were updated. A few new ones do not begin a year.
 func (in *input) turn() int64 {
 	var last []int64 // each component's last update
 	for i := range in.cs {
@@ -111,15 +110,15 @@ func (in *input) turn() int64 {
 	return floor(last[len(last)-1-min(max(len(last)/turning, 1), len(last)-1)], year)
 }
 
-// apart is how many of the largest components are in no family. Where nearly
-// every component has a layer these are all but the smallest, of which one in
-// two has to share.
+// apart is how many of the largest components are in no family. If nearly every
+// component has a layer, only the smallest ones, of which every second has to
+// share, can be in one.
 func (in *input) apart() int {
 	return max(in.limit*largestApart/100, fewestApart, 2*in.limit-len(in.cs))
 }
 
-// rounded gives each size's nearest power of two, so that little follows from
-// a component's growth.
+// rounded returns each size's nearest power of two, so that a component can
+// grow a little without an effect.
 func rounded(sz []int64) []int64 {
 	out := make([]int64, len(sz))
 	for i, s := range sz {
@@ -133,17 +132,17 @@ type block struct {
 	members []int
 	size    int64 // bytes, rounded
 	odds    odds
-	cost    int64 // expected bytes a week in a layer of its own
+	cost    int64 // expected bytes per week in a layer of its own
 	rate    int   // class of its chance of change
 	class   int   // class of its size
 }
 
 const (
-	// rateClasses are half an octave of the odds of a change each, from one
-	// week in a hundred up to nearly every week.
+	// A class of rates is half an octave of the odds of a change. The classes reach
+	// from one week in a hundred to nearly every week.
 	rateBits    = 5
 	rateClasses = 1 << rateBits
-	// sizeClasses are an octave each, from minSize to 128 MiB.
+	// A class of sizes is an octave. The classes reach from minSize to 128 MiB.
 	sizeBits    = 4
 	sizeClasses = 1 << sizeBits
 )

@@ -1,39 +1,38 @@
 package group
 
-// Blocks are sorted into squares, one for each class of size and of rate, and the
-// squares into a tree: its root is all of them, and each level halves either the
-// sizes or the rates, in the fixed order of halving. A plan cuts the tree off at some
-// of its areas. The blocks of such an area share a layer, except for the largest of
-// them that are worth one each.
+// Each block is in a square, by the classes of its size and its rate, and the squares
+// form a tree: the root is all of them, and each level halves either the sizes or the
+// rates, in the fixed order of halving. A plan divides the tree into areas. The blocks
+// of an area share a layer, except for the largest ones that are worth a layer each.
 //
-// What a layer is worth is one number for the whole tree, the price. With it, the
-// cheapest plan of an area depends on nothing outside. So one component more or less
-// changes its own area, and elsewhere the cut that was least worth its price. Choosing
-// the direction of each cut, too, saves nothing measurable. But then a small change can
-// turn a cut near the root, and move everything.
+// One number says what a layer has to save in the whole tree: the price. At a given price
+// the cheapest plan of an area depends on nothing outside of it. So one component more
+// or less changes its own area, and elsewhere only the cuts that were hardly worth their
+// price. Choosing the direction of each cut as well saves nothing measurable. But then a
+// small change could turn a cut near the root, and move everything.
 
-// halving says what each level of the tree halves, from the root down: true stands for
-// sizes. Each direction appears as often as its classes have bits.
+// halving says what each level of the tree halves, from the root down: sizes if true,
+// otherwise rates. Each of them appears as often as its classes have bits.
 var halving = [sizeBits + rateBits]bool{true, false, true, false, false, true, false, false, true}
 
 // area is one node of the tree.
 type area struct {
 	blocks []*block // the largest first
-	costs  []int64  // expected bytes a week where the n largest are alone and the others together
-	halves [2]*area // nil: no more halves, or all blocks are in one square
+	costs  []int64  // by n: expected bytes per week if the n largest are alone and the others together
+	halves [2]*area // nil if all blocks are in one square
 
 	// The cheapest plan at the price of the last call of solve.
 	total  int64 // expected bytes and the layers' prices
 	layers int
 	cut    bool // into halves
-	alone  int  // where it is not cut
+	alone  int  // how many of the largest have a layer each; only if it is not cut
 }
 
 // newTree makes the tree of blocks, which are in order, the largest first.
 func newTree(blocks []*block) *area { return newArea(blocks, 0, 0, 0) }
 
-// newArea makes the area of blocks below a level, at which so many bits of their
-// classes are the same.
+// newArea makes an area at a level of the tree. Its blocks have the first bits of their
+// classes in common, as many as sizes and rates say.
 func newArea(blocks []*block, level, sizes, rates int) *area {
 	r := &area{blocks: blocks}
 	r.assess()
@@ -110,8 +109,8 @@ func (r *area) keep(price int64) {
 	}
 }
 
-// Prices are tried in steps of 64 per octave, from 16 bytes a week to beyond what any
-// image costs. Of coarse steps, one takes several layers away at once.
+// Prices have 64 steps per octave, from 16 bytes per week to more than any image costs.
+// With coarser steps, a single one would remove several layers.
 const (
 	stepBits   = 6
 	priceSteps = (51 - 4) << stepBits
@@ -121,8 +120,8 @@ func priceAt(step int) int64 {
 	return int64(1<<stepBits+step&(1<<stepBits-1)) << (step >> stepBits) >> (stepBits - 4)
 }
 
-// plan gives the layers at the lowest price at which there are at most limit, each
-// with its largest block first.
+// plan returns the layers at the lowest price at which there are at most limit. Each
+// starts with its largest block.
 func (r *area) plan(limit int) [][]*block {
 	if len(r.blocks) == 0 {
 		return nil
@@ -151,10 +150,9 @@ func (r *area) solved(out [][]*block) [][]*block {
 	return append(out, r.blocks[r.alone:])
 }
 
-// spend gives layers that are left to the largest blocks of the smallest layers that
-// several share: a step of the price may take several layers away at once. Those that
-// are left are others after any coming or going, so they are spent where moving costs
-// least.
+// spend uses layers that are left, since one step of the price can remove several: the
+// largest block of the smallest shared layer gets one, and so on. How many are left
+// differs with every component more or less. So they go where a move costs least.
 func spend(spare int, layers [][]*block) [][]*block {
 	for range spare {
 		at := -1
