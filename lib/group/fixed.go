@@ -12,7 +12,7 @@ const (
 // times multiplies two chances.
 func times(a, b uint64) uint64 { return a * b >> oneBits }
 
-// share gives size times chance, rounded down; size must not be negative.
+// share returns size times chance, rounded down. The size must not be negative.
 func share(size int64, chance uint64) int64 {
 	hi, lo := bits.Mul64(uint64(size), chance)
 	return int64(hi<<(64-oneBits) | lo>>oneBits)

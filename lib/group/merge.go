@@ -2,160 +2,143 @@ package group
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
-// unit is a set of components that share a layer.
-type unit struct {
-	members []int
-	size    int64
-	odds    odds
-	sums    sums   // of the odds
-	change  uint64 // chance that the unit changes
-	cost    int64  // expected bytes a week
-	lock    int64  // bytes that touching the unit costs at once
+// offer holds what comparing a unit with thousands of others needs. It is separate
+// from the unit so that a search touches little memory. A pair belongs to the offer
+// of the unit that comes first.
+type offer struct {
+	size, lock int64
+	change     uint64
+	tail       uint64 // lower bound of the change of this unit and all behind it
+	best       int    // cheapest partner behind, -1 = none
+	price      int64  // cost of joining it
+	stale      bool   // the partner is gone, or has changed
+	gone       bool   // joined to another
 }
 
-// optimizer merges and improves units.
-type optimizer struct {
-	size    []int64 // of each component
-	odds    []odds  // of each component
-	clients clients // for whom it plans
-	horizon int64   // weeks for which a plan is expected to last
-	units   []*unit
-	offers  []offer // of the units, while they are merged
-}
-
-func newOptimizer(size []int64, hs []history, ps []uint64) *optimizer {
-	o := &optimizer{size: size, odds: make([]odds, len(size)), clients: everyWeek}
-	for i := range o.odds {
-		o.odds[i] = outlook(&hs[i], ps[i])
+// merge joins the cheapest pairs until at most k units are left.
+func (o *optimizer) merge(k int) {
+	if len(o.units) <= k {
+		return
 	}
-	return o
-}
-
-func (o *optimizer) newUnit(members []int) *unit {
-	u := &unit{members: members}
-	for i := range u.odds {
-		u.odds[i] = uint32(one)
+	slices.SortStableFunc(o.units, func(a, b *unit) int { return cmp.Compare(a.change, b.change) })
+	o.offers = make([]offer, len(o.units))
+	for i := range o.units {
+		o.open(i)
 	}
-	for _, c := range members {
-		u.size += o.size[c]
-		u.odds.and(&o.odds[c])
+	o.compact()
+	for i := range o.units {
+		o.seek(i)
 	}
-	o.settle(u)
-	return u
-}
-
-// settle works out what follows from a unit's odds.
-func (o *optimizer) settle(u *unit) {
-	u.sums = u.odds.sums()
-	u.change = one - o.clients.mean(&u.sums)
-	u.cost = share(u.size, u.change)
-}
-
-// price is what merging two units costs over the horizon. It is exact up to
-// limit; above, any lower bound beyond the limit will do.
-func (o *optimizer) price(a, b *unit, limit int64) int64 {
-	size, apart := a.size+b.size, a.cost+b.cost
-	locks := a.lock + b.lock
-	if p := o.horizon*(share(size, one-o.clients.most(&a.sums, &b.sums))-apart) + locks; p > limit {
-		return p
-	}
-	return o.horizon*(share(size, one-o.clients.both(&a.odds, &b.odds))-apart) + locks
-}
-
-// improve moves single components, the largest first, while that lowers the
-// expected bytes of the horizon by more than the locks it breaks.
-func (o *optimizer) improve(k, passes int) {
-	home := make([]int, len(o.size))
-	for u := range o.units {
-		for _, c := range o.units[u].members {
-			home[c] = u
-		}
-	}
-	order := make([]int, len(o.size))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(o.size[b], o.size[a]) })
-	order = order[:min(compared, len(order))]
-	for range passes {
-		moved := false
-		for _, c := range order {
-			if o.move(c, home, k) {
-				moved = true
+	for left := len(o.units); left > k; {
+		at := 0
+		for i := range o.offers {
+			if o.offers[i].price < o.offers[at].price {
+				at = i
 			}
 		}
-		if !moved {
-			return
-		}
-	}
-}
-
-// move puts one component where it costs least; false where it is so already.
-func (o *optimizer) move(c int, home []int, k int) bool {
-	from := o.units[home[c]]
-	left := o.without(from, c)
-	single := o.newUnit([]int{c})
-	base := o.horizon * single.cost // price counts from there
-	best, at := o.horizon*(from.cost-left.cost)-from.lock-base, -1
-	for i, u := range o.units {
-		if i == home[c] {
+		if o.offers[at].stale {
+			o.seek(at)
 			continue
 		}
-		if p := o.price(single, u, best); p < best {
-			best, at = p, i
+		o.join(at, o.offers[at].best)
+		left--
+		if left > k && left < len(o.units)*3/4 {
+			o.compact()
 		}
 	}
-	if len(o.units) < k && len(from.members) > 1 && best > 0 {
-		o.units = append(o.units, o.newUnit(nil))
-		at = len(o.units) - 1
-	}
-	if at < 0 {
-		return false
-	}
-	left.members = slices.DeleteFunc(slices.Clone(from.members), func(m int) bool { return m == c })
-	to := o.units[at]
-	single.members = append(slices.Clone(to.members), c)
-	single.size += to.size
-	single.odds.and(&to.odds)
-	o.units[home[c]], o.units[at] = o.refresh(left), o.refresh(single)
-	home[c] = at
-	return true
+	o.compact()
 }
 
-// exactly is the number of members up to which a unit's odds are multiplied anew when
-// one comes or goes. With more of them that takes long, and hardly shows.
-const exactly = 256
-
-// refresh brings a unit up to date that has other members than before.
-func (o *optimizer) refresh(u *unit) *unit {
-	if len(u.members) <= exactly {
-		return o.newUnit(u.members)
-	}
-	o.settle(u)
-	return u
+// open resets a unit's offer, except for its tail.
+func (o *optimizer) open(i int) {
+	u, f := o.units[i], &o.offers[i]
+	*f = offer{size: u.size, lock: u.lock, change: u.change, tail: f.tail, best: -1, price: math.MaxInt64}
 }
 
-// without is the unit less one component: its size, chances and cost only.
-// Division may be off by what multiplication rounded, which is deterministic.
-func (o *optimizer) without(u *unit, c int) *unit {
-	left := &unit{size: u.size - o.size[c]}
-	for s, q := range o.odds[c] {
-		left.odds[s] = uint32(min(uint64(u.odds[s])<<oneBits/uint64(q), one))
-	}
-	o.settle(left)
-	return left
-}
-
-// groups lists the members of the units, leaving out the empty ones.
-func (o *optimizer) groups() [][]int {
-	var out [][]int
-	for _, u := range o.units {
-		if len(u.members) > 0 {
-			out = append(out, u.members)
+// seek finds the cheapest partner behind a unit. Units are in the order of their
+// change, so it is near, and beyond some point all change too often.
+func (o *optimizer) seek(i int) {
+	f := &o.offers[i]
+	f.best, f.price, f.stale = -1, math.MaxInt64, false
+	for j := i + 1; j < len(o.offers); j++ {
+		g := &o.offers[j]
+		if g.tail > f.change && o.horizon*share(f.size, g.tail-f.change)+f.lock > f.price {
+			return
+		}
+		if g.gone || o.least(f, g) > f.price {
+			continue
+		}
+		if p := o.price(o.units[i], o.units[j], f.price); p < f.price {
+			f.best, f.price = j, p
 		}
 	}
-	return out
+}
+
+// least is a lower bound of the price: together two units change at least as
+// often as the busier one alone.
+func (o *optimizer) least(a, b *offer) int64 {
+	if a.change > b.change {
+		a, b = b, a
+	}
+	return o.horizon*share(a.size, b.change-a.change) + a.lock + b.lock
+}
+
+// join puts the first unit into the second, which changes more often, and updates
+// the offers before it.
+func (o *optimizer) join(i, j int) {
+	u, v := o.units[j], o.units[i]
+	u.members = append(u.members, v.members...)
+	u.size += v.size
+	u.odds.and(&v.odds)
+	u.lock = 0
+	o.assess(u)
+	o.open(j)
+	o.units[i], o.offers[i] = nil, offer{tail: o.offers[i].tail, price: math.MaxInt64, gone: true}
+	o.seek(j)
+	f := &o.offers[j]
+	for x := range o.offers[:j] {
+		g := &o.offers[x]
+		if g.gone {
+			continue
+		}
+		if g.best == i || g.best == j {
+			g.stale = true
+		}
+		if o.least(f, g) >= g.price {
+			continue
+		}
+		if p := o.price(u, o.units[x], g.price); p < g.price {
+			g.best, g.price, g.stale = j, p, false
+		}
+	}
+}
+
+// compact removes the gaps that joined units left, so that searches skip them, and
+// computes the tails again. A tail may be too low before that, since joining only
+// adds change.
+func (o *optimizer) compact() {
+	at := make([]int, len(o.units))
+	n := 0
+	for i, u := range o.units {
+		if u == nil {
+			continue
+		}
+		at[i] = n
+		o.units[n], o.offers[n] = u, o.offers[i]
+		n++
+	}
+	o.units, o.offers = o.units[:n], o.offers[:n]
+	tail := one
+	for i := n - 1; i >= 0; i-- {
+		f := &o.offers[i]
+		tail = min(tail, f.change)
+		f.tail = tail
+		if f.best >= 0 {
+			f.best = at[f.best] // any where it is stale
+		}
+	}
 }

@@ -2,28 +2,27 @@ package group
 
 import "math/bits"
 
-// Much of what is released together is released together for a reason: the
-// parts of a desktop, a compiler and its libraries. One component's few
-// updates cannot tell that from chance, its peers' can: a week in which many
-// of them changed is a likely one for the component too.
+// Components are often released together for a reason: the parts of a desktop, a
+// compiler and its libraries. The few updates of one component cannot tell that
+// from chance, but those of its peers can: in a week in which many of them
+// changed, the component was likely to change too.
 
 const (
-	// slot is the time within which updates count as one release, in seconds;
-	// a week would take much of what is busy for released together.
+	// slot is the time within which updates count as one release, in seconds.
+	// With a week, too many components that change often would seem related.
 	slot = 2 * day
 	// slots is how many of them are compared: two years.
 	slots = 364
 	// minShared is the number of common slots below which there is no pattern.
 	minShared = 3
-	// likenessPrior is how many slots that are not shared every pair is
-	// believed to have beyond the known ones.
+	// likenessPrior is how many slots every pair is assumed not to share, beside
+	// the known ones.
 	likenessPrior = 3
-	// peerWeight is what peers of likeness one weigh beside a component's own
-	// changes.
+	// peerWeight is the weight of peers of likeness one, compared with the
+	// component's own changes.
 	peerWeight = 3
-	// aloneShare is how much of the rate of a component without peers follows
-	// the weeks in which it changed; likeness adds likeShare, up to maxShare.
-	// In percent.
+	// aloneShare is the part of a rate, in percent, that follows the weeks in
+	// which the component changed. Likeness adds likeShare, up to maxShare.
 	aloneShare = 40
 	likeShare  = 120
 	maxShare   = 95
@@ -63,8 +62,8 @@ func released(updates []int64, h *history, ref int64, births bool) (r releases) 
 	return r
 }
 
-// likeness is the share of two components' releases that are common to both,
-// beyond what chance brings; zero where it is not worth a thought.
+// likeness is the share of two components' releases that both have, beyond what
+// is expected by chance. It is zero if there are too few of them.
 func likeness(a, b *releases, na, nb int) uint64 {
 	both := 0
 	for i := range a {
@@ -76,7 +75,7 @@ func likeness(a, b *releases, na, nb int) uint64 {
 	return ratio(uint64(both*slots-na*nb), uint64(slots*(na+nb-both+likenessPrior)))
 }
 
-// peers is what the components that are released together with one tell of it.
+// peers sums up the components that are released together with one.
 type peers struct {
 	weight uint64            // sum of the squares of the likenesses
 	like   uint64            // sum of their third powers
@@ -103,7 +102,7 @@ func (in *input) releases(hs []history, ref int64) []releases {
 	return rs
 }
 
-// findPeers compares every component that has a pattern with every other.
+// findPeers compares all components that have enough releases in pairs.
 func (in *input) findPeers(hs []history, ref int64) []peers {
 	rs := in.releases(hs, ref)
 	var list []int
@@ -130,8 +129,8 @@ func (in *input) findPeers(hs []history, ref int64) []peers {
 	return out
 }
 
-// outlooks gives every component's chance to stay in each scenario, with what
-// its peers tell.
+// outlooks returns every component's chance to stay in each scenario, by its own
+// past and that of its peers.
 func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	all := in.findPeers(hs, ref)
 	out := make([]odds, len(hs))

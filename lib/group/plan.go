@@ -67,7 +67,7 @@ func Plan(components []Component, opt Options) []Layer {
 }
 
 // Arrange makes layers of given groups, each a list of indexes into the components: it
-// puts them in order and tells their stability. Each component is in one group.
+// puts them in order and computes their stability. Each component is in one group.
 func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	in := newInput(components, opt)
 	at := make([]int, len(components)) // the caller's index -> canonical
@@ -83,7 +83,7 @@ func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	return in.layers(canonical, opt.Previous)
 }
 
-// input is a plan's input in canonical order, with what is read off it.
+// input is a plan's input in canonical order, with what follows from it.
 type input struct {
 	cs    []Component
 	order []int   // canonical index -> the caller's
@@ -118,8 +118,8 @@ func compare(a, b *Component) int {
 // leaves room to add several costs within an int64.
 const maxTotal = uint64(1) << 50
 
-// sizes reads the sizes; where they add up to more than maxTotal all are
-// halved until they do not.
+// sizes returns the sizes. If they add up to more than maxTotal, all are halved until
+// they do not.
 func sizes(cs []Component) []int64 {
 	out := make([]int64, len(cs))
 	for shift := 0; ; shift++ {
@@ -145,8 +145,8 @@ func (in *input) alone() [][]int {
 	return g
 }
 
-// layers turns groups of canonical indexes into the caller's layers. The
-// stability is told as of now, however old the rates that the plan follows.
+// layers turns groups of canonical indexes into the caller's layers. The stability
+// is that of now, even if the plan follows older rates.
 func (in *input) layers(groups [][]int, prev *Previous) []Layer {
 	for _, g := range groups {
 		slices.Sort(g)

@@ -1,11 +1,11 @@
 package group
 
-// jointShare is how much of a component's rate follows the weeks in which it
-// changed before, in percent; the rest is spread evenly.
+// jointShare is the part of a component's rate, in percent, that is spread over
+// the weeks in which it changed before. The rest is spread over all weeks.
 const jointShare = 60
 
 const (
-	// months is how many spans of four weeks the scenarios make.
+	// months is how many spans of four weeks the scenarios have.
 	months = scenarios / 4
 	// run is how many odds are added up at once: a sum of 13 products of two
 	// chances fits in 64 bits.
@@ -15,8 +15,8 @@ const (
 	weekRuns = scenarios / run
 )
 
-// odds are the chances that something stays as it is in each scenario, first
-// the weeks, then the spans of four weeks.
+// odds are the chances to stay unchanged in each scenario: first the weeks, then
+// the spans of four weeks.
 type odds [scenarios + months]uint32 // scaled by one
 
 // sums are the sums of each run of odds.
@@ -61,10 +61,11 @@ type clients struct{ week, span, sum uint64 }
 var everyWeek = clients{week: 1, sum: scenarios}
 
 const (
-	// skipShare over the number of layers, maxSkip at most, is the percentage
-	// of clients that take every fourth image: they care what changes in four
-	// weeks, not how often. Few layers are large ones, which must hold still
-	// for these clients too; among many, each change is small anyway.
+	// skipShare divided by the number of layers, but at most maxSkip, is the
+	// percentage of clients that take every fourth image. For them it matters
+	// what changes in four weeks, not how often. If layers are few, they are
+	// large and should stay for these clients too. Among many layers, each
+	// change is small anyway.
 	skipShare = 1600
 	maxSkip   = 60
 )
@@ -86,8 +87,8 @@ func (c *clients) mean(s *sums) uint64 {
 	return (w*c.week + s[weekRuns]*c.span) / c.sum
 }
 
-// most is at least the mean chance that neither of two things changes: in
-// each run they stay at most as often as the busier one alone.
+// most is an upper bound of the mean chance that neither of two things changes: in
+// each run, both stay at most as often as the one that changes more often.
 func (c *clients) most(a, b *sums) uint64 {
 	var s sums
 	for i := range s {
@@ -117,8 +118,8 @@ func product(a, b *odds, i int) (sum uint64) {
 	return sum >> oneBits
 }
 
-// outlook gives the component's chance to stay in each scenario, judged by
-// its own past alone.
+// outlook returns a component's chance to stay in each scenario, by its own past
+// alone.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0
 	for s := range scenarios {
