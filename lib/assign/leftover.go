@@ -8,26 +8,26 @@ import (
 	"chunkah/format"
 )
 
-// Unclaimed is the component of what belongs to nothing else. What lies below an
-// application directory goes to one named after that: "chunkah/unclaimed/opt/x".
+// Unclaimed is the component of files that no other component has. Those in an
+// application directory have one of that name: "chunkah/unclaimed/opt/x".
 const Unclaimed = "chunkah/unclaimed"
 
-// EmptyDirs is the component of empty directories that belong to nothing else.
-// One that gets its first file leaves it, which must not cost a large layer.
+// EmptyDirs is the component of empty directories that no other component has.
+// A directory leaves it with its first file, which must not change a large layer.
 const EmptyDirs = "chunkah/empty-directories"
 
-// No database says how often files change that no package owns, but they are not
-// stable. Each package that is installed leaves caches and settings among those of the
-// system, and an unpackaged application is what its image is built for.
+// No database says how often files that no package owns change, but they are not
+// stable. Each package that is installed changes caches and settings of the system,
+// and images are built anew for an application that is not packaged.
 const (
-	// systemInterval is for those of the system, in days: they change with each build.
+	// systemInterval is for files of the system, in days: they change with each build.
 	systemInterval = 1
 	// AppInterval is for applications and large files, in days.
 	AppInterval = 7
 )
 
 // systemDirs are the top-level directories of a system (FHS 3.0, section 3, and
-// what ostree adds). Any other top-level directory is an application's own.
+// those of ostree). Any other top-level directory is an application's.
 var systemDirs = map[string]bool{
 	"bin": true, "boot": true, "dev": true, "efi": true, "etc": true, "home": true,
 	"lib": true, "lib32": true, "lib64": true, "libx32": true, "lost+found": true,
@@ -36,16 +36,16 @@ var systemDirs = map[string]bool{
 	"usr": true, "var": true,
 }
 
-// appParents hold one application, site or user in each directory.
+// appParents have one directory per application, site or user.
 var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
 
-// mostLeftovers is how many of the leftovers are named: those that may deserve
-// a component.
+// mostLeftovers is how many of the leftovers are listed, the largest. They may
+// deserve their own component.
 const mostLeftovers = 10
 
 // claimLeftovers tags everything that has no component yet, except directories
-// that hold something: those are in the layers of what they hold. It returns the
-// components and the largest files among it too.
+// that are not empty: those are in the layers of their files. It also returns the
+// components and the largest files.
 func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}
@@ -67,8 +67,8 @@ func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
 	return s, names.components(), largest
 }
 
-// keepLargest puts f among the largest files, the first of them first, if it is
-// one of the mostLeftovers.
+// keepLargest inserts f into the largest files if it is one of the mostLeftovers.
+// Of files of the same size the first stays first.
 func keepLargest(largest []*format.File, f *format.File) []*format.File {
 	if len(largest) == mostLeftovers && largest[mostLeftovers-1].Size >= f.Size {
 		return largest
@@ -93,12 +93,12 @@ func hasChildren(files []*format.File, i int) bool {
 	return dir == "/" || len(next) > len(dir) && next[:len(dir)] == dir && next[len(dir)] == '/'
 }
 
-// leftoverNames are the components of leftovers, each as the one list that all
-// records in it share.
+// leftoverNames are the components of leftovers. All records of a component share
+// one list.
 type leftoverNames struct {
 	lists map[string][]string
-	// dir and last are the directory of the file before and its list: most files
-	// lie where that one does.
+	// dir and last are the directory of the previous file and its list: most files
+	// are in the same directory as the previous one.
 	dir  string
 	last []string
 }
@@ -125,7 +125,7 @@ func (n *leftoverNames) list(name string) []string {
 	return n.lists[name]
 }
 
-// components are those that have something, by name.
+// components lists the components that have files, by name.
 func (n *leftoverNames) components() (list []*format.Component) {
 	for _, name := range slices.Sorted(maps.Keys(n.lists)) {
 		c := &format.Component{Name: name, IntervalDays: AppInterval}

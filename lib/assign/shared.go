@@ -12,9 +12,9 @@ import (
 // one owner it would change that layer with every other owner.
 const sharedName = ".shared"
 
-// owner returns the component that a file goes to, which is not a directory: the only
-// one that claims it, or else the repo's component for files of several owners. Claims
-// are sorted by the names of their components.
+// owner returns the component of a file that is not a directory: the only one that
+// claims it, or else the repo's component for files of several owners. Claims are
+// sorted by the names of their components.
 func (c *claims) owner(list []Claim) int {
 	only := list[0].Component
 	if list[len(list)-1].Component == only {

@@ -1,4 +1,4 @@
-// Package chain says what the order of layers costs.
+// Package chain computes what the order of layers costs.
 //
 // Container clients store a layer under its chain: its diffID and those of all layers
 // below it. If a layer changes, they unpack it and all layers above it again, and
@@ -39,10 +39,10 @@ func Cost(layers []Layer) float64 {
 	return cost
 }
 
-// Best returns the layers in the order of the least cost.
+// Best returns the layers in the order with the lowest cost.
 //
 // Exchanging two neighbours a and b changes only two terms of the cost. They show that
-// a belongs below b if its bytes * stay / (1 - stay) are more.
+// a belongs below b if its bytes * stay / (1 - stay) is greater.
 func Best(layers []Layer) []Layer {
 	best := slices.Clone(layers)
 	slices.SortStableFunc(best, func(a, b Layer) int { return cmp.Compare(weight(b), weight(a)) })

@@ -9,10 +9,9 @@ import (
 	"chunkah/lib/group"
 )
 
-// Explanation says what a plan is expected to cost, and why it is as it is. Bytes
-// are those of tars, and chances are those of a week, in parts per million. Expected
-// bytes are those of the layers that change. By chain, these are also the layers
-// above one that changes (package chain).
+// Explanation says what a plan is expected to cost, and why. Bytes are those of tars,
+// and chances are weekly, in parts per million. Expected bytes are those of the layers
+// that change. By chain, all layers above one that changes count too (package chain).
 type Explanation struct {
 	Max           int     `json:"max"`
 	Bytes         int64   `json:"bytes"`
@@ -32,14 +31,13 @@ type Why struct {
 	ChainPPM      int64    `json:"chain_stability_ppm"`
 	ChainExpected int64    `json:"chain_expected_bytes"`
 	Components    []string `json:"components"`
-	// Apart is what the components would be expected to cost in layers of their
-	// own; of one component, its layer's own cost.
+	// Apart is the expected cost of the components if each had its own layer.
 	Apart int64 `json:"expected_bytes_apart"`
-	// Joined is what the cheapest merger of this layer with another one, Neighbour,
-	// would cost beyond what both cost now; -1 and 0 where there is no other.
+	// Neighbour is the layer with which merging this one is cheapest, and Joined what
+	// that would add to the cost; -1 and 0 if there is no other layer.
 	Neighbour int   `json:"cheapest_neighbour"`
 	Joined    int64 `json:"expected_bytes_joined"`
-	// Was tells the layer's place in the last image; empty without one.
+	// Was compares the layer with the last image. It is empty without one.
 	Was Past `json:"previous,omitempty"`
 }
 
@@ -48,9 +46,9 @@ type Past string
 
 // The pasts of a layer.
 const (
-	PastKept    Past = "kept"    // as it is
-	PastChanged Past = "changed" // of the same components, of which some have changed
-	PastNew     Past = "new"     // none of these components
+	PastKept    Past = "kept"    // the same components, unchanged
+	PastChanged Past = "changed" // the same components, some of them changed
+	PastNew     Past = "new"     // no layer had just these components
 )
 
 // Change is what another number of layers would change.
@@ -59,11 +57,11 @@ type Change struct {
 	Layers        int   `json:"layers"`
 	Expected      int64 `json:"expected_bytes"`
 	ChainExpected int64 `json:"chain_expected_bytes"`
-	// Differ counts the layers that no layer of the plan equals.
+	// Differ counts the layers that are not in the plan.
 	Differ int `json:"layers_that_differ"`
 }
 
-// weight is a layer as far as costs go.
+// weight is what the cost of a layer depends on.
 type weight struct{ bytes, stay int64 }
 
 // ppm is the whole of parts per million.
@@ -74,7 +72,7 @@ func (w weight) cost() int64 { return scale(w.bytes, ppm-w.stay) }
 // scale is bytes times a chance, without leaving an int64.
 func scale(bytes, chance int64) int64 { return bytes/ppm*chance + bytes%ppm*chance/ppm }
 
-// weigh returns the layers of a plan as far as costs go.
+// weigh returns the sizes and chances of a plan's layers.
 func (f *fitter) weigh(plan []group.Layer) []weight {
 	weights := make([]weight, len(plan))
 	for i, l := range plan {
@@ -83,8 +81,8 @@ func (f *fitter) weigh(plan []group.Layer) []weight {
 	return weights
 }
 
-// chains returns, for each layer, the chance that it and all layers below it stay, as
-// a weight of the layer's bytes. Layers that are kept of a source are taken to stay.
+// chains returns each layer's weight with the chance that it and all layers below it
+// stay. Layers kept from a source are assumed to stay.
 func chains(weights []weight) []weight {
 	layers := make([]chain.Layer, len(weights))
 	for i, w := range weights {
@@ -109,6 +107,7 @@ func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Expla
 	f := newFitter(t, opt, most)
 	weights := f.weigh(plan)
 	byChain := chains(weights)
+	stability := t.stability(opt)
 	e := &Explanation{Max: opt.Max, Expected: total(weights), ChainExpected: total(byChain)}
 	for i, l := range plan {
 		w := Why{
@@ -117,7 +116,7 @@ func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Expla
 		}
 		for _, m := range l.Members {
 			w.Components = append(w.Components, t.components[m].record.Name)
-			w.Apart += weight{t.components[m].size, f.stability[m]}.cost()
+			w.Apart += weight{t.components[m].size, stability[m]}.cost()
 		}
 		w.Neighbour, w.Joined = cheapest(weights, i)
 		e.Layers = append(e.Layers, w)
@@ -127,8 +126,18 @@ func (t *tree) explain(plan []group.Layer, opt group.Options, most int64) *Expla
 	return e
 }
 
-// cheapest finds the layer that costs least to merge with layer i, taking the two
-// as independent.
+// stability returns the chance that each component stays, as if it had its own layer.
+func (t *tree) stability(opt group.Options) []int64 {
+	items := t.items()
+	list := make([]int64, len(items))
+	for _, l := range group.Plan(items, group.Options{Max: len(items), Now: opt.Now}) {
+		list[l.Members[0]] = l.Stability
+	}
+	return list
+}
+
+// cheapest finds the layer with which merging layer i costs least, if both are
+// independent.
 func cheapest(weights []weight, i int) (at int, price int64) {
 	at, price = -1, math.MaxInt64
 	a := weights[i]
@@ -147,7 +156,8 @@ func cheapest(weights []weight, i int) (at int, price int64) {
 	return at, max(price, 0) // rounding aside, no merger is free
 }
 
-// change plans with so many more layers at most; nil where there is no such plan.
+// change plans with more layers, or with fewer if more is negative. It returns nil if
+// there is no such plan.
 func (t *tree) change(f *fitter, plan []group.Layer, opt group.Options, most int64, more int) *Change {
 	if opt.Max += more; opt.Max < MinMax || more > 0 && len(plan) == len(t.components) {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// maxTries bounds how often grouping is asked for fewer layers, to have room for
-// those that are cut.
+// maxTries bounds how often layers are planned again with fewer of them, to make room
+// for those that are cut.
 const maxTries = 6
 
 // group puts the components into layers.
@@ -44,7 +44,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		total, most, len(fitted), opt.Max)
 }
 
-// arrange puts layers that were cut into order, with their stability.
+// arrange puts layers that were cut in order, and computes their stability.
 func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 	groups := make([][]int, len(layers))
 	for i, l := range layers {
@@ -56,18 +56,11 @@ func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 // fitter keeps layers within a size.
 type fitter struct {
 	*cutter
-	layer     map[string]int // by component: its layer in the last image
-	stability []int64        // of each component alone, parts per million
+	layer map[string]int // by component: its layer in the last image
 }
 
 func newFitter(t *tree, opt group.Options, most int64) *fitter {
-	f := &fitter{cutter: newCutter(t, most), layer: previousLayers(opt.Previous)}
-	items := t.items()
-	f.stability = make([]int64, len(items))
-	for _, l := range group.Plan(items, group.Options{Max: len(items), Now: opt.Now}) {
-		f.stability[l.Members[0]] = l.Stability
-	}
-	return f
+	return &fitter{cutter: newCutter(t, most), layer: previousLayers(opt.Previous)}
 }
 
 func previousLayers(prev *group.Previous) map[string]int {
@@ -108,7 +101,7 @@ func (f *fitter) fit(layers []group.Layer) []group.Layer {
 
 func (f *fitter) sizeOf(members []int) int64 { return f.size([]unit{f.unit(members)}) }
 
-// unit makes one unit of components; its place among others is that of the first.
+// unit makes one unit of components. The name of the first decides its place among others.
 func (f *fitter) unit(members []int) unit {
 	u := unit{members: members, hash: hashOf(f.t.components[members[0]].record.Name)}
 	for _, m := range members {
@@ -118,8 +111,8 @@ func (f *fitter) unit(members []int) unit {
 	return u
 }
 
-// together lists members by name, those that were in one layer before as one set
-// where they still fit: to part them would cost both.
+// together lists members by name. Those that were in one layer before are one set if
+// they still fit, since both parts would be downloaded if they were separated.
 func (f *fitter) together(members []int) [][]int {
 	var sets [][]int
 	at := make(map[int]int)
@@ -148,8 +141,8 @@ func (f *fitter) together(members []int) [][]int {
 	return fitting
 }
 
-// tight fills layers as far as they go, the largest components first: what is left
-// where the number of layers hardly suffices.
+// tight fills layers up to their size, the largest components first. It is the last
+// resort if the number of layers hardly suffices.
 func (f *fitter) tight() []group.Layer {
 	order := make([]int, len(f.t.components))
 	for i := range order {
@@ -160,7 +153,7 @@ func (f *fitter) tight() []group.Layer {
 	left := newRooms(len(order), f.most) // without what directories may share
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
-		at := left.first(min(alone, f.most)) // what is too large has a layer of its own
+		at := left.first(min(alone, f.most)) // a component that is too large gets its own layer
 		if at == len(bins) {
 			bins = append(bins, nil)
 		}

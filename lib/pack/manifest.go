@@ -17,8 +17,8 @@ type Content struct {
 }
 
 // contents lists the components by name.
-func (t *tree) contents(opt group.Options, most int64) []Content {
-	stability := newFitter(t, opt, most).stability
+func (t *tree) contents(opt group.Options) []Content {
+	stability := t.stability(opt)
 	list := make([]Content, len(t.components))
 	linked := make(map[int64]bool)
 	for i, c := range t.components {

@@ -157,7 +157,7 @@ func (t *tree) plan(opt Options) (*planned, error) {
 		return nil, err
 	}
 	if opt.Contents {
-		report.Contents = t.contents(groupOpt, opt.MaxLayerSize)
+		report.Contents = t.contents(groupOpt)
 	}
 	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
 	for _, c := range t.components {

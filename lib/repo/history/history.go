@@ -1,9 +1,9 @@
-// Package history takes over components that the layers of a source image tell of: the
-// history of an image that chunkah made has a record of each layer's components.
+// Package history keeps components of a source image that chunkah made: the history of
+// such an image lists the components of each layer.
 //
 // Most components are found again in the files and databases of the image. Others are
-// not: the xattrs that named them are in no image, and the map or assigner of that build
-// may not be at hand.
+// not: the xattrs that named them are usually not in the image, and the map or assigner
+// of that build may not be available.
 package history
 
 import (
@@ -25,16 +25,16 @@ type Repo struct {
 // Name implements assign.Repo.
 func (*Repo) Name() string { return "history" }
 
-// Load claims files for the components of their layers. A file of a layer of one
-// component, which people have named, goes to that one before all packages, as it did in
-// that build. Other files wait for all other repos: what is in a database now goes
-// before what a history tells.
+// Load claims files for the components of their layers. If the only component of a layer
+// was named by people, its files go to that one before any package claims them, as in that
+// build. Other files are left to all other repos first: a database of today takes
+// precedence over the history.
 func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
 	l := loader{tree: t, result: &assign.Result{}, byName: make(map[string]int)}
-	known := make(map[*format.Layer]string) // empty for layers whose files wait
+	known := make(map[*format.Layer]string) // empty for layers whose files come last
 	for i, f := range t.Files {
 		if t.Claimed(i) || f.Type == format.TypeDir {
 			continue // a directory is in the layers of its files
@@ -51,7 +51,7 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			known[layer] = name
 		}
 		if name == "" {
-			l.left = append(l.left, waiting{i, layer})
+			l.left = append(l.left, leftover{i, layer})
 			continue
 		}
 		l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Component: l.component(name, layer)})
@@ -64,17 +64,17 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return l.result, nil
 }
 
-// said are the prefixes of components that people have named.
-var said = map[string]bool{"xattr": true, "map": true}
+// byPeople are the prefixes of components that people have named.
+var byPeople = map[string]bool{"xattr": true, "map": true}
 
-// leftovers is the prefix of components of files that nobody claims.
-const leftovers = "chunkah"
+// unclaimed is the prefix of components of files that no repo claims.
+const unclaimed = "chunkah"
 
 // named returns the components of a layer that people have named.
 func named(layer *format.Layer) []string {
 	var list []string
 	for _, c := range layer.Components {
-		if name, prefix := split(c); said[prefix] && valid(name) {
+		if name, prefix := split(c); byPeople[prefix] && valid(name) {
 			list = append(list, name)
 		}
 	}
@@ -84,15 +84,15 @@ func named(layer *format.Layer) []string {
 // partSuffix ends the names of parts of a component (format/SPEC.md, section 8).
 var partSuffix = regexp.MustCompile(`#[0-9a-f]{8}#*$`)
 
-// split returns the name of a component, of which the given one may be a part, and the
-// prefix that says who found it.
+// split returns the name of a component, without the suffix of a part, and the prefix
+// that says who found it.
 func split(component string) (name, prefix string) {
 	name = partSuffix.ReplaceAllString(component, "")
 	prefix, _, _ = strings.Cut(name, "/")
 	return name, prefix
 }
 
-// valid tells whether a name, which an image may have from anywhere, can be a component's.
+// valid reports whether a name from an image can be that of a component.
 func valid(name string) bool {
 	return name != "" && len(name) <= format.MaxText && format.Text(name) == name
 }
@@ -102,17 +102,17 @@ type loader struct {
 	tree   *assign.Tree
 	result *assign.Result
 	byName map[string]int
-	left   []waiting
+	left   []leftover
 }
 
-// waiting is a file, by its index, that other repos may claim, and its layer.
-type waiting struct {
+// leftover is a file, by its index, that all other repos can claim first, and its layer.
+type leftover struct {
 	file  int
 	layer *format.Layer
 }
 
-// last claims what no other repo has claimed: for the only component of its layer, or for
-// the only one that people have named if the files of all others have been found.
+// last claims the files that no other repo has claimed: for the only component of their
+// layer, or for the only one that people have named if all others have been found again.
 func (l *loader) last(context.Context) ([]assign.Claim, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {
@@ -138,8 +138,8 @@ func (l *loader) last(context.Context) ([]assign.Claim, error) {
 	return claims, nil
 }
 
-// remaining returns the component of the files of a layer that nobody has claimed: empty
-// if they may be of several, or are those that nobody claimed then.
+// remaining returns the component of a layer's files that no repo has claimed. It is empty
+// if they can be of several components, or were not claimed in that build either.
 func remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
@@ -149,7 +149,7 @@ func remaining(layer *format.Layer, found map[string]bool) string {
 		return ""
 	}
 	only, prefix := split(list[0])
-	if prefix == leftovers || !valid(only) {
+	if prefix == unclaimed || !valid(only) {
 		return ""
 	}
 	for _, c := range layer.Components {
@@ -160,7 +160,7 @@ func remaining(layer *format.Layer, found map[string]bool) string {
 	return only
 }
 
-// component returns the number of a component that is in a layer.
+// component returns the index of a component that is in a layer.
 func (l *loader) component(name string, layer *format.Layer) int {
 	i, known := l.byName[name]
 	if !known {
@@ -178,8 +178,8 @@ func (l *loader) component(name string, layer *format.Layer) int {
 // maxInterval is the longest interval between updates, in days: a century.
 const maxInterval = 36525
 
-// interval is the days between updates of a component that stays for a week with that
-// chance, in parts per million; 0 for unknown. Each day has the chance of one in the
+// interval returns the days between updates of a component from its chance to stay for a
+// week, in parts per million; 0 if that is unknown. Each day has a chance of one in the
 // interval.
 func interval(stay int64) int64 {
 	if stay <= 0 {
