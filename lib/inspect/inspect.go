@@ -1,9 +1,9 @@
-// Package inspect tells what is in the layers of an image, whoever made it: sizes,
-// components, how likely a layer is to stay as it is, and every entry of its tar.
+// Package inspect describes the layers of an image by any tool: sizes, components, how
+// likely a layer is to stay as it is, and every entry of its tar.
 //
-// Manifest and config say what they can, which takes no layer. The rest takes one
-// reading of all layers, and memory in proportion to their entries. What nobody can
-// tell is left open: Unknown, or no component.
+// Manifest and config say a part of this, without any layer. For the rest all layers are
+// read once, which takes memory in proportion to their entries. What is not known is
+// Unknown, or has no component.
 package inspect
 
 import (
@@ -21,7 +21,7 @@ import (
 	"chunkah/lib/plan"
 )
 
-// Unknown is a number that nobody has said, or that only the layers can say.
+// Unknown is a number that the image does not say, or that needs the layers to be read.
 const Unknown = -1
 
 // Image is one image of one platform.
@@ -32,16 +32,16 @@ type Image struct {
 	Platform string
 	Created  *time.Time
 	Layers   []Layer // from the bottom up
-	// Components are all that the entries of layers name, by Entry.Component.
+	// Components are those of the entries of layers, by Entry.Component.
 	Components []string
-	// Warnings tell of package databases that are damaged, Notes what runtimes do not
-	// agree on.
+	// Warnings are about damaged package databases, Notes about entries that runtimes
+	// treat differently.
 	Warnings, Notes []string
 
 	image *image.Image
 	opt   image.Options
-	// whole tells whether the layers were read; tree is the file system of all of them,
-	// nil unless that was asked for.
+	// whole says whether the layers were read. tree is the file system of all of them, and
+	// nil if it was not requested.
 	whole bool
 	tree  *image.Tree
 }
@@ -49,8 +49,8 @@ type Image struct {
 // Layer is one layer.
 type Layer struct {
 	image.Layer
-	// Components are those that its history names, and their Fingerprints, one each or
-	// none at all. Own tells whether a chunkah has made it, this one or the Rust one.
+	// Components are those that its history names. Fingerprints has one for each of them,
+	// or none. Own says whether chunkah made the layer, this one or the Rust one.
 	Components, Fingerprints []string
 	Own                      bool
 	// Stability is the chance that it stays as it is for a week, in parts per million,
@@ -62,7 +62,7 @@ type Layer struct {
 	Entries []Entry
 }
 
-// Open says of an image what manifest and config say. It is to be closed.
+// Open describes an image as its manifest and config do. The caller has to close it.
 func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, error) {
 	img, err := image.Open(ctx, src, opt)
 	if err != nil {
@@ -78,7 +78,7 @@ func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, err
 	return in, nil
 }
 
-// Close gives back what the image is read from.
+// Close closes the source of the image.
 func (in *Image) Close() error {
 	var err error
 	if in.tree != nil {
@@ -88,7 +88,7 @@ func (in *Image) Close() error {
 	return errors.Join(err, in.image.Close())
 }
 
-// platform is how people write one; images often leave out that it is for linux.
+// platform formats a platform as people write it. Images often leave out linux.
 func platform(p v1.Platform) string {
 	parts := []string{p.OS, p.Architecture}
 	if p.OS == "" {
@@ -104,7 +104,7 @@ func platform(p v1.Platform) string {
 // manifests of both chunkahs.
 const annotationStability = "org.chunkah.stability"
 
-// describe says what manifest and config say of a layer.
+// describe describes a layer as manifest and config do.
 func describe(l image.Layer) Layer {
 	d := Layer{Layer: l, Stability: Unknown, Bytes: Unknown}
 	if l.DiffID == l.Descriptor.Digest { // not compressed
@@ -127,7 +127,7 @@ func Stability(l image.Layer) int64 {
 	}
 	said, err := strconv.ParseFloat(l.Descriptor.Annotations[annotationStability], 64)
 	switch {
-	case whole && rec.StabilityPPM > 0: // 0 is what a packer writes that does not know
+	case whole && rec.StabilityPPM > 0: // packers that do not know it write 0
 		return rec.StabilityPPM
 	case err == nil && said > 0 && said <= 1:
 		return int64(said*ppm + 0.5)

@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/image"
 )
 
-// Summary is an image as tools read it. Numbers that nobody knows are absent.
+// Summary is an image as tools read it. Unknown numbers are absent.
 type Summary struct {
 	Image      string             `json:"image"`
 	Digest     string             `json:"digest"`
@@ -30,7 +30,7 @@ type LayerSummary struct {
 	MediaType  string `json:"media_type"`
 	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
 	Compressed int64  `json:"compressed_bytes"`
-	// Files counts the entries that are no directories.
+	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that it stays as it is for a week, in parts per million.
 	Stability *int64 `json:"stability_ppm,omitempty"`
@@ -42,16 +42,16 @@ type LayerSummary struct {
 
 // ComponentSummary is a component in all layers that have something of it.
 type ComponentSummary struct {
-	// Name is empty for all files of which nobody knows where they belong.
+	// Name is empty for all files of unknown components.
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"` // of its files' contents
 	Files  int64  `json:"files"`
 	Layers []int  `json:"layers"`
-	// Stability is that of its layer, where there is one.
+	// Stability is that of its layer, if it is in a single one.
 	Stability *int64 `json:"stability_ppm,omitempty"`
 }
 
-// known is a number that may be Unknown.
+// known returns nil for Unknown.
 func known(n int64) *int64 {
 	if n == Unknown {
 		return nil
@@ -59,7 +59,7 @@ func known(n int64) *int64 {
 	return &n
 }
 
-// Summary sums the image up, with its components if they were asked for.
+// Summary sums up the image, with its components if requested.
 func (in *Image) Summary(components bool) *Summary {
 	s := &Summary{
 		Image: in.Source, Digest: in.Manifest.Digest.String(), Platform: in.Platform, Created: in.Created,
@@ -119,7 +119,7 @@ func countFiles(entries []Entry) (n int64) {
 
 // components sums up all components, the largest first.
 func (in *Image) components() []ComponentSummary {
-	all := make([]ComponentSummary, len(in.Components)+1) // the last one is what belongs to none
+	all := make([]ComponentSummary, len(in.Components)+1) // the last one is for files of none
 	for i, name := range in.Components {
 		all[i].Name = name
 	}

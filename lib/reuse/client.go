@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Client is a kind of container client. docs/clients.md has what each does, and how
+// Client is a kind of container client. docs/clients.md says what each does, and how
 // that was measured.
 type Client string
 
@@ -20,7 +20,7 @@ const (
 // Clients are all clients.
 var Clients = []Client{Docker, Podman, Containerd}
 
-// byChain tells whether a client downloads a layer again if a layer below it changed.
+// byChain reports whether a client downloads a layer again if a layer below it changed.
 // All clients unpack it again.
 func (c Client) byChain() bool { return c == Docker }
 
@@ -92,14 +92,14 @@ func (c *comparison) commonChain() int {
 	return n
 }
 
-// missing tells which layers of the new image a client downloads. A blob that is in
+// missing returns which layers of the new image a client downloads. A blob that is in
 // the image twice is downloaded once.
 func (c *comparison) missing(client Client) []bool {
 	has := map[digest.Digest]bool{}
 	for _, l := range c.old.Layers {
 		has[l.Descriptor.Digest] = true
 	}
-	kept := 0 // layers at the bottom that are not looked at
+	kept := 0 // layers at the bottom that the client has
 	if client.byChain() {
 		// docker knows an image by its config, and the diffID of a layer by the digest of
 		// a blob that it had. So an unknown digest ends the chain too, and blobs above

@@ -2,11 +2,11 @@ package reuse
 
 import "chunkah/lib/inspect"
 
-// place is where an entry stands: a layer, and its number there.
+// place is where an entry is: a layer, and its index there.
 type place struct {
 	layer uint16 // no image has as many layers
 	entry uint32
-	next  int32 // one more of the same path in index.places, or none
+	next  int32 // the next place of the same path in index.places, or none
 }
 
 const none = -1
@@ -40,13 +40,13 @@ func newIndex(in *inspect.Image) *index {
 
 // match is what an image has of an entry.
 type match struct {
-	known bool // it has the path
-	same  bool // and what is there is the same but for its time
+	known bool // the image has the path
+	same  bool // with the same content and metadata, apart from the time
 	times bool // the time differs
-	layer int  // where the same is, or else where the path is
+	layer int  // the layer of that entry
 }
 
-// find looks an entry up. Of several the one that is most like it counts.
+// find looks an entry up. Of several, the most similar one counts.
 func (x *index) find(e *inspect.Entry) match {
 	var best match
 	at, known := x.first[e.Path]
@@ -65,7 +65,7 @@ func (x *index) find(e *inspect.Entry) match {
 	return best
 }
 
-// has tells whether an image has a path, and whether that layer of it does.
+// has reports whether an image has a path, and whether a layer of it does.
 func (x *index) has(path string, layer int) (known, here bool) {
 	at, known := x.first[path]
 	for known && at != none && !here {

@@ -12,12 +12,12 @@ import (
 // comparison is one call of Compare.
 type comparison struct {
 	old, new *inspect.Image
-	// olds and news find the entries of both, once somebody asks.
+	// olds and news find the entries of both. They are made when they are needed.
 	olds, news *index
 }
 
-// parts says what a download consists of, and why. same is the reason for a layer whose
-// tar the old image has, and empty for others.
+// parts returns what a download consists of, and why. If the old image has the layer's
+// tar, same is the reason for the download; otherwise it is empty.
 func (c *comparison) parts(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if !c.new.IsRead() || !c.old.IsRead() && same == "" {
@@ -46,13 +46,13 @@ func (c *comparison) parts(layer int, same Reason) []Part {
 		}
 		parts = append(parts, p)
 	}
-	settle(parts, l.Descriptor.Size)
+	distribute(parts, l.Descriptor.Size)
 	return parts
 }
 
-// settle gives what rounding left over to the first part, which is the largest, and
-// adds up.
-func settle(parts []Part, size int64) {
+// distribute adds what is left after rounding to the first part, which is the largest,
+// and sums up the parts.
+func distribute(parts []Part, size int64) {
 	for _, p := range parts {
 		size -= *p.Changed + *p.Unchanged
 	}
@@ -79,17 +79,17 @@ func scale(size, part, whole int64) int64 {
 	return int64(q)
 }
 
-// share is what one component has of a layer. Weights are those of entries.
+// share is one component's part of a layer. Weights are those of entries.
 type share struct {
 	component               int32
 	changed, same           int64
 	changedFiles, sameFiles int64
-	old                     bool  // something of it was there
-	times                   int64 // entries of which nothing but the time differs
+	old                     bool  // some of its paths were in the old image
+	times                   int64 // entries of which only the time differs
 	homes                   map[int]int64
 }
 
-// state is what became of the component, as far as this layer tells.
+// state is what became of the component, as far as this layer shows.
 func (s *share) state() State {
 	switch {
 	case !s.old:
@@ -100,10 +100,11 @@ func (s *share) state() State {
 	return StateSame
 }
 
-// home is the old layer that most of what is unchanged was in.
+// home is the old layer of most of its unchanged entries.
 func (s *share) home() int { return most(s.homes) }
 
-// most is the key of the largest value, of equal ones the lowest; none of no values.
+// most is the key of the largest value, and the lowest of equal ones; none if there are
+// no values.
 func most(weights map[int]int64) int {
 	best := none
 	for i, w := range weights {
@@ -114,20 +115,20 @@ func most(weights map[int]int64) int {
 	return best
 }
 
-// tally is what a layer is made of.
+// tally sums up a layer.
 type tally struct {
 	weight int64
 	shares []*share // the largest first
-	times  int64    // entries of which nothing but the time differs, directories too
-	// dirs counts directories of other metadata; dir is the first one.
+	times  int64    // entries of which only the time differs, directories too
+	// dirs counts directories whose metadata differs; dir is the first one.
 	dirs int64
 	dir  string
-	// home is the old layer that most of it was in.
+	// home is the old layer of most of its entries.
 	home int
 }
 
-// count sums a layer up. Directories are in many layers and take no room; they count
-// where there is nothing else.
+// count sums up a layer. Directories are in many layers and take hardly any space, so
+// they count only if there is nothing else.
 func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
 	t := &tally{}
 	byComponent := map[int32]*share{}
@@ -192,7 +193,7 @@ func (t *tally) changers() []*share {
 	return list
 }
 
-// byFingerprints is parts where nobody has read the files.
+// byFingerprints returns the parts if the files were not read.
 func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if len(l.Components) == 0 {
@@ -261,7 +262,7 @@ func (c *comparison) fingerprints() (was map[string]string, in map[string]int) {
 	return was, in
 }
 
-// others tells whether the old layer of components held more than these.
+// others reports whether the old layer of components held others too.
 func (c *comparison) others(in map[string]int, names []string) bool {
 	i, known := in[names[0]]
 	return known && len(c.old.Layers[i].Components) != len(names)

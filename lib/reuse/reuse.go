@@ -1,9 +1,9 @@
-// Package reuse tells what an update of an image costs clients that have the image
-// before it, and why.
+// Package reuse computes what an update of an image costs clients that have the
+// previous image, and why.
 //
 // Each kind of client has its own rule for the layers that it downloads, and all of
-// them unpack by chain: see Client. The files of both images tell why a layer is
-// downloaded: those that differ are the reason, the others are in the same layer.
+// them unpack by chain: see Client. The files of both images show why a layer is
+// downloaded: some differ, and the others are in the same layer.
 package reuse
 
 import (
@@ -13,44 +13,44 @@ import (
 )
 
 // Step is what an update from one image to the next costs. Bytes are those of blobs, as
-// they go over the network, if nothing else is said.
+// they go over the network, unless a comment says otherwise.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
 	// Clients are the costs of all clients.
 	Clients []Cost `json:"clients"`
-	// OldBytes are those of the old image, Layers and Bytes those of the new one, Download
-	// of these what the chosen client does not have.
+	// OldBytes are those of the old image, and Layers and Bytes those of the new one. The
+	// chosen client does not have Download of them.
 	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
 	Download       int64 `json:"download_bytes"`
-	// SameTar are downloads of unknown blobs whose diffID the client has: they are
-	// compressed otherwise, and that is all.
+	// SameTar are downloads of blobs whose diffID the client has: only the compression
+	// differs.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
 	// Parts say what the download consists of, by layer and component.
 	Parts []Part `json:"parts,omitempty"`
-	// Missing tells of each layer of the new image whether the chosen client downloads it.
+	// Missing says, for each layer of the new image, whether the chosen client downloads it.
 	Missing []bool `json:"-"`
 }
 
-// Part is what a downloaded layer has of one component. Its blob is shared out by the
-// sizes of files; numbers that only a reading of the layers can tell may be absent.
+// Part is what a downloaded layer has of one component. The blob is divided by the sizes
+// of files. Numbers that need the layers to be read can be absent.
 type Part struct {
 	Layer int `json:"layer"`
-	// Component is empty for files of which nobody knows where they belong.
+	// Component is empty for files of unknown components.
 	Component string `json:"component"`
 	State     State  `json:"state"`
 	Download  *int64 `json:"download_bytes,omitempty"`
-	// Changed is the part of Download that differs, Unchanged the part that comes
-	// along; files are counted in the same way.
+	// Changed is the part of Download that differs, and Unchanged the rest. Files are
+	// counted in the same way.
 	Changed        *int64 `json:"changed_bytes,omitempty"`
 	Unchanged      *int64 `json:"unchanged_bytes,omitempty"`
 	ChangedFiles   int64  `json:"changed_files"`
 	UnchangedFiles int64  `json:"unchanged_files"`
-	// Reason is why what is unchanged comes along, Why the same in words.
+	// Reason is why Unchanged is downloaded, and Why the same in words.
 	Reason Reason `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
 }
@@ -63,13 +63,13 @@ const (
 	StateNew     State = "new"
 	StateChanged State = "changed"
 	StateSame    State = "same"
-	StateUnknown State = "unknown" // nobody has looked
+	StateUnknown State = "unknown" // not read
 )
 
 // Reason is why bytes that did not change are downloaded.
 type Reason string
 
-// The reasons, the one that counts first where there are several.
+// The reasons. If there are several, the first of them counts.
 const (
 	ReasonChain       Reason = "chain"       // the blob is the same, and the layers below it are not
 	ReasonCompression Reason = "compression" // the tar is the same
@@ -79,14 +79,14 @@ const (
 	ReasonTimes       Reason = "times"       // times of last change differ, and nothing else
 	ReasonDirectories Reason = "directories" // what differs is the metadata of directories
 	ReasonRemoved     Reason = "removed"     // files beside them are gone
-	ReasonTar         Reason = "tar"         // the tar is written otherwise
-	ReasonUnread      Reason = "unread"      // nobody has looked
+	ReasonTar         Reason = "tar"         // the tar is written differently
+	ReasonUnread      Reason = "unread"      // not read
 )
 
-// Compare tells what an update from old to new costs: all clients in sum, and the chosen
-// one by layer and component; "" stands for podman and containerd, which download the
-// same. If both images were read, it compares files; else it has
-// the fingerprints of components alone, if anything.
+// Compare returns what an update from old to new costs: the totals of all clients, and
+// the downloads of the chosen one by layer and component. "" stands for podman and
+// containerd, which download the same. If both images were read, files are compared;
+// otherwise only the fingerprints of components, if there are any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen)}
@@ -125,7 +125,8 @@ func (s *Step) Cost(client Client) Cost { return costOf(s.Clients, client) }
 // Series is a client that takes one image after the other.
 type Series struct {
 	Steps []*Step `json:"steps"`
-	// Total and Mean are bytes of the chosen client's downloads in all steps, and in one.
+	// Total and Mean are the bytes that the chosen client downloads in all steps, and per
+	// step.
 	Total int64 `json:"total_download_bytes"`
 	Mean  int64 `json:"mean_download_bytes"`
 	// Clients are the costs of all steps.

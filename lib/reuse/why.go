@@ -12,7 +12,7 @@ var sameTexts = map[Reason]string{
 	ReasonCompression: "the same tar, compressed otherwise",
 }
 
-// why says why what is unchanged of a share comes along.
+// why returns why the unchanged part of a share is downloaded.
 func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, string) {
 	changed := t.changers()
 	switch {
@@ -37,7 +37,7 @@ func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, st
 	return c.whyElse(layer, t)
 }
 
-// whyElse is why for a layer all of whose files are as they were, in one layer.
+// whyElse is why for a layer whose files are all unchanged and were in one layer.
 func (c *comparison) whyElse(layer int, t *tally) (Reason, string) {
 	gone, moved := c.left(layer, t.home)
 	switch {
