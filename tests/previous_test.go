@@ -31,7 +31,7 @@ func componentsRoot(t *testing.T, n int) string {
 func planOf(t *testing.T, root string, args ...string) (plan, archive, stderr string) {
 	t.Helper()
 	archive = filepath.Join(t.TempDir(), "out.ociarchive")
-	args = append([]string{"build", "--rootfs", root, "--max", "6", "-o", archive, "--plan", "-"}, args...)
+	args = append([]string{"build", "--rootfs", root, "--config-str", "{}", "--max", "6", "-o", archive, "--plan", "-"}, args...)
 	res := start(t, exec.Command("chunkah", args...))
 	if res.code != 0 {
 		t.Fatalf("chunkah %q: status %d\n%s", args, res.code, res.stderr)

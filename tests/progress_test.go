@@ -90,7 +90,7 @@ func drawn(text string) []string {
 	return list
 }
 
-const buildWaiting = "chunkah build --rootfs root -o out --assign '" + waiting + "'"
+const buildWaiting = "chunkah build --rootfs root --config-str '{}' -o out --assign '" + waiting + "'"
 
 // On a terminal a build draws how far it is, as wide as that is, and leaves the
 // summary alone; what others say stays.
@@ -141,7 +141,7 @@ func TestProgressNotDrawn(t *testing.T) {
 		{"standard error in a file", buildWaiting + " 2>log; wc -l <log", "xterm", 1},
 		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
 		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 6},
-		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 9},
+		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 10},
 		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5 + 3},
 		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
 	}

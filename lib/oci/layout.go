@@ -202,7 +202,10 @@ func (l *Layout) commit(index []byte) error {
 			return err
 		}
 	}
-	old := l.oldBlobs(merged)
+	old, err := l.oldBlobs(merged)
+	if err != nil {
+		return err
+	}
 	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), merged); err != nil {
 		return err
 	}
@@ -216,7 +219,7 @@ func (l *Layout) commit(index []byte) error {
 	if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir}); err != nil {
 		return err
 	}
-	err := os.Rename(l.dir, l.path)
+	err = os.Rename(l.dir, l.path)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
 		return l.join(index)
 	}

@@ -2,7 +2,9 @@ package oci
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,17 +21,20 @@ type blobSet map[digest.Digest]bool
 // oldBlobs are the blobs of images that the index of the layout is about to lose, and that
 // Options.Own calls its own: of another tool's image nothing is touched. What cannot be
 // read is left alone.
-func (l *Layout) oldBlobs(merged []byte) blobSet {
+func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	if l.opt.Own == nil {
-		return nil
+		return nil, nil
 	}
 	data, err := readDocument(filepath.Join(l.dir, v1.ImageIndexFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil // there is none
+		return nil, err
 	}
 	var before, after v1.Index
 	if json.Unmarshal(data, &before) != nil || json.Unmarshal(merged, &after) != nil {
-		return nil
+		return nil, nil
 	}
 	listed := blobSet{}
 	for _, m := range after.Manifests {
@@ -41,7 +46,7 @@ func (l *Layout) oldBlobs(merged []byte) blobSet {
 			l.addOwn(old, judged, m, 0)
 		}
 	}
-	return old
+	return old, nil
 }
 
 // addOwn adds the blobs of an image that Own calls its own, or of an index of such; it
