@@ -243,10 +243,10 @@ func expectedOf(cs []Component, order []string) int64 {
 // layers of its own.
 func TestEveryBuildOnTop(t *testing.T) {
 	cs := synthetic(200, 13, testNow)
-	for i := range 3 {
-		cs = append(cs, Component{Name: fmt.Sprintf("a%d/.database", i), Size: 10 << 20, IntervalDays: 1})
+	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as many packages
+		cs = append(cs, Component{Name: fmt.Sprintf("a%d/.database", i), Size: size, IntervalDays: 1})
 	}
-	for _, limit := range []int{16, 64, 1000} {
+	for _, limit := range []int{16, 32, 64, 1000} {
 		ls := Plan(cs, Options{Max: limit, Now: testNow})
 		at := slices.IndexFunc(ls, func(l Layer) bool { return slices.Max(l.Members) >= 200 })
 		for _, l := range ls[at:] {

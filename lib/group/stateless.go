@@ -88,7 +88,9 @@ func (in *input) blocks() []*block {
 			}
 			bytes += size[c]
 		}
-		out = append(out, newBlock(members, bytes, all))
+		b := newBlock(members, bytes, all)
+		b.always = slices.ContainsFunc(members, func(c int) bool { return ps[c] == maxRate })
+		out = append(out, b)
 	}
 	slices.SortStableFunc(out, func(a, b *block) int { return cmp.Compare(b.size, a.size) })
 	return out
@@ -135,6 +137,7 @@ type block struct {
 	cost    int64 // expected bytes per week in a layer of its own
 	rate    int   // class of its chance of change
 	class   int   // class of its size
+	always  bool  // changes with every build, as a package database does
 }
 
 const (

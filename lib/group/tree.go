@@ -28,8 +28,25 @@ type area struct {
 	alone  int  // how many of the largest have a layer each; only if it is not cut
 }
 
-// newTree makes the tree of blocks, which are in order, the largest first.
-func newTree(blocks []*block) *area { return newArea(blocks, 0, 0, 0) }
+// newTree makes the tree of blocks, which are in order, the largest first. Above all
+// levels of halving, what changes with every build is cut from the rest: whatever shares
+// a layer with it changes with every build too.
+func newTree(blocks []*block) *area {
+	var parts [2][]*block
+	for _, b := range blocks {
+		if b.always {
+			parts[1] = append(parts[1], b)
+		} else {
+			parts[0] = append(parts[0], b)
+		}
+	}
+	if len(parts[0]) == 0 || len(parts[1]) == 0 {
+		return newArea(blocks, 0, 0, 0)
+	}
+	r := &area{blocks: blocks, halves: [2]*area{newArea(parts[0], 0, 0, 0), newArea(parts[1], 0, 0, 0)}}
+	r.assess()
+	return r
+}
 
 // newArea makes an area at a level of the tree. Its blocks have the first bits of their
 // classes in common, as many as sizes and rates say.
