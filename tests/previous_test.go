@@ -195,7 +195,7 @@ func TestPreviousAuto(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			auto := func(args ...string) result {
 				t.Helper()
-				args = append([]string{"build", "--rootfs", root, "-o", output, "--plan", "-", "--previous", "auto"}, args...)
+				args = append([]string{"build", "--rootfs", root, "--config-str", "{}", "-o", output, "--plan", "-", "--previous", "auto"}, args...)
 				res := start(t, exec.Command("chunkah", args...))
 				if res.code != 0 {
 					t.Fatalf("status %d\n%s", res.code, res.stderr)
