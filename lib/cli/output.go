@@ -79,7 +79,7 @@ func (f *outputFlags) spareTemp() {
 	}
 	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
 		if temp.Takes(dir) {
-			os.Setenv("TMPDIR", dir)
+			_ = os.Setenv("TMPDIR", dir) // it fails for odd names only
 			return
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// An archive is a file or a pipe, and a blob of a layout a file: whatever else is there is
+// An archive is a file or a pipe. A blob of a layout is a file. Whatever else is there is
 // refused by its kind, and nothing is waited for.
 func TestOtherKindsAreRefused(t *testing.T) {
 	dir := t.TempDir()

@@ -50,7 +50,7 @@ func TestCall(t *testing.T) {
 		<-forever
 		return 7, nil
 	})
-	if n != 0 || err != why {
+	if n != 0 || !errors.Is(err, why) {
 		t.Errorf("got %d, %v", n, err)
 	}
 }

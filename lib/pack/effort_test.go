@@ -126,7 +126,7 @@ func TestInterruptedPlan(t *testing.T) {
 		t.Error("planned")
 		return nil
 	}})
-	if report != nil || err != why {
+	if report != nil || !errors.Is(err, why) {
 		t.Errorf("got %v, %v", report, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -87,8 +88,8 @@ func (p *place) physical() string {
 			names = append(names, at.name)
 		}
 		var b strings.Builder
-		for i := len(names) - 1; i >= 0; i-- {
-			b.WriteString("/" + names[i])
+		for _, name := range slices.Backward(names) {
+			b.WriteString("/" + name)
 		}
 		if p.path = b.String(); p.path == "" {
 			p.path = "/"
