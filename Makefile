@@ -20,8 +20,10 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 VULNFLAGS     =
 
-# The commands' version: that of the checkout, if it is one.
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The commands' version: that of the checkout. Before the first tag it is one before the
+# version in VERSION; without git it is that version.
+VERSION := $(shell git describe --tags --dirty 2>/dev/null || \
+	echo "v$$(cat VERSION)$$(git describe --always --dirty 2>/dev/null | sed 's/^/-pre./')")
 LDFLAGS  = -s -w -X chunkah/lib/cli.Version=$(VERSION)
 
 # With STRICT=1 a test that skips itself fails: after test-deps, as root.
