@@ -23,6 +23,7 @@ import (
 	"chunkah/lib/repo/rpm"
 	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/source"
 )
@@ -167,12 +168,12 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	env.assigned(outcome)
 	c.writeMetrics(ctx, env)
 	if c.Explain != "" {
-		if err := explain(env.writer(ctx), outcome); err != nil {
+		if err := report.Explain(env.writer(ctx), outcome); err != nil {
 			return err
 		}
 	}
 	if c.Summary {
-		return summarize(env.writer(ctx), outcome)
+		return report.Repos(env.writer(ctx), outcome)
 	}
 	return nil
 }

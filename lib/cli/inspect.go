@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
 	"chunkah/lib/replace"
+	"chunkah/lib/report"
 )
 
 // viewFlags are those that inspect and reuse share.
@@ -64,11 +65,11 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
 	}
-	p := newPrinter(env.writer(ctx))
+	p := report.New(env.writer(ctx))
 	if err := c.print(p, in); err != nil {
 		return err
 	}
-	if err := p.flush(); err != nil {
+	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing what is in the image: %w", err)
 	}
 	return nil
@@ -162,31 +163,31 @@ func (f *viewFlags) checkPage() error {
 	return nil
 }
 
-func (c *inspectCommand) print(p *printer, in *inspect.Image) error {
+func (c *inspectCommand) print(p *report.Printer, in *inspect.Image) error {
 	switch {
 	case c.Files != "":
 		n, err := in.Find(c.Files)
 		if err != nil {
 			return err
 		}
-		c.printFiles(p, in, &in.Layers[n])
+		report.Files(p, in, &in.Layers[n], c.JSON)
 		return nil
 	case c.Tree:
 		nodes, err := in.Walk(c.Depth)
 		if err != nil {
 			return fmt.Errorf("listing %q: %w", in.Source, err)
 		}
-		c.printTree(p, nodes)
+		report.Tree(p, nodes, c.JSON)
 		return nil
 	}
 	s := in.Summary(c.Components)
 	switch {
 	case c.JSON:
-		p.json(s)
+		p.JSON(s)
 	case c.Components:
-		printComponents(p, s)
+		report.Components(p, s)
 	default:
-		printLayers(p, s)
+		report.Layers(p, s)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
-	"chunkah/lib/quote"
+	"chunkah/lib/report"
 	"chunkah/lib/reuse"
 )
 
@@ -42,13 +41,13 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) }); done || err != nil {
 		return err
 	}
-	p := newPrinter(env.writer(ctx))
+	p := report.New(env.writer(ctx))
 	if c.JSON {
-		p.json(series)
+		p.JSON(series)
 	} else {
-		printSeries(p, series, c.client())
+		report.Series(p, series, c.client())
 	}
-	if err := p.flush(); err != nil {
+	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing what is downloaded: %w", err)
 	}
 	return nil
@@ -137,162 +136,4 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 		return nil, err
 	}
 	return reuse.Compare(old, next, c.client()), nil
-}
-
-// printSeries prints the steps, and what they come to where there are several.
-func printSeries(p *printer, s *reuse.Series, chosen reuse.Client) {
-	if len(s.Steps) == 1 {
-		printStep(p, s.Steps[0], chosen, "")
-		return
-	}
-	clients := shownClients(chosen)
-	t := p.table()
-	head := []any{"step"}
-	for _, client := range clients {
-		head = append(head, client)
-	}
-	t.row(append(head, "unpack", "of", "  image")...)
-	for i, step := range s.Steps {
-		t.row(costCells(i+1, step.Cost, clients, 1, bytesText(step.Bytes), "  "+quote.Name(step.New))...)
-	}
-	n := int64(len(s.Steps))
-	t.row(costCells("mean", s.Cost, clients, n, "", "  a step")...)
-	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+plural(n, "step"))...)
-	t.end()
-	for i, step := range s.Steps {
-		if len(step.Parts) > 0 {
-			p.linef("")
-			printStep(p, step, chosen, fmt.Sprintf("step %d: ", i+1))
-		}
-	}
-}
-
-// shownClients are the chosen client, or all.
-func shownClients(chosen reuse.Client) []reuse.Client {
-	if chosen != "" {
-		return []reuse.Client{chosen}
-	}
-	return reuse.Clients
-}
-
-// costCells are a row with what clients download, and what all of them unpack, divided
-// by n, in the middle.
-func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
-	cells, unpack := []any{first}, "-"
-	for _, client := range clients {
-		cost := of(client)
-		cells = append(cells, bytesText(cost.Download/n))
-		if cost.Unpack != nil {
-			unpack = bytesText(*cost.Unpack / n)
-		}
-	}
-	return append(append(cells, unpack), last...)
-}
-
-// clientTexts are the clients by name.
-var clientTexts = map[reuse.Client]string{
-	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
-}
-
-// unpackText says how much a client unpacks. Where nobody has read the layers, only
-// their blobs have a size.
-func unpackText(c reuse.Cost) string {
-	layers := plural(int64(c.UnpackLayers), "layer")
-	if c.Unpack == nil {
-		return fmt.Sprintf("%s (%s compressed)", layers, bytesText(c.UnpackBlobs))
-	}
-	return fmt.Sprintf("%s in %s", bytesText(*c.Unpack), layers)
-}
-
-// printStep prints what a step costs, and why, below a line that begins with title.
-func printStep(p *printer, s *reuse.Step, chosen reuse.Client, title string) {
-	p.linef("%s%s to %s", title, quote.Name(s.Old), quote.Name(s.New))
-	for _, client := range shownClients(chosen) {
-		cost := s.Cost(client)
-		p.linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], bytesText(cost.Download), bytesText(s.Bytes),
-			cost.DownloadLayers, plural(int64(s.Layers), "layer"), unpackText(cost))
-	}
-	if s.SameTarLayers > 0 {
-		p.linef("of the downloads, %s in %s is there and only compressed otherwise", bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
-	}
-	if len(s.Parts) == 0 {
-		return
-	}
-	parts := slices.Clone(s.Parts)
-	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
-		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
-	})
-	p.linef("")
-	p.linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
-	t := p.table()
-	t.row("download", "changed", "unchanged", "layer", "  component, and why the unchanged comes along")
-	for _, part := range parts {
-		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
-	}
-	t.end()
-	printReasons(p, s)
-}
-
-func bytesOf(n *int64) int64 {
-	if n == nil {
-		return inspect.Unknown
-	}
-	return *n
-}
-
-// partText names a component, what became of it, and why the rest comes along.
-func partText(p *reuse.Part) string {
-	name := shorten(p.Component)
-	if p.Component == "" {
-		name = notTold
-	}
-	switch {
-	case p.State == reuse.StateChanged && p.Changed != nil:
-		name += fmt.Sprintf(": %d of %s changed", p.ChangedFiles, plural(p.ChangedFiles+p.UnchangedFiles, "file"))
-	case p.State == reuse.StateChanged, p.State == reuse.StateNew:
-		name += ": " + string(p.State)
-	}
-	if p.Why != "" && p.Reason != reuse.ReasonComponent {
-		name += ": " + quote.Name(p.Why)
-	}
-	return name
-}
-
-// reasonTexts are the reasons in a few words, in the order in which they are listed.
-var reasonTexts = []struct {
-	reason reuse.Reason
-	text   string
-}{
-	{reuse.ReasonChain, "since layers below theirs changed"},
-	{reuse.ReasonComponent, "with changed files of their component"},
-	{reuse.ReasonNeighbour, "with another component of their layer"},
-	{reuse.ReasonGrouping, "since components are grouped otherwise"},
-	{reuse.ReasonRemoved, "since files of their layer are gone"},
-	{reuse.ReasonDirectories, "for the metadata of directories"},
-	{reuse.ReasonTimes, "for times of last change"},
-	{reuse.ReasonCompression, "compressed otherwise"},
-	{reuse.ReasonTar, "in a tar that is written otherwise"},
-}
-
-// printReasons sums up what comes along.
-func printReasons(p *printer, s *reuse.Step) {
-	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
-	for _, part := range s.Parts {
-		if part.Unchanged == nil {
-			return // nobody has read them
-		}
-		sums[part.Reason] += *part.Unchanged
-		all += *part.Unchanged
-		changed += *part.Changed
-	}
-	p.linef("")
-	t := p.table()
-	t.row(bytesText(changed), "  changed or new")
-	t.row(bytesText(all), "  comes along")
-	for _, r := range reasonTexts {
-		if n := sums[r.reason]; n > 0 {
-			t.row(bytesText(n), "    "+r.text)
-		}
-	}
-	t.end()
 }
