@@ -18,21 +18,21 @@ func Explain(w io.Writer, o *assign.Outcome) error {
 		p.Linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
 	}
 	if len(x.Before) > 0 {
-		p.Linef("  it came with that: %s", quote.Names(x.Before))
+		p.Linef("  the input says: %s", quote.Names(x.Before))
 	}
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {
-		kind, verdict := "claims", "another one went before"
+		kind, verdict := "claims it for", "another claim takes precedence"
 		if c.Weak {
-			kind = "would take"
+			kind = "claims it as a fallback for"
 		}
 		if c.Won {
-			verdict, won = "this one counts", true
+			verdict, won = "this claim counts", true
 		}
-		p.Linef("  %s %s it for %s%s: %s", c.Repo, kind, quote.Names(c.Components), listedBy(c.Packages), verdict)
+		p.Linef("  %s %s %s%s: %s", c.Repo, kind, quote.Names(c.Components), listedBy(c.Packages), verdict)
 	}
 	if !won && len(x.Components) > 0 && len(o.Claimants) == 0 {
-		p.Linef("  nobody claims it: it goes by where it stands, or with another name of its inode")
+		p.Linef("  no repo claims it: its component follows from its directory, or from another hard link")
 	}
 	return p.Flush()
 }
@@ -64,7 +64,7 @@ func Repos(w io.Writer, o *assign.Outcome) error {
 	t.end()
 	if len(o.Leftovers) > 0 {
 		p.Linef("")
-		p.Linef("largest of what nobody claimed:")
+		p.Linef("largest files that no repo claimed:")
 	}
 	for _, f := range o.Leftovers {
 		p.Linef("%12s  %s", console.Bytes(max(f.Size, 0)), quote.Name(f.Path))

@@ -16,8 +16,8 @@ const maxPlaces = 6
 
 // harms say what findings spoil.
 var harms = map[doctor.Harm]string{
-	doctor.HarmReuse: "spoils layer reuse", doctor.HarmBoot: "spoils a bootable image",
-	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
+	doctor.HarmReuse: "reduces layer reuse", doctor.HarmBoot: "breaks booting",
+	doctor.HarmSecret: "leaks a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
 }
 
 // Finding prints a finding of doctor.

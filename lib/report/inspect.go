@@ -22,7 +22,7 @@ const (
 )
 
 // notTold stands for the component of files that belong to one of several.
-const notTold = "(not told apart)"
+const notTold = "(one of several)"
 
 // Layers prints a line for each layer, from the bottom up.
 func Layers(p *Printer, s *inspect.Summary) {

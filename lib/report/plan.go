@@ -30,7 +30,7 @@ func PlanLines(x *pack.Explanation) []string {
 		if c == nil {
 			continue
 		}
-		linef("%d at most: blobs %s, %s; chains %s, %s; %s of %d would be others", c.Max, console.Bytes(c.Expected), signed(c.Expected-x.Expected),
+		linef("with --max %d: blobs %s per week (%s), chains %s (%s); %s of %d would differ", c.Max, console.Bytes(c.Expected), signed(c.Expected-x.Expected),
 			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(int64(c.Differ), "layer"), c.Layers)
 	}
 	return lines
@@ -47,7 +47,7 @@ func cheapestMerger(layers []pack.Why) []string {
 			best = i
 		}
 	}
-	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more a week.", best, layers[best].Neighbour, console.Bytes(layers[best].Joined))}
+	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more per week.", best, layers[best].Neighbour, console.Bytes(layers[best].Joined))}
 }
 
 // reason says what a layer was before, and what it would save to part its components.
@@ -55,14 +55,14 @@ func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {
 	case pack.PastKept:
-		why = append(why, "kept from the last image")
+		why = append(why, "as in the previous image")
 	case pack.PastChanged:
-		why = append(why, "of the last image, changed")
+		why = append(why, "in the previous image, changed")
 	case pack.PastNew:
-		why = append(why, "not in the last image")
+		why = append(why, "not in the previous image")
 	}
 	if n := len(l.Components); n > 1 {
-		why = append(why, fmt.Sprintf("%d together: apart they would save %s, and take %s more", n,
+		why = append(why, fmt.Sprintf("%d components: separate layers would save %s and need %s more", n,
 			console.Bytes(max(l.Expected-l.Apart, 0)), console.Plural(int64(n-1), "layer")))
 	}
 	return strings.Join(why, "; ")

@@ -28,7 +28,7 @@ func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
 		t.row(costCells(i+1, step.Cost, clients, 1, console.Bytes(step.Bytes), "  "+quote.Name(step.New))...)
 	}
 	n := int64(len(s.Steps))
-	t.row(costCells("mean", s.Cost, clients, n, "", "  a step")...)
+	t.row(costCells("mean", s.Cost, clients, n, "", "  per step")...)
 	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+console.Plural(n, "step"))...)
 	t.end()
 	for i, step := range s.Steps {
@@ -85,7 +85,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 			cost.DownloadLayers, console.Plural(int64(s.Layers), "layer"), unpackText(cost))
 	}
 	if s.SameTarLayers > 0 {
-		p.Linef("of the downloads, %s in %s is there and only compressed otherwise", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
+		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
 	}
 	if len(s.Parts) == 0 {
 		return
@@ -97,7 +97,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	p.Linef("")
 	p.Linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
 	t := p.table()
-	t.row("download", "changed", "unchanged", "layer", "  component, and why the unchanged comes along")
+	t.row("download", "changed", "unchanged", "layer", "  component: why unchanged data is downloaded")
 	for _, part := range parts {
 		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
 	}
@@ -112,7 +112,7 @@ func bytesOf(n *int64) int64 {
 	return *n
 }
 
-// partText names a component, what became of it, and why the rest comes along.
+// partText names a component, its state, and why unchanged data of it is downloaded.
 func partText(p *reuse.Part) string {
 	name := shorten(p.Component)
 	if p.Component == "" {
@@ -135,18 +135,18 @@ var reasonTexts = []struct {
 	reason reuse.Reason
 	text   string
 }{
-	{reuse.ReasonChain, "since layers below theirs changed"},
+	{reuse.ReasonChain, "because a layer below theirs changed"},
 	{reuse.ReasonComponent, "with changed files of their component"},
 	{reuse.ReasonNeighbour, "with another component of their layer"},
-	{reuse.ReasonGrouping, "since components are grouped otherwise"},
-	{reuse.ReasonRemoved, "since files of their layer are gone"},
-	{reuse.ReasonDirectories, "for the metadata of directories"},
-	{reuse.ReasonTimes, "for times of last change"},
-	{reuse.ReasonCompression, "compressed otherwise"},
-	{reuse.ReasonTar, "in a tar that is written otherwise"},
+	{reuse.ReasonGrouping, "because components are grouped differently"},
+	{reuse.ReasonRemoved, "because files of their layer were removed"},
+	{reuse.ReasonDirectories, "because metadata of directories changed"},
+	{reuse.ReasonTimes, "because mtimes changed"},
+	{reuse.ReasonCompression, "because they are compressed differently"},
+	{reuse.ReasonTar, "because the tar is written differently"},
 }
 
-// printReasons sums up what comes along.
+// printReasons sums up the unchanged data by reason.
 func printReasons(p *Printer, s *reuse.Step) {
 	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
 	for _, part := range s.Parts {
@@ -160,7 +160,7 @@ func printReasons(p *Printer, s *reuse.Step) {
 	p.Linef("")
 	t := p.table()
 	t.row(console.Bytes(changed), "  changed or new")
-	t.row(console.Bytes(all), "  comes along")
+	t.row(console.Bytes(all), "  unchanged, but downloaded")
 	for _, r := range reasonTexts {
 		if n := sums[r.reason]; n > 0 {
 			t.row(console.Bytes(n), "    "+r.text)
