@@ -164,6 +164,7 @@ var stages = map[string]stage{
 		long:  "Prints what docker, podman and containerd download and unpack for NEW if they have the image OLD, by component: what changed, and why unchanged files are downloaded too. Of several images, each is taken after the one before it.",
 		usage: "[OPTIONS] OLD NEW...",
 		group: "Reuse options",
+		often: "client fail-above markdown json html download platform",
 		examples: []manual.Example{
 			{Text: "What an update of a layout's image costs", Line: "chunkah reuse oci:app:1 oci:app:2"},
 			{Text: "What of it docker downloads, and why", Line: "chunkah reuse --client docker oci:app:1 oci:app:2"},
