@@ -74,7 +74,13 @@ func imageEngines(t *testing.T) []imageEngine {
 func TestChunkahImageAnyhow(t *testing.T) {
 	engines := imageEngines(t)
 	to := clients.NewRegistry(t, clients.RegistryOptions{})
-	root := mkroot.Make(t, documented())
+	root := mkroot.Make(t, `
+file /usr/bin/tool size=100000
+file /etc/app.conf text="answer=6"
+file /srv/app/main.py text="print(1)"
+file /var/lib/dpkg/status text="Package: tool\nStatus: install ok installed\nVersion: 1\n\n"
+file /var/lib/dpkg/info/tool.list text="/.\n/usr\n/usr/bin\n/usr/bin/tool\n"
+`)
 	db := filepath.Join(root, rpmroot.DB)
 	clients.Run(t, exec.Command("mkdir", "-p", db))
 	clients.Run(t, exec.Command("cp", filepath.Join(rpmRoot(t), rpmroot.DB, "rpmdb.sqlite"), db))
