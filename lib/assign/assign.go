@@ -115,7 +115,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	for _, c := range all {
 		if c.result != nil {
 			c.summary.Packages = c.result.Packages
-			out.Warnings = append(out.Warnings, c.result.Warnings...)
+			out.Warnings = slices.Concat(out.Warnings, c.result.Warnings, c.pruned(t))
 		}
 		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)

@@ -39,6 +39,9 @@ type Result struct {
 	Follows []Follow
 	// Intervals are said of files by people, whatever component they end up in.
 	Intervals []Interval
+	// Database are the physical paths of what the package manager needs of its database.
+	// If the image gets a part of them, a warning says so.
+	Database []string
 	// Warnings are for people: one line each, without an end.
 	Warnings []string
 }

@@ -45,6 +45,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		defer closer.Close() // it was only read
 	}
 	tree := NewTree(root, s.files)
+	tree.Partial = s.header.KeepLayers > 0
 	var asked *Explanation
 	if opt.Explain != "" {
 		i, found := tree.Find(opt.Explain)

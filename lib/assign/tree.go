@@ -23,6 +23,8 @@ type Tree struct {
 	Root *rootfs.Root
 	// Files are the records in stream order.
 	Files []*format.File
+	// Partial is set where layers of the root are kept: what they have is not in Files.
+	Partial bool
 
 	claimed  []bool          // by index: has components
 	links    map[int64][]int // hard-link group -> indexes

@@ -20,10 +20,10 @@ import (
 type viewFlags struct {
 	imageFlags
 	repoFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
-	Download bool   `long:"download" description:"read the layers of an image in a registry too: they are left there unless something asked for needs them"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" brief:"which image of an index (default: this machine)"`
+	Download bool   `long:"download" description:"download the layers of an image in a registry; by default only manifest and config are fetched, unless an option needs the layers" brief:"also download the layers of an image in a registry"`
 	JSON     bool   `long:"json" description:"print JSON for tools"`
-	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"draw it too: one page that loads nothing, for a browser; - is standard output, in place of the text"`
+	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"also write a self-contained HTML page; - is standard output, instead of the text" brief:"also write a self-contained HTML page"`
 }
 
 type inspectCommand struct {

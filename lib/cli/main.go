@@ -277,8 +277,13 @@ func parse(env *Env, args []string) (command, error) {
 	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {
 		return nil, unknownOption(env, parser, args, name)
 	}
-	if len(args) > 0 && args[0] == "help" && env.Name == wrapper {
-		args = append(args[1:len(args):len(args)], "--help")
+	if len(args) > 0 && env.Name == wrapper {
+		switch args[0] { // words that people try, for options
+		case "help":
+			args = append(args[1:len(args):len(args)], "--help")
+		case "version":
+			args = append([]string{"--version"}, args[1:]...)
+		}
 	}
 	rest, err := parser.ParseArgs(args)
 	failed := args

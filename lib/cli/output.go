@@ -70,11 +70,12 @@ func (f *outputFlags) named() (target oci.Target, also []string, err error) {
 	return target, names, nil
 }
 
-// spareTemp has temporary files go beside the output where no other folder takes any, as in
-// a container whose root is read-only.
+// spareTemp has temporary files go beside the output where no other folder on
+// disk takes any, as in a container whose root is read-only.
 func (f *outputFlags) spareTemp() {
 	target, err := f.target()
-	if err != nil || target.Path == "" || temp.Takes(temp.Dir("/var/tmp", "/tmp")) || os.Getenv("TMPDIR") != "" {
+	dir := temp.Dir("/var/tmp", "/tmp")
+	if err != nil || target.Path == "" || dir != temp.Memory && temp.Takes(dir) || os.Getenv("TMPDIR") != "" {
 		return
 	}
 	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,6 +21,8 @@ import (
 type reuseCommand struct {
 	viewFlags
 	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"say what this client downloads, and why (default: all in sum; podman's and containerd's by component)" brief:"say what this client downloads (default: all)"`
+	FailAbove  string `long:"fail-above" value-name:"SIZE" unquote:"false" description:"end with status 1 if an update downloads more than SIZE, for example 50MB (of several clients, podman's download counts)" brief:"status 1 if an update downloads more: 50MB"`
+	Markdown   bool   `long:"markdown" description:"print tables in Markdown, for a pull request or a job summary" brief:"print tables in Markdown"`
 	Components bool   `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`
@@ -30,6 +34,10 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	most, err := c.failAbove()
+	if err != nil {
+		return err
+	}
 	asked, err := c.chosen(ctx)
 	if err != nil {
 		return err
@@ -38,13 +46,31 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) }); done || err != nil {
+	done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) })
+	if err == nil && !done {
+		err = c.print(ctx, env, series)
+	}
+	if err != nil {
 		return err
 	}
+	for _, step := range series.Steps {
+		client := cmp.Or(c.client(), reuse.Podman)
+		if n := step.Cost(client).Download; n > most {
+			return fmt.Errorf("%s downloads %s for %q: --fail-above is %s", client, bytesText(n), step.New, bytesText(most))
+		}
+	}
+	return nil
+}
+
+// print prints the series as it was asked for.
+func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series) error {
 	p := report.New(env.writer(ctx))
-	if c.JSON {
+	switch {
+	case c.JSON:
 		p.JSON(series)
-	} else {
+	case c.Markdown:
+		report.Markdown(p, series, c.client())
+	default:
 		report.Series(p, series, c.client())
 	}
 	if err := p.Flush(); err != nil {
@@ -53,13 +79,28 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
+// failAbove is the largest download that is not an error, in bytes.
+func (c *reuseCommand) failAbove() (int64, error) {
+	if c.FailAbove == "" {
+		return math.MaxInt64, nil
+	}
+	n, err := parseBytes(c.FailAbove)
+	if err != nil {
+		return 0, usagef("--fail-above: %w", err)
+	}
+	return n, nil
+}
+
 // check refuses what makes no sense before anything is opened.
 func (c *reuseCommand) check() ([]image.Source, error) {
 	if err := c.checkPage(); err != nil {
 		return nil, err
 	}
-	if len(c.Args.Images) < 2 {
-		return nil, usagef("%s given: name what a client has, and then what it takes", plural(int64(len(c.Args.Images)), "IMAGE"))
+	if c.JSON && c.Markdown {
+		return nil, usagef("--json and --markdown cannot be used together")
+	}
+	if n := len(c.Args.Images); n < 2 {
+		return nil, usagef("reuse needs two images, and %d is given: OLD (what the client has) and NEW", n)
 	}
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
 		return nil, usagef("--client %q is none of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))

@@ -90,19 +90,24 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	if len(s.Parts) == 0 {
 		return
 	}
-	parts := slices.Clone(s.Parts)
-	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
-		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
-	})
 	p.Linef("")
 	p.Linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
 	t := p.table()
 	t.row("download", "changed", "unchanged", "layer", "  component: why unchanged data is downloaded")
-	for _, part := range parts {
+	for _, part := range bySize(s.Parts) {
 		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
 	}
 	t.end()
 	printReasons(p, s)
+}
+
+// bySize are the parts of a step, the largest download first.
+func bySize(parts []reuse.Part) []reuse.Part {
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
+		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
+	})
+	return parts
 }
 
 func bytesOf(n *int64) int64 {

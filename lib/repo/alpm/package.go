@@ -33,6 +33,7 @@ func (l *loader) readPackage(folder string) error {
 	if err != nil || !isDir {
 		return err
 	}
+	l.out.Database(dir, names...)
 	p := &pkg{dir: dir}
 	if slices.Contains(names, "desc") {
 		if err := l.readDesc(p); err != nil {

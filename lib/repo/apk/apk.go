@@ -36,6 +36,7 @@ package apk
 
 import (
 	"context"
+	"path"
 	"slices"
 
 	"chunkah/lib/assign"
@@ -47,6 +48,9 @@ const repoName = "apk"
 
 // folders are in the order of preference.
 var folders = []string{"/lib/apk/db", "/usr/lib/apk/db"}
+
+// needed are the files in its folder that apk reads.
+var needed = []string{"installed", "scripts.tar", "scripts.tar.gz", "triggers"}
 
 // others are apk's own files outside its folder.
 var others = []string{"/etc/apk/world", "/var/log/apk.log"}
@@ -108,6 +112,15 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 	})
 }
 
+// needWorld says that apk needs the list of what was asked for where it has a database: it
+// would remove all packages when the next one is added.
+func (l *loader) needWorld(db string) {
+	world, found, err := pkgdb.File(l.tree.Root, others[0])
+	if _, kept := l.tree.Lookup(db); kept && found && err == nil {
+		l.out.Database(path.Split(world))
+	}
+}
+
 // claimOwn claims apk's own files, and warns of what an interrupted apk left.
 func (l *loader) claimOwn() {
 	for _, folder := range folders {
@@ -117,12 +130,18 @@ func (l *loader) claimOwn() {
 		}
 		l.out.OwnBelow(dir)
 		for _, name := range names {
+			if slices.Contains(needed, name) {
+				l.out.Database(dir, name)
+			}
+		}
+		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
 				l.out.Warn("finding %q: left over by an apk that was interrupted", pkgdb.Join(dir, name))
 			}
 		}
 		if path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(dir, "installed")); err == nil && found {
 			l.out.Own(path) // a link in the folder may lead out of it
+			l.needWorld(path)
 		}
 	}
 	for _, path := range others {

@@ -131,6 +131,11 @@ var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
 // was interrupted.
 func (l *loader) claimOwn() {
 	l.out.OwnBelow(l.db.dir)
+	l.out.Database(l.db.info, l.db.controls...)
+	l.out.Database(l.db.statusD, l.db.entries...)
+	if l.db.status != "" {
+		l.out.Database(l.db.dir, "status")
+	}
 	for _, path := range []string{l.db.status, l.db.statusD, l.db.info} {
 		switch {
 		case path == "" || strings.HasPrefix(path, l.db.dir+"/"):

@@ -40,6 +40,7 @@ type Collector struct {
 	second   []assign.Claim
 	own      map[int]bool
 	last     []int32 // by file: the component that claimed it last, and 1
+	database []string
 	warnings []string
 	unsaid   int // warnings beyond the bound
 }
@@ -151,6 +152,13 @@ func (c *Collector) OwnBelow(dir string) {
 	}
 }
 
+// Database says that the package manager needs these files of a physical folder.
+func (c *Collector) Database(folder string, names ...string) {
+	for _, name := range names {
+		c.database = append(c.database, Join(folder, name))
+	}
+}
+
 func (c *Collector) ownFile(i int) {
 	c.own[i] = true
 	c.Claim(c.ownComponent(), i)
@@ -187,7 +195,9 @@ func List(names []string) string {
 
 // Result sorts everything by name and settles what is whose.
 func (c *Collector) Result() *assign.Result {
-	r := &assign.Result{Packages: c.Packages, Warnings: c.warnings}
+	slices.Sort(c.database)
+	c.database = slices.Compact(c.database) // two paths may lead to one folder
+	r := &assign.Result{Packages: c.Packages, Warnings: c.warnings, Database: c.database}
 	if c.unsaid > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.unsaid, strings.TrimSuffix(c.prefix, "/")))
 	}

@@ -58,7 +58,7 @@ func (db *database) pruned(t *assign.Tree) []string {
 	if err != nil || st.Size == 0 {
 		return nil
 	}
-	if _, kept := t.Lookup(db.path + "-wal"); kept {
+	if _, kept := t.Lookup(db.path + "-wal"); kept || t.Partial {
 		return nil
 	}
 	return []string{fmt.Sprintf("leaving out %q: packages may be in this log alone, and the image's database does not have them; close the database in the root in place of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
