@@ -324,7 +324,7 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(text), "\n## What it looks for\n")
+	_, table, found := strings.Cut(string(text), "\n## Findings\n")
 	if !found {
 		t.Fatal("there is no table")
 	}
