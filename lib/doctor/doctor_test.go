@@ -286,28 +286,6 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-func TestPycTime(t *testing.T) {
-	for _, test := range []struct {
-		name, data string
-		time       int64
-		timed      bool
-	}{
-		{"3.13, time", "\xf3\x0d\r\n\x00\x00\x00\x00\x01\x00\x00\x80", 0x80000001, true},
-		{"3.13, checked hash", "\xf3\x0d\r\n\x03\x00\x00\x00\x01\x00\x00\x00", 1, false},
-		{"3.13, unchecked hash", "\xf3\x0d\r\n\x01\x00\x00\x00\x01\x00\x00\x00", 1, false},
-		{"3.6", "\x33\x0d\r\n\x05\x00\x00\x00\x01\x00\x00\x00", 5, true},
-		{"2.7", "\x03\xf3\r\n\x05\x00\x00\x00code", 5, true},
-		{"PyPy 3.9", "\x50\x01\r\n\x00\x00\x00\x00\x05\x00\x00\x00", 5, true},
-		{"no magic", "abcdefghijkl", 0, false},
-		{"short", "\xf3\x0d\r\n\x00\x00\x00\x00\x05", 0, false},
-	} {
-		time, timed := pycTime([]byte(test.data))
-		if timed != test.timed || timed && time != test.time {
-			t.Errorf("%s: got %d, %v", test.name, time, timed)
-		}
-	}
-}
-
 func TestJSON(t *testing.T) {
 	list := examine(t, `file "/tmp/\xff"`, format.Header{}, Options{})
 	got, err := json.Marshal(list[0])

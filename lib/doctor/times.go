@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"encoding/binary"
-	"strings"
-
 	"chunkah/format"
+	"chunkah/lib/pyc"
 )
 
 // bound returns the newest time that a file can have by its component.
@@ -40,49 +38,22 @@ func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	return mtime > e.header.SourceDate, nil
 }
 
-// The header of compiled Python: the magic number of the version with "\r\n" behind
-// it, flags since Python 3.7 (PEP 552), and the time of the source where those are 0.
-// All numbers are little-endian.
-const (
-	pycHeader = 12 // bytes, to the end of the time
-	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2
-	// on to Python 2: they have the time in place of the flags. PyPy's own, below
-	// magicPython3, have flags.
-	magicPython3 = 3000
-	magicFlags   = 3390
-	magicPython2 = 20121
-)
-
 // timedPyc reports whether a file is compiled Python that has a time in it which is
 // not always the same.
 func timedPyc(e *Examiner, f *format.File) (bool, error) {
-	if f.Type != format.TypeFile || f.Size < pycHeader || !strings.HasSuffix(f.Path, ".pyc") && !strings.HasSuffix(f.Path, ".pyo") {
+	if f.Type != format.TypeFile || f.Size < pyc.HeaderSize || !pyc.Is(f.Path) {
 		return false, nil
 	}
 	if _, bounded := e.bound(f); bounded {
 		return false, nil // so is its source, which it goes with
 	}
-	data, err := e.head(f, pycHeader)
+	data, err := e.head(f, pyc.HeaderSize)
 	if err != nil {
 		return false, err
 	}
-	time, timed := pycTime(data)
-	if e.header.HasSourceDate && time <= e.header.SourceDate {
+	time, timed := pyc.Time(data)
+	if e.header.HasSourceDate && int64(time) <= e.header.SourceDate {
 		return false, nil
 	}
 	return timed, nil
-}
-
-// pycTime returns the time in the header of compiled Python, in unix seconds; false
-// where it is none, or has a hash in its place.
-func pycTime(data []byte) (time int64, timed bool) {
-	if len(data) < pycHeader || data[2] != '\r' || data[3] != '\n' {
-		return 0, false
-	}
-	first, second := binary.LittleEndian.Uint32(data[4:]), binary.LittleEndian.Uint32(data[8:])
-	magic := binary.LittleEndian.Uint16(data)
-	if magic >= magicPython2 || magic >= magicPython3 && magic < magicFlags {
-		return int64(first), true
-	}
-	return int64(second), first == 0
 }
