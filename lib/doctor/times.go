@@ -5,13 +5,13 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// bound returns the newest time that a file can have by its component.
-func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
+// bound reports whether a package bounds a file's time.
+func (e *Examiner) bound(f *format.File) bool {
 	if len(f.Components) == 0 {
-		return 0, false
+		return false
 	}
-	clamp, bounded = e.bounded[f.Components[0]]
-	return clamp, bounded
+	_, bounded := e.bounded[f.Components[0]]
+	return bounded
 }
 
 // builtNow reports whether a file was written when this root was made, and keeps that
@@ -22,20 +22,13 @@ func builtNow(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
 	}
-	_, bounded := e.bound(f)
-	return !bounded, nil
+	return !e.bound(f), nil
 }
 
-// newerThanSource reports whether the source date is what decides about a file's time.
+// newerThanSource reports whether the source date decides about a file's time. It has no say
+// in the times of packages.
 func newerThanSource(e *Examiner, f *format.File) (bool, error) {
-	if !e.header.HasSourceDate {
-		return false, nil
-	}
-	mtime := f.MTime
-	if clamp, bounded := e.bound(f); bounded {
-		mtime = min(mtime, clamp)
-	}
-	return mtime > e.header.SourceDate, nil
+	return e.header.HasSourceDate && !e.bound(f) && f.MTime > e.header.SourceDate, nil
 }
 
 // timedPyc reports whether a file is compiled Python that has a time in it which is
@@ -44,7 +37,7 @@ func timedPyc(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pyc.HeaderSize || !pyc.Is(f.Path) {
 		return false, nil
 	}
-	if _, bounded := e.bound(f); bounded {
+	if e.bound(f) {
 		return false, nil // so is its source, which it goes with
 	}
 	data, err := e.head(f, pyc.HeaderSize)
