@@ -131,6 +131,12 @@ type Layer struct {
 	Components []string
 	// Fingerprints are theirs, in the same order, or none at all.
 	Fingerprints []string
+	// Times are the newest mtimes that their files may have, in unix seconds, in the same
+	// order, or none at all.
+	Times []int64
+	// Contents stand for all of them but times: only equality counts, and one that is empty
+	// is not known. They are in the same order, or none at all.
+	Contents []string
 	// StabilityPPM is the chance that the layer stays as it is for a week, in
 	// parts per million.
 	StabilityPPM int64

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"chunkah/lib/quote"
 )
@@ -125,14 +127,29 @@ func (g *gathering) top() string {
 }
 
 func adviseTimes(*Examiner, *gathering) (string, []string) {
-	return "set SOURCE_DATE_EPOCH for the build of the root and for chunkah, to the time of the commit: git log -1 --format=%ct", nil
+	return "build with --previous, which keeps the last image's times of what has not changed; for a first build, set SOURCE_DATE_EPOCH to the time of the commit: git log -1 --format=%ct", nil
 }
 
 func adviseNewer(e *Examiner, g *gathering) (string, []string) {
 	where, dir := e.in(g.top())
 	date := e.header.SourceDate
-	return fmt.Sprintf("give them a time that stays when SOURCE_DATE_EPOCH moves%s: find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +",
-		where, dir, date, date), nil
+	earlier := ""
+	if newest := e.newestPackage(); date < newest {
+		earlier = fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is of %s (%d); ",
+			time.Unix(newest, 0).UTC().Format(time.DateOnly), newest)
+	}
+	return fmt.Sprintf("%sbuild with --previous, which keeps the last image's times of what has not changed; or give them a time that stays when SOURCE_DATE_EPOCH moves%s: "+
+		"find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +", earlier, where, dir, date, date), nil
+}
+
+// newestPackage is the time of the newest package, in unix seconds; the earliest there is
+// without packages.
+func (e *Examiner) newestPackage() int64 {
+	newest := int64(math.MinInt64)
+	for _, at := range e.bounded {
+		newest = max(newest, at)
+	}
+	return newest
 }
 
 func adviseSpecial(_ *Examiner, g *gathering) (string, []string) {

@@ -190,12 +190,12 @@ var checks = []check{
 	},
 	{
 		id: BuildTimes, harm: HarmReuse, finds: builtNow,
-		what:   "files have the time of this build, and no package bounds it",
+		what:   "files have the time at which the root was built, and no package bounds it",
 		advise: adviseTimes,
 	},
 	{
 		id: NewerThanSource, harm: HarmReuse, finds: newerThanSource,
-		what:   "files are newer than SOURCE_DATE_EPOCH: they get that as their time, and change with it",
+		what:   "no package bounds the times of these files, and they are newer than SOURCE_DATE_EPOCH: they get that as their time, and change with it",
 		advise: adviseNewer,
 	},
 	{

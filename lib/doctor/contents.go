@@ -42,7 +42,7 @@ func identified(e *Examiner, f *format.File) (bool, error) {
 // ofBuilder reports whether /etc/hostname or /etc/resolv.conf tells of a machine: no
 // package has brought it, and it has more than a name for any machine, or comments.
 func ofBuilder(e *Examiner, f *format.File) (bool, error) {
-	if _, bounded := e.bound(f); bounded || f.Type != format.TypeFile || f.Size == 0 {
+	if e.bound(f) || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil
 	}
 	data, err := e.head(f, maxHead)

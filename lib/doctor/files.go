@@ -31,7 +31,7 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || !strings.HasSuffix(f.Path, ".jar") && !strings.HasSuffix(f.Path, ".war") {
 		return false, nil
 	}
-	if _, bounded := e.bound(f); bounded {
+	if e.bound(f) {
 		return false, nil
 	}
 	file, err := e.opt.Root.OpenFile(f.Path)

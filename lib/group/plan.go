@@ -31,7 +31,18 @@ type Member struct{ Name, Fingerprint string }
 
 // Previous is the layout of the last image. Any layout is accepted: unknown,
 // repeated and missing components only make their layer count as changed.
-type Previous struct{ Layers [][]Member }
+type Previous struct {
+	Layers [][]Member
+	// Times are those of components whose contents are known. They are for whoever dates
+	// files; grouping passes them over.
+	Times map[string]Dated
+}
+
+// Dated says which contents of a component had which time, in unix seconds.
+type Dated struct {
+	Contents string
+	Time     int64
+}
 
 // Options are the rest of what a plan depends on.
 type Options struct {
