@@ -188,7 +188,7 @@ func wideProse(text string) []string {
 			code = !code
 		case code:
 		case strings.HasPrefix(trimmed, "|"):
-			for _, cell := range strings.Split(trimmed, "|") {
+			for cell := range strings.SplitSeq(trimmed, "|") {
 				if n := utf8.RuneCountInString(cell); n > cellWidth {
 					found = append(found, fmt.Sprintf("%d: a cell has %d characters, more than %d", i+1, n, cellWidth))
 				}
