@@ -109,7 +109,7 @@ func (f *outputFlags) own() func(v1.History) bool {
 
 // create opens the destination, for an image with further names.
 func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, also []string, opt oci.Options) (oci.Destination, error) {
-	if isPipe(target) && opt.Check == nil { // who checks takes no pipe, and says so
+	if isPipe(target) && !opt.Readable { // creating the archive refuses a pipe that is to be readable
 		return pipeArchive(ctx, target, opt)
 	}
 	switch {
@@ -118,7 +118,7 @@ func (f *imageFlags) create(ctx context.Context, env *Env, target oci.Target, al
 		if err != nil {
 			return nil, err
 		}
-		push.Check, push.Also = opt.Check, also
+		push.Readable, push.Also = opt.Readable, also
 		return push, nil
 	case target.Kind == oci.KindLayout:
 		opt.Busy = env.waits(ctx)

@@ -48,13 +48,13 @@ func TestConcurrentWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer push.Abort()
+	defer push.Discard()
 	var group sync.WaitGroup
 	for i := range uploads {
 		group.Go(func() {
 			blob := []byte{byte(i), 0}
 			d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(blob), Size: int64(len(blob))}
-			if err := push.Blob(d, oci.Data(blob)); err != nil {
+			if err := push.Blob(d, "", oci.Data(blob)); err != nil {
 				t.Error(err)
 			}
 		})

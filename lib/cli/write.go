@@ -59,7 +59,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer c.endStage()
-	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
+	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, false)
 	if err != nil {
 		return err
 	}
@@ -81,19 +81,22 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		opt.Source = &write.Source{Root: root}
 	}
 	opt.Open, opt.Work = c.openContents(env), measured.Work()
-	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
+	image, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
 	}
-	env.written(report)
-	measured.Wrote(report.BlobBytes, report.ReusedBytes)
+	if err := image.Commit(); err != nil {
+		return err
+	}
+	env.written(image.Report)
+	measured.Wrote(image.Report.BlobBytes, image.Report.ReusedBytes)
 	c.writeMetrics(ctx, env)
 	return nil
 }
 
-// options reads the flags, and returns beside them what of the output is there
-// already.
-func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
+// options reads the flags, and returns beside them the files of the output that are
+// there already. readable asks for an image that can be read before it appears.
+func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
 	target, also, err := f.named()
@@ -123,9 +126,8 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		env.warn("podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, or write docker-archive:PATH, of which podman load and docker load take all")
 	}
 	opt.Ref, opt.Also = target.Ref, also
-	opt.Create = func(o oci.Options) (oci.Destination, error) {
-		o.Own = f.own()
-		return images.create(ctx, env, target, also, o)
+	opt.Create = func() (oci.Destination, error) {
+		return images.create(ctx, env, target, also, oci.Options{Own: f.own(), Readable: readable})
 	}
 	existing := env.existing(target)
 	for _, info := range existing {

@@ -90,7 +90,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 			put(t, a, []byte(l.History.Comment))
 		}
 		put(t, a, built.Config.Data)
-		if err := a.Blob(built.Manifest.Descriptor, Data(built.Manifest.Data)); err != nil {
+		if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
 			t.Fatal(err)
 		}
 		index := built.Index
@@ -103,7 +103,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := a.Commit(index); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := appear(a, index); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
 		}
 		wantListing(t, dir)
@@ -114,16 +114,16 @@ func TestDockerArchiveRefused(t *testing.T) {
 func TestDockerArchiveBlobMissing(t *testing.T) {
 	a := NewDockerArchive(io.Discard, Options{})
 	built := build(t, testImage(t))
-	if err := a.Blob(built.Manifest.Descriptor, Data(built.Manifest.Data)); err != nil {
+	if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Commit(built.Index); err == nil || !strings.Contains(err.Error(), "has not been written") {
+	if err := appear(a, built.Index); err == nil || !strings.Contains(err.Error(), "has not been written") {
 		t.Errorf("got error %v", err)
 	}
 }
 
-// TestDockerArchiveSlots: layers written to their places give the bytes of layers written in order.
-func TestDockerArchiveSlots(t *testing.T) {
+// TestDockerArchiveReserved: layers written to their places give the bytes of layers written in order.
+func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer
 	if err := writeImage(t, NewDockerArchive(&inOrder, Options{}), img); err != nil {
@@ -134,15 +134,12 @@ func TestDockerArchiveSlots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots, err := a.Reserve([]int64{3, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	entries := reserve(t, a, 3, 3)
 	for i, text := range []string{"one", "two"} {
-		if _, err := io.WriteString(slots[i], text); err != nil {
+		if _, err := io.WriteString(entries[i], text); err != nil {
 			t.Fatal(err)
 		}
-		if err := slots[i].Commit(digest.FromString(text)); err != nil {
+		if err := entries[i].Commit(digest.FromString(text), 3); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -17,14 +16,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Push writes an image, or an index of several, to one tag of a repository. Blob and Has may be called at the same time.
-//
-// It keeps to the contract of oci.Destination, with one difference: the write function of a blob may be called again,
-// after the call before has returned, when an upload is tried again; so it has to be able to write the blob from its
-// start as often as it is asked.
+// Push writes an image, or an index of several, to tags of a repository: it is an oci.Destination. Blob can be called
+// several times at the same time.
 type Push struct {
-	// Check is called before the tag moves to an image that is whole; its error keeps it from that. See oci.Options.
-	Check func(at oci.Target) error
+	// Readable sends the manifest under its digest too, before the tag moves to it. See oci.Options.
+	Readable bool
 	// Also are further tags of the repository that the image gets, in this order.
 	Also []string
 
@@ -33,19 +29,20 @@ type Push struct {
 	cancelAll context.CancelFunc
 
 	mu        sync.Mutex
-	done      error                    // why no more is taken
-	held      map[digest.Digest]bool   // blobs that are known to be in the repository
-	elsewhere map[digest.Digest]string // repositories of the same registry that have them
-	closed    map[string]bool          // those of which none can be mounted
-	inParts   bool                     // the registry takes no blob in one request
-	manifests []oci.Document           // in the order in which they came, children before their parents
+	done      error                  // why no more is taken
+	held      map[digest.Digest]bool // blobs that are known to be in the repository
+	closed    map[string]bool        // repositories that no blob can be mounted from
+	inParts   bool                   // the registry takes no blob in one request
+	manifests []oci.Document         // in the order in which they came, children before their parents
+	top       *oci.Document          // the one that the tags are to name, once the image is finished
 }
 
 var _ oci.Destination = (*Push)(nil)
 
 var (
-	errFinished = errors.New("the push is finished already")
-	errAborted  = errors.New("the push is aborted")
+	errFinished    = errors.New("the push is finished already")
+	errNotFinished = errors.New("the image is not finished")
+	errDiscarded   = errors.New("the push is discarded")
 )
 
 // Push begins to push to the tag of the reference that r was opened with. An error tells that pushing would not be
@@ -54,9 +51,7 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
 		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
 	}
-	p := &Push{
-		repo: r, held: make(map[digest.Digest]bool), elsewhere: make(map[digest.Digest]string), closed: make(map[string]bool),
-	}
+	p := &Push{repo: r, held: make(map[digest.Digest]bool), closed: make(map[string]bool)}
 	ctx, p.cancelAll = context.WithCancel(ctx)
 	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
@@ -77,30 +72,18 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 // rights are what requests to the repository itself need.
 func (p *Push) rights() []string { return []string{scope(p.repo.ref.Name, "pull,push")} }
 
-// Mount tells that an image in a registry has a blob. Where that is another repository of the same registry, Blob has the
-// registry take it from there.
-func (p *Push) Mount(d digest.Digest, image string) {
-	ref, err := ParseRef(image)
-	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.elsewhere[d] = ref.Name
-}
-
 // blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
 // registry throttles them.
 const blobsAtOnce = 4
 
-// AtOnce is how many calls of Blob are worth making at the same time.
-func (p *Push) AtOnce() int { return blobsAtOnce }
+// Traits implements oci.Destination.
+func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Parallel: blobsAtOnce} }
 
-// Occupies implements oci.Destination: there is nothing in any file system.
-func (p *Push) Occupies() []os.FileInfo { return nil }
+// NewBlob implements oci.Destination: registries want the digest first.
+func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
-// Blob implements oci.Destination. A manifest or index is kept for Commit.
-func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+// Blob implements oci.Destination. A manifest or index is kept for Finish.
+func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if err := p.state(); err != nil {
 		return err
 	}
@@ -116,7 +99,7 @@ func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	}
 	src := &source{size: d.Size, write: write}
 	err := p.repo.retry(p.ctx, what, func() error {
-		err := p.upload(p.ctx, d, src)
+		err := p.upload(p.ctx, d, p.mountable(from), src)
 		if own := src.wait(); own != nil {
 			return own
 		}
@@ -148,36 +131,42 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// Commit implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
-// pushed as it is. What the tag names is sent under its digest too only where it is to be checked before: some registries
-// take an image by its tag alone.
-func (p *Push) Commit(index []byte) error {
+// Finish implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
+// pushed as it is. It sends all but the manifest that the tags are to name, unless the image has to be readable: some
+// registries take an image by its tag alone.
+func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	if err := p.state(); err != nil {
-		return err
+		return at, err
 	}
-	defer p.cancelAll()
-	top, err := p.top(index)
+	top, err := p.choose(index)
 	if err != nil {
-		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
+		return at, p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 	}
 	for _, doc := range p.manifests {
-		if doc.Descriptor.Digest == top.Descriptor.Digest && p.Check == nil {
+		if doc.Descriptor.Digest == top.Descriptor.Digest && !p.Readable {
 			continue
 		}
 		what := fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
 		err := p.repo.retry(p.ctx, what, func() error { return p.put(p.ctx, doc, doc.Descriptor.Digest.String()) })
 		if err != nil {
-			return p.fail(what, err)
+			return at, p.fail(what, err)
 		}
 	}
-	if p.Check != nil {
-		at := oci.Target{Kind: oci.KindRegistry, Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}
-		if err := p.Check(at); err != nil {
-			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
-		}
+	p.top = &top
+	return oci.Location{Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}, nil
+}
+
+// Commit implements oci.Destination: it moves the tags.
+func (p *Push) Commit() error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	defer p.cancelAll()
+	if p.top == nil {
+		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), errNotFinished)
 	}
 	for _, tag := range append([]string{p.repo.ref.Tag}, p.Also...) {
-		if err := p.moveTag(p.ctx, tag, top); err != nil {
+		if err := p.moveTag(p.ctx, tag, *p.top); err != nil {
 			return err
 		}
 	}
@@ -187,8 +176,8 @@ func (p *Push) Commit(index []byte) error {
 	return nil
 }
 
-// top is what the tag is to name. It is the last of the manifests, or one of them.
-func (p *Push) top(index []byte) (oci.Document, error) {
+// choose returns the manifest that the tags are to name. It is the last of the manifests, or one of them.
+func (p *Push) choose(index []byte) (oci.Document, error) {
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {
 		return oci.Document{}, fmt.Errorf("reading the index to push: %w", err)
@@ -219,12 +208,12 @@ func (p *Push) top(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// Abort implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
-func (p *Push) Abort() error {
+// Discard implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
+func (p *Push) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !errors.Is(p.done, errFinished) {
-		p.done = errAborted
+		p.done = errDiscarded
 	}
 	p.cancelAll()
 	return nil

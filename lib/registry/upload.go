@@ -110,11 +110,11 @@ func (p *Push) cancel(ctx context.Context, location *url.URL) {
 }
 
 // open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location.
-func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *url.URL, err error) {
+func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done bool, location *url.URL, err error) {
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
 	}
-	if from := p.mountable(d.Digest); from != "" {
+	if from != "" && !p.isClosed(from) {
 		done, location, err = p.mount(ctx, d.Digest, from)
 		if err == nil {
 			return done, location, nil
@@ -131,19 +131,25 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *
 	return false, location, err
 }
 
-// mountable is the repository to mount a blob from; empty for none.
-func (p *Push) mountable(d digest.Digest) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if from := p.elsewhere[d]; !p.closed[from] {
-		return from
+// mountable is the repository of an image, if it is another one of the same registry; else it is empty.
+func (p *Push) mountable(image string) string {
+	ref, err := ParseRef(image)
+	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
+		return ""
 	}
-	return ""
+	return ref.Name
 }
 
-// upload is one attempt to get a blob into the repository.
-func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
-	done, location, err := p.open(ctx, d)
+// isClosed reports whether the registry has refused to mount a blob from a repository.
+func (p *Push) isClosed(repository string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed[repository]
+}
+
+// upload is one attempt to get a blob into the repository; from is another one that has it, or empty.
+func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *source) error {
+	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {
 		return err
 	}

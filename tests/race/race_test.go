@@ -184,7 +184,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	defer root.Close()
 	opt := write.Options{
 		Source: &write.Source{Root: root}, Scanned: turn%2 == 0, SpoolDir: filepath.Dir(archive),
-		Create:      func(o oci.Options) (oci.Destination, error) { return oci.CreateArchive(archive, o) },
+		Create:      func() (oci.Destination, error) { return oci.CreateArchive(archive, oci.Options{}) },
 		Compression: compress.Settings{Algorithm: []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd}[turn%3]},
 	}
 	done := make(chan error, 1)
@@ -203,8 +203,11 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 				return err
 			}},
 			pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
-				_, err := write.Run(ctx, in, opt)
-				return err
+				image, err := write.Run(ctx, in, opt)
+				if err != nil {
+					return err
+				}
+				return image.Commit()
 			}})
 	}()
 	select {
