@@ -24,7 +24,7 @@ import (
 // buildFlags are those that only build has.
 type buildFlags struct {
 	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take {sources} (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
 	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`

@@ -4,9 +4,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/lib/cache"
-	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
+	"chunkah/lib/regular"
 	"chunkah/lib/spool"
 	"chunkah/lib/temp"
 )
@@ -18,7 +20,6 @@ type tidier interface{ leftovers() leftovers }
 // leftovers are places to look at.
 type leftovers struct {
 	folders []string
-	output  *oci.Target
 	cache   string
 }
 
@@ -36,9 +37,6 @@ func (e *Env) nameLeftovers(l leftovers) {
 	for _, dir := range slices.Compact(l.folders) {
 		look(temp.Left(dir))
 	}
-	if l.output != nil {
-		look(l.output.Left())
-	}
 	if l.cache != "" {
 		look(cache.Left(l.cache))
 	}
@@ -52,9 +50,6 @@ func (e *Env) nameLeftovers(l leftovers) {
 func (l leftovers) add(more ...leftovers) leftovers {
 	for _, m := range more {
 		l.folders = append(l.folders, m.folders...)
-		if m.output != nil {
-			l.output = m.output
-		}
 		if m.cache != "" {
 			l.cache = m.cache
 		}
@@ -79,12 +74,22 @@ func (f *imageFlags) left() leftovers { return leftovers{folders: []string{spool
 
 func (f *viewFlags) left() leftovers { return databases().add(f.imageFlags.left(), besides(f.HTML)) }
 
+// left is where an output has unfinished files: beside it, and in a layout folder.
 func (f *outputFlags) left() leftovers {
 	target, err := f.target()
-	if err != nil {
-		return leftovers{} // which is told when the output is opened
+	if err != nil || !target.IsLocalPath() {
+		return leftovers{} // an error is told when the output is opened
 	}
-	return leftovers{output: &target}
+	path, opened, err := regular.Resolve(target.Path)
+	if err != nil || opened {
+		return leftovers{}
+	}
+	path = filepath.Clean(path)
+	folders := []string{filepath.Dir(path)}
+	if !target.File {
+		folders = append(folders, path, filepath.Join(path, v1.ImageBlobsDir, "sha256"))
+	}
+	return leftovers{folders: folders}
 }
 
 func (f *writeFlags) left() leftovers {

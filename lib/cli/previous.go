@@ -15,6 +15,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/lib/write"
 )
 
@@ -59,11 +60,11 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	case previousAuto:
 		return output, nil
 	}
-	src, err := image.ParseSource(name)
+	src, err := transport.ParseSource(name)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	if src.Kind != image.KindDir {
+	if src.IsImage() {
 		return &src, nil
 	}
 	info, err := os.Stat(src.Path)
@@ -74,12 +75,12 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		src.Kind = image.KindLayout
+		src.Transport = transport.Layout
 		return &src, nil
 	case !info.Mode().IsRegular():
 		return nil, nil // a plan from a pipe, which grouping reads
 	}
-	src.Kind = image.KindArchive
+	src.Transport = transport.Archive
 	first, err := firstByte(src.Path)
 	if err != nil || plan.Starts(first) {
 		return nil, err

@@ -25,18 +25,12 @@ func (c *buildCommand) checkVerify() error {
 	switch {
 	case err != nil:
 		return err
-	case target.Stdout:
+	case target.IsStdout():
 		return usagef("--verify reads the image again: name a place for it with -o, not standard output")
 	case c.SkipCaches && c.KeepBase != "":
 		return usagef("--verify cannot tell what of a kept base --skip-caches leaves out: give one of them")
 	}
 	return nil
-}
-
-// imageKinds are the kinds of source that destinations are read as.
-var imageKinds = map[oci.Kind]image.Kind{
-	oci.KindArchive: image.KindArchive, oci.KindDockerArchive: image.KindDockerArchive,
-	oci.KindLayout: image.KindLayout, oci.KindRegistry: image.KindRegistry,
 }
 
 // verifyImage verifies an image that has not appeared yet, and compares it with its source.
@@ -45,11 +39,11 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	if err != nil {
 		return err
 	}
-	if target.Kind == oci.KindDockerArchive {
+	if target.DockerFormat {
 		made.Config.Annotations = nil // manifest.json has none
 	}
 	var found []diff.Difference
-	src := image.Source{Kind: imageKinds[target.Kind], Path: made.At.Path, Ref: made.At.Ref}
+	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}
 	verified, err := verify.Run(ctx, src, verify.Options{
 		Image: c.imageOptions(env),
 		Whole: func(ctx context.Context, img *image.Image, tree *image.Tree) (err error) {
@@ -67,7 +61,7 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 		env.warn("%s", d)
 	}
 	if len(verified.Faults)+len(found) > 0 {
-		return fmt.Errorf("verifying the image: %s, %s from the source: it does not appear",
+		return fmt.Errorf("verifying %q: %s, %s from the source: it does not appear", target,
 			plural(int64(len(verified.Faults)), "fault"), plural(int64(len(found)), "difference"))
 	}
 	b.verified = verified

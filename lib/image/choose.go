@@ -89,7 +89,7 @@ func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
 	if err := checkDocument(data); err != nil {
 		return doc, false, fmt.Errorf("reading its manifest: %w", err)
 	}
-	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
+	if _, d := cutDigest(src.Ref); d != "" && !src.DockerFormat {
 		if got := d.Algorithm().FromBytes(data); got != d {
 			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
 		}

@@ -92,7 +92,7 @@ func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descript
 // opened are the destinations of one path each, for tests of what they have in common.
 var opened = map[string]func(path string, opt Options) (Destination, error){
 	"archive":        func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
-	"docker archive": func(path string, opt Options) (Destination, error) { return CreateDockerArchive(path, opt) },
+	"docker archive": func(path string, opt Options) (Destination, error) { return createDockerArchive(path, opt) },
 	"layout":         func(path string, opt Options) (Destination, error) { return OpenLayout(path, "", opt) },
 	"empty folder": func(path string, opt Options) (Destination, error) {
 		if err := os.Mkdir(path, 0o777); err != nil {

@@ -26,21 +26,8 @@ type DockerArchive struct {
 
 var _ Destination = (*DockerArchive)(nil)
 
-// NewDockerArchive writes an archive to w, as NewArchive does.
-func NewDockerArchive(w io.Writer, opt Options) *DockerArchive {
-	return dockerArchive(NewArchive(w, opt))
-}
-
-// CreateDockerArchive writes an archive to a file, as CreateArchive does.
-func CreateDockerArchive(path string, opt Options) (*DockerArchive, error) {
-	a, err := CreateArchive(path, opt)
-	if err != nil {
-		return nil, err
-	}
-	return dockerArchive(a), nil
-}
-
-func dockerArchive(a *Archive) *DockerArchive {
+// NewDockerArchive makes an archive for docker load of one that nothing has been written to.
+func NewDockerArchive(a *Archive) *DockerArchive {
 	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
 }
 

@@ -16,7 +16,7 @@ import (
 func TestDockerArchiveGolden(t *testing.T) {
 	var one, two bytes.Buffer
 	for _, w := range []*bytes.Buffer{&one, &two} {
-		if err := writeImage(t, NewDockerArchive(w, Options{}), testImage(t)); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(w, Options{})), testImage(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		img := testImage(t)
 		img.Ref = ref
 		var out bytes.Buffer
-		if err := writeImage(t, NewDockerArchive(&out, Options{}), img); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(&out, Options{})), img); err != nil {
 			t.Fatal(err)
 		}
 		_, files := readTar(t, out.Bytes())
@@ -77,7 +77,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 		"no manifest": {nil, func(i v1.Index) v1.Index { i.Manifests[0].Digest = descriptor("one").Digest; return i }, "for one platform"},
 	} {
 		dir := t.TempDir()
-		a, err := CreateDockerArchive(dir+"/out", Options{})
+		a, err := createDockerArchive(dir+"/out", Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 
 // TestDockerArchiveBlobMissing: manifest.json names no file that is not there.
 func TestDockerArchiveBlobMissing(t *testing.T) {
-	a := NewDockerArchive(io.Discard, Options{})
+	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
 	built := build(t, testImage(t))
 	if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
 		t.Fatal(err)
@@ -126,11 +126,11 @@ func TestDockerArchiveBlobMissing(t *testing.T) {
 func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer
-	if err := writeImage(t, NewDockerArchive(&inOrder, Options{}), img); err != nil {
+	if err := writeImage(t, NewDockerArchive(NewArchive(&inOrder, Options{})), img); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "out")
-	a, err := CreateDockerArchive(path, Options{})
+	a, err := createDockerArchive(path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestDockerArchiveSkopeo(t *testing.T) {
 	img := testImage(t)
 	built := build(t, img)
 	out := filepath.Join(t.TempDir(), "out")
-	a, err := CreateDockerArchive(out, Options{})
+	a, err := createDockerArchive(out, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,4 +177,12 @@ func TestDockerArchiveSkopeo(t *testing.T) {
 			t.Errorf("%s: got %s, %v", args, got, err)
 		}
 	}
+}
+
+func createDockerArchive(path string, opt Options) (*DockerArchive, error) {
+	a, err := CreateArchive(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	return NewDockerArchive(a), nil
 }

@@ -51,8 +51,8 @@ func CheckTag(s string) error {
 	return nil
 }
 
-// checkRefName makes sure that s can stand in an index.
-func checkRefName(s string) error {
+// CheckRefName makes sure that s can name an image in an index.
+func CheckRefName(s string) error {
 	if refNameForm.MatchString(s) || CheckTag(s) == nil {
 		return nil
 	}
@@ -65,7 +65,7 @@ func checkNames(ref string, also []string) error {
 		return nil
 	}
 	for _, name := range append([]string{ref}, also...) {
-		if err := checkRefName(name); err != nil {
+		if err := CheckRefName(name); err != nil {
 			return err
 		}
 	}

@@ -191,7 +191,7 @@ func (v *verifier) top() error {
 		return err
 	}
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if pinned != "" && v.src.Kind != image.KindDockerArchive {
+	if pinned != "" && !v.src.DockerFormat {
 		d.Digest = digest.Digest(pinned)
 	}
 	return v.document("", d, data, 0)

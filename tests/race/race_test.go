@@ -27,6 +27,7 @@ import (
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/lib/transport"
 	"chunkah/lib/verify"
 	"chunkah/lib/write"
 )
@@ -223,7 +224,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 // what it never was.
 func raced(t *testing.T, archive string) string {
 	t.Helper()
-	src := image.Source{Kind: image.KindArchive, Path: archive}
+	src := image.Source{Transport: transport.Archive, Path: archive}
 	report, err := verify.Run(t.Context(), src, verify.Options{})
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v: %v", err, report)
