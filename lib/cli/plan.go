@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -105,35 +104,18 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 // readPrevious reads a layout from a plan or an image. An error is one of reading;
 // what is there and makes no sense earns a note, and no layout.
 func readPrevious(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
-	if src.Path != "" {
-		info, err := os.Stat(src.Path)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !src.IsImage() && !info.IsDir() {
-			return readPlainFile(ctx, src, info, opt)
-		}
+	if src, err = previousSource(src); err != nil {
+		return nil, nil, err
 	}
-	if !src.IsImage() {
-		src.Transport = transport.Layout
+	if src.IsImage() {
+		return readImage(ctx, src, opt)
 	}
-	return readImage(ctx, src, opt)
-}
-
-// readPlainFile reads a plan, or the archive of an image: the first byte tells.
-func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (prev *group.Previous, note, err error) {
 	f, err := fifo.Open(ctx, src.Path, image.OpenFile)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	in := bufio.NewReader(interrupt.NewStream(ctx, f))
-	first, err := in.Peek(1)
-	if err == nil && info.Mode().IsRegular() && !plan.Starts(first[0]) {
-		src.Transport = transport.Archive
-		return readImage(ctx, src, opt)
-	}
-	prev, text, err := plan.Read(in, strconv.Quote(src.Path))
+	prev, text, err := plan.Read(interrupt.NewStream(ctx, f), strconv.Quote(src.Path))
 	return prev, noteOf(text), err
 }
 

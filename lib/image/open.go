@@ -78,8 +78,7 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	return img, nil
 }
 
-// OpenFetcher opens the place where an image is, whatever it holds. One that is an
-// io.Closer is to be closed.
+// OpenFetcher opens the place where an image is, whatever it holds.
 func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	if !src.IsImage() {
 		return nil, errors.New("it is a directory and no image")
@@ -120,12 +119,7 @@ func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
 }
 
 // Close closes what the image is read from.
-func (img *Image) Close() error {
-	if c, ok := img.fetch.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
+func (img *Image) Close() error { return img.fetch.Close() }
 
 // Blob opens a blob of the image as it is stored. Whoever reads it compares digest
 // and size.
@@ -189,7 +183,7 @@ func (img *Image) loadParts(c *chooser, opt Options) error {
 		have.Variant = c.want.variant // many configs leave it to the index
 	}
 	if opt.Platform != "" && c.want.rank(have) == 0 {
-		return fmt.Errorf("it is for %s, and not for %s", platformName(img.Platform), opt.Platform)
+		return fmt.Errorf("it is for %s, and not for %s", PlatformName(img.Platform), opt.Platform)
 	}
 	return nil
 }

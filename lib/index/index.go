@@ -108,7 +108,7 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 }
 
 // namesOf are the annotations that name an image in the store that it was in.
-var namesOf = []string{v1.AnnotationRefName, "io.containerd.image.name"}
+var namesOf = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
 
 // descriptor is what the index says of a manifest. The name that it had elsewhere
 // is not its name here.

@@ -158,7 +158,7 @@ func (a *Archive) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) e
 			return err
 		}
 		a.blobs[d.Digest] = d.Size
-		return a.entry(blobName(d.Digest), d.Size, func() error { return writeBlob(a.w, d, write) })
+		return a.entry(blobName(d.Digest), d.Size, func() error { return WriteBlob(a.w, d, write) })
 	})
 }
 

@@ -108,14 +108,14 @@ var (
 // ErrDigest says that what was written is not what the descriptor says.
 var ErrDigest = errors.New("its bytes have the digest")
 
-// writeBlob runs write against w and checks what it wrote.
-func writeBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
-	b := &blobSink{w: w, left: d.Size, hash: digest.SHA256.Hash()}
+// WriteBlob runs write against w and checks that it writes the blob that d describes.
+func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
+	b := &blobSink{w: w, left: d.Size, hash: d.Digest.Algorithm().Hash()}
 	err := write(b)
 	if err == nil { // write may have lost it
 		err = b.err
 	}
-	switch got := digest.NewDigest(digest.SHA256, b.hash); {
+	switch got := digest.NewDigest(d.Digest.Algorithm(), b.hash); {
 	case err != nil:
 		return fmt.Errorf("writing blob %q: %w", d.Digest, err)
 	case b.left > 0:

@@ -97,7 +97,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 			return nil, dockerImage{}, err
 		}
 		image.RepoTags = append(image.RepoTags, tagged(ref))
-		entry.Annotations[annotationContainerdName] = dockerName(ref)
+		entry.Annotations[AnnotationContainerdName] = dockerName(ref)
 	}
 	data, err = canonical(index)
 	return data, image, err

@@ -59,7 +59,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		if got := string(images[0].RepoTags); got != want.tags {
 			t.Errorf("%q: tags %s, want %s", ref, got, want.tags)
 		}
-		if got := index.Manifests[0].Annotations[annotationContainerdName]; got != want.containerd {
+		if got := index.Manifests[0].Annotations[AnnotationContainerdName]; got != want.containerd {
 			t.Errorf("%q: name %q, want %q", ref, got, want.containerd)
 		}
 	}

@@ -137,7 +137,7 @@ func TestRefAnnotations(t *testing.T) {
 		"localhost/app:1": "localhost/app:1", "localhost/app": "localhost/app:latest", "app:1": "", "latest": "", "a.b:80/c": "a.b:80/c:latest", "V1": "",
 	} {
 		m := refAnnotations(ref)
-		if m[annotationRefName] != ref || m[annotationContainerdName] != want {
+		if m[annotationRefName] != ref || m[AnnotationContainerdName] != want {
 			t.Errorf("%q: got %q", ref, m)
 		}
 	}

@@ -129,7 +129,7 @@ func (l *Layout) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) er
 	if err != nil {
 		return err
 	}
-	if err := writeBlob(b.f, d, write); err != nil {
+	if err := WriteBlob(b.f, d, write); err != nil {
 		return l.fail(errors.Join(err, b.Discard()))
 	}
 	return l.fail(b.place(d.Digest))

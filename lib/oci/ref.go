@@ -10,7 +10,7 @@ const (
 	// Annotations by which readers of an index find an image's name: podman and skopeo read the first and take the whole
 	// name from it, containerd prefers the second.
 	annotationRefName        = "org.opencontainers.image.ref.name"
-	annotationContainerdName = "io.containerd.image.name"
+	AnnotationContainerdName = "io.containerd.image.name"
 
 	maxName = 255 // bytes of an image's name without its tag: what registries and clients take
 )
@@ -97,7 +97,7 @@ func refAnnotations(ref string) map[string]string {
 	}
 	m := map[string]string{annotationRefName: ref}
 	if domain, _ := cutDomain(ref); domain != "" && CheckTag(ref) == nil {
-		m[annotationContainerdName] = tagged(ref)
+		m[AnnotationContainerdName] = tagged(ref)
 	}
 	return m
 }

@@ -2,13 +2,13 @@ package registry
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -28,13 +28,14 @@ type Push struct {
 	ctx       context.Context // of all requests: the methods of a Destination have none
 	cancelAll context.CancelFunc
 
+	held    sync.Map    // the digests of blobs that are known to be in the repository
+	closed  sync.Map    // the names of repositories that no blob can be mounted from
+	inParts atomic.Bool // the registry takes no blob in one request
+
 	mu        sync.Mutex
-	done      error                  // why no more is taken
-	held      map[digest.Digest]bool // blobs that are known to be in the repository
-	closed    map[string]bool        // repositories that no blob can be mounted from
-	inParts   bool                   // the registry takes no blob in one request
-	manifests []oci.Document         // in the order in which they came, children before their parents
-	top       *oci.Document          // the one that the tags are to name, once the image is finished
+	done      error          // why no more is taken
+	manifests []oci.Document // in the order in which they came, children before their parents
+	top       *oci.Document  // the one that the tags are to name, once the image is finished
 }
 
 var _ oci.Destination = (*Push)(nil)
@@ -51,7 +52,7 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
 		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
 	}
-	p := &Push{repo: r, held: make(map[digest.Digest]bool), closed: make(map[string]bool)}
+	p := &Push{repo: r}
 	ctx, p.cancelAll = context.WithCancel(ctx)
 	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
@@ -88,13 +89,13 @@ func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) e
 		return err
 	}
 	what := fmt.Sprintf("pushing blob %q to %q", d.Digest, p.repo.ref.repository())
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return p.fail(what, err)
 	}
 	if IsManifest(d.MediaType) {
 		return p.fail(what, p.keep(d, write))
 	}
-	if p.holds(d.Digest) {
+	if _, held := p.held.Load(d.Digest); held {
 		return nil
 	}
 	src := &source{size: d.Size, write: write}
@@ -108,22 +109,18 @@ func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) e
 	if err != nil {
 		return p.fail(what, err)
 	}
-	p.hold(d.Digest)
+	p.held.Store(d.Digest, true)
 	return nil
 }
 
 // keep takes a manifest.
 func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
-	if d.Size > maxManifest {
-		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, maxManifest)
+	if d.Size > oci.MaxDocument {
+		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, oci.MaxDocument)
 	}
 	var b bytes.Buffer
-	c := &counter{w: &b, left: d.Size}
-	if err := write(c); err != nil || c.err != nil {
-		return cmp.Or(err, c.err)
-	}
-	if got := d.Digest.Algorithm().FromBytes(b.Bytes()); got != d.Digest {
-		return fmt.Errorf("its bytes have the digest %q", got)
+	if err := oci.WriteBlob(&b, d, write); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,8 +182,8 @@ func (p *Push) choose(index []byte) (oci.Document, error) {
 	if len(parsed.Manifests) == 0 {
 		return oci.Document{}, errors.New("the index to push names no image")
 	}
-	if len(index) > maxManifest {
-		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), maxManifest)
+	if len(index) > oci.MaxDocument {
+		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), oci.MaxDocument)
 	}
 	given := make(map[digest.Digest]oci.Document)
 	for _, doc := range p.manifests {
@@ -240,16 +237,4 @@ func (p *Push) state() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done
-}
-
-func (p *Push) holds(d digest.Digest) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held[d]
-}
-
-func (p *Push) hold(d digest.Digest) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held[d] = true
 }

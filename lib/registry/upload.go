@@ -114,7 +114,7 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
 	}
-	if from != "" && !p.isClosed(from) {
+	if _, closed := p.closed.Load(from); from != "" && !closed {
 		done, location, err = p.mount(ctx, d.Digest, from)
 		if err == nil {
 			return done, location, nil
@@ -122,9 +122,7 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 		// Registries refuse a mount in many ways: whatever one says, the blob can still be sent.
 		var status *statusError
 		if !errors.As(err, &status) || status.code != http.StatusNotFound {
-			p.mu.Lock()
-			p.closed[from] = true
-			p.mu.Unlock()
+			p.closed.Store(from, true)
 		}
 	}
 	location, err = p.begin(ctx)
@@ -138,13 +136,6 @@ func (p *Push) mountable(image string) string {
 		return ""
 	}
 	return ref.Name
-}
-
-// isClosed reports whether the registry has refused to mount a blob from a repository.
-func (p *Push) isClosed(repository string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed[repository]
 }
 
 // upload is one attempt to get a blob into the repository; from is another one that has it, or empty.
@@ -163,10 +154,7 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *so
 // transfer sends a blob in the way that the registry takes it. It is sure that the registry has it where that names the
 // digest.
 func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
-	p.mu.Lock()
-	inParts := p.inParts
-	p.mu.Unlock()
-	if inParts {
+	if p.inParts.Load() {
 		return p.sendParts(ctx, location, d, src)
 	}
 	sure, err = p.sendWhole(ctx, location, d, src)
@@ -178,9 +166,7 @@ func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor,
 		return false, err // which says more
 	}
 	if again == nil {
-		p.mu.Lock()
-		p.inParts = true
-		p.mu.Unlock()
+		p.inParts.Store(true)
 	}
 	return sure, again
 }

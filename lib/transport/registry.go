@@ -76,6 +76,9 @@ func tagOf(image, name string) (string, error) {
 // with manifests among the blobs.
 type remote struct{ *registry.Repository }
 
+// Close implements image.Fetcher: a repository has nothing open.
+func (r remote) Close() error { return nil }
+
 // Manifest implements image.Fetcher.
 func (r remote) Manifest(ctx context.Context, text string) (data []byte, mediaType string, err error) {
 	ref, err := registry.ParseRef(text)

@@ -48,6 +48,8 @@ type store struct {
 	top   []byte
 }
 
+func (s store) Close() error { return nil }
+
 func (s store) Manifest(context.Context, string) ([]byte, string, error) { return s.top, "", nil }
 
 func (s store) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {

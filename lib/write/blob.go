@@ -95,12 +95,11 @@ func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compr
 
 // digestInto writes the blob to out while it is digested.
 func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
-	sum := sha256.New()
-	size := &counter{w: tee{sum, out}}
-	if err := w.tar(ctx, pool, size, l, b); err != nil {
+	blob := &tee{sum: sha256.New(), w: out}
+	if err := w.tar(ctx, pool, blob, l, b); err != nil {
 		return err
 	}
-	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
+	b.digest, b.size = digest.NewDigest(digest.SHA256, blob.sum), blob.size
 	if !w.compressed() {
 		b.diffID = b.digest
 	}
@@ -179,7 +178,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 		return err
 	}
 	sum := sha256.New()
-	if err := layer.Write(ctx, w.counted(tee{sum, z}), l.files, c); err != nil {
+	if err := layer.Write(ctx, w.counted(&tee{sum: sum, w: z}), l.files, c); err != nil {
 		return err
 	}
 	b.diffID = digest.NewDigest(digest.SHA256, sum)
@@ -231,25 +230,16 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	return err
 }
 
-// tee hashes what it hands on.
+// tee hashes and counts what it hands on.
 type tee struct {
-	sum hash.Hash
-	w   io.Writer
+	sum  hash.Hash
+	w    io.Writer
+	size int64
 }
 
-func (t tee) Write(p []byte) (int, error) {
+func (t *tee) Write(p []byte) (int, error) {
 	t.sum.Write(p)
-	return t.w.Write(p)
-}
-
-// counter counts what goes through it.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
+	n, err := t.w.Write(p)
+	t.size += int64(n)
 	return n, err
 }
