@@ -7,6 +7,7 @@ import (
 
 	"github.com/jessevdk/go-flags"
 
+	"chunkah/lib/image"
 	"chunkah/lib/manual"
 	"chunkah/lib/transport"
 )
@@ -107,7 +108,7 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 
 // placeholders in descriptions of flags stand for what the table of transports has.
 var placeholders = strings.NewReplacer(
-	"{sources}", anyOf(transport.Forms(transport.IsSource)), "{destinations}", anyOf(transport.Purposes()))
+	"{sources}", anyOf(transport.Forms((*image.Transport).IsSource)), "{destinations}", anyOf(transport.Purposes()))
 
 // anyOf joins words to a list in a sentence.
 func anyOf(words []string) string {

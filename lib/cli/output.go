@@ -36,18 +36,15 @@ func (f *outputFlags) target() (image.Source, error) {
 // named reads them too, and returns the further names of the image, or tags of the same
 // repository.
 func (f *outputFlags) named() (target image.Source, also []string, err error) {
-	switch len(f.Output) {
-	case 0:
-		target = transport.Stdout()
-	case 1:
-		if err := refuseOutputName(f.Output[0]); err != nil {
-			return target, nil, err
-		}
-		if target, err = transport.ParseDestination(f.Output[0]); err != nil {
-			return target, nil, &usageError{err}
-		}
-	default:
+	if len(f.Output) > 1 {
 		return target, nil, usagef("-o %q and -o %q: there is one output: copy the image from there, as with skopeo copy", f.Output[0], f.Output[1])
+	}
+	output := append(slices.Clone(f.Output), "-")[0] // standard output, unless there is one
+	if err := refuseOutputName(output); err != nil {
+		return target, nil, err
+	}
+	if target, err = transport.ParseDestination(output); err != nil {
+		return target, nil, &usageError{err}
 	}
 	var names []string
 	for _, tag := range f.Tag {

@@ -19,26 +19,20 @@ func (f *imageFlags) imageOptions(env *Env) image.Options {
 	return image.Options{Spool: f.Spool, Registry: f.registryOptions(env)}
 }
 
-// registryOptions are those of a client of registries. A time that is none is an error only
-// of who uses one.
+// registryOptions are those of a client of registries. An invalid timeout is an error only
+// of a command that uses a registry.
 func (f *imageFlags) registryOptions(env *Env) func() (registry.Options, error) {
 	return func() (registry.Options, error) {
-		timeout, err := f.registryTimeout()
-		return registry.Options{
-			Insecure: f.Insecure, UserAgent: "chunkah/" + version(), Timeout: timeout,
-			Warn: func(text string) { env.warn("%s", text) },
-		}, err
+		opt := registry.Options{
+			Insecure: f.Insecure, UserAgent: "chunkah/" + version(), Warn: func(text string) { env.warn("%s", text) },
+		}
+		if f.RegistryTimeout == "" {
+			return opt, nil
+		}
+		var err error
+		if opt.Timeout, err = time.ParseDuration(f.RegistryTimeout); err != nil || opt.Timeout <= 0 {
+			return opt, usagef("registry timeout %q (--registry-timeout or CHUNKAH_REGISTRY_TIMEOUT) is not a time such as 90s or 5m", f.RegistryTimeout)
+		}
+		return opt, nil
 	}
-}
-
-// registryTimeout reads the flag; 0 is the default.
-func (f *imageFlags) registryTimeout() (time.Duration, error) {
-	if f.RegistryTimeout == "" {
-		return 0, nil
-	}
-	timeout, err := time.ParseDuration(f.RegistryTimeout)
-	if err != nil || timeout <= 0 {
-		return 0, usagef("registry timeout %q (--registry-timeout or CHUNKAH_REGISTRY_TIMEOUT) is not a time such as 90s or 5m", f.RegistryTimeout)
-	}
-	return timeout, nil
 }

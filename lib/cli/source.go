@@ -76,11 +76,11 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 	return sources, f.check(take, sources)
 }
 
-// parseSource reads the name of a source.
-func parseSource(name string) (image.Source, error) {
+// checkSource refuses the name of what is not a source.
+func checkSource(name string) error {
 	src, err := transport.ParseSource(name)
 	if err != nil {
-		return src, &usageError{err}
+		return &usageError{err}
 	}
 	if !src.IsImage() {
 		err = refuseCopy(src.Path)
@@ -88,7 +88,7 @@ func parseSource(name string) (image.Source, error) {
 	if err == nil && src.Path == name { // without a transport
 		err = refuseLayout(name)
 	}
-	return src, err
+	return err
 }
 
 // copyNames are those in a folder that skopeo's dir: transport has written, and copyForm
@@ -160,7 +160,7 @@ func parseImage(name string) (image.Source, error) {
 	if meant := imageAt(src.Path); meant != "" {
 		return src, usagef("source %q is no image: did you mean %s?", name, shellLine([]string{meant}))
 	}
-	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms(transport.IsImage)))
+	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
 }
 
 // imageAt is the name of the image that a path may stand for, empty for none.
@@ -194,7 +194,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 		if err := refuseName(s, take); err != nil {
 			return err
 		}
-		if _, err := parseSource(s); err != nil {
+		if err := checkSource(s); err != nil {
 			return err
 		}
 	}

@@ -61,8 +61,14 @@ type CreateOptions struct {
 	Registry func() (registry.Options, error)
 }
 
-// IsImage reports whether the source is an image, and not the directory of a root file system.
-func (s Source) IsImage() bool { return s.Open != nil }
+// IsImage reports whether images are read from the transport, and not directories of root file systems.
+func (t *Transport) IsImage() bool { return t.Open != nil }
+
+// IsDestination reports whether images are written to the transport.
+func (t *Transport) IsDestination() bool { return t.Create != nil }
+
+// IsSource reports whether file systems are read from the transport.
+func (t *Transport) IsSource() bool { return t.IsImage() || !t.IsDestination() }
 
 // IsStdout reports whether a destination is standard output.
 func (s Source) IsStdout() bool { return s.File && s.Path == "-" }

@@ -167,7 +167,7 @@ func (a *Archive) Finish(index []byte) (Location, error) { return a.finish(index
 
 func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err error) {
 	err = a.do(func() error {
-		if err := checkIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
+		if _, err := CheckIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
 			return err
 		}
 		a.documents = append([]fileEntry{{v1.ImageLayoutFile, layoutFile()}, {v1.ImageIndexFile, index}}, more...)

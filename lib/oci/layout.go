@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,10 +174,11 @@ func (l *Layout) finish(index []byte) (at Location, err error) {
 	if len(l.temps) > 0 {
 		return at, errors.New("a blob is not finished")
 	}
-	if err := checkIndex(index, func(d digest.Digest) bool {
+	own, err := CheckIndex(index, func(d digest.Digest) bool {
 		_, err := os.Stat(filepath.Join(l.dir, blobName(d)))
 		return err == nil
-	}); err != nil {
+	})
+	if err != nil {
 		return at, err
 	}
 	l.merged = index
@@ -202,12 +202,8 @@ func (l *Layout) finish(index []byte) (at Location, err error) {
 		return at, l.writeIndex()
 	}
 	// The index of an existing layout does not list the image yet. All entries of ours are names of one document.
-	var own v1.Index
-	err = json.Unmarshal(index, &own)
-	if err == nil {
-		at.Ref = "@" + own.Manifests[0].Digest.String()
-	}
-	return at, err
+	at.Ref = "@" + own.Manifests[0].Digest.String()
+	return at, nil
 }
 
 func (l *Layout) writeIndex() error {

@@ -9,7 +9,8 @@ import (
 const (
 	// Annotations by which readers of an index find an image's name: podman and skopeo read the first and take the whole
 	// name from it, containerd prefers the second.
-	annotationRefName        = "org.opencontainers.image.ref.name"
+	annotationRefName = "org.opencontainers.image.ref.name"
+	// AnnotationContainerdName is that of containerd.
 	AnnotationContainerdName = "io.containerd.image.name"
 
 	maxName = 255 // bytes of an image's name without its tag: what registries and clients take

@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,13 +174,6 @@ func (p *Push) Commit() error {
 
 // choose returns the manifest that the tags are to name. It is the last of the manifests, or one of them.
 func (p *Push) choose(index []byte) (oci.Document, error) {
-	var parsed v1.Index
-	if err := json.Unmarshal(index, &parsed); err != nil {
-		return oci.Document{}, fmt.Errorf("reading the index to push: %w", err)
-	}
-	if len(parsed.Manifests) == 0 {
-		return oci.Document{}, errors.New("the index to push names no image")
-	}
 	if len(index) > oci.MaxDocument {
 		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), oci.MaxDocument)
 	}
@@ -189,10 +181,9 @@ func (p *Push) choose(index []byte) (oci.Document, error) {
 	for _, doc := range p.manifests {
 		given[doc.Descriptor.Digest] = doc
 	}
-	for _, m := range parsed.Manifests {
-		if _, ok := given[m.Digest]; !ok {
-			return oci.Document{}, fmt.Errorf("the manifest %q has not been written", m.Digest)
-		}
+	parsed, err := oci.CheckIndex(index, func(d digest.Digest) bool { _, ok := given[d]; return ok })
+	if err != nil {
+		return oci.Document{}, err
 	}
 	if len(parsed.Manifests) == 1 {
 		return given[parsed.Manifests[0].Digest], nil

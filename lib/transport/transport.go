@@ -39,32 +39,23 @@ type side struct {
 }
 
 var (
-	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", IsSource}
-	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", IsDestination}
+	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", (*image.Transport).IsSource}
+	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination}
 )
 
-// IsSource reports whether chunkah reads file systems from a transport.
-func IsSource(t *image.Transport) bool { return t == Directory || t.Open != nil }
-
-// IsDestination reports whether chunkah writes images to a transport.
-func IsDestination(t *image.Transport) bool { return t.Create != nil }
-
-// IsImage reports whether a transport is of images, and not of root file systems.
-func IsImage(t *image.Transport) bool { return t.Open != nil }
-
-// Forms are the forms of names of some transports, such as IsImage.
+// Forms are the forms of names of some transports, such as Transport.IsImage.
 func Forms(some func(*image.Transport) bool) []string {
 	return texts(some, func(t *image.Transport) string { return t.Form })
 }
 
 // Prefixes begin the names of all transports.
 func Prefixes() []string {
-	return texts(IsSource, func(t *image.Transport) string { return t.Prefix })
+	return texts((*image.Transport).IsSource, func(t *image.Transport) string { return t.Prefix })
 }
 
 // Purposes say what all destinations are for.
 func Purposes() []string {
-	return texts(IsDestination, func(t *image.Transport) string { return t.Form + " " + t.Purpose })
+	return texts((*image.Transport).IsDestination, func(t *image.Transport) string { return t.Form + " " + t.Purpose })
 }
 
 func texts(some func(*image.Transport) bool, text func(*image.Transport) string) (list []string) {
@@ -107,9 +98,6 @@ func ParseDestination(s string) (image.Source, error) {
 	}
 	return to, err
 }
-
-// Stdout is the destination if the user gives none.
-func Stdout() image.Source { return image.Source{Transport: Archive, Path: "-"} }
 
 func (side side) checkRef(s string, src image.Source) error {
 	if err := src.CheckRef(src.Ref); err != nil {

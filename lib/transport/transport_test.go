@@ -115,7 +115,7 @@ func TestAll(t *testing.T) {
 		if !strings.HasPrefix(tr.Form, tr.Prefix) || tr.Form == tr.Prefix {
 			t.Errorf("%q has the form %q", tr.Prefix, tr.Form)
 		}
-		if IsDestination(tr) != (tr.Purpose != "") {
+		if tr.IsDestination() != (tr.Purpose != "") {
 			t.Errorf("%q has the purpose %q", tr.Prefix, tr.Purpose)
 		}
 		if (tr.Syntax != image.PathOnly) != (tr.CheckRef != nil) || tr.File && tr.Syntax == image.RefOnly {
