@@ -27,7 +27,7 @@ type Destination interface {
 	Blob(d v1.Descriptor, from string, write func(io.Writer) error) error
 
 	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most as many if it is open.
-	// It returns nil if Traits.Access does not allow that, or not for this size: write such a blob with Blob.
+	// It returns nil if Traits.Access does not allow that, or not for an open blob of this size: write it with Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
 	// Finish writes the index: the image is complete. Where Options.Readable is set, it can be read at the location.

@@ -36,11 +36,13 @@ type side struct {
 	file  string           // what such a path names
 	ways  string           // how a path can be given without a transport
 	takes func(*image.Transport) bool
+	// instead says what to use instead of transports of other tools.
+	instead map[string]string
 }
 
 var (
-	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", (*image.Transport).IsSource}
-	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination}
+	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", (*image.Transport).IsSource, nil}
+	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, foreign}
 )
 
 // Forms are the forms of names of some transports, such as Transport.IsImage.
@@ -157,8 +159,8 @@ func (side side) unknown(s string) error {
 	switch own := byName(name); {
 	case own != nil && side.takes(own): // as docker: without its slashes
 		hint = fmt.Sprintf("; %s%s is an image in a registry", own.Prefix, rest)
-	case side.plain == Archive && foreign[name] != "":
-		hint = foreign[name]
+	case side.instead[name] != "":
+		hint = side.instead[name]
 	case !HasTransport(s) && !strings.HasPrefix(rest, "//"):
 		hint = fmt.Sprintf("; ./%s is the %s of that name", s, side.file)
 	}
