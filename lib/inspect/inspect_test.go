@@ -17,12 +17,13 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/tests/mkimage"
 )
 
 func open(t *testing.T, img *mkimage.Image) *Image {
 	t.Helper()
-	in, err := Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
+	in, err := Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
