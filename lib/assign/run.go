@@ -45,22 +45,24 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		defer closer.Close() // it was only read
 	}
 	tree := NewTree(root, s.files)
-	var asked *Explanation
+	asked, x := -1, (*Explanation)(nil)
 	if opt.Explain != "" {
-		i, found := tree.Find(opt.Explain)
+		i, found, err := tree.Find(opt.Explain)
+		if err != nil {
+			return nil, err
+		}
 		if !found {
 			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
 		}
-		asked = &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
-		tree.asked = i
+		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}
-	outcome, err := Assign(ctx, tree, opt.Repos)
+	outcome, err := assign(ctx, tree, opt.Repos, asked)
 	if err != nil {
 		return nil, err
 	}
-	if asked != nil {
-		asked.Components = s.files[tree.asked].Components
-		outcome.Explained = asked
+	if x != nil {
+		x.Components = s.files[asked].Components
+		outcome.Explained = x
 	}
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
 		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")

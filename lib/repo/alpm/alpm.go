@@ -68,9 +68,9 @@ func (Repo) Name() string { return repoName }
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
-		types: make(map[string]byte), listed: make(map[string]bool),
+		types: make(map[string]byte), listed: make(map[string]byte),
 	}
-	l.out.Leavings = []string{".pacnew", ".pacsave", ".pacorig"}
+	l.out.Suffixes = []string{".pacnew", ".pacsave", ".pacorig"}
 	found, err := l.find()
 	if err != nil || !found {
 		return nil, err
@@ -83,7 +83,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 	}
-	l.claimOwn()
+	if err := l.claimOwn(); err != nil {
+		return nil, err
+	}
 	return l.out.Result(), nil
 }
 
@@ -98,8 +100,8 @@ type loader struct {
 	local   string   // physical
 	folders []string // names in local
 
-	types  map[string]byte // scratch: the current package's, by path in mtree
-	listed map[string]bool // scratch: and in files
+	types  map[string]byte // of the current package's paths in mtree
+	listed map[string]byte // of its paths in files
 }
 
 // find finds the database: the first place that has packages, or else the first
@@ -189,16 +191,14 @@ func (l *loader) checkFormat() error {
 }
 
 // claimOwn claims pacman's own files, and warns of its lock.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.dir)
 	if !strings.HasPrefix(l.local, l.dir+"/") {
 		l.out.OwnBelow(l.local)
-	}
-	if i, ok := l.tree.Find(logPath); ok {
-		l.out.Own(l.tree.Files[i].Path)
 	}
 	lock := pkgdb.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
 		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
 	}
+	return l.out.Own(logPath)
 }

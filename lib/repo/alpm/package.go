@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -21,6 +22,8 @@ const (
 
 // pkg is one package of the database.
 type pkg struct {
+	*assign.Package
+
 	dir   string // physical, of its folder in the database
 	name  string
 	base  string
@@ -51,11 +54,10 @@ func (l *loader) readPackage(folder string) error {
 		l.out.Warn("reading %q: leaving out a package: %v", dir, err)
 		return nil
 	}
-	l.out.Packages++
-	comp := l.out.Component(p.base)
+	p.Package = l.out.Add(p.name, p.base)
 	if p.built > 0 {
-		l.out.Clamp(comp, p.built)
-		l.out.Update(comp, p.built)
+		l.out.Clamp(p.Package, p.built)
+		l.out.Update(p.Package, p.built)
 	}
 	clear(l.types)
 	if slices.Contains(names, "mtree") {
@@ -63,7 +65,7 @@ func (l *loader) readPackage(folder string) error {
 			return err
 		}
 	}
-	return l.claimFiles(p, comp, slices.Contains(names, "files"))
+	return l.claimFiles(p, slices.Contains(names, "files"))
 }
 
 // folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
@@ -145,8 +147,8 @@ func (l *loader) readDesc(p *pkg) error {
 	return err
 }
 
-// claimFiles claims what the package lists.
-func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
+// claimFiles claims the paths that the package lists.
+func (l *loader) claimFiles(p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
 		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, pkgdb.Join(p.dir, "files"))
@@ -164,12 +166,11 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 		if path == "" {
 			return errors.New("there is no path")
 		}
-		l.listed[path] = true
 		kind := l.types[path]
 		if kind == 0 && isDir {
 			kind = 'd'
 		}
-		l.claim(p, comp, path, kind)
+		l.listed[path] = kind
 		return nil
 	})
 	if err != nil {
@@ -177,9 +178,14 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 	}
 	var lost []string
 	for path, kind := range l.types {
-		if !l.listed[path] {
+		if _, found := l.listed[path]; !found {
 			lost = append(lost, path)
-			l.claim(p, comp, path, kind)
+			l.listed[path] = kind
+		}
+	}
+	for path, kind := range l.listed {
+		if err := l.claim(p, path, kind); err != nil {
+			return err
 		}
 	}
 	if listed && len(lost) > 0 {
@@ -192,10 +198,10 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 // claim claims a path where something of its type is: 'd' for a directory, 'l' for
 // a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
 // but a directory.
-func (l *loader) claim(p *pkg, comp int, path string, kind byte) {
-	i, ok := l.tree.Find(path)
+func (l *loader) claim(p *pkg, path string, kind byte) error {
+	i, ok, err := l.tree.Find(path)
 	if !ok {
-		return
+		return err
 	}
 	t := l.tree.Files[i].Type
 	switch kind {
@@ -211,9 +217,9 @@ func (l *loader) claim(p *pkg, comp int, path string, kind byte) {
 		ok = t != format.TypeDir && t != format.TypeSymlink && t != format.TypeFile
 	}
 	if ok {
-		l.out.Claim(comp, i)
-		l.tree.Name(i, p.name)
+		l.out.Claim(p.Package, i)
 	}
+	return nil
 }
 
 // readMtree reads the types of the package's files. A damaged one says nothing.

@@ -64,7 +64,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, err
 	}
 	l := &loader{tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName)}
-	l.out.Leavings = []string{".apk-new"}
+	l.out.Suffixes = []string{".apk-new"}
 	from := ""
 	for _, db := range dbs {
 		if from != "" {
@@ -76,11 +76,13 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		if err := l.read(ctx, db); err != nil {
 			return nil, err
 		}
-		if l.out.Packages > 0 {
+		if l.out.Found() {
 			from = db
 		}
 	}
-	l.claimOwn()
+	if err := l.claimOwn(); err != nil {
+		return nil, err
+	}
 	return l.out.Result(), nil
 }
 
@@ -109,7 +111,7 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 }
 
 // claimOwn claims apk's own files, and warns of what an interrupted apk left.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	for _, folder := range folders {
 		dir, names, found, err := pkgdb.Dir(l.tree.Root, folder)
 		if err != nil || !found {
@@ -121,13 +123,17 @@ func (l *loader) claimOwn() {
 				l.out.Warn("finding %q: left over by an apk that was interrupted", pkgdb.Join(dir, name))
 			}
 		}
+		// A link in the folder may lead out of it.
 		if path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(dir, "installed")); err == nil && found {
-			l.out.Own(path) // a link in the folder may lead out of it
+			if err := l.out.Own(path); err != nil {
+				return err
+			}
 		}
 	}
 	for _, path := range others {
-		if i, ok := l.tree.Find(path); ok {
-			l.out.Own(l.tree.Files[i].Path)
+		if err := l.out.Own(path); err != nil {
+			return err
 		}
 	}
+	return nil
 }

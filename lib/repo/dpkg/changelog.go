@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -26,7 +27,7 @@ type version struct{ source, version string }
 // readChangelogs takes a package's updates and clamp from its changelogs. It
 // reports false where there are none. Packages of one source and version have the
 // same ones, which are read once.
-func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
+func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
 	key := version{e.source, e.version}
 	if l.dated[key] {
 		return true, nil
@@ -61,8 +62,8 @@ func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
 	l.dated[key] = true
 	// What is younger than the newest entry is the slip of a pen.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
-	l.out.Update(comp, times...)
-	l.out.Clamp(comp, newest)
+	l.out.Update(pkg, times...)
+	l.out.Clamp(pkg, newest)
 	return true, nil
 }
 

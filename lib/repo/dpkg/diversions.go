@@ -67,17 +67,22 @@ func (p *claimer) divert(path string) (to string, diverted bool) {
 
 // claimDiverted claims, at second hand, both names of a diversion for the package
 // that diverts.
-func (l *loader) claimDiverted() {
+func (l *loader) claimDiverted() error {
 	for _, from := range slices.Sorted(maps.Keys(l.diversions)) {
 		d := l.diversions[from]
-		comp, ok := l.comps[d.by]
-		if !ok {
+		p := l.packages[d.by]
+		if p == nil {
 			continue
 		}
 		for _, path := range []string{from, d.to} {
-			if i, ok := l.tree.Find(path); ok {
-				l.out.ClaimSecond(comp, i)
+			i, ok, err := l.tree.Find(path)
+			if err != nil {
+				return err
+			}
+			if ok {
+				l.out.ClaimSecond(p, i)
 			}
 		}
 	}
+	return nil
 }

@@ -90,8 +90,8 @@ const (
 	altInterval = 7
 )
 
-// leavings are what dpkg, ucf and debconf leave beside configuration files.
-var leavings = []string{
+// suffixes are those of the copies of configuration files that dpkg, ucf and debconf keep.
+var suffixes = []string{
 	".dpkg-dist", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-bak", ".dpkg-remove", ".dpkg-backup",
 	".ucf-dist", ".ucf-old", ".ucf-new",
 }
@@ -110,9 +110,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	}
 	l := &loader{
 		ctx: ctx, tree: t, db: db, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
-		known: make(map[string]bool), comps: make(map[string]int), dated: make(map[version]bool), seen: make(map[string]bool),
+		known: make(map[string]bool), packages: make(map[string]*assign.Package), dated: make(map[version]bool), seen: make(map[string]bool),
 	}
-	l.out.Leavings = leavings
+	l.out.Suffixes = suffixes
 	if err := l.load(); err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ type loader struct {
 	out   *pkgdb.Collector
 
 	entries    []*entry
-	known      map[string]bool // binary packages that have an entry
-	comps      map[string]int  // binary package -> component
+	known      map[string]bool // packages that have an entry
+	packages   map[string]*assign.Package
 	diversions map[string]diversion
 	dated      map[version]bool // changelog was read
 	unfinished []string
@@ -152,10 +152,11 @@ func (l *loader) load() error {
 	if err := l.claimOrphans(); err != nil {
 		return err
 	}
-	l.claimDiverted()
-	l.claimAlternatives()
-	l.claimGenerated()
-	l.claimOwn()
+	for _, claim := range []func() error{l.claimDiverted, l.claimAlternatives, l.claimGenerated, l.claimOwn} {
+		if err := claim(); err != nil {
+			return err
+		}
+	}
 	if len(l.listless) > 0 {
 		l.out.Warn("looking for the files of packages in %q: there are no lists of %s, and only what has a digest is theirs", l.db.dir, pkgdb.List(l.listless))
 	}

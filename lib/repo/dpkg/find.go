@@ -129,20 +129,19 @@ var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
 
 // claimOwn claims the database, and warns of what is only there because a program
 // was interrupted.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.db.dir)
-	for _, path := range []string{l.db.status, l.db.statusD, l.db.info} {
-		switch {
-		case path == "" || strings.HasPrefix(path, l.db.dir+"/"):
-		case path == l.db.status:
-			l.out.Own(path)
-		default:
-			l.out.OwnBelow(path)
+	for _, dir := range []string{l.db.statusD, l.db.info} {
+		if dir != "" && !strings.HasPrefix(dir, l.db.dir+"/") {
+			l.out.OwnBelow(dir)
 		}
 	}
-	for _, path := range logs {
-		if i, ok := l.tree.Find(path); ok {
-			l.out.Own(l.tree.Files[i].Path)
+	for _, path := range append([]string{l.db.status}, logs...) {
+		if path == "" {
+			continue
+		}
+		if err := l.out.Own(path); err != nil {
+			return err
 		}
 	}
 	var journal, left []string
@@ -163,6 +162,7 @@ func (l *loader) claimOwn() {
 	if len(left) > 0 {
 		l.out.Warn("finding %s: left over by a dpkg that was interrupted", pkgdb.List(left))
 	}
+	return nil
 }
 
 // below returns the records below a physical directory.

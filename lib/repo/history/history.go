@@ -8,7 +8,9 @@ package history
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -33,13 +35,11 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
-	l := loader{tree: t, result: &assign.Result{}, byName: make(map[string]int)}
+	l := loader{tree: t, layerOf: r.LayerOf, byName: make(map[string]*assign.Package)}
 	known := make(map[*format.Layer]string) // empty for layers whose files come last
+	result := &assign.Result{}
 	for i, f := range t.Files {
-		if t.Claimed(i) || f.Type == format.TypeDir {
-			continue // a directory is in the layers of its files
-		}
-		layer := r.LayerOf(f.Path)
+		layer := l.layer(i, f)
 		if layer == nil {
 			continue
 		}
@@ -50,18 +50,19 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			}
 			known[layer] = name
 		}
-		if name == "" {
-			l.left = append(l.left, leftover{i, layer})
-			continue
+		if name != "" {
+			result.Claims = append(result.Claims, assign.Claim{File: i, Package: l.component(name, layer)})
 		}
-		l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Component: l.component(name, layer)})
 	}
 	if len(known) == 0 {
 		return nil, nil
 	}
-	l.result.Packages = len(l.byName)
-	l.result.Last = l.last
-	return l.result, nil
+	result.Packages = slices.Collect(maps.Values(l.byName))
+	// It comes after the fallbacks of all other repos: it is that of a fallback.
+	result.Fallback = func(context.Context) (*assign.Result, error) {
+		return &assign.Result{Fallback: l.last}, nil
+	}
+	return result, nil
 }
 
 // byPeople are the prefixes of components that people have named.
@@ -97,45 +98,48 @@ func valid(name string) bool {
 	return name != "" && len(name) <= format.MaxText && format.Text(name) == name
 }
 
-// loader collects what Load finds.
+// loader finds the components of files by their layers.
 type loader struct {
-	tree   *assign.Tree
-	result *assign.Result
-	byName map[string]int
-	left   []leftover
+	tree    *assign.Tree
+	layerOf func(path string) *format.Layer
+	byName  map[string]*assign.Package
 }
 
-// leftover is a file, by its index, that all other repos can claim first, and its layer.
-type leftover struct {
-	file  int
-	layer *format.Layer
+// layer returns the layer of record i, nil if it is not known, or if the file needs no
+// component from here: a directory is in the layers of its files.
+func (l *loader) layer(i int, f *format.File) *format.Layer {
+	if l.tree.Claimed(i) || f.Type == format.TypeDir {
+		return nil
+	}
+	return l.layerOf(f.Path)
 }
 
 // last claims the files that no other repo has claimed: for the only component of their
 // layer, or for the only one that people have named if all others have been found again.
-func (l *loader) last(context.Context) ([]assign.Claim, error) {
+func (l *loader) last(context.Context) (*assign.Result, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {
 		for _, c := range f.Components {
 			found[c] = true
 		}
 	}
-	var claims []assign.Claim
+	r := &assign.Result{}
 	known := make(map[*format.Layer]string)
-	for _, w := range l.left {
-		if l.tree.Claimed(w.file) {
+	for i, f := range l.tree.Files {
+		layer := l.layer(i, f)
+		if layer == nil {
 			continue
 		}
-		name, met := known[w.layer]
+		name, met := known[layer]
 		if !met {
-			name = remaining(w.layer, found)
-			known[w.layer] = name
+			name = remaining(layer, found)
+			known[layer] = name
 		}
 		if name != "" {
-			claims = append(claims, assign.Claim{File: w.file, Component: l.component(name, w.layer)})
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: l.component(name, layer)})
 		}
 	}
-	return claims, nil
+	return r, nil
 }
 
 // remaining returns the component of a layer's files that no repo has claimed. It is empty
@@ -160,19 +164,17 @@ func remaining(layer *format.Layer, found map[string]bool) string {
 	return only
 }
 
-// component returns the index of a component that is in a layer.
-func (l *loader) component(name string, layer *format.Layer) int {
-	i, known := l.byName[name]
-	if !known {
-		i = len(l.byName)
-		l.byName[name] = i
-		c := &format.Component{Name: name}
+// component returns a component that is in a layer.
+func (l *loader) component(name string, layer *format.Layer) *assign.Package {
+	p := l.byName[name]
+	if p == nil {
+		p = &assign.Package{Component: &format.Component{Name: name}}
 		if len(layer.Components) == 1 {
-			c.IntervalDays = interval(layer.StabilityPPM)
+			p.Component.IntervalDays = interval(layer.StabilityPPM)
 		}
-		l.result.Components = append(l.result.Components, c)
+		l.byName[name] = p
 	}
-	return i
+	return p
 }
 
 // maxInterval is the longest interval between updates, in days: a century.

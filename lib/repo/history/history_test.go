@@ -20,17 +20,16 @@ type packages map[string]string
 func (packages) Name() string { return "dpkg" }
 
 func (p packages) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	r := &assign.Result{}
-	r.Weak = func(context.Context) (claims []assign.Claim, err error) {
+	return &assign.Result{Fallback: func(context.Context) (*assign.Result, error) {
+		r := &assign.Result{}
 		for i, f := range t.Files {
 			if name := p[f.Path]; name != "" {
-				claims = append(claims, assign.Claim{File: i, Component: len(r.Components)})
-				r.Components = append(r.Components, &format.Component{Name: name})
+				pkg := &assign.Package{Component: &format.Component{Name: name}}
+				r.Claims = append(r.Claims, assign.Claim{File: i, Package: pkg})
 			}
 		}
-		return claims, nil
-	}
-	return r, nil
+		return r, nil
+	}}, nil
 }
 
 func TestHistory(t *testing.T) {

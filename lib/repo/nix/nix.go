@@ -52,7 +52,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	if !ok {
 		return nil, nil
 	}
-	comp := -1
+	var pkg *assign.Package
 	var locks []string
 	for i := first + 1; i < len(t.Files); i++ {
 		f := t.Files[i]
@@ -62,45 +62,50 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 		base, _, inside := strings.Cut(path, "/")
 		if !inside {
-			comp = -1
+			pkg = nil
 			switch name := storeName(base); {
 			case name == "":
 			case strings.HasSuffix(name, ".lock") && f.Type == format.TypeFile:
-				out.Own(f.Path)
+				if err := out.Own(f.Path); err != nil {
+					return nil, err
+				}
 				locks = append(locks, f.Path)
 			default:
-				comp = out.Component(format.Text(name))
-				out.Packages++
+				pkg = out.Add(name, format.Text(name))
 			}
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
 		}
-		if comp >= 0 {
-			out.Claim(comp, i)
+		if pkg != nil {
+			out.Claim(pkg, i)
 		}
 	}
-	claimState(t, out)
+	if err := claimState(t, out); err != nil {
+		return nil, err
+	}
 	if len(locks) > 0 {
 		out.Warn("finding %s: locks that Nix left; without them the image would be easier to reproduce", pkgdb.List(locks))
 	}
-	if out.Packages == 0 {
+	if !out.Found() {
 		return nil, nil
 	}
 	return out.Result(), nil
 }
 
 // claimState claims what Nix keeps beside the store.
-func claimState(t *assign.Tree, out *pkgdb.Collector) {
+func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	dir, _, found, err := pkgdb.Dir(t.Root, stateDir)
 	if err != nil || !found {
-		return // nothing that could be claimed
+		return nil //nolint:nilerr // nothing that could be claimed
 	}
 	out.OwnBelow(dir)
 	var left []string
 	for _, ending := range []string{"-wal", "-shm", "-journal"} {
-		i, ok := t.Find(stateDir + "/db/db.sqlite" + ending)
+		i, ok, err := t.Find(stateDir + "/db/db.sqlite" + ending)
 		switch {
+		case err != nil:
+			return err
 		case !ok || t.Files[i].Type != format.TypeFile:
 		case ending == "-wal" && t.Files[i].Size > 0:
 			out.Warn("finding %q: store paths may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
@@ -112,6 +117,7 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) {
 	if len(left) > 0 {
 		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
+	return nil
 }
 
 // storeName cuts the name out of the last element of a store path, "" where it is

@@ -26,9 +26,9 @@ func (l *loader) find() {
 	}
 }
 
-// findProjects looks for what packages are installed for: the directories around
+// findProjects looks for the directories that packages are installed for: those around
 // a node_modules, and those that links in one lead to (workspaces).
-func (l *loader) findProjects() {
+func (l *loader) findProjects() error {
 	workspaces := make(map[string]bool)
 	for i, f := range l.tree.Files {
 		if f.Type != format.TypeSymlink {
@@ -39,8 +39,16 @@ func (l *loader) findProjects() {
 			continue
 		}
 		l.has[project] = true
-		if target, found := l.tree.Target(i); found {
-			workspaces[l.tree.Files[target].Path] = true
+		target, found, err := l.tree.Target(i)
+		if err != nil {
+			return err
+		}
+		if found {
+			dir := l.tree.Files[target].Path
+			workspaces[dir] = true
+			if pkg, found := l.byDir[dir]; found {
+				l.links[f.Path] = pkg
+			}
 		}
 	}
 	for _, dirs := range []map[string]bool{l.has, workspaces} {
@@ -52,6 +60,7 @@ func (l *loader) findProjects() {
 	}
 	slices.SortFunc(l.projects, format.ComparePaths)
 	l.projects = slices.Compact(l.projects)
+	return nil
 }
 
 // split takes a package's directory apart: where its node_modules is, "/" for the

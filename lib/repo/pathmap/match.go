@@ -58,7 +58,11 @@ func (m *matcher) match(e int, path string) (bool, error) {
 			r.literal++
 		}
 	}
-	if i, found := m.tree.Find(path); found {
+	i, found, err := m.tree.Find(path)
+	if err != nil {
+		return false, err
+	}
+	if found {
 		r.literal = r.names // whatever signs it has
 		r.itself = true
 		m.claim(i, r)
@@ -116,7 +120,9 @@ func withSlash(dir string) string { return strings.TrimSuffix(dir, "/") + "/" }
 
 // matchPattern claims what names match below dir.
 func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool, err error) {
-	dir = m.resolve(dir)
+	if dir, err = m.resolve(dir); err != nil {
+		return false, err
+	}
 	skip := len(withSlash(dir))
 	var below []string
 	for i, to := m.below(0, dir); i < to; {
@@ -135,20 +141,21 @@ func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool
 	return matched, nil
 }
 
-// resolve returns the physical path of a directory. What is none is as it was: no
-// record is below it.
-func (m *matcher) resolve(dir string) string {
-	i, found := m.tree.Find(dir)
+// resolve returns the physical path of a directory. The path of anything else, which has
+// no records below it, is returned as it is.
+func (m *matcher) resolve(dir string) (string, error) {
+	i, found, err := m.tree.Find(dir)
 	if !found {
-		return dir
+		return dir, err
 	}
-	dir = m.tree.Files[i].Path
-	if m.tree.Files[i].Type == format.TypeSymlink {
-		if target, found := m.tree.Resolve(dir); found {
-			return target
+	f := m.tree.Files[i]
+	if f.Type == format.TypeSymlink {
+		target, err := m.tree.Resolve(f.Path)
+		if err != nil || target != "" {
+			return target, err
 		}
 	}
-	return dir
+	return f.Path, nil
 }
 
 func appendNames(list []string, path string) []string {

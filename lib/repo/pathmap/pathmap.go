@@ -110,13 +110,15 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 			missed[e.component] = append(missed[e.component], e.path)
 		}
 	}
-	result := &assign.Result{Packages: len(r.components), Warnings: r.warnings(missed, total)}
+	result := &assign.Result{Warnings: r.warnings(missed, total)}
 	for _, c := range r.components {
-		result.Components = append(result.Components, &format.Component{Name: c.name, IntervalDays: c.interval})
+		p := &assign.Package{Component: &format.Component{Name: c.name, IntervalDays: c.interval}}
+		result.Packages = append(result.Packages, p)
 	}
 	for file, best := range m.best {
 		if best.entry >= 0 {
-			result.Claims = append(result.Claims, assign.Claim{File: file, Component: r.entries[best.entry].component})
+			p := result.Packages[r.entries[best.entry].component]
+			result.Claims = append(result.Claims, assign.Claim{File: file, Package: p})
 		}
 	}
 	return result, nil

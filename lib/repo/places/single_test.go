@@ -29,25 +29,23 @@ func TestSingle(t *testing.T) {
 	if r == nil || len(r.Claims) > 0 || len(asked) > 0 {
 		t.Fatalf("before it is asked: %+v, %q", r, asked)
 	}
-	if _, err := r.Weak(t.Context()); !errors.Is(err, fault) {
+	if _, err := r.Fallback(t.Context()); !errors.Is(err, fault) {
 		t.Errorf("got %v", err)
 	}
 	fault, asked = nil, nil
-	r = Single(tree, "shop", is, name)
-	claims, err := r.Weak(t.Context())
+	r, err := Single(tree, "shop", is, name).Fallback(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Claims = claims
 	want := []string{"2 shop/lamp", "5 shop/switch\ufffd", "6 shop/lamp"}
-	if got := describe(r); !reflect.DeepEqual(got, want) || r.Packages != 3 || len(asked) != 4 {
-		t.Errorf("got %q, %d packages, asked %q", got, r.Packages, asked)
+	if got := describe(r); !reflect.DeepEqual(got, want) || len(r.Packages) != 3 || len(asked) != 4 {
+		t.Errorf("got %q, %d packages, asked %q", got, len(r.Packages), asked)
 	}
 
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stopped)
-	if _, err := Single(tree, "shop", is, name).Weak(ctx); !errors.Is(err, stopped) {
+	if _, err := Single(tree, "shop", is, name).Fallback(ctx); !errors.Is(err, stopped) {
 		t.Errorf("cancelled: got %v", err)
 	}
 	nothing := func(*assign.Tree, int) bool { return false }

@@ -57,7 +57,7 @@ func (Repo) Name() string { return "python" }
 
 // Load implements assign.Repo.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
-	l := &loader{tree: t, out: places.New(r.Name(), t), owner: make(map[int]int), named: make(map[string]bool)}
+	l := &loader{tree: t, out: places.New(r.Name(), t), owned: make(map[int]bool), named: make(map[string]bool)}
 	dists := find(t)
 	slices.SortFunc(dists, func(a, b *dist) int {
 		return cmp.Or(cmp.Compare(strings.Count(a.info, "/"), strings.Count(b.info, "/")), format.ComparePaths(a.info, b.info))
@@ -73,11 +73,11 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	for _, m := range l.modules {
 		l.claimModule(m)
 	}
-	result := l.out.Result()
-	if follows := l.follows(); len(follows) > 0 {
-		if result == nil {
-			result = &assign.Result{}
-		}
+	result, follows := l.out.Result(), l.follows()
+	if result == nil && len(follows) > 0 {
+		result = &assign.Result{}
+	}
+	if result != nil {
 		result.Follows = follows
 	}
 	return result, context.Cause(ctx)
@@ -87,55 +87,57 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 type loader struct {
 	tree    *assign.Tree
 	out     *places.Collector
-	owner   map[int]int // record -> number of the distribution that has it
+	owned   map[int]bool // records that a distribution has
 	modules []module
 	named   map[string]bool // the modules' paths
 }
 
 // module is a top-level module of a distribution that does not list its files.
 type module struct {
-	dist int
+	pkg  *assign.Package
 	path string
 }
 
 // claim gives a record to a distribution, unless another one was first.
-func (l *loader) claim(dist, file int) {
-	if _, taken := l.owner[file]; !taken {
-		l.owner[file] = dist
-		l.out.Claim(dist, file)
+func (l *loader) claim(p *assign.Package, file int) {
+	if !l.owned[file] {
+		l.owned[file] = true
+		l.out.Claim(p, file)
 	}
 }
 
 // claimBelow gives everything in a directory to a distribution.
-func (l *loader) claimBelow(dist int, dir string) {
+func (l *loader) claimBelow(p *assign.Package, dir string) {
 	from, to := places.Below(l.tree, dir)
 	for i := from; i < to; i++ {
-		l.claim(dist, i)
+		l.claim(p, i)
 	}
 }
 
-// claimPath gives what is at a listed path to a distribution.
-func (l *loader) claimPath(dist int, path string) {
-	if i, found := l.tree.Find(path); found && l.tree.Files[i].Type != format.TypeDir {
-		l.claim(dist, i)
+// claimPath gives the file at a listed path to a distribution.
+func (l *loader) claimPath(p *assign.Package, path string) error {
+	i, found, err := l.tree.Find(path)
+	if found && l.tree.Files[i].Type != format.TypeDir {
+		l.claim(p, i)
 	}
+	return err
 }
 
 // list claims what a distribution lists.
 func (l *loader) list(d *dist) error {
-	if _, carried := l.owner[d.marker]; carried || d.owned(l.tree) {
+	if l.owned[d.marker] || d.owned(l.tree) {
 		return nil
 	}
-	number := l.out.Add(d.prefix(), d.name)
-	l.claim(number, d.marker)
+	p := l.out.Add(d.prefix(), d.name)
+	l.claim(p, d.marker)
 	if d.kind != eggFile && d.kind != eggInfoFile {
-		l.claimBelow(number, d.info)
+		l.claimBelow(p, d.info)
 	}
 	switch d.kind {
 	case distInfo:
-		return l.listRecord(d, number)
+		return l.listRecord(d, p)
 	case eggInfo:
-		return l.listEggInfo(d, number)
+		return l.listEggInfo(d, p)
 	}
 	return nil
 }
@@ -143,7 +145,7 @@ func (l *loader) list(d *dist) error {
 // claimModule claims the files of a module: its directory, its one file, or its
 // shared object. Other distributions may have files in it that they list.
 func (l *loader) claimModule(m module) {
-	l.claimBelow(m.dist, m.path)
+	l.claimBelow(m.pkg, m.path)
 	from, _ := places.Below(l.tree, m.path)
 	for i := from; i < len(l.tree.Files); i++ {
 		rest, found := strings.CutPrefix(l.tree.Files[i].Path, m.path)
@@ -151,7 +153,7 @@ func (l *loader) claimModule(m module) {
 			return
 		}
 		if rest == ".py" || isExtension(rest) {
-			l.claim(m.dist, i)
+			l.claim(m.pkg, i)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (tr *tree) tagged() string {
 	}
 	var lines []string
 	for _, f := range at.Files {
-		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], prefix) {
+		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], "rpm/") {
 			lines = append(lines, f.Path+" "+strings.Join(f.Components, ","))
 		}
 	}
@@ -157,7 +157,7 @@ func TestComponents(t *testing.T) {
 	tr.file("/usr/lib/sysimage/rpm/dir/file", "x")
 	r := tr.mustLoad()
 	var got []string
-	for _, c := range r.Components {
+	for _, c := range componentsOf(r) {
 		got = append(got, fmt.Sprint(c.Name, " ", c.Updates, " ", c.MtimeClamp, c.HasMtimeClamp, " ", c.IntervalDays))
 	}
 	equal(t, lines(got...), lines(

@@ -21,15 +21,15 @@ func TestPackage(t *testing.T) {
 	if p.name != "n" || p.source != "s" || p.built != 1<<31 || p.label() != "n-1.0-2.noarch" {
 		t.Errorf("got %+v", p)
 	}
-	if times, err := p.changes(nil); !slices.Equal(times, []int64{3, 2}) || err != nil {
+	if times, err := p.changes(); !slices.Equal(times, []int64{3, 2}) || err != nil {
 		t.Errorf("got %v, %v", times, err)
 	}
-	list, err := p.files()
+	list, err := p.header.files()
 	if err != nil || list.algo != 8 {
 		t.Fatal(list, err)
 	}
 	var got []listed
-	if err := list.each(func(f *listed) { got = append(got, *f) }); err != nil {
+	if err := list.each(func(f *listed) error { got = append(got, *f); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	want := []listed{
@@ -101,28 +101,28 @@ func TestDamagedHeaders(t *testing.T) {
 		"algorithm is text":   {files(tagFileDigestAlgo, "x"), "tag 5011"},
 		"own digest, alone":   {build(func(b *headerBuilder) { b.add(tagSHA1Header, "x") }), "region is damaged"},
 	} {
-		_, err := readPackage(c.blob)
+		_, err := countFiles(c.blob)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-// readPackage reads all of a header that is ever read; it returns how many files
+// countFiles reads all of a header that is ever read; it returns how many files
 // the package lists.
-func readPackage(blob []byte) (n int, err error) {
+func countFiles(blob []byte) (n int, err error) {
 	p, err := parsePackage(blob)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := p.updates(nil); err != nil {
+	if _, err := p.updates(); err != nil {
 		return 0, err
 	}
-	list, err := p.files()
+	list, err := p.header.files()
 	if err != nil {
 		return 0, err
 	}
-	return n, list.each(func(*listed) { n++ })
+	return n, list.each(func(*listed) error { n++; return nil })
 }
 
 // TestDamagedPackages sees that one bad package is named, claims nothing, and hides no
@@ -144,8 +144,8 @@ func TestDamagedPackages(t *testing.T) {
 	if len(r.Warnings) != 1 || r.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %s", r.Warnings, want)
 	}
-	if len(r.Components) != 2 || r.Components[1].Name != "rpm/good" {
-		t.Errorf("got %v", r.Components)
+	if len(r.Packages) != 1 || r.Packages[0].Component.Name != "rpm/good" {
+		t.Errorf("got %v", r.Packages)
 	}
 	db = openSQLite(t, file)
 	run(t, db, "DELETE FROM Name")
@@ -175,7 +175,7 @@ func TestDamagedFileList(t *testing.T) {
 	}
 	var names []string
 	for _, claim := range r.Claims {
-		names = append(names, r.Components[claim.Component].Name)
+		names = append(names, claim.Package.Component.Name)
 	}
 	if got := strings.Join(names, " "); got != "rpm/good rpm/.database" {
 		t.Errorf("claims of %s", got)
@@ -196,7 +196,7 @@ func FuzzHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, blob []byte) {
 		bound.Memory(t, 1<<20+len(blob)*(64+maxListed)) // a path may repeat a directory of PATH_MAX bytes
-		if files, err := readPackage(blob); files > len(blob) {
+		if files, err := countFiles(blob); files > len(blob) {
 			t.Errorf("%d files out of %d bytes: %v", files, len(blob), err)
 		}
 	})

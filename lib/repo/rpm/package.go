@@ -28,6 +28,9 @@ type pkg struct {
 	source string // the source package's name, its own where it has none
 	built  int64  // unix seconds, 0 for unknown
 	header *header
+	// files and updated, the times of its updates, are those of readPackage.
+	files   *fileList
+	updated []int64
 }
 
 // parsePackage reads a package's header. The error of a broken one names the
@@ -113,8 +116,8 @@ func (p *pkg) label() string {
 
 func (p *pkg) wrap(err error) error { return fmt.Errorf("package %q: %w", p.label(), err) }
 
-// changes appends the times of the package's changelog to list, in unix seconds.
-func (p *pkg) changes(list []int64) ([]int64, error) {
+// changes returns the times of the package's changelog, in unix seconds.
+func (p *pkg) changes() (list []int64, err error) {
 	times, err := p.header.numbers(tagChangelogTime, typeInt32)
 	if err != nil {
 		return nil, p.wrap(err)
@@ -152,14 +155,6 @@ type fileList struct {
 }
 
 // files checks the arrays of the package's files against each other.
-func (p *pkg) files() (*fileList, error) {
-	l, err := p.header.files()
-	if err != nil {
-		return nil, p.wrap(err)
-	}
-	return l, nil
-}
-
 func (h *header) files() (l *fileList, err error) {
 	l = &fileList{algo: algoMD5}
 	if l.names, err = h.texts(tagBaseNames); err != nil {
@@ -239,7 +234,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 }
 
 // each calls visit with every file, in the package's order. The value is reused.
-func (l *fileList) each(visit func(*listed)) error {
+func (l *fileList) each(visit func(*listed) error) error {
 	var f listed
 	for i := range l.names.count {
 		name, ok := l.names.next()
@@ -260,7 +255,9 @@ func (l *fileList) each(visit func(*listed)) error {
 		if err := l.describe(i, &f); err != nil {
 			return err
 		}
-		visit(&f)
+		if err := visit(&f); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -45,8 +45,6 @@ package rpm
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"chunkah/lib/assign"
 )
@@ -59,7 +57,7 @@ type Repo struct {
 }
 
 // Name returns "rpm".
-func (Repo) Name() string { return "rpm" }
+func (Repo) Name() string { return repoName }
 
 // Load reads the tree's rpm database, nil, nil where it has none.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
@@ -67,30 +65,28 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err != nil || len(dbs) == 0 {
 		return nil, err
 	}
-	c, chosen, err := r.choose(ctx, t, dbs)
+	l, chosen, err := r.choose(ctx, t, dbs)
 	if err != nil {
 		return nil, err
 	}
-	others, err := r.others(ctx, t, dbs, chosen)
-	if err != nil {
+	l.warn(&dbs[chosen])
+	if err := r.warnOthers(ctx, l, dbs, chosen); err != nil {
 		return nil, err
 	}
-	left, err := c.claimFolders(dbs)
-	if err != nil {
+	if err := l.claimFolders(dbs); err != nil {
 		return nil, err
 	}
-	result := c.result()
-	result.Warnings = slices.Concat(c.warnings(&dbs[chosen]), others, left, dbs[chosen].pruned(t))
-	return result, nil
+	l.warnPruned(&dbs[chosen])
+	return l.result(), nil
 }
 
 // choose reads the databases in order up to the first that holds packages. It
-// returns what it held and its number; where none holds any, that of the first.
-func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*collector, int, error) {
+// returns them and its number; the first one's if none holds any.
+func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*loader, int, error) {
 	var empty error
 	for i := range dbs {
-		c, db := newCollector(t), &dbs[i]
-		err := db.read(ctx, t.Root, r.TempDir, c.add)
+		l, db := newLoader(t), &dbs[i]
+		err := db.read(ctx, t.Root, r.TempDir, l.add)
 		switch {
 		case err != nil && db.size == 0:
 			// The leftover of another time, unless it is all there is.
@@ -99,31 +95,31 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*coll
 			}
 		case err != nil:
 			return nil, 0, err
-		case c.broken > 0 && c.broken == c.packages:
-			return nil, 0, db.wrap(c.damage())
-		case c.packages > 0:
-			return c, i, nil
+		case l.broken > 0 && l.broken == l.read:
+			return nil, 0, db.wrap(l.damage())
+		case l.read > 0:
+			return l, i, nil
 		}
 	}
-	return newCollector(t), 0, empty
+	return newLoader(t), 0, empty
 }
 
-// errStop ends the reading of a database that was seen to hold packages.
+// errStop ends the reading of a database at its first package.
 var errStop = errors.New("stop")
 
-// others returns a warning for each database behind the chosen one that may hold
-// packages too.
-func (r Repo) others(ctx context.Context, t *assign.Tree, dbs []database, chosen int) (warnings []string, err error) {
+// warnOthers warns of each database behind the chosen one that holds packages too, or
+// may do so.
+func (r Repo) warnOthers(ctx context.Context, l *loader, dbs []database, chosen int) error {
 	for _, db := range dbs[chosen+1:] {
-		err := db.read(ctx, t.Root, r.TempDir, func(int64, []byte) error { return errStop })
+		err := db.read(ctx, l.tree.Root, r.TempDir, func(int64, []byte) error { return errStop })
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case errors.Is(err, errStop):
-			warnings = append(warnings, fmt.Sprintf("leaving out rpm database %q: the packages are read from %q", db.path, dbs[chosen].path))
+			l.out.Warn("leaving out rpm database %q: the packages are read from %q", db.path, dbs[chosen].path)
 		case err != nil && db.size > 0:
-			warnings = append(warnings, fmt.Sprintf("leaving out rpm database: %v", err))
+			l.out.Warn("leaving out rpm database: %v", err)
 		}
 	}
-	return warnings, nil
+	return nil
 }

@@ -47,7 +47,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 		}
 		if dir, home, name, found := checkout(f.Path); found && dir != last {
 			last = dir
-			l.claimBelow(l.out.Add(home, name), dir)
+			l.out.ClaimBelow(l.out.Add(home, name), dir)
 		}
 	}
 	return l.out.Result(), nil
@@ -110,13 +110,13 @@ func (l *loader) gem(record int, home, full string) error {
 		}
 		s.name = nameOf(full)
 	}
-	number := l.out.Add(home, s.name)
-	l.out.Claim(number, record)
+	pkg := l.out.Add(home, s.name)
+	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
-		l.claimBelow(number, places.Join(home, dir+full))
+		l.out.ClaimBelow(pkg, places.Join(home, dir+full))
 	}
 	for _, dir := range l.extensionsOf(home)[full] {
-		l.claimBelow(number, dir)
+		l.out.ClaimBelow(pkg, dir)
 	}
 	files := []string{"cache/" + full + ".gem", "build_info/" + full + ".info"}
 	for _, name := range s.executables {
@@ -124,17 +124,10 @@ func (l *loader) gem(record int, home, full string) error {
 	}
 	for _, file := range files {
 		if i, found := l.tree.Lookup(places.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
-			l.out.Claim(number, i)
+			l.out.Claim(pkg, i)
 		}
 	}
 	return nil
-}
-
-func (l *loader) claimBelow(number int, dir string) {
-	from, to := places.Below(l.tree, dir)
-	for i := from; i < to; i++ {
-		l.out.Claim(number, i)
-	}
 }
 
 // extensionsOf returns a home's directories of compiled extensions, by full name:
