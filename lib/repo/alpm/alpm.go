@@ -61,7 +61,7 @@ var folders = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 // Repo is the alpm repo.
 type Repo struct{}
 
-// Name returns "alpm".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's pacman database, nil, nil where it has none.

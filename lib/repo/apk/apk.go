@@ -54,7 +54,7 @@ var others = []string{"/etc/apk/world", "/var/log/apk.log"}
 // Repo is the apk repo.
 type Repo struct{}
 
-// Name returns "apk".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's apk database, nil, nil where it has none.

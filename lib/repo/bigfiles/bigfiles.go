@@ -11,6 +11,8 @@ import (
 	"chunkah/lib/assign"
 )
 
+const repoName = "bigfiles"
+
 // Least is the size from which a file gets a component of its own, in bytes: a
 // layer for less is not worth a request to a registry.
 const Least = 1 << 20
@@ -19,7 +21,7 @@ const Least = 1 << 20
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "bigfiles" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo. It only claims as a fallback: any package comes first.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
@@ -29,7 +31,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			if f.Type != format.TypeFile || f.Size < Least || t.Claimed(i) || t.Links(i)[0] != i {
 				continue
 			}
-			name := "bigfiles" + format.Text(f.Path)
+			name := repoName + format.Text(f.Path)
 			if len(name) > format.MaxText {
 				continue // no name for a component
 			}

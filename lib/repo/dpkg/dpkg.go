@@ -99,7 +99,7 @@ var suffixes = []string{
 // Repo is the dpkg repo.
 type Repo struct{}
 
-// Name returns "dpkg".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's dpkg database, nil, nil where it has none.

@@ -24,6 +24,7 @@ import (
 )
 
 const (
+	repoName = "go"
 	// Least is the size of the smallest file that is looked at, in bytes: no
 	// program that has Go's runtime in it is smaller.
 	Least = 64 << 10
@@ -38,11 +39,11 @@ const (
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "go" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, "go", isCandidate, name), nil
+	return places.Single(t, repoName, isCandidate, name), nil
 }
 
 // isCandidate reports whether record i may be a program.

@@ -22,6 +22,8 @@ type Repo struct {
 	// LayerOf returns the record of the layer that a path comes from, nil if that is
 	// not known. It is nil if the tree does not come from an image.
 	LayerOf func(path string) *format.Layer
+	// ByPeople are the names of the repos whose components people have named.
+	ByPeople []string
 }
 
 // Name implements assign.Repo.
@@ -35,7 +37,7 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
-	l := loader{tree: t, layerOf: r.LayerOf, byName: make(map[string]*assign.Package)}
+	l := loader{Repo: r, tree: t, byName: make(map[string]*assign.Package)}
 	known := make(map[*format.Layer]string) // empty for layers whose files come last
 	result := &assign.Result{}
 	for i, f := range t.Files {
@@ -45,7 +47,7 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 		name, met := known[layer]
 		if !met {
-			if list := named(layer); len(list) == 1 && len(layer.Components) == 1 {
+			if list := r.named(layer); len(list) == 1 && len(layer.Components) == 1 {
 				name = list[0]
 			}
 			known[layer] = name
@@ -65,17 +67,13 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return result, nil
 }
 
-// byPeople are the prefixes of components that people have named.
-var byPeople = map[string]bool{"xattr": true, "map": true}
-
-// unclaimed is the prefix of components of files that no repo claims.
-const unclaimed = "chunkah"
-
 // named returns the components of a layer that people have named.
-func named(layer *format.Layer) []string {
+func (r *Repo) named(layer *format.Layer) []string {
 	var list []string
 	for _, c := range layer.Components {
-		if name, prefix := split(c); byPeople[prefix] && valid(name) {
+		name := whole(c)
+		prefix, _, _ := strings.Cut(name, "/")
+		if slices.Contains(r.ByPeople, prefix) && valid(name) {
 			list = append(list, name)
 		}
 	}
@@ -85,13 +83,8 @@ func named(layer *format.Layer) []string {
 // partSuffix ends the names of parts of a component (format/SPEC.md, section 8).
 var partSuffix = regexp.MustCompile(`#[0-9a-f]{8}#*$`)
 
-// split returns the name of a component, without the suffix of a part, and the prefix
-// that says who found it.
-func split(component string) (name, prefix string) {
-	name = partSuffix.ReplaceAllString(component, "")
-	prefix, _, _ = strings.Cut(name, "/")
-	return name, prefix
-}
+// whole returns the name of a component without the suffix of a part.
+func whole(component string) string { return partSuffix.ReplaceAllString(component, "") }
 
 // valid reports whether a name from an image can be that of a component.
 func valid(name string) bool {
@@ -100,9 +93,10 @@ func valid(name string) bool {
 
 // loader finds the components of files by their layers.
 type loader struct {
-	tree    *assign.Tree
-	layerOf func(path string) *format.Layer
-	byName  map[string]*assign.Package
+	*Repo
+
+	tree   *assign.Tree
+	byName map[string]*assign.Package
 }
 
 // layer returns the layer of record i, nil if it is not known, or if the file needs no
@@ -111,7 +105,7 @@ func (l *loader) layer(i int, f *format.File) *format.Layer {
 	if l.tree.Claimed(i) || f.Type == format.TypeDir {
 		return nil
 	}
-	return l.layerOf(f.Path)
+	return l.LayerOf(f.Path)
 }
 
 // last claims the files that no other repo has claimed: for the only component of their
@@ -132,7 +126,7 @@ func (l *loader) last(context.Context) (*assign.Result, error) {
 		}
 		name, met := known[layer]
 		if !met {
-			name = remaining(layer, found)
+			name = l.remaining(layer, found)
 			known[layer] = name
 		}
 		if name != "" {
@@ -144,20 +138,20 @@ func (l *loader) last(context.Context) (*assign.Result, error) {
 
 // remaining returns the component of a layer's files that no repo has claimed. It is empty
 // if they can be of several components, or were not claimed in that build either.
-func remaining(layer *format.Layer, found map[string]bool) string {
+func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
-		list = named(layer)
+		list = r.named(layer)
 	}
 	if len(list) != 1 {
 		return ""
 	}
-	only, prefix := split(list[0])
-	if prefix == unclaimed || !valid(only) {
+	only := whole(list[0])
+	if only == assign.EmptyDirs || strings.HasPrefix(only, assign.Unclaimed) || !valid(only) {
 		return ""
 	}
 	for _, c := range layer.Components {
-		if name, _ := split(c); name != only && !found[name] {
+		if name := whole(c); name != only && !found[name] {
 			return ""
 		}
 	}

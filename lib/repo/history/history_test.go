@@ -69,7 +69,7 @@ func TestHistory(t *testing.T) {
 			files := []*format.File{
 				{Path: tt.path, Type: format.TypeFile}, {Path: "/perl", Type: format.TypeFile}, {Path: "/tool", Type: format.TypeFile},
 			}
-			repo := &Repo{LayerOf: func(path string) *format.Layer { return layers[path] }}
+			repo := &Repo{LayerOf: func(path string) *format.Layer { return layers[path] }, ByPeople: []string{"xattr", "map"}}
 			out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{repo, dpkg})
 			if err != nil {
 				t.Fatal(err)
@@ -92,7 +92,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	files := []*format.File{
 		{Path: "/dir", Type: format.TypeDir}, {Path: "/dir/tagged", Type: format.TypeFile, Components: []string{"given"}},
 	}
-	repo := &Repo{LayerOf: func(string) *format.Layer { return record(0, "xattr/web") }}
+	repo := &Repo{LayerOf: func(string) *format.Layer { return record(0, "xattr/web") }, ByPeople: []string{"xattr"}}
 	if _, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{repo}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ import (
 	"chunkah/lib/repo/places"
 )
 
+const repoName = "java"
+
 // suffixes are those of archives.
 var suffixes = []string{".jar", ".war", ".ear"}
 
@@ -31,11 +33,11 @@ const maxName = 256
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "java" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, "java", isArchive, name), nil
+	return places.Single(t, repoName, isArchive, name), nil
 }
 
 func isArchive(t *assign.Tree, i int) bool { return stem(t.Files[i].Path) != "" }

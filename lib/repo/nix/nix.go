@@ -38,7 +38,7 @@ const (
 // Repo is the nix repo.
 type Repo struct{}
 
-// Name returns "nix".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load claims what is in the tree's store, nil, nil where there is none.

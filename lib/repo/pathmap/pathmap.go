@@ -47,6 +47,7 @@ import (
 )
 
 const (
+	repoName = "map"
 	// maxData bounds a map, in bytes: a million paths.
 	maxData = 256 << 20
 	// maxEffort bounds the work that patterns and directories make: a thousand
@@ -90,7 +91,7 @@ func New(name string, data []byte) (*Repo, error) {
 }
 
 // Name implements assign.Repo.
-func (*Repo) Name() string { return "map" }
+func (*Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {

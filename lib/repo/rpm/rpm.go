@@ -56,7 +56,7 @@ type Repo struct {
 	TempDir string
 }
 
-// Name returns "rpm".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's rpm database, nil, nil where it has none.

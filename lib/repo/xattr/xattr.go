@@ -16,6 +16,8 @@ import (
 	"chunkah/lib/assign"
 )
 
+const repoName = "xattr"
+
 // The attributes.
 const (
 	attrComponent = "user.component"
@@ -26,7 +28,7 @@ const (
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "xattr" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
@@ -95,12 +97,12 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 		return nil, nil
 	}
 	name = strings.TrimRight(name, "\x00\n")
-	if format.Text(name) != name || len(name) > format.MaxText-len("xattr/") {
+	if format.Text(name) != name || len(name) > format.MaxText-len(repoName+"/") {
 		return nil, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
 	}
 	c := l.components[name]
 	if c == nil {
-		c = &namedComponent{Package: assign.Package{Component: &format.Component{Name: "xattr/" + name}}}
+		c = &namedComponent{Package: assign.Package{Component: &format.Component{Name: repoName + "/" + name}}}
 		l.components[name] = c
 		l.result.Packages = append(l.result.Packages, &c.Package)
 	}
