@@ -85,7 +85,7 @@ func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	if err != nil || parent == "" {
 		return 0, false, err
 	}
-	i, found = t.Lookup(joinPath(parent, name))
+	i, found = t.Lookup(Join(parent, name))
 	return i, found, nil
 }
 
@@ -122,7 +122,7 @@ func lead(link, target string) string {
 		if up {
 			dir = format.Parent(dir)
 		} else if rest, up = strings.CutPrefix(target, "./"); !up {
-			return joinPath(dir, target)
+			return Join(dir, target)
 		}
 		target = strings.TrimLeft(rest, "/")
 	}
@@ -144,7 +144,7 @@ func (t *Tree) dir(listed string) (string, error) {
 // peek tells the resolver the type of a name in a directory. Only names without a
 // record, which were left out of the scan, are looked up in the root.
 func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
-	i, found := t.Lookup(joinPath(dir, name))
+	i, found := t.Lookup(Join(dir, name))
 	if !found {
 		return t.Root.Peek(dir, name)
 	}
@@ -170,13 +170,6 @@ func (t *Tree) Resolve(path string) (string, error) {
 		return "", nil //nolint:nilerr // nothing is there
 	}
 	return physical, nil
-}
-
-func joinPath(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
 }
 
 // absent are the errors of a path that leads nowhere.

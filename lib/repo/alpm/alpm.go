@@ -123,7 +123,7 @@ func (l *loader) find() (bool, error) {
 		if !found || dir == "/" {
 			continue
 		}
-		local, names, found, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(dir, "local"))
+		local, names, found, err := pkgdb.Dir(l.tree.Root, assign.Join(dir, "local"))
 		if err != nil {
 			return false, err
 		}
@@ -176,7 +176,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 
 // checkFormat refuses a database that is laid out in a way not known here.
 func (l *loader) checkFormat() error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(l.local, "ALPM_DB_VERSION"))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(l.local, "ALPM_DB_VERSION"))
 	if err != nil || !found {
 		return err
 	}
@@ -196,7 +196,7 @@ func (l *loader) claimOwn() error {
 	if !strings.HasPrefix(l.local, l.dir+"/") {
 		l.out.OwnBelow(l.local)
 	}
-	lock := pkgdb.Join(l.dir, "db.lck")
+	lock := assign.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
 		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
 	}

@@ -32,7 +32,7 @@ type pkg struct {
 
 // readPackage reads the package of one folder.
 func (l *loader) readPackage(folder string) error {
-	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(l.local, folder))
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
 	if err != nil || !isDir {
 		return err
 	}
@@ -42,7 +42,7 @@ func (l *loader) readPackage(folder string) error {
 			return err
 		}
 	} else {
-		l.out.Warn("reading package %q: %q is missing", folderName(folder), pkgdb.Join(dir, "desc"))
+		l.out.Warn("reading package %q: %q is missing", folderName(folder), assign.Join(dir, "desc"))
 	}
 	if p.name == "" {
 		p.name = folderName(folder)
@@ -109,7 +109,7 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 
 // sections reads a file of sections.
 func (l *loader) sections(p *pkg, file string, take func(section string, line []byte) error) error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, file))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, file))
 	if err != nil || !found {
 		return err
 	}
@@ -142,7 +142,7 @@ func (l *loader) readDesc(p *pkg) error {
 		return nil
 	})
 	if err == nil && (p.name == "" || p.built == 0) {
-		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", pkgdb.Join(p.dir, "desc"), p.name)
+		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", assign.Join(p.dir, "desc"), p.name)
 	}
 	return err
 }
@@ -151,7 +151,7 @@ func (l *loader) readDesc(p *pkg) error {
 func (l *loader) claimFiles(p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
-		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, pkgdb.Join(p.dir, "files"))
+		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, assign.Join(p.dir, "files"))
 	}
 	err := l.sections(p, "files", func(section string, line []byte) error {
 		switch {
@@ -190,7 +190,7 @@ func (l *loader) claimFiles(p *pkg, listed bool) error {
 	}
 	if listed && len(lost) > 0 {
 		slices.Sort(lost)
-		l.out.Warn("reading %q: is cut short: package %q has %s too", pkgdb.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+		l.out.Warn("reading %q: is cut short: package %q has %s too", assign.Join(p.dir, "files"), p.name, pkgdb.List(lost))
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (l *loader) claim(p *pkg, path string, kind byte) error {
 
 // readMtree reads the types of the package's files. A damaged one says nothing.
 func (l *loader) readMtree(p *pkg) error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, "mtree"))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
 	if err != nil || !found {
 		return err
 	}

@@ -120,11 +120,11 @@ func (l *loader) claimOwn() error {
 		l.out.OwnBelow(dir)
 		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("finding %q: left over by an apk that was interrupted", pkgdb.Join(dir, name))
+				l.out.Warn("finding %q: left over by an apk that was interrupted", assign.Join(dir, name))
 			}
 		}
 		// A link in the folder may lead out of it.
-		if path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(dir, "installed")); err == nil && found {
+		if path, found, err := pkgdb.File(l.tree.Root, assign.Join(dir, "installed")); err == nil && found {
 			if err := l.out.Own(path); err != nil {
 				return err
 			}

@@ -202,5 +202,5 @@ func (l *loader) file(value []byte) (path string, err error) {
 	case len(value) == 0, len(value) > maxPath, bytes.IndexByte(value, '/') >= 0:
 		return "", fmt.Errorf("%.60q is no file name", value)
 	}
-	return pkgdb.Join(l.pkg.dir, string(value)), nil
+	return assign.Join(l.pkg.dir, string(value)), nil
 }

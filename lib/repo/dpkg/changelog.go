@@ -32,7 +32,7 @@ func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
 	if l.dated[key] {
 		return true, nil
 	}
-	dir, names, found, err := pkgdb.Dir(l.db.root, pkgdb.Join(docDir, e.name))
+	dir, names, found, err := pkgdb.Dir(l.db.root, assign.Join(docDir, e.name))
 	if err != nil || !found {
 		return false, err
 	}
@@ -43,7 +43,7 @@ func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
 			if _, ok := slices.BinarySearch(names, name); !ok {
 				continue
 			}
-			list, err := l.changelog(pkgdb.Join(dir, name))
+			list, err := l.changelog(assign.Join(dir, name))
 			if err != nil {
 				return false, err
 			}

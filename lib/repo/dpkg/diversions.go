@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -20,7 +21,7 @@ type diversion struct {
 
 // readDiversions reads the diversions: three lines each, from, to and by.
 func (l *loader) readDiversions() error {
-	path, found, err := pkgdb.File(l.db.root, pkgdb.Join(l.db.dir, "diversions"))
+	path, found, err := pkgdb.File(l.db.root, assign.Join(l.db.dir, "diversions"))
 	if err != nil || !found {
 		return err
 	}

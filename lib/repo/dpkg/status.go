@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -251,7 +252,7 @@ func (l *loader) readStatusD(file string) error {
 			return nil
 		}
 	}
-	path, found, err := pkgdb.Resolve(l.db.root, pkgdb.Join(l.db.statusD, file))
+	path, found, err := pkgdb.Resolve(l.db.root, assign.Join(l.db.statusD, file))
 	if err != nil || !found {
 		return err
 	}

@@ -56,7 +56,7 @@ func isCandidate(t *assign.Tree, i int) bool {
 func name(t *assign.Tree, i int) (string, error) {
 	name, err := read(t, i)
 	if name == unnamed {
-		name = places.Base(t.Files[i].Path)
+		name = assign.Base(t.Files[i].Path)
 	}
 	return name, err
 }

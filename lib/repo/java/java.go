@@ -47,7 +47,7 @@ func isArchive(t *assign.Tree, i int) bool { return stem(t.Files[i].Path) != "" 
 func stem(path string) string {
 	for _, suffix := range suffixes {
 		if stem, found := strings.CutSuffix(path, suffix); found {
-			return places.Base(stem)
+			return assign.Base(stem)
 		}
 	}
 	return ""

@@ -97,7 +97,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	dir, _, found, err := pkgdb.Dir(t.Root, stateDir)
 	if err != nil || !found {
-		return nil //nolint:nilerr // nothing that could be claimed
+		return err
 	}
 	out.OwnBelow(dir)
 	var left []string

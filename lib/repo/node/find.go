@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/repo/places"
+	"chunkah/lib/assign"
 )
 
 // find looks for packages in the records.
@@ -67,12 +67,12 @@ func (l *loader) findProjects() error {
 // root, and the package's name.
 func split(dir string) (project, name string, ok bool) {
 	above := format.Parent(dir)
-	name = places.Base(dir)
-	if scope := places.Base(above); strings.HasPrefix(scope, "@") {
+	name = assign.Base(dir)
+	if scope := assign.Base(above); strings.HasPrefix(scope, "@") {
 		above = format.Parent(above)
 		name = scope + "/" + name
 	}
-	if places.Base(above) != modules || name == "" || name[0] == '.' {
+	if assign.Base(above) != modules || name == "" || name[0] == '.' {
 		return "", "", false
 	}
 	return format.Parent(above), name, true
@@ -86,10 +86,10 @@ func (l *loader) measure() {
 	at, next := -1, 0 // the package around, the one to come
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
-		for at >= 0 && f.Path != l.packages[at].dir && !places.Holds(l.packages[at].dir, f.Path) {
+		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {
 			at = l.packages[at].inside
 		}
-		for next < len(l.packages) && (f.Path == l.packages[next].dir || places.Holds(l.packages[next].dir, f.Path)) {
+		for next < len(l.packages) && (f.Path == l.packages[next].dir || assign.IsBelow(l.packages[next].dir, f.Path)) {
 			l.packages[next].inside = at
 			at = next
 			next++

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
@@ -111,7 +112,7 @@ func isElement(name string) bool {
 func (l *loader) resolve(dir, name string) (int, bool) {
 	for {
 		if l.has[dir] {
-			path := places.Join(dir, modules+"/"+name)
+			path := assign.Join(dir, modules+"/"+name)
 			if i, found := l.byDir[path]; found {
 				return i, true
 			}

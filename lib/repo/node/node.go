@@ -160,7 +160,7 @@ func (l *loader) linked(i int) (int, error) {
 	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {
 		return -1, nil
 	}
-	if dir := places.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
+	if dir := assign.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
 		return -1, nil
 	}
 	target, found, err := l.tree.Target(i)

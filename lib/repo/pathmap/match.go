@@ -1,7 +1,6 @@
 package pathmap
 
 import (
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -86,7 +85,7 @@ func (m *matcher) claim(i int, r rank) int {
 		return i + 1
 	}
 	r.itself = false
-	_, to := m.below(i, m.tree.Files[i].Path)
+	_, to := m.tree.Below(m.tree.Files[i].Path)
 	m.effort += to - i
 	for i++; i < to; i++ {
 		m.offer(i, r)
@@ -108,24 +107,14 @@ func (m *matcher) offer(i int, r rank) {
 	}
 }
 
-// below returns the range of the records below a directory, from number least on.
-func (m *matcher) below(least int, dir string) (from, to int) {
-	files := m.tree.Files[least:]
-	from = sort.Search(len(files), func(i int) bool { return format.ComparePaths(files[i].Path, dir) > 0 })
-	to = from + sort.Search(len(files)-from, func(i int) bool { return !strings.HasPrefix(files[from+i].Path, withSlash(dir)) })
-	return least + from, least + to
-}
-
-func withSlash(dir string) string { return strings.TrimSuffix(dir, "/") + "/" }
-
 // matchPattern claims what names match below dir.
 func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool, err error) {
 	if dir, err = m.resolve(dir); err != nil {
 		return false, err
 	}
-	skip := len(withSlash(dir))
+	skip := len(assign.Join(dir, ""))
 	var below []string
-	for i, to := m.below(0, dir); i < to; {
+	for i, to := m.tree.Below(dir); i < to; {
 		below = appendNames(below[:0], m.tree.Files[i].Path[skip:])
 		m.effort += min(len(below), len(names))
 		if err := m.check(); err != nil {

@@ -129,19 +129,15 @@ func (c *Collector) Own(path string) error {
 // be a package's as well.
 func (c *Collector) OwnBelow(dir string) {
 	i, ok := c.tree.Lookup(dir)
-	if !ok {
+	if !ok || dir == "/" {
 		return
 	}
-	for ; i < len(c.tree.Files); i++ {
-		f := c.tree.Files[i]
-		if f.Path != dir && (!strings.HasPrefix(f.Path, dir) || f.Path[len(dir)] != '/') {
-			return
-		}
-		if f.Type != format.TypeDir {
+	for _, to := c.tree.Below(dir); i < to; i++ {
+		if c.tree.Files[i].Type == format.TypeDir {
+			c.ClaimSecond(c.database(), i)
+		} else {
 			c.ownFile(i)
-			continue
 		}
-		c.ClaimSecond(c.database(), i)
 	}
 }
 

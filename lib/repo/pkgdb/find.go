@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +52,3 @@ func look(root *rootfs.Root, path string) (string, uint32, error) {
 	st, err := root.Lstat(physical)
 	return physical, st.Mode & unix.S_IFMT, err
 }
-
-// Join appends a name to a physical directory.
-func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }

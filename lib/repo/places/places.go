@@ -77,10 +77,7 @@ func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 // Claim gives a file to a package, unless it is claimed already or a directory
 // that holds something.
 func (c *Collector) Claim(p *assign.Package, file int) {
-	if c.tree.Claimed(file) {
-		return
-	}
-	if c.tree.Files[file].Type == format.TypeDir && holds(c.tree, file) {
+	if c.tree.Claimed(file) || c.tree.Holds(file) {
 		return
 	}
 	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
@@ -88,7 +85,7 @@ func (c *Collector) Claim(p *assign.Package, file int) {
 
 // ClaimBelow gives everything below a physical directory to a package.
 func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
-	from, to := Below(c.tree, dir)
+	from, to := c.tree.Below(dir)
 	for i := from; i < to; i++ {
 		c.Claim(p, i)
 	}

@@ -91,16 +91,6 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestBelow(t *testing.T) {
-	for dir, want := range map[string]string{"/": "1 5", "/a": "2 3", "/a.b": "4 4", "/a/1": "3 3", "/x": "5 5", "/c": "4 5"} {
-		tree := treeOf(t, t.TempDir(), "/", "/a/", "/a/1", "/a.b", "/c/1") // "/c" has no record
-		from, to := Below(tree, dir)
-		if got := fmt.Sprint(from, " ", to); got != want {
-			t.Errorf("%s: got %s, want %s", dir, got, want)
-		}
-	}
-}
-
 func TestReadRecord(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"good": "12345678", "long": "123456789"} {

@@ -5,45 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"sort"
-	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/rootfs"
 )
-
-// Below returns the range of the records below a physical directory, which needs
-// no record of its own.
-func Below(t *assign.Tree, dir string) (from, to int) {
-	from = sort.Search(len(t.Files), func(i int) bool { return format.ComparePaths(t.Files[i].Path, dir) > 0 })
-	to = from + sort.Search(len(t.Files)-from, func(i int) bool { return !Holds(dir, t.Files[from+i].Path) })
-	return from, to
-}
-
-// Holds reports whether path lies below dir.
-func Holds(dir, path string) bool {
-	if dir == "/" {
-		return len(path) > 1
-	}
-	return len(path) > len(dir) && path[len(dir)] == '/' && path[:len(dir)] == dir
-}
-
-// holds reports whether the next record lies below record i.
-func holds(t *assign.Tree, i int) bool {
-	return i+1 < len(t.Files) && Holds(t.Files[i].Path, t.Files[i+1].Path)
-}
-
-// Join puts a name below a directory.
-func Join(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
-}
-
-// Base returns the last name of a path.
-func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // ReadRecord reads the contents of a regular file's record, most bytes at most. A
 // file that is not there, or not regular, or larger, is unusable, which is an

@@ -108,7 +108,7 @@ func (l *loader) claim(p *assign.Package, file int) {
 
 // claimBelow gives everything in a directory to a distribution.
 func (l *loader) claimBelow(p *assign.Package, dir string) {
-	from, to := places.Below(l.tree, dir)
+	from, to := l.tree.Below(dir)
 	for i := from; i < to; i++ {
 		l.claim(p, i)
 	}
@@ -146,7 +146,7 @@ func (l *loader) list(d *dist) error {
 // shared object. Other distributions may have files in it that they list.
 func (l *loader) claimModule(m module) {
 	l.claimBelow(m.pkg, m.path)
-	from, _ := places.Below(l.tree, m.path)
+	from, _ := l.tree.Below(m.path)
 	for i := from; i < len(l.tree.Files); i++ {
 		rest, found := strings.CutPrefix(l.tree.Files[i].Path, m.path)
 		if !found {

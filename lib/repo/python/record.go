@@ -39,7 +39,7 @@ func (l *loader) listRecord(d *dist, p *assign.Package) error {
 // read reads a file of the record's directory. One that is not there, or that is
 // too large, is not found.
 func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
-	i, found := l.tree.Lookup(places.Join(d.info, name))
+	i, found := l.tree.Lookup(assign.Join(d.info, name))
 	if !found {
 		return nil, false, nil
 	}
@@ -72,11 +72,11 @@ func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, 
 			continue
 		}
 		if damaged++; damaged <= maxDamaged {
-			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, places.Join(d.info, name), err)
+			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, assign.Join(d.info, name), err)
 		}
 	}
 	if more := damaged - maxDamaged; more > 0 {
-		l.out.Warn("distribution %q: %q has %d more such lines", d.name, places.Join(d.info, name), more)
+		l.out.Warn("distribution %q: %q has %d more such lines", d.name, assign.Join(d.info, name), more)
 	}
 	return nil
 }
@@ -155,5 +155,5 @@ func resolve(dir, path string) string {
 	if strings.HasPrefix(path, "/") {
 		return path
 	}
-	return places.Join(dir, path)
+	return assign.Join(dir, path)
 }

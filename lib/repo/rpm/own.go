@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -26,7 +27,7 @@ func (l *loader) claimFolders(dbs []database) error {
 			return err
 		}
 		for _, name := range names {
-			path := pkgdb.Join(db.folder, name)
+			path := assign.Join(db.folder, name)
 			i, ok := l.tree.Lookup(path)
 			if !ok || l.tree.Files[i].Type != format.TypeFile {
 				continue

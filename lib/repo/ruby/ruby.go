@@ -64,10 +64,10 @@ type loader struct {
 func gemspec(path string) (home, full string, found bool) {
 	full, found = strings.CutSuffix(path, ".gemspec")
 	dir := format.Parent(path)
-	if !found || places.Base(dir) != "specifications" {
+	if !found || assign.Base(dir) != "specifications" {
 		return "", "", false
 	}
-	full = places.Base(full)
+	full = assign.Base(full)
 	return format.Parent(dir), full, full != ""
 }
 
@@ -113,7 +113,7 @@ func (l *loader) gem(record int, home, full string) error {
 	pkg := l.out.Add(home, s.name)
 	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
-		l.out.ClaimBelow(pkg, places.Join(home, dir+full))
+		l.out.ClaimBelow(pkg, assign.Join(home, dir+full))
 	}
 	for _, dir := range l.extensionsOf(home)[full] {
 		l.out.ClaimBelow(pkg, dir)
@@ -123,7 +123,7 @@ func (l *loader) gem(record int, home, full string) error {
 		files = append(files, "bin/"+name)
 	}
 	for _, file := range files {
-		if i, found := l.tree.Lookup(places.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
+		if i, found := l.tree.Lookup(assign.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
 			l.out.Claim(pkg, i)
 		}
 	}
@@ -139,9 +139,9 @@ func (l *loader) extensionsOf(home string) map[string][]string {
 	}
 	known = make(map[string][]string)
 	l.extensions[home] = known
-	top := places.Join(home, "extensions")
+	top := assign.Join(home, "extensions")
 	last := ""
-	from, to := places.Below(l.tree, top)
+	from, to := l.tree.Below(top)
 	for i := from; i < to; i++ {
 		below := l.tree.Files[i].Path[len(top)+1:]
 		parts := strings.SplitN(below, "/", 4)

@@ -35,7 +35,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{result: &assign.Result{}, components: make(map[string]*namedComponent)}
 	var above []scope // the directories above the record that set a component
 	for i, f := range t.Files {
-		for len(above) > 0 && !above[len(above)-1].holds(f.Path) {
+		for len(above) > 0 && !assign.IsBelow(above[len(above)-1].path, f.Path) {
 			above = above[:len(above)-1]
 		}
 		c, err := l.component(f)
@@ -68,10 +68,6 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 type scope struct {
 	path      string
 	component *namedComponent
-}
-
-func (s scope) holds(path string) bool {
-	return s.path == "/" || strings.HasPrefix(path, s.path) && len(path) > len(s.path) && path[len(s.path)] == '/'
 }
 
 // namedComponent is a component that xattrs name.
