@@ -48,8 +48,8 @@ type Outcome struct {
 // Claimant is a repo that claimed one file.
 type Claimant struct {
 	Repo string
-	// Weak is set for a fallback.
-	Weak       bool
+	// Fallback is set for claims that any other repo could have prevented.
+	Fallback   bool
 	Components []string
 	// Packages are the names of the packages that claim the file; none for a fallback.
 	Packages []string
@@ -59,18 +59,18 @@ type Claimant struct {
 
 // claims applies the claims of one repo to the tree.
 type claims struct {
-	name    string // of the repo
-	tree    *Tree
-	out     *Outcome
-	asked   int // the file to explain, -1 for none
-	summary Summary
-	next    func(context.Context) (*Result, error) // nil after the last round
-	weak    bool                                   // claims are those of a fallback
-	follows []Follow
-	said    []Interval
-	used    map[string]*format.Component // that own something, by name
-	owners  map[*format.Component]bool   // of the files of several components
-	shared  *format.Component            // of these files, nil if there are none
+	name      string // of the repo
+	tree      *Tree
+	out       *Outcome
+	asked     int // the file to explain, -1 for none
+	summary   Summary
+	next      func(context.Context) (*Result, error) // nil after the last round
+	fallback  bool                                   // the claims are those of a fallback
+	follows   []Follow
+	intervals []Interval
+	used      map[string]*format.Component // that own something, by name
+	owners    map[*format.Component]bool   // of the files of several components
+	shared    *format.Component            // of these files, nil if there are none
 }
 
 // Assign tags the tree's records. Records that have components keep them.
@@ -113,7 +113,7 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 	left, leftovers, largest := claimLeftovers(t)
 	out.Components = merge(out.Components, leftovers)
 	for _, c := range all {
-		out.setIntervals(t, c.said)
+		out.setIntervals(t, c.intervals)
 	}
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
@@ -131,11 +131,11 @@ func (c *claims) round(ctx context.Context) error {
 	}
 	c.next = r.Fallback
 	c.apply(r.Claims)
-	c.weak = true
+	c.fallback = true
 	c.summary.Found = true
 	c.summary.Packages += len(r.Packages)
 	c.follows = append(c.follows, r.Follows...)
-	c.said = append(c.said, r.Intervals...)
+	c.intervals = append(c.intervals, r.Intervals...)
 	c.out.Warnings = append(c.out.Warnings, r.Warnings...)
 	return nil
 }
@@ -171,10 +171,10 @@ func (c *claims) apply(list []Claim) {
 
 // explain records the claims on the file to explain.
 func (c *claims) explain(list []Claim, won bool) {
-	x := Claimant{Repo: c.name, Weak: c.weak, Won: won}
+	x := Claimant{Repo: c.name, Fallback: c.fallback, Won: won}
 	for _, claim := range list {
 		x.Components = append(x.Components, claim.Package.Component.Name)
-		if name := claim.Package.Name; name != "" && !c.weak {
+		if name := claim.Package.Name; name != "" && !c.fallback {
 			x.Packages = append(x.Packages, name)
 		}
 	}
@@ -200,12 +200,12 @@ func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	} else {
 		c.give(f, c.owner(list))
 	}
-	c.settled(i, counted)
+	c.finish(i, counted)
 }
 
-// settled counts a file that has its components, and all other names of its inode,
+// finish counts a file that has its components, and all other names of its inode,
 // which get the same ones.
-func (c *claims) settled(i int, counted map[int64]bool) {
+func (c *claims) finish(i int, counted map[int64]bool) {
 	c.tree.claimed[i] = true
 	c.summary.count(c.tree.Files[i], counted)
 	for _, link := range c.tree.share(i) {

@@ -17,9 +17,9 @@ func (c *claims) follow() {
 		}
 		c.tree.Files[f.File].Components = slices.Clip(names[:1])
 		if f.File == c.asked {
-			c.out.Claimants = append(c.out.Claimants, Claimant{Repo: c.name, Weak: true, Components: names[:1], Won: true})
+			c.out.Claimants = append(c.out.Claimants, Claimant{Repo: c.name, Fallback: true, Components: names[:1], Won: true})
 		}
-		c.settled(f.File, counted)
+		c.finish(f.File, counted)
 	}
 }
 

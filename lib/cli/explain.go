@@ -30,7 +30,7 @@ func explain(w io.Writer, o *assign.Outcome) error {
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {
 		kind, verdict := "claims", "another one went before"
-		if c.Weak {
+		if c.Fallback {
 			kind = "would take"
 		}
 		if c.Won {

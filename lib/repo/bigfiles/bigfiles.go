@@ -1,7 +1,6 @@
-// Package bigfiles is the component repo of large files that no package owns:
-// each is a component of its own, named after its path, so that a change to one
-// does not cost the others. All names of an inode are one component, named after
-// the first.
+// Package bigfiles is the component repo of large files that no package owns. Each is a
+// component of its own, named after its path, so that a change to one does not cost the
+// others. All names of an inode are one component, named after the first.
 package bigfiles
 
 import (

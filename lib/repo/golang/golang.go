@@ -1,15 +1,15 @@
-// Package golang is the component repo of programs that Go built: each says in its
-// build information which module it was built from.
+// Package golang is the component repo of programs built with Go. Each has build
+// information with the module that it was built from.
 //
-// A component is a main module, "go/github.com/x/y"; several programs of one are
-// together, wherever they are. A program without a module is named after the path
-// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and what
-// was built from files alone is named after its own.
+// A component is a main module, "go/github.com/x/y". Several programs of one module are
+// one component, wherever they are. A program without a module is named after the path
+// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and a program
+// built from single files has its own name.
 //
-// Looked at are regular files of at least Least bytes that someone may execute and
-// that begin as ELF. The claims are weak: what a program says of itself counts for
-// less than a package that lists it. A program that cannot be made sense of is
-// nobody's, without a warning: most programs are not of Go.
+// It looks at regular files of at least Least bytes that are executable and begin as ELF.
+// It claims them as a fallback: build information counts for less than a package that
+// lists the file. Programs that it cannot read are left unclaimed, without a warning: most
+// programs are not written in Go.
 package golang
 
 import (

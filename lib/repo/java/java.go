@@ -1,16 +1,17 @@
 // Package java is the component repo of Java archives: files named *.jar, *.war and
 // *.ear.
 //
-// A component is an artifact, "java/ARTIFACT", without version and group: several
-// archives of one name are together, wherever they are. The name is the artifactId
-// that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; where there are
-// several of those (an archive with others merged into it), that which the file is
-// named after; else the manifest's Implementation-Title; else the file's name
-// without version.
+// A component is an artifact, "java/ARTIFACT", without version and group. Several archives
+// of one name are one component, wherever they are. The name is, in this order:
 //
-// The claims are weak: what an archive says of itself counts for less than a
-// package that lists it. An archive that cannot be made sense of is named after
-// its file.
+//   - the artifactId that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; if
+//     there are several (an archive with others merged into it), the one that is also
+//     the file's name,
+//   - the manifest's Implementation-Title,
+//   - the file's name without its version.
+//
+// Archives are claimed as a fallback: their own name counts for less than a package that
+// lists the file.
 package java
 
 import (

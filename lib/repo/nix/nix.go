@@ -1,19 +1,17 @@
-// Package nix is the component repo of the Nix store: whatever lies below
-// /nix/store/HASH-NAME belongs to the component "nix/NAME", as nix/glibc-2.38-44.
-// Paths of one name and several hashes share a component, so that what is built
-// anew keeps its component.
+// Package nix is the component repo of the Nix store. Everything below
+// /nix/store/HASH-NAME belongs to the component "nix/NAME", for example
+// nix/glibc-2.38-44. Store paths with the same name share a component, so that a rebuilt
+// package keeps its component.
 //
-// No database is read: a store path says all in its name. Names of another form
-// are nobody's here. There is no history, and no clamp either: all times in a
-// store are the same.
+// No database is read: a store path has the whole name. Other names in the store are not
+// claimed. Components have no history and no clamp: all times in a store are the same.
 //
-// What Nix keeps beside the store in /nix/var/nix, its database, profiles and
-// roots, changes with every build and is the component "nix/.database"; so are
-// locks that were left in the store. Its folder .links is nobody's: it holds second
-// names of files in store paths, which go with those.
+// Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store
+// change with every build. They are the component "nix/.database". The folder .links in
+// the store is not claimed: it has second names of files in store paths.
 //
-// Links elsewhere that lead into the store go where they lead to, as package pkgdb
-// says of files in no list.
+// Links elsewhere that lead into the store go to their target's component (see package
+// pkgdb, files in no list).
 package nix
 
 import (

@@ -1,15 +1,15 @@
-// Package places collects what the component repos of languages find. Their
-// packages are not in one database but in places: environments, gem homes,
-// projects, of which a tree may have several with the same package in each.
+// Package places is the collector of the repos of languages. Their packages are not in one
+// database but in many places: environments, gem homes, projects. A tree can have the
+// same package in several of them.
 //
-// A package is named REPO/NAME in the first place that has it, in the order of
-// paths, and REPO/NAME@PLACE in the others: copies in two places are updated at
-// different times. Only places count where something of the package was still
-// unclaimed, so that a copy that a system package owns changes no name.
+// A package's component is REPO/NAME in the first place that has it, in the order of
+// paths, and REPO/NAME@PLACE in the others: copies in two places are updated at different
+// times. A place counts only if something of the package was still unclaimed there, so
+// that a copy in a system package changes no name.
 //
-// Directories are claimed where they hold nothing. Others are in the layers of
-// what they hold. No component has an mtime clamp: what applies without one, the
-// newest mtime of its own files, is as much as there is to know.
+// Directories are claimed only if they are empty. Others are in the layers of their files.
+// No component has an mtime clamp: the newest mtime of its own files, which applies
+// without one, is the best that is known.
 package places
 
 import (

@@ -1,20 +1,19 @@
-// Package ruby is the component repo of Ruby gems: what RubyGems and Bundler have
+// Package ruby is the component repo of Ruby gems that RubyGems and Bundler have
 // installed into gem homes anywhere in a tree. A gem home is a directory with a
-// specifications directory; each NAME-VERSION.gemspec in that is a gem.
+// specifications directory. Each NAME-VERSION.gemspec in that is a gem.
 //
-// A component is a gem, "ruby/NAME", all its versions in one home together;
-// another home's are "ruby/NAME@HOME" (see package places). What RubyGems writes
-// at the top of a specification tells the name from the version; where it does not
-// stand, the name ends at the first dash with a digit behind it.
+// A component is a gem, "ruby/NAME", with all its versions in one home. Those of another
+// home are "ruby/NAME@HOME" (see package places). The name is at the top of a
+// specification that RubyGems wrote. Otherwise it ends at the first dash before a digit.
 //
 // A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
 // extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;
-// cache/FULLNAME.gem; build_info/FULLNAME.info; and of the home's bin directory
-// what the specification names executable. What Bundler has from git,
-// bundler/gems/NAME-REVISION, is a gem too.
+// cache/FULLNAME.gem; build_info/FULLNAME.info; and, in the home's bin directory, the
+// executables in the specification. Gems that Bundler has from git are in
+// bundler/gems/NAME-REVISION.
 //
-// Gems of specifications/default come with Ruby itself, as part of its library, and
-// are left to what Ruby is part of.
+// Gems in specifications/default are part of Ruby itself. They are left to the package
+// that has Ruby.
 package ruby
 
 import (

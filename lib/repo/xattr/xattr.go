@@ -1,10 +1,9 @@
-// Package xattr is the component repo of those who tag files themselves: the
-// extended attribute user.component names a file's component, a directory's
-// those of everything below it that has no nearer one. user.update-interval says how
-// often that component is expected to change: in days, or daily, weekly, biweekly,
-// monthly, quarterly or yearly. On a file without such a component, it is said of the
-// package that the file belongs to. All this is as in the Rust chunkah, but for the
-// last.
+// Package xattr is the component repo of extended attributes that people set.
+// user.component of a file is its component. That of a directory is the component of
+// everything below it that has no nearer one. user.update-interval is how often that
+// component is expected to change: in days, or daily, weekly, biweekly, monthly, quarterly
+// or yearly. On a file without such a component it applies to the package that the file
+// belongs to. All but the last is as in the Rust chunkah.
 package xattr
 
 import (
@@ -105,8 +104,8 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 	return c, nil
 }
 
-// interval takes what a record says of how often its component changes: one of the xattrs,
-// its own or that of a directory above, or else whatever the record ends up in.
+// interval reads how often a record's component changes. Without a component from an
+// xattr, it is kept for the component that the record ends up in.
 func (l *loader) interval(file int, f *format.File, c *namedComponent) error {
 	text, set := value(f, attrInterval)
 	if !set {
