@@ -1,37 +1,33 @@
-// Package alpm is the component repo of Arch's packages: it reads the local
-// database of pacman and claims the files that its packages installed.
+// Package alpm is the component repo of Arch's packages. It reads the local database of
+// pacman and claims the files that its packages installed.
 //
 // # Database
 //
-// The database is below DBPath, of which etc/pacman.conf may say another place
-// than var/lib/pacman: a folder local/NAME-VERSION for each package, with the
-// files desc, files and mtree.
+// The database is below DBPath: var/lib/pacman, or another place from etc/pacman.conf. It
+// has a folder local/NAME-VERSION for each package, with the files desc, files and mtree.
 //
-//   - desc has the package's name (%NAME%), what it was built from (%BASE%) and
-//     when (%BUILDDATE%, unix seconds). A package without it is named after its
+//   - desc has the package's name (%NAME%), the name of its source (%BASE%) and its
+//     build time (%BUILDDATE%, unix seconds). A package without it is named after its
 //     folder, with a warning.
 //   - files lists the paths (%FILES%), directories with a slash at the end.
-//   - mtree, packed with gzip, has their types. Paths that are in it and not in
-//     files mean that files was cut short: they count, with a warning. Where mtree
-//     is damaged or not there, files alone counts.
+//   - mtree, packed with gzip, has their types. Paths in mtree that are not in files mean
+//     that files was cut short: they count, with a warning. If mtree is damaged or
+//     missing, only files counts.
 //
-// A format other than 9 (ALPM_DB_VERSION), or older, is an error, and so is what
-// cannot be read.
+// A format newer than 9 (ALPM_DB_VERSION) and whatever cannot be read are errors.
 //
 // # Components
 //
-// A component is what packages were built from together, "alpm/gcc" for gcc-libs,
-// libstdc++ and so on; a package that does not say is its own. Its clamp is the
-// newest build date of its packages and its updates are their build dates: the
-// database has no history. pacman's own files are "alpm/.database": all below
-// DBPath and pacman's log.
+// A component is the source of packages: "alpm/gcc" for gcc-libs, libstdc++ and so on. A
+// package without %BASE% is its own component. The clamp is the newest build time of its
+// packages and the updates are their build times: the database has no history. pacman's
+// own files are "alpm/.database": everything below DBPath, and pacman's log.
 //
 // # Claims
 //
-// A package claims the paths that it lists where something of the same type is:
-// directories, links and regular files as mtree has them; without mtree, links and
-// regular files are not told apart. Files in no list are found as package pkgdb
-// says.
+// A package claims a path that it lists if something of the same type is there:
+// directories, links and regular files as in mtree. Without mtree, links and regular files
+// are not distinguished. For files in no list see package pkgdb.
 package alpm
 
 import (

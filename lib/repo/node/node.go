@@ -1,35 +1,34 @@
-// Package node is the component repo of Node.js packages: every directory directly
-// in a node_modules, or in a scope there (node_modules/@scope/name), that has a
-// package.json, anywhere in a tree. npm, Yarn's node_modules and pnpm's store
-// (node_modules/.pnpm) come to the same.
+// Package node is the component repo of Node.js packages: every directory directly in a
+// node_modules, or in a scope there (node_modules/@scope/name), that has a package.json,
+// anywhere in a tree. This covers npm, Yarn's node_modules and pnpm's store
+// (node_modules/.pnpm).
 //
 // # Components
 //
-// A package's name is that of its directory, which is what code asks for: an alias
-// stays one. All versions of it in one project, which is the directory that the
-// outermost node_modules is in, are one package; another project's are
-// "node/NAME@PROJECT" (see package places).
+// A package's name is that of its directory, which code imports: an alias stays an alias.
+// A project is the directory with the outermost node_modules. All versions of a package
+// in one project are one package; those of another project are "node/NAME@PROJECT" (see
+// package places).
 //
-// A package of at least Least bytes is the component "node/NAME". There are a
-// thousand smaller ones in a usual tree, and so they go with the top-level
-// dependency that brought them: "node/express" has express and what only
-// express needs. What that is the packages' own package.json say, and the
-// project's says what is top-level; lock files say no more, and images rarely have
-// them.
+// A package of at least Least bytes is the component "node/NAME". A usual tree has a
+// thousand smaller ones. They go with the top-level dependency that needs them:
+// "node/express" has express and the packages that only express needs. The packages' own
+// package.json list what they need, and the project's lists the top-level dependencies.
+// Lock files have no more than that, and images rarely have them.
 //
-// Where several top-level dependencies need a package, it is with the one that is
-// fewest steps away, and then the first by name. Where a project does not say what
-// it needs, top-level is what no other package needs. A package that nobody needs
-// and that lies inside of another one (tests bring such) is with that.
+// A package that several top-level dependencies need goes with the one that is fewest
+// steps away, then the first by name. If a project lists no dependencies, the packages
+// that no other package needs are top-level. A package inside of another one that no
+// package needs (fixtures of tests) goes with that one.
 //
 // # Claims
 //
-// Everything in a package's directory belongs to it, except for the packages in
-// its node_modules. So do links in bin and .bin directories that lead there. The package
+// Everything in a package's directory belongs to it, except for the packages in its
+// node_modules. So do links in bin and .bin directories that lead there. The package
 // managers' own files in node_modules change with every package: "node/.database",
 // expected to change daily.
 //
-// A package.json that makes no sense is a warning; the package then needs nothing.
+// An invalid package.json is a warning. That package then needs nothing.
 package node
 
 import (

@@ -1,41 +1,40 @@
-// Package python is the component repo of Python distributions: what pip, uv and
-// their like have installed into site-packages, dist-packages, virtual
-// environments and target directories anywhere in a tree. They are found by their
-// own records, which every installer leaves beside the packages:
+// Package python is the component repo of Python distributions that pip, uv and similar
+// tools have installed into site-packages, dist-packages, virtual environments and target
+// directories anywhere in a tree. They are found by their own records, which every
+// installer leaves beside the packages:
 //
-//   - NAME-VERSION.dist-info/, whose RECORD lists the files (PyPA specification
+//   - NAME-VERSION.dist-info/ with RECORD, which lists the files (PyPA specification
 //     "Recording installed projects").
-//   - NAME.egg-info, a file or a directory, of setuptools and distutils. The files
-//     are those of installed-files.txt, else of SOURCES.txt, else, as where a
-//     RECORD is missing, what is below the modules that top_level.txt names and no
-//     other distribution lists.
+//   - NAME.egg-info, a file or a directory, of setuptools and distutils. The files are
+//     those of installed-files.txt, or else of SOURCES.txt. Otherwise, and if a RECORD is
+//     missing, they are the files below the modules in top_level.txt that no other
+//     distribution lists.
 //   - NAME.egg, a directory or a zip file of easy_install: everything in it.
 //
 // # Components
 //
-// A component is a distribution, "python/NAME" with the name normalised (PEP 503),
+// A component is a distribution, "python/NAME" with the normalised name (PEP 503) and
 // without its version. The same distribution in another environment is
-// "python/NAME@PREFIX" (see package places): an environment is known by its
-// prefix, above lib/pythonX.Y, so that a new Python does not rename anything.
+// "python/NAME@PREFIX" (see package places). An environment is known by its prefix, above
+// lib/pythonX.Y, so that a new Python does not rename anything.
 //
 // # Claims
 //
-// Listed paths are relative to where the record is, may have ".." in them or be
-// absolute, and are resolved inside the tree. What is listed and not there was
-// removed on purpose. What lies in a record's own directory is the distribution's
-// too; what else is not listed, caches and the like, is nobody's. A file that two
-// distributions list goes to the outer one, then the first by path. Records that
-// another distribution lists are of copies that it carries along (setuptools/_vendor),
-// and mean nothing. Where all of a record is claimed already the distribution
-// came in a system package: it is left alone.
+// Listed paths are relative to the record, can have ".." in them or be absolute, and are
+// resolved inside the tree. A listed file that is missing was removed on purpose. Files in
+// a record's own directory belong to the distribution too. Other files that are not
+// listed, such as caches, are not claimed. A file that two distributions list goes to the
+// outer one, then to the first by path. Records that another distribution lists are those
+// of vendored copies (setuptools/_vendor) and are ignored. If all of a record is claimed
+// already, the distribution came in a system package and is left alone.
 //
-// A compiled cache goes with its source, whoever has that: __pycache__/x.*.pyc and
-// x.pyc with x.py.
+// A compiled cache goes with its source, whoever owns it: __pycache__/x.*.pyc and x.pyc
+// with x.py.
 //
 // # Damage
 //
-// A RECORD that is missing is a warning, and so is a line that makes no sense; the
-// other lines count. A file that cannot be read is an error.
+// A missing RECORD is a warning, and so is an invalid line; the other lines count. A file
+// that cannot be read is an error.
 package python
 
 import (
