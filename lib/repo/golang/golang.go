@@ -15,10 +15,10 @@ package golang
 import (
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"io"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
@@ -43,38 +43,19 @@ func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, repoName, isCandidate, name), nil
+	return places.Single{Repo: repoName, Is: isCandidate, Name: name, MaxRead: maxRead}.Load(t), nil
 }
 
-// isCandidate reports whether record i may be a program.
-func isCandidate(t *assign.Tree, i int) bool {
-	f := t.Files[i]
-	return f.Mode&0o111 != 0 && f.Size >= Least && t.Links(i)[0] == i
-}
+// isCandidate reports whether a file can be a program.
+func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// name returns what the program of record i is named after.
-func name(t *assign.Tree, i int) (string, error) {
-	name, err := read(t, i)
+// name returns what a program is named after.
+func name(f *format.File, r io.ReaderAt, _ int64) string {
+	name := mainModule(r)
 	if name == unnamed {
-		name = assign.Base(t.Files[i].Path)
+		name = assign.Base(f.Path)
 	}
-	return name, err
-}
-
-// read returns what the program of record i was built from, "" if it is not of
-// Go.
-func read(t *assign.Tree, i int) (name string, err error) {
-	f, err := places.OpenRecord(t, i)
-	if places.IsUnusable(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	r := &bounded{r: f, left: maxRead}
-	name = mainModule(r)
-	return name, r.err
+	return name
 }
 
 // unnamed is the package of a program that was built from files alone.
@@ -112,28 +93,3 @@ func mainModule(r io.ReaderAt) (name string) {
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
-var errBound = errors.New("read enough")
-
-// bounded hands out a file up to a number of bytes, and keeps the first error that
-// is of reading it.
-type bounded struct {
-	r    io.ReaderAt
-	left int64
-	err  error
-}
-
-// ReadAt implements io.ReaderAt.
-func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
-	if b.left -= int64(len(p)); b.left < 0 {
-		return 0, errBound
-	}
-	if off < 0 {
-		return 0, io.EOF
-	}
-	n, err := b.r.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) && b.err == nil {
-		b.err = err
-	}
-	return n, err
-}

@@ -17,8 +17,7 @@ import (
 // one of 100,000 entries 47 MiB.
 type archive struct {
 	r    io.ReaderAt
-	size int64
-	err  error // the first of reading the file
+	size int64 // bytes
 }
 
 const (
@@ -31,6 +30,8 @@ const (
 	maxEntry = 64 << 10
 	// maxArtifacts bounds the artifacts that are looked at.
 	maxArtifacts = 64
+	// maxRead bounds all that is read of an archive, in bytes.
+	maxRead = maxDirectory + (maxArtifacts+2)*maxEntry
 
 	endLen, end64Len, locatorLen, headerLen, localLen = 22, 56, 20, 46, 30
 
@@ -82,14 +83,14 @@ func wanted(name string) bool {
 }
 
 // entries yields the members in the order of the directory, which ends where it is cut
-// off. Errors of reading the file stay in a.err.
+// off.
 func (a *archive) entries() iter.Seq[entry] {
 	return func(yield func(entry) bool) {
 		at, size, base, err := a.directory()
 		if err != nil {
 			return
 		}
-		r := bufio.NewReader(io.NewSectionReader(readerAt{a}, at, size))
+		r := bufio.NewReader(io.NewSectionReader(a.r, at, size))
 		header, name := make([]byte, headerLen), make([]byte, 1<<16)
 		for {
 			if _, err := io.ReadFull(r, header); err != nil || string(header[:4]) != "PK\x01\x02" {
@@ -115,7 +116,7 @@ func (a *archive) entries() iter.Seq[entry] {
 func (a *archive) directory() (at, size, base int64, err error) {
 	tail := make([]byte, min(a.size, endLen+maxComment))
 	from := a.size - int64(len(tail))
-	if _, err := (readerAt{a}).ReadAt(tail, from); err != nil {
+	if _, err := a.r.ReadAt(tail, from); err != nil {
 		return 0, 0, 0, errZip
 	}
 	end := -1
@@ -150,7 +151,7 @@ func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) 
 	if stop < 0 {
 		return 0, 0, 0, false
 	}
-	if _, err := (readerAt{a}).ReadAt(raw, stop); err != nil || string(raw[:4]) != "PK\x06\x06" || string(raw[end64Len:end64Len+4]) != "PK\x06\x07" {
+	if _, err := a.r.ReadAt(raw, stop); err != nil || string(raw[:4]) != "PK\x06\x06" || string(raw[end64Len:end64Len+4]) != "PK\x06\x07" {
 		return 0, 0, 0, false
 	}
 	return stop, int64(binary.LittleEndian.Uint64(raw[40:])), int64(binary.LittleEndian.Uint64(raw[48:])), true
@@ -159,11 +160,11 @@ func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) 
 // read returns the start of a member.
 func (a *archive) read(e entry) ([]byte, error) {
 	header := make([]byte, localLen)
-	if _, err := (readerAt{a}).ReadAt(header, e.offset); err != nil || string(header[:4]) != "PK\x03\x04" {
+	if _, err := a.r.ReadAt(header, e.offset); err != nil || string(header[:4]) != "PK\x03\x04" {
 		return nil, errZip
 	}
 	start := e.offset + localLen + int64(le16(header[26:])) + int64(le16(header[28:]))
-	var r io.Reader = io.NewSectionReader(readerAt{a}, start, min(e.packed, maxEntry))
+	var r io.Reader = io.NewSectionReader(a.r, start, min(e.packed, maxEntry))
 	switch e.method {
 	case 0:
 	case 8:
@@ -177,21 +178,6 @@ func (a *archive) read(e entry) ([]byte, error) {
 		err = nil // the start is enough
 	}
 	return out.Bytes(), err
-}
-
-// readerAt reads the file and keeps the first error that is of reading it.
-type readerAt struct{ a *archive }
-
-// ReadAt implements io.ReaderAt.
-func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off > r.a.size {
-		return 0, io.EOF
-	}
-	n, err := r.a.r.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) && r.a.err == nil {
-		r.a.err = err
-	}
-	return n, err
 }
 
 func le16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }

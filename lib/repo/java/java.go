@@ -16,8 +16,10 @@ package java
 
 import (
 	"context"
+	"io"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
@@ -38,10 +40,14 @@ func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, repoName, isArchive, name), nil
+	is := func(f *format.File) bool { return stem(f.Path) != "" }
+	return places.Single{Repo: repoName, Is: is, Name: name, MaxRead: maxRead}.Load(t), nil
 }
 
-func isArchive(t *assign.Tree, i int) bool { return stem(t.Files[i].Path) != "" }
+// name returns the name of an archive.
+func name(f *format.File, r io.ReaderAt, size int64) string {
+	return (&archive{r, size}).names().name(unversioned(stem(f.Path)))
+}
 
 // stem returns the name of an archive's file without its suffix, "" for other
 // files.
@@ -52,30 +58,6 @@ func stem(path string) string {
 		}
 	}
 	return ""
-}
-
-// name returns the name of the archive of record i.
-func name(t *assign.Tree, i int) (string, error) {
-	said, err := read(t, i)
-	if err != nil {
-		return "", err
-	}
-	return said.name(unversioned(stem(t.Files[i].Path))), nil
-}
-
-// read returns what the archive of record i says of itself.
-func read(t *assign.Tree, i int) (*names, error) {
-	f, err := places.OpenRecord(t, i)
-	if places.IsUnusable(err) {
-		return &names{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	a := &archive{r: f, size: t.Files[i].Size}
-	said := a.names()
-	return said, a.err
 }
 
 // unversioned cuts off the version of a file's name: what follows the last dash

@@ -1,7 +1,10 @@
 package places
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -11,26 +14,29 @@ import (
 // wherever they are: "go/cmd" of programs, "java/ant" of archives. Files of one name
 // are one component. They are claimed as a fallback: what a file says of itself counts
 // for less than a package that lists it. The result is nil if there are no such files.
-//
-// Of regular files that no repo has claimed, is picks those to look at by their records,
-// and name reads one and returns the name of its package, "" for none.
-func Single(t *assign.Tree, repo string, is func(t *assign.Tree, i int) bool, name func(t *assign.Tree, i int) (string, error)) *assign.Result {
-	next := func(i int) int {
-		for i < len(t.Files) && (t.Files[i].Type != format.TypeFile || t.Claimed(i) || !is(t, i)) {
-			i++
-		}
-		return i
-	}
-	if next(0) == len(t.Files) {
+type Single struct {
+	Repo string
+	// Is picks regular files by their records.
+	Is func(f *format.File) bool
+	// Name returns the name of a file's package, "" for none. A file that is not there
+	// is as an empty one. The size is in bytes.
+	Name func(f *format.File, r io.ReaderAt, size int64) string
+	// MaxRead bounds what Name can read of a file, in bytes.
+	MaxRead int64
+}
+
+// Load finds the files in a tree.
+func (s Single) Load(t *assign.Tree) *assign.Result {
+	if s.next(t, 0) == len(t.Files) {
 		return nil
 	}
 	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
-		c := New(repo, t)
-		for i := next(0); i < len(t.Files); i = next(i + 1) {
+		c := New(s.Repo, t)
+		for i := s.next(t, 0); i < len(t.Files); i = s.next(t, i+1) {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
-			name, err := name(t, i)
+			name, err := s.read(t, i)
 			if err != nil {
 				return nil, err
 			}
@@ -40,4 +46,58 @@ func Single(t *assign.Tree, repo string, is func(t *assign.Tree, i int) bool, na
 		}
 		return c.Result(), nil
 	}}
+}
+
+// next returns the first record from i on to look at. All names of an inode are one file.
+func (s Single) next(t *assign.Tree, i int) int {
+	for ; i < len(t.Files); i++ {
+		f := t.Files[i]
+		if f.Type == format.TypeFile && !t.Claimed(i) && t.Links(i)[0] == i && s.Is(f) {
+			break
+		}
+	}
+	return i
+}
+
+// read returns the name of the package of record i.
+func (s Single) read(t *assign.Tree, i int) (string, error) {
+	f, err := OpenRecord(t, i)
+	if IsUnusable(err) {
+		return s.Name(t.Files[i], bytes.NewReader(nil), 0), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	r := &Bounded{R: f, Left: s.MaxRead}
+	name := s.Name(t.Files[i], r, st.Size)
+	return name, r.Err
+}
+
+var errBound = errors.New("read enough")
+
+// Bounded reads a file up to a number of bytes.
+type Bounded struct {
+	R    io.ReaderAt
+	Left int64 // bytes
+	Err  error // the first one of reading the file
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *Bounded) ReadAt(p []byte, off int64) (int, error) {
+	if b.Left -= int64(len(p)); b.Left < 0 {
+		return 0, errBound
+	}
+	if off < 0 {
+		return 0, io.EOF
+	}
+	n, err := b.R.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) && b.Err == nil {
+		b.Err = err
+	}
+	return n, err
 }

@@ -139,6 +139,9 @@ func (r *Root) Own(component string, paths ...string) *Root {
 	return r
 }
 
+// Remove removes a file and keeps its record.
+func (r *Root) Remove(path string) { r.check(os.Remove(r.dir + path)) }
+
 func (r *Root) find(path string) *format.File {
 	r.t.Helper()
 	i := slices.IndexFunc(r.files, func(f *format.File) bool { return f.Path == path })
