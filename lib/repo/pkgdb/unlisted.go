@@ -68,14 +68,11 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	case f.Type != format.TypeFile:
 		return 0, false, nil
 	}
-	source := pythonSource(f.Path)
+	from, found = PythonSource(u.tree, f.Path)
 	for _, suffix := range u.suffixes {
-		if source == "" && strings.HasSuffix(f.Path, suffix) {
-			source = strings.TrimSuffix(f.Path, suffix)
+		if real, copied := strings.CutSuffix(f.Path, suffix); copied && !found {
+			from, found = u.tree.Lookup(real)
 		}
-	}
-	if source != "" {
-		from, found = u.tree.Lookup(source)
 	}
 	return from, found, nil
 }
@@ -104,26 +101,24 @@ func (u *unlisted) follow(i int) (target int, found bool, err error) {
 	return 0, false, nil
 }
 
-// pythonSource returns the path of the source that a path of compiled Python
-// belongs to, "" for any other path (PEP 3147 and, for "opt-", PEP 488).
-func pythonSource(file string) string {
-	base, ok := strings.CutSuffix(file, ".pyc")
-	if !ok {
-		if base, ok = strings.CutSuffix(file, ".pyo"); !ok {
-			return ""
+// PythonSource returns the record of the source of compiled Python: DIR/NAME.py of
+// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), whose tag can have dots, and of
+// DIR/NAME.pyc. It is not found for any other path.
+func PythonSource(t *assign.Tree, file string) (i int, found bool) {
+	base, compiled := strings.CutSuffix(file, ".pyc")
+	if !compiled {
+		if base, compiled = strings.CutSuffix(file, ".pyo"); !compiled {
+			return 0, false
 		}
 	}
 	dir, name := path.Split(base)
 	above, cached := strings.CutSuffix(dir, "/__pycache__/")
 	if !cached {
-		return base + ".py"
+		return t.Lookup(base + ".py")
 	}
-	if cut := strings.LastIndexByte(name, '.'); cut > 0 && strings.HasPrefix(name[cut:], ".opt-") {
+	for cut := strings.LastIndexByte(name, '.'); cut > 0 && !found; cut = strings.LastIndexByte(name, '.') {
 		name = name[:cut]
+		i, found = t.Lookup(above + "/" + name + ".py")
 	}
-	cut := strings.LastIndexByte(name, '.')
-	if cut <= 0 {
-		return ""
-	}
-	return above + "/" + name[:cut] + ".py"
+	return i, found
 }

@@ -172,7 +172,8 @@ func TestComponents(t *testing.T) {
 		dbPath+" rpm/.database",
 		"/usr/lib/sysimage/rpm/rpmdb.sqlite-shm rpm/.database",
 	))
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[0], "lock") {
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is no name`) ||
+		!strings.Contains(r.Warnings[1], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[1], "lock") {
 		t.Errorf("got warnings %q", r.Warnings)
 	}
 }

@@ -1,10 +1,10 @@
 package rpm
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"chunkah/lib/repo/pkgdb"
 )
 
 const (
@@ -15,8 +15,6 @@ const (
 	// languages left out), on a shared file system (3), of another architecture's
 	// package (4) and unknown (255).
 	stateNormal = 0
-	// maxName bounds a package's name, in bytes. File systems bound it to 255.
-	maxName = 1024
 	// maxListed bounds a listed path, in bytes: PATH_MAX of Linux, through which
 	// rpm has to install it.
 	maxListed = 4096
@@ -44,7 +42,7 @@ func parsePackage(blob []byte) (*pkg, error) {
 	if p.name, err = h.text(tagName); err != nil {
 		return nil, err
 	}
-	if err := checkName(p.name); err != nil {
+	if err := pkgdb.CheckName(p.name); err != nil {
 		return nil, err
 	}
 	src, err := h.text(tagSourceRPM)
@@ -55,7 +53,7 @@ func parsePackage(blob []byte) (*pkg, error) {
 	if p.source == "" {
 		p.source = p.name
 	}
-	if err := checkName(p.source); err != nil {
+	if err := pkgdb.CheckName(p.source); err != nil {
 		return nil, p.wrap(err)
 	}
 	built, err := h.number(tagBuildTime)
@@ -64,19 +62,6 @@ func parsePackage(blob []byte) (*pkg, error) {
 	}
 	p.built = int64(built)
 	return p, nil
-}
-
-// checkName says whether a name can be part of a component's.
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("package has no name")
-	case len(name) > maxName:
-		return fmt.Errorf("package name of %d bytes is too long", len(name))
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Errorf("package name %q is not text", name)
-	}
-	return nil
 }
 
 // sourceName cuts the name out of a source package's file name:

@@ -22,8 +22,7 @@
 // the newest entry: such a rebuild has no entry.
 //
 // The database and the regular files of its folder change with every package. They are the
-// component "rpm/.database", even if packages list them. No package can have that name:
-// names begin with a letter, digit or '_'.
+// component "rpm/.database", even if packages list them. No package can have that name.
 //
 // # Claims
 //
