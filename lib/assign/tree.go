@@ -12,12 +12,12 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// maxListed bounds a listed path, in bytes: package managers hand paths to the
-// kernel whole, which takes less than this (PATH_MAX).
+// maxListed bounds a listed path, in bytes: package managers pass whole paths to the
+// kernel, which refuses longer ones (PATH_MAX).
 const maxListed = 4096
 
-// Tree is the file records of one root, with what repos need to find their way
-// in them. Repos read it; only Assign changes it.
+// Tree has the file records of one root, and finds records by paths. Repos read it; only
+// Assign changes it.
 type Tree struct {
 	// Root is where databases and contents are read from.
 	Root *rootfs.Root

@@ -222,7 +222,7 @@ func (l *loader) claim(p *pkg, path string, kind byte) error {
 	return nil
 }
 
-// readMtree reads the types of the package's files. A damaged one says nothing.
+// readMtree reads the types of the package's files. A damaged mtree is a warning.
 func (l *loader) readMtree(p *pkg) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
 	if err != nil || !found {
@@ -243,7 +243,7 @@ func (l *loader) readMtree(p *pkg) error {
 
 // parseMtree takes the types of paths: lines "PATH KEY=VALUE…", of which type
 // counts, and "/set KEY=VALUE…", which says what holds for the lines below it.
-// Paths that begin with a dot at the top are the package's own papers.
+// Paths at the top that begin with a dot are the package's own metadata.
 func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	set := byte('f')
 	for text.Next() {

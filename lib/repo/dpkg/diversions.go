@@ -13,10 +13,10 @@ import (
 // maxDiversions bounds the diversions.
 const maxDiversions = 1 << 20
 
-// diversion says that a path is elsewhere for all packages but one.
+// diversion is the new place of a path for all packages but one.
 type diversion struct {
 	to string
-	by string // ":" where no package did it
+	by string // the package that diverts, ":" for none
 }
 
 // readDiversions reads the diversions: three lines each, from, to and by.

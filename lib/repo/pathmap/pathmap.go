@@ -69,7 +69,7 @@ type Repo struct {
 type component struct {
 	name     string
 	interval int64  // in days, 0 for unknown
-	setBy    string // the entry that said so
+	setBy    string // the entry with the interval
 }
 
 // entry is one path of the map.
@@ -125,7 +125,7 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 	return result, nil
 }
 
-// warnings tells of what matches nothing, a line for each component.
+// warnings lists the paths that match nothing, a line per component.
 func (r *Repo) warnings(missed [][]string, total []int) (warnings []string) {
 	silent := 0
 	for i, paths := range missed {

@@ -10,8 +10,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Resolve follows path inside the tree. A link that leads nowhere is as good as
-// none.
+// Resolve follows a path inside the tree. A link that leads nowhere is not found.
 func Resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, err = root.Resolve(path)
 	switch {
@@ -32,8 +31,7 @@ func File(root *rootfs.Root, path string) (physical string, found bool, err erro
 	return physical, kind != 0 && err == nil, err
 }
 
-// Dir resolves the path of a directory and lists it, sorted. Something else there
-// is as good as nothing.
+// Dir resolves the path of a directory and lists it, sorted. Anything else is not found.
 func Dir(root *rootfs.Root, path string) (physical string, names []string, found bool, err error) {
 	physical, kind, err := look(root, path)
 	if err != nil || kind != unix.S_IFDIR {

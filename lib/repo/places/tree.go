@@ -11,9 +11,9 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// ReadRecord reads the contents of a regular file's record, most bytes at most. A
-// file that is not there, or not regular, or larger, is unusable, which is an
-// error of this type; other errors are those of reading.
+// ReadRecord reads the contents of a regular file's record, up to most bytes. A file that
+// is missing, not regular, or larger is an error of type Unusable. Other errors are those
+// of reading.
 func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	f, err := OpenRecord(t, i)
 	if err != nil {
@@ -43,8 +43,8 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	return f, err
 }
 
-// Unusable says that a file cannot be what it should be. It is a reason for a
-// warning where others are enough to go on with.
+// Unusable is the error of a file that is not what it should be. A repo can go on without
+// it, with a warning.
 type Unusable struct{ err error }
 
 // Error implements error.

@@ -35,8 +35,8 @@ var algos = map[uint64]func() hash.Hash{
 // hashBuffer is how much is read at once, in bytes.
 const hashBuffer = 256 << 10
 
-// contents says that a component lists a file with a digest, of which the first
-// 64 bits are enough to tell that another component might list the same.
+// contents is a digest that a component lists. Its first 64 bits are enough to see that
+// another component may list the same one.
 type contents struct {
 	start     uint64
 	component *format.Component
