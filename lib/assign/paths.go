@@ -13,6 +13,11 @@ func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" +
 // Base returns the last name of a path.
 func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
+// HasControl reports whether a name has a control character, which no package's has.
+func HasControl(name string) bool {
+	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // IsBelow reports whether a path lies below a directory.
 func IsBelow(dir, path string) bool {
 	if dir == "/" {

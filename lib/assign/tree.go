@@ -12,9 +12,9 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// maxListed bounds a listed path, in bytes: package managers pass whole paths to the
+// MaxListed bounds a listed path, in bytes: package managers pass whole paths to the
 // kernel, which refuses longer ones (PATH_MAX).
-const maxListed = 4096
+const MaxListed = 4096
 
 // Tree has the file records of one root, and finds records by paths. Repos read it; only
 // Assign changes it.
@@ -65,7 +65,7 @@ func (t *Tree) Lookup(path string) (int, bool) {
 // where /lib is a link to usr/lib), the last name is not. An error says why the path
 // could not be resolved, such as a disk that fails.
 func (t *Tree) Find(listed string) (i int, found bool, err error) {
-	if len(listed) > maxListed {
+	if len(listed) > MaxListed {
 		return 0, false, nil
 	}
 	listed = strings.TrimRight(listed, "/")

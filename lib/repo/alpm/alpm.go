@@ -163,7 +163,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		value = strings.TrimSpace(value)
-		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && value != "" && len(value) < maxPath {
+		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && value != "" && len(value) < assign.MaxListed {
 			place = "/" + strings.TrimLeft(value, "/") // pacman runs in the root
 		}
 	}

@@ -22,7 +22,7 @@ func FuzzConf(f *testing.F) {
 		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
-		if place := parseConf(text); place != "" && (place[0] != '/' || len(place) > maxPath) {
+		if place := parseConf(text); place != "" && (place[0] != '/' || len(place) > assign.MaxListed) {
 			t.Fatalf("got %q", place)
 		}
 	})
@@ -39,7 +39,7 @@ func FuzzMtree(f *testing.F) {
 			return
 		}
 		for path, kind := range types {
-			if path == "" || kind == 0 || len(path) > maxPath {
+			if path == "" || kind == 0 || len(path) > assign.MaxListed {
 				t.Fatalf("got %q, %q", path, kind)
 			}
 		}

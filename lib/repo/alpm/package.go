@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// maxPath bounds a path, in bytes: PATH_MAX of Linux.
-	maxPath = 4096
 	// maxPaths bounds the paths of one package: several times the largest.
 	maxPaths = 512 << 10
 )
@@ -93,7 +91,7 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 		case len(line) == 0:
 			section = ""
 		case section == "" && len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
-			section = string(line[:min(len(line), maxPath)])
+			section = string(line[:min(len(line), assign.MaxListed)])
 		case section == "":
 			what = fmt.Sprintf("%.60q is in no section", line)
 		default:
@@ -126,7 +124,7 @@ func (l *loader) sections(p *pkg, file string, take func(section string, line []
 
 func (l *loader) readDesc(p *pkg) error {
 	err := l.sections(p, "desc", func(section string, line []byte) error {
-		value := string(line[:min(len(line), maxPath)])
+		value := string(line[:min(len(line), assign.MaxListed)])
 		switch section {
 		case "%NAME%":
 			p.name = value
@@ -157,7 +155,7 @@ func (l *loader) claimFiles(p *pkg, listed bool) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
 			return nil // a path that was cut may be another package's
-		case len(line) > maxPath:
+		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
 			return fmt.Errorf("there are more than %d paths", maxPaths)
@@ -261,7 +259,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 			continue
 		case name[0] == '/':
 			continue // "/unset"
-		case len(name) > maxPath:
+		case len(name) > assign.MaxListed:
 			return fmt.Errorf("line %d: path of %d bytes", text.Number(), len(name))
 		case len(types) >= maxPaths:
 			return fmt.Errorf("line %d: there are more than %d paths", text.Number(), maxPaths)

@@ -13,9 +13,6 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// maxPath bounds a path, in bytes: PATH_MAX of Linux.
-const maxPath = 4096
-
 // loader carries a database into a collector.
 type loader struct {
 	tree  *assign.Tree
@@ -152,7 +149,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 }
 
 // text is a value that counts, as far as a name may be long.
-func text(value []byte) string { return string(value[:min(len(value), maxPath)]) }
+func text(value []byte) string { return string(value[:min(len(value), assign.MaxListed)]) }
 
 // add adds the package, once.
 func (l *loader) add() error {
@@ -181,7 +178,7 @@ func (l *loader) add() error {
 // directory opens a directory.
 func (l *loader) directory(value []byte) (path string, err error) {
 	l.pkg.hasDir = false
-	if len(value) > maxPath {
+	if len(value) > assign.MaxListed {
 		return "", fmt.Errorf("path of %d bytes", len(value))
 	}
 	if err := l.add(); err != nil {
@@ -199,7 +196,7 @@ func (l *loader) file(value []byte) (path string, err error) {
 	switch {
 	case !l.pkg.hasDir:
 		return "", fmt.Errorf("file %.60q is in no directory", value)
-	case len(value) == 0, len(value) > maxPath, bytes.IndexByte(value, '/') >= 0:
+	case len(value) == 0, len(value) > assign.MaxListed, bytes.IndexByte(value, '/') >= 0:
 		return "", fmt.Errorf("%.60q is no file name", value)
 	}
 	return assign.Join(l.pkg.dir, string(value)), nil

@@ -86,10 +86,8 @@ func mainModule(r io.ReaderAt) (name string) {
 	default:
 		name = info.Path
 	}
-	if len(name) > maxName || strings.ContainsFunc(name, isControl) {
+	if len(name) > maxName || assign.HasControl(name) {
 		return ""
 	}
 	return name
 }
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -55,8 +55,7 @@ func CheckName(name string) error {
 		return errors.New("there is no name")
 	case len(name) > maxName:
 		return fmt.Errorf("name of %d bytes is too long", len(name))
-	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name),
-		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name), assign.HasControl(name):
 		return fmt.Errorf("%q is no name", name)
 	}
 	return nil

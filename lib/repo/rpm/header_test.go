@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/lib/assign"
 	"chunkah/tests/bound"
 )
 
@@ -195,7 +196,7 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		bound.Memory(t, 1<<20+len(blob)*(64+maxListed)) // a path may repeat a directory of PATH_MAX bytes
+		bound.Memory(t, 1<<20+len(blob)*(64+assign.MaxListed)) // a path may repeat a directory of PATH_MAX bytes
 		if files, err := countFiles(blob); files > len(blob) {
 			t.Errorf("%d files out of %d bytes: %v", files, len(blob), err)
 		}

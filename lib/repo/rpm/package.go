@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -15,9 +16,6 @@ const (
 	// languages left out), on a shared file system (3), of another architecture's
 	// package (4) and unknown (255).
 	stateNormal = 0
-	// maxListed bounds a listed path, in bytes: PATH_MAX of Linux, through which
-	// rpm has to install it.
-	maxListed = 4096
 )
 
 // pkg is one package of a database.
@@ -232,7 +230,7 @@ func (l *fileList) each(visit func(*listed) error) error {
 			if d >= uint64(len(l.dirs)) {
 				return fmt.Errorf("file %d is in directory %d of %d", i, d, len(l.dirs))
 			}
-			if len(l.dirs[d])+len(name) > maxListed {
+			if len(l.dirs[d])+len(name) > assign.MaxListed {
 				return fmt.Errorf("file %d has a path of %d bytes", i, len(l.dirs[d])+len(name))
 			}
 			f.path = l.dirs[d] + name
