@@ -118,9 +118,10 @@ func anyOf(words []string) string {
 
 func option(o *flags.Option, section string) manual.Option {
 	tag := o.Field().Tag
+	text := strings.ReplaceAll(o.Description, "{repos}", strings.Join(repoNames(repos(nil)), ", "))
 	d := manual.Option{
 		Short: o.ShortName, Long: o.LongName, Value: o.ValueName, Section: section,
-		Brief: tag.Get("brief"), Text: placeholders.Replace(o.Description), Env: o.EnvDefaultKey,
+		Brief: tag.Get("brief"), Text: placeholders.Replace(text), Env: o.EnvDefaultKey,
 		Repeats: o.Field().Type.Kind() == reflect.Slice,
 	}
 	if o.DefaultMask != "" {

@@ -53,8 +53,8 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range t.Files {
 		if name, _, found := strings.Cut(strings.TrimPrefix(f.Path, "/"), "-"); found {
-			r.Claims = append(r.Claims, assign.Claim{File: i, Component: len(r.Components)})
-			r.Components = append(r.Components, &format.Component{Name: name})
+			p := &assign.Package{Component: &format.Component{Name: name}}
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
 		}
 	}
 	return r, nil
