@@ -2,16 +2,16 @@ package assign
 
 import "fmt"
 
-// pruned warns of a package database of which the image gets a part: its package manager
-// would see other packages than there are. To leave out all of it is somebody's wish.
-func (c *claims) pruned(t *Tree) []string {
-	if c.result == nil || t.Partial {
+// pruned warns of a package database of which the image gets only a part: the package
+// manager would see the wrong packages. Leaving out all of it is a choice.
+func (c *claims) pruned(r *Result) []string {
+	if c.tree.Partial {
 		return nil
 	}
-	all := c.result.Database
+	all := r.Database
 	first, missing := "", 0
 	for _, path := range all {
-		if _, kept := t.Lookup(path); kept {
+		if _, kept := c.tree.Lookup(path); kept {
 			continue
 		}
 		if missing++; missing == 1 {
@@ -22,5 +22,5 @@ func (c *claims) pruned(t *Tree) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("leaving out %q and with it %d of %d files of the %s database, which is damaged in the image: leave out all of it, or none",
-		first, missing, len(all), c.repo.Name())}
+		first, missing, len(all), c.name)}
 }

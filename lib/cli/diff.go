@@ -41,7 +41,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
-		if _, err := parseSource(s); err != nil {
+		if err := checkSource(s); err != nil {
 			return nil, err
 		}
 	}

@@ -117,7 +117,7 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 // reads tells whether the layers of an image are to be read: where that takes no
 // download, where it was asked for, and where it has to be.
 func (f *viewFlags) reads(src image.Source, must bool) bool {
-	return must || f.Download || src.Kind != image.KindRegistry
+	return must || f.Download || !src.Network
 }
 
 // read reads the layers.

@@ -84,6 +84,8 @@ func answer(found int, err error) error {
 type command interface {
 	// run does the work. It returns once everything it opened is closed.
 	run(ctx context.Context, env *Env) error
+	// leftovers are folders that can have unfinished files of a run that was killed.
+	leftovers() []string
 }
 
 // Env is what a command has of its process.
@@ -186,9 +188,7 @@ func Main(name string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	if t, ok := cmd.(tidier); ok {
-		env.nameLeftovers(t.leftovers())
-	}
+	env.nameLeftovers(cmd.leftovers())
 	return env.fail(stopped(ctx, cmd.run(ctx, env)))
 }
 

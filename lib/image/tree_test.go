@@ -106,7 +106,7 @@ func TestTreeAnswersInAnyOrder(t *testing.T) {
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
-	tree, err := flattenSource(t, Source{Kind: KindArchive, Path: path}, FlattenOptions{})
+	tree, err := flattenSource(t, Source{Transport: testArchive, Path: path}, FlattenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +127,8 @@ func TestBlobCutBehindOurBack(t *testing.T) {
 func TestBlobChangedBehindOurBack(t *testing.T) {
 	const size = 10_000
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}
-	for form, path := range map[Kind]string{KindArchive: img.Archive(t), KindDockerArchive: img.DockerArchive(t)} {
-		tree, err := flattenSource(t, Source{Kind: form, Path: path}, FlattenOptions{})
+	for form, path := range map[*Transport]string{testArchive: img.Archive(t), testDockerArchive: img.DockerArchive(t)} {
+		tree, err := flattenSource(t, Source{Transport: form, Path: path}, FlattenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func Explain(w io.Writer, o *assign.Outcome) error {
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {
 		kind, verdict := "claims it for", "another claim takes precedence"
-		if c.Weak {
+		if c.Fallback {
 			kind = "claims it as a fallback for"
 		}
 		if c.Won {

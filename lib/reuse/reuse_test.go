@@ -17,6 +17,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/tests/mkimage"
 )
 
@@ -52,8 +53,8 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range t.Files {
 		if name, _, found := strings.Cut(strings.TrimPrefix(f.Path, "/"), "-"); found {
-			r.Claims = append(r.Claims, assign.Claim{File: i, Component: len(r.Components)})
-			r.Components = append(r.Components, &format.Component{Name: name})
+			p := &assign.Package{Component: &format.Component{Name: name}}
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
 		}
 	}
 	return r, nil
@@ -62,7 +63,7 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 func open(t *testing.T, read bool, layers []mkimage.Layer) *inspect.Image {
 	t.Helper()
 	img := &mkimage.Image{Layers: layers}
-	in, err := inspect.Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
+	in, err := inspect.Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err == nil && read {
 		err = in.Read(context.Background(), inspect.Options{Repos: []assign.Repo{byName{}}})
 	}
