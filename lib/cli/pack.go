@@ -33,7 +33,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	opt := pack.Options{Max: n, FreshTimes: f.FreshTimes, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env)}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env)}
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
@@ -93,7 +93,10 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	opt.KeepXattrs, opt.Open = c.KeepXattrs, c.openPackSource(env)
+	opt.KeepXattrs = c.KeepXattrs
+	if !c.FreshTimes {
+		opt.Open = c.openPackSource(env)
+	}
 	measured, err := c.startStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ import (
 // planFlags say what the last plan was and where this one goes.
 type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
-	FreshTimes bool   `long:"fresh-times" description:"give files the times of this build also where their contents are those of the last image" brief:"keep no times of the last image"`
+	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 
 	pending *replace.Pending // the plan, while what it is of is not whole

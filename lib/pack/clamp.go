@@ -42,9 +42,9 @@ func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 // last image keeps the time that it had there, so that its layer keeps its digest. It can only
 // do so because all its files have that one time, now as then. Where contents are not known,
 // files keep their own times up to the bound. It returns how many components kept a time.
-func (t *tree) date(prev *group.Previous, fresh bool) (kept int) {
+func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated
-	if prev != nil && !fresh {
+	if prev != nil {
 		before = prev.Times
 	}
 	for _, c := range t.components {

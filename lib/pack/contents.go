@@ -39,10 +39,26 @@ var errNoSource = errors.New("the source is not there")
 
 // digests are what was read of the files whose times no package bounds.
 type digests struct {
-	sums map[int][sha256.Size]byte // by file; of a hard-link group, the first
+	files []int // in order; of a hard-link group, the first
+	read  []fileDigest
 	// compiled has the sources of compiled Python, with the time that it has of each.
 	compiled map[pySource]bool
-	unread   map[int]bool // files that may not be read
+}
+
+// fileDigest is what was read of one file.
+type fileDigest struct {
+	sum    [sha256.Size]byte
+	pyTime uint32 // that compiled Python has of its source, where timed
+	timed  bool
+	closed bool // it may not be read
+}
+
+// of returns what was read of a file, nil for nothing.
+func (d *digests) of(i int) *fileDigest {
+	if n, found := slices.BinarySearch(d.files, i); found {
+		return &d.read[n]
+	}
+	return nil
 }
 
 type pySource struct {
@@ -54,7 +70,7 @@ type pySource struct {
 // is something to read.
 func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error)) (err error) {
 	files := t.toRead()
-	t.digests = &digests{sums: make(map[int][sha256.Size]byte), compiled: make(map[pySource]bool), unread: make(map[int]bool)}
+	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool)}
 	if len(files) == 0 {
 		return nil
 	}
@@ -66,13 +82,16 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 	if err != nil {
 		return err
 	}
-	read := make([]fileContents, len(files))
-	err = sumAll(ctx, src, t.files, files, read)
+	err = t.digests.fill(ctx, src, t.files)
 	if err := errors.Join(err, src.Close()); err != nil {
 		return err
 	}
 	for n, i := range files {
-		t.digests.add(i, t.files[i].Path, &read[n])
+		if f := &t.digests.read[n]; f.timed {
+			for _, path := range pyc.Sources(t.files[i].Path) {
+				t.digests.compiled[pySource{path, f.pyTime}] = true
+			}
+		}
 	}
 	return nil
 }
@@ -97,32 +116,25 @@ func (t *tree) toRead() (files []int) {
 	return files
 }
 
-// fileContents is what was read of one file.
-type fileContents struct {
-	sum    [sha256.Size]byte
-	header []byte // of compiled Python
-	closed bool   // it may not be read
-}
-
 // readRun is how many files in a row one reader takes: most lie in the same directory, which
 // stays open.
 const readRun = 32
 
-// sumAll reads files on all cores.
-func sumAll(ctx context.Context, src Source, files []*format.File, list []int, read []fileContents) error {
+// fill reads files on all cores.
+func (d *digests) fill(ctx context.Context, src Source, files []*format.File) error {
 	var next atomic.Int64
 	workers, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), (len(list)+readRun-1)/readRun) {
+	for range min(runtime.GOMAXPROCS(0), (len(d.files)+readRun-1)/readRun) {
 		workers.Go(func() error {
 			r := src.NewReader()
 			err := func() error {
 				for {
 					from := int(next.Add(readRun)) - readRun
-					if from >= len(list) {
+					if from >= len(d.files) {
 						return nil
 					}
-					for n := from; n < min(from+readRun, len(list)); n++ {
-						if err := read[n].fill(ctx, r, files[list[n]]); err != nil {
+					for n := from; n < min(from+readRun, len(d.files)); n++ {
+						if err := d.read[n].fill(ctx, r, files[d.files[n]]); err != nil {
 							return err
 						}
 					}
@@ -135,7 +147,7 @@ func sumAll(ctx context.Context, src Source, files []*format.File, list []int, r
 }
 
 // fill reads one file.
-func (c *fileContents) fill(ctx context.Context, r Reader, f *format.File) error {
+func (d *fileDigest) fill(ctx context.Context, r Reader, f *format.File) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -146,15 +158,15 @@ func (c *fileContents) fill(ctx context.Context, r Reader, f *format.File) error
 	n, err := r.WriteFile(ctx, h, f)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		c.closed = true
+		d.closed = true
 		return nil
 	case err != nil:
 		return err
 	case n != f.Size:
 		return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, f.Size)
 	}
-	h.hash.Sum(c.sum[:0])
-	c.header = h.header
+	h.hash.Sum(d.sum[:0])
+	d.pyTime, d.timed = pyc.Time(h.header)
 	return nil
 }
 
@@ -169,19 +181,6 @@ func (s *summer) Write(p []byte) (int, error) {
 		s.header = append(s.header, p[:min(room, len(p))]...)
 	}
 	return s.hash.Write(p)
-}
-
-func (d *digests) add(i int, path string, f *fileContents) {
-	if f.closed {
-		d.unread[i] = true
-		return
-	}
-	d.sums[i] = f.sum
-	if time, timed := pyc.Time(f.header); timed {
-		for _, s := range pyc.Sources(path) {
-			d.compiled[pySource{s, time}] = true
-		}
-	}
 }
 
 // ownTime reports whether a file keeps its own time: compiled Python holds it and would be
@@ -218,8 +217,8 @@ func (t *tree) digest() {
 			if own {
 				p.number(1) // even at a time of 0
 			}
-			if sum, read := t.digests.sums[i]; read {
-				p.hash.Write(sum[:])
+			if d := t.digests.of(i); d != nil {
+				p.hash.Write(d.sum[:])
 			}
 		}
 		c.contents = hex.EncodeToString(p.sum())
@@ -229,6 +228,7 @@ func (t *tree) digest() {
 // known reports whether all of a component's files could be read.
 func (t *tree) known(c *component) bool {
 	return !slices.ContainsFunc(c.files, func(i int) bool {
-		return t.files[i].Size == format.SizeUnknown || t.digests.unread[i]
+		d := t.digests.of(i)
+		return t.files[i].Size == format.SizeUnknown || d != nil && d.closed
 	})
 }

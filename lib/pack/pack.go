@@ -50,10 +50,9 @@ type Options struct {
 	MaxLayerSize int64
 	// Previous is the layout of the last image, nil where there is none.
 	Previous *group.Previous
-	// FreshTimes makes all times those of this build, also where contents have not changed.
-	FreshTimes bool
 	// Open opens the source that a header names, to tell whether contents have changed. They
-	// are not known if it is nil, or its error is fs.ErrNotExist or fs.ErrPermission.
+	// are not known if it is nil, or its error is fs.ErrNotExist or fs.ErrPermission: then no
+	// component keeps the last image's times, and files keep their own.
 	Open func(context.Context, *format.Header) (Source, error)
 	// KeepXattrs names control xattrs that stay in the image.
 	KeepXattrs []string
@@ -158,7 +157,7 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 // plan dates the components and puts them into layers.
 func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	t.digest()
-	report.Kept = t.date(opt.Previous, opt.FreshTimes)
+	report.Kept = t.date(opt.Previous)
 	t.fingerprint()
 	if err := t.effort.err(); err != nil {
 		return nil, err
