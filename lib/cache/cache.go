@@ -1,12 +1,11 @@
-// Package cache keeps compressed layers from one build to the next: a folder of
-// blobs, each found by the digest of what it was compressed from and by the
-// settings that did it.
+// Package cache keeps compressed layers from one build to the next: a folder of blobs, each found
+// by the digest of what it was compressed from and by the settings that did it.
 //
-// Nothing in the folder is believed: a blob is handed out once its bytes have the digest
-// in its name, and the caller has found that they decompress to what it wants. So the
-// folder may be saved and restored by anyone, copied together from several, or damaged;
-// what is wrong in it costs a compression. What is right may be compressed in another way than here.
-// What is not a blob by its name is neither read nor removed. Several builds may use it at once.
+// Nothing in the folder is believed: a blob is handed out once its bytes have the digest in its
+// name, and the caller has found that they decompress to what it wants. So the folder may be saved
+// and restored by anyone, copied together from several, or damaged; what is wrong in it costs a
+// compression. What is right may be compressed in another way than here. What is not a blob by its
+// name is neither read nor removed. Several builds may use it at once.
 package cache
 
 import (
@@ -29,12 +28,12 @@ import (
 	"chunkah/lib/temp"
 )
 
-// DefaultSize is the number of bytes that a cache may take where none is asked
-// for: a few images of an operating system.
+// DefaultSize is the number of bytes that a cache may take where none is asked for: a few images of
+// an operating system.
 const DefaultSize = 10 << 30
 
-// A cache is DIR/KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of
-// SHA-256, and unfinished files beside them.
+// A cache is DIR/KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of SHA-256, and
+// unfinished files beside them.
 var (
 	keyName  = regexp.MustCompile(`^(gzip|zstd)-[A-Za-z0-9._+-]+$`)
 	blobName = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-f]{64}$`)
@@ -53,9 +52,8 @@ type Cache struct {
 	size int64
 }
 
-// Open opens the cache in dir, which is created where it is not there. Trim
-// keeps it within size bytes; 0 is DefaultSize. A folder that holds anything else is
-// refused.
+// Open opens the cache in dir, which is created where it is not there. Trim keeps it within size
+// bytes; 0 is DefaultSize. A folder that holds anything else is refused.
 func Open(dir string, size int64) (*Cache, error) {
 	if size <= 0 {
 		size = DefaultSize
@@ -81,16 +79,15 @@ func Open(dir string, size int64) (*Cache, error) {
 // Dir is the folder, without symlinks.
 func (c *Cache) Dir() string { return c.dir }
 
-// Blob is a blob of the cache, open for reading from its start. It stays
-// readable when it is removed meanwhile.
+// Blob is a blob of the cache, open for reading from its start. It stays readable when it is
+// removed meanwhile.
 type Blob struct {
 	*os.File
 	Digest digest.Digest
 	Size   int64
 }
 
-// Has reports whether there is any blob of that key, so that looking for one can
-// be worth it.
+// Has reports whether there is any blob of that key, so that looking for one can be worth it.
 func (c *Cache) Has(key string) bool {
 	names, err := c.blobs(key)
 	return err == nil && len(names) > 0
@@ -121,13 +118,13 @@ type Wanted struct {
 	DiffID digest.Digest
 	// Most is how many bytes it can have.
 	Most int64
-	// Proves reads a blob of that digest and size to its end and reports whether it
-	// decompresses to DiffID. An error says nothing of the blob.
+	// Proves reads a blob of that digest and size to its end and reports whether it decompresses to
+	// DiffID. An error says nothing of the blob.
 	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
 }
 
-// Get returns the blob that is wanted, nil where there is none. One that is not what its
-// name says is removed.
+// Get returns the blob that is wanted, nil where there is none. One that is not what its name says
+// is removed.
 func (c *Cache) Get(want Wanted) (*Blob, error) {
 	names, err := c.blobs(want.Key)
 	if err != nil {
@@ -172,8 +169,8 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	return &Blob{File: f, Digest: is, Size: size}, nil
 }
 
-// whole reads a blob and goes back to its start. What cannot be read is as good as
-// what has changed.
+// whole reads a blob and goes back to its start. What cannot be read is as good as what has
+// changed.
 func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() > want.Most {
@@ -308,8 +305,8 @@ func items(dir string) (blobs, temps []item, err error) {
 	return blobs, temps, nil
 }
 
-// Trim removes the blobs that were not used for longest until the rest fits, and
-// what builds that were killed have left. It returns the bytes removed.
+// Trim removes the blobs that were not used for longest until the rest fits, and what builds that
+// were killed have left. It returns the bytes removed.
 func (c *Cache) Trim() (removed int64, err error) {
 	blobs, temps, err := items(c.dir)
 	if err != nil {
@@ -346,8 +343,8 @@ func (c *Cache) Trim() (removed int64, err error) {
 	return removed, nil
 }
 
-// Left returns the paths of what killed builds have left in the cache in dir. Trim
-// removes it when a day has passed.
+// Left returns the paths of what killed builds have left in the cache in dir. Trim removes it when
+// a day has passed.
 func Left(dir string) ([]string, error) {
 	keys, err := os.ReadDir(dir)
 	if err != nil {

@@ -104,8 +104,8 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 	}
 }
 
-// A blob that is not what its diffID says is not handed out, and does not stay. One that
-// could not be looked at stays.
+// A blob that is not what its diffID says is not handed out, and does not stay. One that could not
+// be looked at stays.
 func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	c := open1(t, 0)
 	store(t, c, "layer", "blob")
@@ -178,8 +178,8 @@ func background(run func()) <-chan struct{} {
 	return done
 }
 
-// A folder of somebody else's is refused, and stays as it is; so does what lies beside the
-// blobs of a cache.
+// A folder of somebody else's is refused, and stays as it is; so does what lies beside the blobs of
+// a cache.
 func TestForeignFilesStay(t *testing.T) {
 	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
 	for _, name := range []string{

@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/replace"
 )
 
-// A cache has a tag: backups leave out what is in such a folder (the Cache Directory
-// Tagging Specification), and the second line says whose cache it is.
+// A cache has a tag: backups leave out what is in such a folder (the Cache Directory Tagging
+// Specification), and the second line says whose cache it is.
 const (
 	tagName = "CACHEDIR.TAG"
 	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# Whatever is in it can be removed: it is made again when it is needed.\n"
@@ -25,8 +25,8 @@ const (
 // errForeign says that a folder is somebody else's.
 var errForeign = errors.New("it is not a cache of chunkah, and holds other files: name a new or empty folder with --cache")
 
-// claim makes sure that dir is a cache: one that has our tag, or an empty folder, which
-// gets it. So does one that holds nothing but blobs, as caches did before they had tags.
+// claim makes sure that dir is a cache: one that has our tag, or an empty folder, which gets it. So
+// does one that holds nothing but blobs, as caches did before they had tags.
 func claim(dir string) error {
 	marked, err := isMarked(dir)
 	if marked || err != nil {

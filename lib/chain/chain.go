@@ -1,8 +1,8 @@
 // Package chain computes what the order of layers costs.
 //
-// Container clients store a layer under its chain: its diffID and those of all layers
-// below it. If a layer changes, they unpack it and all layers above it again, and
-// docker's graph drivers download these again too.
+// Container clients store a layer under its chain: its diffID and those of all layers below it. If
+// a layer changes, they unpack it and all layers above it again, and docker's graph drivers
+// download these again too.
 package chain
 
 import (
@@ -18,8 +18,8 @@ type Layer struct {
 	Stay float64
 }
 
-// Stay returns, for each layer, the chance that it and all layers below it stay as
-// they are for a week. Layers are listed from the bottom up, as in a manifest.
+// Stay returns, for each layer, the chance that it and all layers below it stay as they are for a
+// week. Layers are listed from the bottom up, as in a manifest.
 func Stay(layers []Layer) []float64 {
 	chances := make([]float64, len(layers))
 	all := 1.0
@@ -41,8 +41,8 @@ func Cost(layers []Layer) float64 {
 
 // Best returns the layers in the order with the lowest cost.
 //
-// Exchanging two neighbours a and b changes only two terms of the cost. They show that
-// a belongs below b if its bytes * stay / (1 - stay) is greater.
+// Exchanging two neighbours a and b changes only two terms of the cost. They show that a belongs
+// below b if its bytes * stay / (1 - stay) is greater.
 func Best(layers []Layer) []Layer {
 	best := slices.Clone(layers)
 	slices.SortStableFunc(best, func(a, b Layer) int { return cmp.Compare(weight(b), weight(a)) })

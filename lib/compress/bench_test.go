@@ -21,7 +21,8 @@ func benchData(b *testing.B) []byte {
 	return data
 }
 
-// BenchmarkWriter is one large layer, alone, on all cores. Its MB/s are of input; "ratio" is output to input in percent.
+// BenchmarkWriter is one large layer, alone, on all cores. Its MB/s are of input; "ratio" is output
+// to input in percent.
 func BenchmarkWriter(b *testing.B) {
 	data := benchData(b)
 	for _, s := range []Settings{{None, 0}, {Gzip, 1}, {Gzip, 6}, {Gzip, 7}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}} {

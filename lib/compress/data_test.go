@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// sample returns n bytes that are the same for ever and look a little like a layer: stretches of words, of machine
-// words with small steps, of zeros and of noise, and now and then a piece of what came up to 12 MiB before.
+// sample returns n bytes that are the same for ever and look a little like a layer: stretches of
+// words, of machine words with small steps, of zeros and of noise, and now and then a piece of what
+// came up to 12 MiB before.
 func sample(n int) []byte {
 	whole := wholeSample()
 	if n > len(whole) {
@@ -92,8 +93,8 @@ func isDefault(s Settings) bool {
 	return s.Level == 0 || s == (Settings{Gzip, defaultGzipLevel}) || s == (Settings{Zstd, defaultZstdLevel})
 }
 
-// skipUnderRace leaves all but the default levels to the tests without the race detector: under it they take minutes,
-// and they race no more than the others.
+// skipUnderRace leaves all but the default levels to the tests without the race detector: under it
+// they take minutes, and they race no more than the others.
 func skipUnderRace(t *testing.T, s Settings) {
 	t.Helper()
 	if raceEnabled && !isDefault(s) {

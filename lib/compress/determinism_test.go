@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestSameBytes is the law "same input, same bytes" for this package: neither workers, nor the sizes of writes, nor
-// what else is compressed at the time may show in the output.
+// TestSameBytes is the law "same input, same bytes" for this package: neither workers, nor the
+// sizes of writes, nor what else is compressed at the time may show in the output.
 func TestSameBytes(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -44,7 +44,8 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestSharedPool compresses many streams of different settings at once through the same few workers.
+// TestSharedPool compresses many streams of different settings at once through the same few
+// workers.
 func TestSharedPool(t *testing.T) {
 	p, alone := newPool(t, 3), newPool(t, 1)
 	t.Run("streams", func(t *testing.T) {
@@ -62,9 +63,10 @@ func TestSharedPool(t *testing.T) {
 	})
 }
 
-// TestReusedCodec compares a codec that has done much work with a new one. The library keeps its tables from block to
-// block, and tells old entries from new ones by a position that grows towards 2^31 and then starts again, in the middle
-// of a block. Tiny blocks move it by a known step, so that some of the numbers below end close before that point.
+// TestReusedCodec compares a codec that has done much work with a new one. The library keeps its
+// tables from block to block, and tells old entries from new ones by a position that grows towards
+// 2^31 and then starts again, in the middle of a block. Tiny blocks move it by a known step, so
+// that some of the numbers below end close before that point.
 func TestReusedCodec(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("slow, and has nothing to race")

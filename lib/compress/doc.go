@@ -1,4 +1,5 @@
-// Package compress turns the bytes of one layer into the bytes of one blob: unchanged, as gzip or as zstd.
+// Package compress turns the bytes of one layer into the bytes of one blob: unchanged, as gzip or
+// as zstd.
 //
 // It promises four things.
 //
@@ -12,14 +13,16 @@
 //
 // # gzip
 //
-// One member, with no name, no time and an unknown operating system in its header. Each block is compressed on its own
-// with the 32 KiB before it as a dictionary, and ends on a byte boundary (a deflate sync flush); an empty last block
-// closes the stream. Any gzip reader takes it for an ordinary file. Levels 1 to 9 are those of
-// github.com/klauspost/compress/flate, which are faster and a little larger than zlib's of the same number.
+// One member, with no name, no time and an unknown operating system in its header. Each block is
+// compressed on its own with the 32 KiB before it as a dictionary, and ends on a byte boundary (a
+// deflate sync flush); an empty last block closes the stream. Any gzip reader takes it for an
+// ordinary file. Levels 1 to 9 are those of github.com/klauspost/compress/flate, which are faster
+// and a little larger than zlib's of the same number.
 //
 // # zstd
 //
-// One frame a block, each with a checksum, none asking a reader for a window above 4 MiB. A file of several
-// frames is a zstd file (RFC 8878, section 3), and what pzstd and zstd:chunked write too. Levels 1 to 22 are accepted
-// as the zstd command knows them, and fall into the four that the library has.
+// One frame a block, each with a checksum, none asking a reader for a window above 4 MiB. A file of
+// several frames is a zstd file (RFC 8878, section 3), and what pzstd and zstd:chunked write too.
+// Levels 1 to 22 are accepted as the zstd command knows them, and fall into the four that the
+// library has.
 package compress

@@ -7,11 +7,13 @@ import (
 	"testing"
 )
 
-// TestGolden is a tripwire. If it fails, the digest of every layer of every image that anybody built with these
-// settings is about to change, and all of them will be downloaded again. If that is meant, change the values here,
-// make sure that Settings.Key changes with them, and say so under "Digests" in CHANGELOG.md.
+// TestGolden is a tripwire. If it fails, the digest of every layer of every image that anybody
+// built with these settings is about to change, and all of them will be downloaded again. If that
+// is meant, change the values here, make sure that Settings.Key changes with them, and say so under
+// "Digests" in CHANGELOG.md.
 //
-// The values are the same on every processor and with the library's assembly left out (go test -tags noasm).
+// The values are the same on every processor and with the library's assembly left out (go test
+// -tags noasm).
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings

@@ -14,13 +14,15 @@ var ErrPoolClosed = errors.New("compressor pool is closed")
 
 // A Pool bounds how many blocks are compressed at once, over all writers of a process.
 //
-// In memory it holds, for each worker, the library's tables (under 2 MiB at the default levels), the block it works on
-// its output and, for zstd, a copy of it; and for each writer a block being filled, those that wait (plan.ahead) and the
-// output of one that is finished, or of a few more while an earlier block takes longer. With n workers and m writers at
-// default levels, on data that compresses to less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for zstd.
+// In memory it holds, for each worker, the library's tables (under 2 MiB at the default levels),
+// the block it works on its output and, for zstd, a copy of it; and for each writer a block being
+// filled, those that wait (plan.ahead) and the output of one that is finished, or of a few more
+// while an earlier block takes longer. With n workers and m writers at default levels, on data that
+// compresses to less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for zstd.
 //
-// Where blocks of several writers wait, that of the lowest rank comes first. So blobs are finished in the order of their
-// ranks, however much larger one is than the next, and as long as one has blocks all workers are for it.
+// Where blocks of several writers wait, that of the lowest rank comes first. So blobs are finished
+// in the order of their ranks, however much larger one is than the next, and as long as one has
+// blocks all workers are for it.
 type Pool struct {
 	workers int
 	wait    sync.WaitGroup
@@ -31,8 +33,8 @@ type Pool struct {
 	waiting []*job    // of each writer in order, and not more than plan.ahead
 	closed  bool
 
-	// Blocks and outputs are kept apart: of an output's buffer only so much is ever memory as was written to it, which
-	// is a fraction of a block.
+	// Blocks and outputs are kept apart: of an output's buffer only so much is ever memory as was
+	// written to it, which is a fraction of a block.
 	blocks, outputs freeList
 }
 
@@ -73,8 +75,8 @@ func idlePool(workers int) *Pool {
 	return p
 }
 
-// Close ends the workers and waits for them. Writers that are not closed yet will fail with [ErrPoolClosed] as soon as
-// they need a worker. It may be called more than once.
+// Close ends the workers and waits for them. Writers that are not closed yet will fail with
+// [ErrPoolClosed] as soon as they need a worker. It may be called more than once.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	if !p.closed {
@@ -86,8 +88,9 @@ func (p *Pool) Close() {
 	p.wait.Wait()
 }
 
-// NewWriter returns a writer that compresses to w, whose blocks come before those of writers with a higher rank. Only the
-// goroutine that calls the writer's methods ever calls w. After ctx is done, the writer fails with the cause.
+// NewWriter returns a writer that compresses to w, whose blocks come before those of writers with a
+// higher rank. Only the goroutine that calls the writer's methods ever calls w. After ctx is done,
+// the writer fails with the cause.
 func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int) (*Writer, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -101,7 +104,8 @@ func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int)
 	return z, nil
 }
 
-// work is one worker: it compresses blocks until the pool is closed, and finishes each that it has taken.
+// work is one worker: it compresses blocks until the pool is closed, and finishes each that it has
+// taken.
 func (p *Pool) work() {
 	codecs := map[plan]codec{}
 	for j := p.take(); j != nil; j = p.take() {
@@ -154,15 +158,16 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 	dict, src := j.buf[:j.dict], j.buf[j.dict:]
 	dst := p.outputs.get(j.plan)
 	if dst == nil {
-		// Room for data that does not shrink: memory that is never written costs nothing, a buffer that
-		// has to grow costs its old self.
+		// Room for data that does not shrink: memory that is never written costs nothing, a buffer
+		// that has to grow costs its old self.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
 	return c.appendBlock(dst, dict, src)
 }
 
-// A freeList keeps buffers of whole blocks, or of their outputs, and not more than so many. A sync.Pool would give
-// them to the garbage collector and clear new ones, which at these sizes costs more than it saves.
+// A freeList keeps buffers of whole blocks, or of their outputs, and not more than so many. A
+// sync.Pool would give them to the garbage collector and clear new ones, which at these sizes costs
+// more than it saves.
 type freeList struct {
 	most int
 	mu   sync.Mutex

@@ -18,8 +18,8 @@ func blobOf(t testing.TB, a Algorithm, text string) []byte {
 	return pack(t, pool, Settings{Algorithm: a}, []byte(text), max(len(text), 1))
 }
 
-// A reader gives back what a writer was given, several blobs in a row as one, and errors of
-// what is cut, follows or is something else.
+// A reader gives back what a writer was given, several blobs in a row as one, and errors of what is
+// cut, follows or is something else.
 func TestReader(t *testing.T) {
 	text := strings.Repeat("some text\n", 1000)
 	for _, a := range []Algorithm{Gzip, Zstd} {
@@ -48,8 +48,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// FuzzReader: a reader ends, and where another decoder of gzip comes to an end too, both have
-// found the same: what one of them takes for a layer is one for the other.
+// FuzzReader: a reader ends, and where another decoder of gzip comes to an end too, both have found
+// the same: what one of them takes for a layer is one for the other.
 func FuzzReader(f *testing.F) {
 	for _, a := range []Algorithm{Gzip, Zstd} {
 		for _, text := range []string{"", "text", strings.Repeat("x", 1<<16)} {

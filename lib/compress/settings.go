@@ -25,21 +25,24 @@ const (
 // Stored is a level of gzip that does not compress: for those who want the format alone.
 const Stored = -1
 
-// Sizes of the blocks that are compressed at a time, in bytes of input. They do not depend on the machine.
+// Sizes of the blocks that are compressed at a time, in bytes of input. They do not depend on the
+// machine.
 const (
-	// gzipBlockSize is sixteen of the library's inner blocks of 65535 bytes, so that no block ends with a remnant of
-	// a few bytes. An eighth of it costs 0.1 % of size and a fifth of the speed, because the dictionary is read again for
-	// each block; four times as much gains nothing that could be measured.
+	// gzipBlockSize is sixteen of the library's inner blocks of 65535 bytes, so that no block ends
+	// with a remnant of a few bytes. An eighth of it costs 0.1 % of size and a fifth of the speed,
+	// because the dictionary is read again for each block; four times as much gains nothing that
+	// could be measured.
 	gzipBlockSize = 16 * 65535 // changes every digest
 
-	// zstdBlockSize is also the window: a frame knows nothing of the one before it. Measured on 400 MB of /usr, the
-	// output is 2.2 % larger than that of zstd -3 at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB. Each worker holds two to
-	// three of these in memory, and at the end of an image the others wait for the one that has the last: so not 8.
+	// zstdBlockSize is also the window: a frame knows nothing of the one before it. Measured on 400
+	// MB of /usr, the output is 2.2 % larger than that of zstd -3 at 2 MiB, 1.3 % at 4 MiB and 0.8
+	// % at 8 MiB. Each worker holds two to three of these in memory, and at the end of an image the
+	// others wait for the one that has the last: so not 8.
 	zstdBlockSize = 4 << 20 // changes every digest
 )
 
-// library is the module that writes the compressed bytes, and its version as go.mod has it. Another version may write
-// other bytes: it changes every digest, and is part of [Settings.Key].
+// library is the module that writes the compressed bytes, and its version as go.mod has it. Another
+// version may write other bytes: it changes every digest, and is part of [Settings.Key].
 const (
 	libraryPath    = "github.com/klauspost/compress"
 	libraryVersion = "v1.20.3" // changes every digest
@@ -55,7 +58,8 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	}
 }
 
-// MediaTypeSuffix returns what the algorithm adds to the media type of a layer: nothing, "+gzip" or "+zstd".
+// MediaTypeSuffix returns what the algorithm adds to the media type of a layer: nothing, "+gzip" or
+// "+zstd".
 func (a Algorithm) MediaTypeSuffix() string {
 	switch a {
 	case Gzip:
@@ -67,7 +71,8 @@ func (a Algorithm) MediaTypeSuffix() string {
 	}
 }
 
-// Settings say how to compress. Level 0 is the algorithm's default: 6 for gzip, 3 for zstd; gzip has Stored too.
+// Settings say how to compress. Level 0 is the algorithm's default: 6 for gzip, 3 for zstd; gzip
+// has Stored too.
 type Settings struct {
 	Algorithm Algorithm
 	Level     int
@@ -99,9 +104,10 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// Key names the bytes that these settings make of an input: algorithm, level, block size, library and its version.
-// It is meant for caches: two settings that write the same bytes have the same key, and a key never comes to mean
-// other bytes. It has no spaces or slashes. The settings must be valid.
+// Key names the bytes that these settings make of an input: algorithm, level, block size, library
+// and its version. It is meant for caches: two settings that write the same bytes have the same
+// key, and a key never comes to mean other bytes. It has no spaces or slashes. The settings must be
+// valid.
 func (s Settings) Key() string {
 	switch s.Algorithm {
 	case Gzip:
@@ -113,7 +119,8 @@ func (s Settings) Key() string {
 	}
 }
 
-// gzipLevel returns the library's level. The numbers are the user's own; the mapping changes every digest.
+// gzipLevel returns the library's level. The numbers are the user's own; the mapping changes every
+// digest.
 func (s Settings) gzipLevel() int {
 	switch s.Level {
 	case 0:
@@ -124,8 +131,8 @@ func (s Settings) gzipLevel() int {
 	return s.Level
 }
 
-// zstdLevel returns the library's level for a level of the zstd command. The library has such a function, but says
-// that it may change; this mapping changes every digest.
+// zstdLevel returns the library's level for a level of the zstd command. The library has such a
+// function, but says that it may change; this mapping changes every digest.
 func (s Settings) zstdLevel() zstd.EncoderLevel {
 	level := s.Level
 	if level == 0 {

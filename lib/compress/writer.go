@@ -11,13 +11,15 @@ import (
 
 var errClosed = errors.New("writing after close")
 
-// smallBuffer is the capacity that a writer starts with, in bytes, so that a small layer does not cost a whole block.
+// smallBuffer is the capacity that a writer starts with, in bytes, so that a small layer does not
+// cost a whole block.
 const smallBuffer = 64 << 10
 
-// A Writer compresses what is written to it. It is not complete until Close has returned nil. It is for one goroutine.
+// A Writer compresses what is written to it. It is not complete until Close has returned nil. It is
+// for one goroutine.
 //
-// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and what it has handed to the
-// pool becomes garbage when it is finished.
+// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and
+// what it has handed to the pool becomes garbage when it is finished.
 type Writer struct {
 	ctx   context.Context // of the blob: io.Writer has no place for it
 	w     io.Writer
@@ -38,8 +40,8 @@ type Writer struct {
 	size uint32 // of the input modulo 2^32, for gzip
 }
 
-// Write takes p. It returns when p is copied, which may be long before it is compressed; an error can therefore belong
-// to bytes of an earlier call.
+// Write takes p. It returns when p is copied, which may be long before it is compressed; an error
+// can therefore belong to bytes of an earlier call.
 func (z *Writer) Write(p []byte) (int, error) {
 	if z.closed {
 		return 0, errClosed
@@ -72,8 +74,8 @@ func (z *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close compresses what is left, waits for all blocks and completes the blob. It does not close w. Further calls
-// return what the first one did.
+// Close compresses what is left, waits for all blocks and completes the blob. It does not close w.
+// Further calls return what the first one did.
 func (z *Writer) Close() error {
 	if z.closed {
 		return z.err
@@ -131,9 +133,11 @@ func (z *Writer) fill(p []byte) int {
 	return len(p)
 }
 
-// submit hands the block to a worker, waiting for one to be free, and starts the next block. It writes what is finished.
+// submit hands the block to a worker, waiting for one to be free, and starts the next block. It
+// writes what is finished.
 func (z *Writer) submit() error {
-	// More than there are workers, so that none idles as long as no block takes twice the time of its neighbours.
+	// More than there are workers, so that none idles as long as no block takes twice the time of
+	// its neighbours.
 	for len(z.pending) >= z.pool.workers+z.plan.ahead() {
 		if err := z.writeOldest(); err != nil {
 			return err
@@ -161,8 +165,8 @@ func (z *Writer) submit() error {
 	return nil
 }
 
-// hand lets the block wait for a worker, and waits too as long as more of this writer's do than may. Blocks that are
-// finished meanwhile are written, and need no memory then.
+// hand lets the block wait for a worker, and waits too as long as more of this writer's do than
+// may. Blocks that are finished meanwhile are written, and need no memory then.
 func (z *Writer) hand(j *job) error {
 	z.pending = append(z.pending, j)
 	z.pool.offer(j)

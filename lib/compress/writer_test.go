@@ -33,8 +33,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, errDiskFull
 }
 
-// TestWriterFails has the target fail after each number of bytes that matters. The error must come out as it went
-// in, and again from every later call.
+// TestWriterFails has the target fail after each number of bytes that matters. The error must come
+// out as it went in, and again from every later call.
 func TestWriterFails(t *testing.T) {
 	p := newPool(t, 2)
 	for _, c := range []struct {
@@ -126,7 +126,8 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestCancelWhileWaiting cancels a writer that waits for a worker while all are busy, and one that waits for its block.
+// TestCancelWhileWaiting cancels a writer that waits for a worker while all are busy, and one that
+// waits for its block.
 func TestCancelWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("interrupted")
@@ -203,7 +204,8 @@ func TestPoolClosed(t *testing.T) {
 	}
 }
 
-// TestNoLeak counts goroutines after writers were finished, dropped half way, cancelled, and failed.
+// TestNoLeak counts goroutines after writers were finished, dropped half way, cancelled, and
+// failed.
 func TestNoLeak(t *testing.T) {
 	before := runtime.NumGoroutine()
 	p := NewPool(4)

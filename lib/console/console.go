@@ -1,6 +1,6 @@
-// Package console is what a command says on standard error: lines for people, or an
-// object each for programs, and on a terminal how far it is. Whoever speaks, a line
-// comes in one piece, and above what is drawn.
+// Package console is what a command says on standard error: lines for people, or an object each for
+// programs, and on a terminal how far it is. Whoever speaks, a line comes in one piece, and above
+// what is drawn.
 package console
 
 import (
@@ -28,14 +28,14 @@ type Console struct {
 // New makes the console of a command of that name.
 func New(out io.Writer, name string) *Console { return &Console{out: out, name: name} }
 
-// JSON has every message be an object from now on: time, level, msg, command, and
-// what else belongs to it.
+// JSON has every message be an object from now on: time, level, msg, command, and what else belongs
+// to it.
 func (c *Console) JSON() {
 	c.json = slog.New(slog.NewJSONHandler(lineWriter{c}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("command", c.name)
 }
 
-// Print prints a message of one or more lines. As text the name is in front of each line
-// that is not indented: those belong to the one above. The attributes are for programs.
+// Print prints a message of one or more lines. As text the name is in front of each line that is
+// not indented: those belong to the one above. The attributes are for programs.
 //
 // Nothing in a line ends it or reaches the terminal as a control.
 func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Attr) {
@@ -71,8 +71,7 @@ func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) 
 	}
 }
 
-// Answer prints lines that are no message, without a name in front; a program gets them
-// as one.
+// Answer prints lines that are no message, without a name in front; a program gets them as one.
 func (c *Console) Answer(lines []string) {
 	if c.json != nil {
 		c.Print(slog.LevelInfo, lines)
@@ -85,8 +84,7 @@ func (c *Console) Answer(lines []string) {
 	c.write([]byte(b.String()))
 }
 
-// write writes whole lines. What cannot be written to standard error cannot be told
-// anywhere.
+// write writes whole lines. What cannot be written to standard error cannot be told anywhere.
 func (c *Console) write(lines []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,8 +107,8 @@ func (w lineWriter) Write(line []byte) (int, error) {
 // longestLine bounds what is kept of another program's line, in bytes.
 const longestLine = 64 << 10
 
-// Of is the standard error of a program that this one runs in a stage's place. Its
-// lines stay as they are, or are messages of the stage.
+// Of is the standard error of a program that this one runs in a stage's place. Its lines stay as
+// they are, or are messages of the stage.
 func (c *Console) Of(stage string) *Lines { return &Lines{c: c, stage: stage} }
 
 // Lines takes what another program says, line by line.

@@ -11,8 +11,8 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// refresh is how often a terminal is drawn anew: often enough to look alive, seldom
-// enough to cost nothing.
+// refresh is how often a terminal is drawn anew: often enough to look alive, seldom enough to cost
+// nothing.
 const refresh = 200 * time.Millisecond
 
 // Draw draws on a terminal how far the run is until the function that it returns is called, which
@@ -36,8 +36,8 @@ func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	}
 }
 
-// barWidth is the widest that a bar gets, in columns; a terminal that is less wide
-// has less of it, or none.
+// barWidth is the widest that a bar gets, in columns; a terminal that is less wide has less of it,
+// or none.
 const barWidth = 40
 
 // leastBar is the width below which a bar shows nothing.
@@ -82,8 +82,8 @@ func (p *pace) look() {
 	p.last = s
 }
 
-// left is what stands before the bar, with the space between them, which has to be
-// there without a bar too.
+// left is what stands before the bar, with the space between them, which has to be there without a
+// bar too.
 func (p *pace) left() string {
 	p.look()
 	s := p.last

@@ -9,9 +9,9 @@ import (
 // lister is an error of several lines, which are its text joined by newlines.
 type lister interface{ Lines() []string }
 
-// ErrorLines are the lines of an error's text, for people. An error of several lines says so
-// by its type: any other newline came with a name or a message from outside, and is
-// quoted as all else there.
+// ErrorLines are the lines of an error's text, for people. An error of several lines says so by its
+// type: any other newline came with a name or a message from outside, and is quoted as all else
+// there.
 func ErrorLines(err error) []string {
 	lines := split(err)
 	for i, line := range lines {

@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Configs compares what two images say of how they run, and their annotations. How
-// they are cut into layers is no part of it: neither are diffIDs and history.
+// Configs compares what two images say of how they run, and their annotations. How they are cut
+// into layers is no part of it: neither are diffIDs and history.
 func Configs(a, b *oci.Config) ([]Difference, error) {
 	fieldsA, err := a.Fields()
 	if err != nil {

@@ -53,8 +53,8 @@ func other(value any) any {
 	return nil
 }
 
-// Every key of a config that is changed or left out is found, by its name; what
-// describes layers is no part of it.
+// Every key of a config that is changed or left out is found, by its name; what describes layers is
+// no part of it.
 func TestConfigMutations(t *testing.T) {
 	base := parsed(t, document(t))
 	check := func(name string, changed map[string]any, want int) {

@@ -19,8 +19,8 @@ import (
 // Sum is the SHA-256 of a file's contents.
 type Sum = [sha256.Size]byte
 
-// readBuffer is the number of bytes of one read: large enough that system calls do
-// not count, small enough to stay in the second-level cache.
+// readBuffer is the number of bytes of one read: large enough that system calls do not count, small
+// enough to stay in the second-level cache.
 const readBuffer = 128 << 10
 
 // buffers are *[2][readBuffer]byte that go from file to file.
@@ -29,8 +29,8 @@ var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 // errChanged says that a file did not hold still.
 var errChanged = errors.New("it changed: nothing may write to the root while it is compared")
 
-// A batch is read in one go: files of one directory, which is then opened once. That
-// costs as much as a small file.
+// A batch is read in one go: files of one directory, which is then opened once. That costs as much
+// as a small file.
 const (
 	batchFiles = 64      // so that a directory of many files is not left to one core
 	batchBytes = 4 << 20 // nor some large ones
@@ -42,8 +42,7 @@ type batch struct {
 	bytes int64
 }
 
-// compare has the contents of two files compared that are equally long, by the time
-// of flush.
+// compare has the contents of two files compared that are equally long, by the time of flush.
 func (c *comparison) compare(ctx context.Context, f *format.File) {
 	b := &c.batch
 	if len(b.files) == batchFiles || b.bytes >= batchBytes || len(b.files) > 0 && path.Dir(b.files[0].Path) != path.Dir(f.Path) {

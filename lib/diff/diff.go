@@ -1,10 +1,9 @@
-// Package diff compares two file systems, record by record: types, modes, owners,
-// devices, symlink targets, hard-link groups, xattrs, times and bytes; and what two
-// image configs say.
+// Package diff compares two file systems, record by record: types, modes, owners, devices, symlink
+// targets, hard-link groups, xattrs, times and bytes; and what two image configs say.
 //
-// It finds every difference, and lists them in the order of format.ComparePaths.
-// What it does not look at: the mode of a symlink, which means nothing on Linux, and
-// the size of anything but a regular file.
+// It finds every difference, and lists them in the order of format.ComparePaths. What it does not
+// look at: the mode of a symlink, which means nothing on Linux, and the size of anything but a
+// regular file.
 package diff
 
 import (
@@ -30,8 +29,8 @@ type Side struct {
 	Files iter.Seq2[*format.File, error]
 	// Root has the contents of its files. It may be nil where Sum is not.
 	Root *rootfs.Root
-	// Sum tells the SHA-256 of a regular file that is known already; nil where the
-	// contents are to be read.
+	// Sum tells the SHA-256 of a regular file that is known already; nil where the contents are to
+	// be read.
 	Sum func(path string) (Sum, error)
 }
 
@@ -39,8 +38,8 @@ type Side struct {
 type Options struct {
 	// IgnoreMTime leaves out times of last change.
 	IgnoreMTime bool
-	// AsInLayers leaves out what is lost on the way into a layer and out of it:
-	// nanoseconds, and xattrs without a value.
+	// AsInLayers leaves out what is lost on the way into a layer and out of it: nanoseconds, and
+	// xattrs without a value.
 	AsInLayers bool
 	// SkipXattr names extended attributes that do not count; nil for none.
 	SkipXattr func(name string) bool
@@ -120,9 +119,9 @@ type comparison struct {
 	group *errgroup.Group // reads contents
 	batch batch           // the next to be read
 
-	// linksA and linksB have the first name, of those that both sides have, of each
-	// hard-link group. Two partitions of the same names are the same exactly where
-	// each name has the same first one.
+	// linksA and linksB have the first name, of those that both sides have, of each hard-link
+	// group. Two partitions of the same names are the same exactly where each name has the same
+	// first one.
 	linksA, linksB map[int64]string
 	// compared are the pairs of groups whose contents are.
 	compared map[[2]int64]bool

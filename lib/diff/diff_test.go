@@ -32,8 +32,8 @@ func sums(list []format.File, texts map[string]string) Side {
 	}}
 }
 
-// base has a file of every type, a hard-link group of each that can have one, and
-// names whose order is not that of their bytes.
+// base has a file of every type, a hard-link group of each that can have one, and names whose order
+// is not that of their bytes.
 func base() []format.File {
 	x := func(value string) []format.Xattr { return []format.Xattr{{Name: "user.x", Value: []byte(value)}} }
 	return []format.File{
@@ -102,8 +102,8 @@ var (
 	notSymlink = []format.Type{format.TypeDir, format.TypeFile, format.TypeFifo, format.TypeChar, format.TypeBlock}
 )
 
-// Every change of one field of one file is found, from either side, and nothing
-// else is; and what is not to count does not.
+// Every change of one field of one file is found, from either side, and nothing else is; and what
+// is not to count does not.
 func TestEveryMutation(t *testing.T) {
 	tried := 0
 	for _, m := range mutations {

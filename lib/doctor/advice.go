@@ -16,8 +16,8 @@ func leaveOut(_ *Examiner, g *gathering) (string, []string) {
 	return "leave them out: " + words(options), options
 }
 
-// prune returns the options that leave out what was found; nil where those are too
-// many. A trailing slash keeps the directory itself.
+// prune returns the options that leave out what was found; nil where those are too many. A trailing
+// slash keeps the directory itself.
 func (g *gathering) prune() []string {
 	if len(g.targets) > maxTargets {
 		return nil
@@ -62,8 +62,8 @@ func adviseLogs(e *Examiner, g *gathering) (string, []string) {
 	return fmt.Sprintf("delete them%s: find %s -type f -delete", where, dir), nil
 }
 
-// adviseRPM knows that a write-ahead log has packages that the database lacks, and that
-// a database in that mode wants its -shm where nothing can be written.
+// adviseRPM knows that a write-ahead log has packages that the database lacks, and that a database
+// in that mode wants its -shm where nothing can be written.
 func adviseRPM(e *Examiner, g *gathering) (string, []string) {
 	database := ""
 	for _, t := range g.targets {

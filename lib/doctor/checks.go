@@ -58,22 +58,22 @@ type check struct {
 	id   ID
 	harm Harm
 	what string
-	// places are patterns of the paths that it looks at: see newRule. It looks
-	// everywhere where there are none.
+	// places are patterns of the paths that it looks at: see newRule. It looks everywhere where
+	// there are none.
 	places []string
 	// finds reports whether a file in its places is a finding; nil for all.
 	finds func(*Examiner, *format.File) (bool, error)
-	// out is set where the advice is to leave the files out, so that nothing else has
-	// to be said of them; each where that is file by file.
+	// out is set where the advice is to leave the files out, so that nothing else has to be said of
+	// them; each where that is file by file.
 	out, each bool
-	// bootable is set where only bootable images are the worse for it, sparse where a scan
-	// finds it while it goes on.
+	// bootable is set where only bootable images are the worse for it, sparse where a scan finds it
+	// while it goes on.
 	bootable, sparse bool
 	// refused is set where it is a scan that finds it, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// image is set for a check of an image's config or layers instead of files: it
-	// completes the finding, if it is one.
+	// image is set for a check of an image's config or layers instead of files: it completes the
+	// finding, if it is one.
 	image func(*Examiner, Finding) (_ Finding, found bool)
 	// advise says what to do, and by which options it is done.
 	advise func(*Examiner, *gathering) (string, []string)
@@ -86,8 +86,8 @@ func (c *check) hit(e *Examiner, f *format.File) (bool, error) {
 	return c.finds(e, f)
 }
 
-// checks are in the order in which they are told: in a run of the doctor those that
-// look everywhere come after those that look in places.
+// checks are in the order in which they are told: in a run of the doctor those that look everywhere
+// come after those that look in places.
 var checks = []check{
 	{
 		id: BootFiles, harm: HarmBoot, places: []string{"/boot/"}, out: true,

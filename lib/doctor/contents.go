@@ -28,8 +28,8 @@ func (e *Examiner) head(f *format.File, n int) ([]byte, error) {
 	return data[:got], nil
 }
 
-// identified reports whether a machine ID is that of a machine: it is empty where it
-// is to be made, and "uninitialized" where the first boot is yet to come (machine-id(5)).
+// identified reports whether a machine ID is that of a machine: it is empty where it is to be made,
+// and "uninitialized" where the first boot is yet to come (machine-id(5)).
 func identified(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil
@@ -39,8 +39,8 @@ func identified(e *Examiner, f *format.File) (bool, error) {
 	return id != "" && id != "uninitialized", err
 }
 
-// ofBuilder reports whether /etc/hostname or /etc/resolv.conf tells of a machine: no
-// package has brought it, and it has more than a name for any machine, or comments.
+// ofBuilder reports whether /etc/hostname or /etc/resolv.conf tells of a machine: no package has
+// brought it, and it has more than a name for any machine, or comments.
 func ofBuilder(e *Examiner, f *format.File) (bool, error) {
 	if _, bounded := e.bound(f); bounded || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil

@@ -1,12 +1,11 @@
-// Package doctor looks for what spoils an image before it is one: files that change
-// with every build, that keep a system from booting or updating as it should, that
-// are secrets, or that no image can hold.
+// Package doctor looks for what spoils an image before it is one: files that change with every
+// build, that keep a system from booting or updating as it should, that are secrets, or that no
+// image can hold.
 //
-// It reads a stream as assign writes it, so that it sees what an image would have,
-// with the options of the build, and knows what bounds a file's time. Of few files,
-// each told by its name, it reads up to a page. Each kind of finding has an ID that
-// stays as it is, and says what to do. What is found is gathered by directory: memory
-// grows with the number of those, not with what is in them.
+// It reads a stream as assign writes it, so that it sees what an image would have, with the options
+// of the build, and knows what bounds a file's time. Of few files, each told by its name, it reads
+// up to a page. Each kind of finding has an ID that stays as it is, and says what to do. What is
+// found is gathered by directory: memory grows with the number of those, not with what is in them.
 package doctor
 
 import (
@@ -49,8 +48,7 @@ type Finding struct {
 	Files, Bytes int64
 	// Advice is what to do.
 	Advice string
-	// Options are those of scan, build and doctor that do it; none where no option
-	// does.
+	// Options are those of scan, build and doctor that do it; none where no option does.
 	Options []string
 }
 
@@ -66,12 +64,12 @@ type Options struct {
 	Root *rootfs.Root
 	// Dir is where the root is, for commands to name; empty for an image.
 	Dir string
-	// Config is that of the image that is looked at, DiffIDs are its layers; nil if it is
-	// not an image.
+	// Config is that of the image that is looked at, DiffIDs are its layers; nil if it is not an
+	// image.
 	Config  *oci.Config
 	DiffIDs []digest.Digest
-	// Layers are those of the image that is looked at, from the bottom up; nil if it is
-	// not an image, or if the stability of a layer is not known.
+	// Layers are those of the image that is looked at, from the bottom up; nil if it is not an
+	// image, or if the stability of a layer is not known.
 	Layers []chain.Layer
 	// Ignore are checks that are left out.
 	Ignore []ID
@@ -141,8 +139,8 @@ func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 	}
 }
 
-// file puts one file before the checks. What should not be there at all is nothing to
-// be told twice.
+// file puts one file before the checks. What should not be there at all is nothing to be told
+// twice.
 func (e *Examiner) file(f *format.File) error {
 	if f.Type == format.TypeDir || f.Type == format.TypeWhiteout {
 		return nil

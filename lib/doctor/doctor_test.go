@@ -19,12 +19,12 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// packaged is the component of what is below /usr/pkg in these tests: no file of it is
-// newer than that.
+// packaged is the component of what is below /usr/pkg in these tests: no file of it is newer than
+// that.
 const packaged, packagedTime = "dpkg/pkg", int64(mkroot.Epoch - 1000)
 
-// examine makes the root that a text describes and examines it; now are files whose
-// time has nanoseconds.
+// examine makes the root that a text describes and examines it; now are files whose time has
+// nanoseconds.
 func examine(t *testing.T, text string, header format.Header, opt Options, now ...string) []Finding {
 	t.Helper()
 	dir := mkroot.Make(t, text)
@@ -220,8 +220,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is ignored is not looked for. Files that would have been left out by it are
-// then looked at by others.
+// What is ignored is not looked for. Files that would have been left out by it are then looked at
+// by others.
 func TestIgnore(t *testing.T) {
 	got := showAll(examine(t, "file /tmp/x\nfifo /p", format.Header{}, Options{Ignore: []ID{TmpFiles, SpecialFiles}}, "/tmp/x"))
 	if want := []string{"build-times: /tmp/x"}; !slices.Equal(got, want) {
@@ -229,8 +229,8 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-// Many files of a directory are one place; what a check is for as a whole is one
-// too. The bytes of hard links count once.
+// Many files of a directory are one place; what a check is for as a whole is one too. The bytes of
+// hard links count once.
 func TestPlaces(t *testing.T) {
 	var root strings.Builder
 	for i := range 30 {

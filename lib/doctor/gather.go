@@ -10,8 +10,7 @@ import (
 // maxTargets bounds the options of an advice: nobody wants more on a command line.
 const maxTargets = 20
 
-// maxSingle is how many files of a directory are named before it is named in their
-// place.
+// maxSingle is how many files of a directory are named before it is named in their place.
 const maxSingle = 4
 
 // gathering is what one check has found so far.
@@ -32,8 +31,8 @@ func newGathering() *gathering {
 	return &gathering{places: make(map[string]*directory), linked: make(map[int64]bool)}
 }
 
-// add takes a file in. Its place is the directory that it is in; or target, where that
-// is one above and each is not set.
+// add takes a file in. Its place is the directory that it is in; or target, where that is one above
+// and each is not set.
 func (g *gathering) add(f *format.File, target string, each bool) {
 	size := max(f.Size, 0)
 	if f.Hardlink != 0 && g.linked[f.Hardlink] {

@@ -7,8 +7,8 @@ import (
 	"chunkah/format"
 )
 
-// MarshalJSON makes an object of a finding: see docs/doctor.md. A path that is not
-// UTF-8 is as in a stream (format/SPEC.md, section 3).
+// MarshalJSON makes an object of a finding: see docs/doctor.md. A path that is not UTF-8 is as in a
+// stream (format/SPEC.md, section 3).
 func (f Finding) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID      ID       `json:"id"`

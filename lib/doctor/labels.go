@@ -2,8 +2,8 @@ package doctor
 
 import "strings"
 
-// findOSTreeLabels looks for labels of an ostree commit whose layers the image does not
-// have, as tools leave them that make other layers of an image.
+// findOSTreeLabels looks for labels of an ostree commit whose layers the image does not have, as
+// tools leave them that make other layers of an image.
 func findOSTreeLabels(e *Examiner, f Finding) (_ Finding, found bool) {
 	if e.opt.Config == nil {
 		return f, false

@@ -6,12 +6,12 @@ import (
 	"chunkah/lib/chain"
 )
 
-// maxOrderCost is how many times as much as the best order an image's order can cost
-// without a finding. A planner that rounds its figures comes closer than that.
+// maxOrderCost is how many times as much as the best order an image's order can cost without a
+// finding. A planner that rounds its figures comes closer than that.
 const maxOrderCost = 2
 
-// findOrder compares the order of an image's layers with the best one. The bytes of the
-// finding are what the order costs per week beyond the best one.
+// findOrder compares the order of an image's layers with the best one. The bytes of the finding are
+// what the order costs per week beyond the best one.
 func findOrder(e *Examiner, f Finding) (_ Finding, found bool) {
 	layers := e.opt.Layers
 	cost, least := chain.Cost(layers), chain.Cost(chain.Best(layers))

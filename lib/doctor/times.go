@@ -16,10 +16,9 @@ func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
 	return clamp, bounded
 }
 
-// builtNow reports whether a file was written when this root was made, and keeps that
-// time. Package managers and tar set times from archives, in whole seconds; only what
-// is just written has nanoseconds. A layer has none either, so that this cannot be told
-// of an image.
+// builtNow reports whether a file was written when this root was made, and keeps that time. Package
+// managers and tar set times from archives, in whole seconds; only what is just written has
+// nanoseconds. A layer has none either, so that this cannot be told of an image.
 func builtNow(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
@@ -40,21 +39,20 @@ func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	return mtime > e.header.SourceDate, nil
 }
 
-// The header of compiled Python: the magic number of the version with "\r\n" behind
-// it, flags since Python 3.7 (PEP 552), and the time of the source where those are 0.
-// All numbers are little-endian.
+// The header of compiled Python: the magic number of the version with "\r\n" behind it, flags since
+// Python 3.7 (PEP 552), and the time of the source where those are 0. All numbers are
+// little-endian.
 const (
 	pycHeader = 12 // bytes, to the end of the time
-	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2
-	// on to Python 2: they have the time in place of the flags. PyPy's own, below
-	// magicPython3, have flags.
+	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2 on to Python 2:
+	// they have the time in place of the flags. PyPy's own, below magicPython3, have flags.
 	magicPython3 = 3000
 	magicFlags   = 3390
 	magicPython2 = 20121
 )
 
-// timedPyc reports whether a file is compiled Python that has a time in it which is
-// not always the same.
+// timedPyc reports whether a file is compiled Python that has a time in it which is not always the
+// same.
 func timedPyc(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pycHeader || !strings.HasSuffix(f.Path, ".pyc") && !strings.HasSuffix(f.Path, ".pyo") {
 		return false, nil
@@ -73,8 +71,8 @@ func timedPyc(e *Examiner, f *format.File) (bool, error) {
 	return timed, nil
 }
 
-// pycTime returns the time in the header of compiled Python, in unix seconds; false
-// where it is none, or has a hash in its place.
+// pycTime returns the time in the header of compiled Python, in unix seconds; false where it is
+// none, or has a hash in its place.
 func pycTime(data []byte) (time int64, timed bool) {
 	if len(data) < pycHeader || data[2] != '\r' || data[3] != '\n' {
 		return 0, false

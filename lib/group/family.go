@@ -5,22 +5,21 @@ import (
 	"slices"
 )
 
-// A family is a set of components that are released together, for example a
-// desktop's libraries. In one layer they cost hardly more than one of them.
+// A family is a set of components that are released together, for example a desktop's libraries. In
+// one layer they cost hardly more than one of them.
 
 const (
-	// kinship is the least likeness of two relatives, scaled by one. A lower
-	// value joins families that are often released on the same days by chance.
+	// kinship is the least likeness of two relatives, scaled by one. A lower value joins families
+	// that are often released on the same days by chance.
 	kinship = one / 5 * 2
-	// rebuilt is the percentage of all components above which a release is a
-	// rebuild of everything. Rebuilds would make relatives of components that
-	// rarely change otherwise, and one family of half of the image.
+	// rebuilt is the percentage of all components above which a release is a rebuild of everything.
+	// Rebuilds would make relatives of components that rarely change otherwise, and one family of
+	// half of the image.
 	rebuilt = 25
 )
 
-// families splits a list into families, most of one component. The first apart
-// components of the list are in no family. A family takes the place of its first
-// component, and starts with it.
+// families splits a list into families, most of one component. The first apart components of the
+// list are in no family. A family takes the place of its first component, and starts with it.
 func families(list []int, apart int, rs []releases) [][]int {
 	head := make([]int, len(list)) // position -> an earlier one of its family
 	for i := range head {
@@ -83,8 +82,8 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 	return pairs
 }
 
-// rebuilds are the slots in which so much was released that it says nothing
-// about what belongs together.
+// rebuilds are the slots in which so much was released that it says nothing about what belongs
+// together.
 func rebuilds(rs []releases) (out releases) {
 	for s := range slots {
 		n := 0

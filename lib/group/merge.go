@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// offer holds what comparing a unit with thousands of others needs. It is separate
-// from the unit so that a search touches little memory. A pair belongs to the offer
-// of the unit that comes first.
+// offer holds what comparing a unit with thousands of others needs. It is separate from the unit so
+// that a search touches little memory. A pair belongs to the offer of the unit that comes first.
 type offer struct {
 	size, lock int64
 	change     uint64
@@ -59,8 +58,8 @@ func (o *optimizer) open(i int) {
 	*f = offer{size: u.size, lock: u.lock, change: u.change, tail: f.tail, best: -1, price: math.MaxInt64}
 }
 
-// seek finds the cheapest partner behind a unit. Units are in the order of their
-// change, so it is near, and beyond some point all change too often.
+// seek finds the cheapest partner behind a unit. Units are in the order of their change, so it is
+// near, and beyond some point all change too often.
 func (o *optimizer) seek(i int) {
 	f := &o.offers[i]
 	f.best, f.price, f.stale = -1, math.MaxInt64, false
@@ -78,8 +77,8 @@ func (o *optimizer) seek(i int) {
 	}
 }
 
-// least is a lower bound of the price: together two units change at least as
-// often as the busier one alone.
+// least is a lower bound of the price: together two units change at least as often as the busier
+// one alone.
 func (o *optimizer) least(a, b *offer) int64 {
 	if a.change > b.change {
 		a, b = b, a
@@ -87,8 +86,8 @@ func (o *optimizer) least(a, b *offer) int64 {
 	return o.horizon*share(a.size, b.change-a.change) + a.lock + b.lock
 }
 
-// join puts the first unit into the second, which changes more often, and updates
-// the offers before it.
+// join puts the first unit into the second, which changes more often, and updates the offers before
+// it.
 func (o *optimizer) join(i, j int) {
 	u, v := o.units[j], o.units[i]
 	u.members = append(u.members, v.members...)
@@ -117,9 +116,8 @@ func (o *optimizer) join(i, j int) {
 	}
 }
 
-// compact removes the gaps that joined units left, so that searches skip them, and
-// computes the tails again. A tail may be too low before that, since joining only
-// adds change.
+// compact removes the gaps that joined units left, so that searches skip them, and computes the
+// tails again. A tail may be too low before that, since joining only adds change.
 func (o *optimizer) compact() {
 	at := make([]int, len(o.units))
 	n := 0

@@ -54,8 +54,8 @@ func (o *optimizer) assess(u *unit) {
 	u.cost = share(u.size, u.change)
 }
 
-// price is what merging two units costs over the horizon. It is exact up to limit.
-// Above, it is some lower bound that exceeds the limit.
+// price is what merging two units costs over the horizon. It is exact up to limit. Above, it is
+// some lower bound that exceeds the limit.
 func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	size, apart := a.size+b.size, a.cost+b.cost
 	locks := a.lock + b.lock
@@ -65,8 +65,8 @@ func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	return o.horizon*(share(size, one-o.clients.both(&a.odds, &b.odds))-apart) + locks
 }
 
-// improve moves single components, the largest first, while that lowers the expected
-// bytes over the horizon by more than the locks that it breaks.
+// improve moves single components, the largest first, while that lowers the expected bytes over the
+// horizon by more than the locks that it breaks.
 func (o *optimizer) improve(k, passes int) {
 	home := make([]int, len(o.size))
 	for u := range o.units {
@@ -93,8 +93,7 @@ func (o *optimizer) improve(k, passes int) {
 	}
 }
 
-// move puts one component where it costs least, and returns false if it is there
-// already.
+// move puts one component where it costs least, and returns false if it is there already.
 func (o *optimizer) move(c int, home []int, k int) bool {
 	from := o.units[home[c]]
 	left := o.without(from, c)
@@ -126,8 +125,8 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 	return true
 }
 
-// exactly is the number of members up to which a unit's odds are multiplied again when
-// its members change. With more of them, that takes long and makes hardly a difference.
+// exactly is the number of members up to which a unit's odds are multiplied again when its members
+// change. With more of them, that takes long and makes hardly a difference.
 const exactly = 256
 
 // refresh updates a unit whose members have changed.
@@ -139,8 +138,8 @@ func (o *optimizer) refresh(u *unit) *unit {
 	return u
 }
 
-// without is the unit less one component: its size, odds and cost only. Dividing does
-// not undo the rounding of multiplication, but it is deterministic.
+// without is the unit less one component: its size, odds and cost only. Dividing does not undo the
+// rounding of multiplication, but it is deterministic.
 func (o *optimizer) without(u *unit, c int) *unit {
 	left := &unit{size: u.size - o.size[c]}
 	for s, q := range o.odds[c] {

@@ -6,25 +6,23 @@ import (
 	"slices"
 )
 
-// Clients store a layer under its chain: its digest and those of all layers below it.
-// If a layer changes, so do the chains of all layers above it: docker's graph drivers
-// download these again, other clients unpack and store them again. With the size S of a
-// layer and the chance Q that it and all layers below it stay as they are, the cost is
-// the sum of S * (1-Q). Let q be the chance that the layer itself stays. Exchanging two
-// neighbours shows that the best order of given layers is by S * q / (1-q): large and
-// stable ones at the bottom, small and volatile ones on top.
+// Clients store a layer under its chain: its digest and those of all layers below it. If a layer
+// changes, so do the chains of all layers above it: docker's graph drivers download these again,
+// other clients unpack and store them again. With the size S of a layer and the chance Q that it
+// and all layers below it stay as they are, the cost is the sum of S * (1-Q). Let q be the chance
+// that the layer itself stays. Exchanging two neighbours shows that the best order of given layers
+// is by S * q / (1-q): large and stable ones at the bottom, small and volatile ones on top.
 //
-// A layer that moves costs as much as one that changes, so the order must not change
-// without need. Without the previous image it follows the rates as of the last turn, as
-// the groups do. An update since then can only raise a layer, which changes in that
-// build anyway. With the previous image, layers that have not changed keep their order,
-// and the others are inserted where they belong.
+// A layer that moves costs as much as one that changes, so the order must not change without need.
+// Without the previous image it follows the rates as of the last turn, as the groups do. An update
+// since then can only raise a layer, which changes in that build anyway. With the previous image,
+// layers that have not changed keep their order, and the others are inserted where they belong.
 
 // height says how far up a layer belongs: layers are in the order of their heights.
 type height int
 
-// newHeight returns the height of a layer of a size that stays for a week with a chance.
-// It falls by one for each half octave of size * stay / (1-stay).
+// newHeight returns the height of a layer of a size that stays for a week with a chance. It falls
+// by one for each half octave of size * stay / (1-stay).
 func newHeight(size int64, stay uint64) height {
 	if stay == 0 {
 		return 0 // above all others, whatever its size
@@ -73,8 +71,8 @@ func compareChains(a, b chain) int {
 	return cmp.Or(cmp.Compare(a.height, b.height), cmp.Compare(a.members[0], b.members[0]))
 }
 
-// expected returns the bytes of the chains that are expected to change in a week. All
-// that is below them stays with the chance below.
+// expected returns the bytes of the chains that are expected to change in a week. All that is below
+// them stays with the chance below.
 func expected(chains []chain, below uint64) (cost int64) {
 	for _, c := range chains {
 		below = times(below, c.stay)
@@ -109,8 +107,8 @@ func (in *input) byTurn(groups [][]int) []chain {
 	return chains
 }
 
-// worstRates returns each component's highest rate since the turn: that of the turn, or
-// that just after one of its updates. It changes only with an update, and only rises.
+// worstRates returns each component's highest rate since the turn: that of the turn, or that just
+// after one of its updates. It changes only with an update, and only rises.
 func (in *input) worstRates() []uint64 {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -128,8 +126,8 @@ func (in *input) worstRates() []uint64 {
 	return ps
 }
 
-// above orders with the previous image. Its lowest layers stay at the bottom, up to the
-// first one that is not the same any more.
+// above orders with the previous image. Its lowest layers stay at the bottom, up to the first one
+// that is not the same any more.
 func (in *input) above(groups [][]int, prev *Previous) []chain {
 	hs := in.histories(in.now)
 	ps := rates(in.cs, hs)
@@ -157,13 +155,13 @@ func (in *input) above(groups [][]int, prev *Previous) []chain {
 	return append(chains, kept...)
 }
 
-// worthSorting is how much cheaper, in percent, the best order of the layers above the
-// first change has to be for unchanged layers to move. Clients unpack them again in any
-// case. Only an order by another tool, or an outdated one, is that much worse.
+// worthSorting is how much cheaper, in percent, the best order of the layers above the first change
+// has to be for unchanged layers to move. Clients unpack them again in any case. Only an order by
+// another tool, or an outdated one, is that much worse.
 const worthSorting = 20
 
-// raise inserts layers among those that keep their order, each directly above the
-// highest one that belongs below it.
+// raise inserts layers among those that keep their order, each directly above the highest one that
+// belongs below it.
 func raise(kept, fresh []chain) []chain {
 	slices.SortFunc(fresh, compareChains)
 	for _, c := range fresh {
@@ -176,8 +174,8 @@ func raise(kept, fresh []chain) []chain {
 	return kept
 }
 
-// same lists the groups that are unchanged layers of the previous image, in its order.
-// The first of them, bottom in number, are its lowest layers without a gap.
+// same lists the groups that are unchanged layers of the previous image, in its order. The first of
+// them, bottom in number, are its lowest layers without a gap.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

@@ -16,8 +16,8 @@ func withStay(sizes []int64, stays []uint64) (chains []chain) {
 	return chains
 }
 
-// TestHeightsAreBest: sorting by height costs no more than the best of all orders, up
-// to what its half octaves leave out.
+// TestHeightsAreBest: sorting by height costs no more than the best of all orders, up to what its
+// half octaves leave out.
 func TestHeightsAreBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var all, least float64
@@ -90,8 +90,8 @@ func common(a, b []string) (x, y []string) {
 	return x, y
 }
 
-// TestOrderStays: a component more or less moves no layer that is still the same, with
-// the previous image and without.
+// TestOrderStays: a component more or less moves no layer that is still the same, with the previous
+// image and without.
 func TestOrderStays(t *testing.T) {
 	cs := synthetic(300, 9, testNow)
 	for _, limit := range []int{24, 64, 400} {
@@ -110,8 +110,8 @@ func TestOrderStays(t *testing.T) {
 	}
 }
 
-// TestUpdatesRaise: without the previous image, an update since the turn leaves the
-// order of all other layers, and its own moves up or stays.
+// TestUpdatesRaise: without the previous image, an update since the turn leaves the order of all
+// other layers, and its own moves up or stays.
 func TestUpdatesRaise(t *testing.T) {
 	cs := synthetic(40, 10, testNow)
 	opt := Options{Max: len(cs), Now: testNow}
@@ -132,8 +132,8 @@ func TestUpdatesRaise(t *testing.T) {
 	}
 }
 
-// TestPrefixSurvives: with the previous image, all layers below the first that is not the
-// same any more stay where they are, and those above it that did not change keep their order.
+// TestPrefixSurvives: with the previous image, all layers below the first that is not the same any
+// more stay where they are, and those above it that did not change keep their order.
 func TestPrefixSurvives(t *testing.T) {
 	cs := synthetic(200, 11, testNow)
 	opt := Options{Max: 40, Now: testNow}
@@ -159,8 +159,8 @@ func TestPrefixSurvives(t *testing.T) {
 	}
 }
 
-// TestBadOrderIsLeft: where the previous image is in a bad order, its layers above the
-// first change are sorted.
+// TestBadOrderIsLeft: where the previous image is in a bad order, its layers above the first change
+// are sorted.
 func TestBadOrderIsLeft(t *testing.T) {
 	cs := synthetic(60, 12, testNow)
 	opt := Options{Max: 60, Now: testNow}
@@ -239,8 +239,8 @@ func expectedOf(cs []Component, order []string) int64 {
 	return expected(chains, one)
 }
 
-// TestEveryBuildOnTop: what changes with every build is above everything else, and in
-// layers of its own.
+// TestEveryBuildOnTop: what changes with every build is above everything else, and in layers of its
+// own.
 func TestEveryBuildOnTop(t *testing.T) {
 	cs := synthetic(200, 13, testNow)
 	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as many packages
@@ -273,8 +273,8 @@ func TestArrange(t *testing.T) {
 	}
 }
 
-// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a
-// year, and so move nothing but themselves.
+// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a year, and so
+// move nothing but themselves.
 func TestTurnNeedsSeveral(t *testing.T) {
 	at := floor(testNow, year) - 10*week // before the turn
 	cs := synthetic(200, 15, at)

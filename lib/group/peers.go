@@ -2,27 +2,24 @@ package group
 
 import "math/bits"
 
-// Components are often released together for a reason: the parts of a desktop, a
-// compiler and its libraries. The few updates of one component cannot tell that
-// from chance, but those of its peers can: in a week in which many of them
-// changed, the component was likely to change too.
+// Components are often released together for a reason: the parts of a desktop, a compiler and its
+// libraries. The few updates of one component cannot tell that from chance, but those of its peers
+// can: in a week in which many of them changed, the component was likely to change too.
 
 const (
-	// slot is the time within which updates count as one release, in seconds.
-	// With a week, too many components that change often would seem related.
+	// slot is the time within which updates count as one release, in seconds. With a week, too many
+	// components that change often would seem related.
 	slot = 2 * day
 	// slots is how many of them are compared: two years.
 	slots = 364
 	// minShared is the number of common slots below which there is no pattern.
 	minShared = 3
-	// likenessPrior is how many slots every pair is assumed not to share, beside
-	// the known ones.
+	// likenessPrior is how many slots every pair is assumed not to share, beside the known ones.
 	likenessPrior = 3
-	// peerWeight is the weight of peers of likeness one, compared with the
-	// component's own changes.
+	// peerWeight is the weight of peers of likeness one, compared with the component's own changes.
 	peerWeight = 3
-	// aloneShare is the part of a rate, in percent, that follows the weeks in
-	// which the component changed. Likeness adds likeShare, up to maxShare.
+	// aloneShare is the part of a rate, in percent, that follows the weeks in which the component
+	// changed. Likeness adds likeShare, up to maxShare.
 	aloneShare = 40
 	likeShare  = 120
 	maxShare   = 95
@@ -62,8 +59,8 @@ func released(updates []int64, h *history, ref int64, births bool) (r releases) 
 	return r
 }
 
-// likeness is the share of two components' releases that both have, beyond what
-// is expected by chance. It is zero if there are too few of them.
+// likeness is the share of two components' releases that both have, beyond what is expected by
+// chance. It is zero if there are too few of them.
 func likeness(a, b *releases, na, nb int) uint64 {
 	both := 0
 	for i := range a {
@@ -129,8 +126,8 @@ func (in *input) findPeers(hs []history, ref int64) []peers {
 	return out
 }
 
-// outlooks returns every component's chance to stay in each scenario, by its own
-// past and that of its peers.
+// outlooks returns every component's chance to stay in each scenario, by its own past and that of
+// its peers.
 func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	all := in.findPeers(hs, ref)
 	out := make([]odds, len(hs))

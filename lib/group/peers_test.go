@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// weekly makes the updates of a component that is born long ago and changed
-// in the given weeks before testNow.
+// weekly makes the updates of a component that is born long ago and changed in the given weeks
+// before testNow.
 func weekly(weeks ...int) []int64 {
 	u := []int64{testNow - 200*week}
 	for _, w := range weeks {
@@ -66,8 +66,8 @@ func TestLikeness(t *testing.T) {
 	}
 }
 
-// TestPeersTell: a week in which all of its peers changed is a likelier one
-// for a component that did not, and the mean chance stays what it was.
+// TestPeersTell: a week in which all of its peers changed is a likelier one for a component that
+// did not, and the mean chance stays what it was.
 func TestPeersTell(t *testing.T) {
 	suite := []int{2, 9, 15, 22, 30, 41, 50}
 	cs := []Component{{Name: "a", Updates: weekly(suite...)}, {Name: "b", Updates: weekly(suite...)},

@@ -1,13 +1,11 @@
-// Package group plans the layers of an image from its components' sizes and
-// update histories.
+// Package group plans the layers of an image from its components' sizes and update histories.
 //
-// What it minimises is the expected number of bytes that a client who has the
-// last image downloads for the next one: a layer is downloaded whole when any
-// of its components changes or when its set of components does. Without the
-// previous image the plan must also be the same from build to build, so it
-// follows only what changes rarely (see stateless.go); with the previous image
-// it pays for what it moves (see previous.go). docs/research/grouping.md has the model,
-// the measurements and the limits.
+// What it minimises is the expected number of bytes that a client who has the last image downloads
+// for the next one: a layer is downloaded whole when any of its components changes or when its set
+// of components does. Without the previous image the plan must also be the same from build to
+// build, so it follows only what changes rarely (see stateless.go); with the previous image it pays
+// for what it moves (see previous.go). docs/research/grouping.md has the model, the measurements
+// and the limits.
 //
 // The package is pure: no clock, no randomness, integers only.
 package group
@@ -29,8 +27,8 @@ type Component struct {
 // Member is one component of a previous layer.
 type Member struct{ Name, Fingerprint string }
 
-// Previous is the layout of the last image. Any layout is accepted: unknown,
-// repeated and missing components only make their layer count as changed.
+// Previous is the layout of the last image. Any layout is accepted: unknown, repeated and missing
+// components only make their layer count as changed.
 type Previous struct{ Layers [][]Member }
 
 // Options are the rest of what a plan depends on.
@@ -46,9 +44,9 @@ type Layer struct {
 	Stability int64 // parts per million: the chance that it does not change in a week
 }
 
-// Plan puts every component into exactly one of at most opt.Max layers, none
-// of them empty. The plan does not depend on the order of the components.
-// Layers are in their order, from the bottom up (see order.go).
+// Plan puts every component into exactly one of at most opt.Max layers, none of them empty. The
+// plan does not depend on the order of the components. Layers are in their order, from the bottom
+// up (see order.go).
 func Plan(components []Component, opt Options) []Layer {
 	if len(components) == 0 {
 		return nil
@@ -66,8 +64,8 @@ func Plan(components []Component, opt Options) []Layer {
 	return in.layers(groups, opt.Previous)
 }
 
-// Arrange makes layers of given groups, each a list of indexes into the components: it
-// puts them in order and computes their stability. Each component is in one group.
+// Arrange makes layers of given groups, each a list of indexes into the components: it puts them in
+// order and computes their stability. Each component is in one group.
 func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	in := newInput(components, opt)
 	at := make([]int, len(components)) // the caller's index -> canonical
@@ -114,12 +112,11 @@ func compare(a, b *Component) int {
 		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 
-// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks
-// leaves room to add several costs within an int64.
+// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks leaves room to add
+// several costs within an int64.
 const maxTotal = uint64(1) << 50
 
-// sizes returns the sizes. If they add up to more than maxTotal, all are halved until
-// they do not.
+// sizes returns the sizes. If they add up to more than maxTotal, all are halved until they do not.
 func sizes(cs []Component) []int64 {
 	out := make([]int64, len(cs))
 	for shift := 0; ; shift++ {
@@ -145,8 +142,8 @@ func (in *input) alone() [][]int {
 	return g
 }
 
-// layers turns groups of canonical indexes into the caller's layers. The stability
-// is that of now, even if the plan follows older rates.
+// layers turns groups of canonical indexes into the caller's layers. The stability is that of now,
+// even if the plan follows older rates.
 func (in *input) layers(groups [][]int, prev *Previous) []Layer {
 	for _, g := range groups {
 		slices.Sort(g)

@@ -13,8 +13,8 @@ import (
 // testNow is 2026-03-01, in the middle of one of the periods of 52 weeks.
 const testNow = int64(1772323200)
 
-// synthetic makes n components with histories that end at now: a third are
-// released together in suites, the others on their own.
+// synthetic makes n components with histories that end at now: a third are released together in
+// suites, the others on their own.
 func synthetic(n int, seed uint64, now int64) []Component {
 	r := rand.New(rand.NewPCG(seed, 1))
 	suites := make([][]int64, 8)
@@ -223,8 +223,8 @@ func TestOneComponentMoreOrLess(t *testing.T) {
 	}
 }
 
-// TestFewLayersDiffer counts the layers that one component more changes, over
-// components of all sizes, with and without a history.
+// TestFewLayersDiffer counts the layers that one component more changes, over components of all
+// sizes, with and without a history.
 func TestFewLayersDiffer(t *testing.T) {
 	for _, limit := range []int{32, 128} {
 		cs := synthetic(600, 6, testNow)
@@ -262,8 +262,8 @@ func TestUnknownFingerprintIsUnchanged(t *testing.T) {
 	}
 }
 
-// TestFamiliesLeaveNoLayer makes four families of all but the largest: where these
-// would be fewer than the layers, their members get those that are left.
+// TestFamiliesLeaveNoLayer makes four families of all but the largest: where these would be fewer
+// than the layers, their members get those that are left.
 func TestFamiliesLeaveNoLayer(t *testing.T) {
 	const n, largest, limit = 150, 50, 100
 	var cs []Component
@@ -279,8 +279,8 @@ func TestFamiliesLeaveNoLayer(t *testing.T) {
 	}
 }
 
-// TestGolden pins plans for a fixed input: a change here re-arranges every
-// user's image once and belongs in the changelog.
+// TestGolden pins plans for a fixed input: a change here re-arranges every user's image once and
+// belongs in the changelog.
 func TestGolden(t *testing.T) {
 	var cs []Component
 	for i := range 14 {
@@ -325,8 +325,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// suite is 36 components with habits of their own, and five small ones that are
-// always released together.
+// suite is 36 components with habits of their own, and five small ones that are always released
+// together.
 func suite() (cs []Component) {
 	for i := range 41 {
 		c := Component{Name: fmt.Sprintf("own%02d", i), Size: int64(50-i) << 16}

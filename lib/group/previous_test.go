@@ -14,9 +14,8 @@ func settled(cs []Component, limit int) (*Previous, []string) {
 	return prev, names(cs, ls)
 }
 
-// TestFewChanges: where few components have changed, the layers with other
-// members are hardly more than those that are downloaded anyway; where one
-// has, no other layer changes.
+// TestFewChanges: where few components have changed, the layers with other members are hardly more
+// than those that are downloaded anyway; where one has, no other layer changes.
 func TestFewChanges(t *testing.T) {
 	cs := synthetic(360, 9, testNow)
 	for _, limit := range []int{24, 96} {
@@ -50,8 +49,8 @@ func TestFewChanges(t *testing.T) {
 	}
 }
 
-// TestForeignPrevious: any layout is used for what it is worth; a layer that
-// is no layout's fault stays.
+// TestForeignPrevious: any layout is used for what it is worth; a layer that is no layout's fault
+// stays.
 func TestForeignPrevious(t *testing.T) {
 	cs := synthetic(200, 10, testNow)
 	r := rand.New(rand.NewPCG(10, 10))
@@ -106,8 +105,8 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedForEver: whatever the history of a layout, once nothing
-// changes it stays, with any clock.
+// TestUnchangedForEver: whatever the history of a layout, once nothing changes it stays, with any
+// clock.
 func TestUnchangedForEver(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
 	prev, _ := settled(cs, 40)
@@ -129,8 +128,8 @@ func TestUnchangedForEver(t *testing.T) {
 	}
 }
 
-// TestManyComponents: of more components than can be compared with each other, each is
-// still in one layer, and the work does not grow by the square.
+// TestManyComponents: of more components than can be compared with each other, each is still in one
+// layer, and the work does not grow by the square.
 func TestManyComponents(t *testing.T) {
 	steps := map[int]int{}
 	for _, n := range []int{2 * compared, 4 * compared} {

@@ -1,22 +1,22 @@
 package group
 
-// jointShare is the part of a component's rate, in percent, that is spread over
-// the weeks in which it changed before. The rest is spread over all weeks.
+// jointShare is the part of a component's rate, in percent, that is spread over the weeks in which
+// it changed before. The rest is spread over all weeks.
 const jointShare = 60
 
 const (
 	// months is how many spans of four weeks the scenarios have.
 	months = scenarios / 4
-	// run is how many odds are added up at once: a sum of 13 products of two
-	// chances fits in 64 bits.
+	// run is how many odds are added up at once: a sum of 13 products of two chances fits in 64
+	// bits.
 	run  = 13
 	runs = (scenarios + months) / run
 	// weekRuns is how many of the runs are of weeks.
 	weekRuns = scenarios / run
 )
 
-// odds are the chances to stay unchanged in each scenario: first the weeks, then
-// the spans of four weeks.
+// odds are the chances to stay unchanged in each scenario: first the weeks, then the spans of four
+// weeks.
 type odds [scenarios + months]uint32 // scaled by one
 
 // sums are the sums of each run of odds.
@@ -53,19 +53,17 @@ func (o *odds) spans() {
 	}
 }
 
-// clients are the weights of a week and of a span of four, and their sum over
-// all scenarios.
+// clients are the weights of a week and of a span of four, and their sum over all scenarios.
 type clients struct{ week, span, sum uint64 }
 
 // everyWeek stands for clients that take every image.
 var everyWeek = clients{week: 1, sum: scenarios}
 
 const (
-	// skipShare divided by the number of layers, but at most maxSkip, is the
-	// percentage of clients that take every fourth image. For them it matters
-	// what changes in four weeks, not how often. If layers are few, they are
-	// large and should stay for these clients too. Among many layers, each
-	// change is small anyway.
+	// skipShare divided by the number of layers, but at most maxSkip, is the percentage of clients
+	// that take every fourth image. For them it matters what changes in four weeks, not how often.
+	// If layers are few, they are large and should stay for these clients too. Among many layers,
+	// each change is small anyway.
 	skipShare = 1600
 	maxSkip   = 60
 )
@@ -87,8 +85,8 @@ func (c *clients) mean(s *sums) uint64 {
 	return (w*c.week + s[weekRuns]*c.span) / c.sum
 }
 
-// most is an upper bound of the mean chance that neither of two things changes: in
-// each run, both stay at most as often as the one that changes more often.
+// most is an upper bound of the mean chance that neither of two things changes: in each run, both
+// stay at most as often as the one that changes more often.
 func (c *clients) most(a, b *sums) uint64 {
 	var s sums
 	for i := range s {
@@ -118,8 +116,7 @@ func product(a, b *odds, i int) (sum uint64) {
 	return sum >> oneBits
 }
 
-// outlook returns a component's chance to stay in each scenario, by its own past
-// alone.
+// outlook returns a component's chance to stay in each scenario, by its own past alone.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0
 	for s := range scenarios {

@@ -63,8 +63,8 @@ func TestSolveIsCheapest(t *testing.T) {
 	}
 }
 
-// cheapest tries every way to cut squares off, and knows no tree: bits says which of
-// the two halves of a level the blocks are in.
+// cheapest tries every way to cut squares off, and knows no tree: bits says which of the two halves
+// of a level the blocks are in.
 func cheapest(blocks []*block, level, sizes, rates int, price int64) int64 {
 	if len(blocks) == 0 {
 		return 0

@@ -32,8 +32,8 @@ func (o *optimizer) joined(a, b *unit) int64 {
 	return o.horizon*(both.cost-a.cost-b.cost) + a.lock + b.lock
 }
 
-// TestMergeTakesTheCheapest: at each step, no pair of units is cheaper than the one
-// that is merged. Bounds and stale offers only save time.
+// TestMergeTakesTheCheapest: at each step, no pair of units is cheaper than the one that is merged.
+// Bounds and stale offers only save time.
 func TestMergeTakesTheCheapest(t *testing.T) {
 	for seed := range uint64(4) {
 		const n, least = 100, 30
@@ -158,8 +158,8 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	return best
 }
 
-// TestPlansAreNearTheBest compares with all ways to put eight components into three
-// layers, for a client that takes every image.
+// TestPlansAreNearTheBest compares with all ways to put eight components into three layers, for a
+// client that takes every image.
 func TestPlansAreNearTheBest(t *testing.T) {
 	var got, best float64
 	for seed := range uint64(30) {

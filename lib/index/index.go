@@ -1,7 +1,7 @@
-// Package index joins finished images of several platforms into one image index,
-// from which each client takes the image of its own. Manifests, configs and layers
-// are copied byte for byte, and verified on their way; what images share is copied
-// once. The same sources in the same order give the same bytes.
+// Package index joins finished images of several platforms into one image index, from which each
+// client takes the image of its own. Manifests, configs and layers are copied byte for byte, and
+// verified on their way; what images share is copied once. The same sources in the same order give
+// the same bytes.
 package index
 
 import (
@@ -76,8 +76,8 @@ type joiner struct {
 	report  *Report
 }
 
-// describe makes the descriptors of the index, and makes sure that no two images
-// are for one platform: which one a client takes would be up to it.
+// describe makes the descriptors of the index, and makes sure that no two images are for one
+// platform: which one a client takes would be up to it.
 func (j *joiner) describe() ([]v1.Descriptor, error) {
 	var manifests []v1.Descriptor
 	from := make(map[string]string) // sources by platform
@@ -107,8 +107,8 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 // namesOf are the annotations that name an image in the store that it was in.
 var namesOf = []string{v1.AnnotationRefName, "io.containerd.image.name"}
 
-// descriptor is what the index says of a manifest. The name that it had elsewhere
-// is not its name here.
+// descriptor is what the index says of a manifest. The name that it had elsewhere is not its name
+// here.
 func descriptor(e image.Entry) v1.Descriptor {
 	was := e.Manifest.Descriptor
 	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform, ArtifactType: was.ArtifactType}
@@ -142,8 +142,8 @@ func (j *joiner) copy(ctx context.Context) error {
 	return nil
 }
 
-// copyBlob writes a blob, which the destination verifies. A destination may ask for
-// it again, from its start.
+// copyBlob writes a blob, which the destination verifies. A destination may ask for it again, from
+// its start.
 func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descriptor) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

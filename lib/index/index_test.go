@@ -121,7 +121,8 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// TestJoinDocuments: the name is that of the one entry of index.json, which is the index with its annotations.
+// TestJoinDocuments: the name is that of the one entry of index.json, which is the index with its
+// annotations.
 func TestJoinDocuments(t *testing.T) {
 	img := made(t, "amd64")
 	src, err := image.ParseSource("oci:" + img.Layout(t))
@@ -156,7 +157,8 @@ func TestJoinDocuments(t *testing.T) {
 	}
 }
 
-// TestJoinIndexes: an index gives all that it has, what is said of its images and kept beside them included.
+// TestJoinIndexes: an index gives all that it has, what is said of its images and kept beside them
+// included.
 func TestJoinIndexes(t *testing.T) {
 	blobs := mk.Blobs{}
 	arm := made(t, "arm").Manifest(t, blobs)
@@ -288,8 +290,8 @@ func TestPlatform(t *testing.T) {
 	}
 }
 
-// What an index lists beside images is copied byte for byte; platforms that are not
-// there, and layers that clients fetch from elsewhere, are left out.
+// What an index lists beside images is copied byte for byte; platforms that are not there, and
+// layers that clients fetch from elsewhere, are left out.
 func TestJoinArtifacts(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd, arm := made(t, "amd64").Manifest(t, blobs), made(t, "arm64").Manifest(t, blobs)

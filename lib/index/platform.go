@@ -8,13 +8,12 @@ import (
 	"chunkah/lib/oci"
 )
 
-// usualVariants go without saying: clients take an image with them and one without
-// for the same.
+// usualVariants go without saying: clients take an image with them and one without for the same.
 var usualVariants = map[string]string{"amd64": "v1", "arm": "v7", "arm64": "v8"}
 
-// platform is that of an image's config, in the words that clients compare. What a
-// config leaves open, since older ones have no fields for it, is taken from the index
-// that the image was in, if that is about the same architecture.
+// platform is that of an image's config, in the words that clients compare. What a config leaves
+// open, since older ones have no fields for it, is taken from the index that the image was in, if
+// that is about the same architecture.
 func platform(config v1.Platform, listed *v1.Platform) v1.Platform {
 	p := config
 	if arch, variant, err := oci.ParseArch(p.Architecture); err == nil {

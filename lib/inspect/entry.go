@@ -30,9 +30,8 @@ type Entry struct {
 	Mode        uint32 // permission bits
 	// Component is an index into Image.Components, or NoComponent.
 	Component int32
-	// Content and Meta stand for what it holds, and for all else but its time: two
-	// entries of one path that agree in both are the same but for that. They are parts
-	// of SHA-256 sums.
+	// Content and Meta stand for what it holds, and for all else but its time: two entries of one
+	// path that agree in both are the same but for that. They are parts of SHA-256 sums.
 	Content [16]byte
 	Meta    uint64
 
@@ -121,8 +120,8 @@ func (e *Entry) Type() string {
 	return string(format.TypeFile)
 }
 
-// Weight is what an entry takes in a tar, in bytes, long names and xattrs aside. Blobs
-// are shared out by it: how much of one an entry takes, compression does not tell.
+// Weight is what an entry takes in a tar, in bytes, long names and xattrs aside. Blobs are shared
+// out by it: how much of one an entry takes, compression does not tell.
 func (e *Entry) Weight() int64 {
 	const block = 512
 	return block + (e.Size+block-1)/block*block

@@ -1,9 +1,9 @@
-// Package inspect describes the layers of an image by any tool: sizes, components, how
-// likely a layer is to stay as it is, and every entry of its tar.
+// Package inspect describes the layers of an image by any tool: sizes, components, how likely a
+// layer is to stay as it is, and every entry of its tar.
 //
-// Manifest and config say a part of this, without any layer. For the rest all layers are
-// read once, which takes memory in proportion to their entries. What is not known is
-// Unknown, or has no component.
+// Manifest and config say a part of this, without any layer. For the rest all layers are read once,
+// which takes memory in proportion to their entries. What is not known is Unknown, or has no
+// component.
 package inspect
 
 import (
@@ -34,14 +34,14 @@ type Image struct {
 	Layers   []Layer // from the bottom up
 	// Components are those of the entries of layers, by Entry.Component.
 	Components []string
-	// Warnings are about damaged package databases, Notes about entries that runtimes
-	// treat differently.
+	// Warnings are about damaged package databases, Notes about entries that runtimes treat
+	// differently.
 	Warnings, Notes []string
 
 	image *image.Image
 	opt   image.Options
-	// whole says whether the layers were read. tree is the file system of all of them, and
-	// nil if it was not requested.
+	// whole says whether the layers were read. tree is the file system of all of them, and nil if
+	// it was not requested.
 	whole bool
 	tree  *image.Tree
 }
@@ -49,12 +49,11 @@ type Image struct {
 // Layer is one layer.
 type Layer struct {
 	image.Layer
-	// Components are those that its history names. Fingerprints has one for each of them,
-	// or none. Own says whether chunkah made the layer, this one or the Rust one.
+	// Components are those that its history names. Fingerprints has one for each of them, or none.
+	// Own says whether chunkah made the layer, this one or the Rust one.
 	Components, Fingerprints []string
 	Own                      bool
-	// Stability is the chance that it stays as it is for a week, in parts per million,
-	// or Unknown.
+	// Stability is the chance that it stays as it is for a week, in parts per million, or Unknown.
 	Stability int64
 	// Bytes is the size of its tar, or Unknown.
 	Bytes int64
@@ -100,8 +99,8 @@ func platform(p v1.Platform) string {
 	return strings.Join(parts, "/")
 }
 
-// annotationStability is the chance to stay for a week, as a decimal fraction: in the
-// manifests of both chunkahs.
+// annotationStability is the chance to stay for a week, as a decimal fraction: in the manifests of
+// both chunkahs.
 const annotationStability = "org.chunkah.stability"
 
 // describe describes a layer as manifest and config do.
@@ -118,8 +117,8 @@ func describe(l image.Layer) Layer {
 	return d
 }
 
-// Stability returns the chance that a layer stays as it is for a week, in parts per
-// million, as history or annotations have it. It is Unknown for layers of other tools.
+// Stability returns the chance that a layer stays as it is for a week, in parts per million, as
+// history or annotations have it. It is Unknown for layers of other tools.
 func Stability(l image.Layer) int64 {
 	rec, whole := plan.FromHistory(l.History)
 	if rec == nil {
@@ -135,8 +134,8 @@ func Stability(l image.Layer) int64 {
 	return Unknown
 }
 
-// Chain returns the layers at the bottom whose stability is known: all of them in an
-// image that a chunkah made.
+// Chain returns the layers at the bottom whose stability is known: all of them in an image that a
+// chunkah made.
 func Chain(layers []image.Layer) []chain.Layer {
 	var known []chain.Layer
 	for _, l := range layers {

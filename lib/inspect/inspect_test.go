@@ -53,8 +53,7 @@ func recorded(t *testing.T, data []byte, packing string, stability int64, compon
 	return mkimage.Layer{Tar: data, Packing: packing, History: v1.History{CreatedBy: plan.Author, Comment: comment}}
 }
 
-// Manifest and config tell most of it: no layer is read, so that damaged ones do not
-// matter.
+// Manifest and config tell most of it: no layer is read, so that damaged ones do not matter.
 func TestOpenWithoutLayers(t *testing.T) {
 	data := mkimage.Tar(t, mkimage.File("a", "x"))
 	rust := v1.History{CreatedBy: plan.Author, Author: plan.Author, Comment: "rpm/a rpm/b"}
@@ -221,8 +220,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The chance of a chain is the product of all stabilities from the bottom up, as far as
-// these are known.
+// The chance of a chain is the product of all stabilities from the bottom up, as far as these are
+// known.
 func TestChainStability(t *testing.T) {
 	layers := func(ppm ...int64) *Image {
 		img := &mkimage.Image{}

@@ -17,8 +17,8 @@ import (
 
 // Options say what reading the layers is for.
 type Options struct {
-	// Repos find out which component a file belongs to where a layer's history names
-	// several, or none. Without repos nobody asks.
+	// Repos find out which component a file belongs to where a layer's history names several, or
+	// none. Without repos nobody asks.
 	Repos []assign.Repo
 	// Tree is for Walk: it keeps the file system that the layers make up.
 	Tree bool
@@ -66,8 +66,8 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 // IsRead tells whether the layers were read.
 func (in *Image) IsRead() bool { return in.whole }
 
-// told tells whether the histories say of each file which component it belongs to:
-// there is one in a layer.
+// told tells whether the histories say of each file which component it belongs to: there is one in
+// a layer.
 func (in *Image) told() bool {
 	for _, l := range in.Layers {
 		if len(l.Components) != 1 {
@@ -143,8 +143,8 @@ func newHolding(names []string) holding {
 			h.known = make(map[string]string, len(names))
 		}
 		h.known[name] = name
-		// A part is called after what it is a part of (format/SPEC.md, section 8). Of
-		// several in one layer nobody knows which is whose, and they go by its name.
+		// A part is called after what it is a part of (format/SPEC.md, section 8). Of several in
+		// one layer nobody knows which is whose, and they go by its name.
 		if whole, _, cut := strings.Cut(name, "#"); cut {
 			if _, several := h.known[whole]; several {
 				name = whole
@@ -155,8 +155,7 @@ func newHolding(names []string) holding {
 	return h
 }
 
-// component is what a file belongs to of what the repos say: empty where that is not
-// in this layer.
+// component is what a file belongs to of what the repos say: empty where that is not in this layer.
 func (h holding) component(claimed []string) string {
 	switch {
 	case h.only != "":

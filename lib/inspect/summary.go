@@ -93,9 +93,9 @@ func (in *Image) Summary(components bool) *Summary {
 	return s
 }
 
-// ChainStability returns the chance that a layer and all layers below it stay as they
-// are for a week, for each layer and in parts per million. It is Unknown from the first
-// layer of Unknown stability on.
+// ChainStability returns the chance that a layer and all layers below it stay as they are for a
+// week, for each layer and in parts per million. It is Unknown from the first layer of Unknown
+// stability on.
 func (in *Image) ChainStability() []int64 {
 	var layers []image.Layer
 	for _, l := range in.Layers {

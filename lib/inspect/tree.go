@@ -14,8 +14,8 @@ type Node struct {
 	Path  string
 	Depth int // of the root 0
 	Dir   bool
-	// Bytes are those of a file's contents; of a directory those of all that is in it,
-	// an inode of several names with the first one alone.
+	// Bytes are those of a file's contents; of a directory those of all that is in it, an inode of
+	// several names with the first one alone.
 	Bytes int64
 	// Target is that of a symlink.
 	Target string
@@ -23,9 +23,9 @@ type Node struct {
 	Layer int
 }
 
-// Walk lists the file system, a directory before what is in it, in the order of a
-// scan, down to so many directories below the root; less than 0 is all. It is for
-// an image that was read with its tree.
+// Walk lists the file system, a directory before what is in it, in the order of a scan, down to so
+// many directories below the root; less than 0 is all. It is for an image that was read with its
+// tree.
 func (in *Image) Walk(depth int) ([]Node, error) {
 	w := &walk{tree: in.tree, most: depth, seen: map[uint64]bool{}}
 	_, err := w.walk("/", 0)

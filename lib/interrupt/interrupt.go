@@ -9,9 +9,8 @@ import (
 // Reader reads from in until ctx ends, and then returns its cause in place of what in says.
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
-// Call calls f. Where ctx ends first, f is left behind and ends with the process: it is for
-// what no signal takes back, and for work in memory alone. Whatever f uses is its own from
-// then on.
+// Call calls f. Where ctx ends first, f is left behind and ends with the process: it is for what no
+// signal takes back, and for work in memory alone. Whatever f uses is its own from then on.
 func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// pinned is the digest of the tar of kinds. Where it changes, every image that
-// anybody has made changes with it.
+// pinned is the digest of the tar of kinds. Where it changes, every image that anybody has made
+// changes with it.
 const pinned = "dc10aba4a4401ef91de5a1d227de0e6253619d7239a631785d9694178e94e442"
 
 func TestGolden(t *testing.T) {

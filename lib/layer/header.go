@@ -9,13 +9,12 @@ import (
 	"chunkah/format"
 )
 
-// Everything in this file decides the bytes of layers: a change here changes
-// every digest.
+// Everything in this file decides the bytes of layers: a change here changes every digest.
 
 const blockSize = 512
 
-// The largest values that a ustar header holds, in its octal fields
-// (POSIX.1-2017, pax, "ustar Interchange Format").
+// The largest values that a ustar header holds, in its octal fields (POSIX.1-2017, pax, "ustar
+// Interchange Format").
 const (
 	maxOctal7  = 1<<21 - 1 // uid, gid: seven digits
 	maxOctal11 = 1<<33 - 1 // size, mtime: eleven digits
@@ -23,12 +22,12 @@ const (
 	maxPrefix  = 155
 )
 
-// xattrKey is what the name of an extended attribute follows in its record's
-// key. Every tar has it from star.
+// xattrKey is what the name of an extended attribute follows in its record's key. Every tar has it
+// from star.
 const xattrKey = "SCHILY.xattr."
 
-// maxRecords bounds the records of one entry, in bytes: archive/tar of Go, which
-// most clients are built on, reads 1 MiB. Some is left for the short ones.
+// maxRecords bounds the records of one entry, in bytes: archive/tar of Go, which most clients are
+// built on, reads 1 MiB. Some is left for the short ones.
 const maxRecords = 1<<20 - 4096
 
 // recordExtra is the most bytes that a record has besides key and value.
@@ -56,8 +55,8 @@ type entry struct {
 	xattrs []format.Xattr
 }
 
-// newEntry makes the entry of a record. Where linked is not empty the record is
-// a further name of the file at that path.
+// newEntry makes the entry of a record. Where linked is not empty the record is a further name of
+// the file at that path.
 func newEntry(f *format.File, linked string) entry {
 	e := entry{name: f.Path[1:], file: f, xattrs: f.Xattrs}
 	switch f.Type {
@@ -85,8 +84,7 @@ func newEntry(f *format.File, linked string) entry {
 	return e
 }
 
-// whiteoutPrefix marks the name of what is deleted (image-spec, layer.md,
-// "Whiteouts").
+// whiteoutPrefix marks the name of what is deleted (image-spec, layer.md, "Whiteouts").
 const whiteoutPrefix = ".wh."
 
 // whiteoutName is the name of the entry that deletes path.
@@ -137,8 +135,8 @@ func (c *encoder) block() []byte {
 	return c.blocks[len(c.blocks)-blockSize:]
 }
 
-// shown is what a name field shows of a name that has a record. Some readers
-// take a slash at its end for a directory, whatever the record says.
+// shown is what a name field shows of a name that has a record. Some readers take a slash at its
+// end for a directory, whatever the record says.
 func shown(name string, flag byte) string {
 	name = ascii(name, maxName)
 	if flag == flagDir {
@@ -168,8 +166,7 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 	return append(buf, zeros[:padding(int64(len(records)))]...)
 }
 
-// appendRecords appends the records of what a ustar header cannot hold, in the
-// order of their keys.
+// appendRecords appends the records of what a ustar header cannot hold, in the order of their keys.
 func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	f := e.file
 	for _, x := range e.xattrs {
@@ -179,8 +176,8 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
 	}
 	longLink := len(e.link) > maxName
-	// Records are UTF-8 unless this says otherwise, and libarchive converts them to the
-	// charset of the locale: in the C locale, where ostree reads layers, that fails.
+	// Records are UTF-8 unless this says otherwise, and libarchive converts them to the charset of
+	// the locale: in the C locale, where ostree reads layers, that fails.
 	if !nameFits && !isASCII(e.name) || longLink && !isASCII(e.link) {
 		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
@@ -215,9 +212,8 @@ func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	return append(buf, '\n')
 }
 
-// splitName finds how the name fits the name and prefix fields, where it does. They
-// hold bytes of any charset: every reader takes them as they are, which is not so for
-// records.
+// splitName finds how the name fits the name and prefix fields, where it does. They hold bytes of
+// any charset: every reader takes them as they are, which is not so for records.
 func splitName(s string) (prefix, name string, fits bool) {
 	if len(s) <= maxName {
 		return "", s, true
@@ -244,8 +240,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// ascii keeps what a ustar field can show of a text whose whole is in a record
-// beside it.
+// ascii keeps what a ustar field can show of a text whose whole is in a record beside it.
 func ascii(s string, most int) string {
 	if isASCII(s) {
 		return s[:min(len(s), most)]
@@ -291,15 +286,14 @@ func checksum(b []byte) {
 
 func padding(n int64) int64 { return -n & (blockSize - 1) }
 
-// EntrySize returns the bytes that a record takes in a tar: headers, contents
-// and padding. A record of unknown size counts as empty.
+// EntrySize returns the bytes that a record takes in a tar: headers, contents and padding. A record
+// of unknown size counts as empty.
 func EntrySize(f *format.File) int64 {
 	e := newEntry(f, "")
 	return headerSize(&e) + contentSize(&e)
 }
 
-// LinkSize returns the bytes that a record takes as a further name of the file
-// at first.
+// LinkSize returns the bytes that a record takes as a further name of the file at first.
 func LinkSize(f *format.File, first string) int64 {
 	e := newEntry(f, first)
 	return headerSize(&e)
@@ -319,8 +313,7 @@ func headerSize(e *entry) int64 {
 	return 2*blockSize + n + padding(n)
 }
 
-// Check refuses a record that a layer cannot hold, or that clients would take
-// for something else.
+// Check refuses a record that a layer cannot hold, or that clients would take for something else.
 func Check(f *format.File) error {
 	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], whiteoutPrefix) {
 		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image: rename it, or leave it out with --prune", f.Path)

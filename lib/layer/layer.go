@@ -1,10 +1,9 @@
-// Package layer writes the tar of a layer: file records and contents in, bytes
-// out that depend on nothing else.
+// Package layer writes the tar of a layer: file records and contents in, bytes out that depend on
+// nothing else.
 //
-// Entries are ustar headers with a pax header in front where ustar cannot hold
-// a value (POSIX.1-2017, pax). Names are "usr/bin/x", directories "usr/bin/",
-// the root "./". There are no user names, no times but the mtime in whole
-// seconds, and two blocks of zeros at the end.
+// Entries are ustar headers with a pax header in front where ustar cannot hold a value
+// (POSIX.1-2017, pax). Names are "usr/bin/x", directories "usr/bin/", the root "./". There are no
+// user names, no times but the mtime in whole seconds, and two blocks of zeros at the end.
 package layer
 
 import (
@@ -18,14 +17,14 @@ import (
 // endSize is the size of the two blocks of zeros that end a tar.
 const endSize = 2 * blockSize
 
-// MaxBytes bounds the contents of all files of an image, in bytes: more than any
-// disk holds, and little enough to be counted up.
+// MaxBytes bounds the contents of all files of an image, in bytes: more than any disk holds, and
+// little enough to be counted up.
 const MaxBytes = 1 << 55
 
 // Content gives the bytes of regular files.
 type Content interface {
-	// WriteFile writes the whole content of a record to w and returns its size,
-	// which has to be the record's. It ends soon after ctx is done.
+	// WriteFile writes the whole content of a record to w and returns its size, which has to be the
+	// record's. It ends soon after ctx is done.
 	WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error)
 }
 
@@ -87,8 +86,7 @@ var zeros [endSize]byte
 // firsts remembers the first name of each hard-link group.
 type firsts map[int64]string
 
-// of returns the path that f is a link to, empty where f is the first of its
-// group or in none.
+// of returns the path that f is a link to, empty where f is the first of its group or in none.
 func (s firsts) of(f *format.File) string {
 	if f.Hardlink == 0 {
 		return ""

@@ -60,8 +60,8 @@ func name(r *rand.Rand, n int) string {
 	return string(b)
 }
 
-// Whatever the records are, Size is the number of bytes, the bytes are the same
-// the second time, and archive/tar reads from them what was put in.
+// Whatever the records are, Size is the number of bytes, the bytes are the same the second time,
+// and archive/tar reads from them what was put in.
 func TestRandomLayers(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -195,8 +195,7 @@ func (b broken) WriteFile(_ context.Context, w io.Writer, _ *format.File) (int64
 	return int64(n), b.err
 }
 
-// Contents of another size than announced end the layer, and an error is handed
-// on as it is.
+// Contents of another size than announced end the layer, and an error is handed on as it is.
 func TestBrokenContents(t *testing.T) {
 	for _, n := range []int64{0, 99, 101} {
 		err := Write(context.Background(), io.Discard, []*format.File{file("/a/b", 100)}, broken{n: n})
@@ -281,8 +280,8 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
-// A whiteout is an empty file of a name that says what is deleted; there are no
-// contents to ask for.
+// A whiteout is an empty file of a name that says what is deleted; there are no contents to ask
+// for.
 func TestWhiteout(t *testing.T) {
 	files := []*format.File{dir("/etc"), {Path: "/etc/motd", Type: format.TypeWhiteout}, {Path: "/top", Type: format.TypeWhiteout}}
 	var buf bytes.Buffer

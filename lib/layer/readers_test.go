@@ -151,8 +151,8 @@ func TestReadByPython(t *testing.T) {
 	compare(t, got, wanted(kinds()))
 }
 
-// GNU tar unpacks it all, with every attribute, and finds nothing to complain of
-// but the word that says of names that they are not UTF-8.
+// GNU tar unpacks it all, with every attribute, and finds nothing to complain of but the word that
+// says of names that they are not UTF-8.
 func TestUnpackedByGNUTar(t *testing.T) {
 	if out, err := exec.Command("tar", "--version").Output(); err != nil || !bytes.Contains(out, []byte("GNU tar")) {
 		t.Skip("needs GNU tar")
@@ -245,8 +245,8 @@ func compareOnDisk(path string, f *format.File) (*syscall.Stat_t, error) {
 	return st, nil
 }
 
-// locales are those that readers run in: with UTF-8, and without, where libarchive cannot
-// convert the records of names that are not ASCII. ostree reads layers that way.
+// locales are those that readers run in: with UTF-8, and without, where libarchive cannot convert
+// the records of names that are not ASCII. ostree reads layers that way.
 var locales = []string{"C.UTF-8", "C"}
 
 // bsdtar unpacks it too.

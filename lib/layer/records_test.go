@@ -72,8 +72,8 @@ func nested(prefix string, n int) string {
 	return path
 }
 
-// kinds are records of every kind, at and beyond every limit of a ustar header.
-// Their digest is pinned.
+// kinds are records of every kind, at and beyond every limit of a ustar header. Their digest is
+// pinned.
 func kinds() []*format.File {
 	x := strings.Repeat
 	list := []*format.File{
@@ -118,8 +118,7 @@ func kinds() []*format.File {
 		with(symlink("/zbytes-é", strings.Repeat("t", 101)), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "trusted.é", Value: []byte("é\xff")}} }),
 		file("/é", 6),
 	}
-	// Names on both sides of each limit: 100 in the name field, 155 in the prefix,
-	// 256 in both.
+	// Names on both sides of each limit: 100 in the name field, 155 in the prefix, 256 in both.
 	long := dir("/zz" + x("d", 153)) // 155 without the slash in front
 	list = append(list, long, file(long.Path+"/"+x("n", 100), 1), file(long.Path+"/"+x("n", 101), 1))
 	over := dir("/zzz" + x("d", 153))

@@ -6,12 +6,12 @@ import (
 	"chunkah/format"
 )
 
-// publishEvery is the number of files after which others see how far a count is:
-// an atomic addition for each would cost more than the rest of it.
+// publishEvery is the number of files after which others see how far a count is: an atomic addition
+// for each would cost more than the rest of it.
 const publishEvery = 256
 
-// counts are the files of a stream and the bytes that they hold. One goroutine
-// adds; any may load what was published.
+// counts are the files of a stream and the bytes that they hold. One goroutine adds; any may load
+// what was published.
 type counts struct {
 	files    atomic.Int64
 	bytes    atomic.Int64

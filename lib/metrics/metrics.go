@@ -1,11 +1,10 @@
-// Package metrics says what a run took: for each stage its time, files and bytes,
-// and the process's memory, as one JSON document.
+// Package metrics says what a run took: for each stage its time, files and bytes, and the process's
+// memory, as one JSON document.
 //
-// Stages that are joined in one process run side by side, and no clock tells
-// their processor time apart. But each takes in its whole stream before it hands
-// on the first record that it works on, so what happens between the end of one
-// stage and that of the next is the work of the latter: those seconds are its
-// own. They add up to those of the run.
+// Stages that are joined in one process run side by side, and no clock tells their processor time
+// apart. But each takes in its whole stream before it hands on the first record that it works on,
+// so what happens between the end of one stage and that of the next is the work of the latter:
+// those seconds are its own. They add up to those of the run.
 package metrics
 
 import (
@@ -27,13 +26,13 @@ type Run struct {
 	stages  []*Stage
 }
 
-// Stage is one stage of a run. A nil Stage measures nothing. Its methods are for
-// the goroutine that runs the stage; how far it is, any may ask.
+// Stage is one stage of a run. A nil Stage measures nothing. Its methods are for the goroutine that
+// runs the stage; how far it is, any may ask.
 type Stage struct {
 	name    string
 	in, out counts
-	// blobs and reused are the bytes of an image's layers, and of those that were
-	// taken from a cache.
+	// blobs and reused are the bytes of an image's layers, and of those that were taken from a
+	// cache.
 	blobs, reused int64
 	work          Work
 	end           clock // not to be read before ended
@@ -48,8 +47,7 @@ type clock struct {
 
 func now() clock { return clock{time.Now(), cpuTime()} }
 
-// Start starts to measure. Processor time and memory are the process's from its
-// own start.
+// Start starts to measure. Processor time and memory are the process's from its own start.
 func Start(command string) *Run { return &Run{command: command, start: time.Now()} }
 
 // Stage adds the next stage.
@@ -105,8 +103,8 @@ type document struct {
 	Stages      []stageDocument `json:"stages"`
 }
 
-// stageDocument tells files and bytes of what the stage has put out: records and
-// the sizes of the files that they stand for, or blobs.
+// stageDocument tells files and bytes of what the stage has put out: records and the sizes of the
+// files that they stand for, or blobs.
 type stageDocument struct {
 	Name        string  `json:"name"`
 	WallSeconds float64 `json:"wall_seconds"`
@@ -148,8 +146,8 @@ func (r *Run) document() document {
 	return doc
 }
 
-// WriteFile writes the document to a file, which has it whole or is as it was. To
-// a pipe or a device it is written straight, to a pipe once somebody reads it.
+// WriteFile writes the document to a file, which has it whole or is as it was. To a pipe or a
+// device it is written straight, to a pipe once somebody reads it.
 func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {

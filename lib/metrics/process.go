@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time, user's and system's, of this process and of the
-// commands that it ran and waited for.
+// cpuTime is the processor time, user's and system's, of this process and of the commands that it
+// ran and waited for.
 func cpuTime() time.Duration {
 	var total time.Duration
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
@@ -21,8 +21,8 @@ func cpuTime() time.Duration {
 	return total
 }
 
-// PeakMemory is the most memory that this process had, in bytes: VmHWM. What
-// getrusage says is, after an exec, that of the program before it too.
+// PeakMemory is the most memory that this process had, in bytes: VmHWM. What getrusage says is,
+// after an exec, that of the program before it too.
 func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

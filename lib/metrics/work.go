@@ -2,9 +2,9 @@ package metrics
 
 import "sync/atomic"
 
-// Work is what a stage has to do beside its streams, in bytes, and what of that is
-// done. Both grow: what there is to do may only be found out on the way. A nil Work
-// counts nothing. It may be used from any goroutine.
+// Work is what a stage has to do beside its streams, in bytes, and what of that is done. Both grow:
+// what there is to do may only be found out on the way. A nil Work counts nothing. It may be used
+// from any goroutine.
 type Work struct{ expected, done atomic.Int64 }
 
 // Expect adds to what there is to do.
@@ -34,13 +34,12 @@ type Status struct {
 	Stage string
 	Files int64 // and of its streams so far: files, and
 	Bytes int64 // the bytes that they hold
-	// Done of Expected bytes are read and written; Expected is 0 as long as nobody
-	// knows.
+	// Done of Expected bytes are read and written; Expected is 0 as long as nobody knows.
 	Done, Expected int64
 }
 
-// Status tells of the first stage that has not ended, the last one where all have.
-// It may be called from any goroutine once all stages are there.
+// Status tells of the first stage that has not ended, the last one where all have. It may be called
+// from any goroutine once all stages are there.
 func (r *Run) Status() Status {
 	for _, s := range r.stages {
 		if !s.ended.Load() {

@@ -4,8 +4,8 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// layer is a layer with its files, in columns: so half a million of them take some 20
-// bytes each, and the browser spells out a path when somebody wants to see it.
+// layer is a layer with its files, in columns: so half a million of them take some 20 bytes each,
+// and the browser spells out a path when somebody wants to see it.
 type layer struct {
 	Digest    string `json:"digest"`
 	Bytes     int64  `json:"bytes"` // of its tar
@@ -17,8 +17,8 @@ type layer struct {
 	By        string `json:"by"`    // the step that made it, where there are none
 	Missing   bool   `json:"missing"`
 
-	// Files are all entries but directories. Common is how many bytes a path has in
-	// common with the one before, Rest what follows.
+	// Files are all entries but directories. Common is how many bytes a path has in common with the
+	// one before, Rest what follows.
 	Common []int    `json:"common"`
 	Rest   []string `json:"rest"`
 	Sizes  []int64  `json:"sizes"`
@@ -89,8 +89,8 @@ func (l *layer) addFiles(entries []inspect.Entry) {
 	}
 }
 
-// common is how many bytes two texts begin with alike, as far as these are ASCII:
-// a script counts other characters otherwise.
+// common is how many bytes two texts begin with alike, as far as these are ASCII: a script counts
+// other characters otherwise.
 func common(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] && a[n] < 0x80 {

@@ -1,8 +1,8 @@
-// Package page draws what package inspect and package reuse tell, as one page of HTML
-// that loads nothing: a treemap, bars for before and after, search, tables.
+// Package page draws what package inspect and package reuse tell, as one page of HTML that loads
+// nothing: a treemap, bars for before and after, search, tables.
 //
-// The page holds the names of an image as data and shows them as text; its policy
-// allows no other script than its own. The same images give the same bytes.
+// The page holds the names of an image as data and shows them as text; its policy allows no other
+// script than its own. The same images give the same bytes.
 package page
 
 import (
@@ -26,8 +26,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// scripts are the parts of the page's script, in the order in which they need each
-// other.
+// scripts are the parts of the page's script, in the order in which they need each other.
 var scripts = []string{"data.js", "treemap.js", "view.js", "search.js", "main.js"}
 
 // content is what the page is about, for its script.
@@ -51,8 +50,8 @@ func Inspect(w io.Writer, in *inspect.Image) error {
 	return write(w, c, shown(in.Source), subtitle(in), "Bytes before and after compression, by stability")
 }
 
-// Reuse draws what clients download for images, the last of which was read, as both
-// images of each step. The steps are those of the chosen client.
+// Reuse draws what clients download for images, the last of which was read, as both images of each
+// step. The steps are those of the chosen client.
 func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.Client) error {
 	c := newContent("reuse", last)
 	c.Bars = stepBars(series)
@@ -66,9 +65,8 @@ func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.
 	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
 }
 
-// shown is a text of an image as a browser can have it. Controls, and what sets the
-// direction of writing, would show another name: U+FFFD stands for them. Ends of lines are
-// space to a browser.
+// shown is a text of an image as a browser can have it. Controls, and what sets the direction of
+// writing, would show another name: U+FFFD stands for them. Ends of lines are space to a browser.
 func shown(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
@@ -147,8 +145,8 @@ func newBar(name string, segments ...segment) bar {
 	return b
 }
 
-// stabilityClasses are those of the legend (assets/data.js): the least stability, in
-// parts per million.
+// stabilityClasses are those of the legend (assets/data.js): the least stability, in parts per
+// million.
 var stabilityClasses = []int64{999_000, 990_000, 950_000, 800_000, 500_000, 0}
 
 // stabilityBars are the bytes of all layers by stability.

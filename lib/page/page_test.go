@@ -76,8 +76,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// No name of an image ends the element that it stands in, and the policy names the
-// page's own script and style and nothing else.
+// No name of an image ends the element that it stands in, and the policy names the page's own
+// script and style and nothing else.
 func TestPageIsSafe(t *testing.T) {
 	page := draw(t, made([]string{"/</script><script>hacked</script>", "/<!--", "/]]>", "/&lt;"}))
 	if n := strings.Count(page, "<script"); n != 2 {

@@ -21,10 +21,9 @@ const graceTime = 5 * time.Second
 // plainCommand is a command line that needs no shell: a path alone.
 var plainCommand = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
-// Command makes a stage of a command: it gets the stream on its standard input,
-// in the encoding given, and writes its own, in either one, to its standard
-// output. A line with anything but a path is the shell's. When the stage is
-// stopped the command is, with all that it started.
+// Command makes a stage of a command: it gets the stream on its standard input, in the encoding
+// given, and writes its own, in either one, to its standard output. A line with anything but a path
+// is the shell's. When the stage is stopped the command is, with all that it started.
 func Command(stage, line string, enc format.Encoding, stderr io.Writer) Stage {
 	return Stage{Name: stage, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -67,8 +66,8 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 	return c, c.cmd.Start()
 }
 
-// stop asks the command to end, and makes it end where it does not: then nothing
-// waits for what still holds its pipes.
+// stop asks the command to end, and makes it end where it does not: then nothing waits for what
+// still holds its pipes.
 func (c *command) stop() error {
 	group := -c.cmd.Process.Pid
 	c.killer = time.AfterFunc(graceTime, func() {
@@ -79,8 +78,8 @@ func (c *command) stop() error {
 	return syscall.Kill(group, syscall.SIGTERM)
 }
 
-// pass passes the stream through the command. Of several errors the one counts
-// that the others come from; one in what the command is to be fed with ends it.
+// pass passes the stream through the command. Of several errors the one counts that the others come
+// from; one in what the command is to be fed with ends it.
 func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc format.Encoding, in format.Source, out format.Sink) error {
 	var feeder sync.WaitGroup
 	feeder.Go(func() {
@@ -123,8 +122,8 @@ func isBrokenPipe(err error) bool {
 		exit.ExitCode() == 128+int(syscall.SIGPIPE) // as a shell tells it
 }
 
-// feed writes a stream to a command. One that stops reading may have all it
-// needs: what it writes and how it ends tells. So any error is the stream's.
+// feed writes a stream to a command. One that stops reading may have all it needs: what it writes
+// and how it ends tells. So any error is the stream's.
 func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 	w := format.NewWriter(stdin, enc)
 	err := drain(in, w)

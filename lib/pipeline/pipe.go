@@ -7,15 +7,15 @@ import (
 	"chunkah/format"
 )
 
-// batchSize is the number of records handed over at once: handing over single
-// ones costs more than making them.
+// batchSize is the number of records handed over at once: handing over single ones costs more than
+// making them.
 const batchSize = 256
 
 // ahead is the number of batches that a stage may be ahead of the next one.
 const ahead = 16
 
-// pipe joins two stages in memory. A producer that fails cancels the context,
-// whose cause the consumer then reports; so there is no end without Finish.
+// pipe joins two stages in memory. A producer that fails cancels the context, whose cause the
+// consumer then reports; so there is no end without Finish.
 type pipe struct {
 	ctx      context.Context
 	batches  chan []format.Record
@@ -82,8 +82,8 @@ func (p *pipe) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// drain waits for the end of a stream that nobody reads any more, so that its
-// producer comes to its own end, and is heard where that is an error.
+// drain waits for the end of a stream that nobody reads any more, so that its producer comes to its
+// own end, and is heard where that is an error.
 func (p *pipe) drain() error {
 	for {
 		p.in = nil

@@ -1,8 +1,8 @@
 // Package pipeline joins stages in one process.
 //
-// Records go from stage to stage in memory, without being encoded, so that the
-// joined stages do what the same commands in a pipe do, sooner. When a stage
-// fails all others are stopped, and its error is the one that counts.
+// Records go from stage to stage in memory, without being encoded, so that the joined stages do
+// what the same commands in a pipe do, sooner. When a stage fails all others are stopped, and its
+// error is the one that counts.
 package pipeline
 
 import (
@@ -15,16 +15,15 @@ import (
 	"chunkah/format"
 )
 
-// Stage is one stage: it reads the stream of the one before and writes its own.
-// The first stage's input and the last one's output are nil. A stage that
-// returns nil has finished its stream; it need not have read all of its input.
+// Stage is one stage: it reads the stream of the one before and writes its own. The first stage's
+// input and the last one's output are nil. A stage that returns nil has finished its stream; it
+// need not have read all of its input.
 type Stage struct {
 	Name string
 	Run  func(ctx context.Context, in format.Source, out format.Sink) error
 }
 
-// Run runs the stages to their end and returns the error that came first, named
-// after its stage.
+// Run runs the stages to their end and returns the error that came first, named after its stage.
 func Run(ctx context.Context, stages ...Stage) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -75,8 +74,7 @@ func runStage(ctx context.Context, s Stage, in, out *pipe) error {
 	return nil
 }
 
-// name puts the stage in front of its own error, and not in front of the reason
-// why it was stopped.
+// name puts the stage in front of its own error, and not in front of the reason why it was stopped.
 func name(ctx context.Context, stage string, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
 		return err

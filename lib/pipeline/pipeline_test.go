@@ -61,8 +61,7 @@ func count(n *int) Stage {
 	}}
 }
 
-// timely runs stages, fails the test where they hang, and where they leave
-// goroutines.
+// timely runs stages, fails the test where they hang, and where they leave goroutines.
 func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
 	t.Helper()
 	before := runtime.NumGoroutine()
@@ -121,8 +120,7 @@ func broken(name string, n int) Stage {
 	}}
 }
 
-// Whichever stage fails, and whenever, its error is the one, with its name in
-// front once.
+// Whichever stage fails, and whenever, its error is the one, with its name in front once.
 func TestRootCause(t *testing.T) {
 	names := []string{"scan", "assign", "pack", "write"}
 	for i, name := range names {

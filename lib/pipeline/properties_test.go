@@ -39,8 +39,8 @@ func packages(r *rand.Rand, n int) []pkg {
 	return all
 }
 
-// rootOf makes the records of packages, as scan does, and of files of nobody. What
-// a file is depends on its name alone.
+// rootOf makes the records of packages, as scan does, and of files of nobody. What a file is
+// depends on its name alone.
 func rootOf(all []pkg) []*format.File {
 	dirs := map[string]bool{"/": true}
 	var files []*format.File
@@ -137,8 +137,8 @@ func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	return layers
 }
 
-// From scan's records to layers: each file is in exactly one, each parent is there
-// before, there are no more of them than asked for, and none that a tar cannot hold.
+// From scan's records to layers: each file is in exactly one, each parent is there before, there
+// are no more of them than asked for, and none that a tar cannot hold.
 func TestLayersOfAnyRoot(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 31))

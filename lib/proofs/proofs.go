@@ -1,6 +1,6 @@
-// Package proofs remembers which blobs were seen to decompress to which layers, so that
-// this takes place once for each. The record is the user's own and lies outside of caches and
-// images: those may be restored from anywhere, and say what they like.
+// Package proofs remembers which blobs were seen to decompress to which layers, so that this takes
+// place once for each. The record is the user's own and lies outside of caches and images: those
+// may be restored from anywhere, and say what they like.
 package proofs
 
 import (
@@ -22,8 +22,7 @@ import (
 	"chunkah/lib/replace"
 )
 
-// maxSize bounds the record, in bytes: 16,000 blobs, of which the newer half stays when it
-// is full.
+// maxSize bounds the record, in bytes: 16,000 blobs, of which the newer half stays when it is full.
 const maxSize = 2 << 20
 
 // A record is lines of DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of SHA-256. The
@@ -39,8 +38,8 @@ type Proofs struct {
 	added []string
 }
 
-// Path is where the record of this user is: a file in the folder for what programs
-// remember (XDG Base Directory Specification). It is empty for nowhere: no home is made.
+// Path is where the record of this user is: a file in the folder for what programs remember (XDG
+// Base Directory Specification). It is empty for nowhere: no home is made.
 func Path() string {
 	state, home := os.Getenv("XDG_STATE_HOME"), os.Getenv("HOME")
 	switch {
@@ -59,8 +58,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Open reads the record at path. One that is not there, cannot be read, or may have been
-// written by somebody else proves nothing.
+// Open reads the record at path. One that is not there, cannot be read, or may have been written by
+// somebody else proves nothing.
 func Open(path string) *Proofs {
 	p := &Proofs{path: path, known: make(map[string]bool)}
 	for _, l := range line.FindAll(read(path), -1) {
@@ -142,7 +141,8 @@ func (p *Proofs) Save() error {
 	return errors.Join(err, f.Close())
 }
 
-// removeOther removes what is no regular file: in a home of another user, it may be a link to one of this user's devices.
+// removeOther removes what is no regular file: in a home of another user, it may be a link to one
+// of this user's devices.
 func removeOther(path string) error {
 	info, err := os.Lstat(path)
 	switch {

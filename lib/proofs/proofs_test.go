@@ -104,7 +104,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// What stands in the place of the record is replaced, and never written to: in a home of another user, it may be a link to a device.
+// What stands in the place of the record is replaced, and never written to: in a home of another
+// user, it may be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")

@@ -1,6 +1,6 @@
-// Package quote makes text of what comes from outside: names, xattrs, configs, messages
-// of registries. A terminal shows it and does not obey it: nothing in it moves the
-// cursor, ends a line or turns the direction of writing.
+// Package quote makes text of what comes from outside: names, xattrs, configs, messages of
+// registries. A terminal shows it and does not obey it: nothing in it moves the cursor, ends a line
+// or turns the direction of writing.
 package quote
 
 import (
@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Name is a name or value in the midst of other text: as it is, or quoted as in Go if
-// it holds anything that is not for reading.
+// Name is a name or value in the midst of other text: as it is, or quoted as in Go if it holds
+// anything that is not for reading.
 func Name(s string) string {
 	if isPlain(s) {
 		return s
@@ -30,8 +30,8 @@ func Names(list []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// Line is one line of output. What is not for reading is escaped in place, as in Go,
-// whatever it came from.
+// Line is one line of output. What is not for reading is escaped in place, as in Go, whatever it
+// came from.
 func Line(s string) string {
 	if isPlain(s) {
 		return s
@@ -50,8 +50,8 @@ func Line(s string) string {
 	return b.String()
 }
 
-// JSON is the same JSON text with escapes for what is not for reading, which JSON lets
-// stand in strings. White space between tokens stays.
+// JSON is the same JSON text with escapes for what is not for reading, which JSON lets stand in
+// strings. White space between tokens stays.
 func JSON(text []byte) []byte {
 	s := string(text)
 	if isPlain(s) {

@@ -68,8 +68,7 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-// A shell makes the same word of what is quoted for it, on one line where a terminal
-// would obey it.
+// A shell makes the same word of what is quoted for it, on one line where a terminal would obey it.
 func TestShell(t *testing.T) {
 	for _, word := range []string{"", "plain/a-b", "a b", "it's", "$HOME`id`\\", "a\nb", "\x1b[2J%s\\n'\"", "\xff\u202e", "\n", "a\n\n"} {
 		quoted := Shell(word)

@@ -9,8 +9,8 @@ import (
 // plainWord matches what means itself in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// Shell is a word for sh: as it is, in single quotes, or, if a terminal would obey it, as
-// what printf makes of its bytes.
+// Shell is a word for sh: as it is, in single quotes, or, if a terminal would obey it, as what
+// printf makes of its bytes.
 func Shell(word string) string {
 	switch {
 	case plainWord.MatchString(word):

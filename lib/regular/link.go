@@ -13,10 +13,10 @@ import (
 // errForeignLink refuses a link that others may have put in the way.
 var errForeignLink = errors.New("a symlink of another user in a folder that everybody may write to: name what it leads to")
 
-// CheckLink refuses to follow the symlink at path, which info is of, where the kernel would
-// with fs.protected_symlinks: whoever follows links by hand, to replace what they lead to,
-// gets around it otherwise. In a sticky folder that everybody may write to, a link counts
-// if it is this user's, or the folder's owner's.
+// CheckLink refuses to follow the symlink at path, which info is of, where the kernel would with
+// fs.protected_symlinks: whoever follows links by hand, to replace what they lead to, gets around
+// it otherwise. In a sticky folder that everybody may write to, a link counts if it is this user's,
+// or the folder's owner's.
 func CheckLink(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -35,8 +35,9 @@ func CheckLink(path string, info fs.FileInfo) error {
 
 const maxLinks = 40 // in a row, as the kernel has it
 
-// Resolve follows the symlinks that path itself is, so that what a link leads to is replaced and not the link. The last
-// one may lead to nothing yet. opened is true where path names a file that a process has open, as /dev/stdout does.
+// Resolve follows the symlinks that path itself is, so that what a link leads to is replaced and
+// not the link. The last one may lead to nothing yet. opened is true where path names a file that a
+// process has open, as /dev/stdout does.
 func Resolve(path string) (target string, opened bool, err error) {
 	target = path
 	for range maxLinks {

@@ -1,6 +1,6 @@
-// Package regular opens regular files and nothing else, for whatever was put somewhere by
-// others: a FIFO there is not waited for, a device is not acted on, and a symlink is
-// followed only where a user has named it.
+// Package regular opens regular files and nothing else, for whatever was put somewhere by others: a
+// FIFO there is not waited for, a device is not acted on, and a symlink is followed only where a
+// user has named it.
 package regular
 
 import (

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A link of another user, where everybody may put one, leads to no device or pipe of this user's: the kernel's own
-// protection (fs.protected_symlinks) may be off. This user's link to a file is replaced, and the file is not.
+// A link of another user, where everybody may put one, leads to no device or pipe of this user's:
+// the kernel's own protection (fs.protected_symlinks) may be off. This user's link to a file is
+// replaced, and the file is not.
 func TestForeignLink(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a link of another user")

@@ -11,8 +11,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// File gives the file of that name these contents, in one step. To a pipe or a
-// device they are written straight.
+// File gives the file of that name these contents, in one step. To a pipe or a device they are
+// written straight.
 func File(name string, data []byte) error {
 	p, err := Prepare(name, data)
 	if err != nil {
@@ -21,16 +21,16 @@ func File(name string, data []byte) error {
 	return p.Commit()
 }
 
-// Pending is a file that has its contents and not yet its name. It ends with
-// Commit or Discard; a nil one does nothing.
+// Pending is a file that has its contents and not yet its name. It ends with Commit or Discard; a
+// nil one does nothing.
 type Pending struct {
 	file *os.File // held, so that nobody takes it for a leftover; nil at the end
 	name string
 }
 
-// Prepare writes all that may fail of it for want of room or rights. A pipe or a
-// device has the contents from then on, and so has a file that is open, as /dev/stdout is. Any other
-// symlink is replaced, and not what it leads to.
+// Prepare writes all that may fail of it for want of room or rights. A pipe or a device has the
+// contents from then on, and so has a file that is open, as /dev/stdout is. Any other symlink is
+// replaced, and not what it leads to.
 func Prepare(name string, data []byte) (*Pending, error) {
 	target, opened, err := regular.Resolve(name)
 	if err != nil {
@@ -55,7 +55,8 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	return p, nil
 }
 
-// writeTo writes to what is there and cannot be replaced. A file that a process has open is written on where it stands.
+// writeTo writes to what is there and cannot be replaced. A file that a process has open is written
+// on where it stands.
 func writeTo(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -65,8 +66,8 @@ func writeTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// about is an error of a file that is not finished, with the name that it was to have:
-// the one that it had means nothing to anyone.
+// about is an error of a file that is not finished, with the name that it was to have: the one that
+// it had means nothing to anyone.
 func about(name string, err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
@@ -86,8 +87,7 @@ func (p *Pending) Commit() error {
 	return p.close()
 }
 
-// Discard removes what was prepared; after Commit it does nothing, so that it can
-// be deferred.
+// Discard removes what was prepared; after Commit it does nothing, so that it can be deferred.
 func (p *Pending) Discard() {
 	if p != nil && p.file != nil {
 		_ = os.Remove(p.file.Name()) // why it is not wanted says more
@@ -101,8 +101,8 @@ func (p *Pending) close() error {
 	return f.Close()
 }
 
-// fill writes a file that others may read. It is not synced: what is
-// written this way can be made again after a crash.
+// fill writes a file that others may read. It is not synced: what is written this way can be made
+// again after a crash.
 func fill(f *os.File, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return err

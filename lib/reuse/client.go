@@ -6,8 +6,8 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Client is a kind of container client. docs/clients.md says what each does, and how
-// that was measured.
+// Client is a kind of container client. docs/clients.md says what each does, and how that was
+// measured.
 type Client string
 
 // The clients.
@@ -20,8 +20,8 @@ const (
 // Clients are all clients.
 var Clients = []Client{Docker, Podman, Containerd}
 
-// byChain reports whether a client downloads a layer again if a layer below it changed.
-// All clients unpack it again.
+// byChain reports whether a client downloads a layer again if a layer below it changed. All clients
+// unpack it again.
 func (c Client) byChain() bool { return c == Docker }
 
 // Cost is what an update costs one client.
@@ -30,8 +30,8 @@ type Cost struct {
 	DownloadLayers int    `json:"download_layers"`
 	Download       int64  `json:"download_bytes"` // of blobs
 	UnpackLayers   int    `json:"unpack_layers"`
-	// Unpack is the size of the tars that are unpacked and stored; nil if it is not
-	// known, because a layer is compressed and was not read.
+	// Unpack is the size of the tars that are unpacked and stored; nil if it is not known, because
+	// a layer is compressed and was not read.
 	Unpack *int64 `json:"unpack_bytes,omitempty"`
 	// UnpackBlobs is the size of the same layers as blobs.
 	UnpackBlobs int64 `json:"unpack_blob_bytes"`
@@ -92,8 +92,8 @@ func (c *comparison) commonChain() int {
 	return n
 }
 
-// missing returns which layers of the new image a client downloads. A blob that is in
-// the image twice is downloaded once.
+// missing returns which layers of the new image a client downloads. A blob that is in the image
+// twice is downloaded once.
 func (c *comparison) missing(client Client) []bool {
 	has := map[digest.Digest]bool{}
 	for _, l := range c.old.Layers {
@@ -101,9 +101,9 @@ func (c *comparison) missing(client Client) []bool {
 	}
 	kept := 0 // layers at the bottom that the client has
 	if client.byChain() {
-		// docker knows an image by its config, and the diffID of a layer by the digest of
-		// a blob that it had. So an unknown digest ends the chain too, and blobs above
-		// the end are downloaded even if they are known.
+		// docker knows an image by its config, and the diffID of a layer by the digest of a blob
+		// that it had. So an unknown digest ends the chain too, and blobs above the end are
+		// downloaded even if they are known.
 		for most := c.commonChain(); kept < most && has[c.new.Layers[kept].Descriptor.Digest]; {
 			kept++
 		}

@@ -16,8 +16,8 @@ type comparison struct {
 	olds, news *index
 }
 
-// parts returns what a download consists of, and why. If the old image has the layer's
-// tar, same is the reason for the download; otherwise it is empty.
+// parts returns what a download consists of, and why. If the old image has the layer's tar, same is
+// the reason for the download; otherwise it is empty.
 func (c *comparison) parts(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if !c.new.IsRead() || !c.old.IsRead() && same == "" {
@@ -50,8 +50,8 @@ func (c *comparison) parts(layer int, same Reason) []Part {
 	return parts
 }
 
-// distribute adds what is left after rounding to the first part, which is the largest,
-// and sums up the parts.
+// distribute adds what is left after rounding to the first part, which is the largest, and sums up
+// the parts.
 func distribute(parts []Part, size int64) {
 	for _, p := range parts {
 		size -= *p.Changed + *p.Unchanged
@@ -103,8 +103,7 @@ func (s *share) state() State {
 // home is the old layer of most of its unchanged entries.
 func (s *share) home() int { return most(s.homes) }
 
-// most is the key of the largest value, and the lowest of equal ones; none if there are
-// no values.
+// most is the key of the largest value, and the lowest of equal ones; none if there are no values.
 func most(weights map[int]int64) int {
 	best := none
 	for i, w := range weights {
@@ -127,8 +126,8 @@ type tally struct {
 	home int
 }
 
-// count sums up a layer. Directories are in many layers and take hardly any space, so
-// they count only if there is nothing else.
+// count sums up a layer. Directories are in many layers and take hardly any space, so they count
+// only if there is nothing else.
 func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
 	t := &tally{}
 	byComponent := map[int32]*share{}

@@ -1,9 +1,9 @@
-// Package reuse computes what an update of an image costs clients that have the
-// previous image, and why.
+// Package reuse computes what an update of an image costs clients that have the previous image, and
+// why.
 //
-// Each kind of client has its own rule for the layers that it downloads, and all of
-// them unpack by chain: see Client. The files of both images show why a layer is
-// downloaded: some differ, and the others are in the same layer.
+// Each kind of client has its own rule for the layers that it downloads, and all of them unpack by
+// chain: see Client. The files of both images show why a layer is downloaded: some differ, and the
+// others are in the same layer.
 package reuse
 
 import (
@@ -12,22 +12,21 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Step is what an update from one image to the next costs. Bytes are those of blobs, as
-// they go over the network, unless a comment says otherwise.
+// Step is what an update from one image to the next costs. Bytes are those of blobs, as they go
+// over the network, unless a comment says otherwise.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
 	// Clients are the costs of all clients.
 	Clients []Cost `json:"clients"`
-	// OldBytes are those of the old image, and Layers and Bytes those of the new one. The
-	// chosen client does not have Download of them.
+	// OldBytes are those of the old image, and Layers and Bytes those of the new one. The chosen
+	// client does not have Download of them.
 	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
 	Download       int64 `json:"download_bytes"`
-	// SameTar are downloads of blobs whose diffID the client has: only the compression
-	// differs.
+	// SameTar are downloads of blobs whose diffID the client has: only the compression differs.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
 	// Parts say what the download consists of, by layer and component.
@@ -36,16 +35,16 @@ type Step struct {
 	Missing []bool `json:"-"`
 }
 
-// Part is what a downloaded layer has of one component. The blob is divided by the sizes
-// of files. Numbers that need the layers to be read can be absent.
+// Part is what a downloaded layer has of one component. The blob is divided by the sizes of files.
+// Numbers that need the layers to be read can be absent.
 type Part struct {
 	Layer int `json:"layer"`
 	// Component is empty for files of unknown components.
 	Component string `json:"component"`
 	State     State  `json:"state"`
 	Download  *int64 `json:"download_bytes,omitempty"`
-	// Changed is the part of Download that differs, and Unchanged the rest. Files are
-	// counted in the same way.
+	// Changed is the part of Download that differs, and Unchanged the rest. Files are counted in
+	// the same way.
 	Changed        *int64 `json:"changed_bytes,omitempty"`
 	Unchanged      *int64 `json:"unchanged_bytes,omitempty"`
 	ChangedFiles   int64  `json:"changed_files"`
@@ -83,10 +82,10 @@ const (
 	ReasonUnread      Reason = "unread"      // not read
 )
 
-// Compare returns what an update from old to new costs: the totals of all clients, and
-// the downloads of the chosen one by layer and component. "" stands for podman and
-// containerd, which download the same. If both images were read, files are compared;
-// otherwise only the fingerprints of components, if there are any.
+// Compare returns what an update from old to new costs: the totals of all clients, and the
+// downloads of the chosen one by layer and component. "" stands for podman and containerd, which
+// download the same. If both images were read, files are compared; otherwise only the fingerprints
+// of components, if there are any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen)}
@@ -125,8 +124,7 @@ func (s *Step) Cost(client Client) Cost { return costOf(s.Clients, client) }
 // Series is a client that takes one image after the other.
 type Series struct {
 	Steps []*Step `json:"steps"`
-	// Total and Mean are the bytes that the chosen client downloads in all steps, and per
-	// step.
+	// Total and Mean are the bytes that the chosen client downloads in all steps, and per step.
 	Total int64 `json:"total_download_bytes"`
 	Mean  int64 `json:"mean_download_bytes"`
 	// Clients are the costs of all steps.

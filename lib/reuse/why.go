@@ -53,8 +53,8 @@ func (c *comparison) whyElse(layer int, t *tally) (Reason, string) {
 	return ReasonTar, "the tar is written otherwise"
 }
 
-// left counts the files of an old layer that are not in a new one: those that are
-// nowhere else either, and those that are.
+// left counts the files of an old layer that are not in a new one: those that are nowhere else
+// either, and those that are.
 func (c *comparison) left(layer, home int) (gone, moved int64) {
 	if home == none {
 		return 0, 0

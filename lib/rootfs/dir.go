@@ -10,12 +10,12 @@ import (
 	"chunkah/format"
 )
 
-// bufferSize is what one call hands over of names at most, in bytes. No list of
-// xattr names is longer (XATTR_LIST_MAX of Linux).
+// bufferSize is what one call hands over of names at most, in bytes. No list of xattr names is
+// longer (XATTR_LIST_MAX of Linux).
 const bufferSize = 64 << 10
 
-// Dir is one open directory of a tree, for one goroutine at a time. What it is
-// asked about is a name in it, never a path.
+// Dir is one open directory of a tree, for one goroutine at a time. What it is asked about is a
+// name in it, never a path.
 type Dir struct {
 	fd   int
 	root *Root
@@ -38,8 +38,8 @@ func (d *Dir) Close() error {
 	return unix.Close(fd)
 }
 
-// Names returns the names in the directory, sorted by their bytes. It reads them
-// once: a second call returns none.
+// Names returns the names in the directory, sorted by their bytes. It reads them once: a second
+// call returns none.
 func (d *Dir) Names() ([]string, error) {
 	if d.root.src != nil {
 		return d.root.src.Names(d.path)
@@ -117,8 +117,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// Readable says why this process may not read the regular file name, nil if it
-// may.
+// Readable says why this process may not read the regular file name, nil if it may.
 func (d *Dir) Readable(name string) error {
 	if d.root.readsAll || d.root.src != nil {
 		return nil
@@ -135,8 +134,8 @@ func (d *Dir) Readable(name string) error {
 	return nil
 }
 
-// OpenFile opens the regular file name for reading. The type is looked at
-// before the open, since opening a device can act on it, and once more after it.
+// OpenFile opens the regular file name for reading. The type is looked at before the open, since
+// opening a device can act on it, and once more after it.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	if err := d.isRegular(name); err != nil {
 		return nil, fmt.Errorf("opening %q: %w", d.join(name), err)
@@ -158,9 +157,9 @@ func (d *Dir) isRegular(name string) error {
 	return err
 }
 
-// OpenSeen is OpenFile for a caller who has seen a moment ago that name is a
-// regular file: it leaves out the look before the open. Whatever else is there by
-// now is refused too, and no pipe is waited for, but not before it is opened.
+// OpenSeen is OpenFile for a caller who has seen a moment ago that name is a regular file: it
+// leaves out the look before the open. Whatever else is there by now is refused too, and no pipe is
+// waited for, but not before it is opened.
 func (d *Dir) OpenSeen(name string) (*File, error) {
 	f := &File{dir: d.path, name: name}
 	if err := d.openSeen(f, name); err != nil {

@@ -11,8 +11,8 @@ import (
 // ErrNotRegular says that something other than a regular file was found.
 var ErrNotRegular = errors.New("is not a regular file")
 
-// File is an open regular file. It reads with plain system calls: what os.File
-// adds for pipes and sockets costs as much as reading a small file.
+// File is an open regular file. It reads with plain system calls: what os.File adds for pipes and
+// sockets costs as much as reading a small file.
 type File struct {
 	fd        int
 	dir, name string // joined where they are asked for: hardly ever

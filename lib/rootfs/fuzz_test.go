@@ -37,8 +37,8 @@ func (few) Stat(path string) (Stat, error) {
 
 func (s few) Readlink(path string) (string, error) { return s.links[path[len(path)-1]-'0'], nil }
 
-// FuzzResolve: wherever links lead, a path is resolved to what a resolver by the book
-// finds: a place in the tree that is no link.
+// FuzzResolve: wherever links lead, a path is resolved to what a resolver by the book finds: a
+// place in the tree that is no link.
 func FuzzResolve(f *testing.F) {
 	f.Add("/0/1/2", "d", "e", "../f")
 	f.Add("0/../../d/./1//", "/", "../0", "2")

@@ -42,8 +42,8 @@ func makeEntry(dir, line string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// eachWay runs a test as the kernel allows, and as on one that has neither
-// openat2 nor listxattrat nor a statx that tells mount points.
+// eachWay runs a test as the kernel allows, and as on one that has neither openat2 nor listxattrat
+// nor a statx that tells mount points.
 func eachWay(t *testing.T, dir string, test func(t *testing.T, r *Root)) {
 	t.Run("new kernel", func(t *testing.T) { test(t, open(t, dir)) })
 	t.Run("old kernel", func(t *testing.T) { test(t, asOld(t, open(t, dir))) })
@@ -100,8 +100,8 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// asNobody runs f on a thread with the rights of a user who owns nothing. Rights
-// are a thread's own; the thread ends with f.
+// asNobody runs f on a thread with the rights of a user who owns nothing. Rights are a thread's
+// own; the thread ends with f.
 func asNobody(t testing.TB, f func() error) {
 	t.Helper()
 	if os.Geteuid() != 0 {

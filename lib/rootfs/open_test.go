@@ -157,8 +157,8 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	})
 }
 
-// Where the look before the open is left out, what has come since is refused all
-// the same, and without a wait for the other end of a pipe.
+// Where the look before the open is left out, what has come since is refused all the same, and
+// without a wait for the other end of a pipe.
 func TestOpenSeen(t *testing.T) {
 	dir := makeTree(t, "file = inside", "d/", "pipe |", "link -> file")
 	if err := unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o666, 0); err != nil {
@@ -181,8 +181,8 @@ func TestOpenSeen(t *testing.T) {
 	})
 }
 
-// makeDeep makes directories below each other, whose path is longer than one
-// system call takes, with a file at the end; it returns their path in the tree.
+// makeDeep makes directories below each other, whose path is longer than one system call takes,
+// with a file at the end; it returns their path in the tree.
 func makeDeep(t testing.TB, dir string, levels, length int) string {
 	t.Helper()
 	name := strings.Repeat("n", length)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is what one race runs for: enough to meet each moment many times, or
-// a few where it has to be quick.
+// raceRounds is what one race runs for: enough to meet each moment many times, or a few where it
+// has to be quick.
 func raceRounds() int {
 	if testing.Short() {
 		return 300
@@ -42,8 +42,8 @@ func swapping(t *testing.T, a, b string, f func()) {
 	f()
 }
 
-// A directory or file that turns into a link to the outside, or into a FIFO, at
-// the wrong moment gives what is inside or an error.
+// A directory or file that turns into a link to the outside, or into a FIFO, at the wrong moment
+// gives what is inside or an error.
 func TestRaces(t *testing.T) {
 	for _, other := range []string{"swap -> OUTSIDE", "swap -> ../../../../../../OUTSIDE", "swap -> other/..", "swap |", "swap/f = inside"} {
 		outside := makeTree(t, "f = outside", "secret = outside")

@@ -13,14 +13,13 @@ import (
 // maxLinks bounds the symlinks of one resolution, as Linux does (MAXSYMLINKS).
 const maxLinks = 40
 
-// Resolve returns the physical path of path, an absolute path in the tree:
-// every symlink, the last name's too, is followed inside the tree, where the
-// root is its own parent. It is an error wrapping fs.ErrNotExist where a name is
-// not there.
+// Resolve returns the physical path of path, an absolute path in the tree: every symlink, the last
+// name's too, is followed inside the tree, where the root is its own parent. It is an error
+// wrapping fs.ErrNotExist where a name is not there.
 func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
-// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and
-// the target of a symlink.
+// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and the target of a
+// symlink.
 func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {
@@ -41,9 +40,9 @@ func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	return kind, target, err
 }
 
-// Resolver resolves paths of a tree that holds still. It looks at each name once and
-// follows each symlink once: links that lead through each other cost no more than their
-// targets are long. It is for one goroutine at a time.
+// Resolver resolves paths of a tree that holds still. It looks at each name once and follows each
+// symlink once: links that lead through each other cost no more than their targets are long. It is
+// for one goroutine at a time.
 type Resolver struct {
 	peek func(dir, name string) (kind uint32, target string, err error)
 	top  *place

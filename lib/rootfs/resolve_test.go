@@ -85,8 +85,7 @@ func TestResolveLongPaths(t *testing.T) {
 	})
 }
 
-// Links that lead through each other, many times each, cost as much as their targets are
-// long.
+// Links that lead through each other, many times each, cost as much as their targets are long.
 func TestResolveLinksThroughLinks(t *testing.T) {
 	work := func(n int) int {
 		r := NewResolver(func(dir, name string) (uint32, string, error) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsAll reports whether permissions do not keep this process from reading
-// anything: it has the capability, and not only for the users of a namespace.
+// readsAll reports whether permissions do not keep this process from reading anything: it has the
+// capability, and not only for the users of a namespace.
 func readsAll() bool {
 	const mask = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -20,8 +20,8 @@ func readsAll() bool {
 	return mapsAll("/proc/self/uid_map") && mapsAll("/proc/self/gid_map")
 }
 
-// nobody are the owners that stand for those which a user namespace does not map; empty
-// where it maps all.
+// nobody are the owners that stand for those which a user namespace does not map; empty where it
+// maps all.
 type nobody struct{ uid, gid *uint32 }
 
 // readNobody reads them for this process's namespace.
@@ -49,8 +49,8 @@ func readID(path string) *uint32 {
 	return &id
 }
 
-// Unmapped reports whether an owner of a file is, or may be, one that this process's user
-// namespace does not map: it shows 65534 for all of those.
+// Unmapped reports whether an owner of a file is, or may be, one that this process's user namespace
+// does not map: it shows 65534 for all of those.
 func (r *Root) Unmapped(st Stat) bool {
 	return r.nobody.uid != nil && st.UID == *r.nobody.uid || r.nobody.gid != nil && st.GID == *r.nobody.gid
 }

@@ -1,11 +1,10 @@
-// Package rootfs reads one directory tree without ever leaving it, or what stands
-// for one: see Virtual.
+// Package rootfs reads one directory tree without ever leaving it, or what stands for one: see
+// Virtual.
 //
-// The tree is opened once and everything else is reached from there: no open
-// follows a symlink, and Resolve follows links by its own rules, inside the
-// tree. Paths are absolute within the tree ("/usr/bin"), and so are the paths in
-// errors. Nothing is written, and access times stay where the kernel allows it
-// (O_NOATIME).
+// The tree is opened once and everything else is reached from there: no open follows a symlink, and
+// Resolve follows links by its own rules, inside the tree. Paths are absolute within the tree
+// ("/usr/bin"), and so are the paths in errors. Nothing is written, and access times stay where the
+// kernel allows it (O_NOATIME).
 package rootfs
 
 import (
@@ -20,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxStep bounds the path of one open, in bytes: the kernel takes less than
-// PATH_MAX (4096). Longer paths are opened in several steps.
+// maxStep bounds the path of one open, in bytes: the kernel takes less than PATH_MAX (4096). Longer
+// paths are opened in several steps.
 const maxStep = 4000
 
 // errPath refuses what is no physical path, so that ".." cannot lead out.
@@ -33,8 +32,8 @@ type Root struct {
 	path string
 	// src answers in place of dir where the tree is no directory.
 	src Source
-	// plain is set where the kernel, or a filter in front of it, does not take
-	// openat2; each name of a path is then opened by itself.
+	// plain is set where the kernel, or a filter in front of it, does not take openat2; each name
+	// of a path is then opened by itself.
 	plain bool
 	// mounts is set where statx does not tell mount points.
 	mounts *mountTable
@@ -48,8 +47,8 @@ type Root struct {
 	buffers sync.Pool
 }
 
-// Open opens the tree at path. A symlink there is followed: it is the caller's
-// choice, not part of the tree.
+// Open opens the tree at path. A symlink there is followed: it is the caller's choice, not part of
+// the tree.
 func Open(path string) (*Root, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -73,12 +72,10 @@ func Open(path string) (*Root, error) {
 	return r, nil
 }
 
-// Path returns the absolute path that the tree was opened at, or the name that
-// Virtual was given.
+// Path returns the absolute path that the tree was opened at, or the name that Virtual was given.
 func (r *Root) Path() string { return r.path }
 
-// Close closes the tree; doing so again changes nothing. What was opened from it stays
-// open.
+// Close closes the tree; doing so again changes nothing. What was opened from it stays open.
 func (r *Root) Close() error {
 	if r.src != nil {
 		return r.src.Close()
@@ -105,8 +102,8 @@ func (r *Root) OpenDir(path string) (*Dir, error) {
 	return &Dir{fd: fd, root: r, path: path, buf: r.buffers.Get().(*[bufferSize]byte)}, nil
 }
 
-// OpenFile opens the regular file at a physical path. Whatever else is there is
-// refused without being opened, where the tree holds still.
+// OpenFile opens the regular file at a physical path. Whatever else is there is refused without
+// being opened, where the tree holds still.
 func (r *Root) OpenFile(path string) (*File, error) {
 	parent, name := split(path)
 	if name == "" {
@@ -144,8 +141,7 @@ func (r *Root) ReadDir(path string) ([]string, error) {
 	return d.Names()
 }
 
-// open walks from the root to path, which has no symlinks, in steps the kernel
-// can take.
+// open walks from the root to path, which has no symlinks, in steps the kernel can take.
 func (r *Root) open(path string, flags int) (int, error) {
 	rest := strings.TrimPrefix(path, "/")
 	if rest == "" {
@@ -187,10 +183,9 @@ func (r *Root) step(rest string) (step, tail string) {
 	return rest[:cut], rest[cut+1:]
 }
 
-// openStep opens rel below the directory at, following no link. It asks not to
-// move access times, which only a file's owner may. A single name leads nowhere
-// else without openat2 too, and openat2 takes longer: it looks whether the result
-// is below the directory.
+// openStep opens rel below the directory at, following no link. It asks not to move access times,
+// which only a file's owner may. A single name leads nowhere else without openat2 too, and openat2
+// takes longer: it looks whether the result is below the directory.
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {
@@ -222,8 +217,8 @@ func openat2(at int, rel string, flags int) (int, error) {
 	})
 }
 
-// haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with
-// EPERM, so any error counts as no.
+// haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with EPERM, so any error
+// counts as no.
 func haveOpenat2(dir *os.File) bool {
 	fd, err := openat2(int(dir.Fd()), ".", unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
@@ -233,8 +228,7 @@ func haveOpenat2(dir *os.File) bool {
 	return true
 }
 
-// checkPath refuses a path, without the slash in front, that has an element
-// which is no name.
+// checkPath refuses a path, without the slash in front, that has an element which is no name.
 func checkPath(rel string) error {
 	for name := range strings.SplitSeq(rel, "/") {
 		if err := checkName(name); err != nil {

@@ -13,8 +13,8 @@ type Stat struct {
 	// Mode is st_mode: type (unix.S_IFMT) and permission bits.
 	Mode     uint32
 	UID, GID uint32
-	// Size is in bytes. Holes are those of a regular file that take no room on the disk,
-	// 0 where nobody knows.
+	// Size is in bytes. Holes are those of a regular file that take no room on the disk, 0 where
+	// nobody knows.
 	Size, Holes int64
 	// MTime is in unix seconds, MTimeNsec the nanoseconds beside it.
 	MTime     int64
@@ -31,17 +31,17 @@ type Stat struct {
 	MountRoot bool
 }
 
-// Same reports whether two looks at a file saw the same unchanged one: inode,
-// size, mtime and ctime.
+// Same reports whether two looks at a file saw the same unchanged one: inode, size, mtime and
+// ctime.
 func (a Stat) Same(b Stat) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size &&
 		a.MTime == b.MTime && a.MTimeNsec == b.MTimeNsec &&
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
-// Stamp is what Same compares as text, for a later process to compare: but for the device,
-// which differs where the same file system is mounted again. It is empty for what never changes,
-// as in an image.
+// Stamp is what Same compares as text, for a later process to compare: but for the device, which
+// differs where the same file system is mounted again. It is empty for what never changes, as in an
+// image.
 func (a Stat) Stamp() string {
 	if a.Dev == 0 {
 		return ""
@@ -54,8 +54,8 @@ func (a Stat) Stamp() string {
 	return string(buf[:len(buf)-1])
 }
 
-// retried calls until no signal comes between: on a network file system, or one of
-// another process (FUSE), that may be with any call.
+// retried calls until no signal comes between: on a network file system, or one of another process
+// (FUSE), that may be with any call.
 func retried(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
@@ -94,8 +94,7 @@ func statx(fd int, name string) (Stat, error) {
 	}, nil
 }
 
-// fstatat is statx for kernels that do not have it, or do not tell mount points
-// by it.
+// fstatat is statx for kernels that do not have it, or do not tell mount points by it.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
 	err := retried(func() error {

@@ -9,25 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Source answers for a tree that is no directory, as that of an image. Paths are
-// physical and clean, "/" is the root; what is not there is an error wrapping
-// fs.ErrNotExist. It is safe for concurrent use. What an image says never changes; of
-// directories, Stat tells what changed while it was read.
+// Source answers for a tree that is no directory, as that of an image. Paths are physical and
+// clean, "/" is the root; what is not there is an error wrapping fs.ErrNotExist. It is safe for
+// concurrent use. What an image says never changes; of directories, Stat tells what changed while
+// it was read.
 type Source interface {
-	// Stat describes what is at path, a symlink itself included. Dev, Ino and
-	// Links tell hard links as in a file system.
+	// Stat describes what is at path, a symlink itself included. Dev, Ino and Links tell hard links
+	// as in a file system.
 	Stat(path string) (Stat, error)
-	// Names returns the names in a directory, sorted by their bytes. The caller
-	// does not change the list.
+	// Names returns the names in a directory, sorted by their bytes. The caller does not change the
+	// list.
 	Names(dir string) ([]string, error)
 	Readlink(path string) (string, error)
 	// Xattrs returns all extended attributes, sorted by name.
 	Xattrs(path string) ([]Xattr, error)
-	// Open returns the contents of a regular file, of the size that Stat tells.
-	// It needs no closing, lasts as long as the source, and is for one goroutine.
+	// Open returns the contents of a regular file, of the size that Stat tells. It needs no
+	// closing, lasts as long as the source, and is for one goroutine.
 	Open(path string) (io.ReaderAt, error)
-	// Close gives back what the source holds; doing so again changes nothing. Root.Close
-	// calls it.
+	// Close gives back what the source holds; doing so again changes nothing. Root.Close calls it.
 	Close() error
 }
 
@@ -37,8 +36,8 @@ type Xattr struct {
 	Value []byte
 }
 
-// Virtual makes a tree of what a source says, so that everything that reads
-// directories reads images too. The name stands where a directory's path would.
+// Virtual makes a tree of what a source says, so that everything that reads directories reads
+// images too. The name stands where a directory's path would.
 func Virtual(name string, src Source) *Root {
 	return &Root{path: name, src: src}
 }
@@ -99,8 +98,8 @@ func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) (
 	return list, nil
 }
 
-// virtualRead reads from a source's file. That it ends early is a fault of the
-// source, which the reader of the file has to hear of.
+// virtualRead reads from a source's file. That it ends early is a fault of the source, which the
+// reader of the file has to hear of.
 func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err

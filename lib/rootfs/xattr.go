@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Xattrs returns extended attributes of name, sorted by name; of the directory itself
-// where name is empty. Choose is given the names of all and returns those that are to be
-// read, in the same order. One that is gone by now, or that has no value although the file
-// system lists it, is left out.
+// Xattrs returns extended attributes of name, sorted by name; of the directory itself where name is
+// empty. Choose is given the names of all and returns those that are to be read, in the same order.
+// One that is gone by now, or that has no value although the file system lists it, is left out.
 func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
 	if d.root.src != nil {
 		return d.virtualXattrs(name, choose)
@@ -37,8 +36,8 @@ func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr
 	return list, nil
 }
 
-// xattrNames returns the names of all extended attributes of name, sorted. A file system
-// without them has none.
+// xattrNames returns the names of all extended attributes of name, sorted. A file system without
+// them has none.
 func (d *Dir) xattrNames(name string) (names []string, err error) {
 	if name != "" {
 		err = checkName(name)
@@ -77,26 +76,23 @@ func (d *Dir) xattr(name, attr string) (value []byte, found bool, err error) {
 	return append([]byte(nil), value...), true, nil // not the library's whole buffer
 }
 
-// fewNames is the space, in bytes, that most lists of xattr names fit in. The
-// kernel allocates as much as it is offered: pages for the whole buffer, where
-// this is a piece of one.
+// fewNames is the space, in bytes, that most lists of xattr names fit in. The kernel allocates as
+// much as it is offered: pages for the whole buffer, where this is a piece of one.
 const fewNames = 512
 
-// listAt asks with listxattrat (Linux 6.13), which costs less than half of the
-// way through /proc.
+// listAt asks with listxattrat (Linux 6.13), which costs less than half of the way through /proc.
 func (d *Dir) listAt(name string) ([]string, error) {
 	return d.list(func(buf []byte) (int, error) { return listxattrat(d.fd, name, buf) })
 }
 
-// listProc asks by the descriptor's own link in /proc, which leaves no race
-// either.
+// listProc asks by the descriptor's own link in /proc, which leaves no race either.
 func (d *Dir) listProc(name string) ([]string, error) {
 	path := d.proc(name)
 	return d.list(func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) })
 }
 
-// list asks with little space first, then with as much as any list takes: one that
-// grows meanwhile fits too, where asking for its size before it would not do.
+// list asks with little space first, then with as much as any list takes: one that grows meanwhile
+// fits too, where asking for its size before it would not do.
 func (d *Dir) list(ask func([]byte) (int, error)) ([]string, error) {
 	buf := d.buf[:fewNames]
 	for {

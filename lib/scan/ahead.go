@@ -6,31 +6,30 @@ import (
 	"sync"
 )
 
-// How far the readers may be ahead of what is handed out, so that memory does not
-// grow with what is read sooner than it is taken.
+// How far the readers may be ahead of what is handed out, so that memory does not grow with what is
+// read sooner than it is taken.
 const (
 	aheadDirs    = 128    // directories, from the next one on
 	aheadEntries = 16_384 // entries of directories that wait
 )
 
-// ahead reads directories before their turn: with a cold cache each look at a
-// file waits for the disk, and those of several directories wait at once. Whoever
-// reads takes the directory that is needed soonest.
+// ahead reads directories before their turn: with a cold cache each look at a file waits for the
+// disk, and those of several directories wait at once. Whoever reads takes the directory that is
+// needed soonest.
 type ahead struct {
 	cancel  context.CancelFunc
 	readers sync.WaitGroup
 
 	mu   sync.Mutex
 	more sync.Cond // something changed for readers that wait
-	// stack holds the directories that are known and not handed out, the next one
-	// on top.
+	// stack holds the directories that are known and not handed out, the next one on top.
 	stack   []*reading
 	waiting int // entries of directories that are read and not handed out
 	stopped bool
 }
 
-// startAhead starts so many readers less one: the caller of next reads too, where
-// nobody has begun to. It is to be stopped.
+// startAhead starts so many readers less one: the caller of next reads too, where nobody has begun
+// to. It is to be stopped.
 func startAhead(ctx context.Context, readers int) *ahead {
 	a := &ahead{}
 	a.more.L = &a.mu

@@ -16,8 +16,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// makeWide makes a tree with everything that is counted, noted or numbered, in
-// more directories than are read ahead.
+// makeWide makes a tree with everything that is counted, noted or numbered, in more directories
+// than are read ahead.
 func makeWide(t *testing.T) string {
 	t.Helper()
 	dir := fast(t)
@@ -54,8 +54,7 @@ func scanAll(t *testing.T, dir string, opt Options) string {
 	return all.String()
 }
 
-// Records, numbers, notes and faults are the same however many directories are
-// read at once.
+// Records, numbers, notes and faults are the same however many directories are read at once.
 func TestReaders(t *testing.T) {
 	dir := makeWide(t)
 	setXattr(t, dir+"/a0/e", "user.overlay.x", "y")

@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// swapped is a tree of a link and a directory. Each is replaced by another version while
-// its xattrs are read, so many times.
+// swapped is a tree of a link and a directory. Each is replaced by another version while its xattrs
+// are read, so many times.
 type swapped struct {
 	version map[string]uint32
 	times   uint32
@@ -63,8 +63,8 @@ func (s *swapped) Readlink(path string) (string, error) {
 
 func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist }
 
-// What a record says was there at one moment: the owner of one link never comes with
-// the target of another, nor the owner of one directory with the xattrs of another.
+// What a record says was there at one moment: the owner of one link never comes with the target of
+// another, nor the owner of one directory with the xattrs of another.
 func TestOneRecordIsOfOneFile(t *testing.T) {
 	tree := &swapped{version: map[string]uint32{}, times: looks/2 - 1}
 	root := rootfs.Virtual("swapped", tree)

@@ -42,12 +42,11 @@ type Fault struct {
 	What string // more of it, where there is more to say
 }
 
-// faults gathers what may be wrong with many files at once, so that people see
-// all of it and not one path a run.
+// faults gathers what may be wrong with many files at once, so that people see all of it and not
+// one path a run.
 type faults []Fault
 
-// unlessDenied returns an error that ends the walk, and keeps one that other files
-// may share.
+// unlessDenied returns an error that ends the walk, and keeps one that other files may share.
 func (f *faults) unlessDenied(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -116,8 +115,7 @@ func (e *FaultsError) Lines() []string {
 	return lines
 }
 
-// quote shows a path as it is where it has nothing odd in it, so that every path
-// takes one line.
+// quote shows a path as it is where it has nothing odd in it, so that every path takes one line.
 func quote(path string) string {
 	if q := fmt.Sprintf("%q", path); q[1:len(q)-1] != path {
 		return q

@@ -158,8 +158,8 @@ func wantFault(t *testing.T, err error, want ...string) {
 	}
 }
 
-// asNobody runs f on a thread with the rights of a user who owns nothing. Rights
-// are a thread's own; the thread ends with f.
+// asNobody runs f on a thread with the rights of a user who owns nothing. Rights are a thread's
+// own; the thread ends with f.
 func asNobody(t testing.TB, f func() error) {
 	t.Helper()
 	needRoot(t)

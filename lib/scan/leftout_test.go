@@ -249,8 +249,8 @@ func TestOutput(t *testing.T) {
 	wantNotes(t, report, Note{"/d/out", "the output itself"}, Note{"/same", "the output itself"})
 }
 
-// Where the tree shows what differs from other layers, a character device 0, 0
-// stands for a deletion.
+// Where the tree shows what differs from other layers, a character device 0, 0 stands for a
+// deletion.
 func TestWhiteouts(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "d/f = x")

@@ -8,8 +8,8 @@ import (
 	"chunkah/format"
 )
 
-// pruner answers whether a path was named to be left out. Its maps tell whether
-// a clean path was met, and take that from several readers.
+// pruner answers whether a path was named to be left out. Its maps tell whether a clean path was
+// met, and take that from several readers.
 type pruner struct {
 	list     []string
 	whole    map[string]*atomic.Bool
@@ -48,8 +48,8 @@ func meet(named map[string]*atomic.Bool, path string) bool {
 	return true
 }
 
-// unmatched returns what was named and not met, except what lies in something
-// else that was left out: nobody knows whether it is there.
+// unmatched returns what was named and not met, except what lies in something else that was left
+// out: nobody knows whether it is there.
 func (p *pruner) unmatched() []string {
 	var list []string
 	for _, name := range p.list {

@@ -12,23 +12,23 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// source is what is scanned, and how. Nothing changes in it but the marks of the
-// pruner, so that several readings share it.
+// source is what is scanned, and how. Nothing changes in it but the marks of the pruner, so that
+// several readings share it.
 type source struct {
 	root  *rootfs.Root
 	opt   Options
 	prune *pruner
 }
 
-// reading is what one directory was found to hold, and what is to be said of it.
-// Whoever reads it has it alone, until it is done.
+// reading is what one directory was found to hold, and what is to be said of it. Whoever reads it
+// has it alone, until it is done.
 type reading struct {
 	*source
 	path    string
 	dir     inode // that of its record
 	entries []entry
-	// files are the records of the entries, in one piece of memory: so many pieces
-	// more would take longer to make and to look after than to fill.
+	// files are the records of the entries, in one piece of memory: so many pieces more would take
+	// longer to make and to look after than to fill.
 	files  []format.File
 	report Report
 	faults faults
@@ -53,8 +53,8 @@ func newReading(s *source, path string, dir inode) *reading {
 // errChanged says that what was read belongs to more than one state of the tree.
 var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
 
-// looks bounds how often a directory is read that changes meanwhile. In a live root
-// that happens now and then, twice in a row hardly ever.
+// looks bounds how often a directory is read that changes meanwhile. In a live root that happens
+// now and then, twice in a row hardly ever.
 const looks = 10
 
 // settled repeats what makes a reading until it was of one state of the tree.
@@ -234,8 +234,8 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	return nil
 }
 
-// complete fills in what only some types have, and looks whether a file can be
-// read: that is for a later stage, which would find them one by one.
+// complete fills in what only some types have, and looks whether a file can be read: that is for a
+// later stage, which would find them one by one.
 func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	switch f.Type {
 	case format.TypeFile:
@@ -246,8 +246,8 @@ func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	return err
 }
 
-// unchanged makes sure that the xattrs and the target are those of what st describes.
-// Of a regular file the stamp tells, when its contents are read.
+// unchanged makes sure that the xattrs and the target are those of what st describes. Of a regular
+// file the stamp tells, when its contents are read.
 func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error {
 	if f.Type == format.TypeFile {
 		return nil
@@ -263,8 +263,8 @@ func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error
 	return err
 }
 
-// mountPoint makes a record stand for what is below a mount: the empty
-// directory, or an empty file whose own metadata the mount hides.
+// mountPoint makes a record stand for what is below a mount: the empty directory, or an empty file
+// whose own metadata the mount hides.
 func (r *reading) mountPoint(f *format.File) {
 	if f.Type == format.TypeDir {
 		if !r.prune.empties(f.Path) { // who said so need not be told

@@ -1,8 +1,7 @@
 // Package scan turns a directory tree into file records in order.
 //
-// It reads metadata only: no file is opened but directories and CACHEDIR.TAG.
-// What it leaves out is counted and named in a Report; what an image cannot hold
-// is an error that lists every such path.
+// It reads metadata only: no file is opened but directories and CACHEDIR.TAG. What it leaves out is
+// counted and named in a Report; what an image cannot hold is an error that lists every such path.
 package scan
 
 import (
@@ -24,30 +23,27 @@ const (
 	SpecialKeep
 )
 
-// Options tune a scan. The zero value takes everything and refuses special
-// files.
+// Options tune a scan. The zero value takes everything and refuses special files.
 type Options struct {
-	// Prune leaves out physical paths of the tree, with or without the slash in
-	// front: with a slash at the end only what is in them.
+	// Prune leaves out physical paths of the tree, with or without the slash in front: with a slash
+	// at the end only what is in them.
 	Prune []string
 	// CrossMounts goes into what is mounted below the root.
 	CrossMounts bool
 	// SkipCaches leaves out what is in directories marked by a CACHEDIR.TAG.
 	SkipCaches bool
 	Special    Special
-	// KeepXattrs names extended attributes that are kept although they are
-	// dropped by default.
+	// KeepXattrs names extended attributes that are kept although they are dropped by default.
 	KeepXattrs []string
 	// Output tells the file that the stream or image is being written to. It is
 	// called by several goroutines.
 	Output func(rootfs.Stat) bool
-	// Whiteouts takes a character device 0, 0 for what it is in overlayfs: a file that
-	// is deleted.
+	// Whiteouts takes a character device 0, 0 for what it is in overlayfs: a file that is deleted.
 	Whiteouts bool
 	// Components names what a record belongs to; nil leaves that to later stages.
 	Components func(*format.File) ([]string, error)
-	// Readers is the number of directories read at once; 0 is a few. The records do
-	// not depend on it.
+	// Readers is the number of directories read at once; 0 is a few. The records do not depend on
+	// it.
 	Readers int
 }
 
@@ -63,8 +59,7 @@ func (o Options) readers() int {
 
 // Report says what a scan left out.
 type Report struct {
-	// Files counts the records, Bytes the sizes of regular files, hard links
-	// once.
+	// Files counts the records, Bytes the sizes of regular files, hard links once.
 	Files int64
 	Bytes int64
 	// Dropped counts the files that lost an extended attribute, by its name.
@@ -83,8 +78,8 @@ type Report struct {
 	Unmatched []string
 }
 
-// LargeHoles is how much of a file may take no room on the disk, in bytes, before it is
-// worth a word: in a layer it is zeros that have to be read, hashed and compressed.
+// LargeHoles is how much of a file may take no room on the disk, in bytes, before it is worth a
+// word: in a layer it is zeros that have to be read, hashed and compressed.
 const LargeHoles = 1_000_000_000
 
 // Sparse is a file that is much larger in an image than it is on the disk.
@@ -137,17 +132,16 @@ type Count struct {
 	N    int64
 }
 
-// ostreeRepo is where a bootable image has the repository of ostree, which holds all of
-// its files once more.
+// ostreeRepo is where a bootable image has the repository of ostree, which holds all of its files
+// once more.
 const ostreeRepo = "/sysroot/ostree/"
 
 // Deletions is the component of whiteouts.
 const Deletions = "chunkah/deletions"
 
-// Run writes the stream of the tree at root. The header's source date is the
-// caller's, and so are its sources, which stand in the root's place. A FaultsError
-// comes with the report: all of the tree that an image can have was written by
-// then, but the stream is not finished.
+// Run writes the stream of the tree at root. The header's source date is the caller's, and so are
+// its sources, which stand in the root's place. A FaultsError comes with the report: all of the
+// tree that an image can have was written by then, but the stream is not finished.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
 	header.Version, header.Stage = format.Version, format.StageScan
 	if len(header.Sources) == 0 {

@@ -9,11 +9,10 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Walk hands out the tree's records, a directory before what is in it and names
-// in the order of their bytes: format.ComparePaths. An error ends the walk,
-// except that faults which many files may share are gathered and come last, as
-// one error. What was left out is counted in report. None of this depends on how
-// many directories are read at once.
+// Walk hands out the tree's records, a directory before what is in it and names in the order of
+// their bytes: format.ComparePaths. An error ends the walk, except that faults which many files may
+// share are gathered and come last, as one error. What was left out is counted in report. None of
+// this depends on how many directories are read at once.
 func Walk(ctx context.Context, root *rootfs.Root, opt Options, report *Report) iter.Seq2[*format.File, error] {
 	return func(yield func(*format.File, error) bool) {
 		s := &source{root: root, opt: opt, prune: newPruner(opt.Prune)}
@@ -53,8 +52,8 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	}
 }
 
-// handOut hands out what is in one directory and below. Of the directories above
-// only the entries stay in memory.
+// handOut hands out what is in one directory and below. Of the directories above only the entries
+// stay in memory.
 func (w *walker) handOut(ctx context.Context, r *reading) bool {
 	if ctx.Err() != nil {
 		r.err = context.Cause(ctx)
@@ -77,8 +76,8 @@ func (w *walker) handOut(ctx context.Context, r *reading) bool {
 	return true
 }
 
-// number numbers hard-link groups in the order in which they are met: a directory
-// as a whole before those in it.
+// number numbers hard-link groups in the order in which they are met: a directory as a whole before
+// those in it.
 func (w *walker) number(entries []entry) {
 	for _, e := range entries {
 		if e.link == (inode{}) {

@@ -154,8 +154,8 @@ func deepen(t *testing.T, dir string, levels int, name string) {
 	unix.Close(fd)
 }
 
-// What no stream holds is refused by scan itself, so that stages in one process
-// make nothing of it either. All of it is named, and not gone into.
+// What no stream holds is refused by scan itself, so that stages in one process make nothing of it
+// either. All of it is named, and not gone into.
 func TestTooLong(t *testing.T) {
 	for _, test := range []struct {
 		levels int

@@ -9,21 +9,20 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// skipXattrs mark a file or directory that is not to be in the image: chunkah's
-// own and rpm-ostree's.
+// skipXattrs mark a file or directory that is not to be in the image: chunkah's own and
+// rpm-ostree's.
 var skipXattrs = []string{"user.chunkah.skip", "user.rpmostree.skip"}
 
-// dropped reports whether an xattr is left out because it belongs to the host
-// that the tree lies on: SELinux labels come from the policy of the system that
-// unpacks, trusted.* and overlay markers mean something to a storage driver
-// only.
+// dropped reports whether an xattr is left out because it belongs to the host that the tree lies
+// on: SELinux labels come from the policy of the system that unpacks, trusted.* and overlay markers
+// mean something to a storage driver only.
 func dropped(name string) bool {
 	return name == "security.selinux" || strings.HasPrefix(name, "trusted.") ||
 		strings.HasPrefix(name, "user.overlay.")
 }
 
-// xattrs puts on the record those that are to be in the image. It returns false
-// where the file is marked to be skipped. The values of others are not read.
+// xattrs puts on the record those that are to be in the image. It returns false where the file is
+// marked to be skipped. The values of others are not read.
 func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
 	keep = true
 	list, err := d.Xattrs(name, func(names []string) []string {

@@ -1,5 +1,5 @@
-// Package spool makes files for what has to wait on disk: without a name, so that
-// nobody else can open them and nothing is left of them, however the process ends.
+// Package spool makes files for what has to wait on disk: without a name, so that nobody else can
+// open them and nothing is left of them, however the process ends.
 package spool
 
 import (
@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Dir is where Create makes files: dir, or TMPDIR where that is empty, or else
-// /var/tmp, or /tmp where that cannot be: it may be memory, which layers do not fit in.
+// Dir is where Create makes files: dir, or TMPDIR where that is empty, or else /var/tmp, or /tmp
+// where that cannot be: it may be memory, which layers do not fit in.
 func Dir(dir string) string {
 	if dir != "" {
 		return dir
@@ -36,8 +36,8 @@ func Create(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unnamed opens a file without a name. Where the file system does not know such
-// files, it has one for a moment.
+// unnamed opens a file without a name. Where the file system does not know such files, it has one
+// for a moment.
 func unnamed(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
@@ -52,8 +52,8 @@ func unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Writer writes to a file that Create made. It is nothing but a writer, which those
-// who copy fill in large pieces, and it says what could not be written.
+// Writer writes to a file that Create made. It is nothing but a writer, which those who copy fill
+// in large pieces, and it says what could not be written.
 func Writer(f *os.File) io.Writer { return writer{f} }
 
 type writer struct{ file *os.File }
@@ -66,8 +66,8 @@ func (w writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Cause is an error without the path: of a spool that is the folder's, or a name
-// that means nothing to anyone.
+// Cause is an error without the path: of a spool that is the folder's, or a name that means nothing
+// to anyone.
 func Cause(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err

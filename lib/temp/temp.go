@@ -1,7 +1,6 @@
-// Package temp makes what is not finished yet: files and folders whose names tell
-// it, and which are locked until they are finished. The kernel drops the lock of a
-// process that is killed, so that what it has left can be told from what another
-// process is at.
+// Package temp makes what is not finished yet: files and folders whose names tell it, and which are
+// locked until they are finished. The kernel drops the lock of a process that is killed, so that
+// what it has left can be told from what another process is at.
 package temp
 
 import (
@@ -28,8 +27,8 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Dir is where temporary files go: TMPDIR, or the first of some folders where files can be
-// made, or the first of all.
+// Dir is where temporary files go: TMPDIR, or the first of some folders where files can be made, or
+// the first of all.
 func Dir(folders ...string) string {
 	if dir := os.Getenv("TMPDIR"); dir != "" {
 		return dir
@@ -52,8 +51,8 @@ func path(dir string) string {
 	return filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
 }
 
-// Create makes a file in dir, for reading and writing. To be told from a leftover
-// it has to stay open until it has another name, or none.
+// Create makes a file in dir, for reading and writing. To be told from a leftover it has to stay
+// open until it has another name, or none.
 func Create(dir string, perm os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path(dir), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err == nil {
@@ -62,8 +61,7 @@ func Create(dir string, perm os.FileMode) (*os.File, error) {
 	return f, err
 }
 
-// Mkdir makes a folder in dir and returns it open, for its name and, as Create
-// does, to be held.
+// Mkdir makes a folder in dir and returns it open, for its name and, as Create does, to be held.
 func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	name := path(dir)
 	if err := os.Mkdir(name, perm); err != nil {
@@ -93,12 +91,12 @@ func lock(f *os.File, how int) error {
 // namesAtOnce bounds how many names of a folder are in memory.
 const namesAtOnce = 1024
 
-// settle is how long a process may take from creating something to locking it, two
-// system calls: ten times what a loaded machine needs.
+// settle is how long a process may take from creating something to locking it, two system calls:
+// ten times what a loaded machine needs.
 const settle = 100 * time.Millisecond
 
-// Left returns the paths in dir of what killed processes have left there, sorted.
-// A folder that is not there holds none.
+// Left returns the paths in dir of what killed processes have left there, sorted. A folder that is
+// not there holds none.
 func Left(dir string) ([]string, error) {
 	left, err := unheld(dir)
 	if len(left) > 0 {
@@ -135,8 +133,8 @@ func unheld(dir string) (paths []string, err error) {
 	}
 }
 
-// isLeft reports whether nobody holds what is there. What belongs to others, or
-// cannot be locked, is none of ours.
+// isLeft reports whether nobody holds what is there. What belongs to others, or cannot be locked,
+// is none of ours.
 func isLeft(path string) bool {
 	was, err := os.Lstat(path)
 	if err != nil {

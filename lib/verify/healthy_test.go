@@ -115,8 +115,8 @@ func TestBesideImages(t *testing.T) {
 	}
 }
 
-// An index of several platforms may come with one of them, as docker save writes it;
-// with none of them it is no image.
+// An index of several platforms may come with one of them, as docker save writes it; with none of
+// them it is no image.
 func TestAbsentPlatforms(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "amd"))}}}).Manifest(t, blobs)

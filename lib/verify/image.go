@@ -63,8 +63,8 @@ func isClosed(d v1.Descriptor) bool {
 	return image.IsForeign(d.MediaType) || strings.HasSuffix(d.MediaType, "+encrypted")
 }
 
-// closed verifies digests and sizes of the layers of an image that is not looked into.
-// Those that are fetched from elsewhere are mostly not there.
+// closed verifies digests and sizes of the layers of an image that is not looked into. Those that
+// are fetched from elsewhere are mostly not there.
 func (v *verifier) closed(where, why string, m *v1.Manifest) {
 	v.note(where, "%s: the digests of its layers are verified, and its files are not looked into", why)
 	for i, d := range m.Layers {
@@ -120,8 +120,7 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 	return c
 }
 
-// layers gives the image those of its layers that can be read, and returns what they
-// are called.
+// layers gives the image those of its layers that can be read, and returns what they are called.
 func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Image) (names []string) {
 	var made []history
 	if c != nil {
@@ -157,8 +156,8 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 	return names
 }
 
-// watcher looks at the entries of all layers of one image. What is about one layer
-// comes from one goroutine at a time.
+// watcher looks at the entries of all layers of one image. What is about one layer comes from one
+// goroutine at a time.
 type watcher []*layerWatch
 
 // layerWatch is what is found in one layer.
@@ -166,12 +165,11 @@ type layerWatch struct {
 	own   bool // chunkah made it
 	names map[entryName]bool
 	last  string // the path of the last entry, "" for none
-	// out counts entries of a layer of others that come without their directory, or
-	// before it; first is the first one.
+	// out counts entries of a layer of others that come without their directory, or before it;
+	// first is the first one.
 	out   int
 	first string
-	// again counts entries of a layer of others whose name is there before; twice is the
-	// first one.
+	// again counts entries of a layer of others whose name is there before; twice is the first one.
 	again int
 	twice string
 

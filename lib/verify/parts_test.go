@@ -15,8 +15,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// parts are an image that a test may damage before it is put together: what is
-// changed in a document has its digest corrected in those above it.
+// parts are an image that a test may damage before it is put together: what is changed in a
+// document has its digest corrected in those above it.
 type parts struct {
 	tars     [][]byte
 	blobs    [][]byte // where they are not the tars

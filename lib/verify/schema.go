@@ -38,8 +38,8 @@ type field struct {
 	in   map[string]field // of an object, or of each element of an array
 }
 
-// The schemas of the image specification, as far as clients go by them. Keys that
-// are not in them are free.
+// The schemas of the image specification, as far as clients go by them. Keys that are not in them
+// are free.
 var (
 	platformKeys = map[string]field{
 		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
@@ -135,8 +135,8 @@ func checkValue(at string, value json.RawMessage, f field) (errs []error) {
 	return nil
 }
 
-// checkDocument says all that is wrong with the form of a document, and fills in
-// what it says. It reports false where nothing can be read.
+// checkDocument says all that is wrong with the form of a document, and fills in what it says. It
+// reports false where nothing can be read.
 func checkDocument(name string, data []byte, keys map[string]field, into any) (ok bool, errs []error) {
 	if err := oci.CheckJSON(data); err != nil {
 		errs = append(errs, err)
@@ -211,8 +211,8 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkData makes sure that the copy of the blob which a descriptor may hold is one:
-// some clients take it in place of the blob.
+// checkData makes sure that the copy of the blob which a descriptor may hold is one: some clients
+// take it in place of the blob.
 func checkData(d v1.Descriptor) error {
 	described := checkDescriptor(d) == nil // or there is a fault already
 	if d.Data == nil || !described {
@@ -258,8 +258,7 @@ type history struct {
 	EmptyLayer bool    `json:"empty_layer"`
 }
 
-// parseConfig reads a config that has so many layers. Notes are about what no client
-// minds.
+// parseConfig reads a config that has so many layers. Notes are about what no client minds.
 func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)

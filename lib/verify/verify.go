@@ -1,19 +1,18 @@
-// Package verify looks for all that is wrong with an image, wherever it is: digests,
-// sizes and diffIDs, the schema of its documents and what they say of each other, and
-// the order of its layers' tars.
+// Package verify looks for all that is wrong with an image, wherever it is: digests, sizes and
+// diffIDs, the schema of its documents and what they say of each other, and the order of its
+// layers' tars.
 //
-// Unlike those who read an image, it does not stop at the first fault. A fault hides
-// others only where nothing can be read behind it: what a broken manifest lists, or
-// the rest of a layer that does not decompress.
+// Unlike those who read an image, it does not stop at the first fault. A fault hides others only
+// where nothing can be read behind it: what a broken manifest lists, or the rest of a layer that
+// does not decompress.
 //
 // # What is a fault
 //
-// What the image specification forbids, and what chunkah or another client refuses. In
-// layers that chunkah has made, by their history, also entries out of order, entries
-// without the directory above them, and a name that is there twice; in others, which
-// clients take, it is a note. So are other oddities of healthy images, and what cannot
-// be looked into: artifacts beside images, images of other systems, and platforms that
-// an index lists and that are elsewhere.
+// What the image specification forbids, and what chunkah or another client refuses. In layers that
+// chunkah has made, by their history, also entries out of order, entries without the directory
+// above them, and a name that is there twice; in others, which clients take, it is a note. So are
+// other oddities of healthy images, and what cannot be looked into: artifacts beside images, images
+// of other systems, and platforms that an index lists and that are elsewhere.
 package verify
 
 import (
@@ -38,8 +37,7 @@ import (
 type Fault struct {
 	// Where is what it is wrong with, from the outside in: a document, a layer.
 	Where string
-	// Path is the name of an entry in a layer's tar, as it stands there; empty for
-	// the whole.
+	// Path is the name of an entry in a layer's tar, as it stands there; empty for the whole.
 	Path string
 	What string
 }
@@ -52,8 +50,8 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: %q: %s", f.Where, f.Path, oneLine(f.What))
 }
 
-// MarshalJSON makes an object of where, path and what. A path that is not UTF-8 is as
-// in a stream (format/SPEC.md, section 3): path_raw has its bytes in base64.
+// MarshalJSON makes an object of where, path and what. A path that is not UTF-8 is as in a stream
+// (format/SPEC.md, section 3): path_raw has its bytes in base64.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Where   string `json:"where"`
@@ -70,11 +68,11 @@ func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // Options say how an image is verified. The zero value is enough for local images.
 type Options struct {
-	// Image says how it is opened. Of an index the images of its platform are verified,
-	// of all platforms where it has none.
+	// Image says how it is opened. Of an index the images of its platform are verified, of all
+	// platforms where it has none.
 	Image image.Options
-	// Whole is given each image that nothing is wrong with, and its tree with sums in
-	// place of contents; nil for nobody. What it returns ends the run.
+	// Whole is given each image that nothing is wrong with, and its tree with sums in place of
+	// contents; nil for nobody. What it returns ends the run.
 	Whole func(context.Context, *image.Image, *image.Tree) error
 }
 
@@ -86,17 +84,16 @@ type Report struct {
 	Bytes          int64
 }
 
-// maxDocument bounds a manifest, an index and a config, in bytes: what registries and
-// clients take at most. maxDepth bounds indexes in indexes, and maxDocuments what all
-// of them list.
+// maxDocument bounds a manifest, an index and a config, in bytes: what registries and clients take
+// at most. maxDepth bounds indexes in indexes, and maxDocuments what all of them list.
 const (
 	maxDocument  = 4 << 20
 	maxDepth     = 4
 	maxDocuments = 1024
 )
 
-// Run verifies what a source names: of a layout without a name, all that it holds. An
-// error is that the image cannot be reached.
+// Run verifies what a source names: of a layout without a name, all that it holds. An error is that
+// the image cannot be reached.
 func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	fetch, err := image.OpenFetcher(ctx, src, opt.Image)
 	if err != nil {
@@ -144,8 +141,8 @@ type verifier struct {
 	report *Report
 }
 
-// listing is all that an index says of a manifest that can be wrong. What is listed
-// twice in the same words, as under two tags, is read once.
+// listing is all that an index says of a manifest that can be wrong. What is listed twice in the
+// same words, as under two tags, is read once.
 type listing struct {
 	mediaType         string
 	digest            digest.Digest
@@ -217,8 +214,7 @@ func (v *verifier) layout(store image.Indexed) error {
 	return v.list(where, index, 0, true)
 }
 
-// list verifies what an index lists. Of the index of a whole layout, nothing may be
-// missing.
+// list verifies what an index lists. Of the index of a whole layout, nothing may be missing.
 func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) error {
 	if index == nil {
 		return nil // its fault is told
@@ -264,8 +260,8 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 	return nil
 }
 
-// isAbsent reports whether a manifest is not in a layout, as docker save leaves it out
-// with all platforms but one.
+// isAbsent reports whether a manifest is not in a layout, as docker save leaves it out with all
+// platforms but one.
 func (v *verifier) isAbsent(d v1.Descriptor) bool {
 	if _, local := v.fetch.(image.Indexed); !local {
 		return false
@@ -277,8 +273,8 @@ func (v *verifier) isAbsent(d v1.Descriptor) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// absent tells of the manifests that an index lists and that are not there. Where it has
-// no image at all, that is a fault.
+// absent tells of the manifests that an index lists and that are not there. Where it has no image
+// at all, that is a fault.
 func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	switch {
 	case len(list) == 0:
@@ -289,8 +285,8 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	}
 }
 
-// document verifies a manifest or an index that was listed in another one; in is
-// empty for one that the source itself names.
+// document verifies a manifest or an index that was listed in another one; in is empty for one that
+// the source itself names.
 func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) error {
 	if in != "" {
 		in = " of " + in
@@ -336,8 +332,7 @@ func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []
 	}
 }
 
-// read reads a document and compares it with its descriptor; nil where that is not
-// possible.
+// read reads a document and compares it with its descriptor; nil where that is not possible.
 func (v *verifier) read(where string, d v1.Descriptor) []byte {
 	in, err := v.fetch.Blob(v.ctx, d)
 	if err != nil {
