@@ -178,7 +178,7 @@ func printFinding(p *printer, f *doctor.Finding) {
 	if len(f.Places) > 0 {
 		sum = fmt.Sprintf(": %s, %s", plural(f.Files, "file"), bytesText(f.Bytes))
 	}
-	p.linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Spoils], sum)
+	p.linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Harm], sum)
 	places := slices.Clone(f.Places)
 	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for _, place := range places[:min(len(places), maxPlaces)] {

@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// zipped is an archive with members of these names.
+// zipped returns a zip archive with members of these names.
 func zipped(t *testing.T, names ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer

@@ -7,8 +7,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzPycTime: the time in compiled Python is that of its header alone, and one that such a header
-// can hold.
+// FuzzPycTime: the result depends only on the header, and is a time that the header can hold.
 func FuzzPycTime(f *testing.F) {
 	f.Add([]byte("\x6f\x0d\r\n\x00\x00\x00\x00\x78\x56\x34\x12"))
 	f.Add([]byte("\x6f\x0d\r\n\x01\x00\x00\x00\x78\x56\x34\x12"))

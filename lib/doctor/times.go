@@ -7,7 +7,7 @@ import (
 	"chunkah/format"
 )
 
-// bound returns the newest time that a file can have by its component.
+// bound returns the mtime limit of the file's component.
 func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
 	if len(f.Components) == 0 {
 		return 0, false
@@ -16,10 +16,10 @@ func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
 	return clamp, bounded
 }
 
-// builtNow reports whether a file was written when this root was made, and keeps that time. Package
-// managers and tar set times from archives, in whole seconds; only what is just written has
-// nanoseconds. A layer has none either, so that this cannot be told of an image.
-func builtNow(e *Examiner, f *format.File) (bool, error) {
+// hasBuildTime reports whether a file was written while the root was built. Package managers and tar
+// set times from archives, in whole seconds; only newly written files have nanoseconds. Layers have
+// none either, so this cannot be found in images.
+func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
 	}
@@ -27,7 +27,7 @@ func builtNow(e *Examiner, f *format.File) (bool, error) {
 	return !bounded, nil
 }
 
-// newerThanSource reports whether the source date is what decides about a file's time.
+// newerThanSource reports whether the source date determines the file's time.
 func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	if !e.header.HasSourceDate {
 		return false, nil
@@ -39,26 +39,25 @@ func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	return mtime > e.header.SourceDate, nil
 }
 
-// The header of compiled Python: the magic number of the version with "\r\n" behind it, flags since
-// Python 3.7 (PEP 552), and the time of the source where those are 0. All numbers are
-// little-endian.
+// The header of compiled Python: the version's magic number followed by "\r\n", flags since Python
+// 3.7 (PEP 552), and the source's time if the flags are 0. All numbers are little-endian.
 const (
 	pycHeader = 12 // bytes, to the end of the time
-	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2 on to Python 2:
-	// they have the time in place of the flags. PyPy's own, below magicPython3, have flags.
+	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, those from magicPython2 on to
+	// Python 2: both have the time in place of the flags. PyPy's numbers, below magicPython3, have
+	// flags.
 	magicPython3 = 3000
 	magicFlags   = 3390
 	magicPython2 = 20121
 )
 
-// timedPyc reports whether a file is compiled Python that has a time in it which is not always the
-// same.
-func timedPyc(e *Examiner, f *format.File) (bool, error) {
+// hasPycTime reports whether a file is compiled Python with a time in it that changes between builds.
+func hasPycTime(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pycHeader || !strings.HasSuffix(f.Path, ".pyc") && !strings.HasSuffix(f.Path, ".pyo") {
 		return false, nil
 	}
 	if _, bounded := e.bound(f); bounded {
-		return false, nil // so is its source, which it goes with
+		return false, nil // its source has the same limit
 	}
 	data, err := e.head(f, pycHeader)
 	if err != nil {
@@ -71,8 +70,8 @@ func timedPyc(e *Examiner, f *format.File) (bool, error) {
 	return timed, nil
 }
 
-// pycTime returns the time in the header of compiled Python, in unix seconds; false where it is
-// none, or has a hash in its place.
+// pycTime returns the time in a compiled Python header, in Unix seconds; false if it is not such a
+// header or has a hash instead of a time.
 func pycTime(data []byte) (time int64, timed bool) {
 	if len(data) < pycHeader || data[2] != '\r' || data[3] != '\n' {
 		return 0, false

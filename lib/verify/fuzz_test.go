@@ -16,8 +16,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Documents are input like any other: what is none has a fault, and so has what the reader of
-// images refuses.
+// Damaged documents are reported as faults, and so is everything that oci.ParseConfig or the reader
+// of images refuses.
 func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		`{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:0","size":1,"platform":{"os":"linux"}}]}`,
@@ -58,16 +58,15 @@ func (s store) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// put adds a blob, and puts what describes it into a document in place of mark: no fuzzer finds a
-// digest.
+// put adds a blob and replaces mark in a document by its descriptor, since a fuzzer cannot guess
+// digests.
 func (s store) put(document *[]byte, mark string, data []byte) {
 	d := s.blobs.Add("", data)
 	*document = bytes.ReplaceAll(*document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 	*document = bytes.ReplaceAll(*document, []byte("#"+mark[1:]), []byte(d.Digest))
 }
 
-// FuzzImage: whatever an image is made of, the same faults are found each time; and one without a
-// fault can be opened and read.
+// FuzzImage: two runs find the same faults, and an image without faults can be opened and read.
 func FuzzImage(f *testing.F) {
 	for _, tars := range [][2][]byte{
 		{mk.Tar(f, mk.Dir("./"), mk.Dir("a/"), mk.File("a/f", "f"), mk.Link("a/g", "a/f")), mk.Tar(f, mk.Dir("a/"), mk.File("a/.wh.f", ""), mk.File("b", "b"))},

@@ -23,7 +23,7 @@ func addJSON(t *testing.T, blobs mk.Blobs, mediaType string, v document) v1.Desc
 	return blobs.Add(mediaType, data)
 }
 
-// artifact adds a manifest of something that is no image.
+// artifact adds a manifest that is not an image.
 func artifact(t *testing.T, blobs mk.Blobs, config, layer string) v1.Descriptor {
 	t.Helper()
 	return addJSON(t, blobs, v1.MediaTypeImageManifest, document{
@@ -33,7 +33,7 @@ func artifact(t *testing.T, blobs mk.Blobs, config, layer string) v1.Descriptor 
 	})
 }
 
-// beside are the shapes of public indexes: what stands there beside a Linux image.
+// beside returns descriptors of everything that public indexes list beside Linux images.
 func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 	t.Helper()
 	windows := (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.Dir("Files"), mk.File("UtilityVM/a", "a"))}}})
@@ -77,7 +77,7 @@ func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 	}
 }
 
-// What indexes list beside Linux images is no fault, as far as its digests are right.
+// Other contents of an index are not faults if their digests are right.
 func TestBesideImages(t *testing.T) {
 	blobs := mk.Blobs{}
 	linux := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}).Manifest(t, blobs)
@@ -115,8 +115,8 @@ func TestBesideImages(t *testing.T) {
 	}
 }
 
-// An index of several platforms may come with one of them, as docker save writes it; with none of
-// them it is no image.
+// An index can list platforms that are missing, as written by docker save. Without any platform it
+// is not an image.
 func TestAbsentPlatforms(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "amd"))}}}).Manifest(t, blobs)
@@ -142,7 +142,7 @@ func TestAbsentPlatforms(t *testing.T) {
 	}
 }
 
-// What tools other than chunkah write, and every client takes, is a note.
+// What other tools write and every client accepts is a note.
 func TestHealthyOddities(t *testing.T) {
 	others := func(more func(document)) func(document) {
 		return func(m document) {
@@ -176,7 +176,7 @@ func TestHealthyOddities(t *testing.T) {
 	}
 }
 
-// An image without layers has no diffIDs, and Docker leaves out the key.
+// An image without layers has no diffIDs, and Docker omits the key.
 func TestWithoutLayers(t *testing.T) {
 	blobs := mk.Blobs{}
 	config := addJSON(t, blobs, v1.MediaTypeImageConfig, document{"architecture": "amd64", "os": "linux", "rootfs": document{"type": "layers"}, "history": []any{document{"created_by": "LABEL a=b", "empty_layer": true}}})

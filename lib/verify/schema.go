@@ -31,15 +31,15 @@ const (
 	textMap kind = "an object of strings"
 )
 
-// field is what the image specification says of a key.
+// field describes a key as in the image specification.
 type field struct {
 	kind kind
 	need bool
 	in   map[string]field // of an object, or of each element of an array
 }
 
-// The schemas of the image specification, as far as clients go by them. Keys that are not in them
-// are free.
+// The parts of the image specification's schemas that clients depend on. Other keys are not
+// checked.
 var (
 	platformKeys = map[string]field{
 		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
@@ -63,7 +63,7 @@ var (
 		"os.version": {kind: text}, "os.features": {kind: texts},
 		"created": {kind: text}, "author": {kind: text}, "config": {kind: object},
 		"rootfs": {kind: object, need: true, in: map[string]field{
-			"type": {kind: text, need: true}, "diff_ids": {kind: texts}, // none, of an image without layers
+			"type": {kind: text, need: true}, "diff_ids": {kind: texts}, // missing in an image without layers
 		}},
 		"history": {kind: list, in: map[string]field{
 			"created": {kind: text}, "created_by": {kind: text}, "author": {kind: text}, "comment": {kind: text}, "empty_layer": {kind: truth},
@@ -71,7 +71,7 @@ var (
 	}
 )
 
-// checkObject says all that is wrong with the keys of an object.
+// checkObject returns all errors in the keys of an object.
 func checkObject(name string, data json.RawMessage, keys map[string]field) (errs []error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(data, &values); err != nil || values == nil {
@@ -135,8 +135,8 @@ func checkValue(at string, value json.RawMessage, f field) (errs []error) {
 	return nil
 }
 
-// checkDocument says all that is wrong with the form of a document, and fills in what it says. It
-// reports false where nothing can be read.
+// checkDocument returns all errors in a document's structure and decodes it. It returns false if
+// the document cannot be read.
 func checkDocument(name string, data []byte, keys map[string]field, into any) (ok bool, errs []error) {
 	if err := oci.CheckJSON(data); err != nil {
 		errs = append(errs, err)
@@ -188,19 +188,19 @@ func inside(name string, err error) []error {
 	return []error{fmt.Errorf("%s: %w", name, err)}
 }
 
-// checkListed says all that is wrong with what a descriptor says.
+// checkListed returns all errors in a descriptor.
 func checkListed(name string, d v1.Descriptor) []error {
 	return inside(name, errors.Join(checkDescriptor(d), checkData(d), checkURLs(d)))
 }
 
 func checkVersion(version int) []error {
-	if version == 2 || version == 0 { // which is told as missing
+	if version == 2 || version == 0 { // 0 is reported as missing
 		return nil
 	}
 	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
 }
 
-// checkDescriptor makes sure that what it describes can be read and verified.
+// checkDescriptor makes sure that the blob can be read and verified.
 func checkDescriptor(d v1.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %q: %w", d.Digest, err)
@@ -211,10 +211,10 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkData makes sure that the copy of the blob which a descriptor may hold is one: some clients
-// take it in place of the blob.
+// checkData makes sure that the copy of the blob in a descriptor is correct: some clients use it
+// instead of the blob.
 func checkData(d v1.Descriptor) error {
-	described := checkDescriptor(d) == nil // or there is a fault already
+	described := checkDescriptor(d) == nil // otherwise it is reported already
 	if d.Data == nil || !described {
 		return nil
 	}
@@ -227,10 +227,10 @@ func checkData(d v1.Descriptor) error {
 	return nil
 }
 
-// notURI matches what RFC 3986 has no place for.
+// notURI matches characters that RFC 3986 does not allow.
 var notURI = regexp.MustCompile(`[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]`)
 
-// checkURLs makes sure that the other places of a blob are such.
+// checkURLs makes sure that the URLs of a blob are absolute URIs.
 func checkURLs(d v1.Descriptor) error {
 	var errs []error
 	for _, s := range d.URLs {
@@ -241,7 +241,7 @@ func checkURLs(d v1.Descriptor) error {
 	return errors.Join(errs...)
 }
 
-// config is what is read of an image's config.
+// config holds the verified parts of an image's config.
 type config struct {
 	v1.Platform
 	Created *string `json:"created"`
@@ -258,14 +258,15 @@ type history struct {
 	EmptyLayer bool    `json:"empty_layer"`
 }
 
-// parseConfig reads a config that has so many layers. Notes are about what no client minds.
+// parseConfig checks the config of an image with this number of layers. Notes are problems that no
+// client minds.
 func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)
 	var doc struct {
 		Config map[string]json.RawMessage `json:"config"`
 	}
-	if json.Unmarshal(data, &doc) == nil { // else it is told already
+	if json.Unmarshal(data, &doc) == nil { // otherwise it is reported already
 		for _, err := range oci.CheckExecution(doc.Config) {
 			errs = append(errs, inside("config.config", err)...)
 		}
@@ -295,7 +296,7 @@ func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 		if c.isOwn() {
 			errs = append(errs, err)
 		} else {
-			notes = append(notes, err) // of tools that squash layers, or write no history
+			notes = append(notes, err) // some tools squash layers or write no history
 		}
 	}
 	if _, err := oci.ParseConfig(data); err != nil && len(errs) == 0 && (c.OS == "" || c.OS == "linux") {
@@ -304,7 +305,7 @@ func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	return &c, errs, notes
 }
 
-// isOwn reports whether chunkah has made the image, or a part of it.
+// isOwn reports whether chunkah made at least one layer of the image.
 func (c *config) isOwn() bool {
 	return slices.ContainsFunc(c.History, func(h history) bool { return h.CreatedBy == plan.Author })
 }
@@ -319,7 +320,7 @@ func checkTime(at string, value *string) []error {
 	return nil
 }
 
-// ofLayers is the history of the layers.
+// ofLayers returns the history entries that have a layer.
 func (c *config) ofLayers() []history {
 	return slices.DeleteFunc(slices.Clone(c.History), func(h history) bool { return h.EmptyLayer })
 }

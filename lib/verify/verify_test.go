@@ -44,7 +44,7 @@ const (
 	m0 = `^manifest 0 \(\S*\) of index\.json: `
 )
 
-// Every single damage is found, with its name, and nothing else is.
+// Every single kind of damage is found, named, and nothing else is reported.
 func TestEveryFault(t *testing.T) {
 	other := digest.FromString("another").String()
 	for _, test := range []struct {
@@ -210,7 +210,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// What others do with the order of their layers is no fault.
+// Layers of other tools can be in any order.
 func TestForeignOrder(t *testing.T) {
 	r := verify(t, parts{
 		tars: [][]byte{own(t, mk.File("b", ""), mk.File("a/x", ""), mk.File("a/y", ""), mk.Dir("a"))},
@@ -223,7 +223,7 @@ func TestForeignOrder(t *testing.T) {
 	}
 }
 
-// What Docker called a config until 2016 is a note.
+// The media type that Docker used for configs until 2016 is a note.
 func TestOldConfigType(t *testing.T) {
 	for _, mediaType := range []string{"application/octet-stream", "application/json", "text/html", "text/plain"} {
 		r := verify(t, parts{manifest: set(mediaType, "mediaType", "config")})
@@ -237,7 +237,7 @@ func TestOldConfigType(t *testing.T) {
 	}
 }
 
-// What follows a layer's tar is a note, and so is what runtimes do not agree on.
+// Data after the end of a tar is a note, and so is anything that runtimes treat differently.
 func TestNotesOfTrees(t *testing.T) {
 	r := verify(t, parts{tars: [][]byte{append(own(t, mk.Symlink("a", "b")), make([]byte, 511)...), append(own(t, mk.File("a/x", "")), 'x')}})
 	if len(r.Faults) != 1 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0].String(), "1 bytes behind the end of its tar") || !strings.Contains(r.Notes[1].String(), "symlink") {
@@ -245,7 +245,7 @@ func TestNotesOfTrees(t *testing.T) {
 	}
 }
 
-// Packed layers are verified as well as plain ones, also behind a fault.
+// Compressed layers are verified as well as plain ones, even after a fault.
 func TestPacked(t *testing.T) {
 	for _, packing := range []string{mk.Gzip, mk.Zstd} {
 		tars := goodTars(t)
@@ -303,7 +303,7 @@ func TestDockerArchive(t *testing.T) {
 	}
 }
 
-// A docker archive whose files do not fit together is found out, and no trouble.
+// Inconsistent files of a docker archive are reported as faults, not as an error.
 func TestDamagedDockerArchive(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}
 	for name, test := range map[string]struct{ from, to, want string }{
@@ -328,7 +328,7 @@ func TestDamagedDockerArchive(t *testing.T) {
 	}
 }
 
-// An image that is not there is no fault of it.
+// A missing image is an error, not a fault.
 func TestTrouble(t *testing.T) {
 	dir := put(t, parts{}).WriteFolder(t)
 	for _, src := range []image.Source{
@@ -347,7 +347,7 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// Whole gets an image without faults, with the sums of its files, and no other.
+// Whole is called for images without faults, with the checksums of their files.
 func TestWhole(t *testing.T) {
 	for name, p := range map[string]parts{"good": {}, "bad": {config: without("os")}} {
 		calls := 0
