@@ -31,13 +31,13 @@ func FuzzDocuments(f *testing.F) {
 		bound.Input(t, len(data))
 		index, errs := parseIndex(data)
 		if index == nil && len(errs) == 0 {
-			t.Error("an index that is none has no fault")
+			t.Error("an invalid index has no fault")
 		}
 		if m, errs := parseManifest(data); m == nil && len(errs) == 0 {
-			t.Error("a manifest that is none has no fault")
+			t.Error("an invalid manifest has no fault")
 		}
 		if c, errs, _ := parseConfig(data, 1); c == nil && len(errs) == 0 {
-			t.Error("a config that is none has no fault")
+			t.Error("an invalid config has no fault")
 		}
 	})
 }
@@ -80,7 +80,7 @@ func FuzzImage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, manifest, config, below, above []byte) {
 		bound.Input(t, len(manifest)+len(config)+len(below)+len(above))
 		if len(below)+len(above) > 1<<20 {
-			t.Skip("larger than what there is to be found")
+			t.Skip("larger than necessary")
 		}
 		s := store{blobs: mk.Blobs{}}
 		for mark, data := range map[string][]byte{"@below": below, "@above": above} {

@@ -132,12 +132,12 @@ func TestAbsentPlatforms(t *testing.T) {
 		return r
 	}
 	for _, ref := range []string{"", "@" + nested.Digest.String()} {
-		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `it lists images that are not there, and not verified: "linux/arm64"`) {
+		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `it lists images that are missing and were not verified: "linux/arm64"`) {
 			t.Errorf("%q: got %+v", ref, r)
 		}
 	}
 	delete(blobs, amd.Digest)
-	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "none of the images that it lists is there") {
+	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "all images that it lists are missing") {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -159,10 +159,10 @@ func TestHealthyOddities(t *testing.T) {
 		want string // of the note
 	}{
 		"history of squashed layers":   {parts{config: others(func(m document) { m["history"] = m["history"].([]any)[:1] })}, "1 in the config's history"},
-		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": it is there twice, and so are 1 other entries`},
+		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": duplicate entry, as are 1 other entries`},
 		"another packing than it says": {parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, "it is plain, and its media type is"},
 		"a variable without a value":   {parts{config: set([]any{"A=1", "B"}, "Env", "config")}, `Env[1] is "B"`},
-		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `its variant is "v6", and the index says "v7"`},
+		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `its variant is "v6", but the index says "v7"`},
 		"no time":                      {parts{config: set("", "created")}, ""},
 		"unknown keys":                 {parts{config: set("x", "moby.buildkit.buildinfo.v1"), manifest: set("x", "artifactType")}, ""},
 	} {

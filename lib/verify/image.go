@@ -34,7 +34,7 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		v.closed(where, fmt.Sprintf("it is for %q", c.OS), m)
 		return nil
 	case slices.ContainsFunc(m.Layers, isClosed):
-		v.closed(where, "it has layers that are encrypted, or that are fetched from elsewhere", m)
+		v.closed(where, "it has encrypted layers, or layers stored elsewhere", m)
 		return nil
 	}
 	names := v.layers(where, m, c, img)
@@ -66,13 +66,13 @@ func isClosed(d v1.Descriptor) bool {
 // closed verifies only digests and sizes of an image's layers. Layers with URLs are usually stored
 // elsewhere and are skipped.
 func (v *verifier) closed(where, why string, m *v1.Manifest) {
-	v.note(where, "%s: the digests of its layers are verified, and its files are not looked into", why)
+	v.note(where, "%s: only the digests of its layers are verified, not its files", why)
 	for i, d := range m.Layers {
 		v.report.Layers++
 		if image.IsForeign(d.MediaType) && len(d.URLs) > 0 {
 			continue
 		}
-		v.skim(fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
+		v.checkBlob(fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
 	}
 }
 
@@ -86,7 +86,7 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 		v.fault(where, "%s", err)
 	}
 	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
-		v.note(where, "it has the media type %q, as old Docker clients gave it: clients take it for an image", t)
+		v.note(where, "it has the media type %q, as written by old Docker clients; clients accept it", t)
 	}
 	data := v.read(where, m.Config)
 	if data == nil {
@@ -114,7 +114,7 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 			if pair[0] == "variant" {
 				say = v.note
 			}
-			say(where, "its %s is %q, and the index says %q", pair[0], pair[2], pair[1])
+			say(where, "its %s is %q, but the index says %q", pair[0], pair[2], pair[1])
 		}
 	}
 	return c
@@ -165,13 +165,13 @@ type layerWatch struct {
 	own   bool // chunkah made it
 	names map[entryName]bool
 	last  string // the path of the last entry, "" for none
-	// out counts entries that come before their directory or without it, in layers of other tools;
-	// first is the first such entry.
-	out   int
-	first string
-	// again counts duplicate names, in layers of other tools; twice is the first one.
-	again int
-	twice string
+	// orphans counts entries that come before their directory or without it, in layers of other
+	// tools; firstOrphan is the first one.
+	orphans     int
+	firstOrphan string
+	// duplicates counts duplicate names, in layers of other tools.
+	duplicates     int
+	firstDuplicate string
 
 	faults []Fault
 	notes  []string
@@ -211,13 +211,13 @@ func (w watcher) Entry(layer int, h *tar.Header) {
 
 func (l *layerWatch) entry(name string, e entryName) {
 	if l.names[e] && !l.own {
-		if l.again++; l.again == 1 {
-			l.twice = name
+		if l.duplicates++; l.duplicates == 1 {
+			l.firstDuplicate = name
 		}
 		return
 	}
 	if l.names[e] {
-		l.faults = append(l.faults, Fault{Path: name, What: "it is there twice"})
+		l.faults = append(l.faults, Fault{Path: name, What: "duplicate entry"})
 		return
 	}
 	l.names[e] = true
@@ -225,12 +225,12 @@ func (l *layerWatch) entry(name string, e entryName) {
 	orphan := e.path != "/" && parent != "/" && !l.names[entryName{path: parent}]
 	switch {
 	case l.own && orphan:
-		l.faults = append(l.faults, Fault{Path: name, What: "no entry of its directory comes before it"})
+		l.faults = append(l.faults, Fault{Path: name, What: "no entry for its directory comes before it"})
 	case orphan:
-		if l.out == 0 {
-			l.first = name
+		if l.orphans == 0 {
+			l.firstOrphan = name
 		}
-		l.out++
+		l.orphans++
 	}
 	if l.own && l.last != "" && format.ComparePaths(l.last, e.path) > 0 {
 		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("it comes after %q", l.last)})
@@ -251,11 +251,11 @@ func (w watcher) report(names []string, report *Report) {
 		for _, what := range l.notes {
 			note("", "%s", what)
 		}
-		if l.out > 0 {
-			note(l.first, "no entry of its directory comes before it, nor with %d other entries: overlay storage gives such a directory mode 0755 and owner 0", l.out-1)
+		if l.orphans > 0 {
+			note(l.firstOrphan, "no entry for its directory comes before it, and likewise for %d other entries: overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
 		}
-		if l.again > 0 {
-			note(l.twice, "it is there twice, and so are %d other entries: the last one counts", l.again-1)
+		if l.duplicates > 0 {
+			note(l.firstDuplicate, "duplicate entry, as are %d other entries: the last one counts", l.duplicates-1)
 		}
 	}
 }

@@ -103,9 +103,9 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
 	case err != nil || !none:
 	case opt.Image.Platform != "":
-		err = fmt.Errorf("it holds no image for %s", opt.Image.Platform)
+		err = fmt.Errorf("it contains no image for %s", opt.Image.Platform)
 	default:
-		v.fault(src.String(), "it holds no image")
+		v.fault(src.String(), "it contains no image")
 	}
 	if c, ok := fetch.(io.Closer); ok {
 		err = errors.Join(err, c.Close())
@@ -122,10 +122,10 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 
 // once removes duplicate faults. A manifest that is listed several times causes them.
 func once(faults []Fault) []Fault {
-	told := make(map[Fault]bool)
+	seen := make(map[Fault]bool)
 	return slices.DeleteFunc(faults, func(f Fault) bool {
-		again := told[f]
-		told[f] = true
+		again := seen[f]
+		seen[f] = true
 		return again
 	})
 }
@@ -219,7 +219,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 		return nil // already reported
 	}
 	if depth > maxDepth {
-		v.fault(where, "it lies in indexes more than %d deep", maxDepth)
+		v.fault(where, "indexes are nested more than %d deep", maxDepth)
 		return nil
 	}
 	var absent []v1.Descriptor
@@ -233,7 +233,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 			continue
 		}
 		if len(v.seen) >= maxDocuments {
-			v.fault(at, "it is one of more than %d manifests", maxDocuments)
+			v.fault(at, "there are more than %d manifests", maxDocuments)
 			return nil
 		}
 		if d.Platform != nil && !image.IsAttestation(d) {
@@ -278,9 +278,9 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	switch {
 	case len(list) == 0:
 	case others:
-		v.note(where, "it lists images that are not there, and not verified: %s", image.PlatformNames(list))
+		v.note(where, "it lists images that are missing and were not verified: %s", image.PlatformNames(list))
 	default:
-		v.fault(where, "none of the images that it lists is there: %s", image.PlatformNames(list))
+		v.fault(where, "all images that it lists are missing: %s", image.PlatformNames(list))
 	}
 }
 
@@ -321,13 +321,13 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 // artifact verifies only digests and sizes, since an artifact is not an image.
 func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
 	if !image.IsAttestation(d) {
-		v.note(where, "it is an artifact and no image: its blobs are verified, and not looked into")
+		v.note(where, "an artifact, not an image: only the digests of its blobs are verified")
 	} else {
 		_, faults := parseManifest(data)
 		v.faults(where, faults)
 	}
 	for i, b := range blobs {
-		v.skim(fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
+		v.checkBlob(fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
 	}
 }
 
@@ -345,7 +345,7 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 		v.fault(where, "%s", err)
 		return nil
 	case len(data) > maxDocument:
-		v.fault(where, "it has more than the %d bytes that clients take", maxDocument)
+		v.fault(where, "it is larger than the %d bytes that clients accept", maxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
@@ -357,8 +357,8 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 	return data
 }
 
-// skim compares a blob with its descriptor without parsing it.
-func (v *verifier) skim(where string, d v1.Descriptor) {
+// checkBlob compares a blob with its descriptor without parsing it.
+func (v *verifier) checkBlob(where string, d v1.Descriptor) {
 	if err := checkDescriptor(d); err != nil {
 		return // already reported
 	}
@@ -376,7 +376,7 @@ func (v *verifier) skim(where string, d v1.Descriptor) {
 	case n != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", n, d.Size)
 	case !verifier.Verified():
-		v.fault(where, "its bytes have another digest")
+		v.fault(where, "its content does not match the digest")
 	}
 	v.report.Bytes += n
 }
