@@ -14,11 +14,11 @@ import (
 // Layer is one layer of an image.
 type Layer struct {
 	Bytes int64
-	// Stay is the chance that the layer stays as it is for a week, from 0 to 1.
+	// Stay is the chance, from 0 to 1, that the layer stays unchanged for a week.
 	Stay float64
 }
 
-// Stay returns, for each layer, the chance that it and all layers below it stay as they are for a
+// Stay returns, for each layer, the chance that it and all layers below it stay unchanged for a
 // week. Layers are listed from the bottom up, as in a manifest.
 func Stay(layers []Layer) []float64 {
 	chances := make([]float64, len(layers))
@@ -30,7 +30,7 @@ func Stay(layers []Layer) []float64 {
 	return chances
 }
 
-// Cost returns the bytes of the chains that are expected to change in a week.
+// Cost returns the expected bytes of the chains that change in a week.
 func Cost(layers []Layer) float64 {
 	cost := 0.0
 	for i, stay := range Stay(layers) {
@@ -49,7 +49,7 @@ func Best(layers []Layer) []Layer {
 	return best
 }
 
-// weight decides how far down a layer belongs.
+// weight is the sort key of a layer: higher means further down.
 func weight(l Layer) float64 {
 	if l.Stay >= 1 {
 		return math.Inf(1)

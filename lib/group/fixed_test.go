@@ -52,8 +52,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestForgetRebuilds: a week that changed most of the components tells nothing of one, a week that
-// changed half of them does.
+// TestForgetRebuilds: a week in which most components changed is ignored, a week in which half of
+// them changed is not.
 func TestForgetRebuilds(t *testing.T) {
 	var cs []Component
 	for i := range 10 {

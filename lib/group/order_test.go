@@ -16,8 +16,8 @@ func withStay(sizes []int64, stays []uint64) (chains []chain) {
 	return chains
 }
 
-// TestHeightsAreBest: sorting by height costs no more than the best of all orders, up to what its
-// half octaves leave out.
+// TestHeightsAreBest: sorting by height costs no more than the best of all orders, apart from
+// rounding to half octaves.
 func TestHeightsAreBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var all, least float64
@@ -75,7 +75,7 @@ func TestHeight(t *testing.T) {
 	}
 }
 
-// common lists the layers of b that are in a, in the order of each.
+// common returns the layers that are in both a and b, in the order of each.
 func common(a, b []string) (x, y []string) {
 	for _, l := range a {
 		if slices.Contains(b, l) {
@@ -90,8 +90,8 @@ func common(a, b []string) (x, y []string) {
 	return x, y
 }
 
-// TestOrderStays: a component more or less moves no layer that is still the same, with the previous
-// image and without.
+// TestOrderStays: adding or removing a component moves no unchanged layer, with and without the
+// previous image.
 func TestOrderStays(t *testing.T) {
 	cs := synthetic(300, 9, testNow)
 	for _, limit := range []int{24, 64, 400} {
@@ -110,8 +110,8 @@ func TestOrderStays(t *testing.T) {
 	}
 }
 
-// TestUpdatesRaise: without the previous image, an update since the turn leaves the order of all
-// other layers, and its own moves up or stays.
+// TestUpdatesRaise: without the previous image, an update since the turn keeps the order of all
+// other layers, and its own layer moves up or stays.
 func TestUpdatesRaise(t *testing.T) {
 	cs := synthetic(40, 10, testNow)
 	opt := Options{Max: len(cs), Now: testNow}
@@ -132,8 +132,8 @@ func TestUpdatesRaise(t *testing.T) {
 	}
 }
 
-// TestPrefixSurvives: with the previous image, all layers below the first that is not the same any
-// more stay where they are, and those above it that did not change keep their order.
+// TestPrefixSurvives: with the previous image, all layers below the first changed one stay in
+// place, and unchanged layers above it keep their order.
 func TestPrefixSurvives(t *testing.T) {
 	cs := synthetic(200, 11, testNow)
 	opt := Options{Max: 40, Now: testNow}
@@ -145,7 +145,7 @@ func TestPrefixSurvives(t *testing.T) {
 		got := Plan(changed, opt)
 		all := names(changed, got)
 		for n, l := range got {
-			if slices.Contains(l.Members, i) { // its layer is no longer the old one, whatever it is called
+			if slices.Contains(l.Members, i) { // its layer changed, whatever its name
 				all[n] = "changed"
 			}
 		}
@@ -159,9 +159,9 @@ func TestPrefixSurvives(t *testing.T) {
 	}
 }
 
-// TestBadOrderIsLeft: where the previous image is in a bad order, its layers above the first change
+// TestBadOrderIsSorted: if the previous image has a bad order, its layers above the first change
 // are sorted.
-func TestBadOrderIsLeft(t *testing.T) {
+func TestBadOrderIsSorted(t *testing.T) {
 	cs := synthetic(60, 12, testNow)
 	opt := Options{Max: 60, Now: testNow}
 	good := names(cs, Plan(cs, opt))
@@ -176,7 +176,7 @@ func TestBadOrderIsLeft(t *testing.T) {
 	}
 }
 
-// TestRaise: a layer that changed goes above all that belong below it, and no further.
+// TestRaise: a changed layer is inserted above all that belong below it, and no further up.
 func TestRaise(t *testing.T) {
 	at := func(heights ...height) (chains []chain) {
 		for i, h := range heights {
@@ -228,7 +228,7 @@ func reversed(l []string) []string {
 	return l
 }
 
-// expectedOf is what an order of single components costs by chain.
+// expectedOf returns the cost of an order of single components by chain.
 func expectedOf(cs []Component, order []string) int64 {
 	in := newInput(cs, Options{Now: testNow})
 	ps, index := rates(in.cs, in.histories(in.now)), in.index()
@@ -239,11 +239,11 @@ func expectedOf(cs []Component, order []string) int64 {
 	return expected(chains, one)
 }
 
-// TestEveryBuildOnTop: what changes with every build is above everything else, and in layers of its
-// own.
+// TestEveryBuildOnTop: components that change with every build are above everything else, in
+// separate layers.
 func TestEveryBuildOnTop(t *testing.T) {
 	cs := synthetic(200, 13, testNow)
-	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as many packages
+	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as typical packages
 		cs = append(cs, Component{Name: fmt.Sprintf("a%d/.database", i), Size: size, IntervalDays: 1})
 	}
 	for _, limit := range []int{16, 32, 64, 1000} {
@@ -273,8 +273,8 @@ func TestArrange(t *testing.T) {
 	}
 }
 
-// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a year, and so
-// move nothing but themselves.
+// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a year, so
+// they move only themselves.
 func TestTurnNeedsSeveral(t *testing.T) {
 	at := floor(testNow, year) - 10*week // before the turn
 	cs := synthetic(200, 15, at)

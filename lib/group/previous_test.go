@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// settled is a layout that was itself made with a previous one, and its names.
-func settled(cs []Component, limit int) (*Previous, []string) {
+// secondLayout returns a layout that was itself made with a previous one, and its names.
+func secondLayout(cs []Component, limit int) (*Previous, []string) {
 	ls := Plan(cs, Options{Max: limit, Now: testNow, Previous: &Previous{}})
 	prev := layoutOf(cs, ls)
 	return prev, names(cs, ls)
 }
 
-// TestFewChanges: where few components have changed, the layers with other members are hardly more
-// than those that are downloaded anyway; where one has, no other layer changes.
+// TestFewChanges: if few components changed, hardly more layers change than have to. If one
+// changed, no other layer changes.
 func TestFewChanges(t *testing.T) {
 	cs := synthetic(360, 9, testNow)
 	for _, limit := range []int{24, 96} {
-		prev, old := settled(cs, limit)
+		prev, old := secondLayout(cs, limit)
 		for _, every := range []int{20, len(cs)} {
 			next := slices.Clone(cs)
 			dirty := map[string]bool{}
@@ -49,8 +49,7 @@ func TestFewChanges(t *testing.T) {
 	}
 }
 
-// TestForeignPrevious: any layout is used for what it is worth; a layer that is no layout's fault
-// stays.
+// TestForeignPrevious: any layout is accepted, and its usable layers stay.
 func TestForeignPrevious(t *testing.T) {
 	cs := synthetic(200, 10, testNow)
 	r := rand.New(rand.NewPCG(10, 10))
@@ -68,7 +67,7 @@ func TestForeignPrevious(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		prev *Previous
-		kept *Previous // of which most layers stay
+		kept *Previous // most of its layers stay
 	}{
 		{"one layer", whole, nil}, {"hashed", hashed, hashed}, {"every layer twice", twice, hashed},
 		{"other components", other, nil}, {"cut short", cut, cut},
@@ -79,7 +78,7 @@ func TestForeignPrevious(t *testing.T) {
 			if tc.kept == nil || limit < 40 {
 				continue
 			}
-			// 40 layers hold what is kept and, where it is cut, the rest.
+			// 40 layers are enough for the kept ones and, for a cut layout, the rest.
 			old := names(cs, layersOf(cs, tc.kept))
 			stay := 0
 			for _, l := range names(cs, ls) {
@@ -105,11 +104,11 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedForEver: whatever the history of a layout, once nothing changes it stays, with any
+// TestUnchangedForEver: whatever the history of a layout, it stays while nothing changes, at any
 // clock.
 func TestUnchangedForEver(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
-	prev, _ := settled(cs, 40)
+	prev, _ := secondLayout(cs, 40)
 	for round := range 5 {
 		for i := range cs {
 			if i%11 == round {
@@ -128,8 +127,8 @@ func TestUnchangedForEver(t *testing.T) {
 	}
 }
 
-// TestManyComponents: of more components than can be compared with each other, each is still in one
-// layer, and the work does not grow by the square.
+// TestManyComponents: with more components than can be compared with each other, each is still in
+// one layer, and the work does not grow with the square.
 func TestManyComponents(t *testing.T) {
 	steps := map[int]int{}
 	for _, n := range []int{2 * compared, 4 * compared} {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testOptimizer is ready to plan n components with the previous image.
+// testOptimizer returns an optimizer for n components with the previous image.
 func testOptimizer(n int, seed uint64) *optimizer {
 	in := newInput(synthetic(n, seed, testNow), Options{Max: n, Now: testNow})
 	hs := in.histories(in.now)
@@ -26,7 +26,7 @@ func testOptimizer(n int, seed uint64) *optimizer {
 	return o
 }
 
-// joined is the exact price of merging two units, worked out from their members.
+// joined is the exact price of merging two units, computed from their members.
 func (o *optimizer) joined(a, b *unit) int64 {
 	both := o.newUnit(slices.Concat(a.members, b.members))
 	return o.horizon*(both.cost-a.cost-b.cost) + a.lock + b.lock
@@ -51,7 +51,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 					cheapest = min(cheapest, before.joined(a, b))
 				}
 			}
-			// Odds are multiplied in another order, which rounds them differently.
+			// Odds are multiplied in another order, which rounds differently.
 			if slack := max(cheapest/1000, 1000); paid > cheapest+slack {
 				t.Fatalf("seed %d, %d units: a pair was merged for %d, and the cheapest costs %d", seed, k, paid, cheapest)
 			}
@@ -60,7 +60,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 	}
 }
 
-// mergedPrice finds the two units that the other optimizer has as one.
+// mergedPrice finds the two units that are one unit in the other optimizer.
 func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	home := map[int]int{}
 	for i, u := range after.units {
@@ -82,7 +82,7 @@ func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	return price, found
 }
 
-// total is what a plan costs over the horizon, with the locks it broke.
+// planned is the cost of a plan over the horizon, including the locks it broke.
 func (o *optimizer) planned(locked []*unit) (cost int64) {
 	for _, u := range o.units {
 		if len(u.members) > 0 {
@@ -102,7 +102,7 @@ func sameMembers(a, b []int) bool {
 	return slices.Equal(a, b)
 }
 
-// TestNoMoveIsLeft: after improve, no single component is better off elsewhere.
+// TestNoMoveIsLeft: after improve, moving any single component would not help.
 func TestNoMoveIsLeft(t *testing.T) {
 	for seed := range uint64(6) {
 		const n, k = 100, 20
@@ -129,7 +129,7 @@ func TestNoMoveIsLeft(t *testing.T) {
 	}
 }
 
-// bestMove tries every place for one component and works the whole cost out anew.
+// bestMove tries every place for one component and recomputes the whole cost.
 func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	best := int64(math.MaxInt64)
 	places, taken := len(o.units), 0
@@ -158,8 +158,8 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	return best
 }
 
-// TestPlansAreNearTheBest compares with all ways to put eight components into three layers, for a
-// client that takes every image.
+// TestPlansAreNearTheBest compares plans with all ways to put eight components into three layers,
+// for a client that downloads every image.
 func TestPlansAreNearTheBest(t *testing.T) {
 	var got, best float64
 	for seed := range uint64(30) {
@@ -187,7 +187,7 @@ func TestPlansAreNearTheBest(t *testing.T) {
 	}
 }
 
-// partitions calls f with every way to put n components into k groups at most.
+// partitions calls f with every way to put n components into at most k groups.
 func partitions(n, k int, f func([][]int)) {
 	var groups [][]int
 	var put func(c int)
