@@ -20,8 +20,8 @@ const (
 	shownRunes  = 80
 )
 
-// notTold stands for the component of files that belong to one of several.
-const notTold = "(not told apart)"
+// unknownComponent stands for the component of files that belong to one of several.
+const unknownComponent = "(unknown component)"
 
 // printLayers prints a line for each layer, from the bottom up.
 func printLayers(p *printer, s *inspect.Summary) {
@@ -112,7 +112,7 @@ func printComponents(p *printer, s *inspect.Summary) {
 	for _, c := range s.Components {
 		name := quote.Name(c.Name)
 		if c.Name == "" {
-			name = notTold
+			name = unknownComponent
 		}
 		t.row(bytesText(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
 	}

@@ -75,7 +75,7 @@ func (l *layer) addFiles(entries []inspect.Entry) {
 			continue
 		}
 		path := shown(e.Path)
-		if e.Takes() {
+		if e.IsWhiteout() {
 			path += " (deleted)"
 		}
 		n := common(last, path)
