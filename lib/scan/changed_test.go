@@ -14,7 +14,7 @@ import (
 )
 
 // swapped is a tree of a link and a directory. Each is replaced by another version while its xattrs
-// are read, so many times.
+// are read, a given number of times.
 type swapped struct {
 	version map[string]uint32
 	times   uint32
@@ -63,10 +63,10 @@ func (s *swapped) Readlink(path string) (string, error) {
 
 func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist }
 
-// What a record says was there at one moment: the owner of one link never comes with the target of
+// Each record describes one version: the owner of one link is never combined with the target of
 // another, nor the owner of one directory with the xattrs of another.
 func TestOneRecordIsOfOneFile(t *testing.T) {
-	tree := &swapped{version: map[string]uint32{}, times: looks/2 - 1}
+	tree := &swapped{version: map[string]uint32{}, times: maxAttempts/2 - 1}
 	root := rootfs.Virtual("swapped", tree)
 	files, err := gather(t.Context(), root, Options{Readers: 1}, &Report{})
 	if err != nil || len(files) != 3 {
@@ -83,7 +83,7 @@ func TestOneRecordIsOfOneFile(t *testing.T) {
 	}
 }
 
-// What never holds still is an error.
+// A file that never stops changing is an error.
 func TestNeverOfOneFile(t *testing.T) {
 	root := rootfs.Virtual("swapped", &swapped{version: map[string]uint32{}, times: 1 << 20})
 	if _, err := gather(t.Context(), root, Options{Readers: 1}, &Report{}); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), link) {
@@ -91,7 +91,7 @@ func TestNeverOfOneFile(t *testing.T) {
 	}
 }
 
-// What is in a directory never goes below the record of another one.
+// The contents of a directory are never put below the record of another one.
 func TestDirectoryReplaced(t *testing.T) {
 	top := makeTree(t, "d/mine = 1", "e/other = 2")
 	root, err := rootfs.Open(top)
