@@ -23,6 +23,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
+// Side is one of the two file systems.
 type Side struct {
 	// Files are the records, in order. The comparison may change them.
 	Files iter.Seq2[*format.File, error]
@@ -48,6 +49,7 @@ type Options struct {
 // Field is the property that differs.
 type Field string
 
+// The fields.
 const (
 	FieldType     Field = "type" // nil if one side lacks the file
 	FieldMode     Field = "mode" // octal

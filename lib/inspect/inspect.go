@@ -24,6 +24,7 @@ import (
 // Unknown is a number that the image does not contain, or that requires reading the layers.
 const Unknown = -1
 
+// Image is an image for one platform.
 type Image struct {
 	Source   string
 	Manifest v1.Descriptor

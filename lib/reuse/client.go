@@ -10,6 +10,7 @@ import (
 // that was measured.
 type Client string
 
+// The clients.
 const (
 	Docker     Client = "docker"     // with a graph driver, such as overlay2
 	Podman     Client = "podman"     // and all others with containers-storage

@@ -56,6 +56,7 @@ type Part struct {
 // State is what happened to a component.
 type State string
 
+// The states of a component.
 const (
 	StateNew     State = "new"
 	StateChanged State = "changed"

@@ -13,10 +13,10 @@ import (
 	"chunkah/tests/bound"
 )
 
-// few is a source of few symlinks, below two directories.
+// few is a source of three symlinks, below two directories.
 type few struct{ links [3]string }
 
-// places is where few has what.
+// places has the types of the paths in few.
 var places = map[string]uint32{
 	"/": unix.S_IFDIR, "/d": unix.S_IFDIR, "/d/e": unix.S_IFDIR, "/d/f": unix.S_IFREG,
 	"/0": unix.S_IFLNK, "/d/1": unix.S_IFLNK, "/d/e/2": unix.S_IFLNK,
@@ -37,8 +37,8 @@ func (few) Stat(path string) (Stat, error) {
 
 func (s few) Readlink(path string) (string, error) { return s.links[path[len(path)-1]-'0'], nil }
 
-// FuzzResolve: wherever links lead, a path is resolved to what a resolver by the book finds: a
-// place in the tree that is no link.
+// FuzzResolve: however links lead, a path resolves to the result of a simple reference resolver: a
+// path inside the tree that is not a link.
 func FuzzResolve(f *testing.F) {
 	f.Add("/0/1/2", "d", "e", "../f")
 	f.Add("0/../../d/./1//", "/", "../0", "2")
@@ -68,7 +68,7 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// byTheBook resolves a path name by name, as path_resolution(7) says.
+// byTheBook resolves a path name by name, as described in path_resolution(7).
 func byTheBook(s few, path string) (string, bool) {
 	var at []string
 	left := strings.Split(path, "/")

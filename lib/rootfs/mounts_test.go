@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bind mounts one place of the same file system on another.
 func bind(t *testing.T, from, to string) {
 	t.Helper()
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {

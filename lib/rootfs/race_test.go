@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is what one race runs for: enough to meet each moment many times, or a few where it
-// has to be quick.
+// raceRounds is the number of rounds in a race: many, so that each moment is hit, or a few in short
+// mode.
 func raceRounds() int {
 	if testing.Short() {
 		return 300
@@ -19,7 +19,7 @@ func raceRounds() int {
 	return 1500
 }
 
-// swapping exchanges two names over and over until f is done.
+// swapping keeps exchanging two names until f returns.
 func swapping(t *testing.T, a, b string, f func()) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -42,8 +42,8 @@ func swapping(t *testing.T, a, b string, f func()) {
 	f()
 }
 
-// A directory or file that turns into a link to the outside, or into a FIFO, at the wrong moment
-// gives what is inside or an error.
+// If a directory or file turns into a link to the outside, or into a FIFO, at the wrong moment, the
+// result is either the file inside or an error.
 func TestRaces(t *testing.T) {
 	for _, other := range []string{"swap -> OUTSIDE", "swap -> ../../../../../../OUTSIDE", "swap -> other/..", "swap |", "swap/f = inside"} {
 		outside := makeTree(t, "f = outside", "secret = outside")

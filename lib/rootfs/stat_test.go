@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both ways to ask give the same answer, and the one of the open file.
+// statx, fstatat and the open file return the same result.
 func TestStat(t *testing.T) {
 	dir := makeTree(t, "f = content", "g = x", "link -> f", "d/", "pipe |")
 	if err := os.Link(dir+"/f", dir+"/hard"); err != nil {
@@ -91,10 +91,10 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// Looking at all there is moves no access time; a symlink's cannot be kept.
+// Reading never changes access times, except those of symlinks.
 func TestAccessTimes(t *testing.T) {
 	dir := makeTree(t, "d/f = content", "d/sub/")
-	long := []unix.Timespec{{Sec: 1e9}, {Sec: 2e9}} // read last before it was written: the kernel would update it
+	long := []unix.Timespec{{Sec: 1e9}, {Sec: 2e9}} // atime before mtime: the kernel would update it
 	names := []string{"", "/d/sub", "/d/f", "/d"}
 	for _, name := range names {
 		if err := unix.UtimesNanoAt(unix.AT_FDCWD, dir+name, long, 0); err != nil {
@@ -129,7 +129,7 @@ func TestAccessTimes(t *testing.T) {
 	}
 }
 
-// Who does not own a file may not keep its access time, but may read it.
+// A user who does not own a file cannot keep its access time, but can read it.
 func TestForeignFiles(t *testing.T) {
 	dir := makeTree(t, "d/f = content")
 	share(t, dir)
@@ -181,7 +181,7 @@ func TestReadable(t *testing.T) {
 	})
 }
 
-// share lets everyone into a test's folder.
+// share makes a test's directory accessible to everyone.
 func share(t *testing.T, dir string) {
 	t.Helper()
 	for _, path := range []string{dir, dir[:strings.LastIndexByte(dir, '/')]} {

@@ -26,7 +26,7 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// roomy returns a folder on a file system that takes xattrs of any size.
+// roomy returns a directory on a file system that accepts xattrs of any size.
 func roomy(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestXattrs(t *testing.T) {
 				}
 			}
 		}
-		for _, name := range []string{"none", "link"} { // a link's target is not asked
+		for _, name := range []string{"none", "link"} { // links are not followed
 			names, err := top.xattrNames(name)
 			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
 			if len(names) > 0 || err != nil {
@@ -87,7 +87,7 @@ func TestXattrs(t *testing.T) {
 	})
 }
 
-// Sizes around those of buffers, up to the largest that Linux has.
+// Sizes around those of buffers, up to the maximum on Linux.
 func TestLargeXattrs(t *testing.T) {
 	dir := roomy(t)
 	if err := makeEntry(dir, "f = x"); err != nil {
@@ -114,7 +114,7 @@ func TestLargeXattrs(t *testing.T) {
 	})
 }
 
-// A list that grows and shrinks between two calls is no error.
+// A list that grows and shrinks between two calls is not an error.
 func TestXattrsChange(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	path := filepath.Join(dir, "f")
@@ -151,7 +151,7 @@ func TestXattrsChange(t *testing.T) {
 	})
 }
 
-// A file system without xattrs has none.
+// A file system without xattr support has no xattrs.
 func TestNoXattrs(t *testing.T) {
 	for _, dir := range []string{"/proc/self", "/sys/kernel"} {
 		if _, err := os.Stat(dir); err != nil {
