@@ -32,7 +32,7 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 	b.Close()
 }
 
-// wanted is a blob that is taken for what it is said to be.
+// wanted describes a blob without further proof.
 func wanted(key, diffID string) Wanted {
 	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
@@ -104,8 +104,8 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 	}
 }
 
-// A blob that is not what its diffID says is not handed out, and does not stay. One that could not
-// be looked at stays.
+// A blob that does not match its diffID is not returned and is removed. If it could not be
+// verified, it stays.
 func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	c := open1(t, 0)
 	store(t, c, "layer", "blob")
@@ -135,7 +135,7 @@ func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	}
 }
 
-// What is not a blob is never waited for, whatever its name, and stays.
+// Files that are not blobs are never waited for, whatever their names, and stay.
 func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"FIFO":   func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -168,7 +168,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	}
 }
 
-// background runs in the background and tells when it is done.
+// background runs a function in the background. The channel is closed when it is done.
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -178,8 +178,7 @@ func background(run func()) <-chan struct{} {
 	return done
 }
 
-// A folder of somebody else's is refused, and stays as it is; so does what lies beside the blobs of
-// a cache.
+// A directory of someone else is refused and stays as it is, and so do other files in a cache.
 func TestForeignFilesStay(t *testing.T) {
 	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
 	for _, name := range []string{
@@ -214,7 +213,7 @@ func TestForeignFilesStay(t *testing.T) {
 	}
 }
 
-// A cache from before there were tags gets one, and is trimmed where a link leads to it.
+// A cache without a tag gets one, and is trimmed even through a symlink.
 func TestUnmarkedCacheIsTaken(t *testing.T) {
 	c := open1(t, 0)
 	store(t, c, "layer", "blob")
@@ -247,7 +246,7 @@ func TestTrimRemovesTheLeastUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load(t, c, "a") // now the last one used
+	load(t, c, "a") // now the most recently used
 	if removed, err := c.Trim(); err != nil || removed != 5 {
 		t.Fatalf("removed %d bytes, %v; want 5", removed, err)
 	}

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// TestGolden is a tripwire. If it fails, the digest of every layer of every image that anybody
-// built with these settings is about to change, and all of them will be downloaded again. If that
-// is meant, change the values here, make sure that Settings.Key changes with them, and say so under
-// "Digests" in CHANGELOG.md.
+// TestGolden detects digest changes. If it fails, the digest of every layer with these settings
+// changes, and clients download all of them again. If that is intended, change the values here,
+// make sure that Settings.Key changes with them, and describe it under "Digests" in CHANGELOG.md.
 //
-// The values are the same on every processor and with the library's assembly left out (go test
-// -tags noasm).
+// The values are the same on every processor, and without the library's assembly (go test -tags
+// noasm).
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -49,7 +48,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenTiny pins whole blobs, so that a difference can be read.
+// TestGoldenTiny pins whole blobs, so that differences are readable.
 func TestGoldenTiny(t *testing.T) {
 	for _, c := range []struct {
 		s           Settings

@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// unpack reads a blob back, with a reader that is strict about what follows it.
+// unpack decompresses a blob with a reader that accepts no trailing data.
 func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(blob)
@@ -22,7 +22,7 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		z.Multistream(false) // one member is all there is
+		z.Multistream(false) // a single member
 		rest := r
 		defer func() {
 			if n, _ := io.Copy(io.Discard, rest); n != 0 {
@@ -45,7 +45,7 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 	return data
 }
 
-// allSettings is one of each kind of bytes that can come out.
+// allSettings returns settings for each kind of output.
 func allSettings() []Settings {
 	all := []Settings{{None, 0}, {Gzip, Stored}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}, {Zstd, 10}}
 	for level := 1; level <= 9; level++ {
@@ -80,7 +80,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestRoundTripKinds has data that compressors treat apart: nothing but noise, nothing but zeros.
+// TestRoundTripKinds uses data that compressors treat specially: noise and zeros.
 func TestRoundTripKinds(t *testing.T) {
 	p := newPool(t, 2)
 	noise := pack(t, p, Settings{Gzip, 1}, sample(12<<20), 64<<10)
@@ -104,7 +104,7 @@ func TestRoundTripKinds(t *testing.T) {
 	}
 }
 
-// TestOtherReaders gives blobs of several blocks to the tools that most people unpack with.
+// TestOtherReaders decompresses blobs of several blocks with the usual tools.
 func TestOtherReaders(t *testing.T) {
 	p := newPool(t, 2)
 	data := sample(severalBlocks)

@@ -33,7 +33,7 @@ func many(n int, size int64) []*format.File {
 	return files
 }
 
-// BenchmarkWrite is for headers and copies alone: nothing is read or hashed.
+// BenchmarkWrite measures only headers and copying: nothing is read or hashed.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int64{0, 4096, 1 << 20} {
 		b.Run(fmt.Sprintf("%d-bytes", size), func(b *testing.B) {

@@ -16,8 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// pinned is the digest of the tar of kinds. Where it changes, every image that anybody has made
-// changes with it.
+// pinned is the digest of the tar of kinds. If it changes, every image changes.
 const pinned = "dc10aba4a4401ef91de5a1d227de0e6253619d7239a631785d9694178e94e442"
 
 func TestGolden(t *testing.T) {
@@ -28,7 +27,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// The headers are ustar with pax in front, and have nothing of the host in them.
+// The headers are ustar, preceded by pax, and contain nothing from the host.
 func TestHeaderFields(t *testing.T) {
 	data := write(t, kinds()...)
 	for tr := tar.NewReader(bytes.NewReader(data)); ; {
@@ -42,7 +41,7 @@ func TestHeaderFields(t *testing.T) {
 		if h.Uname != "" || h.Gname != "" || !h.AccessTime.IsZero() || !h.ChangeTime.IsZero() {
 			t.Errorf("%q: %q %q %v %v", h.Name, h.Uname, h.Gname, h.AccessTime, h.ChangeTime)
 		}
-		plain := isASCII(h.Name) && isASCII(h.Linkname) // Go calls other bytes in a header another format
+		plain := isASCII(h.Name) && isASCII(h.Linkname) // Go reports another format for headers with other bytes
 		if plain && h.Format != tar.FormatUSTAR && h.Format != tar.FormatPAX {
 			t.Errorf("%q is %v", h.Name, h.Format)
 		}
@@ -58,7 +57,7 @@ func TestHeaderFields(t *testing.T) {
 	}
 }
 
-// listing shows all that a tar says, a line an entry.
+// listing formats everything in a tar, one line per entry.
 func listing(t *testing.T, data []byte) string {
 	t.Helper()
 	var out strings.Builder

@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// filler is content of any size: the letters of its path over and over.
+// filler is content of any size: repeated letters of the path.
 type filler struct{}
 
 func (filler) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
@@ -59,13 +59,13 @@ func with(f *format.File, change func(*format.File)) *format.File {
 	return f
 }
 
-// nested returns a path of exactly n bytes below prefix, in elements of 50.
+// nested returns a path of exactly n bytes below prefix, with elements of 50 bytes.
 func nested(prefix string, n int) string {
 	path := prefix
 	for len(path) < n {
 		name := min(49, n-len(path)-1)
 		if n-len(path)-1-name == 1 {
-			name-- // else a slash alone were left
+			name-- // otherwise only a slash would be left
 		}
 		path += "/" + strings.Repeat("x", name)
 	}

@@ -37,7 +37,7 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// What others can write proves nothing, and neither does half a line.
+// Records that others can write are ignored, and so are truncated lines.
 func TestNotBelieved(t *testing.T) {
 	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4"
 	for name, plant := range map[string]func(path string) error{
@@ -68,7 +68,7 @@ func TestNotBelieved(t *testing.T) {
 	}
 }
 
-// The record does not grow without end, and keeps what is newest.
+// The record is bounded and keeps the newest proofs.
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proven")
 	const each = maxSize / 132 / 2
@@ -104,8 +104,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// What stands in the place of the record is replaced, and never written to: in a home of another
-// user, it may be a link to a device.
+// Something else in place of the record is replaced and never written to: in another user's home it
+// could be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")
@@ -127,7 +127,7 @@ func TestSaveFollowsNoLink(t *testing.T) {
 	}
 }
 
-// A record of another user proves nothing, and is replaced.
+// A record of another user is ignored and replaced.
 func TestForeignRecord(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a file of another user")
