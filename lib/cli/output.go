@@ -74,11 +74,11 @@ func (f *outputFlags) named() (target oci.Target, also []string, err error) {
 // a container whose root is read-only.
 func (f *outputFlags) spareTemp() {
 	target, err := f.target()
-	if err != nil || target.Path == "" || temp.Takes(temp.Dir("/var/tmp", "/tmp")) || os.Getenv("TMPDIR") != "" {
+	if err != nil || target.Path == "" || temp.Writable(temp.Dir("/var/tmp", "/tmp")) || os.Getenv("TMPDIR") != "" {
 		return
 	}
 	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
-		if temp.Takes(dir) {
+		if temp.Writable(dir) {
 			_ = os.Setenv("TMPDIR", dir) // it fails for odd names only
 			return
 		}

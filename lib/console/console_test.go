@@ -23,7 +23,7 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// Every line is an object, whoever says it.
+// In JSON form every line is an object, whatever wrote it.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
@@ -54,7 +54,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What another program says comes in whole lines, and does not take memory at will.
+// Output of another program is passed on in whole lines, with bounded memory.
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
@@ -72,7 +72,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Lines of several goroutines do not mix.
+// Lines from several goroutines do not mix.
 func TestConcurrent(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")

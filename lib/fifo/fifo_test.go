@@ -35,7 +35,7 @@ func TestNobodyComes(t *testing.T) {
 	if !errors.Is(err, stopped) {
 		t.Errorf("got %v", err)
 	}
-	if err := os.WriteFile(path, nil, 0); err != nil { // the call that was left behind ends
+	if err := os.WriteFile(path, nil, 0); err != nil { // the abandoned call ends
 		t.Error(err)
 	}
 }
@@ -50,7 +50,7 @@ func TestSomebodyComes(t *testing.T) {
 	}
 }
 
-// What does not wait is never left behind.
+// Opening a regular file is never abandoned.
 func TestFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -16,7 +16,7 @@ import (
 	"chunkah/format"
 )
 
-// collect returns a last stage that keeps the stream as text.
+// collect returns a last stage that stores the stream as text.
 func collect(text *bytes.Buffer) Stage {
 	return Stage{Name: "write", Run: func(_ context.Context, in format.Source, _ format.Sink) error {
 		w := format.NewWriter(text, format.JSON)
@@ -71,7 +71,7 @@ func TestCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			files := 1000
 			if tt.want == "" {
-				files = 200_000 // more than a pipe holds
+				files = 200_000 // more than a pipe can buffer
 			}
 			got, _, err := throughCommand(t, context.Background(), files, tt.line, tt.enc)
 			if err != nil || tt.want != "" && got != tt.want || tt.want == "" && !strings.Contains(got, `"/x"`) {
@@ -115,7 +115,7 @@ func TestCommandsStderr(t *testing.T) {
 	}
 }
 
-// The error of a stage around a command is the one, and the command is gone.
+// If a stage next to a command fails, its error is returned and the command has ended.
 func TestCommandBesideFailure(t *testing.T) {
 	for _, line := range []string{"cat", "cat >/dev/null; sleep 1000", "sleep 1000 | sleep 1000"} {
 		stages := []Stage{broken("scan", 5000), Command("assign", line, format.JSON, io.Discard), collect(&bytes.Buffer{})}
@@ -129,11 +129,11 @@ func TestCommandBesideFailure(t *testing.T) {
 	}
 }
 
-// Cancelling ends a command and all that it started.
+// Cancelling ends a command and all its child processes.
 func TestCommandCancelled(t *testing.T) {
 	tests := []struct {
 		name, line string
-		processes  int // that are there when it is cancelled
+		processes  int // running when it is cancelled
 	}{
 		{"at its work", "echo $$ >PIDS; exec cat", 1},
 		{"deaf to its input", "echo $$ >PIDS; exec sleep 1000", 1},
@@ -167,13 +167,13 @@ func TestCommandCancelled(t *testing.T) {
 	}
 }
 
-// processes are those that a command has noted in a file.
+// processes returns the process IDs that a command has written to a file.
 func processes(file string) []string {
-	data, _ := os.ReadFile(file) // it is not there at first
+	data, _ := os.ReadFile(file) // missing at first
 	return strings.Fields(string(data))
 }
 
-// gone waits until a process is no more, or a zombie that nobody took.
+// gone waits until a process has ended or is a zombie.
 func gone(t *testing.T, pid string) {
 	t.Helper()
 	for range 100 {
@@ -189,7 +189,7 @@ func gone(t *testing.T, pid string) {
 	t.Errorf("process %s is still there", pid)
 }
 
-// A record that cannot be encoded is the stream's fault and not the command's.
+// A record that cannot be encoded is an error of the stream, not of the command.
 func TestCommandFedInvalidRecord(t *testing.T) {
 	bad := Stage{Name: "scan", Run: func(_ context.Context, _ format.Source, out format.Sink) error {
 		err := errors.Join(out.Write(&format.Header{Version: format.Version}), out.Write(&format.File{Path: "relative", Type: format.TypeFile}))

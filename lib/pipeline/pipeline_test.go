@@ -30,7 +30,7 @@ func scan(n int) Stage {
 	}}
 }
 
-// pass hands on what it gets.
+// pass returns a stage that passes on its input.
 func pass(name string) Stage {
 	return Stage{Name: name, Run: func(_ context.Context, in format.Source, out format.Sink) error {
 		if err := drain(in, out); err != nil {
@@ -40,7 +40,7 @@ func pass(name string) Stage {
 	}}
 }
 
-// count counts the files that arrive.
+// count returns a stage that counts files.
 func count(n *int) Stage {
 	return Stage{Name: "write", Run: func(_ context.Context, in format.Source, _ format.Sink) error {
 		for {
@@ -61,7 +61,7 @@ func count(n *int) Stage {
 	}}
 }
 
-// timely runs stages, fails the test where they hang, and where they leave goroutines.
+// timely runs stages. It fails the test if they hang or leave goroutines behind.
 func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
 	t.Helper()
 	before := runtime.NumGoroutine()
@@ -93,7 +93,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// broken fails when it has handed on n records, at the end where n is negative.
+// broken returns a stage that fails after n records, or at the end if n is negative.
 func broken(name string, n int) Stage {
 	return Stage{Name: name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		for i := 0; i != n; i++ {
@@ -120,19 +120,19 @@ func broken(name string, n int) Stage {
 	}}
 }
 
-// Whichever stage fails, and whenever, its error is the one, with its name in front once.
+// Whichever stage fails, and whenever, its error is returned, prefixed once with its name.
 func TestRootCause(t *testing.T) {
 	names := []string{"scan", "assign", "pack", "write"}
 	for i, name := range names {
 		for _, after := range []int{0, 1, batchSize, 50_000, -1} {
 			if i == 0 && after < 0 {
-				continue // a scan without end
+				continue // an endless scan
 			}
 			var n int
 			stages := []Stage{scan(100_000), pass("assign"), pass("pack"), count(&n)}
 			stages[i] = broken(name, after)
 			if i == 0 {
-				stages[3] = broken("write", -1) // whose own error comes later, if at all
+				stages[3] = broken("write", -1) // its own error comes later, if at all
 			}
 			err := timely(t, context.Background(), stages...)
 			if !errors.Is(err, errCause) || err.Error() != name+": cause" {
@@ -142,7 +142,7 @@ func TestRootCause(t *testing.T) {
 	}
 }
 
-// A cancelled run ends with the cause, without a stage's name.
+// A cancelled run returns the cause, without the name of a stage.
 func TestCancelled(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond} {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -160,7 +160,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// What was done before it was cancelled is done.
+// Cancelling after the end changes nothing.
 func TestCancelledTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n := 0
@@ -175,7 +175,7 @@ func TestCancelledTooLate(t *testing.T) {
 	}
 }
 
-// A stage that ends without the end of its stream is as one that died.
+// A stage that returns without finishing its stream counts as failed.
 func TestNotFinished(t *testing.T) {
 	n := 0
 	lazy := Stage{Name: "assign", Run: func(_ context.Context, in format.Source, out format.Sink) error { return drain(in, out) }}
@@ -185,7 +185,7 @@ func TestNotFinished(t *testing.T) {
 	}
 }
 
-// A stage may stop reading; those before it still count.
+// A stage can stop reading, but errors of earlier stages are still reported.
 func TestInputLeftUnread(t *testing.T) {
 	header := &format.Header{Version: format.Version}
 	early := Stage{Name: "pack", Run: func(_ context.Context, _ format.Source, out format.Sink) error {

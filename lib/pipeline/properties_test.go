@@ -15,14 +15,14 @@ import (
 	"chunkah/lib/pack"
 )
 
-// pkg is a package of a made-up root.
+// pkg is a package of a generated root.
 type pkg struct {
 	name    string
 	files   []string
 	updates []int64
 }
 
-// packages makes packages with files in directories that they share.
+// packages generates packages with files in shared directories.
 func packages(r *rand.Rand, n int) []pkg {
 	var all []pkg
 	for i := range n {
@@ -39,8 +39,8 @@ func packages(r *rand.Rand, n int) []pkg {
 	return all
 }
 
-// rootOf makes the records of packages, as scan does, and of files of nobody. What a file is
-// depends on its name alone.
+// rootOf returns the records of packages, as scan does, and of files that no package owns. A file's
+// metadata depends only on its name.
 func rootOf(all []pkg) []*format.File {
 	dirs := map[string]bool{"/": true}
 	var files []*format.File
@@ -70,7 +70,7 @@ func rootOf(all []pkg) []*format.File {
 	return files
 }
 
-// made is a repo of made-up packages.
+// made is a repo of generated packages.
 type made []pkg
 
 func (made) Name() string { return "made" }
@@ -91,7 +91,7 @@ func (m made) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return res, nil
 }
 
-// kept holds records between two stages.
+// kept stores records between two stages.
 type kept struct {
 	records []format.Record
 	at      int
@@ -112,7 +112,7 @@ func (k *kept) Next() (format.Record, error) {
 	return k.records[k.at-1], nil
 }
 
-// layersOf assigns and packs packages and returns the records of each layer.
+// layersOf assigns and packs packages, and returns the records of each layer.
 func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	t.Helper()
 	in, between, out := &kept{records: []format.Record{&format.Header{Version: 1, SourceDate: 1_700_000_000, HasSourceDate: true}}}, &kept{}, &kept{}
@@ -137,8 +137,8 @@ func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	return layers
 }
 
-// From scan's records to layers: each file is in exactly one, each parent is there before, there
-// are no more of them than asked for, and none that a tar cannot hold.
+// From scan's records to layers: each file is in exactly one layer, after its parents, there are no
+// more layers than requested, and a tar can store every record.
 func TestLayersOfAnyRoot(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 31))
@@ -178,7 +178,7 @@ func TestLayersOfAnyRoot(t *testing.T) {
 	}
 }
 
-// contents is all that layers hold.
+// contents formats the contents of layers.
 func contents(layers [][]format.Record) string {
 	var b strings.Builder
 	for _, records := range layers {
@@ -194,7 +194,7 @@ func contents(layers [][]format.Record) string {
 	return b.String()
 }
 
-// shown is what each layer is of.
+// shown returns the components of each layer.
 func shown(layers [][]format.Record) []string {
 	var list []string
 	for _, records := range layers {
@@ -203,7 +203,7 @@ func shown(layers [][]format.Record) []string {
 	return list
 }
 
-// The order in which a database has its packages and files says nothing.
+// The order of packages and files in a database has no effect.
 func TestPackageOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 32))
@@ -221,7 +221,7 @@ func TestPackageOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// A package that comes or goes changes few layers of other packages.
+// Adding or removing a package changes few layers of other packages.
 func TestOnePackageMovesFewLayers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("packs 120 roots")
