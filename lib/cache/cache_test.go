@@ -55,7 +55,7 @@ func load(t *testing.T, c *Cache, diffID string) (string, bool) {
 		t.Fatal(err)
 	}
 	if b.Size != int64(len(data)) || b.Digest != digest.FromBytes(data) {
-		t.Errorf("blob says %d bytes and %s, its bytes are %d and %s", b.Size, b.Digest, len(data), digest.FromBytes(data))
+		t.Errorf("blob has Size %d and Digest %s, but its contents %d and %s", b.Size, b.Digest, len(data), digest.FromBytes(data))
 	}
 	return string(data), true
 }
@@ -79,10 +79,10 @@ func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
 		t.Errorf("got %q, %v", data, ok)
 	}
 	if _, ok := load(t, c, "other"); ok {
-		t.Error("a layer that was never stored is there")
+		t.Error("found a layer that was never stored")
 	}
 	if b, err := c.Get(wanted("zstd-3", "layer")); b != nil || err != nil {
-		t.Errorf("another key gives %v, %v", b, err)
+		t.Errorf("got %v, %v for another key", b, err)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 		t.Errorf("got %q", data)
 	}
 	if _, err := os.Stat(names[0]); err == nil {
-		t.Error("the damaged blob is still there")
+		t.Error("the damaged blob was not removed")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	want = wanted(key, "layer")
 	want.Most = 3
 	if b, err := c.Get(want); b != nil || err != nil || c.Has(key) {
-		t.Errorf("larger than it can be: %v, %v, it is there: %v", b, err, c.Has(key))
+		t.Errorf("too large: %v, %v, still there: %v", b, err, c.Has(key))
 	}
 }
 
@@ -160,7 +160,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(time.Minute):
-			t.Fatalf("%s: it waits for ever", name)
+			t.Fatalf("%s: it blocks", name)
 		}
 		if _, err := os.Lstat(path); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -252,7 +252,7 @@ func TestTrimRemovesTheLeastUsed(t *testing.T) {
 	}
 	for name, want := range map[string]bool{"a": true, "b": false, "c": true} {
 		if _, ok := load(t, c, name); ok != want {
-			t.Errorf("%s: there is %v, want %v", name, ok, want)
+			t.Errorf("%s: exists %v, want %v", name, ok, want)
 		}
 	}
 }
@@ -276,10 +276,10 @@ func TestTrimRemovesOldLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(names[0]); err == nil {
-		t.Error("the old one is still there")
+		t.Error("the old file was not removed")
 	}
 	if _, err := os.Stat(names[1]); err != nil {
-		t.Error("the new one, which may be in use, is gone")
+		t.Error("the new file, which can be in use, was removed")
 	}
 }
 
@@ -312,6 +312,6 @@ func TestAbortLeavesNothing(t *testing.T) {
 	w.Abort()
 	w.Abort()
 	if c.Has(key) {
-		t.Error("something is left")
+		t.Error("files are left")
 	}
 }

@@ -18,6 +18,6 @@ func TestCreateFollowsNoLink(t *testing.T) {
 	}
 	if w, err := c.Create("gzip-6-test"); err == nil {
 		w.Abort()
-		t.Error("it leads out of the cache")
+		t.Error("a symlink was followed")
 	}
 }

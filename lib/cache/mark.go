@@ -37,7 +37,7 @@ func claim(dir string) error {
 		return err
 	}
 	if foreign != "" {
-		return fmt.Errorf("%w (%q is one)", errForeign, foreign)
+		return fmt.Errorf("%w (for example %q)", errForeign, foreign)
 	}
 	return replace.File(filepath.Join(dir, tagName), []byte(tag))
 }

@@ -25,7 +25,7 @@ func TestSameBytes(t *testing.T) {
 			t.Parallel()
 			skipUnderRace(t, c.s)
 			if testing.Short() && !isDefault(c.s) {
-				t.Skip("the defaults are enough for a quick look")
+				t.Skip("short: only the defaults")
 			}
 			data := sample(c.size)
 			want := pack(t, newPool(t, 1), c.s, data, 1<<20)
@@ -36,7 +36,7 @@ func TestSameBytes(t *testing.T) {
 				p := newPool(t, workers)
 				for _, chunk := range []int{4093, c.size} {
 					if !bytes.Equal(pack(t, p, c.s, data, chunk), want) {
-						t.Errorf("%d workers, writes of %d bytes: other output", workers, chunk)
+						t.Errorf("%d workers, writes of %d bytes: different output", workers, chunk)
 					}
 				}
 			}
@@ -55,7 +55,7 @@ func TestSharedPool(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				if got := sha256.Sum256(pack(t, p, s, data, 30_000)); got != want {
-					t.Error("other output than alone")
+					t.Error("the output differs from a single run")
 				}
 			})
 		}
@@ -68,7 +68,7 @@ func TestSharedPool(t *testing.T) {
 // that point.
 func TestReusedCodec(t *testing.T) {
 	if raceEnabled || testing.Short() {
-		t.Skip("slow, and has nothing to race")
+		t.Skip("slow, and finds no races")
 	}
 	for _, s := range allSettings()[1:] {
 		t.Run(fmt.Sprintf("%s-%d", s.Algorithm, s.Level), func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestReusedCodec(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(got, want) {
-					t.Errorf("after %d tiny blocks the codec writes other bytes than a new one", n)
+					t.Errorf("after %d tiny blocks the codec's output differs from a new one's", n)
 				}
 			}
 		})

@@ -37,7 +37,7 @@ func TestGolden(t *testing.T) {
 		t.Run(fmt.Sprintf("%s-%d", c.s.Algorithm, c.s.Level), func(t *testing.T) {
 			skipUnderRace(t, c.s)
 			if testing.Short() && !isDefault(c.s) {
-				t.Skip("takes seconds, and changes only with the library")
+				t.Skip("slow, and changes only with the library")
 			}
 			blob := pack(t, newPool(t, 2), c.s, sample(c.size), 1<<20)
 			sum := sha256.Sum256(blob)

@@ -44,7 +44,7 @@ func TestReader(t *testing.T) {
 		}
 	}
 	if _, err := None.NewReader(strings.NewReader(text)); err == nil {
-		t.Error("what is not compressed was decompressed")
+		t.Error("uncompressed data was accepted")
 	}
 }
 
@@ -74,7 +74,7 @@ func FuzzReader(f *testing.F) {
 		z, stdErr := stdgzip.NewReader(bytes.NewReader(blob))
 		want, stdErr := read(io.NopCloser(z), stdErr)
 		if err == nil && stdErr == nil && !bytes.Equal(got, want) {
-			t.Errorf("got %d bytes, the standard library %d others", len(got), len(want))
+			t.Errorf("got %d bytes, the standard library read %d bytes", len(got), len(want))
 		}
 	})
 }

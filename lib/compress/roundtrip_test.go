@@ -26,7 +26,7 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 		rest := r
 		defer func() {
 			if n, _ := io.Copy(io.Discard, rest); n != 0 {
-				t.Errorf("%d bytes behind the gzip member", n)
+				t.Errorf("%d bytes after the gzip member", n)
 			}
 		}()
 		r = z
@@ -73,7 +73,7 @@ func TestRoundTrip(t *testing.T) {
 				skipUnderRace(t, s)
 				data := sample(n)
 				if got := unpack(t, s.Algorithm, pack(t, p, s, data, 64<<10)); !bytes.Equal(got, data) {
-					t.Errorf("%d bytes came back as %d others", n, len(got))
+					t.Errorf("%d bytes became %d other bytes", n, len(got))
 				}
 			})
 		}
@@ -97,7 +97,7 @@ func TestRoundTripKinds(t *testing.T) {
 					t.Errorf("%d bytes grew to %d", len(data), len(blob))
 				}
 				if got := unpack(t, s.Algorithm, blob); !bytes.Equal(got, data) {
-					t.Error("other bytes came back")
+					t.Error("the data changed")
 				}
 			})
 		}
@@ -142,7 +142,7 @@ func TestOtherReaders(t *testing.T) {
 					t.Fatalf("%v: %v: %s", c.command, err, exit.Stderr)
 				}
 				if !bytes.Equal(got, data[:n]) {
-					t.Errorf("%v: other bytes came back", c.command)
+					t.Errorf("%v: the data changed", c.command)
 				}
 			})
 		}

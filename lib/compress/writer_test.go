@@ -239,7 +239,7 @@ func TestNoLeak(t *testing.T) {
 // TestMemory writes much more data than a pool can buffer, and measures the heap meanwhile.
 func TestMemory(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector has a heap of its own")
+		t.Skip("the race detector uses additional memory")
 	}
 	if testing.Short() {
 		t.Skip("compresses 200 MB")

@@ -64,7 +64,7 @@ func TestLines(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		if len(program.rest) > longestLine {
-			t.Fatalf("%d bytes are kept", len(program.rest))
+			t.Fatalf("%d bytes are buffered", len(program.rest))
 		}
 	}
 	if out.Len() != 2*longestLine {

@@ -151,7 +151,7 @@ func TestXattrMutations(t *testing.T) {
 		}
 		skip := Options{SkipXattr: func(name string) bool { return name == "user.x" }}
 		if got := run(t, sums(base(), nil), sums(gone, nil), skip); len(got) != 0 {
-			t.Errorf("%q: %q, and user.x does not count", f.Path, got)
+			t.Errorf("%q: %q, although user.x is ignored", f.Path, got)
 		}
 	}
 }
@@ -196,11 +196,11 @@ func TestHardlinks(t *testing.T) {
 		a, b []int64
 		want []string
 	}{
-		{"the numbers mean nothing", []int64{1, 2, 1, 2}, []int64{9, 4, 9, 4}, nil},
-		{"one name is none", []int64{1, 0}, []int64{0, 7}, nil},
-		{"a name less", []int64{1, 1, 1}, []int64{1, 1, 0}, []string{`"/c": hardlink: "/a" and none`}},
-		{"the first one less", []int64{1, 1, 1}, []int64{0, 1, 1}, []string{`"/b": hardlink: "/a" and none`, `"/c": hardlink: "/a" and "/b"`}},
-		{"cut in two", []int64{1, 1, 1, 1}, []int64{1, 1, 2, 2}, []string{`"/c": hardlink: "/a" and none`, `"/d": hardlink: "/a" and "/c"`}},
+		{"different group numbers", []int64{1, 2, 1, 2}, []int64{9, 4, 9, 4}, nil},
+		{"groups of one name", []int64{1, 0}, []int64{0, 7}, nil},
+		{"one name less", []int64{1, 1, 1}, []int64{1, 1, 0}, []string{`"/c": hardlink: "/a" and none`}},
+		{"without the first name", []int64{1, 1, 1}, []int64{0, 1, 1}, []string{`"/b": hardlink: "/a" and none`, `"/c": hardlink: "/a" and "/b"`}},
+		{"split", []int64{1, 1, 1, 1}, []int64{1, 1, 2, 2}, []string{`"/c": hardlink: "/a" and none`, `"/d": hardlink: "/a" and "/c"`}},
 		{"crossed", []int64{1, 2, 1, 2}, []int64{1, 2, 2, 1}, []string{`"/c": hardlink: "/a" and "/b"`, `"/d": hardlink: "/b" and "/a"`}},
 	} {
 		if got := run(t, sums(list(test.a...), nil), sums(list(test.b...), nil), Options{}); !slices.Equal(got, test.want) {

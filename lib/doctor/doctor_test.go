@@ -165,7 +165,7 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "history", root: "file /root/.bash_history text=h\nfile /home/u/.python_history", want: []string{"shell-history: /root/.bash_history"}},
 		{name: "compiled Python", root: "file /srv/a.pyc text=" + timedPyc3 + "\nfile /srv/b.pyc text=" + hashedPyc + "\nfile /srv/c.pyc text=short\nfile /usr/pkg/d.pyc text=" + timedPyc3, want: []string{"pyc-times: /srv/a.pyc"}},
 		{name: "compiled Python, dated", root: "file /srv/a.pyc text=" + timedPyc3, header: dated},
-		{name: "compiled Python, dated before", root: "file /srv/a.pyc text=" + timedPyc3, header: format.Header{SourceDate: mkroot.Epoch - 1, HasSourceDate: true}, want: []string{
+		{name: "compiled Python, dated earlier", root: "file /srv/a.pyc text=" + timedPyc3, header: format.Header{SourceDate: mkroot.Epoch - 1, HasSourceDate: true}, want: []string{
 			"pyc-times: /srv/a.pyc", "newer-than-source-date: /srv/a.pyc"}},
 		{name: "files of this build", root: "file /srv/a text=x\nfile /srv/b text=x\nfile /usr/pkg/c text=x\ndir /srv/d", now: []string{"/srv/a", "/usr/pkg/c", "/srv/d"}, want: []string{"build-times: /srv/a"}},
 		{name: "files of this build, with a date", root: "file /srv/a text=x", now: []string{"/srv/a"}, header: dated},
@@ -173,7 +173,7 @@ file /root/.cache/ms-playwright/browser text=x
 			"newer-than-source-date: /srv/a /srv/l"}},
 		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: []string{"newer-than-source-date: /usr/pkg/c"}},
 		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + "\nfile /usr/lib/modules/6/vmlinuz\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
-		{name: "names that are not UTF-8, of no system", root: `file "/srv/caf\xe9"`},
+		{name: "names that are not UTF-8, without a kernel", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
 		{name: "whiteout", root: "file /srv/.wh.x", want: []string{"whiteout-names: /srv/.wh.x"}},
 		{name: "hard links across checks", root: "file /tmp/x text=abc\nlink /srv/x to=/tmp/x", want: []string{"tmp-files: /tmp/x"}},
@@ -192,7 +192,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // tests of their own
+	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // separate tests
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)
@@ -325,7 +325,7 @@ func TestDocumented(t *testing.T) {
 	}
 	_, table, found := strings.Cut(string(text), "\n## What it looks for\n")
 	if !found {
-		t.Fatal("there is no table")
+		t.Fatal("no table found")
 	}
 	var documented []ID
 	for line := range strings.Lines(table) {
@@ -338,7 +338,7 @@ func TestDocumented(t *testing.T) {
 	ids := IDs()
 	slices.Sort(ids)
 	if !slices.Equal(documented, ids) {
-		t.Errorf("documented are %q, there are %q", documented, ids)
+		t.Errorf("documented: %q, existing: %q", documented, ids)
 	}
 }
 

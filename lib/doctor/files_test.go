@@ -67,6 +67,6 @@ func TestSparse(t *testing.T) {
 	}
 	e = New(Options{Ignore: []ID{SparseFile}})
 	if e.Sparse([]scan.Sparse{{Path: "/a", Holes: 2e9}}); len(e.Findings()) != 0 {
-		t.Error("it is not ignored")
+		t.Error("not ignored")
 	}
 }

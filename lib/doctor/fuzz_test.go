@@ -20,7 +20,7 @@ func FuzzPycTime(f *testing.F) {
 			t.Fatalf("got %d, %t", time, timed)
 		}
 		if again, same := pycTime(data[:min(len(data), pycHeader)]); again != time || same != timed {
-			t.Fatalf("got %d, %t, and of the header alone %d, %t", time, timed, again, same)
+			t.Fatalf("got %d, %t, but %d, %t from the header alone", time, timed, again, same)
 		}
 	})
 }

@@ -43,7 +43,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 			after.merge(k)
 			paid, found := mergedPrice(before, after)
 			if !found {
-				t.Fatalf("seed %d, %d units: they are not the %d before with two merged", seed, k, k+1)
+				t.Fatalf("seed %d, %d units: not the previous %d with two merged", seed, k, k+1)
 			}
 			cheapest := int64(math.MaxInt64)
 			for i, a := range before.units {
@@ -53,7 +53,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 			}
 			// Odds are multiplied in another order, which rounds differently.
 			if slack := max(cheapest/1000, 1000); paid > cheapest+slack {
-				t.Fatalf("seed %d, %d units: a pair was merged for %d, and the cheapest costs %d", seed, k, paid, cheapest)
+				t.Fatalf("seed %d, %d units: merged a pair for %d, but the cheapest costs %d", seed, k, paid, cheapest)
 			}
 			before = after
 		}
@@ -119,11 +119,11 @@ func TestNoMoveIsLeft(t *testing.T) {
 		o.improve(k, 100)
 		cost := o.planned(locked)
 		if cost > merged {
-			t.Errorf("seed %d: moves raise the cost from %d to %d", seed, merged, cost)
+			t.Errorf("seed %d: moves increase the cost from %d to %d", seed, merged, cost)
 		}
 		for c := range n {
 			if best := o.bestMove(c, k, locked); best < cost-max(cost/10000, 1000) {
-				t.Errorf("seed %d: component %d is better off elsewhere: %d, and %d as it is", seed, c, best, cost)
+				t.Errorf("seed %d: component %d would cost less elsewhere: %d instead of %d", seed, c, best, cost)
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 		}
 	}
 	if taken < k {
-		places++ // a layer of its own
+		places++ // a separate layer
 	}
 	for to := range places {
 		trial := &optimizer{size: o.size, odds: o.odds, clients: o.clients, horizon: o.horizon}

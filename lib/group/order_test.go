@@ -34,7 +34,7 @@ func TestHeightsAreBest(t *testing.T) {
 		slices.SortFunc(chains, compareChains)
 		got := expected(chains, one)
 		if all, least = all+float64(got), least+float64(best); float64(got) > 1.15*float64(best) {
-			t.Errorf("round %d: %d bytes, and %d in the best order", round, got, best)
+			t.Errorf("round %d: %d bytes, but %d in the best order", round, got, best)
 		}
 	}
 	if all > 1.01*least {
@@ -103,7 +103,7 @@ func TestOrderStays(t *testing.T) {
 			less := slices.Delete(slices.Clone(cs), i, i+1)
 			for _, o := range []Options{opt, aware} {
 				if x, y := common(names(cs, first), names(less, Plan(less, o))); !slices.Equal(x, y) {
-					t.Fatalf("max %d, previous %v: without %s layers change places", limit, o.Previous != nil, cs[i].Name)
+					t.Fatalf("max %d, previous %v: without %s, layers change places", limit, o.Previous != nil, cs[i].Name)
 				}
 			}
 		}
@@ -121,7 +121,7 @@ func TestUpdatesRaise(t *testing.T) {
 		updated[i].Updates = append(slices.Clone(c.Updates), testNow-1)
 		after := names(updated, Plan(updated, opt))
 		if slices.Index(after, c.Name) < slices.Index(before, c.Name) {
-			t.Errorf("an update of %s puts its layer further down", c.Name)
+			t.Errorf("an update of %s moves its layer down", c.Name)
 		}
 		without := func(l []string) []string {
 			return slices.DeleteFunc(slices.Clone(l), func(n string) bool { return n == c.Name })
@@ -151,10 +151,10 @@ func TestPrefixSurvives(t *testing.T) {
 		}
 		broken := slices.IndexFunc(old, func(l string) bool { return !slices.Contains(all, l) })
 		if !slices.Equal(all[:broken], old[:broken]) {
-			t.Fatalf("%s changed: the lowest %d layers are still the same, and stand elsewhere", cs[i].Name, broken)
+			t.Fatalf("%s changed: the lowest %d layers are unchanged but moved", cs[i].Name, broken)
 		}
 		if x, y := common(old, all); !slices.Equal(x, y) {
-			t.Fatalf("%s changed, and layers that did not change places", cs[i].Name)
+			t.Fatalf("%s changed, and unchanged layers moved", cs[i].Name)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestBadOrderIsSorted(t *testing.T) {
 	opt.Previous = layoutOf(cs, Plan(cs, opt))
 	slices.Reverse(opt.Previous.Layers)
 	if got := names(cs, Plan(cs, opt)); !slices.Equal(good, reversed(got)) {
-		t.Error("nothing changed, and the layers are in another order")
+		t.Error("nothing changed, but the order did")
 	}
 	opt.Previous.Layers[0][0].Fingerprint = "other"
 	if got := names(cs, Plan(cs, opt)); expectedOf(cs, got) > expectedOf(cs, good)*11/10 {
@@ -251,7 +251,7 @@ func TestEveryBuildOnTop(t *testing.T) {
 		at := slices.IndexFunc(ls, func(l Layer) bool { return slices.Max(l.Members) >= 200 })
 		for _, l := range ls[at:] {
 			if slices.Min(l.Members) < 200 {
-				t.Errorf("max %d: %v are in or above a layer of what changes with every build", limit, names(cs, []Layer{l}))
+				t.Errorf("max %d: %v are in or above a layer that changes with every build", limit, names(cs, []Layer{l}))
 			}
 		}
 	}
@@ -268,7 +268,7 @@ func TestArrange(t *testing.T) {
 		if got := Arrange(cs, groups, opt); !slices.EqualFunc(got, want, func(a, b Layer) bool {
 			return a.Stability == b.Stability && slices.Equal(a.Members, b.Members)
 		}) {
-			t.Errorf("previous %v: the same groups are arranged in another way", opt.Previous != nil)
+			t.Errorf("previous %v: the same groups are arranged differently", opt.Previous != nil)
 		}
 	}
 }

@@ -79,13 +79,13 @@ func TestPeersRaiseChances(t *testing.T) {
 	at := weeksBetween(testNow-2*week-day, in.now) // the week in which "late" did not change
 	late, other := &out[2], &out[3]
 	if hs[2].hits.has(at) || !hs[0].hits.has(at) {
-		t.Fatal("the week is not the one that was missed")
+		t.Fatal("not the missed week")
 	}
 	if late[at] >= late[at+1] {
-		t.Errorf("the peers' week has a chance to stay of %d, the next of %d", late[at], late[at+1])
+		t.Errorf("chance to stay in the peers' week: %d, in the next: %d", late[at], late[at+1])
 	}
 	if other[at] != other[at+1] {
-		t.Error("a component without peers follows others' weeks")
+		t.Error("a component without peers depends on other components' weeks")
 	}
 	for i := range out {
 		var sum uint64

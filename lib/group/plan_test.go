@@ -76,7 +76,7 @@ func checkCover(t *testing.T, cs []Component, limit int, ls []Layer) {
 			t.Errorf("members %v are empty or not ascending", l.Members)
 		}
 		if l.Stability < 0 || l.Stability > 1e6 {
-			t.Errorf("stability %d is no chance", l.Stability)
+			t.Errorf("invalid stability %d", l.Stability)
 		}
 		for _, i := range l.Members {
 			seen[i]++
@@ -164,10 +164,10 @@ func TestNothingChanged(t *testing.T) {
 		for _, later := range []int64{1, 7, 300, 366, 3660} {
 			now := testNow + later*day
 			if got := Plan(cs, Options{Max: limit, Now: now}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
-				t.Errorf("max %d: another plan %d days later", limit, later)
+				t.Errorf("max %d: a different plan %d days later", limit, later)
 			}
 			if got := Plan(cs, Options{Max: limit, Now: now, Previous: prev}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
-				t.Errorf("max %d: another plan %d days later, with previous", limit, later)
+				t.Errorf("max %d: a different plan %d days later, with previous", limit, later)
 			}
 		}
 	}
@@ -216,9 +216,9 @@ func TestOneComponentMoreOrLess(t *testing.T) {
 			after := names(less, Plan(less, opt))
 			meanPrev += newBytes(old, after, less) / rounds
 		}
-		t.Logf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+		t.Logf("max %d: removing a component moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
 		if mean > 0.12 || meanPrev > 0.20 {
-			t.Errorf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+			t.Errorf("max %d: removing a component moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
 		}
 	}
 }

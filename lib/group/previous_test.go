@@ -41,9 +41,9 @@ func TestFewChanges(t *testing.T) {
 			}
 			anyway := newBytes(clean, old, cs)
 			moved := newBytes(clean, names(next, ls), next)
-			t.Logf("max %d, every %d: %.3f of the bytes are downloaded, %.3f at least", limit, every, moved, anyway)
+			t.Logf("max %d, every %d: %.3f of the bytes are downloaded, at least %.3f", limit, every, moved, anyway)
 			if moved > anyway*1.1 {
-				t.Errorf("max %d, every %d: %.3f of the bytes are downloaded where %.3f would do", limit, every, moved, anyway)
+				t.Errorf("max %d, every %d: %.3f of the bytes are downloaded, but %.3f would be enough", limit, every, moved, anyway)
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func TestUnchangedForEver(t *testing.T) {
 		prev = layoutOf(cs, ls)
 		for _, later := range []int64{0, day, 60 * week, 1000 * week} {
 			if got := names(cs, Plan(cs, Options{Max: 40, Now: now + later, Previous: prev})); !slices.Equal(got, names(cs, ls)) {
-				t.Errorf("round %d: another plan %d days later", round, later/day)
+				t.Errorf("round %d: a different plan %d days later", round, later/day)
 			}
 		}
 	}
@@ -145,7 +145,7 @@ func TestManyComponents(t *testing.T) {
 		}
 		for _, g := range groups[:compared] {
 			if len(g) != 1 || in.size[g[0]] < in.size[groups[compared][0]] {
-				t.Fatalf("%d components: %v is not one of the largest, by itself", n, g)
+				t.Fatalf("%d components: %v is not a single one of the largest", n, g)
 			}
 		}
 		for _, p := range in.findPeers(hs, in.now) {

@@ -15,7 +15,7 @@ func TestSomeSkip(t *testing.T) {
 			o[i] = uint32(one)
 		}
 		if s := o.sums(); c.mean(&s) != one {
-			t.Errorf("%d layers: what never changes stays with a chance of %d of %d", limit, c.mean(&s), one)
+			t.Errorf("%d layers: chance of an unchanging component to stay: %d of %d", limit, c.mean(&s), one)
 		}
 	}
 }

@@ -132,7 +132,7 @@ type block struct {
 	members []int
 	size    int64 // bytes, rounded
 	odds    odds
-	cost    int64 // expected bytes per week in a layer of its own
+	cost    int64 // expected bytes per week in a separate layer
 	rate    int   // class of its chance of change
 	class   int   // class of its size
 	always  bool  // changes with every build, like a package database

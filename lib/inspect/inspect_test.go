@@ -68,8 +68,8 @@ func TestOpenWithoutLayers(t *testing.T) {
 	}{
 		{"ours, plain", recorded(t, data, mkimage.Plain, 5, "a", "b"), int64(len(data)), 5, []string{"a", "b"}, true},
 		{"ours, packed", recorded(t, data, mkimage.Gzip, 5, "a"), Unknown, 5, []string{"a"}, true},
-		{"of a packer that does not know", recorded(t, data, mkimage.Gzip, 0, "a"), Unknown, Unknown, []string{"a"}, true},
-		{"names alone", mkimage.Layer{Tar: data, History: ours, Annotations: map[string]string{annotationStability: "0.984123"}},
+		{"of a packer without stability", recorded(t, data, mkimage.Gzip, 0, "a"), Unknown, Unknown, []string{"a"}, true},
+		{"only names", mkimage.Layer{Tar: data, History: ours, Annotations: map[string]string{annotationStability: "0.984123"}},
 			int64(len(data)), 984123, []string{"rpm/a", "rpm/b"}, true},
 		{"of the Rust chunkah", mkimage.Layer{Tar: data, History: rust, Annotations: map[string]string{annotationStability: "0.006"}},
 			int64(len(data)), 6000, []string{"rpm/a", "rpm/b"}, true},

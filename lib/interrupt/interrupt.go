@@ -10,8 +10,8 @@ import (
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
 // Call calls f. If ctx ends first, it returns without waiting for f, which keeps running until the
-// process ends. Use it for system calls that no signal interrupts, and for work in memory. f must
-// not share data with the caller.
+// process ends. Use it for system calls that no signal interrupts, and for work in memory. After an
+// early return the caller must not use data that f uses.
 func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -23,7 +23,7 @@ func TestGolden(t *testing.T) {
 	data := write(t, kinds()...)
 	golden(t, "testdata/kinds.txt", listing(t, data))
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != pinned {
-		t.Errorf("the digest is %x, not %s: a change of every digest", sum, pinned)
+		t.Errorf("the digest is %x, not %s: all digests change", sum, pinned)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestHeaderFields(t *testing.T) {
 	for at := 0; at < len(data); at += blockSize {
 		b := data[at : at+blockSize]
 		if string(b[257:262]) == "ustar" && b[156] != flagDir && bytes.HasSuffix(bytes.TrimRight(b[:100], "\x00"), []byte("/")) {
-			t.Errorf("the block at %d shows a name with a slash at its end, %q, which is no directory's", at, b[:100])
+			t.Errorf("the block at %d has the name %q with a trailing slash, but is not a directory", at, b[:100])
 		}
 	}
 }

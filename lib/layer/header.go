@@ -321,12 +321,12 @@ func Check(f *format.File) error {
 	size := len(f.Path) + len(f.Target)
 	for _, x := range f.Xattrs {
 		if strings.IndexByte(x.Name, '=') >= 0 {
-			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it has a =", f.Path, x.Name)
+			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it contains =", f.Path, x.Name)
 		}
 		size += len(xattrKey) + len(x.Name) + len(x.Value) + recordExtra
 	}
 	if size > maxRecords {
-		return fmt.Errorf("%q: %d bytes of names and xattrs are more than clients read of one file (%d)", f.Path, size, maxRecords)
+		return fmt.Errorf("%q: %d bytes of names and xattrs exceed what clients read per file (%d)", f.Path, size, maxRecords)
 	}
 	return nil
 }

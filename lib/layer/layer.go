@@ -71,7 +71,7 @@ func writeContent(ctx context.Context, w io.Writer, e *entry, content Content) e
 		return err
 	}
 	if n != e.size {
-		return fmt.Errorf("reading %q: got %d bytes where %d were announced", e.file.Path, n, e.size)
+		return fmt.Errorf("reading %q: got %d bytes, expected %d", e.file.Path, n, e.size)
 	}
 	if pad := padding(n); pad > 0 {
 		_, err = w.Write(zeros[:pad])

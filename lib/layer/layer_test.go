@@ -98,7 +98,7 @@ func check(t *testing.T, files []*format.File) {
 		t.Errorf("Size is %d, and %d bytes were written", got, len(data))
 	}
 	if !bytes.Equal(data, write(t, files...)) {
-		t.Error("the bytes differ the second time")
+		t.Error("the bytes are not reproducible")
 	}
 	got, err := readGo(data)
 	if err != nil {
@@ -180,7 +180,7 @@ func TestLargestRecords(t *testing.T) {
 		}
 	}
 	if len(f.Xattrs) == 4096 {
-		t.Fatal("Check never refused it")
+		t.Fatal("Check never refused a record")
 	}
 	check(t, []*format.File{f})
 }

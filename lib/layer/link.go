@@ -17,7 +17,7 @@ func CheckLink(first, f *format.File) error {
 		f.MTime == first.MTime && SameXattrs(f, first) {
 		return nil
 	}
-	return fmt.Errorf("%q and %q are one hard-link group and differ in type, mode, owner, size, mtime, target or xattrs",
+	return fmt.Errorf("%q and %q are hard links to one file but differ in type, mode, owner, size, mtime, target or xattrs",
 		first.Path, f.Path)
 }
 

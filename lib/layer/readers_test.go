@@ -99,7 +99,7 @@ func readGo(data []byte) ([]seen, error) {
 		}
 		want, _ := io.ReadAll(io.LimitReader(&repeat{text: "/" + s.Name}, h.Size))
 		if !bytes.Equal(content, want) {
-			return nil, fmt.Errorf("%q has other contents", h.Name)
+			return nil, fmt.Errorf("%q has wrong contents", h.Name)
 		}
 		list = append(list, s)
 	}
@@ -162,7 +162,7 @@ func TestUnpackedByGNUTar(t *testing.T) {
 			dir := t.TempDir()
 			if out := runIn(t, locale, "tar", "-xpf", tarFile(t, files), "-C", dir, "--xattrs", "--xattrs-include=*", "--numeric-owner",
 				"--warning=no-timestamp", "--warning=no-unknown-keyword"); out != "" {
-				t.Errorf("tar says %q", out)
+				t.Errorf("tar printed %q", out)
 			}
 			compareTree(t, dir, files)
 		})
@@ -180,7 +180,7 @@ func compareTree(t *testing.T, dir string, files []*format.File) {
 			continue
 		}
 		if ino, known := linked[f.Hardlink]; known && f.Hardlink != 0 && ino != st.Ino {
-			t.Errorf("%q is no hard link", f.Path)
+			t.Errorf("%q is not a hard link", f.Path)
 		}
 		linked[f.Hardlink] = st.Ino
 	}
@@ -258,7 +258,7 @@ func TestUnpackedByBSDTar(t *testing.T) {
 		t.Run(locale, func(t *testing.T) {
 			dir := t.TempDir()
 			if out := runIn(t, locale, "bsdtar", "-xpf", tarFile(t, files), "-C", dir, "--xattrs", "--numeric-owner"); out != "" {
-				t.Errorf("bsdtar says %q", out)
+				t.Errorf("bsdtar printed %q", out)
 			}
 			compareTree(t, dir, files[1:]) // it does not set the time of the target directory
 		})

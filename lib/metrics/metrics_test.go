@@ -87,7 +87,7 @@ func TestDocument(t *testing.T) {
 	pass(t, stream(), scan.Out(between))
 	scan.Done()
 	if scan.In(nil) != nil {
-		t.Error("a source came from nowhere")
+		t.Error("a nil source became non-nil")
 	}
 	pass(t, write.In(between), &list{})
 	write.Wrote(7, 3)
@@ -140,7 +140,7 @@ func TestNone(t *testing.T) {
 	s := r.Stage("scan")
 	l := stream()
 	if s.In(l) != format.Source(l) || s.Out(l) != format.Sink(l) {
-		t.Error("a stream is counted for nobody")
+		t.Error("a nil stage counts a stream")
 	}
 	s.Wrote(1, 1)
 	s.Done()

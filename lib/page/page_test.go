@@ -107,7 +107,7 @@ func TestPageIsSafe(t *testing.T) {
 func TestPageIsTheSameAgain(t *testing.T) {
 	in := made([]string{"/a", "/b"}, []string{"/c"})
 	if first, again := draw(t, in), draw(t, in); first != again {
-		t.Error("two pages of one image differ")
+		t.Error("two pages of the same image differ")
 	}
 }
 

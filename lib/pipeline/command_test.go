@@ -87,15 +87,15 @@ func TestCommandFails(t *testing.T) {
 		{"missing path", "/no/such/command", `assign: running "/no/such/command": fork/exec /no/such/command: no such file or directory`},
 		{"missing in shell", "no-such-command x", `assign: running "no-such-command x": exit status 127`},
 		{"status", "exit 3", `assign: running "exit 3": exit status 3`},
-		{"status behind the whole stream", "cat; exit 4", `assign: running "cat; exit 4": exit status 4`},
-		{"status behind a part of it", "head -n 5; exit 4", `assign: running "head -n 5; exit 4": exit status 4`},
+		{"status after the whole stream", "cat; exit 4", `assign: running "cat; exit 4": exit status 4`},
+		{"status after a part of it", "head -n 5; exit 4", `assign: running "head -n 5; exit 4": exit status 4`},
 		{"killed", "kill -9 $$", `assign: running "kill -9 $$": signal: killed`},
 		{"no output", "cat >/dev/null; :", `stream ended without its end record`},
 		{"truncated", "sed '$d'", `stream ended without its end record`},
 		{"truncated inside a record", "head -c 100000; cat >/dev/null", `assign: head -c 100000; cat >/dev/null: after record 1136: stream ended`},
 		{"garbage", "echo garbage", `assign: echo garbage: record 1: `},
 		{"garbage without end", "yes garbage", `assign: yes garbage: record 1: `},
-		{"garbage behind the end", "cat; echo x", `assign: cat; echo x: record 10003: `},
+		{"garbage after the end", "cat; echo x", `assign: cat; echo x: record 10003: `},
 		{"input not read and no output", "sleep 0.1", `stream ended without its end record`},
 	}
 	for _, tt := range tests {
@@ -120,7 +120,7 @@ func TestCommandBesideFailure(t *testing.T) {
 	for _, line := range []string{"cat", "cat >/dev/null; sleep 1000", "sleep 1000 | sleep 1000"} {
 		stages := []Stage{broken("scan", 5000), Command("assign", line, format.JSON, io.Discard), collect(&bytes.Buffer{})}
 		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "scan: cause" {
-			t.Errorf("%q behind a failure: %v", line, err)
+			t.Errorf("%q after a failure: %v", line, err)
 		}
 		stages = []Stage{scan(5000), Command("assign", "cat; sleep 1000", format.JSON, io.Discard), broken("write", 10)}
 		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "write: cause" {
@@ -135,14 +135,14 @@ func TestCommandCancelled(t *testing.T) {
 		name, line string
 		processes  int // running when it is cancelled
 	}{
-		{"at its work", "echo $$ >PIDS; exec cat", 1},
-		{"deaf to its input", "echo $$ >PIDS; exec sleep 1000", 1},
+		{"working", "echo $$ >PIDS; exec cat", 1},
+		{"ignoring its input", "echo $$ >PIDS; exec sleep 1000", 1},
 		{"with children", "sleep 1000 & echo $! >PIDS; sleep 1000 & echo $! >>PIDS; wait", 2},
-		{"refusing to end", "trap '' TERM; sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait; sleep 1000", 2},
+		{"ignoring SIGTERM", "trap '' TERM; sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait; sleep 1000", 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.name == "refusing to end" {
+			if testing.Short() && tt.name == "ignoring SIGTERM" {
 				t.Skip("waits for graceTime")
 			}
 			pids := filepath.Join(t.TempDir(), "pids")

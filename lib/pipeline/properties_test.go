@@ -170,7 +170,7 @@ func TestLayersOfAnyRoot(t *testing.T) {
 			delete(held, f.Path)
 		}
 		for path := range held {
-			t.Errorf("%q comes from nowhere", path)
+			t.Errorf("%q is unexpected", path)
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -242,6 +242,6 @@ func TestOnePackageMovesFewLayers(t *testing.T) {
 	}
 	t.Logf("%.2f of %d layers change", float64(changed)/rounds, most)
 	if changed > perRound*rounds {
-		t.Errorf("%d layers change in %d rounds, %d a round at most", changed, rounds, perRound)
+		t.Errorf("%d layers change in %d rounds, at most %d per round", changed, rounds, perRound)
 	}
 }

@@ -54,6 +54,6 @@ func TestOpen(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		t.Fatal("it waits for ever")
+		t.Fatal("it blocks")
 	}
 }

@@ -16,7 +16,7 @@ import (
 // file is replaced, and the file is not.
 func TestForeignLink(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to make a link of another user")
+		t.Skip("needs root to create a link of another user")
 	}
 	dir, own := t.TempDir(), t.TempDir()
 	file, pipe := filepath.Join(own, "file"), filepath.Join(own, "pipe")

@@ -29,7 +29,7 @@ type Pending struct {
 
 // Prepare does everything that can fail for lack of space or permission. A pipe or a device is
 // written at once, and so is a file that a process has open, such as /dev/stdout. Any other symlink
-// is followed, and its target is replaced.
+// is replaced itself, not its target.
 func Prepare(name string, data []byte) (*Pending, error) {
 	target, opened, err := regular.Resolve(name)
 	if err != nil {

@@ -117,7 +117,7 @@ func TestCompare(t *testing.T) {
 		want     []string
 	}{
 		{"the same", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1)}, nil},
-		{"the same in another order", list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, list{layer(t, "", "b", b1), layer(t, "", "a", a1)}, nil},
+		{"reordered", list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, list{layer(t, "", "b", b1), layer(t, "", "a", a1)}, nil},
 		{"a file changed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", newA1, a2)},
 			[]string{"0 a: changed 1+1 (component: other files of the component changed)"}},
 		{"all changed", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: changed 1+0"}},
@@ -127,7 +127,7 @@ func TestCompare(t *testing.T) {
 			[]string{"0 b: same 0+2 (neighbour: shares a layer with a, which changed)", "0 a: changed 1+0"}},
 		{"two neighbours changed", list{layer(t, "", "a b c", a1, b1, b2, mkimage.File("c-1", "x"))}, list{layer(t, "", "a b c", newA1, b1, b2, mkimage.File("c-2", "x"))},
 			[]string{"0 b: same 0+2 (neighbour: shares a layer with a and 1 more that changed)", "0 a: changed 1+0", "0 c: new 1+0"}},
-		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
+		{"compressed differently", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
 			[]string{"0 a: same 0+1 (compression: the same tar with a different compression)", "0 b: same 0+1 (compression: the same tar with a different compression)"}},
 		{"joined", list{layer(t, "", "a", a1), layer(t, "", "b", b1, b2)}, list{layer(t, "", "a b", a1, b1, b2)},
 			[]string{"0 b: same 0+2 (grouping: a was added to its layer)",
@@ -141,7 +141,7 @@ func TestCompare(t *testing.T) {
 			[]string{"0 a: same 0+1 (times: only mtimes differ)"}},
 		{"a directory's mode", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d.But(func(h *tar.Header) { h.Mode = 0o700 }), a1)},
 			[]string{`0 a: same 0+1 (directories: mode, owner or xattrs of the directory "/d" differ)`}},
-		{"nothing but directories", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "e", d)}, []string{"1 e: new 1+0"}},
+		{"only directories", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "e", d)}, []string{"1 e: new 1+0"}},
 		{"another order of entries", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a2, a1)},
 			[]string{"0 a: same 0+2 (tar: the tar is encoded differently)"}},
 		{"of another tool", list{layer(t, "", "", a1, b1)}, list{layer(t, "", "", newA1, b1, mkimage.File("c", ""))},
@@ -150,7 +150,7 @@ func TestCompare(t *testing.T) {
 			[]string{"0 b: new 1+0", "0 a: same 0+1 (neighbour: shares a layer with b, which changed)"}},
 		{"a layer twice", list{layer(t, "", "a", a1)}, list{layer(t, "", "b", b1), layer(t, "", "b", b1)}, []string{"0 b: new 1+0"}},
 		{"no layers before", nil, list{layer(t, "", "a", a1)}, []string{"0 a: new 1+0"}},
-		{"none after", list{layer(t, "", "a", a1)}, nil, nil},
+		{"no layers after", list{layer(t, "", "a", a1)}, nil, nil},
 		{"an empty layer", nil, list{layer(t, "", "a")}, nil},
 	}
 	for _, tt := range tests {
@@ -185,10 +185,10 @@ func TestCompareByFingerprints(t *testing.T) {
 			[]string{"0 a: same (grouping: other components shared its layer)", "1 b: changed"}},
 		{"new", nil, list{layer(t, "", "a=1", a1)}, []string{"0 a: new"}},
 		{"no fingerprints", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: unknown (unread: its files were not read)"}},
-		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
+		{"compressed differently", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
 			[]string{"0 a: same (compression: the same tar with a different compression)"}},
 		{"of another tool", list{layer(t, "", "", a1)}, list{layer(t, "", "", newA1)}, []string{"0 : unknown (unread: its files were not read)"}},
-		{"of another tool, compressed otherwise", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
+		{"of another tool, compressed differently", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
 			[]string{"0 : same (compression: the same tar with a different compression)"}},
 	}
 	for _, tt := range tests {
@@ -239,13 +239,13 @@ func TestClients(t *testing.T) {
 		{"one in the middle", list{a, x, c, d}, []int{1, 2, 3}, []int{1}, []int{1, 2, 3}},
 		{"one on top", list{a, b, c, d, x}, []int{4}, []int{4}, []int{4}},
 		{"one at the bottom", list{x, a, b, c, d}, []int{0, 1, 2, 3, 4}, []int{0}, []int{0, 1, 2, 3, 4}},
-		{"one less", list{a, c, d}, []int{1, 2}, nil, []int{1, 2}},
-		{"nothing but the start", list{a, b}, nil, nil, nil},
+		{"one layer less", list{a, c, d}, []int{1, 2}, nil, []int{1, 2}},
+		{"only the start", list{a, b}, nil, nil, nil},
 		{"in another order", list{a, c, b, d}, []int{1, 2, 3}, nil, []int{1, 2, 3}},
 		{"one twice", list{a, x, d, d}, []int{1, 2}, []int{1}, []int{1, 2, 3}},
 		{"one above and below", list{a, b, x, b}, []int{2, 3}, []int{2}, []int{2, 3}},
-		{"compressed otherwise", list{a, zstdB, c, again}, []int{1, 2, 3}, []int{1}, nil},
-		{"compressed otherwise, in the same config", list{a, zstdB, c, d}, nil, []int{1}, nil},
+		{"compressed differently", list{a, zstdB, c, again}, []int{1, 2, 3}, []int{1}, nil},
+		{"compressed differently, in the same config", list{a, zstdB, c, d}, nil, []int{1}, nil},
 		{"nothing", nil, nil, nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

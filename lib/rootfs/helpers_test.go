@@ -103,7 +103,7 @@ func descriptors(t testing.TB) int {
 func asNobody(t testing.TB, f func() error) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become someone else")
+		t.Skip("needs root to switch users")
 	}
 	done := make(chan error)
 	go func() {

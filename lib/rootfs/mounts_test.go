@@ -24,7 +24,7 @@ func TestMountPoints(t *testing.T) {
 	bind(t, other+"/f", root+"/file")
 	bind(t, other+"/d", dir+"/roots")
 	if r := open(t, root); r.mounts != nil {
-		t.Log("statx does not tell mount points here")
+		t.Log("statx does not report mount points here")
 	}
 	eachWay(t, root, func(t *testing.T, r *Root) {
 		for path, want := range map[string]bool{

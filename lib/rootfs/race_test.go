@@ -74,7 +74,7 @@ func raceDir(t *testing.T, r *Root, path string) {
 			t.Fatalf("size %d", st.Size)
 		}
 		if _, err := r.Lstat(path + "/secret"); err == nil {
-			t.Fatal("saw what is outside")
+			t.Fatal("saw a file outside")
 		}
 	}
 }

@@ -86,7 +86,7 @@ func TestSame(t *testing.T) {
 	} {
 		is := was
 		if change(&is); was.Same(is) {
-			t.Errorf("change %d does not show", i)
+			t.Errorf("change %d is not detected", i)
 		}
 	}
 }
@@ -124,7 +124,7 @@ func TestAccessTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if st.Atim.Sec != 1e9 {
-			t.Errorf("the access time of %q moved", name)
+			t.Errorf("the access time of %q changed", name)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	if n, err := f.Read(nil); n != 0 || err != nil {
-		t.Errorf("nothing asked for: %d, %v", n, err)
+		t.Errorf("empty buffer: %d, %v", n, err)
 	}
 	f.Close()
 	if _, err := f.Read(buf); err == nil || err.Error() != `reading "/f": bad file descriptor` {
@@ -241,6 +241,6 @@ func TestReadAt(t *testing.T) {
 		}
 	}
 	if n, err := f.ReadAt(nil, 0); n != 0 || err != nil {
-		t.Errorf("nothing asked for: %d, %v", n, err)
+		t.Errorf("empty buffer: %d, %v", n, err)
 	}
 }

@@ -52,7 +52,7 @@ func TestVirtual(t *testing.T) {
 	same(t, "xattrs")(mirror{host}.Xattrs("/usr/lib/a"))(mirror{virtual}.Xattrs("/usr/lib/a"))
 	for _, path := range []string{"/usr/../usr", "/usr//lib", "/usr/lib/"} {
 		if _, err := virtual.OpenDir(path); err == nil {
-			t.Errorf("OpenDir(%q) took a path that is not clean", path)
+			t.Errorf("OpenDir(%q) accepted an unclean path", path)
 		}
 	}
 	if _, err := virtual.OpenFile("/lib"); !errors.Is(err, ErrNotRegular) {

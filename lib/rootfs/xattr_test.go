@@ -74,7 +74,7 @@ func TestXattrs(t *testing.T) {
 			}
 		}
 		if value, found, err := top.xattr("f", "user.gone"); value != nil || found || err != nil {
-			t.Errorf("one that is gone: %q, %v, %v", value, found, err)
+			t.Errorf("removed xattr: %q, %v, %v", value, found, err)
 		}
 		for _, call := range []func() error{
 			func() error { _, err := top.xattrNames("no such"); return err },

@@ -84,7 +84,7 @@ func wantNoReaders(t *testing.T, before int) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%d goroutines where %d were", runtime.NumGoroutine(), before)
+	t.Errorf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 }
 
 // No reader outlives its walk, however the walk ends.

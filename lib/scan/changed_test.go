@@ -79,7 +79,7 @@ func TestOneRecordIsOfOneFile(t *testing.T) {
 		}
 	}
 	if tree.version[link] != tree.times || tree.version[dir] != tree.times {
-		t.Errorf("replaced only so often: %v", tree.version)
+		t.Errorf("replaced too rarely: %v", tree.version)
 	}
 }
 
@@ -112,5 +112,5 @@ func TestDirectoryReplaced(t *testing.T) {
 			}
 		}
 	}
-	t.Error("nothing was noticed")
+	t.Error("no change was detected")
 }

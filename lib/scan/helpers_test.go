@@ -186,6 +186,6 @@ func asNobody(t testing.TB, f func() error) {
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become someone else")
+		t.Skip("needs root to switch users")
 	}
 }

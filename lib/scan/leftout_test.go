@@ -157,7 +157,7 @@ func TestCaches(t *testing.T) {
 		"linked/CACHEDIR.TAG -> ../cache/CACHEDIR.TAG", "linked/f = x", "dir/CACHEDIR.TAG/f = x")
 	files, _ := mustWalk(t, dir, Options{Special: SpecialSkip})
 	if len(files) != 19 {
-		t.Errorf("without being asked: %q", paths(files))
+		t.Errorf("without the option: %q", paths(files))
 	}
 	files, report := mustWalk(t, dir, Options{SkipCaches: true})
 	wantPaths(t, files, "/", "/cache", "/dir", "/dir/CACHEDIR.TAG", "/dir/CACHEDIR.TAG/f", "/exact",

@@ -97,7 +97,7 @@ func TestCounts(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := Counts(nil); len(got) != 0 {
-		t.Errorf("got %v for nothing", got)
+		t.Errorf("got %v for an empty map", got)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := left(t, dir); names != nil {
-		t.Errorf("%q are held and were taken for left", names)
+		t.Errorf("%q are locked but reported as left", names)
 	}
 	if err := errors.Join(file.Close(), unfinished.Close()); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestLeftWhileFinished(t *testing.T) {
 	}()
 	for range 5 {
 		if names := left(t, dir); names != nil {
-			t.Errorf("%q were taken for left", names)
+			t.Errorf("%q were reported as left", names)
 		}
 	}
 	close(stop)

@@ -97,7 +97,7 @@ func FuzzImage(f *testing.F) {
 			t.Fatalf("got %+v, %v, and then %+v, %v", r, err, again, againErr)
 		}
 		if err != nil {
-			t.Fatalf("an image that can be reached: %v", err)
+			t.Fatalf("unexpected error: %v", err)
 		}
 		if err := readWhole(t.Context(), src, opt); err != nil && len(r.Faults) == 0 {
 			t.Errorf("no fault, and: %v\n%s\n%s", err, manifest, config)

@@ -107,11 +107,11 @@ func TestBesideImages(t *testing.T) {
 		}
 	}
 	if _, err := run(Options{Image: image.Options{Platform: "linux/s390x"}}, linux); err == nil || !strings.Contains(err.Error(), "no image for linux/s390x") {
-		t.Errorf("a platform that is not there: %v", err)
+		t.Errorf("missing platform: %v", err)
 	}
 	blobs[all["a SOCI index"].Digest] = append(blobs[all["a SOCI index"].Digest], ' ')
 	if r, err := run(Options{}, all["a SOCI index"], linux); err != nil || len(r.Faults) == 0 {
-		t.Errorf("a byte more: got %+v, %v", r, err)
+		t.Errorf("one more byte: got %+v, %v", r, err)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestAbsentPlatforms(t *testing.T) {
 	}
 }
 
-// What other tools write and every client accepts is a note.
+// Deviations that other tools write and every client accepts are notes.
 func TestHealthyOddities(t *testing.T) {
 	others := func(more func(document)) func(document) {
 		return func(m document) {

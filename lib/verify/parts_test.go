@@ -149,7 +149,7 @@ func flip(t *testing.T, from, to string) func(map[string][]byte) {
 				return
 			}
 		}
-		t.Errorf("no blob holds %q", from)
+		t.Errorf("no blob contains %q", from)
 	}
 }
 

@@ -110,7 +110,7 @@ func TestEveryFault(t *testing.T) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
 		}}, []string{`^index\.json: key "schemaVersion" is there twice`}},
 
-		// What documents say of each other.
+		// Documents that contradict each other.
 		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 diff_ids"}},
 		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
 		{"an empty layer that is invalid", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
@@ -357,7 +357,7 @@ func TestWhole(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := tree.Sum("/a/f"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the sum of what is deleted: %v", err)
+				t.Errorf("checksum of a deleted file: %v", err)
 			}
 			if img.Annotations["k"] != "v" || len(img.Config.Data) == 0 {
 				t.Errorf("the image is %+v", img)
