@@ -68,7 +68,7 @@ func Open(dir string, size int64) (*Cache, error) {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err == nil {
-		err = claim(dir)
+		err = prepareDir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening cache %q: %w", dir, err)
@@ -155,7 +155,7 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, ok, err := whole(f, is, want)
+	size, ok, err := verifyBlob(f, is, want)
 	if !ok || err != nil {
 		f.Close()
 		if err == nil {
@@ -169,8 +169,8 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	return &Blob{File: f, Digest: is, Size: size}, nil
 }
 
-// whole verifies a blob and seeks to its start. An unreadable blob counts as damaged.
-func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
+// verifyBlob verifies a blob and seeks to its start. An unreadable blob counts as damaged.
+func verifyBlob(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() > want.Most {
 		return 0, false, nil //nolint:nilerr // an unreadable blob counts as damaged

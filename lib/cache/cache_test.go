@@ -60,7 +60,7 @@ func load(t *testing.T, c *Cache, diffID string) (string, bool) {
 	return string(data), true
 }
 
-func open1(t *testing.T, size int64) *Cache {
+func openCache(t *testing.T, size int64) *Cache {
 	t.Helper()
 	c, err := Open(filepath.Join(t.TempDir(), "cache"), size)
 	if err != nil {
@@ -69,8 +69,8 @@ func open1(t *testing.T, size int64) *Cache {
 	return c
 }
 
-func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
-	c := open1(t, 0)
+func TestGetByDiffIDAndKey(t *testing.T) {
+	c := openCache(t, 0)
 	if c.Has(key) {
 		t.Error("a new cache has blobs")
 	}
@@ -86,8 +86,8 @@ func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
 	}
 }
 
-func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
-	c := open1(t, 0)
+func TestDamagedBlobIsNeverReturned(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	names, _ := filepath.Glob(filepath.Join(c.dir, key, "*"))
 	if len(names) != 1 {
@@ -106,8 +106,8 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 
 // A blob that does not match its diffID is not returned and is removed. If it could not be
 // verified, it stays.
-func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
-	c := open1(t, 0)
+func TestUnprovenBlobIsNeverReturned(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	want := wanted(key, "layer")
 	stopped := errors.New("stopped")
@@ -144,7 +144,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
 		"socket": func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
 	} {
-		c := open1(t, 1)
+		c := openCache(t, 1)
 		path := filepath.Join(c.dir, key, digest.FromString("layer").Encoded()+"-"+digest.FromString("blob").Encoded())
 		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o755), plant(path)); err != nil {
 			t.Fatal(err)
@@ -214,8 +214,8 @@ func TestForeignFilesStay(t *testing.T) {
 }
 
 // A cache without a tag gets one, and is trimmed even through a symlink.
-func TestUnmarkedCacheIsTaken(t *testing.T) {
-	c := open1(t, 0)
+func TestUnmarkedCacheGetsTag(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	link := filepath.Join(t.TempDir(), "link")
 	if err := errors.Join(os.Remove(filepath.Join(c.dir, tagName)), os.Symlink(c.dir, link)); err != nil {
@@ -237,7 +237,7 @@ func TestUnmarkedCacheIsTaken(t *testing.T) {
 }
 
 func TestTrimRemovesTheLeastUsed(t *testing.T) {
-	c := open1(t, 10)
+	c := openCache(t, 10)
 	for i, name := range []string{"a", "b", "c"} {
 		store(t, c, name, name+"1234")
 		names, _ := filepath.Glob(filepath.Join(c.dir, key, digest.FromString(name).Encoded()+"-*"))
@@ -258,7 +258,7 @@ func TestTrimRemovesTheLeastUsed(t *testing.T) {
 }
 
 func TestTrimRemovesOldLeftovers(t *testing.T) {
-	c := open1(t, 0)
+	c := openCache(t, 0)
 	var names []string
 	for range 2 {
 		w, err := c.Create(key)
@@ -284,7 +284,7 @@ func TestTrimRemovesOldLeftovers(t *testing.T) {
 }
 
 func TestManyBuildsAtOnce(t *testing.T) {
-	c := open1(t, 50)
+	c := openCache(t, 50)
 	var builds sync.WaitGroup
 	for range 8 {
 		builds.Go(func() {
@@ -304,7 +304,7 @@ func TestManyBuildsAtOnce(t *testing.T) {
 }
 
 func TestAbortLeavesNothing(t *testing.T) {
-	c := open1(t, 0)
+	c := openCache(t, 0)
 	w, err := c.Create(key)
 	if err != nil {
 		t.Fatal(err)

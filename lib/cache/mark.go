@@ -25,9 +25,9 @@ const (
 // errForeign is the error for a directory that is not a cache.
 var errForeign = errors.New("it is not a chunkah cache and contains other files: use a new or empty directory with --cache")
 
-// claim makes sure that dir is a cache: it has our tag, or is empty and gets the tag. So does a
-// directory with only blobs, since older caches had no tag.
-func claim(dir string) error {
+// prepareDir makes sure that dir is a cache: it has our tag, or is empty and gets the tag. So does
+// a directory with only blobs, since older caches had no tag.
+func prepareDir(dir string) error {
 	marked, err := isMarked(dir)
 	if marked || err != nil {
 		return err

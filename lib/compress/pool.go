@@ -117,8 +117,8 @@ func (p *Pool) work() {
 	}
 }
 
-// offer queues a block.
-func (p *Pool) offer(j *job) {
+// enqueue queues a block.
+func (p *Pool) enqueue(j *job) {
 	p.mu.Lock()
 	p.queue = append(p.queue, j)
 	p.mu.Unlock()

@@ -168,7 +168,7 @@ func (z *Writer) submit() error {
 // queued. Meanwhile it writes finished blocks to free their memory.
 func (z *Writer) queue(j *job) error {
 	z.pending = append(z.pending, j)
-	z.pool.offer(j)
+	z.pool.enqueue(j)
 	for {
 		last := len(z.pending) - z.plan.queueLength() // must have been started: blocks start in order
 		if last < 0 {

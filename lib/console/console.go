@@ -118,7 +118,7 @@ type Lines struct {
 	rest  []byte // the beginning of an unfinished line
 }
 
-// Write passes on whole lines, and the beginning of overlong ones.
+// Write passes on whole lines. Overlong lines are passed on in pieces.
 func (f *Lines) Write(p []byte) (int, error) {
 	f.rest = append(f.rest, p...)
 	for {

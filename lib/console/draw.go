@@ -73,8 +73,8 @@ type pace struct {
 	known bool      // the amount of work is known
 }
 
-// look reads the current status.
-func (p *pace) look() {
+// update reads the current status.
+func (p *pace) update() {
 	s := p.status()
 	if known := s.Expected > 0; s.Stage != p.last.Stage || known != p.known {
 		p.since, p.known = p.now(), known
@@ -84,7 +84,7 @@ func (p *pace) look() {
 
 // left returns the text before the bar, with a trailing space, which is needed even without a bar.
 func (p *pace) left() string {
-	p.look()
+	p.update()
 	s := p.last
 	if s.Expected > 0 {
 		return fmt.Sprintf("%-6s %3d%% ", s.Stage, s.Done*100/s.Expected)

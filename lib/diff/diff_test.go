@@ -214,7 +214,7 @@ func TestHardlinks(t *testing.T) {
 	}
 }
 
-func TestOrderAndWords(t *testing.T) {
+func TestOrderAndText(t *testing.T) {
 	changed := base()
 	changed[1].Mode, changed[1].UID, changed[1].MTimeNsec = 0o1777, 9, 0
 	changed[2].MTime = -9

@@ -29,8 +29,8 @@ func (g *collection) prune() []string {
 	return options
 }
 
-// in returns where to run a command, and the path to use there.
-func (e *Examiner) in(path string) (where, name string) {
+// location returns where to run a command, and the path to use there.
+func (e *Examiner) location(path string) (where, name string) {
 	if e.opt.Dir == "" {
 		return " when building the image", quote.Shell(path)
 	}
@@ -58,7 +58,7 @@ func adviseLogs(e *Examiner, g *collection) (string, []string) {
 	if advice, options := leaveOut(e, g); options != nil {
 		return advice, options
 	}
-	where, dir := e.in("/var/log")
+	where, dir := e.location("/var/log")
 	return fmt.Sprintf("delete them%s: find %s -type f -delete", where, dir), nil
 }
 
@@ -79,7 +79,7 @@ func adviseRPM(e *Examiner, g *collection) (string, []string) {
 	if e.seen.wal {
 		why = "close the database, which merges its log"
 	}
-	where, name := e.in(database)
+	where, name := e.location(database)
 	return fmt.Sprintf("%s%s: sqlite3 %s 'PRAGMA journal_mode = DELETE'", why, where, name), nil
 }
 
@@ -95,7 +95,7 @@ func adviseMachineID(e *Examiner, g *collection) (string, []string) {
 	where := ""
 	for _, t := range g.targets {
 		var name string
-		if where, name = e.in(t); t == "/etc/machine-id" {
+		if where, name = e.location(t); t == "/etc/machine-id" {
 			commands = append(commands, "truncate --size=0 "+name)
 		} else {
 			commands = append(commands, "ln -sf /etc/machine-id "+name)
@@ -105,7 +105,7 @@ func adviseMachineID(e *Examiner, g *collection) (string, []string) {
 }
 
 func advisePyc(e *Examiner, g *collection) (string, []string) {
-	where, dir := e.in(g.top())
+	where, dir := e.location(g.top())
 	return fmt.Sprintf("set SOURCE_DATE_EPOCH when compiling, so that Python stores hashes; or delete the files%s: find %s -name '*.py[co]' -delete", where, dir), nil
 }
 
@@ -130,7 +130,7 @@ func adviseTimes(*Examiner, *collection) (string, []string) {
 }
 
 func adviseNewer(e *Examiner, g *collection) (string, []string) {
-	where, dir := e.in(g.top())
+	where, dir := e.location(g.top())
 	date := e.header.SourceDate
 	return fmt.Sprintf("give them a fixed time%s: find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +",
 		where, dir, date, date), nil
@@ -165,7 +165,7 @@ func adviseNames(_ *Examiner, g *collection) (string, []string) {
 }
 
 func adviseXattrs(e *Examiner, g *collection) (string, []string) {
-	where, name := e.in(g.targets[0])
+	where, name := e.location(g.targets[0])
 	return fmt.Sprintf("remove it%s, with a command such as: setfattr --remove=NAME %s", where, name), nil
 }
 

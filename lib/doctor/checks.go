@@ -77,7 +77,7 @@ type check struct {
 	advise func(*Examiner, *collection) (string, []string)
 }
 
-func (c *check) hit(e *Examiner, f *format.File) (bool, error) {
+func (c *check) matches(e *Examiner, f *format.File) (bool, error) {
 	if c.finds == nil {
 		return true, nil
 	}

@@ -39,8 +39,8 @@ func hasMachineID(e *Examiner, f *format.File) (bool, error) {
 	return id != "" && id != "uninitialized", err
 }
 
-// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine: no
-// package owns it, and it has more than comments or a generic name.
+// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine:
+// no package owns it, and it has more than comments or a generic name.
 func fromBuildMachine(e *Examiner, f *format.File) (bool, error) {
 	if _, bounded := e.bound(f); bounded || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil

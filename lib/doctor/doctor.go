@@ -141,14 +141,14 @@ func (e *Examiner) file(f *format.File) error {
 	if f.Type == format.TypeDir || f.Type == format.TypeWhiteout {
 		return nil
 	}
-	e.look(f)
+	e.observe(f)
 	top, _, _ := strings.Cut(f.Path[1:], "/")
 	for _, r := range e.index[top] {
 		target, in := r.match(f.Path)
 		if !in {
 			continue
 		}
-		hit, err := r.check.hit(e, f)
+		hit, err := r.check.matches(e, f)
 		if err != nil {
 			return fmt.Errorf("looking for %s: %w", r.check.id, err)
 		}
@@ -161,7 +161,7 @@ func (e *Examiner) file(f *format.File) error {
 		}
 	}
 	for _, c := range e.always {
-		hit, err := c.hit(e, f)
+		hit, err := c.matches(e, f)
 		if err != nil {
 			return fmt.Errorf("looking for %s: %w", c.id, err)
 		}
@@ -172,8 +172,8 @@ func (e *Examiner) file(f *format.File) error {
 	return nil
 }
 
-// look records facts that change the advice.
-func (e *Examiner) look(f *format.File) {
+// observe records facts that change the advice.
+func (e *Examiner) observe(f *format.File) {
 	switch {
 	case strings.HasPrefix(f.Path, "/usr/lib/modules/") && strings.HasSuffix(f.Path, "/vmlinuz"):
 		e.seen.kernelInUsr = true

@@ -256,7 +256,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // The advice keeps the only kernel, and a write-ahead log with packages that the database lacks.
-func TestAdviceThatDepends(t *testing.T) {
+func TestConditionalAdvice(t *testing.T) {
 	for _, test := range []struct{ name, root, want string }{
 		{"the only kernel", "file /boot/vmlinuz-6", "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then leave them out: --prune /boot/"},
 		{"another kernel", "file /boot/vmlinuz-6\nfile /usr/lib/modules/6/vmlinuz", "leave them out: --prune /boot/"},

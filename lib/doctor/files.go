@@ -44,7 +44,7 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 }
 
 func adviseFatJar(e *Examiner, g *collection) (string, []string) {
-	where, name := e.in(g.targets[0])
+	where, name := e.location(g.targets[0])
 	if strings.HasSuffix(g.targets[0], ".war") {
 		return fmt.Sprintf("unpack it, so that its libraries become separate files%s: unzip %s -d DIRECTORY", where, name), nil
 	}

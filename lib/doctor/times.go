@@ -16,9 +16,9 @@ func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
 	return clamp, bounded
 }
 
-// hasBuildTime reports whether a file was written while the root was built. Package managers and tar
-// set times from archives, in whole seconds; only newly written files have nanoseconds. Layers have
-// none either, so this cannot be found in images.
+// hasBuildTime reports whether a file was written while the root was built. Package managers and
+// tar set times from archives, in whole seconds; only newly written files have nanoseconds. Layers
+// have none either, so this cannot be found in images.
 func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
@@ -51,7 +51,8 @@ const (
 	magicPython2 = 20121
 )
 
-// hasPycTime reports whether a file is compiled Python with a time in it that changes between builds.
+// hasPycTime reports whether a file is compiled Python with a time in it that changes between
+// builds.
 func hasPycTime(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pycHeader || !strings.HasSuffix(f.Path, ".pyc") && !strings.HasSuffix(f.Path, ".pyo") {
 		return false, nil

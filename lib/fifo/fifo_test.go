@@ -19,7 +19,7 @@ func pipe(t *testing.T) string {
 	return path
 }
 
-func TestNobodyComes(t *testing.T) {
+func TestOtherEndNeverOpens(t *testing.T) {
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	called := make(chan struct{})
@@ -40,7 +40,7 @@ func TestNobodyComes(t *testing.T) {
 	}
 }
 
-func TestSomebodyComes(t *testing.T) {
+func TestOtherEndOpens(t *testing.T) {
 	path := pipe(t)
 	wrote := make(chan error, 1)
 	go func() { wrote <- os.WriteFile(path, []byte("text"), 0) }()

@@ -176,7 +176,7 @@ func TestPlansAreNearTheBest(t *testing.T) {
 			}
 			return sum
 		}
-		got += cost(in.aware(&Previous{}))
+		got += cost(in.withPrevious(&Previous{}))
 		least := math.Inf(1)
 		partitions(n, k, func(groups [][]int) { least = min(least, cost(groups)) })
 		best += least

@@ -97,11 +97,11 @@ func TestOrderStays(t *testing.T) {
 	for _, limit := range []int{24, 64, 400} {
 		opt := Options{Max: limit, Now: testNow}
 		first := Plan(cs, opt)
-		aware := opt
-		aware.Previous = layoutOf(cs, first)
+		withPrevious := opt
+		withPrevious.Previous = layoutOf(cs, first)
 		for i := 0; i < len(cs); i += 7 {
 			less := slices.Delete(slices.Clone(cs), i, i+1)
-			for _, o := range []Options{opt, aware} {
+			for _, o := range []Options{opt, withPrevious} {
 				if x, y := common(names(cs, first), names(less, Plan(less, o))); !slices.Equal(x, y) {
 					t.Fatalf("max %d, previous %v: without %s, layers change places", limit, o.Previous != nil, cs[i].Name)
 				}

@@ -56,7 +56,7 @@ func Plan(components []Component, opt Options) []Layer {
 	case len(in.cs) <= in.limit:
 		groups = in.alone()
 	case opt.Previous != nil:
-		groups = in.aware(opt.Previous)
+		groups = in.withPrevious(opt.Previous)
 	default:
 		groups = in.stateless()
 	}

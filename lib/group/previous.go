@@ -18,9 +18,10 @@ const (
 	pools = 256
 )
 
-// aware plans from the layout of the previous image. Unchanged layers are kept unless breaking one
-// pays off within the horizon. All others are downloaded anyway, so their components can move.
-func (in *input) aware(prev *Previous) [][]int {
+// withPrevious plans from the layout of the previous image. Unchanged layers are kept unless
+// breaking one pays off within the horizon. All others are downloaded anyway, so their components
+// can move.
+func (in *input) withPrevious(prev *Previous) [][]int {
 	kept, free := in.split(prev)
 	if len(free) == 0 && len(kept) <= in.limit {
 		return kept // nothing changed: nothing to download

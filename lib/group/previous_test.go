@@ -104,9 +104,9 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedForEver: whatever the history of a layout, it stays while nothing changes, at any
-// clock.
-func TestUnchangedForEver(t *testing.T) {
+// TestUnchangedLayoutStays: whatever the history of a layout, it stays while nothing changes, at
+// any clock.
+func TestUnchangedLayoutStays(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
 	prev, _ := secondLayout(cs, 40)
 	for round := range 5 {

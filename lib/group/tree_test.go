@@ -25,7 +25,7 @@ func sortedMembers(layers [][]*block) [][]int {
 	return out
 }
 
-func TestPriceBuysLayers(t *testing.T) {
+func TestHigherPriceFewerLayers(t *testing.T) {
 	blocks := testBlocks(300, 1)
 	tree := newTree(blocks)
 	last := len(blocks) + 1

@@ -103,15 +103,15 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 	return manifests, nil
 }
 
-// namesOf are the annotations with an image's name in its old store.
-var namesOf = []string{v1.AnnotationRefName, "io.containerd.image.name"}
+// nameAnnotations are the annotations with an image's name in its old store.
+var nameAnnotations = []string{v1.AnnotationRefName, "io.containerd.image.name"}
 
 // descriptor returns the entry for a manifest, without its old name.
 func descriptor(e image.Entry) v1.Descriptor {
 	was := e.Manifest.Descriptor
 	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform, ArtifactType: was.ArtifactType}
 	if annotations := maps.Clone(was.Annotations); annotations != nil {
-		for _, key := range namesOf {
+		for _, key := range nameAnnotations {
 			delete(annotations, key)
 		}
 		d.Annotations = annotations

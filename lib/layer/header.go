@@ -105,7 +105,7 @@ func (c *encoder) header(e *entry) []byte {
 		c.blocks = appendPAX(c.blocks, e, c.records)
 	}
 	if !fits {
-		prefix, name = "", shown(e.name, e.flag)
+		prefix, name = "", nameField(e.name, e.flag)
 	}
 	f := e.file
 	b := c.block()
@@ -135,9 +135,9 @@ func (c *encoder) block() []byte {
 	return c.blocks[len(c.blocks)-blockSize:]
 }
 
-// shown returns the name field of an entry whose name is in a record. Some readers treat a trailing
-// slash as a directory, regardless of the record.
-func shown(name string, flag byte) string {
+// nameField returns the name field of an entry whose name is in a record. Some readers treat a
+// trailing slash as a directory, regardless of the record.
+func nameField(name string, flag byte) string {
 	name = ascii(name, maxName)
 	if flag == flagDir {
 		return name
@@ -151,7 +151,7 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 	b := buf[len(buf)-blockSize:]
 	base := strings.TrimSuffix(e.name, "/")
 	base = base[strings.LastIndexByte(base, '/')+1:]
-	copy(b[0:100], shown("PaxHeaders.0/"+base, flagPAX))
+	copy(b[0:100], nameField("PaxHeaders.0/"+base, flagPAX))
 	octal(b[100:108], 0o644)
 	octal(b[108:116], 0)
 	octal(b[116:124], 0)

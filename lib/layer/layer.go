@@ -32,7 +32,7 @@ func Size(files []*format.File) int64 {
 	n := int64(endSize)
 	first := firsts{}
 	for _, f := range files {
-		e := newEntry(f, first.of(f))
+		e := newEntry(f, first.linkTarget(f))
 		n += headerSize(&e) + contentSize(&e)
 	}
 	return n
@@ -49,7 +49,7 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 		if err := Check(f); err != nil {
 			return err
 		}
-		e := newEntry(f, first.of(f))
+		e := newEntry(f, first.linkTarget(f))
 		if _, err := w.Write(enc.header(&e)); err != nil {
 			return err
 		}
@@ -85,8 +85,9 @@ var zeros [endSize]byte
 // firsts maps each hard-link group to its first name.
 type firsts map[int64]string
 
-// of returns the path that f is a hard link to, or "" if f is the first of its group or in none.
-func (s firsts) of(f *format.File) string {
+// linkTarget returns the path that f is a hard link to, or "" if f is the first of its group or in
+// none.
+func (s firsts) linkTarget(f *format.File) string {
 	if f.Hardlink == 0 {
 		return ""
 	}

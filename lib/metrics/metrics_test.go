@@ -147,7 +147,7 @@ func TestNone(t *testing.T) {
 }
 
 // The file is replaced as a whole or unchanged, and nothing else is left.
-func TestWholeOrNot(t *testing.T) {
+func TestAtomicWrite(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "m.json")
 	if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {

@@ -104,7 +104,7 @@ func TestPageIsSafe(t *testing.T) {
 	}
 }
 
-func TestPageIsTheSameAgain(t *testing.T) {
+func TestPageIsReproducible(t *testing.T) {
 	in := made([]string{"/a", "/b"}, []string{"/c"})
 	if first, again := draw(t, in), draw(t, in); first != again {
 		t.Error("two pages of the same image differ")
@@ -166,7 +166,7 @@ var errBroken = errors.New("broken")
 
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
 
-func TestPageIsNotWritten(t *testing.T) {
+func TestWriteError(t *testing.T) {
 	if err := Inspect(broken{}, made(nil)); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)
 	}

@@ -31,7 +31,7 @@ func collect(text *bytes.Buffer) Stage {
 func throughCommand(t *testing.T, ctx context.Context, files int, line string, enc format.Encoding) (stream, stderr string, err error) {
 	t.Helper()
 	var text, said bytes.Buffer
-	err = timely(t, ctx, scan(files), Command("assign", line, enc, &said), collect(&text))
+	err = runInTime(t, ctx, scan(files), Command("assign", line, enc, &said), collect(&text))
 	return text.String(), said.String(), err
 }
 
@@ -116,14 +116,14 @@ func TestCommandsStderr(t *testing.T) {
 }
 
 // If a stage next to a command fails, its error is returned and the command has ended.
-func TestCommandBesideFailure(t *testing.T) {
+func TestOtherStageFails(t *testing.T) {
 	for _, line := range []string{"cat", "cat >/dev/null; sleep 1000", "sleep 1000 | sleep 1000"} {
 		stages := []Stage{broken("scan", 5000), Command("assign", line, format.JSON, io.Discard), collect(&bytes.Buffer{})}
-		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "scan: cause" {
+		if err := runInTime(t, context.Background(), stages...); err == nil || err.Error() != "scan: cause" {
 			t.Errorf("%q after a failure: %v", line, err)
 		}
 		stages = []Stage{scan(5000), Command("assign", "cat; sleep 1000", format.JSON, io.Discard), broken("write", 10)}
-		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "write: cause" {
+		if err := runInTime(t, context.Background(), stages...); err == nil || err.Error() != "write: cause" {
 			t.Errorf("%q before a failure: %v", line, err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestCommandCancelled(t *testing.T) {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}}
-			err := timely(t, ctx, endless, Command("assign", line, format.JSON, os.Stderr), collect(&bytes.Buffer{}))
+			err := runInTime(t, ctx, endless, Command("assign", line, format.JSON, os.Stderr), collect(&bytes.Buffer{}))
 			if err == nil || err.Error() != "cause" {
 				t.Errorf("got %v", err)
 			}
@@ -195,7 +195,7 @@ func TestCommandFedInvalidRecord(t *testing.T) {
 		err := errors.Join(out.Write(&format.Header{Version: format.Version}), out.Write(&format.File{Path: "relative", Type: format.TypeFile}))
 		return errors.Join(err, out.Finish())
 	}}
-	err := timely(t, context.Background(), bad, Command("assign", "cat", format.JSON, io.Discard), collect(&bytes.Buffer{}))
+	err := runInTime(t, context.Background(), bad, Command("assign", "cat", format.JSON, io.Discard), collect(&bytes.Buffer{}))
 	if err == nil || !strings.HasPrefix(err.Error(), `assign: feeding "cat": `) || !strings.Contains(err.Error(), `"relative"`) {
 		t.Errorf("got %v", err)
 	}

@@ -61,8 +61,8 @@ func count(n *int) Stage {
 	}}
 }
 
-// timely runs stages. It fails the test if they hang or leave goroutines behind.
-func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
+// runInTime runs stages. It fails the test if they hang or leave goroutines behind.
+func runInTime(t *testing.T, ctx context.Context, stages ...Stage) error {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	done := make(chan error, 1)
@@ -87,7 +87,7 @@ func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
 func TestRun(t *testing.T) {
 	for _, n := range []int{0, 1, batchSize - 2, batchSize - 1, batchSize, 3 * batchSize * ahead} {
 		got := 0
-		if err := timely(t, context.Background(), scan(n), pass("assign"), pass("pack"), count(&got)); err != nil || got != n {
+		if err := runInTime(t, context.Background(), scan(n), pass("assign"), pass("pack"), count(&got)); err != nil || got != n {
 			t.Errorf("%d of %d files arrived, %v", got, n, err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestRootCause(t *testing.T) {
 			if i == 0 {
 				stages[3] = broken("write", -1) // its own error comes later, if at all
 			}
-			err := timely(t, context.Background(), stages...)
+			err := runInTime(t, context.Background(), stages...)
 			if !errors.Is(err, errCause) || err.Error() != name+": cause" {
 				t.Errorf("%s after %d records: %v", name, after, err)
 			}
@@ -154,14 +154,14 @@ func TestCancelled(t *testing.T) {
 				}
 			}
 		}}
-		if err := timely(t, ctx, endless, pass("assign"), broken("write", -1)); err == nil || err.Error() != "cause" {
+		if err := runInTime(t, ctx, endless, pass("assign"), broken("write", -1)); err == nil || err.Error() != "cause" {
 			t.Errorf("after %v: %v", after, err)
 		}
 	}
 }
 
 // Cancelling after the end changes nothing.
-func TestCancelledTooLate(t *testing.T) {
+func TestCancelledAfterEnd(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n := 0
 	last := count(&n)
@@ -170,7 +170,7 @@ func TestCancelledTooLate(t *testing.T) {
 		cancel(errCause)
 		return err
 	}}
-	if err := timely(t, ctx, scan(10), late); err != nil {
+	if err := runInTime(t, ctx, scan(10), late); err != nil {
 		t.Error(err)
 	}
 }
@@ -179,7 +179,7 @@ func TestCancelledTooLate(t *testing.T) {
 func TestNotFinished(t *testing.T) {
 	n := 0
 	lazy := Stage{Name: "assign", Run: func(_ context.Context, in format.Source, out format.Sink) error { return drain(in, out) }}
-	err := timely(t, context.Background(), scan(10), lazy, count(&n))
+	err := runInTime(t, context.Background(), scan(10), lazy, count(&n))
 	if !errors.Is(err, format.ErrTruncated) || !strings.HasPrefix(err.Error(), "assign: ") {
 		t.Errorf("got %v", err)
 	}
@@ -195,10 +195,10 @@ func TestInputLeftUnread(t *testing.T) {
 		return out.Finish()
 	}}
 	n := 0
-	if err := timely(t, context.Background(), scan(100_000), early, count(&n)); err != nil {
+	if err := runInTime(t, context.Background(), scan(100_000), early, count(&n)); err != nil {
 		t.Error(err)
 	}
-	if err := timely(t, context.Background(), broken("scan", 100_000), early, count(&n)); err == nil || err.Error() != "scan: cause" {
+	if err := runInTime(t, context.Background(), broken("scan", 100_000), early, count(&n)); err == nil || err.Error() != "scan: cause" {
 		t.Errorf("got %v", err)
 	}
 }

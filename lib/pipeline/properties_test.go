@@ -91,20 +91,20 @@ func (m made) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return res, nil
 }
 
-// kept stores records between two stages.
-type kept struct {
+// recordBuffer stores records between two stages.
+type recordBuffer struct {
 	records []format.Record
 	at      int
 }
 
-func (k *kept) Write(rec format.Record) error {
+func (k *recordBuffer) Write(rec format.Record) error {
 	k.records = append(k.records, rec)
 	return nil
 }
 
-func (k *kept) Finish() error { return nil }
+func (k *recordBuffer) Finish() error { return nil }
 
-func (k *kept) Next() (format.Record, error) {
+func (k *recordBuffer) Next() (format.Record, error) {
 	if k.at == len(k.records) {
 		return nil, io.EOF
 	}
@@ -115,7 +115,7 @@ func (k *kept) Next() (format.Record, error) {
 // layersOf assigns and packs packages, and returns the records of each layer.
 func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	t.Helper()
-	in, between, out := &kept{records: []format.Record{&format.Header{Version: 1, SourceDate: 1_700_000_000, HasSourceDate: true}}}, &kept{}, &kept{}
+	in, between, out := &recordBuffer{records: []format.Record{&format.Header{Version: 1, SourceDate: 1_700_000_000, HasSourceDate: true}}}, &recordBuffer{}, &recordBuffer{}
 	for _, f := range rootOf(all) {
 		in.records = append(in.records, f)
 	}

@@ -38,7 +38,7 @@ func TestProofs(t *testing.T) {
 }
 
 // Records that others can write are ignored, and so are truncated lines.
-func TestNotBelieved(t *testing.T) {
+func TestUntrustedRecord(t *testing.T) {
 	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4"
 	for name, plant := range map[string]func(path string) error{
 		"writable by others": func(path string) error {

@@ -28,12 +28,12 @@ func open(path string, flags int) (*os.File, error) {
 	}
 	switch {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), flags&unix.O_NOFOLLOW != 0 && errors.Is(err, unix.ELOOP):
-		err = not(path) // a socket, a missing device or a symlink
+		err = notRegular(path) // a socket, a missing device or a symlink
 	case err != nil:
 	default:
 		var info os.FileInfo
 		if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
-			err = not(path)
+			err = notRegular(path)
 		}
 	}
 	if err != nil && f != nil {
@@ -43,4 +43,4 @@ func open(path string, flags int) (*os.File, error) {
 	return f, err
 }
 
-func not(path string) error { return &fs.PathError{Op: "open", Path: path, Err: ErrNot} }
+func notRegular(path string) error { return &fs.PathError{Op: "open", Path: path, Err: ErrNot} }

@@ -44,12 +44,12 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	}
 	f, err := temp.Create(filepath.Dir(name), 0o600)
 	if err != nil {
-		return nil, about(name, err)
+		return nil, withName(name, err)
 	}
 	p := &Pending{f, name}
 	if err := fill(f, data); err != nil {
 		p.Discard()
-		return nil, about(name, err)
+		return nil, withName(name, err)
 	}
 	return p, nil
 }
@@ -65,8 +65,8 @@ func writeTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// about replaces the temporary name in an error by the final one.
-func about(name string, err error) error {
+// withName replaces the temporary name in an error by the final one.
+func withName(name string, err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
 	}

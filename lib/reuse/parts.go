@@ -181,8 +181,8 @@ func (s *share) add(e *inspect.Entry, m match) {
 	}
 }
 
-// changers returns the components that changed, those with the most changes first.
-func (t *tally) changers() []*share {
+// changedShares returns the components that changed, those with the most changes first.
+func (t *tally) changedShares() []*share {
 	var list []*share
 	for _, s := range t.shares {
 		if s.changedFiles > 0 {

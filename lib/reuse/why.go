@@ -14,7 +14,7 @@ var sameTexts = map[Reason]string{
 
 // why returns why the unchanged part of a share is downloaded.
 func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, string) {
-	changed := t.changers()
+	changed := t.changedShares()
 	switch {
 	case same != "":
 		return same, sameTexts[same]

@@ -107,7 +107,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 	}
 	buf := d.buf[:format.MaxTarget+1]
 	var n int
-	err := retried(func() (err error) {
+	err := retry(func() (err error) {
 		n, err = unix.Readlinkat(d.fd, name, buf)
 		return err
 	})
@@ -124,7 +124,7 @@ func (d *Dir) Readable(name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = retried(func() error {
+		err = retry(func() error {
 			return unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
 		})
 	}

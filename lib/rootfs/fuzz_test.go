@@ -57,7 +57,7 @@ func FuzzResolve(f *testing.F) {
 		if err != nil && !strings.Contains(err.Error(), "resolving") {
 			t.Fatalf("the error does not name the path: %v", err)
 		}
-		want, ok := byTheBook(source, path)
+		want, ok := referenceResolve(source, path)
 		if ok != (err == nil) || ok && got != want {
 			t.Fatalf("%q is %q, %v, want %q, %t", path, got, err, want, ok)
 		}
@@ -68,8 +68,8 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// byTheBook resolves a path name by name, as described in path_resolution(7).
-func byTheBook(s few, path string) (string, bool) {
+// referenceResolve resolves a path name by name, as described in path_resolution(7).
+func referenceResolve(s few, path string) (string, bool) {
 	var at []string
 	left := strings.Split(path, "/")
 	for links := 0; len(left) > 0; {

@@ -99,7 +99,7 @@ func TestOpenStaysInside(t *testing.T) {
 }
 
 // The methods of a directory accept only names in it.
-func TestDirTakesNames(t *testing.T) {
+func TestDirAcceptsOnlyNames(t *testing.T) {
 	dir := makeTree(t, "secret = outside", "root/d/f = inside")
 	eachWay(t, filepath.Join(dir, "root"), func(t *testing.T, r *Root) {
 		d := openDir(t, r, "/d")

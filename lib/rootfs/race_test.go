@@ -19,8 +19,8 @@ func raceRounds() int {
 	return 1500
 }
 
-// swapping keeps exchanging two names until f returns.
-func swapping(t *testing.T, a, b string, f func()) {
+// whileExchanging keeps exchanging two names until f returns.
+func whileExchanging(t *testing.T, a, b string, f func()) {
 	t.Helper()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -53,8 +53,8 @@ func TestRaces(t *testing.T) {
 		}
 		eachWay(t, dir, func(t *testing.T, r *Root) {
 			before := descriptors(t)
-			swapping(t, dir+"/d/x", dir+"/at/swap", func() { raceDir(t, r, "/d/x") })
-			swapping(t, dir+"/d/file", dir+"/at/swap", func() { raceFile(t, r, "/d/file") })
+			whileExchanging(t, dir+"/d/x", dir+"/at/swap", func() { raceDir(t, r, "/d/x") })
+			whileExchanging(t, dir+"/d/file", dir+"/at/swap", func() { raceFile(t, r, "/d/file") })
 			if after := descriptors(t); after != before {
 				t.Errorf("%d descriptors, then %d", before, after)
 			}

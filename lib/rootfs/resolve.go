@@ -149,7 +149,7 @@ func (r *Resolver) advance(w *walk) (first *walk, err error) {
 			w.at, w.rest = w.at.parent, tail
 			continue
 		}
-		p := r.look(w.at, name)
+		p := r.lookup(w.at, name)
 		if p.err != nil {
 			return nil, p.err
 		}
@@ -177,8 +177,8 @@ func (r *Resolver) advance(w *walk) (first *walk, err error) {
 	return nil, nil
 }
 
-// look returns the place of a name.
-func (r *Resolver) look(at *place, name string) *place {
+// lookup returns the place of a name.
+func (r *Resolver) lookup(at *place, name string) *place {
 	if p := at.below[name]; p != nil {
 		return p
 	}

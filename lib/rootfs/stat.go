@@ -53,9 +53,9 @@ func (a Stat) Stamp() string {
 	return string(buf[:len(buf)-1])
 }
 
-// retried repeats a call that a signal interrupted. Any call can be interrupted on a network file
+// retry repeats a call that a signal interrupted. Any call can be interrupted on a network file
 // system or FUSE.
-func retried(call func() error) error {
+func retry(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
@@ -77,7 +77,7 @@ func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 // statx describes name in the directory fd, including mount points.
 func statx(fd int, name string) (Stat, error) {
 	var sx unix.Statx_t
-	err := retried(func() error {
+	err := retry(func() error {
 		return unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ func statx(fd int, name string) (Stat, error) {
 // fstatat replaces statx on kernels without it, or whose statx does not report mount points.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
-	err := retried(func() error {
+	err := retry(func() error {
 		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
 	})
 	return fromStat(&st), err
@@ -105,7 +105,7 @@ func fstatat(fd int, name string) (Stat, error) {
 // fstat describes the open file fd.
 func fstat(fd int) (Stat, error) {
 	var st unix.Stat_t
-	err := retried(func() error { return unix.Fstat(fd, &st) })
+	err := retry(func() error { return unix.Fstat(fd, &st) })
 	return fromStat(&st), err
 }
 

@@ -26,8 +26,8 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// roomy returns a directory on a file system that accepts xattrs of any size.
-func roomy(t *testing.T) string {
+// largeXattrDir returns a directory on a file system that accepts xattrs of any size.
+func largeXattrDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
@@ -89,7 +89,7 @@ func TestXattrs(t *testing.T) {
 
 // Sizes around those of buffers, up to the maximum on Linux.
 func TestLargeXattrs(t *testing.T) {
-	dir := roomy(t)
+	dir := largeXattrDir(t)
 	if err := makeEntry(dir, "f = x"); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist
 
 // Each record describes one version: the owner of one link is never combined with the target of
 // another, nor the owner of one directory with the xattrs of another.
-func TestOneRecordIsOfOneFile(t *testing.T) {
+func TestRecordsAreConsistent(t *testing.T) {
 	tree := &swapped{version: map[string]uint32{}, times: maxAttempts/2 - 1}
 	root := rootfs.Virtual("swapped", tree)
 	files, err := gather(t.Context(), root, Options{Readers: 1}, &Report{})
@@ -84,7 +84,7 @@ func TestOneRecordIsOfOneFile(t *testing.T) {
 }
 
 // A file that never stops changing is an error.
-func TestNeverOfOneFile(t *testing.T) {
+func TestConstantChange(t *testing.T) {
 	root := rootfs.Virtual("swapped", &swapped{version: map[string]uint32{}, times: 1 << 20})
 	if _, err := gather(t.Context(), root, Options{Readers: 1}, &Report{}); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), link) {
 		t.Errorf("got %v", err)

@@ -45,9 +45,9 @@ type Fault struct {
 // faults collects problems that many files can have, so that users see all of them in one run.
 type faults []Fault
 
-// unlessDenied collects errors that many files can have, and returns all others, which end the
+// collectDenied collects errors that many files can have, and returns all others, which end the
 // walk.
-func (f *faults) unlessDenied(path string, err error) error {
+func (f *faults) collectDenied(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -59,13 +59,13 @@ func (f *faults) add(kind FaultKind, path, what string) {
 	*f = append(*f, Fault{Kind: kind, Path: path, What: what})
 }
 
-// shown is the length of the shown part of an overlong path, in bytes.
-const shown = 200
+// maxShown is the length of the shown part of an overlong path, in bytes.
+const maxShown = 200
 
 // tooLong adds a path that is too long for the stream.
 func (f *faults) tooLong(path string) {
 	what := fmt.Sprintf("%d bytes, %d names", len(path), strings.Count(path, "/"))
-	f.add(FaultDeep, path[:min(len(path), shown)]+"…", what)
+	f.add(FaultDeep, path[:min(len(path), maxShown)]+"…", what)
 }
 
 // FaultsError lists all paths with problems.

@@ -34,12 +34,12 @@ func (p *pruner) parse(name string) (clean string, named map[string]*atomic.Bool
 }
 
 // prunes reports whether path is left out completely.
-func (p *pruner) prunes(path string) bool { return meet(p.whole, path) }
+func (p *pruner) prunes(path string) bool { return markFound(p.whole, path) }
 
 // empties reports whether the contents of the directory at path are left out.
-func (p *pruner) empties(path string) bool { return meet(p.contents, path) }
+func (p *pruner) empties(path string) bool { return markFound(p.contents, path) }
 
-func meet(named map[string]*atomic.Bool, path string) bool {
+func markFound(named map[string]*atomic.Bool, path string) bool {
 	met := named[path]
 	if met == nil {
 		return false
@@ -61,18 +61,18 @@ func (p *pruner) unmatched() []string {
 }
 
 func (p *pruner) hidden(path string) bool {
-	if met(p.whole, path) {
+	if wasFound(p.whole, path) {
 		return true
 	}
 	for path != "/" {
 		path = format.Parent(path)
-		if met(p.whole, path) || met(p.contents, path) {
+		if wasFound(p.whole, path) || wasFound(p.contents, path) {
 			return true
 		}
 	}
 	return false
 }
 
-func met(named map[string]*atomic.Bool, path string) bool {
+func wasFound(named map[string]*atomic.Bool, path string) bool {
 	return named[path] != nil && named[path].Load()
 }

@@ -81,7 +81,7 @@ func (r *reading) readTopOnce() error {
 	if err != nil {
 		return err
 	}
-	if err := r.look(d, "", "/", st); err != nil {
+	if err := r.addPath(d, "", "/", st); err != nil {
 		return err
 	}
 	if len(r.entries) == 0 {
@@ -99,7 +99,7 @@ func (r *reading) read(ctx context.Context) error {
 func (r *reading) readOnce(ctx context.Context) error {
 	d, err := r.root.OpenDir(r.path)
 	if err != nil {
-		return r.faults.unlessDenied(r.path, err)
+		return r.faults.collectDenied(r.path, err)
 	}
 	defer d.Close()
 	st, err := d.Stat()
@@ -111,7 +111,7 @@ func (r *reading) readOnce(ctx context.Context) error {
 	}
 	names, err := d.Names()
 	if err != nil {
-		return r.faults.unlessDenied(r.path, err)
+		return r.faults.collectDenied(r.path, err)
 	}
 	if r.opt.SkipCaches && isCache(d, names) {
 		r.report.leftOut(r.path, "the contents of the cache directory")
@@ -123,8 +123,8 @@ func (r *reading) readOnce(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.name(d, names[i], path); err != nil {
-			if err := r.faults.unlessDenied(path, err); err != nil {
+		if err := r.addName(d, names[i], path); err != nil {
+			if err := r.faults.collectDenied(path, err); err != nil {
 				return err
 			}
 		}
@@ -155,8 +155,8 @@ func below(dir string, names []string) []string {
 	return paths
 }
 
-// name adds one name.
-func (r *reading) name(d *rootfs.Dir, name, path string) error {
+// addName adds one name.
+func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 	if r.prune.prunes(path) {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 		return nil
 	}
 	claimed := len(r.entries)
-	err = r.look(d, name, path, st)
+	err = r.addPath(d, name, path, st)
 	if len(r.entries) > claimed && strings.HasPrefix(name, ".wh.") {
 		r.entries = r.entries[:claimed]
 		r.faults.add(FaultWhiteout, path, "")
@@ -181,8 +181,8 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 	return err
 }
 
-// look adds the record of path, if it belongs to the tree.
-func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
+// addPath adds the record of path, if it belongs to the tree.
+func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	r.files = append(r.files, format.File{
 		Path: path, Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
 		MTime: st.MTime, MTimeNsec: st.MTimeNsec,

@@ -41,7 +41,7 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	top := newReading(s, "/", inode{})
 	top.err = top.readTop()
 	w.ahead.start(top)
-	if !w.handOut(ctx, top) {
+	if !w.yieldAll(ctx, top) {
 		return
 	}
 	w.report.Unmatched = s.prune.unmatched()
@@ -52,9 +52,9 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	}
 }
 
-// handOut yields the contents of one directory and everything below it. Of the directories above
+// yieldAll yields the contents of one directory and everything below it. Of the directories above
 // only the entries stay in memory.
-func (w *walker) handOut(ctx context.Context, r *reading) bool {
+func (w *walker) yieldAll(ctx context.Context, r *reading) bool {
 	if ctx.Err() != nil {
 		r.err = context.Cause(ctx)
 	}
@@ -69,7 +69,7 @@ func (w *walker) handOut(ctx context.Context, r *reading) bool {
 		if !w.yield(e.file, nil) {
 			return false
 		}
-		if e.into != (inode{}) && !w.handOut(ctx, w.ahead.next(ctx)) {
+		if e.into != (inode{}) && !w.yieldAll(ctx, w.ahead.next(ctx)) {
 			return false
 		}
 	}

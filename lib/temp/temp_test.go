@@ -48,7 +48,7 @@ func TestLeft(t *testing.T) {
 }
 
 // Left ignores all other files, waits for nothing, and opens no pipe.
-func TestLeftOfOthers(t *testing.T) {
+func TestLeftIgnoresOthers(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{".chunkah-a", "chunkah-b.tmp", "image"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {

@@ -78,7 +78,7 @@ func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 }
 
 // Other contents of an index are not faults if their digests are right.
-func TestBesideImages(t *testing.T) {
+func TestOtherIndexEntries(t *testing.T) {
 	blobs := mk.Blobs{}
 	linux := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}).Manifest(t, blobs)
 	all := beside(t, blobs)
@@ -143,7 +143,7 @@ func TestAbsentPlatforms(t *testing.T) {
 }
 
 // Deviations that other tools write and every client accepts are notes.
-func TestHealthyOddities(t *testing.T) {
+func TestHarmlessDeviations(t *testing.T) {
 	others := func(more func(document)) func(document) {
 		return func(m document) {
 			for _, h := range m["history"].([]any) {

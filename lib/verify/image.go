@@ -31,10 +31,10 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		v.report.Images--
 		return nil
 	case c != nil && c.OS != "" && c.OS != "linux":
-		v.closed(where, fmt.Sprintf("it is for %q", c.OS), m)
+		v.verifyClosed(where, fmt.Sprintf("it is for %q", c.OS), m)
 		return nil
 	case slices.ContainsFunc(m.Layers, isClosed):
-		v.closed(where, "it has encrypted layers, or layers stored elsewhere", m)
+		v.verifyClosed(where, "it has encrypted layers, or layers stored elsewhere", m)
 		return nil
 	}
 	names := v.layers(where, m, c, img)
@@ -63,9 +63,9 @@ func isClosed(d v1.Descriptor) bool {
 	return image.IsForeign(d.MediaType) || strings.HasSuffix(d.MediaType, "+encrypted")
 }
 
-// closed verifies only digests and sizes of an image's layers. Layers with URLs are usually stored
-// elsewhere and are skipped.
-func (v *verifier) closed(where, why string, m *v1.Manifest) {
+// verifyClosed verifies only digests and sizes of an image's layers. Layers with URLs are usually
+// stored elsewhere and are skipped.
+func (v *verifier) verifyClosed(where, why string, m *v1.Manifest) {
 	v.note(where, "%s: only the digests of its layers are verified, not its files", why)
 	for i, d := range m.Layers {
 		v.report.Layers++

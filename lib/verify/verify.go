@@ -99,7 +99,7 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
 	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
-	err = v.top()
+	err = v.source()
 	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
 	case err != nil || !none:
 	case opt.Image.Platform != "":
@@ -171,8 +171,8 @@ func (v *verifier) faults(where string, errs []error) {
 	}
 }
 
-// top verifies the image that the source names.
-func (v *verifier) top() error {
+// source verifies the image that the source names.
+func (v *verifier) source() error {
 	_, pinned, _ := strings.Cut(v.src.Ref, "@")
 	store, indexed := v.fetch.(image.Indexed)
 	if indexed && pinned == "" {
