@@ -76,7 +76,7 @@ func TestStat(t *testing.T) {
 func TestSame(t *testing.T) {
 	was := Stat{Dev: 1, Ino: 2, Size: 3, MTime: 4, MTimeNsec: 5, CTime: 6, CTimeNsec: 7, UID: 1}
 	is := was
-	is.UID = 2 // a chown moves ctime as well
+	is.UID = 2 // a chown changes ctime as well
 	if !was.Same(is) {
 		t.Error("not the same")
 	}
@@ -151,7 +151,7 @@ func TestReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := openDir(t, open(t, dir), "/"); d.Readable("closed") != nil && os.Geteuid() == 0 {
-		t.Error("root may not read a file")
+		t.Error("root cannot read a file")
 	}
 	asNobody(t, func() error {
 		r, err := Open(dir)
