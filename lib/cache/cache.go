@@ -343,28 +343,17 @@ func (c *Cache) Trim() (removed int64, err error) {
 	return removed, nil
 }
 
-// Left returns the paths of unfinished files that killed builds left in the cache in dir. Trim
-// removes them after a day.
-func Left(dir string) ([]string, error) {
-	keys, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, skipGone(err)
-	}
-	left, err := temp.Left(dir)
-	if err != nil {
-		return left, err
-	}
+// Folders returns the directories of the cache in dir that can have unfinished files of killed
+// builds. Trim removes these files after a day.
+func Folders(dir string) []string {
+	folders := []string{dir}
+	keys, _ := os.ReadDir(dir) // the caller reads dir too and gets the same error
 	for _, key := range keys {
-		if !isKey(key) {
-			continue
+		if isKey(key) {
+			folders = append(folders, filepath.Join(dir, key.Name()))
 		}
-		paths, err := temp.Left(filepath.Join(dir, key.Name()))
-		if err != nil {
-			return left, err
-		}
-		left = append(left, paths...)
 	}
-	return left, nil
+	return folders
 }
 
 // skipGone ignores files that another build has removed meanwhile.

@@ -53,20 +53,23 @@ func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *R
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, j.dest.Abort())
+			err = errors.Join(err, j.dest.Discard())
 		}
 	}()
 	if err := j.copy(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.dest.Blob(doc.Descriptor, oci.Data(doc.Data)); err != nil {
+	if err := j.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if _, err := j.dest.Finish(root); err != nil {
+		return nil, err
+	}
 	j.report.Digest = doc.Descriptor.Digest.String()
-	return j.report, j.dest.Commit(root)
+	return j.report, j.dest.Commit()
 }
 
 type joiner struct {
@@ -104,7 +107,7 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 }
 
 // nameAnnotations are the annotations with an image's name in its old store.
-var nameAnnotations = []string{v1.AnnotationRefName, "io.containerd.image.name"}
+var nameAnnotations = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
 
 // descriptor returns the entry for a manifest, without its old name.
 func descriptor(e image.Entry) v1.Descriptor {
@@ -132,7 +135,7 @@ func (j *joiner) copy(ctx context.Context) error {
 					return fmt.Errorf("copying %q from %q: %w", d.Digest, src.Source, err)
 				}
 			}
-			if err := j.dest.Blob(e.Manifest.Descriptor, oci.Data(e.Manifest.Data)); err != nil {
+			if err := j.dest.Blob(e.Manifest.Descriptor, "", oci.Data(e.Manifest.Data)); err != nil {
 				return err
 			}
 		}
@@ -146,8 +149,7 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	oci.Offer(j.dest, d.Digest, src.Source.InRegistry())
-	return j.dest.Blob(d, func(w io.Writer) error {
+	return j.dest.Blob(d, src.Source.InRegistry(), func(w io.Writer) error {
 		in, err := src.Blob(ctx, d)
 		if err != nil {
 			return err

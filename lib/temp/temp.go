@@ -27,13 +27,20 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Dir returns the directory for temporary files: TMPDIR, or the first writable one of dirs, or the
-// first one.
+// Memory is the last directory that Dir tries. Containers have it even if their root is read-only.
+// It is in memory, and its mount limits the size (64 MB by default, see --shm-size).
+const Memory = "/dev/shm"
+
+// Dir returns the absolute path of the directory for temporary files: TMPDIR, or the first writable
+// one of dirs and Memory, or the first one.
 func Dir(dirs ...string) string {
 	if dir := os.Getenv("TMPDIR"); dir != "" {
+		if abs, err := filepath.Abs(dir); err == nil {
+			return abs
+		}
 		return dir
 	}
-	for _, dir := range dirs {
+	for _, dir := range append(dirs, Memory) {
 		if Writable(dir) {
 			return dir
 		}

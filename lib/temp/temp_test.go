@@ -23,6 +23,24 @@ func left(t *testing.T, dir string) []string {
 	return names
 }
 
+// If no directory is writable, Dir returns Memory. The path is absolute, since SQLite treats a
+// relative path in a URI as a host.
+func TestDir(t *testing.T) {
+	t.Setenv("TMPDIR", "")
+	dir := t.TempDir()
+	if got := Dir("/nonexistent", dir); got != dir {
+		t.Errorf("got %q, want %q", got, dir)
+	}
+	if got := Dir("/nonexistent"); got != Memory && Writable(Memory) {
+		t.Errorf("got %q, want %q", got, Memory)
+	}
+	t.Chdir(dir)
+	t.Setenv("TMPDIR", ".")
+	if got := Dir("/nonexistent"); got != dir {
+		t.Errorf("TMPDIR is .: got %q, want %q", got, dir)
+	}
+}
+
 // Locked files are not leftovers, unlocked ones are.
 func TestLeft(t *testing.T) {
 	dir := t.TempDir()

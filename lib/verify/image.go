@@ -78,7 +78,7 @@ func (v *verifier) verifyClosed(where, why string, m *v1.Manifest) {
 
 // config verifies an image's config, and returns nil if it cannot be read.
 func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
-	if checkDescriptor(m.Config) != nil {
+	if oci.CheckDescriptor(m.Config) != nil {
 		return nil // already reported
 	}
 	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
@@ -129,7 +129,7 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 		}
 	}
 	for i, d := range m.Layers {
-		if checkDescriptor(d) != nil {
+		if oci.CheckDescriptor(d) != nil {
 			continue // already reported
 		}
 		name := fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where)

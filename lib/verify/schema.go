@@ -190,7 +190,7 @@ func withPrefix(name string, err error) []error {
 
 // checkListed returns all errors in a descriptor.
 func checkListed(name string, d v1.Descriptor) []error {
-	return withPrefix(name, errors.Join(checkDescriptor(d), checkData(d), checkURLs(d)))
+	return withPrefix(name, errors.Join(oci.CheckDescriptor(d), checkData(d), checkURLs(d)))
 }
 
 func checkVersion(version int) []error {
@@ -200,21 +200,10 @@ func checkVersion(version int) []error {
 	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
 }
 
-// checkDescriptor makes sure that the blob can be read and verified.
-func checkDescriptor(d v1.Descriptor) error {
-	if err := d.Digest.Validate(); err != nil {
-		return fmt.Errorf("digest %q: %w", d.Digest, err)
-	}
-	if d.Size < 0 {
-		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
-	}
-	return nil
-}
-
 // checkData makes sure that the copy of the blob in a descriptor is correct: some clients use it
 // instead of the blob.
 func checkData(d v1.Descriptor) error {
-	described := checkDescriptor(d) == nil // otherwise it is reported already
+	described := oci.CheckDescriptor(d) == nil // otherwise it is reported already
 	if d.Data == nil || !described {
 		return nil
 	}

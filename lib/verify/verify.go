@@ -30,6 +30,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
 )
 
 // Fault is one problem.
@@ -83,10 +84,8 @@ type Report struct {
 	Bytes          int64
 }
 
-// maxDocument bounds a manifest, an index and a config, in bytes, as registries and clients do.
 // maxDepth bounds indexes in indexes, maxDocuments the number of manifests in all of them.
 const (
-	maxDocument  = 4 << 20
 	maxDepth     = 4
 	maxDocuments = 1024
 )
@@ -107,10 +106,7 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	default:
 		v.fault(src.String(), "it contains no image")
 	}
-	if c, ok := fetch.(io.Closer); ok {
-		err = errors.Join(err, c.Close())
-	}
-	if err == nil {
+	if err = errors.Join(err, fetch.Close()); err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
@@ -187,7 +183,7 @@ func (v *verifier) source() error {
 		return err
 	}
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if pinned != "" && v.src.Kind != image.KindDockerArchive {
+	if pinned != "" && !v.src.DockerFormat {
 		d.Digest = digest.Digest(pinned)
 	}
 	return v.document("", d, data, 0)
@@ -226,7 +222,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 	before := v.report.Images
 	for i, d := range index.Manifests {
 		at := fmt.Sprintf("manifest %d (%s) of %s", i, d.Digest, where)
-		if err := checkDescriptor(d); err != nil {
+		if err := oci.CheckDescriptor(d); err != nil {
 			continue // already reported
 		}
 		if v.seen[listingOf(d)] {
@@ -339,13 +335,13 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 		return nil
 	}
 	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
+	data, err := io.ReadAll(io.LimitReader(in, oci.MaxDocument+1))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
 		return nil
-	case len(data) > maxDocument:
-		v.fault(where, "it is larger than the %d bytes that clients accept", maxDocument)
+	case len(data) > oci.MaxDocument:
+		v.fault(where, "it is larger than the %d bytes that clients accept", oci.MaxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
@@ -359,7 +355,7 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 
 // checkBlob compares a blob with its descriptor without parsing it.
 func (v *verifier) checkBlob(where string, d v1.Descriptor) {
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return // already reported
 	}
 	in, err := v.fetch.Blob(v.ctx, d)

@@ -7,7 +7,7 @@ window.addEventListener("error", event => {
 
 // The data of the page. Names from the image are always inserted as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
-const unknownComponent = "(unknown component)"; // files that belong to one of several components
+const oneOfSeveral = "(one of several)"; // files that belong to one of several components
 
 function size(n) {
   if (n === null || n === undefined) return "not known";
@@ -30,7 +30,7 @@ function colour(ppm) { return ppm === null ? "cu" : "c" + classes.findIndex(c =>
 // one; rest, the remainder of the path; sizes; and components, a single number if all files have the
 // same one. -1 means unknown.
 function componentOf(layer, at) { return typeof layer.components === "number" ? layer.components : layer.components[at]; }
-function componentName(c) { return c < 0 ? unknownComponent : data.components[c]; }
+function componentName(c) { return c < 0 ? oneOfSeveral : data.components[c]; }
 
 // The sizes of each layer's components, the largest first.
 for (const layer of data.layers) {
