@@ -3,7 +3,7 @@
 //
 // The contents are not trusted. A blob is returned only if its bytes match the digest in its name
 // and the caller has verified that it decompresses to the expected layer. So a cache can be saved
-// and restored by anyone, merged from several caches, or damaged; errors only cost another
+// and restored by anyone, merged from several caches, or damaged; damage only costs another
 // compression. Valid blobs can come from another compressor. Files that are not named like blobs
 // are neither read nor removed. Several builds can use a cache at once.
 package cache

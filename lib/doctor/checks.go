@@ -64,7 +64,7 @@ type check struct {
 	// finds reports whether a file is a finding; nil if every file in places is one.
 	finds func(*Examiner, *format.File) (bool, error)
 	// out is set if the advice is to leave the files out. Other checks then ignore them. each is
-	// set if every file is advised separately.
+	// set if the advice lists every file.
 	out, each bool
 	// bootable is set if the finding matters for bootable images only, sparse if scan finds it.
 	bootable, sparse bool

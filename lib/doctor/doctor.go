@@ -3,8 +3,8 @@
 //
 // It reads the output of assign, so it sees the files that the image would have, with the options
 // of the build, and the time limits of packages. Of a few files, selected by name, it reads the
-// first page. Each kind of finding has a stable ID and an advice. Findings are collected by
-// directory, so memory grows with the number of directories, not of files.
+// first page. Each kind of finding has a stable ID and advice on what to do. Findings are collected
+// by directory, so memory grows with the number of directories, not of files.
 package doctor
 
 import (

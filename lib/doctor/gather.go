@@ -7,7 +7,7 @@ import (
 	"chunkah/format"
 )
 
-// maxTargets bounds the options in one advice: more do not fit on a command line.
+// maxTargets bounds the options that a finding advises: more do not fit on a command line.
 const maxTargets = 20
 
 // maxSingle is the number of files in a directory that are listed singly. With more, the directory

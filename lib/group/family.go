@@ -6,7 +6,7 @@ import (
 )
 
 // A family is a set of components that are released together, for example the libraries of a
-// desktop. Sharing a layer costs hardly more than giving one of them a layer.
+// desktop. A layer with all of them changes hardly more often than a layer with one of them.
 
 const (
 	// kinship is the minimum likeness of two relatives, scaled by one. Lower values would join

@@ -26,7 +26,7 @@ func TestReleases(t *testing.T) {
 		want    int
 	}{
 		{"none", nil, 0},
-		{"birth only", []int64{testNow - week}, 0},
+		{"creation only", []int64{testNow - week}, 0},
 		{"three", weekly(1, 5, 9), 3},
 		{"two on one day", append(weekly(3), testNow-3*week-day), 1},
 		{"too old", weekly(105, 120), 0},

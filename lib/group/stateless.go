@@ -111,8 +111,7 @@ func (in *input) turn() int64 {
 }
 
 // apart is how many of the largest components are in no family. If nearly every component has its
-// own layer, only the smallest components can be in one: those of which every second one has to
-// share.
+// own layer, only the smallest ones, which have to share layers, can be in a family.
 func (in *input) apart() int {
 	return max(in.limit*largestApart/100, fewestApart, 2*in.limit-len(in.cs))
 }
