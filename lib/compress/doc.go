@@ -2,12 +2,12 @@
 //
 // It has four guarantees:
 //
-//   - Same input, same bytes: the output of a [Writer] depends only on its input and its [Settings].
-//     The numbers of workers and cores, the sizes of writes, other work in the process and the
-//     processor do not matter. [Settings.Key] identifies the output: equal keys and equal input give
-//     equal bytes.
-//   - All cores work on one stream: the input is divided into blocks of a fixed size, the workers of
-//     a [Pool] compress them, and the results are written in order. Several writers share the
+//   - Same input, same bytes: the output of a [Writer] depends only on its input and its
+//     [Settings]. The numbers of workers and cores, the sizes of writes, other work in the process
+//     and the processor do not matter. [Settings.Key] identifies the output: equal keys and equal
+//     input give equal bytes.
+//   - All cores work on one stream: the input is divided into blocks of a fixed size, the workers
+//     of a [Pool] compress them, and the results are written in order. Several writers share the
 //     workers, and the lowest rank comes first.
 //   - Memory is bounded: see [Pool].
 //   - No goroutine is left behind: only a pool has goroutines, and [Pool.Close] waits for them.

@@ -74,7 +74,7 @@ func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 		"a CNAB bundle":             artifact(t, blobs, "application/vnd.cnab.config.v1+json", "application/vnd.cnab.bundle.thin.v1-wd+json"),
 		"a signature":               artifact(t, blobs, v1.MediaTypeImageConfig, "application/vnd.dev.cosign.simplesigning.v1+json"),
 		"an artifact of old":        old,
-		"something that is no JSON": blobs.Add("application/vnd.example.unknown", []byte("bytes")),
+		"something other than JSON": blobs.Add("application/vnd.example.unknown", []byte("bytes")),
 	}
 }
 

@@ -107,7 +107,7 @@ func TestEveryFault(t *testing.T) {
 			m + `layers\[1\]: "https://registry.example/a b" in urls is not a URI.*"https://registry.example/%zz" in urls`,
 		}},
 		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
-		{"a key is there twice", parts{files: func(files map[string][]byte) {
+		{"a duplicate key", parts{files: func(files map[string][]byte) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
 		}}, []string{`^index\.json: key "schemaVersion" is there twice`}},
 
@@ -118,7 +118,7 @@ func TestEveryFault(t *testing.T) {
 		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
 		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
 		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: it has [0-9]+ bytes where its descriptor says 5`}},
-		{"a fault of a manifest that is there twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
+		{"a fault of a manifest that is listed twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
 			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `its architecture is "amd64", but the index says "arm64"`}},
 		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", but the index says "freebsd"`}},
 
@@ -128,7 +128,7 @@ func TestEveryFault(t *testing.T) {
 		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": no entry for its directory`}},
 		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": it comes after "/b"`}},
 		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": no entry for its directory`, l0 + `"a": it comes after "/a/b"`}},
-		{"a name that leads out", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
+		{"a name outside the root", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
 		{"a link to nothing", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.Link("b", "none"))}}, []string{l0 + `"b": is a hard link to "none", which is not there`}},
 		{"a file in a file", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.File("a/b", ""))}}, []string{l0 + `"a/b": `}},
 		{"a tar that is cut off", parts{tars: [][]byte{own(t, mk.File("a", strings.Repeat("x", 2000)))[:1000]}}, []string{l0 + `entry "a": unexpected EOF`}},

@@ -26,9 +26,9 @@ function percent(ppm) { return ppm === null ? "unknown" : (ppm / 10000).toFixed(
 const classes = [[999000, "99.9 % and more"], [990000, "99 to 99.9 %"], [950000, "95 to 99 %"], [800000, "80 to 95 %"], [500000, "50 to 80 %"], [0, "less than 50 %"]];
 function colour(ppm) { return ppm === null ? "cu" : "c" + classes.findIndex(c => ppm >= c[0]); }
 
-// A layer has its files in columns: common, the number of bytes that a path shares with the previous
-// one; rest, the remainder of the path; sizes; and components, a single number if all files have the
-// same one. -1 means unknown.
+// A layer has its files in columns: common, the number of bytes that a path shares with the
+// previous one; rest, the remainder of the path; sizes; and components, a single number if all
+// files have the same one. -1 means unknown.
 function componentOf(layer, at) { return typeof layer.components === "number" ? layer.components : layer.components[at]; }
 function componentName(c) { return c < 0 ? oneOfSeveral : data.components[c]; }
 

@@ -2,8 +2,8 @@
 const map = document.getElementById("map");
 const detail = document.getElementById("detail");
 const trail = document.getElementById("trail");
-// A map has a maximum number of cells and a minimum area per cell in square pixels. All smaller items share
-// one cell.
+// A map has a maximum number of cells and a minimum area per cell in square pixels. All smaller
+// items share one cell.
 const mostCells = 400, leastArea = 60;
 const head = 17; // pixels for a cell's name above its contents
 let place = { layer: null, component: null };
