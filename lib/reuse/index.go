@@ -4,7 +4,7 @@ import "chunkah/lib/inspect"
 
 // place identifies an entry: its layer, and its index there.
 type place struct {
-	layer uint16 // images have fewer layers
+	layer uint16 // large enough for any number of layers
 	entry uint32
 	next  int32 // index of the next place of the same path in index.places, or none
 }
