@@ -85,7 +85,7 @@ var hostileStreams = []hostileStream{
 	{
 		"hard links that disagree", hostileRoot,
 		filed("/a", `"type":"symlink"`, `"target":"b"`, `"hardlink":1`) + filed("/b", `"type":"symlink"`, `"target":"a"`, `"hardlink":1`),
-		`"/a" and "/b" are one hard-link group`, "assign",
+		`"/a" and "/b" are hard links to one file`, "assign",
 	},
 	{"whiteout of nothing below", hostileRoot, filed("/etc", `"type":"whiteout"`), `"/etc"`, "assign pack"},
 	{"layer in a layerless stream", hostileRoot + `,"stage":"assign"`, `{"layer":{"index":0}}` + "\n" + directory("/d"), "", ""},

@@ -246,7 +246,7 @@ func TestRefused(t *testing.T) {
 		{"hard links of two sizes", []format.Record{
 			with(file("/a", "a"), func(f *format.File) { f.Hardlink = 1 }),
 			with(file("/b", "a"), func(f *format.File) { f.Hardlink, f.Size = 1, 7 }),
-		}, `"/a" and "/b" are one hard-link group`},
+		}, `"/a" and "/b" are hard links to one file`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func TestPending(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(name); string(got) != "old" {
-			t.Errorf("the file is %q before its time", got)
+			t.Errorf("the file is already %q", got)
 		}
 		if err := tt.end(p); err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestPending(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 	if _, err := Prepare("/dev/full", []byte("x")); err == nil {
-		t.Error("a full device has taken it")
+		t.Error("a full device was written")
 	}
 	var none *Pending
 	none.Discard()

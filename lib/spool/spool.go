@@ -1,5 +1,5 @@
-// Package spool makes files for what has to wait on disk: without a name, so that
-// nobody else can open them and nothing is left of them, however the process ends.
+// Package spool creates temporary files without names: nobody else can open them, and they
+// disappear with the process.
 package spool
 
 import (
@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Dir is where Create makes files: dir, or TMPDIR where that is empty, or else
-// /var/tmp, or /tmp where that cannot be: it may be memory, which layers do not fit in.
+// Dir returns the directory for Create: dir, or TMPDIR if dir is empty, otherwise /var/tmp, and
+// /tmp only if that is not writable. /tmp can be in memory, which is too small for layers.
 func Dir(dir string) string {
 	if dir != "" {
 		return dir
@@ -23,12 +23,12 @@ func Dir(dir string) string {
 	return temp.Dir("/var/tmp", "/tmp")
 }
 
-// Create makes a file in the folder that Dir says.
+// Create creates a file in the directory returned by Dir.
 func Create(dir string) (*os.File, error) {
 	dir = Dir(dir)
 	f, err := unnamed(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("creating a spool in %q: %w: make the folder, or name another one with --spool or TMPDIR", dir, Cause(err))
+		return nil, fmt.Errorf("creating a spool in %q: %w: create the directory, or set another one with --spool or TMPDIR", dir, Cause(err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating a spool in %q: %w", dir, Cause(err))
@@ -36,8 +36,8 @@ func Create(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unnamed opens a file without a name. Where the file system does not know such
-// files, it has one for a moment.
+// unnamed opens a file without a name. On file systems without support for this, the file has a
+// name for a moment.
 func unnamed(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
@@ -52,8 +52,8 @@ func unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Writer writes to a file that Create made. It is nothing but a writer, which those
-// who copy fill in large pieces, and it says what could not be written.
+// Writer writes to a file from Create. It only implements io.Writer, so that io.Copy uses large
+// writes, and its errors name the directory.
 func Writer(f *os.File) io.Writer { return writer{f} }
 
 type writer struct{ file *os.File }
@@ -66,8 +66,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Cause is an error without the path: of a spool that is the folder's, or a name
-// that means nothing to anyone.
+// Cause removes the path from an error: for a spool it is the directory, or a meaningless name.
 func Cause(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A spool has no name, belongs to its owner alone, and can be read again.
+// A spool has no name, is readable only by its owner, and can be read again.
 func TestCreate(t *testing.T) {
 	for _, where := range []string{"option", "environment"} {
 		dir := t.TempDir()
@@ -38,12 +38,12 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%s: it has %d names and the mode %v", where, st.Nlink, info.Mode())
 		}
 		if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-			t.Errorf("%s: the folder holds %v, %v", where, names, err)
+			t.Errorf("%s: the directory contains %v, %v", where, names, err)
 		}
 	}
 }
 
-// /tmp may be memory.
+// The default is not /tmp, which can be in memory.
 func TestDefault(t *testing.T) {
 	t.Setenv("TMPDIR", "")
 	f, err := Create("")
@@ -56,12 +56,12 @@ func TestDefault(t *testing.T) {
 	}
 }
 
-// Errors name the folder.
+// Errors name the directory.
 func TestFaults(t *testing.T) {
 	if _, err := Create("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
-		t.Errorf("no folder: %v", err)
+		t.Errorf("no directory: %v", err)
 	}
-	// A file system that cannot make a file without a name, nor any other.
+	// A file system that supports neither unnamed files nor any others.
 	if f, err := Create("/proc/self"); err == nil {
 		f.Close()
 		t.Error("a file was created in /proc")
