@@ -181,3 +181,13 @@ type Sink interface {
 	Write(Record) error
 	Finish() error
 }
+
+// Names of components that no repo gives.
+const (
+	// Unclaimed is the component of files that no other component has. Those in an application
+	// directory have one below it, such as chunkah/unclaimed/opt/x.
+	Unclaimed = "chunkah/unclaimed"
+	// EmptyDirectories is the component of empty directories that no other component has. A
+	// directory leaves it with its first file, which must not change a large layer.
+	EmptyDirectories = "chunkah/empty-directories"
+)

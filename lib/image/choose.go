@@ -141,7 +141,7 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 	for _, m := range index.Manifests {
 		switch {
 		case IsAttestation(m), m.ArtifactType != "", !mayBeImage(m.MediaType):
-		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == mediaTypeDockerIndex:
+		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == oci.MediaTypeDockerIndex:
 			data, err := c.read(m)
 			if err != nil {
 				return nil, fmt.Errorf("reading index %q: %w", m.Digest, err)
@@ -162,10 +162,10 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 // type: of other kinds are artifacts, and manifests of schema 1.
 func mayBeImage(mediaType string) bool {
 	switch mediaType {
-	case v1.MediaTypeImageManifest, mediaTypeDockerManifest, v1.MediaTypeImageIndex, mediaTypeDockerIndex, "":
+	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex, "":
 		return true
 	}
-	return strings.HasPrefix(mediaType, mediaTypeDockerSchema1) // the error says what to do
+	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // the error says what to do
 }
 
 // choose chooses the image that fits best.

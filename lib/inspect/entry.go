@@ -49,7 +49,7 @@ func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 		Component: NoComponent, Content: [16]byte(sum[:16]), flag: h.Typeflag,
 	}
 	switch {
-	case whiteout && strings.HasSuffix(strings.TrimRight(h.Name, "/"), opaque):
+	case whiteout && strings.HasSuffix(strings.TrimRight(h.Name, "/"), format.OpaqueWhiteout):
 		e.flag = typeOpaque
 	case whiteout:
 		e.flag = typeWhiteout
@@ -62,9 +62,6 @@ func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 	return e, nil
 }
 
-// opaque is the base name of a whiteout for everything in a directory.
-const opaque = ".wh..wh..opq"
-
 // meta returns a checksum of all metadata except the time.
 func meta(h *tar.Header, flag byte) uint64 {
 	b := []byte{flag}
@@ -75,7 +72,7 @@ func meta(h *tar.Header, flag byte) uint64 {
 	text(h.Linkname)
 	var keys []string
 	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "SCHILY.xattr.") {
+		if strings.HasPrefix(k, format.XattrKey) {
 			keys = append(keys, k)
 		}
 	}

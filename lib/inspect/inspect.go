@@ -69,7 +69,7 @@ func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, err
 		return nil, err
 	}
 	in := &Image{
-		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: platform(img.Platform), Created: img.Created,
+		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: image.PlatformName(img.Platform), Created: img.Created,
 		image: img, opt: opt,
 	}
 	for _, l := range img.Layers {
@@ -86,18 +86,6 @@ func (in *Image) Close() error {
 	}
 	in.tree = nil
 	return errors.Join(err, in.image.Close())
-}
-
-// platform formats a platform in the usual short form. Images often leave out linux.
-func platform(p v1.Platform) string {
-	parts := []string{p.OS, p.Architecture}
-	if p.OS == "" {
-		parts[0] = "linux"
-	}
-	if p.Variant != "" {
-		parts = append(parts, p.Variant)
-	}
-	return strings.Join(parts, "/")
 }
 
 // annotationStability is the chance to stay unchanged for a week, as a decimal fraction. Both

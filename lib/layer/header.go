@@ -22,10 +22,6 @@ const (
 	maxPrefix  = 155
 )
 
-// xattrKey is the prefix of extended attributes in the keys of pax records. It comes from star, and
-// all tars use it.
-const xattrKey = "SCHILY.xattr."
-
 // maxRecords bounds the records of one entry, in bytes. Go's archive/tar, which most clients use,
 // reads 1 MiB. The rest is reserved for short records.
 const maxRecords = 1<<20 - 4096
@@ -84,13 +80,10 @@ func newEntry(f *format.File, linked string) entry {
 	return e
 }
 
-// whiteoutPrefix marks names of deleted files (image-spec, layer.md, "Whiteouts").
-const whiteoutPrefix = ".wh."
-
 // whiteoutName returns the name of the entry that deletes path.
 func whiteoutName(path string) string {
 	cut := strings.LastIndexByte(path, '/') + 1
-	return path[1:cut] + whiteoutPrefix + path[cut:]
+	return path[1:cut] + format.WhiteoutPrefix + path[cut:]
 }
 
 // encoder makes header blocks. It reuses its buffers for each entry.
@@ -170,7 +163,7 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	f := e.file
 	for _, x := range e.xattrs {
-		buf = appendRecord(buf, xattrKey+x.Name, x.Value)
+		buf = appendRecord(buf, format.XattrKey+x.Name, x.Value)
 	}
 	if f.GID > maxOctal7 {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
@@ -315,7 +308,7 @@ func headerSize(e *entry) int64 {
 
 // Check refuses a record that a layer cannot store, or that clients would misinterpret.
 func Check(f *format.File) error {
-	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], whiteoutPrefix) {
+	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], format.WhiteoutPrefix) {
 		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image: rename it, or leave it out with --prune", f.Path)
 	}
 	size := len(f.Path) + len(f.Target)
@@ -323,7 +316,7 @@ func Check(f *format.File) error {
 		if strings.IndexByte(x.Name, '=') >= 0 {
 			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it contains =", f.Path, x.Name)
 		}
-		size += len(xattrKey) + len(x.Name) + len(x.Value) + recordExtra
+		size += len(format.XattrKey) + len(x.Name) + len(x.Value) + recordExtra
 	}
 	if size > maxRecords {
 		return fmt.Errorf("%q: %d bytes of names and xattrs exceed what clients read per file (%d)", f.Path, size, maxRecords)

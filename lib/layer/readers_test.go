@@ -86,7 +86,7 @@ func readGo(data []byte) ([]seen, error) {
 			Size: h.Size, MTime: h.ModTime.Unix(), Major: h.Devmajor, Minor: h.Devminor, Xattrs: map[string]string{},
 		}
 		for k, v := range h.PAXRecords {
-			if name, ok := strings.CutPrefix(k, xattrKey); ok {
+			if name, ok := strings.CutPrefix(k, format.XattrKey); ok {
 				s.Xattrs[name] = hex.EncodeToString([]byte(v))
 			}
 		}

@@ -10,11 +10,11 @@ import (
 )
 
 // unclaimed is the component of a file that came without one.
-var unclaimed = []string{"chunkah/unclaimed"}
+var unclaimed = []string{format.Unclaimed}
 
 // emptyDirs is that of an empty directory: it leaves this component when it gets
 // its first file, which must not cost a large layer.
-var emptyDirs = []string{"chunkah/empty-directories"}
+var emptyDirs = []string{format.EmptyDirectories}
 
 // component is one component and what belongs to it.
 type component struct {

@@ -174,7 +174,7 @@ func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 	}
 	claimed := len(r.entries)
 	err = r.addPath(d, name, path, st)
-	if len(r.entries) > claimed && strings.HasPrefix(name, ".wh.") {
+	if len(r.entries) > claimed && strings.HasPrefix(name, format.WhiteoutPrefix) {
 		r.entries = r.entries[:claimed]
 		r.faults.add(FaultWhiteout, path, "")
 	}
