@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 )
 
 // A cache has a tag, so that backups skip the directory (Cache Directory Tagging Specification).
@@ -39,7 +39,7 @@ func prepareDir(dir string) error {
 	if foreign != "" {
 		return fmt.Errorf("%w (for example %q)", errForeign, foreign)
 	}
-	return replace.File(filepath.Join(dir, tagName), []byte(tag))
+	return temp.Replace(filepath.Join(dir, tagName), []byte(tag))
 }
 
 // isMarked reports whether dir has our tag.

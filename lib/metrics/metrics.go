@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"chunkah/format"
-	"chunkah/lib/fifo"
-	"chunkah/lib/replace"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/temp"
 )
 
 // Run is a run of a command. A nil Run measures nothing.
@@ -151,7 +151,7 @@ func (r *Run) document() document {
 func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {
-		_, err = fifo.Open(ctx, name, func(name string) (any, error) { return nil, replace.File(name, append(data, '\n')) })
+		_, err = interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, append(data, '\n')) })
 	}
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)

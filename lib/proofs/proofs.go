@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 )
 
 // maxSize bounds the record, in bytes: 16,000 blobs. When it is full, the newer half stays.
@@ -131,7 +131,7 @@ func (p *Proofs) Save() error {
 		if err := removeOther(p.path); err != nil {
 			return err
 		}
-		return replace.File(p.path, append(old[len(old)/2:], lines.Bytes()...)) // a truncated line is ignored
+		return temp.Replace(p.path, append(old[len(old)/2:], lines.Bytes()...)) // a truncated line is ignored
 	}
 	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 )
 
 // image verifies an image: its config, and all layers in one pass.
-func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
+func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest) error {
 	before := len(v.report.Faults)
 	v.report.Images++
 	img := image.Assemble(v.src, v.fetch, nil)
 	img.Annotations = m.Annotations
 	img.Manifest.Descriptor, img.Config.Descriptor = d, m.Config
-	c := v.config(where, d, m, img)
+	c := v.config(ctx, where, d, m, img)
 	switch fits, err := image.Fits(v.opt.Image.Platform, img.Platform); {
 	case err != nil:
 		return err
@@ -31,17 +31,17 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		v.report.Images--
 		return nil
 	case c != nil && c.OS != "" && c.OS != "linux":
-		v.verifyClosed(where, fmt.Sprintf("it is for %q", c.OS), m)
+		v.verifyClosed(ctx, where, fmt.Sprintf("it is for %q", c.OS), m)
 		return nil
 	case slices.ContainsFunc(m.Layers, isClosed):
-		v.verifyClosed(where, "it has encrypted layers, or layers stored elsewhere", m)
+		v.verifyClosed(ctx, where, "it has encrypted layers, or layers stored elsewhere", m)
 		return nil
 	}
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
-	tree, err := image.Flatten(v.ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
-	if v.ctx.Err() != nil {
-		return context.Cause(v.ctx)
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w.report(names, v.report)
 	if err != nil {
@@ -55,7 +55,7 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 	if v.opt.Whole == nil || len(v.report.Faults) > before {
 		return nil
 	}
-	return v.opt.Whole(v.ctx, img, tree)
+	return v.opt.Whole(ctx, img, tree)
 }
 
 // isClosed reports whether many clients cannot read a layer.
@@ -65,19 +65,19 @@ func isClosed(d v1.Descriptor) bool {
 
 // verifyClosed verifies only digests and sizes of an image's layers. Layers with URLs are usually
 // stored elsewhere and are skipped.
-func (v *verifier) verifyClosed(where, why string, m *v1.Manifest) {
+func (v *verifier) verifyClosed(ctx context.Context, where, why string, m *v1.Manifest) {
 	v.note(where, "%s: only the digests of its layers are verified, not its files", why)
 	for i, d := range m.Layers {
 		v.report.Layers++
 		if image.IsForeign(d.MediaType) && len(d.URLs) > 0 {
 			continue
 		}
-		v.checkBlob(fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
+		v.checkBlob(ctx, fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
 	}
 }
 
 // config verifies an image's config, and returns nil if it cannot be read.
-func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
+func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
 	if oci.CheckDescriptor(m.Config) != nil {
 		return nil // already reported
 	}
@@ -88,7 +88,7 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
 		v.note(where, "it has the media type %q, as written by old Docker clients; clients accept it", t)
 	}
-	data := v.read(where, m.Config)
+	data := v.read(ctx, where, m.Config)
 	if data == nil {
 		return nil
 	}

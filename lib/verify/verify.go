@@ -97,8 +97,8 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
-	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
-	err = v.source()
+	v := &verifier{src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
+	err = v.source(ctx)
 	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
 	case err != nil || !none:
 	case opt.Image.Platform != "":
@@ -128,7 +128,6 @@ func once(faults []Fault) []Fault {
 
 // verifier is the state of one run.
 type verifier struct {
-	ctx    context.Context // of this run
 	src    image.Source
 	opt    Options
 	fetch  image.Fetcher
@@ -168,13 +167,13 @@ func (v *verifier) faults(where string, errs []error) {
 }
 
 // source verifies the image that the source names.
-func (v *verifier) source() error {
+func (v *verifier) source(ctx context.Context) error {
 	_, pinned, _ := strings.Cut(v.src.Ref, "@")
 	store, indexed := v.fetch.(image.Indexed)
 	if indexed && pinned == "" {
-		return v.layout(store)
+		return v.layout(ctx, store)
 	}
-	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
+	data, mediaType, err := v.fetch.Manifest(ctx, v.src.Ref)
 	if damage, ok := errors.AsType[*image.DamageError](err); ok {
 		v.fault("manifest.json", "%s", damage)
 		return nil
@@ -186,11 +185,11 @@ func (v *verifier) source() error {
 	if pinned != "" && !v.src.DockerFormat {
 		d.Digest = digest.Digest(pinned)
 	}
-	return v.document("", d, data, 0)
+	return v.document(ctx, "", d, data, 0)
 }
 
 // layout verifies the index of a layout, and the image in it that the source names.
-func (v *verifier) layout(store image.Indexed) error {
+func (v *verifier) layout(ctx context.Context, store image.Indexed) error {
 	const where = "index.json"
 	data, err := store.Index()
 	if err != nil {
@@ -199,18 +198,18 @@ func (v *verifier) layout(store image.Indexed) error {
 	index, faults := parseIndex(data)
 	v.faults(where, faults)
 	if index == nil || v.src.Ref == "" {
-		return v.list(where, index, 0, true)
+		return v.list(ctx, where, index, 0, true)
 	}
-	picked, _, err := store.Manifest(v.ctx, v.src.Ref)
+	picked, _, err := store.Manifest(ctx, v.src.Ref)
 	if err != nil {
 		return err
 	}
 	index, _ = parseIndex(picked)
-	return v.list(where, index, 0, true)
+	return v.list(ctx, where, index, 0, true)
 }
 
 // list verifies the manifests that an index lists. If whole is set, none may be missing.
-func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) error {
+func (v *verifier) list(ctx context.Context, where string, index *v1.Index, depth int, whole bool) error {
 	if index == nil {
 		return nil // already reported
 	}
@@ -239,15 +238,15 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 				continue
 			}
 		}
-		if !whole && v.isAbsent(d) {
+		if !whole && v.isAbsent(ctx, d) {
 			absent = append(absent, d)
 			continue
 		}
-		data := v.read(at, d)
+		data := v.read(ctx, at, d)
 		if data == nil {
 			continue
 		}
-		if err := v.document(where, d, data, depth+1); err != nil {
+		if err := v.document(ctx, where, d, data, depth+1); err != nil {
 			return err
 		}
 	}
@@ -257,11 +256,11 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 
 // isAbsent reports whether a layout lacks a manifest. docker save writes only one platform of an
 // index.
-func (v *verifier) isAbsent(d v1.Descriptor) bool {
+func (v *verifier) isAbsent(ctx context.Context, d v1.Descriptor) bool {
 	if _, local := v.fetch.(image.Indexed); !local {
 		return false
 	}
-	in, err := v.fetch.Blob(v.ctx, d)
+	in, err := v.fetch.Blob(ctx, d)
 	if err == nil {
 		in.Close()
 	}
@@ -282,7 +281,7 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 
 // document verifies a manifest or an index. in is the document that lists it, or empty if the
 // source names it.
-func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) error {
+func (v *verifier) document(ctx context.Context, in string, d v1.Descriptor, data []byte, depth int) error {
 	if in != "" {
 		in = " of " + in
 	}
@@ -292,7 +291,7 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 		v.fault(where, "its bytes have the digest %q", got)
 	}
 	if blobs, is := image.Artifact(data, d); is {
-		v.artifact(where, d, data, blobs)
+		v.artifact(ctx, where, d, data, blobs)
 		return nil
 	}
 	isIndex, err := image.IsIndex(data, d.MediaType)
@@ -304,18 +303,18 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 		where = fmt.Sprintf("index %s%s", d.Digest, in)
 		index, faults := parseIndex(data)
 		v.faults(where, faults)
-		return v.list(where, index, depth, false)
+		return v.list(ctx, where, index, depth, false)
 	}
 	m, faults := parseManifest(data)
 	v.faults(where, faults)
 	if m == nil {
 		return nil
 	}
-	return v.image(where, d, m)
+	return v.image(ctx, where, d, m)
 }
 
 // artifact verifies only digests and sizes, since an artifact is not an image.
-func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
+func (v *verifier) artifact(ctx context.Context, where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
 	if !image.IsAttestation(d) {
 		v.note(where, "an artifact, not an image: only the digests of its blobs are verified")
 	} else {
@@ -323,13 +322,13 @@ func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []
 		v.faults(where, faults)
 	}
 	for i, b := range blobs {
-		v.checkBlob(fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
+		v.checkBlob(ctx, fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
 	}
 }
 
 // read reads a document and compares it with its descriptor. It returns nil if it cannot be read.
-func (v *verifier) read(where string, d v1.Descriptor) []byte {
-	in, err := v.fetch.Blob(v.ctx, d)
+func (v *verifier) read(ctx context.Context, where string, d v1.Descriptor) []byte {
+	in, err := v.fetch.Blob(ctx, d)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return nil
@@ -354,18 +353,18 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 }
 
 // checkBlob compares a blob with its descriptor without parsing it.
-func (v *verifier) checkBlob(where string, d v1.Descriptor) {
+func (v *verifier) checkBlob(ctx context.Context, where string, d v1.Descriptor) {
 	if err := oci.CheckDescriptor(d); err != nil {
 		return // already reported
 	}
-	in, err := v.fetch.Blob(v.ctx, d)
+	in, err := v.fetch.Blob(ctx, d)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return
 	}
 	defer in.Close()
 	verifier := d.Digest.Verifier()
-	n, err := io.Copy(verifier, interrupt.Reader(v.ctx, in))
+	n, err := io.Copy(verifier, interrupt.Reader(ctx, in))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)

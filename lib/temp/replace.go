@@ -1,5 +1,4 @@
-// Package replace writes small files atomically.
-package replace
+package temp
 
 import (
 	"errors"
@@ -8,11 +7,10 @@ import (
 	"path/filepath"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/temp"
 )
 
-// File replaces the contents of a file in one step. Pipes and devices are written directly.
-func File(name string, data []byte) error {
+// Replace replaces the contents of a file in one step. Pipes and devices are written directly.
+func Replace(name string, data []byte) error {
 	p, err := Prepare(name, data)
 	if err != nil {
 		return err
@@ -42,7 +40,7 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := temp.Create(filepath.Dir(name), 0o600)
+	f, err := Create(filepath.Dir(name), 0o600)
 	if err != nil {
 		return nil, withName(name, err)
 	}

@@ -1,4 +1,4 @@
-package replace
+package temp
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func TestForeignLink(t *testing.T) {
 		if err := errors.Join(os.Symlink(test.target, link), os.Lchown(link, test.owner, test.owner)); err != nil {
 			t.Fatal(err)
 		}
-		err := File(link, []byte("text"))
+		err := Replace(link, []byte("text"))
 		if refused := err != nil && strings.Contains(err.Error(), "symlink of another user"); refused != test.refused || err != nil && !refused {
 			t.Errorf("%+v: got %v", test, err)
 		}
@@ -62,7 +62,7 @@ func TestOpenFile(t *testing.T) {
 	if _, err := f.WriteString("before, "); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Symlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), link), File(link, []byte("after"))); err != nil {
+	if err := errors.Join(os.Symlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), link), Replace(link, []byte("after"))); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

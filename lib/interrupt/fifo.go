@@ -1,12 +1,9 @@
-// Package fifo opens named pipes with a context, since an open waits for the other end.
-package fifo
+package interrupt
 
 import (
 	"context"
 	"io/fs"
 	"os"
-
-	"chunkah/lib/interrupt"
 )
 
 // Open calls open with the path. If path is a named pipe that nobody opens at the other end, Open
@@ -16,5 +13,5 @@ func Open[T any](ctx context.Context, path string, open func(path string) (T, er
 	if st, err := os.Stat(path); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
 		return open(path) // must not be abandoned: it could create a file
 	}
-	return interrupt.Call(ctx, func() (T, error) { return open(path) })
+	return Call(ctx, func() (T, error) { return open(path) })
 }

@@ -1,4 +1,4 @@
-package spool
+package temp
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 // A spool has no name, is readable only by its owner, and can be read again.
-func TestCreate(t *testing.T) {
+func TestSpool(t *testing.T) {
 	for _, where := range []string{"option", "environment"} {
 		dir := t.TempDir()
 		t.Setenv("TMPDIR", dir)
@@ -18,12 +18,12 @@ func TestCreate(t *testing.T) {
 		if where == "environment" {
 			named = ""
 		}
-		f, err := Create(named)
+		f, err := CreateSpool(named)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := Writer(f).Write([]byte("hello")); err != nil {
+		if _, err := SpoolWriter(f).Write([]byte("hello")); err != nil {
 			t.Error(err)
 		}
 		got := make([]byte, 5)
@@ -46,7 +46,7 @@ func TestCreate(t *testing.T) {
 // The default is not /tmp, which can be in memory.
 func TestDefault(t *testing.T) {
 	t.Setenv("TMPDIR", "")
-	f, err := Create("")
+	f, err := CreateSpool("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,23 +58,23 @@ func TestDefault(t *testing.T) {
 
 // Errors name the directory.
 func TestFaults(t *testing.T) {
-	if _, err := Create("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
+	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
 		t.Errorf("no directory: %v", err)
 	}
 	// A file system that supports neither unnamed files nor any others.
-	if f, err := Create("/proc/self"); err == nil {
+	if f, err := CreateSpool("/proc/self"); err == nil {
 		f.Close()
 		t.Error("a file was created in /proc")
 	}
 	dir := t.TempDir()
-	f, err := Create(dir)
+	f, err := CreateSpool(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Writer(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing a spool in ") || strings.Count(err.Error(), dir) != 1 {
+	if _, err := SpoolWriter(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing a spool in ") || strings.Count(err.Error(), dir) != 1 {
 		t.Errorf("writing: %v", err)
 	}
 }
