@@ -22,8 +22,7 @@ func NewReader(root *rootfs.Root, scanned bool) Reader {
 // WriteFile implements layer.Content. A file that may not be read is fs.ErrPermission.
 func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	n, err := r.contents.WriteFile(ctx, w, f)
-	var unreadable *unreadableError
-	if errors.As(err, &unreadable) {
+	if _, unreadable := errors.AsType[*unreadableError](err); unreadable {
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	return n, err
