@@ -1,5 +1,5 @@
-# make demo: builds the commands and shows what a client downloads for an update.
-# make test: sets up what the tests need and runs all of them.
+# make demo: build the commands and show what a client downloads for an update.
+# make test-deps test: install the container clients and run every test.
 
 export CGO_ENABLED = 0
 GO          = go
@@ -20,25 +20,29 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 VULNFLAGS     =
 
-# The commands' version: that of the checkout, if it is one.
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The commands' version: that of the checkout. Before the first tag it is one before the
+# version in VERSION; without git it is that version.
+VERSION := $(shell git describe --tags --dirty 2>/dev/null || \
+	echo "v$$(cat VERSION)$$(git describe --always --dirty 2>/dev/null | sed 's/^/-pre./')")
 LDFLAGS  = -s -w -X chunkah/lib/cli.Version=$(VERSION)
 
-# As root on a machine that test-deps can set up, nothing may be skipped.
-STRICT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo 1)
+# With STRICT=1 a test that skips itself fails: after test-deps, as root.
+STRICT =
 
 # What packages are made for, and with. It is the newest nfpm whose dependencies the
 # module proxy has.
 ARCHES = amd64 arm64
 NFPM   = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-COMMANDS = chunkah chunkah-scan chunkah-assign chunkah-pack chunkah-write
+# One program with five names. The mains of the stages are for go install ./cmd/...
+STAGES = chunkah-scan chunkah-assign chunkah-pack chunkah-write
 
 .DEFAULT_GOAL = build
 .PHONY: build image demo test check e2e race fuzz vectors cover bench bench-update microbench lint vuln fmt vet tidy-check test-deps manual install dist clean
 
-build: ## the commands, static, in bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(BIN)/' $(COMMANDS:%=./cmd/%)
+build: ## the commands, one static program with five names, in bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o '$(BIN)/' ./cmd/chunkah
+	@for stage in $(STAGES); do ln -sf chunkah "$(BIN)/$$stage"; done
 
 image: build ## the container image, localhost/chunkah:latest, in bin/ and in the storage of podman and buildah
 	scripts/image bin/chunkah.ociarchive
@@ -58,7 +62,8 @@ demo: build ## two sample roots, with one package rebuilt in between, and what a
 test-deps: ## Debian, as root: the container clients that the tests run
 	scripts/test-deps
 
-test: test-deps ## everything, and a thousand inputs for some fuzz targets
+test: ## everything, and a thousand inputs for some fuzz targets; names the clients that are missing
+	@scripts/test-deps --missing
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./...
 	FUZZTIME=1000x scripts/fuzz $(FUZZED)
 
@@ -67,7 +72,8 @@ check: ## the quick inner loop
 	$(GO) vet $(TRIM) ./...
 	$(GO) test $(TRIM) -vet=off -short ./...
 
-e2e: test-deps ## the tests with real roots and real clients alone
+e2e: ## the tests with real roots and real clients alone
+	@scripts/test-deps --missing
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./tests/...
 
 race: ## the unit tests with the race detector, which wants a C compiler
@@ -115,7 +121,8 @@ manual: ## manual pages and completions of shells, in share/
 
 install: build manual ## into PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 0755 $(COMMANDS:%='$(BIN)'/%) '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 0755 '$(BIN)/chunkah' '$(DESTDIR)$(PREFIX)/bin/'
+	for stage in $(STAGES); do ln -sf chunkah "$(DESTDIR)$(PREFIX)/bin/$$stage"; done
 	to=$$(cd '$(DESTDIR)$(PREFIX)' && pwd) && cd share && find . -type f -exec install -D -m 0644 '{}' "$$to/share/{}" ';'
 
 dist: ## tarballs, deb, rpm and apk packages for ARCHES, with SBOMs and checksums, in dist/

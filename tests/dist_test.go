@@ -25,7 +25,7 @@ func sources(t *testing.T, dir string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"Makefile", "README.md", "CHANGELOG.md", "LICENSE", "go.mod", "go.sum", "cmd", "docs", "format", "lib", "scripts", "tests"} {
+	for _, name := range []string{"Makefile", "VERSION", "README.md", "CHANGELOG.md", "LICENSE", "go.mod", "go.sum", "cmd", "docs", "format", "lib", "scripts", "tests"} {
 		clients.Run(t, exec.Command("cp", "--recursive", filepath.Join("..", name), dir))
 	}
 	return dir
@@ -274,5 +274,15 @@ func billOfMaterials(t *testing.T, out string) {
 	if doc.BOMFormat != "CycloneDX" || doc.SpecVersion != "1.5" || doc.Metadata.Timestamp != "2023-11-14T22:13:20Z" ||
 		doc.Metadata.Component.Name != "chunkah" || doc.Metadata.Component.Version != distVersion {
 		t.Errorf("it is of %+v", doc)
+	}
+}
+
+// Other systems than Linux get one line that says so.
+func TestOtherSystems(t *testing.T) {
+	cmd := exec.Command("go", "build", "-o", t.TempDir(), "../cmd/chunkah")
+	cmd.Env = append(os.Environ(), "GOOS=darwin", "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "chunkah_runs_on_linux_only") || strings.Count(string(out), "\n") > 2 {
+		t.Errorf("got %v, %s", err, out)
 	}
 }

@@ -143,6 +143,8 @@ func hostileLines(dir, text string) []string {
 		"chunkah build --rootfs root --explain -o - >/dev/null",
 		"chunkah build --rootfs root -vv --log json -o out4",
 		"chunkah build --rootfs root --plan - -o out5",
+		"chunkah build --rootfs root --write-manifest-to manifest -o out5; cat manifest",
+		"chunkah build --rootfs root --metrics metrics -o out5; cat metrics",
 		"chunkah build --rootfs root --map map --max-layer-size 1 -vv -o out6",
 		"chunkah build --rootfs root --verify -vv -o out7",
 		"chunkah build --rootfs root --previous plan -vv -o out8",

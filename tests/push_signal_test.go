@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -51,23 +52,24 @@ func TestSignalWhilePushing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
-			var cmd *exec.Cmd
+			started := make(chan *os.Process, 1)
 			var once sync.Once // the second signal ends a command at once
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
-					once.Do(func() { _ = cmd.Process.Signal(syscall.SIGTERM) }) // a fault shows in its status
+					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // a fault shows in its status
 					test.answer(inner, w, r)
 					return
 				}
 				inner.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			cmd = exec.Command("chunkah", "build", "--rootfs", root, "-T", "1", "-o", "docker://"+strings.TrimPrefix(server.URL, "http://")+"/app:1")
+			cmd := exec.Command("chunkah", "build", "--rootfs", root, "-T", "1", "-o", "docker://"+strings.TrimPrefix(server.URL, "http://")+"/app:1")
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			started <- cmd.Process
 			_ = cmd.Wait() // the status is looked at
 			if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(stderr.String(), test.says) {
 				t.Errorf("status %d, want %d and %q in\n%s", code, test.code, test.says, stderr.String())

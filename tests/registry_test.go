@@ -81,11 +81,19 @@ func layerOf(b []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// blobs gives a push all but the index.
-func (img *pushed) blobs(p *registry.Push) error {
+// appear finishes an image and has its tags name it.
+func appear(p *registry.Push, index []byte) error {
+	if _, err := p.Finish(index); err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+// blobs gives a push all but the index. from names another image that has them; it is empty for none.
+func (img *pushed) blobs(p *registry.Push, from string) error {
 	errs := make(chan error)
 	for _, l := range img.layers {
-		go func() { errs <- p.Blob(layerOf(l), oci.Data(l)) }()
+		go func() { errs <- p.Blob(layerOf(l), from, oci.Data(l)) }()
 	}
 	var err error
 	for range img.layers {
@@ -95,7 +103,7 @@ func (img *pushed) blobs(p *registry.Push) error {
 	}
 	for _, doc := range []oci.Document{img.built.Config, img.built.Manifest} {
 		if err == nil {
-			err = p.Blob(doc.Descriptor, oci.Data(doc.Data))
+			err = p.Blob(doc.Descriptor, from, oci.Data(doc.Data))
 		}
 	}
 	return err
@@ -111,17 +119,15 @@ func (img *pushed) push(ctx context.Context, host, name string, from ...registry
 	if err != nil {
 		return err
 	}
-	defer p.Abort()
+	defer p.Discard()
+	other := ""
 	for _, f := range from {
-		for _, l := range img.layers {
-			p.Mount(digest.FromBytes(l), f.String())
-		}
-		p.Mount(img.built.Config.Descriptor.Digest, f.String())
+		other = f.String()
 	}
-	if err := img.blobs(p); err != nil {
+	if err := img.blobs(p, other); err != nil {
 		return err
 	}
-	return p.Commit(img.built.Index)
+	return appear(p, img.built.Index)
 }
 
 func openRepository(host, name string) (*registry.Repository, error) {
@@ -281,17 +287,17 @@ func pushIndex(t *testing.T, host, name string, images ...*pushed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
+	defer p.Discard()
 	var entries []string
 	for _, img := range images {
-		if err := img.blobs(p); err != nil {
+		if err := img.blobs(p, ""); err != nil {
 			t.Fatal(err)
 		}
 		d := img.built.Manifest.Descriptor
 		entries = append(entries, fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, d.MediaType, d.Digest, d.Size))
 	}
 	index := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, v1.MediaTypeImageIndex, strings.Join(entries, ","))
-	if err := p.Commit([]byte(index)); err != nil {
+	if err := appear(p, []byte(index)); err != nil {
 		t.Fatal(err)
 	}
 }

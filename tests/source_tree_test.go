@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/image"
+	"chunkah/lib/transport"
 	"chunkah/tests/clients"
 )
 
@@ -40,7 +41,7 @@ func tryFlatten(t *testing.T, source string) (*image.Tree, error) {
 			}
 		})
 	}
-	src, err := image.ParseSource(source)
+	src, err := transport.ParseSource(source)
 	if err != nil {
 		return nil, err
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chunkah-assign tags the files of a stream with the components they belong to.
 // See chunkah-assign --help.
 package main

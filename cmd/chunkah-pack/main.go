@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chunkah-pack groups the components of a stream into layers. See chunkah-pack
 // --help.
 package main

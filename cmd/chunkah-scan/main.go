@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chunkah-scan lists the files of a root file system as a stream of records
 // (format/SPEC.md). See chunkah-scan --help.
 package main

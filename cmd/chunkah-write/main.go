@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chunkah-write writes the layers of a stream as an OCI image. See chunkah-write
 // --help.
 package main

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chunkah makes OCI images whose layers follow the content of a root file
 // system. Its subcommand build joins the four stages in one process; scan,
 // assign, pack and write are the stages themselves. See chunkah --help.

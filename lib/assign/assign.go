@@ -1,16 +1,18 @@
 // Package assign tags file records with the components they belong to.
 //
-// Repos claim files, one ecosystem each, in an order that decides who wins: the
-// strong claims of every repo first, then the weak ones. What nobody claims goes
-// to components made from top-level directories, so that nothing is left without
-// one. The package knows no repo; the command lists them.
+// Repos claim files, one ecosystem each, and the first one in their order wins. After
+// them come their fallbacks, in rounds. Files that no repo claims go to components
+// made from top-level directories, so that each file has one. This package knows no
+// repo; the command lists them.
 package assign
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
+	"strings"
 
 	"chunkah/format"
 )
@@ -35,197 +37,188 @@ type Outcome struct {
 	Components []*format.Component
 	Summaries  []Summary
 	Warnings   []string
-	// Claimants are all that claimed the file asked about, in the order in which
-	// they were heard; nil where none was asked about.
+	// Claimants are the claims on the file to explain, in order; nil without one.
 	Claimants []Claimant
-	// Explained is what became of it.
+	// Explained says which components that file has.
 	Explained *Explanation
-	// Leftovers are the largest files that nobody claimed, the largest first.
+	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
 }
 
 // Claimant is a repo that claimed one file.
 type Claimant struct {
 	Repo string
-	// Weak tells a claim that any strong one beats.
-	Weak       bool
+	// Fallback is set for claims that any other repo could have prevented.
+	Fallback   bool
 	Components []string
-	// Packages list the file, by name; nil where the repo has none by another name.
+	// Packages are the names of the packages that claim the file; none for a fallback.
 	Packages []string
-	// Won is set where the claim was the one that counted.
+	// Won is set for the claim that decided.
 	Won bool
 }
 
-// claims is one repo's result on its way into the tree.
+// claims applies the claims of one repo to the tree.
 type claims struct {
-	repo    Repo
-	result  *Result
-	summary Summary
-	used    []bool       // by component: owns something
-	owners  map[int]bool // of the files of several components; nil where there are none
-	shared  int          // the component of these files
-	weak    bool         // the claims at hand are weak ones
-	asked   int          // the file to tell about, -1 for none
-	named   []string
-	told    []Claimant
+	name      string // of the repo
+	tree      *Tree
+	out       *Outcome
+	asked     int // the file to explain, -1 for none
+	summary   Summary
+	next      func(context.Context) (*Result, error) // nil after the last round
+	fallback  bool                                   // the claims are those of a fallback
+	follows   []Follow
+	intervals []Interval
+	used      map[string]*format.Component // that own something, by name
+	owners    map[*format.Component]bool   // of the files of several components
+	shared    *format.Component            // of these files, nil if there are none
 }
 
 // Assign tags the tree's records. Records that have components keep them.
 func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
-	var all []*claims
+	return assign(ctx, t, repos, -1)
+}
+
+// assign also collects who claims the record asked, -1 for none.
+func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, error) {
 	out := &Outcome{}
 	for i := range t.Files {
 		if t.claimed[i] {
 			t.share(i)
 		}
 	}
-	for _, repo := range repos {
-		t.named = nil
-		result, err := repo.Load(ctx, t)
-		if err == nil {
-			err = t.fault
+	all := make([]*claims, len(repos))
+	for i, repo := range repos {
+		all[i] = &claims{
+			name: repo.Name(), tree: t, out: out, asked: asked, summary: Summary{Repo: repo.Name()},
+			next: func(ctx context.Context) (*Result, error) { return repo.Load(ctx, t) },
+			used: make(map[string]*format.Component), owners: make(map[*format.Component]bool),
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", repo.Name(), err)
-		}
-		c := &claims{repo: repo, result: result, summary: Summary{Repo: repo.Name(), Found: result != nil}, asked: t.asked, named: t.named}
-		all = append(all, c)
-		if result == nil {
-			continue
-		}
-		c.used = make([]bool, len(result.Components))
-		c.apply(t, result.Claims)
-		out.Claimants = append(out.Claimants, c.tell()...)
 	}
-	for _, c := range all {
-		c.follow(t)
-	}
-	for _, last := range []bool{false, true} {
+	for more := true; more; {
+		more = false
 		for _, c := range all {
-			if err := c.ask(ctx, t, last); err != nil {
-				return nil, fmt.Errorf("%s: %w", c.repo.Name(), err)
+			if err := c.round(ctx); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
-			out.Claimants = append(out.Claimants, c.tell()...)
+			more = more || c.next != nil
 		}
 		for _, c := range all {
-			c.follow(t)
-			out.Claimants = append(out.Claimants, c.tell()...)
+			c.follow()
 		}
 	}
 	for _, c := range all {
-		if c.result != nil {
-			c.summary.Packages = c.result.Packages
-			out.Warnings = append(out.Warnings, c.result.Warnings...)
-		}
 		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)
 	}
 	left, leftovers, largest := claimLeftovers(t)
 	out.Components = merge(out.Components, leftovers)
 	for _, c := range all {
-		if c.result != nil && len(c.result.Intervals) > 0 {
-			out.setIntervals(t, c.result.Intervals)
-		}
+		out.setIntervals(t, c.intervals)
 	}
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }
 
-// ask settles a repo's weak claims, or its last ones.
-func (c *claims) ask(ctx context.Context, t *Tree, last bool) error {
-	if c.result == nil {
+// round asks the repo for its next claims and applies them.
+func (c *claims) round(ctx context.Context) error {
+	if c.next == nil {
 		return nil
 	}
-	claims := c.result.Weak
-	if last {
-		claims = c.result.Last
-	}
-	if claims == nil {
-		return nil
-	}
-	list, err := claims(ctx)
-	if err == nil {
-		err = t.fault
-	}
-	if err != nil {
+	r, err := c.next(ctx)
+	c.next = nil
+	if err != nil || r == nil {
 		return err
 	}
-	c.used = append(c.used, make([]bool, len(c.result.Components)-len(c.used))...)
-	c.weak = true
-	c.apply(t, list)
+	c.next = r.Fallback
+	c.apply(r.Claims)
+	c.fallback = true
+	c.summary.Found = true
+	c.summary.Packages += len(r.Packages)
+	c.follows = append(c.follows, r.Follows...)
+	c.intervals = append(c.intervals, r.Intervals...)
+	c.out.Warnings = slices.Concat(c.out.Warnings, r.Warnings, c.pruned(r))
 	return nil
 }
 
-// apply settles one repo's claims on what was unclaimed before it.
-func (c *claims) apply(t *Tree, list []Claim) {
-	names := c.result.Components
-	sort.Slice(list, func(a, b int) bool {
-		if list[a].File != list[b].File {
-			return list[a].File < list[b].File
-		}
-		return names[list[a].Component].Name < names[list[b].Component].Name
-	})
+// compare orders claims by file, component and package.
+func (c Claim) compare(d Claim) int {
+	if c.File != d.File {
+		return cmp.Compare(c.File, d.File)
+	}
+	p, q := c.Package, d.Package
+	return cmp.Or(strings.Compare(p.Component.Name, q.Component.Name), strings.Compare(p.Name, q.Name))
+}
+
+// apply gives files that are still unclaimed to the components that claim them.
+func (c *claims) apply(list []Claim) {
+	slices.SortFunc(list, Claim.compare)
 	counted := make(map[int64]bool)
 	for i := 0; i < len(list); {
 		end := i + 1
 		for end < len(list) && list[end].File == list[i].File {
 			end++
 		}
-		free := !t.claimed[list[i].File]
+		free := !c.tree.claimed[list[i].File]
 		if list[i].File == c.asked {
-			c.note(list[i:end], free)
+			c.explain(list[i:end], free)
 		}
 		if free {
-			c.claim(t, list[i:end], counted)
+			c.claim(list[i:end], counted)
 		}
 		i = end
 	}
 }
 
-// note keeps what is claimed of the file that was asked about.
-func (c *claims) note(list []Claim, won bool) {
-	told := Claimant{Repo: c.repo.Name(), Weak: c.weak, Won: won}
-	if !c.weak {
-		slices.Sort(c.named)
-		told.Packages = slices.Compact(c.named)
-	}
+// explain records the claims on the file to explain.
+func (c *claims) explain(list []Claim, won bool) {
+	x := Claimant{Repo: c.name, Fallback: c.fallback, Won: won}
 	for _, claim := range list {
-		told.Components = append(told.Components, c.result.Components[claim.Component].Name)
+		x.Components = append(x.Components, claim.Package.Component.Name)
+		if name := claim.Package.Name; name != "" && !c.fallback {
+			x.Packages = append(x.Packages, name)
+		}
 	}
-	c.told = append(c.told, told)
-}
-
-// tell hands over what was noted.
-func (c *claims) tell() []Claimant {
-	told := c.told
-	c.told = nil
-	return told
+	x.Components = slices.Compact(x.Components)
+	slices.Sort(x.Packages)
+	x.Packages = slices.Compact(x.Packages)
+	c.out.Claimants = append(c.out.Claimants, x)
 }
 
 // claim gives a directory to all that claim it, and anything else, with all names of
 // its inode, to its owner.
-func (c *claims) claim(t *Tree, list []Claim, counted map[int64]bool) {
-	f := t.Files[list[0].File]
-	t.claimed[list[0].File] = true
-	c.summary.count(f, counted)
+func (c *claims) claim(list []Claim, counted map[int64]bool) {
+	i := list[0].File
+	f := c.tree.Files[i]
 	if f.Type == format.TypeDir {
-		for i, claim := range list {
-			if i == 0 || claim.Component != list[i-1].Component {
-				c.give(f, claim.Component)
+		last := ""
+		for _, claim := range list {
+			if comp := claim.Package.Component; comp.Name != last {
+				c.give(f, comp)
+				last = comp.Name
 			}
 		}
 	} else {
 		c.give(f, c.owner(list))
 	}
-	for _, i := range t.share(list[0].File) {
-		c.summary.count(t.Files[i], counted)
+	c.finish(i, counted)
+}
+
+// finish counts a file that has its components, and all other names of its inode,
+// which get the same ones.
+func (c *claims) finish(i int, counted map[int64]bool) {
+	c.tree.claimed[i] = true
+	c.summary.count(c.tree.Files[i], counted)
+	for _, link := range c.tree.share(i) {
+		c.summary.count(c.tree.Files[link], counted)
 	}
 }
 
 // give adds a component to those of a file.
-func (c *claims) give(f *format.File, component int) {
-	f.Components = append(f.Components, c.result.Components[component].Name)
-	c.used[component] = true
+func (c *claims) give(f *format.File, comp *format.Component) {
+	f.Components = append(f.Components, comp.Name)
+	if c.used[comp.Name] == nil {
+		c.used[comp.Name] = comp
+	}
 }
 
 func (s *Summary) count(f *format.File, counted map[int64]bool) {
@@ -244,13 +237,7 @@ func (s *Summary) count(f *format.File, counted map[int64]bool) {
 // components returns those that own something, by name.
 func (c *claims) components() []*format.Component {
 	c.describeShared()
-	var owning []*format.Component
-	for i, used := range c.used {
-		if used {
-			owning = append(owning, c.result.Components[i])
-		}
-	}
-	sort.Slice(owning, func(a, b int) bool { return owning[a].Name < owning[b].Name })
+	owning := slices.SortedFunc(maps.Values(c.used), func(a, b *format.Component) int { return strings.Compare(a.Name, b.Name) })
 	c.summary.Components = len(owning)
 	return owning
 }

@@ -149,6 +149,24 @@ func TestOrderOfClaims(t *testing.T) {
 	}
 }
 
+// The claim on a file lists all packages that claim it, once, by name.
+func TestExplainPackages(t *testing.T) {
+	comp := &format.Component{Name: "x/source"}
+	var claims []Claim
+	for _, name := range []string{"libs", "tool", "", "libs"} {
+		claims = append(claims, Claim{File: 0, Package: &Package{Name: name, Component: comp}})
+	}
+	repo := &stub{name: "x", result: Result{Claims: claims}}
+	out, err := assign(t.Context(), NewTree(nil, records("/a")), []Repo{repo}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Claimant{{Repo: "x", Components: []string{"x/source"}, Packages: []string{"libs", "tool"}, Won: true}}
+	if !reflect.DeepEqual(out.Claimants, want) {
+		t.Errorf("got %+v, want %+v", out.Claimants, want)
+	}
+}
+
 func TestLeftovers(t *testing.T) {
 	for path, want := range map[string]string{
 		"/file":             Unclaimed,

@@ -6,32 +6,25 @@ import (
 	"chunkah/format"
 )
 
-// follow gives files to the components of their sources, where those have one and
-// the files have none. It counts them for the repo that says so.
-func (c *claims) follow(t *Tree) {
-	if c.result == nil {
-		return
-	}
+// follow gives unclaimed files to the component of the file that they were made from,
+// if that one has a component.
+func (c *claims) follow() {
 	counted := make(map[int64]bool)
-	for _, f := range c.result.Follows {
-		names := t.Files[f.Source].Components
-		if t.claimed[f.File] || len(names) == 0 {
+	for _, f := range c.follows {
+		names := c.tree.Files[f.Source].Components
+		if c.tree.claimed[f.File] || len(names) == 0 {
 			continue
 		}
-		t.Files[f.File].Components = slices.Clip(names[:1])
-		t.claimed[f.File] = true
+		c.tree.Files[f.File].Components = slices.Clip(names[:1])
 		if f.File == c.asked {
-			c.told = append(c.told, Claimant{Repo: c.repo.Name(), Weak: true, Components: names[:1], Won: true})
+			c.out.Claimants = append(c.out.Claimants, Claimant{Repo: c.name, Fallback: true, Components: names[:1], Won: true})
 		}
-		c.summary.count(t.Files[f.File], counted)
-		for _, i := range t.share(f.File) {
-			c.summary.count(t.Files[i], counted)
-		}
+		c.finish(f.File, counted)
 	}
 }
 
-// merge adds components to a list. One that is there already, of another repo, gets
-// what only the later one knows of it: a map may put files into a package.
+// merge adds components to a list. A component that is in it already, from another
+// repo, is completed: a map can put files into a package.
 func merge(list, more []*format.Component) []*format.Component {
 	known := make(map[string]int, len(list))
 	for i, c := range list {

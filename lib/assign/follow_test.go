@@ -17,6 +17,15 @@ type stub struct {
 func (s *stub) Name() string                                 { return s.name }
 func (s *stub) Load(context.Context, *Tree) (*Result, error) { return &s.result, nil }
 
+// of is a package of a component that it has to itself.
+func of(component string) *Package {
+	return &Package{Component: &format.Component{Name: component}}
+}
+
+func fallback(r Result) func(context.Context) (*Result, error) {
+	return func(context.Context) (*Result, error) { return &r, nil }
+}
+
 func TestFollow(t *testing.T) {
 	var files []*format.File
 	for _, path := range []string{"/a", "/a.c", "/b", "/b.c", "/c", "/c.c", "/d", "/d.c"} {
@@ -24,15 +33,13 @@ func TestFollow(t *testing.T) {
 	}
 	files[0].Components = []string{"given/a", "second"}
 	own := &stub{name: "first", result: Result{
-		Components: []*format.Component{{Name: "first/d"}},
-		Claims:     []Claim{{File: 7, Component: 0}}, // the claim wins
-		Follows:    []Follow{{1, 0}, {3, 2}, {5, 4}, {7, 6}},
+		Claims:  []Claim{{7, of("first/d")}}, // the claim wins
+		Follows: []Follow{{1, 0}, {3, 2}, {5, 4}, {7, 6}},
 	}}
 	later := &stub{name: "later", result: Result{
-		Components: []*format.Component{{Name: "later/b"}, {Name: "later/c"}},
-		Claims:     []Claim{{File: 2, Component: 0}, {File: 6, Component: 0}},
+		Claims:   []Claim{{2, of("later/b")}, {6, of("later/b")}},
+		Fallback: fallback(Result{Claims: []Claim{{4, of("later/c")}}}),
 	}}
-	later.result.Weak = func(context.Context) ([]Claim, error) { return []Claim{{File: 4, Component: 1}}, nil }
 	out, err := Assign(t.Context(), NewTree(nil, files), []Repo{own, later})
 	if err != nil {
 		t.Fatal(err)
@@ -56,23 +63,18 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// The last claims count where no weak one does, whatever the order of the repos, and what
-// follows a file that they have given a component does so too.
-func TestLastClaims(t *testing.T) {
+// A fallback can have a fallback itself. It counts after the first fallbacks of all repos,
+// whatever their order. A file that follows another one follows it after each round.
+func TestFallbackOfFallback(t *testing.T) {
 	files := records("/a", "/b", "/c", "/c.c")
-	claims := func(list ...Claim) func(context.Context) ([]Claim, error) {
-		return func(context.Context) ([]Claim, error) { return list, nil }
-	}
-	past := &stub{name: "past", result: Result{
-		Components: []*format.Component{{Name: "past/x"}}, Last: claims(Claim{0, 0}, Claim{1, 0}, Claim{2, 0}), Follows: []Follow{{3, 2}},
-	}}
-	now := &stub{name: "now", result: Result{
-		Components: []*format.Component{{Name: "now/y"}}, Claims: []Claim{{0, 0}}, Weak: claims(Claim{1, 0}),
-	}}
+	x, y := of("past/x"), of("now/y")
+	last := Result{Claims: []Claim{{0, x}, {1, x}, {2, x}}}
+	past := &stub{name: "past", result: Result{Fallback: fallback(Result{Fallback: fallback(last)}), Follows: []Follow{{3, 2}}}}
+	now := &stub{name: "now", result: Result{Claims: []Claim{{0, y}}, Fallback: fallback(Result{Claims: []Claim{{1, y}}})}}
 	mustAssign(t, files, past, now)
 	wantTags(t, files, "/a now/y", "/b now/y", "/c past/x", "/c.c past/x")
 
-	past.result.Last = func(context.Context) ([]Claim, error) { return nil, errBroken }
+	past.result.Fallback = fallback(Result{Fallback: func(context.Context) (*Result, error) { return nil, errBroken }})
 	if _, err := Assign(t.Context(), NewTree(nil, records("/a", "/b", "/c", "/c.c")), []Repo{past}); err == nil || err.Error() != "past: the database is broken" {
 		t.Errorf("got %v", err)
 	}

@@ -94,21 +94,18 @@ func (r fake) Load(_ context.Context, t *Tree) (*Result, error) {
 	if r.err != nil || r.none {
 		return nil, r.err
 	}
-	result := &Result{Packages: 7, Warnings: []string{"warning of " + r.name}}
-	index := map[string]int{}
+	result := &Result{Packages: make([]*Package, 7), Warnings: []string{"warning of " + r.name}}
+	byName := map[string]*Package{}
 	claim := func(line string) Claim {
 		path, name, _ := strings.Cut(line, " ")
-		i, known := index[name]
-		if !known {
-			i = len(result.Components)
-			index[name] = i
-			result.Components = append(result.Components, &format.Component{Name: name, IntervalDays: 3})
+		if byName[name] == nil {
+			byName[name] = &Package{Component: &format.Component{Name: name, IntervalDays: 3}}
 		}
 		at, ok := t.Lookup(path)
 		if !ok {
 			panic("no record of " + path)
 		}
-		return Claim{at, i}
+		return Claim{at, byName[name]}
 	}
 	var weak []string
 	for _, line := range r.claims {
@@ -118,12 +115,12 @@ func (r fake) Load(_ context.Context, t *Tree) (*Result, error) {
 		}
 		result.Claims = append(result.Claims, claim(line))
 	}
-	result.Weak = func(context.Context) ([]Claim, error) {
-		var claims []Claim
+	result.Fallback = func(context.Context) (*Result, error) {
+		later := &Result{}
 		for _, line := range weak {
-			claims = append(claims, claim(line))
+			later.Claims = append(later.Claims, claim(line))
 		}
-		return claims, r.weak
+		return later, r.weak
 	}
 	return result, nil
 }

@@ -14,11 +14,11 @@ var intervals = map[string]int64{
 	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 90, "yearly": 365,
 }
 
-// errInterval says what an interval may be.
+// errInterval lists the valid intervals.
 var errInterval = errors.New("it takes a number of days from 1 on, or daily, weekly, biweekly, monthly, quarterly, yearly")
 
-// ParseInterval reads how often a component is expected to change, as people write it:
-// days, or a word for them. More days than a stream holds are as many as it holds.
+// ParseInterval reads how often a component is expected to change: a number of days, or
+// a word for it. The result is at most the largest number in a stream.
 func ParseInterval(text string) (days int64, err error) {
 	if days, known := intervals[text]; known {
 		return days, nil
@@ -30,20 +30,20 @@ func ParseInterval(text string) (days int64, err error) {
 	return int64(min(n, format.MaxInt)), nil
 }
 
-// Interval is what people say of one file without a component of their own: how many
-// days there are between updates of whatever it belongs to.
+// Interval is the number of days between updates that people set on a file, for the
+// component that it ends up in.
 type Interval struct {
 	File int // an index into Tree.Files
 	Days int64
 }
 
-// setIntervals gives components the intervals that are said of their files. What a repo
-// has said of a component counts more; of several intervals the shortest one.
+// setIntervals gives components the intervals of their files, the shortest of several. An
+// interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
-	type said struct {
-		days, other int64 // the shortest, and another one if there is one
+	type shortest struct {
+		days, other int64 // other is a different one, 0 for none
 	}
-	found := make(map[string]*said)
+	found := make(map[string]*shortest)
 	var order []string
 	for _, i := range list {
 		names := t.Files[i.File].Components
@@ -52,7 +52,7 @@ func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 		}
 		switch s := found[names[0]]; {
 		case s == nil:
-			found[names[0]] = &said{days: i.Days}
+			found[names[0]] = &shortest{days: i.Days}
 			order = append(order, names[0])
 		case s.days != i.Days:
 			s.days, s.other = min(s.days, i.Days), max(s.days, i.Days)

@@ -52,7 +52,7 @@ func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
 	counted := make(map[int64]bool)
 	var largest []*format.File
 	for i, f := range t.Files {
-		if t.claimed[i] || f.Type == format.TypeDir && hasChildren(t.Files, i) {
+		if t.claimed[i] || t.Holds(i) {
 			continue
 		}
 		f.Components = names.of(f)
@@ -81,16 +81,6 @@ func keepLargest(largest []*format.File, f *format.File) []*format.File {
 	})
 	largest = slices.Insert(largest, at, f)
 	return largest[:min(len(largest), mostLeftovers)]
-}
-
-// hasChildren reports whether the next record lies below record i: records are
-// in the order of a walk.
-func hasChildren(files []*format.File, i int) bool {
-	if i+1 >= len(files) {
-		return false
-	}
-	dir, next := files[i].Path, files[i+1].Path
-	return dir == "/" || len(next) > len(dir) && next[:len(dir)] == dir && next[len(dir)] == '/'
 }
 
 // leftoverNames are the components of leftovers. All records of a component share

@@ -6,53 +6,59 @@ import (
 	"chunkah/format"
 )
 
-// A Repo finds the components of one package ecosystem in a tree.
+// A Repo finds the packages of one ecosystem in a tree.
 type Repo interface {
-	// Name is the first part of its components' names, as in "rpm/glibc", and
-	// what --repos calls it.
+	// Name is the first part of its components' names, as in "rpm/glibc", and its
+	// name in --repos.
 	Name() string
-	// Load reads what the repo knows and claims files. It returns nil, nil where
-	// the tree has nothing of its ecosystem. A damaged database is an error: a
-	// repo never claims less than its database says.
+	// Load reads the packages and claims their files. It returns nil, nil if the tree
+	// has nothing of its ecosystem. A damaged database is an error: a repo never
+	// claims less than its database says.
 	Load(ctx context.Context, t *Tree) (*Result, error)
+}
+
+// Package is one package. What a repo knows of each package belongs here.
+type Package struct {
+	// Name is the package's own. It is empty if no package is meant but the whole
+	// component, such as the files of the package manager.
+	Name string
+	// Component is named REPO/NAME. Packages can share it. It is nil for a package
+	// without files.
+	Component *format.Component
 }
 
 // Result is what a repo found.
 type Result struct {
-	// Packages counts the packages that were read.
-	Packages int
-	// Components are the repo's components, named REPO/NAME.
-	Components []*format.Component
+	// Packages are all packages that were read, also those without files.
+	Packages []*Package
 	// Claims are in any order. A directory belongs to all components that claim
 	// it. Anything else that several claim belongs to a component of its own,
 	// REPO/.shared. All names of an inode belong together: the first of them that is
 	// claimed decides.
 	Claims []Claim
-	// Weak, where not nil, is called once the claims of all repos are settled, in
-	// the order of the repos. Its claims count for what nobody has claimed. It may
-	// add Components.
-	Weak func(ctx context.Context) ([]Claim, error)
-	// Last, where not nil, is called as Weak is, once all those claims are settled.
-	Last func(ctx context.Context) ([]Claim, error)
-	// Follows are for what was made from a file and belongs with it, whoever has
-	// that: once strong claims are settled, and again once weak ones are.
+	// Fallback returns more claims, for files that no repo has claimed so far. It is
+	// called after all repos have claimed what they could without it. Nil for none.
+	Fallback func(ctx context.Context) (*Result, error)
+	// Follows are for files made from another file, whoever owns that one. They count
+	// after all repos have claimed, and again after each round of fallbacks.
 	Follows []Follow
-	// Intervals are said of files by people, whatever component they end up in.
+	// Intervals were set on files by people, whatever components they end up in.
 	Intervals []Interval
-	// Warnings are for people: one line each, without an end.
+	// Database are the physical paths of what the package manager needs of its database.
+	// If the image gets a part of them, a warning says so.
+	Database []string
+	// Warnings are for people: one line each, without a newline.
 	Warnings []string
 }
 
-// Claim says that a file belongs to a component.
+// Claim says that a file belongs to a package.
 type Claim struct {
 	// File is an index into Tree.Files.
-	File int
-	// Component is an index into Result.Components.
-	Component int
+	File    int
+	Package *Package
 }
 
-// Follow says that a file, where nobody has claimed it, goes to the component of
-// another one.
+// Follow says that a file that no repo claims belongs to the component of another one.
 type Follow struct {
 	// File and Source are indexes into Tree.Files.
 	File, Source int

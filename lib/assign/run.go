@@ -16,17 +16,16 @@ import (
 type Options struct {
 	// Repos are asked in this order.
 	Repos []Repo
-	// Root is where databases are read from; nil is what the stream's header
-	// says.
+	// Root is where databases are read from; nil for the root in the stream's header.
 	Root *rootfs.Root
-	// Open opens what a header says that has no root but sources; it returns what
-	// closes that, too.
+	// Open opens the sources of a header without a root, as one root. It also returns
+	// their closer.
 	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
 	// Override drops the components that records come with.
 	Override bool
 	// Strict makes the first warning an error.
 	Strict bool
-	// Explain is a path to tell about: who claimed it, and who won. Empty for none.
+	// Explain is a path to explain: who claims it, and whose claim counts. Empty for none.
 	Explain string
 }
 
@@ -45,22 +44,25 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		defer closer.Close() // it was only read
 	}
 	tree := NewTree(root, s.files)
-	var asked *Explanation
+	tree.Partial = s.header.KeepLayers > 0
+	asked, x := -1, (*Explanation)(nil)
 	if opt.Explain != "" {
-		i, found := tree.Find(opt.Explain)
+		i, found, err := tree.Find(opt.Explain)
+		if err != nil {
+			return nil, err
+		}
 		if !found {
 			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
 		}
-		asked = &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
-		tree.asked = i
+		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}
-	outcome, err := Assign(ctx, tree, opt.Repos)
+	outcome, err := assign(ctx, tree, opt.Repos, asked)
 	if err != nil {
 		return nil, err
 	}
-	if asked != nil {
-		asked.Components = s.files[tree.asked].Components
-		outcome.Explained = asked
+	if x != nil {
+		x.Components = s.files[asked].Components
+		outcome.Explained = x
 	}
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
 		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
@@ -71,7 +73,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	return outcome, s.write(ctx, out, outcome)
 }
 
-// strictError is the error of warnings that are to be errors.
+// strictError makes one error of warnings.
 func strictError(warnings []string) error {
 	if more := len(warnings) - 1; more > 0 {
 		return fmt.Errorf("%s (--strict; and %d more)", warnings[0], more)
@@ -79,13 +81,13 @@ func strictError(warnings []string) error {
 	return fmt.Errorf("%s (--strict)", warnings[0])
 }
 
-// Explanation says what a path belongs to. The outcome's claimants say why.
+// Explanation has the components of a path. The outcome's claimants are the reason.
 type Explanation struct {
 	Path string
-	// Before are the components that it came with.
+	// Before are the components that it had in the stream.
 	Before []string
 	// Components are those that it has now: none for a directory that is in the
-	// layers of what it holds.
+	// layers of its files.
 	Components []string
 }
 
@@ -96,9 +98,8 @@ type stream struct {
 	files      []*format.File
 }
 
-// openRoot opens the root that the stream names. Where it names none, as that of
-// a script may, there are no databases: an empty directory, gone already, stands
-// in.
+// openRoot opens the root in the stream's header. A stream without one, as a script can
+// make it, has no databases: its root is an empty directory that is removed already.
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
@@ -152,8 +153,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 	}
 }
 
-// write hands on the stream. A component that the stream brought keeps its
-// record.
+// write writes the stream. A component that was in it keeps its record.
 func (s *stream) write(ctx context.Context, out format.Sink, outcome *Outcome) error {
 	header := s.header
 	header.Version, header.Stage = format.Version, format.StageAssign

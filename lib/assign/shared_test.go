@@ -68,7 +68,7 @@ func (files owned) components(t *testing.T) map[string][]string {
 // such. Where each of its files has three owners or more, or one, no other package's
 // component changes.
 func TestOwnersComeAndGo(t *testing.T) {
-	const shared = "x/" + sharedName
+	const shared = "x/" + SharedName
 	moved := 0
 	for seed := range uint64(200) {
 		files := randomOwners(rand.New(rand.NewPCG(seed, 14)))
@@ -110,7 +110,7 @@ func TestComponentsHoldOnlyTheirOwn(t *testing.T) {
 		files := randomOwners(rand.New(rand.NewPCG(seed, 15)))
 		for c, paths := range files.components(t) {
 			for _, path := range paths {
-				if owners := files[path]; (len(owners) > 1) != (c == "x/"+sharedName) || len(owners) == 1 && owners[0] != c {
+				if owners := files[path]; (len(owners) > 1) != (c == "x/"+SharedName) || len(owners) == 1 && owners[0] != c {
 					t.Fatalf("seed %d: %s of %q is in %s", seed, path, owners, c)
 				}
 			}
@@ -136,7 +136,8 @@ func TestSharedRecord(t *testing.T) {
 			dated("x/.shared", 0, 0)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			repo := &stub{name: "x", result: Result{Components: tt.all, Claims: []Claim{{0, 1}, {0, 0}, {1, 2}}}}
+			of := func(i int) *Package { return &Package{Component: tt.all[i]} }
+			repo := &stub{name: "x", result: Result{Claims: []Claim{{0, of(1)}, {0, of(0)}, {1, of(2)}}}}
 			out := mustAssign(t, records("/a", "/b"), repo)
 			if got := names(out.Components); strings.Join(got, " ") != "x/.shared x/other" {
 				t.Fatalf("got the components %q", got)

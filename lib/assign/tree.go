@@ -12,24 +12,23 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// maxListed bounds a listed path, in bytes: package managers hand paths to the
-// kernel whole, which takes less than this (PATH_MAX).
-const maxListed = 4096
+// MaxListed bounds a listed path, in bytes: package managers pass whole paths to the
+// kernel, which refuses longer ones (PATH_MAX).
+const MaxListed = 4096
 
-// Tree is the file records of one root, with what repos need to find their way
-// in them. Repos read it; only Assign changes it.
+// Tree has the file records of one root, and finds records by paths. Repos read it; only
+// Assign changes it.
 type Tree struct {
 	// Root is where databases and contents are read from.
 	Root *rootfs.Root
 	// Files are the records in stream order.
 	Files []*format.File
+	// Partial is set where layers of the root are kept: what they have is not in Files.
+	Partial bool
 
 	claimed  []bool          // by index: has components
 	links    map[int64][]int // hard-link group -> indexes
 	shared   map[int64]bool  // hard-link group -> all of it is claimed
-	asked    int             // the record to tell about, -1 for none
-	named    []string        // what Name was told of that record
-	fault    error           // why a path could not be resolved, though it may be there
 	resolver *rootfs.Resolver
 	targets  map[int]int // symlink -> record that it leads to, -1 for none
 	// lastListed is the listed directory that was looked up last, lastFound its
@@ -45,7 +44,6 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 		links:   make(map[int64][]int),
 		shared:  make(map[int64]bool),
 		targets: make(map[int]int),
-		asked:   -1,
 	}
 	t.resolver = rootfs.NewResolver(t.peek)
 	for i, f := range files {
@@ -57,14 +55,6 @@ func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 	return t
 }
 
-// Name says which package of a repo it is that lists a file which the repo claims:
-// several may be one component. Only the file that was asked about is remembered.
-func (t *Tree) Name(file int, pkg string) {
-	if file == t.asked {
-		t.named = append(t.named, strings.Clone(pkg))
-	}
-}
-
 // Lookup finds the record of a physical path.
 func (t *Tree) Lookup(path string) (int, bool) {
 	return sort.Find(len(t.Files), func(i int) int {
@@ -73,15 +63,17 @@ func (t *Tree) Lookup(path string) (int, bool) {
 }
 
 // Find finds the record of a path as a package lists it, with or without the
-// slash in front: symlinks in its parent are followed inside the root ("/lib/x"
-// where /lib is a link to usr/lib), the last name is not.
-func (t *Tree) Find(listed string) (int, bool) {
-	if len(listed) > maxListed {
-		return 0, false
+// slash in front. Symlinks in its parent are followed inside the root ("/lib/x"
+// where /lib is a link to usr/lib), the last name is not. An error says why the path
+// could not be resolved, such as a disk that fails.
+func (t *Tree) Find(listed string) (i int, found bool, err error) {
+	if len(listed) > MaxListed {
+		return 0, false, nil
 	}
 	listed = strings.TrimRight(listed, "/")
 	if listed == "" {
-		return t.Lookup("/")
+		i, found = t.Lookup("/")
+		return i, found, nil
 	}
 	if listed[0] != '/' {
 		listed = "/" + listed
@@ -89,30 +81,35 @@ func (t *Tree) Find(listed string) (int, bool) {
 	cut := strings.LastIndexByte(listed, '/')
 	name := listed[cut+1:]
 	if name == "." || name == ".." {
-		return 0, false
+		return 0, false, nil
 	}
-	parent, ok := t.dir(listed[:cut])
-	if !ok {
-		return 0, false
+	parent, err := t.dir(listed[:cut])
+	if err != nil || parent == "" {
+		return 0, false, err
 	}
-	return t.Lookup(joinPath(parent, name))
+	i, found = t.Lookup(Join(parent, name))
+	return i, found, nil
 }
 
-// Target finds the record that the symlink of record i leads to, which may be one more.
-func (t *Tree) Target(i int) (int, bool) {
+// Target finds the record that the symlink of record i leads to, which may be another
+// symlink.
+func (t *Tree) Target(i int) (target int, found bool, err error) {
 	f := t.Files[i]
 	if f.Type != format.TypeSymlink {
-		return 0, false
+		return 0, false, nil
 	}
 	if at, known := t.targets[i]; known {
-		return at, at >= 0
+		return at, at >= 0, nil
 	}
-	at, found := t.Find(lead(f.Path, f.Target))
+	at, found, err := t.Find(lead(f.Path, f.Target))
+	if err != nil {
+		return 0, false, err
+	}
 	if !found {
 		at = -1
 	}
 	t.targets[i] = at
-	return at, found
+	return at, found, nil
 }
 
 // lead returns the absolute path that the link at a physical path points to. Its
@@ -127,26 +124,29 @@ func lead(link, target string) string {
 		if up {
 			dir = format.Parent(dir)
 		} else if rest, up = strings.CutPrefix(target, "./"); !up {
-			return joinPath(dir, target)
+			return Join(dir, target)
 		}
 		target = strings.TrimLeft(rest, "/")
 	}
 }
 
-// dir returns the physical path of a listed directory. One that is not there holds
-// nothing that could be claimed. Files of one directory are listed together.
-func (t *Tree) dir(listed string) (string, bool) {
+// dir returns the physical path of a listed directory, "" if there is none. Files of
+// one directory are listed together, so the last one is kept.
+func (t *Tree) dir(listed string) (string, error) {
 	if t.lastFound == "" || listed != t.lastListed {
-		t.lastListed = listed
-		t.lastFound, _ = t.Resolve(listed + "/.") // which has to be a directory
+		found, err := t.Resolve(listed + "/.") // which has to be a directory
+		if err != nil {
+			return "", err
+		}
+		t.lastListed, t.lastFound = listed, found
 	}
-	return t.lastFound, t.lastFound != ""
+	return t.lastFound, nil
 }
 
-// peek tells the resolver what a name in a directory is. Records know it without a
-// look; what has none was left out of the scan.
+// peek tells the resolver the type of a name in a directory. Only names without a
+// record, which were left out of the scan, are looked up in the root.
 func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
-	i, found := t.Lookup(joinPath(dir, name))
+	i, found := t.Lookup(Join(dir, name))
 	if !found {
 		return t.Root.Peek(dir, name)
 	}
@@ -160,29 +160,21 @@ func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	}
 }
 
-// Resolve returns the physical path of a path in the root; false where nothing is
-// there. What only keeps it from being seen, such as a disk that fails, must not
-// pass for that: Assign ends with it.
-func (t *Tree) Resolve(path string) (string, bool) {
+// Resolve returns the physical path of a path in the root, "" if nothing is there. It
+// is an error if the path could not be looked at.
+func (t *Tree) Resolve(path string) (string, error) {
 	physical, err := t.resolver.Resolve(path)
-	if err == nil {
-		return physical, true
-	}
 	var refused unix.Errno
-	if errors.As(err, &refused) && !slices.Contains(absent, refused) && t.fault == nil {
-		t.fault = err
+	if errors.As(err, &refused) && !slices.Contains(absent, refused) {
+		return "", err
 	}
-	return "", false
+	if err != nil {
+		return "", nil //nolint:nilerr // nothing is there
+	}
+	return physical, nil
 }
 
-func joinPath(dir, name string) string {
-	if dir == "/" {
-		return "/" + name
-	}
-	return dir + "/" + name
-}
-
-// absent is what the system says of a path that leads nowhere.
+// absent are the errors of a path that leads nowhere.
 var absent = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}
 
 // Claimed reports whether an earlier repo has claimed record i, or it came with

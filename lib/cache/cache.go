@@ -177,7 +177,7 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() > want.Most {
-		return 0, false, nil
+		return 0, false, nil //nolint:nilerr // an entry that cannot be read is not an entry
 	}
 	sum := sha256.New()
 	blob := io.TeeReader(io.LimitReader(f, want.Most+1), sum)
@@ -346,28 +346,17 @@ func (c *Cache) Trim() (removed int64, err error) {
 	return removed, nil
 }
 
-// Left returns the paths of what killed builds have left in the cache in dir. Trim
-// removes it when a day has passed.
-func Left(dir string) ([]string, error) {
-	keys, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, skipGone(err)
-	}
-	left, err := temp.Left(dir)
-	if err != nil {
-		return left, err
-	}
+// Folders are those of the cache in dir that can have unfinished files of killed builds.
+// Trim removes these when a day has passed.
+func Folders(dir string) []string {
+	folders := []string{dir}
+	keys, _ := os.ReadDir(dir) // the caller looks into dir and meets the same error
 	for _, key := range keys {
-		if !isKey(key) {
-			continue
+		if isKey(key) {
+			folders = append(folders, filepath.Join(dir, key.Name()))
 		}
-		paths, err := temp.Left(filepath.Join(dir, key.Name()))
-		if err != nil {
-			return left, err
-		}
-		left = append(left, paths...)
 	}
-	return left, nil
+	return folders
 }
 
 // skipGone lets other builds remove what this one is looking at.

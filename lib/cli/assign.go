@@ -23,27 +23,23 @@ import (
 	"chunkah/lib/repo/rpm"
 	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/source"
 )
 
-// repos are all component repos, in the order in which they claim: what people
-// say themselves, now or in the build of a source, system packages, languages, and
-// large files.
-func repos(mapped assign.Repo) []assign.Repo {
-	list := []assign.Repo{
-		xattr.Repo{}, &history.Repo{},
+// repos are all component repos, in the order in which they claim: those with which
+// people name components, the history of a source, system packages, languages, and large
+// files. Options, checks and help have the names from this list.
+func repos(mapped *pathmap.Repo) []assign.Repo {
+	byPeople := []assign.Repo{xattr.Repo{}, mapped}
+	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
 		python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
-		bigfiles.Repo{},
-	}
-	if mapped != nil {
-		list = slices.Insert(list, 1, mapped)
-	}
-	return list
+		bigfiles.Repo{})
 }
 
-// remember tells the repo of histories what the sources' layers hold.
+// remember gives the repo of histories the layers of the sources.
 func remember(repos []assign.Repo, set *source.Set) {
 	for _, r := range repos {
 		if past, ok := r.(*history.Repo); ok {
@@ -52,10 +48,10 @@ func remember(repos []assign.Repo, set *source.Set) {
 	}
 }
 
-// repoFlags say who tells which file is whose: to assign, build and doctor, and where
-// inspect and reuse have to find it out again.
+// repoFlags choose the component repos: of assign, build and doctor, and of inspect and
+// reuse if an image does not list the components of its layers.
 type repoFlags struct {
-	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: xattr, map, history, rpm, dpkg, apk, alpm, nix, python, node, ruby, java, go, bigfiles (default: all)" section:"Components" brief:"component repos to ask, in this order"`
+	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: {repos} (default: all)" section:"Components" brief:"component repos to ask, in this order"`
 	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 }
 
@@ -79,33 +75,35 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		return nil, err
 	}
 	all := repos(mapped)
+	if mapped == nil {
+		all = slices.DeleteFunc(all, func(r assign.Repo) bool { return r.Name() == mapped.Name() })
+	}
 	if f.Repos == "" {
 		return all, nil
 	}
+	names := repoNames(all)
 	var seen []string
 	for name := range strings.SplitSeq(f.Repos, ",") {
-		i := slices.IndexFunc(all, func(r assign.Repo) bool { return r.Name() == name })
+		i := slices.Index(names, name)
 		switch {
-		case i < 0 && name == mapName:
+		case i < 0 && name == mapped.Name():
 			return nil, usagef("--repos: map needs --map FILE")
 		case i < 0:
-			return nil, usagef("--repos: %q is none of %s", name, repoNames(all))
+			return nil, usagef("--repos: %q is none of %s", name, strings.Join(names, ", "))
 		case slices.Contains(seen, name):
 			return nil, usagef("--repos: %q is there twice", name)
 		}
 		seen = append(seen, name)
 		list = append(list, all[i])
 	}
-	if mapped != nil && !slices.Contains(seen, mapName) {
+	if mapped != nil && !slices.Contains(seen, mapped.Name()) {
 		return nil, usagef("--map is given, and --repos leaves map out: add it there")
 	}
 	return list, nil
 }
 
-// mapName is the name of the repo that --map makes.
-const mapName = "map"
-
-func (f *repoFlags) readMap(ctx context.Context) (assign.Repo, error) {
+// readMap reads the map of --map, nil for none.
+func (f *repoFlags) readMap(ctx context.Context) (*pathmap.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
 	}
@@ -116,12 +114,11 @@ func (f *repoFlags) readMap(ctx context.Context) (assign.Repo, error) {
 	return pathmap.New(f.Map, data)
 }
 
-func repoNames(repos []assign.Repo) string {
-	var names []string
+func repoNames(repos []assign.Repo) (names []string) {
 	for _, r := range repos {
 		names = append(names, r.Name())
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 type assignCommand struct {
@@ -167,12 +164,12 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	env.assigned(outcome)
 	c.writeMetrics(ctx, env)
 	if c.Explain != "" {
-		if err := explain(env.writer(ctx), outcome); err != nil {
+		if err := report.Explain(env.writer(ctx), outcome); err != nil {
 			return err
 		}
 	}
 	if c.Summary {
-		return summarize(env.writer(ctx), outcome)
+		return report.Repos(env.writer(ctx), outcome)
 	}
 	return nil
 }

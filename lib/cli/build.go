@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -23,7 +24,7 @@ import (
 // buildFlags are those that only build has.
 type buildFlags struct {
 	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take dir:DIR, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or docker://REF (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take {sources} (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
 	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
@@ -140,7 +141,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	var outputs []os.FileInfo
-	if b.write, outputs, err = c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous); err != nil {
+	if b.write, outputs, err = c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, c.Verify); err != nil {
 		return err
 	}
 	b.write.Previous, b.previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), b.write.Compression.Algorithm)
@@ -161,7 +162,6 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	remember(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program has had a say
 	b.scan, err = withSources(b.scan, b.set, &b.header)
-	b.write.Check = c.checkImage(env, b)
 	return err
 }
 
@@ -211,7 +211,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		c.measure(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
 		c.measure(c.packStage(env, done, b.pack), told, nil),
-		c.measure(done.write(&b.write), told, func(m *metrics.Stage) {
+		c.measure(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
 			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes)
 		}),
 	}
@@ -286,10 +286,21 @@ func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 	}}
 }
 
-func (r *reports) write(opt *write.Options) pipeline.Stage {
-	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) (err error) {
-		r.written, err = write.Run(ctx, in, *opt)
-		return err
+// writeStage writes the image, and has it appear once it is verified, where that was
+// asked for.
+func (c *buildCommand) writeStage(env *Env, b *building, r *reports) pipeline.Stage {
+	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
+		image, err := write.Run(ctx, in, b.write)
+		if err != nil {
+			return err
+		}
+		if c.Verify {
+			if err := c.verifyImage(ctx, env, b, image); err != nil {
+				return errors.Join(err, image.Discard())
+			}
+		}
+		r.written = image.Report
+		return image.Commit()
 	}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"chunkah/lib/manual"
+	"chunkah/lib/transport"
 )
 
 type completionCommand struct {
@@ -17,12 +18,12 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	var text string
 	switch c.Args.Shell {
 	case "bash":
-		text = manual.Bash(programs())
+		text = manual.Bash(programs(), transport.Prefixes())
 	case "zsh":
-		text = manual.Zsh(programs())
+		text = manual.Zsh(programs(), transport.Prefixes())
 	case "fish":
 		for _, p := range programs() {
-			text += manual.Fish(p)
+			text += manual.Fish(p, transport.Prefixes())
 		}
 	case "":
 		return usagef("no shell: name bash, zsh or fish")
@@ -38,13 +39,13 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 func Manual(e manual.Edition) map[string]string {
 	files := make(map[string]string)
 	list := programs()
-	bash := manual.Bash(list)
+	bash := manual.Bash(list, transport.Prefixes())
 	for _, p := range list {
 		// Shells look for them by the name of the program.
 		files["bash-completion/completions/"+p.Name] = bash
-		files["fish/vendor_completions.d/"+p.Name+".fish"] = manual.Fish(p)
+		files["fish/vendor_completions.d/"+p.Name+".fish"] = manual.Fish(p, transport.Prefixes())
 	}
-	files["zsh/site-functions/_chunkah"] = manual.Zsh(list)
+	files["zsh/site-functions/_chunkah"] = manual.Zsh(list, transport.Prefixes())
 	whole := list[0] // which has the stages among its commands
 	for _, c := range append([]*manual.Command{whole}, whole.Commands...) {
 		files["man/man1/"+c.Page()+".1"] = manual.ManPage(c, e)

@@ -7,7 +7,9 @@ import (
 
 	"github.com/jessevdk/go-flags"
 
+	"chunkah/lib/image"
 	"chunkah/lib/manual"
+	"chunkah/lib/transport"
 )
 
 // What tags of a flag mean beside those of go-flags:
@@ -104,11 +106,22 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 	return list
 }
 
+// placeholders in descriptions of flags stand for what the table of transports has.
+var placeholders = strings.NewReplacer(
+	"{sources}", anyOf(transport.Forms((*image.Transport).IsSource)), "{destinations}", anyOf(transport.Purposes()))
+
+// anyOf joins words to a list in a sentence.
+func anyOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 func option(o *flags.Option, section string) manual.Option {
 	tag := o.Field().Tag
+	text := strings.ReplaceAll(o.Description, "{repos}", strings.Join(repoNames(repos(nil)), ", "))
 	d := manual.Option{
 		Short: o.ShortName, Long: o.LongName, Value: o.ValueName, Section: section,
-		Brief: tag.Get("brief"), Text: o.Description, Env: o.EnvDefaultKey,
+		Brief: tag.Get("brief"), Text: placeholders.Replace(text), Env: o.EnvDefaultKey,
 		Repeats: o.Field().Type.Kind() == reflect.Slice,
 	}
 	if o.DefaultMask != "" {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"chunkah/lib/manual"
+	"chunkah/lib/transport"
 )
 
 // everyCommand describes all commands, under each name that they have.
@@ -47,10 +48,10 @@ func TestHelpFitsScreen(t *testing.T) {
 // Every flag that a parser knows is in all that is made of the definitions.
 func TestEveryOptionIsShown(t *testing.T) {
 	list := programs()
-	bash, zsh := manual.Bash(list), manual.Zsh(list)
+	bash, zsh := manual.Bash(list, transport.Prefixes()), manual.Zsh(list, transport.Prefixes())
 	var fish strings.Builder
 	for _, p := range list {
-		fish.WriteString(manual.Fish(p))
+		fish.WriteString(manual.Fish(p, transport.Prefixes()))
 	}
 	for _, c := range everyCommand() {
 		parser, _ := newParser(&Env{Name: strings.Fields(c.Name)[0]})

@@ -8,6 +8,7 @@ import (
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
+	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -40,7 +41,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
-		if _, err := parseSource(s); err != nil {
+		if err := checkSource(s); err != nil {
 			return nil, err
 		}
 	}
@@ -152,13 +153,13 @@ func healthDifference(a, b *source.Set) []diff.Difference {
 
 // printEach prints a line, or an object, for each difference or fault.
 func printEach[T fmt.Stringer](ctx context.Context, env *Env, found []T, asJSON bool) error {
-	p := newPrinter(env.writer(ctx))
+	p := report.New(env.writer(ctx))
 	for _, f := range found {
 		if asJSON {
-			p.json(f)
+			p.JSON(f)
 		} else {
-			p.linef("%s", f)
+			p.Linef("%s", f)
 		}
 	}
-	return p.flush()
+	return p.Flush()
 }

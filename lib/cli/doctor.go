@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"chunkah/lib/inspect"
 	"chunkah/lib/oci"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/report"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
 )
@@ -148,48 +148,17 @@ func (c *doctorCommand) ignored() ([]doctor.ID, error) {
 
 // print prints the findings.
 func (c *doctorCommand) print(ctx context.Context, env *Env, found []doctor.Finding) error {
-	p := newPrinter(env.writer(ctx))
+	p := report.New(env.writer(ctx))
 	for _, f := range found {
 		if c.JSON {
-			p.json(f)
+			p.JSON(f)
 		} else {
-			printFinding(p, &f)
+			report.Finding(p, &f)
 		}
 	}
-	if err := p.flush(); err != nil {
+	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
 	env.info("%s", plural(int64(len(found)), "finding"))
 	return nil
-}
-
-// maxPlaces is how many places of a finding are shown: what people read before they
-// do something about it.
-const maxPlaces = 6
-
-// harms say what findings spoil.
-var harms = map[doctor.Harm]string{
-	doctor.HarmReuse: "spoils layer reuse", doctor.HarmBoot: "spoils a bootable image",
-	doctor.HarmSecret: "gives away a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
-}
-
-func printFinding(p *printer, f *doctor.Finding) {
-	sum := ""
-	if len(f.Places) > 0 {
-		sum = fmt.Sprintf(": %s, %s", plural(f.Files, "file"), bytesText(f.Bytes))
-	}
-	p.linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Spoils], sum)
-	places := slices.Clone(f.Places)
-	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	for _, place := range places[:min(len(places), maxPlaces)] {
-		files := ""
-		if strings.HasSuffix(place.Path, "/") {
-			files = plural(place.Files, "file") + ", "
-		}
-		p.linef("  %q: %s%s", place.Path, files, bytesText(place.Bytes))
-	}
-	if more := len(places) - maxPlaces; more > 0 {
-		p.linef("  and %s more, which --json lists", plural(int64(more), "place"))
-	}
-	p.linef("  what to do: %s", f.Advice)
 }

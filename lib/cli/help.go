@@ -7,8 +7,8 @@ import (
 
 	"github.com/jessevdk/go-flags"
 
-	"chunkah/lib/image"
 	"chunkah/lib/manual"
+	"chunkah/lib/transport"
 )
 
 // The two ways to ask for help, as what the parser ends with.
@@ -84,7 +84,7 @@ func oneTooMany(name string, cmd command, arg string) error {
 			return err
 		}
 		meant := []string{"--from", arg}
-		if src, err := image.ParseSource(arg); err == nil && src.Kind == image.KindDir {
+		if src, err := transport.ParseSource(arg); err == nil && !src.IsImage() {
 			meant[0] = "--rootfs"
 			if at := imageAt(src.Path); at != "" {
 				meant = []string{"--from", at}

@@ -23,7 +23,7 @@ func hint(err error, uid int) string {
 	case is(syscall.ENOSPC, syscall.EDQUOT):
 		return "make room, or choose another place: -o for the image, --spool for what waits, --cache for what is kept"
 	case is(syscall.EROFS):
-		return "name a place that can be written to with -o, --spool or --cache"
+		return "name a place that can be written to with -o, --spool or --cache; in a container mount one: --tmpfs /var/tmp"
 	case is(fs.ErrPermission) && uid == 0:
 		return "root may do that unless a container, SELinux or a network file system forbids it: run it outside of that"
 	case is(fs.ErrPermission):

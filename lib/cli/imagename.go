@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"chunkah/lib/image"
+	"chunkah/lib/transport"
 )
 
 // imageName matches the names of images as podman and docker take them, with a host, a
@@ -28,7 +28,7 @@ func placesOf(name string) (ref string, at where, found bool) {
 	if ref, ok := strings.CutPrefix(name, "docker-daemon:"); ok && ref != "" {
 		return ref, where{docker: true}, true
 	}
-	if _, err := os.Lstat(name); err == nil || image.HasTransport(name) || !imageName.MatchString(name) {
+	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
 		return "", where{}, false
 	}
 	host, rest, deep := strings.Cut(name, "/")

@@ -24,8 +24,8 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	if target.Kind == oci.KindDockerArchive {
-		return usagef("docker-archive: holds an image of one platform: use oci-archive:")
+	if target.DockerFormat {
+		return usagef("%s holds an image of one platform: use oci-archive:", target.Prefix)
 	}
 	if err := env.takesArchive(target); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, target, also, oci.Options{Own: c.own()}) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, &c.imageFlags, false) },
 		Ref:         target.Ref,
 		Also:        also,
 		Annotations: config.Annotations,

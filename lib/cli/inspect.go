@@ -13,16 +13,17 @@ import (
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
 	"chunkah/lib/replace"
+	"chunkah/lib/report"
 )
 
 // viewFlags are those that inspect and reuse share.
 type viewFlags struct {
 	imageFlags
 	repoFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)"`
-	Download bool   `long:"download" description:"read the layers of an image in a registry too: they are left there unless something asked for needs them"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" brief:"which image of an index (default: this machine)"`
+	Download bool   `long:"download" description:"download the layers of an image in a registry; by default only manifest and config are fetched, unless an option needs the layers" brief:"also download the layers of an image in a registry"`
 	JSON     bool   `long:"json" description:"print JSON for tools"`
-	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"draw it too: one page that loads nothing, for a browser; - is standard output, in place of the text"`
+	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"also write a self-contained HTML page; - is standard output, instead of the text" brief:"also write a self-contained HTML page"`
 }
 
 type inspectCommand struct {
@@ -64,11 +65,11 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
 	}
-	p := newPrinter(env.writer(ctx))
+	p := report.New(env.writer(ctx))
 	if err := c.print(p, in); err != nil {
 		return err
 	}
-	if err := p.flush(); err != nil {
+	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing what is in the image: %w", err)
 	}
 	return nil
@@ -116,7 +117,7 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 // reads tells whether the layers of an image are to be read: where that takes no
 // download, where it was asked for, and where it has to be.
 func (f *viewFlags) reads(src image.Source, must bool) bool {
-	return must || f.Download || src.Kind != image.KindRegistry
+	return must || f.Download || !src.Network
 }
 
 // read reads the layers.
@@ -162,31 +163,31 @@ func (f *viewFlags) checkPage() error {
 	return nil
 }
 
-func (c *inspectCommand) print(p *printer, in *inspect.Image) error {
+func (c *inspectCommand) print(p *report.Printer, in *inspect.Image) error {
 	switch {
 	case c.Files != "":
 		n, err := in.Find(c.Files)
 		if err != nil {
 			return err
 		}
-		c.printFiles(p, in, &in.Layers[n])
+		report.Files(p, in, &in.Layers[n], c.JSON)
 		return nil
 	case c.Tree:
 		nodes, err := in.Walk(c.Depth)
 		if err != nil {
 			return fmt.Errorf("listing %q: %w", in.Source, err)
 		}
-		c.printTree(p, nodes)
+		report.Tree(p, nodes, c.JSON)
 		return nil
 	}
 	s := in.Summary(c.Components)
 	switch {
 	case c.JSON:
-		p.json(s)
+		p.JSON(s)
 	case c.Components:
-		printComponents(p, s)
+		report.Components(p, s)
 	default:
-		printLayers(p, s)
+		report.Layers(p, s)
 	}
 	return nil
 }

@@ -4,43 +4,27 @@ import (
 	"path/filepath"
 	"slices"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"chunkah/lib/cache"
-	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
+	"chunkah/lib/regular"
 	"chunkah/lib/spool"
 	"chunkah/lib/temp"
 )
 
-// A tidier knows where a run of it that was killed may have left something. Runs
-// that end in any other way leave nothing.
-type tidier interface{ leftovers() leftovers }
-
-// leftovers are places to look at.
-type leftovers struct {
-	folders []string
-	output  *oci.Target
-	cache   string
-}
-
-// nameLeftovers names what is there. It is not removed: on a file system that other
-// machines share, a lock may not say all.
-func (e *Env) nameLeftovers(l leftovers) {
-	slices.Sort(l.folders)
+// nameLeftovers lists the unfinished files that killed runs have left in some folders.
+// They are not removed: on a file system that other machines share, a lock may not
+// tell that a run is still alive.
+func (e *Env) nameLeftovers(folders []string) {
+	slices.Sort(folders)
 	var paths []string
-	look := func(left []string, err error) {
+	for _, dir := range slices.Compact(folders) {
+		left, err := temp.Left(dir)
 		if err != nil {
 			e.debug("looking for leftovers: %w", err)
 		}
 		paths = append(paths, left...)
-	}
-	for _, dir := range slices.Compact(l.folders) {
-		look(temp.Left(dir))
-	}
-	if l.output != nil {
-		look(l.output.Left())
-	}
-	if l.cache != "" {
-		look(cache.Left(l.cache))
 	}
 	slices.Sort(paths)
 	for _, path := range slices.Compact(paths) {
@@ -48,80 +32,87 @@ func (e *Env) nameLeftovers(l leftovers) {
 	}
 }
 
-// add puts places together.
-func (l leftovers) add(more ...leftovers) leftovers {
-	for _, m := range more {
-		l.folders = append(l.folders, m.folders...)
-		if m.output != nil {
-			l.output = m.output
-		}
-		if m.cache != "" {
-			l.cache = m.cache
-		}
-	}
-	return l
-}
-
 // besides is the folder of a file that is put in place whole.
-func besides(file string) leftovers {
+func besides(file string) []string {
 	if file == "" || file == "-" {
-		return leftovers{}
+		return nil
 	}
-	return leftovers{folders: []string{filepath.Dir(file)}}
+	return []string{filepath.Dir(file)}
 }
 
-func (f *metricsFlags) left() leftovers { return besides(f.Metrics) }
+func (f *metricsFlags) folders() []string { return besides(f.Metrics) }
 
-func (f *planFlags) left() leftovers { return besides(f.Plan) }
+func (f *planFlags) folders() []string { return besides(f.Plan) }
 
-// left is where spools have a name for a moment.
-func (f *imageFlags) left() leftovers { return leftovers{folders: []string{spool.Dir(f.Spool)}} }
+// folders is where spools have a name for a moment.
+func (f *imageFlags) folders() []string { return []string{spool.Dir(f.Spool)} }
 
-func (f *viewFlags) left() leftovers { return databases().add(f.imageFlags.left(), besides(f.HTML)) }
-
-func (f *outputFlags) left() leftovers {
+// folders are those with unfinished files of an output: beside it, and in a layout folder.
+func (f *outputFlags) folders() []string {
 	target, err := f.target()
-	if err != nil {
-		return leftovers{} // which is told when the output is opened
+	if err != nil || !target.IsLocalPath() {
+		return nil // an error is told when the output is opened
 	}
-	return leftovers{output: &target}
+	path, opened, err := regular.Resolve(target.Path)
+	if err != nil || opened {
+		return nil
+	}
+	path = filepath.Clean(path)
+	if target.File {
+		return []string{filepath.Dir(path)}
+	}
+	return []string{filepath.Dir(path), path, filepath.Join(path, v1.ImageBlobsDir, "sha256")}
 }
 
-func (f *writeFlags) left() leftovers {
-	return leftovers{cache: f.Cache}.add(f.outputFlags.left(), besides(proofs.Path()))
+func (f *writeFlags) folders() []string {
+	folders := slices.Concat(f.outputFlags.folders(), besides(proofs.Path()))
+	if f.Cache != "" {
+		folders = append(folders, cache.Folders(f.Cache)...)
+	}
+	return folders
 }
 
-// databases is where those who ask component repos have private copies.
-func databases() leftovers { return leftovers{folders: []string{temp.Dir("/tmp", "/var/tmp")}} }
+// databases is where component repos have private copies of databases.
+func databases() []string { return []string{temp.Dir("/tmp", "/var/tmp")} }
 
-func (c *buildCommand) leftovers() leftovers {
-	return databases().add(c.imageFlags.left(), c.writeFlags.left(), c.planFlags.left(), c.metricsFlags.left())
+func (c *buildCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.folders(), c.writeFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders())
 }
 
-func (c *scanCommand) leftovers() leftovers {
-	return c.imageFlags.left().add(c.metricsFlags.left())
+func (c *scanCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.folders(), c.metricsFlags.folders())
 }
 
-func (c *assignCommand) leftovers() leftovers {
-	return databases().add(c.imageFlags.left(), c.metricsFlags.left())
+func (c *assignCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.folders(), c.metricsFlags.folders())
 }
 
-func (c *packCommand) leftovers() leftovers {
-	return c.imageFlags.left().add(c.planFlags.left(), c.metricsFlags.left())
+func (c *packCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.folders(), c.planFlags.folders(), c.metricsFlags.folders())
 }
 
-func (c *writeCommand) leftovers() leftovers {
-	return c.imageFlags.left().add(c.writeFlags.left(), c.metricsFlags.left())
+func (c *writeCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.folders(), c.writeFlags.folders(), c.metricsFlags.folders())
 }
 
-func (c *indexCommand) leftovers() leftovers { return c.imageFlags.left().add(c.outputFlags.left()) }
+func (c *indexCommand) leftovers() []string {
+	return slices.Concat(c.imageFlags.folders(), c.outputFlags.folders())
+}
 
-func (c *diffCommand) leftovers() leftovers { return c.imageFlags.left() }
+func (f *viewFlags) leftovers() []string {
+	return slices.Concat(databases(), f.imageFlags.folders(), besides(f.HTML))
+}
 
-func (c *verifyCommand) leftovers() leftovers { return c.imageFlags.left() }
+func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
 
-func (c *inspectCommand) leftovers() leftovers { return c.viewFlags.left() }
+func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
 
-func (c *reuseCommand) leftovers() leftovers { return c.viewFlags.left() }
+func (c *doctorCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.folders())
+}
 
-func (c *doctorCommand) leftovers() leftovers { return databases().add(c.imageFlags.left()) }
+func (c *completionCommand) leftovers() []string { return nil }
+
+func (missingCommand) leftovers() []string { return nil }
+
+func (versionCommand) leftovers() []string { return nil }

@@ -84,6 +84,8 @@ func answer(found int, err error) error {
 type command interface {
 	// run does the work. It returns once everything it opened is closed.
 	run(ctx context.Context, env *Env) error
+	// leftovers are folders that can have unfinished files of a run that was killed.
+	leftovers() []string
 }
 
 // Env is what a command has of its process.
@@ -186,9 +188,7 @@ func Main(name string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	if t, ok := cmd.(tidier); ok {
-		env.nameLeftovers(t.leftovers())
-	}
+	env.nameLeftovers(cmd.leftovers())
 	return env.fail(stopped(ctx, cmd.run(ctx, env)))
 }
 
@@ -277,8 +277,13 @@ func parse(env *Env, args []string) (command, error) {
 	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {
 		return nil, unknownOption(env, parser, args, name)
 	}
-	if len(args) > 0 && args[0] == "help" && env.Name == wrapper {
-		args = append(args[1:len(args):len(args)], "--help")
+	if len(args) > 0 && env.Name == wrapper {
+		switch args[0] { // words that people try, for options
+		case "help":
+			args = append(args[1:len(args):len(args)], "--help")
+		case "version":
+			args = append([]string{"--version"}, args[1:]...)
+		}
 	}
 	rest, err := parser.ParseArgs(args)
 	failed := args

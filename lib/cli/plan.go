@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +14,11 @@ import (
 	"chunkah/lib/fifo"
 	"chunkah/lib/group"
 	"chunkah/lib/image"
-	"chunkah/lib/oci"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/pack"
 	"chunkah/lib/plan"
 	"chunkah/lib/replace"
+	"chunkah/lib/transport"
 )
 
 // planFlags say what the last plan was and where this one goes.
@@ -63,7 +63,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	case previousAuto:
 		return previousOutput(ctx, env, opt, output)
 	}
-	src, err := image.ParseSource(f.Previous)
+	src, err := transport.ParseSource(f.Previous)
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -105,35 +105,18 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 // readPrevious reads a layout from a plan or an image. An error is one of reading;
 // what is there and makes no sense earns a note, and no layout.
 func readPrevious(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
-	if src.Kind != image.KindRegistry {
-		info, err := os.Stat(src.Path)
-		if err != nil {
-			return nil, nil, err
-		}
-		if src.Kind == image.KindDir && !info.IsDir() {
-			return readPlainFile(ctx, src, info, opt)
-		}
+	if src, err = previousSource(src); err != nil {
+		return nil, nil, err
 	}
-	if src.Kind == image.KindDir {
-		src.Kind = image.KindLayout
+	if src.IsImage() {
+		return readImage(ctx, src, opt)
 	}
-	return readImage(ctx, src, opt)
-}
-
-// readPlainFile reads a plan, or the archive of an image: the first byte tells.
-func readPlainFile(ctx context.Context, src image.Source, info os.FileInfo, opt image.Options) (prev *group.Previous, note, err error) {
 	f, err := fifo.Open(ctx, src.Path, image.OpenFile)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	in := bufio.NewReader(patient{ctx, f})
-	first, err := in.Peek(1)
-	if err == nil && info.Mode().IsRegular() && !plan.Starts(first[0]) {
-		src.Kind = image.KindArchive
-		return readImage(ctx, src, opt)
-	}
-	prev, text, err := plan.Read(in, strconv.Quote(src.Path))
+	prev, text, err := plan.Read(interrupt.NewStream(ctx, f), strconv.Quote(src.Path))
 	return prev, noteOf(text), err
 }
 
@@ -154,7 +137,7 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 	switch {
 	case errors.As(err, &part) && ctx.Err() == nil:
 		return nil, fmt.Errorf("%w: planning without", err), nil
-	case err != nil && (src.Kind == image.KindRegistry || ctx.Err() != nil || errors.As(err, &refused)):
+	case err != nil && (src.Network || ctx.Err() != nil || errors.As(err, &refused)):
 		return nil, nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w: planning without", err), nil
@@ -204,21 +187,11 @@ func planError(err error) error {
 // place is the image that the output replaces; nil where that is on standard output.
 func (f *writeFlags) place() *image.Source {
 	target, err := f.target()
-	if err != nil {
-		return nil // which is told when the output is opened
+	if err != nil || target.IsStdout() {
+		return nil // an error is told when the output is opened
 	}
-	if target.Stdout {
-		return nil
+	if target.File { // which holds one image, whatever its name
+		target.Ref = ""
 	}
-	switch target.Kind {
-	case oci.KindArchive: // which holds one image, whatever its name
-		return &image.Source{Kind: image.KindArchive, Path: target.Path}
-	case oci.KindLayout:
-		return &image.Source{Kind: image.KindLayout, Path: target.Path, Ref: target.Ref}
-	case oci.KindDockerArchive:
-		return &image.Source{Kind: image.KindDockerArchive, Path: target.Path}
-	case oci.KindRegistry:
-		return &image.Source{Kind: image.KindRegistry, Ref: target.Ref}
-	}
-	return nil
+	return &target
 }

@@ -15,6 +15,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/lib/write"
 )
 
@@ -59,32 +60,42 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	case previousAuto:
 		return output, nil
 	}
-	src, err := image.ParseSource(name)
+	src, err := transport.ParseSource(name)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	if src.Kind != image.KindDir {
-		return &src, nil
-	}
-	info, err := os.Stat(src.Path)
+	src, err = previousSource(src)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening the previous image: %w", err)
 	}
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		src.Kind = image.KindLayout
-		return &src, nil
-	case !info.Mode().IsRegular():
-		return nil, nil // a plan from a pipe, which grouping reads
-	}
-	src.Kind = image.KindArchive
-	first, err := firstByte(src.Path)
-	if err != nil || plan.Starts(first) {
+	if err != nil || !src.IsImage() {
 		return nil, err
 	}
 	return &src, nil
+}
+
+// previousSource tells what is at a path without a transport: a layout folder, an archive,
+// or a plan, which can come from a pipe and is not an image.
+func previousSource(src image.Source) (image.Source, error) {
+	if src.IsImage() {
+		return src, nil
+	}
+	info, err := os.Stat(src.Path)
+	if err != nil {
+		return src, err
+	}
+	if info.IsDir() {
+		src.Transport = transport.Layout
+	} else if info.Mode().IsRegular() {
+		first, err := firstByte(src.Path)
+		if err != nil {
+			return src, err
+		}
+		if !plan.Starts(first) {
+			src.Transport = transport.Archive
+		}
+	}
+	return src, nil
 }
 
 // firstByte reads the first byte of a file; that of an empty one is a space.

@@ -1,12 +1,7 @@
 package cli
 
 import (
-	"bytes"
-	"context"
-	"io"
 	"time"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
 	"chunkah/lib/registry"
@@ -21,77 +16,23 @@ type imageFlags struct {
 }
 
 func (f *imageFlags) imageOptions(env *Env) image.Options {
-	return image.Options{
-		Spool: f.Spool,
-		Registry: func(text string) (image.Fetcher, error) {
-			ref, err := registry.ParseRef(text)
-			if err != nil {
-				return nil, err
-			}
-			repo, err := f.openRegistry(env, ref)
-			return remote{repo}, err
-		},
-	}
+	return image.Options{Spool: f.Spool, Registry: f.registryOptions(env)}
 }
 
-// openRegistry prepares to speak to the registry of a reference.
-func (f *imageFlags) openRegistry(env *Env, ref registry.Ref) (*registry.Repository, error) {
-	timeout, err := f.registryTimeout()
-	if err != nil {
-		return nil, err
+// registryOptions are those of a client of registries. An invalid timeout is an error only
+// of a command that uses a registry.
+func (f *imageFlags) registryOptions(env *Env) func() (registry.Options, error) {
+	return func() (registry.Options, error) {
+		opt := registry.Options{
+			Insecure: f.Insecure, UserAgent: "chunkah/" + version(), Warn: func(text string) { env.warn("%s", text) },
+		}
+		if f.RegistryTimeout == "" {
+			return opt, nil
+		}
+		var err error
+		if opt.Timeout, err = time.ParseDuration(f.RegistryTimeout); err != nil || opt.Timeout <= 0 {
+			return opt, usagef("registry timeout %q (--registry-timeout or CHUNKAH_REGISTRY_TIMEOUT) is not a time such as 90s or 5m", f.RegistryTimeout)
+		}
+		return opt, nil
 	}
-	return registry.Open(ref, registry.Options{
-		Insecure: f.Insecure, UserAgent: "chunkah/" + version(), Timeout: timeout,
-		Warn: func(text string) { env.warn("%s", text) },
-	})
-}
-
-// registryTimeout reads the flag; 0 is the default.
-func (f *imageFlags) registryTimeout() (time.Duration, error) {
-	if f.RegistryTimeout == "" {
-		return 0, nil
-	}
-	timeout, err := time.ParseDuration(f.RegistryTimeout)
-	if err != nil || timeout <= 0 {
-		return 0, usagef("registry timeout %q (--registry-timeout or CHUNKAH_REGISTRY_TIMEOUT) is not a time such as 90s or 5m", f.RegistryTimeout)
-	}
-	return timeout, nil
-}
-
-// push begins to push to a reference.
-func (f *imageFlags) push(ctx context.Context, env *Env, text string) (*registry.Push, error) {
-	ref, err := registry.ParseRef(text)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	repo, err := f.openRegistry(env, ref)
-	if err != nil {
-		return nil, err
-	}
-	return repo.Push(ctx)
-}
-
-// remote is a repository as package image asks for one: by whole references, and
-// with manifests among the blobs.
-type remote struct{ *registry.Repository }
-
-// Manifest implements image.Fetcher.
-func (r remote) Manifest(ctx context.Context, text string) (data []byte, mediaType string, err error) {
-	ref, err := registry.ParseRef(text)
-	if err != nil {
-		return nil, "", err
-	}
-	return r.Repository.Manifest(ctx, ref.Identifier())
-}
-
-// Blob implements image.Fetcher.
-func (r remote) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	if !registry.IsManifest(d.MediaType) {
-		return r.Repository.Blob(ctx, d)
-	}
-	data, _, err := r.Repository.Manifest(ctx, d.Digest.String())
-	if err != nil {
-		return nil, err
-	}
-	return io.NopCloser(bytes.NewReader(data)), nil
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/transport"
 )
 
 // Uploads that go on side by side warn side by side, on one console: make race looks on.
@@ -44,17 +46,21 @@ func TestConcurrentWarnings(t *testing.T) {
 	}
 	defer stderr.Close()
 	env := &Env{Name: wrapper, Stderr: stderr}
-	push, err := (&imageFlags{}).push(t.Context(), env, strings.TrimPrefix(server.URL, "http://")+"/app:1")
+	target, err := transport.ParseDestination(strings.Replace(server.URL, "http:", "docker:", 1) + "/app:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer push.Abort()
+	push, err := target.Create(t.Context(), target, image.CreateOptions{Registry: (&imageFlags{}).registryOptions(env)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer push.Discard()
 	var group sync.WaitGroup
 	for i := range uploads {
 		group.Go(func() {
 			blob := []byte{byte(i), 0}
 			d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(blob), Size: int64(len(blob))}
-			if err := push.Blob(d, oci.Data(blob)); err != nil {
+			if err := push.Blob(d, "", oci.Data(blob)); err != nil {
 				t.Error(err)
 			}
 		})

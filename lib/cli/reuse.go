@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -13,13 +14,15 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/page"
-	"chunkah/lib/quote"
+	"chunkah/lib/report"
 	"chunkah/lib/reuse"
 )
 
 type reuseCommand struct {
 	viewFlags
 	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"say what this client downloads, and why (default: all in sum; podman's and containerd's by component)" brief:"say what this client downloads (default: all)"`
+	FailAbove  string `long:"fail-above" value-name:"SIZE" unquote:"false" description:"end with status 1 if an update downloads more than SIZE, for example 50MB (of several clients, podman's download counts)" brief:"status 1 if an update downloads more: 50MB"`
+	Markdown   bool   `long:"markdown" description:"print tables in Markdown, for a pull request or a job summary" brief:"print tables in Markdown"`
 	Components bool   `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`
@@ -31,6 +34,10 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	most, err := c.failAbove()
+	if err != nil {
+		return err
+	}
 	asked, err := c.chosen(ctx)
 	if err != nil {
 		return err
@@ -39,19 +46,49 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) }); done || err != nil {
+	done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) })
+	if err == nil && !done {
+		err = c.print(ctx, env, series)
+	}
+	if err != nil {
 		return err
 	}
-	p := newPrinter(env.writer(ctx))
-	if c.JSON {
-		p.json(series)
-	} else {
-		printSeries(p, series, c.client())
+	for _, step := range series.Steps {
+		client := cmp.Or(c.client(), reuse.Podman)
+		if n := step.Cost(client).Download; n > most {
+			return fmt.Errorf("%s downloads %s for %q: --fail-above is %s", client, bytesText(n), step.New, bytesText(most))
+		}
 	}
-	if err := p.flush(); err != nil {
+	return nil
+}
+
+// print prints the series as it was asked for.
+func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series) error {
+	p := report.New(env.writer(ctx))
+	switch {
+	case c.JSON:
+		p.JSON(series)
+	case c.Markdown:
+		report.Markdown(p, series, c.client())
+	default:
+		report.Series(p, series, c.client())
+	}
+	if err := p.Flush(); err != nil {
 		return fmt.Errorf("writing what is downloaded: %w", err)
 	}
 	return nil
+}
+
+// failAbove is the largest download that is not an error, in bytes.
+func (c *reuseCommand) failAbove() (int64, error) {
+	if c.FailAbove == "" {
+		return math.MaxInt64, nil
+	}
+	n, err := parseBytes(c.FailAbove)
+	if err != nil {
+		return 0, usagef("--fail-above: %w", err)
+	}
+	return n, nil
 }
 
 // check refuses what makes no sense before anything is opened.
@@ -59,8 +96,11 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 	if err := c.checkPage(); err != nil {
 		return nil, err
 	}
-	if len(c.Args.Images) < 2 {
-		return nil, usagef("%s given: name what a client has, and then what it takes", plural(int64(len(c.Args.Images)), "IMAGE"))
+	if c.JSON && c.Markdown {
+		return nil, usagef("--json and --markdown cannot be used together")
+	}
+	if n := len(c.Args.Images); n < 2 {
+		return nil, usagef("reuse needs two images, and %d is given: OLD (what the client has) and NEW", n)
 	}
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
 		return nil, usagef("--client %q is none of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
@@ -137,162 +177,4 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 		return nil, err
 	}
 	return reuse.Compare(old, next, c.client()), nil
-}
-
-// printSeries prints the steps, and what they come to where there are several.
-func printSeries(p *printer, s *reuse.Series, chosen reuse.Client) {
-	if len(s.Steps) == 1 {
-		printStep(p, s.Steps[0], chosen, "")
-		return
-	}
-	clients := shownClients(chosen)
-	t := p.table()
-	head := []any{"step"}
-	for _, client := range clients {
-		head = append(head, client)
-	}
-	t.row(append(head, "unpack", "of", "  image")...)
-	for i, step := range s.Steps {
-		t.row(costCells(i+1, step.Cost, clients, 1, bytesText(step.Bytes), "  "+quote.Name(step.New))...)
-	}
-	n := int64(len(s.Steps))
-	t.row(costCells("mean", s.Cost, clients, n, "", "  a step")...)
-	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+plural(n, "step"))...)
-	t.end()
-	for i, step := range s.Steps {
-		if len(step.Parts) > 0 {
-			p.linef("")
-			printStep(p, step, chosen, fmt.Sprintf("step %d: ", i+1))
-		}
-	}
-}
-
-// shownClients are the chosen client, or all.
-func shownClients(chosen reuse.Client) []reuse.Client {
-	if chosen != "" {
-		return []reuse.Client{chosen}
-	}
-	return reuse.Clients
-}
-
-// costCells are a row with what clients download, and what all of them unpack, divided
-// by n, in the middle.
-func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
-	cells, unpack := []any{first}, "-"
-	for _, client := range clients {
-		cost := of(client)
-		cells = append(cells, bytesText(cost.Download/n))
-		if cost.Unpack != nil {
-			unpack = bytesText(*cost.Unpack / n)
-		}
-	}
-	return append(append(cells, unpack), last...)
-}
-
-// clientTexts are the clients by name.
-var clientTexts = map[reuse.Client]string{
-	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
-}
-
-// unpackText says how much a client unpacks. Where nobody has read the layers, only
-// their blobs have a size.
-func unpackText(c reuse.Cost) string {
-	layers := plural(int64(c.UnpackLayers), "layer")
-	if c.Unpack == nil {
-		return fmt.Sprintf("%s (%s compressed)", layers, bytesText(c.UnpackBlobs))
-	}
-	return fmt.Sprintf("%s in %s", bytesText(*c.Unpack), layers)
-}
-
-// printStep prints what a step costs, and why, below a line that begins with title.
-func printStep(p *printer, s *reuse.Step, chosen reuse.Client, title string) {
-	p.linef("%s%s to %s", title, quote.Name(s.Old), quote.Name(s.New))
-	for _, client := range shownClients(chosen) {
-		cost := s.Cost(client)
-		p.linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], bytesText(cost.Download), bytesText(s.Bytes),
-			cost.DownloadLayers, plural(int64(s.Layers), "layer"), unpackText(cost))
-	}
-	if s.SameTarLayers > 0 {
-		p.linef("of the downloads, %s in %s is there and only compressed otherwise", bytesText(s.SameTar), plural(int64(s.SameTarLayers), "layer"))
-	}
-	if len(s.Parts) == 0 {
-		return
-	}
-	parts := slices.Clone(s.Parts)
-	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
-		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
-	})
-	p.linef("")
-	p.linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
-	t := p.table()
-	t.row("download", "changed", "unchanged", "layer", "  component, and why the unchanged comes along")
-	for _, part := range parts {
-		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
-	}
-	t.end()
-	printReasons(p, s)
-}
-
-func bytesOf(n *int64) int64 {
-	if n == nil {
-		return inspect.Unknown
-	}
-	return *n
-}
-
-// partText names a component, what became of it, and why the rest comes along.
-func partText(p *reuse.Part) string {
-	name := shorten(p.Component)
-	if p.Component == "" {
-		name = notTold
-	}
-	switch {
-	case p.State == reuse.StateChanged && p.Changed != nil:
-		name += fmt.Sprintf(": %d of %s changed", p.ChangedFiles, plural(p.ChangedFiles+p.UnchangedFiles, "file"))
-	case p.State == reuse.StateChanged, p.State == reuse.StateNew:
-		name += ": " + string(p.State)
-	}
-	if p.Why != "" && p.Reason != reuse.ReasonComponent {
-		name += ": " + quote.Name(p.Why)
-	}
-	return name
-}
-
-// reasonTexts are the reasons in a few words, in the order in which they are listed.
-var reasonTexts = []struct {
-	reason reuse.Reason
-	text   string
-}{
-	{reuse.ReasonChain, "since layers below theirs changed"},
-	{reuse.ReasonComponent, "with changed files of their component"},
-	{reuse.ReasonNeighbour, "with another component of their layer"},
-	{reuse.ReasonGrouping, "since components are grouped otherwise"},
-	{reuse.ReasonRemoved, "since files of their layer are gone"},
-	{reuse.ReasonDirectories, "for the metadata of directories"},
-	{reuse.ReasonTimes, "for times of last change"},
-	{reuse.ReasonCompression, "compressed otherwise"},
-	{reuse.ReasonTar, "in a tar that is written otherwise"},
-}
-
-// printReasons sums up what comes along.
-func printReasons(p *printer, s *reuse.Step) {
-	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
-	for _, part := range s.Parts {
-		if part.Unchanged == nil {
-			return // nobody has read them
-		}
-		sums[part.Reason] += *part.Unchanged
-		all += *part.Unchanged
-		changed += *part.Changed
-	}
-	p.linef("")
-	t := p.table()
-	t.row(bytesText(changed), "  changed or new")
-	t.row(bytesText(all), "  comes along")
-	for _, r := range reasonTexts {
-		if n := sums[r.reason]; n > 0 {
-			t.row(bytesText(n), "    "+r.text)
-		}
-	}
-	t.end()
 }

@@ -9,6 +9,7 @@ import (
 	"chunkah/lib/fifo"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
+	"chunkah/lib/quote"
 	"chunkah/lib/replace"
 )
 
@@ -47,7 +48,7 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 		}
 		data, err := json.MarshalIndent(map[string]any{"components": components}, "", "  ")
 		if err == nil {
-			err = writeNamed(ctx, f.WriteManifestTo, append(data, '\n'))
+			err = writeNamed(ctx, f.WriteManifestTo, append(quote.JSON(data), '\n'))
 		}
 		if err != nil {
 			return fmt.Errorf("writing the manifest of components: %w", err)

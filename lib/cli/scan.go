@@ -190,10 +190,3 @@ func others(n int) string {
 	}
 	return fmt.Sprintf(" and %d more", n)
 }
-
-func plural(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

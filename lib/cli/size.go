@@ -29,3 +29,6 @@ func parseBytes(s string) (int64, error) {
 
 // bytesText writes a size for people, in decimal units.
 func bytesText(n int64) string { return console.Bytes(n) }
+
+// plural writes a count for people.
+func plural(n int64, what string) string { return console.Plural(n, what) }

@@ -16,10 +16,10 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
-	"chunkah/lib/registry"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
+	"chunkah/lib/transport"
 	"chunkah/lib/write"
 )
 
@@ -67,7 +67,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 		if err := cmp.Or(refuseCopy(rootfs), refuseLayout(rootfs)); err != nil {
 			return nil, err
 		}
-		sources = []string{image.Source{Kind: image.KindDir, Path: rootfs}.String()}
+		sources = []string{image.Source{Transport: transport.Directory, Path: rootfs}.String()}
 	}
 	take := ""
 	if strings.Contains(how, "--from") {
@@ -76,19 +76,19 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 	return sources, f.check(take, sources)
 }
 
-// parseSource reads the name of a source.
-func parseSource(name string) (image.Source, error) {
-	src, err := image.ParseSource(name)
+// checkSource refuses the name of what is not a source.
+func checkSource(name string) error {
+	src, err := transport.ParseSource(name)
 	if err != nil {
-		return src, &usageError{err}
+		return &usageError{err}
 	}
-	if src.Kind == image.KindDir {
+	if !src.IsImage() {
 		err = refuseCopy(src.Path)
 	}
 	if err == nil && src.Path == name { // without a transport
 		err = refuseLayout(name)
 	}
-	return src, err
+	return err
 }
 
 // copyNames are those in a folder that skopeo's dir: transport has written, and copyForm
@@ -150,17 +150,17 @@ func parseImage(name string) (image.Source, error) {
 	if err := refuseName(name, ""); err != nil {
 		return image.Source{}, err
 	}
-	src, err := image.ParseSource(name)
+	src, err := transport.ParseSource(name)
 	if err != nil {
 		return src, &usageError{err}
 	}
-	if src.Kind != image.KindDir {
+	if src.IsImage() {
 		return src, nil
 	}
 	if meant := imageAt(src.Path); meant != "" {
 		return src, usagef("source %q is no image: did you mean %s?", name, shellLine([]string{meant}))
 	}
-	return src, usagef("source %q is no image: want oci:PATH[:REF], oci-archive:PATH[:REF], docker-archive:PATH[:REF] or docker://REF", name)
+	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
 }
 
 // imageAt is the name of the image that a path may stand for, empty for none.
@@ -176,8 +176,8 @@ func imageAt(path string) string {
 }
 
 func isImage(source string) bool {
-	src, err := image.ParseSource(source)
-	return err == nil && src.Kind != image.KindDir
+	src, err := transport.ParseSource(source)
+	return err == nil && src.IsImage()
 }
 
 // spareMemory sets the garbage collector up for images, unless the user has.
@@ -194,15 +194,8 @@ func (f *sourceFlags) check(take string, sources []string) error {
 		if err := refuseName(s, take); err != nil {
 			return err
 		}
-		src, err := parseSource(s)
-		if err != nil {
+		if err := checkSource(s); err != nil {
 			return err
-		}
-		if src.Kind != image.KindRegistry {
-			continue
-		}
-		if _, err := registry.ParseRef(src.Ref); err != nil {
-			return usagef("source %q: %w", s, err)
 		}
 	}
 	switch {
@@ -226,8 +219,8 @@ func (f *sourceFlags) check(take string, sources []string) error {
 // header names them for the stages that follow.
 func readableAgain(sources []string) error {
 	for _, s := range sources {
-		src, err := image.ParseSource(s)
-		if err != nil || src.Kind == image.KindDir || src.Kind == image.KindRegistry {
+		src, err := transport.ParseSource(s)
+		if err != nil || !src.IsImage() || src.Path == "" {
 			continue // check says what is wrong
 		}
 		info, err := os.Stat(src.Path)
@@ -274,7 +267,7 @@ func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Head
 // anything is read of them.
 func (f *outputFlags) takesKept(set *source.Set) error {
 	target, err := f.target()
-	if err != nil || target.Kind != oci.KindDockerArchive {
+	if err != nil || !target.DockerFormat {
 		return err
 	}
 	for i, l := range set.Kept {

@@ -16,34 +16,12 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// patient is a reader or writer that a cancelled context sets free: a pipe whose
-// other end does nothing must not keep a command from ending.
-type patient struct {
-	ctx  context.Context
-	file *os.File
-}
-
-func (p patient) Read(b []byte) (int, error)  { return p.wait(p.file.Read, b) }
-func (p patient) Write(b []byte) (int, error) { return p.wait(p.file.Write, b) }
-
-// Name is what messages call the file.
-func (p patient) Name() string { return p.file.Name() }
-
-// wait leaves a call behind that does not return. The bytes are then the call's
-// for ever, which is why nothing may follow but the end of the process.
-func (p patient) wait(call func([]byte) (int, error), b []byte) (int, error) {
-	if p.ctx.Err() != nil {
-		return 0, context.Cause(p.ctx)
-	}
-	return interrupt.Call(p.ctx, func() (int, error) { return call(b) })
-}
-
 // input reads the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
 		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
 	}
-	return format.NewReader(patient{ctx, e.Stdin}, "stdin"), nil
+	return format.NewReader(interrupt.NewStream(ctx, e.Stdin), "stdin"), nil
 }
 
 // output writes the stream on standard output.
@@ -102,7 +80,7 @@ func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	if path != "-" {
 		return fifo.Open(ctx, path, readFile)
 	}
-	return readBounded(patient{ctx, e.Stdin})
+	return readBounded(interrupt.NewStream(ctx, e.Stdin))
 }
 
 // maxInput bounds a config or map, in bytes: a device may have no end.

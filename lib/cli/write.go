@@ -14,6 +14,7 @@ import (
 
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
+	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/proofs"
 	"chunkah/lib/rootfs"
@@ -59,7 +60,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer c.endStage()
-	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous)
+	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, false)
 	if err != nil {
 		return err
 	}
@@ -81,19 +82,22 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		opt.Source = &write.Source{Root: root}
 	}
 	opt.Open, opt.Work = c.openContents(env), measured.Work()
-	report, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
+	made, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
 		return err
 	}
-	env.written(report)
-	measured.Wrote(report.BlobBytes, report.ReusedBytes)
+	if err := made.Commit(); err != nil {
+		return err
+	}
+	env.written(made.Report)
+	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes)
 	c.writeMetrics(ctx, env)
 	return nil
 }
 
-// options reads the flags, and returns beside them what of the output is there
-// already.
-func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string) (write.Options, []os.FileInfo, error) {
+// options reads the flags, and returns beside them the files of the output that are
+// there already. readable asks for an image that can be read before it appears.
+func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
 	target, also, err := f.named()
@@ -109,7 +113,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := env.takesArchive(target); err != nil {
 		return opt, nil, err
 	}
-	if target.Kind == oci.KindDockerArchive && opt.Compression.Algorithm == compress.Zstd {
+	if target.DockerFormat && opt.Compression.Algorithm == compress.Zstd {
 		return opt, nil, usagef("--compress zstd: docker load takes it only since Docker 23; use gzip or none with docker-archive:")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
@@ -119,21 +123,21 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
-	if target.Kind == oci.KindArchive && len(also) > 0 {
-		env.warn("podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, or write docker-archive:PATH, of which podman load and docker load take all")
+	if len(also) > 0 && target.ManyNames != "" {
+		env.warn("%s", target.ManyNames)
 	}
 	opt.Ref, opt.Also = target.Ref, also
-	opt.Create = func(o oci.Options) (oci.Destination, error) {
-		o.Own = f.own()
-		return images.create(ctx, env, target, also, o)
-	}
+	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable) }
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Kind == oci.KindRegistry {
-		opt.SpoolDir, opt.Ref, opt.Also = images.Spool, "", nil
-	} else if target.Stdout {
+	if target.Tag != nil {
+		opt.Ref, opt.Also = "", nil // the destination has them
+	}
+	if target.Syntax == image.RefOnly {
+		opt.SpoolDir = images.Spool
+	} else if target.IsStdout() {
 		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
 			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
 		}
@@ -201,11 +205,11 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 
 // compression is what the flags say. Registries get gzip unless told: no client
 // compresses what comes from there.
-func (f *writeFlags) compression(target oci.Target) (compress.Settings, error) {
+func (f *writeFlags) compression(target image.Source) (compress.Settings, error) {
 	var s compress.Settings
 	var err error
 	s.Algorithm = compress.None
-	if target.Kind == oci.KindRegistry {
+	if target.Network {
 		s.Algorithm = compress.Gzip
 	}
 	if f.Compress != "" {

@@ -112,18 +112,3 @@ func (p *pace) right() string {
 	}
 	return text
 }
-
-// Bytes writes a size for people, in decimal units.
-func Bytes(n int64) string {
-	if n == 1 {
-		return "1 byte"
-	}
-	if n < 1000 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	x, unit := float64(n), 0
-	for x >= 1000 && unit < 4 {
-		x, unit = x/1000, unit+1
-	}
-	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
-}

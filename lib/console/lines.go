@@ -27,7 +27,7 @@ func split(err error) []string {
 	}
 	text := err.Error()
 	var inner []error
-	switch x := err.(type) {
+	switch x := err.(type) { //nolint:errorlint // it walks the tree of errors itself, a level per call
 	case interface{ Unwrap() error }:
 		inner = []error{x.Unwrap()}
 	case interface{ Unwrap() []error }:

@@ -17,6 +17,7 @@ func (s several) Error() string   { return strings.Join(s, "\n") }
 
 // Only errors that say so have several lines.
 func TestErrorLines(t *testing.T) {
+	forged := errors.New("a\nb")
 	list := several{"2 faults", "  one\nforged", "  two"}
 	for _, tt := range []struct {
 		err  error
@@ -27,8 +28,8 @@ func TestErrorLines(t *testing.T) {
 		{&fs.PathError{Op: "open", Path: "/a\nb", Err: fs.ErrNotExist}, []string{`open /a\nb: file does not exist`}},
 		{list, []string{"2 faults", `  one\nforged`, "  two"}},
 		{fmt.Errorf("reading %q: %w: planning without", "x\n", list), []string{`reading "x\n": 2 faults`, `  one\nforged`, "  two: planning without"}},
-		{fmt.Errorf("%w in %w", errors.New("a\n"), list), []string{`a\n in 2 faults`, `  one\nforged`, "  two"}},
-		{fmt.Errorf("x: %w", errors.Join(errors.New("a\n"), list)), []string{`x: a\n`, "2 faults", `  one\nforged`, "  two"}},
+		{fmt.Errorf("%w in %w", forged, list), []string{`a\nb in 2 faults`, `  one\nforged`, "  two"}},
+		{fmt.Errorf("x: %w", errors.Join(forged, list)), []string{`x: a\nb`, "2 faults", `  one\nforged`, "  two"}},
 	} {
 		if got := ErrorLines(tt.err); !slices.Equal(got, tt.want) {
 			t.Errorf("%q: got %q, want %q", tt.err, got, tt.want)

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -43,25 +44,25 @@ type batch struct {
 
 // compare has the contents of two files compared that are equally long, by the time
 // of flush.
-func (c *comparison) compare(f *format.File) {
+func (c *comparison) compare(ctx context.Context, f *format.File) {
 	b := &c.batch
 	if len(b.files) == batchFiles || b.bytes >= batchBytes || len(b.files) > 0 && path.Dir(b.files[0].Path) != path.Dir(f.Path) {
-		c.flush()
+		c.flush(ctx)
 	}
 	b.files = append(b.files, f)
 	b.bytes += f.Size
 }
 
 // flush lets what was gathered be read.
-func (c *comparison) flush() {
+func (c *comparison) flush(ctx context.Context) {
 	if files := c.batch.files; len(files) > 0 {
-		c.group.Go(func() error { return c.read(files) })
+		c.group.Go(func() error { return c.read(ctx, files) })
 	}
 	c.batch = batch{}
 }
 
 // read compares the contents of files of one directory.
-func (c *comparison) read(files []*format.File) error {
+func (c *comparison) read(ctx context.Context, files []*format.File) error {
 	dir := path.Dir(files[0].Path)
 	a, err := c.a.openDir(dir)
 	if err != nil {
@@ -76,7 +77,7 @@ func (c *comparison) read(files []*format.File) error {
 	buf := buffers.Get().(*[2][readBuffer]byte)
 	defer buffers.Put(buf)
 	for _, f := range files {
-		if err := c.contents(a, b, f, buf); err != nil {
+		if err := c.contents(ctx, a, b, f, buf); err != nil {
 			return err
 		}
 	}
@@ -107,19 +108,19 @@ func (f folder) Close() {
 func (f folder) open(of *format.File) (*rootfs.File, error) { return f.OpenSeen(path.Base(of.Path)) }
 
 // contents compares two files that are equally long.
-func (c *comparison) contents(x, y folder, f *format.File, buf *[2][readBuffer]byte) error {
+func (c *comparison) contents(ctx context.Context, x, y folder, f *format.File, buf *[2][readBuffer]byte) error {
 	if x.Sum == nil && y.Sum == nil {
-		same, err := c.sameBytes(x, y, f, buf)
+		same, err := c.sameBytes(ctx, x, y, f, buf)
 		if err == nil && !same {
 			c.add(Difference{Path: f.Path, Field: FieldContents})
 		}
 		return err
 	}
-	a, err := c.sum(x, f, buf[0][:])
+	a, err := c.sum(ctx, x, f, buf[0][:])
 	if err != nil {
 		return err
 	}
-	b, err := c.sum(y, f, buf[0][:])
+	b, err := c.sum(ctx, y, f, buf[0][:])
 	if err == nil && a != b {
 		c.add(Difference{Path: f.Path, Field: FieldContents, A: new(hex.EncodeToString(a[:])), B: new(hex.EncodeToString(b[:]))})
 	}
@@ -127,7 +128,7 @@ func (c *comparison) contents(x, y folder, f *format.File, buf *[2][readBuffer]b
 }
 
 // sum tells the sum of a file that is as long as f, or reads it.
-func (c *comparison) sum(side folder, f *format.File, buf []byte) (sum Sum, err error) {
+func (c *comparison) sum(ctx context.Context, side folder, f *format.File, buf []byte) (sum Sum, err error) {
 	if side.Sum != nil {
 		return side.Sum(f.Path)
 	}
@@ -137,7 +138,7 @@ func (c *comparison) sum(side folder, f *format.File, buf []byte) (sum Sum, err 
 	}
 	defer in.Close()
 	hash := sha256.New()
-	n, err := io.CopyBuffer(hash, interrupt.Reader(c.ctx, in), buf)
+	n, err := io.CopyBuffer(hash, interrupt.Reader(ctx, in), buf)
 	if err == nil {
 		err = held(in, n, f)
 	}
@@ -145,7 +146,7 @@ func (c *comparison) sum(side folder, f *format.File, buf []byte) (sum Sum, err 
 }
 
 // sameBytes reads both files side by side, to the first difference.
-func (c *comparison) sameBytes(x, y folder, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
+func (c *comparison) sameBytes(ctx context.Context, x, y folder, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
 	in, err := x.open(f)
 	if err != nil {
 		return false, err
@@ -157,11 +158,11 @@ func (c *comparison) sameBytes(x, y folder, f *format.File, buf *[2][readBuffer]
 	}
 	defer other.Close()
 	for total := int64(0); ; {
-		n, err := io.ReadFull(interrupt.Reader(c.ctx, in), buf[0][:])
+		n, err := io.ReadFull(interrupt.Reader(ctx, in), buf[0][:])
 		if err != nil && !isEnd(err) {
 			return false, err
 		}
-		m, err := io.ReadFull(interrupt.Reader(c.ctx, other), buf[1][:])
+		m, err := io.ReadFull(interrupt.Reader(ctx, other), buf[1][:])
 		if err != nil && !isEnd(err) {
 			return false, err
 		}

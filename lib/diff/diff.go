@@ -90,10 +90,10 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(opt.Threads)
 	c := &comparison{
-		ctx: ctx, opt: opt, a: a, b: b, group: group, linksA: map[int64]string{}, linksB: map[int64]string{},
+		opt: opt, a: a, b: b, group: group, linksA: map[int64]string{}, linksB: map[int64]string{},
 		compared: map[[2]int64]bool{},
 	}
-	err := c.merge()
+	err := c.merge(ctx)
 	if wrong := group.Wait(); wrong != nil {
 		err = wrong // why the merge was stopped, if it was
 	}
@@ -115,7 +115,6 @@ func compare(x, y Difference) int {
 
 // comparison is one call of Run.
 type comparison struct {
-	ctx   context.Context // of this one call
 	opt   Options
 	a, b  Side
 	group *errgroup.Group // reads contents
@@ -139,7 +138,7 @@ func (c *comparison) add(d Difference) {
 }
 
 // merge walks both sides at once.
-func (c *comparison) merge() error {
+func (c *comparison) merge(ctx context.Context) error {
 	nextA, stopA := iter.Pull2(c.a.Files)
 	defer stopA()
 	nextB, stopB := iter.Pull2(c.b.Files)
@@ -149,7 +148,7 @@ func (c *comparison) merge() error {
 		return err
 	}
 	g, err := pull(nextB)
-	for (f != nil || g != nil) && err == nil && c.ctx.Err() == nil {
+	for (f != nil || g != nil) && err == nil && ctx.Err() == nil {
 		var which int
 		switch {
 		case f == nil:
@@ -165,7 +164,7 @@ func (c *comparison) merge() error {
 		case which > 0:
 			c.add(Difference{Path: g.Path, Field: FieldType, B: new(string(g.Type))})
 		default:
-			c.files(f, g)
+			c.files(ctx, f, g)
 		}
 		if which <= 0 {
 			f, err = pull(nextA)
@@ -174,9 +173,9 @@ func (c *comparison) merge() error {
 			g, err = pull(nextB)
 		}
 	}
-	c.flush()
+	c.flush(ctx)
 	if err == nil {
-		err = context.Cause(c.ctx)
+		err = context.Cause(ctx)
 	}
 	return err
 }
@@ -191,7 +190,7 @@ func pull(next func() (*format.File, error, bool)) (*format.File, error) {
 }
 
 // files compares two records of one path.
-func (c *comparison) files(f, g *format.File) {
+func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	differ := func(field Field, a, b string) {
 		if a != b {
 			c.add(Difference{Path: f.Path, Field: field, A: &a, B: &b})
@@ -210,7 +209,7 @@ func (c *comparison) files(f, g *format.File) {
 	if f.Type == format.TypeFile {
 		differ(FieldSize, strconv.FormatInt(f.Size, 10), strconv.FormatInt(g.Size, 10))
 		if f.Size == g.Size && f.Size > 0 && c.first(f, g) {
-			c.compare(f)
+			c.compare(ctx, f)
 		}
 	}
 	differ(FieldTarget, f.Target, g.Target)

@@ -6,7 +6,7 @@
 // of its components changes or when its set of components does. Without the
 // previous image the plan must also be the same from build to build, so it
 // follows only what changes rarely (see stateless.go); with the previous image
-// it pays for what it moves (see previous.go). docs/grouping.md has the model,
+// it pays for what it moves (see previous.go). docs/research/grouping.md has the model,
 // the measurements and the limits.
 //
 // The package is pure: no clock, no randomness, integers only.

@@ -89,7 +89,7 @@ func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
 	if err := checkDocument(data); err != nil {
 		return doc, false, fmt.Errorf("reading its manifest: %w", err)
 	}
-	if _, d := cutDigest(src.Ref); d != "" && src.Kind != KindDockerArchive {
+	if _, d := cutDigest(src.Ref); d != "" && !src.DockerFormat {
 		if got := d.Algorithm().FromBytes(data); got != d {
 			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
 		}
@@ -186,7 +186,7 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 		if err != nil {
 			return m, fmt.Errorf("reading manifest %q: %w", m.Digest, err)
 		}
-		have = append(have, platformName(p))
+		have = append(have, PlatformName(p))
 		if rank := c.want.rank(p); rank > bestRank {
 			best, bestRank = m, rank
 		}
@@ -197,7 +197,7 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 	if bestRank == 0 {
 		slices.Sort(have)
 		return best, fmt.Errorf("it is for %s, and not for %s: choose one with --platform",
-			quoted(slices.Compact(have)), platformName(v1.Platform{Architecture: c.want.arch, Variant: c.want.variant}))
+			quoted(slices.Compact(have)), PlatformName(v1.Platform{Architecture: c.want.arch, Variant: c.want.variant}))
 	}
 	return best, nil
 }

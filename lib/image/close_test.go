@@ -15,7 +15,7 @@ import (
 func TestEveryCloseTwice(t *testing.T) {
 	img := small(t, "", "x", mk.Plain, mk.Gzip)
 	for form, path := range map[string]string{"oci:": img.Layout(t), "oci-archive:": img.Archive(t), "docker-archive:": img.DockerArchive(t)} {
-		src, err := ParseSource(form + path)
+		src, err := parseSource(form + path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 
 // Fetcher is a store that images lie in: a layout, an archive, a registry. It need
 // not verify what it returns, which its readers do. It is safe for concurrent use.
-// One that is an io.Closer is closed with its image.
 type Fetcher interface {
 	// Manifest returns a manifest, or an index, by the REF of a source. The media
 	// type may be empty.
@@ -17,6 +16,8 @@ type Fetcher interface {
 	// Blob opens what a descriptor describes, a manifest too. What is an
 	// io.ReaderAt as well is read in place, for as long as it is not closed.
 	Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error)
+	// Close gives back what the store has open.
+	Close() error
 }
 
 // Indexed is a Fetcher that has an index of all its images, as a layout has.

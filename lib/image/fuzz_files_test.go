@@ -51,8 +51,8 @@ func FuzzArchive(f *testing.F) {
 		if (err == nil) != (againErr == nil) || again != found {
 			t.Fatalf("plain: %v\n%s\npacked: %v\n%s", err, found, againErr, again)
 		}
-		for _, kind := range []Kind{KindArchive, KindDockerArchive} {
-			if img, err := Open(context.Background(), Source{Kind: kind, Path: filepath.Join(dir, "plain")}, opt); err == nil {
+		for _, kind := range []*Transport{testArchive, testDockerArchive} {
+			if img, err := Open(context.Background(), Source{Transport: kind, Path: filepath.Join(dir, "plain")}, opt); err == nil {
 				checkOpened(t, img)
 				mustClose(t, img)
 			}
@@ -145,36 +145,6 @@ func unpack(u *unpacker, raw []byte) (digest.Digest, int64, error) {
 	sum := digest.SHA256.Digester()
 	n, err := io.CopyN(sum.Hash(), struct{ io.Reader }{in}, maxUnpacked)
 	return sum.Digest(), n, err
-}
-
-// Whatever a user calls a source is refused by its name, or is read as itself.
-func FuzzSource(f *testing.F) {
-	zeros := "sha256:" + strings.Repeat("0", 64)
-	for _, s := range []string{"root", "./a:b", "dir:a:b", "oci:dir:localhost/a:1", "oci:dir:@" + zeros, "docker://localhost:5000/a:1@" + zeros, "docker:x", "a:b"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		bound.Input(t, len(s))
-		src, err := ParseSource(s)
-		if err != nil {
-			if !strings.Contains(err.Error(), "source ") {
-				t.Errorf("the error names nothing: %v", err)
-			}
-			return
-		}
-		pinned := src.pinned(digest.Digest(zeros))
-		for _, want := range []Source{src, pinned} {
-			if want.Kind == KindDir && want.Ref != "" {
-				continue // a directory has no digest
-			}
-			if again, err := ParseSource(want.String()); err != nil || again != want {
-				t.Errorf("%q is %+v, which reads as %+v, %v", s, want, again, err)
-			}
-		}
-		if again := pinned.pinned(digest.Digest(zeros)); again != pinned && src.Kind != KindRegistry { // whose REF was not looked at
-			t.Errorf("%q is pinned as %+v, and again as %+v", s, pinned, again)
-		}
-	})
 }
 
 func readFile(t testing.TB, path string) []byte {

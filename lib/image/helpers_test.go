@@ -21,7 +21,7 @@ func flattened(t testing.TB, layers ...[]mkimage.Entry) (*Tree, error) {
 		packing := []string{mkimage.Gzip, mkimage.Zstd, mkimage.Plain}[i%3]
 		img.Layers = append(img.Layers, mkimage.Layer{Tar: mkimage.Tar(t, entries...), Packing: packing})
 	}
-	return flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+	return flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 }
 
 func flattenSource(t testing.TB, src Source, opt FlattenOptions) (*Tree, error) {
@@ -128,4 +128,23 @@ func text(t testing.TB, tree *Tree, p string, size int64) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// The transports of tests: package transport, which has the real ones, imports this one.
+var (
+	testDirectory     = &Transport{Prefix: "dir:"}
+	testLayout        = &Transport{Prefix: "oci:", Syntax: PathRef, Open: OpenLayout}
+	testArchive       = &Transport{Prefix: "oci-archive:", Syntax: PathRef, File: true, Open: OpenArchive}
+	testDockerArchive = &Transport{Prefix: "docker-archive:", Syntax: PathRef, File: true, DockerFormat: true, Open: OpenDockerArchive}
+)
+
+// parseSource reads PREFIX:PATH[:REF].
+func parseSource(s string) (Source, error) {
+	for _, t := range []*Transport{testLayout, testArchive, testDockerArchive} {
+		if rest, ok := strings.CutPrefix(s, t.Prefix); ok {
+			path, ref, _ := strings.Cut(rest, ":")
+			return Source{Transport: t, Path: path, Ref: ref}, nil
+		}
+	}
+	return Source{}, fmt.Errorf("%q has no transport of the tests", s)
 }

@@ -13,10 +13,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-)
 
-// annotationContainerdName is where containerd has an image's whole name.
-const annotationContainerdName = "io.containerd.image.name"
+	"chunkah/lib/oci"
+)
 
 // layout is an OCI layout, in a folder or an archive.
 type layout struct{ files }
@@ -28,7 +27,7 @@ func blobPath(d digest.Digest) string {
 
 // Blob implements Fetcher.
 func (l layout) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, err
 	}
 	f, err := l.open(blobPath(d.Digest))
@@ -128,11 +127,11 @@ func nameOf(d v1.Descriptor) string {
 	if name := d.Annotations[v1.AnnotationRefName]; name != "" {
 		return name
 	}
-	return d.Annotations[annotationContainerdName]
+	return d.Annotations[oci.AnnotationContainerdName]
 }
 
 func hasName(d v1.Descriptor, name string) bool {
-	return d.Annotations[v1.AnnotationRefName] == name || d.Annotations[annotationContainerdName] == name
+	return d.Annotations[v1.AnnotationRefName] == name || d.Annotations[oci.AnnotationContainerdName] == name
 }
 
 // names are those of the images, each once, in order.

@@ -58,12 +58,7 @@ func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
 }
 
 // Close closes what the manifests are read from.
-func (l *Listing) Close() error {
-	if c, ok := l.fetch.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
+func (l *Listing) Close() error { return l.fetch.Close() }
 
 // Blob opens a blob as it is stored. Whoever reads it compares digest and size.
 func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {

@@ -16,7 +16,7 @@ import (
 // of its blobs.
 func listOf(t testing.TB, src string) (string, error) {
 	t.Helper()
-	parsed, err := ParseSource(src)
+	parsed, err := parseSource(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestListBounded(t *testing.T) {
 	img := small(t, "", "hello")
 	d := img.Manifest(t, mk.Blobs{})
 	for left, want := range map[int]int{int(d.Size): 1, int(d.Size) - 1: 0} {
-		l := &Listing{Source: Source{Kind: KindLayout, Path: img.Layout(t)}}
+		l := &Listing{Source: Source{Transport: testLayout, Path: img.Layout(t)}}
 		l.fetch = layout{folder(l.Source.Path)}
 		w := &lister{listing: l, chooser: chooser{ctx: context.Background(), fetch: l.fetch}, left: left}
 		top, index, err := w.top(l.Source)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
 )
 
 // Docker's media types (distribution, image manifest version 2, schema 2).
@@ -102,14 +104,14 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	if err := CheckConfigType(m.Config.MediaType); err != nil {
 		return nil, err
 	}
-	if err := checkDescriptor(m.Config); err != nil {
+	if err := oci.CheckDescriptor(m.Config); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(m.Layers) > maxLayers {
 		return nil, fmt.Errorf("it has %d layers, more than %d", len(m.Layers), maxLayers)
 	}
 	for i, l := range m.Layers {
-		if err := checkDescriptor(l); err != nil {
+		if err := oci.CheckDescriptor(l); err != nil {
 			return nil, fmt.Errorf("layer %d (%s): %w", i, l.Digest, err)
 		}
 	}

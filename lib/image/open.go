@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/oci"
+	"chunkah/lib/registry"
 )
 
 // Options say what is taken from a source. The zero value is enough for local
@@ -25,8 +26,8 @@ type Options struct {
 	// Like is the platform to take of several where Platform is empty, in place of
 	// this machine's; nil for none.
 	Like *v1.Platform
-	// Registry opens a registry for docker://REF. Nil means that there is none.
-	Registry func(ref string) (Fetcher, error)
+	// Registry are the options of a registry client; nil for none.
+	Registry func() (registry.Options, error)
 	// Spool is the folder for an archive that cannot be read at any place: from a
 	// pipe, or compressed. Empty means TMPDIR, or else /var/tmp.
 	Spool string
@@ -77,31 +78,38 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	return img, nil
 }
 
-// OpenFetcher opens the place where an image is, whatever it holds. One that is an
-// io.Closer is to be closed.
+// OpenFetcher opens the place where an image is, whatever it holds.
 func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
-	switch src.Kind {
-	case KindLayout:
-		if _, err := os.Stat(src.Path); err != nil {
-			return nil, err // which says more than that it is no layout
-		}
-		return layout{folder(src.Path)}, nil
-	case KindArchive, KindDockerArchive:
-		a, err := openArchive(ctx, src.Path, opt)
-		if err != nil {
-			return nil, err
-		}
-		if src.Kind == KindArchive {
-			return layout{a}, nil
-		}
-		return &dockerArchive{files: a}, nil
-	case KindRegistry:
-		if opt.Registry == nil {
-			return nil, errors.New("there is no registry client")
-		}
-		return opt.Registry(src.Ref)
+	if !src.IsImage() {
+		return nil, errors.New("it is a directory and no image")
 	}
-	return nil, errors.New("it is a directory and no image")
+	return src.Open(ctx, src, opt)
+}
+
+// OpenLayout opens the layout folder at the path of a source.
+func OpenLayout(_ context.Context, src Source, _ Options) (Fetcher, error) {
+	if _, err := os.Stat(src.Path); err != nil {
+		return nil, err // a better error than that a file of the layout is missing
+	}
+	return layout{folder(src.Path)}, nil
+}
+
+// OpenArchive opens an OCI archive.
+func OpenArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+	a, err := openArchive(ctx, src.Path, opt)
+	if err != nil {
+		return nil, err
+	}
+	return layout{a}, nil
+}
+
+// OpenDockerArchive opens an archive of docker save.
+func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) {
+	a, err := openArchive(ctx, src.Path, opt)
+	if err != nil {
+		return nil, err
+	}
+	return &dockerArchive{files: a}, nil
 }
 
 // Assemble makes an image of layers that were found in a store, which stays the
@@ -111,12 +119,7 @@ func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
 }
 
 // Close closes what the image is read from.
-func (img *Image) Close() error {
-	if c, ok := img.fetch.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
+func (img *Image) Close() error { return img.fetch.Close() }
 
 // Blob opens a blob of the image as it is stored. Whoever reads it compares digest
 // and size.
@@ -129,11 +132,11 @@ func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, err
 // docker archive the config's.
 func (img *Image) Pinned() string {
 	d := img.Manifest.Descriptor.Digest
-	if img.Source.Kind == KindDockerArchive {
+	if img.Source.DockerFormat {
 		d = img.Config.Descriptor.Digest
 	}
 	src := img.Source.pinned(d)
-	if abs, err := filepath.Abs(src.Path); err == nil && src.Kind != KindRegistry && !strings.Contains(abs, ":") {
+	if abs, err := filepath.Abs(src.Path); err == nil && src.Path != "" && !strings.Contains(abs, ":") {
 		src.Path = abs
 	}
 	return src.String()
@@ -180,7 +183,7 @@ func (img *Image) loadParts(c *chooser, opt Options) error {
 		have.Variant = c.want.variant // many configs leave it to the index
 	}
 	if opt.Platform != "" && c.want.rank(have) == 0 {
-		return fmt.Errorf("it is for %s, and not for %s", platformName(img.Platform), opt.Platform)
+		return fmt.Errorf("it is for %s, and not for %s", PlatformName(img.Platform), opt.Platform)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func small(t testing.TB, name, text string, packing ...string) *mk.Image {
 // textOf opens a source and returns what the file says.
 func textOf(t testing.TB, src string, opt Options) (string, error) {
 	t.Helper()
-	parsed, err := ParseSource(src)
+	parsed, err := parseSource(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestForms(t *testing.T) {
 			if err != nil || got != "hello" {
 				t.Fatalf("got %q, %v", got, err)
 			}
-			parsed, err := ParseSource(src)
+			parsed, err := parseSource(src)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +247,7 @@ func TestInPlace(t *testing.T) {
 		"oci:": small(t, "", "x").Layout(t),
 	} {
 		spool := t.TempDir()
-		src, err := ParseSource(form + path)
+		src, err := parseSource(form + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +266,7 @@ func TestInPlace(t *testing.T) {
 	for form, path := range map[string]string{
 		"oci:": plain.Layout(t), "oci-archive:": plain.Archive(t), "docker-archive:": plain.DockerArchive(t),
 	} {
-		src, err := ParseSource(form + path)
+		src, err := parseSource(form + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func TestSparse(t *testing.T) {
 	rest := mk.Tar(t, mk.File("text", "after"))
 	for _, packing := range []string{mk.Plain, mk.Gzip} {
 		img := &mk.Image{Layers: []mk.Layer{{Tar: append(bytes.Clone(raw), rest...), Packing: packing}}}
-		tree, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{})
+		tree, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +315,7 @@ func TestSparseBombs(t *testing.T) {
 		for _, packing := range []string{mk.Plain, mk.Gzip} {
 			for _, sums := range []bool{false, true} {
 				img := &mk.Image{Layers: []mk.Layer{{Tar: raw, Packing: packing}}}
-				_, err := flattenSource(t, Source{Kind: KindLayout, Path: img.Layout(t)}, FlattenOptions{Sums: sums, MaxBytes: 1 << 50})
+				_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{Sums: sums, MaxBytes: 1 << 50})
 				if err == nil || !strings.Contains(err.Error(), "is sparse and has") {
 					t.Errorf("%s, %q, sums %t: %v", name, packing, sums, err)
 				}

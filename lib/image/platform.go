@@ -80,14 +80,14 @@ func PlatformNames(list []v1.Descriptor) string {
 		if d.Platform == nil {
 			all = append(all, d.Digest.String())
 		} else {
-			all = append(all, platformName(*d.Platform))
+			all = append(all, PlatformName(*d.Platform))
 		}
 	}
 	return quoted(all)
 }
 
-// platformName is how people write a platform.
-func platformName(p v1.Platform) string {
+// PlatformName is how people write a platform.
+func PlatformName(p v1.Platform) string {
 	name := p.OS
 	if name == "" {
 		name = "linux"

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,8 @@ import (
 // does not change once Flatten has returned it.
 type Tree struct {
 	root   *node
-	layers []layer // bottom up
+	last   atomic.Pointer[place] // that find was in
+	layers []layer               // bottom up
 	// gone are the paths that Gone returns.
 	gone []string
 	// Notes say what runtimes do not agree on.
@@ -259,18 +261,34 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// find descends to a path. Its errors do not repeat it: who asks names it.
+// place is a directory with its path, "" for the root.
+type place struct {
+	path string
+	node *node
+}
+
+// find descends to a path. Its errors do not repeat it: who asks names it. It starts at
+// the directory that the path before was in, if it can: in a deep tree, going down from
+// the root for each name would take most of the time.
 func (t *Tree) find(path string) (*node, error) {
-	n := t.root
-	for rest := strings.TrimPrefix(path, "/"); rest != ""; {
-		var name string
-		name, rest, _ = strings.Cut(rest, "/")
+	start := t.last.Load()
+	if start == nil || !strings.HasPrefix(path, start.path+"/") {
+		start = &place{node: t.root}
+	}
+	n, in := start.node, *start
+	for rest := strings.TrimPrefix(path[len(start.path):], "/"); rest != ""; {
 		if !n.isDir() {
 			return nil, unix.ENOTDIR
 		}
+		in = place{strings.TrimSuffix(path[:len(path)-len(rest)], "/"), n}
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
 		if n = n.more.dir.find(name); n == nil {
 			return nil, unix.ENOENT
 		}
+	}
+	if len(in.path) > len(start.path) {
+		t.last.Store(&place{in.path, in.node})
 	}
 	return n, nil
 }

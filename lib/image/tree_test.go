@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -72,10 +73,40 @@ func TestTreeAnswers(t *testing.T) {
 
 // A blob that gets shorter while it is read in place is an error, and no short
 // file.
+// What a path is does not depend on the path that was asked for before.
+func TestTreeAnswersInAnyOrder(t *testing.T) {
+	entries := []mk.Entry{mk.Dir("d"), mk.Dir("d/d"), mk.Dir("d/d/d"), mk.File("d/d/d/f", "1"), mk.File("d/d/f", "22"), mk.Dir("d/dd"), mk.File("d/dd/f", "333"), mk.File("f", "4444")}
+	paths := []string{"/", "/d", "/d/d", "/d/d/d", "/d/d/d/f", "/d/d/f", "/d/dd", "/d/dd/f", "/f", "/d/d/none", "/d/none/f", "/d/dd/f/x", "/dd"}
+	answer := func(tree *Tree, path string) string {
+		st, err := tree.Stat(path)
+		return fmt.Sprintf("%d %d %v", st.Ino, st.Size, err)
+	}
+	want := make(map[string]string)
+	for _, path := range paths {
+		fresh, err := flattened(t, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[path] = answer(fresh, path)
+	}
+	tree, err := flattened(t, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range paths {
+		for _, path := range paths {
+			answer(tree, before)
+			if got := answer(tree, path); got != want[path] {
+				t.Errorf("%s after %s: got %s, want %s", path, before, got, want[path])
+			}
+		}
+	}
+}
+
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
-	tree, err := flattenSource(t, Source{Kind: KindArchive, Path: path}, FlattenOptions{})
+	tree, err := flattenSource(t, Source{Transport: testArchive, Path: path}, FlattenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +127,8 @@ func TestBlobCutBehindOurBack(t *testing.T) {
 func TestBlobChangedBehindOurBack(t *testing.T) {
 	const size = 10_000
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}
-	for form, path := range map[Kind]string{KindArchive: img.Archive(t), KindDockerArchive: img.DockerArchive(t)} {
-		tree, err := flattenSource(t, Source{Kind: form, Path: path}, FlattenOptions{})
+	for form, path := range map[*Transport]string{testArchive: img.Archive(t), testDockerArchive: img.DockerArchive(t)} {
+		tree, err := flattenSource(t, Source{Transport: form, Path: path}, FlattenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

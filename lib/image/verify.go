@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
 )
 
 // hashChunk is the number of bytes that go to a hasher at once, hashChunks how many
@@ -102,21 +104,10 @@ type verified struct {
 
 // newVerified reads the blob want from in. Whoever has it calls close.
 func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
-	if err := checkDescriptor(want); err != nil {
+	if err := oci.CheckDescriptor(want); err != nil {
 		return nil, err
 	}
 	return &verified{ctx: ctx, in: in, want: want, hash: newHasher(want.Digest.Algorithm())}, nil
-}
-
-// checkDescriptor makes sure that what it describes can be verified.
-func checkDescriptor(d v1.Descriptor) error {
-	if err := d.Digest.Validate(); err != nil {
-		return fmt.Errorf("digest %q: %w", d.Digest, err)
-	}
-	if d.Size < 0 {
-		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
-	}
-	return nil
 }
 
 // Read implements io.Reader. It hands out no more bytes than the blob may have.

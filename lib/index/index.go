@@ -54,20 +54,23 @@ func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *R
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, j.dest.Abort())
+			err = errors.Join(err, j.dest.Discard())
 		}
 	}()
 	if err := j.copy(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.dest.Blob(doc.Descriptor, oci.Data(doc.Data)); err != nil {
+	if err := j.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if _, err := j.dest.Finish(root); err != nil {
+		return nil, err
+	}
 	j.report.Digest = doc.Descriptor.Digest.String()
-	return j.report, j.dest.Commit(root)
+	return j.report, j.dest.Commit()
 }
 
 type joiner struct {
@@ -105,7 +108,7 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 }
 
 // namesOf are the annotations that name an image in the store that it was in.
-var namesOf = []string{v1.AnnotationRefName, "io.containerd.image.name"}
+var namesOf = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
 
 // descriptor is what the index says of a manifest. The name that it had elsewhere
 // is not its name here.
@@ -134,7 +137,7 @@ func (j *joiner) copy(ctx context.Context) error {
 					return fmt.Errorf("copying %q from %q: %w", d.Digest, src.Source, err)
 				}
 			}
-			if err := j.dest.Blob(e.Manifest.Descriptor, oci.Data(e.Manifest.Data)); err != nil {
+			if err := j.dest.Blob(e.Manifest.Descriptor, "", oci.Data(e.Manifest.Data)); err != nil {
 				return err
 			}
 		}
@@ -148,8 +151,7 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	oci.Offer(j.dest, d.Digest, src.Source.InRegistry())
-	return j.dest.Blob(d, func(w io.Writer) error {
+	return j.dest.Blob(d, src.Source.InRegistry(), func(w io.Writer) error {
 		in, err := src.Blob(ctx, d)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/transport"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -32,7 +33,7 @@ func join(t testing.TB, opt Options, sources ...string) (string, *Report, error)
 	t.Helper()
 	var lists []*image.Listing
 	for _, s := range sources {
-		src, err := image.ParseSource(s)
+		src, err := transport.ParseSource(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,7 @@ func join(t testing.TB, opt Options, sources ...string) (string, *Report, error)
 // listed reads the index in an archive.
 func listed(t testing.TB, archive string) (v1.Index, *image.Listing) {
 	t.Helper()
-	l, err := image.List(context.Background(), image.Source{Kind: image.KindArchive, Path: archive}, image.Options{})
+	l, err := image.List(context.Background(), image.Source{Transport: transport.Archive, Path: archive}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func read(t testing.TB, path string) []byte {
 // TestJoinDocuments: the name is that of the one entry of index.json, which is the index with its annotations.
 func TestJoinDocuments(t *testing.T) {
 	img := made(t, "amd64")
-	src, err := image.ParseSource("oci:" + img.Layout(t))
+	src, err := transport.ParseSource("oci:" + img.Layout(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestJoinRefuses(t *testing.T) {
 }
 
 func TestJoinCancelled(t *testing.T) {
-	src, err := image.ParseSource("oci:" + made(t, "amd64").Layout(t))
+	src, err := transport.ParseSource("oci:" + made(t, "amd64").Layout(t))
 	if err != nil {
 		t.Fatal(err)
 	}

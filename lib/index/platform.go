@@ -5,6 +5,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/image"
 	"chunkah/lib/oci"
 )
 
@@ -40,10 +41,7 @@ func platform(config v1.Platform, listed *v1.Platform) v1.Platform {
 
 // platformName is a platform as people write it.
 func platformName(p v1.Platform) string {
-	name := p.OS + "/" + p.Architecture
-	if p.Variant != "" {
-		name += "/" + p.Variant
-	}
+	name := image.PlatformName(p)
 	if p.OSVersion != "" {
 		name += " " + p.OSVersion
 	}

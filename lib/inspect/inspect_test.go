@@ -17,12 +17,13 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/tests/mkimage"
 )
 
 func open(t *testing.T, img *mkimage.Image) *Image {
 	t.Helper()
-	in, err := Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
+	in, err := Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,17 +164,16 @@ func (byName) Name() string { return "test" }
 
 func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	r := &assign.Result{}
-	at := map[string]int{}
+	byName := map[string]*assign.Package{}
 	for i, f := range t.Files {
 		name, _, found := strings.Cut(strings.TrimPrefix(f.Path, "/"), "-")
 		if !found {
 			continue
 		}
-		if _, ok := at[name]; !ok {
-			at[name] = len(r.Components)
-			r.Components = append(r.Components, &format.Component{Name: name})
+		if byName[name] == nil {
+			byName[name] = &assign.Package{Component: &format.Component{Name: name}}
 		}
-		r.Claims = append(r.Claims, assign.Claim{File: i, Component: at[name]})
+		r.Claims = append(r.Claims, assign.Claim{File: i, Package: byName[name]})
 	}
 	return r, nil
 }

@@ -82,8 +82,9 @@ _chunkah() {
 }
 `
 
-// Bash is the completion of bash for those programs.
-func Bash(programs []*Command) string {
+// Bash is the completion of bash for those programs. transports begin the names of images; a path
+// comes after those that end with a colon.
+func Bash(programs []*Command, transports []string) string {
 	var b strings.Builder
 	b.WriteString("# Completion of bash for chunkah.\n\n")
 	b.WriteString("_chunkah_describe() {\n    transports='" + strings.Join(transports, " ") + "'\n    case $1 in\n")

@@ -23,7 +23,7 @@ end
 
 // Fish is the completion of fish for one program: it looks for them by the
 // program's name.
-func Fish(c *Command) string {
+func Fish(c *Command, transports []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Completion of fish for %s.\n\n", c.Name)
 	fmt.Fprintf(&b, fishLogic, strings.Join(transports, " "))

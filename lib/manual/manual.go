@@ -140,7 +140,3 @@ func kindOf(value string) kind {
 	}
 	return kindOther
 }
-
-// Transports are the ways to name a place of an image, as package image has them.
-// After those that end with a colon comes a path.
-var transports = []string{"dir:", "oci:", "oci-archive:", "docker-archive:", "docker://"}

@@ -18,7 +18,7 @@ _chunkah_image() {
 `
 
 // Zsh is the completion of zsh for those programs.
-func Zsh(programs []*Command) string {
+func Zsh(programs []*Command, transports []string) string {
 	var b strings.Builder
 	var names []string
 	for _, c := range programs {

@@ -26,35 +26,44 @@ const (
 )
 
 // Archive is an OCI archive: a tar of an OCI layout with the blobs in the order in which they came, index.json last, and
-// two blocks of zeros at the end, not padded further. It is written in one pass, except for what Reserve sets aside, and
+// two blocks of zeros at the end, not padded further. It is written in one pass, except for what NewBlob sets aside, and
 // never read back. Its methods must not be called at the same time.
 type Archive struct {
 	w      io.Writer
-	name   string // for messages
+	random *os.File // w, if it takes bytes in any order; else nil
+	name   string   // for messages
 	opt    Options
-	kind   Kind
 	blobs  map[digest.Digest]int64 // sizes
 	err    error                   // the first; errFinished after Commit
 	file   *os.File                // opened here; nil for a writer of the caller's
 	path   string                  // to rename file to; empty where file is written in place
-	isNew  bool                    // nothing is there yet
-	occupy []os.FileInfo
+	isNew  bool                    // nothing is at path yet
+	files  []os.FileInfo
+	// hasDirs is set once the folders above the blobs are written.
+	hasDirs bool
 
-	blobsEnd int64 // where what describes the blobs begins, in a file
+	documents []fileEntry // the entries after the blobs, once they are known
+	blobsEnd  int64       // where those begin, in a file
+}
+
+// fileEntry is a small file of a layout.
+type fileEntry struct {
+	name string
+	data []byte
 }
 
 var _ Destination = (*Archive)(nil)
 
-// NewArchive writes an archive to w, which the caller closes, and which messages call by its Name if it has one. Where an
-// error or Abort ends it early, what w has got is no archive: index.json and the end are missing.
+// NewArchive writes an archive to w, which the caller closes, and which messages call by its Name if it has one. After an
+// error or Discard, what w has got is no archive: index.json and the end are missing.
 func NewArchive(w io.Writer, opt Options) *Archive {
-	a := &Archive{w: w, name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
+	a := &Archive{w: w, random: anyOrder(w), name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
 	if named, ok := w.(interface{ Name() string }); ok {
 		a.name = named.Name()
 	}
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil {
-			a.occupy = append(a.occupy, info)
+			a.files = append(a.files, info)
 		}
 	}
 	return a
@@ -102,14 +111,14 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	a := NewArchive(f, opt)
 	a.name, a.file, a.path, a.isNew = path, f, target, old == nil
 	if old != nil {
-		a.occupy = append(a.occupy, old)
+		a.files = append(a.files, old)
 	}
 	return a, nil
 }
 
 // openArchive writes to what is there at target, which the user calls path.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
-	if opt.Check != nil {
+	if opt.Readable {
 		return nil, errors.New("it is no file of its own, and what is written there cannot be verified: name a file")
 	}
 	flags := os.O_WRONLY
@@ -125,11 +134,16 @@ func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, e
 	return a, nil
 }
 
-// Occupies implements Destination.
-func (a *Archive) Occupies() []os.FileInfo { return a.occupy }
+// Traits implements Destination.
+func (a *Archive) Traits() Traits {
+	if a.random == nil {
+		return Traits{Access: AppendOnly, Files: a.files}
+	}
+	return Traits{Access: RandomAccess, Files: a.files}
+}
 
 // Blob implements Destination.
-func (a *Archive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+func (a *Archive) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) error {
 	return a.do(func() error {
 		if err := checkDescriptor(d); err != nil {
 			return err
@@ -144,67 +158,88 @@ func (a *Archive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 			return err
 		}
 		a.blobs[d.Digest] = d.Size
-		return a.entry(blobName(d.Digest), d.Size, func() error { return writeBlob(a.w, d, write) })
+		return a.entry(blobName(d.Digest), d.Size, func() error { return WriteBlob(a.w, d, write) })
 	})
+}
+
+// Finish implements Destination. An archive that is written in place gets its end with Commit: its readers see all of it.
+func (a *Archive) Finish(index []byte) (Location, error) { return a.finish(index) }
+
+func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err error) {
+	err = a.do(func() error {
+		if _, err := CheckIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
+			return err
+		}
+		a.documents = append([]fileEntry{{v1.ImageLayoutFile, layoutFile()}, {v1.ImageIndexFile, index}}, more...)
+		if a.path == "" {
+			return nil
+		}
+		at.Path = a.file.Name()
+		return a.writeEnd()
+	})
+	if err != nil {
+		return Location{}, errors.Join(err, a.Discard())
+	}
+	return at, nil
+}
+
+// writeEnd writes what stands after the blobs.
+func (a *Archive) writeEnd() (err error) {
+	if a.random != nil {
+		if a.blobsEnd, err = a.random.Seek(0, io.SeekCurrent); err != nil {
+			return err
+		}
+	}
+	for _, d := range a.documents {
+		err := a.entry(d.name, int64(len(d.data)), func() error {
+			_, err := a.w.Write(d.data)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err = a.w.Write(make([]byte, 2*blockSize))
+	return err
 }
 
 // Commit implements Destination.
-func (a *Archive) Commit(index []byte) error {
-	return a.commit(func() error { return a.describe(index) })
-}
-
-// describe writes what stands after the blobs of a layout.
-func (a *Archive) describe(index []byte) error {
-	if err := checkIndex(index, func(d digest.Digest) bool { _, ok := a.blobs[d]; return ok }); err != nil {
-		return err
-	}
-	if err := a.data(v1.ImageLayoutFile, layoutFile()); err != nil {
-		return err
-	}
-	return a.data(v1.ImageIndexFile, index)
-}
-
-// commit ends the archive, with what describe writes after the blobs.
-func (a *Archive) commit(describe func() error) error {
+func (a *Archive) Commit() error {
 	err := a.do(func() error {
-		if f, ok := anyOrder(a.w); ok {
-			var err error
-			if a.blobsEnd, err = f.Seek(0, io.SeekCurrent); err != nil {
-				return err
-			}
+		switch {
+		case a.documents == nil:
+			return errNotFinished
+		case a.path != "":
+			return a.appear()
 		}
-		if err := describe(); err != nil {
+		if err := a.writeEnd(); err != nil {
 			return err
 		}
-		if _, err := a.w.Write(make([]byte, 2*blockSize)); err != nil {
-			return err
-		}
-		return a.close()
+		return a.closeInPlace()
 	})
 	if err != nil {
-		return errors.Join(err, a.Abort())
+		return errors.Join(err, a.Discard())
 	}
 	a.err = errFinished
 	return nil
 }
 
-// close makes the finished archive durable and gives it its name.
-func (a *Archive) close() error {
-	if a.path != "" {
-		if err := a.opt.check(Target{Kind: a.kind, Path: a.file.Name()}); err != nil {
-			return err
-		}
-		f := a.file
-		a.file = nil
-		if err := finish(f, a.path); err != nil {
-			return err
-		}
-		err := syncDir(filepath.Dir(a.path))
-		if err != nil && a.isNew { // what it has replaced does not come back
-			err = errors.Join(err, os.Remove(a.path))
-		}
+// appear makes the finished file durable and gives it its name.
+func (a *Archive) appear() error {
+	f := a.file
+	a.file = nil
+	if err := finish(f, a.path); err != nil {
 		return err
 	}
+	err := syncDir(filepath.Dir(a.path))
+	if err != nil && a.isNew { // a file that it has replaced does not come back
+		err = errors.Join(err, os.Remove(a.path))
+	}
+	return err
+}
+
+// closeInPlace makes durable what was written in place.
+func (a *Archive) closeInPlace() error {
 	if f, ok := a.w.(*os.File); ok {
 		if err := syncFile(f); err != nil {
 			a.unfinish()
@@ -221,17 +256,18 @@ func (a *Archive) close() error {
 
 // unfinish takes the end from what is written in place, as far as that can be taken back.
 func (a *Archive) unfinish() {
-	if f, ok := anyOrder(a.w); ok {
-		if end, err := f.Seek(0, io.SeekCurrent); err == nil && end > a.blobsEnd {
-			_ = f.Truncate(a.blobsEnd) // why it is not wanted says more
-		}
+	if a.random == nil {
+		return
+	}
+	if end, err := a.random.Seek(0, io.SeekCurrent); err == nil && end > a.blobsEnd {
+		_ = a.random.Truncate(a.blobsEnd) // the caller has a more useful error
 	}
 }
 
-// Abort implements Destination.
-func (a *Archive) Abort() error {
+// Discard implements Destination.
+func (a *Archive) Discard() error {
 	if a.err == nil {
-		a.err = errAborted
+		a.err = errDiscarded
 	}
 	if a.file == nil {
 		return nil
@@ -260,20 +296,14 @@ func (a *Archive) do(step func() error) error {
 
 // dirs writes the folders above the blobs, once.
 func (a *Archive) dirs() error {
-	if len(a.blobs) > 0 {
+	if a.hasDirs {
 		return nil
 	}
+	a.hasDirs = true
 	if err := a.entry(v1.ImageBlobsDir+"/", 0, nil); err != nil {
 		return err
 	}
 	return a.entry(blobsDir+"/", 0, nil)
-}
-
-func (a *Archive) data(name string, data []byte) error {
-	return a.entry(name, int64(len(data)), func() error {
-		_, err := a.w.Write(data)
-		return err
-	})
 }
 
 // entry writes an entry's header, its contents by write, and the padding. A name that ends with a slash is a folder.

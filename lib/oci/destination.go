@@ -12,57 +12,81 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Destination takes an image: its blobs in the order in which they are to stand, then the index. The image is there only
-// once Commit has returned nil; after Abort, or without either, nothing is there that looks finished. Commit ends with
-// nil or has aborted; Abort after Commit does nothing, so that it can be deferred.
+// Destination takes one image: its blobs in the order in which they are to stand, then the index. Finish completes the
+// image where nobody sees it yet, and Commit makes it appear. Until Commit has returned nil, nothing is there that looks
+// finished. Finish and Commit discard the image if they fail. Discard after Commit does nothing, so that it can be
+// deferred. All transports implement all methods; Traits says what callers can use.
 type Destination interface {
-	// Blob writes one blob of known digest and size. write is called once, to write exactly d.Size bytes; it is not
-	// called where the destination holds this blob already. The bytes are hashed as they are written, and have to have
-	// the digest of d. After an error only Abort is left.
-	Blob(d v1.Descriptor, write func(io.Writer) error) error
+	// Traits says how the destination takes blobs, and which files it writes.
+	Traits() Traits
 
-	// Commit writes the index and makes the image appear.
-	Commit(index []byte) error
+	// Blob writes one blob of known digest and size. write writes exactly d.Size bytes, which are hashed on their way and
+	// have to have the digest of d. It is not called if the destination has the blob already, and it is called again,
+	// one call after the other, if an upload is retried. from names an image in a registry that has the blob, or is
+	// empty: a push to the same registry need not send it. After an error only Discard is left.
+	Blob(d v1.Descriptor, from string, write func(io.Writer) error) error
 
-	// Abort removes what has been written.
-	Abort() error
+	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most as many if it is open.
+	// It returns nil if Traits.Access does not allow that, or not for an open blob of this size: write it with Blob.
+	NewBlob(size int64, open bool) (BlobWriter, error)
 
-	// Occupies names the files and folders that are written, or are to be replaced, so that a root file system that
-	// they lie in can be packed without them.
-	Occupies() []os.FileInfo
+	// Finish writes the index: the image is complete. Where Options.Readable is set, it can be read at the location.
+	Finish(index []byte) (Location, error)
+
+	// Commit makes the finished image appear.
+	Commit() error
+
+	// Discard removes what has been written.
+	Discard() error
 }
 
-// Offer tells a destination that an image in a registry has a blob, which is about to be written. Where that is the registry
-// that the destination is in, nothing needs to be sent. An empty name is none.
-func Offer(dest Destination, d digest.Digest, image string) {
-	mounter, ok := dest.(interface {
-		Mount(d digest.Digest, image string)
-	})
-	if ok && image != "" {
-		mounter.Mount(d, image)
-	}
+// BlobWriter takes the bytes of one blob. The image can be finished once it is committed or discarded.
+type BlobWriter interface {
+	io.Writer
+	// Commit completes the blob with the digest and the number of its bytes.
+	Commit(d digest.Digest, size int64) error
+	// Discard removes the blob. After Commit it does nothing.
+	Discard() error
+}
+
+// Traits are what callers have to know of a destination.
+type Traits struct {
+	Access Access
+	// Parallel is how many calls of Blob are worth making at the same time; 0 if they must not be.
+	Parallel int
+	// Files are the files and folders that are written or replaced: a root file system that they are in is packed
+	// without them.
+	Files []os.FileInfo
+}
+
+// Access is how a destination takes blobs.
+type Access int
+
+// The kinds of access.
+const (
+	AppendOnly   Access = iota // a stream: one blob after the other, by Blob alone
+	RandomAccess               // one file: NewBlob sets places aside by size; an open blob is the last until it is committed
+	BlobFiles                  // a file per blob: NewBlob works at any time
+	Network                    // Blob alone, in any order
+)
+
+// Location is where a finished image can be read before Commit, in the terms of its transport.
+type Location struct {
+	Path string // of the file or folder, which may have a temporary name
+	Ref  string // the name or digest of the image there; empty for the only one
 }
 
 // Options are what destinations have in common. The zero Options are safe.
 type Options struct {
-	// Check, if it is not nil, is called when the image is whole and nobody can see it yet: with the place where it can be
-	// read, under a temporary name or by its digest. Its error keeps the image from appearing. Where an image cannot be
-	// read before it is seen, as in a pipe, asking for a check is an error.
-	Check func(at Target) error
+	// Readable asks for an image that can be read between Finish and Commit. A place where that is not possible is
+	// refused, such as a pipe.
+	Readable bool
 	// Busy is called while another process writes to the layout folder at path: it returns nil after a while, to look
 	// again, or an error to give up with. Nil gives up at once.
 	Busy func(path string) error
-	// Own tells the layers that this program has made, by their history. Of an image that another one replaces in a layout
-	// folder, the blobs of such layers are removed where no image needs them any more. Nil removes nothing.
+	// Own reports whether a layer was made by this program, by its history. If an image in a layout folder is replaced,
+	// the blobs of such layers are removed unless another image needs them. Nil removes nothing.
 	Own func(v1.History) bool
-}
-
-// check calls Check, if there is one.
-func (o Options) check(at Target) error {
-	if o.Check == nil {
-		return nil
-	}
-	return o.Check(at)
 }
 
 // Data is a write function for Destination.Blob.
@@ -74,23 +98,24 @@ func Data(b []byte) func(io.Writer) error {
 }
 
 var (
-	errFinished = errors.New("destination is finished already")
-	errAborted  = errors.New("destination is aborted")
-	errBlobDone = errors.New("blob is finished already")
-	errTooLong  = errors.New("more bytes than the size announced")
+	errFinished    = errors.New("destination is finished already")
+	errNotFinished = errors.New("the image is not finished")
+	errDiscarded   = errors.New("destination is discarded")
+	errBlobDone    = errors.New("blob is finished already")
+	errTooLong     = errors.New("more bytes than the size announced")
 )
 
 // ErrDigest says that what was written is not what the descriptor says.
 var ErrDigest = errors.New("its bytes have the digest")
 
-// writeBlob runs write against w and checks what it wrote.
-func writeBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
-	b := &blobSink{w: w, left: d.Size, hash: digest.SHA256.Hash()}
+// WriteBlob runs write against w and checks that it writes the blob that d describes.
+func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
+	b := &blobSink{w: w, left: d.Size, hash: d.Digest.Algorithm().Hash()}
 	err := write(b)
 	if err == nil { // write may have lost it
 		err = b.err
 	}
-	switch got := digest.NewDigest(digest.SHA256, b.hash); {
+	switch got := digest.NewDigest(d.Digest.Algorithm(), b.hash); {
 	case err != nil:
 		return fmt.Errorf("writing blob %q: %w", d.Digest, err)
 	case b.left > 0:

@@ -19,18 +19,49 @@ import (
 // writeImage writes an image with the layers "one" and "two".
 func writeImage(t *testing.T, d Destination, img *Image) error {
 	t.Helper()
+	index, err := writeBlobs(t, d, img)
+	if err != nil {
+		return err
+	}
+	return appear(d, index)
+}
+
+// finishImage writes an image that does not appear yet.
+func finishImage(t *testing.T, d Destination, img *Image) Location {
+	t.Helper()
+	index, err := writeBlobs(t, d, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := d.Finish(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func writeBlobs(t *testing.T, d Destination, img *Image) (index []byte, err error) {
+	t.Helper()
 	for _, l := range img.Layers {
-		if err := d.Blob(l.Descriptor, Data([]byte(l.History.Comment))); err != nil {
-			return err
+		if err := d.Blob(l.Descriptor, "", Data([]byte(l.History.Comment))); err != nil {
+			return nil, err
 		}
 	}
 	b := build(t, img)
 	for _, doc := range []Document{b.Config, b.Manifest} {
-		if err := d.Blob(doc.Descriptor, Data(doc.Data)); err != nil {
-			return err
+		if err := d.Blob(doc.Descriptor, "", Data(doc.Data)); err != nil {
+			return nil, err
 		}
 	}
-	return d.Commit(b.Index)
+	return b.Index, nil
+}
+
+// appear finishes an image and has it appear.
+func appear(d Destination, index []byte) error {
+	if _, err := d.Finish(index); err != nil {
+		return err
+	}
+	return d.Commit()
 }
 
 // listing names what is in a folder and below it.
@@ -61,7 +92,7 @@ func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descript
 // opened are the destinations of one path each, for tests of what they have in common.
 var opened = map[string]func(path string, opt Options) (Destination, error){
 	"archive":        func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
-	"docker archive": func(path string, opt Options) (Destination, error) { return CreateDockerArchive(path, opt) },
+	"docker archive": func(path string, opt Options) (Destination, error) { return createDockerArchive(path, opt) },
 	"layout":         func(path string, opt Options) (Destination, error) { return OpenLayout(path, "", opt) },
 	"empty folder": func(path string, opt Options) (Destination, error) {
 		if err := os.Mkdir(path, 0o777); err != nil {
@@ -97,14 +128,14 @@ func TestBlobErrors(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				err = d.Blob(test.d, test.write)
+				err = d.Blob(test.d, "", test.write)
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("got error %v, want one with %q", err, test.want)
 				}
 				if again := writeImage(t, d, testImage(t)); again == nil {
 					t.Error("an image came after the error")
 				}
-				if err := d.Abort(); err != nil {
+				if err := d.Discard(); err != nil {
 					t.Error(err)
 				}
 				if kind == "empty folder" {
@@ -127,7 +158,7 @@ func TestCommitChecks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := d.Commit([]byte(index)); err == nil {
+			if err := appear(d, []byte(index)); err == nil {
 				t.Errorf("%s, %s: no error", kind, name)
 			}
 			if got := listing(t, dir); len(got) > 1 || len(got) == 1 && kind != "empty folder" {
@@ -137,7 +168,7 @@ func TestCommitChecks(t *testing.T) {
 	}
 }
 
-func TestAbortAndCommitTwice(t *testing.T) {
+func TestDiscardAndCommitTwice(t *testing.T) {
 	for kind, open := range opened {
 		dir := t.TempDir()
 		d, err := open(dir+"/out", Options{})
@@ -148,10 +179,10 @@ func TestAbortAndCommitTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := listing(t, dir)
-		if err := d.Abort(); err != nil {
-			t.Errorf("%s: abort after commit: %v", kind, err)
+		if err := d.Discard(); err != nil {
+			t.Errorf("%s: discard after commit: %v", kind, err)
 		}
-		if err := d.Commit(build(t, testImage(t)).Index); !errors.Is(err, errFinished) {
+		if err := appear(d, build(t, testImage(t)).Index); !errors.Is(err, errFinished) {
 			t.Errorf("%s: second commit: %v", kind, err)
 		}
 		wantListing(t, dir, before...)
@@ -179,10 +210,10 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := dest.Blob(d, Data(big)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir+"/out") {
+		if err := dest.Blob(d, "", Data(big)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir+"/out") {
 			t.Errorf("%s: got error %v", kind, err)
 		}
-		if err := dest.Abort(); err != nil {
+		if err := dest.Discard(); err != nil {
 			t.Error(err)
 		}
 		if kind == "empty folder" {
@@ -211,7 +242,7 @@ func TestFullDiskUnderABlob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := l.NewBlob()
+	b, err := l.NewBlob(0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,10 +250,10 @@ func TestFullDiskUnderABlob(t *testing.T) {
 	if _, err := b.Write(make([]byte, 1<<20)); err == nil || err.Error() != want {
 		t.Errorf("writing: %v, want %s", err, want)
 	}
-	if _, _, err := b.Commit(); err == nil || err.Error() != want {
+	if err := b.Commit(descriptor("").Digest, 0); err == nil || err.Error() != want {
 		t.Errorf("at its end: %v, want %s", err, want)
 	}
-	if err := l.Abort(); err != nil {
+	if err := l.Discard(); err != nil {
 		t.Error(err)
 	}
 	wantListing(t, dir)

@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -25,54 +26,39 @@ type DockerArchive struct {
 
 var _ Destination = (*DockerArchive)(nil)
 
-// NewDockerArchive writes an archive to w, as NewArchive does.
-func NewDockerArchive(w io.Writer, opt Options) *DockerArchive {
-	return dockerArchive(NewArchive(w, opt))
-}
-
-// CreateDockerArchive writes an archive to a file, as CreateArchive does.
-func CreateDockerArchive(path string, opt Options) (*DockerArchive, error) {
-	a, err := CreateArchive(path, opt)
-	if err != nil {
-		return nil, err
-	}
-	return dockerArchive(a), nil
-}
-
-func dockerArchive(a *Archive) *DockerArchive {
-	a.kind = KindDockerArchive
+// NewDockerArchive makes an archive for docker load of one that nothing has been written to.
+func NewDockerArchive(a *Archive) *DockerArchive {
 	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
 }
 
-// Blob implements Destination. A manifest is remembered: Commit needs what it says.
-func (a *DockerArchive) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+// Blob implements Destination. It keeps a manifest, which Finish needs.
+func (a *DockerArchive) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if d.MediaType != v1.MediaTypeImageManifest || d.Size > MaxDocument {
-		return a.Archive.Blob(d, write)
+		return a.Archive.Blob(d, from, write)
 	}
 	var manifest bytes.Buffer
-	err := a.Archive.Blob(d, func(w io.Writer) error { return write(io.MultiWriter(w, &manifest)) })
+	err := a.Archive.Blob(d, from, func(w io.Writer) error { return write(io.MultiWriter(w, &manifest)) })
 	if err == nil && manifest.Len() > 0 {
 		a.manifests[d.Digest] = manifest.Bytes()
 	}
 	return err
 }
 
-// Commit implements Destination. The index must be of one image.
-func (a *DockerArchive) Commit(index []byte) error {
-	return a.commit(func() error {
-		index, item, err := a.translate(index)
-		if err != nil {
+// Finish implements Destination. The index must be of one image.
+func (a *DockerArchive) Finish(index []byte) (Location, error) {
+	var manifest []byte
+	err := a.do(func() (err error) {
+		var item dockerImage
+		if index, item, err = a.translate(index); err != nil {
 			return err
 		}
-		manifest, err := canonical([]dockerImage{item})
-		if err != nil {
-			return err
-		}
-		if err := a.describe(index); err != nil {
-			return err
-		}
-		return a.data(dockerManifestFile, manifest)
+		manifest, err = canonical([]dockerImage{item})
+		return err
 	})
+	if err != nil {
+		return Location{}, errors.Join(err, a.Discard())
+	}
+	return a.finish(index, fileEntry{dockerManifestFile, manifest})
 }
 
 // dockerImage is an image in manifest.json: paths of files in the archive, and names.
@@ -111,7 +97,7 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 			return nil, dockerImage{}, err
 		}
 		image.RepoTags = append(image.RepoTags, tagged(ref))
-		entry.Annotations[annotationContainerdName] = dockerName(ref)
+		entry.Annotations[AnnotationContainerdName] = dockerName(ref)
 	}
 	data, err = canonical(index)
 	return data, image, err

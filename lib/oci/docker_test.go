@@ -16,7 +16,7 @@ import (
 func TestDockerArchiveGolden(t *testing.T) {
 	var one, two bytes.Buffer
 	for _, w := range []*bytes.Buffer{&one, &two} {
-		if err := writeImage(t, NewDockerArchive(w, Options{}), testImage(t)); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(w, Options{})), testImage(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		img := testImage(t)
 		img.Ref = ref
 		var out bytes.Buffer
-		if err := writeImage(t, NewDockerArchive(&out, Options{}), img); err != nil {
+		if err := writeImage(t, NewDockerArchive(NewArchive(&out, Options{})), img); err != nil {
 			t.Fatal(err)
 		}
 		_, files := readTar(t, out.Bytes())
@@ -59,7 +59,7 @@ func TestDockerArchiveNames(t *testing.T) {
 		if got := string(images[0].RepoTags); got != want.tags {
 			t.Errorf("%q: tags %s, want %s", ref, got, want.tags)
 		}
-		if got := index.Manifests[0].Annotations[annotationContainerdName]; got != want.containerd {
+		if got := index.Manifests[0].Annotations[AnnotationContainerdName]; got != want.containerd {
 			t.Errorf("%q: name %q, want %q", ref, got, want.containerd)
 		}
 	}
@@ -77,7 +77,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 		"no manifest": {nil, func(i v1.Index) v1.Index { i.Manifests[0].Digest = descriptor("one").Digest; return i }, "for one platform"},
 	} {
 		dir := t.TempDir()
-		a, err := CreateDockerArchive(dir+"/out", Options{})
+		a, err := createDockerArchive(dir+"/out", Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 			put(t, a, []byte(l.History.Comment))
 		}
 		put(t, a, built.Config.Data)
-		if err := a.Blob(built.Manifest.Descriptor, Data(built.Manifest.Data)); err != nil {
+		if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
 			t.Fatal(err)
 		}
 		index := built.Index
@@ -103,7 +103,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := a.Commit(index); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := appear(a, index); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
 		}
 		wantListing(t, dir)
@@ -112,37 +112,34 @@ func TestDockerArchiveRefused(t *testing.T) {
 
 // TestDockerArchiveBlobMissing: manifest.json names no file that is not there.
 func TestDockerArchiveBlobMissing(t *testing.T) {
-	a := NewDockerArchive(io.Discard, Options{})
+	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
 	built := build(t, testImage(t))
-	if err := a.Blob(built.Manifest.Descriptor, Data(built.Manifest.Data)); err != nil {
+	if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Commit(built.Index); err == nil || !strings.Contains(err.Error(), "has not been written") {
+	if err := appear(a, built.Index); err == nil || !strings.Contains(err.Error(), "has not been written") {
 		t.Errorf("got error %v", err)
 	}
 }
 
-// TestDockerArchiveSlots: layers written to their places give the bytes of layers written in order.
-func TestDockerArchiveSlots(t *testing.T) {
+// TestDockerArchiveReserved: layers written to their places give the bytes of layers written in order.
+func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer
-	if err := writeImage(t, NewDockerArchive(&inOrder, Options{}), img); err != nil {
+	if err := writeImage(t, NewDockerArchive(NewArchive(&inOrder, Options{})), img); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "out")
-	a, err := CreateDockerArchive(path, Options{})
+	a, err := createDockerArchive(path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots, err := a.Reserve([]int64{3, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	entries := reserve(t, a, 3, 3)
 	for i, text := range []string{"one", "two"} {
-		if _, err := io.WriteString(slots[i], text); err != nil {
+		if _, err := io.WriteString(entries[i], text); err != nil {
 			t.Fatal(err)
 		}
-		if err := slots[i].Commit(digest.FromString(text)); err != nil {
+		if err := entries[i].Commit(digest.FromString(text), 3); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +160,7 @@ func TestDockerArchiveSkopeo(t *testing.T) {
 	img := testImage(t)
 	built := build(t, img)
 	out := filepath.Join(t.TempDir(), "out")
-	a, err := CreateDockerArchive(out, Options{})
+	a, err := createDockerArchive(out, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,4 +177,12 @@ func TestDockerArchiveSkopeo(t *testing.T) {
 			t.Errorf("%s: got %s, %v", args, got, err)
 		}
 	}
+}
+
+func createDockerArchive(path string, opt Options) (*DockerArchive, error) {
+	a, err := CreateArchive(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	return NewDockerArchive(a), nil
 }

@@ -117,16 +117,24 @@ func (l *Layer) check() error {
 	return checkText(l.Descriptor.Annotations)
 }
 
-// checkDescriptor makes sure that a descriptor can name a blob here: only SHA-256 has a folder.
-func checkDescriptor(d v1.Descriptor) error {
+// CheckDescriptor makes sure that the blob which a descriptor names can be verified.
+func CheckDescriptor(d v1.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %q: %w", d.Digest, err)
 	}
-	if d.Digest.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("digest %q: want sha256", d.Digest)
-	}
 	if d.Size < 0 {
 		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// checkDescriptor makes sure that a descriptor can name a blob here: only SHA-256 has a folder.
+func checkDescriptor(d v1.Descriptor) error {
+	if err := CheckDescriptor(d); err != nil {
+		return err
+	}
+	if d.Digest.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("digest %q: want sha256", d.Digest)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestCheckTag(t *testing.T) {
 		if err := CheckTag(s); err != nil {
 			t.Errorf("%q: %v", s, err)
 		}
-		if err := checkRefName(s); err != nil {
+		if err := CheckRefName(s); err != nil {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
@@ -137,57 +137,8 @@ func TestRefAnnotations(t *testing.T) {
 		"localhost/app:1": "localhost/app:1", "localhost/app": "localhost/app:latest", "app:1": "", "latest": "", "a.b:80/c": "a.b:80/c:latest", "V1": "",
 	} {
 		m := refAnnotations(ref)
-		if m[annotationRefName] != ref || m[annotationContainerdName] != want {
+		if m[annotationRefName] != ref || m[AnnotationContainerdName] != want {
 			t.Errorf("%q: got %q", ref, m)
-		}
-	}
-}
-
-func TestParseDestination(t *testing.T) {
-	for in, want := range map[string]Target{
-		"out.ociarchive":               {Path: "out.ociarchive"},
-		"/a:b":                         {Path: "/a:b"},
-		"./a:b":                        {Path: "./a:b"},
-		"dir/oci:x":                    {Path: "dir/oci:x"},
-		"1:2":                          {Path: "1:2"},
-		"-":                            {Stdout: true},
-		"oci-archive:-":                {Stdout: true},
-		"oci-archive:-:a":              {Stdout: true, Ref: "a"},
-		"oci-archive:./-":              {Path: "./-"},
-		"oci-archive:/dev/stdout:a":    {Path: "/dev/stdout", Ref: "a"},
-		"oci-archive:o:localhost/a:1":  {Path: "o", Ref: "localhost/a:1"},
-		"docker-archive:o":             {Kind: KindDockerArchive, Path: "o"},
-		"docker-archive:-":             {Kind: KindDockerArchive, Stdout: true},
-		"docker-archive:/o:a.b:80/c:1": {Kind: KindDockerArchive, Path: "/o", Ref: "a.b:80/c:1"},
-		"oci:dir":                      {Kind: KindLayout, Path: "dir"},
-		"oci:-":                        {Kind: KindLayout, Path: "-"},
-		"oci:/x/dir:V1":                {Kind: KindLayout, Path: "/x/dir", Ref: "V1"},
-		"oci:dir:localhost:5000/a/b:1": {Kind: KindLayout, Path: "dir", Ref: "localhost:5000/a/b:1"},
-		"docker://registry.example/x":  {Kind: KindRegistry, Ref: "registry.example/x"},
-	} {
-		if got, err := ParseDestination(in); err != nil || got != want {
-			t.Errorf("%q: got %+v, %v; want %+v", in, got, err, want)
-		}
-	}
-	for in, want := range map[string]string{
-		"":                           "destination is empty",
-		"oci:":                       "has no path",
-		"oci-archive::x":             "has no path",
-		"oci:dir:":                   `invalid reference ""`,
-		"oci:dir:a b":                `invalid reference "a b"`,
-		"docker-archive:x:V1":        `upper-case letters in "V1"`,
-		"docker-archive::x":          "has no path",
-		"docker:x":                   "names no repository: want docker://",
-		"docker://":                  "names no repository: want docker://",
-		"containers-storage:x":       "-o - | podman load",
-		"docker-daemon:x:1":          "-o docker-archive:- | docker load",
-		"sif:x":                      "want oci-archive:PATH[:REF], docker-archive:PATH[:REF], oci:PATH[:REF], docker://REF, a plain PATH",
-		"https://registry.example/x": `unknown transport "https"`,
-		"oci-archve:x":               "./oci-archve:x is the file of that name",
-		"a\x00":                      "NUL",
-	} {
-		if got, err := ParseDestination(in); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: got %+v, error %v; want one with %q", in, got, err, want)
 		}
 	}
 }

@@ -183,22 +183,22 @@ func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage
 	return kept, nil
 }
 
-// checkIndex makes sure that the manifests of an index were written before it.
-func checkIndex(index []byte, has func(digest.Digest) bool) error {
+// CheckIndex reads the index of an image and makes sure that its manifests were written before it.
+func CheckIndex(index []byte, has func(digest.Digest) bool) (*v1.Index, error) {
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {
-		return fmt.Errorf("reading the index to write: %w", err)
+		return nil, fmt.Errorf("reading the index to write: %w", err)
 	}
 	if len(parsed.Manifests) == 0 {
-		return errors.New("the index to write names no image")
+		return nil, errors.New("the index to write names no image")
 	}
 	for _, m := range parsed.Manifests {
 		if err := checkDescriptor(m); err != nil {
-			return err
+			return nil, err
 		}
 		if !has(m.Digest) {
-			return fmt.Errorf("the manifest %q has not been written", m.Digest)
+			return nil, fmt.Errorf("the manifest %q has not been written", m.Digest)
 		}
 	}
-	return nil
+	return &parsed, nil
 }

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +21,8 @@ import (
 // Layout is an OCI layout folder. A new one is made under a temporary name beside its own, and appears when it is
 // complete. One that exists gets each blob under its digest once the blob is whole, and its new index.json last. Blobs of
 // the image that was replaced are removed then if Options.Own says so; others that nothing needs any more stay, for
-// umoci gc or the like. Its methods may be called at the same time, Commit and
-// Abort excepted.
+// umoci gc or the like. Its methods may be called at the same time, except for
+// Finish, Commit and Discard.
 type Layout struct {
 	path string // as it was named
 	dir  string // where the files go: path, or a temporary folder
@@ -33,9 +32,11 @@ type Layout struct {
 	held *os.File // the new folder, while its name is a temporary one
 
 	mu    sync.Mutex
-	done  error    // why no more is taken: the first error, or errFinished, or errAborted
-	made  []string // what Abort removes from an existing folder, in the order in which it was made
-	temps map[*BlobWriter]bool
+	done  error    // why no more is taken: the first error, or errFinished, or errDiscarded
+	made  []string // what Discard removes from an existing folder, in the order in which it was made
+	temps map[*layoutBlob]bool
+
+	index, merged []byte // once it is finished: the image's, and what index.json is to be
 }
 
 var _ Destination = (*Layout)(nil)
@@ -45,9 +46,9 @@ var _ Destination = (*Layout)(nil)
 // without a name, or the only image that is there. Any other folder is refused. While it is written to, an existing
 // folder is locked: see Options.Busy.
 func OpenLayout(path, ref string, opt Options) (*Layout, error) {
-	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*BlobWriter]bool{}}
+	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*layoutBlob]bool{}}
 	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("opening layout %q: %w", path, errors.Join(err, l.Abort()))
+		return nil, fmt.Errorf("opening layout %q: %w", path, errors.Join(err, l.Discard()))
 	}
 	return l, nil
 }
@@ -91,29 +92,29 @@ func (l *Layout) mkdir(name string) error {
 		return nil
 	}
 	if err == nil {
-		l.note(path)
+		l.remember(path)
 	}
 	return err
 }
 
-// note remembers what was made, for Abort.
-func (l *Layout) note(path string) {
+// remember keeps the path of what was made, for Discard.
+func (l *Layout) remember(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made = append(l.made, path)
 }
 
-// Occupies implements Destination.
-func (l *Layout) Occupies() []os.FileInfo {
-	info, err := os.Stat(l.dir)
-	if err != nil {
-		return nil
+// Traits implements Destination.
+func (l *Layout) Traits() Traits {
+	t := Traits{Access: BlobFiles}
+	if info, err := os.Stat(l.dir); err == nil {
+		t.Files = []os.FileInfo{info}
 	}
-	return []os.FileInfo{info}
+	return t
 }
 
 // Blob implements Destination. A blob that is there already is hashed before it is relied on.
-func (l *Layout) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+func (l *Layout) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) error {
 	if err := l.state(); err != nil {
 		return err
 	}
@@ -123,12 +124,12 @@ func (l *Layout) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	if ok, err := l.has(d); ok || err != nil {
 		return l.fail(err)
 	}
-	b, err := l.NewBlob()
+	b, err := l.newBlob()
 	if err != nil {
 		return err
 	}
-	if err := writeBlob(b.f, d, write); err != nil {
-		return l.fail(errors.Join(err, b.Abort()))
+	if err := WriteBlob(b.f, d, write); err != nil {
+		return l.fail(errors.Join(err, b.Discard()))
 	}
 	return l.fail(b.place(d.Digest))
 }
@@ -151,77 +152,106 @@ func (l *Layout) fail(err error) error {
 func (l *Layout) state() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if errors.Is(l.done, errFinished) || errors.Is(l.done, errAborted) {
+	if errors.Is(l.done, errFinished) || errors.Is(l.done, errDiscarded) {
 		return fmt.Errorf("writing layout %q: %w", l.path, l.done)
 	}
 	return l.done
 }
 
-// Commit implements Destination.
-func (l *Layout) Commit(index []byte) error {
-	if err := l.state(); err != nil {
-		return errors.Join(err, l.Abort())
+// Finish implements Destination.
+func (l *Layout) Finish(index []byte) (at Location, err error) {
+	if err = l.state(); err == nil {
+		at, err = l.finish(index)
+		err = l.fail(err)
 	}
-	if err := l.commit(index); err != nil {
-		return errors.Join(l.fail(err), l.Abort())
+	if err != nil {
+		return Location{}, errors.Join(err, l.Discard())
+	}
+	return at, nil
+}
+
+func (l *Layout) finish(index []byte) (at Location, err error) {
+	if len(l.temps) > 0 {
+		return at, errors.New("a blob is not finished")
+	}
+	own, err := CheckIndex(index, func(d digest.Digest) bool {
+		_, err := os.Stat(filepath.Join(l.dir, blobName(d)))
+		return err == nil
+	})
+	if err != nil {
+		return at, err
+	}
+	l.merged = index
+	if l.lock != nil {
+		if l.merged, err = mergedIndex(l.dir, index, l.ref); err != nil {
+			return at, err
+		}
+	}
+	if err := errors.Join(syncDir(filepath.Join(l.dir, blobsDir)), syncDir(filepath.Join(l.dir, v1.ImageBlobsDir))); err != nil {
+		return at, err
+	}
+	layoutPath := filepath.Join(l.dir, v1.ImageLayoutFile)
+	if _, err := os.Lstat(layoutPath); errors.Is(err, fs.ErrNotExist) {
+		if err := writeFile(layoutPath, layoutFile()); err != nil {
+			return at, err
+		}
+		l.remember(layoutPath)
+	}
+	l.index, at.Path = index, l.dir
+	if l.lock == nil {
+		return at, l.writeIndex()
+	}
+	// The index of an existing layout does not list the image yet. All entries of ours are names of one document.
+	at.Ref = "@" + own.Manifests[0].Digest.String()
+	return at, nil
+}
+
+func (l *Layout) writeIndex() error {
+	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), l.merged); err != nil {
+		return err
+	}
+	l.made = nil // the image is there
+	return syncDir(l.dir)
+}
+
+// Commit implements Destination.
+func (l *Layout) Commit() error {
+	err := l.state()
+	switch {
+	case err != nil:
+	case l.index == nil:
+		err = l.fail(errNotFinished)
+	case l.lock != nil:
+		err = l.fail(l.replaceIndex())
+	default:
+		err = l.fail(l.appear())
+	}
+	if err != nil {
+		return errors.Join(err, l.Discard())
 	}
 	l.done = errFinished
 	l.unlock()
 	return nil
 }
 
-func (l *Layout) commit(index []byte) error {
-	if len(l.temps) > 0 {
-		return errors.New("a blob is not finished")
-	}
-	if err := checkIndex(index, func(d digest.Digest) bool {
-		_, err := os.Stat(filepath.Join(l.dir, blobName(d)))
-		return err == nil
-	}); err != nil {
-		return err
-	}
-	merged := index
-	if l.lock != nil {
-		var err error
-		if merged, err = mergedIndex(l.dir, index, l.ref); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(syncDir(filepath.Join(l.dir, blobsDir)), syncDir(filepath.Join(l.dir, v1.ImageBlobsDir))); err != nil {
-		return err
-	}
-	layoutPath := filepath.Join(l.dir, v1.ImageLayoutFile)
-	if _, err := os.Lstat(layoutPath); errors.Is(err, fs.ErrNotExist) {
-		if err := writeFile(layoutPath, layoutFile()); err != nil {
-			return err
-		}
-		l.note(layoutPath)
-	}
-	if l.lock != nil {
-		if err := l.checkByDigest(index); err != nil {
-			return err
-		}
-	}
-	old, err := l.oldBlobs(merged)
+// replaceIndex has the existing layout list the image.
+func (l *Layout) replaceIndex() error {
+	old, err := l.oldBlobs(l.merged)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), merged); err != nil {
+	if err := l.writeIndex(); err != nil {
 		return err
 	}
-	l.made = nil // the image is there
-	if err := syncDir(l.dir); err != nil || l.lock != nil {
-		if err == nil {
-			l.removeOld(old, merged)
-		}
-		return err
-	}
-	if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir}); err != nil {
-		return err
-	}
-	err = os.Rename(l.dir, l.path)
+	l.removeOld(old, l.merged)
+	return nil
+}
+
+// appear gives the new folder its name.
+func (l *Layout) appear() error {
+	err := os.Rename(l.dir, l.path)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
-		return l.join(index)
+		return l.join()
 	}
 	if err != nil {
 		return err
@@ -233,30 +263,16 @@ func (l *Layout) commit(index []byte) error {
 	return nil
 }
 
-// checkByDigest has the image checked before an existing index names it.
-func (l *Layout) checkByDigest(data []byte) error {
-	var index v1.Index
-	if err := json.Unmarshal(data, &index); err != nil {
-		return err
-	}
-	for _, m := range index.Manifests {
-		if err := l.opt.check(Target{Kind: KindLayout, Path: l.dir, Ref: "@" + m.Digest.String()}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Abort implements Destination.
-func (l *Layout) Abort() error {
-	if errors.Is(l.done, errFinished) || errors.Is(l.done, errAborted) {
+// Discard implements Destination.
+func (l *Layout) Discard() error {
+	if errors.Is(l.done, errFinished) || errors.Is(l.done, errDiscarded) {
 		return nil
 	}
-	l.done = errAborted
+	l.done = errDiscarded
 	defer l.unlock()
 	var errs []error
 	for b := range l.temps {
-		errs = append(errs, b.Abort())
+		errs = append(errs, b.Discard())
 	}
 	switch {
 	case l.dir == "" || l.dir == l.path && l.lock == nil: // not begun, or complete

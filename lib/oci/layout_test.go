@@ -56,7 +56,7 @@ func TestLayoutNew(t *testing.T) {
 	if got := listing(t, dir); len(got) != 3 || !temp.Is(got[0]) {
 		t.Errorf("unfinished: %q", got)
 	}
-	if o := l.Occupies(); len(o) != 1 || !temp.Is(o[0].Name()) {
+	if o := l.Traits().Files; len(o) != 1 || !temp.Is(o[0].Name()) {
 		t.Errorf("occupies %v", o)
 	}
 	if err := writeImage(t, l, testImage(t)); err != nil {
@@ -233,14 +233,14 @@ func TestLayoutAbort(t *testing.T) {
 		t.Errorf("second writer: got error %v", err)
 	}
 	for _, text := range []string{"x", "new"} {
-		if err := l.Blob(descriptor(text), Data([]byte(text))); err != nil {
+		if err := l.Blob(descriptor(text), "", Data([]byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.NewBlob(); err != nil { // and never finished
+	if _, err := l.NewBlob(0, true); err != nil { // and never finished
 		t.Fatal(err)
 	}
-	if err := l.Abort(); err != nil {
+	if err := l.Discard(); err != nil {
 		t.Fatal(err)
 	}
 	wantListing(t, path, before...)
@@ -261,7 +261,7 @@ func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 	}
 	l, err := OpenLayout(path, "", Options{})
 	if err == nil {
-		err = errors.Join(l.Blob(descriptor("x"), Data([]byte("x"))), l.Abort())
+		err = errors.Join(l.Blob(descriptor("x"), "", Data([]byte("x"))), l.Discard())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -339,7 +339,7 @@ func TestLayoutNewBlob(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"one", "one", "gone", "open"} {
-		b, err := l.NewBlob()
+		b, err := l.NewBlob(0, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,21 +350,21 @@ func TestLayoutNewBlob(t *testing.T) {
 		}
 		switch text {
 		case "one":
-			if d, size, err := b.Commit(); err != nil || d != descriptor(text).Digest || size != 3 {
-				t.Errorf("got %q, %d, %v", d, size, err)
+			if err := b.Commit(descriptor(text).Digest, 3); err != nil {
+				t.Error(err)
 			}
 			if _, err := b.Write(nil); err == nil {
 				t.Error("write after commit: no error")
 			}
-			if err := b.Abort(); err != nil {
+			if err := b.Discard(); err != nil {
 				t.Error(err)
 			}
 		case "gone":
-			if err := b.Abort(); err != nil {
+			if err := b.Discard(); err != nil {
 				t.Error(err)
 			}
 		case "open":
-			defer b.Abort()
+			defer b.Discard()
 		}
 	}
 	if err := writeImage(t, l, testImage(t)); err == nil || !strings.Contains(err.Error(), "a blob is not finished") {

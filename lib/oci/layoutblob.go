@@ -33,17 +33,24 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	return got == d.Digest, err
 }
 
-// BlobWriter takes a blob whose digest is not known yet.
-type BlobWriter struct {
-	layout   *Layout
-	f        *os.File
-	digester digest.Digester
-	size     int64
-	err      error
+// layoutBlob is a blob that has a temporary name.
+type layoutBlob struct {
+	layout *Layout
+	f      *os.File
+	size   int64
+	err    error
 }
 
-// NewBlob starts a blob whose digest its bytes will tell: write it, then Commit or Abort it.
-func (l *Layout) NewBlob() (*BlobWriter, error) {
+// NewBlob implements Destination. Blobs can be written at the same time.
+func (l *Layout) NewBlob(int64, bool) (BlobWriter, error) {
+	b, err := l.newBlob()
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (l *Layout) newBlob() (*layoutBlob, error) {
 	if err := l.state(); err != nil {
 		return nil, err
 	}
@@ -51,7 +58,7 @@ func (l *Layout) NewBlob() (*BlobWriter, error) {
 	if err != nil {
 		return nil, l.fail(err)
 	}
-	b := &BlobWriter{layout: l, f: f, digester: digest.SHA256.Digester()}
+	b := &layoutBlob{layout: l, f: f}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.temps[b] = true
@@ -59,31 +66,29 @@ func (l *Layout) NewBlob() (*BlobWriter, error) {
 }
 
 // Write implements io.Writer.
-func (b *BlobWriter) Write(p []byte) (int, error) {
+func (b *layoutBlob) Write(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
 	n, err := b.f.Write(p)
 	b.size += int64(n)
-	b.digester.Hash().Write(p[:n])
 	b.err = b.layout.fail(bare(err))
 	return n, b.err
 }
 
-// Commit puts the blob in place and returns its digest and size in bytes.
-func (b *BlobWriter) Commit() (digest.Digest, int64, error) {
+// Commit implements BlobWriter.
+func (b *layoutBlob) Commit(d digest.Digest, size int64) error {
 	if b.err != nil {
-		return "", 0, errors.Join(b.err, b.Abort())
+		return errors.Join(b.err, b.Discard())
 	}
-	d := b.digester.Digest()
-	if err := b.place(d); err != nil {
-		return "", 0, b.layout.fail(err)
+	if b.size != size {
+		return b.layout.fail(errors.Join(sizeError(d, b.size, size), b.Discard()))
 	}
-	return d, b.size, nil
+	return b.layout.fail(b.place(d))
 }
 
-// Abort removes the blob. After Commit it does nothing.
-func (b *BlobWriter) Abort() error {
+// Discard implements BlobWriter.
+func (b *layoutBlob) Discard() error {
 	if !b.forget() {
 		return nil
 	}
@@ -92,7 +97,7 @@ func (b *BlobWriter) Abort() error {
 }
 
 // place gives the finished blob its name.
-func (b *BlobWriter) place(d digest.Digest) error {
+func (b *layoutBlob) place(d digest.Digest) error {
 	if !b.forget() {
 		return errBlobDone
 	}
@@ -105,7 +110,7 @@ func (l *Layout) adopt(file string, d digest.Digest) error {
 	return l.name(d, func(path string) error { return os.Rename(file, path) })
 }
 
-// name has a blob put in place, and remembers that where it was not there.
+// name has a blob put in place, and remembers its path if it is new.
 func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 	path := filepath.Join(l.dir, blobName(d))
 	_, err := os.Lstat(path)
@@ -114,13 +119,13 @@ func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 		return err
 	}
 	if isNew {
-		l.note(path)
+		l.remember(path)
 	}
 	return nil
 }
 
 // forget takes the blob off the list of unfinished ones; false if it is not on it.
-func (b *BlobWriter) forget() bool {
+func (b *layoutBlob) forget() bool {
 	l := b.layout
 	l.mu.Lock()
 	defer l.mu.Unlock()

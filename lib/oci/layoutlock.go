@@ -33,10 +33,10 @@ func (l *Layout) lockDir() error {
 
 // join adds the image to the layout that another process has made at the path since this one looked: its blobs move from
 // the temporary folder to there.
-func (l *Layout) join(index []byte) error {
-	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*BlobWriter]bool{}}
+func (l *Layout) join() error {
+	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*layoutBlob]bool{}}
 	if err := there.open(); err != nil {
-		return errors.Join(err, there.Abort())
+		return errors.Join(err, there.Discard())
 	}
 	blobs, err := os.ReadDir(filepath.Join(l.dir, blobsDir))
 	for _, b := range blobs {
@@ -45,9 +45,12 @@ func (l *Layout) join(index []byte) error {
 		}
 	}
 	if err != nil {
-		return errors.Join(err, there.Abort())
+		return errors.Join(err, there.Discard())
 	}
-	if err := there.Commit(index); err != nil {
+	if _, err := there.Finish(l.index); err != nil {
+		return err
+	}
+	if err := there.Commit(); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(l.dir); err != nil {

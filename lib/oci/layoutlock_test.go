@@ -77,7 +77,7 @@ func TestLayoutWaitEnds(t *testing.T) {
 	if !errors.Is(err, stopped) || asked != 3 {
 		t.Errorf("asked %d times, got %v", asked, err)
 	}
-	if err := l.Abort(); err != nil {
+	if err := l.Discard(); err != nil {
 		t.Error(err)
 	}
 	if left := listing(t, path); len(left) != 0 {
@@ -111,7 +111,7 @@ func TestForeignLink(t *testing.T) {
 			t.Errorf("%+v: got %v", test, err)
 		}
 		if err == nil {
-			if err := a.Abort(); err != nil {
+			if err := a.Discard(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -120,7 +120,7 @@ func TestForeignLink(t *testing.T) {
 			t.Errorf("%+v: layout: got %v", test, err)
 		}
 		if err == nil {
-			t.Error("a file is a layout", l.Abort())
+			t.Error("a file is a layout", l.Discard())
 		}
 		if err := unix.Unlink(link); err != nil {
 			t.Fatal(err)

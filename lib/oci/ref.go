@@ -9,8 +9,9 @@ import (
 const (
 	// Annotations by which readers of an index find an image's name: podman and skopeo read the first and take the whole
 	// name from it, containerd prefers the second.
-	annotationRefName        = "org.opencontainers.image.ref.name"
-	annotationContainerdName = "io.containerd.image.name"
+	annotationRefName = "org.opencontainers.image.ref.name"
+	// AnnotationContainerdName is that of containerd.
+	AnnotationContainerdName = "io.containerd.image.name"
 
 	maxName = 255 // bytes of an image's name without its tag: what registries and clients take
 )
@@ -51,8 +52,8 @@ func CheckTag(s string) error {
 	return nil
 }
 
-// checkRefName makes sure that s can stand in an index.
-func checkRefName(s string) error {
+// CheckRefName makes sure that s can name an image in an index.
+func CheckRefName(s string) error {
 	if refNameForm.MatchString(s) || CheckTag(s) == nil {
 		return nil
 	}
@@ -65,7 +66,7 @@ func checkNames(ref string, also []string) error {
 		return nil
 	}
 	for _, name := range append([]string{ref}, also...) {
-		if err := checkRefName(name); err != nil {
+		if err := CheckRefName(name); err != nil {
 			return err
 		}
 	}
@@ -97,7 +98,7 @@ func refAnnotations(ref string) map[string]string {
 	}
 	m := map[string]string{annotationRefName: ref}
 	if domain, _ := cutDomain(ref); domain != "" && CheckTag(ref) == nil {
-		m[annotationContainerdName] = tagged(ref)
+		m[AnnotationContainerdName] = tagged(ref)
 	}
 	return m
 }

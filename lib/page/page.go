@@ -189,7 +189,7 @@ func stepBars(series *reuse.Series) []bar {
 		}
 		changed := s.Download - along
 		bars = append(bars, newBar(shown(s.New), segment{"kept", "there already", s.Bytes - s.Download},
-			segment{"along", "downloaded, unchanged: comes along", along}, segment{"changed", "downloaded, changed or new", changed}))
+			segment{"along", "downloaded although unchanged", along}, segment{"changed", "downloaded, changed or new", changed}))
 	}
 	return bars
 }

@@ -76,15 +76,19 @@ type made []pkg
 func (made) Name() string { return "made" }
 
 func (m made) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	res := &assign.Result{Packages: len(m)}
-	for i, p := range m {
-		res.Components = append(res.Components, &format.Component{Name: "made/" + p.name, Updates: p.updates})
-		for _, path := range p.files {
-			if at, found := t.Find(path); found {
-				res.Claims = append(res.Claims, assign.Claim{File: at, Component: i})
-			}
-			if at, found := t.Find(format.Parent(path)); found {
-				res.Claims = append(res.Claims, assign.Claim{File: at, Component: i})
+	res := &assign.Result{}
+	for _, p := range m {
+		made := &assign.Package{Name: p.name, Component: &format.Component{Name: "made/" + p.name, Updates: p.updates}}
+		res.Packages = append(res.Packages, made)
+		for _, file := range p.files {
+			for _, path := range []string{file, format.Parent(file)} {
+				at, found, err := t.Find(path)
+				if err != nil {
+					return nil, err
+				}
+				if found {
+					res.Claims = append(res.Claims, assign.Claim{File: at, Package: made})
+				}
 			}
 		}
 	}

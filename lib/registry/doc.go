@@ -15,8 +15,8 @@
 // PUT is refused, the bytes go with a PATCH before it, for this blob and all that follow. All but the PUT are
 // optimisations: where one is refused, the next thing is tried.
 //
-// Manifests wait for Commit, which sends those of an index under their digests, and then the last one under the tag, unless
-// the tag names it already. Opening a push costs a POST and a DELETE of the upload that it opened, so that missing rights are
+// Finish sends the manifests of an index under their digests, and Commit the last one under the tag, unless the tag names it
+// already. Opening a push costs a POST and a DELETE of the upload that it opened, so that missing rights are
 // known before an image is made. Running a push again sends only what is not there yet. Nothing that has a name at the
 // registry is ever deleted.
 //

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"chunkah/lib/oci"
 	"chunkah/tests/bound"
 )
 
@@ -93,7 +94,7 @@ func FuzzAnswers(f *testing.F) {
 		switch task % 4 {
 		case 0, 1:
 			name := []string{"1", sum.String()}[task%4]
-			if data, _, err = repo.Manifest(t.Context(), name); err == nil && (len(data) > maxManifest || task%4 == 1 && digest.FromBytes(data) != sum) {
+			if data, _, err = repo.Manifest(t.Context(), name); err == nil && (len(data) > oci.MaxDocument || task%4 == 1 && digest.FromBytes(data) != sum) {
 				t.Errorf("manifest %q has %d bytes: %.100q", name, len(data), data)
 			}
 		case 2:

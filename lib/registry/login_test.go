@@ -174,9 +174,9 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.Abort()
+			defer p.Discard()
 			other := []byte("other")
-			if err := p.Blob(descriptor(other), oci.Data(other)); err != nil {
+			if err := p.Blob(descriptor(other), "", oci.Data(other)); err != nil {
 				t.Error(err)
 			}
 		})

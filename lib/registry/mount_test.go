@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // mounts lets the registry mount a blob that is in team/previous, and counts how often it does.
@@ -25,27 +27,29 @@ func (s *server) mounts(blob []byte, n *int) fault {
 func TestPushMounts(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
-	layer, fresh := random(t, 1000), random(t, 50)
+	layer, fresh, again := random(t, 1000), random(t, 50), random(t, 60)
 	mounted := 0
 	s.with(s.mounts(layer, &mounted))
 	p, err := repo.Push(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
-	p.Mount(descriptor(layer).Digest, s.ref(t, "team/previous:1").String())
-	p.Mount(descriptor(fresh).Digest, "registry.example/team/elsewhere:1")
-	p.Mount(descriptor(fresh).Digest, repo.Ref().String())
-	img := newImage(t, layer, fresh)
-	if err := img.write(p); err != nil {
+	defer p.Discard()
+	img := newImage(t, layer, fresh, again)
+	err = img.write(p, map[digest.Digest]string{
+		descriptor(layer).Digest: s.ref(t, "team/previous:1").String(),
+		descriptor(fresh).Digest: "registry.example/team/elsewhere:1",
+		descriptor(again).Digest: repo.Ref().String(),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.check(t, "1", img)
-	if want := int64(50 + len(img.built.Config.Data)); s.received != want || mounted != 1 {
+	if want := int64(50 + 60 + len(img.built.Config.Data)); s.received != want || mounted != 1 {
 		t.Errorf("%d bytes were sent and %d blobs mounted, want %d and 1", s.received, mounted, want)
 	}
-	if got := s.seen("POST upload"); got != 4 { // one before the push, the mount, and two blobs
-		t.Errorf("%d uploads were opened, want 4", got)
+	if got := s.seen("POST upload"); got != 5 { // one before the push, the mount, and three blobs
+		t.Errorf("%d uploads were opened, want 5", got)
 	}
 }
 
@@ -86,15 +90,15 @@ func TestPushRefusedMounts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.Abort()
+			defer p.Discard()
 			img := newImage(t, random(t, 100), random(t, 100))
 			for _, l := range img.layers { // one after the other
-				p.Mount(descriptor(l).Digest, s.ref(t, "team/previous:1").String())
-				if err := p.Blob(descriptor(l), func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
+				from := s.ref(t, "team/previous:1").String()
+				if err := p.Blob(descriptor(l), from, func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := img.write(p); err != nil {
+			if err := img.write(p, nil); err != nil {
 				t.Fatal(err)
 			}
 			s.check(t, "1", img)

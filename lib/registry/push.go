@@ -2,14 +2,12 @@ package registry
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,14 +15,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Push writes an image, or an index of several, to one tag of a repository. Blob and Has may be called at the same time.
-//
-// It keeps to the contract of oci.Destination, with one difference: the write function of a blob may be called again,
-// after the call before has returned, when an upload is tried again; so it has to be able to write the blob from its
-// start as often as it is asked.
+// Push writes an image, or an index of several, to tags of a repository: it is an oci.Destination. Blob can be called
+// several times at the same time.
 type Push struct {
-	// Check is called before the tag moves to an image that is whole; its error keeps it from that. See oci.Options.
-	Check func(at oci.Target) error
+	// Readable sends the manifest under its digest too, before the tag moves to it. See oci.Options.
+	Readable bool
 	// Also are further tags of the repository that the image gets, in this order.
 	Also []string
 
@@ -32,20 +27,22 @@ type Push struct {
 	ctx       context.Context // of all requests: the methods of a Destination have none
 	cancelAll context.CancelFunc
 
+	held    sync.Map    // the digests of blobs that are known to be in the repository
+	closed  sync.Map    // the names of repositories that no blob can be mounted from
+	inParts atomic.Bool // the registry takes no blob in one request
+
 	mu        sync.Mutex
-	done      error                    // why no more is taken
-	held      map[digest.Digest]bool   // blobs that are known to be in the repository
-	elsewhere map[digest.Digest]string // repositories of the same registry that have them
-	closed    map[string]bool          // those of which none can be mounted
-	inParts   bool                     // the registry takes no blob in one request
-	manifests []oci.Document           // in the order in which they came, children before their parents
+	done      error          // why no more is taken
+	manifests []oci.Document // in the order in which they came, children before their parents
+	top       *oci.Document  // the one that the tags are to name, once the image is finished
 }
 
 var _ oci.Destination = (*Push)(nil)
 
 var (
-	errFinished = errors.New("the push is finished already")
-	errAborted  = errors.New("the push is aborted")
+	errFinished    = errors.New("the push is finished already")
+	errNotFinished = errors.New("the image is not finished")
+	errDiscarded   = errors.New("the push is discarded")
 )
 
 // Push begins to push to the tag of the reference that r was opened with. An error tells that pushing would not be
@@ -54,9 +51,7 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
 		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
 	}
-	p := &Push{
-		repo: r, held: make(map[digest.Digest]bool), elsewhere: make(map[digest.Digest]string), closed: make(map[string]bool),
-	}
+	p := &Push{repo: r}
 	ctx, p.cancelAll = context.WithCancel(ctx)
 	p.ctx = ctx
 	what := fmt.Sprintf("opening an upload to %q", r.ref.repository())
@@ -77,46 +72,34 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 // rights are what requests to the repository itself need.
 func (p *Push) rights() []string { return []string{scope(p.repo.ref.Name, "pull,push")} }
 
-// Mount tells that an image in a registry has a blob. Where that is another repository of the same registry, Blob has the
-// registry take it from there.
-func (p *Push) Mount(d digest.Digest, image string) {
-	ref, err := ParseRef(image)
-	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.elsewhere[d] = ref.Name
-}
-
 // blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
 // registry throttles them.
 const blobsAtOnce = 4
 
-// AtOnce is how many calls of Blob are worth making at the same time.
-func (p *Push) AtOnce() int { return blobsAtOnce }
+// Traits implements oci.Destination.
+func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Parallel: blobsAtOnce} }
 
-// Occupies implements oci.Destination: there is nothing in any file system.
-func (p *Push) Occupies() []os.FileInfo { return nil }
+// NewBlob implements oci.Destination: registries want the digest first.
+func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
-// Blob implements oci.Destination. A manifest or index is kept for Commit.
-func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+// Blob implements oci.Destination. A manifest or index is kept for Finish.
+func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if err := p.state(); err != nil {
 		return err
 	}
 	what := fmt.Sprintf("pushing blob %q to %q", d.Digest, p.repo.ref.repository())
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return p.fail(what, err)
 	}
 	if IsManifest(d.MediaType) {
 		return p.fail(what, p.keep(d, write))
 	}
-	if p.holds(d.Digest) {
+	if _, held := p.held.Load(d.Digest); held {
 		return nil
 	}
 	src := &source{size: d.Size, write: write}
 	err := p.repo.retry(p.ctx, what, func() error {
-		err := p.upload(p.ctx, d, src)
+		err := p.upload(p.ctx, d, p.mountable(from), src)
 		if own := src.wait(); own != nil {
 			return own
 		}
@@ -125,22 +108,18 @@ func (p *Push) Blob(d v1.Descriptor, write func(io.Writer) error) error {
 	if err != nil {
 		return p.fail(what, err)
 	}
-	p.hold(d.Digest)
+	p.held.Store(d.Digest, true)
 	return nil
 }
 
 // keep takes a manifest.
 func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
-	if d.Size > maxManifest {
-		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, maxManifest)
+	if d.Size > oci.MaxDocument {
+		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, oci.MaxDocument)
 	}
 	var b bytes.Buffer
-	c := &counter{w: &b, left: d.Size}
-	if err := write(c); err != nil || c.err != nil {
-		return cmp.Or(err, c.err)
-	}
-	if got := d.Digest.Algorithm().FromBytes(b.Bytes()); got != d.Digest {
-		return fmt.Errorf("its bytes have the digest %q", got)
+	if err := oci.WriteBlob(&b, d, write); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,36 +127,42 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// Commit implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
-// pushed as it is. What the tag names is sent under its digest too only where it is to be checked before: some registries
-// take an image by its tag alone.
-func (p *Push) Commit(index []byte) error {
+// Finish implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
+// pushed as it is. It sends all but the manifest that the tags are to name, unless the image has to be readable: some
+// registries take an image by its tag alone.
+func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	if err := p.state(); err != nil {
-		return err
+		return at, err
 	}
-	defer p.cancelAll()
-	top, err := p.top(index)
+	top, err := p.choose(index)
 	if err != nil {
-		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
+		return at, p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 	}
 	for _, doc := range p.manifests {
-		if doc.Descriptor.Digest == top.Descriptor.Digest && p.Check == nil {
+		if doc.Descriptor.Digest == top.Descriptor.Digest && !p.Readable {
 			continue
 		}
 		what := fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
 		err := p.repo.retry(p.ctx, what, func() error { return p.put(p.ctx, doc, doc.Descriptor.Digest.String()) })
 		if err != nil {
-			return p.fail(what, err)
+			return at, p.fail(what, err)
 		}
 	}
-	if p.Check != nil {
-		at := oci.Target{Kind: oci.KindRegistry, Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}
-		if err := p.Check(at); err != nil {
-			return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
-		}
+	p.top = &top
+	return oci.Location{Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}, nil
+}
+
+// Commit implements oci.Destination: it moves the tags.
+func (p *Push) Commit() error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	defer p.cancelAll()
+	if p.top == nil {
+		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), errNotFinished)
 	}
 	for _, tag := range append([]string{p.repo.ref.Tag}, p.Also...) {
-		if err := p.moveTag(p.ctx, tag, top); err != nil {
+		if err := p.moveTag(p.ctx, tag, *p.top); err != nil {
 			return err
 		}
 	}
@@ -187,26 +172,18 @@ func (p *Push) Commit(index []byte) error {
 	return nil
 }
 
-// top is what the tag is to name. It is the last of the manifests, or one of them.
-func (p *Push) top(index []byte) (oci.Document, error) {
-	var parsed v1.Index
-	if err := json.Unmarshal(index, &parsed); err != nil {
-		return oci.Document{}, fmt.Errorf("reading the index to push: %w", err)
-	}
-	if len(parsed.Manifests) == 0 {
-		return oci.Document{}, errors.New("the index to push names no image")
-	}
-	if len(index) > maxManifest {
-		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), maxManifest)
+// choose returns the manifest that the tags are to name. It is the last of the manifests, or one of them.
+func (p *Push) choose(index []byte) (oci.Document, error) {
+	if len(index) > oci.MaxDocument {
+		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), oci.MaxDocument)
 	}
 	given := make(map[digest.Digest]oci.Document)
 	for _, doc := range p.manifests {
 		given[doc.Descriptor.Digest] = doc
 	}
-	for _, m := range parsed.Manifests {
-		if _, ok := given[m.Digest]; !ok {
-			return oci.Document{}, fmt.Errorf("the manifest %q has not been written", m.Digest)
-		}
+	parsed, err := oci.CheckIndex(index, func(d digest.Digest) bool { _, ok := given[d]; return ok })
+	if err != nil {
+		return oci.Document{}, err
 	}
 	if len(parsed.Manifests) == 1 {
 		return given[parsed.Manifests[0].Digest], nil
@@ -219,12 +196,12 @@ func (p *Push) top(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// Abort implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
-func (p *Push) Abort() error {
+// Discard implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
+func (p *Push) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !errors.Is(p.done, errFinished) {
-		p.done = errAborted
+		p.done = errDiscarded
 	}
 	p.cancelAll()
 	return nil
@@ -251,16 +228,4 @@ func (p *Push) state() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done
-}
-
-func (p *Push) holds(d digest.Digest) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held[d]
-}
-
-func (p *Push) hold(d digest.Digest) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held[d] = true
 }

@@ -255,11 +255,11 @@ func TestPushBlobThatCannotBeWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			contains(t, p.Blob(descriptor(big), test.write), "pushing blob", descriptor(big).Digest.String(), test.words)
+			contains(t, p.Blob(descriptor(big), "", test.write), "pushing blob", descriptor(big).Digest.String(), test.words)
 			if len(clock.waits) > 0 {
 				t.Errorf("tried again: %q", clock.warns)
 			}
-			if err := p.Commit([]byte(`{}`)); err == nil {
+			if err := appear(p, []byte(`{}`)); err == nil {
 				t.Error("Commit after an error: no error")
 			}
 		})

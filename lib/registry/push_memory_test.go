@@ -44,9 +44,9 @@ func TestBlobsAreNotKeptInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
+	defer p.Discard()
 	for name, do := range map[string]func() error{
-		"pushed": func() error { return p.Blob(d, pages) },
+		"pushed": func() error { return p.Blob(d, "", pages) },
 		"read": func() error {
 			in, err := repo.Blob(t.Context(), d)
 			if err != nil {

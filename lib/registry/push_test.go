@@ -44,8 +44,8 @@ func TestPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
-	err = p.Blob(descriptor(old.layers[1]), func(io.Writer) error { t.Error("a blob that is there is written"); return nil })
+	defer p.Discard()
+	err = p.Blob(descriptor(old.layers[1]), "", func(io.Writer) error { t.Error("a blob that is there is written"); return nil })
 	if err != nil {
 		t.Error(err)
 	}
@@ -61,30 +61,30 @@ func TestPushIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
+	defer p.Discard()
 	for i, img := range images {
 		m := img.built.Manifest
 		if i > 0 {
 			index.WriteByte(',')
 		}
 		fmt.Fprintf(&index, `{"mediaType":%q,"digest":%q,"size":%d}`, m.Descriptor.MediaType, m.Descriptor.Digest, m.Descriptor.Size)
-		if err := p.Blob(descriptor(img.layers[0]), oci.Data(img.layers[0])); err != nil {
+		if err := p.Blob(descriptor(img.layers[0]), "", oci.Data(img.layers[0])); err != nil {
 			t.Fatal(err)
 		}
 		for _, doc := range []oci.Document{img.built.Config, m} {
-			if err := p.Blob(doc.Descriptor, oci.Data(doc.Data)); err != nil {
+			if err := p.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	index.WriteString(`]}`)
-	if err := p.Commit(index.Bytes()); err != nil {
+	if err := appear(p, index.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.manifest(t, "all"); !bytes.Equal(got, index.Bytes()) {
 		t.Errorf("the tag is %q, want %q", got, index.Bytes())
 	}
-	if err := p.Blob(descriptor(nil), oci.Data(nil)); !errors.Is(err, errFinished) {
+	if err := p.Blob(descriptor(nil), "", oci.Data(nil)); !errors.Is(err, errFinished) {
 		t.Errorf("Blob after Commit: %v", err)
 	}
 	if data, mediaType, err := repo.Manifest(t.Context(), "all"); err != nil || mediaType != v1.MediaTypeImageIndex || !bytes.Equal(data, index.Bytes()) {

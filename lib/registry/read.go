@@ -15,10 +15,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-)
 
-// maxManifest bounds a manifest or index, in bytes: what registries have to take, and what most take at most.
-const maxManifest = 4 << 20
+	"chunkah/lib/oci"
+)
 
 // Media types of docker, for which the image specification has no names.
 const (
@@ -63,7 +62,7 @@ func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, stri
 		return nil, "", err
 	}
 	defer resp.Body.Close()
-	data, err := readDocument(resp, maxManifest)
+	data, err := readDocument(resp, oci.MaxDocument)
 	if err != nil {
 		return nil, "", err
 	}
@@ -119,7 +118,7 @@ func readDocument(resp *http.Response, most int64) ([]byte, error) {
 // Blob reads a blob. The reader ends with io.EOF only when all of d.Size bytes were read and have the digest; where the
 // connection breaks it goes on with another one. It has to be closed.
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)
 	}
 	b := &blobReader{ctx: ctx, repo: r, d: d, hash: d.Digest.Algorithm().Hash(), attempt: 1}
@@ -127,16 +126,6 @@ func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, 
 		return nil, b.fail(err)
 	}
 	return b, nil
-}
-
-func checkDescriptor(d v1.Descriptor) error {
-	if err := d.Digest.Validate(); err != nil {
-		return fmt.Errorf("digest %q: %w", d.Digest, err)
-	}
-	if d.Size < 0 {
-		return fmt.Errorf("blob %q: size %d is below 0", d.Digest, d.Size)
-	}
-	return nil
 }
 
 // freshStart is how much of a blob has to come through one connection, in bytes, for the attempts to be counted anew: so

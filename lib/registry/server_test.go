@@ -214,20 +214,36 @@ func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error
 	if err != nil {
 		return err
 	}
-	defer p.Abort()
+	defer p.Discard()
+	other := make(map[digest.Digest]string)
 	for _, l := range img.layers {
 		for _, f := range from {
-			p.Mount(digest.FromBytes(l), f.String())
+			other[digest.FromBytes(l)] = f.String()
 		}
 	}
-	return img.write(p)
+	return img.write(p, other)
 }
 
-// write writes an image to a push.
-func (img *image) write(p *Push) (err error) {
+// appear finishes an image and has its tags name it.
+func appear(p *Push, index []byte) error {
+	if _, err := p.Finish(index); err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+// write writes an image to a push. from names other images that have blobs of it.
+func (img *image) write(p *Push, from map[digest.Digest]string) error {
+	if err := img.blobs(p, from); err != nil {
+		return err
+	}
+	return appear(p, img.built.Index)
+}
+
+func (img *image) blobs(p *Push, from map[digest.Digest]string) (err error) {
 	errs := make(chan error)
 	for _, l := range img.layers {
-		go func() { errs <- p.Blob(descriptor(l), oci.Data(l)) }()
+		go func() { errs <- p.Blob(descriptor(l), from[digest.FromBytes(l)], oci.Data(l)) }()
 	}
 	for range img.layers {
 		if e := <-errs; e != nil {
@@ -238,11 +254,11 @@ func (img *image) write(p *Push) (err error) {
 		return err
 	}
 	for _, doc := range []oci.Document{img.built.Config, img.built.Manifest} {
-		if err := p.Blob(doc.Descriptor, oci.Data(doc.Data)); err != nil {
+		if err := p.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
 			return err
 		}
 	}
-	return p.Commit(img.built.Index)
+	return nil
 }
 
 // manifest is what the registry has under a tag, past all faults; nil for nothing.

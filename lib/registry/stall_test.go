@@ -273,7 +273,7 @@ func TestSlowSourceIsNoStall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Abort()
+	defer p.Discard()
 	blob := random(t, 1<<20)
 	slow := func(w io.Writer) error {
 		for part := range 2 {
@@ -284,7 +284,7 @@ func TestSlowSourceIsNoStall(t *testing.T) {
 		}
 		return nil
 	}
-	if err := p.Blob(descriptor(blob), slow); err != nil {
+	if err := p.Blob(descriptor(blob), "", slow); err != nil {
 		t.Error(err)
 	}
 	in, err := repo.Blob(t.Context(), descriptor(blob))

@@ -35,10 +35,10 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error {
 	repo := p.repo
 	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
-	patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		_ = repo.opt.Wait(patient, tagGrace) // which ends early where the request does
+		_ = repo.opt.Wait(grace, tagGrace) // which ends early where the request does
 		cancel(context.Cause(ctx))
 	})
 	defer stop()
@@ -50,7 +50,7 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err := p.put(patient, top, tag)
+		err := p.put(grace, top, tag)
 		unknown = err != nil && !refuses(err)
 		return err
 	})

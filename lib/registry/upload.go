@@ -110,11 +110,11 @@ func (p *Push) cancel(ctx context.Context, location *url.URL) {
 }
 
 // open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location.
-func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *url.URL, err error) {
+func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done bool, location *url.URL, err error) {
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
 	}
-	if from := p.mountable(d.Digest); from != "" {
+	if _, closed := p.closed.Load(from); from != "" && !closed {
 		done, location, err = p.mount(ctx, d.Digest, from)
 		if err == nil {
 			return done, location, nil
@@ -122,28 +122,25 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor) (done bool, location *
 		// Registries refuse a mount in many ways: whatever one says, the blob can still be sent.
 		var status *statusError
 		if !errors.As(err, &status) || status.code != http.StatusNotFound {
-			p.mu.Lock()
-			p.closed[from] = true
-			p.mu.Unlock()
+			p.closed.Store(from, true)
 		}
 	}
 	location, err = p.begin(ctx)
 	return false, location, err
 }
 
-// mountable is the repository to mount a blob from; empty for none.
-func (p *Push) mountable(d digest.Digest) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if from := p.elsewhere[d]; !p.closed[from] {
-		return from
+// mountable is the repository of an image, if it is another one of the same registry; else it is empty.
+func (p *Push) mountable(image string) string {
+	ref, err := ParseRef(image)
+	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
+		return ""
 	}
-	return ""
+	return ref.Name
 }
 
-// upload is one attempt to get a blob into the repository.
-func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
-	done, location, err := p.open(ctx, d)
+// upload is one attempt to get a blob into the repository; from is another one that has it, or empty.
+func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *source) error {
+	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {
 		return err
 	}
@@ -157,10 +154,7 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, src *source) error {
 // transfer sends a blob in the way that the registry takes it. It is sure that the registry has it where that names the
 // digest.
 func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
-	p.mu.Lock()
-	inParts := p.inParts
-	p.mu.Unlock()
-	if inParts {
+	if p.inParts.Load() {
 		return p.sendParts(ctx, location, d, src)
 	}
 	sure, err = p.sendWhole(ctx, location, d, src)
@@ -172,9 +166,7 @@ func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor,
 		return false, err // which says more
 	}
 	if again == nil {
-		p.mu.Lock()
-		p.inParts = true
-		p.mu.Unlock()
+		p.inParts.Store(true)
 	}
 	return sure, again
 }

@@ -17,6 +17,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
 	"chunkah/lib/plan"
+	"chunkah/lib/transport"
 	"chunkah/tests/mkimage"
 )
 
@@ -52,8 +53,8 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range t.Files {
 		if name, _, found := strings.Cut(strings.TrimPrefix(f.Path, "/"), "-"); found {
-			r.Claims = append(r.Claims, assign.Claim{File: i, Component: len(r.Components)})
-			r.Components = append(r.Components, &format.Component{Name: name})
+			p := &assign.Package{Component: &format.Component{Name: name}}
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
 		}
 	}
 	return r, nil
@@ -62,7 +63,7 @@ func (byName) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 func open(t *testing.T, read bool, layers []mkimage.Layer) *inspect.Image {
 	t.Helper()
 	img := &mkimage.Image{Layers: layers}
-	in, err := inspect.Open(context.Background(), image.Source{Kind: image.KindLayout, Path: img.Layout(t)}, image.Options{})
+	in, err := inspect.Open(context.Background(), image.Source{Transport: transport.Layout, Path: img.Layout(t)}, image.Options{})
 	if err == nil && read {
 		err = in.Read(context.Background(), inspect.Options{Repos: []assign.Repo{byName{}}})
 	}
@@ -128,7 +129,7 @@ func TestCompare(t *testing.T) {
 		{"two neighbours changed", list{layer(t, "", "a b c", a1, b1, b2, mkimage.File("c-1", "x"))}, list{layer(t, "", "a b c", newA1, b1, b2, mkimage.File("c-2", "x"))},
 			[]string{"0 b: same 0+2 (neighbour: in one layer with a and 1 more that changed)", "0 a: changed 1+0", "0 c: new 1+0"}},
 		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
-			[]string{"0 a: same 0+1 (compression: the same tar, compressed otherwise)", "0 b: same 0+1 (compression: the same tar, compressed otherwise)"}},
+			[]string{"0 a: same 0+1 (compression: the same tar, compressed differently)", "0 b: same 0+1 (compression: the same tar, compressed differently)"}},
 		{"joined", list{layer(t, "", "a", a1), layer(t, "", "b", b1, b2)}, list{layer(t, "", "a b", a1, b1, b2)},
 			[]string{"0 b: same 0+2 (grouping: a came into its layer)",
 				"0 a: same 0+1 (grouping: it comes from layer 0 of the old image, and most of its layer from 1)"}},
@@ -186,10 +187,10 @@ func TestCompareByFingerprints(t *testing.T) {
 		{"new", nil, list{layer(t, "", "a=1", a1)}, []string{"0 a: new"}},
 		{"no fingerprints", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: unknown (unread: its files have not been read)"}},
 		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
-			[]string{"0 a: same (compression: the same tar, compressed otherwise)"}},
+			[]string{"0 a: same (compression: the same tar, compressed differently)"}},
 		{"of another tool", list{layer(t, "", "", a1)}, list{layer(t, "", "", newA1)}, []string{"0 : unknown (unread: its files have not been read)"}},
 		{"of another tool, compressed otherwise", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
-			[]string{"0 : same (compression: the same tar, compressed otherwise)"}},
+			[]string{"0 : same (compression: the same tar, compressed differently)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // sameTexts say why a layer is downloaded although its tar is the same.
 var sameTexts = map[Reason]string{
 	ReasonChain:       "the layers below it changed",
-	ReasonCompression: "the same tar, compressed otherwise",
+	ReasonCompression: "the same tar, compressed differently",
 }
 
 // why returns why the unchanged part of a share is downloaded.

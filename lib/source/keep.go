@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"chunkah/lib/image"
+	"chunkah/lib/transport"
 )
 
 // keptLayers counts the layers of an image that stay as they are.
@@ -19,11 +20,11 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 		}
 		return n, nil
 	}
-	src, err := image.ParseSource(opt.KeepBase)
+	src, err := transport.ParseSource(opt.KeepBase)
 	if err != nil {
 		return 0, err
 	}
-	if src.Kind == image.KindDir {
+	if !src.IsImage() {
 		return 0, fmt.Errorf("keeping the layers of %q: it is neither a number nor an image such as oci:DIR or docker://REF", opt.KeepBase)
 	}
 	of := opt.Image

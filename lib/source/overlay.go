@@ -62,7 +62,7 @@ func (s *shown) lstat(path string) (st rootfs.Stat, gone *absence, err error) {
 }
 
 // absent finds the highest of a path and the directories above it at which nothing is.
-// Nothing is below what is not there, so that halving finds it.
+// Nothing is below what is not there, so that halving finds it; mostly it is the path itself.
 func (s *shown) absent(path string) (*absence, error) {
 	var ends []int // of the names in path
 	for i := 1; i <= len(path); i++ {
@@ -72,8 +72,7 @@ func (s *shown) absent(path string) (*absence, error) {
 	}
 	above := rootfs.Stat{Mode: unix.S_IFDIR} // the root
 	low, high := 0, len(ends)-1              // at ends[high] nothing is, above ends[low] something
-	for low < high {
-		middle := (low + high) / 2
+	for middle := high - 1; low < high; middle = (low + high) / 2 {
 		st, err := s.Lstat(path[:ends[middle]])
 		switch {
 		case err == nil:

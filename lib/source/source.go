@@ -16,6 +16,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/transport"
 )
 
 // maxSources bounds the sources of one tree: each stays open, an image with all its
@@ -119,11 +120,11 @@ func (s *Set) Close() error {
 
 // open opens one source.
 func (s *Set) open(ctx context.Context, name string, opt Options) error {
-	src, err := image.ParseSource(name)
+	src, err := transport.ParseSource(name)
 	if err != nil {
 		return err
 	}
-	if src.Kind == image.KindDir {
+	if !src.IsImage() {
 		if opt.KeepBase != "" {
 			return fmt.Errorf("source %q is a directory, which has no layers to keep", name)
 		}
@@ -138,7 +139,7 @@ func (s *Set) openDir(path string) error {
 		return err
 	}
 	s.trees, s.pasts = append(s.trees, root), append(s.pasts, past{})
-	s.names = append(s.names, image.Source{Kind: image.KindDir, Path: root.Path()}.String())
+	s.names = append(s.names, image.Source{Transport: transport.Directory, Path: root.Path()}.String())
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -18,11 +19,11 @@ type chain struct {
 	name   string
 	depth  int
 	xattrs int
-	asked  *int
+	asked  *atomic.Int64
 }
 
 func (c chain) at(path string) (int, error) {
-	*c.asked++
+	c.asked.Add(1)
 	depth := strings.Count(path, "/"+c.name)
 	if path == "/" {
 		return 0, nil
@@ -54,7 +55,7 @@ func (c chain) Xattrs(path string) ([]rootfs.Xattr, error) {
 	for i := range list {
 		list[i].Name = "user." + strings.Repeat("x", i+1)
 	}
-	*c.asked += len(list)
+	c.asked.Add(int64(len(list)))
 	return list, nil
 }
 
@@ -65,8 +66,8 @@ func (c chain) Close() error                     { return nil }
 // Sources with deep trees, and with many xattrs, are asked as often as they have names
 // and xattrs, and not for each directory above them again.
 func TestDeepSources(t *testing.T) {
-	work := func(depth, xattrs int) int {
-		asked := 0
+	work := func(depth, xattrs int) int64 {
+		var asked atomic.Int64
 		root := rootfs.Virtual("both", newOverlay([]*rootfs.Root{
 			rootfs.Virtual("a", chain{"a", depth, xattrs, &asked}), rootfs.Virtual("b", chain{"b", depth, xattrs, &asked}),
 		}))
@@ -80,7 +81,7 @@ func TestDeepSources(t *testing.T) {
 		if files != 1+2*depth+2*xattrs {
 			t.Fatalf("%d files and xattrs", files)
 		}
-		return asked
+		return asked.Load()
 	}
 	if one, two := work(200, 0), work(400, 0); two > one*21/10 || one > 200*100 {
 		t.Errorf("depth: asked %d and %d times", one, two)

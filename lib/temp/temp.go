@@ -28,13 +28,20 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Dir is where temporary files go: TMPDIR, or the first of some folders where files can be
-// made, or the first of all.
+// Memory is the last folder that Dir tries. Containers have it even if their root is
+// read-only. It is memory, bounded by its mount (64 MB unless --shm-size is given).
+const Memory = "/dev/shm"
+
+// Dir is where temporary files go: TMPDIR, or the first of some folders and Memory where
+// files can be made, or the first of all. It is an absolute path.
 func Dir(folders ...string) string {
 	if dir := os.Getenv("TMPDIR"); dir != "" {
+		if abs, err := filepath.Abs(dir); err == nil {
+			return abs
+		}
 		return dir
 	}
-	for _, dir := range folders {
+	for _, dir := range append(folders, Memory) {
 		if Takes(dir) {
 			return dir
 		}

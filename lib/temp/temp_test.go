@@ -23,6 +23,24 @@ func left(t *testing.T, dir string) []string {
 	return names
 }
 
+// Where no folder takes files there is memory. The path is absolute: SQLite takes a
+// relative one in a URI for a host.
+func TestDir(t *testing.T) {
+	t.Setenv("TMPDIR", "")
+	dir := t.TempDir()
+	if got := Dir("/nonexistent", dir); got != dir {
+		t.Errorf("got %q, want %q", got, dir)
+	}
+	if got := Dir("/nonexistent"); got != Memory && Takes(Memory) {
+		t.Errorf("got %q, want %q", got, Memory)
+	}
+	t.Chdir(dir)
+	t.Setenv("TMPDIR", ".")
+	if got := Dir("/nonexistent"); got != dir {
+		t.Errorf("TMPDIR is .: got %q, want %q", got, dir)
+	}
+}
+
 // What is held is not left; what nobody holds any more is.
 func TestLeft(t *testing.T) {
 	dir := t.TempDir()

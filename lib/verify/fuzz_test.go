@@ -48,6 +48,8 @@ type store struct {
 	top   []byte
 }
 
+func (s store) Close() error { return nil }
+
 func (s store) Manifest(context.Context, string) ([]byte, string, error) { return s.top, "", nil }
 
 func (s store) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
@@ -90,8 +92,11 @@ func FuzzImage(f *testing.F) {
 		}
 		s.put(&manifest, "@config", config)
 		s.top = manifest
-		src := image.Source{Kind: image.KindRegistry, Ref: "registry.example/a"}
-		opt := image.Options{MaxBytes: 16 << 20, Registry: func(string) (image.Fetcher, error) { return s, nil }}
+		src := image.Source{Transport: &image.Transport{
+			Prefix: "docker://", Syntax: image.RefOnly, Network: true,
+			Open: func(context.Context, image.Source, image.Options) (image.Fetcher, error) { return s, nil },
+		}, Ref: "registry.example/a"}
+		opt := image.Options{MaxBytes: 16 << 20}
 		r, err := Run(t.Context(), src, Options{Image: opt})
 		again, againErr := Run(t.Context(), src, Options{Image: opt})
 		if !reflect.DeepEqual(r, again) || fmt.Sprint(err) != fmt.Sprint(againErr) {

@@ -78,7 +78,7 @@ func (v *verifier) closed(where, why string, m *v1.Manifest) {
 
 // config verifies an image's config; nil where it cannot be read.
 func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
-	if checkDescriptor(m.Config) != nil {
+	if oci.CheckDescriptor(m.Config) != nil {
 		return nil // its fault is told
 	}
 	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
@@ -130,7 +130,7 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 		}
 	}
 	for i, d := range m.Layers {
-		if checkDescriptor(d) != nil {
+		if oci.CheckDescriptor(d) != nil {
 			continue // its fault is told
 		}
 		name := fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where)

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/image"
+	"chunkah/lib/transport"
 	mk "chunkah/tests/mkimage"
 )
 
@@ -126,8 +127,8 @@ func verify(t *testing.T, p parts) *Report {
 	t.Helper()
 	files := put(t, p)
 	var reports []*Report
-	for kind, path := range map[image.Kind]string{image.KindLayout: files.WriteFolder(t), image.KindArchive: files.WriteArchive(t)} {
-		r, err := Run(context.Background(), image.Source{Kind: kind, Path: path}, Options{})
+	for kind, path := range map[*image.Transport]string{transport.Layout: files.WriteFolder(t), transport.Archive: files.WriteArchive(t)} {
+		r, err := Run(context.Background(), image.Source{Transport: kind, Path: path}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

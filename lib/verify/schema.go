@@ -190,7 +190,7 @@ func inside(name string, err error) []error {
 
 // checkListed says all that is wrong with what a descriptor says.
 func checkListed(name string, d v1.Descriptor) []error {
-	return inside(name, errors.Join(checkDescriptor(d), checkData(d), checkURLs(d)))
+	return inside(name, errors.Join(oci.CheckDescriptor(d), checkData(d), checkURLs(d)))
 }
 
 func checkVersion(version int) []error {
@@ -200,21 +200,10 @@ func checkVersion(version int) []error {
 	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
 }
 
-// checkDescriptor makes sure that what it describes can be read and verified.
-func checkDescriptor(d v1.Descriptor) error {
-	if err := d.Digest.Validate(); err != nil {
-		return fmt.Errorf("digest %q: %w", d.Digest, err)
-	}
-	if d.Size < 0 {
-		return fmt.Errorf("digest %q: size %d is below 0", d.Digest, d.Size)
-	}
-	return nil
-}
-
 // checkData makes sure that the copy of the blob which a descriptor may hold is one:
 // some clients take it in place of the blob.
 func checkData(d v1.Descriptor) error {
-	described := checkDescriptor(d) == nil // or there is a fault already
+	described := oci.CheckDescriptor(d) == nil // or there is a fault already
 	if d.Data == nil || !described {
 		return nil
 	}

@@ -32,6 +32,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
 )
 
 // Fault is one thing that is wrong.
@@ -86,11 +87,9 @@ type Report struct {
 	Bytes          int64
 }
 
-// maxDocument bounds a manifest, an index and a config, in bytes: what registries and
-// clients take at most. maxDepth bounds indexes in indexes, and maxDocuments what all
+// maxDepth bounds indexes in indexes, and maxDocuments what all
 // of them list.
 const (
-	maxDocument  = 4 << 20
 	maxDepth     = 4
 	maxDocuments = 1024
 )
@@ -111,10 +110,7 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	default:
 		v.fault(src.String(), "it holds no image")
 	}
-	if c, ok := fetch.(io.Closer); ok {
-		err = errors.Join(err, c.Close())
-	}
-	if err == nil {
+	if err = errors.Join(err, fetch.Close()); err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
@@ -191,7 +187,7 @@ func (v *verifier) top() error {
 		return err
 	}
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if pinned != "" && v.src.Kind != image.KindDockerArchive {
+	if pinned != "" && !v.src.DockerFormat {
 		d.Digest = digest.Digest(pinned)
 	}
 	return v.document("", d, data, 0)
@@ -231,7 +227,7 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 	before := v.report.Images
 	for i, d := range index.Manifests {
 		at := fmt.Sprintf("manifest %d (%s) of %s", i, d.Digest, where)
-		if err := checkDescriptor(d); err != nil {
+		if err := oci.CheckDescriptor(d); err != nil {
 			continue // its fault is told
 		}
 		if v.seen[listingOf(d)] {
@@ -345,13 +341,13 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 		return nil
 	}
 	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
+	data, err := io.ReadAll(io.LimitReader(in, oci.MaxDocument+1))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
 		return nil
-	case len(data) > maxDocument:
-		v.fault(where, "it has more than the %d bytes that clients take", maxDocument)
+	case len(data) > oci.MaxDocument:
+		v.fault(where, "it has more than the %d bytes that clients take", oci.MaxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
@@ -365,7 +361,7 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 
 // skim compares a blob with its descriptor, whatever it holds.
 func (v *verifier) skim(where string, d v1.Descriptor) {
-	if err := checkDescriptor(d); err != nil {
+	if err := oci.CheckDescriptor(d); err != nil {
 		return // its fault is told
 	}
 	in, err := v.fetch.Blob(v.ctx, d)

@@ -59,7 +59,7 @@ func BenchmarkRun(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				in := source(stream)
-				if _, err := Run(context.Background(), &in, opt); err != nil {
+				if _, err := complete(context.Background(), &in, opt); err != nil {
 					b.Fatal(err)
 				}
 			}

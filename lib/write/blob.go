@@ -24,12 +24,14 @@ type blob struct {
 	digest digest.Digest
 	size   int64 // of the blob
 	tar    int64 // of the tar
-	// slot is where the blob is already, but for its header.
-	slot *oci.Slot
-	// spool holds a compressed blob until its turn comes.
-	spool *waiting
+	// entry is the place in the archive that the blob was written to; nil if it was not.
+	entry oci.BlobWriter
+	// spool holds a compressed blob until it is written.
+	spool *spooledBlob
 	// previous is the layer of the previous image that the blob is, where it is proven.
 	previous *Kept
+	// from is an image in a registry that has the blob; empty for none.
+	from string
 	// reused is set where the blob was found and not made.
 	reused bool
 }
@@ -41,65 +43,44 @@ func (b *blob) close() {
 	}
 }
 
-// direct is a destination that takes a blob before its digest is known.
-type direct interface {
-	NewBlob() (*oci.BlobWriter, error)
-}
-
-// ordered is a destination that can set places aside for blobs of known size.
-type ordered interface {
-	Reserve(sizes []int64) ([]*oci.Slot, error)
-}
-
-var (
-	_ direct  = (*oci.Layout)(nil)
-	_ ordered = (*oci.Archive)(nil)
-	_ ordered = (*oci.DockerArchive)(nil)
-)
-
 // reserve sets places aside where layers are not compressed and the output is a
 // file: they can then be digested and written in one pass.
 func (w *writer) reserve(order []int) error {
-	dest, ok := w.dest.(ordered)
-	if !ok || w.compressed() {
+	if w.access != oci.RandomAccess || w.compressed() {
 		return nil
 	}
-	sizes := make([]int64, len(order))
-	for n, i := range order {
-		sizes[n] = w.img.layers[i].size
-	}
-	slots, err := dest.Reserve(sizes)
-	if err != nil || slots == nil {
-		return err
-	}
-	w.slots = make([]*oci.Slot, len(order))
-	for n, i := range order {
-		w.slots[i] = slots[n]
+	w.entries = make([]oci.BlobWriter, len(order))
+	for _, i := range order {
+		var err error
+		if w.entries[i], err = w.dest.NewBlob(w.img.layers[i].size, false); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// digest makes the first pass over layer i, and the only one where the blob
-// finds its place in it.
+// digest makes the first pass over layer i, and the only one if it writes the blob
+// too.
 func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	l := &w.img.layers[i]
 	b := &blob{tar: l.size}
-	dest, isDirect := w.dest.(direct)
+	inPlace := w.access == oci.BlobFiles
 	found, err := w.reuse(ctx, l, b)
 	switch {
 	case err != nil || found:
-	case w.slots != nil:
-		b.slot = w.slots[i]
-		err = w.digestIntoSlot(ctx, l, b)
+	case w.entries != nil:
+		b.entry = w.entries[i]
+		err = w.digestInto(ctx, pool, b.entry, l, b)
 	case w.compressed() && w.opt.Cache != nil:
 		err = w.digestToCache(ctx, pool, l, b)
-	case w.compressed() && !isDirect:
-		err = w.digestToSpool(ctx, pool, l, b)
-	case isDirect:
-		err = w.digestInPlace(ctx, pool, dest, l, b)
+	case w.compressed() && !inPlace:
+		b.spool = l.spool
+		err = w.digestInto(ctx, pool, l.spool, l, b)
+	case inPlace:
+		err = w.digestInPlace(ctx, pool, l, b)
 	default:
 		err = w.digestOnly(ctx, l, b)
 	}
@@ -112,33 +93,29 @@ func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob,
 
 func (w *writer) compressed() bool { return w.opt.Compression.Algorithm != compress.None }
 
-// digestIntoSlot writes the layer to its place in the archive.
-func (w *writer) digestIntoSlot(ctx context.Context, l *layerFiles, b *blob) error {
-	c := w.newContents()
-	defer c.close()
-	sum := sha256.New()
-	if err := w.writeTar(ctx, tee{sum, b.slot}, l, c); err != nil {
+// digestInto writes the blob to out while it is digested.
+func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
+	blob := &tee{sum: sha256.New(), w: out}
+	if err := w.tar(ctx, pool, blob, l, b); err != nil {
 		return err
 	}
-	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
-	b.diffID = b.digest
-	return nil
-}
-
-// digestInPlace writes the blob to its place while it is digested.
-func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, dest direct, l *layerFiles, b *blob) error {
-	out, err := dest.NewBlob()
-	if err != nil {
-		return err
-	}
-	if err := w.tar(ctx, pool, out, l, b); err != nil {
-		return errors.Join(err, out.Abort())
-	}
-	b.digest, b.size, err = out.Commit()
+	b.digest, b.size = digest.NewDigest(digest.SHA256, blob.sum), blob.size
 	if !w.compressed() {
 		b.diffID = b.digest
 	}
-	return err
+	return nil
+}
+
+// digestInPlace writes the blob to a file of its own in the output.
+func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
+	out, err := w.dest.NewBlob(0, true)
+	if err != nil {
+		return err
+	}
+	if err := w.digestInto(ctx, pool, out, l, b); err != nil {
+		return errors.Join(err, out.Discard())
+	}
+	return out.Commit(b.digest, b.size)
 }
 
 // digestOnly keeps nothing of a layer but its digest: the second pass reads its
@@ -155,17 +132,16 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// digestToCache keeps the compressed blob in the cache until its turn comes.
+// digestToCache keeps the compressed blob in the cache.
 func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	return w.toCache(b, func(out io.Writer) (digest.Digest, error) {
-		sum := sha256.New()
-		err := w.tar(ctx, pool, io.MultiWriter(out, sum), l, b)
-		return digest.NewDigest(digest.SHA256, sum), err
+		err := w.digestInto(ctx, pool, out, l, b)
+		return b.digest, err
 	})
 }
 
-// toCache puts a blob into the cache, which write writes and tells the digest of. That of
-// its layer is known by then.
+// toCache puts a blob into the cache. write writes it and returns its digest; b.diffID is
+// known by then.
 func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) error {
 	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
 	if err != nil {
@@ -184,21 +160,9 @@ func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) 
 	return nil
 }
 
-// cached is a blob of the cache that waits for its turn.
-func cached(b *cache.Blob) *waiting {
-	return &waiting{dir: filepath.Dir(b.Name()), file: b.File}
-}
-
-// digestToSpool keeps the compressed blob until its turn comes.
-func (w *writer) digestToSpool(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
-	b.spool = l.spool
-	sum := sha256.New()
-	size := &counter{w: io.MultiWriter(l.spool, sum)}
-	if err := w.tar(ctx, pool, size, l, b); err != nil {
-		return err
-	}
-	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), size.n
-	return nil
+// cached is a blob of the cache.
+func cached(b *cache.Blob) *spooledBlob {
+	return &spooledBlob{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
 // tar writes a layer, compressed as the options say, to out. It sets the tar's
@@ -214,7 +178,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 		return err
 	}
 	sum := sha256.New()
-	if err := layer.Write(ctx, w.counted(tee{sum, z}), l.files, c); err != nil {
+	if err := layer.Write(ctx, w.counted(&tee{sum: sum, w: z}), l.files, c); err != nil {
 		return err
 	}
 	b.diffID = digest.NewDigest(digest.SHA256, sum)
@@ -230,24 +194,23 @@ func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *
 	return buffered.Flush()
 }
 
-// place makes the second pass: the blob goes where it belongs.
+// place makes the second pass: it writes the blob to the output, unless the first pass did.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
+	found := b.spool != nil || b.previous != nil
 	switch {
-	case b.slot != nil:
-		return b.slot.Commit(b.digest)
-	case b.spool != nil && b.spool.tail != nil:
-		return b.spool.tail.Commit(b.digest, b.size)
+	case b.entry != nil:
+		return b.entry.Commit(b.digest, b.size)
+	case b.spool != nil && b.spool.entry != nil:
+		return b.spool.entry.Commit(b.digest, b.size)
+	case w.access == oci.BlobFiles && !found:
+		return nil
 	}
-	if _, ok := w.dest.(direct); ok && b.spool == nil && b.previous == nil {
-		return nil // it is there since the first pass
-	}
-	_, remote := w.dest.(concurrent)
-	if remote {
+	if w.access == oci.Network {
 		w.opt.Work.Expect(b.size)
 	}
-	err := w.dest.Blob(w.descriptor(b), func(out io.Writer) error {
-		if remote {
+	err := w.dest.Blob(w.descriptor(b), b.from, func(out io.Writer) error {
+		if w.access == oci.Network {
 			out = w.counted(out)
 		}
 		if b.previous != nil {
@@ -260,32 +223,23 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		defer c.close()
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
-	if b.previous == nil && b.spool == nil && errors.Is(err, oci.ErrDigest) {
-		// No file shows it by its times: a shared mapping may move none of them.
+	if !found && errors.Is(err, oci.ErrDigest) {
+		// File times do not show it: a shared mapping may change none of them.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
 	}
 	return err
 }
 
-// tee hashes what it hands on.
+// tee hashes and counts what it hands on.
 type tee struct {
-	sum hash.Hash
-	w   io.Writer
+	sum  hash.Hash
+	w    io.Writer
+	size int64
 }
 
-func (t tee) Write(p []byte) (int, error) {
+func (t *tee) Write(p []byte) (int, error) {
 	t.sum.Write(p)
-	return t.w.Write(p)
-}
-
-// counter counts what goes through it.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
+	n, err := t.w.Write(p)
+	t.size += int64(n)
 	return n, err
 }

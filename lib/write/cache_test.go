@@ -49,8 +49,8 @@ func TestCacheGivesTheSameImage(t *testing.T) {
 	if err := os.WriteFile(archive, want, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	opt.Create = func(o oci.Options) (oci.Destination, error) {
-		return oci.OpenLayout(filepath.Join(t.TempDir(), "layout"), "", o)
+	opt.Create = func() (oci.Destination, error) {
+		return oci.OpenLayout(filepath.Join(t.TempDir(), "layout"), "", oci.Options{})
 	}
 	if report := run(t, opt, packed(t, root)); report.Reused != report.Layers {
 		t.Errorf("layout: %d of %d layers came from the cache", report.Reused, report.Layers)

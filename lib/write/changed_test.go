@@ -29,11 +29,18 @@ type hooked struct {
 	during func() // in the middle of a blob
 }
 
-func (h *hooked) Blob(d v1.Descriptor, write func(io.Writer) error) error {
+// Traits has all layers read twice.
+func (h *hooked) Traits() oci.Traits {
+	t := h.Destination.Traits()
+	t.Access = oci.AppendOnly
+	return t
+}
+
+func (h *hooked) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if h.before != nil {
 		h.before(d)
 	}
-	return h.Destination.Blob(d, func(w io.Writer) error {
+	return h.Destination.Blob(d, from, func(w io.Writer) error {
 		return write(&tripwire{w: w, left: d.Size / 2, trip: h.during})
 	})
 }
@@ -150,7 +157,7 @@ func (r *restless) Open(string) (io.ReaderAt, error) {
 // other bytes than it says. Where a layer is read once, what is written is what is hashed.
 func TestBytesChangeWithoutATrace(t *testing.T) {
 	for name, opt := range map[string]Options{
-		"pipe":    {Create: func(o oci.Options) (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, o), nil }},
+		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, oci.Options{}), nil }},
 		"archive": to(filepath.Join(t.TempDir(), "out")),
 		"layout":  to(filepath.Join(t.TempDir(), "layout/")),
 	} {
@@ -164,7 +171,7 @@ func TestBytesChangeWithoutATrace(t *testing.T) {
 		stream := sink{&format.Header{Version: 1, Stage: format.StagePack}, &format.Layer{Components: []string{"x"}}, f}
 		in := source(stream)
 		opt.Source = &Source{Root: tree}
-		_, err = Run(t.Context(), &in, opt)
+		_, err = complete(t.Context(), &in, opt)
 		if name == "pipe" && (!errors.Is(err, errChanged) || !strings.Contains(err.Error(), "reading the files of layer 0 again")) || name != "pipe" && err != nil {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -185,9 +192,9 @@ func TestChangedInSecondPass(t *testing.T) {
 	}
 }
 
-func hook(t *testing.T, create func(oci.Options) (oci.Destination, error), h *hooked) func(oci.Options) (oci.Destination, error) {
-	return func(o oci.Options) (oci.Destination, error) {
-		dest, err := create(o)
+func hook(t *testing.T, create func() (oci.Destination, error), h *hooked) func() (oci.Destination, error) {
+	return func() (oci.Destination, error) {
+		dest, err := create()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +273,7 @@ func TestEmptyReplaced(t *testing.T) {
 		}
 	}
 	in := source(stream)
-	if _, err := Run(t.Context(), &in, to(filepath.Join(t.TempDir(), "out"))); err != nil {
+	if _, err := complete(t.Context(), &in, to(filepath.Join(t.TempDir(), "out"))); err != nil {
 		t.Error(err)
 	}
 }
@@ -316,7 +323,7 @@ func TestRacingWriter(t *testing.T) {
 		dir := t.TempDir()
 		name := filepath.Join(dir, "out")
 		in := source(stream)
-		if _, err := Run(context.Background(), &in, to(name)); err == nil {
+		if _, err := complete(context.Background(), &in, to(name)); err == nil {
 			readImage(t, name)
 			written++
 		} else if empty(t, dir); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `"/d/a"`) {

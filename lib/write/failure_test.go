@@ -54,7 +54,7 @@ func TestCancelled(t *testing.T) {
 				cancel(errCause)
 			}
 			in := source(stream)
-			_, err := Run(ctx, &in, opt)
+			_, err := complete(ctx, &in, opt)
 			late := ctx.Err() != nil
 			timer.Stop()
 			cancel(nil)
@@ -105,7 +105,7 @@ func TestCancelledInLargeFile(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
 		in := source(stream)
-		if _, err := Run(ctx, &in, opt); !errors.Is(err, errCause) { // all of it would take a quarter of an hour
+		if _, err := complete(ctx, &in, opt); !errors.Is(err, errCause) { // all of it would take a quarter of an hour
 			t.Errorf("%s: got %v", name, err)
 		}
 		cancel()
@@ -127,7 +127,7 @@ func TestFullDisk(t *testing.T) {
 	before, fds := runtime.NumGoroutine(), openFiles(t)
 	for name, opt := range outputs(dir) {
 		in := source(stream)
-		_, err := Run(context.Background(), &in, opt)
+		_, err := complete(context.Background(), &in, opt)
 		if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -224,7 +224,7 @@ func TestNoSpoolDir(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": "x"}))
 	in := source(stream)
 	opt.SpoolDir = "/no/such/folder"
-	if _, err := Run(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), `creating a spool in "/no/such/folder": no such file`) {
+	if _, err := complete(context.Background(), &in, opt); err == nil || !strings.Contains(err.Error(), `creating a spool in "/no/such/folder": no such file`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -233,13 +233,13 @@ func TestNoSpoolDir(t *testing.T) {
 func TestOptions(t *testing.T) {
 	opt := toWriter(io.Discard)
 	opt.Compression = compress.Settings{Algorithm: "lzma"}
-	if _, err := Run(context.Background(), nil, opt); err == nil || !strings.Contains(err.Error(), "lzma") {
+	if _, err := complete(context.Background(), nil, opt); err == nil || !strings.Contains(err.Error(), "lzma") {
 		t.Errorf("got %v", err)
 	}
 	opt.Compression = compress.Settings{Algorithm: compress.Gzip, Level: 10}
-	if _, err := Run(context.Background(), nil, opt); err == nil || !strings.Contains(err.Error(), "10") {
+	if _, err := complete(context.Background(), nil, opt); err == nil || !strings.Contains(err.Error(), "10") {
 		t.Errorf("got %v", err)
 	}
-	opt = Options{Create: func(oci.Options) (oci.Destination, error) { return nil, errCause }}
+	opt = Options{Create: func() (oci.Destination, error) { return nil, errCause }}
 	fails(t, opt, []format.Record{header(""), layerRecord(0), dir("/d")}, "cause")
 }

@@ -24,7 +24,7 @@ type layerFiles struct {
 	files  []*format.File
 	size   int64 // of its tar, once all sizes are known
 	rank   int   // its place among the layers by size, from 0
-	spool  *waiting
+	spool  *spooledBlob
 }
 
 // MaxLayers is the number of layers that an image may have at most: containers-storage

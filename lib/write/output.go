@@ -18,7 +18,7 @@ import (
 // builds keep: the shell or an earlier run made it before anyone could know. Names tell what to
 // look at, inodes what it is.
 func (w *writer) leaveOutOutput() error {
-	outputs := slices.Concat(w.dest.Occupies(), w.opt.Own)
+	outputs := slices.Concat(w.dest.Traits().Files, w.opt.Own)
 	if len(outputs) == 0 || w.root == nil {
 		return nil
 	}

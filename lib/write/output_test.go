@@ -90,7 +90,7 @@ func TestRedirectedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	opt := Options{Create: func(o oci.Options) (oci.Destination, error) { return oci.NewArchive(f, o), nil }}
+	opt := Options{Create: func() (oci.Destination, error) { return oci.NewArchive(f, oci.Options{}), nil }}
 	report := run(t, opt, packed(t, root))
 	if !slices.Equal(report.LeftOut, []string{"/b/other", "/b/out"}) {
 		t.Errorf("left out %q", report.LeftOut)
@@ -126,7 +126,7 @@ func TestNothingButTheOutput(t *testing.T) {
 	root := plant(t, map[string]string{"out": "old"})
 	for _, files := range [][]format.Record{{file("/out", 3)}, {dir("/"), file("/out", 3)}} {
 		in := source(slices.Concat([]format.Record{header(root), layerRecord(0)}, files))
-		if _, err := Run(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
+		if _, err := complete(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
 			t.Errorf("got %v", err)
 		}
 		if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {

@@ -119,13 +119,16 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	previous := map[digest.Digest]Kept{}
 	for _, k := range list {
 		open := k.Open
-		k.Open = func(ctx context.Context) (io.ReadCloser, error) { reads++; return open(ctx) }
+		k.Open = func(ctx context.Context) (io.ReadCloser, error) {
+			in, err := open(ctx)
+			return &readOnce{ReadCloser: in, reads: &reads}, err
+		}
 		previous[k.DiffID] = k
 	}
 	layout := filepath.Join(t.TempDir(), "layout")
 	for i, want := range []int{len(list), 0} {
 		opt := to(layout)
-		opt.Create = func(o oci.Options) (oci.Destination, error) { return oci.OpenLayout(layout, "", o) }
+		opt.Create = func() (oci.Destination, error) { return oci.OpenLayout(layout, "", oci.Options{}) }
 		opt.SpoolDir, opt.Compression = t.TempDir(), compress.Settings{Algorithm: compress.Gzip}
 		opt.Previous, opt.Proofs = previous, proofs.Open(record)
 		report := run(t, opt, packed(t, root))
@@ -147,6 +150,41 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	}
 }
 
+// readOnce counts itself when it is first read.
+type readOnce struct {
+	io.ReadCloser
+	reads *int
+	read  bool
+}
+
+func (r *readOnce) Read(p []byte) (int, error) {
+	if !r.read {
+		*r.reads, r.read = *r.reads+1, true
+	}
+	return r.ReadCloser.Read(p)
+}
+
+// A proven blob that is gone or cannot be opened is compressed again; the user is warned.
+func TestProvenLayerThatCannotBeOpened(t *testing.T) {
+	root := sample(t)
+	dir := t.TempDir()
+	opt := to(filepath.Join(dir, "first"))
+	settings, record := compress.Settings{Algorithm: compress.Gzip}, filepath.Join(dir, "proven")
+	opt.Compression, opt.Proofs = settings, proofs.Open(record)
+	first := run(t, opt, packed(t, root))
+	gone := kept(readImage(t, filepath.Join(dir, "first")))[0]
+	gone.Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }
+	for _, output := range []string{"archive", "layout/"} {
+		opt := to(filepath.Join(t.TempDir(), output))
+		opt.SpoolDir, opt.Compression, opt.Proofs = t.TempDir(), settings, proofs.Open(record)
+		opt.Previous = map[digest.Digest]Kept{gone.DiffID: gone}
+		report := run(t, opt, packed(t, root))
+		if report.Reused != 0 || len(report.Refused) != 1 || report.Manifest != first.Manifest {
+			t.Errorf("%s: %d are reused, refused are %v, the manifest is %s", output, report.Reused, report.Refused, report.Manifest)
+		}
+	}
+}
+
 func newCache(t *testing.T) *cache.Cache {
 	t.Helper()
 	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)
@@ -161,7 +199,7 @@ func TestConcurrentDestination(t *testing.T) {
 	d := &meeting{want: 3, met: make(chan struct{})}
 	opt := Options{
 		SpoolDir: t.TempDir(), Compression: compress.Settings{Algorithm: compress.Gzip},
-		Create: func(oci.Options) (oci.Destination, error) { return d, nil },
+		Create: func() (oci.Destination, error) { return d, nil },
 	}
 	run(t, opt, packed(t, sample(t)))
 	if d.most != d.want {
@@ -177,9 +215,11 @@ type meeting struct {
 	met       chan struct{}
 }
 
-func (d *meeting) AtOnce() int { return d.want }
+func (d *meeting) Traits() oci.Traits {
+	return oci.Traits{Access: oci.Network, Parallel: d.want}
+}
 
-func (d *meeting) Blob(desc v1.Descriptor, write func(io.Writer) error) error {
+func (d *meeting) Blob(desc v1.Descriptor, _ string, write func(io.Writer) error) error {
 	if desc.MediaType == v1.MediaTypeImageConfig || desc.MediaType == v1.MediaTypeImageManifest {
 		return write(io.Discard)
 	}
@@ -205,6 +245,7 @@ func (d *meeting) Blob(desc v1.Descriptor, write func(io.Writer) error) error {
 	return write(io.Discard)
 }
 
-func (d *meeting) Commit([]byte) error     { return nil }
-func (d *meeting) Abort() error            { return nil }
-func (d *meeting) Occupies() []os.FileInfo { return nil }
+func (d *meeting) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
+func (d *meeting) Finish([]byte) (oci.Location, error)         { return oci.Location{}, nil }
+func (d *meeting) Commit() error                               { return nil }
+func (d *meeting) Discard() error                              { return nil }

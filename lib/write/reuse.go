@@ -12,7 +12,6 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
 	"chunkah/lib/interrupt"
-	"chunkah/lib/oci"
 )
 
 // reuse looks for the layer's blob among those that were compressed before: a
@@ -87,38 +86,51 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 }
 
 // fromPrevious takes the layer's blob from the previous image, if it has one. One that is
-// proven is not read before it is written, if at all: a registry may have it. Any other is
-// read once, and kept as one that is compressed here would be.
+// proven is not read before it is written, if at all: the output may have it. Any other is
+// read once, and kept as one that is compressed here would be. One that cannot be read is
+// compressed again.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	previous, ok := w.opt.Previous[b.diffID]
 	if !ok {
 		return false, nil
 	}
 	d := previous.Descriptor
-	if w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size) {
-		oci.Offer(w.dest, d.Digest, previous.Image)
-		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
-		return true, nil
-	}
 	read := func(out io.Writer) error { return w.copyProven(ctx, out, previous, l) }
-	if w.opt.Cache != nil {
+	b.from = previous.Image
+	switch {
+	case w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size):
+		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
+		err = opens(ctx, previous)
+	case w.opt.Cache != nil:
 		err = w.toCache(b, func(out io.Writer) (digest.Digest, error) { return d.Digest, read(out) })
-	} else {
+	default:
 		b.spool, b.digest, b.size = l.spool, d.Digest, d.Size
 		err = read(l.spool)
 	}
 	if err == nil {
-		oci.Offer(w.dest, d.Digest, previous.Image)
 		return true, nil
 	}
-	b.close() // what there is of it
-	b.spool = nil
+	b.close() // with what it has so far
+	b.spool, b.previous, b.from = nil, nil, ""
 	var of *previousError
 	if ctx.Err() != nil || !errors.As(err, &of) {
 		return false, err
 	}
 	w.refuse(fmt.Errorf("layer %s of the previous image: %w", d.Digest, of.error))
 	return false, nil
+}
+
+// opens makes sure that a blob on this machine can be opened, while the layer can still be
+// compressed again. A registry is asked for a blob only when it is written.
+func opens(ctx context.Context, previous Kept) error {
+	if previous.Image != "" {
+		return nil
+	}
+	in, err := previous.Open(ctx)
+	if err != nil {
+		return &previousError{err}
+	}
+	return in.Close()
 }
 
 // previousError is one of what a previous image has, and no reason not to make a new one.

@@ -27,8 +27,8 @@ const (
 
 // run digests the layers on all cores, the largest first, and writes each one
 // when those before it in that order are written. So hashing and writing go on
-// side by side, a layer is written while its files are still in memory, what
-// waits is small, and the output does not depend on who is done first.
+// side by side, a layer is written while its files are still in memory, little has
+// to be spooled, and the output does not depend on who is done first.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
 	if err := w.reserve(order); err != nil {
@@ -77,7 +77,7 @@ func (w *writer) order() []int {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
 	for rank, i := range order {
-		layers[i].rank, layers[i].spool = rank, &waiting{dir: w.opt.SpoolDir}
+		layers[i].rank, layers[i].spool = rank, &spooledBlob{dir: w.opt.SpoolDir}
 	}
 	return order
 }
@@ -93,7 +93,7 @@ func discard(results []chan *blob) {
 	}
 }
 
-// assemble writes the blobs as they come, then what describes them.
+// assemble writes the blobs as they come, then the documents, and finishes the image.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
 	if err := w.keep(ctx); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 		return err
 	}
 	for _, doc := range []oci.Document{built.Config, built.Manifest} {
-		if err := w.dest.Blob(doc.Descriptor, oci.Data(doc.Data)); err != nil {
+		if err := w.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
 			return err
 		}
 	}
@@ -122,21 +122,18 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 		return context.Cause(ctx)
 	}
 	w.report.Manifest = built.Manifest.Descriptor.Digest.String()
-	return w.dest.Commit(built.Index)
+	w.at, err = w.dest.Finish(built.Index)
+	return err
 }
 
-// concurrent is a destination that takes so many blobs at once, as a registry
-// does: there, one waits for the network and not for this machine.
-type concurrent interface{ AtOnce() int }
-
-// placeAll puts the blobs where they belong.
+// placeAll writes the blobs to the output.
 func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob) ([]*blob, error) {
-	if dest, ok := w.dest.(concurrent); ok {
-		return w.placeAtOnce(ctx, dest.AtOnce(), order, results)
+	if n := w.dest.Traits().Parallel; n > 0 {
+		return w.placeParallel(ctx, n, order, results)
 	}
 	blobs := make([]*blob, len(order))
 	for _, i := range order {
-		if err := w.enter(ctx, &w.img.layers[i]); err != nil {
+		if err := w.startEntry(ctx, &w.img.layers[i]); err != nil {
 			return nil, err
 		}
 		select {
@@ -151,8 +148,8 @@ func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob
 	return blobs, nil
 }
 
-// placeAtOnce places so many blobs side by side, as they come.
-func (w *writer) placeAtOnce(ctx context.Context, most int, order []int, results []chan *blob) ([]*blob, error) {
+// placeParallel places so many blobs side by side, as they come.
+func (w *writer) placeParallel(ctx context.Context, most int, order []int, results []chan *blob) ([]*blob, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(most)
 	blobs := make([]*blob, len(order))
@@ -170,19 +167,18 @@ func (w *writer) placeAtOnce(ctx context.Context, most int, order []int, results
 	return blobs, group.Wait()
 }
 
-// enter gives the next layer its place in an archive while it is on its way, so
-// that what is still to be copied at the end does not keep all cores but one
-// waiting. What may have been made before is copied whole.
-func (w *writer) enter(ctx context.Context, l *layerFiles) error {
-	dest, ok := w.dest.(tailed)
-	if !ok || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
+// startEntry gives the next layer its place in an archive while it is still being
+// compressed, so that at the end no cores wait for one that copies a spool. A blob
+// that may come from the cache or the previous image is copied whole.
+func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
+	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
 	}
-	tail, err := dest.Append(compress.MaxSize(l.size))
-	if err != nil || tail == nil {
+	entry, err := w.dest.NewBlob(compress.MaxSize(l.size), true)
+	if err != nil || entry == nil {
 		return err
 	}
-	return l.spool.enter(ctx, tail)
+	return l.spool.writeTo(ctx, entry)
 }
 
 // describe makes the image of the blobs.

@@ -146,8 +146,7 @@ func (w *writer) keep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		oci.Offer(w.dest, k.Descriptor.Digest, k.Image)
-		err := w.dest.Blob(k.Descriptor, func(out io.Writer) error { return copyBlob(ctx, out, k) })
+		err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, out, k) })
 		if err != nil {
 			return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
 		}

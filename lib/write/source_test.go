@@ -154,7 +154,7 @@ func TestKeptLayerCancelled(t *testing.T) {
 	h := header("")
 	h.Sources = []string{"oci:/base"}
 	in := source(keeping([]format.Record{h, layerRecord(0), dir("/d")}, 1))
-	if _, err := Run(ctx, &in, opt); !errors.Is(err, errCause) || read != 1 {
+	if _, err := complete(ctx, &in, opt); !errors.Is(err, errCause) || read != 1 {
 		t.Errorf("got %v after %d reads", err, read)
 	}
 	empty(t, opt.SpoolDir)

@@ -109,7 +109,7 @@ func TestStreamsRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			opt := Options{Create: func(oci.Options) (oci.Destination, error) {
+			opt := Options{Create: func() (oci.Destination, error) {
 				t.Error("a destination was created")
 				return nil, errors.New("a destination was created")
 			}}
@@ -135,7 +135,7 @@ func TestTruncatedStream(t *testing.T) {
 		for _, output := range []string{"out", "layout/"} {
 			dir := t.TempDir()
 			in := &truncated{stream[:n:n]}
-			if _, err := Run(context.Background(), in, to(filepath.Join(dir, output))); !errors.Is(err, format.ErrTruncated) {
+			if _, err := complete(context.Background(), in, to(filepath.Join(dir, output))); !errors.Is(err, format.ErrTruncated) {
 				t.Errorf("after %d records: %v", n, err)
 			}
 			empty(t, dir)

@@ -175,24 +175,36 @@ func packed(t testing.TB, root string) []format.Record {
 func to(name string) Options {
 	return Options{
 		SpoolDir: filepath.Dir(name),
-		Create: func(o oci.Options) (oci.Destination, error) {
+		Create: func() (oci.Destination, error) {
 			if strings.HasSuffix(name, "/") {
-				return oci.OpenLayout(name, "", o)
+				return oci.OpenLayout(name, "", oci.Options{})
 			}
-			return oci.CreateArchive(name, o)
+			return oci.CreateArchive(name, oci.Options{})
 		},
 	}
 }
 
 // toWriter returns options for an archive on a stream.
 func toWriter(w io.Writer) Options {
-	return Options{Create: func(o oci.Options) (oci.Destination, error) { return oci.NewArchive(w, o), nil }}
+	return Options{Create: func() (oci.Destination, error) { return oci.NewArchive(w, oci.Options{}), nil }}
+}
+
+// complete writes an image and has it appear.
+func complete(ctx context.Context, in format.Source, opt Options) (*Report, error) {
+	p, err := Run(ctx, in, opt)
+	if err == nil {
+		err = p.Commit()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.Report, nil
 }
 
 func run(t testing.TB, opt Options, stream []format.Record) *Report {
 	t.Helper()
 	in := source(stream)
-	report, err := Run(context.Background(), &in, opt)
+	report, err := complete(context.Background(), &in, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +216,7 @@ func run(t testing.TB, opt Options, stream []format.Record) *Report {
 func fails(t *testing.T, opt Options, stream []format.Record, want string) {
 	t.Helper()
 	in := source(stream)
-	report, err := Run(context.Background(), &in, opt)
+	report, err := complete(context.Background(), &in, opt)
 	if err == nil || !strings.Contains(err.Error(), want) || report != nil {
 		t.Errorf("got %v and %v, want %q", report, err, want)
 	}

@@ -4,13 +4,14 @@ import (
 	"io"
 
 	"chunkah/lib/metrics"
+	"chunkah/lib/oci"
 )
 
 // expect counts what there is to do: each layer once, and once more where only its
 // digest stays of the first time.
 func (w *writer) expect() {
 	times := int64(1)
-	if _, isDirect := w.dest.(direct); !w.compressed() && w.slots == nil && !isDirect {
+	if !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
 		times = 2
 	}
 	for _, l := range w.img.layers {

@@ -40,7 +40,7 @@ type Options struct {
 	// tree that holds still it is one, and nothing else is ever read.
 	Scanned bool
 	// Create makes the destination, once the stream is known to be whole.
-	Create func(oci.Options) (oci.Destination, error)
+	Create func() (oci.Destination, error)
 	// Also are further names of the image, beside Ref.
 	Also []string
 	// Config is the image's config; nil is the source's, or an empty one. Without an
@@ -57,7 +57,7 @@ type Options struct {
 	Compression compress.Settings
 	// Threads bounds the layers and blocks worked on at once; 0 is one a core.
 	Threads int
-	// SpoolDir is where compressed layers wait for their turn in an archive, in
+	// SpoolDir is the folder for compressed layers that cannot be written yet, in
 	// files without a name; empty is TMPDIR, or else /var/tmp.
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
@@ -78,9 +78,6 @@ type Options struct {
 	// Work counts the bytes of tars that are to be made and that are made, and of blobs
 	// that go to a registry; nil for nobody to look at.
 	Work *metrics.Work
-	// Check, if it is not nil, looks at the image where it can be read before anybody
-	// else sees it, with the config that it was given: see oci.Options.
-	Check func(ctx context.Context, at oci.Target, config *oci.Config, report *Report) error
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -125,8 +122,35 @@ type Report struct {
 	Duplicates int
 }
 
-// Run reads a packed stream and writes the image.
-func Run(ctx context.Context, in format.Source, opt Options) (report *Report, err error) {
+// Pending is an image that is complete and that nobody sees yet: commit or discard it.
+type Pending struct {
+	Report *Report
+	// Config is the one that the image was given.
+	Config *oci.Config
+	// At is where the image can be read until Commit, if the destination was created so.
+	At oci.Location
+
+	w *writer
+}
+
+// Commit makes the image appear. After an error it is discarded.
+func (p *Pending) Commit() error {
+	if err := p.w.dest.Commit(); err != nil {
+		return err
+	}
+	p.Report.ProofsFault = p.w.opt.Proofs.Save()
+	if cache := p.w.opt.Cache; cache != nil {
+		// The image is there: the cache is another matter.
+		_, p.Report.CacheFault = cache.Trim()
+	}
+	return nil
+}
+
+// Discard removes what was written. After Commit it does nothing.
+func (p *Pending) Discard() error { return p.w.dest.Discard() }
+
+// Run reads a packed stream and writes the image, which appears with Commit.
+func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, err error) {
 	if opt, err = opt.withDefaults(); err != nil {
 		return nil, err
 	}
@@ -141,7 +165,7 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 		}
 		defer source.Close()
 	}
-	report = &Report{}
+	report := &Report{}
 	config, err := opt.config(source, report)
 	if err != nil {
 		return nil, err
@@ -149,38 +173,20 @@ func Run(ctx context.Context, in format.Source, opt Options) (report *Report, er
 	if err := source.check(img); err != nil {
 		return nil, err
 	}
-	w := &writer{opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: report}
-	dest, err := opt.Create(oci.Options{Check: w.check(ctx)})
+	dest, err := opt.Create()
 	if err != nil {
 		return nil, err
 	}
-	w.dest = dest
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, dest.Abort())
-		}
-	}()
+	w := &writer{
+		opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: report,
+		dest: dest, access: dest.Traits().Access,
+	}
 	if err := w.write(ctx); err != nil {
-		return nil, w.allUnreadable(ctx, err)
+		return nil, errors.Join(w.allUnreadable(ctx, err), dest.Discard())
 	}
-	w.report.ProofsFault = opt.Proofs.Save()
-	if opt.Cache != nil {
-		// The image is there: what the cache keeps is a matter of its own.
-		_, w.report.CacheFault = opt.Cache.Trim()
-	}
-	return w.report, nil
-}
-
-// check has the finished image looked at; nil where nobody wants to.
-func (w *writer) check(ctx context.Context) func(oci.Target) error {
-	if w.opt.Check == nil {
-		return nil
-	}
-	return func(at oci.Target) error {
-		config := *w.config
-		config.Created = &w.report.Created
-		return w.opt.Check(ctx, at, &config, w.report)
-	}
+	given := *config
+	given.Created = &report.Created
+	return &Pending{Report: report, Config: &given, At: w.at, w: w}, nil
 }
 
 func (w *writer) write(ctx context.Context) error {
@@ -240,9 +246,11 @@ type writer struct {
 	config *oci.Config
 	img    *image
 	dest   oci.Destination
+	access oci.Access // of dest
+	at     oci.Location
 	report *Report
-	// slots, by layer, are places in the output; nil where it has none to give.
-	slots []*oci.Slot
+	// entries are the places of the layers in an archive; nil where it has not set any aside.
+	entries []oci.BlobWriter
 	// warm is set where the cache had something before.
 	warm bool
 	mu   sync.Mutex // of Report.Refused

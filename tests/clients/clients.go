@@ -19,8 +19,8 @@ import (
 // user's PATH may lack.
 func init() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") }
 
-// Strict tells whether a test may be skipped for what the machine lacks:
-// `make test` sets CHUNKAH_TEST_STRICT where it installed everything.
+// Strict tells whether a test may be skipped for what the machine lacks.
+// Continuous integration sets CHUNKAH_TEST_STRICT, after make test-deps.
 func Strict() bool { return os.Getenv("CHUNKAH_TEST_STRICT") == "1" }
 
 // Need skips the test if it was asked to be short or if the machine lacks one of

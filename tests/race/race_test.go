@@ -27,6 +27,7 @@ import (
 	"chunkah/lib/pipeline"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/lib/transport"
 	"chunkah/lib/verify"
 	"chunkah/lib/write"
 )
@@ -184,7 +185,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	defer root.Close()
 	opt := write.Options{
 		Source: &write.Source{Root: root}, Scanned: turn%2 == 0, SpoolDir: filepath.Dir(archive),
-		Create:      func(o oci.Options) (oci.Destination, error) { return oci.CreateArchive(archive, o) },
+		Create:      func() (oci.Destination, error) { return oci.CreateArchive(archive, oci.Options{}) },
 		Compression: compress.Settings{Algorithm: []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd}[turn%3]},
 	}
 	done := make(chan error, 1)
@@ -203,8 +204,11 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 				return err
 			}},
 			pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
-				_, err := write.Run(ctx, in, opt)
-				return err
+				image, err := write.Run(ctx, in, opt)
+				if err != nil {
+					return err
+				}
+				return image.Commit()
 			}})
 	}()
 	select {
@@ -220,7 +224,7 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 // what it never was.
 func raced(t *testing.T, archive string) string {
 	t.Helper()
-	src := image.Source{Kind: image.KindArchive, Path: archive}
+	src := image.Source{Transport: transport.Archive, Path: archive}
 	report, err := verify.Run(t.Context(), src, verify.Options{})
 	if err != nil || len(report.Faults) > 0 {
 		t.Fatalf("%v: %v", err, report)

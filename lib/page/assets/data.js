@@ -8,7 +8,7 @@ window.addEventListener("error", event => {
 // What the page is about. Names of an image are text everywhere: nothing here is
 // ever read as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
-const nobody = "(not told apart)"; // files that belong to one of several components
+const nobody = "(one of several)"; // files that belong to one of several components
 
 function size(n) {
   if (n === null || n === undefined) return "not known";

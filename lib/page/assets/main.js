@@ -93,7 +93,7 @@ if (data.parts) {
   const why = document.getElementById("why");
   why.hidden = false;
   why.querySelector("summary").textContent = "What " + data.chosen + " downloads, and why";
-  table("why", ["download", "changed", "unchanged", "layer", "component, and why the unchanged comes along"], () =>
+  table("why", ["download", "changed", "unchanged", "layer", "component: why unchanged data is downloaded"], () =>
     data.parts.sort((a, b) => b.download - a.download).map(p =>
     [size(p.download), size(p.changed), size(p.unchanged), "" + p.layer, componentName(p.component) + ": " + p.state + (p.why ? ": " + p.why : "")]));
 }

@@ -1,37 +1,33 @@
-// Package alpm is the component repo of Arch's packages: it reads the local
-// database of pacman and claims the files that its packages installed.
+// Package alpm is the component repo of Arch's packages. It reads the local database of
+// pacman and claims the files that its packages installed.
 //
 // # Database
 //
-// The database is below DBPath, of which etc/pacman.conf may say another place
-// than var/lib/pacman: a folder local/NAME-VERSION for each package, with the
-// files desc, files and mtree.
+// The database is below DBPath: var/lib/pacman, or another place from etc/pacman.conf. It
+// has a folder local/NAME-VERSION for each package, with the files desc, files and mtree.
 //
-//   - desc has the package's name (%NAME%), what it was built from (%BASE%) and
-//     when (%BUILDDATE%, unix seconds). A package without it is named after its
+//   - desc has the package's name (%NAME%), the name of its source (%BASE%) and its
+//     build time (%BUILDDATE%, unix seconds). A package without it is named after its
 //     folder, with a warning.
 //   - files lists the paths (%FILES%), directories with a slash at the end.
-//   - mtree, packed with gzip, has their types. Paths that are in it and not in
-//     files mean that files was cut short: they count, with a warning. Where mtree
-//     is damaged or not there, files alone counts.
+//   - mtree, packed with gzip, has their types. Paths in mtree that are not in files mean
+//     that files was cut short: they count, with a warning. If mtree is damaged or
+//     missing, only files counts.
 //
-// A format other than 9 (ALPM_DB_VERSION), or older, is an error, and so is what
-// cannot be read.
+// A format newer than 9 (ALPM_DB_VERSION) and whatever cannot be read are errors.
 //
 // # Components
 //
-// A component is what packages were built from together, "alpm/gcc" for gcc-libs,
-// libstdc++ and so on; a package that does not say is its own. Its clamp is the
-// newest build date of its packages and its updates are their build dates: the
-// database has no history. pacman's own files are "alpm/.database": all below
-// DBPath and pacman's log.
+// A component is the source of packages: "alpm/gcc" for gcc-libs, libstdc++ and so on. A
+// package without %BASE% is its own component. The clamp is the newest build time of its
+// packages and the updates are their build times: the database has no history. pacman's
+// own files are "alpm/.database": everything below DBPath, and pacman's log.
 //
 // # Claims
 //
-// A package claims the paths that it lists where something of the same type is:
-// directories, links and regular files as mtree has them; without mtree, links and
-// regular files are not told apart. Files in no list are found as package pkgdb
-// says.
+// A package claims a path that it lists if something of the same type is there:
+// directories, links and regular files as in mtree. Without mtree, links and regular files
+// are not distinguished. For files in no list see package pkgdb.
 package alpm
 
 import (
@@ -61,16 +57,16 @@ var folders = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 // Repo is the alpm repo.
 type Repo struct{}
 
-// Name returns "alpm".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's pacman database, nil, nil where it has none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
-		types: make(map[string]byte), listed: make(map[string]bool),
+		types: make(map[string]byte), listed: make(map[string]byte),
 	}
-	l.out.Leavings = []string{".pacnew", ".pacsave", ".pacorig"}
+	l.out.Suffixes = []string{".pacnew", ".pacsave", ".pacorig"}
 	found, err := l.find()
 	if err != nil || !found {
 		return nil, err
@@ -83,7 +79,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 	}
-	l.claimOwn()
+	if err := l.claimOwn(); err != nil {
+		return nil, err
+	}
 	return l.out.Result(), nil
 }
 
@@ -98,8 +96,8 @@ type loader struct {
 	local   string   // physical
 	folders []string // names in local
 
-	types  map[string]byte // scratch: the current package's, by path in mtree
-	listed map[string]bool // scratch: and in files
+	types  map[string]byte // of the current package's paths in mtree
+	listed map[string]byte // of its paths in files
 }
 
 // find finds the database: the first place that has packages, or else the first
@@ -121,7 +119,7 @@ func (l *loader) find() (bool, error) {
 		if !found || dir == "/" {
 			continue
 		}
-		local, names, found, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(dir, "local"))
+		local, names, found, err := pkgdb.Dir(l.tree.Root, assign.Join(dir, "local"))
 		if err != nil {
 			return false, err
 		}
@@ -165,7 +163,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		value = strings.TrimSpace(value)
-		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && value != "" && len(value) < maxPath {
+		if ok && section == "[options]" && strings.TrimSpace(key) == "DBPath" && value != "" && len(value) < assign.MaxListed {
 			place = "/" + strings.TrimLeft(value, "/") // pacman runs in the root
 		}
 	}
@@ -174,7 +172,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 
 // checkFormat refuses a database that is laid out in a way not known here.
 func (l *loader) checkFormat() error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(l.local, "ALPM_DB_VERSION"))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(l.local, "ALPM_DB_VERSION"))
 	if err != nil || !found {
 		return err
 	}
@@ -189,16 +187,14 @@ func (l *loader) checkFormat() error {
 }
 
 // claimOwn claims pacman's own files, and warns of its lock.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.dir)
 	if !strings.HasPrefix(l.local, l.dir+"/") {
 		l.out.OwnBelow(l.local)
 	}
-	if i, ok := l.tree.Find(logPath); ok {
-		l.out.Own(l.tree.Files[i].Path)
-	}
-	lock := pkgdb.Join(l.dir, "db.lck")
+	lock := assign.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
 		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
 	}
+	return l.out.Own(logPath)
 }

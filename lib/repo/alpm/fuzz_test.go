@@ -11,6 +11,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
+	"chunkah/lib/repo/pkgdb/pkgdbtest"
 	"chunkah/lib/rootfs"
 	"chunkah/tests/bound"
 )
@@ -21,7 +22,7 @@ func FuzzConf(f *testing.F) {
 		bound.Input(t, len(raw))
 		text := pkgdb.NewLines()
 		text.Reset(bytes.NewReader(raw), int64(len(raw)))
-		if place := parseConf(text); place != "" && (place[0] != '/' || len(place) > maxPath) {
+		if place := parseConf(text); place != "" && (place[0] != '/' || len(place) > assign.MaxListed) {
 			t.Fatalf("got %q", place)
 		}
 	})
@@ -38,7 +39,7 @@ func FuzzMtree(f *testing.F) {
 			return
 		}
 		for path, kind := range types {
-			if path == "" || kind == 0 || len(path) > maxPath {
+			if path == "" || kind == 0 || len(path) > assign.MaxListed {
 				t.Fatalf("got %q, %q", path, kind)
 			}
 		}
@@ -81,14 +82,10 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			t.Skip(err)
 		}
-		for _, c := range r.Components {
-			if err := c.Validate(); err != nil || !strings.HasPrefix(c.Name, "alpm/") {
-				t.Fatal(c.Name, err)
-			}
-		}
+		pkgdbtest.Sound(t, tree, r)
 		for _, c := range r.Claims {
-			if c.File >= len(tree.Files) || c.Component >= len(r.Components) {
-				t.Fatalf("claim %v is out of bounds", c)
+			if name := c.Package.Component.Name; !strings.HasPrefix(name, "alpm/") {
+				t.Fatal(name)
 			}
 		}
 	})

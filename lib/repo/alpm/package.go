@@ -9,18 +9,19 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
 const (
-	// maxPath bounds a path, in bytes: PATH_MAX of Linux.
-	maxPath = 4096
 	// maxPaths bounds the paths of one package: several times the largest.
 	maxPaths = 512 << 10
 )
 
 // pkg is one package of the database.
 type pkg struct {
+	*assign.Package
+
 	dir   string // physical, of its folder in the database
 	name  string
 	base  string
@@ -29,17 +30,18 @@ type pkg struct {
 
 // readPackage reads the package of one folder.
 func (l *loader) readPackage(folder string) error {
-	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, pkgdb.Join(l.local, folder))
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
 	if err != nil || !isDir {
 		return err
 	}
+	l.out.Needs(dir, names...)
 	p := &pkg{dir: dir}
 	if slices.Contains(names, "desc") {
 		if err := l.readDesc(p); err != nil {
 			return err
 		}
 	} else {
-		l.out.Warn("reading package %q: %q is missing", folderName(folder), pkgdb.Join(dir, "desc"))
+		l.out.Warn("reading package %q: %q is missing", folderName(folder), assign.Join(dir, "desc"))
 	}
 	if p.name == "" {
 		p.name = folderName(folder)
@@ -51,11 +53,10 @@ func (l *loader) readPackage(folder string) error {
 		l.out.Warn("reading %q: leaving out a package: %v", dir, err)
 		return nil
 	}
-	l.out.Packages++
-	comp := l.out.Component(p.base)
+	p.Package = l.out.Add(p.name, p.base)
 	if p.built > 0 {
-		l.out.Clamp(comp, p.built)
-		l.out.Update(comp, p.built)
+		l.out.Clamp(p.Package, p.built)
+		l.out.Update(p.Package, p.built)
 	}
 	clear(l.types)
 	if slices.Contains(names, "mtree") {
@@ -63,7 +64,7 @@ func (l *loader) readPackage(folder string) error {
 			return err
 		}
 	}
-	return l.claimFiles(p, comp, slices.Contains(names, "files"))
+	return l.claimFiles(p, slices.Contains(names, "files"))
 }
 
 // folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
@@ -91,7 +92,7 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 		case len(line) == 0:
 			section = ""
 		case section == "" && len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
-			section = string(line[:min(len(line), maxPath)])
+			section = string(line[:min(len(line), assign.MaxListed)])
 		case section == "":
 			what = fmt.Sprintf("%.60q is in no section", line)
 		default:
@@ -107,7 +108,7 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 
 // sections reads a file of sections.
 func (l *loader) sections(p *pkg, file string, take func(section string, line []byte) error) error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, file))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, file))
 	if err != nil || !found {
 		return err
 	}
@@ -124,7 +125,7 @@ func (l *loader) sections(p *pkg, file string, take func(section string, line []
 
 func (l *loader) readDesc(p *pkg) error {
 	err := l.sections(p, "desc", func(section string, line []byte) error {
-		value := string(line[:min(len(line), maxPath)])
+		value := string(line[:min(len(line), assign.MaxListed)])
 		switch section {
 		case "%NAME%":
 			p.name = value
@@ -140,22 +141,22 @@ func (l *loader) readDesc(p *pkg) error {
 		return nil
 	})
 	if err == nil && (p.name == "" || p.built == 0) {
-		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", pkgdb.Join(p.dir, "desc"), p.name)
+		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", assign.Join(p.dir, "desc"), p.name)
 	}
 	return err
 }
 
-// claimFiles claims what the package lists.
-func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
+// claimFiles claims the paths that the package lists.
+func (l *loader) claimFiles(p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
-		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, pkgdb.Join(p.dir, "files"))
+		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, assign.Join(p.dir, "files"))
 	}
 	err := l.sections(p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
 			return nil // a path that was cut may be another package's
-		case len(line) > maxPath:
+		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
 			return fmt.Errorf("there are more than %d paths", maxPaths)
@@ -164,12 +165,11 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 		if path == "" {
 			return errors.New("there is no path")
 		}
-		l.listed[path] = true
 		kind := l.types[path]
 		if kind == 0 && isDir {
 			kind = 'd'
 		}
-		l.claim(p, comp, path, kind)
+		l.listed[path] = kind
 		return nil
 	})
 	if err != nil {
@@ -177,14 +177,19 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 	}
 	var lost []string
 	for path, kind := range l.types {
-		if !l.listed[path] {
+		if _, found := l.listed[path]; !found {
 			lost = append(lost, path)
-			l.claim(p, comp, path, kind)
+			l.listed[path] = kind
+		}
+	}
+	for path, kind := range l.listed {
+		if err := l.claim(p, path, kind); err != nil {
+			return err
 		}
 	}
 	if listed && len(lost) > 0 {
 		slices.Sort(lost)
-		l.out.Warn("reading %q: is cut short: package %q has %s too", pkgdb.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+		l.out.Warn("reading %q: is cut short: package %q has %s too", assign.Join(p.dir, "files"), p.name, pkgdb.List(lost))
 	}
 	return nil
 }
@@ -192,10 +197,10 @@ func (l *loader) claimFiles(p *pkg, comp int, listed bool) error {
 // claim claims a path where something of its type is: 'd' for a directory, 'l' for
 // a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
 // but a directory.
-func (l *loader) claim(p *pkg, comp int, path string, kind byte) {
-	i, ok := l.tree.Find(path)
+func (l *loader) claim(p *pkg, path string, kind byte) error {
+	i, ok, err := l.tree.Find(path)
 	if !ok {
-		return
+		return err
 	}
 	t := l.tree.Files[i].Type
 	switch kind {
@@ -211,14 +216,14 @@ func (l *loader) claim(p *pkg, comp int, path string, kind byte) {
 		ok = t != format.TypeDir && t != format.TypeSymlink && t != format.TypeFile
 	}
 	if ok {
-		l.out.Claim(comp, i)
-		l.tree.Name(i, p.name)
+		l.out.Claim(p.Package, i)
 	}
+	return nil
 }
 
-// readMtree reads the types of the package's files. A damaged one says nothing.
+// readMtree reads the types of the package's files. A damaged mtree is a warning.
 func (l *loader) readMtree(p *pkg) error {
-	path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(p.dir, "mtree"))
+	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
 	if err != nil || !found {
 		return err
 	}
@@ -237,7 +242,7 @@ func (l *loader) readMtree(p *pkg) error {
 
 // parseMtree takes the types of paths: lines "PATH KEY=VALUE…", of which type
 // counts, and "/set KEY=VALUE…", which says what holds for the lines below it.
-// Paths that begin with a dot at the top are the package's own papers.
+// Paths at the top that begin with a dot are the package's own metadata.
 func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	set := byte('f')
 	for text.Next() {
@@ -255,7 +260,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 			continue
 		case name[0] == '/':
 			continue // "/unset"
-		case len(name) > maxPath:
+		case len(name) > assign.MaxListed:
 			return fmt.Errorf("line %d: path of %d bytes", text.Number(), len(name))
 		case len(types) >= maxPaths:
 			return fmt.Errorf("line %d: there are more than %d paths", text.Number(), maxPaths)

@@ -1,41 +1,40 @@
-// Package apk is the component repo of Alpine's packages: it reads the file
-// lib/apk/db/installed, or usr/lib/apk/db/installed where apk keeps it since
-// version 3, and claims the files that its packages installed.
+// Package apk is the component repo of Alpine's packages. It reads the file
+// lib/apk/db/installed, or usr/lib/apk/db/installed (since apk 3), and claims the files
+// that its packages installed.
 //
 // # Database
 //
-// The file holds entries with an empty line after each. A line is a letter, a
-// colon and a value: P a package's name, o its origin, t its build time in unix
-// seconds; F opens a directory, M says its mode, R names a file in it, a and Z say
-// its mode and digest. Other letters say nothing about files. The first of the two
-// places that has packages counts; the other is then named in a warning, unless it
-// is the same folder.
+// The file has entries with an empty line after each. A line is a letter, a colon and a
+// value: P is a package's name, o its origin, t its build time in unix seconds; F opens a
+// directory, M is its mode, R names a file in it, a and Z are its mode and digest. Other
+// letters are not about files. The first of the two places with packages is read. The
+// other one is a warning, unless it is the same folder.
 //
-// Nothing else lists packages or files, so the file alone must show that it is
-// whole: one that ends within a line is an error, and one that ends within an
-// entry earns a warning. So does a broken line, named by its number and package;
-// the entry's other lines count.
+// The file is the only list of packages and files, so it must show by itself that it is
+// whole. A file that ends within a line is an error, and one that ends within an entry is
+// a warning. A broken line is a warning with its number and package; the other lines of
+// the entry count.
 //
 // # Components
 //
-// A component is an origin, "apk/openssl" for libssl3, libcrypto3 and so on; a
-// package without one is its own. Its clamp is the newest build time of its
-// packages and its updates are their build times: the database has no history.
+// A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. A package
+// without an origin is its own component. The clamp is the newest build time of its
+// packages and the updates are their build times: the database has no history.
 //
-// apk's own files are "apk/.database": the folder of the database, etc/apk/world,
-// which every change of the packages rewrites, and apk's log.
+// apk's own files are "apk/.database": the folder of the database, etc/apk/world, which
+// every change of the packages rewrites, and apk's log.
 //
 // # Claims
 //
-// A package claims its directories where directories are, and its files where
-// something else is: the database does not tell regular files from links. Packages
-// whose names begin with a dot were made up by apk add --virtual and have no
-// files. The links to busybox are in no list; they go where they lead to, as
-// package pkgdb says of files in no list.
+// A package claims its directories if directories are there, and its files if something
+// else is there: the database does not distinguish regular files and links. Packages of
+// apk add --virtual, whose names begin with a dot, have no files. The links to busybox are
+// in no list. They go to their target's component (see package pkgdb, files in no list).
 package apk
 
 import (
 	"context"
+	"path"
 	"slices"
 
 	"chunkah/lib/assign"
@@ -48,13 +47,16 @@ const repoName = "apk"
 // folders are in the order of preference.
 var folders = []string{"/lib/apk/db", "/usr/lib/apk/db"}
 
+// needed are the files in its folder that apk reads.
+var needed = []string{"installed", "scripts.tar", "scripts.tar.gz", "triggers"}
+
 // others are apk's own files outside its folder.
 var others = []string{"/etc/apk/world", "/var/log/apk.log"}
 
 // Repo is the apk repo.
 type Repo struct{}
 
-// Name returns "apk".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's apk database, nil, nil where it has none.
@@ -64,7 +66,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, err
 	}
 	l := &loader{tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName)}
-	l.out.Leavings = []string{".apk-new"}
+	l.out.Suffixes = []string{".apk-new"}
 	from := ""
 	for _, db := range dbs {
 		if from != "" {
@@ -76,11 +78,13 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		if err := l.read(ctx, db); err != nil {
 			return nil, err
 		}
-		if l.out.Packages > 0 {
+		if l.out.Found() {
 			from = db
 		}
 	}
-	l.claimOwn()
+	if err := l.claimOwn(); err != nil {
+		return nil, err
+	}
 	return l.out.Result(), nil
 }
 
@@ -108,8 +112,17 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 	})
 }
 
+// needWorld says that apk needs the list of what was asked for where it has a database: it
+// would remove all packages when the next one is added.
+func (l *loader) needWorld(db string) {
+	world, found, err := pkgdb.File(l.tree.Root, others[0])
+	if _, kept := l.tree.Lookup(db); kept && found && err == nil {
+		l.out.Needs(path.Split(world))
+	}
+}
+
 // claimOwn claims apk's own files, and warns of what an interrupted apk left.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	for _, folder := range folders {
 		dir, names, found, err := pkgdb.Dir(l.tree.Root, folder)
 		if err != nil || !found {
@@ -117,17 +130,27 @@ func (l *loader) claimOwn() {
 		}
 		l.out.OwnBelow(dir)
 		for _, name := range names {
-			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("finding %q: left over by an apk that was interrupted", pkgdb.Join(dir, name))
+			if slices.Contains(needed, name) {
+				l.out.Needs(dir, name)
 			}
 		}
-		if path, found, err := pkgdb.File(l.tree.Root, pkgdb.Join(dir, "installed")); err == nil && found {
-			l.out.Own(path) // a link in the folder may lead out of it
+		for _, name := range names {
+			if name == "installed.new" || name == "installed.tmp" {
+				l.out.Warn("finding %q: left over by an apk that was interrupted", assign.Join(dir, name))
+			}
+		}
+		// A link in the folder may lead out of it.
+		if path, found, err := pkgdb.File(l.tree.Root, assign.Join(dir, "installed")); err == nil && found {
+			if err := l.out.Own(path); err != nil {
+				return err
+			}
+			l.needWorld(path)
 		}
 	}
 	for _, path := range others {
-		if i, ok := l.tree.Find(path); ok {
-			l.out.Own(l.tree.Files[i].Path)
+		if err := l.out.Own(path); err != nil {
+			return err
 		}
 	}
+	return nil
 }

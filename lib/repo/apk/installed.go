@@ -13,9 +13,6 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// maxPath bounds a path, in bytes: PATH_MAX of Linux.
-const maxPath = 4096
-
 // loader carries a database into a collector.
 type loader struct {
 	tree  *assign.Tree
@@ -26,22 +23,22 @@ type loader struct {
 	pkg entry
 }
 
-// entry is the package that is being read. Its component is known by the time of
-// its first file, which comes after all that names it.
+// entry is the package that is being read. Its component is known before its first
+// file, since the lines with its names come first.
 type entry struct {
+	*assign.Package // nil until it is needed
+
 	open   bool // a line was read
 	name   string
 	origin string
 	built  int64
-	comp   int // -1 until it is needed
 	dir    string
 	hasDir bool
 }
 
 // read reads the database at a physical path.
 func (l *loader) read(ctx context.Context, path string) error {
-	l.path = path
-	l.pkg = entry{comp: -1}
+	l.path, l.pkg = path, entry{}
 	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		if err := parse(text, l.line, l.end); err != nil {
 			return err
@@ -53,58 +50,78 @@ func (l *loader) read(ctx context.Context, path string) error {
 			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", path, l.pkg.name)
 			l.end()
 		}
-		if l.out.Packages == 0 && text.Number() > 0 {
+		if !l.out.Found() && text.Number() > 0 {
 			return errors.New("holds no package")
 		}
 		return nil
 	})
 }
 
-// parse hands each line to line, which says what is wrong with it, and the ends of
-// entries to end.
-func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string), end func()) error {
+// parse calls line for each line, with what is wrong with it, and end at the end of
+// each entry.
+func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()
+		var err error
 		switch {
 		case text.Fault() != "":
-			line(text.Number(), 0, nil, text.Fault())
+			err = line(text.Number(), 0, nil, text.Fault())
 		case len(bytes.TrimSpace(t)) == 0:
 			end()
 		case len(t) < 2 || t[1] != ':':
-			line(text.Number(), 0, nil, fmt.Sprintf("%.60q is not a letter, a colon and a value", t))
+			err = line(text.Number(), 0, nil, fmt.Sprintf("%.60q is not a letter, a colon and a value", t))
 		default:
-			line(text.Number(), t[0], t[2:], "")
+			err = line(text.Number(), t[0], t[2:], "")
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return text.Err()
 }
 
-// end takes the end of an entry.
+// end finishes an entry.
 func (l *loader) end() {
 	if l.pkg.open {
-		if err := l.component(); err == nil || l.pkg.name != "" {
-			l.out.Packages++
-		} else {
+		switch err := l.add(); {
+		case err != nil && l.pkg.name == "":
 			l.out.Warn("reading %q: leaving out an entry before line %d: %v", l.path, l.lines.Number(), err)
+		case err != nil:
+			l.out.Add(l.pkg.name, "")
 		}
 	}
-	l.pkg = entry{comp: -1}
+	l.pkg = entry{}
 }
 
-func (l *loader) line(number int, kind byte, value []byte, fault string) {
+// line reads one line, and claims the path in it.
+func (l *loader) line(number int, kind byte, value []byte, fault string) error {
 	l.pkg.open = true
 	if fault == "" {
-		if err := l.take(kind, value); err != nil {
+		path, err := l.parseLine(kind, value)
+		if err == nil && path != "" {
+			return l.claim(path, kind == 'F')
+		}
+		if err != nil {
 			fault = err.Error()
 		}
 	}
 	if fault != "" {
 		l.out.Warn("reading %q: line %d: package %q: %s", l.path, number, l.pkg.name, fault)
 	}
+	return nil
 }
 
-// take takes one line.
-func (l *loader) take(kind byte, value []byte) error {
+// claim claims a directory where one is, and a file where something else is.
+func (l *loader) claim(path string, isDir bool) error {
+	i, found, err := l.tree.Find(path)
+	if found && (l.tree.Files[i].Type == format.TypeDir) == isDir {
+		l.out.Claim(l.pkg.Package, i)
+	}
+	return err
+}
+
+// parseLine reads one line. It returns the path in it, if it has one to claim.
+func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	p := &l.pkg
 	switch kind {
 	case 'P':
@@ -112,7 +129,7 @@ func (l *loader) take(kind byte, value []byte) error {
 			// The empty line between two entries is lost, not the second entry.
 			l.end()
 			p.open, p.name = true, text(value)
-			return errors.New("no empty line before it")
+			return "", errors.New("no empty line before it")
 		}
 		p.name = text(value)
 	case 'o':
@@ -120,7 +137,7 @@ func (l *loader) take(kind byte, value []byte) error {
 	case 't':
 		built, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil || built < 0 || built > format.MaxInt {
-			return fmt.Errorf("build time %.30q is no number of seconds", value)
+			return "", fmt.Errorf("build time %.30q is no number of seconds", value)
 		}
 		p.built = built
 	case 'F':
@@ -128,16 +145,16 @@ func (l *loader) take(kind byte, value []byte) error {
 	case 'R':
 		return l.file(value)
 	}
-	return nil
+	return "", nil
 }
 
 // text is a value that counts, as far as a name may be long.
-func text(value []byte) string { return string(value[:min(len(value), maxPath)]) }
+func text(value []byte) string { return string(value[:min(len(value), assign.MaxListed)]) }
 
-// component makes the package's component known.
-func (l *loader) component() error {
+// add adds the package, once.
+func (l *loader) add() error {
 	p := &l.pkg
-	if p.comp >= 0 {
+	if p.Package != nil {
 		return nil
 	}
 	if p.name == "" {
@@ -150,45 +167,37 @@ func (l *loader) component() error {
 	if err := pkgdb.CheckName(name); err != nil {
 		return err
 	}
-	p.comp = l.out.Component(name)
+	p.Package = l.out.Add(p.name, name)
 	if p.built > 0 {
-		l.out.Clamp(p.comp, p.built)
-		l.out.Update(p.comp, p.built)
+		l.out.Clamp(p.Package, p.built)
+		l.out.Update(p.Package, p.built)
 	}
 	return nil
 }
 
-// directory opens a directory, and claims it where it is one.
-func (l *loader) directory(value []byte) error {
+// directory opens a directory.
+func (l *loader) directory(value []byte) (path string, err error) {
 	l.pkg.hasDir = false
-	if len(value) > maxPath {
-		return fmt.Errorf("path of %d bytes", len(value))
+	if len(value) > assign.MaxListed {
+		return "", fmt.Errorf("path of %d bytes", len(value))
 	}
-	if err := l.component(); err != nil {
-		return err
+	if err := l.add(); err != nil {
+		return "", err
 	}
 	l.pkg.dir, l.pkg.hasDir = "/"+strings.Trim(string(value), "/"), true
 	if l.pkg.dir == "/" {
-		return nil // everybody's
+		return "", nil // all packages have it
 	}
-	if i, ok := l.tree.Find(l.pkg.dir); ok && l.tree.Files[i].Type == format.TypeDir {
-		l.out.Claim(l.pkg.comp, i)
-		l.tree.Name(i, l.pkg.name)
-	}
-	return nil
+	return l.pkg.dir, nil
 }
 
-// file claims a file of the open directory.
-func (l *loader) file(value []byte) error {
+// file returns the path of a file in the open directory.
+func (l *loader) file(value []byte) (path string, err error) {
 	switch {
 	case !l.pkg.hasDir:
-		return fmt.Errorf("file %.60q is in no directory", value)
-	case len(value) == 0, len(value) > maxPath, bytes.IndexByte(value, '/') >= 0:
-		return fmt.Errorf("%.60q is no file name", value)
+		return "", fmt.Errorf("file %.60q is in no directory", value)
+	case len(value) == 0, len(value) > assign.MaxListed, bytes.IndexByte(value, '/') >= 0:
+		return "", fmt.Errorf("%.60q is no file name", value)
 	}
-	if i, ok := l.tree.Find(pkgdb.Join(l.pkg.dir, string(value))); ok && l.tree.Files[i].Type != format.TypeDir {
-		l.out.Claim(l.pkg.comp, i)
-		l.tree.Name(i, l.pkg.name)
-	}
-	return nil
+	return assign.Join(l.pkg.dir, string(value)), nil
 }

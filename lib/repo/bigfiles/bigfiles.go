@@ -1,7 +1,6 @@
-// Package bigfiles is the component repo of large files that no package owns:
-// each is a component of its own, named after its path, so that a change to one
-// does not cost the others. All names of an inode are one component, named after
-// the first.
+// Package bigfiles is the component repo of large files that no package owns. Each is a
+// component of its own, named after its path, so that a change to one does not cost the
+// others. All names of an inode are one component, named after the first.
 package bigfiles
 
 import (
@@ -11,6 +10,8 @@ import (
 	"chunkah/lib/assign"
 )
 
+const repoName = "bigfiles"
+
 // Least is the size from which a file gets a component of its own, in bytes: a
 // layer for less is not worth a request to a registry.
 const Least = 1 << 20
@@ -19,30 +20,24 @@ const Least = 1 << 20
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "bigfiles" }
+func (Repo) Name() string { return repoName }
 
-// Load implements assign.Repo. All its claims are weak: any package goes first.
+// Load implements assign.Repo. It only claims as a fallback: any package comes first.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	result := &assign.Result{}
-	names := make(map[string]int)
-	result.Weak = func(ctx context.Context) ([]assign.Claim, error) {
-		var claims []assign.Claim
+	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
+		r := &assign.Result{}
 		for i, f := range t.Files {
 			if f.Type != format.TypeFile || f.Size < Least || t.Claimed(i) || t.Links(i)[0] != i {
 				continue
 			}
-			name := "bigfiles" + format.Text(f.Path)
+			name := repoName + format.Text(f.Path)
 			if len(name) > format.MaxText {
 				continue // no name for a component
 			}
-			if _, known := names[name]; !known {
-				names[name] = len(result.Components)
-				result.Components = append(result.Components, &format.Component{Name: name, IntervalDays: assign.AppInterval})
-			}
-			claims = append(claims, assign.Claim{File: i, Component: names[name]})
+			p := &assign.Package{Component: &format.Component{Name: name, IntervalDays: assign.AppInterval}}
+			r.Packages = append(r.Packages, p)
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
 		}
-		result.Packages = len(result.Components)
-		return claims, context.Cause(ctx)
-	}
-	return result, nil
+		return r, context.Cause(ctx)
+	}}, nil
 }

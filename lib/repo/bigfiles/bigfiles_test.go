@@ -66,10 +66,8 @@ func (o owner) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if !ok {
 		return nil, errors.New("no such record")
 	}
-	return &assign.Result{
-		Components: []*format.Component{{Name: "owner/x"}},
-		Claims:     []assign.Claim{{File: i}},
-	}, nil
+	p := &assign.Package{Component: &format.Component{Name: "owner/x"}}
+	return &assign.Result{Claims: []assign.Claim{{File: i, Package: p}}}, nil
 }
 
 // A package goes first, even one that comes later and owns one name of several.

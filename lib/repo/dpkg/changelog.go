@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sys/unix"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -23,15 +24,15 @@ const (
 // version is a source package at a version: what a changelog is of.
 type version struct{ source, version string }
 
-// readChangelogs takes a package's updates and clamp from its changelogs. It
-// reports false where there are none. Packages of one source and version have the
-// same ones, which are read once.
-func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
+// readChangelogs reads a package's updates and clamp from its changelogs. It reports
+// false if there are none. Packages of one source and version have the same changelogs,
+// which are read once.
+func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
 	key := version{e.source, e.version}
 	if l.dated[key] {
 		return true, nil
 	}
-	dir, names, found, err := pkgdb.Dir(l.db.root, pkgdb.Join(docDir, e.name))
+	dir, names, found, err := pkgdb.Dir(l.db.root, assign.Join(docDir, e.name))
 	if err != nil || !found {
 		return false, err
 	}
@@ -42,7 +43,7 @@ func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
 			if _, ok := slices.BinarySearch(names, name); !ok {
 				continue
 			}
-			list, err := l.changelog(pkgdb.Join(dir, name))
+			list, err := l.changelog(assign.Join(dir, name))
 			if err != nil {
 				return false, err
 			}
@@ -59,10 +60,10 @@ func (l *loader) readChangelogs(e *entry, comp int) (bool, error) {
 		return false, nil
 	}
 	l.dated[key] = true
-	// What is younger than the newest entry is the slip of a pen.
+	// A date after that of the newest entry is a typing error.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
-	l.out.Update(comp, times...)
-	l.out.Clamp(comp, newest)
+	l.out.Update(pkg, times...)
+	l.out.Clamp(pkg, newest)
 	return true, nil
 }
 
@@ -75,8 +76,8 @@ func changelogNames(arch string) [][]string {
 	}
 }
 
-// changelog returns the times of a changelog's entries in its order, none where it
-// is no changelog: that says nothing against the package.
+// changelog returns the times of a changelog's entries in its order, none if it is not a
+// changelog: the package can still be whole.
 func (l *loader) changelog(path string) (times []int64, err error) {
 	physical, found, err := pkgdb.Resolve(l.db.root, path)
 	if err != nil || !found {
@@ -107,7 +108,7 @@ func (l *loader) changelog(path string) (times []int64, err error) {
 const maxEntries = 4096
 
 // parseChangelog returns the times at the ends of entries, in unix seconds:
-// " -- NAME <ADDRESS>  DATE". What is damaged further down is as good as cut off.
+// " -- NAME <ADDRESS>  DATE". Reading ends at the first damage.
 func parseChangelog(text *pkgdb.Lines) (times []int64) {
 	for len(times) < maxEntries && text.Next() {
 		line, ok := bytes.CutPrefix(text.Text(), []byte(" -- "))

@@ -6,21 +6,22 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
 // maxDiversions bounds the diversions.
 const maxDiversions = 1 << 20
 
-// diversion says that a path is elsewhere for all packages but one.
+// diversion is the new place of a path for all packages but one.
 type diversion struct {
 	to string
-	by string // ":" where no package did it
+	by string // the package that diverts, ":" for none
 }
 
 // readDiversions reads the diversions: three lines each, from, to and by.
 func (l *loader) readDiversions() error {
-	path, found, err := pkgdb.File(l.db.root, pkgdb.Join(l.db.dir, "diversions"))
+	path, found, err := pkgdb.File(l.db.root, assign.Join(l.db.dir, "diversions"))
 	if err != nil || !found {
 		return err
 	}
@@ -67,17 +68,22 @@ func (p *claimer) divert(path string) (to string, diverted bool) {
 
 // claimDiverted claims, at second hand, both names of a diversion for the package
 // that diverts.
-func (l *loader) claimDiverted() {
+func (l *loader) claimDiverted() error {
 	for _, from := range slices.Sorted(maps.Keys(l.diversions)) {
 		d := l.diversions[from]
-		comp, ok := l.comps[d.by]
-		if !ok {
+		p := l.packages[d.by]
+		if p == nil {
 			continue
 		}
 		for _, path := range []string{from, d.to} {
-			if i, ok := l.tree.Find(path); ok {
-				l.out.ClaimSecond(comp, i)
+			i, ok, err := l.tree.Find(path)
+			if err != nil {
+				return err
+			}
+			if ok {
+				l.out.ClaimSecond(p, i)
 			}
 		}
 	}
+	return nil
 }

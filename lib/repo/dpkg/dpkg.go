@@ -1,75 +1,71 @@
-// Package dpkg is the component repo of Debian's packages: it reads the database
-// below /var/lib/dpkg and claims the files that its packages installed.
+// Package dpkg is the component repo of Debian's packages. It reads the database below
+// /var/lib/dpkg and claims the files that its packages installed.
 //
 // # Database
 //
-// The packages are those of the file status and of the files in status.d, one
-// each, which images have that were put together without dpkg ("distroless");
-// their names say nothing, and their entries need no Status. A package's files
-// are in info/NAME.list or info/NAME:ARCH.list, or else in NAME.md5sums, in info
-// or beside the entry, together with NAME.conffiles.
+// The packages are in the file status and in the files of status.d, one each. Images that
+// were built without dpkg ("distroless") have the latter; their names have no meaning, and
+// their entries need no Status. A package's files are in info/NAME.list or
+// info/NAME:ARCH.list, or else in NAME.md5sums, in info or beside the entry, together with
+// NAME.conffiles.
 //
-// A damaged database is an error, or a warning that names the file, the line and
-// the package, never silently fewer packages:
+// A damaged database is an error, or a warning with the file, the line and the package. It
+// never means silently fewer packages:
 //
-//   - status cut within its last entry, or without packages where info lists
-//     files, is an error, as are a garbled diversions file, a database format
-//     other than 0 and 1, and whatever cannot be read.
-//   - An entry that is broken is a warning, and what can be read of it counts.
-//   - A list whose package status does not have (an entry was lost) is a warning,
-//     and its files go to a component that is named after the package.
-//   - A package without its list is a warning; its md5sums and conffiles stand in.
+//   - status that is cut within its last entry, or has no packages although info lists
+//     files, is an error. So are a garbled diversions file, a database format other than
+//     0 and 1, and whatever cannot be read.
+//   - A broken entry is a warning, and what can be read of it counts.
+//   - A list of a package that status does not have (a lost entry) is a warning. Its files
+//     go to a component that is named after the package.
+//   - A package without its list is a warning. Its md5sums and conffiles are used.
 //
-// Packages that dpkg did not finish installing, a journal in updates that it has
-// not applied, and what an interrupted dpkg leaves in its own directory are named in
-// warnings.
-// Backups (status-old) and empty locks are in every such directory: no warning.
+// There are also warnings of packages that dpkg did not finish installing, of a journal in
+// updates that it has not applied, and of files that an interrupted dpkg leaves in its own
+// directory. Backups (status-old) and empty locks are in every such directory: no warning.
 //
 // # Components
 //
-// A component is a source package, "dpkg/glibc" for libc6, libc-bin and so on;
-// a package without one is its own. The admin directory, and what dpkg and
-// update-alternatives log, is "dpkg/.database".
+// A component is a source package: "dpkg/glibc" for libc6, libc-bin and so on. A package
+// without a source is its own component. The admin directory and the logs of dpkg and
+// update-alternatives are "dpkg/.database".
 //
-// Its updates are the dates in the changelogs of its packages, in unix seconds,
-// and its clamp is the date of the newest entry: what builds take as the time of
-// everything in a package (SOURCE_DATE_EPOCH). A rebuild for one architecture has
-// an entry in a changelog of its own (changelog.Debian.ARCH.gz), which counts too.
-// Where the documentation was left out, the clamp is the newest mtime among the
-// package's regular files, configuration left out, which people edit; but not
-// later than the oldest of its control files in info, so that a file that was
-// changed while the image was built does not change the times of the others.
-// Nothing in it depends on when or where packages were installed.
+// Its updates are the dates in the changelogs of its packages, in unix seconds. Its clamp
+// is the date of the newest entry, which builds use as the time of all files in a package
+// (SOURCE_DATE_EPOCH). A rebuild for one architecture has an entry in a changelog of its
+// own (changelog.Debian.ARCH.gz), which counts too. Without documentation, the clamp is
+// the newest mtime of the package's regular files, except configuration, which people
+// edit. But it is not later than the oldest of its control files in info, so that a file
+// changed while the image was built does not change the times of the others. Nothing in
+// it depends on when or where packages were installed.
 //
 // # Claims
 //
-// A package that is installed, even if not wholly, claims the paths that it lists
-// and its conffiles. One that was removed keeps its configuration, and so does one
-// whose configuration files are obsolete: at second hand, since another package
-// may have taken them over.
+// A package that is installed, even partly, claims the paths that it lists and its
+// conffiles. A removed package claims its configuration, and so does any package its
+// obsolete configuration files: at second hand, since another package can have taken them
+// over.
 //
-// Lists do not tell types. What is a directory here is claimed as such. A symlink
-// in a place where the package lists something further below (/lib, where that
-// was merged with /usr/lib) is not what the package brought: at second hand such
-// links are of base-files and glibc, which list them all, and which are always there.
-// Regular files and links are not told apart, except that md5sums has regular files
-// alone.
+// Lists have no types. A directory is claimed as one. A symlink in a place where the
+// package lists something further below (/lib, merged with /usr/lib) is not part of the
+// package. At second hand such links belong to base-files and glibc, which list all of
+// them and are always installed. Regular files and links are not distinguished, except
+// that md5sums only has regular files.
 //
-// A path that is diverted is looked for where it was diverted to, unless the
-// package is the one that diverts. If it is not there (a diversion that was added
-// without renaming) it is the package's where it was, at second hand. At second
-// hand, too, the diverting package has both names.
+// A diverted path is looked for at its new place, unless the package is the one that
+// diverts. If it is not there (a diversion added without renaming), the package claims its
+// old place, at second hand. The diverting package claims both names at second hand.
 //
-// The links of update-alternatives, those in /etc/alternatives and those that lead
-// there, are the component "dpkg/.alternatives". Which one is chosen depends on
-// all packages that could be, so that in a package's layer another package's
-// coming would change it. The files in var/lib/dpkg/alternatives say no more than
-// the links. All times in it are 0, since dpkg gives such a link the time of what
-// it leads to: an update of that would change the layer though nothing else did.
+// The links of update-alternatives, in /etc/alternatives and those that lead there, are the
+// component "dpkg/.alternatives". The chosen one depends on all candidates, so in a
+// package's layer it would change with other packages. The files in
+// var/lib/dpkg/alternatives have nothing more than the links. All times in this component
+// are 0: dpkg gives such a link the time of its target, and an update of that would
+// change the layer although nothing else did.
 //
-// Files in no list are found as package pkgdb says. The bundle of certificates that
-// ca-certificates makes of its own, and the list of them, go with it. statoverride
-// needs no reading: modes and owners are those of the files.
+// For files in no list see package pkgdb. The bundle of certificates that ca-certificates
+// generates, and the list of them, belong to it. statoverride is not read: modes and owners
+// are those of the files.
 package dpkg
 
 import (
@@ -90,8 +86,8 @@ const (
 	altInterval = 7
 )
 
-// leavings are what dpkg, ucf and debconf leave beside configuration files.
-var leavings = []string{
+// suffixes are those of the copies of configuration files that dpkg, ucf and debconf keep.
+var suffixes = []string{
 	".dpkg-dist", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-bak", ".dpkg-remove", ".dpkg-backup",
 	".ucf-dist", ".ucf-old", ".ucf-new",
 }
@@ -99,7 +95,7 @@ var leavings = []string{
 // Repo is the dpkg repo.
 type Repo struct{}
 
-// Name returns "dpkg".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load reads the tree's dpkg database, nil, nil where it has none.
@@ -110,9 +106,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	}
 	l := &loader{
 		ctx: ctx, tree: t, db: db, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
-		known: make(map[string]bool), comps: make(map[string]int), dated: make(map[version]bool), seen: make(map[string]bool),
+		known: make(map[string]bool), packages: make(map[string]*assign.Package), dated: make(map[version]bool), seen: make(map[string]bool),
 	}
-	l.out.Leavings = leavings
+	l.out.Suffixes = suffixes
 	if err := l.load(); err != nil {
 		return nil, err
 	}
@@ -128,8 +124,8 @@ type loader struct {
 	out   *pkgdb.Collector
 
 	entries    []*entry
-	known      map[string]bool // binary packages that have an entry
-	comps      map[string]int  // binary package -> component
+	known      map[string]bool // packages that have an entry
+	packages   map[string]*assign.Package
 	diversions map[string]diversion
 	dated      map[version]bool // changelog was read
 	unfinished []string
@@ -152,10 +148,11 @@ func (l *loader) load() error {
 	if err := l.claimOrphans(); err != nil {
 		return err
 	}
-	l.claimDiverted()
-	l.claimAlternatives()
-	l.claimGenerated()
-	l.claimOwn()
+	for _, claim := range []func() error{l.claimDiverted, l.claimAlternatives, l.claimGenerated, l.claimOwn} {
+		if err := claim(); err != nil {
+			return err
+		}
+	}
 	if len(l.listless) > 0 {
 		l.out.Warn("looking for the files of packages in %q: there are no lists of %s, and only what has a digest is theirs", l.db.dir, pkgdb.List(l.listless))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/rootfs"
 )
@@ -30,13 +31,13 @@ func openDatabase(root *rootfs.Root) (*database, error) {
 	if db.dir, _, found, err = pkgdb.Dir(root, adminDir); err != nil || !found {
 		return nil, err
 	}
-	if db.status, _, err = pkgdb.File(root, pkgdb.Join(db.dir, "status")); err != nil {
+	if db.status, _, err = pkgdb.File(root, assign.Join(db.dir, "status")); err != nil {
 		return nil, err
 	}
-	if db.statusD, db.entries, _, err = pkgdb.Dir(root, pkgdb.Join(db.dir, "status.d")); err != nil {
+	if db.statusD, db.entries, _, err = pkgdb.Dir(root, assign.Join(db.dir, "status.d")); err != nil {
 		return nil, err
 	}
-	if db.info, db.controls, _, err = pkgdb.Dir(root, pkgdb.Join(db.dir, "info")); err != nil {
+	if db.info, db.controls, _, err = pkgdb.Dir(root, assign.Join(db.dir, "info")); err != nil {
 		return nil, err
 	}
 	if db.status == "" && len(db.entries) == 0 && len(db.lists()) == 0 {
@@ -68,7 +69,7 @@ func (db *database) control(e *entry, kind string) string {
 	}
 	for _, name := range names {
 		if _, ok := slices.BinarySearch(db.controls, name); ok {
-			return pkgdb.Join(db.info, name)
+			return assign.Join(db.info, name)
 		}
 	}
 	return ""
@@ -78,7 +79,7 @@ func (db *database) control(e *entry, kind string) string {
 func (db *database) beside(e *entry, kind string) string {
 	for _, name := range []string{e.file + kind, e.name + kind} {
 		if _, ok := slices.BinarySearch(db.entries, name); ok {
-			return pkgdb.Join(db.statusD, name)
+			return assign.Join(db.statusD, name)
 		}
 	}
 	return ""
@@ -129,24 +130,29 @@ var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
 
 // claimOwn claims the database, and warns of what is only there because a program
 // was interrupted.
-func (l *loader) claimOwn() {
+func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.db.dir)
-	for _, path := range []string{l.db.status, l.db.statusD, l.db.info} {
-		switch {
-		case path == "" || strings.HasPrefix(path, l.db.dir+"/"):
-		case path == l.db.status:
-			l.out.Own(path)
-		default:
-			l.out.OwnBelow(path)
+	l.out.Needs(l.db.info, l.db.controls...)
+	l.out.Needs(l.db.statusD, l.db.entries...)
+	if l.db.status != "" {
+		l.out.Needs(l.db.dir, "status")
+	}
+	for _, dir := range []string{l.db.statusD, l.db.info} {
+		if dir != "" && !strings.HasPrefix(dir, l.db.dir+"/") {
+			l.out.OwnBelow(dir)
 		}
 	}
-	for _, path := range logs {
-		if i, ok := l.tree.Find(path); ok {
-			l.out.Own(l.tree.Files[i].Path)
+	for _, path := range append([]string{l.db.status}, logs...) {
+		if path == "" {
+			continue
+		}
+		if err := l.out.Own(path); err != nil {
+			return err
 		}
 	}
 	var journal, left []string
-	for _, f := range l.below(l.db.dir) {
+	from, to := l.tree.Below(l.db.dir)
+	for _, f := range l.tree.Files[from:to] {
 		name := strings.TrimPrefix(f.Path, l.db.dir+"/")
 		switch {
 		case f.Type == format.TypeDir:
@@ -163,19 +169,7 @@ func (l *loader) claimOwn() {
 	if len(left) > 0 {
 		l.out.Warn("finding %s: left over by a dpkg that was interrupted", pkgdb.List(left))
 	}
-}
-
-// below returns the records below a physical directory.
-func (l *loader) below(dir string) []*format.File {
-	start, ok := l.tree.Lookup(dir)
-	if !ok {
-		return nil
-	}
-	end := start + 1
-	for end < len(l.tree.Files) && strings.HasPrefix(l.tree.Files[end].Path, dir+"/") {
-		end++
-	}
-	return l.tree.Files[start+1 : end]
+	return nil
 }
 
 // checkFormat refuses a database that is laid out in a way not known here.
@@ -183,7 +177,7 @@ func (l *loader) checkFormat() error {
 	if _, ok := slices.BinarySearch(l.db.controls, "format"); !ok {
 		return nil
 	}
-	path := pkgdb.Join(l.db.info, "format")
+	path := assign.Join(l.db.info, "format")
 	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {

@@ -4,31 +4,33 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
-// alternatives is where update-alternatives keeps what was chosen: a link for each
-// name, to which the names that people use are links.
+// alternatives is the folder of update-alternatives. It has a link for each name, to
+// which the names that people use are links.
 const alternatives = "/etc/alternatives"
 
 // claimAlternatives claims the links of update-alternatives.
-func (l *loader) claimAlternatives() {
+func (l *loader) claimAlternatives() error {
 	dir, found, err := pkgdb.Resolve(l.db.root, alternatives)
 	if err != nil || !found {
-		return // then nothing leads there either
+		return err // no link leads there either
 	}
-	comp := -1
+	var links *assign.Package
 	for i, f := range l.tree.Files {
 		if f.Type != format.TypeSymlink || !strings.HasPrefix(f.Path, dir+"/") && !isAlternative(f) {
 			continue
 		}
-		if comp < 0 {
-			comp = l.out.Component(altName)
-			l.out.Clamp(comp, 0)
-			l.out.Interval(comp, altInterval)
+		if links == nil {
+			links = l.out.Component(altName)
+			links.Component.IntervalDays = altInterval
+			l.out.Clamp(links, 0)
 		}
-		l.out.ClaimSecond(comp, i)
+		l.out.ClaimSecond(links, i)
 	}
+	return nil
 }
 
 func isAlternative(f *format.File) bool {
@@ -36,17 +38,22 @@ func isAlternative(f *format.File) bool {
 }
 
 // generated are files that one package's scripts make of its own files, by the
-// package: unlike caches, which are made of everybody's.
+// package: unlike caches, which are made of the files of many packages.
 var generated = map[string]string{
 	"/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 	"/etc/ca-certificates.conf":          "ca-certificates",
 }
 
-func (l *loader) claimGenerated() {
+func (l *loader) claimGenerated() error {
 	for path, name := range generated {
-		comp, installed := l.comps[name]
-		if i, ok := l.tree.Find(path); ok && installed && l.tree.Files[i].Type == format.TypeFile {
-			l.out.ClaimSecond(comp, i)
+		p := l.packages[name]
+		i, ok, err := l.tree.Find(path)
+		if err != nil {
+			return err
+		}
+		if ok && p != nil && l.tree.Files[i].Type == format.TypeFile {
+			l.out.ClaimSecond(p, i)
 		}
 	}
+	return nil
 }

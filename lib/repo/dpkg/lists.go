@@ -7,15 +7,15 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
-// claimPackage claims what one package has.
+// claimPackage claims the files of one package.
 func (l *loader) claimPackage(e *entry) error {
-	l.out.Packages++
-	comp := l.out.Component(e.source)
-	l.comps[e.name] = comp
-	p := &claimer{loader: l, entry: e, comp: comp, claim: l.out.Claim, conffiles: make(map[string]bool)}
+	pkg := l.out.Add(e.name, e.source)
+	l.packages[e.name] = pkg
+	p := &claimer{loader: l, entry: e, pkg: pkg, claim: l.out.Claim, conffiles: make(map[string]bool)}
 	if e.state == stateRemoved {
 		p.claim = l.out.ClaimSecond
 	}
@@ -25,7 +25,7 @@ func (l *loader) claimPackage(e *entry) error {
 	if err := p.claimLists(); err != nil {
 		return err
 	}
-	dated, err := l.readChangelogs(e, comp)
+	dated, err := l.readChangelogs(e, pkg)
 	if err != nil || dated {
 		return err
 	}
@@ -36,8 +36,8 @@ func (l *loader) claimPackage(e *entry) error {
 type claimer struct {
 	*loader
 	entry     *entry
-	comp      int
-	claim     func(comp, file int)
+	pkg       *assign.Package
+	claim     func(pkg *assign.Package, file int)
 	conffiles map[string]bool
 	// newest is the newest mtime of a regular file, in unix seconds.
 	newest int64
@@ -60,25 +60,29 @@ func (p *claimer) claimConffiles() error {
 		}
 	}
 	for _, path := range p.entry.conffiles {
-		p.path(path, p.claim, false)
+		if _, err := p.path(path, p.claim, false); err != nil {
+			return err
+		}
 	}
 	for _, path := range p.entry.obsolete {
-		p.path(path, p.out.ClaimSecond, false)
+		if _, err := p.path(path, p.out.ClaimSecond, false); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (p *claimer) conffileLine(line []byte) string {
+func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 	path := strings.TrimPrefix(string(line), "remove-on-upgrade ")
 	if !strings.HasPrefix(path, "/") {
-		return "is no path"
+		return "is no path", nil
 	}
 	if len(p.conffiles) >= maxConffiles {
-		return fmt.Sprintf("there are more than %d configuration files", maxConffiles)
+		return fmt.Sprintf("there are more than %d configuration files", maxConffiles), nil
 	}
 	p.conffiles[path] = true
 	p.entry.conffiles = append(p.entry.conffiles, path)
-	return ""
+	return "", nil
 }
 
 // claimLists claims what the package lists. Where its list is not there or not
@@ -97,13 +101,13 @@ func (p *claimer) claimLists() error {
 	if sums == "" {
 		return nil
 	}
-	_, err := p.each(sums, func(line []byte) string {
+	_, err := p.each(sums, func(line []byte) (fault string, err error) {
 		_, name, ok := bytes.Cut(line, []byte("  "))
 		if !ok {
-			return "is no digest with a path"
+			return "is no digest with a path", nil
 		}
-		p.path("/"+strings.TrimLeft(strings.TrimPrefix(string(name), "./"), "/"), p.claim, true)
-		return ""
+		_, err = p.path("/"+strings.TrimLeft(strings.TrimPrefix(string(name), "./"), "/"), p.claim, true)
+		return "", err
 	})
 	return err
 }
@@ -114,87 +118,92 @@ func (p *claimer) claimList(list string) (whole bool, err error) {
 	clear(p.seen)
 	var dir string
 	var links []string
-	whole, err = p.each(list, func(line []byte) string {
+	whole, err = p.each(list, func(line []byte) (fault string, err error) {
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
-			return "" // a path that was cut may be another package's
+			return "", nil // a path that was cut may be another package's
 		case !strings.HasPrefix(path, "/"):
-			return "is no absolute path"
+			return "is no absolute path", nil
 		}
 		if d := path[:strings.LastIndexByte(path, '/')]; d != dir {
 			dir = d
 			p.seen[d] = true
 		}
-		if p.path(path, p.claim, false) == format.TypeSymlink {
+		kind, err := p.path(path, p.claim, false)
+		if kind == format.TypeSymlink {
 			links = append(links, path)
 		}
-		return ""
+		return "", err
 	})
+	if err != nil {
+		return false, err
+	}
 	for _, path := range links {
-		if !p.seen[path] {
-			p.claimLink(path)
-		} else if strings.LastIndexByte(path, '/') == 0 && slices.Contains(everywhere, p.entry.source) {
-			p.claimMerged(path)
+		if err := p.claimLink(path); err != nil {
+			return false, err
 		}
 	}
-	return whole, err
+	return whole, nil
 }
 
 // everywhere are source packages that every Debian has. Together they list all
 // directories at the top that may have been merged with those below /usr.
 var everywhere = []string{"base-files", "glibc"}
 
-// claimMerged claims a symlink that took the place of a listed directory, which many
-// packages list: it is not to move to another layer when one of them comes or goes.
-func (p *claimer) claimMerged(path string) {
-	if i, ok := p.tree.Find(path); ok {
-		p.out.ClaimSecond(p.comp, i)
-		p.tree.Name(i, p.entry.name)
+// find finds a listed path where it was diverted to. Where nothing is there it was
+// diverted without a move, and is where it was: at second hand.
+func (p *claimer) find(path string) (i int, found, moved bool, err error) {
+	to, diverted := p.divert(path)
+	i, found, err = p.tree.Find(to)
+	if err != nil || found || !diverted {
+		return i, found, found, err
 	}
+	i, found, err = p.tree.Find(path)
+	return i, found, false, err
 }
 
 // path finds a listed path and claims it, except that a symlink is left to the
 // caller, who gets the type. Conffiles and md5sums have regular files alone.
-func (p *claimer) path(path string, claim func(comp, file int), regular bool) format.Type {
-	to, diverted := p.divert(path)
-	i, ok := p.tree.Find(to)
-	if !ok && diverted {
-		// Diverted without a move: it is where it was.
-		if i, ok = p.tree.Find(path); ok {
-			claim = p.out.ClaimSecond
-		}
+func (p *claimer) path(path string, claim func(*assign.Package, int), regular bool) (format.Type, error) {
+	i, found, moved, err := p.find(path)
+	if !found {
+		return "", err
 	}
-	if !ok {
-		return ""
+	if !moved {
+		claim = p.out.ClaimSecond
 	}
 	f := p.tree.Files[i]
 	switch f.Type {
 	case format.TypeDir:
 		if regular {
-			return ""
+			return "", nil
 		}
 	case format.TypeSymlink:
-		return f.Type
+		return f.Type, nil
 	case format.TypeFile:
 		if !p.conffiles[path] && (!p.found || f.MTime > p.newest) {
 			p.newest, p.found = f.MTime, true
 		}
 	}
-	claim(p.comp, i)
-	p.tree.Name(i, p.entry.name)
-	return f.Type
+	claim(p.pkg, i)
+	return f.Type, nil
 }
 
-// claimLink claims a symlink that is listed.
-func (p *claimer) claimLink(path string) {
-	to, _ := p.divert(path)
-	if i, ok := p.tree.Find(to); ok {
-		p.claim(p.comp, i)
-		p.tree.Name(i, p.entry.name)
-	} else if i, ok := p.tree.Find(path); ok {
-		p.out.ClaimSecond(p.comp, i)
+// claimLink claims a listed symlink. One that took the place of a directory of the
+// package is claimed only at the top, for base-files and glibc: many packages list such
+// directories, and the link must not move to another layer when one of them is removed.
+func (p *claimer) claimLink(path string) error {
+	i, found, moved, err := p.find(path)
+	switch {
+	case !found:
+		return err
+	case !p.seen[path] && moved:
+		p.claim(p.pkg, i)
+	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(everywhere, p.entry.source):
+		p.out.ClaimSecond(p.pkg, i)
 	}
+	return nil
 }
 
 // clampByFiles bounds the component's times where there is no changelog.
@@ -205,23 +214,25 @@ func (p *claimer) clampByFiles() error {
 	}
 	switch {
 	case known && p.found:
-		p.out.Clamp(p.comp, min(control, p.newest))
+		p.out.Clamp(p.pkg, min(control, p.newest))
 	case known:
-		p.out.Clamp(p.comp, control)
+		p.out.Clamp(p.pkg, control)
 	case p.found:
-		p.out.Clamp(p.comp, p.newest)
+		p.out.Clamp(p.pkg, p.newest)
 	}
 	return nil
 }
 
-// each hands the lines of a package's file to take, which says what is wrong with
-// one, "" for nothing. It reports whether there are lines and all have their end.
-func (l *loader) each(file string, take func([]byte) string) (whole bool, err error) {
+// each calls parse for the lines of a package's file. A fault of a line is a warning; an
+// error ends the reading. It reports whether there are lines and all have their end.
+func (l *loader) each(file string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
 	err = l.lines.Read(l.ctx, l.db.root, file, func(text *pkgdb.Lines) error {
 		for text.Next() {
 			what := text.Fault()
 			if what == "" && len(text.Text()) > 0 {
-				what = take(text.Text())
+				if what, err = parse(text.Text()); err != nil {
+					return err
+				}
 			}
 			if what != "" {
 				l.out.Warn("reading %q: line %d: %.100q: %s", file, text.Number(), text.Text(), what)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/pkgdb"
 )
 
@@ -27,14 +28,14 @@ const (
 // unfinished are the states in which dpkg stopped half-way.
 var unfinished = []string{"half-installed", "unpacked", "half-configured"}
 
-// entry is what status says of one package.
+// entry is the entry of one package in status.
 type entry struct {
 	name    string
 	source  string // its own name where it has none
 	version string
 	arch    string
 	multi   bool   // may be there for several architectures
-	status  string // as it stands there
+	status  string // the whole field
 	state   string
 	// conffiles are paths.
 	conffiles, obsolete []string
@@ -55,7 +56,7 @@ type fault struct {
 }
 
 func (e *entry) fault(line int, what string) {
-	const most = 4 // the first one tells it all
+	const most = 4 // the first ones are enough
 	if len(e.faults) < most {
 		e.faults = append(e.faults, fault{line, what})
 	}
@@ -251,7 +252,7 @@ func (l *loader) readStatusD(file string) error {
 			return nil
 		}
 	}
-	path, found, err := pkgdb.Resolve(l.db.root, pkgdb.Join(l.db.statusD, file))
+	path, found, err := pkgdb.Resolve(l.db.root, assign.Join(l.db.statusD, file))
 	if err != nil || !found {
 		return err
 	}

@@ -1,29 +1,30 @@
-// Package golang is the component repo of programs that Go built: each says in its
-// build information which module it was built from.
+// Package golang is the component repo of programs built with Go. Each has build
+// information with the module that it was built from.
 //
-// A component is a main module, "go/github.com/x/y"; several programs of one are
-// together, wherever they are. A program without a module is named after the path
-// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and what
-// was built from files alone is named after its own.
+// A component is a main module, "go/github.com/x/y". Several programs of one module are
+// one component, wherever they are. A program without a module is named after the path
+// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and a program
+// built from single files has its own name.
 //
-// Looked at are regular files of at least Least bytes that someone may execute and
-// that begin as ELF. The claims are weak: what a program says of itself counts for
-// less than a package that lists it. A program that cannot be made sense of is
-// nobody's, without a warning: most programs are not of Go.
+// It looks at regular files of at least Least bytes that are executable and begin as ELF.
+// It claims them as a fallback: build information counts for less than a package that
+// lists the file. Programs that it cannot read are left unclaimed, without a warning: most
+// programs are not written in Go.
 package golang
 
 import (
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"io"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
 const (
+	repoName = "go"
 	// Least is the size of the smallest file that is looked at, in bytes: no
 	// program that has Go's runtime in it is smaller.
 	Least = 64 << 10
@@ -38,42 +39,23 @@ const (
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "go" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, "go", isCandidate, name), nil
+	return places.Single{Repo: repoName, Is: isCandidate, Name: name, MaxRead: maxRead}.Load(t), nil
 }
 
-// isCandidate reports whether record i may be a program.
-func isCandidate(t *assign.Tree, i int) bool {
-	f := t.Files[i]
-	return f.Mode&0o111 != 0 && f.Size >= Least && t.Links(i)[0] == i
-}
+// isCandidate reports whether a file can be a program.
+func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// name returns what the program of record i is named after.
-func name(t *assign.Tree, i int) (string, error) {
-	name, err := read(t, i)
+// name returns what a program is named after.
+func name(f *format.File, r io.ReaderAt, _ int64) string {
+	name := mainModule(r)
 	if name == unnamed {
-		name = places.Base(t.Files[i].Path)
+		name = assign.Base(f.Path)
 	}
-	return name, err
-}
-
-// read returns what the program of record i was built from, "" if it is not of
-// Go.
-func read(t *assign.Tree, i int) (name string, err error) {
-	f, err := places.OpenRecord(t, i)
-	if places.IsUnusable(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	r := &bounded{r: f, left: maxRead}
-	name = mainModule(r)
-	return name, r.err
+	return name
 }
 
 // unnamed is the package of a program that was built from files alone.
@@ -104,35 +86,8 @@ func mainModule(r io.ReaderAt) (name string) {
 	default:
 		name = info.Path
 	}
-	if len(name) > maxName || strings.ContainsFunc(name, isControl) {
+	if len(name) > maxName || assign.HasControl(name) {
 		return ""
 	}
 	return name
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
-var errBound = errors.New("read enough")
-
-// bounded hands out a file up to a number of bytes, and keeps the first error that
-// is of reading it.
-type bounded struct {
-	r    io.ReaderAt
-	left int64
-	err  error
-}
-
-// ReadAt implements io.ReaderAt.
-func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
-	if b.left -= int64(len(p)); b.left < 0 {
-		return 0, errBound
-	}
-	if off < 0 {
-		return 0, io.EOF
-	}
-	n, err := b.r.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) && b.err == nil {
-		b.err = err
-	}
-	return n, err
 }

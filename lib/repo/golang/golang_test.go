@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/lib/repo/places"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/tests/bound"
 )
@@ -93,21 +94,8 @@ func TestVanished(t *testing.T) {
 	if err := os.Remove(r.Dir() + "/usr/bin/x"); err != nil {
 		t.Fatal(err)
 	}
-	if claims, err := result.Weak(t.Context()); err != nil || len(claims) != 0 {
-		t.Errorf("got %v, %v", claims, err)
-	}
-}
-
-func TestBound(t *testing.T) {
-	b := &bounded{r: bytes.NewReader(make([]byte, 10)), left: 8}
-	for want, length := range []int{8, 1} {
-		n, err := b.ReadAt(make([]byte, length), 0)
-		if (want == 0) != (n == 8 && err == nil) {
-			t.Errorf("%d bytes: %d, %v", length, n, err)
-		}
-	}
-	if b.err != nil {
-		t.Errorf("the bound is no error of reading: %v", b.err)
+	if result, err := result.Fallback(t.Context()); err != nil || result != nil {
+		t.Errorf("got %v, %v", result, err)
 	}
 }
 
@@ -124,7 +112,7 @@ func FuzzProgram(f *testing.F) {
 		}
 		raw := bytes.Clone(program[:min(len(program), 256<<10)])
 		copy(raw[int(at)%len(raw):], patch)
-		name := mainModule(&bounded{r: bytes.NewReader(raw), left: maxRead})
+		name := mainModule(&places.Bounded{R: bytes.NewReader(raw), Left: maxRead})
 		if len(name) > maxName {
 			t.Errorf("name %q", name)
 		}

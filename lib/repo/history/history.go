@@ -8,7 +8,9 @@ package history
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -20,6 +22,8 @@ type Repo struct {
 	// LayerOf returns the record of the layer that a path comes from, nil if that is
 	// not known. It is nil if the tree does not come from an image.
 	LayerOf func(path string) *format.Layer
+	// ByPeople are the names of the repos whose components people have named.
+	ByPeople []string
 }
 
 // Name implements assign.Repo.
@@ -33,48 +37,43 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
-	l := loader{tree: t, result: &assign.Result{}, byName: make(map[string]int)}
+	l := loader{Repo: r, tree: t, byName: make(map[string]*assign.Package)}
 	known := make(map[*format.Layer]string) // empty for layers whose files come last
+	result := &assign.Result{}
 	for i, f := range t.Files {
-		if t.Claimed(i) || f.Type == format.TypeDir {
-			continue // a directory is in the layers of its files
-		}
-		layer := r.LayerOf(f.Path)
+		layer := l.layer(i, f)
 		if layer == nil {
 			continue
 		}
 		name, met := known[layer]
 		if !met {
-			if list := named(layer); len(list) == 1 && len(layer.Components) == 1 {
+			if list := r.named(layer); len(list) == 1 && len(layer.Components) == 1 {
 				name = list[0]
 			}
 			known[layer] = name
 		}
-		if name == "" {
-			l.left = append(l.left, leftover{i, layer})
-			continue
+		if name != "" {
+			result.Claims = append(result.Claims, assign.Claim{File: i, Package: l.component(name, layer)})
 		}
-		l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Component: l.component(name, layer)})
 	}
 	if len(known) == 0 {
 		return nil, nil
 	}
-	l.result.Packages = len(l.byName)
-	l.result.Last = l.last
-	return l.result, nil
+	result.Packages = slices.Collect(maps.Values(l.byName))
+	// It comes after the fallbacks of all other repos: it is that of a fallback.
+	result.Fallback = func(context.Context) (*assign.Result, error) {
+		return &assign.Result{Fallback: l.last}, nil
+	}
+	return result, nil
 }
 
-// byPeople are the prefixes of components that people have named.
-var byPeople = map[string]bool{"xattr": true, "map": true}
-
-// unclaimed is the prefix of components of files that no repo claims.
-const unclaimed = "chunkah"
-
 // named returns the components of a layer that people have named.
-func named(layer *format.Layer) []string {
+func (r *Repo) named(layer *format.Layer) []string {
 	var list []string
 	for _, c := range layer.Components {
-		if name, prefix := split(c); byPeople[prefix] && valid(name) {
+		name := whole(c)
+		prefix, _, _ := strings.Cut(name, "/")
+		if slices.Contains(r.ByPeople, prefix) && valid(name) {
 			list = append(list, name)
 		}
 	}
@@ -84,95 +83,92 @@ func named(layer *format.Layer) []string {
 // partSuffix ends the names of parts of a component (format/SPEC.md, section 8).
 var partSuffix = regexp.MustCompile(`#[0-9a-f]{8}#*$`)
 
-// split returns the name of a component, without the suffix of a part, and the prefix
-// that says who found it.
-func split(component string) (name, prefix string) {
-	name = partSuffix.ReplaceAllString(component, "")
-	prefix, _, _ = strings.Cut(name, "/")
-	return name, prefix
-}
+// whole returns the name of a component without the suffix of a part.
+func whole(component string) string { return partSuffix.ReplaceAllString(component, "") }
 
 // valid reports whether a name from an image can be that of a component.
 func valid(name string) bool {
 	return name != "" && len(name) <= format.MaxText && format.Text(name) == name
 }
 
-// loader collects what Load finds.
+// loader finds the components of files by their layers.
 type loader struct {
+	*Repo
+
 	tree   *assign.Tree
-	result *assign.Result
-	byName map[string]int
-	left   []leftover
+	byName map[string]*assign.Package
 }
 
-// leftover is a file, by its index, that all other repos can claim first, and its layer.
-type leftover struct {
-	file  int
-	layer *format.Layer
+// layer returns the layer of record i, nil if it is not known, or if the file needs no
+// component from here: a directory is in the layers of its files.
+func (l *loader) layer(i int, f *format.File) *format.Layer {
+	if l.tree.Claimed(i) || f.Type == format.TypeDir {
+		return nil
+	}
+	return l.LayerOf(f.Path)
 }
 
 // last claims the files that no other repo has claimed: for the only component of their
 // layer, or for the only one that people have named if all others have been found again.
-func (l *loader) last(context.Context) ([]assign.Claim, error) {
+func (l *loader) last(context.Context) (*assign.Result, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {
 		for _, c := range f.Components {
 			found[c] = true
 		}
 	}
-	var claims []assign.Claim
+	r := &assign.Result{}
 	known := make(map[*format.Layer]string)
-	for _, w := range l.left {
-		if l.tree.Claimed(w.file) {
+	for i, f := range l.tree.Files {
+		layer := l.layer(i, f)
+		if layer == nil {
 			continue
 		}
-		name, met := known[w.layer]
+		name, met := known[layer]
 		if !met {
-			name = remaining(w.layer, found)
-			known[w.layer] = name
+			name = l.remaining(layer, found)
+			known[layer] = name
 		}
 		if name != "" {
-			claims = append(claims, assign.Claim{File: w.file, Component: l.component(name, w.layer)})
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: l.component(name, layer)})
 		}
 	}
-	return claims, nil
+	return r, nil
 }
 
 // remaining returns the component of a layer's files that no repo has claimed. It is empty
 // if they can be of several components, or were not claimed in that build either.
-func remaining(layer *format.Layer, found map[string]bool) string {
+func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
-		list = named(layer)
+		list = r.named(layer)
 	}
 	if len(list) != 1 {
 		return ""
 	}
-	only, prefix := split(list[0])
-	if prefix == unclaimed || !valid(only) {
+	only := whole(list[0])
+	if only == assign.EmptyDirs || strings.HasPrefix(only, assign.Unclaimed) || !valid(only) {
 		return ""
 	}
 	for _, c := range layer.Components {
-		if name, _ := split(c); name != only && !found[name] {
+		if name := whole(c); name != only && !found[name] {
 			return ""
 		}
 	}
 	return only
 }
 
-// component returns the index of a component that is in a layer.
-func (l *loader) component(name string, layer *format.Layer) int {
-	i, known := l.byName[name]
-	if !known {
-		i = len(l.byName)
-		l.byName[name] = i
-		c := &format.Component{Name: name}
+// component returns a component that is in a layer.
+func (l *loader) component(name string, layer *format.Layer) *assign.Package {
+	p := l.byName[name]
+	if p == nil {
+		p = &assign.Package{Component: &format.Component{Name: name}}
 		if len(layer.Components) == 1 {
-			c.IntervalDays = interval(layer.StabilityPPM)
+			p.Component.IntervalDays = interval(layer.StabilityPPM)
 		}
-		l.result.Components = append(l.result.Components, c)
+		l.byName[name] = p
 	}
-	return i
+	return p
 }
 
 // maxInterval is the longest interval between updates, in days: a century.

@@ -20,17 +20,16 @@ type packages map[string]string
 func (packages) Name() string { return "dpkg" }
 
 func (p packages) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	r := &assign.Result{}
-	r.Weak = func(context.Context) (claims []assign.Claim, err error) {
+	return &assign.Result{Fallback: func(context.Context) (*assign.Result, error) {
+		r := &assign.Result{}
 		for i, f := range t.Files {
 			if name := p[f.Path]; name != "" {
-				claims = append(claims, assign.Claim{File: i, Component: len(r.Components)})
-				r.Components = append(r.Components, &format.Component{Name: name})
+				pkg := &assign.Package{Component: &format.Component{Name: name}}
+				r.Claims = append(r.Claims, assign.Claim{File: i, Package: pkg})
 			}
 		}
-		return claims, nil
-	}
-	return r, nil
+		return r, nil
+	}}, nil
 }
 
 func TestHistory(t *testing.T) {
@@ -70,7 +69,7 @@ func TestHistory(t *testing.T) {
 			files := []*format.File{
 				{Path: tt.path, Type: format.TypeFile}, {Path: "/perl", Type: format.TypeFile}, {Path: "/tool", Type: format.TypeFile},
 			}
-			repo := &Repo{LayerOf: func(path string) *format.Layer { return layers[path] }}
+			repo := &Repo{LayerOf: func(path string) *format.Layer { return layers[path] }, ByPeople: []string{"xattr", "map"}}
 			out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{repo, dpkg})
 			if err != nil {
 				t.Fatal(err)
@@ -93,7 +92,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	files := []*format.File{
 		{Path: "/dir", Type: format.TypeDir}, {Path: "/dir/tagged", Type: format.TypeFile, Components: []string{"given"}},
 	}
-	repo := &Repo{LayerOf: func(string) *format.Layer { return record(0, "xattr/web") }}
+	repo := &Repo{LayerOf: func(string) *format.Layer { return record(0, "xattr/web") }, ByPeople: []string{"xattr"}}
 	if _, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{repo}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,16 +7,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 )
 
-// archive reads a zip file's directory as a stream, so that neither its entries nor
-// what it says of their number cost memory (PKWARE's APPNOTE.TXT, section 4.3).
+// archive reads a zip file's directory as a stream (PKWARE's APPNOTE.TXT, section 4.3).
+// archive/zip keeps all of it: a directory of maxDirectory bytes takes 180 MiB there, and
+// one of 100,000 entries 47 MiB.
 type archive struct {
 	r    io.ReaderAt
-	size int64
-	err  error // the first of reading the file
+	size int64 // bytes
 }
 
 const (
@@ -29,6 +30,8 @@ const (
 	maxEntry = 64 << 10
 	// maxArtifacts bounds the artifacts that are looked at.
 	maxArtifacts = 64
+	// maxRead bounds all that is read of an archive, in bytes.
+	maxRead = maxDirectory + (maxArtifacts+2)*maxEntry
 
 	endLen, end64Len, locatorLen, headerLen, localLen = 22, 56, 20, 46, 30
 
@@ -37,7 +40,7 @@ const (
 
 var errZip = errors.New("is not a zip file")
 
-// entry is a member of the archive that is worth to be read.
+// entry is a member of the archive.
 type entry struct {
 	name   string
 	method uint16
@@ -45,14 +48,17 @@ type entry struct {
 	offset int64 // of its local header
 }
 
-// names returns what the archive says of itself, as far as it can be made sense of.
+// names returns the names that the archive has for itself.
 func (a *archive) names() *names {
 	n := &names{}
-	entries, err := a.entries()
-	if err != nil {
-		return n
-	}
-	for _, e := range entries {
+	looked := 0
+	for e := range a.entries() {
+		if !wanted(e.name) {
+			continue
+		}
+		if looked++; looked > maxArtifacts {
+			break
+		}
 		raw, err := a.read(e)
 		if err != nil {
 			continue
@@ -70,52 +76,39 @@ func (a *archive) names() *names {
 
 const manifest = "META-INF/MANIFEST.MF"
 
-// wanted reports whether a member tells a name.
+// wanted reports whether a member has a name of the archive.
 func wanted(name string) bool {
 	return name == manifest ||
 		strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties") && strings.Count(name, "/") == 4
 }
 
-// entries returns the members that tell names, in the order of the directory.
-func (a *archive) entries() ([]entry, error) {
-	at, size, base, err := a.directory()
-	if err != nil {
-		return nil, err
-	}
-	r := bufio.NewReader(io.NewSectionReader(readerAt{a}, at, size))
-	var found []entry
-	for len(found) < maxArtifacts {
-		e, ok := next(r)
-		if !ok {
-			break
+// entries yields the members in the order of the directory, which ends where it is cut
+// off.
+func (a *archive) entries() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		at, size, base, err := a.directory()
+		if err != nil {
+			return
 		}
-		if wanted(e.name) {
-			e.offset += base
-			found = append(found, e)
+		r := bufio.NewReader(io.NewSectionReader(a.r, at, size))
+		header, name := make([]byte, headerLen), make([]byte, 1<<16)
+		for {
+			if _, err := io.ReadFull(r, header); err != nil || string(header[:4]) != "PK\x01\x02" {
+				return
+			}
+			name := name[:le16(header[28:])]
+			if _, err := io.ReadFull(r, name); err != nil {
+				return
+			}
+			if _, err := r.Discard(int(le16(header[30:])) + int(le16(header[32:]))); err != nil { // extra, comment
+				return
+			}
+			e := entry{string(name), le16(header[10:]), int64(le32(header[20:])), base + int64(le32(header[42:]))}
+			if !yield(e) {
+				return
+			}
 		}
 	}
-	return found, nil
-}
-
-// next reads an entry of the central directory. One that is cut off ends there; what
-// reading it met stays in the archive's err.
-func next(r *bufio.Reader) (entry, bool) {
-	header := make([]byte, headerLen)
-	if _, err := io.ReadFull(r, header); err != nil || string(header[:4]) != "PK\x01\x02" {
-		return entry{}, false
-	}
-	name := make([]byte, le16(header[28:]))
-	if _, err := io.ReadFull(r, name); err != nil {
-		return entry{}, false
-	}
-	extra, comment := le16(header[30:]), le16(header[32:])
-	if _, err := r.Discard(int(extra) + int(comment)); err != nil {
-		return entry{}, false
-	}
-	return entry{
-		name: string(name), method: le16(header[10:]),
-		packed: int64(le32(header[20:])), offset: int64(le32(header[42:])),
-	}, true
 }
 
 // directory finds the central directory: where it is, its size, and how much comes
@@ -123,7 +116,7 @@ func next(r *bufio.Reader) (entry, bool) {
 func (a *archive) directory() (at, size, base int64, err error) {
 	tail := make([]byte, min(a.size, endLen+maxComment))
 	from := a.size - int64(len(tail))
-	if _, err := (readerAt{a}).ReadAt(tail, from); err != nil {
+	if _, err := a.r.ReadAt(tail, from); err != nil {
 		return 0, 0, 0, errZip
 	}
 	end := -1
@@ -158,7 +151,7 @@ func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) 
 	if stop < 0 {
 		return 0, 0, 0, false
 	}
-	if _, err := (readerAt{a}).ReadAt(raw, stop); err != nil || string(raw[:4]) != "PK\x06\x06" || string(raw[end64Len:end64Len+4]) != "PK\x06\x07" {
+	if _, err := a.r.ReadAt(raw, stop); err != nil || string(raw[:4]) != "PK\x06\x06" || string(raw[end64Len:end64Len+4]) != "PK\x06\x07" {
 		return 0, 0, 0, false
 	}
 	return stop, int64(binary.LittleEndian.Uint64(raw[40:])), int64(binary.LittleEndian.Uint64(raw[48:])), true
@@ -167,11 +160,11 @@ func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) 
 // read returns the start of a member.
 func (a *archive) read(e entry) ([]byte, error) {
 	header := make([]byte, localLen)
-	if _, err := (readerAt{a}).ReadAt(header, e.offset); err != nil || string(header[:4]) != "PK\x03\x04" {
+	if _, err := a.r.ReadAt(header, e.offset); err != nil || string(header[:4]) != "PK\x03\x04" {
 		return nil, errZip
 	}
 	start := e.offset + localLen + int64(le16(header[26:])) + int64(le16(header[28:]))
-	var r io.Reader = io.NewSectionReader(readerAt{a}, start, min(e.packed, maxEntry))
+	var r io.Reader = io.NewSectionReader(a.r, start, min(e.packed, maxEntry))
 	switch e.method {
 	case 0:
 	case 8:
@@ -185,21 +178,6 @@ func (a *archive) read(e entry) ([]byte, error) {
 		err = nil // the start is enough
 	}
 	return out.Bytes(), err
-}
-
-// readerAt reads the file and keeps the first error that is of reading it.
-type readerAt struct{ a *archive }
-
-// ReadAt implements io.ReaderAt.
-func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off > r.a.size {
-		return 0, io.EOF
-	}
-	n, err := r.a.r.ReadAt(p, off)
-	if err != nil && !errors.Is(err, io.EOF) && r.a.err == nil {
-		r.a.err = err
-	}
-	return n, err
 }
 
 func le16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }

@@ -1,25 +1,30 @@
 // Package java is the component repo of Java archives: files named *.jar, *.war and
 // *.ear.
 //
-// A component is an artifact, "java/ARTIFACT", without version and group: several
-// archives of one name are together, wherever they are. The name is the artifactId
-// that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; where there are
-// several of those (an archive with others merged into it), that which the file is
-// named after; else the manifest's Implementation-Title; else the file's name
-// without version.
+// A component is an artifact, "java/ARTIFACT", without version and group. Several archives
+// of one name are one component, wherever they are. The name is, in this order:
 //
-// The claims are weak: what an archive says of itself counts for less than a
-// package that lists it. An archive that cannot be made sense of is named after
-// its file.
+//   - the artifactId that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; if
+//     there are several (an archive with others merged into it), the one that is also
+//     the file's name,
+//   - the manifest's Implementation-Title,
+//   - the file's name without its version.
+//
+// Archives are claimed as a fallback: their own name counts for less than a package that
+// lists the file.
 package java
 
 import (
 	"context"
+	"io"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
+
+const repoName = "java"
 
 // suffixes are those of archives.
 var suffixes = []string{".jar", ".war", ".ear"}
@@ -31,48 +36,28 @@ const maxName = 256
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "java" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single(t, "java", isArchive, name), nil
+	is := func(f *format.File) bool { return stem(f.Path) != "" }
+	return places.Single{Repo: repoName, Is: is, Name: name, MaxRead: maxRead}.Load(t), nil
 }
 
-func isArchive(t *assign.Tree, i int) bool { return stem(t.Files[i].Path) != "" }
+// name returns the name of an archive.
+func name(f *format.File, r io.ReaderAt, size int64) string {
+	return (&archive{r, size}).names().name(unversioned(stem(f.Path)))
+}
 
 // stem returns the name of an archive's file without its suffix, "" for other
 // files.
 func stem(path string) string {
 	for _, suffix := range suffixes {
 		if stem, found := strings.CutSuffix(path, suffix); found {
-			return places.Base(stem)
+			return assign.Base(stem)
 		}
 	}
 	return ""
-}
-
-// name returns the name of the archive of record i.
-func name(t *assign.Tree, i int) (string, error) {
-	said, err := read(t, i)
-	if err != nil {
-		return "", err
-	}
-	return said.name(unversioned(stem(t.Files[i].Path))), nil
-}
-
-// read returns what the archive of record i says of itself.
-func read(t *assign.Tree, i int) (*names, error) {
-	f, err := places.OpenRecord(t, i)
-	if places.IsUnusable(err) {
-		return &names{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	a := &archive{r: f, size: t.Files[i].Size}
-	said := a.names()
-	return said, a.err
 }
 
 // unversioned cuts off the version of a file's name: what follows the last dash

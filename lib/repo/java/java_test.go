@@ -3,7 +3,6 @@ package java
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/format"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/tests/bound"
 )
@@ -132,20 +132,6 @@ func TestLies(t *testing.T) {
 	}
 }
 
-type failing struct{ err error }
-
-func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
-
-// TestReadError: what cannot be read is an error, not a damaged archive.
-func TestReadError(t *testing.T) {
-	broken := errors.New("input/output error")
-	a := &archive{r: failing{broken}, size: 1000}
-	a.names()
-	if !errors.Is(a.err, broken) {
-		t.Errorf("got %v", a.err)
-	}
-}
-
 func TestNothingHere(t *testing.T) {
 	r := placestest.New(t).File("/x.zip", "").File("/dpkg.jar", "").Own("dpkg/x", "/dpkg.jar")
 	if result, err := (Repo{}).Load(t.Context(), r.Tree()); err != nil || result != nil {
@@ -188,4 +174,13 @@ func FuzzArchive(f *testing.F) {
 		}
 		_, _, _ = artifactID(raw), implementationTitle(raw), unversioned(string(raw))
 	})
+}
+
+// TestUnknownSize: a stream need not say how large a file is.
+func TestUnknownSize(t *testing.T) {
+	r := placestest.New(t).File("/opt/x-1.jar", jar(t, zip.Store, pom("core")...))
+	tree := r.Tree()
+	i, _ := tree.Lookup("/opt/x-1.jar")
+	tree.Files[i].Size = format.SizeUnknown
+	r.Assign(Repo{}).Want("/opt/x-1.jar", "java/core")
 }

@@ -3,6 +3,8 @@ package java
 import (
 	"slices"
 	"strings"
+
+	"chunkah/lib/assign"
 )
 
 // names are what an archive may be called after.
@@ -28,13 +30,11 @@ func (n *names) name(base string) string {
 // placeholder that nobody filled in, or text that is no name.
 func usable(name string) string {
 	name = strings.TrimSpace(name)
-	if len(name) > maxName || strings.Contains(name, "${") || strings.ContainsFunc(name, isControl) {
+	if len(name) > maxName || strings.Contains(name, "${") || assign.HasControl(name) {
 		return ""
 	}
 	return name
 }
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // artifactID returns the artifactId of a pom.properties.
 func artifactID(raw []byte) string {

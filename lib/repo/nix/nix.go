@@ -1,19 +1,17 @@
-// Package nix is the component repo of the Nix store: whatever lies below
-// /nix/store/HASH-NAME belongs to the component "nix/NAME", as nix/glibc-2.38-44.
-// Paths of one name and several hashes share a component, so that what is built
-// anew keeps its component.
+// Package nix is the component repo of the Nix store. Everything below
+// /nix/store/HASH-NAME belongs to the component "nix/NAME", for example
+// nix/glibc-2.38-44. Store paths with the same name share a component, so that a rebuilt
+// package keeps its component.
 //
-// No database is read: a store path says all in its name. Names of another form
-// are nobody's here. There is no history, and no clamp either: all times in a
-// store are the same.
+// No database is read: a store path has the whole name. Other names in the store are not
+// claimed. Components have no history and no clamp: all times in a store are the same.
 //
-// What Nix keeps beside the store in /nix/var/nix, its database, profiles and
-// roots, changes with every build and is the component "nix/.database"; so are
-// locks that were left in the store. Its folder .links is nobody's: it holds second
-// names of files in store paths, which go with those.
+// Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store
+// change with every build. They are the component "nix/.database". The folder .links in
+// the store is not claimed: it has second names of files in store paths.
 //
-// Links elsewhere that lead into the store go where they lead to, as package pkgdb
-// says of files in no list.
+// Links elsewhere that lead into the store go to their target's component (see package
+// pkgdb, files in no list).
 package nix
 
 import (
@@ -38,7 +36,7 @@ const (
 // Repo is the nix repo.
 type Repo struct{}
 
-// Name returns "nix".
+// Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
 // Load claims what is in the tree's store, nil, nil where there is none.
@@ -52,7 +50,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	if !ok {
 		return nil, nil
 	}
-	comp := -1
+	var pkg *assign.Package
 	var locks []string
 	for i := first + 1; i < len(t.Files); i++ {
 		f := t.Files[i]
@@ -62,45 +60,50 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 		base, _, inside := strings.Cut(path, "/")
 		if !inside {
-			comp = -1
+			pkg = nil
 			switch name := storeName(base); {
 			case name == "":
 			case strings.HasSuffix(name, ".lock") && f.Type == format.TypeFile:
-				out.Own(f.Path)
+				if err := out.Own(f.Path); err != nil {
+					return nil, err
+				}
 				locks = append(locks, f.Path)
 			default:
-				comp = out.Component(format.Text(name))
-				out.Packages++
+				pkg = out.Add(name, format.Text(name))
 			}
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
 		}
-		if comp >= 0 {
-			out.Claim(comp, i)
+		if pkg != nil {
+			out.Claim(pkg, i)
 		}
 	}
-	claimState(t, out)
+	if err := claimState(t, out); err != nil {
+		return nil, err
+	}
 	if len(locks) > 0 {
 		out.Warn("finding %s: locks that Nix left; without them the image would be easier to reproduce", pkgdb.List(locks))
 	}
-	if out.Packages == 0 {
+	if !out.Found() {
 		return nil, nil
 	}
 	return out.Result(), nil
 }
 
 // claimState claims what Nix keeps beside the store.
-func claimState(t *assign.Tree, out *pkgdb.Collector) {
+func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	dir, _, found, err := pkgdb.Dir(t.Root, stateDir)
 	if err != nil || !found {
-		return // nothing that could be claimed
+		return err
 	}
 	out.OwnBelow(dir)
 	var left []string
 	for _, ending := range []string{"-wal", "-shm", "-journal"} {
-		i, ok := t.Find(stateDir + "/db/db.sqlite" + ending)
+		i, ok, err := t.Find(stateDir + "/db/db.sqlite" + ending)
 		switch {
+		case err != nil:
+			return err
 		case !ok || t.Files[i].Type != format.TypeFile:
 		case ending == "-wal" && t.Files[i].Size > 0:
 			out.Warn("finding %q: store paths may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
@@ -112,6 +115,7 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) {
 	if len(left) > 0 {
 		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
+	return nil
 }
 
 // storeName cuts the name out of the last element of a store path, "" where it is

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/repo/places"
+	"chunkah/lib/assign"
 )
 
 // find looks for packages in the records.
@@ -26,9 +26,9 @@ func (l *loader) find() {
 	}
 }
 
-// findProjects looks for what packages are installed for: the directories around
+// findProjects looks for the directories that packages are installed for: those around
 // a node_modules, and those that links in one lead to (workspaces).
-func (l *loader) findProjects() {
+func (l *loader) findProjects() error {
 	workspaces := make(map[string]bool)
 	for i, f := range l.tree.Files {
 		if f.Type != format.TypeSymlink {
@@ -39,8 +39,16 @@ func (l *loader) findProjects() {
 			continue
 		}
 		l.has[project] = true
-		if target, found := l.tree.Target(i); found {
-			workspaces[l.tree.Files[target].Path] = true
+		target, found, err := l.tree.Target(i)
+		if err != nil {
+			return err
+		}
+		if found {
+			dir := l.tree.Files[target].Path
+			workspaces[dir] = true
+			if pkg, found := l.byDir[dir]; found {
+				l.links[f.Path] = pkg
+			}
 		}
 	}
 	for _, dirs := range []map[string]bool{l.has, workspaces} {
@@ -52,18 +60,19 @@ func (l *loader) findProjects() {
 	}
 	slices.SortFunc(l.projects, format.ComparePaths)
 	l.projects = slices.Compact(l.projects)
+	return nil
 }
 
 // split takes a package's directory apart: where its node_modules is, "/" for the
 // root, and the package's name.
 func split(dir string) (project, name string, ok bool) {
 	above := format.Parent(dir)
-	name = places.Base(dir)
-	if scope := places.Base(above); strings.HasPrefix(scope, "@") {
+	name = assign.Base(dir)
+	if scope := assign.Base(above); strings.HasPrefix(scope, "@") {
 		above = format.Parent(above)
 		name = scope + "/" + name
 	}
-	if places.Base(above) != modules || name == "" || name[0] == '.' {
+	if assign.Base(above) != modules || name == "" || name[0] == '.' {
 		return "", "", false
 	}
 	return format.Parent(above), name, true
@@ -77,10 +86,10 @@ func (l *loader) measure() {
 	at, next := -1, 0 // the package around, the one to come
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
-		for at >= 0 && f.Path != l.packages[at].dir && !places.Holds(l.packages[at].dir, f.Path) {
+		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {
 			at = l.packages[at].inside
 		}
-		for next < len(l.packages) && (f.Path == l.packages[next].dir || places.Holds(l.packages[next].dir, f.Path)) {
+		for next < len(l.packages) && (f.Path == l.packages[next].dir || assign.IsBelow(l.packages[next].dir, f.Path)) {
 			l.packages[next].inside = at
 			at = next
 			next++

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"chunkah/lib/repo/places"
+	"chunkah/lib/assign"
 )
 
 // gather finds each package's top-level one.
@@ -59,7 +59,7 @@ func (l *loader) follow(queue []int) {
 // declared returns what the projects' own package.json ask for, by name.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
-		record, found := l.tree.Lookup(places.Join(project, "package.json"))
+		record, found := l.tree.Lookup(assign.Join(project, "package.json"))
 		if !found {
 			continue
 		}

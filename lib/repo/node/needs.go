@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
@@ -111,7 +112,11 @@ func isElement(name string) bool {
 func (l *loader) resolve(dir, name string) (int, bool) {
 	for {
 		if l.has[dir] {
-			if i, found := l.installed(places.Join(dir, modules+"/"+name)); found {
+			path := assign.Join(dir, modules+"/"+name)
+			if i, found := l.byDir[path]; found {
+				return i, true
+			}
+			if i, found := l.links[path]; found {
 				return i, true
 			}
 		}
@@ -120,20 +125,4 @@ func (l *loader) resolve(dir, name string) (int, bool) {
 		}
 		dir = format.Parent(dir)
 	}
-}
-
-// installed returns the package that is at a path, or that a link there leads to.
-func (l *loader) installed(path string) (int, bool) {
-	if i, found := l.byDir[path]; found {
-		return i, true
-	}
-	record, found := l.tree.Lookup(path)
-	if !found || l.tree.Files[record].Type != format.TypeSymlink {
-		return 0, false
-	}
-	if record, found = l.tree.Target(record); !found {
-		return 0, false
-	}
-	i, found := l.byDir[l.tree.Files[record].Path]
-	return i, found
 }

@@ -1,35 +1,34 @@
-// Package node is the component repo of Node.js packages: every directory directly
-// in a node_modules, or in a scope there (node_modules/@scope/name), that has a
-// package.json, anywhere in a tree. npm, Yarn's node_modules and pnpm's store
-// (node_modules/.pnpm) come to the same.
+// Package node is the component repo of Node.js packages: every directory directly in a
+// node_modules, or in a scope there (node_modules/@scope/name), that has a package.json,
+// anywhere in a tree. This covers npm, Yarn's node_modules and pnpm's store
+// (node_modules/.pnpm).
 //
 // # Components
 //
-// A package's name is that of its directory, which is what code asks for: an alias
-// stays one. All versions of it in one project, which is the directory that the
-// outermost node_modules is in, are one package; another project's are
-// "node/NAME@PROJECT" (see package places).
+// A package's name is that of its directory, which code imports: an alias stays an alias.
+// A project is the directory with the outermost node_modules. All versions of a package
+// in one project are one package; those of another project are "node/NAME@PROJECT" (see
+// package places).
 //
-// A package of at least Least bytes is the component "node/NAME". There are a
-// thousand smaller ones in a usual tree, and so they go with the top-level
-// dependency that brought them: "node/express" has express and what only
-// express needs. What that is the packages' own package.json say, and the
-// project's says what is top-level; lock files say no more, and images rarely have
-// them.
+// A package of at least Least bytes is the component "node/NAME". A usual tree has a
+// thousand smaller ones. They go with the top-level dependency that needs them:
+// "node/express" has express and the packages that only express needs. The packages' own
+// package.json list what they need, and the project's lists the top-level dependencies.
+// Lock files have no more than that, and images rarely have them.
 //
-// Where several top-level dependencies need a package, it is with the one that is
-// fewest steps away, and then the first by name. Where a project does not say what
-// it needs, top-level is what no other package needs. A package that nobody needs
-// and that lies inside of another one (tests bring such) is with that.
+// A package that several top-level dependencies need goes with the one that is fewest
+// steps away, then the first by name. If a project lists no dependencies, the packages
+// that no other package needs are top-level. A package inside of another one that no
+// package needs (fixtures of tests) goes with that one.
 //
 // # Claims
 //
-// Everything in a package's directory belongs to it, except for the packages in
-// its node_modules. So do links in bin and .bin directories that lead there. What
-// package managers note in node_modules about the whole of it changes with every
-// package: "node/.database", expected to change daily.
+// Everything in a package's directory belongs to it, except for the packages in its
+// node_modules. So do links in bin and .bin directories that lead there. The package
+// managers' own files in node_modules change with every package: "node/.database",
+// expected to change daily.
 //
-// A package.json that makes no sense is a warning; the package then needs nothing.
+// An invalid package.json is a warning. That package then needs nothing.
 package node
 
 import (
@@ -48,15 +47,15 @@ const Least = 1 << 20
 
 const (
 	modules = "node_modules"
-	// ownName is the component of what package managers note down: no package may
-	// be named so. ownInterval is in days.
+	// ownName is the component of the package managers' own files: no package can
+	// be named like that. ownInterval is in days.
 	ownName     = ".database"
 	ownInterval = 1
 )
 
-// notes are the files directly in a project's node_modules that belong to no
-// package: of npm, Yarn and pnpm.
-var notes = []string{
+// ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to
+// no package.
+var ownFiles = []string{
 	".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml",
 	".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json", ".pnpm/lock.yaml",
 }
@@ -69,12 +68,14 @@ func (Repo) Name() string { return "node" }
 
 // Load implements assign.Repo.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
-	l := &loader{tree: t, out: places.New(r.Name(), t), byDir: make(map[string]int), has: make(map[string]bool)}
+	l := &loader{tree: t, out: places.New(r.Name(), t), byDir: make(map[string]int), links: make(map[string]int), has: make(map[string]bool)}
 	l.find()
 	if len(l.packages) == 0 {
 		return nil, nil
 	}
-	l.findProjects()
+	if err := l.findProjects(); err != nil {
+		return nil, err
+	}
 	l.measure()
 	if err := l.readNeeds(ctx); err != nil {
 		return nil, err
@@ -82,12 +83,10 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err := l.gather(); err != nil {
 		return nil, err
 	}
-	packages := l.claim()
-	result := l.out.Result()
-	if result != nil {
-		result.Packages = packages
+	if err := l.claim(); err != nil {
+		return nil, err
 	}
-	return result, context.Cause(ctx)
+	return l.out.Result(), context.Cause(ctx)
 }
 
 // loader collects the packages of a tree.
@@ -96,6 +95,7 @@ type loader struct {
 	out      *places.Collector
 	packages []*pkg          // by path
 	byDir    map[string]int  // physical directory -> package
+	links    map[string]int  // link in a node_modules -> package
 	projects []string        // directories outside of packages that packages are installed for, by path
 	has      map[string]bool // directories that have a node_modules with anything in it
 	owner    []int32         // by record: package, -1 for none
@@ -120,54 +120,57 @@ func (p *pkg) project() string {
 	return above
 }
 
-// claim gives the packages' files to their components. It returns how many
-// packages have any.
-func (l *loader) claim() (packages int) {
-	owning := make(map[int]bool)
-	numbers := make([]int, len(l.packages))
+// claim gives the packages' files to their components.
+func (l *loader) claim() error {
+	pkgs := make([]*assign.Package, len(l.packages))
 	for i, p := range l.packages {
+		of := p
 		if p.size < Least {
-			p = l.packages[p.group]
+			of = l.packages[p.group]
 		}
-		numbers[i] = l.out.Add(p.project(), p.name)
+		pkgs[i] = l.out.Add(of.project(), of.name)
+		if of != p {
+			pkgs[i] = l.out.AddTo(pkgs[i], p.name)
+		}
 	}
 	for i := range l.tree.Files {
 		owner := int(l.owner[i])
 		if owner < 0 {
-			owner = l.linked(i)
+			var err error
+			if owner, err = l.linked(i); err != nil {
+				return err
+			}
 		}
 		if owner >= 0 {
-			if !l.tree.Claimed(i) {
-				owning[owner] = true
-			}
-			l.out.Claim(numbers[owner], i)
-		} else if l.isNote(i) {
-			number := l.out.Add("/", ownName)
-			l.out.SetInterval(number, ownInterval)
-			l.out.Claim(number, i)
+			l.out.Claim(pkgs[owner], i)
+		} else if l.isOwn(i) {
+			database := l.out.Component("/", ownName)
+			database.Component.IntervalDays = ownInterval
+			l.out.Claim(database, i)
 		}
 	}
-	return len(owning)
+	return nil
 }
 
-// linked returns the package that the symlink of record i makes a program of, -1
-// for none.
-func (l *loader) linked(i int) int {
+// linked returns the package that has the program that the symlink of record i is for,
+// -1 for none.
+func (l *loader) linked(i int) (int, error) {
 	f := l.tree.Files[i]
 	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {
-		return -1
+		return -1, nil
 	}
-	if dir := places.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
-		return -1
+	if dir := assign.Base(format.Parent(f.Path)); dir != ".bin" && dir != "bin" {
+		return -1, nil
 	}
-	if target, found := l.tree.Target(i); found {
-		return int(l.owner[target])
+	target, found, err := l.tree.Target(i)
+	if !found {
+		return -1, err
 	}
-	return -1
+	return int(l.owner[target]), nil
 }
 
-func (l *loader) isNote(i int) bool {
+func (l *loader) isOwn(i int) bool {
 	f := l.tree.Files[i]
 	_, name, found := strings.Cut(f.Path, "/"+modules+"/")
-	return found && f.Type == format.TypeFile && slices.Contains(notes, name)
+	return found && f.Type == format.TypeFile && slices.Contains(ownFiles, name)
 }

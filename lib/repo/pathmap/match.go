@@ -1,7 +1,6 @@
 package pathmap
 
 import (
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -58,7 +57,11 @@ func (m *matcher) match(e int, path string) (bool, error) {
 			r.literal++
 		}
 	}
-	if i, found := m.tree.Find(path); found {
+	i, found, err := m.tree.Find(path)
+	if err != nil {
+		return false, err
+	}
+	if found {
 		r.literal = r.names // whatever signs it has
 		r.itself = true
 		m.claim(i, r)
@@ -82,7 +85,7 @@ func (m *matcher) claim(i int, r rank) int {
 		return i + 1
 	}
 	r.itself = false
-	_, to := m.below(i, m.tree.Files[i].Path)
+	_, to := m.tree.Below(m.tree.Files[i].Path)
 	m.effort += to - i
 	for i++; i < to; i++ {
 		m.offer(i, r)
@@ -104,22 +107,14 @@ func (m *matcher) offer(i int, r rank) {
 	}
 }
 
-// below returns the range of the records below a directory, from number least on.
-func (m *matcher) below(least int, dir string) (from, to int) {
-	files := m.tree.Files[least:]
-	from = sort.Search(len(files), func(i int) bool { return format.ComparePaths(files[i].Path, dir) > 0 })
-	to = from + sort.Search(len(files)-from, func(i int) bool { return !strings.HasPrefix(files[from+i].Path, withSlash(dir)) })
-	return least + from, least + to
-}
-
-func withSlash(dir string) string { return strings.TrimSuffix(dir, "/") + "/" }
-
 // matchPattern claims what names match below dir.
 func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool, err error) {
-	dir = m.resolve(dir)
-	skip := len(withSlash(dir))
+	if dir, err = m.resolve(dir); err != nil {
+		return false, err
+	}
+	skip := len(assign.Join(dir, ""))
 	var below []string
-	for i, to := m.below(0, dir); i < to; {
+	for i, to := m.tree.Below(dir); i < to; {
 		below = appendNames(below[:0], m.tree.Files[i].Path[skip:])
 		m.effort += min(len(below), len(names))
 		if err := m.check(); err != nil {
@@ -135,20 +130,21 @@ func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool
 	return matched, nil
 }
 
-// resolve returns the physical path of a directory. What is none is as it was: no
-// record is below it.
-func (m *matcher) resolve(dir string) string {
-	i, found := m.tree.Find(dir)
+// resolve returns the physical path of a directory. The path of anything else, which has
+// no records below it, is returned as it is.
+func (m *matcher) resolve(dir string) (string, error) {
+	i, found, err := m.tree.Find(dir)
 	if !found {
-		return dir
+		return dir, err
 	}
-	dir = m.tree.Files[i].Path
-	if m.tree.Files[i].Type == format.TypeSymlink {
-		if target, found := m.tree.Resolve(dir); found {
-			return target
+	f := m.tree.Files[i]
+	if f.Type == format.TypeSymlink {
+		target, err := m.tree.Resolve(f.Path)
+		if err != nil || target != "" {
+			return target, err
 		}
 	}
-	return dir
+	return f.Path, nil
 }
 
 func appendNames(list []string, path string) []string {

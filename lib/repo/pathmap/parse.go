@@ -246,12 +246,12 @@ func shown(value any) string {
 
 // add puts an item into the repo.
 func (p *parser) add(it item) error {
-	if it.component == "" || len(it.component) > format.MaxText-len("map/") {
+	if it.component == "" || len(it.component) > format.MaxText-len(repoName+"/") {
 		return errors.New("is no name for a component")
 	}
 	name := it.component
 	if !strings.Contains(name, "/") {
-		name = "map/" + name
+		name = repoName + "/" + name
 	}
 	i, known := p.index[name]
 	if !known {

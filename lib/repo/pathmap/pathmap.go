@@ -47,6 +47,7 @@ import (
 )
 
 const (
+	repoName = "map"
 	// maxData bounds a map, in bytes: a million paths.
 	maxData = 256 << 20
 	// maxEffort bounds the work that patterns and directories make: a thousand
@@ -68,7 +69,7 @@ type Repo struct {
 type component struct {
 	name     string
 	interval int64  // in days, 0 for unknown
-	setBy    string // the entry that said so
+	setBy    string // the entry with the interval
 }
 
 // entry is one path of the map.
@@ -90,7 +91,7 @@ func New(name string, data []byte) (*Repo, error) {
 }
 
 // Name implements assign.Repo.
-func (*Repo) Name() string { return "map" }
+func (*Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
@@ -110,19 +111,21 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 			missed[e.component] = append(missed[e.component], e.path)
 		}
 	}
-	result := &assign.Result{Packages: len(r.components), Warnings: r.warnings(missed, total)}
+	result := &assign.Result{Warnings: r.warnings(missed, total)}
 	for _, c := range r.components {
-		result.Components = append(result.Components, &format.Component{Name: c.name, IntervalDays: c.interval})
+		p := &assign.Package{Component: &format.Component{Name: c.name, IntervalDays: c.interval}}
+		result.Packages = append(result.Packages, p)
 	}
 	for file, best := range m.best {
 		if best.entry >= 0 {
-			result.Claims = append(result.Claims, assign.Claim{File: file, Component: r.entries[best.entry].component})
+			p := result.Packages[r.entries[best.entry].component]
+			result.Claims = append(result.Claims, assign.Claim{File: file, Package: p})
 		}
 	}
 	return result, nil
 }
 
-// warnings tells of what matches nothing, a line for each component.
+// warnings lists the paths that match nothing, a line per component.
 func (r *Repo) warnings(missed [][]string, total []int) (warnings []string) {
 	silent := 0
 	for i, paths := range missed {

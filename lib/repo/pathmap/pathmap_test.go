@@ -210,8 +210,8 @@ func FuzzMap(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range result.Components {
-			if err := c.Validate(); err != nil {
+		for _, p := range result.Packages {
+			if err := p.Component.Validate(); err != nil {
 				t.Error(err)
 			}
 		}

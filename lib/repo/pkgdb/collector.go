@@ -1,7 +1,6 @@
 package pkgdb
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,45 +18,34 @@ const (
 	ownInterval = 1
 	// maxName bounds a package's name, in bytes: file systems do.
 	maxName = 255
-	// maxWarnings bounds the warnings of a database: who has more of them knows
-	// by then.
+	// maxWarnings bounds the warnings of a database.
 	maxWarnings = 32
 )
 
-// Collector turns the packages of a database into components and claims.
+// Collector turns the packages of a database into claims.
 type Collector struct {
-	// Packages counts the packages.
-	Packages int
-	// Leavings are the endings of the names under which the package manager
-	// leaves configuration files beside the real ones, as ".dpkg-dist".
-	Leavings []string
+	// Suffixes are those of the copies of configuration files that the package manager
+	// keeps beside the real ones, as ".dpkg-dist".
+	Suffixes []string
 
 	tree     *assign.Tree
-	prefix   string // "dpkg/"
-	byName   map[string]int
-	comps    []component
+	repo     string
+	packages []*assign.Package
+	byName   map[string]*assign.Package // components, by the name without the repo's
 	claims   []assign.Claim
 	second   []assign.Claim
 	own      map[int]bool
-	last     []int32 // by file: the component that claimed it last, and 1
+	last     []*assign.Package // by file: the last one that claimed it
+	needed   []string
 	warnings []string
 	unsaid   int // warnings beyond the bound
-}
-
-// component is a component in the making.
-type component struct {
-	name     string
-	interval int64   // in days, 0 for unknown
-	clamp    int64   // unix seconds
-	clamped  bool    // clamp counts
-	updates  []int64 // unix seconds
 }
 
 // NewCollector returns a collector for the named repo.
 func NewCollector(t *assign.Tree, repo string) *Collector {
 	return &Collector{
-		tree: t, prefix: repo + "/", byName: make(map[string]int), own: make(map[int]bool),
-		last: make([]int32, len(t.Files)),
+		tree: t, repo: repo, byName: make(map[string]*assign.Package), own: make(map[int]bool),
+		last: make([]*assign.Package, len(t.Files)),
 	}
 }
 
@@ -68,98 +56,107 @@ func CheckName(name string) error {
 		return errors.New("there is no name")
 	case len(name) > maxName:
 		return fmt.Errorf("name of %d bytes is too long", len(name))
-	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name),
-		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name), assign.HasControl(name):
 		return fmt.Errorf("%q is no name", name)
 	}
 	return nil
 }
 
-// Component returns the number of the component of a name, which CheckName
-// accepts or a repo made itself.
-func (c *Collector) Component(name string) int {
-	i, ok := c.byName[name]
-	if !ok {
-		i = len(c.comps)
-		name = strings.Clone(name)
-		c.byName[name] = i
-		c.comps = append(c.comps, component{name: name})
+// Add adds a package. The name of its component is one that CheckName accepts; it is
+// empty for a package without files.
+func (c *Collector) Add(name, component string) *assign.Package {
+	p := &assign.Package{Name: strings.Clone(name)}
+	if component != "" {
+		p.Component = c.Component(component).Component
 	}
-	return i
+	c.packages = append(c.packages, p)
+	return p
 }
 
-// Clamp bounds the component's mtimes by t, or by the newest that was said.
-func (c *Collector) Clamp(comp int, t int64) {
-	if p := &c.comps[comp]; !p.clamped || t > p.clamp {
-		p.clamp, p.clamped = t, true
+// Component returns what stands for a component as a whole.
+func (c *Collector) Component(name string) *assign.Package {
+	p := c.byName[name]
+	if p == nil {
+		p = &assign.Package{Component: &format.Component{Name: c.repo + "/" + name}}
+		c.byName[strings.Clone(name)] = p
 	}
+	return p
 }
 
-// Interval says how many days are expected between the component's updates.
-func (c *Collector) Interval(comp int, days int64) { c.comps[comp].interval = days }
+// Found reports whether any package was added.
+func (c *Collector) Found() bool { return len(c.packages) > 0 }
 
-// Update adds times at which the component changed.
-func (c *Collector) Update(comp int, times ...int64) {
-	p := &c.comps[comp]
-	p.updates = append(p.updates, times...)
-	slices.Sort(p.updates)
-	p.updates = slices.Compact(p.updates)
-	if over := len(p.updates) - format.MaxList; over > 0 {
-		p.updates = p.updates[over:]
+// Clamp bounds the mtimes of the package's component by t, or by the newest time given.
+func (c *Collector) Clamp(p *assign.Package, t int64) {
+	if p := p.Component; !p.HasMtimeClamp || t > p.MtimeClamp {
+		p.MtimeClamp, p.HasMtimeClamp = t, true
 	}
 }
 
-// Claim claims a file for a component.
-func (c *Collector) Claim(comp, file int) {
-	if c.last[file] == int32(comp)+1 {
+// Update adds times at which the package's component changed.
+func (c *Collector) Update(p *assign.Package, times ...int64) {
+	list := append(p.Component.Updates, times...)
+	slices.Sort(list)
+	list = slices.Compact(list)
+	p.Component.Updates = list[max(0, len(list)-format.MaxList):]
+}
+
+// Claim claims a file for a package.
+func (c *Collector) Claim(p *assign.Package, file int) {
+	if c.last[file] == p {
 		return // a list that repeats a line takes no more memory
 	}
-	c.last[file] = int32(comp) + 1
-	c.claims = append(c.claims, assign.Claim{File: file, Component: comp})
+	c.last[file] = p
+	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
 }
 
-// ClaimSecond claims a file for a component where nobody does at first hand.
-func (c *Collector) ClaimSecond(comp, file int) {
-	c.second = append(c.second, assign.Claim{File: file, Component: comp})
+// ClaimSecond claims a file for a package if no other one does at first hand.
+func (c *Collector) ClaimSecond(p *assign.Package, file int) {
+	c.second = append(c.second, assign.Claim{File: file, Package: p})
 }
 
-// Own claims a physical path, where it is there and no directory, as the package
+// Own claims a listed path, if it is there and not a directory, as the package
 // manager's own.
-func (c *Collector) Own(path string) {
-	if i, ok := c.tree.Lookup(path); ok && c.tree.Files[i].Type != format.TypeDir {
+func (c *Collector) Own(path string) error {
+	i, found, err := c.tree.Find(path)
+	if found && c.tree.Files[i].Type != format.TypeDir {
 		c.ownFile(i)
 	}
+	return err
 }
 
 // OwnBelow claims all that is below a physical directory. Directories there may
 // be a package's as well.
 func (c *Collector) OwnBelow(dir string) {
 	i, ok := c.tree.Lookup(dir)
-	if !ok {
+	if !ok || dir == "/" {
 		return
 	}
-	for ; i < len(c.tree.Files); i++ {
-		f := c.tree.Files[i]
-		if f.Path != dir && (!strings.HasPrefix(f.Path, dir) || f.Path[len(dir)] != '/') {
-			return
-		}
-		if f.Type != format.TypeDir {
+	for _, to := c.tree.Below(dir); i < to; i++ {
+		if c.tree.Files[i].Type == format.TypeDir {
+			c.ClaimSecond(c.database(), i)
+		} else {
 			c.ownFile(i)
-			continue
 		}
-		c.ClaimSecond(c.ownComponent(), i)
+	}
+}
+
+// Needs says that the package manager needs these files of a physical folder.
+func (c *Collector) Needs(folder string, names ...string) {
+	for _, name := range names {
+		c.needed = append(c.needed, assign.Join(folder, name))
 	}
 }
 
 func (c *Collector) ownFile(i int) {
 	c.own[i] = true
-	c.Claim(c.ownComponent(), i)
+	c.Claim(c.database(), i)
 }
 
-func (c *Collector) ownComponent() int {
-	comp := c.Component(ownName)
-	c.Interval(comp, ownInterval)
-	return comp
+func (c *Collector) database() *assign.Package {
+	p := c.Component(ownName)
+	p.Component.IntervalDays = ownInterval
+	return p
 }
 
 // Warn adds a warning.
@@ -185,53 +182,29 @@ func List(names []string) string {
 	return text
 }
 
-// Result sorts everything by name and settles what is whose.
+// Result returns what was collected. Claims at second hand count if there is no other,
+// and no package claims the package manager's own files.
 func (c *Collector) Result() *assign.Result {
-	r := &assign.Result{Packages: c.Packages, Warnings: c.warnings}
+	slices.Sort(c.needed)
+	c.needed = slices.Compact(c.needed) // two paths may lead to one folder
+	r := &assign.Result{Packages: c.packages, Warnings: c.warnings, Database: c.needed}
 	if c.unsaid > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.unsaid, strings.TrimSuffix(c.prefix, "/")))
-	}
-	order := make([]int, len(c.comps))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return strings.Compare(c.comps[a].name, c.comps[b].name) })
-	rank := make([]int, len(order))
-	for to, from := range order {
-		rank[from] = to
-		r.Components = append(r.Components, c.record(&c.comps[from]))
-	}
-	r.Claims = c.settle(rank)
-	r.Weak = (&unlisted{tree: c.tree, result: r, leavings: c.Leavings}).claims
-	return r
-}
-
-// settle drops the packages' claims on the package manager's own files, and those
-// at second hand where there are others.
-func (c *Collector) settle(rank []int) []assign.Claim {
-	own := c.byName[ownName] // counts only where c.own holds something
-	claimed := make([]bool, len(c.tree.Files))
-	list := make([]assign.Claim, 0, len(c.claims)+len(c.second))
-	for _, claim := range c.claims {
-		if !c.own[claim.File] || claim.Component == own {
-			claimed[claim.File] = true
-			list = append(list, assign.Claim{File: claim.File, Component: rank[claim.Component]})
-		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.unsaid, c.repo))
 	}
 	for _, claim := range c.second {
-		if !claimed[claim.File] {
-			list = append(list, assign.Claim{File: claim.File, Component: rank[claim.Component]})
+		if c.last[claim.File] == nil {
+			c.claims = append(c.claims, claim)
 		}
 	}
-	slices.SortFunc(list, func(a, b assign.Claim) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Component, b.Component))
+	database := c.database()
+	r.Claims = slices.DeleteFunc(c.claims, func(claim assign.Claim) bool {
+		return c.own[claim.File] && claim.Package != database
 	})
-	return slices.Compact(list)
-}
-
-func (c *Collector) record(p *component) *format.Component {
-	return &format.Component{
-		Name: c.prefix + p.name, Updates: p.updates, IntervalDays: p.interval,
-		MtimeClamp: p.clamp, HasMtimeClamp: p.clamped,
+	u := unlisted{tree: c.tree, suffixes: c.Suffixes, byName: make(map[string]*assign.Package, len(c.byName))}
+	c.Component(assign.SharedName)
+	for _, p := range c.byName {
+		u.byName[p.Component.Name] = p
 	}
+	r.Fallback = u.claims
+	return r
 }

@@ -19,11 +19,11 @@ func (fake) Name() string { return "fake" }
 
 func (f fake) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	c := pkgdb.NewCollector(t, "fake")
-	c.Leavings = []string{".new"}
+	c.Suffixes = []string{".new"}
 	f(c, func(path string) int {
-		i, ok := t.Find(path)
+		i, ok, err := t.Find(path)
 		if !ok {
-			panic(path)
+			panic(fmt.Sprint(path, err))
 		}
 		return i
 	})
@@ -59,9 +59,11 @@ file /out/side
 		c.Claim(b, at("/db"))
 		c.OwnBelow("/db")
 		c.OwnBelow("/absent")
-		c.Own("/out/side")
-		c.Own("/out") // is a directory
-		c.Own("/absent")
+		for _, path := range []string{"/out/side", "/out", "/absent"} { // a file, a directory, nothing
+			if err := c.Own(path); err != nil {
+				panic(err)
+			}
+		}
 		c.Update(z, 5, 3)
 		c.Update(z, 3, 4)
 		c.Clamp(z, -7)

@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/rootfs"
 )
 
-// Resolve follows path inside the tree. A link that leads nowhere is as good as
-// none.
+// Resolve follows a path inside the tree. A link that leads nowhere is not found.
 func Resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, err = root.Resolve(path)
 	switch {
@@ -33,8 +31,7 @@ func File(root *rootfs.Root, path string) (physical string, found bool, err erro
 	return physical, kind != 0 && err == nil, err
 }
 
-// Dir resolves the path of a directory and lists it, sorted. Something else there
-// is as good as nothing.
+// Dir resolves the path of a directory and lists it, sorted. Anything else is not found.
 func Dir(root *rootfs.Root, path string) (physical string, names []string, found bool, err error) {
 	physical, kind, err := look(root, path)
 	if err != nil || kind != unix.S_IFDIR {
@@ -53,6 +50,3 @@ func look(root *rootfs.Root, path string) (string, uint32, error) {
 	st, err := root.Lstat(physical)
 	return physical, st.Mode & unix.S_IFMT, err
 }
-
-// Join appends a name to a physical directory.
-func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }

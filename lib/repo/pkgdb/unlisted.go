@@ -2,11 +2,11 @@ package pkgdb
 
 import (
 	"context"
-	"path"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/pyc"
 )
 
 // maxLinks bounds the links of one chain, as Linux does.
@@ -22,18 +22,13 @@ var (
 // unlisted finds the components of files that are in no package's list.
 type unlisted struct {
 	tree     *assign.Tree
-	result   *assign.Result // Assign may add a component to it
-	leavings []string
-	byName   map[string]int
+	suffixes []string
+	byName   map[string]*assign.Package // components of the repo
 }
 
-// claims returns the weak claims.
-func (u *unlisted) claims(ctx context.Context) ([]assign.Claim, error) {
-	u.byName = make(map[string]int, len(u.result.Components))
-	for i, c := range u.result.Components {
-		u.byName[c.Name] = i
-	}
-	var list []assign.Claim
+// claims returns the claims on what was made from the repo's own files.
+func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
+	r := &assign.Result{}
 	for i, f := range u.tree.Files {
 		if f.Type == format.TypeDir || u.tree.Claimed(i) {
 			continue
@@ -41,48 +36,45 @@ func (u *unlisted) claims(ctx context.Context) ([]assign.Claim, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		from, ok := u.origin(i)
-		if !ok {
+		from, found, err := u.origin(i)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
 			continue
 		}
-		if comp, ok := u.owner(from); ok {
-			list = append(list, assign.Claim{File: i, Component: comp})
+		if p := u.owner(from); p != nil {
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
 		}
 	}
-	return list, nil
+	return r, nil
 }
 
-// owner returns this repo's component that record i went to.
-func (u *unlisted) owner(i int) (int, bool) {
+// owner returns this repo's component of record i, nil if it is of none.
+func (u *unlisted) owner(i int) *assign.Package {
 	f := u.tree.Files[i]
 	if f.Type == format.TypeDir || len(f.Components) == 0 {
-		return 0, false
+		return nil
 	}
-	comp, ok := u.byName[f.Components[0]]
-	return comp, ok
+	return u.byName[f.Components[0]]
 }
 
-// origin returns the record of what f was made from.
-func (u *unlisted) origin(i int) (int, bool) {
+// origin returns the record that f was made from.
+func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	f := u.tree.Files[i]
-	if f.Type == format.TypeSymlink {
-		if !IsMade(f.Path) {
-			return 0, false
-		}
+	switch {
+	case f.Type == format.TypeSymlink && IsMade(f.Path):
 		return u.follow(i)
+	case f.Type != format.TypeFile:
+		return 0, false, nil
 	}
-	if f.Type != format.TypeFile {
-		return 0, false
-	}
-	if source := pythonSource(f.Path); source != "" {
-		return u.tree.Lookup(source)
-	}
-	for _, ending := range u.leavings {
-		if real, ok := strings.CutSuffix(f.Path, ending); ok {
-			return u.tree.Lookup(real)
+	from, found = PythonSource(u.tree, f.Path)
+	for _, suffix := range u.suffixes {
+		if real, copied := strings.CutSuffix(f.Path, suffix); copied && !found {
+			from, found = u.tree.Lookup(real)
 		}
 	}
-	return 0, false
+	return from, found, nil
 }
 
 // IsMade reports whether a link at a physical path is likely a package's doing
@@ -96,40 +88,29 @@ func IsMade(path string) bool {
 	return false
 }
 
-// follow returns the record of what link i leads to, through other links.
-func (u *unlisted) follow(i int) (int, bool) {
+// follow returns the record that link i leads to, through other links.
+func (u *unlisted) follow(i int) (target int, found bool, err error) {
 	for range maxLinks {
-		var ok bool
-		if i, ok = u.tree.Target(i); !ok {
-			return 0, false
+		if i, found, err = u.tree.Target(i); !found {
+			return 0, false, err
 		}
 		if u.tree.Files[i].Type != format.TypeSymlink || u.tree.Claimed(i) {
-			return i, true // a package's own link is as good as a file
+			return i, true, nil // a package's own link is as good as a file
 		}
 	}
-	return 0, false
+	return 0, false, nil
 }
 
-// pythonSource returns the path of the source that a path of compiled Python
-// belongs to, "" for any other path (PEP 3147 and, for "opt-", PEP 488).
-func pythonSource(file string) string {
-	base, ok := strings.CutSuffix(file, ".pyc")
-	if !ok {
-		if base, ok = strings.CutSuffix(file, ".pyo"); !ok {
-			return ""
+// PythonSource returns the record of the source of compiled Python. It is not found for any
+// other path.
+func PythonSource(t *assign.Tree, file string) (i int, found bool) {
+	if !pyc.Is(file) {
+		return 0, false
+	}
+	for _, source := range pyc.Sources(file) {
+		if i, found = t.Lookup(source); found {
+			break
 		}
 	}
-	dir, name := path.Split(base)
-	above, cached := strings.CutSuffix(dir, "/__pycache__/")
-	if !cached {
-		return base + ".py"
-	}
-	if cut := strings.LastIndexByte(name, '.'); cut > 0 && strings.HasPrefix(name[cut:], ".opt-") {
-		name = name[:cut]
-	}
-	cut := strings.LastIndexByte(name, '.')
-	if cut <= 0 {
-		return ""
-	}
-	return above + "/" + name[:cut] + ".py"
+	return i, found
 }

@@ -1,20 +1,21 @@
-// Package places collects what the component repos of languages find. Their
-// packages are not in one database but in places: environments, gem homes,
-// projects, of which a tree may have several with the same package in each.
+// Package places is the collector of the repos of languages. Their packages are not in one
+// database but in many places: environments, gem homes, projects. A tree can have the
+// same package in several of them.
 //
-// A package is named REPO/NAME in the first place that has it, in the order of
-// paths, and REPO/NAME@PLACE in the others: copies in two places are updated at
-// different times. Only places count where something of the package was still
-// unclaimed, so that a copy that a system package owns changes no name.
+// A package's component is REPO/NAME in the first place that has it, in the order of
+// paths, and REPO/NAME@PLACE in the others: copies in two places are updated at different
+// times. A place counts only if something of the package was still unclaimed there, so
+// that a copy in a system package changes no name.
 //
-// Directories are claimed where they hold nothing. Others are in the layers of
-// what they hold. No component has an mtime clamp: what applies without one, the
-// newest mtime of its own files, is as much as there is to know.
+// Directories are claimed only if they are empty. Others are in the layers of their files.
+// No component has an mtime clamp: the newest mtime of its own files, which applies
+// without one, is the best that is known.
 package places
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,52 +31,64 @@ const maxWarnings = 100
 type Collector struct {
 	tree     *assign.Tree
 	repo     string
-	packages []pkg
-	byKey    map[key]int
-	claims   []assign.Claim // with a package's number in the component's place
+	byKey    map[key]*assign.Package
+	packages []*assign.Package
+	claims   []assign.Claim
 	warnings []string
 	silent   int // warnings beyond the bound
 }
 
-type key struct{ place, name string }
-
-type pkg struct {
-	key
-	owns     bool
-	interval int64 // in days, 0 for unknown
-}
+type key struct{ name, place string }
 
 // New makes a collector for the repo of a name.
 func New(repo string, t *assign.Tree) *Collector {
-	return &Collector{tree: t, repo: repo, byKey: make(map[key]int)}
+	return &Collector{tree: t, repo: repo, byKey: make(map[key]*assign.Package)}
 }
 
-// Add returns the number of the package of a name in a place.
-func (c *Collector) Add(place, name string) int {
-	k := key{place, format.Text(name)}
-	i, known := c.byKey[k]
-	if !known {
-		i = len(c.packages)
-		c.byKey[k] = i
-		c.packages = append(c.packages, pkg{key: k})
+// Component returns what stands for a component of a place as a whole. Result completes
+// its name.
+func (c *Collector) Component(place, name string) *assign.Package {
+	k := key{format.Text(name), place}
+	p := c.byKey[k]
+	if p == nil {
+		p = &assign.Package{Component: &format.Component{}}
+		c.byKey[k] = p
 	}
-	return i
+	return p
 }
 
-// SetInterval says how many days are between a package's updates.
-func (c *Collector) SetInterval(pkg int, days int64) { c.packages[pkg].interval = days }
+// Add returns the package of a name in a place, which has a component of that name.
+func (c *Collector) Add(place, name string) *assign.Package {
+	p := c.Component(place, name)
+	if p.Name == "" {
+		p.Name = format.Text(name)
+		c.packages = append(c.packages, p)
+	}
+	return p
+}
+
+// AddTo adds another package to the component of one.
+func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
+	more := &assign.Package{Name: format.Text(name), Component: p.Component}
+	c.packages = append(c.packages, more)
+	return more
+}
 
 // Claim gives a file to a package, unless it is claimed already or a directory
 // that holds something.
-func (c *Collector) Claim(pkg, file int) {
-	if c.tree.Claimed(file) {
+func (c *Collector) Claim(p *assign.Package, file int) {
+	if c.tree.Claimed(file) || c.tree.Holds(file) {
 		return
 	}
-	if c.tree.Files[file].Type == format.TypeDir && holds(c.tree, file) {
-		return
+	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
+}
+
+// ClaimBelow gives everything below a physical directory to a package.
+func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
+	from, to := c.tree.Below(dir)
+	for i := from; i < to; i++ {
+		c.Claim(p, i)
 	}
-	c.packages[pkg].owns = true
-	c.claims = append(c.claims, assign.Claim{File: file, Component: pkg})
 }
 
 // Warn keeps a warning, which gets the repo's name in front.
@@ -87,71 +100,41 @@ func (c *Collector) Warn(format string, args ...any) {
 	c.warnings = append(c.warnings, c.repo+": "+fmt.Sprintf(format, args...))
 }
 
-// Result returns what was collected, nil where that is nothing.
+// Result returns what was collected, nil for nothing. Only packages that own something
+// are in it.
 func (c *Collector) Result() *assign.Result {
-	names, packages := c.names()
-	r := &assign.Result{Packages: packages, Warnings: c.warnings}
+	r := &assign.Result{Claims: c.claims, Warnings: c.warnings}
 	if c.silent > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: and %d more warnings", c.repo, c.silent))
 	}
-	if packages == 0 && len(r.Warnings) == 0 {
+	owning := make(map[*assign.Package]bool)
+	used := make(map[*format.Component]bool)
+	for _, claim := range c.claims {
+		owning[claim.Package], used[claim.Package.Component] = true, true
+	}
+	for _, p := range c.packages {
+		if owning[p] {
+			r.Packages = append(r.Packages, p)
+		}
+	}
+	if len(r.Claims) == 0 && len(r.Warnings) == 0 {
 		return nil
 	}
-	index := make(map[string]int)
-	for _, name := range sorted(names) {
-		index[name] = len(r.Components)
-		r.Components = append(r.Components, &format.Component{Name: name})
-	}
-	for i := range c.packages {
-		if p := &c.packages[i]; p.owns && p.interval != 0 {
-			r.Components[index[names[i]]].IntervalDays = p.interval
-		}
-	}
-	r.Claims = c.claims
-	for i := range r.Claims {
-		r.Claims[i].Component = index[names[r.Claims[i].Component]]
-	}
-	slices.SortFunc(r.Claims, func(a, b assign.Claim) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Component, b.Component))
+	keys := slices.SortedFunc(maps.Keys(c.byKey), func(a, b key) int {
+		return cmp.Or(strings.Compare(a.name, b.name), format.ComparePaths(a.place, b.place))
 	})
-	r.Claims = slices.Compact(r.Claims)
-	return r
-}
-
-// names returns the components' names of the packages that own something, "" for
-// the others, and how many there are.
-func (c *Collector) names() (names []string, owning int) {
-	order := make([]int, 0, len(c.packages))
-	for i := range c.packages {
-		if c.packages[i].owns {
-			order = append(order, i)
-		}
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(strings.Compare(c.packages[a].name, c.packages[b].name),
-			format.ComparePaths(c.packages[a].place, c.packages[b].place))
-	})
-	names = make([]string, len(c.packages))
-	for at, i := range order {
-		p := c.packages[i]
-		names[i] = c.repo + "/" + p.name
-		if at == 0 || c.packages[order[at-1]].name != p.name {
+	last := ""
+	for _, k := range keys {
+		comp := c.byKey[k].Component
+		if !used[comp] {
 			continue
 		}
-		if long := names[i] + "@" + format.Text(p.place); len(long) <= format.MaxText {
-			names[i] = long
+		comp.Name = c.repo + "/" + k.name
+		if long := comp.Name + "@" + format.Text(k.place); comp.Name == last && len(long) <= format.MaxText {
+			comp.Name = long
+			continue
 		}
+		last = comp.Name
 	}
-	return names, len(order)
-}
-
-// sorted returns the names in order, each once and without "".
-func sorted(names []string) []string {
-	list := slices.Clone(names)
-	slices.Sort(list)
-	list = slices.Compact(list)
-	if len(list) > 0 && list[0] == "" {
-		list = list[1:]
-	}
-	return list
+	return r
 }

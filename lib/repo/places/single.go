@@ -1,73 +1,103 @@
 package places
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
 )
 
-// Single finds the components of files that say themselves what they are of, each
-// for itself, wherever they are: "go/cmd" of programs, "java/ant" of archives. Files
-// of one name are one component. The claims are weak: what a file says of itself
-// counts for less than a package that lists it. The result is nil where there are no
-// such files.
-//
-// Of regular files that nobody has claimed, is tells by the record which may be
-// such, and name reads one and returns what stands behind the repo's name, "" where
-// it is none after all.
-func Single(t *assign.Tree, repo string, is func(t *assign.Tree, i int) bool, name func(t *assign.Tree, i int) (string, error)) *assign.Result {
-	s := &single{tree: t, repo: repo, is: is, name: name, index: make(map[string]int)}
-	if s.next(0) == len(t.Files) {
+// Single finds the components of files that name their own package, each for itself,
+// wherever they are: "go/cmd" of programs, "java/ant" of archives. Files of one name
+// are one component. They are claimed as a fallback: what a file says of itself counts
+// for less than a package that lists it. The result is nil if there are no such files.
+type Single struct {
+	Repo string
+	// Is picks regular files by their records.
+	Is func(f *format.File) bool
+	// Name returns the name of a file's package, "" for none. A file that is not there
+	// is as an empty one. The size is in bytes.
+	Name func(f *format.File, r io.ReaderAt, size int64) string
+	// MaxRead bounds what Name can read of a file, in bytes.
+	MaxRead int64
+}
+
+// Load finds the files in a tree.
+func (s Single) Load(t *assign.Tree) *assign.Result {
+	if s.next(t, 0) == len(t.Files) {
 		return nil
 	}
-	s.result.Weak = s.claims
-	return &s.result
+	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
+		c := New(s.Repo, t)
+		for i := s.next(t, 0); i < len(t.Files); i = s.next(t, i+1) {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			name, err := s.read(t, i)
+			if err != nil {
+				return nil, err
+			}
+			if name != "" {
+				c.Claim(c.AddTo(c.Component("/", name), name), i)
+			}
+		}
+		return c.Result(), nil
+	}}
 }
 
-// single is one call of Single.
-type single struct {
-	tree   *assign.Tree
-	repo   string
-	is     func(*assign.Tree, int) bool
-	name   func(*assign.Tree, int) (string, error)
-	result assign.Result
-	index  map[string]int // components by their names
-}
-
-// next returns the first record from i on that may be such a file.
-func (s *single) next(i int) int {
-	for i < len(s.tree.Files) && (s.tree.Files[i].Type != format.TypeFile || s.tree.Claimed(i) || !s.is(s.tree, i)) {
-		i++
+// next returns the first record from i on to look at. All names of an inode are one file.
+func (s Single) next(t *assign.Tree, i int) int {
+	for ; i < len(t.Files); i++ {
+		f := t.Files[i]
+		if f.Type == format.TypeFile && !t.Claimed(i) && t.Links(i)[0] == i && s.Is(f) {
+			break
+		}
 	}
 	return i
 }
 
-// claims looks at what nobody has claimed.
-func (s *single) claims(ctx context.Context) (list []assign.Claim, err error) {
-	for i := s.next(0); i < len(s.tree.Files); i = s.next(i + 1) {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		name, err := s.name(s.tree, i)
-		if err != nil {
-			return nil, err
-		}
-		if name == "" {
-			continue
-		}
-		s.result.Packages++
-		list = append(list, assign.Claim{File: i, Component: s.component(s.repo + "/" + format.Text(name))})
+// read returns the name of the package of record i.
+func (s Single) read(t *assign.Tree, i int) (string, error) {
+	f, err := OpenRecord(t, i)
+	if IsUnusable(err) {
+		return s.Name(t.Files[i], bytes.NewReader(nil), 0), nil
 	}
-	return list, nil
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	r := &Bounded{R: f, Left: s.MaxRead}
+	name := s.Name(t.Files[i], r, st.Size)
+	return name, r.Err
 }
 
-func (s *single) component(name string) int {
-	i, known := s.index[name]
-	if !known {
-		i = len(s.result.Components)
-		s.index[name] = i
-		s.result.Components = append(s.result.Components, &format.Component{Name: name})
+var errBound = errors.New("read enough")
+
+// Bounded reads a file up to a number of bytes.
+type Bounded struct {
+	R    io.ReaderAt
+	Left int64 // bytes
+	Err  error // the first one of reading the file
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *Bounded) ReadAt(p []byte, off int64) (int, error) {
+	if b.Left -= int64(len(p)); b.Left < 0 {
+		return 0, errBound
 	}
-	return i
+	if off < 0 {
+		return 0, io.EOF
+	}
+	n, err := b.R.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) && b.Err == nil {
+		b.Err = err
+	}
+	return n, err
 }

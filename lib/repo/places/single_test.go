@@ -1,57 +1,107 @@
 package places
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/places/placestest"
+	"chunkah/lib/rootfs"
 )
 
-// Files of one name are one component; who is not asked about, or has no name, is of
-// none.
+// Files of one name are one component. Files that are not picked, or that have no name,
+// are not claimed, and neither are names of an inode after the first.
 func TestSingle(t *testing.T) {
-	tree := treeOf(t, t.TempDir(), "/", "/a.x/", "/a.x/one.x", "/b.x", "/c", "/d.x", "/e.x")
-	is := func(t *assign.Tree, i int) bool { return strings.HasSuffix(t.Files[i].Path, ".x") }
-	fault := errors.New("no light")
+	r := placestest.New(t).File("/a.x/one.x", "lamp").File("/b.x", "").File("/c", "lamp").File("/d.x", "switch\xff").
+		File("/e.x", "lamp").Link("/f.x", "/e.x").File("/gone.x", "lamp")
+	r.Remove("/gone.x")
+	tree := r.Tree()
 	var asked []string
-	name := func(t *assign.Tree, i int) (string, error) {
-		asked = append(asked, t.Files[i].Path)
-		said := map[string]string{"/a.x/one.x": "lamp", "/b.x": "", "/d.x": "switch\xff", "/e.x": "lamp"}[t.Files[i].Path]
-		if fault != nil && said == "" {
-			return "", fault
-		}
-		return said, nil
+	s := Single{
+		Repo: "shop", MaxRead: 6, Is: func(f *format.File) bool { return strings.HasSuffix(f.Path, ".x") },
+		Name: func(f *format.File, r io.ReaderAt, size int64) string {
+			asked = append(asked, f.Path)
+			raw, _ := io.ReadAll(io.NewSectionReader(r, 0, size))
+			return string(raw)
+		},
 	}
-	r := Single(tree, "shop", is, name)
-	if r == nil || len(r.Claims) > 0 || len(asked) > 0 {
-		t.Fatalf("before it is asked: %+v, %q", r, asked)
+	result := s.Load(tree)
+	if result == nil || len(result.Claims) > 0 || len(asked) > 0 {
+		t.Fatalf("before the fallback: %+v, %q", result, asked)
 	}
-	if _, err := r.Weak(t.Context()); !errors.Is(err, fault) {
-		t.Errorf("got %v", err)
-	}
-	fault, asked = nil, nil
-	r = Single(tree, "shop", is, name)
-	claims, err := r.Weak(t.Context())
+	result, err := result.Fallback(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Claims = claims
-	want := []string{"2 shop/lamp", "5 shop/switch\ufffd", "6 shop/lamp"}
-	if got := describe(r); !reflect.DeepEqual(got, want) || r.Packages != 3 || len(asked) != 4 {
-		t.Errorf("got %q, %d packages, asked %q", got, r.Packages, asked)
+	var got []string
+	for _, claim := range result.Claims {
+		got = append(got, tree.Files[claim.File].Path+" "+claim.Package.Component.Name)
+	}
+	want := []string{"/a.x/one.x shop/lamp", "/e.x shop/lamp"} // /d.x has more than MaxRead
+	if !reflect.DeepEqual(got, want) || len(result.Packages) != 2 || len(asked) != 5 {
+		t.Errorf("got %q, %d packages, asked %q", got, len(result.Packages), asked)
+	}
+	s.MaxRead = 1 << 20
+	if result, err = s.Load(tree).Fallback(t.Context()); err != nil || len(result.Claims) != 3 || result.Claims[1].Package.Component.Name != "shop/switch\ufffd" {
+		t.Errorf("got %+v, %v", result, err)
 	}
 
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stopped)
-	if _, err := Single(tree, "shop", is, name).Weak(ctx); !errors.Is(err, stopped) {
+	if _, err := s.Load(tree).Fallback(ctx); !errors.Is(err, stopped) {
 		t.Errorf("cancelled: got %v", err)
 	}
-	nothing := func(*assign.Tree, int) bool { return false }
-	if r := Single(tree, "shop", nothing, name); r != nil {
+	s.Is = func(*format.File) bool { return false }
+	if r := s.Load(tree); r != nil {
 		t.Errorf("where nothing is: %+v", r)
+	}
+}
+
+// disk is a root with one file that cannot be read.
+type disk struct{ err error }
+
+func (d disk) Stat(path string) (rootfs.Stat, error) {
+	if path == "/" {
+		return rootfs.Stat{Mode: 0o40755}, nil
+	}
+	return rootfs.Stat{Mode: 0o100644, Size: 1000}, nil
+}
+func (d disk) Names(string) ([]string, error)                { return nil, nil }
+func (d disk) Readlink(string) (string, error)               { return "", nil }
+func (d disk) Xattrs(string) ([]rootfs.Xattr, error)         { return nil, nil }
+func (d disk) Open(string) (io.ReaderAt, error)              { return d, nil }
+func (d disk) Close() error                                  { return nil }
+func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
+
+// TestSingleReadError: a file that cannot be read is an error, not a file without a name.
+func TestSingleReadError(t *testing.T) {
+	broken := errors.New("input/output error")
+	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})
+	s := Single{Repo: "shop", MaxRead: 8, Is: func(*format.File) bool { return true }, Name: func(_ *format.File, r io.ReaderAt, _ int64) string {
+		_, _ = r.ReadAt(make([]byte, 4), 0)
+		return "name"
+	}}
+	if _, err := s.Load(tree).Fallback(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	b := &Bounded{R: bytes.NewReader(make([]byte, 10)), Left: 8}
+	for want, length := range []int{8, 1} {
+		n, err := b.ReadAt(make([]byte, length), 0)
+		if (want == 0) != (n == 8 && err == nil) {
+			t.Errorf("%d bytes: %d, %v", length, n, err)
+		}
+	}
+	if b.Err != nil {
+		t.Errorf("the bound is no error of reading: %v", b.Err)
 	}
 }

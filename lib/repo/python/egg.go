@@ -5,39 +5,34 @@ import (
 	"strings"
 
 	"chunkah/format"
-	"chunkah/lib/repo/places"
+	"chunkah/lib/assign"
 )
 
 // listEggInfo claims what an egg-info directory lists.
-func (l *loader) listEggInfo(d *dist, number int) error {
+func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "installed-files.txt")
 	if err != nil {
 		return err
 	}
 	if found {
-		l.each(d, "installed-files.txt", raw, func(line []byte) error {
+		return l.claimList(d, p, "installed-files.txt", raw, func(line []byte) (string, error) {
 			path := string(line)
-			l.claimPath(number, resolve(d.info, path))
-			return checkPath(path)
+			return resolve(d.info, path), checkPath(path)
 		})
-		return nil
 	}
 	if raw, found, err = l.read(d, "SOURCES.txt"); err != nil {
 		return err
 	}
 	if found {
-		inProject := projectPath(raw, places.Base(d.info))
-		l.each(d, "SOURCES.txt", raw, func(line []byte) error {
-			if err := checkPath(string(line)); err != nil {
-				return err
-			}
-			if path, ok := sourcePath(d.site, inProject, string(line)); ok {
-				l.claimPath(number, path)
-			}
-			return nil
+		inProject := projectPath(raw, assign.Base(d.info))
+		err := l.claimList(d, p, "SOURCES.txt", raw, func(line []byte) (string, error) {
+			return sourcePath(d.site, inProject, string(line)), checkPath(string(line))
 		})
+		if err != nil {
+			return err
+		}
 	}
-	return l.listModules(d, number)
+	return l.listModules(d, p)
 }
 
 // projectPath returns where in its project the egg-info directory is that has
@@ -61,44 +56,43 @@ func projectPath(raw []byte, base string) string {
 
 // sourcePath returns where a file is that a list of sources names from its
 // project's directory. The egg-info in site is there from inProject: in the
-// project itself, or, installed, with all that was beside it.
-func sourcePath(site, inProject, path string) (string, bool) {
+// project itself, or, installed, with all that was beside it. "" means nowhere.
+func sourcePath(site, inProject, path string) string {
 	if strings.HasPrefix(path, "/") || inProject == "" {
-		return resolve(site, path), true
+		return resolve(site, path)
 	}
 	if rest, below := strings.CutPrefix(path, inProject+"/"); below {
-		return resolve(site, rest), true
+		return resolve(site, rest)
 	}
 	if project, inside := strings.CutSuffix(site, "/"+inProject); inside {
-		return project + "/" + path, true
+		return project + "/" + path
 	}
-	return "", false
+	return ""
 }
 
 var errModule = errors.New("is no module's name")
 
 // listModules keeps the modules that top_level.txt names for when all lists have
 // been read.
-func (l *loader) listModules(d *dist, number int) error {
+func (l *loader) listModules(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "top_level.txt")
 	if err != nil || !found {
 		return err
 	}
-	l.each(d, "top_level.txt", raw, func(line []byte) error {
+	return l.claimList(d, p, "top_level.txt", raw, func(line []byte) (string, error) {
 		name := strings.TrimSpace(string(line))
 		if name == "" {
-			return nil
+			return "", nil
 		}
 		for element := range strings.SplitSeq(name, "/") {
 			if element == "" || element == "." || element == ".." || len(element) > format.MaxName {
-				return errModule
+				return "", errModule
 			}
 		}
-		if path := places.Join(d.site, name); !l.named[path] {
+		if path := assign.Join(d.site, name); !l.named[path] {
 			l.named[path] = true
-			l.modules = append(l.modules, module{dist: number, path: path})
+			l.modules = append(l.modules, module{pkg: p, path: path})
 		}
-		return nil
+		return "", nil
 	})
-	return nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
-	"chunkah/lib/repo/places"
 )
 
 // kind is how a distribution is recorded.
@@ -73,7 +72,7 @@ func find(t *assign.Tree) []*dist {
 
 // findDir returns the distribution whose record's directory path shows to be one.
 func findDir(path string, i int) *dist {
-	if !slices.Contains(markerNames, places.Base(path)) {
+	if !slices.Contains(markerNames, assign.Base(path)) {
 		return nil
 	}
 	for _, form := range forms {
@@ -93,14 +92,14 @@ func findFile(path string, i int) *dist {
 	switch {
 	case strings.HasSuffix(path, ".egg-info"):
 		return newDist(eggInfoFile, path, ".egg-info", i)
-	case strings.HasSuffix(path, ".egg") && strings.HasSuffix(path, "-packages/"+places.Base(path)):
+	case strings.HasSuffix(path, ".egg") && strings.HasSuffix(path, "-packages/"+assign.Base(path)):
 		return newDist(eggFile, path, ".egg", i)
 	}
 	return nil
 }
 
 func newDist(kind kind, info, suffix string, marker int) *dist {
-	stem := strings.TrimSuffix(places.Base(info), suffix)
+	stem := strings.TrimSuffix(assign.Base(info), suffix)
 	return &dist{kind: kind, name: distName(kind, stem), info: info, site: format.Parent(info), marker: marker}
 }
 
@@ -150,7 +149,7 @@ func (d *dist) owned(t *assign.Tree) bool {
 	if !t.Claimed(d.marker) {
 		return false
 	}
-	from, to := places.Below(t, d.info)
+	from, to := t.Below(d.info)
 	for i := from; i < to; i++ {
 		if t.Files[i].Type != format.TypeDir && !t.Claimed(i) {
 			return false
@@ -162,14 +161,14 @@ func (d *dist) owned(t *assign.Tree) bool {
 // prefix returns the environment's prefix: the directory above lib/pythonX.Y, or
 // where the record is if it is in no such place.
 func (d *dist) prefix() string {
-	above, name := format.Parent(d.site), places.Base(d.site)
+	above, name := format.Parent(d.site), assign.Base(d.site)
 	if name != "site-packages" && name != "dist-packages" {
 		return d.site
 	}
-	if name = places.Base(above); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
+	if name = assign.Base(above); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
 		above = format.Parent(above)
 	}
-	if name = places.Base(above); name == "lib" || name == "lib64" {
+	if name = assign.Base(above); name == "lib" || name == "lib64" {
 		above = format.Parent(above)
 	}
 	return above

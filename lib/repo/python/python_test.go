@@ -9,6 +9,7 @@ import (
 
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pathmap"
+	"chunkah/lib/repo/pkgdb"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/tests/bound"
 )
@@ -273,8 +274,8 @@ func FuzzNames(f *testing.F) {
 				t.Errorf("%q gave %q", stem, name)
 			}
 		}
-		if isCache(path) && path[0] == '/' {
-			(&loader{tree: tree}).source(path)
+		if i, found := pkgdb.PythonSource(tree, path); found && !strings.HasSuffix(tree.Files[i].Path, ".py") {
+			t.Errorf("%q has the source %q", path, tree.Files[i].Path)
 		}
 		findDir(path, 0)
 		findFile(path, 0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/places"
 )
 
@@ -20,29 +21,25 @@ const (
 )
 
 // listRecord claims what the RECORD of a dist-info lists.
-func (l *loader) listRecord(d *dist, number int) error {
+func (l *loader) listRecord(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "RECORD")
 	if err != nil {
 		return err
 	}
 	if !found {
 		l.out.Warn("%q has no RECORD: of distribution %q only what is below its modules is found", d.info, d.name)
-		return l.listModules(d, number)
+		return l.listModules(d, p)
 	}
-	l.each(d, "RECORD", raw, func(line []byte) error {
+	return l.claimList(d, p, "RECORD", raw, func(line []byte) (string, error) {
 		path, err := recordPath(line)
-		if err == nil {
-			l.claimPath(number, resolve(d.site, path))
-		}
-		return err
+		return resolve(d.site, path), err
 	})
-	return nil
 }
 
 // read reads a file of the record's directory. One that is not there, or that is
 // too large, is not found.
 func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
-	i, found := l.tree.Lookup(places.Join(d.info, name))
+	i, found := l.tree.Lookup(assign.Join(d.info, name))
 	if !found {
 		return nil, false, nil
 	}
@@ -54,26 +51,34 @@ func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) 
 	return raw, err == nil, err
 }
 
-// each calls take for every line of a list. Lines that it refuses are warnings.
-func (l *loader) each(d *dist, name string, raw []byte, take func(line []byte) error) {
+// claimList claims the paths in the lines of a list, those that are not empty. A line
+// that parse refuses is a warning.
+func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, parse func(line []byte) (path string, err error)) error {
 	damaged := 0
 	for number, line := range lines(raw) {
-		err := error(nil)
+		path, err := "", error(nil)
 		if len(line) > maxLine {
 			err = fmt.Errorf("is longer than %d bytes", maxLine)
 		} else if len(line) > 0 {
-			err = take(line)
+			path, err = parse(line)
 		}
 		if err == nil {
+			if path != "" {
+				err = l.claimPath(p, path)
+			}
+			if err != nil {
+				return err
+			}
 			continue
 		}
 		if damaged++; damaged <= maxDamaged {
-			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, places.Join(d.info, name), err)
+			l.out.Warn("distribution %q: line %d of %q: %v", d.name, number, assign.Join(d.info, name), err)
 		}
 	}
 	if more := damaged - maxDamaged; more > 0 {
-		l.out.Warn("distribution %q: %q has %d more such lines", d.name, places.Join(d.info, name), more)
+		l.out.Warn("distribution %q: %q has %d more such lines", d.name, assign.Join(d.info, name), more)
 	}
+	return nil
 }
 
 // lines yields the lines of a text with their numbers, without what ends them.
@@ -150,5 +155,5 @@ func resolve(dir, path string) string {
 	if strings.HasPrefix(path, "/") {
 		return path
 	}
-	return places.Join(dir, path)
+	return assign.Join(dir, path)
 }

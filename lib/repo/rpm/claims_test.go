@@ -24,7 +24,7 @@ func (tr *tree) tagged() string {
 	}
 	var lines []string
 	for _, f := range at.Files {
-		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], prefix) {
+		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], "rpm/") {
 			lines = append(lines, f.Path+" "+strings.Join(f.Components, ","))
 		}
 	}
@@ -157,7 +157,7 @@ func TestComponents(t *testing.T) {
 	tr.file("/usr/lib/sysimage/rpm/dir/file", "x")
 	r := tr.mustLoad()
 	var got []string
-	for _, c := range r.Components {
+	for _, c := range componentsOf(r) {
 		got = append(got, fmt.Sprint(c.Name, " ", c.Updates, " ", c.MtimeClamp, c.HasMtimeClamp, " ", c.IntervalDays))
 	}
 	equal(t, lines(got...), lines(
@@ -172,7 +172,8 @@ func TestComponents(t *testing.T) {
 		dbPath+" rpm/.database",
 		"/usr/lib/sysimage/rpm/rpmdb.sqlite-shm rpm/.database",
 	))
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[0], "lock") {
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is no name`) ||
+		!strings.Contains(r.Warnings[1], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[1], "lock") {
 		t.Errorf("got warnings %q", r.Warnings)
 	}
 }

@@ -16,26 +16,29 @@ import (
 func summary(t testing.TB, file string, raw []byte) (string, error) {
 	t.Helper()
 	var labels []string
-	c := newCollector(newTree(t).open())
+	l := newLoader(newTree(t).open())
 	err := visitAll(t, formOf(file).read, raw, nil, func(number int64, blob []byte) error {
 		sum := fnv.New64a()
 		p, err := parsePackage(blob)
 		if err != nil {
 			return err
 		}
-		list, err := p.files()
+		list, err := p.header.files()
 		if err != nil {
 			return err
 		}
-		err = list.each(func(f *listed) { fmt.Fprintln(sum, f.path, f.mode, f.size, f.digest) })
+		err = list.each(func(f *listed) error {
+			_, err := fmt.Fprintln(sum, f.path, f.mode, f.size, f.digest)
+			return err
+		})
 		labels = append(labels, fmt.Sprint(p.label(), p.source, p.built, " ", sum.Sum64()))
 		if err == nil {
-			err = c.add(number, blob)
+			err = l.add(number, blob)
 		}
 		return err
 	})
-	if err == nil && len(c.damaged) > 0 {
-		err = c.damage()
+	if err == nil && len(l.damaged) > 0 {
+		err = l.damage()
 	}
 	slices.Sort(labels)
 	return strings.Join(labels, "\n"), err

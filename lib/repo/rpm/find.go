@@ -51,10 +51,18 @@ func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, vis
 		return err
 	}
 	defer func() { err = errors.Join(err, c.remove()) }()
-	if err := db.form.read(ctx, c, visit); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	var refused error // by visit, which is not the database's fault
+	err = db.form.read(ctx, c, func(number int64, blob []byte) error {
+		refused = visit(number, blob)
+		return refused
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case refused != nil:
+		return refused
+	default:
 		return db.wrap(err)
 	}
 	db.indexes = c.indexes

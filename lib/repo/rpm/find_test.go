@@ -63,8 +63,8 @@ func TestChoice(t *testing.T) {
 				return
 			}
 			var names []string
-			for _, comp := range r.Components {
-				if comp.Name != prefix+ownName {
+			for _, comp := range componentsOf(r) {
+				if comp.Name != "rpm/.database" {
 					names = append(names, comp.Name)
 				}
 			}

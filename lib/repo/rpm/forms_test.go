@@ -84,8 +84,8 @@ func TestSmallPackages(t *testing.T) {
 	a, b := testPackage{name: "a"}, testPackage{name: "b", files: []testFile{{path: "/x"}}}
 	for file, raw := range map[string][]byte{"Packages": bdbOf(a, b), "Packages.db": ndbOf(a, b)} {
 		r := newTree(t).file("/var/lib/rpm/"+file, string(raw)).mustLoad()
-		if r.Packages != 2 || r.Components[1].Name != "rpm/a" || r.Components[2].Name != "rpm/b" {
-			t.Errorf("%s: got %d packages, %v", file, r.Packages, r.Components)
+		if p := r.Packages; len(p) != 2 || p[0].Component.Name != "rpm/a" || p[1].Component.Name != "rpm/b" {
+			t.Errorf("%s: got %d packages, %v", file, len(p), p)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/lib/assign"
 	"chunkah/tests/bound"
 )
 
@@ -21,15 +22,15 @@ func TestPackage(t *testing.T) {
 	if p.name != "n" || p.source != "s" || p.built != 1<<31 || p.label() != "n-1.0-2.noarch" {
 		t.Errorf("got %+v", p)
 	}
-	if times, err := p.changes(nil); !slices.Equal(times, []int64{3, 2}) || err != nil {
+	if times, err := p.changes(); !slices.Equal(times, []int64{3, 2}) || err != nil {
 		t.Errorf("got %v, %v", times, err)
 	}
-	list, err := p.files()
+	list, err := p.header.files()
 	if err != nil || list.algo != 8 {
 		t.Fatal(list, err)
 	}
 	var got []listed
-	if err := list.each(func(f *listed) { got = append(got, *f) }); err != nil {
+	if err := list.each(func(f *listed) error { got = append(got, *f); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	want := []listed{
@@ -85,9 +86,9 @@ func TestDamagedHeaders(t *testing.T) {
 		"negative offset":     {build(func(b *headerBuilder) { b.entry(5, typeInt32, 1<<32-16, 1) }), "tag 5 is damaged"},
 		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than there is data"},
 		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than there is data"},
-		"no name":             {testPackage{}.header(), "package has no name"},
-		"name of bytes":       {testPackage{name: "\xff"}.header(), "is not text"},
-		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is not text"},
+		"no name":             {testPackage{}.header(), "there is no name"},
+		"name of bytes":       {testPackage{name: "\xff"}.header(), "is no name"},
+		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is no name"},
 		"long name":           {testPackage{name: strings.Repeat("n", 2000)}.header(), "too long"},
 		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "should be text"},
 		"name does not end":   {build(func(b *headerBuilder) { b.entry(tagName, typeString, 0, 1); b.data[1] = 'x' }), "does not end"},
@@ -101,28 +102,28 @@ func TestDamagedHeaders(t *testing.T) {
 		"algorithm is text":   {files(tagFileDigestAlgo, "x"), "tag 5011"},
 		"own digest, alone":   {build(func(b *headerBuilder) { b.add(tagSHA1Header, "x") }), "region is damaged"},
 	} {
-		_, err := readPackage(c.blob)
+		_, err := countFiles(c.blob)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-// readPackage reads all of a header that is ever read; it returns how many files
+// countFiles reads all of a header that is ever read; it returns how many files
 // the package lists.
-func readPackage(blob []byte) (n int, err error) {
+func countFiles(blob []byte) (n int, err error) {
 	p, err := parsePackage(blob)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := p.updates(nil); err != nil {
+	if _, err := p.updates(); err != nil {
 		return 0, err
 	}
-	list, err := p.files()
+	list, err := p.header.files()
 	if err != nil {
 		return 0, err
 	}
-	return n, list.each(func(*listed) { n++ })
+	return n, list.each(func(*listed) error { n++; return nil })
 }
 
 // TestDamagedPackages sees that one bad package is named, claims nothing, and hides no
@@ -144,8 +145,8 @@ func TestDamagedPackages(t *testing.T) {
 	if len(r.Warnings) != 1 || r.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %s", r.Warnings, want)
 	}
-	if len(r.Components) != 2 || r.Components[1].Name != "rpm/good" {
-		t.Errorf("got %v", r.Components)
+	if len(r.Packages) != 1 || r.Packages[0].Component.Name != "rpm/good" {
+		t.Errorf("got %v", r.Packages)
 	}
 	db = openSQLite(t, file)
 	run(t, db, "DELETE FROM Name")
@@ -175,7 +176,7 @@ func TestDamagedFileList(t *testing.T) {
 	}
 	var names []string
 	for _, claim := range r.Claims {
-		names = append(names, r.Components[claim.Component].Name)
+		names = append(names, claim.Package.Component.Name)
 	}
 	if got := strings.Join(names, " "); got != "rpm/good rpm/.database" {
 		t.Errorf("claims of %s", got)
@@ -195,8 +196,8 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		bound.Memory(t, 1<<20+len(blob)*(64+maxListed)) // a path may repeat a directory of PATH_MAX bytes
-		if files, err := readPackage(blob); files > len(blob) {
+		bound.Memory(t, 1<<20+len(blob)*(64+assign.MaxListed)) // a path may repeat a directory of PATH_MAX bytes
+		if files, err := countFiles(blob); files > len(blob) {
 			t.Errorf("%d files out of %d bytes: %v", files, len(blob), err)
 		}
 	})

@@ -2,6 +2,7 @@ package rpm
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,6 +140,22 @@ func (tr *tree) mustLoad() *assign.Result {
 		tr.t.Fatal("no database was found")
 	}
 	return result
+}
+
+// componentsOf returns the components of packages and claims, by name.
+func componentsOf(r *assign.Result) []*format.Component {
+	byName := make(map[string]*format.Component)
+	for _, p := range r.Packages {
+		byName[p.Component.Name] = p.Component
+	}
+	for _, claim := range r.Claims {
+		byName[claim.Package.Component.Name] = claim.Package.Component
+	}
+	var list []*format.Component
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		list = append(list, byName[name])
+	}
+	return list
 }
 
 // visitAll reads a database by its bytes, as it would be read out of a tree.

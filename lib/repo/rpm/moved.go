@@ -35,18 +35,18 @@ var algos = map[uint64]func() hash.Hash{
 // hashBuffer is how much is read at once, in bytes.
 const hashBuffer = 256 << 10
 
-// contents says that a component lists a file with a digest, of which the first
-// 64 bits are enough to tell that another component might list the same.
+// contents is a digest that a component lists. Its first 64 bits are enough to see that
+// another component may list the same one.
 type contents struct {
 	start     uint64
-	component int32
+	component *format.Component
 }
 
 // missing is a regular file that is not at its path.
 type missing struct {
-	key       digest
-	size      int64
-	component int
+	key  digest
+	size int64
+	pkg  *assign.Package
 }
 
 // digest is a file's digest in hexadecimal, with the function it was made by.
@@ -57,7 +57,7 @@ type digest struct {
 
 // know keeps the digest of a regular file that has any contents. It reports
 // whether the file could be found by it.
-func (c *collector) know(i int, algo uint64, f *listed) bool {
+func (l *loader) know(p *assign.Package, algo uint64, f *listed) bool {
 	if f.mode&unix.S_IFMT != unix.S_IFREG || f.size <= 0 || len(f.digest) < 16 {
 		return false
 	}
@@ -65,66 +65,57 @@ func (c *collector) know(i int, algo uint64, f *listed) bool {
 	if err != nil {
 		return false
 	}
-	c.digests = append(c.digests, contents{start: start, component: int32(i)})
+	l.digests = append(l.digests, contents{start: start, component: p.Component})
 	return algos[algo] != nil
 }
 
-func (c *collector) miss(i int, algo uint64, f *listed) {
+func (l *loader) miss(p *assign.Package, algo uint64, f *listed) {
 	key := digest{algo: algo, hex: strings.ToLower(f.digest)}
-	c.missing = append(c.missing, missing{key: key, size: f.size, component: i})
+	l.missing = append(l.missing, missing{key: key, size: f.size, pkg: p})
 }
-
-// ambiguous is the component of contents that more than one lists.
-const ambiguous = -1
 
 // search looks for missing files among the unclaimed ones.
 type search struct {
 	tree   *assign.Tree
-	owners map[digest]int            // component, or ambiguous
-	sizes  map[int64]map[uint64]bool // size -> functions to try
+	owners map[digest]*assign.Package // nil if several components list the contents
+	sizes  map[int64]map[uint64]bool  // size -> functions to try
 	buf    []byte
 }
 
-// moved returns the weak claims: unclaimed regular files whose contents one
-// component, and no other, lists for a path that is not there. rank turns numbers
-// of components into those of the result.
-func (c *collector) moved(rank []int) func(context.Context) ([]assign.Claim, error) {
-	s := &search{tree: c.tree, owners: make(map[digest]int), sizes: make(map[int64]map[uint64]bool)}
+// newSearch makes the search for the missing files of a loader.
+func newSearch(l *loader) *search {
+	s := &search{tree: l.tree, owners: make(map[digest]*assign.Package), sizes: make(map[int64]map[uint64]bool)}
 	starts := make(map[uint64][]digest)
-	for _, m := range c.missing {
+	for _, m := range l.missing {
 		owner, listed := s.owners[m.key]
 		switch {
 		case !listed:
-			s.owners[m.key] = m.component
+			s.owners[m.key] = m.pkg
 			start, _ := strconv.ParseUint(m.key.hex[:16], 16, 64) // as know did
 			starts[start] = append(starts[start], m.key)
-		case owner != m.component:
-			s.owners[m.key] = ambiguous
+		case owner != nil && owner.Component != m.pkg.Component:
+			s.owners[m.key] = nil
 		}
 		if s.sizes[m.size] == nil {
 			s.sizes[m.size] = make(map[uint64]bool)
 		}
 		s.sizes[m.size][m.key.algo] = true
 	}
-	for _, d := range c.digests {
+	for _, d := range l.digests {
 		for _, key := range starts[d.start] {
-			if s.owners[key] != int(d.component) {
-				s.owners[key] = ambiguous
+			if owner := s.owners[key]; owner != nil && owner.Component != d.component {
+				s.owners[key] = nil
 			}
 		}
 	}
-	for key, owner := range s.owners {
-		if owner != ambiguous {
-			s.owners[key] = rank[owner]
-		}
-	}
-	c.missing, c.digests = nil, nil
-	return s.run
+	return s
 }
 
-func (s *search) run(ctx context.Context) ([]assign.Claim, error) {
-	var claims []assign.Claim
-	linked := make(map[int64]int) // hard-link group -> owner
+// run claims unclaimed regular files whose contents one component, and no other, lists
+// for a path that is not there.
+func (s *search) run(ctx context.Context) (*assign.Result, error) {
+	r := &assign.Result{}
+	linked := make(map[int64]*assign.Package) // by hard-link group
 	s.buf = make([]byte, hashBuffer)
 	for i, f := range s.tree.Files {
 		if f.Type != format.TypeFile || s.tree.Claimed(i) || f.Size != format.SizeUnknown && s.sizes[f.Size] == nil {
@@ -138,43 +129,42 @@ func (s *search) run(ctx context.Context) ([]assign.Claim, error) {
 			}
 			linked[f.Hardlink] = owner
 		}
-		if owner != ambiguous {
-			claims = append(claims, assign.Claim{File: i, Component: owner})
+		if owner != nil {
+			r.Claims = append(r.Claims, assign.Claim{File: i, Package: owner})
 		}
 	}
-	return claims, nil
+	return r, nil
 }
 
-// owner returns the component that lists a file's contents, ambiguous for none or
-// several.
-func (s *search) owner(ctx context.Context, f *format.File) (_ int, err error) {
+// owner returns the package that lists a file's contents, nil for none or several
+// components.
+func (s *search) owner(ctx context.Context, f *format.File) (owner *assign.Package, err error) {
 	file, err := s.tree.Root.OpenFile(f.Path)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer file.Close()
 	st, err := file.Stat()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	tried := s.sizes[st.Size]
 	if len(tried) == 0 {
-		return ambiguous, nil
+		return nil, nil
 	}
 	sums := make(map[uint64]hash.Hash, len(tried))
 	for algo := range tried {
 		sums[algo] = algos[algo]()
 	}
 	if err := s.hash(ctx, file, sums); err != nil {
-		return 0, err
+		return nil, err
 	}
-	owner := ambiguous
 	for algo, sum := range sums {
 		found, ok := s.owners[digest{algo, hex.EncodeToString(sum.Sum(nil))}]
 		switch {
 		case !ok:
-		case found == ambiguous, owner != ambiguous && owner != found:
-			return ambiguous, nil
+		case found == nil, owner != nil && owner.Component != found.Component:
+			return nil, nil
 		default:
 			owner = found
 		}

@@ -10,8 +10,6 @@ import (
 	"io"
 	"os"
 	"slices"
-
-	"github.com/knqyf263/go-rpmdb/pkg/ndb"
 )
 
 // The parts of a Packages.db, little-endian throughout: a first page that begins
@@ -20,7 +18,7 @@ const (
 	ndbPage     = 4096
 	ndbSlot     = 16 // bytes of a slot, of a block and of a blob's head
 	ndbTail     = 12
-	ndbMaxPages = 2048 // the library's limit: 524,000 packages
+	ndbMaxPages = 2048 // bounds the slots: 524,000 packages
 	ndbMagic    = "RpmP"
 	ndbSlotMark = "Slot"
 	ndbHeadMark = "BlbS"
@@ -28,81 +26,44 @@ const (
 )
 
 // A slot says where a package's blob is, in blocks.
-type slot struct{ number, block, blocks, bytes uint32 }
+type slot struct{ number, block, blocks uint32 }
 
-// readNDB reads Packages.db: SUSE. The library reads the blobs, and does not look
-// at much on its way: it prints to the standard output on a bad slot, allocates
-// what a blob says that it has, and knows no checksums. So every slot and blob is
-// checked before, and what it hands out is compared with that.
+// readNDB reads Packages.db: SUSE. It is read here and not by the library, which prints to
+// the standard output on a bad slot, allocates as much as a blob says that it has, and
+// knows no checksums.
 func readNDB(ctx context.Context, c *private, visit visit) (err error) {
-	slots, err := checkNDB(c.path())
+	f, err := os.Open(c.path())
 	if err != nil {
 		return err
 	}
-	db, err := ndb.Open(c.path())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := c.remove(); err != nil {
 		return err
 	}
-	read := 0
-	for entry := range db.Read() {
-		// Its goroutine ends only when all was taken.
-		if err != nil {
-			continue
-		}
-		if err = errors.Join(ctx.Err(), entry.Err); err != nil {
-			continue
-		}
-		if read == len(slots) {
-			err = errors.New("has more packages than slots")
-			continue
-		}
-		if err = slots[read].check(entry.Value); err == nil {
-			err = visit(int64(slots[read].number), entry.Value)
-		}
-		read++
-	}
-	if err == nil && read != len(slots) {
-		err = fmt.Errorf("is damaged: %d of %d packages can be read", read, len(slots))
-	}
-	return err
-}
-
-// check compares a blob with its slot.
-func (s *slot) check(blob []byte) error {
-	if uint32(len(blob)) != s.bytes {
-		return fmt.Errorf("package %d has %d bytes where it should have %d", s.number, len(blob), s.bytes)
-	}
-	return nil
-}
-
-// checkNDB checks the whole file and returns its slots in use, in their order.
-func checkNDB(path string) ([]slot, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	slots, err := readSlots(f, st.Size())
+	if err == nil {
+		err = checkApart(slots)
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkApart(slots); err != nil {
-		return nil, err
-	}
-	for i := range slots {
-		if err := slots[i].verify(f); err != nil {
-			return nil, err
+	for _, s := range slots {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		blob, err := s.read(f)
+		if err == nil {
+			err = visit(int64(s.number), blob)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return slots, nil
+	return nil
 }
 
 // checkApart sees that no two slots share a package or a block: with it, reading
@@ -186,22 +147,22 @@ func parseSlot(raw []byte, size, pages int64) (slot, error) {
 	return s, nil
 }
 
-// verify checks the blob of a slot: that it is this package's, that head and
-// tail agree on its size, and its checksum, which covers the head, the blob and
+// read returns the blob of a slot. It checks that the blob is this package's, that head
+// and tail agree on its size, and the checksum, which covers the head, the blob and
 // the zeros up to the tail.
-func (s *slot) verify(f io.ReaderAt) error {
+func (s slot) read(f io.ReaderAt) ([]byte, error) {
 	raw := make([]byte, int64(s.blocks)*ndbSlot)
 	if _, err := f.ReadAt(raw, int64(s.block)*ndbSlot); err != nil {
-		return errShort
+		return nil, errShort
 	}
 	tail := raw[len(raw)-ndbTail:]
-	s.bytes = binary.LittleEndian.Uint32(raw[12:])
-	blocks := (int64(s.bytes) + ndbSlot + ndbTail + ndbSlot - 1) / ndbSlot
+	size := binary.LittleEndian.Uint32(raw[12:])
+	blocks := (int64(size) + ndbSlot + ndbTail + ndbSlot - 1) / ndbSlot
 	if string(raw[:4]) != ndbHeadMark || string(tail[8:]) != ndbTailMark ||
 		binary.LittleEndian.Uint32(raw[4:]) != s.number ||
-		binary.LittleEndian.Uint32(tail[4:]) != s.bytes || blocks != int64(s.blocks) ||
+		binary.LittleEndian.Uint32(tail[4:]) != size || blocks != int64(s.blocks) ||
 		adler32.Checksum(raw[:len(raw)-ndbTail]) != binary.LittleEndian.Uint32(tail) {
-		return fmt.Errorf("package %d is damaged", s.number)
+		return nil, fmt.Errorf("package %d is damaged", s.number)
 	}
-	return nil
+	return raw[ndbSlot:][:size], nil
 }

@@ -1,10 +1,11 @@
 package rpm
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/pkgdb"
 )
 
 const (
@@ -15,11 +16,6 @@ const (
 	// languages left out), on a shared file system (3), of another architecture's
 	// package (4) and unknown (255).
 	stateNormal = 0
-	// maxName bounds a package's name, in bytes. File systems bound it to 255.
-	maxName = 1024
-	// maxListed bounds a listed path, in bytes: PATH_MAX of Linux, through which
-	// rpm has to install it.
-	maxListed = 4096
 )
 
 // pkg is one package of a database.
@@ -28,6 +24,9 @@ type pkg struct {
 	source string // the source package's name, its own where it has none
 	built  int64  // unix seconds, 0 for unknown
 	header *header
+	// files and updated, the times of its updates, are those of readPackage.
+	files   *fileList
+	updated []int64
 }
 
 // parsePackage reads a package's header. The error of a broken one names the
@@ -41,7 +40,7 @@ func parsePackage(blob []byte) (*pkg, error) {
 	if p.name, err = h.text(tagName); err != nil {
 		return nil, err
 	}
-	if err := checkName(p.name); err != nil {
+	if err := pkgdb.CheckName(p.name); err != nil {
 		return nil, err
 	}
 	src, err := h.text(tagSourceRPM)
@@ -52,7 +51,7 @@ func parsePackage(blob []byte) (*pkg, error) {
 	if p.source == "" {
 		p.source = p.name
 	}
-	if err := checkName(p.source); err != nil {
+	if err := pkgdb.CheckName(p.source); err != nil {
 		return nil, p.wrap(err)
 	}
 	built, err := h.number(tagBuildTime)
@@ -61,19 +60,6 @@ func parsePackage(blob []byte) (*pkg, error) {
 	}
 	p.built = int64(built)
 	return p, nil
-}
-
-// checkName says whether a name can be part of a component's.
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("package has no name")
-	case len(name) > maxName:
-		return fmt.Errorf("package name of %d bytes is too long", len(name))
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Errorf("package name %q is not text", name)
-	}
-	return nil
 }
 
 // sourceName cuts the name out of a source package's file name:
@@ -113,8 +99,8 @@ func (p *pkg) label() string {
 
 func (p *pkg) wrap(err error) error { return fmt.Errorf("package %q: %w", p.label(), err) }
 
-// changes appends the times of the package's changelog to list, in unix seconds.
-func (p *pkg) changes(list []int64) ([]int64, error) {
+// changes returns the times of the package's changelog, in unix seconds.
+func (p *pkg) changes() (list []int64, err error) {
 	times, err := p.header.numbers(tagChangelogTime, typeInt32)
 	if err != nil {
 		return nil, p.wrap(err)
@@ -152,14 +138,6 @@ type fileList struct {
 }
 
 // files checks the arrays of the package's files against each other.
-func (p *pkg) files() (*fileList, error) {
-	l, err := p.header.files()
-	if err != nil {
-		return nil, p.wrap(err)
-	}
-	return l, nil
-}
-
 func (h *header) files() (l *fileList, err error) {
 	l = &fileList{algo: algoMD5}
 	if l.names, err = h.texts(tagBaseNames); err != nil {
@@ -239,7 +217,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 }
 
 // each calls visit with every file, in the package's order. The value is reused.
-func (l *fileList) each(visit func(*listed)) error {
+func (l *fileList) each(visit func(*listed) error) error {
 	var f listed
 	for i := range l.names.count {
 		name, ok := l.names.next()
@@ -252,7 +230,7 @@ func (l *fileList) each(visit func(*listed)) error {
 			if d >= uint64(len(l.dirs)) {
 				return fmt.Errorf("file %d is in directory %d of %d", i, d, len(l.dirs))
 			}
-			if len(l.dirs[d])+len(name) > maxListed {
+			if len(l.dirs[d])+len(name) > assign.MaxListed {
 				return fmt.Errorf("file %d has a path of %d bytes", i, len(l.dirs[d])+len(name))
 			}
 			f.path = l.dirs[d] + name
@@ -260,7 +238,9 @@ func (l *fileList) each(visit func(*listed)) error {
 		if err := l.describe(i, &f); err != nil {
 			return err
 		}
-		visit(&f)
+		if err := visit(&f); err != nil {
+			return err
+		}
 	}
 	return nil
 }

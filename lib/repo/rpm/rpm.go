@@ -1,52 +1,48 @@
-// Package rpm is the component repo of rpm packages: it reads the rpm database
-// of a tree and claims the files that its packages installed.
+// Package rpm is the component repo of rpm packages. It reads the rpm database of a tree
+// and claims the files that its packages installed.
 //
-// It promises that a database with a hole is an error and never a shorter list of
-// packages, that a single package whose header cannot be read is named in a warning,
-// and that the source is not touched: the database is read from a
-// private copy that is unlinked as soon as it is open.
+// A database with a hole is an error and never a shorter list of packages. A single package
+// with a header that cannot be read is a warning. The source is not touched: the database
+// is read from a private copy that is unlinked as soon as it is open.
 //
 // # Databases
 //
-// The folders are looked at in this order, /usr/lib/sysimage/rpm, /usr/share/rpm
-// and /var/lib/rpm, and in each the forms from new to old: rpmdb.sqlite (SQLite),
-// Packages.db (ndb) and Packages (Berkeley DB). The first that holds a package
-// counts; another one that holds packages too is left out with a warning.
+// The folders are tried in this order: /usr/lib/sysimage/rpm, /usr/share/rpm and
+// /var/lib/rpm. In each, the forms are tried from new to old: rpmdb.sqlite (SQLite),
+// Packages.db (ndb) and Packages (Berkeley DB). The first database with a package is
+// read. Others with packages are left out with a warning.
 //
 // # Components
 //
-// A component is a source package, "rpm/glibc" for glibc, glibc-common and so on;
-// a package without one is its own. Its mtime clamp is the newest build time of
-// its packages. Its updates are the times of their changelogs, in unix seconds;
-// rpm knows the day alone and says noon UTC, and distributions may keep only the
-// entries of some years. The newest build counts as an update where it came more
-// than a week after the newest entry: a rebuild that nobody wrote down.
+// A component is a source package: "rpm/glibc" for glibc, glibc-common and so on. A
+// package without a source is its own component. The mtime clamp is the newest build
+// time of its packages. Its updates are the times of their changelogs, in unix seconds.
+// rpm only knows the day and uses noon UTC, and distributions may keep only the entries
+// of some years. The newest build counts as an update if it came more than a week after
+// the newest entry: such a rebuild has no entry.
 //
-// The database and the regular files of its folder belong to the component
-// "rpm/.database", whatever packages say, since they change with every package.
-// No package can be named like that: names begin with a letter, digit or '_'.
+// The database and the regular files of its folder change with every package. They are the
+// component "rpm/.database", even if packages list them. No package can have that name.
 //
 // # Claims
 //
-// A package claims the paths that it lists where a file of the same type is, with
-// three exceptions.
+// A package claims a path that it lists if a file of the same type is there, with three
+// exceptions:
 //
-//   - What it calls %ghost it does not ship: caches and logs, made on the spot
-//     from other packages (/etc/ld.so.cache) or from use. In its layer they would
-//     change it with every build. Nobody claims them here.
-//   - What is not in the normal state was not installed by this package (left-out
-//     documentation and languages), or another package's file took its place, or
-//     it is on a shared file system. If something is there, it came another way.
-//   - A regular file that is not at its path but elsewhere, unclaimed, with the
-//     same size and digest, is claimed there, weakly; not where another component
-//     lists the same contents.
+//   - A %ghost is not shipped: caches and logs, made on the spot from other packages
+//     (/etc/ld.so.cache) or by use. It would change the package's layer with every
+//     build. It is not claimed.
+//   - A file that is not in the normal state was not installed by this package (skipped
+//     documentation and languages), or was replaced by another package's file, or is on
+//     a shared file system. If something is there, it came from elsewhere.
+//   - A regular file that is not at its path is searched by size and digest among the
+//     files that no repo claims. It is not claimed if another component lists the same
+//     contents.
 package rpm
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"chunkah/lib/assign"
 )
@@ -58,8 +54,8 @@ type Repo struct {
 	TempDir string
 }
 
-// Name returns "rpm".
-func (Repo) Name() string { return "rpm" }
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
 
 // Load reads the tree's rpm database, nil, nil where it has none.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
@@ -67,30 +63,28 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err != nil || len(dbs) == 0 {
 		return nil, err
 	}
-	c, chosen, err := r.choose(ctx, t, dbs)
+	l, chosen, err := r.choose(ctx, t, dbs)
 	if err != nil {
 		return nil, err
 	}
-	others, err := r.others(ctx, t, dbs, chosen)
-	if err != nil {
+	l.warn(&dbs[chosen])
+	if err := r.warnOthers(ctx, l, dbs, chosen); err != nil {
 		return nil, err
 	}
-	left, err := c.claimFolders(dbs)
-	if err != nil {
+	if err := l.claimFolders(dbs); err != nil {
 		return nil, err
 	}
-	result := c.result()
-	result.Warnings = slices.Concat(c.warnings(&dbs[chosen]), others, left, dbs[chosen].pruned(t))
-	return result, nil
+	l.warnPruned(&dbs[chosen])
+	return l.result(), nil
 }
 
 // choose reads the databases in order up to the first that holds packages. It
-// returns what it held and its number; where none holds any, that of the first.
-func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*collector, int, error) {
+// returns them and its number; the first one's if none holds any.
+func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*loader, int, error) {
 	var empty error
 	for i := range dbs {
-		c, db := newCollector(t), &dbs[i]
-		err := db.read(ctx, t.Root, r.TempDir, c.add)
+		l, db := newLoader(t), &dbs[i]
+		err := db.read(ctx, t.Root, r.TempDir, l.add)
 		switch {
 		case err != nil && db.size == 0:
 			// The leftover of another time, unless it is all there is.
@@ -99,31 +93,31 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*coll
 			}
 		case err != nil:
 			return nil, 0, err
-		case c.broken > 0 && c.broken == c.packages:
-			return nil, 0, db.wrap(c.damage())
-		case c.packages > 0:
-			return c, i, nil
+		case l.broken > 0 && l.broken == l.read:
+			return nil, 0, db.wrap(l.damage())
+		case l.read > 0:
+			return l, i, nil
 		}
 	}
-	return newCollector(t), 0, empty
+	return newLoader(t), 0, empty
 }
 
-// errStop ends the reading of a database that was seen to hold packages.
+// errStop ends the reading of a database at its first package.
 var errStop = errors.New("stop")
 
-// others returns a warning for each database behind the chosen one that may hold
-// packages too.
-func (r Repo) others(ctx context.Context, t *assign.Tree, dbs []database, chosen int) (warnings []string, err error) {
+// warnOthers warns of each database behind the chosen one that holds packages too, or
+// may do so.
+func (r Repo) warnOthers(ctx context.Context, l *loader, dbs []database, chosen int) error {
 	for _, db := range dbs[chosen+1:] {
-		err := db.read(ctx, t.Root, r.TempDir, func(int64, []byte) error { return errStop })
+		err := db.read(ctx, l.tree.Root, r.TempDir, func(int64, []byte) error { return errStop })
 		switch {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case errors.Is(err, errStop):
-			warnings = append(warnings, fmt.Sprintf("leaving out rpm database %q: the packages are read from %q", db.path, dbs[chosen].path))
+			l.out.Warn("leaving out rpm database %q: the packages are read from %q", db.path, dbs[chosen].path)
 		case err != nil && db.size > 0:
-			warnings = append(warnings, fmt.Sprintf("leaving out rpm database: %v", err))
+			l.out.Warn("leaving out rpm database: %v", err)
 		}
 	}
-	return warnings, nil
+	return nil
 }

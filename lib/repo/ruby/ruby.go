@@ -1,20 +1,19 @@
-// Package ruby is the component repo of Ruby gems: what RubyGems and Bundler have
+// Package ruby is the component repo of Ruby gems that RubyGems and Bundler have
 // installed into gem homes anywhere in a tree. A gem home is a directory with a
-// specifications directory; each NAME-VERSION.gemspec in that is a gem.
+// specifications directory. Each NAME-VERSION.gemspec in that is a gem.
 //
-// A component is a gem, "ruby/NAME", all its versions in one home together;
-// another home's are "ruby/NAME@HOME" (see package places). What RubyGems writes
-// at the top of a specification tells the name from the version; where it does not
-// stand, the name ends at the first dash with a digit behind it.
+// A component is a gem, "ruby/NAME", with all its versions in one home. Those of another
+// home are "ruby/NAME@HOME" (see package places). The name is at the top of a
+// specification that RubyGems wrote. Otherwise it ends at the first dash before a digit.
 //
 // A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
 // extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;
-// cache/FULLNAME.gem; build_info/FULLNAME.info; and of the home's bin directory
-// what the specification names executable. What Bundler has from git,
-// bundler/gems/NAME-REVISION, is a gem too.
+// cache/FULLNAME.gem; build_info/FULLNAME.info; and, in the home's bin directory, the
+// executables in the specification. Gems that Bundler has from git are in
+// bundler/gems/NAME-REVISION.
 //
-// Gems of specifications/default come with Ruby itself, as part of its library, and
-// are left to what Ruby is part of.
+// Gems in specifications/default are part of Ruby itself. They are left to the package
+// that has Ruby.
 package ruby
 
 import (
@@ -47,7 +46,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 		}
 		if dir, home, name, found := checkout(f.Path); found && dir != last {
 			last = dir
-			l.claimBelow(l.out.Add(home, name), dir)
+			l.out.ClaimBelow(l.out.Add(home, name), dir)
 		}
 	}
 	return l.out.Result(), nil
@@ -64,10 +63,10 @@ type loader struct {
 func gemspec(path string) (home, full string, found bool) {
 	full, found = strings.CutSuffix(path, ".gemspec")
 	dir := format.Parent(path)
-	if !found || places.Base(dir) != "specifications" {
+	if !found || assign.Base(dir) != "specifications" {
 		return "", "", false
 	}
-	full = places.Base(full)
+	full = assign.Base(full)
 	return format.Parent(dir), full, full != ""
 }
 
@@ -110,31 +109,24 @@ func (l *loader) gem(record int, home, full string) error {
 		}
 		s.name = nameOf(full)
 	}
-	number := l.out.Add(home, s.name)
-	l.out.Claim(number, record)
+	pkg := l.out.Add(home, s.name)
+	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
-		l.claimBelow(number, places.Join(home, dir+full))
+		l.out.ClaimBelow(pkg, assign.Join(home, dir+full))
 	}
 	for _, dir := range l.extensionsOf(home)[full] {
-		l.claimBelow(number, dir)
+		l.out.ClaimBelow(pkg, dir)
 	}
 	files := []string{"cache/" + full + ".gem", "build_info/" + full + ".info"}
 	for _, name := range s.executables {
 		files = append(files, "bin/"+name)
 	}
 	for _, file := range files {
-		if i, found := l.tree.Lookup(places.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
-			l.out.Claim(number, i)
+		if i, found := l.tree.Lookup(assign.Join(home, file)); found && l.tree.Files[i].Type != format.TypeDir {
+			l.out.Claim(pkg, i)
 		}
 	}
 	return nil
-}
-
-func (l *loader) claimBelow(number int, dir string) {
-	from, to := places.Below(l.tree, dir)
-	for i := from; i < to; i++ {
-		l.out.Claim(number, i)
-	}
 }
 
 // extensionsOf returns a home's directories of compiled extensions, by full name:
@@ -146,9 +138,9 @@ func (l *loader) extensionsOf(home string) map[string][]string {
 	}
 	known = make(map[string][]string)
 	l.extensions[home] = known
-	top := places.Join(home, "extensions")
+	top := assign.Join(home, "extensions")
 	last := ""
-	from, to := places.Below(l.tree, top)
+	from, to := l.tree.Below(top)
 	for i := from; i < to; i++ {
 		below := l.tree.Files[i].Path[len(top)+1:]
 		parts := strings.SplitN(below, "/", 4)

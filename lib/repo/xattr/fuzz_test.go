@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/tests/bound"
 )
 
@@ -31,24 +32,22 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		var names []string
-		for _, c := range result.Components {
+		for _, p := range result.Packages {
+			c := p.Component
 			if err := c.Validate(); err != nil || !strings.HasPrefix(c.Name, "xattr/") || c.IntervalDays < 0 {
 				t.Errorf("component %+v: %v", c, err)
 			}
 			names = append(names, c.Name)
 		}
-		if slices.Sort(names); len(slices.Compact(names)) != len(result.Components) {
+		if slices.Sort(names); len(slices.Compact(names)) != len(result.Packages) {
 			t.Errorf("a component is there twice: %q", names)
 		}
-		got := make([]int, len(files))
-		for i := range got {
-			got[i] = -1
-		}
+		got := make([]*assign.Package, len(files))
 		for _, c := range result.Claims {
-			got[c.File] = c.Component
+			got[c.File] = c.Package
 		}
 		a, b := got[0], got[1]
-		if want := []int{a, b, a, a, b, -1}; a < 0 || b < 0 || !slices.Equal(got, want) {
+		if want := []*assign.Package{a, b, a, a, b, nil}; a == nil || b == nil || !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})

@@ -1,10 +1,9 @@
-// Package xattr is the component repo of those who tag files themselves: the
-// extended attribute user.component names a file's component, a directory's
-// those of everything below it that has no nearer one. user.update-interval says how
-// often that component is expected to change: in days, or daily, weekly, biweekly,
-// monthly, quarterly or yearly. On a file without such a component, it is said of the
-// package that the file belongs to. All this is as in the Rust chunkah, but for the
-// last.
+// Package xattr is the component repo of extended attributes that people set.
+// user.component of a file is its component. That of a directory is the component of
+// everything below it that has no nearer one. user.update-interval is how often that
+// component is expected to change: in days, or daily, weekly, biweekly, monthly, quarterly
+// or yearly. On a file without such a component it applies to the package that the file
+// belongs to. All but the last is as in the Rust chunkah.
 package xattr
 
 import (
@@ -16,6 +15,8 @@ import (
 	"chunkah/lib/assign"
 )
 
+const repoName = "xattr"
+
 // The attributes.
 const (
 	attrComponent = "user.component"
@@ -26,14 +27,14 @@ const (
 type Repo struct{}
 
 // Name implements assign.Repo.
-func (Repo) Name() string { return "xattr" }
+func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	l := &loader{result: &assign.Result{}, components: make(map[string]int)}
+	l := &loader{result: &assign.Result{}, components: make(map[string]*namedComponent)}
 	var above []scope // the directories above the record that set a component
 	for i, f := range t.Files {
-		for len(above) > 0 && !above[len(above)-1].holds(f.Path) {
+		for len(above) > 0 && !assign.IsBelow(above[len(above)-1].path, f.Path) {
 			above = above[:len(above)-1]
 		}
 		c, err := l.component(f)
@@ -41,13 +42,13 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 		switch {
-		case c >= 0 && f.Type == format.TypeDir:
+		case c != nil && f.Type == format.TypeDir:
 			above = append(above, scope{f.Path, c})
-		case c < 0 && len(above) > 0:
+		case c == nil && len(above) > 0:
 			c = above[len(above)-1].component
 		}
-		if c >= 0 {
-			l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Component: c})
+		if c != nil {
+			l.result.Claims = append(l.result.Claims, assign.Claim{File: i, Package: &c.Package})
 		}
 		if err := l.interval(i, f, c); err != nil {
 			return nil, err
@@ -59,53 +60,53 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
 	}
-	l.result.Packages = len(l.components)
 	return l.result, nil
 }
 
 // scope is a directory whose component is inherited.
 type scope struct {
 	path      string
-	component int
+	component *namedComponent
 }
 
-func (s scope) holds(path string) bool {
-	return s.path == "/" || strings.HasPrefix(path, s.path) && len(path) > len(s.path) && path[len(s.path)] == '/'
+// namedComponent is a component that xattrs name.
+type namedComponent struct {
+	assign.Package
+
+	setBy string // the path that gave it its interval
 }
 
 type loader struct {
 	result     *assign.Result
-	components map[string]int
-	setBy      []string // by component: the path that gave it its interval
+	components map[string]*namedComponent
 	// unread counts intervals of files without a component that make no sense; example is
 	// the first.
 	unread  int
 	example string
 }
 
-// component returns what the record's own attribute names, -1 for nothing.
-func (l *loader) component(f *format.File) (int, error) {
+// component returns the component that the record's own attribute names, nil for none.
+func (l *loader) component(f *format.File) (*namedComponent, error) {
 	name, named := value(f, attrComponent)
 	if !named {
-		return -1, nil
+		return nil, nil
 	}
 	name = strings.TrimRight(name, "\x00\n")
-	if format.Text(name) != name || len(name) > format.MaxText-len("xattr/") {
-		return 0, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
+	if format.Text(name) != name || len(name) > format.MaxText-len(repoName+"/") {
+		return nil, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
 	}
-	i, known := l.components[name]
-	if !known {
-		i = len(l.setBy)
-		l.components[name] = i
-		l.setBy = append(l.setBy, "")
-		l.result.Components = append(l.result.Components, &format.Component{Name: "xattr/" + name})
+	c := l.components[name]
+	if c == nil {
+		c = &namedComponent{Package: assign.Package{Component: &format.Component{Name: repoName + "/" + name}}}
+		l.components[name] = c
+		l.result.Packages = append(l.result.Packages, &c.Package)
 	}
-	return i, nil
+	return c, nil
 }
 
-// interval takes what a record says of how often its component changes: one of the xattrs,
-// its own or that of a directory above, or else whatever the record ends up in.
-func (l *loader) interval(file int, f *format.File, component int) error {
+// interval reads how often a record's component changes. Without a component from an
+// xattr, it is kept for the component that the record ends up in.
+func (l *loader) interval(file int, f *format.File, c *namedComponent) error {
 	text, set := value(f, attrInterval)
 	if !set {
 		return nil
@@ -113,27 +114,26 @@ func (l *loader) interval(file int, f *format.File, component int) error {
 	text = strings.TrimRight(text, "\x00\n")
 	days, err := assign.ParseInterval(text)
 	switch {
-	case err != nil && component >= 0:
+	case err != nil && c != nil:
 		return fmt.Errorf("%s of %q is %.100q: %w", attrInterval, f.Path, text, err)
 	case err != nil:
 		if l.unread++; l.unread == 1 {
 			l.example = fmt.Sprintf("%.100q of %q", text, f.Path)
 		}
-	case component >= 0:
-		return l.setInterval(component, f.Path, days)
+	case c != nil:
+		return c.setInterval(f.Path, days)
 	default:
 		l.result.Intervals = append(l.result.Intervals, assign.Interval{File: file, Days: days})
 	}
 	return nil
 }
 
-func (l *loader) setInterval(i int, path string, days int64) error {
-	c := l.result.Components[i]
-	if c.IntervalDays != 0 && c.IntervalDays != days {
+func (c *namedComponent) setInterval(path string, days int64) error {
+	if said := c.Component.IntervalDays; said != 0 && said != days {
 		return fmt.Errorf("%s of %q is %d days and that of %q is %d, both in component %q",
-			attrInterval, l.setBy[i], c.IntervalDays, path, days, c.Name)
+			attrInterval, c.setBy, said, path, days, c.Component.Name)
 	}
-	c.IntervalDays, l.setBy[i] = days, path
+	c.Component.IntervalDays, c.setBy = days, path
 	return nil
 }
 

@@ -50,14 +50,14 @@ func claims(t *testing.T, files ...*format.File) (*assign.Result, []string) {
 	}
 	var list []string
 	for _, c := range result.Claims {
-		list = append(list, files[c.File].Path+" "+result.Components[c.Component].Name)
+		list = append(list, files[c.File].Path+" "+c.Package.Component.Name)
 	}
-	for _, c := range result.Components {
-		if err := c.Validate(); err != nil {
+	for _, p := range result.Packages {
+		if err := p.Component.Validate(); err != nil {
 			t.Error(err)
 		}
 	}
-	if result.Weak != nil {
+	if result.Fallback != nil {
 		t.Error("has weak claims")
 	}
 	return result, list
@@ -137,7 +137,7 @@ func TestNames(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || len(result.Components) != 1 || result.Components[0].Name != "xattr/"+want {
+		if err != nil || len(result.Packages) != 1 || result.Packages[0].Component.Name != "xattr/"+want {
 			t.Errorf("%.50q: %+v, %.100v", value, result, err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestIntervals(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || result.Components[0].IntervalDays != want {
+		if err != nil || result.Packages[0].Component.IntervalDays != want {
 			t.Errorf("%q: %+v, %v", text, result, err)
 		}
 	}
@@ -168,11 +168,11 @@ func TestIntervalOfComponent(t *testing.T) {
 	result, _ := claims(t, file("/a", component("x")), file("/b", component("x"), every("7")), file("/c", component("y"), every("30")),
 		file("/d", component("x"), every("weekly")), file("/e", component("z")))
 	got := map[string]int64{}
-	for _, c := range result.Components {
-		got[c.Name] = c.IntervalDays
+	for _, p := range result.Packages {
+		got[p.Component.Name] = p.Component.IntervalDays
 	}
-	if got["xattr/x"] != 7 || got["xattr/y"] != 30 || got["xattr/z"] != 0 || len(got) != 3 || result.Packages != 3 {
-		t.Errorf("got %v, %d packages", got, result.Packages)
+	if got["xattr/x"] != 7 || got["xattr/y"] != 30 || got["xattr/z"] != 0 || len(got) != 3 || len(result.Packages) != 3 {
+		t.Errorf("got %v, %d packages", got, len(result.Packages))
 	}
 }
 
@@ -189,7 +189,7 @@ func TestConflict(t *testing.T) {
 // directory; the Rust chunkah has it so, conflicts too. An empty name is a name.
 func TestIntervalInherited(t *testing.T) {
 	result, got := claims(t, file("/d/", component("x")), file("/d/a", every("monthly")), file("/d/b/", every("30")), file("/e", component("")))
-	if len(got) != 4 || len(result.Warnings) != 0 || result.Components[0].IntervalDays != 30 || result.Components[1].Name != "xattr/" {
+	if len(got) != 4 || len(result.Warnings) != 0 || result.Packages[0].Component.IntervalDays != 30 || result.Packages[1].Component.Name != "xattr/" {
 		t.Errorf("%q, %+v", got, result)
 	}
 	_, err := load(t, file("/d/", component("x"), every("weekly")), file("/d/a", every("monthly")))
@@ -207,10 +207,10 @@ type fixed struct{ record *format.Component }
 func (fixed) Name() string { return "pkg" }
 
 func (r fixed) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	result := &assign.Result{Components: []*format.Component{r.record}}
+	result := &assign.Result{}
 	for i, f := range t.Files {
 		if strings.HasPrefix(f.Path, "/usr/") {
-			result.Claims = append(result.Claims, assign.Claim{File: i})
+			result.Claims = append(result.Claims, assign.Claim{File: i, Package: &assign.Package{Component: r.record}})
 		}
 	}
 	return result, nil

@@ -58,6 +58,20 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	return Lines(lines...)
 }
 
+// Sound checks that the claims of a result are on records of the tree, and for
+// components that a stream can hold.
+func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
+	t.Helper()
+	for _, claim := range r.Claims {
+		if claim.File < 0 || claim.File >= len(tree.Files) {
+			t.Errorf("claim on file %d of %d", claim.File, len(tree.Files))
+		}
+		if err := claim.Package.Component.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Components writes components, one line per component. Those of leftovers are left
 // out: they are of no repo.
 func Components(list []*format.Component) string {

@@ -2,17 +2,15 @@
 package placestest
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
-	"syscall"
 	"testing"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/pkgdb/pkgdbtest"
 	"chunkah/lib/rootfs"
 )
 
@@ -32,41 +30,7 @@ func New(t testing.TB) *Root {
 // Scan makes the root of a directory that is there already.
 func Scan(t testing.TB, dir string) *Root {
 	t.Helper()
-	r := &Root{t: t, dir: dir}
-	groups := make(map[uint64]int64)
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		f := &format.File{Path: strings.TrimPrefix(path, dir), Mode: uint32(info.Mode().Perm())}
-		switch info.Mode().Type() {
-		case fs.ModeDir:
-			f.Type = format.TypeDir
-		case fs.ModeSymlink:
-			f.Type = format.TypeSymlink
-			if f.Target, err = os.Readlink(path); err != nil {
-				return err
-			}
-		default:
-			f.Type, f.Size = format.TypeFile, info.Size()
-		}
-		if st := info.Sys().(*syscall.Stat_t); st.Nlink > 1 && f.Type == format.TypeFile {
-			if groups[st.Ino] == 0 {
-				groups[st.Ino] = int64(len(groups) + 1)
-			}
-			f.Hardlink = groups[st.Ino]
-		}
-		r.files = append(r.files, f)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return &Root{t: t, dir: dir, files: pkgdbtest.Tree(t, dir).Files}
 }
 
 // Dir returns where the root is.
@@ -138,6 +102,9 @@ func (r *Root) Own(component string, paths ...string) *Root {
 	}
 	return r
 }
+
+// Remove removes a file and keeps its record.
+func (r *Root) Remove(path string) { r.check(os.Remove(r.dir + path)) }
 
 func (r *Root) find(path string) *format.File {
 	r.t.Helper()

@@ -1,4 +1,6 @@
-package cli
+// Package report prints to standard output what the commands find: as tables and lines for
+// people, or as JSON for programs.
+package report
 
 import (
 	"bufio"
@@ -11,23 +13,24 @@ import (
 	"chunkah/lib/quote"
 )
 
-// printer writes an answer to standard output. Names of an image or a root cannot end a
+// Printer writes an answer to standard output. Names of an image or a root cannot end a
 // line or reach the terminal as controls: a line is written in one call, and what comes
 // from its arguments is quoted with the rest. The first error is kept.
-type printer struct {
+type Printer struct {
 	out *bufio.Writer
 	err error
 }
 
-func newPrinter(w io.Writer) *printer { return &printer{out: bufio.NewWriter(w)} }
+// New returns a printer to w.
+func New(w io.Writer) *Printer { return &Printer{out: bufio.NewWriter(w)} }
 
-// linef prints one line.
-func (p *printer) linef(format string, args ...any) {
+// Linef prints one line.
+func (p *Printer) Linef(format string, args ...any) {
 	p.write([]byte(quote.Line(fmt.Sprintf(format, args...)) + "\n"))
 }
 
-// json prints one object, on a line.
-func (p *printer) json(value any) {
+// JSON prints one object, on a line.
+func (p *Printer) JSON(value any) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		p.fail(err)
@@ -36,19 +39,19 @@ func (p *printer) json(value any) {
 	p.write(append(quote.JSON(data), '\n'))
 }
 
-func (p *printer) write(data []byte) {
+func (p *Printer) write(data []byte) {
 	_, err := p.out.Write(data)
 	p.fail(err)
 }
 
-func (p *printer) fail(err error) {
+func (p *Printer) fail(err error) {
 	if p.err == nil {
 		p.err = err
 	}
 }
 
-// flush writes what is left.
-func (p *printer) flush() error {
+// Flush writes what is left, and returns the first error.
+func (p *Printer) Flush() error {
 	p.fail(p.out.Flush())
 	return p.err
 }
@@ -56,11 +59,11 @@ func (p *printer) flush() error {
 // table is rows of cells, aligned to the right. Of the last column, which is text, a line
 // has as much as it needs.
 type table struct {
-	p    *printer
+	p    *Printer
 	rows *tabwriter.Writer
 }
 
-func (p *printer) table() *table {
+func (p *Printer) table() *table {
 	return &table{p, tabwriter.NewWriter(p.out, 0, 0, 2, ' ', tabwriter.AlignRight)}
 }
 

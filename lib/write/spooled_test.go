@@ -11,8 +11,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A blob is the same wherever in it its turn comes, and keeps no file after that.
-func TestSpoolEnters(t *testing.T) {
+// A blob is the same wherever in it the archive becomes free, and keeps no file after that.
+func TestSpooledBlob(t *testing.T) {
 	pieces := []string{"one ", "two ", "three"}
 	want := strings.Join(pieces, "")
 	for turn := range len(pieces) + 1 {
@@ -22,13 +22,13 @@ func TestSpoolEnters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &waiting{dir: dir}
+		s := &spooledBlob{dir: dir}
 		enter := func() {
-			tail, err := a.Append(100)
+			entry, err := a.NewBlob(100, true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.enter(t.Context(), tail); err != nil {
+			if err := s.writeTo(t.Context(), entry); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -49,7 +49,7 @@ func TestSpoolEnters(t *testing.T) {
 		if s.file != nil {
 			t.Errorf("turn %d: its file is open still", turn)
 		}
-		if err := s.tail.Commit(digest.FromString(want), int64(len(want))); err != nil {
+		if err := s.entry.Commit(digest.FromString(want), int64(len(want))); err != nil {
 			t.Fatal(err)
 		}
 		unfinished, err := filepath.Glob(filepath.Join(dir, ".*"))
@@ -60,7 +60,7 @@ func TestSpoolEnters(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "\x00"+want+"\x00") {
 			t.Errorf("turn %d: got %q, %v, want %q in it", turn, text, err, want)
 		}
-		if err := a.Abort(); err != nil {
+		if err := a.Discard(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,29 +13,23 @@ import (
 	"chunkah/lib/spool"
 )
 
-// tailed is a destination that takes a blob of unknown size where nothing else is
-// written meanwhile.
-type tailed interface {
-	Append(most int64) (*oci.Tail, error)
-}
-
-// waiting takes a compressed blob, which an archive has to know the size of: it is
-// kept in a file until all blobs before it are there, and from then on goes
-// straight to its place.
-type waiting struct {
+// spooledBlob takes a compressed blob, whose size an archive has to know first: it is
+// kept in a file until all blobs before it are written, and from then on goes
+// straight to the archive.
+type spooledBlob struct {
 	dir string // where file is
 
-	mu   sync.Mutex
-	file *os.File // has no name, or is the cache's; nil before the first byte
-	tail *oci.Tail
+	mu    sync.Mutex
+	file  *os.File // has no name, or is the cache's; nil before the first byte
+	entry oci.BlobWriter
 }
 
 // Write takes the next bytes of the blob.
-func (s *waiting) Write(p []byte) (int, error) {
+func (s *spooledBlob) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tail != nil {
-		return s.tail.Write(p)
+	if s.entry != nil {
+		return s.entry.Write(p)
 	}
 	if s.file == nil {
 		var err error
@@ -46,16 +40,16 @@ func (s *waiting) Write(p []byte) (int, error) {
 	return spool.Writer(s.file).Write(p)
 }
 
-// enter sends the blob to its place: what there is of it, and all that comes.
-func (s *waiting) enter(ctx context.Context, tail *oci.Tail) error {
+// writeTo writes to the archive what there is of the blob, and from then on all of it.
+func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil {
-		if err := s.copy(ctx, tail); err != nil {
+		if err := s.copy(ctx, entry); err != nil {
 			return err
 		}
 	}
-	s.tail = tail
+	s.entry = entry
 	return s.closeFile()
 }
 
@@ -63,8 +57,8 @@ func (s *waiting) enter(ctx context.Context, tail *oci.Tail) error {
 // bytes.
 const spoolStep = 64 << 20
 
-// copy copies what was kept so far.
-func (s *waiting) copy(ctx context.Context, out io.Writer) error {
+// copy copies what the file has.
+func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading a spool file: %w", err)
 	}
@@ -82,8 +76,8 @@ func (s *waiting) copy(ctx context.Context, out io.Writer) error {
 	}
 }
 
-// readError names the folder where an error is one of reading what was kept.
-func (s *waiting) readError(err error) error {
+// readError names the folder if an error is one of reading the file.
+func (s *spooledBlob) readError(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == s.file.Name() {
 		return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
@@ -91,13 +85,13 @@ func (s *waiting) readError(err error) error {
 	return err
 }
 
-func (s *waiting) close() {
+func (s *spooledBlob) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.closeFile() // it was only read since it was complete
 }
 
-func (s *waiting) closeFile() error {
+func (s *spooledBlob) closeFile() error {
 	if s.file == nil {
 		return nil
 	}

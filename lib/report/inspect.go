@@ -1,4 +1,4 @@
-package cli
+package report
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"chunkah/format"
+	"chunkah/lib/console"
 	"chunkah/lib/inspect"
 	"chunkah/lib/quote"
 )
@@ -21,23 +22,23 @@ const (
 )
 
 // notTold stands for the component of files that belong to one of several.
-const notTold = "(not told apart)"
+const notTold = "(one of several)"
 
-// printLayers prints a line for each layer, from the bottom up.
-func printLayers(p *printer, s *inspect.Summary) {
+// Layers prints a line for each layer, from the bottom up.
+func Layers(p *Printer, s *inspect.Summary) {
 	created := ""
 	if s.Created != nil {
 		created = ", created " + s.Created.UTC().Format(time.RFC3339)
 	}
-	p.linef("%s", quote.Name(s.Image))
-	p.linef("%s, %s%s", s.Digest, quote.Name(s.Platform), created)
-	p.linef("")
+	p.Linef("%s", quote.Name(s.Image))
+	p.Linef("%s, %s%s", s.Digest, quote.Name(s.Platform), created)
+	p.Linef("")
 	t := p.table()
 	t.row("layer", "size", "compressed", "stability", "chain", "files", "  holds")
 	for _, l := range s.Layers {
 		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+holds(l))
 	}
-	t.row("total", sizeText(s.Bytes), bytesText(s.Compressed), "", "", "", "  in "+plural(int64(len(s.Layers)), "layer"))
+	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer"))
 	t.end()
 }
 
@@ -46,7 +47,7 @@ func compressedText(l inspect.LayerSummary) string {
 	if l.Digest == l.DiffID {
 		return "plain"
 	}
-	return bytesText(l.Compressed)
+	return console.Bytes(l.Compressed)
 }
 
 // sizeText is a size that may not be known.
@@ -54,7 +55,7 @@ func sizeText(n *int64) string {
 	if n == nil {
 		return "-"
 	}
-	return bytesText(*n)
+	return console.Bytes(*n)
 }
 
 func count(n *int64) string {
@@ -105,8 +106,8 @@ func shorten(s string) string {
 	return quote.Name(s)
 }
 
-// printComponents prints a line for each component.
-func printComponents(p *printer, s *inspect.Summary) {
+// Components prints a line for each component.
+func Components(p *Printer, s *inspect.Summary) {
 	t := p.table()
 	t.row("size", "files", "layer", "stability", "  component")
 	for _, c := range s.Components {
@@ -114,7 +115,7 @@ func printComponents(p *printer, s *inspect.Summary) {
 		if c.Name == "" {
 			name = notTold
 		}
-		t.row(bytesText(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
+		t.row(console.Bytes(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
 	}
 	t.end()
 }
@@ -122,7 +123,7 @@ func printComponents(p *printer, s *inspect.Summary) {
 // layerNumbers names a few layers.
 func layerNumbers(list []int) string {
 	if len(list) > shownLayers {
-		return plural(int64(len(list)), "layer")
+		return console.Plural(int64(len(list)), "layer")
 	}
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
 }
@@ -150,16 +151,16 @@ func text(s string) (shown string, raw []byte) {
 	return format.Text(s), []byte(s)
 }
 
-// printFiles prints the entries of a layer as they stand in it.
-func (c *inspectCommand) printFiles(p *printer, in *inspect.Image, l *inspect.Layer) {
+// Files prints the entries of a layer as they stand in it.
+func Files(p *Printer, in *inspect.Image, l *inspect.Layer, asJSON bool) {
 	for i := range l.Entries {
 		e := &l.Entries[i]
-		if !c.JSON {
+		if !asJSON {
 			target := ""
 			if e.Link != "" {
 				target = " -> " + quote.Name(e.Link)
 			}
-			p.linef("%-8s %04o %5d:%-5d %12d %s %s%s", e.Type(), e.Mode, e.UID, e.GID, e.Size,
+			p.Linef("%-8s %04o %5d:%-5d %12d %s %s%s", e.Type(), e.Mode, e.UID, e.GID, e.Size,
 				time.Unix(e.MTime, 0).UTC().Format(time.RFC3339), quote.Name(e.Path), target)
 			continue
 		}
@@ -169,7 +170,7 @@ func (c *inspectCommand) printFiles(p *printer, in *inspect.Image, l *inspect.La
 		if e.Component != inspect.NoComponent {
 			line.Component = in.Components[e.Component]
 		}
-		p.json(line)
+		p.JSON(line)
 	}
 }
 
@@ -184,17 +185,17 @@ type nodeLine struct {
 	TargetRaw []byte `json:"target_raw,omitempty"`
 }
 
-// printTree prints a file system, indented.
-func (c *inspectCommand) printTree(p *printer, nodes []inspect.Node) {
-	if !c.JSON {
-		p.linef("      size  layer  path")
+// Tree prints a file system, indented.
+func Tree(p *Printer, nodes []inspect.Node, asJSON bool) {
+	if !asJSON {
+		p.Linef("      size  layer  path")
 	}
 	for _, n := range nodes {
-		if c.JSON {
+		if asJSON {
 			line := nodeLine{Dir: n.Dir, Bytes: n.Bytes, Layer: n.Layer}
 			line.Path, line.PathRaw = text(n.Path)
 			line.Target, line.TargetRaw = text(n.Target)
-			p.json(line)
+			p.JSON(line)
 			continue
 		}
 		name := quote.Name(path.Base(n.Path))
@@ -204,6 +205,6 @@ func (c *inspectCommand) printTree(p *printer, nodes []inspect.Node) {
 		case n.Dir && n.Path != "/":
 			name += "/"
 		}
-		p.linef("%10s  %5d  %s%s", bytesText(n.Bytes), n.Layer, strings.Repeat("  ", n.Depth), name)
+		p.Linef("%10s  %5d  %s%s", console.Bytes(n.Bytes), n.Layer, strings.Repeat("  ", n.Depth), name)
 	}
 }

@@ -1,0 +1,41 @@
+package assign
+
+import (
+	"context"
+	"slices"
+	"testing"
+)
+
+// databaseRepo has a database of these files.
+type databaseRepo []string
+
+func (databaseRepo) Name() string { return "deb" }
+
+func (d databaseRepo) Load(context.Context, *Tree) (*Result, error) { return &Result{Database: d}, nil }
+
+// A part of a database is a warning; all of it, none of it, and what kept layers have are not.
+func TestPruned(t *testing.T) {
+	repo := databaseRepo{"/db/a", "/db/b", "/db/status"}
+	for name, c := range map[string]struct {
+		header string
+		files  []string
+		want   []string
+	}{
+		"whole":       {files: []string{"/db/a", "/db/b", "/db/status", "/x"}},
+		"left out":    {files: []string{"/x"}},
+		"a part":      {files: []string{"/db/status"}, want: []string{`leaving out "/db/a" and with it 2 of 3 files of the deb database, which is damaged in the image: leave out all of it, or none`}},
+		"kept layers": {header: `,"sources":["oci:app"],"keep_layers":1`, files: []string{"/db/status"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := []string{`{"header":{"version":1,"stage":"scan"` + c.header + `}}`, rootLine}
+			for _, path := range c.files {
+				in = append(in, fileLine(path, ""))
+			}
+			opt := Options{Root: onDisk(t, records(c.files...)), Repos: []Repo{repo}}
+			_, outcome, err := run(t, lines(append(in, endLine)...), opt)
+			if err != nil || !slices.Equal(outcome.Warnings, c.want) {
+				t.Errorf("got %v, %v, want %q", outcome, err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,26 @@
+package console
+
+import "fmt"
+
+// Bytes writes a size for people, in decimal units.
+func Bytes(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	if n < 1000 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	x, unit := float64(n), 0
+	for x >= 1000 && unit < 4 {
+		x, unit = x/1000, unit+1
+	}
+	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
+}
+
+// Plural writes a count with what is counted: 1 layer, 2 layers.
+func Plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,34 @@
+package interrupt
+
+import (
+	"context"
+	"os"
+)
+
+// Stream is a file whose reads and writes end with a context: a pipe whose other end does nothing must not keep a command
+// from ending.
+type Stream struct {
+	ctx  context.Context // of all reads and writes
+	file *os.File
+}
+
+// NewStream returns a file as a stream.
+func NewStream(ctx context.Context, f *os.File) Stream { return Stream{ctx, f} }
+
+// Read implements io.Reader.
+func (s Stream) Read(b []byte) (int, error) { return s.call(s.file.Read, b) }
+
+// Write implements io.Writer.
+func (s Stream) Write(b []byte) (int, error) { return s.call(s.file.Write, b) }
+
+// Name is what messages call the file.
+func (s Stream) Name() string { return s.file.Name() }
+
+// call leaves a call behind that does not return. The bytes are then the call's for ever: after the error nothing can
+// follow but the end of the process.
+func (s Stream) call(f func([]byte) (int, error), b []byte) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	return Call(s.ctx, func() (int, error) { return f(b) })
+}

@@ -1,0 +1,30 @@
+package interrupt
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+)
+
+// A pipe that nobody writes to or reads from keeps nobody longer than the context lasts.
+func TestStreamEndsWithItsContext(t *testing.T) {
+	stopped := errors.New("stopped")
+	for name, call := range map[string]func(Stream, []byte) (int, error){"read": Stream.Read, "write": Stream.Write} {
+		in, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s := NewStream(ctx, map[string]*os.File{"read": in, "write": out}[name])
+		done := make(chan error)
+		go func() {
+			_, err := call(s, make([]byte, 1<<20)) // more than a pipe holds
+			done <- err
+		}()
+		cancel(stopped)
+		if err := <-done; !errors.Is(err, stopped) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"chunkah/lib/assign"
+	"chunkah/lib/console"
+	"chunkah/lib/quote"
+)
+
+// Explain prints which component a path has, and who claimed it.
+func Explain(w io.Writer, o *assign.Outcome) error {
+	x, p := o.Explained, New(w)
+	if len(x.Components) == 0 {
+		p.Linef("%s: no component of its own: it is in the layers of what it holds", quote.Name(x.Path))
+	} else {
+		p.Linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
+	}
+	if len(x.Before) > 0 {
+		p.Linef("  the input says: %s", quote.Names(x.Before))
+	}
+	won := len(x.Before) > 0
+	for _, c := range o.Claimants {
+		kind, verdict := "claims it for", "another claim takes precedence"
+		if c.Fallback {
+			kind = "claims it as a fallback for"
+		}
+		if c.Won {
+			verdict, won = "this claim counts", true
+		}
+		p.Linef("  %s %s %s%s: %s", c.Repo, kind, quote.Names(c.Components), listedBy(c.Packages), verdict)
+	}
+	if !won && len(x.Components) > 0 && len(o.Claimants) == 0 {
+		p.Linef("  no repo claims it: its component follows from its directory, or from another hard link")
+	}
+	return p.Flush()
+}
+
+// maxListedBy bounds the packages that are named: a directory may be in all.
+const maxListedBy = 5
+
+// listedBy names the packages that list a file.
+func listedBy(packages []string) string {
+	switch more := len(packages) - maxListedBy; {
+	case len(packages) == 0:
+		return ""
+	case more > 0:
+		return fmt.Sprintf(" (listed by %s and %d more)", quote.Names(packages[:maxListedBy]), more)
+	}
+	return fmt.Sprintf(" (listed by %s)", quote.Names(packages))
+}
+
+// Repos prints what each repo found, and the largest of what nobody claimed.
+func Repos(w io.Writer, o *assign.Outcome) error {
+	p := New(w)
+	t := p.table()
+	t.row("repo", "packages", "components", "files", "bytes", "")
+	for _, s := range o.Summaries {
+		if s.Found {
+			t.row(s.Repo, s.Packages, s.Components, s.Files, console.Bytes(s.Bytes), "")
+		}
+	}
+	t.end()
+	if len(o.Leftovers) > 0 {
+		p.Linef("")
+		p.Linef("largest files that no repo claimed:")
+	}
+	for _, f := range o.Leftovers {
+		p.Linef("%12s  %s", console.Bytes(max(f.Size, 0)), quote.Name(f.Path))
+	}
+	return p.Flush()
+}

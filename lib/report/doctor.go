@@ -1,0 +1,43 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/lib/console"
+	"chunkah/lib/doctor"
+)
+
+// maxPlaces is how many places of a finding are shown: what people read before they
+// do something about it.
+const maxPlaces = 6
+
+// harms say what findings spoil.
+var harms = map[doctor.Harm]string{
+	doctor.HarmReuse: "reduces layer reuse", doctor.HarmBoot: "breaks booting",
+	doctor.HarmSecret: "leaks a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",
+}
+
+// Finding prints a finding of doctor.
+func Finding(p *Printer, f *doctor.Finding) {
+	sum := ""
+	if len(f.Places) > 0 {
+		sum = fmt.Sprintf(": %s, %s", console.Plural(f.Files, "file"), console.Bytes(f.Bytes))
+	}
+	p.Linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Spoils], sum)
+	places := slices.Clone(f.Places)
+	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	for _, place := range places[:min(len(places), maxPlaces)] {
+		files := ""
+		if strings.HasSuffix(place.Path, "/") {
+			files = console.Plural(place.Files, "file") + ", "
+		}
+		p.Linef("  %q: %s%s", place.Path, files, console.Bytes(place.Bytes))
+	}
+	if more := len(places) - maxPlaces; more > 0 {
+		p.Linef("  and %s more, which --json lists", console.Plural(int64(more), "place"))
+	}
+	p.Linef("  what to do: %s", f.Advice)
+}

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"chunkah/lib/console"
+	"chunkah/lib/quote"
+	"chunkah/lib/reuse"
+)
+
+// markdownParts is how many components a table has: a comment on a pull request is read on
+// a screen or two.
+const markdownParts = 20
+
+// Markdown prints the steps as tables in Markdown.
+func Markdown(p *Printer, s *reuse.Series, chosen reuse.Client) {
+	for i, step := range s.Steps {
+		if i > 0 {
+			p.Linef("")
+		}
+		p.Linef("**%s** to **%s**", markdown(step.Old), markdown(step.New))
+		p.Linef("")
+		p.Linef("| client | downloads | layers | unpacks |")
+		p.Linef("| --- | ---: | ---: | ---: |")
+		for _, client := range shownClients(chosen) {
+			cost := step.Cost(client)
+			p.Linef("| %s | %s of %s | %d of %d | %s |", clientTexts[client], console.Bytes(cost.Download),
+				console.Bytes(step.Bytes), cost.DownloadLayers, step.Layers, unpackText(cost))
+		}
+		markdownTable(p, step)
+	}
+}
+
+// markdownTable prints the components that are downloaded, the largest first.
+func markdownTable(p *Printer, s *reuse.Step) {
+	parts := bySize(s.Parts)
+	if len(parts) == 0 {
+		return
+	}
+	p.Linef("")
+	p.Linef("| download | component: why unchanged data is downloaded |")
+	p.Linef("| ---: | --- |")
+	for _, part := range parts[:min(len(parts), markdownParts)] {
+		p.Linef("| %s | %s |", sizeText(part.Download), markdown(partText(&part)))
+	}
+	if more := len(parts) - markdownParts; more > 0 {
+		p.Linef("")
+		p.Linef("and %s more", console.Plural(int64(more), "component"))
+	}
+}
+
+// markdown quotes a text, so that nothing in it is markup.
+func markdown(s string) string {
+	var b strings.Builder
+	for _, r := range quote.Line(s) {
+		switch {
+		case r == '<' || r == '>' || r == '&':
+			fmt.Fprintf(&b, "&#%d;", r)
+		case strings.ContainsRune("\\`*_{}[]|~#", r):
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,80 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"chunkah/lib/console"
+	"chunkah/lib/pack"
+	"chunkah/lib/quote"
+)
+
+// PlanLines are the plan for people: two lines per layer, from the bottom up. The first
+// has numbers and reasons, the second components.
+func PlanLines(x *pack.Explanation) []string {
+	lines := []string{"layer        size  changes/week  blobs/week  chain stays  chains/week"}
+	linef := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for i, l := range x.Layers {
+		line := fmt.Sprintf("%5d%12s%13s%%%12s%12s%%%13s  %s", i, console.Bytes(l.Bytes), percent(l.ChangePPM), console.Bytes(l.Expected),
+			percent(l.ChainPPM), console.Bytes(l.ChainExpected), reason(l))
+		linef("%s", strings.TrimRight(line, " "))
+		linef("       %s", quote.Names(l.Components))
+	}
+	linef("total%12s%26s%26s  in %s, %d at most", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
+		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
+	linef("")
+	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.",
+		console.Bytes(x.Expected), console.Bytes(x.ChainExpected))
+	lines = append(lines, cheapestMerger(x.Layers)...)
+	for _, c := range []*pack.Change{x.Fewer, x.More} {
+		if c == nil {
+			continue
+		}
+		linef("with --max %d: blobs %s per week (%s), chains %s (%s); %s of %d would differ", c.Max, console.Bytes(c.Expected), signed(c.Expected-x.Expected),
+			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(int64(c.Differ), "layer"), c.Layers)
+	}
+	return lines
+}
+
+// cheapestMerger says which two layers would cost least as one, if there are two.
+func cheapestMerger(layers []pack.Why) []string {
+	if len(layers) < 2 {
+		return nil
+	}
+	best := 0
+	for i, l := range layers {
+		if l.Joined < layers[best].Joined {
+			best = i
+		}
+	}
+	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more per week.", best, layers[best].Neighbour, console.Bytes(layers[best].Joined))}
+}
+
+// reason says what a layer was before, and what it would save to part its components.
+func reason(l pack.Why) string {
+	var why []string
+	switch l.Was {
+	case pack.PastKept:
+		why = append(why, "as in the previous image")
+	case pack.PastChanged:
+		why = append(why, "in the previous image, changed")
+	case pack.PastNew:
+		why = append(why, "not in the previous image")
+	}
+	if n := len(l.Components); n > 1 {
+		why = append(why, fmt.Sprintf("%d components: separate layers would save %s and need %s more", n,
+			console.Bytes(max(l.Expected-l.Apart, 0)), console.Plural(int64(n-1), "layer")))
+	}
+	return strings.Join(why, "; ")
+}
+
+// percent writes parts per million as a percentage.
+func percent(n int64) string { return fmt.Sprintf("%d.%02d", n/10_000, n/100%100) }
+
+// signed writes a difference of sizes.
+func signed(n int64) string {
+	if n < 0 {
+		return console.Bytes(-n) + " less"
+	}
+	return console.Bytes(n) + " more"
+}

@@ -1,0 +1,175 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"chunkah/lib/console"
+	"chunkah/lib/inspect"
+	"chunkah/lib/quote"
+	"chunkah/lib/reuse"
+)
+
+// Series prints the steps, and what they come to where there are several.
+func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
+	if len(s.Steps) == 1 {
+		printStep(p, s.Steps[0], chosen, "")
+		return
+	}
+	clients := shownClients(chosen)
+	t := p.table()
+	head := []any{"step"}
+	for _, client := range clients {
+		head = append(head, client)
+	}
+	t.row(append(head, "unpack", "of", "  image")...)
+	for i, step := range s.Steps {
+		t.row(costCells(i+1, step.Cost, clients, 1, console.Bytes(step.Bytes), "  "+quote.Name(step.New))...)
+	}
+	n := int64(len(s.Steps))
+	t.row(costCells("mean", s.Cost, clients, n, "", "  per step")...)
+	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+console.Plural(n, "step"))...)
+	t.end()
+	for i, step := range s.Steps {
+		if len(step.Parts) > 0 {
+			p.Linef("")
+			printStep(p, step, chosen, fmt.Sprintf("step %d: ", i+1))
+		}
+	}
+}
+
+// shownClients are the chosen client, or all.
+func shownClients(chosen reuse.Client) []reuse.Client {
+	if chosen != "" {
+		return []reuse.Client{chosen}
+	}
+	return reuse.Clients
+}
+
+// costCells are a row with what clients download, and what all of them unpack, divided
+// by n, in the middle.
+func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
+	cells, unpack := []any{first}, "-"
+	for _, client := range clients {
+		cost := of(client)
+		cells = append(cells, console.Bytes(cost.Download/n))
+		if cost.Unpack != nil {
+			unpack = console.Bytes(*cost.Unpack / n)
+		}
+	}
+	return append(append(cells, unpack), last...)
+}
+
+// clientTexts are the clients by name.
+var clientTexts = map[reuse.Client]string{
+	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
+}
+
+// unpackText says how much a client unpacks. Where nobody has read the layers, only
+// their blobs have a size.
+func unpackText(c reuse.Cost) string {
+	layers := console.Plural(int64(c.UnpackLayers), "layer")
+	if c.Unpack == nil {
+		return fmt.Sprintf("%s (%s compressed)", layers, console.Bytes(c.UnpackBlobs))
+	}
+	return fmt.Sprintf("%s in %s", console.Bytes(*c.Unpack), layers)
+}
+
+// printStep prints what a step costs, and why, below a line that begins with title.
+func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
+	p.Linef("%s%s to %s", title, quote.Name(s.Old), quote.Name(s.New))
+	for _, client := range shownClients(chosen) {
+		cost := s.Cost(client)
+		p.Linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], console.Bytes(cost.Download), console.Bytes(s.Bytes),
+			cost.DownloadLayers, console.Plural(int64(s.Layers), "layer"), unpackText(cost))
+	}
+	if s.SameTarLayers > 0 {
+		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
+	}
+	if len(s.Parts) == 0 {
+		return
+	}
+	p.Linef("")
+	p.Linef("what %s downloads, and why:", cmp.Or(string(chosen), "podman or containerd"))
+	t := p.table()
+	t.row("download", "changed", "unchanged", "layer", "  component: why unchanged data is downloaded")
+	for _, part := range bySize(s.Parts) {
+		t.row(sizeText(part.Download), sizeText(part.Changed), sizeText(part.Unchanged), part.Layer, "  "+partText(&part))
+	}
+	t.end()
+	printReasons(p, s)
+}
+
+// bySize are the parts of a step, the largest download first.
+func bySize(parts []reuse.Part) []reuse.Part {
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
+		return cmp.Or(cmp.Compare(bytesOf(b.Download), bytesOf(a.Download)), cmp.Compare(a.Layer, b.Layer))
+	})
+	return parts
+}
+
+func bytesOf(n *int64) int64 {
+	if n == nil {
+		return inspect.Unknown
+	}
+	return *n
+}
+
+// partText names a component, its state, and why unchanged data of it is downloaded.
+func partText(p *reuse.Part) string {
+	name := shorten(p.Component)
+	if p.Component == "" {
+		name = notTold
+	}
+	switch {
+	case p.State == reuse.StateChanged && p.Changed != nil:
+		name += fmt.Sprintf(": %d of %s changed", p.ChangedFiles, console.Plural(p.ChangedFiles+p.UnchangedFiles, "file"))
+	case p.State == reuse.StateChanged, p.State == reuse.StateNew:
+		name += ": " + string(p.State)
+	}
+	if p.Why != "" && p.Reason != reuse.ReasonComponent {
+		name += ": " + quote.Name(p.Why)
+	}
+	return name
+}
+
+// reasonTexts are the reasons in a few words, in the order in which they are listed.
+var reasonTexts = []struct {
+	reason reuse.Reason
+	text   string
+}{
+	{reuse.ReasonChain, "because a layer below theirs changed"},
+	{reuse.ReasonComponent, "with changed files of their component"},
+	{reuse.ReasonNeighbour, "with another component of their layer"},
+	{reuse.ReasonGrouping, "because components are grouped differently"},
+	{reuse.ReasonRemoved, "because files of their layer were removed"},
+	{reuse.ReasonDirectories, "because metadata of directories changed"},
+	{reuse.ReasonTimes, "because mtimes changed"},
+	{reuse.ReasonCompression, "because they are compressed differently"},
+	{reuse.ReasonTar, "because the tar is written differently"},
+}
+
+// printReasons sums up the unchanged data by reason.
+func printReasons(p *Printer, s *reuse.Step) {
+	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
+	for _, part := range s.Parts {
+		if part.Unchanged == nil {
+			return // nobody has read them
+		}
+		sums[part.Reason] += *part.Unchanged
+		all += *part.Unchanged
+		changed += *part.Changed
+	}
+	p.Linef("")
+	t := p.table()
+	t.row(console.Bytes(changed), "  changed or new")
+	t.row(console.Bytes(all), "  unchanged, but downloaded")
+	for _, r := range reasonTexts {
+		if n := sums[r.reason]; n > 0 {
+			t.row(console.Bytes(n), "    "+r.text)
+		}
+	}
+	t.end()
+}

@@ -1,0 +1,58 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"chunkah/lib/fifo"
+	"chunkah/lib/image"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
+)
+
+// Archive is an OCI archive: a tar of a layout.
+var Archive = &image.Transport{
+	Prefix: "oci-archive:", Form: "oci-archive:FILE[:REF]", Purpose: "for an archive",
+	Syntax: image.PathRef, File: true,
+	ManyNames: "podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, " +
+		"or write docker-archive:PATH, of which podman load and docker load take all",
+	CheckRef: oci.CheckRefName,
+	Open:     image.OpenArchive,
+	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+		return createArchive(ctx, to, opt)
+	},
+}
+
+// DockerArchive is an archive of docker save and docker load.
+var DockerArchive = &image.Transport{
+	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for one that docker load takes",
+	Syntax: image.PathRef, File: true, DockerFormat: true,
+	CheckRef: oci.CheckTag,
+	Open:     image.OpenDockerArchive,
+	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+		a, err := createArchive(ctx, to, opt)
+		if err != nil {
+			return nil, err
+		}
+		return oci.NewDockerArchive(a), nil
+	},
+}
+
+// createArchive writes to standard output, a named pipe or a file. The reader of a pipe may come late, and be slow:
+// neither keeps the command from ending. The end of the process closes the pipe. An image that has to be readable cannot
+// go to a pipe, which CreateArchive refuses.
+func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions) (*oci.Archive, error) {
+	if to.IsStdout() {
+		return oci.NewArchive(opt.Stdout, opt.Options), nil
+	}
+	info, err := os.Stat(to.Path)
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || opt.Readable {
+		return oci.CreateArchive(to.Path, opt.Options)
+	}
+	f, err := fifo.Open(ctx, to.Path, func(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
+	if err != nil {
+		return nil, fmt.Errorf("creating archive %q: %w", to.Path, err)
+	}
+	return oci.NewArchive(interrupt.NewStream(ctx, f), opt.Options), nil
+}

@@ -1,0 +1,19 @@
+package transport
+
+import (
+	"context"
+
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+)
+
+// Layout is an OCI layout folder.
+var Layout = &image.Transport{
+	Prefix: "oci:", Form: "oci:DIR[:REF]", Purpose: "for a layout folder, to which an image is added",
+	Syntax:   image.PathRef,
+	CheckRef: oci.CheckRefName,
+	Open:     image.OpenLayout,
+	Create: func(_ context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+		return oci.OpenLayout(to.Path, to.Ref, opt.Options)
+	},
+}

@@ -1,0 +1,184 @@
+// Package transport lists the kinds of place that chunkah takes file systems from and writes images to, and reads their
+// names. Each transport is one file here and one line in All; whatever differs between them is in the fields of
+// image.Transport.
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/image"
+)
+
+// All are the transports, in the order in which people read of them.
+var All = []*image.Transport{Directory, Layout, Archive, DockerArchive, Registry}
+
+// foreign are transports of other tools, and what to use for a destination instead.
+var foreign = map[string]string{
+	"atomic":             "",
+	"containers-storage": "; for podman's storage use -o - | podman load",
+	"docker-daemon":      "; for a Docker daemon use -o docker-archive:- | docker load",
+	"ostree":             "",
+	"registry":           "",
+	"sif":                "",
+	"tarball":            "",
+}
+
+// side is what a name stands for: a source or a destination.
+type side struct {
+	name  string
+	plain *image.Transport // of a path without a transport
+	file  string           // what such a path names
+	ways  string           // how a path can be given without a transport
+	takes func(*image.Transport) bool
+	// instead says what to use instead of transports of other tools.
+	instead map[string]string
+}
+
+var (
+	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", (*image.Transport).IsSource, nil}
+	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, foreign}
+)
+
+// Forms are the forms of names of some transports, such as Transport.IsImage.
+func Forms(some func(*image.Transport) bool) []string {
+	return texts(some, func(t *image.Transport) string { return t.Form })
+}
+
+// Prefixes begin the names of all transports.
+func Prefixes() []string {
+	return texts((*image.Transport).IsSource, func(t *image.Transport) string { return t.Prefix })
+}
+
+// Purposes say what all destinations are for.
+func Purposes() []string {
+	return texts((*image.Transport).IsDestination, func(t *image.Transport) string { return t.Form + " " + t.Purpose })
+}
+
+func texts(some func(*image.Transport) bool, text func(*image.Transport) string) (list []string) {
+	for _, t := range All {
+		if some(t) {
+			list = append(list, text(t))
+		}
+	}
+	return list
+}
+
+// ParseSource reads where a file system is to come from. A name without a transport is the path of a directory. It can
+// hold colons if a slash comes before the first, as in ./a:b. After a transport the path ends at the first colon, except
+// after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-" is standard input.
+func ParseSource(s string) (image.Source, error) {
+	src, err := sources.parse(s)
+	if err != nil {
+		return src, err
+	}
+	if src.IsStdout() {
+		src.Path = "/dev/stdin"
+	}
+	if _, d, ok := strings.Cut(src.Ref, "@"); ok {
+		if err := digest.Digest(d).Validate(); err != nil {
+			return image.Source{}, fmt.Errorf("source %q has the digest %q: %w", s, d, err)
+		}
+	}
+	if src.Syntax == image.RefOnly {
+		err = sources.checkRef(s, src)
+	}
+	return src, err
+}
+
+// ParseDestination reads where an image is to go. A name without a transport is the path of an OCI archive. The archive
+// "-" is standard output.
+func ParseDestination(s string) (image.Source, error) {
+	to, err := destinations.parse(s)
+	if err == nil && to.Ref != "" {
+		err = destinations.checkRef(s, to)
+	}
+	return to, err
+}
+
+func (side side) checkRef(s string, src image.Source) error {
+	if err := src.CheckRef(src.Ref); err != nil {
+		return fmt.Errorf("%s %q: %w", side.name, s, err)
+	}
+	return nil
+}
+
+var transportForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+func (side side) parse(s string) (image.Source, error) {
+	switch {
+	case s == "":
+		return image.Source{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
+	case strings.ContainsRune(s, 0):
+		return image.Source{}, fmt.Errorf("%s %q holds a NUL", side.name, s)
+	case !transportForm.MatchString(s):
+		return image.Source{Transport: side.plain, Path: s}, nil
+	}
+	for _, t := range All {
+		if rest, ok := strings.CutPrefix(s, t.Prefix); ok && side.takes(t) {
+			src, err := parseRest(t, rest)
+			if err != nil {
+				return src, fmt.Errorf("%s %q %w: %s", side.name, s, err, side.want())
+			}
+			return src, nil
+		}
+	}
+	return image.Source{}, side.unknown(s)
+}
+
+// parseRest reads what follows a prefix.
+func parseRest(t *image.Transport, rest string) (image.Source, error) {
+	path, ref, named := rest, "", false
+	switch t.Syntax {
+	case image.RefOnly:
+		path, ref, named = "", rest, true
+	case image.PathRef:
+		path, ref, named = strings.Cut(rest, ":")
+	}
+	switch {
+	case path == "" && t.Syntax != image.RefOnly:
+		return image.Source{}, errors.New("has no path")
+	case named && ref == "":
+		return image.Source{}, errors.New("ends where a name is to come")
+	}
+	return image.Source{Transport: t, Path: path, Ref: ref}, nil
+}
+
+// want says what names of this side look like.
+func (side side) want() string { return "want " + strings.Join(Forms(side.takes), ", ") + side.ways }
+
+// unknown refuses a name with another transport, and says what may be meant.
+func (side side) unknown(s string) error {
+	name, rest, _ := strings.Cut(s, ":")
+	hint := ""
+	switch own := byName(name); {
+	case own != nil && side.takes(own): // as docker: without its slashes
+		hint = fmt.Sprintf("; %s%s is an image in a registry", own.Prefix, rest)
+	case side.instead[name] != "":
+		hint = side.instead[name]
+	case !HasTransport(s) && !strings.HasPrefix(rest, "//"):
+		hint = fmt.Sprintf("; ./%s is the %s of that name", s, side.file)
+	}
+	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.want(), hint)
+}
+
+// byName returns the transport whose prefix begins with a name and a colon; nil for none.
+func byName(name string) *image.Transport {
+	i := slices.IndexFunc(All, func(t *image.Transport) bool { return strings.HasPrefix(t.Prefix, name+":") })
+	if i < 0 {
+		return nil
+	}
+	return All[i]
+}
+
+// HasTransport reports whether a name begins with a transport, of chunkah or of another tool.
+func HasTransport(s string) bool {
+	name, _, found := strings.Cut(s, ":")
+	_, other := foreign[name]
+	return found && (other || byName(name) != nil)
+}
