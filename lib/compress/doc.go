@@ -21,8 +21,9 @@
 //
 // # zstd
 //
-// One frame a block, each with a checksum, none asking a reader for a window above 4 MiB. A file of
-// several frames is a zstd file (RFC 8878, section 3), and what pzstd and zstd:chunked write too.
-// Levels 1 to 22 are accepted as the zstd command knows them, and fall into the four that the
-// library has.
+// One frame, because some readers stop behind the first. Each block is compressed on its own as a
+// frame by the library, and the blocks of these frames are joined. The frame's window is that of a
+// block, 4 MiB at most, and it has no checksum and no size of its content: layers are known by
+// their digests. Levels 1 to 22 are accepted as the zstd command knows them, and fall into the four
+// that the library has.
 package compress
