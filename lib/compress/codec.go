@@ -2,14 +2,16 @@ package compress
 
 import (
 	"github.com/klauspost/compress/zstd"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // A codec compresses one block at a time. It is used by one goroutine, and keeps its tables from
 // block to block; what it returns does not depend on the blocks before (TestReusedCodec).
 type codec interface {
-	// appendBlock appends the compressed form of src to dst. dict is the input just before src, at
-	// most as much as plan.dictSize asks for.
-	appendBlock(dst, dict, src []byte) ([]byte, error)
+	// appendBlock appends the compressed form of buf[from:] to dst. Before that is the input just
+	// before the block, at most as much as plan.dictSize asks for.
+	appendBlock(dst, buf []byte, from int) ([]byte, error)
 }
 
 // A plan is what a writer and a worker must know about valid settings: how to cut the input, what
@@ -17,7 +19,7 @@ type codec interface {
 // keep one codec a plan.
 type plan struct {
 	algorithm Algorithm
-	level     int // the library's
+	level     int // the library's, or of our own encoder
 	blockSize int // bytes of input in each block but the last
 	dictSize  int // bytes of input before a block that its codec wants to see
 }
@@ -60,6 +62,9 @@ func MaxSize(n int64) int64 { return n + n/256 + 1024 }
 func (p plan) newCodec() (codec, error) {
 	if p.algorithm == Zstd {
 		return newZstdCodec(zstd.EncoderLevel(p.level))
+	}
+	if p.level >= deflate.First {
+		return ownCodec{deflate.NewEncoder(p.level)}, nil
 	}
 	return newDeflateCodec(p.level)
 }

@@ -16,8 +16,8 @@
 // One member, with no name, no time and an unknown operating system in its header. Each block is
 // compressed on its own with the 32 KiB before it as a dictionary, and ends on a byte boundary (a
 // deflate sync flush); an empty last block closes the stream. Any gzip reader takes it for an
-// ordinary file. Levels 1 to 9 are those of github.com/klauspost/compress/flate, which are faster
-// and a little larger than zlib's of the same number.
+// ordinary file. Levels 1 to 5 are those of github.com/klauspost/compress/flate, which are faster
+// and a little larger than zlib's of the same number; levels 6 to 9 are those of package deflate.
 //
 // # zstd
 //

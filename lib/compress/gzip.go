@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/flate"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // gzipHeader is that of RFC 1952 with no flags, no time, no hint of the level and an unknown
@@ -15,6 +17,16 @@ const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // changes every d
 // with a sync flush.
 const deflateEnd = "\x03\x00" // changes every digest
 
+// ownCodec has the levels from deflate.First on.
+type ownCodec struct {
+	e *deflate.Encoder
+}
+
+func (c ownCodec) appendBlock(dst, buf []byte, from int) ([]byte, error) {
+	return c.e.Append(dst, buf, from), nil
+}
+
+// deflateCodec has the levels below.
 type deflateCodec struct {
 	w    *flate.Writer
 	sink appender
@@ -28,10 +40,10 @@ func newDeflateCodec(level int) (*deflateCodec, error) {
 	return &deflateCodec{w: w}, nil
 }
 
-func (c *deflateCodec) appendBlock(dst, dict, src []byte) ([]byte, error) {
+func (c *deflateCodec) appendBlock(dst, buf []byte, from int) ([]byte, error) {
 	c.sink = appender(dst)
-	c.w.ResetDict(&c.sink, dict)
-	if _, err := c.w.Write(src); err != nil {
+	c.w.ResetDict(&c.sink, buf[:from])
+	if _, err := c.w.Write(buf[from:]); err != nil {
 		return nil, err
 	}
 	if err := c.w.Flush(); err != nil {

@@ -155,14 +155,13 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 		}
 		codecs[j.plan] = c
 	}
-	dict, src := j.buf[:j.dict], j.buf[j.dict:]
 	dst := p.outputs.get(j.plan)
 	if dst == nil {
 		// Room for data that does not shrink: memory that is never written costs nothing, a buffer
 		// that has to grow costs its old self.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
-	return c.appendBlock(dst, dict, src)
+	return c.appendBlock(dst, j.buf, j.dict)
 }
 
 // A freeList keeps buffers of whole blocks, or of their outputs, and not more than so many. A

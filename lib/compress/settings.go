@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // Algorithm says how a blob is compressed. Its text is what a user writes and reads.
@@ -111,6 +113,9 @@ func (s Settings) Validate() error {
 func (s Settings) Key() string {
 	switch s.Algorithm {
 	case Gzip:
+		if level := s.gzipLevel(); level >= deflate.First {
+			return fmt.Sprintf("gzip-%d-block%d-own-%d", level, gzipBlockSize, deflate.Version)
+		}
 		return fmt.Sprintf("gzip-%d-block%d-klauspost-%s", s.gzipLevel(), gzipBlockSize, libraryVersion)
 	case Zstd:
 		return fmt.Sprintf("zstd-%s-frame-block%d-klauspost-%s", s.zstdLevel(), zstdBlockSize, libraryVersion)

@@ -75,9 +75,10 @@ func TestKey(t *testing.T) {
 		want string
 	}{
 		{Settings{None, 0}, "none"},
-		{Settings{Gzip, 0}, "gzip-6-block1048560-klauspost-v1.20.3"},
-		{Settings{Gzip, 6}, "gzip-6-block1048560-klauspost-v1.20.3"},
-		{Settings{Gzip, 9}, "gzip-9-block1048560-klauspost-v1.20.3"},
+		{Settings{Gzip, 0}, "gzip-6-block1048560-own-1"},
+		{Settings{Gzip, 6}, "gzip-6-block1048560-own-1"},
+		{Settings{Gzip, 5}, "gzip-5-block1048560-klauspost-v1.20.3"},
+		{Settings{Gzip, 9}, "gzip-9-block1048560-own-1"},
 		{Settings{Zstd, 1}, "zstd-fastest-frame-block4194304-klauspost-v1.20.3"},
 		{Settings{Zstd, 0}, "zstd-default-frame-block4194304-klauspost-v1.20.3"},
 		{Settings{Zstd, 5}, "zstd-default-frame-block4194304-klauspost-v1.20.3"},

@@ -47,7 +47,7 @@ func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
 // marked as the last, so that they can follow those of another frame. They refer to nothing before
 // them: the first block of a frame has no tables to repeat, and this library repeats an offset only
 // after three sequences of the same block (TestJoinedFrames).
-func (c *zstdCodec) appendBlock(dst, _, src []byte) ([]byte, error) {
+func (c *zstdCodec) appendBlock(dst, src []byte, _ int) ([]byte, error) {
 	start := len(dst)
 	dst = c.enc.EncodeAll(src, dst)
 	frame := dst[start:]
