@@ -21,7 +21,7 @@ func TestGolden(t *testing.T) {
 		want string
 	}{
 		{Settings{None, 0}, 1 << 20, "10152e15128b2f7ed494e7a1127c4364f7b21fb4613e4e42fcd56f106fe6f51c"},
-		{Settings{Gzip, 6}, 5 << 20, "ee9c91fd48fcd23e4b1ec6f39be3ecc8019565829df41c77f24208bcd982f745"},
+		{Settings{Gzip, 6}, 5 << 20, "397c5c9c7b2859b0ff03820f0a465f9ab1790f6e477beac348893bc0ab5dbd86"},
 		{Settings{Zstd, 3}, sampleSize, "afd5bc5338feac0ff0e4e7847bb2e294f0afe65ac300b20ffb877bb104ddde53"},
 		{Settings{Gzip, 1}, 3 << 20, "552170e6b1b2bee19404525a08501c09dec5cd5312b6459ea446b88a8c9386c1"},
 		{Settings{Gzip, 2}, 3 << 20, "4c930b6036ef68fe6c42e11f7c4b08118ddc47d6f551a56c901090b5eff3a114"},
