@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"chunkah/tests/bound"
 )
 
 // end is an empty last block with fixed codes.
@@ -147,6 +149,7 @@ func FuzzAppend(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, from, times uint16) {
 		data = bytes.Repeat(data, 1+int(times)%50)
 		data = data[:min(len(data), MaxPiece)]
+		bound.Memory(t, 1<<21+32*len(data))
 		n := min(int(from), len(data))
 		if got := inflate(t, encoder.Append(nil, data, n), data[:n]); !bytes.Equal(got, data[n:]) {
 			t.Error("other bytes came back")
