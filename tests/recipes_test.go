@@ -385,3 +385,9 @@ func TestChunkahImage(t *testing.T) {
 	e.Podman("run", "--rm", "-v", root+":/chunkah:ro", "-v", work+":/srv", "--entrypoint", "sh", image, "-c", line)
 	sameBytes(t, build(t, root, "--max", "9", "-t", "localhost/app:1"), filepath.Join(work, "out.ociarchive"))
 }
+
+// tarballPage makes a Debian.
+func tarballPage(p *document) {
+	clients.Need(p.t, "root", "mmdebstrap", "tar")
+	p.smallRoot()
+}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -55,6 +53,8 @@ type Image struct {
 	Layers      []Layer    // from the bottom up
 
 	fetch Fetcher
+	// rootTar is set if the only layer is a tar of a root file system, which has no digest.
+	rootTar bool
 }
 
 // Layer is one layer of an image.
@@ -136,10 +136,7 @@ func (img *Image) Pinned() string {
 		d = img.Config.Descriptor.Digest
 	}
 	src := img.Source.pinned(d)
-	if abs, err := filepath.Abs(src.Path); err == nil && src.Path != "" && !strings.Contains(abs, ":") {
-		src.Path = abs
-	}
-	return src.String()
+	return src.Absolute().String()
 }
 
 // load finds the manifest and reads what it says.

@@ -16,7 +16,7 @@ import (
 )
 
 // All are the transports, in the order in which people read of them.
-var All = []*image.Transport{Directory, Layout, Archive, DockerArchive, Registry}
+var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Registry}
 
 // foreign are transports of other tools, and what to use for a destination instead.
 var foreign = map[string]string{
