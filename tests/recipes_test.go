@@ -240,7 +240,7 @@ func dockerPage(p *document) {
 	p.copyFile(chunkahImage(p.t))
 	p.after = func(b block) {
 		for _, name := range []string{"app:split", "root:1"} {
-			if !strings.Contains(b.text, "-t "+name) {
+			if !strings.Contains(b.text, "-t "+name) && !strings.Contains(b.text, "-o docker-daemon:"+name) {
 				continue
 			}
 			archive := filepath.Join(p.t.TempDir(), "saved.tar")

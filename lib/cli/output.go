@@ -46,21 +46,22 @@ func (f *outputFlags) named() (target image.Source, also []string, err error) {
 	if target, err = transport.ParseDestination(output); err != nil {
 		return target, nil, &usageError{err}
 	}
+	named := target.Syntax == image.RefOnly // so that all tags are further names
 	var names []string
 	for _, tag := range f.Tag {
 		if target.Tag != nil {
 			tag, err = target.Tag(target.Ref, tag)
-		} else if err = oci.CheckTag(tag); err == nil && target.Ref != "" && target.Ref != tag {
+		} else if err = oci.CheckTag(tag); err == nil && !named && target.Ref != "" && target.Ref != tag {
 			err = fmt.Errorf("-o names the image %q and --tag %q: give one", target.Ref, tag)
 		}
 		if err != nil {
 			return target, nil, &usageError{err}
 		}
-		if !slices.Contains(names, tag) {
+		if !slices.Contains(names, tag) && (!named || tag != target.Ref) {
 			names = append(names, tag)
 		}
 	}
-	if len(names) > 0 && target.Tag == nil {
+	if len(names) > 0 && !named {
 		target.Ref, names = names[0], names[1:]
 	}
 	return target, names, nil
