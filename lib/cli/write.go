@@ -91,9 +91,9 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.written(made.Report)
-	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes)
+	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	c.writeMetrics(ctx, env)
-	return nil
+	return c.tell(ctx, env, made.Report.Manifest)
 }
 
 // options reads the flags, and returns beside them the files of the output that are
@@ -103,6 +103,9 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	var err error
 	target, also, err := f.named()
 	if err != nil {
+		return opt, nil, err
+	}
+	if err := f.digestFlags.check(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Compression, err = f.compression(target); err != nil {
@@ -157,7 +160,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Own = f.ownFiles(opt.Cache, images.Spool)
-	return opt, slices.Concat(existing, opt.Own), nil
+	return opt, slices.Concat(existing, opt.Own, f.digestFile()), nil
 }
 
 // ownFiles describes what builds keep beside their output, which is no part of a root.

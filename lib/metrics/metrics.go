@@ -35,6 +35,7 @@ type Stage struct {
 	// blobs and reused are the bytes of an image's layers, and of those that were
 	// taken from a cache.
 	blobs, reused int64
+	digest        string // of the image's manifest
 	work          Work
 	end           clock // not to be read before ended
 	ended         atomic.Bool
@@ -73,10 +74,10 @@ func (s *Stage) Done() {
 	}
 }
 
-// Wrote notes what a stage has written that is no stream.
-func (s *Stage) Wrote(blobs, reused int64) {
+// Wrote notes what a stage has written that is no stream: an image, by the digest of its manifest.
+func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	if s != nil {
-		s.blobs, s.reused = blobs, reused
+		s.blobs, s.reused, s.digest = blobs, reused, digest
 	}
 }
 
@@ -115,6 +116,7 @@ type stageDocument struct {
 	BytesIn     int64   `json:"bytes_in"`
 	BytesOut    int64   `json:"bytes_out"`
 	BytesReused int64   `json:"bytes_reused"`
+	Digest      string  `json:"digest,omitempty"`
 }
 
 func (r *Run) document() document {
@@ -133,7 +135,7 @@ func (r *Run) document() document {
 			at = last // it ended before the stage that feeds it had come to rest
 		}
 		d := stageDocument{
-			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused,
+			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused, Digest: s.digest,
 			WallSeconds: at.wall.Sub(last.wall).Seconds(), CPUSeconds: (at.cpu - last.cpu).Seconds(),
 		}
 		if n := s.out.files.Load(); n > 0 {
