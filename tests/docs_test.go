@@ -90,6 +90,7 @@ var pages = map[string]func(p *document){
 	"docs/recipes/docker.md":     dockerPage,
 	"docs/recipes/github.md":     workflowPage,
 	"docs/recipes/kubernetes.md": jobPage,
+	"docs/recipes/tarballs.md":   tarballPage,
 }
 
 // Every command of the documentation is run, and says what stands there.

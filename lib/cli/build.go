@@ -118,6 +118,9 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := c.clockFlags.apply(h); err != nil {
 		return err
 	}
+	if c.PrintDigest && c.Plan == "-" {
+		return usagef("--print-digest: standard output has the plan: name a file with --plan, or use --digest-file")
+	}
 	if err := c.checkVerify(); err != nil {
 		return err
 	}
@@ -201,7 +204,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	done.summary(env, c.measured)
 	c.writeMetrics(ctx, env)
-	return nil
+	return c.tell(ctx, env, done.written.Manifest)
 }
 
 // runStages runs the four, and shows how far they are.
@@ -212,7 +215,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
 		c.measure(c.packStage(env, done, b.pack), told, nil),
 		c.measure(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
-			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes)
+			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes, done.written.Manifest)
 		}),
 	}
 	b.write.Work = c.measured.Last().Work()

@@ -30,12 +30,13 @@ type writeFlags struct {
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation of the source although it speaks of the source's layers, as ostree.commit does (repeatable)" brief:"keep a label that speaks of the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
-	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
-	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
-	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
-	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
-	CacheSize  string   `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
+	executionFlags
+	Arch      string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
+	Compress  string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
+	Level     string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
+	Threads   string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
+	Cache     string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
+	CacheSize string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
 }
 
 type writeCommand struct {
@@ -90,9 +91,9 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.written(made.Report)
-	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes)
+	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	c.writeMetrics(ctx, env)
-	return nil
+	return c.tell(ctx, env, made.Report.Manifest)
 }
 
 // options reads the flags, and returns beside them the files of the output that are
@@ -102,6 +103,9 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	var err error
 	target, also, err := f.named()
 	if err != nil {
+		return opt, nil, err
+	}
+	if err := f.digestFlags.check(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Compression, err = f.compression(target); err != nil {
@@ -120,6 +124,9 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Edit, opt.KeepLabels = f.edit, f.KeepLabels
+	if opt.Created, err = f.created(); err != nil {
+		return opt, nil, err
+	}
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
@@ -153,7 +160,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Own = f.ownFiles(opt.Cache, images.Spool)
-	return opt, slices.Concat(existing, opt.Own), nil
+	return opt, slices.Concat(existing, opt.Own, f.digestFile()), nil
 }
 
 // ownFiles describes what builds keep beside their output, which is no part of a root.
@@ -257,6 +264,9 @@ func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditAnnotations(f.Annotation); err != nil {
 		return usagef("--annotation: %w", err)
 	}
+	if err := f.executionFlags.edit(config); err != nil {
+		return err
+	}
 	if f.Arch != "" {
 		if err := config.SetArch(f.Arch); err != nil {
 			return usagef("--arch: %w", err)
@@ -308,10 +318,13 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 // neither the user nor the source has one, and of a config what podman does not read.
 func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	config := cmp.Or(given, source)
+	if config == nil && f.executionFlags.given() {
+		return
+	}
 	if config == nil {
 		edited := oci.Config{}
 		if f.edit(&edited) == nil {
-			env.warn("the image gets no config: %s are empty: give one with --config FILE or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+			env.warn("the image gets no config: %s are empty: give one with --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
 				strings.Join(edited.Missing(), ", "))
 		}
 		return

@@ -30,7 +30,7 @@ func TestHostileHeaders(t *testing.T) {
 		{"layout in a pipe", format.Header{Sources: []string{"oci:" + pipe}}, "not a directory"},
 		{"directory in a pipe", format.Header{Sources: []string{"dir:" + pipe}}, "not a directory"},
 		{"standard input", format.Header{Sources: []string{"oci-archive:-"}}, "is not a regular file"},
-		{"a transport of others", format.Header{Sources: []string{"docker-daemon:x"}}, "unknown transport"},
+		{"a transport of others", format.Header{Sources: []string{"ostree:x"}}, "unknown transport"},
 		{"a registry where there is none", format.Header{Sources: []string{"docker://localhost:1/x"}}, "no registry client"},
 		{"many", format.Header{Sources: slices.Repeat([]string{"dir:" + dir}, maxSources+1)}, "65 sources: 64 at most"},
 		{"layers of a directory", format.Header{Sources: []string{"dir:" + dir}, KeepLayers: 1}, "no layers to keep"},

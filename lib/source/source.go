@@ -1,6 +1,6 @@
-// Package source opens what chunkah takes file systems from: a directory, an image
-// wherever it is, or several of both, one over the other. All of them become one
-// tree; a stage that comes later opens the same one by the header of the stream.
+// Package source opens what chunkah takes file systems from: a directory, an image wherever it is,
+// or several of both, one over the other. All of them become one tree; a stage that comes later
+// opens the same one by the header of the stream.
 package source
 
 import (
@@ -19,21 +19,19 @@ import (
 	"chunkah/lib/transport"
 )
 
-// maxSources bounds the sources of one tree: each stays open, an image with all its
-// files in memory, and every path is looked for in each.
+// maxSources bounds the sources of one tree: each stays open, an image with all its files in
+// memory, and every path is looked for in each.
 const maxSources = 64
 
-// Options say how sources are opened. The zero value takes local ones, for this
-// machine's platform.
+// Options say how sources are opened. The zero value takes local ones, for this machine's platform.
 type Options struct {
 	Image image.Options
-	// KeepBase says which layers of the only source, an image, stay as they are:
-	// their number, or the image that they make up. Empty for none.
+	// KeepBase says which layers of the only source, an image, stay as they are: their number, or
+	// the image that they make up. Empty for none.
 	KeepBase string
 	// BySource makes each source a component.
 	BySource bool
-	// Sums takes the sums of an image's files in place of their contents: see
-	// image.FlattenOptions.
+	// Sums takes the sums of an image's files in place of their contents: see image.FlattenOptions.
 	Sums bool
 }
 
@@ -41,13 +39,13 @@ type Options struct {
 type Set struct {
 	// Root is the tree; all contents are in it.
 	Root *rootfs.Root
-	// Changed shows what differs from the layers that are kept, a character device
-	// 0, 0 where something is deleted; it is Root where none are kept. It is closed
-	// with Root.
+	// Changed shows what differs from the layers that are kept, a character device 0, 0 where
+	// something is deleted; it is Root where none are kept. It is closed with Root.
 	Changed *rootfs.Root
 	// Config is that of the image that lies on top; nil where no source is one.
 	Config *oci.Config
-	// Tree is that of the image that lies on top; nil where no source is one.
+	// Tree is that of the image or the root tar that lies on top; nil if all sources are
+	// directories.
 	Tree *image.Tree
 	// Kept are the layers that stay, from the bottom up.
 	Kept []image.Layer
@@ -63,6 +61,7 @@ type Set struct {
 	images   []*image.Image
 	labels   []string // as the user named the sources
 	bySource bool
+	virtual  bool // some source is not a directory
 }
 
 // Open opens sources, later ones over earlier ones.
@@ -124,13 +123,27 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if !src.IsImage() {
-		if opt.KeepBase != "" {
-			return fmt.Errorf("source %q is a directory, which has no layers to keep", name)
-		}
+	switch {
+	case src.IsImage():
+		return s.openImage(ctx, src, opt)
+	case opt.KeepBase != "":
+		return fmt.Errorf("source %q is not an image, and has no layers to keep", name)
+	case src.IsDirectory():
 		return s.openDir(src.Path)
 	}
-	return s.openImage(ctx, src, opt)
+	return s.openTar(ctx, src, opt)
+}
+
+func (s *Set) openTar(ctx context.Context, src image.Source, opt Options) error {
+	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums})
+	if err != nil {
+		return err
+	}
+	s.Tree, s.virtual = tree, true
+	s.Notes = append(s.Notes, tree.Notes...)
+	s.trees, s.pasts = append(s.trees, rootfs.Virtual(src.String(), tree)), append(s.pasts, past{})
+	s.names = append(s.names, src.Absolute().String())
+	return nil
 }
 
 func (s *Set) openDir(path string) error {
@@ -157,7 +170,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	s.Tree = tree
+	s.Tree, s.virtual = tree, true
 	s.Notes = append(s.Notes, tree.Notes...)
 	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))
 	s.pasts = append(s.pasts, newPast(img, tree))
@@ -187,10 +200,10 @@ func config(img *image.Image) (*oci.Config, error) {
 	return c, nil
 }
 
-// Header puts into a header what a later stage opens the same sources by. A
-// single directory is the stream's root.
+// Header puts into a header what a later stage opens the same sources by. A single directory is the
+// stream's root.
 func (s *Set) Header(h *format.Header) error {
-	if len(s.trees) == 1 && s.Image == nil {
+	if len(s.trees) == 1 && !s.virtual {
 		return nil // scan names the root
 	}
 	for _, name := range s.names {
@@ -202,8 +215,8 @@ func (s *Set) Header(h *format.Header) error {
 	return nil
 }
 
-// Components names the sources that show a file as a component each; nil where
-// that was not asked for.
+// Components names the sources that show a file as a component each; nil where that was not asked
+// for.
 func (s *Set) Components(f *format.File) ([]string, error) {
 	if !s.bySource {
 		return nil, nil

@@ -189,7 +189,10 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref, Also: w.opt.Also}
+	if w.opt.Created != nil {
+		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
+	}
+	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also}
 	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())

@@ -49,6 +49,8 @@ type Options struct {
 	// KeepLabels are labels and annotations that stay although they speak of the layers of
 	// the image that the config is from.
 	KeepLabels []string
+	// Created is the time of the config, whatever the source date or the config say; nil for none.
+	Created *time.Time
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
 	// Ref names the image in the destination; empty for no name.
