@@ -87,6 +87,16 @@ func put(t *testing.T, root, path, text string) {
 	}
 }
 
+// putSize writes a file of a size into a root, which does not compress.
+func putSize(t *testing.T, root, path string, size int) {
+	t.Helper()
+	text, err := io.ReadAll(io.LimitReader(mkroot.Bytes(path), int64(size)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, root, path, string(text))
+}
+
 // downloads returns what a client downloads for the second of two archives.
 func downloads(t *testing.T, archives []string) int64 {
 	t.Helper()
@@ -176,4 +186,21 @@ file /app/server size=500000
 		"/" + wall: "chisel/.database", "/app/server": "chunkah/unclaimed/app",
 	})
 	checkUpdate(t, root, update{"chisel", rewrite(t, root, "usr/lib/libz.so.1"), []string{"usr/lib/libz.so.1", wall}})
+}
+
+// The channels of conda are not needed for this root: it is made here as conda makes one.
+func TestCondaUpdate(t *testing.T) {
+	clients.Need(t)
+	root := t.TempDir()
+	packages := map[string]int{"openssl": 900_000, "zlib": 90_000, "libcurl": 600_000, "numpy": 950_000}
+	for name, size := range packages {
+		record := fmt.Sprintf(`{"name":%q,"version":"1.0","build":"h0_0","files":["lib/lib%s.so.1","share/%s/README"]}`, name, name, name)
+		put(t, root, "opt/conda/conda-meta/"+name+"-1.0-h0_0.json", record)
+		put(t, root, "opt/conda/share/"+name+"/README", "about "+name)
+		putSize(t, root, "opt/conda/lib/lib"+name+".so.1", size)
+	}
+	put(t, root, "opt/conda/conda-meta/history", "==> 2023-11-14 22:13:20 <==\n")
+	assign(t, root).want(t, map[string]string{"/opt/conda/lib/libzlib.so.1": "conda/zlib", "/opt/conda/conda-meta/history": "conda/.database"})
+	checkUpdate(t, root, update{"conda", rewrite(t, root, "opt/conda/lib/libzlib.so.1", "opt/conda/conda-meta/history"),
+		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }

@@ -41,13 +41,7 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-const (
-	modules = "node_modules"
-	// ownName is the component of the package managers' own files: no package can
-	// be named like that. ownInterval is in days.
-	ownName     = ".database"
-	ownInterval = 1
-)
+const modules = "node_modules"
 
 // ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to
 // no package.
@@ -135,9 +129,7 @@ func (l *loader) claim() error {
 		if owner >= 0 {
 			l.out.Claim(pkgs[owner], i)
 		} else if l.isOwn(i) {
-			database := l.out.Component("/", ownName)
-			database.Component.IntervalDays = ownInterval
-			l.out.Claim(database, i)
+			l.out.Own(i)
 		}
 	}
 	return nil
