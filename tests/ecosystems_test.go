@@ -204,3 +204,26 @@ func TestCondaUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"conda", rewrite(t, root, "opt/conda/lib/libzlib.so.1", "opt/conda/conda-meta/history"),
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
+
+// Packagist is not needed for this root: it is made here as Composer makes one.
+func TestComposerUpdate(t *testing.T) {
+	clients.Need(t)
+	root := t.TempDir()
+	var entries []string
+	for name, size := range map[string]int{"acme/http": 300_000, "acme/log": 80_000, "acme/orm": 1_500_000, "acme/view": 400_000} {
+		entries = append(entries, fmt.Sprintf(`{"name":%q,"version":"v1.0.0","require":{"php":">=8"},"install-path":"../%s"}`, name, name))
+		putSize(t, root, "srv/app/vendor/"+name+"/src/A.php", size)
+	}
+	slices.Sort(entries)
+	put(t, root, "srv/app/vendor/composer/installed.json", `{"packages":[`+strings.Join(entries, ",")+`]}`)
+	put(t, root, "srv/app/vendor/autoload.php", "<?php")
+	put(t, root, "srv/app/composer.json", `{"require":{"acme/http":"*","acme/log":"*","acme/orm":"*","acme/view":"*"}}`)
+	putSize(t, root, "srv/app/index.php", 50_000)
+	assign(t, root).want(t, map[string]string{"/srv/app/vendor/acme/log/src/A.php": "composer/acme/log", "/srv/app/index.php": "chunkah/unclaimed/srv/app"})
+	change := func() {
+		rewrite(t, root, "srv/app/vendor/acme/log/src/A.php")()
+		put(t, root, "srv/app/vendor/composer/installed.json", `{"packages":[`+strings.Join(entries, ",")+`],"dev":false}`)
+	}
+	checkUpdate(t, root, update{"composer", change,
+		[]string{"srv/app/vendor/acme/log", "srv/app/vendor/composer", "srv/app/vendor/autoload.php"}})
+}

@@ -13,6 +13,7 @@ import (
 	"chunkah/lib/repo/apk"
 	"chunkah/lib/repo/bigfiles"
 	"chunkah/lib/repo/chisel"
+	"chunkah/lib/repo/composer"
 	"chunkah/lib/repo/conda"
 	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/golang"
@@ -37,7 +38,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
-		conda.Repo{}, python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
+		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
 
