@@ -227,3 +227,23 @@ func TestComposerUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"composer", change,
 		[]string{"srv/app/vendor/acme/log", "srv/app/vendor/composer", "srv/app/vendor/autoload.php"}})
 }
+
+// opkg is packaged for no system that this test runs on, so that its database is made here.
+func TestOpkgUpdate(t *testing.T) {
+	clients.Need(t)
+	root := t.TempDir()
+	var status strings.Builder
+	for name, size := range map[string]int{"busybox": 700_000, "libssl3": 600_000, "zlib": 90_000, "dropbear": 300_000} {
+		fmt.Fprintf(&status, "Package: %s\nVersion: 1\nStatus: install user installed\nArchitecture: x86_64\nInstalled-Time: 1700000000\n\n", name)
+		put(t, root, "usr/lib/opkg/info/"+name+".list", "/usr/lib/lib"+name+".so\n")
+		put(t, root, "usr/lib/opkg/info/"+name+".control", "Package: "+name+"\nSource: package/libs/"+name+"\n")
+		putSize(t, root, "usr/lib/lib"+name+".so", size)
+	}
+	put(t, root, "usr/lib/opkg/status", status.String())
+	assign(t, root).want(t, map[string]string{"/usr/lib/libzlib.so": "opkg/zlib", "/usr/lib/opkg/status": "opkg/.database"})
+	change := func() {
+		rewrite(t, root, "usr/lib/libzlib.so")()
+		put(t, root, "usr/lib/opkg/status", strings.Replace(status.String(), "zlib\nVersion: 1", "zlib\nVersion: 2", 1))
+	}
+	checkUpdate(t, root, update{"opkg", change, []string{"usr/lib/libzlib.so", "usr/lib/opkg"}})
+}

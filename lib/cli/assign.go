@@ -21,6 +21,7 @@ import (
 	"chunkah/lib/repo/java"
 	"chunkah/lib/repo/nix"
 	"chunkah/lib/repo/node"
+	"chunkah/lib/repo/opkg"
 	"chunkah/lib/repo/pathmap"
 	"chunkah/lib/repo/python"
 	"chunkah/lib/repo/rpm"
@@ -37,7 +38,7 @@ import (
 func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
-		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
+		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
 		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
