@@ -35,12 +35,13 @@ var knownBefore = []string{"dpkg", "python", "node", "java", "bigfiles"}
 func checkUpdate(t *testing.T, root string, u update) {
 	t.Helper()
 	others := slices.DeleteFunc(slices.Clone(knownBefore), func(repo string) bool { return repo == u.repo })
-	with := []string{build(t, root)}
-	without := []string{build(t, root, "--repos", strings.Join(others, ","))}
+	list := strings.Join(others, ",")
+	with := []string{build(t, root, "--compress", "gzip")}
+	without := []string{build(t, root, "--compress", "gzip", "--repos", list)}
 	u.change()
 	most := inALayer(t, root, u.files) * 13 / 10
-	with = append(with, build(t, root, "--previous", with[0]))
-	without = append(without, build(t, root, "--repos", strings.Join(others, ","), "--previous", without[0]))
+	with = append(with, build(t, root, "--compress", "gzip", "--previous", with[0]))
+	without = append(without, build(t, root, "--compress", "gzip", "--repos", list, "--previous", without[0]))
 	got, before := downloads(t, with), downloads(t, without)
 	t.Logf("%s: %d bytes to download, at most %d; %d without the repo", u.repo, got, most, before)
 	if got > most {
@@ -246,4 +247,38 @@ func TestOpkgUpdate(t *testing.T) {
 		put(t, root, "usr/lib/opkg/status", strings.Replace(status.String(), "zlib\nVersion: 1", "zlib\nVersion: 2", 1))
 	}
 	checkUpdate(t, root, update{"opkg", change, []string{"usr/lib/libzlib.so", "usr/lib/opkg"}})
+}
+
+// Debian's packages of R packages have what R has written. They are laid where R itself
+// installs to, without Debian's lists.
+func TestRUpdate(t *testing.T) {
+	clients.Need(t, "apt-get", "dpkg-deb")
+	dir, root := t.TempDir(), t.TempDir()
+	get := exec.Command("apt-get", "--quiet", "download", "r-cran-scales", "r-cran-rlang", "r-cran-digest", "r-cran-yaml")
+	get.Dir = dir
+	if res := start(t, get); res.code != 0 {
+		clients.Lack(t, "cannot download R packages: "+res.stderr)
+	}
+	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil || len(debs) != 4 {
+		t.Fatalf("got %q, %v", debs, err)
+	}
+	for _, deb := range debs {
+		clients.Run(t, exec.Command("dpkg-deb", "--extract", deb, dir))
+	}
+	const library = "usr/local/lib/R/site-library"
+	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(library)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "usr/lib/R/site-library"), filepath.Join(root, library)); err != nil {
+		t.Fatal(err)
+	}
+	o := assign(t, root)
+	for _, path := range o.leaves(nil) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"+library+"/"), "/")
+		if got := o.of(path); got != "r/"+name {
+			t.Errorf("%q is of %q, want r/%s", path, got, name)
+		}
+	}
+	checkUpdate(t, root, update{"r", rewrite(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
 }

@@ -47,6 +47,9 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 // it, with a warning.
 type Unusable struct{ err error }
 
+// NewUnusable makes an Unusable of what is wrong with a file's contents.
+func NewUnusable(err error) error { return &Unusable{err} }
+
 // Error implements error.
 func (e *Unusable) Error() string { return e.err.Error() }
 
