@@ -282,3 +282,39 @@ func TestRUpdate(t *testing.T) {
 	}
 	checkUpdate(t, root, update{"r", rewrite(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
 }
+
+// ExtUtils::MakeMaker installs distributions that are made here.
+func TestPerlUpdate(t *testing.T) {
+	clients.Need(t, "perl", "make")
+	root := t.TempDir()
+	for name, size := range map[string]int{"Large": 400_000, "Medium": 200_000, "Small": 20_000} {
+		dir := t.TempDir()
+		put(t, dir, "Makefile.PL", fmt.Sprintf("use ExtUtils::MakeMaker;\nWriteMakefile(NAME => 'Acme::%s', VERSION => '1.0', PM => {'data' => '$(INST_LIB)/Acme/%s.pm'});\n", name, name))
+		putSize(t, dir, "data", size)
+		cmd := exec.Command("sh", "-ec", `perl Makefile.PL INSTALLDIRS=site PREFIX=/usr/local && make install DESTDIR="$ROOT"`)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "ROOT="+root)
+		clients.Run(t, cmd)
+	}
+	found, err := filepath.Glob(filepath.Join(root, "usr/local/share/perl/*/Acme/Small.pm"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("got %q, %v", found, err)
+	}
+	if err := os.Chmod(found[0], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	small := strings.TrimPrefix(found[0], root)
+	o := assign(t, root)
+	for _, path := range o.leaves(nil) {
+		want := "perl/.database"
+		for _, name := range []string{"Large", "Medium", "Small"} {
+			if strings.Contains(path, "Acme/"+name) {
+				want = "perl/Acme-" + name
+			}
+		}
+		if got := o.of(path); got != want {
+			t.Errorf("%q is of %q, want %q", path, got, want)
+		}
+	}
+	local := only(t, root, "/usr/local/lib/*/perl/*/perllocal.pod")
+	checkUpdate(t, root, update{"perl", rewrite(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
+}

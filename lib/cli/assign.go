@@ -23,6 +23,7 @@ import (
 	"chunkah/lib/repo/node"
 	"chunkah/lib/repo/opkg"
 	"chunkah/lib/repo/pathmap"
+	"chunkah/lib/repo/perl"
 	"chunkah/lib/repo/python"
 	"chunkah/lib/repo/rlang"
 	"chunkah/lib/repo/rpm"
@@ -40,7 +41,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
-		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, java.Repo{}, golang.Repo{},
+		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
 
