@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"chunkah/format"
 	"chunkah/tests/clients"
 	"chunkah/tests/mkroot"
 )
@@ -317,4 +318,30 @@ func TestPerlUpdate(t *testing.T) {
 	}
 	local := only(t, root, "/usr/local/lib/*/perl/*/perllocal.pod")
 	checkUpdate(t, root, update{"perl", rewrite(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
+}
+
+// The Python that runs here, without the packages in it, is laid where make install puts
+// one. A file beside it changes.
+func TestPythonBesideUpdate(t *testing.T) {
+	clients.Need(t, "python3", "tar")
+	root := t.TempDir()
+	const where = "import sys; print(sys.base_prefix, 'python%d.%d' % sys.version_info[:2], end='')"
+	prefix, name, _ := strings.Cut(clients.Run(t, exec.Command("python3", "-c", where)), " ")
+	local := filepath.Join(root, "usr/local")
+	if err := os.MkdirAll(local, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	copying := exec.Command("sh", "-ec", `tar -C "$PREFIX" --exclude=*-packages --exclude=test --exclude=config-* -c "bin/$NAME" "lib/$NAME" | tar -C "$LOCAL" -x`)
+	copying.Env = append(os.Environ(), "PREFIX="+prefix, "NAME="+name, "LOCAL="+local)
+	clients.Run(t, copying)
+	put(t, root, "usr/local/lib/"+name+"/site-packages/README", "none")
+	putSize(t, root, "usr/local/lib/app.data", 30_000)
+	o := assign(t, root)
+	o.have(t, strings.Replace(name, "python", "python/cpython-", 1))
+	for _, path := range o.leaves(func(f *format.File) bool { return strings.Contains(f.Path, name) }) {
+		if got := o.of(path); !strings.HasPrefix(got, "python/cpython-") && !strings.HasSuffix(path, "/README") {
+			t.Errorf("%q is of %q", path, got)
+		}
+	}
+	checkUpdate(t, root, update{"python", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
