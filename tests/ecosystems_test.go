@@ -345,3 +345,17 @@ func TestPythonBesideUpdate(t *testing.T) {
 	}
 	checkUpdate(t, root, update{"python", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
+
+// A whole runtime has 200 MB: this one has the release file of Temurin's form and little else.
+func TestJVMUpdate(t *testing.T) {
+	clients.Need(t)
+	root := t.TempDir()
+	const home = "usr/local/lib/jdk"
+	put(t, root, home+"/release", "IMPLEMENTOR=\"Eclipse Adoptium\"\nJAVA_VERSION=\"21.0.1\"\nIMAGE_TYPE=\"JRE\"\n")
+	for name, size := range map[string]int{"bin/java": 20_000, "lib/modules": 900_000, "lib/server/libjvm.so": 900_000} {
+		putSize(t, root, home+"/"+name, size)
+	}
+	putSize(t, root, "usr/local/lib/app.data", 30_000)
+	assign(t, root).want(t, map[string]string{"/" + home + "/lib/modules": "jvm/eclipse-adoptium-21", "/usr/local/lib/app.data": "chunkah/unclaimed/usr/local/lib"})
+	checkUpdate(t, root, update{"jvm", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
+}

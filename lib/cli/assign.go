@@ -19,6 +19,7 @@ import (
 	"chunkah/lib/repo/golang"
 	"chunkah/lib/repo/history"
 	"chunkah/lib/repo/java"
+	"chunkah/lib/repo/jvm"
 	"chunkah/lib/repo/nix"
 	"chunkah/lib/repo/node"
 	"chunkah/lib/repo/opkg"
@@ -41,7 +42,8 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
-		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{}, java.Repo{}, golang.Repo{},
+		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{},
+		jvm.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
 

@@ -24,8 +24,6 @@ package composer
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -48,10 +46,7 @@ func (Repo) Name() string { return repoName }
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{tree: t, out: places.New(repoName, t)}
 	vendors := findVendors(t)
-	for _, vendor := range slices.Sorted(maps.Keys(vendors)) {
-		if isInside(vendors, vendor) {
-			continue // a fixture of a package
-		}
+	for _, vendor := range places.Outermost(vendors) { // others are fixtures of packages
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
@@ -73,16 +68,6 @@ func findVendors(t *assign.Tree) map[string]int {
 		}
 	}
 	return vendors
-}
-
-// isInside reports whether a vendor directory is below another one.
-func isInside(vendors map[string]int, vendor string) bool {
-	for dir := format.Parent(vendor); dir != "/"; dir = format.Parent(dir) {
-		if _, found := vendors[dir]; found {
-			return true
-		}
-	}
-	return false
 }
 
 type loader struct {
