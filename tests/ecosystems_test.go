@@ -359,3 +359,27 @@ func TestJVMUpdate(t *testing.T) {
 	assign(t, root).want(t, map[string]string{"/" + home + "/lib/modules": "jvm/eclipse-adoptium-21", "/usr/local/lib/app.data": "chunkah/unclaimed/usr/local/lib"})
 	checkUpdate(t, root, update{"jvm", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
+
+// NuGet is not needed for this root: it is made here as dotnet publish makes one.
+func TestDotnetUpdate(t *testing.T) {
+	clients.Need(t)
+	root := t.TempDir()
+	var targets, asked []string
+	for name, size := range map[string]int{"Acme.Http": 500_000, "Acme.Log": 60_000, "Acme.Orm": 1_500_000} {
+		targets = append(targets, fmt.Sprintf(`"%s/VERSION":{"runtime":{"lib/net8.0/%s.dll":{}}}`, name, name))
+		asked = append(asked, fmt.Sprintf(`"%s":"VERSION"`, name))
+		putSize(t, root, "app/"+name+".dll", size)
+	}
+	slices.Sort(targets)
+	slices.Sort(asked)
+	deps := fmt.Sprintf(`{"runtimeTarget":{"name":"net8"},"targets":{"net8":{"App/1":{"dependencies":{%s},"runtime":{"App.dll":{}}},%s}},"libraries":{"App/1":{"type":"project"}}}`,
+		strings.Join(asked, ","), strings.Join(targets, ","))
+	put(t, root, "app/App.deps.json", deps)
+	putSize(t, root, "app/App.dll", 80_000)
+	assign(t, root).want(t, map[string]string{"/app/Acme.Log.dll": "dotnet/Acme.Log", "/app/App.dll": "chunkah/unclaimed/app", "/app/App.deps.json": "dotnet/.database"})
+	change := func() {
+		rewrite(t, root, "app/Acme.Log.dll")()
+		put(t, root, "app/App.deps.json", strings.ReplaceAll(deps, "VERSION", "2.0.0"))
+	}
+	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
+}

@@ -15,6 +15,7 @@ import (
 	"chunkah/lib/repo/chisel"
 	"chunkah/lib/repo/composer"
 	"chunkah/lib/repo/conda"
+	"chunkah/lib/repo/dotnet"
 	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/golang"
 	"chunkah/lib/repo/history"
@@ -43,7 +44,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
 		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{},
-		jvm.Repo{}, java.Repo{}, golang.Repo{},
+		dotnet.Repo{}, jvm.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
 
