@@ -383,3 +383,52 @@ func TestDotnetUpdate(t *testing.T) {
 	}
 	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
 }
+
+// Yarn itself installs packages of the registry for Plug'n'Play. What a package needs goes
+// with it.
+func TestYarnUpdate(t *testing.T) {
+	clients.Need(t, "node", "npm")
+	root, dir := t.TempDir(), t.TempDir()
+	get := start(t, exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "@yarnpkg/cli-dist@4.5.3"))
+	if get.code != 0 {
+		clients.Lack(t, "cannot install Yarn: "+get.stderr)
+	}
+	put(t, root, "srv/app/package.json", `{"name":"app","dependencies":{"express":"4.21.2","chalk":"4.1.2","lodash":"4.17.21"}}`)
+	put(t, root, "srv/app/.yarnrc.yml", "enableGlobalCache: false\nenableTelemetry: false\n")
+	putSize(t, root, "srv/app/index.js", 50_000)
+	install := exec.Command("sh", "-ec", `YARN_NPM_REGISTRY_SERVER=$(npm config get registry) node "$YARN" install`)
+	install.Dir = filepath.Join(root, "srv/app")
+	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir)
+	clients.Run(t, install)
+
+	const cache = "/srv/app/.yarn/cache/"
+	gathered := map[string]string{"lodash": "lodash"}
+	for _, name := range []string{"chalk", "ansi-styles", "color-convert", "color-name", "supports-color", "has-flag"} {
+		gathered[name] = "chalk"
+	}
+	var files []string
+	o := assign(t, root)
+	for _, path := range o.leaves(func(f *format.File) bool { return strings.HasSuffix(f.Path, ".zip") }) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(path, cache), "-npm-")
+		want := "yarn/express"
+		if gathered[name] != "" {
+			want = "yarn/" + gathered[name]
+		}
+		if got := o.of(path); got != want {
+			t.Errorf("%q is of %q, want %s", path, got, want)
+		}
+		if want == "yarn/chalk" {
+			files = append(files, strings.TrimPrefix(path, "/"))
+		}
+	}
+	if len(files) != 6 {
+		t.Fatalf("chalk needs %q", files)
+	}
+	o.want(t, map[string]string{"/srv/app/index.js": "chunkah/unclaimed/srv/app", "/srv/app/.pnp.cjs": "yarn/.database"})
+	database := []string{"srv/app/.pnp.cjs", "srv/app/yarn.lock", "srv/app/.yarn/install-state.gz"}
+	change := func() {
+		rewrite(t, root, files...)()
+		rewrite(t, root, "srv/app/.yarn/install-state.gz")()
+	}
+	checkUpdate(t, root, update{"yarn", change, append(files, database...)})
+}

@@ -31,6 +31,7 @@ import (
 	"chunkah/lib/repo/rpm"
 	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
+	"chunkah/lib/repo/yarn"
 	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/source"
@@ -43,7 +44,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
 		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
-		conda.Repo{}, python.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{},
+		conda.Repo{}, python.Repo{}, yarn.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{},
 		dotnet.Repo{}, jvm.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
