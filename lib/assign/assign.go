@@ -68,6 +68,7 @@ type claims struct {
 	fallback  bool                                   // the claims are those of a fallback
 	follows   []Follow
 	intervals []Interval
+	known     []KnownInterval
 	used      map[string]*format.Component // that own something, by name
 	owners    map[*format.Component]bool   // of the files of several components
 	shared    *format.Component            // of these files, nil if there are none
@@ -115,6 +116,9 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 	for _, c := range all {
 		out.setIntervals(t, c.intervals)
 	}
+	for _, c := range all {
+		out.setKnown(c.known)
+	}
 	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }
@@ -136,6 +140,7 @@ func (c *claims) round(ctx context.Context) error {
 	c.summary.Packages += len(r.Packages)
 	c.follows = append(c.follows, r.Follows...)
 	c.intervals = append(c.intervals, r.Intervals...)
+	c.known = append(c.known, r.Known...)
 	c.out.Warnings = slices.Concat(c.out.Warnings, r.Warnings, c.pruned(r))
 	return nil
 }
