@@ -84,7 +84,10 @@ type Examiner struct {
 	always []*check          // those that look everywhere
 	found  map[ID]*gathering
 	// seen is what advice depends on.
-	seen struct{ kernelInUsr, kernelInBoot, wal bool }
+	seen struct {
+		kernelInUsr, kernelInBoot, wal bool
+		extractor                      string // of the first archive with others inside
+	}
 
 	header  format.Header
 	bounded map[string]int64 // components whose files have a newest time

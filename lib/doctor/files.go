@@ -39,16 +39,19 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 		return false, err
 	}
 	defer file.Close() // it was only read
-	n, err := java.Nested(file, f.Size)
-	return n > 0, err
+	libraries, err := java.Nested(file, f.Size)
+	if libraries.Count > 0 && e.found[FatJar] == nil {
+		e.seen.extractor = libraries.Extractor
+	}
+	return libraries.Count > 0, err
 }
 
 func adviseFatJar(e *Examiner, g *gathering) (string, []string) {
 	where, name := e.in(g.targets[0])
-	if strings.HasSuffix(g.targets[0], ".war") {
+	if e.seen.extractor == "" {
 		return fmt.Sprintf("unpack it, so that its libraries are files of their own%s: unzip %s -d DIRECTORY", where, name), nil
 	}
-	return fmt.Sprintf("take it apart, so that its libraries are files of their own%s: java -Djarmode=tools -jar %s extract (before Spring Boot 3.3: -Djarmode=layertools)", where, name), nil
+	return fmt.Sprintf("extract it, so that its libraries are files of their own%s: java -Djarmode=%s -jar %s extract", where, e.seen.extractor, name), nil
 }
 
 // notUTF8 reports whether a name is none that ostree takes.
