@@ -43,6 +43,9 @@ type Outcome struct {
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
+	// Likenesses are trees of such files that look like something a repo should know, the
+	// largest first.
+	Likenesses []Likeness
 }
 
 // Claimant is a repo that claimed one file.
@@ -111,15 +114,13 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)
 	}
-	left, leftovers, largest := claimLeftovers(t)
-	out.Components = merge(out.Components, leftovers)
+	out.Components = merge(out.Components, claimLeftovers(t, out))
 	for _, c := range all {
 		out.setIntervals(t, c.intervals)
 	}
 	for _, c := range all {
 		out.setKnown(c.known)
 	}
-	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
 	return out, nil
 }
 
