@@ -152,7 +152,7 @@ func (l *loader) line(at line) (fault string, err error) {
 	switch at.Kind {
 	case "package":
 		if err := pkgdb.CheckName(at.Name); err != nil {
-			return err.Error(), nil
+			return fmt.Sprintf("package: %v", err), nil
 		}
 		l.add(at.Name)
 		return "", nil

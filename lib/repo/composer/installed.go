@@ -84,7 +84,7 @@ func parseAsked(raw []byte) ([]string, error) {
 func names(raw json.RawMessage) ([]string, error) {
 	var versions map[string]json.RawMessage
 	if json.Unmarshal(raw, &versions) != nil {
-		return nil, nil
+		versions = nil
 	}
 	if len(versions) > maxNeeds {
 		return nil, fmt.Errorf("needs more than %d packages", maxNeeds)

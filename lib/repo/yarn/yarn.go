@@ -95,6 +95,9 @@ func (l *loader) find(i int) {
 	if assign.Base(path) == pnpName {
 		l.played = append(l.played, format.Parent(path))
 	}
+	if !strings.Contains(path, "/.yarn/") {
+		return // as most paths
+	}
 	for _, place := range []string{cache, shared, unplugged} {
 		dir, name, found := strings.Cut(path, place)
 		if !found {
