@@ -24,6 +24,8 @@ package composer
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"chunkah/format"
@@ -173,21 +175,30 @@ func (p *project) place(e entry) (string, error) {
 }
 
 // measure finds the package of each record, the innermost one, and adds up what is still
-// unclaimed of each package.
+// unclaimed of each package. Of packages in one directory the first one has it.
 func (p *project) measure() {
+	byPath := make(map[string]int)
 	for i, pkg := range p.packages {
-		if pkg.path == "" {
-			continue
-		}
-		from, to := p.tree.Below(pkg.path)
-		for file := from; file < to; file++ {
-			if other, owned := p.owner[file]; !owned || len(p.packages[other].path) < len(pkg.path) {
-				p.owner[file] = i
-			}
+		if _, twice := byPath[pkg.path]; pkg.path != "" && !twice {
+			byPath[pkg.path] = i
 		}
 	}
-	for file, owner := range p.owner {
+	paths := slices.SortedFunc(maps.Keys(byPath), format.ComparePaths)
+	var around []string // the packages' directories that the record is in
+	from, to := p.tree.Below(p.dir)
+	for file := from; file < to; file++ {
 		f := p.tree.Files[file]
+		for len(around) > 0 && !assign.IsBelow(around[len(around)-1], f.Path) {
+			around = around[:len(around)-1]
+		}
+		for len(paths) > 0 && (f.Path == paths[0] || assign.IsBelow(paths[0], f.Path)) {
+			around, paths = append(around, paths[0]), paths[1:]
+		}
+		if len(around) == 0 {
+			continue
+		}
+		owner := byPath[around[len(around)-1]]
+		p.owner[file] = owner
 		if f.Type == format.TypeFile && !p.tree.Claimed(file) && p.tree.Links(file)[0] == file {
 			p.packages[owner].Size += max(f.Size, 0)
 		}

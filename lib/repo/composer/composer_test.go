@@ -37,7 +37,7 @@ func TestProject(t *testing.T) {
 		packageOf("acme/web", "../acme/web", "acme/log", "acme/big"), packageOf("acme/log", "../acme/log", "psr/log"), packageOf("psr/log", "../psr/log"),
 		packageOf("acme/big", "../acme/big"), packageOf("acme/test", "../acme/test", "psr/log"), packageOf("acme/alone", "../acme/alone"),
 		packageOf("drupal/core", "../../web/core"), packageOf("drupal/module", "../../web/core/modules/module"),
-		packageOf("acme/path", "../acme/path"), `{"name": "acme/meta", "install-path": null}`,
+		packageOf("acme/path", "../acme/path"), packageOf("acme/same", "../acme/web"), packageOf("drupal/empty", "../../web/core/modules"), `{"name": "acme/meta", "install-path": null}`,
 		packageOf("evil/up", "../../../../etc"), packageOf("evil/app", "../../../app"), packageOf("evil/vendor", "../../vendor"), packageOf("evil/dots", ".."), packageOf("evil/root", "/"),
 	))
 	for _, name := range []string{"acme/web", "acme/log", "psr/log", "acme/test", "acme/alone"} {

@@ -39,39 +39,42 @@ func (Repo) Name() string { return repoName }
 // Load implements assign.Repo.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	out := places.New(repoName, t)
-	for _, f := range t.Files {
-		dir, found := strings.CutSuffix(f.Path, marker)
-		if !found || dir == "" || f.Type != format.TypeFile {
-			continue
-		}
-		record, found := t.Lookup(dir + "/DESCRIPTION")
-		if !found {
-			continue
-		}
+	dirs := find(t)
+	for _, dir := range places.Outermost(dirs) { // others are fixtures of packages
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		isBase, err := read(t, record, assign.Base(dir))
+		record, name := dirs[dir], assign.Base(dir)
+		isBase, err := read(t, record, name)
 		if err != nil && !places.IsUnusable(err) {
 			return nil, err
 		}
 		if err != nil && !t.Claimed(record) {
 			out.Warn("package %q: %v", dir, err)
 		}
-		p := out.Add(format.Parent(dir), componentName(assign.Base(dir), isBase))
+		library := format.Parent(dir)
 		if isBase {
-			p = out.AddTo(p, assign.Base(dir))
+			out.ClaimBelow(out.AddTo(out.Component(library, baseName), name), dir)
+		} else {
+			out.ClaimBelow(out.Add(library, name), dir)
 		}
-		out.ClaimBelow(p, dir)
 	}
 	return out.Result(), nil
 }
 
-func componentName(name string, isBase bool) string {
-	if isBase {
-		return baseName
+// find returns the directories of packages with the records of their DESCRIPTION.
+func find(t *assign.Tree) map[string]int {
+	dirs := make(map[string]int)
+	for _, f := range t.Files {
+		dir, found := strings.CutSuffix(f.Path, marker)
+		if !found || dir == "" || f.Type != format.TypeFile {
+			continue
+		}
+		if record, found := t.Lookup(dir + "/DESCRIPTION"); found {
+			dirs[dir] = record
+		}
 	}
-	return name
+	return dirs
 }
 
 // read reads the DESCRIPTION of the package of a name. Errors of the file's contents are

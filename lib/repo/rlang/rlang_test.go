@@ -28,6 +28,7 @@ func TestLibraries(t *testing.T) {
 	for _, path := range []string{"/DESCRIPTION", "/Meta/package.rds", "/R/scales.rdb"} {
 		r.Own("dpkg/r-cran-scales", "/usr/lib/R/site-library/scales"+path)
 	}
+	install(r, library+"/rlang/tests", "fixture", "")
 	r.File("/srv/source/DESCRIPTION", "Package: source\n").File(library+"/mine.R", "")
 	a := r.Assign(Repo{})
 	a.WantWarnings()
@@ -39,6 +40,7 @@ func TestLibraries(t *testing.T) {
 		"/usr/lib/R/library/utils/R/utils.rdb", "r/base",
 		"/usr/lib/R/library/MASS/R/MASS.rdb", "r/MASS",
 		"/srv/source/DESCRIPTION", "chunkah/unclaimed/srv/source",
+		library+"/rlang/tests/fixture/R/fixture.rdb", "r/rlang",
 		library+"/mine.R", "chunkah/unclaimed/usr/local/lib",
 	)
 	if got := a.Summaries[0].Packages; got != 6 {
