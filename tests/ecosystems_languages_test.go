@@ -29,7 +29,7 @@ func TestComposerUpdate(t *testing.T) {
 	putSize(t, root, "srv/app/index.php", 50_000)
 	assign(t, root).want(t, map[string]string{"/srv/app/vendor/acme/log/src/A.php": "composer/acme/log", "/srv/app/index.php": "chunkah/unclaimed/srv/app"})
 	change := func() {
-		rewrite(t, root, "srv/app/vendor/acme/log/src/A.php")()
+		randomize(t, root, "srv/app/vendor/acme/log/src/A.php")()
 		put(t, root, "srv/app/vendor/composer/installed.json", `{"packages":[`+strings.Join(entries, ",")+`],"dev":false}`)
 	}
 	checkUpdate(t, root, update{"composer", change,
@@ -67,7 +67,7 @@ func TestRUpdate(t *testing.T) {
 			t.Errorf("%q is of %q, want r/%s", path, got, name)
 		}
 	}
-	checkUpdate(t, root, update{"r", rewrite(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
+	checkUpdate(t, root, update{"r", randomize(t, root, library+"/yaml/libs/yaml.so", library+"/yaml/R/yaml.rdb"), []string{library + "/yaml"}})
 }
 
 // ExtUtils::MakeMaker installs distributions that are made here.
@@ -103,7 +103,7 @@ func TestPerlUpdate(t *testing.T) {
 		}
 	}
 	local := only(t, root, "/usr/local/lib/*/perl/*/perllocal.pod")
-	checkUpdate(t, root, update{"perl", rewrite(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
+	checkUpdate(t, root, update{"perl", randomize(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
 }
 
 // The Python that runs here, without the packages in it, is laid where make install puts
@@ -129,7 +129,7 @@ func TestPythonBesideUpdate(t *testing.T) {
 			t.Errorf("%q is of %q", path, got)
 		}
 	}
-	checkUpdate(t, root, update{"python", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
+	checkUpdate(t, root, update{"python", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
 // A whole runtime has 200 MB: this one has the release file of Temurin's form and little else.
@@ -143,7 +143,7 @@ func TestJVMUpdate(t *testing.T) {
 	}
 	putSize(t, root, "usr/local/lib/app.data", 30_000)
 	assign(t, root).want(t, map[string]string{"/" + home + "/lib/modules": "jvm/eclipse-adoptium-21", "/usr/local/lib/app.data": "chunkah/unclaimed/usr/local/lib"})
-	checkUpdate(t, root, update{"jvm", rewrite(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
+	checkUpdate(t, root, update{"jvm", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
 // NuGet is not needed for this root: it is made here as dotnet publish makes one.
@@ -164,7 +164,7 @@ func TestDotnetUpdate(t *testing.T) {
 	putSize(t, root, "app/App.dll", 80_000)
 	assign(t, root).want(t, map[string]string{"/app/Acme.Log.dll": "dotnet/Acme.Log", "/app/App.dll": "chunkah/unclaimed/app", "/app/App.deps.json": "dotnet/.database"})
 	change := func() {
-		rewrite(t, root, "app/Acme.Log.dll")()
+		randomize(t, root, "app/Acme.Log.dll")()
 		put(t, root, "app/App.deps.json", strings.ReplaceAll(deps, "VERSION", "2.0.0"))
 	}
 	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
@@ -213,8 +213,8 @@ func TestYarnUpdate(t *testing.T) {
 	o.want(t, map[string]string{"/srv/app/index.js": "chunkah/unclaimed/srv/app", "/srv/app/.pnp.cjs": "yarn/.database"})
 	database := []string{"srv/app/.pnp.cjs", "srv/app/yarn.lock", "srv/app/.yarn/install-state.gz"}
 	change := func() {
-		rewrite(t, root, files...)()
-		rewrite(t, root, "srv/app/.yarn/install-state.gz")()
+		randomize(t, root, files...)()
+		randomize(t, root, "srv/app/.yarn/install-state.gz")()
 	}
 	checkUpdate(t, root, update{"yarn", change, append(files, database...)})
 }

@@ -52,8 +52,8 @@ func checkUpdate(t *testing.T, root string, u update) {
 	}
 }
 
-// rewrite gives files other contents of the same size, which do not compress.
-func rewrite(t *testing.T, root string, paths ...string) func() {
+// randomize gives files other contents of the same size, which do not compress.
+func randomize(t *testing.T, root string, paths ...string) func() {
 	return func() {
 		t.Helper()
 		for _, path := range paths {
@@ -186,7 +186,7 @@ file /app/server size=500000
 		"/usr/bin/openssl": "chisel/openssl", "/etc/ssl/openssl.cnf": "chisel/openssl", "/usr/lib/libssl.so.3": "chisel/libssl3",
 		"/" + wall: "chisel/.database", "/app/server": "chunkah/unclaimed/app",
 	})
-	checkUpdate(t, root, update{"chisel", rewrite(t, root, "usr/lib/libz.so.1"), []string{"usr/lib/libz.so.1", wall}})
+	checkUpdate(t, root, update{"chisel", randomize(t, root, "usr/lib/libz.so.1"), []string{"usr/lib/libz.so.1", wall}})
 }
 
 // The channels of conda are not needed for this root: it is made here as conda makes one.
@@ -202,7 +202,7 @@ func TestCondaUpdate(t *testing.T) {
 	}
 	put(t, root, "opt/conda/conda-meta/history", "==> 2023-11-14 22:13:20 <==\n")
 	assign(t, root).want(t, map[string]string{"/opt/conda/lib/libzlib.so.1": "conda/zlib", "/opt/conda/conda-meta/history": "conda/.database"})
-	checkUpdate(t, root, update{"conda", rewrite(t, root, "opt/conda/lib/libzlib.so.1", "opt/conda/conda-meta/history"),
+	checkUpdate(t, root, update{"conda", randomize(t, root, "opt/conda/lib/libzlib.so.1", "opt/conda/conda-meta/history"),
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
 
@@ -220,7 +220,7 @@ func TestOpkgUpdate(t *testing.T) {
 	put(t, root, "usr/lib/opkg/status", status.String())
 	assign(t, root).want(t, map[string]string{"/usr/lib/libzlib.so": "opkg/zlib", "/usr/lib/opkg/status": "opkg/.database"})
 	change := func() {
-		rewrite(t, root, "usr/lib/libzlib.so")()
+		randomize(t, root, "usr/lib/libzlib.so")()
 		put(t, root, "usr/lib/opkg/status", strings.Replace(status.String(), "zlib\nVersion: 1", "zlib\nVersion: 2", 1))
 	}
 	checkUpdate(t, root, update{"opkg", change, []string{"usr/lib/libzlib.so", "usr/lib/opkg"}})
