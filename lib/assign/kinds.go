@@ -69,9 +69,11 @@ func likenesses(t *Tree, left []int) []Likeness {
 	var list []Likeness
 	known := make(map[Likeness]bool)
 	for _, i := range left {
-		if dir, kind := looksLike(t.Files[i].Path); kind != "" && len(list) < maxLooked && !known[Likeness{Dir: dir, Kind: kind}] {
-			known[Likeness{Dir: dir, Kind: kind}] = true
-			list = append(list, Likeness{Dir: dir, Kind: kind})
+		dir, text := looksLike(t.Files[i].Path)
+		l := Likeness{Dir: dir, Kind: text}
+		if text != "" && len(list) < maxLooked && !known[l] {
+			known[l] = true
+			list = append(list, l)
 		}
 	}
 	for at := range list {

@@ -168,7 +168,8 @@ func (p *project) place(e entry) (string, error) {
 	}
 	path := p.tree.Files[i].Path
 	if !assign.IsBelow(p.dir, path) || assign.IsBelow(path, p.vendor+installed) {
-		p.out.Warn("project %q: package %q is not in a directory of its own there, but in %.200q", p.dir, e.Name, path)
+		p.out.Warn("project %q: package %q is not in a directory of its own there, but in %.200q",
+			p.dir, e.Name, path)
 		return "", nil
 	}
 	return path, nil

@@ -89,9 +89,8 @@ func names(raw json.RawMessage) ([]string, error) {
 	if len(versions) > maxNeeds {
 		return nil, fmt.Errorf("needs more than %d packages", maxNeeds)
 	}
-	list := slices.DeleteFunc(slices.Collect(maps.Keys(versions)), func(name string) bool { return !isName(name) })
-	slices.Sort(list)
-	return list, nil
+	list := slices.Sorted(maps.Keys(versions))
+	return slices.DeleteFunc(list, func(name string) bool { return !isName(name) }), nil
 }
 
 func texts(raw json.RawMessage) (list []string) {

@@ -120,7 +120,8 @@ func (l *loader) claimFramework(root, name, dir string) {
 // isBelowRoot reports whether a path is below a directory with a shared framework.
 func (l *loader) isBelowRoot(path string) bool {
 	for dir := format.Parent(path); dir != "/"; dir = format.Parent(dir) {
-		if l.roots[format.Parent(dir)] && (assign.Base(dir) == "shared" || slices.Contains(sdkDirs, assign.Base(dir))) {
+		name := assign.Base(dir)
+		if l.roots[format.Parent(dir)] && (name == "shared" || slices.Contains(sdkDirs, name)) {
 			return true
 		}
 	}

@@ -64,7 +64,8 @@ func find(t *assign.Tree) map[string]int {
 		if !found || home == "" || f.Type != format.TypeFile {
 			continue
 		}
-		if program, found := t.Lookup(home + "/bin/java"); found && t.Files[program].Type == format.TypeFile && !t.Claimed(program) {
+		program, found := t.Lookup(home + "/bin/java")
+		if found && t.Files[program].Type == format.TypeFile && !t.Claimed(program) {
 			homes[home] = i
 		}
 	}

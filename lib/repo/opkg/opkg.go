@@ -51,7 +51,9 @@ func (Repo) Name() string { return repoName }
 
 // Load reads the tree's opkg database, nil, nil where it has none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
-	l := &loader{ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool)}
+	l := &loader{
+		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
+	}
 	l.out.Suffixes = suffixes
 	for _, folder := range folders {
 		found, err := l.load(folder)
@@ -101,11 +103,13 @@ func (l *loader) load(folder string) (found bool, err error) {
 		}
 	}
 	if len(l.entries) == 0 && len(lists) > 0 {
-		return false, fmt.Errorf("reading %q: has no packages, while %q has lists of %s", assign.Join(dir, "status"), l.info, pkgdb.List(lists))
+		return false, fmt.Errorf("reading %q: has no packages, while %q has lists of %s",
+			assign.Join(dir, "status"), l.info, pkgdb.List(lists))
 	}
 	for _, name := range lists {
 		if !l.known[name] {
-			l.out.Warn("finding the list of package %q in %q, but no entry for it in %q", name, l.info, l.status)
+			l.out.Warn("finding the list of package %q in %q, but no entry for it in %q",
+				name, l.info, l.status)
 			l.entries = append(l.entries, dpkg.Entry{Name: name, State: installed})
 		}
 	}

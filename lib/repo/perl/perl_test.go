@@ -21,7 +21,7 @@ func TestLists(t *testing.T) {
 		r.File(path, "")
 	}
 	r.File(arch+"/auto/Acme/Small/.packlist", site+"/Acme/Small.pm\n/usr/local/bin/small type=file\n/usr/local/share/man/man3/Acme::Small.3\n/usr/local/bin/gone\n/usr/local/bin\n")
-	r.File(arch+"/auto/DBI/.packlist", arch+"/DBI.so from=/tmp/b type=file\n").File(arch+"/auto/LWP/.packlist", site+"/LWP.pm\n")
+	r.File(arch+"/auto/DBI/.packlist", arch+"/DBI.so from=/build/DBI.so type=file\n").File(arch+"/auto/LWP/.packlist", site+"/LWP.pm\n")
 	r.File(arch+"/.meta/libwww-perl-6.67/install.json", `{"name": "LWP", "dist": "libwww-perl-6.67"}`)
 	r.File("/usr/local/lib/perl5/5.36.0/x86_64-linux-gnu/.packlist", "/usr/local/bin/perl\n").File("/usr/local/lib/perl5/5.36.0/x86_64-linux-gnu/perllocal.pod", "")
 	r.File("/app/local/lib/perl5/x86_64-linux-gnu/auto/Acme/Small/.packlist", "/build/root/app/local/lib/perl5/Acme/Small.pm\n").File("/srv/data/.packlist", "/etc/passwd\n").File("/etc/passwd", "")

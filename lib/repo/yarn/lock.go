@@ -33,7 +33,9 @@ type entry struct {
 type need struct{ name, wanted string }
 
 func newLock() *lock {
-	return &lock{bySlug: make(map[string]*entry), byDescriptor: make(map[string]*entry), byName: make(map[string]*entry)}
+	return &lock{
+		bySlug: make(map[string]*entry), byDescriptor: make(map[string]*entry), byName: make(map[string]*entry),
+	}
 }
 
 // find returns the entry that a need was resolved to, nil for none. A range of old files

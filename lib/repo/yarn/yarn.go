@@ -38,7 +38,8 @@ const (
 
 // ownFiles are those of a project that belong to no package.
 var ownFiles = []string{
-	pnpName, ".pnp.loader.mjs", ".pnp.data.json", lockName, ".yarn/install-state.gz", ".yarn/build-state.yml", ".yarn/cache/.gitignore",
+	pnpName, ".pnp.loader.mjs", ".pnp.data.json", lockName,
+	".yarn/install-state.gz", ".yarn/build-state.yml", ".yarn/cache/.gitignore",
 }
 
 // Repo is the yarn repo.
