@@ -43,6 +43,9 @@ type Outcome struct {
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
+	// Likenesses are trees of such files that look like something a repo should know, the
+	// largest first.
+	Likenesses []Likeness
 }
 
 // Claimant is a repo that claimed one file.
@@ -68,6 +71,7 @@ type claims struct {
 	fallback  bool                                   // the claims are those of a fallback
 	follows   []Follow
 	intervals []Interval
+	known     []KnownInterval
 	used      map[string]*format.Component // that own something, by name
 	owners    map[*format.Component]bool   // of the files of several components
 	shared    *format.Component            // of these files, nil if there are none
@@ -110,12 +114,13 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 		out.Components = merge(out.Components, c.components())
 		out.Summaries = append(out.Summaries, c.summary)
 	}
-	left, leftovers, largest := claimLeftovers(t)
-	out.Components = merge(out.Components, leftovers)
+	out.Components = merge(out.Components, claimLeftovers(t, out))
 	for _, c := range all {
 		out.setIntervals(t, c.intervals)
 	}
-	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
+	for _, c := range all {
+		out.setKnown(c.known)
+	}
 	return out, nil
 }
 
@@ -136,6 +141,7 @@ func (c *claims) round(ctx context.Context) error {
 	c.summary.Packages += len(r.Packages)
 	c.follows = append(c.follows, r.Follows...)
 	c.intervals = append(c.intervals, r.Intervals...)
+	c.known = append(c.known, r.Known...)
 	c.out.Warnings = slices.Concat(c.out.Warnings, r.Warnings, c.pruned(r))
 	return nil
 }

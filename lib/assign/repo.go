@@ -44,6 +44,8 @@ type Result struct {
 	Follows []Follow
 	// Intervals were set on files by people, whatever components they end up in.
 	Intervals []Interval
+	// Known are the intervals that people set for components by name.
+	Known []KnownInterval
 	// Database are the physical paths of what the package manager needs of its database.
 	// If the image gets a part of them, a warning says so.
 	Database []string

@@ -112,6 +112,23 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	return at, found, nil
 }
 
+// maxLinks bounds the links of one chain, as Linux does.
+const maxLinks = 40
+
+// FinalTarget finds the record that the symlink of record i leads to, through links that no
+// repo has claimed: one that is claimed is as good as a file.
+func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
+	for range maxLinks {
+		if i, found, err = t.Target(i); !found {
+			return 0, false, err
+		}
+		if t.Files[i].Type != format.TypeSymlink || t.claimed[i] {
+			return i, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
 // lead returns the absolute path that the link at a physical path points to. Its
 // leading dots are resolved, which no link can change; others are left in it.
 func lead(link, target string) string {

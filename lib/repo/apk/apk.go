@@ -17,8 +17,9 @@
 //
 // # Components
 //
-// A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. A package
-// without an origin is its own component. The clamp is the newest build time of its
+// A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. On OpenWrt, an
+// origin is a path, and its last name counts: "package/libs/openssl" is "apk/openssl" too.
+// A package without an origin is its own component. The clamp is the newest build time of its
 // packages and the updates are their build times: the database has no history.
 //
 // apk's own files are "apk/.database": the folder of the database, etc/apk/world, which

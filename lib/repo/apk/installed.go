@@ -160,8 +160,8 @@ func (l *loader) add() error {
 	if p.name == "" {
 		return errors.New("it names no package")
 	}
-	name := p.origin
-	if pkgdb.CheckName(name) != nil {
+	name := pkgdb.SourceName(p.origin)
+	if name == "" {
 		name = p.name
 	}
 	if err := pkgdb.CheckName(name); err != nil {

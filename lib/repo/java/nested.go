@@ -12,16 +12,36 @@ import (
 // archives.
 var nestedFolders = []string{"BOOT-INF/lib/", "WEB-INF/lib/"}
 
-// Nested counts the archives inside of an archive, in the folder where it has its
-// libraries. An error is that of reading the file; a file that is no archive has none.
-func Nested(r io.ReaderAt, size int64) (count int, err error) {
+// extractors are the libraries of Spring Boot that take an archive apart, by the mode
+// that runs them: since 3.3, and from 2.3 to 3.2.
+var extractors = map[string]string{"spring-boot-jarmode-tools-": "tools", "spring-boot-jarmode-layertools-": "layertools"}
+
+// Libraries are the archives inside of an archive, in the folder where it has its
+// libraries.
+type Libraries struct {
+	Count int
+	// Extractor is the jarmode in which the archive takes itself apart, empty if it
+	// cannot.
+	Extractor string
+}
+
+// Nested looks for the archives inside of an archive. An error is that of reading the file;
+// a file that is not an archive has none.
+func Nested(r io.ReaderAt, size int64) (l Libraries, err error) {
 	b := &places.Bounded{R: r, Left: maxRead}
 	for e := range (&archive{b, size}).entries() {
 		for _, folder := range nestedFolders {
-			if name, inside := strings.CutPrefix(e.name, folder); inside && path.Ext(name) == ".jar" {
-				count++
+			name, inside := strings.CutPrefix(e.name, folder)
+			if !inside || path.Ext(name) != ".jar" {
+				continue
+			}
+			l.Count++
+			for prefix, mode := range extractors {
+				if strings.HasPrefix(name, prefix) {
+					l.Extractor = mode
+				}
 			}
 		}
 	}
-	return count, b.Err
+	return l, b.Err
 }

@@ -1,62 +1,30 @@
 package node
 
 import (
-	"cmp"
-	"slices"
-	"strings"
-
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
 )
 
-// gather finds each package's top-level one.
+// gather finds the package that each package's component is named after.
 func (l *loader) gather() error {
 	declared, err := l.declared()
 	if err != nil {
 		return err
 	}
-	l.spread(declared)
-	l.spread(l.notNeeded())
-	for i, p := range l.packages { // what is left needs each other, or is inside of another
-		switch {
-		case p.group >= 0:
-		case p.inside >= 0:
-			p.group = l.packages[p.inside].group // came before: it is above
-			l.follow([]int{i})
-		default:
-			l.spread([]int{i})
-		}
-	}
-	return nil
-}
-
-// spread makes packages top-level, those that have no group yet.
-func (l *loader) spread(top []int) {
-	var queue []int
-	for _, i := range top {
-		if p := l.packages[i]; p.group < 0 {
-			p.group = i
-			queue = append(queue, i)
-		}
-	}
-	l.follow(queue)
-}
-
-// follow gives everything that the packages in a queue need, directly or not, to
-// the group of the nearest one; of the first in the queue, where two are as near.
-func (l *loader) follow(queue []int) {
-	for ; len(queue) > 0; queue = queue[1:] {
-		p := l.packages[queue[0]]
-		for _, name := range p.needs {
-			i, found := l.resolve(p.dir, name)
-			if found && l.packages[i].group < 0 {
-				l.packages[i].group = p.group
-				queue = append(queue, i)
+	members := make([]*places.Member, len(l.packages))
+	for i, p := range l.packages {
+		members[i] = &p.Member
+		for _, name := range l.needs[i] {
+			if need, found := l.resolve(p.dir, name); found {
+				p.Needs = append(p.Needs, need)
 			}
 		}
 	}
+	places.Gather(members, declared)
+	return nil
 }
 
-// declared returns what the projects' own package.json ask for, by name.
+// declared returns what the projects' own package.json ask for.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
 		record, found := l.tree.Lookup(assign.Join(project, "package.json"))
@@ -73,36 +41,5 @@ func (l *loader) declared() (top []int, err error) {
 			}
 		}
 	}
-	return l.byName(top), nil
-}
-
-// notNeeded returns the packages without a group, inside of no other, that no
-// other of those needs, by name.
-func (l *loader) notNeeded() []int {
-	needed := make([]bool, len(l.packages))
-	for from, p := range l.packages {
-		if p.group >= 0 {
-			continue
-		}
-		for _, name := range p.needs {
-			if i, found := l.resolve(p.dir, name); found && i != from {
-				needed[i] = true
-			}
-		}
-	}
-	var top []int
-	for i, p := range l.packages {
-		if p.group < 0 && p.inside < 0 && !needed[i] {
-			top = append(top, i)
-		}
-	}
-	return l.byName(top)
-}
-
-// byName sorts packages by name, and those of one name by path.
-func (l *loader) byName(list []int) []int {
-	slices.SortFunc(list, func(a, b int) int {
-		return cmp.Or(strings.Compare(l.packages[a].name, l.packages[b].name), cmp.Compare(a, b))
-	})
-	return list
+	return top, nil
 }

@@ -23,18 +23,19 @@ const (
 // readNeeds reads what the packages need out of each package.json. Those of a
 // package that others claim are not looked at.
 func (l *loader) readNeeds(ctx context.Context) error {
+	l.needs = make([][]string, len(l.packages))
 	for i, p := range l.packages {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if p.size == 0 && l.tree.Claimed(p.manifest) {
+		if p.Size == 0 && l.tree.Claimed(p.manifest) {
 			continue
 		}
-		needs, err := l.read(p.manifest, p.name, false)
+		needs, err := l.read(p.manifest, p.Name, false)
 		if err != nil {
 			return err
 		}
-		l.packages[i].needs = needs
+		l.needs[i] = needs
 	}
 	return nil
 }

@@ -10,7 +10,7 @@
 // in one project are one package; those of another project are "node/NAME@PROJECT" (see
 // package places).
 //
-// A package of at least Least bytes is the component "node/NAME". A usual tree has a
+// A package of at least places.Least bytes is the component "node/NAME". A usual tree has a
 // thousand smaller ones. They go with the top-level dependency that needs them:
 // "node/express" has express and the packages that only express needs. The packages' own
 // package.json list what they need, and the project's lists the top-level dependencies.
@@ -41,17 +41,7 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// Least is the size from which a package has a component of its own, in bytes: a
-// layer for less is not worth a request to a registry.
-const Least = 1 << 20
-
-const (
-	modules = "node_modules"
-	// ownName is the component of the package managers' own files: no package can
-	// be named like that. ownInterval is in days.
-	ownName     = ".database"
-	ownInterval = 1
-)
+const modules = "node_modules"
 
 // ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to
 // no package.
@@ -94,6 +84,7 @@ type loader struct {
 	tree     *assign.Tree
 	out      *places.Collector
 	packages []*pkg          // by path
+	needs    [][]string      // by package: the names of what it needs, sorted
 	byDir    map[string]int  // physical directory -> package
 	links    map[string]int  // link in a node_modules -> package
 	projects []string        // directories outside of packages that packages are installed for, by path
@@ -103,12 +94,9 @@ type loader struct {
 
 // pkg is one package in one directory.
 type pkg struct {
-	dir, name string
-	manifest  int // the record of its package.json
-	inside    int // the package around it, -1 for none
-	size      int64
-	needs     []string // names, sorted
-	group     int      // the top-level package that it came with, -1 for not known yet
+	places.Member
+	dir      string
+	manifest int // the record of its package.json
 }
 
 // project returns the directory that the package's outermost node_modules is in.
@@ -124,13 +112,10 @@ func (p *pkg) project() string {
 func (l *loader) claim() error {
 	pkgs := make([]*assign.Package, len(l.packages))
 	for i, p := range l.packages {
-		of := p
-		if p.size < Least {
-			of = l.packages[p.group]
-		}
-		pkgs[i] = l.out.Add(of.project(), of.name)
+		of := l.packages[p.Group]
+		pkgs[i] = l.out.Add(of.project(), of.Name)
 		if of != p {
-			pkgs[i] = l.out.AddTo(pkgs[i], p.name)
+			pkgs[i] = l.out.AddTo(pkgs[i], p.Name)
 		}
 	}
 	for i := range l.tree.Files {
@@ -144,9 +129,7 @@ func (l *loader) claim() error {
 		if owner >= 0 {
 			l.out.Claim(pkgs[owner], i)
 		} else if l.isOwn(i) {
-			database := l.out.Component("/", ownName)
-			database.Component.IntervalDays = ownInterval
-			l.out.Claim(database, i)
+			l.out.Own(i)
 		}
 	}
 	return nil

@@ -197,8 +197,8 @@ func (it *item) take(fields map[string]any) (err error) {
 	if it.component == "" {
 		return errors.New("names no component")
 	}
-	if it.paths == nil {
-		return errors.New("names no paths")
+	if it.paths == nil && it.interval == 0 {
+		return errors.New("names no paths and no interval")
 	}
 	return nil
 }

@@ -14,7 +14,8 @@
 // place of "files" there may be "paths", "path" or "prefix", with one path or a
 // list of them. Anything else is an error that names the entry. A component's
 // interval, in days or in words (daily, weekly, biweekly, monthly, quarterly,
-// yearly), may be said as often as it is the same.
+// yearly), may be said as often as it is the same. It replaces the history that another
+// repo has of the component, and needs no files: {"rpm/kmod-x": {"interval": "daily"}}.
 //
 // A component's name is as given where it has a slash in it, so that files may join
 // a component of another repo ("rpm/bash"); else it is "map/NAME".
@@ -31,6 +32,8 @@
 // Of several entries the most specific one has a file: the one that names the file
 // itself, without a pattern; then the one with the most names that are not
 // patterns; then the one with the most names; then the last.
+//
+// A symlink that no repo claims goes with the file that it leads to.
 //
 // What matches nothing in the tree is a warning: a map is written by hand, or for a
 // tree that has changed.
@@ -112,9 +115,16 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 		}
 	}
 	result := &assign.Result{Warnings: r.warnings(missed, total)}
-	for _, c := range r.components {
+	for i, c := range r.components {
 		p := &assign.Package{Component: &format.Component{Name: c.name, IntervalDays: c.interval}}
 		result.Packages = append(result.Packages, p)
+		if c.interval != 0 {
+			known := assign.KnownInterval{Component: c.name, Days: c.interval}
+			if total[i] == 0 {
+				known.Absent = fmt.Sprintf("map %q: component %q, which has an interval, is not in the tree", r.file, c.name)
+			}
+			result.Known = append(result.Known, known)
+		}
 	}
 	for file, best := range m.best {
 		if best.entry >= 0 {
@@ -122,7 +132,9 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 			result.Claims = append(result.Claims, assign.Claim{File: file, Package: p})
 		}
 	}
-	return result, nil
+	var err error
+	result.Follows, err = assign.FollowLinks(t, result.Claims)
+	return result, err
 }
 
 // warnings lists the paths that match nothing, a line per component.

@@ -9,9 +9,6 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// maxLinks bounds the links of one chain, as Linux does.
-const maxLinks = 40
-
 // madeDirs are where packages' scripts make links, and madeNot where in them
 // people do.
 var (
@@ -64,7 +61,7 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	f := u.tree.Files[i]
 	switch {
 	case f.Type == format.TypeSymlink && IsMade(f.Path):
-		return u.follow(i)
+		return u.tree.FinalTarget(i)
 	case f.Type != format.TypeFile:
 		return 0, false, nil
 	}
@@ -86,19 +83,6 @@ func IsMade(path string) bool {
 		}
 	}
 	return false
-}
-
-// follow returns the record that link i leads to, through other links.
-func (u *unlisted) follow(i int) (target int, found bool, err error) {
-	for range maxLinks {
-		if i, found, err = u.tree.Target(i); !found {
-			return 0, false, err
-		}
-		if u.tree.Files[i].Type != format.TypeSymlink || u.tree.Claimed(i) {
-			return i, true, nil // a package's own link is as good as a file
-		}
-	}
-	return 0, false, nil
 }
 
 // PythonSource returns the record of the source of compiled Python. It is not found for any

@@ -23,6 +23,13 @@ import (
 	"chunkah/lib/assign"
 )
 
+const (
+	// ownName is the component of the package managers' own files, which no package can
+	// be named like. ownInterval is the days between its updates: every build changes it.
+	ownName     = ".database"
+	ownInterval = 1
+)
+
 // maxWarnings bounds a repo's warnings; how many more there are is the last one.
 const maxWarnings = 100
 
@@ -72,6 +79,17 @@ func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 	more := &assign.Package{Name: format.Text(name), Component: p.Component}
 	c.packages = append(c.packages, more)
 	return more
+}
+
+// Own gives a file to the package managers themselves, REPO/.database, if it is claimed
+// by no package and is not a directory.
+func (c *Collector) Own(file int) {
+	if c.tree.Files[file].Type == format.TypeDir {
+		return
+	}
+	database := c.Component("/", ownName)
+	database.Component.IntervalDays = ownInterval
+	c.Claim(database, file)
 }
 
 // Claim gives a file to a package, unless it is claimed already or a directory

@@ -18,6 +18,10 @@
 // "python/NAME@PREFIX" (see package places). An environment is known by its prefix, above
 // lib/pythonX.Y, so that a new Python does not rename anything.
 //
+// A Python that was built from source is "python/cpython-X.Y": its library, headers and
+// programs. If the name of its prefix has the version, as pyenv's and uv's have, everything
+// there that no distribution has is the interpreter's.
+//
 // # Claims
 //
 // Listed paths are relative to the record, can have ".." in them or be absolute, and are
@@ -71,6 +75,9 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	}
 	for _, m := range l.modules {
 		l.claimModule(m)
+	}
+	for _, in := range findInterpreters(t) {
+		l.claimInterpreter(in)
 	}
 	result, follows := l.out.Result(), l.follows()
 	if result == nil && len(follows) > 0 {

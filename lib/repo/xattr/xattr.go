@@ -3,7 +3,8 @@
 // everything below it that has no nearer one. user.update-interval is how often that
 // component is expected to change: in days, or daily, weekly, biweekly, monthly, quarterly
 // or yearly. On a file without such a component it applies to the package that the file
-// belongs to. All but the last is as in the Rust chunkah.
+// belongs to. A symlink that no repo claims goes with the file that it leads to. All but
+// the last two is as in the Rust chunkah.
 package xattr
 
 import (
@@ -60,7 +61,9 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
 	}
-	return l.result, nil
+	var err error
+	l.result.Follows, err = assign.FollowLinks(t, l.result.Claims)
+	return l.result, err
 }
 
 // scope is a directory whose component is inherited.
