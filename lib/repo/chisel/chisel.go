@@ -82,8 +82,8 @@ type loader struct {
 	packages map[string]*assign.Package
 }
 
-// readSources reads the sources of packages, if dpkg's status is there. What is wrong
-// with that file is reported by the repo of dpkg.
+// readSources reads the sources of packages, if dpkg's status is there. The repo of dpkg
+// reports faults in that file.
 func (l *loader) readSources(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.tree.Root, status)
 	if err != nil || !found {

@@ -182,7 +182,7 @@ func (l *loader) claimLibraries(dir string, libraries []*library, files [][]int)
 		members[i] = &lib.Member
 		if lib.isOwn {
 			asked = append(asked, lib.Needs...)
-			lib.Needs = nil // its own code is no package that others could go with
+			lib.Needs = nil // others are not grouped with its own code
 		}
 	}
 	places.Gather(members, asked)

@@ -13,8 +13,8 @@
 //
 // A list has an absolute path per line, sometimes with attributes such as "type=file"
 // behind it. A distribution has its list, the files in it, and what cpanm notes about it
-// in .meta/NAME-VERSION. What was installed with DESTDIR has that in front of its paths:
-// a path that is not there counts from the prefix of the list on.
+// in .meta/NAME-VERSION. Lists made with DESTDIR have that directory in front of each
+// path: if a path does not exist, the part from the prefix of the list on counts.
 //
 // A line that is not an absolute path is a warning, one per list, and the others count.
 package perl
