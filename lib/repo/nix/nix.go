@@ -70,6 +70,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 				locks = append(locks, f.Path)
 			default:
 				pkg = out.Add(name, format.Text(name))
+				pkg.Type, pkg.Version = "generic", version(name)
+				pkg.Name = strings.TrimSuffix(name, "-"+pkg.Version)
 			}
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
@@ -116,6 +118,17 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	return nil
+}
+
+// version cuts the version out of a store path's name: it begins at the first dash before
+// a digit ("glibc-2.38-44" gives "2.38-44").
+func version(name string) string {
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] == '-' && '0' <= name[i+1] && name[i+1] <= '9' {
+			return name[i+1:]
+		}
+	}
+	return ""
 }
 
 // storeName cuts the name out of the last element of a store path, "" where it is

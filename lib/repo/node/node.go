@@ -108,7 +108,8 @@ type pkg struct {
 	inside    int // the package around it, -1 for none
 	size      int64
 	needs     []string // names, sorted
-	group     int      // the top-level package that it came with, -1 for not known yet
+	said      about
+	group     int // the top-level package that it came with, -1 for not known yet
 }
 
 // project returns the directory that the package's outermost node_modules is in.
@@ -128,9 +129,10 @@ func (l *loader) claim() error {
 		if p.size < Least {
 			of = l.packages[p.group]
 		}
-		pkgs[i] = l.out.Add(of.project(), of.name)
-		if of != p {
-			pkgs[i] = l.out.AddTo(pkgs[i], p.name)
+		pkgs[i] = l.out.AddTo(l.out.Component(of.project(), of.name), p.name)
+		pkgs[i].Type, pkgs[i].Version, pkgs[i].License = "npm", p.said.Version, p.said.License
+		if p.said.Name != "" {
+			pkgs[i].Name = p.said.Name // an alias is that of the project
 		}
 	}
 	for i := range l.tree.Files {
