@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -57,6 +58,12 @@ func TestPrograms(t *testing.T) {
 		"/usr/bin/script", "chunkah/unclaimed",
 		"/usr/bin/small", "chunkah/unclaimed",
 	)
+	if p := a.Packages[0]; p.Type != "golang" || p.Name != "example.com/tools/v2" || p.Version != "" {
+		t.Errorf("main module: %+v", p) // it was built from a checkout
+	}
+	if p := a.Packages[1]; p.Name != "stdlib" || "go"+p.Version != runtime.Version() || p.Component != a.Packages[0].Component {
+		t.Errorf("standard library: %+v", p)
+	}
 	if got := a.Summaries[0]; got.Packages != 6 || got.Components != 2 || got.Files != 4 {
 		t.Errorf("summary: %+v", got)
 	}
