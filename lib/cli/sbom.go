@@ -22,8 +22,8 @@ type sbomCommand struct {
 	scanFlags
 	assignFlags
 	clockFlags
-	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output"`
-	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)"`
+	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output" brief:"SPDX 2.3 or CycloneDX 1.6 (default: spdx)"`
+	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)" brief:"write to FILE (default: standard output)"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
