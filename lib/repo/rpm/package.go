@@ -97,20 +97,16 @@ func (p *pkg) label() string {
 	return s.String()
 }
 
-// describe completes the package, as far as its header can be read. The public keys that
-// rpm keeps as packages are none.
+// describe completes the package, as far as its header can be read.
 func (p *pkg) describe(to *assign.Package) {
-	if p.name == "gpg-pubkey" {
-		return
-	}
 	h := p.header
 	to.Type = "rpm"
 	to.Version = h.optional(tagVersion)
 	if release := h.optional(tagRelease); release != "" {
 		to.Version += "-" + release
 	}
-	if epoch, err := h.number(tagEpoch); err == nil && epoch > 0 {
-		to.Version = fmt.Sprintf("%d:%s", epoch, to.Version)
+	if epoch, err := h.numbers(tagEpoch, typeInt32); err == nil && epoch.count > 0 { // 0 is one too
+		to.Version = fmt.Sprintf("%d:%s", epoch.at(0), to.Version)
 	}
 	to.Arch, to.License, to.Source = h.optional(tagArch), h.optional(tagLicense), h.optional(tagSourceRPM)
 }
