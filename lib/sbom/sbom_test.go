@@ -63,6 +63,9 @@ func TestRelease(t *testing.T) {
 	if got := parseRelease("NAME=x\nID=\"fedora\"\nVERSION_ID='35'\n#ID=no\n"); got != (System{"fedora", "35"}) {
 		t.Errorf("got %+v", got)
 	}
+	if got := parseRelease("ID=arch\nBUILD_ID=rolling\n"); got.distro() != "arch-rolling" {
+		t.Errorf("got %+v", got)
+	}
 	dir := t.TempDir()
 	for _, path := range []string{"etc", "usr/lib"} {
 		if err := os.MkdirAll(filepath.Join(dir, path), 0o755); err != nil {

@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,7 +13,8 @@ import (
 
 // System is the distribution, as os-release says.
 type System struct {
-	ID, Version string // ID and VERSION_ID; empty if unknown
+	// ID and VERSION_ID, or else BUILD_ID ("rolling"); empty if unknown.
+	ID, Version string
 }
 
 // releases are the places of the file (os-release(5)), the first one that exists counts.
@@ -46,6 +48,7 @@ func ReadSystem(root *rootfs.Root) (s System, err error) {
 }
 
 func parseRelease(text string) (s System) {
+	build := ""
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		value = strings.Trim(value, `"'`)
@@ -57,8 +60,11 @@ func parseRelease(text string) (s System) {
 			s.ID = value
 		case "VERSION_ID":
 			s.Version = value
+		case "BUILD_ID":
+			build = value
 		}
 	}
+	s.Version = cmp.Or(s.Version, build)
 	return s
 }
 
