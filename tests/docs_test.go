@@ -81,6 +81,7 @@ var pages = map[string]func(p *document){
 	"docs/migration.md":          referencePage,
 	"docs/options.md":            optionsPage,
 	"docs/plans.md":              referencePage,
+	"docs/sbom.md":               referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
 	"docs/tutorial.md":           tutorialPage,

@@ -35,8 +35,10 @@ type Outcome struct {
 	// Components are those that own something, in the order of the repos and by
 	// name within one.
 	Components []*format.Component
-	Summaries  []Summary
-	Warnings   []string
+	// Packages are all that were read, by the order of the repos.
+	Packages  []*Package
+	Summaries []Summary
+	Warnings  []string
 	// Claimants are the claims on the file to explain, in order; nil without one.
 	Claimants []Claimant
 	// Explained says which components that file has.
@@ -67,6 +69,7 @@ type claims struct {
 	out       *Outcome
 	asked     int // the file to explain, -1 for none
 	summary   Summary
+	packages  []*Package
 	next      func(context.Context) (*Result, error) // nil after the last round
 	fallback  bool                                   // the claims are those of a fallback
 	follows   []Follow
@@ -112,6 +115,7 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 	}
 	for _, c := range all {
 		out.Components = merge(out.Components, c.components())
+		out.Packages = append(out.Packages, c.packages...)
 		out.Summaries = append(out.Summaries, c.summary)
 	}
 	out.Components = merge(out.Components, claimLeftovers(t, out))
@@ -139,6 +143,7 @@ func (c *claims) round(ctx context.Context) error {
 	c.fallback = true
 	c.summary.Found = true
 	c.summary.Packages += len(r.Packages)
+	c.packages = append(c.packages, r.Packages...)
 	c.follows = append(c.follows, r.Follows...)
 	c.intervals = append(c.intervals, r.Intervals...)
 	c.known = append(c.known, r.Known...)

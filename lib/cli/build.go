@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -29,6 +30,8 @@ type buildFlags struct {
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
 	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
+	SBOM             string   `long:"sbom" value-name:"FILE" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does" brief:"write a bill of materials to FILE"`
+	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"the form of --sbom (default: spdx)"`
 	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
@@ -121,7 +124,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if c.PrintDigest && c.Plan == "-" {
 		return usagef("--print-digest: standard output has the plan: name a file with --plan, or use --digest-file")
 	}
-	if err := c.checkVerify(); err != nil {
+	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
 		return err
 	}
 	return c.formatFlags.check()
@@ -193,6 +196,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		env.verified(b.verified)
 	}
 	if err := c.planned(ctx, env, c.place(), done.packed); err != nil {
+		return err
+	}
+	if err := c.writeSBOM(ctx, env, &b, &done); err != nil {
 		return err
 	}
 	var contents []pack.Content

@@ -111,6 +111,10 @@ func (c *doctorCommand) leftovers() []string {
 	return slices.Concat(databases(), c.imageFlags.folders())
 }
 
+func (c *sbomCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.folders(), besides(c.Output))
+}
+
 func (c *completionCommand) leftovers() []string { return nil }
 
 func (missingCommand) leftovers() []string { return nil }

@@ -145,6 +145,19 @@ var stages = map[string]stage{
 		},
 		also: []string{"chunkah-build(1)"},
 	},
+	"chunkah-sbom": {
+		new:   func() command { return &sbomCommand{} },
+		short: "list the packages of a directory or image",
+		long:  "Writes a bill of materials of a directory or image: the packages that the component repos find, with version, architecture, source package, licence, package URL, component and layer.",
+		usage: "[OPTIONS] SOURCE...",
+		group: "SBOM options",
+		often: "format output prune repos platform source-date-epoch",
+		examples: []manual.Example{
+			{Text: "List the packages of an image, in SPDX", Line: "chunkah sbom oci-archive:out.ociarchive -o out.spdx.json"},
+			{Text: "The same in CycloneDX", Line: "chunkah sbom --format cyclonedx oci-archive:out.ociarchive > out.cdx.json"},
+		},
+		also: []string{"chunkah-build(1)", "chunkah-inspect(1)"},
+	},
 	"chunkah-inspect": {
 		new:   func() command { return &inspectCommand{} },
 		short: "show what is in the layers of an image",
@@ -175,7 +188,7 @@ var stages = map[string]stage{
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "completion"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

@@ -100,7 +100,9 @@ type Report struct {
 	Bytes      int64 // of the layers' tars
 	BlobBytes  int64 // of the layers' blobs
 	Manifest   string
-	Created    time.Time
+	// In are the digests of the layers that each component is in, from the bottom up.
+	In      map[string][]digest.Digest
+	Created time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
 	// Reused counts the layers whose blobs came from the cache or the previous

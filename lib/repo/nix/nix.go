@@ -70,6 +70,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 				locks = append(locks, f.Path)
 			default:
 				pkg = out.Add(name, format.Text(name))
+				if v := version(name); v != "" {
+					pkg.Type, pkg.Name, pkg.Version = "generic", strings.TrimSuffix(name, "-"+v), v
+				}
 			}
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
@@ -116,6 +119,21 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	return nil
+}
+
+// version cuts the version out of a store path's name: it begins at the first dash before
+// a digit ("glibc-2.38-44" gives "2.38-44"). Scripts and sources have none, and a derivation
+// is a recipe.
+func version(name string) string {
+	if strings.HasSuffix(name, ".drv") {
+		return ""
+	}
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] == '-' && '0' <= name[i+1] && name[i+1] <= '9' {
+			return name[i+1:]
+		}
+	}
+	return ""
 }
 
 // storeName cuts the name out of the last element of a store path, "" where it is

@@ -31,7 +31,7 @@ func (l *loader) declared() (top []int, err error) {
 		if !found {
 			continue
 		}
-		needs, err := l.read(record, project, true)
+		needs, _, err := l.read(record, project, true)
 		if err != nil {
 			return nil, err
 		}

@@ -31,26 +31,49 @@ func (l *loader) readNeeds(ctx context.Context) error {
 		if p.Size == 0 && l.tree.Claimed(p.manifest) {
 			continue
 		}
-		needs, err := l.read(p.manifest, p.Name, false)
+		needs, said, err := l.read(p.manifest, p.Name, false)
 		if err != nil {
 			return err
 		}
-		l.needs[i] = needs
+		l.needs[i], l.packages[i].said = needs, said
 	}
 	return nil
 }
 
-// read returns what the package.json of a record needs.
-func (l *loader) read(record int, name string, development bool) ([]string, error) {
+// about is what a package.json says of its package.
+type about struct{ Name, Version, License string }
+
+// parseAbout reads what is there. Old ones have an object where the licence should be.
+func parseAbout(raw []byte) (a about) {
+	var fields struct{ Name, Version, License json.RawMessage }
+	if json.Unmarshal(raw, &fields) != nil {
+		return a
+	}
+	for _, f := range []struct {
+		raw json.RawMessage
+		to  *string
+	}{{fields.Name, &a.Name}, {fields.Version, &a.Version}, {fields.License, &a.License}} {
+		if len(f.raw) > format.MaxName || json.Unmarshal(f.raw, f.to) != nil || assign.HasControl(*f.to) {
+			*f.to = ""
+		}
+	}
+	if !isName(a.Name) {
+		a.Name = ""
+	}
+	return a
+}
+
+// read returns what the package.json of a record needs, and what it says of its package.
+func (l *loader) read(record int, name string, development bool) (needs []string, said about, err error) {
 	if l.tree.Files[record].Type != format.TypeFile {
-		return nil, nil // a link to one
+		return nil, said, nil // a link to one
 	}
 	raw, err := places.ReadRecord(l.tree, record, maxManifest)
 	if err != nil && !places.IsUnusable(err) {
-		return nil, err
+		return nil, said, err
 	}
-	var needs []string
 	if err == nil {
+		said = parseAbout(raw)
 		if needs, err = parseNeeds(raw, development); err != nil {
 			err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
 		}
@@ -58,7 +81,7 @@ func (l *loader) read(record int, name string, development bool) ([]string, erro
 	if err != nil {
 		l.out.Warn("package %q: %v", name, err)
 	}
-	return needs, nil
+	return needs, said, nil
 }
 
 // parseNeeds returns the names of the packages that a package.json asks for,

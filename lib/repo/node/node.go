@@ -97,6 +97,7 @@ type pkg struct {
 	places.Member
 	dir      string
 	manifest int // the record of its package.json
+	said     about
 }
 
 // project returns the directory that the package's outermost node_modules is in.
@@ -113,9 +114,10 @@ func (l *loader) claim() error {
 	pkgs := make([]*assign.Package, len(l.packages))
 	for i, p := range l.packages {
 		of := l.packages[p.Group]
-		pkgs[i] = l.out.Add(of.project(), of.Name)
-		if of != p {
-			pkgs[i] = l.out.AddTo(pkgs[i], p.Name)
+		pkgs[i] = l.out.AddTo(l.out.Component(of.project(), of.Name), p.Name)
+		pkgs[i].Type, pkgs[i].Version, pkgs[i].License = "npm", p.said.Version, p.said.License
+		if p.said.Name != "" {
+			pkgs[i].Name = p.said.Name // an alias is that of the project
 		}
 	}
 	for i := range l.tree.Files {

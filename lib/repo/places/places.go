@@ -74,6 +74,11 @@ func (c *Collector) Add(place, name string) *assign.Package {
 	return p
 }
 
+// AddVersion adds one of several versions of a package in a place, which share a component.
+func (c *Collector) AddVersion(place, name string) *assign.Package {
+	return c.AddTo(c.Component(place, name), name)
+}
+
 // AddTo adds another package to the component of one.
 func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 	more := &assign.Package{Name: format.Text(name), Component: p.Component}

@@ -134,7 +134,10 @@ func (l *loader) list(d *dist) error {
 	if l.owned[d.marker] || d.owned(l.tree) {
 		return nil
 	}
-	p := l.out.Add(d.prefix(), d.name)
+	p := l.out.AddVersion(d.prefix(), d.name)
+	if err := l.describe(d, p); err != nil {
+		return err
+	}
 	l.claim(p, d.marker)
 	if d.kind != eggFile && d.kind != eggInfoFile {
 		l.claimBelow(p, d.info)

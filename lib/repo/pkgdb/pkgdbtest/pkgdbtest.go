@@ -3,6 +3,7 @@
 package pkgdbtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,6 +55,20 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 		if len(f.Components) > 0 && strings.HasPrefix(f.Components[0], repo.Name()+"/") {
 			lines = append(lines, f.Path+" "+strings.Join(f.Components, " "))
 		}
+	}
+	return Lines(lines...)
+}
+
+// Packages writes what a bill of materials says of packages, one line each: type, namespace,
+// name, version, architecture, source, its version and licence, "-" for what is empty.
+func Packages(list []*assign.Package) string {
+	var lines []string
+	for _, p := range list {
+		fields := []string{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Source, p.SourceVersion, p.License}
+		for i := range fields {
+			fields[i] = cmp.Or(fields[i], "-")
+		}
+		lines = append(lines, strings.Join(fields, " "))
 	}
 	return Lines(lines...)
 }
