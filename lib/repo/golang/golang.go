@@ -106,7 +106,8 @@ func mainModule(info *buildinfo.BuildInfo) string {
 	return info.Path
 }
 
-// add adds a module, unless its path is none. What was built from a checkout has no version.
+// add adds a module, unless its path is not valid. A module that was built from a checkout has no
+// version.
 func add(list []assign.Package, path, version string) []assign.Package {
 	if path == "" || len(path) > maxName || assign.HasControl(path) || len(list) >= maxModules {
 		return list

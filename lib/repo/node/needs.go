@@ -43,7 +43,7 @@ func (l *loader) readNeeds(ctx context.Context) error {
 // about is what a package.json says of its package.
 type about struct{ Name, Version, License string }
 
-// parseAbout reads what is there. Old ones have an object where the licence should be.
+// parseAbout reads the fields that exist. In old files the licence can be an object.
 func parseAbout(raw []byte) (a about) {
 	var fields struct{ Name, Version, License json.RawMessage }
 	if json.Unmarshal(raw, &fields) != nil {
