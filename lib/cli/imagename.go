@@ -43,6 +43,8 @@ func placesOf(name string) (at where, found bool) {
 }
 
 // enginesWith are the sources of an image in the engines that have one of this name, by the engine.
+//
+//nolint:contextcheck,nolintlint // an error message has no run of its own; contextcheck reads this for the callers
 func enginesWith(name string) (ways [][2]string) {
 	if img, err := storage.Open(storage.Store{}, name); err == nil {
 		_ = img.Close() // it was only read

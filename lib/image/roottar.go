@@ -54,9 +54,9 @@ func refuseImage(t *Tree) error {
 	has := func(name string) bool { return slices.Contains(names, name) }
 	switch {
 	case has(v1.ImageLayoutFile) && has(v1.ImageIndexFile) && has(v1.ImageBlobsDir):
-		return errors.New("it is an OCI archive of an image: name it with oci-archive: in place of tar:")
+		return errors.New("it is an OCI archive of an image: use oci-archive: in its name")
 	case has("manifest.json") && !has("usr") && !has("etc"):
-		return errors.New("it is an archive of docker save: name it with docker-archive: in place of tar:")
+		return errors.New("it is an archive of docker save: use docker-archive: in its name")
 	}
 	return nil
 }
