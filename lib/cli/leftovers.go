@@ -108,6 +108,8 @@ func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
 
+func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
+
 func (c *doctorCommand) leftovers() []string {
 	return slices.Concat(databases(), c.imageFlags.folders())
 }
