@@ -39,8 +39,8 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	if err != nil {
 		return err
 	}
-	if target.DockerFormat {
-		made.Config.Annotations = nil // manifest.json has none
+	if target.DockerFormat || b.write.Docker {
+		made.Config.Annotations = nil // neither manifest.json nor a manifest of Docker's has any
 	}
 	var found []diff.Difference
 	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}

@@ -192,7 +192,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	if w.opt.Created != nil {
 		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
 	}
-	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also}
+	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
 	w.report.Kept = len(w.kept)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())

@@ -51,6 +51,8 @@ type Options struct {
 	KeepLabels []string
 	// Created is the time of the config, whatever the source date or the config say; nil for none.
 	Created *time.Time
+	// Docker makes a manifest of Docker's in place of one of OCI's.
+	Docker bool
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
 	// Ref names the image in the destination; empty for no name.
