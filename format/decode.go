@@ -226,6 +226,14 @@ func decodeLayer(d decoder, in *interner) *Layer {
 			if s.once(3, nameStabilityPPM) {
 				l.StabilityPPM = bounded(d, 1_000_000)
 			}
+		case nameTimes:
+			if s.once(4, nameTimes) {
+				l.Times = decodeInts(d)
+			}
+		case nameContents:
+			if s.once(5, nameContents) {
+				l.Contents = decodeTexts(d, in)
+			}
 		default:
 			s.unknown(key)
 		}

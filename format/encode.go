@@ -129,13 +129,7 @@ func encodeComponent(e encoder, c *Component) {
 	e.beginMap(1 + count(len(c.Updates) > 0, c.IntervalDays != 0, c.HasMtimeClamp, c.Fingerprint != ""))
 	encodeText(e, nameName, c.Name)
 	if len(c.Updates) > 0 {
-		e.key(nameUpdates)
-		e.beginList(len(c.Updates))
-		for _, u := range c.Updates {
-			e.item()
-			e.integer(u)
-		}
-		e.endList()
+		encodeInts(e, nameUpdates, c.Updates)
 	}
 	if c.IntervalDays != 0 {
 		encodeInt(e, nameIntervalDays, c.IntervalDays)
@@ -150,11 +144,17 @@ func encodeComponent(e encoder, c *Component) {
 }
 
 func encodeLayer(e encoder, l *Layer) {
-	e.beginMap(3 + count(len(l.Fingerprints) > 0))
+	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0))
 	encodeInt(e, nameIndex, l.Index)
 	encodeTexts(e, nameComponents, l.Components)
 	if len(l.Fingerprints) > 0 {
 		encodeTexts(e, nameFingerprints, l.Fingerprints)
+	}
+	if len(l.Times) > 0 {
+		encodeInts(e, nameTimes, l.Times)
+	}
+	if len(l.Contents) > 0 {
+		encodeTexts(e, nameContents, l.Contents)
 	}
 	encodeInt(e, nameStabilityPPM, l.StabilityPPM)
 	e.endMap()
@@ -168,6 +168,16 @@ func encodeInt(e encoder, name string, n int64) {
 func encodeText(e encoder, name, s string) {
 	e.key(name)
 	e.text(s)
+}
+
+func encodeInts(e encoder, name string, list []int64) {
+	e.key(name)
+	e.beginList(len(list))
+	for _, n := range list {
+		e.item()
+		e.integer(n)
+	}
+	e.endList()
 }
 
 func encodeTexts(e encoder, name string, list []string) {

@@ -36,5 +36,7 @@ const (
 	nameFingerprint  = "fingerprint"
 	nameIndex        = "index"
 	nameFingerprints = "fingerprints"
+	nameTimes        = "times"
+	nameContents     = "contents"
 	nameStabilityPPM = "stability_ppm"
 )

@@ -48,10 +48,6 @@ func tooDeep(path string) bool {
 	return len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth
 }
 
-// whiteout starts the names that mean something else in a layer (OCI image
-// specification, "Whiteouts").
-const whiteout = ".wh."
-
 // checkPath says what is wrong with an absolute path, nil for nothing.
 func checkPath(path string) error {
 	switch {
@@ -82,8 +78,8 @@ func checkPath(path string) error {
 		if end-start > MaxName {
 			return limitf("a name in path %q is longer than %d bytes", clip(path), MaxName)
 		}
-		if strings.HasPrefix(path[start:], whiteout) {
-			return valuef("path %q has a name that starts with %s: in an image that deletes files", clip(path), whiteout)
+		if strings.HasPrefix(path[start:], WhiteoutPrefix) {
+			return valuef("path %q has a name that starts with %s: in an image that deletes files", clip(path), WhiteoutPrefix)
 		}
 		start = end + 1
 	}

@@ -131,6 +131,12 @@ type Layer struct {
 	Components []string
 	// Fingerprints are theirs, in the same order, or none at all.
 	Fingerprints []string
+	// Times are the newest mtimes that their files may have, in unix seconds, in the same
+	// order, or none at all.
+	Times []int64
+	// Contents stand for all of them but times: only equality counts, and one that is empty
+	// is not known. They are in the same order, or none at all.
+	Contents []string
 	// StabilityPPM is the chance that the layer stays as it is for a week, in
 	// parts per million.
 	StabilityPPM int64
@@ -175,3 +181,13 @@ type Sink interface {
 	Write(Record) error
 	Finish() error
 }
+
+// Names of components that no repo gives.
+const (
+	// Unclaimed is the component of files that no other component has. Those in an application
+	// directory have one below it, such as chunkah/unclaimed/opt/x.
+	Unclaimed = "chunkah/unclaimed"
+	// EmptyDirectories is the component of empty directories that no other component has. A
+	// directory leaves it with its first file, which must not change a large layer.
+	EmptyDirectories = "chunkah/empty-directories"
+)

@@ -147,16 +147,33 @@ func (l *Layer) Validate() error {
 	if n := len(l.Fingerprints); n != 0 && n != len(l.Components) {
 		return valuef("layer %d has %d fingerprints for %d components", l.Index, n, len(l.Components))
 	}
-	for _, fp := range l.Fingerprints {
-		if fp == "" {
-			continue
-		}
-		if err := checkText("fingerprint", fp); err != nil {
-			return err
-		}
+	if err := l.validateTimes(); err != nil {
+		return err
+	}
+	if err := checkOptional("fingerprint", l.Fingerprints); err != nil {
+		return err
+	}
+	if err := checkOptional("digest of contents", l.Contents); err != nil {
+		return err
 	}
 	if l.StabilityPPM < 0 || l.StabilityPPM > 1_000_000 {
 		return valuef("stability_ppm %d of layer %d is not in 0..1000000", l.StabilityPPM, l.Index)
+	}
+	return nil
+}
+
+// validateTimes checks the lists that say what times a component had, and of which contents.
+func (l *Layer) validateTimes() error {
+	if n := len(l.Times); n != 0 && n != len(l.Components) {
+		return valuef("layer %d has %d times for %d components", l.Index, n, len(l.Components))
+	}
+	if n := len(l.Contents); n != 0 && n != len(l.Components) {
+		return valuef("layer %d has contents of %d components, not of %d", l.Index, n, len(l.Components))
+	}
+	for _, time := range l.Times {
+		if !inRange(time) {
+			return limitf("a time of layer %d is beyond 2^53-1", l.Index)
+		}
 	}
 	return nil
 }
@@ -219,6 +236,19 @@ func checkNames(names []string) error {
 	}
 	for _, name := range names {
 		if err := checkText("component name", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOptional checks a list of texts, of which empty ones are not known.
+func checkOptional(what string, list []string) error {
+	for _, s := range list {
+		if s == "" {
+			continue
+		}
+		if err := checkText(what, s); err != nil {
 			return err
 		}
 	}

@@ -87,6 +87,10 @@ var faulty = map[string]Record{
 	"layer components":      &Layer{Components: []string{""}},
 	"fingerprints":          &Layer{Components: []string{"a", "b"}, Fingerprints: []string{"a"}},
 	"layer fingerprint":     &Layer{Components: []string{"a"}, Fingerprints: []string{"\xff"}},
+	"times":                 &Layer{Components: []string{"a", "b"}, Times: []int64{1}},
+	"a layer's time":        &Layer{Components: []string{"a"}, Times: []int64{MaxInt + 1}},
+	"contents":              &Layer{Components: []string{"a", "b"}, Contents: []string{"a"}},
+	"a layer's contents":    &Layer{Components: []string{"a"}, Contents: []string{"\xff"}},
 	"stability":             &Layer{StabilityPPM: 1_000_001},
 }
 

@@ -171,7 +171,7 @@ func TestPageInLightAndDark(t *testing.T) {
 	}
 }
 
-// What clients download is drawn: bars of what comes along, layers that are missing.
+// What clients download is drawn: bars of unchanged downloads, and missing layers.
 func TestReusePageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	dir := t.TempDir()

@@ -71,17 +71,19 @@ func readBounds(t *testing.T, records string) bounds {
 	return b
 }
 
-// of is the newest mtime that a path may have.
-func (b bounds) of(path string) int64 {
+// of is the mtime that a path is to have, if it has that one in the source: a package's
+// build time bounds it; otherwise it is that of the component's newest file.
+func (b bounds) of(path string, mtime int64) int64 {
 	name := b.component[path]
 	if clamp, ok := b.clamp[name]; ok {
-		return clamp
+		return min(mtime, clamp)
 	}
 	return b.newest[name]
 }
 
-// Every file has its source's mtime or its component's bound, whichever is less;
-// no directory is newer than the newest bound.
+// Every file of a package has its source's mtime or the package's build time, whichever is
+// less, and every other file that of the newest one of its component; no directory is newer
+// than all of these.
 func TestTimesAreClamped(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := copyRoot(t, rpmRoot(t))
@@ -104,7 +106,7 @@ func TestTimesAreClamped(t *testing.T) {
 	}
 	wrong := 0
 	walkTimes(t, tree, func(path string, dir bool, mtime int64) {
-		want := min(mtimeOf(t, filepath.Join(root, path)), b.of(path))
+		want := b.of(path, mtimeOf(t, filepath.Join(root, path)))
 		if (dir && mtime > newest) || (!dir && mtime != want) {
 			if wrong++; wrong <= 20 {
 				t.Errorf("%q (%s) has the mtime %d, want %d", path, b.component[path], mtime, want)
@@ -119,11 +121,23 @@ func TestTimesWithSourceDateEpoch(t *testing.T) {
 	root := rpmRoot(t)
 	t.Setenv("SOURCE_DATE_EPOCH", strconv.Itoa(epoch))
 	archive := build(t, root)
-	walkTimes(t, clients.UmociUnpack(t, archive), func(path string, _ bool, mtime int64) {
-		if mtime > epoch {
-			t.Errorf("%q has the mtime %d, which is after SOURCE_DATE_EPOCH", path, mtime)
+	b := readBounds(t, stream(t, `chunkah-scan "$ROOT" | chunkah-assign`, root))
+	later := 0
+	walkTimes(t, clients.UmociUnpack(t, archive), func(path string, dir bool, mtime int64) {
+		clamp, packaged := b.clamp[b.component[path]]
+		switch {
+		case dir:
+		case packaged && mtime > clamp:
+			t.Errorf("%q has the mtime %d, and its package %d", path, mtime, clamp)
+		case packaged && mtime > epoch:
+			later++
+		case !packaged && mtime != min(b.newest[b.component[path]], epoch):
+			t.Errorf("%q has the mtime %d, which is not SOURCE_DATE_EPOCH", path, mtime)
 		}
 	})
+	if later == 0 {
+		t.Error("no package has the time of its build, which is after SOURCE_DATE_EPOCH")
+	}
 	if created := clients.ReadImage(t, archive).Config.Created; created == nil || created.Unix() != epoch {
 		t.Errorf("the image was created %v", created)
 	}

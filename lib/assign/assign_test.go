@@ -103,7 +103,7 @@ func TestOutcome(t *testing.T) {
 		fake{name: "x", claims: []string{"/a x/z", "/b x/y", "/d x/z", "/a x/zz", "~/e x/weak"}},
 		fake{name: "none", none: true},
 		fake{name: "y", claims: []string{"/a y/late"}})
-	if got, want := names(out.Components), []string{"x/.shared", "x/weak", "x/y", "x/z", Unclaimed}; !slices.Equal(got, want) {
+	if got, want := names(out.Components), []string{"x/.shared", "x/weak", "x/y", "x/z", format.Unclaimed}; !slices.Equal(got, want) {
 		t.Errorf("components are %q, want %q", got, want)
 	}
 	if want := []string{"warning of x", "warning of y"}; !slices.Equal(out.Warnings, want) {
@@ -169,32 +169,32 @@ func TestExplainPackages(t *testing.T) {
 
 func TestLeftovers(t *testing.T) {
 	for path, want := range map[string]string{
-		"/file":             Unclaimed,
-		"/etc/":             EmptyDirs,
-		"/etc/passwd":       Unclaimed,
-		"/usr/bin/x":        Unclaimed,
-		"/lost+found/":      EmptyDirs,
-		"/opt/":             EmptyDirs,
-		"/opt/readme":       Unclaimed,
-		"/opt/x/":           EmptyDirs,
-		"/opt/x/bin/x":      Unclaimed + "/opt/x",
-		"/opt/x.y/f":        Unclaimed + "/opt/x.y",
-		"/srv/www/index":    Unclaimed + "/srv/www",
-		"/usr/local/":       EmptyDirs,
-		"/usr/local/bin/x":  Unclaimed + "/usr/local/bin",
-		"/usr/local/readme": Unclaimed,
-		"/home/me/f":        Unclaimed + "/home/me",
-		"/home/link":        Unclaimed,
-		"/var/opt/x/f":      Unclaimed + "/var/opt/x",
-		"/var/www/html/f":   Unclaimed + "/var/www/html",
-		"/var/lib/x":        Unclaimed,
-		"/app/":             EmptyDirs,
-		"/app/main.py":      Unclaimed + "/app",
-		"/app/src/main.py":  Unclaimed + "/app",
-		"/opta/x":           Unclaimed + "/opta",
-		"/nix/store/x":      Unclaimed + "/nix",
-		"/opt/a\xffb/f":     Unclaimed + "/opt/a\uFFFDb",
-		"/\xff/f":           Unclaimed + "/\uFFFD",
+		"/file":             format.Unclaimed,
+		"/etc/":             format.EmptyDirectories,
+		"/etc/passwd":       format.Unclaimed,
+		"/usr/bin/x":        format.Unclaimed,
+		"/lost+found/":      format.EmptyDirectories,
+		"/opt/":             format.EmptyDirectories,
+		"/opt/readme":       format.Unclaimed,
+		"/opt/x/":           format.EmptyDirectories,
+		"/opt/x/bin/x":      format.Unclaimed + "/opt/x",
+		"/opt/x.y/f":        format.Unclaimed + "/opt/x.y",
+		"/srv/www/index":    format.Unclaimed + "/srv/www",
+		"/usr/local/":       format.EmptyDirectories,
+		"/usr/local/bin/x":  format.Unclaimed + "/usr/local/bin",
+		"/usr/local/readme": format.Unclaimed,
+		"/home/me/f":        format.Unclaimed + "/home/me",
+		"/home/link":        format.Unclaimed,
+		"/var/opt/x/f":      format.Unclaimed + "/var/opt/x",
+		"/var/www/html/f":   format.Unclaimed + "/var/www/html",
+		"/var/lib/x":        format.Unclaimed,
+		"/app/":             format.EmptyDirectories,
+		"/app/main.py":      format.Unclaimed + "/app",
+		"/app/src/main.py":  format.Unclaimed + "/app",
+		"/opta/x":           format.Unclaimed + "/opta",
+		"/nix/store/x":      format.Unclaimed + "/nix",
+		"/opt/a\xffb/f":     format.Unclaimed + "/opt/a\uFFFDb",
+		"/\xff/f":           format.Unclaimed + "/\uFFFD",
 	} {
 		files := records("/", path)
 		mustAssign(t, files)
@@ -204,7 +204,7 @@ func TestLeftovers(t *testing.T) {
 	}
 	odd := []*format.File{{Path: "/opt/-x y/\n", Type: format.TypeFile}}
 	mustAssign(t, odd)
-	wantTags(t, odd, "/opt/-x y/\n "+Unclaimed+"/opt/-x y")
+	wantTags(t, odd, "/opt/-x y/\n "+format.Unclaimed+"/opt/-x y")
 }
 
 // The largest leftovers come first, and equal ones as they come in the stream.

@@ -8,14 +8,6 @@ import (
 	"chunkah/format"
 )
 
-// Unclaimed is the component of files that no other component has. Those in an
-// application directory have one of that name: "chunkah/unclaimed/opt/x".
-const Unclaimed = "chunkah/unclaimed"
-
-// EmptyDirs is the component of empty directories that no other component has.
-// A directory leaves it with its first file, which must not change a large layer.
-const EmptyDirs = "chunkah/empty-directories"
-
 // No database says how often files that no package owns change, but they are not
 // stable. Each package that is installed changes caches and settings of the system,
 // and images are built anew for an application that is not packaged.
@@ -95,11 +87,11 @@ type leftoverNames struct {
 
 func (n *leftoverNames) of(f *format.File) []string {
 	if f.Type == format.TypeDir {
-		return n.list(EmptyDirs)
+		return n.list(format.EmptyDirectories)
 	}
 	dir := appDir(f)
 	if n.last == nil || dir != n.dir {
-		name := Unclaimed
+		name := format.Unclaimed
 		if dir != "" {
 			name += format.Text(dir)
 		}
@@ -119,7 +111,7 @@ func (n *leftoverNames) list(name string) []string {
 func (n *leftoverNames) components() (list []*format.Component) {
 	for _, name := range slices.Sorted(maps.Keys(n.lists)) {
 		c := &format.Component{Name: name, IntervalDays: AppInterval}
-		if name == Unclaimed || name == EmptyDirs {
+		if name == format.Unclaimed || name == format.EmptyDirectories {
 			c.IntervalDays = systemInterval
 		}
 		list = append(list, c)

@@ -122,7 +122,7 @@ func asRecords(files []*format.File) []format.Record {
 // the rest still works.
 func TestNoRoot(t *testing.T) {
 	out, outcome, err := run(t, lines(`{"header":{"version":1}}`, rootLine, endLine), Options{})
-	if err != nil || !strings.Contains(out, EmptyDirs) {
+	if err != nil || !strings.Contains(out, format.EmptyDirectories) {
 		t.Fatalf("got %q, %v", out, err)
 	}
 	if len(outcome.Warnings) != 1 || !strings.Contains(outcome.Warnings[0], "--rootfs") {

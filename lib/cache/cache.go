@@ -1,12 +1,11 @@
-// Package cache keeps compressed layers from one build to the next: a folder of
-// blobs, each found by the digest of what it was compressed from and by the
-// settings that did it.
+// Package cache keeps compressed layers between builds: a directory of blobs, each identified by
+// the digest of its uncompressed data and by the compression settings.
 //
-// Nothing in the folder is believed: a blob is handed out once its bytes have the digest
-// in its name, and the caller has found that they decompress to what it wants. So the
-// folder may be saved and restored by anyone, copied together from several, or damaged;
-// what is wrong in it costs a compression. What is right may be compressed in another way than here.
-// What is not a blob by its name is neither read nor removed. Several builds may use it at once.
+// The contents are not trusted. A blob is returned only if its bytes match the digest in its name
+// and the caller has verified that it decompresses to the expected layer. So a cache can be saved
+// and restored by anyone, merged from several caches, or damaged; damage only costs another
+// compression. Valid blobs can come from another compressor. Files that are not named like blobs
+// are neither read nor removed. Several builds can use a cache at once.
 package cache
 
 import (
@@ -29,12 +28,12 @@ import (
 	"chunkah/lib/temp"
 )
 
-// DefaultSize is the number of bytes that a cache may take where none is asked
-// for: a few images of an operating system.
+// DefaultSize is the default limit of a cache, in bytes: enough for a few images of an operating
+// system.
 const DefaultSize = 10 << 30
 
-// A cache is DIR/KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of
-// SHA-256, and unfinished files beside them.
+// A cache has files KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of SHA-256, and
+// unfinished files next to them.
 var (
 	keyName  = regexp.MustCompile(`^(gzip|zstd)-[A-Za-z0-9._+-]+$`)
 	blobName = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-f]{64}$`)
@@ -44,18 +43,17 @@ func isKey(e fs.DirEntry) bool  { return e.IsDir() && keyName.MatchString(e.Name
 func isBlob(e fs.DirEntry) bool { return e.Type().IsRegular() && blobName.MatchString(e.Name()) }
 func isTemp(e fs.DirEntry) bool { return e.Type().IsRegular() && temp.Is(e.Name()) }
 
-// tempAge is how long an unfinished file is left alone: another build may be at it.
+// tempAge is how long an unfinished file is kept, since another build could be writing it.
 const tempAge = 24 * time.Hour
 
-// Cache is a folder of blobs.
+// Cache is a directory of blobs.
 type Cache struct {
 	dir  string
 	size int64
 }
 
-// Open opens the cache in dir, which is created where it is not there. Trim
-// keeps it within size bytes; 0 is DefaultSize. A folder that holds anything else is
-// refused.
+// Open opens the cache in dir, and creates dir if it does not exist. Trim limits the cache to size
+// bytes; 0 means DefaultSize. A directory with other files is refused.
 func Open(dir string, size int64) (*Cache, error) {
 	if size <= 0 {
 		size = DefaultSize
@@ -70,7 +68,7 @@ func Open(dir string, size int64) (*Cache, error) {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err == nil {
-		err = claim(dir)
+		err = prepareDir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening cache %q: %w", dir, err)
@@ -78,25 +76,24 @@ func Open(dir string, size int64) (*Cache, error) {
 	return &Cache{dir: dir, size: size}, nil
 }
 
-// Dir is the folder, without symlinks.
+// Dir returns the directory, without symlinks.
 func (c *Cache) Dir() string { return c.dir }
 
-// Blob is a blob of the cache, open for reading from its start. It stays
-// readable when it is removed meanwhile.
+// Blob is a blob of the cache, open for reading from its start. It stays readable if it is removed
+// meanwhile.
 type Blob struct {
 	*os.File
 	Digest digest.Digest
 	Size   int64
 }
 
-// Has reports whether there is any blob of that key, so that looking for one can
-// be worth it.
+// Has reports whether there are blobs with that key, that is, whether Get can succeed.
 func (c *Cache) Has(key string) bool {
 	names, err := c.blobs(key)
 	return err == nil && len(names) > 0
 }
 
-// blobs are the names of the blobs of a key.
+// blobs returns the names of all blobs with a key.
 func (c *Cache) blobs(key string) ([]string, error) {
 	dir := filepath.Join(c.dir, key)
 	if info, err := os.Lstat(dir); err != nil || !isKey(fs.FileInfoToDirEntry(info)) {
@@ -115,19 +112,19 @@ func (c *Cache) blobs(key string) ([]string, error) {
 	return names, nil
 }
 
-// Wanted says what blob is looked for.
+// Wanted describes the blob to find.
 type Wanted struct {
 	Key    string
 	DiffID digest.Digest
-	// Most is how many bytes it can have.
+	// Most is the maximum size in bytes.
 	Most int64
-	// Proves reads a blob of that digest and size to its end and reports whether it
-	// decompresses to DiffID. An error says nothing of the blob.
+	// Proves reads a blob with that digest and size to its end, and reports whether it decompresses
+	// to DiffID. An error does not mean that the blob is wrong.
 	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
 }
 
-// Get returns the blob that is wanted, nil where there is none. One that is not what its
-// name says is removed.
+// Get returns the wanted blob, or nil if there is none. A blob that does not match its name is
+// removed.
 func (c *Cache) Get(want Wanted) (*Blob, error) {
 	names, err := c.blobs(want.Key)
 	if err != nil {
@@ -149,35 +146,34 @@ func (c *Cache) Get(want Wanted) (*Blob, error) {
 	return nil, nil
 }
 
-// open opens a blob if it is what its name says.
+// open opens a blob if it matches its name.
 func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	f, err := regular.OpenOwn(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
-		return nil, nil // another build has trimmed it, or it is none of ours
+		return nil, nil // trimmed by another build, or not a blob
 	}
 	if err != nil {
 		return nil, err
 	}
-	size, ok, err := whole(f, is, want)
+	size, ok, err := verifyBlob(f, is, want)
 	if !ok || err != nil {
 		f.Close()
 		if err == nil {
-			_ = os.Remove(name) // else a later build does
+			_ = os.Remove(name) // otherwise a later build removes it
 		}
 		return nil, err
 	}
-	// Used last: best effort, the cache may be read-only.
+	// Mark as recently used. This is best effort, since the cache can be read-only.
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW)
 	return &Blob{File: f, Digest: is, Size: size}, nil
 }
 
-// whole reads a blob and goes back to its start. What cannot be read is as good as
-// what has changed.
-func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
+// verifyBlob verifies a blob and seeks to its start. An unreadable blob counts as damaged.
+func verifyBlob(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() > want.Most {
-		return 0, false, nil //nolint:nilerr // an entry that cannot be read is not an entry
+		return 0, false, nil //nolint:nilerr // an unreadable blob counts as damaged
 	}
 	sum := sha256.New()
 	blob := io.TeeReader(io.LimitReader(f, want.Most+1), sum)
@@ -190,14 +186,14 @@ func whole(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err 
 	return size, err == nil && size == info.Size() && digest.NewDigest(digest.SHA256, sum) == is, nil
 }
 
-// Writer takes a new blob.
+// Writer writes a new blob.
 type Writer struct {
 	c    *Cache
 	key  string
 	file *os.File
 }
 
-// Create starts a blob. It is to be committed or aborted.
+// Create starts a blob. The caller must call Commit or Abort.
 func (c *Cache) Create(key string) (*Writer, error) {
 	dir := filepath.Join(c.dir, key)
 	if err := mkdirOwn(dir); err != nil {
@@ -210,7 +206,8 @@ func (c *Cache) Create(key string) (*Writer, error) {
 	return &Writer{c: c, key: key, file: f}, nil
 }
 
-// mkdirOwn makes a folder where there is none. A symlink there leads out of the cache.
+// mkdirOwn creates a directory if it does not exist. A symlink is refused, since it could lead out
+// of the cache.
 func mkdirOwn(dir string) error {
 	err := os.Mkdir(dir, 0o755)
 	if !errors.Is(err, fs.ErrExist) {
@@ -218,12 +215,12 @@ func mkdirOwn(dir string) error {
 	}
 	info, err := os.Lstat(dir)
 	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%q is not a folder", dir)
+		err = fmt.Errorf("%q is not a directory", dir)
 	}
 	return err
 }
 
-// Write adds bytes to the blob.
+// Write appends bytes to the blob.
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	if err != nil {
@@ -232,14 +229,14 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Commit puts the blob in its place and returns it, open for reading.
+// Commit renames the blob to its final name and returns it, open for reading.
 func (w *Writer) Commit(diffID, blob digest.Digest) (*Blob, error) {
 	size, err := w.file.Seek(0, io.SeekEnd)
 	if err == nil {
 		_, err = w.file.Seek(0, io.SeekStart)
 	}
 	if err == nil {
-		// No fsync: after a crash the digest tells whether the bytes arrived.
+		// No fsync: the digest shows whether the bytes survived a crash.
 		name := filepath.Join(w.c.dir, w.key, diffID.Encoded()+"-"+blob.Encoded())
 		err = os.Rename(w.file.Name(), name)
 	}
@@ -258,7 +255,7 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.file.Close()
-	_ = os.Remove(w.file.Name()) // else Trim removes it
+	_ = os.Remove(w.file.Name()) // otherwise Trim removes it
 	w.file = nil
 }
 
@@ -269,14 +266,14 @@ type item struct {
 	used time.Time
 }
 
-// items are the blobs and the unfinished files.
+// items returns the blobs and the unfinished files.
 func items(dir string) (blobs, temps []item, err error) {
 	keys, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, skipGone(err)
 	}
 	for _, key := range keys {
-		if isTemp(key) { // of a tag
+		if isTemp(key) { // an unfinished tag
 			if info, err := key.Info(); err == nil {
 				temps = append(temps, item{filepath.Join(dir, key.Name()), info.Size(), info.ModTime()})
 			}
@@ -308,8 +305,8 @@ func items(dir string) (blobs, temps []item, err error) {
 	return blobs, temps, nil
 }
 
-// Trim removes the blobs that were not used for longest until the rest fits, and
-// what builds that were killed have left. It returns the bytes removed.
+// Trim removes the least recently used blobs until the rest fits, and old unfinished files of
+// killed builds. It returns the number of bytes removed.
 func (c *Cache) Trim() (removed int64, err error) {
 	blobs, temps, err := items(c.dir)
 	if err != nil {
@@ -346,11 +343,11 @@ func (c *Cache) Trim() (removed int64, err error) {
 	return removed, nil
 }
 
-// Folders are those of the cache in dir that can have unfinished files of killed builds.
-// Trim removes these when a day has passed.
+// Folders returns the directories of the cache in dir that can have unfinished files of killed
+// builds. Trim removes these files after a day.
 func Folders(dir string) []string {
 	folders := []string{dir}
-	keys, _ := os.ReadDir(dir) // the caller looks into dir and meets the same error
+	keys, _ := os.ReadDir(dir) // the caller reads dir too and gets the same error
 	for _, key := range keys {
 		if isKey(key) {
 			folders = append(folders, filepath.Join(dir, key.Name()))
@@ -359,7 +356,7 @@ func Folders(dir string) []string {
 	return folders
 }
 
-// skipGone lets other builds remove what this one is looking at.
+// skipGone ignores files that another build has removed meanwhile.
 func skipGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -32,7 +32,7 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 	b.Close()
 }
 
-// wanted is a blob that is taken for what it is said to be.
+// wanted describes a blob without further proof.
 func wanted(key, diffID string) Wanted {
 	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
@@ -55,12 +55,12 @@ func load(t *testing.T, c *Cache, diffID string) (string, bool) {
 		t.Fatal(err)
 	}
 	if b.Size != int64(len(data)) || b.Digest != digest.FromBytes(data) {
-		t.Errorf("blob says %d bytes and %s, its bytes are %d and %s", b.Size, b.Digest, len(data), digest.FromBytes(data))
+		t.Errorf("blob has Size %d and Digest %s, but its contents %d and %s", b.Size, b.Digest, len(data), digest.FromBytes(data))
 	}
 	return string(data), true
 }
 
-func open1(t *testing.T, size int64) *Cache {
+func openCache(t *testing.T, size int64) *Cache {
 	t.Helper()
 	c, err := Open(filepath.Join(t.TempDir(), "cache"), size)
 	if err != nil {
@@ -69,8 +69,8 @@ func open1(t *testing.T, size int64) *Cache {
 	return c
 }
 
-func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
-	c := open1(t, 0)
+func TestGetByDiffIDAndKey(t *testing.T) {
+	c := openCache(t, 0)
 	if c.Has(key) {
 		t.Error("a new cache has blobs")
 	}
@@ -79,15 +79,15 @@ func TestBlobComesBackByDiffIDAndKey(t *testing.T) {
 		t.Errorf("got %q, %v", data, ok)
 	}
 	if _, ok := load(t, c, "other"); ok {
-		t.Error("a layer that was never stored is there")
+		t.Error("found a layer that was never stored")
 	}
 	if b, err := c.Get(wanted("zstd-3", "layer")); b != nil || err != nil {
-		t.Errorf("another key gives %v, %v", b, err)
+		t.Errorf("got %v, %v for another key", b, err)
 	}
 }
 
-func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
-	c := open1(t, 0)
+func TestDamagedBlobIsNeverReturned(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	names, _ := filepath.Glob(filepath.Join(c.dir, key, "*"))
 	if len(names) != 1 {
@@ -100,14 +100,14 @@ func TestDamagedBlobIsNeverHandedOut(t *testing.T) {
 		t.Errorf("got %q", data)
 	}
 	if _, err := os.Stat(names[0]); err == nil {
-		t.Error("the damaged blob is still there")
+		t.Error("the damaged blob was not removed")
 	}
 }
 
-// A blob that is not what its diffID says is not handed out, and does not stay. One that
-// could not be looked at stays.
-func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
-	c := open1(t, 0)
+// A blob that does not match its diffID is not returned and is removed. If it could not be
+// verified, it stays.
+func TestUnprovenBlobIsNeverReturned(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	want := wanted(key, "layer")
 	stopped := errors.New("stopped")
@@ -131,11 +131,11 @@ func TestUnprovenBlobIsNeverHandedOut(t *testing.T) {
 	want = wanted(key, "layer")
 	want.Most = 3
 	if b, err := c.Get(want); b != nil || err != nil || c.Has(key) {
-		t.Errorf("larger than it can be: %v, %v, it is there: %v", b, err, c.Has(key))
+		t.Errorf("too large: %v, %v, still there: %v", b, err, c.Has(key))
 	}
 }
 
-// What is not a blob is never waited for, whatever its name, and stays.
+// Files that are not blobs are never waited for, whatever their names, and stay.
 func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"FIFO":   func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -144,7 +144,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
 		"socket": func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
 	} {
-		c := open1(t, 1)
+		c := openCache(t, 1)
 		path := filepath.Join(c.dir, key, digest.FromString("layer").Encoded()+"-"+digest.FromString("blob").Encoded())
 		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o755), plant(path)); err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(time.Minute):
-			t.Fatalf("%s: it waits for ever", name)
+			t.Fatalf("%s: it blocks", name)
 		}
 		if _, err := os.Lstat(path); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -168,7 +168,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	}
 }
 
-// background runs in the background and tells when it is done.
+// background runs a function in the background. The channel is closed when it is done.
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -178,8 +178,7 @@ func background(run func()) <-chan struct{} {
 	return done
 }
 
-// A folder of somebody else's is refused, and stays as it is; so does what lies beside the
-// blobs of a cache.
+// A directory of someone else is refused and stays as it is, and so do other files in a cache.
 func TestForeignFilesStay(t *testing.T) {
 	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
 	for _, name := range []string{
@@ -214,9 +213,9 @@ func TestForeignFilesStay(t *testing.T) {
 	}
 }
 
-// A cache from before there were tags gets one, and is trimmed where a link leads to it.
-func TestUnmarkedCacheIsTaken(t *testing.T) {
-	c := open1(t, 0)
+// A cache without a tag gets one, and is trimmed even through a symlink.
+func TestUnmarkedCacheGetsTag(t *testing.T) {
+	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
 	link := filepath.Join(t.TempDir(), "link")
 	if err := errors.Join(os.Remove(filepath.Join(c.dir, tagName)), os.Symlink(c.dir, link)); err != nil {
@@ -238,7 +237,7 @@ func TestUnmarkedCacheIsTaken(t *testing.T) {
 }
 
 func TestTrimRemovesTheLeastUsed(t *testing.T) {
-	c := open1(t, 10)
+	c := openCache(t, 10)
 	for i, name := range []string{"a", "b", "c"} {
 		store(t, c, name, name+"1234")
 		names, _ := filepath.Glob(filepath.Join(c.dir, key, digest.FromString(name).Encoded()+"-*"))
@@ -247,19 +246,19 @@ func TestTrimRemovesTheLeastUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load(t, c, "a") // now the last one used
+	load(t, c, "a") // now the most recently used
 	if removed, err := c.Trim(); err != nil || removed != 5 {
 		t.Fatalf("removed %d bytes, %v; want 5", removed, err)
 	}
 	for name, want := range map[string]bool{"a": true, "b": false, "c": true} {
 		if _, ok := load(t, c, name); ok != want {
-			t.Errorf("%s: there is %v, want %v", name, ok, want)
+			t.Errorf("%s: exists %v, want %v", name, ok, want)
 		}
 	}
 }
 
 func TestTrimRemovesOldLeftovers(t *testing.T) {
-	c := open1(t, 0)
+	c := openCache(t, 0)
 	var names []string
 	for range 2 {
 		w, err := c.Create(key)
@@ -277,15 +276,15 @@ func TestTrimRemovesOldLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(names[0]); err == nil {
-		t.Error("the old one is still there")
+		t.Error("the old file was not removed")
 	}
 	if _, err := os.Stat(names[1]); err != nil {
-		t.Error("the new one, which may be in use, is gone")
+		t.Error("the new file, which can be in use, was removed")
 	}
 }
 
 func TestManyBuildsAtOnce(t *testing.T) {
-	c := open1(t, 50)
+	c := openCache(t, 50)
 	var builds sync.WaitGroup
 	for range 8 {
 		builds.Go(func() {
@@ -305,7 +304,7 @@ func TestManyBuildsAtOnce(t *testing.T) {
 }
 
 func TestAbortLeavesNothing(t *testing.T) {
-	c := open1(t, 0)
+	c := openCache(t, 0)
 	w, err := c.Create(key)
 	if err != nil {
 		t.Fatal(err)
@@ -313,6 +312,6 @@ func TestAbortLeavesNothing(t *testing.T) {
 	w.Abort()
 	w.Abort()
 	if c.Has(key) {
-		t.Error("something is left")
+		t.Error("files are left")
 	}
 }

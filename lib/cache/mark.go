@@ -10,36 +10,36 @@ import (
 	"path/filepath"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 )
 
-// A cache has a tag: backups leave out what is in such a folder (the Cache Directory
-// Tagging Specification), and the second line says whose cache it is.
+// A cache has a tag, so that backups skip the directory (Cache Directory Tagging Specification).
+// The second line identifies the owner and must not change.
 const (
 	tagName = "CACHEDIR.TAG"
 	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# Whatever is in it can be removed: it is made again when it is needed.\n"
 	tagLine = "# This folder is a cache of compressed layers, made by chunkah."
-	maxTag  = 4096 // bytes that are read of one
+	maxTag  = 4096 // bytes to read of a tag
 )
 
-// errForeign says that a folder is somebody else's.
-var errForeign = errors.New("it is not a cache of chunkah, and holds other files: name a new or empty folder with --cache")
+// errForeign is the error for a directory that is not a cache.
+var errForeign = errors.New("it is not a chunkah cache and contains other files: use a new or empty directory with --cache")
 
-// claim makes sure that dir is a cache: one that has our tag, or an empty folder, which
-// gets it. So does one that holds nothing but blobs, as caches did before they had tags.
-func claim(dir string) error {
+// prepareDir makes sure that dir is a cache: it has our tag, or is empty and gets the tag. So does
+// a directory with only blobs, since older caches had no tag.
+func prepareDir(dir string) error {
 	marked, err := isMarked(dir)
 	if marked || err != nil {
 		return err
 	}
-	foreign, err := holdsForeign(dir)
+	foreign, err := findForeign(dir)
 	if err != nil {
 		return err
 	}
 	if foreign != "" {
-		return fmt.Errorf("%w (%q is one)", errForeign, foreign)
+		return fmt.Errorf("%w (for example %q)", errForeign, foreign)
 	}
-	return replace.File(filepath.Join(dir, tagName), []byte(tag))
+	return temp.Replace(filepath.Join(dir, tagName), []byte(tag))
 }
 
 // isMarked reports whether dir has our tag.
@@ -56,14 +56,14 @@ func isMarked(dir string) (bool, error) {
 	return bytes.Contains(text, []byte("\n"+tagLine+"\n")), err
 }
 
-// holdsForeign names something in dir that no cache has, empty for nothing.
-func holdsForeign(dir string) (string, error) {
+// findForeign returns the name of a file in dir that does not belong to a cache, or "".
+func findForeign(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", err
 	}
 	for _, e := range entries {
-		if isTemp(e) { // another build is writing the tag
+		if isTemp(e) { // a tag that another build is writing
 			continue
 		}
 		if !isKey(e) {

@@ -1,8 +1,8 @@
 // Package chain computes what the order of layers costs.
 //
-// Container clients store a layer under its chain: its diffID and those of all layers
-// below it. If a layer changes, they unpack it and all layers above it again, and
-// docker's graph drivers download these again too.
+// Container clients store a layer under its chain: its diffID and those of all layers below it. If
+// a layer changes, they unpack it and all layers above it again, and docker's graph drivers
+// download these again too.
 package chain
 
 import (
@@ -14,12 +14,12 @@ import (
 // Layer is one layer of an image.
 type Layer struct {
 	Bytes int64
-	// Stay is the chance that the layer stays as it is for a week, from 0 to 1.
+	// Stay is the chance, from 0 to 1, that the layer stays unchanged for a week.
 	Stay float64
 }
 
-// Stay returns, for each layer, the chance that it and all layers below it stay as
-// they are for a week. Layers are listed from the bottom up, as in a manifest.
+// Stay returns, for each layer, the chance that it and all layers below it stay unchanged for a
+// week. Layers are listed from the bottom up, as in a manifest.
 func Stay(layers []Layer) []float64 {
 	chances := make([]float64, len(layers))
 	all := 1.0
@@ -30,7 +30,7 @@ func Stay(layers []Layer) []float64 {
 	return chances
 }
 
-// Cost returns the bytes of the chains that are expected to change in a week.
+// Cost returns the expected bytes of the chains that change in a week.
 func Cost(layers []Layer) float64 {
 	cost := 0.0
 	for i, stay := range Stay(layers) {
@@ -41,15 +41,15 @@ func Cost(layers []Layer) float64 {
 
 // Best returns the layers in the order with the lowest cost.
 //
-// Exchanging two neighbours a and b changes only two terms of the cost. They show that
-// a belongs below b if its bytes * stay / (1 - stay) is greater.
+// Exchanging two neighbours a and b changes only two terms of the cost. They show that a belongs
+// below b if its bytes * stay / (1 - stay) is greater.
 func Best(layers []Layer) []Layer {
 	best := slices.Clone(layers)
 	slices.SortStableFunc(best, func(a, b Layer) int { return cmp.Compare(weight(b), weight(a)) })
 	return best
 }
 
-// weight decides how far down a layer belongs.
+// weight is the sort key of a layer: higher means further down.
 func weight(l Layer) float64 {
 	if l.Stay >= 1 {
 		return math.Inf(1)

@@ -36,7 +36,7 @@ func TestBest(t *testing.T) {
 		}
 		permutations(layers, 0, func(order []Layer) { least = min(least, Cost(order)) })
 		if cost > least+1e-6 {
-			t.Errorf("Best(%v) costs %g, and another order %g", layers, cost, least)
+			t.Errorf("Best(%v) costs %g, but another order costs %g", layers, cost, least)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
-	"chunkah/lib/fifo"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/repo/alpm"
 	"chunkah/lib/repo/apk"
 	"chunkah/lib/repo/bigfiles"
@@ -107,7 +107,7 @@ func (f *repoFlags) readMap(ctx context.Context) (*pathmap.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
 	}
-	data, err := fifo.Open(ctx, f.Map, readFile)
+	data, err := interrupt.Open(ctx, f.Map, readFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading map: %w", err)
 	}

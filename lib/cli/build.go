@@ -133,6 +133,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
+	if !c.FreshTimes {
+		b.pack.Open = func(context.Context, *format.Header) (pack.Source, error) { return b.packSource(), nil }
+	}
 	b.pack.Contents = c.WriteManifestTo != ""
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
+	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
@@ -140,7 +141,7 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 func healthDifference(a, b *source.Set) []diff.Difference {
 	var seen [2]*string
 	for i, set := range []*source.Set{a, b} {
-		if set.Config.HasHealthcheck() && set.Image != nil && set.Image.Config.Descriptor.MediaType == image.MediaTypeDockerConfig {
+		if set.Config.HasHealthcheck() && set.Image != nil && set.Image.Config.Descriptor.MediaType == oci.MediaTypeDockerConfig {
 			known := "known"
 			seen[i] = &known
 		}

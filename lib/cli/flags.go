@@ -52,7 +52,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags give the one clock that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of every time in the image, in unix seconds" section:"Times" brief:"upper bound of every time, in unix seconds"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of the times that no package bounds, and the time of the image, in unix seconds" section:"Times" brief:"upper bound of times that no package bounds"`
 }
 
 // apply puts the source date into a header that has none.

@@ -8,12 +8,12 @@ import (
 	"io"
 	"path/filepath"
 
-	"chunkah/lib/fifo"
 	"chunkah/lib/image"
 	"chunkah/lib/inspect"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/page"
-	"chunkah/lib/replace"
 	"chunkah/lib/report"
+	"chunkah/lib/temp"
 )
 
 // viewFlags are those that inspect and reuse share.
@@ -141,7 +141,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 	if err = page(&b); err == nil && f.HTML == "-" {
 		_, err = env.writer(ctx).Write(b.Bytes())
 	} else if err == nil {
-		_, err = fifo.Open(ctx, f.HTML, func(name string) (any, error) { return nil, replace.File(name, b.Bytes()) })
+		_, err = interrupt.Open(ctx, f.HTML, func(name string) (any, error) { return nil, temp.Replace(name, b.Bytes()) })
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the page %q: %w", f.HTML, err)

@@ -9,7 +9,6 @@ import (
 	"chunkah/lib/cache"
 	"chunkah/lib/proofs"
 	"chunkah/lib/regular"
-	"chunkah/lib/spool"
 	"chunkah/lib/temp"
 )
 
@@ -45,7 +44,7 @@ func (f *metricsFlags) folders() []string { return besides(f.Metrics) }
 func (f *planFlags) folders() []string { return besides(f.Plan) }
 
 // folders is where spools have a name for a moment.
-func (f *imageFlags) folders() []string { return []string{spool.Dir(f.Spool)} }
+func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)} }
 
 // folders are those with unfinished files of an output: beside it, and in a layout folder.
 func (f *outputFlags) folders() []string {

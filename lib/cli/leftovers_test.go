@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"chunkah/lib/spool"
+	"chunkah/lib/temp"
 )
 
 // Every command that may have a file in a spool's folder looks there for what a
@@ -19,7 +19,7 @@ func TestLeftoversAreLookedForInSpools(t *testing.T) {
 			continue
 		}
 		flag.SetString(dir)
-		if !slices.Contains(c.leftovers(), spool.Dir(dir)) {
+		if !slices.Contains(c.leftovers(), temp.SpoolDir(dir)) {
 			t.Errorf("%s does not look into --spool", name)
 		}
 	}

@@ -73,11 +73,11 @@ func (f *outputFlags) named() (target image.Source, also []string, err error) {
 func (f *outputFlags) spareTemp() {
 	target, err := f.target()
 	dir := temp.Dir("/var/tmp", "/tmp")
-	if err != nil || !target.IsLocalPath() || dir != temp.Memory && temp.Takes(dir) || os.Getenv("TMPDIR") != "" {
+	if err != nil || !target.IsLocalPath() || dir != temp.Memory && temp.Writable(dir) || os.Getenv("TMPDIR") != "" {
 		return
 	}
 	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
-		if temp.Takes(dir) {
+		if temp.Writable(dir) {
 			_ = os.Setenv("TMPDIR", dir) // it fails for odd names only
 			return
 		}

@@ -94,6 +94,9 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	opt.KeepXattrs = c.KeepXattrs
+	if !c.FreshTimes {
+		opt.Open = c.openPackSource(env)
+	}
 	measured, err := c.startStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err
@@ -139,11 +142,15 @@ func (e *Env) packed(r *pack.Report) {
 		}
 		e.warnLines(list)
 	}
-	from := "the newest regular file"
-	if r.SourceDate {
-		from = "SOURCE_DATE_EPOCH"
+	if r.NoSource {
+		e.warn("the source that the stream names cannot be read: unchanged files get other times than in the last image; run chunkah-pack where the source is")
 	}
-	e.info("the clock is %s, from %s", time.Unix(r.Now, 0).UTC().Format(time.RFC3339), from)
+	if r.Now > 0 {
+		e.info("grouping looks back from %s, the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
+	}
+	if r.Kept > 0 {
+		e.info("keeping the last image's times: %d of %s whose times no package bounds", r.Kept, plural(int64(r.Unbounded), "component"))
+	}
 	for i, l := range r.Plan {
 		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
 			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, quote.Names(l.Record.Components))

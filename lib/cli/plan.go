@@ -11,22 +11,22 @@ import (
 	"syscall"
 
 	"chunkah/format"
-	"chunkah/lib/fifo"
 	"chunkah/lib/group"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pack"
 	"chunkah/lib/plan"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 )
 
 // planFlags say what the last plan was and where this one goes.
 type planFlags struct {
-	Previous string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
-	Plan     string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
+	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
+	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
+	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 
-	pending *replace.Pending // the plan, while what it is of is not whole
+	pending *temp.Pending // the plan, while what it is of is not whole
 }
 
 // previousAuto is the image that the output replaces.
@@ -110,7 +110,7 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (pre
 	if src.IsImage() {
 		return readImage(ctx, src, opt)
 	}
-	f, err := fifo.Open(ctx, src.Path, image.OpenFile)
+	f, err := interrupt.Open(ctx, src.Path, image.OpenFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -166,7 +166,7 @@ func (f *planFlags) preparePlan(ctx context.Context, env *Env) func([]pack.Plann
 		case f.Plan == "-":
 			_, err = env.writer(ctx).Write(data)
 		default:
-			f.pending, err = fifo.Open(ctx, f.Plan, func(name string) (*replace.Pending, error) { return replace.Prepare(name, data) })
+			f.pending, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
 		}
 		return planError(err)
 	}

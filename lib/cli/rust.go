@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 
-	"chunkah/lib/fifo"
+	"chunkah/lib/interrupt"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/quote"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 )
 
 // rustFlags are options of the Rust chunkah that its help does not show, for scripts that
@@ -64,6 +64,6 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 
 // writeNamed writes a file whole, or into a pipe.
 func writeNamed(ctx context.Context, name string, data []byte) error {
-	_, err := fifo.Open(ctx, name, func(name string) (any, error) { return nil, replace.File(name, data) })
+	_, err := interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
 	return err
 }

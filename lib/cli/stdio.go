@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
-	"chunkah/lib/fifo"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
 )
@@ -78,7 +77,7 @@ func (e *Env) stdoutInfo() []os.FileInfo {
 // readAll reads a file, or standard input for "-".
 func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	if path != "-" {
-		return fifo.Open(ctx, path, readFile)
+		return interrupt.Open(ctx, path, readFile)
 	}
 	return readBounded(interrupt.NewStream(ctx, e.Stdin))
 }

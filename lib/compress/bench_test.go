@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// benchData is the file named by COMPRESS_BENCH, such as a tar of a root, or made-up bytes.
+// benchData returns the file named by COMPRESS_BENCH, for example a tar of a root, or generated
+// bytes.
 func benchData(b *testing.B) []byte {
 	b.Helper()
 	name := os.Getenv("COMPRESS_BENCH")
@@ -21,7 +22,8 @@ func benchData(b *testing.B) []byte {
 	return data
 }
 
-// BenchmarkWriter is one large layer, alone, on all cores. Its MB/s are of input; "ratio" is output to input in percent.
+// BenchmarkWriter compresses one large layer on all cores. MB/s refer to the input; "ratio" is
+// output / input in percent.
 func BenchmarkWriter(b *testing.B) {
 	data := benchData(b)
 	for _, s := range []Settings{{None, 0}, {Gzip, 1}, {Gzip, 6}, {Gzip, 7}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}} {
@@ -48,7 +50,7 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
-// BenchmarkTiny is many layers of 4 KiB, one after the other.
+// BenchmarkTiny compresses many layers of 4 KiB, one after the other.
 func BenchmarkTiny(b *testing.B) {
 	data := sample(4 << 10)
 	for _, s := range []Settings{{None, 0}, {Gzip, 6}, {Zstd, 3}} {

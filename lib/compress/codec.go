@@ -8,24 +8,25 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A codec compresses one block at a time. It is used by one goroutine, and keeps its tables from block to block; what
-// it returns does not depend on the blocks before (TestReusedCodec).
+// A codec compresses one block at a time, for one goroutine. It reuses its tables, but its output
+// does not depend on earlier blocks (TestReusedCodec).
 type codec interface {
-	// appendBlock appends the compressed form of src to dst. dict is the input just before src, at most as much as
-	// plan.dictSize asks for.
+	// appendBlock appends the compressed form of src to dst. dict is the input just before src, at
+	// most plan.dictSize bytes.
 	appendBlock(dst, dict, src []byte) ([]byte, error)
 }
 
-// A plan is what a writer and a worker must know about valid settings: how to cut the input, what stands before and
-// behind the blocks, and which codec compresses them. It is comparable: workers keep one codec a plan.
+// A plan has everything that a writer and a worker need to know about valid settings: how to divide
+// the input, the bytes before and after the blocks, and the codec. It is comparable: workers keep
+// one codec per plan.
 type plan struct {
 	algorithm Algorithm
-	level     int // the library's
-	blockSize int // bytes of input in each block but the last
-	dictSize  int // bytes of input before a block that its codec wants to see
+	level     int // of the library
+	blockSize int // bytes of input in each block except the last
+	dictSize  int // bytes of input before a block that the codec uses as a dictionary
 }
 
-// deflateWindow is how far back deflate can point, in bytes.
+// deflateWindow is the maximum distance of a match in deflate, in bytes.
 const deflateWindow = 32 << 10
 
 func (s Settings) plan() plan {
@@ -35,27 +36,30 @@ func (s Settings) plan() plan {
 	return plan{algorithm: Gzip, level: s.gzipLevel(), blockSize: gzipBlockSize, dictSize: deflateWindow}
 }
 
-// bufferSize is how many bytes hold a block with its dictionary, or any output for a block.
+// bufferSize returns the size that is enough for a block with its dictionary, or for the output of
+// any block.
 func (p plan) bufferSize() int {
 	return p.dictSize + outputSize(p.blockSize)
 }
 
-// ahead is how many blocks of a writer may wait for a worker. Where all processors are busy, who fills the blocks gets one
-// for a moment now and then, and then has to fill as many as the workers need until the next.
-func (p plan) ahead() int { return max(1, aheadBytes/p.blockSize) }
+// queueLength is the number of blocks of a writer that can be queued. If all processors are busy,
+// the goroutine that fills blocks runs only now and then, and must fill enough blocks for the
+// workers until its next turn.
+func (p plan) queueLength() int { return max(1, queuedBytes/p.blockSize) }
 
-// aheadBytes is how much input of a writer may wait, unless a block is larger: at gzip's default level some 50 ms of work for
-// two workers, where a processor is handed over every 10 ms at the latest.
-const aheadBytes = 4 << 20
+// queuedBytes is the amount of input of a writer that can be queued, unless a block is larger:
+// about 50 ms of work for two workers at gzip's default level. The scheduler switches goroutines
+// every 10 ms at the latest.
+const queuedBytes = 4 << 20
 
-// outputSize is what so many bytes of input become at most. Both formats add a few bytes for each 64 KiB that does not
-// shrink.
+// outputSize returns the maximum size of n bytes after compression. Both formats add a few bytes
+// per 64 KiB of incompressible data.
 func outputSize(n int) int {
 	return n + n/512 + 128
 }
 
-// MaxSize returns what so many bytes become at most, with any settings: each block grows by less than a 256th, the last one
-// and the rest of the format by a few bytes more.
+// MaxSize returns the maximum size of n bytes after compression, with any settings: each block
+// grows by less than 1/256, and the last block and the format add a few bytes.
 func MaxSize(n int64) int64 { return n + n/256 + 1024 }
 
 func (p plan) newCodec() (codec, error) {
@@ -65,10 +69,12 @@ func (p plan) newCodec() (codec, error) {
 	return newDeflateCodec(p.level)
 }
 
-// gzipHeader is that of RFC 1952 with no flags, no time, no hint of the level and an unknown operating system (255).
+// gzipHeader is a header of RFC 1952 with no flags, no time, no level hint and an unknown operating
+// system (255).
 const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // changes every digest
 
-// deflateEnd is an empty last block with fixed codes. It closes a stream of blocks which each end with a sync flush.
+// deflateEnd is an empty final block with fixed codes. It ends a stream of blocks that each end
+// with a sync flush.
 const deflateEnd = "\x03\x00" // changes every digest
 
 type deflateCodec struct {
@@ -97,7 +103,7 @@ func (c *deflateCodec) appendBlock(dst, dict, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// An appender is an io.Writer to the end of a slice.
+// An appender is an io.Writer that appends to a slice.
 type appender []byte
 
 func (a *appender) Write(p []byte) (int, error) {
@@ -110,16 +116,17 @@ type zstdCodec struct {
 }
 
 func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
-	enc, err := zstd.NewWriter(nil, // each option but the two noted changes every digest
+	enc, err := zstd.NewWriter(nil, // every option changes all digests, except the two marked ones
 		zstd.WithEncoderLevel(level),
 		zstd.WithWindowSize(zstdBlockSize),
 		zstd.WithEncoderCRC(true),
 		zstd.WithZeroFrames(true),
-		// Huffman codes also for data without any match: 0.1 % smaller, at no time that could be measured.
+		// Huffman codes even without matches: 0.1 % smaller, at no measurable cost.
 		zstd.WithAllLitEntropyCompression(true),
-		// No goroutines inside (not in the bytes). The pool is what is parallel.
+		// No goroutines inside; the pool runs in parallel. (Does not affect the bytes.)
 		zstd.WithEncoderConcurrency(1),
-		// History of one window instead of two (not in the bytes): a block fits, so it never has to move.
+		// One window of history instead of two, since a block fits into it and never has to move.
+		// (Does not affect the bytes.)
 		zstd.WithLowerEncoderMem(true),
 	)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// sample returns n bytes that are the same for ever and look a little like a layer: stretches of words, of machine
-// words with small steps, of zeros and of noise, and now and then a piece of what came up to 12 MiB before.
+// sample returns n fixed bytes that resemble a layer: runs of words, of machine words with small
+// steps, of zeros and of noise, and sometimes a copy of data up to 12 MiB earlier.
 func sample(n int) []byte {
 	whole := wholeSample()
 	if n > len(whole) {
@@ -64,7 +64,7 @@ var wholeSample = sync.OnceValue(func() []byte {
 	return b[:sampleSize]
 })
 
-// pack compresses data through a pool, in writes of so many bytes.
+// pack compresses data through a pool, in writes of chunk bytes.
 func pack(t testing.TB, p *Pool, s Settings, data []byte, chunk int) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -87,13 +87,13 @@ func newPool(t testing.TB, workers int) *Pool {
 	return p
 }
 
-// isDefault tells the settings that images are made with unless somebody says otherwise.
+// isDefault reports whether these are default settings.
 func isDefault(s Settings) bool {
 	return s.Level == 0 || s == (Settings{Gzip, defaultGzipLevel}) || s == (Settings{Zstd, defaultZstdLevel})
 }
 
-// skipUnderRace leaves all but the default levels to the tests without the race detector: under it they take minutes,
-// and they race no more than the others.
+// skipUnderRace runs only the default levels under the race detector, where others take minutes and
+// find nothing more.
 func skipUnderRace(t *testing.T, s Settings) {
 	t.Helper()
 	if raceEnabled && !isDefault(s) {
@@ -101,5 +101,5 @@ func skipUnderRace(t *testing.T, s Settings) {
 	}
 }
 
-// severalBlocks is more than two blocks of any setting, in bytes.
+// severalBlocks is more than two blocks with any settings, in bytes.
 const severalBlocks = 2*zstdBlockSize + 1<<20

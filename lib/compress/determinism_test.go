@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestSameBytes is the law "same input, same bytes" for this package: neither workers, nor the sizes of writes, nor
-// what else is compressed at the time may show in the output.
+// TestSameBytes: the output is the same for any number of workers, any sizes of writes, and any
+// other work in the pool.
 func TestSameBytes(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -25,18 +25,18 @@ func TestSameBytes(t *testing.T) {
 			t.Parallel()
 			skipUnderRace(t, c.s)
 			if testing.Short() && !isDefault(c.s) {
-				t.Skip("the defaults are enough for a quick look")
+				t.Skip("short: only the defaults")
 			}
 			data := sample(c.size)
 			want := pack(t, newPool(t, 1), c.s, data, 1<<20)
 			for _, workers := range []int{1, 2, 8} {
 				if raceEnabled && workers < 8 {
-					continue // slow, and less to race
+					continue // slow, and no more to find
 				}
 				p := newPool(t, workers)
 				for _, chunk := range []int{4093, c.size} {
 					if !bytes.Equal(pack(t, p, c.s, data, chunk), want) {
-						t.Errorf("%d workers, writes of %d bytes: other output", workers, chunk)
+						t.Errorf("%d workers, writes of %d bytes: different output", workers, chunk)
 					}
 				}
 			}
@@ -44,7 +44,7 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestSharedPool compresses many streams of different settings at once through the same few workers.
+// TestSharedPool compresses many streams with different settings in parallel on a few workers.
 func TestSharedPool(t *testing.T) {
 	p, alone := newPool(t, 3), newPool(t, 1)
 	t.Run("streams", func(t *testing.T) {
@@ -55,25 +55,26 @@ func TestSharedPool(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				if got := sha256.Sum256(pack(t, p, s, data, 30_000)); got != want {
-					t.Error("other output than alone")
+					t.Error("the output differs from a single run")
 				}
 			})
 		}
 	})
 }
 
-// TestReusedCodec compares a codec that has done much work with a new one. The library keeps its tables from block to
-// block, and tells old entries from new ones by a position that grows towards 2^31 and then starts again, in the middle
-// of a block. Tiny blocks move it by a known step, so that some of the numbers below end close before that point.
+// TestReusedCodec compares a used codec with a new one. The library keeps its tables between
+// blocks, and recognizes old entries by a position that grows up to 2^31 and then restarts, within
+// a block. Tiny blocks advance it by a known step, so some of the numbers below end just before
+// that point.
 func TestReusedCodec(t *testing.T) {
 	if raceEnabled || testing.Short() {
-		t.Skip("slow, and has nothing to race")
+		t.Skip("slow, and finds no races")
 	}
 	for _, s := range allSettings()[1:] {
 		t.Run(fmt.Sprintf("%s-%d", s.Algorithm, s.Level), func(t *testing.T) {
 			t.Parallel()
 			pl := s.plan()
-			tiny := []int{0} // how many tiny blocks before the one that counts
+			tiny := []int{0} // number of tiny blocks before the compared one
 			switch {
 			case s.Algorithm == Zstd:
 				tiny = append(tiny, 251) // of 8 MiB each
@@ -109,7 +110,7 @@ func TestReusedCodec(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(got, want) {
-					t.Errorf("after %d tiny blocks the codec writes other bytes than a new one", n)
+					t.Errorf("after %d tiny blocks the codec's output differs from a new one's", n)
 				}
 			}
 		})

@@ -1,25 +1,28 @@
-// Package compress turns the bytes of one layer into the bytes of one blob: unchanged, as gzip or as zstd.
+// Package compress compresses the bytes of a layer into a blob: unchanged, as gzip or as zstd.
 //
-// It promises four things.
+// It has four guarantees:
 //
-//   - Same input, same bytes: what a [Writer] emits depends on its input and its [Settings] and on nothing else, not on
-//     the number of workers, the number of cores, the sizes of the writes, what else the process compresses, or the
-//     processor. [Settings.Key] names those bytes: equal keys and equal input give equal output.
-//   - All cores work on one stream: the input is cut in blocks of a fixed size, the workers of a [Pool] compress them,
-//     and the results are put back in order. Several writers share the workers: the lowest rank comes first.
-//   - Memory is bounded: see [Pool] for the sum.
-//   - Nothing is left behind: only a pool has goroutines, and [Pool.Close] waits for them. A writer has none.
+//   - Same input, same bytes: the output of a [Writer] depends only on its input and its
+//     [Settings]. The numbers of workers and cores, the sizes of writes, other work in the process
+//     and the processor do not matter. [Settings.Key] identifies the output: equal keys and equal
+//     input give equal bytes.
+//   - All cores work on one stream: the input is divided into blocks of a fixed size, the workers
+//     of a [Pool] compress them, and the results are written in order. Several writers share the
+//     workers, and the lowest rank comes first.
+//   - Memory is bounded: see [Pool].
+//   - No goroutine is left behind: only a pool has goroutines, and [Pool.Close] waits for them.
 //
 // # gzip
 //
-// One member, with no name, no time and an unknown operating system in its header. Each block is compressed on its own
-// with the 32 KiB before it as a dictionary, and ends on a byte boundary (a deflate sync flush); an empty last block
-// closes the stream. Any gzip reader takes it for an ordinary file. Levels 1 to 9 are those of
-// github.com/klauspost/compress/flate, which are faster and a little larger than zlib's of the same number.
+// The output has one member, with no name, no time and an unknown operating system in its header.
+// Each block is compressed separately with the previous 32 KiB as a dictionary, and ends on a byte
+// boundary (a deflate sync flush). An empty final block ends the stream. Any gzip reader accepts
+// it. Levels 1 to 9 are those of github.com/klauspost/compress/flate, which are faster and produce
+// slightly larger output than the same levels of zlib.
 //
 // # zstd
 //
-// One frame a block, each with a checksum, none asking a reader for a window above 4 MiB. A file of several
-// frames is a zstd file (RFC 8878, section 3), and what pzstd and zstd:chunked write too. Levels 1 to 22 are accepted
-// as the zstd command knows them, and fall into the four that the library has.
+// The output has one frame per block, each with a checksum and a window of at most 4 MiB. A zstd
+// file can have several frames (RFC 8878, section 3), as written by pzstd and zstd:chunked. Levels
+// 1 to 22 are those of the zstd command, mapped to the four levels of the library.
 package compress

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// TestGolden is a tripwire. If it fails, the digest of every layer of every image that anybody built with these
-// settings is about to change, and all of them will be downloaded again. If that is meant, change the values here,
-// make sure that Settings.Key changes with them, and say so under "Digests" in CHANGELOG.md.
+// TestGolden detects digest changes. If it fails, the digest of every layer with these settings
+// changes, and clients download all of them again. If that is intended, change the values here,
+// make sure that Settings.Key changes with them, and describe it under "Digests" in CHANGELOG.md.
 //
-// The values are the same on every processor and with the library's assembly left out (go test -tags noasm).
+// The values are the same on every processor, and without the library's assembly (go test -tags
+// noasm).
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -36,7 +37,7 @@ func TestGolden(t *testing.T) {
 		t.Run(fmt.Sprintf("%s-%d", c.s.Algorithm, c.s.Level), func(t *testing.T) {
 			skipUnderRace(t, c.s)
 			if testing.Short() && !isDefault(c.s) {
-				t.Skip("takes seconds, and changes only with the library")
+				t.Skip("slow, and changes only with the library")
 			}
 			blob := pack(t, newPool(t, 2), c.s, sample(c.size), 1<<20)
 			sum := sha256.Sum256(blob)
@@ -47,7 +48,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenTiny pins whole blobs, so that a difference can be read.
+// TestGoldenTiny pins whole blobs, so that differences are readable.
 func TestGoldenTiny(t *testing.T) {
 	for _, c := range []struct {
 		s           Settings

@@ -9,47 +9,50 @@ import (
 	"sync"
 )
 
-// ErrPoolClosed is returned by writers of a pool that has been closed.
+// ErrPoolClosed is the error of writers whose pool was closed.
 var ErrPoolClosed = errors.New("compressor pool is closed")
 
-// A Pool bounds how many blocks are compressed at once, over all writers of a process.
+// A Pool bounds how many blocks all writers of a process compress in parallel.
 //
-// In memory it holds, for each worker, the library's tables (under 2 MiB at the default levels), the block it works on
-// its output and, for zstd, a copy of it; and for each writer a block being filled, those that wait (plan.ahead) and the
-// output of one that is finished, or of a few more while an earlier block takes longer. With n workers and m writers at
-// default levels, on data that compresses to less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for zstd.
+// Memory: each worker needs the library's tables (under 2 MiB at the default levels), its current
+// block, the output and, for zstd, a copy of the block. Each writer needs the block being filled,
+// its queued blocks (plan.queueLength) and one finished output, or a few more while an earlier
+// block takes longer. With n workers and m writers at default levels, and data that compresses to
+// less than half, that is about 4n+6m MiB for gzip and 22n+12m MiB for zstd.
 //
-// Where blocks of several writers wait, that of the lowest rank comes first. So blobs are finished in the order of their
-// ranks, however much larger one is than the next, and as long as one has blocks all workers are for it.
+// Queued blocks of the writer with the lowest rank come first. So blobs are finished in the order
+// of their ranks, even if one is much larger than the next, and all workers are used for one blob
+// while it has blocks.
 type Pool struct {
 	workers int
 	wait    sync.WaitGroup
 	quit    chan struct{} // closed by Close
 
-	mu      sync.Mutex
-	more    sync.Cond // a block waits, or the pool is closed
-	waiting []*job    // of each writer in order, and not more than plan.ahead
-	closed  bool
+	mu     sync.Mutex
+	more   sync.Cond // signals a queued block or a closed pool
+	queue  []*job    // in order for each writer, at most plan.queueLength per writer
+	closed bool
 
-	// Blocks and outputs are kept apart: of an output's buffer only so much is ever memory as was written to it, which
+	// Blocks and outputs are separate: only the written part of an output buffer uses memory, which
 	// is a fraction of a block.
 	blocks, outputs freeList
 }
 
-// A job is one block on its way through a worker.
+// A job is the compression of one block.
 type job struct {
-	plan  plan
-	rank  int           // of its writer: a smaller one comes first
-	index int           // of the block in its stream, from 0
-	buf   []byte        // dictionary and block
-	dict  int           // bytes of dictionary at the start of buf
-	out   []byte        // set by the worker
-	err   error         // set by the worker
-	taken chan struct{} // closed when a worker begins
-	done  chan struct{} // closed when it is finished
+	plan    plan
+	rank    int           // of its writer: lower ranks come first
+	index   int           // of the block in its stream, from 0
+	buf     []byte        // dictionary and block
+	dict    int           // bytes of dictionary at the start of buf
+	out     []byte        // set by the worker
+	err     error         // set by the worker
+	started chan struct{} // closed when a worker begins
+	done    chan struct{} // closed when it is finished
 }
 
-// NewPool starts a pool of so many workers; below 1 it is as many as Go uses processors. Close it.
+// NewPool starts a pool with this number of workers; below 1 it is GOMAXPROCS. The caller must
+// close it.
 func NewPool(workers int) *Pool {
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
@@ -61,20 +64,20 @@ func NewPool(workers int) *Pool {
 	return p
 }
 
-// idlePool makes a pool whose workers are yet to come.
+// idlePool makes a pool without starting its workers.
 func idlePool(workers int) *Pool {
 	p := &Pool{
 		workers: workers,
 		quit:    make(chan struct{}),
-		blocks:  freeList{most: 6*workers + 3}, // what as many writers have waiting, at gzip's block size
+		blocks:  freeList{most: 6*workers + 3}, // the queues of as many writers, at gzip's block size
 		outputs: freeList{most: 2*workers + 3},
 	}
 	p.more.L = &p.mu
 	return p
 }
 
-// Close ends the workers and waits for them. Writers that are not closed yet will fail with [ErrPoolClosed] as soon as
-// they need a worker. It may be called more than once.
+// Close ends the workers and waits for them. Writers that are not closed yet fail with
+// [ErrPoolClosed] when they need a worker. It can be called twice.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	if !p.closed {
@@ -86,8 +89,9 @@ func (p *Pool) Close() {
 	p.wait.Wait()
 }
 
-// NewWriter returns a writer that compresses to w, whose blocks come before those of writers with a higher rank. Only the
-// goroutine that calls the writer's methods ever calls w. After ctx is done, the writer fails with the cause.
+// NewWriter returns a writer that compresses to w. Its blocks come before those of writers with a
+// higher rank. Only the goroutine that calls the writer's methods calls w. After ctx is done, the
+// writer fails with its cause.
 func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int) (*Writer, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -101,10 +105,11 @@ func (p *Pool) NewWriter(ctx context.Context, w io.Writer, s Settings, rank int)
 	return z, nil
 }
 
-// work is one worker: it compresses blocks until the pool is closed, and finishes each that it has taken.
+// work is a worker. It compresses blocks until the pool is closed, and completes every block that
+// it started.
 func (p *Pool) work() {
 	codecs := map[plan]codec{}
-	for j := p.take(); j != nil; j = p.take() {
+	for j := p.next(); j != nil; j = p.next() {
 		j.out, j.err = p.run(codecs, j)
 		p.blocks.put(j.plan, j.buf)
 		j.buf = nil
@@ -112,33 +117,33 @@ func (p *Pool) work() {
 	}
 }
 
-// offer lets a block wait for a worker.
-func (p *Pool) offer(j *job) {
+// enqueue queues a block.
+func (p *Pool) enqueue(j *job) {
 	p.mu.Lock()
-	p.waiting = append(p.waiting, j)
+	p.queue = append(p.queue, j)
 	p.mu.Unlock()
 	p.more.Signal()
 }
 
-// take waits for a block and returns the one that comes first; nil where the pool is closed.
-func (p *Pool) take() *job {
+// next waits for a block and returns the first one in order, or nil if the pool is closed.
+func (p *Pool) next() *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.waiting) == 0 && !p.closed {
+	for len(p.queue) == 0 && !p.closed {
 		p.more.Wait()
 	}
 	if p.closed {
 		return nil
 	}
 	first := 0
-	for i, j := range p.waiting {
-		if j.rank < p.waiting[first].rank {
+	for i, j := range p.queue {
+		if j.rank < p.queue[first].rank {
 			first = i
 		}
 	}
-	j := p.waiting[first]
-	p.waiting = slices.Delete(p.waiting, first, first+1)
-	close(j.taken)
+	j := p.queue[first]
+	p.queue = slices.Delete(p.queue, first, first+1)
+	close(j.started)
 	return j
 }
 
@@ -154,26 +159,26 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 	dict, src := j.buf[:j.dict], j.buf[j.dict:]
 	dst := p.outputs.get(j.plan)
 	if dst == nil {
-		// Room for data that does not shrink: memory that is never written costs nothing, a buffer that
-		// has to grow costs its old self.
+		// Room for incompressible data: unused memory costs nothing, but growing a buffer costs a
+		// copy.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
 	return c.appendBlock(dst, dict, src)
 }
 
-// A freeList keeps buffers of whole blocks, or of their outputs, and not more than so many. A sync.Pool would give
-// them to the garbage collector and clear new ones, which at these sizes costs more than it saves.
+// A freeList keeps a limited number of buffers for blocks or their outputs. A sync.Pool would
+// release them to the garbage collector and clear new ones, which is slower at these sizes.
 type freeList struct {
 	most int
 	mu   sync.Mutex
 	bufs [][]byte
 }
 
-// get returns an empty buffer that can hold a block of that plan, or nil.
+// get returns an empty buffer that is large enough for a block of that plan, or nil.
 func (f *freeList) get(pl plan) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, b := range slices.Backward(f.bufs) { // the last used first: others stay untouched
+	for i, b := range slices.Backward(f.bufs) { // most recently used first, so that others stay unused
 		if cap(b) >= pl.bufferSize() {
 			last := len(f.bufs) - 1
 			f.bufs[i], f.bufs[last] = f.bufs[last], nil
@@ -184,7 +189,7 @@ func (f *freeList) get(pl plan) []byte {
 	return nil
 }
 
-// put keeps a buffer, unless it was made for less than a block of that plan.
+// put keeps a buffer, unless it is too small for a block of that plan.
 func (f *freeList) put(pl plan, b []byte) {
 	if cap(b) < pl.bufferSize() {
 		return

@@ -2,5 +2,5 @@
 
 package compress
 
-// raceEnabled leaves out what is only slow under the race detector, and has nothing to race.
+// raceEnabled skips tests that are slow under the race detector and find nothing there.
 const raceEnabled = true

@@ -9,10 +9,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds the memory of a zstd decoder, in bytes: what the zstd command takes if it is not told otherwise.
+// maxWindow bounds the memory of a zstd decoder, in bytes. It is the default limit of the zstd
+// command.
 const maxWindow = 128 << 20
 
-// NewReader returns what in, to its end, was compressed from. in need not come from this package. It is to be closed.
+// NewReader returns a reader for the decompressed data. in can come from any compressor. The caller
+// must close the reader.
 func (a Algorithm) NewReader(in io.Reader) (io.ReadCloser, error) {
 	in = bufio.NewReaderSize(in, 128<<10)
 	switch a {

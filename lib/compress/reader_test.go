@@ -18,8 +18,8 @@ func blobOf(t testing.TB, a Algorithm, text string) []byte {
 	return pack(t, pool, Settings{Algorithm: a}, []byte(text), max(len(text), 1))
 }
 
-// A reader gives back what a writer was given, several blobs in a row as one, and errors of
-// what is cut, follows or is something else.
+// A reader returns the original data, also for several blobs in a row, and errors for truncated
+// data, trailing data and other formats.
 func TestReader(t *testing.T) {
 	text := strings.Repeat("some text\n", 1000)
 	for _, a := range []Algorithm{Gzip, Zstd} {
@@ -44,12 +44,12 @@ func TestReader(t *testing.T) {
 		}
 	}
 	if _, err := None.NewReader(strings.NewReader(text)); err == nil {
-		t.Error("what is not compressed was decompressed")
+		t.Error("uncompressed data was accepted")
 	}
 }
 
-// FuzzReader: a reader ends, and where another decoder of gzip comes to an end too, both have
-// found the same: what one of them takes for a layer is one for the other.
+// FuzzReader: a reader ends. If the standard library's gzip reader succeeds too, both return the
+// same data.
 func FuzzReader(f *testing.F) {
 	for _, a := range []Algorithm{Gzip, Zstd} {
 		for _, text := range []string{"", "text", strings.Repeat("x", 1<<16)} {
@@ -57,7 +57,7 @@ func FuzzReader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, isZstd bool, blob []byte) {
-		const most = 1 << 20 // a bomb is for whoever reads to bound
+		const most = 1 << 20 // callers bound the size themselves
 		bound.Memory(t, 2*maxWindow+4096*len(blob))
 		read := func(in io.ReadCloser, err error) ([]byte, error) {
 			if err != nil {
@@ -74,7 +74,7 @@ func FuzzReader(f *testing.F) {
 		z, stdErr := stdgzip.NewReader(bytes.NewReader(blob))
 		want, stdErr := read(io.NopCloser(z), stdErr)
 		if err == nil && stdErr == nil && !bytes.Equal(got, want) {
-			t.Errorf("got %d bytes, the standard library %d others", len(got), len(want))
+			t.Errorf("got %d bytes, the standard library read %d bytes", len(got), len(want))
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// unpack reads a blob back, with a reader that is strict about what follows it.
+// unpack decompresses a blob with a reader that accepts no trailing data.
 func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(blob)
@@ -22,11 +22,11 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		z.Multistream(false) // one member is all there is
+		z.Multistream(false) // a single member
 		rest := r
 		defer func() {
 			if n, _ := io.Copy(io.Discard, rest); n != 0 {
-				t.Errorf("%d bytes behind the gzip member", n)
+				t.Errorf("%d bytes after the gzip member", n)
 			}
 		}()
 		r = z
@@ -45,7 +45,7 @@ func unpack(t testing.TB, a Algorithm, blob []byte) []byte {
 	return data
 }
 
-// allSettings is one of each kind of bytes that can come out.
+// allSettings returns settings for each kind of output.
 func allSettings() []Settings {
 	all := []Settings{{None, 0}, {Gzip, Stored}, {Zstd, 1}, {Zstd, 3}, {Zstd, 6}, {Zstd, 10}}
 	for level := 1; level <= 9; level++ {
@@ -73,14 +73,14 @@ func TestRoundTrip(t *testing.T) {
 				skipUnderRace(t, s)
 				data := sample(n)
 				if got := unpack(t, s.Algorithm, pack(t, p, s, data, 64<<10)); !bytes.Equal(got, data) {
-					t.Errorf("%d bytes came back as %d others", n, len(got))
+					t.Errorf("%d bytes became %d other bytes", n, len(got))
 				}
 			})
 		}
 	}
 }
 
-// TestRoundTripKinds has data that compressors treat apart: nothing but noise, nothing but zeros.
+// TestRoundTripKinds uses data that compressors treat specially: noise and zeros.
 func TestRoundTripKinds(t *testing.T) {
 	p := newPool(t, 2)
 	noise := pack(t, p, Settings{Gzip, 1}, sample(12<<20), 64<<10)
@@ -97,14 +97,14 @@ func TestRoundTripKinds(t *testing.T) {
 					t.Errorf("%d bytes grew to %d", len(data), len(blob))
 				}
 				if got := unpack(t, s.Algorithm, blob); !bytes.Equal(got, data) {
-					t.Error("other bytes came back")
+					t.Error("the data changed")
 				}
 			})
 		}
 	}
 }
 
-// TestOtherReaders gives blobs of several blocks to the tools that most people unpack with.
+// TestOtherReaders decompresses blobs of several blocks with the usual tools.
 func TestOtherReaders(t *testing.T) {
 	p := newPool(t, 2)
 	data := sample(severalBlocks)
@@ -142,7 +142,7 @@ func TestOtherReaders(t *testing.T) {
 					t.Fatalf("%v: %v: %s", c.command, err, exit.Stderr)
 				}
 				if !bytes.Equal(got, data[:n]) {
-					t.Errorf("%v: other bytes came back", c.command)
+					t.Errorf("%v: the data changed", c.command)
 				}
 			})
 		}

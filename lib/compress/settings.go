@@ -6,46 +6,47 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Algorithm says how a blob is compressed. Its text is what a user writes and reads.
+// Algorithm is a compression algorithm. Its text is used in options and output.
 type Algorithm string
 
-// The algorithms that the image specification has media types for.
+// The algorithms with media types in the image specification.
 const (
 	None Algorithm = "none"
 	Gzip Algorithm = "gzip"
 	Zstd Algorithm = "zstd"
 )
 
-// Levels where a user names none.
+// The default levels.
 const (
 	defaultGzipLevel = 6 // changes every digest
 	defaultZstdLevel = 3 // changes every digest
 )
 
-// Stored is a level of gzip that does not compress: for those who want the format alone.
+// Stored is a level of gzip without compression, for users who only need the format.
 const Stored = -1
 
-// Sizes of the blocks that are compressed at a time, in bytes of input. They do not depend on the machine.
+// Block sizes, in bytes of input. They do not depend on the machine.
 const (
-	// gzipBlockSize is sixteen of the library's inner blocks of 65535 bytes, so that no block ends with a remnant of
-	// a few bytes. An eighth of it costs 0.1 % of size and a fifth of the speed, because the dictionary is read again for
-	// each block; four times as much gains nothing that could be measured.
+	// gzipBlockSize is a multiple of the library's inner blocks of 65535 bytes, so that no block
+	// ends with a small remainder. An eighth of it costs 0.1 % of size and a fifth of the speed,
+	// because each block reads its dictionary again. Four times as much gains nothing measurable.
 	gzipBlockSize = 16 * 65535 // changes every digest
 
-	// zstdBlockSize is also the window: a frame knows nothing of the one before it. Measured on 400 MB of /usr, the
-	// output is 2.2 % larger than that of zstd -3 at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB. Each worker holds two to
-	// three of these in memory, and at the end of an image the others wait for the one that has the last: so not 8.
+	// zstdBlockSize is also the window, since frames are independent. On 400 MB of /usr, the output
+	// is larger than that of zstd -3 by 2.2 % at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB. Each
+	// worker needs two to three of these in memory, and at the end of an image the others wait for
+	// the last block, so 8 MiB is too much.
 	zstdBlockSize = 4 << 20 // changes every digest
 )
 
-// library is the module that writes the compressed bytes, and its version as go.mod has it. Another version may write
-// other bytes: it changes every digest, and is part of [Settings.Key].
+// The module that writes the compressed bytes, and its version as in go.mod. Another version can
+// write other bytes and change every digest, so it is part of [Settings.Key].
 const (
 	libraryPath    = "github.com/klauspost/compress"
 	libraryVersion = "v1.20.3" // changes every digest
 )
 
-// ParseAlgorithm returns the algorithm of that name.
+// ParseAlgorithm returns the algorithm with that name.
 func ParseAlgorithm(s string) (Algorithm, error) {
 	switch a := Algorithm(s); a {
 	case None, Gzip, Zstd:
@@ -55,7 +56,7 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	}
 }
 
-// MediaTypeSuffix returns what the algorithm adds to the media type of a layer: nothing, "+gzip" or "+zstd".
+// MediaTypeSuffix returns the suffix of the layer's media type: nothing, "+gzip" or "+zstd".
 func (a Algorithm) MediaTypeSuffix() string {
 	switch a {
 	case Gzip:
@@ -67,13 +68,14 @@ func (a Algorithm) MediaTypeSuffix() string {
 	}
 }
 
-// Settings say how to compress. Level 0 is the algorithm's default: 6 for gzip, 3 for zstd; gzip has Stored too.
+// Settings select algorithm and level. Level 0 is the default: 6 for gzip, 3 for zstd. gzip also
+// accepts Stored.
 type Settings struct {
 	Algorithm Algorithm
 	Level     int
 }
 
-// Validate reports an algorithm that does not exist, or a level that it does not have.
+// Validate returns an error for an unknown algorithm, or for a level that it does not have.
 func (s Settings) Validate() error {
 	var most int
 	switch s.Algorithm {
@@ -99,9 +101,9 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// Key names the bytes that these settings make of an input: algorithm, level, block size, library and its version.
-// It is meant for caches: two settings that write the same bytes have the same key, and a key never comes to mean
-// other bytes. It has no spaces or slashes. The settings must be valid.
+// Key identifies the bytes that these settings produce: algorithm, level, block size, library and
+// its version. Caches use it: settings that produce the same bytes have the same key, and a key
+// never changes its meaning. It has no spaces or slashes. The settings must be valid.
 func (s Settings) Key() string {
 	switch s.Algorithm {
 	case Gzip:
@@ -113,7 +115,8 @@ func (s Settings) Key() string {
 	}
 }
 
-// gzipLevel returns the library's level. The numbers are the user's own; the mapping changes every digest.
+// gzipLevel returns the library's level, which has the same numbers. The mapping changes every
+// digest.
 func (s Settings) gzipLevel() int {
 	switch s.Level {
 	case 0:
@@ -124,8 +127,8 @@ func (s Settings) gzipLevel() int {
 	return s.Level
 }
 
-// zstdLevel returns the library's level for a level of the zstd command. The library has such a function, but says
-// that it may change; this mapping changes every digest.
+// zstdLevel returns the library's level for a level of the zstd command. The library has a similar
+// function, but says that it can change; this mapping changes every digest.
 func (s Settings) zstdLevel() zstd.EncoderLevel {
 	level := s.Level
 	if level == 0 {

@@ -31,7 +31,7 @@ func TestMediaTypeSuffix(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
-		want string // of the error; empty for none
+		want string // error text; empty for none
 	}{
 		{Settings{None, 0}, ""},
 		{Settings{Gzip, 0}, ""},
@@ -67,8 +67,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// TestKey pins the keys: a key that changes throws away every cache, and one that should have changed and did not
-// fills an image with blobs that this version would not write.
+// TestKey pins the keys. A changed key makes every cache useless. A key that should have changed
+// but did not causes images with blobs that this version would not write.
 func TestKey(t *testing.T) {
 	for _, c := range []struct {
 		s    Settings
@@ -92,8 +92,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestLibraryVersion fails when go.mod asks for another version of the library than the one that the keys name. Then
-// run TestGolden: where it fails, digests change and the changelog must say so.
+// TestLibraryVersion fails if go.mod has another version of the library than the keys. Then run
+// TestGolden: if it fails, digests change and the changelog must say so.
 func TestLibraryVersion(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {

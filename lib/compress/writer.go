@@ -11,35 +11,37 @@ import (
 
 var errClosed = errors.New("writing after close")
 
-// smallBuffer is the capacity that a writer starts with, in bytes, so that a small layer does not cost a whole block.
+// smallBuffer is the initial capacity of a writer, in bytes, so that a small layer does not need a
+// whole block.
 const smallBuffer = 64 << 10
 
-// A Writer compresses what is written to it. It is not complete until Close has returned nil. It is for one goroutine.
+// A Writer compresses everything written to it, for one goroutine. The blob is complete once Close
+// has returned nil.
 //
-// A writer which is not needed any more can be dropped without Close: it owns no goroutine, and what it has handed to the
-// pool becomes garbage when it is finished.
+// A writer can be dropped without Close: it has no goroutine, and the garbage collector frees
+// blocks in the pool once they are finished.
 type Writer struct {
-	ctx   context.Context // of the blob: io.Writer has no place for it
+	ctx   context.Context // of the blob, since io.Writer has no parameter for it
 	w     io.Writer
 	pool  *Pool
-	rank  int // of its blocks
+	rank  int // rank of its blocks
 	plan  plan
 	plain bool // no compression: bytes go straight to w
 
 	buf     []byte // dictionary, then the block being filled
 	dict    int    // bytes of dictionary at the start of buf
-	blocks  int    // handed to the pool so far
-	pending []*job // handed to the pool and not yet written, in order
-	started bool   // the header is written
+	blocks  int    // submitted so far
+	pending []*job // submitted but not yet written, in order
+	started bool   // the header was written
 	closed  bool
-	err     error // the first one, for ever
+	err     error // the first error
 
 	crc  uint32 // of the input, for gzip
 	size uint32 // of the input modulo 2^32, for gzip
 }
 
-// Write takes p. It returns when p is copied, which may be long before it is compressed; an error can therefore belong
-// to bytes of an earlier call.
+// Write returns when p was copied, possibly long before it is compressed. An error can therefore
+// belong to an earlier call.
 func (z *Writer) Write(p []byte) (int, error) {
 	if z.closed {
 		return 0, errClosed
@@ -72,8 +74,8 @@ func (z *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close compresses what is left, waits for all blocks and completes the blob. It does not close w. Further calls
-// return what the first one did.
+// Close compresses the remaining data, waits for all blocks and completes the blob. It does not
+// close w. Further calls return the same result.
 func (z *Writer) Close() error {
 	if z.closed {
 		return z.err
@@ -105,7 +107,7 @@ func (z *Writer) Close() error {
 	return nil
 }
 
-// check returns the error that ended the writer; a context that is done ends it here.
+// check returns the error that ended the writer. If the context is done, it ends the writer.
 func (z *Writer) check() error {
 	if z.err == nil && z.ctx.Err() != nil {
 		z.err = context.Cause(z.ctx)
@@ -113,7 +115,7 @@ func (z *Writer) check() error {
 	return z.err
 }
 
-// fill copies as much of p as the block has room for, and returns how much that was.
+// fill copies as much of p as fits into the block, and returns the number of bytes.
 func (z *Writer) fill(p []byte) int {
 	p = p[:min(len(p), z.dict+z.plan.blockSize-len(z.buf))]
 	if need := len(z.buf) + len(p); need > cap(z.buf) {
@@ -131,17 +133,18 @@ func (z *Writer) fill(p []byte) int {
 	return len(p)
 }
 
-// submit hands the block to a worker, waiting for one to be free, and starts the next block. It writes what is finished.
+// submit gives the block to the pool, starts the next block and writes finished ones.
 func (z *Writer) submit() error {
-	// More than there are workers, so that none idles as long as no block takes twice the time of its neighbours.
-	for len(z.pending) >= z.pool.workers+z.plan.ahead() {
+	// More blocks than workers, so that no worker is idle unless a block takes twice as long as its
+	// neighbours.
+	for len(z.pending) >= z.pool.workers+z.plan.queueLength() {
 		if err := z.writeOldest(); err != nil {
 			return err
 		}
 	}
 	j := &job{
 		plan: z.plan, rank: z.rank, index: z.blocks, buf: z.buf, dict: z.dict,
-		taken: make(chan struct{}), done: make(chan struct{}),
+		started: make(chan struct{}), done: make(chan struct{}),
 	}
 	z.buf, z.dict = nil, 0
 	if !z.closed && z.plan.dictSize > 0 {
@@ -149,7 +152,7 @@ func (z *Writer) submit() error {
 		z.fill(tail)
 		z.dict = len(tail)
 	}
-	if err := z.hand(j); err != nil {
+	if err := z.queue(j); err != nil {
 		return err
 	}
 	z.blocks++
@@ -161,18 +164,18 @@ func (z *Writer) submit() error {
 	return nil
 }
 
-// hand lets the block wait for a worker, and waits too as long as more of this writer's do than may. Blocks that are
-// finished meanwhile are written, and need no memory then.
-func (z *Writer) hand(j *job) error {
+// queue adds the block to the pool's queue, and waits while too many blocks of this writer are
+// queued. Meanwhile it writes finished blocks to free their memory.
+func (z *Writer) queue(j *job) error {
 	z.pending = append(z.pending, j)
-	z.pool.offer(j)
+	z.pool.enqueue(j)
 	for {
-		last := len(z.pending) - z.plan.ahead() // of ours to be taken: they are taken in order
+		last := len(z.pending) - z.plan.queueLength() // must have been started: blocks start in order
 		if last < 0 {
 			return nil
 		}
 		select {
-		case <-z.pending[last].taken:
+		case <-z.pending[last].started:
 			return nil
 		case <-z.pending[0].done:
 			if err := z.writeOldest(); err != nil {
@@ -221,7 +224,7 @@ func (z *Writer) writeOldest() error {
 	return nil
 }
 
-// emit writes compressed bytes, with the header before the first of them.
+// emit writes compressed bytes, preceded once by the header.
 func (z *Writer) emit(b []byte) error {
 	if !z.started {
 		z.started = true

@@ -14,7 +14,7 @@ import (
 
 var errDiskFull = errors.New("disk full")
 
-// limited takes so many bytes and then fails.
+// limited accepts a number of bytes and then fails.
 type limited struct {
 	left  int
 	short bool // return fewer bytes than given and no error, against the contract of io.Writer
@@ -33,8 +33,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, errDiskFull
 }
 
-// TestWriterFails has the target fail after each number of bytes that matters. The error must come out as it went
-// in, and again from every later call.
+// TestWriterFails: the target fails after each number of bytes that matters. The error must be
+// returned unchanged, and again by every later call.
 func TestWriterFails(t *testing.T) {
 	p := newPool(t, 2)
 	for _, c := range []struct {
@@ -126,11 +126,12 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestCancelWhileWaiting cancels a writer that waits for a worker while all are busy, and one that waits for its block.
+// TestCancelWhileWaiting cancels a writer that waits for a free worker, and one that waits for its
+// block.
 func TestCancelWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("interrupted")
-		for _, taken := range []bool{false, true} {
+		for _, started := range []bool{false, true} {
 			p := idlePool(1)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			z, err := p.NewWriter(ctx, io.Discard, Settings{Algorithm: Gzip}, 0)
@@ -142,19 +143,20 @@ func TestCancelWhileWaiting(t *testing.T) {
 			}
 			result := make(chan error)
 			go func() { result <- z.Close() }()
-			if taken {
-				p.take()
+			if started {
+				p.next()
 			}
 			synctest.Wait()
 			cancel(cause)
 			if err := <-result; !errors.Is(err, cause) {
-				t.Errorf("taken %v: got %v, want the cause", taken, err)
+				t.Errorf("started %v: got %v, want the cause", started, err)
 			}
 		}
 	})
 }
 
-// TestLowestRankFirst lets blocks of three writers wait, and looks at whose are taken.
+// TestLowestRankFirst queues blocks of three writers and checks the order in which they are
+// processed.
 func TestLowestRankFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := idlePool(1)
@@ -175,9 +177,9 @@ func TestLowestRankFirst(t *testing.T) {
 			synctest.Wait()
 		}
 		for i := range writers {
-			j := p.take()
+			j := p.next()
 			if j.rank != i {
-				t.Errorf("take %d gave a block of writer %d", i, j.rank)
+				t.Errorf("block %d was from writer %d", i, j.rank)
 			}
 			close(j.done)
 			if err := <-results[i]; err != nil {
@@ -203,7 +205,7 @@ func TestPoolClosed(t *testing.T) {
 	}
 }
 
-// TestNoLeak counts goroutines after writers were finished, dropped half way, cancelled, and failed.
+// TestNoLeak counts goroutines after writers were finished, dropped, cancelled, and failed.
 func TestNoLeak(t *testing.T) {
 	before := runtime.NumGoroutine()
 	p := NewPool(4)
@@ -226,7 +228,7 @@ func TestNoLeak(t *testing.T) {
 	p.Close()
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond) // a goroutine that has signalled its end may still be counted
+		time.Sleep(time.Millisecond) // a goroutine can still be counted shortly after it signalled its end
 	}
 	if n := runtime.NumGoroutine(); n > before {
 		stacks := make([]byte, 1<<16)
@@ -234,10 +236,10 @@ func TestNoLeak(t *testing.T) {
 	}
 }
 
-// TestMemory writes far more than a pool may hold, and looks at the heap while it does.
+// TestMemory writes much more data than a pool can buffer, and measures the heap meanwhile.
 func TestMemory(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector has a heap of its own")
+		t.Skip("the race detector uses additional memory")
 	}
 	if testing.Short() {
 		t.Skip("compresses 200 MB")
@@ -245,9 +247,9 @@ func TestMemory(t *testing.T) {
 	data := sample(sampleSize)
 	for _, c := range []struct {
 		s    Settings
-		most uint64 // MiB: the sum in the documentation of Pool, for two workers and one writer, and some for garbage
+		most uint64 // MiB: the sum in the documentation of Pool for two workers and one writer, plus garbage
 	}{{Settings{Gzip, 1}, 16}, {Settings{Zstd, 1}, 80}} {
-		rounds := 2*int(c.most)<<20/len(data) + 1 // twice what it may hold, and more
+		rounds := 2*int(c.most)<<20/len(data) + 1 // more than twice the limit
 		p := newPool(t, 2)
 		z, err := p.NewWriter(t.Context(), io.Discard, c.s, 0)
 		if err != nil {

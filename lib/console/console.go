@@ -1,6 +1,6 @@
-// Package console is what a command says on standard error: lines for people, or an
-// object each for programs, and on a terminal how far it is. Whoever speaks, a line
-// comes in one piece, and above what is drawn.
+// Package console writes to standard error: lines for people or JSON objects for programs, and
+// progress on a terminal. Lines from different goroutines never mix, and appear above the progress
+// bar.
 package console
 
 import (
@@ -15,29 +15,28 @@ import (
 	"chunkah/lib/quote"
 )
 
-// Console is one standard error. Its methods may be called from any goroutine.
+// Console writes to one standard error. Its methods can be called from any goroutine.
 type Console struct {
 	name string
 	json *slog.Logger // nil for lines of text
 
 	mu  sync.Mutex
 	out io.Writer
-	bar *mpb.Progress // what is drawn; nil for nothing
+	bar *mpb.Progress // the progress bar, or nil
 }
 
-// New makes the console of a command of that name.
+// New returns the console of the command with that name.
 func New(out io.Writer, name string) *Console { return &Console{out: out, name: name} }
 
-// JSON has every message be an object from now on: time, level, msg, command, and
-// what else belongs to it.
+// JSON switches all further messages to JSON objects with time, level, msg, command and attributes.
 func (c *Console) JSON() {
 	c.json = slog.New(slog.NewJSONHandler(lineWriter{c}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("command", c.name)
 }
 
-// Print prints a message of one or more lines. As text the name is in front of each line
-// that is not indented: those belong to the one above. The attributes are for programs.
+// Print prints a message of one or more lines. In text form, the command's name precedes each line
+// that is not indented; indented lines belong to the line above. Attributes are only for programs.
 //
-// Nothing in a line ends it or reaches the terminal as a control.
+// Line ends and control characters inside a line are escaped.
 func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Attr) {
 	if c.json != nil {
 		c.object(level, strings.Join(lines, "\n"), attributes)
@@ -53,7 +52,7 @@ func (c *Console) Print(level slog.Level, lines []string, attributes ...slog.Att
 	c.write([]byte(b.String()))
 }
 
-// object prints a message as an object.
+// object prints a message as a JSON object.
 func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) {
 	args := make([]any, len(attributes))
 	for i, a := range attributes {
@@ -71,8 +70,7 @@ func (c *Console) object(level slog.Level, text string, attributes []slog.Attr) 
 	}
 }
 
-// Answer prints lines that are no message, without a name in front; a program gets them
-// as one.
+// Answer prints lines without the command's name. In JSON form they are one message.
 func (c *Console) Answer(lines []string) {
 	if c.json != nil {
 		c.Print(slog.LevelInfo, lines)
@@ -85,8 +83,8 @@ func (c *Console) Answer(lines []string) {
 	c.write([]byte(b.String()))
 }
 
-// write writes whole lines. What cannot be written to standard error cannot be told
-// anywhere.
+// write writes whole lines. Errors are ignored, since standard error is the only place to report
+// them.
 func (c *Console) write(lines []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +96,7 @@ func (c *Console) write(lines []byte) {
 	_, _ = c.out.Write(lines)
 }
 
-// lineWriter takes what slog writes: a line at a time.
+// lineWriter receives the lines of slog, one per call.
 type lineWriter struct{ c *Console }
 
 func (w lineWriter) Write(line []byte) (int, error) {
@@ -106,21 +104,21 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// longestLine bounds what is kept of another program's line, in bytes.
+// longestLine bounds the stored part of another program's line, in bytes.
 const longestLine = 64 << 10
 
-// Of is the standard error of a program that this one runs in a stage's place. Its
-// lines stay as they are, or are messages of the stage.
+// Of returns the standard error for a program that runs as a stage. In text form its lines stay
+// unchanged, in JSON form they become messages of the stage.
 func (c *Console) Of(stage string) *Lines { return &Lines{c: c, stage: stage} }
 
-// Lines takes what another program says, line by line.
+// Lines receives the output of another program, line by line.
 type Lines struct {
 	c     *Console
 	stage string
-	rest  []byte // of a line that has not ended
+	rest  []byte // the beginning of an unfinished line
 }
 
-// Write passes on whole lines, and what is too long for one.
+// Write passes on whole lines. Overlong lines are passed on in pieces.
 func (f *Lines) Write(p []byte) (int, error) {
 	f.rest = append(f.rest, p...)
 	for {
@@ -136,7 +134,7 @@ func (f *Lines) Write(p []byte) (int, error) {
 	}
 }
 
-// Flush passes on a last line without an end.
+// Flush passes on a last line without a line end.
 func (f *Lines) Flush() {
 	if len(f.rest) > 0 {
 		f.line(append(f.rest, '\n'))

@@ -23,7 +23,7 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// Every line is an object, whoever says it.
+// In JSON form every line is an object, whatever wrote it.
 func TestJSON(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
@@ -54,7 +54,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What another program says comes in whole lines, and does not take memory at will.
+// Output of another program is passed on in whole lines, with bounded memory.
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")
@@ -64,7 +64,7 @@ func TestLines(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		if len(program.rest) > longestLine {
-			t.Fatalf("%d bytes are kept", len(program.rest))
+			t.Fatalf("%d bytes are buffered", len(program.rest))
 		}
 	}
 	if out.Len() != 2*longestLine {
@@ -72,7 +72,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Lines of several goroutines do not mix.
+// Lines from several goroutines do not mix.
 func TestConcurrent(t *testing.T) {
 	var out bytes.Buffer
 	c := New(&out, "tool")

@@ -11,12 +11,12 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// refresh is how often a terminal is drawn anew: often enough to look alive, seldom
-// enough to cost nothing.
+// refresh is the interval between updates of the terminal, short enough to look alive at no
+// noticeable cost.
 const refresh = 200 * time.Millisecond
 
-// Draw draws on a terminal how far the run is until the function that it returns is called, which
-// leaves no trace of it. Status may be called from any goroutine.
+// Draw shows the progress on a terminal until the returned function is called, which removes it.
+// Status can be called from any goroutine.
 func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	p := mpb.New(mpb.WithOutput(c.out), mpb.WithRefreshRate(refresh))
 	pace := &pace{status: status, now: time.Now}
@@ -36,14 +36,14 @@ func (c *Console) Draw(status func() metrics.Status) (stop func()) {
 	}
 }
 
-// barWidth is the widest that a bar gets, in columns; a terminal that is less wide
-// has less of it, or none.
+// barWidth is the maximum width of the bar, in columns. On narrow terminals the bar is shorter or
+// missing.
 const barWidth = 40
 
-// leastBar is the width below which a bar shows nothing.
+// leastBar is the minimum width of a useful bar.
 const leastBar = 8
 
-// filler draws a bar where it is known what there is to do.
+// filler draws a bar if the amount of work is known.
 type filler struct {
 	bar  mpb.BarFiller
 	pace *pace
@@ -54,7 +54,7 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	if s.Expected == 0 || st.AvailableWidth < leastBar {
 		return nil
 	}
-	st.AvailableWidth-- // for the space behind it
+	st.AvailableWidth-- // for the space after it
 	st.Current, st.Total, st.RequestedWidth = s.Done, s.Expected, barWidth
 	if err := f.bar.Fill(w, st); err != nil {
 		return err
@@ -63,18 +63,18 @@ func (f filler) Fill(w io.Writer, st decor.Statistics) error {
 	return err
 }
 
-// pace tells how quick a stage is. It is drawn by one goroutine.
+// pace computes how fast a stage is. Only one goroutine draws it.
 type pace struct {
 	status func() metrics.Status
 	now    func() time.Time
 
 	last  metrics.Status
-	since time.Time // when the stage, or its work, was first seen
-	known bool      // what there is to do is
+	since time.Time // first time with this stage and this amount of work
+	known bool      // the amount of work is known
 }
 
-// look takes in how far the run is.
-func (p *pace) look() {
+// update reads the current status.
+func (p *pace) update() {
 	s := p.status()
 	if known := s.Expected > 0; s.Stage != p.last.Stage || known != p.known {
 		p.since, p.known = p.now(), known
@@ -82,10 +82,9 @@ func (p *pace) look() {
 	p.last = s
 }
 
-// left is what stands before the bar, with the space between them, which has to be
-// there without a bar too.
+// left returns the text before the bar, with a trailing space, which is needed even without a bar.
 func (p *pace) left() string {
-	p.look()
+	p.update()
 	s := p.last
 	if s.Expected > 0 {
 		return fmt.Sprintf("%-6s %3d%% ", s.Stage, s.Done*100/s.Expected)
@@ -93,10 +92,10 @@ func (p *pace) left() string {
 	return fmt.Sprintf("%-6s %d files  %s  ", s.Stage, s.Files, Bytes(s.Bytes))
 }
 
-// right is what stands behind it: how quick, and how long it may take still.
+// right returns the text after the bar: speed and estimated time left.
 func (p *pace) right() string {
 	s, passed := p.last, p.now().Sub(p.since).Seconds()
-	if passed < 0.1 { // too early to tell
+	if passed < 0.1 { // too early for an estimate
 		passed = 0
 	}
 	switch {

@@ -6,12 +6,11 @@ import (
 	"chunkah/lib/quote"
 )
 
-// lister is an error of several lines, which are its text joined by newlines.
+// lister is an error of several lines. Its text is the lines joined by newlines.
 type lister interface{ Lines() []string }
 
-// ErrorLines are the lines of an error's text, for people. An error of several lines says so
-// by its type: any other newline came with a name or a message from outside, and is
-// quoted as all else there.
+// ErrorLines returns the lines of an error's text. An error of several lines has a method Lines.
+// Any other newline comes from a name or a message from outside, and is quoted.
 func ErrorLines(err error) []string {
 	lines := split(err)
 	for i, line := range lines {
@@ -20,14 +19,14 @@ func ErrorLines(err error) []string {
 	return lines
 }
 
-// split takes an error apart where it, or what it wraps, has several lines.
+// split splits an error if it, or an error it wraps, has several lines.
 func split(err error) []string {
 	if list, ok := err.(lister); ok {
 		return append([]string(nil), list.Lines()...)
 	}
 	text := err.Error()
 	var inner []error
-	switch x := err.(type) { //nolint:errorlint // it walks the tree of errors itself, a level per call
+	switch x := err.(type) { //nolint:errorlint // walks the tree of errors itself, one level per call
 	case interface{ Unwrap() error }:
 		inner = []error{x.Unwrap()}
 	case interface{ Unwrap() []error }:
@@ -60,7 +59,7 @@ func split(err error) []string {
 	return lines
 }
 
-// isJoin reports whether a text is that of errors.Join.
+// isJoin reports whether a text is the text of errors.Join.
 func isJoin(text string, list []error) bool {
 	var texts []string
 	for _, err := range list {

@@ -15,7 +15,7 @@ type several []string
 func (s several) Lines() []string { return s }
 func (s several) Error() string   { return strings.Join(s, "\n") }
 
-// Only errors that say so have several lines.
+// Only errors with a method Lines have several lines.
 func TestErrorLines(t *testing.T) {
 	forged := errors.New("a\nb")
 	list := several{"2 faults", "  one\nforged", "  two"}

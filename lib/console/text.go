@@ -2,7 +2,7 @@ package console
 
 import "fmt"
 
-// Bytes writes a size for people, in decimal units.
+// Bytes formats a size in decimal units.
 func Bytes(n int64) string {
 	if n == 1 {
 		return "1 byte"
@@ -17,7 +17,7 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", x, []string{"", "kB", "MB", "GB", "TB"}[unit])
 }
 
-// Plural writes a count with what is counted: 1 layer, 2 layers.
+// Plural formats a count and a noun: 1 layer, 2 layers.
 func Plural(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what

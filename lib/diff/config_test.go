@@ -35,7 +35,7 @@ func document(t *testing.T) map[string]any {
 	return doc
 }
 
-// other is another value of a type.
+// other returns a different value of the same type.
 func other(value any) any {
 	switch v := value.(type) {
 	case string:
@@ -53,8 +53,8 @@ func other(value any) any {
 	return nil
 }
 
-// Every key of a config that is changed or left out is found, by its name; what
-// describes layers is no part of it.
+// Every config key that is changed or removed is found and named. Keys that describe layers are
+// ignored.
 func TestConfigMutations(t *testing.T) {
 	base := parsed(t, document(t))
 	check := func(name string, changed map[string]any, want int) {
@@ -86,12 +86,12 @@ func TestConfigMutations(t *testing.T) {
 				if gone {
 					delete(in, key)
 				} else if key == "os" || want == 0 {
-					continue // nothing else is taken
+					continue // no other value is valid
 				} else {
 					in[key] = other(value)
 				}
 				if gone && key == "os" {
-					want = 0 // which is the default
+					want = 0 // false is the default
 				}
 				check(prefix+key, changed, want)
 			}

@@ -19,31 +19,31 @@ import (
 // Sum is the SHA-256 of a file's contents.
 type Sum = [sha256.Size]byte
 
-// readBuffer is the number of bytes of one read: large enough that system calls do
-// not count, small enough to stay in the second-level cache.
+// readBuffer is the number of bytes per read: large enough to make system calls cheap, small enough
+// for the second-level cache.
 const readBuffer = 128 << 10
 
-// buffers are *[2][readBuffer]byte that go from file to file.
+// buffers are reused *[2][readBuffer]byte.
 var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 
-// errChanged says that a file did not hold still.
+// errChanged is the error for a file that changed during the comparison.
 var errChanged = errors.New("it changed: nothing may write to the root while it is compared")
 
-// A batch is read in one go: files of one directory, which is then opened once. That
-// costs as much as a small file.
+// A batch contains files of one directory, which is then opened only once. Opening a directory
+// costs as much as reading a small file.
 const (
-	batchFiles = 64      // so that a directory of many files is not left to one core
-	batchBytes = 4 << 20 // nor some large ones
+	batchFiles = 64      // so that several cores share a directory with many files
+	batchBytes = 4 << 20 // or with a few large ones
 )
 
-// batch gathers files whose contents are to be compared.
+// batch collects files whose contents are to be compared.
 type batch struct {
 	files []*format.File
 	bytes int64
 }
 
-// compare has the contents of two files compared that are equally long, by the time
-// of flush.
+// compare schedules the comparison of two files of equal length. It runs by the next flush at the
+// latest.
 func (c *comparison) compare(ctx context.Context, f *format.File) {
 	b := &c.batch
 	if len(b.files) == batchFiles || b.bytes >= batchBytes || len(b.files) > 0 && path.Dir(b.files[0].Path) != path.Dir(f.Path) {
@@ -53,7 +53,7 @@ func (c *comparison) compare(ctx context.Context, f *format.File) {
 	b.bytes += f.Size
 }
 
-// flush lets what was gathered be read.
+// flush starts reading the collected batch.
 func (c *comparison) flush(ctx context.Context) {
 	if files := c.batch.files; len(files) > 0 {
 		c.group.Go(func() error { return c.read(ctx, files) })
@@ -61,7 +61,7 @@ func (c *comparison) flush(ctx context.Context) {
 	c.batch = batch{}
 }
 
-// read compares the contents of files of one directory.
+// read compares the contents of files in one directory.
 func (c *comparison) read(ctx context.Context, files []*format.File) error {
 	dir := path.Dir(files[0].Path)
 	a, err := c.a.openDir(dir)
@@ -84,31 +84,31 @@ func (c *comparison) read(ctx context.Context, files []*format.File) error {
 	return nil
 }
 
-// folder is a directory of one side.
-type folder struct {
+// sideDir is a directory of one side.
+type sideDir struct {
 	Side
-	*rootfs.Dir // nil where the sums are known
+	*rootfs.Dir // nil if the checksums are known
 }
 
-func (s Side) openDir(path string) (folder, error) {
+func (s Side) openDir(path string) (sideDir, error) {
 	if s.Sum != nil {
-		return folder{Side: s}, nil
+		return sideDir{Side: s}, nil
 	}
 	dir, err := s.Root.OpenDir(path)
-	return folder{s, dir}, err
+	return sideDir{s, dir}, err
 }
 
-func (f folder) Close() {
+func (f sideDir) Close() {
 	if f.Dir != nil {
 		_ = f.Dir.Close() // it was only read
 	}
 }
 
-// open opens a file, which the walk saw a moment ago.
-func (f folder) open(of *format.File) (*rootfs.File, error) { return f.OpenSeen(path.Base(of.Path)) }
+// open opens a file that the walk has just seen.
+func (f sideDir) open(of *format.File) (*rootfs.File, error) { return f.OpenSeen(path.Base(of.Path)) }
 
-// contents compares two files that are equally long.
-func (c *comparison) contents(ctx context.Context, x, y folder, f *format.File, buf *[2][readBuffer]byte) error {
+// contents compares two files of equal length.
+func (c *comparison) contents(ctx context.Context, x, y sideDir, f *format.File, buf *[2][readBuffer]byte) error {
 	if x.Sum == nil && y.Sum == nil {
 		same, err := c.sameBytes(ctx, x, y, f, buf)
 		if err == nil && !same {
@@ -127,8 +127,9 @@ func (c *comparison) contents(ctx context.Context, x, y folder, f *format.File, 
 	return err
 }
 
-// sum tells the sum of a file that is as long as f, or reads it.
-func (c *comparison) sum(ctx context.Context, side folder, f *format.File, buf []byte) (sum Sum, err error) {
+// sum returns the checksum of a file with the size of f. It reads the file if the checksum is not
+// known.
+func (c *comparison) sum(ctx context.Context, side sideDir, f *format.File, buf []byte) (sum Sum, err error) {
 	if side.Sum != nil {
 		return side.Sum(f.Path)
 	}
@@ -140,13 +141,13 @@ func (c *comparison) sum(ctx context.Context, side folder, f *format.File, buf [
 	hash := sha256.New()
 	n, err := io.CopyBuffer(hash, interrupt.Reader(ctx, in), buf)
 	if err == nil {
-		err = held(in, n, f)
+		err = checkUnchanged(in, n, f)
 	}
 	return Sum(hash.Sum(nil)), err
 }
 
-// sameBytes reads both files side by side, to the first difference.
-func (c *comparison) sameBytes(ctx context.Context, x, y folder, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
+// sameBytes reads both files in parallel up to the first difference.
+func (c *comparison) sameBytes(ctx context.Context, x, y sideDir, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
 	in, err := x.open(f)
 	if err != nil {
 		return false, err
@@ -170,15 +171,15 @@ func (c *comparison) sameBytes(ctx context.Context, x, y folder, f *format.File,
 			return false, nil
 		}
 		if total += int64(n); n < readBuffer {
-			return true, errors.Join(held(in, total, f), held(other, total, f))
+			return true, errors.Join(checkUnchanged(in, total, f), checkUnchanged(other, total, f))
 		}
 	}
 }
 
 func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// held makes sure that a file of which n bytes were read is the one of the record.
-func held(in *rootfs.File, n int64, f *format.File) error {
+// checkUnchanged makes sure that the file of which n bytes were read still matches its record.
+func checkUnchanged(in *rootfs.File, n int64, f *format.File) error {
 	after, err := in.Stat()
 	if err == nil && (n != f.Size || !after.Same(in.Opened())) {
 		err = fmt.Errorf("reading %q: %w", f.Path, errChanged)

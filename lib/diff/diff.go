@@ -1,10 +1,9 @@
-// Package diff compares two file systems, record by record: types, modes, owners,
-// devices, symlink targets, hard-link groups, xattrs, times and bytes; and what two
-// image configs say.
+// Package diff compares two file systems, record by record: types, modes, owners, devices, symlink
+// targets, hard-link groups, xattrs, times and contents. It also compares the configs of two
+// images.
 //
-// It finds every difference, and lists them in the order of format.ComparePaths.
-// What it does not look at: the mode of a symlink, which means nothing on Linux, and
-// the size of anything but a regular file.
+// It finds every difference and lists them in the order of format.ComparePaths. It ignores the mode
+// of symlinks, which has no meaning on Linux, and the size of everything but regular files.
 package diff
 
 import (
@@ -26,63 +25,62 @@ import (
 
 // Side is one of the two file systems.
 type Side struct {
-	// Files are its records, in order. They are the comparison's from then on.
+	// Files are the records, in order. The comparison may change them.
 	Files iter.Seq2[*format.File, error]
-	// Root has the contents of its files. It may be nil where Sum is not.
+	// Root is used to read files. It can be nil if Sum is set.
 	Root *rootfs.Root
-	// Sum tells the SHA-256 of a regular file that is known already; nil where the
-	// contents are to be read.
+	// Sum returns the known SHA-256 of a regular file. If it is nil, contents are read.
 	Sum func(path string) (Sum, error)
 }
 
-// Options say what does not count. The zero value compares everything.
+// Options select the differences to ignore. The zero value compares everything.
 type Options struct {
-	// IgnoreMTime leaves out times of last change.
+	// IgnoreMTime ignores mtimes.
 	IgnoreMTime bool
-	// AsInLayers leaves out what is lost on the way into a layer and out of it:
-	// nanoseconds, and xattrs without a value.
+	// AsInLayers ignores everything that a layer cannot store: nanoseconds, and xattrs without a
+	// value.
 	AsInLayers bool
-	// SkipXattr names extended attributes that do not count; nil for none.
+	// SkipXattr selects extended attributes to ignore. It can be nil.
 	SkipXattr func(name string) bool
-	// Threads bounds the files whose contents are read at once; 0 is one a core.
+	// Threads bounds the files that are read in parallel; 0 means the number of cores.
 	Threads int
 }
 
-// Field is what of a file differs.
+// Field is the property that differs.
 type Field string
 
 // The fields.
 const (
-	FieldType     Field = "type" // a side without a value has no such file
+	FieldType     Field = "type" // nil if one side lacks the file
 	FieldMode     Field = "mode" // octal
 	FieldUID      Field = "uid"
 	FieldGID      Field = "gid"
 	FieldSize     Field = "size"     // in bytes
-	FieldContents Field = "contents" // equally long; the values are SHA-256 sums where those are known
+	FieldContents Field = "contents" // of equal length; the values are SHA-256 sums if known
 	FieldTarget   Field = "target"
 	FieldDevice   Field = "device"   // MAJOR:MINOR
-	FieldHardlink Field = "hardlink" // the first other name of the inode that both sides have
+	FieldHardlink Field = "hardlink" // the first other name of the inode that exists on both sides
 	FieldXattr    Field = "xattr"
-	FieldMTime    Field = "mtime" // unix seconds, with a fraction where that counts
-	// The rest is of an image, not of a file.
+	FieldMTime    Field = "mtime" // unix seconds, with a fraction if nanoseconds are compared
+	// The remaining fields belong to an image, not to a file.
 	FieldConfig     Field = "config"     // values are JSON
 	FieldAnnotation Field = "annotation" // of the manifest
 )
 
-// order is that of the fields of one file.
+// order is the order of fields within a file.
 var order = []Field{
 	FieldType, FieldMode, FieldUID, FieldGID, FieldSize, FieldContents, FieldTarget, FieldDevice, FieldHardlink, FieldXattr, FieldMTime,
 }
 
-// Difference is one thing in which the sides differ.
+// Difference is one difference between the sides.
 type Difference struct {
-	Path  string // empty where it is about the image
+	Path  string // empty for fields of an image
 	Field Field
-	Name  string  // of the xattr, annotation or key of the config
-	A, B  *string // bytes as they are; nil where a side has no such thing
+	Name  string  // of the xattr, annotation or config key
+	A, B  *string // raw bytes; nil if a side has no value
 }
 
-// Run compares two file systems. An error is that of a side which cannot be read.
+// Run compares two file systems. It returns an error if a side cannot be read.
 func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	if opt.Threads <= 0 {
 		opt.Threads = runtime.GOMAXPROCS(0)
@@ -95,7 +93,7 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	}
 	err := c.merge(ctx)
 	if wrong := group.Wait(); wrong != nil {
-		err = wrong // why the merge was stopped, if it was
+		err = wrong // the error that stopped the merge, if any
 	}
 	if err != nil {
 		return nil, err
@@ -104,7 +102,7 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	return c.found, nil
 }
 
-// compare orders differences: contents are found beside all else.
+// compare sorts differences. Those in contents are found by other goroutines.
 func compare(x, y Difference) int {
 	return cmp.Or(
 		format.ComparePaths(x.Path, y.Path),
@@ -113,18 +111,17 @@ func compare(x, y Difference) int {
 	)
 }
 
-// comparison is one call of Run.
+// comparison is the state of one call of Run.
 type comparison struct {
 	opt   Options
 	a, b  Side
 	group *errgroup.Group // reads contents
-	batch batch           // the next to be read
+	batch batch           // the next batch to read
 
-	// linksA and linksB have the first name, of those that both sides have, of each
-	// hard-link group. Two partitions of the same names are the same exactly where
-	// each name has the same first one.
+	// linksA and linksB have the first name of each hard-link group, among the names on both sides.
+	// The two groupings are equal if and only if each name has the same first name in both.
 	linksA, linksB map[int64]string
-	// compared are the pairs of groups whose contents are.
+	// compared has the pairs of groups whose contents were compared.
 	compared map[[2]int64]bool
 
 	mu    sync.Mutex
@@ -137,7 +134,7 @@ func (c *comparison) add(d Difference) {
 	c.found = append(c.found, d)
 }
 
-// merge walks both sides at once.
+// merge walks both sides in parallel.
 func (c *comparison) merge(ctx context.Context) error {
 	nextA, stopA := iter.Pull2(c.a.Files)
 	defer stopA()
@@ -180,7 +177,7 @@ func (c *comparison) merge(ctx context.Context) error {
 	return err
 }
 
-// pull returns the next record, nil at the end.
+// pull returns the next record, or nil at the end.
 func pull(next func() (*format.File, error, bool)) (*format.File, error) {
 	f, err, ok := next()
 	if !ok {
@@ -189,7 +186,7 @@ func pull(next func() (*format.File, error, bool)) (*format.File, error) {
 	return f, err
 }
 
-// files compares two records of one path.
+// files compares two records of the same path.
 func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	differ := func(field Field, a, b string) {
 		if a != b {
@@ -220,7 +217,7 @@ func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	}
 }
 
-// first reports whether the contents are to be compared: once for all names.
+// first reports whether the contents need to be compared. A hard-linked file is compared once.
 func (c *comparison) first(f, g *format.File) bool {
 	if f.Hardlink == 0 || g.Hardlink == 0 {
 		return true
@@ -231,7 +228,7 @@ func (c *comparison) first(f, g *format.File) bool {
 	return !was
 }
 
-// links compares which names have one inode.
+// links compares hard-link groups.
 func (c *comparison) links(f, g *format.File) {
 	a, b := firstName(c.linksA, f), firstName(c.linksB, g)
 	if a == b {
@@ -247,7 +244,7 @@ func (c *comparison) links(f, g *format.File) {
 	c.add(d)
 }
 
-// firstName is the first name of a file's inode, its own if it is that.
+// firstName returns the first name of a file's inode, which can be its own.
 func firstName(firsts map[int64]string, f *format.File) string {
 	if f.Hardlink == 0 {
 		return f.Path
@@ -258,7 +255,7 @@ func firstName(firsts map[int64]string, f *format.File) string {
 	return firsts[f.Hardlink]
 }
 
-// xattrs compares two sorted lists.
+// xattrs compares two sorted lists of xattrs.
 func (c *comparison) xattrs(f, g *format.File) {
 	a, b := c.counted(f.Xattrs), c.counted(g.Xattrs)
 	for len(a) > 0 || len(b) > 0 {
@@ -284,7 +281,7 @@ func (c *comparison) xattrs(f, g *format.File) {
 	}
 }
 
-// counted are the xattrs that count, sorted.
+// counted returns the xattrs that are not ignored, sorted.
 func (c *comparison) counted(all []format.Xattr) []format.Xattr {
 	list := slices.DeleteFunc(all, func(x format.Xattr) bool {
 		return c.opt.AsInLayers && len(x.Value) == 0 || c.opt.SkipXattr != nil && c.opt.SkipXattr(x.Name)
@@ -300,7 +297,7 @@ func (c *comparison) mtime(f *format.File) string {
 	if f.MTime >= 0 {
 		return fmt.Sprintf("%d.%09d", f.MTime, f.MTimeNsec)
 	}
-	// The fraction counts upwards from the second before.
+	// The fraction is added to the second before.
 	const second = 1_000_000_000
 	sec := strconv.FormatInt(-f.MTime-1, 10)
 	return fmt.Sprintf("-%s.%09d", sec, second-int64(f.MTimeNsec))

@@ -12,7 +12,7 @@ import (
 	"chunkah/format"
 )
 
-// files hands out records.
+// files returns an iterator over records.
 func files(list ...format.File) iter.Seq2[*format.File, error] {
 	return func(yield func(*format.File, error) bool) {
 		for _, f := range list {
@@ -24,7 +24,7 @@ func files(list ...format.File) iter.Seq2[*format.File, error] {
 	}
 }
 
-// sums makes a side whose files hold what texts say.
+// sums returns a side whose files have these texts as contents.
 func sums(list []format.File, texts map[string]string) Side {
 	return Side{Files: files(list...), Sum: func(path string) (s Sum, err error) {
 		copy(s[:], texts[path])
@@ -32,8 +32,8 @@ func sums(list []format.File, texts map[string]string) Side {
 	}}
 }
 
-// base has a file of every type, a hard-link group of each that can have one, and
-// names whose order is not that of their bytes.
+// base has a file of every type, a hard-link group of each type that can have one, and names that
+// are not in byte order.
 func base() []format.File {
 	x := func(value string) []format.Xattr { return []format.Xattr{{Name: "user.x", Value: []byte(value)}} }
 	return []format.File{
@@ -65,13 +65,13 @@ func run(t *testing.T, a, b Side, opt Options) []string {
 	return lines
 }
 
-// mutation is one change of one field.
+// mutation changes one field.
 type mutation struct {
 	name   string
-	types  []format.Type // that have the field; nil for all
+	types  []format.Type // types with the field; nil for all
 	change func(*format.File)
-	time   bool // --ignore-mtime leaves it out
-	// lost is set where a layer cannot hold it.
+	time   bool // ignored with --ignore-mtime
+	// lost is set if a layer cannot store it.
 	lost bool
 }
 
@@ -102,8 +102,8 @@ var (
 	notSymlink = []format.Type{format.TypeDir, format.TypeFile, format.TypeFifo, format.TypeChar, format.TypeBlock}
 )
 
-// Every change of one field of one file is found, from either side, and nothing
-// else is; and what is not to count does not.
+// Every change of one field of one file is found, from either side, and nothing else. Ignored
+// changes are not reported.
 func TestEveryMutation(t *testing.T) {
 	tried := 0
 	for _, m := range mutations {
@@ -151,12 +151,12 @@ func TestXattrMutations(t *testing.T) {
 		}
 		skip := Options{SkipXattr: func(name string) bool { return name == "user.x" }}
 		if got := run(t, sums(base(), nil), sums(gone, nil), skip); len(got) != 0 {
-			t.Errorf("%q: %q, and user.x does not count", f.Path, got)
+			t.Errorf("%q: %q, although user.x is ignored", f.Path, got)
 		}
 	}
 }
 
-// A file that one side lacks is found at every place.
+// A file that is missing on one side is found at every position.
 func TestMissing(t *testing.T) {
 	for i, f := range base() {
 		less := slices.Delete(base(), i, i+1)
@@ -171,7 +171,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// The bytes of each file count, those of a hard-link group once.
+// The bytes of each file are compared, those of a hard-link group once.
 func TestContents(t *testing.T) {
 	for _, test := range []struct{ path, want string }{
 		{"/a/f", `"/a/f": contents differ`}, {"/a/g", `"/a/g": contents differ`}, {"/a/h", ""}, {"/a-b", ""},
@@ -196,25 +196,25 @@ func TestHardlinks(t *testing.T) {
 		a, b []int64
 		want []string
 	}{
-		{"the numbers mean nothing", []int64{1, 2, 1, 2}, []int64{9, 4, 9, 4}, nil},
-		{"one name is none", []int64{1, 0}, []int64{0, 7}, nil},
-		{"a name less", []int64{1, 1, 1}, []int64{1, 1, 0}, []string{`"/c": hardlink: "/a" and none`}},
-		{"the first one less", []int64{1, 1, 1}, []int64{0, 1, 1}, []string{`"/b": hardlink: "/a" and none`, `"/c": hardlink: "/a" and "/b"`}},
-		{"cut in two", []int64{1, 1, 1, 1}, []int64{1, 1, 2, 2}, []string{`"/c": hardlink: "/a" and none`, `"/d": hardlink: "/a" and "/c"`}},
+		{"different group numbers", []int64{1, 2, 1, 2}, []int64{9, 4, 9, 4}, nil},
+		{"groups of one name", []int64{1, 0}, []int64{0, 7}, nil},
+		{"one name less", []int64{1, 1, 1}, []int64{1, 1, 0}, []string{`"/c": hardlink: "/a" and none`}},
+		{"without the first name", []int64{1, 1, 1}, []int64{0, 1, 1}, []string{`"/b": hardlink: "/a" and none`, `"/c": hardlink: "/a" and "/b"`}},
+		{"split", []int64{1, 1, 1, 1}, []int64{1, 1, 2, 2}, []string{`"/c": hardlink: "/a" and none`, `"/d": hardlink: "/a" and "/c"`}},
 		{"crossed", []int64{1, 2, 1, 2}, []int64{1, 2, 2, 1}, []string{`"/c": hardlink: "/a" and "/b"`, `"/d": hardlink: "/b" and "/a"`}},
 	} {
 		if got := run(t, sums(list(test.a...), nil), sums(list(test.b...), nil), Options{}); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-	// A name that one side lacks does not cut the others apart.
+	// A name that is missing on one side does not split the rest of the group.
 	whole := list(1, 1, 1)
 	if got := run(t, sums(whole, nil), sums(whole[1:], nil), Options{}); len(got) != 1 {
 		t.Errorf("without its first name: %q", got)
 	}
 }
 
-func TestOrderAndWords(t *testing.T) {
+func TestOrderAndText(t *testing.T) {
 	changed := base()
 	changed[1].Mode, changed[1].UID, changed[1].MTimeNsec = 0o1777, 9, 0
 	changed[2].MTime = -9
@@ -253,7 +253,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What cannot be read is an error, whichever side it is on and wherever it stands.
+// An unreadable side is an error, whichever side it is and wherever the record is.
 func TestTrouble(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(list ...format.File) Side {

@@ -7,8 +7,8 @@ import (
 	"chunkah/format"
 )
 
-// String is the difference in one line. What is not a plain number or word is quoted
-// as in Go.
+// String formats the difference as one line. Everything but plain numbers and words is quoted as in
+// Go.
 func (d Difference) String() string {
 	subject := string(d.Field)
 	switch {
@@ -36,9 +36,9 @@ func (d Difference) show(value *string) string {
 	return *value
 }
 
-// MarshalJSON makes an object of path, field, name, a and b, of those that are there.
-// What is not UTF-8 is as in a stream (format/SPEC.md, section 3): each bad byte
-// shows as U+FFFD, and the key with _raw behind it has the bytes in base64.
+// MarshalJSON encodes path, field, name, a and b if they exist. Texts that are not UTF-8 are
+// encoded as in the stream (format/SPEC.md, section 3): each bad byte becomes U+FFFD, and the key
+// with the suffix _raw has the bytes in base64.
 func (d Difference) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Path    string  `json:"path,omitempty"`

@@ -2,23 +2,25 @@ package doctor
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"chunkah/lib/quote"
 )
 
-// leaveOut advises options that leave out what was found.
-func leaveOut(_ *Examiner, g *gathering) (string, []string) {
+// leaveOut advises to prune the files that were found.
+func leaveOut(_ *Examiner, g *collection) (string, []string) {
 	options := g.prune()
 	if options == nil {
-		return "delete them in the build of the root", nil
+		return "delete them when building the root", nil
 	}
 	return "leave them out: " + words(options), options
 }
 
-// prune returns the options that leave out what was found; nil where those are too
-// many. A trailing slash keeps the directory itself.
-func (g *gathering) prune() []string {
+// prune returns --prune options for everything that was found, or nil if there are too many. A
+// trailing slash keeps the directory itself.
+func (g *collection) prune() []string {
 	if len(g.targets) > maxTargets {
 		return nil
 	}
@@ -29,15 +31,15 @@ func (g *gathering) prune() []string {
 	return options
 }
 
-// in says where a command is to be run, and how a path is called there.
-func (e *Examiner) in(path string) (where, name string) {
+// location returns where to run a command, and the path to use there.
+func (e *Examiner) location(path string) (where, name string) {
 	if e.opt.Dir == "" {
-		return " in the build of the image", quote.Shell(path)
+		return " when building the image", quote.Shell(path)
 	}
 	return "", quote.Shell(strings.TrimSuffix(e.opt.Dir, "/") + path)
 }
 
-// words quotes words for a shell.
+// words joins shell-quoted words.
 func words(list []string) string {
 	var quoted []string
 	for _, w := range list {
@@ -46,25 +48,26 @@ func words(list []string) string {
 	return strings.Join(quoted, " ")
 }
 
-func adviseBoot(e *Examiner, g *gathering) (string, []string) {
+func adviseBoot(e *Examiner, g *collection) (string, []string) {
 	advice, options := leaveOut(e, g)
 	if e.seen.kernelInBoot && !e.seen.kernelInUsr {
-		advice = "if it is to boot, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then " + advice
+		advice = "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then " + advice
 	}
 	return advice, options
 }
 
-func adviseLogs(e *Examiner, g *gathering) (string, []string) {
+func adviseLogs(e *Examiner, g *collection) (string, []string) {
 	if advice, options := leaveOut(e, g); options != nil {
 		return advice, options
 	}
-	where, dir := e.in("/var/log")
+	where, dir := e.location("/var/log")
 	return fmt.Sprintf("delete them%s: find %s -type f -delete", where, dir), nil
 }
 
-// adviseRPM knows that a write-ahead log has packages that the database lacks, and that
-// a database in that mode wants its -shm where nothing can be written.
-func adviseRPM(e *Examiner, g *gathering) (string, []string) {
+// adviseRPM advises to close the database instead of pruning its files: a write-ahead log can hold
+// packages that the database lacks, and in WAL mode a read-only database cannot be opened without
+// its -shm file.
+func adviseRPM(e *Examiner, g *collection) (string, []string) {
 	database := ""
 	for _, t := range g.targets {
 		if base, found := strings.CutSuffix(strings.TrimSuffix(strings.TrimSuffix(t, "-shm"), "-wal"), "/rpmdb.sqlite"); found {
@@ -76,43 +79,43 @@ func adviseRPM(e *Examiner, g *gathering) (string, []string) {
 	}
 	why := "close the database"
 	if e.seen.wal {
-		why = "close the database, which takes in what only its log has"
+		why = "close the database, which merges its log"
 	}
-	where, name := e.in(database)
+	where, name := e.location(database)
 	return fmt.Sprintf("%s%s: sqlite3 %s 'PRAGMA journal_mode = DELETE'", why, where, name), nil
 }
 
-func adviseDpkg(e *Examiner, _ *gathering) (string, []string) {
+func adviseDpkg(e *Examiner, _ *collection) (string, []string) {
 	if e.opt.Dir == "" {
-		return "let dpkg finish in the build of the image: dpkg --configure -a", nil
+		return "let dpkg finish when building the image: dpkg --configure -a", nil
 	}
 	return fmt.Sprintf("let dpkg finish: chroot %s dpkg --configure -a", quote.Shell(e.opt.Dir)), nil
 }
 
-func adviseMachineID(e *Examiner, g *gathering) (string, []string) {
+func adviseMachineID(e *Examiner, g *collection) (string, []string) {
 	var commands []string
 	where := ""
 	for _, t := range g.targets {
 		var name string
-		if where, name = e.in(t); t == "/etc/machine-id" {
+		if where, name = e.location(t); t == "/etc/machine-id" {
 			commands = append(commands, "truncate --size=0 "+name)
 		} else {
 			commands = append(commands, "ln -sf /etc/machine-id "+name)
 		}
 	}
-	return fmt.Sprintf("let each machine make its own%s: %s", where, strings.Join(commands, " && ")), nil
+	return fmt.Sprintf("let each machine create its own%s: %s", where, strings.Join(commands, " && ")), nil
 }
 
-func advisePyc(e *Examiner, g *gathering) (string, []string) {
-	where, dir := e.in(g.top())
-	return fmt.Sprintf("set SOURCE_DATE_EPOCH where it is compiled, which makes Python take hashes; or delete it%s: find %s -name '*.py[co]' -delete", where, dir), nil
+func advisePyc(e *Examiner, g *collection) (string, []string) {
+	where, dir := e.location(g.top())
+	return fmt.Sprintf("set SOURCE_DATE_EPOCH when compiling, so that Python stores hashes; or delete the files%s: find %s -name '*.py[co]' -delete", where, dir), nil
 }
 
-// top is the directory that all places are in, without a slash at its end.
-func (g *gathering) top() string {
+// top returns the deepest directory that contains all places, without a trailing slash.
+func (g *collection) top() string {
 	list := g.list()
 	first, last := list[0].Path, list[len(list)-1].Path
-	same := 0 // bytes, up to a slash
+	same := 0 // length of the common prefix, up to a slash
 	for i := 0; i < len(first) && i < len(last) && first[i] == last[i]; i++ {
 		if first[i] == '/' {
 			same = i
@@ -124,50 +127,65 @@ func (g *gathering) top() string {
 	return first[:same]
 }
 
-func adviseTimes(*Examiner, *gathering) (string, []string) {
-	return "set SOURCE_DATE_EPOCH for the build of the root and for chunkah, to the time of the commit: git log -1 --format=%ct", nil
+func adviseTimes(*Examiner, *collection) (string, []string) {
+	return "build with --previous, which keeps the previous image's times of unchanged components; for a first build, set SOURCE_DATE_EPOCH to the time of the commit: git log -1 --format=%ct", nil
 }
 
-func adviseNewer(e *Examiner, g *gathering) (string, []string) {
-	where, dir := e.in(g.top())
+func adviseNewer(e *Examiner, g *collection) (string, []string) {
+	where, dir := e.location(g.top())
 	date := e.header.SourceDate
-	return fmt.Sprintf("give them a time that stays when SOURCE_DATE_EPOCH moves%s: find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +",
-		where, dir, date, date), nil
+	earlier := ""
+	if newest := e.newestPackage(); date < newest {
+		earlier = fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from %s (%d); ",
+			time.Unix(newest, 0).UTC().Format(time.DateOnly), newest)
+	}
+	return fmt.Sprintf("%sbuild with --previous, which keeps the previous image's times of unchanged components; or give them a fixed time%s: "+
+		"find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +", earlier, where, dir, date, date), nil
 }
 
-func adviseSpecial(_ *Examiner, g *gathering) (string, []string) {
+// newestPackage is the time of the newest package, in Unix seconds; without packages, the
+// earliest time.
+func (e *Examiner) newestPackage() int64 {
+	newest := int64(math.MinInt64)
+	for _, at := range e.bounded {
+		newest = max(newest, at)
+	}
+	return newest
+}
+
+func adviseSpecial(_ *Examiner, g *collection) (string, []string) {
 	for p := range g.places {
 		if !strings.HasPrefix(p, "/dev/") {
-			return "leave them out: --skip-special-files; or take FIFOs and devices: --keep-special-files", []string{"--skip-special-files"}
+			return "leave them out: --skip-special-files; or keep FIFOs and devices: --keep-special-files", []string{"--skip-special-files"}
 		}
 	}
 	return "leave them out: --prune /dev/", []string{"--prune", "/dev/"}
 }
 
-func adviseUnreadable(_ *Examiner, g *gathering) (string, []string) {
-	advice := "run chunkah as root, or in \"podman unshare\" or \"buildah unshare\" where the root was made by that"
+func adviseUnreadable(_ *Examiner, g *collection) (string, []string) {
+	advice := "run chunkah as root, or in \"podman unshare\" or \"buildah unshare\" if that created the root"
 	if options := g.prune(); options != nil {
 		return advice + "; or leave them out: " + words(options), options
 	}
 	return advice, nil
 }
 
-func adviseOverlay(*Examiner, *gathering) (string, []string) {
-	return "take the mounted file system; or leave them out: --skip-special-files", []string{"--skip-special-files"}
+func adviseOverlay(*Examiner, *collection) (string, []string) {
+	return "use the mounted file system; or leave them out: --skip-special-files", []string{"--skip-special-files"}
 }
 
-func adviseNames(_ *Examiner, g *gathering) (string, []string) {
+func adviseNames(_ *Examiner, g *collection) (string, []string) {
 	if options := g.prune(); options != nil {
 		return "rename them; or leave them out: " + words(options), options
 	}
 	return "rename them", nil
 }
 
-func adviseXattrs(e *Examiner, g *gathering) (string, []string) {
-	where, name := e.in(g.targets[0])
+func adviseXattrs(e *Examiner, g *collection) (string, []string) {
+	where, name := e.location(g.targets[0])
 	return fmt.Sprintf("remove it%s, with a command such as: setfattr --remove=NAME %s", where, name), nil
 }
 
-func adviseOverlong(*Examiner, *gathering) (string, []string) {
-	return "rename what is deepest, or leave out the directory that it starts in with --prune", nil
+func adviseOverlong(*Examiner, *collection) (string, []string) {
+	return "shorten the deepest names, or leave out a directory with --prune", nil
 }

@@ -10,10 +10,10 @@ import (
 	"chunkah/format"
 )
 
-// maxHead is how much of a file is read at most, in bytes: a page.
+// maxHead bounds how much of a file is read, in bytes: one page.
 const maxHead = 4096
 
-// head returns the first n bytes of a file, or all where it has less.
+// head returns the first n bytes of a file, or all if it is shorter.
 func (e *Examiner) head(f *format.File, n int) ([]byte, error) {
 	file, err := e.opt.Root.OpenFile(f.Path)
 	if err != nil {
@@ -28,9 +28,9 @@ func (e *Examiner) head(f *format.File, n int) ([]byte, error) {
 	return data[:got], nil
 }
 
-// identified reports whether a machine ID is that of a machine: it is empty where it
-// is to be made, and "uninitialized" where the first boot is yet to come (machine-id(5)).
-func identified(e *Examiner, f *format.File) (bool, error) {
+// hasMachineID reports whether a machine ID is set. An empty file is filled at boot, and
+// "uninitialized" stands until the first boot (machine-id(5)).
+func hasMachineID(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil
 	}
@@ -39,10 +39,10 @@ func identified(e *Examiner, f *format.File) (bool, error) {
 	return id != "" && id != "uninitialized", err
 }
 
-// ofBuilder reports whether /etc/hostname or /etc/resolv.conf tells of a machine: no
-// package has brought it, and it has more than a name for any machine, or comments.
-func ofBuilder(e *Examiner, f *format.File) (bool, error) {
-	if _, bounded := e.bound(f); bounded || f.Type != format.TypeFile || f.Size == 0 {
+// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine:
+// no package owns it, and it has more than comments or a generic name.
+func fromBuildMachine(e *Examiner, f *format.File) (bool, error) {
+	if e.bound(f) || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil
 	}
 	data, err := e.head(f, maxHead)

@@ -1,12 +1,10 @@
-// Package doctor looks for what spoils an image before it is one: files that change
-// with every build, that keep a system from booting or updating as it should, that
-// are secrets, or that no image can hold.
+// Package doctor finds problems in a root file system before it becomes an image: files that change
+// with every build, break booting or updating, leak secrets, or cannot be stored in an image.
 //
-// It reads a stream as assign writes it, so that it sees what an image would have,
-// with the options of the build, and knows what bounds a file's time. Of few files,
-// each told by its name, it reads up to a page. Each kind of finding has an ID that
-// stays as it is, and says what to do. What is found is gathered by directory: memory
-// grows with the number of those, not with what is in them.
+// It reads the output of assign, so it sees the files that the image would have, with the options
+// of the build, and the time limits of packages. Of a few files, selected by name, it reads the
+// first page. Each kind of finding has a stable ID and advice on what to do. Findings are collected
+// by directory, so memory grows with the number of directories, not of files.
 package doctor
 
 import (
@@ -25,75 +23,72 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Harm is what a finding spoils.
+// Harm is the kind of damage that a finding does.
 type Harm string
 
 // The harms.
 const (
-	HarmReuse  Harm = "reuse"  // a layer changes although nothing that is used has
-	HarmBoot   Harm = "boot"   // of a bootable image: it does not start or update as it should
-	HarmSecret Harm = "secret" // whoever has the image has what should be one machine's alone
-	HarmBuild  Harm = "build"  // chunkah build refuses it
+	HarmReuse  Harm = "reuse"  // layers change without need
+	HarmBoot   Harm = "boot"   // a bootable image does not start or update as it should
+	HarmSecret Harm = "secret" // the image gives away a secret of one machine
+	HarmBuild  Harm = "build"  // chunkah build fails
 	HarmSize   Harm = "size"   // the image is far larger than its source
 )
 
 // Finding is what one check found.
 type Finding struct {
-	ID     ID
-	Spoils Harm
-	// What says what it is, in one sentence without an end.
+	ID   ID
+	Harm Harm
+	// What describes the finding in one sentence, without a period.
 	What string
-	// Places are where it is, in order; empty if the finding is not about files.
+	// Places are the affected paths, in order; empty if the finding is not about files.
 	Places []Place
-	// Files and Bytes are those of all places, hard links once.
+	// Files and Bytes are totals of all places. Hard links count once.
 	Files, Bytes int64
-	// Advice is what to do.
-	Advice string
-	// Options are those of scan, build and doctor that do it; none where no option
-	// does.
+	Advice       string
+	// Options are the options of scan, build and doctor that carry out the advice, if any.
 	Options []string
 }
 
 // Place is a file, or a directory with a slash at its end.
 type Place struct {
 	Path         string
-	Files, Bytes int64 // that were found in it
+	Files, Bytes int64 // found in it
 }
 
 // Options say what to look for. The zero value looks for everything.
 type Options struct {
-	// Root has the files' contents.
+	// Root is used to read files.
 	Root *rootfs.Root
-	// Dir is where the root is, for commands to name; empty for an image.
+	// Dir is the directory of the root, for commands in advice; empty for an image.
 	Dir string
-	// Config is that of the image that is looked at, DiffIDs are its layers; nil if it is
-	// not an image.
+	// Config and DiffIDs are those of the examined image; nil if the source is not an image.
 	Config  *oci.Config
 	DiffIDs []digest.Digest
-	// Layers are those of the image that is looked at, from the bottom up; nil if it is
-	// not an image, or if the stability of a layer is not known.
+	// Layers are the layers of the examined image, from the bottom up; nil if the source is not an
+	// image or the stability of a layer is unknown.
 	Layers []chain.Layer
-	// Ignore are checks that are left out.
+	// Ignore lists checks to skip.
 	Ignore []ID
 }
 
-// Examiner gathers findings.
+// Examiner collects findings.
 type Examiner struct {
 	opt    Options
 	index  map[string][]rule // by the name of a top-level directory
-	always []*check          // those that look everywhere
-	found  map[ID]*gathering
-	// seen is what advice depends on.
+	always []*check          // checks that apply to every file
+	found  map[ID]*collection
+	// seen holds facts that change the advice.
 	seen struct{ kernelInUsr, kernelInBoot, wal bool }
 
 	header  format.Header
-	bounded map[string]int64 // components whose files have a newest time
+	bounded map[string]int64 // mtime limits by component
 }
 
 // New makes an examiner.
 func New(opt Options) *Examiner {
 	e := &Examiner{
-		opt: opt, index: make(map[string][]rule), found: make(map[ID]*gathering), bounded: make(map[string]int64),
+		opt: opt, index: make(map[string][]rule), found: make(map[ID]*collection), bounded: make(map[string]int64),
 	}
 	for i := range checks {
 		c := &checks[i]
@@ -113,7 +108,7 @@ func New(opt Options) *Examiner {
 
 func (e *Examiner) ignores(id ID) bool { return slices.Contains(e.opt.Ignore, id) }
 
-// Run examines a stream to its end. Components come before the files.
+// Run examines a whole stream. Components come before files.
 func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 	for {
 		rec, err := in.Next()
@@ -141,20 +136,19 @@ func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 	}
 }
 
-// file puts one file before the checks. What should not be there at all is nothing to
-// be told twice.
+// file runs the checks for one file. A file that is to be left out is reported once only.
 func (e *Examiner) file(f *format.File) error {
 	if f.Type == format.TypeDir || f.Type == format.TypeWhiteout {
 		return nil
 	}
-	e.look(f)
+	e.observe(f)
 	top, _, _ := strings.Cut(f.Path[1:], "/")
 	for _, r := range e.index[top] {
 		target, in := r.match(f.Path)
 		if !in {
 			continue
 		}
-		hit, err := r.check.hit(e, f)
+		hit, err := r.check.matches(e, f)
 		if err != nil {
 			return fmt.Errorf("looking for %s: %w", r.check.id, err)
 		}
@@ -167,7 +161,7 @@ func (e *Examiner) file(f *format.File) error {
 		}
 	}
 	for _, c := range e.always {
-		hit, err := c.hit(e, f)
+		hit, err := c.matches(e, f)
 		if err != nil {
 			return fmt.Errorf("looking for %s: %w", c.id, err)
 		}
@@ -178,8 +172,8 @@ func (e *Examiner) file(f *format.File) error {
 	return nil
 }
 
-// look keeps what advice depends on.
-func (e *Examiner) look(f *format.File) {
+// observe records facts that change the advice.
+func (e *Examiner) observe(f *format.File) {
 	switch {
 	case strings.HasPrefix(f.Path, "/usr/lib/modules/") && strings.HasSuffix(f.Path, "/vmlinuz"):
 		e.seen.kernelInUsr = true
@@ -190,7 +184,7 @@ func (e *Examiner) look(f *format.File) {
 	}
 }
 
-// Faults adds what a scan refuses.
+// Faults adds the problems that scan reported.
 func (e *Examiner) Faults(list []scan.Fault) {
 	for _, fault := range list {
 		c := &checks[slices.IndexFunc(checks, func(c check) bool { return c.refused && c.fault == fault.Kind })]
@@ -203,18 +197,18 @@ func (e *Examiner) Faults(list []scan.Fault) {
 func (e *Examiner) add(c *check, f *format.File, target string) {
 	g := e.found[c.id]
 	if g == nil {
-		g = newGathering()
+		g = newCollection()
 		e.found[c.id] = g
 	}
 	g.add(f, target, c.each)
 }
 
-// Findings returns what was found, in the order of IDs().
+// Findings returns all findings, in the order of IDs.
 func (e *Examiner) Findings() []Finding {
 	var list []Finding
 	for i := range checks {
 		c := &checks[i]
-		f := Finding{ID: c.id, Spoils: c.harm, What: c.what, Places: []Place{}}
+		f := Finding{ID: c.id, Harm: c.harm, What: c.what, Places: []Place{}}
 		found := false
 		if g := e.found[c.id]; g != nil && (!c.bootable || e.seen.kernelInUsr) {
 			found = true

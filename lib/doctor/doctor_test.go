@@ -19,12 +19,12 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// packaged is the component of what is below /usr/pkg in these tests: no file of it is
-// newer than that.
+// packaged is the component of everything below /usr/pkg in these tests. Its mtime limit is
+// packagedTime.
 const packaged, packagedTime = "dpkg/pkg", int64(mkroot.Epoch - 1000)
 
-// examine makes the root that a text describes and examines it; now are files whose
-// time has nanoseconds.
+// examine creates the root that a text describes and examines it. The files in now get an mtime
+// with nanoseconds.
 func examine(t *testing.T, text string, header format.Header, opt Options, now ...string) []Finding {
 	t.Helper()
 	dir := mkroot.Make(t, text)
@@ -73,7 +73,7 @@ func components(f *format.File) ([]string, error) {
 	return []string{"chunkah/unclaimed"}, nil
 }
 
-// withPackage puts the component of that name behind the header.
+// withPackage inserts the component packaged after the header.
 type withPackage struct{ format.Sink }
 
 func (w withPackage) Write(rec format.Record) error {
@@ -86,7 +86,7 @@ func (w withPackage) Write(rec format.Record) error {
 	return nil
 }
 
-// show is a finding with its places in one line.
+// show formats a finding and its places in one line.
 func show(f Finding) string {
 	line := string(f.ID) + ":"
 	for _, p := range f.Places {
@@ -107,7 +107,7 @@ const (
 	timedPyc3 = `"\xf3\x0d\x0d\x0a\x00\x00\x00\x00\x00\xf1\x53\x65BBBBcode"` // Epoch
 )
 
-// Each kind of finding is found, and what looks like it is not.
+// Each kind of finding is found, and similar harmless files are not.
 func TestFindings(t *testing.T) {
 	dated := format.Header{SourceDate: mkroot.Epoch, HasSourceDate: true}
 	found := make(map[ID]bool)
@@ -165,15 +165,15 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "history", root: "file /root/.bash_history text=h\nfile /home/u/.python_history", want: []string{"shell-history: /root/.bash_history"}},
 		{name: "compiled Python", root: "file /srv/a.pyc text=" + timedPyc3 + "\nfile /srv/b.pyc text=" + hashedPyc + "\nfile /srv/c.pyc text=short\nfile /usr/pkg/d.pyc text=" + timedPyc3, want: []string{"pyc-times: /srv/a.pyc"}},
 		{name: "compiled Python, dated", root: "file /srv/a.pyc text=" + timedPyc3, header: dated},
-		{name: "compiled Python, dated before", root: "file /srv/a.pyc text=" + timedPyc3, header: format.Header{SourceDate: mkroot.Epoch - 1, HasSourceDate: true}, want: []string{
+		{name: "compiled Python, dated earlier", root: "file /srv/a.pyc text=" + timedPyc3, header: format.Header{SourceDate: mkroot.Epoch - 1, HasSourceDate: true}, want: []string{
 			"pyc-times: /srv/a.pyc", "newer-than-source-date: /srv/a.pyc"}},
 		{name: "files of this build", root: "file /srv/a text=x\nfile /srv/b text=x\nfile /usr/pkg/c text=x\ndir /srv/d", now: []string{"/srv/a", "/usr/pkg/c", "/srv/d"}, want: []string{"build-times: /srv/a"}},
 		{name: "files of this build, with a date", root: "file /srv/a text=x", now: []string{"/srv/a"}, header: dated},
 		{name: "newer files", root: fmt.Sprintf("file /srv/a mtime=%d\nfile /srv/b mtime=%d\nfile /usr/pkg/c mtime=%d\nsymlink /srv/l to=x mtime=%[1]d", mkroot.Epoch+1, mkroot.Epoch, mkroot.Epoch+1), header: dated, want: []string{
 			"newer-than-source-date: /srv/a /srv/l"}},
-		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: []string{"newer-than-source-date: /usr/pkg/c"}},
+		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: nil},
 		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + "\nfile /usr/lib/modules/6/vmlinuz\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
-		{name: "names that are not UTF-8, of no system", root: `file "/srv/caf\xe9"`},
+		{name: "names that are not UTF-8, without a kernel", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
 		{name: "whiteout", root: "file /srv/.wh.x", want: []string{"whiteout-names: /srv/.wh.x"}},
 		{name: "hard links across checks", root: "file /tmp/x text=abc\nlink /srv/x to=/tmp/x", want: []string{"tmp-files: /tmp/x"}},
@@ -192,7 +192,7 @@ file /root/.cache/ms-playwright/browser text=x
 		})
 	}
 	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // tests of their own
+	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // separate tests
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)
@@ -200,7 +200,7 @@ file /root/.cache/ms-playwright/browser text=x
 	}
 }
 
-// What a scan refuses is a finding each.
+// Each fault reported by scan becomes a finding.
 func TestFaults(t *testing.T) {
 	e := New(Options{Dir: "/srv/my root"})
 	e.Faults([]scan.Fault{
@@ -220,8 +220,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is ignored is not looked for. Files that would have been left out by it are
-// then looked at by others.
+// A source date that is older than the packages has more files follow it than need to.
+func TestAdviceOnSourceDate(t *testing.T) {
+	for date, want := range map[int64]string{
+		packagedTime - 1: fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from 2023-11-14 (%d); build with --previous", packagedTime),
+		packagedTime:     "build with --previous",
+	} {
+		list := examine(t, "file /srv/a\nfile /usr/pkg/c", format.Header{SourceDate: date, HasSourceDate: true}, Options{Dir: "/r"})
+		if len(list) != 1 || !strings.HasPrefix(list[0].Advice, want) {
+			t.Errorf("%d: got %+v, want %q", date, list, want)
+		}
+	}
+}
+
+// Ignored checks are skipped; their files are then examined by other checks.
 func TestIgnore(t *testing.T) {
 	got := showAll(examine(t, "file /tmp/x\nfifo /p", format.Header{}, Options{Ignore: []ID{TmpFiles, SpecialFiles}}, "/tmp/x"))
 	if want := []string{"build-times: /tmp/x"}; !slices.Equal(got, want) {
@@ -229,8 +241,8 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-// Many files of a directory are one place; what a check is for as a whole is one
-// too. The bytes of hard links count once.
+// Many files in one directory become one place, and so does a whole directory that a check is
+// about. Hard links count once.
 func TestPlaces(t *testing.T) {
 	var root strings.Builder
 	for i := range 30 {
@@ -256,16 +268,16 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// The kernel has to be somewhere, and a log that the database lacks is not left out.
-func TestAdviceThatDepends(t *testing.T) {
+// The advice keeps the only kernel, and a write-ahead log with packages that the database lacks.
+func TestConditionalAdvice(t *testing.T) {
 	for _, test := range []struct{ name, root, want string }{
-		{"the only kernel", "file /boot/vmlinuz-6", "if it is to boot, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then leave them out: --prune /boot/"},
+		{"the only kernel", "file /boot/vmlinuz-6", "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then leave them out: --prune /boot/"},
 		{"another kernel", "file /boot/vmlinuz-6\nfile /usr/lib/modules/6/vmlinuz", "leave them out: --prune /boot/"},
 		{"Berkeley DB", "file /var/lib/rpm/__db.001 text=x", "leave them out: --prune /var/lib/rpm/__db.001"},
 		{"open database", "file /var/lib/rpm/rpmdb.sqlite-shm text=x", "close the database: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
-		{"log", "file /var/lib/rpm/rpmdb.sqlite-wal text=x", "close the database, which takes in what only its log has: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
-		{"machine ID", "file /etc/machine-id text=x\nfile /var/lib/dbus/machine-id text=x", "let each machine make its own: truncate --size=0 /r/etc/machine-id && ln -sf /etc/machine-id /r/var/lib/dbus/machine-id"},
-		{"FIFO", "fifo /srv/p\nfifo /dev/p", "leave them out: --skip-special-files; or take FIFOs and devices: --keep-special-files"},
+		{"log", "file /var/lib/rpm/rpmdb.sqlite-wal text=x", "close the database, which merges its log: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
+		{"machine ID", "file /etc/machine-id text=x\nfile /var/lib/dbus/machine-id text=x", "let each machine create its own: truncate --size=0 /r/etc/machine-id && ln -sf /etc/machine-id /r/var/lib/dbus/machine-id"},
+		{"FIFO", "fifo /srv/p\nfifo /dev/p", "leave them out: --skip-special-files; or keep FIFOs and devices: --keep-special-files"},
 		{"home", "file /home/u/.npm/_cacache/x text=x", "leave them out: --prune /home/u/.npm/_cacache/"},
 		{"odd name", `file "/home/a b'c/.bash_history" text=x`, `leave them out: --prune '/home/a b'\''c/.bash_history'`},
 	} {
@@ -278,7 +290,7 @@ func TestAdviceThatDepends(t *testing.T) {
 	}
 }
 
-// A file is read up to a page, whatever its size.
+// At most one page of a file is read.
 func TestLargeFiles(t *testing.T) {
 	got := showAll(examine(t, "file /etc/machine-id size=1099511627776 sparse=1\nfile /etc/resolv.conf size=1099511627776 sparse=1", format.Header{}, Options{}))
 	if want := []string{"machine-id: /etc/machine-id"}; !slices.Equal(got, want) {
@@ -286,47 +298,25 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-func TestPycTime(t *testing.T) {
-	for _, test := range []struct {
-		name, data string
-		time       int64
-		timed      bool
-	}{
-		{"3.13, time", "\xf3\x0d\r\n\x00\x00\x00\x00\x01\x00\x00\x80", 0x80000001, true},
-		{"3.13, checked hash", "\xf3\x0d\r\n\x03\x00\x00\x00\x01\x00\x00\x00", 1, false},
-		{"3.13, unchecked hash", "\xf3\x0d\r\n\x01\x00\x00\x00\x01\x00\x00\x00", 1, false},
-		{"3.6", "\x33\x0d\r\n\x05\x00\x00\x00\x01\x00\x00\x00", 5, true},
-		{"2.7", "\x03\xf3\r\n\x05\x00\x00\x00code", 5, true},
-		{"PyPy 3.9", "\x50\x01\r\n\x00\x00\x00\x00\x05\x00\x00\x00", 5, true},
-		{"no magic", "abcdefghijkl", 0, false},
-		{"short", "\xf3\x0d\r\n\x00\x00\x00\x00\x05", 0, false},
-	} {
-		time, timed := pycTime([]byte(test.data))
-		if timed != test.timed || timed && time != test.time {
-			t.Errorf("%s: got %d, %v", test.name, time, timed)
-		}
-	}
-}
-
 func TestJSON(t *testing.T) {
 	list := examine(t, `file "/tmp/\xff"`, format.Header{}, Options{})
 	got, err := json.Marshal(list[0])
-	want := `{"id":"tmp-files","spoils":"reuse","what":"files are left in a directory for temporary ones","files":1,"bytes":0,` +
+	want := `{"id":"tmp-files","spoils":"reuse","what":"files in a directory for temporary files","files":1,"bytes":0,` +
 		`"paths":[{"path":"/tmp/�","path_raw":"L3RtcC//","files":1,"bytes":0}],"advice":"leave them out: --prune /tmp/","options":["--prune","/tmp/"]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v", got, err)
 	}
 }
 
-// Each kind of finding is documented, and no other.
+// Each kind of finding is documented, and nothing else.
 func TestDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/doctor.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(text), "\n## What it looks for\n")
+	_, table, found := strings.Cut(string(text), "\n## Findings\n")
 	if !found {
-		t.Fatal("there is no table")
+		t.Fatal("no table found")
 	}
 	var documented []ID
 	for line := range strings.Lines(table) {
@@ -339,11 +329,11 @@ func TestDocumented(t *testing.T) {
 	ids := IDs()
 	slices.Sort(ids)
 	if !slices.Equal(documented, ids) {
-		t.Errorf("documented are %q, there are %q", documented, ids)
+		t.Errorf("documented: %q, existing: %q", documented, ids)
 	}
 }
 
-// The order of an image's layers is a finding if it costs more than twice the best.
+// The order of an image's layers is a finding if it costs more than twice the best order.
 func TestLayerOrder(t *testing.T) {
 	stable, volatile := chain.Layer{Bytes: 10_000_000, Stay: 0.99}, chain.Layer{Bytes: 100_000, Stay: 0.3}
 	for _, tt := range []struct {
@@ -356,7 +346,7 @@ func TestLayerOrder(t *testing.T) {
 		{"the best order", []chain.Layer{stable, stable, volatile}, ""},
 		{"another order of equal layers", []chain.Layer{stable, {Bytes: 10_000_000, Stay: 0.98}}, ""},
 		{"the volatile one at the bottom", []chain.Layer{volatile, stable, stable},
-			"with the layers in this order docker (overlay2) downloads 38.3 times as much in an average week as with stable layers at the bottom"},
+			"with this order of layers, docker (overlay2) downloads 38.3 times as much per week as with stable layers at the bottom"},
 		{"no layer ever changes", []chain.Layer{{Bytes: 5, Stay: 1}, {Bytes: 6, Stay: 1}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

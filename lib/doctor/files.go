@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Sparse adds the files of a scan that have large holes.
+// Sparse adds files with large holes, as found by scan.
 func (e *Examiner) Sparse(list []scan.Sparse) {
 	for i := range checks {
 		if c := &checks[i]; c.sparse && !e.ignores(c.id) {
@@ -21,17 +21,17 @@ func (e *Examiner) Sparse(list []scan.Sparse) {
 	}
 }
 
-func adviseSparse(e *Examiner, g *gathering) (string, []string) {
+func adviseSparse(e *Examiner, g *collection) (string, []string) {
 	advice, options := leaveOut(e, g)
-	return "make them smaller (logs of logins are made so by useradd with a large number: --no-log-init), or " + advice, options
+	return "make them smaller (useradd with a large user ID creates such login logs: use --no-log-init), or " + advice, options
 }
 
-// fatJar reports whether an archive of Java has others inside, and no package brought it.
+// fatJar reports whether a Java archive contains other archives and no package owns it.
 func fatJar(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || !strings.HasSuffix(f.Path, ".jar") && !strings.HasSuffix(f.Path, ".war") {
 		return false, nil
 	}
-	if _, bounded := e.bound(f); bounded {
+	if e.bound(f) {
 		return false, nil
 	}
 	file, err := e.opt.Root.OpenFile(f.Path)
@@ -43,15 +43,15 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 	return n > 0, err
 }
 
-func adviseFatJar(e *Examiner, g *gathering) (string, []string) {
-	where, name := e.in(g.targets[0])
+func adviseFatJar(e *Examiner, g *collection) (string, []string) {
+	where, name := e.location(g.targets[0])
 	if strings.HasSuffix(g.targets[0], ".war") {
-		return fmt.Sprintf("unpack it, so that its libraries are files of their own%s: unzip %s -d DIRECTORY", where, name), nil
+		return fmt.Sprintf("unpack it, so that its libraries become separate files%s: unzip %s -d DIRECTORY", where, name), nil
 	}
-	return fmt.Sprintf("take it apart, so that its libraries are files of their own%s: java -Djarmode=tools -jar %s extract (before Spring Boot 3.3: -Djarmode=layertools)", where, name), nil
+	return fmt.Sprintf("extract it, so that its libraries become separate files%s: java -Djarmode=tools -jar %s extract (before Spring Boot 3.3: -Djarmode=layertools)", where, name), nil
 }
 
-// notUTF8 reports whether a name is none that ostree takes.
+// notUTF8 reports whether ostree would refuse the name or link target.
 func notUTF8(_ *Examiner, f *format.File) (bool, error) {
 	return !utf8.ValidString(f.Path) || !utf8.ValidString(f.Target), nil
 }

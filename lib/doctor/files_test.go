@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// zipped is an archive with members of these names.
+// zipped returns a zip archive with members of these names.
 func zipped(t *testing.T, names ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -67,6 +67,6 @@ func TestSparse(t *testing.T) {
 	}
 	e = New(Options{Ignore: []ID{SparseFile}})
 	if e.Sparse([]scan.Sparse{{Path: "/a", Holes: 2e9}}); len(e.Findings()) != 0 {
-		t.Error("it is not ignored")
+		t.Error("not ignored")
 	}
 }

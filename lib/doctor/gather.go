@@ -7,34 +7,34 @@ import (
 	"chunkah/format"
 )
 
-// maxTargets bounds the options of an advice: nobody wants more on a command line.
+// maxTargets bounds the options that a finding advises: more do not fit on a command line.
 const maxTargets = 20
 
-// maxSingle is how many files of a directory are named before it is named in their
-// place.
+// maxSingle is the number of files in a directory that are listed singly. With more, the directory
+// is listed.
 const maxSingle = 4
 
-// gathering is what one check has found so far.
-type gathering struct {
+// collection collects the results of one check.
+type collection struct {
 	files, bytes int64
 	places       map[string]*directory
-	targets      []string       // what would have to be left out: maxTargets and one more
-	linked       map[int64]bool // hard-link groups whose bytes are counted
+	targets      []string       // paths to leave out, at most maxTargets+1
+	linked       map[int64]bool // hard-link groups already counted
 }
 
-// directory is what was found in one.
+// directory is a directory with findings.
 type directory struct {
 	Place
-	single []Place // the files, as long as they are few
+	single []Place // its files, at most maxSingle
 }
 
-func newGathering() *gathering {
-	return &gathering{places: make(map[string]*directory), linked: make(map[int64]bool)}
+func newCollection() *collection {
+	return &collection{places: make(map[string]*directory), linked: make(map[int64]bool)}
 }
 
-// add takes a file in. Its place is the directory that it is in; or target, where that
-// is one above and each is not set.
-func (g *gathering) add(f *format.File, target string, each bool) {
+// add adds a file. Its place is its directory, or target if that is a directory further up and each
+// is not set.
+func (g *collection) add(f *format.File, target string, each bool) {
 	size := max(f.Size, 0)
 	if f.Hardlink != 0 && g.linked[f.Hardlink] {
 		size = 0
@@ -64,8 +64,8 @@ func (g *gathering) add(f *format.File, target string, each bool) {
 	d.single = append(d.single, Place{f.Path, 1, size})
 }
 
-// list returns the places in order.
-func (g *gathering) list() []Place {
+// list returns the places in path order.
+func (g *collection) list() []Place {
 	list := make([]Place, 0, len(g.places))
 	for _, d := range g.places {
 		if d.single == nil {

@@ -7,22 +7,22 @@ import (
 	"chunkah/format"
 )
 
-// MarshalJSON makes an object of a finding: see docs/doctor.md. A path that is not
-// UTF-8 is as in a stream (format/SPEC.md, section 3).
+// MarshalJSON encodes a finding as documented in docs/doctor.md. Paths that are not UTF-8 are
+// encoded as in the stream (format/SPEC.md, section 3).
 func (f Finding) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID      ID       `json:"id"`
-		Spoils  Harm     `json:"spoils"`
+		Harm    Harm     `json:"spoils"`
 		What    string   `json:"what"`
 		Files   int64    `json:"files"`
 		Bytes   int64    `json:"bytes"`
 		Paths   []Place  `json:"paths"`
 		Advice  string   `json:"advice"`
 		Options []string `json:"options,omitempty"`
-	}{f.ID, f.Spoils, f.What, f.Files, f.Bytes, f.Places, f.Advice, f.Options})
+	}{f.ID, f.Harm, f.What, f.Files, f.Bytes, f.Places, f.Advice, f.Options})
 }
 
-// MarshalJSON makes an object of a place.
+// MarshalJSON encodes a place.
 func (p Place) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Path    string `json:"path"`

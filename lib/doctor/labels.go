@@ -2,8 +2,8 @@ package doctor
 
 import "strings"
 
-// findOSTreeLabels looks for labels of an ostree commit whose layers the image does not
-// have, as tools leave them that make other layers of an image.
+// findOSTreeLabels finds labels of an ostree commit whose layers are not in the image. Tools that
+// rebuild the layers of an image leave such labels.
 func findOSTreeLabels(e *Examiner, f Finding) (_ Finding, found bool) {
 	if e.opt.Config == nil {
 		return f, false
@@ -17,6 +17,6 @@ func findOSTreeLabels(e *Examiner, f Finding) (_ Finding, found bool) {
 			edits = append(edits, "--label", name+"-")
 		}
 	}
-	f.Advice = "build the image again with chunkah build --from, which leaves them out; elsewhere remove them: " + words(edits)
+	f.Advice = "rebuild the image with chunkah build --from, which drops them; with other tools remove them: " + words(edits)
 	return f, true
 }

@@ -8,23 +8,23 @@ import (
 // rule is one pattern of a check.
 type rule struct {
 	check   *check
-	top     string // the first name, which is no pattern
-	pattern string // what follows, in the form of path.Match, name by name
-	below   bool   // stands for all that is below it
+	top     string // the first name, taken literally
+	pattern string // the rest, each name matched by path.Match
+	below   bool   // matches everything below the path
 }
 
-// newRule reads a pattern: an absolute path, each name of which may be a pattern of
-// path.Match but the first; with a slash at its end it stands for all below it.
+// newRule parses a pattern. It is an absolute path whose names, except the first, are patterns of
+// path.Match. With a trailing slash it matches everything below.
 func newRule(c *check, pattern string) rule {
 	rest, below := strings.CutSuffix(pattern[1:], "/")
 	top, rest, _ := strings.Cut(rest, "/")
 	return rule{check: c, top: top, pattern: rest, below: below}
 }
 
-// match reports whether the rule is for a path, the first name of which is the rule's;
-// and what would have to be left out to be rid of it.
+// match reports whether the rule matches a path whose first name is the rule's, and returns the
+// path to leave out.
 func (r rule) match(name string) (target string, found bool) {
-	at := 1 + len(r.top) // behind what of the path has matched
+	at := 1 + len(r.top) // end of the part that has matched
 	for rest := r.pattern; rest != ""; {
 		var want string
 		want, rest, _ = strings.Cut(rest, "/")

@@ -1,88 +1,51 @@
 package doctor
 
 import (
-	"encoding/binary"
-	"strings"
-
 	"chunkah/format"
+	"chunkah/lib/pyc"
 )
 
-// bound returns the newest time that a file can have by its component.
-func (e *Examiner) bound(f *format.File) (clamp int64, bounded bool) {
+// bound reports whether a package limits the file's time.
+func (e *Examiner) bound(f *format.File) bool {
 	if len(f.Components) == 0 {
-		return 0, false
+		return false
 	}
-	clamp, bounded = e.bounded[f.Components[0]]
-	return clamp, bounded
+	_, bounded := e.bounded[f.Components[0]]
+	return bounded
 }
 
-// builtNow reports whether a file was written when this root was made, and keeps that
-// time. Package managers and tar set times from archives, in whole seconds; only what
-// is just written has nanoseconds. A layer has none either, so that this cannot be told
-// of an image.
-func builtNow(e *Examiner, f *format.File) (bool, error) {
+// hasBuildTime reports whether a file was written while the root was built. Package managers and
+// tar set times from archives, in whole seconds; only newly written files have nanoseconds. Layers
+// have none either, so this cannot be found in images.
+func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
 	}
-	_, bounded := e.bound(f)
-	return !bounded, nil
+	return !e.bound(f), nil
 }
 
-// newerThanSource reports whether the source date is what decides about a file's time.
+// newerThanSource reports whether the source date determines the file's time. It does not limit
+// the times of packages.
 func newerThanSource(e *Examiner, f *format.File) (bool, error) {
-	if !e.header.HasSourceDate {
-		return false, nil
-	}
-	mtime := f.MTime
-	if clamp, bounded := e.bound(f); bounded {
-		mtime = min(mtime, clamp)
-	}
-	return mtime > e.header.SourceDate, nil
+	return e.header.HasSourceDate && !e.bound(f) && f.MTime > e.header.SourceDate, nil
 }
 
-// The header of compiled Python: the magic number of the version with "\r\n" behind
-// it, flags since Python 3.7 (PEP 552), and the time of the source where those are 0.
-// All numbers are little-endian.
-const (
-	pycHeader = 12 // bytes, to the end of the time
-	// Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2
-	// on to Python 2: they have the time in place of the flags. PyPy's own, below
-	// magicPython3, have flags.
-	magicPython3 = 3000
-	magicFlags   = 3390
-	magicPython2 = 20121
-)
-
-// timedPyc reports whether a file is compiled Python that has a time in it which is
-// not always the same.
-func timedPyc(e *Examiner, f *format.File) (bool, error) {
-	if f.Type != format.TypeFile || f.Size < pycHeader || !strings.HasSuffix(f.Path, ".pyc") && !strings.HasSuffix(f.Path, ".pyo") {
+// hasPycTime reports whether a file is compiled Python with a time in it that changes between
+// builds.
+func hasPycTime(e *Examiner, f *format.File) (bool, error) {
+	if f.Type != format.TypeFile || f.Size < pyc.HeaderSize || !pyc.Is(f.Path) {
 		return false, nil
 	}
-	if _, bounded := e.bound(f); bounded {
-		return false, nil // so is its source, which it goes with
+	if e.bound(f) {
+		return false, nil // its source has the same limit
 	}
-	data, err := e.head(f, pycHeader)
+	data, err := e.head(f, pyc.HeaderSize)
 	if err != nil {
 		return false, err
 	}
-	time, timed := pycTime(data)
-	if e.header.HasSourceDate && time <= e.header.SourceDate {
+	time, timed := pyc.Time(data)
+	if e.header.HasSourceDate && int64(time) <= e.header.SourceDate {
 		return false, nil
 	}
 	return timed, nil
-}
-
-// pycTime returns the time in the header of compiled Python, in unix seconds; false
-// where it is none, or has a hash in its place.
-func pycTime(data []byte) (time int64, timed bool) {
-	if len(data) < pycHeader || data[2] != '\r' || data[3] != '\n' {
-		return 0, false
-	}
-	first, second := binary.LittleEndian.Uint32(data[4:]), binary.LittleEndian.Uint32(data[8:])
-	magic := binary.LittleEndian.Uint16(data)
-	if magic >= magicPython2 || magic >= magicPython3 && magic < magicFlags {
-		return int64(first), true
-	}
-	return int64(second), first == 0
 }

@@ -5,24 +5,23 @@ import (
 	"slices"
 )
 
-// A family is a set of components that are released together, for example a
-// desktop's libraries. In one layer they cost hardly more than one of them.
+// A family is a set of components that are released together, for example the libraries of a
+// desktop. A layer with all of them changes hardly more often than a layer with one of them.
 
 const (
-	// kinship is the least likeness of two relatives, scaled by one. A lower
-	// value joins families that are often released on the same days by chance.
+	// kinship is the minimum likeness of two relatives, scaled by one. Lower values would join
+	// components that are often released on the same days by chance.
 	kinship = one / 5 * 2
-	// rebuilt is the percentage of all components above which a release is a
-	// rebuild of everything. Rebuilds would make relatives of components that
-	// rarely change otherwise, and one family of half of the image.
+	// rebuilt is the percentage of all components above which a release counts as a rebuild of
+	// everything. Rebuilds would relate components that otherwise rarely change, and make one
+	// family of half the image.
 	rebuilt = 25
 )
 
-// families splits a list into families, most of one component. The first apart
-// components of the list are in no family. A family takes the place of its first
-// component, and starts with it.
+// families splits a list into families; most have one component. The first apart components of the
+// list are in no family. A family takes the position of its first component and starts with it.
 func families(list []int, apart int, rs []releases) [][]int {
-	head := make([]int, len(list)) // position -> an earlier one of its family
+	head := make([]int, len(list)) // position -> an earlier position in its family
 	for i := range head {
 		head[i] = i
 	}
@@ -73,7 +72,7 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 		for j := i + 1; j < len(all); j++ {
 			b := &all[j]
 			if ratio(uint64(a.n), uint64(b.n+likenessPrior)) < kinship {
-				break // even if b shared all of a's releases, that is too few of b's
+				break // even all releases of a would be too few for b
 			}
 			if likeness(&a.slots, &b.slots, a.n, b.n) >= kinship {
 				pairs = append(pairs, [2]int{a.at, b.at})
@@ -83,8 +82,8 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 	return pairs
 }
 
-// rebuilds are the slots in which so much was released that it says nothing
-// about what belongs together.
+// rebuilds returns the slots with so many releases that they do not show which components belong
+// together.
 func rebuilds(rs []releases) (out releases) {
 	for s := range slots {
 		n := 0

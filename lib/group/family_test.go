@@ -13,8 +13,7 @@ func TestFamilies(t *testing.T) {
 		return r
 	}
 	suite := []int{3, 17, 40, 66}
-	// others are components with releases of their own, so that the suite is
-	// not the whole image.
+	// others are components with separate releases, so that the suite is not the whole image.
 	others := func(rs ...releases) []releases {
 		for i := range 3 * len(rs) {
 			rs = append(rs, released(100+7*i, 101+7*i, 102+7*i))
@@ -25,7 +24,7 @@ func TestFamilies(t *testing.T) {
 		name  string
 		apart int
 		rs    []releases
-		want  [][]int // but for the others
+		want  [][]int // without the others
 	}{
 		{"none", 0, nil, nil},
 		{"released together", 0, []releases{released(suite...), released(1, 2, 5), released(suite...), released(3, 17, 40, 66, 80)}, [][]int{{0, 2, 3}, {1}}},
@@ -51,8 +50,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestRebuildsMakeNoFamilies has everything rebuilt four times: only what is
-// released together besides is a family.
+// TestRebuildsMakeNoFamilies: everything is rebuilt four times, but only components that are also
+// released together otherwise form a family.
 func TestRebuildsMakeNoFamilies(t *testing.T) {
 	rs := make([]releases, 20)
 	list := make([]int, len(rs))

@@ -2,8 +2,8 @@ package group
 
 import "math/bits"
 
-// Chances are fixed point: a chance of 1 is one, so a product of two fits in
-// 64 bits and every architecture rounds alike.
+// Chances are fixed point: a chance of 1 is one, so a product of two fits in 64 bits and every
+// architecture rounds alike.
 const (
 	oneBits = 30
 	one     = uint64(1) << oneBits
@@ -18,7 +18,7 @@ func share(size int64, chance uint64) int64 {
 	return int64(hi<<(64-oneBits) | lo>>oneBits)
 }
 
-// nearestPower is the n for which 2^n is nearest to x > 0 on a log scale.
+// nearestPower returns the n for which 2^n is nearest to x > 0 on a log scale.
 func nearestPower(x uint64) int {
 	n := bits.Len64(x) - 1
 	hi, lo := bits.Mul64(x, x)

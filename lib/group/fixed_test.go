@@ -52,8 +52,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestForgetRebuilds: a week that changed most of the components tells nothing
-// of one, a week that changed half of them does.
+// TestForgetRebuilds: a week in which most components changed is ignored, a week in which half of
+// them changed is not.
 func TestForgetRebuilds(t *testing.T) {
 	var cs []Component
 	for i := range 10 {
@@ -74,7 +74,7 @@ func TestForgetRebuilds(t *testing.T) {
 	for i := range hs {
 		h := &hs[i].hits
 		if h.has(7) || h.has(12) != (i < 5) || !h.has(30+i) {
-			t.Errorf("%s: changed in week 7: %v, 12: %v, its own: %v", cs[i].Name, h.has(7), h.has(12), h.has(30+i))
+			t.Errorf("%s: changed in week 7: %v, 12: %v, own: %v", cs[i].Name, h.has(7), h.has(12), h.has(30+i))
 		}
 		if rebuilt := i < 6; rebuilt && after[i] >= before[i] {
 			t.Errorf("%s: its chance of change is %d with the rebuild, %d without", cs[i].Name, before[i], after[i])

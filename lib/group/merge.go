@@ -6,17 +6,16 @@ import (
 	"slices"
 )
 
-// offer holds what comparing a unit with thousands of others needs. It is separate
-// from the unit so that a search touches little memory. A pair belongs to the offer
-// of the unit that comes first.
+// offer holds the data for comparing a unit with many others. It is separate from the unit so that
+// a search touches little memory. The offer of a pair is stored with its first unit.
 type offer struct {
 	size, lock int64
 	change     uint64
-	tail       uint64 // lower bound of the change of this unit and all behind it
-	best       int    // cheapest partner behind, -1 = none
-	price      int64  // cost of joining it
-	stale      bool   // the partner is gone, or has changed
-	gone       bool   // joined to another
+	tail       uint64 // lower bound of the change of this unit and all later ones
+	best       int    // cheapest later partner, -1 = none
+	price      int64  // cost of joining best
+	stale      bool   // best is gone or has changed
+	gone       bool   // merged into another unit
 }
 
 // merge joins the cheapest pairs until at most k units are left.
@@ -59,8 +58,8 @@ func (o *optimizer) open(i int) {
 	*f = offer{size: u.size, lock: u.lock, change: u.change, tail: f.tail, best: -1, price: math.MaxInt64}
 }
 
-// seek finds the cheapest partner behind a unit. Units are in the order of their
-// change, so it is near, and beyond some point all change too often.
+// seek finds the cheapest later partner of a unit. Units are sorted by change, so it is near, and
+// beyond some point all units change too often.
 func (o *optimizer) seek(i int) {
 	f := &o.offers[i]
 	f.best, f.price, f.stale = -1, math.MaxInt64, false
@@ -78,8 +77,7 @@ func (o *optimizer) seek(i int) {
 	}
 }
 
-// least is a lower bound of the price: together two units change at least as
-// often as the busier one alone.
+// least is a lower bound of the price: the merged unit changes at least as often as the busier one.
 func (o *optimizer) least(a, b *offer) int64 {
 	if a.change > b.change {
 		a, b = b, a
@@ -87,8 +85,8 @@ func (o *optimizer) least(a, b *offer) int64 {
 	return o.horizon*share(a.size, b.change-a.change) + a.lock + b.lock
 }
 
-// join puts the first unit into the second, which changes more often, and updates
-// the offers before it.
+// join merges the first unit into the second, which changes more often, and updates the offers
+// before it.
 func (o *optimizer) join(i, j int) {
 	u, v := o.units[j], o.units[i]
 	u.members = append(u.members, v.members...)
@@ -117,9 +115,8 @@ func (o *optimizer) join(i, j int) {
 	}
 }
 
-// compact removes the gaps that joined units left, so that searches skip them, and
-// computes the tails again. A tail may be too low before that, since joining only
-// adds change.
+// compact removes units that were merged, so that searches skip them, and recomputes the tails.
+// Until then a tail can be too low, since merging only adds change.
 func (o *optimizer) compact() {
 	at := make([]int, len(o.units))
 	n := 0
@@ -138,7 +135,7 @@ func (o *optimizer) compact() {
 		tail = min(tail, f.change)
 		f.tail = tail
 		if f.best >= 0 {
-			f.best = at[f.best] // any where it is stale
+			f.best = at[f.best] // any value if it is stale
 		}
 	}
 }

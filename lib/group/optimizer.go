@@ -10,20 +10,20 @@ type unit struct {
 	members []int
 	size    int64
 	odds    odds
-	sums    sums   // of the odds
+	sums    sums   // sums of the odds
 	change  uint64 // chance that the unit changes
 	cost    int64  // expected bytes per week
-	lock    int64  // bytes that changing its members costs at once
+	lock    int64  // bytes that clients download if its members change
 }
 
 // optimizer merges and improves units.
 type optimizer struct {
 	size    []int64 // of each component
 	odds    []odds  // of each component
-	clients clients // for whom it plans
-	horizon int64   // weeks for which a plan is expected to last
+	clients clients // the clients to plan for
+	horizon int64   // weeks that a plan is expected to last
 	units   []*unit
-	offers  []offer // of the units, while they are merged
+	offers  []offer // of the units, during merge
 }
 
 func newOptimizer(size []int64, hs []history, ps []uint64) *optimizer {
@@ -47,15 +47,15 @@ func (o *optimizer) newUnit(members []int) *unit {
 	return u
 }
 
-// assess computes what follows from a unit's odds.
+// assess derives the unit's fields from its odds.
 func (o *optimizer) assess(u *unit) {
 	u.sums = u.odds.sums()
 	u.change = one - o.clients.mean(&u.sums)
 	u.cost = share(u.size, u.change)
 }
 
-// price is what merging two units costs over the horizon. It is exact up to limit.
-// Above, it is some lower bound that exceeds the limit.
+// price returns the cost of merging two units over the horizon. It is exact up to limit, and
+// otherwise some lower bound above the limit.
 func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	size, apart := a.size+b.size, a.cost+b.cost
 	locks := a.lock + b.lock
@@ -65,8 +65,8 @@ func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	return o.horizon*(share(size, one-o.clients.both(&a.odds, &b.odds))-apart) + locks
 }
 
-// improve moves single components, the largest first, while that lowers the expected
-// bytes over the horizon by more than the locks that it breaks.
+// improve moves single components, the largest first, while that lowers the expected bytes over the
+// horizon by more than the locks it breaks.
 func (o *optimizer) improve(k, passes int) {
 	home := make([]int, len(o.size))
 	for u := range o.units {
@@ -93,13 +93,12 @@ func (o *optimizer) improve(k, passes int) {
 	}
 }
 
-// move puts one component where it costs least, and returns false if it is there
-// already.
+// move puts one component where it costs least. It returns false if it is already there.
 func (o *optimizer) move(c int, home []int, k int) bool {
 	from := o.units[home[c]]
 	left := o.without(from, c)
 	single := o.newUnit([]int{c})
-	base := o.horizon * single.cost // price counts from there
+	base := o.horizon * single.cost // price is relative to this
 	best, at := o.horizon*(from.cost-left.cost)-from.lock-base, -1
 	for i, u := range o.units {
 		if i == home[c] {
@@ -126,11 +125,11 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 	return true
 }
 
-// exactly is the number of members up to which a unit's odds are multiplied again when
-// its members change. With more of them, that takes long and makes hardly a difference.
+// exactly is the number of members up to which a unit's odds are recomputed when its members
+// change. For more members that takes long and makes little difference.
 const exactly = 256
 
-// refresh updates a unit whose members have changed.
+// refresh recomputes a unit whose members have changed.
 func (o *optimizer) refresh(u *unit) *unit {
 	if len(u.members) <= exactly {
 		return o.newUnit(u.members)
@@ -139,8 +138,8 @@ func (o *optimizer) refresh(u *unit) *unit {
 	return u
 }
 
-// without is the unit less one component: its size, odds and cost only. Dividing does
-// not undo the rounding of multiplication, but it is deterministic.
+// without returns the unit less one component: its size, odds and cost only. Dividing does not undo
+// the rounding of multiplication, but it is deterministic.
 func (o *optimizer) without(u *unit, c int) *unit {
 	left := &unit{size: u.size - o.size[c]}
 	for s, q := range o.odds[c] {
@@ -150,7 +149,7 @@ func (o *optimizer) without(u *unit, c int) *unit {
 	return left
 }
 
-// groups lists the members of the units, leaving out the empty ones.
+// groups returns the members of all units that are not empty.
 func (o *optimizer) groups() [][]int {
 	var out [][]int
 	for _, u := range o.units {

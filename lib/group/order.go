@@ -6,28 +6,27 @@ import (
 	"slices"
 )
 
-// Clients store a layer under its chain: its digest and those of all layers below it.
-// If a layer changes, so do the chains of all layers above it: docker's graph drivers
-// download these again, other clients unpack and store them again. With the size S of a
-// layer and the chance Q that it and all layers below it stay as they are, the cost is
-// the sum of S * (1-Q). Let q be the chance that the layer itself stays. Exchanging two
-// neighbours shows that the best order of given layers is by S * q / (1-q): large and
-// stable ones at the bottom, small and volatile ones on top.
+// Clients store a layer under its chain: its digest and those of all layers below it. If a layer
+// changes, so do the chains of all layers above it: docker's graph drivers download these again,
+// other clients unpack and store them again. With the size S of a layer and the chance Q that it
+// and all layers below it stay unchanged, the cost is the sum of S * (1-Q). Let q be the chance
+// that the layer itself stays unchanged. Exchanging two neighbours shows that the best order of
+// given layers is by S * q / (1-q): large and stable layers at the bottom, small and volatile ones
+// on top.
 //
-// A layer that moves costs as much as one that changes, so the order must not change
-// without need. Without the previous image it follows the rates as of the last turn, as
-// the groups do. An update since then can only raise a layer, which changes in that
-// build anyway. With the previous image, layers that have not changed keep their order,
-// and the others are inserted where they belong.
+// A layer that moves costs as much as one that changes, so the order should rarely change. Without
+// the previous image it follows the rates at the last turn, as the groups do. A later update can
+// only raise a layer, which changes in that build anyway. With the previous image, unchanged layers
+// keep their order, and the others are inserted between them.
 
-// height says how far up a layer belongs: layers are in the order of their heights.
+// height is a layer's position key: layers are sorted by it, from the bottom up.
 type height int
 
-// newHeight returns the height of a layer of a size that stays for a week with a chance.
-// It falls by one for each half octave of size * stay / (1-stay).
+// newHeight returns the height of a layer of this size that stays unchanged for a week with chance
+// stay. It falls by one for each half octave of size * stay / (1-stay).
 func newHeight(size int64, stay uint64) height {
 	if stay == 0 {
-		return 0 // above all others, whatever its size
+		return 0 // above all others of any size
 	}
 	odds := (stay << oneBits) / max(one-stay, 1)
 	hi, lo := bits.Mul64(uint64(max(size, 1)), max(odds, 1))
@@ -40,13 +39,13 @@ func newHeight(size int64, stay uint64) height {
 		top = hi<<(128-length) | lo>>(length-64)
 	}
 	half := 0
-	if square, _ := bits.Mul64(top, top); square >= 1<<63 { // more than the square root of two
+	if square, _ := bits.Mul64(top, top); square >= 1<<63 { // more than the square root of 2
 		half = 1
 	}
 	return -height(2*length + half)
 }
 
-// chain is a group of components that is put in order.
+// chain is a group of components with its height.
 type chain struct {
 	members []int
 	size    int64
@@ -61,7 +60,7 @@ func (in *input) newChain(members []int, ps []uint64) chain {
 		c.stay = max(times(c.stay, one-ps[m]), 1)
 		always = always || ps[m] == maxRate
 	}
-	if always { // with each build, as a package database does
+	if always { // with each build, like a package database
 		c.stay = 0
 	}
 	c.height = newHeight(c.size, c.stay)
@@ -73,8 +72,8 @@ func compareChains(a, b chain) int {
 	return cmp.Or(cmp.Compare(a.height, b.height), cmp.Compare(a.members[0], b.members[0]))
 }
 
-// expected returns the bytes of the chains that are expected to change in a week. All
-// that is below them stays with the chance below.
+// expected returns the expected bytes of chains that change in a week. below is the chance that
+// everything below them stays unchanged.
 func expected(chains []chain, below uint64) (cost int64) {
 	for _, c := range chains {
 		below = times(below, c.stay)
@@ -83,7 +82,7 @@ func expected(chains []chain, below uint64) (cost int64) {
 	return cost
 }
 
-// ordered puts groups in order, from the bottom up. Their members are ascending.
+// ordered sorts groups from the bottom up. Their members are ascending.
 func (in *input) ordered(groups [][]int, prev *Previous) [][]int {
 	var chains []chain
 	if prev == nil {
@@ -98,7 +97,7 @@ func (in *input) ordered(groups [][]int, prev *Previous) [][]int {
 	return out
 }
 
-// byTurn orders without the previous image.
+// byTurn sorts groups without the previous image.
 func (in *input) byTurn(groups [][]int) []chain {
 	ps := in.worstRates()
 	chains := make([]chain, len(groups))
@@ -109,8 +108,8 @@ func (in *input) byTurn(groups [][]int) []chain {
 	return chains
 }
 
-// worstRates returns each component's highest rate since the turn: that of the turn, or
-// that just after one of its updates. It changes only with an update, and only rises.
+// worstRates returns each component's highest rate since the turn: the rate at the turn, or just
+// after one of its updates. It changes only with an update, and only rises.
 func (in *input) worstRates() []uint64 {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -128,8 +127,8 @@ func (in *input) worstRates() []uint64 {
 	return ps
 }
 
-// above orders with the previous image. Its lowest layers stay at the bottom, up to the
-// first one that is not the same any more.
+// above sorts groups with the previous image. Its lowest layers stay at the bottom, up to the first
+// one that changed.
 func (in *input) above(groups [][]int, prev *Previous) []chain {
 	hs := in.histories(in.now)
 	ps := rates(in.cs, hs)
@@ -157,13 +156,13 @@ func (in *input) above(groups [][]int, prev *Previous) []chain {
 	return append(chains, kept...)
 }
 
-// worthSorting is how much cheaper, in percent, the best order of the layers above the
-// first change has to be for unchanged layers to move. Clients unpack them again in any
-// case. Only an order by another tool, or an outdated one, is that much worse.
+// worthSorting is how much cheaper, in percent, the best order of the layers above the first change
+// has to be for unchanged layers to move. Clients unpack those again in any case. Only orders by
+// other tools, or outdated ones, are that much worse.
 const worthSorting = 20
 
-// raise inserts layers among those that keep their order, each directly above the
-// highest one that belongs below it.
+// raise inserts layers among kept layers, each directly above the highest one that belongs below
+// it.
 func raise(kept, fresh []chain) []chain {
 	slices.SortFunc(fresh, compareChains)
 	for _, c := range fresh {
@@ -176,8 +175,8 @@ func raise(kept, fresh []chain) []chain {
 	return kept
 }
 
-// same lists the groups that are unchanged layers of the previous image, in its order.
-// The first of them, bottom in number, are its lowest layers without a gap.
+// same lists the groups that are unchanged layers of the previous image, in its order. The first
+// bottom of them are its lowest layers without a gap.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

@@ -16,8 +16,8 @@ func withStay(sizes []int64, stays []uint64) (chains []chain) {
 	return chains
 }
 
-// TestHeightsAreBest: sorting by height costs no more than the best of all orders, up
-// to what its half octaves leave out.
+// TestHeightsAreBest: sorting by height costs no more than the best of all orders, apart from
+// rounding to half octaves.
 func TestHeightsAreBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var all, least float64
@@ -34,7 +34,7 @@ func TestHeightsAreBest(t *testing.T) {
 		slices.SortFunc(chains, compareChains)
 		got := expected(chains, one)
 		if all, least = all+float64(got), least+float64(best); float64(got) > 1.15*float64(best) {
-			t.Errorf("round %d: %d bytes, and %d in the best order", round, got, best)
+			t.Errorf("round %d: %d bytes, but %d in the best order", round, got, best)
 		}
 	}
 	if all > 1.01*least {
@@ -75,7 +75,7 @@ func TestHeight(t *testing.T) {
 	}
 }
 
-// common lists the layers of b that are in a, in the order of each.
+// common returns the layers that are in both a and b, in the order of each.
 func common(a, b []string) (x, y []string) {
 	for _, l := range a {
 		if slices.Contains(b, l) {
@@ -90,28 +90,28 @@ func common(a, b []string) (x, y []string) {
 	return x, y
 }
 
-// TestOrderStays: a component more or less moves no layer that is still the same, with
-// the previous image and without.
+// TestOrderStays: adding or removing a component moves no unchanged layer, with and without the
+// previous image.
 func TestOrderStays(t *testing.T) {
 	cs := synthetic(300, 9, testNow)
 	for _, limit := range []int{24, 64, 400} {
 		opt := Options{Max: limit, Now: testNow}
 		first := Plan(cs, opt)
-		aware := opt
-		aware.Previous = layoutOf(cs, first)
+		withPrevious := opt
+		withPrevious.Previous = layoutOf(cs, first)
 		for i := 0; i < len(cs); i += 7 {
 			less := slices.Delete(slices.Clone(cs), i, i+1)
-			for _, o := range []Options{opt, aware} {
+			for _, o := range []Options{opt, withPrevious} {
 				if x, y := common(names(cs, first), names(less, Plan(less, o))); !slices.Equal(x, y) {
-					t.Fatalf("max %d, previous %v: without %s layers change places", limit, o.Previous != nil, cs[i].Name)
+					t.Fatalf("max %d, previous %v: without %s, layers change places", limit, o.Previous != nil, cs[i].Name)
 				}
 			}
 		}
 	}
 }
 
-// TestUpdatesRaise: without the previous image, an update since the turn leaves the
-// order of all other layers, and its own moves up or stays.
+// TestUpdatesRaise: without the previous image, an update since the turn keeps the order of all
+// other layers, and its own layer moves up or stays.
 func TestUpdatesRaise(t *testing.T) {
 	cs := synthetic(40, 10, testNow)
 	opt := Options{Max: len(cs), Now: testNow}
@@ -121,7 +121,7 @@ func TestUpdatesRaise(t *testing.T) {
 		updated[i].Updates = append(slices.Clone(c.Updates), testNow-1)
 		after := names(updated, Plan(updated, opt))
 		if slices.Index(after, c.Name) < slices.Index(before, c.Name) {
-			t.Errorf("an update of %s puts its layer further down", c.Name)
+			t.Errorf("an update of %s moves its layer down", c.Name)
 		}
 		without := func(l []string) []string {
 			return slices.DeleteFunc(slices.Clone(l), func(n string) bool { return n == c.Name })
@@ -132,8 +132,8 @@ func TestUpdatesRaise(t *testing.T) {
 	}
 }
 
-// TestPrefixSurvives: with the previous image, all layers below the first that is not the
-// same any more stay where they are, and those above it that did not change keep their order.
+// TestPrefixSurvives: with the previous image, all layers below the first changed one stay in
+// place, and unchanged layers above it keep their order.
 func TestPrefixSurvives(t *testing.T) {
 	cs := synthetic(200, 11, testNow)
 	opt := Options{Max: 40, Now: testNow}
@@ -145,30 +145,30 @@ func TestPrefixSurvives(t *testing.T) {
 		got := Plan(changed, opt)
 		all := names(changed, got)
 		for n, l := range got {
-			if slices.Contains(l.Members, i) { // its layer is no longer the old one, whatever it is called
+			if slices.Contains(l.Members, i) { // its layer changed, whatever its name
 				all[n] = "changed"
 			}
 		}
 		broken := slices.IndexFunc(old, func(l string) bool { return !slices.Contains(all, l) })
 		if !slices.Equal(all[:broken], old[:broken]) {
-			t.Fatalf("%s changed: the lowest %d layers are still the same, and stand elsewhere", cs[i].Name, broken)
+			t.Fatalf("%s changed: the lowest %d layers are unchanged but moved", cs[i].Name, broken)
 		}
 		if x, y := common(old, all); !slices.Equal(x, y) {
-			t.Fatalf("%s changed, and layers that did not change places", cs[i].Name)
+			t.Fatalf("%s changed, and unchanged layers moved", cs[i].Name)
 		}
 	}
 }
 
-// TestBadOrderIsLeft: where the previous image is in a bad order, its layers above the
-// first change are sorted.
-func TestBadOrderIsLeft(t *testing.T) {
+// TestBadOrderIsSorted: if the previous image has a bad order, its layers above the first change
+// are sorted.
+func TestBadOrderIsSorted(t *testing.T) {
 	cs := synthetic(60, 12, testNow)
 	opt := Options{Max: 60, Now: testNow}
 	good := names(cs, Plan(cs, opt))
 	opt.Previous = layoutOf(cs, Plan(cs, opt))
 	slices.Reverse(opt.Previous.Layers)
 	if got := names(cs, Plan(cs, opt)); !slices.Equal(good, reversed(got)) {
-		t.Error("nothing changed, and the layers are in another order")
+		t.Error("nothing changed, but the order did")
 	}
 	opt.Previous.Layers[0][0].Fingerprint = "other"
 	if got := names(cs, Plan(cs, opt)); expectedOf(cs, got) > expectedOf(cs, good)*11/10 {
@@ -176,7 +176,7 @@ func TestBadOrderIsLeft(t *testing.T) {
 	}
 }
 
-// TestRaise: a layer that changed goes above all that belong below it, and no further.
+// TestRaise: a changed layer is inserted above all that belong below it, and no further up.
 func TestRaise(t *testing.T) {
 	at := func(heights ...height) (chains []chain) {
 		for i, h := range heights {
@@ -228,7 +228,7 @@ func reversed(l []string) []string {
 	return l
 }
 
-// expectedOf is what an order of single components costs by chain.
+// expectedOf returns the cost of an order of single components by chain.
 func expectedOf(cs []Component, order []string) int64 {
 	in := newInput(cs, Options{Now: testNow})
 	ps, index := rates(in.cs, in.histories(in.now)), in.index()
@@ -239,11 +239,11 @@ func expectedOf(cs []Component, order []string) int64 {
 	return expected(chains, one)
 }
 
-// TestEveryBuildOnTop: what changes with every build is above everything else, and in
-// layers of its own.
+// TestEveryBuildOnTop: components that change with every build are above everything else, in
+// separate layers.
 func TestEveryBuildOnTop(t *testing.T) {
 	cs := synthetic(200, 13, testNow)
-	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as many packages
+	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as typical packages
 		cs = append(cs, Component{Name: fmt.Sprintf("a%d/.database", i), Size: size, IntervalDays: 1})
 	}
 	for _, limit := range []int{16, 32, 64, 1000} {
@@ -251,7 +251,7 @@ func TestEveryBuildOnTop(t *testing.T) {
 		at := slices.IndexFunc(ls, func(l Layer) bool { return slices.Max(l.Members) >= 200 })
 		for _, l := range ls[at:] {
 			if slices.Min(l.Members) < 200 {
-				t.Errorf("max %d: %v are in or above a layer of what changes with every build", limit, names(cs, []Layer{l}))
+				t.Errorf("max %d: %v are in or above a layer that changes with every build", limit, names(cs, []Layer{l}))
 			}
 		}
 	}
@@ -268,13 +268,13 @@ func TestArrange(t *testing.T) {
 		if got := Arrange(cs, groups, opt); !slices.EqualFunc(got, want, func(a, b Layer) bool {
 			return a.Stability == b.Stability && slices.Equal(a.Members, b.Members)
 		}) {
-			t.Errorf("previous %v: the same groups are arranged in another way", opt.Previous != nil)
+			t.Errorf("previous %v: the same groups are arranged differently", opt.Previous != nil)
 		}
 	}
 }
 
-// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a
-// year, and so move nothing but themselves.
+// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a year, so
+// they move only themselves.
 func TestTurnNeedsSeveral(t *testing.T) {
 	at := floor(testNow, year) - 10*week // before the turn
 	cs := synthetic(200, 15, at)

@@ -2,27 +2,24 @@ package group
 
 import "math/bits"
 
-// Components are often released together for a reason: the parts of a desktop, a
-// compiler and its libraries. The few updates of one component cannot tell that
-// from chance, but those of its peers can: in a week in which many of them
-// changed, the component was likely to change too.
+// Components are often released together for a reason: the parts of a desktop, a compiler and its
+// libraries. The few updates of one component cannot tell this from chance, but those of its peers
+// can: in a week in which many peers changed, the component was likely to change too.
 
 const (
-	// slot is the time within which updates count as one release, in seconds.
-	// With a week, too many components that change often would seem related.
+	// slot is the time within which updates count as one release, in seconds. With a week, too many
+	// components that change often would seem related.
 	slot = 2 * day
-	// slots is how many of them are compared: two years.
+	// slots is the number of slots that are compared: two years.
 	slots = 364
 	// minShared is the number of common slots below which there is no pattern.
 	minShared = 3
-	// likenessPrior is how many slots every pair is assumed not to share, beside
-	// the known ones.
+	// likenessPrior is how many slots every pair is assumed not to share, beside the known ones.
 	likenessPrior = 3
-	// peerWeight is the weight of peers of likeness one, compared with the
-	// component's own changes.
+	// peerWeight is the weight of peers of likeness one, compared with the component's own changes.
 	peerWeight = 3
-	// aloneShare is the part of a rate, in percent, that follows the weeks in
-	// which the component changed. Likeness adds likeShare, up to maxShare.
+	// aloneShare is the part of a rate, in percent, that follows the weeks in which the component
+	// changed. Likeness adds likeShare, up to maxShare.
 	aloneShare = 40
 	likeShare  = 120
 	maxShare   = 95
@@ -62,8 +59,8 @@ func released(updates []int64, h *history, ref int64, births bool) (r releases) 
 	return r
 }
 
-// likeness is the share of two components' releases that both have, beyond what
-// is expected by chance. It is zero if there are too few of them.
+// likeness is the share of two components' releases that both have, beyond what is expected by
+// chance. It is zero if there are too few of them.
 func likeness(a, b *releases, na, nb int) uint64 {
 	both := 0
 	for i := range a {
@@ -75,11 +72,11 @@ func likeness(a, b *releases, na, nb int) uint64 {
 	return ratio(uint64(both*slots-na*nb), uint64(slots*(na+nb-both+likenessPrior)))
 }
 
-// peers sums up the components that are released together with one.
+// peers sums up the components that are released together with one component.
 type peers struct {
 	weight uint64            // sum of the squares of the likenesses
-	like   uint64            // sum of their third powers
-	hits   [scenarios]uint64 // sum of the squares of those that changed in the week
+	like   uint64            // sum of their cubes
+	hits   [scenarios]uint64 // sum of the squares for peers that changed in the week
 }
 
 func (p *peers) add(like uint64, h *history) {
@@ -93,7 +90,7 @@ func (p *peers) add(like uint64, h *history) {
 	}
 }
 
-// releases reads every component's releases up to ref.
+// releases returns every component's releases up to ref.
 func (in *input) releases(hs []history, ref int64) []releases {
 	rs := make([]releases, len(hs))
 	for i := range hs {
@@ -102,7 +99,7 @@ func (in *input) releases(hs []history, ref int64) []releases {
 	return rs
 }
 
-// findPeers compares all components that have enough releases in pairs.
+// findPeers compares all pairs of components that have enough releases.
 func (in *input) findPeers(hs []history, ref int64) []peers {
 	rs := in.releases(hs, ref)
 	var list []int
@@ -129,8 +126,8 @@ func (in *input) findPeers(hs []history, ref int64) []peers {
 	return out
 }
 
-// outlooks returns every component's chance to stay in each scenario, by its own
-// past and that of its peers.
+// outlooks returns every component's chance to stay unchanged in each scenario, from its own
+// history and its peers'.
 func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	all := in.findPeers(hs, ref)
 	out := make([]odds, len(hs))
@@ -140,7 +137,7 @@ func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	return out
 }
 
-// outlook spreads the rate p over the scenarios.
+// outlook distributes the rate p over the scenarios.
 func (p *peers) outlook(h *history, rate uint64) (o odds) {
 	like := ratio(p.like, p.weight)
 	follow := min(one/100*aloneShare+like*likeShare/100, one/100*maxShare)
@@ -156,7 +153,7 @@ func (p *peers) outlook(h *history, rate uint64) (o odds) {
 	if sum == 0 {
 		follow, sum = 0, 1
 	}
-	const bit = 20 // precision of how much likelier than the mean week
+	const bit = 20 // precision of the ratio to the mean week
 	for s := range scenarios {
 		part := times(rate, follow) * (likely[s] * scenarios << bit / sum) >> bit
 		change := times(rate, one-follow) + part

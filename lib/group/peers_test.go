@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// weekly makes the updates of a component that is born long ago and changed
-// in the given weeks before testNow.
+// weekly returns the updates of a component that was created long ago and changed in the given
+// weeks before testNow.
 func weekly(weeks ...int) []int64 {
 	u := []int64{testNow - 200*week}
 	for _, w := range weeks {
@@ -26,7 +26,7 @@ func TestReleases(t *testing.T) {
 		want    int
 	}{
 		{"none", nil, 0},
-		{"birth only", []int64{testNow - week}, 0},
+		{"creation only", []int64{testNow - week}, 0},
 		{"three", weekly(1, 5, 9), 3},
 		{"two on one day", append(weekly(3), testNow-3*week-day), 1},
 		{"too old", weekly(105, 120), 0},
@@ -66,9 +66,9 @@ func TestLikeness(t *testing.T) {
 	}
 }
 
-// TestPeersTell: a week in which all of its peers changed is a likelier one
-// for a component that did not, and the mean chance stays what it was.
-func TestPeersTell(t *testing.T) {
+// TestPeersRaiseChances: for a component that did not change, a week in which all its peers changed
+// is likelier than others, and the mean chance stays the same.
+func TestPeersRaiseChances(t *testing.T) {
 	suite := []int{2, 9, 15, 22, 30, 41, 50}
 	cs := []Component{{Name: "a", Updates: weekly(suite...)}, {Name: "b", Updates: weekly(suite...)},
 		{Name: "late", Updates: weekly(9, 15, 22, 30, 41, 50)}, {Name: "other", Updates: weekly(4, 11, 25, 38)}}
@@ -76,16 +76,16 @@ func TestPeersTell(t *testing.T) {
 	hs := in.histories(in.now)
 	ps := rates(in.cs, hs)
 	out := in.outlooks(hs, ps, in.now)
-	at := weeksBetween(testNow-2*week-day, in.now) // the week that "late" missed
+	at := weeksBetween(testNow-2*week-day, in.now) // the week in which "late" did not change
 	late, other := &out[2], &out[3]
 	if hs[2].hits.has(at) || !hs[0].hits.has(at) {
-		t.Fatal("the week is not the one that was missed")
+		t.Fatal("not the missed week")
 	}
 	if late[at] >= late[at+1] {
-		t.Errorf("the peers' week has a chance to stay of %d, the next of %d", late[at], late[at+1])
+		t.Errorf("chance to stay in the peers' week: %d, in the next: %d", late[at], late[at+1])
 	}
 	if other[at] != other[at+1] {
-		t.Error("a component without peers follows others' weeks")
+		t.Error("a component without peers depends on other components' weeks")
 	}
 	for i := range out {
 		var sum uint64

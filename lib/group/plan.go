@@ -1,13 +1,11 @@
-// Package group plans the layers of an image from its components' sizes and
-// update histories.
+// Package group plans the layers of an image from its components' sizes and update histories.
 //
-// What it minimises is the expected number of bytes that a client who has the
-// last image downloads for the next one: a layer is downloaded whole when any
-// of its components changes or when its set of components does. Without the
-// previous image the plan must also be the same from build to build, so it
-// follows only what changes rarely (see stateless.go); with the previous image
-// it pays for what it moves (see previous.go). docs/research/grouping.md has the model,
-// the measurements and the limits.
+// A plan minimises the bytes that a client with the previous image is expected to download for the
+// next one. A layer is downloaded if any of its components changes, or if its set of components
+// does. Without the previous image, the plan must also stay the same from build to build, so it
+// depends only on things that rarely change (see stateless.go). With the previous image, moving
+// components has a cost (see previous.go). docs/research/grouping.md has the model, the
+// measurements and the limits.
 //
 // The package is pure: no clock, no randomness, integers only.
 package group
@@ -17,9 +15,9 @@ import (
 	"slices"
 )
 
-// Component is what grouping knows of one component.
+// Component is the input for one component.
 type Component struct {
-	Name         string  // unique; of equal names each is still put into one layer
+	Name         string  // unique; components with equal names are still planned
 	Size         int64   // bytes, as the tar will hold them; less than 1 counts as 1
 	Updates      []int64 // unix seconds of the known updates, any order, may be empty
 	IntervalDays int64   // days between updates, 0 = unknown; used where no update is known yet
@@ -29,13 +27,24 @@ type Component struct {
 // Member is one component of a previous layer.
 type Member struct{ Name, Fingerprint string }
 
-// Previous is the layout of the last image. Any layout is accepted: unknown,
-// repeated and missing components only make their layer count as changed.
-type Previous struct{ Layers [][]Member }
+// Previous is the layout of the last image. Any layout is accepted: unknown, repeated and missing
+// components only make their layer count as changed.
+type Previous struct {
+	Layers [][]Member
+	// Times are those of components whose contents are known. Grouping does not use them: they
+	// are for the code that sets file times.
+	Times map[string]Dated
+}
 
-// Options are the rest of what a plan depends on.
+// Dated is the contents of a component and the time that its files had, in Unix seconds.
+type Dated struct {
+	Contents string
+	Time     int64
+}
+
+// Options are the other inputs of a plan.
 type Options struct {
-	Max      int       // layers at most; less than 1 counts as 1
+	Max      int       // maximum number of layers; less than 1 counts as 1
 	Now      int64     // unix seconds: the build's clock; less than 1 = the newest update
 	Previous *Previous // nil = none
 }
@@ -43,12 +52,11 @@ type Options struct {
 // Layer is one layer of a plan.
 type Layer struct {
 	Members   []int // indexes into the input, ascending
-	Stability int64 // parts per million: the chance that it does not change in a week
+	Stability int64 // parts per million: the chance that it stays unchanged for a week
 }
 
-// Plan puts every component into exactly one of at most opt.Max layers, none
-// of them empty. The plan does not depend on the order of the components.
-// Layers are in their order, from the bottom up (see order.go).
+// Plan puts every component into exactly one of at most opt.Max layers, none of them empty. The
+// order of the components does not matter. Layers are returned from the bottom up (see order.go).
 func Plan(components []Component, opt Options) []Layer {
 	if len(components) == 0 {
 		return nil
@@ -59,15 +67,15 @@ func Plan(components []Component, opt Options) []Layer {
 	case len(in.cs) <= in.limit:
 		groups = in.alone()
 	case opt.Previous != nil:
-		groups = in.aware(opt.Previous)
+		groups = in.withPrevious(opt.Previous)
 	default:
 		groups = in.stateless()
 	}
 	return in.layers(groups, opt.Previous)
 }
 
-// Arrange makes layers of given groups, each a list of indexes into the components: it
-// puts them in order and computes their stability. Each component is in one group.
+// Arrange makes layers of the given groups, each a list of indexes into components: it sorts them
+// and computes their stability. Each component is in one group.
 func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	in := newInput(components, opt)
 	at := make([]int, len(components)) // the caller's index -> canonical
@@ -83,12 +91,12 @@ func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	return in.layers(canonical, opt.Previous)
 }
 
-// input is a plan's input in canonical order, with what follows from it.
+// input is a plan's input in canonical order, with derived values.
 type input struct {
 	cs    []Component
 	order []int   // canonical index -> the caller's
-	size  []int64 // bytes, in a range that no cost can leave
-	limit int     // layers at most
+	size  []int64 // bytes, scaled so that costs cannot overflow
+	limit int     // maximum number of layers
 	now   int64   // unix seconds: the clock, or the newest update where that is earlier
 	last  bool    // the histories hold only the last update (see lastOnly)
 }
@@ -108,18 +116,17 @@ func newInput(components []Component, opt Options) *input {
 	return in
 }
 
-// compare orders components by name; the rest only decides between equal names.
+// compare sorts components by name; the rest only decides between equal names.
 func compare(a, b *Component) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), slices.Compare(a.Updates, b.Updates),
 		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }
 
-// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks
-// leaves room to add several costs within an int64.
+// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks leaves room to add
+// several costs within an int64.
 const maxTotal = uint64(1) << 50
 
-// sizes returns the sizes. If they add up to more than maxTotal, all are halved until
-// they do not.
+// sizes returns the sizes. If they add up to more than maxTotal, all are halved until they do not.
 func sizes(cs []Component) []int64 {
 	out := make([]int64, len(cs))
 	for shift := 0; ; shift++ {
@@ -145,8 +152,8 @@ func (in *input) alone() [][]int {
 	return g
 }
 
-// layers turns groups of canonical indexes into the caller's layers. The stability
-// is that of now, even if the plan follows older rates.
+// layers converts groups of canonical indexes into the caller's layers. The stability is the
+// current one, even if the plan uses older rates.
 func (in *input) layers(groups [][]int, prev *Previous) []Layer {
 	for _, g := range groups {
 		slices.Sort(g)

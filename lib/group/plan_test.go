@@ -13,8 +13,8 @@ import (
 // testNow is 2026-03-01, in the middle of one of the periods of 52 weeks.
 const testNow = int64(1772323200)
 
-// synthetic makes n components with histories that end at now: a third are
-// released together in suites, the others on their own.
+// synthetic makes n components with histories that end at now: a third are released together in
+// suites, the others separately.
 func synthetic(n int, seed uint64, now int64) []Component {
 	r := rand.New(rand.NewPCG(seed, 1))
 	suites := make([][]int64, 8)
@@ -39,7 +39,7 @@ func synthetic(n int, seed uint64, now int64) []Component {
 	return cs
 }
 
-// names is a plan without indexes: each layer's member names.
+// names returns a plan as the names of each layer's members.
 func names(cs []Component, ls []Layer) []string {
 	var out []string
 	for _, l := range ls {
@@ -76,7 +76,7 @@ func checkCover(t *testing.T, cs []Component, limit int, ls []Layer) {
 			t.Errorf("members %v are empty or not ascending", l.Members)
 		}
 		if l.Stability < 0 || l.Stability > 1e6 {
-			t.Errorf("stability %d is no chance", l.Stability)
+			t.Errorf("invalid stability %d", l.Stability)
 		}
 		for _, i := range l.Members {
 			seen[i]++
@@ -164,16 +164,16 @@ func TestNothingChanged(t *testing.T) {
 		for _, later := range []int64{1, 7, 300, 366, 3660} {
 			now := testNow + later*day
 			if got := Plan(cs, Options{Max: limit, Now: now}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
-				t.Errorf("max %d: another plan %d days later", limit, later)
+				t.Errorf("max %d: a different plan %d days later", limit, later)
 			}
 			if got := Plan(cs, Options{Max: limit, Now: now, Previous: prev}); !reflect.DeepEqual(names(cs, got), names(cs, first)) {
-				t.Errorf("max %d: another plan %d days later, with previous", limit, later)
+				t.Errorf("max %d: a different plan %d days later, with previous", limit, later)
 			}
 		}
 	}
 }
 
-// newBytes is what a client that has a downloads for b, as a share of b.
+// newBytes is the share of b that a client with a downloads.
 func newBytes(a, b []string, cs []Component) float64 {
 	size := map[string]int64{}
 	for _, c := range cs {
@@ -195,7 +195,7 @@ func TestOneComponentMoreOrLess(t *testing.T) {
 	for _, limit := range []int{24, 96} {
 		cs := synthetic(360, 5, testNow)
 		whole := names(cs, Plan(cs, Options{Max: limit, Now: testNow}))
-		// The previous image is one that was itself built with a previous one.
+		// The previous image was built with a previous image itself.
 		opt := Options{Max: limit, Now: testNow, Previous: layoutOf(cs[1:], Plan(cs[1:], Options{Max: limit, Now: testNow}))}
 		opt.Previous = layoutOf(cs, Plan(cs, opt))
 		var old []string
@@ -216,15 +216,15 @@ func TestOneComponentMoreOrLess(t *testing.T) {
 			after := names(less, Plan(less, opt))
 			meanPrev += newBytes(old, after, less) / rounds
 		}
-		t.Logf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+		t.Logf("max %d: removing a component moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
 		if mean > 0.12 || meanPrev > 0.20 {
-			t.Errorf("max %d: one component less moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
+			t.Errorf("max %d: removing a component moves %.3f of the bytes, with previous %.3f", limit, mean, meanPrev)
 		}
 	}
 }
 
-// TestFewLayersDiffer counts the layers that one component more changes, over
-// components of all sizes, with and without a history.
+// TestFewLayersDiffer counts the layers that change when one component is added, for components of
+// all sizes, with and without a history.
 func TestFewLayersDiffer(t *testing.T) {
 	for _, limit := range []int{32, 128} {
 		cs := synthetic(600, 6, testNow)
@@ -233,7 +233,7 @@ func TestFewLayersDiffer(t *testing.T) {
 		for i, c := range synthetic(30, 7, testNow) {
 			c.Name = fmt.Sprintf("c%05d+", i*20)
 			if i%2 == 0 {
-				c.Updates = []int64{testNow - day} // just born
+				c.Updates = []int64{testNow - day} // created just now
 			}
 			more := append(slices.Clone(cs), c)
 			for _, l := range names(more, Plan(more, Options{Max: limit, Now: testNow})) {
@@ -262,8 +262,8 @@ func TestUnknownFingerprintIsUnchanged(t *testing.T) {
 	}
 }
 
-// TestFamiliesLeaveNoLayer makes four families of all but the largest: where these
-// would be fewer than the layers, their members get those that are left.
+// TestFamiliesLeaveNoLayer: four families contain all but the largest components. If there are
+// fewer families than layers, their members get the remaining layers.
 func TestFamiliesLeaveNoLayer(t *testing.T) {
 	const n, largest, limit = 150, 50, 100
 	var cs []Component
@@ -279,8 +279,8 @@ func TestFamiliesLeaveNoLayer(t *testing.T) {
 	}
 }
 
-// TestGolden pins plans for a fixed input: a change here re-arranges every
-// user's image once and belongs in the changelog.
+// TestGolden pins plans for a fixed input. A change here rearranges every user's image once and
+// belongs in the changelog.
 func TestGolden(t *testing.T) {
 	var cs []Component
 	for i := range 14 {
@@ -325,8 +325,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// suite is 36 components with habits of their own, and five small ones that are
-// always released together.
+// suite returns 36 components with separate releases, and five small ones that are always released
+// together.
 func suite() (cs []Component) {
 	for i := range 41 {
 		c := Component{Name: fmt.Sprintf("own%02d", i), Size: int64(50-i) << 16}
@@ -360,7 +360,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkPlanMany is a root with many large files, or a hostile one.
+// BenchmarkPlanMany plans a root with many large files, or a hostile one.
 func BenchmarkPlanMany(b *testing.B) {
 	for _, n := range []int{4000, 16000, 64000} {
 		cs := synthetic(n, 1, testNow)

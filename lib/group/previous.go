@@ -6,24 +6,22 @@ import (
 )
 
 const (
-	// horizon is the number of weeks for which a better layout pays back what
-	// moving costs now: 32 and 64 were worse, above all for clients that skip
-	// images.
+	// horizon is the number of weeks in which a better layout pays back the cost of moving. 32 and
+	// 64 were worse, especially for clients that skip images.
 	horizon = 16
-	// maxPasses bounds the search for better single moves; most searches end
-	// by themselves after three or four.
+	// maxPasses bounds the search for better single moves; most searches end after three or four.
 	maxPasses = 10
-	// compared is how many components, the largest, are compared with each other. The
-	// time grows with the square. The largest images of distributions have as many.
+	// compared is how many components, the largest ones, are compared with each other. The time
+	// grows with the square. The largest images of distributions have about as many.
 	compared = 2048
-	// pools is how many groups the others are put into at once.
+	// pools is the number of groups for the others.
 	pools = 256
 )
 
-// aware plans from the layout of the last image. Unchanged layers are kept unless
-// breaking one pays off within the horizon. The others are downloaded anyway, so
-// their components are free to move.
-func (in *input) aware(prev *Previous) [][]int {
+// withPrevious plans from the layout of the previous image. Unchanged layers are kept unless
+// breaking one pays off within the horizon. All others are downloaded anyway, so their components
+// can move.
+func (in *input) withPrevious(prev *Previous) [][]int {
 	kept, free := in.split(prev)
 	if len(free) == 0 && len(kept) <= in.limit {
 		return kept // nothing changed: nothing to download
@@ -37,8 +35,8 @@ func (in *input) aware(prev *Previous) [][]int {
 	o.horizon = horizon
 	for _, members := range kept {
 		u := o.newUnit(members)
-		// A layer that is likely to change will soon be free anyway, so
-		// moving it now is never worth it.
+		// A layer that is likely to change will soon be downloaded anyway, so moving it now is
+		// never worth it.
 		u.lock = max(u.size, o.horizon*u.cost)
 		o.units = append(o.units, u)
 	}
@@ -50,8 +48,8 @@ func (in *input) aware(prev *Previous) [][]int {
 	return o.groups()
 }
 
-// pool makes the groups to start from: one for each of the largest components, and a
-// few for all others, as without the previous image.
+// pool creates the initial groups: one for each of the largest components, and a few for all
+// others, as without the previous image.
 func (in *input) pool(free []int, outlooks []odds) (groups [][]int) {
 	free = in.largest(free)
 	var blocks []*block
@@ -65,7 +63,7 @@ func (in *input) pool(free []int, outlooks []odds) (groups [][]int) {
 	return append(groups, membersOf(newTree(blocks).plan(pools))...)
 }
 
-// largest sorts components if there are too many to compare, the largest first.
+// largest sorts components, the largest first, if there are too many to compare.
 func (in *input) largest(list []int) []int {
 	if len(list) <= compared {
 		return list
@@ -73,8 +71,8 @@ func (in *input) largest(list []int) []int {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b int) int { return cmp.Compare(in.size[b], in.size[a]) })
 }
 
-// split returns the previous layers that are complete and unchanged, and the
-// components that are in none of them.
+// split returns the previous layers that are complete and unchanged, and the components in none of
+// them.
 func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 	index, used := in.index(), make([]bool, len(in.cs))
 	for _, l := range prev.Layers {
@@ -96,7 +94,7 @@ func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 	return kept, free
 }
 
-// index finds components by name. Of equal names the first counts.
+// index maps names to components. Of equal names the first counts.
 func (in *input) index() map[string]int {
 	index := make(map[string]int, len(in.cs))
 	for i, c := range slices.Backward(in.cs) {
@@ -105,8 +103,8 @@ func (in *input) index() map[string]int {
 	return index
 }
 
-// unchanged finds a layer's members. It returns false if there are none, or if one
-// is gone, has changed, or is in another layer too.
+// unchanged returns a layer's members. It returns false if there are none, or if one is gone, has
+// changed or is in another layer too.
 func (in *input) unchanged(l []Member, index map[string]int, used []bool) ([]int, bool) {
 	var members []int
 	for _, m := range l {

@@ -7,20 +7,19 @@ import (
 	"testing"
 )
 
-// settled is a layout that was itself made with a previous one, and its names.
-func settled(cs []Component, limit int) (*Previous, []string) {
+// secondLayout returns a layout that was itself made with a previous one, and its names.
+func secondLayout(cs []Component, limit int) (*Previous, []string) {
 	ls := Plan(cs, Options{Max: limit, Now: testNow, Previous: &Previous{}})
 	prev := layoutOf(cs, ls)
 	return prev, names(cs, ls)
 }
 
-// TestFewChanges: where few components have changed, the layers with other
-// members are hardly more than those that are downloaded anyway; where one
-// has, no other layer changes.
+// TestFewChanges: if few components changed, hardly more layers change than have to. If one
+// changed, no other layer changes.
 func TestFewChanges(t *testing.T) {
 	cs := synthetic(360, 9, testNow)
 	for _, limit := range []int{24, 96} {
-		prev, old := settled(cs, limit)
+		prev, old := secondLayout(cs, limit)
 		for _, every := range []int{20, len(cs)} {
 			next := slices.Clone(cs)
 			dirty := map[string]bool{}
@@ -42,16 +41,15 @@ func TestFewChanges(t *testing.T) {
 			}
 			anyway := newBytes(clean, old, cs)
 			moved := newBytes(clean, names(next, ls), next)
-			t.Logf("max %d, every %d: %.3f of the bytes are downloaded, %.3f at least", limit, every, moved, anyway)
+			t.Logf("max %d, every %d: %.3f of the bytes are downloaded, at least %.3f", limit, every, moved, anyway)
 			if moved > anyway*1.1 {
-				t.Errorf("max %d, every %d: %.3f of the bytes are downloaded where %.3f would do", limit, every, moved, anyway)
+				t.Errorf("max %d, every %d: %.3f of the bytes are downloaded, but %.3f would be enough", limit, every, moved, anyway)
 			}
 		}
 	}
 }
 
-// TestForeignPrevious: any layout is used for what it is worth; a layer that
-// is no layout's fault stays.
+// TestForeignPrevious: any layout is accepted, and its usable layers stay.
 func TestForeignPrevious(t *testing.T) {
 	cs := synthetic(200, 10, testNow)
 	r := rand.New(rand.NewPCG(10, 10))
@@ -69,7 +67,7 @@ func TestForeignPrevious(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		prev *Previous
-		kept *Previous // of which most layers stay
+		kept *Previous // most of its layers stay
 	}{
 		{"one layer", whole, nil}, {"hashed", hashed, hashed}, {"every layer twice", twice, hashed},
 		{"other components", other, nil}, {"cut short", cut, cut},
@@ -80,7 +78,7 @@ func TestForeignPrevious(t *testing.T) {
 			if tc.kept == nil || limit < 40 {
 				continue
 			}
-			// 40 layers hold what is kept and, where it is cut, the rest.
+			// 40 layers are enough for the kept ones and, for a cut layout, the rest.
 			old := names(cs, layersOf(cs, tc.kept))
 			stay := 0
 			for _, l := range names(cs, ls) {
@@ -106,11 +104,11 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedForEver: whatever the history of a layout, once nothing
-// changes it stays, with any clock.
-func TestUnchangedForEver(t *testing.T) {
+// TestUnchangedLayoutStays: whatever the history of a layout, it stays while nothing changes, at
+// any clock.
+func TestUnchangedLayoutStays(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
-	prev, _ := settled(cs, 40)
+	prev, _ := secondLayout(cs, 40)
 	for round := range 5 {
 		for i := range cs {
 			if i%11 == round {
@@ -123,14 +121,14 @@ func TestUnchangedForEver(t *testing.T) {
 		prev = layoutOf(cs, ls)
 		for _, later := range []int64{0, day, 60 * week, 1000 * week} {
 			if got := names(cs, Plan(cs, Options{Max: 40, Now: now + later, Previous: prev})); !slices.Equal(got, names(cs, ls)) {
-				t.Errorf("round %d: another plan %d days later", round, later/day)
+				t.Errorf("round %d: a different plan %d days later", round, later/day)
 			}
 		}
 	}
 }
 
-// TestManyComponents: of more components than can be compared with each other, each is
-// still in one layer, and the work does not grow by the square.
+// TestManyComponents: with more components than can be compared with each other, each is still in
+// one layer, and the work does not grow with the square.
 func TestManyComponents(t *testing.T) {
 	steps := map[int]int{}
 	for _, n := range []int{2 * compared, 4 * compared} {
@@ -147,7 +145,7 @@ func TestManyComponents(t *testing.T) {
 		}
 		for _, g := range groups[:compared] {
 			if len(g) != 1 || in.size[g[0]] < in.size[groups[compared][0]] {
-				t.Fatalf("%d components: %v is not one of the largest, by itself", n, g)
+				t.Fatalf("%d components: %v is not a single one of the largest", n, g)
 			}
 		}
 		for _, p := range in.findPeers(hs, in.now) {

@@ -8,27 +8,26 @@ import (
 const (
 	day  = int64(86400) // seconds
 	week = 7 * day      // seconds
-	// lookBack is how many weeks of history count. Three years contain every
-	// release cycle that matters, and older histories mislead.
+	// lookBack is how many weeks of history count. Three years contain every release cycle that
+	// matters, and older histories mislead.
 	lookBack = 156
-	// scenarios is how many past weeks say which components change together: a
-	// year, so that each season counts once.
+	// scenarios is the number of past weeks that show which components change together: a year, so
+	// that each season counts once.
 	scenarios = 52
-	// longDecay and shortDecay are 2^30 times the weight a week loses to the
-	// one before: half-lives of 52 and of 6 weeks.
+	// longDecay and shortDecay are 2^30 times the factor by which a week's weight decays:
+	// half-lives of 52 and of 6 weeks.
 	longDecay  = 1059524080
 	shortDecay = 956595215
-	// longPrior is how many weeks of evidence the pooled rate counts for, and
-	// shortPrior how many the long rate counts for.
+	// longPrior is the number of weeks of evidence for which the pooled rate counts, and shortPrior
+	// that for which the long rate counts.
 	longPrior  = 8
 	shortPrior = 2
 	// shortShare is the weight of the short rate, in percent.
 	shortShare = 15
-	// defaultRate is the weekly chance of change if no component has a history:
-	// about once a year.
+	// defaultRate is the weekly chance of change if no component has a history: about once a year.
 	defaultRate = one / 52
-	// minRate and maxRate bound every chance. The lower one is about once in 40
-	// years. Nothing is taken to stay for ever, and nothing is certain to change.
+	// minRate and maxRate bound every chance. The lower one is about once in 40 years. Nothing is
+	// certain to stay or to change.
 	minRate = one / 2000
 	maxRate = one / 50 * 49
 )
@@ -83,8 +82,8 @@ func ratio(a, b uint64) uint64 {
 	return min(q, one)
 }
 
-// past reads the updates up to ref. The first known update is the birth of a
-// component and not a change, unless births count (see lastOnly).
+// past reads the updates up to ref. The first known update is the creation of a component and not a
+// change, unless births is set (see lastOnly).
 func past(updates []int64, ref int64, births bool) (h history) {
 	first := int64(0)
 	seen := false
@@ -116,8 +115,8 @@ func weeksBetween(u, ref int64) int {
 	return int(min((uint64(ref)-uint64(u))/uint64(week), 1<<20))
 }
 
-// lastOnly reports whether most histories hold a single update. Then that is the
-// last change, for example a build date, and not a birth.
+// lastOnly reports whether most histories have a single update. Then that is the last change, for
+// example a build date, and not the creation.
 func lastOnly(cs []Component) bool {
 	single, many := 0, 0
 	for i := range cs {
@@ -134,10 +133,10 @@ func lastOnly(cs []Component) bool {
 // estimator estimates chances of change within a week.
 type estimator struct {
 	long, short *weights
-	pooled      uint64 // the rate that all components have together
+	pooled      uint64 // the common rate of all components
 }
 
-// newEstimator reads the pooled rate off all histories.
+// newEstimator computes the pooled rate of all histories.
 func newEstimator(cs []Component, hs []history) *estimator {
 	e := &estimator{long: newWeights(longDecay), short: newWeights(shortDecay), pooled: defaultRate}
 	var hits, sum uint64
@@ -173,12 +172,12 @@ func rates(cs []Component, hs []history) []uint64 {
 	return ps
 }
 
-// octave returns the power of two nearest to a chance on a log scale. The pooled
-// rate changes with every component that comes or goes, but its octave hardly does.
+// octave returns the power of two nearest to a chance on a log scale. The pooled rate changes with
+// every new or removed component, but its octave hardly does.
 func octave(p uint64) uint64 { return 1 << nearestPower(p) }
 
-// intervalRate is the chance of a change in seven days where each day has a
-// chance of one in the interval.
+// intervalRate returns the chance of a change within seven days, if the chance per day is one in
+// days.
 func intervalRate(days int64) uint64 {
 	q := one - ratio(1, uint64(min(days, 1<<20)))
 	stay := one
@@ -188,8 +187,8 @@ func intervalRate(days int64) uint64 {
 	return one - stay
 }
 
-// newest is the latest update that is not after now. A plan depends on the clock
-// only through it, so the plan stays the same as long as nothing is updated.
+// newest returns the latest update that is not after now. A plan depends on the clock only through
+// it, so it stays the same as long as nothing is updated.
 func newest(cs []Component, now int64) int64 {
 	at := int64(math.MinInt64)
 	for i := range cs {
@@ -223,11 +222,10 @@ func (in *input) histories(ref int64) []history {
 	return hs
 }
 
-// forgetRebuilds drops the changes of weeks in which more than half of the
-// components changed, for example because a distribution was rebuilt with a new
-// compiler. Clients download everything in such a week, whatever the layers, and it
-// does not say how often a component changes by itself. Likeness still counts it:
-// leaving it out there was not better.
+// forgetRebuilds drops the changes of weeks in which more than half of the components changed, for
+// example because a distribution was rebuilt with a new compiler. Clients download everything in
+// such a week, whatever the layers, and it does not show how often a component changes by itself.
+// Likeness still counts it: dropping it there was not better.
 func forgetRebuilds(hs []history) {
 	for w := range lookBack {
 		n := 0

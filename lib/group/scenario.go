@@ -1,22 +1,22 @@
 package group
 
-// jointShare is the part of a component's rate, in percent, that is spread over
-// the weeks in which it changed before. The rest is spread over all weeks.
+// jointShare is the part of a component's rate, in percent, that is distributed over the weeks in
+// which it changed before. The rest is distributed over all weeks.
 const jointShare = 60
 
 const (
-	// months is how many spans of four weeks the scenarios have.
+	// months is the number of spans of four weeks.
 	months = scenarios / 4
-	// run is how many odds are added up at once: a sum of 13 products of two
-	// chances fits in 64 bits.
+	// run is the number of odds summed at once: a sum of 13 products of two chances fits in 64
+	// bits.
 	run  = 13
 	runs = (scenarios + months) / run
-	// weekRuns is how many of the runs are of weeks.
+	// weekRuns is the number of runs for weeks.
 	weekRuns = scenarios / run
 )
 
-// odds are the chances to stay unchanged in each scenario: first the weeks, then
-// the spans of four weeks.
+// odds are the chances to stay unchanged in each scenario: first the weeks, then the spans of four
+// weeks.
 type odds [scenarios + months]uint32 // scaled by one
 
 // sums are the sums of each run of odds.
@@ -29,13 +29,13 @@ func (o *odds) sums() (s sums) {
 	return s
 }
 
-// mean is the chance to stay for a week, over all of them.
+// mean returns the mean chance to stay unchanged for a week.
 func (o *odds) mean() uint64 {
 	s := o.sums()
 	return everyWeek.mean(&s)
 }
 
-// and makes o the chances that neither of two things changes.
+// and sets o to the chances that neither of two things changes.
 func (o *odds) and(p *odds) {
 	for i := range o {
 		o[i] = uint32(uint64(o[i]) * uint64(p[i]) >> oneBits)
@@ -49,28 +49,26 @@ func (o *odds) spans() {
 		for s := range 4 {
 			q = times(q, uint64(o[4*i+s]))
 		}
-		o[scenarios+i] = uint32(max(q, 1)) // never zero: it is divided by
+		o[scenarios+i] = uint32(max(q, 1)) // never zero, since it is used as a divisor
 	}
 }
 
-// clients are the weights of a week and of a span of four, and their sum over
-// all scenarios.
+// clients are the weights of a week and of a span of four weeks, and the sum over all scenarios.
 type clients struct{ week, span, sum uint64 }
 
-// everyWeek stands for clients that take every image.
+// everyWeek stands for clients that download every image.
 var everyWeek = clients{week: 1, sum: scenarios}
 
 const (
-	// skipShare divided by the number of layers, but at most maxSkip, is the
-	// percentage of clients that take every fourth image. For them it matters
-	// what changes in four weeks, not how often. If layers are few, they are
-	// large and should stay for these clients too. Among many layers, each
-	// change is small anyway.
+	// skipShare divided by the number of layers, but at most maxSkip, is the percentage of clients
+	// that download only every fourth image. For them it matters what changes within four weeks,
+	// not how often. If there are few layers, these are large and should stay unchanged for such
+	// clients too. With many layers, each change is small anyway.
 	skipShare = 1600
 	maxSkip   = 60
 )
 
-// someSkip are the clients of an image of so many layers at most.
+// someSkip returns the clients of an image with at most this many layers.
 func someSkip(limit int) clients {
 	skip := uint64(min(skipShare/limit, maxSkip))
 	c := clients{week: 100 - skip, span: 4 * skip} // a span weighs as much as its weeks
@@ -87,8 +85,8 @@ func (c *clients) mean(s *sums) uint64 {
 	return (w*c.week + s[weekRuns]*c.span) / c.sum
 }
 
-// most is an upper bound of the mean chance that neither of two things changes: in
-// each run, both stay at most as often as the one that changes more often.
+// most returns an upper bound of the mean chance that neither of two things changes: in each run,
+// both stay unchanged at most as often as the one that changes more often.
 func (c *clients) most(a, b *sums) uint64 {
 	var s sums
 	for i := range s {
@@ -97,7 +95,7 @@ func (c *clients) most(a, b *sums) uint64 {
 	return c.mean(&s)
 }
 
-// both is the mean chance that neither of two things changes.
+// both returns the mean chance that neither of two things changes.
 func (c *clients) both(a, b *odds) uint64 {
 	var s sums
 	for i := range weekRuns {
@@ -109,7 +107,7 @@ func (c *clients) both(a, b *odds) uint64 {
 	return c.mean(&s)
 }
 
-// product is the sum of the products in one run.
+// product returns the sum of the products in one run.
 func product(a, b *odds, i int) (sum uint64) {
 	x, y := (*[run]uint32)(a[i*run:]), (*[run]uint32)(b[i*run:])
 	for k := range x {
@@ -118,7 +116,7 @@ func product(a, b *odds, i int) (sum uint64) {
 	return sum >> oneBits
 }
 
-// outlook returns a component's chance to stay in each scenario, by its own past
+// outlook returns a component's chance to stay unchanged in each scenario, from its own history
 // alone.
 func outlook(h *history, p uint64) (o odds) {
 	n := 0

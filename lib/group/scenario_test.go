@@ -2,8 +2,8 @@ package group
 
 import "testing"
 
-// TestSomeSkip: fewer layers mean more clients that skip, and what never
-// changes stays for all of them.
+// TestSomeSkip: fewer layers mean more clients that skip images, and components that never change
+// stay for all of them.
 func TestSomeSkip(t *testing.T) {
 	for limit, want := range map[int]uint64{1: 60, 16: 60, 32: 50, 64: 25, 128: 12, 256: 6, 2000: 0} {
 		c := someSkip(limit)
@@ -15,7 +15,7 @@ func TestSomeSkip(t *testing.T) {
 			o[i] = uint32(one)
 		}
 		if s := o.sums(); c.mean(&s) != one {
-			t.Errorf("%d layers: what never changes stays with a chance of %d of %d", limit, c.mean(&s), one)
+			t.Errorf("%d layers: chance of an unchanging component to stay: %d of %d", limit, c.mean(&s), one)
 		}
 	}
 }

@@ -7,30 +7,29 @@ import (
 	"slices"
 )
 
-// A plan without the previous image is stable only if it follows what rarely
-// changes, and if each decision is local: histories count up to the last turn
-// of the year, a component's square depends on its own history and size alone,
-// and which squares share a layer is decided area by area (tree.go). One
-// component more or less then changes its own layer and few others.
+// A plan without the previous image is stable only if it depends on things that rarely change and
+// if each decision is local. So histories count only up to the last turn of the year, a component's
+// square depends only on its own history and size, and which squares share a layer is decided area
+// by area (tree.go). Adding or removing a component then changes its own layer and few others.
 
 const (
-	// year is how long rates are kept: 52 weeks, counted from the Unix epoch.
-	// With shorter periods, moves cost as much as fresher rates save.
+	// year is how long rates are kept: 52 weeks, counted from the Unix epoch. With shorter periods,
+	// moves cost as much as fresher rates save.
 	year = 52 * week
-	// largestAlone is the percentage of layers that go to the largest components,
-	// one each and whatever their rates: a wrong rate costs most there.
+	// largestAlone is the percentage of layers that go to the largest components, one each,
+	// regardless of their rates: a wrong rate costs most there.
 	largestAlone = 30
-	// largestApart is how many of the largest components are in no family, in
-	// percent of the layers, and fewestApart is the least such number. Each large
-	// component is worth its own decision. And if layers are few, they must not be
-	// filled by families, which change when any member comes or goes.
+	// largestApart is how many of the largest components are in no family, in percent of the
+	// layers; fewestApart is the minimum. Each large component deserves its own decision. And if
+	// there are few layers, families must not fill them, since a family changes whenever it gets or
+	// loses a member.
 	largestApart = 50
 	fewestApart  = 24
-	// turning says when a year begins: more than one in so many components have to be
-	// updated in it.
+	// turning defines when a year begins: after more than one in turning components was updated in
+	// it.
 	turning = 20
-	// upset is the weekly chance that a component comes, goes or changes although its
-	// history does not suggest it. It also keeps large ones apart from many small ones.
+	// upset is the assumed weekly chance that a component comes, goes or changes against its
+	// history. It also keeps large components apart from many small ones.
 	upset = one / 100
 	// minSize is a disk block, in bytes. Smaller sizes count as this.
 	minSize = 4096
@@ -47,7 +46,7 @@ func (in *input) stateless() [][]int {
 	return membersOf(layers)
 }
 
-// membersOf lists the components of each layer.
+// membersOf returns the components of each layer.
 func membersOf(layers [][]*block) [][]int {
 	groups := make([][]int, len(layers))
 	for i, l := range layers {
@@ -58,8 +57,7 @@ func membersOf(layers [][]*block) [][]int {
 	return groups
 }
 
-// blocks lists what the plan never divides, the largest first: components and
-// families of them.
+// blocks returns the units of the plan, the largest first: components and families of them.
 func (in *input) blocks() []*block {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -74,7 +72,7 @@ func (in *input) blocks() []*block {
 	rs := in.releases(hs, turn)
 	all := families(order, in.apart(), rs)
 	if len(all) < in.limit {
-		all = families(order, in.limit, rs) // a few large families would leave layers unused
+		all = families(order, in.limit, rs) // with a few large families, layers would be unused
 	}
 	for _, members := range all {
 		var all odds
@@ -96,8 +94,8 @@ func (in *input) blocks() []*block {
 	return out
 }
 
-// turn is the time up to which histories count: the start of the last year in which
-// more than one in twenty components were updated. A few new ones do not begin a year.
+// turn returns the time up to which histories count: the start of the last year in which more than
+// one in twenty components was updated. A few new components do not begin a year.
 func (in *input) turn() int64 {
 	var last []int64 // each component's last update
 	for i := range in.cs {
@@ -112,15 +110,14 @@ func (in *input) turn() int64 {
 	return floor(last[len(last)-1-min(max(len(last)/turning, 1), len(last)-1)], year)
 }
 
-// apart is how many of the largest components are in no family. If nearly every
-// component has a layer, only the smallest ones, of which every second has to
-// share, can be in one.
+// apart is how many of the largest components are in no family. If nearly every component has its
+// own layer, only the smallest ones, which have to share layers, can be in a family.
 func (in *input) apart() int {
 	return max(in.limit*largestApart/100, fewestApart, 2*in.limit-len(in.cs))
 }
 
-// rounded returns each size's nearest power of two, so that a component can
-// grow a little without an effect.
+// rounded returns the power of two nearest to each size, so that a component can grow a little
+// without effect.
 func rounded(sz []int64) []int64 {
 	out := make([]int64, len(sz))
 	for i, s := range sz {
@@ -134,15 +131,15 @@ type block struct {
 	members []int
 	size    int64 // bytes, rounded
 	odds    odds
-	cost    int64 // expected bytes per week in a layer of its own
+	cost    int64 // expected bytes per week in a separate layer
 	rate    int   // class of its chance of change
 	class   int   // class of its size
-	always  bool  // changes with every build, as a package database does
+	always  bool  // changes with every build, like a package database
 }
 
 const (
-	// A class of rates is half an octave of the odds of a change. The classes reach
-	// from one week in a hundred to nearly every week.
+	// A class of rates is half an octave of the odds of a change. The classes reach from one week
+	// in a hundred to nearly every week.
 	rateBits    = 5
 	rateClasses = 1 << rateBits
 	// A class of sizes is an octave. The classes reach from minSize to 128 MiB.
@@ -150,7 +147,7 @@ const (
 	sizeClasses = 1 << sizeBits
 )
 
-// newBlock works out what follows from a block's size and odds.
+// newBlock derives a block's fields from its size and odds.
 func newBlock(members []int, size int64, o odds) *block {
 	b := &block{members: members, size: size, odds: o}
 	stay := b.odds.mean()

@@ -1,18 +1,18 @@
 package group
 
-// Each block is in a square, by the classes of its size and its rate, and the squares
-// form a tree: the root is all of them, and each level halves either the sizes or the
-// rates, in the fixed order of halving. A plan divides the tree into areas. The blocks
-// of an area share a layer, except for the largest ones that are worth a layer each.
+// Each block is in a square, by the classes of its size and its rate, and the squares form a tree:
+// the root contains all of them, and each level halves either the sizes or the rates, in the fixed
+// order of halving. A plan divides the tree into areas. The blocks of an area share a layer, except
+// for the largest ones that are worth a layer each.
 //
-// One number says what a layer has to save in the whole tree: the price. At a given price
-// the cheapest plan of an area depends on nothing outside of it. So one component more
-// or less changes its own area, and elsewhere only the cuts that were hardly worth their
-// price. Choosing the direction of each cut as well saves nothing measurable. But then a
-// small change could turn a cut near the root, and move everything.
+// A single number, the price, says how much a layer has to save anywhere in the tree. At a given
+// price the cheapest plan of an area depends on nothing outside it. So adding or removing a
+// component changes its own area, and elsewhere only cuts that were hardly worth their price.
+// Choosing the direction of each cut as well saves nothing measurable, and then a small change
+// could turn a cut near the root and move everything.
 
-// halving says what each level of the tree halves, from the root down: sizes if true,
-// otherwise rates. Each of them appears as often as its classes have bits.
+// halving says what each level of the tree halves, from the root down: sizes if true, otherwise
+// rates. Each of the two appears as often as its classes have bits.
 var halving = [sizeBits + rateBits]bool{true, false, true, false, false, true, false, false, true}
 
 // area is one node of the tree.
@@ -28,9 +28,9 @@ type area struct {
 	alone  int  // how many of the largest have a layer each; only if it is not cut
 }
 
-// newTree makes the tree of blocks, which are in order, the largest first. Above all
-// levels of halving, what changes with every build is cut from the rest: whatever shares
-// a layer with it changes with every build too.
+// newTree makes the tree of blocks, which are sorted by size, the largest first. Blocks that change
+// with every build are separated from the rest at the top, since anything that shares a layer with
+// them changes with every build too.
 func newTree(blocks []*block) *area {
 	var parts [2][]*block
 	for _, b := range blocks {
@@ -48,8 +48,8 @@ func newTree(blocks []*block) *area {
 	return r
 }
 
-// newArea makes an area at a level of the tree. Its blocks have the first bits of their
-// classes in common, as many as sizes and rates say.
+// newArea makes an area at a level of the tree. The classes of its blocks share their first bits:
+// sizes and rates count them.
 func newArea(blocks []*block, level, sizes, rates int) *area {
 	r := &area{blocks: blocks}
 	r.assess()
@@ -111,13 +111,13 @@ func (r *area) solve(price int64) int {
 	return r.layers
 }
 
-// keep plans the area in one piece.
+// keep plans the area as one piece.
 func (r *area) keep(price int64) {
 	r.cut, r.alone, r.layers = false, 0, 1
 	r.total = r.costs[0] + price
 	paid := price
 	for n := 1; n < len(r.blocks); n++ {
-		if paid += price; paid >= r.total { // more layers alone cost more
+		if paid += price; paid >= r.total { // further separate layers only cost more
 			return
 		}
 		if t := r.costs[n] + paid; t < r.total {
@@ -126,8 +126,8 @@ func (r *area) keep(price int64) {
 	}
 }
 
-// Prices have 64 steps per octave, from 16 bytes per week to more than any image costs.
-// With coarser steps, a single one would remove several layers.
+// Prices have 64 steps per octave, from 16 bytes per week to more than any image costs. With
+// coarser steps, a single one would remove several layers.
 const (
 	stepBits   = 6
 	priceSteps = (51 - 4) << stepBits
@@ -137,8 +137,8 @@ func priceAt(step int) int64 {
 	return int64(1<<stepBits+step&(1<<stepBits-1)) << (step >> stepBits) >> (stepBits - 4)
 }
 
-// plan returns the layers at the lowest price at which there are at most limit. Each
-// starts with its largest block.
+// plan returns the layers at the lowest price at which there are at most limit. Each layer starts
+// with its largest block.
 func (r *area) plan(limit int) [][]*block {
 	if len(r.blocks) == 0 {
 		return nil
@@ -156,7 +156,7 @@ func (r *area) plan(limit int) [][]*block {
 	return spend(spare, r.solved(nil))
 }
 
-// solved appends the layers of the area's plan.
+// solved appends the layers of the area's plan to out.
 func (r *area) solved(out [][]*block) [][]*block {
 	if r.cut {
 		return r.halves[1].solved(r.halves[0].solved(out))
@@ -167,9 +167,9 @@ func (r *area) solved(out [][]*block) [][]*block {
 	return append(out, r.blocks[r.alone:])
 }
 
-// spend uses layers that are left, since one step of the price can remove several: the
-// largest block of the smallest shared layer gets one, and so on. How many are left
-// differs with every component more or less. So they go where a move costs least.
+// spend uses the remaining layers, since one step of the price can remove several: the largest
+// block of the smallest shared layer gets one, and so on. Their number differs with every added or
+// removed component, so they are used where a move costs least.
 func spend(spare int, layers [][]*block) [][]*block {
 	for range spare {
 		at := -1
@@ -187,7 +187,7 @@ func spend(spare int, layers [][]*block) [][]*block {
 	return layers
 }
 
-// total is the number of bytes in a layer.
+// total returns the number of bytes in a layer.
 func total(blocks []*block) (bytes int64) {
 	for _, b := range blocks {
 		bytes += b.size

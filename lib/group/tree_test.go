@@ -11,11 +11,11 @@ import (
 // testBlocks makes n blocks of one component each, of all rates and sizes.
 func testBlocks(n int, seed uint64) []*block {
 	cs := synthetic(n, seed, testNow)
-	in := newInput(cs, Options{Max: n, Now: testNow}) // as many layers: no families
+	in := newInput(cs, Options{Max: n, Now: testNow}) // as many layers as components: no families
 	return in.blocks()
 }
 
-// sortedMembers lists each layer's components in order.
+// sortedMembers returns each layer's components in order.
 func sortedMembers(layers [][]*block) [][]int {
 	out := membersOf(layers)
 	for _, m := range out {
@@ -25,7 +25,7 @@ func sortedMembers(layers [][]*block) [][]int {
 	return out
 }
 
-func TestPriceBuysLayers(t *testing.T) {
+func TestHigherPriceFewerLayers(t *testing.T) {
 	blocks := testBlocks(300, 1)
 	tree := newTree(blocks)
 	last := len(blocks) + 1
@@ -44,7 +44,7 @@ func TestPriceBuysLayers(t *testing.T) {
 	}
 }
 
-// TestSolveIsCheapest compares with every plan of a handful of blocks.
+// TestSolveIsCheapest compares the plan with every plan of a handful of blocks.
 func TestSolveIsCheapest(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for round := range 50 {
@@ -63,8 +63,8 @@ func TestSolveIsCheapest(t *testing.T) {
 	}
 }
 
-// cheapest tries every way to cut squares off, and knows no tree: bits says which of
-// the two halves of a level the blocks are in.
+// cheapest tries every way to cut squares off, without a tree: bits says in which half of each
+// level the blocks are.
 func cheapest(blocks []*block, level, sizes, rates int, price int64) int64 {
 	if len(blocks) == 0 {
 		return 0

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"chunkah/format"
 )
 
 // aclRecords are the PAX records that GNU tar --acls and bsdtar write ACLs to, as text, and the xattrs that those are in
@@ -37,7 +39,7 @@ const (
 func addACLs(h *tar.Header) error {
 	for record, xattr := range aclRecords {
 		text := h.PAXRecords[record]
-		if text == "" || h.PAXRecords[xattrKey+xattr] != "" {
+		if text == "" || h.PAXRecords[format.XattrKey+xattr] != "" {
 			continue
 		}
 		acl, err := parseACL(text)
@@ -48,7 +50,7 @@ func addACLs(h *tar.Header) error {
 		if len(acl) <= 3 && !isDefault {
 			continue // which the mode says too
 		}
-		h.PAXRecords[xattrKey+xattr] = encodeACL(acl)
+		h.PAXRecords[format.XattrKey+xattr] = encodeACL(acl)
 		if i := slices.IndexFunc(acl, func(e aclEntry) bool { return e.tag == aclMask }); i >= 0 && !isDefault {
 			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // as stat shows it, which not every tar has
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"chunkah/lib/oci"
+
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -36,15 +38,15 @@ func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 		said = m.MediaType
 	}
 	switch said {
-	case v1.MediaTypeImageIndex, mediaTypeDockerIndex:
+	case v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex:
 		return nil, false
-	case v1.MediaTypeImageManifest, mediaTypeDockerManifest, "":
+	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, "":
 		isImage := m.Config == nil || CheckConfigType(m.Config.MediaType) == nil && anyLayer(m.Layers)
 		if !wellFormed || m.Manifests != nil || isImage {
 			return nil, false // whoever reads it says what is wrong with it
 		}
 	}
-	if strings.HasPrefix(said, mediaTypeDockerSchema1) || m.SchemaVersion == 1 {
+	if strings.HasPrefix(said, oci.MediaTypeDockerSchema1) || m.SchemaVersion == 1 {
 		return nil, false
 	}
 	return blobs, true

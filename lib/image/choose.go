@@ -24,23 +24,22 @@ func IsAttestation(d v1.Descriptor) bool { return d.Annotations[annotationAttest
 
 // chooser finds one image of what a name stands for.
 type chooser struct {
-	ctx   context.Context // of this one search
 	fetch Fetcher
 	want  platform
 	seen  int // manifests that were listed
 }
 
 // manifest returns the manifest of the image that a source names.
-func (c *chooser) manifest(src Source) (oci.Document, error) {
-	top, index, err := c.top(src)
+func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error) {
+	top, index, err := c.top(ctx, src)
 	if err != nil || !index {
 		return top, err
 	}
-	images, err := c.list(top.Data, 1)
+	images, err := c.list(ctx, top.Data, 1)
 	if err != nil {
 		return oci.Document{}, err
 	}
-	d, data, err := c.present(images)
+	d, data, err := c.present(ctx, images)
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -56,16 +55,16 @@ func (c *chooser) manifest(src Source) (oci.Document, error) {
 
 // present reads the image that fits best of those that are there: docker save writes
 // one platform of several, and the index of all.
-func (c *chooser) present(images []v1.Descriptor) (v1.Descriptor, []byte, error) {
+func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, []byte, error) {
 	for {
-		d, err := c.choose(images)
+		d, err := c.choose(ctx, images)
 		if err != nil {
 			return d, nil, err
 		}
-		data, err := c.read(d)
+		data, err := c.read(ctx, d)
 		if errors.Is(err, fs.ErrNotExist) && len(images) > 1 {
 			images = slices.DeleteFunc(images, func(m v1.Descriptor) bool {
-				data, err := c.read(m)
+				data, err := c.read(ctx, m)
 				_, other := Artifact(data, m)
 				return other || errors.Is(err, fs.ErrNotExist)
 			})
@@ -81,8 +80,8 @@ func (c *chooser) present(images []v1.Descriptor) (v1.Descriptor, []byte, error)
 }
 
 // top returns the manifest or the index that a source names.
-func (c *chooser) top(src Source) (doc oci.Document, index bool, err error) {
-	data, mediaType, err := c.fetch.Manifest(c.ctx, src.Ref)
+func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index bool, err error) {
+	data, mediaType, err := c.fetch.Manifest(ctx, src.Ref)
 	if err != nil {
 		return doc, false, err
 	}
@@ -112,13 +111,13 @@ func mediaTypeOf(data []byte, mediaType string) string {
 }
 
 // read reads and verifies a document.
-func (c *chooser) read(d v1.Descriptor) ([]byte, error) {
-	in, err := c.fetch.Blob(c.ctx, d)
+func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	in, err := c.fetch.Blob(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	data, err := readVerified(c.ctx, in, d, maxDocument)
+	data, err := readVerified(ctx, in, d, maxDocument)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +125,7 @@ func (c *chooser) read(d v1.Descriptor) ([]byte, error) {
 }
 
 // list lists the images of an index and of those in it.
-func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
+func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descriptor, error) {
 	if depth > maxIndexDepth {
 		return nil, fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
 	}
@@ -141,12 +140,12 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 	for _, m := range index.Manifests {
 		switch {
 		case IsAttestation(m), m.ArtifactType != "", !mayBeImage(m.MediaType):
-		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == mediaTypeDockerIndex:
-			data, err := c.read(m)
+		case m.MediaType == v1.MediaTypeImageIndex, m.MediaType == oci.MediaTypeDockerIndex:
+			data, err := c.read(ctx, m)
 			if err != nil {
 				return nil, fmt.Errorf("reading index %q: %w", m.Digest, err)
 			}
-			more, err := c.list(data, depth+1)
+			more, err := c.list(ctx, data, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -162,14 +161,14 @@ func (c *chooser) list(data []byte, depth int) ([]v1.Descriptor, error) {
 // type: of other kinds are artifacts, and manifests of schema 1.
 func mayBeImage(mediaType string) bool {
 	switch mediaType {
-	case v1.MediaTypeImageManifest, mediaTypeDockerManifest, v1.MediaTypeImageIndex, mediaTypeDockerIndex, "":
+	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex, "":
 		return true
 	}
-	return strings.HasPrefix(mediaType, mediaTypeDockerSchema1) // the error says what to do
+	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // the error says what to do
 }
 
 // choose chooses the image that fits best.
-func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
+func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, error) {
 	if len(images) == 0 {
 		return v1.Descriptor{}, errors.New("it holds no image")
 	}
@@ -179,7 +178,7 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 	best, bestRank := v1.Descriptor{}, 0
 	var have []string
 	for _, m := range images {
-		p, err := c.platformOf(m)
+		p, err := c.platformOf(ctx, m)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errArtifact) {
 			continue
 		}
@@ -205,11 +204,11 @@ func (c *chooser) choose(images []v1.Descriptor) (v1.Descriptor, error) {
 var errArtifact = errors.New("it is no image but an artifact")
 
 // platformOf is the platform of an image in an index, which does not have to say.
-func (c *chooser) platformOf(m v1.Descriptor) (v1.Platform, error) {
+func (c *chooser) platformOf(ctx context.Context, m v1.Descriptor) (v1.Platform, error) {
 	if m.Platform != nil {
 		return *m.Platform, nil
 	}
-	data, err := c.read(m)
+	data, err := c.read(ctx, m)
 	if err != nil {
 		return v1.Platform{}, err
 	}
@@ -220,7 +219,7 @@ func (c *chooser) platformOf(m v1.Descriptor) (v1.Platform, error) {
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		return v1.Platform{}, err
 	}
-	if data, err = c.read(manifest.Config); err != nil {
+	if data, err = c.read(ctx, manifest.Config); err != nil {
 		return v1.Platform{}, fmt.Errorf("reading config %q: %w", manifest.Config.Digest, err)
 	}
 	var p v1.Platform

@@ -17,6 +17,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
 )
 
 // dockerArchive is what docker save writes: manifest.json names the files of each
@@ -156,8 +157,8 @@ func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []
 		return nil, fmt.Errorf("%d layers in manifest.json, %d diff_ids in the config %q", len(img.Layers), len(parsed.RootFS.DiffIDs), img.Config)
 	}
 	m := &v1.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: mediaTypeDockerManifest, Layers: []v1.Descriptor{},
-		Config: v1.Descriptor{MediaType: MediaTypeDockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: oci.MediaTypeDockerManifest, Layers: []v1.Descriptor{},
+		Config: v1.Descriptor{MediaType: oci.MediaTypeDockerConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
 	}
 	a.blobs = map[digest.Digest]string{}
 	if err := a.note(m.Config, img.Config); err != nil {
@@ -185,7 +186,7 @@ func (a *dockerArchive) note(d v1.Descriptor, name string) error {
 // layer describes a layer. What is not compressed, as Docker has it, need not be
 // read for that.
 func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Digest) (v1.Descriptor, error) {
-	d := v1.Descriptor{MediaType: mediaTypeDockerLayer, Digest: diffID}
+	d := v1.Descriptor{MediaType: oci.MediaTypeDockerLayer, Digest: diffID}
 	clean, err := cleanName(name)
 	if err != nil {
 		return d, err
@@ -200,7 +201,7 @@ func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Di
 	if err != nil || packing == plain {
 		return d, err
 	}
-	d.MediaType = mediaTypeDockerLayerGzip
+	d.MediaType = oci.MediaTypeDockerLayerGzip
 	h := newHasher(digest.SHA256)
 	defer h.close()
 	if _, err := io.Copy(h, interrupt.Reader(ctx, f)); err != nil {

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"chunkah/lib/fifo"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/regular"
 )
@@ -135,7 +134,7 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	case info.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case info.Mode().Type() == fs.ModeNamedPipe:
-		return fifo.Open(ctx, path, OpenFile)
+		return interrupt.Open(ctx, path, OpenFile)
 	case !info.Mode().IsRegular(): // a device may have no end, and to open it can act on it
 		return nil, fmt.Errorf("%w, nor a pipe", &fs.PathError{Op: "open", Path: path, Err: regular.ErrNot})
 	}

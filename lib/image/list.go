@@ -66,10 +66,10 @@ func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, err
 }
 
 func (l *Listing) list(ctx context.Context) error {
-	w := &lister{listing: l, chooser: chooser{ctx: ctx, fetch: l.fetch}, left: maxListed}
-	top, index, err := w.top(l.Source)
+	w := &lister{listing: l, chooser: chooser{fetch: l.fetch}, left: maxListed}
+	top, index, err := w.top(ctx, l.Source)
 	if err == nil {
-		err = w.add(top, index, 0)
+		err = w.add(ctx, top, index, 0)
 	}
 	if err == nil && !slices.ContainsFunc(l.Entries, func(e Entry) bool { return !e.Artifact }) {
 		err = errNoImage(len(l.Entries), len(l.Absent))
@@ -95,9 +95,9 @@ type lister struct {
 	left    int // bytes that the manifests to come may have
 }
 
-func (w *lister) add(doc oci.Document, index bool, depth int) error {
+func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth int) error {
 	if !index {
-		return w.addImage(doc)
+		return w.addImage(ctx, doc)
 	}
 	if depth > maxIndexDepth {
 		return fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
@@ -111,13 +111,13 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 	}
 	_, pinned := cutDigest(w.listing.Source.Ref)
 	for _, d := range parsed.Manifests {
-		data, err := w.read(d)
+		data, err := w.read(ctx, d)
 		if errors.Is(err, fs.ErrNotExist) && (depth > 0 || pinned != "") {
 			w.listing.Absent = append(w.listing.Absent, d)
 			continue
 		}
 		if err == nil {
-			err = w.addListed(d, data, depth)
+			err = w.addListed(ctx, d, data, depth)
 		}
 		if err != nil {
 			return fmt.Errorf("reading manifest %q: %w", d.Digest, err)
@@ -127,7 +127,7 @@ func (w *lister) add(doc oci.Document, index bool, depth int) error {
 }
 
 // addListed adds what an index lists.
-func (w *lister) addListed(d v1.Descriptor, data []byte, depth int) error {
+func (w *lister) addListed(ctx context.Context, d v1.Descriptor, data []byte, depth int) error {
 	if blobs, is := Artifact(data, d); is {
 		d.MediaType = mediaTypeOf(data, d.MediaType)
 		return w.keep(Entry{Manifest: oci.Document{Descriptor: d, Data: data}, Artifact: true, Blobs: blobs})
@@ -137,15 +137,15 @@ func (w *lister) addListed(d v1.Descriptor, data []byte, depth int) error {
 		return err
 	}
 	d.MediaType = mediaTypeOf(data, d.MediaType)
-	return w.add(oci.Document{Descriptor: d, Data: data}, index, depth+1)
+	return w.add(ctx, oci.Document{Descriptor: d, Data: data}, index, depth+1)
 }
 
-func (w *lister) addImage(doc oci.Document) error {
+func (w *lister) addImage(ctx context.Context, doc oci.Document) error {
 	m, err := parseAnyManifest(doc.Data)
 	if err != nil {
 		return err
 	}
-	p, err := w.platform(m.Config)
+	p, err := w.platform(ctx, m.Config)
 	if err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (w *lister) keep(e Entry) error {
 }
 
 // platform reads that of a config.
-func (w *lister) platform(config v1.Descriptor) (p v1.Platform, err error) {
-	data, err := w.read(config)
+func (w *lister) platform(ctx context.Context, config v1.Descriptor) (p v1.Platform, err error) {
+	data, err := w.read(ctx, config)
 	if err == nil {
 		err = json.Unmarshal(data, &p)
 	}

@@ -106,12 +106,12 @@ func TestListBounded(t *testing.T) {
 	for left, want := range map[int]int{int(d.Size): 1, int(d.Size) - 1: 0} {
 		l := &Listing{Source: Source{Transport: testLayout, Path: img.Layout(t)}}
 		l.fetch = layout{folder(l.Source.Path)}
-		w := &lister{listing: l, chooser: chooser{ctx: context.Background(), fetch: l.fetch}, left: left}
-		top, index, err := w.top(l.Source)
+		w := &lister{listing: l, chooser: chooser{fetch: l.fetch}, left: left}
+		top, index, err := w.top(t.Context(), l.Source)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.add(top, index, 0); (err == nil) != (want == 1) || len(l.Entries) != want {
+		if err := w.add(t.Context(), top, index, 0); (err == nil) != (want == 1) || len(l.Entries) != want {
 			t.Errorf("%d bytes: got %d entries, %v; want %d", left, len(l.Entries), err, want)
 		}
 	}

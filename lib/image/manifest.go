@@ -14,17 +14,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Docker's media types (distribution, image manifest version 2, schema 2).
-const (
-	mediaTypeDockerManifest  = "application/vnd.docker.distribution.manifest.v2+json"
-	mediaTypeDockerIndex     = "application/vnd.docker.distribution.manifest.list.v2+json"
-	mediaTypeDockerSchema1   = "application/vnd.docker.distribution.manifest.v1"
-	mediaTypeDockerLayer     = "application/vnd.docker.image.rootfs.diff.tar"
-	mediaTypeDockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-	mediaTypeDockerLayerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd"
-	mediaTypeDockerForeign   = "application/vnd.docker.image.rootfs.foreign.diff.tar"
-	mediaTypeNondistributed  = "application/vnd.oci.image.layer.nondistributable."
-)
+// mediaTypeNondistributed begins the media types of layers that registries may not have.
+const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributable."
 
 // checkDocument refuses JSON that takes more memory than an image's would.
 func checkDocument(data []byte) error {
@@ -36,9 +27,6 @@ func checkDocument(data []byte) error {
 	}
 	return nil
 }
-
-// MediaTypeDockerConfig is that of a config in an image of Docker's.
-const MediaTypeDockerConfig = "application/vnd.docker.container.image.v1+json"
 
 // IsIndex tells what kind of document data is. Some leave out the media type, and
 // some lie: a document that could be both kinds is refused, since clients do not
@@ -55,7 +43,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	if err := json.Unmarshal(data, &probe); err != nil {
 		return false, fmt.Errorf("reading the manifest: %w", err)
 	}
-	if probe.SchemaVersion == 1 || probe.FSLayers != nil || strings.HasPrefix(mediaType, mediaTypeDockerSchema1) {
+	if probe.SchemaVersion == 1 || probe.FSLayers != nil || strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) {
 		return false, errors.New("its manifest is of schema 1, which has no diffIDs: pull and push it with a current client")
 	}
 	if probe.Manifests != nil && (probe.Layers != nil || probe.Config != nil) {
@@ -69,9 +57,9 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 		said = probe.MediaType
 	}
 	switch said {
-	case v1.MediaTypeImageIndex, mediaTypeDockerIndex:
+	case v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex:
 		return true, nil
-	case v1.MediaTypeImageManifest, mediaTypeDockerManifest:
+	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest:
 		return false, nil
 	case "":
 		return probe.Manifests != nil, nil
@@ -128,7 +116,7 @@ func IsLooseType(mediaType string) bool { return slices.Contains(looseTypes, med
 // CheckConfigType refuses the media type of what is no image's config. One that says
 // nothing is left to those who read the config.
 func CheckConfigType(mediaType string) error {
-	if mediaType == v1.MediaTypeImageConfig || mediaType == MediaTypeDockerConfig || IsLooseType(mediaType) {
+	if mediaType == v1.MediaTypeImageConfig || mediaType == oci.MediaTypeDockerConfig || IsLooseType(mediaType) {
 		return nil
 	}
 	return fmt.Errorf("it is no image but an artifact: its config is of the type %q", mediaType)
@@ -138,7 +126,7 @@ func CheckConfigType(mediaType string) error {
 func CheckLayerType(mediaType string) error {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
-		mediaTypeDockerLayer, mediaTypeDockerLayerGzip, mediaTypeDockerLayerZstd:
+		oci.MediaTypeDockerLayer, oci.MediaTypeDockerLayerGzip, oci.MediaTypeDockerLayerZstd:
 		return nil
 	}
 	if IsForeign(mediaType) {
@@ -150,7 +138,7 @@ func CheckLayerType(mediaType string) error {
 // IsForeign reports whether a layer is of those that are fetched from elsewhere, as
 // Windows has them, and that images come without.
 func IsForeign(mediaType string) bool {
-	return strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, mediaTypeDockerForeign)
+	return strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, oci.MediaTypeDockerForeign)
 }
 
 // parseConfig takes from a config what the image itself needs.

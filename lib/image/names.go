@@ -8,14 +8,9 @@ import (
 	"chunkah/format"
 )
 
-// Names that mean something in a layer (image specification, layer, "Whiteouts").
-const (
-	whiteoutPrefix = ".wh."
-	opaqueName     = ".wh..wh..opq"
-	// aufsPrefix is what AUFS kept for itself begins with. Docker wrote layers with
-	// such entries for years, and no client makes files of them.
-	aufsPrefix = whiteoutPrefix + whiteoutPrefix
-)
+// aufsPrefix starts the names of AUFS metadata. Docker wrote layers with such entries for years,
+// and no client makes files of them.
+const aufsPrefix = format.WhiteoutPrefix + format.WhiteoutPrefix
 
 var errLeadsOut = errors.New(`has ".." in it that leads out: an entry of a layer lies below the root`)
 
@@ -82,21 +77,21 @@ func splitName(name string) (dir, base string) {
 // is in a directory. It refuses names that start like a whiteout and are none, but
 // for those of AUFS, which stand for nothing in the tree.
 func readWhiteout(clean string) (kind entryKind, path string, err error) {
-	if !strings.Contains(clean, whiteoutPrefix) {
+	if !strings.Contains(clean, format.WhiteoutPrefix) {
 		return kindNode, clean, nil
 	}
 	dir, base := splitName(clean)
-	if base != opaqueName && strings.HasPrefix(base, aufsPrefix) || strings.HasPrefix(dir, aufsPrefix) || strings.Contains(dir, "/"+aufsPrefix) {
+	if base != format.OpaqueWhiteout && strings.HasPrefix(base, aufsPrefix) || strings.HasPrefix(dir, aufsPrefix) || strings.Contains(dir, "/"+aufsPrefix) {
 		return kindAUFS, clean, nil
 	}
-	if strings.HasPrefix(dir, whiteoutPrefix) || strings.Contains(dir, "/"+whiteoutPrefix) {
+	if strings.HasPrefix(dir, format.WhiteoutPrefix) || strings.Contains(dir, "/"+format.WhiteoutPrefix) {
 		return 0, "", errors.New("lies below a whiteout, which is no directory")
 	}
-	hidden, ok := strings.CutPrefix(base, whiteoutPrefix)
+	hidden, ok := strings.CutPrefix(base, format.WhiteoutPrefix)
 	switch {
 	case !ok:
 		return kindNode, clean, nil
-	case base == opaqueName:
+	case base == format.OpaqueWhiteout:
 		return kindOpaque, dir, nil
 	case hidden == "", hidden == ".", hidden == "..":
 		return 0, "", errors.New("is a whiteout of nothing that can be there")

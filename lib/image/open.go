@@ -163,11 +163,11 @@ func (img *Image) load(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	c := &chooser{ctx: ctx, fetch: img.fetch, want: want}
-	if img.Manifest, err = c.manifest(img.Source); err != nil {
+	c := &chooser{fetch: img.fetch, want: want}
+	if img.Manifest, err = c.manifest(ctx, img.Source); err != nil {
 		return err
 	}
-	if err := img.loadParts(c, opt); err != nil {
+	if err := img.loadParts(ctx, c, opt); err != nil {
 		return &PartError{err}
 	}
 	return nil
@@ -180,14 +180,14 @@ func (e *PartError) Error() string { return e.err.Error() }
 func (e *PartError) Unwrap() error { return e.err }
 
 // loadParts reads what the manifest names.
-func (img *Image) loadParts(c *chooser, opt Options) error {
+func (img *Image) loadParts(ctx context.Context, c *chooser, opt Options) error {
 	m, err := parseManifest(img.Manifest.Data)
 	if err != nil {
 		return err
 	}
 	img.Annotations = m.Annotations
 	img.Config.Descriptor = m.Config
-	if img.Config.Data, err = c.read(m.Config); err != nil {
+	if img.Config.Data, err = c.read(ctx, m.Config); err != nil {
 		return fmt.Errorf("reading config %q: %w", m.Config.Digest, err)
 	}
 	if err := parseConfig(img.Config.Data, img, m.Layers); err != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
 )
 
 // FlattenTar reads a tar of a root file system, as docker export writes it, as a tree: like Flatten an image with that
@@ -104,8 +106,8 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 		return err
 	}
 	for part := range strings.SplitSeq(clean, "/") {
-		if strings.HasPrefix(part, whiteoutPrefix) {
-			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: name the image, not one of its layers", whiteoutPrefix)
+		if strings.HasPrefix(part, format.WhiteoutPrefix) {
+			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: name the image, not one of its layers", format.WhiteoutPrefix)
 		}
 	}
 	return addACLs(h)

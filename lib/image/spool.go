@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"chunkah/lib/spool"
+	"chunkah/lib/temp"
 )
 
 // spoolBuffer is the size of one write, in bytes. Of sparse files, sparseChunk bytes
@@ -24,11 +24,11 @@ type spooled struct {
 }
 
 func newSpool(dir string) (*spooled, error) {
-	f, err := spool.Create(dir)
+	f, err := temp.CreateSpool(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &spooled{file: f, buf: bufio.NewWriterSize(spool.Writer(f), spoolBuffer)}, nil
+	return &spooled{file: f, buf: bufio.NewWriterSize(temp.SpoolWriter(f), spoolBuffer)}, nil
 }
 
 // add appends what r has and returns its number of bytes.

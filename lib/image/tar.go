@@ -34,10 +34,6 @@ type entry struct {
 	node *node  // nil for whiteouts; of a hard link the metadata that it has
 }
 
-// xattrKey leads the names of PAX records that hold extended attributes. No client
-// takes them from other records.
-const xattrKey = "SCHILY.xattr."
-
 // types are the types of files that a layer may have.
 var types = map[byte]uint32{
 	tar.TypeReg: unix.S_IFREG, tar.TypeGNUSparse: unix.S_IFREG, tar.TypeDir: unix.S_IFDIR, tar.TypeSymlink: unix.S_IFLNK,
@@ -113,7 +109,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 // empty record for none.
 func (n *node) setXattrs(records map[string]string) error {
 	for key, value := range records {
-		name, ok := strings.CutPrefix(key, xattrKey)
+		name, ok := strings.CutPrefix(key, format.XattrKey)
 		if !ok || value == "" {
 			continue
 		}

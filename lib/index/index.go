@@ -1,7 +1,6 @@
-// Package index joins finished images of several platforms into one image index,
-// from which each client takes the image of its own. Manifests, configs and layers
-// are copied byte for byte, and verified on their way; what images share is copied
-// once. The same sources in the same order give the same bytes.
+// Package index joins images for several platforms into one image index. Manifests, configs and
+// layers are copied byte for byte and verified; shared blobs are copied once. The same sources in
+// the same order give the same bytes.
 package index
 
 import (
@@ -18,27 +17,27 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Options say what index to write and where.
+// Options set what to write and where.
 type Options struct {
-	// Create makes the destination, once it is known that the images go together.
+	// Create opens the destination. It is called after the images were checked.
 	Create func() (oci.Destination, error)
-	// Ref names the index in the destination; empty for no name.
+	// Ref is the name of the index in the destination; it can be empty.
 	Ref string
-	// Also are further names.
+	// Also are additional names.
 	Also []string
-	// Annotations are those of the index.
+	// Annotations are the annotations of the index.
 	Annotations map[string]string
 }
 
-// Report says what was written.
+// Report describes the result.
 type Report struct {
 	Digest    string
 	Platforms []string
-	Manifests int   // one for each platform, and artifacts
-	Bytes     int64 // that were copied
+	Manifests int   // one per platform, plus artifacts
+	Bytes     int64 // copied bytes
 }
 
-// Join writes the index of all that the sources hold, in their order.
+// Join writes the index of everything in the sources, in their order.
 func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *Report, err error) {
 	j := &joiner{sources: sources, report: &Report{}}
 	index := oci.Index{Annotations: opt.Annotations, Ref: opt.Ref, Also: opt.Also}
@@ -79,11 +78,11 @@ type joiner struct {
 	report  *Report
 }
 
-// describe makes the descriptors of the index, and makes sure that no two images
-// are for one platform: which one a client takes would be up to it.
+// describe returns the descriptors of the index. Two images for the same platform are an error,
+// since clients would choose one at random.
 func (j *joiner) describe() ([]v1.Descriptor, error) {
 	var manifests []v1.Descriptor
-	from := make(map[string]string) // sources by platform
+	from := make(map[string]string) // source of each platform
 	for _, src := range j.sources {
 		for _, e := range src.Entries {
 			d := descriptor(e)
@@ -97,7 +96,7 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 			name, key := platformName(*d.Platform), platformKey(*d.Platform)
 			here := fmt.Sprintf("%q of %q", d.Digest, src.Source)
 			if there, taken := from[key]; taken {
-				return nil, fmt.Errorf("image %s and image %s are both for %s: one image a platform", there, here, key)
+				return nil, fmt.Errorf("image %s and image %s are both for %s: only one image per platform is allowed", there, here, key)
 			}
 			from[key] = here
 			j.report.Platforms = append(j.report.Platforms, name)
@@ -107,16 +106,15 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 	return manifests, nil
 }
 
-// namesOf are the annotations that name an image in the store that it was in.
-var namesOf = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
+// nameAnnotations are the annotations with an image's name in its old store.
+var nameAnnotations = []string{v1.AnnotationRefName, oci.AnnotationContainerdName}
 
-// descriptor is what the index says of a manifest. The name that it had elsewhere
-// is not its name here.
+// descriptor returns the entry for a manifest, without its old name.
 func descriptor(e image.Entry) v1.Descriptor {
 	was := e.Manifest.Descriptor
 	d := v1.Descriptor{MediaType: was.MediaType, Digest: was.Digest, Size: was.Size, Platform: was.Platform, ArtifactType: was.ArtifactType}
 	if annotations := maps.Clone(was.Annotations); annotations != nil {
-		for _, key := range namesOf {
+		for _, key := range nameAnnotations {
 			delete(annotations, key)
 		}
 		d.Annotations = annotations
@@ -128,7 +126,7 @@ func descriptor(e image.Entry) v1.Descriptor {
 	return d
 }
 
-// copy writes the blobs of all images, and after those its manifest.
+// copy writes each image: its blobs, then its manifest.
 func (j *joiner) copy(ctx context.Context) error {
 	for _, src := range j.sources {
 		for _, e := range src.Entries {
@@ -145,8 +143,8 @@ func (j *joiner) copy(ctx context.Context) error {
 	return nil
 }
 
-// copyBlob writes a blob, which the destination verifies. A destination may ask for
-// it again, from its start.
+// copyBlob writes a blob, which the destination verifies. The destination can read it again from
+// the start.
 func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descriptor) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

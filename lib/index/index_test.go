@@ -20,7 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// made is an image of an architecture with a layer that all have and one of its own.
+// made returns an image for an architecture, with one layer that all images share and one of its
+// own.
 func made(t testing.TB, arch string) *mk.Image {
 	return &mk.Image{Arch: arch, Name: "old/" + arch, Layers: []mk.Layer{
 		{Tar: mk.Tar(t, mk.File("shared", strings.Repeat("x", 5000))), Packing: mk.Plain},
@@ -122,7 +123,8 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// TestJoinDocuments: the name is that of the one entry of index.json, which is the index with its annotations.
+// TestJoinDocuments: index.json has one entry, with the name. It is the index, which has the
+// annotations.
 func TestJoinDocuments(t *testing.T) {
 	img := made(t, "amd64")
 	src, err := transport.ParseSource("oci:" + img.Layout(t))
@@ -157,7 +159,8 @@ func TestJoinDocuments(t *testing.T) {
 	}
 }
 
-// TestJoinIndexes: an index gives all that it has, what is said of its images and kept beside them included.
+// TestJoinIndexes: an index as a source contributes everything in it, including descriptions and
+// artifacts.
 func TestJoinIndexes(t *testing.T) {
 	blobs := mk.Blobs{}
 	arm := made(t, "arm").Manifest(t, blobs)
@@ -186,7 +189,7 @@ func TestJoinIndexes(t *testing.T) {
 	if d := index.Manifests[2]; d.Digest != beside.Digest || d.Platform.OS != "unknown" || len(d.Annotations) != 2 {
 		t.Errorf("attestation: got %+v", d)
 	}
-	// What has been joined can be joined again.
+	// A joined index can be joined again.
 	if _, again, err := join(t, Options{}, "oci-archive:"+out); err != nil || again.Digest != report.Digest {
 		t.Errorf("joined again: %+v, %v; want %q", again, err, report.Digest)
 	}
@@ -289,8 +292,8 @@ func TestPlatform(t *testing.T) {
 	}
 }
 
-// What an index lists beside images is copied byte for byte; platforms that are not
-// there, and layers that clients fetch from elsewhere, are left out.
+// Artifacts in an index are copied byte for byte. Missing platforms, and layers that clients fetch
+// from elsewhere, are left out.
 func TestJoinArtifacts(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd, arm := made(t, "amd64").Manifest(t, blobs), made(t, "arm64").Manifest(t, blobs)

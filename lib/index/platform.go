@@ -9,13 +9,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// usualVariants go without saying: clients take an image with them and one without
-// for the same.
+// usualVariants are the default variants: clients treat a platform with and without them as equal.
 var usualVariants = map[string]string{"amd64": "v1", "arm": "v7", "arm64": "v8"}
 
-// platform is that of an image's config, in the words that clients compare. What a
-// config leaves open, since older ones have no fields for it, is taken from the index
-// that the image was in, if that is about the same architecture.
+// platform returns the platform in an image's config, in the form that clients compare. Fields
+// missing in older configs are taken from the image's index, if that has the same architecture.
 func platform(config v1.Platform, listed *v1.Platform) v1.Platform {
 	p := config
 	if arch, variant, err := oci.ParseArch(p.Architecture); err == nil {
@@ -39,7 +37,7 @@ func platform(config v1.Platform, listed *v1.Platform) v1.Platform {
 	return p
 }
 
-// platformName is a platform as people write it.
+// platformName formats a platform in the usual short form.
 func platformName(p v1.Platform) string {
 	name := image.PlatformName(p)
 	if p.OSVersion != "" {
@@ -48,7 +46,7 @@ func platformName(p v1.Platform) string {
 	return strings.Join(append([]string{name}, p.OSFeatures...), " ")
 }
 
-// platformKey is the same for platforms that clients take for the same.
+// platformKey is equal for platforms that clients treat as equal.
 func platformKey(p v1.Platform) string {
 	if p.Variant == usualVariants[p.Architecture] {
 		p.Variant = ""

@@ -11,35 +11,34 @@ import (
 	"chunkah/lib/image"
 )
 
-// NoComponent is that of an entry of which nobody knows which one it belongs to.
+// NoComponent marks an entry whose component is unknown.
 const NoComponent = -1
 
-// Types of an entry that are no files: what they take away, a layer below has.
+// Types of whiteout entries, which remove entries of layers below.
 const (
 	typeWhiteout = 'w'
-	typeOpaque   = 'o' // all that is in a directory
+	typeOpaque   = 'o' // everything in a directory
 )
 
 // Entry is one entry of a layer's tar.
 type Entry struct {
-	Path string // in the tree: absolute; of a whiteout what it takes away
+	Path string // absolute path in the tree; of a whiteout the removed path
 	Link string // target of a symlink or hard link
-	// Size is that of a regular file, in bytes.
+	// Size is the size of a regular file, in bytes.
 	Size, MTime int64
 	UID, GID    uint32
 	Mode        uint32 // permission bits
 	// Component is an index into Image.Components, or NoComponent.
 	Component int32
-	// Content and Meta stand for what it holds, and for all else but its time: two
-	// entries of one path that agree in both are the same but for that. They are parts
-	// of SHA-256 sums.
+	// Content and Meta are parts of SHA-256 sums: of the contents, and of all metadata except the
+	// time. If two entries with the same path agree in both, they differ at most in time.
 	Content [16]byte
 	Meta    uint64
 
-	flag byte // as tar has it
+	flag byte // tar's type flag, or one of the types above
 }
 
-// newEntry describes an entry as it stands in a layer.
+// newEntry describes an entry of a layer.
 func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 	path, whiteout, err := image.EntryPath(h.Name)
 	if err != nil {
@@ -50,7 +49,7 @@ func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 		Component: NoComponent, Content: [16]byte(sum[:16]), flag: h.Typeflag,
 	}
 	switch {
-	case whiteout && strings.HasSuffix(strings.TrimRight(h.Name, "/"), opaque):
+	case whiteout && strings.HasSuffix(strings.TrimRight(h.Name, "/"), format.OpaqueWhiteout):
 		e.flag = typeOpaque
 	case whiteout:
 		e.flag = typeWhiteout
@@ -63,10 +62,7 @@ func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 	return e, nil
 }
 
-// opaque is the last name of an entry that takes away all that is in a directory.
-const opaque = ".wh..wh..opq"
-
-// meta sums up what is neither contents nor time.
+// meta returns a checksum of all metadata except the time.
 func meta(h *tar.Header, flag byte) uint64 {
 	b := []byte{flag}
 	for _, n := range []int64{h.Mode & 0o7777, int64(h.Uid), int64(h.Gid), h.Devmajor, h.Devminor} {
@@ -76,7 +72,7 @@ func meta(h *tar.Header, flag byte) uint64 {
 	text(h.Linkname)
 	var keys []string
 	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "SCHILY.xattr.") {
+		if strings.HasPrefix(k, format.XattrKey) {
 			keys = append(keys, k)
 		}
 	}
@@ -89,16 +85,16 @@ func meta(h *tar.Header, flag byte) uint64 {
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
-// IsDir tells whether it is a directory.
+// IsDir reports whether the entry is a directory.
 func (e *Entry) IsDir() bool { return e.flag == tar.TypeDir }
 
-// IsFile tells whether it is a regular file, whose contents are in this entry.
+// IsFile reports whether the entry is a regular file with contents.
 func (e *Entry) IsFile() bool { return e.flag == tar.TypeReg || e.flag == tar.TypeGNUSparse }
 
-// Takes tells whether it is a whiteout.
-func (e *Entry) Takes() bool { return e.flag == typeWhiteout || e.flag == typeOpaque }
+// IsWhiteout reports whether the entry is a whiteout.
+func (e *Entry) IsWhiteout() bool { return e.flag == typeWhiteout || e.flag == typeOpaque }
 
-// Type is its type by name: those of the stream, and "hardlink" and "opaque".
+// Type returns the type as in the stream, or "hardlink", "whiteout" or "opaque".
 func (e *Entry) Type() string {
 	switch e.flag {
 	case tar.TypeDir:
@@ -121,8 +117,8 @@ func (e *Entry) Type() string {
 	return string(format.TypeFile)
 }
 
-// Weight is what an entry takes in a tar, in bytes, long names and xattrs aside. Blobs
-// are shared out by it: how much of one an entry takes, compression does not tell.
+// Weight is an entry's approximate size in the tar, in bytes, without long names and xattrs. A
+// blob's size is divided among entries by weight, since compression hides the actual shares.
 func (e *Entry) Weight() int64 {
 	const block = 512
 	return block + (e.Size+block-1)/block*block

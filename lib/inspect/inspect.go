@@ -1,9 +1,9 @@
-// Package inspect describes the layers of an image by any tool: sizes, components, how
-// likely a layer is to stay as it is, and every entry of its tar.
+// Package inspect describes the layers of an image by any tool: sizes, components, stability, and
+// every entry of the tars.
 //
-// Manifest and config say a part of this, without any layer. For the rest all layers are
-// read once, which takes memory in proportion to their entries. What is not known is
-// Unknown, or has no component.
+// Manifest and config contain a part of this. For the rest all layers are read once, which takes
+// memory in proportion to their entries. Missing numbers are Unknown, missing components are
+// NoComponent.
 package inspect
 
 import (
@@ -21,10 +21,10 @@ import (
 	"chunkah/lib/plan"
 )
 
-// Unknown is a number that the image does not say, or that needs the layers to be read.
+// Unknown is a number that the image does not contain, or that requires reading the layers.
 const Unknown = -1
 
-// Image is one image of one platform.
+// Image is an image for one platform.
 type Image struct {
 	Source   string
 	Manifest v1.Descriptor
@@ -32,44 +32,44 @@ type Image struct {
 	Platform string
 	Created  *time.Time
 	Layers   []Layer // from the bottom up
-	// Components are those of the entries of layers, by Entry.Component.
+	// Components are the components of all entries, indexed by Entry.Component.
 	Components []string
-	// Warnings are about damaged package databases, Notes about entries that runtimes
-	// treat differently.
+	// Warnings are about damaged package databases, Notes about entries that runtimes treat
+	// differently.
 	Warnings, Notes []string
 
 	image *image.Image
 	opt   image.Options
-	// whole says whether the layers were read. tree is the file system of all of them, and
-	// nil if it was not requested.
-	whole bool
-	tree  *image.Tree
+	// read is set once the layers were read. tree is their merged file system, or nil if it was not
+	// requested.
+	read bool
+	tree *image.Tree
 }
 
-// Layer is one layer.
+// Layer is one layer of an image.
 type Layer struct {
 	image.Layer
-	// Components are those that its history names. Fingerprints has one for each of them,
-	// or none. Own says whether chunkah made the layer, this one or the Rust one.
+	// Components are the components in its history. Fingerprints has one for each of them, or none.
+	// Own is set if chunkah or the Rust chunkah made the layer.
 	Components, Fingerprints []string
 	Own                      bool
-	// Stability is the chance that it stays as it is for a week, in parts per million,
-	// or Unknown.
+	// Stability is the chance that the layer stays unchanged for a week, in parts per million, or
+	// Unknown.
 	Stability int64
 	// Bytes is the size of its tar, or Unknown.
 	Bytes int64
-	// Entries are those of its tar, in their order; nil if it was not read.
+	// Entries are the entries of its tar, in order; nil if it was not read.
 	Entries []Entry
 }
 
-// Open describes an image as its manifest and config do. The caller has to close it.
+// Open describes an image from its manifest and config. The caller must close it.
 func Open(ctx context.Context, src image.Source, opt image.Options) (*Image, error) {
 	img, err := image.Open(ctx, src, opt)
 	if err != nil {
 		return nil, err
 	}
 	in := &Image{
-		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: platform(img.Platform), Created: img.Created,
+		Source: src.String(), Manifest: img.Manifest.Descriptor, Config: img.Config.Descriptor, Platform: image.PlatformName(img.Platform), Created: img.Created,
 		image: img, opt: opt,
 	}
 	for _, l := range img.Layers {
@@ -88,23 +88,11 @@ func (in *Image) Close() error {
 	return errors.Join(err, in.image.Close())
 }
 
-// platform formats a platform as people write it. Images often leave out linux.
-func platform(p v1.Platform) string {
-	parts := []string{p.OS, p.Architecture}
-	if p.OS == "" {
-		parts[0] = "linux"
-	}
-	if p.Variant != "" {
-		parts = append(parts, p.Variant)
-	}
-	return strings.Join(parts, "/")
-}
-
-// annotationStability is the chance to stay for a week, as a decimal fraction: in the
-// manifests of both chunkahs.
+// annotationStability is the chance to stay unchanged for a week, as a decimal fraction. Both
+// chunkah and the Rust chunkah write it in manifests.
 const annotationStability = "org.chunkah.stability"
 
-// describe describes a layer as manifest and config do.
+// describe describes a layer from its manifest and config.
 func describe(l image.Layer) Layer {
 	d := Layer{Layer: l, Stability: Unknown, Bytes: Unknown}
 	if l.DiffID == l.Descriptor.Digest { // not compressed
@@ -118,8 +106,8 @@ func describe(l image.Layer) Layer {
 	return d
 }
 
-// Stability returns the chance that a layer stays as it is for a week, in parts per
-// million, as history or annotations have it. It is Unknown for layers of other tools.
+// Stability returns the chance that a layer stays unchanged for a week, in parts per million, from
+// its history or annotations. It is Unknown for layers of other tools.
 func Stability(l image.Layer) int64 {
 	rec, whole := plan.FromHistory(l.History)
 	if rec == nil {
@@ -127,7 +115,7 @@ func Stability(l image.Layer) int64 {
 	}
 	said, err := strconv.ParseFloat(l.Descriptor.Annotations[annotationStability], 64)
 	switch {
-	case whole && rec.StabilityPPM > 0: // packers that do not know it write 0
+	case whole && rec.StabilityPPM > 0: // packers write 0 if it is unknown
 		return rec.StabilityPPM
 	case err == nil && said > 0 && said <= 1:
 		return int64(said*ppm + 0.5)
@@ -135,8 +123,8 @@ func Stability(l image.Layer) int64 {
 	return Unknown
 }
 
-// Chain returns the layers at the bottom whose stability is known: all of them in an
-// image that a chunkah made.
+// Chain returns the lowest layers up to the first with unknown stability: all layers, if chunkah
+// made the image.
 func Chain(layers []image.Layer) []chain.Layer {
 	var known []chain.Layer
 	for _, l := range layers {
@@ -149,14 +137,14 @@ func Chain(layers []image.Layer) []chain.Layer {
 	return known
 }
 
-// ppm is the whole of parts per million.
+// ppm is 1 in parts per million.
 const ppm = 1_000_000
 
-// Find finds a layer by its number, or by the start of its digest or diffID.
+// Find finds a layer by number, or by a prefix of its digest or diffID.
 func (in *Image) Find(name string) (int, error) {
 	if n, err := strconv.Atoi(name); err == nil && n < len(in.Layers) {
 		if n < 0 {
-			return 0, fmt.Errorf("layer %q: they count from 0", name)
+			return 0, fmt.Errorf("layer %q: layers are numbered from 0", name)
 		}
 		return n, nil
 	}
@@ -167,12 +155,12 @@ func (in *Image) Find(name string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, fmt.Errorf("layer %q: layers %d and %d begin so: give more of the digest", name, found, i)
+			return 0, fmt.Errorf("layer %q: layers %d and %d match: give more of the digest", name, found, i)
 		}
 		found = i
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("layer %q: there are %d, counted from 0, and none has such a digest", name, len(in.Layers))
+		return 0, fmt.Errorf("layer %q: there are %d, numbered from 0, and none has this digest", name, len(in.Layers))
 	}
 	return found, nil
 }

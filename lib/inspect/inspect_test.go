@@ -44,7 +44,7 @@ func read(t *testing.T, img *mkimage.Image, opt Options) *Image {
 	return in
 }
 
-// recorded is a layer as chunkah makes it.
+// recorded is a layer with chunkah's record in its history.
 func recorded(t *testing.T, data []byte, packing string, stability int64, components ...string) mkimage.Layer {
 	t.Helper()
 	comment, err := plan.Comment(&format.Layer{Components: components, StabilityPPM: stability})
@@ -54,8 +54,7 @@ func recorded(t *testing.T, data []byte, packing string, stability int64, compon
 	return mkimage.Layer{Tar: data, Packing: packing, History: v1.History{CreatedBy: plan.Author, Comment: comment}}
 }
 
-// Manifest and config tell most of it: no layer is read, so that damaged ones do not
-// matter.
+// Manifest and config contain most of it. No layer is read, so damaged layers do not matter.
 func TestOpenWithoutLayers(t *testing.T) {
 	data := mkimage.Tar(t, mkimage.File("a", "x"))
 	rust := v1.History{CreatedBy: plan.Author, Author: plan.Author, Comment: "rpm/a rpm/b"}
@@ -70,8 +69,8 @@ func TestOpenWithoutLayers(t *testing.T) {
 	}{
 		{"ours, plain", recorded(t, data, mkimage.Plain, 5, "a", "b"), int64(len(data)), 5, []string{"a", "b"}, true},
 		{"ours, packed", recorded(t, data, mkimage.Gzip, 5, "a"), Unknown, 5, []string{"a"}, true},
-		{"of a packer that does not know", recorded(t, data, mkimage.Gzip, 0, "a"), Unknown, Unknown, []string{"a"}, true},
-		{"names alone", mkimage.Layer{Tar: data, History: ours, Annotations: map[string]string{annotationStability: "0.984123"}},
+		{"of a packer without stability", recorded(t, data, mkimage.Gzip, 0, "a"), Unknown, Unknown, []string{"a"}, true},
+		{"only names", mkimage.Layer{Tar: data, History: ours, Annotations: map[string]string{annotationStability: "0.984123"}},
 			int64(len(data)), 984123, []string{"rpm/a", "rpm/b"}, true},
 		{"of the Rust chunkah", mkimage.Layer{Tar: data, History: rust, Annotations: map[string]string{annotationStability: "0.006"}},
 			int64(len(data)), 6000, []string{"rpm/a", "rpm/b"}, true},
@@ -93,7 +92,7 @@ func TestOpenWithoutLayers(t *testing.T) {
 	}
 }
 
-// entries of all that a layer may have.
+// TestEntries reads entries of every type.
 func TestEntries(t *testing.T) {
 	below := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/x", "gone"), mkimage.File("gone", "x"))
 	above := mkimage.Tar(t, mkimage.Dir("./"), mkimage.File("d/.wh..wh..opq", ""), mkimage.File(".wh.gone", ""), mkimage.File("a\nb", "four"),
@@ -130,7 +129,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// Two entries are the same where nothing but the time differs.
+// Two entries are the same if they differ only in time.
 func TestEntryMeta(t *testing.T) {
 	of := func(e mkimage.Entry) Entry {
 		t.Helper()
@@ -157,7 +156,7 @@ func TestEntryMeta(t *testing.T) {
 	}
 }
 
-// byName claims files for the component in the first part of their names.
+// byName assigns files to the component in the first part of their names.
 type byName struct{}
 
 func (byName) Name() string { return "test" }
@@ -221,13 +220,13 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The chance of a chain is the product of all stabilities from the bottom up, as far as
-// these are known.
+// The stability of a chain is the product of all stabilities from the bottom up, as far as they are
+// known.
 func TestChainStability(t *testing.T) {
 	layers := func(ppm ...int64) *Image {
 		img := &mkimage.Image{}
 		for _, n := range ppm {
-			img.Layers = append(img.Layers, recorded(t, nil, "", max(n, 0), "a")) // 0 is what a packer writes that does not know
+			img.Layers = append(img.Layers, recorded(t, nil, "", max(n, 0), "a")) // packers write 0 if it is unknown
 		}
 		return open(t, img)
 	}
@@ -266,7 +265,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// What cannot be read is an error and not an image with less in it.
+// An image that cannot be read is an error, not an image without layers.
 func TestOpenDamaged(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("a", "x"), mkimage.File("../b", "y"))}}}
 	err := open(t, img).Read(context.Background(), Options{})

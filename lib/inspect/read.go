@@ -15,21 +15,21 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Options say what reading the layers is for.
+// Options set what Read does beyond reading entries.
 type Options struct {
-	// Repos find out which component a file belongs to where a layer's history names
-	// several, or none. Without repos nobody asks.
+	// Repos find the component of each file if a layer's history lists several components or none.
+	// They are optional.
 	Repos []assign.Repo
-	// Tree is for Walk: it keeps the file system that the layers make up.
+	// Tree keeps the merged file system, for Walk.
 	Tree bool
 }
 
 // Read reads the layers.
 func (in *Image) Read(ctx context.Context, opt Options) error {
-	ask := opt.Repos != nil && !in.told()
-	faults := make([]error, len(in.Layers)) // one each, since layers are read at once
+	ask := opt.Repos != nil && !in.isExact()
+	faults := make([]error, len(in.Layers)) // one per layer, since layers are read concurrently
 	tree, err := image.Flatten(ctx, in.image, image.FlattenOptions{
-		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Sums: !ask, // databases have to be read
+		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Sums: !ask, // the repos read databases
 		See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 			e, err := newEntry(h, sum)
 			if err != nil && faults[layer] == nil {
@@ -42,7 +42,7 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	in.whole, in.Notes = true, tree.Notes
+	in.read, in.Notes = true, tree.Notes
 	for i := range in.Layers {
 		err = errors.Join(err, faults[i])
 		in.Layers[i].Bytes = tree.Unpacked(i)
@@ -54,7 +54,7 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 		}
 	}
 	if err == nil {
-		in.share(claimed)
+		in.assignComponents(claimed)
 	}
 	if opt.Tree && err == nil {
 		in.tree = tree
@@ -63,12 +63,12 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 	return errors.Join(err, tree.Close())
 }
 
-// IsRead tells whether the layers were read.
-func (in *Image) IsRead() bool { return in.whole }
+// IsRead reports whether the layers were read.
+func (in *Image) IsRead() bool { return in.read }
 
-// told tells whether the histories say of each file which component it belongs to:
-// there is one in a layer.
-func (in *Image) told() bool {
+// isExact reports whether the histories alone determine each file's component: each layer has
+// exactly one.
+func (in *Image) isExact() bool {
 	for _, l := range in.Layers {
 		if len(l.Components) != 1 {
 			return false
@@ -77,9 +77,9 @@ func (in *Image) told() bool {
 	return true
 }
 
-// claim asks the repos about all files of the image: the components of each path.
+// claim runs the repos on all files of the image and returns the components of each path.
 func (in *Image) claim(ctx context.Context, tree *image.Tree, repos []assign.Repo) (map[string][]string, error) {
-	root := rootfs.Virtual(in.Source, tree) // whose Close is the tree's
+	root := rootfs.Virtual(in.Source, tree) // closed with the tree
 	var files []*format.File
 	var report scan.Report
 	for f, err := range scan.Walk(ctx, root, scan.Options{Special: scan.SpecialKeep}, &report) {
@@ -102,8 +102,8 @@ func (in *Image) claim(ctx context.Context, tree *image.Tree, repos []assign.Rep
 	return claimed, nil
 }
 
-// share gives each entry the component that it belongs to.
-func (in *Image) share(claimed map[string][]string) {
+// assignComponents sets the component of each entry.
+func (in *Image) assignComponents(claimed map[string][]string) {
 	numbers := map[string]int32{}
 	number := func(name string) int32 {
 		if name == "" {
@@ -111,7 +111,7 @@ func (in *Image) share(claimed map[string][]string) {
 		}
 		n, known := numbers[name]
 		if !known {
-			n = int32(len(in.Components)) // as many as files at most
+			n = int32(len(in.Components)) // at most one per file
 			numbers[name] = n
 			in.Components = append(in.Components, name)
 		}
@@ -119,7 +119,7 @@ func (in *Image) share(claimed map[string][]string) {
 	}
 	for i := range in.Layers {
 		l := &in.Layers[i]
-		held := newHolding(l.Components)
+		held := newRecordedNames(l.Components)
 		for j := range l.Entries {
 			e := &l.Entries[j]
 			e.Component = number(held.component(claimed[e.Path]))
@@ -127,14 +127,14 @@ func (in *Image) share(claimed map[string][]string) {
 	}
 }
 
-// holding is what a layer's history says that it holds.
-type holding struct {
+// recordedNames is a layer's content according to its history.
+type recordedNames struct {
 	only  string            // its only component
-	known map[string]string // by what the repos call it; nil where nothing is said
+	known map[string]string // by the name that repos use; nil if the history has none
 }
 
-func newHolding(names []string) holding {
-	h := holding{}
+func newRecordedNames(names []string) recordedNames {
+	h := recordedNames{}
 	if len(names) == 1 {
 		h.only = names[0]
 	}
@@ -143,8 +143,8 @@ func newHolding(names []string) holding {
 			h.known = make(map[string]string, len(names))
 		}
 		h.known[name] = name
-		// A part is called after what it is a part of (format/SPEC.md, section 8). Of
-		// several in one layer nobody knows which is whose, and they go by its name.
+		// A part has the name of its component as a prefix (format/SPEC.md, section 8). If a layer
+		// has several parts, files are assigned to the component.
 		if whole, _, cut := strings.Cut(name, "#"); cut {
 			if _, several := h.known[whole]; several {
 				name = whole
@@ -155,9 +155,8 @@ func newHolding(names []string) holding {
 	return h
 }
 
-// component is what a file belongs to of what the repos say: empty where that is not
-// in this layer.
-func (h holding) component(claimed []string) string {
+// component returns the component of a file that repos claimed, or "" if it is not in this layer.
+func (h recordedNames) component(claimed []string) string {
 	switch {
 	case h.only != "":
 		return h.only

@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/image"
 )
 
-// Summary is an image as tools read it. Unknown numbers are absent.
+// Summary is an image in the JSON output. Unknown numbers are absent.
 type Summary struct {
 	Image      string             `json:"image"`
 	Digest     string             `json:"digest"`
@@ -22,7 +22,7 @@ type Summary struct {
 	Components []ComponentSummary `json:"components,omitempty"`
 }
 
-// LayerSummary is one layer.
+// LayerSummary is a layer in the JSON output.
 type LayerSummary struct {
 	Index      int    `json:"index"`
 	Digest     string `json:"digest"`
@@ -32,22 +32,22 @@ type LayerSummary struct {
 	Compressed int64  `json:"compressed_bytes"`
 	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
-	// Stability is the chance that it stays as it is for a week, in parts per million.
+	// Stability is the chance that the layer stays unchanged for a week, in parts per million.
 	Stability *int64 `json:"stability_ppm,omitempty"`
-	// ChainStability is the chance that it and all layers below it do.
+	// ChainStability is the chance that it and all layers below it stay unchanged for a week.
 	ChainStability *int64   `json:"chain_stability_ppm,omitempty"`
 	Components     []string `json:"components,omitempty"`
 	CreatedBy      string   `json:"created_by,omitempty"`
 }
 
-// ComponentSummary is a component in all layers that have something of it.
+// ComponentSummary describes a component in all layers that contain files of it.
 type ComponentSummary struct {
-	// Name is empty for all files of unknown components.
+	// Name is empty for files of unknown components.
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"` // of its files' contents
 	Files  int64  `json:"files"`
 	Layers []int  `json:"layers"`
-	// Stability is that of its layer, if it is in a single one.
+	// Stability is that of its layer, if it is in one layer only.
 	Stability *int64 `json:"stability_ppm,omitempty"`
 }
 
@@ -59,7 +59,7 @@ func known(n int64) *int64 {
 	return &n
 }
 
-// Summary sums up the image, with its components if requested.
+// Summary summarizes the image, with its components if requested.
 func (in *Image) Summary(components bool) *Summary {
 	s := &Summary{
 		Image: in.Source, Digest: in.Manifest.Digest.String(), Platform: in.Platform, Created: in.Created,
@@ -75,7 +75,7 @@ func (in *Image) Summary(components bool) *Summary {
 		if !l.Own {
 			one.CreatedBy = l.History.CreatedBy
 		}
-		if in.whole {
+		if in.read {
 			one.Files = known(countFiles(l.Entries))
 		}
 		s.Layers = append(s.Layers, one)
@@ -93,9 +93,8 @@ func (in *Image) Summary(components bool) *Summary {
 	return s
 }
 
-// ChainStability returns the chance that a layer and all layers below it stay as they
-// are for a week, for each layer and in parts per million. It is Unknown from the first
-// layer of Unknown stability on.
+// ChainStability returns, for each layer, the chance that it and all layers below it stay unchanged
+// for a week, in parts per million. From the first layer of Unknown stability on, it is Unknown.
 func (in *Image) ChainStability() []int64 {
 	var layers []image.Layer
 	for _, l := range in.Layers {
@@ -117,9 +116,9 @@ func countFiles(entries []Entry) (n int64) {
 	return n
 }
 
-// components sums up all components, the largest first.
+// components returns all components, the largest first.
 func (in *Image) components() []ComponentSummary {
-	all := make([]ComponentSummary, len(in.Components)+1) // the last one is for files of none
+	all := make([]ComponentSummary, len(in.Components)+1) // the last element is for files without a component
 	for i, name := range in.Components {
 		all[i].Name = name
 	}

@@ -9,23 +9,23 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Node is a path of the image's file system, as a walk comes by it.
+// Node is a path of the image's file system, as returned by Walk.
 type Node struct {
 	Path  string
-	Depth int // of the root 0
+	Depth int // 0 for the root
 	Dir   bool
-	// Bytes are those of a file's contents; of a directory those of all that is in it,
-	// an inode of several names with the first one alone.
+	// Bytes is the size of a file, or of everything in a directory. An inode with several names
+	// counts only with its first name.
 	Bytes int64
-	// Target is that of a symlink.
+	// Target is the target of a symlink.
 	Target string
-	// Layer is the last one that had something to say of it.
+	// Layer is the last layer that has an entry for this path.
 	Layer int
 }
 
-// Walk lists the file system, a directory before what is in it, in the order of a
-// scan, down to so many directories below the root; less than 0 is all. It is for
-// an image that was read with its tree.
+// Walk lists the file system in the order of a scan, each directory before its contents, down to
+// the given depth below the root; a negative depth means everything. The image must have been read
+// with Options.Tree.
 func (in *Image) Walk(depth int) ([]Node, error) {
 	w := &walk{tree: in.tree, most: depth, seen: map[uint64]bool{}}
 	_, err := w.walk("/", 0)
@@ -35,11 +35,11 @@ func (in *Image) Walk(depth int) ([]Node, error) {
 type walk struct {
 	tree  *image.Tree
 	most  int
-	seen  map[uint64]bool // inodes of several names
+	seen  map[uint64]bool // inodes with several names
 	nodes []Node
 }
 
-// walk adds what is at path and returns its bytes.
+// walk adds everything at path and returns its size in bytes.
 func (w *walk) walk(path string, depth int) (int64, error) {
 	st, err := w.tree.Stat(path)
 	if err != nil {
@@ -84,7 +84,7 @@ func (w *walk) walk(path string, depth int) (int64, error) {
 	return n.Bytes, nil
 }
 
-// once is the size of a file, the first time that one of its names comes by.
+// once returns the size of a file when its first name is visited, and then 0.
 func (w *walk) once(st rootfs.Stat) int64 {
 	if st.Links > 1 {
 		if w.seen[st.Ino] {

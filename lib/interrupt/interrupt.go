@@ -1,4 +1,4 @@
-// Package interrupt has readers and calls end with a context that know of none.
+// Package interrupt stops readers and calls that know no context when a context ends.
 package interrupt
 
 import (
@@ -6,18 +6,18 @@ import (
 	"io"
 )
 
-// Reader reads from in until ctx ends, and then returns its cause in place of what in says.
+// Reader reads from in until ctx ends, and then returns its cause.
 func Reader(ctx context.Context, in io.Reader) io.Reader { return reader{ctx, in} }
 
-// Call calls f. Where ctx ends first, f is left behind and ends with the process: it is for
-// what no signal takes back, and for work in memory alone. Whatever f uses is its own from
-// then on.
+// Call calls f. If ctx ends first, it returns without waiting for f, which keeps running until the
+// process ends. Use it for system calls that no signal interrupts, and for work in memory. After an
+// early return the caller must not use data that f uses.
 func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	done := make(chan result, 1) // so that a call left behind can end
+	done := make(chan result, 1) // buffered, so that an abandoned call can end
 	go func() {
 		value, err := f()
 		done <- result{value, err}
@@ -27,7 +27,7 @@ func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		return r.value, r.err
 	case <-ctx.Done():
 	}
-	select { // what is done is done, be it the end of a stream
+	select { // a finished call takes precedence
 	case r := <-done:
 		return r.value, r.err
 	default:
@@ -37,7 +37,7 @@ func Call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 }
 
 type reader struct {
-	ctx context.Context // of this one reading
+	ctx context.Context // of this reader
 	in  io.Reader
 }
 
@@ -47,7 +47,7 @@ func (r reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.in.Read(p)
 	if err != nil && r.ctx.Err() != nil {
-		err = context.Cause(r.ctx) // which may be why
+		err = context.Cause(r.ctx) // can be the reason for err
 	}
 	return n, err
 }

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Stream is a file whose reads and writes end with a context: a pipe whose other end does nothing must not keep a command
-// from ending.
+// Stream is a file whose reads and writes end with a context, since an idle pipe must not keep a
+// command from ending.
 type Stream struct {
 	ctx  context.Context // of all reads and writes
 	file *os.File
@@ -21,11 +21,11 @@ func (s Stream) Read(b []byte) (int, error) { return s.call(s.file.Read, b) }
 // Write implements io.Writer.
 func (s Stream) Write(b []byte) (int, error) { return s.call(s.file.Write, b) }
 
-// Name is what messages call the file.
+// Name returns the file's name, for messages.
 func (s Stream) Name() string { return s.file.Name() }
 
-// call leaves a call behind that does not return. The bytes are then the call's for ever: after the error nothing can
-// follow but the end of the process.
+// call abandons a call that does not return. The caller must not use b any more, so after this
+// error the process should end.
 func (s Stream) call(f func([]byte) (int, error), b []byte) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)

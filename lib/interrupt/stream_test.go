@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A pipe that nobody writes to or reads from keeps nobody longer than the context lasts.
+// Reading from and writing to an idle pipe ends with the context.
 func TestStreamEndsWithItsContext(t *testing.T) {
 	stopped := errors.New("stopped")
 	for name, call := range map[string]func(Stream, []byte) (int, error){"read": Stream.Read, "write": Stream.Write} {
@@ -19,7 +19,7 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 		s := NewStream(ctx, map[string]*os.File{"read": in, "write": out}[name])
 		done := make(chan error)
 		go func() {
-			_, err := call(s, make([]byte, 1<<20)) // more than a pipe holds
+			_, err := call(s, make([]byte, 1<<20)) // more than a pipe can buffer
 			done <- err
 		}()
 		cancel(stopped)

@@ -9,9 +9,9 @@ import (
 	"chunkah/format"
 )
 
-type nothing struct{}
+type zeroContent struct{}
 
-func (nothing) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
+func (zeroContent) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
 	n := f.Size
 	for n > 0 {
 		m, err := w.Write(page[:min(n, int64(len(page)))])
@@ -25,7 +25,7 @@ func (nothing) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64,
 
 var page [256 << 10]byte
 
-func many(n int, size int64) []*format.File {
+func manyFiles(n int, size int64) []*format.File {
 	files := make([]*format.File, n)
 	for i := range files {
 		files[i] = file(fmt.Sprintf("/usr/lib/python3/dist-packages/package%d/module%d.py", i/100, i), size)
@@ -33,15 +33,15 @@ func many(n int, size int64) []*format.File {
 	return files
 }
 
-// BenchmarkWrite is for headers and copies alone: nothing is read or hashed.
+// BenchmarkWrite measures only headers and copying: nothing is read or hashed.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int64{0, 4096, 1 << 20} {
 		b.Run(fmt.Sprintf("%d-bytes", size), func(b *testing.B) {
-			files := many(1000, size)
+			files := manyFiles(1000, size)
 			b.SetBytes(Size(files))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := Write(context.Background(), io.Discard, files, nothing{}); err != nil {
+				if err := Write(context.Background(), io.Discard, files, zeroContent{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -51,7 +51,7 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkSize(b *testing.B) {
-	files := many(1000, 4096)
+	files := manyFiles(1000, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
 		Size(files)

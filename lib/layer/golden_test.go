@@ -16,19 +16,18 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// pinned is the digest of the tar of kinds. Where it changes, every image that
-// anybody has made changes with it.
+// pinned is the digest of the tar of kinds. If it changes, every image changes.
 const pinned = "dc10aba4a4401ef91de5a1d227de0e6253619d7239a631785d9694178e94e442"
 
 func TestGolden(t *testing.T) {
 	data := write(t, kinds()...)
 	golden(t, "testdata/kinds.txt", listing(t, data))
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != pinned {
-		t.Errorf("the digest is %x, not %s: a change of every digest", sum, pinned)
+		t.Errorf("the digest is %x, not %s: all digests change", sum, pinned)
 	}
 }
 
-// The headers are ustar with pax in front, and have nothing of the host in them.
+// The headers are ustar, preceded by pax, and contain nothing from the host.
 func TestHeaderFields(t *testing.T) {
 	data := write(t, kinds()...)
 	for tr := tar.NewReader(bytes.NewReader(data)); ; {
@@ -42,7 +41,7 @@ func TestHeaderFields(t *testing.T) {
 		if h.Uname != "" || h.Gname != "" || !h.AccessTime.IsZero() || !h.ChangeTime.IsZero() {
 			t.Errorf("%q: %q %q %v %v", h.Name, h.Uname, h.Gname, h.AccessTime, h.ChangeTime)
 		}
-		plain := isASCII(h.Name) && isASCII(h.Linkname) // Go calls other bytes in a header another format
+		plain := isASCII(h.Name) && isASCII(h.Linkname) // Go reports another format for headers with other bytes
 		if plain && h.Format != tar.FormatUSTAR && h.Format != tar.FormatPAX {
 			t.Errorf("%q is %v", h.Name, h.Format)
 		}
@@ -53,12 +52,12 @@ func TestHeaderFields(t *testing.T) {
 	for at := 0; at < len(data); at += blockSize {
 		b := data[at : at+blockSize]
 		if string(b[257:262]) == "ustar" && b[156] != flagDir && bytes.HasSuffix(bytes.TrimRight(b[:100], "\x00"), []byte("/")) {
-			t.Errorf("the block at %d shows a name with a slash at its end, %q, which is no directory's", at, b[:100])
+			t.Errorf("the block at %d has the name %q with a trailing slash, but is not a directory", at, b[:100])
 		}
 	}
 }
 
-// listing shows all that a tar says, a line an entry.
+// listing formats everything in a tar, one line per entry.
 func listing(t *testing.T, data []byte) string {
 	t.Helper()
 	var out strings.Builder

@@ -9,13 +9,12 @@ import (
 	"chunkah/format"
 )
 
-// Everything in this file decides the bytes of layers: a change here changes
-// every digest.
+// Everything in this file decides the bytes of layers: a change here changes every digest.
 
 const blockSize = 512
 
-// The largest values that a ustar header holds, in its octal fields
-// (POSIX.1-2017, pax, "ustar Interchange Format").
+// The maximum values in the octal fields of a ustar header (POSIX.1-2017, pax, "ustar Interchange
+// Format").
 const (
 	maxOctal7  = 1<<21 - 1 // uid, gid: seven digits
 	maxOctal11 = 1<<33 - 1 // size, mtime: eleven digits
@@ -23,15 +22,11 @@ const (
 	maxPrefix  = 155
 )
 
-// xattrKey is what the name of an extended attribute follows in its record's
-// key. Every tar has it from star.
-const xattrKey = "SCHILY.xattr."
-
-// maxRecords bounds the records of one entry, in bytes: archive/tar of Go, which
-// most clients are built on, reads 1 MiB. Some is left for the short ones.
+// maxRecords bounds the records of one entry, in bytes. Go's archive/tar, which most clients use,
+// reads 1 MiB. The rest is reserved for short records.
 const maxRecords = 1<<20 - 4096
 
-// recordExtra is the most bytes that a record has besides key and value.
+// recordExtra is the maximum size of a record without key and value, in bytes.
 const recordExtra = len("1048576 =\n")
 
 // The type flags.
@@ -46,7 +41,7 @@ const (
 	flagPAX     = 'x'
 )
 
-// entry is one header on its way into the tar.
+// entry is the data for one tar header.
 type entry struct {
 	name   string
 	link   string
@@ -56,8 +51,8 @@ type entry struct {
 	xattrs []format.Xattr
 }
 
-// newEntry makes the entry of a record. Where linked is not empty the record is
-// a further name of the file at that path.
+// newEntry makes the entry of a record. If linked is not empty, the entry is a hard link to that
+// path.
 func newEntry(f *format.File, linked string) entry {
 	e := entry{name: f.Path[1:], file: f, xattrs: f.Xattrs}
 	switch f.Type {
@@ -85,20 +80,16 @@ func newEntry(f *format.File, linked string) entry {
 	return e
 }
 
-// whiteoutPrefix marks the name of what is deleted (image-spec, layer.md,
-// "Whiteouts").
-const whiteoutPrefix = ".wh."
-
-// whiteoutName is the name of the entry that deletes path.
+// whiteoutName returns the name of the entry that deletes path.
 func whiteoutName(path string) string {
 	cut := strings.LastIndexByte(path, '/') + 1
-	return path[1:cut] + whiteoutPrefix + path[cut:]
+	return path[1:cut] + format.WhiteoutPrefix + path[cut:]
 }
 
-// encoder makes header blocks; its buffers are used again for each entry.
+// encoder makes header blocks. It reuses its buffers for each entry.
 type encoder struct{ blocks, records []byte }
 
-// header returns the entry's header blocks, which last until the next call.
+// header returns the entry's header blocks, which are valid until the next call.
 func (c *encoder) header(e *entry) []byte {
 	prefix, name, fits := splitName(e.name)
 	c.records = appendRecords(c.records[:0], e, fits)
@@ -107,7 +98,7 @@ func (c *encoder) header(e *entry) []byte {
 		c.blocks = appendPAX(c.blocks, e, c.records)
 	}
 	if !fits {
-		prefix, name = "", shown(e.name, e.flag)
+		prefix, name = "", nameField(e.name, e.flag)
 	}
 	f := e.file
 	b := c.block()
@@ -137,9 +128,9 @@ func (c *encoder) block() []byte {
 	return c.blocks[len(c.blocks)-blockSize:]
 }
 
-// shown is what a name field shows of a name that has a record. Some readers
-// take a slash at its end for a directory, whatever the record says.
-func shown(name string, flag byte) string {
+// nameField returns the name field of an entry whose name is in a record. Some readers treat a
+// trailing slash as a directory, regardless of the record.
+func nameField(name string, flag byte) string {
 	name = ascii(name, maxName)
 	if flag == flagDir {
 		return name
@@ -153,7 +144,7 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 	b := buf[len(buf)-blockSize:]
 	base := strings.TrimSuffix(e.name, "/")
 	base = base[strings.LastIndexByte(base, '/')+1:]
-	copy(b[0:100], shown("PaxHeaders.0/"+base, flagPAX))
+	copy(b[0:100], nameField("PaxHeaders.0/"+base, flagPAX))
 	octal(b[100:108], 0o644)
 	octal(b[108:116], 0)
 	octal(b[116:124], 0)
@@ -168,19 +159,18 @@ func appendPAX(buf []byte, e *entry, records []byte) []byte {
 	return append(buf, zeros[:padding(int64(len(records)))]...)
 }
 
-// appendRecords appends the records of what a ustar header cannot hold, in the
-// order of their keys.
+// appendRecords appends records for everything that a ustar header cannot store, sorted by key.
 func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	f := e.file
 	for _, x := range e.xattrs {
-		buf = appendRecord(buf, xattrKey+x.Name, x.Value)
+		buf = appendRecord(buf, format.XattrKey+x.Name, x.Value)
 	}
 	if f.GID > maxOctal7 {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
 	}
 	longLink := len(e.link) > maxName
-	// Records are UTF-8 unless this says otherwise, and libarchive converts them to the
-	// charset of the locale: in the C locale, where ostree reads layers, that fails.
+	// Records are UTF-8 unless this says otherwise. libarchive converts them to the locale's
+	// charset, which fails in the C locale, where ostree reads layers.
 	if !nameFits && !isASCII(e.name) || longLink && !isASCII(e.link) {
 		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
@@ -215,14 +205,13 @@ func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	return append(buf, '\n')
 }
 
-// splitName finds how the name fits the name and prefix fields, where it does. They
-// hold bytes of any charset: every reader takes them as they are, which is not so for
-// records.
+// splitName splits a name into the prefix and name fields, if it fits. These fields can have bytes
+// in any charset, unlike records: every reader takes them as they are.
 func splitName(s string) (prefix, name string, fits bool) {
 	if len(s) <= maxName {
 		return "", s, true
 	}
-	at := min(len(s)-1, maxPrefix+1) // a directory's own slash stays with its name
+	at := min(len(s)-1, maxPrefix+1) // a directory's trailing slash stays with its name
 	cut := strings.LastIndexByte(s[:at], '/')
 	if cut <= 0 || len(s)-cut-1 > maxName {
 		return "", "", false
@@ -231,7 +220,7 @@ func splitName(s string) (prefix, name string, fits bool) {
 }
 
 func isASCII(s string) bool {
-	for ; len(s) >= 8; s = s[8:] { // one branch for eight bytes: every name comes by here
+	for ; len(s) >= 8; s = s[8:] { // eight bytes per branch, since this runs for every name
 		if s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7] >= 0x80 {
 			return false
 		}
@@ -244,8 +233,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// ascii keeps what a ustar field can show of a text whose whole is in a record
-// beside it.
+// ascii returns the part of a text that a ustar field can show, if a record has the whole text.
 func ascii(s string, most int) string {
 	if isASCII(s) {
 		return s[:min(len(s), most)]
@@ -259,7 +247,7 @@ func ascii(s string, most int) string {
 	return string(b)
 }
 
-// fit returns n where the field holds it, and 0 where a record does.
+// fit returns n if the field can store it, and 0 if a record does.
 func fit(n, most int64) int64 {
 	if n < 0 || n > most {
 		return 0
@@ -267,7 +255,7 @@ func fit(n, most int64) int64 {
 	return n
 }
 
-// octal fills a field with digits and a NUL.
+// octal fills a field with octal digits and a NUL.
 func octal(b []byte, n int64) {
 	for i := len(b) - 2; i >= 0; i-- {
 		b[i] = byte('0' + n&7)
@@ -276,10 +264,10 @@ func octal(b []byte, n int64) {
 	b[len(b)-1] = 0
 }
 
-// checksum fills in the sum of the header's bytes, its own field as spaces.
+// checksum fills in the sum of the header's bytes, with the checksum field as spaces.
 func checksum(b []byte) {
 	copy(b[148:156], "        ")
-	// Two bytes at a time in each of four lanes: no lane can overflow its 16 bits.
+	// Two bytes at a time in each of four lanes. No lane can exceed its 16 bits.
 	const lane = 0x00ff00ff00ff00ff
 	var sums uint64
 	for i := 0; i < blockSize; i += 8 {
@@ -291,15 +279,14 @@ func checksum(b []byte) {
 
 func padding(n int64) int64 { return -n & (blockSize - 1) }
 
-// EntrySize returns the bytes that a record takes in a tar: headers, contents
-// and padding. A record of unknown size counts as empty.
+// EntrySize returns the size of a record in a tar, in bytes: headers, contents and padding. An
+// unknown size counts as zero.
 func EntrySize(f *format.File) int64 {
 	e := newEntry(f, "")
 	return headerSize(&e) + contentSize(&e)
 }
 
-// LinkSize returns the bytes that a record takes as a further name of the file
-// at first.
+// LinkSize returns the size of a record in a tar, in bytes, as a hard link to the file at first.
 func LinkSize(f *format.File, first string) int64 {
 	e := newEntry(f, first)
 	return headerSize(&e)
@@ -319,21 +306,20 @@ func headerSize(e *entry) int64 {
 	return 2*blockSize + n + padding(n)
 }
 
-// Check refuses a record that a layer cannot hold, or that clients would take
-// for something else.
+// Check refuses a record that a layer cannot store, or that clients would misinterpret.
 func Check(f *format.File) error {
-	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], whiteoutPrefix) {
+	if i := strings.LastIndexByte(f.Path, '/'); strings.HasPrefix(f.Path[i+1:], format.WhiteoutPrefix) {
 		return fmt.Errorf("%q: a name that begins with .wh. deletes files in an image: rename it, or leave it out with --prune", f.Path)
 	}
 	size := len(f.Path) + len(f.Target)
 	for _, x := range f.Xattrs {
 		if strings.IndexByte(x.Name, '=') >= 0 {
-			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it has a =", f.Path, x.Name)
+			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it contains =", f.Path, x.Name)
 		}
-		size += len(xattrKey) + len(x.Name) + len(x.Value) + recordExtra
+		size += len(format.XattrKey) + len(x.Name) + len(x.Value) + recordExtra
 	}
 	if size > maxRecords {
-		return fmt.Errorf("%q: %d bytes of names and xattrs are more than clients read of one file (%d)", f.Path, size, maxRecords)
+		return fmt.Errorf("%q: %d bytes of names and xattrs exceed what clients read per file (%d)", f.Path, size, maxRecords)
 	}
 	return nil
 }

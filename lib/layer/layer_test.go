@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// random returns a record with values from all over their ranges.
+// random returns a record with random values from their whole ranges.
 func random(r *rand.Rand, path string) *format.File {
 	types := []format.Type{
 		format.TypeFile, format.TypeFile, format.TypeDir, format.TypeSymlink, format.TypeFifo, format.TypeChar, format.TypeBlock,
@@ -44,7 +44,7 @@ func random(r *rand.Rand, path string) *format.File {
 	return f
 }
 
-// name returns n bytes that a file's name may have.
+// name returns n bytes that are valid in a file name.
 func name(r *rand.Rand, n int) string {
 	b := make([]byte, n)
 	for i := range b {
@@ -60,8 +60,8 @@ func name(r *rand.Rand, n int) string {
 	return string(b)
 }
 
-// Whatever the records are, Size is the number of bytes, the bytes are the same
-// the second time, and archive/tar reads from them what was put in.
+// For any records, Size is the number of bytes, the bytes are reproducible, and archive/tar reads
+// them back.
 func TestRandomLayers(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -73,7 +73,7 @@ func TestRandomLayers(t *testing.T) {
 			}
 			files = append(files, random(r, path))
 		}
-		firsts := map[int64]*format.File{} // names of one inode agree
+		firsts := map[int64]*format.File{} // names of one inode have the same metadata
 		for i, f := range files {
 			first := firsts[f.Hardlink]
 			if f.Hardlink == 0 || first == nil {
@@ -98,7 +98,7 @@ func check(t *testing.T, files []*format.File) {
 		t.Errorf("Size is %d, and %d bytes were written", got, len(data))
 	}
 	if !bytes.Equal(data, write(t, files...)) {
-		t.Error("the bytes differ the second time")
+		t.Error("the bytes are not reproducible")
 	}
 	got, err := readGo(data)
 	if err != nil {
@@ -169,7 +169,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// The largest record that Check lets through is one that archive/tar reads.
+// archive/tar can read the largest record that Check accepts.
 func TestLargestRecords(t *testing.T) {
 	f := file("/a", 0)
 	for i := range 4096 {
@@ -180,7 +180,7 @@ func TestLargestRecords(t *testing.T) {
 		}
 	}
 	if len(f.Xattrs) == 4096 {
-		t.Fatal("Check never refused it")
+		t.Fatal("Check never refused a record")
 	}
 	check(t, []*format.File{f})
 }
@@ -195,8 +195,7 @@ func (b broken) WriteFile(_ context.Context, w io.Writer, _ *format.File) (int64
 	return int64(n), b.err
 }
 
-// Contents of another size than announced end the layer, and an error is handed
-// on as it is.
+// Contents of an unexpected size are an error, and other errors are returned unchanged.
 func TestBrokenContents(t *testing.T) {
 	for _, n := range []int64{0, 99, 101} {
 		err := Write(context.Background(), io.Discard, []*format.File{file("/a/b", 100)}, broken{n: n})
@@ -221,7 +220,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Wherever the output breaks off, that is the error.
+// A write error is returned wherever it occurs.
 func TestBrokenOutput(t *testing.T) {
 	files := []*format.File{dir("/"), file("/a", 700), file("/é", 1)}
 	size := int(Size(files))
@@ -281,8 +280,7 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
-// A whiteout is an empty file of a name that says what is deleted; there are no
-// contents to ask for.
+// A whiteout is an empty file whose name says what is deleted. Its contents are not read.
 func TestWhiteout(t *testing.T) {
 	files := []*format.File{dir("/etc"), {Path: "/etc/motd", Type: format.TypeWhiteout}, {Path: "/top", Type: format.TypeWhiteout}}
 	var buf bytes.Buffer

@@ -8,8 +8,8 @@ import (
 	"chunkah/format"
 )
 
-// CheckLink refuses a further name of an inode that says something else of it
-// than the first one: a tar can say it only once.
+// CheckLink refuses a further name of an inode whose metadata differs from the first name: a tar
+// has it only once.
 func CheckLink(first, f *format.File) error {
 	sizes := f.Size == first.Size || f.Size == format.SizeUnknown || first.Size == format.SizeUnknown
 	if sizes && f.Type == first.Type && f.Target == first.Target && f.Mode == first.Mode &&
@@ -17,7 +17,7 @@ func CheckLink(first, f *format.File) error {
 		f.MTime == first.MTime && SameXattrs(f, first) {
 		return nil
 	}
-	return fmt.Errorf("%q and %q are one hard-link group and differ in type, mode, owner, size, mtime, target or xattrs",
+	return fmt.Errorf("%q and %q are hard links to one file but differ in type, mode, owner, size, mtime, target or xattrs",
 		first.Path, f.Path)
 }
 

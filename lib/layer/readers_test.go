@@ -22,7 +22,7 @@ import (
 	"chunkah/format"
 )
 
-// seen is what a reader says of an entry.
+// seen is an entry as returned by a reader.
 type seen struct {
 	Name, Type, Link string
 	Mode             int64
@@ -32,7 +32,7 @@ type seen struct {
 	Xattrs           map[string]string // hexadecimal
 }
 
-// wanted is what every reader must say of the records' tar.
+// wanted returns the entries that every reader must find in the records' tar.
 func wanted(files []*format.File) []seen {
 	first := map[int64]string{}
 	var list []seen
@@ -86,7 +86,7 @@ func readGo(data []byte) ([]seen, error) {
 			Size: h.Size, MTime: h.ModTime.Unix(), Major: h.Devmajor, Minor: h.Devminor, Xattrs: map[string]string{},
 		}
 		for k, v := range h.PAXRecords {
-			if name, ok := strings.CutPrefix(k, xattrKey); ok {
+			if name, ok := strings.CutPrefix(k, format.XattrKey); ok {
 				s.Xattrs[name] = hex.EncodeToString([]byte(v))
 			}
 		}
@@ -99,13 +99,13 @@ func readGo(data []byte) ([]seen, error) {
 		}
 		want, _ := io.ReadAll(io.LimitReader(&repeat{text: "/" + s.Name}, h.Size))
 		if !bytes.Equal(content, want) {
-			return nil, fmt.Errorf("%q has other contents", h.Name)
+			return nil, fmt.Errorf("%q has wrong contents", h.Name)
 		}
 		list = append(list, s)
 	}
 }
 
-// trimName takes off what tars add to a directory's name.
+// trimName removes what tars add to a directory's name.
 func trimName(name string) string {
 	if name == "./" || name == "." {
 		return ""
@@ -151,8 +151,7 @@ func TestReadByPython(t *testing.T) {
 	compare(t, got, wanted(kinds()))
 }
 
-// GNU tar unpacks it all, with every attribute, and finds nothing to complain of
-// but the word that says of names that they are not UTF-8.
+// GNU tar unpacks it with all attributes. Its only complaint is about names that are not UTF-8.
 func TestUnpackedByGNUTar(t *testing.T) {
 	if out, err := exec.Command("tar", "--version").Output(); err != nil || !bytes.Contains(out, []byte("GNU tar")) {
 		t.Skip("needs GNU tar")
@@ -163,14 +162,14 @@ func TestUnpackedByGNUTar(t *testing.T) {
 			dir := t.TempDir()
 			if out := runIn(t, locale, "tar", "-xpf", tarFile(t, files), "-C", dir, "--xattrs", "--xattrs-include=*", "--numeric-owner",
 				"--warning=no-timestamp", "--warning=no-unknown-keyword"); out != "" {
-				t.Errorf("tar says %q", out)
+				t.Errorf("tar printed %q", out)
 			}
 			compareTree(t, dir, files)
 		})
 	}
 }
 
-// compareTree compares what was unpacked, hard links too.
+// compareTree compares the unpacked files, including hard links.
 func compareTree(t *testing.T, dir string, files []*format.File) {
 	t.Helper()
 	linked := map[int64]uint64{}
@@ -181,13 +180,13 @@ func compareTree(t *testing.T, dir string, files []*format.File) {
 			continue
 		}
 		if ino, known := linked[f.Hardlink]; known && f.Hardlink != 0 && ino != st.Ino {
-			t.Errorf("%q is no hard link", f.Path)
+			t.Errorf("%q is not a hard link", f.Path)
 		}
 		linked[f.Hardlink] = st.Ino
 	}
 }
 
-// unpackable returns the records that can be unpacked here and compared.
+// unpackable returns the records that can be unpacked and compared on this machine.
 func unpackable(t *testing.T) []*format.File {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: owners and devices are compared")
@@ -195,9 +194,9 @@ func unpackable(t *testing.T) []*format.File {
 	var files []*format.File
 	for _, f := range kinds() {
 		for _, x := range f.Xattrs {
-			setXattr(t, x) // which not every file system can
+			setXattr(t, x) // fails on some file systems
 		}
-		if len(f.Path) < 4096 && len(f.Target) < 4096 { // what a system call takes
+		if len(f.Path) < 4096 && len(f.Target) < 4096 { // the limit of system calls
 			files = append(files, f)
 		}
 	}
@@ -245,8 +244,8 @@ func compareOnDisk(path string, f *format.File) (*syscall.Stat_t, error) {
 	return st, nil
 }
 
-// locales are those that readers run in: with UTF-8, and without, where libarchive cannot
-// convert the records of names that are not ASCII. ostree reads layers that way.
+// locales for running readers: with UTF-8, and without. In the latter, libarchive cannot convert
+// records of non-ASCII names. ostree reads layers that way.
 var locales = []string{"C.UTF-8", "C"}
 
 // bsdtar unpacks it too.
@@ -259,9 +258,9 @@ func TestUnpackedByBSDTar(t *testing.T) {
 		t.Run(locale, func(t *testing.T) {
 			dir := t.TempDir()
 			if out := runIn(t, locale, "bsdtar", "-xpf", tarFile(t, files), "-C", dir, "--xattrs", "--numeric-owner"); out != "" {
-				t.Errorf("bsdtar says %q", out)
+				t.Errorf("bsdtar printed %q", out)
 			}
-			compareTree(t, dir, files[1:]) // it leaves the time of the folder that it was told to work in
+			compareTree(t, dir, files[1:]) // it does not set the time of the target directory
 		})
 	}
 }
@@ -292,7 +291,7 @@ func runIn(t *testing.T, locale string, args ...string) string {
 	return string(out) + stderr.String()
 }
 
-// The records of an entry come in the order of their keys.
+// The records of an entry are sorted by key.
 func TestRecordOrder(t *testing.T) {
 	f := with(file("/é", 1<<33), func(f *format.File) {
 		f.UID, f.GID, f.MTime = 1<<21, 1<<21, -1
@@ -311,7 +310,7 @@ func TestRecordOrder(t *testing.T) {
 	}
 }
 
-// Sizes beyond a ustar header's are in a record. There is no content here.
+// Sizes above the ustar limit are in a record. There is no content here.
 func TestHugeSizes(t *testing.T) {
 	for _, size := range []int64{1<<33 - 1, 1 << 33, 1<<53 - 1} {
 		f := file("/huge", size)
@@ -331,7 +330,7 @@ func TestHugeSizes(t *testing.T) {
 	}
 }
 
-// An empty value has a record, although readers built on archive/tar drop it.
+// An empty value has a record, although readers based on archive/tar drop it.
 func TestEmptyXattr(t *testing.T) {
 	data := write(t, with(file("/a", 0), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "user.empty"}} }))
 	if !bytes.Contains(data, []byte("28 SCHILY.xattr.user.empty=\n")) {

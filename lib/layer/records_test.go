@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// filler is content of any size: the letters of its path over and over.
+// filler is content of any size: repeated letters of the path.
 type filler struct{}
 
 func (filler) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
@@ -59,21 +59,21 @@ func with(f *format.File, change func(*format.File)) *format.File {
 	return f
 }
 
-// nested returns a path of exactly n bytes below prefix, in elements of 50.
+// nested returns a path of exactly n bytes below prefix, with elements of 50 bytes.
 func nested(prefix string, n int) string {
 	path := prefix
 	for len(path) < n {
 		name := min(49, n-len(path)-1)
 		if n-len(path)-1-name == 1 {
-			name-- // else a slash alone were left
+			name-- // otherwise only a slash would be left
 		}
 		path += "/" + strings.Repeat("x", name)
 	}
 	return path
 }
 
-// kinds are records of every kind, at and beyond every limit of a ustar header.
-// Their digest is pinned.
+// kinds are records of every kind, at and beyond every limit of a ustar header. Their digest is
+// pinned.
 func kinds() []*format.File {
 	x := strings.Repeat
 	list := []*format.File{
@@ -118,8 +118,7 @@ func kinds() []*format.File {
 		with(symlink("/zbytes-é", strings.Repeat("t", 101)), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "trusted.é", Value: []byte("é\xff")}} }),
 		file("/é", 6),
 	}
-	// Names on both sides of each limit: 100 in the name field, 155 in the prefix,
-	// 256 in both.
+	// Names on both sides of each limit: 100 in the name field, 155 in the prefix, 256 in both.
 	long := dir("/zz" + x("d", 153)) // 155 without the slash in front
 	list = append(list, long, file(long.Path+"/"+x("n", 100), 1), file(long.Path+"/"+x("n", 101), 1))
 	over := dir("/zzz" + x("d", 153))

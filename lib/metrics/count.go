@@ -6,21 +6,21 @@ import (
 	"chunkah/format"
 )
 
-// publishEvery is the number of files after which others see how far a count is:
-// an atomic addition for each would cost more than the rest of it.
+// publishEvery is the number of files between updates of the published counts. An atomic addition
+// per file would cost more than the rest of counting.
 const publishEvery = 256
 
-// counts are the files of a stream and the bytes that they hold. One goroutine
-// adds; any may load what was published.
+// counts are the number of files in a stream and their size in bytes. One goroutine adds; any
+// goroutine can load the published counts.
 type counts struct {
 	files    atomic.Int64
 	bytes    atomic.Int64
 	ownFiles int64
 	ownBytes int64
-	links    map[int64]bool // hard-link groups that were met
+	links    map[int64]bool // hard-link groups seen so far
 }
 
-// add counts a record: directories not as files, the bytes of an inode once.
+// add counts a record. Directories do not count as files, and hard links count their bytes once.
 func (c *counts) add(rec format.Record) {
 	f, ok := rec.(*format.File)
 	if !ok || f.Type == format.TypeDir {
@@ -30,7 +30,7 @@ func (c *counts) add(rec format.Record) {
 		c.publish()
 	}
 	if f.Size <= 0 {
-		return // it may be unknown
+		return // the size can be unknown
 	}
 	if f.Hardlink != 0 {
 		if c.links[f.Hardlink] {
@@ -70,7 +70,7 @@ type countedSink struct {
 }
 
 func (c countedSink) Write(rec format.Record) error {
-	c.counts.add(rec) // which is the sink's after that
+	c.counts.add(rec) // before the sink owns the record
 	return c.Sink.Write(rec)
 }
 

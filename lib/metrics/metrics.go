@@ -1,11 +1,10 @@
-// Package metrics says what a run took: for each stage its time, files and bytes,
-// and the process's memory, as one JSON document.
+// Package metrics records the cost of a run in one JSON document: time, files and bytes of each
+// stage, and the memory of the process.
 //
-// Stages that are joined in one process run side by side, and no clock tells
-// their processor time apart. But each takes in its whole stream before it hands
-// on the first record that it works on, so what happens between the end of one
-// stage and that of the next is the work of the latter: those seconds are its
-// own. They add up to those of the run.
+// Stages that are joined in one process run concurrently, and the processor time of the process
+// cannot be divided among them. But each stage reads its whole stream before it emits its first
+// record. So the time between the end of one stage and the end of the next is the work of the
+// latter, and these times add up to the time of the run.
 package metrics
 
 import (
@@ -16,32 +15,31 @@ import (
 	"time"
 
 	"chunkah/format"
-	"chunkah/lib/fifo"
-	"chunkah/lib/replace"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/temp"
 )
 
-// Run is one run of a command. A nil Run measures nothing.
+// Run is a run of a command. A nil Run measures nothing.
 type Run struct {
 	command string
 	start   time.Time
 	stages  []*Stage
 }
 
-// Stage is one stage of a run. A nil Stage measures nothing. Its methods are for
-// the goroutine that runs the stage; how far it is, any may ask.
+// Stage is a stage of a run. A nil Stage measures nothing. Its methods are for the goroutine that
+// runs the stage, but any goroutine can ask for the status.
 type Stage struct {
 	name    string
 	in, out counts
-	// blobs and reused are the bytes of an image's layers, and of those that were
-	// taken from a cache.
+	// blobs is the size of an image's layers in bytes, reused the part that came from a cache.
 	blobs, reused int64
 	digest        string // of the image's manifest
 	work          Work
-	end           clock // not to be read before ended
+	end           clock // valid once the stage has ended
 	ended         atomic.Bool
 }
 
-// clock is a moment of a run.
+// clock is a point in time of a run.
 type clock struct {
 	wall time.Time
 	cpu  time.Duration
@@ -49,8 +47,8 @@ type clock struct {
 
 func now() clock { return clock{time.Now(), cpuTime()} }
 
-// Start starts to measure. Processor time and memory are the process's from its
-// own start.
+// Start starts measuring. Processor time and memory include everything since the start of the
+// process.
 func Start(command string) *Run { return &Run{command: command, start: time.Now()} }
 
 // Stage adds the next stage.
@@ -63,10 +61,10 @@ func (r *Run) Stage(name string) *Stage {
 	return s
 }
 
-// Last is the stage that was added last.
+// Last returns the stage that was added last.
 func (r *Run) Last() *Stage { return r.stages[len(r.stages)-1] }
 
-// Done notes that the stage has ended.
+// Done records the end of the stage.
 func (s *Stage) Done() {
 	if s != nil {
 		s.end = now()
@@ -74,14 +72,14 @@ func (s *Stage) Done() {
 	}
 }
 
-// Wrote notes what a stage has written that is no stream: an image, by the digest of its manifest.
+// Wrote records the size of the layers that a stage has written, and the digest of the image's manifest.
 func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	if s != nil {
 		s.blobs, s.reused, s.digest = blobs, reused, digest
 	}
 }
 
-// In counts what comes in by in, which may be nil.
+// In returns a source that counts the records of in, which can be nil.
 func (s *Stage) In(in format.Source) format.Source {
 	if s == nil || in == nil {
 		return in
@@ -89,7 +87,7 @@ func (s *Stage) In(in format.Source) format.Source {
 	return countedSource{in, &s.in}
 }
 
-// Out counts what goes out by out, which may be nil.
+// Out returns a sink that counts the records for out, which can be nil.
 func (s *Stage) Out(out format.Sink) format.Sink {
 	if s == nil || out == nil {
 		return out
@@ -97,7 +95,7 @@ func (s *Stage) Out(out format.Sink) format.Sink {
 	return countedSink{out, &s.out}
 }
 
-// document is what is written.
+// document is the JSON document.
 type document struct {
 	Command     string          `json:"command"`
 	WallSeconds float64         `json:"wall_seconds"`
@@ -106,8 +104,8 @@ type document struct {
 	Stages      []stageDocument `json:"stages"`
 }
 
-// stageDocument tells files and bytes of what the stage has put out: records and
-// the sizes of the files that they stand for, or blobs.
+// stageDocument has the number of files and bytes in the output of the stage: records with their
+// file sizes, or blobs.
 type stageDocument struct {
 	Name        string  `json:"name"`
 	WallSeconds float64 `json:"wall_seconds"`
@@ -127,12 +125,12 @@ func (r *Run) document() document {
 	}
 	last := clock{wall: r.start}
 	for i, s := range r.stages {
-		at := end // what is left belongs to the last
+		at := end // the rest belongs to the last stage
 		if i < len(r.stages)-1 && s.ended.Load() {
 			at = s.end
 		}
 		if at.wall.Before(last.wall) {
-			at = last // it ended before the stage that feeds it had come to rest
+			at = last // it ended before the stage before it
 		}
 		d := stageDocument{
 			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused, Digest: s.digest,
@@ -150,12 +148,12 @@ func (r *Run) document() document {
 	return doc
 }
 
-// WriteFile writes the document to a file, which has it whole or is as it was. To
-// a pipe or a device it is written straight, to a pipe once somebody reads it.
+// WriteFile writes the document to a file, atomically. Pipes and devices are written directly; for
+// a pipe it waits until somebody opens it for reading.
 func (r *Run) WriteFile(ctx context.Context, name string) error {
 	data, err := json.MarshalIndent(r.document(), "", "  ")
 	if err == nil {
-		_, err = fifo.Open(ctx, name, func(name string) (any, error) { return nil, replace.File(name, append(data, '\n')) })
+		_, err = interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, append(data, '\n')) })
 	}
 	if err != nil {
 		return fmt.Errorf("writing metrics: %w", err)

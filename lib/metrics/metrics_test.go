@@ -87,7 +87,7 @@ func TestDocument(t *testing.T) {
 	pass(t, stream(), scan.Out(between))
 	scan.Done()
 	if scan.In(nil) != nil {
-		t.Error("a source came from nowhere")
+		t.Error("a nil source became non-nil")
 	}
 	pass(t, write.In(between), &list{})
 	write.Wrote(7, 3, "sha256:01")
@@ -120,7 +120,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// A stage that ends before the one that feeds it takes no negative time.
+// A stage that ends before the previous one has no negative time.
 func TestEndsOutOfOrder(t *testing.T) {
 	r := Start("x")
 	a, b, c := r.Stage("a"), r.Stage("b"), r.Stage("c")
@@ -134,20 +134,20 @@ func TestEndsOutOfOrder(t *testing.T) {
 	}
 }
 
-// Who does not ask for metrics pays nothing.
+// A nil Run costs nothing.
 func TestNone(t *testing.T) {
 	var r *Run
 	s := r.Stage("scan")
 	l := stream()
 	if s.In(l) != format.Source(l) || s.Out(l) != format.Sink(l) {
-		t.Error("a stream is counted for nobody")
+		t.Error("a nil stage counts a stream")
 	}
 	s.Wrote(1, 1, "")
 	s.Done()
 }
 
-// The file has the document whole, or is as it was; nothing else is left.
-func TestWholeOrNot(t *testing.T) {
+// The file is replaced as a whole or unchanged, and nothing else is left.
+func TestAtomicWrite(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "m.json")
 	if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
@@ -164,7 +164,7 @@ func TestWholeOrNot(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if err := Start("x").WriteFile(t.Context(), dir); err == nil {
-		t.Error("a folder was written to")
+		t.Error("a directory was overwritten")
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
@@ -172,7 +172,7 @@ func TestWholeOrNot(t *testing.T) {
 	}
 }
 
-// A full file system leaves the old file.
+// On a full file system the old file stays.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
@@ -204,7 +204,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// What a stage does can be watched from elsewhere while it does it.
+// The progress of a stage can be watched from another goroutine.
 func TestStatus(t *testing.T) {
 	run := Start("chunkah build")
 	scan, write := run.Stage("scan"), run.Stage("write")
@@ -236,7 +236,7 @@ func TestStatus(t *testing.T) {
 	write.Work().Expect(100)
 	write.Work().Did(30)
 	check(Status{Stage: "write", Files: files, Bytes: bytes, Done: 30, Expected: 100}, "scan")
-	write.Work().Did(100) // some of it was done again
+	write.Work().Did(100) // includes repeated work
 	write.Done()
 	check(Status{Stage: "write", Files: files, Bytes: bytes, Done: 100, Expected: 100}, "scan", "write")
 	if took := run.Took(); len(took) != 2 || took[0].Stage != "scan" || took[1].Stage != "write" {

@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time, user's and system's, of this process and of the
-// commands that it ran and waited for.
+// cpuTime returns the user and system time of this process and of the commands that it waited for.
 func cpuTime() time.Duration {
 	var total time.Duration
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var usage syscall.Rusage
-		if syscall.Getrusage(who, &usage) == nil { // it only fails for a who that is none
+		if syscall.Getrusage(who, &usage) == nil { // only fails for an invalid who
 			total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 		}
 	}
 	return total
 }
 
-// PeakMemory is the most memory that this process had, in bytes: VmHWM. What
-// getrusage says is, after an exec, that of the program before it too.
+// PeakMemory returns the maximum memory of this process, in bytes: VmHWM. After an exec, getrusage
+// would include the previous program.
 func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -31,7 +30,7 @@ func PeakMemory() int64 {
 	for line := range strings.Lines(string(status)) {
 		fields := strings.Fields(line)
 		if len(fields) == 3 && fields[0] == "VmHWM:" && fields[2] == "kB" {
-			kib, _ := strconv.ParseInt(fields[1], 10, 64) // 0 where it is no number
+			kib, _ := strconv.ParseInt(fields[1], 10, 64) // 0 if it is not a number
 			return kib << 10
 		}
 	}

@@ -2,26 +2,26 @@ package metrics
 
 import "sync/atomic"
 
-// Work is what a stage has to do beside its streams, in bytes, and what of that is
-// done. Both grow: what there is to do may only be found out on the way. A nil Work
-// counts nothing. It may be used from any goroutine.
+// Work is the amount of work of a stage besides its streams, in bytes, and the part that is done.
+// Both grow, since the total may be found out on the way. A nil Work counts nothing. Any goroutine
+// can use it.
 type Work struct{ expected, done atomic.Int64 }
 
-// Expect adds to what there is to do.
+// Expect adds to the total.
 func (w *Work) Expect(n int64) {
 	if w != nil {
 		w.expected.Add(n)
 	}
 }
 
-// Did adds to what is done.
+// Did adds to the part that is done.
 func (w *Work) Did(n int64) {
 	if w != nil {
 		w.done.Add(n)
 	}
 }
 
-// Work is the stage's.
+// Work returns the stage's work.
 func (s *Stage) Work() *Work {
 	if s == nil {
 		return nil
@@ -29,18 +29,17 @@ func (s *Stage) Work() *Work {
 	return &s.work
 }
 
-// Status is how far a stage has come.
+// Status is the progress of a stage.
 type Status struct {
 	Stage string
-	Files int64 // and of its streams so far: files, and
-	Bytes int64 // the bytes that they hold
-	// Done of Expected bytes are read and written; Expected is 0 as long as nobody
-	// knows.
+	Files int64 // files in its streams so far
+	Bytes int64 // their size
+	// Done of Expected bytes were read and written; Expected is 0 while unknown.
 	Done, Expected int64
 }
 
-// Status tells of the first stage that has not ended, the last one where all have.
-// It may be called from any goroutine once all stages are there.
+// Status returns the status of the first stage that has not ended, or of the last stage. Once all
+// stages were added, any goroutine can call it.
 func (r *Run) Status() Status {
 	for _, s := range r.stages {
 		if !s.ended.Load() {
@@ -52,14 +51,14 @@ func (r *Run) Status() Status {
 
 func (s *Stage) status() Status {
 	st := Status{Stage: s.name, Files: s.out.files.Load(), Bytes: s.out.bytes.Load(), Expected: s.work.expected.Load()}
-	if st.Files == 0 { // it has put out nothing yet
+	if st.Files == 0 { // no output yet
 		st.Files, st.Bytes = s.in.files.Load(), s.in.bytes.Load()
 	}
-	st.Done = min(s.work.done.Load(), st.Expected) // what was done again is done once
+	st.Done = min(s.work.done.Load(), st.Expected) // repeated work counts once
 	return st
 }
 
-// Ended tells of the stages that have ended, in order, up to the first that has not.
+// Ended returns the stages that have ended, in order, up to the first that has not.
 func (r *Run) Ended() []Milestone {
 	var list []Milestone
 	last := r.start
@@ -80,10 +79,10 @@ func (r *Run) Ended() []Milestone {
 // Milestone is the end of a stage.
 type Milestone struct {
 	Status
-	Seconds float64 // of its own
+	Seconds float64 // of this stage
 }
 
-// Took is the time that each stage took of the run so far.
+// Took returns the time of each stage so far.
 func (r *Run) Took() []Span {
 	var spans []Span
 	for _, d := range r.document().Stages {
@@ -92,7 +91,7 @@ func (r *Run) Took() []Span {
 	return spans
 }
 
-// Span is the time that a stage took.
+// Span is the time of a stage.
 type Span struct {
 	Stage   string
 	Seconds float64

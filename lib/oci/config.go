@@ -202,7 +202,7 @@ func CheckEnv(data json.RawMessage) (faults, notes []error) {
 		return nil, nil // the error of its type says that
 	}
 	for i, pair := range env {
-		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair) //nolint:staticcheck,revive // the field's name
+		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair) //nolint:staticcheck // the field's name
 		switch strings.Index(pair, "=") {
 		case -1:
 			notes = append(notes, err)

@@ -5,23 +5,65 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/group"
 )
 
-// clamp settles all times. A file's mtime is bounded by its component's build
-// time, or where that is not known by the newest regular file of the component,
-// which leaves it alone unless it is something else that is newer; and by the
-// source date. Nothing outside the component has a say, so that a change
-// elsewhere leaves its layer alone.
+// clamp settles the times of packages, whose build time bounds them, and finds the bound of
+// all others: the newest regular file of the component, or the source date if that is
+// earlier. Nothing outside the component has a say, so that a change elsewhere leaves its
+// layer alone.
 func (t *tree) clamp() {
 	for _, c := range t.components {
-		c.clamp = t.bound(t.componentClamp(c))
-		c.record.MtimeClamp, c.record.HasMtimeClamp = c.clamp, true
-		for _, i := range c.files {
-			if f := t.files[i]; f.Type != format.TypeDir {
-				f.MTime, f.MTimeNsec = min(f.MTime, c.clamp), 0
-			}
+		c.clamp = t.componentClamp(c)
+		if c.settled = c.record.HasMtimeClamp; !c.settled {
+			c.clamp = t.bound(c.clamp)
+			c.settled = !plainTime(c.clamp)
+		}
+		if c.settled {
+			t.bind(c)
 		}
 	}
+}
+
+// bind bounds the times of a component's files.
+func (t *tree) bind(c *component) {
+	for _, i := range c.files {
+		if f := t.files[i]; f.Type != format.TypeDir {
+			f.MTime, f.MTimeNsec = min(f.MTime, c.clamp), 0
+		}
+	}
+}
+
+// plainTime reports whether a time takes no more room in a tar than others: the field of a
+// header holds it.
+func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
+
+// date settles the times that no package bounds. A component whose contents are those of the
+// last image keeps the time that it had there, so that its layer keeps its digest. It can only
+// do so because all its files have that one time, now as then. Where contents are not known,
+// files keep their own times up to the bound. It returns how many components kept a time.
+func (t *tree) date(prev *group.Previous) (kept int) {
+	var before map[string]group.Dated
+	if prev != nil {
+		before = prev.Times
+	}
+	for _, c := range t.components {
+		if !c.settled {
+			was := before[c.record.Name]
+			if c.contents != "" && c.contents == was.Contents && plainTime(was.Time) && plainTime(t.bound(was.Time)) {
+				c.clamp = t.bound(was.Time)
+				kept++
+			}
+			for _, i := range c.files {
+				if f := t.files[i]; c.contents != "" && f.Type != format.TypeDir && !t.digests.ownTime(f) {
+					f.MTime = c.clamp
+				}
+			}
+			t.bind(c)
+		}
+		c.record.MtimeClamp, c.record.HasMtimeClamp = c.clamp, true
+	}
+	return kept
 }
 
 func (t *tree) componentClamp(c *component) int64 {

@@ -31,7 +31,10 @@ func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err er
 		t.Fatal(err)
 	}
 	opt.Max = DefaultMax
-	_, err = tree.plan(opt)
+	report, err := tree.prepare(&opt)
+	if err == nil {
+		_, err = tree.plan(opt, report)
+	}
 	return newEffort(tree.files).left - tree.effort.left, err
 }
 

@@ -17,8 +17,8 @@ import (
 const fingerprintSize = 8
 
 // fingerprint fills in the fingerprints that the stream did not bring: of all
-// that a tar of the component would hold but contents, with the directories above
-// its files. Contents are not read; a file that changed has another size or time.
+// that a tar of the component would hold, with the directories above its files. Where
+// contents are not known, a file that changed has another size or time.
 func (t *tree) fingerprint() {
 	marks := newMarks(t)
 	var p print
@@ -28,8 +28,12 @@ func (t *tree) fingerprint() {
 		}
 		p.reset()
 		p.number(c.clamp) // the time of directories
-		for _, i := range marks.withParents(c.files, n+1) {
-			p.file(t.files[i])
+		if c.contents != "" {
+			p.text(c.contents)
+		} else {
+			for _, i := range marks.withParents(c.files, n+1) {
+				p.file(t.files[i], t.files[i].MTime)
+			}
 		}
 		c.record.Fingerprint = hex.EncodeToString(p.sum())
 	}
@@ -57,7 +61,13 @@ func (p *print) number(n int64) {
 	p.hash.Write(p.buf)
 }
 
-func (p *print) file(f *format.File) {
+func (p *print) text(s string) {
+	p.buf = append(binary.AppendUvarint(p.buf[:0], uint64(len(s))), s...)
+	p.hash.Write(p.buf)
+}
+
+// file adds a file that a tar has at that time.
+func (p *print) file(f *format.File, mtime int64) {
 	buf := p.buf[:0]
 	text := func(s string) {
 		buf = binary.AppendUvarint(buf, uint64(len(s)))
@@ -67,7 +77,6 @@ func (p *print) file(f *format.File) {
 	text(string(f.Type))
 	text(f.Target)
 	text(p.link(f))
-	mtime := f.MTime
 	if f.Type == format.TypeDir {
 		mtime = 0 // a directory's time is its layer's
 	}

@@ -4,7 +4,9 @@
 // group has the rule), and writes the layers: each a record, then its files in
 // order with the directories above them. What it writes is exactly what the tar
 // of a layer holds: times are clamped here, and marks that only told chunkah
-// where a file belongs are taken off. It opens nothing.
+// where a file belongs are taken off. It opens nothing but files whose times no
+// package bounds: a component of such files keeps the last image's times while
+// its contents stay.
 package pack
 
 import (
@@ -48,6 +50,10 @@ type Options struct {
 	MaxLayerSize int64
 	// Previous is the layout of the last image, nil where there is none.
 	Previous *group.Previous
+	// Open opens the source that a header names, to tell whether contents have changed. They
+	// are not known if it is nil, or its error is fs.ErrNotExist or fs.ErrPermission: then no
+	// component keeps the last image's times, and files keep their own.
+	Open func(context.Context, *format.Header) (Source, error)
 	// KeepXattrs names control xattrs that stay in the image.
 	KeepXattrs []string
 	// Explain asks for Report.Explanation.
@@ -68,10 +74,14 @@ type Report struct {
 	Bytes int64
 	// Stripped counts the files that lost a control xattr, by its name.
 	Stripped map[string]int64
-	// SourceDate tells whether the clock was SOURCE_DATE_EPOCH; otherwise it was
-	// the newest regular file.
-	SourceDate bool
-	Now        int64
+	// Now is the clock of grouping, in unix seconds: the newest known update, 0 for none.
+	Now int64
+	// NoSource says that no component could keep the times that the last image has of it,
+	// since there was no source to compare.
+	NoSource bool
+	// Unbounded is the number of components whose times no package bounds, and Kept that of
+	// those which have the times of the last image.
+	Unbounded, Kept int
 	// Plan is what is in each layer.
 	Plan []Planned
 	// Explanation is there where it was asked for, and so are Contents, by name.
@@ -104,27 +114,31 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		return nil, err
 	}
 	// Planning looks at no context: it is work in memory, and may take a while.
-	planned, err := interrupt.Call(ctx, func() (*planned, error) { return t.plan(opt) })
+	report, err := interrupt.Call(ctx, func() (*Report, error) { return t.prepare(&opt) })
 	if err != nil {
 		return nil, err
 	}
-	report := planned.report
+	if opt.Open != nil {
+		err := t.read(ctx, opt.Open)
+		if err != nil && !errors.Is(err, errNoSource) {
+			return nil, err
+		}
+		report.NoSource = err != nil && opt.Previous != nil && len(opt.Previous.Times) > 0
+	}
+	plan, err := interrupt.Call(ctx, func() ([]group.Layer, error) { return t.plan(opt, report) })
+	if err != nil {
+		return nil, err
+	}
 	if opt.Planned != nil {
 		if err := opt.Planned(report.Plan); err != nil {
 			return nil, err
 		}
 	}
-	return report, t.write(ctx, out, planned.layers)
+	return report, t.write(ctx, out, plan)
 }
 
-// planned is what planning comes to.
-type planned struct {
-	layers []group.Layer
-	report *Report
-}
-
-// plan completes the tree and puts its components into layers.
-func (t *tree) plan(opt Options) (*planned, error) {
+// prepare completes the tree up to what contents decide about.
+func (t *tree) prepare(opt *Options) (*Report, error) {
 	if err := t.settle(); err != nil {
 		return nil, err
 	}
@@ -137,15 +151,20 @@ func (t *tree) plan(opt Options) (*planned, error) {
 	if opt.MaxLayerSize > 0 {
 		report.Oversized = t.split(opt.MaxLayerSize)
 	}
+	return report, t.effort.err()
+}
+
+// plan dates the components and puts them into layers.
+func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
+	t.digest()
+	report.Kept = t.date(opt.Previous)
 	t.fingerprint()
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
-	now := t.header.NewestMtime
-	if t.header.HasSourceDate {
-		now, report.SourceDate = t.header.SourceDate, true
-	}
-	groupOpt := group.Options{Max: opt.Max, Now: now, Previous: opt.Previous}
+	// The clock is the newest update. A source date, or times that somebody set, say how
+	// old the files are to look, and not when the packages were made.
+	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
 	plan, err := t.group(groupOpt, opt.MaxLayerSize)
 	if err != nil {
 		return nil, err
@@ -159,14 +178,20 @@ func (t *tree) plan(opt Options) (*planned, error) {
 	if opt.Contents {
 		report.Contents = t.contents(groupOpt)
 	}
-	report.Now, report.Layers, report.Components = now, len(plan), len(t.components)
+	report.Layers, report.Components = len(plan), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
+		for _, at := range c.record.Updates {
+			report.Now = max(report.Now, at)
+		}
+		if !c.settled {
+			report.Unbounded++
+		}
 	}
 	for i, l := range plan {
 		report.Plan = append(report.Plan, t.describe(int64(i), l))
 	}
-	return &planned{plan, report}, nil
+	return plan, nil
 }
 
 // describe describes a layer of the plan.
@@ -185,8 +210,15 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 		rec.Components = append(rec.Components, t.components[m].record.Name)
 	}
 	slices.Sort(rec.Components)
+	known := false
 	for _, name := range rec.Components {
-		rec.Fingerprints = append(rec.Fingerprints, short(t.byName[name].record.Fingerprint))
+		c := t.byName[name]
+		rec.Fingerprints = append(rec.Fingerprints, short(c.record.Fingerprint))
+		rec.Times, rec.Contents = append(rec.Times, c.clamp), append(rec.Contents, c.contents)
+		known = known || c.contents != ""
+	}
+	if !known {
+		rec.Times, rec.Contents = nil, nil
 	}
 	return rec
 }

@@ -174,7 +174,7 @@ func (t *tree) part(of *component, units []unit) *component {
 	}
 	rec := *of.record
 	rec.Name, rec.Fingerprint = name, ""
-	p := &component{record: &rec}
+	p := &component{record: &rec, settled: of.settled}
 	for _, u := range units {
 		p.files = append(p.files, u.files...)
 		p.size += u.size
@@ -188,8 +188,9 @@ func (t *tree) part(of *component, units []unit) *component {
 		slices.Sort(f.Components)
 	}
 	rec.HasMtimeClamp = false
-	p.clamp = t.componentClamp(p)
-	rec.MtimeClamp, rec.HasMtimeClamp = p.clamp, true
+	if p.clamp = t.componentClamp(p); !p.settled {
+		p.clamp = t.bound(p.clamp)
+	}
 	delete(t.byName, of.record.Name)
 	t.byName[name] = p
 	return p

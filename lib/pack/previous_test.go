@@ -14,11 +14,14 @@ import (
 
 // layoutOf is what the next build knows of this one.
 func layoutOf(r *Report) *group.Previous {
-	prev := &group.Previous{}
+	prev := &group.Previous{Times: make(map[string]group.Dated)}
 	for _, l := range r.Plan {
 		var members []group.Member
 		for i, name := range l.Record.Components {
 			members = append(members, group.Member{Name: name, Fingerprint: l.Record.Fingerprints[i]})
+			if len(l.Record.Contents) > 0 && l.Record.Contents[i] != "" {
+				prev.Times[name] = group.Dated{Contents: l.Record.Contents[i], Time: l.Record.Times[i]}
+			}
 		}
 		prev.Layers = append(prev.Layers, members)
 	}

@@ -10,11 +10,11 @@ import (
 )
 
 // unclaimed is the component of a file that came without one.
-var unclaimed = []string{"chunkah/unclaimed"}
+var unclaimed = []string{format.Unclaimed}
 
 // emptyDirs is that of an empty directory: it leaves this component when it gets
 // its first file, which must not cost a large layer.
-var emptyDirs = []string{"chunkah/empty-directories"}
+var emptyDirs = []string{format.EmptyDirectories}
 
 // component is one component and what belongs to it.
 type component struct {
@@ -22,6 +22,10 @@ type component struct {
 	files  []int // indexes into tree.files, in order
 	size   int64 // bytes that they take in a tar
 	clamp  int64 // the newest mtime that a file of it may have, unix seconds
+	// settled says that clamp bounds its times whatever the last image had: the component
+	// comes from a package, or has times that few tars hold.
+	settled  bool
+	contents string // stands for all of it but times; empty where not known
 }
 
 // tree is a stream as a whole.
@@ -34,6 +38,7 @@ type tree struct {
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
+	digests    *digests // of files whose times are open; nil where nothing is read
 }
 
 func newTree() *tree {

@@ -4,25 +4,25 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// layer is a layer with its files, in columns: so half a million of them take some 20
-// bytes each, and the browser spells out a path when somebody wants to see it.
+// layer is a layer with its files in columns. Half a million files take some 20 bytes each, and the
+// browser builds a path only when it is shown.
 type layer struct {
 	Digest    string `json:"digest"`
-	Bytes     int64  `json:"bytes"` // of its tar
+	Bytes     int64  `json:"bytes"` // size of its tar
 	Blob      int64  `json:"blob"`
 	Plain     bool   `json:"plain"` // the blob is the tar
 	Stability *int64 `json:"stability"`
 	Chain     *int64 `json:"chain"` // the stability of it and all layers below it
-	Names     []int  `json:"names"` // its components, as its history has them
-	By        string `json:"by"`    // the step that made it, where there are none
+	Names     []int  `json:"names"` // its components, according to its history
+	By        string `json:"by"`    // the build step that made it, if there are no names
 	Missing   bool   `json:"missing"`
 
-	// Files are all entries but directories. Common is how many bytes a path has in
-	// common with the one before, Rest what follows.
+	// Files are all entries except directories. Common is the number of bytes that a path shares
+	// with the previous path, Rest the remainder of the path.
 	Common []int    `json:"common"`
 	Rest   []string `json:"rest"`
 	Sizes  []int64  `json:"sizes"`
-	// Components is one number for each file, or one for all.
+	// Components has one number per file, or one for all files.
 	Components any `json:"components"`
 }
 
@@ -65,7 +65,7 @@ func newContent(kind string, in *inspect.Image) *content {
 	return c
 }
 
-// addFiles fills the columns.
+// addFiles fills the columns from entries.
 func (l *layer) addFiles(entries []inspect.Entry) {
 	l.Common, l.Rest, l.Sizes = []int{}, []string{}, []int64{}
 	components, last := []int32{}, ""
@@ -75,7 +75,7 @@ func (l *layer) addFiles(entries []inspect.Entry) {
 			continue
 		}
 		path := shown(e.Path)
-		if e.Takes() {
+		if e.IsWhiteout() {
 			path += " (deleted)"
 		}
 		n := common(last, path)
@@ -89,8 +89,8 @@ func (l *layer) addFiles(entries []inspect.Entry) {
 	}
 }
 
-// common is how many bytes two texts begin with alike, as far as these are ASCII:
-// a script counts other characters otherwise.
+// common returns the length of the common prefix, limited to ASCII, since JavaScript counts other
+// characters differently.
 func common(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] && a[n] < 0x80 {
@@ -99,7 +99,7 @@ func common(a, b string) int {
 	return n
 }
 
-// sole is the only number of a list.
+// sole returns the only distinct number in a list.
 func sole(list []int32) (n int32, same bool) {
 	if len(list) == 0 {
 		return inspect.NoComponent, true

@@ -1,8 +1,8 @@
-// Package page draws what package inspect and package reuse tell, as one page of HTML
-// that loads nothing: a treemap, bars for before and after, search, tables.
+// Package page draws the results of packages inspect and reuse as one self-contained HTML page: a
+// treemap, bars for before and after, search, tables.
 //
-// The page holds the names of an image as data and shows them as text; its policy
-// allows no other script than its own. The same images give the same bytes.
+// Names from the image are data in the page and are only shown as text. The page's policy allows no
+// script but its own. The same images give the same bytes.
 package page
 
 import (
@@ -26,33 +26,32 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// scripts are the parts of the page's script, in the order in which they need each
-// other.
+// scripts are the parts of the page's script, in the order of their dependencies.
 var scripts = []string{"data.js", "treemap.js", "view.js", "search.js", "main.js"}
 
-// content is what the page is about, for its script.
+// content is the data for the page's script.
 type content struct {
 	Kind       string   `json:"kind"`
 	Steps      int      `json:"steps,omitempty"`
-	Mean       int64    `json:"mean,omitempty"` // bytes of a step's download
+	Mean       int64    `json:"mean,omitempty"` // bytes downloaded per step
 	Bars       []bar    `json:"bars"`
 	Components []string `json:"components"`
 	Layers     []layer  `json:"layers"`
 	Parts      []part   `json:"parts,omitempty"`
-	// Clients are what the last step costs each client, Chosen the one of bars and parts.
+	// Clients are the costs of the last step, Chosen is the client of bars and parts.
 	Clients []reuse.Cost `json:"clients,omitempty"`
 	Chosen  string       `json:"chosen,omitempty"`
 }
 
-// Inspect draws an image that was read.
+// Inspect writes the page for an image that was read.
 func Inspect(w io.Writer, in *inspect.Image) error {
 	c := newContent("inspect", in)
 	c.Bars = stabilityBars(in)
 	return write(w, c, shown(in.Source), subtitle(in), "Bytes before and after compression, by stability")
 }
 
-// Reuse draws what clients download for images, the last of which was read, as both
-// images of each step. The steps are those of the chosen client.
+// Reuse writes the page for what clients download. The last image was read, and so were both images
+// of each step. The steps were computed for the chosen client.
 func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.Client) error {
 	c := newContent("reuse", last)
 	c.Bars = stepBars(series)
@@ -66,9 +65,9 @@ func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.
 	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
 }
 
-// shown is a text of an image as a browser can have it. Controls, and what sets the
-// direction of writing, would show another name: U+FFFD stands for them. Ends of lines are
-// space to a browser.
+// shown makes a text from an image safe to display. Control characters, and characters that change
+// the direction of text, could disguise a name and become U+FFFD. Browsers show line ends as
+// spaces.
 func shown(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
@@ -90,7 +89,7 @@ func subtitle(in *inspect.Image) string {
 	return s
 }
 
-// write fills the template.
+// write fills in the template.
 func write(w io.Writer, c *content, title, subtitle, bars string) error {
 	page, err := template.ParseFS(assets, "assets/page.html")
 	if err != nil {
@@ -108,7 +107,7 @@ func write(w io.Writer, c *content, title, subtitle, bars string) error {
 		}
 		script = append(script, text...)
 	}
-	data, err := json.Marshal(c) // which escapes < and >: no name ends the element that it stands in
+	data, err := json.Marshal(c) // escapes < and >, so that no name can end the script element
 	if err != nil {
 		return fmt.Errorf("encoding the page's data: %w", err)
 	}
@@ -119,20 +118,20 @@ func write(w io.Writer, c *content, title, subtitle, bars string) error {
 	})
 }
 
-// hash names a script or style in a policy.
+// hash returns the hash of a script or style for the policy.
 func hash(text []byte) string {
 	sum := sha256.Sum256(text)
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// bar is one bar, of parts beside each other.
+// bar is a bar of segments.
 type bar struct {
 	Name     string    `json:"name"`
 	Total    int64     `json:"total"`
 	Segments []segment `json:"segments"`
 }
 
-// segment is a part of a bar. Its kind is a class of the style.
+// segment is a part of a bar. Its kind is a CSS class.
 type segment struct {
 	Kind  string `json:"kind"`
 	Name  string `json:"name"`
@@ -147,11 +146,11 @@ func newBar(name string, segments ...segment) bar {
 	return b
 }
 
-// stabilityClasses are those of the legend (assets/data.js): the least stability, in
-// parts per million.
+// stabilityClasses are the lower limits of the classes in the legend (assets/data.js), in parts per
+// million.
 var stabilityClasses = []int64{999_000, 990_000, 950_000, 800_000, 500_000, 0}
 
-// stabilityBars are the bytes of all layers by stability.
+// stabilityBars divides the bytes of all layers by stability.
 func stabilityBars(in *inspect.Image) []bar {
 	var before, after []segment
 	for i := range stabilityClasses {
@@ -173,28 +172,28 @@ func stabilityBars(in *inspect.Image) []bar {
 	return []bar{newBar("before compression", before...), newBar("compressed", after...)}
 }
 
-// classNames are the classes in words.
+// classNames describe the classes.
 var classNames = []string{"99.9 % and more", "99 to 99.9 %", "95 to 99 %", "80 to 95 %", "50 to 80 %", "less than 50 %"}
 
-// stepBars are the image that a client has, and what becomes of each next one.
+// stepBars has a bar for the first image, and for each later image what clients keep and download.
 func stepBars(series *reuse.Series) []bar {
 	first := series.Steps[0]
-	bars := []bar{newBar(shown(first.Old), segment{"kept", "there already", first.OldBytes})}
+	bars := []bar{newBar(shown(first.Old), segment{"kept", "already present", first.OldBytes})}
 	for _, s := range series.Steps {
-		along := int64(0)
+		unchanged := int64(0)
 		for _, p := range s.Parts {
 			if p.Unchanged != nil {
-				along += *p.Unchanged
+				unchanged += *p.Unchanged
 			}
 		}
-		changed := s.Download - along
-		bars = append(bars, newBar(shown(s.New), segment{"kept", "there already", s.Bytes - s.Download},
-			segment{"along", "downloaded although unchanged", along}, segment{"changed", "downloaded, changed or new", changed}))
+		changed := s.Download - unchanged
+		bars = append(bars, newBar(shown(s.New), segment{"kept", "already present", s.Bytes - s.Download},
+			segment{"unchanged", "downloaded although unchanged", unchanged}, segment{"changed", "downloaded, changed or new", changed}))
 	}
 	return bars
 }
 
-// part is a part of a download.
+// part is one component's part of a download.
 type part struct {
 	Layer     int    `json:"layer"`
 	Component int    `json:"component"`

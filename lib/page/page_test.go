@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/reuse"
 )
 
-// made is an image of layers that hold these paths.
+// made returns an image with layers that contain these paths.
 func made(layers ...[]string) *inspect.Image {
 	in := &inspect.Image{Source: "oci:</title><script>", Platform: "linux/amd64", Components: []string{"a", "</script>"}}
 	in.Manifest.Digest = digest.FromString("manifest")
@@ -42,7 +42,7 @@ func draw(t *testing.T, in *inspect.Image) string {
 	return b.String()
 }
 
-// dataOf is what the page's script reads.
+// dataOf returns the data for the page's script.
 func dataOf(t *testing.T, page string) *content {
 	t.Helper()
 	_, rest, _ := strings.Cut(page, `<script type="application/json" id="data">`)
@@ -54,7 +54,7 @@ func dataOf(t *testing.T, page string) *content {
 	return &c
 }
 
-// Paths come back out of the columns as they went in, whatever is in them.
+// The columns give back every path unchanged.
 func TestPaths(t *testing.T) {
 	paths := []string{"/a", "/a/b", "/a/b\n", "/a/</script><script>alert(1)</script>", "/a/é", "/a/éa", "/a/日本", "/a/日本語", "/x\u2028", "/x\xff", "/x\xffy", ""}
 	c := dataOf(t, draw(t, made(paths, nil, paths)))
@@ -76,8 +76,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// No name of an image ends the element that it stands in, and the policy names the
-// page's own script and style and nothing else.
+// No name from an image can end its script element, and the policy allows only the page's own
+// script and style.
 func TestPageIsSafe(t *testing.T) {
 	page := draw(t, made([]string{"/</script><script>hacked</script>", "/<!--", "/]]>", "/&lt;"}))
 	if n := strings.Count(page, "<script"); n != 2 {
@@ -104,10 +104,10 @@ func TestPageIsSafe(t *testing.T) {
 	}
 }
 
-func TestPageIsTheSameAgain(t *testing.T) {
+func TestPageIsReproducible(t *testing.T) {
 	in := made([]string{"/a", "/b"}, []string{"/c"})
 	if first, again := draw(t, in), draw(t, in); first != again {
-		t.Error("two pages of one image differ")
+		t.Error("two pages of the same image differ")
 	}
 }
 
@@ -126,7 +126,7 @@ func TestStabilityBars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, least := range stabilityClasses { // the legend has the same classes
+	for i, least := range stabilityClasses { // the legend must have the same classes
 		text, _ := json.Marshal([]any{least, classNames[i]})
 		if !strings.Contains(strings.ReplaceAll(string(script), ", ", ","), string(text)) {
 			t.Errorf("data.js has no class %s", text)
@@ -166,13 +166,13 @@ var errBroken = errors.New("broken")
 
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
 
-func TestPageIsNotWritten(t *testing.T) {
+func TestWriteError(t *testing.T) {
 	if err := Inspect(broken{}, made(nil)); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// No name is drawn as another one.
+// Names cannot be disguised as other names.
 func TestShown(t *testing.T) {
 	for in, want := range map[string]string{
 		"/a b/é": "/a b/é", "a\u202egnp": "a\ufffdgnp", "\u2066x\u2069": "\ufffdx\ufffd", "a\x1b[2J\u009b": "a\ufffd[2J\ufffd", "a\nb": "a\nb", "\xff": "\ufffd",

@@ -15,16 +15,16 @@ import (
 	"chunkah/format"
 )
 
-// graceTime is how long a command has to end by itself once it was told to.
+// graceTime is how long a command can take to end after SIGTERM.
 const graceTime = 5 * time.Second
 
-// plainCommand is a command line that needs no shell: a path alone.
+// plainCommand matches a command line that needs no shell: a path alone.
 var plainCommand = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
-// Command makes a stage of a command: it gets the stream on its standard input,
-// in the encoding given, and writes its own, in either one, to its standard
-// output. A line with anything but a path is the shell's. When the stage is
-// stopped the command is, with all that it started.
+// Command returns a stage that runs a command. The command gets the stream on standard input in the
+// given encoding, and writes its own stream in any encoding to standard output. Lines with more
+// than a path are run by a shell. If the stage is stopped, so is the command with all its child
+// processes.
 func Command(stage, line string, enc format.Encoding, stderr io.Writer) Stage {
 	return Stage{Name: stage, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -37,7 +37,7 @@ func Command(stage, line string, enc format.Encoding, stderr io.Writer) Stage {
 	}}
 }
 
-// command is a command that runs.
+// command is a running command.
 type command struct {
 	line   string
 	cmd    *exec.Cmd
@@ -52,7 +52,7 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 		args = []string{line}
 	}
 	c := &command{line: line, cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
-	// A shell's children are in its process group, and end with it.
+	// The children of a shell are in its process group and are killed with it.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.cmd.Cancel = c.stop
 	c.cmd.WaitDelay = graceTime
@@ -67,20 +67,20 @@ func start(ctx context.Context, line string, stderr io.Writer) (*command, error)
 	return c, c.cmd.Start()
 }
 
-// stop asks the command to end, and makes it end where it does not: then nothing
-// waits for what still holds its pipes.
+// stop sends SIGTERM to the command, and SIGKILL if it does not end. Afterwards nothing waits for
+// processes that still hold its pipes.
 func (c *command) stop() error {
 	group := -c.cmd.Process.Pid
 	c.killer = time.AfterFunc(graceTime, func() {
-		_ = syscall.Kill(group, syscall.SIGKILL) // it may be gone
-		_ = c.stdin.Close()                      // the command's end of it counts
+		_ = syscall.Kill(group, syscall.SIGKILL) // it can be gone
+		_ = c.stdin.Close()                      // only the command's end matters
 		_ = c.stdout.Close()
 	})
 	return syscall.Kill(group, syscall.SIGTERM)
 }
 
-// pass passes the stream through the command. Of several errors the one counts
-// that the others come from; one in what the command is to be fed with ends it.
+// pass sends the stream through the command. Of several errors it returns the cause of the others.
+// An error in the input stream ends the command.
 func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc format.Encoding, in format.Source, out format.Sink) error {
 	var feeder sync.WaitGroup
 	feeder.Go(func() {
@@ -90,14 +90,14 @@ func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc 
 	})
 	read := drain(format.NewReader(c.stdout, c.line), out)
 	if read != nil && !errors.Is(read, format.ErrTruncated) {
-		// What it says further is nothing to us, and ends it if it goes on for long.
+		// Further output is ignored, and the command ends if there is much more.
 		_, _ = io.CopyN(io.Discard, c.stdout, 1<<20)
 		_ = c.stdout.Close()
 	}
 	feeder.Wait()
 	ended := c.cmd.Wait()
 	if c.killer != nil {
-		c.killer.Stop() // the group's number may become another's now
+		c.killer.Stop() // the number of the process group can be reused from now on
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -112,7 +112,7 @@ func (c *command) pass(ctx context.Context, cancel context.CancelCauseFunc, enc 
 	return out.Finish()
 }
 
-// isBrokenPipe reports whether a command ended for writing what nobody read.
+// isBrokenPipe reports whether a command ended because nobody read its output.
 func isBrokenPipe(err error) bool {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -120,11 +120,11 @@ func isBrokenPipe(err error) bool {
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGPIPE ||
-		exit.ExitCode() == 128+int(syscall.SIGPIPE) // as a shell tells it
+		exit.ExitCode() == 128+int(syscall.SIGPIPE) // as reported by a shell
 }
 
-// feed writes a stream to a command. One that stops reading may have all it
-// needs: what it writes and how it ends tells. So any error is the stream's.
+// feed writes a stream to a command. A command can stop reading early, and its output and status
+// show whether that is an error. So feed returns only errors of the stream.
 func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 	w := format.NewWriter(stdin, enc)
 	err := drain(in, w)
@@ -140,7 +140,7 @@ func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 	return err
 }
 
-// drain hands on all records of a stream but its end.
+// drain passes on all records of a stream, but not its end.
 func drain(in format.Source, out format.Sink) error {
 	for {
 		rec, err := in.Next()

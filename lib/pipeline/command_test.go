@@ -16,7 +16,7 @@ import (
 	"chunkah/format"
 )
 
-// collect returns a last stage that keeps the stream as text.
+// collect returns a last stage that stores the stream as text.
 func collect(text *bytes.Buffer) Stage {
 	return Stage{Name: "write", Run: func(_ context.Context, in format.Source, _ format.Sink) error {
 		w := format.NewWriter(text, format.JSON)
@@ -31,7 +31,7 @@ func collect(text *bytes.Buffer) Stage {
 func throughCommand(t *testing.T, ctx context.Context, files int, line string, enc format.Encoding) (stream, stderr string, err error) {
 	t.Helper()
 	var text, said bytes.Buffer
-	err = timely(t, ctx, scan(files), Command("assign", line, enc, &said), collect(&text))
+	err = runInTime(t, ctx, scan(files), Command("assign", line, enc, &said), collect(&text))
 	return text.String(), said.String(), err
 }
 
@@ -71,7 +71,7 @@ func TestCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			files := 1000
 			if tt.want == "" {
-				files = 20_000 // more than pipes and buffers hold
+				files = 20_000 // more than pipes and buffers can store
 			}
 			got, _, err := throughCommand(t, context.Background(), files, tt.line, tt.enc)
 			if err != nil || tt.want != "" && got != tt.want || tt.want == "" && !strings.Contains(got, `"/x"`) {
@@ -87,15 +87,15 @@ func TestCommandFails(t *testing.T) {
 		{"missing path", "/no/such/command", `assign: running "/no/such/command": fork/exec /no/such/command: no such file or directory`},
 		{"missing in shell", "no-such-command x", `assign: running "no-such-command x": exit status 127`},
 		{"status", "exit 3", `assign: running "exit 3": exit status 3`},
-		{"status behind the whole stream", "cat; exit 4", `assign: running "cat; exit 4": exit status 4`},
-		{"status behind a part of it", "head -n 5; exit 4", `assign: running "head -n 5; exit 4": exit status 4`},
+		{"status after the whole stream", "cat; exit 4", `assign: running "cat; exit 4": exit status 4`},
+		{"status after a part of it", "head -n 5; exit 4", `assign: running "head -n 5; exit 4": exit status 4`},
 		{"killed", "kill -9 $$", `assign: running "kill -9 $$": signal: killed`},
 		{"no output", "cat >/dev/null; :", `stream ended without its end record`},
 		{"truncated", "sed '$d'", `stream ended without its end record`},
 		{"truncated inside a record", "head -c 100000; cat >/dev/null", `assign: head -c 100000; cat >/dev/null: after record 1136: stream ended`},
 		{"garbage", "echo garbage", `assign: echo garbage: record 1: `},
 		{"garbage without end", "yes garbage", `assign: yes garbage: record 1: `},
-		{"garbage behind the end", "cat; echo x", `assign: cat; echo x: record 10003: `},
+		{"garbage after the end", "cat; echo x", `assign: cat; echo x: record 10003: `},
 		{"input not read and no output", "sleep 0.1", `stream ended without its end record`},
 	}
 	for _, tt := range tests {
@@ -115,34 +115,34 @@ func TestCommandsStderr(t *testing.T) {
 	}
 }
 
-// The error of a stage around a command is the one, and the command is gone.
-func TestCommandBesideFailure(t *testing.T) {
+// If a stage next to a command fails, its error is returned and the command has ended.
+func TestOtherStageFails(t *testing.T) {
 	for _, line := range []string{"cat", "cat >/dev/null; sleep 1000", "sleep 1000 | sleep 1000"} {
 		stages := []Stage{broken("scan", 5000), Command("assign", line, format.JSON, io.Discard), collect(&bytes.Buffer{})}
-		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "scan: cause" {
-			t.Errorf("%q behind a failure: %v", line, err)
+		if err := runInTime(t, context.Background(), stages...); err == nil || err.Error() != "scan: cause" {
+			t.Errorf("%q after a failure: %v", line, err)
 		}
 		stages = []Stage{scan(5000), Command("assign", "cat; sleep 1000", format.JSON, io.Discard), broken("write", 10)}
-		if err := timely(t, context.Background(), stages...); err == nil || err.Error() != "write: cause" {
+		if err := runInTime(t, context.Background(), stages...); err == nil || err.Error() != "write: cause" {
 			t.Errorf("%q before a failure: %v", line, err)
 		}
 	}
 }
 
-// Cancelling ends a command and all that it started.
+// Cancelling ends a command and all its child processes.
 func TestCommandCancelled(t *testing.T) {
 	tests := []struct {
 		name, line string
-		processes  int // that are there when it is cancelled
+		processes  int // running when it is cancelled
 	}{
-		{"at its work", "echo $$ >PIDS; exec cat", 1},
-		{"deaf to its input", "echo $$ >PIDS; exec sleep 1000", 1},
+		{"working", "echo $$ >PIDS; exec cat", 1},
+		{"ignoring its input", "echo $$ >PIDS; exec sleep 1000", 1},
 		{"with children", "sleep 1000 & echo $! >PIDS; sleep 1000 & echo $! >>PIDS; wait", 2},
-		{"refusing to end", "trap '' TERM; sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait; sleep 1000", 2},
+		{"ignoring SIGTERM", "trap '' TERM; sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait; sleep 1000", 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.name == "refusing to end" {
+			if testing.Short() && tt.name == "ignoring SIGTERM" {
 				t.Skip("waits for graceTime")
 			}
 			pids := filepath.Join(t.TempDir(), "pids")
@@ -156,7 +156,7 @@ func TestCommandCancelled(t *testing.T) {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}}
-			err := timely(t, ctx, endless, Command("assign", line, format.JSON, os.Stderr), collect(&bytes.Buffer{}))
+			err := runInTime(t, ctx, endless, Command("assign", line, format.JSON, os.Stderr), collect(&bytes.Buffer{}))
 			if err == nil || err.Error() != "cause" {
 				t.Errorf("got %v", err)
 			}
@@ -167,13 +167,13 @@ func TestCommandCancelled(t *testing.T) {
 	}
 }
 
-// processes are those that a command has noted in a file.
+// processes returns the process IDs that a command has written to a file.
 func processes(file string) []string {
-	data, _ := os.ReadFile(file) // it is not there at first
+	data, _ := os.ReadFile(file) // missing at first
 	return strings.Fields(string(data))
 }
 
-// gone waits until a process is no more, or a zombie that nobody took.
+// gone waits until a process has ended or is a zombie.
 func gone(t *testing.T, pid string) {
 	t.Helper()
 	for range 100 {
@@ -189,13 +189,13 @@ func gone(t *testing.T, pid string) {
 	t.Errorf("process %s is still there", pid)
 }
 
-// A record that cannot be encoded is the stream's fault and not the command's.
+// A record that cannot be encoded is an error of the stream, not of the command.
 func TestCommandFedInvalidRecord(t *testing.T) {
 	bad := Stage{Name: "scan", Run: func(_ context.Context, _ format.Source, out format.Sink) error {
 		err := errors.Join(out.Write(&format.Header{Version: format.Version}), out.Write(&format.File{Path: "relative", Type: format.TypeFile}))
 		return errors.Join(err, out.Finish())
 	}}
-	err := timely(t, context.Background(), bad, Command("assign", "cat", format.JSON, io.Discard), collect(&bytes.Buffer{}))
+	err := runInTime(t, context.Background(), bad, Command("assign", "cat", format.JSON, io.Discard), collect(&bytes.Buffer{}))
 	if err == nil || !strings.HasPrefix(err.Error(), `assign: feeding "cat": `) || !strings.Contains(err.Error(), `"relative"`) {
 		t.Errorf("got %v", err)
 	}

@@ -7,22 +7,22 @@ import (
 	"chunkah/format"
 )
 
-// batchSize is the number of records handed over at once: handing over single
-// ones costs more than making them.
+// batchSize is the number of records per batch: passing on single records costs more than creating
+// them.
 const batchSize = 256
 
-// ahead is the number of batches that a stage may be ahead of the next one.
+// ahead is the number of batches that a stage can be ahead of the next one.
 const ahead = 16
 
-// pipe joins two stages in memory. A producer that fails cancels the context,
-// whose cause the consumer then reports; so there is no end without Finish.
+// pipe connects two stages in memory. A producer that fails cancels the context, and the consumer
+// then reports the cause. So a stream without Finish never looks complete.
 type pipe struct {
 	ctx      context.Context
 	batches  chan []format.Record
-	out      []format.Record // being filled
-	in       []format.Record // being emptied
-	finished bool            // the producer has written its end
-	ended    bool            // the consumer has seen it
+	out      []format.Record // batch being filled
+	in       []format.Record // batch being read
+	finished bool            // the producer has called Finish
+	ended    bool            // the consumer has seen the end
 }
 
 func newPipe(ctx context.Context) *pipe {
@@ -77,13 +77,13 @@ func (p *pipe) Next() (format.Record, error) {
 		}
 	}
 	rec := p.in[0]
-	p.in[0] = nil // the consumer's alone from here on
+	p.in[0] = nil // only the consumer uses it from here on
 	p.in = p.in[1:]
 	return rec, nil
 }
 
-// drain waits for the end of a stream that nobody reads any more, so that its
-// producer comes to its own end, and is heard where that is an error.
+// drain reads a stream that nobody needs to its end, so that its producer can finish and its errors
+// are reported.
 func (p *pipe) drain() error {
 	for {
 		p.in = nil

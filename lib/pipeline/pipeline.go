@@ -1,8 +1,8 @@
 // Package pipeline joins stages in one process.
 //
-// Records go from stage to stage in memory, without being encoded, so that the
-// joined stages do what the same commands in a pipe do, sooner. When a stage
-// fails all others are stopped, and its error is the one that counts.
+// Records go from stage to stage in memory, without being encoded. The result is the same as that
+// of the commands in a shell pipe, but faster. When a stage fails all others are stopped, and its
+// error is returned.
 package pipeline
 
 import (
@@ -15,16 +15,15 @@ import (
 	"chunkah/format"
 )
 
-// Stage is one stage: it reads the stream of the one before and writes its own.
-// The first stage's input and the last one's output are nil. A stage that
-// returns nil has finished its stream; it need not have read all of its input.
+// Stage is a stage. It reads the stream of the previous stage and writes its own. The input of the
+// first stage and the output of the last are nil. A stage that returns nil has finished its output;
+// it need not have read all of its input.
 type Stage struct {
 	Name string
 	Run  func(ctx context.Context, in format.Source, out format.Sink) error
 }
 
-// Run runs the stages to their end and returns the error that came first, named
-// after its stage.
+// Run runs the stages and returns the first error, prefixed with the name of its stage.
 func Run(ctx context.Context, stages ...Stage) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -49,12 +48,12 @@ func Run(ctx context.Context, stages ...Stage) error {
 	if failed.Load() {
 		return context.Cause(ctx)
 	}
-	return nil // also where ctx was cancelled once all was done
+	return nil // even if ctx was cancelled after the end
 }
 
-// runStage runs a stage and holds it to its side of the streams.
+// runStage runs a stage and makes sure that its streams are finished.
 func runStage(ctx context.Context, s Stage, in, out *pipe) error {
-	// A nil *pipe must not become a source or sink that is not nil.
+	// A nil *pipe must not become a non-nil source or sink.
 	var source format.Source
 	if in != nil {
 		source = in
@@ -75,8 +74,7 @@ func runStage(ctx context.Context, s Stage, in, out *pipe) error {
 	return nil
 }
 
-// name puts the stage in front of its own error, and not in front of the reason
-// why it was stopped.
+// name adds the stage's name to its own error, but not to the reason why it was stopped.
 func name(ctx context.Context, stage string, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
 		return err

@@ -30,7 +30,7 @@ func scan(n int) Stage {
 	}}
 }
 
-// pass hands on what it gets.
+// pass returns a stage that passes on its input.
 func pass(name string) Stage {
 	return Stage{Name: name, Run: func(_ context.Context, in format.Source, out format.Sink) error {
 		if err := drain(in, out); err != nil {
@@ -40,7 +40,7 @@ func pass(name string) Stage {
 	}}
 }
 
-// count counts the files that arrive.
+// count returns a stage that counts files.
 func count(n *int) Stage {
 	return Stage{Name: "write", Run: func(_ context.Context, in format.Source, _ format.Sink) error {
 		for {
@@ -61,9 +61,8 @@ func count(n *int) Stage {
 	}}
 }
 
-// timely runs stages, fails the test where they hang, and where they leave
-// goroutines.
-func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
+// runInTime runs stages. It fails the test if they hang or leave goroutines behind.
+func runInTime(t *testing.T, ctx context.Context, stages ...Stage) error {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	done := make(chan error, 1)
@@ -88,13 +87,13 @@ func timely(t *testing.T, ctx context.Context, stages ...Stage) error {
 func TestRun(t *testing.T) {
 	for _, n := range []int{0, 1, batchSize - 2, batchSize - 1, batchSize, 3 * batchSize * ahead} {
 		got := 0
-		if err := timely(t, context.Background(), scan(n), pass("assign"), pass("pack"), count(&got)); err != nil || got != n {
+		if err := runInTime(t, context.Background(), scan(n), pass("assign"), pass("pack"), count(&got)); err != nil || got != n {
 			t.Errorf("%d of %d files arrived, %v", got, n, err)
 		}
 	}
 }
 
-// broken fails when it has handed on n records, at the end where n is negative.
+// broken returns a stage that fails after n records, or at the end if n is negative.
 func broken(name string, n int) Stage {
 	return Stage{Name: name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		for i := 0; i != n; i++ {
@@ -121,22 +120,21 @@ func broken(name string, n int) Stage {
 	}}
 }
 
-// Whichever stage fails, and whenever, its error is the one, with its name in
-// front once.
+// Whichever stage fails, and whenever, its error is returned, prefixed once with its name.
 func TestRootCause(t *testing.T) {
 	names := []string{"scan", "assign", "pack", "write"}
 	for i, name := range names {
 		for _, after := range []int{0, 1, batchSize, 50_000, -1} {
 			if i == 0 && after < 0 {
-				continue // a scan without end
+				continue // an endless scan
 			}
 			var n int
 			stages := []Stage{scan(100_000), pass("assign"), pass("pack"), count(&n)}
 			stages[i] = broken(name, after)
 			if i == 0 {
-				stages[3] = broken("write", -1) // whose own error comes later, if at all
+				stages[3] = broken("write", -1) // its own error comes later, if at all
 			}
-			err := timely(t, context.Background(), stages...)
+			err := runInTime(t, context.Background(), stages...)
 			if !errors.Is(err, errCause) || err.Error() != name+": cause" {
 				t.Errorf("%s after %d records: %v", name, after, err)
 			}
@@ -144,7 +142,7 @@ func TestRootCause(t *testing.T) {
 	}
 }
 
-// A cancelled run ends with the cause, without a stage's name.
+// A cancelled run returns the cause, without the name of a stage.
 func TestCancelled(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond} {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -156,14 +154,14 @@ func TestCancelled(t *testing.T) {
 				}
 			}
 		}}
-		if err := timely(t, ctx, endless, pass("assign"), broken("write", -1)); err == nil || err.Error() != "cause" {
+		if err := runInTime(t, ctx, endless, pass("assign"), broken("write", -1)); err == nil || err.Error() != "cause" {
 			t.Errorf("after %v: %v", after, err)
 		}
 	}
 }
 
-// What was done before it was cancelled is done.
-func TestCancelledTooLate(t *testing.T) {
+// Cancelling after the end changes nothing.
+func TestCancelledAfterEnd(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n := 0
 	last := count(&n)
@@ -172,22 +170,22 @@ func TestCancelledTooLate(t *testing.T) {
 		cancel(errCause)
 		return err
 	}}
-	if err := timely(t, ctx, scan(10), late); err != nil {
+	if err := runInTime(t, ctx, scan(10), late); err != nil {
 		t.Error(err)
 	}
 }
 
-// A stage that ends without the end of its stream is as one that died.
+// A stage that returns without finishing its stream counts as failed.
 func TestNotFinished(t *testing.T) {
 	n := 0
 	lazy := Stage{Name: "assign", Run: func(_ context.Context, in format.Source, out format.Sink) error { return drain(in, out) }}
-	err := timely(t, context.Background(), scan(10), lazy, count(&n))
+	err := runInTime(t, context.Background(), scan(10), lazy, count(&n))
 	if !errors.Is(err, format.ErrTruncated) || !strings.HasPrefix(err.Error(), "assign: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A stage may stop reading; those before it still count.
+// A stage can stop reading, but errors of earlier stages are still reported.
 func TestInputLeftUnread(t *testing.T) {
 	header := &format.Header{Version: format.Version}
 	early := Stage{Name: "pack", Run: func(_ context.Context, _ format.Source, out format.Sink) error {
@@ -197,10 +195,10 @@ func TestInputLeftUnread(t *testing.T) {
 		return out.Finish()
 	}}
 	n := 0
-	if err := timely(t, context.Background(), scan(100_000), early, count(&n)); err != nil {
+	if err := runInTime(t, context.Background(), scan(100_000), early, count(&n)); err != nil {
 		t.Error(err)
 	}
-	if err := timely(t, context.Background(), broken("scan", 100_000), early, count(&n)); err == nil || err.Error() != "scan: cause" {
+	if err := runInTime(t, context.Background(), broken("scan", 100_000), early, count(&n)); err == nil || err.Error() != "scan: cause" {
 		t.Errorf("got %v", err)
 	}
 }

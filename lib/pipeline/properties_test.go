@@ -15,14 +15,14 @@ import (
 	"chunkah/lib/pack"
 )
 
-// pkg is a package of a made-up root.
+// pkg is a package of a generated root.
 type pkg struct {
 	name    string
 	files   []string
 	updates []int64
 }
 
-// packages makes packages with files in directories that they share.
+// packages generates packages with files in shared directories.
 func packages(r *rand.Rand, n int) []pkg {
 	var all []pkg
 	for i := range n {
@@ -39,8 +39,8 @@ func packages(r *rand.Rand, n int) []pkg {
 	return all
 }
 
-// rootOf makes the records of packages, as scan does, and of files of nobody. What
-// a file is depends on its name alone.
+// rootOf returns the records of packages, as scan does, and of files that no package owns. A file's
+// metadata depends only on its name.
 func rootOf(all []pkg) []*format.File {
 	dirs := map[string]bool{"/": true}
 	var files []*format.File
@@ -70,7 +70,7 @@ func rootOf(all []pkg) []*format.File {
 	return files
 }
 
-// made is a repo of made-up packages.
+// made is a repo of generated packages.
 type made []pkg
 
 func (made) Name() string { return "made" }
@@ -95,20 +95,20 @@ func (m made) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return res, nil
 }
 
-// kept holds records between two stages.
-type kept struct {
+// recordBuffer stores records between two stages.
+type recordBuffer struct {
 	records []format.Record
 	at      int
 }
 
-func (k *kept) Write(rec format.Record) error {
+func (k *recordBuffer) Write(rec format.Record) error {
 	k.records = append(k.records, rec)
 	return nil
 }
 
-func (k *kept) Finish() error { return nil }
+func (k *recordBuffer) Finish() error { return nil }
 
-func (k *kept) Next() (format.Record, error) {
+func (k *recordBuffer) Next() (format.Record, error) {
 	if k.at == len(k.records) {
 		return nil, io.EOF
 	}
@@ -116,10 +116,10 @@ func (k *kept) Next() (format.Record, error) {
 	return k.records[k.at-1], nil
 }
 
-// layersOf assigns and packs packages and returns the records of each layer.
+// layersOf assigns and packs packages, and returns the records of each layer.
 func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	t.Helper()
-	in, between, out := &kept{records: []format.Record{&format.Header{Version: 1, SourceDate: 1_700_000_000, HasSourceDate: true}}}, &kept{}, &kept{}
+	in, between, out := &recordBuffer{records: []format.Record{&format.Header{Version: 1, SourceDate: 1_700_000_000, HasSourceDate: true}}}, &recordBuffer{}, &recordBuffer{}
 	for _, f := range rootOf(all) {
 		in.records = append(in.records, f)
 	}
@@ -141,8 +141,8 @@ func layersOf(t *testing.T, all []pkg, opt pack.Options) [][]format.Record {
 	return layers
 }
 
-// From scan's records to layers: each file is in exactly one, each parent is there
-// before, there are no more of them than asked for, and none that a tar cannot hold.
+// From scan's records to layers: each file is in exactly one layer, after its parents, there are no
+// more layers than requested, and a tar can store every record.
 func TestLayersOfAnyRoot(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 31))
@@ -174,7 +174,7 @@ func TestLayersOfAnyRoot(t *testing.T) {
 			delete(held, f.Path)
 		}
 		for path := range held {
-			t.Errorf("%q comes from nowhere", path)
+			t.Errorf("%q is unexpected", path)
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -182,7 +182,7 @@ func TestLayersOfAnyRoot(t *testing.T) {
 	}
 }
 
-// contents is all that layers hold.
+// contents formats the contents of layers.
 func contents(layers [][]format.Record) string {
 	var b strings.Builder
 	for _, records := range layers {
@@ -198,7 +198,7 @@ func contents(layers [][]format.Record) string {
 	return b.String()
 }
 
-// shown is what each layer is of.
+// shown returns the components of each layer.
 func shown(layers [][]format.Record) []string {
 	var list []string
 	for _, records := range layers {
@@ -207,7 +207,7 @@ func shown(layers [][]format.Record) []string {
 	return list
 }
 
-// The order in which a database has its packages and files says nothing.
+// The order of packages and files in a database has no effect.
 func TestPackageOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 32))
@@ -225,7 +225,7 @@ func TestPackageOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// A package that comes or goes changes few layers of other packages.
+// Adding or removing a package changes few layers of other packages.
 func TestOnePackageMovesFewLayers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("packs 120 roots")
@@ -246,6 +246,6 @@ func TestOnePackageMovesFewLayers(t *testing.T) {
 	}
 	t.Logf("%.2f of %d layers change", float64(changed)/rounds, most)
 	if changed > perRound*rounds {
-		t.Errorf("%d layers change in %d rounds, %d a round at most", changed, rounds, perRound)
+		t.Errorf("%d layers change in %d rounds, at most %d per round", changed, rounds, perRound)
 	}
 }

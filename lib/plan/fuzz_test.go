@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,6 +52,8 @@ func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 		rec := &format.Layer{Index: int64(i)}
 		for _, m := range l {
 			rec.Components, rec.Fingerprints = append(rec.Components, m.Name), append(rec.Fingerprints, m.Fingerprint)
+			rec.Times = append(rec.Times, prev.Times[m.Name].Time)
+			rec.Contents = append(rec.Contents, prev.Times[m.Name].Contents)
 		}
 		if members += len(l); len(l) == 0 || members > size {
 			t.Fatalf("layer %d of %d bytes has %d components", i, size, len(l))
@@ -64,5 +67,8 @@ func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	again, _, err := Read(bytes.NewReader(data), "again")
 	if err != nil || !reflect.DeepEqual(layersOf(again), layersOf(prev)) {
 		t.Errorf("got %v, and written down %v: %v", layersOf(prev), layersOf(again), err)
+	}
+	if prev != nil && !maps.Equal(again.Times, prev.Times) {
+		t.Errorf("got the times %v, and written down %v", prev.Times, again.Times)
 	}
 }

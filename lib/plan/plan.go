@@ -22,7 +22,7 @@ import (
 const (
 	maxLayers  = 4096
 	maxMembers = 1 << 18
-	maxText    = 64 << 20 // bytes of names and fingerprints
+	maxText    = 64 << 20 // bytes of names, fingerprints and contents
 )
 
 // Read reads a plan, nil where it holds no layers. The note says in one line what is wrong with it, and is
@@ -57,6 +57,7 @@ func Starts(first byte) bool {
 // layout gathers layers within the limits.
 type layout struct {
 	layers  [][]group.Member
+	times   map[string]group.Dated
 	members int
 	text    int
 	known   bool // there is a fingerprint
@@ -89,7 +90,7 @@ func (l *layout) add(rec *format.Layer) error {
 		return nil
 	}
 	text := 0
-	for _, list := range [][]string{rec.Components, rec.Fingerprints} {
+	for _, list := range [][]string{rec.Components, rec.Fingerprints, rec.Contents} {
 		for _, s := range list {
 			text += len(s)
 		}
@@ -98,12 +99,18 @@ func (l *layout) add(rec *format.Layer) error {
 		return errTooMuch
 	}
 	l.members, l.text = l.members+len(rec.Components), l.text+text
+	if l.times == nil {
+		l.times = make(map[string]group.Dated)
+	}
 	members := make([]group.Member, len(rec.Components))
 	for i, name := range rec.Components {
 		members[i].Name = name
 		if len(rec.Fingerprints) > 0 {
 			members[i].Fingerprint = rec.Fingerprints[i]
 			l.known = l.known || rec.Fingerprints[i] != ""
+		}
+		if len(rec.Times) > 0 && len(rec.Contents) > 0 && rec.Contents[i] != "" {
+			l.times[name] = group.Dated{Contents: rec.Contents[i], Time: rec.Times[i]}
 		}
 	}
 	l.layers = append(l.layers, members)
@@ -115,7 +122,7 @@ func (l *layout) previous() *group.Previous {
 	if len(l.layers) == 0 {
 		return nil
 	}
-	return &group.Previous{Layers: l.layers}
+	return &group.Previous{Layers: l.layers, Times: l.times}
 }
 
 // used says what is made of a damaged plan.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -44,6 +45,7 @@ func TestRead(t *testing.T) {
 		{"other order and indexes", lineC + lineA + lineC, [][]group.Member{layerC, layerA, layerC}, ""},
 		{"no indexes", `{"layer":{"components":["c"],"fingerprints":["3"]}}` + lineA, [][]group.Member{layerC, layerA}, ""},
 		{"msgpack", "\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13", [][]group.Member{layerC}, ""},
+		{"too few times", lineC + `{"layer":{"components":["a","b"],"times":[1]}}`, [][]group.Member{layerC}, "using the one layer"},
 		{"a layer of nothing", `{"layer":{}}` + lineC, [][]group.Member{layerC}, ""},
 		{"empty", "", nil, "holds no layers: planning without"},
 		{"white space", " \n", nil, "holds no layers: planning without"},
@@ -97,6 +99,21 @@ func (f *forever) Read(p []byte) (int, error) {
 	}
 	f.read += n
 	return n, nil
+}
+
+// A time counts where it is known of which contents it was.
+func TestReadTimes(t *testing.T) {
+	for in, want := range map[string]map[string]group.Dated{
+		`{"layer":{"components":["a","c"],"times":[7,-8],"contents":["x",""]}}`: {"a": {Contents: "x", Time: 7}},
+		`{"layer":{"components":["a"],"times":[7]}}`:                            {},
+		`{"layer":{"components":["a"],"contents":["x"]}}`:                       {},
+		lineA: {},
+	} {
+		prev, _, err := Read(strings.NewReader(in), "p")
+		if err != nil || !maps.Equal(prev.Times, want) {
+			t.Errorf("%s: got %v, %v", in, prev, err)
+		}
+	}
 }
 
 func TestReadIsBounded(t *testing.T) {

@@ -1,6 +1,6 @@
-// Package proofs remembers which blobs were seen to decompress to which layers, so that
-// this takes place once for each. The record is the user's own and lies outside of caches and
-// images: those may be restored from anywhere, and say what they like.
+// Package proofs records which blobs were found to decompress to which layers, so that this is
+// verified only once for each blob. The record belongs to the user and lies outside of caches and
+// images, which can come from anywhere.
 package proofs
 
 import (
@@ -19,18 +19,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/replace"
+	"chunkah/lib/temp"
 )
 
-// maxSize bounds the record, in bytes: 16,000 blobs, of which the newer half stays when it
-// is full.
+// maxSize bounds the record, in bytes: 16,000 blobs. When it is full, the newer half stays.
 const maxSize = 2 << 20
 
-// A record is lines of DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of SHA-256. The
-// size is that of the blob, which an image says beside its digest.
+// A record has lines of the form DIFFID-DIGEST-SIZE, both digests as 64 hexadecimal digits of
+// SHA-256. SIZE is the size of the blob.
 var line = regexp.MustCompile(`(?m)^[0-9a-f]{64}-[0-9a-f]{64}-[0-9]+$`)
 
-// Proofs is a record. A nil one has no proofs and takes none.
+// Proofs is a record. A nil record has no proofs and stores none.
 type Proofs struct {
 	path string
 
@@ -39,8 +38,8 @@ type Proofs struct {
 	added []string
 }
 
-// Path is where the record of this user is: a file in the folder for what programs
-// remember (XDG Base Directory Specification). It is empty for nowhere: no home is made.
+// Path returns the path of this user's record, in the state directory (XDG Base Directory
+// Specification). It is empty if there is no home directory.
 func Path() string {
 	state, home := os.Getenv("XDG_STATE_HOME"), os.Getenv("HOME")
 	switch {
@@ -59,8 +58,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Open reads the record at path. One that is not there, cannot be read, or may have been
-// written by somebody else proves nothing.
+// Open reads the record at path. A record that is missing, unreadable or possibly written by
+// another user counts as empty.
 func Open(path string) *Proofs {
 	p := &Proofs{path: path, known: make(map[string]bool)}
 	for _, l := range line.FindAll(read(path), -1) {
@@ -69,7 +68,7 @@ func Open(path string) *Proofs {
 	return p
 }
 
-// read returns what only this user can have written.
+// read returns the record if only this user can have written it.
 func read(path string) []byte {
 	f, err := regular.OpenOwn(path)
 	if err != nil {
@@ -104,7 +103,7 @@ func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
 	return p.known[lineOf(diffID, blob, size)]
 }
 
-// Add notes that the blob was seen to decompress to the layer.
+// Add records that the blob decompresses to the layer.
 func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
 	if p == nil || p.Has(diffID, blob, size) {
 		return
@@ -115,7 +114,7 @@ func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
 	p.added = append(p.added, lineOf(diffID, blob, size))
 }
 
-// Save writes down what was added.
+// Save writes the new proofs.
 func (p *Proofs) Save() error {
 	if p == nil || len(p.added) == 0 || p.path == "" {
 		return nil
@@ -132,7 +131,7 @@ func (p *Proofs) Save() error {
 		if err := removeOther(p.path); err != nil {
 			return err
 		}
-		return replace.File(p.path, append(old[len(old)/2:], lines.Bytes()...)) // the line that is cut proves nothing
+		return temp.Replace(p.path, append(old[len(old)/2:], lines.Bytes()...)) // a truncated line is ignored
 	}
 	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -142,7 +141,8 @@ func (p *Proofs) Save() error {
 	return errors.Join(err, f.Close())
 }
 
-// removeOther removes what is no regular file: in a home of another user, it may be a link to one of this user's devices.
+// removeOther removes anything that is not a regular file. In another user's home it could be a
+// link to a device of this user.
 func removeOther(path string) error {
 	info, err := os.Lstat(path)
 	switch {

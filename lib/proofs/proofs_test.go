@@ -23,7 +23,7 @@ func TestProofs(t *testing.T) {
 			}
 		}
 		if p.Has(d(fmt.Sprint(i)), d("blob"), 4) || p.Has(d("0"), d("other"), 4) || p.Has(d("0"), d("blob"), 5) || p.Has(d("blob"), d("0"), 4) {
-			t.Errorf("%d: there are proofs of what nobody has seen", i)
+			t.Errorf("%d: there are unexpected proofs", i)
 		}
 		p.Add(d(fmt.Sprint(i)), d("blob"), 4)
 		if err := p.Save(); err != nil || !p.Has(d(fmt.Sprint(i)), d("blob"), 4) {
@@ -33,12 +33,12 @@ func TestProofs(t *testing.T) {
 	var none *Proofs
 	none.Add(d("0"), d("blob"), 4)
 	if none.Has(d("0"), d("blob"), 4) || none.Save() != nil {
-		t.Error("a nil one has a proof")
+		t.Error("a nil record has a proof")
 	}
 }
 
-// What others can write proves nothing, and neither does half a line.
-func TestNotBelieved(t *testing.T) {
+// Records that others can write are ignored, and so are truncated lines.
+func TestUntrustedRecord(t *testing.T) {
 	text := d("0").Encoded() + "-" + d("blob").Encoded() + "-4"
 	for name, plant := range map[string]func(path string) error{
 		"writable by others": func(path string) error {
@@ -63,12 +63,12 @@ func TestNotBelieved(t *testing.T) {
 			t.Fatal(err)
 		}
 		if Open(path).Has(d("0"), d("blob"), 4) {
-			t.Errorf("%s: it is believed", name)
+			t.Errorf("%s: the record is trusted", name)
 		}
 	}
 }
 
-// The record does not grow without end, and keeps what is newest.
+// The record is bounded and keeps the newest proofs.
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proven")
 	const each = maxSize / 132 / 2
@@ -85,7 +85,7 @@ func TestBounded(t *testing.T) {
 			t.Errorf("it has %d bytes, %v", info.Size(), err)
 		}
 		if again := Open(path); !again.Has(d(fmt.Sprint(i)), d("0"), 4) || !again.Has(d(fmt.Sprint(i)), d(fmt.Sprint(each-1)), 4) {
-			t.Error("what is newest is not there")
+			t.Error("the newest proof is missing")
 		}
 	}
 }
@@ -104,7 +104,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// What stands in the place of the record is replaced, and never written to: in a home of another user, it may be a link to a device.
+// Something else in place of the record is replaced and never written to: in another user's home it
+// could be a link to a device.
 func TestSaveFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, pipe := filepath.Join(dir, "proven"), filepath.Join(dir, "pipe")
@@ -119,14 +120,14 @@ func TestSaveFollowsNoLink(t *testing.T) {
 	p := Open(path)
 	p.Add(d("0"), d("blob"), 4)
 	if err := p.Save(); err != nil || !Open(path).Has(d("0"), d("blob"), 4) {
-		t.Errorf("it is not saved: %v", err)
+		t.Errorf("not saved: %v", err)
 	}
 	if n, err := unix.Read(int(other.Fd()), make([]byte, 1)); n > 0 {
-		t.Errorf("the pipe has got it: %d, %v", n, err)
+		t.Errorf("the pipe was written to: %d, %v", n, err)
 	}
 }
 
-// A record of another user proves nothing, and is replaced.
+// A record of another user is ignored and replaced.
 func TestForeignRecord(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a file of another user")
@@ -138,13 +139,13 @@ func TestForeignRecord(t *testing.T) {
 	}
 	p := Open(path)
 	if p.Has(d("0"), d("blob"), 4) {
-		t.Error("it is believed")
+		t.Error("the record is trusted")
 	}
 	p.Add(d("1"), d("blob"), 4)
 	if again := Open(path); p.Save() != nil || again.Has(d("0"), d("blob"), 4) {
-		t.Error("it is believed")
+		t.Error("the record is trusted")
 	}
 	if again := Open(path); !again.Has(d("1"), d("blob"), 4) || again.Has(d("0"), d("blob"), 4) {
-		t.Error("it is not replaced")
+		t.Error("the record was not replaced")
 	}
 }

@@ -1,6 +1,6 @@
-// Package quote makes text of what comes from outside: names, xattrs, configs, messages
-// of registries. A terminal shows it and does not obey it: nothing in it moves the
-// cursor, ends a line or turns the direction of writing.
+// Package quote makes text from outside safe to print: names, xattrs, configs, messages of
+// registries. It escapes everything that would move the cursor of a terminal, end a line or change
+// the direction of writing.
 package quote
 
 import (
@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Name is a name or value in the midst of other text: as it is, or quoted as in Go if
-// it holds anything that is not for reading.
+// Name returns a name or value for use inside other text: unchanged, or quoted as in Go if it has
+// unprintable characters.
 func Name(s string) string {
 	if isPlain(s) {
 		return s
@@ -21,7 +21,7 @@ func Name(s string) string {
 	return strconv.Quote(s)
 }
 
-// Names is a list of names.
+// Names formats a list of names.
 func Names(list []string) string {
 	var quoted []string
 	for _, s := range list {
@@ -30,8 +30,7 @@ func Names(list []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// Line is one line of output. What is not for reading is escaped in place, as in Go,
-// whatever it came from.
+// Line returns a line of output with unprintable characters escaped as in Go.
 func Line(s string) string {
 	if isPlain(s) {
 		return s
@@ -50,8 +49,8 @@ func Line(s string) string {
 	return b.String()
 }
 
-// JSON is the same JSON text with escapes for what is not for reading, which JSON lets
-// stand in strings. White space between tokens stays.
+// JSON returns an equivalent JSON text with escapes for unprintable characters, which JSON allows
+// in strings. White space between tokens stays.
 func JSON(text []byte) []byte {
 	s := string(text)
 	if isPlain(s) {
@@ -72,7 +71,7 @@ func JSON(text []byte) []byte {
 	return b
 }
 
-// isPlain reports whether all of a text is for reading.
+// isPlain reports whether all of a text is printable.
 func isPlain(s string) bool {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
@@ -84,7 +83,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// isBad reports whether a decoded character, of n bytes, is none or not for reading.
+// isBad reports whether a decoded character of n bytes is invalid or unprintable.
 func isBad(r rune, n int) bool { return r == utf8.RuneError && n <= 1 || !isPlainRune(r) }
 
 func isPlainRune(r rune) bool { return unicode.IsPrint(r) }

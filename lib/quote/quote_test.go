@@ -43,7 +43,7 @@ func TestControls(t *testing.T) {
 	}
 }
 
-// What is escaped in JSON means the same.
+// Escaped JSON has the same meaning.
 func FuzzQuote(f *testing.F) {
 	f.Add("a\u009b\u202e\U000E0041\n\xff")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -68,8 +68,8 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-// A shell makes the same word of what is quoted for it, on one line where a terminal
-// would obey it.
+// A shell reads the original word from the quoted one. Words with control characters are quoted on
+// one line.
 func TestShell(t *testing.T) {
 	for _, word := range []string{"", "plain/a-b", "a b", "it's", "$HOME`id`\\", "a\nb", "\x1b[2J%s\\n'\"", "\xff\u202e", "\n", "a\n\n"} {
 		quoted := Shell(word)

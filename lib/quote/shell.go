@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// plainWord matches what means itself in a shell.
+// plainWord matches words without special meaning in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// Shell is a word for sh: as it is, in single quotes, or, if a terminal would obey it, as
-// what printf makes of its bytes.
+// Shell returns a word for sh: unchanged, in single quotes, or, if it has control characters, as a
+// printf command.
 func Shell(word string) string {
 	switch {
 	case plainWord.MatchString(word):
@@ -19,7 +19,7 @@ func Shell(word string) string {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	body, newlines := strings.TrimRight(word, "\n"), ""
-	if n := len(word) - len(body); n > 0 { // which a shell cuts off
+	if n := len(word) - len(body); n > 0 { // a shell removes trailing newlines
 		newlines = "'" + word[len(body):] + "'"
 	}
 	var b strings.Builder

@@ -19,12 +19,6 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Media types of docker, for which the image specification has no names.
-const (
-	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
-)
-
 // Manifest reads the manifest or index that ref, a tag or a digest, names, and its media type as the registry tells it:
 // empty where it does not. With a digest, the data has it.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
@@ -78,7 +72,7 @@ func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, stri
 func (r *Repository) pull() []string { return []string{scope(r.ref.Name, "pull")} }
 
 // manifestTypes are the media types of manifests and indexes.
-var manifestTypes = []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest}
+var manifestTypes = []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, oci.MediaTypeDockerIndex, oci.MediaTypeDockerManifest}
 
 // IsManifest reports whether a media type is that of a manifest or an index, which registries keep apart from blobs.
 func IsManifest(mediaType string) bool { return slices.Contains(manifestTypes, mediaType) }

@@ -10,13 +10,12 @@ import (
 	"syscall"
 )
 
-// errForeignLink refuses a link that others may have put in the way.
-var errForeignLink = errors.New("a symlink of another user in a folder that everybody may write to: name what it leads to")
+// errForeignLink is the error for a symlink that another user can have planted.
+var errForeignLink = errors.New("a symlink of another user in a world-writable directory: use the path of its target")
 
-// CheckLink refuses to follow the symlink at path, which info is of, where the kernel would
-// with fs.protected_symlinks: whoever follows links by hand, to replace what they lead to,
-// gets around it otherwise. In a sticky folder that everybody may write to, a link counts
-// if it is this user's, or the folder's owner's.
+// CheckLink refuses to follow the symlink at path, described by info, if the kernel would with
+// fs.protected_symlinks. Code that follows links itself would otherwise bypass that protection. In
+// a sticky world-writable directory, a link must belong to this user or to the directory's owner.
 func CheckLink(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -26,17 +25,18 @@ func CheckLink(path string, info fs.FileInfo) error {
 		return nil
 	}
 	link, ok := info.Sys().(*syscall.Stat_t)
-	folder, ok2 := dir.Sys().(*syscall.Stat_t)
-	if ok && ok2 && (int(link.Uid) == os.Geteuid() || link.Uid == folder.Uid) {
+	parent, ok2 := dir.Sys().(*syscall.Stat_t)
+	if ok && ok2 && (int(link.Uid) == os.Geteuid() || link.Uid == parent.Uid) {
 		return nil
 	}
 	return fmt.Errorf("%q is %w", path, errForeignLink)
 }
 
-const maxLinks = 40 // in a row, as the kernel has it
+const maxLinks = 40 // in a row, as in the kernel
 
-// Resolve follows the symlinks that path itself is, so that what a link leads to is replaced and not the link. The last
-// one may lead to nothing yet. opened is true where path names a file that a process has open, as /dev/stdout does.
+// Resolve follows the symlinks at path itself, so that their target is replaced and not the link.
+// The target need not exist. opened is true if path is an open file of a process, such as
+// /dev/stdout.
 func Resolve(path string) (target string, opened bool, err error) {
 	target = path
 	for range maxLinks {
@@ -54,7 +54,7 @@ func Resolve(path string) (target string, opened bool, err error) {
 			return "", false, err
 		}
 		parent := filepath.Dir(target)
-		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, not by those of EvalSymlinks
+		if _, err := os.Stat(parent); err != nil { // by the kernel's rules, unlike EvalSymlinks
 			return "", false, err
 		}
 		dir, err := filepath.EvalSymlinks(parent)
@@ -69,7 +69,7 @@ func Resolve(path string) (target string, opened bool, err error) {
 			return "", false, err
 		}
 		if !filepath.IsAbs(link) {
-			link = dir + "/" + link // not joined: that would take "x/.." for nothing, where x may be a link
+			link = dir + "/" + link // not cleaned: x in "x/.." can be a link
 		}
 		target = link
 	}

@@ -1,6 +1,5 @@
-// Package regular opens regular files and nothing else, for whatever was put somewhere by
-// others: a FIFO there is not waited for, a device is not acted on, and a symlink is
-// followed only where a user has named it.
+// Package regular opens only regular files, in places where others could put anything. It never
+// waits for a FIFO or acts on a device, and follows a symlink only if the user named it.
 package regular
 
 import (
@@ -11,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNot says that something other than a regular file is there.
+// ErrNot is the error for anything that is not a regular file.
 var ErrNot = errors.New("is not a regular file")
 
-// Open opens the regular file at path, or the one that a symlink there leads to.
+// Open opens the regular file at path. A symlink there is followed.
 func Open(path string) (*os.File, error) { return open(path, 0) }
 
-// OpenOwn opens the regular file at path, in a folder where there are no symlinks.
+// OpenOwn opens the regular file at path, without following a symlink.
 func OpenOwn(path string) (*os.File, error) { return open(path, unix.O_NOFOLLOW) }
 
 func open(path string, flags int) (*os.File, error) {
-	// Access times stay as they are where the kernel allows that: to the owner alone.
+	// Keep the access time if the kernel allows it, which it does for the owner only.
 	flags |= unix.O_NONBLOCK | unix.O_NOCTTY
 	f, err := os.OpenFile(path, flags|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) {
@@ -29,12 +28,12 @@ func open(path string, flags int) (*os.File, error) {
 	}
 	switch {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), flags&unix.O_NOFOLLOW != 0 && errors.Is(err, unix.ELOOP):
-		err = not(path) // a socket, a device that is not there, a symlink
+		err = notRegular(path) // a socket, a missing device or a symlink
 	case err != nil:
 	default:
 		var info os.FileInfo
 		if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
-			err = not(path)
+			err = notRegular(path)
 		}
 	}
 	if err != nil && f != nil {
@@ -44,4 +43,4 @@ func open(path string, flags int) (*os.File, error) {
 	return f, err
 }
 
-func not(path string) error { return &fs.PathError{Op: "open", Path: path, Err: ErrNot} }
+func notRegular(path string) error { return &fs.PathError{Op: "open", Path: path, Err: ErrNot} }

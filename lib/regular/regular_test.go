@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nothing but a regular file is opened, and nothing is waited for.
+// Only regular files are opened, and nothing is waited for.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -54,6 +54,6 @@ func TestOpen(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		t.Fatal("it waits for ever")
+		t.Fatal("it blocks")
 	}
 }

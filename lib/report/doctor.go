@@ -26,7 +26,7 @@ func Finding(p *Printer, f *doctor.Finding) {
 	if len(f.Places) > 0 {
 		sum = fmt.Sprintf(": %s, %s", console.Plural(f.Files, "file"), console.Bytes(f.Bytes))
 	}
-	p.Linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Spoils], sum)
+	p.Linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Harm], sum)
 	places := slices.Clone(f.Places)
 	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for _, place := range places[:min(len(places), maxPlaces)] {

@@ -21,8 +21,8 @@ const (
 	shownRunes  = 80
 )
 
-// notTold stands for the component of files that belong to one of several.
-const notTold = "(one of several)"
+// oneOfSeveral is shown as the component of files that belong to one of several.
+const oneOfSeveral = "(one of several)"
 
 // Layers prints a line for each layer, from the bottom up.
 func Layers(p *Printer, s *inspect.Summary) {
@@ -113,7 +113,7 @@ func Components(p *Printer, s *inspect.Summary) {
 	for _, c := range s.Components {
 		name := quote.Name(c.Name)
 		if c.Name == "" {
-			name = notTold
+			name = oneOfSeveral
 		}
 		t.row(console.Bytes(c.Bytes), c.Files, layerNumbers(c.Layers), stabilityText(c.Stability), "  "+name)
 	}

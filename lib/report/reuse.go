@@ -121,7 +121,7 @@ func bytesOf(n *int64) int64 {
 func partText(p *reuse.Part) string {
 	name := shorten(p.Component)
 	if p.Component == "" {
-		name = notTold
+		name = oneOfSeveral
 	}
 	switch {
 	case p.State == reuse.StateChanged && p.Changed != nil:

@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Client is a kind of container client. docs/clients.md says what each does, and how
+// Client is a kind of container client. docs/clients.md describes what each one downloads, and how
 // that was measured.
 type Client string
 
@@ -17,27 +17,27 @@ const (
 	Containerd Client = "containerd" // and docker with containerd's image store
 )
 
-// Clients are all clients.
+// Clients lists all clients.
 var Clients = []Client{Docker, Podman, Containerd}
 
-// byChain reports whether a client downloads a layer again if a layer below it changed.
+// byChain reports whether a client downloads an unchanged layer again if a layer below it changed.
 // All clients unpack it again.
 func (c Client) byChain() bool { return c == Docker }
 
-// Cost is what an update costs one client.
+// Cost is the cost of an update for one client.
 type Cost struct {
 	Client         Client `json:"client"`
 	DownloadLayers int    `json:"download_layers"`
 	Download       int64  `json:"download_bytes"` // of blobs
 	UnpackLayers   int    `json:"unpack_layers"`
-	// Unpack is the size of the tars that are unpacked and stored; nil if it is not
-	// known, because a layer is compressed and was not read.
+	// Unpack is the size of the tars that are unpacked and stored; nil if unknown, since a
+	// compressed layer was not read.
 	Unpack *int64 `json:"unpack_bytes,omitempty"`
 	// UnpackBlobs is the size of the same layers as blobs.
 	UnpackBlobs int64 `json:"unpack_blob_bytes"`
 }
 
-// costOf finds the cost of a client.
+// costOf returns the cost of a client.
 func costOf(costs []Cost, client Client) Cost {
 	for _, cost := range costs {
 		if cost.Client == client {
@@ -47,7 +47,7 @@ func costOf(costs []Cost, client Client) Cost {
 	return Cost{Client: client}
 }
 
-// plus adds the cost of another update of the same client.
+// plus adds the cost of another update for the same client.
 func (c Cost) plus(more Cost) Cost {
 	c.DownloadLayers += more.DownloadLayers
 	c.Download += more.Download
@@ -83,7 +83,7 @@ func (c *comparison) cost(client Client) Cost {
 	return cost
 }
 
-// commonChain counts the layers at the bottom of both images that have the same tars.
+// commonChain counts the lowest layers that have the same tars in both images.
 func (c *comparison) commonChain() int {
 	n := 0
 	for n < len(c.old.Layers) && n < len(c.new.Layers) && c.old.Layers[n].DiffID == c.new.Layers[n].DiffID {
@@ -92,18 +92,18 @@ func (c *comparison) commonChain() int {
 	return n
 }
 
-// missing returns which layers of the new image a client downloads. A blob that is in
-// the image twice is downloaded once.
+// missing returns which layers of the new image a client downloads. A blob that the image has twice
+// is downloaded once.
 func (c *comparison) missing(client Client) []bool {
 	has := map[digest.Digest]bool{}
 	for _, l := range c.old.Layers {
 		has[l.Descriptor.Digest] = true
 	}
-	kept := 0 // layers at the bottom that the client has
+	kept := 0 // lowest layers that the client has
 	if client.byChain() {
-		// docker knows an image by its config, and the diffID of a layer by the digest of
-		// a blob that it had. So an unknown digest ends the chain too, and blobs above
-		// the end are downloaded even if they are known.
+		// docker identifies an image by its config, and a layer by its chain. It finds a diffID by
+		// the digest of a blob that it has downloaded. So an unknown digest ends the chain too, and
+		// all blobs above are downloaded, even known ones.
 		for most := c.commonChain(); kept < most && has[c.new.Layers[kept].Descriptor.Digest]; {
 			kept++
 		}

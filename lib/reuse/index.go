@@ -2,11 +2,11 @@ package reuse
 
 import "chunkah/lib/inspect"
 
-// place is where an entry is: a layer, and its index there.
+// place identifies an entry: its layer, and its index there.
 type place struct {
-	layer uint16 // no image has as many layers
+	layer uint16 // large enough for any number of layers
 	entry uint32
-	next  int32 // the next place of the same path in index.places, or none
+	next  int32 // index of the next place of the same path in index.places, or none
 }
 
 const none = -1
@@ -38,15 +38,15 @@ func newIndex(in *inspect.Image) *index {
 	return x
 }
 
-// match is what an image has of an entry.
+// match describes what an image has for an entry of another image.
 type match struct {
 	known bool // the image has the path
-	same  bool // with the same content and metadata, apart from the time
+	same  bool // with the same content and metadata, except the time
 	times bool // the time differs
-	layer int  // the layer of that entry
+	layer int  // layer of the matching entry
 }
 
-// find looks an entry up. Of several, the most similar one counts.
+// find looks up an entry. Of several, the most similar one counts.
 func (x *index) find(e *inspect.Entry) match {
 	var best match
 	at, known := x.first[e.Path]

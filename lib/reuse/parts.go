@@ -9,15 +9,15 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// comparison is one call of Compare.
+// comparison is the state of one call of Compare.
 type comparison struct {
 	old, new *inspect.Image
-	// olds and news find the entries of both. They are made when they are needed.
+	// olds and news find the entries of both images. They are created on first use.
 	olds, news *index
 }
 
-// parts returns what a download consists of, and why. If the old image has the layer's
-// tar, same is the reason for the download; otherwise it is empty.
+// parts returns the parts of a downloaded layer, with the reason for each. If the old image has the
+// layer's tar, same is the reason for the download; otherwise it is empty.
 func (c *comparison) parts(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if !c.new.IsRead() || !c.old.IsRead() && same == "" {
@@ -50,8 +50,8 @@ func (c *comparison) parts(layer int, same Reason) []Part {
 	return parts
 }
 
-// distribute adds what is left after rounding to the first part, which is the largest,
-// and sums up the parts.
+// distribute adds the rounding remainder to the first part, which is the largest, and adds up the
+// parts.
 func distribute(parts []Part, size int64) {
 	for _, p := range parts {
 		size -= *p.Changed + *p.Unchanged
@@ -69,7 +69,7 @@ func distribute(parts []Part, size int64) {
 	}
 }
 
-// scale is size times part by whole, rounded down; part is no more than whole.
+// scale returns size * part / whole, rounded down; part is at most whole.
 func scale(size, part, whole int64) int64 {
 	if whole == 0 {
 		return 0
@@ -79,17 +79,17 @@ func scale(size, part, whole int64) int64 {
 	return int64(q)
 }
 
-// share is one component's part of a layer. Weights are those of entries.
+// share is one component's part of a layer. Weights are sums of Entry.Weight.
 type share struct {
 	component               int32
 	changed, same           int64
 	changedFiles, sameFiles int64
 	old                     bool  // some of its paths were in the old image
-	times                   int64 // entries of which only the time differs
-	homes                   map[int]int64
+	times                   int64 // entries that differ only in time
+	oldLayers               map[int]int64
 }
 
-// state is what became of the component, as far as this layer shows.
+// state returns what happened to the component, as far as this layer shows.
 func (s *share) state() State {
 	switch {
 	case !s.old:
@@ -100,10 +100,10 @@ func (s *share) state() State {
 	return StateSame
 }
 
-// home is the old layer of most of its unchanged entries.
-func (s *share) home() int { return most(s.homes) }
+// oldLayer returns the old layer of most of its unchanged entries.
+func (s *share) oldLayer() int { return most(s.oldLayers) }
 
-// most is the key of the largest value, and the lowest of equal ones; none if there are
+// most returns the key of the largest value, the lowest one of equal values, or none if there are
 // no values.
 func most(weights map[int]int64) int {
 	best := none
@@ -115,25 +115,25 @@ func most(weights map[int]int64) int {
 	return best
 }
 
-// tally sums up a layer.
+// tally collects the data of one layer.
 type tally struct {
 	weight int64
 	shares []*share // the largest first
-	times  int64    // entries of which only the time differs, directories too
+	times  int64    // entries that differ only in time, including directories
 	// dirs counts directories whose metadata differs; dir is the first one.
 	dirs int64
 	dir  string
-	// home is the old layer of most of its entries.
-	home int
+	// oldLayer is the old layer of most of its entries.
+	oldLayer int
 }
 
-// count sums up a layer. Directories are in many layers and take hardly any space, so
-// they count only if there is nothing else.
+// count analyses a layer. Directories are in many layers and take hardly any space, so they count
+// only if there is nothing else.
 func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
 	t := &tally{}
 	byComponent := map[int32]*share{}
 	onlyDirs := !slices.ContainsFunc(l.Entries, func(e inspect.Entry) bool { return !e.IsDir() })
-	homes := map[int]int64{}
+	oldLayers := map[int]int64{}
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		m := find(e)
@@ -150,17 +150,17 @@ func count(l *inspect.Layer, find func(*inspect.Entry) match) *tally {
 		}
 		s := byComponent[e.Component]
 		if s == nil {
-			s = &share{component: e.Component, homes: map[int]int64{}}
+			s = &share{component: e.Component, oldLayers: map[int]int64{}}
 			byComponent[e.Component] = s
 			t.shares = append(t.shares, s)
 		}
 		t.weight += e.Weight()
 		s.add(e, m)
 		if m.same {
-			homes[m.layer] += e.Weight()
+			oldLayers[m.layer] += e.Weight()
 		}
 	}
-	t.home = most(homes)
+	t.oldLayer = most(oldLayers)
 	slices.SortStableFunc(t.shares, func(a, b *share) int { return cmp.Compare(b.changed+b.same, a.changed+a.same) })
 	return t
 }
@@ -175,14 +175,14 @@ func (s *share) add(e *inspect.Entry, m match) {
 	}
 	s.same += e.Weight()
 	s.sameFiles++
-	s.homes[m.layer] += e.Weight()
+	s.oldLayers[m.layer] += e.Weight()
 	if m.times {
 		s.times++
 	}
 }
 
-// changers are the components that changed, those that changed most first.
-func (t *tally) changers() []*share {
+// changedShares returns the components that changed, those with the most changes first.
+func (t *tally) changedShares() []*share {
 	var list []*share
 	for _, s := range t.shares {
 		if s.changedFiles > 0 {
@@ -193,12 +193,12 @@ func (t *tally) changers() []*share {
 	return list
 }
 
-// byFingerprints returns the parts if the files were not read.
+// byFingerprints returns the parts for images whose files were not read.
 func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 	l := &c.new.Layers[layer]
 	if len(l.Components) == 0 {
 		p := Part{Layer: layer, State: StateUnknown, Download: new(l.Descriptor.Size)}
-		p.Reason, p.Why = ReasonUnread, "its files have not been read"
+		p.Reason, p.Why = ReasonUnread, "its files were not read"
 		if same != "" {
 			p.State, p.Reason, p.Why = StateSame, same, sameTexts[same]
 		}
@@ -242,13 +242,13 @@ func (c *comparison) byFingerprints(layer int, same Reason) []Part {
 		case moved || c.others(in, l.Components):
 			p.Reason, p.Why = ReasonGrouping, "other components shared its layer"
 		default:
-			p.Reason, p.Why = ReasonUnread, "its files have not been read"
+			p.Reason, p.Why = ReasonUnread, "its files were not read"
 		}
 	}
 	return parts
 }
 
-// fingerprints are those of the old image's components, and the layer of each.
+// fingerprints returns the fingerprint and the layer of each component in the old image.
 func (c *comparison) fingerprints() (was map[string]string, in map[string]int) {
 	was, in = map[string]string{}, map[string]int{}
 	for i, l := range c.old.Layers {
@@ -262,18 +262,18 @@ func (c *comparison) fingerprints() (was map[string]string, in map[string]int) {
 	return was, in
 }
 
-// others reports whether the old layer of components held others too.
+// others reports whether the old layer of these components had other components too.
 func (c *comparison) others(in map[string]int, names []string) bool {
 	i, known := in[names[0]]
 	return known && len(c.old.Layers[i].Components) != len(names)
 }
 
-// neighbours names what changed in a layer.
+// neighbours describes the changed components of a layer.
 func neighbours(names []string) string {
 	switch n := len(names); n {
 	case 1:
-		return fmt.Sprintf("in one layer with %s, which changed", names[0])
+		return fmt.Sprintf("shares a layer with %s, which changed", names[0])
 	default:
-		return fmt.Sprintf("in one layer with %s and %d more that changed", names[0], n-1)
+		return fmt.Sprintf("shares a layer with %s and %d more that changed", names[0], n-1)
 	}
 }

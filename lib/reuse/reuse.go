@@ -1,9 +1,8 @@
-// Package reuse computes what an update of an image costs clients that have the
-// previous image, and why.
+// Package reuse computes what clients with the previous image download for an update, and why.
 //
-// Each kind of client has its own rule for the layers that it downloads, and all of
-// them unpack by chain: see Client. The files of both images show why a layer is
-// downloaded: some differ, and the others are in the same layer.
+// Each kind of client has its own rule for the layers that it downloads, and all of them unpack by
+// chain: see Client. The files of both images show why a layer is downloaded: some differ, and the
+// others share a layer with them.
 package reuse
 
 import (
@@ -12,50 +11,49 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// Step is what an update from one image to the next costs. Bytes are those of blobs, as
-// they go over the network, unless a comment says otherwise.
+// Step is the cost of an update from one image to the next. Bytes are those of blobs as
+// transferred, unless a comment says otherwise.
 type Step struct {
 	Old string `json:"old"`
 	New string `json:"new"`
-	// Clients are the costs of all clients.
+	// Clients are the costs for all clients.
 	Clients []Cost `json:"clients"`
-	// OldBytes are those of the old image, and Layers and Bytes those of the new one. The
-	// chosen client does not have Download of them.
+	// OldBytes is the size of the old image, Layers and Bytes are those of the new one. The chosen
+	// client has to download the part Download.
 	OldBytes       int64 `json:"old_bytes"`
 	Layers         int   `json:"layers"`
 	Bytes          int64 `json:"bytes"`
 	DownloadLayers int   `json:"download_layers"`
 	Download       int64 `json:"download_bytes"`
-	// SameTar are downloads of blobs whose diffID the client has: only the compression
-	// differs.
+	// SameTar counts downloaded blobs whose diffID the client has: only the compression differs.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
-	// Parts say what the download consists of, by layer and component.
+	// Parts divide the download by layer and component.
 	Parts []Part `json:"parts,omitempty"`
 	// Missing says, for each layer of the new image, whether the chosen client downloads it.
 	Missing []bool `json:"-"`
 }
 
-// Part is what a downloaded layer has of one component. The blob is divided by the sizes
-// of files. Numbers that need the layers to be read can be absent.
+// Part is one component's part of a downloaded layer. The blob is divided by file sizes. Numbers
+// that require reading the layers can be absent.
 type Part struct {
 	Layer int `json:"layer"`
 	// Component is empty for files of unknown components.
 	Component string `json:"component"`
 	State     State  `json:"state"`
 	Download  *int64 `json:"download_bytes,omitempty"`
-	// Changed is the part of Download that differs, and Unchanged the rest. Files are
-	// counted in the same way.
+	// Changed is the part of Download that differs, Unchanged the rest. The numbers of files are
+	// split in the same way.
 	Changed        *int64 `json:"changed_bytes,omitempty"`
 	Unchanged      *int64 `json:"unchanged_bytes,omitempty"`
 	ChangedFiles   int64  `json:"changed_files"`
 	UnchangedFiles int64  `json:"unchanged_files"`
-	// Reason is why Unchanged is downloaded, and Why the same in words.
+	// Reason is why Unchanged is downloaded, Why the same in words.
 	Reason Reason `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
 }
 
-// State is what became of a component.
+// State is what happened to a component.
 type State string
 
 // The states of a component.
@@ -69,24 +67,24 @@ const (
 // Reason is why bytes that did not change are downloaded.
 type Reason string
 
-// The reasons. If there are several, the first of them counts.
+// The reasons. If several apply, the first one is given.
 const (
-	ReasonChain       Reason = "chain"       // the blob is the same, and the layers below it are not
+	ReasonChain       Reason = "chain"       // the blob is the same, but layers below it changed
 	ReasonCompression Reason = "compression" // the tar is the same
 	ReasonComponent   Reason = "component"   // other files of the component changed
 	ReasonGrouping    Reason = "grouping"    // another set of components shares the layer
 	ReasonNeighbour   Reason = "neighbour"   // another component of the layer changed
-	ReasonTimes       Reason = "times"       // times of last change differ, and nothing else
-	ReasonDirectories Reason = "directories" // what differs is the metadata of directories
-	ReasonRemoved     Reason = "removed"     // files beside them are gone
+	ReasonTimes       Reason = "times"       // only mtimes differ
+	ReasonDirectories Reason = "directories" // only metadata of directories differs
+	ReasonRemoved     Reason = "removed"     // files of the same layer were removed
 	ReasonTar         Reason = "tar"         // the tar is written differently
 	ReasonUnread      Reason = "unread"      // not read
 )
 
-// Compare returns what an update from old to new costs: the totals of all clients, and
-// the downloads of the chosen one by layer and component. "" stands for podman and
-// containerd, which download the same. If both images were read, files are compared;
-// otherwise only the fingerprints of components, if there are any.
+// Compare returns the cost of an update from old to new: totals for all clients, and the downloads
+// of the chosen client by layer and component. An empty client stands for podman and containerd,
+// which download the same. If both images were read, files are compared; otherwise only the
+// fingerprints of components, if there are any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
 	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen)}
@@ -119,17 +117,16 @@ func Compare(old, new *inspect.Image, chosen Client) *Step {
 	return s
 }
 
-// Cost returns the cost of a client.
+// Cost returns the cost for a client.
 func (s *Step) Cost(client Client) Cost { return costOf(s.Clients, client) }
 
-// Series is a client that takes one image after the other.
+// Series is the cost for a client that downloads one image after the other.
 type Series struct {
 	Steps []*Step `json:"steps"`
-	// Total and Mean are the bytes that the chosen client downloads in all steps, and per
-	// step.
+	// Total and Mean are the bytes that the chosen client downloads, in all steps and per step.
 	Total int64 `json:"total_download_bytes"`
 	Mean  int64 `json:"mean_download_bytes"`
-	// Clients are the costs of all steps.
+	// Clients are the costs of all steps together.
 	Clients []Cost `json:"clients"`
 }
 
@@ -147,5 +144,5 @@ func (s *Series) Add(step *Step) {
 	}
 }
 
-// Cost returns the cost of a client in all steps.
+// Cost returns the cost for a client in all steps.
 func (s *Series) Cost(client Client) Cost { return costOf(s.Clients, client) }

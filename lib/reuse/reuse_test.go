@@ -44,7 +44,7 @@ func layer(t *testing.T, packing, components string, entries ...mkimage.Entry) m
 	return l
 }
 
-// byName claims files for the component in the first part of their names.
+// byName assigns files to the component in the first part of their names.
 type byName struct{}
 
 func (byName) Name() string { return "test" }
@@ -74,7 +74,7 @@ func open(t *testing.T, read bool, layers []mkimage.Layer) *inspect.Image {
 	return in
 }
 
-// lines shows the parts of a step: layer, component, state, files, reason.
+// lines formats the parts of a step: layer, component, state, files, reason.
 func lines(t *testing.T, s *Step) []string {
 	t.Helper()
 	var got []string
@@ -118,40 +118,40 @@ func TestCompare(t *testing.T) {
 		want     []string
 	}{
 		{"the same", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1)}, nil},
-		{"the same in another order", list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, list{layer(t, "", "b", b1), layer(t, "", "a", a1)}, nil},
+		{"reordered", list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, list{layer(t, "", "b", b1), layer(t, "", "a", a1)}, nil},
 		{"a file changed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", newA1, a2)},
-			[]string{"0 a: changed 1+1 (component: other files of it changed)"}},
+			[]string{"0 a: changed 1+1 (component: other files of the component changed)"}},
 		{"all changed", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: changed 1+0"}},
 		{"a mode changed", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1.But(func(h *tar.Header) { h.Mode = 0o600 }))}, []string{"0 a: changed 1+0"}},
 		{"new", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)}, []string{"1 b: new 1+0"}},
 		{"a neighbour changed", list{layer(t, "", "a b", a1, b1, b2)}, list{layer(t, "", "a b", newA1, b1, b2)},
-			[]string{"0 b: same 0+2 (neighbour: in one layer with a, which changed)", "0 a: changed 1+0"}},
+			[]string{"0 b: same 0+2 (neighbour: shares a layer with a, which changed)", "0 a: changed 1+0"}},
 		{"two neighbours changed", list{layer(t, "", "a b c", a1, b1, b2, mkimage.File("c-1", "x"))}, list{layer(t, "", "a b c", newA1, b1, b2, mkimage.File("c-2", "x"))},
-			[]string{"0 b: same 0+2 (neighbour: in one layer with a and 1 more that changed)", "0 a: changed 1+0", "0 c: new 1+0"}},
-		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
+			[]string{"0 b: same 0+2 (neighbour: shares a layer with a and 1 more that changed)", "0 a: changed 1+0", "0 c: new 1+0"}},
+		{"compressed differently", list{layer(t, mkimage.Gzip, "a b", a1, b1)}, list{layer(t, mkimage.Zstd, "a b", a1, b1)},
 			[]string{"0 a: same 0+1 (compression: the same tar, compressed differently)", "0 b: same 0+1 (compression: the same tar, compressed differently)"}},
 		{"joined", list{layer(t, "", "a", a1), layer(t, "", "b", b1, b2)}, list{layer(t, "", "a b", a1, b1, b2)},
-			[]string{"0 b: same 0+2 (grouping: a came into its layer)",
-				"0 a: same 0+1 (grouping: it comes from layer 0 of the old image, and most of its layer from 1)"}},
+			[]string{"0 b: same 0+2 (grouping: a was added to its layer)",
+				"0 a: same 0+1 (grouping: was in layer 0 of the old image, most of its layer in 1)"}},
 		{"parted", list{layer(t, "", "a b", a1, b1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)},
-			[]string{"0 a: same 0+1 (grouping: 1 file went from its layer to another one)", "1 b: same 0+1 (grouping: 1 file went from its layer to another one)"}},
-		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file beside it, of its layer, is gone)"}},
+			[]string{"0 a: same 0+1 (grouping: 1 file moved from its layer to another one)", "1 b: same 0+1 (grouping: 1 file moved from its layer to another one)"}},
+		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file of its layer is gone)"}},
 		{"times", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d, later(a1))},
-			[]string{"0 a: same 0+1 (times: nothing but times of last change differs)"}},
+			[]string{"0 a: same 0+1 (times: only mtimes differ)"}},
 		{"times of a directory", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", later(d), a1)},
-			[]string{"0 a: same 0+1 (times: nothing but times of last change differs)"}},
+			[]string{"0 a: same 0+1 (times: only mtimes differ)"}},
 		{"a directory's mode", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d.But(func(h *tar.Header) { h.Mode = 0o700 }), a1)},
 			[]string{`0 a: same 0+1 (directories: mode, owner or xattrs of the directory "/d" differ)`}},
-		{"nothing but directories", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "e", d)}, []string{"1 e: new 1+0"}},
+		{"only directories", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", a1), layer(t, "", "e", d)}, []string{"1 e: new 1+0"}},
 		{"another order of entries", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a2, a1)},
-			[]string{"0 a: same 0+2 (tar: the tar is written otherwise)"}},
+			[]string{"0 a: same 0+2 (tar: the tar is encoded differently)"}},
 		{"of another tool", list{layer(t, "", "", a1, b1)}, list{layer(t, "", "", newA1, b1, mkimage.File("c", ""))},
-			[]string{"0 a: changed 1+0", "0 b: same 0+1 (neighbour: in one layer with a and 1 more that changed)", "0 chunkah/unclaimed: new 1+0"}},
+			[]string{"0 a: changed 1+0", "0 b: same 0+1 (neighbour: shares a layer with a and 1 more that changed)", "0 chunkah/unclaimed: new 1+0"}},
 		{"covered by a layer above", list{layer(t, "", "", a1, b1), layer(t, "", "", newA1)}, list{layer(t, "", "", a1, b2), layer(t, "", "", newA1)},
-			[]string{"0 b: new 1+0", "0 a: same 0+1 (neighbour: in one layer with b, which changed)"}},
+			[]string{"0 b: new 1+0", "0 a: same 0+1 (neighbour: shares a layer with b, which changed)"}},
 		{"a layer twice", list{layer(t, "", "a", a1)}, list{layer(t, "", "b", b1), layer(t, "", "b", b1)}, []string{"0 b: new 1+0"}},
 		{"no layers before", nil, list{layer(t, "", "a", a1)}, []string{"0 a: new 1+0"}},
-		{"none after", list{layer(t, "", "a", a1)}, nil, nil},
+		{"no layers after", list{layer(t, "", "a", a1)}, nil, nil},
 		{"an empty layer", nil, list{layer(t, "", "a")}, nil},
 	}
 	for _, tt := range tests {
@@ -170,7 +170,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Without their files, fingerprints tell what changed.
+// If files are not read, fingerprints show what changed.
 func TestCompareByFingerprints(t *testing.T) {
 	type list = []mkimage.Layer
 	tests := []struct {
@@ -179,17 +179,17 @@ func TestCompareByFingerprints(t *testing.T) {
 		want     []string
 	}{
 		{"a neighbour changed", list{layer(t, "", "a=1 b=2", a1, b1)}, list{layer(t, "", "a=x b=2", newA1, b1)},
-			[]string{"0 a: changed", "0 b: same (neighbour: in one layer with a, which changed)"}},
+			[]string{"0 a: changed", "0 b: same (neighbour: shares a layer with a, which changed)"}},
 		{"joined", list{layer(t, "", "a=1", a1), layer(t, "", "b=2", b1)}, list{layer(t, "", "a=1 b=2", a1, b1)},
 			[]string{"0 a: same (grouping: other components shared its layer)", "0 b: same (grouping: other components shared its layer)"}},
 		{"parted", list{layer(t, "", "a=1 b=2", a1, b1)}, list{layer(t, "", "a=1", a1), layer(t, "", "b=3", b1)},
 			[]string{"0 a: same (grouping: other components shared its layer)", "1 b: changed"}},
 		{"new", nil, list{layer(t, "", "a=1", a1)}, []string{"0 a: new"}},
-		{"no fingerprints", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: unknown (unread: its files have not been read)"}},
-		{"compressed otherwise", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
+		{"no fingerprints", list{layer(t, "", "a", a1)}, list{layer(t, "", "a", newA1)}, []string{"0 a: unknown (unread: its files were not read)"}},
+		{"compressed differently", list{layer(t, mkimage.Gzip, "a=1", a1)}, list{layer(t, mkimage.Zstd, "a=1", a1)},
 			[]string{"0 a: same (compression: the same tar, compressed differently)"}},
-		{"of another tool", list{layer(t, "", "", a1)}, list{layer(t, "", "", newA1)}, []string{"0 : unknown (unread: its files have not been read)"}},
-		{"of another tool, compressed otherwise", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
+		{"of another tool", list{layer(t, "", "", a1)}, list{layer(t, "", "", newA1)}, []string{"0 : unknown (unread: its files were not read)"}},
+		{"of another tool, compressed differently", list{layer(t, mkimage.Gzip, "", a1)}, list{layer(t, mkimage.Zstd, "", a1)},
 			[]string{"0 : same (compression: the same tar, compressed differently)"}},
 	}
 	for _, tt := range tests {
@@ -201,7 +201,7 @@ func TestCompareByFingerprints(t *testing.T) {
 	}
 }
 
-// What is downloaded are the blobs that are not there, each once.
+// Only missing blobs are downloaded, each once.
 func TestCompareCounts(t *testing.T) {
 	a, b := layer(t, "", "a", a1), layer(t, "", "b", b1, b2)
 	old, gz := open(t, false, []mkimage.Layer{a}), layer(t, mkimage.Gzip, "a", a1)
@@ -220,7 +220,7 @@ func TestCompareCounts(t *testing.T) {
 	}
 }
 
-// What clients do is measured with real ones by TestClientsPullAsPredicted in tests.
+// The behaviour of clients is measured with real ones by TestClientsPullAsPredicted in tests.
 func TestClients(t *testing.T) {
 	type list = []mkimage.Layer
 	packed := func(packing, name string, size int) mkimage.Layer {
@@ -228,7 +228,7 @@ func TestClients(t *testing.T) {
 	}
 	a, b, c, d := packed(mkimage.Gzip, "a", 1), packed(mkimage.Gzip, "b", 1000), packed(mkimage.Gzip, "c", 2000), packed(mkimage.Gzip, "d", 3000)
 	x, zstdB := packed(mkimage.Gzip, "x", 500), packed(mkimage.Zstd, "b", 1000)
-	again := d // the same layer, in a config that differs
+	again := d // the same layer in a different config
 	again.History = v1.History{CreatedBy: "again"}
 	old := list{a, b, c, d}
 	for _, tt := range []struct {
@@ -240,13 +240,13 @@ func TestClients(t *testing.T) {
 		{"one in the middle", list{a, x, c, d}, []int{1, 2, 3}, []int{1}, []int{1, 2, 3}},
 		{"one on top", list{a, b, c, d, x}, []int{4}, []int{4}, []int{4}},
 		{"one at the bottom", list{x, a, b, c, d}, []int{0, 1, 2, 3, 4}, []int{0}, []int{0, 1, 2, 3, 4}},
-		{"one less", list{a, c, d}, []int{1, 2}, nil, []int{1, 2}},
-		{"nothing but the start", list{a, b}, nil, nil, nil},
+		{"one layer less", list{a, c, d}, []int{1, 2}, nil, []int{1, 2}},
+		{"only the start", list{a, b}, nil, nil, nil},
 		{"in another order", list{a, c, b, d}, []int{1, 2, 3}, nil, []int{1, 2, 3}},
 		{"one twice", list{a, x, d, d}, []int{1, 2}, []int{1}, []int{1, 2, 3}},
 		{"one above and below", list{a, b, x, b}, []int{2, 3}, []int{2}, []int{2, 3}},
-		{"compressed otherwise", list{a, zstdB, c, again}, []int{1, 2, 3}, []int{1}, nil},
-		{"compressed otherwise, in the same config", list{a, zstdB, c, d}, nil, []int{1}, nil},
+		{"compressed differently", list{a, zstdB, c, again}, []int{1, 2, 3}, []int{1}, nil},
+		{"compressed differently, in the same config", list{a, zstdB, c, d}, nil, []int{1}, nil},
 		{"nothing", nil, nil, nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -287,13 +287,13 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// Layers that docker downloads because of those below them say so.
+// Layers that docker downloads only because of changes below have that reason.
 func TestCompareByChain(t *testing.T) {
 	old := []mkimage.Layer{layer(t, "", "a", a1), layer(t, "", "b=1", b1)}
 	next := []mkimage.Layer{layer(t, "", "a", newA1), layer(t, "", "b=1", b1)}
 	for read, want := range map[bool][]string{
 		true:  {"0 a: changed 1+0", "1 b: same 0+1 (chain: the layers below it changed)"},
-		false: {"0 a: unknown (unread: its files have not been read)", "1 b: same (chain: the layers below it changed)"},
+		false: {"0 a: unknown (unread: its files were not read)", "1 b: same (chain: the layers below it changed)"},
 	} {
 		if got := lines(t, Compare(open(t, read, old), open(t, read, next), Docker)); !slices.Equal(got, want) {
 			t.Errorf("read %v: got\n%s\nwant\n%s", read, strings.Join(got, "\n"), strings.Join(want, "\n"))

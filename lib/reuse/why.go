@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/inspect"
 )
 
-// sameTexts say why a layer is downloaded although its tar is the same.
+// sameTexts explain why a layer is downloaded although its tar is the same.
 var sameTexts = map[Reason]string{
 	ReasonChain:       "the layers below it changed",
 	ReasonCompression: "the same tar, compressed differently",
@@ -14,14 +14,14 @@ var sameTexts = map[Reason]string{
 
 // why returns why the unchanged part of a share is downloaded.
 func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, string) {
-	changed := t.changers()
+	changed := t.changedShares()
 	switch {
 	case same != "":
 		return same, sameTexts[same]
 	case s.changedFiles > 0:
-		return ReasonComponent, "other files of it changed"
-	case s.home() != t.home:
-		return ReasonGrouping, fmt.Sprintf("it comes from layer %d of the old image, and most of its layer from %d", s.home(), t.home)
+		return ReasonComponent, "other files of the component changed"
+	case s.oldLayer() != t.oldLayer:
+		return ReasonGrouping, fmt.Sprintf("was in layer %d of the old image, most of its layer in %d", s.oldLayer(), t.oldLayer)
 	case len(changed) > 0:
 		var names []string
 		for _, x := range changed {
@@ -30,40 +30,40 @@ func (c *comparison) why(layer int, t *tally, s *share, same Reason) (Reason, st
 		return ReasonNeighbour, neighbours(names)
 	}
 	for _, x := range t.shares {
-		if x.home() != t.home {
-			return ReasonGrouping, fmt.Sprintf("%s came into its layer", c.name(x))
+		if x.oldLayer() != t.oldLayer {
+			return ReasonGrouping, fmt.Sprintf("%s was added to its layer", c.name(x))
 		}
 	}
-	return c.whyElse(layer, t)
+	return c.whyUnchanged(layer, t)
 }
 
-// whyElse is why for a layer whose files are all unchanged and were in one layer.
-func (c *comparison) whyElse(layer int, t *tally) (Reason, string) {
-	gone, moved := c.left(layer, t.home)
+// whyUnchanged is why for a layer whose files are all unchanged and were in one layer.
+func (c *comparison) whyUnchanged(layer int, t *tally) (Reason, string) {
+	gone, moved := c.missingFiles(layer, t.oldLayer)
 	switch {
 	case moved > 0:
-		return ReasonGrouping, fmt.Sprintf("%s went from its layer to another one", files(moved))
+		return ReasonGrouping, fmt.Sprintf("%s moved from its layer to another one", files(moved))
 	case gone > 0:
-		return ReasonRemoved, fmt.Sprintf("%s beside it, of its layer, %s gone", files(gone), is(gone))
+		return ReasonRemoved, fmt.Sprintf("%s of its layer %s gone", files(gone), is(gone))
 	case t.dirs > 0:
 		return ReasonDirectories, fmt.Sprintf("mode, owner or xattrs of the directory %q differ%s", t.dir, andMore(t.dirs-1))
 	case t.times > 0:
-		return ReasonTimes, "nothing but times of last change differs"
+		return ReasonTimes, "only mtimes differ"
 	}
-	return ReasonTar, "the tar is written otherwise"
+	return ReasonTar, "the tar is encoded differently"
 }
 
-// left counts the files of an old layer that are not in a new one: those that are
-// nowhere else either, and those that are.
-func (c *comparison) left(layer, home int) (gone, moved int64) {
-	if home == none {
+// missingFiles counts the files of an old layer that are not in the new one: those that are gone,
+// and those that are elsewhere.
+func (c *comparison) missingFiles(layer, oldLayer int) (gone, moved int64) {
+	if oldLayer == none {
 		return 0, 0
 	}
 	if c.news == nil {
 		c.news = newIndex(c.new)
 	}
-	for i := range c.old.Layers[home].Entries {
-		e := &c.old.Layers[home].Entries[i]
+	for i := range c.old.Layers[oldLayer].Entries {
+		e := &c.old.Layers[oldLayer].Entries[i]
 		if e.IsDir() {
 			continue
 		}
@@ -77,10 +77,10 @@ func (c *comparison) left(layer, home int) (gone, moved int64) {
 	return gone, moved
 }
 
-// name is that of a share's component.
+// name returns the name of a share's component.
 func (c *comparison) name(s *share) string {
 	if s.component == inspect.NoComponent {
-		return "files that are not told apart"
+		return "files of unknown components"
 	}
 	return c.new.Components[s.component]
 }

@@ -10,12 +10,12 @@ import (
 	"chunkah/format"
 )
 
-// bufferSize is what one call hands over of names at most, in bytes. No list of
-// xattr names is longer (XATTR_LIST_MAX of Linux).
+// bufferSize bounds the bytes of names that one call returns. Lists of xattr names are never longer
+// (XATTR_LIST_MAX of Linux).
 const bufferSize = 64 << 10
 
-// Dir is one open directory of a tree, for one goroutine at a time. What it is
-// asked about is a name in it, never a path.
+// Dir is an open directory of a tree. Only one goroutine can use it at a time. Its methods take a
+// name in the directory, never a path.
 type Dir struct {
 	fd   int
 	root *Root
@@ -26,7 +26,7 @@ type Dir struct {
 // Path returns the directory's path in the tree.
 func (d *Dir) Path() string { return d.path }
 
-// Close closes the directory; doing so again changes nothing.
+// Close closes the directory. It can be called twice.
 func (d *Dir) Close() error {
 	if d.fd < 0 {
 		return nil
@@ -38,8 +38,8 @@ func (d *Dir) Close() error {
 	return unix.Close(fd)
 }
 
-// Names returns the names in the directory, sorted by their bytes. It reads them
-// once: a second call returns none.
+// Names returns the names in the directory, sorted by bytes. It reads them once: a second call
+// returns none.
 func (d *Dir) Names() ([]string, error) {
 	if d.root.src != nil {
 		return d.root.src.Names(d.path)
@@ -62,7 +62,7 @@ func (d *Dir) Names() ([]string, error) {
 	return names, nil
 }
 
-// Stat describes the directory itself; it does not tell mount points.
+// Stat describes the directory itself. It does not detect mount points.
 func (d *Dir) Stat() (Stat, error) {
 	if d.root.src != nil {
 		return d.root.src.Stat(d.path)
@@ -74,7 +74,7 @@ func (d *Dir) Stat() (Stat, error) {
 	return st, err
 }
 
-// Lstat describes what name stands for, a symlink itself included.
+// Lstat describes name, without following a symlink.
 func (d *Dir) Lstat(name string) (st Stat, err error) {
 	if err = checkName(name); err == nil {
 		st, err = d.lstat(name)
@@ -107,7 +107,7 @@ func (d *Dir) Readlink(name string) (string, error) {
 	}
 	buf := d.buf[:format.MaxTarget+1]
 	var n int
-	err := retried(func() (err error) {
+	err := retry(func() (err error) {
 		n, err = unix.Readlinkat(d.fd, name, buf)
 		return err
 	})
@@ -117,15 +117,14 @@ func (d *Dir) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// Readable says why this process may not read the regular file name, nil if it
-// may.
+// Readable returns an error if this process cannot read the regular file name.
 func (d *Dir) Readable(name string) error {
 	if d.root.readsAll || d.root.src != nil {
 		return nil
 	}
 	err := checkName(name)
 	if err == nil {
-		err = retried(func() error {
+		err = retry(func() error {
 			return unix.Faccessat(d.fd, name, unix.R_OK, unix.AT_EACCESS|unix.AT_SYMLINK_NOFOLLOW)
 		})
 	}
@@ -135,8 +134,8 @@ func (d *Dir) Readable(name string) error {
 	return nil
 }
 
-// OpenFile opens the regular file name for reading. The type is looked at
-// before the open, since opening a device can act on it, and once more after it.
+// OpenFile opens the regular file name for reading. It checks the type before opening, since
+// opening a device can act on it, and again afterwards.
 func (d *Dir) OpenFile(name string) (*File, error) {
 	if err := d.isRegular(name); err != nil {
 		return nil, fmt.Errorf("opening %q: %w", d.join(name), err)
@@ -149,7 +148,7 @@ func (d *Dir) isRegular(name string) error {
 		return err
 	}
 	if d.root.src != nil {
-		return nil // openVirtual looks
+		return nil // checked by openVirtual
 	}
 	st, err := fstatat(d.fd, name)
 	if err == nil && !st.regular() {
@@ -158,9 +157,8 @@ func (d *Dir) isRegular(name string) error {
 	return err
 }
 
-// OpenSeen is OpenFile for a caller who has seen a moment ago that name is a
-// regular file: it leaves out the look before the open. Whatever else is there by
-// now is refused too, and no pipe is waited for, but not before it is opened.
+// OpenSeen is OpenFile for a caller that has just seen a regular file there: it omits the first
+// check. Anything else is still refused, without waiting for a pipe, but only after it was opened.
 func (d *Dir) OpenSeen(name string) (*File, error) {
 	f := &File{dir: d.path, name: name}
 	if err := d.openSeen(f, name); err != nil {
@@ -178,7 +176,7 @@ func (d *Dir) openSeen(f *File, name string) error {
 	}
 	fd, err := d.root.openStep(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
-		return ErrNotRegular // a socket, or a device that is not there
+		return ErrNotRegular // a socket, or a missing device
 	}
 	if err != nil {
 		return err

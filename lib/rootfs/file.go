@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotRegular says that something other than a regular file was found.
+// ErrNotRegular is the error for anything that is not a regular file.
 var ErrNotRegular = errors.New("is not a regular file")
 
-// File is an open regular file. It reads with plain system calls: what os.File
-// adds for pipes and sockets costs as much as reading a small file.
+// File is an open regular file. It uses plain system calls: the support for pipes and sockets in
+// os.File costs as much as reading a small file.
 type File struct {
 	fd        int
-	dir, name string // joined where they are asked for: hardly ever
+	dir, name string // joined on demand, which is rare
 	opened    Stat
-	// contents stand for fd in a tree that is no directory, and src tells of them.
+	// contents replace fd in a virtual tree, and src is its source.
 	contents *io.SectionReader
 	src      Source
 }
@@ -25,7 +25,7 @@ type File struct {
 // Name returns the file's path in the tree.
 func (f *File) Name() string { return join(f.dir, f.name) }
 
-// Read reads up to len(p) bytes, as io.Reader.
+// Read implements io.Reader.
 func (f *File) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -47,10 +47,10 @@ func (f *File) Read(p []byte) (int, error) {
 	}
 }
 
-// Opened describes the file as it was when it was opened, as Stat does.
+// Opened describes the file as it was when it was opened, like Stat.
 func (f *File) Opened() Stat { return f.opened }
 
-// Stat describes the open file; it does not tell mount points.
+// Stat describes the open file. It does not detect mount points.
 func (f *File) Stat() (Stat, error) {
 	if f.contents == nil {
 		st, err := fstat(f.fd)
@@ -66,10 +66,10 @@ func (f *File) Stat() (Stat, error) {
 	return st, nil
 }
 
-// Virtual reports whether the file is one of a Source, and so needs no closing.
+// Virtual reports whether the file belongs to a Source, and needs no closing.
 func (f *File) Virtual() bool { return f.contents != nil }
 
-// Close closes the file; doing so again changes nothing.
+// Close closes the file. It can be called twice.
 func (f *File) Close() error {
 	if f.fd < 0 {
 		return nil

@@ -13,10 +13,10 @@ import (
 	"chunkah/tests/bound"
 )
 
-// few is a source of few symlinks, below two directories.
+// few is a source of three symlinks, below two directories.
 type few struct{ links [3]string }
 
-// places is where few has what.
+// places has the types of the paths in few.
 var places = map[string]uint32{
 	"/": unix.S_IFDIR, "/d": unix.S_IFDIR, "/d/e": unix.S_IFDIR, "/d/f": unix.S_IFREG,
 	"/0": unix.S_IFLNK, "/d/1": unix.S_IFLNK, "/d/e/2": unix.S_IFLNK,
@@ -37,8 +37,8 @@ func (few) Stat(path string) (Stat, error) {
 
 func (s few) Readlink(path string) (string, error) { return s.links[path[len(path)-1]-'0'], nil }
 
-// FuzzResolve: wherever links lead, a path is resolved to what a resolver by the book
-// finds: a place in the tree that is no link.
+// FuzzResolve: however links lead, a path resolves to the result of a simple reference resolver: a
+// path inside the tree that is not a link.
 func FuzzResolve(f *testing.F) {
 	f.Add("/0/1/2", "d", "e", "../f")
 	f.Add("0/../../d/./1//", "/", "../0", "2")
@@ -47,7 +47,7 @@ func FuzzResolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, a, b, c string) {
 		bound.Input(t, len(path)+len(a)+len(b)+len(c))
 		if len(path)+len(a)+len(b)+len(c) > 4<<10 || slices.Contains([]string{a, b, c}, "") {
-			t.Skip("no link of a file system")
+			t.Skip("not a valid symlink")
 		}
 		source := few{[3]string{a, b, c}}
 		got, err := Virtual("fuzzed", source).Resolve(path)
@@ -55,11 +55,11 @@ func FuzzResolve(f *testing.F) {
 			t.Fatalf("%q is %q", path, got)
 		}
 		if err != nil && !strings.Contains(err.Error(), "resolving") {
-			t.Fatalf("the error names nothing: %v", err)
+			t.Fatalf("the error does not name the path: %v", err)
 		}
-		want, ok := byTheBook(source, path)
+		want, ok := referenceResolve(source, path)
 		if ok != (err == nil) || ok && got != want {
-			t.Fatalf("%q is %q, %v, and should be %q, %t", path, got, err, want, ok)
+			t.Fatalf("%q is %q, %v, want %q, %t", path, got, err, want, ok)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ELOOP) && !strings.ContainsAny(path+a+b+c, "\x00") &&
 			!slices.ContainsFunc(strings.Split(path+"/"+a+"/"+b+"/"+c, "/"), func(name string) bool { return len(name) > unix.NAME_MAX }) {
@@ -68,8 +68,8 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// byTheBook resolves a path name by name, as path_resolution(7) says.
-func byTheBook(s few, path string) (string, bool) {
+// referenceResolve resolves a path name by name, as described in path_resolution(7).
+func referenceResolve(s few, path string) (string, bool) {
 	var at []string
 	left := strings.Split(path, "/")
 	for links := 0; len(left) > 0; {

@@ -42,8 +42,8 @@ func makeEntry(dir, line string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// eachWay runs a test as the kernel allows, and as on one that has neither
-// openat2 nor listxattrat nor a statx that tells mount points.
+// eachWay runs a test on the running kernel, and as on an old one without openat2, listxattrat and
+// mount points in statx.
 func eachWay(t *testing.T, dir string, test func(t *testing.T, r *Root)) {
 	t.Run("new kernel", func(t *testing.T) { test(t, open(t, dir)) })
 	t.Run("old kernel", func(t *testing.T) { test(t, asOld(t, open(t, dir))) })
@@ -90,7 +90,6 @@ func read(r *Root, path string) (string, error) {
 	return string(content), err
 }
 
-// descriptors counts the process's open files.
 func descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -100,16 +99,15 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// asNobody runs f on a thread with the rights of a user who owns nothing. Rights
-// are a thread's own; the thread ends with f.
+// asNobody runs f on a thread with the rights of an unprivileged user. The thread ends with f.
 func asNobody(t testing.TB, f func() error) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become someone else")
+		t.Skip("needs root to switch users")
 	}
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked
 		done <- func() error {
 			for _, call := range [][4]uintptr{
 				{unix.SYS_SETGROUPS, 0, 0, 0},

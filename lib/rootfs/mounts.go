@@ -9,8 +9,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// mountTable holds the mount points below a root for kernels that do not tell
-// them by file.
+// mountTable has the mount points below a root, for kernels whose statx does not report them.
 type mountTable struct{ points map[string]bool }
 
 func readMounts(root *os.File) (*mountTable, error) {

@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bind mounts one place of the same file system on another.
 func bind(t *testing.T, from, to string) {
 	t.Helper()
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
@@ -25,7 +24,7 @@ func TestMountPoints(t *testing.T) {
 	bind(t, other+"/f", root+"/file")
 	bind(t, other+"/d", dir+"/roots")
 	if r := open(t, root); r.mounts != nil {
-		t.Log("statx does not tell mount points here")
+		t.Log("statx does not report mount points here")
 	}
 	eachWay(t, root, func(t *testing.T, r *Root) {
 		for path, want := range map[string]bool{

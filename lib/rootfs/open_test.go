@@ -28,7 +28,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// The root itself may be a symlink, or relative: the caller names it.
+// The root itself can be a symlink or a relative path, since the caller chose it.
 func TestOpenNamed(t *testing.T) {
 	dir := makeTree(t, "real/f = inside", "link -> real")
 	t.Chdir(dir)
@@ -43,7 +43,7 @@ func TestOpenNamed(t *testing.T) {
 	}
 }
 
-// No open follows a symlink, and none leads out.
+// No open follows a symlink or leads outside.
 func TestOpenStaysInside(t *testing.T) {
 	outside := makeTree(t, "secret = outside", "d/secret = outside")
 	dir := makeTree(t, "a/b/f = inside", "a/out -> "+outside, "a/up -> ../../../../../../../"+outside,
@@ -98,8 +98,8 @@ func TestOpenStaysInside(t *testing.T) {
 	})
 }
 
-// A directory is asked about names in it, and nothing else.
-func TestDirTakesNames(t *testing.T) {
+// The methods of a directory accept only names in it.
+func TestDirAcceptsOnlyNames(t *testing.T) {
 	dir := makeTree(t, "secret = outside", "root/d/f = inside")
 	eachWay(t, filepath.Join(dir, "root"), func(t *testing.T, r *Root) {
 		d := openDir(t, r, "/d")
@@ -122,7 +122,7 @@ func TestDirTakesNames(t *testing.T) {
 	})
 }
 
-// Special files are not opened: a FIFO would block, a device may act on it.
+// Special files are not opened: a FIFO would block, and a device can act on it.
 func TestSpecialFilesAreNotOpened(t *testing.T) {
 	dir := makeTree(t, "d/", "pipe |")
 	if err := unix.Mknod(dir+"/null", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil && os.Geteuid() == 0 {
@@ -157,8 +157,8 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	})
 }
 
-// Where the look before the open is left out, what has come since is refused all
-// the same, and without a wait for the other end of a pipe.
+// Without the check before the open, other file types are still refused, without waiting for the
+// other end of a pipe.
 func TestOpenSeen(t *testing.T) {
 	dir := makeTree(t, "file = inside", "d/", "pipe |", "link -> file")
 	if err := unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o666, 0); err != nil {
@@ -181,8 +181,8 @@ func TestOpenSeen(t *testing.T) {
 	})
 }
 
-// makeDeep makes directories below each other, whose path is longer than one
-// system call takes, with a file at the end; it returns their path in the tree.
+// makeDeep makes nested directories with a path longer than one system call accepts, and a file at
+// the end. It returns the file's path in the tree.
 func makeDeep(t testing.TB, dir string, levels, length int) string {
 	t.Helper()
 	name := strings.Repeat("n", length)
@@ -257,7 +257,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Neither success nor failure leaves a descriptor open.
+// Descriptors are closed after success and failure.
 func TestNoLeaks(t *testing.T) {
 	dir := makeTree(t, "a/b/c/f = x", "a/link -> /a/b", "a/loop -> loop", "pipe |")
 	eachWay(t, dir, func(t *testing.T, r *Root) {
@@ -276,7 +276,7 @@ func TestNoLeaks(t *testing.T) {
 	})
 }
 
-// Closing twice must not close what has got the number since.
+// Closing twice must not close a descriptor that was reused.
 func TestCloseTwice(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	r := open(t, dir)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raceRounds is what one race runs for: enough to meet each moment many times, or
-// a few where it has to be quick.
+// raceRounds is the number of rounds in a race: many, so that each moment is hit, or a few in short
+// mode.
 func raceRounds() int {
 	if testing.Short() {
 		return 300
@@ -19,8 +19,8 @@ func raceRounds() int {
 	return 1500
 }
 
-// swapping exchanges two names over and over until f is done.
-func swapping(t *testing.T, a, b string, f func()) {
+// whileExchanging keeps exchanging two names until f returns.
+func whileExchanging(t *testing.T, a, b string, f func()) {
 	t.Helper()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -42,8 +42,8 @@ func swapping(t *testing.T, a, b string, f func()) {
 	f()
 }
 
-// A directory or file that turns into a link to the outside, or into a FIFO, at
-// the wrong moment gives what is inside or an error.
+// If a directory or file turns into a link to the outside, or into a FIFO, at the wrong moment, the
+// result is either the file inside or an error.
 func TestRaces(t *testing.T) {
 	for _, other := range []string{"swap -> OUTSIDE", "swap -> ../../../../../../OUTSIDE", "swap -> other/..", "swap |", "swap/f = inside"} {
 		outside := makeTree(t, "f = outside", "secret = outside")
@@ -53,8 +53,8 @@ func TestRaces(t *testing.T) {
 		}
 		eachWay(t, dir, func(t *testing.T, r *Root) {
 			before := descriptors(t)
-			swapping(t, dir+"/d/x", dir+"/at/swap", func() { raceDir(t, r, "/d/x") })
-			swapping(t, dir+"/d/file", dir+"/at/swap", func() { raceFile(t, r, "/d/file") })
+			whileExchanging(t, dir+"/d/x", dir+"/at/swap", func() { raceDir(t, r, "/d/x") })
+			whileExchanging(t, dir+"/d/file", dir+"/at/swap", func() { raceFile(t, r, "/d/file") })
 			if after := descriptors(t); after != before {
 				t.Errorf("%d descriptors, then %d", before, after)
 			}
@@ -74,7 +74,7 @@ func raceDir(t *testing.T, r *Root, path string) {
 			t.Fatalf("size %d", st.Size)
 		}
 		if _, err := r.Lstat(path + "/secret"); err == nil {
-			t.Fatal("saw what is outside")
+			t.Fatal("saw a file outside")
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadAt reads len(p) bytes from off on, as io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if f.contents != nil {
 		return f.virtualRead(f.contents.ReadAt(p, off))

@@ -10,17 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLinks bounds the symlinks of one resolution, as Linux does (MAXSYMLINKS).
+// maxLinks bounds the symlinks in one resolution, as Linux does (MAXSYMLINKS).
 const maxLinks = 40
 
-// Resolve returns the physical path of path, an absolute path in the tree:
-// every symlink, the last name's too, is followed inside the tree, where the
-// root is its own parent. It is an error wrapping fs.ErrNotExist where a name is
-// not there.
+// Resolve returns the physical path of an absolute path in the tree. Every symlink, including the
+// last name, is followed inside the tree; the parent of the root is the root. If a name does not
+// exist, the error wraps fs.ErrNotExist.
 func (r *Root) Resolve(path string) (string, error) { return NewResolver(r.Peek).Resolve(path) }
 
-// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and
-// the target of a symlink.
+// Peek returns the type (unix.S_IFMT) of name in the physical directory at, and a symlink's target.
 func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	d, err := r.OpenDir(at)
 	if err != nil {
@@ -41,17 +39,18 @@ func (r *Root) Peek(at, name string) (kind uint32, target string, err error) {
 	return kind, target, err
 }
 
-// Resolver resolves paths of a tree that holds still. It looks at each name once and
-// follows each symlink once: links that lead through each other cost no more than their
-// targets are long. It is for one goroutine at a time.
+// Resolver resolves paths in a tree that does not change. It examines each name once and follows
+// each symlink once, so nested symlinks cost no more than the length of their targets. Only one
+// goroutine can use it at a time.
 type Resolver struct {
 	peek func(dir, name string) (kind uint32, target string, err error)
 	top  *place
-	// steps counts the names that were walked over, for tests.
+	// steps counts the names visited, for tests.
 	steps int
 }
 
-// NewResolver resolves by what peek says of a name in a physical directory.
+// NewResolver returns a resolver. peek returns the type and link target of a name in a physical
+// directory.
 func NewResolver(peek func(dir, name string) (kind uint32, target string, err error)) *Resolver {
 	top := &place{kind: unix.S_IFDIR}
 	top.parent = top
@@ -60,27 +59,27 @@ func NewResolver(peek func(dir, name string) (kind uint32, target string, err er
 
 // place is a name in a physical directory.
 type place struct {
-	parent *place // the root's is itself
+	parent *place // the root is its own parent
 	name   string // empty for the root
-	path   string // where somebody asked for it
+	path   string // computed on demand
 	below  map[string]*place
 	kind   uint32 // unix.S_IFMT
-	err    error  // nothing is there
-	link   *link  // of a symlink
+	err    error  // set if it does not exist
+	link   *link  // set for a symlink
 }
 
 // link is a symlink.
 type link struct {
 	target string
-	busy   bool // it is being followed
+	busy   bool // being followed
 	done   bool
-	// What following it came to: a place that is no link, over so many other links.
+	// The result: a place that is not a link, and the number of other links on the way.
 	to    *place
 	links int
 	err   error
 }
 
-// physical is the path of a place.
+// physical returns the path of a place.
 func (p *place) physical() string {
 	if p.path == "" {
 		var names []string
@@ -98,15 +97,15 @@ func (p *place) physical() string {
 	return p.path
 }
 
-// walk is a path on its way.
+// walk is the state of following one path.
 type walk struct {
-	of    *link // whose target it is; nil for the path that was asked for
+	of    *link // the link whose target this is; nil for the requested path
 	at    *place
 	rest  string
 	links int // followed so far
 }
 
-// Resolve is as Root.Resolve.
+// Resolve is like Root.Resolve.
 func (r *Resolver) Resolve(path string) (string, error) {
 	at, err := r.resolve(path)
 	if err != nil {
@@ -120,7 +119,7 @@ func (r *Resolver) resolve(path string) (*place, error) {
 	for {
 		w := &walks[len(walks)-1]
 		next, err := r.advance(w)
-		if err == nil && next != nil { // a link that nobody has followed
+		if err == nil && next != nil { // a link that was not followed yet
 			walks = append(walks, *next)
 			continue
 		}
@@ -132,7 +131,7 @@ func (r *Resolver) resolve(path string) (*place, error) {
 	}
 }
 
-// advance takes a walk to its end, or to a link that is to be followed first.
+// advance follows a walk to its end, or to a link that has to be followed first.
 func (r *Resolver) advance(w *walk) (first *walk, err error) {
 	for w.rest != "" {
 		r.steps++
@@ -150,7 +149,7 @@ func (r *Resolver) advance(w *walk) (first *walk, err error) {
 			w.at, w.rest = w.at.parent, tail
 			continue
 		}
-		p := r.look(w.at, name)
+		p := r.lookup(w.at, name)
 		if p.err != nil {
 			return nil, p.err
 		}
@@ -178,12 +177,12 @@ func (r *Resolver) advance(w *walk) (first *walk, err error) {
 	return nil, nil
 }
 
-// look looks at a name.
-func (r *Resolver) look(at *place, name string) *place {
+// lookup returns the place of a name.
+func (r *Resolver) lookup(at *place, name string) *place {
 	if p := at.below[name]; p != nil {
 		return p
 	}
-	name = strings.Clone(name) // and not the whole path
+	name = strings.Clone(name) // keeps the whole path out of memory
 	p := &place{parent: at, name: name}
 	kind, target, err := r.peek(at.physical(), name)
 	if p.kind, p.err = kind, err; err == nil && kind == unix.S_IFLNK {

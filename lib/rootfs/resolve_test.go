@@ -42,11 +42,11 @@ func TestResolve(t *testing.T) {
 			{"/dot/x", "/usr/lib/x", nil},
 			{"/slashes//x", "/usr/lib/x", nil},
 			{"/backout", "/usr/bin", nil},
-			{"/lib/../bin", "/usr/bin", nil}, // where the link leads, not where it lies
+			{"/lib/../bin", "/usr/bin", nil}, // relative to the link's target
 			{"/../../usr/lib", "/usr/lib", nil},
 			{"/up/lib", "/usr/lib", nil},
 			{"/top/top/top/usr", "/usr", nil},
-			{"/out", "", fs.ErrNotExist}, // looked for inside the tree
+			{"/out", "", fs.ErrNotExist}, // resolved inside the tree
 			{"/out/secret", "", fs.ErrNotExist},
 			{"/dangling", "", fs.ErrNotExist},
 			{"/none", "", fs.ErrNotExist},
@@ -70,7 +70,7 @@ func TestResolve(t *testing.T) {
 	})
 }
 
-// What a path resolves to has no links, so that it can be opened.
+// Resolved paths have no links, so that they can be opened.
 func TestResolveLongPaths(t *testing.T) {
 	dir := t.TempDir()
 	deep := makeDeep(t, dir, 40, 255)
@@ -85,8 +85,7 @@ func TestResolveLongPaths(t *testing.T) {
 	})
 }
 
-// Links that lead through each other, many times each, cost as much as their targets are
-// long.
+// Nested links cost no more than the length of their targets.
 func TestResolveLinksThroughLinks(t *testing.T) {
 	work := func(n int) int {
 		r := NewResolver(func(dir, name string) (uint32, string, error) {
@@ -100,7 +99,7 @@ func TestResolveLinksThroughLinks(t *testing.T) {
 			return unix.S_IFLNK, strings.Repeat(strconv.Itoa(i-1)+"/../", 500) + strconv.Itoa(i-1), nil
 		})
 		for i := range n {
-			// What leads over too many links is refused, and costs no more.
+			// A path with too many links is refused and costs no more.
 			if got, err := r.Resolve("/" + strconv.Itoa(i)); err == nil && got != "/"+strconv.Itoa(i/30*30) || i%30 < 2 && err != nil {
 				t.Fatalf("%d: %q, %v", i, got, err)
 			}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsAll reports whether permissions do not keep this process from reading
-// anything: it has the capability, and not only for the users of a namespace.
+// readsAll reports whether this process can read every file: it has the capability, and not only
+// within a user namespace.
 func readsAll() bool {
 	const mask = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -20,12 +20,12 @@ func readsAll() bool {
 	return mapsAll("/proc/self/uid_map") && mapsAll("/proc/self/gid_map")
 }
 
-// nobody are the owners that stand for those which a user namespace does not map; empty
-// where it maps all.
-type nobody struct{ uid, gid *uint32 }
+// overflowIDs are the IDs shown for owners outside the user namespace; nil if the namespace maps
+// all IDs.
+type overflowIDs struct{ uid, gid *uint32 }
 
-// readNobody reads them for this process's namespace.
-func readNobody() (n nobody) {
+// readOverflowIDs reads them for this process's namespace.
+func readOverflowIDs() (n overflowIDs) {
 	if !mapsAll("/proc/self/uid_map") {
 		n.uid = readID("/proc/sys/kernel/overflowuid")
 	}
@@ -35,7 +35,7 @@ func readNobody() (n nobody) {
 	return n
 }
 
-// readID reads a number, nil where there is none to read.
+// readID reads a number, and returns nil on failure.
 func readID(path string) *uint32 {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -49,13 +49,13 @@ func readID(path string) *uint32 {
 	return &id
 }
 
-// Unmapped reports whether an owner of a file is, or may be, one that this process's user
-// namespace does not map: it shows 65534 for all of those.
+// Unmapped reports whether a file's owner is, or can be, outside this process's user namespace: the
+// kernel shows 65534 for all such owners.
 func (r *Root) Unmapped(st Stat) bool {
-	return r.nobody.uid != nil && st.UID == *r.nobody.uid || r.nobody.gid != nil && st.GID == *r.nobody.gid
+	return r.overflow.uid != nil && st.UID == *r.overflow.uid || r.overflow.gid != nil && st.GID == *r.overflow.gid
 }
 
-// mapsAll reports whether a namespace has all IDs, each as itself.
+// mapsAll reports whether a namespace maps every ID to itself.
 func mapsAll(path string) bool {
 	text, err := os.ReadFile(path)
 	return err == nil && strings.Join(strings.Fields(string(text)), " ") == "0 0 4294967295"

@@ -1,10 +1,9 @@
-// Package rootfs reads one directory tree without ever leaving it, or what stands
-// for one: see Virtual.
+// Package rootfs reads a directory tree without ever leaving it. The tree can also be virtual: see
+// Virtual.
 //
-// The tree is opened once and everything else is reached from there: no open
-// follows a symlink, and Resolve follows links by its own rules, inside the
-// tree. Paths are absolute within the tree ("/usr/bin"), and so are the paths in
-// errors. Nothing is written, and access times stay where the kernel allows it
+// The tree is opened once and everything else is reached from there: no open follows a symlink, and
+// Resolve follows links inside the tree. Paths are absolute within the tree ("/usr/bin"), also in
+// errors. Nothing is written, and access times do not change where the kernel allows it
 // (O_NOATIME).
 package rootfs
 
@@ -20,36 +19,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxStep bounds the path of one open, in bytes: the kernel takes less than
-// PATH_MAX (4096). Longer paths are opened in several steps.
+// maxStep bounds the path of one open, in bytes: the kernel's limit is PATH_MAX (4096). Longer
+// paths are opened in several steps.
 const maxStep = 4000
 
-// errPath refuses what is no physical path, so that ".." cannot lead out.
+// errPath is the error for paths that are not physical, so that ".." cannot lead outside.
 var errPath = errors.New("is not a clean path")
 
 // Root is an open directory tree. It is safe for concurrent use.
 type Root struct {
 	dir  *os.File
 	path string
-	// src answers in place of dir where the tree is no directory.
+	// src replaces dir in a virtual tree.
 	src Source
-	// plain is set where the kernel, or a filter in front of it, does not take
-	// openat2; each name of a path is then opened by itself.
+	// plain is set if openat2 is missing or blocked by a filter. Each name of a path is then opened
+	// separately.
 	plain bool
-	// mounts is set where statx does not tell mount points.
+	// mounts is set if statx does not report mount points.
 	mounts *mountTable
-	// noListAt is set where the kernel does not take listxattrat.
+	// noListAt is set if listxattrat is missing.
 	noListAt bool
-	// readsAll is set where permissions do not keep this process from reading.
+	// readsAll is set if permissions do not prevent this process from reading.
 	readsAll bool
-	// nobody stands for owners that are not known here.
-	nobody nobody
-	// buffers are *[bufferSize]byte, one for each directory that is open.
+	// overflow has the IDs that stand for unmapped owners.
+	overflow overflowIDs
+	// buffers are *[bufferSize]byte, one for each open directory.
 	buffers sync.Pool
 }
 
-// Open opens the tree at path. A symlink there is followed: it is the caller's
-// choice, not part of the tree.
+// Open opens the tree at path. If path is a symlink, it is followed: the caller chose it, and it is
+// not part of the tree.
 func Open(path string) (*Root, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -63,7 +62,7 @@ func Open(path string) (*Root, error) {
 	r.buffers.New = func() any { return new([bufferSize]byte) }
 	r.plain = !haveOpenat2(f)
 	r.noListAt = !haveListxattrat(f)
-	r.readsAll, r.nobody = readsAll(), readNobody()
+	r.readsAll, r.overflow = readsAll(), readOverflowIDs()
 	if !statxTellsMounts(f) {
 		if r.mounts, err = readMounts(f); err != nil {
 			f.Close()
@@ -73,12 +72,10 @@ func Open(path string) (*Root, error) {
 	return r, nil
 }
 
-// Path returns the absolute path that the tree was opened at, or the name that
-// Virtual was given.
+// Path returns the absolute path of the tree, or the name passed to Virtual.
 func (r *Root) Path() string { return r.path }
 
-// Close closes the tree; doing so again changes nothing. What was opened from it stays
-// open.
+// Close closes the tree. It can be called twice. Files opened from the tree stay open.
 func (r *Root) Close() error {
 	if r.src != nil {
 		return r.src.Close()
@@ -89,7 +86,7 @@ func (r *Root) Close() error {
 	return nil
 }
 
-// OpenDir opens the directory at a physical path: one without a symlink.
+// OpenDir opens the directory at a physical path, that is, one without symlinks.
 func (r *Root) OpenDir(path string) (*Dir, error) {
 	if r.src != nil {
 		d, err := r.openVirtual(path)
@@ -105,8 +102,8 @@ func (r *Root) OpenDir(path string) (*Dir, error) {
 	return &Dir{fd: fd, root: r, path: path, buf: r.buffers.Get().(*[bufferSize]byte)}, nil
 }
 
-// OpenFile opens the regular file at a physical path. Whatever else is there is
-// refused without being opened, where the tree holds still.
+// OpenFile opens the regular file at a physical path. Anything else is refused, and not opened
+// unless the tree changes meanwhile.
 func (r *Root) OpenFile(path string) (*File, error) {
 	parent, name := split(path)
 	if name == "" {
@@ -120,7 +117,7 @@ func (r *Root) OpenFile(path string) (*File, error) {
 	return d.OpenFile(name)
 }
 
-// Lstat describes what is at a physical path.
+// Lstat describes the file at a physical path.
 func (r *Root) Lstat(path string) (Stat, error) {
 	parent, name := split(path)
 	d, err := r.OpenDir(parent)
@@ -134,7 +131,7 @@ func (r *Root) Lstat(path string) (Stat, error) {
 	return d.Lstat(name)
 }
 
-// ReadDir returns the names in the directory at a physical path, sorted.
+// ReadDir returns the sorted names in the directory at a physical path.
 func (r *Root) ReadDir(path string) ([]string, error) {
 	d, err := r.OpenDir(path)
 	if err != nil {
@@ -144,8 +141,7 @@ func (r *Root) ReadDir(path string) ([]string, error) {
 	return d.Names()
 }
 
-// open walks from the root to path, which has no symlinks, in steps the kernel
-// can take.
+// open opens a path without symlinks, in steps that the kernel accepts.
 func (r *Root) open(path string, flags int) (int, error) {
 	rest := strings.TrimPrefix(path, "/")
 	if rest == "" {
@@ -171,7 +167,7 @@ func (r *Root) open(path string, flags int) (int, error) {
 	}
 }
 
-// step cuts off as much of rest as one open may take.
+// step cuts off as much of rest as one open can take.
 func (r *Root) step(rest string) (step, tail string) {
 	if r.plain {
 		step, tail, _ = strings.Cut(rest, "/")
@@ -187,10 +183,9 @@ func (r *Root) step(rest string) (step, tail string) {
 	return rest[:cut], rest[cut+1:]
 }
 
-// openStep opens rel below the directory at, following no link. It asks not to
-// move access times, which only a file's owner may. A single name leads nowhere
-// else without openat2 too, and openat2 takes longer: it looks whether the result
-// is below the directory.
+// openStep opens rel below the directory at, without following links. It asks the kernel to keep
+// access times, which only a file's owner can do. A single name cannot lead elsewhere even without
+// openat2, which is slower since it checks that the result is below the directory.
 func (r *Root) openStep(at int, rel string, flags int) (int, error) {
 	flags |= unix.O_CLOEXEC | unix.O_NOFOLLOW
 	if flags&unix.O_PATH == 0 {
@@ -222,8 +217,8 @@ func openat2(at int, rel string, flags int) (int, error) {
 	})
 }
 
-// haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with
-// EPERM, so any error counts as no.
+// haveOpenat2 tries openat2 (Linux 5.6). Old container engines refuse it with EPERM, so any error
+// counts as missing.
 func haveOpenat2(dir *os.File) bool {
 	fd, err := openat2(int(dir.Fd()), ".", unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
@@ -233,8 +228,7 @@ func haveOpenat2(dir *os.File) bool {
 	return true
 }
 
-// checkPath refuses a path, without the slash in front, that has an element
-// which is no name.
+// checkPath refuses a relative path with an element that is not a name.
 func checkPath(rel string) error {
 	for name := range strings.SplitSeq(rel, "/") {
 		if err := checkName(name); err != nil {
@@ -244,7 +238,7 @@ func checkPath(rel string) error {
 	return nil
 }
 
-// checkName refuses what does not name something in a directory.
+// checkName refuses anything that is not a name in a directory.
 func checkName(name string) error {
 	if name == "" || name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 {
 		return errPath
@@ -252,7 +246,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// split cuts a path in its parent and its last name; the root has no name.
+// split splits a path into its parent and its last name. The root has no name.
 func split(path string) (parent, name string) {
 	i := strings.LastIndexByte(path, '/')
 	if i <= 0 {
@@ -261,7 +255,7 @@ func split(path string) (parent, name string) {
 	return path[:i], path[i+1:]
 }
 
-// cause strips what fs.PathError repeats.
+// cause returns the error inside a fs.PathError, whose other parts are already in the message.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

@@ -8,40 +8,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stat is what a file system says of one name.
+// Stat is the metadata of a file.
 type Stat struct {
 	// Mode is st_mode: type (unix.S_IFMT) and permission bits.
 	Mode     uint32
 	UID, GID uint32
-	// Size is in bytes. Holes are those of a regular file that take no room on the disk,
-	// 0 where nobody knows.
+	// Size is in bytes. Holes is the size of the holes in a regular file, 0 if unknown.
 	Size, Holes int64
-	// MTime is in unix seconds, MTimeNsec the nanoseconds beside it.
+	// MTime is in Unix seconds, MTimeNsec is the fraction in nanoseconds.
 	MTime     int64
 	MTimeNsec int32
-	// CTime and CTimeNsec are the time of the last change of anything.
+	// CTime and CTimeNsec are the time of the last change to data or metadata.
 	CTime     int64
 	CTimeNsec int32
-	// Dev and Ino together identify the file; Links counts its names.
+	// Dev and Ino together identify the file. Links is the number of its names.
 	Dev, Ino uint64
 	Links    uint32
-	// RdevMajor and RdevMinor are a device node's numbers.
+	// RdevMajor and RdevMinor are the numbers of a device.
 	RdevMajor, RdevMinor uint32
-	// MountRoot is set where another file system, or part of one, is mounted.
+	// MountRoot is set if another file system, or part of one, is mounted there.
 	MountRoot bool
 }
 
-// Same reports whether two looks at a file saw the same unchanged one: inode,
-// size, mtime and ctime.
+// Same reports whether a and b describe the same unchanged file: inode, size, mtime and ctime are
+// equal.
 func (a Stat) Same(b Stat) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino && a.Size == b.Size &&
 		a.MTime == b.MTime && a.MTimeNsec == b.MTimeNsec &&
 		a.CTime == b.CTime && a.CTimeNsec == b.CTimeNsec
 }
 
-// Stamp is what Same compares as text, for a later process to compare: but for the device,
-// which differs where the same file system is mounted again. It is empty for what never changes,
-// as in an image.
+// Stamp is a text of everything that Same compares, for comparison in a later process. It omits the
+// device number, which changes when a file system is mounted again. It is empty for files that
+// never change, such as those in images.
 func (a Stat) Stamp() string {
 	if a.Dev == 0 {
 		return ""
@@ -54,9 +53,9 @@ func (a Stat) Stamp() string {
 	return string(buf[:len(buf)-1])
 }
 
-// retried calls until no signal comes between: on a network file system, or one of
-// another process (FUSE), that may be with any call.
-func retried(call func() error) error {
+// retry repeats a call that a signal interrupted. Any call can be interrupted on a network file
+// system or FUSE.
+func retry(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
@@ -64,9 +63,9 @@ func retried(call func() error) error {
 	}
 }
 
-// holes are the bytes of a file that has so many blocks.
+// holes returns the size of a file's holes, computed from its number of blocks.
 func holes(mode uint32, size, blocks int64) int64 {
-	const block = 512 // whatever the file system's own is
+	const block = 512 // independent of the file system
 	if mode&unix.S_IFMT != unix.S_IFREG {
 		return 0
 	}
@@ -75,10 +74,10 @@ func holes(mode uint32, size, blocks int64) int64 {
 
 func (a Stat) regular() bool { return a.Mode&unix.S_IFMT == unix.S_IFREG }
 
-// statx describes name in the directory fd, mount points told.
+// statx describes name in the directory fd, including mount points.
 func statx(fd int, name string) (Stat, error) {
 	var sx unix.Statx_t
-	err := retried(func() error {
+	err := retry(func() error {
 		return unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &sx)
 	})
 	if err != nil {
@@ -94,11 +93,10 @@ func statx(fd int, name string) (Stat, error) {
 	}, nil
 }
 
-// fstatat is statx for kernels that do not have it, or do not tell mount points
-// by it.
+// fstatat replaces statx on kernels without it, or whose statx does not report mount points.
 func fstatat(fd int, name string) (Stat, error) {
 	var st unix.Stat_t
-	err := retried(func() error {
+	err := retry(func() error {
 		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
 	})
 	return fromStat(&st), err
@@ -107,11 +105,11 @@ func fstatat(fd int, name string) (Stat, error) {
 // fstat describes the open file fd.
 func fstat(fd int) (Stat, error) {
 	var st unix.Stat_t
-	err := retried(func() error { return unix.Fstat(fd, &st) })
+	err := retry(func() error { return unix.Fstat(fd, &st) })
 	return fromStat(&st), err
 }
 
-// fromStat converts throughout: the types of the fields differ by architecture.
+// fromStat converts all fields, since their types differ by architecture.
 func fromStat(st *unix.Stat_t) Stat {
 	return Stat{
 		Mode: uint32(st.Mode), UID: st.Uid, GID: st.Gid,
@@ -122,7 +120,7 @@ func fromStat(st *unix.Stat_t) Stat {
 	}
 }
 
-// statxTellsMounts reports whether the kernel tells mount points (Linux 5.8).
+// statxTellsMounts reports whether statx reports mount points (Linux 5.8).
 func statxTellsMounts(f *os.File) bool {
 	var sx unix.Statx_t
 	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &sx)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both ways to ask give the same answer, and the one of the open file.
+// statx, fstatat and the open file return the same result.
 func TestStat(t *testing.T) {
 	dir := makeTree(t, "f = content", "g = x", "link -> f", "d/", "pipe |")
 	if err := os.Link(dir+"/f", dir+"/hard"); err != nil {
@@ -76,7 +76,7 @@ func TestStat(t *testing.T) {
 func TestSame(t *testing.T) {
 	was := Stat{Dev: 1, Ino: 2, Size: 3, MTime: 4, MTimeNsec: 5, CTime: 6, CTimeNsec: 7, UID: 1}
 	is := was
-	is.UID = 2 // a chown moves ctime as well
+	is.UID = 2 // a chown changes ctime as well
 	if !was.Same(is) {
 		t.Error("not the same")
 	}
@@ -86,15 +86,15 @@ func TestSame(t *testing.T) {
 	} {
 		is := was
 		if change(&is); was.Same(is) {
-			t.Errorf("change %d does not show", i)
+			t.Errorf("change %d is not detected", i)
 		}
 	}
 }
 
-// Looking at all there is moves no access time; a symlink's cannot be kept.
+// Reading never changes access times, except those of symlinks.
 func TestAccessTimes(t *testing.T) {
 	dir := makeTree(t, "d/f = content", "d/sub/")
-	long := []unix.Timespec{{Sec: 1e9}, {Sec: 2e9}} // read last before it was written: the kernel would update it
+	long := []unix.Timespec{{Sec: 1e9}, {Sec: 2e9}} // atime before mtime: the kernel would update it
 	names := []string{"", "/d/sub", "/d/f", "/d"}
 	for _, name := range names {
 		if err := unix.UtimesNanoAt(unix.AT_FDCWD, dir+name, long, 0); err != nil {
@@ -124,12 +124,12 @@ func TestAccessTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if st.Atim.Sec != 1e9 {
-			t.Errorf("the access time of %q moved", name)
+			t.Errorf("the access time of %q changed", name)
 		}
 	}
 }
 
-// Who does not own a file may not keep its access time, but may read it.
+// A user who does not own a file cannot keep its access time, but can read it.
 func TestForeignFiles(t *testing.T) {
 	dir := makeTree(t, "d/f = content")
 	share(t, dir)
@@ -151,7 +151,7 @@ func TestReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := openDir(t, open(t, dir), "/"); d.Readable("closed") != nil && os.Geteuid() == 0 {
-		t.Error("root may not read a file")
+		t.Error("root cannot read a file")
 	}
 	asNobody(t, func() error {
 		r, err := Open(dir)
@@ -181,7 +181,7 @@ func TestReadable(t *testing.T) {
 	})
 }
 
-// share lets everyone into a test's folder.
+// share makes a test's directory accessible to everyone.
 func share(t *testing.T, dir string) {
 	t.Helper()
 	for _, path := range []string{dir, dir[:strings.LastIndexByte(dir, '/')]} {
@@ -212,7 +212,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	if n, err := f.Read(nil); n != 0 || err != nil {
-		t.Errorf("nothing asked for: %d, %v", n, err)
+		t.Errorf("empty buffer: %d, %v", n, err)
 	}
 	f.Close()
 	if _, err := f.Read(buf); err == nil || err.Error() != `reading "/f": bad file descriptor` {
@@ -241,6 +241,6 @@ func TestReadAt(t *testing.T) {
 		}
 	}
 	if n, err := f.ReadAt(nil, 0); n != 0 || err != nil {
-		t.Errorf("nothing asked for: %d, %v", n, err)
+		t.Errorf("empty buffer: %d, %v", n, err)
 	}
 }

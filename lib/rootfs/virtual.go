@@ -9,36 +9,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Source answers for a tree that is no directory, as that of an image. Paths are
-// physical and clean, "/" is the root; what is not there is an error wrapping
-// fs.ErrNotExist. It is safe for concurrent use. What an image says never changes; of
-// directories, Stat tells what changed while it was read.
+// Source provides a virtual tree, such as the tree of an image. Paths are physical and clean, and
+// "/" is the root. For missing files errors wrap fs.ErrNotExist. A Source is safe for concurrent
+// use. Images never change; for directories, Stat shows what changed during reading.
 type Source interface {
-	// Stat describes what is at path, a symlink itself included. Dev, Ino and
-	// Links tell hard links as in a file system.
+	// Stat describes the file at path, without following a symlink. Dev, Ino and Links identify
+	// hard links as in a file system.
 	Stat(path string) (Stat, error)
-	// Names returns the names in a directory, sorted by their bytes. The caller
-	// does not change the list.
+	// Names returns the names in a directory, sorted by bytes. The caller must not change the list.
 	Names(dir string) ([]string, error)
 	Readlink(path string) (string, error)
 	// Xattrs returns all extended attributes, sorted by name.
 	Xattrs(path string) ([]Xattr, error)
-	// Open returns the contents of a regular file, of the size that Stat tells.
-	// It needs no closing, lasts as long as the source, and is for one goroutine.
+	// Open returns the contents of a regular file. Its length is the size reported by Stat. The
+	// reader needs no closing, is valid as long as the source, and is for one goroutine.
 	Open(path string) (io.ReaderAt, error)
-	// Close gives back what the source holds; doing so again changes nothing. Root.Close
-	// calls it.
+	// Close releases the source's resources. It can be called twice. Root.Close calls it.
 	Close() error
 }
 
-// Xattr is one extended attribute.
+// Xattr is an extended attribute.
 type Xattr struct {
 	Name  string
 	Value []byte
 }
 
-// Virtual makes a tree of what a source says, so that everything that reads
-// directories reads images too. The name stands where a directory's path would.
+// Virtual returns the tree of a source, so that all code that reads directories can read images
+// too. name replaces the path of a directory.
 func Virtual(name string, src Source) *Root {
 	return &Root{path: name, src: src}
 }
@@ -60,10 +57,10 @@ func (r *Root) openVirtual(path string) (*Dir, error) {
 	return &Dir{fd: noFD, root: r, path: path}, nil
 }
 
-// noFD is the descriptor of what has none.
+// noFD is the descriptor of virtual directories and files.
 const noFD = -1
 
-// openVirtual opens the file at the directory's name.
+// openVirtual opens the file of that name in the directory.
 func (d *Dir) openVirtual(f *File, name string) error {
 	st, err := d.root.src.Stat(d.join(name))
 	if err != nil {
@@ -99,8 +96,8 @@ func (d *Dir) virtualXattrs(name string, choose func(names []string) []string) (
 	return list, nil
 }
 
-// virtualRead reads from a source's file. That it ends early is a fault of the
-// source, which the reader of the file has to hear of.
+// virtualRead returns the result of reading a source's file. A file that ends early is an error of
+// the source that the caller must see.
 func (f *File) virtualRead(n int, err error) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mirror is a source that answers as a directory does.
+// mirror is a source that returns the contents of a directory.
 type mirror struct{ root *Root }
 
 func (m mirror) Close() error                          { return nil }
@@ -34,10 +34,10 @@ func (m mirror) Xattrs(path string) (list []Xattr, err error) {
 	return d.Xattrs(name, func(names []string) []string { return names })
 }
 
-// A tree that a source answers for is to everyone as the directory itself.
+// A virtual tree behaves like the directory itself.
 func TestVirtual(t *testing.T) {
 	dir := makeTree(t, "etc/", "usr/lib/a = hello, world", "lib -> usr/lib", "etc/up -> ../lib/a", "usr/abs -> /lib", "loop -> loop")
-	_ = unix.Lsetxattr(filepath.Join(dir, "usr/lib/a"), "user.x", []byte("v"), 0) // not everywhere possible
+	_ = unix.Lsetxattr(filepath.Join(dir, "usr/lib/a"), "user.x", []byte("v"), 0) // fails on some file systems
 	host := open(t, dir)
 	virtual := Virtual("the image", mirror{host})
 
@@ -52,7 +52,7 @@ func TestVirtual(t *testing.T) {
 	same(t, "xattrs")(mirror{host}.Xattrs("/usr/lib/a"))(mirror{virtual}.Xattrs("/usr/lib/a"))
 	for _, path := range []string{"/usr/../usr", "/usr//lib", "/usr/lib/"} {
 		if _, err := virtual.OpenDir(path); err == nil {
-			t.Errorf("OpenDir(%q) took a path that is not clean", path)
+			t.Errorf("OpenDir(%q) accepted an unclean path", path)
 		}
 	}
 	if _, err := virtual.OpenFile("/lib"); !errors.Is(err, ErrNotRegular) {
@@ -63,7 +63,7 @@ func TestVirtual(t *testing.T) {
 	}
 }
 
-// contents reads a file as a whole, then a part of it.
+// contents reads a file completely, then a part of it.
 func contents(r *Root) (string, error) {
 	f, err := r.OpenFile("/usr/lib/a")
 	if err != nil {
@@ -86,7 +86,7 @@ func contents(r *Root) (string, error) {
 	return string(all) + "|" + string(part[:n]), err
 }
 
-// same compares two answers: their values, and whether the errors are of a kind.
+// same compares two results: the values, and the kind of the errors.
 func same(t *testing.T, what string) func(any, error) func(any, error) {
 	return func(want any, wantErr error) func(any, error) {
 		return func(got any, err error) {

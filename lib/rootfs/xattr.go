@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Xattrs returns extended attributes of name, sorted by name; of the directory itself
-// where name is empty. Choose is given the names of all and returns those that are to be
-// read, in the same order. One that is gone by now, or that has no value although the file
-// system lists it, is left out.
+// Xattrs returns the extended attributes of name, sorted by name; of the directory itself if name
+// is empty. choose receives all attribute names and returns those to read, in the same order.
+// Attributes that are gone by then, or that are listed but have no value, are left out.
 func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr, error) {
 	if d.root.src != nil {
 		return d.virtualXattrs(name, choose)
@@ -37,8 +36,8 @@ func (d *Dir) Xattrs(name string, choose func(names []string) []string) ([]Xattr
 	return list, nil
 }
 
-// xattrNames returns the names of all extended attributes of name, sorted. A file system
-// without them has none.
+// xattrNames returns the names of all extended attributes of name, sorted. Without xattr support in
+// the file system the list is empty.
 func (d *Dir) xattrNames(name string) (names []string, err error) {
 	if name != "" {
 		err = checkName(name)
@@ -60,7 +59,7 @@ func (d *Dir) xattrNames(name string) (names []string, err error) {
 	return names, nil
 }
 
-// xattr returns the value of one of xattrNames.
+// xattr returns the value of one extended attribute.
 func (d *Dir) xattr(name, attr string) (value []byte, found bool, err error) {
 	if name != "" {
 		if err := checkName(name); err != nil {
@@ -74,29 +73,27 @@ func (d *Dir) xattr(name, attr string) (value []byte, found bool, err error) {
 	case err != nil:
 		return nil, false, d.xattrError(name, err)
 	}
-	return append([]byte(nil), value...), true, nil // not the library's whole buffer
+	return append([]byte(nil), value...), true, nil // a copy, since the buffer is large
 }
 
-// fewNames is the space, in bytes, that most lists of xattr names fit in. The
-// kernel allocates as much as it is offered: pages for the whole buffer, where
-// this is a piece of one.
+// fewNames is the size, in bytes, that is enough for most lists of xattr names. The kernel
+// allocates as much memory as the caller offers, so small requests are cheaper.
 const fewNames = 512
 
-// listAt asks with listxattrat (Linux 6.13), which costs less than half of the
-// way through /proc.
+// listAt uses listxattrat (Linux 6.13), which takes less than half the time of the way through
+// /proc.
 func (d *Dir) listAt(name string) ([]string, error) {
 	return d.list(func(buf []byte) (int, error) { return listxattrat(d.fd, name, buf) })
 }
 
-// listProc asks by the descriptor's own link in /proc, which leaves no race
-// either.
+// listProc uses the descriptor's link in /proc, which is free of races too.
 func (d *Dir) listProc(name string) ([]string, error) {
 	path := d.proc(name)
 	return d.list(func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) })
 }
 
-// list asks with little space first, then with as much as any list takes: one that
-// grows meanwhile fits too, where asking for its size before it would not do.
+// list tries a small buffer first, then the maximum size. Asking for the size first would fail if
+// the list grows meanwhile.
 func (d *Dir) list(ask func([]byte) (int, error)) ([]string, error) {
 	buf := d.buf[:fewNames]
 	for {
@@ -117,7 +114,7 @@ func (d *Dir) proc(name string) string {
 	return "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + name
 }
 
-// listxattrat lists the directory fd itself where name is empty.
+// listxattrat lists the xattrs of name, or of the directory fd itself if name is empty.
 func listxattrat(fd int, name string, buf []byte) (int, error) {
 	p, err := unix.BytePtrFromString(name)
 	if err != nil {
@@ -140,7 +137,7 @@ func haveListxattrat(dir *os.File) bool {
 	return err == nil || errors.Is(err, unix.ENOTSUP)
 }
 
-// cutNames cuts a list in which a NUL ends each name.
+// cutNames splits a list of NUL-terminated names.
 func cutNames(list []byte) []string {
 	var names []string
 	start := 0
@@ -160,7 +157,7 @@ func (d *Dir) xattrError(name string, err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		var st unix.Stat_t
 		if unix.Lstat("/proc/self/fd", &st) != nil {
-			err = errors.New("/proc is not mounted, and this kernel needs it for that: mount it")
+			err = errors.New("this kernel needs /proc for xattrs, and it is not mounted: mount it")
 		}
 	}
 	return fmt.Errorf("reading xattrs of %q: %w", d.join(name), err)

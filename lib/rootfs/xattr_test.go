@@ -26,8 +26,8 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// roomy returns a folder on a file system that takes xattrs of any size.
-func roomy(t *testing.T) string {
+// largeXattrDir returns a directory on a file system that accepts xattrs of any size.
+func largeXattrDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
@@ -66,7 +66,7 @@ func TestXattrs(t *testing.T) {
 				}
 			}
 		}
-		for _, name := range []string{"none", "link"} { // a link's target is not asked
+		for _, name := range []string{"none", "link"} { // links are not followed
 			names, err := top.xattrNames(name)
 			names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, "user.") })
 			if len(names) > 0 || err != nil {
@@ -74,7 +74,7 @@ func TestXattrs(t *testing.T) {
 			}
 		}
 		if value, found, err := top.xattr("f", "user.gone"); value != nil || found || err != nil {
-			t.Errorf("one that is gone: %q, %v, %v", value, found, err)
+			t.Errorf("removed xattr: %q, %v, %v", value, found, err)
 		}
 		for _, call := range []func() error{
 			func() error { _, err := top.xattrNames("no such"); return err },
@@ -87,9 +87,9 @@ func TestXattrs(t *testing.T) {
 	})
 }
 
-// Sizes around those of buffers, up to the largest that Linux has.
+// Sizes around those of buffers, up to the maximum on Linux.
 func TestLargeXattrs(t *testing.T) {
-	dir := roomy(t)
+	dir := largeXattrDir(t)
 	if err := makeEntry(dir, "f = x"); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestLargeXattrs(t *testing.T) {
 	})
 }
 
-// A list that grows and shrinks between two calls is no error.
+// A list that grows and shrinks between two calls is not an error.
 func TestXattrsChange(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	path := filepath.Join(dir, "f")
@@ -151,7 +151,7 @@ func TestXattrsChange(t *testing.T) {
 	})
 }
 
-// A file system without xattrs has none.
+// A file system without xattr support has no xattrs.
 func TestNoXattrs(t *testing.T) {
 	for _, dir := range []string{"/proc/self", "/sys/kernel"} {
 		if _, err := os.Stat(dir); err != nil {

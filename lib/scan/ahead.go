@@ -6,38 +6,35 @@ import (
 	"sync"
 )
 
-// How far the readers may be ahead of what is handed out, so that memory does not
-// grow with what is read sooner than it is taken.
+// The limits for reading ahead of the consumer, which bound the memory used.
 const (
-	aheadDirs    = 128    // directories, from the next one on
-	aheadEntries = 16_384 // entries of directories that wait
+	aheadDirs    = 128    // directories, counted from the next one
+	aheadEntries = 16_384 // entries of directories that were read ahead
 )
 
-// ahead reads directories before their turn: with a cold cache each look at a
-// file waits for the disk, and those of several directories wait at once. Whoever
-// reads takes the directory that is needed soonest.
+// ahead reads directories in advance. With a cold cache each file costs a disk access, and several
+// directories are read in parallel. Readers take the directory that is needed soonest.
 type ahead struct {
 	cancel  context.CancelFunc
 	readers sync.WaitGroup
 
 	mu   sync.Mutex
-	more sync.Cond // something changed for readers that wait
-	// stack holds the directories that are known and not handed out, the next one
-	// on top.
-	stack   []*reading
-	waiting int // entries of directories that are read and not handed out
-	stopped bool
+	more sync.Cond // signals waiting readers
+	// stack has the directories that are known but not yet returned, the next one on top.
+	stack      []*reading
+	unreturned int // entries of directories that were read but not yet returned
+	stopped    bool
 }
 
-// startAhead starts so many readers less one: the caller of next reads too, where
-// nobody has begun to. It is to be stopped.
+// startAhead starts readers-1 goroutines: the caller of next also reads if no reader has started on
+// a directory. The caller must call stop.
 func startAhead(ctx context.Context, readers int) *ahead {
 	a := &ahead{}
 	a.more.L = &a.mu
 	ctx, a.cancel = context.WithCancel(ctx)
 	for range readers - 1 {
 		a.readers.Go(func() {
-			for r := a.take(); r != nil; r = a.take() {
+			for r := a.claim(); r != nil; r = a.claim() {
 				a.read(ctx, r)
 			}
 		})
@@ -55,9 +52,9 @@ func (a *ahead) stop() {
 	a.readers.Wait()
 }
 
-// start notes the directories below the root, which is read already.
+// start adds the directories below the root, which was read already.
 func (a *ahead) start(top *reading) {
-	top.taken = true
+	top.claimed = true
 	a.mu.Lock()
 	a.stack = append(a.stack, top)
 	a.mu.Unlock()
@@ -67,16 +64,16 @@ func (a *ahead) start(top *reading) {
 	a.pop()
 }
 
-// take waits for a directory to read; nil is the end.
-func (a *ahead) take() *reading {
+// claim waits for a directory to read. It returns nil at the end.
+func (a *ahead) claim() *reading {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for !a.stopped {
-		if a.waiting < aheadEntries {
+		if a.unreturned < aheadEntries {
 			last := max(0, len(a.stack)-aheadDirs)
 			for _, r := range slices.Backward(a.stack[last:]) {
-				if !r.taken {
-					r.taken = true
+				if !r.claimed {
+					r.claimed = true
 					return r
 				}
 			}
@@ -86,14 +83,14 @@ func (a *ahead) take() *reading {
 	return nil
 }
 
-// read reads a directory that the caller has taken.
+// read reads a directory that the caller has claimed.
 func (a *ahead) read(ctx context.Context, r *reading) {
 	r.err = r.read(ctx)
 	a.finish(r)
 	close(r.done)
 }
 
-// finish puts the directories in r below it: they come right after it.
+// finish puts the subdirectories of r below it on the stack, since they come directly after it.
 func (a *ahead) finish(r *reading) {
 	var below []*reading
 	for _, e := range slices.Backward(r.entries) {
@@ -103,23 +100,23 @@ func (a *ahead) finish(r *reading) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := len(a.stack) - 1 // it is not far from the top: aheadDirs
+	at := len(a.stack) - 1 // at most aheadDirs below the top
 	for a.stack[at] != r {
 		at--
 	}
 	a.stack = slices.Insert(a.stack, at, below...)
-	a.waiting += len(r.entries)
+	a.unreturned += len(r.entries)
 	if len(below) > 0 {
 		a.more.Broadcast()
 	}
 }
 
-// next returns the next directory in order, read.
+// next returns the next directory in order, after reading it.
 func (a *ahead) next(ctx context.Context) *reading {
 	a.mu.Lock()
 	r := a.stack[len(a.stack)-1]
-	mine := !r.taken
-	r.taken = true
+	mine := !r.claimed
+	r.claimed = true
 	a.mu.Unlock()
 	if mine {
 		a.read(ctx, r)
@@ -131,10 +128,10 @@ func (a *ahead) next(ctx context.Context) *reading {
 	return r
 }
 
-// pop takes the directory on top, which is read, off the stack.
+// pop removes the top directory, which was read, from the stack.
 func (a *ahead) pop() {
 	top := len(a.stack) - 1
-	a.waiting -= len(a.stack[top].entries)
+	a.unreturned -= len(a.stack[top].entries)
 	a.stack[top] = nil
 	a.stack = a.stack[:top]
 	a.more.Signal()

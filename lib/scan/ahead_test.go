@@ -16,8 +16,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// makeWide makes a tree with everything that is counted, noted or numbered, in
-// more directories than are read ahead.
+// makeWide makes a tree with everything that is counted, reported or numbered, in more directories
+// than are read ahead.
 func makeWide(t *testing.T) string {
 	t.Helper()
 	dir := fast(t)
@@ -36,7 +36,7 @@ func makeWide(t *testing.T) string {
 	return dir
 }
 
-// scanAll returns all that a scan says, as text.
+// scanAll returns the whole result of a scan as text.
 func scanAll(t *testing.T, dir string, opt Options) string {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -54,8 +54,7 @@ func scanAll(t *testing.T, dir string, opt Options) string {
 	return all.String()
 }
 
-// Records, numbers, notes and faults are the same however many directories are
-// read at once.
+// Records, numbers, notes and faults are the same for any number of readers.
 func TestReaders(t *testing.T) {
 	dir := makeWide(t)
 	setXattr(t, dir+"/a0/e", "user.overlay.x", "y")
@@ -63,7 +62,7 @@ func TestReaders(t *testing.T) {
 	for _, opt := range []Options{
 		{SkipCaches: true, Special: SpecialSkip, Prune: []string{"/a3", "/a4/b/", "/none", "/a5/b/c/"}},
 		{Special: SpecialKeep},
-		{SkipCaches: true}, // a fault in many places
+		{SkipCaches: true}, // problems in many places
 	} {
 		opt.Readers = 1
 		want := scanAll(t, dir, opt)
@@ -76,7 +75,7 @@ func TestReaders(t *testing.T) {
 	}
 }
 
-// wantNoReaders waits for goroutines that are done to be gone.
+// wantNoReaders waits until finished goroutines are gone.
 func wantNoReaders(t *testing.T, before int) {
 	t.Helper()
 	for range 100 {
@@ -85,10 +84,10 @@ func wantNoReaders(t *testing.T, before int) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%d goroutines where %d were", runtime.NumGoroutine(), before)
+	t.Errorf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 }
 
-// No reader outlives its walk, whatever ends that.
+// No reader outlives its walk, however the walk ends.
 func TestNoReaderLeft(t *testing.T) {
 	dir := makeWide(t)
 	root, err := rootfs.Open(dir)
@@ -130,7 +129,7 @@ func TestNoReaderLeft(t *testing.T) {
 	wantNoReaders(t, before)
 }
 
-// An error comes where its directory comes, though it was met sooner.
+// An error is returned at the position of its directory, even if it was found earlier.
 func TestErrorInOrder(t *testing.T) {
 	dir := makeTree(t, "a/f = x", "b/f = x", "c/f = x")
 	root, err := rootfs.Open(dir)
@@ -148,7 +147,7 @@ func TestErrorInOrder(t *testing.T) {
 			if got = append(got, f.Path); f.Path == "/" {
 				continue
 			}
-			if f.Path == "/a" { // all names of the root are known by now
+			if f.Path == "/a" { // all names of the root were read
 				if err := os.Rename(dir+"/c", dir+"/d"); err != nil {
 					t.Fatal(err)
 				}
@@ -165,7 +164,7 @@ func TestErrorInOrder(t *testing.T) {
 	}
 }
 
-// What waits is bounded, though nobody takes anything.
+// Read-ahead is bounded even if nothing is consumed.
 func TestAheadIsBounded(t *testing.T) {
 	dir := fast(t)
 	for i := range 3 * aheadDirs {
@@ -185,17 +184,17 @@ func TestAheadIsBounded(t *testing.T) {
 		}
 		a.start(top)
 		a.next(t.Context())
-		synctest.Wait() // until all readers wait
+		synctest.Wait() // until all readers are blocked
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		taken := 0
+		claimed := 0
 		for _, r := range a.stack {
-			if r.taken {
-				taken++
+			if r.claimed {
+				claimed++
 			}
 		}
-		if taken != aheadDirs {
-			t.Errorf("%d directories are read ahead, want %d", taken, aheadDirs)
+		if claimed != aheadDirs {
+			t.Errorf("%d directories are read ahead, want %d", claimed, aheadDirs)
 		}
 	})
 }

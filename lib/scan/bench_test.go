@@ -7,8 +7,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// BenchmarkWalk walks a tree that the kernel knows already, read by one and by
-// several at once.
+// BenchmarkWalk walks a tree in the kernel's cache with one reader and with several.
 func BenchmarkWalk(b *testing.B) {
 	dir := b.TempDir()
 	const dirs, files = 100, 50

@@ -8,8 +8,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// cacheTag is what a CACHEDIR.TAG starts with (the Cache Directory Tagging
-// Specification).
+// cacheTag is the first line of a CACHEDIR.TAG (Cache Directory Tagging Specification).
 const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55"
 
 func isCache(d *rootfs.Dir, names []string) bool {

@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// swapped is a tree of a link and a directory. Each is replaced by another version while
-// its xattrs are read, so many times.
+// swapped is a tree of a link and a directory. Each is replaced by another version while its xattrs
+// are read, a given number of times.
 type swapped struct {
 	version map[string]uint32
 	times   uint32
@@ -63,10 +63,10 @@ func (s *swapped) Readlink(path string) (string, error) {
 
 func (s *swapped) Open(string) (io.ReaderAt, error) { return nil, fs.ErrNotExist }
 
-// What a record says was there at one moment: the owner of one link never comes with
-// the target of another, nor the owner of one directory with the xattrs of another.
-func TestOneRecordIsOfOneFile(t *testing.T) {
-	tree := &swapped{version: map[string]uint32{}, times: looks/2 - 1}
+// Each record describes one version: the owner of one link is never combined with the target of
+// another, nor the owner of one directory with the xattrs of another.
+func TestRecordsAreConsistent(t *testing.T) {
+	tree := &swapped{version: map[string]uint32{}, times: maxAttempts/2 - 1}
 	root := rootfs.Virtual("swapped", tree)
 	files, err := gather(t.Context(), root, Options{Readers: 1}, &Report{})
 	if err != nil || len(files) != 3 {
@@ -79,19 +79,19 @@ func TestOneRecordIsOfOneFile(t *testing.T) {
 		}
 	}
 	if tree.version[link] != tree.times || tree.version[dir] != tree.times {
-		t.Errorf("replaced only so often: %v", tree.version)
+		t.Errorf("replaced too rarely: %v", tree.version)
 	}
 }
 
-// What never holds still is an error.
-func TestNeverOfOneFile(t *testing.T) {
+// A file that never stops changing is an error.
+func TestConstantChange(t *testing.T) {
 	root := rootfs.Virtual("swapped", &swapped{version: map[string]uint32{}, times: 1 << 20})
 	if _, err := gather(t.Context(), root, Options{Readers: 1}, &Report{}); !errors.Is(err, errChanged) || !strings.Contains(err.Error(), link) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// What is in a directory never goes below the record of another one.
+// The contents of a directory are never put below the record of another one.
 func TestDirectoryReplaced(t *testing.T) {
 	top := makeTree(t, "d/mine = 1", "e/other = 2")
 	root, err := rootfs.Open(top)
@@ -112,5 +112,5 @@ func TestDirectoryReplaced(t *testing.T) {
 			}
 		}
 	}
-	t.Error("nothing was noticed")
+	t.Error("no change was detected")
 }

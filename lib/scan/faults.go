@@ -10,45 +10,44 @@ import (
 	"chunkah/format"
 )
 
-// FaultKind is what is wrong with a path.
+// FaultKind is the kind of problem with a path.
 type FaultKind int
 
-// The kinds, in the order in which they are told.
+// The kinds, in the order of messages.
 const (
 	FaultUnreadable FaultKind = iota
-	FaultSpecial              // a special file that nobody said what to do with
+	FaultSpecial              // a special file without an option for it
 	FaultOverlay              // an overlayfs whiteout: a character device 0/0
 	FaultWhiteout             // a name that deletes files in an image
-	FaultXattr                // an xattr whose name no tar holds
-	FaultDeep                 // a path longer than a stream's
+	FaultXattr                // an xattr whose name a tar cannot store
+	FaultDeep                 // a path that is too long for the stream
 )
 
-// kinds says what people are told of each kind.
+// kinds has the messages for each kind.
 var kinds = [...]struct{ noun, hint string }{
 	FaultUnreadable: {"unreadable path", "run as root or as the owner, or use --prune"},
 	FaultSpecial:    {"special file", "use --prune, --skip-special-files or --keep-special-files"},
-	FaultOverlay: {"overlayfs whiteout", "no image can hold a character device 0/0: " +
+	FaultOverlay: {"overlayfs whiteout", "an image cannot contain a character device 0/0: " +
 		"use --prune or --skip-special-files, or scan the mounted file system"},
 	FaultWhiteout: {"whiteout name", "in an image, .wh. deletes files: rename, or use --prune"},
-	FaultXattr:    {"unusable xattr name", "a tar holds neither = in it nor what is not UTF-8: remove the xattr"},
-	FaultDeep: {"overlong path", fmt.Sprintf("an image holds %d bytes and %d names: use --prune with the start of it",
+	FaultXattr:    {"unusable xattr name", "a tar cannot store names with = in them or not in UTF-8: remove the xattr"},
+	FaultDeep: {"overlong path", fmt.Sprintf("the limit is %d bytes and %d names: use --prune on a parent directory",
 		format.MaxPath, format.MaxDepth)},
 }
 
-// Fault is a path that no image can have as it is.
+// Fault is a path that cannot be in an image as it is.
 type Fault struct {
 	Kind FaultKind
 	Path string
-	What string // more of it, where there is more to say
+	What string // details, can be empty
 }
 
-// faults gathers what may be wrong with many files at once, so that people see
-// all of it and not one path a run.
+// faults collects problems that many files can have, so that users see all of them in one run.
 type faults []Fault
 
-// unlessDenied returns an error that ends the walk, and keeps one that other files
-// may share.
-func (f *faults) unlessDenied(path string, err error) error {
+// collectDenied collects errors that many files can have, and returns all others, which end the
+// walk.
+func (f *faults) collectDenied(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -60,18 +59,18 @@ func (f *faults) add(kind FaultKind, path, what string) {
 	*f = append(*f, Fault{Kind: kind, Path: path, What: what})
 }
 
-// shown is how much of a path that is too long is shown, in bytes.
-const shown = 200
+// maxShown is the length of the shown part of an overlong path, in bytes.
+const maxShown = 200
 
-// tooLong notes a path that no stream holds.
+// tooLong adds a path that is too long for the stream.
 func (f *faults) tooLong(path string) {
 	what := fmt.Sprintf("%d bytes, %d names", len(path), strings.Count(path, "/"))
-	f.add(FaultDeep, path[:min(len(path), shown)]+"…", what)
+	f.add(FaultDeep, path[:min(len(path), maxShown)]+"…", what)
 }
 
-// FaultsError lists all the paths that share a fault.
+// FaultsError lists all paths with problems.
 type FaultsError struct {
-	// Faults are by kind, and by path within one.
+	// Faults are sorted by kind, then by path.
 	Faults []Fault
 }
 
@@ -90,7 +89,7 @@ func (f faults) err() error {
 
 func (e *FaultsError) Error() string { return strings.Join(e.Lines(), "\n") }
 
-// Lines are one for each kind and an indented one for each path.
+// Lines returns one line for each kind, followed by an indented line per path.
 func (e *FaultsError) Lines() []string {
 	var lines []string
 	for rest := e.Faults; len(rest) > 0; {
@@ -116,8 +115,8 @@ func (e *FaultsError) Lines() []string {
 	return lines
 }
 
-// quote shows a path as it is where it has nothing odd in it, so that every path
-// takes one line.
+// quote returns a path unchanged if it has only ordinary characters, and quoted otherwise, so that
+// every path takes one line.
 func quote(path string) string {
 	if q := fmt.Sprintf("%q", path); q[1:len(q)-1] != path {
 		return q

@@ -26,7 +26,7 @@ func TestSpecialFiles(t *testing.T) {
 
 	files, report = mustWalk(t, dir, Options{Special: SpecialKeep})
 	wantPaths(t, files, "/", "/a", "/b", "/b/c", "/b/c/d", "/b/new\nline", "/f", "/run")
-	wantCounts(t, report.Skipped, Count{"socket: a tar has none", 1})
+	wantCounts(t, report.Skipped, Count{"socket: cannot be stored in a tar", 1})
 	if f := find(t, files, "/a"); f.Type != format.TypeFifo || f.Mode != 0o644 {
 		t.Errorf("%+v", f)
 	}
@@ -46,7 +46,7 @@ func TestDevices(t *testing.T) {
 			t.Skipf("needs root to make devices: %v", err)
 		}
 	}
-	whiteout := []string{"finding 1 overlayfs whiteout: no image can hold a character device 0/0: " +
+	whiteout := []string{"finding 1 overlayfs whiteout: an image cannot contain a character device 0/0: " +
 		"use --prune or --skip-special-files, or scan the mounted file system", "  /dev/whiteout"}
 
 	_, _, err := walk(t, dir, Options{})
@@ -81,7 +81,7 @@ func wantCounts(t *testing.T, got map[string]int64, want ...Count) {
 	}
 }
 
-// Names that would delete files in the image are all named.
+// All names that would delete files in the image are listed.
 func TestWhiteoutNames(t *testing.T) {
 	dir := makeTree(t, "a/.wh.one = x", "a/.wh..wh..opq = x", ".wh.dir/f = x", "a/x.wh.y = x", "a/.wh = x", ".wh.link -> x", "gone/.wh.x = x", ".wh.sock #")
 	_, _, err := walk(t, dir, Options{Prune: []string{"/gone/"}, Special: SpecialSkip})
@@ -91,17 +91,17 @@ func TestWhiteoutNames(t *testing.T) {
 	wantPaths(t, files, "/", "/a", "/a/.wh", "/a/x.wh.y")
 }
 
-// All faults of all kinds come at once.
+// All problems of all kinds are reported together.
 func TestAllFaults(t *testing.T) {
 	dir := makeTree(t, "pipe |", ".wh.x = x", "f = x")
 	setXattr(t, dir+"/f", "user.a=b", "x")
 	_, _, err := walk(t, dir, Options{})
 	wantFault(t, err, "finding 1 special file: use --prune, --skip-special-files or --keep-special-files", "  /pipe (FIFO)",
 		"finding 1 whiteout name: in an image, .wh. deletes files: rename, or use --prune", "  /.wh.x",
-		"finding 1 unusable xattr name: a tar holds neither = in it nor what is not UTF-8: remove the xattr", `  /f ("user.a=b")`)
+		"finding 1 unusable xattr name: a tar cannot store names with = in them or not in UTF-8: remove the xattr", `  /f ("user.a=b")`)
 }
 
-// What cannot be read is found while scanning, all of it, files too.
+// All unreadable paths are found during the scan, including files.
 func TestUnreadable(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "closed = x", "d/closed = x", "d/open = x", "dark/f = x", "blind/f = x", "list/a = x", "list/b = x",
@@ -134,7 +134,7 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
-// A root that cannot be listed is no empty one.
+// A root that cannot be listed is not treated as empty.
 func TestUnreadableRoot(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {

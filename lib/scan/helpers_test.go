@@ -76,7 +76,7 @@ func bind(t *testing.T, from, to string) {
 	t.Cleanup(func() { _ = unix.Unmount(to, unix.MNT_DETACH) })
 }
 
-// fast returns a folder in memory, if the machine lets us make one.
+// fast returns a directory in memory if possible.
 func fast(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -86,7 +86,7 @@ func fast(t *testing.T) string {
 	return dir
 }
 
-// walk gathers the records of a tree.
+// walk returns all records of a tree.
 func walk(t testing.TB, dir string, opt Options) ([]*format.File, *Report, error) {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -137,7 +137,7 @@ func wantPaths(t *testing.T, files []*format.File, want ...string) {
 	}
 }
 
-// find returns the record of a path, an empty one where there is none.
+// find returns the record of a path, or an empty one if there is none.
 func find(t testing.TB, files []*format.File, path string) *format.File {
 	t.Helper()
 	for _, f := range files {
@@ -149,7 +149,7 @@ func find(t testing.TB, files []*format.File, path string) *format.File {
 	return &format.File{}
 }
 
-// wantFault checks an error of many paths, to the letter.
+// wantFault compares an error of several lines exactly.
 func wantFault(t *testing.T, err error, want ...string) {
 	t.Helper()
 	var faults *FaultsError
@@ -158,14 +158,13 @@ func wantFault(t *testing.T, err error, want ...string) {
 	}
 }
 
-// asNobody runs f on a thread with the rights of a user who owns nothing. Rights
-// are a thread's own; the thread ends with f.
+// asNobody runs f on a thread with the rights of an unprivileged user. The thread ends with f.
 func asNobody(t testing.TB, f func() error) {
 	t.Helper()
 	needRoot(t)
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked
 		done <- func() error {
 			for _, call := range [][4]uintptr{
 				{unix.SYS_SETGROUPS, 0, 0, 0},
@@ -187,6 +186,6 @@ func asNobody(t testing.TB, f func() error) {
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become someone else")
+		t.Skip("needs root to switch users")
 	}
 }

@@ -29,15 +29,15 @@ func TestPrune(t *testing.T) {
 		{[]string{"../../ab"}, []string{"/ab"}, nil},
 		{[]string{"/file", "/link"}, []string{"/file", "/link"}, nil},
 		{[]string{"/odd\n/\xff"}, []string{"/odd\n/\xff", "/odd\n/\xff/x"}, nil},
-		{[]string{"/file/"}, nil, []string{"/file/"}},   // there is nothing in a file
-		{[]string{"/link/"}, nil, []string{"/link/"}},   // nor in a link
+		{[]string{"/file/"}, nil, []string{"/file/"}},   // a file has no contents to prune
+		{[]string{"/link/"}, nil, []string{"/link/"}},   // nor has a link
 		{[]string{"/link/b"}, nil, []string{"/link/b"}}, // paths are physical
 		{[]string{"/none", "none/"}, nil, []string{"/none", "none/"}},
 		{[]string{"/A"}, nil, []string{"/A"}},
 		{[]string{"/a/*"}, nil, []string{"/a/*"}},
 		{[]string{""}, nil, []string{""}},
 		{[]string{"/"}, all[1:], nil},
-		// Said twice, or of something that another one hides, is no mistake.
+		// Repeated paths, and paths hidden by another one, are not mistakes.
 		{[]string{"/ab", "ab", "//ab"}, []string{"/ab"}, nil},
 		{[]string{"/a/b/", "a/b/"}, []string{"/a/b/c"}, nil},
 		{[]string{"/a/b", "/a/b/"}, []string{"/a/b", "/a/b/c"}, nil},
@@ -56,7 +56,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// A pruned directory is not looked into, and a pruned name not at all.
+// A pruned directory is not read, and a pruned name not even examined.
 func TestPrunedIsNotRead(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "dark/pipe |", "f = x")
@@ -103,13 +103,13 @@ func TestMountPoints(t *testing.T) {
 	if f := find(t, files, "/on"); f.Type != format.TypeDir || f.Mode != 0o710 {
 		t.Errorf("%+v", f)
 	}
-	wantNotes(t, report, Note{"/etc/pipe", "the file mounted over"}, Note{"/etc/resolv.conf", "the file mounted over"},
+	wantNotes(t, report, Note{"/etc/pipe", "the file mounted on"}, Note{"/etc/resolv.conf", "the file mounted on"},
 		Note{"/on", "the contents of the mount point"}, Note{"/proc", "the contents of the mount point"})
 
-	// Whoever says so need not be told; a file is mounted over none the less.
+	// The requested path is not reported; a mounted file is.
 	files, report = mustWalk(t, dir, Options{Prune: []string{"/proc/", "/on", "/etc/resolv.conf/", "/etc/pipe"}})
 	wantPaths(t, files, "/", "/etc", "/etc/resolv.conf", "/plain", "/plain/f", "/proc")
-	wantNotes(t, report, Note{"/etc/resolv.conf", "the file mounted over"})
+	wantNotes(t, report, Note{"/etc/resolv.conf", "the file mounted on"})
 	if f := find(t, files, "/etc/resolv.conf"); f.Size != 0 {
 		t.Errorf("%+v", f)
 	}
@@ -135,7 +135,7 @@ func TestSkipXattrs(t *testing.T) {
 	setXattr(t, dir+"/a", "user.chunkah.skip", "")
 	setXattr(t, dir+"/b", "user.rpmostree.skip", "true")
 	setXattr(t, dir+"/d", "user.chunkah.skip", "1")
-	setXattr(t, dir+"/e", "user.rpmostree.skip", "0") // that it is there is what counts
+	setXattr(t, dir+"/e", "user.rpmostree.skip", "0") // the value does not matter
 	setXattr(t, dir+"/kept", "user.chunkah.skipped", "1")
 	setXattr(t, dir+"/kept", "user.chunkah", "skip")
 	files, report := mustWalk(t, dir, Options{})
@@ -157,7 +157,7 @@ func TestCaches(t *testing.T) {
 		"linked/CACHEDIR.TAG -> ../cache/CACHEDIR.TAG", "linked/f = x", "dir/CACHEDIR.TAG/f = x")
 	files, _ := mustWalk(t, dir, Options{Special: SpecialSkip})
 	if len(files) != 19 {
-		t.Errorf("without being asked: %q", paths(files))
+		t.Errorf("without the option: %q", paths(files))
 	}
 	files, report := mustWalk(t, dir, Options{SkipCaches: true})
 	wantPaths(t, files, "/", "/cache", "/dir", "/dir/CACHEDIR.TAG", "/dir/CACHEDIR.TAG/f", "/exact",
@@ -165,7 +165,7 @@ func TestCaches(t *testing.T) {
 	wantNotes(t, report, Note{"/cache", "the contents of the cache directory"}, Note{"/exact", "the contents of the cache directory"})
 }
 
-// A FIFO of that name is not opened.
+// A FIFO with that name is not opened.
 func TestCacheTagFIFO(t *testing.T) {
 	dir := makeTree(t, "d/CACHEDIR.TAG |", "d/f = x")
 	files, _ := mustWalk(t, dir, Options{SkipCaches: true, Special: SpecialKeep})
@@ -209,7 +209,7 @@ func TestXattrs(t *testing.T) {
 	}
 }
 
-// SELinux labels come from the system that unpacks, unless they are asked for.
+// SELinux labels are dropped by default, since the system that unpacks sets them.
 func TestSELinuxLabels(t *testing.T) {
 	dir := makeTree(t, "f = x")
 	setXattr(t, dir+"/f", "security.selinux", "system_u:object_r:usr_t:s0\x00")
@@ -231,7 +231,7 @@ func TestUnusableXattrNames(t *testing.T) {
 	setXattr(t, dir+"/skipped", "user.k=v", "x")
 	setXattr(t, dir+"/skipped", "user.chunkah.skip", "")
 	_, _, err := walk(t, dir, Options{})
-	wantFault(t, err, "finding 2 unusable xattr names: a tar holds neither = in it nor what is not UTF-8: remove the xattr",
+	wantFault(t, err, "finding 2 unusable xattr names: a tar cannot store names with = in them or not in UTF-8: remove the xattr",
 		`  /a ("user.k=v")`, `  /b ("user.\xff")`)
 }
 
@@ -249,8 +249,7 @@ func TestOutput(t *testing.T) {
 	wantNotes(t, report, Note{"/d/out", "the output itself"}, Note{"/same", "the output itself"})
 }
 
-// Where the tree shows what differs from other layers, a character device 0, 0
-// stands for a deletion.
+// In a layer's tree, a character device 0/0 stands for a deleted file.
 func TestWhiteouts(t *testing.T) {
 	needRoot(t)
 	dir := makeTree(t, "d/f = x")

@@ -8,12 +8,12 @@ import (
 	"chunkah/format"
 )
 
-// pruner answers whether a path was named to be left out. Its maps tell whether
-// a clean path was met, and take that from several readers.
+// pruner decides which paths are left out because of --prune. Its maps record for each clean path
+// whether it was found. Several readers can do that concurrently.
 type pruner struct {
 	list     []string
 	whole    map[string]*atomic.Bool
-	contents map[string]*atomic.Bool // of directories
+	contents map[string]*atomic.Bool // directories whose contents are left out
 }
 
 func newPruner(list []string) *pruner {
@@ -25,7 +25,7 @@ func newPruner(list []string) *pruner {
 	return p
 }
 
-// parse returns the path that an option names and the map that it is in.
+// parse returns the clean path of an option, and the map for it.
 func (p *pruner) parse(name string) (clean string, named map[string]*atomic.Bool) {
 	if strings.HasSuffix(name, "/") {
 		return path.Clean("/" + name), p.contents
@@ -33,13 +33,13 @@ func (p *pruner) parse(name string) (clean string, named map[string]*atomic.Bool
 	return path.Clean("/" + name), p.whole
 }
 
-// prunes reports whether path is left out with all that is in it.
-func (p *pruner) prunes(path string) bool { return meet(p.whole, path) }
+// prunes reports whether path is left out completely.
+func (p *pruner) prunes(path string) bool { return markFound(p.whole, path) }
 
-// empties reports whether what is in the directory at path is left out.
-func (p *pruner) empties(path string) bool { return meet(p.contents, path) }
+// empties reports whether the contents of the directory at path are left out.
+func (p *pruner) empties(path string) bool { return markFound(p.contents, path) }
 
-func meet(named map[string]*atomic.Bool, path string) bool {
+func markFound(named map[string]*atomic.Bool, path string) bool {
 	met := named[path]
 	if met == nil {
 		return false
@@ -48,8 +48,8 @@ func meet(named map[string]*atomic.Bool, path string) bool {
 	return true
 }
 
-// unmatched returns what was named and not met, except what lies in something
-// else that was left out: nobody knows whether it is there.
+// unmatched returns the options that matched nothing, except those below another pruned path:
+// whether those exist is unknown.
 func (p *pruner) unmatched() []string {
 	var list []string
 	for _, name := range p.list {
@@ -61,18 +61,18 @@ func (p *pruner) unmatched() []string {
 }
 
 func (p *pruner) hidden(path string) bool {
-	if met(p.whole, path) {
+	if wasFound(p.whole, path) {
 		return true
 	}
 	for path != "/" {
 		path = format.Parent(path)
-		if met(p.whole, path) || met(p.contents, path) {
+		if wasFound(p.whole, path) || wasFound(p.contents, path) {
 			return true
 		}
 	}
 	return false
 }
 
-func met(named map[string]*atomic.Bool, path string) bool {
+func wasFound(named map[string]*atomic.Bool, path string) bool {
 	return named[path] != nil && named[path].Load()
 }

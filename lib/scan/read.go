@@ -12,37 +12,37 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// source is what is scanned, and how. Nothing changes in it but the marks of the
-// pruner, so that several readings share it.
+// source is the input of a scan. Only the marks of the pruner change, so several readings can share
+// it.
 type source struct {
 	root  *rootfs.Root
 	opt   Options
 	prune *pruner
 }
 
-// reading is what one directory was found to hold, and what is to be said of it.
-// Whoever reads it has it alone, until it is done.
+// reading is the content of one directory with its records. Until it is finished, only its reader
+// uses it.
 type reading struct {
 	*source
 	path    string
-	dir     inode // that of its record
+	dir     inode // inode of its record
 	entries []entry
-	// files are the records of the entries, in one piece of memory: so many pieces
-	// more would take longer to make and to look after than to fill.
-	files  []format.File
-	report Report
-	faults faults
-	err    error // ends the walk
-	done   chan struct{}
-	taken  bool // by one who reads it
+	// files are the records of the entries, allocated at once: many small allocations would take
+	// longer than filling the records.
+	files   []format.File
+	report  Report
+	faults  faults
+	err     error // ends the walk
+	done    chan struct{}
+	claimed bool // by a reader
 }
 
-// entry is one name of a directory.
+// entry is a name in a directory.
 type entry struct {
 	file *format.File
-	// link is the inode of a file that has several names, else zero.
+	// link is the inode of a file with several names, else zero.
 	link inode
-	// into is that of a directory whose contents belong to the tree, else zero.
+	// into is the inode of a directory whose contents belong to the tree, else zero.
 	into inode
 }
 
@@ -50,16 +50,16 @@ func newReading(s *source, path string, dir inode) *reading {
 	return &reading{source: s, path: path, dir: dir, done: make(chan struct{})}
 }
 
-// errChanged says that what was read belongs to more than one state of the tree.
+// errChanged is the error for data from different states of the tree.
 var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
 
-// looks bounds how often a directory is read that changes meanwhile. In a live root
-// that happens now and then, twice in a row hardly ever.
-const looks = 10
+// maxAttempts bounds how often a directory that changes is read again. In a live root that happens
+// occasionally, but rarely twice in a row.
+const maxAttempts = 10
 
-// settled repeats what makes a reading until it was of one state of the tree.
-func (r *reading) settled(read func() error) (err error) {
-	for range looks {
+// retry repeats a read until it sees one consistent state of the tree.
+func (r *reading) retry(read func() error) (err error) {
+	for range maxAttempts {
 		r.entries, r.files, r.report, r.faults = nil, nil, Report{}, nil
 		if err = read(); !errors.Is(err, errChanged) {
 			return err
@@ -68,8 +68,8 @@ func (r *reading) settled(read func() error) (err error) {
 	return err
 }
 
-// readTop makes the record of the root itself.
-func (r *reading) readTop() error { return r.settled(r.readTopOnce) }
+// readTop makes the record of the root.
+func (r *reading) readTop() error { return r.retry(r.readTopOnce) }
 
 func (r *reading) readTopOnce() error {
 	d, err := r.root.OpenDir("/")
@@ -81,7 +81,7 @@ func (r *reading) readTopOnce() error {
 	if err != nil {
 		return err
 	}
-	if err := r.look(d, "", "/", st); err != nil {
+	if err := r.addPath(d, "", "/", st); err != nil {
 		return err
 	}
 	if len(r.entries) == 0 {
@@ -91,15 +91,15 @@ func (r *reading) readTopOnce() error {
 	return nil
 }
 
-// read looks at all names of the directory.
+// read reads all entries of the directory.
 func (r *reading) read(ctx context.Context) error {
-	return r.settled(func() error { return r.readOnce(ctx) })
+	return r.retry(func() error { return r.readOnce(ctx) })
 }
 
 func (r *reading) readOnce(ctx context.Context) error {
 	d, err := r.root.OpenDir(r.path)
 	if err != nil {
-		return r.faults.unlessDenied(r.path, err)
+		return r.faults.collectDenied(r.path, err)
 	}
 	defer d.Close()
 	st, err := d.Stat()
@@ -107,14 +107,14 @@ func (r *reading) readOnce(ctx context.Context) error {
 		return err
 	}
 	if (inode{st.Dev, st.Ino}) != r.dir {
-		return fmt.Errorf("scanning %q: another directory has taken its place: %w", r.path, errChanged)
+		return fmt.Errorf("scanning %q: it was replaced by another directory: %w", r.path, errChanged)
 	}
 	names, err := d.Names()
 	if err != nil {
-		return r.faults.unlessDenied(r.path, err)
+		return r.faults.collectDenied(r.path, err)
 	}
 	if r.opt.SkipCaches && isCache(d, names) {
-		r.report.note(r.path, "the contents of the cache directory")
+		r.report.leftOut(r.path, "the contents of the cache directory")
 		return nil
 	}
 	r.entries = make([]entry, 0, len(names))
@@ -123,8 +123,8 @@ func (r *reading) readOnce(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := r.name(d, names[i], path); err != nil {
-			if err := r.faults.unlessDenied(path, err); err != nil {
+		if err := r.addName(d, names[i], path); err != nil {
+			if err := r.faults.collectDenied(path, err); err != nil {
 				return err
 			}
 		}
@@ -132,7 +132,7 @@ func (r *reading) readOnce(ctx context.Context) error {
 	return nil
 }
 
-// below returns the paths of names in a directory, all in one piece of memory.
+// below returns the paths of names in a directory, in one allocation.
 func below(dir string, names []string) []string {
 	if dir != "/" {
 		dir += "/"
@@ -155,8 +155,8 @@ func below(dir string, names []string) []string {
 	return paths
 }
 
-// name looks at one name.
-func (r *reading) name(d *rootfs.Dir, name, path string) error {
+// addName adds one name.
+func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 	if r.prune.prunes(path) {
 		return nil
 	}
@@ -169,20 +169,20 @@ func (r *reading) name(d *rootfs.Dir, name, path string) error {
 		return err
 	}
 	if r.opt.Output != nil && r.opt.Output(st) {
-		r.report.note(path, "the output itself")
+		r.report.leftOut(path, "the output itself")
 		return nil
 	}
-	taken := len(r.entries)
-	err = r.look(d, name, path, st)
-	if len(r.entries) > taken && strings.HasPrefix(name, ".wh.") {
-		r.entries = r.entries[:taken]
+	claimed := len(r.entries)
+	err = r.addPath(d, name, path, st)
+	if len(r.entries) > claimed && strings.HasPrefix(name, format.WhiteoutPrefix) {
+		r.entries = r.entries[:claimed]
 		r.faults.add(FaultWhiteout, path, "")
 	}
 	return err
 }
 
-// look makes the record of what is at path, if it belongs to the tree.
-func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
+// addPath adds the record of path, if it belongs to the tree.
+func (r *reading) addPath(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	r.files = append(r.files, format.File{
 		Path: path, Mode: st.Mode & 0o7777, UID: st.UID, GID: st.GID,
 		MTime: st.MTime, MTimeNsec: st.MTimeNsec,
@@ -234,8 +234,8 @@ func (r *reading) look(d *rootfs.Dir, name, path string, st rootfs.Stat) error {
 	return nil
 }
 
-// complete fills in what only some types have, and looks whether a file can be
-// read: that is for a later stage, which would find them one by one.
+// complete fills in the fields of certain types. It also checks whether a file can be read, since a
+// later stage would report unreadable files one by one.
 func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	switch f.Type {
 	case format.TypeFile:
@@ -246,8 +246,8 @@ func complete(d *rootfs.Dir, name string, f *format.File) (err error) {
 	return err
 }
 
-// unchanged makes sure that the xattrs and the target are those of what st describes.
-// Of a regular file the stamp tells, when its contents are read.
+// unchanged makes sure that xattrs and target belong to the file described by st. For regular files
+// the stamp serves this purpose when their contents are read.
 func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error {
 	if f.Type == format.TypeFile {
 		return nil
@@ -263,15 +263,15 @@ func unchanged(d *rootfs.Dir, name string, f *format.File, st rootfs.Stat) error
 	return err
 }
 
-// mountPoint makes a record stand for what is below a mount: the empty
-// directory, or an empty file whose own metadata the mount hides.
+// mountPoint replaces the record of a mount point by the underlying empty directory or file, whose
+// own metadata the mount hides.
 func (r *reading) mountPoint(f *format.File) {
 	if f.Type == format.TypeDir {
-		if !r.prune.empties(f.Path) { // who said so need not be told
-			r.report.note(f.Path, "the contents of the mount point")
+		if !r.prune.empties(f.Path) { // the user asked for it
+			r.report.leftOut(f.Path, "the contents of the mount point")
 		}
 		return
 	}
-	r.report.note(f.Path, "the file mounted over")
+	r.report.leftOut(f.Path, "the file mounted on")
 	*f = format.File{Path: f.Path, Type: format.TypeFile, Mode: 0o644}
 }

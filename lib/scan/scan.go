@@ -1,8 +1,8 @@
 // Package scan turns a directory tree into file records in order.
 //
-// It reads metadata only: no file is opened but directories and CACHEDIR.TAG.
-// What it leaves out is counted and named in a Report; what an image cannot hold
-// is an error that lists every such path.
+// It only reads metadata: no files are opened except directories and CACHEDIR.TAG. A Report counts
+// and names everything that was left out. Paths that cannot be in an image are an error that lists
+// them all.
 package scan
 
 import (
@@ -14,44 +14,41 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Special says what becomes of sockets, FIFOs and devices.
+// Special says how to handle sockets, FIFOs and devices.
 type Special int
 
-// The choices; the zero value refuses.
+// The choices. The zero value refuses special files.
 const (
 	SpecialRefuse Special = iota
 	SpecialSkip
 	SpecialKeep
 )
 
-// Options tune a scan. The zero value takes everything and refuses special
-// files.
+// Options configure a scan. The zero value includes everything and refuses special files.
 type Options struct {
-	// Prune leaves out physical paths of the tree, with or without the slash in
-	// front: with a slash at the end only what is in them.
+	// Prune lists physical paths to leave out, with or without a leading slash. With a trailing
+	// slash only the contents are left out.
 	Prune []string
-	// CrossMounts goes into what is mounted below the root.
+	// CrossMounts includes everything mounted below the root.
 	CrossMounts bool
-	// SkipCaches leaves out what is in directories marked by a CACHEDIR.TAG.
+	// SkipCaches leaves out the contents of directories with a CACHEDIR.TAG.
 	SkipCaches bool
 	Special    Special
-	// KeepXattrs names extended attributes that are kept although they are
-	// dropped by default.
+	// KeepXattrs lists extended attributes to keep that are dropped by default.
 	KeepXattrs []string
-	// Output tells the file that the stream or image is being written to. It is
-	// called by several goroutines.
+	// Output identifies the file that the stream or image is written to. Several goroutines call
+	// it.
 	Output func(rootfs.Stat) bool
-	// Whiteouts takes a character device 0, 0 for what it is in overlayfs: a file that
-	// is deleted.
+	// Whiteouts treats character devices 0/0 as deleted files, as in overlayfs.
 	Whiteouts bool
-	// Components names what a record belongs to; nil leaves that to later stages.
+	// Components returns the components of a record. If it is nil, later stages set them.
 	Components func(*format.File) ([]string, error)
-	// Readers is the number of directories read at once; 0 is a few. The records do
-	// not depend on it.
+	// Readers is the number of directories read in parallel; 0 means the default. It does not
+	// affect the records.
 	Readers int
 }
 
-// defaultReaders keep a disk busy, which takes more of them than there are cores.
+// defaultReaders keep a disk busy, which takes more readers than cores.
 const defaultReaders = 8
 
 func (o Options) readers() int {
@@ -61,42 +58,41 @@ func (o Options) readers() int {
 	return o.Readers
 }
 
-// Report says what a scan left out.
+// Report describes the files that a scan left out.
 type Report struct {
-	// Files counts the records, Bytes the sizes of regular files, hard links
-	// once.
+	// Files counts the records. Bytes is the size of regular files, hard links counted once.
 	Files int64
 	Bytes int64
-	// Dropped counts the files that lost an extended attribute, by its name.
+	// Dropped counts the files that lost an extended attribute, by attribute name.
 	Dropped map[string]int64
-	// Skipped counts special files and paths marked to be skipped, by reason.
+	// Skipped counts skipped special files and paths with a skip xattr, by reason.
 	Skipped map[string]int64
-	// Notes name single paths that were left out, in order.
+	// Notes list single paths that were left out, in order.
 	Notes []Note
-	// Unmapped counts the files of owners that the process's user namespace may not map.
+	// Unmapped counts files whose owner may be outside the process's user namespace.
 	Unmapped int64
 	// Sparse are files with holes of more than LargeHoles, in order.
 	Sparse []Sparse
-	// OSTree is set where a repository of ostree was not left out.
+	// OSTree is set if an ostree repository was included.
 	OSTree bool
-	// Unmatched are those of Options.Prune that nothing was found at.
+	// Unmatched lists the paths in Options.Prune that matched nothing.
 	Unmatched []string
 }
 
-// LargeHoles is how much of a file may take no room on the disk, in bytes, before it is
-// worth a word: in a layer it is zeros that have to be read, hashed and compressed.
+// LargeHoles is the size of holes in a file, in bytes, above which it is reported: a layer stores
+// holes as zeros that have to be read, hashed and compressed.
 const LargeHoles = 1_000_000_000
 
-// Sparse is a file that is much larger in an image than it is on the disk.
+// Sparse is a file that is much larger in an image than on disk.
 type Sparse struct {
 	Path  string
 	Holes int64 // bytes
 }
 
-// Note says what of a path was left out.
+// Note says what was left out at a path.
 type Note struct{ Path, What string }
 
-func (r *Report) note(path, what string) { r.Notes = append(r.Notes, Note{path, what}) }
+func (r *Report) leftOut(path, what string) { r.Notes = append(r.Notes, Note{path, what}) }
 
 func (r *Report) drop(xattr string) { count(&r.Dropped, xattr, 1) }
 func (r *Report) skip(why string)   { count(&r.Skipped, why, 1) }
@@ -108,7 +104,7 @@ func count(m *map[string]int64, name string, n int64) {
 	(*m)[name] += n
 }
 
-// add takes over what one directory's report says.
+// add adds the report of a directory.
 func (r *Report) add(more *Report) {
 	r.Notes = append(r.Notes, more.Notes...)
 	r.Unmapped += more.Unmapped
@@ -121,7 +117,7 @@ func (r *Report) add(more *Report) {
 	}
 }
 
-// Counts returns the entries of a report's map in the order of their names.
+// Counts returns the entries of a report's map, sorted by name.
 func Counts(m map[string]int64) []Count {
 	list := make([]Count, 0, len(m))
 	for name, n := range m {
@@ -131,23 +127,22 @@ func Counts(m map[string]int64) []Count {
 	return list
 }
 
-// Count is one named number.
+// Count is a named number.
 type Count struct {
 	Name string
 	N    int64
 }
 
-// ostreeRepo is where a bootable image has the repository of ostree, which holds all of
-// its files once more.
+// ostreeRepo is the ostree repository of a bootable image, which contains a second copy of all
+// files.
 const ostreeRepo = "/sysroot/ostree/"
 
 // Deletions is the component of whiteouts.
 const Deletions = "chunkah/deletions"
 
-// Run writes the stream of the tree at root. The header's source date is the
-// caller's, and so are its sources, which stand in the root's place. A FaultsError
-// comes with the report: all of the tree that an image can have was written by
-// then, but the stream is not finished.
+// Run writes the stream of the tree at root. The caller sets the header's source date, and its
+// sources, which replace the root. If it returns a FaultsError, there is also a report, and all
+// records without problems were written, but the stream is not finished.
 func Run(ctx context.Context, root *rootfs.Root, header format.Header, opt Options, out format.Sink) (*Report, error) {
 	header.Version, header.Stage = format.Version, format.StageScan
 	if len(header.Sources) == 0 {

@@ -48,7 +48,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A fault leaves a stream without its end, and a report of what can be had.
+// After a fault, the stream is not finished, but the report is complete.
 func TestRunFault(t *testing.T) {
 	out, report, err := stream(t, makeTree(t, "f = x", "pipe |"), format.Header{}, Options{})
 	var faults *FaultsError
@@ -57,7 +57,7 @@ func TestRunFault(t *testing.T) {
 	}
 }
 
-// fullSink takes a few records and no more.
+// fullSink fails after some records.
 type fullSink struct {
 	left     int
 	finished bool
@@ -97,11 +97,11 @@ func TestCounts(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := Counts(nil); len(got) != 0 {
-		t.Errorf("got %v for nothing", got)
+		t.Errorf("got %v for an empty map", got)
 	}
 }
 
-// A stream of sources names no root, and what it is told to belong to.
+// A stream with sources has no root, and records have the given components.
 func TestRunSources(t *testing.T) {
 	dir := makeTree(t, "a = x", "d/f = x")
 	out, _, err := stream(t, dir, format.Header{Sources: []string{"oci:/x"}}, Options{

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// special decides about a socket, FIFO or device: true takes it in.
+// special decides whether a socket, FIFO or device is included.
 func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	what := specialType(f, st)
 	overlay := f.Type == format.TypeChar && st.RdevMajor == 0 && st.RdevMinor == 0
@@ -24,7 +24,7 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	case r.opt.Special != SpecialKeep:
 		r.faults.add(FaultSpecial, f.Path, what)
 	case f.Type == "":
-		r.report.skip("socket: a tar has none")
+		r.report.skip("socket: cannot be stored in a tar")
 	default:
 		f.DevMajor, f.DevMinor = st.RdevMajor, st.RdevMinor
 		return true
@@ -32,7 +32,7 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	return false
 }
 
-// specialType sets the record's type, where a tar has one, and names it.
+// specialType sets the record's type if a tar can store it, and returns its name.
 func specialType(f *format.File, st rootfs.Stat) string {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:

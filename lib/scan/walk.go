@@ -9,11 +9,10 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Walk hands out the tree's records, a directory before what is in it and names
-// in the order of their bytes: format.ComparePaths. An error ends the walk,
-// except that faults which many files may share are gathered and come last, as
-// one error. What was left out is counted in report. None of this depends on how
-// many directories are read at once.
+// Walk returns the tree's records in the order of format.ComparePaths: each directory before its
+// contents, names in byte order. An error ends the walk, but problems that many files can have are
+// collected into one error at the end. report counts what was left out. The number of readers
+// affects none of this.
 func Walk(ctx context.Context, root *rootfs.Root, opt Options, report *Report) iter.Seq2[*format.File, error] {
 	return func(yield func(*format.File, error) bool) {
 		s := &source{root: root, opt: opt, prune: newPruner(opt.Prune)}
@@ -29,7 +28,7 @@ func Walk(ctx context.Context, root *rootfs.Root, opt Options, report *Report) i
 // inode identifies a file within one system.
 type inode struct{ dev, ino uint64 }
 
-// walker hands out what was read, in order.
+// walker yields the readings in order.
 type walker struct {
 	ahead  *ahead
 	report *Report
@@ -42,7 +41,7 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	top := newReading(s, "/", inode{})
 	top.err = top.readTop()
 	w.ahead.start(top)
-	if !w.handOut(ctx, top) {
+	if !w.yieldAll(ctx, top) {
 		return
 	}
 	w.report.Unmatched = s.prune.unmatched()
@@ -53,9 +52,9 @@ func (w *walker) walk(ctx context.Context, s *source) {
 	}
 }
 
-// handOut hands out what is in one directory and below. Of the directories above
+// yieldAll yields the contents of one directory and everything below it. Of the directories above
 // only the entries stay in memory.
-func (w *walker) handOut(ctx context.Context, r *reading) bool {
+func (w *walker) yieldAll(ctx context.Context, r *reading) bool {
 	if ctx.Err() != nil {
 		r.err = context.Cause(ctx)
 	}
@@ -70,15 +69,15 @@ func (w *walker) handOut(ctx context.Context, r *reading) bool {
 		if !w.yield(e.file, nil) {
 			return false
 		}
-		if e.into != (inode{}) && !w.handOut(ctx, w.ahead.next(ctx)) {
+		if e.into != (inode{}) && !w.yieldAll(ctx, w.ahead.next(ctx)) {
 			return false
 		}
 	}
 	return true
 }
 
-// number numbers hard-link groups in the order in which they are met: a directory
-// as a whole before those in it.
+// number numbers hard-link groups in order of appearance: all entries of a directory before those
+// of its subdirectories.
 func (w *walker) number(entries []entry) {
 	for _, e := range entries {
 		if e.link == (inode{}) {

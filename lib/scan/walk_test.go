@@ -58,7 +58,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// The order is that of fs.WalkDir and format.ComparePaths, whatever the names.
+// The order is that of fs.WalkDir and format.ComparePaths, for any names.
 func TestOrder(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
@@ -99,11 +99,11 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Depth costs no descriptors, and a path may be longer than the kernel takes.
+// Deep trees need no more descriptors, and paths can be longer than the kernel accepts.
 func TestDeep(t *testing.T) {
 	levels := 4000
 	if testing.Short() {
-		levels = 1000 // still more bytes than PATH_MAX
+		levels = 1000 // more bytes than PATH_MAX
 	}
 	dir := fast(t)
 	name := "level"
@@ -130,7 +130,7 @@ func TestDeep(t *testing.T) {
 	}
 }
 
-// deepen makes directories of one name below each other, and a link in the last.
+// deepen makes nested directories of the same name, and a link in the last one.
 func deepen(t *testing.T, dir string, levels int, name string) {
 	t.Helper()
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -154,8 +154,8 @@ func deepen(t *testing.T, dir string, levels int, name string) {
 	unix.Close(fd)
 }
 
-// What no stream holds is refused by scan itself, so that stages in one process
-// make nothing of it either. All of it is named, and not gone into.
+// Paths that are too long for the stream are refused by scan itself, so that stages in one process
+// behave the same. All of them are listed, and not descended into.
 func TestTooLong(t *testing.T) {
 	for _, test := range []struct {
 		levels int
@@ -172,7 +172,7 @@ func TestTooLong(t *testing.T) {
 		deepen(t, dir, test.levels, test.name)
 		add(t, dir, "zz = x", "pipe |")
 		_, _, err := walk(t, dir, Options{})
-		if err == nil || !strings.Contains(err.Error(), "finding 1 overlong path: an image holds 65536 bytes and 4096 names") ||
+		if err == nil || !strings.Contains(err.Error(), "finding 1 overlong path: the limit is 65536 bytes and 4096 names") ||
 			!strings.Contains(err.Error(), "… ("+test.want+")") || !strings.Contains(err.Error(), "/pipe (FIFO)") {
 			t.Errorf("got %v, want %q", err, test.want)
 		}
@@ -228,7 +228,7 @@ func TestHardLinks(t *testing.T) {
 	if group("/lonely") != 0 || group("/c") != 0 || group("/b") != 0 {
 		t.Error("a file with one name is in a group")
 	}
-	// Names that are not in the image make a group of one, which is no harm.
+	// Names outside the image leave a group of one, which does no harm.
 	seen := map[int64]int{}
 	for _, f := range files {
 		seen[f.Hardlink]++
@@ -243,10 +243,10 @@ func TestHardLinks(t *testing.T) {
 	}
 }
 
-// An inode number means nothing without its device.
+// Inode numbers are unique only within a device.
 func TestHardLinksAcrossMounts(t *testing.T) {
 	dir := makeTree(t, "one/", "two/")
-	for _, sub := range []string{"/one", "/two"} { // new file systems give out the same inode numbers
+	for _, sub := range []string{"/one", "/two"} { // new file systems assign the same inode numbers
 		if err := unix.Mount("tmpfs", dir+sub, "tmpfs", 0, "size=1m"); err != nil {
 			t.Skipf("needs to mount: %v", err)
 		}
@@ -285,7 +285,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Whoever takes the records may stop at any of them.
+// The consumer can stop at any record.
 func TestStopped(t *testing.T) {
 	dir := makeTree(t, "a/b/c = x", "d = x")
 	files, _ := mustWalk(t, dir, Options{})
@@ -321,7 +321,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// Nothing of the tree changes, access times but for those of symlinks included.
+// Nothing in the tree changes, including access times, except those of symlinks.
 func TestUntouched(t *testing.T) {
 	dir := makeTree(t, "a/b/f = x", "a/CACHEDIR.TAG = "+cacheTag, "link -> a", "pipe |")
 	setXattr(t, dir+"/a/b/f", "user.x", "y")
@@ -339,7 +339,7 @@ func TestUntouched(t *testing.T) {
 		}
 		return all
 	}
-	for path := range look() { // read before it was written: the kernel would update that
+	for path := range look() { // atime before mtime: the kernel would update it
 		times := []unix.Timespec{{Sec: 1e9}, {Sec: 2e9}}
 		if err := unix.UtimesNanoAt(unix.AT_FDCWD, dir+path, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			t.Fatal(err)

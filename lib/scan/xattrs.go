@@ -9,26 +9,24 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// skipXattrs mark a file or directory that is not to be in the image: chunkah's
-// own and rpm-ostree's.
+// skipXattrs mark files and directories to leave out: chunkah's xattr and rpm-ostree's.
 var skipXattrs = []string{"user.chunkah.skip", "user.rpmostree.skip"}
 
-// dropped reports whether an xattr is left out because it belongs to the host
-// that the tree lies on: SELinux labels come from the policy of the system that
-// unpacks, trusted.* and overlay markers mean something to a storage driver
-// only.
+// dropped reports whether an xattr belongs to the host of the tree. SELinux labels come from the
+// policy of the system that unpacks the image; trusted.* and overlay markers only matter to a
+// storage driver.
 func dropped(name string) bool {
 	return name == "security.selinux" || strings.HasPrefix(name, "trusted.") ||
 		strings.HasPrefix(name, "user.overlay.")
 }
 
-// xattrs puts on the record those that are to be in the image. It returns false
-// where the file is marked to be skipped. The values of others are not read.
+// xattrs adds the xattrs to keep to the record. It returns false if the file is marked to be
+// skipped. Values of other xattrs are not read.
 func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool, err error) {
 	keep = true
 	list, err := d.Xattrs(name, func(names []string) []string {
 		keep = !slices.ContainsFunc(names, r.skips)
-		return slices.DeleteFunc(names, func(x string) bool { return !keep || !r.takes(f, x) })
+		return slices.DeleteFunc(names, func(x string) bool { return !keep || !r.keeps(f, x) })
 	})
 	for _, x := range list {
 		f.Xattrs = append(f.Xattrs, format.Xattr(x))
@@ -45,8 +43,8 @@ func (r *reading) skips(x string) bool {
 	return found
 }
 
-// takes reports whether an xattr is to be in the image, and notes why not.
-func (r *reading) takes(f *format.File, x string) bool {
+// keeps reports whether an xattr is kept, and reports the reason if not.
+func (r *reading) keeps(f *format.File, x string) bool {
 	switch {
 	case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
 		r.report.drop(x)

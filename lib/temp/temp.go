@@ -1,7 +1,6 @@
-// Package temp makes what is not finished yet: files and folders whose names tell
-// it, and which are locked until they are finished. The kernel drops the lock of a
-// process that is killed, so that what it has left can be told from what another
-// process is at.
+// Package temp creates unfinished files and directories. Their names say so, and they are locked
+// until they are finished. The kernel releases the locks of a killed process, so its leftovers can
+// be distinguished from files that another process is writing.
 package temp
 
 import (
@@ -23,54 +22,53 @@ const (
 	suffix = ".tmp"
 )
 
-// Is tells whether name, of a file or folder, says that it is unfinished.
+// Is reports whether name is the name of an unfinished file or directory.
 func Is(name string) bool {
 	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
-// Memory is the last folder that Dir tries. Containers have it even if their root is
-// read-only. It is memory, bounded by its mount (64 MB unless --shm-size is given).
+// Memory is the last directory that Dir tries. Containers have it even if their root is read-only.
+// It is in memory, and its mount limits the size (64 MB by default, see --shm-size).
 const Memory = "/dev/shm"
 
-// Dir is where temporary files go: TMPDIR, or the first of some folders and Memory where
-// files can be made, or the first of all. It is an absolute path.
-func Dir(folders ...string) string {
+// Dir returns the absolute path of the directory for temporary files: TMPDIR, or the first writable
+// one of dirs and Memory, or the first one.
+func Dir(dirs ...string) string {
 	if dir := os.Getenv("TMPDIR"); dir != "" {
 		if abs, err := filepath.Abs(dir); err == nil {
 			return abs
 		}
 		return dir
 	}
-	for _, dir := range append(folders, Memory) {
-		if Takes(dir) {
+	for _, dir := range append(dirs, Memory) {
+		if Writable(dir) {
 			return dir
 		}
 	}
-	return folders[0]
+	return dirs[0]
 }
 
-// Takes reports whether this process can make files in a folder.
-func Takes(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
+// Writable reports whether this process can create files in a directory.
+func Writable(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
 
-// path is a new name in dir.
+// path returns a new name in dir.
 func path(dir string) string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return filepath.Join(dir, prefix+hex.EncodeToString(b[:])+suffix)
 }
 
-// Create makes a file in dir, for reading and writing. To be told from a leftover
-// it has to stay open until it has another name, or none.
+// Create creates a file in dir for reading and writing. It must stay open until it is renamed or
+// removed: otherwise it counts as a leftover.
 func Create(dir string, perm os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path(dir), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err == nil {
-		hold(f)
+		lockNew(f)
 	}
 	return f, err
 }
 
-// Mkdir makes a folder in dir and returns it open, for its name and, as Create
-// does, to be held.
+// Mkdir creates a directory in dir and returns it open. It must stay open like a file from Create.
 func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	name := path(dir)
 	if err := os.Mkdir(name, perm); err != nil {
@@ -80,13 +78,14 @@ func Mkdir(dir string, perm os.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(name))
 	}
-	hold(f)
+	lockNew(f)
 	return f, nil
 }
 
-// hold locks what was made. Another process that looks at it has it for a moment.
-func hold(f *os.File) {
-	_ = lock(f, unix.LOCK_EX) // where a file system cannot lock, nothing there is taken for a leftover
+// lockNew locks a new file or directory. Another process can have it locked for a moment while it
+// looks for leftovers.
+func lockNew(f *os.File) {
+	_ = lock(f, unix.LOCK_EX) // without locks in the file system, nothing there counts as a leftover
 }
 
 func lock(f *os.File, how int) error {
@@ -97,27 +96,27 @@ func lock(f *os.File, how int) error {
 	}
 }
 
-// namesAtOnce bounds how many names of a folder are in memory.
+// namesAtOnce bounds how many names of a directory are in memory.
 const namesAtOnce = 1024
 
-// settle is how long a process may take from creating something to locking it, two
-// system calls: ten times what a loaded machine needs.
-const settle = 100 * time.Millisecond
+// lockDelay is the maximum time that a process needs between creating and locking a file, which are
+// two system calls: ten times the time on a loaded machine.
+const lockDelay = 100 * time.Millisecond
 
-// Left returns the paths in dir of what killed processes have left there, sorted.
-// A folder that is not there holds none.
+// Left returns the sorted paths of the leftovers of killed processes in dir. If dir does not exist,
+// there are none.
 func Left(dir string) ([]string, error) {
-	left, err := unheld(dir)
+	left, err := unlocked(dir)
 	if len(left) > 0 {
-		time.Sleep(settle)
+		time.Sleep(lockDelay)
 		left = slices.DeleteFunc(left, func(path string) bool { return !isLeft(path) })
 	}
 	slices.Sort(left)
 	return left, err
 }
 
-// unheld lists what nobody holds at the moment.
-func unheld(dir string) (paths []string, err error) {
+// unlocked returns the paths in dir that nobody has locked.
+func unlocked(dir string) (paths []string, err error) {
 	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0) // a FIFO would wait for a writer
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -142,14 +141,14 @@ func unheld(dir string) (paths []string, err error) {
 	}
 }
 
-// isLeft reports whether nobody holds what is there. What belongs to others, or
-// cannot be locked, is none of ours.
+// isLeft reports whether nobody has locked path. Files that belong to others or cannot be locked do
+// not count.
 func isLeft(path string) bool {
 	was, err := os.Lstat(path)
 	if err != nil {
 		return false
 	}
-	flags := os.O_RDWR // which a network file system wants for a lock
+	flags := os.O_RDWR // network file systems require this for a lock
 	switch {
 	case was.IsDir():
 		flags = os.O_RDONLY
@@ -164,7 +163,7 @@ func isLeft(path string) bool {
 	if lock(f, unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return false
 	}
-	// It may have been finished since, and is now what the lock is on.
+	// It can have been renamed since; then the lock is on a finished file.
 	locked, err := f.Stat()
 	if err != nil {
 		return false

@@ -23,15 +23,15 @@ func left(t *testing.T, dir string) []string {
 	return names
 }
 
-// Where no folder takes files there is memory. The path is absolute: SQLite takes a
-// relative one in a URI for a host.
+// If no directory is writable, Dir returns Memory. The path is absolute, since SQLite treats a
+// relative path in a URI as a host.
 func TestDir(t *testing.T) {
 	t.Setenv("TMPDIR", "")
 	dir := t.TempDir()
 	if got := Dir("/nonexistent", dir); got != dir {
 		t.Errorf("got %q, want %q", got, dir)
 	}
-	if got := Dir("/nonexistent"); got != Memory && Takes(Memory) {
+	if got := Dir("/nonexistent"); got != Memory && Writable(Memory) {
 		t.Errorf("got %q, want %q", got, Memory)
 	}
 	t.Chdir(dir)
@@ -41,32 +41,32 @@ func TestDir(t *testing.T) {
 	}
 }
 
-// What is held is not left; what nobody holds any more is.
+// Locked files are not leftovers, unlocked ones are.
 func TestLeft(t *testing.T) {
 	dir := t.TempDir()
 	file, err := Create(dir, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := Mkdir(dir, 0o700)
+	unfinished, err := Mkdir(dir, 0o700)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if names := left(t, dir); names != nil {
-		t.Errorf("%q are held and were taken for left", names)
+		t.Errorf("%q are locked but reported as left", names)
 	}
-	if err := errors.Join(file.Close(), folder.Close()); err != nil {
+	if err := errors.Join(file.Close(), unfinished.Close()); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{filepath.Base(file.Name()), filepath.Base(folder.Name())}
+	want := []string{filepath.Base(file.Name()), filepath.Base(unfinished.Name())}
 	slices.Sort(want)
 	if names := left(t, dir); !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}
 }
 
-// Left takes nothing else for ours, waits for nothing, and opens no pipe.
-func TestLeftOfOthers(t *testing.T) {
+// Left ignores all other files, waits for nothing, and opens no pipe.
+func TestLeftIgnoresOthers(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{".chunkah-a", "chunkah-b.tmp", "image"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -84,7 +84,7 @@ func TestLeftOfOthers(t *testing.T) {
 		t.Errorf("got %q", names)
 	}
 	if paths, err := Left(filepath.Join(dir, "none")); paths != nil || err != nil {
-		t.Errorf("a folder that is not there: %q, %v", paths, err)
+		t.Errorf("a missing directory: %q, %v", paths, err)
 	}
 	if _, err := Left(filepath.Join(dir, "image")); err == nil {
 		t.Error("a file was listed")
@@ -98,7 +98,7 @@ func TestLeftOfOthers(t *testing.T) {
 	}
 }
 
-// A file that gets its name while it is looked at is finished.
+// A file that is renamed during the check is finished.
 func TestLeftWhileFinished(t *testing.T) {
 	dir := t.TempDir()
 	stop, done := make(chan struct{}), make(chan error, 1)
@@ -122,7 +122,7 @@ func TestLeftWhileFinished(t *testing.T) {
 	}()
 	for range 5 {
 		if names := left(t, dir); names != nil {
-			t.Errorf("%q were taken for left", names)
+			t.Errorf("%q were reported as left", names)
 		}
 	}
 	close(stop)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"chunkah/lib/fifo"
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
@@ -50,7 +49,7 @@ func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || opt.Readable {
 		return oci.CreateArchive(to.Path, opt.Options)
 	}
-	f, err := fifo.Open(ctx, to.Path, func(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
+	f, err := interrupt.Open(ctx, to.Path, func(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) })
 	if err != nil {
 		return nil, fmt.Errorf("creating archive %q: %w", to.Path, err)
 	}

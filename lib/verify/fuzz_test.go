@@ -16,8 +16,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Documents are input like any other: what is none has a fault, and so has what the
-// reader of images refuses.
+// Damaged documents are reported as faults, and so is everything that oci.ParseConfig or the reader
+// of images refuses.
 func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		`{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:0","size":1,"platform":{"os":"linux"}}]}`,
@@ -31,13 +31,13 @@ func FuzzDocuments(f *testing.F) {
 		bound.Input(t, len(data))
 		index, errs := parseIndex(data)
 		if index == nil && len(errs) == 0 {
-			t.Error("an index that is none has no fault")
+			t.Error("an invalid index has no fault")
 		}
 		if m, errs := parseManifest(data); m == nil && len(errs) == 0 {
-			t.Error("a manifest that is none has no fault")
+			t.Error("an invalid manifest has no fault")
 		}
 		if c, errs, _ := parseConfig(data, 1); c == nil && len(errs) == 0 {
-			t.Error("a config that is none has no fault")
+			t.Error("an invalid config has no fault")
 		}
 	})
 }
@@ -60,16 +60,15 @@ func (s store) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// put adds a blob, and puts what describes it into a document in place of mark: no
-// fuzzer finds a digest.
+// put adds a blob and replaces mark in a document by its descriptor, since a fuzzer cannot guess
+// digests.
 func (s store) put(document *[]byte, mark string, data []byte) {
 	d := s.blobs.Add("", data)
 	*document = bytes.ReplaceAll(*document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 	*document = bytes.ReplaceAll(*document, []byte("#"+mark[1:]), []byte(d.Digest))
 }
 
-// FuzzImage: whatever an image is made of, the same faults are found each time; and
-// one without a fault can be opened and read.
+// FuzzImage: two runs find the same faults, and an image without faults can be opened and read.
 func FuzzImage(f *testing.F) {
 	for _, tars := range [][2][]byte{
 		{mk.Tar(f, mk.Dir("./"), mk.Dir("a/"), mk.File("a/f", "f"), mk.Link("a/g", "a/f")), mk.Tar(f, mk.Dir("a/"), mk.File("a/.wh.f", ""), mk.File("b", "b"))},
@@ -83,7 +82,7 @@ func FuzzImage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, manifest, config, below, above []byte) {
 		bound.Input(t, len(manifest)+len(config)+len(below)+len(above))
 		if len(below)+len(above) > 1<<20 {
-			t.Skip("larger than what there is to be found")
+			t.Skip("larger than necessary")
 		}
 		s := store{blobs: mk.Blobs{}}
 		for mark, data := range map[string][]byte{"@below": below, "@above": above} {
@@ -103,7 +102,7 @@ func FuzzImage(f *testing.F) {
 			t.Fatalf("got %+v, %v, and then %+v, %v", r, err, again, againErr)
 		}
 		if err != nil {
-			t.Fatalf("an image that can be reached: %v", err)
+			t.Fatalf("unexpected error: %v", err)
 		}
 		if err := readWhole(t.Context(), src, opt); err != nil && len(r.Faults) == 0 {
 			t.Errorf("no fault, and: %v\n%s\n%s", err, manifest, config)

@@ -24,7 +24,7 @@ func addJSON(t *testing.T, blobs mk.Blobs, mediaType string, v document) v1.Desc
 	return blobs.Add(mediaType, data)
 }
 
-// artifact adds a manifest of something that is no image.
+// artifact adds a manifest that is not an image.
 func artifact(t *testing.T, blobs mk.Blobs, config, layer string) v1.Descriptor {
 	t.Helper()
 	return addJSON(t, blobs, v1.MediaTypeImageManifest, document{
@@ -34,7 +34,7 @@ func artifact(t *testing.T, blobs mk.Blobs, config, layer string) v1.Descriptor 
 	})
 }
 
-// beside are the shapes of public indexes: what stands there beside a Linux image.
+// beside returns descriptors of everything that public indexes list beside Linux images.
 func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 	t.Helper()
 	windows := (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.Dir("Files"), mk.File("UtilityVM/a", "a"))}}})
@@ -74,12 +74,12 @@ func beside(t *testing.T, blobs mk.Blobs) map[string]v1.Descriptor {
 		"a CNAB bundle":             artifact(t, blobs, "application/vnd.cnab.config.v1+json", "application/vnd.cnab.bundle.thin.v1-wd+json"),
 		"a signature":               artifact(t, blobs, v1.MediaTypeImageConfig, "application/vnd.dev.cosign.simplesigning.v1+json"),
 		"an artifact of old":        old,
-		"something that is no JSON": blobs.Add("application/vnd.example.unknown", []byte("bytes")),
+		"something other than JSON": blobs.Add("application/vnd.example.unknown", []byte("bytes")),
 	}
 }
 
-// What indexes list beside Linux images is no fault, as far as its digests are right.
-func TestBesideImages(t *testing.T) {
+// Other contents of an index are not faults if their digests are right.
+func TestOtherIndexEntries(t *testing.T) {
 	blobs := mk.Blobs{}
 	linux := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}).Manifest(t, blobs)
 	all := beside(t, blobs)
@@ -108,16 +108,16 @@ func TestBesideImages(t *testing.T) {
 		}
 	}
 	if _, err := run(Options{Image: image.Options{Platform: "linux/s390x"}}, linux); err == nil || !strings.Contains(err.Error(), "no image for linux/s390x") {
-		t.Errorf("a platform that is not there: %v", err)
+		t.Errorf("missing platform: %v", err)
 	}
 	blobs[all["a SOCI index"].Digest] = append(blobs[all["a SOCI index"].Digest], ' ')
 	if r, err := run(Options{}, all["a SOCI index"], linux); err != nil || len(r.Faults) == 0 {
-		t.Errorf("a byte more: got %+v, %v", r, err)
+		t.Errorf("one more byte: got %+v, %v", r, err)
 	}
 }
 
-// An index of several platforms may come with one of them, as docker save writes it;
-// with none of them it is no image.
+// An index can list platforms that are missing, as written by docker save. Without any platform it
+// is not an image.
 func TestAbsentPlatforms(t *testing.T) {
 	blobs := mk.Blobs{}
 	amd := (&mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "amd"))}}}).Manifest(t, blobs)
@@ -133,18 +133,18 @@ func TestAbsentPlatforms(t *testing.T) {
 		return r
 	}
 	for _, ref := range []string{"", "@" + nested.Digest.String()} {
-		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `it lists images that are not there, and not verified: "linux/arm64"`) {
+		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `it lists images that are missing and were not verified: "linux/arm64"`) {
 			t.Errorf("%q: got %+v", ref, r)
 		}
 	}
 	delete(blobs, amd.Digest)
-	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "none of the images that it lists is there") {
+	if r := run(""); len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "all images that it lists are missing") {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// What tools other than chunkah write, and every client takes, is a note.
-func TestHealthyOddities(t *testing.T) {
+// Deviations that other tools write and every client accepts are notes.
+func TestHarmlessDeviations(t *testing.T) {
 	others := func(more func(document)) func(document) {
 		return func(m document) {
 			for _, h := range m["history"].([]any) {
@@ -160,10 +160,10 @@ func TestHealthyOddities(t *testing.T) {
 		want string // of the note
 	}{
 		"history of squashed layers":   {parts{config: others(func(m document) { m["history"] = m["history"].([]any)[:1] })}, "1 in the config's history"},
-		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": it is there twice, and so are 1 other entries`},
+		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": duplicate entry, as are 1 other entries`},
 		"another packing than it says": {parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, "it is plain, and its media type is"},
 		"a variable without a value":   {parts{config: set([]any{"A=1", "B"}, "Env", "config")}, `Env[1] is "B"`},
-		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `its variant is "v6", and the index says "v7"`},
+		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `its variant is "v6", but the index says "v7"`},
 		"no time":                      {parts{config: set("", "created")}, ""},
 		"unknown keys":                 {parts{config: set("x", "moby.buildkit.buildinfo.v1"), manifest: set("x", "artifactType")}, ""},
 	} {
@@ -177,7 +177,7 @@ func TestHealthyOddities(t *testing.T) {
 	}
 }
 
-// An image without layers has no diffIDs, and Docker leaves out the key.
+// An image without layers has no diffIDs, and Docker omits the key.
 func TestWithoutLayers(t *testing.T) {
 	blobs := mk.Blobs{}
 	config := addJSON(t, blobs, v1.MediaTypeImageConfig, document{"architecture": "amd64", "os": "linux", "rootfs": document{"type": "layers"}, "history": []any{document{"created_by": "LABEL a=b", "empty_layer": true}}})

@@ -16,14 +16,14 @@ import (
 	"chunkah/lib/plan"
 )
 
-// image verifies an image: its config, and its layers in one reading.
-func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
+// image verifies an image: its config, and all layers in one pass.
+func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest) error {
 	before := len(v.report.Faults)
 	v.report.Images++
 	img := image.Assemble(v.src, v.fetch, nil)
 	img.Annotations = m.Annotations
 	img.Manifest.Descriptor, img.Config.Descriptor = d, m.Config
-	c := v.config(where, d, m, img)
+	c := v.config(ctx, where, d, m, img)
 	switch fits, err := image.Fits(v.opt.Image.Platform, img.Platform); {
 	case err != nil:
 		return err
@@ -31,64 +31,64 @@ func (v *verifier) image(where string, d v1.Descriptor, m *v1.Manifest) error {
 		v.report.Images--
 		return nil
 	case c != nil && c.OS != "" && c.OS != "linux":
-		v.closed(where, fmt.Sprintf("it is for %q", c.OS), m)
+		v.verifyClosed(ctx, where, fmt.Sprintf("it is for %q", c.OS), m)
 		return nil
 	case slices.ContainsFunc(m.Layers, isClosed):
-		v.closed(where, "it has layers that are encrypted, or that are fetched from elsewhere", m)
+		v.verifyClosed(ctx, where, "it has encrypted layers, or layers stored elsewhere", m)
 		return nil
 	}
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
-	tree, err := image.Flatten(v.ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
-	if v.ctx.Err() != nil {
-		return context.Cause(v.ctx)
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	w.report(names, v.report)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return nil
 	}
-	defer tree.Close() // it holds nothing but memory
+	defer tree.Close() // it only holds memory
 	for _, text := range tree.Notes {
 		v.note(where, "%s", text)
 	}
 	if v.opt.Whole == nil || len(v.report.Faults) > before {
 		return nil
 	}
-	return v.opt.Whole(v.ctx, img, tree)
+	return v.opt.Whole(ctx, img, tree)
 }
 
-// isClosed reports whether a layer is one that many clients cannot look into.
+// isClosed reports whether many clients cannot read a layer.
 func isClosed(d v1.Descriptor) bool {
 	return image.IsForeign(d.MediaType) || strings.HasSuffix(d.MediaType, "+encrypted")
 }
 
-// closed verifies digests and sizes of the layers of an image that is not looked into.
-// Those that are fetched from elsewhere are mostly not there.
-func (v *verifier) closed(where, why string, m *v1.Manifest) {
-	v.note(where, "%s: the digests of its layers are verified, and its files are not looked into", why)
+// verifyClosed verifies only digests and sizes of an image's layers. Layers with URLs are usually
+// stored elsewhere and are skipped.
+func (v *verifier) verifyClosed(ctx context.Context, where, why string, m *v1.Manifest) {
+	v.note(where, "%s: only the digests of its layers are verified, not its files", why)
 	for i, d := range m.Layers {
 		v.report.Layers++
 		if image.IsForeign(d.MediaType) && len(d.URLs) > 0 {
 			continue
 		}
-		v.skim(fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
+		v.checkBlob(ctx, fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where), d)
 	}
 }
 
-// config verifies an image's config; nil where it cannot be read.
-func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
+// config verifies an image's config, and returns nil if it cannot be read.
+func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
 	if oci.CheckDescriptor(m.Config) != nil {
-		return nil // its fault is told
+		return nil // already reported
 	}
 	where = fmt.Sprintf("config %s of %s", m.Config.Digest, where)
 	if err := image.CheckConfigType(m.Config.MediaType); err != nil {
 		v.fault(where, "%s", err)
 	}
 	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
-		v.note(where, "it has the media type %q, as old Docker clients gave it: clients take it for an image", t)
+		v.note(where, "it has the media type %q, as written by old Docker clients; clients accept it", t)
 	}
-	data := v.read(where, m.Config)
+	data := v.read(ctx, where, m.Config)
 	if data == nil {
 		return nil
 	}
@@ -109,29 +109,28 @@ func (v *verifier) config(where string, d v1.Descriptor, m *v1.Manifest, img *im
 			if pair[1] == "" || pair[2] == "" || pair[1] == pair[2] {
 				continue
 			}
-			// Clients choose by what the index says, and variants are often set there alone.
+			// Clients choose by the index, and the variant is often set only there.
 			say := v.fault
 			if pair[0] == "variant" {
 				say = v.note
 			}
-			say(where, "its %s is %q, and the index says %q", pair[0], pair[2], pair[1])
+			say(where, "its %s is %q, but the index says %q", pair[0], pair[2], pair[1])
 		}
 	}
 	return c
 }
 
-// layers gives the image those of its layers that can be read, and returns what they
-// are called.
+// layers adds the readable layers to the image and returns their names for messages.
 func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Image) (names []string) {
 	var made []history
 	if c != nil {
 		if made = c.ofLayers(); len(made) != len(m.Layers) {
-			made = nil // nobody knows which is whose
+			made = nil // no entry can be assigned to a layer
 		}
 	}
 	for i, d := range m.Layers {
 		if oci.CheckDescriptor(d) != nil {
-			continue // its fault is told
+			continue // already reported
 		}
 		name := fmt.Sprintf("layer %d (%s) of %s", i, d.Digest, where)
 		if err := image.CheckLayerType(d.MediaType); err != nil {
@@ -157,29 +156,28 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 	return names
 }
 
-// watcher looks at the entries of all layers of one image. What is about one layer
-// comes from one goroutine at a time.
+// watcher checks the entries of all layers of an image. Calls for one layer come from one goroutine
+// at a time.
 type watcher []*layerWatch
 
-// layerWatch is what is found in one layer.
+// layerWatch holds the results for one layer.
 type layerWatch struct {
 	own   bool // chunkah made it
 	names map[entryName]bool
 	last  string // the path of the last entry, "" for none
-	// out counts entries of a layer of others that come without their directory, or
-	// before it; first is the first one.
-	out   int
-	first string
-	// again counts entries of a layer of others whose name is there before; twice is the
-	// first one.
-	again int
-	twice string
+	// orphans counts entries that come before their directory or without it, in layers of other
+	// tools; firstOrphan is the first one.
+	orphans     int
+	firstOrphan string
+	// duplicates counts duplicate names, in layers of other tools.
+	duplicates     int
+	firstDuplicate string
 
 	faults []Fault
 	notes  []string
 }
 
-// entryName is what an entry is about.
+// entryName identifies an entry.
 type entryName struct {
 	path     string
 	whiteout bool
@@ -202,24 +200,24 @@ func (w watcher) Fault(layer int, name string, err error) {
 // Note implements image.Watcher.
 func (w watcher) Note(layer int, what string) { w[layer].notes = append(w[layer].notes, what) }
 
-// Entry implements image.Watcher. A global header is no entry.
+// Entry implements image.Watcher. Global headers are skipped.
 func (w watcher) Entry(layer int, h *tar.Header) {
 	path, whiteout, err := image.EntryPath(h.Name)
 	if err != nil || h.Typeflag == tar.TypeXGlobalHeader {
-		return // who reads the entry says so
+		return // image.Flatten reports the error
 	}
 	w[layer].entry(h.Name, entryName{path, whiteout})
 }
 
 func (l *layerWatch) entry(name string, e entryName) {
 	if l.names[e] && !l.own {
-		if l.again++; l.again == 1 {
-			l.twice = name
+		if l.duplicates++; l.duplicates == 1 {
+			l.firstDuplicate = name
 		}
 		return
 	}
 	if l.names[e] {
-		l.faults = append(l.faults, Fault{Path: name, What: "it is there twice"})
+		l.faults = append(l.faults, Fault{Path: name, What: "duplicate entry"})
 		return
 	}
 	l.names[e] = true
@@ -227,12 +225,12 @@ func (l *layerWatch) entry(name string, e entryName) {
 	orphan := e.path != "/" && parent != "/" && !l.names[entryName{path: parent}]
 	switch {
 	case l.own && orphan:
-		l.faults = append(l.faults, Fault{Path: name, What: "no entry of its directory comes before it"})
+		l.faults = append(l.faults, Fault{Path: name, What: "no entry for its directory comes before it"})
 	case orphan:
-		if l.out == 0 {
-			l.first = name
+		if l.orphans == 0 {
+			l.firstOrphan = name
 		}
-		l.out++
+		l.orphans++
 	}
 	if l.own && l.last != "" && format.ComparePaths(l.last, e.path) > 0 {
 		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("it comes after %q", l.last)})
@@ -240,7 +238,7 @@ func (l *layerWatch) entry(name string, e entryName) {
 	l.last = e.path
 }
 
-// report passes on what was found, layer by layer.
+// report adds the results to the report, layer by layer.
 func (w watcher) report(names []string, report *Report) {
 	for i, l := range w {
 		for _, f := range l.faults {
@@ -253,11 +251,11 @@ func (w watcher) report(names []string, report *Report) {
 		for _, what := range l.notes {
 			note("", "%s", what)
 		}
-		if l.out > 0 {
-			note(l.first, "no entry of its directory comes before it, nor with %d other entries: overlay storage gives such a directory mode 0755 and owner 0", l.out-1)
+		if l.orphans > 0 {
+			note(l.firstOrphan, "no entry for its directory comes before it, and likewise for %d other entries: overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
 		}
-		if l.again > 0 {
-			note(l.twice, "it is there twice, and so are %d other entries: the last one counts", l.again-1)
+		if l.duplicates > 0 {
+			note(l.firstDuplicate, "duplicate entry, as are %d other entries: the last one counts", l.duplicates-1)
 		}
 	}
 }

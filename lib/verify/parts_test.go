@@ -16,11 +16,11 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// parts are an image that a test may damage before it is put together: what is
-// changed in a document has its digest corrected in those above it.
+// parts are the parts of an image that a test can damage. If a test changes a document, the digests
+// in the documents above are updated.
 type parts struct {
 	tars     [][]byte
-	blobs    [][]byte // where they are not the tars
+	blobs    [][]byte // if they differ from the tars
 	config   func(m document)
 	manifest func(m document)
 	index    func(m document)
@@ -134,14 +134,14 @@ func verify(t *testing.T, p parts) *Report {
 		}
 		reports = append(reports, r)
 	}
-	// A layout tells the path of a file that is not there.
+	// A layout's error contains the path of the missing file.
 	if got, want := len(reports[0].Faults), len(reports[1].Faults); got != want {
 		t.Errorf("%d and %d faults: %v and %v", got, want, reports[0].Faults, reports[1].Faults)
 	}
 	return reports[0]
 }
 
-// flip changes a text, equally long, in the one blob that holds it.
+// flip replaces a text by another of equal length, in the only blob that contains it.
 func flip(t *testing.T, from, to string) func(map[string][]byte) {
 	return func(files map[string][]byte) {
 		for name, data := range files {
@@ -150,7 +150,7 @@ func flip(t *testing.T, from, to string) func(map[string][]byte) {
 				return
 			}
 		}
-		t.Errorf("no blob holds %q", from)
+		t.Errorf("no blob contains %q", from)
 	}
 }
 
@@ -162,7 +162,7 @@ func set(value any, key string, keys ...any) func(document) {
 	return func(m document) { at(m, keys...).(document)[key] = value }
 }
 
-// again lists an index's manifest once more, in other words.
+// again lists an index's manifest a second time, after a change.
 func again(change func(document)) func(document) {
 	return func(index document) {
 		list := at(index, "manifests").([]any)

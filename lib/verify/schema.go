@@ -24,64 +24,64 @@ type kind string
 const (
 	text    kind = "a string"
 	number  kind = "a number"
-	truth   kind = "true or false"
+	boolean kind = "true or false"
 	object  kind = "an object"
 	list    kind = "an array"
 	texts   kind = "an array of strings"
 	textMap kind = "an object of strings"
 )
 
-// field is what the image specification says of a key.
+// field describes a key as in the image specification.
 type field struct {
-	kind kind
-	need bool
-	in   map[string]field // of an object, or of each element of an array
+	kind     kind
+	required bool
+	in       map[string]field // of an object, or of each element of an array
 }
 
-// The schemas of the image specification, as far as clients go by them. Keys that
-// are not in them are free.
+// The parts of the image specification's schemas that clients depend on. Other keys are not
+// checked.
 var (
 	platformKeys = map[string]field{
-		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
+		"architecture": {kind: text, required: true}, "os": {kind: text, required: true}, "variant": {kind: text},
 		"os.version": {kind: text}, "os.features": {kind: texts},
 	}
 	descriptorKeys = map[string]field{
-		"mediaType": {kind: text, need: true}, "digest": {kind: text, need: true}, "size": {kind: number, need: true},
+		"mediaType": {kind: text, required: true}, "digest": {kind: text, required: true}, "size": {kind: number, required: true},
 		"urls": {kind: texts}, "annotations": {kind: textMap}, "platform": {kind: object, in: platformKeys}, "data": {kind: text},
 	}
 	indexKeys = map[string]field{
-		"schemaVersion": {kind: number, need: true}, "mediaType": {kind: text},
-		"manifests": {kind: list, need: true, in: descriptorKeys}, "annotations": {kind: textMap},
+		"schemaVersion": {kind: number, required: true}, "mediaType": {kind: text},
+		"manifests": {kind: list, required: true, in: descriptorKeys}, "annotations": {kind: textMap},
 	}
 	manifestKeys = map[string]field{
-		"schemaVersion": {kind: number, need: true}, "mediaType": {kind: text},
-		"config": {kind: object, need: true, in: descriptorKeys}, "layers": {kind: list, need: true, in: descriptorKeys},
+		"schemaVersion": {kind: number, required: true}, "mediaType": {kind: text},
+		"config": {kind: object, required: true, in: descriptorKeys}, "layers": {kind: list, required: true, in: descriptorKeys},
 		"annotations": {kind: textMap},
 	}
 	configKeys = map[string]field{
-		"architecture": {kind: text, need: true}, "os": {kind: text, need: true}, "variant": {kind: text},
+		"architecture": {kind: text, required: true}, "os": {kind: text, required: true}, "variant": {kind: text},
 		"os.version": {kind: text}, "os.features": {kind: texts},
 		"created": {kind: text}, "author": {kind: text}, "config": {kind: object},
-		"rootfs": {kind: object, need: true, in: map[string]field{
-			"type": {kind: text, need: true}, "diff_ids": {kind: texts}, // none, of an image without layers
+		"rootfs": {kind: object, required: true, in: map[string]field{
+			"type": {kind: text, required: true}, "diff_ids": {kind: texts}, // missing in an image without layers
 		}},
 		"history": {kind: list, in: map[string]field{
-			"created": {kind: text}, "created_by": {kind: text}, "author": {kind: text}, "comment": {kind: text}, "empty_layer": {kind: truth},
+			"created": {kind: text}, "created_by": {kind: text}, "author": {kind: text}, "comment": {kind: text}, "empty_layer": {kind: boolean},
 		}},
 	}
 )
 
-// checkObject says all that is wrong with the keys of an object.
+// checkObject returns all errors in the keys of an object.
 func checkObject(name string, data json.RawMessage, keys map[string]field) (errs []error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(data, &values); err != nil || values == nil {
-		return []error{fmt.Errorf("%s is no object", name)}
+		return []error{fmt.Errorf("%s is not an object", name)}
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		f, value := keys[key], values[key]
 		at := name + "." + key
 		switch {
-		case value == nil && f.need:
+		case value == nil && f.required:
 			errs = append(errs, fmt.Errorf("%s is missing", at))
 		case value == nil:
 		case string(value) == "null":
@@ -100,7 +100,7 @@ func checkValue(at string, value json.RawMessage, f field) (errs []error) {
 		err = json.Unmarshal(value, new(string))
 	case number:
 		err = json.Unmarshal(value, new(int64))
-	case truth:
+	case boolean:
 		err = json.Unmarshal(value, new(bool))
 	case object:
 		if f.in != nil {
@@ -135,8 +135,8 @@ func checkValue(at string, value json.RawMessage, f field) (errs []error) {
 	return nil
 }
 
-// checkDocument says all that is wrong with the form of a document, and fills in
-// what it says. It reports false where nothing can be read.
+// checkDocument returns all errors in a document's structure and decodes it. It returns false if
+// the document cannot be read.
 func checkDocument(name string, data []byte, keys map[string]field, into any) (ok bool, errs []error) {
 	if err := oci.CheckJSON(data); err != nil {
 		errs = append(errs, err)
@@ -181,34 +181,34 @@ func parseManifest(data []byte) (*v1.Manifest, []error) {
 	return &m, errs
 }
 
-func inside(name string, err error) []error {
+func withPrefix(name string, err error) []error {
 	if err == nil {
 		return nil
 	}
 	return []error{fmt.Errorf("%s: %w", name, err)}
 }
 
-// checkListed says all that is wrong with what a descriptor says.
+// checkListed returns all errors in a descriptor.
 func checkListed(name string, d v1.Descriptor) []error {
-	return inside(name, errors.Join(oci.CheckDescriptor(d), checkData(d), checkURLs(d)))
+	return withPrefix(name, errors.Join(oci.CheckDescriptor(d), checkData(d), checkURLs(d)))
 }
 
 func checkVersion(version int) []error {
-	if version == 2 || version == 0 { // which is told as missing
+	if version == 2 || version == 0 { // 0 is reported as missing
 		return nil
 	}
 	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
 }
 
-// checkData makes sure that the copy of the blob which a descriptor may hold is one:
-// some clients take it in place of the blob.
+// checkData makes sure that the copy of the blob in a descriptor is correct: some clients use it
+// instead of the blob.
 func checkData(d v1.Descriptor) error {
-	described := oci.CheckDescriptor(d) == nil // or there is a fault already
+	described := oci.CheckDescriptor(d) == nil // otherwise it is reported already
 	if d.Data == nil || !described {
 		return nil
 	}
 	if got := d.Digest.Algorithm().FromBytes(d.Data); got != d.Digest {
-		return fmt.Errorf("digest %q: its data has the digest %q", d.Digest, got)
+		return fmt.Errorf("digest %q: the embedded data has the digest %q", d.Digest, got)
 	}
 	if n := int64(len(d.Data)); n != d.Size {
 		return fmt.Errorf("digest %q: its data has %d bytes where the size is %d", d.Digest, n, d.Size)
@@ -216,21 +216,21 @@ func checkData(d v1.Descriptor) error {
 	return nil
 }
 
-// notURI matches what RFC 3986 has no place for.
+// notURI matches characters that RFC 3986 does not allow.
 var notURI = regexp.MustCompile(`[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]`)
 
-// checkURLs makes sure that the other places of a blob are such.
+// checkURLs makes sure that the URLs of a blob are absolute URIs.
 func checkURLs(d v1.Descriptor) error {
 	var errs []error
 	for _, s := range d.URLs {
 		if u, err := url.Parse(s); err != nil || !u.IsAbs() || notURI.MatchString(s) {
-			errs = append(errs, fmt.Errorf("%q of its urls is no URI", s))
+			errs = append(errs, fmt.Errorf("%q in urls is not a URI", s))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// config is what is read of an image's config.
+// config holds the verified parts of an image's config.
 type config struct {
 	v1.Platform
 	Created *string `json:"created"`
@@ -247,17 +247,17 @@ type history struct {
 	EmptyLayer bool    `json:"empty_layer"`
 }
 
-// parseConfig reads a config that has so many layers. Notes are about what no client
-// minds.
+// parseConfig checks the config of an image with this number of layers. Notes are problems that no
+// client minds.
 func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)
 	var doc struct {
 		Config map[string]json.RawMessage `json:"config"`
 	}
-	if json.Unmarshal(data, &doc) == nil { // else it is told already
+	if json.Unmarshal(data, &doc) == nil { // otherwise it is reported already
 		for _, err := range oci.CheckExecution(doc.Config) {
-			errs = append(errs, inside("config.config", err)...)
+			errs = append(errs, withPrefix("config.config", err)...)
 		}
 		unnamed, odd := oci.CheckEnv(doc.Config["Env"])
 		for _, err := range unnamed {
@@ -274,18 +274,18 @@ func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 		errs = append(errs, fmt.Errorf("config.rootfs.type is %q: want \"layers\"", c.RootFS.Type))
 	}
 	if n := len(c.RootFS.DiffIDs); n != layers {
-		errs = append(errs, fmt.Errorf("%d layers in the manifest, and %d diff_ids in the config", layers, n))
+		errs = append(errs, fmt.Errorf("%d layers in the manifest, but %d diff_ids in the config", layers, n))
 	}
 	errs = append(errs, checkTime("config.created", c.Created)...)
 	for i, h := range c.History {
 		errs = append(errs, checkTime(fmt.Sprintf("config.history[%d].created", i), h.Created)...)
 	}
 	if n := len(c.ofLayers()); c.History != nil && n != layers {
-		err := fmt.Errorf("%d layers in the manifest, and %d in the config's history", layers, n)
+		err := fmt.Errorf("%d layers in the manifest, but %d in the config's history", layers, n)
 		if c.isOwn() {
 			errs = append(errs, err)
 		} else {
-			notes = append(notes, err) // of tools that squash layers, or write no history
+			notes = append(notes, err) // some tools squash layers or write no history
 		}
 	}
 	if _, err := oci.ParseConfig(data); err != nil && len(errs) == 0 && (c.OS == "" || c.OS == "linux") {
@@ -294,7 +294,7 @@ func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	return &c, errs, notes
 }
 
-// isOwn reports whether chunkah has made the image, or a part of it.
+// isOwn reports whether chunkah made at least one layer of the image.
 func (c *config) isOwn() bool {
 	return slices.ContainsFunc(c.History, func(h history) bool { return h.CreatedBy == plan.Author })
 }
@@ -304,12 +304,12 @@ func checkTime(at string, value *string) []error {
 		return nil
 	}
 	if _, err := time.Parse(time.RFC3339Nano, *value); err != nil {
-		return []error{fmt.Errorf("%s is %q: want a time as 2006-01-02T15:04:05Z", at, *value)}
+		return []error{fmt.Errorf("%s is %q: want a time such as 2006-01-02T15:04:05Z", at, *value)}
 	}
 	return nil
 }
 
-// ofLayers is the history of the layers.
+// ofLayers returns the history entries that have a layer.
 func (c *config) ofLayers() []history {
 	return slices.DeleteFunc(slices.Clone(c.History), func(h history) bool { return h.EmptyLayer })
 }

@@ -1,19 +1,17 @@
-// Package verify looks for all that is wrong with an image, wherever it is: digests,
-// sizes and diffIDs, the schema of its documents and what they say of each other, and
-// the order of its layers' tars.
+// Package verify finds everything that is wrong with an image: its digests, sizes and diffIDs, the
+// schema and consistency of its documents, and the order of entries in its layers.
 //
-// Unlike those who read an image, it does not stop at the first fault. A fault hides
-// others only where nothing can be read behind it: what a broken manifest lists, or
-// the rest of a layer that does not decompress.
+// Other readers of images stop at the first fault. This one goes on, unless the fault makes the
+// rest unreadable, as in a broken manifest or a corrupt compressed layer.
 //
 // # What is a fault
 //
-// What the image specification forbids, and what chunkah or another client refuses. In
-// layers that chunkah has made, by their history, also entries out of order, entries
-// without the directory above them, and a name that is there twice; in others, which
-// clients take, it is a note. So are other oddities of healthy images, and what cannot
-// be looked into: artifacts beside images, images of other systems, and platforms that
-// an index lists and that are elsewhere.
+// Faults are violations of the image specification, and whatever chunkah or another client refuses.
+// In layers made by chunkah, as recorded in the history, these are faults too: entries out of
+// order, entries before their directory, and duplicate names. In layers of other tools, which
+// clients accept, they are notes. Notes also cover other oddities that harm no client, and images
+// that cannot be checked completely: artifacts, images for other operating systems, and platforms
+// that an index lists but that are missing.
 package verify
 
 import (
@@ -35,17 +33,16 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Fault is one thing that is wrong.
+// Fault is one problem.
 type Fault struct {
-	// Where is what it is wrong with, from the outside in: a document, a layer.
+	// Where is the document or layer with the problem, from the outside in.
 	Where string
-	// Path is the name of an entry in a layer's tar, as it stands there; empty for
-	// the whole.
+	// Path is an entry's name as in the layer's tar; empty if the problem concerns the whole.
 	Path string
 	What string
 }
 
-// String is the fault in one line.
+// String formats the fault as one line.
 func (f Fault) String() string {
 	if f.Path == "" {
 		return fmt.Sprintf("%s: %s", f.Where, oneLine(f.What))
@@ -53,8 +50,8 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: %q: %s", f.Where, f.Path, oneLine(f.What))
 }
 
-// MarshalJSON makes an object of where, path and what. A path that is not UTF-8 is as
-// in a stream (format/SPEC.md, section 3): path_raw has its bytes in base64.
+// MarshalJSON encodes where, path and what. For paths that are not UTF-8, path_raw has the bytes in
+// base64, as in the stream (format/SPEC.md, section 3).
 func (f Fault) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Where   string `json:"where"`
@@ -66,49 +63,48 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// oneLine keeps what an image says of itself from making lines of its own.
+// oneLine keeps texts from an image on one line.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
-// Options say how an image is verified. The zero value is enough for local images.
+// Options set how an image is verified. The zero value is enough for local images.
 type Options struct {
-	// Image says how it is opened. Of an index the images of its platform are verified,
-	// of all platforms where it has none.
+	// Image says how to open it. In an index, the images of its Platform are verified, or all if
+	// that is empty.
 	Image image.Options
-	// Whole is given each image that nothing is wrong with, and its tree with sums in
-	// place of contents; nil for nobody. What it returns ends the run.
+	// Whole is called for each image without faults, with a tree that has checksums instead of file
+	// contents. An error ends the run. It can be nil.
 	Whole func(context.Context, *image.Image, *image.Tree) error
 }
 
-// Report says what was found.
+// Report holds the result.
 type Report struct {
 	Faults, Notes []Fault
-	// Images and Layers count what was read, Bytes the sizes of all blobs.
+	// Images and Layers count those that were read. Bytes is the total size of their blobs.
 	Images, Layers int
 	Bytes          int64
 }
 
-// maxDepth bounds indexes in indexes, and maxDocuments what all
-// of them list.
+// maxDepth bounds indexes in indexes, maxDocuments the number of manifests in all of them.
 const (
 	maxDepth     = 4
 	maxDocuments = 1024
 )
 
-// Run verifies what a source names: of a layout without a name, all that it holds. An
-// error is that the image cannot be reached.
+// Run verifies the image that a source names, or everything in a layout if no image is named. It
+// returns an error if the image cannot be reached.
 func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	fetch, err := image.OpenFetcher(ctx, src, opt.Image)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", src, err)
 	}
-	v := &verifier{ctx: ctx, src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
-	err = v.top()
+	v := &verifier{src: src, opt: opt, fetch: fetch, seen: map[listing]bool{}, report: &Report{}}
+	err = v.source(ctx)
 	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
 	case err != nil || !none:
 	case opt.Image.Platform != "":
-		err = fmt.Errorf("it holds no image for %s", opt.Image.Platform)
+		err = fmt.Errorf("it contains no image for %s", opt.Image.Platform)
 	default:
-		v.fault(src.String(), "it holds no image")
+		v.fault(src.String(), "it contains no image")
 	}
 	if err = errors.Join(err, fetch.Close()); err == nil {
 		err = context.Cause(ctx)
@@ -120,19 +116,18 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	return v.report, nil
 }
 
-// once leaves out what is told already: of a manifest that is listed in several ways.
+// once removes duplicate faults. A manifest that is listed several times causes them.
 func once(faults []Fault) []Fault {
-	told := make(map[Fault]bool)
+	seen := make(map[Fault]bool)
 	return slices.DeleteFunc(faults, func(f Fault) bool {
-		again := told[f]
-		told[f] = true
+		again := seen[f]
+		seen[f] = true
 		return again
 	})
 }
 
-// verifier is one run.
+// verifier is the state of one run.
 type verifier struct {
-	ctx    context.Context // of this one run
 	src    image.Source
 	opt    Options
 	fetch  image.Fetcher
@@ -140,8 +135,8 @@ type verifier struct {
 	report *Report
 }
 
-// listing is all that an index says of a manifest that can be wrong. What is listed
-// twice in the same words, as under two tags, is read once.
+// listing is the part of a descriptor that can be wrong. A manifest with two equal descriptors, for
+// example under two tags, is read once.
 type listing struct {
 	mediaType         string
 	digest            digest.Digest
@@ -171,14 +166,14 @@ func (v *verifier) faults(where string, errs []error) {
 	}
 }
 
-// top verifies what the source names.
-func (v *verifier) top() error {
+// source verifies the image that the source names.
+func (v *verifier) source(ctx context.Context) error {
 	_, pinned, _ := strings.Cut(v.src.Ref, "@")
 	store, indexed := v.fetch.(image.Indexed)
 	if indexed && pinned == "" {
-		return v.layout(store)
+		return v.layout(ctx, store)
 	}
-	data, mediaType, err := v.fetch.Manifest(v.ctx, v.src.Ref)
+	data, mediaType, err := v.fetch.Manifest(ctx, v.src.Ref)
 	if damage, ok := errors.AsType[*image.DamageError](err); ok {
 		v.fault("manifest.json", "%s", damage)
 		return nil
@@ -190,11 +185,11 @@ func (v *verifier) top() error {
 	if pinned != "" && !v.src.DockerFormat {
 		d.Digest = digest.Digest(pinned)
 	}
-	return v.document("", d, data, 0)
+	return v.document(ctx, "", d, data, 0)
 }
 
-// layout verifies the index of a layout, and what the source names of it.
-func (v *verifier) layout(store image.Indexed) error {
+// layout verifies the index of a layout, and the image in it that the source names.
+func (v *verifier) layout(ctx context.Context, store image.Indexed) error {
 	const where = "index.json"
 	data, err := store.Index()
 	if err != nil {
@@ -203,24 +198,23 @@ func (v *verifier) layout(store image.Indexed) error {
 	index, faults := parseIndex(data)
 	v.faults(where, faults)
 	if index == nil || v.src.Ref == "" {
-		return v.list(where, index, 0, true)
+		return v.list(ctx, where, index, 0, true)
 	}
-	picked, _, err := store.Manifest(v.ctx, v.src.Ref)
+	picked, _, err := store.Manifest(ctx, v.src.Ref)
 	if err != nil {
 		return err
 	}
 	index, _ = parseIndex(picked)
-	return v.list(where, index, 0, true)
+	return v.list(ctx, where, index, 0, true)
 }
 
-// list verifies what an index lists. Of the index of a whole layout, nothing may be
-// missing.
-func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) error {
+// list verifies the manifests that an index lists. If whole is set, none may be missing.
+func (v *verifier) list(ctx context.Context, where string, index *v1.Index, depth int, whole bool) error {
 	if index == nil {
-		return nil // its fault is told
+		return nil // already reported
 	}
 	if depth > maxDepth {
-		v.fault(where, "it lies in indexes more than %d deep", maxDepth)
+		v.fault(where, "indexes are nested more than %d deep", maxDepth)
 		return nil
 	}
 	var absent []v1.Descriptor
@@ -228,13 +222,13 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 	for i, d := range index.Manifests {
 		at := fmt.Sprintf("manifest %d (%s) of %s", i, d.Digest, where)
 		if err := oci.CheckDescriptor(d); err != nil {
-			continue // its fault is told
+			continue // already reported
 		}
 		if v.seen[listingOf(d)] {
 			continue
 		}
 		if len(v.seen) >= maxDocuments {
-			v.fault(at, "it is one of more than %d manifests", maxDocuments)
+			v.fault(at, "there are more than %d manifests", maxDocuments)
 			return nil
 		}
 		if d.Platform != nil && !image.IsAttestation(d) {
@@ -244,15 +238,15 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 				continue
 			}
 		}
-		if !whole && v.isAbsent(d) {
+		if !whole && v.isAbsent(ctx, d) {
 			absent = append(absent, d)
 			continue
 		}
-		data := v.read(at, d)
+		data := v.read(ctx, at, d)
 		if data == nil {
 			continue
 		}
-		if err := v.document(where, d, data, depth+1); err != nil {
+		if err := v.document(ctx, where, d, data, depth+1); err != nil {
 			return err
 		}
 	}
@@ -260,34 +254,34 @@ func (v *verifier) list(where string, index *v1.Index, depth int, whole bool) er
 	return nil
 }
 
-// isAbsent reports whether a manifest is not in a layout, as docker save leaves it out
-// with all platforms but one.
-func (v *verifier) isAbsent(d v1.Descriptor) bool {
+// isAbsent reports whether a layout lacks a manifest. docker save writes only one platform of an
+// index.
+func (v *verifier) isAbsent(ctx context.Context, d v1.Descriptor) bool {
 	if _, local := v.fetch.(image.Indexed); !local {
 		return false
 	}
-	in, err := v.fetch.Blob(v.ctx, d)
+	in, err := v.fetch.Blob(ctx, d)
 	if err == nil {
 		in.Close()
 	}
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// absent tells of the manifests that an index lists and that are not there. Where it has
-// no image at all, that is a fault.
+// absent reports manifests that an index lists but that are missing. This is a fault if no image is
+// left.
 func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	switch {
 	case len(list) == 0:
 	case others:
-		v.note(where, "it lists images that are not there, and not verified: %s", image.PlatformNames(list))
+		v.note(where, "it lists images that are missing and were not verified: %s", image.PlatformNames(list))
 	default:
-		v.fault(where, "none of the images that it lists is there: %s", image.PlatformNames(list))
+		v.fault(where, "all images that it lists are missing: %s", image.PlatformNames(list))
 	}
 }
 
-// document verifies a manifest or an index that was listed in another one; in is
-// empty for one that the source itself names.
-func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) error {
+// document verifies a manifest or an index. in is the document that lists it, or empty if the
+// source names it.
+func (v *verifier) document(ctx context.Context, in string, d v1.Descriptor, data []byte, depth int) error {
 	if in != "" {
 		in = " of " + in
 	}
@@ -297,7 +291,7 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 		v.fault(where, "its bytes have the digest %q", got)
 	}
 	if blobs, is := image.Artifact(data, d); is {
-		v.artifact(where, d, data, blobs)
+		v.artifact(ctx, where, d, data, blobs)
 		return nil
 	}
 	isIndex, err := image.IsIndex(data, d.MediaType)
@@ -309,33 +303,32 @@ func (v *verifier) document(in string, d v1.Descriptor, data []byte, depth int) 
 		where = fmt.Sprintf("index %s%s", d.Digest, in)
 		index, faults := parseIndex(data)
 		v.faults(where, faults)
-		return v.list(where, index, depth, false)
+		return v.list(ctx, where, index, depth, false)
 	}
 	m, faults := parseManifest(data)
 	v.faults(where, faults)
 	if m == nil {
 		return nil
 	}
-	return v.image(where, d, m)
+	return v.image(ctx, where, d, m)
 }
 
-// artifact verifies digests and sizes of what is no image.
-func (v *verifier) artifact(where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
+// artifact verifies only digests and sizes, since an artifact is not an image.
+func (v *verifier) artifact(ctx context.Context, where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
 	if !image.IsAttestation(d) {
-		v.note(where, "it is an artifact and no image: its blobs are verified, and not looked into")
+		v.note(where, "an artifact, not an image: only the digests of its blobs are verified")
 	} else {
 		_, faults := parseManifest(data)
 		v.faults(where, faults)
 	}
 	for i, b := range blobs {
-		v.skim(fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
+		v.checkBlob(ctx, fmt.Sprintf("blob %d (%s) of %s", i, b.Digest, where), b)
 	}
 }
 
-// read reads a document and compares it with its descriptor; nil where that is not
-// possible.
-func (v *verifier) read(where string, d v1.Descriptor) []byte {
-	in, err := v.fetch.Blob(v.ctx, d)
+// read reads a document and compares it with its descriptor. It returns nil if it cannot be read.
+func (v *verifier) read(ctx context.Context, where string, d v1.Descriptor) []byte {
+	in, err := v.fetch.Blob(ctx, d)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return nil
@@ -347,7 +340,7 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 		v.fault(where, "%s", err)
 		return nil
 	case len(data) > oci.MaxDocument:
-		v.fault(where, "it has more than the %d bytes that clients take", oci.MaxDocument)
+		v.fault(where, "it is larger than the %d bytes that clients accept", oci.MaxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
@@ -359,26 +352,26 @@ func (v *verifier) read(where string, d v1.Descriptor) []byte {
 	return data
 }
 
-// skim compares a blob with its descriptor, whatever it holds.
-func (v *verifier) skim(where string, d v1.Descriptor) {
+// checkBlob compares a blob with its descriptor without parsing it.
+func (v *verifier) checkBlob(ctx context.Context, where string, d v1.Descriptor) {
 	if err := oci.CheckDescriptor(d); err != nil {
-		return // its fault is told
+		return // already reported
 	}
-	in, err := v.fetch.Blob(v.ctx, d)
+	in, err := v.fetch.Blob(ctx, d)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return
 	}
 	defer in.Close()
 	verifier := d.Digest.Verifier()
-	n, err := io.Copy(verifier, interrupt.Reader(v.ctx, in))
+	n, err := io.Copy(verifier, interrupt.Reader(ctx, in))
 	switch {
 	case err != nil:
 		v.fault(where, "%s", err)
 	case n != d.Size:
 		v.fault(where, "it has %d bytes where its descriptor says %d", n, d.Size)
 	case !verifier.Verified():
-		v.fault(where, "its bytes have another digest")
+		v.fault(where, "its content does not match the digest")
 	}
 	v.report.Bytes += n
 }

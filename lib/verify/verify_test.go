@@ -28,8 +28,8 @@ func TestGoodImage(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	for f, want := range map[Fault]string{
-		{Where: "index.json", What: `it is "x"`}:                     `{"where":"index.json","what":"it is \"x\""}`,
-		{Where: "layer 0", Path: "a\xff", What: "it is there twice"}: `{"where":"layer 0","path":"a` + "\ufffd" + `","path_raw":"Yf8=","what":"it is there twice"}`,
+		{Where: "index.json", What: `it is "x"`}:                   `{"where":"index.json","what":"it is \"x\""}`,
+		{Where: "layer 0", Path: "a\xff", What: "duplicate entry"}: `{"where":"layer 0","path":"a` + "\ufffd" + `","path_raw":"Yf8=","what":"duplicate entry"}`,
 	} {
 		if got, err := json.Marshal(f); err != nil || string(got) != want {
 			t.Errorf("got %s, %v, want %s", got, err, want)
@@ -45,7 +45,7 @@ const (
 	m0 = `^manifest 0 \(\S*\) of index\.json: `
 )
 
-// Every single damage is found, with its name, and nothing else is.
+// Every single kind of damage is found, named, and nothing else is reported.
 func TestEveryFault(t *testing.T) {
 	other := digest.FromString("another").String()
 	for _, test := range []struct {
@@ -64,14 +64,14 @@ func TestEveryFault(t *testing.T) {
 		{"the manifest's digest", parts{index: set(other, "digest", "manifests", 0)}, []string{m0 + ".*(no such file|is not in)"}},
 		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "it has [0-9]+ bytes where its descriptor says 5"}},
 		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `its tar has the diffID`}},
-		{"a diffID that is none", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
-		{"a digest that is none", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
+		{"a diffID that is invalid", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
+		{"a digest that is invalid", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
 		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is below 0`}},
-		{"a copy of another layer", parts{manifest: set("e30=", "data", "layers", 0)}, []string{m + `layers\[0\]: digest "sha256:\w+": its data has the digest "sha256:44136fa3`}},
-		{"a copy that is none", parts{manifest: set("~", "data", "config")}, []string{m + `illegal base64 data`}},
+		{"embedded data of another layer", parts{manifest: set("e30=", "data", "layers", 0)}, []string{m + `layers\[0\]: digest "sha256:\w+": the embedded data has the digest "sha256:44136fa3`}},
+		{"embedded data that is invalid", parts{manifest: set("~", "data", "config")}, []string{m + `illegal base64 data`}},
 
 		// Schema.
-		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: want an array`, c + "0 layers in the manifest, and 2 diff_ids", c + "0 layers in the manifest, and 2 in the config's history"}},
+		{"layers are null", parts{manifest: set(nil, "layers")}, []string{m + `manifest\.layers is null: want an array`, c + "0 layers in the manifest, but 2 diff_ids", c + "0 layers in the manifest, but 2 in the config's history"}},
 		{"annotations are null", parts{manifest: set(nil, "annotations")}, []string{m + `manifest\.annotations is null`}},
 		{"an annotation is a number", parts{manifest: set(1, "k", "annotations")}, []string{m + `manifest\.annotations is not an object of strings`}},
 		{"no config", parts{manifest: without("config")}, []string{m + `manifest\.config is missing`, m + `config: digest ""`}},
@@ -84,11 +84,11 @@ func TestEveryFault(t *testing.T) {
 		{"no media type in the index", parts{index: without("mediaType", "manifests", 0)}, []string{`^index\.json: index\.manifests\[0\]\.mediaType is missing`}},
 		{"a platform without os", parts{index: without("os", "manifests", 0, "platform")}, []string{`^index\.json: index\.manifests\[0\]\.platform\.os is missing`}},
 		{"no architecture", parts{config: without("architecture")}, []string{c + `config\.architecture is missing`}},
-		{"no rootfs", parts{config: without("rootfs")}, []string{c + `config\.rootfs is missing`, c + "2 layers in the manifest, and 0 diff_ids"}},
-		{"diff_ids are null", parts{config: set(nil, "diff_ids", "rootfs")}, []string{c + `config\.rootfs\.diff_ids is null`, c + "2 layers in the manifest, and 0 diff_ids"}},
+		{"no rootfs", parts{config: without("rootfs")}, []string{c + `config\.rootfs is missing`, c + "2 layers in the manifest, but 0 diff_ids"}},
+		{"diff_ids are null", parts{config: set(nil, "diff_ids", "rootfs")}, []string{c + `config\.rootfs\.diff_ids is null`, c + "2 layers in the manifest, but 0 diff_ids"}},
 		{"another rootfs type", parts{config: set("files", "type", "rootfs")}, []string{c + `config\.rootfs\.type is "files"`}},
 		{"history is null", parts{config: set(nil, "history")}, []string{c + `config\.history is null`}},
-		{"a time that is none", parts{config: set("yesterday", "created")}, []string{c + `config\.created is "yesterday"`}},
+		{"a time that is invalid", parts{config: set("yesterday", "created")}, []string{c + `config\.created is "yesterday"`}},
 		{"Env is a string", parts{config: set("A=1", "Env", "config")}, []string{c + `config\.config: key "Env" is`}},
 		{"much of a config", parts{config: func(m document) {
 			m["author"], m["created"] = 5, "yesterday"
@@ -99,36 +99,36 @@ func TestEveryFault(t *testing.T) {
 			c + `config\.config: unknown key "workingdir"`, c + `config\.created is "yesterday"`,
 		}},
 		{"Env without values", parts{config: set([]any{"A=1", "B", "=C", "D="}, "Env", "config")}, []string{c + `config\.config\.Env\[2\] is "=C"`}},
-		{"urls that are none", parts{manifest: func(m document) {
+		{"invalid urls", parts{manifest: func(m document) {
 			at(m, "config").(document)["urls"] = []any{"https://registry.example/a%20b", "registry.example/a"}
 			at(m, "layers", 1).(document)["urls"] = []any{"https://registry.example/a b", "https://registry.example/%zz"}
 		}, index: set([]any{"https://[::1"}, "urls", "manifests", 0)}, []string{
-			`^index\.json: manifests\[0\]: "https://\[::1" of its urls is no URI`, m + `config: "registry.example/a" of its urls is no URI`,
-			m + `layers\[1\]: "https://registry.example/a b" of its urls is no URI.*"https://registry.example/%zz" of its urls`,
+			`^index\.json: manifests\[0\]: "https://\[::1" in urls is not a URI`, m + `config: "registry.example/a" in urls is not a URI`,
+			m + `layers\[1\]: "https://registry.example/a b" in urls is not a URI.*"https://registry.example/%zz" in urls`,
 		}},
 		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
-		{"a key is there twice", parts{files: func(files map[string][]byte) {
+		{"a duplicate key", parts{files: func(files map[string][]byte) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
 		}}, []string{`^index\.json: key "schemaVersion" is there twice`}},
 
-		// What documents say of each other.
-		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, and 1 diff_ids"}},
-		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
-		{"an empty layer that is none", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, and 1 in the config's history"}},
-		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
-		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", and the index says "arm64"`}},
+		// Documents that contradict each other.
+		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 diff_ids"}},
+		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
+		{"an empty layer that is invalid", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
+		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
+		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
 		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: it has [0-9]+ bytes where its descriptor says 5`}},
-		{"a fault of a manifest that is there twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
-			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": it is there twice`, c + `its architecture is "amd64", and the index says "arm64"`}},
-		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", and the index says "freebsd"`}},
+		{"a fault of a manifest that is listed twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
+			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `its architecture is "amd64", but the index says "arm64"`}},
+		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", but the index says "freebsd"`}},
 
 		// Tars.
-		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": it is there twice`}},
-		{"a name twice, spelled otherwise", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("./a", "2"))}}, []string{l0 + `"\./a": it is there twice`}},
-		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": no entry of its directory`}},
+		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`}},
+		{"a name twice, spelled differently", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("./a", "2"))}}, []string{l0 + `"\./a": duplicate entry`}},
+		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": no entry for its directory`}},
 		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": it comes after "/b"`}},
-		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": no entry of its directory`, l0 + `"a": it comes after "/a/b"`}},
-		{"a name that leads out", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
+		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": no entry for its directory`, l0 + `"a": it comes after "/a/b"`}},
+		{"a name outside the root", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
 		{"a link to nothing", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.Link("b", "none"))}}, []string{l0 + `"b": is a hard link to "none", which is not there`}},
 		{"a file in a file", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.File("a/b", ""))}}, []string{l0 + `"a/b": `}},
 		{"a tar that is cut off", parts{tars: [][]byte{own(t, mk.File("a", strings.Repeat("x", 2000)))[:1000]}}, []string{l0 + `entry "a": unexpected EOF`}},
@@ -202,7 +202,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
 		"index.annotations is null", "manifest.annotations is null", "where its descriptor says 7", "where its descriptor says 9",
-		"where its descriptor says 8", "where its descriptor says 1000000000", "its tar has the diffID", "config.os is missing", "and 3 in the config's history",
+		"where its descriptor says 8", "where its descriptor says 1000000000", "its tar has the diffID", "config.os is missing", "but 3 in the config's history",
 		`"../x": has ".."`, `"y": is a hard link to "none"`,
 	} {
 		if !strings.Contains(all, want) {
@@ -211,7 +211,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// What others do with the order of their layers is no fault.
+// Layers of other tools can be in any order.
 func TestForeignOrder(t *testing.T) {
 	r := verify(t, parts{
 		tars: [][]byte{own(t, mk.File("b", ""), mk.File("a/x", ""), mk.File("a/y", ""), mk.Dir("a"))},
@@ -219,12 +219,12 @@ func TestForeignOrder(t *testing.T) {
 			at(m, "history", 0).(document)["created_by"] = "RUN something"
 		},
 	})
-	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": no entry of its directory comes before it, nor with 1 other`) {
+	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": no entry for its directory comes before it, and likewise for 1 other`) {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// What Docker called a config until 2016 is a note.
+// The media type that Docker used for configs until 2016 is a note.
 func TestOldConfigType(t *testing.T) {
 	for _, mediaType := range []string{"application/octet-stream", "application/json", "text/html", "text/plain"} {
 		r := verify(t, parts{manifest: set(mediaType, "mediaType", "config")})
@@ -233,12 +233,12 @@ func TestOldConfigType(t *testing.T) {
 		}
 	}
 	r := verify(t, parts{manifest: set("application/vnd.example", "mediaType", "config")})
-	if len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "it holds no image") || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, "artifact") {
+	if len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "it contains no image") || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, "artifact") {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// What follows a layer's tar is a note, and so is what runtimes do not agree on.
+// Data after the end of a tar is a note, and so is anything that runtimes treat differently.
 func TestNotesOfTrees(t *testing.T) {
 	r := verify(t, parts{tars: [][]byte{append(own(t, mk.Symlink("a", "b")), make([]byte, 511)...), append(own(t, mk.File("a/x", "")), 'x')}})
 	if len(r.Faults) != 1 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0].String(), "1 bytes behind the end of its tar") || !strings.Contains(r.Notes[1].String(), "symlink") {
@@ -246,7 +246,7 @@ func TestNotesOfTrees(t *testing.T) {
 	}
 }
 
-// Packed layers are verified as well as plain ones, also behind a fault.
+// Compressed layers are verified as well as plain ones, even after a fault.
 func TestPacked(t *testing.T) {
 	for _, packing := range []string{mk.Gzip, mk.Zstd} {
 		tars := goodTars(t)
@@ -304,7 +304,7 @@ func TestDockerArchive(t *testing.T) {
 	}
 }
 
-// A docker archive whose files do not fit together is found out, and no trouble.
+// Inconsistent files of a docker archive are reported as faults, not as an error.
 func TestDamagedDockerArchive(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: own(t, mk.File("a", "a"))}}}
 	for name, test := range map[string]struct{ from, to, want string }{
@@ -329,7 +329,7 @@ func TestDamagedDockerArchive(t *testing.T) {
 	}
 }
 
-// An image that is not there is no fault of it.
+// A missing image is an error, not a fault.
 func TestTrouble(t *testing.T) {
 	dir := put(t, parts{}).WriteFolder(t)
 	for _, src := range []image.Source{
@@ -348,7 +348,7 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// Whole gets an image without faults, with the sums of its files, and no other.
+// Whole is called for images without faults, with the checksums of their files.
 func TestWhole(t *testing.T) {
 	for name, p := range map[string]parts{"good": {}, "bad": {config: without("os")}} {
 		calls := 0
@@ -358,7 +358,7 @@ func TestWhole(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := tree.Sum("/a/f"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the sum of what is deleted: %v", err)
+				t.Errorf("checksum of a deleted file: %v", err)
 			}
 			if img.Annotations["k"] != "v" || len(img.Config.Data) == 0 {
 				t.Errorf("the image is %+v", img)

@@ -195,28 +195,41 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
 
 // maxPlan bounds the plan that an image carries, in bytes: clients read no config
-// of more than 4 MiB, in which each quote takes two. 10,000 components take half
+// of more than 4 MiB, in which each quote takes two. 10,000 packages take half
 // of it.
 const maxPlan = 1 << 20
 
 // comments are what stands in the history of each layer: the plan, so that the
-// next build can read it back, or where that is too much the components' names.
+// next build can read it back; where that is too much without times, or then still the
+// components' names.
 func (img *image) comments() ([]string, error) {
-	lines, total := make([]string, len(img.layers)), 0
-	for i := range img.layers {
-		var err error
-		if lines[i], err = plan.Comment(img.layers[i].record); err != nil {
-			return nil, err
+	for _, timed := range []bool{true, false} {
+		lines, total, err := img.plan(timed)
+		if err != nil || total <= maxPlan {
+			return lines, err
 		}
-		total += len(lines[i])
 	}
-	if total <= maxPlan {
-		return lines, nil
-	}
+	lines := make([]string, len(img.layers))
 	for i := range img.layers {
 		lines[i] = img.layers[i].components()
 	}
 	return lines, nil
+}
+
+// plan spells the plan, a line for each layer, and counts its bytes.
+func (img *image) plan(timed bool) (lines []string, total int, err error) {
+	for i := range img.layers {
+		rec := *img.layers[i].record
+		if !timed {
+			rec.Times, rec.Contents = nil, nil
+		}
+		line, err := plan.Comment(&rec)
+		if err != nil {
+			return nil, 0, err
+		}
+		lines, total = append(lines, line), total+len(line)
+	}
+	return lines, total, nil
 }
 
 // created picks the image's time: the source date, else the config's, else that

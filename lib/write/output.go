@@ -69,9 +69,6 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// emptyDirs names a layer of which only directories are left.
-const emptyDirs = "chunkah/empty-directories"
-
 // drop takes the output out of all layers: the records found, further names of
 // their inodes, and what is below them. A layer that held nothing else goes too.
 func (w *writer) drop(found []*format.File) error {
@@ -101,7 +98,7 @@ func (w *writer) drop(found []*format.File) error {
 			if !hold(held, l.files) {
 				continue
 			}
-			l.record = &format.Layer{Components: []string{emptyDirs}, StabilityPPM: l.record.StabilityPPM}
+			l.record = &format.Layer{Components: []string{format.EmptyDirectories}, StabilityPPM: l.record.StabilityPPM}
 		}
 		layers = append(layers, l)
 	}

@@ -127,14 +127,11 @@ func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 	return &own, nil
 }
 
-// dockerLayer is Docker's media type of a plain layer; .gzip and .zstd may follow.
-const dockerLayer = "application/vnd.docker.image.rootfs.diff.tar"
-
 // layer is what the manifest says of a kept layer: the blob is as it was, but OCI's
 // manifests have OCI's media types, and clients refuse others in them.
 func (k Kept) layer() oci.Layer {
 	l := k.Layer
-	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, dockerLayer); ok {
+	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, oci.MediaTypeDockerLayer); ok {
 		l.Descriptor.MediaType = v1.MediaTypeImageLayer + strings.Replace(suffix, ".", "+", 1)
 	}
 	return l

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"chunkah/lib/oci"
-	"chunkah/lib/spool"
+	"chunkah/lib/temp"
 )
 
 // spooledBlob takes a compressed blob, whose size an archive has to know first: it is
@@ -33,11 +33,11 @@ func (s *spooledBlob) Write(p []byte) (int, error) {
 	}
 	if s.file == nil {
 		var err error
-		if s.file, err = spool.Create(s.dir); err != nil {
+		if s.file, err = temp.CreateSpool(s.dir); err != nil {
 			return 0, err
 		}
 	}
-	return spool.Writer(s.file).Write(p)
+	return temp.SpoolWriter(s.file).Write(p)
 }
 
 // writeTo writes to the archive what there is of the blob, and from then on all of it.
@@ -80,7 +80,7 @@ func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 func (s *spooledBlob) readError(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == s.file.Name() {
-		return fmt.Errorf("copying from %q: %w", spool.Dir(s.dir), spool.Cause(err))
+		return fmt.Errorf("copying from %q: %w", temp.SpoolDir(s.dir), temp.SpoolCause(err))
 	}
 	return err
 }

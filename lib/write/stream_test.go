@@ -92,7 +92,7 @@ func TestStreamsRefused(t *testing.T) {
 		},
 		{
 			"inode of two sizes", []format.Record{header(""), l0, with(file("/a", 1), linked), with(file("/b", 2), linked)},
-			`"/a" and "/b" are one hard-link group`,
+			`"/a" and "/b" are hard links to one file`,
 		},
 		{
 			"more bytes than there are", []format.Record{

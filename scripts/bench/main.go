@@ -6,10 +6,10 @@
 //
 //	bench -bin bin -dir /var/tmp/chunkah-bench [-roots DIR] [-runs 5] [-rows REGEXP]
 //
-// It makes the roots that it needs in DIR and keeps them there, or in a folder
-// of their own: a tmpfs is what never gives up a page. They are two Debian
-// systems (mmdebstrap, as root; elsewhere made ones stand in, and it says so) and
-// made ones of small files.
+// It makes the roots that it needs in DIR and keeps them there, or in another
+// directory: only a tmpfs never gives up a page. They are two Debian systems, made
+// by mmdebstrap as root, and generated roots of small files. Without mmdebstrap,
+// generated roots replace the Debian systems, and a message says so.
 package main
 
 import (
@@ -51,7 +51,7 @@ type row struct {
 	run  func(*bench) (result, error)
 }
 
-// result is what a row counts, and how people are told.
+// result is the value of a row, and its text for people.
 type result struct {
 	value float64
 	text  string
@@ -66,7 +66,7 @@ func (b *bench) run(match string) error {
 		return err
 	}
 	if b.runs < 1 {
-		return fmt.Errorf("%d runs are none", b.runs)
+		return fmt.Errorf("a row needs at least one run, not %d", b.runs)
 	}
 	if b.roots == "" {
 		b.roots = b.dir
@@ -113,7 +113,7 @@ func (b *bench) row(r row) error {
 }
 
 func load() string {
-	text, _ := os.ReadFile("/proc/loadavg") // no load is told where it is not there
+	text, _ := os.ReadFile("/proc/loadavg") // without this file, no load is printed
 	fields := strings.Fields(string(text))
 	return strings.Join(fields[:min(3, len(fields))], " ")
 }

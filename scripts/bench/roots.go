@@ -49,11 +49,10 @@ func (b *bench) make(name, path string) error {
 	return fmt.Errorf("no root is called %q", name)
 }
 
-// debian makes a Debian system, or where that cannot be had so many files of so
-// many bytes.
+// debian makes a Debian system or, if that is not possible, n files of size bytes.
 func debian(path string, n, size int, options ...string) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil || os.Geteuid() != 0 {
-		fmt.Fprintf(os.Stderr, "bench: no mmdebstrap, or not root: %d made files stand in for Debian\n", n)
+		fmt.Fprintf(os.Stderr, "bench: no mmdebstrap, or not root: %d generated files replace Debian\n", n)
 		return files(path, n, size)
 	}
 	args := append([]string{"--quiet", "--variant=important"}, options...)

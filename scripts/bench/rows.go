@@ -99,8 +99,8 @@ func pair(root string, a, ref commandLine) func(*bench) (result, error) {
 	}
 }
 
-// times compares the times of two commands. What they compute is told too: it
-// depends less on what else a machine does.
+// times compares the times of two commands. It also prints their CPU time, which
+// depends less on other work of the machine.
 func times(as, refs []run) result {
 	ratio := ratios(as, refs, wall)
 	return result{ratio.median, fmt.Sprintf("%.2f × (%.2f to %.2f): %.2f s to %.2f s; CPU %.2f s to %.2f s",

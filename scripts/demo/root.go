@@ -128,7 +128,7 @@ func (f file) create(root *os.Root) error {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	// Some files are nobody's to read but root's; this root has no such owner.
+	// Some files can be read only by root, and this root has no such owner.
 	if err := root.Chmod(name, fs.FileMode(f.mode&0o777|0o400)); err != nil {
 		return err
 	}

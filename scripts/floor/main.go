@@ -1,7 +1,6 @@
-// Floor is the reference that chunkah's speed is held against: the least that
-// anyone could do to make an uncompressed image of a tree. It walks the tree,
-// reads every byte once, hashes it on all cores, and writes as many bytes to a
-// file, fsynced.
+// Floor is the reference for chunkah's speed: the minimum of work for an
+// uncompressed image of a tree. It walks the tree, reads every byte once, hashes
+// it on all cores, writes as many bytes to a file, and calls fsync.
 //
 //	floor ROOT FILE
 package main

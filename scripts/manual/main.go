@@ -31,7 +31,7 @@ func run(args []string) error {
 	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil {
-			return fmt.Errorf("SOURCE_DATE_EPOCH %q is no number of seconds", epoch)
+			return fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds", epoch)
 		}
 		edition.Date = time.Unix(seconds, 0).UTC().Format(time.DateOnly)
 	}

@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// bom is a document (CycloneDX 1.5, JSON). It has no serial number, which would be
-// another one each time.
+// bom is a document (CycloneDX 1.5, JSON). It has no serial number, which would
+// differ each time.
 type bom struct {
 	Schema       string       `json:"$schema"`
 	Format       string       `json:"bomFormat"`
@@ -88,7 +88,7 @@ type dependency struct {
 func run(w io.Writer, version string, programs []string, epoch string) error {
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil {
-		return errors.New("SOURCE_DATE_EPOCH is no number of seconds: set it")
+		return errors.New("SOURCE_DATE_EPOCH is not a number of seconds: set it")
 	}
 	modules := make(map[string]component)
 	var files []component

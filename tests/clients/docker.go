@@ -136,7 +136,7 @@ func (d *Docker) Mount(image string) string {
 		d.t.Fatal(err)
 	}
 	_, layers, _ := strings.Cut(string(lower), ":")
-	// A lone lower folder is none to overlayfs.
+	// overlayfs refuses a single lower directory.
 	target, empty := d.t.TempDir(), d.t.TempDir()
 	mount := exec.Command("mount", "-t", "overlay", "overlay", "-o", "ro,lowerdir="+layers+":"+empty, target)
 	mount.Dir = filepath.Dir(filepath.Dir(upper))

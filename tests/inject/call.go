@@ -43,7 +43,7 @@ func callInfo(tid int) (info, bool) {
 }
 
 // form says where a call names its file: by the descriptor in argument fd, by the
-// path in argument path below it, or both. -1 is none.
+// path in argument path below it, or both. -1 means that there is no such argument.
 type form struct {
 	name     string
 	fd, path int

@@ -86,7 +86,7 @@ func archTree(p Package) (string, error) {
 	return out.String(), err
 }
 
-// escape writes a path as mtree does: what is no plain letter, in octal.
+// escape writes a path as mtree does: spaces and special characters in octal.
 func escape(path string) string {
 	var b strings.Builder
 	for _, c := range []byte(path) {

@@ -53,7 +53,7 @@ func Packages() []Package {
 	var list []Package
 	for source, names := range sources {
 		for i, name := range names {
-			// A different time for each, so that the newest can be told.
+			// A different time for each, so that there is a newest one.
 			built := 1650000000 + int64(len(source))*1_000_000 + int64(i)*1000
 			list = append(list, Package{Name: name, Source: source, Built: built, Files: files(name)})
 		}

@@ -2,7 +2,7 @@
 // text that can stand in a Go literal or in a test script: txtar holds neither
 // modes nor links nor xattrs.
 //
-// A text has one file a line, a comment starts with '#':
+// A text has one file per line, and a comment starts with '#':
 //
 //	TYPE PATH [KEY=VALUE]...
 //

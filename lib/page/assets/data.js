@@ -1,14 +1,13 @@
-// A fault of this page is told on the page.
+// Errors of this script are shown on the page.
 window.addEventListener("error", event => {
   const fault = document.getElementById("fault");
   fault.textContent = "This page does not work here: " + event.message;
   fault.hidden = false;
 });
 
-// What the page is about. Names of an image are text everywhere: nothing here is
-// ever read as HTML.
+// The data of the page. Names from the image are always inserted as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
-const nobody = "(one of several)"; // files that belong to one of several components
+const oneOfSeveral = "(one of several)"; // files that belong to one of several components
 
 function size(n) {
   if (n === null || n === undefined) return "not known";
@@ -20,21 +19,20 @@ function size(n) {
 
 function count(n, what) { return n === 1 ? "1 " + what : n.toLocaleString("en") + " " + what + "s"; }
 
-// percent writes parts per million.
+// percent formats parts per million.
 function percent(ppm) { return ppm === null ? "unknown" : (ppm / 10000).toFixed(2) + " %"; }
 
-// classes of stability, the most stable first: the least parts per million, and how
-// the legend calls it.
+// classes of stability, the most stable first: the lower limit in parts per million, and the label.
 const classes = [[999000, "99.9 % and more"], [990000, "99 to 99.9 %"], [950000, "95 to 99 %"], [800000, "80 to 95 %"], [500000, "50 to 80 %"], [0, "less than 50 %"]];
 function colour(ppm) { return ppm === null ? "cu" : "c" + classes.findIndex(c => ppm >= c[0]); }
 
-// A layer has its files in columns: common, the bytes that a path shares with the one
-// before it; rest, what follows; sizes; and components, one number where all have the
-// same one, of which -1 is none.
+// A layer has its files in columns: common, the number of bytes that a path shares with the
+// previous one; rest, the remainder of the path; sizes; and components, a single number if all
+// files have the same one. -1 means unknown.
 function componentOf(layer, at) { return typeof layer.components === "number" ? layer.components : layer.components[at]; }
-function componentName(c) { return c < 0 ? nobody : data.components[c]; }
+function componentName(c) { return c < 0 ? oneOfSeveral : data.components[c]; }
 
-// sums of each layer's components, the largest first.
+// The sizes of each layer's components, the largest first.
 for (const layer of data.layers) {
   const sums = new Map();
   for (let at = 0; at < layer.sizes.length; at++) {
@@ -47,7 +45,7 @@ for (const layer of data.layers) {
   layer.parts = [...sums.values()].sort((a, b) => b.bytes - a.bytes || b.files - a.files || a.component - b.component);
 }
 
-// pathsOf spells out the paths of a layer, once somebody asks.
+// pathsOf builds the paths of a layer on first use.
 function pathsOf(layer) {
   if (layer.paths) return layer.paths;
   const paths = new Array(layer.rest.length);
@@ -59,7 +57,7 @@ function pathsOf(layer) {
   return layer.paths = paths;
 }
 
-// make makes an element with text in it.
+// make creates an element with text.
 function make(tag, text, name) {
   const e = document.createElement(tag);
   if (text !== undefined) e.textContent = text;

@@ -1,4 +1,4 @@
-// bars are what is before and after, each a part of the largest.
+// The bars show before and after. Their lengths are relative to the largest.
 function drawBars() {
   const box = document.getElementById("bars"), most = Math.max(1, ...data.bars.map(b => b.total)), used = new Map();
   for (const b of data.bars) {
@@ -19,7 +19,7 @@ function drawBars() {
   }
   const keys = make("div", undefined, "keys");
   for (const [kind, name] of used) keys.append(key(kind, name));
-  if (data.steps > 1) keys.append(make("span", data.chosen + ": " + data.steps + " steps, " + size(data.mean) + " each in the mean; below is the last one"));
+  if (data.steps > 1) keys.append(make("span", data.chosen + ": " + data.steps + " steps, " + size(data.mean) + " per step on average; the last one is shown below"));
   box.append(keys);
 }
 
@@ -32,7 +32,7 @@ function key(kind, name) {
 function drawLegend() {
   const legend = document.getElementById("legend");
   legend.className = "keys";
-  legend.append(make("span", "Chance to stay as it is for a week:"));
+  legend.append(make("span", "Chance to stay unchanged for a week:"));
   classes.forEach((c, i) => legend.append(key("c" + i, c[1])));
   legend.append(key("cu", "unknown"));
   if (data.kind === "reuse") {
@@ -42,7 +42,7 @@ function drawLegend() {
   }
 }
 
-// drawClients says what the last update costs each client.
+// drawClients lists the cost of the last update for each client.
 function drawClients() {
   const list = document.getElementById("clients"), names = { docker: "docker (overlay2)" };
   for (const c of data.clients || []) {
@@ -70,7 +70,7 @@ function table(id, heads, rows) {
   });
 }
 
-// fromAddress shows what the address asks for: #layer=3&component=rpm/bash&search=x
+// fromAddress shows the place and search in the URL: #layer=3&component=rpm/bash&search=x
 function fromAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const layer = asked.get("layer"), name = asked.get("component");

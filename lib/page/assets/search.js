@@ -1,5 +1,4 @@
-// Search goes through all paths and components, a slice at a time, so that the page
-// answers meanwhile.
+// Search goes through all paths and components in slices, so that the page stays responsive.
 const query = document.getElementById("query"), found = document.getElementById("found"), results = document.getElementById("results");
 const slice = 40000, mostShown = 200;
 let turn = 0;
@@ -13,7 +12,7 @@ function search(text) {
     mark();
     return;
   }
-  const any = text === text.toLowerCase(); // capitals in it count, if there are any
+  const any = text === text.toLowerCase(); // case matters only if there are capital letters
   const fits = any ? s => s.toLowerCase().includes(text) : s => s.includes(text);
   const seen = new Set(), shown = [];
   const named = new Set();
@@ -26,7 +25,7 @@ function search(text) {
     n++;
   }));
   const step = () => {
-    if (mine !== turn) return; // something else is searched for by now
+    if (mine !== turn) return; // another search has started
     for (let left = slice; left > 0 && layer < data.layers.length;) {
       const l = data.layers[layer], paths = pathsOf(l), end = Math.min(paths.length, at + left);
       left -= end - at + 1;

@@ -1,5 +1,5 @@
-// squarify lays values, the largest first, out in a rectangle, each with an area in
-// proportion and as square as can be (Bruls, Huizing, van Wijk: Squarified Treemaps).
+// squarify divides a rectangle among values, the largest first. Areas are proportional and as
+// square as possible (Bruls, Huizing, van Wijk: Squarified Treemaps).
 function squarify(values, x, y, w, h) {
   const rects = new Array(values.length);
   let left = values.reduce((a, b) => a + b, 0);

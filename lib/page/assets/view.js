@@ -1,18 +1,17 @@
-// The map shows layers; of one layer its components; of one component its files.
+// The map shows the layers, the components of one layer, or the files of one component.
 const map = document.getElementById("map");
 const detail = document.getElementById("detail");
 const trail = document.getElementById("trail");
-// A map has so many cells at most, none smaller than so many square pixels: what is
-// left over is one cell.
+// A map has a maximum number of cells and a minimum area per cell in square pixels. All smaller
+// items share one cell.
 const mostCells = 400, leastArea = 60;
-const head = 17; // pixels for a cell's name above what is in it
+const head = 17; // pixels for a cell's name above its contents
 let place = { layer: null, component: null };
-// While a search lasts: the "layer" and "layer/component" that have something of it,
-// and what tells whether a path does.
+// During a search: the keys "layer" and "layer/component" with matches, and the test for a path.
 let matches = null, fitsPath = null;
 let cells = [];
 
-// itemsAt lists what there is at a place, the largest first.
+// itemsAt returns the items at a place, the largest first.
 function itemsAt(at) {
   if (at.layer === null) {
     return data.layers.map((l, i) => ({
@@ -38,7 +37,7 @@ function itemsAt(at) {
   return items.sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
 }
 
-// soleName is the only component of a layer by what made it.
+// soleName returns the component of a layer whose history names one only.
 function soleName(l) { return l.names.length === 1 ? componentName(l.names[0]) : ""; }
 
 function layerText(l) {
@@ -46,7 +45,7 @@ function layerText(l) {
   return componentName(l.names[0]) + (l.names.length > 1 ? " and " + (l.names.length - 1) + " more" : "");
 }
 
-function stabilityText(ppm) { return ppm === null ? "unknown" : percent(ppm) + " to stay for a week"; }
+function stabilityText(ppm) { return ppm === null ? "unknown" : percent(ppm) + " to stay unchanged for a week"; }
 
 function layerDetail(l, i) {
   const rows = [["size", size(l.bytes)], ["compressed", l.plain ? "plain" : size(l.blob)], ["stability", stabilityText(l.stability)],
@@ -56,16 +55,16 @@ function layerDetail(l, i) {
   return { title: "layer " + i, rows, list: l.parts.slice(0, 100).map(p => componentName(p.component) + ", " + size(p.bytes)), of: l.parts.length };
 }
 
-// partRows say what a download has of a component, and why.
+// partRows describe a component's part of the download, and the reason.
 function partRows(layer, component) {
   const part = (data.parts || []).find(p => p.layer === layer && p.component === component);
   if (!part) return [];
-  const rows = [["downloaded", size(part.download) + ": " + size(part.changed) + " changed, " + size(part.unchanged) + " unchanged"], ["it is", part.state]];
+  const rows = [["downloaded", size(part.download) + ": " + size(part.changed) + " changed, " + size(part.unchanged) + " unchanged"], ["state", part.state]];
   if (part.why) rows.push(["why", part.why]);
   return rows;
 }
 
-// gather makes one item of all that would be too small.
+// gather combines all items that would be too small.
 function gather(items, area) {
   const total = items.reduce((sum, x) => sum + Math.max(1, x.bytes), 0);
   let n = Math.min(items.length, mostCells);
@@ -88,7 +87,7 @@ function draw(focus) {
   map.append(...cells.map(c => c.button));
   mark();
   drawTrail();
-  if (cells.length === 0) { detail.replaceChildren(make("p", "There are no files here.")); return; }
+  if (cells.length === 0) { detail.replaceChildren(make("p", "No files here.")); return; }
   choose(cells[0], focus);
 }
 
@@ -97,7 +96,7 @@ function cell(item, r, i) {
   button.type = "button";
   button.tabIndex = -1;
   button.setAttribute("aria-label", item.name + ", " + size(item.bytes) + (item.rest ? "" : ", stability " + percent(item.stability)) +
-    (item.missing ? ", downloaded" : "") + (item.text ? ", " + item.text : "") + (item.goes ? "" : ", nothing below it"));
+    (item.missing ? ", downloaded" : "") + (item.text ? ", " + item.text : "") + (item.goes ? "" : ", no items inside"));
   button.title = item.name + "\n" + size(item.bytes) + (item.text ? "\n" + item.text : "");
   Object.assign(button.style, { left: r.x + "px", top: r.y + "px", width: Math.max(1, r.w) + "px", height: Math.max(1, r.h) + "px" });
   if (r.w > 36 && r.h > head) button.append(make("b", (item.missing ? "↓ " : "") + (item.short || item.name) + " · " + size(item.bytes)));
@@ -111,7 +110,7 @@ function cell(item, r, i) {
   return c;
 }
 
-// nest draws a layer's components into its cell: those that can be seen.
+// nest draws the components of a layer into its cell, if they are large enough to see.
 function nest(button, item, r) {
   const border = item.missing ? 3 : 1, w = r.w - 2 * border, h = r.h - 2 * border - head;
   const total = item.parts.reduce((sum, p) => sum + Math.max(1, p.bytes), 0);
@@ -126,7 +125,7 @@ function nest(button, item, r) {
   });
 }
 
-// choose makes a cell the one that Tab reaches, and shows what it is.
+// choose makes a cell the Tab stop and shows its details.
 function choose(c, focus) {
   for (const other of cells) other.button.tabIndex = other === c ? 0 : -1;
   if (focus) c.button.focus();
@@ -140,14 +139,14 @@ function choose(c, focus) {
   if (d.of > d.list.length) detail.append(make("p", "and " + (d.of - d.list.length).toLocaleString("en") + " more"));
 }
 
-// go shows another place. A layer of one component has nothing to choose from.
+// go shows another place. For a layer with one component that is the component.
 function go(to, focus) {
   if (to.layer !== null && to.component === null && data.layers[to.layer].parts.length === 1) to = { layer: to.layer, component: data.layers[to.layer].parts[0].component };
   place = to;
   draw(focus);
 }
 
-// up is the place above, and the cell in it that leads back here.
+// up goes to the parent place and selects the cell of the current one.
 function up() {
   if (place.layer === null) return;
   const from = place;
@@ -173,7 +172,7 @@ function drawTrail() {
   });
 }
 
-// mark dims what holds nothing of what is searched for.
+// mark dims cells without a match.
 function mark() {
   for (const c of cells) {
     const fits = x => x.file ? fitsPath(x.name) : matches.has(x.key);
@@ -181,7 +180,7 @@ function mark() {
   }
 }
 
-// beside finds the cell that is nearest in a direction.
+// beside returns the nearest cell in a direction.
 function beside(from, dx, dy) {
   const mid = r => [r.x + r.w / 2, r.y + r.h / 2];
   const [x, y] = mid(from.rect);

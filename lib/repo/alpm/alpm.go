@@ -63,19 +63,19 @@ func (Repo) Name() string { return repoName }
 // Load reads the tree's pacman database, nil, nil where it has none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
-		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
+		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
 		types: make(map[string]byte), listed: make(map[string]byte),
 	}
 	l.out.Suffixes = []string{".pacnew", ".pacsave", ".pacorig"}
-	found, err := l.find()
+	found, err := l.find(ctx)
 	if err != nil || !found {
 		return nil, err
 	}
-	if err := l.checkFormat(); err != nil {
+	if err := l.checkFormat(ctx); err != nil {
 		return nil, err
 	}
 	for _, folder := range l.folders {
-		if err := l.readPackage(folder); err != nil {
+		if err := l.readPackage(ctx, folder); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +87,6 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 
 // loader carries a database into a collector.
 type loader struct {
-	ctx   context.Context
 	tree  *assign.Tree
 	lines *pkgdb.Lines
 	out   *pkgdb.Collector
@@ -102,9 +101,9 @@ type loader struct {
 
 // find finds the database: the first place that has packages, or else the first
 // that has the folder for them.
-func (l *loader) find() (bool, error) {
+func (l *loader) find(ctx context.Context) (bool, error) {
 	places := folders
-	path, err := l.configured()
+	path, err := l.configured(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -135,7 +134,7 @@ func (l *loader) find() (bool, error) {
 }
 
 // configured returns the DBPath of pacman's configuration, "" where it says none.
-func (l *loader) configured() (string, error) {
+func (l *loader) configured(ctx context.Context) (string, error) {
 	path, found, err := pkgdb.File(l.tree.Root, confPath)
 	if errors.Is(err, rootfs.ErrNotRegular) {
 		return "", nil
@@ -144,7 +143,7 @@ func (l *loader) configured() (string, error) {
 		return "", err
 	}
 	var place string
-	err = l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+	err = l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		place = parseConf(text)
 		return nil
 	})
@@ -171,12 +170,12 @@ func parseConf(text *pkgdb.Lines) (place string) {
 }
 
 // checkFormat refuses a database that is laid out in a way not known here.
-func (l *loader) checkFormat() error {
+func (l *loader) checkFormat(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(l.local, "ALPM_DB_VERSION"))
 	if err != nil || !found {
 		return err
 	}
-	return l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		var number int
 		if _, err := fmt.Sscanf(string(text.Text()), "%d", &number); err != nil || number < 1 || number > newestFormat {

@@ -2,6 +2,7 @@ package alpm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ type pkg struct {
 }
 
 // readPackage reads the package of one folder.
-func (l *loader) readPackage(folder string) error {
+func (l *loader) readPackage(ctx context.Context, folder string) error {
 	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
 	if err != nil || !isDir {
 		return err
@@ -37,7 +38,7 @@ func (l *loader) readPackage(folder string) error {
 	l.out.Needs(dir, names...)
 	p := &pkg{dir: dir}
 	if slices.Contains(names, "desc") {
-		if err := l.readDesc(p); err != nil {
+		if err := l.readDesc(ctx, p); err != nil {
 			return err
 		}
 	} else {
@@ -60,11 +61,11 @@ func (l *loader) readPackage(folder string) error {
 	}
 	clear(l.types)
 	if slices.Contains(names, "mtree") {
-		if err := l.readMtree(p); err != nil {
+		if err := l.readMtree(ctx, p); err != nil {
 			return err
 		}
 	}
-	return l.claimFiles(p, slices.Contains(names, "files"))
+	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
 }
 
 // folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
@@ -107,12 +108,12 @@ func parseSections(text *pkgdb.Lines, take func(section string, line []byte) err
 }
 
 // sections reads a file of sections.
-func (l *loader) sections(p *pkg, file string, take func(section string, line []byte) error) error {
+func (l *loader) sections(ctx context.Context, p *pkg, file string, take func(section string, line []byte) error) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, file))
 	if err != nil || !found {
 		return err
 	}
-	return l.lines.Read(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		parseSections(text, take, func(number int, what string) {
 			l.out.Warn("reading %q: line %d: package %q: %s", path, number, p.name, what)
 		})
@@ -123,8 +124,8 @@ func (l *loader) sections(p *pkg, file string, take func(section string, line []
 	})
 }
 
-func (l *loader) readDesc(p *pkg) error {
-	err := l.sections(p, "desc", func(section string, line []byte) error {
+func (l *loader) readDesc(ctx context.Context, p *pkg) error {
+	err := l.sections(ctx, p, "desc", func(section string, line []byte) error {
 		value := string(line[:min(len(line), assign.MaxListed)])
 		switch section {
 		case "%NAME%":
@@ -147,12 +148,12 @@ func (l *loader) readDesc(p *pkg) error {
 }
 
 // claimFiles claims the paths that the package lists.
-func (l *loader) claimFiles(p *pkg, listed bool) error {
+func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
 		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, assign.Join(p.dir, "files"))
 	}
-	err := l.sections(p, "files", func(section string, line []byte) error {
+	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
 			return nil // a path that was cut may be another package's
@@ -222,15 +223,15 @@ func (l *loader) claim(p *pkg, path string, kind byte) error {
 }
 
 // readMtree reads the types of the package's files. A damaged mtree is a warning.
-func (l *loader) readMtree(p *pkg) error {
+func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
 	if err != nil || !found {
 		return err
 	}
-	err = l.lines.ReadGzip(l.ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+	err = l.lines.ReadGzip(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		return parseMtree(text, l.types)
 	})
-	if l.ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return err
 	}
 	if err != nil {

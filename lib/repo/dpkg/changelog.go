@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type version struct{ source, version string }
 // readChangelogs reads a package's updates and clamp from its changelogs. It reports
 // false if there are none. Packages of one source and version have the same changelogs,
 // which are read once.
-func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
+func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Package) (bool, error) {
 	key := version{e.source, e.version}
 	if l.dated[key] {
 		return true, nil
@@ -43,7 +44,7 @@ func (l *loader) readChangelogs(e *entry, pkg *assign.Package) (bool, error) {
 			if _, ok := slices.BinarySearch(names, name); !ok {
 				continue
 			}
-			list, err := l.changelog(assign.Join(dir, name))
+			list, err := l.changelog(ctx, assign.Join(dir, name))
 			if err != nil {
 				return false, err
 			}
@@ -78,7 +79,7 @@ func changelogNames(arch string) [][]string {
 
 // changelog returns the times of a changelog's entries in its order, none if it is not a
 // changelog: the package can still be whole.
-func (l *loader) changelog(path string) (times []int64, err error) {
+func (l *loader) changelog(ctx context.Context, path string) (times []int64, err error) {
 	physical, found, err := pkgdb.Resolve(l.db.root, path)
 	if err != nil || !found {
 		return nil, err
@@ -97,11 +98,11 @@ func (l *loader) changelog(path string) (times []int64, err error) {
 		// A new one each: klauspost's keeps codes of what it read before, and the
 		// times of one package are not to depend on the changelog of another.
 		if r, err = gzip.NewReader(f); err != nil {
-			return nil, l.ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 	l.lines.Reset(io.LimitReader(r, maxChangelog), maxChangelog)
-	return parseChangelog(l.lines), l.ctx.Err()
+	return parseChangelog(l.lines), ctx.Err()
 }
 
 // maxEntries bounds the entries of one changelog.

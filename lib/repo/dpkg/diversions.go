@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,12 +21,12 @@ type diversion struct {
 }
 
 // readDiversions reads the diversions: three lines each, from, to and by.
-func (l *loader) readDiversions() error {
+func (l *loader) readDiversions(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.db.root, assign.Join(l.db.dir, "diversions"))
 	if err != nil || !found {
 		return err
 	}
-	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		l.diversions, err = parseDiversions(text)
 		return err
 	})

@@ -105,11 +105,11 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, err
 	}
 	l := &loader{
-		ctx: ctx, tree: t, db: db, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
+		tree: t, db: db, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
 		known: make(map[string]bool), packages: make(map[string]*assign.Package), dated: make(map[version]bool), seen: make(map[string]bool),
 	}
 	l.out.Suffixes = suffixes
-	if err := l.load(); err != nil {
+	if err := l.load(ctx); err != nil {
 		return nil, err
 	}
 	return l.out.Result(), nil
@@ -117,7 +117,6 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 
 // loader carries one database into a collector.
 type loader struct {
-	ctx   context.Context
 	tree  *assign.Tree
 	db    *database
 	lines *pkgdb.Lines
@@ -133,19 +132,19 @@ type loader struct {
 	seen       map[string]bool // scratch of claimList
 }
 
-func (l *loader) load() error {
-	if err := l.readEntries(); err != nil {
+func (l *loader) load(ctx context.Context) error {
+	if err := l.readEntries(ctx); err != nil {
 		return err
 	}
-	if err := l.readDiversions(); err != nil {
+	if err := l.readDiversions(ctx); err != nil {
 		return err
 	}
 	for _, e := range l.entries {
-		if err := l.claimPackage(e); err != nil {
+		if err := l.claimPackage(ctx, e); err != nil {
 			return err
 		}
 	}
-	if err := l.claimOrphans(); err != nil {
+	if err := l.claimOrphans(ctx); err != nil {
 		return err
 	}
 	for _, claim := range []func() error{l.claimDiverted, l.claimAlternatives, l.claimGenerated, l.claimOwn} {
@@ -163,7 +162,7 @@ func (l *loader) load() error {
 }
 
 // claimOrphans claims what lists say whose packages have no entry.
-func (l *loader) claimOrphans() error {
+func (l *loader) claimOrphans(ctx context.Context) error {
 	var lost []*entry
 	var names []string
 	for _, e := range l.db.lists() {
@@ -178,7 +177,7 @@ func (l *loader) claimOrphans() error {
 	for _, e := range lost {
 		l.out.Warn("finding the list of package %q in %q, but no entry for it in %q: its files go to component %q",
 			e.name, l.db.info, l.db.dir+"/status", repoName+"/"+e.name)
-		if err := l.claimPackage(e); err != nil {
+		if err := l.claimPackage(ctx, e); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package dpkg
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,12 +174,12 @@ func (l *loader) claimOwn() error {
 }
 
 // checkFormat refuses a database that is laid out in a way not known here.
-func (l *loader) checkFormat() error {
+func (l *loader) checkFormat(ctx context.Context) error {
 	if _, ok := slices.BinarySearch(l.db.controls, "format"); !ok {
 		return nil
 	}
 	path := assign.Join(l.db.info, "format")
-	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {
 			return fmt.Errorf("database format %.20q is not known, only 0 and 1", number)

@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,20 +13,20 @@ import (
 )
 
 // claimPackage claims the files of one package.
-func (l *loader) claimPackage(e *entry) error {
+func (l *loader) claimPackage(ctx context.Context, e *entry) error {
 	pkg := l.out.Add(e.name, e.source)
 	l.packages[e.name] = pkg
 	p := &claimer{loader: l, entry: e, pkg: pkg, claim: l.out.Claim, conffiles: make(map[string]bool)}
 	if e.state == stateRemoved {
 		p.claim = l.out.ClaimSecond
 	}
-	if err := p.claimConffiles(); err != nil {
+	if err := p.claimConffiles(ctx); err != nil {
 		return err
 	}
-	if err := p.claimLists(); err != nil {
+	if err := p.claimLists(ctx); err != nil {
 		return err
 	}
-	dated, err := l.readChangelogs(e, pkg)
+	dated, err := l.readChangelogs(ctx, e, pkg)
 	if err != nil || dated {
 		return err
 	}
@@ -47,7 +48,7 @@ type claimer struct {
 // claimConffiles claims the configuration files that the entry names, obsolete
 // ones at second hand. Where it names none, the package's own list of them is
 // read.
-func (p *claimer) claimConffiles() error {
+func (p *claimer) claimConffiles(ctx context.Context) error {
 	for _, path := range p.entry.conffiles {
 		p.conffiles[path] = true
 	}
@@ -55,7 +56,7 @@ func (p *claimer) claimConffiles() error {
 		p.conffiles[path] = true
 	}
 	if file := p.db.find(p.entry, ".conffiles"); file != "" && len(p.conffiles) == 0 {
-		if _, err := p.each(file, p.conffileLine); err != nil {
+		if _, err := p.each(ctx, file, p.conffileLine); err != nil {
 			return err
 		}
 	}
@@ -87,10 +88,10 @@ func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 
 // claimLists claims what the package lists. Where its list is not there or not
 // whole, its md5sums say what else it has.
-func (p *claimer) claimLists() error {
+func (p *claimer) claimLists(ctx context.Context) error {
 	list, sums := p.db.find(p.entry, ".list"), p.db.find(p.entry, ".md5sums")
 	if list != "" {
-		whole, err := p.claimList(list)
+		whole, err := p.claimList(ctx, list)
 		if err != nil || whole {
 			return err
 		}
@@ -101,7 +102,7 @@ func (p *claimer) claimLists() error {
 	if sums == "" {
 		return nil
 	}
-	_, err := p.each(sums, func(line []byte) (fault string, err error) {
+	_, err := p.each(ctx, sums, func(line []byte) (fault string, err error) {
 		_, name, ok := bytes.Cut(line, []byte("  "))
 		if !ok {
 			return "is no digest with a path", nil
@@ -114,11 +115,11 @@ func (p *claimer) claimLists() error {
 
 // claimList claims what one list says, and reports whether the list is whole. What
 // is a symlink here waits until the directories of the list are known.
-func (p *claimer) claimList(list string) (whole bool, err error) {
+func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err error) {
 	clear(p.seen)
 	var dir string
 	var links []string
-	whole, err = p.each(list, func(line []byte) (fault string, err error) {
+	whole, err = p.each(ctx, list, func(line []byte) (fault string, err error) {
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
@@ -225,8 +226,8 @@ func (p *claimer) clampByFiles() error {
 
 // each calls parse for the lines of a package's file. A fault of a line is a warning; an
 // error ends the reading. It reports whether there are lines and all have their end.
-func (l *loader) each(file string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
-	err = l.lines.Read(l.ctx, l.db.root, file, func(text *pkgdb.Lines) error {
+func (l *loader) each(ctx context.Context, file string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
+	err = l.lines.Read(ctx, l.db.root, file, func(text *pkgdb.Lines) error {
 		for text.Next() {
 			what := text.Fault()
 			if what == "" && len(text.Text()) > 0 {

@@ -2,6 +2,7 @@ package dpkg
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -206,17 +207,17 @@ func (e *entry) isWhole() bool {
 var errCut = errors.New("is cut short")
 
 // readEntries reads status and status.d, in the order of names.
-func (l *loader) readEntries() error {
-	if err := l.checkFormat(); err != nil {
+func (l *loader) readEntries(ctx context.Context) error {
+	if err := l.checkFormat(ctx); err != nil {
 		return err
 	}
 	if l.db.status != "" {
-		if err := l.readStatus(); err != nil {
+		if err := l.readStatus(ctx); err != nil {
 			return err
 		}
 	}
 	for _, file := range l.db.entries {
-		if err := l.readStatusD(file); err != nil {
+		if err := l.readStatusD(ctx, file); err != nil {
 			return err
 		}
 	}
@@ -224,8 +225,8 @@ func (l *loader) readEntries() error {
 	return nil
 }
 
-func (l *loader) readStatus() error {
-	return l.lines.Read(l.ctx, l.db.root, l.db.status, func(text *pkgdb.Lines) error {
+func (l *loader) readStatus(ctx context.Context) error {
+	return l.lines.Read(ctx, l.db.root, l.db.status, func(text *pkgdb.Lines) error {
 		var last *entry
 		err := parseEntries(text, func(e *entry) {
 			last = e
@@ -246,7 +247,7 @@ func (l *loader) readStatus() error {
 
 // readStatusD reads one file of status.d, which may also be one that goes with an
 // entry.
-func (l *loader) readStatusD(file string) error {
+func (l *loader) readStatusD(ctx context.Context, file string) error {
 	for _, kind := range append([]string{".list"}, shipped...) {
 		if strings.HasSuffix(file, kind) {
 			return nil
@@ -259,7 +260,7 @@ func (l *loader) readStatusD(file string) error {
 	if _, _, isDir, err := pkgdb.Dir(l.db.root, path); err != nil || isDir {
 		return err
 	}
-	return l.lines.Read(l.ctx, l.db.root, path, func(text *pkgdb.Lines) error {
+	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		return parseEntries(text, func(e *entry) {
 			e.file = file
 			if e.status == "" {

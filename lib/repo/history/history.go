@@ -147,7 +147,7 @@ func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 		return ""
 	}
 	only := whole(list[0])
-	if only == assign.EmptyDirs || strings.HasPrefix(only, assign.Unclaimed) || !valid(only) {
+	if only == format.EmptyDirectories || strings.HasPrefix(only, format.Unclaimed) || !valid(only) {
 		return ""
 	}
 	for _, c := range layer.Components {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"chunkah/lib/assign"
+	"chunkah/format"
 	"chunkah/lib/repo/places"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/tests/bound"
@@ -166,7 +166,7 @@ func TestDamagedManifest(t *testing.T) {
 		`package "f-huge"|is larger than 1048576 bytes`,
 		`package "/app": reading "/app/package.json": line 1`,
 	)
-	a.Want(app+"a-cut/package.json", "node/a-cut", app+"d/package.json", "node/c-old", app+"g-link/package.json", "node/g-link", app+"h/package.json", assign.EmptyDirs)
+	a.Want(app+"a-cut/package.json", "node/a-cut", app+"d/package.json", "node/c-old", app+"g-link/package.json", "node/g-link", app+"h/package.json", format.EmptyDirectories)
 }
 
 func numbered(n int) (names []string) {

@@ -2,11 +2,11 @@ package pkgdb
 
 import (
 	"context"
-	"path"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/pyc"
 )
 
 // maxLinks bounds the links of one chain, as Linux does.
@@ -101,24 +101,16 @@ func (u *unlisted) follow(i int) (target int, found bool, err error) {
 	return 0, false, nil
 }
 
-// PythonSource returns the record of the source of compiled Python: DIR/NAME.py of
-// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), whose tag can have dots, and of
-// DIR/NAME.pyc. It is not found for any other path.
+// PythonSource returns the record of the source of compiled Python. It is not found for any
+// other path.
 func PythonSource(t *assign.Tree, file string) (i int, found bool) {
-	base, compiled := strings.CutSuffix(file, ".pyc")
-	if !compiled {
-		if base, compiled = strings.CutSuffix(file, ".pyo"); !compiled {
-			return 0, false
+	if !pyc.Is(file) {
+		return 0, false
+	}
+	for _, source := range pyc.Sources(file) {
+		if i, found = t.Lookup(source); found {
+			break
 		}
-	}
-	dir, name := path.Split(base)
-	above, cached := strings.CutSuffix(dir, "/__pycache__/")
-	if !cached {
-		return t.Lookup(base + ".py")
-	}
-	for cut := strings.LastIndexByte(name, '.'); cut > 0 && !found; cut = strings.LastIndexByte(name, '.') {
-		name = name[:cut]
-		i, found = t.Lookup(above + "/" + name + ".py")
 	}
 	return i, found
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/pathmap"
 	"chunkah/lib/repo/pkgdb"
@@ -65,7 +66,7 @@ func TestRecordLeadsNowhere(t *testing.T) {
 	r.File("/x-1.dist-info/RECORD", "../../../../etc/passwd,,\n/out/etc/passwd,,\n../../passwd,,\n../dir,,\n.,,\n..,,\n/,,\n")
 	a := r.Assign(Repo{})
 	a.WantWarnings()
-	a.Want("/passwd", "python/x", "/dir", assign.EmptyDirs)
+	a.Want("/passwd", "python/x", "/dir", format.EmptyDirectories)
 }
 
 func TestDamagedRecord(t *testing.T) {

@@ -77,7 +77,7 @@ func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 func Components(list []*format.Component) string {
 	var lines []string
 	for _, c := range list {
-		if c.Name == assign.EmptyDirs || strings.HasPrefix(c.Name, assign.Unclaimed) {
+		if c.Name == format.EmptyDirectories || strings.HasPrefix(c.Name, format.Unclaimed) {
 			continue
 		}
 		line := c.Name

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testOptimizer is ready to plan n components with the previous image.
+// testOptimizer returns an optimizer for n components with the previous image.
 func testOptimizer(n int, seed uint64) *optimizer {
 	in := newInput(synthetic(n, seed, testNow), Options{Max: n, Now: testNow})
 	hs := in.histories(in.now)
@@ -26,14 +26,14 @@ func testOptimizer(n int, seed uint64) *optimizer {
 	return o
 }
 
-// joined is the exact price of merging two units, worked out from their members.
+// joined is the exact price of merging two units, computed from their members.
 func (o *optimizer) joined(a, b *unit) int64 {
 	both := o.newUnit(slices.Concat(a.members, b.members))
 	return o.horizon*(both.cost-a.cost-b.cost) + a.lock + b.lock
 }
 
-// TestMergeTakesTheCheapest: at each step, no pair of units is cheaper than the one
-// that is merged. Bounds and stale offers only save time.
+// TestMergeTakesTheCheapest: at each step, no pair of units is cheaper than the one that is merged.
+// Bounds and stale offers only save time.
 func TestMergeTakesTheCheapest(t *testing.T) {
 	for seed := range uint64(4) {
 		const n, least = 100, 30
@@ -43,7 +43,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 			after.merge(k)
 			paid, found := mergedPrice(before, after)
 			if !found {
-				t.Fatalf("seed %d, %d units: they are not the %d before with two merged", seed, k, k+1)
+				t.Fatalf("seed %d, %d units: not the previous %d with two merged", seed, k, k+1)
 			}
 			cheapest := int64(math.MaxInt64)
 			for i, a := range before.units {
@@ -51,16 +51,16 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 					cheapest = min(cheapest, before.joined(a, b))
 				}
 			}
-			// Odds are multiplied in another order, which rounds them differently.
+			// Odds are multiplied in another order, which rounds differently.
 			if slack := max(cheapest/1000, 1000); paid > cheapest+slack {
-				t.Fatalf("seed %d, %d units: a pair was merged for %d, and the cheapest costs %d", seed, k, paid, cheapest)
+				t.Fatalf("seed %d, %d units: merged a pair for %d, but the cheapest costs %d", seed, k, paid, cheapest)
 			}
 			before = after
 		}
 	}
 }
 
-// mergedPrice finds the two units that the other optimizer has as one.
+// mergedPrice finds the two units that are one unit in the other optimizer.
 func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	home := map[int]int{}
 	for i, u := range after.units {
@@ -82,7 +82,7 @@ func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	return price, found
 }
 
-// total is what a plan costs over the horizon, with the locks it broke.
+// planned is the cost of a plan over the horizon, including the locks it broke.
 func (o *optimizer) planned(locked []*unit) (cost int64) {
 	for _, u := range o.units {
 		if len(u.members) > 0 {
@@ -102,7 +102,7 @@ func sameMembers(a, b []int) bool {
 	return slices.Equal(a, b)
 }
 
-// TestNoMoveIsLeft: after improve, no single component is better off elsewhere.
+// TestNoMoveIsLeft: after improve, moving any single component would not help.
 func TestNoMoveIsLeft(t *testing.T) {
 	for seed := range uint64(6) {
 		const n, k = 100, 20
@@ -119,17 +119,17 @@ func TestNoMoveIsLeft(t *testing.T) {
 		o.improve(k, 100)
 		cost := o.planned(locked)
 		if cost > merged {
-			t.Errorf("seed %d: moves raise the cost from %d to %d", seed, merged, cost)
+			t.Errorf("seed %d: moves increase the cost from %d to %d", seed, merged, cost)
 		}
 		for c := range n {
 			if best := o.bestMove(c, k, locked); best < cost-max(cost/10000, 1000) {
-				t.Errorf("seed %d: component %d is better off elsewhere: %d, and %d as it is", seed, c, best, cost)
+				t.Errorf("seed %d: component %d would cost less elsewhere: %d instead of %d", seed, c, best, cost)
 			}
 		}
 	}
 }
 
-// bestMove tries every place for one component and works the whole cost out anew.
+// bestMove tries every place for one component and recomputes the whole cost.
 func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	best := int64(math.MaxInt64)
 	places, taken := len(o.units), 0
@@ -139,7 +139,7 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 		}
 	}
 	if taken < k {
-		places++ // a layer of its own
+		places++ // a separate layer
 	}
 	for to := range places {
 		trial := &optimizer{size: o.size, odds: o.odds, clients: o.clients, horizon: o.horizon}
@@ -158,8 +158,8 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	return best
 }
 
-// TestPlansAreNearTheBest compares with all ways to put eight components into three
-// layers, for a client that takes every image.
+// TestPlansAreNearTheBest compares plans with all ways to put eight components into three layers,
+// for a client that downloads every image.
 func TestPlansAreNearTheBest(t *testing.T) {
 	var got, best float64
 	for seed := range uint64(30) {
@@ -176,7 +176,7 @@ func TestPlansAreNearTheBest(t *testing.T) {
 			}
 			return sum
 		}
-		got += cost(in.aware(&Previous{}))
+		got += cost(in.withPrevious(&Previous{}))
 		least := math.Inf(1)
 		partitions(n, k, func(groups [][]int) { least = min(least, cost(groups)) })
 		best += least
@@ -187,7 +187,7 @@ func TestPlansAreNearTheBest(t *testing.T) {
 	}
 }
 
-// partitions calls f with every way to put n components into k groups at most.
+// partitions calls f with every way to put n components into at most k groups.
 func partitions(n, k int, f func([][]int)) {
 	var groups [][]int
 	var put func(c int)

@@ -1,5 +1,4 @@
-// Package replace puts small files in place: whole, or they are as they were.
-package replace
+package temp
 
 import (
 	"errors"
@@ -8,12 +7,10 @@ import (
 	"path/filepath"
 
 	"chunkah/lib/regular"
-	"chunkah/lib/temp"
 )
 
-// File gives the file of that name these contents, in one step. To a pipe or a
-// device they are written straight.
-func File(name string, data []byte) error {
+// Replace replaces the contents of a file in one step. Pipes and devices are written directly.
+func Replace(name string, data []byte) error {
 	p, err := Prepare(name, data)
 	if err != nil {
 		return err
@@ -21,16 +18,16 @@ func File(name string, data []byte) error {
 	return p.Commit()
 }
 
-// Pending is a file that has its contents and not yet its name. It ends with
-// Commit or Discard; a nil one does nothing.
+// Pending is a file with its contents, but under a temporary name. It must be committed or
+// discarded; both do nothing on nil.
 type Pending struct {
-	file *os.File // held, so that nobody takes it for a leftover; nil at the end
+	file *os.File // kept open and locked, so that it is not mistaken for a leftover; nil at the end
 	name string
 }
 
-// Prepare writes all that may fail of it for want of room or rights. A pipe or a
-// device has the contents from then on, and so has a file that is open, as /dev/stdout is. Any other
-// symlink is replaced, and not what it leads to.
+// Prepare does everything that can fail for lack of space or permission. A pipe or a device is
+// written at once, and so is a file that a process has open, such as /dev/stdout. Any other symlink
+// is replaced itself, not its target.
 func Prepare(name string, data []byte) (*Pending, error) {
 	target, opened, err := regular.Resolve(name)
 	if err != nil {
@@ -43,19 +40,20 @@ func Prepare(name string, data []byte) (*Pending, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := temp.Create(filepath.Dir(name), 0o600)
+	f, err := Create(filepath.Dir(name), 0o600)
 	if err != nil {
-		return nil, about(name, err)
+		return nil, withName(name, err)
 	}
 	p := &Pending{f, name}
 	if err := fill(f, data); err != nil {
 		p.Discard()
-		return nil, about(name, err)
+		return nil, withName(name, err)
 	}
 	return p, nil
 }
 
-// writeTo writes to what is there and cannot be replaced. A file that a process has open is written on where it stands.
+// writeTo writes to a file that cannot be replaced. An open file of a process is written at its
+// current position.
 func writeTo(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -65,16 +63,15 @@ func writeTo(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// about is an error of a file that is not finished, with the name that it was to have:
-// the one that it had means nothing to anyone.
-func about(name string, err error) error {
+// withName replaces the temporary name in an error by the final one.
+func withName(name string, err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: path.Op, Path: name, Err: path.Err}
 	}
 	return err
 }
 
-// Commit gives the file its name.
+// Commit renames the file to its final name.
 func (p *Pending) Commit() error {
 	if p == nil {
 		return nil
@@ -86,11 +83,10 @@ func (p *Pending) Commit() error {
 	return p.close()
 }
 
-// Discard removes what was prepared; after Commit it does nothing, so that it can
-// be deferred.
+// Discard removes the file. After Commit it does nothing, so it can be deferred.
 func (p *Pending) Discard() {
 	if p != nil && p.file != nil {
-		_ = os.Remove(p.file.Name()) // why it is not wanted says more
+		_ = os.Remove(p.file.Name()) // the reason for discarding it matters more
 		_ = p.close()
 	}
 }
@@ -101,8 +97,8 @@ func (p *Pending) close() error {
 	return f.Close()
 }
 
-// fill writes a file that others may read. It is not synced: what is
-// written this way can be made again after a crash.
+// fill writes a file that others can read. It is not synced, since it can be recreated after a
+// crash.
 func fill(f *os.File, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return err

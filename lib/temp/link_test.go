@@ -1,4 +1,4 @@
-package replace
+package temp
 
 import (
 	"errors"
@@ -11,18 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A link of another user, where everybody may put one, leads to no device or pipe of this user's: the kernel's own
-// protection (fs.protected_symlinks) may be off. This user's link to a file is replaced, and the file is not.
+// A symlink of another user in a world-writable directory must not lead to a device or pipe of this
+// user, even without the kernel's protection (fs.protected_symlinks). A symlink of this user to a
+// file is replaced, and the file is not.
 func TestForeignLink(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to make a link of another user")
+		t.Skip("needs root to create a link of another user")
 	}
 	dir, own := t.TempDir(), t.TempDir()
 	file, pipe := filepath.Join(own, "file"), filepath.Join(own, "pipe")
 	if err := errors.Join(os.Chmod(dir, 0o777|os.ModeSticky), os.WriteFile(file, []byte("mine"), 0o600), unix.Mkfifo(pipe, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that writing does not wait
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that writing does not block
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func TestForeignLink(t *testing.T) {
 		if err := errors.Join(os.Symlink(test.target, link), os.Lchown(link, test.owner, test.owner)); err != nil {
 			t.Fatal(err)
 		}
-		err := File(link, []byte("text"))
+		err := Replace(link, []byte("text"))
 		if refused := err != nil && strings.Contains(err.Error(), "symlink of another user"); refused != test.refused || err != nil && !refused {
 			t.Errorf("%+v: got %v", test, err)
 		}
@@ -49,7 +50,7 @@ func TestForeignLink(t *testing.T) {
 	}
 }
 
-// What a process has open is written to: /dev/stdout stays the link that it is.
+// An open file of a process is written to: /dev/stdout stays a symlink.
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
 	f, err := os.OpenFile(filepath.Join(dir, "file"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -61,7 +62,7 @@ func TestOpenFile(t *testing.T) {
 	if _, err := f.WriteString("before, "); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Symlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), link), File(link, []byte("after"))); err != nil {
+	if err := errors.Join(os.Symlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), link), Replace(link, []byte("after"))); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {

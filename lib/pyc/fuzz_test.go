@@ -1,26 +1,25 @@
-package doctor
+package pyc
 
 import (
-	"math"
 	"testing"
 
 	"chunkah/tests/bound"
 )
 
-// FuzzPycTime: the time in compiled Python is that of its header alone, and one that
+// FuzzTime: the time in compiled Python is that of its header alone, and one that
 // such a header can hold.
-func FuzzPycTime(f *testing.F) {
+func FuzzTime(f *testing.F) {
 	f.Add([]byte("\x6f\x0d\r\n\x00\x00\x00\x00\x78\x56\x34\x12"))
 	f.Add([]byte("\x6f\x0d\r\n\x01\x00\x00\x00\x78\x56\x34\x12"))
 	f.Add([]byte("\x03\xf3\r\n\x78\x56\x34\x12c\x00\x00\x00"))
 	f.Add([]byte("\x33\x0d\r\n\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		bound.Input(t, len(data))
-		time, timed := pycTime(data)
-		if time < 0 || time > math.MaxUint32 || timed && len(data) < pycHeader {
+		time, timed := Time(data)
+		if timed && len(data) < HeaderSize {
 			t.Fatalf("got %d, %t", time, timed)
 		}
-		if again, same := pycTime(data[:min(len(data), pycHeader)]); again != time || same != timed {
+		if again, same := Time(data[:min(len(data), HeaderSize)]); again != time || same != timed {
 			t.Fatalf("got %d, %t, and of the header alone %d, %t", time, timed, again, same)
 		}
 	})

@@ -1,4 +1,4 @@
-package spool
+package temp
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A spool has no name, belongs to its owner alone, and can be read again.
-func TestCreate(t *testing.T) {
+// A spool has no name, is readable only by its owner, and can be read again.
+func TestSpool(t *testing.T) {
 	for _, where := range []string{"option", "environment"} {
 		dir := t.TempDir()
 		t.Setenv("TMPDIR", dir)
@@ -18,12 +18,12 @@ func TestCreate(t *testing.T) {
 		if where == "environment" {
 			named = ""
 		}
-		f, err := Create(named)
+		f, err := CreateSpool(named)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := Writer(f).Write([]byte("hello")); err != nil {
+		if _, err := SpoolWriter(f).Write([]byte("hello")); err != nil {
 			t.Error(err)
 		}
 		got := make([]byte, 5)
@@ -38,15 +38,15 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%s: it has %d names and the mode %v", where, st.Nlink, info.Mode())
 		}
 		if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-			t.Errorf("%s: the folder holds %v, %v", where, names, err)
+			t.Errorf("%s: the directory contains %v, %v", where, names, err)
 		}
 	}
 }
 
-// /tmp may be memory.
+// The default is not /tmp, which can be in memory.
 func TestDefault(t *testing.T) {
 	t.Setenv("TMPDIR", "")
-	f, err := Create("")
+	f, err := CreateSpool("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,25 +56,25 @@ func TestDefault(t *testing.T) {
 	}
 }
 
-// Errors name the folder.
+// Errors name the directory.
 func TestFaults(t *testing.T) {
-	if _, err := Create("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
-		t.Errorf("no folder: %v", err)
+	if _, err := CreateSpool("/nonexistent"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `creating a spool in "/nonexistent": no such file`) {
+		t.Errorf("no directory: %v", err)
 	}
-	// A file system that cannot make a file without a name, nor any other.
-	if f, err := Create("/proc/self"); err == nil {
+	// A file system that supports neither unnamed files nor any others.
+	if f, err := CreateSpool("/proc/self"); err == nil {
 		f.Close()
 		t.Error("a file was created in /proc")
 	}
 	dir := t.TempDir()
-	f, err := Create(dir)
+	f, err := CreateSpool(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Writer(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing a spool in ") || strings.Count(err.Error(), dir) != 1 {
+	if _, err := SpoolWriter(f).Write([]byte("x")); !errors.Is(err, fs.ErrClosed) || !strings.Contains(err.Error(), "writing a spool in ") || strings.Count(err.Error(), dir) != 1 {
 		t.Errorf("writing: %v", err)
 	}
 }

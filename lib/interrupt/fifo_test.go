@@ -1,4 +1,4 @@
-package fifo
+package interrupt
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func pipe(t *testing.T) string {
 	return path
 }
 
-func TestNobodyComes(t *testing.T) {
+func TestOtherEndNeverOpens(t *testing.T) {
 	stopped := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	called := make(chan struct{})
@@ -35,12 +35,12 @@ func TestNobodyComes(t *testing.T) {
 	if !errors.Is(err, stopped) {
 		t.Errorf("got %v", err)
 	}
-	if err := os.WriteFile(path, nil, 0); err != nil { // the call that was left behind ends
+	if err := os.WriteFile(path, nil, 0); err != nil { // the abandoned call ends
 		t.Error(err)
 	}
 }
 
-func TestSomebodyComes(t *testing.T) {
+func TestOtherEndOpens(t *testing.T) {
 	path := pipe(t)
 	wrote := make(chan error, 1)
 	go func() { wrote <- os.WriteFile(path, []byte("text"), 0) }()
@@ -50,7 +50,7 @@ func TestSomebodyComes(t *testing.T) {
 	}
 }
 
-// What does not wait is never left behind.
+// Opening a regular file is never abandoned.
 func TestFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

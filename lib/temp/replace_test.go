@@ -1,4 +1,4 @@
-package replace
+package temp
 
 import (
 	"os"
@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-func TestFile(t *testing.T) {
+func TestReplace(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")
 	for _, text := range []string{"first, and longer", "second"} {
-		if err := File(name, []byte(text)); err != nil {
+		if err := Replace(name, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(name); err != nil || string(got) != text {
@@ -24,14 +24,14 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"folder", "nosuch/file"} {
-		if err := File(filepath.Join(dir, name), []byte("x")); err == nil {
+		if err := Replace(filepath.Join(dir, name), []byte("x")); err == nil {
 			t.Errorf("%s was written", name)
 		}
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
-	if err := File("/dev/null", []byte("x")); err != nil {
+	if err := Replace("/dev/null", []byte("x")); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat("/dev/null"); err != nil || info.Mode().IsRegular() {
@@ -42,7 +42,7 @@ func TestFile(t *testing.T) {
 func TestPending(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")
-	if err := File(name, []byte("old")); err != nil {
+	if err := Replace(name, []byte("old")); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -57,7 +57,7 @@ func TestPending(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(name); string(got) != "old" {
-			t.Errorf("the file is %q before its time", got)
+			t.Errorf("the file is already %q", got)
 		}
 		if err := tt.end(p); err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestPending(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 	if _, err := Prepare("/dev/full", []byte("x")); err == nil {
-		t.Error("a full device has taken it")
+		t.Error("a full device was written")
 	}
 	var none *Pending
 	none.Discard()

@@ -1,0 +1,234 @@
+package pack
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+	"chunkah/lib/pyc"
+)
+
+// Source is what the files of a stream are read from.
+type Source interface {
+	// NewReader returns a reader for one goroutine.
+	NewReader() Reader
+	Close() error
+}
+
+// Reader reads the contents of files. An error that is fs.ErrPermission leaves the contents
+// of their component unknown: whoever reads the files next reports all of them.
+type Reader interface {
+	layer.Content
+	Close() error
+}
+
+// errNoSource says that contents are not known since there is nothing to read them from.
+var errNoSource = errors.New("the source is not there")
+
+// digests are what was read of the files whose times no package bounds.
+type digests struct {
+	files []int // in order; of a hard-link group, the first
+	read  []fileDigest
+	// compiled has the sources of compiled Python, with the time that it has of each.
+	compiled map[pySource]bool
+}
+
+// fileDigest is what was read of one file.
+type fileDigest struct {
+	sum    [sha256.Size]byte
+	pyTime uint32 // that compiled Python has of its source, where timed
+	timed  bool
+	closed bool // it may not be read
+}
+
+// of returns what was read of a file, nil for nothing.
+func (d *digests) of(i int) *fileDigest {
+	if n, found := slices.BinarySearch(d.files, i); found {
+		return &d.read[n]
+	}
+	return nil
+}
+
+type pySource struct {
+	path string
+	time uint32
+}
+
+// read reads the files of components whose times are open. It opens the source only if there
+// is something to read.
+func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error)) (err error) {
+	files := t.toRead()
+	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool)}
+	if len(files) == 0 {
+		return nil
+	}
+	src, err := open(ctx, &t.header)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		t.digests = nil
+		return errNoSource
+	}
+	if err != nil {
+		return err
+	}
+	err = t.digests.fill(ctx, src, t.files)
+	if err := errors.Join(err, src.Close()); err != nil {
+		return err
+	}
+	for n, i := range files {
+		if f := &t.digests.read[n]; f.timed {
+			for _, path := range pyc.Sources(t.files[i].Path) {
+				t.digests.compiled[pySource{path, f.pyTime}] = true
+			}
+		}
+	}
+	return nil
+}
+
+// toRead lists the files to be read, in order.
+func (t *tree) toRead() (files []int) {
+	groups := make(map[int64]bool)
+	for _, c := range t.components {
+		if c.settled || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
+			continue
+		}
+		for _, i := range c.files {
+			f := t.files[i]
+			if f.Size == 0 || f.Hardlink != 0 && groups[f.Hardlink] {
+				continue
+			}
+			groups[f.Hardlink] = true
+			files = append(files, i)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// readRun is how many files in a row one reader takes: most lie in the same directory, which
+// stays open.
+const readRun = 32
+
+// fill reads files on all cores.
+func (d *digests) fill(ctx context.Context, src Source, files []*format.File) error {
+	var next atomic.Int64
+	workers, ctx := errgroup.WithContext(ctx)
+	for range min(runtime.GOMAXPROCS(0), (len(d.files)+readRun-1)/readRun) {
+		workers.Go(func() error {
+			r := src.NewReader()
+			err := func() error {
+				for {
+					from := int(next.Add(readRun)) - readRun
+					if from >= len(d.files) {
+						return nil
+					}
+					for n := from; n < min(from+readRun, len(d.files)); n++ {
+						if err := d.read[n].fill(ctx, r, files[d.files[n]]); err != nil {
+							return err
+						}
+					}
+				}
+			}()
+			return errors.Join(err, r.Close())
+		})
+	}
+	return workers.Wait()
+}
+
+// fill reads one file.
+func (d *fileDigest) fill(ctx context.Context, r Reader, f *format.File) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	h := &summer{hash: sha256.New()}
+	if pyc.Is(f.Path) {
+		h.header = make([]byte, 0, pyc.HeaderSize)
+	}
+	n, err := r.WriteFile(ctx, h, f)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.closed = true
+		return nil
+	case err != nil:
+		return err
+	case n != f.Size:
+		return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, f.Size)
+	}
+	h.hash.Sum(d.sum[:0])
+	d.pyTime, d.timed = pyc.Time(h.header)
+	return nil
+}
+
+// summer sums up a file, and keeps as much of its start as header has room for.
+type summer struct {
+	hash   hash.Hash
+	header []byte
+}
+
+func (s *summer) Write(p []byte) (int, error) {
+	if room := cap(s.header) - len(s.header); room > 0 {
+		s.header = append(s.header, p[:min(room, len(p))]...)
+	}
+	return s.hash.Write(p)
+}
+
+// ownTime reports whether a file keeps its own time: compiled Python holds it and would be
+// out of date with another one.
+func (d *digests) ownTime(f *format.File) bool {
+	return f.Type == format.TypeFile && strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}]
+}
+
+// contentsVersion changes with the rule of what contents are, so that those of
+// another rule are never equal.
+const contentsVersion = "contents 1"
+
+// digest fills in the contents of components whose times are open: a digest of all that a tar
+// of them holds but times.
+func (t *tree) digest() {
+	if t.digests == nil {
+		return
+	}
+	marks := newMarks(t)
+	var p print
+	for n, c := range t.components {
+		if c.settled || !t.known(c) {
+			continue
+		}
+		p.reset()
+		p.text(contentsVersion)
+		for _, i := range marks.withParents(c.files, n+1) {
+			f := t.files[i]
+			own, time := t.digests.ownTime(f), int64(0)
+			if own {
+				time = f.MTime
+			}
+			p.file(f, time)
+			if own {
+				p.number(1) // even at a time of 0
+			}
+			if d := t.digests.of(i); d != nil {
+				p.hash.Write(d.sum[:])
+			}
+		}
+		c.contents = hex.EncodeToString(p.sum())
+	}
+}
+
+// known reports whether all of a component's files could be read.
+func (t *tree) known(c *component) bool {
+	return !slices.ContainsFunc(c.files, func(i int) bool {
+		d := t.digests.of(i)
+		return t.files[i].Size == format.SizeUnknown || d != nil && d.closed
+	})
+}

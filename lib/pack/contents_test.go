@@ -1,0 +1,377 @@
+package pack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/group"
+)
+
+// texts are the contents of files, by path: a Source. A path that is not there holds itself.
+type texts struct {
+	of     map[string]string
+	opened atomic.Int64
+	read   atomic.Int64
+	closed bool
+}
+
+func (s *texts) NewReader() Reader { return s }
+
+func (s *texts) Close() error {
+	s.closed = true
+	return nil
+}
+
+func (s *texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
+	s.read.Add(1)
+	text, known := s.of[f.Path]
+	switch {
+	case text == "denied":
+		return 0, fs.ErrPermission
+	case text == "broken":
+		return 0, errors.New("reading " + f.Path + ": broken")
+	case !known:
+		text = f.Path
+	}
+	text += strings.Repeat(" ", max(int(f.Size)-len(text), 0))
+	n, err := io.WriteString(w, text[:f.Size])
+	return int64(n), err
+}
+
+func (s *texts) open(context.Context, *format.Header) (Source, error) {
+	s.opened.Add(1)
+	return s, nil
+}
+
+// datedRoot is a root of two components that no package bounds, and one of a package.
+func datedRoot() []format.Record {
+	at := func(path, component string, mtime int64) *format.File {
+		return with(file(path, component), func(f *format.File) { f.Size, f.MTime = 40, mtime })
+	}
+	return []format.Record{
+		&format.Header{Version: 1, Stage: format.StageAssign},
+		&format.Component{Name: "pkg", MtimeClamp: 150, HasMtimeClamp: true},
+		dir("/"), at("/a", "app", 100), at("/b", "app", 300), at("/c", "db", 200), at("/p", "pkg", 400),
+		&format.File{Path: "/s", Type: format.TypeSymlink, Target: "a", MTime: 900, Components: []string{"app"}},
+	}
+}
+
+func change(list []format.Record, path string, change func(*format.File)) []format.Record {
+	list = clone(list)
+	for _, rec := range list {
+		if f, ok := rec.(*format.File); ok && f.Path == path {
+			change(f)
+		}
+	}
+	return list
+}
+
+func touchAll(list []format.Record, by int64) []format.Record {
+	list = clone(list)
+	for _, rec := range list {
+		if f, ok := rec.(*format.File); ok {
+			f.MTime += by
+		}
+	}
+	return list
+}
+
+func epoch(list []format.Record, date int64) []format.Record {
+	list = clone(list)
+	h := list[0].(*format.Header)
+	h.SourceDate, h.HasSourceDate = date, true
+	return list
+}
+
+// timesOf are the times in a packed stream, by path, but for those of directories.
+func timesOf(p *packed) map[string]int64 {
+	times := make(map[string]int64)
+	for _, l := range p.layers {
+		for _, f := range l.files {
+			if f.Type != format.TypeDir {
+				times[f.Path] = f.MTime
+			}
+		}
+	}
+	return times
+}
+
+// bodies are the files of each layer: what its tar holds but contents.
+func bodies(p *packed) (list []string) {
+	for _, l := range p.layers {
+		list = append(list, l.records())
+	}
+	return list
+}
+
+// Components that no package bounds have one time each: that of the newest regular file, or
+// the source date. A package has its own, whatever the source date says.
+func TestOpenTimes(t *testing.T) {
+	for name, test := range map[string]struct {
+		records []format.Record
+		want    map[string]int64
+	}{
+		"no clock":      {datedRoot(), map[string]int64{"/a": 300, "/b": 300, "/c": 200, "/p": 150, "/s": 300}},
+		"source date":   {epoch(datedRoot(), 250), map[string]int64{"/a": 250, "/b": 250, "/c": 200, "/p": 150, "/s": 250}},
+		"date before":   {epoch(datedRoot(), 1), map[string]int64{"/a": 1, "/b": 1, "/c": 1, "/p": 150, "/s": 1}},
+		"before 1970":   {epoch(datedRoot(), -5), map[string]int64{"/a": -5, "/b": -5, "/c": -5, "/p": 150, "/s": -5}},
+		"size unknown":  {change(datedRoot(), "/a", func(f *format.File) { f.Size = format.SizeUnknown }), map[string]int64{"/a": 100, "/b": 300, "/c": 200, "/p": 150, "/s": 300}},
+		"no file there": {[]format.Record{dir("/"), &format.File{Path: "/s", Type: format.TypeSymlink, Target: "a", MTime: 9, Components: []string{"a"}}}, map[string]int64{"/s": 9}},
+	} {
+		src := &texts{}
+		p, _ := run(t, Options{Open: src.open}, test.records...)
+		if got := timesOf(p); !maps.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+		if src.closed != (src.opened.Load() > 0) {
+			t.Errorf("%s: the source stays open", name)
+		}
+	}
+}
+
+// next packs a root as the build after another one.
+func next(t *testing.T, opt Options, prev *Report, records []format.Record) (*packed, *Report) {
+	t.Helper()
+	opt.Previous = layoutOf(prev)
+	return run(t, opt, records...)
+}
+
+// What has not changed keeps the last image's times.
+func TestTimesFollowContents(t *testing.T) {
+	was := &texts{}
+	all := []string{"app", "db"}
+	for _, test := range []struct {
+		name    string
+		records []format.Record
+		texts   map[string]string
+		keep    []string // components
+	}{
+		{"nothing changed", datedRoot(), nil, all},
+		{"touched", touchAll(datedRoot(), 77), nil, all},
+		{"older", touchAll(datedRoot(), -77), nil, all},
+		{"one older", change(datedRoot(), "/a", func(f *format.File) { f.MTime = 2 }), nil, all},
+		{"with a later source date", epoch(datedRoot(), 1000), nil, all},
+		{"a later source date, touched", epoch(touchAll(datedRoot(), 5000), 1000), nil, all},
+		{"other bytes of equal size", touchAll(datedRoot(), 77), map[string]string{"/c": "other"}, []string{"app"}},
+		{"a mode", change(touchAll(datedRoot(), 77), "/a", func(f *format.File) { f.Mode = 0o600 }), nil, []string{"db"}},
+		{"a link", change(touchAll(datedRoot(), 77), "/s", func(f *format.File) { f.Target = "b" }), nil, []string{"db"}},
+		{"a directory", change(touchAll(datedRoot(), 77), "/", func(f *format.File) { f.Mode = 0o700 }), nil, nil},
+		{"a new path", change(touchAll(datedRoot(), 77), "/c", func(f *format.File) { f.Path = "/cc" }), map[string]string{"/cc": "/c"}, []string{"app"}},
+		{"swapped", touchAll(datedRoot(), 77), map[string]string{"/b": "/c", "/c": "/b"}, nil},
+		{"may not be read", touchAll(datedRoot(), 77), map[string]string{"/c": "denied"}, []string{"app"}},
+		{"size not known", change(touchAll(datedRoot(), 77), "/c", func(f *format.File) { f.Size = format.SizeUnknown }), nil, []string{"app"}},
+	} {
+		before, first := run(t, Options{Open: was.open}, datedRoot()...)
+		now := &texts{of: test.texts}
+		p, report := next(t, Options{Open: now.open}, first, test.records)
+		if report.Kept != len(test.keep) || report.Unbounded != 2 {
+			t.Errorf("%s: %d of %d components kept their times", test.name, report.Kept, report.Unbounded)
+		}
+		for i, c := range p.components {
+			same := c.MtimeClamp == before.components[i].MtimeClamp
+			if kept := slices.Contains(test.keep, c.Name) || c.Name == "pkg"; same != kept && !strings.Contains(test.name, "size") && test.name != "a new path" {
+				t.Errorf("%s: %s had the time %d, and has %d", test.name, c.Name, before.components[i].MtimeClamp, c.MtimeClamp)
+			}
+		}
+		if len(test.keep) == 2 && !slices.Equal(bodies(p), bodies(before)) {
+			t.Errorf("%s: got\n%s\nwant\n%s", test.name, p.listing(), before.listing())
+		}
+	}
+}
+
+// A chain of builds has the first one's times, in whatever layers, cut or whole.
+func TestTimesInChain(t *testing.T) {
+	records := []format.Record{&format.Header{Version: 1}, dir("/")}
+	for i := range 60 {
+		records = append(records, with(file(fmt.Sprintf("/f%02d", i), fmt.Sprintf("c%d", i%3)), func(f *format.File) {
+			f.Size, f.MTime = 2000, int64(1000+i)
+		}))
+	}
+	for _, opt := range []Options{{Max: 2}, {}, {MaxLayerSize: 20_000}} {
+		src := &texts{}
+		opt.Open = src.open
+		first, report := run(t, opt, records...)
+		for round := range 10 {
+			var p *packed
+			p, report = next(t, opt, report, epoch(touchAll(records, int64(round)*1000), 1_000_000+int64(round)))
+			if !slices.Equal(bodies(p), bodies(first)) {
+				t.Fatalf("%+v, round %d: got\n%s\nwant\n%s", opt, round, p.listing(), first.listing())
+			}
+		}
+		// One byte: the layers without that component are as they were.
+		src.of = map[string]string{"/f07": "x"}
+		p, _ := next(t, opt, report, touchAll(records, 99_000))
+		changed := p.of(t, p.holder(t, "/f07"))
+		for i, l := range p.layers {
+			if same := l.records() == first.layers[i].records(); same == (l == changed) {
+				t.Errorf("%+v: layer %d of %v is the same: %t", opt, i, l.Components, same)
+			}
+		}
+	}
+}
+
+// holder is the component of a path.
+func (p *packed) holder(t *testing.T, path string) string {
+	for _, l := range p.layers {
+		for _, f := range l.files {
+			if f.Path == path {
+				return f.Components[0]
+			}
+		}
+	}
+	t.Fatalf("no layer has %q", path)
+	return ""
+}
+
+// The source date wins over the last image. Without a source, files keep their own times.
+func TestTimesThatAreNotKept(t *testing.T) {
+	src := &texts{}
+	_, first := run(t, Options{Open: src.open}, datedRoot()...)
+	p, _ := next(t, Options{Open: src.open}, first, epoch(datedRoot(), 50))
+	if got := timesOf(p); got["/a"] != 50 || got["/c"] != 50 || got["/p"] != 150 {
+		t.Errorf("with an earlier source date: %v", got)
+	}
+	p, report := next(t, Options{}, first, touchAll(datedRoot(), 77))
+	if got := timesOf(p); got["/a"] != 177 || got["/b"] != 377 || report.Kept != 0 {
+		t.Errorf("without a source: %v", got)
+	}
+	// A plan of an earlier version has none, and a damaged one what no tar should hold.
+	for _, times := range []map[string]group.Dated{nil, {"app": {Contents: first.Plan[0].Record.Contents[0], Time: 1 << 40}}} {
+		prev := layoutOf(first)
+		prev.Times = times
+		if p, report := run(t, Options{Open: src.open, Previous: prev}, touchAll(datedRoot(), 77)...); report.Kept != 0 || timesOf(p)["/a"] != 377 {
+			t.Errorf("with the times %v: %v", times, timesOf(p))
+		}
+	}
+}
+
+// Only files whose times are open are read, each inode once.
+func TestReadsOpenFilesOnce(t *testing.T) {
+	src := &texts{}
+	linked := func(f *format.File) { f.Hardlink, f.Size = 7, 5 }
+	run(t, Options{Open: src.open}, &format.Component{Name: "pkg", MtimeClamp: 1, HasMtimeClamp: true}, dir("/"),
+		with(file("/a", "app"), linked), with(file("/b", "pkg"), linked), with(file("/c", "pkg"), func(f *format.File) { f.Size = 3 }),
+		with(file("/empty", "app"), func(f *format.File) { f.Size = 0 }))
+	if src.read.Load() != 1 {
+		t.Errorf("%d files were read", src.read.Load())
+	}
+	none := &texts{}
+	run(t, Options{Open: none.open}, &format.Component{Name: "pkg", MtimeClamp: 1, HasMtimeClamp: true}, dir("/"), file("/c", "pkg"))
+	if none.opened.Load() != 0 {
+		t.Error("the source was opened for nothing")
+	}
+}
+
+// What cannot be read is an error, unless the source is not there at all.
+func TestReadFaults(t *testing.T) {
+	src := &texts{of: map[string]string{"/b": "broken"}}
+	if _, _, err := try(Options{Open: src.open}, datedRoot()...); err == nil || !strings.Contains(err.Error(), "/b: broken") || !src.closed {
+		t.Errorf("got %v, closed: %t", err, src.closed)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("stopped"))
+	in := source(datedRoot())
+	if _, err := Run(ctx, &in, &packed{}, Options{Open: src.open}); err == nil || err.Error() != "stopped" {
+		t.Errorf("got %v", err)
+	}
+	_, first := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
+	for err, gone := range map[error]bool{fs.ErrNotExist: true, fs.ErrPermission: true, errors.New("down"): false} {
+		open := func(context.Context, *format.Header) (Source, error) { return nil, err }
+		_, report, got := try(Options{Open: open, Previous: layoutOf(first)}, datedRoot()...)
+		if gone != (got == nil) || gone && !report.NoSource {
+			t.Errorf("%v: got %+v, %v", err, report, got)
+		}
+	}
+}
+
+// A source of compiled Python keeps the time that the compiled file has of it: Python would
+// compile it again with another one.
+func TestCompiledPythonStaysValid(t *testing.T) {
+	root := func(py int64) []format.Record {
+		at := func(path string, mtime int64) *format.File {
+			return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime = 16, mtime })
+		}
+		return []format.Record{&format.Header{Version: 1}, dir("/"), dir("/__pycache__"),
+			at("/__pycache__/x.cpython-313.pyc", 5000), at("/x.py", py), at("/y.py", 3000)}
+	}
+	timed := "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00" // 2000
+	hashed := "\xf3\x0d\r\n\x01\x00\x00\x00\xd0\x07\x00\x00"
+	for _, test := range []struct {
+		name, pyc string
+		py, want  int64
+	}{
+		{"valid", timed, 2000, 2000},
+		{"stale", timed, 2001, 5000},
+		{"by hash", hashed, 2000, 5000},
+		{"not compiled", "text", 2000, 5000},
+	} {
+		src := &texts{of: map[string]string{"/__pycache__/x.cpython-313.pyc": test.pyc}}
+		p, first := run(t, Options{Open: src.open}, root(test.py)...)
+		if got := timesOf(p); got["/x.py"] != test.want || got["/y.py"] != 5000 {
+			t.Errorf("%s: got %v, want %d", test.name, got, test.want)
+		}
+		again, report := next(t, Options{Open: src.open}, first, epoch(root(test.py), 9000))
+		if report.Kept != 1 || !slices.Equal(bodies(again), bodies(p)) {
+			t.Errorf("%s: built again: %v", test.name, timesOf(again))
+		}
+		// Another time of the source makes what is compiled stale: that is a change.
+		if _, report := next(t, Options{Open: src.open}, first, root(1999)); report.Kept == 1 != (test.want == 5000) {
+			t.Errorf("%s: touched: %d kept", test.name, report.Kept)
+		}
+	}
+}
+
+// The record takes little room, and none where there is nothing to tell.
+func TestRecordOfTimes(t *testing.T) {
+	_, report := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
+	for _, l := range report.Plan {
+		rec := *l.Record
+		known := slices.ContainsFunc(rec.Contents, func(s string) bool { return s != "" })
+		if open := rec.Components[0] != "pkg"; known != open || len(rec.Times) != len(rec.Contents) {
+			t.Errorf("got %+v", rec)
+		}
+		with, err := format.Line(&rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Times, rec.Contents = nil, nil
+		without, _ := format.Line(&rec)
+		// In a config, quotes take two bytes.
+		if more := len(with) - len(without) + strings.Count(with, `"`) - strings.Count(without, `"`) - len(`"times":[],"contents":[],`) - 4; more > 40 {
+			t.Errorf("a component takes %d bytes: %s", more, with)
+		}
+	}
+}
+
+// The clock of grouping is the newest update, whatever the source date says.
+func TestGroupingHasItsOwnClock(t *testing.T) {
+	records, files := []format.Record{&format.Header{Version: 1}}, []format.Record{dir("/")}
+	for i := range 40 {
+		c := &format.Component{Name: fmt.Sprintf("c%02d", i), MtimeClamp: 1_700_000_000, HasMtimeClamp: true}
+		for n := range i % 7 {
+			c.Updates = append(c.Updates, 1_700_000_000-int64(n*i)*864_000)
+		}
+		records = append(records, c)
+		files = append(files, with(file("/"+c.Name, c.Name), func(f *format.File) { f.Size = int64(1000 * (i + 1)) }))
+	}
+	records = append(records, files...)
+	want, report := run(t, Options{Max: 8}, records...)
+	if report.Now != 1_700_000_000 {
+		t.Errorf("the clock is %d", report.Now)
+	}
+	for _, date := range []int64{-1, 0, 1, 1_577_836_800, 1_800_000_000} {
+		p, _ := run(t, Options{Max: 8}, epoch(records, date)...)
+		if !slices.Equal(bodies(p), bodies(want)) || p.layers[0].StabilityPPM != want.layers[0].StabilityPPM {
+			t.Errorf("with the source date %d: got\n%s\nwant\n%s", date, p.listing(), want.listing())
+		}
+	}
+}
