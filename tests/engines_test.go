@@ -188,3 +188,47 @@ func TestDockerDaemonFaults(t *testing.T) {
 		t.Errorf("there is an image: %s", got)
 	}
 }
+
+// An image with a manifest of Docker's has what the one of OCI's has, and podman sees its health check.
+func TestManifestTypeDocker(t *testing.T) {
+	clients.Need(t, "root", "podman", "skopeo", "docker-registry", "dockerd")
+	root, host := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{})
+	config := `{"architecture":"amd64","os":"linux","config":{"Cmd":["/x"],"Healthcheck":{"Test":["CMD","/check"]}}}`
+	push := func(name string, args ...string) string {
+		t.Helper()
+		res := start(t, exec.Command("chunkah", append([]string{"build", "--rootfs", root, "--config-str", config, "-o", "docker://" + host + name}, args...)...))
+		if res.code != 0 {
+			t.Fatalf("status %d: %s", res.code, res.stderr)
+		}
+		return res.stderr
+	}
+	push("/app:oci")
+	if said := push("/app:docker", "--manifest-type", "docker", "--verify", "--annotation", "a=b"); strings.Contains(said, "HEALTHCHECK") {
+		t.Errorf("it says %s", said)
+	}
+	raw := skopeoInspect(t, "docker://"+host+"/app:docker", "--raw")
+	if !strings.Contains(raw, `"mediaType":"application/vnd.docker.distribution.manifest.v2+json"`) || strings.Contains(raw, "oci") {
+		t.Errorf("the manifest is %s", raw)
+	}
+	clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/app:docker"))
+	e := clients.NewEngine(t)
+	for tag, want := range map[string]string{"oci": "", "docker": "/check"} {
+		e.Pull(host + "/app:" + tag)
+		if got := e.Podman("inspect", "--format", "{{.HealthCheck}}", host+"/app:"+tag); strings.Contains(got, "/check") != (want != "") {
+			t.Errorf("%s: podman says %q", tag, got)
+		}
+	}
+	d := clients.NewDocker(t)
+	d.Pull(host + "/app:docker")
+	// With it as the previous image its layers are taken, in Docker's form and in OCI's.
+	for _, form := range []string{"docker", "oci"} {
+		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, "reused: ") {
+			t.Errorf("%s: %s", form, said)
+		}
+		clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/app:next"))
+		raw := skopeoInspect(t, "docker://"+host+"/app:next", "--raw")
+		if strings.Contains(raw, "vnd.docker") == strings.Contains(raw, "vnd.oci") {
+			t.Errorf("%s: media types of both kinds: %s", form, raw)
+		}
+	}
+}

@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/transport"
 )
 
-// imageName matches the names of images as podman and docker take them, with a host, a
-// tag or a digest. shortName matches names without any of these, which are mostly those of directories.
+// imageName matches the names of images as podman and docker take them, with a host, a tag or a
+// digest. shortName matches names without any of these, which are mostly those of directories.
 var (
 	imageName = regexp.MustCompile(`^(` +
 		`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +
@@ -26,8 +26,8 @@ var (
 // where is a place that an image may be in by its name.
 type where struct{ registry, local bool }
 
-// placesOf says where an image may be that somebody names in the way of another tool.
-// A file of that name is no image.
+// placesOf says where an image may be that somebody names in the way of another tool. A file of
+// that name is no image.
 func placesOf(name string) (at where, found bool) {
 	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
 		return where{}, false
@@ -43,6 +43,8 @@ func placesOf(name string) (at where, found bool) {
 }
 
 // enginesWith are the sources of an image in the engines that have one of this name, by the engine.
+//
+//nolint:contextcheck,nolintlint // an error message has no run of its own; contextcheck reads this for the callers
 func enginesWith(name string) (ways [][2]string) {
 	if img, err := storage.Open(storage.Store{}, name); err == nil {
 		_ = img.Close() // it was only read
@@ -61,8 +63,8 @@ func enginesWith(name string) (ways [][2]string) {
 // daemonPatience is how long an error message may wait for a Docker daemon.
 const daemonPatience = 2 * time.Second
 
-// refuseName refuses the name of an image where a source is wanted, and says what to
-// write. take is the command that reads it, up to its source; empty for none.
+// refuseName refuses the name of an image where a source is wanted, and says what to write. take is
+// the command that reads it, up to its source; empty for none.
 func refuseName(name, take string) error {
 	at, found := placesOf(name)
 	var engines [][2]string

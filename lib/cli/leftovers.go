@@ -12,9 +12,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// nameLeftovers lists the unfinished files that killed runs have left in some folders.
-// They are not removed: on a file system that other machines share, a lock may not
-// tell that a run is still alive.
+// nameLeftovers lists the unfinished files that killed runs have left in some folders. They are not
+// removed: on a file system that other machines share, a lock may not tell that a run is still
+// alive.
 func (e *Env) nameLeftovers(folders []string) {
 	slices.Sort(folders)
 	var paths []string
@@ -106,6 +106,8 @@ func (f *viewFlags) leftovers() []string {
 func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
+
+func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *doctorCommand) leftovers() []string {
 	return slices.Concat(databases(), c.imageFlags.folders())

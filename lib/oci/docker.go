@@ -12,13 +12,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// dockerManifestFile is the file by which a Docker daemon, and docker-archive: of podman and skopeo, find an image.
+// dockerManifestFile is the file by which a Docker daemon, and docker-archive: of podman and
+// skopeo, find an image.
 const dockerManifestFile = "manifest.json"
 
-// DockerArchive is an archive for `docker load`: an OCI archive with one file more, manifest.json, at its end, as
-// `docker save` has written it since Docker 25. Older daemons read manifest.json alone and take whatever names it gives
-// to the files; those that keep their images in containerd, and podman, read index.json, and with it media types and
-// annotations.
+// DockerArchive is an archive for `docker load`: an OCI archive with one file more, manifest.json,
+// at its end, as `docker save` has written it since Docker 25. Older daemons read manifest.json
+// alone and take whatever names it gives to the files; those that keep their images in containerd,
+// and podman, read index.json, and with it media types and annotations.
 type DockerArchive struct {
 	*Archive
 	manifests map[digest.Digest][]byte
@@ -68,8 +69,9 @@ type dockerImage struct {
 	Layers   []string
 }
 
-// translate says in Docker's words what index says, and returns the index with the whole name of the image in it: a
-// daemon on containerd takes that as it stands and would not find an image of the name "app:1" again.
+// translate says in Docker's words what index says, and returns the index with the whole name of
+// the image in it: a daemon on containerd takes that as it stands and would not find an image of
+// the name "app:1" again.
 func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {
@@ -135,7 +137,26 @@ func CheckDockerLayer(d v1.Descriptor) error {
 	return nil
 }
 
-// dockerName is the whole of a name that Docker lets people shorten: "app" is docker.io/library/app:latest.
+// Docker's media types (distribution, image manifest version 2, schema 2).
+const (
+	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaTypeDockerConfig   = "application/vnd.docker.container.image.v1+json"
+	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar"
+)
+
+// dockerLayer is the descriptor of a layer in a manifest of Docker's.
+func dockerLayer(d v1.Descriptor) v1.Descriptor {
+	if d.MediaType == v1.MediaTypeImageLayer {
+		d.MediaType = mediaTypeDockerLayer
+	} else if strings.HasSuffix(d.MediaType, "gzip") {
+		d.MediaType = mediaTypeDockerLayer + ".gzip"
+	}
+	d.Annotations = nil
+	return d
+}
+
+// dockerName is the whole of a name that Docker lets people shorten: "app" is
+// docker.io/library/app:latest.
 func dockerName(ref string) string {
 	name := tagged(ref)
 	if domain, _ := cutDomain(name); domain != "" {

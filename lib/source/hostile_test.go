@@ -11,8 +11,8 @@ import (
 	"chunkah/format"
 )
 
-// What a header names was written by somebody else: it makes no stage wait for a
-// pipe, read a device without end, or open more than a few trees.
+// What a header names was written by somebody else: it makes no stage wait for a pipe, read a
+// device without end, or open more than a few trees.
 func TestHostileHeaders(t *testing.T) {
 	pipe := t.TempDir() + "/pipe"
 	if err := unix.Mkfifo(pipe, 0o644); err != nil {
@@ -26,6 +26,10 @@ func TestHostileHeaders(t *testing.T) {
 	}{
 		{"archive in a pipe", format.Header{Sources: []string{"oci-archive:" + pipe}}, `is not a regular file: chunkah-scan needs an archive`},
 		{"docker archive in a pipe", format.Header{Sources: []string{"docker-archive:" + pipe}}, `is not a regular file`},
+		{"root tar in a pipe", format.Header{Sources: []string{"tar:" + pipe}}, `is not a regular file`},
+		{"root tar without end", format.Header{Sources: []string{"tar:/dev/zero"}}, `is not a regular file`},
+		{"storage of nothing", format.Header{Sources: []string{"containers-storage:[overlay@" + dir + "]x"}}, "images.json: no such file"},
+		{"layers of a root tar", format.Header{Sources: []string{"tar:x"}, KeepLayers: 1}, "no layers to keep"},
 		{"archive without end", format.Header{Sources: []string{"oci-archive:/dev/zero"}}, `"oci-archive:/dev/zero": open /dev/zero: is not a regular file`},
 		{"layout in a pipe", format.Header{Sources: []string{"oci:" + pipe}}, "not a directory"},
 		{"directory in a pipe", format.Header{Sources: []string{"dir:" + pipe}}, "not a directory"},

@@ -19,17 +19,16 @@ import (
 	"chunkah/lib/plan"
 )
 
-// The annotations of a layer (chunkah's own, as the Rust tool of that name has
-// them).
+// The annotations of a layer (chunkah's own, as the Rust tool of that name has them).
 const (
 	annotationComponent = "org.chunkah.component"
 	annotationStability = "org.chunkah.stability"
 )
 
-// run digests the layers on all cores, the largest first, and writes each one
-// when those before it in that order are written. So hashing and writing go on
-// side by side, a layer is written while its files are still in memory, little has
-// to be spooled, and the output does not depend on who is done first.
+// run digests the layers on all cores, the largest first, and writes each one when those before it
+// in that order are written. So hashing and writing go on side by side, a layer is written while
+// its files are still in memory, little has to be spooled, and the output does not depend on who is
+// done first.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
 	if err := w.reserve(order); err != nil {
@@ -67,8 +66,8 @@ func (w *writer) run(ctx context.Context) error {
 	return err
 }
 
-// order measures the layers and returns them, those with the most bytes first, so that the last
-// one is a small one.
+// order measures the layers and returns them, those with the most bytes first, so that the last one
+// is a small one.
 func (w *writer) order() []int {
 	layers := w.img.layers
 	order := make([]int, len(layers))
@@ -168,9 +167,9 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 	return blobs, group.Wait()
 }
 
-// startEntry gives the next layer its place in an archive while it is still being
-// compressed, so that at the end no cores wait for one that copies a spool. A blob
-// that may come from the cache or the previous image is copied whole.
+// startEntry gives the next layer its place in an archive while it is still being compressed, so
+// that at the end no cores wait for one that copies a spool. A blob that may come from the cache or
+// the previous image is copied whole.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
@@ -193,7 +192,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	if w.opt.Created != nil {
 		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
 	}
-	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also}
+	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
 	w.report.Kept, w.report.In = len(w.kept), make(map[string][]digest.Digest)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())
@@ -252,8 +251,8 @@ func ppm(n int64) string {
 	return fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
 }
 
-// allUnreadable turns the fault of one file that may not be read into that of
-// all of them, so that people do not meet them one by one.
+// allUnreadable turns the fault of one file that may not be read into that of all of them, so that
+// people do not meet them one by one.
 func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	var one *unreadableError
 	if !errors.As(err, &one) {

@@ -1,10 +1,10 @@
-// Package write turns a packed stream into an image: layers into tars and blobs,
-// and those with config, manifest and index into a destination of package oci.
+// Package write turns a packed stream into an image: layers into tars and blobs, and those with
+// config, manifest and index into a destination of package oci.
 //
-// The bytes depend on the stream, the contents and the options alone; the number
-// of threads only decides how soon they are there. Layers that are not compressed
-// are read twice: once on all cores for their digests, once on their way into the
-// output, where they have to have the same digests; so nothing is stored in between.
+// The bytes depend on the stream, the contents and the options alone; the number of threads only
+// decides how soon they are there. Layers that are not compressed are read twice: once on all cores
+// for their digests, once on their way into the output, where they have to have the same digests;
+// so nothing is stored in between.
 package write
 
 import (
@@ -32,25 +32,26 @@ import (
 type Options struct {
 	// Source is where contents are read from; nil is what the stream's header says.
 	Source *Source
-	// Open opens what a header says; nil knows roots alone. What it returns is
-	// closed in the end.
+	// Open opens what a header says; nil knows roots alone. What it returns is closed in the end.
 	Open func(ctx context.Context, h *format.Header) (*Source, error)
-	// Scanned says that the records come from a scan of Source in this very run. What
-	// they call a file is then not looked at once more before it is opened: in a
-	// tree that holds still it is one, and nothing else is ever read.
+	// Scanned says that the records come from a scan of Source in this very run. What they call a
+	// file is then not looked at once more before it is opened: in a tree that holds still it is
+	// one, and nothing else is ever read.
 	Scanned bool
 	// Create makes the destination, once the stream is known to be whole.
 	Create func() (oci.Destination, error)
 	// Also are further names of the image, beside Ref.
 	Also []string
-	// Config is the image's config; nil is the source's, or an empty one. Without an
-	// architecture it is for the one that this program runs on.
+	// Config is the image's config; nil is the source's, or an empty one. Without an architecture
+	// it is for the one that this program runs on.
 	Config *oci.Config
-	// KeepLabels are labels and annotations that stay although they speak of the layers of
-	// the image that the config is from.
+	// KeepLabels are labels and annotations that stay although they speak of the layers of the
+	// image that the config is from.
 	KeepLabels []string
 	// Created is the time of the config, whatever the source date or the config say; nil for none.
 	Created *time.Time
+	// Docker makes a manifest of Docker's in place of one of OCI's.
+	Docker bool
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
 	// Ref names the image in the destination; empty for no name.
@@ -59,26 +60,26 @@ type Options struct {
 	Compression compress.Settings
 	// Threads bounds the layers and blocks worked on at once; 0 is one a core.
 	Threads int
-	// SpoolDir is the folder for compressed layers that cannot be written yet, in
-	// files without a name; empty is TMPDIR, or else /var/tmp.
+	// SpoolDir is the folder for compressed layers that cannot be written yet, in files without a
+	// name; empty is TMPDIR, or else /var/tmp.
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
-	// Previous are layers of an image that may be taken as they are where their
-	// tar comes out the same: by diffID, those compressed as Compression says. What
-	// the image says of them is not believed: each is read and decompressed first.
+	// Previous are layers of an image that may be taken as they are where their tar comes out the
+	// same: by diffID, those compressed as Compression says. What the image says of them is not
+	// believed: each is read and decompressed first.
 	Previous map[digest.Digest]Kept
-	// Proofs are of blobs that this user has seen decompress to layers; nil for none.
-	// What this run sees is added.
+	// Proofs are of blobs that this user has seen decompress to layers; nil for none. What this run
+	// sees is added.
 	Proofs *proofs.Proofs
 	// OutputNames are further names, without directories, of the output in the
 	// root: those of its directory entries that the destination cannot know.
 	OutputNames []string
-	// Own are files and folders beside the output that no image is to hold, such as a
-	// cache in the root.
+	// Own are files and folders beside the output that no image is to hold, such as a cache in the
+	// root.
 	Own []os.FileInfo
-	// Work counts the bytes of tars that are to be made and that are made, and of blobs
-	// that go to a registry; nil for nobody to look at.
+	// Work counts the bytes of tars that are to be made and that are made, and of blobs that go to
+	// a registry; nil for nobody to look at.
 	Work *metrics.Work
 }
 
@@ -105,12 +106,12 @@ type Report struct {
 	Created time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
-	// Reused counts the layers whose blobs came from the cache or the previous
-	// image, ReusedBytes them.
+	// Reused counts the layers whose blobs came from the cache or the previous image, ReusedBytes
+	// them.
 	Reused      int
 	ReusedBytes int64
-	// Dropped are labels and annotations of the source that speak of its layers, Stale
-	// those of a config that was given, which are in the image.
+	// Dropped are labels and annotations of the source that speak of its layers, Stale those of a
+	// config that was given, which are in the image.
 	Dropped, Stale []string
 	// Refused is why blobs of the previous image were not taken.
 	Refused []error
