@@ -137,19 +137,12 @@ func CheckDockerLayer(d v1.Descriptor) error {
 	return nil
 }
 
-// Docker's media types (distribution, image manifest version 2, schema 2).
-const (
-	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-	mediaTypeDockerConfig   = "application/vnd.docker.container.image.v1+json"
-	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar"
-)
-
 // dockerLayer is the descriptor of a layer in a manifest of Docker's.
 func dockerLayer(d v1.Descriptor) v1.Descriptor {
 	if d.MediaType == v1.MediaTypeImageLayer {
-		d.MediaType = mediaTypeDockerLayer
+		d.MediaType = MediaTypeDockerLayer
 	} else if strings.HasSuffix(d.MediaType, "gzip") {
-		d.MediaType = mediaTypeDockerLayer + ".gzip"
+		d.MediaType = MediaTypeDockerLayerGzip
 	}
 	d.Annotations = nil
 	return d

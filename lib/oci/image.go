@@ -59,7 +59,7 @@ func (img *Image) Build() (*Built, error) {
 	var err error
 	configType, manifestType := v1.MediaTypeImageConfig, v1.MediaTypeImageManifest
 	if img.Docker {
-		configType, manifestType = mediaTypeDockerConfig, mediaTypeDockerManifest
+		configType, manifestType = MediaTypeDockerConfig, MediaTypeDockerManifest
 	}
 	if b.Config, err = document(configType, img.configValue(config)); err != nil {
 		return nil, fmt.Errorf("building image config: %w", err)
@@ -204,7 +204,7 @@ func (img *Image) manifestValue(c *Config, config v1.Descriptor) any {
 	}
 	if img.Docker {
 		return v1.Manifest{
-			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: mediaTypeDockerManifest, Config: config, Layers: layers,
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: MediaTypeDockerManifest, Config: config, Layers: layers,
 		}
 	}
 	return v1.Manifest{

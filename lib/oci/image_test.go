@@ -173,7 +173,7 @@ func TestDockerManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := []string{docker.Manifest.Descriptor.MediaType, m.MediaType, m.Config.MediaType, m.Layers[0].MediaType, m.Layers[1].MediaType, m.Layers[2].MediaType}
-	want := []string{mediaTypeDockerManifest, mediaTypeDockerManifest, mediaTypeDockerConfig, mediaTypeDockerLayer, mediaTypeDockerLayer + ".gzip", mediaTypeDockerLayer + ".gzip"}
+	want := []string{MediaTypeDockerManifest, MediaTypeDockerManifest, MediaTypeDockerConfig, MediaTypeDockerLayer, MediaTypeDockerLayerGzip, MediaTypeDockerLayerGzip}
 	if !slices.Equal(got, want) || bytes.Contains(docker.Manifest.Data, []byte("annotations")) {
 		t.Errorf("got %q in %s", got, docker.Manifest.Data)
 	}

@@ -205,8 +205,8 @@ func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string
 		return nil, "", errors.New("it is an index, or an image of schema 1: use podman save or skopeo copy")
 	}
 	layerType := v1.MediaTypeImageLayer
-	if m.Config.MediaType == mediaTypeDockerConfig {
-		layerType = mediaTypeDockerLayer
+	if m.Config.MediaType == oci.MediaTypeDockerConfig {
+		layerType = oci.MediaTypeDockerLayer
 	}
 	m.Layers = []v1.Descriptor{}
 	for _, l := range i.layers {
@@ -215,12 +215,6 @@ func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string
 	data, err = json.Marshal(m)
 	return data, m.MediaType, err
 }
-
-// Docker's media types.
-const (
-	mediaTypeDockerConfig = "application/vnd.docker.container.image.v1+json"
-	mediaTypeDockerLayer  = "application/vnd.docker.image.rootfs.diff.tar"
-)
 
 // Blob opens a layer, or the config.
 func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
