@@ -69,7 +69,7 @@ func (o *order) file(f *File) error {
 	if o.last != "" {
 		switch c := ComparePaths(o.last, f.Path); {
 		case c == 0:
-			return orderf("path %q is there twice", clip(f.Path))
+			return orderf("path %q occurs twice", clip(f.Path))
 		case c > 0:
 			return orderf("path %q comes after %q", clip(f.Path), clip(o.last))
 		}

@@ -103,7 +103,7 @@ func (f *File) validateXattrs(path string) error {
 		case len(x.Value) > MaxXattrValue:
 			return limitf("xattr %q of %q is longer than %d bytes", clip(x.Name), path, MaxXattrValue)
 		case i > 0 && f.Xattrs[i-1].Name == x.Name:
-			return valuef("xattr %q of %q is there twice", clip(x.Name), path)
+			return valuef("xattr %q of %q occurs twice", clip(x.Name), path)
 		case i > 0 && f.Xattrs[i-1].Name > x.Name:
 			return valuef("xattrs of %q are not sorted", path)
 		}

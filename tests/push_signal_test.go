@@ -48,7 +48,7 @@ func TestSignalWhilePushing(t *testing.T) {
 		"nobody knows": {http.MethodPut, "/manifests/1", func(inner http.Handler, _ http.ResponseWriter, r *http.Request) {
 			inner.ServeHTTP(httptest.NewRecorder(), r)
 			<-r.Context().Done()
-		}, 143, true, "the registry has not said whether it did"},
+		}, 143, true, "the registry has not answered: check the tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))

@@ -103,7 +103,7 @@ type stream struct {
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
-			return nil, nil, errors.New("the stream has sources, which only a root can stand in for here")
+			return nil, nil, errors.New("the stream has sources, but only a root is supported here")
 		}
 		return opt.Open(ctx, &s.header)
 	}

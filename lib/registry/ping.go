@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// plainDelay is how long https may take where plain HTTP would do, before that is tried beside it: some servers of plain
-// HTTP wait for the end of a line that a TLS client never sends.
+// plainDelay is how long https may take before plain HTTP is tried at the same time, if that is
+// allowed. Some plain HTTP servers wait for the end of a line, which a TLS client never sends.
 const plainDelay = 300 * time.Millisecond
 
-// pong is how a registry can be spoken to.
+// pong is the result of a ping.
 type pong struct {
 	scheme    string
 	challenge challenge
 	err       error
 }
 
-// connect finds out, once, which scheme the registry speaks and how it wants to be logged in to.
+// connect finds out once which scheme and login the registry uses.
 func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	r.connecting.Lock()
 	defer r.connecting.Unlock()
@@ -40,7 +40,7 @@ func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	return r.base, nil
 }
 
-// ping speaks https, and plain HTTP only with a server that does not, where that is allowed.
+// ping uses https. It uses plain HTTP only if that is allowed and the server does not support TLS.
 func (r *Repository) ping(ctx context.Context) pong {
 	if !r.plain(r.host) {
 		return r.pingOver(ctx, "https")
@@ -72,10 +72,11 @@ func (r *Repository) ping(ctx context.Context) pong {
 	}
 }
 
-// speaksTLS tells errors that only a server of TLS can cause.
+// speaksTLS reports whether only a TLS server can cause the error.
 func speaksTLS(err error) bool { return !isPlain(err) && !isPassing(err) }
 
-// worst is the failure to tell of two: that a server does not speak TLS says nothing of plain HTTP.
+// worst returns the more useful of the failures. A missing TLS server says nothing about plain
+// HTTP.
 func worst(failed []pong) pong {
 	if isPlain(failed[0].err) {
 		return failed[1]
@@ -83,8 +84,8 @@ func worst(failed []pong) pong {
 	return failed[0]
 }
 
-// pingOver asks for the root of the API, without a login. A redirect says nothing: only the registry itself says how to
-// log in to it.
+// pingOver requests the root of the API without a login. It does not follow redirects: only the
+// registry itself says how to log in.
 func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
 	p := pong{scheme: scheme}
 	resp, err := r.roundTrip(ctx, &url.URL{Scheme: scheme, Host: r.host, Path: "/v2/"}, request{method: http.MethodGet}, "")
@@ -96,7 +97,7 @@ func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		p.challenge = chooseChallenge(resp.Header)
-	case http.StatusBadRequest: // from plain HTTP to a port of TLS
+	case http.StatusBadRequest: // plain HTTP sent to a TLS port
 		if scheme == "http" {
 			p.err = fmt.Errorf("the server refuses plain HTTP: %w", readStatus(resp))
 		}

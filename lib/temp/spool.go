@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SpoolDir returns the directory for CreateSpool: dir, or TMPDIR if dir is empty, otherwise /var/tmp, and
-// /tmp only if that is not writable. /tmp can be in memory, which is too small for layers.
+// SpoolDir returns the directory for CreateSpool: dir, or TMPDIR if dir is empty, otherwise
+// /var/tmp, and /tmp only if that is not writable. /tmp can be in memory, which is too small for
+// layers.
 func SpoolDir(dir string) string {
 	if dir != "" {
 		return dir
@@ -49,8 +50,8 @@ func unnamed(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// SpoolWriter writes to a file from CreateSpool. It only implements io.Writer, so that io.Copy uses large
-// writes, and its errors name the directory.
+// SpoolWriter writes to a file from CreateSpool. It only implements io.Writer, so that io.Copy uses
+// large writes, and its errors name the directory.
 func SpoolWriter(f *os.File) io.Writer { return spoolWriter{f} }
 
 type spoolWriter struct{ file *os.File }
@@ -63,7 +64,8 @@ func (w spoolWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// SpoolCause removes the path from an error: for a spool it is the directory, or a meaningless name.
+// SpoolCause removes the path from an error: for a spool it is the directory, or a meaningless
+// name.
 func SpoolCause(err error) error {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return path.Err

@@ -90,7 +90,7 @@ func TestDamage(t *testing.T) {
 		"bad source":    {"Package: bad\nSource: .database\nVersion: 1\nStatus: install ok installed\n\n" + good, both, []string{`line 1: package "bad": Source: ".database" is no name`}},
 		"NUL":           {"Package: bad\nVersion: \x00\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": holds a NUL`}},
 		"no field":      {"Package: bad\nsomething\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": "something" is no field`}},
-		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version is there twice`}},
+		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version occurs twice`}},
 		"no empty line": {"Package: bad\nVersion: 1\nStatus: install ok installed\n" + good, both, []string{`line 4: package "bad": no empty line`}},
 		"lost entry":    {good, both, []string{`finding the list of package "bad"`}},
 		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is no configuration file`}},

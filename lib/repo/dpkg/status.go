@@ -162,7 +162,7 @@ func (p *parser) set(name, value []byte) {
 	switch {
 	case to == nil:
 	case *to != "":
-		e.fault(p.text.Number(), fmt.Sprintf("field %s is there twice", name))
+		e.fault(p.text.Number(), fmt.Sprintf("field %s occurs twice", name))
 	case len(value) > maxValue:
 		e.fault(p.text.Number(), fmt.Sprintf("field %s has %d bytes", name, len(value)))
 	default:

@@ -40,7 +40,7 @@ func FuzzLoad(f *testing.F) {
 			names = append(names, c.Name)
 		}
 		if slices.Sort(names); len(slices.Compact(names)) != len(result.Packages) {
-			t.Errorf("a component is there twice: %q", names)
+			t.Errorf("a component occurs twice: %q", names)
 		}
 		got := make([]*assign.Package, len(files))
 		for _, c := range result.Claims {
