@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// follow gives unclaimed files to the component of the file that they were made from,
-// if that one has a component.
+// follow gives unclaimed files to the component of the file that they were made from, if that has
+// one.
 func (c *claims) follow() {
 	counted := make(map[int64]bool)
 	for _, f := range c.follows {
@@ -23,8 +23,8 @@ func (c *claims) follow() {
 	}
 }
 
-// merge adds components to a list. A component that is in it already, from another
-// repo, is completed: a map can put files into a package.
+// merge adds components to a list. If another repo has already added a component, its fields are
+// completed: a map can put files into a package.
 func merge(list, more []*format.Component) []*format.Component {
 	known := make(map[string]int, len(list))
 	for i, c := range list {

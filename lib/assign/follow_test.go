@@ -8,7 +8,7 @@ import (
 	"chunkah/format"
 )
 
-// stub is a repo that says what it was told to.
+// stub is a repo with fixed results.
 type stub struct {
 	name   string
 	result Result
@@ -17,7 +17,7 @@ type stub struct {
 func (s *stub) Name() string                                 { return s.name }
 func (s *stub) Load(context.Context, *Tree) (*Result, error) { return &s.result, nil }
 
-// of is a package of a component that it has to itself.
+// of returns a package with its own component.
 func of(component string) *Package {
 	return &Package{Component: &format.Component{Name: component}}
 }
@@ -63,8 +63,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A fallback can have a fallback itself. It counts after the first fallbacks of all repos,
-// whatever their order. A file that follows another one follows it after each round.
+// A fallback can have another fallback. It counts after the first fallbacks of all repos, in any
+// order. Files follow others after each round.
 func TestFallbackOfFallback(t *testing.T) {
 	files := records("/a", "/b", "/c", "/c.c")
 	x, y := of("past/x"), of("now/y")

@@ -79,8 +79,8 @@ func drip(c net.Conn, text string, stop <-chan struct{}) {
 	}
 }
 
-// places are the operations that can stall, and the request that does. A missing body is no fault
-// if it is not needed.
+// places are the operations that can stall, and the request that does. If the body is not needed,
+// it can be missing.
 var places = map[string]struct {
 	kind     string
 	needless bool

@@ -131,8 +131,8 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 	return false, location, err
 }
 
-// mountable returns the repository of an image if it is another one of the same registry; else an
-// empty string.
+// mountable returns the repository of an image if the registry is the same and the repository
+// differs; else an empty string.
 func (p *Push) mountable(image string) string {
 	ref, err := ParseRef(image)
 	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {

@@ -11,8 +11,8 @@ import (
 	"chunkah/format"
 )
 
-// What a header names was written by somebody else: it makes no stage wait for a
-// pipe, read a device without end, or open more than a few trees.
+// A header is not trusted: it cannot make a stage block on a pipe, read a device without end, or
+// open more than a few trees.
 func TestHostileHeaders(t *testing.T) {
 	pipe := t.TempDir() + "/pipe"
 	if err := unix.Mkfifo(pipe, 0o644); err != nil {

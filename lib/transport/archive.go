@@ -38,9 +38,9 @@ var DockerArchive = &image.Transport{
 	},
 }
 
-// createArchive writes to standard output, a named pipe or a file. The reader of a pipe may come late, and be slow:
-// neither keeps the command from ending. The end of the process closes the pipe. An image that has to be readable cannot
-// go to a pipe, which CreateArchive refuses.
+// createArchive writes to standard output, a named pipe or a file. A pipe can have a slow reader,
+// or none yet: neither may delay cancelling the command, so the pipe is closed by the end of the
+// process. CreateArchive refuses a pipe if the image must be readable.
 func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
 		return oci.NewArchive(opt.Stdout, opt.Options), nil

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Layout is an OCI layout folder.
+// Layout is an OCI layout directory.
 var Layout = &image.Transport{
 	Prefix: "oci:", Form: "oci:DIR[:REF]", Purpose: "for a layout folder, to which an image is added",
 	Syntax:   image.PathRef,

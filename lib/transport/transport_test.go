@@ -109,7 +109,7 @@ func TestParseDestination(t *testing.T) {
 	}
 }
 
-// Every transport says what callers and readers need to know of it.
+// Every transport has all fields that callers and users need.
 func TestAll(t *testing.T) {
 	for i, tr := range All {
 		if !strings.HasPrefix(tr.Form, tr.Prefix) || tr.Form == tr.Prefix {
@@ -142,7 +142,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Whatever a user calls a place is refused by its name, or is read as itself, and also once it is pinned to a digest.
+// Any name is refused with an error that names it, or parsed as itself, and so is its form with a
+// digest.
 func FuzzNames(f *testing.F) {
 	zeros := digest.Digest("sha256:" + strings.Repeat("0", 64))
 	for _, s := range []string{

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxPaths bounds the paths of one package: several times the largest.
+	// maxPaths bounds the paths of one package: several times the largest package.
 	maxPaths = 512 << 10
 )
 
@@ -23,13 +23,13 @@ const (
 type pkg struct {
 	*assign.Package
 
-	dir   string // physical, of its folder in the database
+	dir   string // physical path of its directory in the database
 	name  string
 	base  string
 	built int64 // unix seconds, 0 for unknown
 }
 
-// readPackage reads the package of one folder.
+// readPackage reads the package in one directory.
 func (l *loader) readPackage(ctx context.Context, folder string) error {
 	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
 	if err != nil || !isDir {
@@ -68,7 +68,7 @@ func (l *loader) readPackage(ctx context.Context, folder string) error {
 	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
 }
 
-// folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
+// folderName returns the name in a directory's name, NAME-VERSION-RELEASE.
 func folderName(folder string) string {
 	name := folder
 	for range 2 {
@@ -81,8 +81,8 @@ func folderName(folder string) string {
 	return name
 }
 
-// parseSections hands the lines of a file to take: a line %NAME% opens a section,
-// an empty line closes it.
+// parseSections calls take for the lines of a file: a line %NAME% opens a section, an empty line
+// closes it.
 func parseSections(text *pkgdb.Lines, take func(section string, line []byte) error, warn func(number int, what string)) {
 	section := ""
 	for text.Next() {
@@ -156,7 +156,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
-			return nil // a path that was cut may be another package's
+			return nil // a cut path can belong to another package
 		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
@@ -195,9 +195,8 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	return nil
 }
 
-// claim claims a path where something of its type is: 'd' for a directory, 'l' for
-// a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
-// but a directory.
+// claim claims a path if a file of its type exists: 'd' for a directory, 'l' for a link, 'f' for a
+// regular file, other letters for devices and pipes, 0 for anything except a directory.
 func (l *loader) claim(p *pkg, path string, kind byte) error {
 	i, ok, err := l.tree.Find(path)
 	if !ok {
@@ -241,9 +240,9 @@ func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 	return nil
 }
 
-// parseMtree takes the types of paths: lines "PATH KEY=VALUE…", of which type
-// counts, and "/set KEY=VALUE…", which says what holds for the lines below it.
-// Paths at the top that begin with a dot are the package's own metadata.
+// parseMtree reads the types of paths. Lines are "PATH KEY=VALUE…" and "/set KEY=VALUE…", which
+// sets defaults for the following lines. Only type matters. Paths at the top that begin with a dot
+// are the package's own metadata.
 func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	set := byte('f')
 	for text.Next() {
@@ -279,8 +278,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	return text.Err()
 }
 
-// mtreeType returns the first letter of the type among keywords, 0 where there is
-// none.
+// mtreeType returns the first letter of the type in keywords, 0 if there is none.
 func mtreeType(keywords []byte) byte {
 	for word := range bytes.FieldsSeq(keywords) {
 		if kind, ok := bytes.CutPrefix(word, []byte("type=")); ok && len(kind) > 0 {

@@ -22,8 +22,7 @@ var lines = pkgdbtest.Lines
 
 const digest = "Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-// packaged writes a package's entry. Its files are grouped by their directories, as
-// apk does.
+// packaged writes a package's entry. Its files are grouped by directory, as apk does.
 func packaged(name, origin string, built int64, files ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "C:%s\nP:%s\nV:1.2-r3\nA:x86_64\nS:1\nI:1\nT:text\nU:https://x.example/\nL:MIT\n", digest, name)
@@ -47,7 +46,7 @@ func packaged(name, origin string, built int64, files ...string) string {
 
 func file(path, text string) string { return fmt.Sprintf("file %q text=%q\n", path, text) }
 
-// check runs the repo and compares claims of files, and the warnings.
+// check runs the repo and compares the warnings and the claims of files.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -122,7 +121,7 @@ file /nobody
 	}
 }
 
-// TestPlaces finds the database in both places, and one by two names once.
+// TestPlaces finds the database in both places, and reads it once if both names lead to it.
 func TestPlaces(t *testing.T) {
 	a, b := packaged("a", "a", 1, "usr/bin/a"), packaged("b", "b", 1, "usr/bin/b")
 	files := "file /usr/bin/a\nfile /usr/bin/b\n"
@@ -181,7 +180,7 @@ func TestDamage(t *testing.T) {
 		`finding "/lib/apk/db/installed.new": left over`)
 }
 
-// TestCut cuts the database anywhere but between entries: that is never silent.
+// TestCut cuts the database anywhere except between entries: that is always reported.
 func TestCut(t *testing.T) {
 	text := packaged("a", "a", 1, "usr/a") + packaged("b", "b", 1, "usr/b", "usr/c")
 	dir := mkroot.Make(t, file("/lib/apk/db/installed", text)+"file /usr/a\nfile /usr/b\nfile /usr/c\n")
@@ -199,8 +198,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// alpine writes a root like Alpine's: dozens of packages, hundreds of files, the
-// links to busybox that are in no list, and /usr merged or not.
+// alpine writes a root like Alpine's: dozens of packages, hundreds of files, the links to busybox
+// that no list has, and /usr merged or not.
 func alpine(merged bool) (root, want string) {
 	bin := "/bin"
 	var db, tree, claims strings.Builder
@@ -247,14 +246,14 @@ func TestAlpine(t *testing.T) {
 	}
 }
 
-// sorted leaves out the order, which is the tree's and not of interest.
+// sorted sorts the lines, since the tree's order does not matter.
 func sorted(text string) string {
 	list := strings.Split(text, "\n")
 	slices.Sort(list)
 	return strings.Join(list, "\n")
 }
 
-// TestReal reads a real database, where there is one.
+// TestReal reads a real database if there is one.
 func TestReal(t *testing.T) {
 	path := filepath.Join(os.Getenv("CHUNKAH_TESTDATA"), "apk-installed")
 	raw, err := os.ReadFile(path)
@@ -270,7 +269,7 @@ func TestReal(t *testing.T) {
 	}
 }
 
-// FuzzInstalled reads a database with a small tree at hand.
+// FuzzInstalled reads a database with a small tree.
 func FuzzInstalled(f *testing.F) {
 	f.Add([]byte(packaged("a", "b", 7, "usr/bin/a", "etc/")))
 	f.Add([]byte("P:a\r\nF:\r\nR:top\r\n\r\nF:usr/../loop/x\nR:\x00\nP:b\nt:-1"))

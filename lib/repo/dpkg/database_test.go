@@ -24,8 +24,8 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// TestOwn puts all of dpkg's own files in a component that changes always, also
-// where links lead to them, and leaves directories to packages.
+// TestOwn puts dpkg's own files in a component that changes with every build, also behind links,
+// and leaves directories to packages.
 func TestOwn(t *testing.T) {
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, strings.ReplaceAll(root(
 		deb{name: "dpkg", list: "/var/lib/dpkg/info /var/lib/dpkg/status /usr/bin/dpkg"},
@@ -72,7 +72,7 @@ file /var/lib/dpkg/info/a.list-new
 		`finding "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new": left over`)
 }
 
-// TestDamage keeps what can be kept, and says what could not be read.
+// TestDamage keeps everything readable, and reports the rest.
 func TestDamage(t *testing.T) {
 	const status = "/var/lib/dpkg/status"
 	good := "Package: good\nStatus: install ok installed\nVersion: 1\n\n"
@@ -120,7 +120,7 @@ func TestDamage(t *testing.T) {
 	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": has 1073741824 bytes`)
 }
 
-// TestStatusCut cuts status anywhere: nothing is lost without a word.
+// TestStatusCut cuts status anywhere: every loss is reported.
 func TestStatusCut(t *testing.T) {
 	status := ""
 	rest := ""

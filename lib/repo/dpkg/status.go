@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxValue bounds the value of a field that counts, in bytes.
+	// maxValue bounds the value of a field that is used, in bytes.
 	maxValue = 4096
 	// maxConffiles bounds a package's configuration files.
 	maxConffiles = 100_000
 )
 
-// The states of a package that matter here, as in its Status.
+// The states of a package in its Status that are used here.
 const (
 	stateInstalled = "installed"
 	stateRemoved   = "config-files"
@@ -32,10 +32,10 @@ var unfinished = []string{"half-installed", "unpacked", "half-configured"}
 // entry is the entry of one package in status.
 type entry struct {
 	name    string
-	source  string // its own name where it has none
+	source  string // its own name if it has no source
 	version string
 	arch    string
-	multi   bool   // may be there for several architectures
+	multi   bool   // can be installed for several architectures
 	status  string // the whole field
 	state   string
 	// conffiles are paths.
@@ -46,11 +46,11 @@ type entry struct {
 
 	faults []fault
 	fields int
-	// closed is set where an empty line follows.
+	// closed is set if an empty line follows.
 	closed bool
 }
 
-// fault is a line that is not as it should be.
+// fault is a faulty line.
 type fault struct {
 	line int
 	what string
@@ -63,8 +63,8 @@ func (e *entry) fault(line int, what string) {
 	}
 }
 
-// parser reads entries: fields of "Name: value", lines that go on with a blank,
-// and an empty line after each entry (deb822).
+// parser reads entries: fields of "Name: value", continuation lines that begin with a blank, and an
+// empty line after each entry (deb822).
 type parser struct {
 	text  *pkgdb.Lines
 	visit func(*entry)
@@ -72,7 +72,7 @@ type parser struct {
 	field string // the current one, in lower case
 }
 
-// parseEntries hands every entry of a text to visit.
+// parseEntries calls visit for every entry of a text.
 func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
 	p := &parser{text: text, visit: visit}
 	for text.Next() {
@@ -118,7 +118,7 @@ func (p *parser) line(line []byte) {
 	p.set(name, bytes.TrimSpace(value))
 }
 
-// more takes a line that goes on with the field above it.
+// more reads a continuation line.
 func (p *parser) more(line []byte) {
 	if p.entry.fields == 0 {
 		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q goes on with no field", line))
@@ -139,7 +139,7 @@ func (p *parser) set(name, value []byte) {
 	switch p.field {
 	case "package":
 		if e.name != "" {
-			// The empty line between two entries is lost, not the second entry.
+			// Only the empty line between two entries is missing.
 			e.fault(p.text.Number(), "no empty line before the next package")
 			p.finish(true)
 			p.entry = &entry{line: p.text.Number()}
@@ -148,7 +148,7 @@ func (p *parser) set(name, value []byte) {
 		to = &e.name
 	case "source":
 		to = &e.source
-		value, _, _ = bytes.Cut(value, []byte(" ")) // the version, in parentheses
+		value, _, _ = bytes.Cut(value, []byte(" ")) // without the version in parentheses
 	case "version":
 		to = &e.version
 	case "architecture":
@@ -175,7 +175,7 @@ func (p *parser) set(name, value []byte) {
 	}
 }
 
-// conffile takes "PATH DIGEST" and flags. A path may hold blanks.
+// conffile parses "PATH DIGEST" and flags. A path can contain blanks.
 func (e *entry) conffile(line string) error {
 	words := strings.Split(line, " ")
 	obsolete := false
@@ -198,12 +198,12 @@ func (e *entry) conffile(line string) error {
 	return nil
 }
 
-// isWhole reports whether the entry has what every entry has.
+// isWhole reports whether the entry has the fields that every entry needs.
 func (e *entry) isWhole() bool {
 	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
 }
 
-// errCut says that a file ends too soon.
+// errCut means that a file ends too early.
 var errCut = errors.New("is cut short")
 
 // readEntries reads status and status.d, in the order of names.
@@ -245,8 +245,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 	})
 }
 
-// readStatusD reads one file of status.d, which may also be one that goes with an
-// entry.
+// readStatusD reads a file of status.d. It can also be a file that belongs to an entry.
 func (l *loader) readStatusD(ctx context.Context, file string) error {
 	for _, kind := range append([]string{".list"}, shipped...) {
 		if strings.HasSuffix(file, kind) {
@@ -271,7 +270,7 @@ func (l *loader) readStatusD(ctx context.Context, file string) error {
 	})
 }
 
-// add takes an entry, with warnings for what is wrong with it.
+// add adds an entry, with warnings about its faults.
 func (l *loader) add(e *entry, path string) {
 	for _, f := range e.faults {
 		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.name, f.what)

@@ -7,13 +7,13 @@ import (
 	"chunkah/lib/assign"
 )
 
-// names are what an archive may be called after.
+// names are the candidates for an archive's name.
 type names struct {
 	artifacts []string // of each pom.properties
 	title     string   // Implementation-Title
 }
 
-// name chooses; base is that of the file.
+// name chooses a name. base is the file's name.
 func (n *names) name(base string) string {
 	switch {
 	case len(n.artifacts) == 1:
@@ -26,8 +26,8 @@ func (n *names) name(base string) string {
 	return base
 }
 
-// usable returns a name without blanks around it, "" for what should be none: a
-// placeholder that nobody filled in, or text that is no name.
+// usable returns a name without surrounding blanks. It returns "" for placeholders that were not
+// filled in, and for other invalid names.
 func usable(name string) string {
 	name = strings.TrimSpace(name)
 	if len(name) > maxName || strings.Contains(name, "${") || assign.HasControl(name) {
@@ -36,7 +36,7 @@ func usable(name string) string {
 	return name
 }
 
-// artifactID returns the artifactId of a pom.properties.
+// artifactID returns the artifactId in a pom.properties.
 func artifactID(raw []byte) string {
 	for line := range strings.Lines(string(raw)) {
 		key, value, found := strings.Cut(strings.TrimLeft(line, " \t"), "=")
@@ -47,8 +47,8 @@ func artifactID(raw []byte) string {
 	return ""
 }
 
-// implementationTitle returns the attribute of a manifest's main section, which an
-// empty line ends. A line that begins with a blank goes on with the one before.
+// implementationTitle returns Implementation-Title in a manifest's main section, which ends with an
+// empty line. A line that begins with a blank continues the previous one.
 func implementationTitle(raw []byte) string {
 	const attribute = "implementation-title:"
 	var title strings.Builder

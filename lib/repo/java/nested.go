@@ -8,12 +8,12 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// nestedFolders are the folders of libraries in archives: of Spring Boot, and in web
+// nestedFolders are the directories of libraries in archives: in those of Spring Boot, and in web
 // archives.
 var nestedFolders = []string{"BOOT-INF/lib/", "WEB-INF/lib/"}
 
-// Nested counts the archives inside of an archive, in the folder where it has its
-// libraries. An error is that of reading the file; a file that is no archive has none.
+// Nested counts the archives in an archive's library directory. It fails if the file cannot be
+// read; a file that is not an archive has none.
 func Nested(r io.ReaderAt, size int64) (count int, err error) {
 	b := &places.Bounded{R: r, Left: maxRead}
 	for e := range (&archive{b, size}).entries() {

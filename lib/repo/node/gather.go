@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// gather finds each package's top-level one.
+// gather assigns each package to a top-level package.
 func (l *loader) gather() error {
 	declared, err := l.declared()
 	if err != nil {
@@ -16,11 +16,11 @@ func (l *loader) gather() error {
 	}
 	l.spread(declared)
 	l.spread(l.notNeeded())
-	for i, p := range l.packages { // what is left needs each other, or is inside of another
+	for i, p := range l.packages { // the rest need each other, or are inside another package
 		switch {
 		case p.group >= 0:
 		case p.inside >= 0:
-			p.group = l.packages[p.inside].group // came before: it is above
+			p.group = l.packages[p.inside].group // it is above, so it has one already
 			l.follow([]int{i})
 		default:
 			l.spread([]int{i})
@@ -29,7 +29,7 @@ func (l *loader) gather() error {
 	return nil
 }
 
-// spread makes packages top-level, those that have no group yet.
+// spread makes packages without a group top-level.
 func (l *loader) spread(top []int) {
 	var queue []int
 	for _, i := range top {
@@ -41,8 +41,8 @@ func (l *loader) spread(top []int) {
 	l.follow(queue)
 }
 
-// follow gives everything that the packages in a queue need, directly or not, to
-// the group of the nearest one; of the first in the queue, where two are as near.
+// follow assigns everything that the packages in a queue need, directly or not, to the group of the
+// nearest one. If two are equally near, the first in the queue counts.
 func (l *loader) follow(queue []int) {
 	for ; len(queue) > 0; queue = queue[1:] {
 		p := l.packages[queue[0]]
@@ -56,7 +56,7 @@ func (l *loader) follow(queue []int) {
 	}
 }
 
-// declared returns what the projects' own package.json ask for, by name.
+// declared returns the packages that the projects' own package.json list, by name.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
 		record, found := l.tree.Lookup(assign.Join(project, "package.json"))
@@ -76,8 +76,8 @@ func (l *loader) declared() (top []int, err error) {
 	return l.byName(top), nil
 }
 
-// notNeeded returns the packages without a group, inside of no other, that no
-// other of those needs, by name.
+// notNeeded returns packages without a group that are not inside another package and that no other
+// such package needs, by name.
 func (l *loader) notNeeded() []int {
 	needed := make([]bool, len(l.packages))
 	for from, p := range l.packages {
@@ -99,7 +99,7 @@ func (l *loader) notNeeded() []int {
 	return l.byName(top)
 }
 
-// byName sorts packages by name, and those of one name by path.
+// byName sorts packages by name and path.
 func (l *loader) byName(list []int) []int {
 	slices.SortFunc(list, func(a, b int) int {
 		return cmp.Or(strings.Compare(l.packages[a].name, l.packages[b].name), cmp.Compare(a, b))

@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// install adds a package with a package.json and one more file of a size.
+// install adds a package with a package.json and one more file of the given size.
 func install(r *placestest.Root, dir string, size int64, needs ...string) *placestest.Root {
 	return r.File(dir+"/package.json", manifest("dependencies", needs...)).Sparse(dir+"/lib/index.js", size)
 }
@@ -65,7 +65,7 @@ func TestGathering(t *testing.T) {
 		app+"both"+f, "node/@big/tool",
 		app+"@big/tool"+f, "node/@big/tool",
 		app+"@big/tool/package.json", "node/@big/tool",
-		app+"@big/tool/node_modules/shared"+f, "node/@big/tool", // who brought it does not need it
+		app+"@big/tool/node_modules/shared"+f, "node/@big/tool", // the package that needs it does not matter
 		app+"inner"+f, "node/@big/tool",
 		app+"huge"+f, "node/huge",
 		app+"under-huge"+f, "node/web",
@@ -192,7 +192,7 @@ func TestSystemPackages(t *testing.T) {
 	}
 }
 
-// TestInstall lets npm install a tree and asks it what brought each package.
+// TestInstall installs a tree with npm and asks npm which package needs each one.
 func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("installs packages")
@@ -232,7 +232,7 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// checkLock compares with the lock file, which tells what needs what as well.
+// checkLock compares the result with the lock file, which lists dependencies too.
 func checkLock(t *testing.T, a *placestest.Assigned, project string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(project, "package-lock.json"))

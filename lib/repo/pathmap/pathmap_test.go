@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// mapOf makes a map that has to be good.
+// mapOf parses a map that must be valid.
 func mapOf(t testing.TB, data string) *Repo {
 	t.Helper()
 	r, err := New("f.json", []byte(data))
@@ -182,7 +182,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestEffort: work is bounded, whatever the map.
+// TestEffort: the work is limited for any map.
 func TestEffort(t *testing.T) {
 	for _, path := range []string{"/usr", "/**/x", "/usr/**"} {
 		m := newMatcher(sample(t).Tree())
@@ -236,7 +236,7 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// slow is the definition of "**".
+// slow is a simple implementation of "**".
 func slow(patterns, names []string) bool {
 	if len(patterns) > 12 || len(names) > 12 {
 		return matchNames(patterns, names)

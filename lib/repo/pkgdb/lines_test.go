@@ -19,7 +19,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// readAll writes down what Lines makes of a text.
+// readAll returns the lines of a text, in text form.
 func readAll(l *Lines, r io.Reader, limit int64) string {
 	l.Reset(r, limit)
 	var out strings.Builder
@@ -69,8 +69,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestEndlessLine reads a line of a GiB, and further texts up to the bound on all
-// of them, without keeping any of it.
+// TestEndlessLine reads a line of one GiB, and more texts up to the limit for all of them, without
+// keeping them in memory.
 func TestEndlessLine(t *testing.T) {
 	l := NewLines()
 	var before, after runtime.MemStats

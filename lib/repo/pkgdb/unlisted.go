@@ -12,21 +12,21 @@ import (
 // maxLinks bounds the links of one chain, as Linux does.
 const maxLinks = 40
 
-// madeDirs are where packages' scripts make links, and madeNot where in them
-// people do.
+// madeDirs are the places where packages' scripts make links, and madeNot the exceptions, where
+// people make them.
 var (
 	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
 	madeNot  = "/usr/local/"
 )
 
-// unlisted finds the components of files that are in no package's list.
+// unlisted finds the components of files that no package lists.
 type unlisted struct {
 	tree     *assign.Tree
 	suffixes []string
 	byName   map[string]*assign.Package // components of the repo
 }
 
-// claims returns the claims on what was made from the repo's own files.
+// claims returns claims on files that were made from the repo's own files.
 func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range u.tree.Files {
@@ -50,7 +50,7 @@ func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// owner returns this repo's component of record i, nil if it is of none.
+// owner returns this repo's component of record i, nil if it has none.
 func (u *unlisted) owner(i int) *assign.Package {
 	f := u.tree.Files[i]
 	if f.Type == format.TypeDir || len(f.Components) == 0 {
@@ -77,8 +77,8 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	return from, found, nil
 }
 
-// IsMade reports whether a link at a physical path is likely a package's doing
-// rather than a person's.
+// IsMade reports whether a package's script probably made the link at a physical path, and not a
+// person.
 func IsMade(path string) bool {
 	for _, dir := range madeDirs {
 		if strings.HasPrefix(path, dir) {
@@ -88,22 +88,22 @@ func IsMade(path string) bool {
 	return false
 }
 
-// follow returns the record that link i leads to, through other links.
+// follow returns the final target of link i.
 func (u *unlisted) follow(i int) (target int, found bool, err error) {
 	for range maxLinks {
 		if i, found, err = u.tree.Target(i); !found {
 			return 0, false, err
 		}
 		if u.tree.Files[i].Type != format.TypeSymlink || u.tree.Claimed(i) {
-			return i, true, nil // a package's own link is as good as a file
+			return i, true, nil // a package's own link counts like a file
 		}
 	}
 	return 0, false, nil
 }
 
-// PythonSource returns the record of the source of compiled Python: DIR/NAME.py of
-// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), whose tag can have dots, and of
-// DIR/NAME.pyc. It is not found for any other path.
+// PythonSource returns the record of the source of compiled Python: DIR/NAME.py for
+// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), with a tag that can contain dots, and for
+// DIR/NAME.pyc. For any other path, found is false.
 func PythonSource(t *assign.Tree, file string) (i int, found bool) {
 	base, compiled := strings.CutSuffix(file, ".pyc")
 	if !compiled {

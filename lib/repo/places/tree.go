@@ -11,9 +11,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// ReadRecord reads the contents of a regular file's record, up to most bytes. A file that
-// is missing, not regular, or larger is an error of type Unusable. Other errors are those
-// of reading.
+// ReadRecord reads the contents of a regular file's record, up to most bytes. A missing, special or
+// larger file is an error of type Unusable. Other errors are read errors.
 func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	f, err := OpenRecord(t, i)
 	if err != nil {
@@ -30,7 +29,7 @@ func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	return raw, nil
 }
 
-// OpenRecord opens a regular file's record, with errors as ReadRecord.
+// OpenRecord opens a regular file's record, with the same errors as ReadRecord.
 func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	rec := t.Files[i]
 	if rec.Type != format.TypeFile {
@@ -43,8 +42,8 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	return f, err
 }
 
-// Unusable is the error of a file that is not what it should be. A repo can go on without
-// it, with a warning.
+// Unusable is the error of a file that is not as expected. A repo can continue without it, with a
+// warning.
 type Unusable struct{ err error }
 
 // Error implements error.
@@ -53,7 +52,7 @@ func (e *Unusable) Error() string { return e.err.Error() }
 // Unwrap returns the cause.
 func (e *Unusable) Unwrap() error { return e.err }
 
-// IsUnusable reports whether err is about a file that is not what it should be.
+// IsUnusable reports whether err is about a file that is not as expected.
 func IsUnusable(err error) bool {
 	var u *Unusable
 	return errors.As(err, &u)

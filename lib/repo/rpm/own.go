@@ -9,13 +9,12 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// claimFolders claims the databases and the regular files of the folders that they
-// were found in. It warns of those that programs left behind: they differ from build to
-// build, and nothing needs them.
+// claimFolders claims the databases and the regular files of their directories. It warns about
+// files that programs left behind: they differ from build to build, and nothing needs them.
 func (l *loader) claimFolders(dbs []database) error {
 	var done, left, logs []string
 	for _, db := range dbs {
-		if err := l.out.Own(db.path); err != nil { // a link in the folder may lead out of it
+		if err := l.out.Own(db.path); err != nil { // a link in the directory can lead outside it
 			return err
 		}
 		if slices.Contains(done, db.folder) {
@@ -53,8 +52,8 @@ func (l *loader) claimFolders(dbs []database) error {
 	return nil
 }
 
-// warnPruned warns of a database's log that was read here and is left out of the image:
-// rpm in the image would see an older list of packages.
+// warnPruned warns if a database's log was read but is not in the image: rpm in the image would see
+// an older list of packages.
 func (l *loader) warnPruned(db *database) {
 	log := db.path + "-wal"
 	st, err := l.tree.Root.Lstat(log)
@@ -67,9 +66,9 @@ func (l *loader) warnPruned(db *database) {
 	}
 }
 
-// isLeftover reports whether a file beside a database is only of use while a
-// program has it open: SQLite's log and shared memory, Berkeley DB's environment,
-// locks. rpm itself keeps an empty .rpm.lock for ever; that one is left alone.
+// isLeftover reports whether a file beside a database is useful only while a program has it open:
+// SQLite's log and shared memory, Berkeley DB's environment, locks. rpm keeps an empty .rpm.lock
+// all the time, which is not one.
 func isLeftover(name string, size int64) bool {
 	switch {
 	case strings.HasSuffix(name, "-wal"), strings.HasSuffix(name, "-shm"), strings.HasPrefix(name, "__db."):

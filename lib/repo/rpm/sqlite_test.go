@@ -27,7 +27,7 @@ func namesOf(t testing.TB, raw, wal []byte) (string, error) {
 	return strings.Join(names, " "), err
 }
 
-// TestWriteAheadLog reads a database whose newest packages are in its log only.
+// TestWriteAheadLog reads a database whose newest packages are only in its log.
 func TestWriteAheadLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a?b#c.sqlite")
 	db := openSQLite(t, "file:"+strings.NewReplacer("?", "%3f", "#", "%23").Replace(file))
@@ -59,15 +59,15 @@ func TestWriteAheadLog(t *testing.T) {
 	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `finding "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be in this log alone`) {
 		t.Errorf("got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
-	// What is in the root, and not among the records, has been pruned.
+	// A file in the root without a record has been pruned.
 	tr.files = slices.DeleteFunc(tr.files, func(f *format.File) bool { return strings.HasSuffix(f.Path, "-wal") })
 	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `leaving out "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be`) {
 		t.Errorf("without the log: got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
 }
 
-// TestDamagedIndexes spoils every page of an index, and every page of the packages: of
-// indexes it is a warning, since all packages can be read; of packages an error.
+// TestDamagedIndexes damages every page of an index, and every page of the packages. Damaged
+// indexes are a warning, since all packages can be read; damaged packages are an error.
 func TestDamagedIndexes(t *testing.T) {
 	const page = 4096
 	raw := readFile(t, testdata(t, "cbl-mariner-2.0/rpmdb.sqlite"))
@@ -112,7 +112,7 @@ func TestDamagedIndexes(t *testing.T) {
 	}
 }
 
-// TestForeignSQLite refuses what rpm did not make.
+// TestForeignSQLite refuses databases that are not from rpm.
 func TestForeignSQLite(t *testing.T) {
 	for name, c := range map[string]struct{ sql, want string }{
 		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},
