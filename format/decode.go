@@ -70,7 +70,7 @@ func (s *fields) once(n int, name string) bool {
 func (s *fields) has(n int) bool { return s.set&(1<<n) != 0 }
 
 func (s *fields) unknown(key []byte) {
-	s.d.fail(valuef("field %q is not one of a %s", clip(string(key)), s.kind))
+	s.d.fail(valuef("unknown field %q of a %s", clip(string(key)), s.kind))
 }
 
 // decode reads one record: a map with one key, its kind. It fills in defaults. The caller validates
@@ -246,7 +246,7 @@ const indexAbsent = -1
 func decodeEnd(d decoder) {
 	d.beginMap()
 	if key, ok := d.nextKey(); ok {
-		d.fail(valuef("field %q is not one of an end", clip(string(key))))
+		d.fail(valuef("unknown field %q of an end", clip(string(key))))
 	}
 }
 

@@ -52,7 +52,7 @@ func (o *order) layer(l *Layer) error {
 		return orderf("layer after file %q, which is in no layer", clip(o.last))
 	}
 	if l.Index != o.layers {
-		return orderf("layer %d comes where layer %d is due", l.Index, o.layers)
+		return orderf("layer %d is out of order: want layer %d", l.Index, o.layers)
 	}
 	o.layers++
 	o.last = ""

@@ -207,7 +207,7 @@ func (r *Reader) decode() (Record, error) {
 func (r *Reader) atEnd() error {
 	switch err := r.fill(); {
 	case err == nil:
-		return orderf("there is more after the end record")
+		return orderf("there are data after the end record")
 	case errors.Is(err, errShort):
 		return nil
 	default:

@@ -77,9 +77,9 @@ func (f *File) validateKind(path string) error {
 	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
 		return valuef("%q is a %s and has device numbers", path, f.Type)
 	case f.Type == TypeChar && f.DevMajor == 0 && f.DevMinor == 0:
-		return valuef("%q is the char device 0, 0, which overlayfs takes for a deleted file", path)
+		return valuef("%q is the char device 0, 0, which overlayfs treats as a deleted file", path)
 	case f.Type == TypeWhiteout && (f.Hardlink != 0 || len(f.Xattrs) > 0):
-		return valuef("whiteout %q has what only a file has: a hard-link group or xattrs", path)
+		return valuef("whiteout %q has a hard-link group or xattrs, which only a file can have", path)
 	case f.Type != TypeDir && f.Implied:
 		return valuef("%q is a %s and implied: only a dir can be", path, f.Type)
 	}
@@ -181,7 +181,7 @@ func (l *Layer) validateTimes() error {
 // Validate returns the fault of a header.
 func (h *Header) Validate() error {
 	if h.Version != Version {
-		return faultf(ClassVersion, "version %d is not known: this is for version %d", h.Version, Version)
+		return faultf(ClassVersion, "version %d is unknown: want version %d", h.Version, Version)
 	}
 	switch h.Stage {
 	case "", StageScan, StageAssign, StagePack:
@@ -207,7 +207,7 @@ func (h *Header) Validate() error {
 
 func (h *Header) validateSources() error {
 	if len(h.Sources) > 0 && h.Root != "" {
-		return valuef("the header has a root and sources: contents come from the one or the others")
+		return valuef("the header has both a root and sources")
 	}
 	if len(h.Sources) > MaxList {
 		return limitf("a list has more than %d sources", MaxList)
@@ -221,7 +221,7 @@ func (h *Header) validateSources() error {
 	case h.KeepLayers < 0 || h.KeepLayers > MaxList:
 		return valuef("keep_layers %d is not in 0..%d", h.KeepLayers, MaxList)
 	case h.KeepLayers > 0 && len(h.Sources) == 0:
-		return valuef("keep_layers %d, and no source whose layers they are", h.KeepLayers)
+		return valuef("keep_layers %d, but no source to keep them from", h.KeepLayers)
 	}
 	return nil
 }

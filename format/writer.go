@@ -49,8 +49,8 @@ func NewWriter(w io.Writer, enc Encoding) *Writer {
 }
 
 var (
-	errHeader   = errors.New("the header has to be the first record, once")
-	errEnd      = errors.New("the end record is what Finish writes")
+	errHeader   = errors.New("the header must be the first record, and only that")
+	errEnd      = errors.New("only Finish writes the end record")
 	errFinished = errors.New("the stream is finished")
 )
 

@@ -52,7 +52,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: want the path in the image, beginning with /", opt.Explain)
 		}
 		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		outcome.Explained = x
 	}
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
-		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
+		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: give it with --rootfs")
 	}
 	if opt.Strict && len(outcome.Warnings) > 0 {
 		return nil, strictError(outcome.Warnings)

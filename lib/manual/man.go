@@ -76,7 +76,7 @@ func manOptions(b *strings.Builder, c *Command) {
 }
 
 func manEnvironment(b *strings.Builder, c *Command) {
-	head := ".SH ENVIRONMENT\nThe command line goes before the environment,\nand an empty variable is an unset one.\n"
+	head := ".SH ENVIRONMENT\nOptions override variables.\nAn empty variable counts as unset.\n"
 	for _, o := range c.Options {
 		if o.Env == "" {
 			continue

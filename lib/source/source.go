@@ -75,9 +75,9 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	case len(names) == 0:
 		return s, errors.New("no source is given")
 	case len(names) > maxSources:
-		return s, fmt.Errorf("%d sources: %d at most; join some of them first", len(names), maxSources)
+		return s, fmt.Errorf("%d sources exceed the limit of %d: merge some of them first", len(names), maxSources)
 	case len(names) > 1 && opt.KeepBase != "":
-		return s, errors.New("layers are kept of one source alone: join the others first")
+		return s, errors.New("only the layers of a single source can be kept: merge the others first")
 	}
 	for _, name := range names {
 		if err := s.open(ctx, name, opt); err != nil {
@@ -193,7 +193,7 @@ func (s *Set) Header(h *format.Header) error {
 	}
 	for _, name := range s.names {
 		if !utf8.ValidString(name) {
-			return fmt.Errorf("source %q is not UTF-8, which the stream needs it to be: rename it, or link to it", name)
+			return fmt.Errorf("source %q is not UTF-8, which the stream requires: rename it, or link to it", name)
 		}
 	}
 	h.Sources, h.KeepLayers = s.names, int64(len(s.Kept))

@@ -14,8 +14,8 @@ import (
 var Archive = &image.Transport{
 	Prefix: "oci-archive:", Form: "oci-archive:FILE[:REF]", Purpose: "for an archive",
 	Syntax: image.PathRef, File: true,
-	ManyNames: "podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, " +
-		"or write docker-archive:PATH, of which podman load and docker load take all",
+	ManyNames: "podman load refuses an OCI archive with several names: load one with podman pull oci-archive:PATH:NAME, " +
+		"or write docker-archive:PATH, which podman load and docker load read with all names",
 	CheckRef: oci.CheckRefName,
 	Open:     image.OpenArchive,
 	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
@@ -25,7 +25,7 @@ var Archive = &image.Transport{
 
 // DockerArchive is an archive of docker save and docker load.
 var DockerArchive = &image.Transport{
-	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for one that docker load takes",
+	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for an archive that docker load reads",
 	Syntax: image.PathRef, File: true, DockerFormat: true,
 	CheckRef: oci.CheckTag,
 	Open:     image.OpenDockerArchive,

@@ -116,7 +116,7 @@ func (side side) parse(s string) (image.Source, error) {
 	case s == "":
 		return image.Source{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
 	case strings.ContainsRune(s, 0):
-		return image.Source{}, fmt.Errorf("%s %q holds a NUL", side.name, s)
+		return image.Source{}, fmt.Errorf("%s %q contains a NUL", side.name, s)
 	case !transportForm.MatchString(s):
 		return image.Source{Transport: side.plain, Path: s}, nil
 	}
@@ -145,7 +145,7 @@ func parseRest(t *image.Transport, rest string) (image.Source, error) {
 	case path == "" && t.Syntax != image.RefOnly:
 		return image.Source{}, errors.New("has no path")
 	case named && ref == "":
-		return image.Source{}, errors.New("ends where a name is to come")
+		return image.Source{}, errors.New("has no name after the colon")
 	}
 	return image.Source{Transport: t, Path: path, Ref: ref}, nil
 }

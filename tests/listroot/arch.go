@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Arch makes in dir, which is created, a root with pacman's local database and
-// a merged /usr, and what pacman leaves beside it.
+// Arch makes a root in dir, which is created, with pacman's local database, a merged /usr, and
+// pacman's other files.
 func Arch(dir string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -67,7 +67,7 @@ func archFiles(p Package) string {
 	return b.String()
 }
 
-// archTree is the package's mtree, packed.
+// archTree returns the package's mtree, compressed.
 func archTree(p Package) (string, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -86,7 +86,7 @@ func archTree(p Package) (string, error) {
 	return out.String(), err
 }
 
-// escape writes a path as mtree does: spaces and special characters in octal.
+// escape escapes a path like mtree: spaces and special characters in octal.
 func escape(path string) string {
 	var b strings.Builder
 	for _, c := range []byte(path) {

@@ -179,7 +179,7 @@ func (l *loader) checkFormat(ctx context.Context) error {
 		text.Next()
 		var number int
 		if _, err := fmt.Sscanf(string(text.Text()), "%d", &number); err != nil || number < 1 || number > newestFormat {
-			return fmt.Errorf("database format %.20q is not known, only those up to %d", text.Text(), newestFormat)
+			return fmt.Errorf("database format %.20q is unknown: the newest known one is %d", text.Text(), newestFormat)
 		}
 		return nil
 	})
@@ -193,7 +193,7 @@ func (l *loader) claimOwn() error {
 	}
 	lock := assign.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
-		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
+		l.out.Warn("finding %q: pacman is running or was interrupted; pacman in the image will not run with it", lock)
 	}
 	return l.out.Own(logPath)
 }

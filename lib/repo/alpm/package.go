@@ -135,7 +135,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 		case "%BUILDDATE%":
 			built, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || built < 0 || built > format.MaxInt {
-				return fmt.Errorf("build date %.30q is no number of seconds", value)
+				return fmt.Errorf("build date %.30q is not a number of seconds", value)
 			}
 			p.built = built
 		}
@@ -151,7 +151,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
-		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, assign.Join(p.dir, "files"))
+		l.out.Warn("reading package %q: %q is missing, so its mtree is used instead", p.name, assign.Join(p.dir, "files"))
 	}
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
@@ -164,7 +164,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 		}
 		path, isDir := strings.CutSuffix(string(line), "/")
 		if path == "" {
-			return errors.New("there is no path")
+			return errors.New("there is not a path")
 		}
 		kind := l.types[path]
 		if kind == 0 && isDir {
@@ -235,7 +235,7 @@ func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 	}
 	if err != nil {
 		clear(l.types)
-		l.out.Warn("package %q: %v: its files' types are not known", p.name, err)
+		l.out.Warn("package %q: %v: the types of its files are unknown", p.name, err)
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func (l *loader) claimOwn() error {
 		}
 		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("finding %q: left over by an apk that was interrupted", assign.Join(dir, name))
+				l.out.Warn("finding %q: left by an interrupted apk", assign.Join(dir, name))
 			}
 		}
 		// A link in the directory can lead outside it.

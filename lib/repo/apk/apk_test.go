@@ -149,18 +149,18 @@ func TestDamage(t *testing.T) {
 	both := own + "/usr/bad apk/bad\n/usr/good apk/good\n"
 	for name, c := range map[string]struct{ text, want, warn string }{
 		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense" is not a letter`},
-		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": holds a NUL`},
-		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": it names no package`},
+		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": contains a NUL`},
+		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": it has no package name`},
 		"bad origin":    {"P:bad\no:../x\nF:usr\nR:bad\n\n" + good, both, ""},
 		"no directory":  {"P:bad\nR:bad2\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": file "bad2" is in no directory`},
-		"slash":         {"P:bad\nF:usr\nR:../usr/bad2\nR:bad\n\n" + good, both, `line 3: package "bad": "../usr/bad2" is no file name`},
-		"time":          {"P:bad\nt:12x\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": build time "12x" is no number`},
-		"far":           {"P:bad\nt:9223372036854775807\nF:usr\nR:bad\n\n" + good, both, `build time "9223372036854775807" is no number`},
+		"slash":         {"P:bad\nF:usr\nR:../usr/bad2\nR:bad\n\n" + good, both, `line 3: package "bad": "../usr/bad2" is not a file name`},
+		"time":          {"P:bad\nt:12x\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": build time "12x" is not a number`},
+		"far":           {"P:bad\nt:9223372036854775807\nF:usr\nR:bad\n\n" + good, both, `build time "9223372036854775807" is not a number`},
 		"no empty line": {"P:bad\nF:usr\nR:bad\n" + strings.TrimPrefix(good, "C:"+digest+"\n"), both, `line 4: package "good": no empty line before it`},
 		"end":           {"P:bad\nF:usr\nR:bad\n\n" + good[:len(good)-1], both, `there is no empty line after package "good"`},
 		"CRLF":          {strings.ReplaceAll("P:bad\nF:usr\nR:bad\n\n"+good, "\n", "\r\n"), both, ""},
 		"long":          {"P:bad\nT:" + strings.Repeat("x", 300000) + "\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": is longer than`},
-		"virtual":       {"P:.bad\nF:usr\nR:bad\n\n" + good, own + "/usr/good apk/good\n", `line 2: package ".bad": ".bad" is no name`},
+		"virtual":       {"P:.bad\nF:usr\nR:bad\n\n" + good, own + "/usr/good apk/good\n", `line 2: package ".bad": ".bad" is not a name`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, file(path, c.text)+files), Repo{})
@@ -172,12 +172,12 @@ func TestDamage(t *testing.T) {
 		})
 	}
 	fails(t, file(path, good+"P:bad\nF:us"), `reading "/lib/apk/db/installed": line 23: package "bad": is cut short`)
-	fails(t, file(path, "garbage\n"), `holds no package`)
+	fails(t, file(path, "garbage\n"), `has no package`)
 	fails(t, file(path, strings.Repeat("\x00", 9999)), `is cut short`)
 	fails(t, "dir "+path, `reading "/lib/apk/db/installed": is not a regular file`)
 	fails(t, "file "+path+" size=1073741824 sparse=1", `has 1073741824 bytes`)
 	check(t, file(path, good)+file("/lib/apk/db/installed.new", "")+files, own+"/lib/apk/db/installed.new apk/.database\n/usr/good apk/good\n",
-		`finding "/lib/apk/db/installed.new": left over`)
+		`finding "/lib/apk/db/installed.new": left by an interrupted`)
 }
 
 // TestCut cuts the database anywhere except between entries: that is always reported.

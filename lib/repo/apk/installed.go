@@ -51,7 +51,7 @@ func (l *loader) read(ctx context.Context, path string) error {
 			l.end()
 		}
 		if !l.out.Found() && text.Number() > 0 {
-			return errors.New("holds no package")
+			return errors.New("has no package")
 		}
 		return nil
 	})
@@ -136,7 +136,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	case 't':
 		built, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil || built < 0 || built > format.MaxInt {
-			return "", fmt.Errorf("build time %.30q is no number of seconds", value)
+			return "", fmt.Errorf("build time %.30q is not a number of seconds", value)
 		}
 		p.built = built
 	case 'F':
@@ -157,7 +157,7 @@ func (l *loader) add() error {
 		return nil
 	}
 	if p.name == "" {
-		return errors.New("it names no package")
+		return errors.New("it has no package name")
 	}
 	name := p.origin
 	if pkgdb.CheckName(name) != nil {
@@ -196,7 +196,7 @@ func (l *loader) file(value []byte) (path string, err error) {
 	case !l.pkg.hasDir:
 		return "", fmt.Errorf("file %.60q is in no directory", value)
 	case len(value) == 0, len(value) > assign.MaxListed, bytes.IndexByte(value, '/') >= 0:
-		return "", fmt.Errorf("%.60q is no file name", value)
+		return "", fmt.Errorf("%.60q is not a file name", value)
 	}
 	return assign.Join(l.pkg.dir, string(value)), nil
 }

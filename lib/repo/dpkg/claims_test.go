@@ -222,7 +222,7 @@ symlink /usr/bin/link to=/nowhere
 dir /usr/bin/dir
 `
 	check(t, tree, lines("/usr/bin/dotted dpkg/listless", "/usr/bin/real dpkg/listless", "/usr/share/a/b dpkg/b"),
-		`there are no lists of "listless", and only what has a digest is theirs`)
+		`the lists of "listless" are missing, so only files with digests are theirs`)
 }
 
 // TestGenerated claims files that no list has.
@@ -283,7 +283,7 @@ file /usr/share/zoneinfo/UTC
 		"/usr/lib/libssl.so.3 dpkg/openssl",
 		"/usr/lib/os-release dpkg/base-files",
 		"/usr/share/zoneinfo/UTC dpkg/tzdata",
-	), `there are no lists of "nothing"`)
+	), `the lists of "nothing" are missing`)
 	if c := outcome.Components[1]; c.Name != "dpkg/base-files" || c.MtimeClamp != 1400000000 {
 		t.Errorf("got %+v", c)
 	}

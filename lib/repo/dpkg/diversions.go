@@ -43,7 +43,7 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 		case len(list) >= maxDiversions:
 			return nil, fmt.Errorf("line %d: there are more than %d diversions", text.Number(), maxDiversions)
 		case len(group) < 2 && !strings.HasPrefix(line, "/"):
-			return nil, fmt.Errorf("line %d: %.100q is no absolute path", text.Number(), line)
+			return nil, fmt.Errorf("line %d: %.100q is not an absolute path", text.Number(), line)
 		case line == "":
 			return nil, fmt.Errorf("line %d: there is no package", text.Number())
 		}

@@ -165,7 +165,7 @@ func (l *loader) claimOwn() error {
 			pkgdb.List(journal), l.db.dir+"/status")
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left over by a dpkg that was interrupted", pkgdb.List(left))
+		l.out.Warn("finding %s: left by an interrupted dpkg", pkgdb.List(left))
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (l *loader) checkFormat(ctx context.Context) error {
 	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {
-			return fmt.Errorf("database format %.20q is not known, only 0 and 1", number)
+			return fmt.Errorf("database format %.20q is unknown: want 0 or 1", number)
 		}
 		return nil
 	})

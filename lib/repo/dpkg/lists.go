@@ -75,7 +75,7 @@ func (p *claimer) claimConffiles(ctx context.Context) error {
 func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 	path := strings.TrimPrefix(string(line), "remove-on-upgrade ")
 	if !strings.HasPrefix(path, "/") {
-		return "is no path", nil
+		return "is not a path", nil
 	}
 	if len(p.conffiles) >= maxConffiles {
 		return fmt.Sprintf("there are more than %d configuration files", maxConffiles), nil
@@ -104,7 +104,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 	_, err := p.each(ctx, sums, func(line []byte) (fault string, err error) {
 		_, name, ok := bytes.Cut(line, []byte("  "))
 		if !ok {
-			return "is no digest with a path", nil
+			return "is not a digest with a path", nil
 		}
 		_, err = p.path("/"+strings.TrimLeft(strings.TrimPrefix(string(name), "./"), "/"), p.claim, true)
 		return "", err
@@ -124,7 +124,7 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 		case path == "/.", !p.lines.Ended():
 			return "", nil // a cut path can belong to another package
 		case !strings.HasPrefix(path, "/"):
-			return "is no absolute path", nil
+			return "is not an absolute path", nil
 		}
 		if d := path[:strings.LastIndexByte(path, '/')]; d != dir {
 			dir = d

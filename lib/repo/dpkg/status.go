@@ -112,7 +112,7 @@ func (p *parser) line(line []byte) {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
 		p.field = ""
-		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q is no field", line))
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q is not a field", line))
 		return
 	}
 	p.set(name, bytes.TrimSpace(value))
@@ -121,7 +121,7 @@ func (p *parser) line(line []byte) {
 // more reads a continuation line.
 func (p *parser) more(line []byte) {
 	if p.entry.fields == 0 {
-		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q goes on with no field", line))
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q continues no field", line))
 		return
 	}
 	if p.field != "conffiles" || len(line) == 0 {
@@ -184,7 +184,7 @@ func (e *entry) conffile(line string) error {
 		words = words[:len(words)-1]
 	}
 	if len(words) < 2 || !strings.HasPrefix(words[0], "/") {
-		return fmt.Errorf("%.60q is no configuration file with its digest", line)
+		return fmt.Errorf("%.60q is not a configuration file with a digest", line)
 	}
 	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
 		return fmt.Errorf("there are more than %d configuration files", maxConffiles)
@@ -236,7 +236,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 			return fmt.Errorf("line %d: package %q: %w", text.Number(), last.name, errCut)
 		}
 		if err == nil && last != nil && len(l.known) == 0 {
-			return errors.New("holds no package")
+			return errors.New("has no package")
 		}
 		if err == nil && last != nil && !last.closed {
 			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", l.db.status, last.name)
@@ -288,7 +288,7 @@ func (l *loader) add(e *entry, path string) {
 	}
 	l.known[e.name] = true
 	if e.state == "" {
-		l.out.Warn("reading %q: line %d: package %q has no whole Status: it is taken to be installed", path, e.line, e.name)
+		l.out.Warn("reading %q: line %d: package %q has no complete Status: it counts as installed", path, e.line, e.name)
 		e.state = stateInstalled
 	}
 	if slices.Contains(unfinished, e.state) {

@@ -105,14 +105,14 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 			return err
 		case !ok || t.Files[i].Type != format.TypeFile:
 		case ending == "-wal" && t.Files[i].Size > 0:
-			out.Warn("finding %q: store paths may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+			out.Warn("finding %q: some store paths may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 				t.Files[i].Path, strings.TrimSuffix(t.Files[i].Path, ending))
 		default:
 			left = append(left, t.Files[i].Path)
 		}
 	}
 	if len(left) > 0 {
-		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
+		out.Warn("finding %s: left by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	return nil
 }

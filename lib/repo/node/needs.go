@@ -89,7 +89,7 @@ func parseNeeds(raw []byte, development bool) ([]string, error) {
 	slices.Sort(needs)
 	needs = slices.Compact(needs)
 	if len(needs) > maxNeeds {
-		return nil, fmt.Errorf("asks for more than %d packages", maxNeeds)
+		return nil, fmt.Errorf("needs more than %d packages", maxNeeds)
 	}
 	return needs, nil
 }

@@ -62,7 +62,7 @@ func (p *parser) parse(data []byte) error {
 			return nil
 		}
 		if err == nil {
-			err = errors.New("goes on after its end")
+			err = errors.New("has text after its end")
 		}
 	}
 	return syntax(data, dec, err)
@@ -161,7 +161,7 @@ func keyed(key string, value any) (item, error) {
 			return it, errors.New("a path belongs to one component, not to a list")
 		}
 	default:
-		return it, fmt.Errorf("stands for %s, which is no component and no path", shown(value))
+		return it, fmt.Errorf("maps to %s, which is neither a component nor a path", shown(value))
 	}
 	var err error
 	it.paths, err = texts(value)
@@ -176,7 +176,7 @@ func (it *item) take(fields map[string]any) (err error) {
 		case "component":
 			name, isText := value.(string)
 			if !isText || it.component != "" {
-				return errors.New("takes one component, a text")
+				return errors.New("needs one component as a text")
 			}
 			it.component = name
 		case "files", "paths", "path", "prefix":
@@ -194,10 +194,10 @@ func (it *item) take(fields map[string]any) (err error) {
 		}
 	}
 	if it.component == "" {
-		return errors.New("names no component")
+		return errors.New("has no component")
 	}
 	if it.paths == nil {
-		return errors.New("names no paths")
+		return errors.New("has no paths")
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func texts(value any) ([]string, error) {
 	for _, value := range list {
 		text, isText := value.(string)
 		if !isText {
-			return nil, fmt.Errorf("%s is no path", shown(value))
+			return nil, fmt.Errorf("%s is not a path", shown(value))
 		}
 		found = append(found, text)
 	}
@@ -246,7 +246,7 @@ func shown(value any) string {
 // add adds an item to the repo.
 func (p *parser) add(it item) error {
 	if it.component == "" || len(it.component) > format.MaxText-len(repoName+"/") {
-		return errors.New("is no name for a component")
+		return errors.New("is not a component name")
 	}
 	name := it.component
 	if !strings.Contains(name, "/") {
@@ -283,12 +283,12 @@ func cleanPath(path string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
-			return "", fmt.Errorf("path %s has %q in it", shown(path), "..")
+			return "", fmt.Errorf("path %s contains %q", shown(path), "..")
 		}
 		b.WriteString("/" + name)
 	}
 	if path == "" || b.Len() > maxPath || strings.IndexByte(path, 0) >= 0 {
-		return "", fmt.Errorf("%s is no path", shown(path))
+		return "", fmt.Errorf("%s is not a path", shown(path))
 	}
 	if b.Len() == 0 {
 		return "/", nil

@@ -5,8 +5,10 @@
 //
 // An object with paths or component names as keys, or a list:
 //
-//	{"/usr/bin/bash": "bash", "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
-//	{"bash": ["usr/bin/bash", "/etc/bash*"], "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
+//	{"/usr/bin/bash": "bash",
+//	 "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
+//	{"bash": ["usr/bin/bash", "/etc/bash*"],
+//	 "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
 //	[{"prefix": "/usr/share/fonts", "component": "fonts", "interval": "monthly"}]
 //
 // A key is a path if it begins with a slash; elsewhere the slash is optional. Instead of "files",

@@ -57,7 +57,7 @@ func CheckName(name string) error {
 	case len(name) > maxName:
 		return fmt.Errorf("name of %d bytes is too long", len(name))
 	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name), assign.HasControl(name):
-		return fmt.Errorf("%q is no name", name)
+		return fmt.Errorf("%q is not a name", name)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (l *Lines) Next() bool {
 	case l.fault != "":
 		l.text = nil
 	case bytes.IndexByte(l.text, 0) >= 0:
-		l.text, l.fault = nil, "holds a NUL"
+		l.text, l.fault = nil, "contains a NUL"
 	}
 	return true
 }

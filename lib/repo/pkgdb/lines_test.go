@@ -43,7 +43,7 @@ func TestLines(t *testing.T) {
 		"a\r\n\r\nb\r\n":         "1:a\n2:\n3:b\nended=true err=<nil>",
 		"a\nb":                   "1:a\n2:b\nended=false err=<nil>",
 		"\n\n":                   "1:\n2:\nended=true err=<nil>",
-		"a\x00b\nc\n":            "1:(holds a NUL)\n2:c\nended=true err=<nil>",
+		"a\x00b\nc\n":            "1:(contains a NUL)\n2:c\nended=true err=<nil>",
 		long + "\nc\n":           "1:(is longer than 262144 bytes)\n2:c\nended=true err=<nil>",
 		long + long + "y\nc":     "1:(is longer than 262144 bytes)\n2:c\nended=false err=<nil>",
 		long:                     "1:(is longer than 262144 bytes)\nended=false err=<nil>",

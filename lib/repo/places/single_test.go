@@ -80,7 +80,7 @@ func (d disk) Open(string) (io.ReaderAt, error)              { return d, nil }
 func (d disk) Close() error                                  { return nil }
 func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
 
-// TestSingleReadError: an unreadable file is an error, not a file without a name.
+// TestSingleReadError: an unreadable file is an error, not an unnamed one.
 func TestSingleReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})

@@ -69,7 +69,7 @@ func sourcePath(site, inProject, path string) string {
 	return ""
 }
 
-var errModule = errors.New("is no module's name")
+var errModule = errors.New("is not a module name")
 
 // listModules keeps the modules in top_level.txt until all lists have been read.
 func (l *loader) listModules(d *dist, p *assign.Package) error {

@@ -86,7 +86,7 @@ func TestDamagedRecord(t *testing.T) {
 		`huge-1.dist-info" has no RECORD`,
 		`distribution "long": line 1|is longer than 8192 bytes`,
 		`nolist-1.dist-info" has no RECORD`,
-		`line 2 of|top_level.txt": is no module's name`,
+		`line 2 of|top_level.txt": is not a module name`,
 	)
 	a.Want(
 		site+"/good.py", "python/good",

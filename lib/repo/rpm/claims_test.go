@@ -172,7 +172,7 @@ func TestComponents(t *testing.T) {
 		dbPath+" rpm/.database",
 		"/usr/lib/sysimage/rpm/rpmdb.sqlite-shm rpm/.database",
 	))
-	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is no name`) ||
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is not a name`) ||
 		!strings.Contains(r.Warnings[1], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[1], "lock") {
 		t.Errorf("got warnings %q", r.Warnings)
 	}

@@ -59,7 +59,7 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 	}
 	held, err := temp.Mkdir(tmp, 0o700)
 	if err != nil {
-		return nil, fmt.Errorf("making a private copy of %q (TMPDIR names the place): %w", path, err)
+		return nil, fmt.Errorf("making a private copy of %q (TMPDIR sets its directory): %w", path, err)
 	}
 	c := &private{dir: held.Name(), held: held}
 	defer func() {
@@ -109,7 +109,7 @@ func openSource(root *rootfs.Root, path string) (*source, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Size > maxDatabase {
-		err = fmt.Errorf("reading %q: its %d bytes are more than a database may have (%d)", path, st.Size, maxDatabase)
+		err = fmt.Errorf("reading %q: it has %d bytes, but a database can have at most %d", path, st.Size, maxDatabase)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -137,7 +137,7 @@ func (s *source) copyTo(ctx context.Context, path string) (err error) {
 			return err
 		}
 		if _, err := out.Write(buf[:n]); err != nil {
-			return fmt.Errorf("copying %q (TMPDIR names the place): %w", s.file.Name(), err)
+			return fmt.Errorf("copying %q (TMPDIR sets its directory): %w", s.file.Name(), err)
 		}
 		left -= int64(n)
 	}

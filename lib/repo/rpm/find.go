@@ -73,7 +73,7 @@ const primaryCode = 0xff
 func (db *database) wrap(err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && se.Code()&primaryCode == sqlite3.SQLITE_IOERR {
-		return fmt.Errorf("reading a private copy of %q (TMPDIR names the place): %w", db.path, err)
+		return fmt.Errorf("reading a private copy of %q (TMPDIR sets its directory): %w", db.path, err)
 	}
 	return fmt.Errorf("reading %q: %w (rpm --rebuilddb may repair the database)", db.path, err)
 }

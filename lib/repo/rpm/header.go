@@ -210,7 +210,7 @@ func (h *header) texts(tag uint32) (texts, error) {
 	}
 	switch {
 	case e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString:
-		return texts{}, fmt.Errorf("tag %d has type %d where it should be text", tag, e.kind)
+		return texts{}, fmt.Errorf("tag %d has type %d, want text", tag, e.kind)
 	case e.count > maxFiles:
 		return texts{}, fmt.Errorf("tag %d has %d values", tag, e.count)
 	}
@@ -237,7 +237,7 @@ func (h *header) numbers(tag, kind uint32) (numbers, error) {
 		return numbers{}, nil
 	}
 	if e.kind != kind {
-		return numbers{}, fmt.Errorf("tag %d has type %d where it should be %d", tag, e.kind, kind)
+		return numbers{}, fmt.Errorf("tag %d has type %d, want %d", tag, e.kind, kind)
 	}
 	width := int(widths[kind])
 	return numbers{raw: h.data[e.offset : uint64(e.offset)+uint64(width)*uint64(e.count)], width: width, count: int(e.count)}, nil

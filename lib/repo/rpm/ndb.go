@@ -74,7 +74,7 @@ func checkApart(slots []slot) error {
 	end := uint64(0)
 	for _, s := range byBlock {
 		if seen[s.number] || uint64(s.block) < end {
-			return fmt.Errorf("has package %d in the place of another", s.number)
+			return fmt.Errorf("package %d overlaps another", s.number)
 		}
 		seen[s.number] = true
 		end = uint64(s.block) + uint64(s.blocks)

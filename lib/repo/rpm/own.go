@@ -43,10 +43,10 @@ func (l *loader) claimFolders(dbs []database) error {
 		}
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left over by a program that read or wrote the rpm database; without them the image would be easier to reproduce", pkgdb.List(left))
+		l.out.Warn("finding %s: left by a program that read or wrote the rpm database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	for _, log := range logs {
-		l.out.Warn("finding %q: packages may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("finding %q: some packages may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, strings.TrimSuffix(log, "-wal"))
 	}
 	return nil
@@ -61,7 +61,7 @@ func (l *loader) warnPruned(db *database) {
 		return
 	}
 	if _, kept := l.tree.Lookup(log); !kept && !l.tree.Partial {
-		l.out.Warn("leaving out %q: packages may be in this log alone, and the image's database does not have them; close the database in the root in place of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("leaving out %q: some packages may be only in this log, and the image's database does not have them; close the database in the root instead of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, db.path)
 	}
 }

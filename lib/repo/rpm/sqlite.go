@@ -141,7 +141,7 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	var computed int
 	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
 	if err == nil && computed > 0 {
-		err = errors.New("it has columns that are computed, and rpm has none")
+		err = errors.New("it has computed columns, which rpm does not use")
 	}
 	return err
 }

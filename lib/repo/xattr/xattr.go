@@ -58,7 +58,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 	}
 	if l.unread > 0 {
-		l.result.Warnings = append(l.result.Warnings, fmt.Sprintf("%s is left unused where it cannot be read, on %d files, for example %s", attrInterval, l.unread, l.example))
+		l.result.Warnings = append(l.result.Warnings, fmt.Sprintf("%s is invalid and ignored on %d files, for example %s", attrInterval, l.unread, l.example))
 	}
 	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
@@ -95,7 +95,7 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 	}
 	name = strings.TrimRight(name, "\x00\n")
 	if format.Text(name) != name || len(name) > format.MaxText-len(repoName+"/") {
-		return nil, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
+		return nil, fmt.Errorf("%s of %q is not a component name: %.100q", attrComponent, f.Path, name)
 	}
 	c := l.components[name]
 	if c == nil {

@@ -131,7 +131,7 @@ func TestNames(t *testing.T) {
 	} {
 		result, err := load(t, file("/a"), file("/some/file", component(value)))
 		if want == "" {
-			start := `user.component of "/some/file" is no component name: "`
+			start := `user.component of "/some/file" is not a component name: "`
 			if err == nil || !strings.HasPrefix(err.Error(), start) || len(err.Error()) > 500 {
 				t.Errorf("%.50q: %+v, %.100v", value, result, err)
 			}
@@ -151,7 +151,7 @@ func TestIntervals(t *testing.T) {
 	} {
 		result, err := load(t, file("/f", component("x"), every(text)))
 		if want == 0 {
-			start := fmt.Sprintf("user.update-interval of %q is %q: it takes a number of days from 1 on, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
+			start := fmt.Sprintf("user.update-interval of %q is %q: want a number of days from 1, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
 			if err == nil || !strings.HasPrefix(err.Error(), start) {
 				t.Errorf("%q: %+v, %v", text, result, err)
 			}
@@ -243,7 +243,7 @@ func TestIntervalOfPackages(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	want := []string{
-		`user.update-interval is left unused where it cannot be read, on 2 files, for example "never" of "/opt/b"`,
+		`user.update-interval is invalid and ignored on 2 files, for example "never" of "/opt/b"`,
 		`the update intervals of files differ within 1 components, for example "pkg/a" (7 and 8 days): the shortest one counts`,
 	}
 	if !slices.Equal(out.Warnings, want) {
