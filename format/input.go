@@ -61,8 +61,8 @@ type scanner interface {
 // errMore means that a record is not complete, but can be checked so far.
 var errMore = errors.New("record goes on")
 
-// hold starts to gather the record that begins with b.
-func (in *input) hold(b []byte) []byte {
+// begin starts to gather the record that begins with b.
+func (in *input) begin(b []byte) []byte {
 	if cap(in.whole) > keptWhole {
 		in.whole = nil // do not keep a large buffer forever
 	}

@@ -174,7 +174,7 @@ func (r *Reader) record() (Record, error) {
 // and the error does not depend on the sizes of reads.
 func (r *Reader) gathered() (Record, error) {
 	scan := r.dec.newScanner()
-	r.rest = r.in.hold(r.rest)
+	r.rest = r.in.begin(r.rest)
 	for {
 		whole, stop := r.in.gather(scan, 2*len(r.rest)+readBuffer)
 		if whole == nil {

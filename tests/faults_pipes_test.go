@@ -145,7 +145,7 @@ func TestFaultsOfPipesForFolders(t *testing.T) {
 			if strings.HasPrefix(args, "chunkah verify") {
 				status = 2
 			}
-			p.failed(t, j, r, faultResult{stdout: nothing}, before, status, "not a directory", "no directory", "not a folder")
+			p.failed(t, j, r, faultResult{stdout: nothing}, before, status, "not a directory", "no directory")
 		})
 	}
 }

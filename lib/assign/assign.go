@@ -67,7 +67,7 @@ type claims struct {
 	fallback  bool                                   // the claims are those of a fallback
 	follows   []Follow
 	intervals []Interval
-	used      map[string]*format.Component // that own something, by name
+	used      map[string]*format.Component // components with files, by name
 	owners    map[*format.Component]bool   // components of several owners of a file
 	shared    *format.Component            // the component of these files, nil if there are none
 }

@@ -167,7 +167,7 @@ func (t *Tree) Resolve(path string) (string, error) {
 		return "", err
 	}
 	if err != nil {
-		return "", nil // nolint:nilerr // it does not exist
+		return "", nil //nolint:nilerr // it does not exist
 	}
 	return physical, nil
 }

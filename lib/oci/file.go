@@ -49,10 +49,10 @@ func writeFile(name string, data []byte) error {
 	return finish(f, name)
 }
 
-// copyFrom copies up to most bytes of r. If both are files, the kernel copies them. The rest that
-// is left to read gives the number of copied bytes: if the kernel stops half-way (EIO, EXDEV and
-// others of copy_file_range), os.File.ReadFrom continues with reads and writes, and forgets the
-// first part.
+// copyFrom copies up to most bytes of r. If both are files, the kernel copies them. It counts the
+// copied bytes by the remaining limit: if the kernel stops half-way (EIO, EXDEV and others of
+// copy_file_range), os.File.ReadFrom continues with reads and writes, and does not count the first
+// part.
 func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	in := &io.LimitedReader{R: r, N: most}
 	outer, limited := r.(*io.LimitedReader)

@@ -24,12 +24,12 @@ import (
 // unused blobs stay, for example for umoci gc. Its methods can be called concurrently, except for
 // Finish, Commit and Discard.
 type Layout struct {
-	path string // as the user gave it
-	dir  string // directory of the files: path, or a temporary directory
-	opt  Options
-	ref  string
-	lock *os.File // the existing directory, locked; nil for a new one
-	held *os.File // the new directory while it has a temporary name
+	path       string // as the user gave it
+	dir        string // directory of the files: path, or a temporary directory
+	opt        Options
+	ref        string
+	lock       *os.File // the existing directory, locked; nil for a new one
+	unfinished *os.File // the new directory while it has a temporary name
 
 	mu    sync.Mutex
 	done  error    // why it accepts nothing more: the first error, errFinished or errDiscarded
@@ -64,14 +64,14 @@ func (l *Layout) open() error {
 	l.path = target
 	switch info, err := os.Stat(target); {
 	case errors.Is(err, fs.ErrNotExist):
-		if l.held, err = temp.Mkdir(filepath.Dir(target), 0o777); err != nil {
+		if l.unfinished, err = temp.Mkdir(filepath.Dir(target), 0o777); err != nil {
 			return err
 		}
-		l.dir = l.held.Name()
+		l.dir = l.unfinished.Name()
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return errors.New("it is not a folder")
+		return errors.New("it is not a directory")
 	default:
 		l.dir = target
 		if err := l.lockDir(); err != nil {
@@ -290,10 +290,10 @@ func (l *Layout) Discard() error {
 }
 
 func (l *Layout) unlock() {
-	for _, f := range []*os.File{l.lock, l.held} {
+	for _, f := range []*os.File{l.lock, l.unfinished} {
 		if f != nil {
 			_ = f.Close() // this unlocks it
 		}
 	}
-	l.lock, l.held = nil, nil
+	l.lock, l.unfinished = nil, nil
 }

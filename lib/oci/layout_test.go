@@ -98,7 +98,7 @@ func TestLayoutMerge(t *testing.T) {
 		"none, then names": {{"", "x", ""}, {"a:1", "y", " a:1"}, {"a:2", "z", " a:1 a:2"}, {"", "u", "a:1 a:2 "}, {"a:1", "v", "a:2  a:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := t.TempDir() // an empty folder
+			path := t.TempDir() // an empty directory
 			for _, s := range steps {
 				before := listing(t, path)
 				err := layoutTo(t, path, s.ref, s.layer, "shared")
@@ -177,7 +177,7 @@ func TestLayoutRefused(t *testing.T) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
 		}
 		wantListing(t, path, test.file)
-		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}

@@ -54,7 +54,7 @@ func (l *Layout) join() error {
 		return err
 	}
 	if err := os.RemoveAll(l.dir); err != nil {
-		return fmt.Errorf("removing the unfinished folder: %w", err)
+		return fmt.Errorf("removing the unfinished directory: %w", err)
 	}
 	l.dir = l.path
 	return nil

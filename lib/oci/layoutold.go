@@ -34,7 +34,7 @@ func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	}
 	var before, after v1.Index
 	if json.Unmarshal(data, &before) != nil || json.Unmarshal(merged, &after) != nil {
-		return nil, nil // nolint:nilerr // an unreadable index does not tell which image is replaced
+		return nil, nil //nolint:nilerr // an unreadable index does not tell which image is replaced
 	}
 	listed := blobSet{}
 	for _, m := range after.Manifests {

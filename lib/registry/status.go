@@ -93,7 +93,7 @@ func (r *Repository) explain(err error) error {
 
 func (r *Repository) advise(err error) error {
 	cause := err
-	if temporary, ok := cause.(*temporaryError); ok { // nolint:errorlint // only the outermost: messages around others stay
+	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // only the outermost: messages around others stay
 		cause = temporary.cause
 	}
 	var certificate *tls.CertificateVerificationError

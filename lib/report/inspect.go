@@ -36,7 +36,7 @@ func Layers(p *Printer, s *inspect.Summary) {
 	t := p.table()
 	t.row("layer", "size", "compressed", "stability", "chain", "files", "  holds")
 	for _, l := range s.Layers {
-		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+holds(l))
+		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+contentsText(l))
 	}
 	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer"))
 	t.end()
@@ -73,8 +73,8 @@ func stabilityText(ppm *int64) string {
 	return percent(*ppm) + "%"
 }
 
-// holds describes a layer: its components, or the build step that made it.
-func holds(l inspect.LayerSummary) string {
+// contentsText describes a layer: its components, or the build step that made it.
+func contentsText(l inspect.LayerSummary) string {
 	names := l.Components
 	if len(names) == 0 {
 		return shorten(l.CreatedBy)

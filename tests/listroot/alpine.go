@@ -42,7 +42,7 @@ func apkEntry(p Package) string {
 	fmt.Fprintf(&b, "C:%s\nP:%s\nV:1.2.3-r4\nA:x86_64\nS:1000\nI:4096\nT:%s for tests\nU:https://registry.example/\nL:MIT\n"+
 		"o:%s\nm:Nobody <nobody@registry.example>\nt:%d\nc:%040x\nD:so:libc.musl-x86_64.so.1 !uclibc\np:cmd:%s=1.2.3-r4\n",
 		sum(p.Name), p.Name, p.Name, p.Source, p.Built, p.Built, p.Name)
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(&b, "F:%s\n", dir[1:])
 		for _, f := range p.Files {
 			if path.Dir(f.Path) != dir {

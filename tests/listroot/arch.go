@@ -57,7 +57,7 @@ func archDesc(p Package) string {
 func archFiles(p Package) string {
 	var b strings.Builder
 	b.WriteString("%FILES%\n")
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(&b, "%s/\n", dir[1:])
 	}
 	for _, f := range p.Files {
@@ -72,7 +72,7 @@ func archTree(p Package) (string, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	fmt.Fprintf(z, "#mtree\n/set type=file uid=0 gid=0 mode=644\n./.PKGINFO time=%d.0 size=600 sha256digest=%x\n", p.Built, sha256.Sum256(nil))
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(z, ".%s time=%d.0 mode=755 type=dir\n", escape(dir), p.Built)
 	}
 	for _, f := range p.Files {

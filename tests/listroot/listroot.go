@@ -124,8 +124,8 @@ func setID(mode uint32) os.FileMode {
 	return 0
 }
 
-// folders returns the parent directories of the files, each once, parents first.
-func folders(list []File) []string {
+// parents returns the parent directories of the files, each once, parents first.
+func parents(list []File) []string {
 	var dirs []string
 	for _, f := range list {
 		for dir := path.Dir(f.Path); dir != "/"; dir = path.Dir(dir) {

@@ -8,13 +8,13 @@
 //
 //   - desc has the package's name (%NAME%), the name of its source (%BASE%) and its
 //     build time (%BUILDDATE%, unix seconds). A package without it is named after its
-//     folder, with a warning.
+//     directory, with a warning.
 //   - files lists the paths (%FILES%), directories with a slash at the end.
 //   - mtree, packed with gzip, has their types. Paths in mtree that are not in files mean
 //     that files was cut short: they count, with a warning. If mtree is damaged or
 //     missing, only files counts.
 //
-// A format newer than 9 (ALPM_DB_VERSION) and whatever cannot be read are errors.
+// A format newer than 9 (ALPM_DB_VERSION) and unreadable files are errors.
 //
 // # Components
 //
@@ -50,9 +50,9 @@ const (
 	newestFormat = 9
 )
 
-// folders are the places of the database if the configuration has none: pacman's default, and that
+// dbDirs are the places of the database if the configuration has none: pacman's default, and that
 // of images whose /var is not part of them.
-var folders = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
+var dbDirs = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 
 // Repo is the alpm repo.
 type Repo struct{}
@@ -74,8 +74,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	if err := l.checkFormat(ctx); err != nil {
 		return nil, err
 	}
-	for _, folder := range l.folders {
-		if err := l.readPackage(ctx, folder); err != nil {
+	for _, entry := range l.entries {
+		if err := l.readPackage(ctx, entry); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +93,7 @@ type loader struct {
 
 	dir     string   // physical, DBPath
 	local   string   // physical
-	folders []string // names in local
+	entries []string // names in local
 
 	types  map[string]byte // of the current package's paths in mtree
 	listed map[string]byte // of its paths in files
@@ -102,13 +102,13 @@ type loader struct {
 // find finds the database: the first place with packages, or else the first with the directory for
 // them.
 func (l *loader) find(ctx context.Context) (bool, error) {
-	places := folders
+	places := dbDirs
 	path, err := l.configured(ctx)
 	if err != nil {
 		return false, err
 	}
 	if path != "" {
-		places = append([]string{path}, folders...)
+		places = append([]string{path}, dbDirs...)
 	}
 	for _, place := range places {
 		dir, _, found, err := pkgdb.Dir(l.tree.Root, place)
@@ -125,7 +125,7 @@ func (l *loader) find(ctx context.Context) (bool, error) {
 		if !found || l.dir != "" && len(names) <= 1 {
 			continue // only ALPM_DB_VERSION
 		}
-		l.dir, l.local, l.folders = dir, local, names
+		l.dir, l.local, l.entries = dir, local, names
 		if len(names) > 1 {
 			break
 		}

@@ -30,8 +30,8 @@ type pkg struct {
 }
 
 // readPackage reads the package in one directory.
-func (l *loader) readPackage(ctx context.Context, folder string) error {
-	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
+func (l *loader) readPackage(ctx context.Context, entry string) error {
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, entry))
 	if err != nil || !isDir {
 		return err
 	}
@@ -42,10 +42,10 @@ func (l *loader) readPackage(ctx context.Context, folder string) error {
 			return err
 		}
 	} else {
-		l.out.Warn("reading package %q: %q is missing", folderName(folder), assign.Join(dir, "desc"))
+		l.out.Warn("reading package %q: %q is missing", packageName(entry), assign.Join(dir, "desc"))
 	}
 	if p.name == "" {
-		p.name = folderName(folder)
+		p.name = packageName(entry)
 	}
 	if p.base == "" {
 		p.base = p.name
@@ -68,13 +68,13 @@ func (l *loader) readPackage(ctx context.Context, folder string) error {
 	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
 }
 
-// folderName returns the name in a directory's name, NAME-VERSION-RELEASE.
-func folderName(folder string) string {
-	name := folder
+// packageName returns the name in a directory's name, NAME-VERSION-RELEASE.
+func packageName(entry string) string {
+	name := entry
 	for range 2 {
 		cut := strings.LastIndexByte(name, '-')
 		if cut <= 0 {
-			return folder
+			return entry
 		}
 		name = name[:cut]
 	}

@@ -42,8 +42,8 @@ import (
 
 const repoName = "apk"
 
-// folders are in the order of preference.
-var folders = []string{"/lib/apk/db", "/usr/lib/apk/db"}
+// dbDirs are in the order of preference.
+var dbDirs = []string{"/lib/apk/db", "/usr/lib/apk/db"}
 
 // needed are the files in its directory that apk reads.
 var needed = []string{"installed", "scripts.tar", "scripts.tar.gz", "triggers"}
@@ -88,8 +88,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 
 // databases returns the physical paths of the databases, each once.
 func databases(root *rootfs.Root) (list []string, err error) {
-	for _, folder := range folders {
-		path, found, err := pkgdb.File(root, folder+"/installed")
+	for _, place := range dbDirs {
+		path, found, err := pkgdb.File(root, place+"/installed")
 		if err != nil {
 			return nil, err
 		}
@@ -121,8 +121,8 @@ func (l *loader) needWorld(db string) {
 
 // claimOwn claims apk's own files, and warns about files that an interrupted apk left.
 func (l *loader) claimOwn() error {
-	for _, folder := range folders {
-		dir, names, found, err := pkgdb.Dir(l.tree.Root, folder)
+	for _, place := range dbDirs {
+		dir, names, found, err := pkgdb.Dir(l.tree.Root, place)
 		if err != nil || !found {
 			continue
 		}

@@ -13,8 +13,8 @@
 //
 //   - status that is cut within its last entry, or has no packages although info lists
 //     files, is an error. So are a garbled diversions file, a database format other than
-//     0 and 1, and whatever cannot be read.
-//   - A broken entry is a warning, and what can be read of it counts.
+//     0 and 1, and unreadable files.
+//   - A broken entry is a warning, and its readable parts count.
 //   - A list of a package that status does not have (a lost entry) is a warning. Its files
 //     go to a component that is named after the package.
 //   - A package without its list is a warning. Its md5sums and conffiles are used.

@@ -141,9 +141,9 @@ func (c *Collector) OwnBelow(dir string) {
 }
 
 // Needs says that the package manager needs these files in a physical directory.
-func (c *Collector) Needs(folder string, names ...string) {
+func (c *Collector) Needs(dir string, names ...string) {
 	for _, name := range names {
-		c.needed = append(c.needed, assign.Join(folder, name))
+		c.needed = append(c.needed, assign.Join(dir, name))
 	}
 }
 

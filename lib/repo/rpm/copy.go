@@ -27,7 +27,7 @@ const (
 // remove it as soon as it is open, so that even a killed process leaves nothing.
 type private struct {
 	dir  string
-	held *os.File // the locked directory while it exists
+	lock *os.File // the locked directory, until it is removed
 	// wal is set if a write-ahead log was copied too.
 	wal bool
 	// indexes is the fault of its indexes if all packages could be read; nil for none.
@@ -40,9 +40,9 @@ func (c *private) path() string { return filepath.Join(c.dir, copyName) }
 // remove removes the directory. A second call does nothing.
 func (c *private) remove() error {
 	err := os.RemoveAll(c.dir)
-	if c.held != nil {
-		_ = c.held.Close() // read-only
-		c.held = nil
+	if c.lock != nil {
+		_ = c.lock.Close() // read-only
+		c.lock = nil
 	}
 	if err != nil {
 		return fmt.Errorf("removing private copy: %w", err)
@@ -57,11 +57,11 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 	if tmp == "" {
 		tmp = temp.Dir("/tmp", "/var/tmp")
 	}
-	held, err := temp.Mkdir(tmp, 0o700)
+	lock, err := temp.Mkdir(tmp, 0o700)
 	if err != nil {
 		return nil, fmt.Errorf("making a private copy of %q (TMPDIR sets its directory): %w", path, err)
 	}
-	c := &private{dir: held.Name(), held: held}
+	c := &private{dir: lock.Name(), lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.remove())

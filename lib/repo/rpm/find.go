@@ -25,18 +25,18 @@ type form struct {
 	read func(ctx context.Context, c *private, visit visit) error
 }
 
-// folders and forms are in the order of preference.
+// dbDirs and forms are in the order of preference.
 var (
-	folders = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
-	forms   = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
+	dbDirs = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
+	forms  = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
 )
 
 // database is a database in a tree.
 type database struct {
-	path   string // physical
-	folder string // physical path of the directory with the name that was found
-	size   int64  // in bytes
-	form   form
+	path string // physical
+	dir  string // physical path of the directory with the name that was found
+	size int64  // in bytes
+	form form
 	// indexes is the fault of its indexes if all packages could be read; nil for none.
 	indexes error
 }
@@ -83,17 +83,17 @@ func (db *database) wrap(err error) error {
 func findDatabases(root *rootfs.Root) ([]database, error) {
 	var dbs []database
 	var seen []string
-	for _, name := range folders {
-		folder, found, err := pkgdb.Resolve(root, name)
+	for _, name := range dbDirs {
+		dir, found, err := pkgdb.Resolve(root, name)
 		if err != nil {
 			return nil, err
 		}
-		if !found || slices.Contains(seen, folder) {
+		if !found || slices.Contains(seen, dir) {
 			continue
 		}
-		seen = append(seen, folder)
+		seen = append(seen, dir)
 		for _, form := range forms {
-			db, found, err := findForm(root, folder, form)
+			db, found, err := findForm(root, dir, form)
 			if err != nil {
 				return nil, err
 			}
@@ -107,8 +107,8 @@ func findDatabases(root *rootfs.Root) ([]database, error) {
 	return dbs, nil
 }
 
-func findForm(root *rootfs.Root, folder string, form form) (database, bool, error) {
-	path, found, err := pkgdb.Resolve(root, strings.TrimSuffix(folder, "/")+"/"+form.name)
+func findForm(root *rootfs.Root, dir string, form form) (database, bool, error) {
+	path, found, err := pkgdb.Resolve(root, strings.TrimSuffix(dir, "/")+"/"+form.name)
 	if err != nil || !found {
 		return database{}, false, err
 	}
@@ -127,7 +127,7 @@ func findForm(root *rootfs.Root, folder string, form form) (database, bool, erro
 		}
 		return database{}, false, err
 	}
-	return database{path: path, folder: folder, size: st.Size, form: form}, true, nil
+	return database{path: path, dir: dir, size: st.Size, form: form}, true, nil
 }
 
 func hasJournal(root *rootfs.Root, path string) (bool, error) {

@@ -161,7 +161,7 @@ func componentsOf(r *assign.Result) []*format.Component {
 // visitAll reads a database given as bytes, as from a tree.
 func visitAll(t testing.TB, read func(context.Context, *private, visit) error, raw, wal []byte, visit visit) error {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "chunkah-rpm-test-") // nolint:usetesting // a fuzz run reads thousands: each is removed at once
+	dir, err := os.MkdirTemp("", "chunkah-rpm-test-") //nolint:usetesting // a fuzz run reads thousands: each is removed at once
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,24 +9,24 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// claimFolders claims the databases and the regular files of their directories. It warns about
+// claimDirs claims the databases and the regular files of their directories. It warns about
 // files that programs left behind: they differ from build to build, and nothing needs them.
-func (l *loader) claimFolders(dbs []database) error {
+func (l *loader) claimDirs(dbs []database) error {
 	var done, left, logs []string
 	for _, db := range dbs {
 		if err := l.out.Own(db.path); err != nil { // a link in the directory can lead outside it
 			return err
 		}
-		if slices.Contains(done, db.folder) {
+		if slices.Contains(done, db.dir) {
 			continue
 		}
-		done = append(done, db.folder)
-		names, err := l.tree.Root.ReadDir(db.folder)
+		done = append(done, db.dir)
+		names, err := l.tree.Root.ReadDir(db.dir)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			path := assign.Join(db.folder, name)
+			path := assign.Join(db.dir, name)
 			i, ok := l.tree.Lookup(path)
 			if !ok || l.tree.Files[i].Type != format.TypeFile {
 				continue

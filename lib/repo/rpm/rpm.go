@@ -68,7 +68,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err := r.warnOthers(ctx, l, dbs, chosen); err != nil {
 		return nil, err
 	}
-	if err := l.claimFolders(dbs); err != nil {
+	if err := l.claimDirs(dbs); err != nil {
 		return nil, err
 	}
 	l.warnPruned(&dbs[chosen])
