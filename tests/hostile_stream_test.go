@@ -99,7 +99,7 @@ var hostileStreams = []hostileStream{
 	{"a socket", hostileRoot, regular("/socket"), `"/socket"`, "assign pack"},
 	{"a directory", hostileRoot, regular("/dir"), `"/dir"`, "assign pack"},
 	{"a file of another size", hostileRoot, filed("/etc", `"type":"file"`, `"size":1099511627776`), `"/etc"`, "assign pack"},
-	{"a file larger than files", hostileRoot, filed("/etc", `"type":"file"`, `"size":9007199254740991`), `setting 9007199254`, "assign pack"},
+	{"a file larger than files", hostileRoot, filed("/etc", `"type":"file"`, `"size":9007199254740991`), `reserving 9007199254`, "assign pack"},
 	{
 		"files larger than numbers", hostileRoot, filed("/a", `"type":"file"`, `"size":9007199254740991`) +
 			filed("/b", `"type":"file"`, `"size":9007199254740991`) + filed("/c", `"type":"file"`, `"size":9007199254740991`) +

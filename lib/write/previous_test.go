@@ -34,7 +34,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 
 	previous := map[digest.Digest]Kept{}
 	for i, k := range kept(img) {
-		if i > 0 { // a new one
+		if i > 0 { // the first layer is new
 			previous[k.DiffID] = k
 		}
 	}
@@ -48,7 +48,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 			t.Errorf("%s: %d layers and %d bytes are reused, not %d layers", name, report.Reused, report.ReusedBytes, len(previous))
 		}
 		if got := readImage(t, again); string(got.blobs["index.json"]) != string(img.blobs["index.json"]) {
-			t.Errorf("%s: another image comes of it", name)
+			t.Errorf("%s: the image differs", name)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 				opt.Previous = map[digest.Digest]Kept{victim.DiffID: k}
 				report := run(t, opt, packed(t, root))
 				if got := readImage(t, out); !bytes.Equal(got.blobs["index.json"], want.blobs["index.json"]) {
-					t.Errorf("%s: another image comes of it", name)
+					t.Errorf("%s: the image differs", name)
 				}
 				if report.Reused != 0 || len(report.Refused) != 1 || !strings.Contains(report.Refused[0].Error(), name) {
 					t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
