@@ -74,7 +74,7 @@ func FuzzTranscode(f *testing.F) {
 		bound.Input(t, len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		if err != nil {
-			t.Skip("refused: what FuzzReader looks at")
+			t.Skip("refused: see FuzzReader")
 		}
 		text := write(t, JSON, recs)
 		fromText := reread(t, text)
@@ -102,7 +102,7 @@ func reread(t *testing.T, data []byte) []Record {
 			return recs
 		}
 		if err != nil {
-			t.Fatalf("reading what was written: %v in %q", err, data)
+			t.Fatalf("reading the output: %v in %q", err, data)
 		}
 		recs = append(recs, rec)
 	}

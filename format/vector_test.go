@@ -156,7 +156,7 @@ func checkSpelling(t *testing.T, v *vector, recs []Record) {
 		}
 		again, err := readAll(bytes.NewReader(once))
 		if err != nil {
-			t.Fatalf("reading what was written as %s: %v", enc, err)
+			t.Fatalf("reading the output in %s: %v", enc, err)
 		}
 		if !reflect.DeepEqual(again, recs) {
 			t.Errorf("%s: got %+v, want %+v", enc, again, recs)

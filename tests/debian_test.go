@@ -56,7 +56,7 @@ func (o *owners) debianDatabase(t *testing.T) {
 	}
 	for _, p := range database {
 		if got := o.of(p); got != "dpkg/.database" && !strings.HasPrefix(p, "/var/lib/dpkg/alternatives/") {
-			t.Errorf("%q is of %q", p, got)
+			t.Errorf("%q belongs to %q", p, got)
 		}
 	}
 	if c := o.components["dpkg/.database"]; c == nil || c.IntervalDays != 1 {
@@ -156,7 +156,7 @@ func TestDistrolessOwners(t *testing.T) {
 		for line := range strings.Lines(string(sums)) {
 			_, path, _ := strings.Cut(strings.TrimSpace(line), "  ")
 			if got := o.of("/" + path); got != "dpkg/"+source {
-				t.Errorf("%q is of %q, and in the sums of %s", "/"+path, got, name)
+				t.Errorf("%q belongs to %q, and in the sums of %s", "/"+path, got, name)
 			}
 		}
 	}

@@ -273,7 +273,7 @@ func billOfMaterials(t *testing.T, out string) {
 	}
 	if doc.BOMFormat != "CycloneDX" || doc.SpecVersion != "1.5" || doc.Metadata.Timestamp != "2023-11-14T22:13:20Z" ||
 		doc.Metadata.Component.Name != "chunkah" || doc.Metadata.Component.Version != distVersion {
-		t.Errorf("it is of %+v", doc)
+		t.Errorf("it describes %+v", doc)
 	}
 }
 

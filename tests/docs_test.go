@@ -121,7 +121,7 @@ func TestCommandsAreMarked(t *testing.T) {
 			switch {
 			case b.kind == "sh" || b.kind == "console":
 				if pages[name] == nil {
-					t.Errorf("%s:%d: the commands are not run: the page is none of pages", name, b.line)
+					t.Errorf("%s:%d: the commands are not run: the page is not in pages", name, b.line)
 				}
 			case b.file == "" && command.MatchString(b.text):
 				t.Errorf("%s:%d: the block has commands, and is not marked as sh or console", name, b.line)
@@ -164,7 +164,7 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 		for _, m := range named.FindAllSubmatch(text, -1) {
 			if n++; !have[string(m[1])] {
-				t.Errorf("%s names %s, which is no test", path, m[1])
+				t.Errorf("%s names %s, which is not a test", path, m[1])
 			}
 		}
 	}

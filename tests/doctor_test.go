@@ -152,7 +152,7 @@ func TestDoctorAdvice(t *testing.T) {
 					clients.Run(t, exec.Command("sh", "-ec", strings.ReplaceAll(command, fmt.Sprintf("@%d", mkroot.Epoch+1000), fmt.Sprintf("@%d", mkroot.Epoch))))
 				}
 				if left := diagnose(t, []string{test.env(run)}, append(others, list[0].Options...)...); len(left) > 0 {
-					t.Errorf("it is told again: %+v", left)
+					t.Errorf("it is reported again: %+v", left)
 				}
 				after[run] = layersOf(t, root, test.env(run), list[0].Options...)
 			}
@@ -231,12 +231,12 @@ func TestDoctorPython(t *testing.T) {
 		}
 		for _, p := range f.Paths {
 			if strings.HasPrefix(p.Path, "/usr/lib/python3") {
-				t.Errorf("%s is of a package", p.Path)
+				t.Errorf("%s belongs to a package", p.Path)
 			}
 		}
 		return
 	}
-	t.Error("what pip has compiled is not found")
+	t.Error("files compiled by pip are not found")
 }
 
 // An image is examined with any transport, and the advice has commands for its build.

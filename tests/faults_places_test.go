@@ -97,7 +97,7 @@ func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, pla
 	}
 	p.failed(t, j, r, whole, before, j.failure(), dir, "/dev/stdout", "TMPDIR")
 	if !strings.Contains(r.stderr, "no space left on device") {
-		t.Errorf("it is not said that the disk is full: %s", r.stderr)
+		t.Errorf("no message says that the disk is full: %s", r.stderr)
 	}
 	return true
 }

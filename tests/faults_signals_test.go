@@ -112,7 +112,7 @@ func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, befor
 		}
 	}
 	if index := "out/a/index.json"; killed.made[index] != "" && killed.made[index] != before[index] && !covers(killed.made, whole.made) {
-		t.Errorf("a kill in %s left an index of what is not there", killed.Hit)
+		t.Errorf("a kill in %s left an index of missing blobs", killed.Hit)
 	}
 }
 

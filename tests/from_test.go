@@ -170,7 +170,7 @@ func TestKeepBase(t *testing.T) {
 		t.Errorf("the lowest layer is %s, not %s", got, want)
 	}
 	if got := after.Layers(); len(got) < 3 {
-		t.Errorf("the layers are %v: too few to tell", got)
+		t.Errorf("the layers are %v: too few for the test", got)
 	}
 	listing := stream(t, `chunkah-scan --format json "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, source)
 	if got := stream(t, `chunkah-scan --format json "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, "oci-archive:"+byNumber); got != listing {

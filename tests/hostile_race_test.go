@@ -55,7 +55,7 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 					}
 					res := start(t, behind(t, way, cmd))
 					if strings.Contains(res.stdout, raceOuter) {
-						t.Errorf("%q: wrote what is outside", cmd.Args)
+						t.Errorf("%q: wrote data from outside", cmd.Args)
 					}
 					if res.code > 1 || res.code == 1 && !strings.Contains(res.stderr, "/d") {
 						t.Errorf("%q: status %d: %q", cmd.Args, res.code, res.stderr)

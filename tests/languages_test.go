@@ -79,7 +79,7 @@ func TestPythonOwners(t *testing.T) {
 			}
 			n++
 			if got := o.of(path); got != names[name] {
-				t.Errorf("%q is of %q, want %q", path, got, names[name])
+				t.Errorf("%q belongs to %q, want %q", path, got, names[name])
 			}
 		}
 		if n < 5 {
@@ -91,7 +91,7 @@ func TestPythonOwners(t *testing.T) {
 	for line := range strings.Lines(list) {
 		_, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if o.files[path] != nil && !strings.HasPrefix(o.of(path), "dpkg/") {
-			t.Errorf("%q is of %q, and came with Debian", path, o.of(path))
+			t.Errorf("%q belongs to %q, and came with Debian", path, o.of(path))
 		}
 	}
 }
@@ -123,7 +123,7 @@ func TestNodeOwners(t *testing.T) {
 		}
 		n++
 		if got := o.of(path); got != "node/"+gathered[name] {
-			t.Errorf("%q is of %q, want node/%s", path, got, gathered[name])
+			t.Errorf("%q belongs to %q, want node/%s", path, got, gathered[name])
 		}
 	}
 	if n < 1000 {

@@ -89,7 +89,7 @@ func onlyChanged(t *testing.T, before, after map[string]string, component string
 		t.Errorf("the new layers are those of %q, want one with %s", fresh, component)
 	}
 	if len(before) < 4 {
-		t.Errorf("there were %d layers: too few to tell", len(before))
+		t.Errorf("there were %d layers: too few for the test", len(before))
 	}
 }
 

@@ -36,7 +36,7 @@ func TestLaw7EveryPathIsNamed(t *testing.T) {
 		}
 		for _, option := range []string{"--skip-special-files", "--keep-special-files"} {
 			if !strings.Contains(stderr, option) {
-				t.Errorf("what to do is not said: no %s in\n%s", option, stderr)
+				t.Errorf("there is no advice: no %s in\n%s", option, stderr)
 			}
 		}
 	})

@@ -27,7 +27,7 @@ func (o *owners) listed(t *testing.T, repo string, packages []listroot.Package, 
 	owner := listroot.Owner(packages)
 	for path, source := range owner {
 		if got := o.of(path); got != repo+"/"+source {
-			t.Errorf("%q is of %q, want %s/%s", path, got, repo, source)
+			t.Errorf("%q belongs to %q, want %s/%s", path, got, repo, source)
 		}
 	}
 	newest := map[string]int64{}
@@ -130,7 +130,7 @@ func TestRPMOwners(t *testing.T) {
 		}
 		n++
 		if got := o.of(path); !slices.Contains(sources, got) {
-			t.Errorf("%q is of %q, rpm -qf says %q", path, got, sources)
+			t.Errorf("%q belongs to %q, rpm -qf says %q", path, got, sources)
 		}
 	}
 	if n < 40 {
@@ -230,13 +230,13 @@ func TestRealArchOwners(t *testing.T) {
 	o := assign(t, root)
 	for path, bases := range want {
 		if got := o.of(path); !slices.Contains(bases, got) {
-			t.Errorf("%q is of %q, want %q", path, got, bases)
+			t.Errorf("%q belongs to %q, want %q", path, got, bases)
 		}
 	}
 	o.have(t, "alpm/bash", "alpm/glibc", "alpm/filesystem", "alpm/gcc")
 	left := o.leaves(func(f *format.File) bool { return !strings.HasPrefix(f.Components[0], "alpm/") })
 	if o.stderr != "" || len(left) > 0 || len(want) < 10000 {
-		t.Errorf("%d files, nobody's are %q, and warnings:\n%s", len(want), left, o.stderr)
+		t.Errorf("%d files, unclaimed are %q, and warnings:\n%s", len(want), left, o.stderr)
 	}
 }
 

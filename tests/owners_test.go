@@ -76,7 +76,7 @@ func (o *owners) want(t *testing.T, want map[string]string) {
 	t.Helper()
 	for path, component := range want {
 		if got := o.of(path); got != component {
-			t.Errorf("%q is of %q, want %q", path, got, component)
+			t.Errorf("%q belongs to %q, want %q", path, got, component)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (o *owners) compiled(t *testing.T, least int) {
 		}
 		n++
 		if got, want := o.of(p), o.of(dir+stem+".py"); got != want {
-			t.Errorf("%q is of %q, its source of %q", p, got, want)
+			t.Errorf("%q belongs to %q, its source to %q", p, got, want)
 		}
 	}
 	if n < least {
@@ -213,7 +213,7 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 		}
 		n++
 		if got := o.of(p); !slices.Contains(sources, got) {
-			t.Errorf("%q is of %q, dpkg -S says %q", p, got, sources)
+			t.Errorf("%q belongs to %q, dpkg -S says %q", p, got, sources)
 		}
 	}
 	if n < 200 {

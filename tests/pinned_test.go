@@ -54,7 +54,7 @@ func TestLaw3PinnedDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if made.String() != string(want) {
-		t.Errorf("what everybody has built will be downloaded again; where that is meant, -update pins it\ngot\n%s\nwant\n%s", &made, want)
+		t.Errorf("all users will download their images again; if that is intended, pin the digests with -update\ngot\n%s\nwant\n%s", &made, want)
 	}
 	// A layout has no bytes of its own, but the same image.
 	layout := filepath.Join(t.TempDir(), "layout")

@@ -68,7 +68,7 @@ func display(t *testing.T, text string) []string {
 		case r == '\n':
 			lines = append(lines, "")
 		case r == 0x1b:
-			t.Fatalf("an escape that is none of ours: %.20q", text)
+			t.Fatalf("an unknown escape sequence: %.20q", text)
 		case r != '\r':
 			lines[len(lines)-1] += string(r)
 		}

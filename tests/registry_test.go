@@ -328,7 +328,7 @@ func TestRegistryWithTLS(t *testing.T) {
 
 	err := img.push(t.Context(), host, "team/app:1")
 	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
-		t.Errorf("with a certificate that nobody knows: %v", err)
+		t.Errorf("with an unknown certificate: %v", err)
 	}
 	folder := filepath.Join(home, ".config/containers/certs.d", host)
 	if err := os.MkdirAll(folder, 0o755); err != nil {

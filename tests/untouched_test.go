@@ -195,7 +195,7 @@ func TestUntouchedSees(t *testing.T) {
 	} {
 		before := snapshot(t, disk, true)
 		if len(before) < 3 || !maps.Equal(before, snapshot(t, disk, true)) {
-			t.Fatalf("looking changes what is seen: %q", before)
+			t.Fatalf("snapshot changes the tree: %q", before)
 		}
 		clients.Run(t, exec.Command("sh", "-c", change, file, disk))
 		if maps.Equal(before, snapshot(t, disk, true)) {

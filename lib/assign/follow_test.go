@@ -46,7 +46,7 @@ func TestFollow(t *testing.T) {
 	}
 	for i, want := range []string{1: "given/a", 3: "later/b", 5: "later/c", 7: "first/d"} {
 		if got := files[i].Components; want != "" && (len(got) != 1 || got[0] != want) {
-			t.Errorf("%s is of %q, want %q", files[i].Path, got, want)
+			t.Errorf("%s belongs to %q, want %q", files[i].Path, got, want)
 		}
 	}
 	if s := out.Summaries[0]; s.Files != 4 || s.Components != 1 {

@@ -101,7 +101,7 @@ func TestProperties(t *testing.T) {
 			}
 			if f.Hardlink != 0 && len(was.Components) == 0 {
 				if of, known := groups[f.Hardlink]; known && of != f.Components[0] {
-					t.Errorf("%q is of %q, another name of its inode of %q", f.Path, f.Components[0], of)
+					t.Errorf("%q belongs to %q, another name of its inode to %q", f.Path, f.Components[0], of)
 				}
 				groups[f.Hardlink] = f.Components[0]
 			}
@@ -167,7 +167,7 @@ func TestOnePackageMoreOrLess(t *testing.T) {
 		for path, component := range is {
 			lost := strings.HasPrefix(was[path], "chunkah/") || was[path] == "" || strings.HasPrefix(was[path], "r")
 			if component != was[path] && (component != "extra/one" || !lost) {
-				t.Fatalf("seed %d: %q was of %q and is of %q", seed, path, was[path], component)
+				t.Fatalf("seed %d: %q belonged to %q and belongs to %q", seed, path, was[path], component)
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	if at, known := t.targets[i]; known {
 		return at, at >= 0, nil
 	}
-	at, found, err := t.Find(lead(f.Path, f.Target))
+	at, found, err := t.Find(absoluteTarget(f.Path, f.Target))
 	if err != nil {
 		return 0, false, err
 	}
@@ -110,9 +110,9 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	return at, found, nil
 }
 
-// lead returns the absolute path of a link's target. Leading ".." are resolved, since no link can
-// change them; others stay.
-func lead(link, target string) string {
+// absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, since no
+// link can change them; others stay.
+func absoluteTarget(link, target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
 	}

@@ -141,7 +141,7 @@ func TestLead(t *testing.T) {
 		{"/a/link", "/x/y", "/x/y"},
 		{"/a/link", "..", "/a/.."},
 	} {
-		if got := lead(c[0], c[1]); got != c[2] {
+		if got := absoluteTarget(c[0], c[1]); got != c[2] {
 			t.Errorf("%s -> %s: got %s, want %s", c[0], c[1], got, c[2])
 		}
 	}

@@ -77,7 +77,7 @@ func NewArchive(w io.Writer, opt Options) *Archive {
 func CreateArchive(path string, opt Options) (*Archive, error) {
 	a, err := createArchive(path, opt)
 	if err != nil {
-		return nil, fmt.Errorf("creating archive %q: %w", path, bare(err))
+		return nil, fmt.Errorf("creating archive %q: %w", path, withoutTempName(err))
 	}
 	return a, nil
 }
@@ -292,7 +292,7 @@ func (a *Archive) Discard() error {
 func (a *Archive) do(step func() error) error {
 	if a.err == nil {
 		if err := step(); err != nil {
-			a.err = fmt.Errorf("writing archive %q: %w", a.name, bare(err))
+			a.err = fmt.Errorf("writing archive %q: %w", a.name, withoutTempName(err))
 		}
 	}
 	return a.err

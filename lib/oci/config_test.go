@@ -86,12 +86,12 @@ func TestParseConfigCaptures(t *testing.T) {
 			if json.Unmarshal(data, &list) != nil {
 				return
 			}
-			bare, err := ParseConfig(list[0])
+			withoutTempName, err := ParseConfig(list[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := configOf(t, bare), configOf(t, c); string(got) != string(want) {
-				t.Errorf("bare object:\n got %s\nwant %s", got, want)
+			if got, want := configOf(t, withoutTempName), configOf(t, c); string(got) != string(want) {
+				t.Errorf("withoutTempName object:\n got %s\nwant %s", got, want)
 			}
 		})
 	}

@@ -11,8 +11,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// bare removes the name of an unfinished file from an error. The name is of no use to the user.
-func bare(err error) error {
+// withoutTempName removes the name of an unfinished file from an error. The name is of no use to
+// the user.
+func withoutTempName(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && temp.Is(filepath.Base(pe.Path)) {
 		return pe.Err

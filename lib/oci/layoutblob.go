@@ -72,7 +72,7 @@ func (b *layoutBlob) Write(p []byte) (int, error) {
 	}
 	n, err := b.f.Write(p)
 	b.size += int64(n)
-	b.err = b.layout.fail(bare(err))
+	b.err = b.layout.fail(withoutTempName(err))
 	return n, b.err
 }
 

@@ -58,7 +58,7 @@ func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 func (e *reservedEntry) skip() error {
 	next := e.end + e.padding()
 	if _, err := e.file.Seek(next, io.SeekStart); err != nil {
-		return fmt.Errorf("reserving %d bytes: %w", next, bare(err))
+		return fmt.Errorf("reserving %d bytes: %w", next, withoutTempName(err))
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (e *reservedEntry) wrote(n int64, err error) error {
 	}
 	e.reached(e.at)
 	if err != nil {
-		return fmt.Errorf("writing archive %q: %w", e.a.name, bare(err))
+		return fmt.Errorf("writing archive %q: %w", e.a.name, withoutTempName(err))
 	}
 	return nil
 }

@@ -68,6 +68,6 @@ func TestOfImage(t *testing.T) {
 		names = append(names, strings.TrimSuffix(name, "."))
 	}
 	if slices.Contains(names, "containers.bootc") || slices.Contains(names, "ostree.bootable") {
-		t.Error("what makes an image bootable is not about its layers")
+		t.Error("the label that makes an image bootable was removed")
 	}
 }

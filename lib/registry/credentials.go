@@ -161,7 +161,7 @@ func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
 		if strings.Contains(key, "://") {
 			host = key // docker's key for docker.io
 		}
-		return askHelper(ctx, fmt.Sprintf("credHelpers[%q]", key), helper, host)
+		return runHelper(ctx, fmt.Sprintf("credHelpers[%q]", key), helper, host)
 	}
 	if entry := f.entry(ref); entry != (authEntry{}) {
 		return entry.decode()
@@ -173,7 +173,7 @@ func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
 	if host == dockerHub {
 		host = dockerHubKey
 	}
-	return askHelper(ctx, "credsStore", f.CredsStore, host)
+	return runHelper(ctx, "credsStore", f.CredsStore, host)
 }
 
 // entry returns the most specific entry for a repository. docker has empty entries for credentials
@@ -230,9 +230,9 @@ func (e authEntry) decode() (credentials, error) {
 // processes can keep the pipe open.
 const helperPatience = 5 * time.Second
 
-// askHelper runs docker-credential-HELPER, which reads a registry's name and prints its
+// runHelper runs docker-credential-HELPER, which reads a registry's name and prints its
 // credentials. key is where the file names it.
-func askHelper(ctx context.Context, key, helper, host string) (credentials, error) {
+func runHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
 		return credentials{}, fmt.Errorf("its %s is the path %q: give only the name after docker-credential-, or remove the key", key, helper)

@@ -189,7 +189,7 @@ func TestHeaders(t *testing.T) {
 	repo, _ := s.open(t, "team/app:1")
 	s.with(func(kind string, _ int, _ http.ResponseWriter, r *http.Request) bool {
 		if got := r.Header.Get("Accept-Encoding"); got != "" {
-			t.Errorf("%s accepts %q: what is sent would not have the digest", kind, got)
+			t.Errorf("%s accepts %q: the bytes sent would not have the digest", kind, got)
 		}
 		if got := r.UserAgent(); kind != "GET ping" && !strings.HasPrefix(got, "chunkah/test") {
 			t.Errorf("%s is sent by %q", kind, got)
@@ -295,8 +295,8 @@ func TestIsPassing(t *testing.T) {
 		{tls.RecordHeaderError{}, false},
 		{http.ErrSchemeMismatch, false},
 	} {
-		if got := isPassing(fmt.Errorf("speaking: %w", test.err)); got != test.want {
-			t.Errorf("isPassing(%T: %v) = %t", test.err, test.err, got)
+		if got := isTransient(fmt.Errorf("speaking: %w", test.err)); got != test.want {
+			t.Errorf("isTransient(%T: %v) = %t", test.err, test.err, got)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 // allowed. Some plain HTTP servers wait for the end of a line, which a TLS client never sends.
 const plainDelay = 300 * time.Millisecond
 
-// pong is the result of a ping.
-type pong struct {
+// pingResult is the result of a ping.
+type pingResult struct {
 	scheme    string
 	challenge challenge
 	err       error
@@ -41,17 +41,17 @@ func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 }
 
 // ping uses https. It uses plain HTTP only if that is allowed and the server does not support TLS.
-func (r *Repository) ping(ctx context.Context) pong {
+func (r *Repository) ping(ctx context.Context) pingResult {
 	if !r.plain(r.host) {
 		return r.pingOver(ctx, "https")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pongs := make(chan pong, 2)
+	pongs := make(chan pingResult, 2)
 	try := func(scheme string) { go func() { pongs <- r.pingOver(ctx, scheme) }() }
 	try("https")
 	late := time.After(plainDelay)
-	var failed []pong
+	var failed []pingResult
 	for {
 		select {
 		case <-late:
@@ -62,7 +62,7 @@ func (r *Repository) ping(ctx context.Context) pong {
 				return p
 			}
 			if failed = append(failed, p); len(failed) == 2 {
-				return worst(failed)
+				return mostUseful(failed)
 			}
 			if late != nil {
 				late = nil
@@ -73,11 +73,11 @@ func (r *Repository) ping(ctx context.Context) pong {
 }
 
 // speaksTLS reports whether only a TLS server can cause the error.
-func speaksTLS(err error) bool { return !isPlain(err) && !isPassing(err) }
+func speaksTLS(err error) bool { return !isPlain(err) && !isTransient(err) }
 
-// worst returns the more useful of the failures. A missing TLS server says nothing about plain
+// mostUseful returns the more useful of the failures. A missing TLS server says nothing about plain
 // HTTP.
-func worst(failed []pong) pong {
+func mostUseful(failed []pingResult) pingResult {
 	if isPlain(failed[0].err) {
 		return failed[1]
 	}
@@ -86,8 +86,8 @@ func worst(failed []pong) pong {
 
 // pingOver requests the root of the API without a login. It does not follow redirects: only the
 // registry itself says how to log in.
-func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
-	p := pong{scheme: scheme}
+func (r *Repository) pingOver(ctx context.Context, scheme string) pingResult {
+	p := pingResult{scheme: scheme}
 	resp, err := r.roundTrip(ctx, &url.URL{Scheme: scheme, Host: r.host, Path: "/v2/"}, request{method: http.MethodGet}, "")
 	if err != nil {
 		p.err = err

@@ -54,7 +54,7 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	if !errors.As(err, &temporary) {
 		return r.explain(err)
 	}
-	if attempt >= r.opt.Attempts || attempt >= hopelessTries && (refusedHere(err) || isStall(err)) {
+	if attempt >= r.opt.Attempts || attempt >= hopelessTries && (refusedLocally(err) || isStall(err)) {
 		return fmt.Errorf("tried %d times: %w: try again later", attempt, r.explain(err))
 	}
 	if temporary.after > maxRetryAfter {
@@ -71,8 +71,9 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	return nil
 }
 
-// refusedHere reports whether a connection was refused on the loopback, where waiting rarely helps.
-func refusedHere(err error) bool {
+// refusedLocally reports whether a connection was refused on the loopback, where waiting rarely
+// helps.
+func refusedLocally(err error) bool {
 	var dial *net.OpError
 	if !errors.Is(err, unix.ECONNREFUSED) || !errors.As(err, &dial) || dial.Addr == nil {
 		return false

@@ -49,7 +49,7 @@ func TestSignaturesAreNotShown(t *testing.T) {
 				_, read := readBlob(t.Context(), repo, blob)
 				said := fmt.Sprint(manifest, read, newImage(t, blob).push(t.Context(), repo), clock.warns)
 				if strings.Contains(said, secretUpload) {
-					t.Errorf("it says %s", said)
+					t.Errorf("the message is %s", said)
 				}
 			})
 		}

@@ -75,7 +75,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	if err != nil {
 		w.end()
 		err = w.stalled(ctx, err)
-		if isPassing(err) {
+		if isTransient(err) {
 			err = &temporaryError{cause: err}
 		}
 		return nil, err
@@ -179,8 +179,8 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// isPassing reports whether a failed connection can work the next time.
-func isPassing(err error) bool {
+// isTransient reports whether a failed connection can work the next time.
+func isTransient(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
 	switch {

@@ -85,8 +85,8 @@ func (w *watch) answer() {
 	w.answered, w.moved, w.left = true, 0, w.limit
 }
 
-// hurry limits the remaining time.
-func (w *watch) hurry(most time.Duration) {
+// limitTo limits the remaining time.
+func (w *watch) limitTo(most time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = min(w.left, most)
@@ -168,7 +168,7 @@ func (b *answerBody) Close() error {
 // drop closes an unread response so that its connection can be reused.
 func drop(resp *http.Response) {
 	if body, ok := resp.Body.(*answerBody); ok {
-		body.watch.hurry(dropTimeout)
+		body.watch.limitTo(dropTimeout)
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxNotice)
 	_ = resp.Body.Close()

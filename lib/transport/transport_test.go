@@ -126,7 +126,7 @@ func TestAll(t *testing.T) {
 		}
 		for _, other := range All[:i] {
 			if strings.HasPrefix(tr.Prefix, other.Prefix) || strings.HasPrefix(other.Prefix, tr.Prefix) {
-				t.Errorf("%q and %q cannot be told apart", tr.Prefix, other.Prefix)
+				t.Errorf("%q and %q cannot be distinguished", tr.Prefix, other.Prefix)
 			}
 		}
 	}

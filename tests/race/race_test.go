@@ -165,7 +165,7 @@ func TestRacingProcess(t *testing.T) {
 	}
 	t.Logf("%d builds, %d of which failed; in the others, f is %v", builds, hits, seen)
 	if builds < raceBuilds || hits < raceHits || builds-hits < raceHits/5 {
-		t.Errorf("%d builds, %d of which failed: too few of either to tell", builds, hits)
+		t.Errorf("%d builds, %d of which failed: too few of one kind", builds, hits)
 	}
 }
 
@@ -238,7 +238,7 @@ func raced(t *testing.T, archive string) string {
 	root := rootfs.Virtual("image", tree)
 	defer root.Close()
 	if text, err := contents(root, "/g"); err != nil || text != "behind" {
-		t.Errorf("what stands behind f is %q, %v", text, err)
+		t.Errorf("after f comes %q, %v", text, err)
 	}
 	return state(t, root)
 }

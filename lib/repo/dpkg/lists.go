@@ -147,9 +147,9 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 	return whole, nil
 }
 
-// everywhere are source packages that every Debian has. Together they list all top-level
+// alwaysInstalled are source packages that every Debian has. Together they list all top-level
 // directories that can be merged into /usr.
-var everywhere = []string{"base-files", "glibc"}
+var alwaysInstalled = []string{"base-files", "glibc"}
 
 // find finds a listed path at its diverted place. If it is not there, it was diverted without a
 // move, and the old place is a fallback claim.
@@ -200,7 +200,7 @@ func (p *claimer) claimLink(path string) error {
 		return err
 	case !p.seen[path] && moved:
 		p.claim(p.pkg, i)
-	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(everywhere, p.entry.source):
+	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(alwaysInstalled, p.entry.source):
 		p.out.ClaimSecond(p.pkg, i)
 	}
 	return nil

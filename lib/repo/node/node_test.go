@@ -223,7 +223,7 @@ func TestInstall(t *testing.T) {
 	checkLock(t, a, project)
 	err = fs.WalkDir(os.DirFS(dir), "app/node_modules", func(path string, d fs.DirEntry, err error) error {
 		if owner := a.Owner("/" + path); err == nil && !d.IsDir() && !strings.HasPrefix(owner, "node/") {
-			t.Errorf("%s is of %q", path, owner)
+			t.Errorf("%s belongs to %q", path, owner)
 		}
 		return err
 	})
@@ -271,7 +271,7 @@ func checkLock(t *testing.T, a *placestest.Assigned, project string) {
 		}
 		owner := a.Owner("/app/" + path + "/package.json")
 		if !(owner == "node/express" && express[path] || owner == "node/yargs" && yargs[path]) {
-			t.Errorf("%s is of %q", path, owner)
+			t.Errorf("%s belongs to %q", path, owner)
 		}
 	}
 }

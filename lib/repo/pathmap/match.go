@@ -199,9 +199,9 @@ func matchName(pattern, name string) bool {
 				p++
 				continue
 			}
-			if took, ate, ok := matchOne(pattern[p:], name[n:]); ok {
+			if took, patternLength, ok := matchOne(pattern[p:], name[n:]); ok {
 				p += took
-				n += ate
+				n += patternLength
 				continue
 			}
 		}
@@ -217,7 +217,7 @@ func matchName(pattern, name string) bool {
 
 // matchOne matches the first character of name with the first element of a non-empty pattern. It
 // returns the lengths of both.
-func matchOne(pattern, name string) (took, ate int, ok bool) {
+func matchOne(pattern, name string) (took, patternLength int, ok bool) {
 	c, size := utf8.DecodeRuneInString(name)
 	switch pattern[0] {
 	case '?':

@@ -121,7 +121,7 @@ func (p *parser) parseList(dec *json.Decoder) error {
 		fields, isObject := value.(map[string]any)
 		err := errors.New("is not an object")
 		if isObject {
-			err = it.take(fields)
+			err = it.setFields(fields)
 		}
 		if err == nil {
 			err = p.add(it)
@@ -144,7 +144,7 @@ func keyed(key string, value any) (item, error) {
 	}
 	switch value := value.(type) {
 	case map[string]any:
-		return it, it.take(value)
+		return it, it.setFields(value)
 	case string:
 		if isPath {
 			it.component = value
@@ -168,8 +168,8 @@ func keyed(key string, value any) (item, error) {
 	return it, err
 }
 
-// take parses the fields of an entry that is an object.
-func (it *item) take(fields map[string]any) (err error) {
+// setFields parses the fields of an entry that is an object.
+func (it *item) setFields(fields map[string]any) (err error) {
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		value := fields[field]
 		switch field {

@@ -127,20 +127,20 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 
 // warnings lists the paths that match nothing, with one line per component.
 func (r *Repo) warnings(missed [][]string, total []int) (warnings []string) {
-	silent := 0
+	suppressed := 0
 	for i, paths := range missed {
 		switch {
 		case len(paths) == 0:
 			continue
 		case len(warnings) == maxWarnings:
-			silent++
+			suppressed++
 			continue
 		}
 		warnings = append(warnings, fmt.Sprintf("map %q: component %q: %d of %d paths match nothing: %s",
 			r.file, r.components[i].name, len(paths), total[i], listed(paths)))
 	}
-	if silent > 0 {
-		warnings = append(warnings, fmt.Sprintf("map %q: %d more components have paths that match nothing", r.file, silent))
+	if suppressed > 0 {
+		warnings = append(warnings, fmt.Sprintf("map %q: %d more components have paths that match nothing", r.file, suppressed))
 	}
 	return warnings
 }

@@ -28,17 +28,17 @@ type Collector struct {
 	// beside the real ones, for example ".dpkg-dist".
 	Suffixes []string
 
-	tree     *assign.Tree
-	repo     string
-	packages []*assign.Package
-	byName   map[string]*assign.Package // components, by name without the repo's
-	claims   []assign.Claim
-	second   []assign.Claim
-	own      map[int]bool
-	last     []*assign.Package // by file: its last claimant
-	needed   []string
-	warnings []string
-	unsaid   int // warnings beyond the limit
+	tree       *assign.Tree
+	repo       string
+	packages   []*assign.Package
+	byName     map[string]*assign.Package // components, by name without the repo's
+	claims     []assign.Claim
+	second     []assign.Claim
+	own        map[int]bool
+	last       []*assign.Package // by file: its last claimant
+	needed     []string
+	warnings   []string
+	suppressed int // warnings beyond the limit
 }
 
 // NewCollector returns a collector for the named repo.
@@ -161,7 +161,7 @@ func (c *Collector) database() *assign.Package {
 // Warn adds a warning.
 func (c *Collector) Warn(text string, args ...any) {
 	if len(c.warnings) >= maxWarnings {
-		c.unsaid++
+		c.suppressed++
 		return
 	}
 	c.warnings = append(c.warnings, fmt.Sprintf(text, args...))
@@ -187,8 +187,8 @@ func (c *Collector) Result() *assign.Result {
 	slices.Sort(c.needed)
 	c.needed = slices.Compact(c.needed) // two paths can lead to one directory
 	r := &assign.Result{Packages: c.packages, Warnings: c.warnings, Database: c.needed}
-	if c.unsaid > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.unsaid, c.repo))
+	if c.suppressed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.suppressed, c.repo))
 	}
 	for _, claim := range c.second {
 		if c.last[claim.File] == nil {

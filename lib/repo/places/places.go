@@ -29,13 +29,13 @@ const maxWarnings = 100
 // Collector turns packages and their files into a result, which does not depend on the order of the
 // packages. Use New to create one.
 type Collector struct {
-	tree     *assign.Tree
-	repo     string
-	byKey    map[key]*assign.Package
-	packages []*assign.Package
-	claims   []assign.Claim
-	warnings []string
-	silent   int // warnings beyond the limit
+	tree       *assign.Tree
+	repo       string
+	byKey      map[key]*assign.Package
+	packages   []*assign.Package
+	claims     []assign.Claim
+	warnings   []string
+	suppressed int // warnings beyond the limit
 }
 
 type key struct{ name, place string }
@@ -93,7 +93,7 @@ func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
 // Warn adds a warning with the repo's name in front.
 func (c *Collector) Warn(format string, args ...any) {
 	if len(c.warnings) == maxWarnings {
-		c.silent++
+		c.suppressed++
 		return
 	}
 	c.warnings = append(c.warnings, c.repo+": "+fmt.Sprintf(format, args...))
@@ -102,8 +102,8 @@ func (c *Collector) Warn(format string, args ...any) {
 // Result returns the claims, nil if there are none. It has only packages with files.
 func (c *Collector) Result() *assign.Result {
 	r := &assign.Result{Claims: c.claims, Warnings: c.warnings}
-	if c.silent > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: and %d more warnings", c.repo, c.silent))
+	if c.suppressed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: and %d more warnings", c.repo, c.suppressed))
 	}
 	owning := make(map[*assign.Package]bool)
 	used := make(map[*format.Component]bool)

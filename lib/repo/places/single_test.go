@@ -102,6 +102,6 @@ func TestBounded(t *testing.T) {
 		}
 	}
 	if b.Err != nil {
-		t.Errorf("the bound is no error of reading: %v", b.Err)
+		t.Errorf("the bound is reported as a read error: %v", b.Err)
 	}
 }

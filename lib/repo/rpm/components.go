@@ -131,7 +131,7 @@ func (l *loader) claim(p *assign.Package, algo uint64, f *listed) error {
 	if f.ghost || !strings.HasPrefix(f.path, "/") {
 		return nil // source packages list names without a directory
 	}
-	known := l.know(p, algo, f)
+	known := l.remember(p, algo, f)
 	if f.state != stateNormal {
 		return nil
 	}

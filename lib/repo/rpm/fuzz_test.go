@@ -85,7 +85,7 @@ func FuzzSQLite(f *testing.F) {
 // and not more bytes than the file.
 func checkForm(t *testing.T, name string, raw, wal []byte) {
 	if len(raw)+len(wal) > 1<<20 {
-		t.Skip("larger than what there is to be found")
+		t.Skip("too large to find anything new")
 	}
 	bound.Memory(t, 4<<20+64*(len(raw)+len(wal)))
 	first, n, err := readForm(t, name, raw, wal)

@@ -86,7 +86,7 @@ func TestLoadReal(t *testing.T) {
 			}
 			for i, f := range tr.files {
 				if f.Type != format.TypeDir && !claimed[i] {
-					t.Fatalf("%q is claimed by nobody", f.Path)
+					t.Fatalf("%q is not claimed", f.Path)
 				}
 			}
 			for _, c := range componentsOf(r) {

@@ -55,9 +55,9 @@ type digest struct {
 	hex  string
 }
 
-// know keeps the digest of a regular file that is not empty. It reports whether the file can be
+// remember keeps the digest of a regular file that is not empty. It reports whether the file can be
 // found by it.
-func (l *loader) know(p *assign.Package, algo uint64, f *listed) bool {
+func (l *loader) remember(p *assign.Package, algo uint64, f *listed) bool {
 	if f.mode&unix.S_IFMT != unix.S_IFREG || f.size <= 0 || len(f.digest) < 16 {
 		return false
 	}
@@ -91,7 +91,7 @@ func newSearch(l *loader) *search {
 		switch {
 		case !listed:
 			s.owners[m.key] = m.pkg
-			start, _ := strconv.ParseUint(m.key.hex[:16], 16, 64) // as in know
+			start, _ := strconv.ParseUint(m.key.hex[:16], 16, 64) // as in remember
 			starts[start] = append(starts[start], m.key)
 		case owner != nil && owner.Component != m.pkg.Component:
 			s.owners[m.key] = nil

@@ -197,7 +197,7 @@ func TestIntervalInherited(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := load(t, file("/d/", component("x")), file("/d/a", every("never"))); err == nil {
-		t.Error("one that is wrong is not told")
+		t.Error("a wrong interval is not reported")
 	}
 }
 
@@ -250,7 +250,7 @@ func TestIntervalOfPackages(t *testing.T) {
 		t.Errorf("got %q", out.Warnings)
 	}
 	if out = run(&format.Component{Name: "pkg/a", IntervalDays: 1}); out.Components[0].IntervalDays != 1 {
-		t.Errorf("what the repo says is lost: %+v", out.Components[0])
+		t.Errorf("the data from the repo are lost: %+v", out.Components[0])
 	}
 }
 

@@ -188,7 +188,7 @@ func (a *Assigned) Want(pairs ...string) {
 	a.t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
 		if got := a.Owner(pairs[i]); got != pairs[i+1] {
-			a.t.Errorf("%s is of %q, want %q", pairs[i], got, pairs[i+1])
+			a.t.Errorf("%s belongs to %q, want %q", pairs[i], got, pairs[i+1])
 		}
 	}
 }
