@@ -1,15 +1,14 @@
 package format
 
-// decoder reads the values of one record in one encoding. Its first error is
-// kept; what it returns after that is empty, so that loops end by themselves and
-// the caller looks at failed once. The error is errShort where the buffer ends
-// inside the record, and any other only where no further bytes could mend it.
+// decoder reads the values of one record in one encoding. Its first error is kept. After that it
+// returns empty values, so that loops end and the caller checks failed only once. The error is
+// errShort if the buffer ends inside the record. Any other error would remain with more bytes.
 type decoder interface {
-	// reset makes the decoder start on the record at the front of buf.
+	// reset makes the decoder start with the record at the front of buf.
 	reset(buf []byte)
-	// end is the number of bytes that the record took.
+	// end is the length of the record in bytes.
 	end() int
-	// between steps over what may stand between records.
+	// between skips white space between records.
 	between(buf []byte) []byte
 	newScanner() scanner
 
@@ -18,11 +17,11 @@ type decoder interface {
 	nextKey() ([]byte, bool)
 	beginList()
 	nextItem() bool
-	// present steps over a null and returns false for it.
+	// present skips a null and returns false for it.
 	present() bool
-	// text returns a text as bytes; like a key, they are good until the next call.
+	// text returns a text as bytes. Like a key, they are valid until the next call.
 	text(most int) []byte
-	// bytes returns bytes that are the caller's.
+	// bytes returns bytes that the caller owns.
 	bytes(most int) []byte
 	integer() int64
 	boolean() bool
@@ -31,8 +30,8 @@ type decoder interface {
 	failed() error
 }
 
-// fields notes which fields of a record were seen, to find those that are there
-// twice, and which of them had a value. A null counts as absent.
+// fields records which fields of a record were seen, to find duplicates, and which of them had a
+// value. A null counts as absent.
 type fields struct {
 	d    decoder
 	kind kind
@@ -41,7 +40,7 @@ type fields struct {
 	name string // the field whose value is being read
 }
 
-// next returns the next key of the record, false at its end.
+// next returns the next key of the record, or false at its end.
 func (s *fields) next() ([]byte, bool) {
 	if s.name != "" {
 		if err := s.d.failed(); err != nil {
@@ -53,7 +52,7 @@ func (s *fields) next() ([]byte, bool) {
 	return s.d.nextKey()
 }
 
-// once says whether field number n, of that name, is to be read now.
+// once reports whether to read field number n, with that name, now.
 func (s *fields) once(n int, name string) bool {
 	if s.seen&(1<<n) != 0 {
 		s.d.fail(valuef("%s has %q twice", s.kind, name))
@@ -71,11 +70,11 @@ func (s *fields) once(n int, name string) bool {
 func (s *fields) has(n int) bool { return s.set&(1<<n) != 0 }
 
 func (s *fields) unknown(key []byte) {
-	s.d.fail(valuef("field %q is not one of a %s", clip(string(key)), s.kind))
+	s.d.fail(valuef("unknown field %q of a %s", clip(string(key)), s.kind))
 }
 
-// decode reads one record: a map of one key, its kind. Defaults are filled in;
-// whether the record is valid is up to the caller.
+// decode reads one record: a map with one key, its kind. It fills in defaults. The caller validates
+// the record.
 func decode(d decoder, in *interner) Record {
 	d.beginMap()
 	key, ok := d.nextKey()
@@ -149,7 +148,7 @@ func decodeHeader(d decoder, in *interner) *Header {
 				h.NewestMtime, h.HasNewestMtime = d.integer(), true
 			}
 		default:
-			// A field may be one of a later version: then that is what to say.
+			// A field of a later version is better reported as an unknown version.
 			if h.Version != Version {
 				d.fail(h.Validate())
 			}
@@ -241,14 +240,13 @@ func decodeLayer(d decoder, in *interner) *Layer {
 	return l
 }
 
-// indexAbsent is the index of a layer record without one, until the reader
-// counts it.
+// indexAbsent is the index of a layer record without one, until the reader counts it.
 const indexAbsent = -1
 
 func decodeEnd(d decoder) {
 	d.beginMap()
 	if key, ok := d.nextKey(); ok {
-		d.fail(valuef("field %q is not one of an end", clip(string(key))))
+		d.fail(valuef("unknown field %q of an end", clip(string(key))))
 	}
 }
 
@@ -257,7 +255,7 @@ func decodeTexts(d decoder, in *interner) []string {
 	for d.beginList(); d.nextItem(); {
 		b := d.text(MaxText)
 		if list == nil {
-			list = in.list(b) // which the next one copies
+			list = in.list(b) // the next call copies it
 			continue
 		}
 		if list = append(list, in.text(b)); len(list) > MaxList {
@@ -277,7 +275,7 @@ func decodeInts(d decoder) []int64 {
 	return list
 }
 
-// bounded reads an integer in 0..most.
+// bounded reads an integer from 0 to most.
 func bounded(d decoder, most int64) int64 {
 	n := d.integer()
 	if n < 0 || n > most {

@@ -110,7 +110,7 @@ func decodeFile(d decoder, in *interner) *File {
 	return f
 }
 
-// fileType keeps the text of a type only where it is none of those known.
+// fileType returns a known type without a copy of its text.
 func fileType(b []byte) Type {
 	for _, t := range types {
 		if string(b) == string(t) {
@@ -148,8 +148,8 @@ func decodeXattrs(d decoder, in *interner) []Xattr {
 	return list
 }
 
-// rawPath returns the bytes that count where a name is not UTF-8, after checking
-// that the text beside them shows the same name.
+// rawPath returns the raw bytes of a name that is not UTF-8, after checking that the text beside
+// them shows the same name.
 func rawPath(d decoder, name, text string, raw []byte) string {
 	if Text(string(raw)) != text {
 		d.fail(valuef("%s %q and %s_raw %q are not the same name", name, clip(text), name, clip(string(raw))))

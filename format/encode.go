@@ -2,8 +2,8 @@ package format
 
 import "unicode/utf8"
 
-// encoder writes the values of one record in one encoding. Maps and lists say
-// their length first, since msgpack needs it there.
+// encoder writes the values of one record in one encoding. Maps and lists begin with their length,
+// which msgpack requires.
 type encoder interface {
 	beginMap(n int)
 	key(name string)
@@ -17,7 +17,7 @@ type encoder interface {
 	boolean(b bool)
 }
 
-// encode writes a record that is known to be valid: a map of one key, its kind.
+// encode writes a valid record: a map with one key, its kind.
 func encode(e encoder, rec Record) {
 	e.beginMap(1)
 	e.key(rec.kind().String())
@@ -37,7 +37,7 @@ func encode(e encoder, rec Record) {
 	e.endMap()
 }
 
-// count is the number of those that are true.
+// count returns how many are true.
 func count(present ...bool) int {
 	n := 0
 	for _, p := range present {
@@ -190,8 +190,7 @@ func encodeTexts(e encoder, name string, list []string) {
 	e.endList()
 }
 
-// encodePath writes bytes as text, and as they are beside it where the text
-// cannot hold them.
+// encodePath writes a path as text, and also its raw bytes if it is not UTF-8.
 func encodePath(e encoder, name, rawName, path string) {
 	if utf8.ValidString(path) {
 		encodeText(e, name, path)

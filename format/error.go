@@ -5,34 +5,34 @@ import (
 	"fmt"
 )
 
-// Class says which kind of fault a stream has. The test vectors name it.
+// Class is a kind of fault in a stream. Test vectors use the names.
 type Class string
 
 // The classes of faults.
 const (
-	// ClassTruncated: the stream stops before its end record.
+	// ClassTruncated means that the stream stops before its end record.
 	ClassTruncated Class = "truncated"
-	// ClassSyntax: the bytes are not JSON or msgpack.
+	// ClassSyntax means that the bytes are not JSON or msgpack.
 	ClassSyntax Class = "syntax"
-	// ClassValue: a record, field or value is not what the format allows.
+	// ClassValue means that a record, field or value is invalid.
 	ClassValue Class = "value"
-	// ClassOrder: a record stands where it may not.
+	// ClassOrder means that a record is in the wrong place.
 	ClassOrder Class = "order"
-	// ClassLimit: something is larger than the format allows.
+	// ClassLimit means that something is larger than the format allows.
 	ClassLimit Class = "limit"
-	// ClassVersion: the stream is of a version that this package does not know.
+	// ClassVersion means that the stream has an unknown version.
 	ClassVersion Class = "version"
 )
 
-// ErrTruncated says that a stream stopped before its end record, as it does when
-// the command that wrote it died.
+// ErrTruncated means that a stream stopped before its end record, for example because the command
+// that wrote it died.
 var ErrTruncated = errors.New("stream ended without its end record")
 
 // Error is a fault of a stream.
 type Error struct {
-	// Name is what the stream was called when it was opened, as in "stdin".
+	// Name is the name given to NewReader, for example "stdin".
 	Name string
-	// Record is the number of the faulty record, from 1; the header is the first.
+	// Record is the number of the faulty record; the header is number 1.
 	Record int64
 	Class  Class
 	Err    error
@@ -50,7 +50,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // fault is an error with its class, before the record's number is known.
 type fault struct {
 	class Class
-	field string // empty where it is not one value that is wrong
+	field string // empty if the fault is not in a single value
 	err   error
 }
 
@@ -63,7 +63,7 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
-// inField says which field's value an error of a decoder is about.
+// inField adds the field's name to an error of a decoder.
 func inField(err error, name string) {
 	if f, ok := errors.AsType[*fault](err); ok {
 		f.field = name

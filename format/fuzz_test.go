@@ -22,15 +22,13 @@ func addVectors(f *testing.F) {
 	}
 }
 
-// FuzzReader: whatever comes in, the reader ends, with records that are valid
-// and at most one error that has a class; it allocates in proportion to the
-// input; and how the input is cut into reads makes no difference.
+// FuzzReader: for any input the reader ends, with valid records and at most one error with a class.
+// It allocates in proportion to the input, and the sizes of reads make no difference.
 func FuzzReader(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// Some records take more memory than bytes, but no more than this for all
-		// readings. The rest is what a reader needs in any case, and what is counted
-		// late.
+		// Some records need more memory than bytes, but at most this much for all readings. The
+		// rest is constant.
 		bound.Memory(t, 4*mib+600*len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		for i, rec := range recs {
@@ -59,7 +57,7 @@ func checkError(t *testing.T, err error, records int) {
 	default:
 		t.Errorf("got class %q (%v)", e.Class, err)
 	}
-	// An error behind the end record, which is not handed out, is one further.
+	// An error after the end record, which is not returned, has the next number.
 	if n := e.Record - int64(records); n != 1 && n != 2 {
 		t.Errorf("got an error at record %d after %d records", e.Record, records)
 	}
@@ -68,15 +66,15 @@ func checkError(t *testing.T, err error, records int) {
 	}
 }
 
-// FuzzTranscode: what the reader accepts has one spelling in each encoding, and
-// JSON to msgpack to JSON is the identity, byte for byte.
+// FuzzTranscode: a valid stream has one form in each encoding, and JSON to msgpack to JSON gives
+// the same bytes.
 func FuzzTranscode(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		bound.Input(t, len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		if err != nil {
-			t.Skip("refused: what FuzzReader looks at")
+			t.Skip("refused: see FuzzReader")
 		}
 		text := write(t, JSON, recs)
 		fromText := reread(t, text)
@@ -104,7 +102,7 @@ func reread(t *testing.T, data []byte) []Record {
 			return recs
 		}
 		if err != nil {
-			t.Fatalf("reading what was written: %v in %q", err, data)
+			t.Fatalf("reading the output: %v in %q", err, data)
 		}
 		recs = append(recs, rec)
 	}

@@ -10,16 +10,15 @@ import (
 	"testing"
 )
 
-// flood is an input that is never held as a whole: a start, something many
-// times over, and an end. It notes how much was read of it and how large the
-// heap became meanwhile.
+// flood is a generated input that is never completely in memory: a start, a repeated middle, and an
+// end. It records how much was read and the largest heap.
 type flood struct {
 	io.Reader
 	read int64
 	peak uint64
 }
 
-// repeated hands out the same bytes again and again.
+// repeated returns the same bytes again and again.
 type repeated struct {
 	block []byte
 	at    int
@@ -35,7 +34,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// newFlood repeats what is in the middle up to so many bytes.
+// newFlood repeats middle up to size bytes.
 func newFlood(start, middle string, size int64, end string) *flood {
 	times := max(1, readBuffer/len(middle))
 	size -= size % int64(len(middle))
@@ -58,7 +57,7 @@ func (f *flood) sample() {
 
 const (
 	mib = 1 << 20
-	// endless is more than any reader may take in.
+	// more than any reader accepts
 	endless = 1 << 50
 )
 
@@ -74,8 +73,8 @@ func TestHostileStreamsAreBounded(t *testing.T) {
 		name  string
 		in    *flood
 		class Class
-		read  int64 // bytes at most
-		heap  int64 // MiB at most
+		read  int64 // at most, in bytes
+		heap  int64 // at most, in MiB
 	}{
 		{"path without end", newFlood(head+`{"file":{"path":"/`, "a", endless, ""), ClassLimit, 8 * mib, 32},
 		{"path of 63 MiB and an end", newFlood(head+`{"file":{"path":"/`, "a", 63*mib, `"}}`), ClassLimit, 8 * mib, 32},
@@ -124,7 +123,7 @@ func TestHostileStreamsAreBounded(t *testing.T) {
 	}
 }
 
-// A record may be as large as the limit, and the reader lets go of its buffer.
+// A record can be as large as the limit, and the reader then frees its buffer.
 func TestLargestRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("much to read")

@@ -6,35 +6,33 @@ import (
 	"slices"
 )
 
-// errShort says that the input ends, or what there is of it, before a record is
-// whole.
+// errShort means that the input, or its buffered part, ends inside a record.
 var errShort = errors.New("input ends inside a record")
 
-// readBuffer is the number of bytes asked for by one read: what a pipe holds.
+// readBuffer is the number of bytes of one read: the size of a pipe.
 const readBuffer = 64 << 10
 
-// maxEmptyReads bounds the reads in a row that give neither bytes nor an error.
+// maxEmptyReads bounds consecutive reads that return neither bytes nor an error.
 const maxEmptyReads = 100
 
-// keptWhole is the size up to which the buffer of a gathered record is kept for
-// the next one.
+// keptWhole is the largest buffer of a gathered record that is kept for the next one.
 const keptWhole = 1 << 20
 
 var errRecordTooLong = limitf("record has more than %d bytes", MaxRecord)
 
-// input hands out the bytes of a stream as reading gives them, and whole records
-// where a piece ends inside one.
+// input returns the bytes of a stream as they are read. If a record does not end within them, it
+// returns the complete record.
 type input struct {
 	r     io.Reader
 	buf   []byte
-	whole []byte // what gather put together last
-	err   error  // came with the last bytes and waits for its turn
+	whole []byte // the last gathered record
+	err   error  // came with the last bytes, returned after them
 }
 
 func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, readBuffer)} }
 
-// more returns the next bytes, at least one of them; they are good until the
-// next call. errShort is the end of the input.
+// more returns the next bytes, at least one, valid until the next call. errShort is the end of the
+// input.
 func (in *input) more() ([]byte, error) {
 	for range maxEmptyReads {
 		if in.err != nil {
@@ -52,30 +50,29 @@ func (in *input) more() ([]byte, error) {
 	return nil, io.ErrNoProgress
 }
 
-// A scanner finds the end of a record in a buffer that grows, looking at each
-// byte once. What it is given is no valid record yet.
+// A scanner finds the end of a record in a growing buffer, and reads each byte once. The record is
+// not validated yet.
 type scanner interface {
-	// closed returns the number of bytes up to the end of the record, 0 where
-	// that is not in the buffer.
+	// closed returns the number of bytes up to the end of the record, 0 if the buffer does not have
+	// it.
 	closed(buf []byte) int
 }
 
-// errMore says that a record is not whole yet, but worth a look.
+// errMore means that a record is not complete, but can be checked so far.
 var errMore = errors.New("record goes on")
 
-// hold starts to gather the record that b opens.
-func (in *input) hold(b []byte) []byte {
+// begin starts to gather the record that begins with b.
+func (in *input) begin(b []byte) []byte {
 	if cap(in.whole) > keptWhole {
-		in.whole = nil // one large record is no reason to hold that much for ever
+		in.whole = nil // do not keep a large buffer forever
 	}
 	in.whole = append(in.whole[:0], b...)
 	return in.whole
 }
 
-// gather adds to what is held, up to the end of the record or a little further,
-// or until there are enough bytes. It returns what is held, and why it stopped
-// before the record's end: errMore, errShort or errRecordTooLong. An error of
-// the input comes alone.
+// gather reads more of the record, up to its end or a little further, or until there are enough
+// bytes. It returns the gathered bytes, and why it stopped before the record's end: errMore,
+// errShort or errRecordTooLong. An error of the input is returned without bytes.
 func (in *input) gather(scan scanner, enough int) ([]byte, error) {
 	for {
 		end := scan.closed(in.whole)
@@ -98,8 +95,8 @@ func (in *input) gather(scan scanner, enough int) ([]byte, error) {
 	}
 }
 
-// add appends to the record that is being gathered. Its room doubles, so that
-// small pieces are not copied over and over, up to what a record may take.
+// add appends to the gathered record. The buffer doubles, so that small pieces are not copied
+// often, up to the largest record.
 func (in *input) add(b []byte) {
 	if len(in.whole)+len(b) > cap(in.whole) {
 		room := min(len(in.whole), MaxRecord+readBuffer-len(in.whole))

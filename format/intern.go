@@ -1,24 +1,22 @@
 package format
 
-// The interner's bounds: enough for the components of an image, little enough
-// for a stream made to fill memory.
+// The limits of the interner: enough for the components of an image, and little memory for a
+// hostile stream.
 const (
-	maxInterned     = 1 << 16 // texts
-	maxInternedText = 256     // bytes of one
+	maxInterned     = 1 << 16 // number of texts
+	maxInternedText = 256     // bytes of one text
 )
 
-// interner makes equal texts share their memory: a component's name stands in
-// each of its files. The list of one text is what is kept, since most files have
-// one component, and the text is in it.
+// interner makes equal texts share memory: a component's name is in each of its files. It keeps
+// lists of one text, since most files have one component.
 type interner struct {
 	lists map[string][]string
-	last  []string // the one asked for last: neighbours tend to have the same
+	last  []string // the last one returned: neighbours often have the same
 }
 
 func newInterner() *interner { return &interner{lists: make(map[string][]string)} }
 
-// list returns a list of one text that others may have as well. It has no room
-// to append to.
+// list returns a list of one text, which others can share. Its capacity is its length.
 func (in *interner) list(b []byte) []string {
 	if in.last != nil && in.last[0] == string(b) {
 		return in.last

@@ -5,16 +5,15 @@ import (
 	"encoding/base64"
 )
 
-// jsonDecoder reads one JSON value (RFC 8259) from a buffer. It is strict where
-// JSON is: no comments, no trailing commas, no bad UTF-8, no half of a surrogate
-// pair.
+// jsonDecoder reads one JSON value (RFC 8259) from a buffer. It is strict: no comments, no trailing
+// commas, no invalid UTF-8, no unpaired surrogates.
 type jsonDecoder struct {
 	buf []byte
 	pos int
-	// first is set where the next key or item is the first of its map or list.
+	// first is set if the next key or item is the first of its map or list.
 	first bool
 	err   error
-	spare []byte // holds a text with escapes, or decoded base64
+	spare []byte // for a text with escapes, or decoded base64
 }
 
 func (d *jsonDecoder) reset(buf []byte) {
@@ -32,7 +31,7 @@ func (d *jsonDecoder) failed() error { return d.err }
 func (d *jsonDecoder) end() int            { return d.pos }
 func (d *jsonDecoder) newScanner() scanner { return &jsonScanner{} }
 
-// between steps over the white space between records.
+// between skips the white space between records.
 func (d *jsonDecoder) between(b []byte) []byte {
 	for i, c := range b {
 		if !isSpace(c) {
@@ -44,8 +43,7 @@ func (d *jsonDecoder) between(b []byte) []byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// peek skips white space and returns the next byte, 0 at the end or after an
-// error.
+// peek skips white space and returns the next byte, 0 at the end or after an error.
 func (d *jsonDecoder) peek() byte {
 	if d.err != nil {
 		return 0
@@ -78,7 +76,7 @@ func (d *jsonDecoder) expect(want byte, what string) bool {
 	return true
 }
 
-// syntaxOrValue tells a value of the wrong kind from what is no value at all.
+// syntaxOrValue distinguishes a value of the wrong kind from invalid JSON.
 func syntaxOrValue(c byte, want string) error {
 	switch c {
 	case '{', '[', '"', '-', 't', 'f', 'n', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
@@ -97,7 +95,7 @@ func (d *jsonDecoder) beginList() {
 	d.first = true
 }
 
-// next steps over the comma in front of an element, or over the end.
+// next skips the comma before an element, or the closing bracket.
 func (d *jsonDecoder) next(end byte) bool {
 	first := d.first
 	d.first = false
@@ -182,7 +180,7 @@ func (d *jsonDecoder) bytes(most int) []byte {
 	}
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
 	n, err := base64.StdEncoding.Strict().Decode(b, s)
-	if err != nil || bytes.ContainsAny(s, "\r\n") { // which the library skips
+	if err != nil || bytes.ContainsAny(s, "\r\n") { // the library ignores line ends
 		d.fail(valuef("%q is not base64", clip(string(s))))
 		return nil
 	}

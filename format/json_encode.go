@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// jsonEncoder appends JSON to a buffer: no spaces, the escapes that JSON demands (RFC
-// 8259, section 7), short ones where there are any, and those of isControl.
+// jsonEncoder appends JSON to a buffer, without spaces. It escapes the characters that JSON
+// requires (RFC 8259, section 7), in the short form if there is one, and those of isControl.
 type jsonEncoder struct {
 	buf []byte
-	// first is set where the next key or item is the first of its map or list.
+	// first is set if the next key or item is the first of its map or list.
 	first bool
 }
 
@@ -66,8 +66,8 @@ func (e *jsonEncoder) text(s string) {
 	e.buf = append(e.buf, '"')
 }
 
-// isControl reports whether a terminal or a viewer obeys a character instead of showing
-// it: controls, ends of lines and paragraphs, and what sets the direction of writing.
+// isControl reports whether terminals or viewers interpret a character instead of showing it:
+// controls, line and paragraph ends, and text direction.
 func isControl(r rune) bool {
 	switch {
 	case r < ' ':

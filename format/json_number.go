@@ -5,12 +5,11 @@ import (
 	"strconv"
 )
 
-// maxNumber bounds the spelling of a number, in bytes. 2^53-1 has 16 digits;
-// the rest is room for a fraction of zeros and an exponent.
+// maxNumber bounds the text of a number, in bytes. 2^53-1 has 16 digits; the rest is for a fraction
+// of zeros and an exponent.
 const maxNumber = 64
 
-// integer reads a number that is an integer within ±(2^53-1), however it is
-// spelled: 12, 12.0 and 1.2e1 are the same.
+// integer reads an integer within ±(2^53-1) in any notation: 12, 12.0 and 1.2e1 are the same.
 func (d *jsonDecoder) integer() int64 {
 	c := d.peek()
 	if d.err != nil {
@@ -60,7 +59,7 @@ func parseInteger(s []byte) (int64, error) {
 	return n, nil
 }
 
-// parseAnyInteger takes the spellings that are rare.
+// parseAnyInteger parses the rare notations.
 func parseAnyInteger(s []byte) (int64, error) {
 	if len(s) > maxNumber {
 		return 0, limitf("a number is longer than %d bytes", maxNumber)
@@ -68,8 +67,7 @@ func parseAnyInteger(s []byte) (int64, error) {
 	if !validNumber(s) {
 		return 0, syntaxf("%q is not a number", s)
 	}
-	// A float64 tells the size: exact arithmetic with a large exponent, of either
-	// sign, would cost memory.
+	// The float64 is for the size: exact arithmetic with a large exponent would need much memory.
 	f, err := strconv.ParseFloat(string(s), 64)
 	if err != nil || f > 2*MaxInt || f < -2*MaxInt {
 		return 0, limitf("%s is beyond 2^53-1", s)
@@ -103,7 +101,7 @@ func onlyZeros(s []byte) bool {
 	return true
 }
 
-// validNumber holds s to the grammar of RFC 8259, section 6.
+// validNumber checks the grammar of RFC 8259, section 6.
 func validNumber(s []byte) bool {
 	i := 0
 	digits := func() int {

@@ -1,7 +1,6 @@
 package format
 
-// jsonScanner follows the depth of a JSON value, as far as brackets and quotes
-// can tell.
+// jsonScanner tracks the nesting depth of a JSON value by its brackets and quotes.
 type jsonScanner struct {
 	pos    int
 	depth  int

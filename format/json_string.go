@@ -5,13 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// str reads a string; the bytes are good until the next call.
+// str reads a string. The bytes are valid until the next call.
 func (d *jsonDecoder) str(most int) []byte {
 	if !d.expect('"', "a string") {
 		return nil
 	}
 	start, ascii := d.pos, true
-	end := min(len(d.buf), start+most+1) // beyond it the text is too long, however it goes on
+	end := min(len(d.buf), start+most+1) // beyond it the text is too long
 	for i := start; i < end; i++ {
 		switch c := d.buf[i]; {
 		case c == '"':
@@ -30,7 +30,7 @@ func (d *jsonDecoder) str(most int) []byte {
 	return nil
 }
 
-// tooLongOrShort fails for a text that has no end within its first n bytes.
+// tooLongOrShort reports a text without an end in its first n bytes.
 func (d *jsonDecoder) tooLongOrShort(n, most int) {
 	if n > most {
 		d.fail(limitf("a text is longer than %d bytes", most))

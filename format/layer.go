@@ -1,7 +1,7 @@
 package format
 
-// Names in the tars of layers. Records never have them; they are here for all who write or read
-// layers.
+// Names in the tars of layers. Records never have them; they are here for packages that write or
+// read layers.
 const (
 	// WhiteoutPrefix starts the last name of an entry that deletes a file below, and
 	// OpaqueWhiteout is the last name of one that empties its directory (OCI image specification,

@@ -1,18 +1,17 @@
 package format
 
-// The limits of a stream, checked before anything of that size is allocated.
-// They are well above what a file system can hold, so that meeting one means a
-// broken or hostile stream. SPEC.md lists them.
+// The limits of a stream, which are checked before memory is allocated. They are well above what
+// file systems support, so a stream that exceeds one is broken or hostile. SPEC.md lists them.
 const (
 	// MaxRecord bounds one encoded record, in bytes. The largest honest record is
 	// a component or layer with a very long list.
 	MaxRecord = 64 << 20
-	// MaxPath bounds a path, in bytes. Linux bounds what one system call takes
-	// (4096), not the depth of a tree; no client unpacks 16 times that, and since
-	// each record has its path whole, 4,000 of the longest take gigabytes.
+	// MaxPath bounds a path, in bytes. Linux bounds the path of a system call (4096), not the depth
+	// of a tree. No client unpacks paths of 16 times that. Each record has its full path, so 4,000
+	// of the longest need gigabytes.
 	MaxPath = 64 << 10
-	// MaxDepth bounds the elements of a path: each costs a record in every layer
-	// that has the file. One system call takes half as many (PATH_MAX).
+	// MaxDepth bounds the elements of a path: each needs a record in every layer with the file. A
+	// system call allows half as many (PATH_MAX).
 	MaxDepth = 4096
 	// MaxName bounds one element of a path, in bytes: NAME_MAX of Linux.
 	MaxName = 255
@@ -31,11 +30,10 @@ const (
 	MaxText = 64 << 10
 	// MaxList bounds a list of names, fingerprints or times, in elements.
 	MaxList = 1 << 20
-	// MaxComponents bounds the component records of a stream: as many as one layer
-	// can name. A stage keeps all of them, and a stream can hold no end of them in
-	// few bytes.
+	// MaxComponents bounds the component records of a stream: as many as one layer can name. A
+	// stage keeps all of them in memory, and a small stream could have any number.
 	MaxComponents = MaxList
-	// MaxInt bounds every integer in both directions: 2^53-1, the largest that
-	// every JSON tool keeps (RFC 8259, section 6).
+	// MaxInt bounds every integer in both directions: 2^53-1, the largest that every JSON tool
+	// supports (RFC 8259, section 6).
 	MaxInt = 1<<53 - 1
 )

@@ -2,7 +2,7 @@ package format
 
 import "encoding/binary"
 
-// msgpackKind is what a msgpack code announces.
+// msgpackKind is the kind of value that a msgpack code begins.
 type msgpackKind uint8
 
 const (
@@ -16,7 +16,7 @@ const (
 	msgpackBin
 	msgpackArray
 	msgpackMap
-	msgpackForeign // floats and extensions, which no record holds
+	msgpackForeign // floats and extensions, which no record has
 )
 
 var msgpackKindNames = [...]string{
@@ -26,16 +26,16 @@ var msgpackKindNames = [...]string{
 
 func (k msgpackKind) String() string { return msgpackKindNames[k] }
 
-// msgpackCode is how the number that belongs to a code is written: in the bits
-// of mask of the code itself, or big-endian in the width bytes behind it.
+// msgpackCode says how a code's number is encoded: in the bits of mask of the code itself, or
+// big-endian in the next width bytes.
 type msgpackCode struct {
 	kind  msgpackKind
 	mask  byte
 	width uint8
 }
 
-// msgpackCodes follows the table "Overview" of the msgpack specification. The
-// library has these codes too, as variables, which a switch cannot use.
+// msgpackCodes follows the table "Overview" of the msgpack specification. The library also has
+// these codes, but as variables, which a switch cannot use.
 var msgpackCodes = func() (t [256]msgpackCode) {
 	fill := func(low, high int, c msgpackCode) {
 		for i := low; i <= high; i++ {
@@ -66,9 +66,8 @@ var msgpackCodes = func() (t [256]msgpackCode) {
 	return t
 }()
 
-// msgpackHead reads the code that b starts with and the number that belongs to
-// it: a value, a length or a count. The size is that of both, 0 where b is too
-// short.
+// msgpackHead reads the code at the start of b and its number: a value, a length or a count. The
+// size includes both; it is 0 if b is too short.
 func msgpackHead(b []byte) (code msgpackCode, n uint64, size int) {
 	if len(b) == 0 {
 		return code, 0, 0
@@ -93,12 +92,12 @@ func msgpackHead(b []byte) (code msgpackCode, n uint64, size int) {
 	return code, n, size
 }
 
-// msgpackScanner counts the values that are still to come before a record is
-// whole. Nesting needs no stack: a map or array only adds to the count.
+// msgpackScanner counts the missing values of a record. Nesting needs no stack: a map or array only
+// adds to the count.
 type msgpackScanner struct {
 	pos  int
 	seen bool  // the record's own map
-	open int64 // values to come after it
+	open int64 // number of missing values
 }
 
 func (s *msgpackScanner) closed(buf []byte) int {
@@ -118,7 +117,7 @@ func (s *msgpackScanner) closed(buf []byte) int {
 		case msgpackMap:
 			s.open += 2 * int64(n)
 		case msgpackUnused, msgpackForeign:
-			return s.pos + 1 // no record goes on from here: the decoder says why
+			return s.pos + 1 // no record continues from here: the decoder reports the fault
 		}
 		if s.seen {
 			s.open--

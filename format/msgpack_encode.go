@@ -6,8 +6,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// msgpackEncoder writes msgpack with the shortest form of each value. Writes go
-// to a buffer in memory, which does not fail.
+// msgpackEncoder writes msgpack with the shortest form of each value. It writes to a buffer, which
+// never fails.
 type msgpackEncoder struct {
 	buf bytes.Buffer
 	enc *msgpack.Encoder

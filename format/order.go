@@ -1,12 +1,12 @@
 package format
 
-// order follows what has been read and says whether a record may come next.
+// order checks whether a record can follow the previous ones.
 type order struct {
-	bare   bool // any order will do (NewSequenceReader)
+	bare   bool // any order is allowed (NewSequenceReader)
 	header bool
 	stage  string
 	layers int64
-	// components counts their records.
+	// components is the number of component records.
 	components int
 	last       string // path of the last file of the section, "" for none
 }
@@ -16,7 +16,7 @@ func orderf(format string, args ...any) error { return faultf(ClassOrder, format
 func (o *order) check(rec Record) error {
 	if o.bare {
 		if _, ok := rec.(*Layer); ok {
-			o.layers++ // the index of the next one that does not say its own
+			o.layers++ // the index of the next layer without one
 		}
 		return nil
 	}
@@ -52,7 +52,7 @@ func (o *order) layer(l *Layer) error {
 		return orderf("layer after file %q, which is in no layer", clip(o.last))
 	}
 	if l.Index != o.layers {
-		return orderf("layer %d comes where layer %d is due", l.Index, o.layers)
+		return orderf("layer %d is out of order: want layer %d", l.Index, o.layers)
 	}
 	o.layers++
 	o.last = ""
@@ -69,7 +69,7 @@ func (o *order) file(f *File) error {
 	if o.last != "" {
 		switch c := ComparePaths(o.last, f.Path); {
 		case c == 0:
-			return orderf("path %q is there twice", clip(f.Path))
+			return orderf("path %q occurs twice", clip(f.Path))
 		case c > 0:
 			return orderf("path %q comes after %q", clip(f.Path), clip(o.last))
 		}

@@ -2,9 +2,8 @@ package format
 
 import "strings"
 
-// ComparePaths orders paths component by component, as fs.WalkDir visits them:
-// a directory comes before what is in it, and "/a/b" before "/a-b" although '-'
-// sorts below '/'. It returns -1, 0 or +1.
+// ComparePaths orders paths element by element, as fs.WalkDir visits them: a directory comes before
+// its contents, and "/a/b" before "/a-b" although '-' sorts before '/'. It returns -1, 0 or +1.
 func ComparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	i := 0
@@ -19,7 +18,7 @@ func ComparePaths(a, b string) int {
 	case i == len(b):
 		return 1
 	}
-	// A separator ends a component, so it sorts below every other byte.
+	// A separator ends an element, so it sorts before every other byte.
 	switch {
 	case a[i] == '/':
 		return -1
@@ -31,7 +30,7 @@ func ComparePaths(a, b string) int {
 	return 1
 }
 
-// Parent returns the directory that holds path; the root's parent is the root.
+// Parent returns the parent directory of path; the root's parent is the root.
 func Parent(path string) string {
 	i := strings.LastIndexByte(path, '/')
 	if i <= 0 {
@@ -40,15 +39,15 @@ func Parent(path string) string {
 	return path[:i]
 }
 
-// TooLong reports whether a path has more bytes, or names, than a stream holds.
+// TooLong reports whether a path has too many bytes or elements for a stream.
 func TooLong(path string) bool { return len(path) > MaxPath || tooDeep(path) }
 
-// tooDeep counts the names of paths alone that may have as many.
+// tooDeep counts the elements only of paths that are long enough.
 func tooDeep(path string) bool {
 	return len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth
 }
 
-// checkPath says what is wrong with an absolute path, nil for nothing.
+// checkPath returns the fault of an absolute path, nil if there is none.
 func checkPath(path string) error {
 	switch {
 	case path == "":

@@ -56,7 +56,7 @@ func TestComparePathsIsATotalOrder(t *testing.T) {
 			paths = append(paths, "/"+a+"/"+b, "/"+a+"/"+b+"/"+a)
 		}
 	}
-	// The same order, spelled out: names compared one by one.
+	// The same order, comparing names one by one.
 	names := func(path string) []string { return strings.Split(path[1:], "/") }
 	for _, a := range paths {
 		for _, b := range paths {
@@ -80,7 +80,7 @@ func TestCheckPath(t *testing.T) {
 	long := strings.Repeat("/"+strings.Repeat("n", MaxName), MaxPath/(MaxName+1))
 	for _, test := range []struct {
 		name, path string
-		class      Class // "" for a path that is fine
+		class      Class // "" for a valid path
 	}{
 		{"root", "/", ""},
 		{"plain", "/usr/bin/sh", ""},
@@ -116,7 +116,7 @@ func TestCheckPath(t *testing.T) {
 	}
 }
 
-// classOf returns the class of an error of this package, "" for no error.
+// classOf returns the class of this package's errors, "" for no error.
 func classOf(err error) Class {
 	var f *fault
 	var e *Error

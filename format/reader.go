@@ -7,13 +7,12 @@ import (
 	"iter"
 )
 
-// Reader reads a stream in either encoding, which it tells by the first byte. It
-// is a Source: records come out valid and in an order that the format allows,
-// and io.EOF only after the end record.
+// Reader reads a stream in either encoding, which it detects by the first byte. It is a Source:
+// records are valid and in a valid order, and io.EOF comes only after the end record.
 type Reader struct {
 	name  string
 	in    *input
-	rest  []byte // what of the input is not decoded yet
+	rest  []byte // bytes that are not decoded yet
 	enc   Encoding
 	dec   decoder
 	names *interner
@@ -22,23 +21,22 @@ type Reader struct {
 	err   error
 }
 
-// NewReader returns a reader of the stream in r. The name stands in errors.
+// NewReader returns a reader of the stream in r. Errors contain the name.
 func NewReader(r io.Reader, name string) *Reader {
 	return &Reader{name: name, in: newInput(r), names: newInterner()}
 }
 
-// NewSequenceReader returns a reader of bare records, as a plan is (SPEC.md,
-// section 14): each valid by itself, in any order, with or without a header and
-// end records, which come out like all others. io.EOF is the end of the input
-// behind a whole record.
+// NewSequenceReader returns a reader of a sequence of records, such as a plan (SPEC.md, section
+// 14). Each record must be valid, but they can be in any order. Header and end records are optional
+// and returned like others. io.EOF is the end of the input after a complete record.
 func NewSequenceReader(r io.Reader, name string) *Reader {
 	s := NewReader(r, name)
 	s.order.bare = true
 	return s
 }
 
-// Encoding tells the stream's encoding. Before the first record it waits for the
-// first byte; it is JSON where there is none.
+// Encoding returns the stream's encoding. It reads the first byte if necessary. An empty stream is
+// JSON.
 func (r *Reader) Encoding() Encoding {
 	if r.err == nil && r.dec == nil {
 		if err := r.detect(); err != nil {
@@ -51,11 +49,10 @@ func (r *Reader) Encoding() Encoding {
 	return r.enc
 }
 
-// Next returns the next record, and io.EOF once the end record was read and
-// nothing stands behind it. The first error is kept.
+// Next returns the next record, or io.EOF after the end record if nothing follows it. The first
+// error is kept.
 //
-// Lists of components may be shared between records: they are to be replaced,
-// not changed in place.
+// Records can share lists of components: replace them, do not change them in place.
 func (r *Reader) Next() (Record, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -78,7 +75,7 @@ func (r *Reader) Next() (Record, error) {
 	return nil, err
 }
 
-// All hands out the records up to the end; an error is the last pair.
+// All iterates over the records up to the end; an error is the last pair.
 func (r *Reader) All() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for {
@@ -115,10 +112,10 @@ func (r *Reader) next() (Record, error) {
 	return rec, r.order.check(rec)
 }
 
-// errCut is what ErrTruncated is to a bare sequence, which needs no end record.
+// errCut replaces ErrTruncated in a sequence, which needs no end record.
 var errCut = errors.New("the next record is not whole")
 
-// bareEnd is the error for an input that has no further record.
+// bareEnd returns the error for a sequence that has no further record.
 func (r *Reader) bareEnd(err error) error {
 	if r.order.bare && errors.Is(err, errShort) {
 		return io.EOF
@@ -126,7 +123,7 @@ func (r *Reader) bareEnd(err error) error {
 	return err
 }
 
-// detect looks at the first byte of the stream.
+// detect detects the encoding by the first byte.
 func (r *Reader) detect() error {
 	b, err := r.in.more()
 	if err != nil {
@@ -144,8 +141,7 @@ func (r *Reader) detect() error {
 	return nil
 }
 
-// fill makes the rest start with the next record; errShort says that none
-// follows.
+// fill makes rest start with the next record. errShort means that there is none.
 func (r *Reader) fill() error {
 	for {
 		if r.rest = r.dec.between(r.rest); len(r.rest) > 0 {
@@ -159,8 +155,8 @@ func (r *Reader) fill() error {
 	}
 }
 
-// record takes a record off the rest. Where the rest ends inside it, which is
-// rare since much is read at once, what is missing is gathered first.
+// record decodes the next record. If rest ends inside it, which is rare because reads are large, it
+// gathers the missing bytes first.
 func (r *Reader) record() (Record, error) {
 	rec, err := r.decode()
 	if errors.Is(err, errShort) {
@@ -173,13 +169,12 @@ func (r *Reader) record() (Record, error) {
 	return rec, nil
 }
 
-// gathered reads a record that the rest only starts. It looks at the record
-// again whenever there is twice as much of it: so a fault in its first bytes is
-// found before all of it was taken in, at no more than the cost of two readings,
-// and is the same fault however the bytes came in.
+// gathered decodes a record that is not complete in rest. It tries again each time the number of
+// bytes has doubled. So a fault in the first bytes is found early, at no more than twice the cost,
+// and the error does not depend on the sizes of reads.
 func (r *Reader) gathered() (Record, error) {
 	scan := r.dec.newScanner()
-	r.rest = r.in.hold(r.rest)
+	r.rest = r.in.begin(r.rest)
 	for {
 		whole, stop := r.in.gather(scan, 2*len(r.rest)+readBuffer)
 		if whole == nil {
@@ -208,11 +203,11 @@ func (r *Reader) decode() (Record, error) {
 	return rec, r.dec.failed()
 }
 
-// atEnd checks that nothing but white space follows the end record.
+// atEnd checks that only white space follows the end record.
 func (r *Reader) atEnd() error {
 	switch err := r.fill(); {
 	case err == nil:
-		return orderf("there is more after the end record")
+		return orderf("there are data after the end record")
 	case errors.Is(err, errShort):
 		return nil
 	default:
@@ -220,7 +215,7 @@ func (r *Reader) atEnd() error {
 	}
 }
 
-// describe names the stream and the record where an error belongs.
+// describe adds the stream's name and the record's number to an error.
 func (r *Reader) describe(err error) error {
 	e := &Error{Name: r.name, Record: r.n + 1, Err: err}
 	var f *fault

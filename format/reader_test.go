@@ -64,7 +64,7 @@ func TestReaderPassesAnErrorOfItsInputThrough(t *testing.T) {
 				t.Fatalf("got %q, want it to name the input", err)
 			}
 		}
-		// Also where it comes behind the end record, or together with the last bytes.
+		// The same if it comes after the end record, or together with the last bytes.
 		for _, r := range []io.Reader{
 			io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)),
 			iotest.DataErrReader(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken))),
@@ -78,13 +78,13 @@ func TestReaderPassesAnErrorOfItsInputThrough(t *testing.T) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want %v", err, os.ErrDeadlineExceeded)
 	}
-	// An input that is itself cut short is not a stream that is.
+	// A truncated input is not a truncated stream.
 	if _, err := readAll(iotest.ErrReader(io.ErrUnexpectedEOF)); errors.Is(err, ErrTruncated) {
 		t.Errorf("got %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }
 
-// idle gives neither bytes nor an error, against the rules of io.Reader.
+// idle returns neither bytes nor an error, against the rules of io.Reader.
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
@@ -115,7 +115,7 @@ func TestReaderTakesAnyPieces(t *testing.T) {
 	}
 }
 
-// A record is handed out when it is there, not when the next bytes are.
+// A record is returned before the next bytes are read.
 func TestReaderDoesNotReadAhead(t *testing.T) {
 	for _, first := range []string{`{"header":{}}`, "\x81\xa6header\x80"} {
 		pr, pw := io.Pipe()
@@ -198,7 +198,7 @@ func TestRecordsMayLieAnyhowOnLines(t *testing.T) {
 	}
 }
 
-// Errors name what they are about: the field, and what was found in it.
+// Errors name the field and its value.
 func TestErrorsNameTheField(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"file":{"path":"/a","type":"file","size":1.5}}`:                `test: record 2: size: 1.5 is not an integer`,

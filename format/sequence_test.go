@@ -8,14 +8,14 @@ import (
 	"testing/iotest"
 )
 
-// A sequence needs no header, no end and no order; a record that is cut is still
-// a fault, and the stages' reader is as strict as ever.
+// A sequence needs no header, no end and no order. A truncated record is still a fault, and the
+// stages' reader stays strict.
 func TestSequenceReader(t *testing.T) {
 	const layer = `{"layer":{"components":["a"]}}`
 	tests := []struct {
 		name, in string
 		kinds    string // of the records before the end or the fault
-		class    Class  // empty where there is no fault
+		class    Class  // empty if there is no fault
 	}{
 		{"nothing", "", "", ""},
 		{"white space", "\n \n", "", ""},

@@ -41,7 +41,7 @@ func TestSpecExampleIsInTheOneSpelling(t *testing.T) {
 	}
 }
 
-// The stages in SPEC.md are run as they stand there.
+// The stages in SPEC.md are run as they are printed there.
 func TestSpecStages(t *testing.T) {
 	input := write(t, JSON, []Record{
 		&Header{Version: 1, Stage: StageScan, Root: "/r\xff"},
@@ -76,7 +76,7 @@ func TestSpecStages(t *testing.T) {
 	}
 }
 
-// checkStage wants the records of the input, with these components on its files.
+// checkStage expects the records of the input, with these components on its files.
 func checkStage(t *testing.T, input, output []byte, components [][]string) {
 	t.Helper()
 	want, err := readAll(bytes.NewReader(input))
@@ -99,8 +99,7 @@ func checkStage(t *testing.T, input, output []byte, components [][]string) {
 	}
 }
 
-// Every field that the code has is in a table of SPEC.md, and every limit is
-// what SPEC.md says.
+// Every field in the code is in a table of SPEC.md, and every limit is the same.
 func TestSpecNamesFieldsAndLimits(t *testing.T) {
 	spec := readSpec(t)
 	names, err := os.ReadFile("names.go")

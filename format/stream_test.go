@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// everything is a stream of every record kind and every field.
+// everything is a stream with every kind of record and every field.
 func everything() []Record {
 	return []Record{
 		&Header{
@@ -101,7 +101,7 @@ func TestEveryCutIsTruncated(t *testing.T) {
 		whole := write(t, enc, everything())
 		last := len(whole)
 		if enc == JSON {
-			last-- // the newline behind the end record is not needed
+			last-- // the newline after the end record is optional
 		}
 		for n := range last {
 			if _, err := readAll(bytes.NewReader(whole[:n])); !errors.Is(err, ErrTruncated) {
@@ -127,7 +127,7 @@ func TestReaderTakesAnySpelling(t *testing.T) {
 	}
 }
 
-// randomText is short and rich in bytes that encodings treat specially.
+// randomText is short and has many bytes that encodings treat specially.
 func randomText(r *rand.Rand, most int) string {
 	const odd = "\"\\/\x00\x01\x1f\x7f\n\r\t é日😀\ufffd\u2028\xff\xc0\xed\xa0\x80ab"
 	var b strings.Builder

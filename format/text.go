@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text shows bytes as text: every byte that is not part of valid UTF-8 becomes
-// U+FFFD. Text that is valid comes back as it is.
+// Text returns bytes as valid UTF-8: invalid bytes become U+FFFD.
 func Text(bytes string) string {
 	if utf8.ValidString(bytes) {
 		return bytes
@@ -14,13 +13,13 @@ func Text(bytes string) string {
 	var b strings.Builder
 	b.Grow(len(bytes) + 8)
 	for _, r := range bytes {
-		b.WriteRune(r) // ranging gives RuneError for each bad byte
+		b.WriteRune(r) // range yields RuneError for each invalid byte
 	}
 	return b.String()
 }
 
-// TextRaw shows bytes as a JSON object of the stream does: as text, and where that is
-// not the same, raw as they are.
+// TextRaw returns bytes as a JSON object of the stream has them: as text, and also raw if the text
+// differs.
 func TextRaw(bytes string) (text string, raw []byte) {
 	if text = Text(bytes); text != bytes {
 		raw = []byte(bytes)

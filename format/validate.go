@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxDevice bounds a device's major and minor number: what a tar header holds.
-// Linux has 12 and 20 bits.
+// maxDevice bounds a device's major and minor number, as a tar header does. Linux has 12 and 20
+// bits.
 const maxDevice = 1<<21 - 1
 
-// maxID bounds a user or group: 2^32-1 is "no change" to the kernel, not an ID.
+// maxID bounds a user or group: the kernel takes 2^32-1 as "no change".
 const maxID = 1<<32 - 2
 
-// Validate says what is wrong with a file record by itself, nil for nothing.
+// Validate returns the fault of a file record, nil if there is none.
 func (f *File) Validate() error {
 	if err := checkPath(f.Path); err != nil {
 		return err
@@ -77,9 +77,9 @@ func (f *File) validateKind(path string) error {
 	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
 		return valuef("%q is a %s and has device numbers", path, f.Type)
 	case f.Type == TypeChar && f.DevMajor == 0 && f.DevMinor == 0:
-		return valuef("%q is the char device 0, 0, which overlayfs takes for a deleted file", path)
+		return valuef("%q is the char device 0, 0, which overlayfs treats as a deleted file", path)
 	case f.Type == TypeWhiteout && (f.Hardlink != 0 || len(f.Xattrs) > 0):
-		return valuef("whiteout %q has what only a file has: a hard-link group or xattrs", path)
+		return valuef("whiteout %q has a hard-link group or xattrs, which only a file can have", path)
 	case f.Type != TypeDir && f.Implied:
 		return valuef("%q is a %s and implied: only a dir can be", path, f.Type)
 	}
@@ -103,7 +103,7 @@ func (f *File) validateXattrs(path string) error {
 		case len(x.Value) > MaxXattrValue:
 			return limitf("xattr %q of %q is longer than %d bytes", clip(x.Name), path, MaxXattrValue)
 		case i > 0 && f.Xattrs[i-1].Name == x.Name:
-			return valuef("xattr %q of %q is there twice", clip(x.Name), path)
+			return valuef("xattr %q of %q occurs twice", clip(x.Name), path)
 		case i > 0 && f.Xattrs[i-1].Name > x.Name:
 			return valuef("xattrs of %q are not sorted", path)
 		}
@@ -111,7 +111,7 @@ func (f *File) validateXattrs(path string) error {
 	return nil
 }
 
-// Validate says what is wrong with a component record by itself.
+// Validate returns the fault of a component record.
 func (c *Component) Validate() error {
 	if err := checkText("component name", c.Name); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (c *Component) Validate() error {
 	return nil
 }
 
-// Validate says what is wrong with a layer record by itself.
+// Validate returns the fault of a layer record.
 func (l *Layer) Validate() error {
 	if l.Index < 0 || l.Index > MaxInt {
 		return valuef("layer index %d is out of range", l.Index)
@@ -162,7 +162,7 @@ func (l *Layer) Validate() error {
 	return nil
 }
 
-// validateTimes checks the lists that say what times a component had, and of which contents.
+// validateTimes checks the lists of times and contents of components.
 func (l *Layer) validateTimes() error {
 	if n := len(l.Times); n != 0 && n != len(l.Components) {
 		return valuef("layer %d has %d times for %d components", l.Index, n, len(l.Components))
@@ -178,10 +178,10 @@ func (l *Layer) validateTimes() error {
 	return nil
 }
 
-// Validate says what is wrong with a header by itself.
+// Validate returns the fault of a header.
 func (h *Header) Validate() error {
 	if h.Version != Version {
-		return faultf(ClassVersion, "version %d is not known: this is for version %d", h.Version, Version)
+		return faultf(ClassVersion, "version %d is unknown: want version %d", h.Version, Version)
 	}
 	switch h.Stage {
 	case "", StageScan, StageAssign, StagePack:
@@ -207,7 +207,7 @@ func (h *Header) Validate() error {
 
 func (h *Header) validateSources() error {
 	if len(h.Sources) > 0 && h.Root != "" {
-		return valuef("the header has a root and sources: contents come from the one or the others")
+		return valuef("the header has both a root and sources")
 	}
 	if len(h.Sources) > MaxList {
 		return limitf("a list has more than %d sources", MaxList)
@@ -221,12 +221,12 @@ func (h *Header) validateSources() error {
 	case h.KeepLayers < 0 || h.KeepLayers > MaxList:
 		return valuef("keep_layers %d is not in 0..%d", h.KeepLayers, MaxList)
 	case h.KeepLayers > 0 && len(h.Sources) == 0:
-		return valuef("keep_layers %d, and no source whose layers they are", h.KeepLayers)
+		return valuef("keep_layers %d, but no source to keep them from", h.KeepLayers)
 	}
 	return nil
 }
 
-// Validate finds nothing wrong with an end record: it holds nothing.
+// Validate always returns nil: an end record has no fields.
 func (End) Validate() error { return nil }
 
 // checkNames checks a list of component names.
@@ -242,7 +242,7 @@ func checkNames(names []string) error {
 	return nil
 }
 
-// checkOptional checks a list of texts, of which empty ones are not known.
+// checkOptional checks a list of texts, in which empty ones are unknown.
 func checkOptional(what string, list []string) error {
 	for _, s := range list {
 		if s == "" {
@@ -269,7 +269,7 @@ func checkText(what, s string) error {
 
 func inRange(n int64) bool { return n >= -MaxInt && n <= MaxInt }
 
-// clip shortens what an error quotes.
+// clip shortens a quotation in an error.
 func clip(s string) string {
 	const most = 200
 	if len(s) > most {
@@ -278,7 +278,7 @@ func clip(s string) string {
 	return s
 }
 
-// SortXattrs puts extended attributes in the order of the format.
+// SortXattrs sorts extended attributes as the format requires.
 func SortXattrs(x []Xattr) {
 	slices.SortStableFunc(x, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
 }

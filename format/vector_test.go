@@ -16,7 +16,7 @@ import (
 
 const vectorDir = "testdata/v1"
 
-// vector is a test vector, as SPEC.md says under "Test vectors".
+// vector is a test vector, see "Test vectors" in SPEC.md.
 type vector struct {
 	name      string
 	expect    Class // "ok" for none
@@ -101,7 +101,7 @@ func TestVectors(t *testing.T) {
 	for name, v := range vectors {
 		t.Run(name, func(t *testing.T) {
 			recs, err := readAll(bytes.NewReader(v.body))
-			// The same bytes, one at a time, are the same stream.
+			// The same bytes, read one at a time, are the same stream.
 			slowRecs, slowErr := readAll(iotest.OneByteReader(bytes.NewReader(v.body)))
 			if !reflect.DeepEqual(slowRecs, recs) || fmt.Sprint(slowErr) != fmt.Sprint(err) {
 				t.Errorf("byte by byte: got %d records and %v, want %d and %v", len(slowRecs), slowErr, len(recs), err)
@@ -146,7 +146,7 @@ func checkFault(t *testing.T, v *vector, err error) {
 	}
 }
 
-// checkSpelling holds the writer to one spelling, in both encodings.
+// checkSpelling checks that the writer has one form in each encoding.
 func checkSpelling(t *testing.T, v *vector, recs []Record) {
 	t.Helper()
 	for _, enc := range []Encoding{JSON, Msgpack} {
@@ -156,7 +156,7 @@ func checkSpelling(t *testing.T, v *vector, recs []Record) {
 		}
 		again, err := readAll(bytes.NewReader(once))
 		if err != nil {
-			t.Fatalf("reading what was written as %s: %v", enc, err)
+			t.Fatalf("reading the output in %s: %v", enc, err)
 		}
 		if !reflect.DeepEqual(again, recs) {
 			t.Errorf("%s: got %+v, want %+v", enc, again, recs)

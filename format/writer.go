@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Encoding is how records are spelled.
+// Encoding is the encoding of records.
 type Encoding string
 
 // The encodings.
@@ -16,7 +16,7 @@ const (
 	Msgpack Encoding = "msgpack"
 )
 
-// ParseEncoding reads the name of an encoding.
+// ParseEncoding parses the name of an encoding.
 func ParseEncoding(s string) (Encoding, error) {
 	switch e := Encoding(s); e {
 	case JSON, Msgpack:
@@ -25,7 +25,7 @@ func ParseEncoding(s string) (Encoding, error) {
 	return "", fmt.Errorf("format %q is unknown: json or msgpack", s)
 }
 
-// writeBuffer is the number of bytes gathered for one write: what a pipe holds.
+// writeBuffer is the number of bytes of one write: the size of a pipe.
 const writeBuffer = 64 << 10
 
 // Writer writes a stream. It is a Sink.
@@ -33,7 +33,7 @@ type Writer struct {
 	out  *bufio.Writer
 	json *jsonEncoder
 	msgp *msgpackEncoder
-	seen bool // the header
+	seen bool // the header was written
 	err  error
 }
 
@@ -49,14 +49,13 @@ func NewWriter(w io.Writer, enc Encoding) *Writer {
 }
 
 var (
-	errHeader   = errors.New("the header has to be the first record, once")
-	errEnd      = errors.New("the end record is what Finish writes")
+	errHeader   = errors.New("the header must be the first record, and only that")
+	errEnd      = errors.New("only Finish writes the end record")
 	errFinished = errors.New("the stream is finished")
 )
 
-// Write writes one record, which has to be valid; the first one is the header.
-// The first error is kept. The order of records is the caller's affair: a reader
-// checks it.
+// Write writes one valid record; the first one must be the header. The first error is kept. The
+// order of the others is not checked here, but by the reader.
 func (w *Writer) Write(rec Record) error {
 	if _, end := rec.(End); end && w.err == nil {
 		return w.fail(errEnd)
@@ -64,8 +63,8 @@ func (w *Writer) Write(rec Record) error {
 	return w.write(rec)
 }
 
-// Finish seals the stream with its end record. A stream without it is one that
-// failed, so it is not to be called after an error.
+// Finish ends the stream with its end record. Do not call it after an error: a stream without an
+// end record is incomplete.
 func (w *Writer) Finish() error {
 	if err := w.write(End{}); err != nil {
 		return err
@@ -73,7 +72,7 @@ func (w *Writer) Finish() error {
 	if err := w.out.Flush(); err != nil {
 		return w.fail(err)
 	}
-	_ = w.fail(errFinished) // of what is written from here on
+	_ = w.fail(errFinished) // for later writes
 	return nil
 }
 
@@ -103,7 +102,7 @@ func (w *Writer) write(rec Record) error {
 	return nil
 }
 
-// encode spells a valid record. The bytes are good until the next call.
+// encode encodes a valid record. The bytes are valid until the next call.
 func (w *Writer) encode(rec Record) []byte {
 	if w.msgp != nil {
 		w.msgp.buf.Reset()
@@ -116,7 +115,7 @@ func (w *Writer) encode(rec Record) []byte {
 	return w.json.buf
 }
 
-// Line spells one record as JSON, as it stands on its line of a stream.
+// Line encodes one record as JSON, like a line of a stream.
 func Line(rec Record) (string, error) {
 	if err := rec.Validate(); err != nil {
 		return "", err

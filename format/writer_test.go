@@ -39,7 +39,7 @@ func TestWriterWantsItsHeaderOnceAndFirst(t *testing.T) {
 	}
 }
 
-// faulty are records that no stream may hold, each with one defect.
+// faulty are invalid records with one defect each.
 var faulty = map[string]Record{
 	"version":               &Header{},
 	"stage":                 &Header{Version: 1, Stage: "merge"},
@@ -124,7 +124,7 @@ func TestWriterRefusesInvalidRecords(t *testing.T) {
 	}
 }
 
-// stubborn takes some bytes and then fails.
+// stubborn accepts some bytes and then fails.
 type stubborn struct{ room int }
 
 var errStubborn = errors.New("no space left on device")
@@ -164,8 +164,7 @@ func TestParseEncoding(t *testing.T) {
 	}
 }
 
-// The library's own decoder, which takes values of any type, is the witness for
-// what the encoder writes and the decoder here reads.
+// The library's decoder, as an independent implementation, checks the encoder and the decoder here.
 func TestLibraryReadsTheSameMsgpack(t *testing.T) {
 	dec := msgpack.NewDecoder(bytes.NewReader(write(t, Msgpack, everything())))
 	var again bytes.Buffer

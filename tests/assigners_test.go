@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// script is the path of a file in scripts/.
+// script returns the path of a file in scripts/.
 func script(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../scripts", name))
@@ -24,8 +24,8 @@ func script(t *testing.T, name string) string {
 	return path
 }
 
-// odd has records that an assigner is to leave alone, and names that it cannot
-// read; only the files without components may change.
+// odd has records that an assigner must not change, and names that it cannot read. Only files
+// without components may change.
 const odd = `{"header":{"version":1,"stage":"scan","root":"/x"}}
 {"file":{"path":"/","type":"dir","mode":493}}
 {"file":{"path":"/a","type":"file","mtime":9007199254740991,"mtime_nsec":5,"size":3}}
@@ -37,8 +37,8 @@ const odd = `{"header":{"version":1,"stage":"scan","root":"/x"}}
 {"end":{}}
 `
 
-// assigned runs a script on the odd stream, checks that nothing but components
-// was added, and returns the components of the files that had none, in order.
+// assigned runs a script on the odd stream, checks that it adds only components, and returns the
+// components of the files that had none, in order.
 func assigned(t *testing.T, cmd *exec.Cmd) []string {
 	t.Helper()
 	cmd.Stdin = strings.NewReader(odd)
@@ -114,7 +114,7 @@ func TestAssignByDpkg(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	image := customImage(t, root, command)
-	// libc6 and bash are listed under /lib and /bin, which are links.
+	// libc6 and bash are listed in /lib and /bin, which are links.
 	for _, want := range []string{"dpkg/bash", "dpkg/libc6", "dpkg/dpkg", "chunkah/unclaimed"} {
 		if !slices.Contains(image, want) {
 			t.Errorf("no %s in the image's components %q", want, image)
@@ -122,8 +122,8 @@ func TestAssignByDpkg(t *testing.T) {
 	}
 }
 
-// parcels has a package of dpkg, two parcels of one source, and a file that all
-// three list; a file that is large, one that is nobody's.
+// parcels has a dpkg package, two parcels with one source, a file that all three list, a large
+// file, and a file that no package owns.
 const parcels = `
 file /var/lib/dpkg/status text="Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
 file /var/lib/dpkg/info/tool.list text="/usr\n/usr/bin\n/usr/bin/tool\n/usr/bin/both\n"
@@ -136,8 +136,8 @@ file /usr/share/crane/MANUAL text=manual
 file /srv/other text=other
 `
 
-// The worked example of docs/components.md, alone, before chunkah-assign, where it
-// goes before all other repos, and after it, where it has what they leave.
+// The example of docs/components.md: alone, before chunkah-assign, where it takes precedence over
+// all repos, and after it, where it gets the leftovers.
 func TestAssignByManifest(t *testing.T) {
 	clients.Need(t, "python3")
 	want := []string{"none", "none", "none", "none"}
@@ -170,7 +170,7 @@ func TestAssignByManifest(t *testing.T) {
 			}
 		}
 	}
-	// A broken manifest must not lose the others' files: there is no image.
+	// A broken manifest must not lose the other files: no image is made.
 	if err := os.WriteFile(filepath.Join(root, "var/lib/parcels/broken.json"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +182,8 @@ func TestAssignByManifest(t *testing.T) {
 	empty(t, dir)
 }
 
-// customImage makes an image with an assigner of one's own, in a pipe and as a
-// stage of the wrapper, checks that it is the root and returns its components.
+// customImage makes an image with a custom assigner, in a pipe and as a stage of build. It checks
+// that both equal the root and returns the components.
 func customImage(t *testing.T, root, assigner string) []string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")
@@ -204,7 +204,7 @@ func customImage(t *testing.T, root, assigner string) []string {
 	return components
 }
 
-// An assigner that dies half-way must not give an image.
+// If an assigner dies half-way, no image is made.
 func TestAssignerDies(t *testing.T) {
 	dir := t.TempDir()
 	root := smallRoot(t)

@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// An image as it comes from elsewhere: one layer, made by umoci.
+// An image from another tool: one layer, made by umoci.
 func foreignImage(t *testing.T, root string) string {
 	t.Helper()
 	clients.Need(t, "umoci", "skopeo")
@@ -26,7 +26,7 @@ func foreignImage(t *testing.T, root string) string {
 	return archive
 }
 
-// Inside a container, with the image to work on mounted at /chunkah.
+// Inside a container, with the source image mounted at /chunkah.
 func TestPodmanImageMount(t *testing.T) {
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
@@ -48,7 +48,7 @@ ENV AFTER=yes
 RUN ["/bin/sh", "-c", "echo more >/opt/more"]
 `
 
-// In the middle of a Containerfile, whose last stage is what chunkah wrote.
+// Inside a Containerfile whose last stage is chunkah's output.
 func TestBuildahTrick(t *testing.T) {
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
@@ -69,8 +69,8 @@ func TestBuildahTrick(t *testing.T) {
 	}
 }
 
-// A system that runs, seen from inside: what the engine mounts into it is not in
-// the image, the places are.
+// A running system, seen from inside: the engine's mounts are not in the image, but their mount
+// points are.
 func TestLiveRoot(t *testing.T) {
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)

@@ -10,8 +10,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// What is no longer as it was scanned is an error with the path, not an image of
-// two moments.
+// A file that changed after the scan is an error with its path: an image never mixes two moments.
 func TestChangedBetweenScanAndWrite(t *testing.T) {
 	const text = "file /d/f size=3000\nfile /d/g text=g\nsymlink /l to=d\nlink /h to=/d/f\n"
 	tests := []struct{ name, script, path string }{
@@ -45,8 +44,8 @@ func TestChangedBetweenScanAndWrite(t *testing.T) {
 	}
 }
 
-// A file that another process keeps writing to either makes it as it was at one
-// moment or is named.
+// If another process keeps writing to a file, the build has the file as it was at one moment, or
+// names it.
 func TestChangedWhileRead(t *testing.T) {
 	root := mkroot.Make(t, "file /log size=20000000\nfile /a text=a\n")
 	f, err := os.OpenFile(filepath.Join(root, "log"), os.O_WRONLY|os.O_APPEND, 0)

@@ -11,7 +11,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// Names of any charset, short ones and such that no ustar header holds, come back from
+// Names in any character set, including those that do not fit a ustar header, are unpacked by
 // clients byte for byte.
 func TestNamesOfAnyCharset(t *testing.T) {
 	long := strings.Repeat("é", 120)

@@ -16,17 +16,17 @@ import (
 	"chunkah/tests/clients"
 )
 
-// terminal is a command on a terminal of its own.
+// terminal is a command on its own terminal.
 type terminal struct {
 	t    *testing.T
 	tty  *os.File
 	cmd  *exec.Cmd
 	mu   sync.Mutex
 	seen bytes.Buffer
-	over bool // nobody has it open any more
+	over bool // all processes have closed it
 }
 
-// onTerminal starts a command on a terminal of that many columns.
+// onTerminal starts a command on a terminal with a number of columns.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns int) *terminal {
 	t.Helper()
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
@@ -66,7 +66,7 @@ func (x *terminal) ended() bool {
 	return x.over
 }
 
-// patience is how long a terminal's text may let wait for it.
+// patience bounds the wait for text on a terminal.
 const patience = 2 * time.Minute
 
 // await waits until ok is true.
@@ -79,8 +79,8 @@ func (x *terminal) await(what string, ok func() bool) {
 	}
 }
 
-// Tab completes commands, options, their values and the paths behind oci: in bash,
-// zsh and fish, as make install sets them up.
+// Tab completes commands, options, their values and paths after oci: in bash, zsh and fish, as
+// installed by make install.
 func TestCompletionInShells(t *testing.T) {
 	clients.Need(t, "bash", "zsh", "fish", "make")
 	prefix := installation(t)
@@ -106,7 +106,7 @@ func TestCompletionInShells(t *testing.T) {
 		{"chunkah build --compress zs\t", "build --compress zstd"},
 		{"chunkah verify oci-archive:arc\t", "verify oci-archive:archive.tar"},
 		{"chunkah-pack --max-layer-\t", "--max-layer-size"},
-		{"chunkah-write --forma\t", "--forma"}, // which is none of its options
+		{"chunkah-write --forma\t", "--forma"}, // not one of its options
 	}
 	for _, shell := range shells {
 		t.Run(shell.name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestCompletionInShells(t *testing.T) {
 					got, _ = os.ReadFile(filepath.Join(dir, "words"))
 					return len(got) > 0
 				})
-				if line := strings.TrimSpace(string(got)); line != tt.want && line+"/" != tt.want { // zsh takes the slash away again
+				if line := strings.TrimSpace(string(got)); line != tt.want && line+"/" != tt.want { // zsh removes the slash again
 					t.Errorf("%q became %q, want %q", tt.typed, got, tt.want)
 				}
 				os.Remove(filepath.Join(dir, "words"))
@@ -142,7 +142,7 @@ func TestCompletionInShells(t *testing.T) {
 	}
 }
 
-// recorders is a folder of commands named as ours, which write down their arguments.
+// recorders is a directory of commands with chunkah's names that record their arguments.
 func recorders(t *testing.T, file string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -157,7 +157,7 @@ func recorders(t *testing.T, file string) string {
 
 var installCache cachedRoot
 
-// installation is a PREFIX where make install has been.
+// installation is a PREFIX after make install.
 func installation(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "make")

@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// markedRoot has components that nothing but xattrs tells of.
+// markedRoot has components that only xattrs name.
 const markedRoot = `
 dir /opt/web xattr:user.component=web xattr:user.update-interval=weekly
 file /opt/web/index.html size=30000 mtime=1600000000
@@ -22,8 +22,7 @@ file /srv/model size=2000000 xattr:user.component=model mtime=1600000000
 file /etc/app.conf text=app mtime=1600000000
 `
 
-// diffIDOf returns the diffID of the layer that holds one component alone, and fails if
-// there is none.
+// diffIDOf returns the diffID of the layer with only one component, and fails if there is none.
 func diffIDOf(t *testing.T, archive, component string) string {
 	t.Helper()
 	img := clients.ReadImage(t, archive)
@@ -36,8 +35,8 @@ func diffIDOf(t *testing.T, archive, component string) string {
 	return ""
 }
 
-// Components that xattrs have named are found again in an image that is built on one of
-// chunkah's, though the xattrs are not in it.
+// Components from xattrs are found again in an image built from one of chunkah's, although the
+// xattrs are not in it.
 func TestComponentsSurviveABuild(t *testing.T) {
 	base := build(t, mkroot.Make(t, markedRoot))
 	e := clients.NewEngine(t)
@@ -59,12 +58,12 @@ func TestComponentsSurviveABuild(t *testing.T) {
 			t.Errorf("the layer of %s was %s and is %s", component, was, is)
 		}
 	}
-	// So does the pipe, in which assign opens the image again.
+	// The same in the pipe, where assign opens the image again.
 	piped := filepath.Join(dir, "piped.ociarchive")
 	clients.Run(t, exec.Command("sh", "-c", `chunkah-scan "$1" | chunkah-assign | chunkah-pack | chunkah-write >"$2"`, "sh", "oci-archive:"+next, piped))
 	sameBytes(t, again, piped)
 
-	// A file that a source above puts in the place of another is not of that history.
+	// A file of a source on top has no component from the image's history.
 	above := mkroot.Make(t, "file /opt/web/index.html text=new mtime=1600000000\n")
 	over := filepath.Join(dir, "over.ociarchive")
 	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+base, "--from", "dir:"+above, "-o", over))
@@ -77,7 +76,7 @@ func TestComponentsSurviveABuild(t *testing.T) {
 		}
 	}
 
-	// The history may be left aside.
+	// The history can be turned off.
 	without := filepath.Join(dir, "without.ociarchive")
 	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+base, "--repos", "xattr,bigfiles", "-o", without))
 	for _, h := range clients.ReadImage(t, without).Config.History {
@@ -87,7 +86,7 @@ func TestComponentsSurviveABuild(t *testing.T) {
 	}
 }
 
-// The xattrs that --keep-xattr names are in the image, and clients unpack them.
+// Xattrs given with --keep-xattr are in the image, and clients unpack them.
 func TestKeptComponentXattrs(t *testing.T) {
 	root := mkroot.Make(t, markedRoot)
 	keep := []string{"--keep-xattr", "user.component", "--keep-xattr", "user.update-interval", "-t", "localhost/kept:1"}
@@ -130,13 +129,13 @@ func TestKeptComponentXattrs(t *testing.T) {
 	t.Run("tar", func(t *testing.T) {
 		has("tar", clients.TarUnpack(t, archive), "opt/web", "user.component", "web")
 	})
-	// The next build reads them like those of a directory.
+	// The next build reads them as from a directory.
 	again := filepath.Join(t.TempDir(), "again.ociarchive")
 	clients.Run(t, exec.Command("chunkah", slices.Concat([]string{"build", "--from", "oci-archive:" + archive, "-o", again}, keep)...))
 	if was, is := diffIDOf(t, archive, "xattr/web"), diffIDOf(t, again, "xattr/web"); was != is {
 		t.Errorf("the layer of xattr/web was %s and is %s", was, is)
 	}
-	// In the pipe, pack is the one that keeps them.
+	// In the pipe, pack keeps them.
 	piped := filepath.Join(t.TempDir(), "piped.ociarchive")
 	clients.Run(t, exec.Command("sh", "-c",
 		`chunkah-scan "$1" | chunkah-assign | chunkah-pack --keep-xattr user.component --keep-xattr user.update-interval | chunkah-write -t localhost/kept:1 >"$2"`, "sh", root, piped))

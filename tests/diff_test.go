@@ -28,7 +28,7 @@ block /d/b dev=8:1 mode=0600
 file /e text=e
 `
 
-// diffLines runs chunkah diff, which has to find something exactly where it says so.
+// diffLines runs chunkah diff. Its status must say whether there are differences.
 func diffLines(t *testing.T, args ...string) []string {
 	t.Helper()
 	res := start(t, exec.Command("chunkah", append([]string{"diff"}, args...)...))
@@ -42,8 +42,8 @@ func diffLines(t *testing.T, args ...string) []string {
 	return lines
 }
 
-// Each change of one field of one file is found between directories, between images,
-// and between one of each; nothing else is.
+// Each change of one field of one file is found between directories, between images, and between
+// both, and nothing else is.
 func TestDiffFindsEveryChange(t *testing.T) {
 	clients.Need(t, "root")
 	dir := t.TempDir()
@@ -106,7 +106,7 @@ func TestDiffFindsEveryChange(t *testing.T) {
 	}
 }
 
-// In images of others times count, to the nanosecond between two of them.
+// In images of other tools times count, down to the nanosecond between two images.
 func TestDiffOfTimes(t *testing.T) {
 	clients.Need(t, "root", "tar")
 	image := func(sec, nsec int64) string {
@@ -133,8 +133,8 @@ func TestDiffOfTimes(t *testing.T) {
 	}
 }
 
-// An image goes through podman's storage, skopeo and a registry, and nothing of its
-// files is lost; what each makes of it is a good image.
+// An image passes through podman's storage, skopeo and a registry without losing anything, and each
+// result is a valid image.
 func TestDiffAndVerifyAmongClients(t *testing.T) {
 	clients.Need(t, "root", "podman", "skopeo")
 	noLogin(t)
@@ -167,7 +167,7 @@ func TestDiffAndVerifyAmongClients(t *testing.T) {
 	}
 }
 
-// A push that is verified and found wanting does not move the tag.
+// A push that fails verification does not move the tag.
 func TestBuildVerifyKeepsTheTag(t *testing.T) {
 	clients.Need(t, "root", "skopeo")
 	noLogin(t)
@@ -187,8 +187,7 @@ func TestBuildVerifyKeepsTheTag(t *testing.T) {
 	}
 }
 
-// Images that others have made, of many layers, are good; and what they are unpacked
-// to is what they hold.
+// Images of other tools with many layers are valid, and their unpacked files are the same.
 func TestVerifyForeignImages(t *testing.T) {
 	clients.Need(t, "root", "podman", "skopeo", "umoci")
 	dir := t.TempDir()
@@ -205,7 +204,7 @@ func TestVerifyForeignImages(t *testing.T) {
 	for _, place := range []string{"oci-archive:" + dir + "/podman.oci", "docker-archive:" + dir + "/podman.tar", "oci:" + dir + "/skopeo:1", "oci:" + dir + "/skopeo:2", "oci:" + dir + "/skopeo"} {
 		clients.Run(t, exec.Command("chunkah", "verify", place))
 		if place == "oci:"+dir+"/skopeo" {
-			continue // which are two
+			continue // these are two files
 		}
 		for _, d := range withoutRoot(diffLines(t, "--ignore-mtime", mount, place)) {
 			t.Errorf("%s: %s", place, d)
@@ -213,7 +212,7 @@ func TestVerifyForeignImages(t *testing.T) {
 	}
 }
 
-// What Docker saves is good too, in its own form and with its own media types.
+// Images saved by Docker are valid too, in its own form and with its own media types.
 func TestVerifyDockerImages(t *testing.T) {
 	d := clients.NewDocker(t)
 	root, dir := mkroot.Make(t, diffRoot), t.TempDir()

@@ -16,10 +16,10 @@ import (
 	"chunkah/tests/clients"
 )
 
-// distVersion is what the packages of these tests have, and distTime their time.
+// distVersion and distTime are the version and time of the packages in these tests.
 const distVersion, distTime = "v1.2.3", "1700000000"
 
-// sources copies what make dist is made of, without the history of it.
+// sources copies the sources for make dist, without the git history.
 func sources(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -40,8 +40,8 @@ func dist(t *testing.T, dir string, env []string, args ...string) {
 	clients.Run(t, cmd)
 }
 
-// What make dist gives for one version is the same in any folder, from a checkout or
-// without one, whoever runs it; and it can be installed.
+// make dist gives the same files for a version in any directory, with or without git, for any user,
+// and they can be installed.
 func TestDist(t *testing.T) {
 	clients.Need(t, "root", "make", "git", "dpkg", "rpm", "qemu-aarch64-static", "mmdebstrap")
 	if runtime.GOARCH != "amd64" {
@@ -49,7 +49,7 @@ func TestDist(t *testing.T) {
 	}
 	checkout := sources(t, filepath.Join(t.TempDir(), "checkout"))
 	plain := sources(t, filepath.Join(t.TempDir(), "a folder", "of another name"))
-	t.Run("make", func(t *testing.T) { // both at once: most of it is compressing on one core
+	t.Run("make", func(t *testing.T) { // in parallel: most of it is compression on one core
 		t.Run("in a checkout", func(t *testing.T) {
 			t.Parallel()
 			git := exec.Command("sh", "-ec", `git init -q && git add . && git commit -qm all && git tag "$0"`, distVersion)
@@ -77,7 +77,7 @@ func TestDist(t *testing.T) {
 		t.Errorf("there are %q, want %q", got, names)
 	}
 	for _, name := range listNames(t, filepath.Join(plain, "dist")) {
-		if name == "SHA256SUMS" { // of one architecture
+		if name == "SHA256SUMS" { // only of one architecture
 			continue
 		}
 		if a, b := fileDigest(t, filepath.Join(out, name)), fileDigest(t, filepath.Join(plain, "dist", name)); a != b {
@@ -95,7 +95,7 @@ func TestDist(t *testing.T) {
 	t.Run("SBOM", func(t *testing.T) { billOfMaterials(t, out) })
 }
 
-// Versions of packages are ordered as the commits are that they are made from.
+// Versions of packages have the order of their commits.
 func TestPackageVersions(t *testing.T) {
 	clients.Need(t, "dpkg", "rpm")
 	of := func(kind, version string) string {
@@ -136,7 +136,7 @@ func TestPackageVersions(t *testing.T) {
 	}
 }
 
-// listNames returns the names in a folder.
+// listNames returns the names in a directory.
 func listNames(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -149,7 +149,7 @@ func listNames(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// wantVersion runs a command that has to print the version.
+// wantVersion runs a command that must print the version.
 func wantVersion(t *testing.T, args ...string) {
 	t.Helper()
 	got := clients.Run(t, exec.Command(args[0], args[1:]...))
@@ -181,7 +181,7 @@ func installDeb(t *testing.T, out string) {
 	}
 }
 
-// installRPM installs the package in a root that has nothing else.
+// installRPM installs the package in an empty root.
 func installRPM(t *testing.T, out string) {
 	root, file := t.TempDir(), out+"/chunkah-1.2.3-1.x86_64.rpm"
 	clients.Run(t, exec.Command("rpm", "--root", root, "--dbpath", "/var/lib/rpm", "--initdb"))
@@ -194,7 +194,7 @@ func installRPM(t *testing.T, out string) {
 	}
 }
 
-// samePackages compares what is in the packages and the tarball.
+// samePackages compares the contents of the packages and the tarball.
 func samePackages(t *testing.T, out string) {
 	lines := func(command string) []string {
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", command)
@@ -224,7 +224,7 @@ func samePackages(t *testing.T, out string) {
 	}
 }
 
-// billOfMaterials compares the SBOM with what the program says of itself.
+// billOfMaterials compares the SBOM with the program's build information.
 func billOfMaterials(t *testing.T, out string) {
 	dir := t.TempDir()
 	clients.Run(t, exec.Command("tar", "-C", dir, "--strip-components=1", "-xzf", out+"/chunkah-v1.2.3-linux-amd64.tar.gz"))
@@ -273,11 +273,11 @@ func billOfMaterials(t *testing.T, out string) {
 	}
 	if doc.BOMFormat != "CycloneDX" || doc.SpecVersion != "1.5" || doc.Metadata.Timestamp != "2023-11-14T22:13:20Z" ||
 		doc.Metadata.Component.Name != "chunkah" || doc.Metadata.Component.Version != distVersion {
-		t.Errorf("it is of %+v", doc)
+		t.Errorf("it describes %+v", doc)
 	}
 }
 
-// Other systems than Linux get one line that says so.
+// On systems other than Linux the build fails with one clear line.
 func TestOtherSystems(t *testing.T) {
 	cmd := exec.Command("go", "build", "-o", t.TempDir(), "../cmd/chunkah")
 	cmd.Env = append(os.Environ(), "GOOS=darwin", "CGO_ENABLED=0")

@@ -1,8 +1,7 @@
-// Package tests holds the tests that run the five commands as their users do:
-// real processes, real root filesystems, real container clients. The laws of the
-// project each have a test here, TestLaw1… to TestLaw8….
+// Package tests runs the five commands like a user: with real processes, real root file systems and
+// real container clients. Each law of the project has a test here, TestLaw1… to TestLaw8….
 //
-// Beside them are scripts of the commands' behaviour (script/) and the packages
-// that make roots (mkroot, rpmroot) and images (mkimage), compare trees (treediff)
-// and run clients (clients) and a browser (browser).
+// Scripts of the commands' behaviour are in script/. Other packages make roots (mkroot, rpmroot)
+// and images (mkimage), compare trees (treediff), and run clients (clients) and a browser
+// (browser).
 package tests

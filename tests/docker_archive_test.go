@@ -12,8 +12,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// runnable is a root in which a command can run: a static busybox, and a few files
-// whose metadata does not survive everything.
+// runnable is a root in which a command can run: a static busybox, and a few files with unusual
+// metadata.
 func runnable(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "busybox")
@@ -49,21 +49,21 @@ func dockerArchive(t *testing.T, root, ref string, args ...string) string {
 	return archive
 }
 
-// configID is the digest of the config in an archive of one image, by which
-// engines call the image.
+// configID returns the digest of the config in an archive with one image. Engines use it as the
+// image ID.
 func configID(t *testing.T, archive string) string {
 	t.Helper()
 	return clients.ReadImage(t, archive).Manifest.Config.Digest.String()
 }
 
-// A Docker daemon loads the archive, named or not, with each storage driver and
-// compression, and runs what is in it.
+// A Docker daemon loads the archive, with and without a name, with each storage driver and
+// compression, and runs its command.
 func TestDockerArchiveInDocker(t *testing.T) {
 	root := runnable(t)
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
 			d := clients.NewDockerOn(t, driver)
-			// Before gzip there is none: what a daemon has by diffID it does not unpack.
+			// gzip comes first: a daemon does not unpack a diffID that it already has.
 			for _, compression := range []string{"gzip", "none"} {
 				archive := dockerArchive(t, root, "app:"+compression, "--compress", compression)
 				if got := d.LoadArchive(archive); got != "app:"+compression {
@@ -89,8 +89,8 @@ func TestDockerArchiveInDocker(t *testing.T) {
 	}
 }
 
-// podman loads it with each storage driver, from a file and from a pipe, and keeps
-// the name, the layers' compression and the image's digest.
+// podman loads it with each storage driver, from a file and from a pipe, and keeps the name, the
+// compression and the image's digest.
 func TestDockerArchiveInPodman(t *testing.T) {
 	root := runnable(t)
 	for _, driver := range []string{"overlay", "vfs"} {
@@ -117,8 +117,7 @@ func TestDockerArchiveInPodman(t *testing.T) {
 	}
 }
 
-// skopeo, umoci and containerd read it: the first by manifest.json, the others by
-// what makes it a layout too.
+// skopeo, umoci and containerd read it: skopeo by manifest.json, the others as a layout.
 func TestDockerArchiveInOthers(t *testing.T) {
 	root := runnable(t)
 	archive := dockerArchive(t, root, "app:1")
@@ -154,8 +153,8 @@ func umociUnpack(t *testing.T, image string) string {
 	return filepath.Join(bundle, "rootfs")
 }
 
-// A whole Debian goes through a pipe into the daemon, and has the image ID in there
-// that it has in an archive.
+// A complete Debian goes through a pipe into the daemon, and has the same image ID there as in an
+// archive.
 func TestDockerArchiveOfADebianRoot(t *testing.T) {
 	root := debianRoot(t)
 	d := clients.NewDocker(t)

@@ -13,22 +13,22 @@ import (
 	"chunkah/tests/clients"
 )
 
-// A block is one fenced block of a page. What follows the fence says what it is:
+// A block is a fenced code block of a page. The text after the fence says what it is:
 //
 //	sh            commands, which are run
 //	sh untested   commands that cannot be run here; the page says why
-//	console       "$ " and a command, run, with what it prints below; a line "…"
+//	console       "$ " and a command, which is run, with its output below; a line "…"
 //	              stands for any lines, "…" at the end of one for its rest and any lines
 //	console fails the same, and the command fails
-//	LANGUAGE FILE that file, which is written
-//	anything else what is only looked at
+//	LANGUAGE FILE the contents of FILE, which is written
+//	anything else is not run
 type block struct {
 	line       int
 	kind, file string
 	text       string
 }
 
-// blocksOf reads a page.
+// blocksOf reads the blocks of a page.
 func blocksOf(t *testing.T, page string) []block {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", page))
@@ -55,21 +55,20 @@ func blocksOf(t *testing.T, page string) []block {
 	return blocks
 }
 
-// A document is a page of the documentation while its commands are run, in a folder
-// of its own.
+// A document is a page of the documentation while its commands are run in their own directory.
 type document struct {
 	t    *testing.T
 	name string
 	dir  string
 	env  []string
-	// registry is what stands for registry.example, if anything does.
+	// registry replaces registry.example, if it is set.
 	registry string
 	tls      bool
-	// after, if set, looks at what a block of commands did.
+	// after, if set, checks the result of a block of commands.
 	after func(b block)
 }
 
-// pages are all pages with commands, each with what it speaks of.
+// pages are all pages with commands, each with a function that prepares its directory.
 var pages = map[string]func(p *document){
 	"README.md":                  readmePage,
 	"docs/clients.md":            inspectPage,
@@ -94,7 +93,7 @@ var pages = map[string]func(p *document){
 	"docs/recipes/tarballs.md":   tarballPage,
 }
 
-// Every command of the documentation is run, and says what stands there.
+// Every command in the documentation is run, and prints the output shown there.
 func TestDocumentedCommands(t *testing.T) {
 	for name, setUp := range pages {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
@@ -107,7 +106,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// No page has commands that nobody runs.
+// No page has commands that are not run.
 func TestCommandsAreMarked(t *testing.T) {
 	files, err := filepath.Glob("../docs/*.md")
 	if err != nil {
@@ -124,7 +123,7 @@ func TestCommandsAreMarked(t *testing.T) {
 			switch {
 			case b.kind == "sh" || b.kind == "console":
 				if pages[name] == nil {
-					t.Errorf("%s:%d: the commands are not run: the page is none of pages", name, b.line)
+					t.Errorf("%s:%d: the commands are not run: the page is not in pages", name, b.line)
 				}
 			case b.file == "" && command.MatchString(b.text):
 				t.Errorf("%s:%d: the block has commands, and is not marked as sh or console", name, b.line)
@@ -133,7 +132,7 @@ func TestCommandsAreMarked(t *testing.T) {
 	}
 }
 
-// The tests that pages name, as those of a promise, exist.
+// Tests named in pages exist.
 func TestNamedTestsExist(t *testing.T) {
 	have := make(map[string]bool)
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
@@ -167,17 +166,17 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 		for _, m := range named.FindAllSubmatch(text, -1) {
 			if n++; !have[string(m[1])] {
-				t.Errorf("%s names %s, which is no test", path, m[1])
+				t.Errorf("%s names %s, which is not a test", path, m[1])
 			}
 		}
 	}
-	// docs/guarantees.md alone names more.
+	// docs/guarantees.md names more than this.
 	if n < 10 {
 		t.Errorf("%d tests are named", n)
 	}
 }
 
-// Links within the pages lead somewhere, to headings too, and to each page of docs.
+// Links in the pages are valid, including those to headings, and each page of docs has one.
 func TestLinksLeadSomewhere(t *testing.T) {
 	var pages []string
 	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md", "../format/*.md"} {
@@ -226,7 +225,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are what links to the headings of a page end with.
+// anchors returns the anchors of a page's headings.
 func anchors(page string) []string {
 	var list []string
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
@@ -236,7 +235,7 @@ func anchors(page string) []string {
 	return list
 }
 
-// run does what the block is for.
+// run runs or writes the block.
 func (p *document) run(b block) {
 	p.t.Helper()
 	switch {
@@ -271,7 +270,7 @@ func (p *document) run(b block) {
 	}
 }
 
-// hosts puts the test's registry in the place of that of the page.
+// hosts replaces the page's registry with the test's.
 func (p *document) hosts(text string) string {
 	if p.registry == "" {
 		return text
@@ -279,7 +278,7 @@ func (p *document) hosts(text string) string {
 	return strings.ReplaceAll(text, "registry.example", p.registry)
 }
 
-// shell runs commands as a reader of the page would, and returns what they print.
+// shell runs commands like a reader of the page, and returns their output.
 func (p *document) shell(text string) (string, error) {
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", p.hosts(text))
 	cmd.Dir, cmd.Env = p.dir, p.env
@@ -291,8 +290,7 @@ func (p *document) shell(text string) (string, error) {
 	return said, err
 }
 
-// matches compares what a command prints with what its page says, where a line
-// "…" stands for any lines.
+// matches compares a command's output with the page, where a line "…" stands for any lines.
 func matches(want, got string) bool {
 	want = strings.TrimRight(want, "\n")
 	pattern := strings.ReplaceAll(regexp.QuoteMeta("\n"+want), "\n…", "(\n.*)*")
@@ -323,10 +321,10 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// setenv adds to the environment of the page's commands.
+// setenv adds a variable to the environment of the page's commands.
 func (p *document) setenv(name, value string) { p.env = append(p.env, name+"="+value) }
 
-// path puts a folder of the repository in front of where commands are looked for.
+// path puts a directory of the repository at the front of PATH.
 func (p *document) path(folder string) {
 	abs, err := filepath.Abs(filepath.Join("..", folder))
 	if err != nil {
@@ -335,7 +333,7 @@ func (p *document) path(folder string) {
 	p.setenv("PATH", abs+":"+os.Getenv("PATH"))
 }
 
-// copyFile copies a file into the page's folder.
+// copyFile copies a file into the page's directory.
 func (p *document) copyFile(name string) {
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -346,17 +344,17 @@ func (p *document) copyFile(name string) {
 	}
 }
 
-// engine lets the page's podman, buildah and skopeo have a storage of their own.
+// engine gives the page's podman, buildah and skopeo their own storage.
 func (p *document) engine() *clients.Engine {
 	e := clients.NewEngine(p.t)
 	p.env = append(p.env, e.Env()...)
 	return e
 }
 
-// local starts what stands for registry.example, without a password or TLS.
+// local starts a registry for registry.example, without a password or TLS.
 func (p *document) local() { p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{}) }
 
-// secured starts what stands for registry.example, as a registry is in the world.
+// secured starts a registry for registry.example with a password and TLS.
 func (p *document) secured() {
 	certs := authority(p.t)
 	p.registry = clients.NewRegistry(p.t, clients.RegistryOptions{

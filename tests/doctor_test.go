@@ -29,7 +29,7 @@ type finding struct {
 	Options []string
 }
 
-// diagnose runs chunkah doctor, which has to find something exactly where it says so.
+// diagnose runs chunkah doctor. Its status must say whether there are findings.
 func diagnose(t *testing.T, env []string, args ...string) []finding {
 	t.Helper()
 	cmd := exec.Command("chunkah", append([]string{"doctor", "--json"}, args...)...)
@@ -56,12 +56,12 @@ func ids(list []finding) (names []string) {
 	return names
 }
 
-// pycOf is a root with compiled Python that has that time in it.
+// pycOf is a root with compiled Python that contains this time.
 func pycOf(time int) string {
 	return fmt.Sprintf(`file /srv/a.pyc text="\xf3\x0d\x0d\x0a\x00\x00\x00\x00%c\x00\x00\x00code"`, 'a'+time)
 }
 
-// openRPM leaves an rpm database that somebody has open.
+// openRPM leaves an rpm database open, with its log.
 func openRPM(t *testing.T, root string) {
 	t.Helper()
 	clients.Run(t, exec.Command("rpm", "--root", root, "--dbpath", "/usr/lib/sysimage/rpm", "--initdb"))
@@ -73,7 +73,7 @@ db.commit()
 os._exit(0)`, root+"/usr/lib/sysimage/rpm/rpmdb.sqlite"))
 }
 
-// touchNow gives a file that time, with nanoseconds.
+// touchNow sets a file's mtime, with nanoseconds.
 func touchNow(t *testing.T, path string, at int64) {
 	t.Helper()
 	if err := os.Chtimes(path, time.Unix(at, 1), time.Unix(at, 1)); err != nil {
@@ -81,15 +81,15 @@ func touchNow(t *testing.T, path string, at int64) {
 	}
 }
 
-// The image of the same root differs from one build to the next. Once the advice is
-// followed it does not, and the doctor is content.
+// Images of the same root differ from build to build. After the advice is followed they do not, and
+// doctor finds nothing.
 func TestDoctorAdvice(t *testing.T) {
 	clients.Need(t, "root", "rpm", "python3", "sqlite3")
 	for _, test := range []struct {
 		id   string
 		root func(run int) string
 		make func(t *testing.T, root string, run int)
-		// env is what the advice says to set; before is what is set before it is given.
+		// env is the environment that the advice recommends; before is the environment without it.
 		env, before func(run int) string
 	}{
 		{id: "boot-files", root: varied("file /boot/initrd text=%d")},
@@ -133,7 +133,7 @@ func TestDoctorAdvice(t *testing.T) {
 				}
 				before[run] = layersOf(t, root, test.before(run))
 				others := []string{root}
-				if test.id != "newer-than-source-date" { // which what is made just now is
+				if test.id != "newer-than-source-date" { // new files have this fault anyway
 					others = append(others, "--ignore", "newer-than-source-date")
 				}
 				list := diagnose(t, []string{test.before(run)}, others...)
@@ -148,11 +148,11 @@ func TestDoctorAdvice(t *testing.T) {
 					clients.Run(t, exec.Command("sh", "-ec", command))
 				}
 				if test.id == "newer-than-source-date" && run == 1 {
-					// The time to stay at is that of the first build.
+					// The time to keep is that of the first build.
 					clients.Run(t, exec.Command("sh", "-ec", strings.ReplaceAll(command, fmt.Sprintf("@%d", mkroot.Epoch+1000), fmt.Sprintf("@%d", mkroot.Epoch))))
 				}
 				if left := diagnose(t, []string{test.env(run)}, append(others, list[0].Options...)...); len(left) > 0 {
-					t.Errorf("it is told again: %+v", left)
+					t.Errorf("it is reported again: %+v", left)
 				}
 				after[run] = layersOf(t, root, test.env(run), list[0].Options...)
 			}
@@ -166,7 +166,7 @@ func TestDoctorAdvice(t *testing.T) {
 	}
 }
 
-// varied is a root that has the number of the run in it.
+// varied is a root that contains the number of the run.
 func varied(format string) func(int) string {
 	return func(run int) string {
 		if !strings.Contains(format, "%") {
@@ -181,7 +181,7 @@ func fixed(date int) func(int) string {
 	return func(int) string { return fmt.Sprintf("SOURCE_DATE_EPOCH=%d", date) }
 }
 
-// layersOf builds an image and returns what its layers are.
+// layersOf builds an image and returns a description of its layers.
 func layersOf(t *testing.T, root, env string, args ...string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "a.oci")
@@ -191,7 +191,7 @@ func layersOf(t *testing.T, root, env string, args ...string) string {
 	return clients.Run(t, exec.Command("sh", "-ec", `tar -xOf "$1" index.json | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 | while read d; do tar -xOf "$1" blobs/sha256/$d; done | jq -c '[.layers[].digest]'`, "sh", archive))
 }
 
-// What the doctor says of a fresh Debian is true, and nothing else is said.
+// The findings for a fresh Debian are right and complete.
 func TestDoctorDebian(t *testing.T) {
 	root := copyRoot(t, debianRoot(t))
 	list := diagnose(t, nil, root)
@@ -203,7 +203,7 @@ func TestDoctorDebian(t *testing.T) {
 	for _, f := range list {
 		args = append(args, f.Options...)
 	}
-	// The time of the build is in the future of any commit.
+	// The time of the build is later than any commit.
 	env := []string{"SOURCE_DATE_EPOCH=1790000000"}
 	list = diagnose(t, env, args...)
 	if got := ids(list); !slices.Equal(got, []string{"newer-than-source-date"}) {
@@ -215,8 +215,7 @@ func TestDoctorDebian(t *testing.T) {
 	}
 }
 
-// A root of rpm packages has what rpm leaves beside its database, the log that one of
-// them has made, and no more.
+// A root of rpm packages has only the files that rpm leaves beside its database, and rpm's log.
 func TestDoctorRPM(t *testing.T) {
 	list := diagnose(t, []string{"SOURCE_DATE_EPOCH=4000000000"}, rpmRoot(t))
 	if got, want := ids(list), []string{"log-files", "rpmdb-leftovers"}; !slices.Equal(got, want) {
@@ -224,8 +223,7 @@ func TestDoctorRPM(t *testing.T) {
 	}
 }
 
-// Python packages that pip has installed differ from one day to the next, those of the
-// system do not.
+// Python packages installed by pip differ from day to day; those of the system do not.
 func TestDoctorPython(t *testing.T) {
 	for _, f := range diagnose(t, nil, trixieRoot(t), "--prune", "/dev/") {
 		if f.ID != "pyc-times" {
@@ -233,15 +231,15 @@ func TestDoctorPython(t *testing.T) {
 		}
 		for _, p := range f.Paths {
 			if strings.HasPrefix(p.Path, "/usr/lib/python3") {
-				t.Errorf("%s is of a package", p.Path)
+				t.Errorf("%s belongs to a package", p.Path)
 			}
 		}
 		return
 	}
-	t.Error("what pip has compiled is not found")
+	t.Error("files compiled by pip are not found")
 }
 
-// An image is examined wherever it is, with commands for its build.
+// An image is examined with any transport, and the advice has commands for its build.
 func TestDoctorImages(t *testing.T) {
 	clients.Need(t, "root")
 	noLogin(t)
@@ -264,7 +262,7 @@ func TestDoctorImages(t *testing.T) {
 	}
 }
 
-// Of an image the order of its layers is looked at, as the history has their stability.
+// For an image, doctor checks the order of its layers, with the stability in its history.
 func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 	layer := func(name string, size, stability int64) mkimage.Layer {
 		comment, err := plan.Comment(&format.Layer{Components: []string{name}, StabilityPPM: stability})
@@ -295,14 +293,14 @@ func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 			t.Errorf("ignored: got %+v", got)
 		}
 	}
-	// Of several sources there is no order.
+	// Several sources have no order of layers.
 	image := "oci:" + (&mkimage.Image{Layers: []mkimage.Layer{volatile, stable}}).Layout(t)
 	if got := diagnose(t, nil, image, "dir:"+mkroot.Make(t, "file /usr/x text=x")); len(got) != 0 {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// doctorPage has what docs/doctor.md speaks of.
+// doctorPage has the roots for docs/doctor.md.
 func doctorPage(p *document) {
 	clients.Need(p.t)
 	err := mkroot.Write(filepath.Join(p.dir, "root"), `

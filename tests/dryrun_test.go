@@ -13,10 +13,10 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// What build -n prints is a pipeline for sh that writes the same bytes as build.
+// build -n prints a pipeline for sh that writes the same bytes as build.
 func TestDryRun(t *testing.T) {
 	clients.Need(t, "jq")
-	const out = "OUT" // stands for the output in a case's arguments
+	const out = "OUT" // the output in a case's arguments
 	tests := []struct {
 		name  string
 		args  []string
@@ -88,7 +88,7 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// dryRunFolder makes what the cases of TestDryRun name.
+// dryRunFolder makes the files for the cases of TestDryRun.
 func dryRunFolder(t *testing.T, dir string) {
 	t.Helper()
 	const spec = "file /usr/bin/tool size=3000000\nfile /etc/name text=x\nfile /opt/a/x text=y\nfile \"/o'dd dir/x\" text=z\nfile /opt/b/y text=z\n"
@@ -102,7 +102,7 @@ func dryRunFolder(t *testing.T, dir string) {
 	clients.Run(t, cmd)
 }
 
-// What a pipeline has no place for is said.
+// Options that a pipeline cannot express are refused.
 func TestDryRunRefuses(t *testing.T) {
 	tests := []struct {
 		args []string

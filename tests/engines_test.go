@@ -30,8 +30,8 @@ func storageOf(e *clients.Engine, driver, name string) string {
 	return fmt.Sprintf("containers-storage:[%s@%s]%s", driver, filepath.Dir(e.Store()), name)
 }
 
-// What podman has is what it was given, whatever it keeps it in, and nothing of it is copied: there is no folder that a
-// copy could be in.
+// What podman has is what it was given, whatever it keeps it in, and nothing of it is copied: there
+// is no folder that a copy could be in.
 func TestFromStorage(t *testing.T) {
 	clients.Need(t, "root", "podman", "buildah")
 	debian := build(t, debianRoot(t), "--skip-special-files", "--compress", "gzip", "--config-str", fromConfig, "-t", "localhost/debian:1")
@@ -89,7 +89,8 @@ func TestFromBuildah(t *testing.T) {
 	}
 }
 
-// A user reads the storage that is the user's. What belongs to others in it ends the build with the line to run.
+// A user reads the storage that is the user's. What belongs to others in it ends the build with the
+// line to run.
 func TestFromStorageOfAUser(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e := clients.NewEngine(t)
@@ -189,7 +190,8 @@ func TestDockerDaemonFaults(t *testing.T) {
 	}
 }
 
-// An image with a manifest of Docker's has what the one of OCI's has, and podman sees its health check.
+// An image with a manifest of Docker's has what the one of OCI's has, and podman sees its health
+// check.
 func TestManifestTypeDocker(t *testing.T) {
 	clients.Need(t, "root", "podman", "skopeo", "docker-registry", "dockerd")
 	root, host := copyRoot(t, smallRoot(t)), clients.NewRegistry(t, clients.RegistryOptions{})

@@ -13,30 +13,30 @@ import (
 	"chunkah/tests/inject"
 )
 
-// dataCalls move bytes or names, and looks only look. What a look fails for may be
-// found out in another way.
+// dataCalls returns calls that move bytes or names.
 func dataCalls() []string {
 	return []string{"read", "pread64", "getdents64", "readlinkat", "write", "pwrite64", "copy_file_range", "fsync", "renameat", "ftruncate", "mkdirat"}
 }
 
+// looks returns calls that only look. If one fails, another way can replace it.
 func looks() []string {
 	return []string{"openat", "openat2", "statx", "newfstatat", "fstat", "listxattrat", "lgetxattr"}
 }
 
-// faultMode is one way in which calls go wrong.
+// faultMode is a way in which calls fail.
 type faultMode struct {
 	name  string
 	fault inject.Fault
 	calls []string
-	// survived is set where nothing may come of it.
+	// survived is set if the command must succeed.
 	survived bool
-	// sampled are the numbers of the calls that go wrong, of n.
+	// sampled returns the numbers of the calls that fail, of n.
 	sampled func(n int) []int
 }
 
 func faultModes() []faultMode {
 	transfers := []string{"read", "pread64", "write", "pwrite64", "copy_file_range"}
-	// No call of these ever ends with EINTR on any file system, and SQLite relies on it.
+	// These calls never end with EINTR on any file system, and SQLite relies on it.
 	neverInterrupted := func(call string) bool { return call == "fstat" }
 	return []faultMode{
 		{"EIO", inject.Fault{Errno: syscall.EIO}, dataCalls(), false, some},
@@ -47,10 +47,10 @@ func faultModes() []faultMode {
 	}
 }
 
-// Each call of each stage and command that has to do with its files goes wrong,
-// one at a time. The command ends with a line that names what the call was about,
-// and leaves what was there; what only came short or was interrupted is made up for.
-// CHUNKAH_FAULTS=all has every single call, and else the first, the last and some.
+// Each file system call of each stage and command fails, one at a time. The command must end with a
+// message that names the call's file, and leave existing files unchanged; short and interrupted
+// calls are repeated. CHUNKAH_FAULTS=all tests every call, otherwise the first, the last and some
+// others.
 func TestFaultsOfCalls(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		p.fresh(t, j)
@@ -72,7 +72,7 @@ func TestFaultsOfCalls(t *testing.T) {
 					f.At, f.Counts = at, func(c inject.Call) bool { return c.Name == name && p.about(c) }
 					before := p.fresh(t, j)
 					r := p.run(t, j, f)
-					if runs++; r.Hit != nil { // threads do not always take turns in the same way
+					if runs++; r.Hit != nil { // threads do not always run in the same order
 						p.judge(t, j, mode, r, whole, before)
 					}
 				}
@@ -82,10 +82,10 @@ func TestFaultsOfCalls(t *testing.T) {
 	})
 }
 
-// ends are the first and the last of n calls, or all.
+// ends returns the first and the last of n calls, or all.
 func ends(n int) []int { return someOf(n, 1, n) }
 
-// some are these and the one in the middle, or all.
+// some also returns the one in the middle, or all.
 func some(n int) []int { return someOf(n, 1, n/2, n) }
 
 func someOf(n int, from ...int) (at []int) {
@@ -99,7 +99,7 @@ func someOf(n int, from ...int) (at []int) {
 	return slices.Compact(slices.DeleteFunc(from, func(i int) bool { return i < 1 || i > n }))
 }
 
-// judge says whether a job ended as it should.
+// judge checks how a job ended.
 func (p faultPlace) judge(t *testing.T, j faultJob, mode faultMode, r, whole faultResult, before map[string]string) {
 	t.Helper()
 	switch {
@@ -111,50 +111,50 @@ func (p faultPlace) judge(t *testing.T, j faultJob, mode faultMode, r, whole fau
 	case mode.survived:
 		t.Errorf("%s: %s fails: status %d, %s", mode.name, r.Hit, r.Status.ExitStatus(), r.stderr)
 	case p.tooLate(*r.Hit) && (!r.unchanged(before) || r.stdout == whole.stdout):
-		// What is there is whole, and the status says that it is not all.
+		// The existing files are complete, and the status says that some are missing.
 		if r.Status.ExitStatus() != j.failure() || !strings.Contains(r.stderr, filepath.Join(p.dir, "out")) || len(r.made) > len(whole.made) {
 			t.Errorf("%s: %s: status %d, there is %v: %s", mode.name, r.Hit, r.Status.ExitStatus(), r.made, r.stderr)
 		}
 		p.tidy(t, r)
 	default:
 		status := j.failure()
-		if j.name == "verify" && r.Status.ExitStatus() == 1 { // what cannot be read is a fault as well, and is printed
+		if j.name == "verify" && r.Status.ExitStatus() == 1 { // an unreadable file is a fault too, and is printed
 			return
 		}
-		if r.Hit.Name == "newfstatat" && r.Status.ExitStatus() == 2 { // the folder that an option names
+		if r.Hit.Name == "newfstatat" && r.Status.ExitStatus() == 2 { // the directory of an option
 			status = 2
 		}
 		p.failed(t, j, r, whole, before, status, p.words(*r.Hit)...)
 	}
 }
 
-// hasToFail tells whether there is no way around a call.
+// hasToFail reports whether a failed call must end the command.
 func (p faultPlace) hasToFail(c inject.Call) bool {
 	switch {
 	case !slices.Contains(dataCalls(), c.Name):
 		return false
-	case c.Name == "copy_file_range": // there are read and write
+	case c.Name == "copy_file_range": // read and write can replace it
 		return false
-	case p.below(c, "tmp"): // of the private copy, SQLite reads some pages twice
+	case p.below(c, "tmp"): // SQLite reads some pages of the private copy twice
 		return false
-	case p.below(c, "cache") && c.Name != "write": // it is compressed once more, then
+	case p.below(c, "cache") && c.Name != "write": // the layer is then compressed again
 		return false
-	case c.Name == "getdents64" || c.Name == "mkdirat": // looking for leftovers; what is there already
+	case c.Name == "getdents64" || c.Name == "mkdirat": // looking for leftovers, or a directory that exists
 		return strings.HasPrefix(c.Path, p.root)
 	}
-	// Of the three files with temporary names, the one for metrics is no reason to
-	// fail.
+	// Of the three files with temporary names, failing to write the metrics does not fail the
+	// command.
 	return c.Name != "renameat" && c.Name != "write"
 }
 
-// tooLate tells whether a call comes when something is in its place already: it is
-// replaced, and cannot be taken back, or the plan follows the image.
+// tooLate reports whether the call comes after the output was replaced, which cannot be undone, or
+// writes the plan, which comes after the image.
 func (p faultPlace) tooLate(c inject.Call) bool {
 	isFolder := c.Path == filepath.Join(p.dir, "out") || c.Path == filepath.Join(p.dir, "out/a")
 	return c.Name == "renameat" && p.below(c, "out") || c.Name == "fsync" && isFolder || c.Name == "openat" && isFolder
 }
 
-// words are what a message about a call may name it by.
+// words are the texts by which a message can name a call.
 func (p faultPlace) words(c inject.Call) []string {
 	inRoot, isSource := strings.CutPrefix(c.Path, p.root)
 	switch {
@@ -178,5 +178,5 @@ func (p faultPlace) words(c inject.Call) []string {
 	return []string{p.in}
 }
 
-// rpmdbName is the database that jobs make a private copy of.
+// rpmdbName is the database of which jobs make a private copy.
 const rpmdbName = "rpmdb.sqlite"

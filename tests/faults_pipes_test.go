@@ -16,8 +16,7 @@ import (
 	"chunkah/tests/inject"
 )
 
-// A named pipe may be in the place of any file, and whoever has its other end may
-// never come: a signal ends the wait.
+// Any file can be a named pipe whose other end is never opened: a signal ends the wait.
 func TestFaultsOfPipesNobodyOpens(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -53,7 +52,7 @@ func TestFaultsOfPipesNobodyOpens(t *testing.T) {
 	}
 }
 
-// A pipe whose reader has stopped reading keeps nobody from ending.
+// If a pipe's reader stops reading, the command can still be ended.
 func TestFaultsOfPipesNobodyEmpties(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -101,13 +100,13 @@ func TestFaultsOfPipesNobodyEmpties(t *testing.T) {
 	}
 }
 
-// fullPipe makes a named pipe that has no room.
+// fullPipe makes a named pipe that is full.
 func fullPipe(t *testing.T, path string) *os.File {
 	t.Helper()
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pipe, err := os.OpenFile(path, os.O_RDWR, 0) // which waits for nobody
+	pipe, err := os.OpenFile(path, os.O_RDWR, 0) // does not block
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +121,7 @@ func fullPipe(t *testing.T, path string) *os.File {
 	return pipe
 }
 
-// A named pipe in the place of a folder is not opened.
+// A named pipe is not opened as a directory.
 func TestFaultsOfPipesForFolders(t *testing.T) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -146,7 +145,7 @@ func TestFaultsOfPipesForFolders(t *testing.T) {
 			if strings.HasPrefix(args, "chunkah verify") {
 				status = 2
 			}
-			p.failed(t, j, r, faultResult{stdout: nothing}, before, status, "not a directory", "no directory", "not a folder")
+			p.failed(t, j, r, faultResult{stdout: nothing}, before, status, "not a directory", "no directory")
 		})
 	}
 }

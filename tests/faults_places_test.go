@@ -20,8 +20,8 @@ import (
 	"chunkah/tests/inject"
 )
 
-// smallDisk mounts a tmpfs of 1 MB on a folder and fills it but for so many bytes,
-// with a file that has no name.
+// smallDisk mounts a 1 MB tmpfs on a directory and fills it with an unnamed file, except for free
+// bytes.
 func smallDisk(t *testing.T, dir string) (fill func(free int64)) {
 	t.Helper()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -51,9 +51,9 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A disk of 1 MB is full sooner or later: where the output goes, the folder for
-// temporary files, the cache, or all in one. The command says so, names the place,
-// and leaves what was there; or there was room enough.
+// A 1 MB disk runs full: the one with the output, the directory for temporary files, the cache, or
+// all of them. The command names the place and leaves existing files unchanged, or there was enough
+// room.
 func TestFaultsOfSmallDisks(t *testing.T) {
 	clients.Need(t, "root")
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
@@ -73,8 +73,7 @@ func TestFaultsOfSmallDisks(t *testing.T) {
 	})
 }
 
-// onSmallDisk runs the job with a small disk at one place, and reports whether that
-// was full.
+// onSmallDisk runs the job with a small disk in one place, and reports whether that was full.
 func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, place string, free int64) bool {
 	t.Helper()
 	p.fresh(t, faultJob{})
@@ -98,13 +97,13 @@ func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, pla
 	}
 	p.failed(t, j, r, whole, before, j.failure(), dir, "/dev/stdout", "TMPDIR")
 	if !strings.Contains(r.stderr, "no space left on device") {
-		t.Errorf("it is not said that the disk is full: %s", r.stderr)
+		t.Errorf("no message says that the disk is full: %s", r.stderr)
 	}
 	return true
 }
 
-// A pipe that nobody reads any more ends a command as SIGPIPE would, but with a line
-// and with nothing left. One for messages alone is no reason to end.
+// A pipe whose reader has closed it ends a command like SIGPIPE, but with a message and without
+// leftovers. A closed pipe that is only for messages does not end the command.
 func TestFaultsOfClosedPipes(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)
@@ -131,7 +130,7 @@ func TestFaultsOfClosedPipes(t *testing.T) {
 	}
 }
 
-// closedPipe runs a command whose standard output is read for so many bytes.
+// closedPipe runs a command and closes its standard output after some bytes.
 func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 	t.Helper()
 	p.fresh(t, faultJob{})
@@ -145,12 +144,12 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// With a page in all, what is written does not fit in before the end is closed.
+		// With a pipe of one page, not all output fits before the pipe is closed.
 		if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
 			t.Fatal(err)
 		}
 		go func() {
-			_, _ = io.CopyN(io.Discard, r, read) // it may be less
+			_, _ = io.CopyN(io.Discard, r, read) // there can be less
 			r.Close()
 		}()
 		out.Close()
@@ -162,11 +161,11 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 		t.Fatal(err)
 	}
 	out.Close()
-	_ = cmd.Wait() // the status is looked at
+	_ = cmd.Wait() // the status is checked
 	made, temps := p.look(t)
 	if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGPIPE) {
 		if read > 0 && code <= 1 && !strings.Contains(stderr.String(), "broken pipe") {
-			return // it was little, and written at once
+			return // a short output was written at once
 		}
 		t.Errorf("status %d: %s", code, &stderr)
 	}
@@ -178,7 +177,7 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 	}
 }
 
-// deafPipe is an end to write to of a pipe that nobody reads.
+// deafPipe returns the writing end of a pipe without a reader.
 func deafPipe(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -191,7 +190,7 @@ func deafPipe(t *testing.T) *os.File {
 	return w
 }
 
-// A stream that breaks off, wherever it does, is named, and nothing comes of it.
+// A truncated stream, at any place, is reported, and there is no output.
 func TestFaultsOfCutStreams(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)

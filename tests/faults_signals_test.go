@@ -12,8 +12,7 @@ import (
 	"chunkah/tests/inject"
 )
 
-// faultSignals are the signals that end a command in an orderly way, with what it
-// says then.
+// faultSignals are the signals that end a command, with its message.
 func faultSignals() []faultSignal {
 	return []faultSignal{{syscall.SIGINT, "interrupted"}, {syscall.SIGTERM, "terminated"}, {syscall.SIGHUP, "hung up"}}
 }
@@ -23,8 +22,7 @@ type faultSignal struct {
 	said string
 }
 
-// moments are calls of each kind that a command makes, as the kind and the number:
-// where signals come.
+// moments returns calls of each kind in a command, as kind and number. Signals are sent at these.
 func (p faultPlace) moments(t *testing.T, j faultJob) (whole faultResult, list []inject.Fault) {
 	t.Helper()
 	p.fresh(t, j)
@@ -46,14 +44,14 @@ func (p faultPlace) moments(t *testing.T, j faultJob) (whole faultResult, list [
 	return whole, list
 }
 
-// A signal at any moment ends a command with a line and its status, and with
-// nothing left; or it comes too late, and the command is done.
+// A signal at any moment ends a command with a message and its status, without leftovers; or it
+// comes too late, and the command succeeds.
 func TestFaultsOfSignals(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		whole, moments := p.moments(t, j)
 		late := 0
 		for i, f := range moments {
-			s := faultSignals()[i%3] // they take turns: where one is heard, the others are
+			s := faultSignals()[i%3] // in turn: all are handled in the same way
 			f.Signal = s.sig
 			before := p.fresh(t, j)
 			r := p.run(t, j, f)
@@ -70,8 +68,8 @@ func TestFaultsOfSignals(t *testing.T) {
 	})
 }
 
-// A command that is killed leaves what was there, or is done. The next one says
-// what was left unfinished, by name, and makes what the first one should have.
+// A killed command leaves existing files unchanged, or has finished. The next one names the
+// leftovers, and makes the output.
 func TestFaultsOfKills(t *testing.T) {
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		whole, moments := p.moments(t, j)
@@ -99,9 +97,8 @@ func TestFaultsOfKills(t *testing.T) {
 	})
 }
 
-// wholeOrBefore fails the test where a killed job left something that looks
-// finished and is not: each file is what it was, or what it was to be. Blobs that
-// nothing names are neither.
+// wholeOrBefore checks that each file is complete, after a killed job: unchanged, or as the
+// finished job writes it. Unused blobs may be missing or extra.
 func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, before map[string]string) {
 	t.Helper()
 	for name, sum := range killed.made {
@@ -115,11 +112,11 @@ func (p faultPlace) wholeOrBefore(t *testing.T, killed, whole faultResult, befor
 		}
 	}
 	if index := "out/a/index.json"; killed.made[index] != "" && killed.made[index] != before[index] && !covers(killed.made, whole.made) {
-		t.Errorf("a kill in %s left an index of what is not there", killed.Hit)
+		t.Errorf("a kill in %s left an index of missing blobs", killed.Hit)
 	}
 }
 
-// covers tells whether all of want is there.
+// covers reports whether made has everything in want.
 func covers(made, want map[string]string) bool {
 	for name, sum := range want {
 		if made[name] != sum {

@@ -11,15 +11,14 @@ import (
 	"chunkah/tests/inject"
 )
 
-// What is to last is on the disk before it has its name, and its name before the command
-// ends. No fault shows a call that is never made, so that the calls themselves are looked at:
-// a file or folder is synced, then renamed, then the folder is synced that it is in; and the
-// blobs of a layout, names included, are on the disk before the index that lists them.
+// Files are synced before they are renamed, and directories after. No fault shows a missing sync,
+// so the calls themselves are checked: a file or directory is synced, then renamed, then its parent
+// is synced. The blobs of a layout are synced with their names before the index that lists them.
 func TestSyncRenameSync(t *testing.T) {
 	jobs := []string{"write", "compressed", "to a cache", "from a cache", "from an image", "to a new folder", "to a folder", "index"}
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		if !slices.Contains(jobs, j.name) {
-			return // no output, or others beside it that need not last
+			return // no output, or only files that need not be durable
 		}
 		p.fresh(t, j)
 		var calls []inject.Call
@@ -58,7 +57,7 @@ func TestSyncRenameSync(t *testing.T) {
 	})
 }
 
-// syncs tells whether calls sync a file or folder.
+// syncs reports whether calls sync a file or directory.
 func syncs(calls []inject.Call, path string) bool {
 	return slices.Contains(calls, inject.Call{Name: "fsync", Path: path})
 }

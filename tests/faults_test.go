@@ -23,17 +23,16 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// A faultJob is a command in which each call goes wrong once. It reads $ROOT and
-// $IN, and writes to $DIR: out, tmp, cache, and its standard output.
+// A faultJob is a command in which each call fails once. It reads $ROOT and $IN, and writes to
+// $DIR: out, tmp, cache, and its standard output.
 type faultJob struct {
 	name   string
 	args   string
 	stdin  string // a file
-	before string // what makes what is there already, in shell
+	before string // shell commands that create the existing files
 }
 
-// faultJobs are all stages, all ways from layers into an output, and all other
-// commands.
+// faultJobs are all stages, all kinds of output, and all other commands.
 func faultJobs() []faultJob {
 	return []faultJob{
 		{name: "scan", args: "chunkah-scan $ROOT"},
@@ -54,7 +53,7 @@ func faultJobs() []faultJob {
 	}
 }
 
-// failure is the job's status for a failure.
+// failure is the job's exit status for a failure.
 func (j faultJob) failure() int {
 	if j.name == "diff" || j.name == "verify" {
 		return 2
@@ -62,7 +61,7 @@ func (j faultJob) failure() int {
 	return 1
 }
 
-// A faultPlace is where jobs run: what they read, and the folder of one job.
+// A faultPlace has the paths of jobs: their input, and the directory of one job.
 type faultPlace struct{ root, in, dir string }
 
 const faultRoot = `file /usr/bin/a size=9000 mode=0755 xattr:user.component=a
@@ -97,8 +96,7 @@ func (p faultPlace) shell(t *testing.T, script string) {
 	clients.Run(t, exec.Command("sh", "-ec", p.expand(script)))
 }
 
-// eachFaultJob runs f for each job, as many at once as there are cores, each in a
-// folder of its own.
+// eachFaultJob runs f for each job, in parallel on all cores, each in its own directory.
 func eachFaultJob(t *testing.T, f func(t *testing.T, p faultPlace, j faultJob)) {
 	clients.Need(t)
 	place := newFaultPlace(t)
@@ -120,7 +118,7 @@ func eachFaultJob(t *testing.T, f func(t *testing.T, p faultPlace, j faultJob)) 
 	workers.Wait()
 }
 
-// fresh makes the job's folder as it is before the job, and tells what is in it.
+// fresh prepares the job's directory and returns its contents.
 func (p faultPlace) fresh(t *testing.T, j faultJob) (before map[string]string) {
 	t.Helper()
 	if err := os.RemoveAll(p.dir); err != nil {
@@ -147,12 +145,12 @@ func (p faultPlace) folders(t *testing.T) {
 type faultResult struct {
 	inject.Outcome
 	stderr string
-	made   map[string]string // what is in out, by name: the sum of its contents
-	stdout string            // the sum of what was printed
-	temps  []string          // what is unfinished
+	made   map[string]string // files in out, by name: the checksum of the contents
+	stdout string            // checksum of the output
+	temps  []string          // unfinished files
 }
 
-// run runs the job in its folder as that is.
+// run runs the job in its directory.
 func (p faultPlace) run(t *testing.T, j faultJob, f inject.Fault) faultResult {
 	t.Helper()
 	args := strings.Fields(p.expand(j.args))
@@ -186,7 +184,7 @@ func (p faultPlace) run(t *testing.T, j faultJob, f inject.Fault) faultResult {
 	return r
 }
 
-// look tells what is in the job's folder. What is in TMPDIR is unfinished.
+// look returns the contents of the job's directory. Files in TMPDIR are unfinished.
 func (p faultPlace) look(t *testing.T) (made map[string]string, temps []string) {
 	t.Helper()
 	made = map[string]string{}
@@ -220,7 +218,7 @@ func sumOf(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
-// about tells whether a call is for the sake of the job, and not of the process.
+// about reports whether a call belongs to the job, not to the start of the process.
 func (p faultPlace) about(c inject.Call) bool {
 	for _, dir := range []string{p.root, p.in, p.dir} {
 		if c.Path == dir || strings.HasPrefix(c.Path, dir+"/") {
@@ -230,24 +228,24 @@ func (p faultPlace) about(c inject.Call) bool {
 	return false
 }
 
-// below tells whether a call is about what is below a folder of the job.
+// below reports whether a call's file is below a directory of the job.
 func (p faultPlace) below(c inject.Call, dir string) bool {
 	return strings.HasPrefix(c.Path, filepath.Join(p.dir, dir)+"/")
 }
 
-// unchanged tells whether all that was made is what was there.
+// unchanged reports whether all existing files are unchanged.
 func (r faultResult) unchanged(before map[string]string) bool { return maps.Equal(r.made, before) }
 
-// finished tells whether a job made what another made.
+// finished reports whether a job made the same files as another.
 func (r faultResult) finished(as faultResult) bool {
 	return r.Status == as.Status && r.stdout == as.stdout && maps.Equal(r.made, as.made)
 }
 
-// nothing is the sum of no bytes.
+// nothing is the checksum of no bytes.
 var nothing = fmt.Sprintf("%x", sha256.Sum256(nil))
 
-// failed fails the test unless the job failed as it should: with that status, a
-// line that has one of the words, what was there before, and nothing unfinished.
+// failed checks that the job failed as it should: with the status, a message with one of the words,
+// unchanged existing files, and no unfinished ones.
 func (p faultPlace) failed(t *testing.T, j faultJob, r, whole faultResult, before map[string]string, status int, words ...string) {
 	t.Helper()
 	if r.Status.Signaled() || r.Status.ExitStatus() != status {

@@ -12,12 +12,12 @@ import (
 	"chunkah/tests/clients"
 )
 
-// imageSize is that of a file with a file system in it, in bytes; the file is a
-// hole at first. xfs takes nothing under 300 MB.
+// imageSize is the size of a file with a file system, in bytes. The file is sparse. xfs needs at
+// least 300 MB.
 const imageSize = 320 << 20
 
-// filesystem mounts a new file system of a kind and returns its root: tmpfs, or
-// ext4 or xfs in a file. Each reading moves access times, where it may.
+// filesystem mounts a new file system and returns its root: tmpfs, or ext4 or xfs in a file. Each
+// read updates access times if possible.
 func filesystem(t *testing.T, kind string) string {
 	t.Helper()
 	if kind == "tmpfs" {
@@ -35,7 +35,7 @@ func filesystem(t *testing.T, kind string) string {
 	return mount(t, file, "-t", kind, "-o", "loop,strictatime")
 }
 
-// mount mounts what at a new folder, which it returns, until the test ends.
+// mount mounts what on a new directory, which it returns, until the test ends.
 func mount(t *testing.T, what string, args ...string) string {
 	t.Helper()
 	clients.Need(t, "root", "mount")
@@ -51,18 +51,18 @@ func mount(t *testing.T, what string, args ...string) string {
 	return dir
 }
 
-// copyTo copies a root with all that it has to dir, which is created.
+// copyTo copies a root with all metadata to dir, which is created.
 func copyTo(t *testing.T, root, dir string) string {
 	t.Helper()
 	clients.Run(t, exec.Command("cp", "--archive", root, dir))
 	return dir
 }
 
-// overlay is a copy of a root on an overlayfs, whose upper layer has every second
-// file, and whose lower one has the others.
+// overlay is a copy of a root on an overlayfs, with every second file in the upper layer and the
+// others in the lower one.
 func overlay(t *testing.T, root string) string {
 	t.Helper()
-	disk := filesystem(t, "ext4") // an overlay may not lie on an overlay
+	disk := filesystem(t, "ext4") // an overlay cannot be on an overlay
 	upper, lower := copyTo(t, root, disk+"/upper"), copyTo(t, root, disk+"/lower")
 	n := 0
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
@@ -74,7 +74,7 @@ func overlay(t *testing.T, root string) string {
 			return err
 		}
 		from := upper
-		// The names of an inode stay together.
+		// Hard links stay together.
 		if n++; n%2 == 0 && st.Nlink == 1 {
 			from = lower
 		}
@@ -83,7 +83,7 @@ func overlay(t *testing.T, root string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The directories' times, which the removals have moved, are those of the upper layer.
+	// The directories' times, which the removals changed, are those of the upper layer.
 	clients.Run(t, exec.Command("sh", "-ec", `cd "$0"; find . -depth -type d -exec touch --reference="$1/{}" {} \;`, upper, root))
 	if err := os.Mkdir(disk+"/work", 0o755); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// from runs chunkah build on sources, has it verified, and returns the archive.
+// from runs chunkah build on sources with --verify, and returns the archive.
 func from(t *testing.T, args ...string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")
@@ -26,7 +26,7 @@ func from(t *testing.T, args ...string) string {
 	return archive
 }
 
-// owned is small with what only root can make.
+// owned is small, with files that only root can create.
 const owned = small + `
 file /owned uid=1234 gid=3000000 mode=6755 text=x
 file /usr/bin/ping mode=0755 text=x xattr:security.capability="\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -37,11 +37,12 @@ file /old mtime=-5 text=x
 
 const fromConfig = `{"architecture":"arm64","os":"linux","created":"2020-02-02T02:02:02Z","config":{"Env":["A=b"],"Cmd":["/x"],"Labels":{"l":"1"}}}`
 
-// An image gives the same image wherever it is, however its layers are packed, and
-// the one that its unpacked files give; its config is carried over.
+// An image gives the same new image with any transport and any compression of its layers, and as
+// unpacked files. Its config is kept.
 func TestFromEveryForm(t *testing.T) {
 	clients.Need(t, "root", "skopeo", "umoci")
-	// The unpacked files do not tell what xattrs have named. The image does, by its history.
+	// Unpacked files do not have the xattrs with components. The image's history has the
+	// components.
 	root := mkroot.Make(t, regexp.MustCompile(` xattr:user\.component=\w+`).ReplaceAllString(owned, ""))
 	flags := []string{"--keep-special-files", "--config-str", fromConfig, "--annotation", "a=b"}
 	unpacked := clients.UmociUnpack(t, build(t, root, flags...))
@@ -70,8 +71,7 @@ func TestFromEveryForm(t *testing.T) {
 	}
 }
 
-// The four commands do what build does, also where all that the later ones know is
-// the header.
+// The four commands do the same as build, even if later ones know the source only from the header.
 func TestFromInAPipe(t *testing.T) {
 	root := smallRoot(t)
 	archive := build(t, root, "--compress", "gzip", "--config-str", fromConfig)
@@ -83,7 +83,7 @@ func TestFromInAPipe(t *testing.T) {
 	}
 }
 
-// An image needs neither root nor capabilities, whoever owns what is in it.
+// Reading an image needs neither root nor capabilities, for any owner of its files.
 func TestFromAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "setpriv")
 	archive := build(t, mkroot.Make(t, owned), "--keep-special-files", "--compress", "gzip")
@@ -107,7 +107,7 @@ func TestFromAsAnyUser(t *testing.T) {
 	sameBytes(t, want, dir+"/out")
 }
 
-// CHUNKAH_ROOTFS, which an image of chunkah sets, gives way to --from.
+// --from takes precedence over CHUNKAH_ROOTFS, which chunkah's image sets.
 func TestFromBeatsTheEnvironment(t *testing.T) {
 	archive := build(t, smallRoot(t))
 	out := filepath.Join(t.TempDir(), "out")
@@ -117,7 +117,7 @@ func TestFromBeatsTheEnvironment(t *testing.T) {
 	sameBytes(t, from(t, "--from", "oci-archive:"+archive), out)
 }
 
-// What flags say goes before what the image says.
+// Options take precedence over the image's config.
 func TestFromWithFlags(t *testing.T) {
 	archive := build(t, smallRoot(t), "--config-str", fromConfig, "--annotation", "a=b")
 	img := clients.ReadImage(t, from(t, "--from", "oci-archive:"+archive, "--label", "l-", "--label", "m=2", "--annotation", "a=c", "--arch", "amd64"))
@@ -129,8 +129,8 @@ func TestFromWithFlags(t *testing.T) {
 	}
 }
 
-// layered is an image of three layers, of which the upper two change what the
-// lowest has in every way. More goes into the last one.
+// layered is an image of three layers. The upper two change the lowest in every way. more is added
+// to the last one.
 func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	t.Helper()
 	base := []mk.Entry{
@@ -156,10 +156,10 @@ func layered(t *testing.T, more ...mk.Entry) *mk.Image {
 	}}
 }
 
-// The lowest layers stay as they are, and what is above them says what differs:
-// unpacked, the image is what it was.
+// The lowest layers stay unchanged, and the layers above have the differences: unpacked, the image
+// is the same.
 func TestKeepBase(t *testing.T) {
-	img := layered(t, mk.Link("usr/third", "usr/inode")) // which podman refuses: a link into a layer below
+	img := layered(t, mk.Link("usr/third", "usr/inode")) // podman refuses this: a link into a layer below
 	base := &mk.Image{Layers: img.Layers[:1], Name: "base"}
 	source := "oci:" + img.Layout(t)
 	byNumber := from(t, "--from", source, "--keep-base", "1")
@@ -170,13 +170,13 @@ func TestKeepBase(t *testing.T) {
 		t.Errorf("the lowest layer is %s, not %s", got, want)
 	}
 	if got := after.Layers(); len(got) < 3 {
-		t.Errorf("the layers are %v: too few to tell", got)
+		t.Errorf("the layers are %v: too few for the test", got)
 	}
 	listing := stream(t, `chunkah-scan --format json "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, source)
 	if got := stream(t, `chunkah-scan --format json "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, "oci-archive:"+byNumber); got != listing {
 		t.Errorf("the files are\n%s\nnot\n%s", got, listing)
 	}
-	// All layers may be kept, or none.
+	// All layers can be kept, or none.
 	for _, keep := range []string{"0", "2"} {
 		kept := from(t, "--from", source, "--keep-base", keep)
 		if got := stream(t, `chunkah-scan "$ROOT" | jq -c '.file | select(.) | del(.mtime, .mtime_nsec)'`, "oci-archive:"+kept); got != listing {
@@ -194,7 +194,7 @@ func TestKeepBase(t *testing.T) {
 	}
 }
 
-// A layer that docker load does not read is refused before anything is read of it.
+// A layer that docker load cannot read is refused before any data is read.
 func TestKeepBaseInDockerArchive(t *testing.T) {
 	img := layered(t)
 	source := "oci:" + img.Layout(t)
@@ -214,7 +214,7 @@ func TestKeepBaseInDockerArchive(t *testing.T) {
 	}
 }
 
-// Of a base for several platforms, that of the image is meant.
+// If the base is for several platforms, the one of the image is used.
 func TestKeepBaseOfItsPlatform(t *testing.T) {
 	img := layered(t)
 	img.Arch = "s390x"
@@ -226,7 +226,7 @@ func TestKeepBaseOfItsPlatform(t *testing.T) {
 	sameBytes(t, from(t, "--from", source, "--keep-base", "1"), from(t, "--from", source, "--keep-base", base))
 }
 
-// podman sees the same files in an image and in that of which the base is kept.
+// podman sees the same files in an image and in the new one with the same base.
 func TestKeepBaseInPodman(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	img := layered(t)
@@ -235,7 +235,7 @@ func TestKeepBaseInPodman(t *testing.T) {
 	treediff.Equal(t, e.Mount(e.Load(img.Archive(t))), e.Mount(e.Load(archive)), treediff.Options{SkipXattr: dropped})
 }
 
-// Later sources lie over earlier ones, and each may be a component.
+// Later sources are on top of earlier ones, and each can be a component.
 func TestSeveralSources(t *testing.T) {
 	low := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.Dir("etc/"), mk.File("etc/both", "1"), mk.File("etc/low", "1"))}}}
 	high := mkroot.Make(t, `

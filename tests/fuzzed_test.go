@@ -9,18 +9,18 @@ import (
 	"testing"
 )
 
-// decoding is what shows that a package reads what may come from elsewhere.
+// decoding matches code of a package that reads data from outside.
 var decoding = regexp.MustCompile(`\b(json\.(Unmarshal|NewDecoder)|tar\.NewReader|(gzip|zstd|flate|zip)\.NewReader|gzip\.Reader|buildinfo\.Read|` +
 	`sql\.Open|binary\.(Big|Little)Endian\.Uint|pkgdb\.NewLines|bufio\.New(Reader|Scanner)|strconv\.(Parse|Atoi)|fmt\.Sscan|http\.NewRequest)`)
 
-// unfuzzed are packages that decode, and why they have no target.
+// unfuzzed are packages that decode but have no fuzz target, with the reason.
 var unfuzzed = map[string]string{
 	"lib/cli":     "options are the user's own; what they name is read by others",
 	"lib/metrics": "/proc is the kernel's",
 	"lib/source":  "the number of layers to keep is the user's own",
 }
 
-// Every package that decodes has a fuzz target, and every target has bounds.
+// Every package that decodes has a fuzz target, and every target has memory limits.
 func TestDecodersAreFuzzed(t *testing.T) {
 	decodes, fuzzed := map[string]string{}, map[string]bool{}
 	for _, top := range []string{"format", "lib"} {

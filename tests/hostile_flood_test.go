@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// A flood is a stream that is too long to be held: a start, something many times
-// over, and an end.
+// A flood is a generated stream that is too long for memory: a start, a repeated middle, and an
+// end.
 type flood struct {
 	name          string
 	start, middle string
 	size          int64 // bytes of the middle
 	end           string
 	want          string
-	// memory is what a stage may take, in KiB, beside what it always does.
+	// memory is the memory that a stage may use, in KiB, besides the usual.
 	memory int
 }
 
@@ -34,13 +34,13 @@ const (
 	msgpackFile = msgpackHead + "\x81\xa4file\x82\xa4type\xa4file"
 )
 
-// text32 is the start of a text in msgpack, and list32 of a list, of that length.
+// text32 is the start of a msgpack text, and list32 of a list, with that length.
 func text32(n uint32) string { return "\xdb" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func bin32(n uint32) string  { return "\xc6" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func list32(n uint32) string { return "\xdd" + string(binary.BigEndian.AppendUint32(nil, n)) }
 func map32(n uint32) string  { return "\xdf" + string(binary.BigEndian.AppendUint32(nil, n)) }
 
-// most is the largest length that msgpack can announce.
+// most is the largest length in msgpack.
 const most = 1<<32 - 1
 
 var floods = []flood{
@@ -73,8 +73,8 @@ var floods = []flood{
 	{"msgpack: lists in lists", msgpackFile + "\xaacomponents", "\x91", 4 * gib, "", "record 2:", 32 * kib},
 }
 
-// However much a stream says or brings, a stage takes little memory for it, stops
-// reading where it knows, and leaves nothing behind.
+// For any size of a stream, real or announced, a stage uses little memory, stops reading as soon as
+// it sees the fault, and leaves no files.
 func TestHostileFloods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes in hundreds of megabytes")
@@ -89,7 +89,7 @@ func TestHostileFloods(t *testing.T) {
 	}
 }
 
-// idleMemory is what a stage takes, in KiB, that has nothing to do.
+// idleMemory is the memory of an idle stage, in KiB.
 const idleMemory = 32 * kib
 
 func (f *flood) try(t *testing.T, stage string) {
@@ -118,8 +118,8 @@ func (f *flood) try(t *testing.T, stage string) {
 	empty(t, dir)
 }
 
-// runMeasured runs a command to its end and returns its peak memory, in KiB, and
-// how many bytes it let itself be fed. One that hangs is killed.
+// runMeasured runs a command to its end and returns its peak memory, in KiB, and how many bytes it
+// read. A command that hangs is killed.
 func runMeasured(t *testing.T, cmd *exec.Cmd, in io.Reader) (peak int, fed int64, err error) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -133,7 +133,7 @@ func runMeasured(t *testing.T, cmd *exec.Cmd, in io.Reader) (peak int, fed int64
 	defer hangs.Stop()
 	sent := make(chan int64)
 	go func() {
-		n, _ := io.Copy(stdin, in) // it may stop reading whenever it likes
+		n, _ := io.Copy(stdin, in) // it can stop reading at any time
 		_ = stdin.Close()
 		sent <- n
 	}()
@@ -157,7 +157,7 @@ func runMeasured(t *testing.T, cmd *exec.Cmd, in io.Reader) (peak int, fed int64
 	return <-seen, fed, err
 }
 
-// repeated hands out the same bytes again and again.
+// repeated returns the same bytes again and again.
 type repeated struct {
 	block []byte
 	at    int
@@ -169,7 +169,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Each vector of a faulty stream is one for every stage, whole as it is.
+// Every stage refuses the test vectors of faulty streams.
 func TestHostileVectors(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stage 400 times; format's own tests read each vector")

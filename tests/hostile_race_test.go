@@ -18,17 +18,16 @@ import (
 )
 
 const (
-	// raceDirs are the directories that are swapped, one after the other.
+	// raceDirs is the number of directories that are swapped, one after another.
 	raceDirs = 40
-	// raceRuns is how often each command runs meanwhile: some thousand swaps.
+	// raceRuns is the number of runs of each command meanwhile: some thousand swaps.
 	raceRuns  = 20
 	raceInner = "what stands inside"
-	raceOuter = "what is outside !!" // as long, so that no size tells them apart
+	raceOuter = "what is outside !!" // of the same length, so that sizes do not distinguish them
 )
 
-// While another process puts links to the outside in the place of directories and
-// files, no command opens anything there: nothing that it writes is from there, and
-// the kernel tells of no open.
+// While another process replaces directories and files with links to the outside, no command opens
+// anything there: no output is from there, and the kernel reports no open.
 func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs hundreds of commands")
@@ -56,7 +55,7 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 					}
 					res := start(t, behind(t, way, cmd))
 					if strings.Contains(res.stdout, raceOuter) {
-						t.Errorf("%q: wrote what is outside", cmd.Args)
+						t.Errorf("%q: wrote data from outside", cmd.Args)
 					}
 					if res.code > 1 || res.code == 1 && !strings.Contains(res.stderr, "/d") {
 						t.Errorf("%q: status %d: %q", cmd.Args, res.code, res.stderr)
@@ -67,7 +66,7 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 			if n := guard.opened(t); n > 0 {
 				t.Errorf("%d events of files outside", n)
 			}
-			// Whoever takes no care is led out, and the kernel tells.
+			// A careless reader is led outside, and the kernel reports it.
 			for end := time.Now().Add(deadline); guard.opened(t) == 0 && time.Now().Before(end); {
 				_, _ = os.ReadFile(place + "/root/d00/x/f")
 			}
@@ -80,8 +79,8 @@ func TestLaw6NothingOutsideIsOpened(t *testing.T) {
 	}
 }
 
-// racePlace holds a root and, beside it, files of the same names that are not in it,
-// one of them a pipe that nobody writes to.
+// racePlace has a root and, beside it, files with the same names outside the root, one of them a
+// pipe without a writer.
 func racePlace(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
@@ -92,7 +91,7 @@ func racePlace(t *testing.T) string {
 	return mkroot.Make(t, text.String())
 }
 
-// A swapper puts links in the place of what is in a root, and that back.
+// A swapper replaces files in a root with links, and restores them.
 type swapper struct {
 	stop chan struct{}
 	done chan error
@@ -142,7 +141,7 @@ func (s *swapper) run(place string) error {
 	}
 }
 
-// end stops the swapper and returns how often it swapped.
+// end stops the swapper and returns the number of swaps.
 func (s *swapper) end(t *testing.T) int {
 	t.Helper()
 	close(s.stop)
@@ -152,10 +151,10 @@ func (s *swapper) end(t *testing.T) int {
 	return s.n
 }
 
-// A guard hears from the kernel of every open, and every reading, in directories.
+// A guard gets the kernel's events for every open and read in some directories.
 type guard struct {
 	fd   int
-	ever bool // there was one
+	ever bool // there was an event
 }
 
 func watch(t *testing.T, dirs ...string) *guard {
@@ -173,7 +172,7 @@ func watch(t *testing.T, dirs ...string) *guard {
 	return &guard{fd: fd}
 }
 
-// opened counts the events since it was asked last.
+// opened returns the number of events since the last call.
 func (g *guard) opened(t *testing.T) (n int) {
 	t.Helper()
 	buf := make([]byte, 64*kib)
@@ -192,12 +191,12 @@ func (g *guard) opened(t *testing.T) (n int) {
 	}
 }
 
-// withoutOpenat2 is an environment variable: with it this binary is no test, but runs the
-// command that it is given where the kernel refuses openat2, as kernels before
-// Linux 5.6 do and the filters of old container engines.
+// withoutOpenat2 is an environment variable. If it is set, this binary does not run tests, but its
+// arguments as a command for which the kernel refuses openat2, like kernels before Linux 5.6 and
+// the filters of old container engines.
 const withoutOpenat2 = "CHUNKAH_TEST_WITHOUT_OPENAT2"
 
-// behind has a command run as the way says: as it is where that is empty.
+// behind changes a command to run in the given way; an empty way changes nothing.
 func behind(t *testing.T, way string, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	if way == "" {
@@ -212,13 +211,13 @@ func behind(t *testing.T, way string, cmd *exec.Cmd) *exec.Cmd {
 	return outer
 }
 
-// refuseOpenat2 becomes the command without openat2. It returns only an error.
+// refuseOpenat2 runs the command without openat2. It returns only on errors.
 func refuseOpenat2(args []string) error {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the filter is this thread's
+	runtime.LockOSThread() // the filter applies to this thread
 	const errno = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// loops are links that lead in circles, also where package databases would be.
+// loops are cyclic links, also in the places of package databases.
 const loops = `
 file /usr/bin/true text=x
 symlink /self to=self
@@ -44,14 +44,13 @@ symlink /nix to=nix
 symlink /lib64 to=lib64/lib64
 `
 
-// A root that is made to harm becomes the image of all that is in it, from one
-// process and from four.
+// A hostile root gives an image of all its files, from one process and from four.
 func TestHostileRoots(t *testing.T) {
 	clients.Need(t, "root")
 	for _, test := range []struct {
 		name   string
 		make   func(t *testing.T) string
-		unpack func(t testing.TB, archive string) string // nil where no client can, or takes long
+		unpack func(t testing.TB, archive string) string // nil if no client can unpack it, or only slowly
 	}{
 		{"links in circles", func(t *testing.T) string { return mkroot.Make(t, loops) }, nil},
 		{"100,000 entries in a directory", crowded, nil},
@@ -78,7 +77,7 @@ func TestHostileRoots(t *testing.T) {
 	}
 }
 
-// crowded has 100,000 names in one directory: files, links and names of one inode.
+// crowded has 100,000 names in one directory: files, links and hard links.
 func crowded(t *testing.T) string {
 	root := mkroot.Make(t, "file /d/one text=x\nfile /other/f text=x\n")
 	for i := range 100_000 {
@@ -103,7 +102,7 @@ func crowded(t *testing.T) string {
 	return root
 }
 
-// deep has directories 4,000 levels below each other, and a file every 400.
+// deep has 4,000 nested directories, with a file at every 400th.
 func deep(t *testing.T) string {
 	root := mkroot.Make(t, "file /usr/bin/true text=x\n")
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -135,7 +134,7 @@ func deep(t *testing.T) string {
 	return root
 }
 
-// shut has no permission on anything, the root included.
+// shut has no permissions on anything, including the root directory.
 func shut(t *testing.T) string {
 	root := mkroot.Make(t, `
 dir /d/sub mode=0000
@@ -152,7 +151,7 @@ dir /d mode=0000
 	return root
 }
 
-// Whoever is not root hears at once that such a root is not for him, or what in it.
+// A user without access gets an error at once, with the paths.
 func TestShutRootAsAnyUser(t *testing.T) {
 	clients.Need(t, "root")
 	root := shut(t)

@@ -17,26 +17,25 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// deadline is when a stage that has to refuse counts as hanging. It measures
-// nothing: all of them are done in far less.
+// deadline is when a stage that must refuse counts as hanging. All of them need far less.
 const deadline = 2 * time.Minute
 
-// A hostileStream is what one of the three stages that read a stream must not
-// take. In its records "@" stands for a folder with a root, and files outside of it.
+// A hostileStream is a stream that one of the three reading stages must refuse. "@" in its records
+// stands for a directory with a root, and files outside it.
 type hostileStream struct {
 	name   string
-	header string // fields, without the braces
-	// records are those of one layer where it is write that reads them; lines that
-	// hold layers of their own are for write alone.
+	header string // fields without the braces
+	// records are in one layer if write reads them. Lines with their own layers are only for write.
 	records string
-	want    string // what each stage has to say, among other things
-	// takes are stages that the fault is not for: they pass it on to one that refuses.
+	want    string // part of each stage's message
+	// takes lists stages that do not check for this fault: they pass it on to a stage that refuses
+	// it.
 	takes string
 }
 
 const hostileRoot = `"root":"@/root"`
 
-// filed is a file record with a component.
+// filed returns a file record with a component.
 func filed(path string, fields ...string) string {
 	name, err := json.Marshal(path)
 	if err != nil {
@@ -52,7 +51,7 @@ func linked(path string, to string) string {
 }
 
 var hostileStreams = []hostileStream{
-	// What a path may not be is a fault of the record.
+	// Invalid paths are faults of the record.
 	{"dot dot", hostileRoot, directory("/etc") + regular("/etc/../../secret"), `record 4: path "/etc/../../secret" is not clean`, ""},
 	{"dot dot alone", hostileRoot, regular("/.."), `path "/.." is not clean`, ""},
 	{"dot dot in raw bytes", hostileRoot, filed("/../\uFFFD", `"type":"file"`, `"path_raw":"Ly4uL/8="`), `record 3: path`, ""},
@@ -63,8 +62,8 @@ var hostileStreams = []hostileStream{
 	{"whiteout name", hostileRoot, regular("/.wh.etc"), `record 3: path "/.wh.etc"`, ""},
 	{"opaque whiteout", hostileRoot, directory("/etc") + regular("/etc/.wh..wh..opq"), `record 4: path`, ""},
 	{"overlay whiteout", hostileRoot, filed("/etc", `"type":"char"`), `record 3:`, ""},
-	{"path twice", hostileRoot, linked("/a", "x") + linked("/a", "x"), `record 4: path "/a" is there twice`, ""},
-	{"path twice, spelled otherwise", hostileRoot, linked("/a", "x") + strings.Replace(linked("/a", "x"), "/a", `\u002fa`, 1), `record 4: path "/a" is there twice`, ""},
+	{"path twice", hostileRoot, linked("/a", "x") + linked("/a", "x"), `record 4: path "/a" occurs twice`, ""},
+	{"path twice, spelled otherwise", hostileRoot, linked("/a", "x") + strings.Replace(linked("/a", "x"), "/a", `\u002fa`, 1), `record 4: path "/a" occurs twice`, ""},
 	{"descending", hostileRoot, linked("/b", "x") + linked("/a", "x"), `record 4: path "/a" comes after "/b"`, ""},
 	{"directory of a hard-link group", hostileRoot, filed("/d", `"type":"dir"`, `"hardlink":1`), "record 3:", ""},
 	{"device beyond devices", hostileRoot, filed("/d", `"type":"char"`, `"dev_major":2097152`), "record 3:", ""},
@@ -78,7 +77,7 @@ var hostileStreams = []hostileStream{
 	{"root and sources", hostileRoot + `,"sources":["dir:@/root"]`, directory("/etc"), "record 1:", ""},
 	{"layers kept of a root", hostileRoot + `,"keep_layers":2`, directory("/etc"), "record 1:", ""},
 
-	// What records say of each other.
+	// Records that do not fit together.
 	{"below a symlink", hostileRoot, linked("/l", "/etc") + regular("/l/passwd"), `"/l`, "assign"},
 	{"below itself", hostileRoot, linked("/l", "l") + linked("/l/l", "l"), `"/l`, "assign"},
 	{"below a file", hostileRoot, regular("/f") + regular("/f/f"), `"/f`, "assign"},
@@ -90,7 +89,7 @@ var hostileStreams = []hostileStream{
 	{"whiteout of nothing below", hostileRoot, filed("/etc", `"type":"whiteout"`), `"/etc"`, "assign pack"},
 	{"layer in a layerless stream", hostileRoot + `,"stage":"assign"`, `{"layer":{"index":0}}` + "\n" + directory("/d"), "", ""},
 
-	// What is in the root, or is not.
+	// Records that do not fit the root.
 	{"file that is a link out", hostileRoot, regular("/out"), `"/out"`, "assign pack"},
 	{"file below a link out", hostileRoot, directory("/out") + regular("/out/secret"), `"/out/secret"`, "assign pack"},
 	{"file below a link up", hostileRoot, directory("/up") + directory("/up/outside") + regular("/up/outside/secret"), `"/up/outside/secret"`, "assign pack"},
@@ -113,7 +112,7 @@ var hostileStreams = []hostileStream{
 	{"an open file of this process", `"root":"/proc/self/fd"`, regular("/0"), `"/0"`, "assign pack"},
 	{"a process' memory", `"root":"/proc/self"`, filed("/mem", `"type":"file"`, `"size":1048576`), `"/mem"`, "assign"},
 
-	// What a header may lead to.
+	// Headers that lead to hostile places.
 	{"a root that is a pipe", `"root":"@/pipe"`, regular("/f"), `opening root "@/pipe": not a directory`, "pack"},
 	{"a root that is a file", `"root":"/proc/self/fd/0"`, regular("/f"), `opening root "/proc/self/fd/0": not a directory`, "pack"},
 	{"a root that is a loop", `"root":"@/root/loop"`, regular("/f"), `opening root "@/root/loop": too many levels of symbolic links`, "pack"},
@@ -130,11 +129,11 @@ var hostileStreams = []hostileStream{
 	{"a process among sources", `"sources":["dir:@/root","dir:/proc/self"]`, directory("/root") + directory("/root/etc") + regular("/root/etc/passwd"), `"/root/etc/passwd"`, "assign pack"},
 }
 
-// hostileLayers are for write alone.
+// hostileLayers are only for write.
 var hostileLayers = []hostileStream{
 	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is in no layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},
-	{"layers out of order", hostileRoot, `{"layer":{"index":1}}` + directory("/d"), "record 2: layer 1 comes where layer 0 is due", ""},
+	{"layers out of order", hostileRoot, `{"layer":{"index":1}}` + directory("/d"), "record 2: layer 1 is out of order: want layer 0", ""},
 	{"a layer twice", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":0}}` + directory("/e"), "record 4: layer 0", ""},
 	{"a layer left out", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":2}}` + directory("/e"), "record 4: layer 2", ""},
 	{"layers backwards", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":1}}` + directory("/e") + `{"layer":{"index":0}}`, "record 6: layer 0", ""},
@@ -147,16 +146,16 @@ var hostileLayers = []hostileStream{
 	{"directory and link", hostileRoot, `{"layer":{}}` + directory("/dir") + regular("/dir/f") + `{"layer":{}}` + linked("/dir", "/"), `layer 1: "/dir" is in layer 0 too`, ""},
 	{"link and directory", hostileRoot, `{"layer":{}}` + linked("/a", "/") + `{"layer":{}}` + directory("/a") + directory("/a/etc"), `layer 1: "/a" is in layer 0 too`, ""},
 	{"directory of two modes", hostileRoot, `{"layer":{}}` + directory("/d") + `{"layer":{}}` + filed("/d", `"type":"dir"`, `"mode":511`), `directory "/d" has another mode`, ""},
-	{"no parent", hostileRoot, `{"layer":{}}` + regular("/dir/f"), `"/dir/f" comes without the directory`, ""},
-	{"parent in another layer", hostileRoot, `{"layer":{}}` + directory("/dir") + `{"layer":{}}` + regular("/dir/f"), `"/dir/f" comes without the directory`, ""},
-	{"parent is a device", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"block"`, `"dev_major":8`) + regular("/dir/f"), `"/dir/f" comes without the directory`, ""},
-	{"parent is a whiteout", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"whiteout"`) + regular("/dir/f"), `"/dir/f" comes without the directory`, ""},
-	{"inode in two layers", hostileRoot, `{"layer":{}}` + filed("/a", `"type":"fifo"`, `"hardlink":1`) + `{"layer":{}}` + filed("/b", `"type":"fifo"`, `"hardlink":1`), `"/b" has another name of its inode in layer 0`, ""},
+	{"no parent", hostileRoot, `{"layer":{}}` + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
+	{"parent in another layer", hostileRoot, `{"layer":{}}` + directory("/dir") + `{"layer":{}}` + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
+	{"parent is a device", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"block"`, `"dev_major":8`) + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
+	{"parent is a whiteout", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"whiteout"`) + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
+	{"inode in two layers", hostileRoot, `{"layer":{}}` + filed("/a", `"type":"fifo"`, `"hardlink":1`) + `{"layer":{}}` + filed("/b", `"type":"fifo"`, `"hardlink":1`), `"/b" has a hard link in layer 0`, ""},
 	{"a scan", hostileRoot + `,"stage":"scan"`, directory("/d"), "put chunkah-pack in front", ""},
 	{"files of components without a layer", hostileRoot + `,"stage":"assign"`, directory("/d"), "put chunkah-pack in front", ""},
 }
 
-// hostilePlace is a folder with a root in it, whose links lead to what is beside it.
+// hostilePlace is a directory with a root whose links lead outside.
 func hostilePlace(t *testing.T) string {
 	t.Helper()
 	place := mkroot.Make(t, `
@@ -180,8 +179,8 @@ file /outside/secret text=secret
 	return place
 }
 
-// No stage takes a hostile stream in either encoding: it ends with a status, with
-// words that name what is wrong, and with no image, and at once.
+// Each stage refuses hostile streams in both encodings: at once, with a message that names the
+// fault, and without an image.
 func TestHostileStreams(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stage hundreds of times")
@@ -230,7 +229,7 @@ func (h *hostileStream) try(t *testing.T, place, stage, body string) {
 	}
 }
 
-// inMsgpack is a stream in msgpack, fault for fault.
+// inMsgpack converts a stream to msgpack, with its faults.
 func inMsgpack(t *testing.T, text string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -252,8 +251,7 @@ func inMsgpack(t *testing.T, text string) []byte {
 	}
 }
 
-// bytesOf makes what msgpack holds of what JSON does: numbers, and bytes where the
-// field is one of bytes.
+// bytesOf converts a JSON value for msgpack: numbers, and bytes if the field has bytes.
 func bytesOf(t *testing.T, field string, value any) any {
 	t.Helper()
 	switch v := value.(type) {

@@ -18,10 +18,10 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// forged is what a hostile text puts onto a line of its own, if it can make one.
+// forged is a line that a hostile text tries to print.
 const forged = "chunkah: all is well"
 
-// hostileTexts are what a terminal obeys, by name.
+// hostileTexts are texts that a terminal interprets, by name.
 var hostileTexts = map[string]string{
 	"newline":   "a\n" + forged + "\nb",
 	"return":    "a\r" + forged,
@@ -33,7 +33,7 @@ var hostileTexts = map[string]string{
 	"bytes":     "a\xff\x9b2J\xc2",
 }
 
-// obeyed is the first thing of an output that a terminal obeys, empty for nothing.
+// obeyed returns the first text in an output that a terminal would interpret, empty for none.
 func obeyed(out string) string {
 	for line := range strings.SplitSeq(out, "\n") {
 		if strings.HasPrefix(strings.TrimLeft(line, " "), forged) {
@@ -48,8 +48,8 @@ func obeyed(out string) string {
 	return ""
 }
 
-// checkObeyed runs command lines of sh, whatever their status, and looks at both outputs. In
-// the folder there are the root and the images that they name.
+// checkObeyed runs shell command lines with any status, and checks both outputs. Their roots and
+// images are in dir.
 func checkObeyed(t *testing.T, dir string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -66,8 +66,7 @@ func checkObeyed(t *testing.T, dir string, lines ...string) {
 	}
 }
 
-// Names, values and messages from outside reach no terminal as anything but text, and
-// make no lines, whatever prints them.
+// Names, values and messages from outside are printed only as text, and cannot start new lines.
 func TestHostileText(t *testing.T) {
 	for name, text := range hostileTexts {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +77,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// makeHostileText makes the folder's root, other and special, images, plan and map.
+// makeHostileText makes the directory's root, other and special, images, plan and map.
 func makeHostileText(t *testing.T, dir, text string) {
 	t.Helper()
 	q := strconv.Quote
@@ -124,15 +123,15 @@ file /usr/lib/node_modules/x/package.json text=` + q(`{"name":`+jsonText(text)+`
 	check(os.Rename(faulty.Layout(t), filepath.Join(dir, "faulty")))
 }
 
-// valid is a text without what is not UTF-8, which a component's name cannot have.
+// valid returns a text as valid UTF-8, as a component's name requires.
 func valid(s string) string { return strings.ToValidUTF8(s, "?") }
 
-// jsonText is a text in JSON that escapes nothing that JSON lets stand.
+// jsonText returns a text as JSON with as few escapes as possible.
 func jsonText(s string) string {
 	return `"` + strings.NewReplacer("\n", `\n`, "\r", `\r`, "\x1b", `\u001b`, "\a", `\u0007`, "\b", `\b`, "\x0b", `\u000b`, "\f", `\f`).Replace(valid(s)) + `"`
 }
 
-// hostileLines are commands that print of each kind: messages, errors, tables, plans, pages.
+// hostileLines are commands for each kind of output: messages, errors, tables, plans, pages.
 func hostileLines(dir, text string) []string {
 	word := "'" + text + "'"
 	stream := "chunkah-scan root | chunkah-assign 2>&1"
@@ -179,7 +178,7 @@ func hostileLines(dir, text string) []string {
 	}
 }
 
-// What a registry says is text too.
+// A registry's messages are printed only as text too.
 func TestHostileRegistryText(t *testing.T) {
 	dir := t.TempDir()
 	if err := mkroot.Write(filepath.Join(dir, "root"), "file /f text=x\n"); err != nil {

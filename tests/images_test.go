@@ -16,9 +16,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// dropped tells the extended attributes that an image leaves out on purpose:
-// SELinux labels, what only told chunkah where to put a file, and those without
-// a value, which every client built on Go's tar drops.
+// dropped reports whether an image leaves out an extended attribute on purpose: SELinux labels,
+// chunkah's own, and those without a value, which every client built on Go's tar drops.
 func dropped(_, name string, value []byte) bool {
 	switch name {
 	case "security.selinux", "user.component", "user.update-interval":
@@ -27,15 +26,14 @@ func dropped(_, name string, value []byte) bool {
 	return len(value) == 0
 }
 
-// droppedByPodman adds that podman lets a directory's default ACL leak on to
-// what it then makes in there.
+// droppedByPodman also allows podman to apply a directory's default ACL to new files in it.
 func droppedByPodman(path, name string, value []byte) bool {
 	leaks := strings.HasPrefix(path, "/etc/app.d/") && strings.HasPrefix(name, "system.posix_acl_")
 	return leaks || dropped(path, name, value)
 }
 
-// sameInAllClients unpacks an archive with every client and compares the trees; run,
-// if it is not nil, then runs the image that podman has.
+// sameInAllClients unpacks an archive with every client and compares the trees. If run is not nil,
+// it then runs podman's image.
 func sameInAllClients(t *testing.T, root, archive string, run func(e *clients.Engine, image string)) {
 	t.Helper()
 	opt := treediff.Options{SkipXattr: dropped}
@@ -57,8 +55,8 @@ func sameInAllClients(t *testing.T, root, archive string, run func(e *clients.En
 	})
 }
 
-// sameInPodman compares a root with what podman mounts. Podman passes over the
-// root's own entry, "./", and gives the root directory a mode of its own.
+// sameInPodman compares a root with podman's mount. Podman ignores the root's own entry, "./", and
+// sets the root directory's mode itself.
 func sameInPodman(t *testing.T, root, tree string) {
 	t.Helper()
 	const podmans = 0o555
@@ -73,7 +71,7 @@ func sameInPodman(t *testing.T, root, tree string) {
 	}
 }
 
-// mode is the permission bits of a file.
+// mode returns the permission bits of a file.
 func mode(t *testing.T, path string) os.FileMode {
 	t.Helper()
 	fi, err := os.Lstat(path)
@@ -118,7 +116,7 @@ func TestImageOfAnRPMRoot(t *testing.T) {
 	})
 }
 
-// checkRPMList checks what rpm -qa printed.
+// checkRPMList checks the output of rpm -qa.
 func checkRPMList(t *testing.T, out string) {
 	t.Helper()
 	var got []string
@@ -165,8 +163,7 @@ func TestImageOfADebianRoot(t *testing.T) {
 	})
 }
 
-// countPath counts the lines of text that name the path, quoted or not, and not
-// a longer one.
+// countPath counts the lines with exactly this path, quoted or not.
 func countPath(text, path string) int {
 	n := 0
 	for line := range strings.SplitSeq(text, "\n") {

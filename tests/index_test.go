@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// joined are images of this machine's architecture and of another, and their index.
+// joined has images of this machine's architecture and of another, and their index.
 type joined struct {
 	root, archive string
 	archs         []string          // this machine's first
@@ -36,7 +36,7 @@ func joinedImages(t *testing.T) *joined {
 	return j
 }
 
-// skopeo takes each platform's image out of the index, and the index as a whole.
+// skopeo copies each platform's image from the index, and the whole index.
 func TestIndexInSkopeo(t *testing.T) {
 	clients.Need(t, "skopeo", "umoci")
 	j := joinedImages(t)
@@ -51,7 +51,7 @@ func TestIndexInSkopeo(t *testing.T) {
 		treediff.Equal(t, j.root, umociUnpack(t, layout+":x"), treediff.Options{SkipXattr: dropped})
 	}
 
-	// What skopeo has copied whole is a source again, and gives the same index.
+	// A copy by skopeo is a source again, and gives the same index.
 	layout := filepath.Join(t.TempDir(), "all")
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "oci-archive:"+j.archive, "oci:"+layout+":x"))
 	again := filepath.Join(t.TempDir(), "again.ociarchive")
@@ -59,8 +59,8 @@ func TestIndexInSkopeo(t *testing.T) {
 	sameBytes(t, j.archive, again)
 }
 
-// podman loads the image of its own platform, takes another's when it is told so, and
-// lists both in a manifest list.
+// podman loads the image of its own platform, another one with --platform, and lists both in a
+// manifest list.
 func TestIndexInPodman(t *testing.T) {
 	j := joinedImages(t)
 	e := clients.NewEngine(t)
@@ -96,7 +96,7 @@ func TestIndexInPodman(t *testing.T) {
 	}
 }
 
-// containerd, as the image store of newer Docker daemons, has the index under its name.
+// containerd, the image store of newer Docker daemons, has the index under its name.
 func TestIndexInContainerd(t *testing.T) {
 	j := joinedImages(t)
 	c := clients.NewContainerd(t)
@@ -106,8 +106,7 @@ func TestIndexInContainerd(t *testing.T) {
 	}
 }
 
-// umoci has no choice among platforms, but keeps a joined index and its images: they
-// stand beside those that it works on.
+// umoci cannot choose a platform, but keeps an index and its images beside those that it changes.
 func TestIndexBesideUmoci(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := runnable(t)

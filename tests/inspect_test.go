@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// asked is a registry that notes the blobs that are read.
+// asked is a registry that records the blobs read.
 type asked struct {
 	inner http.Handler
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.inner.ServeHTTP(w, r)
 }
 
-// take returns how many blobs were read since the last time.
+// take returns how many blobs were read since the last call.
 func (a *asked) take() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -51,8 +51,7 @@ func startAsked(t *testing.T) (*asked, string) {
 	return a, "docker://" + strings.TrimPrefix(server.URL, "http://") + "/app"
 }
 
-// Of an image in a registry only manifest and config are read, unless somebody asks
-// for what these do not tell.
+// For an image in a registry only manifest and config are read, unless an option needs the layers.
 func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 	a, name := startAsked(t)
 	root := mkroot.Make(t, "file /opt/a/f size=5000\nfile /srv/big size=2000000\n")
@@ -73,7 +72,7 @@ func TestInspectLeavesLayersInTheRegistry(t *testing.T) {
 	}
 }
 
-// The same goes for what a client downloads: manifests tell.
+// The same for the downloads of clients: manifests have the sizes.
 func TestReuseLeavesLayersInTheRegistry(t *testing.T) {
 	a, name := startAsked(t)
 	for i, size := range []string{"5000", "5001"} {

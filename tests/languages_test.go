@@ -12,9 +12,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// languages puts into a Debian what people add to one: packages of pip beside
-// Debian's and in a virtual environment, and packages of npm. The registries'
-// clients of this machine fetch them, those of the root install them.
+// languages adds packages to a Debian: pip's, in the system and in a virtual environment, and
+// npm's. This machine's clients download them, and those of the root install them.
 func languages(root string) error {
 	wheels := filepath.Join(root, "tmp/wheels")
 	steps := []*exec.Cmd{
@@ -44,15 +43,14 @@ file package.json text="{\"name\":\"app\",\"dependencies\":{\"async\":\"2.6.4\",
 	return nil
 }
 
-// inRoot is a command in the root that knows nothing of this machine's settings.
+// inRoot runs a command in the root without this machine's settings.
 func inRoot(root string, args ...string) *exec.Cmd {
 	cmd := exec.Command("chroot", append([]string{root}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
 	return cmd
 }
 
-// installed has Python itself say what each distribution of a place has brought:
-// lines of NAME, tab, PATH.
+// installed makes Python list the files of each distribution in a place: lines of NAME, tab, PATH.
 const installed = `
 import sys
 from importlib.metadata import distributions
@@ -81,19 +79,19 @@ func TestPythonOwners(t *testing.T) {
 			}
 			n++
 			if got := o.of(path); got != names[name] {
-				t.Errorf("%q is of %q, want %q", path, got, names[name])
+				t.Errorf("%q belongs to %q, want %q", path, got, names[name])
 			}
 		}
 		if n < 5 {
 			t.Errorf("Python knows %d files in %s", n, dir)
 		}
 	}
-	// What a distribution of Debian has brought stays Debian's.
+	// Files of a Debian package stay in that package.
 	list := clients.Run(t, inRoot(root, "python3", "-c", installed, "/usr/lib/python3/dist-packages"))
 	for line := range strings.Lines(list) {
 		_, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if o.files[path] != nil && !strings.HasPrefix(o.of(path), "dpkg/") {
-			t.Errorf("%q is of %q, and came with Debian", path, o.of(path))
+			t.Errorf("%q belongs to %q, and came with Debian", path, o.of(path))
 		}
 	}
 }
@@ -102,8 +100,8 @@ func TestNodeOwners(t *testing.T) {
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "node/chalk", "node/lodash", "node/async", "node/@nodelib/fs.walk", "node/semver", "node/.database")
-	// The tree of npm: what only one top-level dependency needs goes with it,
-	// except for lodash, which is large.
+	// npm's tree: packages that only one top-level dependency needs go with it, except lodash,
+	// which is large.
 	gathered := map[string]string{
 		"chalk": "chalk", "ansi-styles": "chalk", "color-convert": "chalk", "color-name": "chalk",
 		"escape-string-regexp": "chalk", "supports-color": "chalk", "has-flag": "chalk",
@@ -125,7 +123,7 @@ func TestNodeOwners(t *testing.T) {
 		}
 		n++
 		if got := o.of(path); got != "node/"+gathered[name] {
-			t.Errorf("%q is of %q, want node/%s", path, got, gathered[name])
+			t.Errorf("%q belongs to %q, want node/%s", path, got, gathered[name])
 		}
 	}
 	if n < 1000 {

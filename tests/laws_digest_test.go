@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// small is a root without a package database; its components are those of its
-// xattrs, its big files and what is left over. It needs no privileges.
+// small is a root without a package database. Its components are from xattrs, big files and
+// leftovers. It needs no privileges.
 const small = `
 dir /etc mode=0755
 file /etc/hostname text="small\n"
@@ -37,14 +37,14 @@ file /srv/site/index size=400
 fifo /run/unused-fifo
 `
 
-// smallRoot makes the root that small describes.
+// smallRoot makes the root of small.
 func smallRoot(t *testing.T) string {
 	t.Helper()
 	return mkroot.Make(t, strings.Replace(small, "fifo /run/unused-fifo\n", "", 1))
 }
 
-// A change to one component, and with it to the times of directories that others
-// share, leaves the other components' layers as they are.
+// A change to one component, and so to the times of shared directories, does not change other
+// components' layers.
 func TestLaw1UnrelatedChangeLeavesDigests(t *testing.T) {
 	root := smallRoot(t)
 	before := clients.ReadImage(t, build(t, root)).Layers()
@@ -67,7 +67,7 @@ func TestLaw1UnrelatedChangeLeavesDigests(t *testing.T) {
 	onlyChanged(t, before, clients.ReadImage(t, build(t, root)).Layers(), "xattr/web")
 }
 
-// The same with packages, where a file in a directory shared by two is edited.
+// The same with packages, with a changed file in a directory that two packages share.
 func TestLaw1OnAnRPMRoot(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	before := clients.ReadImage(t, build(t, root)).Layers()
@@ -76,7 +76,7 @@ func TestLaw1OnAnRPMRoot(t *testing.T) {
 	onlyChanged(t, before, clients.ReadImage(t, build(t, root)).Layers(), "rpm/extra")
 }
 
-// onlyChanged checks that of all layers only that of one component is new.
+// onlyChanged checks that only the layer of one component is new.
 func onlyChanged(t *testing.T, before, after map[string]string, component string) {
 	t.Helper()
 	var fresh []string
@@ -89,11 +89,11 @@ func onlyChanged(t *testing.T, before, after map[string]string, component string
 		t.Errorf("the new layers are those of %q, want one with %s", fresh, component)
 	}
 	if len(before) < 4 {
-		t.Errorf("there were %d layers: too few to tell", len(before))
+		t.Errorf("there were %d layers: too few for the test", len(before))
 	}
 }
 
-// Nothing of the machine, the user or the process is in the image.
+// The image contains nothing from the machine, the user or the process.
 func TestLaw1NothingOfTheHost(t *testing.T) {
 	root := smallRoot(t)
 	want := build(t, root)
@@ -104,7 +104,7 @@ func TestLaw1NothingOfTheHost(t *testing.T) {
 	sameBytes(t, want, archive)
 }
 
-// A root of every kind of file comes out as it went in.
+// A root with every kind of file is unchanged after unpacking.
 func TestLaw2ZeroDiff(t *testing.T) {
 	clients.Need(t, "root", "umoci", "skopeo")
 	root := mkroot.Make(t, small+`
@@ -125,7 +125,7 @@ dir /sticky mode=1777
 	sameInAllClients(t, root, archive, nil)
 }
 
-// One tree gives one archive, whichever way the stages are run.
+// A tree gives the same archive in every way to run the stages.
 func TestLaw3SameInputSameBytes(t *testing.T) {
 	roots := map[string]func(*testing.T) string{"small": smallRoot, "rpm": rpmRoot}
 	for name, make := range roots {
@@ -158,15 +158,13 @@ func TestLaw3SameInputSameBytes(t *testing.T) {
 	}
 }
 
-// A copy of a tree, with other inode numbers and another order on disk, gives
-// the same archive.
+// A copy of a tree, with other inode numbers and another order on disk, gives the same archive.
 func TestLaw3CopyOfTheTree(t *testing.T) {
 	root := rpmRoot(t)
 	sameBytes(t, build(t, root), build(t, copyRoot(t, root)))
 }
 
-// The order in which index.json comes is the one that keeps half an archive from
-// being an image.
+// index.json comes last, so that half an archive is not an image.
 func TestLaw4IndexComesLast(t *testing.T) {
 	names := clients.ReadImage(t, build(t, smallRoot(t))).Names
 	if last := names[len(names)-1]; last != "index.json" {
@@ -177,7 +175,7 @@ func TestLaw4IndexComesLast(t *testing.T) {
 	}
 }
 
-// Compressed layers hold the same tree.
+// Compressed layers have the same tree.
 func TestCompressedImages(t *testing.T) {
 	clients.Need(t, "root", "umoci", "skopeo")
 	root := smallRoot(t)

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// What many paths share is one fault, and all of them are in it.
+// A fault that many paths share is one error with all paths.
 func TestLaw7EveryPathIsNamed(t *testing.T) {
 	t.Run("special files", func(t *testing.T) {
 		text := "file /usr/a text=a\n"
@@ -36,7 +36,7 @@ func TestLaw7EveryPathIsNamed(t *testing.T) {
 		}
 		for _, option := range []string{"--skip-special-files", "--keep-special-files"} {
 			if !strings.Contains(stderr, option) {
-				t.Errorf("what to do is not said: no %s in\n%s", option, stderr)
+				t.Errorf("there is no advice: no %s in\n%s", option, stderr)
 			}
 		}
 	})
@@ -50,7 +50,7 @@ func TestLaw7EveryPathIsNamed(t *testing.T) {
 		for name, damage := range map[string]func(data []byte) []byte{
 			"truncated": func(data []byte) []byte { return data[:len(data)/2] },
 			"garbled": func(data []byte) []byte {
-				clear(data[4096:]) // all pages but the first
+				clear(data[4096:]) // all pages except the first
 				return data
 			},
 			"empty": func([]byte) []byte { return nil },
@@ -74,12 +74,11 @@ func TestLaw7EveryPathIsNamed(t *testing.T) {
 	})
 }
 
-// unreadable builds a root as an ordinary user, which has to fail and name all
-// the paths.
+// unreadable builds a root as an ordinary user. The build must fail and name all the paths.
 func unreadable(t *testing.T, text string, paths ...string) {
 	t.Helper()
 	root := mkroot.Make(t, text)
-	// What may not be read may not be removed either, at the end of the test.
+	// Unreadable directories could not be removed at the end of the test.
 	t.Cleanup(func() { clients.Run(t, exec.Command("chmod", "-R", "u+rwx", root)) })
 	openAbove(t, root)
 	cmd := exec.Command("chunkah", "build", "--rootfs", root)
@@ -96,7 +95,7 @@ func unreadable(t *testing.T, text string, paths ...string) {
 	}
 }
 
-// openAbove lets any user pass the temporary folders above a path.
+// openAbove lets any user enter the temporary directories above a path.
 func openAbove(t *testing.T, path string) {
 	t.Helper()
 	for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -106,8 +105,8 @@ func openAbove(t *testing.T, path string) {
 	}
 }
 
-// memoryBound is the most that a build may take beyond what a tiny root takes,
-// in KiB, however large the files are.
+// memoryBound is how much more memory a build may use than for a tiny root, in KiB, for files of
+// any size.
 const memoryBound = 64 << 10
 
 func TestLaw8MemoryDoesNotGrowWithBytes(t *testing.T) {
@@ -122,9 +121,8 @@ func TestLaw8MemoryDoesNotGrowWithBytes(t *testing.T) {
 	}
 }
 
-// peakMemory runs chunkah build and returns the most memory, in KiB, that was
-// seen in use. It is read while the process runs: what the kernel tells at the
-// end has this process' own in it.
+// peakMemory runs chunkah build and returns its peak memory in KiB. It is read while the process
+// runs, since the kernel's value at the end includes this process.
 func peakMemory(t *testing.T, root string) int {
 	t.Helper()
 	cmd := exec.Command("chunkah", "build", "--rootfs", root, "-o", "/dev/null")
@@ -148,7 +146,7 @@ func peakMemory(t *testing.T, root string) int {
 	}
 }
 
-// highWater is a process' peak resident memory in KiB, 0 if it has gone.
+// highWater returns a process's peak resident memory in KiB, 0 if it has ended.
 func highWater(pid int) int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

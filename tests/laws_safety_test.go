@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// A full disk leaves nothing, and what was there before stays.
+// A full disk leaves no output, and existing files stay.
 func TestLaw4FullDisk(t *testing.T) {
 	clients.Need(t, "root")
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func TestLaw4FullDisk(t *testing.T) {
 	}
 }
 
-// A device is written to and not replaced, and its fault is ours.
+// A device is written to and not replaced, and its errors are reported.
 func TestLaw4Devices(t *testing.T) {
 	root := smallRoot(t)
 	for _, target := range []string{"/dev/full", "docker-archive:/dev/full"} {
@@ -62,7 +62,7 @@ func TestLaw4Devices(t *testing.T) {
 	sameBytes(t, build(t, root), dir+"/got")
 }
 
-// Links, races and records that lead out of the root reach nothing there.
+// Links, races and records that lead out of the root read nothing there.
 func TestLaw6NothingOutside(t *testing.T) {
 	const secret = "what stands outside of the root"
 	outside := mkroot.Make(t, `file /passwd text="`+secret+`"`)
@@ -114,8 +114,7 @@ func TestLaw6NothingOutside(t *testing.T) {
 	})
 }
 
-// swap puts a link to outside in the place of a directory and the directory
-// back, again and again.
+// swap repeatedly replaces a directory with a link to the outside, and restores it.
 func swap(dir, outside string, stop chan struct{}) {
 	for {
 		select {

@@ -13,9 +13,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// A layout that umoci began and skopeo and buildah went on with takes images of
-// chunkah: others stay, one of the same name is replaced, blobs are shared, and
-// the tools find all of them.
+// chunkah adds images to a layout that umoci created and skopeo and buildah changed: other images
+// stay, one with the same name is replaced, blobs are shared, and the tools find all of them.
 func TestLayoutWithOthers(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := runnable(t)
@@ -23,7 +22,7 @@ func TestLayoutWithOthers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "etc/more"), []byte("more"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(scratch, "others") // buildah makes a name of the path, which has no upper case
+	dir, err := os.MkdirTemp(scratch, "others") // buildah makes a name of the path, which must be lower-case
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func countBlobs(t *testing.T, layout string) int {
 	return len(entries)
 }
 
-// What an index says beside its images, and of images that are not touched, stays.
+// Unknown fields of an index, and images that are not replaced, stay.
 func TestLayoutKeepsAnnotations(t *testing.T) {
 	root := runnable(t)
 	layout := filepath.Join(t.TempDir(), "layout")

@@ -20,15 +20,14 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// listed checks that every listed path is of its package's source, that sources
-// have the times of their newest package, and that no other component is there
-// than those and what own names.
+// listed checks that every listed path belongs to its package's source, that sources have the times
+// of their newest package, and that there are no other components except own.
 func (o *owners) listed(t *testing.T, repo string, packages []listroot.Package, own ...string) {
 	t.Helper()
 	owner := listroot.Owner(packages)
 	for path, source := range owner {
 		if got := o.of(path); got != repo+"/"+source {
-			t.Errorf("%q is of %q, want %s/%s", path, got, repo, source)
+			t.Errorf("%q belongs to %q, want %s/%s", path, got, repo, source)
 		}
 	}
 	newest := map[string]int64{}
@@ -89,7 +88,7 @@ func TestArchOwners(t *testing.T) {
 }
 
 func TestRPMOwners(t *testing.T) {
-	root := copyRoot(t, rpmRoot(t)) // rpm takes a lock beside its database
+	root := copyRoot(t, rpmRoot(t)) // rpm locks its database
 	o := assign(t, root)
 	o.have(t, "rpm/filesystem", "rpm/runtime", "rpm/tools", "rpm/extra", "rpm/.database", "xattr/web")
 	o.want(t, map[string]string{
@@ -101,7 +100,7 @@ func TestRPMOwners(t *testing.T) {
 		"/usr/share/tools/README":        "rpm/tools",
 		"/var/log/made.log":              "chunkah/unclaimed", // a ghost
 	})
-	// The names of one inode are together: rpm may say any of their packages.
+	// The names of an inode belong together: rpm can list any of their packages.
 	inode := func(f *format.File) string {
 		if f.Hardlink == 0 {
 			return f.Path
@@ -131,7 +130,7 @@ func TestRPMOwners(t *testing.T) {
 		}
 		n++
 		if got := o.of(path); !slices.Contains(sources, got) {
-			t.Errorf("%q is of %q, rpm -qf says %q", path, got, sources)
+			t.Errorf("%q belongs to %q, rpm -qf says %q", path, got, sources)
 		}
 	}
 	if n < 40 {
@@ -139,8 +138,8 @@ func TestRPMOwners(t *testing.T) {
 	}
 }
 
-// testdata is a file of the folder that CHUNKAH_TESTDATA names: databases of real
-// systems, which are not part of the project.
+// testdata returns a file in $CHUNKAH_TESTDATA: databases of real systems, which are not part of
+// the project.
 func testdata(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("CHUNKAH_TESTDATA")
@@ -203,7 +202,7 @@ func TestRealArchOwners(t *testing.T) {
 	if err != nil || len(folders) < 100 {
 		t.Fatalf("%d packages, %v", len(folders), err)
 	}
-	want := map[string][]string{} // several packages may list a path
+	want := map[string][]string{} // several packages can list a path
 	links := map[string]string{}
 	for _, desc := range folders {
 		dir := filepath.Dir(desc)
@@ -231,17 +230,17 @@ func TestRealArchOwners(t *testing.T) {
 	o := assign(t, root)
 	for path, bases := range want {
 		if got := o.of(path); !slices.Contains(bases, got) {
-			t.Errorf("%q is of %q, want %q", path, got, bases)
+			t.Errorf("%q belongs to %q, want %q", path, got, bases)
 		}
 	}
 	o.have(t, "alpm/bash", "alpm/glibc", "alpm/filesystem", "alpm/gcc")
 	left := o.leaves(func(f *format.File) bool { return !strings.HasPrefix(f.Components[0], "alpm/") })
 	if o.stderr != "" || len(left) > 0 || len(want) < 10000 {
-		t.Errorf("%d files, nobody's are %q, and warnings:\n%s", len(want), left, o.stderr)
+		t.Errorf("%d files, unclaimed are %q, and warnings:\n%s", len(want), left, o.stderr)
 	}
 }
 
-// section is the lines of one section of a file of pacman's database.
+// section returns the lines of one section in a file of pacman's database.
 func section(t *testing.T, file, name string) []string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -253,7 +252,7 @@ func section(t *testing.T, file, name string) []string {
 	return strings.FieldsFunc(rest, func(r rune) bool { return r == '\n' })
 }
 
-// archLinks is the symlinks in an mtree and where they lead.
+// archLinks returns the symlinks in an mtree with their targets.
 func archLinks(t *testing.T, file string) map[string]string {
 	t.Helper()
 	packed, err := os.ReadFile(file)

@@ -13,8 +13,8 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// scratch is a folder that lives as long as this run of the tests: it holds the
-// commands, in bin, and the roots that take long to make.
+// scratch is a directory for this run of the tests: it has the commands, in bin, and roots that
+// take long to create.
 var scratch string
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // run builds the commands, puts them first in PATH and runs the tests.
 func run(m *testing.M) int {
-	syscall.Umask(0o022) // the same roots for everybody
+	syscall.Umask(0o022) // the same roots for all users
 	var err error
 	if scratch, err = os.MkdirTemp("", "chunkah-tests"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -43,21 +43,21 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	// What the user has set is not what is tested.
+	// The user's settings must not change the tests.
 	for _, name := range []string{"SOURCE_DATE_EPOCH", "CHUNKAH_ROOTFS", "CHUNKAH_FORMAT", "CHUNKAH_CONFIG_STR", "CHUNKAH_THREADS", "CHUNKAH_CACHE"} {
 		os.Unsetenv(name)
 	}
-	os.Setenv("XDG_STATE_HOME", filepath.Join(scratch, "state")) // nothing of a test stays with the user
+	os.Setenv("XDG_STATE_HOME", filepath.Join(scratch, "state")) // tests leave nothing in the user's directory
 	return m.Run()
 }
 
-// A cachedRoot is made by the first test that asks for it. Tests only read it.
+// A cachedRoot is created by the first test that needs it. Tests only read it.
 type cachedRoot struct {
 	once sync.Once
 	err  error
 }
 
-// get returns the root, made by fill where it is not there yet.
+// get returns the root. fill creates it if necessary.
 func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error) string {
 	t.Helper()
 	dir := filepath.Join(scratch, name)
@@ -70,7 +70,7 @@ func (c *cachedRoot) get(t *testing.T, name string, fill func(dir string) error)
 
 var rpmCache, debianCache, trixieCache cachedRoot
 
-// rpmRoot is the root that rpmroot makes. It is not to be changed: see copyRoot.
+// rpmRoot is rpmroot's root. Do not change it: see copyRoot.
 func rpmRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "rpm", "rpmbuild", "busybox", "setfacl", "setfattr")
@@ -84,8 +84,7 @@ func rpmRoot(t *testing.T) string {
 	})
 }
 
-// debianRoot is a small Debian as mmdebstrap makes it, with device nodes in
-// /dev. It is not to be changed.
+// debianRoot is a small Debian made by mmdebstrap, with device nodes in /dev. Do not change it.
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap")
@@ -94,8 +93,7 @@ func debianRoot(t *testing.T) string {
 	})
 }
 
-// trixieRoot is a Debian with pip, in which people have been at work: see
-// languages. It is not to be changed.
+// trixieRoot is a Debian with pip and more packages: see languages. Do not change it.
 func trixieRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "mmdebstrap", "pip3", "npm")
@@ -107,7 +105,7 @@ func trixieRoot(t *testing.T) string {
 	})
 }
 
-// mmdebstrap makes a Debian in dir.
+// mmdebstrap creates a Debian in dir.
 func mmdebstrap(suite, dir string, args ...string) error {
 	args = append([]string{"--quiet", "--variant=important", suite, dir}, args...)
 	if out, err := exec.Command("mmdebstrap", args...).CombinedOutput(); err != nil {
@@ -116,8 +114,8 @@ func mmdebstrap(suite, dir string, args ...string) error {
 	return nil
 }
 
-// copyRoot copies a root with all that it has, for a test that changes it. Inode
-// numbers and the order of names on disk are others in the copy.
+// copyRoot copies a root with all metadata, for a test that changes it. Inode numbers and the order
+// of names on disk differ in the copy.
 func copyRoot(t *testing.T, root string) string {
 	t.Helper()
 	return copyTo(t, root, filepath.Join(t.TempDir(), "root"))

@@ -10,8 +10,8 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Every command has a manual page in which neither mandoc nor man finds anything to
-// complain of, and the same definitions give the same pages.
+// Every command has a manual page without warnings from mandoc and man, and the same definitions
+// give the same pages.
 func TestManualPages(t *testing.T) {
 	clients.Need(t, "mandoc", "man")
 	share := filepath.Join(installation(t), "share")
@@ -20,7 +20,7 @@ func TestManualPages(t *testing.T) {
 		t.Fatalf("%d pages: %v", len(pages), err)
 	}
 	for _, page := range pages {
-		// The only matter of style is a long line in an example, which stays one.
+		// The only style warning is a long line in an example, which must stay on one line.
 		if out, _ := exec.Command("mandoc", "-Tlint", page).CombinedOutput(); hasFault(string(out)) {
 			t.Errorf("%s", out)
 		}
@@ -46,7 +46,7 @@ func TestManualPages(t *testing.T) {
 	}
 }
 
-// hasFault reports whether a lint found more than a matter of style.
+// hasFault reports whether a lint found more than style.
 func hasFault(lint string) bool {
 	for line := range strings.Lines(lint) {
 		if !strings.Contains(line, ": STYLE: input text line longer than 80 bytes") {

@@ -16,19 +16,19 @@ import (
 	"chunkah/tests/pinnedroot"
 )
 
-// A machine is what chunkah runs on, and what it is given there.
+// A machine is a platform for chunkah with its inputs.
 type machine struct {
 	root     string
 	source   string // an archive with an image of the root
 	previous string // another one
-	bin      string // a folder with the commands, where they are not those of this test
+	bin      string // a directory with the commands, if they are not those of this test
 	uid      uint32
 }
 
-// An output is one of the images whose digests are pinned.
+// An output is one of the images with pinned digests.
 type output struct {
 	name   string
-	source string // of scan, and what stands for it in build
+	source string // source options for scan and build
 	pack   string // options of pack
 	write  string // options of write
 }
@@ -44,9 +44,9 @@ var outputs = []output{
 	{name: "from", source: fromImage, write: "--compress zstd --level 1"},
 }
 
-// run makes an output by a script of bash and returns the archive. The script has
-// two functions, which write the archive to standard output: build takes options
-// for chunkah build, stages those of each of the four commands.
+// run makes an output with a bash script and returns the archive. The script has two functions that
+// write the archive to standard output: build takes options for chunkah build, stages those of each
+// of the four commands.
 func (m machine) run(t *testing.T, o output, script string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,8 +55,8 @@ func (m machine) run(t *testing.T, o output, script string) string {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	// An image is for the machine that it is made on, unless one is named. Ten layers
-	// are fewer than there are components, so that grouping has to do its sums.
+	// By default an image is for the machine's architecture. There are fewer layers than
+	// components, so that grouping has to calculate.
 	functions := `set -eo pipefail
 build() { chunkah build ` + strings.NewReplacer(fromRoot, "--rootfs "+fromRoot, fromImage, "--from "+fromImage).Replace(o.source) +
 		` --keep-special-files --max 10 ` + o.pack + ` ` + o.write + ` --arch amd64 "$@"; }
@@ -86,7 +86,7 @@ stages() { chunkah-scan --keep-special-files ` + o.source + ` $1 | chunkah-assig
 	return out.Name()
 }
 
-// settings are what must not matter on one machine, each as a script.
+// settings must not matter on one machine. Each is a script.
 var settings = []struct{ name, script string }{
 	{"threads 1", `build -T 1`},
 	{"threads 2", `build -T 2`},
@@ -110,7 +110,7 @@ var settings = []struct{ name, script string }{
 	{"warm cache", `build --cache cache -T 8 >cold; build --cache cache -T 1; cmp cold out`},
 }
 
-// Whatever machine, settings and way make an image, it has one digest.
+// An image has the same digest on each machine, with each setting and in each way to make it.
 func TestLaw3Matrix(t *testing.T) {
 	pins := readPins(t)
 	here := thisMachine(t)
@@ -158,7 +158,7 @@ func TestLaw3Matrix(t *testing.T) {
 	})
 }
 
-// thisMachine is the one that the pins are made on.
+// thisMachine is the machine of the pinned digests.
 func thisMachine(t *testing.T) machine {
 	t.Helper()
 	m := machine{root: pinnedRoot(t)}
@@ -169,7 +169,7 @@ func thisMachine(t *testing.T) machine {
 
 var pinnedCache cachedRoot
 
-// pinnedRoot is the root that pinnedroot makes. It is not to be changed.
+// pinnedRoot is pinnedroot's root. Do not change it.
 func pinnedRoot(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root")
@@ -190,8 +190,8 @@ func otherRoots(t *testing.T, root string) map[string]string {
 	return roots
 }
 
-// ordersDiffer checks that no two of the roots have the names of pinnedroot.Many in
-// one order on disk: they would show nothing of it.
+// ordersDiffer checks that no two roots have the names of pinnedroot.Many in the same order on
+// disk. Otherwise they would not test the order.
 func ordersDiffer(t *testing.T, roots map[string]string) {
 	t.Helper()
 	seen := map[string]string{}
@@ -204,8 +204,7 @@ func ordersDiffer(t *testing.T, roots map[string]string) {
 	}
 }
 
-// diskOrder are the names in a directory in the order in which the file system
-// gives them.
+// diskOrder returns the names in a directory in the file system's order.
 func diskOrder(t *testing.T, dir string) []string {
 	t.Helper()
 	f, err := os.Open(dir)
@@ -220,9 +219,9 @@ func diskOrder(t *testing.T, dir string) []string {
 	return names
 }
 
-// emulated makes a folder of commands for another processor, each of which calls
-// the emulator itself: nothing is registered with the kernel. They are built while
-// the test goes on, until built says how that went.
+// emulated makes a directory of commands for another processor, each of which calls the emulator
+// itself, so that nothing is registered with the kernel. They are built in the background; built
+// waits for them.
 func emulated(t *testing.T, arch, emulator string) (dir string, built func() error) {
 	t.Helper()
 	clients.Need(t, emulator)

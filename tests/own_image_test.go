@@ -14,13 +14,13 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// imageTasks are the command lines of the recipes, run in /srv by the shell of chunkah's
-// image. $TO is a repository; app.oci is a compressed archive of the root in /chunkah.
-// What a line writes to a file of "same" has the bytes of that file on the host.
+// imageTasks are the command lines of the recipes, run in /srv by the shell of chunkah's image. $TO
+// is a repository; app.oci is a compressed archive of the root in /chunkah. A file that "same"
+// names must have the same bytes on the host.
 var imageTasks = []struct {
 	name, line string
 	writes     string // a file
-	same       string // its bytes are those of this file; empty if it only has to be a whole image
+	same       string // a file with the same bytes; empty if it only has to be a valid image
 }{
 	{"a root to an archive", "chunkah build -t localhost/app:1 -o root.oci", "root.oci", "want.oci"},
 	{"a root to a layout", "chunkah build --previous auto -o oci:layout", "", ""},
@@ -57,7 +57,7 @@ type imageEngine struct {
 func imageEngines(t *testing.T) []imageEngine {
 	archive := chunkahImage(t)
 	how := [][]string{nil, {"--read-only"}, {"--user", "1000:1000"}, {"--read-only", "--user", "1000:1000"}}
-	// Without the folders that podman mounts by itself. Docker does not mount any.
+	// Without the directories that podman mounts by default. Docker does not mount any.
 	bare := [][]string{{"--read-only", "--read-only-tmpfs=false"}, {"--read-only", "--read-only-tmpfs=false", "--user", "1000:1000"}}
 	e := clients.NewEngine(t)
 	list := []imageEngine{{"podman", e.Podman, e.Load(archive), slices.Concat(how, bare)}}
@@ -69,8 +69,8 @@ func imageEngines(t *testing.T) []imageEngine {
 	return list
 }
 
-// The image does its work as users run it: with and without a root that can be written to,
-// as another user, by podman and by docker. Whatever has to wait finds a place.
+// The image works in the ways users run it: with a writable or read-only root, as another user,
+// with podman and with docker. There is always a place for spools.
 func TestChunkahImageAnyhow(t *testing.T) {
 	engines := imageEngines(t)
 	to := clients.NewRegistry(t, clients.RegistryOptions{})
@@ -113,7 +113,7 @@ file /var/lib/dpkg/info/tool.list text="/.\n/usr\n/usr/bin\n/usr/bin/tool\n"
 						clients.Run(t, exec.Command("chunkah", "verify", "oci-archive:"+filepath.Join(work, task.writes)))
 					}
 				}
-				// Nothing can be written to but memory, and the engine reads the pipe.
+				// Only memory is writable, and the engine reads the pipe.
 				piped := filepath.Join(t.TempDir(), "piped.oci")
 				out := run(append(options, engine.image, "build", "-q", "--compressed", "-t", "localhost/app:1")...)
 				if err := os.WriteFile(piped, []byte(out), 0o644); err != nil {

@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// owners is what chunkah-assign says of a root.
+// owners has the results of chunkah-assign for a root.
 type owners struct {
 	paths      []string // in the order of the stream
 	files      map[string]*format.File
@@ -23,7 +23,7 @@ type owners struct {
 	stderr     string
 }
 
-// assign scans a root and returns who owns what in it.
+// assign scans a root and returns the owners of its files.
 func assign(t *testing.T, root string, args ...string) *owners {
 	t.Helper()
 	cmd := exec.Command("bash", "-o", "pipefail", "-c",
@@ -62,7 +62,7 @@ func readOwners(t *testing.T, stream []byte) *owners {
 	}
 }
 
-// of is the component of a path, or all of a directory's.
+// of returns the component of a path, or all components of a directory.
 func (o *owners) of(path string) string {
 	f := o.files[path]
 	if f == nil {
@@ -76,13 +76,12 @@ func (o *owners) want(t *testing.T, want map[string]string) {
 	t.Helper()
 	for path, component := range want {
 		if got := o.of(path); got != component {
-			t.Errorf("%q is of %q, want %q", path, got, component)
+			t.Errorf("%q belongs to %q, want %q", path, got, component)
 		}
 	}
 }
 
-// have checks that there are such components and that all of the stream's are
-// named REPO/NAME.
+// have checks that these components exist and that all names in the stream are REPO/NAME.
 func (o *owners) have(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -97,7 +96,7 @@ func (o *owners) have(t *testing.T, names ...string) {
 	}
 }
 
-// leaves is every path that is not a directory and that keep, if not nil, wants.
+// leaves returns every path that is not a directory and that keep, if not nil, accepts.
 func (o *owners) leaves(keep func(f *format.File) bool) []string {
 	var list []string
 	for _, p := range o.paths {
@@ -108,8 +107,7 @@ func (o *owners) leaves(keep func(f *format.File) bool) []string {
 	return list
 }
 
-// unclaimed checks that of the bytes outside of /var/lib and /var/cache less
-// than 1 % belongs to nobody.
+// unclaimed checks that less than 1 % of the bytes outside /var/lib and /var/cache have no owner.
 func (o *owners) unclaimed(t *testing.T) {
 	t.Helper()
 	var all, left int64
@@ -132,8 +130,8 @@ func (o *owners) unclaimed(t *testing.T) {
 	}
 }
 
-// compiled checks that every compiled Python file is of its source's component,
-// and that there are so many of them.
+// compiled checks that every compiled Python file has its source's component, and that there are at
+// least so many.
 func (o *owners) compiled(t *testing.T, least int) {
 	t.Helper()
 	n := 0
@@ -152,7 +150,7 @@ func (o *owners) compiled(t *testing.T, least int) {
 		}
 		n++
 		if got, want := o.of(p), o.of(dir+stem+".py"); got != want {
-			t.Errorf("%q is of %q, its source of %q", p, got, want)
+			t.Errorf("%q belongs to %q, its source to %q", p, got, want)
 		}
 	}
 	if n < least {
@@ -160,7 +158,7 @@ func (o *owners) compiled(t *testing.T, least int) {
 	}
 }
 
-// sample is n of the strings, spread evenly.
+// sample returns n of the strings, spread evenly.
 func sample(list []string, n int) []string {
 	if len(list) <= n {
 		return list
@@ -172,8 +170,7 @@ func sample(list []string, n int) []string {
 	return some
 }
 
-// dpkgAgrees checks that dpkg -S names a package of the same source for 200 files
-// that it knows.
+// dpkgAgrees checks that dpkg -S names a package with the same source for 200 files.
 func (o *owners) dpkgAgrees(t *testing.T, root string) {
 	t.Helper()
 	source := map[string]string{}
@@ -188,10 +185,10 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 	for _, p := range asked {
 		args = append(args, pattern.Replace(p))
 		if short, ok := strings.CutPrefix(p, "/usr/"); ok {
-			args = append(args, pattern.Replace("/"+short)) // as packages of before the merge list it
+			args = append(args, pattern.Replace("/"+short)) // as packages from before the merge list it
 		}
 	}
-	// Status 1 says that some of them are in no package.
+	// Status 1 means that some of them are in no package.
 	res := start(t, exec.Command("chroot", args...))
 	if res.code > 1 {
 		t.Fatalf("dpkg -S: status %d\n%s", res.code, res.stderr)
@@ -200,7 +197,7 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 	for line := range strings.Lines(res.stdout) {
 		names, p, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if strings.Contains(names, "diversion") {
-			continue // "diversion by PACKAGE from: PATH" is no owner
+			continue // "diversion by PACKAGE from: PATH" is not an owner
 		}
 		for name := range strings.SplitSeq(names, ", ") {
 			name, _, _ = strings.Cut(name, ":")
@@ -216,7 +213,7 @@ func (o *owners) dpkgAgrees(t *testing.T, root string) {
 		}
 		n++
 		if got := o.of(p); !slices.Contains(sources, got) {
-			t.Errorf("%q is of %q, dpkg -S says %q", p, got, sources)
+			t.Errorf("%q belongs to %q, dpkg -S says %q", p, got, sources)
 		}
 	}
 	if n < 200 {

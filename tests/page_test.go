@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// hostile is a root whose names would like to be more than names.
+// hostile is a root with names that try to be markup.
 const hostile = `
 file "/opt/<b>bold&amp;/</script><script>hacked=1</script>" text=x
 file "/opt/<b>bold&amp;/<img src=x onerror=hacked=1>" size=30000
@@ -29,7 +29,7 @@ file /srv/app/main.py size=2000
 file /srv/big size=2000000
 `
 
-// pageOf draws an image of a root and returns the page's address.
+// pageOf writes an image's page and returns its address.
 func pageOf(t *testing.T, spec string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,8 +39,8 @@ func pageOf(t *testing.T, spec string) string {
 	return "file://" + name
 }
 
-// The page works in a browser: by keyboard alone, and whatever an image's files are
-// called. It asks nobody for anything.
+// The page works in a browser, with only the keyboard and with any file names. It loads nothing
+// else.
 func TestPageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	address := pageOf(t, hostile)
@@ -60,7 +60,7 @@ func TestPageInABrowser(t *testing.T) {
 	want(`document.querySelectorAll("#bars .track").length`, "2")
 	want(`document.querySelector(".cell b").textContent.startsWith("bigfiles/srv/big · 2.0 MB")`, "true")
 
-	// Tab comes to the search, the trail has nothing to press, then the map: one stop.
+	// Tab goes to the search, then to the map: the trail has nothing to press.
 	p.Press("Tab")
 	want("document.activeElement.id", "query")
 	p.Press("Tab")
@@ -78,7 +78,7 @@ func TestPageInABrowser(t *testing.T) {
 	p.Press("ArrowLeft")
 	want(label, "bigfiles/srv/big")
 
-	// Enter opens, Escape goes back to where one was.
+	// Enter opens, Escape goes back.
 	p.Press("Enter")
 	want(label, "/srv/big")
 	want(`document.querySelector("#trail strong").textContent`, "bigfiles/srv/big")
@@ -87,7 +87,7 @@ func TestPageInABrowser(t *testing.T) {
 	p.Press("Escape")
 	want(label, "bigfiles/srv/big")
 
-	// A slash searches; what was found opens.
+	// A slash starts a search; results can be opened.
 	p.Press("/")
 	want("document.activeElement.id", "query")
 	p.Type("LIBSSL")
@@ -120,7 +120,7 @@ func TestPageInABrowser(t *testing.T) {
 		sound()
 	}
 
-	// The address says where to begin.
+	// The address sets the initial view.
 	p.Go(address + "#search=main.py&open=all")
 	p.Until(`document.getElementById("found").textContent === "1 found"`)
 	want(`document.querySelectorAll("#all tbody tr").length`, "3")
@@ -132,8 +132,8 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
-// contrast is the least contrast of text and ground of all elements that have text
-// of their own and a plain ground (WCAG 2.1, relative luminance).
+// contrast is the lowest contrast of text and background of all elements with their own text and a
+// plain background (WCAG 2.1, relative luminance).
 const contrast = `(() => {
   const parse = c => c.match(/[\d.]+/g).map(Number);
   const light = ([r, g, b]) => { const f = x => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
@@ -150,12 +150,12 @@ const contrast = `(() => {
   return least >= 4.5 ? "enough" : least + " at " + which;
 })()`
 
-// The page can be read in light and in dark, in every colour of the map.
+// The page is readable in light and dark mode, in every colour of the map.
 func TestPageInLightAndDark(t *testing.T) {
 	clients.Need(t, "chromium")
 	p := browser.Open(t, pageOf(t, hostile)+"#search=ssl&open=all")
 	p.Until(`document.getElementById("found").textContent === "1 found"`)
-	// A cell of each class, as no single image has them.
+	// A cell of each class, which no single image has.
 	p.Eval(`{ for (const c of ["c0", "c1", "c2", "c3", "c4", "c5", "cr"]) { const e = make("button", undefined, "cell " + c); e.append(make("b", "name"), make("span", "text")); map.append(e); } 0 }`, new(int))
 	grounds := map[string]bool{}
 	for _, scheme := range []string{"light", "dark"} {
@@ -171,7 +171,7 @@ func TestPageInLightAndDark(t *testing.T) {
 	}
 }
 
-// What clients download is drawn: bars of unchanged downloads, and missing layers.
+// The page shows clients' downloads: bars of unchanged downloads, and missing layers.
 func TestReusePageInABrowser(t *testing.T) {
 	clients.Need(t, "chromium")
 	dir := t.TempDir()
@@ -204,8 +204,7 @@ func TestReusePageInABrowser(t *testing.T) {
 	}
 }
 
-// Half a million files are no more than a page can take: few elements, whatever is
-// shown, and every file is found.
+// A page can show half a million files: it has few elements at any time, and every file is found.
 func TestPageOfHalfAMillionFiles(t *testing.T) {
 	clients.Need(t, "chromium")
 	const files, layers = 500_000, 64

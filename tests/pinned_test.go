@@ -16,8 +16,7 @@ import (
 
 var updatePins = flag.Bool("update", false, "pin the digests anew")
 
-// pinsFile holds the digests of the archives that chunkah makes of the pinned root,
-// a line each.
+// pinsFile has the digests of the archives of the pinned root, one per line.
 const pinsFile = "testdata/pinned"
 
 // readPins returns the pinned digests by the names of their outputs.
@@ -36,8 +35,8 @@ func readPins(t *testing.T) map[string]string {
 	return pins
 }
 
-// The same input gives the bytes that it gave the last version, unless the
-// changelog says that it does not: see TestPinsAreInTheChangelog.
+// The same input gives the same bytes as in the last version, unless the changelog says otherwise:
+// see TestPinsAreInTheChangelog.
 func TestLaw3PinnedDigests(t *testing.T) {
 	m := thisMachine(t)
 	var made strings.Builder
@@ -55,7 +54,7 @@ func TestLaw3PinnedDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if made.String() != string(want) {
-		t.Errorf("what everybody has built will be downloaded again; where that is meant, -update pins it\ngot\n%s\nwant\n%s", &made, want)
+		t.Errorf("all users will download their images again; if that is intended, pin the digests with -update\ngot\n%s\nwant\n%s", &made, want)
 	}
 	// A layout has no bytes of its own, but the same image.
 	layout := filepath.Join(t.TempDir(), "layout")
@@ -69,8 +68,8 @@ func TestLaw3PinnedDigests(t *testing.T) {
 	}
 }
 
-// Neither can be changed without the other: the newest digests of the changelog
-// name the file of the pins by its own digest.
+// They can only be changed together: the changelog's newest Digests line has the digest of the file
+// of pins.
 func TestPinsAreInTheChangelog(t *testing.T) {
 	text, err := os.ReadFile("../CHANGELOG.md")
 	if err != nil {
@@ -85,7 +84,7 @@ func TestPinsAreInTheChangelog(t *testing.T) {
 	}
 }
 
-// fileDigest is the SHA-256 of a file.
+// fileDigest returns the SHA-256 of a file.
 func fileDigest(t *testing.T, name string) string {
 	t.Helper()
 	f, err := os.Open(name)

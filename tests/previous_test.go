@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// componentsRoot has so many components of a file each, of one size but for one.
+// componentsRoot has n components with one file each, all of the same size except one.
 func componentsRoot(t *testing.T, n int) string {
 	t.Helper()
 	var spec strings.Builder
@@ -25,8 +25,7 @@ func componentsRoot(t *testing.T, n int) string {
 	return mkroot.Make(t, spec.String())
 }
 
-// planOf builds with the options and returns the plan, the archive and what was
-// said.
+// planOf builds with the options and returns the plan, the archive and standard error.
 func planOf(t *testing.T, root string, args ...string) (plan, archive, stderr string) {
 	t.Helper()
 	archive = filepath.Join(t.TempDir(), "out.ociarchive")
@@ -38,20 +37,20 @@ func planOf(t *testing.T, root string, args ...string) (plan, archive, stderr st
 	return res.stdout, archive, warnings(res.stderr)
 }
 
-// progress matches what every build says that goes well.
+// progress matches the messages of every successful build.
 var progress = regexp.MustCompile(`(?m)^chunkah: (scan:|assign:|pack:|sha256:|dropped:|took ).*\n`)
 
-// warnings is what else a build said.
+// warnings returns the other messages of a build.
 func warnings(stderr string) string { return progress.ReplaceAllString(stderr, "") }
 
-// A layout that pack would not choose by itself stays, with its fingerprints,
-// wherever the image that has it has been.
+// A layout that pack would not choose itself is kept, with its fingerprints, after any transport of
+// the image.
 func TestPreviousFromAnImage(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	root := componentsRoot(t, 24)
 	plain, _, _ := planOf(t, root)
 	dir := t.TempDir()
-	// Four layers by number: nothing that grouping would come to.
+	// Four layers by number, which grouping would not choose.
 	var odd strings.Builder
 	for l := range 4 {
 		var names []string
@@ -111,7 +110,7 @@ func TestPreviousFromAnImage(t *testing.T) {
 	})
 }
 
-// What is no plan and no image of chunkah's earns a line, and no failure.
+// A file that is neither a plan nor chunkah's image gives a message and no failure.
 func TestPreviousIsNoneOfOurs(t *testing.T) {
 	clients.Need(t, "skopeo", "umoci", "setfattr")
 	root := componentsRoot(t, 12)
@@ -157,12 +156,12 @@ func TestPreviousIsNoneOfOurs(t *testing.T) {
 	}
 }
 
-// A client that has the last image fetches what changed, and little else.
+// A client with the last image downloads little besides the changes.
 func TestPreviousKeepsDigests(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := copyRoot(t, componentsRoot(t, 24))
 	_, last, _ := planOf(t, root)
-	// The first of them pays once for what a plan without the previous one cannot know.
+	// The first build costs once, because a plan without a previous one lacks some knowledge.
 	for i, name := range []string{"c03", "c04", "c20"} {
 		rewrite(t, filepath.Join(root, "srv", name), 0, fmt.Sprint("changed ", i))
 		_, next, _ := planOf(t, root, "--previous", last)
@@ -179,8 +178,7 @@ func TestPreviousKeepsDigests(t *testing.T) {
 	}
 }
 
-// --previous auto looks where the output goes: nothing the first time, the last
-// image then.
+// --previous auto looks at the destination: nothing the first time, then the last image.
 func TestPreviousAuto(t *testing.T) {
 	clients.Need(t, "setfattr")
 	root := componentsRoot(t, 24)
@@ -202,7 +200,7 @@ func TestPreviousAuto(t *testing.T) {
 			if !strings.Contains(first.stderr, "this is the first one") || strings.Count(first.stdout, "\n") != 3 {
 				t.Errorf("got\n%s\n%s", first.stdout, first.stderr)
 			}
-			// Three layers of which nothing changed are kept, though four may be had.
+			// Three unchanged layers are kept although four are allowed.
 			if again := auto("--max", "4"); again.stdout != first.stdout || warnings(again.stderr) != "" {
 				t.Errorf("got\n%s\n%s\nwant\n%s", again.stdout, again.stderr, first.stdout)
 			}
@@ -210,8 +208,8 @@ func TestPreviousAuto(t *testing.T) {
 	}
 }
 
-// What an image carries of its plan stays small: 3,000 components take a tenth of
-// what clients read of a config.
+// The plan in an image stays small: 3,000 components need a tenth of the largest config that
+// clients read.
 func TestPlanInTheImageIsSmall(t *testing.T) {
 	var stream strings.Builder
 	stream.WriteString(`{"header":{}}` + "\n")

@@ -16,11 +16,11 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// The commands run long enough for a few drawings: an assigner waits.
+// An assigner that waits, so that the commands draw their progress a few times.
 const waiting = "echo a word >&2; sleep 0.7; exec chunkah-assign"
 
-// onScreen runs a command line on a terminal to its end and returns what it wrote
-// and the lines that are to be seen then.
+// onScreen runs a command line on a terminal to its end and returns its output and the final lines
+// of the screen.
 func onScreen(t *testing.T, line, term string, columns int, press string) (written string, screen []string, status int) {
 	t.Helper()
 	if testing.Short() {
@@ -46,11 +46,10 @@ func onScreen(t *testing.T, line, term string, columns int, press string) (writt
 	return x.text(), display(t, x.text()), status
 }
 
-// up is the one thing that is done to a terminal beside writing lines: going up so
-// many of them and clearing all below.
+// up is the only escape sequence in use: it goes up some lines and clears everything below.
 var up = regexp.MustCompile("^\x1b\\[([0-9]+)A\x1b\\[J")
 
-// display is what a terminal shows in the end.
+// display returns the final contents of a terminal.
 func display(t *testing.T, text string) []string {
 	t.Helper()
 	lines := []string{""}
@@ -69,7 +68,7 @@ func display(t *testing.T, text string) []string {
 		case r == '\n':
 			lines = append(lines, "")
 		case r == 0x1b:
-			t.Fatalf("an escape that is none of ours: %.20q", text)
+			t.Fatalf("an unknown escape sequence: %.20q", text)
 		case r != '\r':
 			lines[len(lines)-1] += string(r)
 		}
@@ -78,7 +77,7 @@ func display(t *testing.T, text string) []string {
 	return lines[:len(lines)-1]
 }
 
-// drawn are the lines that were drawn and taken away.
+// drawn returns the lines that were drawn and removed.
 func drawn(text string) []string {
 	var list []string
 	for line := range strings.Lines(text) {
@@ -92,8 +91,8 @@ func drawn(text string) []string {
 
 const buildWaiting = "chunkah build --rootfs root --config-str '{}' -o out --assign '" + waiting + "'"
 
-// On a terminal a build draws how far it is, as wide as that is, and leaves the
-// summary alone; what others say stays.
+// On a terminal a build draws its progress in the full width and removes it before the summary;
+// other messages stay.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []int{120, 40, 12} {
@@ -116,7 +115,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// What was drawn goes away at SIGINT too.
+// The progress is removed at SIGINT too.
 func TestProgressInterrupted(t *testing.T) {
 	t.Parallel()
 	written, screen, status := onScreen(t, "exec "+strings.Replace(buildWaiting, "0.7", "100", 1), "xterm", 100, "\x03")
@@ -128,7 +127,7 @@ func TestProgressInterrupted(t *testing.T) {
 	}
 }
 
-// Where nothing can or may be drawn there are milestones, or nothing.
+// If progress cannot be drawn or is turned off, there are milestones or nothing.
 func TestProgressNotDrawn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -153,7 +152,7 @@ func TestProgressNotDrawn(t *testing.T) {
 	}
 }
 
-// Of the four commands in a pipe the last one draws, and no other.
+// Of the four commands in a pipe, only the last one draws.
 func TestProgressInPipe(t *testing.T) {
 	t.Parallel()
 	const line = "chunkah-scan root | (sleep 0.7; exec chunkah-assign) | chunkah-pack | chunkah-write > out"
@@ -169,7 +168,7 @@ func TestProgressInPipe(t *testing.T) {
 	}
 }
 
-// The summary tells the truth of the image.
+// The summary matches the image.
 func TestSummary(t *testing.T) {
 	clients.Need(t, "jq", "setfattr", "skopeo", "zcat")
 	t.Parallel()

@@ -21,13 +21,13 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// A puller is a client with a storage of its own.
+// A puller is a client with its own storage.
 type puller interface {
 	Pull(ref string)
-	Store() string // the folder with the unpacked layers
+	Store() string // the directory with the unpacked layers
 }
 
-// pullers are the clients by the names that chunkah reuse has for them.
+// pullers are the clients by their names in chunkah reuse.
 var pullers = []struct {
 	name  string
 	start func(testing.TB) puller
@@ -37,8 +37,8 @@ var pullers = []struct {
 	{"containerd", func(t testing.TB) puller { return clients.NewContainerd(t) }},
 }
 
-// Files of a layer, and bytes of each. They are large, so that what a tar and a file
-// system need besides is small in comparison.
+// Files per layer, and bytes per file. They are large, so that the overhead of tar and file system
+// is small in comparison.
 const (
 	pulledFiles = 4
 	pulledBytes = 300_000
@@ -55,11 +55,11 @@ func pulledLayer(t *testing.T, name string, random *rand.Rand) mkimage.Layer {
 	return mkimage.Layer{Packing: mkimage.Gzip, Tar: mkimage.Tar(t, entries...)}
 }
 
-// updates are images that clients pull which have the layers a to e. A capital letter
-// stands for the layer with other files, z for b compressed otherwise.
+// updates are images for clients that have the layers a to e. A capital letter stands for the layer
+// with other files, z for b with another compression.
 var updates = []struct {
 	name, layers string
-	// config is set if the config is another one, although the tars are the same.
+	// config is set if the config differs although the tars are the same.
 	config bool
 }{
 	{"the middle layer changed", "abCde", false},
@@ -73,8 +73,8 @@ var updates = []struct {
 	{"compressed otherwise, another config", "azcde", true},
 }
 
-// chunkah reuse says what real clients fetch and store. An image has a hand-made
-// update, so that this does not depend on how chunkah lays out images.
+// chunkah reuse predicts what real clients download and store. The images are made by hand, so that
+// this does not depend on chunkah's layers.
 func TestClientsPullAsPredicted(t *testing.T) {
 	clients.Need(t, "root", "skopeo", "docker-registry")
 	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
@@ -83,7 +83,7 @@ func TestClientsPullAsPredicted(t *testing.T) {
 			p := client.start(t)
 			for j, u := range updates {
 				t.Run(u.name, func(t *testing.T) {
-					// No two cases have a layer in common.
+					// No two cases share a layer.
 					random := rand.New(rand.NewSource(int64(i*len(updates) + j)))
 					layers := map[rune]mkimage.Layer{}
 					for _, c := range "abcdeCF" {
@@ -113,8 +113,8 @@ func TestClientsPullAsPredicted(t *testing.T) {
 						digests = append(digests, digest.FromBytes(l.Blob(t)).String())
 					}
 					did, want := pullUpdate(t, p, registry, name, digests), predict(t, client.name, layouts...)
-					// podman remembers the diffID of each blob that it has ever unpacked, also
-					// of other stores. It downloads such a blob only where it lacks the layer.
+					// podman remembers the diffID of each blob that it has unpacked, even for other
+					// stores. It downloads such a blob only if it lacks the layer.
 					if client.name != "podman" || !strings.Contains(u.layers, "z") || did.bytes > 0 {
 						expectDownload(t, did, want)
 					}
@@ -125,14 +125,14 @@ func TestClientsPullAsPredicted(t *testing.T) {
 	}
 }
 
-// A pulled is what a client did for an update: what it fetched and stored.
+// A pulled is the cost of an update for a client.
 type pulled struct {
 	bytes  int64
 	layers int
 	stored int64 // growth of its storage, in bytes
 }
 
-// pullUpdate lets a client pull name:1 and then name:2, which has these layers.
+// pullUpdate pulls name:1 and then name:2, which has these layers.
 func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, digests []string) (did pulled) {
 	t.Helper()
 	p.Pull(name + ":1")
@@ -144,13 +144,13 @@ func pullUpdate(t *testing.T, p puller, registry *clients.Counter, name string, 
 	for _, d := range digests {
 		if n, sent := blobs[d]; sent {
 			did.bytes, did.layers = did.bytes+n, did.layers+1
-			delete(blobs, d) // it may be in the image twice
+			delete(blobs, d) // it can be in the image twice
 		}
 	}
 	return did
 }
 
-// expectDownload compares what a client fetched with what chunkah reuse says.
+// expectDownload compares a client's download with chunkah reuse.
 func expectDownload(t *testing.T, did pulled, want prediction) {
 	t.Helper()
 	if did.bytes != want.Download || did.layers != want.DownloadLayers {
@@ -158,18 +158,18 @@ func expectDownload(t *testing.T, did pulled, want prediction) {
 	}
 }
 
-// expectGrowth compares the growth of a client's storage with what chunkah reuse says
-// that it unpacks, of layers by pulledLayer.
+// expectGrowth compares the growth of a client's storage with the unpacked size from chunkah reuse,
+// for layers by pulledLayer.
 func expectGrowth(t *testing.T, did pulled, want prediction) {
 	t.Helper()
-	// A tar has a header of 512 bytes for each entry, fills the last block of a file,
-	// and ends with two blocks. A file system fills a larger block, and the clients make
-	// a few folders and short files for each layer.
+	// A tar has a header of 512 bytes per entry, pads the last block of a file, and ends with two
+	// blocks. A file system pads to a larger block, and clients create a few directories and small
+	// files per layer.
 	const (
-		entries   = 1 + pulledFiles // of a layer
+		entries   = 1 + pulledFiles // per layer
 		tarBlock  = 512
 		block     = 4096
-		ownBlocks = 8 // of a layer; containerd needs 4, docker 7 and podman 8
+		ownBlocks = 8 // per layer; containerd needs 4, docker 7 and podman 8
 	)
 	n := int64(want.UnpackLayers)
 	least := want.Unpack - n*(2*entries+2)*tarBlock
@@ -180,7 +180,7 @@ func expectGrowth(t *testing.T, did pulled, want prediction) {
 	}
 }
 
-// prediction is what chunkah reuse says of a client.
+// prediction is the result of chunkah reuse for a client.
 type prediction struct {
 	Client         string
 	Download       int64 `json:"download_bytes"`
@@ -189,7 +189,7 @@ type prediction struct {
 	UnpackLayers   int   `json:"unpack_layers"`
 }
 
-// predict asks chunkah reuse what an update costs a client.
+// predict runs chunkah reuse for a client's update.
 func predict(t *testing.T, client string, images ...string) prediction {
 	t.Helper()
 	out := clients.Run(t, exec.Command("chunkah", append([]string{"reuse", "--json", "--client", client}, images...)...))
@@ -214,13 +214,13 @@ func predict(t *testing.T, client string, images ...string) prediction {
 	return prediction{}
 }
 
-// push copies an image of a layout to a registry as it is.
+// push copies an image of a layout to a registry unchanged.
 func push(t *testing.T, layout, ref string) {
 	t.Helper()
 	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false", layout, "docker://"+ref))
 }
 
-// The same goes for a Debian of many layers in which a package was updated.
+// The same for a Debian with many layers and an updated package.
 func TestClientsPullADebianAsPredicted(t *testing.T) {
 	clients.Need(t, "root", "skopeo", "docker-registry")
 	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
@@ -266,7 +266,7 @@ func appendTo(t *testing.T, path, text string) {
 	}
 }
 
-// diskUse is the disk space that a folder takes, in bytes.
+// diskUse returns the disk space of a directory in bytes.
 func diskUse(t *testing.T, dir string) (bytes int64) {
 	t.Helper()
 	seen := map[uint64]bool{}

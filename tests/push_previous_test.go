@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// A previous image of which only the manifest can be read costs a warning, and not the build.
+// If only the manifest of a previous image can be read, the build warns and continues.
 func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	noLogin(t)
 	root := smallRoot(t)
@@ -50,7 +50,7 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	}
 }
 
-// The layers of a base that stay as they are come from where they are in the registry, and are not sent.
+// Kept layers of a base are mounted in the registry and not sent.
 func TestKeptBaseIsMounted(t *testing.T) {
 	clients.Need(t, "docker-registry")
 	noLogin(t)

@@ -17,8 +17,8 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 )
 
-// A signal ends a push in every state, and what is said of the tag then is true: where the registry has moved it, the
-// push has succeeded, and where nobody knows, that is said.
+// A signal ends a push in every state, and the message about the tag is true: if the registry has
+// moved it, the push has succeeded, and if that is unknown, the message says so.
 func TestSignalWhilePushing(t *testing.T) {
 	noLogin(t)
 	root := smallRoot(t)
@@ -48,15 +48,15 @@ func TestSignalWhilePushing(t *testing.T) {
 		"nobody knows": {http.MethodPut, "/manifests/1", func(inner http.Handler, _ http.ResponseWriter, r *http.Request) {
 			inner.ServeHTTP(httptest.NewRecorder(), r)
 			<-r.Context().Done()
-		}, 143, true, "the registry has not said whether it did"},
+		}, 143, true, "the registry has not answered: check the tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
 			started := make(chan *os.Process, 1)
-			var once sync.Once // the second signal ends a command at once
+			var once sync.Once // a second signal ends a command at once
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == test.method && strings.Contains(r.URL.Path, test.path) {
-					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // a fault shows in its status
+					once.Do(func() { _ = (<-started).Signal(syscall.SIGTERM) }) // an error shows in the command's status
 					test.answer(inner, w, r)
 					return
 				}
@@ -70,7 +70,7 @@ func TestSignalWhilePushing(t *testing.T) {
 				t.Fatal(err)
 			}
 			started <- cmd.Process
-			_ = cmd.Wait() // the status is looked at
+			_ = cmd.Wait() // the status is checked
 			if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(stderr.String(), test.says) {
 				t.Errorf("status %d, want %d and %q in\n%s", code, test.code, test.says, stderr.String())
 			}

@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// places are where one image goes to and is taken from, by a name for each.
+// places are names of one image for each transport.
 func places(dir, host, name string) map[string]string {
 	return map[string]string{
 		"oci":            "oci:" + dir + "/" + name + ":app",
@@ -25,11 +25,10 @@ func places(dir, host, name string) map[string]string {
 	}
 }
 
-// manifestLine is what build says of the image that it made.
+// manifestLine matches build's line about the finished image.
 var manifestLine = regexp.MustCompile(`(?m)^chunkah: (sha256:[0-9a-f]{64}): `)
 
-// rechunk takes an image, or a directory, and puts it somewhere; it returns the
-// digest of the manifest.
+// rechunk builds dest from an image or a directory and returns the digest of the manifest.
 func rechunk(t *testing.T, source, dest string, args ...string) string {
 	t.Helper()
 	args = append([]string{"build", "-v", "--keep-special-files", "--from", source, "-o", dest}, args...)
@@ -41,8 +40,8 @@ func rechunk(t *testing.T, source, dest string, args ...string) string {
 	return m[1]
 }
 
-// everyWay takes an image from each place to each place, and checks that it stays
-// the same, and that skopeo finds it so.
+// everyWay copies an image from each place to each place, and checks that the image stays the same,
+// also for skopeo.
 func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
 	noLogin(t)
@@ -79,18 +78,17 @@ func skopeoInspect(t *testing.T, place string, args ...string) string {
 	return clients.Run(t, exec.Command("skopeo", append(args, place)...))
 }
 
-// An image goes from every kind of place to every other and stays what it is.
+// An image can be copied from every transport to every other and stays the same.
 func TestEverySourceToEveryDestination(t *testing.T) {
 	clients.Need(t, "root", "skopeo", "docker-registry")
-	// The marks that only tell where a file belongs are not in an image.
+	// The xattrs with components are not in an image.
 	unmarked := regexp.MustCompile(` xattr:user.component=\w+`).ReplaceAllString(owned, "")
 	t.Run("a directory", func(t *testing.T) { everyWay(t, mkroot.Make(t, unmarked), "gzip") })
 	t.Run("Debian", func(t *testing.T) { everyWay(t, debianRoot(t), "none") })
 	t.Run("ten layers with whiteouts of all kinds", func(t *testing.T) { everyWay(t, "oci:"+imageOf(t, tenLayers()).Layout(t), "gzip") })
 }
 
-// Where one package changed, its layer is sent, and the others are neither sent
-// nor compressed.
+// If one package changed, only its layer is compressed and sent.
 func TestPushSendsWhatChanged(t *testing.T) {
 	clients.Need(t, "docker-registry")
 	noLogin(t)
@@ -114,26 +112,25 @@ func TestPushSendsWhatChanged(t *testing.T) {
 		}
 		layers := strings.Count(clients.Run(t, exec.Command("skopeo", "inspect", "--raw", "--tls-verify=false", dest)), `"org.chunkah.component"`)
 		reused := layers - 1
-		if args[1] == "auto" { // what was pushed a moment ago
+		if args[1] == "auto" { // the image of the previous push
 			reused = layers
 		}
 		if want := fmt.Sprintf("reused: %d layers", reused); !strings.Contains(res.stderr, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, res.stderr)
 		}
 	}
-	// The new page's layer has a few hundred bytes, the largest of the others 70,000.
+	// The changed layer has a few hundred bytes, the largest of the others 70,000.
 	if got := sent.Load(); got > 40_000 {
 		t.Errorf("%d bytes reached the registry", got)
 	}
 }
 
-// Neither a registry nor a name that is not there leaves anything behind, and what
-// to do is said.
+// Pushes to a missing registry or an invalid name leave nothing behind, and the message has advice.
 func TestPushRefused(t *testing.T) {
 	noLogin(t)
 	root := smallRoot(t)
 	for dest, want := range map[string]string{
-		"docker://registry.example":            "names a registry and no image",
+		"docker://registry.example":            "names a registry but no image",
 		"docker://127.0.0.1:1/app:1":           "127.0.0.1:1",
 		"docker://localhost:1/app@sha256:0123": "digest",
 		"docker://localhost:1/UPPER:1":         "UPPER",
@@ -142,7 +139,7 @@ func TestPushRefused(t *testing.T) {
 		if !strings.Contains(dest, ":1/app:1") {
 			code = 2
 		} else if testing.Short() {
-			continue // it is tried again for ten seconds
+			continue // it is retried for ten seconds
 		}
 		if said := fails(t, code, exec.Command("chunkah", "build", "--rootfs", root, "-o", dest)); !strings.Contains(said, want) {
 			t.Errorf("%s: no %q in %s", dest, want, said)

@@ -18,7 +18,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// rewrite puts other bytes into a file, which keeps its size.
+// rewrite writes other bytes to a file and keeps its size.
 func rewrite(t *testing.T, path string, at int64, text string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -31,7 +31,7 @@ func rewrite(t *testing.T, path string, at int64, text string) {
 	}
 }
 
-// touchOpen gives all files that no package bounds the time, as a build of the root does.
+// touchOpen sets the time of all files without a clamp, as a build of the root does.
 func touchOpen(t *testing.T, root string, at time.Time) (touched int) {
 	t.Helper()
 	b := readBounds(t, stream(t, `chunkah-scan --skip-special-files "$ROOT" | chunkah-assign`, root))
@@ -50,7 +50,7 @@ func touchOpen(t *testing.T, root string, at time.Time) (touched int) {
 	return touched
 }
 
-// layerComponents returns the layers' digests, and by digest the components.
+// layerComponents returns the layers' digests, and the components by digest.
 func layerComponents(t *testing.T, archive string) (digests []string, components map[string][]string) {
 	t.Helper()
 	img := clients.ReadImage(t, archive)
@@ -68,7 +68,7 @@ func layerComponents(t *testing.T, archive string) (digests []string, components
 	return digests, components
 }
 
-// changed returns the components of the layers that the first image does not have.
+// changed returns the components of layers that are not in the first image.
 func changed(t *testing.T, before, now string) (list []string) {
 	t.Helper()
 	had, _ := layerComponents(t, before)
@@ -81,7 +81,7 @@ func changed(t *testing.T, before, now string) (list []string) {
 	return list
 }
 
-// appRoot has files that no package bounds, in many components, and links between them.
+// appRoot has files without a clamp in many components, and links between them.
 func appRoot(t *testing.T) string {
 	t.Helper()
 	var spec strings.Builder
@@ -97,8 +97,8 @@ func appRoot(t *testing.T) string {
 // now is the time at which test number i builds its root.
 func now(i int) time.Time { return time.Unix(1_750_000_000+int64(i)*86_400, 0) }
 
-// A root that is built again with the same contents gives the same layers, whatever the clock,
-// the source date or the times of its files; and a byte in one file changes its layer alone.
+// A rebuilt root with the same contents gives the same layers, for any clock, source date and file
+// times. A changed byte in one file changes only its layer.
 func TestRebuildKeepsLayers(t *testing.T) {
 	clients.Need(t, "setfattr")
 	for _, test := range []struct {
@@ -140,7 +140,7 @@ func TestRebuildKeepsLayers(t *testing.T) {
 	}
 }
 
-// pipeWith builds by a pipeline, with options of pack and the previous image.
+// pipeWith builds with a pipeline, with options of pack and the previous image.
 func pipeWith(t *testing.T, root string, args []string, previous string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out")
@@ -153,7 +153,7 @@ func pipeWith(t *testing.T, root string, args []string, previous string) string 
 	return archive
 }
 
-// The record of times comes through whatever stores and copies images.
+// The record of times survives storing and copying of images.
 func TestRebuildFromCopies(t *testing.T) {
 	clients.Need(t, "skopeo", "setfattr")
 	root := copyRoot(t, appRoot(t))
@@ -197,8 +197,8 @@ func TestRebuildFromCopies(t *testing.T) {
 	})
 }
 
-// A rebuilt root of packages changes the layer of their database, and the files of users beside
-// it change none.
+// A rebuilt root of packages changes only the layer of their database; users' files in the root
+// change none.
 func TestRebuildOfPackages(t *testing.T) {
 	root := copyRoot(t, rpmRoot(t))
 	if err := os.MkdirAll(root+"/usr/local", 0o755); err != nil {
@@ -220,8 +220,8 @@ func TestRebuildOfPackages(t *testing.T) {
 	}
 }
 
-// A Debian that is built again a week later, with another source date, other times and other
-// bytes of equal size in a cache, changes the layer of that cache.
+// A Debian that is rebuilt a week later, with another source date, other times and other bytes of
+// the same size in a cache, changes only the layer of that cache.
 func TestRebuildOfDebian(t *testing.T) {
 	root := copyRoot(t, debianRoot(t))
 	args := []string{"--skip-special-files"}

@@ -15,8 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// documented is the root that docs/components.md speaks of, with another package
-// of dpkg in it than parcels has.
+// documented is the root of docs/components.md, with another dpkg package than in parcels.
 func documented() string {
 	return strings.Replace(parcels, `text="Package: tool\n`, `text="Package: bash\nStatus: install ok installed\nVersion: 5\n\nPackage: tool\n`, 1) + apps
 }
@@ -35,7 +34,7 @@ file /srv/web/node_modules/express/package.json text="{\"name\": \"express\"}"
 file /srv/web/node_modules/express/index.js size=200000
 `
 
-// componentsPage has the root that the page speaks of.
+// componentsPage has the root of that page.
 func componentsPage(p *document) {
 	clients.Need(p.t, "jq", "python3")
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), documented()); err != nil {
@@ -52,8 +51,8 @@ func messagesPage(p *document) {
 	}
 }
 
-// referencePage has what the pages speak of that show single commands: a root, an
-// image of it wherever an image can be, and what the last build left behind.
+// referencePage is for pages with single commands: a root, an image of it for each transport, and
+// the results of the last build.
 func referencePage(p *document) {
 	root := p.smallRoot()
 	archive := appImage(p.t, root)
@@ -91,7 +90,7 @@ func optionsPage(p *document) {
 	p.run(block{kind: "sh", text: "cp -a root amd64-root; cp -a root arm64-root"})
 }
 
-// inspectPage has the root of componentsPage, and images of it everywhere.
+// inspectPage has the root of componentsPage, and images of it for each transport.
 func inspectPage(p *document) {
 	clients.Need(p.t, "root", "skopeo")
 	componentsPage(p)
@@ -117,7 +116,7 @@ func tutorialPage(p *document) {
 		chunkah build --rootfs root --max 1 -o app2.ociarchive`})
 }
 
-// troublePage has what goes wrong.
+// troublePage has the problems of the page.
 func troublePage(p *document) {
 	p.smallRoot()
 	spec := "fifo /run/app.fifo\nfile /etc/app.conf text=x\n"
@@ -133,7 +132,7 @@ var ownImage struct {
 	said []byte
 }
 
-// chunkahImage is the image of chunkah itself, as an OCI archive.
+// chunkahImage is chunkah's own image as an OCI archive.
 func chunkahImage(t *testing.T) string {
 	t.Helper()
 	clients.Need(t, "root", "buildah", "go")
@@ -151,7 +150,7 @@ func chunkahImage(t *testing.T) string {
 	return archive
 }
 
-// smallRoot makes the root of docs/components.md, with a shell in it.
+// smallRoot makes the root of docs/components.md with a shell.
 func (p *document) smallRoot() string {
 	p.t.Helper()
 	clients.Need(p.t, "root", "busybox")
@@ -189,8 +188,8 @@ func enginePage(p *document) {
 	}
 }
 
-// sameTree wants the image to be the root, but for what the page itself changes
-// in it, to have more than one layer, and the config of the app.
+// sameTree checks that the image equals the root, except for the page's own changes, and has
+// several layers and the app's config.
 func (p *document) sameTree(e *clients.Engine, root, image string, b block) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "saved.ociarchive")
@@ -231,7 +230,7 @@ func greetingOf(t *testing.T, dir string) string {
 	return string(b)
 }
 
-// dockerPage has a Docker daemon with the image of an app.
+// dockerPage has a Docker daemon with an app's image.
 func dockerPage(p *document) {
 	root := p.smallRoot()
 	d := clients.NewDocker(p.t)
@@ -259,7 +258,7 @@ func dockerPage(p *document) {
 	}
 }
 
-// pushApp brings an image of an app into the registry.
+// pushApp pushes an app's image to the registry.
 func (p *document) pushApp(root, name string) {
 	p.t.Helper()
 	if out, err := p.shell("skopeo copy --dest-tls-verify=false oci-archive:" + appImage(p.t, root) + " docker://registry.example/" + name); err != nil {
@@ -267,7 +266,7 @@ func (p *document) pushApp(root, name string) {
 	}
 }
 
-// workflowPage runs the run: lines of a workflow, twice, as two runs of it would be.
+// workflowPage runs the run: lines of a workflow twice, like two runs of it.
 func workflowPage(p *document) {
 	root := p.smallRoot()
 	p.engine()
@@ -289,7 +288,7 @@ func workflowPage(p *document) {
 	p.sameAsPushed(root, "app:latest")
 }
 
-// sameAsPushed wants the image in the registry to be the root, and split.
+// sameAsPushed checks that the image in the registry equals the root and has several layers.
 func (p *document) sameAsPushed(root, name string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "pulled.ociarchive")
@@ -307,8 +306,7 @@ func (p *document) sameAsPushed(root, name string) {
 	}
 }
 
-// runLines are the commands of a workflow: the lines below each "run: |" that are
-// indented deeper.
+// runLines returns the commands of a workflow: the lines below each "run: |" with more indentation.
 func runLines(yaml string) []string {
 	var runs []string
 	depth := -1
@@ -327,8 +325,8 @@ func runLines(yaml string) []string {
 	return runs
 }
 
-// jobPage runs the containers of a job and a task with podman, as the pods would
-// run: with another user, without capabilities and with a read-only root.
+// jobPage runs the containers of a job and a task with podman as a pod would: as another user,
+// without capabilities and with a read-only root.
 func jobPage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
@@ -352,15 +350,14 @@ func jobPage(p *document) {
 	p.sameAsPushed(root, "app:task")
 }
 
-// The image of chunkah itself is small, has the five commands and a shell, and is
-// split by itself.
+// chunkah's own image is small, has the five commands and a shell, and is split by chunkah itself.
 func TestChunkahImage(t *testing.T) {
 	archive := chunkahImage(t)
 	info, err := os.Stat(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the issue of a small image asks for; it is a third of that.
+	// The limit for the image; its size is a third of that.
 	if limit := int64(25 << 20); info.Size() > limit {
 		t.Errorf("the image has %d bytes, more than %d", info.Size(), limit)
 	}

@@ -34,14 +34,13 @@ import (
 	"chunkah/tests/clients"
 )
 
-// pushed is an image of layers that a test made by itself.
+// pushed is an image with layers made by the test.
 type pushed struct {
 	layers [][]byte
 	built  *oci.Built
 }
 
-// tarOf is a layer with one file of random bytes, which no compression and no
-// storage makes smaller.
+// tarOf is a layer with one file of random bytes, which cannot be compressed.
 func tarOf(t *testing.T, name string, size int) []byte {
 	t.Helper()
 	data := make([]byte, size)
@@ -81,7 +80,7 @@ func layerOf(b []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// appear finishes an image and has its tags name it.
+// appear finishes and commits an image.
 func appear(p *registry.Push, index []byte) error {
 	if _, err := p.Finish(index); err != nil {
 		return err
@@ -89,7 +88,8 @@ func appear(p *registry.Push, index []byte) error {
 	return p.Commit()
 }
 
-// blobs gives a push all but the index. from names another image that has them; it is empty for none.
+// blobs writes everything except the index to a push. from names another image with the blobs; it
+// is empty for none.
 func (img *pushed) blobs(p *registry.Push, from string) error {
 	errs := make(chan error)
 	for _, l := range img.layers {
@@ -138,14 +138,14 @@ func openRepository(host, name string) (*registry.Repository, error) {
 	return registry.Open(ref, registry.Options{UserAgent: "chunkah/test"})
 }
 
-// counted puts a proxy before a registry that counts the bytes of bodies that go
-// to it, and returns its HOST:PORT.
+// counted starts a proxy for a registry that counts the bytes sent to it, and returns its
+// HOST:PORT.
 func counted(t *testing.T, host string) (string, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: host})
-		r.Out.Host = r.In.Host // by which the registry says where uploads go
+		r.Out.Host = r.In.Host // the registry uses it for the URLs of uploads
 		if r.Out.Body != nil {
 			r.Out.Body = &countedBody{r.Out.Body, &n}
 		}
@@ -166,8 +166,7 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// noLogin hides the credentials and certificates that the user has, and returns
-// a folder that stands in for home.
+// noLogin hides the user's credentials and certificates, and returns a new home directory.
 func noLogin(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -179,8 +178,7 @@ func noLogin(t *testing.T) string {
 	return dir
 }
 
-// samePull pulls an image with skopeo, which checks each digest, and compares
-// what it got.
+// samePull pulls an image with skopeo, which checks each digest, and compares it.
 func samePull(t *testing.T, ref string, want *pushed, args ...string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
@@ -211,7 +209,7 @@ func TestRegistryPlain(t *testing.T) {
 	}
 	samePull(t, host+"/team/app:1", first, "--src-tls-verify=false")
 
-	// Where one layer of ten has changed, that layer is sent, and what names it.
+	// If one layer of ten has changed, only that layer and the documents are sent.
 	sent.Store(0)
 	layers[4] = tarOf(t, "file4", 2<<20)
 	second := pushable(t, layers...)
@@ -302,7 +300,7 @@ func pushIndex(t *testing.T, host, name string, images ...*pushed) {
 	}
 }
 
-// What podman and skopeo logged in to is open to us too, and nothing else is.
+// chunkah uses the logins of podman and skopeo, and no others.
 func TestRegistryWithAPassword(t *testing.T) {
 	clients.Need(t, "skopeo")
 	host := clients.NewRegistry(t, clients.RegistryOptions{Password: true})
@@ -330,7 +328,7 @@ func TestRegistryWithTLS(t *testing.T) {
 
 	err := img.push(t.Context(), host, "team/app:1")
 	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
-		t.Errorf("with a certificate that nobody knows: %v", err)
+		t.Errorf("with an unknown certificate: %v", err)
 	}
 	folder := filepath.Join(home, ".config/containers/certs.d", host)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -343,7 +341,7 @@ func TestRegistryWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	samePull(t, host+"/team/app:1", img, "--src-cert-dir", folder)
-	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { // or the tests above show nothing
+	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { // otherwise the tests above prove nothing
 		resp.Body.Close()
 		if resp.StatusCode == http.StatusOK {
 			t.Error("the registry speaks plain HTTP")
@@ -351,8 +349,8 @@ func TestRegistryWithTLS(t *testing.T) {
 	}
 }
 
-// authority makes a certificate authority, ca.crt, and a certificate of
-// 127.0.0.1, server.pem and server.key, in a folder.
+// authority makes a certificate authority, ca.crt, and a certificate for 127.0.0.1, server.pem and
+// server.key, in a directory.
 func authority(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -13,13 +13,13 @@ import (
 	"chunkah/tests/clients"
 )
 
-// A result is how a command ended.
+// A result is the outcome of a command.
 type result struct {
 	stdout, stderr string
 	code           int // the exit status, -1 if a signal ended it
 }
 
-// start runs a command to its end, whatever that is.
+// start runs a command to its end with any result.
 func start(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -35,8 +35,8 @@ func start(t *testing.T, cmd *exec.Cmd) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// fails runs a command that has to fail with the status, with one line or more
-// on standard error that all begin with the command's name, and returns them.
+// fails runs a command that must fail with the status and with one line or more on standard error
+// that all begin with the command's name, and returns them.
 func fails(t *testing.T, code int, cmd *exec.Cmd) string {
 	t.Helper()
 	res := start(t, cmd)
@@ -58,8 +58,8 @@ func build(t *testing.T, root string, args ...string) string {
 	return archive
 }
 
-// pipe runs the four commands in a pipe, with the arguments of scan and write,
-// and returns the archive.
+// pipe runs the four commands in a pipe, with arguments for scan and write, and returns the
+// archive.
 func pipe(t *testing.T, root string, scan, write []string) string {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")
@@ -79,7 +79,7 @@ func stream(t *testing.T, stages string, root string) string {
 	return clients.Run(t, cmd)
 }
 
-// sameBytes fails the test unless the two files are equal.
+// sameBytes checks that two files are equal.
 func sameBytes(t *testing.T, want, got string) {
 	t.Helper()
 	f, err := os.Open(want)
@@ -106,7 +106,7 @@ func sameBytes(t *testing.T, want, got string) {
 	}
 }
 
-// empty fails the test if there is anything in the folder.
+// empty checks that a directory is empty.
 func empty(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -13,8 +13,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestScript runs the scripts in script/: one story of how the commands behave
-// in each.
+// TestScript runs the scripts in script/. Each one shows a feature.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "script",
@@ -42,7 +41,7 @@ func mkrootCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(mkroot.Write(ts.MkAbs(args[0]), ts.ReadFile(args[1])))
 }
 
-// status N COMMAND [ARG]... runs a command whose exit status has to be N.
+// status N COMMAND [ARG]... runs a command whose exit status must be N.
 func statusCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND [ARG]...")

@@ -11,16 +11,15 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// refused stands for a layer that podman does not take.
+// refused stands for a layer that podman refuses.
 const refused = "refused"
 
-// oddLayer is a layer over oddBase that runtimes do not agree on, or that they do
-// not treat as the image specification says.
+// oddLayer is a layer on oddBase that runtimes treat differently, or not as the image specification
+// says.
 type oddLayer struct {
 	name    string
 	entries []mk.Entry
-	// overlay and vfs are the differences between our tree and podman's, refused
-	// where podman takes no such image.
+	// overlay and vfs are the differences from podman's tree; refused if podman refuses the image.
 	overlay, vfs []string
 	why          string
 }
@@ -34,10 +33,10 @@ func oddBase() []mk.Entry {
 	}
 }
 
-// lost is what overlay storage does to a directory that a layer has files in and
-// no entry for: it makes one in the layer's own folder, whose metadata then counts.
-// The specification has layers hold "Added and modified files and directories", so
-// that what has no entry is not modified; vfs storage agrees.
+// lost is the effect of overlay storage on a directory that has files in a layer but no entry: the
+// new directory in the layer has its own metadata, which count. According to the specification,
+// layers contain "Added and modified files and directories", so a directory without an entry is not
+// modified; vfs storage agrees.
 var lost = []string{
 	`"/d": mode: 0700 and 0755`, `"/d": uid: 1 and 0`, `"/d": gid: 2 and 0`, `"/d": xattr user.x: "1" and none`,
 }
@@ -101,7 +100,7 @@ func oddLayers() []oddLayer {
 	}
 }
 
-// What is not as podman has it, is as the image specification has it.
+// Every difference from podman follows the image specification.
 func TestSourceWhereRuntimesDiffer(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	for _, test := range oddLayers() {

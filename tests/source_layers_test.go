@@ -8,9 +8,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// tenLayers are the layers of an image in which everything is deleted, replaced and
-// linked that can be. Every directory has an entry of its own: what becomes of
-// others is where runtimes differ.
+// tenLayers are the layers of an image in which files are deleted, replaced and linked in every
+// way. Every directory has an entry, since runtimes treat directories without one differently.
 func tenLayers() [][]mk.Entry {
 	meta := func(mode int64, uid, gid int) func(*tar.Header) {
 		return func(h *tar.Header) { h.Mode, h.Uid, h.Gid = mode, uid, gid }
@@ -30,11 +29,11 @@ func tenLayers() [][]mk.Entry {
 		{ // 1: whiteouts of files and of a directory
 			mk.Dir("etc"), mk.File("etc/.wh.shadow", ""), mk.Dir("var"), mk.File("var/.wh.log", ""), mk.File(".wh.link", ""),
 		},
-		{ // 2: opaque directories, the second one behind its siblings
+		{ // 2: opaque directories, the second one after its siblings
 			mk.Dir("opaque"), mk.File("opaque/.wh..wh..opq", ""), mk.Dir("opaque/sub"), mk.File("opaque/three", "3"),
 			mk.Dir("late"), mk.File("late/new", "new"), mk.Dir("late/olddir"), mk.File("late/.wh..wh..opq", ""),
 		},
-		{ // 3: a directory becomes a file, a file a directory, a symlink a directory
+		{ // 3: directory to file, file to directory, symlink to directory
 			mk.File("turns", "a file now"), mk.File(".wh.dirlink", ""), mk.Dir("etc"), mk.File("etc/hosts", "hosts"),
 			mk.File("swap", "file"), mk.Dir("gone"), mk.Dir("gone/deeper"), mk.File("gone/deeper/x", "x"),
 		},
@@ -52,18 +51,18 @@ func tenLayers() [][]mk.Entry {
 			mk.Link("hard/c", "./hard/b").But(meta(0o640, 3, 4)), mk.Link("hard/d", "/hard/c").But(meta(0o640, 3, 4)),
 			mk.Symlink("hard/s", "a"), mk.Link("hard/t", "hard/s"), mk.Dir("was"), mk.File("was/1", "1"), mk.Link("was/2", "was/1"), mk.Link("was/3", "was/2"),
 		},
-		{ // 7: names of inodes go, and are replaced
+		{ // 7: names of inodes are deleted and replaced
 			mk.Dir("was"), mk.File("was/.wh.1", ""), mk.File("was/2", "another"),
 			mk.Dir("again"), mk.File("again/.wh.x", ""), mk.File("again/x", "x"),
 		},
-		{ // 8: names of all sorts, special files, a name twice
+		{ // 8: unusual names, special files, a name twice
 			mk.Dir("names"), mk.File("names/"+strings.Repeat("n", 255), "long"), mk.File(`names/back\slash`, "b"), mk.File("names/new\nline", "n"),
 			mk.File("names/ütf", "u"), mk.File("names/-dash", "d"),
 			mk.Dir("names/" + strings.Repeat("d", 120)), mk.File("names/"+strings.Repeat("d", 120)+"/"+strings.Repeat("e", 200), "deep"),
 			mk.Symlink("names/l", strings.Repeat("t", 300)), mk.Dir("dev"), mk.Device(tar.TypeChar, "dev/null", 1, 3),
 			mk.Device(tar.TypeBlock, "dev/sda", 8, 0), mk.Device(tar.TypeFifo, "dev/pipe", 0, 0),
 		},
-		{ // 9: the same names once more, and the end of some
+		{ // 9: the same names again, and some are deleted
 			mk.Dir("names"), mk.File("names/.wh.-dash", ""), mk.Dir("opaque"), mk.File("opaque/.wh.sub", ""), mk.Dir("opaque/sub2"),
 			mk.Dir("tmp").But(meta(0o1777, 0, 0)), mk.File("tmp/.wh..wh..opq", ""), mk.Dir("hard"), mk.File("hard/.wh.a", ""),
 		},

@@ -37,13 +37,12 @@ func imageOf(t *testing.T, layers [][]mk.Entry) *mk.Image {
 	return img
 }
 
-// withoutRoot leaves out what podman does not take from an image: the root's own
-// entry, "./".
+// withoutRoot removes what podman ignores in an image: the root's own entry, "./".
 func withoutRoot(diffs []string) []string {
 	return slices.DeleteFunc(diffs, func(d string) bool { return strings.HasPrefix(d, `"/": `) })
 }
 
-// The ten layers, in every form of an image, are what podman makes of them.
+// The ten layers give the same tree as in podman, in every form of an image.
 func TestSourceOfTenLayers(t *testing.T) {
 	img := imageOf(t, tenLayers())
 	plain, docker := imageOf(t, tenLayers()), imageOf(t, tenLayers())
@@ -62,7 +61,7 @@ func TestSourceOfTenLayers(t *testing.T) {
 	}
 	for driver, want := range map[string][]string{
 		"overlay": nil,
-		// It copies the layers below file by file, and links of symlinks get lost.
+		// vfs copies the layers below file by file, and hard links to symlinks are lost.
 		"vfs": {
 			`"/hard/s": names of the inode: ["/hard/s" "/hard/t"] and ["/hard/s"]`,
 			`"/hard/t": names of the inode: ["/hard/s" "/hard/t"] and ["/hard/t"]`,
@@ -83,7 +82,7 @@ func TestSourceOfTenLayers(t *testing.T) {
 	}
 }
 
-// records is the stream of a tree, and what it holds.
+// records returns the stream of a tree with contents.
 func records(t *testing.T, root *rootfs.Root) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -109,8 +108,7 @@ func records(t *testing.T, root *rootfs.Root) string {
 	return out.String()
 }
 
-// A Debian that chunkah made an image of gives the records of the root that it
-// was, whatever skopeo has made of the image meanwhile.
+// An image of a Debian gives the same records as the root, after any conversion by skopeo.
 func TestSourceOfADebianRoot(t *testing.T) {
 	clients.Need(t, "root", "skopeo")
 	root := debianRoot(t)
@@ -125,7 +123,7 @@ func TestSourceOfADebianRoot(t *testing.T) {
 		form, path string
 		args       []string
 	}{
-		{"oci-archive:", "", nil}, // as chunkah wrote it: plain
+		{"oci-archive:", "", nil}, // as chunkah wrote it: uncompressed
 		{"oci:", "/layout", []string{"--dest-compress-format", "zstd"}},
 		{"oci-archive:", "/archive", []string{"--dest-compress"}},
 		{"docker-archive:", "/docker", nil},
@@ -156,7 +154,7 @@ func firstDifference(want, got string) string {
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
-// Inodes of one image are none of another's: hard links stay within their image.
+// Inodes of different images are distinct: hard links stay within their image.
 func TestSourceInodesOfTwoImages(t *testing.T) {
 	linked := func(name string) string {
 		img := imageOf(t, [][]mk.Entry{{mk.File(name, name), mk.Link(name+"-link", name)}})

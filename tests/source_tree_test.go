@@ -25,7 +25,7 @@ func flatten(t *testing.T, source string) *image.Tree {
 	return tree
 }
 
-// flattenError is why an image cannot be opened or flattened, nil if it can.
+// flattenError returns the error of opening or flattening an image, nil if there is none.
 func flattenError(t *testing.T, source string) error {
 	t.Helper()
 	_, err := tryFlatten(t, source)
@@ -58,7 +58,7 @@ func tryFlatten(t *testing.T, source string) (*image.Tree, error) {
 	return tree, nil
 }
 
-// unpack makes the files of a tree, all that it says of them included.
+// unpack creates the files of a tree with all metadata.
 func unpack(t *testing.T, tree *image.Tree) string {
 	t.Helper()
 	clients.Need(t, "root")

@@ -18,10 +18,10 @@ import (
 	"chunkah/tests/rpmroot"
 )
 
-// bounds are the mtimes that an image of a root is to have, worked out from the
-// stream as the contract says and not as chunkah-pack does it.
+// bounds are the expected mtimes in an image of a root. They are calculated from the stream by the
+// documented rules, not with chunkah-pack's code.
 type bounds struct {
-	component map[string]string // of a path that is no directory
+	component map[string]string // of a path that is not a directory
 	clamp     map[string]int64  // of a component
 	newest    map[string]int64  // of a component: its newest regular file
 }
@@ -71,8 +71,8 @@ func readBounds(t *testing.T, records string) bounds {
 	return b
 }
 
-// of is the mtime that a path is to have, if it has that one in the source: a package's
-// build time bounds it; otherwise it is that of the component's newest file.
+// of returns the expected mtime of a path with the given mtime in the source. A package's build
+// time bounds it; otherwise it is that of the component's newest file.
 func (b bounds) of(path string, mtime int64) int64 {
 	name := b.component[path]
 	if clamp, ok := b.clamp[name]; ok {
@@ -81,9 +81,9 @@ func (b bounds) of(path string, mtime int64) int64 {
 	return b.newest[name]
 }
 
-// Every file of a package has its source's mtime or the package's build time, whichever is
-// less, and every other file that of the newest one of its component; no directory is newer
-// than all of these.
+// Every file of a package has its source's mtime or the package's build time, whichever is less.
+// Every other file has the time of the newest one in its component. No directory is newer than its
+// files.
 func TestTimesAreClamped(t *testing.T) {
 	clients.Need(t, "umoci", "skopeo")
 	root := copyRoot(t, rpmRoot(t))
@@ -143,12 +143,12 @@ func TestTimesWithSourceDateEpoch(t *testing.T) {
 	}
 	sameBytes(t, archive, pipe(t, root, nil, nil))
 
-	// On the command line, in the place of the environment.
+	// The option instead of the variable.
 	t.Setenv("SOURCE_DATE_EPOCH", "1")
 	sameBytes(t, archive, build(t, root, "--source-date-epoch", strconv.Itoa(epoch)))
 }
 
-// Without any clock named, an image is as old as its newest regular file.
+// Without a source date, an image has the time of its newest regular file.
 func TestTimesWithoutAClock(t *testing.T) {
 	root := mkroot.Make(t, "file /a mtime=1600000000\nfile /b mtime=1610000000 text=b\nsymlink /l to=a mtime=1700000000\n")
 	img := clients.ReadImage(t, build(t, root))
@@ -181,7 +181,7 @@ func mtimeOf(t *testing.T, path string) int64 {
 	return st.Mtim.Sec
 }
 
-// walkTimes calls f with every path of the tree, absolute in it.
+// walkTimes calls f with every absolute path in the tree.
 func walkTimes(t *testing.T, tree string, f func(path string, dir bool, mtime int64)) {
 	t.Helper()
 	err := filepath.WalkDir(tree, func(full string, d fs.DirEntry, err error) error {

@@ -13,8 +13,8 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// An ordinary user who may not read all of a root hears of every path that is in
-// the way, once, from whichever stage meets it; there is no image.
+// An ordinary user who cannot read all of a root gets every such path once, from the stage that
+// finds it, and no image.
 func TestUnreadablePathsOnce(t *testing.T) {
 	clients.Need(t, "root")
 	root := mkroot.Make(t, `
@@ -45,7 +45,7 @@ file /etc/shadow text=x mode=0640
 	closed := []string{"/closed", "/d/closed", "/d/deep/er/closed", "/several", "/several2", "/d/several3",
 		"/usr/local/own/closed", "/etc/shadow", "/list/a", "/list/b"}
 	seen := slices.Concat(closed, []string{"/dark", "/blind"})
-	// Scan, as root, has been there, and tells write of what is below.
+	// Scan ran as root, so write knows the paths below.
 	listed := slices.Concat(closed, []string{"/dark/f", "/dark/g", "/dark/sub/f", "/blind/f"})
 
 	for _, test := range []struct {

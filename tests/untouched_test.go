@@ -21,15 +21,15 @@ import (
 	"chunkah/tests/pinnedroot"
 )
 
-// A site is where a root lies, and who reads it there.
+// A site is a place for a root, and the user who reads it.
 type site struct {
 	name         string
-	mount        []string // how it is mounted once more, nil for not at all
+	mount        []string // mount options, nil if it is not mounted again
 	owner, asUID uint32
 }
 
-// keepsAtime tells whether the kernel lets access times be: only a file's owner may
-// ask that, and root.
+// keepsAtime reports whether access times can stay unchanged: only a file's owner and root may
+// request that.
 func (s site) keepsAtime() bool { return s.mount != nil || s.asUID == 0 || s.asUID == s.owner }
 
 var sites = []site{
@@ -42,7 +42,7 @@ var sites = []site{
 	{name: "another user on a read-only file system", mount: []string{"-o", "remount,ro"}, asUID: pinnedroot.Reader},
 }
 
-// acts are what is done to a root, in this order, in one working folder.
+// acts are commands on a root, in this order, in one working directory.
 var acts = []struct{ name, script string }{
 	{"build", `chunkah build --rootfs "$ROOT" --keep-special-files -o a.oci`},
 	{"build into a pipe", `chunkah build --rootfs "$ROOT" --keep-special-files | cmp - a.oci`},
@@ -60,8 +60,8 @@ var acts = []struct{ name, script string }{
 	{"over an image", `chunkah build --from oci-archive:a.oci --from "$ROOT" --keep-special-files -o d.oci`},
 }
 
-// Nothing of the root changes, whatever is done, wherever it is and whoever does it;
-// and what its package database says is what the write-ahead log beside it says.
+// Nothing in the root changes, with any command, place or user. The package database is read with
+// its write-ahead log.
 func TestLaw5SourceUntouched(t *testing.T) {
 	for _, s := range sites {
 		t.Run(s.name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestLaw5SourceUntouched(t *testing.T) {
 	}
 }
 
-// remount puts the root of a disk in its site, and returns where the root is then.
+// remount puts the root of a disk in its site, and returns its path.
 func (s site) remount(t *testing.T, disk, root string) string {
 	t.Helper()
 	switch {
@@ -108,7 +108,7 @@ func (s site) remount(t *testing.T, disk, root string) string {
 	return root
 }
 
-// run runs a script in a working folder.
+// run runs a script in a working directory.
 func (s site) run(t *testing.T, script, root, work string) {
 	t.Helper()
 	cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", script)
@@ -128,9 +128,8 @@ func (s site) run(t *testing.T, script, root, work string) {
 // deleted is a package of the pinned root that leaveOpen deletes.
 const deleted = "grep"
 
-// leaveOpen leaves the root's package database as a process does that has it open:
-// a package is deleted, but only in the write-ahead log, and the memory that SQLite
-// shares is a file beside it.
+// leaveOpen leaves the root's package database in the state of a process that has it open: a
+// package is deleted only in the write-ahead log, and SQLite's shared memory is a file beside it.
 func leaveOpen(t *testing.T, root string) {
 	t.Helper()
 	place := root + pinnedroot.Database
@@ -156,7 +155,7 @@ func leaveOpen(t *testing.T, root string) {
 	}
 }
 
-// Of images nothing changes either.
+// Images are not changed either.
 func TestLaw5ImageUntouched(t *testing.T) {
 	disk := filesystem(t, "ext4")
 	images := disk + "/images"
@@ -183,7 +182,7 @@ func TestLaw5ImageUntouched(t *testing.T) {
 	}
 }
 
-// What untouched looks at is seen to change.
+// snapshot notices changes.
 func TestUntouchedSees(t *testing.T) {
 	disk := filesystem(t, "ext4")
 	file := filepath.Join(disk, "file")
@@ -196,7 +195,7 @@ func TestUntouchedSees(t *testing.T) {
 	} {
 		before := snapshot(t, disk, true)
 		if len(before) < 3 || !maps.Equal(before, snapshot(t, disk, true)) {
-			t.Fatalf("looking changes what is seen: %q", before)
+			t.Fatalf("snapshot changes the tree: %q", before)
 		}
 		clients.Run(t, exec.Command("sh", "-c", change, file, disk))
 		if maps.Equal(before, snapshot(t, disk, true)) {
@@ -205,7 +204,7 @@ func TestUntouchedSees(t *testing.T) {
 	}
 }
 
-// untouched runs f and checks that the tree is as it was.
+// untouched runs f and checks that the tree is unchanged.
 func untouched(t *testing.T, root string, atimes bool, f func()) {
 	t.Helper()
 	before := snapshot(t, root, atimes)
@@ -225,8 +224,8 @@ func untouched(t *testing.T, root string, atimes bool, f func()) {
 	}
 }
 
-// snapshot is all that can be told of a tree, by its paths. Taking it changes
-// nothing, but the access times of symlinks, which cannot be read without.
+// snapshot returns everything that is visible of a tree, by path. It changes only the access times
+// of symlinks, which is unavoidable.
 func snapshot(t *testing.T, path string, atimes bool) map[string]string {
 	t.Helper()
 	var st unix.Stat_t
@@ -265,7 +264,7 @@ func snapshot(t *testing.T, path string, atimes bool) map[string]string {
 	return all
 }
 
-// xattrs are a file's extended attributes.
+// xattrs returns a file's extended attributes.
 func xattrs(t *testing.T, path string) map[string]string {
 	t.Helper()
 	names, err := xattr.LList(path)
@@ -283,7 +282,7 @@ func xattrs(t *testing.T, path string) map[string]string {
 	return values
 }
 
-// openQuietly opens a file or directory that is read without a trace.
+// openQuietly opens a file or directory without changing its access time.
 func openQuietly(t *testing.T, path string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME, 0)

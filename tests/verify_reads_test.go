@@ -13,11 +13,11 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// readBytes runs a command and returns the bytes that it has asked the kernel for,
-// by read, pread, sendfile and copy_file_range.
+// readBytes runs a command and returns the bytes that it requested from the kernel with read,
+// pread, sendfile and copy_file_range.
 func readBytes(t *testing.T, command ...string) int64 {
 	t.Helper()
-	// What a process has read is added to its parent once that has waited for it.
+	// The kernel adds a process's reads to its parent's when the parent has waited for it.
 	cmd := exec.Command("sh", append([]string{"-c", `"$@" && sed -n 's/^rchar: //p' /proc/$$/io`, "sh"}, command...)...)
 	n, err := strconv.ParseInt(strings.TrimSpace(clients.Run(t, cmd)), 10, 64)
 	if err != nil {
@@ -26,8 +26,7 @@ func readBytes(t *testing.T, command ...string) int64 {
 	return n
 }
 
-// build --verify costs at most one more reading of the source and of the output, and
-// does read both.
+// build --verify costs at most one more reading of the source and of the output, and reads both.
 func TestBuildVerifyReadsOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads some hundred megabytes")
@@ -48,7 +47,7 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 	root := mkroot.Make(t, spec.String())
 	for name, flags := range map[string][]string{
 		"archive": {"-o", "oci-archive:OUT"},
-		// One layer: of several, one that is early waits on disk, and is read from there.
+		// One layer: with several, an early one is spooled and read from there.
 		"gzip":           {"-o", "oci-archive:OUT", "--compress", "gzip", "--level", "1", "--max", "1"},
 		"layout":         {"-o", "oci:OUT"},
 		"docker archive": {"-o", "docker-archive:OUT:app:1"},
@@ -65,8 +64,7 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 			alone := readBytes(t, build(filepath.Join(dir, "alone"))...)
 			verified := readBytes(t, build(filepath.Join(dir, "verified"), "--verify")...)
 			output := sizeOf(t, filepath.Join(dir, "verified"))
-			// What is read beside files of the root: /proc, headers, an end that is
-			// looked for behind each file.
+			// Reads besides the root's files: /proc, headers, the end of each file.
 			const beside = 1 << 20
 			if more, most := verified-alone, source+output; more > most+beside || more < most-beside {
 				t.Errorf("--verify reads %d bytes more; the source has %d, the output %d", more, source, output)
@@ -75,7 +73,7 @@ func TestBuildVerifyReadsOnce(t *testing.T) {
 	}
 }
 
-// sizeOf is the number of bytes in a file, or in all files below a folder.
+// sizeOf returns the number of bytes in a file, or in all files below a directory.
 func sizeOf(t *testing.T, path string) (size int64) {
 	t.Helper()
 	err := filepath.WalkDir(path, func(_ string, d os.DirEntry, err error) error {

@@ -1,9 +1,8 @@
-// Package assign tags file records with the components they belong to.
+// Package assign tags file records with their components.
 //
-// Repos claim files, one ecosystem each, and the first one in their order wins. After
-// them come their fallbacks, in rounds. Files that no repo claims go to components
-// made from top-level directories, so that each file has one. This package knows no
-// repo; the command lists them.
+// Each repo claims the files of one ecosystem, and earlier repos take precedence. After all repos
+// come their fallbacks, in rounds. Files that no repo claims go to components of top-level
+// directories, so that each file has one. This package knows no repos; the command lists them.
 package assign
 
 import (
@@ -17,23 +16,23 @@ import (
 	"chunkah/format"
 )
 
-// Summary says what one repo did.
+// Summary describes what one repo did.
 type Summary struct {
 	Repo string
-	// Found is false where the tree has nothing of the repo's ecosystem.
+	// Found is false if the tree has nothing of the repo's ecosystem.
 	Found      bool
 	Packages   int
 	Components int
-	// Files counts the records claimed that are not directories, Bytes their
-	// sizes, hard links once.
+	// Files is the number of claimed records except directories, Bytes their size with each inode
+	// once.
 	Files int
 	Bytes int64
 }
 
-// Outcome is what Assign found beside the tags it put on the records.
+// Outcome is the result of Assign besides the tags on the records.
 type Outcome struct {
-	// Components are those that own something, in the order of the repos and by
-	// name within one.
+	// Components are the components with files, in the order of the repos and by name within a
+	// repo.
 	Components []*format.Component
 	// Packages are all that were read, by the order of the repos.
 	Packages  []*Package
@@ -41,7 +40,7 @@ type Outcome struct {
 	Warnings  []string
 	// Claimants are the claims on the file to explain, in order; nil without one.
 	Claimants []Claimant
-	// Explained says which components that file has.
+	// Explained has the components of that file.
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
@@ -53,12 +52,12 @@ type Outcome struct {
 // Claimant is a repo that claimed one file.
 type Claimant struct {
 	Repo string
-	// Fallback is set for claims that any other repo could have prevented.
+	// Fallback is set if any other claim would take precedence.
 	Fallback   bool
 	Components []string
 	// Packages are the names of the packages that claim the file; none for a fallback.
 	Packages []string
-	// Won is set for the claim that decided.
+	// Won is set for the claim that counts.
 	Won bool
 }
 
@@ -85,7 +84,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	return assign(ctx, t, repos, -1)
 }
 
-// assign also collects who claims the record asked, -1 for none.
+// assign also collects the claims on the record asked, -1 for none.
 func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, error) {
 	out := &Outcome{}
 	for i := range t.Files {
@@ -160,7 +159,7 @@ func (c Claim) compare(d Claim) int {
 	return cmp.Or(strings.Compare(p.Component.Name, q.Component.Name), strings.Compare(p.Name, q.Name))
 }
 
-// apply gives files that are still unclaimed to the components that claim them.
+// apply gives unclaimed files to the components that claim them.
 func (c *claims) apply(list []Claim) {
 	slices.SortFunc(list, Claim.compare)
 	counted := make(map[int64]bool)
@@ -195,8 +194,8 @@ func (c *claims) explain(list []Claim, won bool) {
 	c.out.Claimants = append(c.out.Claimants, x)
 }
 
-// claim gives a directory to all that claim it, and anything else, with all names of
-// its inode, to its owner.
+// claim gives a directory to all its claimants, and any other file, with all names of its inode, to
+// its owner.
 func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	i := list[0].File
 	f := c.tree.Files[i]
@@ -214,8 +213,8 @@ func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	c.finish(i, counted)
 }
 
-// finish counts a file that has its components, and all other names of its inode,
-// which get the same ones.
+// finish counts a file that has its components, and gives the same ones to all other names of its
+// inode.
 func (c *claims) finish(i int, counted map[int64]bool) {
 	c.tree.claimed[i] = true
 	c.summary.count(c.tree.Files[i], counted)
@@ -224,7 +223,7 @@ func (c *claims) finish(i int, counted map[int64]bool) {
 	}
 }
 
-// give adds a component to those of a file.
+// give adds a component to a file.
 func (c *claims) give(f *format.File, comp *format.Component) {
 	f.Components = append(f.Components, comp.Name)
 	if c.used[comp.Name] == nil {
@@ -245,7 +244,7 @@ func (s *Summary) count(f *format.File, counted map[int64]bool) {
 	}
 }
 
-// components returns those that own something, by name.
+// components returns the components with files, by name.
 func (c *claims) components() []*format.Component {
 	c.describeShared()
 	owning := slices.SortedFunc(maps.Values(c.used), func(a, b *format.Component) int { return strings.Compare(a.Name, b.Name) })

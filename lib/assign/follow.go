@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// follow gives unclaimed files to the component of the file that they were made from,
-// if that one has a component.
+// follow gives unclaimed files to the component of the file that they were made from, if that has
+// one.
 func (c *claims) follow() {
 	counted := make(map[int64]bool)
 	for _, f := range c.follows {

@@ -8,7 +8,7 @@ import (
 	"chunkah/format"
 )
 
-// stub is a repo that says what it was told to.
+// stub is a repo with fixed results.
 type stub struct {
 	name   string
 	result Result
@@ -17,7 +17,7 @@ type stub struct {
 func (s *stub) Name() string                                 { return s.name }
 func (s *stub) Load(context.Context, *Tree) (*Result, error) { return &s.result, nil }
 
-// of is a package of a component that it has to itself.
+// of returns a package with its own component.
 func of(component string) *Package {
 	return &Package{Component: &format.Component{Name: component}}
 }
@@ -46,7 +46,7 @@ func TestFollow(t *testing.T) {
 	}
 	for i, want := range []string{1: "given/a", 3: "later/b", 5: "later/c", 7: "first/d"} {
 		if got := files[i].Components; want != "" && (len(got) != 1 || got[0] != want) {
-			t.Errorf("%s is of %q, want %q", files[i].Path, got, want)
+			t.Errorf("%s belongs to %q, want %q", files[i].Path, got, want)
 		}
 	}
 	if s := out.Summaries[0]; s.Files != 4 || s.Components != 1 {
@@ -63,8 +63,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A fallback can have a fallback itself. It counts after the first fallbacks of all repos,
-// whatever their order. A file that follows another one follows it after each round.
+// A fallback can have another fallback. It counts after the first fallbacks of all repos, in any
+// order. Files follow others after each round.
 func TestFallbackOfFallback(t *testing.T) {
 	files := records("/a", "/b", "/c", "/c.c")
 	x, y := of("past/x"), of("now/y")

@@ -13,9 +13,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// records makes the records of lines: "path/" for a directory, "path -> target",
-// or "path", then words: a size, "g1" for hard-link group 1, "@name" for a
-// component.
+// records parses records from lines: "path/" for a directory, "path -> target", or "path", then
+// words: a size, "g1" for hard-link group 1, "@name" for a component.
 func records(lines ...string) []*format.File {
 	var files []*format.File
 	for _, line := range lines {
@@ -50,7 +49,7 @@ func number(digits string) (n int64) {
 	return n
 }
 
-// onDisk makes what the records say below a new root.
+// onDisk creates the files of the records below a new root.
 func onDisk(t testing.TB, files []*format.File) *rootfs.Root {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,8 +77,7 @@ func onDisk(t testing.TB, files []*format.File) *rootfs.Root {
 	return root
 }
 
-// fake is a repo that claims what it is told: "path component", weak ones with
-// "~" in front.
+// fake is a repo with given claims: "path component", fallbacks with "~" in front.
 type fake struct {
 	name   string
 	claims []string

@@ -9,16 +9,16 @@ import (
 	"chunkah/format"
 )
 
-// intervals are the words for days. They are those of the Rust chunkah.
+// intervals are words for days, as in the Rust chunkah.
 var intervals = map[string]int64{
 	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 90, "yearly": 365,
 }
 
 // errInterval lists the valid intervals.
-var errInterval = errors.New("it takes a number of days from 1 on, or daily, weekly, biweekly, monthly, quarterly, yearly")
+var errInterval = errors.New("want a number of days from 1, or daily, weekly, biweekly, monthly, quarterly, yearly")
 
-// ParseInterval reads how often a component is expected to change: a number of days, or
-// a word for it. The result is at most the largest number in a stream.
+// ParseInterval parses an interval between updates: a number of days, or a word. The result is at
+// most the largest number in a stream.
 func ParseInterval(text string) (days int64, err error) {
 	if days, known := intervals[text]; known {
 		return days, nil
@@ -30,8 +30,8 @@ func ParseInterval(text string) (days int64, err error) {
 	return int64(min(n, format.MaxInt)), nil
 }
 
-// Interval is the number of days between updates that people set on a file, for the
-// component that it ends up in.
+// Interval is the number of days between updates that the user set on a file, for the file's
+// component.
 type Interval struct {
 	File int // an index into Tree.Files
 	Days int64
@@ -70,14 +70,14 @@ func (out *Outcome) setKnown(list []KnownInterval) {
 // interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	type shortest struct {
-		days, other int64 // other is a different one, 0 for none
+		days, other int64 // other is a different number, 0 for none
 	}
 	found := make(map[string]*shortest)
 	var order []string
 	for _, i := range list {
 		names := t.Files[i.File].Components
 		if len(names) != 1 {
-			continue // a directory of several components, or of none
+			continue // a directory with several components, or none
 		}
 		switch s := found[names[0]]; {
 		case s == nil:

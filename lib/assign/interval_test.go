@@ -8,8 +8,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// Whatever people write for an interval is refused, or is days that a stream holds; days
-// that are written out are the same ones.
+// Any text for an interval is refused, or gives days that fit a stream, and days written as a
+// number parse as themselves.
 func FuzzParseInterval(f *testing.F) {
 	for _, text := range []string{"daily", "quarterly", "7", "+7", "007", "0", "-1", "1.5", "18446744073709551616", "weekly\n", ""} {
 		f.Add(text)

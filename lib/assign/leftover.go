@@ -8,11 +8,11 @@ import (
 	"chunkah/format"
 )
 
-// No database says how often files that no package owns change, but they are not
-// stable. Each package that is installed changes caches and settings of the system,
-// and images are built anew for an application that is not packaged.
+// No database says how often files change that no package owns, but they are not stable. Each
+// package installation changes caches and settings of the system, and applications that are not
+// packaged are the reason for new images.
 const (
-	// systemInterval is for files of the system, in days: they change with each build.
+	// systemInterval is for files of the system, in days: they change in each build.
 	systemInterval = 1
 	// AppInterval is for applications and large files, in days.
 	AppInterval = 7
@@ -31,8 +31,8 @@ var systemDirs = map[string]bool{
 // appParents have one directory per application, site or user.
 var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
 
-// mostLeftovers is how many of the leftovers are listed, the largest. They may
-// deserve their own component.
+// mostLeftovers is how many leftovers are listed, the largest first. They may deserve their own
+// component.
 const mostLeftovers = 10
 
 // claimLeftovers tags everything that has no component yet, except directories
@@ -64,8 +64,8 @@ func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	return names.components()
 }
 
-// keepLargest inserts f into the largest files if it is one of the mostLeftovers.
-// Of files of the same size the first stays first.
+// keepLargest inserts f if it is one of the mostLeftovers largest files. Files of equal size keep
+// their order.
 func keepLargest(largest []*format.File, f *format.File) []*format.File {
 	if len(largest) == mostLeftovers && largest[mostLeftovers-1].Size >= f.Size {
 		return largest
@@ -84,8 +84,8 @@ func keepLargest(largest []*format.File, f *format.File) []*format.File {
 // one list.
 type leftoverNames struct {
 	lists map[string][]string
-	// dir and last are the directory of the previous file and its list: most files
-	// are in the same directory as the previous one.
+	// dir and last are the directory of the previous file and its list: files often have the same
+	// directory as the previous one.
 	dir  string
 	last []string
 }
@@ -124,7 +124,7 @@ func (n *leftoverNames) components() (list []*format.Component) {
 	return list
 }
 
-// appDir returns the application directory that f lies in, "" for none.
+// appDir returns the application directory of f, "" for none.
 func appDir(f *format.File) string {
 	for _, parent := range appParents {
 		if rest, ok := strings.CutPrefix(f.Path, parent); ok {

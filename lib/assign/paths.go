@@ -13,12 +13,12 @@ func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" +
 // Base returns the last name of a path.
 func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// HasControl reports whether a name has a control character, which no package's has.
+// HasControl reports whether a name has a control character. No package's name has one.
 func HasControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// IsBelow reports whether a path lies below a directory.
+// IsBelow reports whether a path is below a directory.
 func IsBelow(dir, path string) bool {
 	if dir == "/" {
 		return len(path) > 1
@@ -26,8 +26,7 @@ func IsBelow(dir, path string) bool {
 	return len(path) > len(dir) && path[len(dir)] == '/' && path[:len(dir)] == dir
 }
 
-// Below returns the range of the records below a physical directory, which needs no
-// record of its own.
+// Below returns the range of the records below a physical directory, even if that has no record.
 func (t *Tree) Below(dir string) (from, to int) {
 	from = sort.Search(len(t.Files), func(i int) bool { return format.ComparePaths(t.Files[i].Path, dir) > 0 })
 	to = from + sort.Search(len(t.Files)-from, func(i int) bool { return !IsBelow(dir, t.Files[from+i].Path) })

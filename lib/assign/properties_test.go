@@ -10,8 +10,8 @@ import (
 	"chunkah/format"
 )
 
-// randomRoot is a tree of files, directories, links and inodes of several names,
-// some with components already, without the records of some parents.
+// randomRoot is a tree of files, directories, links and hard links, some with components, and some
+// parents without records.
 func randomRoot(r *rand.Rand) []*format.File {
 	seen := map[string]bool{"/": true}
 	lines := []string{"/"}
@@ -46,7 +46,7 @@ func randomRoot(r *rand.Rand) []*format.File {
 	return records(lines...)
 }
 
-// randomRepos claim files of the tree, weakly or not, several of them the same.
+// randomRepos claim files of the tree, some as fallbacks, and some the same files.
 func randomRepos(r *rand.Rand, files []*format.File) []Repo {
 	var repos []Repo
 	for i := range 1 + r.IntN(4) {
@@ -70,7 +70,7 @@ func cloneFiles(files []*format.File) []*format.File {
 	return copies
 }
 
-// tags shows what every record belongs to.
+// tags returns the components of every record.
 func tags(files []*format.File) map[string]string {
 	all := map[string]string{}
 	for _, f := range files {
@@ -79,9 +79,9 @@ func tags(files []*format.File) map[string]string {
 	return all
 }
 
-// Whatever the tree and whoever claims what: each file has a component, all names of
-// an inode the same one unless somebody said otherwise, nothing else of a record
-// changes, and components are those that own something, once each.
+// In any tree with any claims, each file has a component, all names of an inode have the same one
+// unless the stream said otherwise, nothing else in a record changes, and each component with files
+// is listed once.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 11))
@@ -101,7 +101,7 @@ func TestProperties(t *testing.T) {
 			}
 			if f.Hardlink != 0 && len(was.Components) == 0 {
 				if of, known := groups[f.Hardlink]; known && of != f.Components[0] {
-					t.Errorf("%q is of %q, another name of its inode of %q", f.Path, f.Components[0], of)
+					t.Errorf("%q belongs to %q, another name of its inode to %q", f.Path, f.Components[0], of)
 				}
 				groups[f.Hardlink] = f.Components[0]
 			}
@@ -127,7 +127,7 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// The order in which repos hand out claims says nothing, in any tree.
+// The order of claims does not matter in any tree.
 func TestClaimOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 12))
@@ -148,15 +148,15 @@ func TestClaimOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// A package more or less, of files of its own, moves no file of another one: what it
-// leaves behind goes to what nobody claims, and nothing else changes.
+// A package with its own files moves no file of another package when it is added or removed. Its
+// files become leftovers, and nothing else changes.
 func TestOnePackageMoreOrLess(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 13))
 		with := randomRoot(r)
 		without := cloneFiles(with)
 		repos := randomRepos(r, with)
-		// The package of the last repo, so that it takes nothing from the others.
+		// The package of the last repo takes no files from the others.
 		extra := fake{name: "extra"}
 		for range 5 {
 			extra.claims = append(extra.claims, with[r.IntN(len(with))].Path+" extra/one")
@@ -167,7 +167,7 @@ func TestOnePackageMoreOrLess(t *testing.T) {
 		for path, component := range is {
 			lost := strings.HasPrefix(was[path], "chunkah/") || was[path] == "" || strings.HasPrefix(was[path], "r")
 			if component != was[path] && (component != "extra/one" || !lost) {
-				t.Fatalf("seed %d: %q was of %q and is of %q", seed, path, was[path], component)
+				t.Fatalf("seed %d: %q belonged to %q and belongs to %q", seed, path, was[path], component)
 			}
 		}
 	}

@@ -2,8 +2,8 @@ package assign
 
 import "fmt"
 
-// pruned warns of a package database of which the image gets only a part: the package
-// manager would see the wrong packages. Leaving out all of it is a choice.
+// pruned warns if the image has only a part of a package database: the package manager would see
+// the wrong packages. Leaving out the whole database is the user's choice and gives no warning.
 func (c *claims) pruned(r *Result) []string {
 	if c.tree.Partial {
 		return nil

@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// databaseRepo has a database of these files.
+// databaseRepo has a database with these files.
 type databaseRepo []string
 
 func (databaseRepo) Name() string { return "deb" }
 
 func (d databaseRepo) Load(context.Context, *Tree) (*Result, error) { return &Result{Database: d}, nil }
 
-// A part of a database is a warning; all of it, none of it, and what kept layers have are not.
+// A partial database is a warning. A complete or missing one, or files in kept layers, are not.
 func TestPruned(t *testing.T) {
 	repo := databaseRepo{"/db/a", "/db/b", "/db/status"}
 	for name, c := range map[string]struct {

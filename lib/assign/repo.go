@@ -8,19 +8,19 @@ import (
 
 // A Repo finds the packages of one ecosystem in a tree.
 type Repo interface {
-	// Name is the first part of its components' names, as in "rpm/glibc", and its
+	// Name is the first part of its components' names, for example "rpm" in "rpm/glibc", and its
 	// name in --repos.
 	Name() string
-	// Load reads the packages and claims their files. It returns nil, nil if the tree
-	// has nothing of its ecosystem. A damaged database is an error: a repo never
-	// claims less than its database says.
+	// Load reads the packages and claims their files. It returns nil, nil if the tree has nothing
+	// of its ecosystem. A damaged database is an error: a repo never silently claims less than the
+	// database lists.
 	Load(ctx context.Context, t *Tree) (*Result, error)
 }
 
-// Package is one package. What a repo knows of each package belongs here.
+// Package is a package. Facts that a repo knows about each package are its fields.
 type Package struct {
-	// Name is the package's own. It is empty if no package is meant but the whole
-	// component, such as the files of the package manager.
+	// Name is the package's own name. It is empty for a component as a whole, such as the files of
+	// the package manager.
 	Name string
 	// Component is named REPO/NAME. Packages can share it. It is nil for a package
 	// without files.
@@ -40,22 +40,21 @@ type Package struct {
 	License string
 }
 
-// Result is what a repo found.
+// Result is the result of a repo.
 type Result struct {
-	// Packages are all packages that were read, also those without files.
+	// Packages are all packages, including those without files.
 	Packages []*Package
-	// Claims are in any order. A directory belongs to all components that claim
-	// it. Anything else that several claim belongs to a component of its own,
-	// REPO/.shared. All names of an inode belong together: the first of them that is
-	// claimed decides.
+	// Claims are in any order. A directory belongs to all components that claim it. Any other file
+	// that several components claim belongs to the component REPO/.shared. All names of an inode
+	// belong together: the first one claimed decides.
 	Claims []Claim
-	// Fallback returns more claims, for files that no repo has claimed so far. It is
-	// called after all repos have claimed what they could without it. Nil for none.
+	// Fallback returns more claims, for files that no repo has claimed. It is called after all
+	// repos have made their other claims; nil for none.
 	Fallback func(ctx context.Context) (*Result, error)
-	// Follows are for files made from another file, whoever owns that one. They count
-	// after all repos have claimed, and again after each round of fallbacks.
+	// Follows are files that were made from other files, with any owner. They count after all repos
+	// have claimed, and again after each round of fallbacks.
 	Follows []Follow
-	// Intervals were set on files by people, whatever components they end up in.
+	// Intervals were set on files by the user, with any component.
 	Intervals []Interval
 	// Known are the intervals that people set for components by name.
 	Known []KnownInterval
@@ -66,7 +65,7 @@ type Result struct {
 	Warnings []string
 }
 
-// Claim says that a file belongs to a package.
+// Claim says that a package owns a file.
 type Claim struct {
 	// File is an index into Tree.Files.
 	File    int

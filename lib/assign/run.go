@@ -14,18 +14,18 @@ import (
 
 // Options tune the stage.
 type Options struct {
-	// Repos are asked in this order.
+	// Repos claim files in this order.
 	Repos []Repo
 	// Root is where databases are read from; nil for the root in the stream's header.
 	Root *rootfs.Root
 	// Open opens the sources of a header without a root, as one root. It also returns
 	// their closer.
 	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
-	// Override drops the components that records come with.
+	// Override removes the components that are already in the stream.
 	Override bool
 	// Strict makes the first warning an error.
 	Strict bool
-	// Explain is a path to explain: who claims it, and whose claim counts. Empty for none.
+	// Explain is a path to explain: all claims on it, and the one that counts. Empty for none.
 	Explain string
 }
 
@@ -41,7 +41,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		if root, closer, err = s.openRoot(ctx, opt); err != nil {
 			return nil, err
 		}
-		defer closer.Close() // it was only read
+		defer closer.Close() // read-only
 	}
 	tree := NewTree(root, s.files)
 	tree.Partial = s.header.KeepLayers > 0
@@ -52,7 +52,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream: want a path as it will be in the image, from / on", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: want the path in the image, beginning with /", opt.Explain)
 		}
 		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		outcome.Explained = x
 	}
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
-		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: name it with --rootfs")
+		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: give it with --rootfs")
 	}
 	if opt.Strict && len(outcome.Warnings) > 0 {
 		return nil, strictError(outcome.Warnings)
@@ -73,7 +73,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	return outcome, s.write(ctx, out, outcome)
 }
 
-// strictError makes one error of warnings.
+// strictError makes one error of the warnings.
 func strictError(warnings []string) error {
 	if more := len(warnings) - 1; more > 0 {
 		return fmt.Errorf("%s (--strict; and %d more)", warnings[0], more)
@@ -81,29 +81,29 @@ func strictError(warnings []string) error {
 	return fmt.Errorf("%s (--strict)", warnings[0])
 }
 
-// Explanation has the components of a path. The outcome's claimants are the reason.
+// Explanation has the components of a path. The claimants of the outcome are the reason.
 type Explanation struct {
 	Path string
-	// Before are the components that it had in the stream.
+	// Before are the path's components in the input.
 	Before []string
-	// Components are those that it has now: none for a directory that is in the
-	// layers of its files.
+	// Components are the path's new components: none for a directory that is in the layers of its
+	// files.
 	Components []string
 }
 
-// stream is a stream as a whole.
+// stream is a complete stream.
 type stream struct {
 	header     format.Header
 	components []*format.Component
 	files      []*format.File
 }
 
-// openRoot opens the root in the stream's header. A stream without one, as a script can
-// make it, has no databases: its root is an empty directory that is removed already.
+// openRoot opens the root in the stream's header. A stream from a script can lack one. Then there
+// are no databases, and the root is an empty directory that is already removed.
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
-			return nil, nil, errors.New("the stream has sources, which only a root can stand in for here")
+			return nil, nil, errors.New("the stream has sources, but only a root is supported here")
 		}
 		return opt.Open(ctx, &s.header)
 	}
@@ -153,7 +153,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 	}
 }
 
-// write writes the stream. A component that was in it keeps its record.
+// write writes the stream. A component that was in the input keeps its record.
 func (s *stream) write(ctx context.Context, out format.Sink, outcome *Outcome) error {
 	header := s.header
 	header.Version, header.Stage = format.Version, format.StageAssign

@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// run assigns a stream in text to a stream in text.
+// run runs assign on a stream, both as text.
 func run(t *testing.T, in string, opt Options) (string, *Outcome, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -25,7 +25,7 @@ func lines(parts ...string) string { return strings.Join(parts, "\n") + "\n" }
 const (
 	rootLine = `{"file":{"path":"/","type":"dir","mode":493,"uid":0,"gid":0,"mtime":0}}`
 	endLine  = `{"end":{}}`
-	// leftoverLine is the record of what belongs to the system and to no package.
+	// leftoverLine is the record of the component for unowned files of the system.
 	leftoverLine = `{"component":{"name":"chunkah/unclaimed","interval_days":1}}`
 )
 
@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What a stream brings stays where it is to be replaced by nothing.
+// Component records of the input stay if no repo replaces them.
 func TestRunKeepsComponentRecords(t *testing.T) {
 	dir := onDisk(t, nil).Path()
 	in := lines(`{"header":{"version":1,"root":"`+dir+`"}}`, rootLine, fileLine("/a", "b"),
@@ -81,7 +81,7 @@ func TestRunKeepsComponentRecords(t *testing.T) {
 	}
 }
 
-// The records of directories are tagged too, so that nothing changes again.
+// Records of directories are tagged too, so that a second run changes nothing.
 func TestRunTwice(t *testing.T) {
 	files := records("/", "/d/", "/d/f g1", "/e/", "/f g1", "/opt/", "/opt/x/", "/opt/x/y", "/l -> d")
 	root := onDisk(t, files)
@@ -118,8 +118,7 @@ func asRecords(files []*format.File) []format.Record {
 	return list
 }
 
-// TestNoRoot: a script may leave header.root out; then there is no database, and
-// the rest still works.
+// TestNoRoot: a script can omit header.root. Then there is no database, and the rest still works.
 func TestNoRoot(t *testing.T) {
 	out, outcome, err := run(t, lines(`{"header":{"version":1}}`, rootLine, endLine), Options{})
 	if err != nil || !strings.Contains(out, format.EmptyDirectories) {
@@ -154,7 +153,7 @@ func TestRunErrors(t *testing.T) {
 	}
 }
 
-// The caller's root goes before the header's.
+// The caller's root takes precedence over the header's.
 func TestRunRoot(t *testing.T) {
 	files := records("/", "/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/x")
 	root := onDisk(t, files)
@@ -179,7 +178,7 @@ func TestRunCancelled(t *testing.T) {
 	}
 }
 
-// A sink that fails ends the stage, at whatever record.
+// A failing sink ends the stage at any record.
 func TestRunSinkFails(t *testing.T) {
 	in := lines(`{"header":{"version":1,"root":"`+onDisk(t, nil).Path()+`"}}`, rootLine, fileLine("/a", ""), `{"component":{"name":"c"}}`, endLine)
 	for left := range 4 {
@@ -191,7 +190,7 @@ func TestRunSinkFails(t *testing.T) {
 	}
 }
 
-// fullSink takes a few records and no more.
+// fullSink accepts a few records and then fails.
 type fullSink struct {
 	left     int
 	finished bool

@@ -6,15 +6,14 @@ import (
 	"chunkah/format"
 )
 
-// SharedName is the component, in each repo, of files that several of its components
-// own. Such a file depends on all of its owners: its times and mode on disk are those of
-// the package installed last, and if its first owner goes, it stays. In the layer of
-// one owner it would change that layer with every other owner.
+// SharedName is the component, in each repo, of files that several of its components own. Such a
+// file depends on all owners: its times and mode on disk are those of the last installed package,
+// and it stays when one owner is removed. In the layer of one owner it would change that layer with
+// every other owner.
 const SharedName = ".shared"
 
-// owner returns the component of a file that is not a directory: the only one that
-// claims it, or else the repo's component for files of several owners. Claims are
-// sorted by the names of their components.
+// owner returns the component of a file that is not a directory: its only claimant, or the repo's
+// shared component. Claims are sorted by their components' names.
 func (c *claims) owner(list []Claim) *format.Component {
 	only := list[0].Package.Component
 	if list[len(list)-1].Package.Component.Name == only.Name {
@@ -29,8 +28,7 @@ func (c *claims) owner(list []Claim) *format.Component {
 	return c.shared
 }
 
-// describeShared completes the component for files of several owners: any update of
-// an owner can change it.
+// describeShared completes the shared component: an update of any owner can change it.
 func (c *claims) describeShared() {
 	var clamps []int64
 	for owner := range c.owners {

@@ -11,11 +11,11 @@ import (
 	"chunkah/format"
 )
 
-// owned is a file and its owners, by name.
+// owned maps a file to its owners' names.
 type owned map[string][]string
 
-// randomOwners is a root whose packages share files: most have one owner, and some up
-// to five.
+// randomOwners is a root with packages that share files: most files have one owner, some up to
+// five.
 func randomOwners(r *rand.Rand) owned {
 	files := make(owned)
 	for i := range 40 {
@@ -31,7 +31,7 @@ func randomOwners(r *rand.Rand) owned {
 	return files
 }
 
-// without removes a package, and the files that it alone owns.
+// without removes a package and the files that only it owns.
 func (files owned) without(name string) owned {
 	left := make(owned)
 	for path, owners := range files {
@@ -43,7 +43,7 @@ func (files owned) without(name string) owned {
 	return left
 }
 
-// components assigns the files, and lists those of each component.
+// components assigns the files and lists those of each component.
 func (files owned) components(t *testing.T) map[string][]string {
 	t.Helper()
 	var paths []string
@@ -63,10 +63,9 @@ func (files owned) components(t *testing.T) map[string][]string {
 	return all
 }
 
-// A package that is removed or added changes its own component, that of files of several
-// owners, and those of packages that it leaves as the only owners of a file, or finds as
-// such. Where each of its files has three owners or more, or one, no other package's
-// component changes.
+// Adding or removing a package changes its own component, the shared one, and those of packages
+// that gain or lose sole ownership of a file. If each of its files has one owner, or three or more,
+// no other package's component changes.
 func TestOwnersComeAndGo(t *testing.T) {
 	const shared = "x/" + SharedName
 	moved := 0
@@ -103,8 +102,8 @@ func TestOwnersComeAndGo(t *testing.T) {
 	}
 }
 
-// No package's component holds a file that another package owns too, so that an update
-// of that one cannot change it.
+// No package's component has a file that another package owns too. So an update of that package
+// cannot change it.
 func TestComponentsHoldOnlyTheirOwn(t *testing.T) {
 	for seed := range uint64(200) {
 		files := randomOwners(rand.New(rand.NewPCG(seed, 15)))
@@ -118,7 +117,7 @@ func TestComponentsHoldOnlyTheirOwn(t *testing.T) {
 	}
 }
 
-// An update of any owner may change what it shares.
+// An update of any owner can change shared files.
 func TestSharedRecord(t *testing.T) {
 	dated := func(name string, clamp, days int64, updates ...int64) *format.Component {
 		return &format.Component{Name: name, Updates: updates, IntervalDays: days, MtimeClamp: clamp, HasMtimeClamp: clamp != 0}

@@ -12,31 +12,31 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// MaxListed bounds a listed path, in bytes: package managers pass whole paths to the
-// kernel, which refuses longer ones (PATH_MAX).
+// MaxListed bounds a listed path, in bytes: package managers pass it to the kernel, which refuses
+// longer ones (PATH_MAX).
 const MaxListed = 4096
 
-// Tree has the file records of one root, and finds records by paths. Repos read it; only
-// Assign changes it.
+// Tree has the file records of a root, and finds records by path. Repos read it; only Assign
+// changes it.
 type Tree struct {
 	// Root is where databases and contents are read from.
 	Root *rootfs.Root
 	// Files are the records in stream order.
 	Files []*format.File
-	// Partial is set where layers of the root are kept: what they have is not in Files.
+	// Partial is set if layers of the root are kept: their files are not in Files.
 	Partial bool
 
 	claimed  []bool          // by index: has components
 	links    map[int64][]int // hard-link group -> indexes
-	shared   map[int64]bool  // hard-link group -> all of it is claimed
+	shared   map[int64]bool  // hard-link group -> all its names are claimed
 	resolver *rootfs.Resolver
-	targets  map[int]int // symlink -> record that it leads to, -1 for none
-	// lastListed is the listed directory that was looked up last, lastFound its
-	// physical path, empty for none.
+	targets  map[int]int // symlink -> record of its target, -1 for none
+	// lastListed is the listed directory that was resolved last, lastFound its physical path, empty
+	// for none.
 	lastListed, lastFound string
 }
 
-// NewTree makes the tree of records that are in stream order.
+// NewTree makes a tree of records in stream order.
 func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 	t := &Tree{
 		Root: root, Files: files,
@@ -62,10 +62,9 @@ func (t *Tree) Lookup(path string) (int, bool) {
 	})
 }
 
-// Find finds the record of a path as a package lists it, with or without the
-// slash in front. Symlinks in its parent are followed inside the root ("/lib/x"
-// where /lib is a link to usr/lib), the last name is not. An error says why the path
-// could not be resolved, such as a disk that fails.
+// Find finds the record of a path as a package lists it, with or without a leading slash. Symlinks
+// in its parents are followed inside the root ("/lib/x" if /lib is a link to usr/lib), but the last
+// name is not. It fails if the path cannot be resolved, for example because of a disk error.
 func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	if len(listed) > MaxListed {
 		return 0, false, nil
@@ -91,8 +90,7 @@ func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	return i, found, nil
 }
 
-// Target finds the record that the symlink of record i leads to, which may be another
-// symlink.
+// Target finds the record of the target of record i's symlink, which can be another symlink.
 func (t *Tree) Target(i int) (target int, found bool, err error) {
 	f := t.Files[i]
 	if f.Type != format.TypeSymlink {
@@ -101,7 +99,7 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	if at, known := t.targets[i]; known {
 		return at, at >= 0, nil
 	}
-	at, found, err := t.Find(lead(f.Path, f.Target))
+	at, found, err := t.Find(absoluteTarget(f.Path, f.Target))
 	if err != nil {
 		return 0, false, err
 	}
@@ -129,9 +127,9 @@ func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
 	return 0, false, nil
 }
 
-// lead returns the absolute path that the link at a physical path points to. Its
-// leading dots are resolved, which no link can change; others are left in it.
-func lead(link, target string) string {
+// absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, since no
+// link can change them; others stay.
+func absoluteTarget(link, target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
 	}
@@ -147,11 +145,11 @@ func lead(link, target string) string {
 	}
 }
 
-// dir returns the physical path of a listed directory, "" if there is none. Files of
-// one directory are listed together, so the last one is kept.
+// dir returns the physical path of a listed directory, "" if there is none. It caches the last one
+// because files of one directory are listed together.
 func (t *Tree) dir(listed string) (string, error) {
 	if t.lastFound == "" || listed != t.lastListed {
-		found, err := t.Resolve(listed + "/.") // which has to be a directory
+		found, err := t.Resolve(listed + "/.") // it must be a directory
 		if err != nil {
 			return "", err
 		}
@@ -160,8 +158,8 @@ func (t *Tree) dir(listed string) (string, error) {
 	return t.lastFound, nil
 }
 
-// peek tells the resolver the type of a name in a directory. Only names without a
-// record, which were left out of the scan, are looked up in the root.
+// peek returns the type of a name in a directory for the resolver. Names without a record, which
+// the scan left out, are looked up in the root.
 func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	i, found := t.Lookup(Join(dir, name))
 	if !found {
@@ -173,12 +171,12 @@ func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	case format.TypeSymlink:
 		return unix.S_IFLNK, f.Target, nil
 	default:
-		return unix.S_IFREG, "", nil // of whatever kind: nothing is below it
+		return unix.S_IFREG, "", nil // any type: nothing is below it
 	}
 }
 
-// Resolve returns the physical path of a path in the root, "" if nothing is there. It
-// is an error if the path could not be looked at.
+// Resolve returns the physical path of a path in the root, "" if it does not exist. It fails if the
+// path cannot be read.
 func (t *Tree) Resolve(path string) (string, error) {
 	physical, err := t.resolver.Resolve(path)
 	var refused unix.Errno
@@ -186,20 +184,18 @@ func (t *Tree) Resolve(path string) (string, error) {
 		return "", err
 	}
 	if err != nil {
-		return "", nil //nolint:nilerr // nothing is there
+		return "", nil //nolint:nilerr // it does not exist
 	}
 	return physical, nil
 }
 
-// absent are the errors of a path that leads nowhere.
+// absent are the errors for paths that do not exist.
 var absent = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}
 
-// Claimed reports whether an earlier repo has claimed record i, or it came with
-// components.
+// Claimed reports whether record i has components, from an earlier repo or from the input.
 func (t *Tree) Claimed(i int) bool { return t.claimed[i] }
 
-// Links returns the indexes of all names of record i's inode in the tree, i
-// alone where it has no others.
+// Links returns the indexes of all names of record i's inode in the tree.
 func (t *Tree) Links(i int) []int {
 	if g := t.Files[i].Hardlink; g != 0 {
 		return t.links[g]
@@ -207,8 +203,8 @@ func (t *Tree) Links(i int) []int {
 	return []int{i}
 }
 
-// share gives the components of record i to all names of its inode that have
-// none, and returns their indexes.
+// share gives the components of record i to all names of its inode without components, and returns
+// their indexes.
 func (t *Tree) share(i int) []int {
 	f := t.Files[i]
 	if f.Hardlink == 0 || t.shared[f.Hardlink] {

@@ -14,8 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Paths as packages list them, on a root whose directories were merged one way or
-// the other.
+// Paths as packages list them, in roots with directories merged one way or the other.
 func TestFind(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -53,7 +52,7 @@ func TestFind(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tree := NewTree(onDisk(t, test.files), test.files)
-			for range 2 { // the second time from what is known
+			for range 2 { // the second time from the cache
 				for listed, want := range test.found {
 					i, ok, err := tree.Find(listed)
 					if err != nil || ok != (want != "") || ok && test.files[i].Path != want {
@@ -65,7 +64,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Links that are not in the stream count as well: they are in the root.
+// Links without records count as well: they are in the root.
 func TestFindWithoutRecords(t *testing.T) {
 	all := records("/", "/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/x", "/out -> ..")
 	root := onDisk(t, all)
@@ -81,7 +80,7 @@ func TestFindWithoutRecords(t *testing.T) {
 	}
 }
 
-// broken is a root of which nothing can be seen.
+// broken is a root that cannot be read.
 type broken struct{ err error }
 
 func (b broken) Stat(string) (rootfs.Stat, error)      { return rootfs.Stat{}, b.err }
@@ -91,8 +90,7 @@ func (b broken) Xattrs(string) ([]rootfs.Xattr, error) { return nil, b.err }
 func (b broken) Open(string) (io.ReaderAt, error)      { return nil, b.err }
 func (b broken) Close() error                          { return nil }
 
-// Of a directory that cannot be seen nobody knows what it holds: that is an error,
-// and not a file without an owner.
+// An unreadable directory is an error, since its contents are unknown.
 func TestFindOnBrokenDisk(t *testing.T) {
 	for errno, fails := range map[unix.Errno]bool{unix.EIO: true, unix.EMFILE: true, unix.ENOENT: false, unix.ELOOP: false, unix.ENOTDIR: false} {
 		tree := NewTree(rootfs.Virtual("broken", broken{errno}), records("/usr/lib/x"))
@@ -143,7 +141,7 @@ func TestLead(t *testing.T) {
 		{"/a/link", "/x/y", "/x/y"},
 		{"/a/link", "..", "/a/.."},
 	} {
-		if got := lead(c[0], c[1]); got != c[2] {
+		if got := absoluteTarget(c[0], c[1]); got != c[2] {
 			t.Errorf("%s -> %s: got %s, want %s", c[0], c[1], got, c[2])
 		}
 	}

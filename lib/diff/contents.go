@@ -27,7 +27,7 @@ const readBuffer = 128 << 10
 var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 
 // errChanged is the error for a file that changed during the comparison.
-var errChanged = errors.New("it changed: nothing may write to the root while it is compared")
+var errChanged = errors.New("it changed: do not write to the root during the comparison")
 
 // A batch contains files of one directory, which is then opened only once. Opening a directory
 // costs as much as reading a small file.

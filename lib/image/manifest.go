@@ -162,7 +162,7 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 	if c.Created != "" {
 		t, err := time.Parse(time.RFC3339Nano, c.Created)
 		if err != nil {
-			return fmt.Errorf("reading the config: created is %q: want a time as 2006-01-02T15:04:05Z", c.Created)
+			return fmt.Errorf("reading the config: created is %q: want a time such as 2006-01-02T15:04:05Z", c.Created)
 		}
 		if t.Year() > 1 { // Docker's way to say that there is none
 			img.Created = &t

@@ -20,7 +20,7 @@ var errLeadsOut = errors.New(`has ".." in it that leads out: an entry of a layer
 // it, whatever that is in the tree, as clients have it.
 func cleanName(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
-		return "", errors.New("holds a NUL")
+		return "", errors.New("contains a NUL")
 	}
 	clean := name
 	if !isClean(name) {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// bashLogic is what does not depend on the commands. Readline splits words at ":"
-// and "=" as well: what no space parts is one word, of which it replaces what comes
-// after the last of them.
+// bashLogic is independent of the commands. Readline also splits words at ":" and "=". A word
+// between spaces counts as one here, and readline replaces the part after the last of these
+// characters.
 const bashLogic = `_chunkah_paths() {
     local path
     compopt -o filenames 2>/dev/null
@@ -82,8 +82,8 @@ _chunkah() {
 }
 `
 
-// Bash is the completion of bash for those programs. transports begin the names of images; a path
-// comes after those that end with a colon.
+// Bash returns the bash completion for the programs. transports are prefixes of image names; a path
+// follows those that end with a colon.
 func Bash(programs []*Command, transports []string) string {
 	var b strings.Builder
 	b.WriteString("# Completion of bash for chunkah.\n\n")
@@ -119,7 +119,7 @@ func Bash(programs []*Command, transports []string) string {
 	return b.String() + "\n"
 }
 
-// bashKind is the kind of a value as bashLogic has it.
+// bashKind is the name of a value's kind in bashLogic.
 func bashKind(value string) string {
 	switch kindOf(value) {
 	case kindNone:
@@ -138,7 +138,7 @@ func bashKind(value string) string {
 	return "other"
 }
 
-// everyCommand are the programs and their commands.
+// everyCommand returns the programs and their commands.
 func everyCommand(programs []*Command) []*Command {
 	var list []*Command
 	for _, c := range programs {

@@ -2,13 +2,13 @@ package manual
 
 import "strings"
 
-// Closest returns the choice that a misspelt name was most likely to be, empty
-// where none is near. Of equally near ones it is the first.
+// Closest returns the choice that is most similar to a misspelt name, the first one if several are.
+// It is empty if none is similar.
 func Closest(name string, choices []string) string {
 	best, least := "", min(len(name), longestName)/3+2
 	for _, c := range choices {
 		if len(name) >= 3 && strings.HasPrefix(c, name) {
-			return c // abbreviated
+			return c // an abbreviation
 		}
 		if d := distance(name, c); d < least {
 			best, least = c, d
@@ -17,11 +17,11 @@ func Closest(name string, choices []string) string {
 	return best
 }
 
-// longestName bounds the work for a name that somebody made up.
+// longestName bounds the work for arbitrary names.
 const longestName = 64
 
-// distance is how many letters have to be put in, taken out, changed, or swapped
-// with their neighbour to make one name the other.
+// distance is the number of letters to insert, remove, change, or swap with their neighbour to turn
+// one name into the other.
 func distance(a, b string) int {
 	if len(a) > longestName || len(b) > longestName {
 		return longestName

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// fishLogic completes places of images. What it prints are whole words, of which
-// fish shows what goes on from the one that is being typed.
+// fishLogic completes image names. It prints whole words, and fish shows those that continue the
+// current one.
 const fishLogic = `function __chunkah_image
     set -l word (commandline -ct | string replace -r -- '^--[^=]*=' '')
     if set -l found (string match -r -- '^(dir:|oci:|oci-archive:|docker-archive:)(.*)$' $word)
@@ -21,8 +21,7 @@ end
 
 `
 
-// Fish is the completion of fish for one program: it looks for them by the
-// program's name.
+// Fish returns the fish completion for one program. fish finds it by the program's name.
 func Fish(c *Command, transports []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Completion of fish for %s.\n\n", c.Name)
@@ -41,7 +40,7 @@ func Fish(c *Command, transports []string) string {
 	return b.String()
 }
 
-// fishCommand completes the options and operands of a command, on a condition.
+// fishCommand completes the options and operands of a command under a condition.
 func fishCommand(b *strings.Builder, c *Command, condition string) {
 	start := "complete -c " + c.binary()
 	if condition != "" {
@@ -61,7 +60,7 @@ func fishCommand(b *strings.Builder, c *Command, condition string) {
 	}
 }
 
-// fishValue completes a value. exclusive keeps names of files away.
+// fishValue completes a value. exclusive excludes file names.
 func fishValue(value, exclusive string) string {
 	switch kindOf(value) {
 	case kindFile:
@@ -78,7 +77,7 @@ func fishValue(value, exclusive string) string {
 	return exclusive
 }
 
-// fishQuote quotes a word for fish, which knows two escapes between quotes.
+// fishQuote quotes a word for fish, which has two escapes inside quotes.
 func fishQuote(word string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(word) + "'"
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Edition is what the foot of a manual page says.
+// Edition is the footer of a manual page.
 type Edition struct {
 	Version string
-	Date    string // as 2006-01-02; empty for none
+	Date    string // for example 2006-01-02; empty for none
 }
 
-// ManPage is the command's page of section 1, in the man macros.
+// ManPage returns the command's page for section 1, with the man macros.
 func ManPage(c *Command, e Edition) string {
 	var b strings.Builder
 	pageHead(&b, c.Page(), 1, e)
@@ -76,7 +76,7 @@ func manOptions(b *strings.Builder, c *Command) {
 }
 
 func manEnvironment(b *strings.Builder, c *Command) {
-	head := ".SH ENVIRONMENT\nThe command line goes before the environment,\nand an empty variable is an unset one.\n"
+	head := ".SH ENVIRONMENT\nOptions override variables.\nAn empty variable counts as unset.\n"
 	for _, o := range c.Options {
 		if o.Env == "" {
 			continue
@@ -98,21 +98,20 @@ func manAlso(b *strings.Builder, c *Command) {
 	fmt.Fprintf(b, ".SH SEE ALSO\n%s\n", strings.Join(pages, ",\n"))
 }
 
-// trimParagraph takes away a paragraph that nothing follows.
+// trimParagraph removes an empty last paragraph.
 func trimParagraph(b *strings.Builder) {
 	text := strings.TrimSuffix(b.String(), ".PP\n")
 	b.Reset()
 	b.WriteString(text)
 }
 
-// roffText are the characters that mean something else to roff, or that it prints
-// as others.
+// roffText has the characters that roff interprets, or prints as others.
 var roffText = strings.NewReplacer(`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`)
 
 // roff escapes a text.
 func roff(text string) string { return roffText.Replace(text) }
 
-// roffLine escapes a line that stays one. A period at its beginning is no macro.
+// roffLine escapes a text that stays on one line. A period at its beginning must not be a macro.
 func roffLine(text string) string {
 	text = roff(text)
 	if strings.HasPrefix(text, ".") {
@@ -121,11 +120,10 @@ func roffLine(text string) string {
 	return text
 }
 
-// longestSource is the width of a page's source, in bytes, as mandoc wants it.
+// longestSource is the width of a page's source, in bytes, that mandoc accepts.
 const longestSource = 78
 
-// filled breaks text that is roff already into lines of source; what a reader sees
-// is filled anew.
+// filled breaks roff text into lines of source. roff fills them again.
 func filled(text string) string {
 	var b strings.Builder
 	column := 0
@@ -147,5 +145,5 @@ func filled(text string) string {
 	return b.String()
 }
 
-// quoted is an argument of a macro.
+// quoted quotes an argument of a macro.
 func quoted(text string) string { return `"` + strings.ReplaceAll(roff(text), `"`, `\(dq`) + `"` }

@@ -1,10 +1,8 @@
-// Package manual shows what a command line offers: as a help screen, as manual
-// pages, as completions for bash, zsh and fish, and by guessing what a misspelt
-// name was to be. It knows descriptions of commands and no flags package: whoever
-// parses the command line describes it, so that all of those say the same.
+// Package manual generates documentation of the command line: help screens, manual pages, and
+// completions for bash, zsh and fish. It also guesses misspelt names. It does not know the flags
+// package: the parser of the command line describes its commands, so that all of these agree.
 //
-// What it renders depends on the description alone: no clock, terminal or
-// environment.
+// The output depends only on the description, not on the clock, the terminal or the environment.
 package manual
 
 import (
@@ -15,25 +13,22 @@ import (
 
 // Command describes a command.
 type Command struct {
-	// Name is how it is called: "chunkah-scan", or "chunkah build" where it is a
-	// command of another.
+	// Name is the command as typed: "chunkah-scan", or "chunkah build" for a subcommand.
 	Name string
-	// Short says what it does in a few words, Long in sentences.
+	// Short is a description in a few words, Long in sentences.
 	Short, Long string
-	// Synopsis is what follows the name.
+	// Synopsis follows the name.
 	Synopsis string
 	Options  []Option
-	// Often names the options, by long names, that a screen has place for; empty
-	// are the first ones.
+	// Often has the long names of options for the short help; if empty, the first ones.
 	Often    []string
 	Examples []Example
 	Commands []*Command
-	// Operand is what its arguments are, as the Value of an option; empty where it
-	// has none.
+	// Operand describes its arguments, like an option's Value; empty if it has none.
 	Operand string
 	// Statuses are its exit statuses.
 	Statuses []Status
-	// Also are related pages, as "chunkah-pack(1)".
+	// Also are related pages, for example "chunkah-pack(1)".
 	Also []string
 }
 
@@ -41,37 +36,38 @@ type Command struct {
 type Option struct {
 	Short rune // 0 for none
 	Long  string
-	// Value stands for its value, as "FILE" or "none|gzip|zstd"; empty for a switch.
+	// Value is the placeholder of its value, for example "FILE" or "none|gzip|zstd"; empty for a
+	// switch.
 	Value string
-	// Section is the heading that it stands under.
+	// Section is its heading.
 	Section string
-	// Brief fits a line of a screen, Text says all. Brief may be empty.
+	// Brief fits on one line, Text is the complete description. Brief may be empty.
 	Brief, Text string
-	// Env is the variable that stands in for it.
+	// Env is the environment variable with the same effect.
 	Env string
-	// Repeats says that it may be given more than once.
+	// Repeats is set if it can be given more than once.
 	Repeats bool
 }
 
-// Example is a command line and what it is for.
+// Example is a command line with a description.
 type Example struct{ Text, Line string }
 
-// Status is an exit status and what it means.
+// Status is an exit status with its meaning.
 type Status struct{ Code, Text string }
 
-// Page is the name of its manual page: "chunkah-build".
+// Page returns the name of its manual page: "chunkah-build".
 func (c *Command) Page() string { return strings.ReplaceAll(c.Name, " ", "-") }
 
-// binary is the program that runs it.
+// binary returns the name of its program.
 func (c *Command) binary() string {
 	name, _, _ := strings.Cut(c.Name, " ")
 	return name
 }
 
-// word is the last word of its name.
+// word returns the last word of its name.
 func (c *Command) word() string { return c.Name[strings.LastIndexByte(c.Name, ' ')+1:] }
 
-// names are the option's, with dashes.
+// names returns the option's names with dashes.
 func (o Option) names() []string {
 	var names []string
 	if o.Short != 0 {
@@ -80,7 +76,7 @@ func (o Option) names() []string {
 	return append(names, "--"+o.Long)
 }
 
-// line is what fits a line of it.
+// line returns its description for one line.
 func (o Option) line() string {
 	if o.Brief != "" {
 		return o.Brief
@@ -88,7 +84,7 @@ func (o Option) line() string {
 	return o.Text
 }
 
-// sections are the headings of options in the order in which they come first.
+// sections returns the headings of options in the order of their first option.
 func sections(options []Option) []string {
 	var list []string
 	for _, o := range options {
@@ -99,15 +95,15 @@ func sections(options []Option) []string {
 	return list
 }
 
-// kind is what a value is, for completions.
+// kind is a value's kind for completions.
 type kind int
 
 const (
 	kindOther kind = iota
-	kindNone       // there is no value
+	kindNone       // without a value
 	kindFile
 	kindFolder
-	kindImage // a place of an image, with or without its transport
+	kindImage // an image name, with or without its transport
 	kindCommand
 	kindChoice
 )
@@ -115,7 +111,7 @@ const (
 // choice matches a value that is one of several words.
 var choice = regexp.MustCompile(`^[a-z0-9]+(\|[a-z0-9]+)+$`)
 
-// kindOf tells by the name of a value what it is.
+// kindOf returns the kind of a value by its placeholder.
 func kindOf(value string) kind {
 	switch {
 	case value == "":

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// odd is a command with all that has to be escaped somewhere.
+// odd is a command with all characters that must be escaped somewhere.
 func odd() *Command {
 	return &Command{
 		Name: "tool", Short: `does 'it' - with a \ and "quotes"`, Long: ".PP is no macro, and nor is 'br.\nA second line.",
@@ -42,7 +42,7 @@ func TestManPage(t *testing.T) {
 	}
 }
 
-// What is too much for a screen is left out at its end, and the rest stays.
+// If there are too many options for a screen, the last ones are left out, and the rest stays.
 func TestScreenIsFull(t *testing.T) {
 	c := odd()
 	for range 40 {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// ManPageOf makes a page of a text in Markdown, as our own texts use it: headings,
-// paragraphs, lists, tables, fenced blocks, and in a line code, emphasis and links.
-// The first heading says what the page is about.
+// ManPageOf converts Markdown to a manual page. It supports what our documents use: headings,
+// paragraphs, lists, tables, fenced blocks, and inline code, emphasis and links. The first heading
+// is the page's title.
 func ManPageOf(name string, section int, text string, e Edition) string {
 	p := &markdown{}
 	pageHead(&p.out, name, section, e)
@@ -22,13 +22,13 @@ func ManPageOf(name string, section int, text string, e Edition) string {
 	return p.out.String()
 }
 
-// markdown turns a text into roff, line by line.
+// markdown converts a text to roff line by line.
 type markdown struct {
 	out     strings.Builder
 	fenced  bool
-	blank   bool     // the last line was
-	fresh   bool     // nothing stands below the last heading
-	columns []string // of the table that we are in
+	blank   bool     // the last line was blank
+	fresh   bool     // nothing follows the last heading yet
+	columns []string // of the current table
 }
 
 var (
@@ -78,7 +78,7 @@ func (p *markdown) heading(macro, text string) {
 	p.blank, p.fresh = false, true
 }
 
-// fence begins or ends a block that stays as it is.
+// fence begins or ends a code block.
 func (p *markdown) fence() {
 	if p.fenced = !p.fenced; p.fenced {
 		if !p.fresh {
@@ -93,8 +93,8 @@ func (p *markdown) fence() {
 	p.blank, p.fresh = true, false
 }
 
-// row shows a row of a table as a paragraph under its first cell. The table's own
-// first row says what the other cells are.
+// row converts a row of a table to a paragraph under its first cell. The table's header row labels
+// the other cells.
 func (p *markdown) row(cells []string) {
 	if p.columns == nil {
 		p.columns = cells
@@ -115,10 +115,10 @@ func (p *markdown) row(cells []string) {
 	p.text(strings.Join(parts, "; "))
 }
 
-// marks are what stands out in a line: code, strong, emphasis and links.
+// marks matches inline markup: code, strong, emphasis and links.
 var marks = regexp.MustCompile("`([^`]+)`|\\*\\*([^*]+)\\*\\*|\\*([^*]+)\\*|\\[([^\\]]+)\\]\\([^)]*\\)")
 
-// inline turns a line into roff.
+// inline converts a line to roff.
 func inline(text string) string {
 	var b strings.Builder
 	for {

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// The size of a screen, in columns and lines. The last line is for the prompt.
+// The size of a screen in columns and lines. The last line is left for the prompt.
 const (
 	screenColumns = 80
 	screenLines   = 24 - 1
 )
 
-// textColumn is where the text of an option starts.
+// textColumn is the column of an option's description.
 const textColumn = 28
 
-// Screen is the help that fits a screen: the options that are used most, examples,
-// and where the rest is.
+// Screen returns the help that fits a screen: common options, examples, and how to get the rest.
 func Screen(c *Command) string {
 	head := heading(c)
 	for _, sub := range c.Commands {
@@ -28,7 +27,7 @@ func Screen(c *Command) string {
 	return strings.Join(slices.Concat(head, options, tail), "\n") + "\n"
 }
 
-// Everything is the help with all options and all that there is to say of them.
+// Everything returns the complete help.
 func Everything(c *Command) string {
 	lines := heading(c)
 	for _, sub := range c.Commands {
@@ -45,13 +44,13 @@ func Everything(c *Command) string {
 	return strings.Join(slices.Concat(lines, []string{""}, examples(c)), "\n") + "\n"
 }
 
-// heading is how the command is called and what it does.
+// heading returns the usage line and the description.
 func heading(c *Command) []string {
 	lines := wrap("Usage: "+c.Name+" "+c.Synopsis, len("Usage: "))
 	return append(lines, wrap(c.Long, 0)...)
 }
 
-// often are the options for a screen, section by section.
+// often returns the options for the screen, by section.
 func often(c *Command) []Option {
 	if len(c.Often) == 0 {
 		return c.Options
@@ -67,8 +66,7 @@ func often(c *Command) []Option {
 	return list
 }
 
-// optionLines shows as many of the options as that many lines hold, each section
-// under its name.
+// optionLines formats as many options as fit in most lines, with their sections' headings.
 func optionLines(options []Option, most int) []string {
 	var lines []string
 	section := ""
@@ -86,7 +84,7 @@ func optionLines(options []Option, most int) []string {
 	return lines
 }
 
-// examples shows a command line each.
+// examples formats the examples, one line each.
 func examples(c *Command) []string {
 	if len(c.Examples) == 0 {
 		return nil
@@ -98,7 +96,7 @@ func examples(c *Command) []string {
 	return lines
 }
 
-// label is what an option is called in a list.
+// label returns an option's name in a list.
 func label(o Option) string {
 	text := "      --" + o.Long
 	if o.Short != 0 {
@@ -110,7 +108,7 @@ func label(o Option) string {
 	return text
 }
 
-// full is all that there is to say of an option.
+// full returns the complete description of an option.
 func (o Option) full() string {
 	if o.Env == "" {
 		return o.Text
@@ -118,7 +116,7 @@ func (o Option) full() string {
 	return o.Text + " [$" + o.Env + "]"
 }
 
-// entry puts a text beside its label, or below one that is too long.
+// entry puts a text beside its label, or below a label that is too long.
 func entry(label, text string) []string {
 	lines := wrap(strings.Repeat(" ", textColumn)+text, textColumn)
 	switch {
@@ -131,8 +129,8 @@ func entry(label, text string) []string {
 	return lines
 }
 
-// wrap breaks a text at spaces where it would be wider than a screen, and indents
-// all lines but the first. Spaces at its beginning stay.
+// wrap breaks a text at spaces to fit the screen, and indents all lines but the first. Leading
+// spaces stay.
 func wrap(text string, indent int) []string {
 	words := strings.Fields(text)
 	line := text[:len(text)-len(strings.TrimLeft(text, " "))]

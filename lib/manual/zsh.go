@@ -17,7 +17,7 @@ _chunkah_image() {
 
 `
 
-// Zsh is the completion of zsh for those programs.
+// Zsh returns the zsh completion for the programs.
 func Zsh(programs []*Command, transports []string) string {
 	var b strings.Builder
 	var names []string
@@ -42,7 +42,7 @@ func zshFunction(c *Command) string {
 	return "_chunkah_of_" + strings.ReplaceAll(c.Page(), "-", "_")
 }
 
-// zshCommand is the function for one command.
+// zshCommand writes the function for one command.
 func zshCommand(b *strings.Builder, c *Command) {
 	fmt.Fprintf(b, "%s() {\n  local curcontext=\"$curcontext\" state line\n  typeset -A opt_args\n  _arguments -C -s -S", zshFunction(c))
 	for _, o := range c.Options {
@@ -74,10 +74,10 @@ func zshSubcommands(b *strings.Builder, c *Command) {
 	b.WriteString("    esac\n    ;;\n  esac\n")
 }
 
-// zshSpecial are the characters that mean something in what _arguments takes.
+// zshSpecial escapes the special characters of _arguments.
 var zshSpecial = strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `:`, `\:`)
 
-// zshOption is an option as _arguments takes it, by one of its names.
+// zshOption formats an option for _arguments, with one of its names.
 func zshOption(o Option, name string) string {
 	spec := "(" + strings.Join(o.names(), " ") + ")"
 	if o.Repeats {

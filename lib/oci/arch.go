@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// archNames are the architectures, named as GOARCH is, that Linux images are made for, with their variants.
+// archNames has the architectures of Linux images, with their variants. The names are those of
+// GOARCH.
 var archNames = map[string][]string{
 	"386": nil, "amd64": {"v1", "v2", "v3", "v4"}, "arm": {"v5", "v6", "v7", "v8"}, "arm64": {"v8", "v9"},
 	"loong64": nil, "mips": nil, "mipsle": nil, "mips64": nil, "mips64le": nil, "ppc64": nil, "ppc64le": nil,
@@ -23,12 +24,12 @@ var archAliases = map[string]string{
 	"armv6": "arm/v6", "armv6l": "arm/v6", "armv6hl": "arm/v6", "arm32v6": "arm/v6",
 	"armel": "arm/v5", "armv5": "arm/v5", "armv5l": "arm/v5", "armv5tel": "arm/v5", "arm32v5": "arm/v5",
 	"ppc64el": "ppc64le", "powerpc64le": "ppc64le",
-	"powerpc64":   "ppc64le", // as in the Rust chunkah: no distribution with images is for the other byte order
+	"powerpc64":   "ppc64le", // as in the Rust chunkah: no distribution with images uses the other byte order
 	"loongarch64": "loong64", "mipsel": "mipsle", "mips64el": "mips64le",
 }
 
-// ParseArch reads the name of an architecture: as GOARCH spells it, with a variant ("arm/v7"), as a platform
-// ("linux/arm64/v8"), or by one of the usual aliases ("x86_64", "aarch64", "armhf").
+// ParseArch parses the name of an architecture: as in GOARCH, with a variant ("arm/v7"), as a
+// platform ("linux/arm64/v8"), or a usual alias ("x86_64", "aarch64", "armhf").
 func ParseArch(s string) (arch, variant string, err error) {
 	name := strings.TrimPrefix(strings.ToLower(s), "linux/")
 	if alias, ok := archAliases[name]; ok {
@@ -45,11 +46,11 @@ func ParseArch(s string) (arch, variant string, err error) {
 	return arch, variant, nil
 }
 
-// HostArch is the architecture that this program runs on, for an image of which nothing says another.
+// HostArch is the architecture of this program. It is the default for images.
 func HostArch() string { return runtime.GOARCH }
 
-// SetArch gives the image the architecture s. The variant that the config had stays where s names the same architecture
-// without one.
+// SetArch sets the architecture s. The config's variant stays if s is the same architecture without
+// a variant.
 func (c *Config) SetArch(s string) error {
 	arch, variant, err := ParseArch(s)
 	if err != nil {

@@ -21,29 +21,30 @@ import (
 const (
 	blockSize = 512 // of a tar, in bytes
 
-	// maxUstar is the largest size that a ustar header holds, in bytes; above it the size goes into a PAX record.
+	// maxUstar is the largest size in a ustar header, in bytes. Larger sizes go into a PAX record.
 	maxUstar = 1<<33 - 1
 )
 
-// Archive is an OCI archive: a tar of an OCI layout with the blobs in the order in which they came, index.json last, and
-// two blocks of zeros at the end, not padded further. It is written in one pass, except for what NewBlob sets aside, and
-// never read back. Its methods must not be called at the same time.
+// Archive is an OCI archive: a tar of an OCI layout with the blobs in the order of their arrival,
+// index.json last, and two blocks of zeros at the end without more padding. It is written in one
+// pass, except for entries from NewBlob, and never read. Its methods must not be called
+// concurrently.
 type Archive struct {
 	w      io.Writer
-	random *os.File // w, if it takes bytes in any order; else nil
+	random *os.File // w, if it accepts bytes in any order; else nil
 	name   string   // for messages
 	opt    Options
 	blobs  map[digest.Digest]int64 // sizes
-	err    error                   // the first; errFinished after Commit
-	file   *os.File                // opened here; nil for a writer of the caller's
-	path   string                  // to rename file to; empty where file is written in place
-	isNew  bool                    // nothing is at path yet
+	err    error                   // the first error; errFinished after Commit
+	file   *os.File                // opened here; nil for the caller's writer
+	path   string                  // to rename file to; empty if file is written in place
+	isNew  bool                    // no file is at path yet
 	files  []os.FileInfo
-	// hasDirs is set once the folders above the blobs are written.
+	// hasDirs is set once the directories above the blobs are written.
 	hasDirs bool
 
-	documents []fileEntry // the entries after the blobs, once they are known
-	blobsEnd  int64       // where those begin, in a file
+	documents []fileEntry // the entries after the blobs, once known
+	blobsEnd  int64       // offset in the file
 }
 
 // fileEntry is a small file of a layout.
@@ -54,8 +55,8 @@ type fileEntry struct {
 
 var _ Destination = (*Archive)(nil)
 
-// NewArchive writes an archive to w, which the caller closes, and which messages call by its Name if it has one. After an
-// error or Discard, what w has got is no archive: index.json and the end are missing.
+// NewArchive writes an archive to w. The caller closes w, and messages use its Name if it has one.
+// After an error or Discard, w has no valid archive: index.json and the end are missing.
 func NewArchive(w io.Writer, opt Options) *Archive {
 	a := &Archive{w: w, random: anyOrder(w), name: "output", opt: opt, blobs: map[digest.Digest]int64{}}
 	if named, ok := w.(interface{ Name() string }); ok {
@@ -69,13 +70,14 @@ func NewArchive(w io.Writer, opt Options) *Archive {
 	return a
 }
 
-// CreateArchive writes an archive to a file. The file appears, or replaces the one that is there, when Commit has
-// written it to the disk; until then the bytes are in a temporary file in the same folder. A symlink stays, and what it
-// leads to is replaced. A device, a pipe or a file that is open already, such as /dev/stdout, is written to.
+// CreateArchive writes an archive to a file. Commit creates the file, or replaces an existing one,
+// after the archive is on the disk. Until then the bytes are in a temporary file in the same
+// directory. A symlink stays, and its target is replaced. A device, a pipe or an open file, such as
+// /dev/stdout, is written to.
 func CreateArchive(path string, opt Options) (*Archive, error) {
 	a, err := createArchive(path, opt)
 	if err != nil {
-		return nil, fmt.Errorf("creating archive %q: %w", path, bare(err))
+		return nil, fmt.Errorf("creating archive %q: %w", path, withoutTempName(err))
 	}
 	return a, nil
 }
@@ -94,9 +96,9 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	}
 	switch {
 	case old != nil && old.IsDir():
-		return nil, fmt.Errorf("it is a folder: name a file in it, or write oci:%s for a layout", path)
+		return nil, fmt.Errorf("it is a directory: give a file in it, or use oci:%s for a layout", path)
 	case strings.HasSuffix(path, "/"):
-		return nil, errors.New("it names a folder that is not there: name a file")
+		return nil, errors.New("it is a directory that does not exist: give a file")
 	case old != nil && (opened || !old.Mode().IsRegular()):
 		return openArchive(path, target, old, opt)
 	}
@@ -105,7 +107,8 @@ func createArchive(path string, opt Options) (*Archive, error) {
 		return nil, err
 	}
 	if old != nil {
-		// As when a file is overwritten. Where that is not allowed the mode of a new file has to do.
+		// The mode stays, as if the file were overwritten. If that is not allowed, the default mode
+		// must do.
 		_ = f.Chmod(old.Mode().Perm())
 	}
 	a := NewArchive(f, opt)
@@ -116,14 +119,14 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	return a, nil
 }
 
-// openArchive writes to what is there at target, which the user calls path.
+// openArchive writes to the existing file at target. path is the user's name for it.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
 	if opt.Readable {
-		return nil, errors.New("it is no file of its own, and what is written there cannot be verified: name a file")
+		return nil, errors.New("it is not a regular file, so the image cannot be verified: give a file")
 	}
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {
-		flags |= os.O_APPEND // a redirection: go on where it stands
+		flags |= os.O_APPEND // a redirection: append
 	}
 	f, err := os.OpenFile(target, flags, 0)
 	if err != nil {
@@ -162,7 +165,8 @@ func (a *Archive) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) e
 	})
 }
 
-// Finish implements Destination. An archive that is written in place gets its end with Commit: its readers see all of it.
+// Finish implements Destination. An archive that is written in place gets its end with Commit,
+// since readers see every byte at once.
 func (a *Archive) Finish(index []byte) (Location, error) { return a.finish(index) }
 
 func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err error) {
@@ -183,7 +187,7 @@ func (a *Archive) finish(index []byte, more ...fileEntry) (at Location, err erro
 	return at, nil
 }
 
-// writeEnd writes what stands after the blobs.
+// writeEnd writes the documents and the end of the archive.
 func (a *Archive) writeEnd() (err error) {
 	if a.random != nil {
 		if a.blobsEnd, err = a.random.Seek(0, io.SeekCurrent); err != nil {
@@ -224,7 +228,7 @@ func (a *Archive) Commit() error {
 	return nil
 }
 
-// appear makes the finished file durable and gives it its name.
+// appear syncs the finished file and gives it its name.
 func (a *Archive) appear() error {
 	f := a.file
 	a.file = nil
@@ -232,13 +236,13 @@ func (a *Archive) appear() error {
 		return err
 	}
 	err := syncDir(filepath.Dir(a.path))
-	if err != nil && a.isNew { // a file that it has replaced does not come back
+	if err != nil && a.isNew { // a replaced file cannot be restored
 		err = errors.Join(err, os.Remove(a.path))
 	}
 	return err
 }
 
-// closeInPlace makes durable what was written in place.
+// closeInPlace syncs and closes a file that was written in place.
 func (a *Archive) closeInPlace() error {
 	if f, ok := a.w.(*os.File); ok {
 		if err := syncFile(f); err != nil {
@@ -254,7 +258,7 @@ func (a *Archive) closeInPlace() error {
 	return nil
 }
 
-// unfinish takes the end from what is written in place, as far as that can be taken back.
+// unfinish removes the end of an archive that was written in place, if the file can be truncated.
 func (a *Archive) unfinish() {
 	if a.random == nil {
 		return
@@ -274,7 +278,7 @@ func (a *Archive) Discard() error {
 	}
 	f := a.file
 	a.file = nil
-	_ = f.Close() // what was written does not matter any more
+	_ = f.Close() // the contents do not matter any more
 	if a.path == "" {
 		return nil
 	}
@@ -284,17 +288,17 @@ func (a *Archive) Discard() error {
 	return nil
 }
 
-// do runs one step, unless an earlier one has gone wrong.
+// do runs one step unless an earlier one failed.
 func (a *Archive) do(step func() error) error {
 	if a.err == nil {
 		if err := step(); err != nil {
-			a.err = fmt.Errorf("writing archive %q: %w", a.name, bare(err))
+			a.err = fmt.Errorf("writing archive %q: %w", a.name, withoutTempName(err))
 		}
 	}
 	return a.err
 }
 
-// dirs writes the folders above the blobs, once.
+// dirs writes the directories above the blobs, once.
 func (a *Archive) dirs() error {
 	if a.hasDirs {
 		return nil
@@ -306,7 +310,8 @@ func (a *Archive) dirs() error {
 	return a.entry(blobsDir+"/", 0, nil)
 }
 
-// entry writes an entry's header, its contents by write, and the padding. A name that ends with a slash is a folder.
+// entry writes an entry's header, its contents with write, and the padding. A name that ends with a
+// slash is a directory.
 func (a *Archive) entry(name string, size int64, write func() error) error {
 	if err := writeHeader(a.w, name, size); err != nil {
 		return err
@@ -324,8 +329,8 @@ func (a *Archive) entry(name string, size int64, write func() error) error {
 	return nil
 }
 
-// writeHeader writes the header of an entry. A tar.Writer passes headers straight on: one for each entry leaves the
-// contents to us, which can then go from file to file without passing through this process.
+// writeHeader writes the header of an entry. A new tar.Writer for each entry writes only the
+// header, so that the kernel can copy the contents from file to file.
 func writeHeader(w io.Writer, name string, size int64) error {
 	header := tar.Header{
 		Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR,
@@ -339,16 +344,16 @@ func writeHeader(w io.Writer, name string, size int64) error {
 	return tar.NewWriter(w).WriteHeader(&header)
 }
 
-// blobsDir is the folder of the blobs, from the layout's own.
+// blobsDir is the directory of the blobs in a layout.
 const blobsDir = v1.ImageBlobsDir + "/sha256"
 
 func blobName(d digest.Digest) string { return blobsDir + "/" + d.Encoded() }
 
-// layoutFile is what oci-layout holds.
+// layoutFile returns the contents of oci-layout.
 func layoutFile() []byte {
 	data, err := json.Marshal(v1.ImageLayout{Version: v1.ImageLayoutVersion})
 	if err != nil {
-		panic(err) // a constant
+		panic(err) // the value is constant
 	}
 	return data
 }

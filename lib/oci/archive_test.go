@@ -194,7 +194,7 @@ func TestCreateArchiveSymlink(t *testing.T) {
 func TestCreateArchiveErrors(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
-		"": "the path is empty", dir: "it is a folder", dir + "/": "it is a folder", dir + "/new/": "names a folder",
+		"": "the path is empty", dir: "it is a directory", dir + "/": "it is a directory", dir + "/new/": "directory that does not exist",
 		dir + "/no/out": "no such file",
 	} {
 		if _, err := CreateArchive(path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
@@ -204,7 +204,7 @@ func TestCreateArchiveErrors(t *testing.T) {
 	wantListing(t, dir)
 }
 
-// A pipe and a device are written to and stay what they are.
+// A pipe and a device are written to and not replaced.
 func TestCreateArchivePipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe := dir + "/pipe"
@@ -239,7 +239,7 @@ func TestCreateArchivePipe(t *testing.T) {
 	}
 }
 
-// A file that is open already, as /dev/stdout may be, is written on where it ends.
+// An open file, such as /dev/stdout, is appended to.
 func TestCreateArchiveOpenFile(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
@@ -267,7 +267,7 @@ type named struct{ io.Writer }
 
 func (named) Name() string { return "/dev/stdout" }
 
-// TestArchiveName: messages name what is written to as its user does.
+// TestArchiveName: messages use the user's name for the output.
 func TestArchiveName(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

@@ -10,19 +10,21 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Config is what an image's config says about running it, in whatever shape it came. What describes the layers of the
-// image that it came from (rootfs, history) is not part of it. The zero Config is an empty one.
+// Config is the part of an image's config that says how to run it, from any of the shapes that
+// ParseConfig reads. The description of layers (rootfs, history) is not part of it. The zero Config
+// is empty.
 type Config struct {
 	Platform    v1.Platform // OS is empty or "linux"
 	Author      string
-	Created     *time.Time // nil where none is given
+	Created     *time.Time // nil if not given
 	Annotations map[string]string
 	Labels      map[string]string
-	// OfImage is set where it is the config of an image with layers, as opposed to one that
-	// somebody has written for the image to come.
+	// OfImage is set for the config of an image with layers. It is not set for one that was written
+	// for a new image.
 	OfImage bool
 
-	// exec is the execution config without its labels: known keys checked, unknown ones as they were given.
+	// exec is the execution config without its labels. Known keys are checked, unknown ones are
+	// unchanged.
 	exec map[string]json.RawMessage
 }
 
@@ -35,7 +37,7 @@ const (
 	kindNumber
 	kindObject
 	kindStrings   // array of strings
-	kindObjectMap // object of objects: a set, in this schema
+	kindObjectMap // object of objects: a set in this schema
 	kindStringMap // object of strings
 )
 
@@ -46,8 +48,8 @@ func (k kind) String() string {
 	}[k]
 }
 
-// execKeys are the keys of an execution config: those of the OCI specification, then those that docker adds and honours,
-// then those that docker only fills in.
+// execKeys are the keys of an execution config: those of the OCI specification, those that docker
+// adds and uses, and those that docker only fills in.
 var execKeys = map[string]kind{
 	"User": kindString, "ExposedPorts": kindObjectMap, "Env": kindStrings, "Entrypoint": kindStrings, "Cmd": kindStrings,
 	"Volumes": kindObjectMap, "WorkingDir": kindString, "Labels": kindStringMap, "StopSignal": kindString,
@@ -60,10 +62,10 @@ var execKeys = map[string]kind{
 	"StdinOnce": kindBool, "NetworkDisabled": kindBool,
 }
 
-// workDir is no key of the specification, but documentation in the field calls WorkingDir so.
+// workDir is not a key of the specification, but some documentation uses it for WorkingDir.
 const workDir = "WorkDir"
 
-// setExec takes over an execution config.
+// setExec sets the execution config.
 func (c *Config) setExec(keys map[string]json.RawMessage) error {
 	exec, err := checkExec(keys)
 	if err != nil {
@@ -79,14 +81,14 @@ func (c *Config) setExec(keys map[string]json.RawMessage) error {
 	return nil
 }
 
-// CheckExecution says all that is wrong with an execution config, as it stands under "config" in an image's.
+// CheckExecution returns all faults of an execution config, which is "config" in an image config.
 func CheckExecution(keys map[string]json.RawMessage) []error {
 	_, err := checkExec(keys)
 	return each(err)
 }
 
-// checkExec spells an execution config as it is written. Known keys must have their type, and a null is left out: to
-// every client it is the same as no key. Unknown keys are kept as they are.
+// checkExec returns an execution config as it is written. Known keys must have their type. A null
+// is left out, since it means the same as no key to every client. Unknown keys are kept.
 func checkExec(keys map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	exec := make(map[string]json.RawMessage, len(keys))
 	var wrong faults
@@ -112,7 +114,7 @@ func checkExec(keys map[string]json.RawMessage) (map[string]json.RawMessage, err
 	return exec, wrong.err()
 }
 
-// sameWorkingDir makes sure that a config which has both spellings means one folder.
+// sameWorkingDir makes sure that both spellings have the same value if both are given.
 func sameWorkingDir(keys map[string]json.RawMessage) error {
 	full, ok := keys["WorkingDir"]
 	if !ok || isNull(full) || isNull(keys[workDir]) {
@@ -131,7 +133,8 @@ func sameWorkingDir(keys map[string]json.RawMessage) error {
 	return fmt.Errorf("keys %q (%s) and %q (%s) differ: give one", "WorkingDir", full, workDir, keys[workDir])
 }
 
-// checkKind returns the value of a known key, with the nulls replaced that the schema does not allow in a set.
+// checkKind returns the value of a known key. Nulls that the schema does not allow in a set are
+// replaced.
 func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, error) {
 	var err error
 	switch k {
@@ -165,7 +168,7 @@ func checkKind(key string, k kind, value json.RawMessage) (json.RawMessage, erro
 	return value, nil
 }
 
-// objectMap checks a set such as {"/data":{}} and spells a null in it as {}.
+// objectMap checks a set such as {"/data":{}} and writes a null in it as {}.
 func objectMap(value json.RawMessage) (json.RawMessage, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(value, &m); err != nil {
@@ -182,8 +185,8 @@ func objectMap(value json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(m)
 }
 
-// Check refuses what verify would find wrong with an image of this config: variables
-// without a name. One without a value is taken, as clients take it.
+// Check refuses faults that verify would find in an image with this config: variables without a
+// name. A variable without a value is accepted, since clients accept it.
 func (c *Config) Check() error {
 	var wrong faults
 	unnamed, _ := CheckEnv(c.exec["Env"])
@@ -193,13 +196,13 @@ func (c *Config) Check() error {
 	return wrong.err()
 }
 
-// CheckEnv looks for elements of an Env, as JSON, that are not NAME=VALUE (image
-// specification, config). Those without a name are faults. A name alone is a note:
-// clients accept it, and do not agree on what it means.
+// CheckEnv looks for elements of an Env, as JSON, that are not NAME=VALUE (image specification,
+// config). An empty name is a fault. A name alone is a note: clients accept it, but disagree on its
+// meaning.
 func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	var env []string
 	if json.Unmarshal(data, &env) != nil {
-		return nil, nil // the error of its type says that
+		return nil, nil // the error of its type reports that
 	}
 	for i, pair := range env {
 		err := fmt.Errorf("Env[%d] is %q: want NAME=VALUE", i, pair) //nolint:staticcheck // the field's name
@@ -213,7 +216,7 @@ func CheckEnv(data json.RawMessage) (faults, notes []error) {
 	return faults, notes
 }
 
-// Missing names what containers get of a config, in the words of a Containerfile, and is not there.
+// Missing lists, in the words of a Containerfile, what the config does not set for containers.
 func (c *Config) Missing() []string {
 	var missing []string
 	for _, k := range []struct{ key, word string }{{"User", "USER"}, {"Env", "ENV"}, {"Entrypoint", "ENTRYPOINT"}, {"Cmd", "CMD"}, {"WorkingDir", "WORKDIR"}} {
@@ -227,13 +230,13 @@ func (c *Config) Missing() []string {
 	return missing
 }
 
-// HasHealthcheck tells whether containers are to be asked for their health.
+// HasHealthcheck reports whether the config has a health check.
 func (c *Config) HasHealthcheck() bool {
 	var check struct{ Test []string }
 	return json.Unmarshal(c.exec["Healthcheck"], &check) == nil && len(check.Test) > 0 && check.Test[0] != "NONE"
 }
 
-// execution is the execution config as it is written, labels included.
+// execution returns the execution config as it is written, including labels.
 func (c *Config) execution() map[string]any {
 	exec := make(map[string]any, len(c.exec)+1)
 	for key, value := range c.exec {

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// capture is a document that a real tool printed.
+// capture returns the output of a real tool.
 func capture(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "config", name+".json"))
@@ -41,7 +41,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// configOf is what Build makes of a config, without what belongs to the layers.
+// configOf returns the config that Build makes of c, without the description of layers.
 func configOf(t *testing.T, c *Config) []byte {
 	t.Helper()
 	if c.Platform.Architecture == "" {
@@ -86,12 +86,12 @@ func TestParseConfigCaptures(t *testing.T) {
 			if json.Unmarshal(data, &list) != nil {
 				return
 			}
-			bare, err := ParseConfig(list[0])
+			withoutTempName, err := ParseConfig(list[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := configOf(t, bare), configOf(t, c); string(got) != string(want) {
-				t.Errorf("bare object:\n got %s\nwant %s", got, want)
+			if got, want := configOf(t, withoutTempName), configOf(t, c); string(got) != string(want) {
+				t.Errorf("withoutTempName object:\n got %s\nwant %s", got, want)
 			}
 		})
 	}
@@ -165,12 +165,12 @@ func TestParseConfigErrors(t *testing.T) {
 		{"trailing data", `{"Env":[]} {}`, "line 1: invalid character"},
 		{"cut off", "{\n\"Env\":[", "line 2: unexpected end"},
 		{"not UTF-8", "{\"User\":\"\xff\"}", "not UTF-8"},
-		{"key twice", `{"Env":[],"Env":["a=b"]}`, `key "Env" is there twice`},
-		{"key twice, nested", `{"Labels":{"a":"1","a":"2"}}`, `key "a" is there twice`},
-		{"key twice, escaped", `{"Config":{"Cmd":["a"],"C\u006dd":["b"]}}`, `key "Cmd" is there twice`},
-		{"case", `{"Env":[],"cmd":["a"]}`, `unknown key "cmd": it is spelled "Cmd"`},
-		{"case, alone", `{"ENV":[]}`, `unknown key "ENV": it is spelled "Env"`},
-		{"case of WorkDir", `{"User":"","workdir":"/"}`, `it is spelled "WorkDir"`},
+		{"key twice", `{"Env":[],"Env":["a=b"]}`, `key "Env" occurs twice`},
+		{"key twice, nested", `{"Labels":{"a":"1","a":"2"}}`, `key "a" occurs twice`},
+		{"key twice, escaped", `{"Config":{"Cmd":["a"],"C\u006dd":["b"]}}`, `key "Cmd" occurs twice`},
+		{"case", `{"Env":[],"cmd":["a"]}`, `unknown key "cmd": use "Cmd"`},
+		{"case, alone", `{"ENV":[]}`, `unknown key "ENV": use "Env"`},
+		{"case of WorkDir", `{"User":"","workdir":"/"}`, `use "WorkDir"`},
 		{"Env a string", `{"Env":"A=b"}`, `key "Env" is "A=b": want an array of strings`},
 		{"Env with null", `{"Env":[null]}`, `key "Env" is [null]`},
 		{"Cmd a string", `{"Config":{"Cmd":"/bin/sh"}}`, `in "Config": key "Cmd" is "/bin/sh"`},
@@ -185,10 +185,10 @@ func TestParseConfigErrors(t *testing.T) {
 		{"WorkDir differs", `{"WorkDir":"/a","WorkingDir":"/b"}`, "differ: give one"},
 		{"WorkDir a number", `{"WorkDir":1}`, `key "WorkDir" is 1`},
 		{"Config a string", `{"Config":"x"}`, `key "Config" is "x": want an object`},
-		{"execution key in an image config", `{"architecture":"amd64","Env":[]}`, "do not stand in one object"},
-		{"execution key beside Config", `{"Config":{},"Env":[]}`, "do not stand in one object"},
-		{"inspect key beside Env", `{"Env":[],"Architecture":"amd64"}`, "do not stand in one object"},
-		{"both cases of config", `{"Config":{},"config":{}}`, "do not stand in one object"},
+		{"execution key in an image config", `{"architecture":"amd64","Env":[]}`, "cannot be in one object"},
+		{"execution key beside Config", `{"Config":{},"Env":[]}`, "cannot be in one object"},
+		{"inspect key beside Env", `{"Env":[],"Architecture":"amd64"}`, "cannot be in one object"},
+		{"both cases of config", `{"Config":{},"config":{}}`, "cannot be in one object"},
 		{"inspect without Config", `{"Id":"x","Architecture":"amd64","Os":"linux"}`, "unknown shape"},
 		{"other system", `{"architecture":"amd64","os":"windows"}`, `operating system "windows"`},
 		{"bad time", `{"Config":{},"Created":"yesterday"}`, `key "Created" is "yesterday"`},
@@ -204,13 +204,13 @@ func TestParseConfigErrors(t *testing.T) {
 	}
 }
 
-// All that is wrong is told at once, whatever the shape.
+// All faults are reported at once, for any shape.
 func TestParseConfigFaults(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{"Cmd":"sh","Env":5,"user":"u"}`: "3 faults\n  key \"Cmd\" is \"sh\": want an array of strings\n  key \"Env\" is 5: want an array of strings\n" +
-			"  unknown key \"user\": it is spelled \"User\"",
+			"  unknown key \"user\": use \"User\"",
 		`{"os":"plan9","author":1,"created":"now","config":{"Cmd":"sh","Env":5}}`: "5 faults\n  key \"author\" is 1: want a string\n" +
-			"  key \"created\" is \"now\": want a time as 2006-01-02T15:04:05Z\n  image is for operating system \"plan9\": want \"linux\"\n" +
+			"  key \"created\" is \"now\": want a time such as 2006-01-02T15:04:05Z\n  the image is for the operating system \"plan9\": want \"linux\"\n" +
 			"  in \"config\": key \"Cmd\" is \"sh\": want an array of strings\n  in \"config\": key \"Env\" is 5: want an array of strings",
 	} {
 		if _, err := ParseConfig([]byte(doc)); err == nil || err.Error() != "reading image config: "+want {
@@ -229,8 +229,8 @@ func TestEditLabels(t *testing.T) {
 		{[]string{"c=x=y", "a-", "d="}, map[string]string{"b-": "2", "c": "x=y", "d": ""}, ""},
 		{[]string{"c=x", "-", "d-=e-"}, map[string]string{"d-": "e-"}, ""},
 		{[]string{"b--", "none-"}, map[string]string{"a": "1"}, ""},
-		{[]string{"c=1", "plain"}, nil, `label "plain" is no edit`},
-		{[]string{""}, nil, `label "" is no edit`},
+		{[]string{"c=1", "plain"}, nil, `label "plain" is not an edit`},
+		{[]string{""}, nil, `label "" is not an edit`},
 		{[]string{"=x"}, nil, `label "=x" has no key`},
 		{[]string{"k=\xff"}, nil, `is not UTF-8`},
 	} {
@@ -278,7 +278,8 @@ func TestParseArch(t *testing.T) {
 	}
 }
 
-// FuzzParseConfig: what is accepted builds an image whose config is accepted again and means the same.
+// FuzzParseConfig: any accepted config builds an image, and the image's config is accepted and
+// means the same.
 func FuzzParseConfig(f *testing.F) {
 	names, err := filepath.Glob("testdata/config/*.json")
 	if err != nil {
@@ -296,7 +297,7 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		first, err := (&Image{Config: c, Layers: testLayers("x")}).Build()
 		if err != nil {
-			return // such as a label without a key
+			return // for example a label without a key
 		}
 		c, err = ParseConfig(first.Config.Data)
 		if err != nil {

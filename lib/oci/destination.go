@@ -12,84 +12,89 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Destination takes one image: its blobs in the order in which they are to stand, then the index. Finish completes the
-// image where nobody sees it yet, and Commit makes it appear. Until Commit has returned nil, nothing is there that looks
-// finished. Finish and Commit discard the image if they fail. Discard after Commit does nothing, so that it can be
-// deferred. All transports implement all methods; Traits says what callers can use.
+// Destination receives one image: its blobs in order, then the index. Finish completes the image
+// where nobody sees it, and Commit makes it visible. Until Commit has returned nil, nothing looks
+// like a finished image. If Finish or Commit fail, they discard the image. Discard after Commit
+// does nothing, so it can be deferred. All transports implement all methods; Traits says which are
+// useful.
 type Destination interface {
-	// Traits says how the destination takes blobs, and which files it writes.
+	// Traits says how the destination accepts blobs, and which files it writes.
 	Traits() Traits
 
-	// Blob writes one blob of known digest and size. write writes exactly d.Size bytes, which are hashed on their way and
-	// have to have the digest of d. It is not called if the destination has the blob already, and it is called again,
-	// one call after the other, if an upload is retried. from names an image in a registry that has the blob, or is
-	// empty: a push to the same registry need not send it. After an error only Discard is left.
+	// Blob writes one blob with known digest and size. write writes exactly d.Size bytes, which
+	// must have the digest of d. It is not called if the destination has the blob, and it is called
+	// again, one call after another, if an upload is retried. from names an image in a registry
+	// that has the blob, or is empty: a push to the same registry need not send it. After an error
+	// only Discard can be called.
 	Blob(d v1.Descriptor, from string, write func(io.Writer) error) error
 
-	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most as many if it is open.
-	// It returns nil if Traits.Access does not allow that, or not for an open blob of this size: write it with Blob.
+	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most
+	// size if it is open. It returns nil if Traits.Access does not allow that, or not for an open
+	// blob of this size: then use Blob.
 	NewBlob(size int64, open bool) (BlobWriter, error)
 
-	// Finish writes the index: the image is complete. Where Options.Readable is set, it can be read at the location.
+	// Finish writes the index and completes the image. If Options.Readable is set, the image can be
+	// read at the location.
 	Finish(index []byte) (Location, error)
 
-	// Commit makes the finished image appear.
+	// Commit makes the finished image visible.
 	Commit() error
 
-	// Discard removes what has been written.
+	// Discard removes everything that was written.
 	Discard() error
 }
 
-// BlobWriter takes the bytes of one blob. The image can be finished once it is committed or discarded.
+// BlobWriter writes one blob. The image can be finished only after Commit or Discard of all blobs.
 type BlobWriter interface {
 	io.Writer
-	// Commit completes the blob with the digest and the number of its bytes.
+	// Commit completes the blob. d and size are those of the bytes written.
 	Commit(d digest.Digest, size int64) error
 	// Discard removes the blob. After Commit it does nothing.
 	Discard() error
 }
 
-// Traits are what callers have to know of a destination.
+// Traits are the facts about a destination that callers need.
 type Traits struct {
 	Access Access
-	// Parallel is how many calls of Blob are worth making at the same time; 0 if they must not be.
+	// Parallel is how many concurrent calls of Blob are useful; 0 if they are not allowed.
 	Parallel int
-	// Files are the files and folders that are written or replaced: a root file system that they are in is packed
-	// without them.
+	// Files are the files and directories that are written or replaced. If they are inside the
+	// root, the image leaves them out.
 	Files []os.FileInfo
 }
 
-// Access is how a destination takes blobs.
+// Access is how a destination accepts blobs.
 type Access int
 
 // The kinds of access.
 const (
-	AppendOnly   Access = iota // a stream: one blob after the other, by Blob alone
-	RandomAccess               // one file: NewBlob sets places aside by size; an open blob is the last until it is committed
+	AppendOnly   Access = iota // a stream: one blob after another, with Blob only
+	RandomAccess               // one file: NewBlob reserves space by size; an open blob is the last one until its Commit
 	BlobFiles                  // a file per blob: NewBlob works at any time
-	Network                    // Blob alone, in any order
+	Network                    // Blob only, in any order
 )
 
-// Location is where a finished image can be read before Commit, in the terms of its transport.
+// Location is where a finished image can be read before Commit, in the form of its transport.
 type Location struct {
-	Path string // of the file or folder, which may have a temporary name
-	Ref  string // the name or digest of the image there; empty for the only one
+	Path string // of the file or directory, possibly a temporary name
+	Ref  string // the image's name or digest there; empty if it is the only one
 }
 
-// Options are what destinations have in common. The zero Options are safe.
+// Options are common to all destinations. The zero Options are safe.
 type Options struct {
-	// Readable asks for an image that can be read between Finish and Commit. A place where that is not possible is
-	// refused, such as a pipe.
+	// Readable requires that the image can be read between Finish and Commit. Destinations that
+	// cannot, such as a pipe, are refused.
 	Readable bool
-	// Busy is called while another process writes to the layout folder at path: it returns nil after a while, to look
-	// again, or an error to give up with. Nil gives up at once.
+	// Busy is called while another process writes to the layout directory at path. It waits and
+	// returns nil to try again, or returns an error to give up. Nil gives up at once.
 	Busy func(path string) error
-	// Own reports whether a layer was made by this program, by its history. If an image in a layout folder is replaced,
-	// the blobs of such layers are removed unless another image needs them. Nil removes nothing.
+	// Own reports by its history whether this program made a layer. If an image in a layout
+	// directory is replaced, blobs of such layers are removed unless another image needs them. Nil
+	// removes nothing.
 	Own func(v1.History) bool
 }
 
-// Data is a write function for Destination.Blob.
+// Data returns a write function for Destination.Blob.
 func Data(b []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := w.Write(b)
@@ -105,14 +110,14 @@ var (
 	errTooLong     = errors.New("more bytes than the size announced")
 )
 
-// ErrDigest says that what was written is not what the descriptor says.
+// ErrDigest means that the bytes written do not have the descriptor's digest.
 var ErrDigest = errors.New("its bytes have the digest")
 
-// WriteBlob runs write against w and checks that it writes the blob that d describes.
+// WriteBlob calls write with w and checks that it writes the blob d.
 func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {
 	b := &blobSink{w: w, left: d.Size, hash: d.Digest.Algorithm().Hash()}
 	err := write(b)
-	if err == nil { // write may have lost it
+	if err == nil { // write can have dropped it
 		err = b.err
 	}
 	switch got := digest.NewDigest(d.Digest.Algorithm(), b.hash); {
@@ -126,7 +131,7 @@ func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error 
 	return nil
 }
 
-// blobSink passes a blob on, counts and hashes it. Its first error stays.
+// blobSink counts and hashes a blob on its way to a writer. The first error stays.
 type blobSink struct {
 	w    io.Writer
 	left int64

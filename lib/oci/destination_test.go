@@ -26,7 +26,7 @@ func writeImage(t *testing.T, d Destination, img *Image) error {
 	return appear(d, index)
 }
 
-// finishImage writes an image that does not appear yet.
+// finishImage writes and finishes an image that is not visible yet.
 func finishImage(t *testing.T, d Destination, img *Image) Location {
 	t.Helper()
 	index, err := writeBlobs(t, d, img)
@@ -56,7 +56,7 @@ func writeBlobs(t *testing.T, d Destination, img *Image) (index []byte, err erro
 	return b.Index, nil
 }
 
-// appear finishes an image and has it appear.
+// appear finishes and commits an image.
 func appear(d Destination, index []byte) error {
 	if _, err := d.Finish(index); err != nil {
 		return err
@@ -64,7 +64,7 @@ func appear(d Destination, index []byte) error {
 	return d.Commit()
 }
 
-// listing names what is in a folder and below it.
+// listing lists a directory and everything below it.
 func listing(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
@@ -89,7 +89,7 @@ func wantListing(t *testing.T, dir string, want ...string) {
 
 func descriptor(text string) v1.Descriptor { return testLayers(text)[0].Descriptor }
 
-// opened are the destinations of one path each, for tests of what they have in common.
+// opened are the destinations with one path each, for tests that all of them must pass.
 var opened = map[string]func(path string, opt Options) (Destination, error){
 	"archive":        func(path string, opt Options) (Destination, error) { return CreateArchive(path, opt) },
 	"docker archive": func(path string, opt Options) (Destination, error) { return createDockerArchive(path, opt) },
@@ -189,7 +189,7 @@ func TestDiscardAndCommitTwice(t *testing.T) {
 	}
 }
 
-// A full disk is an error, and nothing is left.
+// A full disk is an error, and no file remains.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
@@ -226,8 +226,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A blob that a full disk has no room for names the layout, and not the name that it
-// has until it is finished.
+// If the disk is too full for a blob, the error names the layout and not the blob's temporary name.
 func TestFullDiskUnderABlob(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
@@ -259,7 +258,7 @@ func TestFullDiskUnderABlob(t *testing.T) {
 	wantListing(t, dir)
 }
 
-// skopeo, which is not ours, finds in each destination what Build has made.
+// skopeo, as an independent reader, finds the image that Build made in each destination.
 func TestSkopeo(t *testing.T) {
 	if _, err := exec.LookPath("skopeo"); err != nil {
 		t.Skip(err)

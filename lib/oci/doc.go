@@ -1,9 +1,10 @@
-// Package oci makes OCI images out of finished layers: it reads the config that an image is to have, builds config,
-// manifest and index, and writes them and the layers to a layout folder or to an archive, which is a tar of such a folder.
-// It follows version 1.1 of the OCI image specification and knows nothing of root file systems or packages.
+// Package oci makes OCI images of finished layers. It reads the config for an image, builds config,
+// manifest and index, and writes them with the layers to a layout directory, or to an archive,
+// which is a tar of a layout. It follows version 1.1 of the OCI image specification and knows
+// nothing about root file systems or packages.
 //
-// What it writes depends on its input alone: JSON has one spelling (keys sorted, no spaces), and the archive's entries
-// have one order, owner and time.
+// Its output depends only on its input: JSON has one form (keys sorted, no spaces), and archive
+// entries have one order, owner and time.
 //
-// An image is there whole or not at all: see Destination.
+// An image appears as a whole or not at all: see Destination.
 package oci

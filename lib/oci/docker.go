@@ -12,14 +12,14 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// dockerManifestFile is the file by which a Docker daemon, and docker-archive: of podman and
-// skopeo, find an image.
+// dockerManifestFile lists the images of a Docker archive. A Docker daemon, and docker-archive: of
+// podman and skopeo, read it.
 const dockerManifestFile = "manifest.json"
 
-// DockerArchive is an archive for `docker load`: an OCI archive with one file more, manifest.json,
-// at its end, as `docker save` has written it since Docker 25. Older daemons read manifest.json
-// alone and take whatever names it gives to the files; those that keep their images in containerd,
-// and podman, read index.json, and with it media types and annotations.
+// DockerArchive is an archive for `docker load`: an OCI archive with manifest.json added at its
+// end, as `docker save` writes it since Docker 25. Older daemons read only manifest.json and accept
+// any file names in it. Podman, and daemons that keep images in containerd, read index.json and so
+// get media types and annotations.
 type DockerArchive struct {
 	*Archive
 	manifests map[digest.Digest][]byte
@@ -27,12 +27,12 @@ type DockerArchive struct {
 
 var _ Destination = (*DockerArchive)(nil)
 
-// NewDockerArchive makes an archive for docker load of one that nothing has been written to.
+// NewDockerArchive makes a Docker archive of an archive that is still empty.
 func NewDockerArchive(a *Archive) *DockerArchive {
 	return &DockerArchive{Archive: a, manifests: map[digest.Digest][]byte{}}
 }
 
-// Blob implements Destination. It keeps a manifest, which Finish needs.
+// Blob implements Destination. It keeps manifests for Finish.
 func (a *DockerArchive) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if d.MediaType != v1.MediaTypeImageManifest || d.Size > MaxDocument {
 		return a.Archive.Blob(d, from, write)
@@ -45,7 +45,7 @@ func (a *DockerArchive) Blob(d v1.Descriptor, from string, write func(io.Writer)
 	return err
 }
 
-// Finish implements Destination. The index must be of one image.
+// Finish implements Destination. The index must have exactly one image.
 func (a *DockerArchive) Finish(index []byte) (Location, error) {
 	var manifest []byte
 	err := a.do(func() (err error) {
@@ -69,9 +69,9 @@ type dockerImage struct {
 	Layers   []string
 }
 
-// translate says in Docker's words what index says, and returns the index with the whole name of
-// the image in it: a daemon on containerd takes that as it stands and would not find an image of
-// the name "app:1" again.
+// translate returns the image of the index for manifest.json, and the index with the image's full
+// name. A daemon on containerd uses that name as it is and would not find an image with the name
+// "app:1".
 func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {
@@ -83,8 +83,8 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 			names[entry.Annotations[annotationRefName]] = true
 		}
 	}
-	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has an entry for each of its names
-		return nil, dockerImage{}, fmt.Errorf("a docker archive holds one image, and these are %d: use oci-archive:PATH", n)
+	if n := len(index.Manifests); n == 0 || len(names) != n { // one image has an entry per name
+		return nil, dockerImage{}, fmt.Errorf("a docker archive contains one image, but there are %d: use oci-archive:PATH", n)
 	}
 	image, err := a.image(index.Manifests[0].Digest)
 	if err != nil {
@@ -105,12 +105,12 @@ func (a *DockerArchive) translate(data []byte) ([]byte, dockerImage, error) {
 	return data, image, err
 }
 
-// image describes the image of a manifest that has been written.
+// image describes the image of a manifest that was written.
 func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
 	if data == nil {
-		return image, fmt.Errorf("a docker archive holds one image for one platform, and %q is none: use oci-archive:PATH", manifest)
+		return image, fmt.Errorf("a docker archive contains one image for one platform, but %q is not one: use oci-archive:PATH", manifest)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -129,7 +129,7 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	return image, nil
 }
 
-// CheckDockerLayer refuses a layer that has no place in a docker archive.
+// CheckDockerLayer refuses a layer that cannot be in a Docker archive.
 func CheckDockerLayer(d v1.Descriptor) error {
 	if strings.HasSuffix(d.MediaType, "zstd") {
 		return fmt.Errorf("layer %q is compressed with zstd, which docker load reads only since Docker 23: use gzip", d.Digest)

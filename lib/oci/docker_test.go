@@ -31,7 +31,8 @@ func TestDockerArchiveGolden(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveNames: what an image is called by a daemon that reads manifest.json and by one that reads index.json.
+// TestDockerArchiveNames checks the image's names for daemons that read manifest.json and for those
+// that read index.json.
 func TestDockerArchiveNames(t *testing.T) {
 	for ref, want := range map[string]struct{ tags, containerd string }{
 		"":                      {`[]`, ""},
@@ -73,7 +74,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 	}{
 		"zstd":        {func(img *Image) { img.Layers[0].Descriptor.MediaType += "+zstd" }, nil, "since Docker 23: use gzip"},
 		"name":        {func(img *Image) { img.Ref = "V1+2" }, nil, `"V1+2"`},
-		"two images":  {nil, func(i v1.Index) v1.Index { i.Manifests = append(i.Manifests, i.Manifests[0]); return i }, "these are 2: use oci-archive:"},
+		"two images":  {nil, func(i v1.Index) v1.Index { i.Manifests = append(i.Manifests, i.Manifests[0]); return i }, "there are 2: use oci-archive:"},
 		"no manifest": {nil, func(i v1.Index) v1.Index { i.Manifests[0].Digest = descriptor("one").Digest; return i }, "for one platform"},
 	} {
 		dir := t.TempDir()
@@ -110,7 +111,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveBlobMissing: manifest.json names no file that is not there.
+// TestDockerArchiveBlobMissing: manifest.json lists only files of the archive.
 func TestDockerArchiveBlobMissing(t *testing.T) {
 	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
 	built := build(t, testImage(t))
@@ -122,7 +123,7 @@ func TestDockerArchiveBlobMissing(t *testing.T) {
 	}
 }
 
-// TestDockerArchiveReserved: layers written to their places give the bytes of layers written in order.
+// TestDockerArchiveReserved: layers in reserved entries give the same bytes as layers in order.
 func TestDockerArchiveReserved(t *testing.T) {
 	img := testImage(t)
 	var inOrder bytes.Buffer
@@ -152,7 +153,8 @@ func TestDockerArchiveReserved(t *testing.T) {
 	}
 }
 
-// skopeo, which is not ours, finds the config in manifest.json, and the manifest as it was written in index.json.
+// skopeo, as an independent reader, finds the config in manifest.json, and the manifest as it was
+// written in index.json.
 func TestDockerArchiveSkopeo(t *testing.T) {
 	if _, err := exec.LookPath("skopeo"); err != nil {
 		t.Skip(err)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// EditLabels changes the labels: "K=V" sets one, "K-" removes one, "-" removes all, in the order given. On an error
-// nothing is changed.
+// EditLabels changes the labels in the given order: "K=V" sets one, "K-" removes one, "-" removes
+// all. On an error nothing is changed.
 func (c *Config) EditLabels(edits []string) error {
 	labels, err := edit(c.Labels, "label", edits)
 	if err == nil {
@@ -17,7 +17,7 @@ func (c *Config) EditLabels(edits []string) error {
 	return err
 }
 
-// EditAnnotations changes the annotations of the image, as EditLabels does the labels.
+// EditAnnotations changes the image's annotations, like EditLabels.
 func (c *Config) EditAnnotations(edits []string) error {
 	annotations, err := edit(c.Annotations, "annotation", edits)
 	if err == nil {
@@ -45,7 +45,7 @@ func edit(old map[string]string, what string, edits []string) (map[string]string
 		case strings.HasSuffix(e, "-"):
 			delete(m, strings.TrimSuffix(e, "-"))
 		default:
-			return nil, fmt.Errorf("%s %q is no edit: want KEY=VALUE, KEY- or -", what, e)
+			return nil, fmt.Errorf("%s %q is not an edit: want KEY=VALUE, KEY- or -", what, e)
 		}
 	}
 	return m, nil

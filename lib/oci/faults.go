@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// faults are what is wrong with one document, in order, so that it can be mended at once. None is no error.
+// faults are the errors of one document in order, so that all can be fixed in one go.
 type faults []error
 
-// add adds an error, or each one of a list; nil is none.
+// add adds an error, or each error of a list. A nil error adds nothing.
 func (f *faults) add(err error) { *f = append(*f, each(err)...) }
 
 func (f faults) err() error {
@@ -19,7 +19,7 @@ func (f faults) err() error {
 	return f
 }
 
-// Lines are the only one as it is, or a line for each below their number.
+// Lines returns a single error as it is, and several as a count and one line per error.
 func (f faults) Lines() []string {
 	if len(f) == 1 {
 		return []string{f[0].Error()}
@@ -35,7 +35,7 @@ func (f faults) Error() string { return strings.Join(f.Lines(), "\n") }
 
 func (f faults) Unwrap() []error { return f }
 
-// each takes a list of faults apart.
+// each splits a list of faults.
 func each(err error) []error {
 	if list, ok := errors.AsType[faults](err); ok {
 		return list

@@ -2,9 +2,9 @@ package oci
 
 import "encoding/json"
 
-// Fields are what the config says, annotations aside: by key, each value as JSON in one spelling. Keys of the execution
-// config have "config." in front, and each label is by itself, as "config.Labels.NAME". Two configs with the same fields
-// give the same config in an image.
+// Fields returns the config's values without annotations, by key, each as canonical JSON. Keys of
+// the execution config begin with "config.", and each label has its own key, "config.Labels.NAME".
+// Configs with the same fields give the same config in an image.
 func (c *Config) Fields() (map[string]string, error) {
 	values := map[string]any{}
 	platform, err := json.Marshal(platformOf(c))

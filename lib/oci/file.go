@@ -11,8 +11,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// bare strips what an error says of an unfinished file: its name means nothing to anyone.
-func bare(err error) error {
+// withoutTempName removes the name of an unfinished file from an error. The name is of no use to
+// the user.
+func withoutTempName(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && temp.Is(filepath.Base(pe.Path)) {
 		return pe.Err
@@ -20,11 +21,11 @@ func bare(err error) error {
 	return err
 }
 
-// createTemp creates an unfinished file in dir, with the mode that any new file has.
+// createTemp creates an unfinished file in dir with the mode of a new file.
 func createTemp(dir string) (*os.File, error) { return temp.Create(dir, 0o666) }
 
-// finish gives a temporary file its contents for good and its name. On an error the file is gone. It is held until it
-// has its name, and closing it can lose nothing that Sync has written.
+// finish syncs a temporary file and gives it its name. On an error it removes the file. The file
+// stays locked until it has its name. Its Close cannot lose data after Sync.
 func finish(f *os.File, name string) error {
 	err := f.Sync()
 	if err == nil {
@@ -32,12 +33,12 @@ func finish(f *os.File, name string) error {
 	}
 	_ = f.Close()
 	if err != nil {
-		_ = os.Remove(f.Name()) // err says more
+		_ = os.Remove(f.Name()) // err is more useful
 	}
 	return err
 }
 
-// writeFile puts a small file in place, in one step.
+// writeFile writes a small file atomically.
 func writeFile(name string, data []byte) error {
 	f, err := createTemp(filepath.Dir(name))
 	if err != nil {
@@ -49,13 +50,14 @@ func writeFile(name string, data []byte) error {
 	return finish(f, name)
 }
 
-// copyFrom copies what r has, at most most bytes, and leaves that to the kernel where both are files. What is left to
-// read tells the number of bytes: os.File.ReadFrom forgets those that the kernel has copied where it gives up half-way
-// (EIO, EXDEV and others of copy_file_range) and is followed by reads and writes.
+// copyFrom copies up to most bytes of r. If both are files, the kernel copies them. It counts the
+// copied bytes by the remaining limit: if the kernel stops half-way (EIO, EXDEV and others of
+// copy_file_range), os.File.ReadFrom continues with reads and writes, and does not count the first
+// part.
 func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	in := &io.LimitedReader{R: r, N: most}
 	outer, limited := r.(*io.LimitedReader)
-	if limited { // the kernel copies through one of them, not through two
+	if limited { // the kernel can copy through one LimitedReader, not through two
 		in.R, in.N = outer.R, min(outer.N, most)
 	}
 	before := in.N
@@ -67,7 +69,7 @@ func copyFrom(w io.Writer, r io.Reader, most int64) (int64, error) {
 	return n, err
 }
 
-// syncDir makes the names in a folder durable.
+// syncDir syncs a directory, that is, its names.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -76,7 +78,7 @@ func syncDir(dir string) error {
 	return errors.Join(syncFile(f), f.Close())
 }
 
-// syncFile is Sync where the file has a disk below it; pipes and terminals do not.
+// syncFile is Sync for files on a disk. Pipes and terminals do not support it.
 func syncFile(f *os.File) error {
 	err := f.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {

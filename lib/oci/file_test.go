@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// forgetful copies as os.File does where the kernel gives up half-way: it counts
-// what came after that alone.
+// forgetful copies like os.File when the kernel stops half-way: it counts only the second part.
 type forgetful struct{ bytes.Buffer }
 
 func (f *forgetful) ReadFrom(r io.Reader) (int64, error) {
@@ -18,7 +17,7 @@ func (f *forgetful) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(&f.Buffer, struct{ io.Reader }{r})
 }
 
-// TestCopyCountsAll: also what the writer has forgotten, and never more than is asked for.
+// TestCopyCountsAll: the count includes what the writer forgot, and at most the limit is copied.
 func TestCopyCountsAll(t *testing.T) {
 	for _, most := range []int64{4, 10, 11, 100} {
 		want := "0123456789"[:min(most, 10)]

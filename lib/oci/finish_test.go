@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A finished image is whole where Finish says, and is to be seen nowhere else. A discarded one is never seen.
+// A finished image is complete at its location, and visible nowhere else. A discarded one is never
+// visible.
 func TestFinish(t *testing.T) {
 	for name, open := range opened {
 		if name == "stream" {
@@ -56,7 +57,7 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// An image that is finished and discarded does not take another's place.
+// A discarded image does not replace another one.
 func TestDiscardKeepsTheOldImage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "layout")
 	if err := layoutTo(t, dir, "app", "one"); err != nil {
@@ -79,7 +80,7 @@ func TestDiscardKeepsTheOldImage(t *testing.T) {
 	}
 }
 
-// A stream has no end before Commit, which its reader would take for an image.
+// A stream has no end before Commit. With its end, readers would accept it as an image.
 func TestStreamEndsWithCommit(t *testing.T) {
 	for _, commit := range []bool{true, false} {
 		path := filepath.Join(t.TempDir(), "stream")
@@ -103,15 +104,15 @@ func TestStreamEndsWithCommit(t *testing.T) {
 	}
 }
 
-// A place where the image cannot be read again is not written to.
+// A place where the image cannot be read again is refused.
 func TestReadableInPlace(t *testing.T) {
 	_, err := CreateArchive("/dev/null", Options{Readable: true})
-	if err == nil || !strings.Contains(err.Error(), `"/dev/null": it is no file of its own`) {
+	if err == nil || !strings.Contains(err.Error(), `"/dev/null": it is not a regular file`) {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// An image appears only once it is finished.
+// An image that is not finished cannot be committed.
 func TestCommitNeedsFinish(t *testing.T) {
 	for name, open := range opened {
 		dir := t.TempDir()

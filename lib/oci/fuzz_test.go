@@ -16,8 +16,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzMergedIndex puts an image into a layout whose index.json is from elsewhere: it
-// is refused, before the work as after it, or lists the image once and keeps the rest.
+// FuzzMergedIndex adds an image to a layout whose index.json is from elsewhere. It is refused, both
+// before and after the blobs are written, or it lists the image once and keeps the rest.
 func FuzzMergedIndex(f *testing.F) {
 	ours := digest.FromString("ours")
 	for _, seed := range []struct{ index, ref string }{
@@ -56,7 +56,7 @@ func FuzzMergedIndex(f *testing.F) {
 		}
 		var before, after v1.Index
 		if err := json.Unmarshal(merged, &after); err != nil {
-			return // what others wrote of their images is theirs to read
+			return // the descriptors of other images are not checked
 		}
 		if n := len(after.Manifests); n == 0 || after.Manifests[n-1].Digest != ours {
 			t.Fatalf("the image is not in %s", merged)
@@ -67,8 +67,7 @@ func FuzzMergedIndex(f *testing.F) {
 	})
 }
 
-// FuzzJSON: what CheckJSON lets pass is JSON that has one meaning, whose one spelling
-// is stable.
+// FuzzJSON: JSON that CheckJSON accepts has one meaning, and its canonical form is stable.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{`{"a":[1,{"a":2}],"b":{"a":null}}`, `{"a":1,"\u0061":2}`, "[1e400]\n", `"\ud800"`, "{\"\xff\":1}", "[[[[", "1 2"} {
 		f.Add([]byte(s))
@@ -93,7 +92,7 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// FuzzNames reads what users call images and architectures.
+// FuzzNames parses names of images and architectures.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{
 		"app", "app:1", "localhost/app:1", "registry.example:5000/a/b__c:t", "[::1]:5/a", "a@sha256:0", "oci:path:name", "docker-archive:-:app:1",

@@ -12,41 +12,41 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// MaxDocument bounds the config and the manifest: podman and skopeo read no larger config
-// ("exceeded maximum allowed size"), registries take no larger manifest.
+// MaxDocument is the largest config or manifest: podman and skopeo refuse larger configs ("exceeded
+// maximum allowed size"), registries refuse larger manifests.
 const MaxDocument = 4 << 20 // bytes
 
 // Layer is a finished layer of an image.
 type Layer struct {
 	Descriptor v1.Descriptor // of the blob: media type, digest, size, annotations
-	DiffID     digest.Digest // of the uncompressed tar; equals the blob's digest where there is no compression
+	DiffID     digest.Digest // of the uncompressed tar; the blob's digest if it is not compressed
 	History    v1.History    // the layer's entry in the config's history
 }
 
-// Image is what Build makes an image of. Config may be nil, for an empty one.
+// Image is the input of Build. A nil Config means an empty one.
 type Image struct {
 	Config  *Config
 	Layers  []Layer    // from the bottom up
-	Created *time.Time // in place of the config's; nil leaves the config's
+	Created *time.Time // replaces the config's time unless nil
 	Ref     string     // the name in the index, such as localhost/app:1; empty for none
 	Also    []string   // further names
 	Docker  bool       // with a manifest of Docker's, version 2, schema 2, which has no annotations
 }
 
-// Document is a JSON blob of an image, and its descriptor.
+// Document is a JSON blob of an image with its descriptor.
 type Document struct {
 	Descriptor v1.Descriptor
 	Data       []byte
 }
 
-// Built is an image's metadata. Config and Manifest are blobs; Index goes to Destination.Commit,
-// and has Manifest's descriptor with the platform and the name added to it.
+// Built is an image's metadata. Config and Manifest are blobs. Index is for Destination.Finish, and
+// has Manifest's descriptor with platform and name.
 type Built struct {
 	Config, Manifest Document
 	Index            []byte
 }
 
-// Build makes config, manifest and index. The same image gives the same bytes.
+// Build builds config, manifest and index. The same image gives the same bytes.
 func (img *Image) Build() (*Built, error) {
 	config := img.Config
 	if config == nil {
@@ -76,7 +76,7 @@ func (img *Image) Build() (*Built, error) {
 	return &b, nil
 }
 
-// check refuses what would make an image that clients refuse or misread.
+// check refuses images that clients would refuse or misread.
 func (img *Image) check(config *Config) error {
 	if config.Platform.Architecture == "" {
 		return errors.New("image has no architecture")
@@ -126,7 +126,7 @@ func (l *Layer) check() error {
 	return checkText(l.Descriptor.Annotations)
 }
 
-// CheckDescriptor makes sure that the blob which a descriptor names can be verified.
+// CheckDescriptor makes sure that a descriptor's blob can be verified.
 func CheckDescriptor(d v1.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("digest %q: %w", d.Digest, err)
@@ -137,7 +137,8 @@ func CheckDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkDescriptor makes sure that a descriptor can name a blob here: only SHA-256 has a folder.
+// checkDescriptor makes sure that a descriptor's blob can be stored here: only SHA-256 has a
+// directory.
 func checkDescriptor(d v1.Descriptor) error {
 	if err := CheckDescriptor(d); err != nil {
 		return err
@@ -148,7 +149,7 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// checkText refuses what JSON cannot hold: encoding/json would put U+FFFD for it and say nothing.
+// checkText refuses text that JSON cannot express: encoding/json would silently write U+FFFD.
 func checkText(m map[string]string) error {
 	for _, key := range sortedKeys(m) {
 		if key == "" {
@@ -169,7 +170,7 @@ func platformOf(c *Config) v1.Platform {
 	return p
 }
 
-// configValue is the image config, as a value to encode.
+// configValue returns the image config as a value to encode.
 func (img *Image) configValue(c *Config) any {
 	diffIDs := make([]digest.Digest, 0, len(img.Layers))
 	history := make([]v1.History, 0, len(img.Layers))
@@ -231,7 +232,7 @@ func document(mediaType string, value any) (Document, error) {
 		return Document{}, err
 	}
 	if len(data) > MaxDocument {
-		return Document{}, fmt.Errorf("%d bytes are more than the %d that clients read: use fewer layers, labels or annotations, or shorter ones", len(data), MaxDocument)
+		return Document{}, fmt.Errorf("%d bytes exceed the %d that clients read: use fewer or shorter layers, labels or annotations", len(data), MaxDocument)
 	}
 	return Document{
 		Descriptor: v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))},

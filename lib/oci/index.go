@@ -18,8 +18,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// checkLayout refuses a folder that is neither empty, nor an OCI layout, nor one that a killed run has left unfinished,
-// and a layout in which it is not clear which image the one named ref replaces.
+// checkLayout refuses a directory unless it is empty, an OCI layout, or an unfinished layout that a
+// killed run left. It refuses a layout in which it is not clear which image the new one named ref
+// replaces.
 func checkLayout(dir, ref string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -30,9 +31,9 @@ func checkLayout(dir, ref string) error {
 		case name == v1.ImageLayoutFile, name == v1.ImageIndexFile, name == v1.ImageBlobsDir && e.IsDir(), temp.Is(name):
 		default:
 			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
-				continue // a layout may hold more
+				continue // a layout can contain other files
 			}
-			return fmt.Errorf("it holds %q and is no OCI layout: name a new or an empty folder", name)
+			return fmt.Errorf("it contains %q and is not an OCI layout: give a new or an empty directory", name)
 		}
 	}
 	if err := checkLayoutFile(dir); err != nil {
@@ -60,11 +61,11 @@ func checkLayoutFile(dir string) error {
 	return nil
 }
 
-// readDocument reads a document of a layout, and nothing that it would have to wait for.
+// readDocument reads a document of a layout. It does not block on special files.
 func readDocument(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if errors.Is(err, regular.ErrNot) {
-		return nil, fmt.Errorf("reading %q: it is no regular file", filepath.Base(path))
+		return nil, fmt.Errorf("reading %q: it is not a regular file", filepath.Base(path))
 	}
 	if err != nil {
 		return nil, err
@@ -79,13 +80,13 @@ func readDocument(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }
 
-// entry is what tells the images of an index from each other.
+// entry has the fields that identify an image in an index.
 type entry struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// mergedIndex is the index of the layout at dir once the image in index, named ref, is part of it. What else the index
-// in the folder holds is left as it is. A nil index tells in advance whether that will work.
+// mergedIndex returns the index of the layout at dir with the image of index, named ref, added.
+// Other entries stay as they are. A nil index checks in advance whether that will work.
 func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	data, err := readDocument(filepath.Join(dir, v1.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -122,19 +123,19 @@ func mergedIndex(dir string, index []byte, ref string) ([]byte, error) {
 	}
 	merged, err := canonical(old)
 	if err == nil && len(merged) > MaxDocument {
-		err = fmt.Errorf("%s would have %d bytes with this image, more than the %d that it is read with: remove images that nobody needs", v1.ImageIndexFile, len(merged), MaxDocument)
+		err = fmt.Errorf("%s would have %d bytes with this image, but only %d can be read: remove images that are not needed", v1.ImageIndexFile, len(merged), MaxDocument)
 	}
 	return merged, err
 }
 
-// readIndex reads an index that others may have written, and refuses what they may read otherwise: of what stands there
-// twice, half would be lost.
+// readIndex reads an index that others can have written. It refuses duplicate keys, since readers
+// interpret them differently and a rewrite would lose one.
 func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.RawMessage, err error) {
 	if err := CheckJSON(data); err != nil {
 		return nil, nil, err
 	}
 	if err := json.Unmarshal(data, &index); err != nil || index == nil {
-		return nil, nil, errors.New("it is no object, as an index is")
+		return nil, nil, errors.New("it is not an object, but an index must be one")
 	}
 	for _, key := range sortedKeys(index) {
 		if err := nearMiss(key, map[string]bool{"manifests": true}); err != nil {
@@ -143,13 +144,13 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 	}
 	if raw := index["manifests"]; !isNull(raw) {
 		if err := json.Unmarshal(raw, &manifests); err != nil {
-			return nil, nil, errors.New("its manifests are no array")
+			return nil, nil, errors.New("its manifests are not an array")
 		}
 	}
 	return index, manifests, nil
 }
 
-// namesOf are the names of an index's entries, empty for one without.
+// namesOf returns the names of an index's entries, empty for one without a name.
 func namesOf(manifests []json.RawMessage) ([]string, error) {
 	names := make([]string, len(manifests))
 	for i, raw := range manifests {
@@ -162,8 +163,8 @@ func namesOf(manifests []json.RawMessage) ([]string, error) {
 	return names, nil
 }
 
-// keptImages are those that stay when an image of these names comes. One without a name replaces the one without a name,
-// or the only one that there is.
+// keptImages returns the images that stay when one with these names is added. An image without a
+// name replaces the one without a name, or the only image.
 func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage, error) {
 	names, err := namesOf(manifests)
 	if err != nil {
@@ -178,19 +179,19 @@ func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage
 		}
 	}
 	if gone := len(manifests) - len(kept); unnamed && len(manifests) > 0 && gone != 1 {
-		return nil, fmt.Errorf("it holds %d images: name the one to write, as in oci:PATH:NAME", len(manifests))
+		return nil, fmt.Errorf("it contains %d images: name the one to write, for example oci:PATH:NAME", len(manifests))
 	}
 	return kept, nil
 }
 
-// CheckIndex reads the index of an image and makes sure that its manifests were written before it.
+// CheckIndex reads an image's index and makes sure that its manifests were written before it.
 func CheckIndex(index []byte, has func(digest.Digest) bool) (*v1.Index, error) {
 	var parsed v1.Index
 	if err := json.Unmarshal(index, &parsed); err != nil {
 		return nil, fmt.Errorf("reading the index to write: %w", err)
 	}
 	if len(parsed.Manifests) == 0 {
-		return nil, errors.New("the index to write names no image")
+		return nil, errors.New("the index to write lists no image")
 	}
 	for _, m := range parsed.Manifests {
 		if err := checkDescriptor(m); err != nil {

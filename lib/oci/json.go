@@ -15,8 +15,8 @@ import (
 
 var errWrongType = errors.New("wrong type")
 
-// CheckJSON makes sure that data is one JSON value, in UTF-8, in which no object has a key twice. Without this, what
-// encoding/json reads of it may not be what its author sees in it.
+// CheckJSON makes sure that data is one JSON value in UTF-8 without duplicate keys. Otherwise
+// encoding/json could read it differently from what its author meant.
 func CheckJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")
@@ -24,13 +24,13 @@ func CheckJSON(data []byte) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return errors.New("empty: want JSON")
 	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // bounds the depth, refuses what trails
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil { // limits the depth, refuses trailing data
 		return syntaxError(data, err)
 	}
 	return checkDuplicates(data)
 }
 
-// syntaxError adds the line on which a syntax error stands.
+// syntaxError adds the line number to a syntax error.
 func syntaxError(data []byte, err error) error {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
@@ -65,7 +65,7 @@ func checkDuplicates(data []byte) error {
 			top := &stack[n-1]
 			if key, _ := token.(string); !top.value {
 				if top.keys[key] {
-					return fmt.Errorf("key %q is there twice in one object", key)
+					return fmt.Errorf("key %q occurs twice in one object", key)
 				}
 				top.keys[key] = true
 			}
@@ -80,8 +80,8 @@ func checkDuplicates(data []byte) error {
 	}
 }
 
-// canonical encodes a value as JSON in the one spelling that this package writes: keys sorted, no spaces, no HTML
-// escapes, numbers as they were given.
+// canonical encodes a value in this package's form of JSON: keys sorted, no spaces, no HTML
+// escapes, numbers unchanged.
 func canonical(value any) ([]byte, error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
@@ -102,12 +102,12 @@ func canonical(value any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// nearMiss refuses a key that differs from a known one in case only: Go's decoders, and so most clients, would read it
-// as that one, others would not.
+// nearMiss refuses a key that differs from a known one only in case. Go's decoders, and so most
+// clients, accept it as the known one; others do not.
 func nearMiss[V any](key string, known map[string]V) error {
 	for _, k := range sortedKeys(known) {
 		if k != key && strings.EqualFold(k, key) {
-			return fmt.Errorf("unknown key %q: it is spelled %q", key, k)
+			return fmt.Errorf("unknown key %q: use %q", key, k)
 		}
 	}
 	return nil
@@ -130,7 +130,7 @@ func isNull(value json.RawMessage) bool { return len(value) == 0 || string(value
 
 // excerpt shortens a JSON value for a message.
 func excerpt(value json.RawMessage) string {
-	const limit = 60 // bytes: what still fits a line beside the message
+	const limit = 60 // bytes that fit on a line with the message
 	text := strings.ToValidUTF8(string(value[:min(len(value), limit)]), "")
 	if len(value) > limit {
 		text += "…"

@@ -18,33 +18,33 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Layout is an OCI layout folder. A new one is made under a temporary name beside its own, and appears when it is
-// complete. One that exists gets each blob under its digest once the blob is whole, and its new index.json last. Blobs of
-// the image that was replaced are removed then if Options.Own says so; others that nothing needs any more stay, for
-// umoci gc or the like. Its methods may be called at the same time, except for
+// Layout is an OCI layout directory. A new one is written under a temporary name beside its own and
+// renamed when it is complete. An existing one gets each complete blob under its digest, and its
+// new index.json last. Then blobs of the replaced image are removed if Options.Own says so. Other
+// unused blobs stay, for example for umoci gc. Its methods can be called concurrently, except for
 // Finish, Commit and Discard.
 type Layout struct {
-	path string // as it was named
-	dir  string // where the files go: path, or a temporary folder
-	opt  Options
-	ref  string
-	lock *os.File // the existing folder, locked; nil for a new one
-	held *os.File // the new folder, while its name is a temporary one
+	path       string // as the user gave it
+	dir        string // directory of the files: path, or a temporary directory
+	opt        Options
+	ref        string
+	lock       *os.File // the existing directory, locked; nil for a new one
+	unfinished *os.File // the new directory while it has a temporary name
 
 	mu    sync.Mutex
-	done  error    // why no more is taken: the first error, or errFinished, or errDiscarded
-	made  []string // what Discard removes from an existing folder, in the order in which it was made
+	done  error    // why it accepts nothing more: the first error, errFinished or errDiscarded
+	made  []string // new files in an existing directory that Discard removes, in the order of their creation
 	temps map[*layoutBlob]bool
 
-	index, merged []byte // once it is finished: the image's, and what index.json is to be
+	index, merged []byte // after Finish: the image's index, and the new index.json
 }
 
 var _ Destination = (*Layout)(nil)
 
-// OpenLayout writes an image to the layout folder at path: a new one, an empty one, or a layout that is there already.
-// An image named ref takes the place of the one of that name and leaves the others; without a name, it replaces the one
-// without a name, or the only image that is there. Any other folder is refused. While it is written to, an existing
-// folder is locked: see Options.Busy.
+// OpenLayout writes an image to the layout directory at path: a new one, an empty directory, or an
+// existing layout. The image replaces the one with the same ref and leaves the others. Without a
+// name, it replaces the one without a name, or the only image. Any other directory is refused. An
+// existing directory is locked during the write: see Options.Busy.
 func OpenLayout(path, ref string, opt Options) (*Layout, error) {
 	l := &Layout{path: path, opt: opt, ref: ref, temps: map[*layoutBlob]bool{}}
 	if err := l.open(); err != nil {
@@ -64,14 +64,14 @@ func (l *Layout) open() error {
 	l.path = target
 	switch info, err := os.Stat(target); {
 	case errors.Is(err, fs.ErrNotExist):
-		if l.held, err = temp.Mkdir(filepath.Dir(target), 0o777); err != nil {
+		if l.unfinished, err = temp.Mkdir(filepath.Dir(target), 0o777); err != nil {
 			return err
 		}
-		l.dir = l.held.Name()
+		l.dir = l.unfinished.Name()
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return errors.New("it is not a folder")
+		return errors.New("it is not a directory")
 	default:
 		l.dir = target
 		if err := l.lockDir(); err != nil {
@@ -84,7 +84,7 @@ func (l *Layout) open() error {
 	return errors.Join(l.mkdir(v1.ImageBlobsDir), l.mkdir(blobsDir))
 }
 
-// mkdir makes a folder of the layout where there is none.
+// mkdir creates a directory of the layout if it does not exist.
 func (l *Layout) mkdir(name string) error {
 	path := filepath.Join(l.dir, name)
 	err := os.Mkdir(path, 0o777)
@@ -97,7 +97,7 @@ func (l *Layout) mkdir(name string) error {
 	return err
 }
 
-// remember keeps the path of what was made, for Discard.
+// remember records a new path for Discard.
 func (l *Layout) remember(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,7 +113,7 @@ func (l *Layout) Traits() Traits {
 	return t
 }
 
-// Blob implements Destination. A blob that is there already is hashed before it is relied on.
+// Blob implements Destination. An existing blob is hashed before it is used.
 func (l *Layout) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) error {
 	if err := l.state(); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (l *Layout) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) er
 	return l.fail(b.place(d.Digest))
 }
 
-// fail makes an error the layout's, if it is one.
+// fail makes err the layout's error, if it is not nil.
 func (l *Layout) fail(err error) error {
 	if err == nil {
 		return nil
@@ -148,7 +148,7 @@ func (l *Layout) fail(err error) error {
 	return err
 }
 
-// state is nil as long as the layout takes blobs.
+// state is nil while the layout accepts blobs.
 func (l *Layout) state() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -201,7 +201,8 @@ func (l *Layout) finish(index []byte) (at Location, err error) {
 	if l.lock == nil {
 		return at, l.writeIndex()
 	}
-	// The index of an existing layout does not list the image yet. All entries of ours are names of one document.
+	// The index of an existing layout does not list the image yet. All our entries are names of one
+	// document.
 	at.Ref = "@" + own.Manifests[0].Digest.String()
 	return at, nil
 }
@@ -210,7 +211,7 @@ func (l *Layout) writeIndex() error {
 	if err := writeFile(filepath.Join(l.dir, v1.ImageIndexFile), l.merged); err != nil {
 		return err
 	}
-	l.made = nil // the image is there
+	l.made = nil // the image is complete
 	return syncDir(l.dir)
 }
 
@@ -234,7 +235,7 @@ func (l *Layout) Commit() error {
 	return nil
 }
 
-// replaceIndex has the existing layout list the image.
+// replaceIndex lists the image in the existing layout.
 func (l *Layout) replaceIndex() error {
 	old, err := l.oldBlobs(l.merged)
 	if err != nil {
@@ -247,7 +248,7 @@ func (l *Layout) replaceIndex() error {
 	return nil
 }
 
-// appear gives the new folder its name.
+// appear renames the new directory.
 func (l *Layout) appear() error {
 	err := os.Rename(l.dir, l.path)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
@@ -289,10 +290,10 @@ func (l *Layout) Discard() error {
 }
 
 func (l *Layout) unlock() {
-	for _, f := range []*os.File{l.lock, l.held} {
+	for _, f := range []*os.File{l.lock, l.unfinished} {
 		if f != nil {
-			_ = f.Close() // which unlocks it
+			_ = f.Close() // this unlocks it
 		}
 	}
-	l.lock, l.held = nil, nil
+	l.lock, l.unfinished = nil, nil
 }

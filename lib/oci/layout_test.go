@@ -27,7 +27,7 @@ func layoutTo(t *testing.T, path, ref string, texts ...string) error {
 	return writeImage(t, l, img)
 }
 
-// images lists the names in a layout's index; every blob must be there that they need.
+// images lists the names in a layout's index, and checks that all blobs exist.
 func images(t *testing.T, path string) string {
 	t.Helper()
 	var index v1.Index
@@ -73,7 +73,7 @@ func TestLayoutNew(t *testing.T) {
 	}
 }
 
-// A name that is taken while a new layout is written is not overwritten.
+// A path that is created while a new layout is written is not overwritten.
 func TestLayoutTaken(t *testing.T) {
 	dir := t.TempDir()
 	l, err := OpenLayout(dir+"/out", "", Options{})
@@ -98,12 +98,12 @@ func TestLayoutMerge(t *testing.T) {
 		"none, then names": {{"", "x", ""}, {"a:1", "y", " a:1"}, {"a:2", "z", " a:1 a:2"}, {"", "u", "a:1 a:2 "}, {"a:1", "v", "a:2  a:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := t.TempDir() // an empty folder
+			path := t.TempDir() // an empty directory
 			for _, s := range steps {
 				before := listing(t, path)
 				err := layoutTo(t, path, s.ref, s.layer, "shared")
 				if s.want == "error" {
-					if err == nil || !strings.Contains(err.Error(), "it holds 2 images: name the one to write") {
+					if err == nil || !strings.Contains(err.Error(), "it contains 2 images: name the one to write") {
 						t.Errorf("got error %v", err)
 					}
 					wantListing(t, path, before...)
@@ -120,7 +120,7 @@ func TestLayoutMerge(t *testing.T) {
 	}
 }
 
-// What an index holds that this package does not write stays.
+// Fields of an index that this package does not write stay.
 func TestLayoutForeignIndex(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "a:1", "x"); err != nil {
@@ -142,7 +142,7 @@ func TestLayoutForeignIndex(t *testing.T) {
 	if err != nil || !strings.Contains(string(data), `"annotations":{"k":"v"}`) || !strings.Contains(string(data), `"future":1e400`) {
 		t.Errorf("got %s, %v", data, err)
 	}
-	// Also where no image of it stays.
+	// The same if none of its images stays.
 	if err := os.WriteFile(index, []byte(`{"schemaVersion":2,"manifests":null,"annotations":{"k":"v"}}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestLayoutForeignIndex(t *testing.T) {
 
 func TestLayoutRefused(t *testing.T) {
 	for name, test := range map[string]struct{ file, content, want string }{
-		"other folder":  {"mine.txt", "", `it holds "mine.txt" and is no OCI layout`},
+		"other folder":  {"mine.txt", "", `it contains "mine.txt" and is not an OCI layout`},
 		"other version": {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version "2.0.0"`},
 		"bad layout":    {"oci-layout", `x`, `reading "oci-layout"`},
 		"bad index":     {"index.json", `[]`, `reading "index.json"`},
@@ -177,12 +177,12 @@ func TestLayoutRefused(t *testing.T) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, test.want)
 		}
 		wantListing(t, path, test.file)
-		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		if _, err := OpenLayout(filepath.Join(path, test.file), "", Options{}); err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
 	for name, damage := range map[string]func(index string) error{
-		"no regular file": func(index string) error { return syscall.Mkfifo(index, 0o600) },
+		"not a regular file": func(index string) error { return syscall.Mkfifo(index, 0o600) },
 		"bytes, more than": func(index string) error {
 			return errors.Join(os.WriteFile(index, nil, 0o600), os.Truncate(index, 1<<40))
 		},
@@ -200,7 +200,7 @@ func TestLayoutRefused(t *testing.T) {
 	}
 }
 
-// A folder that a killed run has left unfinished is taken.
+// An unfinished layout that a killed run left is continued.
 func TestLayoutUnfinished(t *testing.T) {
 	path := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(path, blobsDir), 0o777); err != nil {
@@ -237,7 +237,7 @@ func TestLayoutAbort(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.NewBlob(0, true); err != nil { // and never finished
+	if _, err := l.NewBlob(0, true); err != nil { // never finished
 		t.Fatal(err)
 	}
 	if err := l.Discard(); err != nil {
@@ -250,7 +250,7 @@ func TestLayoutAbort(t *testing.T) {
 	}
 }
 
-// A blob that has replaced a damaged one stays: it was there before, for an image that is not this one.
+// After an abort, a blob that replaced a damaged one stays: another image uses it.
 func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "", "x"); err != nil {
@@ -269,8 +269,8 @@ func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 	images(t, path)
 }
 
-// A blob that is there is hashed before it is relied on, and what is no file there is not
-// waited for: both are replaced.
+// An existing blob is hashed before it is used, and a special file in its place does not block.
+// Both are replaced if wrong.
 func TestLayoutDamagedBlob(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"other bytes":  func(path string) error { return os.WriteFile(path, []byte("0ne"), 0o666) },
@@ -300,7 +300,7 @@ func TestLayoutDamagedBlob(t *testing.T) {
 	}
 }
 
-// No index is written that is larger than what is read.
+// No index is written that would be too large to read.
 func TestLayoutIndexIsBounded(t *testing.T) {
 	path := t.TempDir()
 	if err := layoutTo(t, path, "first:1", "one"); err != nil {

@@ -12,11 +12,11 @@ import (
 	"chunkah/lib/regular"
 )
 
-// has tells whether the layout holds a blob, whole.
+// has reports whether the layout has the complete blob.
 func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	f, err := regular.Open(filepath.Join(l.dir, blobName(d.Digest)))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
-		return false, nil // what else is there is replaced
+		return false, nil // any other file there is replaced
 	}
 	if err != nil {
 		return false, err
@@ -33,7 +33,7 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	return got == d.Digest, err
 }
 
-// layoutBlob is a blob that has a temporary name.
+// layoutBlob is a blob with a temporary name.
 type layoutBlob struct {
 	layout *Layout
 	f      *os.File
@@ -41,7 +41,7 @@ type layoutBlob struct {
 	err    error
 }
 
-// NewBlob implements Destination. Blobs can be written at the same time.
+// NewBlob implements Destination. Blobs can be written concurrently.
 func (l *Layout) NewBlob(int64, bool) (BlobWriter, error) {
 	b, err := l.newBlob()
 	if err != nil {
@@ -72,7 +72,7 @@ func (b *layoutBlob) Write(p []byte) (int, error) {
 	}
 	n, err := b.f.Write(p)
 	b.size += int64(n)
-	b.err = b.layout.fail(bare(err))
+	b.err = b.layout.fail(withoutTempName(err))
 	return n, b.err
 }
 
@@ -92,11 +92,11 @@ func (b *layoutBlob) Discard() error {
 	if !b.forget() {
 		return nil
 	}
-	_ = b.f.Close() // what was written does not matter any more
+	_ = b.f.Close() // the contents do not matter any more
 	return os.Remove(b.f.Name())
 }
 
-// place gives the finished blob its name.
+// place renames the finished blob.
 func (b *layoutBlob) place(d digest.Digest) error {
 	if !b.forget() {
 		return errBlobDone
@@ -105,12 +105,12 @@ func (b *layoutBlob) place(d digest.Digest) error {
 	return b.layout.name(d, func(path string) error { return finish(b.f, path) })
 }
 
-// adopt takes a blob from a file, which is synced, on the same file system.
+// adopt moves a blob from a synced file on the same file system.
 func (l *Layout) adopt(file string, d digest.Digest) error {
 	return l.name(d, func(path string) error { return os.Rename(file, path) })
 }
 
-// name has a blob put in place, and remembers its path if it is new.
+// name calls put to create the blob at its path, and remembers the path if it is new.
 func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 	path := filepath.Join(l.dir, blobName(d))
 	_, err := os.Lstat(path)
@@ -124,7 +124,7 @@ func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 	return nil
 }
 
-// forget takes the blob off the list of unfinished ones; false if it is not on it.
+// forget removes the blob from the list of unfinished ones. It reports whether it was on it.
 func (b *layoutBlob) forget() bool {
 	l := b.layout
 	l.mu.Lock()

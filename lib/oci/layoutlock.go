@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// lockDir keeps two runs from writing index.json, or removing blobs, under each other.
+// lockDir prevents that two runs write index.json, or remove blobs, at the same time.
 func (l *Layout) lockDir() error {
 	f, err := os.OpenFile(l.dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
@@ -20,7 +20,7 @@ func (l *Layout) lockDir() error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil // some network file systems cannot lock: then one writer at a time is up to the user
+			return nil // some network file systems cannot lock: there, users must not run two builds at once
 		}
 		if l.opt.Busy == nil {
 			return errors.New("another process is writing to it")
@@ -31,8 +31,8 @@ func (l *Layout) lockDir() error {
 	}
 }
 
-// join adds the image to the layout that another process has made at the path since this one looked: its blobs move from
-// the temporary folder to there.
+// join adds the image to a layout that another process has created at the path in the meantime. It
+// moves the blobs there from the temporary directory.
 func (l *Layout) join() error {
 	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*layoutBlob]bool{}}
 	if err := there.open(); err != nil {
@@ -54,7 +54,7 @@ func (l *Layout) join() error {
 		return err
 	}
 	if err := os.RemoveAll(l.dir); err != nil {
-		return fmt.Errorf("removing the unfinished folder: %w", err)
+		return fmt.Errorf("removing the unfinished directory: %w", err)
 	}
 	l.dir = l.path
 	return nil

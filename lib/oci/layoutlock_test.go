@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Many builds that write to one layout all come to an end, with all their images in it: one
-// that is there, and one that each of them is about to make.
+// Several builds to one layout all finish, with all their images in it: if the layout exists, and
+// if each build is about to create it.
 func TestLayoutOfMany(t *testing.T) {
 	const builds = 20
 	for _, exists := range []bool{true, false} {
@@ -29,7 +29,7 @@ func TestLayoutOfMany(t *testing.T) {
 		for i := range builds {
 			ended.Go(func() {
 				l, err := func() (*Layout, error) {
-					if exists { // else all of them find that there is none
+					if exists { // otherwise none of them finds a layout
 						started.Done()
 					}
 					l, err := OpenLayout(path, fmt.Sprintf("app:%d", i), Options{Busy: func(string) error { runtime.Gosched(); return nil }})
@@ -60,7 +60,7 @@ func TestLayoutOfMany(t *testing.T) {
 	}
 }
 
-// Who waits can be stopped, and leaves nothing.
+// A run that waits for the lock can be cancelled and leaves no files.
 func TestLayoutWaitEnds(t *testing.T) {
 	path := t.TempDir()
 	l, err := OpenLayout(path, "", Options{})
@@ -85,8 +85,8 @@ func TestLayoutWaitEnds(t *testing.T) {
 	}
 }
 
-// Another user's link in a folder that everybody may write to leads nowhere: neither for an
-// archive nor for a layout, new or old.
+// Another user's symlink in a world-writable directory is not followed: neither for an archive nor
+// for a layout, new or existing.
 func TestForeignLink(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a link of another user")

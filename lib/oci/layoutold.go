@@ -12,15 +12,15 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxOldDepth bounds indexes in indexes, where the blobs of a layout are looked through.
+// maxOldDepth limits the depth of nested indexes when the blobs of a layout are collected.
 const maxOldDepth = 4
 
 // blobSet is a set of blobs of a layout.
 type blobSet map[digest.Digest]bool
 
-// oldBlobs are the blobs of images that the index of the layout is about to lose, and that
-// Options.Own calls its own: of another tool's image nothing is touched. What cannot be
-// read is left alone.
+// oldBlobs returns the blobs of images that the index of the layout is about to lose and that
+// Options.Own recognises. Images of other tools are not touched. Unreadable documents are left
+// alone.
 func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	if l.opt.Own == nil {
 		return nil, nil
@@ -34,7 +34,7 @@ func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	}
 	var before, after v1.Index
 	if json.Unmarshal(data, &before) != nil || json.Unmarshal(merged, &after) != nil {
-		return nil, nil //nolint:nilerr // of an index that cannot be read, no image is known to be replaced
+		return nil, nil //nolint:nilerr // an unreadable index does not tell which image is replaced
 	}
 	listed := blobSet{}
 	for _, m := range after.Manifests {
@@ -49,8 +49,8 @@ func (l *Layout) oldBlobs(merged []byte) (blobSet, error) {
 	return old, nil
 }
 
-// addOwn adds the blobs of an image that Own calls its own, or of an index of such; it
-// reports whether it did. Each document is judged once, however often indexes list it.
+// addOwn adds the blobs of an image that Own recognises, or of an index of such images, and reports
+// whether it did. Each document is judged once, even if many indexes list it.
 func (l *Layout) addOwn(old blobSet, judged map[digest.Digest]bool, d v1.Descriptor, depth int) bool {
 	own, known := judged[d.Digest]
 	if !known {
@@ -91,7 +91,7 @@ func (l *Layout) judge(old blobSet, judged map[digest.Digest]bool, d v1.Descript
 	}
 	made := false
 	for i, layer := range m.Layers {
-		if l.opt.Own(layers[i]) && checkDescriptor(layer) == nil { // a digest may be a path that leads out
+		if l.opt.Own(layers[i]) && checkDescriptor(layer) == nil { // a forged digest can be a path that leads outside
 			old[layer.Digest], made = true, true
 		}
 	}
@@ -101,7 +101,7 @@ func (l *Layout) judge(old blobSet, judged map[digest.Digest]bool, d v1.Descript
 	return made
 }
 
-// listed is a manifest, or an index, as far as it names blobs.
+// listed is the part of a manifest or index that lists blobs.
 type listed struct {
 	Config    v1.Descriptor   `json:"config"`
 	Layers    []v1.Descriptor `json:"layers"`
@@ -117,7 +117,7 @@ func (l *Layout) readListed(d v1.Descriptor) (m listed, err error) {
 	return m, err
 }
 
-// readBlob reads a document among the blobs. Others may have written it, and what lists it.
+// readBlob reads a document of the layout. Neither the document nor its descriptor is trusted.
 func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	if err := checkDescriptor(d); err != nil {
 		return nil, err
@@ -129,8 +129,8 @@ func (l *Layout) readBlob(d v1.Descriptor) ([]byte, error) {
 	return data, err
 }
 
-// keep takes out of a set what a manifest of the layout still names; seen are those that it has
-// read. An error is that one cannot be read: nobody knows what it names then.
+// keep removes from old the blobs that a manifest of the layout still lists. seen has the manifests
+// already read. It fails if one cannot be read, since its blobs are then unknown.
 func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	delete(old, d.Digest)
 	if seen[d.Digest] {
@@ -138,7 +138,7 @@ func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	}
 	seen[d.Digest] = true
 	if depth > maxOldDepth {
-		return fmt.Errorf("index %q lies too deep", d.Digest)
+		return fmt.Errorf("index %q is nested too deeply", d.Digest)
 	}
 	m, err := l.readListed(d)
 	if err != nil {
@@ -155,8 +155,8 @@ func (l *Layout) keep(old, seen blobSet, d v1.Descriptor, depth int) error {
 	return nil
 }
 
-// removeOld removes those of the blobs that no image of the layout has any more. Nothing
-// of it is an error: the new image is there.
+// removeOld removes old blobs that no image of the layout needs. It ignores errors because the new
+// image is complete.
 func (l *Layout) removeOld(old blobSet, merged []byte) {
 	var index v1.Index
 	if len(old) == 0 || json.Unmarshal(merged, &index) != nil {

@@ -11,7 +11,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// replaceOld writes an image to the layout, in place of the one that is there.
+// replaceOld replaces the image in the layout.
 func replaceOld(t *testing.T, dir string) {
 	t.Helper()
 	l, err := OpenLayout(dir, "", Options{Own: func(v1.History) bool { return true }})
@@ -25,7 +25,7 @@ func replaceOld(t *testing.T, dir string) {
 	}
 }
 
-// plant puts a document into the layout under its digest, or under another one.
+// plant adds a document to the layout under its own digest, or under another one.
 func plant(t *testing.T, dir string, document any, as digest.Digest) v1.Descriptor {
 	t.Helper()
 	data, err := json.Marshal(document)
@@ -53,8 +53,8 @@ func list(t *testing.T, dir string, images ...v1.Descriptor) {
 	}
 }
 
-// The documents of the image that is replaced may be anybody's: whatever they list, nothing outside of the layout is
-// removed, and nothing of it is an error.
+// The documents of the replaced image are not trusted: nothing outside the layout is removed, and
+// errors are ignored.
 func TestLayoutOldImageLies(t *testing.T) {
 	up := digest.Digest("sha256:../../../victim")
 	type manifest struct {
@@ -95,7 +95,7 @@ func TestLayoutOldImageLies(t *testing.T) {
 	}
 }
 
-// A document that is not what its name says tells nothing of blobs.
+// A document with a wrong digest is ignored.
 func TestLayoutOldImageIsHashed(t *testing.T) {
 	dir := t.TempDir()
 	if err := layoutTo(t, dir, "", "a"); err != nil {
@@ -109,8 +109,8 @@ func TestLayoutOldImageIsHashed(t *testing.T) {
 	}
 }
 
-// Each document is read once, however often indexes list it: 2,000 to the power of 4 would not end. What an image that
-// stays needs, stays.
+// Each document is read once, even if many indexes list it: 2,000 to the power of 4 would never
+// end. Blobs that a remaining image needs stay.
 func TestLayoutOldIndexesAreReadOnce(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		dir := t.TempDir()
@@ -142,7 +142,7 @@ func TestLayoutOldIndexesAreReadOnce(t *testing.T) {
 	}
 }
 
-// Entries of the history without a layer do not count as layers.
+// History entries without a layer do not count as layers.
 func TestLayoutOldHistory(t *testing.T) {
 	dir := t.TempDir()
 	if err := layoutTo(t, dir, "", "a"); err != nil {

@@ -7,16 +7,17 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Index is an image for several platforms: an index of their manifests, from which clients take the one of theirs.
+// Index is an image for several platforms: an index of manifests, from which clients choose the one
+// for their platform.
 type Index struct {
 	Manifests   []v1.Descriptor // with their platforms, in order
 	Annotations map[string]string
-	Ref         string // as Image has it
+	Ref         string // as in Image
 	Also        []string
 }
 
-// Build makes the index, which is a blob, and what goes to Destination.Commit, which has its descriptor with the name
-// added to it. The same Index gives the same bytes.
+// Build builds the index, which is a blob, and the root index for Destination.Finish, which has the
+// index's descriptor with the name. The same Index gives the same bytes.
 func (x *Index) Build() (index Document, root []byte, err error) {
 	if err := checkNames(x.Ref, x.Also); err != nil {
 		return Document{}, nil, err
@@ -36,7 +37,8 @@ func (x *Index) Build() (index Document, root []byte, err error) {
 	return index, root, err
 }
 
-// rootIndex is the index of a destination that holds one image, or one index: an entry for each of its names.
+// rootIndex is the index of a destination with one image or one index. It has one entry for each
+// name.
 func rootIndex(d v1.Descriptor, ref string, also []string) ([]byte, error) {
 	var entries []v1.Descriptor
 	for _, name := range append([]string{ref}, also...) {

@@ -29,7 +29,7 @@ func TestIndexBuild(t *testing.T) {
 		"name":       {func(x *Index) { x.Ref = "a b" }, "invalid reference"},
 		"annotation": {func(x *Index) { x.Annotations = map[string]string{"": "v"} }, "has no key"},
 		"digest":     {func(x *Index) { x.Manifests = []v1.Descriptor{{Digest: "sha256:x"}} }, `digest "sha256:x"`},
-		"size":       {func(x *Index) { x.Annotations = map[string]string{"k": strings.Repeat("x", MaxDocument)} }, "more than"},
+		"size":       {func(x *Index) { x.Annotations = map[string]string{"k": strings.Repeat("x", MaxDocument)} }, "exceed the"},
 	} {
 		y := x
 		test.change(&y)

@@ -7,34 +7,35 @@ import (
 )
 
 const (
-	// Annotations by which readers of an index find an image's name: podman and skopeo read the first and take the whole
-	// name from it, containerd prefers the second.
+	// Annotations with an image's name in an index. podman and skopeo read this one as the whole
+	// name; containerd prefers the second.
 	annotationRefName = "org.opencontainers.image.ref.name"
-	// AnnotationContainerdName is that of containerd.
+	// AnnotationContainerdName is containerd's annotation.
 	AnnotationContainerdName = "io.containerd.image.name"
 
-	maxName = 255 // bytes of an image's name without its tag: what registries and clients take
+	maxName = 255 // bytes of a name without its tag that registries and clients accept
 )
 
 var (
 	tagForm       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	domainForm    = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?$|^\[[0-9A-Fa-f:]+\](:[0-9]+)?$`)
 	componentForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`)
-	// refNameForm is the grammar that the image specification has for org.opencontainers.image.ref.name.
+	// refNameForm is the image specification's grammar for org.opencontainers.image.ref.name.
 	refNameForm = regexp.MustCompile(`^[A-Za-z0-9]+(([-._:@+]|--)[A-Za-z0-9]+)*(/[A-Za-z0-9]+(([-._:@+]|--)[A-Za-z0-9]+)*)*$`)
 )
 
-// CheckTag makes sure that s can name an image: [DOMAIN[:PORT]/]NAME[:TAG], as localhost/app:1.
+// CheckTag makes sure that s is an image name: [DOMAIN[:PORT]/]NAME[:TAG], for example
+// localhost/app:1.
 func CheckTag(s string) error {
 	if s == "" {
 		return fmt.Errorf("image name is empty")
 	}
 	if strings.Contains(s, "@") {
-		return fmt.Errorf("image name %q has a digest: only the finished image has one, give NAME[:TAG]", s)
+		return fmt.Errorf("image name %q has a digest, but only a finished image has one: give NAME[:TAG]", s)
 	}
 	name, tag, ok := cutTag(s)
 	if ok && !tagForm.MatchString(tag) {
-		return fmt.Errorf("image name %q has the tag %q: want letters, digits, _ . -, at most 128, not led by . or -", s, tag)
+		return fmt.Errorf("image name %q has the tag %q: want letters, digits, _ . -, at most 128, not beginning with . or -", s, tag)
 	}
 	if len(name) > maxName {
 		return fmt.Errorf("image name %q is longer than %d bytes", s, maxName)
@@ -44,7 +45,7 @@ func CheckTag(s string) error {
 		switch {
 		case componentForm.MatchString(component):
 		case strings.ToLower(component) != component:
-			return fmt.Errorf("image name %q has upper-case letters in %q: only its tag may", s, component)
+			return fmt.Errorf("image name %q has upper-case letters in %q: only a tag can have them", s, component)
 		default:
 			return fmt.Errorf("image name %q has the part %q: want lower-case letters and digits, joined by . _ or -", s, component)
 		}
@@ -52,15 +53,15 @@ func CheckTag(s string) error {
 	return nil
 }
 
-// CheckRefName makes sure that s can name an image in an index.
+// CheckRefName makes sure that s can be an image's name in an index.
 func CheckRefName(s string) error {
 	if refNameForm.MatchString(s) || CheckTag(s) == nil {
 		return nil
 	}
-	return fmt.Errorf("invalid reference %q: want a name as app:1 or localhost/app:1", s)
+	return fmt.Errorf("invalid reference %q: want a name such as app:1 or localhost/app:1", s)
 }
 
-// checkNames makes sure that an image can have these names; an empty ref is none.
+// checkNames makes sure that these names are valid for an image. ref can be empty.
 func checkNames(ref string, also []string) error {
 	if ref == "" && len(also) == 0 {
 		return nil
@@ -73,7 +74,7 @@ func checkNames(ref string, also []string) error {
 	return nil
 }
 
-// cutTag splits the tag off an image's name; a colon before a slash belongs to a port.
+// cutTag splits an image name at its tag. A colon before a slash belongs to a port.
 func cutTag(s string) (name, tag string, ok bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 || strings.Contains(s[colon:], "/") {
@@ -82,7 +83,7 @@ func cutTag(s string) (name, tag string, ok bool) {
 	return s[:colon], s[colon+1:], true
 }
 
-// cutDomain splits the host off an image's name. Without one, domain is empty.
+// cutDomain splits an image name after its host. Without a host, domain is empty.
 func cutDomain(name string) (domain, path string) {
 	first, rest, ok := strings.Cut(name, "/")
 	if ok && (first == "localhost" || strings.ContainsAny(first, ".:")) && domainForm.MatchString(first) {
@@ -91,7 +92,7 @@ func cutDomain(name string) (domain, path string) {
 	return "", name
 }
 
-// refAnnotations are those of an index's descriptor for an image of this name.
+// refAnnotations returns the annotations in an index for an image with this name.
 func refAnnotations(ref string) map[string]string {
 	if ref == "" {
 		return nil
@@ -103,7 +104,7 @@ func refAnnotations(ref string) map[string]string {
 	return m
 }
 
-// tagged is an image's name with the tag that clients take where there is none.
+// tagged returns an image name with the default tag if it has none.
 func tagged(ref string) string {
 	if _, _, ok := cutTag(ref); ok {
 		return ref

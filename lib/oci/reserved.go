@@ -11,20 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservedEntry is the place of a blob in an archive that is being written to a file. Its header, with the digest, is
-// written last. Different entries can be written at the same time.
+// reservedEntry is a reserved place for a blob in an archive file. Its header, with the digest, is
+// written last. Different entries can be written concurrently.
 type reservedEntry struct {
 	a      *Archive
-	header int64 // where the blob's header goes, in the file
-	start  int64 // where its first byte goes
-	at     int64 // where its next byte goes
-	end    int64 // where its last byte ends; at the latest, if the entry is open
-	open   bool  // its size is known at its end: it is the last entry until then
+	header int64 // offset of the blob's header in the file
+	start  int64 // offset of its first byte
+	at     int64 // offset of its next byte
+	end    int64 // offset of its end; the latest one if the entry is open
+	open   bool  // its size is known only at its end: until then it is the last entry
 	writeback
 }
 
-// NewBlob implements Destination. Every blob has to be committed, or the archive discarded. The header of an open blob has
-// its place before its size is known, so that it has to be of the usual kind.
+// NewBlob implements Destination. Every blob must be committed, or the archive discarded. An open
+// blob must have a size that fits an ordinary header, which is reserved before the size is known.
 func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 	if a.random == nil || open && size > maxUstar {
 		return nil, nil
@@ -54,22 +54,22 @@ func (a *Archive) NewBlob(size int64, open bool) (BlobWriter, error) {
 	return e, nil
 }
 
-// skip moves the file's offset behind the entry.
+// skip moves the file's offset to the end of the entry.
 func (e *reservedEntry) skip() error {
 	next := e.end + e.padding()
 	if _, err := e.file.Seek(next, io.SeekStart); err != nil {
-		return fmt.Errorf("setting %d bytes aside: %w", next, bare(err))
+		return fmt.Errorf("reserving %d bytes: %w", next, withoutTempName(err))
 	}
 	return nil
 }
 
-// padding is how many zeros follow the blob.
+// padding is the number of zeros after the blob.
 func (e *reservedEntry) padding() int64 { return (e.start - e.end) & (blockSize - 1) }
 
-// unknownDigest stands in for a digest: all are as long.
+// unknownDigest is a placeholder: all digests have the same length.
 var unknownDigest = digest.NewDigestFromEncoded(digest.SHA256, strings.Repeat("0", 64))
 
-// anyOrder returns the file that w is, if it takes bytes in any order; else nil.
+// anyOrder returns w as a file if it accepts bytes in any order; else nil.
 func anyOrder(w io.Writer) *os.File {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -98,8 +98,8 @@ func (e *reservedEntry) Write(p []byte) (int, error) {
 	return n, e.wrote(int64(n), err)
 }
 
-// ReadFrom implements io.ReaderFrom. If r is a file, the kernel copies it. It uses the file's offset, which is free
-// while an open entry is the last one: others are written with Write alone.
+// ReadFrom implements io.ReaderFrom. If r is a file, the kernel copies it. It uses the file's
+// offset, which is free while an open entry is the last one: others are written only with Write.
 func (e *reservedEntry) ReadFrom(r io.Reader) (n int64, err error) {
 	if !e.open {
 		return io.Copy(struct{ io.Writer }{e}, r)
@@ -115,16 +115,17 @@ func (e *reservedEntry) ReadFrom(r io.Reader) (n int64, err error) {
 
 func (e *reservedEntry) wrote(n int64, err error) error {
 	if e.at += n; e.at == e.end {
-		e.complete(e.end) // many small blobs would leave much for the end
+		e.complete(e.end) // many small blobs would leave much to sync at the end
 	}
 	e.reached(e.at)
 	if err != nil {
-		return fmt.Errorf("writing archive %q: %w", e.a.name, bare(err))
+		return fmt.Errorf("writing archive %q: %w", e.a.name, withoutTempName(err))
 	}
 	return nil
 }
 
-// Commit implements BlobWriter. It must not be called at the same time as another method of the archive.
+// Commit implements BlobWriter. It must not be called concurrently with another method of the
+// archive.
 func (e *reservedEntry) Commit(d digest.Digest, size int64) error {
 	return e.a.do(func() error {
 		if e.open {
@@ -148,15 +149,15 @@ func (e *reservedEntry) Commit(d digest.Digest, size int64) error {
 	})
 }
 
-// Discard implements BlobWriter: an archive goes with all of its entries.
+// Discard implements BlobWriter: an archive is discarded with all its entries.
 func (e *reservedEntry) Discard() error { return nil }
 
-// sizeError says that a blob has not the size that it was announced with.
+// sizeError means that a blob does not have its announced size.
 func sizeError(d digest.Digest, got, want int64) error {
-	return fmt.Errorf("writing blob %q: %d bytes are there, of %d", d, got, want)
+	return fmt.Errorf("writing blob %q: it has %d of %d bytes", d, got, want)
 }
 
-// blobHeader is what stands in front of a blob.
+// blobHeader returns the tar header of a blob.
 func blobHeader(d digest.Digest, size int64) ([]byte, error) {
 	var buf bytes.Buffer
 	err := writeHeader(&buf, blobName(d), size)

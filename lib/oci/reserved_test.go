@@ -12,7 +12,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// TestReservedEntriesAndBlobsMakeTheSameArchive: what is written in any order has the bytes of what is written in order.
+// TestReservedEntriesAndBlobsMakeTheSameArchive: entries written in any order have the same bytes
+// as blobs written in order.
 func TestReservedEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	blobs := [][]byte{bytes.Repeat([]byte("a"), 1000), {}, bytes.Repeat([]byte("b"), 1024)}
 	index, manifest, config := smallIndex(t)
@@ -96,7 +97,7 @@ func TestNoEntryWithoutAFile(t *testing.T) {
 	}
 }
 
-// reserve sets places for blobs of these sizes aside.
+// reserve reserves entries for blobs of these sizes.
 func reserve(t *testing.T, d Destination, sizes ...int64) (entries []BlobWriter) {
 	t.Helper()
 	for _, size := range sizes {
@@ -109,8 +110,8 @@ func reserve(t *testing.T, d Destination, sizes ...int64) (entries []BlobWriter)
 	return entries
 }
 
-// TestOpenEntriesAndBlobsMakeTheSameArchive: blobs whose sizes were not known have the bytes of those whose sizes were, also
-// where one follows the other.
+// TestOpenEntriesAndBlobsMakeTheSameArchive: blobs of unknown sizes have the same bytes as those of
+// known sizes, also if several follow each other.
 func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	blobs := [][]byte{bytes.Repeat([]byte("a"), 1000), bytes.Repeat([]byte("b"), 1024), {}, []byte("c")}
 	index, manifest, config := smallIndex(t)
@@ -162,7 +163,8 @@ func TestOpenEntriesAndBlobsMakeTheSameArchive(t *testing.T) {
 	}
 }
 
-// TestOpenEntryHoldsItsBound: its header has been given its size already.
+// TestOpenEntryHoldsItsBound: an entry's size cannot exceed the bound, because its header is
+// reserved.
 func TestOpenEntryHoldsItsBound(t *testing.T) {
 	for name, write := range map[string]func(BlobWriter) error{
 		"written": func(entry BlobWriter) error { _, err := entry.Write([]byte("1234")); return err },
@@ -189,7 +191,7 @@ func TestOpenEntryHoldsItsBound(t *testing.T) {
 	}
 }
 
-// TestOpenEntryOfAnotherSize: what has not all arrived is no blob.
+// TestOpenEntryOfAnotherSize: an incomplete blob is refused.
 func TestOpenEntryOfAnotherSize(t *testing.T) {
 	a, err := CreateArchive(filepath.Join(t.TempDir(), "out"), Options{})
 	if err != nil {
@@ -227,7 +229,7 @@ func put(t *testing.T, a Destination, b []byte) {
 	}
 }
 
-// smallIndex is the index, manifest and config of an image of one layer.
+// smallIndex returns the index, manifest and config of an image with one layer.
 func smallIndex(t *testing.T) (index, manifest, config []byte) {
 	t.Helper()
 	c := &Config{}

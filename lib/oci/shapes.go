@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// The shapes in which people hold an image's config.
+// The shapes of image configs that ParseConfig accepts.
 var (
-	// imageKeys are those of a whole image config, as `skopeo inspect --raw --config` prints it. Others are docker's
-	// and say nothing about how to run the image.
+	// imageKeys are the keys of a whole image config, as `skopeo inspect --raw --config` prints it.
+	// Other keys are docker's and do not affect how the image runs.
 	imageKeys = map[string]bool{
 		"created": true, "author": true, "architecture": true, "variant": true, "os": true, "os.version": true,
 		"os.features": true, "config": true, "container_config": true, "rootfs": true, "history": true,
 	}
 
-	// inspectKeys are those of `podman inspect` and `docker inspect` that are read here.
+	// inspectKeys are the keys of `podman inspect` and `docker inspect` that are read.
 	inspectKeys = map[string]bool{
 		"Config": true, "ContainerConfig": true, "Created": true, "Author": true, "Architecture": true, "Variant": true,
 		"Os": true, "OsVersion": true, "Annotations": true, "HealthCheck": true,
@@ -27,8 +27,8 @@ var (
 	// inspectToo are keys of an execution config that podman repeats beside Config.
 	inspectToo = []string{"User", "Labels", "Healthcheck"}
 
-	// foreign are documents which hold keys of an execution config, or look like a config, but are none: read as one,
-	// they would lose what they do not say.
+	// foreign are documents with keys of an execution config, or similar to a config, that are not
+	// configs. Read as a config, they would lose settings.
 	foreign = []struct{ key, is string }{
 		{"schemaVersion", "an image manifest or index: use skopeo inspect --raw --config"},
 		{"OCIv1", "the output of buildah inspect: use podman inspect, or buildah inspect --type image --format '{{.Config}}'"},
@@ -45,10 +45,10 @@ const wantShapes = "want an execution config, a whole image config, or the outpu
 //
 //   - an execution config alone: {"Env":[…],"Cmd":[…],…};
 //   - a whole image config: {"architecture":…,"os":…,"config":{…},…};
-//   - what `podman inspect` and `docker inspect` print of an image, an array of exactly one or the object in it.
+//   - the output of `podman inspect` or `docker inspect` for one image, with or without the array.
 //
-// Keys of the execution config that are not known here are kept. Anything else is an error and never an empty config;
-// `{}` is the empty config.
+// Unknown keys of the execution config are kept. Anything else is an error and never an empty
+// config; `{}` is the empty config.
 func ParseConfig(data []byte) (*Config, error) {
 	c, err := parseConfig(data)
 	if err != nil {
@@ -78,7 +78,7 @@ func parseConfig(data []byte) (*Config, error) {
 	}
 }
 
-// oneObject is the object that data holds, by itself or alone in an array.
+// oneObject returns the object that data is, or the only one in an array.
 func oneObject(data []byte) (map[string]json.RawMessage, error) {
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
@@ -110,7 +110,8 @@ const (
 	shapeInspect
 )
 
-// shapeOf tells what an object is by its keys. A key of another shape is an error, since it would go unread.
+// shapeOf returns the shape of an object by its keys. A key of another shape is an error, since it
+// would be ignored.
 func shapeOf(object map[string]json.RawMessage) (shape, error) {
 	image := common(object, imageKeys)
 	inspect := common(object, inspectKeys)
@@ -147,10 +148,10 @@ func mixed(key string, others []string) error {
 	if len(others) == 0 {
 		return nil
 	}
-	return fmt.Errorf("unknown shape: keys %q and %q do not stand in one object: %s", key, others[0], wantShapes)
+	return fmt.Errorf("unknown shape: keys %q and %q cannot be in one object: %s", key, others[0], wantShapes)
 }
 
-// common lists the keys of object that are known, in order.
+// common lists the known keys of object, in order.
 func common[V any](object map[string]json.RawMessage, known map[string]V) []string {
 	var keys []string
 	for _, key := range sortedKeys(object) {
@@ -161,7 +162,7 @@ func common[V any](object map[string]json.RawMessage, known map[string]V) []stri
 	return keys
 }
 
-// fields names the keys under which a shape has what is not part of the execution config.
+// fields has a shape's keys for everything except the execution config.
 type fields struct {
 	config, containerConfig, created, author, architecture, variant, os, osVersion, osFeatures, annotations string
 }
@@ -183,7 +184,8 @@ func (c *Config) fromInspect(object map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	// podman's Config has the keys of the OCI specification only; it prints the health check beside it.
+	// podman's Config has only the keys of the OCI specification. The health check is printed
+	// beside it.
 	for _, key := range []string{"Healthcheck", "HealthCheck"} {
 		value := object[key]
 		if _, ok := c.exec["Healthcheck"]; ok || isNull(value) {
@@ -223,7 +225,7 @@ func (c *Config) fromFields(object map[string]json.RawMessage, names fields) err
 	return wrong.err()
 }
 
-// setConfigOf takes over the execution config, from docker's second copy where the first is missing.
+// setConfigOf sets the execution config. It uses docker's second copy if the first is missing.
 func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) error {
 	key := names.config
 	if isNull(object[key]) && !isNull(object[names.containerConfig]) {
@@ -248,7 +250,7 @@ func (c *Config) setConfigOf(object map[string]json.RawMessage, names fields) er
 	return nil
 }
 
-// dropBuildStep removes the Cmd of docker's ContainerConfig where it is not the image's but the last step of its build:
+// dropBuildStep removes the Cmd of docker's ContainerConfig if it is the last step of the build:
 // ["/bin/sh","-c","#(nop) ",…].
 func (c *Config) dropBuildStep() {
 	var cmd []string
@@ -257,12 +259,12 @@ func (c *Config) dropBuildStep() {
 	}
 }
 
-// setPlatform checks what the config says about the system that it is for.
+// setPlatform checks the config's platform.
 func (c *Config) setPlatform(arch string) error {
 	if c.Platform.OS != "" && c.Platform.OS != "linux" {
-		return fmt.Errorf("image is for operating system %q: want \"linux\"", c.Platform.OS)
+		return fmt.Errorf("the image is for the operating system %q: want \"linux\"", c.Platform.OS)
 	}
-	c.Platform.Architecture = arch // a name that is not known here is kept
+	c.Platform.Architecture = arch // an unknown name is kept
 	if name, variant, err := ParseArch(arch); err == nil {
 		c.Platform.Architecture = name
 		if c.Platform.Variant == "" {
@@ -272,14 +274,14 @@ func (c *Config) setPlatform(arch string) error {
 	return nil
 }
 
-// parseCreated reads a time. Docker writes the year 1, or nothing, where there is none.
+// parseCreated parses a time. If there is none, Docker writes the year 1, or nothing.
 func parseCreated(key, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return nil, fmt.Errorf("key %q is %q: want a time as 2006-01-02T15:04:05Z", key, text)
+		return nil, fmt.Errorf("key %q is %q: want a time such as 2006-01-02T15:04:05Z", key, text)
 	}
 	if t = t.UTC(); t.Year() <= 1 {
 		return nil, nil
@@ -287,7 +289,7 @@ func parseCreated(key, text string) (*time.Time, error) {
 	return &t, nil
 }
 
-// quoteSome names the first few keys of an object.
+// quoteSome quotes the first few keys of an object.
 func quoteSome(keys []string) string {
 	const limit = 5
 	var quoted []string

@@ -8,13 +8,13 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// labelFinalDiffID names the last layer of an ostree commit. bootc and rpm-ostree look
-// for it among the diffIDs, and end where it is not there.
+// labelFinalDiffID names the last layer of an ostree commit. bootc and rpm-ostree look for it among
+// the diffIDs, and fail if it is missing.
 const labelFinalDiffID = "ostree.final-diffid"
 
-// aboutLayers are labels and annotations that speak of the layers of the image that has
-// them, or of what these were made of. With other layers they are wrong, and some break
-// the image. A name that ends in a dot stands for all that begin with it.
+// aboutLayers are labels and annotations that describe the image's layers, or the source of the
+// layers. They are wrong for other layers, and some break the image. A name that ends in a dot is a
+// prefix.
 var aboutLayers = []string{
 	"ostree.commit", labelFinalDiffID, "ostree.diffid", "ostree.layers.", "ostree.manifest-digest", "rpmostree.inputhash",
 	"containers.composefs.fsverity", "dev.hhd.rechunk.info", "io.buildah.version", "org.opencontainers.image.base.digest",
@@ -26,9 +26,9 @@ func isAboutLayers(name string) bool {
 	})
 }
 
-// AboutLayers are the labels and annotations that speak of the layers of the image that
-// the config is from, in order, without those of keep. There are none where the last
-// layer that they speak of is one of kept, which the new image has too.
+// AboutLayers returns, in order, the labels and annotations that describe the layers of the
+// config's image, without those in keep. It returns none if the last of these layers is in kept, so
+// that the new image has it too.
 func (c *Config) AboutLayers(keep []string, kept []digest.Digest) []string {
 	if last := c.Labels[labelFinalDiffID]; slices.Contains(kept, digest.Digest(last)) || last == "" && len(kept) > 0 {
 		return nil
@@ -45,7 +45,7 @@ func (c *Config) AboutLayers(keep []string, kept []digest.Digest) []string {
 	return slices.Compact(names)
 }
 
-// Drop removes labels and annotations. The maps that the config had stay as they are.
+// Drop removes labels and annotations from copies of the config's maps.
 func (c *Config) Drop(names []string) {
 	c.Labels, c.Annotations = maps.Clone(c.Labels), maps.Clone(c.Annotations)
 	for _, name := range names {
@@ -54,8 +54,8 @@ func (c *Config) Drop(names []string) {
 	}
 }
 
-// Unmatched reports the layer that the config's ostree labels speak of, and whether it
-// is none of the image's: such an image can be neither installed nor switched to.
+// Unmatched returns the layer in the config's ostree labels, and whether the image lacks it: such
+// an image can neither be installed nor switched to.
 func (c *Config) Unmatched(diffIDs []digest.Digest) (string, bool) {
 	last := c.Labels[labelFinalDiffID]
 	return last, last != "" && !slices.Contains(diffIDs, digest.Digest(last))

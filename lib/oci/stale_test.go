@@ -8,8 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// What speaks of layers is found by its name, and is true only where the last layer that
-// it speaks of is kept.
+// Labels about layers are found by name, and are right only if their last layer is kept.
 func TestAboutLayers(t *testing.T) {
 	last, other := digest.FromString("last"), digest.FromString("other")
 	c := &Config{
@@ -51,7 +50,7 @@ func TestAboutLayers(t *testing.T) {
 	}
 }
 
-// The shape of a config says whether it is that of an image.
+// The shape of a config shows whether it is from an image.
 func TestOfImage(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"Labels":{"a":"b"}}`:                                                         false,
@@ -69,6 +68,6 @@ func TestOfImage(t *testing.T) {
 		names = append(names, strings.TrimSuffix(name, "."))
 	}
 	if slices.Contains(names, "containers.bootc") || slices.Contains(names, "ostree.bootable") {
-		t.Error("what makes an image bootable is not about its layers")
+		t.Error("the label that makes an image bootable was removed")
 	}
 }

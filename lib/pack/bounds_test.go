@@ -10,8 +10,7 @@ import (
 	"chunkah/format"
 )
 
-// numbered hands out a header and then as many records as are asked for, none of
-// which is kept.
+// numbered returns a header and then any number of records, without keeping them.
 type numbered struct {
 	n, at  int
 	record func(i int) format.Record
@@ -28,7 +27,7 @@ func (s *numbered) Next() (format.Record, error) {
 	return s.record(s.at - 2), nil
 }
 
-// What a stream makes pack add to it is bounded, and so is what it plans with.
+// Everything that pack adds to a stream is bounded, and so is its plan.
 func TestBounds(t *testing.T) {
 	deep := strings.Repeat("/d", format.MaxDepth-1)
 	for _, tt := range []struct {

@@ -8,10 +8,9 @@ import (
 	"chunkah/lib/group"
 )
 
-// clamp settles the times of packages, whose build time bounds them, and finds the bound of
-// all others: the newest regular file of the component, or the source date if that is
-// earlier. Nothing outside the component has a say, so that a change elsewhere leaves its
-// layer alone.
+// clamp sets the times of packages, which their build times bound, and finds the bound of all other
+// components: the newest regular file in the component, or the source date if that is earlier.
+// Nothing outside a component matters, so that changes elsewhere do not change its layer.
 func (t *tree) clamp() {
 	for _, c := range t.components {
 		c.clamp = t.componentClamp(c)
@@ -34,14 +33,13 @@ func (t *tree) bind(c *component) {
 	}
 }
 
-// plainTime reports whether a time takes no more room in a tar than others: the field of a
-// header holds it.
+// plainTime reports whether a time fits the field of a tar header, so that it needs no extra space.
 func plainTime(mtime int64) bool { return mtime >= 0 && mtime < 1<<33 }
 
-// date settles the times that no package bounds. A component whose contents are those of the
-// last image keeps the time that it had there, so that its layer keeps its digest. It can only
-// do so because all its files have that one time, now as then. Where contents are not known,
-// files keep their own times up to the bound. It returns how many components kept a time.
+// date sets the times that no package bounds. A component with the same contents as in the last
+// image keeps its time, so that its layer keeps its digest. That works only because all its files
+// have the same time. If contents are unknown, files keep their own times up to the bound. It
+// returns how many components kept a time.
 func (t *tree) date(prev *group.Previous) (kept int) {
 	var before map[string]group.Dated
 	if prev != nil {
@@ -81,7 +79,7 @@ func (t *tree) componentClamp(c *component) int64 {
 			return newest
 		}
 	}
-	return 0 // nothing but directories, whose own times do not count
+	return 0 // only directories, whose own times do not count
 }
 
 func isRegular(t format.Type) bool { return t == format.TypeFile }
@@ -95,16 +93,16 @@ func (t *tree) bound(mtime int64) int64 {
 	return mtime
 }
 
-// controlXattrs only tell chunkah where a file belongs.
+// controlXattrs only tell chunkah the component of a file.
 var controlXattrs = map[string]bool{"user.component": true, "user.update-interval": true}
 
-// DropsXattr reports whether an xattr only tells chunkah where a file belongs, and is not
-// among those to keep.
+// DropsXattr reports whether an xattr only tells chunkah the component of a file, and is not in
+// keep.
 func DropsXattr(name string, keep []string) bool {
 	return (controlXattrs[name] || strings.HasPrefix(name, "user.chunkah.")) && !slices.Contains(keep, name)
 }
 
-// strip takes the control xattrs off, apart from those to keep, and counts them.
+// strip removes the control xattrs, except those in keep, and counts them.
 func (t *tree) strip(keep []string) map[string]int64 {
 	stripped := make(map[string]int64)
 	for _, f := range t.files {

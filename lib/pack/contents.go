@@ -20,40 +20,41 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// Source is what the files of a stream are read from.
+// Source is where contents are read from.
 type Source interface {
 	// NewReader returns a reader for one goroutine.
 	NewReader() Reader
 	Close() error
 }
 
-// Reader reads the contents of files. An error that is fs.ErrPermission leaves the contents
-// of their component unknown: whoever reads the files next reports all of them.
+// Reader reads the contents of files. After an error that is fs.ErrPermission, the contents of the
+// component are unknown: the next reader of the files reports all such errors.
 type Reader interface {
 	layer.Content
 	Close() error
 }
 
-// errNoSource says that contents are not known since there is nothing to read them from.
+// errNoSource means that contents are unknown because there is no source to read.
 var errNoSource = errors.New("the source is not there")
 
-// digests are what was read of the files whose times no package bounds.
+// digests has the results for files whose times no package bounds.
 type digests struct {
-	files []int // in order; of a hard-link group, the first
+	files []int // in order; for a hard-link group, the first
 	read  []fileDigest
-	// compiled has the sources of compiled Python, with the time that it has of each.
+	// compiled has the sources of compiled Python, with the time of the source in the compiled
+	// file.
 	compiled map[pySource]bool
 }
 
-// fileDigest is what was read of one file.
+// fileDigest is the result for one file.
 type fileDigest struct {
 	sum    [sha256.Size]byte
-	pyTime uint32 // that compiled Python has of its source, where timed
+	pyTime uint32 // the source's time in compiled Python, if timed
 	timed  bool
-	closed bool // it may not be read
+	closed bool // permission denied
 }
 
-// of returns what was read of a file, nil for nothing.
+// of returns the result for a file, nil for none.
 func (d *digests) of(i int) *fileDigest {
 	if n, found := slices.BinarySearch(d.files, i); found {
 		return &d.read[n]
@@ -66,8 +67,8 @@ type pySource struct {
 	time uint32
 }
 
-// read reads the files of components whose times are open. It opens the source only if there
-// is something to read.
+// read reads the files of components without a bound on their times. It opens the source only if
+// there are files to read.
 func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error)) (err error) {
 	files := t.toRead()
 	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool)}
@@ -116,7 +117,7 @@ func (t *tree) toRead() (files []int) {
 	return files
 }
 
-// readRun is how many files in a row one reader takes: most lie in the same directory, which
+// readRun is how many consecutive files one reader reads: most are in the same directory, which
 // stays open.
 const readRun = 32
 
@@ -170,7 +171,7 @@ func (d *fileDigest) fill(ctx context.Context, r Reader, f *format.File) error {
 	return nil
 }
 
-// summer sums up a file, and keeps as much of its start as header has room for.
+// summer hashes a file, and keeps the start that fits header.
 type summer struct {
 	hash   hash.Hash
 	header []byte
@@ -183,18 +184,18 @@ func (s *summer) Write(p []byte) (int, error) {
 	return s.hash.Write(p)
 }
 
-// ownTime reports whether a file keeps its own time: compiled Python holds it and would be
-// out of date with another one.
+// ownTime reports whether a file must keep its own time: compiled Python contains the source's
+// time, and is stale if they differ.
 func (d *digests) ownTime(f *format.File) bool {
 	return f.Type == format.TypeFile && strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}]
 }
 
-// contentsVersion changes with the rule of what contents are, so that those of
-// another rule are never equal.
+// contentsVersion changes with the definition of contents, so that digests of different definitions
+// never match.
 const contentsVersion = "contents 1"
 
-// digest fills in the contents of components whose times are open: a digest of all that a tar
-// of them holds but times.
+// digest sets the contents of components without a bound on their times: a digest of everything in
+// their tar except times.
 func (t *tree) digest() {
 	if t.digests == nil {
 		return
@@ -215,7 +216,7 @@ func (t *tree) digest() {
 			}
 			p.file(f, time)
 			if own {
-				p.number(1) // even at a time of 0
+				p.number(1) // even if the time is 0
 			}
 			if d := t.digests.of(i); d != nil {
 				p.hash.Write(d.sum[:])
@@ -225,7 +226,7 @@ func (t *tree) digest() {
 	}
 }
 
-// known reports whether all of a component's files could be read.
+// known reports whether all files of a component could be read.
 func (t *tree) known(c *component) bool {
 	return !slices.ContainsFunc(c.files, func(i int) bool {
 		d := t.digests.of(i)

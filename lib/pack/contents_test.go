@@ -16,7 +16,7 @@ import (
 	"chunkah/lib/group"
 )
 
-// texts are the contents of files, by path: a Source. A path that is not there holds itself.
+// texts are the contents of files by path: a Source. A missing path has its name as contents.
 type texts struct {
 	of     map[string]string
 	opened atomic.Int64
@@ -52,7 +52,7 @@ func (s *texts) open(context.Context, *format.Header) (Source, error) {
 	return s, nil
 }
 
-// datedRoot is a root of two components that no package bounds, and one of a package.
+// datedRoot is a root with two components that no package bounds, and one of a package.
 func datedRoot() []format.Record {
 	at := func(path, component string, mtime int64) *format.File {
 		return with(file(path, component), func(f *format.File) { f.Size, f.MTime = 40, mtime })
@@ -92,7 +92,7 @@ func epoch(list []format.Record, date int64) []format.Record {
 	return list
 }
 
-// timesOf are the times in a packed stream, by path, but for those of directories.
+// timesOf returns the times in a packed stream by path, except those of directories.
 func timesOf(p *packed) map[string]int64 {
 	times := make(map[string]int64)
 	for _, l := range p.layers {
@@ -105,7 +105,7 @@ func timesOf(p *packed) map[string]int64 {
 	return times
 }
 
-// bodies are the files of each layer: what its tar holds but contents.
+// bodies returns the files of each layer, without contents.
 func bodies(p *packed) (list []string) {
 	for _, l := range p.layers {
 		list = append(list, l.records())
@@ -113,8 +113,8 @@ func bodies(p *packed) (list []string) {
 	return list
 }
 
-// Components that no package bounds have one time each: that of the newest regular file, or
-// the source date. A package has its own, whatever the source date says.
+// A component that no package bounds has one time: that of its newest regular file, or the source
+// date. A package has its own time, with any source date.
 func TestOpenTimes(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []format.Record
@@ -138,14 +138,14 @@ func TestOpenTimes(t *testing.T) {
 	}
 }
 
-// next packs a root as the build after another one.
+// next packs a root like the next build.
 func next(t *testing.T, opt Options, prev *Report, records []format.Record) (*packed, *Report) {
 	t.Helper()
 	opt.Previous = layoutOf(prev)
 	return run(t, opt, records...)
 }
 
-// What has not changed keeps the last image's times.
+// Unchanged components keep the last image's times.
 func TestTimesFollowContents(t *testing.T) {
 	was := &texts{}
 	all := []string{"app", "db"}
@@ -188,7 +188,7 @@ func TestTimesFollowContents(t *testing.T) {
 	}
 }
 
-// A chain of builds has the first one's times, in whatever layers, cut or whole.
+// All builds of a chain have the first one's times, in any layers, split or whole.
 func TestTimesInChain(t *testing.T) {
 	records := []format.Record{&format.Header{Version: 1}, dir("/")}
 	for i := range 60 {
@@ -207,7 +207,7 @@ func TestTimesInChain(t *testing.T) {
 				t.Fatalf("%+v, round %d: got\n%s\nwant\n%s", opt, round, p.listing(), first.listing())
 			}
 		}
-		// One byte: the layers without that component are as they were.
+		// One changed byte: layers without that component stay the same.
 		src.of = map[string]string{"/f07": "x"}
 		p, _ := next(t, opt, report, touchAll(records, 99_000))
 		changed := p.of(t, p.holder(t, "/f07"))
@@ -219,7 +219,7 @@ func TestTimesInChain(t *testing.T) {
 	}
 }
 
-// holder is the component of a path.
+// holder returns the component of a path.
 func (p *packed) holder(t *testing.T, path string) string {
 	for _, l := range p.layers {
 		for _, f := range l.files {
@@ -232,7 +232,8 @@ func (p *packed) holder(t *testing.T, path string) string {
 	return ""
 }
 
-// The source date wins over the last image. Without a source, files keep their own times.
+// The source date takes precedence over the last image. Without a source, files keep their own
+// times.
 func TestTimesThatAreNotKept(t *testing.T) {
 	src := &texts{}
 	_, first := run(t, Options{Open: src.open}, datedRoot()...)
@@ -244,7 +245,7 @@ func TestTimesThatAreNotKept(t *testing.T) {
 	if got := timesOf(p); got["/a"] != 177 || got["/b"] != 377 || report.Kept != 0 {
 		t.Errorf("without a source: %v", got)
 	}
-	// A plan of an earlier version has none, and a damaged one what no tar should hold.
+	// A plan of an earlier version has no times, and a damaged one has invalid times.
 	for _, times := range []map[string]group.Dated{nil, {"app": {Contents: first.Plan[0].Record.Contents[0], Time: 1 << 40}}} {
 		prev := layoutOf(first)
 		prev.Times = times
@@ -254,7 +255,7 @@ func TestTimesThatAreNotKept(t *testing.T) {
 	}
 }
 
-// Only files whose times are open are read, each inode once.
+// Only files without a bound on their times are read, each inode once.
 func TestReadsOpenFilesOnce(t *testing.T) {
 	src := &texts{}
 	linked := func(f *format.File) { f.Hardlink, f.Size = 7, 5 }
@@ -271,7 +272,7 @@ func TestReadsOpenFilesOnce(t *testing.T) {
 	}
 }
 
-// What cannot be read is an error, unless the source is not there at all.
+// A read error is an error, unless the whole source is missing.
 func TestReadFaults(t *testing.T) {
 	src := &texts{of: map[string]string{"/b": "broken"}}
 	if _, _, err := try(Options{Open: src.open}, datedRoot()...); err == nil || !strings.Contains(err.Error(), "/b: broken") || !src.closed {
@@ -293,8 +294,8 @@ func TestReadFaults(t *testing.T) {
 	}
 }
 
-// A source of compiled Python keeps the time that the compiled file has of it: Python would
-// compile it again with another one.
+// A source of compiled Python keeps the time in the compiled file: otherwise Python would compile
+// it again.
 func TestCompiledPythonStaysValid(t *testing.T) {
 	root := func(py int64) []format.Record {
 		at := func(path string, mtime int64) *format.File {
@@ -323,14 +324,14 @@ func TestCompiledPythonStaysValid(t *testing.T) {
 		if report.Kept != 1 || !slices.Equal(bodies(again), bodies(p)) {
 			t.Errorf("%s: built again: %v", test.name, timesOf(again))
 		}
-		// Another time of the source makes what is compiled stale: that is a change.
+		// Another time of the source makes the compiled file stale, which is a change.
 		if _, report := next(t, Options{Open: src.open}, first, root(1999)); report.Kept == 1 != (test.want == 5000) {
 			t.Errorf("%s: touched: %d kept", test.name, report.Kept)
 		}
 	}
 }
 
-// The record takes little room, and none where there is nothing to tell.
+// The record is small, and empty if there are no times.
 func TestRecordOfTimes(t *testing.T) {
 	_, report := run(t, Options{Open: (&texts{}).open}, datedRoot()...)
 	for _, l := range report.Plan {
@@ -352,7 +353,7 @@ func TestRecordOfTimes(t *testing.T) {
 	}
 }
 
-// The clock of grouping is the newest update, whatever the source date says.
+// The clock of grouping is the newest update, with any source date.
 func TestGroupingHasItsOwnClock(t *testing.T) {
 	records, files := []format.Record{&format.Header{Version: 1}}, []format.Record{dir("/")}
 	for i := range 40 {

@@ -6,32 +6,32 @@ import (
 	"chunkah/format"
 )
 
-// A directory is in the fingerprint of each component that has something below it, in each
-// of their layers, and is counted for each part that may be cut. Where thousands of
-// components lie thousands of directories deep, that is work far beyond the stream: so it
-// may take freeEffort, in bytes of records, and effortTimes those of all files. A Debian
-// root takes less than its files once.
+// A directory is in the fingerprint of each component with files below it, in each of their layers,
+// and is counted for each possible part. With thousands of components in thousands of nested
+// directories, that is far more work than the size of the stream. So it is limited to freeEffort,
+// in bytes of records, plus effortTimes the records of all files. A Debian root needs less than its
+// files once.
 const (
 	freeEffort  = 256 << 20
 	effortTimes = 16
 )
 
-// recordFixed is what a record takes beside its path, in bytes.
+// recordFixed is the cost of a record besides its path, in bytes.
 const recordFixed = 64
 
-// recordCost is what a record takes of the effort where it is read or written.
+// recordCost is the cost of reading or writing a record.
 func (t *tree) recordCost(i int) int64 { return recordFixed + int64(len(t.files[i].Path)) }
 
-// lookCost is what a look at a directory takes of it.
+// lookCost is the cost of looking at a directory.
 func lookCost(int) int64 { return 8 }
 
-// nameCost is what each name in a list of components takes where that is copied.
+// nameCost is the cost of copying a name in a list of components.
 const nameCost = 16
 
-// effort is what directories may still cost as parts of components and layers.
+// effort is the remaining cost of directories as parts of components and layers.
 type effort struct {
 	left int64
-	path string // of the directory that was too much, if one was
+	path string // the directory that exceeded the limit, if any
 }
 
 func newEffort(files []*format.File) *effort {
@@ -42,7 +42,7 @@ func newEffort(files []*format.File) *effort {
 	return e
 }
 
-// take takes a cost. It reports whether there was as much left.
+// take subtracts a cost. It reports whether enough was left.
 func (e *effort) take(cost int64, path string) bool {
 	if e.left -= cost; e.left < 0 && e.path == "" {
 		e.path = path

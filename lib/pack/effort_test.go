@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// records hands out a header and records.
+// records returns a header and records.
 type records struct{ list []format.Record }
 
 func (r *records) Next() (format.Record, error) {
@@ -23,7 +23,7 @@ func (r *records) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// planOf plans a stream, and returns what it took of its effort.
+// planOf plans a stream, and returns the effort that it took.
 func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err error) {
 	t.Helper()
 	tree, err := read(t.Context(), &records{append([]format.Record{&format.Header{Version: 1}}, list...)})
@@ -38,7 +38,7 @@ func planOf(t *testing.T, opt Options, list []format.Record) (took int64, err er
 	return newEffort(tree.files).left - tree.effort.left, err
 }
 
-// nested are directories below each other with a file and a component of its own in each.
+// nested are nested directories, each with a file in its own component.
 func nested(n int) (list []format.Record) {
 	list, path := []format.Record{dir("/")}, ""
 	for i := range n {
@@ -48,7 +48,7 @@ func nested(n int) (list []format.Record) {
 	return list
 }
 
-// beside are directories beside each other with a file and a component of its own in each.
+// beside are directories next to each other, each with a file in its own component.
 func beside(n int) (list []format.Record) {
 	list = []format.Record{dir("/"), dir("/opt"), dir("/opt/apps")}
 	for i := range n {
@@ -58,7 +58,7 @@ func beside(n int) (list []format.Record) {
 	return list
 }
 
-// together are files of one directory, which names the component of each.
+// together are files of one directory, which lists all their components.
 func together(n int) (list []format.Record) {
 	var names []string
 	for i := range n {
@@ -71,15 +71,15 @@ func together(n int) (list []format.Record) {
 	return list
 }
 
-// Planning takes steps in proportion to the stream, or is refused before it takes more:
-// components that each lie deep, are each cut, or all share a directory.
+// The effort of planning is proportional to the stream, or planning is refused early: for
+// components that are deep, split, or share a directory.
 func TestEffort(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		make  func(n int) []format.Record
 		opt   Options
 		small int
-		large int // refused
+		large int // the refused size
 	}{
 		{"nested", nested, Options{}, 200, 4000},
 		{"nested, cut", nested, Options{MaxLayerSize: 1}, 200, 4000},
@@ -112,7 +112,7 @@ func TestEffort(t *testing.T) {
 	}
 }
 
-// A signal does not wait for the plan.
+// A signal ends planning early.
 func TestInterruptedPlan(t *testing.T) {
 	why := errors.New("terminated")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -121,7 +121,7 @@ func TestInterruptedPlan(t *testing.T) {
 	n := 0
 	report, err := Run(ctx, sourceFunc(func() (format.Record, error) {
 		if n++; list[n-1] == nil {
-			cancel(why) // when all is read
+			cancel(why) // when everything is read
 			return nil, io.EOF
 		}
 		return list[n-1], nil

@@ -31,7 +31,7 @@ type Why struct {
 	ChainPPM      int64    `json:"chain_stability_ppm"`
 	ChainExpected int64    `json:"chain_expected_bytes"`
 	Components    []string `json:"components"`
-	// Apart is the expected cost of the components if each had its own layer.
+	// Apart is the expected cost if each component had its own layer.
 	Apart int64 `json:"expected_bytes_apart"`
 	// Neighbour is the layer with which merging this one is cheapest, and Joined what
 	// that would add to the cost; -1 and 0 if there is no other layer.
@@ -41,17 +41,17 @@ type Why struct {
 	Was Past `json:"previous,omitempty"`
 }
 
-// Past is what a layer was in the last image.
+// Past is the state of a layer in the last image.
 type Past string
 
-// The pasts of a layer.
+// The states of a layer in the last image.
 const (
 	PastKept    Past = "kept"    // the same components, unchanged
 	PastChanged Past = "changed" // the same components, some of them changed
-	PastNew     Past = "new"     // no layer had just these components
+	PastNew     Past = "new"     // no layer had exactly these components
 )
 
-// Change is what another number of layers would change.
+// Change is the effect of another number of layers.
 type Change struct {
 	Max           int   `json:"max"`
 	Layers        int   `json:"layers"`
@@ -61,7 +61,7 @@ type Change struct {
 	Differ int `json:"layers_that_differ"`
 }
 
-// weight is what the cost of a layer depends on.
+// weight has the factors of a layer's cost.
 type weight struct{ bytes, stay int64 }
 
 // ppm is the whole of parts per million.
@@ -69,7 +69,7 @@ const ppm = 1_000_000
 
 func (w weight) cost() int64 { return scale(w.bytes, ppm-w.stay) }
 
-// scale is bytes times a chance, without leaving an int64.
+// scale multiplies bytes and a chance without overflow.
 func scale(bytes, chance int64) int64 { return bytes/ppm*chance + bytes%ppm*chance/ppm }
 
 // weigh returns the sizes and chances of a plan's layers.
@@ -95,7 +95,7 @@ func chains(weights []weight) []weight {
 	return all
 }
 
-// total is the cost of layers.
+// total returns the cost of layers.
 func total(weights []weight) (cost int64) {
 	for _, w := range weights {
 		cost += w.cost()
@@ -136,8 +136,7 @@ func (t *tree) stability(opt group.Options) []int64 {
 	return list
 }
 
-// cheapest finds the layer with which merging layer i costs least, if both are
-// independent.
+// cheapest finds the layer with which merging layer i costs least, if both change independently.
 func cheapest(weights []weight, i int) (at int, price int64) {
 	at, price = -1, math.MaxInt64
 	a := weights[i]
@@ -153,7 +152,7 @@ func cheapest(weights []weight, i int) (at int, price int64) {
 	if at < 0 {
 		return at, 0
 	}
-	return at, max(price, 0) // rounding aside, no merger is free
+	return at, max(price, 0) // apart from rounding, no merger is free
 }
 
 // change plans with more layers, or with fewer if more is negative. It returns nil if

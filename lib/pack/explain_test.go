@@ -8,7 +8,7 @@ import (
 	"chunkah/format"
 )
 
-// sized is a component of one file of so many bytes, expected to change that often.
+// sized is a component with one file of a size and an interval between updates.
 func sized(name string, size, days int64) []format.Record {
 	return []format.Record{
 		with(file("/"+name, name), func(f *format.File) { f.Size = size }),

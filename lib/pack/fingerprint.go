@@ -9,16 +9,15 @@ import (
 	"chunkah/format"
 )
 
-// fingerprintSize is the number of bytes of a SHA-256 that stand for a
-// component. It is only compared with the one of the same component in the last
-// image, so 64 bits are enough: a component that changes daily would be taken for
-// unchanged once in 10^16 years, and then a layer is larger than it need be, no
+// fingerprintSize is the number of bytes of a SHA-256 in a fingerprint. It is only compared with
+// the same component's in the last image, so 64 bits are enough: a component that changes daily
+// would be taken for unchanged once in 10^16 years. Then a layer is larger than necessary, but no
 // file is wrong.
 const fingerprintSize = 8
 
-// fingerprint fills in the fingerprints that the stream did not bring: of all
-// that a tar of the component would hold, with the directories above its files. Where
-// contents are not known, a file that changed has another size or time.
+// fingerprint sets the fingerprints that are not in the stream: of everything in the component's
+// tar, with the directories above its files. If contents are unknown, a changed file shows by its
+// size or time.
 func (t *tree) fingerprint() {
 	marks := newMarks(t)
 	var p print
@@ -66,7 +65,7 @@ func (p *print) text(s string) {
 	p.hash.Write(p.buf)
 }
 
-// file adds a file that a tar has at that time.
+// file adds a file with its time in the tar.
 func (p *print) file(f *format.File, mtime int64) {
 	buf := p.buf[:0]
 	text := func(s string) {
@@ -106,9 +105,9 @@ func (p *print) link(f *format.File) string {
 	return first
 }
 
-// short is what a layer's record has for a fingerprint. Records are kept in every
-// image's config, and only equality counts: so one that came with the stream and
-// is longer than pack's own, as a whole SHA-256 is, stands there as its hash.
+// short returns a fingerprint for a layer's record. Records are in every image's config, and only
+// equality matters, so a fingerprint from the stream that is longer than pack's own, such as a
+// whole SHA-256, is replaced by its hash.
 func short(fingerprint string) string {
 	if len(fingerprint) <= 2*fingerprintSize {
 		return fingerprint

@@ -6,8 +6,7 @@ import (
 	"chunkah/format"
 )
 
-// A fingerprint changes with whatever a tar of the component says, and with
-// nothing else.
+// A fingerprint changes with everything in the component's tar, and with nothing else.
 func TestFingerprint(t *testing.T) {
 	tree := func() []format.Record {
 		return []format.Record{

@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/group"
 )
 
-// maxTries bounds how often layers are planned again with fewer of them, to make room
-// for those that are cut.
+// maxTries bounds how often layers are planned again with fewer of them, to make room for split
+// ones.
 const maxTries = 6
 
 // group puts the components into layers.
@@ -44,7 +44,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 		total, most, len(fitted), opt.Max)
 }
 
-// arrange puts layers that were cut in order, and computes their stability.
+// arrange orders layers that were split, and computes their stability.
 func (t *tree) arrange(layers []group.Layer, opt group.Options) []group.Layer {
 	groups := make([][]int, len(layers))
 	for i, l := range layers {
@@ -76,7 +76,7 @@ func previousLayers(prev *group.Previous) map[string]int {
 	return layer
 }
 
-// fit cuts the layers that are too large.
+// fit splits the layers that are too large.
 func (f *fitter) fit(layers []group.Layer) []group.Layer {
 	var fitted []group.Layer
 	for _, l := range layers {
@@ -101,7 +101,7 @@ func (f *fitter) fit(layers []group.Layer) []group.Layer {
 
 func (f *fitter) sizeOf(members []int) int64 { return f.size([]unit{f.unit(members)}) }
 
-// unit makes one unit of components. The name of the first decides its place among others.
+// unit makes one unit of components. The first one's name determines its place.
 func (f *fitter) unit(members []int) unit {
 	u := unit{members: members, hash: hashOf(f.t.components[members[0]].record.Name)}
 	for _, m := range members {
@@ -150,7 +150,7 @@ func (f *fitter) tight() []group.Layer {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.t.components[b].size, f.t.components[a].size) })
 	var bins [][]int
-	left := newRooms(len(order), f.most) // without what directories may share
+	left := newRooms(len(order), f.most) // without directories that could be shared
 	for _, m := range order {
 		alone := f.sizeOf([]int{m})
 		at := left.first(min(alone, f.most)) // a component that is too large gets its own layer

@@ -11,8 +11,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzRun: a stream that the reader takes is refused with nothing written, or packed
-// into layers that hold together, the same each time, which are a stream too.
+// FuzzRun: any valid stream is refused without output, or packed into consistent layers that are a
+// valid stream, the same each time.
 func FuzzRun(f *testing.F) {
 	f.Add([]byte(`{"header":{"version":1}}{"file":{"path":"/a","type":"dir","components":["x"]}}{"file":{"path":"/a/b","type":"file","size":9,"hardlink":1,"components":["x","y"]}}`+
 		`{"file":{"path":"/a-c","type":"file","size":9,"hardlink":1,"xattrs":{"user.component":"eA=="}}}{"component":{"name":"x","updates":[5],"interval_days":7,"fingerprint":"1"}}{"end":{}}`), uint8(2), int64(0))
@@ -60,7 +60,7 @@ func readAll(data []byte) (records []format.Record, err error) {
 	}
 }
 
-// checkStream makes sure that a reader takes what was packed.
+// checkStream makes sure that the packed output is a valid stream.
 func checkStream(t *testing.T, p *packed) {
 	t.Helper()
 	var out bytes.Buffer

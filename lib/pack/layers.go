@@ -8,17 +8,17 @@ import (
 	"chunkah/lib/group"
 )
 
-// marks finds the directories above files, each once a section.
+// marks finds the directories above files, each once per section.
 type marks struct {
 	t *tree
-	// in is the last section that each file was put in, counted from 1.
+	// in is the last section of each file, counted from 1.
 	in []int
 }
 
 func newMarks(t *tree) *marks { return &marks{t: t, in: make([]int, len(t.files))} }
 
-// climb visits files and all directories above them that this section has not been to. It
-// ends early when the effort is used up; cost is what a directory takes of that.
+// climb visits files and all directories above them that are not in this section yet. It ends early
+// when the effort is used up; cost is a directory's cost.
 func (m *marks) climb(files []int, section int, cost func(i int) int64, visit func(i int)) {
 	for _, file := range files {
 		for i := file; i >= 0 && m.in[i] != section; i = m.t.parents[i] {
@@ -31,8 +31,8 @@ func (m *marks) climb(files []int, section int, cost func(i int) int64, visit fu
 	}
 }
 
-// withParents returns files with all directories above them, in order. Whoever asks reads
-// or writes the records.
+// withParents returns files with all directories above them, in order. The caller reads or writes
+// the records.
 func (m *marks) withParents(files []int, section int) []int {
 	whole := make([]int, 0, len(files)+len(files)/4)
 	m.climb(files, section, m.t.recordCost, func(i int) { whole = append(whole, i) })
@@ -40,7 +40,7 @@ func (m *marks) withParents(files []int, section int) []int {
 	return whole
 }
 
-// layers hands out a plan, layer by layer.
+// layers writes a plan layer by layer.
 type layers struct {
 	t     *tree
 	marks *marks
@@ -78,8 +78,7 @@ func (l *layers) write(ctx context.Context, out format.Sink, index int64, g grou
 	return nil
 }
 
-// entry returns the record as the layer holds it. A directory may be in many
-// layers; its time is the layer's.
+// entry returns a record for a layer. A directory can be in many layers and has the layer's time.
 func (l *layers) entry(i int, members map[string]bool, clamp int64) *format.File {
 	f := l.t.files[i]
 	if f.Type != format.TypeDir {

@@ -5,14 +5,14 @@ import (
 	"chunkah/lib/group"
 )
 
-// Content is what a component consists of, whatever layer it is in.
+// Content describes a component independently of its layer.
 type Content struct {
 	Name string
-	// Files are the paths of its records, directories too, in order.
+	// Files are the paths of its records, including directories, in order.
 	Files []string
-	// Size is the sum of its regular files, in bytes, hard links once.
+	// Size is the sum of its regular files, in bytes, each inode once.
 	Size int64
-	// Stability is the chance that nothing of it changes in a week, in parts per million.
+	// Stability is the chance that it does not change in a week, in parts per million.
 	Stability int64
 }
 

@@ -1,12 +1,10 @@
 // Package pack puts tagged files into layers.
 //
-// It reads a whole stream, decides which components share a layer (package
-// group has the rule), and writes the layers: each a record, then its files in
-// order with the directories above them. What it writes is exactly what the tar
-// of a layer holds: times are clamped here, and marks that only told chunkah
-// where a file belongs are taken off. It opens nothing but files whose times no
-// package bounds: a component of such files keeps the last image's times while
-// its contents stay.
+// It reads a whole stream, decides which components share a layer (package group has the rule), and
+// writes the layers: each layer's record, followed by its files in order and their parent
+// directories. The output has exactly the entries of each layer's tar: times are clamped here, and
+// control xattrs are removed. It reads only files whose times no package bounds: their component
+// keeps the last image's times while its contents stay the same.
 package pack
 
 import (
@@ -22,8 +20,8 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// DefaultMax is the number of layers where none is asked for: every engine takes
-// that many, and there is room for more on top.
+// DefaultMax is the default number of layers: every engine supports it, and more can be added on
+// top.
 const DefaultMax = 64
 
 // The limits of --max. See ManyLayers and MostLayers.
@@ -32,62 +30,62 @@ const (
 	MaxMax = 500 // of containers-storage, measured
 )
 
-// ManyLayers is the largest number of layers that every engine in use runs:
-// docker's overlay2 store refuses 126 (measured, docker 20.10), podman runs 128.
+// ManyLayers is the largest number of layers that every common engine runs: docker's overlay2 store
+// refuses 126 (measured, docker 20.10), podman runs 128.
 const ManyLayers = 125
 
-// MostLayers is the largest number of layers on which a container file can add some
-// steps more: containers-storage takes 500 in all.
+// MostLayers leaves room for a container file to add some layers: containers-storage supports 500
+// in all.
 const MostLayers = 448
 
 // Options tune a pack.
 type Options struct {
-	// Max is the number of layers of the image at most, those that it keeps of its
-	// source included; DefaultMax where it is 0.
+	// Max is the maximum number of layers in the image, including those kept of its source; 0 means
+	// DefaultMax.
 	Max int
-	// MaxLayerSize bounds a layer's tar, in bytes; 0 is no bound. Components that are
-	// larger are cut into parts; a single file that is larger has its own layer.
+	// MaxLayerSize bounds a layer's tar, in bytes; 0 means no limit. Larger components are split; a
+	// single file that is larger gets its own layer.
 	MaxLayerSize int64
-	// Previous is the layout of the last image, nil where there is none.
+	// Previous is the layout of the last image, nil if there is none.
 	Previous *group.Previous
-	// Open opens the source that a header names, to tell whether contents have changed. They
-	// are not known if it is nil, or its error is fs.ErrNotExist or fs.ErrPermission: then no
-	// component keeps the last image's times, and files keep their own.
+	// Open opens the source in a header, to find out whether contents have changed. If it is nil,
+	// or its error is fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
+	// the last image's times, and files keep their own.
 	Open func(context.Context, *format.Header) (Source, error)
-	// KeepXattrs names control xattrs that stay in the image.
+	// KeepXattrs are control xattrs that stay in the image.
 	KeepXattrs []string
-	// Explain asks for Report.Explanation.
+	// Explain requests Report.Explanation.
 	Explain bool
-	// Contents asks for Report.Contents.
+	// Contents requests Report.Contents.
 	Contents bool
-	// Planned, unless it is nil, gets the plan before the first record is written; its
-	// error ends the run, so that nothing comes of the stream.
+	// Planned, if not nil, gets the plan before the first record is written. Its error ends the run
+	// without output.
 	Planned func([]Planned) error
 }
 
-// Report says what a pack made of its input.
+// Report describes the result of a pack.
 type Report struct {
 	Layers     int
 	Components int
-	// Bytes is what the components take in tars, without contents of unknown size
-	// and what layers repeat.
+	// Bytes is the size of the components in tars, without contents of unknown size and repeated
+	// directories.
 	Bytes int64
 	// Stripped counts the files that lost a control xattr, by its name.
 	Stripped map[string]int64
 	// Now is the clock of grouping, in unix seconds: the newest known update, 0 for none.
 	Now int64
-	// NoSource says that no component could keep the times that the last image has of it,
-	// since there was no source to compare.
+	// NoSource says that no component could keep the last image's times, because there was no
+	// source to compare.
 	NoSource bool
-	// Unbounded is the number of components whose times no package bounds, and Kept that of
-	// those which have the times of the last image.
+	// Unbounded is the number of components whose times no package bounds, and Kept how many of
+	// those have the last image's times.
 	Unbounded, Kept int
-	// Plan is what is in each layer.
+	// Plan describes each layer.
 	Plan []Planned
-	// Explanation is there where it was asked for, and so are Contents, by name.
+	// Explanation and Contents, by name, are set if requested.
 	Explanation *Explanation
 	Contents    []Content
-	// Oversized are the files that are larger than a layer may be.
+	// Oversized are files that are larger than the layer limit.
 	Oversized []Oversized
 }
 
@@ -98,7 +96,7 @@ type Planned struct {
 	Bytes int64
 }
 
-// ErrNoComponents says that nothing in the stream has a component.
+// ErrNoComponents means that no record in the stream has a component.
 var ErrNoComponents = errors.New("no file has a component: put chunkah-assign, or an assigner of your own, in front")
 
 // Run reads a stream of tagged files and writes one of layers.
@@ -113,7 +111,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	if err != nil {
 		return nil, err
 	}
-	// Planning looks at no context: it is work in memory, and may take a while.
+	// Planning does not check the context: it is work in memory, and can take a while.
 	report, err := interrupt.Call(ctx, func() (*Report, error) { return t.prepare(&opt) })
 	if err != nil {
 		return nil, err
@@ -137,7 +135,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	return report, t.write(ctx, out, plan)
 }
 
-// prepare completes the tree up to what contents decide about.
+// prepare completes the tree except for everything that depends on contents.
 func (t *tree) prepare(opt *Options) (*Report, error) {
 	if err := t.settle(); err != nil {
 		return nil, err
@@ -154,7 +152,7 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 	return report, t.effort.err()
 }
 
-// plan dates the components and puts them into layers.
+// plan sets the components' times and puts them into layers.
 func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	t.digest()
 	report.Kept = t.date(opt.Previous)
@@ -162,8 +160,8 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
-	// The clock is the newest update. A source date, or times that somebody set, say how
-	// old the files are to look, and not when the packages were made.
+	// The clock is the newest update. The source date and users' times say how old files should
+	// look, not when packages were made.
 	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
 	plan, err := t.group(groupOpt, opt.MaxLayerSize)
 	if err != nil {
@@ -194,7 +192,7 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	return plan, nil
 }
 
-// describe describes a layer of the plan.
+// describe returns the description of a layer in the plan.
 func (t *tree) describe(index int64, l group.Layer) Planned {
 	p := Planned{Record: t.record(index, l)}
 	for _, m := range l.Members {
@@ -203,7 +201,7 @@ func (t *tree) describe(index int64, l group.Layer) Planned {
 	return p
 }
 
-// record is a layer's record.
+// record returns a layer's record.
 func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	rec := &format.Layer{Index: index, StabilityPPM: l.Stability}
 	for _, m := range l.Members {
@@ -223,7 +221,7 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	return rec
 }
 
-// read takes in a stream and checks what its records say of each other.
+// read reads a stream and checks how its records fit together.
 func read(ctx context.Context, in format.Source) (*tree, error) {
 	t := newTree()
 	for {
@@ -256,7 +254,7 @@ func read(ctx context.Context, in format.Source) (*tree, error) {
 	return t, nil
 }
 
-// write hands out the plan as layers.
+// write writes the plan as layers.
 func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) error {
 	header := t.header
 	header.Version, header.Stage = format.Version, format.StagePack
@@ -280,7 +278,7 @@ func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) e
 	return out.Finish()
 }
 
-// items describes the components to the planner.
+// items returns the components for the planner.
 func (t *tree) items() []group.Component {
 	items := make([]group.Component, len(t.components))
 	for i, c := range t.components {
@@ -292,7 +290,7 @@ func (t *tree) items() []group.Component {
 	return items
 }
 
-// addRecord keeps what a stream says of a component.
+// addRecord keeps the record of a component.
 func (t *tree) addRecord(rec *format.Component) error {
 	if _, twice := t.records[rec.Name]; twice {
 		return fmt.Errorf("component %q has two records", rec.Name)

@@ -174,7 +174,7 @@ func TestUnclaimed(t *testing.T) {
 	if got := l.paths(); !slices.Equal(got, []string{"/", "/lost"}) {
 		t.Errorf("got %q", got)
 	}
-	// It would leave its component with its first file: that one is to be small.
+	// The component loses the directory with its first file, so it must be small.
 	if d := p.of(t, "chunkah/empty-directories").file(t, "/empty"); d.Implied || !slices.Equal(d.Components, emptyDirs) {
 		t.Errorf("got %+v", *d)
 	}
@@ -183,7 +183,7 @@ func TestUnclaimed(t *testing.T) {
 	}
 }
 
-// A directory goes to all that it names, anything else to the first.
+// A directory belongs to all its components, any other file to the first.
 func TestSeveralComponents(t *testing.T) {
 	p, _ := run(t, Options{}, dir("/"), dir("/shared", "b", "a", "b"), file("/shared/x", "c", "a"))
 	for _, name := range []string{"a", "b"} {
@@ -204,7 +204,7 @@ func TestSeveralComponents(t *testing.T) {
 	}
 }
 
-// All names of an inode follow the first one that has a component.
+// All names of an inode follow the first one with a component.
 func TestHardlinks(t *testing.T) {
 	link := func(path string, components ...string) *format.File {
 		return with(file(path, components...), func(f *format.File) { f.Hardlink = 4 })
@@ -283,7 +283,7 @@ func (f *faulty) Next() (format.Record, error) {
 	return f.in.Next()
 }
 
-// A broken stream, or a cancelled context, ends it without a word.
+// A broken stream or a cancelled context ends the run without output.
 func TestBrokenInput(t *testing.T) {
 	records := source{&format.Header{Version: 1}, file("/a", "a"), file("/b", "a")}
 	for n := range len(records) + 1 {
@@ -316,7 +316,7 @@ func (f *full) Write(rec format.Record) error {
 
 var errFull = errors.New("full")
 
-// Wherever the output breaks off, that is the error and there is no end.
+// If the output fails at any point, Run returns its error, and there is no end record.
 func TestBrokenOutput(t *testing.T) {
 	records := source{&format.Header{Version: 1}, file("/a", "a"), file("/b", "b")}
 	in := slices.Clone(records)

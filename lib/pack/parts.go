@@ -11,17 +11,16 @@ import (
 	"chunkah/lib/layer"
 )
 
-// A layer that may not exceed a size is cut where a hash of names says, not where
-// a sum of sizes reaches it: so a file that comes, goes or grows moves the cuts
-// beside it, and all others stay. A run of files that is too large is cut in front
-// of the file whose path has the lowest hash, and each side again while it is too
-// large. What is far from a change is then cut as it was before.
+// A layer with a size limit is split where a hash of names is lowest, not where a sum of sizes
+// reaches the limit. So a file that is added, removed or grows moves only the cuts next to it. A
+// run of files that is too large is split before the file whose path has the lowest hash, and each
+// side again while it is too large. Cuts far from a change stay the same.
 
-// leastShare is how small a part may be, as a share of the largest: where there is
-// a choice, no cut leaves less than an eighth.
+// leastShare is how small a part can be, as a share of the largest: if possible, no cut leaves less
+// than an eighth.
 const leastShare = 8
 
-// unit is what stays in one layer: a file with all its names, or components.
+// unit is a set that stays in one layer: a file with all its names, or components.
 type unit struct {
 	files   []int // indexes into tree.files
 	members []int // of components: indexes into tree.components
@@ -29,24 +28,25 @@ type unit struct {
 	size    int64 // without the directories above
 }
 
-// hashOf places cuts. It has to be the same for ever, and not for others to choose.
+// hashOf determines cuts. It must never change, and outsiders must not be able to choose its
+// values.
 func hashOf(name string) uint64 {
 	sum := sha256.Sum256([]byte(name))
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// cutter cuts runs of units into parts that fit.
+// cutter splits runs of units into parts that fit.
 type cutter struct {
 	t     *tree
 	marks *marks
-	turn  int // sections of marks used up
+	turn  int // sections of marks in use
 	most  int64
 }
 
 func newCutter(t *tree, most int64) *cutter { return &cutter{t: t, marks: newMarks(t), most: most} }
 
-// size is the number of bytes of a tar with all of these units. It is 0 when the effort is
-// used up: everything fits then, and planning comes to its end.
+// size returns the size of a tar with all these units in bytes. It is 0 when the effort is used up:
+// then everything fits, and planning ends.
 func (c *cutter) size(units []unit) int64 {
 	c.turn++
 	n := layer.Size(nil)
@@ -59,8 +59,7 @@ func (c *cutter) size(units []unit) int64 {
 	return n
 }
 
-// cut returns the parts of a run, each no larger than allowed but for a single
-// unit that is too large by itself.
+// cut returns the parts of a run. Only a part of a single unit can be larger than allowed.
 func (c *cutter) cut(units []unit) (parts [][]unit) {
 	rest := make([]unit, 0, len(units))
 	for _, u := range units {
@@ -86,8 +85,8 @@ func (c *cutter) cut(units []unit) (parts [][]unit) {
 	return parts
 }
 
-// boundary is where a run is cut: in front of the unit of the lowest hash of those
-// that leave enough on both sides, or of all but the first.
+// boundary returns where to split a run: before the unit with the lowest hash of those that leave
+// enough on both sides, or of all but the first.
 func (c *cutter) boundary(run []unit) int {
 	total, before := int64(0), int64(0)
 	for _, u := range run {
@@ -109,14 +108,14 @@ func (c *cutter) boundary(run []unit) int {
 	return best
 }
 
-// Oversized is a file that is larger than a layer may be.
+// Oversized is a file that is larger than the layer limit.
 type Oversized struct {
 	Path  string
 	Bytes int64 // of its layer
 }
 
-// split replaces components that do not fit a layer by their parts. Those are
-// components from here on, each with a fingerprint and a newest time of its own.
+// split replaces components that do not fit a layer with their parts. Parts are components with
+// their own fingerprint and newest time.
 func (t *tree) split(most int64) (oversized []Oversized) {
 	c := newCutter(t, most)
 	var whole []*component
@@ -127,7 +126,7 @@ func (t *tree) split(most int64) (oversized []Oversized) {
 			continue
 		}
 		parts := c.cut(units)
-		if len(parts) == 1 { // nothing but one file
+		if len(parts) == 1 { // a single file
 			whole = append(whole, comp)
 		}
 		for _, units := range parts {
@@ -145,8 +144,7 @@ func (t *tree) split(most int64) (oversized []Oversized) {
 	return oversized
 }
 
-// units are the files of a component, all names of an inode at the place of the
-// first.
+// units returns the files of a component, with all names of an inode at the place of the first.
 func (t *tree) units(c *component) []unit {
 	units := make([]unit, 0, len(c.files))
 	at := make(map[int64]int)
@@ -165,12 +163,12 @@ func (t *tree) units(c *component) []unit {
 	return units
 }
 
-// part makes a component of some units of one. Its name says where it begins, so
-// that it keeps it for as long as that cut stays (format/SPEC.md, section 8).
+// part makes a component of some units. Its name says where it begins, so it stays the same as long
+// as that cut does (format/SPEC.md, section 8).
 func (t *tree) part(of *component, units []unit) *component {
 	name := fmt.Sprintf("%s#%08x", of.record.Name, units[0].hash>>32)
 	for t.byName[name] != nil {
-		name += "#" // somebody else's
+		name += "#" // the name is taken
 	}
 	rec := *of.record
 	rec.Name, rec.Fingerprint = name, ""
@@ -183,7 +181,7 @@ func (t *tree) part(of *component, units []unit) *component {
 	for _, i := range p.files {
 		f := t.files[i]
 		t.effort.take(nameCost*int64(len(f.Components)), f.Path)
-		f.Components = slices.Clone(f.Components) // others may share it
+		f.Components = slices.Clone(f.Components) // others can share it
 		f.Components[slices.Index(f.Components, of.record.Name)] = name
 		slices.Sort(f.Components)
 	}

@@ -11,7 +11,7 @@ import (
 	"chunkah/lib/layer"
 )
 
-// A component of many files, in directories of its own.
+// largeComponent is a component of many files in its own directories.
 func largeComponent(r *rand.Rand, n int) []format.Record {
 	records := []format.Record{dir("/"), dir("/data", "big")}
 	for i := range n {
@@ -25,8 +25,8 @@ func largeComponent(r *rand.Rand, n int) []format.Record {
 	return records
 }
 
-// Whatever the tree, no layer is larger than asked for unless it is one file, no
-// more of them than asked for come out, and all holds together.
+// In any tree, no layer exceeds the size limit unless it is one file, there are not too many
+// layers, and they are consistent.
 func TestMaxLayerSizeProperties(t *testing.T) {
 	refused := 0
 	for seed := range uint64(400) {
@@ -66,8 +66,7 @@ func TestMaxLayerSizeProperties(t *testing.T) {
 	}
 }
 
-// oversized reports whether a layer is one file, with all its names, that the
-// report tells of.
+// oversized reports whether a layer is one file, with all its names, that the report lists.
 func oversized(r *Report, l *packedLayer) bool {
 	var files []*format.File
 	for _, f := range l.files {
@@ -83,7 +82,7 @@ func oversized(r *Report, l *packedLayer) bool {
 	return slices.ContainsFunc(r.Oversized, func(o Oversized) bool { return o.Path == files[0].Path && o.Bytes >= layer.Size(l.files) })
 }
 
-// A change in a component of many parts leaves those alone that it is not in.
+// A change in a split component changes only the parts with that file.
 func TestPartsStay(t *testing.T) {
 	inserted := func(at string) func([]format.Record) []format.Record {
 		return func(records []format.Record) []format.Record {
@@ -130,8 +129,7 @@ func TestPartsStay(t *testing.T) {
 	}
 }
 
-// Parts are components: they keep their names and fingerprints, so that a plan
-// knows them again.
+// Parts are components: they keep their names and fingerprints, so that a plan matches them again.
 func TestPartsAreComponents(t *testing.T) {
 	records := append(largeComponent(rand.New(rand.NewPCG(1, 23)), 500), file("/other", "other"),
 		&format.Component{Name: "big", IntervalDays: 7, MtimeClamp: 1_600_500_000, HasMtimeClamp: true, Fingerprint: "own"})
@@ -159,7 +157,7 @@ func TestPartsAreComponents(t *testing.T) {
 	}
 }
 
-// A name that a part would have may be taken.
+// A part's name can already be taken.
 func TestPartNamesAreUnique(t *testing.T) {
 	records := largeComponent(rand.New(rand.NewPCG(1, 24)), 100)
 	opt := Options{Max: 64, MaxLayerSize: 1_000_000}

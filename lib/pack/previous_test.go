@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/group"
 )
 
-// layoutOf is what the next build knows of this one.
+// layoutOf returns the layout for the next build.
 func layoutOf(r *Report) *group.Previous {
 	prev := &group.Previous{Times: make(map[string]group.Dated)}
 	for _, l := range r.Plan {
@@ -47,7 +47,7 @@ func manyComponents(r *rand.Rand, n int) []format.Record {
 	return slices.Concat(components, files)
 }
 
-// As long as nothing changes the plan is the same for ever, and so is the stream.
+// While nothing changes, the plan and the stream stay the same.
 func TestPlanStaysWhenNothingChanges(t *testing.T) {
 	for _, n := range []int{10, 60, 300} {
 		for _, most := range []int64{0, 50_000_000} {
@@ -75,7 +75,7 @@ func grow(records []format.Record, path string) {
 	}
 }
 
-// moved counts the layers that hold other components than any did before.
+// moved counts the layers with a set of components that no layer had before.
 func moved(before, after *packed) (n int) {
 	was := sets(before)
 	for set := range sets(after) {
@@ -86,7 +86,7 @@ func moved(before, after *packed) (n int) {
 	return n
 }
 
-// sets are the layers' components as texts.
+// sets returns the layers' components as texts.
 func sets(p *packed) map[string]bool {
 	m := map[string]bool{}
 	for _, l := range p.layers {
@@ -95,8 +95,8 @@ func sets(p *packed) map[string]bool {
 	return m
 }
 
-// A component that comes, goes or changes costs few layers of those that a client
-// has: with the previous plan hardly any but its own.
+// A component that is added, removed or changed affects few layers that a client has: with the
+// previous plan, hardly any besides its own.
 func TestOneComponentMovesFewLayers(t *testing.T) {
 	const limit = 32
 	tests := []struct {
@@ -124,7 +124,7 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 				if n := moved(before, after); n > limit/8 {
 					t.Errorf("%d of %d layers hold something else", n, limit)
 				}
-				// The second plan pays once for what the first could not know.
+				// The second plan costs once, because the first lacked some knowledge.
 				grow(records, "/c0200")
 				before, report = run(t, Options{Max: limit, Previous: layoutOf(report)}, clone(records)...)
 				after, _ = run(t, Options{Max: limit, Previous: layoutOf(report)}, tt.change(clone(records))...)
@@ -136,7 +136,7 @@ func TestOneComponentMovesFewLayers(t *testing.T) {
 	}
 }
 
-// A fingerprint that is long stands in layers as its hash, and is compared so.
+// A long fingerprint is in layers as its hash, and is compared so.
 func TestLongFingerprints(t *testing.T) {
 	records := func(long string) []format.Record {
 		return []format.Record{&format.Component{Name: "a", Fingerprint: long}, &format.Component{Name: "b", Fingerprint: "short"},
@@ -158,8 +158,8 @@ func TestLongFingerprints(t *testing.T) {
 	}
 }
 
-// oddLayout is a layout that somebody may have written: of this tree's components
-// and others, some twice, some layers of nothing.
+// oddLayout is any layout: with this tree's components and others, some twice, and some empty
+// layers.
 func oddLayout(r *rand.Rand, report *Report) *group.Previous {
 	prev := &group.Previous{}
 	known := slices.Concat(layoutOf(report).Layers...)
@@ -182,8 +182,7 @@ func oddLayout(r *rand.Rand, report *Report) *group.Previous {
 	return prev
 }
 
-// Whatever the last layout was, each component is in one layer, and there are no
-// more of them than asked for.
+// With any last layout, each component is in one layer, and there are not too many layers.
 func TestPropertiesWithPrevious(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 13))
@@ -208,8 +207,7 @@ func TestPropertiesWithPrevious(t *testing.T) {
 	}
 }
 
-// The order of a layout's layers has no say in what is in a layer, nor has that of the
-// components within one.
+// The order of a layout's layers, and of the components in one, does not matter.
 func TestPreviousOrderIsIrrelevant(t *testing.T) {
 	records := manyComponents(rand.New(rand.NewPCG(3, 14)), 200)
 	_, report := run(t, Options{Max: 20}, clone(records)...)

@@ -9,7 +9,7 @@ import (
 	"chunkah/format"
 )
 
-// Whatever the tree and its tags are, what comes out holds together.
+// With any tree and tags, the output is consistent.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -28,8 +28,8 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// checkHeld: each file is in exactly one layer, as it was; each directory in one
-// at least; nothing else is anywhere.
+// checkHeld checks that each file is in exactly one layer, unchanged, each directory in at least
+// one, and nothing else anywhere.
 func checkHeld(t *testing.T, p *packed, records []format.Record) {
 	t.Helper()
 	held := map[string]int{}
@@ -53,8 +53,8 @@ func checkHeld(t *testing.T, p *packed, records []format.Record) {
 	}
 }
 
-// checkLayers: in each layer records are in order, a parent comes before what it
-// holds, names are sorted, and implied is what belongs to no member.
+// checkLayers checks that in each layer records are in order, parents come before their contents,
+// names are sorted, and directories of no member are implied.
 func checkLayers(t *testing.T, p *packed) {
 	t.Helper()
 	for i, l := range p.layers {
@@ -91,7 +91,7 @@ func checkLayers(t *testing.T, p *packed) {
 	}
 }
 
-// checkGroups: all names of an inode are in one layer and of one component.
+// checkGroups checks that all names of an inode are in one layer and have one component.
 func checkGroups(t *testing.T, p *packed) {
 	t.Helper()
 	groups := map[int64]string{}
@@ -109,8 +109,7 @@ func checkGroups(t *testing.T, p *packed) {
 	}
 }
 
-// The order of component records, and whether they stand before or between the
-// files, has no say.
+// The order and place of component records do not matter.
 func TestComponentOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 2))
@@ -134,8 +133,8 @@ func TestComponentOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// Law 1: contents, sizes and times of one component, and times of directories,
-// have no say in what the layers of others hold.
+// Law 1: contents, sizes and times of one component, and times of directories, do not affect the
+// contents of other layers.
 func TestUnrelatedChangeLeavesLayers(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -188,7 +187,7 @@ func changeFiles(records []format.Record, component string) {
 	}
 }
 
-// byComponent packs each component alone and returns what each layer holds.
+// byComponent packs each component alone and returns the contents of each layer.
 func byComponent(t *testing.T, records []format.Record) map[string]string {
 	t.Helper()
 	p, _ := run(t, Options{Max: MaxMax}, records...)
@@ -202,7 +201,7 @@ func byComponent(t *testing.T, records []format.Record) map[string]string {
 	return layers
 }
 
-// The parents that a script leaves out come to what they would have been.
+// Missing parents get the same records as parents in the stream.
 func TestMissingParents(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 4))
@@ -231,7 +230,7 @@ func TestMissingParents(t *testing.T) {
 	}
 }
 
-// The size of each component is what its own records take in a tar.
+// The size of a component is that of its own records in a tar.
 func TestSizes(t *testing.T) {
 	a := with(file("/a", "one"), func(f *format.File) { f.Hardlink = 1 })
 	b := with(file("/b", "one"), func(f *format.File) { f.Hardlink = 1 })
@@ -241,8 +240,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The first file below an empty directory, in another component, leaves the
-// layers of what was unclaimed before alone (law 1).
+// The first file in an empty directory, if it is in another component, does not change the layers
+// of previously unclaimed files (law 1).
 func TestFillingAnEmptyDirectoryCostsLittle(t *testing.T) {
 	before, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/tagged", "a"))
 	after, _ := run(t, Options{}, dir("/"), dir("/etc"), file("/etc/big"), dir("/opt"), file("/opt/new", "b"), file("/tagged", "a"))

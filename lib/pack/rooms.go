@@ -1,10 +1,10 @@
 package pack
 
-// rooms is what is left in each of many layers: a tree in which each node has the most of
-// what is below it, so that the first layer with enough room is found in a few steps.
+// rooms is the remaining room in each of many layers: a tree in which each node has the maximum of
+// its children, so that the first layer with enough room is found in a few steps.
 type rooms struct {
 	leaves int
-	most   []int64 // node i has 2i and 2i+1 below it; the leaves come last
+	most   []int64 // node i has the children 2i and 2i+1; the leaves come last
 }
 
 func newRooms(n int, room int64) *rooms {
@@ -19,7 +19,7 @@ func newRooms(n int, room int64) *rooms {
 	return r
 }
 
-// first is the first layer with so much room, which one has.
+// first returns the first layer with enough room; there must be one.
 func (r *rooms) first(need int64) int {
 	i := 1
 	for i < r.leaves {

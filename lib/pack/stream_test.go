@@ -12,7 +12,7 @@ import (
 	"chunkah/format"
 )
 
-// source hands out records.
+// source returns records.
 type source []format.Record
 
 func (s *source) Next() (format.Record, error) {
@@ -24,7 +24,7 @@ func (s *source) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// packed is what came out: a sink.
+// packed is the output: a sink.
 type packed struct {
 	header     *format.Header
 	components []*format.Component
@@ -57,7 +57,7 @@ func (p *packed) Finish() error {
 	return nil
 }
 
-// of returns the layer that holds a component.
+// of returns the layer with a component.
 func (p *packed) of(t *testing.T, component string) *packedLayer {
 	t.Helper()
 	for _, l := range p.layers {
@@ -69,7 +69,7 @@ func (p *packed) of(t *testing.T, component string) *packedLayer {
 	return nil
 }
 
-// file returns the layer's record of a path.
+// file returns the layer's record for a path.
 func (l *packedLayer) file(t *testing.T, path string) *format.File {
 	t.Helper()
 	for _, f := range l.files {
@@ -88,7 +88,7 @@ func (l *packedLayer) paths() (paths []string) {
 	return paths
 }
 
-// run packs records, in the order of a stream, behind an empty header.
+// run packs records, in the order of a stream, after an empty header.
 func run(t testing.TB, opt Options, records ...format.Record) (*packed, *Report) {
 	t.Helper()
 	p, report, err := try(opt, records...)
@@ -110,7 +110,7 @@ func try(opt Options, records ...format.Record) (*packed, *Report, error) {
 	return p, report, err
 }
 
-// clone copies records, since a stage owns those that it gets.
+// clone copies records, since a stage owns its input.
 func clone(records []format.Record) []format.Record {
 	list := make([]format.Record, len(records))
 	for i, rec := range records {
@@ -145,7 +145,7 @@ func with(f *format.File, change func(*format.File)) *format.File {
 	return f
 }
 
-// listing shows all of a packed stream.
+// listing returns a packed stream as text.
 func (p *packed) listing() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "header %+v\n", *p.header)
@@ -158,7 +158,7 @@ func (p *packed) listing() string {
 	return b.String()
 }
 
-// sets shows what is in each layer, whatever the order of these.
+// sets returns the contents of the layers in any order.
 func (p *packed) sets() string {
 	var sets []string
 	for _, l := range p.layers {
@@ -177,7 +177,7 @@ func (l *packedLayer) listing() string {
 	return b.String()
 }
 
-// records shows a layer without its number and stability, which are the plan's.
+// records returns a layer without its number and stability, which depend on the plan.
 func (l *packedLayer) records() string {
 	var b strings.Builder
 	for _, f := range l.files {
@@ -247,7 +247,7 @@ func (t *randomly) fill(path string, depth int) {
 	}
 }
 
-// link makes some files names of one inode.
+// link turns some files into hard links.
 func (t *randomly) link() {
 	first := map[int64]*format.File{}
 	for i, f := range t.files {

@@ -9,44 +9,44 @@ import (
 	"chunkah/lib/layer"
 )
 
-// unclaimed is the component of a file that came without one.
+// unclaimed is the component of a file without one.
 var unclaimed = []string{format.Unclaimed}
 
-// emptyDirs is that of an empty directory: it leaves this component when it gets
-// its first file, which must not cost a large layer.
+// emptyDirs is the component of an empty directory. The directory leaves it with its first file,
+// which must not change a large layer.
 var emptyDirs = []string{format.EmptyDirectories}
 
-// component is one component and what belongs to it.
+// component is a component with its files.
 type component struct {
 	record *format.Component
 	files  []int // indexes into tree.files, in order
-	size   int64 // bytes that they take in a tar
-	clamp  int64 // the newest mtime that a file of it may have, unix seconds
-	// settled says that clamp bounds its times whatever the last image had: the component
-	// comes from a package, or has times that few tars hold.
+	size   int64 // bytes in a tar
+	clamp  int64 // the newest mtime of its files, unix seconds
+	// settled says that clamp bounds its times for any last image: the component comes from a
+	// package, or has times that do not fit an ordinary tar header.
 	settled  bool
-	contents string // stands for all of it but times; empty where not known
+	contents string // digest of everything except times; empty if unknown
 }
 
-// tree is a stream as a whole.
+// tree is a complete stream.
 type tree struct {
 	header     format.Header
 	files      []*format.File
 	parents    []int   // by file: the index of its directory, -1 for the root
-	sizes      []int64 // by file: the bytes that it takes in a tar
+	sizes      []int64 // by file: bytes in a tar
 	records    map[string]*format.Component
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
-	digests    *digests // of files whose times are open; nil where nothing is read
+	digests    *digests // of files without a bound on their times; nil if no files are read
 }
 
 func newTree() *tree {
 	return &tree{effort: &effort{}, records: make(map[string]*format.Component), byName: make(map[string]*component)}
 }
 
-// settle completes the tree once all records are there: parents, what belongs to
-// what, and the newest mtime.
+// settle completes the tree when all records are read: parents, components' files, and the newest
+// mtime.
 func (t *tree) settle() error {
 	if len(t.files) == 0 {
 		return errors.New("the stream has no files")
@@ -65,7 +65,7 @@ func (t *tree) settle() error {
 	return t.checkBytes()
 }
 
-// checkBytes refuses files of more bytes than can be counted up.
+// checkBytes refuses files with a total size that overflows.
 func (t *tree) checkBytes() error {
 	bytes := int64(0)
 	for _, f := range t.files {
@@ -85,16 +85,15 @@ func (t *tree) tagged() bool {
 	return false
 }
 
-// maxMadeUp bounds the directories that a script left out, in bytes: those of
-// their paths, and dirCost for each. A path of 8 KiB may leave out 4,000, whose
-// paths take 16 MiB in the output; this is enough for a million of a hundred bytes.
+// maxMadeUp bounds the directories missing in a script's stream, in bytes: their paths, and dirCost
+// for each. A path of 8 KiB can omit 4,000, whose paths need 16 MiB in the output; the limit is
+// enough for a million with a hundred bytes each.
 const (
 	maxMadeUp = 512 << 20
 	dirCost   = 400
 )
 
-// addParents adds the directories that a script left out and notes every
-// record's parent.
+// addParents adds missing directories and records every file's parent.
 func (t *tree) addParents() error {
 	madeUp := 0
 	whole := make([]*format.File, 0, len(t.files)+1)
@@ -123,7 +122,7 @@ func (t *tree) addParents() error {
 	return t.checkParents()
 }
 
-// place appends a record below the directories above it.
+// place appends a record below its parent directories.
 func (t *tree) place(whole *[]*format.File, f *format.File, above []int) int {
 	parent := -1
 	if len(above) > 0 {
@@ -134,8 +133,7 @@ func (t *tree) place(whole *[]*format.File, f *format.File, above []int) int {
 	return len(*whole) - 1
 }
 
-// missing returns the directories between those above and path, with the
-// metadata that a record without any has.
+// missing returns the directories between above and path, with default metadata.
 func missing(whole []*format.File, above []int, path string) []*format.File {
 	at := ""
 	if len(above) > 0 {
@@ -161,8 +159,8 @@ func isBelow(path, dir string) bool {
 	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
 }
 
-// checkParents refuses a file below something that is no directory: there, a
-// directory was made up at a path that another record has.
+// checkParents refuses a file below a path that is not a directory: addParents added a directory at
+// the path of another record.
 func (t *tree) checkParents() error {
 	for i := 1; i < len(t.files); i++ {
 		if t.files[i].Path == t.files[i-1].Path {
@@ -172,10 +170,10 @@ func (t *tree) checkParents() error {
 	return nil
 }
 
-// distribute gives every record to its components: a directory to all that it
-// names, anything else to the first.
+// distribute gives every record to its components: a directory to all of them, any other file to
+// the first.
 func (t *tree) distribute() error {
-	var last *component // that of the file before, which most files share
+	var last *component // the previous file's, which is often the same
 	give := func(name string, i int) {
 		if last == nil || name != last.record.Name {
 			last = t.component(name)
@@ -205,7 +203,7 @@ func (t *tree) distribute() error {
 	return nil
 }
 
-// component returns a component, which it makes where there is none.
+// component returns a component, and creates it if necessary.
 func (t *tree) component(name string) *component {
 	c := t.byName[name]
 	if c == nil {
@@ -218,9 +216,8 @@ func (t *tree) component(name string) *component {
 	return c
 }
 
-// giveDir gives a directory to the components that it names. One without any is
-// in the layers of what is below it, and needs a place of its own only where
-// that is nothing.
+// giveDir gives a directory to its components. A directory without any is in the layers of its
+// contents, and needs a component only if it is empty.
 func (t *tree) giveDir(i int, give func(string, int)) {
 	f := t.files[i]
 	if len(f.Components) == 0 {
@@ -235,8 +232,8 @@ func (t *tree) giveDir(i int, give func(string, int)) {
 	}
 }
 
-// joinGroups gives all names of an inode the component of the first of them, in
-// order, that has one, and refuses names that contradict each other.
+// joinGroups gives all names of an inode the component of the first one that has one, and refuses
+// conflicting names.
 func (t *tree) joinGroups() error {
 	type inode struct {
 		first  *format.File
@@ -267,7 +264,7 @@ func (t *tree) joinGroups() error {
 	return nil
 }
 
-// newest notes the mtime of the newest regular file for whoever needs a "now".
+// newest records the mtime of the newest regular file, for use as the current time.
 func (t *tree) newest() {
 	t.header.HasNewestMtime = false
 	for _, f := range t.files {
@@ -280,9 +277,8 @@ func (t *tree) newest() {
 	}
 }
 
-// measure notes what each record takes in a tar, and sums up what each component
-// does. Directories that a layer repeats are not in that sum: they depend on the
-// plan.
+// measure calculates the size of each record and component in a tar. Repeated directories are not
+// included, since they depend on the plan.
 func (t *tree) measure() {
 	t.sizes = make([]int64, len(t.files))
 	firsts := make(map[int64]string)
@@ -308,7 +304,7 @@ func (t *tree) measure() {
 	}
 }
 
-// span bounds the times that a layer, and with it a directory in it, may get.
+// span returns the bounds of the times that a layer and its directories can get.
 func (t *tree) span() (oldest, newest int64) {
 	for _, c := range t.components { // 0 is the time of a part without files
 		oldest, newest = min(oldest, c.clamp), max(newest, c.clamp)
@@ -321,7 +317,7 @@ func (t *tree) span() (oldest, newest int64) {
 	return oldest, newest
 }
 
-// dirSize is what a directory takes in a layer of that time.
+// dirSize returns the size of a directory in a layer with that time.
 func dirSize(f *format.File, mtime int64) int64 {
 	dir := *f
 	dir.MTime, dir.MTimeNsec = mtime, 0

@@ -12,14 +12,14 @@ import (
 	"chunkah/lib/group"
 )
 
-// Author is who a layer's history says made it.
+// Author is the author in a layer's history.
 const Author = "chunkah"
 
-// Comment is what stands in the history of a layer's image: the layer's record,
-// as a line of a plan. Container storage drops annotations and keeps these.
+// Comment returns the comment in the history of an image's layer: the layer's record, as a line of
+// a plan. Container storage drops annotations, but keeps comments.
 func Comment(l *format.Layer) (string, error) { return format.Line(l) }
 
-// entry is what counts of an entry of a config's history.
+// entry has the fields of a history entry that are read.
 type entry struct {
 	CreatedBy  string `json:"created_by"`
 	Author     string `json:"author"`
@@ -27,8 +27,8 @@ type entry struct {
 	EmptyLayer bool   `json:"empty_layer"`
 }
 
-// FromConfig reads the plan from an image's config, nil where there is none. The note says in one line
-// what is missing, and is empty where that is nothing.
+// FromConfig reads the plan in an image's config, nil if there is none. The note describes in one
+// line what is missing; it is empty if nothing is.
 func FromConfig(config []byte, name string) (prev *group.Previous, note string) {
 	var image struct {
 		History []entry `json:"history"`
@@ -62,9 +62,9 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	return l.previous(), note
 }
 
-// FromHistory reads what the history of one layer's image says of it, nil where
-// neither this chunkah nor the Rust one has made it. It is whole where it is the
-// layer's record; else it has the components' names alone.
+// FromHistory reads the history of one image's layer. It returns nil if neither this chunkah nor
+// the Rust one made it. whole says that it is the complete record; otherwise it has only the
+// components' names.
 func FromHistory(h v1.History) (l *format.Layer, whole bool) {
 	if strings.HasPrefix(h.Comment, recordStart) {
 		rec, err := format.NewSequenceReader(strings.NewReader(h.Comment), "a layer's history").Next()
@@ -76,22 +76,21 @@ func FromHistory(h v1.History) (l *format.Layer, whole bool) {
 	switch {
 	case h.CreatedBy != Author || h.Comment == "":
 		return nil, false
-	case h.Author == Author: // the Rust one
+	case h.Author == Author: // the Rust chunkah
 		return &format.Layer{Components: strings.Fields(h.Comment)}, false
 	}
 	return &format.Layer{Components: strings.Split(h.Comment, ", ")}, false
 }
 
-// recordStart is what the comment of a layer begins with that has its record.
+// recordStart is the start of a comment with a layer's record.
 const recordStart = `{"layer":`
 
-// errForeign says that chunkah did not make a layer.
+// errForeign means that chunkah did not make a layer.
 var errForeign = errors.New("layer of another tool")
 
-// history adds the layer of one entry. One without a record has the components'
-// names, joined, and nothing of their state; so has one of the Rust chunkah, which names
-// itself as the author. Its tars are others, so that its layers are downloaded once more;
-// which components share a layer stays.
+// history adds the layer of one entry. If the entry has no record, the layer has only components'
+// names and no state. That includes layers of the Rust chunkah, which is then the author. Its tars
+// differ, so its layers are downloaded once more, but the grouping of components stays.
 func (l *layout) history(h entry) error {
 	switch {
 	case strings.HasPrefix(h.Comment, recordStart):

@@ -39,8 +39,8 @@ func FuzzFromConfig(f *testing.F) {
 	})
 }
 
-// checkPlan: what was read is no larger than its text, is nil only with a note, and
-// written as a plan it reads as itself.
+// checkPlan: a plan is not larger than its text, is nil only with a note, and stays the same when
+// it is written and read again.
 func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	t.Helper()
 	if prev == nil && note == "" || strings.Contains(note, "\n") || note != "" && !strings.HasPrefix(note, "p") {
@@ -62,7 +62,7 @@ func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	}
 	data, err := Marshal(records)
 	if err != nil {
-		return // names in a history that are none: they are no component's, and do no harm
+		return // invalid names in a history match no component and do no harm
 	}
 	again, _, err := Read(bytes.NewReader(data), "again")
 	if err != nil || !reflect.DeepEqual(layersOf(again), layersOf(prev)) {

@@ -1,10 +1,9 @@
-// Package plan keeps the layout of an image for the next build: which components
-// each layer holds, and what state they were in.
+// Package plan keeps the layout of an image for the next build: the components of each layer and
+// their state.
 //
-// A plan is a sequence of layer records (format/SPEC.md, section 14). It stands
-// in a file, which a packed stream is too, or in the history of an image's
-// config. Reading takes a plan for what it is worth: what is damaged, strange or
-// too much costs the layers that it concerns and a note of one line.
+// A plan is a sequence of layer records (format/SPEC.md, section 14). It is in a file, for example
+// a packed stream, or in the history of an image's config. Damaged, unknown or excess layers are
+// ignored with a note of one line.
 package plan
 
 import (
@@ -17,16 +16,16 @@ import (
 	"chunkah/lib/group"
 )
 
-// The limits of a plan that is read, so that it cannot take memory at will. No
-// image has as many layers, no file system as many components.
+// The limits of a plan, which bound its memory. No image has more layers, no file system more
+// components.
 const (
 	maxLayers  = 4096
 	maxMembers = 1 << 18
 	maxText    = 64 << 20 // bytes of names, fingerprints and contents
 )
 
-// Read reads a plan, nil where it holds no layers. The note says in one line what is wrong with it, and is
-// empty where that is nothing. An error is one of reading alone.
+// Read reads a plan, nil if it has no layers. The note describes faults in one line, and is empty
+// if there are none. An error is always a read error.
 func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
 	var l layout
 	fault := l.read(r, name)
@@ -44,8 +43,8 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	return l.previous(), "", nil
 }
 
-// Starts reports whether a file that begins with this byte may be a plan: an
-// object or white space in JSON, a map in msgpack. No archive does.
+// Starts reports whether a file that begins with this byte can be a plan: an object or white space
+// in JSON, a map in msgpack. No archive begins like that.
 func Starts(first byte) bool {
 	switch first {
 	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf:
@@ -54,13 +53,13 @@ func Starts(first byte) bool {
 	return first >= 0x80 && first <= 0x8f
 }
 
-// layout gathers layers within the limits.
+// layout collects layers within the limits.
 type layout struct {
 	layers  [][]group.Member
 	times   map[string]group.Dated
 	members int
 	text    int
-	known   bool // there is a fingerprint
+	known   bool // at least one fingerprint
 }
 
 var errTooMuch = errors.New("more than a plan can hold")
@@ -84,7 +83,7 @@ func (l *layout) read(r io.Reader, name string) error {
 	}
 }
 
-// add adds one layer; one that names no components says nothing.
+// add adds one layer. A layer without components is ignored.
 func (l *layout) add(rec *format.Layer) error {
 	if len(rec.Components) == 0 {
 		return nil
@@ -117,7 +116,7 @@ func (l *layout) add(rec *format.Layer) error {
 	return nil
 }
 
-// previous is nil where there are no layers: that is to plan without.
+// previous returns nil if there are no layers, as without a previous plan.
 func (l *layout) previous() *group.Previous {
 	if len(l.layers) == 0 {
 		return nil
@@ -125,7 +124,7 @@ func (l *layout) previous() *group.Previous {
 	return &group.Previous{Layers: l.layers, Times: l.times}
 }
 
-// used says what is made of a damaged plan.
+// used describes how much of a damaged plan is used.
 func (l *layout) used(which string) string {
 	switch n := len(l.layers); n {
 	case 0:
@@ -137,7 +136,7 @@ func (l *layout) used(which string) string {
 	}
 }
 
-// Marshal spells a plan as JSON Lines.
+// Marshal returns the plan as JSON Lines.
 func Marshal(layers []*format.Layer) ([]byte, error) {
 	var b bytes.Buffer
 	for _, l := range layers {

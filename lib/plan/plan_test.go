@@ -37,7 +37,7 @@ func TestRead(t *testing.T) {
 	tests := []struct {
 		name, in string
 		want     [][]group.Member
-		note     string // what the note holds
+		note     string // part of the note
 	}{
 		{"bare", lineA + lineC, [][]group.Member{layerA, layerC}, ""},
 		{"no newline at the end", strings.TrimSpace(lineA + lineC), [][]group.Member{layerA, layerC}, ""},
@@ -78,7 +78,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A file that cannot be read is no damaged plan.
+// An unreadable file is not a damaged plan.
 func TestReadFails(t *testing.T) {
 	broken := iotest.ErrReader(os.ErrPermission)
 	if _, _, err := Read(broken, "p"); !errors.Is(err, os.ErrPermission) {
@@ -86,7 +86,7 @@ func TestReadFails(t *testing.T) {
 	}
 }
 
-// forever is a plan without an end.
+// forever is an endless plan.
 type forever struct {
 	line string
 	read int
@@ -101,7 +101,7 @@ func (f *forever) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A time counts where it is known of which contents it was.
+// A time counts only with the contents that it belongs to.
 func TestReadTimes(t *testing.T) {
 	for in, want := range map[string]map[string]group.Dated{
 		`{"layer":{"components":["a","c"],"times":[7,-8],"contents":["x",""]}}`: {"a": {Contents: "x", Time: 7}},

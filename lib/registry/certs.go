@@ -10,11 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	// Whom to trust where the system says nothing, as in an image made from scratch.
+	// Root certificates for systems without any, such as an image from scratch.
 	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
-// certDirs are where a registry's folder of certificates may lie, the first that exists being the one that counts.
+// certDirs returns the possible certificate directories of a registry. Only the first that exists
+// is used.
 func certDirs() []string {
 	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
 	if home, err := os.UserHomeDir(); err == nil {
@@ -23,7 +24,7 @@ func certDirs() []string {
 	return dirs
 }
 
-// tlsConfig says whom to trust as host, and who to be.
+// tlsConfig returns the trusted authorities and client certificates for host.
 func tlsConfig(host string, insecure bool) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure}
 	for _, dir := range certDirs() {
@@ -62,7 +63,7 @@ func addCertificates(config *tls.Config, dir string, entries []fs.DirEntry) erro
 	return nil
 }
 
-// addAuthority adds to those that the system trusts.
+// addAuthority adds an authority to those that the system trusts.
 func addAuthority(config *tls.Config, path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// challenge is how a server wants to be logged in to (RFC 9110, section 11.3).
+// challenge is a server's request for a login (RFC 9110, section 11.3).
 type challenge struct {
 	scheme string            // in lower case; empty for none
 	params map[string]string // names in lower case
 }
 
-// The schemes that registries use.
+// The authentication schemes of registries.
 const (
 	schemeBasic  = "basic"
 	schemeBearer = "bearer"
 )
 
-// chooseChallenge returns the challenge to answer: a token before a password, which then goes no further than to the
-// token server.
+// chooseChallenge returns the challenge to answer. It prefers a token to a password: the password
+// is then sent only to the token server.
 func chooseChallenge(header http.Header) challenge {
 	var chosen challenge
 	for _, c := range parseChallenges(header.Values("WWW-Authenticate")) {
@@ -32,8 +32,8 @@ func chooseChallenge(header http.Header) challenge {
 	return chosen
 }
 
-// parseChallenges reads the values of WWW-Authenticate headers, each of which may hold several challenges. It ends at the
-// first thing that is not in the grammar.
+// parseChallenges parses WWW-Authenticate headers. Each can have several challenges. It stops at
+// the first syntax error.
 func parseChallenges(values []string) []challenge {
 	var list []challenge
 	for _, value := range values {
@@ -51,16 +51,16 @@ func parseChallenges(values []string) []challenge {
 	return list
 }
 
-// scanner reads a header's value from the left.
+// scanner reads a header's value from left to right.
 type scanner struct{ rest string }
 
-// skip passes over some characters, and reports whether anything is left.
+// skip skips these characters and reports whether anything is left.
 func (s *scanner) skip(chars string) bool {
 	s.rest = strings.TrimLeft(s.rest, chars)
 	return s.rest != ""
 }
 
-// token reads a token of RFC 9110; empty where there is none.
+// token reads a token of RFC 9110, or returns an empty string.
 func (s *scanner) token() string {
 	end := strings.IndexFunc(s.rest, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
@@ -73,7 +73,8 @@ func (s *scanner) token() string {
 	return token
 }
 
-// params reads NAME=VALUE, NAME=VALUE, ... up to the next challenge, which begins with a token without "=".
+// params reads NAME=VALUE, NAME=VALUE, ... up to the next challenge, which begins with a token
+// without "=".
 func (s *scanner) params(params map[string]string) {
 	for s.skip(" \t,") {
 		before := s.rest
@@ -113,6 +114,6 @@ func (s *scanner) value() string {
 		}
 		value.WriteByte(s.rest[i])
 	}
-	s.rest = "" // the quote does not end
+	s.rest = "" // no closing quote
 	return value.String()
 }

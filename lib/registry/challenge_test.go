@@ -41,7 +41,7 @@ func TestParseChallenges(t *testing.T) {
 	}
 }
 
-// A token is safer than a password.
+// A token is preferred to a password.
 func TestChooseChallenge(t *testing.T) {
 	for want, values := range map[string][]string{
 		"":                {"Negotiate", "Digest a=b"},
@@ -60,7 +60,7 @@ func TestChooseChallenge(t *testing.T) {
 	}
 }
 
-// FuzzChallenges: any header is read to an end, into no more than it holds.
+// FuzzChallenges: any header is parsed completely, and the result is not larger than the header.
 func FuzzChallenges(f *testing.F) {
 	for _, s := range []string{`Bearer realm="https://a.example/t",service="s"`, `Basic realm="x", Bearer realm=y`, `Negotiate abc==`, `a b="\"`, `,,a,b c`} {
 		f.Add(s)

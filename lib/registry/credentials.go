@@ -18,27 +18,27 @@ import (
 )
 
 const (
-	dockerHubKey = "https://index.docker.io/v1/" // what docker calls docker.io in its files and to its helpers
+	dockerHubKey = "https://index.docker.io/v1/" // docker's key for docker.io in its files and for its helpers
 
-	// What a helper gives for a user's name where its secret is an identity token, and says where it has nothing.
+	// A helper's user name for an identity token, and its message if it has no credentials.
 	tokenUser         = "<token>"
 	helperHasNothing  = "credentials not found in native keychain"
-	maxHelperSaid     = 200 // bytes of what a helper says that are shown
+	maxHelperSaid     = 200 // bytes of a helper's output in a message
 	maxCredentialFile = 16 << 20
 )
 
-// credentials are how to log in, and where that was found.
+// credentials are login data and their source.
 type credentials struct {
 	user, password string
-	identityToken  string // which the token server takes
-	registryToken  string // which the registry takes
-	source         string // a file, variable or helper; empty where there are none
+	identityToken  string // for the token server
+	registryToken  string // for the registry
+	source         string // a file, variable or helper; empty if there are none
 }
 
-// none reports whether there is nothing to log in with.
+// none reports whether there are no login data.
 func (c credentials) none() bool { return c == credentials{source: c.source} }
 
-// authFile is a file of podman or docker, as far as it is about logging in.
+// authFile is the part of podman's and docker's files with credentials.
 type authFile struct {
 	Auths       map[string]authEntry `json:"auths"`
 	CredHelpers map[string]string    `json:"credHelpers"`
@@ -53,7 +53,8 @@ type authEntry struct {
 	RegistryToken string `json:"registrytoken"`
 }
 
-// authPaths are the files that may hold credentials, in podman's order, and whether they have to exist.
+// authPaths returns the possible files with credentials, in podman's order, and whether they must
+// exist.
 func authPaths() (paths []string, required bool) {
 	if path := os.Getenv("REGISTRY_AUTH_FILE"); path != "" {
 		return []string{path}, true
@@ -77,10 +78,11 @@ func authPaths() (paths []string, required bool) {
 	return paths, false
 }
 
-// envAuths holds the text of a config.json: docker and GitLab's runners read it before the files.
+// envAuths names the variable with the text of a config.json. docker and GitLab's runners read it
+// before the files.
 const envAuths = "DOCKER_AUTH_CONFIG"
 
-// findCredentials looks for those of a repository.
+// findCredentials finds the credentials for a repository.
 func findCredentials(ctx context.Context, ref Ref) (credentials, error) {
 	paths, required := authPaths()
 	if text := os.Getenv(envAuths); text != "" && !required {
@@ -113,7 +115,7 @@ func readAuthFile(path string) (*authFile, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxCredentialFile {
-		return nil, fmt.Errorf("%q is no file, or too large for one with credentials", path)
+		return nil, fmt.Errorf("%q is not a regular file, or too large for credentials", path)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -129,15 +131,15 @@ func readAuthFile(path string) (*authFile, error) {
 func parseAuthFile(data []byte) (*authFile, error) {
 	var file authFile
 	if len(bytes.TrimSpace(data)) == 0 {
-		return &file, nil // as podman and docker take it
+		return &file, nil // as podman and docker do
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, fmt.Errorf("is not JSON as podman and docker write it: %w", err)
+		return nil, fmt.Errorf("is not JSON in the format of podman and docker: %w", err)
 	}
 	return &file, nil
 }
 
-// find looks in one file, or what stands for one, of that name.
+// find looks in one file. name is its name for errors.
 func (f *authFile) find(ctx context.Context, ref Ref, name string) (credentials, error) {
 	found, err := f.look(ctx, ref)
 	if err != nil {
@@ -157,9 +159,9 @@ func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
 			continue
 		}
 		if strings.Contains(key, "://") {
-			host = key // what docker calls docker.io
+			host = key // docker's key for docker.io
 		}
-		return askHelper(ctx, fmt.Sprintf("credHelpers[%q]", key), helper, host)
+		return runHelper(ctx, fmt.Sprintf("credHelpers[%q]", key), helper, host)
 	}
 	if entry := f.entry(ref); entry != (authEntry{}) {
 		return entry.decode()
@@ -171,10 +173,11 @@ func (f *authFile) look(ctx context.Context, ref Ref) (credentials, error) {
 	if host == dockerHub {
 		host = dockerHubKey
 	}
-	return askHelper(ctx, "credsStore", f.CredsStore, host)
+	return runHelper(ctx, "credsStore", f.CredsStore, host)
 }
 
-// entry returns the most exact entry for a repository; docker leaves empty ones for what its helpers keep.
+// entry returns the most specific entry for a repository. docker has empty entries for credentials
+// that its helpers store.
 func (f *authFile) entry(ref Ref) authEntry {
 	for key := ref.repository(); ; {
 		for _, spelled := range []string{key, key + "/"} {
@@ -188,7 +191,7 @@ func (f *authFile) entry(ref Ref) authEntry {
 		}
 		key = key[:slash]
 	}
-	for _, key := range slices.Sorted(maps.Keys(f.Auths)) { // docker's keys were URLs once
+	for _, key := range slices.Sorted(maps.Keys(f.Auths)) { // docker's keys were once URLs
 		if e := f.Auths[key]; e != (authEntry{}) && strings.Contains(key, "://") && hostOfKey(key) == ref.Registry {
 			return e
 		}
@@ -196,7 +199,7 @@ func (f *authFile) entry(ref Ref) authEntry {
 	return authEntry{}
 }
 
-// hostOfKey is the registry that a key of docker's file stands for: HOST, HOST/ or a URL.
+// hostOfKey returns the registry of a key in docker's file: HOST, HOST/ or a URL.
 func hostOfKey(key string) string {
 	host := key
 	if _, rest, ok := strings.Cut(key, "://"); ok {
@@ -223,26 +226,27 @@ func (e authEntry) decode() (credentials, error) {
 	return c, nil
 }
 
-// helperPatience is how long the output of a helper is waited for once it has ended: what it has started may hold that open.
+// helperPatience is how long to wait for a helper's output after the helper has exited: its child
+// processes can keep the pipe open.
 const helperPatience = 5 * time.Second
 
-// askHelper runs docker-credential-HELPER, which reads a registry's name and prints what it knows of it. key is what names
-// it.
-func askHelper(ctx context.Context, key, helper, host string) (credentials, error) {
+// runHelper runs docker-credential-HELPER, which reads a registry's name and prints its
+// credentials. key is where the file names it.
+func runHelper(ctx context.Context, key, helper, host string) (credentials, error) {
 	program := "docker-credential-" + helper
 	if strings.ContainsRune(helper, filepath.Separator) {
-		return credentials{}, fmt.Errorf("its %s is the path %q: give the name after docker-credential- alone, or remove the key", key, helper)
+		return credentials{}, fmt.Errorf("its %s is the path %q: give only the name after docker-credential-, or remove the key", key, helper)
 	}
 	cmd := exec.CommandContext(ctx, program, "get")
 	cmd.Stdin = strings.NewReader(host)
 	cmd.WaitDelay = helperPatience
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		// Not wrapped: to name a program with its path does not help here.
+		// Not wrapped: the error repeats the program's name.
 		return credentials{}, fmt.Errorf("its %s names the credential helper %q, and %q is not in $PATH: install it, or remove the key", key, helper, program)
 	}
 	if err != nil {
-		said := strings.TrimSpace(string(out)) // helpers complain on standard output
+		said := strings.TrimSpace(string(out)) // helpers print errors on standard output
 		if said == helperHasNothing {
 			return credentials{}, nil
 		}
@@ -250,7 +254,7 @@ func askHelper(ctx context.Context, key, helper, host string) (credentials, erro
 	}
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(out, &answer); err != nil {
-		return credentials{}, fmt.Errorf("reading what %q prints: it is not JSON", program)
+		return credentials{}, fmt.Errorf("reading the output of %q: it is not JSON", program)
 	}
 	c := credentials{user: answer.Username, password: answer.Secret, source: program}
 	if answer.Username == tokenUser {

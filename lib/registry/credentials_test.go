@@ -31,7 +31,7 @@ esac
 		name  string
 		files map[string]string
 		image string
-		want  string // the user, "=" and an identity token, "!" and an error's words, or nothing
+		want  string // the user, "=" and an identity token, "!" and part of an error, or empty
 		from  string
 	}{
 		{"nothing", nil, "registry.example/app", "", ""},
@@ -56,7 +56,7 @@ esac
 		{"helper with nothing", map[string]string{runtime: `{"credsStore":"test"}`, docker: file(login("empty.example", "c"))}, "empty.example/app", "c", docker},
 		{"helper that fails", map[string]string{docker: `{"credHelpers":{"broken.example":"test"}}`}, "broken.example/app", `!running "docker-credential-test": exit status 1: "keyring is locked"`, ""},
 		{"helper that is not there", map[string]string{docker: `{"credsStore":"missing"}`}, "registry.example/app", `!its credsStore names the credential helper "missing", and "docker-credential-missing" is not in $PATH: install it, or remove the key`, ""},
-		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!its credsStore is the path "../x": give the name after docker-credential- alone, or remove the key`, ""},
+		{"helper that is a path", map[string]string{docker: `{"credsStore":"../x"}`}, "registry.example/app", `!its credsStore is the path "../x": give only the name after docker-credential-, or remove the key`, ""},
 		{"helper of a registry that is not there", map[string]string{docker: `{"credHelpers":{"registry.example":"missing"}}`}, "registry.example/app", `!its credHelpers["registry.example"] names the credential helper "missing"`, ""},
 		{"helper of a key with a slash", map[string]string{docker: `{"credHelpers":{"registry.example/":"test"}}`}, "registry.example/app", "helped", "docker-credential-test"},
 		{"helper of docker.io", map[string]string{docker: `{"credHelpers":{"https://index.docker.io/v1/":"test"}}`}, "app", "hub", "docker-credential-test"},

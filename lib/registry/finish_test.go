@@ -2,7 +2,7 @@ package registry
 
 import "testing"
 
-// The tag moves with Commit; until then the finished image is there by its digest.
+// The tag moves with Commit. Before that, the finished image can be read by its digest.
 func TestPushIsReadableBeforeItsTag(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")

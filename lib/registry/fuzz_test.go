@@ -19,9 +19,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// script answers one request after the other, with bytes as they would come over a
-// connection. It sees that no credentials leave in plain, and no token leaves for
-// another host.
+// script answers requests one after another with raw bytes. It checks that no credentials are sent
+// in plain text, and no token to another host.
 type script struct {
 	t        *testing.T
 	answers  [][]byte
@@ -33,7 +32,7 @@ const between = "\n%%\n"
 
 func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
-		_, _ = io.Copy(io.Discard, req.Body) // its error is its author's
+		_, _ = io.Copy(io.Discard, req.Body) // errors are not of interest here
 		_ = req.Body.Close()
 	}
 	if req.URL.Scheme != "https" {
@@ -53,9 +52,8 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
 }
 
-// FuzzAnswers: whatever a registry answers, reading a manifest or a blob and pushing
-// an image come to an end; what is read has its digest; and what is refused names the
-// registry.
+// FuzzAnswers: for any answers, reading a manifest or a blob and pushing an image end. Data read
+// have their digest, and errors name the registry.
 func FuzzAnswers(f *testing.F) {
 	layer := []byte("text")
 	sum := digest.FromBytes(layer)
@@ -122,8 +120,8 @@ func readBlob(ctx context.Context, repo *Repository, blob []byte) ([]byte, error
 	return data, errors.Join(err, in.Close())
 }
 
-// FuzzCredentials: whatever is in a file of credentials, the same ones are found each
-// time, or an error that names the file.
+// FuzzCredentials: any file of credentials gives the same credentials each time, or an error that
+// names the file.
 func FuzzCredentials(f *testing.F) {
 	for _, s := range []string{
 		`{"auths":{"registry.example":{"auth":"dXNlcjpwYXNz"},"registry.example/team":{"username":"u","password":"p"}}}`,
@@ -135,7 +133,7 @@ func FuzzCredentials(f *testing.F) {
 		f.Add([]byte(s), "app")
 	}
 	path := credentialsIn(f, "")
-	f.Setenv("PATH", f.TempDir()) // there are no helpers
+	f.Setenv("PATH", f.TempDir()) // without helpers
 	f.Fuzz(func(t *testing.T, data []byte, image string) {
 		bound.Input(t, len(data)+len(image))
 		ref, err := ParseRef(image)
@@ -159,7 +157,7 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// credentialsIn makes a file of credentials, and it the one that is read.
+// credentialsIn writes a file of credentials and makes it the one to read.
 func credentialsIn(f *testing.F, text string) string {
 	f.Helper()
 	path := filepath.Join(f.TempDir(), "auth.json")

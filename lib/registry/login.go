@@ -18,22 +18,22 @@ import (
 const (
 	// maxToken bounds the answer of a token server, in bytes.
 	maxToken = 1 << 20
-	// clientID is who we say we are where an identity token is exchanged.
+	// clientID identifies this program when it exchanges an identity token.
 	clientID = "chunkah"
 )
 
-// login is what is known of logging in to one server. Credentials belong to the registry itself: any other server, which
-// only a redirect leads to, gets a token if it gives one to everybody.
+// login is the login state of one server. Only the registry itself gets credentials. Any other
+// server, which only a redirect can lead to, gets a token if it gives one to everybody.
 type login struct {
 	repo *Repository
 	own  bool // it is the registry itself
 
 	mu        sync.Mutex
-	challenge challenge         // what it asked for last
-	headers   map[string]string // values of the Authorization header, by the scopes that they are for
+	challenge challenge         // its last challenge
+	headers   map[string]string // values of the Authorization header, by their scopes
 }
 
-// loginAt is that of the server of a URL.
+// loginAt returns the login for the server of a URL.
 func (r *Repository) loginAt(u *url.URL) *login {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,7 +46,7 @@ func (r *Repository) loginAt(u *url.URL) *login {
 	return l
 }
 
-// authorization returns the value of the Authorization header for rights to scopes; empty for none.
+// authorization returns the Authorization header for these scopes; empty for none.
 func (l *login) authorization(ctx context.Context, u *url.URL, scopes []string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *login) authorization(ctx context.Context, u *url.URL, scopes []string) 
 	return l.obtain(ctx, u, key, scopes)
 }
 
-// renew returns the value to send in place of the one that was refused with those headers; empty for none.
+// renew returns a new Authorization header after the server refused one; empty for none.
 func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refused string, scopes []string) (string, error) {
 	c := chooseChallenge(header)
 	if c.scheme == "" {
@@ -71,7 +71,7 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	}
 	l.challenge = c
 	if !l.own {
-		scopes = nil // of a name that may mean something else there
+		scopes = nil // a scope can mean something else at another server
 	}
 	if scope := c.params["scope"]; scope != "" {
 		scopes = append([]string{scope}, scopes...)
@@ -83,7 +83,7 @@ func (l *login) renew(ctx context.Context, u *url.URL, header http.Header, refus
 	return value, nil
 }
 
-// obtain gets the value for scopes, and keeps it under key.
+// obtain gets the value for scopes and caches it under key.
 func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []string) (value string, err error) {
 	var creds credentials
 	if l.own {
@@ -107,8 +107,9 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 	return value, nil
 }
 
-// token asks the token server that the challenge of the server u names (distribution specification, token
-// authentication). A login does not follow a redirect: only the registry says whom to trust with it.
+// token requests a token from the token server in u's challenge (distribution specification, token
+// authentication). It does not follow redirects with a login: only the registry says which server
+// may get it.
 func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes []string) (string, error) {
 	realm, err := u.Parse(l.challenge.params["realm"])
 	if err != nil || realm.Host == "" || l.challenge.params["realm"] == "" {
@@ -116,7 +117,7 @@ func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes
 	}
 	realm.User, realm.Fragment = nil, ""
 	if u.Scheme == "https" && realm.Scheme != "https" {
-		return "", fmt.Errorf("logging in: refusing the token server %q, which is named with the scheme %q by one that speaks https", realm.Host, realm.Scheme)
+		return "", fmt.Errorf("logging in: refusing the token server %q with the scheme %q, since the registry uses https", realm.Host, realm.Scheme)
 	}
 	token, err := l.exchange(ctx, realm, creds, scopes)
 	var status *statusError
@@ -130,7 +131,7 @@ func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes
 	return token, nil
 }
 
-// exchange trades an identity token for a token, or a password, or nothing.
+// exchange returns a token for an identity token, a password or an anonymous request.
 func (l *login) exchange(ctx context.Context, realm *url.URL, creds credentials, scopes []string) (string, error) {
 	if creds.identityToken != "" {
 		token, err := l.exchangeIdentity(ctx, realm, creds, scopes)
@@ -138,7 +139,7 @@ func (l *login) exchange(ctx context.Context, realm *url.URL, creds credentials,
 		if !errors.As(err, &status) || status.code != http.StatusNotFound && status.code != http.StatusMethodNotAllowed {
 			return token, err
 		}
-		// Not every token server knows identity tokens.
+		// Some token servers do not support identity tokens.
 	}
 	query := realm.Query()
 	if service := l.challenge.params["service"]; service != "" {
@@ -157,7 +158,8 @@ func (l *login) exchange(ctx context.Context, realm *url.URL, creds credentials,
 	return readToken(resp)
 }
 
-// get asks a token server, with a password if there is one. Only without one a redirect is followed.
+// get sends a GET request to a token server, with a password if there is one. Redirects are
+// followed only without one.
 func (l *login) get(ctx context.Context, u *url.URL, creds credentials) (*http.Response, error) {
 	send := func(u *url.URL) (*http.Response, error) {
 		return l.repo.roundTrip(ctx, u, request{method: http.MethodGet}, creds.basic())
@@ -191,7 +193,7 @@ func (l *login) exchangeIdentity(ctx context.Context, realm *url.URL, creds cred
 	return readToken(resp)
 }
 
-// readToken reads the answer of a token server.
+// readToken reads a token server's answer.
 func readToken(resp *http.Response) (string, error) {
 	if isRedirect(resp) {
 		to := ""
@@ -216,15 +218,15 @@ func readToken(resp *http.Response) (string, error) {
 	}
 	token := cmp.Or(answer.Token, answer.AccessToken)
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("its answer holds no token")
+		return "", errors.New("its answer has no token")
 	}
 	return token, nil
 }
 
-// hasPassword reports whether there is something for basic authentication.
+// hasPassword reports whether there are data for basic authentication.
 func (c *credentials) hasPassword() bool { return c.user != "" || c.password != "" }
 
-// basic is that as the value of an Authorization header; empty for none.
+// basic returns the Authorization header for basic authentication; empty for none.
 func (c *credentials) basic() string {
 	if !c.hasPassword() {
 		return ""

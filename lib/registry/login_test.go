@@ -41,7 +41,7 @@ func writeFile(t *testing.T, path, text string) string {
 	return path
 }
 
-// basicAuth lets in who has the user's password.
+// basicAuth accepts requests with the user's password.
 func basicAuth(_ string, _ int, w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Authorization") == basic {
 		return false
@@ -71,7 +71,7 @@ func TestBasicAuth(t *testing.T) {
 	contains(t, img.push(t.Context(), repo), "401", "the credentials from", path, "not accepted")
 }
 
-// tokens is a token server in front of a registry. Each token is good for a number of requests.
+// tokens is a token server for a registry. Each token is valid for a number of requests.
 type tokens struct {
 	mu     sync.Mutex
 	good   int
@@ -103,7 +103,8 @@ func (s *tokens) answer(_ string, _ int, w http.ResponseWriter, r *http.Request)
 	return true
 }
 
-// Tokens that run out at any request, those with a body too, are renewed without another attempt.
+// A token that expires at any request, even one with a body, is renewed without counting as an
+// attempt.
 func TestBearerTokens(t *testing.T) {
 	for _, good := range []int{1, 2, 3, 4, 5, 1000} {
 		t.Run(fmt.Sprintf("good for %d requests", good), func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestBearerTokens(t *testing.T) {
 	}
 }
 
-// Credentials stay with the registry: neither a redirect nor an upload's Location takes them elsewhere.
+// Credentials are sent only to the registry, not along a redirect or to an upload's Location.
 func TestCredentialsStayAtTheRegistry(t *testing.T) {
 	blob := []byte("layer")
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,7 +144,7 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 			early(http.StatusCreated, digestHeader, r.URL.Query().Get("digest"))(w, r)
 		case http.MethodGet:
 			serve(blob, -1)(w, r)
-		default: // a courtesy that is for the registry alone
+		default: // a cancel, sent only to the registry
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
 	}))
@@ -188,7 +189,7 @@ func TestHeaders(t *testing.T) {
 	repo, _ := s.open(t, "team/app:1")
 	s.with(func(kind string, _ int, _ http.ResponseWriter, r *http.Request) bool {
 		if got := r.Header.Get("Accept-Encoding"); got != "" {
-			t.Errorf("%s accepts %q: what is sent would not have the digest", kind, got)
+			t.Errorf("%s accepts %q: the bytes sent would not have the digest", kind, got)
 		}
 		if got := r.UserAgent(); kind != "GET ping" && !strings.HasPrefix(got, "chunkah/test") {
 			t.Errorf("%s is sent by %q", kind, got)
@@ -239,7 +240,7 @@ func TestTLS(t *testing.T) {
 	contains(t, push(clock.options()), ca, "no certificate in PEM form")
 }
 
-// Plain HTTP is for this machine, or for who asks for it.
+// Plain HTTP is used for loopback addresses, or with Insecure.
 func TestPlainHTTP(t *testing.T) {
 	answers := roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
@@ -279,7 +280,7 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-// What another attempt does not change is told from what it may.
+// Temporary errors are distinguished from permanent ones.
 func TestIsPassing(t *testing.T) {
 	for _, test := range []struct {
 		err  error
@@ -294,8 +295,8 @@ func TestIsPassing(t *testing.T) {
 		{tls.RecordHeaderError{}, false},
 		{http.ErrSchemeMismatch, false},
 	} {
-		if got := isPassing(fmt.Errorf("speaking: %w", test.err)); got != test.want {
-			t.Errorf("isPassing(%T: %v) = %t", test.err, test.err, got)
+		if got := isTransient(fmt.Errorf("speaking: %w", test.err)); got != test.want {
+			t.Errorf("isTransient(%T: %v) = %t", test.err, test.err, got)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// mounts lets the registry mount a blob that is in team/previous, and counts how often it does.
+// mounts makes the registry mount a blob of team/previous, and counts the mounts.
 func (s *server) mounts(blob []byte, n *int) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
@@ -23,7 +23,8 @@ func (s *server) mounts(blob []byte, n *int) fault {
 	}
 }
 
-// What another repository of the registry has is mounted from there, and nothing else is asked for there.
+// A blob in another repository of the registry is mounted, and no other request goes to that
+// repository.
 func TestPushMounts(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
@@ -48,13 +49,13 @@ func TestPushMounts(t *testing.T) {
 	if want := int64(50 + 60 + len(img.built.Config.Data)); s.received != want || mounted != 1 {
 		t.Errorf("%d bytes were sent and %d blobs mounted, want %d and 1", s.received, mounted, want)
 	}
-	if got := s.seen("POST upload"); got != 5 { // one before the push, the mount, and three blobs
+	if got := s.seen("POST upload"); got != 5 { // one before the push, one mount, three blobs
 		t.Errorf("%d uploads were opened, want 5", got)
 	}
 }
 
-// A mount that does not work, for whatever reason, costs sending the blob and nothing else; a repository of which none
-// works is not asked again.
+// If a mount fails for any reason, the blob is sent. A repository from which no mount works is not
+// tried again.
 func TestPushRefusedMounts(t *testing.T) {
 	isMount := func(f fault) fault {
 		return func(kind string, n int, w http.ResponseWriter, r *http.Request) bool {
@@ -74,7 +75,7 @@ func TestPushRefusedMounts(t *testing.T) {
 		"another blob":  {always(status(201, digestHeader, descriptor(nil).Digest.String())), 1},
 		"broken off":    {always(breakOff(0)), 1},
 		"no Location":   {always(status(202)), 1},
-		"an upload":     {nil, 2}, // with which a registry says that it has nothing to mount
+		"an upload":     {nil, 2}, // the registry's answer if it cannot mount
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
@@ -92,7 +93,7 @@ func TestPushRefusedMounts(t *testing.T) {
 			}
 			defer p.Discard()
 			img := newImage(t, random(t, 100), random(t, 100))
-			for _, l := range img.layers { // one after the other
+			for _, l := range img.layers { // one after another
 				from := s.ref(t, "team/previous:1").String()
 				if err := p.Blob(descriptor(l), from, func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
 					t.Fatal(err)
@@ -109,7 +110,8 @@ func TestPushRefusedMounts(t *testing.T) {
 	}
 }
 
-// A token server that refuses the rights to two repositories at once is asked for those to one.
+// If a token server refuses rights to two repositories at the same time, rights to one are
+// requested.
 func TestPushWithoutRightsToMount(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -136,7 +138,7 @@ func TestPushWithoutRightsToMount(t *testing.T) {
 	}
 }
 
-// withBlob turns the request for a mount into one that the registry in memory knows: a blob sent with the POST.
+// withBlob rewrites a mount request for the registry in memory: as a POST with the blob.
 func withBlob(r *http.Request, blob []byte) *http.Request {
 	post := r.Clone(r.Context())
 	post.URL.RawQuery = "digest=" + descriptor(blob).Digest.String()

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// plainDelay is how long https may take where plain HTTP would do, before that is tried beside it: some servers of plain
-// HTTP wait for the end of a line that a TLS client never sends.
+// plainDelay is how long https may take before plain HTTP is tried at the same time, if that is
+// allowed. Some plain HTTP servers wait for the end of a line, which a TLS client never sends.
 const plainDelay = 300 * time.Millisecond
 
-// pong is how a registry can be spoken to.
-type pong struct {
+// pingResult is the result of a ping.
+type pingResult struct {
 	scheme    string
 	challenge challenge
 	err       error
 }
 
-// connect finds out, once, which scheme the registry speaks and how it wants to be logged in to.
+// connect finds out once which scheme and login the registry uses.
 func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	r.connecting.Lock()
 	defer r.connecting.Unlock()
@@ -40,18 +40,18 @@ func (r *Repository) connect(ctx context.Context) (*url.URL, error) {
 	return r.base, nil
 }
 
-// ping speaks https, and plain HTTP only with a server that does not, where that is allowed.
-func (r *Repository) ping(ctx context.Context) pong {
+// ping uses https. It uses plain HTTP only if that is allowed and the server does not support TLS.
+func (r *Repository) ping(ctx context.Context) pingResult {
 	if !r.plain(r.host) {
 		return r.pingOver(ctx, "https")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pongs := make(chan pong, 2)
+	pongs := make(chan pingResult, 2)
 	try := func(scheme string) { go func() { pongs <- r.pingOver(ctx, scheme) }() }
 	try("https")
 	late := time.After(plainDelay)
-	var failed []pong
+	var failed []pingResult
 	for {
 		select {
 		case <-late:
@@ -62,7 +62,7 @@ func (r *Repository) ping(ctx context.Context) pong {
 				return p
 			}
 			if failed = append(failed, p); len(failed) == 2 {
-				return worst(failed)
+				return mostUseful(failed)
 			}
 			if late != nil {
 				late = nil
@@ -72,21 +72,22 @@ func (r *Repository) ping(ctx context.Context) pong {
 	}
 }
 
-// speaksTLS tells errors that only a server of TLS can cause.
-func speaksTLS(err error) bool { return !isPlain(err) && !isPassing(err) }
+// speaksTLS reports whether only a TLS server can cause the error.
+func speaksTLS(err error) bool { return !isPlain(err) && !isTransient(err) }
 
-// worst is the failure to tell of two: that a server does not speak TLS says nothing of plain HTTP.
-func worst(failed []pong) pong {
+// mostUseful returns the more useful of the failures. A missing TLS server says nothing about plain
+// HTTP.
+func mostUseful(failed []pingResult) pingResult {
 	if isPlain(failed[0].err) {
 		return failed[1]
 	}
 	return failed[0]
 }
 
-// pingOver asks for the root of the API, without a login. A redirect says nothing: only the registry itself says how to
-// log in to it.
-func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
-	p := pong{scheme: scheme}
+// pingOver requests the root of the API without a login. It does not follow redirects: only the
+// registry itself says how to log in.
+func (r *Repository) pingOver(ctx context.Context, scheme string) pingResult {
+	p := pingResult{scheme: scheme}
 	resp, err := r.roundTrip(ctx, &url.URL{Scheme: scheme, Host: r.host, Path: "/v2/"}, request{method: http.MethodGet}, "")
 	if err != nil {
 		p.err = err
@@ -96,7 +97,7 @@ func (r *Repository) pingOver(ctx context.Context, scheme string) pong {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		p.challenge = chooseChallenge(resp.Header)
-	case http.StatusBadRequest: // from plain HTTP to a port of TLS
+	case http.StatusBadRequest: // plain HTTP sent to a TLS port
 		if scheme == "http" {
 			p.err = fmt.Errorf("the server refuses plain HTTP: %w", readStatus(resp))
 		}

@@ -15,26 +15,26 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Push writes an image, or an index of several, to tags of a repository: it is an oci.Destination. Blob can be called
-// several times at the same time.
+// Push writes an image, or an index of several, to tags of a repository. It is an oci.Destination.
+// Blob can be called concurrently.
 type Push struct {
-	// Readable sends the manifest under its digest too, before the tag moves to it. See oci.Options.
+	// Readable pushes the manifest by digest too, before the tag moves. See oci.Options.
 	Readable bool
-	// Also are further tags of the repository that the image gets, in this order.
+	// Also are more tags for the image, in this order.
 	Also []string
 
 	repo      *Repository
 	ctx       context.Context // of all requests: the methods of a Destination have none
 	cancelAll context.CancelFunc
 
-	held    sync.Map    // the digests of blobs that are known to be in the repository
-	closed  sync.Map    // the names of repositories that no blob can be mounted from
-	inParts atomic.Bool // the registry takes no blob in one request
+	held    sync.Map    // digests of blobs that are known to be in the repository
+	closed  sync.Map    // names of repositories from which mounts fail
+	inParts atomic.Bool // the registry does not accept a blob in one request
 
 	mu        sync.Mutex
-	done      error          // why no more is taken
-	manifests []oci.Document // in the order in which they came, children before their parents
-	top       *oci.Document  // the one that the tags are to name, once the image is finished
+	done      error          // why nothing more is accepted
+	manifests []oci.Document // in the order of arrival, children before parents
+	top       *oci.Document  // the manifest for the tags, once the image is finished
 }
 
 var _ oci.Destination = (*Push)(nil)
@@ -45,11 +45,11 @@ var (
 	errDiscarded   = errors.New("the push is discarded")
 )
 
-// Push begins to push to the tag of the reference that r was opened with. An error tells that pushing would not be
-// allowed. The context is that of the whole push.
+// Push begins to push to the tag of r's reference. It fails if the user is not allowed to push. The
+// context applies to the whole push.
 func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	if r.ref.Digest != "" || r.ref.Tag == "" {
-		return nil, fmt.Errorf("pushing to %q: only the finished image has a digest: want a tag alone", r.ref)
+		return nil, fmt.Errorf("pushing to %q: only a finished image has a digest: give only a tag", r.ref)
 	}
 	p := &Push{repo: r}
 	ctx, p.cancelAll = context.WithCancel(ctx)
@@ -69,20 +69,20 @@ func (r *Repository) Push(ctx context.Context) (*Push, error) {
 	return p, nil
 }
 
-// rights are what requests to the repository itself need.
+// rights returns the scope of requests to the repository.
 func (p *Push) rights() []string { return []string{scope(p.repo.ref.Name, "pull,push")} }
 
-// blobsAtOnce is how many blobs are sent side by side: enough that a round trip does not count, few enough that no
-// registry throttles them.
+// blobsAtOnce is how many blobs are sent in parallel: enough to hide round trips, few enough that
+// registries do not throttle them.
 const blobsAtOnce = 4
 
 // Traits implements oci.Destination.
 func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Parallel: blobsAtOnce} }
 
-// NewBlob implements oci.Destination: registries want the digest first.
+// NewBlob implements oci.Destination: registries need the digest first.
 func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
-// Blob implements oci.Destination. A manifest or index is kept for Finish.
+// Blob implements oci.Destination. Manifests and indexes are kept for Finish.
 func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
 	if err := p.state(); err != nil {
 		return err
@@ -112,10 +112,10 @@ func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) e
 	return nil
 }
 
-// keep takes a manifest.
+// keep keeps a manifest.
 func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	if d.Size > oci.MaxDocument {
-		return fmt.Errorf("%d bytes are more than the %d that registries take for a manifest", d.Size, oci.MaxDocument)
+		return fmt.Errorf("%d bytes exceed the %d that registries accept for a manifest", d.Size, oci.MaxDocument)
 	}
 	var b bytes.Buffer
 	if err := oci.WriteBlob(&b, d, write); err != nil {
@@ -127,9 +127,10 @@ func (p *Push) keep(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// Finish implements oci.Destination. Of an index with one manifest, that manifest becomes the image; one with several is
-// pushed as it is. It sends all but the manifest that the tags are to name, unless the image has to be readable: some
-// registries take an image by its tag alone.
+// Finish implements oci.Destination. If the index has only one manifest, that manifest becomes the
+// image; otherwise the index does. All manifests except the one for the tags are pushed. That one
+// is pushed only if the image must be readable, because some registries make an image visible
+// without a tag.
 func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	if err := p.state(); err != nil {
 		return at, err
@@ -172,10 +173,10 @@ func (p *Push) Commit() error {
 	return nil
 }
 
-// choose returns the manifest that the tags are to name. It is the last of the manifests, or one of them.
+// choose returns the manifest for the tags: the index itself, or its only manifest.
 func (p *Push) choose(index []byte) (oci.Document, error) {
 	if len(index) > oci.MaxDocument {
-		return oci.Document{}, fmt.Errorf("the index has %d bytes, more than the %d that registries take", len(index), oci.MaxDocument)
+		return oci.Document{}, fmt.Errorf("the index has %d bytes, but registries accept at most %d", len(index), oci.MaxDocument)
 	}
 	given := make(map[digest.Digest]oci.Document)
 	for _, doc := range p.manifests {
@@ -196,7 +197,8 @@ func (p *Push) choose(index []byte) (oci.Document, error) {
 	return doc, nil
 }
 
-// Discard implements oci.Destination: it ends what is under way. What has been sent stays, without a tag.
+// Discard implements oci.Destination: it cancels all transfers. Blobs that were sent stay, without
+// a tag.
 func (p *Push) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +209,8 @@ func (p *Push) Discard() error {
 	return nil
 }
 
-// fail makes an error the push's, if it is one, and ends what else is under way, which then fails for the same reason.
+// fail makes err the push's error, if it is not nil, and cancels all transfers, which then fail
+// with the same error.
 func (p *Push) fail(what string, err error) error {
 	if err == nil {
 		return nil
@@ -223,7 +226,7 @@ func (p *Push) fail(what string, err error) error {
 	return p.done
 }
 
-// state is nil as long as something is taken.
+// state is nil while the push accepts blobs.
 func (p *Push) state() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,12 +14,12 @@ import (
 	"chunkah/lib/oci"
 )
 
-// These end a push, at once or after all attempts, with words, and the tag stays.
+// Each fault ends a push, at once or after all attempts, with an error, and the tag stays.
 func TestPushFails(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	sum := descriptor(layer).Digest.String()
 	other := descriptor(nil).Digest.String()
-	// twist lets the registry do its work and then lies about it.
+	// twist changes a header of the registry's answer.
 	twist := func(kind, name, value string) func(*server) fault {
 		return func(s *server) fault {
 			return times(always, kind, func(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +51,7 @@ func TestPushFails(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fault func(*server) fault
-		tries int // of the request that fails
+		tries int // attempts of the failing request
 		kind  string
 		words []string
 	}{
@@ -61,7 +61,7 @@ func TestPushFails(t *testing.T) {
 		{"upload without Location", answer("POST upload", status(202)), 1, "POST upload", []string{"no Location"}},
 		{"blob 400", answer("PUT blob", status(400)), 2, "PUT blob", []string{"pushing blob", sum, "/team/app", "400 Bad Request"}},
 		{"blob 403", answer("PUT blob", status(403)), 1, "PUT blob", []string{sum, "403 Forbidden"}},
-		{"blob 413", answer("PUT blob", status(413)), 1, "PUT blob", []string{sum, "does not take so much"}},
+		{"blob 413", answer("PUT blob", status(413)), 1, "PUT blob", []string{sum, "refuses so much"}},
 		{"an endless 403", answer("PUT blob", endless(403)), 1, "PUT blob", []string{sum, "403 Forbidden"}},
 		{"an endless 500", answer("PUT tag", endless(500)), 6, "PUT tag", []string{"500 Internal Server Error"}},
 		{"an endless ping", func(*server) fault {
@@ -93,7 +93,7 @@ func TestPushFails(t *testing.T) {
 			if err := old.push(t.Context(), repo); err != nil {
 				t.Fatal(err)
 			}
-			repo, _ = s.open(t, "team/app:1") // which is not logged in
+			repo, _ = s.open(t, "team/app:1") // not logged in
 			s.with(test.fault(s))
 			err := newImage(t, layer).push(t.Context(), repo)
 			if err == nil {
@@ -108,8 +108,8 @@ func TestPushFails(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong from whichever request on, the tag is the old image or the new one, and the next run makes it the
-// new one.
+// After a failure at any request, the tag is the old image or the new one, and the next push
+// completes it.
 func TestPushIsAllOrNothing(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
@@ -169,7 +169,7 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
-// An end of the context ends a wait and a transfer, and its cause is told.
+// Cancelling the context ends a wait or a transfer, and the error has its cause.
 func TestPushStops(t *testing.T) {
 	cause := errors.New("enough")
 	t.Run("in a wait", func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestPushStops(t *testing.T) {
 	})
 }
 
-// A blob that cannot be pushed ends the others, which are of no use without it.
+// If one blob cannot be pushed, the others are cancelled.
 func TestPushFailsAsOne(t *testing.T) {
 	s := newServer(t)
 	repo, _ := s.open(t, "team/app:1")
@@ -234,7 +234,7 @@ func TestPushFailsAsOne(t *testing.T) {
 	contains(t, err, descriptor(refused).Digest.String(), "403")
 }
 
-// What write says counts more than what came of it on the way, and is not tried again.
+// An error of write itself takes precedence over network errors, and is not retried.
 func TestPushBlobThatCannotBeWritten(t *testing.T) {
 	big := random(t, 1<<20)
 	gone := errors.New("file has changed")

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// A blob goes from its source to the network, and from there to its reader, and is nowhere in between.
+// A blob is never kept in memory, neither in a push nor when it is read.
 func TestBlobsAreNotKeptInMemory(t *testing.T) {
 	const size, most = 64 << 20, 8 << 20
 	page := make([]byte, 1<<20)
@@ -34,7 +34,7 @@ func TestBlobsAreNotKeptInMemory(t *testing.T) {
 		case "PUT blob":
 			status(http.StatusCreated, digestHeader, d.Digest.String())(w, r)
 		case "GET blob":
-			_ = pages(w) // or the reader sees it
+			_ = pages(w) // the reader gets the error
 		default:
 			return false
 		}

@@ -26,7 +26,7 @@ func TestPush(t *testing.T) {
 	}
 	s.check(t, "1", old)
 
-	// What the registry has is not sent, and is not even made.
+	// Blobs that the registry has are neither sent nor produced.
 	changed := newImage(t, old.layers[0], random(t, 3000))
 	s.with(nil)
 	repo, _ = s.open(t, "team/app:1")
@@ -92,10 +92,10 @@ func TestPushIndex(t *testing.T) {
 	}
 }
 
-// Each of these passes by itself, or is something that another attempt gets round.
+// Each of these faults goes away, or another attempt avoids it.
 func TestPushRecovers(t *testing.T) {
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	// lie answers as the registry does, but for a header.
+	// lie changes a header of the registry's answer.
 	lie := func(s *server, name, value string) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			s.inner.ServeHTTP(lying{w, name, value}, r)
@@ -105,7 +105,7 @@ func TestPushRecovers(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fault func(*server) fault
-		waits []time.Duration // nil for one of our own
+		waits []time.Duration // nil for our own waits
 	}{
 		{"ping 500", func(*server) fault { return once("GET ping", status(500)) }, nil},
 		{"ping broken off", func(*server) fault { return once("GET ping", breakOff(0)) }, nil},
@@ -172,7 +172,7 @@ func TestPushRecovers(t *testing.T) {
 	}
 }
 
-// Where net/http begins a body again, on another connection, what counts is whether that one was sent whole.
+// If net/http restarts a body on another connection, that body must be sent completely.
 func TestBodyThatBeginsAgain(t *testing.T) {
 	const text = "the body of a request"
 	for part, whole := range map[int]bool{len(text): true, 5: false} {
@@ -198,7 +198,7 @@ func TestBodyThatBeginsAgain(t *testing.T) {
 	}
 }
 
-// instead lets the registry do its work, and answers with another status.
+// instead lets the registry process a request, but answers with another status.
 func instead(s *server, code int) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.inner.ServeHTTP(discard{http.Header{}}, r)
@@ -206,8 +206,8 @@ func instead(s *server, code int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// inParts refuses blobs that come with the request that ends their upload; or reads on as if there were none, and then
-// finds that the digest is wrong.
+// inParts refuses blobs in the request that ends their upload. With overlooks, it ignores the body
+// and then finds a wrong digest.
 func inParts(s *server, code int, overlooks bool) fault {
 	return func(kind string, _ int, w http.ResponseWriter, r *http.Request) bool {
 		if kind != "PUT blob" || r.ContentLength == 0 {
@@ -235,9 +235,9 @@ func (l lying) WriteHeader(code int) {
 	l.ResponseWriter.WriteHeader(code)
 }
 
-// Write runs for one body at a time, and not at all for one that nobody waits for.
+// Write runs for one body at a time, and not for a body that was replaced.
 func TestSource(t *testing.T) {
-	running, calls := 0, 0 // by the contract, without a lock: the race detector looks on
+	running, calls := 0, 0 // without a lock by contract: the race detector checks it
 	src := &source{size: 3, write: func(w io.Writer) error {
 		if running++; running > 1 {
 			t.Error("write runs twice at once")
@@ -248,7 +248,7 @@ func TestSource(t *testing.T) {
 		return err
 	}}
 	first, _ := src.body()
-	if _, err := first.Read(make([]byte, 1)); err != nil { // write is in the middle
+	if _, err := first.Read(make([]byte, 1)); err != nil { // in the middle of write
 		t.Fatal(err)
 	}
 	second, _ := src.body()

@@ -19,8 +19,9 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Manifest reads the manifest or index that ref, a tag or a digest, names, and its media type as the registry tells it:
-// empty where it does not. With a digest, the data has it.
+// Manifest reads the manifest or index with the tag or digest ref. It also returns the media type
+// from the registry's answer, or an empty string if there is none. If ref is a digest, the data
+// have it.
 func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error) {
 	if err := checkIdentifier(ref); err != nil {
 		return nil, "", fmt.Errorf("reading a manifest from %q: %w", r.ref.repository(), err)
@@ -35,7 +36,7 @@ func (r *Repository) Manifest(ctx context.Context, ref string) (data []byte, med
 	return data, mediaType, nil
 }
 
-// checkIdentifier refuses what is neither a digest nor could be a tag, and would be another address.
+// checkIdentifier refuses a ref that is neither a digest nor a tag and would change the URL's path.
 func checkIdentifier(ref string) error {
 	if strings.Contains(ref, ":") {
 		if err := digest.Digest(ref).Validate(); err != nil {
@@ -62,23 +63,24 @@ func (r *Repository) readManifest(ctx context.Context, ref string) ([]byte, stri
 	}
 	if want := digest.Digest(ref); want.Validate() == nil {
 		if got := want.Algorithm().FromBytes(data); got != want {
-			return nil, "", fmt.Errorf("what the registry sends has the digest %q", got)
+			return nil, "", fmt.Errorf("the registry's answer has the digest %q", got)
 		}
 	}
 	return data, manifestType(resp.Header.Get("Content-Type")), nil
 }
 
-// pull are the rights that reading takes.
+// pull returns the scope for reading.
 func (r *Repository) pull() []string { return []string{scope(r.ref.Name, "pull")} }
 
 // manifestTypes are the media types of manifests and indexes.
 var manifestTypes = []string{v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, oci.MediaTypeDockerIndex, oci.MediaTypeDockerManifest}
 
-// IsManifest reports whether a media type is that of a manifest or an index, which registries keep apart from blobs.
+// IsManifest reports whether a media type is that of a manifest or an index, which registries store
+// separately from blobs.
 func IsManifest(mediaType string) bool { return slices.Contains(manifestTypes, mediaType) }
 
-// manifestType is what a Content-Type says of a manifest; empty where it is one for everything, and the manifest itself
-// says what it is.
+// manifestType returns the media type of a Content-Type header. It is empty for a general type;
+// then the manifest itself has its type.
 func manifestType(contentType string) string {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil || !IsManifest(mediaType) {
@@ -87,8 +89,8 @@ func manifestType(contentType string) string {
 	return mediaType
 }
 
-// readDocument reads the whole body of an answer, of at most so many bytes. Some servers and proxies compress what nobody
-// asked them to; no document begins as gzip does.
+// readDocument reads a whole body of at most most bytes. Some servers and proxies compress it
+// although that was not requested. No document begins like gzip.
 func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	in := bufio.NewReader(resp.Body)
 	var body io.Reader = in
@@ -104,13 +106,13 @@ func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, &temporaryError{cause: err}
 	case int64(len(data)) > most:
-		return nil, fmt.Errorf("it is larger than the %d bytes that are read of it", most)
+		return nil, fmt.Errorf("it is larger than the limit of %d bytes", most)
 	}
 	return data, nil
 }
 
-// Blob reads a blob. The reader ends with io.EOF only when all of d.Size bytes were read and have the digest; where the
-// connection breaks it goes on with another one. It has to be closed.
+// Blob reads a blob. The reader returns io.EOF only after d.Size bytes with the right digest. If
+// the connection breaks, it continues with another. The caller closes it.
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	if err := oci.CheckDescriptor(d); err != nil {
 		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)
@@ -122,22 +124,24 @@ func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, 
 	return b, nil
 }
 
-// freshStart is how much of a blob has to come through one connection, in bytes, for the attempts to be counted anew: so
-// a large blob survives more interruptions than a small one, and one that hardly moves comes to an end.
+// freshStart is how many bytes of a blob one connection must deliver to reset the number of
+// attempts. So a large blob survives more interruptions than a small one, and a blob that hardly
+// moves fails in the end.
 const freshStart = 1 << 20
 
-// blobReader reads a blob over as many connections as it takes. The context is that of the blob, whose Read has none.
+// blobReader reads a blob over several connections if necessary. It keeps the blob's context
+// because Read has none.
 type blobReader struct {
 	ctx      context.Context
 	repo     *Repository
 	d        v1.Descriptor
 	hash     hash.Hash
 	body     io.ReadCloser // nil between connections
-	offset   int64         // how much was read
-	begun    int64         // the offset at which this connection began
-	attempt  int           // since something was read
-	noRanges bool          // the server refuses to send a part
-	err      error         // stays
+	offset   int64         // bytes read
+	begun    int64         // offset at the start of this connection
+	attempt  int           // attempts since the last progress
+	noRanges bool          // the server does not support ranges
+	err      error         // the final error
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -165,12 +169,12 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	return 0, b.err
 }
 
-// interrupted gets ready for another connection.
+// interrupted prepares for another connection.
 func (b *blobReader) interrupted(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	_ = b.body.Close() // broken already
+	_ = b.body.Close() // already broken
 	b.body = nil
 	if b.offset-b.begun >= freshStart {
 		b.attempt = 1
@@ -183,10 +187,10 @@ func (b *blobReader) interrupted(err error) error {
 	return nil
 }
 
-// finish makes sure that the blob is what was asked for, and all that is sent.
+// finish checks the digest and that no more bytes follow.
 func (b *blobReader) finish() error {
 	if got := digest.NewDigest(b.d.Digest.Algorithm(), b.hash); got != b.d.Digest {
-		return b.fail(fmt.Errorf("what the registry sends has the digest %q", got))
+		return b.fail(fmt.Errorf("the registry's answer has the digest %q", got))
 	}
 	if b.body != nil {
 		if n, _ := io.ReadFull(b.body, make([]byte, 1)); n > 0 {
@@ -196,7 +200,7 @@ func (b *blobReader) finish() error {
 	return io.EOF
 }
 
-// connect asks for the blob from the offset on, until there is an answer or the attempts are used up.
+// connect requests the blob from the offset until there is an answer or no attempts are left.
 func (b *blobReader) connect() error {
 	for ; ; b.attempt++ {
 		err := b.open()
@@ -213,38 +217,38 @@ func (b *blobReader) connect() error {
 func (b *blobReader) open() error {
 	req := request{method: http.MethodGet, url: b.repo.url("blobs", b.d.Digest.String()), scopes: b.repo.pull(), header: http.Header{}}
 	if b.offset > 0 && !b.noRanges {
-		req.header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.d.Size-1)) // not all servers know ranges without an end
+		req.header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.d.Size-1)) // some servers do not support open ranges
 	}
 	resp, err := b.repo.send(b.ctx, req, http.StatusOK, http.StatusPartialContent)
 	var status *statusError
 	if errors.As(err, &status) && status.code == http.StatusRequestedRangeNotSatisfiable && !b.noRanges {
-		b.noRanges = true // it is one, but not for this server
+		b.noRanges = true // the range is valid, but this server refuses it
 		return b.open()
 	}
 	if err != nil {
 		return err
 	}
 	if err := b.position(resp); err != nil {
-		_ = resp.Body.Close() // of no use
+		_ = resp.Body.Close() // not needed
 		return err
 	}
 	b.body = resp.Body
 	return nil
 }
 
-// position brings a response to the offset.
+// position moves a response to the offset.
 func (b *blobReader) position(resp *http.Response) error {
-	skip, rest := b.offset, b.d.Size // a server that knows no ranges begins anew
+	skip, rest := b.offset, b.d.Size // a server without ranges starts at the beginning
 	if resp.StatusCode == http.StatusPartialContent {
 		skip, rest = 0, b.d.Size-b.offset
 		var from int64
 		got := resp.Header.Get("Content-Range")
 		if _, err := fmt.Sscanf(got, "bytes %d-", &from); err != nil || from != b.offset {
-			return fmt.Errorf("asked for the bytes from %d on, the registry answers with the range %.*q", b.offset, maxMessage, got)
+			return fmt.Errorf("the registry was asked for the bytes from %d on, but answers with the range %.*q", b.offset, maxMessage, got)
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != rest {
-		return fmt.Errorf("the registry announces %d bytes where %d belong to a blob of this size", resp.ContentLength, rest)
+		return fmt.Errorf("the registry announces %d bytes, but %d are missing from a blob of this size", resp.ContentLength, rest)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, skip); err != nil {
 		return &temporaryError{cause: err}
@@ -252,14 +256,13 @@ func (b *blobReader) position(resp *http.Response) error {
 	return nil
 }
 
-// Close gives the connection back. That it breaks on the way says nothing of the blob, of which only io.EOF promises
-// that it is whole.
+// Close closes the connection. Its error is ignored: only io.EOF promises a complete blob.
 func (b *blobReader) Close() error {
 	if b.err == nil {
 		b.err = fmt.Errorf("blob %q is closed", b.d.Digest)
 	}
 	if b.body != nil {
-		_ = b.body.Close() // as above
+		_ = b.body.Close() // see above
 		b.body = nil
 	}
 	return nil

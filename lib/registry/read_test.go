@@ -18,8 +18,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// serve answers with a blob as a web server does, ranges included, and ends the connection after n bytes of it, unless n
-// is below 0.
+// serve answers with a blob like a web server, with ranges, and ends the connection after n bytes
+// of it, unless n is below 0.
 func serve(blob []byte, n int) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if n < 0 {
@@ -29,7 +29,7 @@ func serve(blob []byte, n int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// cutOff ends the connection after so many bytes.
+// cutOff ends the connection after a number of bytes.
 type cutOff struct {
 	http.ResponseWriter
 	left int
@@ -44,7 +44,7 @@ func (c *cutOff) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// noRanges hides from a server that a part was asked for.
+// noRanges hides the Range header from a server.
 func noRanges(do func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Range")
@@ -54,7 +54,7 @@ func noRanges(do func(http.ResponseWriter, *http.Request)) func(http.ResponseWri
 
 func TestBlobRecovers(t *testing.T) {
 	blob := random(t, 8<<20)
-	// then cuts the first answers off, and gives the rest of what is asked for.
+	// then cuts off the first n answers and completes the rest.
 	then := func(n int, cut, rest func(http.ResponseWriter, *http.Request)) fault {
 		return func(kind string, i int, w http.ResponseWriter, r *http.Request) bool {
 			if i <= n {
@@ -143,7 +143,7 @@ func TestBlobFails(t *testing.T) {
 	}{
 		{"not there", status(404), 1, []string{"404"}},
 		{"other bytes", serve(random(t, len(blob)), -1), 1, []string{"has the digest"}},
-		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes where 100000"}},
+		{"shorter", serve(blob[:5], -1), 1, []string{"announces 5 bytes, but 100000"}},
 		{"longer", serve(append(slices.Clip(blob), 0), -1), 1, []string{"announces 100001 bytes"}},
 		{"endless", endless, 1, []string{"more than its 100000 bytes"}},
 		{"broken off for ever", noRanges(serve(blob, 50_000)), 6, []string{"after 50000 of 100000 bytes", "tried 6 times"}},
@@ -223,13 +223,13 @@ func TestManifest(t *testing.T) {
 		s.inner.ServeHTTP(&cutOff{w, 10}, r)
 	}))
 
-	// Whatever it calls its manifests, and however it packs them, they are what they are.
+	// The digest and content count, whatever the media type and compression of the answer.
 	manifest := func(headers ...string) fault {
 		return func(kind string, _ int, w http.ResponseWriter, _ *http.Request) bool {
 			if kind != "GET tag" && kind != "GET manifest" {
 				return false
 			}
-			w.Header()["Content-Type"] = nil // net/http would guess
+			w.Header()["Content-Type"] = nil // otherwise net/http would guess
 			for i := 0; i < len(headers); i += 2 {
 				w.Header().Set(headers[i], headers[i+1])
 			}
@@ -281,10 +281,10 @@ func TestManifest(t *testing.T) {
 			w.Header().Set("Content-Type", v1.MediaTypeImageManifest)
 			fmt.Fprint(w, "{}")
 		}), "has the digest"},
-		{"5 GiB", "1", times(always, "GET tag", huge), "larger than the 4194304 bytes"},
+		{"5 GiB", "1", times(always, "GET tag", huge), "larger than the limit of 4194304 bytes"},
 		{"a bomb", "1", times(always, "GET tag", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(gzipped(make([]byte, 50<<20)))
-		}), "larger than the 4194304 bytes"},
+		}), "larger than the limit of 4194304 bytes"},
 		{"broken gzip", "1", times(always, "GET tag", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(gzipped(img.built.Manifest.Data)[:40])
 		}), "tried 6 times"},
@@ -299,7 +299,7 @@ func TestManifest(t *testing.T) {
 			t.Errorf("%s: error %v, want it to say %q", test.name, err, test.words)
 		}
 	}
-	if sent.Load() > 64<<20 { // what fits into the buffers between the two
+	if sent.Load() > 64<<20 { // more than fits into the buffers
 		t.Errorf("%d bytes of a manifest were taken", sent.Load())
 	}
 }
@@ -307,7 +307,7 @@ func TestManifest(t *testing.T) {
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, _ = w.Write(data) // into memory
+	_, _ = w.Write(data) // never fails
 	_ = w.Close()
 	return b.Bytes()
 }
@@ -334,7 +334,7 @@ func TestBackoffIsBounded(t *testing.T) {
 	}
 }
 
-// A registry that is not there on this very machine is tried once more, and not for a quarter of a minute.
+// A refused connection to this machine is retried only once.
 func TestRefusedOnLoopback(t *testing.T) {
 	s := newServer(t)
 	repo, clock := s.open(t, "team/app:1")

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// What no other server may get to see.
+// Secrets that no other server may see.
 const (
 	secretPassword = "PASSWORD"
 	secretIdentity = "IDENTITY"
@@ -23,7 +23,8 @@ const (
 	secretUpload   = "SIGNATURE" // in the query of an upload's URL
 )
 
-// stranger is a server that is not the registry. It asks for a login in every way, and keeps what it is sent.
+// stranger is a server that is not the registry. It requests a login in every way, and keeps its
+// requests.
 type stranger struct {
 	*httptest.Server
 	mu  sync.Mutex
@@ -43,7 +44,7 @@ func newStranger(t *testing.T, secure bool) *stranger {
 }
 
 func (s *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	dump, _ := httputil.DumpRequest(r, true) // what there is of it
+	dump, _ := httputil.DumpRequest(r, true) // as much as arrives
 	s.mu.Lock()
 	s.got = append(s.got, string(dump))
 	s.mu.Unlock()
@@ -56,7 +57,7 @@ func (s *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// check makes sure that the server was sent requests, or none, and no secret with them.
+// check makes sure that the server got requests, or none, and no secret with them.
 func (s *stranger) check(t *testing.T, reached bool) {
 	t.Helper()
 	s.mu.Lock()
@@ -74,7 +75,8 @@ func (s *stranger) check(t *testing.T, reached bool) {
 	}
 }
 
-// guarded is a registry that wants a login of a kind, and gives a cookie and a signature wherever it can.
+// guarded is a registry that requires a login, and sends a cookie and a signature wherever
+// possible.
 type guarded struct {
 	*httptest.Server
 	auth     string // basic, bearer, or none for the ping
@@ -124,12 +126,12 @@ func (g *guarded) loggedIn(r *http.Request) bool {
 	return words == "Bearer "+secretToken
 }
 
-// A login goes to the registry and to the token server that it names, and never along a redirect, whichever request meets
-// it, with whichever status, and wherever it leads.
+// A login is sent to the registry and its token server, and never along a redirect, for any
+// request, status or target.
 func TestNoSecretFollowsARedirect(t *testing.T) {
 	for _, place := range []struct {
 		kind, auth, login string
-		reached           bool // a redirect is followed, without a login
+		reached           bool // the redirect is followed without a login
 	}{
 		{"GET ping", "basic", "password", false},
 		{"GET ping", "bearer", "password", false},
@@ -172,7 +174,8 @@ func TestNoSecretFollowsARedirect(t *testing.T) {
 	}
 }
 
-// Neither is it sent to where an upload is to go, or to a token server that is named by another server, or less securely.
+// A login is not sent to an upload's Location on another server either, or to a token server that
+// another server names, or one without TLS.
 func TestNoSecretLeavesByItself(t *testing.T) {
 	for _, to := range []string{"host", "port", "scheme"} {
 		t.Run("an upload to another "+to, func(t *testing.T) {
@@ -205,7 +208,7 @@ func TestNoSecretLeavesByItself(t *testing.T) {
 	})
 }
 
-// meet uses a registry of which the requests of one kind meet something else.
+// meet uses a registry that answers one kind of request with do.
 func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	met := false
@@ -221,7 +224,7 @@ func meet(t *testing.T, kind, auth, login string, do func(http.ResponseWriter, *
 		return true
 	})
 	repo := g.open(t, login)
-	// Each of these may fail, at the redirect.
+	// Each of these can fail at the redirect.
 	_, _, _ = repo.Manifest(t.Context(), "1")
 	_, _ = readBlob(t.Context(), repo, g.blob)
 	_ = newImage(t, []byte("layer")).push(t.Context(), repo)
@@ -260,7 +263,7 @@ func (g *guarded) open(t *testing.T, login string) *Repository {
 	}
 	t.Setenv("REGISTRY_AUTH_FILE", writeFile(t, filepath.Join(t.TempDir(), "auth.json"), string(text)))
 	opt := (&clock{}).options()
-	opt.Insecure, opt.Attempts = true, 1 // or nothing would go to servers of other schemes
+	opt.Insecure, opt.Attempts = true, 1 // otherwise no request would go to servers with other schemes
 	repo, err := Open(Ref{Registry: u.Host, Name: "team/app", Tag: "1"}, opt)
 	if err != nil {
 		t.Fatal(err)

@@ -12,25 +12,26 @@ import (
 )
 
 const (
-	dockerHub   = "docker.io"       // the registry of references that name none
-	dockerIndex = "index.docker.io" // another name for it, and where its API is
+	dockerHub   = "docker.io"       // the default registry
+	dockerIndex = "index.docker.io" // another name for it, and the host of its API
 )
 
 // Ref names an image in a registry.
 type Ref struct {
-	Registry string        // host, and its port if it was given: registry.example:5000
-	Name     string        // the repository in the registry: team/app
-	Tag      string        // empty only where there is a digest
-	Digest   digest.Digest // empty for none; where it is set, it is what counts
+	Registry string        // host, and port if given: registry.example:5000
+	Name     string        // repository in the registry: team/app
+	Tag      string        // empty only if there is a digest
+	Digest   digest.Digest // takes precedence over the tag; empty for none
 }
 
-// ParseRef reads a reference as podman and skopeo read what follows docker://, which is [HOST[:PORT]/]NAME[:TAG][@DIGEST].
-// The first part is a host if it has a dot or a port or is localhost; without one the registry is docker.io, and a name of
-// one part is one of its library. Without tag and digest the tag is latest. A host alone is refused: docker would take
-// localhost:5000 for an image of docker.io.
+// ParseRef parses a reference as podman and skopeo parse the part after docker://, which is
+// [HOST[:PORT]/]NAME[:TAG][@DIGEST]. The first part is a host if it contains a dot or a port or is
+// localhost. Without a host, the registry is docker.io, and a name with one part is in library/.
+// Without tag and digest, the tag is latest. A host alone is refused: docker would take
+// localhost:5000 as an image of docker.io.
 func ParseRef(s string) (Ref, error) {
 	if strings.Contains(s, "://") {
-		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name as registry.example/app:1", s)
+		return Ref{}, fmt.Errorf("image reference %q has a scheme: want a name such as registry.example/app:1", s)
 	}
 	var ref Ref
 	image, sum, hashed := strings.Cut(s, "@")
@@ -52,10 +53,10 @@ func ParseRef(s string) (Ref, error) {
 	isHost := host == "localhost" || strings.ContainsAny(host, ".:")
 	switch {
 	case !ok && isHost:
-		return Ref{}, fmt.Errorf("image reference %q names a registry and no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
+		return Ref{}, fmt.Errorf("image reference %q names a registry but no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
 	case isHost && host != dockerIndex:
 		if checkHost(host) != nil {
-			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is no host", s, host)
+			return Ref{}, fmt.Errorf("image reference %q has the registry %q, which is not a host", s, host)
 		}
 		ref.Registry, ref.Name = host, rest
 	case isHost:
@@ -69,7 +70,7 @@ func ParseRef(s string) (Ref, error) {
 	return ref, nil
 }
 
-// String is the reference in full.
+// String returns the full reference.
 func (r Ref) String() string {
 	s := r.repository()
 	if r.Tag != "" {
@@ -81,7 +82,7 @@ func (r Ref) String() string {
 	return s
 }
 
-// Identifier is what Repository.Manifest takes: the digest, or else the tag.
+// Identifier returns the argument for Repository.Manifest: the digest, or else the tag.
 func (r Ref) Identifier() string {
 	if r.Digest != "" {
 		return r.Digest.String()
@@ -89,7 +90,7 @@ func (r Ref) Identifier() string {
 	return r.Tag
 }
 
-// repository names the repository in full.
+// repository returns the repository's full name.
 func (r Ref) repository() string { return r.Registry + "/" + r.Name }
 
 // checkHost refuses what is not HOST or HOST:PORT.

@@ -41,7 +41,7 @@ func TestParseRef(t *testing.T) {
 		"registry.example/app@":          `the digest ""`,
 		"registry.example/app@sha256:12": "want sha256:",
 		"registry.example/app@sha512:" + strings.Repeat("0", 128): "want sha256:",
-		"[:]:1/app":   "which is no host",
+		"[:]:1/app":   "which is not a host",
 		"[::g]:1/app": "has the part",
 		"../app":      "has the part",
 		"registry.example/app@" + zeros + "@" + zeros: "the digest",
@@ -52,7 +52,7 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// A reference in full is read as itself.
+// A full reference parses as itself.
 func FuzzParseRef(f *testing.F) {
 	for _, s := range []string{"app", "registry.example:5000/team/app:1@" + zeros, "[::1]:1/a", "localhost/a__b.c:x", "docker.io/library/a"} {
 		f.Add(s)

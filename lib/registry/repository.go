@@ -9,22 +9,23 @@ import (
 	"time"
 )
 
-// Options say how to speak to a registry. The zero Options are safe.
+// Options say how to connect to a registry. The zero Options are safe.
 type Options struct {
-	// Insecure allows plain HTTP, and certificates that nobody vouches for.
+	// Insecure allows plain HTTP and untrusted certificates.
 	Insecure bool
-	// UserAgent is who we say we are, as chunkah/1.0.
+	// UserAgent identifies the client, for example chunkah/1.0.
 	UserAgent string
-	// Attempts bounds how often one request or one blob is tried; 0 is 6.
+	// Attempts bounds how often a request or a blob is tried; 0 means 6.
 	Attempts int
-	// Backoff is the wait before the second attempt, which then doubles up to half a minute; 0 is half a second.
+	// Backoff is the wait before the second attempt. It doubles up to half a minute; 0 means half a
+	// second.
 	Backoff time.Duration
-	// Timeout is how long a registry may make no progress, at any point of a request; 0 is a minute.
+	// Timeout bounds how long a request may make no progress; 0 means a minute.
 	Timeout time.Duration
-	// Warn is told what is tried again and why, and what the registry says that cannot be; nil for nobody. Calls may come
-	// at the same time.
+	// Warn gets messages about retries and about answers that cannot be right; nil ignores them. It
+	// can be called concurrently.
 	Warn func(string)
-	// Wait stands in for the clock in tests; nil is a wait that ends with the context.
+	// Wait replaces the clock in tests; nil waits until the context ends or the time is over.
 	Wait func(context.Context, time.Duration) error
 }
 
@@ -44,22 +45,22 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Repository is a repository of a registry. Its methods may be called at the same time.
+// Repository is a repository of a registry. Its methods can be called concurrently.
 type Repository struct {
 	ref   Ref
 	opt   Options
 	host  string                 // of the registry, with its port
-	plain func(host string) bool // whether a host may be spoken to in plain HTTP
+	plain func(host string) bool // whether plain HTTP is allowed for a host
 	inner http.RoundTripper
 
-	connecting sync.Mutex // held while base is found out
+	connecting sync.Mutex // for finding base
 	mu         sync.Mutex
-	base       *url.URL          // scheme and host of the registry; nil until they are known
-	creds      *credentials      // nil until they were looked for
+	base       *url.URL          // scheme and host of the registry; nil until known
+	creds      *credentials      // nil until looked up
 	logins     map[string]*login // by origin
 }
 
-// Open prepares to speak to the registry of ref. Nothing is sent yet.
+// Open prepares access to the registry of ref. It sends nothing yet.
 func Open(ref Ref, opt Options) (*Repository, error) {
 	opt = opt.withDefaults()
 	host := ref.Registry
@@ -79,15 +80,15 @@ func Open(ref Ref, opt Options) (*Repository, error) {
 	}, nil
 }
 
-// Ref is the reference that the repository was opened with.
+// Ref returns the reference that the repository was opened with.
 func (r *Repository) Ref() Ref { return r.ref }
 
-// scope names rights to a repository, as token servers know them.
+// scope names rights to a repository for token servers.
 func scope(repository, actions string) string {
 	return "repository:" + repository + ":" + actions
 }
 
-// credentials are those for the repository, looked for once.
+// credentials returns the repository's credentials. It looks for them once.
 func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +102,7 @@ func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	return *r.creds, nil
 }
 
-// credentialsFrom is where they were found; empty for nowhere.
+// credentialsFrom returns the source of the credentials; empty if there are none.
 func (r *Repository) credentialsFrom() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,13 +112,13 @@ func (r *Repository) credentialsFrom() string {
 	return r.creds.source
 }
 
-// url is that of something in the repository, in the scheme that the registry speaks.
+// url returns a URL in the repository. send adds the scheme.
 func (r *Repository) url(kind, rest string) *url.URL {
 	return &url.URL{Host: r.host, Path: "/v2/" + r.ref.Name + "/" + kind + "/" + rest}
 }
 
-// send sends a request, logged in and along redirects, and returns its answer if the status is one of those wanted, or a
-// success where none is given. The body is the caller's to close.
+// send sends a request with a login, follows redirects, and returns the answer if its status is in
+// want, or any success if want is empty. The caller closes the body.
 func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.Response, error) {
 	base, err := r.connect(ctx)
 	if err != nil {
@@ -138,7 +139,7 @@ func (r *Repository) send(ctx context.Context, req request, want ...int) (*http.
 	return resp, nil
 }
 
-// logIn sends a request to u with a login, and once more with a new one where that is refused.
+// logIn sends a request to u with a login, and again with a new login if the server refuses that.
 func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.Response, error) {
 	l := r.loginAt(u)
 	authorization, err := l.authorization(ctx, u, req.scopes)
@@ -161,7 +162,7 @@ func (r *Repository) logIn(ctx context.Context, u *url.URL, req request) (*http.
 	return r.roundTrip(ctx, u, req, renewed)
 }
 
-// warn tells the caller what could not be, where it asked for that.
+// warn sends a warning to the caller if Options.Warn is set.
 func (r *Repository) warn(format string, args ...any) {
 	if r.opt.Warn != nil {
 		r.opt.Warn(fmt.Sprintf(format, args...))

@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	defaultAttempts = 6                      // with the waits below about a quarter of a minute
-	hopelessTries   = 2                      // where nobody listens on this machine, or nothing moves for long
+	defaultAttempts = 6                      // about a quarter of a minute with the waits below
+	hopelessTries   = 2                      // if a local connection is refused, or a request stalls
 	defaultBackoff  = 500 * time.Millisecond // before the second attempt
-	maxBackoff      = 30 * time.Second       // no wait of ours is longer
-	maxRetryAfter   = 5 * time.Minute        // no wait that a registry asks for may be longer
+	maxBackoff      = 30 * time.Second       // longest wait of our own
+	maxRetryAfter   = 5 * time.Minute        // longest Retry-After that is accepted
 )
 
-// temporaryError is one that another try may not meet.
+// temporaryError is an error that can go away with another attempt.
 type temporaryError struct {
 	cause error
-	after time.Duration // how long the registry asks to be left alone; 0 if it does not say
+	after time.Duration // the registry's Retry-After; 0 if there is none
 }
 
 func (e *temporaryError) Error() string { return e.cause.Error() }
 func (e *temporaryError) Unwrap() error { return e.cause }
 
-// retry calls try until it succeeds, has an error that is there to stay, or has been called often enough. what names the
-// work in warnings.
+// retry calls try until it succeeds, fails with a permanent error, or was called often enough. what
+// describes the work in warnings.
 func (r *Repository) retry(ctx context.Context, what string, try func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := try()
@@ -44,7 +44,8 @@ func (r *Repository) retry(ctx context.Context, what string, try func() error) e
 	}
 }
 
-// pause waits for the next attempt, after one that ended with err. An error says that there is to be none.
+// pause waits for the next attempt after one that failed with err. It returns an error if there
+// should be no next attempt.
 func (r *Repository) pause(ctx context.Context, what string, attempt int, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -53,7 +54,7 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	if !errors.As(err, &temporary) {
 		return r.explain(err)
 	}
-	if attempt >= r.opt.Attempts || attempt >= hopelessTries && (refusedHere(err) || isStall(err)) {
+	if attempt >= r.opt.Attempts || attempt >= hopelessTries && (refusedLocally(err) || isStall(err)) {
 		return fmt.Errorf("tried %d times: %w: try again later", attempt, r.explain(err))
 	}
 	if temporary.after > maxRetryAfter {
@@ -70,8 +71,9 @@ func (r *Repository) pause(ctx context.Context, what string, attempt int, err er
 	return nil
 }
 
-// refusedHere tells a connection that was refused on the loopback: no network lies between that may be back soon.
-func refusedHere(err error) bool {
+// refusedLocally reports whether a connection was refused on the loopback, where waiting rarely
+// helps.
+func refusedLocally(err error) bool {
 	var dial *net.OpError
 	if !errors.Is(err, unix.ECONNREFUSED) || !errors.As(err, &dial) || dial.Addr == nil {
 		return false
@@ -79,8 +81,8 @@ func refusedHere(err error) bool {
 	return isLoopback(dial.Addr.String())
 }
 
-// backoff is the wait after so many attempts: doubled each time, with up to half of it left out by chance, so that many
-// clients that a registry has lost at once do not come back at once.
+// backoff returns the wait after an attempt. It doubles each time, minus a random part of up to
+// half, so that many clients do not return at the same moment.
 func (r *Repository) backoff(attempt int) time.Duration {
 	wait := r.opt.Backoff
 	for range attempt - 1 {
@@ -92,7 +94,7 @@ func (r *Repository) backoff(attempt int) time.Duration {
 	return wait - rand.N(wait/2+1)
 }
 
-// sleep waits, but not beyond the end of the context.
+// sleep waits until the time is over or the context ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -104,7 +106,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// isTemporary tells statuses that may be another the next time.
+// isTemporary reports whether another attempt can get another status.
 func isTemporary(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -115,7 +117,7 @@ func isTemporary(status int) bool {
 	return status >= 500
 }
 
-// retryAfter reads that header: seconds, or a date, of which the registry's own clock is taken.
+// retryAfter parses that header: seconds, or a date relative to the registry's own clock.
 func retryAfter(header http.Header) time.Duration {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

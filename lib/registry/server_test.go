@@ -21,18 +21,19 @@ import (
 	"chunkah/lib/oci"
 )
 
-// server is a registry in memory behind a handler that does what a test wants of it.
+// server is a registry in memory behind a handler with faults.
 type server struct {
 	*httptest.Server
 	inner http.Handler
 
 	mu       sync.Mutex
-	requests []string // their kinds, in order
-	received int64    // bytes of blobs that were sent
+	requests []string // the kinds of requests, in order
+	received int64    // bytes of blobs received
 	fault    fault
 }
 
-// fault answers in the registry's place if it returns true. n counts the requests of this kind from 1.
+// fault answers instead of the registry if it returns true. n counts the requests of this kind from
+// 1.
 type fault func(kind string, n int, w http.ResponseWriter, r *http.Request) bool
 
 func newServer(t *testing.T) *server {
@@ -73,7 +74,7 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// kindOf tells requests apart as the tests name them.
+// kindOf returns the test's name for a kind of request.
 func kindOf(r *http.Request) string {
 	what := "tag"
 	switch path := r.URL.Path; {
@@ -100,7 +101,7 @@ func count(kinds []string, kind string) (n int) {
 	return n
 }
 
-// with sets the fault and forgets what was.
+// with sets the fault and resets the recorded requests.
 func (s *server) with(f fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +123,7 @@ func (s *server) ref(t *testing.T, image string) Ref {
 	return ref
 }
 
-// clock notes waits in place of waiting.
+// clock records waits and does not wait.
 type clock struct {
 	mu    sync.Mutex
 	waits []time.Duration
@@ -146,7 +147,8 @@ func (c *clock) options() Options {
 	}
 }
 
-// open opens an image's repository with a clock that does not wait, and without the user's own credentials.
+// open opens an image's repository with a clock that does not wait, and without the user's own
+// credentials.
 func (s *server) open(t *testing.T, image string) (*Repository, *clock) {
 	t.Helper()
 	noCredentials(t)
@@ -158,7 +160,7 @@ func (s *server) open(t *testing.T, image string) (*Repository, *clock) {
 	return repo, c
 }
 
-// noCredentials hides those that the user has.
+// noCredentials hides the user's own credentials.
 func noCredentials(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -169,7 +171,7 @@ func noCredentials(t *testing.T) {
 	t.Setenv(envAuths, "")
 }
 
-// image is one to push.
+// image is an image to push.
 type image struct {
 	layers [][]byte
 	built  *oci.Built
@@ -208,7 +210,7 @@ func descriptor(b []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-// push pushes an image, its layers at the same time. Its layers may be in those other images too.
+// push pushes an image, its layers in parallel. from are other images that can have its layers.
 func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error {
 	p, err := repo.Push(ctx)
 	if err != nil {
@@ -224,7 +226,7 @@ func (img *image) push(ctx context.Context, repo *Repository, from ...Ref) error
 	return img.write(p, other)
 }
 
-// appear finishes an image and has its tags name it.
+// appear finishes and commits an image.
 func appear(p *Push, index []byte) error {
 	if _, err := p.Finish(index); err != nil {
 		return err
@@ -232,7 +234,7 @@ func appear(p *Push, index []byte) error {
 	return p.Commit()
 }
 
-// write writes an image to a push. from names other images that have blobs of it.
+// write writes an image to a push. from names other images with its blobs.
 func (img *image) write(p *Push, from map[digest.Digest]string) error {
 	if err := img.blobs(p, from); err != nil {
 		return err
@@ -261,7 +263,7 @@ func (img *image) blobs(p *Push, from map[digest.Digest]string) (err error) {
 	return nil
 }
 
-// manifest is what the registry has under a tag, past all faults; nil for nothing.
+// manifest returns the manifest that a tag names, without faults; nil if there is none.
 func (s *server) manifest(t *testing.T, tag string) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -272,7 +274,7 @@ func (s *server) manifest(t *testing.T, tag string) []byte {
 	return w.Body.Bytes()
 }
 
-// check makes sure that a tag is the image, and that the registry has all of it.
+// check makes sure that a tag names the image, and that the registry has all its blobs.
 func (s *server) check(t *testing.T, tag string, img *image) {
 	t.Helper()
 	if got := s.manifest(t, tag); !bytes.Equal(got, img.built.Manifest.Data) {
@@ -289,7 +291,7 @@ func (s *server) check(t *testing.T, tag string, img *image) {
 
 // Faults.
 
-// status answers with a status and headers, after the request was read.
+// status reads the request and answers with a status and headers.
 func status(code int, headers ...string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -307,7 +309,7 @@ func early(code int, headers ...string) func(http.ResponseWriter, *http.Request)
 	}
 }
 
-// breakOff ends the connection once n bytes of the request were read.
+// breakOff ends the connection after n bytes of the request.
 func breakOff(n int64) func(http.ResponseWriter, *http.Request) {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(io.Discard, r.Body, n)
@@ -315,12 +317,12 @@ func breakOff(n int64) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// once lets the first request of a kind meet a fault.
+// once applies a fault to the first request of a kind.
 func once(kind string, do func(http.ResponseWriter, *http.Request)) fault {
 	return times(1, kind, do)
 }
 
-// times lets as many meet it.
+// times applies a fault to the first n requests of a kind.
 func times(n int, kind string, do func(http.ResponseWriter, *http.Request)) fault {
 	return func(k string, i int, w http.ResponseWriter, r *http.Request) bool {
 		if k != kind || i > n {
@@ -333,7 +335,7 @@ func times(n int, kind string, do func(http.ResponseWriter, *http.Request)) faul
 
 const always = 1 << 30
 
-// contains fails the test unless err says all of this.
+// contains checks that err contains all of these words.
 func contains(t *testing.T, err error, words ...string) {
 	t.Helper()
 	for _, word := range words {

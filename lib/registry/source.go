@@ -8,21 +8,22 @@ import (
 	"sync"
 )
 
-// source turns a write function into request bodies. There may be several, after redirects, renewed logins and failures,
-// but write runs only for one that is read, and never twice at once.
+// source makes request bodies of a write function. There can be several bodies, after redirects,
+// new logins and failures, but write runs only for one that is read, and never twice at the same
+// time.
 type source struct {
 	size  int64
 	write func(io.Writer) error
 
-	turn    sync.Mutex     // held while write runs
-	running sync.WaitGroup // the calls of write that have not returned
+	turn    sync.Mutex     // locked while write runs
+	running sync.WaitGroup // unfinished calls of write
 
 	mu     sync.Mutex
 	latest *body
-	err    error // of write itself: no other attempt makes it good
+	err    error // of write itself: another attempt would not help
 }
 
-// body is the whole of a source once. Write begins when it is first read.
+// body is one run of a source. Write begins with the first read.
 type body struct {
 	*io.PipeReader
 	src   *source
@@ -35,7 +36,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return b.PipeReader.Read(p)
 }
 
-// start lets write run, unless nobody waits for it any more.
+// start runs write, unless the body was replaced.
 func (b *body) start() {
 	s := b.src
 	s.mu.Lock()
@@ -50,10 +51,10 @@ func (b *body) start() {
 	})
 }
 
-// errUnwanted is what write meets when nobody reads on.
+// errUnwanted is write's error if the body is not read any further.
 var errUnwanted = errors.New("the upload has ended")
 
-// body begins anew, and ends the one before.
+// body returns a new body, and ends the previous one.
 func (s *source) body() (io.ReadCloser, error) {
 	if s.size == 0 {
 		return http.NoBody, nil
@@ -73,14 +74,14 @@ func (s *source) replace(b *body) {
 	s.latest = b
 }
 
-// wait ends what is read, waits until write runs no more, and returns its error.
+// wait ends the current body, waits until write has returned, and returns its error.
 func (s *source) wait() error {
 	s.replace(nil)
 	s.running.Wait()
 	return s.err
 }
 
-// failed is the error of write itself, if it had one.
+// failed returns write's own error, if any.
 func (s *source) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +93,7 @@ func (s *source) run(w io.Writer) error {
 	c := &counter{w: w, left: s.size}
 	err := s.write(c)
 	switch {
-	case c.broken: // which is not write's fault, whatever it made of it
+	case c.broken: // a write error of the pipe, not of write itself
 		return c.err
 	case c.err != nil:
 		err = c.err
@@ -109,7 +110,7 @@ func (s *source) run(w io.Writer) error {
 
 var errTooLong = errors.New("more bytes than the size announced")
 
-// counter bounds what is written to w. Its first error stays.
+// counter bounds the bytes written to w. The first error stays.
 type counter struct {
 	w      io.Writer
 	left   int64

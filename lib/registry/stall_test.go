@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// conn takes a request's connection from net/http and does with it what a server does that answers nothing.
+// conn takes over a request's connection and runs do, as a server that does not answer.
 func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) http.HandlerFunc {
 	return func(stop <-chan struct{}) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -28,7 +28,7 @@ func conn(do func(c net.Conn, stop <-chan struct{})) func(stop <-chan struct{}) 
 	}
 }
 
-// stalls are the ways in which an answer may never come, by the words for it.
+// stalls are ways in which an answer never arrives, by their description.
 var stalls = map[string]struct {
 	do    func(stop <-chan struct{}) http.HandlerFunc
 	words string
@@ -65,7 +65,7 @@ var stalls = map[string]struct {
 	}), "no progress for"},
 }
 
-// drip sends a little again and again.
+// drip sends a little text again and again.
 func drip(c net.Conn, text string, stop <-chan struct{}) {
 	for tick := time.NewTicker(time.Millisecond); ; {
 		select {
@@ -79,8 +79,8 @@ func drip(c net.Conn, text string, stop <-chan struct{}) {
 	}
 }
 
-// places are where an answer may be waited for: what to do, and which request then waits. A body that does not come is no
-// fault where nobody needs it.
+// places are the operations that can stall, and the request that does. If the body is not needed,
+// it can be missing.
 var places = map[string]struct {
 	kind     string
 	needless bool
@@ -121,10 +121,10 @@ func pushLarge(ctx context.Context, repo *Repository) error {
 	return img.push(ctx, repo)
 }
 
-// largeImage has a layer of which a connection without a reader takes a part.
+// largeImage has a layer that does not fit into the connection's buffers.
 var largeImage = sync.OnceValues(func() (*image, error) { return buildImage(make([]byte, 16<<20)) })
 
-// stalling is a registry of which the requests of one kind wait.
+// stalling is a registry that stalls requests of one kind.
 func stalling(t *testing.T, kind string, do http.HandlerFunc) *server {
 	t.Helper()
 	s := newServer(t)
@@ -151,12 +151,12 @@ func stalling(t *testing.T, kind string, do http.HandlerFunc) *server {
 	return s
 }
 
-// Wherever a registry stops, the request ends, with words, and is tried once more.
+// If a registry stalls anywhere, the request ends with an error and is retried once.
 func TestStalls(t *testing.T) {
 	for place, p := range places {
 		for how, stall := range stalls {
 			if testing.Short() && how != "silence" && how != "another protocol" {
-				continue // each takes the whole bound, twice
+				continue // each takes the full timeout twice
 			}
 			t.Run(place+": "+how, func(t *testing.T) {
 				t.Parallel()
@@ -166,7 +166,7 @@ func TestStalls(t *testing.T) {
 				repo := s.openStalled(t, 50*time.Millisecond)
 				err := p.do(t.Context(), repo)
 				if p.needless && strings.HasPrefix(how, "a body") {
-					return // whatever the request made of it, it has ended
+					return // with any result
 				}
 				contains(t, err, stall.words)
 				if strings.HasPrefix(stall.words, "no progress") {
@@ -177,7 +177,7 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// openStalled opens the repository without credentials, and with a bound.
+// openStalled opens the repository without credentials and with a timeout.
 func (s *server) openStalled(t *testing.T, timeout time.Duration) *Repository {
 	t.Helper()
 	opt := (&clock{}).options()
@@ -190,13 +190,13 @@ func (s *server) openStalled(t *testing.T, timeout time.Duration) *Repository {
 	return repo
 }
 
-// Nor is a server waited for that does not speak, or not TLS.
+// The same for a server that does not answer, or does not use TLS.
 func TestStalledConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() // whose connections are never accepted
+	defer listener.Close() // it accepts no connections
 	for _, insecure := range []bool{false, true} {
 		opt := (&clock{}).options()
 		opt.Timeout, opt.Insecure = 50*time.Millisecond, insecure
@@ -205,13 +205,13 @@ func TestStalledConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !insecure {
-			repo.plain = func(string) bool { return false } // as of a registry elsewhere
+			repo.plain = func(string) bool { return false } // as for a remote registry
 		}
 		contains(t, readTag(t.Context(), repo), "tried 2 times")
 	}
 }
 
-// A request over HTTP/2 ends too, and its connection with it.
+// A stalled HTTP/2 request ends too, and so does its connection.
 func TestStalledHTTP2(t *testing.T) {
 	stop := make(chan struct{})
 	var protocol atomic.Value
@@ -238,7 +238,7 @@ func TestStalledHTTP2(t *testing.T) {
 	}
 }
 
-// The end of the context ends a request in every state at once.
+// Cancelling the context ends a request in every state at once.
 func TestStallsStop(t *testing.T) {
 	cause := errors.New("enough")
 	for place, p := range places {
@@ -264,7 +264,7 @@ func TestStallsStop(t *testing.T) {
 	}
 }
 
-// What is slow because of this program, and not because of the registry, has all the time.
+// Time that this program spends itself does not count.
 func TestSlowSourceIsNoStall(t *testing.T) {
 	s := newServer(t)
 	const bound, slower = 250 * time.Millisecond, 300 * time.Millisecond

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// maxMessage bounds what is shown of a registry's own words, in bytes.
+	// maxMessage bounds a registry's text in messages, in bytes.
 	maxMessage = 300
-	// maxDetails bounds how many errors of one answer are shown.
+	// maxDetails bounds how many errors of one answer are in a message.
 	maxDetails = 3
 )
 
-// statusError is an answer that refuses a request.
+// statusError is an answer with an error status.
 type statusError struct {
 	code    int
-	details []string // what the registry says of it
-	place   string   // "logging in at ...: " where that is what was refused
+	details []string // the errors in the registry's answer
+	place   string   // "logging in at ...: " if a login was refused
 }
 
 func (e *statusError) Error() string {
@@ -36,7 +36,7 @@ func (e *statusError) Error() string {
 	return text.String()
 }
 
-// expect returns an error unless an answer has one of those statuses, or any that is a success where none is given.
+// expect returns an error unless the answer's status is in want, or any success if want is empty.
 func expect(resp *http.Response, want ...int) error {
 	if slices.Contains(want, resp.StatusCode) || len(want) == 0 && resp.StatusCode/100 == 2 {
 		return nil
@@ -44,15 +44,15 @@ func expect(resp *http.Response, want ...int) error {
 	return readStatus(resp)
 }
 
-// readStatus reads an answer that refuses a request.
+// readStatus reads an answer with an error status.
 func readStatus(resp *http.Response) *statusError {
 	e := &statusError{code: resp.StatusCode}
-	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxNotice)) // what there is of it
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxNotice)) // as much as arrives
 	var body struct {
 		Errors []struct{ Code, Message string }
 	}
 	if json.Unmarshal(data, &body) != nil {
-		return e // of a proxy, in HTML
+		return e // from a proxy, in HTML
 	}
 	for _, d := range body.Errors[:min(len(body.Errors), maxDetails)] {
 		e.details = append(e.details, redact(d.Code+": "+d.Message))
@@ -60,20 +60,20 @@ func readStatus(resp *http.Response) *statusError {
 	return e
 }
 
-// refuses tells whether err is an answer with a status that another try does not change.
+// refuses reports whether err is an answer with a permanent error status.
 func refuses(err error) bool {
 	var status *statusError
 	var temporary *temporaryError
 	return errors.As(err, &status) && !errors.As(err, &temporary)
 }
 
-// queries finds those of URLs, which may be signatures.
+// queries finds the queries of URLs, which can contain signatures.
 var queries = regexp.MustCompile(`(?i)(https?://[^\s"'<>?]*)\?[^\s"'<>]*`)
 
-// redact leaves the queries of URLs out of a server's words.
+// redact removes the queries of URLs from a server's text.
 func redact(text string) string { return queries.ReplaceAllString(text, "${1}?...") }
 
-// redactedError is an error whose text holds no signatures.
+// redactedError is an error without signatures in its text.
 type redactedError struct {
 	text  string
 	cause error
@@ -82,7 +82,7 @@ type redactedError struct {
 func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.cause }
 
-// explain puts an error into words that say what to do, without the queries of URLs.
+// explain adds advice to an error and removes the queries of URLs.
 func (r *Repository) explain(err error) error {
 	err = r.advise(err)
 	if text := err.Error(); redact(text) != text {
@@ -93,13 +93,13 @@ func (r *Repository) explain(err error) error {
 
 func (r *Repository) advise(err error) error {
 	cause := err
-	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // the outermost alone: words around others stay
+	if temporary, ok := cause.(*temporaryError); ok { //nolint:errorlint // only the outermost: messages around others stay
 		cause = temporary.cause
 	}
 	var certificate *tls.CertificateVerificationError
 	var status *statusError
 	switch {
-	case errors.As(cause, &certificate): // before any answer, which may be to plain HTTP
+	case errors.As(cause, &certificate): // first, since it can also be an answer to plain HTTP
 		return fmt.Errorf("%w: put the certificate of its authority into /etc/containers/certs.d/%s/ca.crt", certificate, r.ref.Registry)
 	case errors.As(cause, &status):
 		text := status.Error() + r.hint(status.code)
@@ -108,21 +108,21 @@ func (r *Repository) advise(err error) error {
 		}
 		return errors.New(text)
 	case isPlain(cause) && !r.plain(r.ref.Registry):
-		return fmt.Errorf("%w: it speaks plain HTTP, which --insecure allows", cause)
-	case errors.Is(cause, io.EOF): // net/http's word for it
+		return fmt.Errorf("%w: the server uses plain HTTP: allow it with --insecure", cause)
+	case errors.Is(cause, io.EOF): // net/http's error for it
 		return errors.New("the connection was closed before the answer")
 	}
 	return cause
 }
 
-// absentError says that the registry has nothing there: it is an fs.ErrNotExist.
+// absentError means that the registry does not have it. It is an fs.ErrNotExist.
 type absentError string
 
 func (e absentError) Error() string { return string(e) }
 
 func (e absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// hint says what to do about a status.
+// hint returns advice about a status.
 func (r *Repository) hint(status int) string {
 	source := r.credentialsFrom()
 	switch {
@@ -131,13 +131,13 @@ func (r *Repository) hint(status int) string {
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf(": the credentials from %q are not accepted: podman login %s", source, r.ref.Registry)
 	case status == http.StatusForbidden && source == "":
-		return fmt.Sprintf(": nobody may do this without credentials: podman login %s", r.ref.Registry)
+		return fmt.Sprintf(": this needs credentials: podman login %s", r.ref.Registry)
 	case status == http.StatusForbidden:
 		return fmt.Sprintf(": the credentials from %q do not allow it", source)
 	case status == http.StatusNotFound:
-		return ": the registry has no repository or image of this name, or does not show it"
+		return ": the registry has no repository or image with this name, or hides it"
 	case status == http.StatusRequestEntityTooLarge:
-		return ": the registry, or a proxy before it, does not take so much at once"
+		return ": the registry, or a proxy in front of it, refuses so much data in one request"
 	}
 	return ""
 }

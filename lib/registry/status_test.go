@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Signatures are in the queries of URLs. Wherever a server puts one, no message shows it.
+// Queries of URLs can contain signatures. No message shows them, wherever the server puts them.
 func TestSignaturesAreNotShown(t *testing.T) {
 	signed := "https://127.0.0.1:1/x?X-Signature=" + secretUpload
 	words := func(code int) func(http.ResponseWriter, *http.Request) {
@@ -49,7 +49,7 @@ func TestSignaturesAreNotShown(t *testing.T) {
 				_, read := readBlob(t.Context(), repo, blob)
 				said := fmt.Sprint(manifest, read, newImage(t, blob).push(t.Context(), repo), clock.warns)
 				if strings.Contains(said, secretUpload) {
-					t.Errorf("it says %s", said)
+					t.Errorf("the message is %s", said)
 				}
 			})
 		}

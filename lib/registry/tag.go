@@ -12,11 +12,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// tagGrace is how long the request that moves the tag may still take once the context has ended: whether the tag has moved
-// is known only with its answer.
+// tagGrace is how long the request that moves the tag may take after the context has ended. Only
+// its answer shows whether the tag has moved.
 const tagGrace = 5 * time.Second
 
-// put sends a manifest under a name, which is its digest or a tag.
+// put pushes a manifest by its digest or a tag.
 func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	resp, err := p.repo.send(ctx, request{
 		method: http.MethodPut, url: p.repo.url("manifests", name), scopes: p.rights(),
@@ -31,14 +31,15 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 	return checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// moveTag lets a tag name a manifest. Once that request is sent, the end of the context no longer ends it at once.
+// moveTag makes a tag name a manifest. Once the request is sent, the end of the context does not
+// cancel it at once.
 func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error {
 	repo := p.repo
 	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
 	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		_ = repo.opt.Wait(grace, tagGrace) // which ends early where the request does
+		_ = repo.opt.Wait(grace, tagGrace) // returns early if the request does
 		cancel(context.Cause(ctx))
 	})
 	defer stop()
@@ -55,13 +56,13 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error 
 		return err
 	})
 	if err != nil && unknown && ctx.Err() != nil {
-		repo.warn("%s: the registry has not said whether it did: look at the tag before you push again", what)
+		repo.warn("%s: the registry has not answered: check the tag before you push again", what)
 	}
 	return p.fail(what, err)
 }
 
-// tagged reports whether the tag names a manifest already, which some registries do not let be pushed again. It is only a
-// question: where there is no answer, the tag is moved.
+// tagged reports whether the tag already names the manifest. Some registries refuse to push it
+// again. If the check fails, the tag is moved.
 func (p *Push) tagged(ctx context.Context, tag string, top oci.Document) bool {
 	resp, err := p.repo.send(ctx, request{
 		method: http.MethodHead, url: p.repo.url("manifests", tag), scopes: p.rights(),

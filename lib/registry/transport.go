@@ -15,43 +15,45 @@ import (
 )
 
 const (
-	// idleConns are as many as there are uploads at once in practice; net/http keeps 2 of them.
+	// idleConns covers the usual number of parallel uploads. net/http keeps 2.
 	idleConns = 16
 	// maxHeader bounds the headers of an answer, in bytes.
 	maxHeader = 1 << 20
-	// maxNotice bounds a body that nobody needs, in bytes.
+	// maxNotice bounds a body that is only read for messages or to reuse the connection, in bytes.
 	maxNotice = 64 << 10
-	// maxRedirects is how many redirects one request may follow.
+	// maxRedirects bounds the redirects of one request.
 	maxRedirects = 10
 )
 
-// newTransport makes the connections to a registry.
+// newTransport returns the HTTP transport for a registry.
 func newTransport(config *tls.Config, timeout time.Duration) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config
-	t.DisableCompression = true // what is sent is what has the digest
+	t.DisableCompression = true // the digest is that of the bytes sent
 	t.MaxIdleConnsPerHost = idleConns
 	t.MaxResponseHeaderBytes = maxHeader
-	// A connection may be made for a request that has ended meanwhile.
+	// The dialer needs its own timeout: a connection can outlive the request that it was made for.
 	t.DialContext = (&net.Dialer{Timeout: timeout}).DialContext
 	t.TLSHandshakeTimeout = timeout
-	// A dead HTTP/2 connection would be used for the next attempt too.
+	// Otherwise the next attempt would use a dead HTTP/2 connection again.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2}
 	return t
 }
 
-// request is one request to a registry. It may be sent several times: with a login, a renewed one, along redirects.
+// request is one request to a registry. It can be sent several times: with a login, a new login, or
+// after redirects.
 type request struct {
 	method string
-	url    *url.URL // without a scheme: the one that the registry speaks
+	url    *url.URL // without a scheme: send adds the registry's
 	header http.Header
-	scopes []string                      // the rights that it takes
+	scopes []string                      // the rights it needs
 	size   int64                         // of the body; 0 for none
-	body   func() (io.ReadCloser, error) // begins the body anew
+	body   func() (io.ReadCloser, error) // returns a new body
 }
 
-// roundTrip sends a request to u, with an Authorization header unless that is empty, and returns the answer whatever its
-// status. It follows nothing. Nothing of the request or the answer is waited for longer than Options.Timeout.
+// roundTrip sends a request to u, with an Authorization header unless that is empty, and returns
+// the answer with any status. It follows no redirects. A stall of the request or the answer ends
+// after Options.Timeout.
 func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, authorization string) (*http.Response, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("refusing the scheme %q of %q: want https", u.Scheme, u.Host)
@@ -73,14 +75,14 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	if err != nil {
 		w.end()
 		err = w.stalled(ctx, err)
-		if isPassing(err) {
+		if isTransient(err) {
 			err = &temporaryError{cause: err}
 		}
 		return nil, err
 	}
-	if resp.StatusCode < 200 { // 101: what follows is a connection, which the watch does not end
+	if resp.StatusCode < 200 { // 101: a raw connection follows, which the watch cannot end
 		w.end()
-		_ = resp.Body.Close() // of no use
+		_ = resp.Body.Close() // not needed
 		return nil, fmt.Errorf("the server answers with %d %s, which is not an answer to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
@@ -91,20 +93,20 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	return resp, nil
 }
 
-// prepare makes the request of net/http, whose body is watched.
+// prepare makes the net/http request with a watched body.
 func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *watch) (*http.Request, error) {
 	sent := (&http.Request{Method: req.method, URL: u, Host: u.Host, Header: req.header.Clone()}).WithContext(ctx)
 	if sent.Header == nil {
 		sent.Header = make(http.Header)
 	}
 	if sent.Header.Set("User-Agent", r.opt.UserAgent); r.opt.UserAgent == "" {
-		sent.Header["User-Agent"] = nil // not net/http's own
+		sent.Header["User-Agent"] = nil // suppresses net/http's own
 	}
 	if req.size == 0 {
 		return sent, nil
 	}
 	sent.ContentLength = req.size
-	sent.GetBody = func() (io.ReadCloser, error) { // again where a connection was closed before anything was sent
+	sent.GetBody = func() (io.ReadCloser, error) { // for a connection that was closed before anything was sent
 		in, err := req.body()
 		w.sent.Store(0)
 		return &sentBody{in, w}, err
@@ -114,19 +116,19 @@ func (r *Repository) prepare(ctx context.Context, u *url.URL, req request, w *wa
 	return sent, err
 }
 
-// checkStatus refuses answers that may be another next time. sent is how much of the request's body was sent.
+// checkStatus returns an error for answers that are worth a retry. sent is how much of the
+// request's body was sent.
 func checkStatus(resp *http.Response, req request, sent int64) error {
 	switch {
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
 	case resp.StatusCode < 300 && sent < req.size:
-		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before all is sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
+		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before everything was sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}
 	return nil
 }
 
-// follow calls hop for a URL, and for those that it redirects to. A request that changes something is not turned into one
-// that reads.
+// follow calls hop for a URL and for its redirects. It never changes a writing method to GET.
 func follow(u *url.URL, method string, hop func(*url.URL) (*http.Response, error)) (*http.Response, error) {
 	for range maxRedirects {
 		resp, err := hop(u)
@@ -140,7 +142,7 @@ func follow(u *url.URL, method string, hop func(*url.URL) (*http.Response, error
 			return nil, fmt.Errorf("following a redirect of %q: %w", from, err)
 		}
 		if !keeps && method != http.MethodGet && method != http.MethodHead {
-			return nil, fmt.Errorf("%q redirects a %s to %q in a way that drops what is sent", from, method, u.Host)
+			return nil, fmt.Errorf("%q redirects a %s to %q in a way that drops the request's body", from, method, u.Host)
 		}
 	}
 	return nil, fmt.Errorf("stopped after %d redirects, the last one to %q", maxRedirects, u.Host)
@@ -154,21 +156,21 @@ func isRedirect(resp *http.Response) bool {
 	return false
 }
 
-// location is where an answer leads. What is wrong with it is not shown: it may hold signatures.
+// location returns the redirect's URL. Errors do not include it, because it can contain signatures.
 func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, errors.New("the server does not say where to (no Location)")
+		return nil, errors.New("the answer has no Location")
 	}
 	u, err := from.Parse(text)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("the Location that the server answers with is not a URL")
+		return nil, errors.New("the Location in the answer is not a URL")
 	}
-	u.User, u.Fragment = nil, "" // a server's own words for a login
+	u.User, u.Fragment = nil, "" // a server must not choose credentials
 	return u, nil
 }
 
-// origin names a scheme, host and port, of which each other one is another server.
+// origin returns scheme, host and port, which identify a server.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -177,8 +179,8 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// isPassing tells whether a connection that failed may work the next time.
-func isPassing(err error) bool {
+// isTransient reports whether a failed connection can work the next time.
+func isTransient(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
 	switch {
@@ -195,20 +197,21 @@ func isAlert(err error) bool {
 	return errors.As(err, &alert)
 }
 
-// isPlain tells that a server does not speak TLS.
+// isPlain reports whether the error shows a server without TLS.
 func isPlain(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// plainHosts tells which hosts may be spoken to in plain HTTP on behalf of a registry.
+// plainHosts returns a function that reports whether plain HTTP is allowed for a host, on behalf of
+// a registry.
 func plainHosts(registry string, insecure bool) func(host string) bool {
 	return func(host string) bool {
 		return insecure || isLoopback(registry) && isLoopback(host)
 	}
 }
 
-// isLoopback tells whether a host, with or without a port, is this machine by its very name.
+// isLoopback reports whether a host, with or without a port, is this machine by its name.
 func isLoopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -11,26 +11,26 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// digestHeader is where registries say what they have stored.
+// digestHeader has the digest of the stored content.
 const digestHeader = "Docker-Content-Digest"
 
-// presence is what a registry says of a blob.
+// presence says whether a registry has a blob.
 type presence int
 
 const (
-	unknown presence = iota // it does not say
+	unknown presence = iota // no clear answer
 	absent
-	present // whole
+	present // complete
 )
 
-// look asks whether the registry has a blob in the repository.
+// look asks the registry whether the repository has a blob.
 func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	req := request{method: http.MethodHead, url: p.repo.url("blobs", d.Digest.String()), scopes: p.rights()}
 	resp, err := p.repo.send(ctx, req, http.StatusOK, http.StatusNotFound)
 	var status *statusError
 	switch {
 	case refuses(err), errors.As(err, &status) && status.code == http.StatusInternalServerError:
-		return unknown, nil // it is only a question: where there are no rights, sending the blob says so
+		return unknown, nil // only a question: missing rights are reported when the blob is sent
 	case err != nil:
 		return unknown, err
 	}
@@ -38,10 +38,10 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	if resp.StatusCode == http.StatusNotFound {
 		return absent, nil
 	}
-	// What cannot be true is no reason to stop: the blob is sent, and takes the place of what is there.
+	// An impossible answer is not fatal: sending the blob replaces the stored one.
 	err = checkAnswer(resp, d.Digest)
 	if err == nil && resp.ContentLength >= 0 && resp.ContentLength != d.Size {
-		err = fmt.Errorf("the registry has it with %d bytes in place of %d", resp.ContentLength, d.Size)
+		err = fmt.Errorf("the registry has it with %d bytes instead of %d", resp.ContentLength, d.Size)
 	}
 	if err != nil {
 		p.repo.warn("pushing blob %q to %q: %v: sending it again", d.Digest, p.repo.ref.repository(), err)
@@ -50,17 +50,17 @@ func (p *Push) look(ctx context.Context, d v1.Descriptor) (presence, error) {
 	return present, nil
 }
 
-// verify makes sure that the registry has a blob that it took without naming its digest: there are servers, and proxies
-// before them, that answer before they have read it all.
+// verify checks that the registry has a blob that it accepted without naming its digest. Some
+// servers and proxies answer before they have read everything.
 func (p *Push) verify(ctx context.Context, d v1.Descriptor) error {
 	found, err := p.look(ctx, d)
 	if err == nil && found == absent {
-		err = &temporaryError{cause: errors.New("the registry says that it took the blob, and does not have it")}
+		err = &temporaryError{cause: errors.New("the registry accepted the blob but does not have it")}
 	}
 	return err
 }
 
-// checkAnswer compares the digest that a registry names, if it does.
+// checkAnswer compares the digest in an answer, if there is one.
 func checkAnswer(resp *http.Response, want digest.Digest) error {
 	if got := resp.Header.Get(digestHeader); got != "" && got != want.String() {
 		return fmt.Errorf("the registry calls it %.*q", maxMessage, got)
@@ -68,7 +68,7 @@ func checkAnswer(resp *http.Response, want digest.Digest) error {
 	return nil
 }
 
-// begin opens an upload, and returns where to send the blob to.
+// begin opens an upload and returns its URL.
 func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	req := request{method: http.MethodPost, url: p.repo.url("blobs/uploads", ""), scopes: p.rights()}
 	resp, err := p.repo.send(ctx, req, http.StatusAccepted)
@@ -79,8 +79,8 @@ func (p *Push) begin(ctx context.Context) (*url.URL, error) {
 	return location(resp.Request.URL, resp)
 }
 
-// mount makes the blob of another repository one of this. The token server is asked for the rights to both with this
-// request alone: it may refuse those to the other one.
+// mount mounts a blob of another repository. Only this request asks the token server for rights to
+// both repositories, since it can refuse those.
 func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bool, to *url.URL, err error) {
 	u := p.repo.url("blobs/uploads", "")
 	u.RawQuery = url.Values{"mount": {d.String()}, "from": {from}}.Encode()
@@ -98,7 +98,8 @@ func (p *Push) mount(ctx context.Context, d digest.Digest, from string) (done bo
 	return false, to, err
 }
 
-// cancel gives an upload up. It is a courtesy to the registry, which would forget it by itself, and to no other host.
+// cancel cancels an upload on the registry. Without it the registry would expire the upload. It is
+// sent to no other host.
 func (p *Push) cancel(ctx context.Context, location *url.URL) {
 	if base, err := p.repo.connect(ctx); err != nil || origin(location) != origin(base) {
 		return
@@ -109,7 +110,8 @@ func (p *Push) cancel(ctx context.Context, location *url.URL) {
 	}
 }
 
-// open finds a way to get the blob into the repository: it is there, or can be mounted, or else goes to location.
+// open finds a way to get the blob into the repository: it exists, or is mounted, or must be sent
+// to location.
 func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done bool, location *url.URL, err error) {
 	if found, err := p.look(ctx, d); found == present || err != nil {
 		return found == present, nil, err
@@ -119,7 +121,7 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 		if err == nil {
 			return done, location, nil
 		}
-		// Registries refuse a mount in many ways: whatever one says, the blob can still be sent.
+		// Registries refuse mounts in many ways. In all cases the blob can still be sent.
 		var status *statusError
 		if !errors.As(err, &status) || status.code != http.StatusNotFound {
 			p.closed.Store(from, true)
@@ -129,7 +131,8 @@ func (p *Push) open(ctx context.Context, d v1.Descriptor, from string) (done boo
 	return false, location, err
 }
 
-// mountable is the repository of an image, if it is another one of the same registry; else it is empty.
+// mountable returns the repository of an image if the registry is the same and the repository
+// differs; else an empty string.
 func (p *Push) mountable(image string) string {
 	ref, err := ParseRef(image)
 	if err != nil || ref.Registry != p.repo.ref.Registry || ref.Name == p.repo.ref.Name {
@@ -138,7 +141,8 @@ func (p *Push) mountable(image string) string {
 	return ref.Name
 }
 
-// upload is one attempt to get a blob into the repository; from is another one that has it, or empty.
+// upload is one attempt to get a blob into the repository. from is another repository with it, or
+// empty.
 func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *source) error {
 	done, location, err := p.open(ctx, d, from)
 	if done || err != nil {
@@ -151,8 +155,8 @@ func (p *Push) upload(ctx context.Context, d v1.Descriptor, from string, src *so
 	return p.verify(ctx, d)
 }
 
-// transfer sends a blob in the way that the registry takes it. It is sure that the registry has it where that names the
-// digest.
+// transfer sends a blob in the way that the registry supports. sure means that the registry has
+// confirmed the digest.
 func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
 	if p.inParts.Load() {
 		return p.sendParts(ctx, location, d, src)
@@ -163,7 +167,7 @@ func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor,
 	}
 	sure, again := p.sendAgain(ctx, d, src)
 	if refuses(again) {
-		return false, err // which says more
+		return false, err // err is more useful
 	}
 	if again == nil {
 		p.inParts.Store(true)
@@ -171,7 +175,7 @@ func (p *Push) transfer(ctx context.Context, location *url.URL, d v1.Descriptor,
 	return sure, again
 }
 
-// sendAgain sends a blob in parts to an upload of its own.
+// sendAgain sends a blob in parts to a new upload.
 func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *source) (sure bool, err error) {
 	location, err := p.begin(ctx)
 	if err != nil {
@@ -180,7 +184,8 @@ func (p *Push) sendAgain(ctx context.Context, d v1.Descriptor, src *source) (sur
 	return p.sendParts(ctx, location, d, src)
 }
 
-// refusesWhole tells the refusals that may mean that the registry takes no blob with the request that ends its upload.
+// refusesWhole reports whether an error can mean that the registry does not accept a blob in the
+// request that ends its upload.
 func refusesWhole(err error) bool {
 	var status *statusError
 	if !errors.As(err, &status) {
@@ -194,12 +199,12 @@ func refusesWhole(err error) bool {
 	return false
 }
 
-// sendWhole sends a blob with the request that ends its upload.
+// sendWhole sends a blob in the request that ends its upload.
 func (p *Push) sendWhole(ctx context.Context, location *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
 	return p.finish(ctx, p.blobRequest(http.MethodPut, ending(location, d.Digest), src), d)
 }
 
-// sendParts sends a blob before the request that ends its upload, as docker does.
+// sendParts sends a blob before the request that ends its upload, like docker.
 func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src *source) (sure bool, err error) {
 	resp, err := p.repo.send(ctx, p.blobRequest(http.MethodPatch, to, src))
 	if err != nil {
@@ -214,7 +219,7 @@ func (p *Push) sendParts(ctx context.Context, to *url.URL, d v1.Descriptor, src 
 	return p.finish(ctx, request{method: http.MethodPut, url: ending(to, d.Digest), scopes: p.rights()}, d)
 }
 
-// finish ends an upload. It is sure that the registry has the blob where that names the digest.
+// finish ends an upload. sure means that the registry has confirmed the digest.
 func (p *Push) finish(ctx context.Context, req request, d v1.Descriptor) (sure bool, err error) {
 	resp, err := p.repo.send(ctx, req)
 	if err != nil {
@@ -231,7 +236,7 @@ func (p *Push) blobRequest(method string, to *url.URL, src *source) request {
 	}
 }
 
-// ending is the URL of the request that ends an upload.
+// ending returns the URL of the request that ends an upload.
 func ending(location *url.URL, d digest.Digest) *url.URL {
 	u := *location
 	query := u.Query()

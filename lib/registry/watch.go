@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	// defaultTimeout is how long a registry may make no progress. Some move a large blob to its place before they answer.
+	// defaultTimeout is how long a request may make no progress. Some registries move a large blob
+	// to its place before they answer.
 	defaultTimeout = time.Minute
-	// minProgress is how much has to move in that time, in bytes, to count as progress: about 1 kB/s by default. What is
-	// smaller, such as headers and most manifests, has to be there within that time.
+	// minProgress is how many bytes must move in that time to count as progress: about 1 kB/s by
+	// default. Smaller data, such as headers and most manifests, must be complete within that time.
 	minProgress = 64 << 10
-	// dropTimeout bounds the wait for the rest of an answer that is only read so that its connection can be used again.
+	// dropTimeout bounds the wait for the rest of an answer that is read only to reuse the
+	// connection.
 	dropTimeout = time.Second
 )
 
-// errStalled is why a request without progress is ended.
+// errStalled is the error of a request without progress.
 var errStalled = errors.New("no progress")
 
-// watch ends a request that makes no progress. Its clock runs only while the request waits for the network, and not
-// while this program makes the bytes to be sent or uses those that came.
+// watch ends a request that makes no progress. Its clock runs only while the request waits for the
+// network, not while this program produces or uses the bytes.
 type watch struct {
 	limit  time.Duration
 	cancel context.CancelCauseFunc
@@ -34,14 +36,14 @@ type watch struct {
 	mu       sync.Mutex
 	timer    *time.Timer
 	left     time.Duration // until the request counts as stalled
-	since    time.Time     // when the clock began to run; zero while it stands still
-	moved    int64         // bytes since there was progress
-	answered bool          // there is an answer: what is still sent does not count
+	since    time.Time     // start of the clock; zero while it is stopped
+	moved    int64         // bytes since the last progress
+	answered bool          // there is an answer: bytes still being sent do not count
 
-	sent atomic.Int64 // bytes of the request's body, of its last beginning
+	sent atomic.Int64 // bytes of the request's current body
 }
 
-// newWatch returns a watch whose clock runs, and the context that it ends.
+// newWatch returns a watch with a running clock, and the context that it ends.
 func newWatch(ctx context.Context, limit time.Duration) (*watch, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watch{limit: limit, cancel: cancel, left: limit, since: time.Now()}
@@ -49,7 +51,7 @@ func newWatch(ctx context.Context, limit time.Duration) (*watch, context.Context
 	return w, ctx
 }
 
-// run lets the clock run.
+// run starts the clock.
 func (w *watch) run() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,7 +77,7 @@ func (w *watch) pause() {
 	}
 }
 
-// answer stops the clock: there is an answer, and its body has all the time again.
+// answer stops the clock: the answer's body gets the full time again.
 func (w *watch) answer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,20 +85,20 @@ func (w *watch) answer() {
 	w.answered, w.moved, w.left = true, 0, w.limit
 }
 
-// hurry leaves no more than so much time.
-func (w *watch) hurry(most time.Duration) {
+// limitTo limits the remaining time.
+func (w *watch) limitTo(most time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = min(w.left, most)
 }
 
-// end gives back what the watch takes.
+// end stops the watch.
 func (w *watch) end() {
 	w.timer.Stop()
 	w.cancel(nil)
 }
 
-// stalled turns the error of a request that the watch has ended into one that says so.
+// stalled returns errStalled for the error of a request that the watch has ended.
 func (w *watch) stalled(ctx context.Context, err error) error {
 	if err == nil || !errors.Is(context.Cause(ctx), errStalled) {
 		return err
@@ -104,7 +106,7 @@ func (w *watch) stalled(ctx context.Context, err error) error {
 	return fmt.Errorf("%w for %s: if the registry is only slow, raise --registry-timeout", errStalled, w.limit)
 }
 
-// isStall tells errors of waiting in vain.
+// isStall reports whether an error is a timeout.
 func isStall(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, errStalled) || errors.As(err, &timeout) && timeout.Timeout()
@@ -116,14 +118,14 @@ type sentBody struct {
 	watch *watch
 }
 
-// Read is called when what it returned before is sent.
+// Read is called again when the previous bytes are sent.
 func (b *sentBody) Read(p []byte) (int, error) {
 	b.tick(func() { b.watch.pause() })
 	n, err := b.ReadCloser.Read(p)
 	b.watch.sent.Add(int64(n))
 	b.tick(func() {
 		w := b.watch
-		if w.moved += int64(n); w.moved >= minProgress || err != nil { // the answer has all the time again
+		if w.moved += int64(n); w.moved >= minProgress || err != nil { // the answer gets the full time again
 			w.moved, w.left = 0, w.limit
 		}
 		w.since = time.Now()
@@ -132,7 +134,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tick changes the clock, unless there is an answer, whose clock it then is.
+// tick changes the clock unless there is an answer, which then owns the clock.
 func (b *sentBody) tick(change func()) {
 	b.watch.mu.Lock()
 	defer b.watch.mu.Unlock()
@@ -163,10 +165,10 @@ func (b *answerBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// drop closes a response that nobody reads on, in a way that lets its connection be used again.
+// drop closes an unread response so that its connection can be reused.
 func drop(resp *http.Response) {
 	if body, ok := resp.Body.(*answerBody); ok {
-		body.watch.hurry(dropTimeout)
+		body.watch.limitTo(dropTimeout)
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxNotice)
 	_ = resp.Body.Close()

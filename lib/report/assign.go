@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/quote"
 )
 
-// Explain prints which component a path has, and who claimed it.
+// Explain prints the component of a path and the claims on it.
 func Explain(w io.Writer, o *assign.Outcome) error {
 	x, p := o.Explained, New(w)
 	if len(x.Components) == 0 {
@@ -37,10 +37,10 @@ func Explain(w io.Writer, o *assign.Outcome) error {
 	return p.Flush()
 }
 
-// maxListedBy bounds the packages that are named: a directory may be in all.
+// maxListedBy bounds the listed packages: a directory can be in all packages.
 const maxListedBy = 5
 
-// listedBy names the packages that list a file.
+// listedBy lists the packages with a file.
 func listedBy(packages []string) string {
 	switch more := len(packages) - maxListedBy; {
 	case len(packages) == 0:
@@ -51,7 +51,7 @@ func listedBy(packages []string) string {
 	return fmt.Sprintf(" (listed by %s)", quote.Names(packages))
 }
 
-// Repos prints what each repo found, and the largest of what nobody claimed.
+// Repos prints the result of each repo, and the largest unclaimed files.
 func Repos(w io.Writer, o *assign.Outcome) error {
 	p := New(w)
 	t := p.table()

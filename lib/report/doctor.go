@@ -10,11 +10,10 @@ import (
 	"chunkah/lib/doctor"
 )
 
-// maxPlaces is how many places of a finding are shown: what people read before they
-// do something about it.
+// maxPlaces bounds the places shown for a finding, since people read only a few before they act.
 const maxPlaces = 6
 
-// harms say what findings spoil.
+// harms describe the effects of findings.
 var harms = map[doctor.Harm]string{
 	doctor.HarmReuse: "reduces layer reuse", doctor.HarmBoot: "breaks booting",
 	doctor.HarmSecret: "leaks a secret", doctor.HarmBuild: "stops the build", doctor.HarmSize: "makes the image large",

@@ -14,14 +14,14 @@ import (
 	"chunkah/lib/quote"
 )
 
-// A table shows so many layers of a component, and so much of a list of names or of a
-// command: a line of a wide terminal.
+// How many layers of a component, and how much of a list of names or of a command, a table shows: a
+// line of a wide terminal.
 const (
 	shownLayers = 3
 	shownRunes  = 80
 )
 
-// oneOfSeveral is shown as the component of files that belong to one of several.
+// oneOfSeveral is shown as the component of files with several possible components.
 const oneOfSeveral = "(one of several)"
 
 // Layers prints a line for each layer, from the bottom up.
@@ -36,13 +36,13 @@ func Layers(p *Printer, s *inspect.Summary) {
 	t := p.table()
 	t.row("layer", "size", "compressed", "stability", "chain", "files", "  holds")
 	for _, l := range s.Layers {
-		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+holds(l))
+		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+contentsText(l))
 	}
 	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer"))
 	t.end()
 }
 
-// compressedText is the size of a blob, where it is not the tar itself.
+// compressedText is the size of a compressed blob; empty if the blob is the tar itself.
 func compressedText(l inspect.LayerSummary) string {
 	if l.Digest == l.DiffID {
 		return "plain"
@@ -50,7 +50,7 @@ func compressedText(l inspect.LayerSummary) string {
 	return console.Bytes(l.Compressed)
 }
 
-// sizeText is a size that may not be known.
+// sizeText formats a size that can be unknown.
 func sizeText(n *int64) string {
 	if n == nil {
 		return "-"
@@ -65,7 +65,7 @@ func count(n *int64) string {
 	return strconv.FormatInt(*n, 10)
 }
 
-// stabilityText is the chance to stay as it is for a week.
+// stabilityText formats the chance to stay unchanged for a week.
 func stabilityText(ppm *int64) string {
 	if ppm == nil {
 		return "unknown"
@@ -73,8 +73,8 @@ func stabilityText(ppm *int64) string {
 	return percent(*ppm) + "%"
 }
 
-// holds says what is in a layer: its components, or the step that made it.
-func holds(l inspect.LayerSummary) string {
+// contentsText describes a layer: its components, or the build step that made it.
+func contentsText(l inspect.LayerSummary) string {
 	names := l.Components
 	if len(names) == 0 {
 		return shorten(l.CreatedBy)
@@ -94,10 +94,10 @@ func holds(l inspect.LayerSummary) string {
 	return shown
 }
 
-// shorten makes one short line of a step.
+// shorten shortens a build step to one line.
 func shorten(s string) string {
 	if len(s) > shownRunes*utf8.UTFMax*2 {
-		s = s[:shownRunes*utf8.UTFMax*2] // no line shows as much
+		s = s[:shownRunes*utf8.UTFMax*2] // a line never shows more
 	}
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > shownRunes {
@@ -120,7 +120,7 @@ func Components(p *Printer, s *inspect.Summary) {
 	t.end()
 }
 
-// layerNumbers names a few layers.
+// layerNumbers lists a few layers.
 func layerNumbers(list []int) string {
 	if len(list) > shownLayers {
 		return console.Plural(int64(len(list)), "layer")
@@ -128,7 +128,7 @@ func layerNumbers(list []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
 }
 
-// fileLine is an entry of a layer as tools read it.
+// fileLine is an entry of a layer in JSON.
 type fileLine struct {
 	Path      string `json:"path"`
 	PathRaw   []byte `json:"path_raw,omitempty"`
@@ -143,7 +143,7 @@ type fileLine struct {
 	Component string `json:"component,omitempty"`
 }
 
-// text is a name that may not be UTF-8, for JSON.
+// text returns a name for JSON. raw is set if it is not UTF-8.
 func text(s string) (shown string, raw []byte) {
 	if utf8.ValidString(s) {
 		return s, nil
@@ -151,7 +151,7 @@ func text(s string) (shown string, raw []byte) {
 	return format.Text(s), []byte(s)
 }
 
-// Files prints the entries of a layer as they stand in it.
+// Files prints the entries of a layer in their order.
 func Files(p *Printer, in *inspect.Image, l *inspect.Layer, asJSON bool) {
 	for i := range l.Entries {
 		e := &l.Entries[i]
@@ -174,7 +174,7 @@ func Files(p *Printer, in *inspect.Image, l *inspect.Layer, asJSON bool) {
 	}
 }
 
-// nodeLine is a path of the file system as tools read it.
+// nodeLine is a path of the file system in JSON.
 type nodeLine struct {
 	Path      string `json:"path"`
 	PathRaw   []byte `json:"path_raw,omitempty"`

@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/reuse"
 )
 
-// markdownParts is how many components a table has: a comment on a pull request is read on
-// a screen or two.
+// markdownParts is the number of components in a table: a comment on a pull request should fit a
+// screen or two.
 const markdownParts = 20
 
 // Markdown prints the steps as tables in Markdown.
@@ -32,7 +32,7 @@ func Markdown(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	}
 }
 
-// markdownTable prints the components that are downloaded, the largest first.
+// markdownTable prints the downloaded components, the largest first.
 func markdownTable(p *Printer, s *reuse.Step) {
 	parts := bySize(s.Parts)
 	if len(parts) == 0 {
@@ -50,7 +50,7 @@ func markdownTable(p *Printer, s *reuse.Step) {
 	}
 }
 
-// markdown quotes a text, so that nothing in it is markup.
+// markdown escapes a text so that it contains no markup.
 func markdown(s string) string {
 	var b strings.Builder
 	for _, r := range quote.Line(s) {

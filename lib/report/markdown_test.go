@@ -2,7 +2,7 @@ package report
 
 import "testing"
 
-// Nothing in a name is markup, ends a cell or a line.
+// No name can contain markup or end a cell or a line.
 func TestMarkdownNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"rpm/bash":        "rpm/bash",

@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/quote"
 )
 
-// PlanLines are the plan for people: two lines per layer, from the bottom up. The first
-// has numbers and reasons, the second components.
+// PlanLines formats the plan for people: two lines per layer, from the bottom up. The first has
+// numbers and reasons, the second components.
 func PlanLines(x *pack.Explanation) []string {
 	lines := []string{"layer        size  changes/week  blobs/week  chain stays  chains/week"}
 	linef := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -36,7 +36,7 @@ func PlanLines(x *pack.Explanation) []string {
 	return lines
 }
 
-// cheapestMerger says which two layers would cost least as one, if there are two.
+// cheapestMerger returns a line with the two layers that would cost least as one, if there are two.
 func cheapestMerger(layers []pack.Why) []string {
 	if len(layers) < 2 {
 		return nil
@@ -50,7 +50,8 @@ func cheapestMerger(layers []pack.Why) []string {
 	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more per week.", best, layers[best].Neighbour, console.Bytes(layers[best].Joined))}
 }
 
-// reason says what a layer was before, and what it would save to part its components.
+// reason compares a layer with the previous image, and says what splitting its components would
+// save.
 func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {
@@ -68,10 +69,10 @@ func reason(l pack.Why) string {
 	return strings.Join(why, "; ")
 }
 
-// percent writes parts per million as a percentage.
+// percent formats parts per million as a percentage.
 func percent(n int64) string { return fmt.Sprintf("%d.%02d", n/10_000, n/100%100) }
 
-// signed writes a difference of sizes.
+// signed formats a difference of sizes.
 func signed(n int64) string {
 	if n < 0 {
 		return console.Bytes(-n) + " less"

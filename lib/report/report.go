@@ -1,5 +1,5 @@
-// Package report prints to standard output what the commands find: as tables and lines for
-// people, or as JSON for programs.
+// Package report prints the results of the commands to standard output: tables and lines for
+// people, JSON for programs.
 package report
 
 import (
@@ -13,15 +13,15 @@ import (
 	"chunkah/lib/quote"
 )
 
-// Printer writes an answer to standard output. Names of an image or a root cannot end a
-// line or reach the terminal as controls: a line is written in one call, and what comes
-// from its arguments is quoted with the rest. The first error is kept.
+// Printer prints to standard output. Names from an image or a root cannot end a line or send
+// control characters to the terminal: a line is written in one call, and its arguments are quoted.
+// The first error is kept.
 type Printer struct {
 	out *bufio.Writer
 	err error
 }
 
-// New returns a printer to w.
+// New returns a printer that writes to w.
 func New(w io.Writer) *Printer { return &Printer{out: bufio.NewWriter(w)} }
 
 // Linef prints one line.
@@ -29,7 +29,7 @@ func (p *Printer) Linef(format string, args ...any) {
 	p.write([]byte(quote.Line(fmt.Sprintf(format, args...)) + "\n"))
 }
 
-// JSON prints one object, on a line.
+// JSON prints one object on one line.
 func (p *Printer) JSON(value any) {
 	data, err := json.Marshal(value)
 	if err != nil {
@@ -50,14 +50,13 @@ func (p *Printer) fail(err error) {
 	}
 }
 
-// Flush writes what is left, and returns the first error.
+// Flush writes the buffered output, and returns the first error.
 func (p *Printer) Flush() error {
 	p.fail(p.out.Flush())
 	return p.err
 }
 
-// table is rows of cells, aligned to the right. Of the last column, which is text, a line
-// has as much as it needs.
+// table has rows of cells, aligned to the right, except for the last column, which is text.
 type table struct {
 	p    *Printer
 	rows *tabwriter.Writer
@@ -67,7 +66,7 @@ func (p *Printer) table() *table {
 	return &table{p, tabwriter.NewWriter(p.out, 0, 0, 2, ' ', tabwriter.AlignRight)}
 }
 
-// row adds a row. An empty last cell is no column.
+// row adds a row. An empty last cell is left out.
 func (t *table) row(cells ...any) {
 	var texts []string
 	for _, c := range cells {

@@ -11,7 +11,7 @@ import (
 	"chunkah/lib/reuse"
 )
 
-// Series prints the steps, and what they come to where there are several.
+// Series prints the steps, and their average if there are several.
 func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	if len(s.Steps) == 1 {
 		printStep(p, s.Steps[0], chosen, "")
@@ -39,7 +39,7 @@ func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	}
 }
 
-// shownClients are the chosen client, or all.
+// shownClients returns the chosen client, or all.
 func shownClients(chosen reuse.Client) []reuse.Client {
 	if chosen != "" {
 		return []reuse.Client{chosen}
@@ -47,8 +47,8 @@ func shownClients(chosen reuse.Client) []reuse.Client {
 	return reuse.Clients
 }
 
-// costCells are a row with what clients download, and what all of them unpack, divided
-// by n, in the middle.
+// costCells returns a row with the downloads of clients and the unpacked size of all of them,
+// divided by n, in the middle.
 func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Client, n int64, last ...any) []any {
 	cells, unpack := []any{first}, "-"
 	for _, client := range clients {
@@ -61,13 +61,13 @@ func costCells(first any, of func(reuse.Client) reuse.Cost, clients []reuse.Clie
 	return append(append(cells, unpack), last...)
 }
 
-// clientTexts are the clients by name.
+// clientTexts are the names of clients.
 var clientTexts = map[reuse.Client]string{
 	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
 }
 
-// unpackText says how much a client unpacks. Where nobody has read the layers, only
-// their blobs have a size.
+// unpackText formats how much a client unpacks. If the layers were not read, only their blobs have
+// a size.
 func unpackText(c reuse.Cost) string {
 	layers := console.Plural(int64(c.UnpackLayers), "layer")
 	if c.Unpack == nil {
@@ -76,7 +76,7 @@ func unpackText(c reuse.Cost) string {
 	return fmt.Sprintf("%s in %s", console.Bytes(*c.Unpack), layers)
 }
 
-// printStep prints what a step costs, and why, below a line that begins with title.
+// printStep prints the cost of a step and its reasons, below a line that begins with title.
 func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	p.Linef("%s%s to %s", title, quote.Name(s.Old), quote.Name(s.New))
 	for _, client := range shownClients(chosen) {
@@ -101,7 +101,7 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	printReasons(p, s)
 }
 
-// bySize are the parts of a step, the largest download first.
+// bySize returns the parts of a step, the largest download first.
 func bySize(parts []reuse.Part) []reuse.Part {
 	parts = slices.Clone(parts)
 	slices.SortStableFunc(parts, func(a, b reuse.Part) int {
@@ -117,7 +117,7 @@ func bytesOf(n *int64) int64 {
 	return *n
 }
 
-// partText names a component, its state, and why unchanged data of it is downloaded.
+// partText describes a component: its name, its state, and why unchanged data of it are downloaded.
 func partText(p *reuse.Part) string {
 	name := shorten(p.Component)
 	if p.Component == "" {
@@ -135,7 +135,7 @@ func partText(p *reuse.Part) string {
 	return name
 }
 
-// reasonTexts are the reasons in a few words, in the order in which they are listed.
+// reasonTexts are the reasons in the order of printing.
 var reasonTexts = []struct {
 	reason reuse.Reason
 	text   string
@@ -151,12 +151,12 @@ var reasonTexts = []struct {
 	{reuse.ReasonTar, "because the tar is written differently"},
 }
 
-// printReasons sums up the unchanged data by reason.
+// printReasons prints the sum of the unchanged data by reason.
 func printReasons(p *Printer, s *reuse.Step) {
 	sums, all, changed := map[reuse.Reason]int64{}, int64(0), int64(0)
 	for _, part := range s.Parts {
 		if part.Unchanged == nil {
-			return // nobody has read them
+			return // the layers were not read
 		}
 		sums[part.Reason] += *part.Unchanged
 		all += *part.Unchanged

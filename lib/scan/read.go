@@ -51,7 +51,7 @@ func newReading(s *source, path string, dir inode) *reading {
 }
 
 // errChanged is the error for data from different states of the tree.
-var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
+var errChanged = errors.New("it changed: do not write to the root during the build")
 
 // maxAttempts bounds how often a directory that changes is read again. In a live root that happens
 // occasionally, but rarely twice in a row.

@@ -14,16 +14,16 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// changed shows what of an image differs from its lowest layers: what the layers
-// above them have, with the directories that lead there, and a character device
-// 0, 0 for what is gone, as overlayfs has it. It is a rootfs.Source.
+// changed shows the difference between an image and its lowest layers: files of the layers above,
+// with their parent directories, and a character device 0, 0 for each deleted file, as in
+// overlayfs. It is a rootfs.Source.
 type changed struct {
 	tree  *image.Tree
-	names map[string][]string // by directory that is shown
+	names map[string][]string // by visible directory
 	gone  map[string]bool
 }
 
-// newChanged finds what differs from so many layers.
+// newChanged finds the difference from the lowest keep layers.
 func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	c := &changed{tree: tree, names: map[string][]string{"/": nil}, gone: map[string]bool{}}
 	for _, path := range tree.Gone() {
@@ -34,8 +34,7 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All names of an inode go into one layer: one that is shown takes the others
-	// along.
+	// All names of an inode go into one layer: if one is shown, all are.
 	for _, g := range groups {
 		if g.shown {
 			for _, path := range g.paths {
@@ -50,14 +49,14 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	return c, nil
 }
 
-// group is the names of an inode that has several.
+// group has the names of an inode with several.
 type group struct {
 	paths []string
 	shown bool
 }
 
-// walk shows what comes from a layer that is not kept, and returns the inodes of
-// several names by their number.
+// walk shows files of layers that are not kept, and returns inodes with several names by their
+// number.
 func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 	groups := map[uint64]*group{}
 	for todo := []string{dir}; len(todo) > 0; {
@@ -96,7 +95,7 @@ func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 	return groups, nil
 }
 
-// show shows a path and the directories that lead there.
+// show shows a path and its parent directories.
 func (c *changed) show(path string) {
 	for path != "/" {
 		dir := format.Parent(path)
@@ -109,7 +108,7 @@ func (c *changed) show(path string) {
 	}
 }
 
-// Close implements rootfs.Source: the tree is its owner's.
+// Close implements rootfs.Source. The caller closes the tree.
 func (c *changed) Close() error { return nil }
 
 // Stat implements rootfs.Source.
@@ -120,8 +119,7 @@ func (c *changed) Stat(path string) (rootfs.Stat, error) {
 	return c.tree.Stat(path)
 }
 
-// Names implements rootfs.Source. A directory that is itself what changed may have
-// nothing in it that did.
+// Names implements rootfs.Source. If only a directory itself changed, it has no names.
 func (c *changed) Names(dir string) ([]string, error) {
 	if c.gone[dir] {
 		return nil, unix.ENOTDIR

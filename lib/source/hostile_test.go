@@ -11,8 +11,8 @@ import (
 	"chunkah/format"
 )
 
-// What a header names was written by somebody else: it makes no stage wait for a pipe, read a
-// device without end, or open more than a few trees.
+// A header is not trusted: it cannot make a stage block on a pipe, read a device without end, or
+// open more than a few trees.
 func TestHostileHeaders(t *testing.T) {
 	pipe := t.TempDir() + "/pipe"
 	if err := unix.Mkfifo(pipe, 0o644); err != nil {
@@ -36,9 +36,9 @@ func TestHostileHeaders(t *testing.T) {
 		{"standard input", format.Header{Sources: []string{"oci-archive:-"}}, "is not a regular file"},
 		{"a transport of others", format.Header{Sources: []string{"ostree:x"}}, "unknown transport"},
 		{"a registry where there is none", format.Header{Sources: []string{"docker://localhost:1/x"}}, "no registry client"},
-		{"many", format.Header{Sources: slices.Repeat([]string{"dir:" + dir}, maxSources+1)}, "65 sources: 64 at most"},
+		{"many", format.Header{Sources: slices.Repeat([]string{"dir:" + dir}, maxSources+1)}, "65 sources exceed the limit of 64"},
 		{"layers of a directory", format.Header{Sources: []string{"dir:" + dir}, KeepLayers: 1}, "no layers to keep"},
-		{"layers of several", format.Header{Sources: []string{"dir:" + dir, "dir:" + dir}, KeepLayers: 1}, "of one source alone"},
+		{"layers of several", format.Header{Sources: []string{"dir:" + dir, "dir:" + dir}, KeepLayers: 1}, "of a single source"},
 		{"none", format.Header{KeepLayers: 1}, "no source"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

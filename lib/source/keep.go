@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// keptLayers counts the layers of an image that stay as they are.
+// keptLayers returns the number of layers of an image to keep.
 func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error) {
 	if opt.KeepBase == "" {
 		return 0, nil

@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// overlay lays trees over each other, the last one on top: directories become
-// one, anything else takes the place of what is below it. It is a rootfs.Source.
+// overlay merges trees, the last one on top: directories are merged, any other file replaces the
+// one below. It is a rootfs.Source.
 type overlay struct {
 	trees []*shown // from the bottom up
 }
@@ -31,23 +31,22 @@ func newOverlay(trees []*rootfs.Root) *overlay {
 // shown is one of the trees.
 type shown struct {
 	*rootfs.Root
-	// last is what was found to be absent last: a walk asks for all that is below it
-	// next.
+	// last is the last path that was found to be missing: a walk asks for the paths below it next.
 	last atomic.Pointer[absence]
 }
 
-// absence is a path at which a tree has nothing, while it has something right above.
+// absence is a path that a tree does not have although it has the parent.
 type absence struct {
 	path  string
-	hides bool // what is above is no directory, and covers what the trees below have there
+	hides bool // the parent is not a directory, so it hides the trees below
 }
 
-// covers reports whether nothing is at path either.
+// covers reports whether path is missing too.
 func (a *absence) covers(path string) bool {
 	return a != nil && len(path) >= len(a.path) && path[:len(a.path)] == a.path && (len(path) == len(a.path) || path[len(a.path)] == '/')
 }
 
-// lstat describes what is at path, or tells that nothing is there.
+// lstat describes the file at path, or reports that it is missing.
 func (s *shown) lstat(path string) (st rootfs.Stat, gone *absence, err error) {
 	if gone = s.last.Load(); gone.covers(path) {
 		return st, gone, nil
@@ -61,17 +60,17 @@ func (s *shown) lstat(path string) (st rootfs.Stat, gone *absence, err error) {
 	return rootfs.Stat{}, gone, err
 }
 
-// absent finds the highest of a path and the directories above it at which nothing is.
-// Nothing is below what is not there, so that halving finds it; mostly it is the path itself.
+// absent returns the highest missing one of a path and its parents. Nothing exists below a missing
+// path, so it uses binary search. It is usually the path itself.
 func (s *shown) absent(path string) (*absence, error) {
-	var ends []int // of the names in path
+	var ends []int // ends of the names in path
 	for i := 1; i <= len(path); i++ {
 		if i == len(path) || path[i] == '/' {
 			ends = append(ends, i)
 		}
 	}
 	above := rootfs.Stat{Mode: unix.S_IFDIR} // the root
-	low, high := 0, len(ends)-1              // at ends[high] nothing is, above ends[low] something
+	low, high := 0, len(ends)-1              // ends[high] is missing, everything before ends[low] exists
 	for middle := high - 1; low < high; middle = (low + high) / 2 {
 		st, err := s.Lstat(path[:ends[middle]])
 		switch {
@@ -94,7 +93,7 @@ func (o *overlay) Close() error {
 	return errors.Join(errs...)
 }
 
-// find returns the topmost tree that shows something at path, and what.
+// find returns the topmost tree with a file at path, and the file's metadata.
 func (o *overlay) find(path string) (at int, st rootfs.Stat, err error) {
 	for at, tree := range slices.Backward(o.trees) {
 		st, gone, err := tree.lstat(path)
@@ -108,13 +107,13 @@ func (o *overlay) find(path string) (at int, st rootfs.Stat, err error) {
 	return 0, st, fs.ErrNotExist
 }
 
-// isAbsent reports whether an error says that nothing is at a physical path.
+// isAbsent reports whether an error means that a physical path does not exist.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// Stat implements rootfs.Source. Images number their inodes alike, all on device
-// 0, which no directory is on; so each gets a device of its own.
+// Stat implements rootfs.Source. Inode numbers of images overlap, and all are on device 0, which no
+// directory has. So each image gets its own device number.
 func (o *overlay) Stat(path string) (rootfs.Stat, error) {
 	at, st, err := o.find(path)
 	if st.Dev == 0 {
@@ -143,7 +142,7 @@ func (o *overlay) Names(dir string) ([]string, error) {
 				continue
 			}
 			if gone != nil || !isDir(st) {
-				break // it covers what is below
+				break // it hides the trees below
 			}
 		}
 		more, err := tree.ReadDir(dir)
@@ -174,8 +173,8 @@ func (o *overlay) Xattrs(path string) (list []rootfs.Xattr, err error) {
 	return list, err
 }
 
-// Open implements rootfs.Source. A file of a directory is opened for each read: its
-// reader has no end at which to close it.
+// Open implements rootfs.Source. A file in a directory is opened for each read, because its reader
+// is never closed.
 func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	at, _, err := o.find(path)
 	if err != nil {
@@ -188,8 +187,7 @@ func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	return reopened{o.trees[at].Root, path}, f.Close()
 }
 
-// in calls f with the directory that path is in and its last name, which is
-// empty for the root.
+// in calls f with the parent directory of path and its last name, which is empty for the root.
 func (o *overlay) in(path string, f func(d *rootfs.Dir, name string) error) error {
 	at, _, err := o.find(path)
 	if err != nil {
@@ -203,7 +201,7 @@ func (o *overlay) in(path string, f func(d *rootfs.Dir, name string) error) erro
 	return f(d, strings.TrimPrefix(path[strings.LastIndexByte(path, '/'):], "/"))
 }
 
-// reopened is a file that is opened when it is read.
+// reopened is a file that is opened for each read.
 type reopened struct {
 	tree *rootfs.Root
 	path string

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// tree makes a directory of lines: "dir/", "link -> target" or "name = content".
+// tree creates a directory from lines: "dir/", "link -> target" or "name = content".
 func tree(t *testing.T, lines ...string) *rootfs.Root {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func tree(t *testing.T, lines ...string) *rootfs.Root {
 	return root
 }
 
-// listing shows what a scan of a root sees, with contents.
+// listing lists a root as scan does, with contents.
 func listing(t *testing.T, root *rootfs.Root) string {
 	t.Helper()
 	var b strings.Builder
@@ -73,8 +73,8 @@ func listing(t *testing.T, root *rootfs.Root) string {
 	return b.String()
 }
 
-// Directories become one, and anything else takes the place of what is below,
-// also where its parent is a link or a file further up.
+// Directories are merged, and any other file replaces the one below, even if a parent is a link or
+// a file in a tree above.
 func TestOverlay(t *testing.T) {
 	root := rootfs.Virtual("overlay", newOverlay([]*rootfs.Root{
 		tree(t, "etc/both = 1", "etc/low = 1", "hidden/a/b = 1", "cover/x = 1", "turn = 1", "lib/a = 1"),
@@ -110,8 +110,7 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// Trees number their inodes as they like: files of different trees are never
-// taken for names of one.
+// Trees number their inodes independently: files of different trees never count as hard links.
 func TestOverlayInodes(t *testing.T) {
 	low, high := tree(t, "a = 1"), tree(t, "b = 2")
 	o := newOverlay([]*rootfs.Root{rootfs.Virtual("low", alike{low}), rootfs.Virtual("high", alike{high})})
@@ -129,7 +128,7 @@ func TestOverlayInodes(t *testing.T) {
 	}
 }
 
-// alike is a source all of whose files have one inode number.
+// alike is a source in which all files have the same inode number.
 type alike struct{ root *rootfs.Root }
 
 func (s alike) Close() error                          { return s.root.Close() }
@@ -143,7 +142,7 @@ func (s alike) Stat(path string) (st rootfs.Stat, err error) {
 	return st, err
 }
 
-// A file of a directory may change while it is read, and whoever reads it asks.
+// A change of a file in a directory while it is read is noticed.
 func TestOverlayTellsChanges(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/file", []byte("before"), 0o600); err != nil {
@@ -170,8 +169,8 @@ func TestOverlayTellsChanges(t *testing.T) {
 	}
 }
 
-// A plain layer of an image that is one of several sources is read in place too, and
-// what changes there is noticed.
+// An uncompressed layer of an image is read in place even with several sources, and changes are
+// noticed.
 func TestOverlayChecksContents(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
@@ -196,7 +195,7 @@ func TestOverlayChecksContents(t *testing.T) {
 	}
 }
 
-// A set can be closed again, and so can its trees.
+// A set can be closed twice, and so can its trees.
 func TestSetCloseTwice(t *testing.T) {
 	img := (&mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("f", "x"))}}}).Archive(t)
 	for _, names := range [][]string{{"dir:" + t.TempDir()}, {"oci-archive:" + img}, {"oci-archive:" + img, "dir:" + t.TempDir()}} {

@@ -6,10 +6,10 @@ import (
 	"chunkah/lib/plan"
 )
 
-// past is what an image's history says of its layers.
+// past has the layers in an image's history.
 type past struct {
 	tree   *image.Tree
-	layers []*format.Layer // nil for those of other tools
+	layers []*format.Layer // nil for layers of other tools
 }
 
 func newPast(img *image.Image, tree *image.Tree) past {
@@ -21,8 +21,8 @@ func newPast(img *image.Image, tree *image.Tree) past {
 	return p
 }
 
-// LayerOf returns the record of the layer that what is at path comes from: nil if it is
-// not from an image, or from a layer of another tool.
+// LayerOf returns the record of the layer that has a path. It is nil if the file is not from an
+// image, or from a layer of another tool.
 func (s *Set) LayerOf(path string) *format.Layer {
 	at, _, err := s.overlay.find(path)
 	if err != nil || s.pasts[at].tree == nil {

@@ -1,6 +1,5 @@
-// Package source opens what chunkah takes file systems from: a directory, an image wherever it is,
-// or several of both, one over the other. All of them become one tree; a stage that comes later
-// opens the same one by the header of the stream.
+// Package source opens sources: a directory, an image in any place, or several of both, merged into
+// one tree. A later stage opens the same tree from the header of the stream.
 package source
 
 import (
@@ -19,52 +18,53 @@ import (
 	"chunkah/lib/transport"
 )
 
-// maxSources bounds the sources of one tree: each stays open, an image with all its files in
-// memory, and every path is looked for in each.
+// maxSources bounds the sources of one tree: each stays open, an image keeps all its files in
+// memory, and every path is looked up in each.
 const maxSources = 64
 
-// Options say how sources are opened. The zero value takes local ones, for this machine's platform.
+// Options say how sources are opened. The zero value accepts local ones, for this machine's
+// platform.
 type Options struct {
 	Image image.Options
-	// KeepBase says which layers of the only source, an image, stay as they are: their number, or
-	// the image that they make up. Empty for none.
+	// KeepBase says which layers of the only source, an image, are kept unchanged: their number, or
+	// a base image with these layers. Empty for none.
 	KeepBase string
-	// BySource makes each source a component.
+	// BySource makes each source its own component.
 	BySource bool
-	// Sums takes the sums of an image's files in place of their contents: see image.FlattenOptions.
+	// Sums keeps the checksums of an image's files instead of their contents: see
+	// image.FlattenOptions.
 	Sums bool
 }
 
-// Set is what sources are as one tree.
+// Set is a tree merged from sources.
 type Set struct {
-	// Root is the tree; all contents are in it.
+	// Root is the tree with all contents.
 	Root *rootfs.Root
-	// Changed shows what differs from the layers that are kept, a character device 0, 0 where
-	// something is deleted; it is Root where none are kept. It is closed with Root.
+	// Changed shows the difference from the kept layers, with a character device 0, 0 for each
+	// deleted file. It is Root if no layers are kept. It is closed with Root.
 	Changed *rootfs.Root
-	// Config is that of the image that lies on top; nil where no source is one.
+	// Config is the config of the topmost image; nil if no source is an image.
 	Config *oci.Config
-	// Tree is that of the image or the root tar that lies on top; nil if all sources are
-	// directories.
+	// Tree is the tree of the topmost image; nil if no source is an image.
 	Tree *image.Tree
-	// Kept are the layers that stay, from the bottom up.
+	// Kept are the kept layers, from the bottom up.
 	Kept []image.Layer
-	// Image reads their blobs; nil where no source is an image.
+	// Image reads their blobs; nil if no source is an image.
 	Image *image.Image
-	// Notes say what runtimes do not agree on.
+	// Notes describe ambiguities that runtimes handle differently.
 	Notes []string
 
-	names    []string // as the header has them
+	names    []string // as in the header
 	trees    []*rootfs.Root
 	pasts    []past   // of each tree
 	overlay  *overlay // of all
 	images   []*image.Image
-	labels   []string // as the user named the sources
+	labels   []string // as the user gave them
 	bySource bool
 	virtual  bool // some source is not a directory
 }
 
-// Open opens sources, later ones over earlier ones.
+// Open opens sources. Later ones are on top.
 func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) {
 	s := &Set{labels: names, bySource: opt.BySource}
 	defer func() {
@@ -76,9 +76,9 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	case len(names) == 0:
 		return s, errors.New("no source is given")
 	case len(names) > maxSources:
-		return s, fmt.Errorf("%d sources: %d at most; join some of them first", len(names), maxSources)
+		return s, fmt.Errorf("%d sources exceed the limit of %d: merge some of them first", len(names), maxSources)
 	case len(names) > 1 && opt.KeepBase != "":
-		return s, errors.New("layers are kept of one source alone: join the others first")
+		return s, errors.New("only the layers of a single source can be kept: merge the others first")
 	}
 	for _, name := range names {
 		if err := s.open(ctx, name, opt); err != nil {
@@ -95,7 +95,7 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	return s, nil
 }
 
-// OpenHeader opens what the header of a stream names.
+// OpenHeader opens the sources in the header of a stream.
 func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error) {
 	if h.KeepLayers > 0 {
 		opt.KeepBase = fmt.Sprint(h.KeepLayers)
@@ -104,7 +104,7 @@ func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error
 	return Open(ctx, h.Sources, opt)
 }
 
-// Close gives back what the sources hold. Nothing can be read after it.
+// Close closes all sources. Nothing can be read after it.
 func (s *Set) Close() error {
 	var errs []error
 	for _, t := range s.trees {
@@ -200,23 +200,22 @@ func config(img *image.Image) (*oci.Config, error) {
 	return c, nil
 }
 
-// Header puts into a header what a later stage opens the same sources by. A single directory is the
-// stream's root.
+// Header adds the sources to a header, from which a later stage opens them. A single directory is
+// the stream's root.
 func (s *Set) Header(h *format.Header) error {
 	if len(s.trees) == 1 && !s.virtual {
 		return nil // scan names the root
 	}
 	for _, name := range s.names {
 		if !utf8.ValidString(name) {
-			return fmt.Errorf("source %q is not UTF-8, which the stream needs it to be: rename it, or link to it", name)
+			return fmt.Errorf("source %q is not UTF-8, which the stream requires: rename it, or link to it", name)
 		}
 	}
 	h.Sources, h.KeepLayers = s.names, int64(len(s.Kept))
 	return nil
 }
 
-// Components names the sources that show a file as a component each; nil where that was not asked
-// for.
+// Components returns the component of each source with a file, nil without BySource.
 func (s *Set) Components(f *format.File) ([]string, error) {
 	if !s.bySource {
 		return nil, nil
@@ -243,7 +242,7 @@ func (s *Set) Components(f *format.File) ([]string, error) {
 	return list, nil
 }
 
-// OpenLayer returns what opens the blob of a kept layer.
+// OpenLayer returns a function that opens the blob of a kept layer.
 func (s *Set) OpenLayer(i int) func(context.Context) (io.ReadCloser, error) {
 	return func(ctx context.Context) (io.ReadCloser, error) { return s.Image.Blob(ctx, s.Kept[i].Descriptor) }
 }

@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/scan"
 )
 
-// chain is directories below each other, all of one name, that counts what is asked of
-// it. The last one has some xattrs.
+// chain is nested directories with the same name, the last one with some xattrs. It counts its
+// method calls.
 type chain struct {
 	name   string
 	depth  int
@@ -63,8 +63,8 @@ func (c chain) Readlink(string) (string, error)  { return "", unix.EINVAL }
 func (c chain) Open(string) (io.ReaderAt, error) { return nil, rootfs.ErrNotRegular }
 func (c chain) Close() error                     { return nil }
 
-// Sources with deep trees, and with many xattrs, are asked as often as they have names
-// and xattrs, and not for each directory above them again.
+// Calls to sources with deep trees or many xattrs grow with the number of names and xattrs, and not
+// again with each directory above.
 func TestDeepSources(t *testing.T) {
 	work := func(depth, xattrs int) int64 {
 		var asked atomic.Int64

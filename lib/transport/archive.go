@@ -14,8 +14,8 @@ import (
 var Archive = &image.Transport{
 	Prefix: "oci-archive:", Form: "oci-archive:FILE[:REF]", Purpose: "for an archive",
 	Syntax: image.PathRef, File: true,
-	ManyNames: "podman load refuses an OCI archive with several names: take one with podman pull oci-archive:PATH:NAME, " +
-		"or write docker-archive:PATH, of which podman load and docker load take all",
+	ManyNames: "podman load refuses an OCI archive with several names: load one with podman pull oci-archive:PATH:NAME, " +
+		"or write docker-archive:PATH, which podman load and docker load read with all names",
 	CheckRef: oci.CheckRefName,
 	Open:     image.OpenArchive,
 	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
@@ -25,7 +25,7 @@ var Archive = &image.Transport{
 
 // DockerArchive is an archive of docker save and docker load.
 var DockerArchive = &image.Transport{
-	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for one that docker load takes",
+	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for an archive that docker load reads",
 	Syntax: image.PathRef, File: true, DockerFormat: true,
 	CheckRef: oci.CheckTag,
 	Open:     image.OpenDockerArchive,
@@ -38,9 +38,9 @@ var DockerArchive = &image.Transport{
 	},
 }
 
-// createArchive writes to standard output, a named pipe or a file. The reader of a pipe may come late, and be slow:
-// neither keeps the command from ending. The end of the process closes the pipe. An image that has to be readable cannot
-// go to a pipe, which CreateArchive refuses.
+// createArchive writes to standard output, a named pipe or a file. A pipe can have a slow reader,
+// or none yet: neither may delay cancelling the command, so the pipe is closed by the end of the
+// process. CreateArchive refuses a pipe if the image must be readable.
 func createArchive(ctx context.Context, to image.Source, opt image.CreateOptions) (*oci.Archive, error) {
 	if to.IsStdout() {
 		return oci.NewArchive(opt.Stdout, opt.Options), nil

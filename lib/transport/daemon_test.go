@@ -51,7 +51,8 @@ func writeMuch(dest oci.Destination) error {
 	return dest.Blob(v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(data), Size: int64(len(data))}, "", oci.Data([]byte(data)))
 }
 
-// A daemon that stops, refuses or is no longer wanted ends the build, and nobody waits for the other.
+// A daemon that stops, refuses or is no longer wanted ends the build, and nobody waits for the
+// other.
 func TestDaemonStops(t *testing.T) {
 	t.Run("stops", func(t *testing.T) {
 		dest := daemonServing(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {

@@ -7,9 +7,9 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Layout is an OCI layout folder.
+// Layout is an OCI layout directory.
 var Layout = &image.Transport{
-	Prefix: "oci:", Form: "oci:DIR[:REF]", Purpose: "for a layout folder, to which an image is added",
+	Prefix: "oci:", Form: "oci:DIR[:REF]", Purpose: "for a layout directory, to which the image is added",
 	Syntax:   image.PathRef,
 	CheckRef: oci.CheckRefName,
 	Open:     image.OpenLayout,

@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// Registry is a repository of a registry.
+// Registry is a repository in a registry.
 var Registry = &image.Transport{
 	Prefix: "docker://", Form: "docker://REF", Purpose: "for a registry",
 	Syntax: image.RefOnly, Network: true,
@@ -49,7 +49,7 @@ func openRegistry(text string, options func() (registry.Options, error)) (*regis
 	if err != nil {
 		return nil, err
 	}
-	if options == nil { // a stream that names a registry opens no connection by itself
+	if options == nil { // sources in a stream must not open connections without options
 		return nil, errors.New("there is no registry client")
 	}
 	opt, err := options()
@@ -59,7 +59,7 @@ func openRegistry(text string, options func() (registry.Options, error)) (*regis
 	return registry.Open(ref, opt)
 }
 
-// tagOf is the further tag of an image: a name of the same repository.
+// tagOf returns the tag in another name of an image, which must be in the same repository.
 func tagOf(image, name string) (string, error) {
 	at, err := registry.ParseRef(image)
 	if err != nil {
@@ -67,16 +67,16 @@ func tagOf(image, name string) (string, error) {
 	}
 	ref, err := registry.ParseRef(name)
 	if err != nil || ref.Registry != at.Registry || ref.Name != at.Name || ref.Digest != "" {
-		return "", fmt.Errorf("-o docker://%s names the image, and --tag %q is no tag of the same repository: give --tag %s/%s:TAG", image, name, at.Registry, at.Name)
+		return "", fmt.Errorf("-o docker://%s names the image, and --tag %q is not a tag of the same repository: give --tag %s/%s:TAG", image, name, at.Registry, at.Name)
 	}
 	return ref.Tag, nil
 }
 
-// remote is a repository as package image asks for one: by whole references, and
-// with manifests among the blobs.
+// remote is a repository as an image.Fetcher: with full references, and with manifests among the
+// blobs.
 type remote struct{ *registry.Repository }
 
-// Close implements image.Fetcher: a repository has nothing open.
+// Close implements image.Fetcher: nothing is open.
 func (r remote) Close() error { return nil }
 
 // Manifest implements image.Fetcher.

@@ -1,5 +1,5 @@
-// Package transport lists the kinds of place that chunkah takes file systems from and writes images to, and reads their
-// names. Each transport is one file here and one line in All; whatever differs between them is in the fields of
+// Package transport lists the transports of sources and destinations, and parses their names. Each
+// transport is one file here and one line in All. Their differences are in the fields of
 // image.Transport.
 package transport
 
@@ -18,7 +18,7 @@ import (
 // All are the transports, in the order in which people read of them.
 var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Storage, Daemon, Registry}
 
-// foreign are transports of other tools, and what to use for a destination instead.
+// foreign are transports of other tools, and what to use instead for a destination.
 var foreign = map[string]string{
 	"atomic":             "",
 	"containers-storage": "; for podman's storage use -o - | podman load",
@@ -28,12 +28,12 @@ var foreign = map[string]string{
 	"tarball":            "",
 }
 
-// side is what a name stands for: a source or a destination.
+// side is the kind of a name: a source or a destination.
 type side struct {
 	name  string
-	plain *image.Transport // of a path without a transport
-	file  string           // what such a path names
-	ways  string           // how a path can be given without a transport
+	plain *image.Transport // for a path without a transport
+	file  string           // what such a path is
+	ways  string           // ways to give a path without a transport
 	takes func(*image.Transport) bool
 	// instead says what to use instead of transports of other tools.
 	instead map[string]string
@@ -44,17 +44,17 @@ var (
 	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, foreign}
 )
 
-// Forms are the forms of names of some transports, such as Transport.IsImage.
+// Forms lists the forms of names of some transports, for example of those with Transport.IsImage.
 func Forms(some func(*image.Transport) bool) []string {
 	return texts(some, func(t *image.Transport) string { return t.Form })
 }
 
-// Prefixes begin the names of all transports.
+// Prefixes returns the prefixes of all transports.
 func Prefixes() []string {
 	return texts((*image.Transport).IsSource, func(t *image.Transport) string { return t.Prefix })
 }
 
-// Purposes say what all destinations are for.
+// Purposes returns the purposes of all destinations.
 func Purposes() []string {
 	return texts((*image.Transport).IsDestination, func(t *image.Transport) string { return t.Form + " " + t.Purpose })
 }
@@ -68,9 +68,10 @@ func texts(some func(*image.Transport) bool, text func(*image.Transport) string)
 	return list
 }
 
-// ParseSource reads where a file system is to come from. A name without a transport is the path of a directory. It can
-// hold colons if a slash comes before the first, as in ./a:b. After a transport the path ends at the first colon, except
-// after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-" is standard input.
+// ParseSource parses the name of a source. A name without a transport is the path of a directory.
+// It can contain colons after a slash, as in ./a:b. After a transport the path ends at the first
+// colon, except after dir:. A REF is NAME[:TAG], NAME@DIGEST or @DIGEST. The archive "-" is
+// standard input.
 func ParseSource(s string) (image.Source, error) {
 	src, err := sources.parse(s)
 	if err != nil {
@@ -90,8 +91,8 @@ func ParseSource(s string) (image.Source, error) {
 	return src, err
 }
 
-// ParseDestination reads where an image is to go. A name without a transport is the path of an OCI archive. The archive
-// "-" is standard output.
+// ParseDestination parses the name of a destination. A name without a transport is the path of an
+// OCI archive. The archive "-" is standard output.
 func ParseDestination(s string) (image.Source, error) {
 	to, err := destinations.parse(s)
 	if err == nil && to.Ref != "" {
@@ -114,7 +115,7 @@ func (side side) parse(s string) (image.Source, error) {
 	case s == "":
 		return image.Source{}, fmt.Errorf("%s is empty: %s", side.name, side.want())
 	case strings.ContainsRune(s, 0):
-		return image.Source{}, fmt.Errorf("%s %q holds a NUL", side.name, s)
+		return image.Source{}, fmt.Errorf("%s %q contains a NUL", side.name, s)
 	case !transportForm.MatchString(s):
 		return image.Source{Transport: side.plain, Path: s}, nil
 	}
@@ -130,7 +131,7 @@ func (side side) parse(s string) (image.Source, error) {
 	return image.Source{}, side.unknown(s)
 }
 
-// parseRest reads what follows a prefix.
+// parseRest parses the part after a prefix.
 func parseRest(t *image.Transport, rest string) (image.Source, error) {
 	path, ref, named := rest, "", false
 	switch t.Syntax {
@@ -143,20 +144,20 @@ func parseRest(t *image.Transport, rest string) (image.Source, error) {
 	case path == "" && t.Syntax != image.RefOnly:
 		return image.Source{}, errors.New("has no path")
 	case named && ref == "":
-		return image.Source{}, errors.New("ends where a name is to come")
+		return image.Source{}, errors.New("has no name after the colon")
 	}
 	return image.Source{Transport: t, Path: path, Ref: ref}, nil
 }
 
-// want says what names of this side look like.
+// want lists the valid forms of names.
 func (side side) want() string { return "want " + strings.Join(Forms(side.takes), ", ") + side.ways }
 
-// unknown refuses a name with another transport, and says what may be meant.
+// unknown returns the error for a name with another transport, with a suggestion.
 func (side side) unknown(s string) error {
 	name, rest, _ := strings.Cut(s, ":")
 	hint := ""
 	switch own := byName(name); {
-	case own != nil && side.takes(own): // as docker: without its slashes
+	case own != nil && side.takes(own): // like docker: without its slashes
 		hint = fmt.Sprintf("; %s%s is an image in a registry", own.Prefix, rest)
 	case side.instead[name] != "":
 		hint = side.instead[name]
@@ -166,7 +167,7 @@ func (side side) unknown(s string) error {
 	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.want(), hint)
 }
 
-// byName returns the transport whose prefix begins with a name and a colon; nil for none.
+// byName returns the transport whose prefix is a name and a colon; nil for none.
 func byName(name string) *image.Transport {
 	i := slices.IndexFunc(All, func(t *image.Transport) bool { return strings.HasPrefix(t.Prefix, name+":") })
 	if i < 0 {
@@ -175,7 +176,7 @@ func byName(name string) *image.Transport {
 	return All[i]
 }
 
-// HasTransport reports whether a name begins with a transport, of chunkah or of another tool.
+// HasTransport reports whether a name begins with a transport of chunkah or of another tool.
 func HasTransport(s string) bool {
 	name, _, found := strings.Cut(s, ":")
 	_, other := foreign[name]

@@ -45,10 +45,10 @@ func TestParseSource(t *testing.T) {
 		"":                          "source is empty",
 		"oci:":                      `source "oci:" has no path`,
 		"oci::a":                    "has no path",
-		"oci:dir:":                  "ends where a name is to come",
-		"docker://":                 "ends where a name is to come",
+		"oci:dir:":                  "has no name after the colon",
+		"docker://":                 "has no name after the colon",
 		"dir:":                      "has no path",
-		"a\x00b":                    "holds a NUL",
+		"a\x00b":                    "contains a NUL",
 		"docker:x":                  "docker://x is an image in a registry",
 		"ostree:x":                  `unknown transport "ostree"`,
 		"containers-storage:[/a":    "has \"[\" without \"]\"",
@@ -96,17 +96,17 @@ func TestParseDestination(t *testing.T) {
 		"":                           "destination is empty",
 		"oci:":                       "has no path",
 		"oci-archive::x":             "has no path",
-		"oci:dir:":                   "ends where a name is to come",
+		"oci:dir:":                   "has no name after the colon",
 		"oci:dir:a b":                `invalid reference "a b"`,
 		"docker-archive:x:V1":        `upper-case letters in "V1"`,
 		"docker-archive::x":          "has no path",
 		"docker:x":                   "docker://x is an image in a registry",
-		"docker://":                  "ends where a name is to come",
+		"docker://":                  "has no name after the colon",
 		"containers-storage:x":       "-o - | podman load",
 		"sif:x":                      "want oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], docker-daemon:NAME, docker://REF, a plain PATH, or -",
 		"https://registry.example/x": `unknown transport "https"`,
 		"dir:x":                      `unknown transport "dir"`,
-		"docker://registry.example":  "names a registry and no image",
+		"docker://registry.example":  "names a registry but no image",
 		"oci-archve:x":               "./oci-archve:x is the file of that name",
 		"a\x00":                      "NUL",
 	} {
@@ -116,7 +116,7 @@ func TestParseDestination(t *testing.T) {
 	}
 }
 
-// Every transport says what callers and readers need to know of it.
+// Every transport has all fields that callers and users need.
 func TestAll(t *testing.T) {
 	for i, tr := range All {
 		if !strings.HasPrefix(tr.Form, tr.Prefix) || tr.Form == tr.Prefix {
@@ -133,7 +133,7 @@ func TestAll(t *testing.T) {
 		}
 		for _, other := range All[:i] {
 			if strings.HasPrefix(tr.Prefix, other.Prefix) || strings.HasPrefix(other.Prefix, tr.Prefix) {
-				t.Errorf("%q and %q cannot be told apart", tr.Prefix, other.Prefix)
+				t.Errorf("%q and %q cannot be distinguished", tr.Prefix, other.Prefix)
 			}
 		}
 	}
@@ -149,7 +149,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Whatever a user calls a place is refused by its name, or is read as itself, and also once it is pinned to a digest.
+// Any name is refused with an error that names it, or parsed as itself, and so is its form with a
+// digest.
 func FuzzNames(f *testing.F) {
 	zeros := digest.Digest("sha256:" + strings.Repeat("0", 64))
 	for _, s := range []string{

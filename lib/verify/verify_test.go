@@ -109,7 +109,7 @@ func TestEveryFault(t *testing.T) {
 		{"JSON is cut off", parts{files: func(files map[string][]byte) { files["index.json"] = []byte(`{"manifests":[`) }}, []string{`^index\.json: line 1: unexpected end`}},
 		{"a duplicate key", parts{files: func(files map[string][]byte) {
 			files["index.json"] = bytes.Replace(files["index.json"], []byte(`{"manifests"`), []byte(`{"schemaVersion":2,"manifests"`), 1)
-		}}, []string{`^index\.json: key "schemaVersion" is there twice`}},
+		}}, []string{`^index\.json: key "schemaVersion" occurs twice`}},
 
 		// Documents that contradict each other.
 		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 diff_ids"}},

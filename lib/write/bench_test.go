@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/compress"
 )
 
-// forest makes n files of a size each, 100 a directory, 16 components, and
-// returns the packed stream.
+// forest creates n files of equal size, 100 per directory, in 16 components, and returns the packed
+// stream.
 func forest(b *testing.B, n, size int) []format.Record {
 	b.Helper()
 	root := b.TempDir()

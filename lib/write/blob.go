@@ -24,27 +24,27 @@ type blob struct {
 	digest digest.Digest
 	size   int64 // of the blob
 	tar    int64 // of the tar
-	// entry is the place in the archive that the blob was written to; nil if it was not.
+	// entry is where the blob was written in the archive; nil if it was not written yet.
 	entry oci.BlobWriter
-	// spool holds a compressed blob until it is written.
+	// spool has the compressed blob until it is written.
 	spool *spooledBlob
-	// previous is the layer of the previous image that the blob is, where it is proven.
+	// previous is the proven layer of the previous image with this blob.
 	previous *Kept
-	// from is an image in a registry that has the blob; empty for none.
+	// from names an image in a registry that has the blob; empty for none.
 	from string
-	// reused is set where the blob was found and not made.
+	// reused is set if the blob was found and not compressed in this run.
 	reused bool
 }
 
-// close gives back what only the second pass needs.
+// close frees resources that only the second pass needs.
 func (b *blob) close() {
 	if b.spool != nil {
 		b.spool.close()
 	}
 }
 
-// reserve sets places aside where layers are not compressed and the output is a
-// file: they can then be digested and written in one pass.
+// reserve reserves space for uncompressed layers if the output is a file. They can then be digested
+// and written in one pass.
 func (w *writer) reserve(order []int) error {
 	if w.access != oci.RandomAccess || w.compressed() {
 		return nil
@@ -59,8 +59,7 @@ func (w *writer) reserve(order []int) error {
 	return nil
 }
 
-// digest makes the first pass over layer i, and the only one if it writes the blob
-// too.
+// digest makes the first pass over layer i. It is the only pass if it also writes the blob.
 func (w *writer) digest(ctx context.Context, pool *compress.Pool, i int) (*blob, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -106,7 +105,7 @@ func (w *writer) digestInto(ctx context.Context, pool *compress.Pool, out io.Wri
 	return nil
 }
 
-// digestInPlace writes the blob to a file of its own in the output.
+// digestInPlace writes the blob to its own file in the output.
 func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	out, err := w.dest.NewBlob(0, true)
 	if err != nil {
@@ -118,8 +117,8 @@ func (w *writer) digestInPlace(ctx context.Context, pool *compress.Pool, l *laye
 	return out.Commit(b.digest, b.size)
 }
 
-// digestOnly keeps nothing of a layer but its digest: the second pass reads its
-// files again, and has to come to the same.
+// digestOnly keeps only the layer's digest. The second pass reads its files again and must get the
+// same digest.
 func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
@@ -132,7 +131,7 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	return nil
 }
 
-// digestToCache keeps the compressed blob in the cache.
+// digestToCache writes the compressed blob to the cache.
 func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
 	return w.toCache(b, func(out io.Writer) (digest.Digest, error) {
 		err := w.digestInto(ctx, pool, out, l, b)
@@ -140,8 +139,7 @@ func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *laye
 	})
 }
 
-// toCache puts a blob into the cache. write writes it and returns its digest; b.diffID is
-// known by then.
+// toCache puts a blob into the cache. write writes it and returns its digest. b.diffID must be set.
 func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) error {
 	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
 	if err != nil {
@@ -160,13 +158,13 @@ func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) 
 	return nil
 }
 
-// cached is a blob of the cache.
+// cached returns a blob of the cache as a spool.
 func cached(b *cache.Blob) *spooledBlob {
 	return &spooledBlob{dir: filepath.Dir(b.Name()), file: b.File}
 }
 
-// tar writes a layer, compressed as the options say, to out. It sets the tar's
-// digest where that is not the blob's.
+// tar writes a layer to out, compressed as the options say. It sets b.diffID if that differs from
+// the blob's digest.
 func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
@@ -194,7 +192,7 @@ func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *
 	return buffered.Flush()
 }
 
-// place makes the second pass: it writes the blob to the output, unless the first pass did.
+// place makes the second pass: it writes the blob to the output if the first pass did not.
 func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	defer b.close()
 	found := b.spool != nil || b.previous != nil
@@ -224,13 +222,13 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
 	if !found && errors.Is(err, oci.ErrDigest) {
-		// File times do not show it: a shared mapping may change none of them.
+		// File times do not change with a write through a shared mapping.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)
 	}
 	return err
 }
 
-// tee hashes and counts what it hands on.
+// tee hashes and counts the bytes that it passes on.
 type tee struct {
 	sum  hash.Hash
 	w    io.Writer

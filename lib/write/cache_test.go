@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A cache changes when the image is there, never what it is: without one, with a
-// cold one, a warm one and a damaged one, in an archive and in a folder.
+// A cache does not change the image, only how fast it is made: without one, and with a cold, a warm
+// and a damaged one, in an archive and in a directory.
 func TestCacheGivesTheSameImage(t *testing.T) {
 	root := sample(t)
 	dir := filepath.Join(t.TempDir(), "cache")
@@ -58,7 +58,7 @@ func TestCacheGivesTheSameImage(t *testing.T) {
 	sameBlobs(t, opt, packed(t, root), archive)
 }
 
-// A change in one layer costs the compression of that layer.
+// After a change in one layer only that layer is compressed again.
 func TestCacheKeepsUnchangedLayers(t *testing.T) {
 	root := sample(t)
 	store, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)
@@ -106,7 +106,7 @@ func damage(t *testing.T, dir string) {
 	}
 }
 
-// swap gives each blob the diffID of another, under the digest that it has.
+// swap stores each blob under its own digest, but with the diffID of another.
 func swap(t *testing.T, dir string) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*", "*-*"))

@@ -22,14 +22,14 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// hooked calls before each blob is written, between the two passes.
+// hooked calls before in front of each blob, between the two passes.
 type hooked struct {
 	oci.Destination
 	before func(v1.Descriptor)
 	during func() // in the middle of a blob
 }
 
-// Traits has all layers read twice.
+// Traits make write read all layers twice.
 func (h *hooked) Traits() oci.Traits {
 	t := h.Destination.Traits()
 	t.Access = oci.AppendOnly
@@ -45,7 +45,7 @@ func (h *hooked) Blob(d v1.Descriptor, from string, write func(io.Writer) error)
 	})
 }
 
-// tripwire calls trip once so many bytes have passed.
+// tripwire calls trip once a number of bytes have passed.
 type tripwire struct {
 	w    io.Writer
 	left int64
@@ -61,7 +61,7 @@ func (w *tripwire) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// changes are what may happen to a file, and whether its size tells.
+// changes are ways to change a file.
 var changes = map[string]func(path string) error{
 	"grown":    func(path string) error { return appendTo(path, "more") },
 	"shrunk":   func(path string) error { return os.Truncate(path, 5) },
@@ -120,8 +120,7 @@ func openRoot(t *testing.T, dir string) *rootfs.Root {
 	return root
 }
 
-// What changes between the passes is an error that names the file, and leaves
-// nothing.
+// A change between the passes is an error that names the file, and no output remains.
 func TestChangedBetweenPasses(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -133,8 +132,8 @@ func TestChangedBetweenPasses(t *testing.T) {
 	}
 }
 
-// restless has a file whose bytes differ each time, and nothing else does: as one that is
-// written through a shared mapping. It answers for one directory and one file in it.
+// restless is a file with different bytes in each read and the same metadata, like one that is
+// written through a shared mapping. It has one directory with one file.
 type restless struct{ reads atomic.Int32 }
 
 func (*restless) Close() error                          { return nil }
@@ -153,8 +152,8 @@ func (r *restless) Open(string) (io.ReaderAt, error) {
 	return strings.NewReader(strings.Repeat(string('a'+r.reads.Add(1)), copyBuffer)), nil
 }
 
-// What no time and no size tells is told by the digest: an image never has a blob of
-// other bytes than it says. Where a layer is read once, what is written is what is hashed.
+// A change that neither time nor size shows changes the digest: an image never has a blob that
+// differs from its digest. If a layer is read once, the written bytes are hashed.
 func TestBytesChangeWithoutATrace(t *testing.T) {
 	for name, opt := range map[string]Options{
 		"pipe":    {Create: func() (oci.Destination, error) { return oci.NewArchive(&bytes.Buffer{}, oci.Options{}), nil }},
@@ -178,8 +177,7 @@ func TestBytesChangeWithoutATrace(t *testing.T) {
 	}
 }
 
-// The same in the middle of the second pass: what is read by name later, or has
-// been opened before, does not matter.
+// The same in the middle of the second pass. It does not matter whether the file is already open.
 func TestChangedInSecondPass(t *testing.T) {
 	for _, name := range []string{"grown", "shrunk", "emptied", "touched", "edited"} {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +201,7 @@ func hook(t *testing.T, create func() (oci.Destination, error), h *hooked) func(
 	}
 }
 
-// once makes a hook of a change to a file that happens the first time only.
+// once returns a hook that changes a file only the first time.
 func once(t *testing.T, path string, change func(path string) error) func(v1.Descriptor) {
 	probe := filepath.Join(t.TempDir(), "probe")
 	var done atomic.Bool
@@ -217,8 +215,8 @@ func once(t *testing.T, path string, change func(path string) error) func(v1.Des
 	}
 }
 
-// tick waits until the clock of the file system, which moves every few milliseconds
-// only, is ahead of the last change of a file: it looks at what time a probe gets.
+// tick waits until the clock of the file system, which moves every few milliseconds, is later than
+// the last change of a file. It compares the time of a probe file.
 func tick(path, probe string) error {
 	for {
 		var file, now unix.Stat_t
@@ -230,8 +228,8 @@ func tick(path, probe string) error {
 	}
 }
 
-// What changes after it was scanned is an error too, in every kind of output: the bytes
-// of one file never get the owner and rights of another. That holds of empty files too.
+// A change after the scan is also an error, for every kind of output: the bytes of one file never
+// get the owner and mode of another. That includes empty files.
 func TestChangedBeforeFirstPass(t *testing.T) {
 	for name := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -255,8 +253,7 @@ func TestChangedBeforeFirstPass(t *testing.T) {
 	}
 }
 
-// An empty file that another empty one has taken the place of, and one whose record says
-// nothing of when it was seen.
+// An empty file that another empty file replaced, and one whose record has no stamp.
 func TestEmptyReplaced(t *testing.T) {
 	root := plant(t, map[string]string{"d/victim": ""})
 	stream := packed(t, root)
@@ -268,7 +265,7 @@ func TestEmptyReplaced(t *testing.T) {
 			if err := changes["replaced"](filepath.Join(root, "d/victim")); err != nil {
 				t.Fatal(err)
 			}
-			fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/d/victim": its inode, size or times are not those of the scan`)
+			fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/d/victim": its inode, size or times differ from the scan`)
 			f.Stamp = ""
 		}
 	}
@@ -301,8 +298,8 @@ func TestChangedWhileRead(t *testing.T) {
 	}
 }
 
-// A racing writer either is noticed or did not matter: whatever comes out is an
-// image, and holds what was there at one moment.
+// A concurrent writer is either noticed or harmless: any finished image has contents as they were
+// at one moment.
 func TestRacingWriter(t *testing.T) {
 	root := plant(t, map[string]string{"d/a": bulk(2*copyBuffer, 1), "e/b": "x"})
 	var stop atomic.Bool
@@ -311,7 +308,7 @@ func TestRacingWriter(t *testing.T) {
 		defer close(done)
 		for i := byte('0'); !stop.Load(); i++ {
 			if f, err := os.OpenFile(filepath.Join(root, "d/a"), os.O_WRONLY, 0); err == nil {
-				_, _ = f.Write(bytes.Repeat([]byte{i}, 2*copyBuffer)) // a full disk is not what is tested
+				_, _ = f.Write(bytes.Repeat([]byte{i}, 2*copyBuffer)) // a full disk is not tested here
 				_ = f.Close()
 			}
 			time.Sleep(time.Duration(i%7) * time.Millisecond)
@@ -335,7 +332,7 @@ func TestRacingWriter(t *testing.T) {
 	t.Logf("%d of 20 were written", written)
 }
 
-// Files that may not be read are listed, all of them, once.
+// All files that the user is not permitted to read are listed once.
 func TestUnreadable(t *testing.T) {
 	e := &unreadableError{paths: []string{"/a", "/b\n"}}
 	if got := e.Error(); !strings.Contains(got, "2 files cannot be read (permission denied)") || !strings.HasSuffix(got, ":\n  \"/a\"\n  \"/b\\n\"") {

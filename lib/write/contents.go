@@ -15,19 +15,19 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// copyBuffer is the number of bytes of one read: large enough that system calls
-// do not count, small enough to stay in the second-level cache.
+// copyBuffer is the number of bytes of one read: large enough that system calls do not matter,
+// small enough for the second-level cache.
 const copyBuffer = 256 << 10
 
-// copyBuffers are *[copyBuffer]byte that go from layer to layer: one a layer would
-// be garbage, of which the collector leaves as much as there is in use.
+// copyBuffers has *[copyBuffer]byte that layers share. A new one per layer would be garbage, and
+// the collector lets garbage grow to the size of the live heap.
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// contents reads the files of one layer: layer.Content. It keeps the last
-// directory open, since files come in the order of a walk.
+// contents reads the files of one layer: layer.Content. It keeps the last directory open because
+// files come in the order of a walk.
 type contents struct {
 	root *rootfs.Root
-	// seen is set where the files were seen to be regular a moment ago.
+	// seen is set if this run has just seen that the files are regular.
 	seen bool
 	dir  *rootfs.Dir
 	buf  *[copyBuffer]byte
@@ -45,7 +45,7 @@ func (c *contents) close() {
 	}
 }
 
-// leave closes the directory that is open.
+// leave closes the open directory.
 func (c *contents) leave() {
 	if c.dir != nil {
 		_ = c.dir.Close() // it was only read
@@ -53,19 +53,19 @@ func (c *contents) leave() {
 	}
 }
 
-// errChanged says that a file did not hold still.
-var errChanged = errors.New("it changed: nothing may write to the root while an image is made of it")
+// errChanged means that a file changed during the build.
+var errChanged = errors.New("it changed: do not write to the root during the build")
 
-// checkStamp makes sure that what is there is what the record is of.
+// checkStamp makes sure that the file is still the one that scan recorded.
 func checkStamp(f *format.File, st rootfs.Stat) error {
 	if f.Stamp == "" || f.Stamp == st.Stamp() {
 		return nil
 	}
-	return fmt.Errorf("reading %q: its inode, size or times are not those of the scan: %w", f.Path, errChanged)
+	return fmt.Errorf("reading %q: its inode, size or times differ from the scan: %w", f.Path, errChanged)
 }
 
-// WriteFile implements layer.Content. A record of a script has no stamp: then the file
-// has to be the same before and after it was read.
+// WriteFile implements layer.Content. A record from a script has no stamp: then the file must be
+// the same before and after reading.
 func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
@@ -99,11 +99,10 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 }
 
 func sizeChanged(f *format.File, st rootfs.Stat) error {
-	return fmt.Errorf("reading %q: %d bytes where the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
+	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
 
-// copy copies size bytes, or all there are where those are fewer. Whether the
-// file grew is for its metadata to tell.
+// copy copies size bytes, or all if there are fewer. Whether the file grew shows in its metadata.
 func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size int64) (n int64, err error) {
 	if c.buf == nil {
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
@@ -126,8 +125,8 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 	return n, nil
 }
 
-// checkEmpty makes sure that a file is empty still. One that something is
-// mounted over is what scan made of it: an empty file.
+// checkEmpty makes sure that a file is still empty. A file with a mount on it is an empty file, as
+// in scan.
 func (c *contents) checkEmpty(f *format.File) error {
 	if err := c.enter(f.Path); err != nil {
 		return err
@@ -146,10 +145,10 @@ func (c *contents) checkEmpty(f *format.File) error {
 	return checkStamp(f, st)
 }
 
-// enter opens the directory that holds path, unless it is the last one opened.
+// enter opens the parent directory of path, unless it is already open.
 func (c *contents) enter(path string) error {
 	if c.root == nil {
-		return fmt.Errorf("reading %q: the stream does not say below which root: name it with --rootfs", path)
+		return fmt.Errorf("reading %q: the stream does not name its root: give it with --rootfs", path)
 	}
 	parent := format.Parent(path)
 	if c.dir != nil && c.dir.Path() == parent {
@@ -181,25 +180,25 @@ func (c *contents) open(path string) (*rootfs.File, error) {
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// openError says what to do about a file that cannot be opened.
+// openError adds advice to the error of a file that cannot be opened.
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return &unreadableError{paths: []string{path}}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP),
 		errors.Is(err, rootfs.ErrNotRegular):
-		return fmt.Errorf("%w, and the stream has a file there: %w", err, errChanged)
+		return fmt.Errorf("%w, but the stream has a file there: %w", err, errChanged)
 	}
 	return err
 }
 
-// unreadableError lists what the user may not read: no open tells of more than
-// one file, and people want to hear of all.
+// unreadableError lists all files that the user is not permitted to read. The error of open names
+// only one.
 type unreadableError struct{ paths []string }
 
 func (e *unreadableError) Error() string { return strings.Join(e.Lines(), "\n") }
 
-// Lines are one for all, and one for each path.
+// Lines returns one line for all, and one for each path.
 func (e *unreadableError) Lines() []string {
 	files := "files"
 	if len(e.paths) == 1 {

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/compress"
 )
 
-// Every kind of output, in every compression, holds the tree, and its bytes do
-// not depend on the number of threads.
+// Every kind of output with every compression contains the tree, and its bytes do not depend on the
+// number of threads.
 func TestEndToEnd(t *testing.T) {
 	root := sample(t)
 	want := wantListing(t, root)
@@ -81,7 +81,7 @@ func sameBlobs(t *testing.T, opt Options, stream []format.Record, archive string
 	}
 }
 
-// The layers stand in the order of the stream, whatever their sizes.
+// The layers have the order of the stream, not of their sizes.
 func TestLayerOrder(t *testing.T) {
 	files := map[string]string{}
 	for i := range 40 {
@@ -126,7 +126,7 @@ func TestEqualLayers(t *testing.T) {
 	}
 }
 
-// A stream without sizes gets those that are found.
+// If the stream has no sizes, they are read from the source.
 func TestUnknownSizes(t *testing.T) {
 	root := sample(t)
 	want, got := filepath.Join(t.TempDir(), "want"), filepath.Join(t.TempDir(), "got")

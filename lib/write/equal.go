@@ -8,10 +8,9 @@ import (
 	"chunkah/lib/layer"
 )
 
-// dropEqual leaves out a layer that is equal to one below it: it would add
-// nothing, and confuses clients (containers/image#370). Anything but a directory
-// is in one layer only, so that layers of nothing else are all there is to look
-// at.
+// dropEqual removes a layer that is equal to one below it: it would add nothing, and it confuses
+// clients (containers/image#370). Only layers of directories can be equal, since any other file is
+// in one layer only.
 func (w *writer) dropEqual(ctx context.Context) error {
 	known := make(map[[sha256.Size]byte]bool)
 	kept := w.img.layers[:0]

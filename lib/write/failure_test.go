@@ -23,7 +23,7 @@ import (
 
 var errCause = errors.New("cause")
 
-// outputs are all ways from layers into an output.
+// outputs are all ways in which layers get into an output.
 func outputs(dir string) map[string]Options {
 	list := map[string]Options{}
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip, compress.Zstd} {
@@ -36,8 +36,8 @@ func outputs(dir string) map[string]Options {
 	return list
 }
 
-// However far it has come, a cancelled run returns soon, with the cause, and
-// leaves neither files nor goroutines.
+// A run that is cancelled at any time returns soon, with the cause, and leaves no files or
+// goroutines.
 func TestCancelled(t *testing.T) {
 	files := map[string]string{}
 	for i := range 8 {
@@ -58,7 +58,7 @@ func TestCancelled(t *testing.T) {
 			late := ctx.Err() != nil
 			timer.Stop()
 			cancel(nil)
-			if err == nil { // it was faster
+			if err == nil { // it finished first
 				if err := os.RemoveAll(dir); err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +88,7 @@ func noMoreGoroutines(t *testing.T, before int) {
 	t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 }
 
-// A file of many bytes does not keep a cancelled run.
+// A large file does not delay a cancelled run.
 func TestCancelledInLargeFile(t *testing.T) {
 	root := t.TempDir()
 	f, err := os.Create(filepath.Join(root, "large"))
@@ -101,7 +101,7 @@ func TestCancelledInLargeFile(t *testing.T) {
 	stream := []format.Record{header(root), layerRecord(0), file("/large", 1<<40)}
 	for name, opt := range outputs(t.TempDir()) {
 		if opt.Compression.Algorithm == compress.None && strings.HasPrefix(name, "layout") {
-			continue // which would fill the disk as fast as it can
+			continue // it would fill the disk
 		}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, errCause)
 		in := source(stream)
@@ -112,7 +112,7 @@ func TestCancelledInLargeFile(t *testing.T) {
 	}
 }
 
-// A full disk leaves nothing and says where.
+// A full disk is an error that names the place, and no output remains.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a small disk is mounted")
@@ -164,7 +164,7 @@ func (w *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Wherever an output breaks off, that is the error.
+// If an output fails at any point, Run returns its error.
 func TestBrokenOutput(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": bulk(400_000, 1), "b/y": bulk(500_000, 2)}))
 	before := runtime.NumGoroutine()
@@ -178,8 +178,7 @@ func TestBrokenOutput(t *testing.T) {
 	noMoreGoroutines(t, before)
 }
 
-// What waits for its turn has no name, and what is not compressed does not wait
-// anywhere.
+// Spools are unnamed files, and layers that are not compressed are not spooled.
 func TestSpoolsHaveNoName(t *testing.T) {
 	root := sample(t)
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Zstd} {
@@ -201,7 +200,7 @@ func TestSpoolsHaveNoName(t *testing.T) {
 	}
 }
 
-// deleted counts the open files below dir without a name.
+// deleted counts the open unnamed files below dir.
 func deleted(t *testing.T, dir string) (n int) {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
@@ -217,7 +216,7 @@ func deleted(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// A folder for spools that is not there is named.
+// The error names a spool directory that does not exist.
 func TestNoSpoolDir(t *testing.T) {
 	opt := toWriter(io.Discard)
 	opt.Compression.Algorithm = compress.Gzip
@@ -229,7 +228,7 @@ func TestNoSpoolDir(t *testing.T) {
 	}
 }
 
-// What is wrong with the options is said before the stream is read.
+// Wrong options are reported before the stream is read.
 func TestOptions(t *testing.T) {
 	opt := toWriter(io.Discard)
 	opt.Compression = compress.Settings{Algorithm: "lzma"}

@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/plan"
 )
 
-// image is a packed stream as a whole.
+// image is a complete packed stream.
 type image struct {
 	header format.Header
 	layers []layerFiles
@@ -23,16 +23,16 @@ type layerFiles struct {
 	record *format.Layer
 	files  []*format.File
 	size   int64 // of its tar, once all sizes are known
-	rank   int   // its place among the layers by size, from 0
+	rank   int   // its place in the order of sizes, from 0
 	spool  *spooledBlob
 }
 
-// MaxLayers is the number of layers that an image may have at most: containers-storage
-// takes no more (measured).
+// MaxLayers is the largest number of layers of an image. containers-storage refuses more
+// (measured).
 const MaxLayers = 500
 
-// check looks at what the records say of each other, which the reader of the
-// stream cannot see, and at what no layer can hold.
+// check checks how records fit together, which the reader of the stream cannot, and refuses files
+// that no layer can contain.
 func (img *image) check() error {
 	if len(img.layers) == 0 {
 		return errors.New("the stream has no layers: put chunkah-pack in front")
@@ -51,20 +51,20 @@ func (img *image) check() error {
 	return nil
 }
 
-// empty reports whether nothing but the root itself is in the layers.
+// empty reports whether the layers contain only the root directory.
 func (img *image) empty() bool {
 	return !slices.ContainsFunc(img.layers, func(l layerFiles) bool {
 		return slices.ContainsFunc(l.files, func(f *format.File) bool { return f.Path != "/" })
 	})
 }
 
-// seen is where a file was met first.
+// seen is the first place of a file.
 type seen struct {
 	layer int64
 	file  *format.File
 }
 
-// seenDir is where a directory was met last.
+// seenDir is the last place of a directory.
 type seenDir struct {
 	seen
 	shared bool // by several layers
@@ -73,9 +73,9 @@ type seenDir struct {
 type checker struct {
 	dirs   map[string]*seenDir
 	groups map[int64]seen   // the first name of each hard-link group
-	names  map[string]int64 // the layers of what is in shared directories
+	names  map[string]int64 // the layers of the entries of shared directories
 	parent string           // the last one found in this layer
-	bytes  int64            // of all contents, where the stream says
+	bytes  int64            // of all contents whose size is in the stream
 }
 
 func (c *checker) layer(l layerFiles) error {
@@ -111,16 +111,16 @@ func (c *checker) layer(l layerFiles) error {
 	return nil
 }
 
-// unordered says what is wrong with two files in a row. A reader of streams refuses
-// them too, but within a build there is none between pack and write.
+// unordered describes the wrong order of two files. A reader of streams refuses them too, but
+// within a build there is no reader between pack and write.
 func unordered(before, f *format.File) error {
 	if before.Path == f.Path {
-		return fmt.Errorf("%q is there twice", f.Path)
+		return fmt.Errorf("%q occurs twice", f.Path)
 	}
 	return fmt.Errorf("%q comes after %q", f.Path, before.Path)
 }
 
-// dir makes sure that a directory is the same in all layers that have it.
+// dir makes sure that all layers have the same metadata for a directory.
 func (c *checker) dir(index int64, f *format.File) error {
 	before := c.dirs[f.Path]
 	if before == nil {
@@ -134,22 +134,22 @@ func (c *checker) dir(index int64, f *format.File) error {
 	return nil
 }
 
-// below makes sure that the layer has the directory that f is in.
+// below makes sure that the layer has the parent directory of f.
 func (c *checker) below(index int64, f *format.File) error {
 	parent := format.Parent(f.Path)
 	if parent == "/" || parent == c.parent {
 		return nil
 	}
 	if up := c.dirs[parent]; up == nil || up.layer != index {
-		return fmt.Errorf("%q comes without the directory that holds it", f.Path)
+		return fmt.Errorf("%q: its layer lacks the parent directory", f.Path)
 	}
 	c.parent = parent
 	return nil
 }
 
-// unique makes sure that anything but a directory is in one layer. Within a layer
-// the order says so; two layers can only meet in a directory that both
-// have, so that few names have to be remembered.
+// unique makes sure that only directories are in several layers. Within a layer the order ensures
+// it. Two layers can only have the same file in a directory that both have, so few names must be
+// kept.
 func (c *checker) unique(l layerFiles) error {
 	index, parent, shared := l.record.Index, "", false
 	for _, f := range l.files {
@@ -184,24 +184,22 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 	case !known:
 		c.groups[f.Hardlink] = seen{index, f}
 	case first.layer != index:
-		return fmt.Errorf("%q has another name of its inode in layer %d, %q", f.Path, first.layer, first.file.Path)
+		return fmt.Errorf("%q has a hard link in layer %d, %q", f.Path, first.layer, first.file.Path)
 	default:
 		return layer.CheckLink(first.file, f)
 	}
 	return nil
 }
 
-// components names what the layer holds, for people.
+// components lists the layer's components for people.
 func (l *layerFiles) components() string { return strings.Join(l.record.Components, ", ") }
 
-// maxPlan bounds the plan that an image carries, in bytes: clients read no config
-// of more than 4 MiB, in which each quote takes two. 10,000 packages take half
-// of it.
+// maxPlan is the largest plan in an image, in bytes. Clients read configs of at most 4 MiB, and
+// JSON needs two bytes for each quote. 10,000 packages need half of maxPlan.
 const maxPlan = 1 << 20
 
-// comments are what stands in the history of each layer: the plan, so that the
-// next build can read it back; where that is too much without times, or then still the
-// components' names.
+// comments returns the history comment of each layer. It is the plan, which the next build reads.
+// If that is too large, it is the plan without times, or else only the components' names.
 func (img *image) comments() ([]string, error) {
 	for _, timed := range []bool{true, false} {
 		lines, total, err := img.plan(timed)
@@ -216,7 +214,7 @@ func (img *image) comments() ([]string, error) {
 	return lines, nil
 }
 
-// plan spells the plan, a line for each layer, and counts its bytes.
+// plan formats the plan, one line per layer, and counts its bytes.
 func (img *image) plan(timed bool) (lines []string, total int, err error) {
 	for i := range img.layers {
 		rec := *img.layers[i].record
@@ -232,8 +230,8 @@ func (img *image) plan(timed bool) (lines []string, total int, err error) {
 	return lines, total, nil
 }
 
-// created picks the image's time: the source date, else the config's, else that
-// of the newest regular file. The wall clock has no say.
+// created returns the image's time: the source date, or the config's, or that of the newest regular
+// file. It does not depend on the wall clock.
 func (w *writer) created() (t *time.Time, from string) {
 	h := &w.img.header
 	switch {
@@ -244,7 +242,7 @@ func (w *writer) created() (t *time.Time, from string) {
 	case h.HasNewestMtime && len(w.report.LeftOut) == 0:
 		return seconds(h.NewestMtime), "the newest regular file"
 	}
-	// The newest file that the header speaks of may be the output itself.
+	// The newest file in the header can be the output itself.
 	var mtimes []int64
 	for _, l := range w.img.layers {
 		for _, f := range l.files {
@@ -259,8 +257,7 @@ func (w *writer) created() (t *time.Time, from string) {
 	return seconds(slices.Max(mtimes)), "the newest regular file"
 }
 
-// The seconds that RFC 3339 has a spelling for, and with it an image: the years
-// 0 to 9999.
+// RFC 3339, and so an image, can express only the years 0 to 9999.
 const (
 	minSecond = -62167219200
 	maxSecond = 253402300799

@@ -14,9 +14,9 @@ import (
 	"chunkah/format"
 )
 
-// leaveOutOutput drops the records of what is being written or replaced, and of what
-// builds keep: the shell or an earlier run made it before anyone could know. Names tell what to
-// look at, inodes what it is.
+// leaveOutOutput removes the records of files that this build writes or replaces, and of files that
+// builds keep. The shell or an earlier run can have created them before the scan. A record is
+// compared by name first, and then by inode.
 func (w *writer) leaveOutOutput() error {
 	outputs := slices.Concat(w.dest.Traits().Files, w.opt.Own)
 	if len(outputs) == 0 || w.root == nil {
@@ -56,7 +56,7 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	}
 	st, err := w.root.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return false, nil // where it matters, reading it says so
+		return false, nil // reading the file reports the error if it matters
 	}
 	if err != nil {
 		return false, fmt.Errorf("looking for the output: %w", err)
@@ -69,12 +69,12 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// drop takes the output out of all layers: the records found, further names of
-// their inodes, and what is below them. A layer that held nothing else goes too.
+// drop removes the output from all layers: the records found, other names of their inodes, and
+// everything below them. A layer that is then empty is removed too.
 func (w *writer) drop(found []*format.File) error {
 	gone := newOutput(found)
-	spare := make(map[int]bool) // layers with nothing left of their own
-	held := make(map[string]bool)
+	spare := make(map[int]bool) // layers without files of their own
+	known := make(map[string]bool)
 	for i := range w.img.layers {
 		l := &w.img.layers[i]
 		kept, dropped := gone.split(l.files)
@@ -88,14 +88,14 @@ func (w *writer) drop(found []*format.File) error {
 			spare[i] = !slices.ContainsFunc(kept, func(f *format.File) bool { return !f.Implied })
 		}
 		if !spare[i] {
-			hold(held, kept)
+			addPaths(known, kept)
 		}
 	}
 	var layers []layerFiles
 	for i, l := range w.img.layers {
-		// A directory that no other layer has is a reason to keep one.
+		// A layer is needed if it has a directory that is in no other layer.
 		if spare[i] {
-			if !hold(held, l.files) {
+			if !addPaths(known, l.files) {
 				continue
 			}
 			l.record = &format.Layer{Components: []string{format.EmptyDirectories}, StabilityPPM: l.record.StabilityPPM}
@@ -106,21 +106,21 @@ func (w *writer) drop(found []*format.File) error {
 	slices.Sort(w.report.LeftOut)
 	w.report.LeftOut = slices.Compact(w.report.LeftOut)
 	if w.img.empty() {
-		return errors.New("nothing but the output itself is to be written")
+		return errors.New("the stream contains only the output itself")
 	}
 	return nil
 }
 
-// hold notes the paths of files and reports whether any is new.
-func hold(held map[string]bool, files []*format.File) (more bool) {
+// addPaths adds the paths of files to the set and reports whether any is new.
+func addPaths(known map[string]bool, files []*format.File) (more bool) {
 	for _, f := range files {
-		more = more || !held[f.Path]
-		held[f.Path] = true
+		more = more || !known[f.Path]
+		known[f.Path] = true
 	}
 	return more
 }
 
-// output is what of the tree is the output itself.
+// output knows the records that are the output itself.
 type output struct {
 	paths  map[string]bool
 	groups map[int64]bool
@@ -162,9 +162,8 @@ func (o *output) has(f *format.File) bool {
 	return false
 }
 
-// retime takes the output's time, which is that of the wall clock, out of a
-// layer: where its directories have their time from there, they get that of the
-// newest file that is left.
+// retime removes the output's time, which is from the wall clock, from a layer. Directories that
+// have their time from the output get that of the newest remaining file.
 func retime(kept, dropped []*format.File) {
 	was, is := newest(dropped), newest(kept)
 	for _, f := range kept {
@@ -174,8 +173,7 @@ func retime(kept, dropped []*format.File) {
 	}
 }
 
-// newest returns the newest mtime of what is no directory, 0 where that is
-// nothing.
+// newest returns the newest mtime of all files except directories, or 0 if there are none.
 func newest(files []*format.File) int64 {
 	mtime, found := int64(0), false
 	for _, f := range files {

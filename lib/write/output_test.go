@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// An output that lies in the root is no part of itself: the image is that of the
-// root without it, also in its times.
+// An output inside the root is not part of the image: the image equals that of the root without it,
+// including its times.
 func TestOutputInRoot(t *testing.T) {
 	files := map[string]string{"a/x": "x", "out/y": "y", "out/z": "zz"}
 	tests := []struct{ name, output, earlier string }{
@@ -66,7 +66,7 @@ func TestOutputInRoot(t *testing.T) {
 
 func dirRecord(path string) *format.File { return dir(path) }
 
-// age makes all of a tree old, so that what is new shows.
+// age makes everything in a tree old, so that new files stand out.
 func age(t *testing.T, root string) {
 	t.Helper()
 	for _, rec := range records(t, root)[1:] {
@@ -78,8 +78,8 @@ func age(t *testing.T, root string) {
 	}
 }
 
-// Standard output may be a file in the root, made by the shell before the scan;
-// here under two names.
+// Standard output can be a file in the root that the shell created before the scan; here with two
+// names.
 func TestRedirectedOutput(t *testing.T) {
 	root := plant(t, map[string]string{"a/x": "x", "b/out": "", "b/y": "y"})
 	if err := os.Link(filepath.Join(root, "b/out"), filepath.Join(root, "b/other")); err != nil {
@@ -106,7 +106,7 @@ func TestRedirectedOutput(t *testing.T) {
 	}
 }
 
-// A file of the output's name that is not it stays.
+// A file with the output's name that is another file stays.
 func TestSameName(t *testing.T) {
 	root := plant(t, map[string]string{"a/out": "x", "b/out/y": "y"})
 	name := filepath.Join(t.TempDir(), "out")
@@ -118,7 +118,7 @@ func TestSameName(t *testing.T) {
 	if got := readImage(t, name).listing(); got != want || report.LeftOut != nil {
 		t.Errorf("left out %q of\n%s", report.LeftOut, want)
 	}
-	// One that the root does not have is no output either.
+	// Neither is a path that does not exist in the root.
 	run(t, opt, append(slices.Clone(stream), &format.Layer{Index: 2}, dir("/missing")))
 }
 
@@ -126,7 +126,7 @@ func TestNothingButTheOutput(t *testing.T) {
 	root := plant(t, map[string]string{"out": "old"})
 	for _, files := range [][]format.Record{{file("/out", 3)}, {dir("/"), file("/out", 3)}} {
 		in := source(slices.Concat([]format.Record{header(root), layerRecord(0)}, files))
-		if _, err := complete(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "nothing but the output") {
+		if _, err := complete(context.Background(), &in, to(filepath.Join(root, "out"))); err == nil || !strings.Contains(err.Error(), "only the output itself") {
 			t.Errorf("got %v", err)
 		}
 		if data, err := os.ReadFile(filepath.Join(root, "out")); err != nil || !bytes.Equal(data, []byte("old")) {
@@ -144,7 +144,7 @@ func (o otherDevice) Sys() any {
 	return &st
 }
 
-// An inode number is that of one file system.
+// Inode numbers are compared only within one file system.
 func TestOutputOnAnotherFileSystem(t *testing.T) {
 	dir := plant(t, map[string]string{"image": "x"})
 	info, err := os.Lstat(filepath.Join(dir, "image"))

@@ -23,8 +23,7 @@ import (
 	"chunkah/lib/proofs"
 )
 
-// Layers that the previous image has are taken from it, not compressed again, and
-// the image is the same.
+// Layers that the previous image has are not compressed again, and the image is the same.
 func TestPreviousLayersAreTaken(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -35,7 +34,7 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 
 	previous := map[digest.Digest]Kept{}
 	for i, k := range kept(img) {
-		if i > 0 { // one is new
+		if i > 0 { // the first layer is new
 			previous[k.DiffID] = k
 		}
 	}
@@ -49,14 +48,14 @@ func TestPreviousLayersAreTaken(t *testing.T) {
 			t.Errorf("%s: %d layers and %d bytes are reused, not %d layers", name, report.Reused, report.ReusedBytes, len(previous))
 		}
 		if got := readImage(t, again); string(got.blobs["index.json"]) != string(img.blobs["index.json"]) {
-			t.Errorf("%s: another image comes of it", name)
+			t.Errorf("%s: the image differs", name)
 		}
 	}
 }
 
-// A previous image decides nothing: a blob that is not what its digest says, one that is
-// another layer than its diffID says, one that cannot be read and one without end are left
-// alone, with a word, and the image is as without it. That holds with a cache too.
+// A previous image cannot change the result. Blobs with a wrong digest, with a wrong diffID, that
+// are unreadable or that never end are refused and reported, and the image is the same as without
+// it. That also applies with a cache.
 func TestPreviousLayersAreProven(t *testing.T) {
 	for _, algorithm := range []compress.Algorithm{compress.Gzip, compress.Zstd} {
 		root := sample(t)
@@ -85,8 +84,8 @@ func TestPreviousLayersAreProven(t *testing.T) {
 		short := victim
 		short.Open = reads(func() io.Reader { return strings.NewReader("") })
 		for name, k := range map[string]Kept{
-			"does not decompress to the layer": forged, "of the previous image": damaged, "no such blob": shut, "more than the": longer,
-			"not what its digest says": endless, "it has 0 bytes": short,
+			"does not decompress to the layer": forged, "of the previous image": damaged, "no such blob": shut, "compresses to at most": longer,
+			"do not match its digest": endless, "it has 0 bytes": short,
 		} {
 			for _, store := range []*cache.Cache{nil, newCache(t)} {
 				out := filepath.Join(t.TempDir(), "again")
@@ -95,7 +94,7 @@ func TestPreviousLayersAreProven(t *testing.T) {
 				opt.Previous = map[digest.Digest]Kept{victim.DiffID: k}
 				report := run(t, opt, packed(t, root))
 				if got := readImage(t, out); !bytes.Equal(got.blobs["index.json"], want.blobs["index.json"]) {
-					t.Errorf("%s: another image comes of it", name)
+					t.Errorf("%s: the image differs", name)
 				}
 				if report.Reused != 0 || len(report.Refused) != 1 || !strings.Contains(report.Refused[0].Error(), name) {
 					t.Errorf("%s: %d are reused, refused are %v", name, report.Reused, report.Refused)
@@ -105,8 +104,8 @@ func TestPreviousLayersAreProven(t *testing.T) {
 	}
 }
 
-// A blob that was seen to decompress to its layer is neither decompressed again nor, where
-// the destination has it, read; what was seen proves nothing of another layer or size.
+// A blob that was proven before is not decompressed again, and not read if the destination has it.
+// The proof says nothing about another layer or size.
 func TestProvenLayersAreNotRead(t *testing.T) {
 	root := sample(t)
 	first := filepath.Join(t.TempDir(), "first")
@@ -150,7 +149,7 @@ func TestProvenLayersAreNotRead(t *testing.T) {
 	}
 }
 
-// readOnce counts itself when it is first read.
+// readOnce counts how many of its kind are read.
 type readOnce struct {
 	io.ReadCloser
 	reads *int
@@ -164,7 +163,7 @@ func (r *readOnce) Read(p []byte) (int, error) {
 	return r.ReadCloser.Read(p)
 }
 
-// A proven blob that is gone or cannot be opened is compressed again; the user is warned.
+// A proven blob that is missing or cannot be opened is compressed again, and the user is warned.
 func TestProvenLayerThatCannotBeOpened(t *testing.T) {
 	root := sample(t)
 	dir := t.TempDir()
@@ -194,7 +193,7 @@ func newCache(t *testing.T) *cache.Cache {
 	return c
 }
 
-// A destination that takes several blobs at once gets them so.
+// A destination that accepts several blobs at the same time gets them so.
 func TestConcurrentDestination(t *testing.T) {
 	d := &meeting{want: 3, met: make(chan struct{})}
 	opt := Options{
@@ -207,7 +206,7 @@ func TestConcurrentDestination(t *testing.T) {
 	}
 }
 
-// meeting is a destination each of whose layers waits until so many are there.
+// meeting is a destination that blocks each layer until a number of layers have arrived.
 type meeting struct {
 	mu        sync.Mutex
 	want      int
@@ -235,7 +234,7 @@ func (d *meeting) Blob(desc v1.Descriptor, _ string, write func(io.Writer) error
 	d.mu.Unlock()
 	select {
 	case <-d.met:
-	case <-time.After(time.Minute): // they never meet: the test says so
+	case <-time.After(time.Minute): // the layers never meet: the test fails
 	}
 	defer func() {
 		d.mu.Lock()

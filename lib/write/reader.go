@@ -11,15 +11,16 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Reader reads the files of a root as Run does, for one goroutine: layer.Content.
+// Reader reads the files of a root like Run, for one goroutine: layer.Content.
 type Reader struct{ *contents }
 
-// NewReader returns a reader. scanned says that the files were seen to be regular a moment ago.
+// NewReader returns a reader. scanned says that this run has just seen that the files are regular.
 func NewReader(root *rootfs.Root, scanned bool) Reader {
 	return Reader{&contents{root: root, seen: scanned}}
 }
 
-// WriteFile implements layer.Content. A file that may not be read is fs.ErrPermission.
+// WriteFile implements layer.Content. A file that the user is not permitted to read is
+// fs.ErrPermission.
 func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error) {
 	n, err := r.contents.WriteFile(ctx, w, f)
 	if _, ok := errors.AsType[*unreadableError](err); ok {
@@ -28,7 +29,7 @@ func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int
 	return n, err
 }
 
-// Close closes what the reader has open.
+// Close closes the open directory.
 func (r Reader) Close() error {
 	r.close()
 	return nil

@@ -21,20 +21,19 @@ import (
 	"chunkah/format"
 )
 
-// found is an image as read by something that shares no code with what wrote
-// it.
+// found is an image read by code that shares nothing with the writer.
 type found struct {
 	blobs    map[string][]byte // by path
-	whole    bool              // blobs holds what belongs to the image and nothing else
+	whole    bool              // blobs has only blobs that belong to the image
 	manifest v1.Manifest
 	config   v1.Image
 	layers   [][]*tar.Header
-	files    map[string]string // path -> what is there, all layers applied
+	files    map[string]string // path -> description, with all layers applied
 }
 
 func digestOf(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
 
-// readImage reads an archive or a layout and checks all that can be.
+// readImage reads an archive or a layout and checks everything it can.
 func readImage(t testing.TB, name string) *found {
 	t.Helper()
 	img := &found{blobs: map[string][]byte{}, files: map[string]string{}}
@@ -70,7 +69,7 @@ func (img *found) readArchive(t testing.TB, data []byte) {
 			continue
 		}
 		if img.blobs[h.Name] != nil {
-			t.Errorf("%q is there twice", h.Name)
+			t.Errorf("%q occurs twice", h.Name)
 		}
 		if img.blobs[h.Name], err = io.ReadAll(tr); err != nil {
 			t.Fatal(err)
@@ -96,7 +95,7 @@ func (img *found) readLayout(t testing.TB, dir string) {
 	}
 }
 
-// blob returns the blob of a descriptor and checks it.
+// blob returns a descriptor's blob and checks it.
 func (img *found) blob(t testing.TB, d v1.Descriptor) []byte {
 	t.Helper()
 	data, ok := img.blobs["blobs/sha256/"+d.Digest.Encoded()]
@@ -119,7 +118,7 @@ func (img *found) verify(t testing.TB) {
 	if len(img.config.RootFS.DiffIDs) != n || len(img.config.History) != n || n == 0 {
 		t.Fatalf("%d layers, %d diffIDs, %d history entries", n, len(img.config.RootFS.DiffIDs), len(img.config.History))
 	}
-	if files := 4 + n; img.whole && len(img.blobs) != files { // with manifest, config, index.json, oci-layout
+	if files := 4 + n; img.whole && len(img.blobs) != files { // with manifest, config, index.json and oci-layout
 		t.Errorf("%d files, want %d", len(img.blobs), files)
 	}
 	for i, d := range img.manifest.Layers {
@@ -164,7 +163,7 @@ func uncompress(t testing.TB, mediaType string, data []byte) []byte {
 	return data
 }
 
-// apply lays a layer on what is there.
+// apply applies a layer to the files.
 func (img *found) apply(t testing.TB, data []byte) {
 	t.Helper()
 	var headers []*tar.Header
@@ -223,7 +222,7 @@ func names(headers []*tar.Header) (list []string) {
 	return list
 }
 
-// listing shows what an image holds once its layers lie on each other.
+// listing lists the files of an image with all layers applied.
 func (img *found) listing() string {
 	var b bytes.Buffer
 	var names []string
@@ -237,7 +236,7 @@ func (img *found) listing() string {
 	return b.String()
 }
 
-// wantListing shows the same of a tree.
+// wantListing lists the files of a tree in the same form.
 func wantListing(t *testing.T, root string) string {
 	t.Helper()
 	img := &found{files: map[string]string{}}

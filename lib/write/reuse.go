@@ -14,9 +14,8 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// reuse looks for the layer's blob among those that were compressed before: a
-// pass that only digests tells which that would be. The cache goes first, since
-// it is at hand.
+// reuse looks for the layer's blob among blobs that earlier builds compressed. A pass that only
+// computes the digest finds the right one. The cache comes first because it is local.
 func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	if !w.compressed() || !w.warm && len(w.opt.Previous) == 0 {
 		return false, nil
@@ -31,20 +30,20 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 		found, err = w.fromPrevious(ctx, l, b)
 	}
 	if b.reused = found; !found {
-		w.opt.Work.Expect(l.size) // which is read again to be compressed
+		w.opt.Work.Expect(l.size) // it is read again to be compressed
 	}
 	return found, err
 }
 
-// errUnproven says that a blob is not what the layer compresses to, whoever says so.
-var errUnproven = errors.New("it does not decompress to the layer that it is said to be")
+// errUnproven means that a blob does not decompress to the layer with its diffID.
+var errUnproven = errors.New("it does not decompress to the layer with its diffID")
 
-// prove reads a blob of that digest and size to its end and compares what it decompresses to with the
-// layer: who calls a blob by a diffID may be wrong, or lie. Where this user has seen it before,
-// the digest is enough, which the caller compares. An error that is not errUnproven says
-// nothing of the blob.
-func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
-	if w.opt.Proofs.Has(diffID, is, size) {
+// prove reads a blob with the given digest and size to its end and checks that it decompresses to
+// the layer: the diffID of a blob can be wrong or forged. If this user has proven it before, the
+// digest is enough, and the caller compares that. Any error except errUnproven says nothing about
+// the blob.
+func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
+	if w.opt.Proofs.Has(diffID, want, size) {
 		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
 		return err
 	}
@@ -66,12 +65,12 @@ func (w *writer) prove(ctx context.Context, in io.Reader, is digest.Digest, size
 	return errUnproven
 }
 
-// fromCache takes the layer's blob from the cache, if it is there.
+// fromCache takes the layer's blob from the cache if it has one.
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	kept, err := w.opt.Cache.Get(cache.Wanted{
 		Key: w.opt.Compression.Key(), DiffID: b.diffID, Most: compress.MaxSize(l.size),
-		Proves: func(is digest.Digest, size int64, in io.Reader) (bool, error) {
-			err := w.prove(ctx, in, is, size, l, b.diffID)
+		Proves: func(want digest.Digest, size int64, in io.Reader) (bool, error) {
+			err := w.prove(ctx, in, want, size, l, b.diffID)
 			if errors.Is(err, errUnproven) {
 				return false, nil
 			}
@@ -85,10 +84,9 @@ func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found b
 	return true, nil
 }
 
-// fromPrevious takes the layer's blob from the previous image, if it has one. One that is
-// proven is not read before it is written, if at all: the output may have it. Any other is
-// read once, and kept as one that is compressed here would be. One that cannot be read is
-// compressed again.
+// fromPrevious takes the layer's blob from the previous image if it has one. A proven blob is read
+// only when it is written, or never if the output has it. Any other blob is read once, and kept
+// like a blob that was compressed here. A blob that cannot be read is compressed again.
 func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
 	previous, ok := w.opt.Previous[b.diffID]
 	if !ok {
@@ -110,7 +108,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	if err == nil {
 		return true, nil
 	}
-	b.close() // with what it has so far
+	b.close() // with the bytes so far
 	b.spool, b.previous, b.from = nil, nil, ""
 	var of *previousError
 	if ctx.Err() != nil || !errors.As(err, &of) {
@@ -120,8 +118,8 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	return false, nil
 }
 
-// opens makes sure that a blob on this machine can be opened, while the layer can still be
-// compressed again. A registry is asked for a blob only when it is written.
+// opens makes sure that a local blob can be opened while the layer can still be compressed again. A
+// registry is asked for a blob only when it is written.
 func opens(ctx context.Context, previous Kept) error {
 	if previous.Image != "" {
 		return nil
@@ -133,13 +131,13 @@ func opens(ctx context.Context, previous Kept) error {
 	return in.Close()
 }
 
-// previousError is one of what a previous image has, and no reason not to make a new one.
+// previousError is an error of the previous image. The build continues without that blob.
 type previousError struct{ error }
 
-// copyProven copies a blob of the previous image that is the layer.
+// copyProven copies a blob of the previous image that is proven to be the layer.
 func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l *layerFiles) error {
 	if most := compress.MaxSize(l.size); previous.Descriptor.Size > most {
-		return &previousError{fmt.Errorf("it has %d bytes, more than the %d that the layer compresses to at most", previous.Descriptor.Size, most)}
+		return &previousError{fmt.Errorf("it has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
 	}
 	in, err := openBlob(ctx, previous)
 	if err != nil {
@@ -149,11 +147,11 @@ func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l
 	kept := &sticky{w: out}
 	blob := io.TeeReader(in, kept)
 	if err = w.prove(ctx, blob, previous.Descriptor.Digest, previous.Descriptor.Size, l, previous.DiffID); err == nil {
-		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is compared
+		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is checked
 	}
 	switch {
 	case kept.err != nil:
-		return kept.err // of a disk of this machine
+		return kept.err // an error of a local disk
 	case in.err != nil && in.err != io.EOF:
 		return &previousError{in.err}
 	case err != nil:
@@ -174,7 +172,7 @@ func (s *sticky) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// refuse notes why a blob of the previous image was not taken.
+// refuse records why a blob of the previous image was not taken.
 func (w *writer) refuse(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -19,16 +19,16 @@ import (
 	"chunkah/lib/plan"
 )
 
-// The annotations of a layer (chunkah's own, as the Rust tool of that name has them).
+// The annotations of a layer. They are chunkah's own, the same as in the Rust chunkah.
 const (
 	annotationComponent = "org.chunkah.component"
 	annotationStability = "org.chunkah.stability"
 )
 
-// run digests the layers on all cores, the largest first, and writes each one when those before it
-// in that order are written. So hashing and writing go on side by side, a layer is written while
-// its files are still in memory, little has to be spooled, and the output does not depend on who is
-// done first.
+// run digests the layers on all cores, the largest first, and writes each one once all earlier ones
+// in that order are written. So hashing and writing happen at the same time, a layer is written
+// while its files are still in memory, and few layers are spooled. The output does not depend on
+// the speed of the goroutines.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
 	if err := w.reserve(order); err != nil {
@@ -66,8 +66,8 @@ func (w *writer) run(ctx context.Context) error {
 	return err
 }
 
-// order measures the layers and returns them, those with the most bytes first, so that the last one
-// is a small one.
+// order measures the layers and returns them by size, the largest first. So the last one to finish
+// is small.
 func (w *writer) order() []int {
 	layers := w.img.layers
 	order := make([]int, len(layers))
@@ -82,7 +82,7 @@ func (w *writer) order() []int {
 	return order
 }
 
-// discard closes the spools that nobody took, after an error.
+// discard closes the spools that were not used because of an error.
 func discard(results []chan *blob) {
 	for _, r := range results {
 		select {
@@ -93,7 +93,7 @@ func discard(results []chan *blob) {
 	}
 }
 
-// assemble writes the blobs as they come, then the documents, and finishes the image.
+// assemble writes the blobs as they arrive, then the documents, and finishes the image.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
 	if err := w.keep(ctx); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 	blobs, err := w.placeAll(ctx, order, results)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = context.Cause(ctx) // why it was stopped
+			err = context.Cause(ctx) // why the run was cancelled
 		}
 		return err
 	}
@@ -148,7 +148,7 @@ func (w *writer) placeAll(ctx context.Context, order []int, results []chan *blob
 	return blobs, nil
 }
 
-// placeParallel places so many blobs side by side, as they come.
+// placeParallel writes up to most blobs at the same time, as they arrive.
 func (w *writer) placeParallel(ctx context.Context, most int, order []int, results []chan *blob) ([]*blob, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(most)
@@ -167,9 +167,9 @@ func (w *writer) placeParallel(ctx context.Context, most int, order []int, resul
 	return blobs, group.Wait()
 }
 
-// startEntry gives the next layer its place in an archive while it is still being compressed, so
-// that at the end no cores wait for one that copies a spool. A blob that may come from the cache or
-// the previous image is copied whole.
+// startEntry starts the next layer's entry in an archive while the layer is still being compressed.
+// So at the end no core waits for another that copies a spool. A blob that can come from the cache
+// or the previous image is copied as a whole.
 func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
@@ -181,7 +181,7 @@ func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	return l.spool.writeTo(ctx, entry)
 }
 
-// describe makes the image of the blobs.
+// describe builds the image from the blobs.
 func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	comments, err := w.img.comments()
 	if err != nil {
@@ -199,7 +199,7 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
-		if w.compressed() { // here, or seen to be
+		if w.compressed() { // compressed or proven in this run
 			w.opt.Proofs.Add(b.diffID, b.digest, b.size)
 		}
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
@@ -228,7 +228,7 @@ func (w *writer) count(l *layerFiles, b *blob) {
 	}
 }
 
-// layer describes a layer.
+// layer returns the description of a layer.
 func (w *writer) layer(l *layerFiles, b *blob, history v1.History) oci.Layer {
 	d := w.descriptor(b)
 	d.Annotations = map[string]string{
@@ -246,13 +246,13 @@ func (w *writer) descriptor(b *blob) v1.Descriptor {
 	}
 }
 
-// ppm writes parts per million as a decimal fraction.
+// ppm formats parts per million as a decimal fraction.
 func ppm(n int64) string {
 	return fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
 }
 
-// allUnreadable turns the fault of one file that may not be read into that of all of them, so that
-// people do not meet them one by one.
+// allUnreadable extends the error for one unreadable file to all of them, so that people need not
+// find them one by one.
 func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	var one *unreadableError
 	if !errors.As(err, &one) {

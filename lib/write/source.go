@@ -16,28 +16,28 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Source is what a stream speaks of.
+// Source is the source that a stream describes.
 type Source struct {
-	// Root is where contents are read from; nil where the stream does not say.
+	// Root is where contents are read from; nil if the stream does not name it.
 	Root *rootfs.Root
-	// Config is that of the image that the contents are from; nil for none.
+	// Config is the config of the source image; nil for none.
 	Config *oci.Config
-	// Kept are the layers below those of the stream, from the bottom up.
+	// Kept are the unchanged layers below those of the stream, from the bottom up.
 	Kept []Kept
-	// Closer closes what the source is made of; nil where that is the root alone.
+	// Closer closes the source; nil if the root is all there is.
 	Closer io.Closer
 }
 
-// Kept is a layer of the source that stays as it is, byte for byte.
+// Kept is a layer of the source that is kept byte for byte.
 type Kept struct {
 	oci.Layer
-	// Image is that in a registry which has the blob; empty for none.
+	// Image names an image in a registry that has the blob; empty for none.
 	Image string
-	// Open reads its blob.
+	// Open opens its blob.
 	Open func(context.Context) (io.ReadCloser, error)
 }
 
-// Close closes the root, and what it is made of.
+// Close closes the root and the source behind it.
 func (s *Source) Close() error {
 	switch {
 	case s.Closer != nil:
@@ -48,40 +48,39 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// check makes sure that the stream is one of what differs from the kept layers,
-// and of nothing where there are none; and that there is something in a directory,
-// for one that is empty is where a mount is missing.
+// check makes sure that the stream fits the kept layers, and that it has no whiteouts if there are
+// none. A root that is an empty directory is an error, because a mount is probably missing.
 func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
-		return fmt.Errorf("the stream keeps %d layers of its source, and %d are there", n, len(s.Kept))
+		return fmt.Errorf("the stream keeps %d layers of its source, which has %d", n, len(s.Kept))
 	}
 	if n := len(s.Kept) + len(img.layers); n > MaxLayers {
-		return fmt.Errorf("%d layers on top of the %d that are kept: %d at most in all: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
+		return fmt.Errorf("%d layers on top of %d kept ones exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
 	}
 	if len(s.Kept) > 0 {
 		return nil
 	}
 	if s.Root != nil && s.Config == nil && img.empty() {
-		return fmt.Errorf("%q is empty, or all in it is left out: mount or copy there what the image is to hold", s.Root.Path())
+		return fmt.Errorf("%q is empty, or everything in it is excluded: mount the root there or copy it there", s.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
 			if f.Type == format.TypeWhiteout {
-				return fmt.Errorf("layer %d: %q is a whiteout, and there are no layers below", l.record.Index, f.Path)
+				return fmt.Errorf("layer %d: %q is a whiteout, but there are no layers below", l.record.Index, f.Path)
 			}
 		}
 	}
 	return nil
 }
 
-// open opens what a header says.
+// open opens the source that a header describes.
 func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	if o.Open != nil {
 		return o.Open(ctx, h)
 	}
 	switch {
 	case len(h.Sources) > 0:
-		return nil, errors.New("the stream has sources, which only a root can stand in for here")
+		return nil, errors.New("the stream has sources, but only a root is supported here")
 	case h.Root == "":
 		return &Source{}, nil
 	}
@@ -89,8 +88,8 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	return &Source{Root: root}, err
 }
 
-// config makes the image's config. What it says of other layers is left out, or reported
-// where somebody has written it for this image.
+// config returns the image's config. Labels about other layers are dropped, or reported if the
+// config was given for this image.
 func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 	config := o.Config
 	if config == nil {
@@ -127,8 +126,8 @@ func (o *Options) config(s *Source, report *Report) (*oci.Config, error) {
 	return &own, nil
 }
 
-// layer is what the manifest says of a kept layer: the blob is as it was, but OCI's
-// manifests have OCI's media types, and clients refuse others in them.
+// layer returns the manifest's description of a kept layer. The blob is unchanged, but the media
+// type becomes OCI's: clients refuse others in an OCI manifest.
 func (k Kept) layer() oci.Layer {
 	l := k.Layer
 	if suffix, ok := strings.CutPrefix(l.Descriptor.MediaType, oci.MediaTypeDockerLayer); ok {
@@ -137,7 +136,7 @@ func (k Kept) layer() oci.Layer {
 	return l
 }
 
-// keep writes the blobs of the layers that stay.
+// keep writes the blobs of the kept layers.
 func (w *writer) keep(ctx context.Context) error {
 	for i, k := range w.kept {
 		if ctx.Err() != nil {
@@ -151,7 +150,7 @@ func (w *writer) keep(ctx context.Context) error {
 	return nil
 }
 
-// copyBlob copies a blob that comes from elsewhere, and is what its digest says.
+// copyBlob copies a blob of another image and checks its digest.
 func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	in, err := openBlob(ctx, k)
 	if err != nil {
@@ -162,12 +161,12 @@ func copyBlob(ctx context.Context, out io.Writer, k Kept) error {
 	return err
 }
 
-// foreignBlob reads a blob that comes from elsewhere. Its end is an error where it is not
-// what its digest says. The first error stays.
+// foreignBlob reads a blob of another image. At the end it returns an error if the digest or size
+// is wrong. The first error stays.
 type foreignBlob struct {
 	io.Closer
 	in       io.Reader
-	size     int64 // that it has to have
+	size     int64 // the expected size
 	read     int64
 	verifier digest.Verifier
 	err      error
@@ -198,13 +197,13 @@ func (b *foreignBlob) Read(p []byte) (n int, err error) {
 	return n, b.err
 }
 
-// check looks at the blob at its end.
+// check checks the blob at its end.
 func (b *foreignBlob) check() error {
 	switch {
 	case b.read != b.size:
 		return fmt.Errorf("it has %d bytes, not %d", b.read, b.size)
 	case !b.verifier.Verified():
-		return errors.New("it is not what its digest says")
+		return errors.New("its bytes do not match its digest")
 	}
 	return io.EOF
 }

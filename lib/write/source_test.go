@@ -18,8 +18,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// An image on top of kept layers has their blobs as they were, their diffIDs and
-// history below its own, and takes away what a whiteout names.
+// An image on top of kept layers has their blobs unchanged, their diffIDs and history before its
+// own, and lacks files that a whiteout removes.
 func TestKeptLayers(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"etc/motd": "hello", "usr/bin/tool": "1"})))
@@ -60,7 +60,7 @@ func TestKeptLayers(t *testing.T) {
 	}
 }
 
-// kept are an image's layers as a source hands them out.
+// kept returns an image's layers as kept layers of a source.
 func kept(img *found) []Kept {
 	var list []Kept
 	for i, l := range img.manifest.Layers {
@@ -73,7 +73,7 @@ func kept(img *found) []Kept {
 	return list
 }
 
-// A manifest of OCI has OCI's media types: clients refuse Docker's in it.
+// An OCI manifest has OCI media types: clients refuse Docker's in it.
 func TestKeptMediaTypes(t *testing.T) {
 	const docker = "application/vnd.docker.image.rootfs.diff.tar"
 	for algorithm, mediaType := range map[compress.Algorithm]string{
@@ -101,8 +101,7 @@ func TestKeptMediaTypes(t *testing.T) {
 	}
 }
 
-// What a source says of kept layers is checked, and nothing is left of an image
-// where it is not so.
+// Kept layers that differ from their description are refused, and no output remains.
 func TestKeptLayersRefused(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"a/b": "hello"})))
@@ -117,11 +116,11 @@ func TestKeptLayersRefused(t *testing.T) {
 		stream []format.Record
 		want   string
 	}{
-		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, and 0 are there"},
-		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, and there are no layers below`},
-		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "500 at most in all"},
+		{"fewer layers", func([]Kept) []Kept { return nil }, stream, "the stream keeps 1 layers of its source, which has 0"},
+		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
+		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
-		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "it is not what its digest says"},
+		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "its bytes do not match its digest"},
 		{"no blob", func(k []Kept) []Kept {
 			k[0].Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }
 			return k
@@ -135,7 +134,7 @@ func TestKeptLayersRefused(t *testing.T) {
 	}
 }
 
-// A kept layer may be large: its copy ends with the context.
+// A kept layer can be large: cancelling stops its copy.
 func TestKeptLayerCancelled(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	run(t, to(base), packed(t, plant(t, map[string]string{"a": "hello"})))
@@ -164,14 +163,14 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// keeping changes how many layers a stream keeps.
+// keeping changes the number of kept layers in a stream.
 func keeping(stream []format.Record, n int64) []format.Record {
 	h := *stream[0].(*format.Header)
 	h.KeepLayers = n
 	return append([]format.Record{&h}, stream[1:]...)
 }
 
-// reading gives the first kept layer another content.
+// reading gives the first kept layer other content.
 func reading(content string) func([]Kept) []Kept {
 	return func(k []Kept) []Kept {
 		k[0].Open = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }

@@ -13,18 +13,17 @@ import (
 	"chunkah/lib/temp"
 )
 
-// spooledBlob takes a compressed blob, whose size an archive has to know first: it is
-// kept in a file until all blobs before it are written, and from then on goes
-// straight to the archive.
+// spooledBlob receives a compressed blob. An archive needs its size first, so it is kept in a file
+// until all blobs before it are written. From then on it is written to the archive directly.
 type spooledBlob struct {
-	dir string // where file is
+	dir string // directory of file
 
 	mu    sync.Mutex
-	file  *os.File // has no name, or is the cache's; nil before the first byte
+	file  *os.File // unnamed, or the cache's; nil before the first byte
 	entry oci.BlobWriter
 }
 
-// Write takes the next bytes of the blob.
+// Write implements io.Writer.
 func (s *spooledBlob) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +39,8 @@ func (s *spooledBlob) Write(p []byte) (int, error) {
 	return temp.SpoolWriter(s.file).Write(p)
 }
 
-// writeTo writes to the archive what there is of the blob, and from then on all of it.
+// writeTo writes the present bytes of the blob to the archive. Further bytes go to the archive
+// directly.
 func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,11 +53,10 @@ func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	return s.closeFile()
 }
 
-// spoolStep is how much of a spool is copied before a look at the context, in
-// bytes.
+// spoolStep is how many bytes of a spool are copied between checks of the context.
 const spoolStep = 64 << 20
 
-// copy copies what the file has.
+// copy copies the file.
 func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading a spool file: %w", err)
@@ -76,7 +75,7 @@ func (s *spooledBlob) copy(ctx context.Context, out io.Writer) error {
 	}
 }
 
-// readError names the folder if an error is one of reading the file.
+// readError names the directory if reading the file failed.
 func (s *spooledBlob) readError(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == s.file.Name() {

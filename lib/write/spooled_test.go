@@ -11,7 +11,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// A blob is the same wherever in it the archive becomes free, and keeps no file after that.
+// A blob is the same wherever the change from the spool to the archive happens, and no file
+// remains.
 func TestSpooledBlob(t *testing.T) {
 	pieces := []string{"one ", "two ", "three"}
 	want := strings.Join(pieces, "")

@@ -37,7 +37,7 @@ func with(f *format.File, change func(*format.File)) *format.File {
 	return f
 }
 
-// What records say of each other is checked before anything is created.
+// Inconsistent records are refused before anything is created.
 func TestStreamsRefused(t *testing.T) {
 	linked := func(f *format.File) { f.Hardlink = 3 }
 	symlink := func(f *format.File) { f.Type, f.Target = format.TypeSymlink, "x" }
@@ -58,12 +58,12 @@ func TestStreamsRefused(t *testing.T) {
 		{"501 layers", many, "more than 500 layers"},
 		{"empty layer", []format.Record{header(""), l0}, "layer 0: it has no files"},
 		{"empty layer behind another", []format.Record{header(""), l0, dir("/a"), l1}, "layer 1: it has no files"},
-		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a" comes without the directory`},
+		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a": its layer lacks the parent directory`},
 		{
 			"parent in another layer", []format.Record{header(""), l0, dir("/d"), l1, file("/d/a", 0)},
-			`layer 1: "/d/a" comes without the directory`,
+			`layer 1: "/d/a": its layer lacks the parent directory`,
 		},
-		{"parent is a file", []format.Record{header(""), l0, file("/d", 0), file("/d/a", 0)}, `"/d/a" comes without the directory`},
+		{"parent is a file", []format.Record{header(""), l0, file("/d", 0), file("/d/a", 0)}, `"/d/a": its layer lacks the parent directory`},
 		{"file in two layers", []format.Record{header(""), l0, file("/a", 0), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
 		{"file and directory", []format.Record{header(""), l0, file("/a", 0), l1, dir("/a")}, `layer 1: "/a" is in layer 0 too`},
 		{"directory and file", []format.Record{header(""), l0, dir("/a"), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
@@ -71,8 +71,8 @@ func TestStreamsRefused(t *testing.T) {
 		{"file below a shared directory", []format.Record{header(""), l0, dir("/d"), dir("/d/e"), file("/d/e/a", 0), l1, dir("/d"), dir("/d/e"), file("/d/e/a", 0)}, `layer 1: "/d/e/a" is in layer 0 too`},
 		{"directory in two layers and file", []format.Record{header(""), l0, dir("/d"), dir("/d/a"), l1, dir("/d"), dir("/d/a"), l2, dir("/d"), file("/d/a", 0)}, `layer 2: "/d/a" is in layer 1 too`},
 		{"symlink and what lies behind it", []format.Record{header(""), l0, with(file("/a", 0), symlink), l1, dir("/a"), file("/a/b", 0)}, `layer 1: "/a" is in layer 0 too`},
-		{"file twice in a layer", []format.Record{header(""), l0, dir("/d"), file("/d/a", 0), file("/d/a", 0)}, `layer 0: "/d/a" is there twice`},
-		{"directory twice in a layer", []format.Record{header(""), l0, dir("/d"), dir("/d"), file("/d/a", 0)}, `layer 0: "/d" is there twice`},
+		{"file twice in a layer", []format.Record{header(""), l0, dir("/d"), file("/d/a", 0), file("/d/a", 0)}, `layer 0: "/d/a" occurs twice`},
+		{"directory twice in a layer", []format.Record{header(""), l0, dir("/d"), dir("/d"), file("/d/a", 0)}, `layer 0: "/d" occurs twice`},
 		{"file after its sibling", []format.Record{header(""), l0, file("/a", 0), file("/b", 0), file("/a", 0)}, `layer 0: "/a" comes after "/b"`},
 		{
 			"directory with two modes",
@@ -88,7 +88,7 @@ func TestStreamsRefused(t *testing.T) {
 		},
 		{
 			"inode in two layers", []format.Record{header(""), l0, with(file("/a", 0), linked), l1, with(file("/b", 0), linked)},
-			`layer 1: "/b" has another name of its inode in layer 0, "/a"`,
+			`layer 1: "/b" has a hard link in layer 0, "/a"`,
 		},
 		{
 			"inode of two sizes", []format.Record{header(""), l0, with(file("/a", 1), linked), with(file("/b", 2), linked)},
@@ -118,7 +118,7 @@ func TestStreamsRefused(t *testing.T) {
 	}
 }
 
-// truncated ends without the end of a stream.
+// truncated lacks the end of a stream.
 type truncated struct{ source }
 
 func (s *truncated) Next() (format.Record, error) {
@@ -128,7 +128,7 @@ func (s *truncated) Next() (format.Record, error) {
 	return s.source.Next()
 }
 
-// Wherever a stream stops, there is no image.
+// A truncated stream never makes an image.
 func TestTruncatedStream(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": "1", "b/y": "2"}))
 	for n := range len(stream) + 1 {
@@ -143,8 +143,8 @@ func TestTruncatedStream(t *testing.T) {
 	}
 }
 
-// A stream that calls something a file which is none gets an error, soon, and
-// nothing outside the root is read.
+// If a stream lists something as a regular file that is not one, Run fails soon, and nothing
+// outside the root is read.
 func TestHostileStream(t *testing.T) {
 	root := plant(t, map[string]string{
 		"dir/inside": "x", "file": "file", "link": "-> /etc/passwd", "up": "-> ..", "away": "-> /etc",
@@ -172,7 +172,7 @@ func TestHostileStream(t *testing.T) {
 		{"dots", []format.Record{file("/../outside", 6)}, `"/../outside"`},
 		{"of unknown size", []format.Record{file("/fifo", format.SizeUnknown)}, `"/fifo"`},
 		{"smaller", []format.Record{file("/dir", 0), file("/file", 3)}, `"/dir"`},
-		{"larger", []format.Record{file("/file", 1<<40)}, `"/file": 4 bytes where the stream says 1099511627776`},
+		{"larger", []format.Record{file("/file", 1<<40)}, `"/file": 4 bytes, but the stream says 1099511627776`},
 	}
 	if os.Geteuid() == 0 {
 		if err := unix.Mknod(filepath.Join(root, "null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))); err == nil {
@@ -200,7 +200,7 @@ func TestHostileStream(t *testing.T) {
 
 func TestNoRoot(t *testing.T) {
 	stream := []format.Record{header(""), layerRecord(0), file("/a", 0)}
-	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/a": the stream does not say below which root`)
+	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/a": the stream does not name its root`)
 	stream[0] = header("/no/such/root")
 	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `"/no/such/root"`)
 }
@@ -216,8 +216,8 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
-// A directory without anything in it is hardly the one that was meant; an image may be so,
-// and a stream that was written by hand.
+// An empty directory is probably a mistake. An empty image or a stream that was written by hand is
+// not.
 func TestEmptyRoot(t *testing.T) {
 	root := openRoot(t, t.TempDir())
 	stream := []format.Record{header(""), layerRecord(0), dir("/")}
@@ -236,7 +236,7 @@ func TestEmptyRoot(t *testing.T) {
 			opt.Source = tt.source
 			stream[0] = tt.header
 			if tt.refuse {
-				fails(t, opt, stream, fmt.Sprintf("%q is empty, or all in it is left out: mount or copy there what the image is to hold", root.Path()))
+				fails(t, opt, stream, fmt.Sprintf("%q is empty, or everything in it is excluded: mount the root there or copy it there", root.Path()))
 				return
 			}
 			run(t, opt, stream)

@@ -18,9 +18,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// plant makes files below a new directory, with these contents, and returns it.
-// A name that ends with a slash is a directory; "-> target" is a symlink's
-// content, "= name" that of a further name of an inode.
+// plant creates files with these contents in a new directory and returns it. A name that ends with
+// a slash is a directory. The content "-> target" makes a symlink, "= name" a hard link.
 func plant(t testing.TB, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -55,14 +54,14 @@ func plantOne(root, path, name, content string) error {
 	return os.WriteFile(path, []byte(content), 0o644)
 }
 
-// bulk is n bytes that do not compress.
+// bulk returns n bytes that do not compress.
 func bulk(n int, seed byte) string {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
 	return string(b)
 }
 
-// sample is a tree of what there is, large and small.
+// sample is a tree with all kinds of files, large and small.
 func sample(t testing.TB) string {
 	return plant(t, map[string]string{
 		"etc/name":        "sample\n",
@@ -78,8 +77,7 @@ func sample(t testing.TB) string {
 	})
 }
 
-// records lists a tree as a stream of scan's would, with a component for each of
-// its folders.
+// records lists a tree as scan does, with one component per directory.
 func records(t testing.TB, root string) []format.Record {
 	t.Helper()
 	list := []format.Record{&format.Header{Version: format.Version, Stage: format.StageAssign, Root: root}}
@@ -142,7 +140,7 @@ func record(info os.FileInfo, path, name string, groups map[uint64]int64) *forma
 	return f
 }
 
-// source hands out records.
+// source returns records.
 type source []format.Record
 
 func (s *source) Next() (format.Record, error) {
@@ -154,7 +152,7 @@ func (s *source) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// sink keeps them.
+// sink keeps records.
 type sink []format.Record
 
 func (s *sink) Write(rec format.Record) error { *s = append(*s, rec); return nil }
@@ -170,8 +168,7 @@ func packed(t testing.TB, root string) []format.Record {
 	return out
 }
 
-// to returns options for an archive in a file, or a layout where the name ends
-// with a slash.
+// to returns options for an archive in a file, or for a layout if the name ends with a slash.
 func to(name string) Options {
 	return Options{
 		SpoolDir: filepath.Dir(name),
@@ -184,12 +181,12 @@ func to(name string) Options {
 	}
 }
 
-// toWriter returns options for an archive on a stream.
+// toWriter returns options for an archive in a stream.
 func toWriter(w io.Writer) Options {
 	return Options{Create: func() (oci.Destination, error) { return oci.NewArchive(w, oci.Options{}), nil }}
 }
 
-// complete writes an image and has it appear.
+// complete writes and commits an image.
 func complete(ctx context.Context, in format.Source, opt Options) (*Report, error) {
 	p, err := Run(ctx, in, opt)
 	if err == nil {
@@ -211,8 +208,8 @@ func run(t testing.TB, opt Options, stream []format.Record) *Report {
 	return report
 }
 
-// fails runs what has to fail with a text in its error, and leave nothing in the
-// folder of its output.
+// fails checks that a run fails with an error that contains want, and that the output's directory
+// is empty.
 func fails(t *testing.T, opt Options, stream []format.Record, want string) {
 	t.Helper()
 	in := source(stream)

@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// expect counts what there is to do: each layer once, and once more where only its
-// digest stays of the first time.
+// expect counts the expected work: each layer once, and twice if the first pass keeps only its
+// digest.
 func (w *writer) expect() {
 	times := int64(1)
 	if !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
@@ -19,7 +19,7 @@ func (w *writer) expect() {
 	}
 }
 
-// counted counts what is written to out as work that is done.
+// counted counts the bytes that are written to out as finished work.
 func (w *writer) counted(out io.Writer) io.Writer {
 	if w.opt.Work == nil {
 		return out

@@ -1,10 +1,9 @@
-// Package write turns a packed stream into an image: layers into tars and blobs, and those with
-// config, manifest and index into a destination of package oci.
+// Package write turns a packed stream into an image. It makes tars and blobs of the layers, and
+// writes them, the config, manifest and index to a destination of package oci.
 //
-// The bytes depend on the stream, the contents and the options alone; the number of threads only
-// decides how soon they are there. Layers that are not compressed are read twice: once on all cores
-// for their digests, once on their way into the output, where they have to have the same digests;
-// so nothing is stored in between.
+// The bytes depend only on the stream, the contents and the options, not on the number of threads.
+// Layers that are not compressed are read twice: once on all cores for their digests, and once to
+// write them, with the same digests. So nothing is stored in between.
 package write
 
 import (
@@ -30,23 +29,22 @@ import (
 
 // Options say what image to write and where.
 type Options struct {
-	// Source is where contents are read from; nil is what the stream's header says.
+	// Source is where contents are read from; if nil, the one in the stream's header.
 	Source *Source
-	// Open opens what a header says; nil knows roots alone. What it returns is closed in the end.
+	// Open opens the source in a header; if nil, it must be a directory. Run closes the result.
 	Open func(ctx context.Context, h *format.Header) (*Source, error)
-	// Scanned says that the records come from a scan of Source in this very run. What they call a
-	// file is then not looked at once more before it is opened: in a tree that holds still it is
-	// one, and nothing else is ever read.
+	// Scanned says that this run has scanned Source. Then regular files are opened without another
+	// check: nothing else is read while the tree does not change.
 	Scanned bool
-	// Create makes the destination, once the stream is known to be whole.
+	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
-	// Also are further names of the image, beside Ref.
+	// Also are more names of the image, besides Ref.
 	Also []string
-	// Config is the image's config; nil is the source's, or an empty one. Without an architecture
-	// it is for the one that this program runs on.
+	// Config is the image's config; nil means the source's, or an empty one. Without an
+	// architecture, it gets that of this program.
 	Config *oci.Config
-	// KeepLabels are labels and annotations that stay although they speak of the layers of the
-	// image that the config is from.
+	// KeepLabels are labels and annotations that stay although they describe the layers of the
+	// source image.
 	KeepLabels []string
 	// Created is the time of the config, whatever the source date or the config say; nil for none.
 	Created *time.Time
@@ -54,32 +52,32 @@ type Options struct {
 	Docker bool
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
-	// Ref names the image in the destination; empty for no name.
+	// Ref is the image's name in the destination; empty for no name.
 	Ref string
-	// Compression of the layers; the zero value is none.
+	// Compression applies to the layers; the zero value means no compression.
 	Compression compress.Settings
-	// Threads bounds the layers and blocks worked on at once; 0 is one a core.
+	// Threads bounds how many layers and blocks are processed in parallel; 0 means the number of
+	// cores.
 	Threads int
-	// SpoolDir is the folder for compressed layers that cannot be written yet, in files without a
-	// name; empty is TMPDIR, or else /var/tmp.
+	// SpoolDir is the directory for unnamed files with compressed layers that cannot be written
+	// yet. Empty means TMPDIR, or else /var/tmp.
 	SpoolDir string
 	// Cache keeps compressed layers from one build to the next; nil for none.
 	Cache *cache.Cache
-	// Previous are layers of an image that may be taken as they are where their tar comes out the
-	// same: by diffID, those compressed as Compression says. What the image says of them is not
-	// believed: each is read and decompressed first.
+	// Previous are layers of an image that can be reused if they have the same diffID and
+	// Compression. The image's claims are not trusted: each layer is read and decompressed first.
 	Previous map[digest.Digest]Kept
-	// Proofs are of blobs that this user has seen decompress to layers; nil for none. What this run
-	// sees is added.
+	// Proofs are blobs that this user has seen decompress to layers; nil for none. This run adds
+	// its own.
 	Proofs *proofs.Proofs
-	// OutputNames are further names, without directories, of the output in the
-	// root: those of its directory entries that the destination cannot know.
+	// OutputNames are more names, without directories, that the output can have in the root and the
+	// destination cannot know.
 	OutputNames []string
-	// Own are files and folders beside the output that no image is to hold, such as a cache in the
-	// root.
+	// Own are files and directories besides the output that no image may contain, such as a cache
+	// in the root.
 	Own []os.FileInfo
-	// Work counts the bytes of tars that are to be made and that are made, and of blobs that go to
-	// a registry; nil for nobody to look at.
+	// Work counts the expected and finished bytes of tars, and of blobs sent to a registry; nil
+	// counts nothing.
 	Work *metrics.Work
 }
 
@@ -93,7 +91,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, o.Compression.Validate()
 }
 
-// Report says what was written.
+// Report describes the written image.
 type Report struct {
 	Layers     int
 	Components int
@@ -106,31 +104,32 @@ type Report struct {
 	Created time.Time
 	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
-	// Reused counts the layers whose blobs came from the cache or the previous image, ReusedBytes
-	// them.
+	// Reused is the number of layers with blobs from the cache or the previous image, ReusedBytes
+	// their size.
 	Reused      int
 	ReusedBytes int64
-	// Dropped are labels and annotations of the source that speak of its layers, Stale those of a
-	// config that was given, which are in the image.
+	// Dropped are labels and annotations about layers that were removed. Stale are those of a given
+	// config, which the image has.
 	Dropped, Stale []string
-	// Refused is why blobs of the previous image were not taken.
+	// Refused has the reasons why blobs of the previous image were not taken.
 	Refused []error
-	// CacheFault is why the cache could not be kept within its size.
+	// CacheFault is why the cache could not be trimmed to its size.
 	CacheFault error
-	// ProofsFault is why what was seen of blobs could not be written down.
+	// ProofsFault is why the proofs could not be saved.
 	ProofsFault error
-	// LeftOut are the paths that were the output itself.
+	// LeftOut are the paths of the output itself.
 	LeftOut []string
-	// Kept counts the layers of the source below those.
+	// Kept is the number of kept layers of the source.
 	Kept int
-	// Duplicates counts layers that were equal to one before and left out.
+	// Duplicates is the number of layers that were left out because they were equal to an earlier
+	// one.
 	Duplicates int
 }
 
-// Pending is an image that is complete and that nobody sees yet: commit or discard it.
+// Pending is a finished image that is not visible yet: commit or discard it.
 type Pending struct {
 	Report *Report
-	// Config is the one that the image was given.
+	// Config is the image's config.
 	Config *oci.Config
 	// At is where the image can be read until Commit, if the destination was created so.
 	At oci.Location
@@ -145,16 +144,16 @@ func (p *Pending) Commit() error {
 	}
 	p.Report.ProofsFault = p.w.opt.Proofs.Save()
 	if cache := p.w.opt.Cache; cache != nil {
-		// The image is there: the cache is another matter.
+		// The image is complete, whether or not the cache can be trimmed.
 		_, p.Report.CacheFault = cache.Trim()
 	}
 	return nil
 }
 
-// Discard removes what was written. After Commit it does nothing.
+// Discard removes the written files. After Commit it does nothing.
 func (p *Pending) Discard() error { return p.w.dest.Discard() }
 
-// Run reads a packed stream and writes the image, which appears with Commit.
+// Run reads a packed stream and writes the image, which Commit makes visible.
 func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, err error) {
 	if opt, err = opt.withDefaults(); err != nil {
 		return nil, err
@@ -207,7 +206,7 @@ func (w *writer) write(ctx context.Context) error {
 	return w.run(ctx)
 }
 
-// read takes in a packed stream and checks it.
+// read reads a packed stream and checks it.
 func read(ctx context.Context, in format.Source) (*image, error) {
 	img := &image{}
 	for {
@@ -243,7 +242,7 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 	return img, img.check()
 }
 
-// writer is one image on its way out.
+// writer writes one image.
 type writer struct {
 	opt    Options
 	root   *rootfs.Root
@@ -254,14 +253,14 @@ type writer struct {
 	access oci.Access // of dest
 	at     oci.Location
 	report *Report
-	// entries are the places of the layers in an archive; nil where it has not set any aside.
+	// entries are the reserved places of the layers in an archive; nil if there are none.
 	entries []oci.BlobWriter
-	// warm is set where the cache had something before.
+	// warm is set if the cache was not empty.
 	warm bool
-	mu   sync.Mutex // of Report.Refused
+	mu   sync.Mutex // for Report.Refused
 }
 
-// resolveSizes asks the source where the stream does not say a file's size.
+// resolveSizes reads sizes from the source if the stream has none.
 func (w *writer) resolveSizes(ctx context.Context) error {
 	c := w.newContents()
 	defer c.close()

@@ -1,5 +1,5 @@
-// Package bound keeps one input of a fuzz target within bounds of memory, of which go
-// test has none; of time it has one, ten seconds.
+// Package bound bounds the memory that a fuzz target uses for one input. go test itself bounds only
+// its time, to ten seconds.
 package bound
 
 import (
@@ -7,17 +7,17 @@ import (
 	"testing"
 )
 
-// What an input may allocate, in bytes, and for each byte of it: enough to read it a
-// few times over and to show what came of it, and too little for a bomb.
+// What an input may allocate, in bytes, and per byte of it: enough to read it a few times and to
+// print the result, but too little for a bomb.
 const (
 	anyInput = 16 << 20
 	eachByte = 4 << 10
 )
 
-// Input bounds a target's work on an input of so many bytes, from here to its end.
+// Input bounds a target's work on an input of size bytes, from the call to its end.
 func Input(t testing.TB, size int) { Memory(t, anyInput+eachByte*size) }
 
-// Memory is Input with so many bytes to allocate, those that are freed counted too.
+// Memory bounds the allocations to most bytes, including those that are freed.
 func Memory(t testing.TB, most int) {
 	before := allocated()
 	t.Cleanup(func() {
@@ -27,7 +27,7 @@ func Memory(t testing.TB, most int) {
 	})
 }
 
-// allocated is what this process has allocated so far, in bytes.
+// allocated returns the bytes that this process has allocated so far.
 func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)

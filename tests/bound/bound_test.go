@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// recorder is a test that notes what becomes of it.
+// recorder is a test that records its result.
 type recorder struct {
 	testing.TB
 	cleanups []func()

@@ -1,6 +1,5 @@
-// Package browser drives a headless Chromium for the tests, over the pipe of its
-// debugging protocol: pages are loaded and looked at, and keys are pressed, as by a
-// user.
+// Package browser drives a headless Chromium for the tests, over the pipe of its debugging
+// protocol. It loads pages, reads them, and presses keys like a user.
 package browser
 
 import (
@@ -18,21 +17,21 @@ import (
 	"chunkah/tests/clients"
 )
 
-// patience bounds the wait for an answer: a browser starts slowly on a busy machine.
+// patience bounds the wait for an answer. A browser starts slowly on a busy machine.
 const patience = 2 * time.Minute
 
-// Page is a page in a browser of its own, which has no network.
+// Page is a page in its own browser, which has no network.
 type Page struct {
 	t       testing.TB
 	to      io.Writer
 	answers chan message
 	session string
 	last    int
-	// Requests are the addresses that were asked for since the page was opened.
+	// Requests are the addresses requested since the page was opened.
 	Requests []string
 }
 
-// message is one of the protocol's.
+// message is a message of the protocol.
 type message struct {
 	ID      int             `json:"id,omitempty"`
 	Session string          `json:"sessionId,omitempty"`
@@ -75,7 +74,7 @@ func (p *Page) start() {
 	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--user-data-dir="+p.t.TempDir(), "--remote-debugging-pipe")
-	cmd.ExtraFiles = []*os.File{fromTest, toTest} // descriptors 3 and 4, as the option has it
+	cmd.ExtraFiles = []*os.File{fromTest, toTest} // descriptors 3 and 4, as the browser's option requires
 	p.check(cmd.Start())
 	fromTest.Close()
 	toTest.Close()
@@ -86,17 +85,17 @@ func (p *Page) start() {
 		p.listen(fromBrowser)
 	}()
 	p.t.Cleanup(func() {
-		_, _ = io.WriteString(toBrowser, `{"id":999999,"method":"Browser.close"}`+"\x00") // it may be gone
+		_, _ = io.WriteString(toBrowser, `{"id":999999,"method":"Browser.close"}`+"\x00") // the browser may have ended
 		toBrowser.Close()
 		killer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait() // how it ends is its own affair
+		_ = cmd.Wait() // its status does not matter
 		killer.Stop()
 		fromBrowser.Close()
 		<-done
 	})
 }
 
-// listen passes on what the browser says, each message with a NUL behind it.
+// listen passes on the browser's messages, which end with a NUL.
 func (p *Page) listen(from io.Reader) {
 	defer close(p.answers)
 	in := bufio.NewReader(from)
@@ -119,7 +118,7 @@ func (p *Page) check(err error) {
 	}
 }
 
-// next is the browser's next message.
+// next returns the browser's next message.
 func (p *Page) next() (message, error) {
 	select {
 	case m, ok := <-p.answers:
@@ -133,7 +132,7 @@ func (p *Page) next() (message, error) {
 	}
 }
 
-// note keeps the addresses that are asked for.
+// note records the addresses of requests.
 func (p *Page) note(m message) {
 	if m.Method != "Network.requestWillBeSent" {
 		return
@@ -176,7 +175,7 @@ func (p *Page) call(method string, params, result any) {
 	}
 }
 
-// Go loads another address, and waits until it is there.
+// Go loads another address, and waits until it is loaded.
 func (p *Page) Go(address string) {
 	p.t.Helper()
 	p.Requests = nil
@@ -200,7 +199,7 @@ func (p *Page) Eval(expression string, result any) {
 	p.check(json.Unmarshal(answer.Result.Value, result))
 }
 
-// Text evaluates an expression that is a text.
+// Text evaluates an expression to a text.
 func (p *Page) Text(expression string) (s string) {
 	p.t.Helper()
 	p.Eval("String("+expression+")", &s)
@@ -241,13 +240,13 @@ func (p *Page) Type(text string) {
 	p.call("Input.insertText", map[string]any{"text": text}, nil)
 }
 
-// Prefer sets what the user prefers: light or dark.
+// Prefer sets the user's colour scheme: light or dark.
 func (p *Page) Prefer(scheme string) {
 	p.t.Helper()
 	p.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-// Heap is the memory that the page's script has, in bytes.
+// Heap returns the memory of the page's script, in bytes.
 func (p *Page) Heap() int64 {
 	p.t.Helper()
 	var heap struct {
@@ -257,7 +256,7 @@ func (p *Page) Heap() int64 {
 	return int64(heap.Used)
 }
 
-// Shot takes a picture of what can be seen, as PNG.
+// Shot takes a screenshot as PNG.
 func (p *Page) Shot(name string) {
 	p.t.Helper()
 	var shot struct {

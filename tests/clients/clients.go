@@ -1,6 +1,5 @@
-// Package clients runs real container clients for the tests: podman, buildah,
-// skopeo, umoci, GNU tar and a Docker daemon. All they keep stays in a
-// temporary folder of the test.
+// Package clients runs real container clients for the tests: podman, buildah, skopeo, umoci, GNU
+// tar and a Docker daemon. All their data are in a temporary directory of the test.
 package clients
 
 import (
@@ -15,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where some distributions keep setcap, runc and dockerd, which an ordinary
-// user's PATH may lack.
+// Directories of setcap, runc and dockerd in some distributions, which an ordinary user's PATH may
+// lack.
 func init() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") }
 
-// Strict tells whether a test may be skipped for what the machine lacks.
-// Continuous integration sets CHUNKAH_TEST_STRICT, after make test-deps.
+// Strict reports whether missing tools are errors. Continuous integration sets CHUNKAH_TEST_STRICT,
+// after make test-deps.
 func Strict() bool { return os.Getenv("CHUNKAH_TEST_STRICT") == "1" }
 
-// Need skips the test if it was asked to be short or if the machine lacks one of
-// the commands; the name "root" stands for running as root.
+// Need skips the test in short mode, or if the machine lacks one of the commands. The name "root"
+// stands for running as root.
 func Need(t testing.TB, commands ...string) {
 	t.Helper()
 	if testing.Short() {
@@ -41,8 +40,7 @@ func Need(t testing.TB, commands ...string) {
 	}
 }
 
-// Lack skips the test, with a reason, or fails it where everything should be
-// there.
+// Lack skips the test with a reason, or fails it if Strict.
 func Lack(t testing.TB, reason string) {
 	t.Helper()
 	if Strict() {
@@ -51,8 +49,8 @@ func Lack(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// Run runs a command, returns its standard output and fails the test, with all
-// that the command said, unless it succeeds.
+// Run runs a command and returns its standard output. If the command fails, the test fails with all
+// its output.
 func Run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -73,9 +71,9 @@ func SkopeoCopy(t testing.TB, from, to string) {
 	Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", from, to))
 }
 
-// UmociUnpack unpacks the image of an OCI archive with umoci and returns the
-// tree. It gets the layers as they are, which skopeo would compress, and makes no
-// bundle, for which it would read all files again: either takes longer than unpacking.
+// UmociUnpack unpacks the image of an OCI archive with umoci and returns the tree. skopeo copies
+// the layers without compressing them, and umoci makes no bundle, which would read all files again:
+// both would take longer than unpacking.
 func UmociUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,8 +83,8 @@ func UmociUnpack(t testing.TB, archive string) string {
 	return filepath.Join(dir, "rootfs")
 }
 
-// TarUnpack unpacks the layers that skopeo copies to dir: with GNU tar, one on
-// another, and returns the tree. It knows nothing of whiteouts: there are none.
+// TarUnpack unpacks the layers with GNU tar, one on top of another, after skopeo has copied them to
+// dir, and returns the tree. It ignores whiteouts, since there are none.
 func TarUnpack(t testing.TB, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -103,8 +101,8 @@ func TarUnpack(t testing.TB, archive string) string {
 	return root
 }
 
-// shortDir makes a temporary folder with a short name, in which things may be
-// mounted: a socket's path has at most 107 bytes, podman's run folder 50.
+// shortDir makes a temporary directory with a short name for sockets and mounts: a socket's path
+// has at most 107 bytes, podman's run directory 50.
 func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ck")

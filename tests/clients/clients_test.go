@@ -9,8 +9,8 @@ import (
 	"chunkah/tests/treediff"
 )
 
-// The clients are held to account with an image that another tool made, so that
-// a failure of theirs is not taken for one of chunkah.
+// The clients are tested with an image from another tool, so that their faults are not attributed
+// to chunkah.
 func TestClientsOnAForeignImage(t *testing.T) {
 	Need(t, "root", "umoci", "skopeo", "busybox")
 	busybox, err := exec.LookPath("busybox")

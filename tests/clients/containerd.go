@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// Containerd is a containerd of the test's own. Newer Docker daemons keep their
-// images in one.
+// Containerd is a containerd for one test. Newer Docker daemons store their images in one.
 type Containerd struct {
 	t           testing.TB
 	dir, socket string
@@ -36,7 +35,7 @@ func (c *Containerd) command(args ...string) *exec.Cmd {
 	return exec.Command("ctr", append([]string{"--address", c.socket}, args...)...)
 }
 
-// Import brings the images of an archive in and unpacks them.
+// Import imports the images of an archive and unpacks them.
 func (c *Containerd) Import(archive string) {
 	c.t.Helper()
 	Run(c.t, c.command("images", "import", archive))
@@ -54,7 +53,7 @@ func (c *Containerd) Pull(ref string) {
 	Run(c.t, c.command("images", "pull", "--plain-http", ref))
 }
 
-// Store is the folder with the unpacked layers.
+// Store returns the directory with the unpacked layers.
 func (c *Containerd) Store() string {
 	return filepath.Join(c.dir, "root/io.containerd.snapshotter.v1.overlayfs")
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A Counter is a proxy in front of a registry that counts the bytes of the answers.
+// A Counter is a proxy for a registry that counts the bytes of the answers.
 type Counter struct {
 	// Host is the HOST:PORT for clients, on a loopback address.
 	Host string
@@ -21,19 +21,19 @@ type Counter struct {
 	sent map[Answer]int64
 }
 
-// An Answer is a kind of answer: the path that was asked for, and the status.
+// An Answer identifies a kind of answer: the path requested, and the status.
 type Answer struct {
 	Path   string
 	Status int
 }
 
-// NewCounter starts a proxy in front of the registry at host, stopped when the test ends.
+// NewCounter starts a proxy for the registry at host. It stops when the test ends.
 func NewCounter(t testing.TB, host string) *Counter {
 	t.Helper()
 	c := &Counter{sent: map[Answer]int64{}}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
 	proxy.ModifyResponse = func(r *http.Response) error {
-		// Otherwise clients would upload to the registry itself, past the proxy.
+		// Otherwise clients would upload directly to the registry.
 		if to := r.Header.Get("Location"); to != "" {
 			r.Header.Set("Location", strings.Replace(to, "http://"+host, "http://"+c.Host, 1))
 		}

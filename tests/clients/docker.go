@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Docker is a Docker daemon of the test's own.
+// Docker is a Docker daemon for one test.
 type Docker struct {
 	t         testing.TB
 	dir, host string
 }
 
-// daemonStart bounds how long the daemon may take to come up or go down.
+// daemonStart bounds the time to start or stop the daemon.
 const daemonStart = 60 * time.Second
 
 // NewDocker starts a daemon with empty storage and without a network, stopped
 // when the test ends.
 func NewDocker(t testing.TB) *Docker { return NewDockerOn(t, "overlay2") }
 
-// NewDockerOn is NewDocker with this storage driver.
+// NewDockerOn is NewDocker with a storage driver.
 func NewDockerOn(t testing.TB, driver string) *Docker {
 	t.Helper()
 	Need(t, "root", "dockerd", "runc", "skopeo")
@@ -69,7 +69,7 @@ func serve(t testing.TB, cmd *exec.Cmd, answers func() bool) {
 	}
 }
 
-// Command is the client that came with the daemon, where there are several.
+// Command returns a command of the client that belongs to the daemon.
 func (d *Docker) Command(args ...string) *exec.Cmd {
 	client := "docker"
 	if _, err := os.Stat("/usr/bin/docker"); err == nil {
@@ -80,7 +80,7 @@ func (d *Docker) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Host is where the daemon is, for DOCKER_HOST.
+// Host returns the daemon's address for DOCKER_HOST.
 func (d *Docker) Host() string { return d.host }
 
 // Docker runs the client and returns its standard output.
@@ -89,8 +89,8 @@ func (d *Docker) Docker(args ...string) string {
 	return Run(d.t, d.Command(args...))
 }
 
-// Load brings the image of an OCI archive into the daemon under the name, which
-// has a tag. Docker 20.10 does not read OCI archives itself.
+// Load loads the image of an OCI archive into the daemon under a name with a tag. Docker 20.10 does
+// not read OCI archives itself.
 func (d *Docker) Load(archive, name string) {
 	d.t.Helper()
 	file := filepath.Join(d.t.TempDir(), "docker.tar")
@@ -98,8 +98,8 @@ func (d *Docker) Load(archive, name string) {
 	d.Docker("load", "--quiet", "--input", file)
 }
 
-// LoadArchive loads an archive that docker load reads by itself and returns what
-// the client says of it: the image's name, or its ID where it has none.
+// LoadArchive loads an archive with docker load. It returns the image's name, or its ID if it has
+// none.
 func (d *Docker) LoadArchive(archive string) string {
 	d.t.Helper()
 	_, image, _ := strings.Cut(strings.TrimSpace(d.Docker("load", "--quiet", "--input", archive)), ": ")
@@ -112,7 +112,7 @@ func (d *Docker) Pull(ref string) {
 	d.Docker("pull", "--quiet", ref)
 }
 
-// Store is the folder with the unpacked layers, of the driver overlay2.
+// Store returns the directory with the unpacked layers of the driver overlay2.
 func (d *Docker) Store() string { return filepath.Join(d.dir, "data/overlay2") }
 
 // Run runs a command in a new container of the image and returns its standard
@@ -122,15 +122,13 @@ func (d *Docker) Run(image string, command ...string) string {
 	return d.Docker(append([]string{"run", "--rm", "--network", "none", image}, command...)...)
 }
 
-// Mount mounts the image in a container that does not run and returns the tree,
-// until the test ends.
+// Mount mounts the image in a stopped container until the test ends, and returns the tree.
 func (d *Docker) Mount(image string) string {
 	d.t.Helper()
 	id := strings.TrimSpace(d.Docker("create", "--network", "none", image, "/none"))
 	upper := strings.TrimSpace(d.Docker("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", id))
-	// Beside the container's folder are the short names of the folders below it.
-	// The first is the container's own, with its hostname and hosts files; the
-	// rest are the image's layers.
+	// The container's directory has a list of short names of the directories below it. The first is
+	// the container's own, with its hostname and hosts files; the others are the image's layers.
 	lower, err := os.ReadFile(filepath.Join(filepath.Dir(upper), "lower"))
 	if err != nil {
 		d.t.Fatal(err)

@@ -12,22 +12,22 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// An Image is what the tests look at in an OCI archive.
+// An Image is the contents of an OCI archive that tests check.
 type Image struct {
 	// Names are the archive's entries in order.
 	Names    []string
 	Manifest v1.Manifest
 	Config   v1.Image
-	// Tag is the reference that the index gives the image, if any.
+	// Tag is the image's reference in the index, if any.
 	Tag string
 	// ManifestDigest is the digest of the image's manifest.
 	ManifestDigest string
 }
 
-// maxJSON bounds the blobs that ReadImage keeps to look for JSON in.
+// maxJSON bounds the blobs that ReadImage parses as JSON.
 const maxJSON = 8 << 20
 
-// ReadImage reads an OCI archive that holds one image.
+// ReadImage reads an OCI archive with one image.
 func ReadImage(t testing.TB, archive string) *Image {
 	t.Helper()
 	f, err := os.Open(archive)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Engine is podman and buildah with a storage of their own.
+// Engine is podman and buildah with their own storage.
 type Engine struct {
 	t       testing.TB
 	dir     string
@@ -19,8 +19,8 @@ type Engine struct {
 	env     []string
 }
 
-// conf lets containers run on a machine that is a container or a small VM
-// itself: limits that such a machine may set, no network, no systemd.
+// conf lets containers run on a machine that is itself a container or a small VM: limits that such
+// a machine allows, no network, no systemd.
 const conf = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 netns = "none"
@@ -31,14 +31,13 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 `
 
-// NewEngine gives the test a podman and buildah with empty storage, removed at
-// its end.
+// NewEngine returns podman and buildah with empty storage, which is removed when the test ends.
 //
-// The storage driver is named, as Env has to name it too: podman remembers it, and
-// its clean-up of a container refuses another one, for which a run waits 20 seconds.
+// The storage driver is set explicitly, and Env must set it too: podman remembers it, and its
+// clean-up of a container refuses another one, which delays a run by 20 seconds.
 func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "overlay") }
 
-// NewEngineOn is NewEngine with this storage driver.
+// NewEngineOn is NewEngine with a storage driver.
 func NewEngineOn(t testing.TB, driver string) *Engine {
 	t.Helper()
 	Need(t, "root", "podman", "runc")
@@ -55,8 +54,8 @@ func NewEngineOn(t testing.TB, driver string) *Engine {
 	return e
 }
 
-// Env is what podman, buildah and skopeo have to find in their environment to use
-// this storage, so that a script can call them as everybody does.
+// Env returns the environment for podman, buildah and skopeo to use this storage, so that scripts
+// can call them in the usual way.
 func (e *Engine) Env() []string {
 	e.t.Helper()
 	name := filepath.Join(e.dir, "storage.conf")
@@ -80,7 +79,7 @@ func (e *Engine) Podman(args ...string) string {
 	return Run(e.t, e.podman(args...))
 }
 
-// Buildah runs buildah in the folder dir and returns its standard output.
+// Buildah runs buildah in the directory dir and returns its standard output.
 func (e *Engine) Buildah(dir string, args ...string) string {
 	e.t.Helper()
 	Need(e.t, "buildah")
@@ -100,7 +99,7 @@ func (e *Engine) Load(archive string) string {
 	return image
 }
 
-// TryLoad loads an archive that podman may refuse, and returns what it says.
+// TryLoad loads an archive that podman may refuse, and returns podman's output.
 func (e *Engine) TryLoad(archive string) (string, error) {
 	out, err := e.podman("load", "--quiet", "--input", archive).CombinedOutput()
 	return string(out), err
@@ -112,7 +111,7 @@ func (e *Engine) Pull(ref string) {
 	e.Podman("pull", "--quiet", "--tls-verify=false", "docker://"+ref)
 }
 
-// Store is the folder with the unpacked layers.
+// Store returns the directory with the unpacked layers.
 func (e *Engine) Store() string { return filepath.Join(e.dir, "storage", e.driver) }
 
 // Run runs a command in a new container of the image and returns its standard
@@ -122,7 +121,7 @@ func (e *Engine) Run(image string, command ...string) string {
 	return e.Podman(append([]string{"run", "--rm", image}, command...)...)
 }
 
-// Mount mounts the image and returns the tree, until the test ends.
+// Mount mounts the image until the test ends, and returns the tree.
 func (e *Engine) Mount(image string) string {
 	e.t.Helper()
 	return strings.TrimSpace(e.Podman("image", "mount", image))

@@ -11,25 +11,25 @@ import (
 	"testing"
 )
 
-// The user whom a registry with a password knows. The hash is bcrypt's, which is
-// the only one that the registry reads; its cost is the lowest.
+// The user of a registry with a password. The registry reads only bcrypt hashes; the cost is the
+// lowest.
 const (
 	RegistryUser     = "user"
 	RegistryPassword = "secret"
 	registryHash     = "$2b$05$1QnpzZgkVrlAdnHwZnYbj.827EgrYQMcbOW.iSWzZxpJLgIZPpTR2"
 )
 
-// RegistryOptions say what a registry asks of its clients. The zero value is one
-// that lets everybody in, in plain HTTP.
+// RegistryOptions say how clients must connect to a registry. The zero value allows everybody over
+// plain HTTP.
 type RegistryOptions struct {
-	Password  bool   // whether it knows RegistryUser and nobody else
+	Password  bool   // only RegistryUser can log in
 	Cert, Key string // files in PEM form, for TLS
 }
 
 var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 
-// NewRegistry starts an empty registry on a loopback address, stopped when the
-// test ends, and returns its HOST:PORT.
+// NewRegistry starts an empty registry on a loopback address and returns its HOST:PORT. It stops
+// when the test ends.
 func NewRegistry(t testing.TB, opt RegistryOptions) string {
 	t.Helper()
 	Need(t, "docker-registry")
@@ -48,7 +48,7 @@ func NewRegistry(t testing.TB, opt RegistryOptions) string {
 	write(t, file, config)
 
 	cmd := exec.Command("docker-registry", "serve", file)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_TRACES_EXPORTER=none"} // it takes REGISTRY_AUTH_FILE for an option
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_TRACES_EXPORTER=none"} // without REGISTRY_AUTH_FILE, which it would read as an option
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func NewRegistry(t testing.TB, opt RegistryOptions) string {
 	}
 	var said strings.Builder
 	addr, gone := make(chan string, 1), make(chan struct{})
-	go func() { // until it ends, lest it wait for a reader
+	go func() { // read until the end, so that it never blocks
 		defer close(gone)
 		for lines := bufio.NewScanner(logs); lines.Scan(); {
 			if m := listening.FindStringSubmatch(lines.Text()); m != nil {

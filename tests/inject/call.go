@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What PTRACE_GET_SYSCALL_INFO says of a stop.
+// Values of PTRACE_GET_SYSCALL_INFO.
 const (
 	opEntry = 1
 	opExit  = 2
 )
 
-// info is a call at its beginning.
+// info is a system call at its start.
 type info struct {
 	op     byte
 	number uint64
@@ -27,8 +27,8 @@ type info struct {
 
 // callInfo asks the kernel why a thread has stopped.
 func callInfo(tid int) (info, bool) {
-	// struct ptrace_syscall_info: op, then from byte 24 the number and the arguments
-	// of a call that begins.
+	// struct ptrace_syscall_info: op, then, from byte 24, the number and arguments of a system call
+	// at its start.
 	var raw [96]byte
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid), unsafe.Sizeof(raw),
 		uintptr(unsafe.Pointer(&raw[0])), 0, 0)
@@ -42,14 +42,14 @@ func callInfo(tid int) (info, bool) {
 	return in, true
 }
 
-// form says where a call names its file: by the descriptor in argument fd, by the
-// path in argument path below it, or both. -1 means that there is no such argument.
+// form says which arguments of a call name its file: the descriptor in argument fd, the path
+// relative to it in argument path, or both. -1 means no such argument.
 type form struct {
 	name     string
 	fd, path int
 }
 
-// count is the argument that says how many bytes a call is to move.
+// count returns the argument with the number of bytes that a call moves.
 func count(name string, r *unix.PtraceRegs) *uint64 {
 	if name == "copy_file_range" {
 		return &r.R8
@@ -57,7 +57,7 @@ func count(name string, r *unix.PtraceRegs) *uint64 {
 	return &r.Rdx
 }
 
-// forms are the calls that are about files.
+// forms are the calls on files.
 var forms = map[uint64]form{
 	unix.SYS_READ: {"read", 0, -1}, unix.SYS_PREAD64: {"pread64", 0, -1}, unix.SYS_READV: {"readv", 0, -1},
 	unix.SYS_WRITE: {"write", 0, -1}, unix.SYS_PWRITE64: {"pwrite64", 0, -1}, unix.SYS_WRITEV: {"writev", 0, -1},
@@ -75,7 +75,7 @@ var forms = map[uint64]form{
 	unix.SYS_GETXATTR: {"getxattr", -1, 0}, unix.SYS_LISTXATTR: {"listxattr", -1, 0},
 }
 
-// describe tells what a call is, if it is about a file.
+// describe returns the call if it is on a file.
 func describe(tid int, in info) (Call, bool) {
 	f, ok := forms[in.number]
 	if !ok {
@@ -91,7 +91,7 @@ func describe(tid int, in info) (Call, bool) {
 	return Call{Name: f.name, Path: filepath.Clean(filepath.Join(dir, name))}, true
 }
 
-// descriptor is what a thread has open under a number.
+// descriptor returns the path of a thread's open file.
 func descriptor(tid int, fd int32) string {
 	place := fmt.Sprintf("/proc/%d/fd/%d", tid, fd)
 	if fd == unix.AT_FDCWD {
@@ -104,7 +104,7 @@ func descriptor(tid int, fd int32) string {
 	return path
 }
 
-// text is a string in a thread's memory.
+// text reads a string from a thread's memory.
 func text(tid int, at uint64) string {
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
 	if err != nil {
@@ -112,7 +112,7 @@ func text(tid int, at uint64) string {
 	}
 	defer mem.Close()
 	buf := make([]byte, unix.PathMax)
-	n, _ := mem.ReadAt(buf, int64(at)) // it may end at a page that is not there
+	n, _ := mem.ReadAt(buf, int64(at)) // the memory can end before the buffer is full
 	name, _, _ := bytes.Cut(buf[:n], []byte{0})
 	return string(name)
 }

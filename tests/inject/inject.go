@@ -1,9 +1,8 @@
 //go:build linux && amd64
 
-// Package inject runs a command and lets one of its system calls go wrong, as a
-// failing disk, a full one or a signal would have it. It stands between the command
-// and the kernel as a debugger does, so that it needs nothing of the command, and
-// counts the calls of all threads together, so that each call has its turn.
+// Package inject runs a command and makes one of its system calls fail, as with a failing or full
+// disk or a signal. It traces the command like a debugger, so it needs no support from it. It
+// counts the calls of all threads together.
 package inject
 
 import (
@@ -19,44 +18,44 @@ import (
 
 // Call is a system call that a command makes.
 type Call struct {
-	Name string // as man pages have it, such as "pread64"
-	Path string // what it is about; empty where it is about no file
+	Name string // as in man pages, for example "pread64"
+	Path string // the file; empty if there is none
 }
 
 func (c Call) String() string { return fmt.Sprintf("%s %q", c.Name, c.Path) }
 
-// Fault is what becomes of one call. The zero Fault leaves a command as it is.
+// Fault changes one call. The zero Fault changes nothing.
 type Fault struct {
-	// Counts tells which calls count; nil for none.
+	// Counts reports whether a call counts; nil counts none.
 	Counts func(Call) bool
-	// At is the one of them that goes wrong, from 1.
+	// At is the number of the counted call that fails, from 1.
 	At int
 
-	// Errno is what it ends with, undone.
+	// Errno is the error of the call, which is not executed.
 	Errno syscall.Errno
-	// Short lets a read or write move half of the bytes asked for.
+	// Short makes a read or write move only half of the bytes.
 	Short bool
-	// Signal is sent to the process as it makes the call.
+	// Signal is sent to the process at the start of the call.
 	Signal syscall.Signal
 }
 
-// Outcome is how a command ended.
+// Outcome is the result of a command.
 type Outcome struct {
 	Status syscall.WaitStatus
-	Hit    *Call // that went wrong; nil where the command made too few
-	Calls  int   // that counted
+	Hit    *Call // the changed call; nil if there were too few
+	Calls  int   // number of counted calls
 	Hung   bool  // it had to be killed
 }
 
-// patience is how long a command may take: a thousand times what it needs alone.
+// patience bounds the time of a command: a thousand times what it usually needs.
 const patience = 60 * time.Second
 
-// Run runs the command to its end, whatever that is.
+// Run runs the command to its end with any result.
 func Run(cmd *exec.Cmd, f Fault) (out Outcome, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// Whoever traces is a thread. It is not given back: it may know of stopped children.
+		// Only this thread may trace. It is never unlocked, because it can have stopped children.
 		runtime.LockOSThread()
 		t := tracer{cmd: cmd, fault: f, threads: map[int]*thread{}}
 		err = t.run()
@@ -66,7 +65,7 @@ func Run(cmd *exec.Cmd, f Fault) (out Outcome, err error) {
 	return out, err
 }
 
-// tracer follows a command and all that it starts.
+// tracer follows a command and its children.
 type tracer struct {
 	cmd     *exec.Cmd
 	fault   Fault
@@ -76,8 +75,7 @@ type tracer struct {
 
 // thread is one thread between two stops.
 type thread struct {
-	// undo are the registers of a call that was tampered with, nil for none, and
-	// end is what it is to return, unless that is 0.
+	// undo are the registers of a changed call, nil for none. end is its result, unless that is 0.
 	undo *unix.PtraceRegs
 	end  syscall.Errno
 }
@@ -97,11 +95,11 @@ func (t *tracer) run() error {
 	timer := time.AfterFunc(patience, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	err := t.follow(pid)
 	t.out.Hung = !timer.Stop()
-	_ = t.cmd.Wait() // for its pipes: the process has been waited for
+	_ = t.cmd.Wait() // for its pipes: the process has already been waited for
 	return err
 }
 
-// follow lets the command go on from stop to stop.
+// follow continues the command from stop to stop.
 func (t *tracer) follow(pid int) error {
 	var status syscall.WaitStatus
 	if _, err := wait(pid, &status); err != nil {
@@ -130,7 +128,7 @@ func (t *tracer) follow(pid int) error {
 	}
 }
 
-// wait waits for this thread's own children: other tests have theirs.
+// wait waits only for this thread's children, since other tests have their own.
 func wait(pid int, status *syscall.WaitStatus) (int, error) {
 	for {
 		tid, err := syscall.Wait4(pid, status, unix.WALL|unix.WNOTHREAD, nil)
@@ -140,10 +138,10 @@ func wait(pid int, status *syscall.WaitStatus) (int, error) {
 	}
 }
 
-// resume lets a thread run to its next call. One that has been killed is gone.
+// resume runs a thread to its next call. It ignores a killed thread.
 func resume(tid int, sig syscall.Signal) { _ = unix.PtraceSyscall(tid, int(sig)) }
 
-// stopped looks why a thread has stopped, and returns the signal that it is to get.
+// stopped handles the stop of a thread, and returns the signal to deliver.
 func (t *tracer) stopped(pid, tid int, status syscall.WaitStatus) syscall.Signal {
 	th := t.threads[tid]
 	isNew := th == nil
@@ -153,18 +151,18 @@ func (t *tracer) stopped(pid, tid int, status syscall.WaitStatus) syscall.Signal
 	}
 	sig := status.StopSignal()
 	switch {
-	case sig == syscall.SIGTRAP|0x80: // a call, by PTRACE_O_TRACESYSGOOD
+	case sig == syscall.SIGTRAP|0x80: // a system call, by PTRACE_O_TRACESYSGOOD
 		t.call(pid, tid, th)
 		return 0
-	case sig == syscall.SIGTRAP && status.TrapCause() > 0: // a child
+	case sig == syscall.SIGTRAP && status.TrapCause() > 0: // a new child
 		return 0
-	case sig == syscall.SIGSTOP && isNew: // how a child begins
+	case sig == syscall.SIGSTOP && isNew: // the start of a new child
 		return 0
 	}
 	return sig
 }
 
-// call is the beginning or the end of a call.
+// call handles the start or the end of a system call.
 func (t *tracer) call(pid, tid int, th *thread) {
 	info, ok := callInfo(tid)
 	switch {
@@ -192,7 +190,7 @@ func (t *tracer) entered(pid, tid int, th *thread, info info) {
 	case t.fault.Signal != 0:
 		_ = syscall.Kill(pid, t.fault.Signal)
 	case t.fault.Errno != 0:
-		th.tamper(tid, t.fault.Errno, func(r *unix.PtraceRegs) { r.Orig_rax = ^uint64(0) }) // no such call
+		th.tamper(tid, t.fault.Errno, func(r *unix.PtraceRegs) { r.Orig_rax = ^uint64(0) }) // an invalid call
 	case t.fault.Short:
 		th.tamper(tid, 0, func(r *unix.PtraceRegs) {
 			n := count(call.Name, r)
@@ -201,7 +199,7 @@ func (t *tracer) entered(pid, tid int, th *thread, info info) {
 	}
 }
 
-// tamper changes a call that begins.
+// tamper changes a call at its start.
 func (th *thread) tamper(tid int, end syscall.Errno, change func(*unix.PtraceRegs)) {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(tid, &regs) != nil {
@@ -213,7 +211,7 @@ func (th *thread) tamper(tid int, end syscall.Errno, change func(*unix.PtraceReg
 	_ = unix.PtraceSetRegs(tid, &regs)
 }
 
-// leave ends a call that was tampered with: a call keeps all registers but the result.
+// leave restores a changed call: only the result's register may differ.
 func (th *thread) leave(tid int) {
 	var regs unix.PtraceRegs
 	if unix.PtraceGetRegs(tid, &regs) == nil {

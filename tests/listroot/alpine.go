@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Alpine makes in dir, which is created, a root with apk's database in the folder
-// db ("lib/apk/db"), and busybox's links, which apk does not list.
+// Alpine makes a root in dir, which is created, with apk's database in the directory db
+// ("lib/apk/db"), and busybox's links, which apk does not list.
 func Alpine(dir, db string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -36,13 +36,13 @@ func Alpine(dir, db string, packages []Package) error {
 	return write(filepath.Join(dir, "etc/hostname"), "localhost\n")
 }
 
-// apkEntry is one package of the file installed.
+// apkEntry returns a package's entry in the file installed.
 func apkEntry(p Package) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "C:%s\nP:%s\nV:1.2.3-r4\nA:x86_64\nS:1000\nI:4096\nT:%s for tests\nU:https://registry.example/\nL:MIT\n"+
 		"o:%s\nm:Nobody <nobody@registry.example>\nt:%d\nc:%040x\nD:so:libc.musl-x86_64.so.1 !uclibc\np:cmd:%s=1.2.3-r4\n",
 		sum(p.Name), p.Name, p.Name, p.Source, p.Built, p.Built, p.Name)
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(&b, "F:%s\n", dir[1:])
 		for _, f := range p.Files {
 			if path.Dir(f.Path) != dir {
@@ -58,7 +58,7 @@ func apkEntry(p Package) string {
 	return b.String() + "\n"
 }
 
-// sum is a digest as apk writes it: Q1 is for SHA-1.
+// sum returns a digest in apk's form: Q1 means SHA-1.
 func sum(text string) string {
 	digest := sha1.Sum([]byte(text))
 	return "Q1" + base64.StdEncoding.EncodeToString(digest[:])

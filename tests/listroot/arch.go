@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Arch makes in dir, which is created, a root with pacman's local database and
-// a merged /usr, and what pacman leaves beside it.
+// Arch makes a root in dir, which is created, with pacman's local database, a merged /usr, and
+// pacman's other files.
 func Arch(dir string, packages []Package) error {
 	if err := unpack(dir, packages); err != nil {
 		return err
@@ -57,7 +57,7 @@ func archDesc(p Package) string {
 func archFiles(p Package) string {
 	var b strings.Builder
 	b.WriteString("%FILES%\n")
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(&b, "%s/\n", dir[1:])
 	}
 	for _, f := range p.Files {
@@ -67,12 +67,12 @@ func archFiles(p Package) string {
 	return b.String()
 }
 
-// archTree is the package's mtree, packed.
+// archTree returns the package's mtree, compressed.
 func archTree(p Package) (string, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	fmt.Fprintf(z, "#mtree\n/set type=file uid=0 gid=0 mode=644\n./.PKGINFO time=%d.0 size=600 sha256digest=%x\n", p.Built, sha256.Sum256(nil))
-	for _, dir := range folders(p.Files) {
+	for _, dir := range parents(p.Files) {
 		fmt.Fprintf(z, ".%s time=%d.0 mode=755 type=dir\n", escape(dir), p.Built)
 	}
 	for _, f := range p.Files {
@@ -86,7 +86,7 @@ func archTree(p Package) (string, error) {
 	return out.String(), err
 }
 
-// escape writes a path as mtree does: spaces and special characters in octal.
+// escape escapes a path like mtree: spaces and special characters in octal.
 func escape(path string) string {
 	var b strings.Builder
 	for _, c := range []byte(path) {

@@ -1,11 +1,9 @@
-// Package listroot makes roots like those of Alpine and Arch: package databases
-// in the formats that their package managers document, and every file that they
-// list, with contents of its own. It needs no package manager, no network and no
-// rights.
+// Package listroot makes roots like those of Alpine and Arch: package databases in the documented
+// formats of their package managers, and every file that they list, each with its own contents. It
+// needs no package manager, no network and no privileges.
 //
-// In them are several packages to one source, directories that all packages
-// list, links, set-id modes, names with spaces and beyond ASCII, and what nobody
-// lists.
+// They have several packages per source, directories that all packages list, links, set-id modes,
+// names with spaces and beyond ASCII, and files in no list.
 package listroot
 
 import (
@@ -20,12 +18,12 @@ import (
 // A Package is one entry of a database.
 type Package struct {
 	Name   string
-	Source string // what it was built from: origin, pkgbase
+	Source string // the source package: origin, pkgbase
 	Built  int64  // in unix seconds
 	Files  []File // in the order of paths, without directories
 }
 
-// A File is a regular file, or a link where Target is not empty.
+// A File is a regular file, or a link if Target is not empty.
 type File struct {
 	Path   string // absolute in the root
 	Mode   uint32
@@ -33,7 +31,7 @@ type File struct {
 	Target string
 }
 
-// sources has the packages that are built from each source.
+// sources has the packages of each source.
 var sources = map[string][]string{
 	"musl":       {"musl", "musl-utils", "libc-utils"},
 	"glibc":      {"glibc", "glibc-locales"},
@@ -48,7 +46,7 @@ var sources = map[string][]string{
 	"python3.12": {"python3", "python3-doc"},
 }
 
-// Packages are those of the sources, by name, with some two dozen files each.
+// Packages returns the packages of all sources, by name, with about two dozen files each.
 func Packages() []Package {
 	var list []Package
 	for source, names := range sources {
@@ -62,7 +60,7 @@ func Packages() []Package {
 	return list
 }
 
-// files are those of one package: some places are its own, some all share.
+// files returns the files of one package, in its own and in shared directories.
 func files(name string) []File {
 	var list []File
 	add := func(path string, mode uint32, target string) {
@@ -82,7 +80,7 @@ func files(name string) []File {
 	return list
 }
 
-// Owner is the source of every listed path.
+// Owner returns the source of every listed path.
 func Owner(packages []Package) map[string]string {
 	owner := map[string]string{}
 	for _, p := range packages {
@@ -93,7 +91,7 @@ func Owner(packages []Package) map[string]string {
 	return owner
 }
 
-// unpack makes the files of the packages in dir.
+// unpack creates the packages' files in dir.
 func unpack(dir string, packages []Package) error {
 	for _, p := range packages {
 		for _, f := range p.Files {
@@ -126,8 +124,8 @@ func setID(mode uint32) os.FileMode {
 	return 0
 }
 
-// folders are the directories above the files, each once, parents first.
-func folders(list []File) []string {
+// parents returns the parent directories of the files, each once, parents first.
+func parents(list []File) []string {
 	var dirs []string
 	for _, f := range list {
 		for dir := path.Dir(f.Path); dir != "/"; dir = path.Dir(dir) {

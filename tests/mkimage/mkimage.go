@@ -1,6 +1,5 @@
-// Package mkimage makes container images out of hand-written tar entries, in the
-// forms that images are passed around in. It is written against the image
-// specification, and shares no code with what it tests.
+// Package mkimage makes container images of tar entries, in the usual forms of images. It follows
+// the image specification, and shares no code with the code under test.
 package mkimage
 
 import (
@@ -29,7 +28,7 @@ type Entry struct {
 	Body string
 }
 
-// Time is the mtime of entries that say nothing else.
+// Time is the default mtime of entries.
 var Time = time.Unix(1_600_000_000, 0)
 
 func entry(kind byte, name string, mode int64) Entry {
@@ -116,13 +115,13 @@ type Layer struct {
 	Tar     []byte
 	Packing string
 	Level   int // of gzip; 0 is the default
-	// History is the layer's in the config, Annotations in the manifest; a text of its
-	// own, and none, where they are empty.
+	// History is the layer's history in the config, Annotations those in the manifest. If they are
+	// empty, there is a default history, and no annotations.
 	History     v1.History
 	Annotations map[string]string
 }
 
-// Blob is the layer as it is stored.
+// Blob returns the layer as it is stored.
 func (l Layer) Blob(t testing.TB) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -130,7 +129,7 @@ func (l Layer) Blob(t testing.TB) []byte {
 	case Plain:
 		return l.Tar
 	case Gzip:
-		// Two members, as parallel compressors write.
+		// Two members, like parallel compressors write.
 		half := len(l.Tar) / 2
 		for _, part := range [][]byte{l.Tar[:half], l.Tar[half:]} {
 			w, err := gzip.NewWriterLevel(&out, cmp.Or(l.Level, gzip.DefaultCompression))
@@ -161,12 +160,12 @@ func (l Layer) Blob(t testing.TB) []byte {
 	return out.Bytes()
 }
 
-// Image is an image of one platform.
+// Image is an image for one platform.
 type Image struct {
 	Layers []Layer
 	Arch   string // amd64 if empty
 	Docker bool   // Docker's media types
-	// Name is that of the image in an index, or a tag.
+	// Name is the image's name in an index, or a tag.
 	Name string
 }
 
@@ -195,10 +194,10 @@ func encode(v any) []byte {
 	return data
 }
 
-// Blobs are the blobs of an image by their digests.
+// Blobs maps digests to blobs.
 type Blobs map[digest.Digest][]byte
 
-// Add adds a blob and describes it.
+// Add adds a blob and returns its descriptor.
 func (b Blobs) Add(mediaType string, data []byte) v1.Descriptor {
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 	b[d.Digest] = data
@@ -212,7 +211,7 @@ var dockerTypes = map[string]string{
 	v1.MediaTypeImageLayer:    "application/vnd.docker.image.rootfs.diff.tar",
 }
 
-// Manifest adds the image to the blobs and describes its manifest.
+// Manifest adds the image to the blobs and returns its manifest's descriptor.
 func (img *Image) Manifest(t testing.TB, blobs Blobs) v1.Descriptor {
 	t.Helper()
 	media := func(oci, packing string) string {
@@ -242,17 +241,17 @@ func (img *Image) Manifest(t testing.TB, blobs Blobs) v1.Descriptor {
 	return d
 }
 
-// Files are the files of a layout, in order.
+// Files are the files of a layout in order.
 type Files []NamedFile
 
-// NamedFile is a file of a layout or archive; a symlink where To is not empty.
+// NamedFile is a file of a layout or archive, or a symlink if To is not empty.
 type NamedFile struct {
 	Name string
 	Data []byte
 	To   string
 }
 
-// LayoutFiles makes a layout of blobs and of what its index lists.
+// LayoutFiles makes a layout of blobs and an index of manifests.
 func LayoutFiles(blobs Blobs, manifests ...v1.Descriptor) Files {
 	files := Files{
 		{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"1.0.0"}`)},
@@ -264,12 +263,12 @@ func LayoutFiles(blobs Blobs, manifests ...v1.Descriptor) Files {
 	return files
 }
 
-// Index is an index of manifests.
+// Index returns an index of manifests.
 func Index(manifests ...v1.Descriptor) []byte {
 	return encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: manifests})
 }
 
-// WriteFolder writes the files into a new folder and returns its path.
+// WriteFolder writes the files into a new directory and returns its path.
 func (f Files) WriteFolder(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
@@ -303,7 +302,7 @@ func (f Files) WriteArchive(t testing.TB) string {
 	return path
 }
 
-// Layout writes the image as a layout folder.
+// Layout writes the image as a layout directory.
 func (img *Image) Layout(t testing.TB) string {
 	t.Helper()
 	blobs := Blobs{}
@@ -317,8 +316,8 @@ func (img *Image) Archive(t testing.TB) string {
 	return LayoutFiles(blobs, img.Manifest(t, blobs)).WriteArchive(t)
 }
 
-// DockerFiles are those of an archive as docker save has written them up to version
-// 24, with a folder for each layer. A layer that another image has is a symlink.
+// DockerFiles returns the files of an archive of docker save up to version 24, with a directory per
+// layer. A layer that another image has is a symlink.
 func DockerFiles(t testing.TB, images ...*Image) Files {
 	t.Helper()
 	type item struct {

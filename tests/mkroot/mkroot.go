@@ -1,19 +1,18 @@
-// Package mkroot makes the root filesystems that tests start from, out of a
-// text that can stand in a Go literal or in a test script: txtar holds neither
-// modes nor links nor xattrs.
+// Package mkroot makes root file systems for tests from a text that fits a Go literal or a test
+// script: txtar has no modes, links or xattrs.
 //
-// A text has one file per line, and a comment starts with '#':
+// A text has one file per line. Comments start with '#':
 //
 //	TYPE PATH [KEY=VALUE]...
 //
-// TYPE is dir, file, symlink, link (a hard link), fifo, socket, char or block.
-// PATH is absolute in the root; parents are made as needed, mode 0755. PATH and
-// VALUE may be quoted as in Go ("\xff" is one byte). The keys are
+// TYPE is dir, file, symlink, link (a hard link), fifo, socket, char or block. PATH is absolute in
+// the root; parents are created if necessary, with mode 0755. PATH and VALUE can be quoted as in Go
+// ("\xff" is one byte). The keys are
 //
 //	mode=0644    uid=0  gid=0     mtime=1700000000
 //	text="…"     the contents of a file
-//	size=100     or as many bytes that depend on the path alone
-//	sparse=1     leaves the size a hole
+//	size=100     or this many bytes, which depend only on the path
+//	sparse=1     makes the file sparse
 //	to=TARGET    of a symlink or hard link
 //	dev=1:3      of a char or block device
 //	xattr:NAME=VALUE
@@ -36,11 +35,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Epoch is the mtime, in unix seconds, of everything that names no other.
+// Epoch is the default mtime, in unix seconds.
 const Epoch = 1700000000
 
-// Make makes the root that text describes in a new temporary folder of the test
-// and returns its path.
+// Make makes a root from text in a new temporary directory of the test and returns its path.
 func Make(t testing.TB, text string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "root")
@@ -50,7 +48,7 @@ func Make(t testing.TB, text string) string {
 	return dir
 }
 
-// Write makes the root that text describes in dir, which is created.
+// Write makes a root from text in dir, which is created.
 func Write(dir, text string) error {
 	nodes, err := parse(text)
 	if err != nil {
@@ -64,7 +62,7 @@ func Write(dir, text string) error {
 			return fmt.Errorf("making %q: %w", n.path, err)
 		}
 	}
-	// Times come last, since making a file moves its directory's.
+	// Times are set last, since creating a file changes its directory's time.
 	times := map[string]int64{}
 	for _, n := range nodes {
 		times[filepath.Join(dir, n.path)] = n.mtime
@@ -82,7 +80,7 @@ func Write(dir, text string) error {
 	if err != nil {
 		return err
 	}
-	// A directory that may not be read is shut when all in it is there.
+	// The mode of an unreadable directory is set after its files are created.
 	for _, n := range slices.Backward(nodes) {
 		if n.kind == "dir" && n.hasMode {
 			if err := unix.Chmod(filepath.Join(dir, n.path), n.mode); err != nil {
@@ -102,9 +100,9 @@ func setTime(path string, mtime int64) error {
 type node struct {
 	kind, path string
 	mode       uint32
-	hasMode    bool // mode was named
+	hasMode    bool // mode was given
 	uid, gid   int
-	owned      bool // uid or gid was named
+	owned      bool // uid or gid was given
 	mtime      int64
 	text       string
 	size       int64
@@ -114,7 +112,7 @@ type node struct {
 	xattrs     map[string]string
 }
 
-// create makes one file, without its mtime and, for a directory, its mode.
+// create creates one file, without its mtime and, for a directory, its mode.
 func (n *node) create(dir string) error {
 	full := filepath.Join(dir, n.path)
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
@@ -141,7 +139,7 @@ func (n *node) create(dir string) error {
 	return nil
 }
 
-// make is the system call that n.kind asks for.
+// make makes the system call for n.kind.
 func (n *node) make(dir, full string) error {
 	switch n.kind {
 	case "dir":
@@ -164,7 +162,7 @@ func (n *node) make(dir, full string) error {
 	return fmt.Errorf("unknown type %q", n.kind)
 }
 
-// write makes a regular file.
+// write writes a regular file.
 func (n *node) write(full string) (err error) {
 	f, err := os.OpenFile(full, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -182,7 +180,7 @@ func (n *node) write(full string) (err error) {
 	return err
 }
 
-// Bytes is an endless reader of bytes that depend on seed alone.
+// Bytes returns an endless reader of bytes that depend only on seed.
 func Bytes(seed string) io.Reader {
 	var key [32]byte
 	copy(key[:], seed)
@@ -192,7 +190,7 @@ func Bytes(seed string) io.Reader {
 	return bufio.NewReader(rand.NewChaCha8(key))
 }
 
-// parse reads the text.
+// parse parses the text.
 func parse(text string) ([]*node, error) {
 	var nodes []*node
 	for i, line := range strings.Split(text, "\n") {
@@ -212,7 +210,7 @@ func parse(text string) ([]*node, error) {
 	return nodes, nil
 }
 
-// split gives the words of a line, unquoted; a value keeps its key.
+// split returns the words of a line, unquoted; a value keeps its key.
 func split(line string) ([]string, error) {
 	var words []string
 	for {
@@ -240,7 +238,7 @@ func split(line string) ([]string, error) {
 	}
 }
 
-// parseNode reads the words of one line.
+// parseNode parses the words of one line.
 func parseNode(words []string) (*node, error) {
 	n := &node{kind: words[0], path: words[1], mtime: Epoch, xattrs: map[string]string{}}
 	for _, word := range words[2:] {
@@ -255,7 +253,7 @@ func parseNode(words []string) (*node, error) {
 	return n, nil
 }
 
-// set takes one KEY=VALUE.
+// set parses one KEY=VALUE.
 func (n *node) set(key, value string) (err error) {
 	if name, ok := strings.CutPrefix(key, "xattr:"); ok {
 		n.xattrs[name] = value

@@ -1,9 +1,8 @@
-// Package pinnedroot makes the root whose images' digests the tests pin. It is the
-// same to the byte wherever and by whomever it is made, and has all that an image
-// can hold: packages of rpm, dpkg and Python, every type of file, owners, xattrs,
-// capabilities, ACLs, hard links, odd names, a component larger than any block that
-// is compressed at a time. Making it needs root; anybody may read it, Reader at
-// least.
+// Package pinnedroot makes the root of the images with pinned digests. It has the same bytes on
+// every machine and for every user, and everything that an image can contain: packages of rpm, dpkg
+// and Python, every type of file, owners, xattrs, capabilities, ACLs, hard links, odd names, and a
+// component larger than a compressed block. Creating it needs root; reading it needs Reader's
+// permissions.
 package pinnedroot
 
 import (
@@ -17,29 +16,28 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// Reader is the user and group who may read all of the root: two files in it are
-// for nobody else.
+// Reader is the user and group that can read the whole root: two files in it are only for them.
 const Reader = 65534
 
-// Many is a directory of the root with so many names that their order on disk is
-// the file system's own.
+// Many is a directory of the root with so many names that their order on disk depends on the file
+// system.
 const Many = "/usr/share/many"
 
-// manyNames is how many names Many has: more than xfs keeps in an inode of 512
-// bytes, less than a block of ext4 holds.
+// manyNames is the number of names in Many: more than xfs stores in an inode of 512 bytes, fewer
+// than fit a block of ext4.
 const manyNames = 64
 
-// Database is the root's rpm database, absolute in it.
+// Database is the path of the rpm database in the root.
 const Database = "/var/lib/rpm/rpmdb.sqlite"
 
-// module carries a package database of rpm's, for its own tests: that of a
-// container of CBL-Mariner 2.0, 129 packages.
+// module contains an rpm database for its own tests: that of a container of CBL-Mariner 2.0 with
+// 129 packages.
 const (
 	module   = "github.com/knqyf263/go-rpmdb"
 	database = "pkg/testdata/cbl-mariner-2.0/rpmdb.sqlite"
 )
 
-// text has the files that the rpm database lists first, with made-up bytes.
+// text has the files that the rpm database lists first, with generated contents.
 const text = `
 dir /tmp mode=1777
 symlink /bin to=usr/bin

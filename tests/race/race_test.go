@@ -1,4 +1,4 @@
-// Package race builds images of a root that another process is changing.
+// Package race builds images of a root that another process changes.
 package race
 
 import (
@@ -33,16 +33,16 @@ import (
 )
 
 const (
-	racerVariable = "CHUNKAH_TEST_RACER" // makes the test's binary a racer, in the folder named
+	racerVariable = "CHUNKAH_TEST_RACER" // makes the test's binary a racer in this directory
 
 	raceRounds = 10_000
-	// raceBuilds is how many builds have to meet the racer at least, and raceHits how
-	// many of them have to fail for it.
+	// raceBuilds is the minimum number of builds during the race, and raceHits how many of them
+	// must fail.
 	raceBuilds, raceHits = 200, 50
 
-	racedSize  = 300_000 // bytes of a's, of the file that is raced for
-	racedMore  = 100_000 // that it grows by
-	racedOther = 500_000 // bytes of b's, of the file that replaces it
+	racedSize  = 300_000 // bytes of a's in the file
+	racedMore  = 100_000 // bytes by which it grows
+	racedOther = 500_000 // bytes of b's in the file that replaces it
 )
 
 func TestMain(m *testing.M) {
@@ -56,8 +56,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// raceFolder makes what the racer works with: a root with the file f, and beside it
-// what takes its place.
+// raceFolder makes the racer's files: a root with the file f, and the files that replace f.
 func raceFolder(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -76,9 +75,8 @@ func raceFolder(t *testing.T) (dir string) {
 	return dir
 }
 
-// race is the racer, a process of its own. It lets f grow and shrink, and puts
-// something else in its place and f back; it rests now and then, so that a build
-// comes through.
+// race is the racer, a separate process. It makes f grow and shrink, and replaces it with something
+// else and back. It pauses now and then, so that some builds succeed.
 func race(dir string) error {
 	f := dir + "/root/f"
 	spares := []string{"file", "dir", "link", "fifo"}
@@ -114,7 +112,7 @@ func grow(name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// pause is short, and in one case of forty as long as a build takes.
+// pause is short, and as long as a build in one case of forty.
 func pause() {
 	most := 200 * time.Microsecond
 	if rand.IntN(40) == 0 {
@@ -123,9 +121,9 @@ func pause() {
 	time.Sleep(rand.N(most))
 }
 
-// While another process lets a file grow and shrink and puts a directory, a
-// symlink, a FIFO or another file in its place, 10,000 times, each build either
-// names the path or makes an image in which the file is what it was at one moment.
+// While another process makes a file grow and shrink and replaces it with a directory, a symlink, a
+// FIFO or another file, 10,000 times, each build either names the path or makes an image with the
+// file as it was at one moment.
 func TestRacingProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("10,000 rounds")
@@ -147,7 +145,7 @@ func TestRacingProcess(t *testing.T) {
 			if racing = false; err != nil {
 				t.Fatal(err)
 			}
-			continue // of a build without a racer nothing is to be learnt
+			continue // a build without the racer proves nothing
 		default:
 		}
 		archive := filepath.Join(out, "a")
@@ -167,15 +165,14 @@ func TestRacingProcess(t *testing.T) {
 	}
 	t.Logf("%d builds, %d of which failed; in the others, f is %v", builds, hits, seen)
 	if builds < raceBuilds || hits < raceHits || builds-hits < raceHits/5 {
-		t.Errorf("%d builds, %d of which failed: too few of either to tell", builds, hits)
+		t.Errorf("%d builds, %d of which failed: too few of one kind", builds, hits)
 	}
 }
 
-// named is how a message names f.
+// named matches f in a message.
 var named = regexp.MustCompile(`"/f(/x)?"|\n +/f \(FIFO\)`)
 
-// racedBuild does what chunkah build does, of all ways from layers into an archive
-// the one whose turn it is.
+// racedBuild does the same as chunkah build, with one of the ways to write an archive in turn.
 func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -214,14 +211,14 @@ func racedBuild(t *testing.T, dir, archive string, turn int) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(time.Minute): // it takes a hundredth of a second
+	case <-time.After(time.Minute): // it needs a hundredth of a second
 		t.Fatal("a build hangs")
 		return nil
 	}
 }
 
-// raced verifies an image and tells what f is in it; the test fails where it is
-// what it never was.
+// raced verifies an image and returns the state of f in it. The test fails if f never had that
+// state.
 func raced(t *testing.T, archive string) string {
 	t.Helper()
 	src := image.Source{Transport: transport.Archive, Path: archive}
@@ -241,12 +238,12 @@ func raced(t *testing.T, archive string) string {
 	root := rootfs.Virtual("image", tree)
 	defer root.Close()
 	if text, err := contents(root, "/g"); err != nil || text != "behind" {
-		t.Errorf("what stands behind f is %q, %v", text, err)
+		t.Errorf("after f comes %q, %v", text, err)
 	}
 	return state(t, root)
 }
 
-// state is what f is in the image of a root.
+// state returns the state of f in the image of a root.
 func state(t *testing.T, root *rootfs.Root) string {
 	t.Helper()
 	st, err := root.Lstat("/f")
@@ -267,7 +264,7 @@ func state(t *testing.T, root *rootfs.Root) string {
 	case err != nil:
 		t.Error(err)
 	case n >= racedSize && n <= racedSize+racedMore && strings.Count(text, "a") == n:
-		return "the file" // while it grows, of any size between
+		return "the file" // of any size while it grows
 	case n == racedOther && strings.Count(text, "b") == n:
 		return "the other file"
 	}

@@ -1,10 +1,10 @@
-// Package rpmroot makes a root filesystem with rpm itself: packages built by
-// rpmbuild and installed by rpm --root, nothing from a network, and then by hand
-// what a root gathers in its life. It needs root.
+// Package rpmroot makes a root file system with rpm itself: packages are built with rpmbuild and
+// installed with rpm --root, without a network. Then it adds the files of a system in use. It needs
+// root privileges.
 //
-// In it are the things that go wrong in images: a setuid file, capabilities,
-// ACLs, user xattrs, hard links between packages, a merged /usr, long, odd and
-// undecodable names, files that a package lists and the disk lacks.
+// The root has the difficult cases for images: a setuid file, capabilities, ACLs, user xattrs, hard
+// links between packages, a merged /usr, long, odd and invalid names, and listed files that are
+// missing.
 package rpmroot
 
 import (
@@ -24,10 +24,10 @@ const (
 	Extra      = "extra"
 )
 
-// DB is the folder of the package database, absolute in the root.
+// DB is the path of the package database's directory in the root.
 const DB = "/usr/lib/sysimage/rpm"
 
-// BuildTime is when each source package was built, in unix seconds.
+// BuildTime is the build time of each source package, in unix seconds.
 var BuildTime = map[string]int64{
 	Filesystem: 1600000000,
 	Runtime:    1650000000,
@@ -35,12 +35,12 @@ var BuildTime = map[string]int64{
 	Extra:      1670000000,
 }
 
-// Packages are the names and versions that rpm lists.
+// Packages are the names and versions in rpm's list.
 var Packages = []string{"extra-3-1", "filesystem-1-1", "runtime-4.18-1", "runtime-libs-4.18-1", "tools-2.0-1"}
 
-// ByHand is done to the root after the packages are in. /usr/share/extra/moved.dat
-// goes elsewhere, and the licences of two packages become one file. A name of 255
-// bytes is made here since rpm unpacks to a longer, temporary one.
+// ByHand changes the root after the packages are installed. /usr/share/extra/moved.dat is moved,
+// and the licences of two packages become one file. A name of 255 bytes is created here because rpm
+// unpacks to a longer, temporary one.
 const ByHand = `
 ln -f usr/share/tools/LICENSE usr/share/extra/LICENSE
 mkdir -p usr/share/elsewhere opt/web/html opt/app srv/data home/user etc/app.d
@@ -66,8 +66,7 @@ ln -s ../../nowhere etc/app.d/dangling
 
 type source struct{ name, version, spec string }
 
-// Build makes the root in dir, which is created; work is a folder for what is
-// made on the way.
+// Build makes the root in dir, which is created; work is a directory for intermediate files.
 func Build(dir, work string) error {
 	stage := filepath.Join(work, "stage")
 	if err := run(work, nil, "sh", "-ec", stageRuntime, stage); err != nil {
@@ -81,7 +80,7 @@ func Build(dir, work string) error {
 		if err := build(s.name, text, work); err != nil {
 			return err
 		}
-		// One transaction each: later packages are to find /lib a symlink.
+		// One transaction each, so that later packages find /lib as a symlink.
 		rpms, _ := filepath.Glob(filepath.Join(work, "out", s.name, "*/*.rpm"))
 		args := []string{"--root", dir, "--dbpath", DB, "--install", "--nosignature", "--nodeps", "--excludedocs", "--force-debian"}
 		if err := run(work, nil, "rpm", append(args, rpms...)...); err != nil {
@@ -91,7 +90,7 @@ func Build(dir, work string) error {
 	return run(dir, nil, "sh", "-ec", ByHand)
 }
 
-// day is a changelog's date, some days from the package's build time.
+// day returns a changelog's date, some days after the package's build time.
 func day(name string, days int) string {
 	return time.Unix(BuildTime[name], 0).UTC().AddDate(0, 0, days).Format("Mon Jan 02 2006")
 }
@@ -107,9 +106,8 @@ func build(name, text, work string) error {
 		"_rpmdir "+filepath.Join(work, "out", name), "--define", "_tmppath "+work, spec)
 }
 
-// stageRuntime copies rpm, its libraries and a static busybox from this machine
-// to the folder $0; the libraries keep their places, which go into the list that
-// the package of libraries has.
+// stageRuntime copies rpm, its libraries and a static busybox from this machine to the directory
+// $0. The libraries keep their paths, which are added to the list of their package.
 const stageRuntime = `
 mkdir -p "$0/lib/rpm" "$0/lib64"
 cp "$(command -v busybox)" "$(command -v rpm)" "$0/"
@@ -121,7 +119,7 @@ ldd "$(command -v rpm)" | grep -o '/[^ ]*' | sed 's,^/usr,,' | sort -u | while r
 done >"$0/files"
 `
 
-// run runs a command in dir; what it says is in the error.
+// run runs a command in dir. Its output is in the error.
 func run(dir string, env []string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir

@@ -1,7 +1,7 @@
 package rpmroot
 
-// The packages' sources, in the order in which they are installed. Each is one
-// source rpm: its %install section fills the build root.
+// The packages' sources in the order of installation. Each is one source rpm: its %install section
+// fills the build root.
 var sources = []source{
 	{Filesystem, "1", `
 %install
@@ -37,7 +37,7 @@ printf 'root:x:0:\ncrew:x:12:\n' >%{buildroot}/etc/group
 %attr(0700,root,root) %dir /var/lib/private
 %dir /var/log
 `},
-	// A shell and rpm itself, so that a container of the root runs both.
+	// A shell and rpm itself, which a container of the root runs.
 	{Runtime, "4.18", `
 %package libs
 Summary: libraries
@@ -98,8 +98,7 @@ echo 'latin1' >%{buildroot}/usr/share/extra/$(printf 'caf\351')
 `},
 }
 
-// preamble opens every spec; the changelog's times are what the update history
-// is made of.
+// preamble starts every spec. The changelog's times become the update history.
 const preamble = `
 Name: %[1]s
 Version: %[2]s
@@ -119,7 +118,7 @@ const changelog = `
 - First.
 `
 
-// The post-processing that a distribution does would change the files.
+// The post-processing of a distribution would change the files.
 const defines = `
 %define _buildshell /bin/bash
 %define __os_install_post %{nil}

@@ -1,6 +1,6 @@
-// Package treediff compares two directory trees on disk in everything that an
-// image can keep: paths, types, bytes, modes, owners, device numbers, hard-link
-// groups, symlink targets, xattrs and, on request, mtimes.
+// Package treediff compares two directory trees in everything that an image can keep: paths, types,
+// bytes, modes, owners, device numbers, hard-link groups, symlink targets, xattrs and, on request,
+// mtimes.
 package treediff
 
 import (
@@ -19,20 +19,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options says what is left out of a comparison. The zero value compares all
-// but mtimes.
+// Options say what to ignore in a comparison. The zero value compares everything except mtimes.
 type Options struct {
-	// Mtimes compares modification times, in whole seconds, too.
+	// Mtimes also compares modification times, in whole seconds.
 	Mtimes bool
-	// SkipXattr leaves an extended attribute out, in both trees.
+	// SkipXattr ignores an extended attribute in both trees.
 	SkipXattr func(path, name string, value []byte) bool
-	// SkipPath leaves a path, which is absolute in the tree, and everything
-	// below it out, in both trees.
+	// SkipPath ignores a path, which is absolute in the tree, and everything below it, in both
+	// trees.
 	SkipPath func(path string) bool
 }
 
-// Compare returns one line for every difference, sorted by path: none if the
-// trees are equal. A path in a line is quoted as in Go.
+// Compare returns one line for every difference, sorted by path: none if the trees are equal. Paths
+// are quoted as in Go.
 func Compare(a, b string, opt Options) ([]string, error) {
 	left, err := read(a, opt)
 	if err != nil {
@@ -79,9 +78,9 @@ func Equal(t testing.TB, want, got string, opt Options) {
 	}
 }
 
-// An entry is what is known of one file.
+// An entry has the data of one file.
 type entry struct {
-	full   string // where it is on disk
+	full   string // its path on disk
 	kind   string
 	stat   unix.Stat_t
 	target string
@@ -162,7 +161,7 @@ func readEntry(full, path string, opt Options) (*entry, error) {
 	return e, nil
 }
 
-// compare says how two files of one path differ.
+// compare describes the differences of two files with the same path.
 func compare(l, r *entry, opt Options) (diffs []string, err error) {
 	differ := func(what string, left, right any) {
 		if left != right {
@@ -173,14 +172,14 @@ func compare(l, r *entry, opt Options) (diffs []string, err error) {
 		differ("type", l.kind, r.kind)
 		return diffs, nil
 	}
-	// A symlink's mode means nothing on Linux.
+	// A symlink's mode has no effect on Linux.
 	if l.kind != "symlink" {
 		differ("mode", fmt.Sprintf("%04o", l.stat.Mode&0o7777), fmt.Sprintf("%04o", r.stat.Mode&0o7777))
 	}
 	differ("uid", l.stat.Uid, r.stat.Uid)
 	differ("gid", l.stat.Gid, r.stat.Gid)
 	differ("target", fmt.Sprintf("%q", l.target), fmt.Sprintf("%q", r.target))
-	if !slices.Equal(l.names, r.names) { // an inode may have thousands
+	if !slices.Equal(l.names, r.names) { // an inode can have thousands
 		differ("names of the inode", fmt.Sprintf("%q", l.names), fmt.Sprintf("%q", r.names))
 	}
 	if l.kind == "char" || l.kind == "block" {

@@ -16,7 +16,7 @@ file /d/g text=abc
 symlink /s to=d
 `
 
-// Each case changes one thing of base.
+// Each case changes one thing in base.
 func TestCompare(t *testing.T) {
 	tests := []struct{ name, from, to, want string }{
 		{"equal", "", "", ""},

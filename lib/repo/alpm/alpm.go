@@ -1,33 +1,33 @@
-// Package alpm is the component repo of Arch's packages. It reads the local database of
-// pacman and claims the files that its packages installed.
+// Package alpm is the component repo of Arch's packages. It reads the local database of pacman and
+// claims the files that its packages installed.
 //
 // # Database
 //
-// The database is below DBPath: var/lib/pacman, or another place from etc/pacman.conf. It
-// has a folder local/NAME-VERSION for each package, with the files desc, files and mtree.
+// The database is below DBPath: var/lib/pacman, or another place from etc/pacman.conf. It has a
+// directory local/NAME-VERSION for each package, with the files desc, files and mtree.
 //
 //   - desc has the package's name (%NAME%), the name of its source (%BASE%) and its
 //     build time (%BUILDDATE%, unix seconds). A package without it is named after its
-//     folder, with a warning.
+//     directory, with a warning.
 //   - files lists the paths (%FILES%), directories with a slash at the end.
 //   - mtree, packed with gzip, has their types. Paths in mtree that are not in files mean
 //     that files was cut short: they count, with a warning. If mtree is damaged or
 //     missing, only files counts.
 //
-// A format newer than 9 (ALPM_DB_VERSION) and whatever cannot be read are errors.
+// A format newer than 9 (ALPM_DB_VERSION) and unreadable files are errors.
 //
 // # Components
 //
-// A component is the source of packages: "alpm/gcc" for gcc-libs, libstdc++ and so on. A
-// package without %BASE% is its own component. The clamp is the newest build time of its
-// packages and the updates are their build times: the database has no history. pacman's
-// own files are "alpm/.database": everything below DBPath, and pacman's log.
+// A component is the source of packages: "alpm/gcc" for gcc-libs, libstdc++ and so on. A package
+// without %BASE% is its own component. The clamp is the newest build time of its packages and the
+// updates are their build times: the database has no history. pacman's own files are
+// "alpm/.database": everything below DBPath, and pacman's log.
 //
 // # Claims
 //
-// A package claims a path that it lists if something of the same type is there:
-// directories, links and regular files as in mtree. Without mtree, links and regular files
-// are not distinguished. For files in no list see package pkgdb.
+// A package claims a path that it lists if something of the same type is there: directories, links
+// and regular files as in mtree. Without mtree, links and regular files are not distinguished. For
+// files in no list see package pkgdb.
 package alpm
 
 import (
@@ -50,9 +50,9 @@ const (
 	newestFormat = 9
 )
 
-// folders are where the database is if the configuration does not say: pacman's
-// own choice, and that of images whose /var is not part of them.
-var folders = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
+// dbDirs are the places of the database if the configuration has none: pacman's default, and that
+// of images whose /var is not part of them.
+var dbDirs = []string{"/var/lib/pacman", "/usr/lib/sysimage/lib/pacman"}
 
 // Repo is the alpm repo.
 type Repo struct{}
@@ -60,7 +60,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's pacman database, nil, nil where it has none.
+// Load reads the tree's pacman database. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
@@ -74,8 +74,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	if err := l.checkFormat(ctx); err != nil {
 		return nil, err
 	}
-	for _, folder := range l.folders {
-		if err := l.readPackage(ctx, folder); err != nil {
+	for _, entry := range l.entries {
+		if err := l.readPackage(ctx, entry); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +85,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return l.out.Result(), nil
 }
 
-// loader carries a database into a collector.
+// loader adds the packages of a database to a collector.
 type loader struct {
 	tree  *assign.Tree
 	lines *pkgdb.Lines
@@ -93,22 +93,22 @@ type loader struct {
 
 	dir     string   // physical, DBPath
 	local   string   // physical
-	folders []string // names in local
+	entries []string // names in local
 
 	types  map[string]byte // of the current package's paths in mtree
 	listed map[string]byte // of its paths in files
 }
 
-// find finds the database: the first place that has packages, or else the first
-// that has the folder for them.
+// find finds the database: the first place with packages, or else the first with the directory for
+// them.
 func (l *loader) find(ctx context.Context) (bool, error) {
-	places := folders
+	places := dbDirs
 	path, err := l.configured(ctx)
 	if err != nil {
 		return false, err
 	}
 	if path != "" {
-		places = append([]string{path}, folders...)
+		places = append([]string{path}, dbDirs...)
 	}
 	for _, place := range places {
 		dir, _, found, err := pkgdb.Dir(l.tree.Root, place)
@@ -123,9 +123,9 @@ func (l *loader) find(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		if !found || l.dir != "" && len(names) <= 1 {
-			continue // ALPM_DB_VERSION alone
+			continue // only ALPM_DB_VERSION
 		}
-		l.dir, l.local, l.folders = dir, local, names
+		l.dir, l.local, l.entries = dir, local, names
 		if len(names) > 1 {
 			break
 		}
@@ -133,7 +133,7 @@ func (l *loader) find(ctx context.Context) (bool, error) {
 	return l.dir != "", nil
 }
 
-// configured returns the DBPath of pacman's configuration, "" where it says none.
+// configured returns the DBPath in pacman's configuration, "" if there is none.
 func (l *loader) configured(ctx context.Context) (string, error) {
 	path, found, err := pkgdb.File(l.tree.Root, confPath)
 	if errors.Is(err, rootfs.ErrNotRegular) {
@@ -169,7 +169,7 @@ func parseConf(text *pkgdb.Lines) (place string) {
 	return place
 }
 
-// checkFormat refuses a database that is laid out in a way not known here.
+// checkFormat refuses a database with an unknown layout.
 func (l *loader) checkFormat(ctx context.Context) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(l.local, "ALPM_DB_VERSION"))
 	if err != nil || !found {
@@ -179,13 +179,13 @@ func (l *loader) checkFormat(ctx context.Context) error {
 		text.Next()
 		var number int
 		if _, err := fmt.Sscanf(string(text.Text()), "%d", &number); err != nil || number < 1 || number > newestFormat {
-			return fmt.Errorf("database format %.20q is not known, only those up to %d", text.Text(), newestFormat)
+			return fmt.Errorf("database format %.20q is unknown: the newest known one is %d", text.Text(), newestFormat)
 		}
 		return nil
 	})
 }
 
-// claimOwn claims pacman's own files, and warns of its lock.
+// claimOwn claims pacman's own files, and warns about its lock.
 func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.dir)
 	if !strings.HasPrefix(l.local, l.dir+"/") {
@@ -193,7 +193,7 @@ func (l *loader) claimOwn() error {
 	}
 	lock := assign.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
-		l.out.Warn("finding %q: pacman is running or was interrupted; with it in the image pacman will not run", lock)
+		l.out.Warn("finding %q: pacman is running or was interrupted; pacman in the image will not run with it", lock)
 	}
 	return l.out.Own(logPath)
 }

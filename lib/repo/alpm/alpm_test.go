@@ -39,8 +39,8 @@ func zipped(text string) string {
 	return buf.String()
 }
 
-// pack is a package as pacman keeps it. A path with a slash at the end is a
-// directory, one with " -> " a link.
+// pack is a package in pacman's database. A path with a slash at the end is a directory, one with "
+// -> " a link.
 type pack struct {
 	name, base string
 	built      int64
@@ -55,7 +55,7 @@ func (p pack) desc() string {
 	return text + "%DESC%\nSome text\n\n%ARCH%\nx86_64\n\n" + fmt.Sprintf("%%BUILDDATE%%\n%d\n\n", p.built) + "%DEPENDS%\nglibc\n%odd\n\n"
 }
 
-// all are the package's paths with the directories above them.
+// all returns the package's paths with their parent directories.
 func (p pack) all() (list []string) {
 	for _, file := range p.paths {
 		name, _, _ := strings.Cut(file, " -> ")
@@ -99,7 +99,7 @@ func (p pack) mtree() string {
 	return text.String()
 }
 
-// root writes a database as a text for mkroot.
+// root writes a database as text for mkroot.
 func root(packs ...pack) string {
 	text := file(local+"ALPM_DB_VERSION", "9\n")
 	for _, p := range packs {
@@ -109,8 +109,7 @@ func root(packs ...pack) string {
 	return text
 }
 
-// check runs the repo and compares the claims of files outside its database, and
-// the warnings.
+// check runs the repo and compares the warnings and the claims outside its database.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -183,8 +182,7 @@ file /var/log/pacman.log
 	))
 }
 
-// TestPlaces finds the database where the configuration says it is, or else where
-// it usually is.
+// TestPlaces finds the database at the configured place, or else at the usual one.
 func TestPlaces(t *testing.T) {
 	db := root(pack{"a", "a", 1, []string{"usr/a"}}) + "file /usr/a\n"
 	at := func(dir string) string { return strings.ReplaceAll(db, "/var/lib/pacman/", dir+"/") }
@@ -228,14 +226,14 @@ func TestDamage(t *testing.T) {
 		"no desc":     {whole, both("bad"), []string{`reading package "bad": "/var/lib/pacman/local/bad-1.0-2/desc" is missing`}},
 		"empty desc":  {file(dir+"desc", "") + whole, both("bad"), []string{`bad-1.0-2/desc": package "": is cut short`}},
 		"cut desc":    {file(dir+"desc", "%NAME%\nbad\n\n%BASE%\nba") + whole, both("ba"), []string{`desc": line 5 has no end`, `package "bad": is cut short`}},
-		"bad date":    {file(dir+"desc", strings.Replace(p.desc(), "\n5\n", "\nfive\n", 1)) + whole, both("base"), []string{`package "bad": build date "five" is no number`, `is cut short`}},
-		"bad name":    {file(dir+"desc", strings.Replace(p.desc(), "base", "../x", 1)) + whole, "", []string{`leaving out a package: "../x" is no name`}},
+		"bad date":    {file(dir+"desc", strings.Replace(p.desc(), "\n5\n", "\nfive\n", 1)) + whole, both("base"), []string{`package "bad": build date "five" is not a number`, `is cut short`}},
+		"bad name":    {file(dir+"desc", strings.Replace(p.desc(), "base", "../x", 1)) + whole, "", []string{`leaving out a package: "../x" is not a name`}},
 		"stray line":  {file(dir+"desc", "stray\n"+p.desc()) + whole, both("base"), []string{`line 1: package "": "stray" is in no section`}},
-		"NUL":         {file(dir+"desc", p.desc()) + file(dir+"files", strings.Replace(p.files(), "usr/bad\n", "usr/bad\nx\x00\n", 1)) + file(dir+"mtree", packed), both("base"), []string{`line 4: package "bad": holds a NUL`}},
+		"NUL":         {file(dir+"desc", p.desc()) + file(dir+"files", strings.Replace(p.files(), "usr/bad\n", "usr/bad\nx\x00\n", 1)) + file(dir+"mtree", packed), both("base"), []string{`line 4: package "bad": contains a NUL`}},
 		"CRLF":        {file(dir+"desc", strings.ReplaceAll(p.desc(), "\n", "\r\n")) + file(dir+"files", strings.ReplaceAll(p.files(), "\n", "\r\n")), both("base"), nil},
 		"cut files":   {file(dir+"desc", p.desc()) + file(dir+"files", "%FILES%\nusr/\nusr/bad\n") + file(dir+"mtree", packed), both("base"), []string{`files": is cut short: package "bad" has "usr/worse" too`}},
 		"cut line":    {file(dir+"desc", p.desc()) + file(dir+"files", "%FILES%\nusr/\nusr/bad\nusr/wor") + file(dir+"mtree", packed) + file("/usr/wor", ""), both("base"), []string{`files": line 4 has no end`, `has "usr/worse" too`}},
-		"no files":    {file(dir+"desc", p.desc()) + file(dir+"mtree", packed), both("base"), []string{`files" is missing, and its mtree stands in`}},
+		"no files":    {file(dir+"desc", p.desc()) + file(dir+"mtree", packed), both("base"), []string{`files" is missing, so its mtree is used`}},
 		"cut mtree":   {file(dir+"desc", p.desc()) + file(dir+"files", p.files()) + file(dir+"mtree", packed[:len(packed)/2]), both("base"), []string{`package "bad": reading "/var/lib/pacman/local/bad-1.0-2/mtree"`}},
 		"no mtree":    {file(dir+"desc", p.desc()) + file(dir+"files", p.files()), both("base"), nil},
 		"plain mtree": {file(dir+"desc", p.desc()) + file(dir+"files", p.files()) + file(dir+"mtree", p.mtree()), both("base"), []string{`mtree"`}},
@@ -243,13 +241,13 @@ func TestDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { check(t, version+c.text+files, c.want, c.warn...) })
 	}
-	fails(t, file(local+"ALPM_DB_VERSION", "10\n")+whole, `ALPM_DB_VERSION": database format "10" is not known`)
-	fails(t, file(local+"ALPM_DB_VERSION", "\x00")+whole, `database format "" is not known`)
+	fails(t, file(local+"ALPM_DB_VERSION", "10\n")+whole, `ALPM_DB_VERSION": database format "10" is unknown`)
+	fails(t, file(local+"ALPM_DB_VERSION", "\x00")+whole, `database format "" is unknown`)
 	fails(t, version+"dir "+dir+"desc", `desc": is not a regular file`)
 	fails(t, version+"file "+dir+"desc sparse=1 size=1073741824", `has 1073741824 bytes`)
 }
 
-// TestArch assigns a root like Arch's, of some hundred files.
+// TestArch assigns a root like Arch's with some hundred files.
 func TestArch(t *testing.T) {
 	var packs []pack
 	var files, want []string
@@ -279,8 +277,7 @@ func TestArch(t *testing.T) {
 	}
 }
 
-// TestReal reads a real database, where there is one, in a tree of the files that
-// it lists.
+// TestReal reads a real database if there is one, in a tree of the files that it lists.
 func TestReal(t *testing.T) {
 	packed, err := os.Open(filepath.Join(os.Getenv("CHUNKAH_TESTDATA"), "arch-pkgdb.tar.gz"))
 	if err != nil {
@@ -300,8 +297,8 @@ func TestReal(t *testing.T) {
 	t.Logf("%d records, %+v", len(tree.Files), outcome.Summaries)
 }
 
-// listed adds records of paths to a tree, without making any of it: directories,
-// and all else as regular files.
+// listed adds records for paths to a tree without creating files: directories, and regular files
+// for everything else.
 func listed(tree *assign.Tree, paths []string) *assign.Tree {
 	files := slices.Clone(tree.Files)
 	for _, p := range paths {
@@ -316,8 +313,7 @@ func listed(tree *assign.Tree, paths []string) *assign.Tree {
 	return assign.NewTree(tree.Root, files)
 }
 
-// unpack unpacks a database and returns the number of its packages and the paths
-// that they list.
+// unpack unpacks a database and returns the number of its packages and their paths.
 func unpack(t *testing.T, r io.Reader, dir string) (packs int, paths []string) {
 	t.Helper()
 	z, err := gzip.NewReader(r)

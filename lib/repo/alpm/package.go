@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxPaths bounds the paths of one package: several times the largest.
+	// maxPaths bounds the paths of one package: several times the largest package.
 	maxPaths = 512 << 10
 )
 
@@ -23,16 +23,16 @@ const (
 type pkg struct {
 	*assign.Package
 
-	dir   string // physical, of its folder in the database
+	dir   string // physical path of its directory in the database
 	name  string
 	base  string
 	built int64          // unix seconds, 0 for unknown
 	about assign.Package // version, architecture and licence
 }
 
-// readPackage reads the package of one folder.
-func (l *loader) readPackage(ctx context.Context, folder string) error {
-	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, folder))
+// readPackage reads the package in one directory.
+func (l *loader) readPackage(ctx context.Context, entry string) error {
+	dir, names, isDir, err := pkgdb.Dir(l.tree.Root, assign.Join(l.local, entry))
 	if err != nil || !isDir {
 		return err
 	}
@@ -43,10 +43,10 @@ func (l *loader) readPackage(ctx context.Context, folder string) error {
 			return err
 		}
 	} else {
-		l.out.Warn("reading package %q: %q is missing", folderName(folder), assign.Join(dir, "desc"))
+		l.out.Warn("reading package %q: %q is missing", packageName(entry), assign.Join(dir, "desc"))
 	}
 	if p.name == "" {
-		p.name = folderName(folder)
+		p.name = packageName(entry)
 	}
 	if p.base == "" {
 		p.base = p.name
@@ -86,21 +86,21 @@ func (p *pkg) describe() {
 	}
 }
 
-// folderName cuts the name out of a folder's, NAME-VERSION-RELEASE.
-func folderName(folder string) string {
-	name := folder
+// packageName returns the name in a directory's name, NAME-VERSION-RELEASE.
+func packageName(entry string) string {
+	name := entry
 	for range 2 {
 		cut := strings.LastIndexByte(name, '-')
 		if cut <= 0 {
-			return folder
+			return entry
 		}
 		name = name[:cut]
 	}
 	return name
 }
 
-// parseSections hands the lines of a file to take: a line %NAME% opens a section,
-// an empty line closes it.
+// parseSections calls take for the lines of a file: a line %NAME% opens a section, an empty line
+// closes it.
 func parseSections(text *pkgdb.Lines, take func(section string, line []byte) error, warn func(number int, what string)) {
 	section := ""
 	for text.Next() {
@@ -159,7 +159,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 		case "%BUILDDATE%":
 			built, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || built < 0 || built > format.MaxInt {
-				return fmt.Errorf("build date %.30q is no number of seconds", value)
+				return fmt.Errorf("build date %.30q is not a number of seconds", value)
 			}
 			p.built = built
 		}
@@ -175,12 +175,12 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	clear(l.listed)
 	if !listed && len(l.types) > 0 {
-		l.out.Warn("reading package %q: %q is missing, and its mtree stands in for it", p.name, assign.Join(p.dir, "files"))
+		l.out.Warn("reading package %q: %q is missing, so its mtree is used instead", p.name, assign.Join(p.dir, "files"))
 	}
 	err := l.sections(ctx, p, "files", func(section string, line []byte) error {
 		switch {
 		case section != "%FILES%", !l.lines.Ended():
-			return nil // a path that was cut may be another package's
+			return nil // a cut path can belong to another package
 		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
@@ -188,7 +188,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 		}
 		path, isDir := strings.CutSuffix(string(line), "/")
 		if path == "" {
-			return errors.New("there is no path")
+			return errors.New("there is not a path")
 		}
 		kind := l.types[path]
 		if kind == 0 && isDir {
@@ -219,9 +219,8 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	return nil
 }
 
-// claim claims a path where something of its type is: 'd' for a directory, 'l' for
-// a link, 'f' for a regular file, other letters for devices and pipes, 0 for all
-// but a directory.
+// claim claims a path if a file of its type exists: 'd' for a directory, 'l' for a link, 'f' for a
+// regular file, other letters for devices and pipes, 0 for anything except a directory.
 func (l *loader) claim(p *pkg, path string, kind byte) error {
 	i, ok, err := l.tree.Find(path)
 	if !ok {
@@ -260,14 +259,14 @@ func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 	}
 	if err != nil {
 		clear(l.types)
-		l.out.Warn("package %q: %v: its files' types are not known", p.name, err)
+		l.out.Warn("package %q: %v: the types of its files are unknown", p.name, err)
 	}
 	return nil
 }
 
-// parseMtree takes the types of paths: lines "PATH KEY=VALUE…", of which type
-// counts, and "/set KEY=VALUE…", which says what holds for the lines below it.
-// Paths at the top that begin with a dot are the package's own metadata.
+// parseMtree reads the types of paths. Lines are "PATH KEY=VALUE…" and "/set KEY=VALUE…", which
+// sets defaults for the following lines. Only type matters. Paths at the top that begin with a dot
+// are the package's own metadata.
 func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	set := byte('f')
 	for text.Next() {
@@ -303,8 +302,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 	return text.Err()
 }
 
-// mtreeType returns the first letter of the type among keywords, 0 where there is
-// none.
+// mtreeType returns the first letter of the type in keywords, 0 if there is none.
 func mtreeType(keywords []byte) byte {
 	for word := range bytes.FieldsSeq(keywords) {
 		if kind, ok := bytes.CutPrefix(word, []byte("type=")); ok && len(kind) > 0 {

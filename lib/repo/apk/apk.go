@@ -1,36 +1,33 @@
-// Package apk is the component repo of Alpine's packages. It reads the file
-// lib/apk/db/installed, or usr/lib/apk/db/installed (since apk 3), and claims the files
-// that its packages installed.
+// Package apk is the component repo of Alpine's packages. It reads the file lib/apk/db/installed,
+// or usr/lib/apk/db/installed (since apk 3), and claims the files that its packages installed.
 //
 // # Database
 //
-// The file has entries with an empty line after each. A line is a letter, a colon and a
-// value: P is a package's name, o its origin, t its build time in unix seconds; F opens a
-// directory, M is its mode, R names a file in it, a and Z are its mode and digest. Other
-// letters are not about files. The first of the two places with packages is read. The
-// other one is a warning, unless it is the same folder.
+// The file has entries with an empty line after each. A line is a letter, a colon and a value: P is
+// a package's name, o its origin, t its build time in unix seconds; F opens a directory, M is its
+// mode, R names a file in it, a and Z are its mode and digest. Other letters are not about files.
+// The first of the two places with packages is read. The other one is a warning, unless it is the
+// same directory.
 //
-// The file is the only list of packages and files, so it must show by itself that it is
-// whole. A file that ends within a line is an error, and one that ends within an entry is
-// a warning. A broken line is a warning with its number and package; the other lines of
-// the entry count.
+// The file is the only list of packages and files, so it must show by itself that it is whole. A
+// file that ends within a line is an error, and one that ends within an entry is a warning. A
+// broken line is a warning with its number and package; the other lines of the entry count.
 //
 // # Components
 //
-// A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. On OpenWrt, an
-// origin is a path, and its last name counts: "package/libs/openssl" is "apk/openssl" too.
-// A package without an origin is its own component. The clamp is the newest build time of its
-// packages and the updates are their build times: the database has no history.
+// A component is an origin: "apk/openssl" for libssl3, libcrypto3 and so on. A package without an
+// origin is its own component. The clamp is the newest build time of its packages and the updates
+// are their build times: the database has no history.
 //
-// apk's own files are "apk/.database": the folder of the database, etc/apk/world, which
-// every change of the packages rewrites, and apk's log.
+// apk's own files are "apk/.database": the directory of the database, etc/apk/world, which every
+// change of the packages rewrites, and apk's log.
 //
 // # Claims
 //
-// A package claims its directories if directories are there, and its files if something
-// else is there: the database does not distinguish regular files and links. Packages of
-// apk add --virtual, whose names begin with a dot, have no files. The links to busybox are
-// in no list. They go to their target's component (see package pkgdb, files in no list).
+// A package claims its directories if directories are there, and its files if something else is
+// there: the database does not distinguish regular files and links. Packages of apk add --virtual,
+// whose names begin with a dot, have no files. The links to busybox are in no list. They go to
+// their target's component (see package pkgdb, files in no list).
 package apk
 
 import (
@@ -45,13 +42,13 @@ import (
 
 const repoName = "apk"
 
-// folders are in the order of preference.
-var folders = []string{"/lib/apk/db", "/usr/lib/apk/db"}
+// dbDirs are in the order of preference.
+var dbDirs = []string{"/lib/apk/db", "/usr/lib/apk/db"}
 
-// needed are the files in its folder that apk reads.
+// needed are the files in its directory that apk reads.
 var needed = []string{"installed", "scripts.tar", "scripts.tar.gz", "triggers"}
 
-// others are apk's own files outside its folder.
+// others are apk's own files outside its directory.
 var others = []string{"/etc/apk/world", "/var/log/apk.log"}
 
 // Repo is the apk repo.
@@ -60,7 +57,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's apk database, nil, nil where it has none.
+// Load reads the tree's apk database. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	dbs, err := databases(t.Root)
 	if err != nil || len(dbs) == 0 {
@@ -91,8 +88,8 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 
 // databases returns the physical paths of the databases, each once.
 func databases(root *rootfs.Root) (list []string, err error) {
-	for _, folder := range folders {
-		path, found, err := pkgdb.File(root, folder+"/installed")
+	for _, place := range dbDirs {
+		path, found, err := pkgdb.File(root, place+"/installed")
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +100,7 @@ func databases(root *rootfs.Root) (list []string, err error) {
 	return list, nil
 }
 
-// leave warns of a database that is left out, if it holds anything.
+// leave warns about a database that is left out, if it has packages.
 func (l *loader) leave(ctx context.Context, path, from string) error {
 	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
 		if text.Next() {
@@ -113,8 +110,8 @@ func (l *loader) leave(ctx context.Context, path, from string) error {
 	})
 }
 
-// needWorld says that apk needs the list of what was asked for where it has a database: it
-// would remove all packages when the next one is added.
+// needWorld says that apk needs the list of requested packages if it has a database. Without the
+// list it would remove all packages when the next one is added.
 func (l *loader) needWorld(db string) {
 	world, found, err := pkgdb.File(l.tree.Root, others[0])
 	if _, kept := l.tree.Lookup(db); kept && found && err == nil {
@@ -122,10 +119,10 @@ func (l *loader) needWorld(db string) {
 	}
 }
 
-// claimOwn claims apk's own files, and warns of what an interrupted apk left.
+// claimOwn claims apk's own files, and warns about files that an interrupted apk left.
 func (l *loader) claimOwn() error {
-	for _, folder := range folders {
-		dir, names, found, err := pkgdb.Dir(l.tree.Root, folder)
+	for _, place := range dbDirs {
+		dir, names, found, err := pkgdb.Dir(l.tree.Root, place)
 		if err != nil || !found {
 			continue
 		}
@@ -137,10 +134,10 @@ func (l *loader) claimOwn() error {
 		}
 		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("finding %q: left over by an apk that was interrupted", assign.Join(dir, name))
+				l.out.Warn("finding %q: left by an interrupted apk", assign.Join(dir, name))
 			}
 		}
-		// A link in the folder may lead out of it.
+		// A link in the directory can lead outside it.
 		if path, found, err := pkgdb.File(l.tree.Root, assign.Join(dir, "installed")); err == nil && found {
 			if err := l.out.Own(path); err != nil {
 				return err

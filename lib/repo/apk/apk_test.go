@@ -22,8 +22,7 @@ var lines = pkgdbtest.Lines
 
 const digest = "Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-// packaged writes a package's entry. Its files are grouped by their directories, as
-// apk does.
+// packaged writes a package's entry. Its files are grouped by directory, as apk does.
 func packaged(name, origin string, built int64, files ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "C:%s\nP:%s\nV:1.2-r3\nA:x86_64\nS:1\nI:1\nT:text\nU:https://x.example/\nL:MIT\n", digest, name)
@@ -47,7 +46,7 @@ func packaged(name, origin string, built int64, files ...string) string {
 
 func file(path, text string) string { return fmt.Sprintf("file %q text=%q\n", path, text) }
 
-// check runs the repo and compares claims of files, and the warnings.
+// check runs the repo and compares the warnings and the claims of files.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -122,7 +121,7 @@ file /nobody
 	}
 }
 
-// TestPlaces finds the database in both places, and one by two names once.
+// TestPlaces finds the database in both places, and reads it once if both names lead to it.
 func TestPlaces(t *testing.T) {
 	a, b := packaged("a", "a", 1, "usr/bin/a"), packaged("b", "b", 1, "usr/bin/b")
 	files := "file /usr/bin/a\nfile /usr/bin/b\n"
@@ -156,18 +155,18 @@ func TestDamage(t *testing.T) {
 	both := own + "/usr/bad apk/bad\n/usr/good apk/good\n"
 	for name, c := range map[string]struct{ text, want, warn string }{
 		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense" is not a letter`},
-		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": holds a NUL`},
-		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": it names no package`},
+		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": contains a NUL`},
+		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": it has no package name`},
 		"bad origin":    {"P:bad\no:../x\nF:usr\nR:bad\n\n" + good, both, ""},
 		"no directory":  {"P:bad\nR:bad2\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": file "bad2" is in no directory`},
-		"slash":         {"P:bad\nF:usr\nR:../usr/bad2\nR:bad\n\n" + good, both, `line 3: package "bad": "../usr/bad2" is no file name`},
-		"time":          {"P:bad\nt:12x\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": build time "12x" is no number`},
-		"far":           {"P:bad\nt:9223372036854775807\nF:usr\nR:bad\n\n" + good, both, `build time "9223372036854775807" is no number`},
+		"slash":         {"P:bad\nF:usr\nR:../usr/bad2\nR:bad\n\n" + good, both, `line 3: package "bad": "../usr/bad2" is not a file name`},
+		"time":          {"P:bad\nt:12x\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": build time "12x" is not a number`},
+		"far":           {"P:bad\nt:9223372036854775807\nF:usr\nR:bad\n\n" + good, both, `build time "9223372036854775807" is not a number`},
 		"no empty line": {"P:bad\nF:usr\nR:bad\n" + strings.TrimPrefix(good, "C:"+digest+"\n"), both, `line 4: package "good": no empty line before it`},
 		"end":           {"P:bad\nF:usr\nR:bad\n\n" + good[:len(good)-1], both, `there is no empty line after package "good"`},
 		"CRLF":          {strings.ReplaceAll("P:bad\nF:usr\nR:bad\n\n"+good, "\n", "\r\n"), both, ""},
 		"long":          {"P:bad\nT:" + strings.Repeat("x", 300000) + "\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": is longer than`},
-		"virtual":       {"P:.bad\nF:usr\nR:bad\n\n" + good, own + "/usr/good apk/good\n", `line 2: package ".bad": ".bad" is no name`},
+		"virtual":       {"P:.bad\nF:usr\nR:bad\n\n" + good, own + "/usr/good apk/good\n", `line 2: package ".bad": ".bad" is not a name`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, file(path, c.text)+files), Repo{})
@@ -179,15 +178,15 @@ func TestDamage(t *testing.T) {
 		})
 	}
 	fails(t, file(path, good+"P:bad\nF:us"), `reading "/lib/apk/db/installed": line 23: package "bad": is cut short`)
-	fails(t, file(path, "garbage\n"), `holds no package`)
+	fails(t, file(path, "garbage\n"), `has no package`)
 	fails(t, file(path, strings.Repeat("\x00", 9999)), `is cut short`)
 	fails(t, "dir "+path, `reading "/lib/apk/db/installed": is not a regular file`)
 	fails(t, "file "+path+" size=1073741824 sparse=1", `has 1073741824 bytes`)
 	check(t, file(path, good)+file("/lib/apk/db/installed.new", "")+files, own+"/lib/apk/db/installed.new apk/.database\n/usr/good apk/good\n",
-		`finding "/lib/apk/db/installed.new": left over`)
+		`finding "/lib/apk/db/installed.new": left by an interrupted`)
 }
 
-// TestCut cuts the database anywhere but between entries: that is never silent.
+// TestCut cuts the database anywhere except between entries: that is always reported.
 func TestCut(t *testing.T) {
 	text := packaged("a", "a", 1, "usr/a") + packaged("b", "b", 1, "usr/b", "usr/c")
 	dir := mkroot.Make(t, file("/lib/apk/db/installed", text)+"file /usr/a\nfile /usr/b\nfile /usr/c\n")
@@ -205,8 +204,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// alpine writes a root like Alpine's: dozens of packages, hundreds of files, the
-// links to busybox that are in no list, and /usr merged or not.
+// alpine writes a root like Alpine's: dozens of packages, hundreds of files, the links to busybox
+// that no list has, and /usr merged or not.
 func alpine(merged bool) (root, want string) {
 	bin := "/bin"
 	var db, tree, claims strings.Builder
@@ -253,14 +252,14 @@ func TestAlpine(t *testing.T) {
 	}
 }
 
-// sorted leaves out the order, which is the tree's and not of interest.
+// sorted sorts the lines, since the tree's order does not matter.
 func sorted(text string) string {
 	list := strings.Split(text, "\n")
 	slices.Sort(list)
 	return strings.Join(list, "\n")
 }
 
-// TestReal reads a real database, where there is one.
+// TestReal reads a real database if there is one.
 func TestReal(t *testing.T) {
 	path := filepath.Join(os.Getenv("CHUNKAH_TESTDATA"), "apk-installed")
 	raw, err := os.ReadFile(path)
@@ -276,7 +275,7 @@ func TestReal(t *testing.T) {
 	}
 }
 
-// FuzzInstalled reads a database with a small tree at hand.
+// FuzzInstalled reads a database with a small tree.
 func FuzzInstalled(f *testing.F) {
 	f.Add([]byte(packaged("a", "b", 7, "usr/bin/a", "etc/")))
 	f.Add([]byte("P:a\r\nF:\r\nR:top\r\n\r\nF:usr/../loop/x\nR:\x00\nP:b\nt:-1"))

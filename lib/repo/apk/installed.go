@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// loader carries a database into a collector.
+// loader adds the packages of a database to a collector.
 type loader struct {
 	tree  *assign.Tree
 	lines *pkgdb.Lines
@@ -23,10 +23,10 @@ type loader struct {
 	pkg entry
 }
 
-// entry is the package that is being read. Its component is known before its first
-// file, since the lines with its names come first.
+// entry is the package that is being read. The lines with its names come first, so its component is
+// known before its first file.
 type entry struct {
-	*assign.Package // nil until it is needed
+	*assign.Package // nil until needed
 
 	open   bool // a line was read
 	name   string
@@ -52,14 +52,13 @@ func (l *loader) read(ctx context.Context, path string) error {
 			l.end()
 		}
 		if !l.out.Found() && text.Number() > 0 {
-			return errors.New("holds no package")
+			return errors.New("has no package")
 		}
 		return nil
 	})
 }
 
-// parse calls line for each line, with what is wrong with it, and end at the end of
-// each entry.
+// parse calls line for each line, with its fault if it has one, and end at the end of each entry.
 func parse(text *pkgdb.Lines, line func(number int, kind byte, value []byte, fault string) error, end func()) error {
 	for text.Next() {
 		t := text.Text()
@@ -94,7 +93,7 @@ func (l *loader) end() {
 	l.pkg = entry{}
 }
 
-// line reads one line, and claims the path in it.
+// line reads one line and claims the path in it.
 func (l *loader) line(number int, kind byte, value []byte, fault string) error {
 	l.pkg.open = true
 	if fault == "" {
@@ -112,7 +111,7 @@ func (l *loader) line(number int, kind byte, value []byte, fault string) error {
 	return nil
 }
 
-// claim claims a directory where one is, and a file where something else is.
+// claim claims a directory if one exists, or a file if something else exists.
 func (l *loader) claim(path string, isDir bool) error {
 	i, found, err := l.tree.Find(path)
 	if found && (l.tree.Files[i].Type == format.TypeDir) == isDir {
@@ -121,13 +120,13 @@ func (l *loader) claim(path string, isDir bool) error {
 	return err
 }
 
-// parseLine reads one line. It returns the path in it, if it has one to claim.
+// parseLine reads one line. It returns the path to claim, if any.
 func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	p := &l.pkg
 	switch kind {
 	case 'P':
 		if p.name != "" {
-			// The empty line between two entries is lost, not the second entry.
+			// Only the empty line between two entries is missing.
 			l.end()
 			p.open, p.name = true, text(value)
 			return "", errors.New("no empty line before it")
@@ -138,7 +137,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	case 't':
 		built, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil || built < 0 || built > format.MaxInt {
-			return "", fmt.Errorf("build time %.30q is no number of seconds", value)
+			return "", fmt.Errorf("build time %.30q is not a number of seconds", value)
 		}
 		p.built = built
 	case 'V':
@@ -155,7 +154,7 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 	return "", nil
 }
 
-// text is a value that counts, as far as a name may be long.
+// text returns a value, cut to the longest possible name.
 func text(value []byte) string { return string(value[:min(len(value), assign.MaxListed)]) }
 
 // add adds the package, once.
@@ -165,7 +164,7 @@ func (l *loader) add() error {
 		return nil
 	}
 	if p.name == "" {
-		return errors.New("it names no package")
+		return errors.New("it has no package name")
 	}
 	name := pkgdb.SourceName(p.origin)
 	if name == "" {
@@ -216,7 +215,7 @@ func (l *loader) file(value []byte) (path string, err error) {
 	case !l.pkg.hasDir:
 		return "", fmt.Errorf("file %.60q is in no directory", value)
 	case len(value) == 0, len(value) > assign.MaxListed, bytes.IndexByte(value, '/') >= 0:
-		return "", fmt.Errorf("%.60q is no file name", value)
+		return "", fmt.Errorf("%.60q is not a file name", value)
 	}
 	return assign.Join(l.pkg.dir, string(value)), nil
 }

@@ -1,6 +1,6 @@
-// Package bigfiles is the component repo of large files that no package owns. Each is a
-// component of its own, named after its path, so that a change to one does not cost the
-// others. All names of an inode are one component, named after the first.
+// Package bigfiles is the component repo of large files that no package owns. Each is its own
+// component with the name of its path, so that a change to one does not affect the others. All
+// names of an inode are one component with the first name.
 package bigfiles
 
 import (
@@ -12,8 +12,8 @@ import (
 
 const repoName = "bigfiles"
 
-// Least is the size from which a file gets a component of its own, in bytes: a
-// layer for less is not worth a request to a registry.
+// Least is the size from which a file gets its own component, in bytes: a smaller layer is not
+// worth a request to a registry.
 const Least = 1 << 20
 
 // Repo is the bigfiles repo.
@@ -22,7 +22,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load implements assign.Repo. It only claims as a fallback: any package comes first.
+// Load implements assign.Repo. All claims are fallbacks: packages take precedence.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return &assign.Result{Fallback: func(ctx context.Context) (*assign.Result, error) {
 		r := &assign.Result{}
@@ -32,7 +32,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 			}
 			name := repoName + format.Text(f.Path)
 			if len(name) > format.MaxText {
-				continue // no name for a component
+				continue // not a valid component name
 			}
 			p := &assign.Package{Component: &format.Component{Name: name, IntervalDays: assign.AppInterval}}
 			r.Packages = append(r.Packages, p)

@@ -15,7 +15,7 @@ func file(path string, size, group int64) *format.File {
 	return &format.File{Path: path, Type: format.TypeFile, Size: size, Hardlink: group}
 }
 
-// tags assigns and shows "path component" for each record.
+// tags assigns and returns "path component" for each record.
 func tags(t *testing.T, repos []assign.Repo, files ...*format.File) []string {
 	t.Helper()
 	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), repos)
@@ -70,7 +70,7 @@ func (o owner) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return &assign.Result{Claims: []assign.Claim{{File: i, Package: p}}}, nil
 }
 
-// A package goes first, even one that comes later and owns one name of several.
+// A package takes precedence, even if its repo comes later and it owns one of several names.
 func TestPackagesGoFirst(t *testing.T) {
 	for _, claimed := range []string{"/a", "/c"} {
 		got := tags(t, []assign.Repo{Repo{}, owner(claimed)}, file("/a", 5<<20, 7), file("/b", 3<<20, 0), file("/c", 5<<20, 7))
@@ -81,8 +81,7 @@ func TestPackagesGoFirst(t *testing.T) {
 	want(t, tags(t, []assign.Repo{Repo{}}, tagged), "/a mine")
 }
 
-// Names that show the same are one component, since nothing else tells them
-// apart.
+// Names with the same text are one component, since nothing else distinguishes them.
 func TestOddNames(t *testing.T) {
 	got := tags(t, []assign.Repo{Repo{}}, file("/a\nb", Least, 0), file("/x\xfe", Least, 0), file("/x\xff", Least, 0))
 	want(t, got, "/a\nb bigfiles/a\nb", "/x\xfe bigfiles/x\uFFFD", "/x\xff bigfiles/x\uFFFD")

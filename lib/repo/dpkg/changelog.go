@@ -17,17 +17,17 @@ import (
 
 const (
 	docDir = "/usr/share/doc"
-	// maxChangelog bounds what is read of a changelog, in bytes, unpacked: some
-	// hundred entries, the newest first.
+	// maxChangelog bounds the unpacked bytes read of a changelog: some hundred entries, the newest
+	// first.
 	maxChangelog = 256 << 10
 )
 
-// version is a source package at a version: what a changelog is of.
+// version is a version of a source package. It determines the changelog.
 type version struct{ source, version string }
 
-// readChangelogs reads a package's updates and clamp from its changelogs. It reports
-// false if there are none. Packages of one source and version have the same changelogs,
-// which are read once.
+// readChangelogs reads a package's updates and clamp from its changelogs. It reports false if there
+// are none. Packages with the same source and version have the same changelogs, which are read
+// once.
 func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Package) (bool, error) {
 	key := version{e.source, e.version}
 	if l.dated[key] {
@@ -61,15 +61,15 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 		return false, nil
 	}
 	l.dated[key] = true
-	// A date after that of the newest entry is a typing error.
+	// Dates after the newest entry's are typing errors.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
 	l.out.Update(pkg, times...)
 	l.out.Clamp(pkg, newest)
 	return true, nil
 }
 
-// changelogNames are the names of changelogs: of the packaging, and where there is
-// none, of what is packaged, which is the same for native packages.
+// changelogNames are the names of changelogs: the packaging's, or else upstream's. Native packages
+// have only the latter.
 func changelogNames(arch string) [][]string {
 	return [][]string{
 		{"changelog.Debian.gz", "changelog.Debian", "changelog.Debian." + arch + ".gz", "changelog.Debian." + arch},
@@ -77,8 +77,8 @@ func changelogNames(arch string) [][]string {
 	}
 }
 
-// changelog returns the times of a changelog's entries in its order, none if it is not a
-// changelog: the package can still be whole.
+// changelog returns the times of a changelog's entries in its order. It returns none if the file is
+// not a changelog, since the package can still be complete.
 func (l *loader) changelog(ctx context.Context, path string) (times []int64, err error) {
 	physical, found, err := pkgdb.Resolve(l.db.root, path)
 	if err != nil || !found {
@@ -95,8 +95,8 @@ func (l *loader) changelog(ctx context.Context, path string) (times []int64, err
 	defer f.Close()
 	var r io.Reader = f
 	if strings.HasSuffix(path, ".gz") {
-		// A new one each: klauspost's keeps codes of what it read before, and the
-		// times of one package are not to depend on the changelog of another.
+		// A new reader each time: klauspost's keeps codes of the previous file, and the times of
+		// one package must not depend on another's changelog.
 		if r, err = gzip.NewReader(f); err != nil {
 			return nil, ctx.Err()
 		}
@@ -108,8 +108,8 @@ func (l *loader) changelog(ctx context.Context, path string) (times []int64, err
 // maxEntries bounds the entries of one changelog.
 const maxEntries = 4096
 
-// parseChangelog returns the times at the ends of entries, in unix seconds:
-// " -- NAME <ADDRESS>  DATE". Reading ends at the first damage.
+// parseChangelog returns the times in the last lines of entries, in unix seconds: " -- NAME
+// <ADDRESS>  DATE". It stops at the first damage.
 func parseChangelog(text *pkgdb.Lines) (times []int64) {
 	for len(times) < maxEntries && text.Next() {
 		line, ok := bytes.CutPrefix(text.Text(), []byte(" -- "))
@@ -127,8 +127,8 @@ func parseChangelog(text *pkgdb.Lines) (times []int64) {
 	return times
 }
 
-// parseDate reads a date as in mail, "Mon, 02 Jan 2023 13:06:21 +0100". The name
-// of the day adds nothing, and is not always spelled right.
+// parseDate parses a date as in mail, "Mon, 02 Jan 2023 13:06:21 +0100". It ignores the day's name,
+// which is sometimes misspelt.
 func parseDate(text string) (int64, bool) {
 	if _, rest, ok := strings.Cut(text, ","); ok {
 		text = rest

@@ -36,9 +36,8 @@ file /nobody
 	))
 }
 
-// TestMerged claims what is listed in /bin and /lib where those are links into
-// /usr, and the other way round. The links are not what the packages listed there,
-// unless one lists nothing below them.
+// TestMerged claims files listed in /bin and /lib if those are links into /usr, and the reverse.
+// The links do not belong to packages that list files below them.
 func TestMerged(t *testing.T) {
 	check(t, root(
 		deb{name: "bash", list: "/bin/bash /usr/bin/bashbug"},
@@ -67,9 +66,9 @@ file /sbin/tool
 	))
 }
 
-// TestMergedLinks claims the links that took the place of directories at the top,
-// which every package lists that has something there: base-files and libc6 are in
-// every Debian, so that no other package's coming moves a link.
+// TestMergedLinks claims links that replaced top-level directories, which many packages list. They
+// belong to base-files and libc6, which every Debian has, so that adding another package moves no
+// link.
 func TestMergedLinks(t *testing.T) {
 	check(t, root(
 		deb{name: "acl", list: "/bin /bin/getfacl /opt /opt/x"},
@@ -127,8 +126,8 @@ file /etc/unlisted.orig
 	))
 }
 
-// TestAlternatives puts what was chosen in a component of its own, so that the
-// layers of those who could have been do not depend on it.
+// TestAlternatives puts the chosen alternatives in their own component, so that the candidates'
+// layers do not depend on the choice.
 func TestAlternatives(t *testing.T) {
 	outcome := check(t, root(
 		deb{name: "mawk", list: "/usr/bin/mawk"},
@@ -159,7 +158,7 @@ symlink /etc/service to=/usr/bin/mawk
 	}
 }
 
-// TestStates claims for packages in every state.
+// TestStates claims files of packages in every state.
 func TestStates(t *testing.T) {
 	outcome := check(t, root(
 		deb{name: "removed", status: "deinstall ok config-files", list: "/etc/removed /etc/taken", fields: "Conffiles:\n /etc/removed 00 \n /etc/cron.d/more 00\n"},
@@ -207,7 +206,7 @@ file /etc/confs.dpkg-dist
 	}
 }
 
-// TestTypes claims directories as such, and regular files alone by their digests.
+// TestTypes claims directories as directories, and only regular files by md5sums.
 func TestTypes(t *testing.T) {
 	tree := root(
 		deb{name: "a", list: "/usr/share/a/empty /usr/share/filedir"},
@@ -223,10 +222,10 @@ symlink /usr/bin/link to=/nowhere
 dir /usr/bin/dir
 `
 	check(t, tree, lines("/usr/bin/dotted dpkg/listless", "/usr/bin/real dpkg/listless", "/usr/share/a/b dpkg/b"),
-		`there are no lists of "listless", and only what has a digest is theirs`)
+		`the lists of "listless" are missing, so only files with digests are theirs`)
 }
 
-// TestGenerated finds files that are in no list.
+// TestGenerated claims files that no list has.
 func TestGenerated(t *testing.T) {
 	check(t, root(
 		deb{name: "ca-certificates", list: "/usr/share/ca-certificates/one.crt"},
@@ -255,7 +254,7 @@ file /etc/ld.so.cache
 	))
 }
 
-// TestDistroless reads status.d, whose files' names may be anything.
+// TestDistroless reads status.d, where files can have any name.
 func TestDistroless(t *testing.T) {
 	entry := func(name, more string) string {
 		return "Package: " + name + "\nVersion: 1\nArchitecture: amd64\n" + more + "Description: x"
@@ -284,7 +283,7 @@ file /usr/share/zoneinfo/UTC
 		"/usr/lib/libssl.so.3 dpkg/openssl",
 		"/usr/lib/os-release dpkg/base-files",
 		"/usr/share/zoneinfo/UTC dpkg/tzdata",
-	), `there are no lists of "nothing"`)
+	), `the lists of "nothing" are missing`)
 	if c := outcome.Components[1]; c.Name != "dpkg/base-files" || c.MtimeClamp != 1400000000 {
 		t.Errorf("got %+v", c)
 	}

@@ -24,8 +24,8 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// TestOwn puts all of dpkg's own files in a component that changes always, also
-// where links lead to them, and leaves directories to packages.
+// TestOwn puts dpkg's own files in a component that changes with every build, also behind links,
+// and leaves directories to packages.
 func TestOwn(t *testing.T) {
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, strings.ReplaceAll(root(
 		deb{name: "dpkg", list: "/var/lib/dpkg/info /var/lib/dpkg/status /usr/bin/dpkg"},
@@ -69,10 +69,10 @@ file /var/lib/dpkg/status-new
 file /var/lib/dpkg/info/a.list-new
 `, "/usr/a dpkg/a\n",
 		`finding "/var/lib/dpkg/updates/0001": dpkg was interrupted`,
-		`finding "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new": left over`)
+		`finding "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new": left by an interrupted`)
 }
 
-// TestDamage keeps what can be kept, and says what could not be read.
+// TestDamage keeps everything readable, and reports the rest.
 func TestDamage(t *testing.T) {
 	const status = "/var/lib/dpkg/status"
 	good := "Package: good\nStatus: install ok installed\nVersion: 1\n\n"
@@ -84,16 +84,16 @@ func TestDamage(t *testing.T) {
 		want string
 		warn []string
 	}{
-		"no status":     {"Package: bad\nVersion: 1\n\n" + good, both, []string{`line 1: package "bad" has no whole Status`}},
+		"no status":     {"Package: bad\nVersion: 1\n\n" + good, both, []string{`line 1: package "bad" has no complete Status`}},
 		"no name":       {good + "Status: install ok installed\n\n" + good, both, []string{`line 5: leaving out an entry: Package: there is no name`, `finding the list of package "bad"`}},
-		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: leaving out an entry: Package: "../x" is no name`, `finding the list of package "bad"`}},
-		"bad source":    {"Package: bad\nSource: .database\nVersion: 1\nStatus: install ok installed\n\n" + good, both, []string{`line 1: package "bad": Source: ".database" is no name`}},
-		"NUL":           {"Package: bad\nVersion: \x00\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": holds a NUL`}},
-		"no field":      {"Package: bad\nsomething\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": "something" is no field`}},
-		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version is there twice`}},
+		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: leaving out an entry: Package: "../x" is not a name`, `finding the list of package "bad"`}},
+		"bad source":    {"Package: bad\nSource: .database\nVersion: 1\nStatus: install ok installed\n\n" + good, both, []string{`line 1: package "bad": Source: ".database" is not a name`}},
+		"NUL":           {"Package: bad\nVersion: \x00\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": contains a NUL`}},
+		"no field":      {"Package: bad\nsomething\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": "something" is not a field`}},
+		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version occurs twice`}},
 		"no empty line": {"Package: bad\nVersion: 1\nStatus: install ok installed\n" + good, both, []string{`line 4: package "bad": no empty line`}},
 		"lost entry":    {good, both, []string{`finding the list of package "bad"`}},
-		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is no configuration file`}},
+		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is not a configuration file`}},
 		"no end":        {"Package: bad\nVersion: 1\nStatus: install ok installed\n\n" + good[:len(good)-2], both, []string{`there is no empty line after package "good"`}},
 		"long line":     {"Package: bad\nVersion: 1\nDepends: " + strings.Repeat("x", 300000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": is longer than 262144 bytes`}},
 		"long field":    {"Package: bad\nVersion: " + strings.Repeat("1", 5000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": field Version has 5000 bytes`}},
@@ -105,9 +105,9 @@ func TestDamage(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"cut":     {good + "Package: bad\nSta", `reading "/var/lib/dpkg/status": line 6: package "bad": is cut short`},
 		"cut 2":   {good + "Package: bad\nStatus: install ok installed\n", `line 6: package "bad": is cut short`},
-		"empty":   {"", `reading "/var/lib/dpkg/status": has no packages, while "/var/lib/dpkg/info" has lists of "bad", "good"`},
-		"garbage": {strings.Repeat("\x00", 5000) + "\n\n", `reading "/var/lib/dpkg/status": holds no package`},
-		"huge":    {good, `database format "2" is not known`},
+		"empty":   {"", `reading "/var/lib/dpkg/status": has no packages, but "/var/lib/dpkg/info" has lists of "bad", "good"`},
+		"garbage": {strings.Repeat("\x00", 5000) + "\n\n", `reading "/var/lib/dpkg/status": has no package`},
+		"huge":    {good, `database format "2" is unknown`},
 	} {
 		text := file(status, c[0], installed) + rest
 		if name == "huge" {
@@ -116,11 +116,11 @@ func TestDamage(t *testing.T) {
 		fails(t, text, c[1])
 	}
 	fails(t, "dir /var/lib/dpkg/status", `reading "/var/lib/dpkg/status": is not a regular file`)
-	fails(t, rest, `has no packages, while`)
+	fails(t, rest, `has no packages, but`)
 	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": has 1073741824 bytes`)
 }
 
-// TestStatusCut cuts status anywhere: nothing is lost without a word.
+// TestStatusCut cuts status anywhere: every loss is reported.
 func TestStatusCut(t *testing.T) {
 	status := ""
 	rest := ""
@@ -175,18 +175,18 @@ func TestListDamage(t *testing.T) {
 		lines("/usr/four dpkg/odd", "/usr/one dpkg/cut", "/usr/three dpkg/empty", "/usr/two dpkg/cut"),
 		`reading "/var/lib/dpkg/info/cut.list": is cut short: there may be more files of package "cut"`,
 		`reading "/var/lib/dpkg/info/empty.list": is cut short`,
-		`reading "/var/lib/dpkg/info/odd.list": line 3: "relative": is no absolute path`,
-		`reading "/var/lib/dpkg/info/odd.list": line 4: "": holds a NUL`)
+		`reading "/var/lib/dpkg/info/odd.list": line 3: "relative": is not an absolute path`,
+		`reading "/var/lib/dpkg/info/odd.list": line 4: "": contains a NUL`)
 }
 
 func TestDiversionsDamage(t *testing.T) {
 	for text, want := range map[string]string{
 		"/a\n/b\n":              `reading "/var/lib/dpkg/diversions": line 2: is cut short`,
-		"/a\nb\nc\n":            `line 2: "b" is no absolute path`,
+		"/a\nb\nc\n":            `line 2: "b" is not an absolute path`,
 		"/a\n/b\n\n":            `line 3: there is no package`,
-		"/a\n/\x00\nc\n":        `line 2: holds a NUL`,
+		"/a\n/\x00\nc\n":        `line 2: contains a NUL`,
 		"/a\n/b\nc\n/d\n/e":     `line 5: is cut short`,
-		"/a\n/b\nc\nd\n/e\nf\n": `line 4: "d" is no absolute path`,
+		"/a\n/b\nc\nd\n/e\nf\n": `line 4: "d" is not an absolute path`,
 	} {
 		fails(t, root(deb{name: "a", list: "/usr/a"})+file("/var/lib/dpkg/diversions", text, installed), want)
 	}

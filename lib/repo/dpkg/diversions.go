@@ -14,10 +14,10 @@ import (
 // maxDiversions bounds the diversions.
 const maxDiversions = 1 << 20
 
-// diversion is the new place of a path for all packages but one.
+// diversion is the new path of a file for all packages but one.
 type diversion struct {
 	to string
-	by string // the package that diverts, ":" for none
+	by string // the diverting package, ":" for none
 }
 
 // readDiversions reads the diversions: three lines each, from, to and by.
@@ -43,7 +43,7 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 		case len(list) >= maxDiversions:
 			return nil, fmt.Errorf("line %d: there are more than %d diversions", text.Number(), maxDiversions)
 		case len(group) < 2 && !strings.HasPrefix(line, "/"):
-			return nil, fmt.Errorf("line %d: %.100q is no absolute path", text.Number(), line)
+			return nil, fmt.Errorf("line %d: %.100q is not an absolute path", text.Number(), line)
 		case line == "":
 			return nil, fmt.Errorf("line %d: there is no package", text.Number())
 		}
@@ -58,7 +58,7 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 	return list, nil
 }
 
-// divert returns where a path that the package lists is.
+// divert returns the place of a path that the package lists.
 func (p *claimer) divert(path string) (to string, diverted bool) {
 	d, ok := p.diversions[path]
 	if !ok || d.by == p.entry.name {
@@ -67,8 +67,7 @@ func (p *claimer) divert(path string) (to string, diverted bool) {
 	return d.to, true
 }
 
-// claimDiverted claims, at second hand, both names of a diversion for the package
-// that diverts.
+// claimDiverted claims both names of a diversion for the diverting package, as fallback claims.
 func (l *loader) claimDiverted() error {
 	for _, from := range slices.Sorted(maps.Keys(l.diversions)) {
 		d := l.diversions[from]

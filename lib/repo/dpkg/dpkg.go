@@ -3,69 +3,65 @@
 //
 // # Database
 //
-// The packages are in the file status and in the files of status.d, one each. Images that
-// were built without dpkg ("distroless") have the latter; their names have no meaning, and
-// their entries need no Status. A package's files are in info/NAME.list or
-// info/NAME:ARCH.list, or else in NAME.md5sums, in info or beside the entry, together with
-// NAME.conffiles.
+// The packages are in the file status and in the files of status.d, one each. Images that were
+// built without dpkg ("distroless") have the latter; their names have no meaning, and their entries
+// need no Status. A package's files are in info/NAME.list or info/NAME:ARCH.list, or else in
+// NAME.md5sums, in info or beside the entry, together with NAME.conffiles.
 //
-// A damaged database is an error, or a warning with the file, the line and the package. It
-// never means silently fewer packages:
+// A damaged database is an error, or a warning with the file, the line and the package. It never
+// means silently fewer packages:
 //
 //   - status that is cut within its last entry, or has no packages although info lists
 //     files, is an error. So are a garbled diversions file, a database format other than
-//     0 and 1, and whatever cannot be read.
-//   - A broken entry is a warning, and what can be read of it counts.
+//     0 and 1, and unreadable files.
+//   - A broken entry is a warning, and its readable parts count.
 //   - A list of a package that status does not have (a lost entry) is a warning. Its files
 //     go to a component that is named after the package.
 //   - A package without its list is a warning. Its md5sums and conffiles are used.
 //
-// There are also warnings of packages that dpkg did not finish installing, of a journal in
-// updates that it has not applied, and of files that an interrupted dpkg leaves in its own
-// directory. Backups (status-old) and empty locks are in every such directory: no warning.
+// There are also warnings of packages that dpkg did not finish installing, of a journal in updates
+// that it has not applied, and of files that an interrupted dpkg leaves in its own directory.
+// Backups (status-old) and empty locks are in every such directory: no warning.
 //
 // # Components
 //
-// A component is a source package: "dpkg/glibc" for libc6, libc-bin and so on. A package
-// without a source is its own component. The admin directory and the logs of dpkg and
-// update-alternatives are "dpkg/.database".
+// A component is a source package: "dpkg/glibc" for libc6, libc-bin and so on. A package without a
+// source is its own component. The admin directory and the logs of dpkg and update-alternatives are
+// "dpkg/.database".
 //
-// Its updates are the dates in the changelogs of its packages, in unix seconds. Its clamp
-// is the date of the newest entry, which builds use as the time of all files in a package
-// (SOURCE_DATE_EPOCH). A rebuild for one architecture has an entry in a changelog of its
-// own (changelog.Debian.ARCH.gz), which counts too. Without documentation, the clamp is
-// the newest mtime of the package's regular files, except configuration, which people
-// edit. But it is not later than the oldest of its control files in info, so that a file
-// changed while the image was built does not change the times of the others. Nothing in
-// it depends on when or where packages were installed.
+// Its updates are the dates in the changelogs of its packages, in unix seconds. Its clamp is the
+// date of the newest entry, which builds use as the time of all files in a package
+// (SOURCE_DATE_EPOCH). A rebuild for one architecture has an entry in a changelog of its own
+// (changelog.Debian.ARCH.gz), which counts too. Without documentation, the clamp is the newest
+// mtime of the package's regular files, except configuration, which people edit. But it is not
+// later than the oldest of its control files in info, so that a file changed while the image was
+// built does not change the times of the others. Nothing in it depends on when or where packages
+// were installed.
 //
 // # Claims
 //
-// A package that is installed, even partly, claims the paths that it lists and its
-// conffiles. A removed package claims its configuration, and so does any package its
-// obsolete configuration files: at second hand, since another package can have taken them
-// over.
+// A package that is installed, even partly, claims the paths that it lists and its conffiles. A
+// removed package claims its configuration, and any package claims its obsolete configuration
+// files. These are fallback claims, since another package can have taken them over.
 //
-// Lists have no types. A directory is claimed as one. A symlink in a place where the
-// package lists something further below (/lib, merged with /usr/lib) is not part of the
-// package. At second hand such links belong to base-files and glibc, which list all of
-// them and are always installed. Regular files and links are not distinguished, except
-// that md5sums only has regular files.
+// Lists have no types. A directory is claimed as one. A symlink that replaced a directory of the
+// package (/lib, merged with /usr/lib) is not part of the package. As a fallback, such links belong
+// to base-files and glibc, which list all of them and are always installed. Regular files and links
+// are not distinguished, except that md5sums only has regular files.
 //
-// A diverted path is looked for at its new place, unless the package is the one that
-// diverts. If it is not there (a diversion added without renaming), the package claims its
-// old place, at second hand. The diverting package claims both names at second hand.
+// A diverted path is looked for at its new place, unless the package is the one that diverts. If it
+// is not there (a diversion added without renaming), the package claims its old place as a
+// fallback. The diverting package claims both names as a fallback.
 //
 // The links of update-alternatives, in /etc/alternatives and those that lead there, are the
-// component "dpkg/.alternatives". The chosen one depends on all candidates, so in a
-// package's layer it would change with other packages. The files in
-// var/lib/dpkg/alternatives have nothing more than the links. All times in this component
-// are 0: dpkg gives such a link the time of its target, and an update of that would
-// change the layer although nothing else did.
+// component "dpkg/.alternatives". The chosen one depends on all candidates, so in a package's layer
+// it would change with other packages. The files in var/lib/dpkg/alternatives have nothing more
+// than the links. All times in this component are 0: dpkg gives such a link the time of its target,
+// and an update of that would change the layer although nothing else did.
 //
 // For files in no list see package pkgdb. The bundle of certificates that ca-certificates
-// generates, and the list of them, belong to it. statoverride is not read: modes and owners
-// are those of the files.
+// generates, and the list of them, belong to it. statoverride is not read: modes and owners are
+// those of the files.
 package dpkg
 
 import (
@@ -79,14 +75,14 @@ import (
 const (
 	repoName = "dpkg"
 	adminDir = "/var/lib/dpkg"
-	// altName is the component of update-alternatives' links.
+	// altName is the component of the links of update-alternatives.
 	altName = ".alternatives"
-	// altInterval is the number of days between their changes: packages that come and
-	// go change them, in no history.
+	// altInterval is the number of days between their changes: they change when packages are added
+	// or removed, and have no history.
 	altInterval = 7
 )
 
-// suffixes are those of the copies of configuration files that dpkg, ucf and debconf keep.
+// suffixes are those of copies of configuration files that dpkg, ucf and debconf keep.
 var suffixes = []string{
 	".dpkg-dist", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-bak", ".dpkg-remove", ".dpkg-backup",
 	".ucf-dist", ".ucf-old", ".ucf-new",
@@ -98,7 +94,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's dpkg database, nil, nil where it has none.
+// Load reads the tree's dpkg database. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	db, err := openDatabase(t.Root)
 	if err != nil || db == nil {
@@ -115,7 +111,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return l.out.Result(), nil
 }
 
-// loader carries one database into a collector.
+// loader adds the packages of a database to a collector.
 type loader struct {
 	tree  *assign.Tree
 	db    *database
@@ -123,13 +119,13 @@ type loader struct {
 	out   *pkgdb.Collector
 
 	entries    []*entry
-	known      map[string]bool // packages that have an entry
+	known      map[string]bool // packages with an entry
 	packages   map[string]*assign.Package
 	diversions map[string]diversion
-	dated      map[version]bool // changelog was read
+	dated      map[version]bool // the changelog was read
 	unfinished []string
 	listless   []string
-	seen       map[string]bool // scratch of claimList
+	seen       map[string]bool // scratch space of claimList
 }
 
 func (l *loader) load(ctx context.Context) error {
@@ -153,7 +149,7 @@ func (l *loader) load(ctx context.Context) error {
 		}
 	}
 	if len(l.listless) > 0 {
-		l.out.Warn("looking for the files of packages in %q: there are no lists of %s, and only what has a digest is theirs", l.db.dir, pkgdb.List(l.listless))
+		l.out.Warn("looking for the files of packages in %q: the lists of %s are missing, so only files with digests are theirs", l.db.dir, pkgdb.List(l.listless))
 	}
 	if len(l.unfinished) > 0 {
 		l.out.Warn("finding packages whose installation dpkg did not finish (dpkg --configure -a does): %s", pkgdb.List(l.unfinished))
@@ -161,7 +157,7 @@ func (l *loader) load(ctx context.Context) error {
 	return nil
 }
 
-// claimOrphans claims what lists say whose packages have no entry.
+// claimOrphans claims files of lists whose packages have no entry.
 func (l *loader) claimOrphans(ctx context.Context) error {
 	var lost []*entry
 	var names []string
@@ -172,7 +168,7 @@ func (l *loader) claimOrphans(ctx context.Context) error {
 		}
 	}
 	if len(lost) > 0 && len(l.known) == 0 {
-		return fmt.Errorf("reading %q: has no packages, while %q has lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
+		return fmt.Errorf("reading %q: has no packages, but %q has lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
 	}
 	for _, e := range lost {
 		l.out.Warn("finding the list of package %q in %q, but no entry for it in %q: its files go to component %q",

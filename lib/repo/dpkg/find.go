@@ -12,8 +12,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// database is where in a tree the parts of the database are: physical paths,
-// empty where a part is not there.
+// database has the physical paths of a database's parts, empty for parts that do not exist.
 type database struct {
 	root     *rootfs.Root
 	dir      string
@@ -24,7 +23,7 @@ type database struct {
 	controls []string // the names in info, sorted
 }
 
-// openDatabase finds the database, nil where there is none.
+// openDatabase finds the database. It returns nil if there is none.
 func openDatabase(root *rootfs.Root) (*database, error) {
 	db := &database{root: root}
 	var found bool
@@ -47,8 +46,8 @@ func openDatabase(root *rootfs.Root) (*database, error) {
 	return db, nil
 }
 
-// lists returns the packages that info has a list of: names, and architectures
-// where the lists' names have them.
+// lists returns the packages that have a list in info: names, and architectures if the lists' names
+// have them.
 func (db *database) lists() []*entry {
 	var list []*entry
 	for _, file := range db.controls {
@@ -60,9 +59,8 @@ func (db *database) lists() []*entry {
 	return list
 }
 
-// control returns the path of one of a package's files in info, "" where it is
-// not there. Where a package can be there for several architectures at once, the
-// name has the architecture.
+// control returns the path of one of a package's files in info, "" if it does not exist. If a
+// package can be installed for several architectures at once, the name has the architecture.
 func (db *database) control(e *entry, kind string) string {
 	names := []string{e.name + kind, e.name + ":" + e.arch + kind}
 	if e.multi {
@@ -76,7 +74,7 @@ func (db *database) control(e *entry, kind string) string {
 	return ""
 }
 
-// beside returns the path of a file of an entry in status.d.
+// beside returns the path of a file next to an entry in status.d.
 func (db *database) beside(e *entry, kind string) string {
 	for _, name := range []string{e.file + kind, e.name + kind} {
 		if _, ok := slices.BinarySearch(db.entries, name); ok {
@@ -86,7 +84,7 @@ func (db *database) beside(e *entry, kind string) string {
 	return ""
 }
 
-// find returns the path of a package's file wherever it is.
+// find returns the path of a package's file in info or status.d.
 func (db *database) find(e *entry, kind string) string {
 	if e.file != "" {
 		if path := db.beside(e, kind); path != "" {
@@ -96,11 +94,11 @@ func (db *database) find(e *entry, kind string) string {
 	return db.control(e, kind)
 }
 
-// shipped are the files in info that came in the package, with its times.
+// shipped are the suffixes of files in info that the package contained. They have its times.
 var shipped = []string{".md5sums", ".conffiles", ".preinst", ".postinst", ".prerm", ".postrm", ".shlibs", ".symbols", ".triggers"}
 
-// controlTime returns the oldest mtime of what a package brought to info: its
-// time, but for what dpkg made itself, which is younger.
+// controlTime returns the oldest mtime of a package's files in info. Files that dpkg made itself
+// are newer.
 func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) {
 	if db.info == "" {
 		return 0, false, nil
@@ -126,11 +124,10 @@ func (db *database) controlTime(e *entry) (oldest int64, found bool, err error) 
 	return oldest, found, nil
 }
 
-// logs are what dpkg and update-alternatives write of what they did.
+// logs are the logs of dpkg and update-alternatives.
 var logs = []string{"/var/log/dpkg.log", "/var/log/alternatives.log"}
 
-// claimOwn claims the database, and warns of what is only there because a program
-// was interrupted.
+// claimOwn claims the database, and warns about files that an interrupted program left.
 func (l *loader) claimOwn() error {
 	l.out.OwnBelow(l.db.dir)
 	l.out.Needs(l.db.info, l.db.controls...)
@@ -168,12 +165,12 @@ func (l *loader) claimOwn() error {
 			pkgdb.List(journal), l.db.dir+"/status")
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left over by a dpkg that was interrupted", pkgdb.List(left))
+		l.out.Warn("finding %s: left by an interrupted dpkg", pkgdb.List(left))
 	}
 	return nil
 }
 
-// checkFormat refuses a database that is laid out in a way not known here.
+// checkFormat refuses a database with an unknown layout.
 func (l *loader) checkFormat(ctx context.Context) error {
 	if _, ok := slices.BinarySearch(l.db.controls, "format"); !ok {
 		return nil
@@ -182,7 +179,7 @@ func (l *loader) checkFormat(ctx context.Context) error {
 	return l.lines.Read(ctx, l.db.root, path, func(text *pkgdb.Lines) error {
 		text.Next()
 		if number := string(text.Text()); text.Fault() != "" || number != "0" && number != "1" {
-			return fmt.Errorf("database format %.20q is not known, only 0 and 1", number)
+			return fmt.Errorf("database format %.20q is unknown: want 0 or 1", number)
 		}
 		return nil
 	})

@@ -30,7 +30,7 @@ func FuzzEntries(f *testing.F) {
 			line = e.line
 		})
 		if err != nil {
-			t.Skip(err) // the bound on all texts together
+			t.Skip(err) // the limit for all texts together
 		}
 	})
 }
@@ -63,7 +63,7 @@ func FuzzChangelog(f *testing.F) {
 	})
 }
 
-// FuzzLoad reads a whole database: status, one list, its md5sums and a changelog.
+// FuzzLoad reads a complete database: status, one list, its md5sums and a changelog.
 func FuzzLoad(f *testing.F) {
 	status := "Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: b\nStatus: deinstall ok config-files\nVersion: 1\n\n"
 	f.Add([]byte(status), []byte(listOf("/usr/bin/a /etc/a")), []byte(sumsOf("/usr/bin/a")), []byte(changelog("Mon, 02 Jan 2023 13:06:21 +0100")))
@@ -124,7 +124,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// fixed is a repo with a result that is known.
+// fixed is a repo with a fixed result.
 type fixed struct{ result *assign.Result }
 
 func (fixed) Name() string { return "fixed" }

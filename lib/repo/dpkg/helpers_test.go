@@ -16,23 +16,22 @@ import (
 )
 
 const (
-	built     = 1500000000 // the mtime of packaged files, in unix seconds
-	installed = 1700000000 // of what dpkg wrote
+	built     = 1500000000 // mtime of packaged files, in unix seconds
+	installed = 1700000000 // mtime of files that dpkg wrote
 )
 
-// deb is a package as dpkg keeps it.
+// deb is a package in dpkg's database.
 type deb struct {
 	name   string
-	fields string // beside Package, Status and Version
-	status string // "install ok installed" where it is empty
-	// list are the paths of its list, parents added; arch is in the list's name
-	// where it is set.
+	fields string // besides Package, Status and Version
+	status string // "install ok installed" if empty
+	// list are the paths of its list, without parents. If arch is set, it is in the list's name.
 	list string
 	arch string
 	sums string // the paths of md5sums
 }
 
-// root writes the database of some packages as a text for mkroot.
+// root writes a database as text for mkroot.
 func root(debs ...deb) string {
 	var status, text strings.Builder
 	for _, d := range debs {
@@ -56,12 +55,12 @@ func root(debs ...deb) string {
 	return text.String()
 }
 
-// file is one file as a line for mkroot.
+// file returns mkroot's line for a file.
 func file(path, text string, mtime int64) string {
 	return fmt.Sprintf("file %q text=%q mtime=%d\n", path, text, mtime)
 }
 
-// listOf writes paths with all directories above them, as dpkg does.
+// listOf returns paths with their parent directories, as in dpkg's lists.
 func listOf(paths string) string {
 	lines := []string{"/."}
 	seen := map[string]bool{}
@@ -88,7 +87,7 @@ func sumsOf(paths string) string {
 	return pkgdbtest.Lines(lines...)
 }
 
-// claims runs the repo and writes down the claims of files and the warnings.
+// claims runs the repo and returns the claims of files and the warnings as text.
 func claims(t *testing.T, root string) (string, *assign.Outcome) {
 	t.Helper()
 	tree, outcome := pkgdbtest.Run(t, mkroot.Make(t, root), Repo{})
@@ -101,7 +100,7 @@ func claims(t *testing.T, root string) (string, *assign.Outcome) {
 	return text.String(), outcome
 }
 
-// check compares what claims writes down, and the beginnings of warnings.
+// check compares the result of claims, and the beginnings of warnings.
 func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome {
 	t.Helper()
 	got, outcome := claims(t, root)
@@ -118,7 +117,7 @@ func check(t *testing.T, root, want string, warnings ...string) *assign.Outcome 
 	return outcome
 }
 
-// fails compares the error that the repo returns.
+// fails checks the repo's error.
 func fails(t *testing.T, root, want string) {
 	t.Helper()
 	_, err := Repo{}.Load(context.Background(), pkgdbtest.Tree(t, mkroot.Make(t, root)))

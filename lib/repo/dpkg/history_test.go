@@ -17,7 +17,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// TestHistory takes updates and clamps from wherever there are any.
+// TestHistory reads updates and clamps from all their sources.
 func TestHistory(t *testing.T) {
 	const first, second, third = "Mon, 02 Jan 2023 13:06:21 +0100", "Sun, 01 Jan 2023 00:00:00 +0000", "Fri, 1 Apr 2022 10:00:00 -0500"
 	doc := "/usr/share/doc/"
@@ -76,8 +76,8 @@ func TestHistory(t *testing.T) {
 	))
 }
 
-// TestInstalledAnew installs the same packages at another time, next to others and
-// in another order: what was there has the same components.
+// TestInstalledAnew installs the same packages at another time, with other packages and in another
+// order: their components stay the same.
 func TestInstalledAnew(t *testing.T) {
 	a := deb{name: "a", list: "/usr/a /etc/a", sums: "/usr/a", fields: "Conffiles:\n /etc/a 00\n"}
 	b := deb{name: "b", list: "/usr/b /usr/share/x", sums: "/usr/b"}
@@ -94,7 +94,7 @@ func TestInstalledAnew(t *testing.T) {
 	}
 }
 
-// TestBomb reads no more of a changelog than a bound.
+// TestBomb reads a changelog only up to the limit.
 func TestBomb(t *testing.T) {
 	long := changelog("Mon, 02 Jan 2023 13:06:21 +0100") + strings.Repeat("x", 300000) + strings.Repeat(changelog("Fri, 1 Apr 2022 10:00:00 -0500"), 200000)
 	text := root(deb{name: "a", list: "/usr/a"}) + file("/usr/share/doc/a/changelog.gz", zipped(long), built) + "file /usr/a\n"
@@ -104,8 +104,8 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// TestDamagedByItself has a changelog with a block that lacks the codes of distances. What
-// stands behind the first use of one is lost, whatever codes the changelog before had.
+// TestDamagedByItself reads a changelog with a block without distance codes. Text after the first
+// distance is lost, regardless of the codes in the previous changelog.
 func TestDamagedByItself(t *testing.T) {
 	const first, second = "Mon, 02 Jan 2023 13:06:21 +0100", "Fri, 1 Apr 2022 10:00:00 -0500"
 	doc := "/usr/share/doc/"
@@ -119,12 +119,12 @@ func TestDamagedByItself(t *testing.T) {
 	))
 }
 
-// deflated packs text with one block of codes of its own (RFC 1951, section 3.2.7). "run"
-// is written as a repetition: of the byte before it, by the only code for distances, which
-// has so many bits.
+// deflated compresses text into one block with its own codes (RFC 1951, section 3.2.7). "run" is
+// written as a repetition: of the previous byte, with the only distance code, which has
+// distanceBits bits.
 func deflated(distanceBits int, text string) string {
-	// A last block, of 258 codes for bytes and lengths and one for distances. Their own
-	// lengths are written in the codes 8 and 2, 18 for zeros, and distanceBits: two bits each.
+	// The last block, with 258 codes for bytes and lengths, and one for distances. Their lengths
+	// are encoded with the codes 8 and 2, 18 for zeros, and distanceBits: two bits each.
 	bits := reversed(1, 1) + reversed(2, 2) + reversed(258-257, 5) + reversed(0, 5) + reversed(18-4, 4)
 	for _, length := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1} {
 		n := 0
@@ -144,17 +144,17 @@ func deflated(distanceBits int, text string) string {
 		}
 		packed, bits = packed+string([]byte{byte(n)}), bits[min(8, len(bits)):]
 	}
-	return packed // without its sum, which comes too late to matter
+	return packed // without its checksum, which does not matter here
 }
 
-// reversed is a number with its lowest bit first, as all but codes are written.
+// reversed returns a number with its lowest bit first, as all values except codes are written.
 func reversed(n, width int) string {
 	text := []byte(fmt.Sprintf("%0*b", width, n))
 	slices.Reverse(text)
 	return string(text)
 }
 
-// literals are codes of ASCII: a one, and the byte.
+// literals are the codes of ASCII text: a one, and the byte.
 func literals(text string) (bits string) {
 	for _, c := range []byte(text) {
 		bits += fmt.Sprintf("1%07b", c)
@@ -162,8 +162,7 @@ func literals(text string) (bits string) {
 	return bits
 }
 
-// TestReal reads the root that CHUNKAH_TEST_DEBIAN names, of which almost nothing
-// may be in no component.
+// TestReal reads the root in CHUNKAH_TEST_DEBIAN. Almost every file must have a component.
 func TestReal(t *testing.T) {
 	dir := os.Getenv("CHUNKAH_TEST_DEBIAN")
 	if dir == "" {

@@ -43,12 +43,11 @@ type claimer struct {
 	conffiles map[string]bool
 	// newest is the newest mtime of a regular file, in unix seconds.
 	newest int64
-	found  bool // newest counts
+	found  bool // newest is valid
 }
 
-// claimConffiles claims the configuration files that the entry names, obsolete
-// ones at second hand. Where it names none, the package's own list of them is
-// read.
+// claimConffiles claims the configuration files in the entry, obsolete ones as a fallback. If the
+// entry has none, it reads the package's list of them.
 func (p *claimer) claimConffiles(ctx context.Context) error {
 	for _, path := range p.entry.conffiles {
 		p.conffiles[path] = true
@@ -77,7 +76,7 @@ func (p *claimer) claimConffiles(ctx context.Context) error {
 func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 	path := strings.TrimPrefix(string(line), "remove-on-upgrade ")
 	if !strings.HasPrefix(path, "/") {
-		return "is no path", nil
+		return "is not a path", nil
 	}
 	if len(p.conffiles) >= maxConffiles {
 		return fmt.Sprintf("there are more than %d configuration files", maxConffiles), nil
@@ -87,8 +86,8 @@ func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 	return "", nil
 }
 
-// claimLists claims what the package lists. Where its list is not there or not
-// whole, its md5sums say what else it has.
+// claimLists claims the files that the package lists. If its list is missing or incomplete, it also
+// uses md5sums.
 func (p *claimer) claimLists(ctx context.Context) error {
 	list, sums := p.db.find(p.entry, ".list"), p.db.find(p.entry, ".md5sums")
 	if list != "" {
@@ -106,7 +105,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 	_, err := p.each(ctx, sums, func(line []byte) (fault string, err error) {
 		_, name, ok := bytes.Cut(line, []byte("  "))
 		if !ok {
-			return "is no digest with a path", nil
+			return "is not a digest with a path", nil
 		}
 		_, err = p.path("/"+strings.TrimLeft(strings.TrimPrefix(string(name), "./"), "/"), p.claim, true)
 		return "", err
@@ -114,8 +113,8 @@ func (p *claimer) claimLists(ctx context.Context) error {
 	return err
 }
 
-// claimList claims what one list says, and reports whether the list is whole. What
-// is a symlink here waits until the directories of the list are known.
+// claimList claims the files of one list, and reports whether the list is complete. Symlinks are
+// claimed at the end, once the directories of the list are known.
 func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err error) {
 	clear(p.seen)
 	var dir string
@@ -124,9 +123,9 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
-			return "", nil // a path that was cut may be another package's
+			return "", nil // a cut path can belong to another package
 		case !strings.HasPrefix(path, "/"):
-			return "is no absolute path", nil
+			return "is not an absolute path", nil
 		}
 		if d := path[:strings.LastIndexByte(path, '/')]; d != dir {
 			dir = d
@@ -149,12 +148,12 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 	return whole, nil
 }
 
-// everywhere are source packages that every Debian has. Together they list all
-// directories at the top that may have been merged with those below /usr.
-var everywhere = []string{"base-files", "glibc"}
+// alwaysInstalled are source packages that every Debian has. Together they list all top-level
+// directories that can be merged into /usr.
+var alwaysInstalled = []string{"base-files", "glibc"}
 
-// find finds a listed path where it was diverted to. Where nothing is there it was
-// diverted without a move, and is where it was: at second hand.
+// find finds a listed path at its diverted place. If it is not there, it was diverted without a
+// move, and the old place is a fallback claim.
 func (p *claimer) find(path string) (i int, found, moved bool, err error) {
 	to, diverted := p.divert(path)
 	i, found, err = p.tree.Find(to)
@@ -165,8 +164,8 @@ func (p *claimer) find(path string) (i int, found, moved bool, err error) {
 	return i, found, false, err
 }
 
-// path finds a listed path and claims it, except that a symlink is left to the
-// caller, who gets the type. Conffiles and md5sums have regular files alone.
+// path finds a listed path and claims it, except that a symlink is left to the caller, who gets the
+// type. Conffiles and md5sums only list regular files.
 func (p *claimer) path(path string, claim func(*assign.Package, int), regular bool) (format.Type, error) {
 	i, found, moved, err := p.find(path)
 	if !found {
@@ -192,9 +191,9 @@ func (p *claimer) path(path string, claim func(*assign.Package, int), regular bo
 	return f.Type, nil
 }
 
-// claimLink claims a listed symlink. One that took the place of a directory of the
-// package is claimed only at the top, for base-files and glibc: many packages list such
-// directories, and the link must not move to another layer when one of them is removed.
+// claimLink claims a listed symlink. A link that replaced a directory of the package is claimed
+// only for base-files and glibc, and only at the top. Many packages list such directories, and the
+// link must not move to another layer when one of them is removed.
 func (p *claimer) claimLink(path string) error {
 	i, found, moved, err := p.find(path)
 	switch {
@@ -202,13 +201,13 @@ func (p *claimer) claimLink(path string) error {
 		return err
 	case !p.seen[path] && moved:
 		p.claim(p.pkg, i)
-	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(everywhere, p.entry.source):
+	case !p.seen[path], strings.LastIndexByte(path, '/') == 0 && slices.Contains(alwaysInstalled, p.entry.source):
 		p.out.ClaimSecond(p.pkg, i)
 	}
 	return nil
 }
 
-// clampByFiles bounds the component's times where there is no changelog.
+// clampByFiles sets the component's clamp from file times if there is no changelog.
 func (p *claimer) clampByFiles() error {
 	control, known, err := p.db.controlTime(p.entry)
 	if err != nil {
@@ -225,8 +224,8 @@ func (p *claimer) clampByFiles() error {
 	return nil
 }
 
-// each calls parse for the lines of a package's file. A fault of a line is a warning; an
-// error ends the reading. It reports whether there are lines and all have their end.
+// each calls parse for the lines of a package's file. A fault of a line is a warning; an error ends
+// the reading. It reports whether there are lines and all are complete.
 func (l *loader) each(ctx context.Context, file string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
 	err = l.lines.Read(ctx, l.db.root, file, func(text *pkgdb.Lines) error {
 		for text.Next() {

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxValue bounds the value of a field that counts, in bytes.
+	// maxValue bounds the value of a field that is used, in bytes.
 	maxValue = 4096
 	// maxConffiles bounds a package's configuration files.
 	maxConffiles = 100_000
 )
 
-// The states of a package that matter here, as in its Status.
+// The states of a package in its Status that are used here.
 const (
 	stateInstalled = "installed"
 	stateRemoved   = "config-files"
@@ -48,11 +48,11 @@ type entry struct {
 
 	faults []fault
 	fields int
-	// closed is set where an empty line follows.
+	// closed is set if an empty line follows.
 	closed bool
 }
 
-// fault is a line that is not as it should be.
+// fault is a faulty line.
 type fault struct {
 	line int
 	what string
@@ -65,8 +65,8 @@ func (e *entry) fault(line int, what string) {
 	}
 }
 
-// parser reads entries: fields of "Name: value", lines that go on with a blank,
-// and an empty line after each entry (deb822).
+// parser reads entries: fields of "Name: value", continuation lines that begin with a blank, and an
+// empty line after each entry (deb822).
 type parser struct {
 	text  *pkgdb.Lines
 	visit func(*entry)
@@ -74,7 +74,7 @@ type parser struct {
 	field string // the current one, in lower case
 }
 
-// parseEntries hands every entry of a text to visit.
+// parseEntries calls visit for every entry of a text.
 func parseEntries(text *pkgdb.Lines, visit func(*entry)) error {
 	p := &parser{text: text, visit: visit}
 	for text.Next() {
@@ -114,16 +114,16 @@ func (p *parser) line(line []byte) {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
 		p.field = ""
-		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q is no field", line))
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q is not a field", line))
 		return
 	}
 	p.set(name, bytes.TrimSpace(value))
 }
 
-// more takes a line that goes on with the field above it.
+// more reads a continuation line.
 func (p *parser) more(line []byte) {
 	if p.entry.fields == 0 {
-		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q goes on with no field", line))
+		p.entry.fault(p.text.Number(), fmt.Sprintf("%.60q continues no field", line))
 		return
 	}
 	if p.field != "conffiles" || len(line) == 0 {
@@ -141,7 +141,7 @@ func (p *parser) set(name, value []byte) {
 	switch p.field {
 	case "package":
 		if e.name != "" {
-			// The empty line between two entries is lost, not the second entry.
+			// Only the empty line between two entries is missing.
 			e.fault(p.text.Number(), "no empty line before the next package")
 			p.finish(true)
 			p.entry = &entry{line: p.text.Number()}
@@ -168,7 +168,7 @@ func (p *parser) set(name, value []byte) {
 	switch {
 	case to == nil:
 	case *to != "":
-		e.fault(p.text.Number(), fmt.Sprintf("field %s is there twice", name))
+		e.fault(p.text.Number(), fmt.Sprintf("field %s occurs twice", name))
 	case len(value) > maxValue:
 		e.fault(p.text.Number(), fmt.Sprintf("field %s has %d bytes", name, len(value)))
 	default:
@@ -181,7 +181,7 @@ func (p *parser) set(name, value []byte) {
 	}
 }
 
-// conffile takes "PATH DIGEST" and flags. A path may hold blanks.
+// conffile parses "PATH DIGEST" and flags. A path can contain blanks.
 func (e *entry) conffile(line string) error {
 	words := strings.Split(line, " ")
 	obsolete := false
@@ -190,7 +190,7 @@ func (e *entry) conffile(line string) error {
 		words = words[:len(words)-1]
 	}
 	if len(words) < 2 || !strings.HasPrefix(words[0], "/") {
-		return fmt.Errorf("%.60q is no configuration file with its digest", line)
+		return fmt.Errorf("%.60q is not a configuration file with a digest", line)
 	}
 	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
 		return fmt.Errorf("there are more than %d configuration files", maxConffiles)
@@ -220,7 +220,7 @@ func (e *entry) isWhole() bool {
 	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
 }
 
-// errCut says that a file ends too soon.
+// errCut means that a file ends too early.
 var errCut = errors.New("is cut short")
 
 // readEntries reads status and status.d, in the order of names.
@@ -253,7 +253,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 			return fmt.Errorf("line %d: package %q: %w", text.Number(), last.name, errCut)
 		}
 		if err == nil && last != nil && len(l.known) == 0 {
-			return errors.New("holds no package")
+			return errors.New("has no package")
 		}
 		if err == nil && last != nil && !last.closed {
 			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", l.db.status, last.name)
@@ -262,8 +262,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 	})
 }
 
-// readStatusD reads one file of status.d, which may also be one that goes with an
-// entry.
+// readStatusD reads a file of status.d. It can also be a file that belongs to an entry.
 func (l *loader) readStatusD(ctx context.Context, file string) error {
 	for _, kind := range append([]string{".list"}, shipped...) {
 		if strings.HasSuffix(file, kind) {
@@ -288,7 +287,7 @@ func (l *loader) readStatusD(ctx context.Context, file string) error {
 	})
 }
 
-// add takes an entry, with warnings for what is wrong with it.
+// add adds an entry, with warnings about its faults.
 func (l *loader) add(e *entry, path string) {
 	for _, f := range e.faults {
 		l.out.Warn("reading %q: line %d: package %q: %s", path, f.line, e.name, f.what)
@@ -306,7 +305,7 @@ func (l *loader) add(e *entry, path string) {
 	}
 	l.known[e.name] = true
 	if e.state == "" {
-		l.out.Warn("reading %q: line %d: package %q has no whole Status: it is taken to be installed", path, e.line, e.name)
+		l.out.Warn("reading %q: line %d: package %q has no complete Status: it counts as installed", path, e.line, e.name)
 		e.state = stateInstalled
 	}
 	if slices.Contains(unfinished, e.state) {

@@ -1,18 +1,14 @@
-// Package golang is the component repo of programs built with Go. Each has build
-// information with the module that it was built from.
+// Package golang is the component repo of programs built with Go. Each has build information with
+// its main module.
 //
-// A component is a main module, "go/github.com/x/y". Several programs of one module are
-// one component, wherever they are. A program without a module is named after the path
-// of its main package (GOPATH builds), Go's own tools are all "go/cmd", and a program
-// built from single files has its own name.
+// A component is a main module, "go/github.com/x/y". Programs of the same module are one component,
+// in any directory. A program without a module has the name of its main package's path (GOPATH
+// builds). Go's own tools are all "go/cmd". A program built from single files has its own name.
 //
-// The modules that were linked into a program, and the standard library, are packages of its
-// component.
-//
-// It looks at regular files of at least Least bytes that are executable and begin as ELF.
-// It claims them as a fallback: build information counts for less than a package that
-// lists the file. Programs that it cannot read are left unclaimed, without a warning: most
-// programs are not written in Go.
+// The repo reads regular files of at least Least bytes that are executable and begin as ELF. It
+// claims them as a fallback: a package that lists the file takes precedence over build information.
+// Unreadable programs are not claimed, without a warning, since most programs are not written in
+// Go.
 package golang
 
 import (
@@ -28,11 +24,11 @@ import (
 
 const (
 	repoName = "go"
-	// Least is the size of the smallest file that is looked at, in bytes: no
-	// program that has Go's runtime in it is smaller.
+	// Least is the smallest size of a program that is read, in bytes: no program with Go's runtime
+	// is smaller.
 	Least = 64 << 10
-	// maxRead bounds what is read of one program, in bytes. Build information is
-	// found by a few hundred; without it, all of the writable data is searched.
+	// maxRead bounds the bytes read from one program. Build information is usually found after a
+	// few hundred; without it, all writable data are searched.
 	maxRead = 32 << 20
 	// maxName bounds the path of a module, in bytes, and maxModules those of a program.
 	maxName    = 1024
@@ -62,14 +58,14 @@ func packages(f *format.File, r io.ReaderAt, _ int64) []assign.Package {
 	return list
 }
 
-// unnamed is the package of a program that was built from files alone.
+// unnamed is the package of a program that was built from single files.
 const unnamed = "command-line-arguments"
 
 // modules returns a program's modules. The first is its main one, or what stands for it.
 func modules(r io.ReaderAt) (list []assign.Package) {
 	defer func() {
-		// The standard library does not promise that hostile files do no more than
-		// fail (debug/elf, Security).
+		// The standard library does not promise that hostile files only cause errors (debug/elf,
+		// Security).
 		if recover() != nil {
 			list = nil
 		}

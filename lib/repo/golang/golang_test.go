@@ -90,7 +90,7 @@ func TestNothingHere(t *testing.T) {
 	}
 }
 
-// TestVanished: a record of a program that is not in the root any more.
+// TestVanished: the program of a record is missing in the root.
 func TestVanished(t *testing.T) {
 	r := placestest.New(t).Exec("/usr/bin/x", make([]byte, Least))
 	tree := r.Tree()
@@ -106,7 +106,7 @@ func TestVanished(t *testing.T) {
 	}
 }
 
-// FuzzProgram puts bytes into the start of a program, where all its tables are.
+// FuzzProgram writes bytes at the start of a program, where all its tables are.
 func FuzzProgram(f *testing.F) {
 	program := build(f, "example.com/fuzzed")
 	f.Add(program[:512], uint32(0))

@@ -1,9 +1,9 @@
-// Package history keeps components of a source image that chunkah made: the history of
-// such an image lists the components of each layer.
+// Package history restores components of a source image that chunkah made: its history lists the
+// components of each layer.
 //
-// Most components are found again in the files and databases of the image. Others are
-// not: the xattrs that named them are usually not in the image, and the map or assigner
-// of that build may not be available.
+// Most components are found again in the image's files and databases. Others are not: xattrs with
+// component names are usually not in the image, and the path map or assigner of that build may not
+// be available.
 package history
 
 import (
@@ -19,26 +19,25 @@ import (
 
 // Repo implements assign.Repo.
 type Repo struct {
-	// LayerOf returns the record of the layer that a path comes from, nil if that is
-	// not known. It is nil if the tree does not come from an image.
+	// LayerOf returns the record of the layer that has a path, nil if it is unknown or the tree is
+	// not from an image.
 	LayerOf func(path string) *format.Layer
-	// ByPeople are the names of the repos whose components people have named.
+	// ByPeople are the names of the repos with components from people.
 	ByPeople []string
 }
 
 // Name implements assign.Repo.
 func (*Repo) Name() string { return "history" }
 
-// Load claims files for the components of their layers. If the only component of a layer
-// was named by people, its files go to that one before any package claims them, as in that
-// build. Other files are left to all other repos first: a database of today takes
-// precedence over the history.
+// Load claims files for the components of their layers. If the only component of a layer was named
+// by people, it claims the layer's files before any package, as in that build. Other files are
+// claimed last: present databases take precedence over the history.
 func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
 		return nil, nil
 	}
 	l := loader{Repo: r, tree: t, byName: make(map[string]*assign.Package)}
-	known := make(map[*format.Layer]string) // empty for layers whose files come last
+	known := make(map[*format.Layer]string) // empty for layers whose files are claimed last
 	result := &assign.Result{}
 	for i, f := range t.Files {
 		layer := l.layer(i, f)
@@ -60,14 +59,14 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, nil
 	}
 	result.Packages = slices.Collect(maps.Values(l.byName))
-	// It comes after the fallbacks of all other repos: it is that of a fallback.
+	// A fallback of a fallback comes after the fallbacks of all other repos.
 	result.Fallback = func(context.Context) (*assign.Result, error) {
 		return &assign.Result{Fallback: l.last}, nil
 	}
 	return result, nil
 }
 
-// named returns the components of a layer that people have named.
+// named returns the components of a layer that people named.
 func (r *Repo) named(layer *format.Layer) []string {
 	var list []string
 	for _, c := range layer.Components {
@@ -80,13 +79,13 @@ func (r *Repo) named(layer *format.Layer) []string {
 	return list
 }
 
-// partSuffix ends the names of parts of a component (format/SPEC.md, section 8).
+// partSuffix matches the end of the name of a component's part (format/SPEC.md, section 8).
 var partSuffix = regexp.MustCompile(`#[0-9a-f]{8}#*$`)
 
-// whole returns the name of a component without the suffix of a part.
+// whole returns a component's name without the suffix of a part.
 func whole(component string) string { return partSuffix.ReplaceAllString(component, "") }
 
-// valid reports whether a name from an image can be that of a component.
+// valid reports whether a name from an image is a valid component name.
 func valid(name string) bool {
 	return name != "" && len(name) <= format.MaxText && format.Text(name) == name
 }
@@ -99,7 +98,7 @@ type loader struct {
 	byName map[string]*assign.Package
 }
 
-// layer returns the layer of record i, nil if it is not known, or if the file needs no
+// layer returns the layer of record i. It is nil if the layer is unknown, or if the file needs no
 // component from here: a directory is in the layers of its files.
 func (l *loader) layer(i int, f *format.File) *format.Layer {
 	if l.tree.Claimed(i) || f.Type == format.TypeDir {
@@ -108,8 +107,8 @@ func (l *loader) layer(i int, f *format.File) *format.Layer {
 	return l.LayerOf(f.Path)
 }
 
-// last claims the files that no other repo has claimed: for the only component of their
-// layer, or for the only one that people have named if all others have been found again.
+// last claims the files that no other repo has claimed: for the only component of their layer, or
+// for the only one that people named, if all others were found.
 func (l *loader) last(context.Context) (*assign.Result, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {
@@ -136,8 +135,8 @@ func (l *loader) last(context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// remaining returns the component of a layer's files that no repo has claimed. It is empty
-// if they can be of several components, or were not claimed in that build either.
+// remaining returns the component of a layer's unclaimed files. It is empty if there are several
+// candidates, or if the files had no component in that build either.
 func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	list := layer.Components
 	if len(list) > 1 {
@@ -158,7 +157,7 @@ func (r *Repo) remaining(layer *format.Layer, found map[string]bool) string {
 	return only
 }
 
-// component returns a component that is in a layer.
+// component returns the component with a name in a layer.
 func (l *loader) component(name string, layer *format.Layer) *assign.Package {
 	p := l.byName[name]
 	if p == nil {
@@ -174,8 +173,8 @@ func (l *loader) component(name string, layer *format.Layer) *assign.Package {
 // maxInterval is the longest interval between updates, in days: a century.
 const maxInterval = 36525
 
-// interval returns the days between updates of a component from its chance to stay for a
-// week, in parts per million; 0 if that is unknown. Each day has a chance of one in the
+// interval returns the days between updates from the chance that a layer stays unchanged for a
+// week, in parts per million; 0 if that is unknown. The chance of an update per day is one in the
 // interval.
 func interval(stay int64) int64 {
 	if stay <= 0 {

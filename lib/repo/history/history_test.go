@@ -14,7 +14,7 @@ func record(stay int64, names ...string) *format.Layer {
 	return &format.Layer{Components: names, StabilityPPM: stay}
 }
 
-// packages claims files at second hand, as a package database may.
+// packages claims files as a fallback, as a package database can.
 type packages map[string]string
 
 func (packages) Name() string { return "dpkg" }
@@ -86,8 +86,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// Directories are in the layers of their files, and records that have components keep
-// them.
+// Directories are in the layers of their files, and records that have components keep them.
 func TestOthersAreLeftAlone(t *testing.T) {
 	files := []*format.File{
 		{Path: "/dir", Type: format.TypeDir}, {Path: "/dir/tagged", Type: format.TypeFile, Components: []string{"given"}},
@@ -110,8 +109,8 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
-// An interval is found again from the chance that it has given, so that it is the same
-// in an image of an image of an image.
+// The interval calculated from a chance gives the same chance again, so that it does not drift from
+// image to image.
 func TestInterval(t *testing.T) {
 	for days := int64(1); days <= 2000; days++ {
 		stay := int64(math.Round(1e6 * math.Pow(1-1/float64(days), 7)))

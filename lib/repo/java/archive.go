@@ -24,13 +24,12 @@ const (
 	// maxDirectory bounds the central directory, in bytes. The largest archives
 	// have some 100,000 entries, 15 MB.
 	maxDirectory = 32 << 20
-	// maxEntry bounds what is read of an entry, in bytes, before and after it is
-	// unpacked. Manifests with many signed entries are longer, but their main
-	// section comes first.
+	// maxEntry bounds the bytes read of an entry, packed and unpacked. Manifests with many signed
+	// entries are longer, but their main section comes first.
 	maxEntry = 64 << 10
-	// maxArtifacts bounds the artifacts that are looked at.
+	// maxArtifacts bounds the number of artifacts.
 	maxArtifacts = 64
-	// maxRead bounds all that is read of an archive, in bytes.
+	// maxRead bounds the bytes read of an archive.
 	maxRead = maxDirectory + (maxArtifacts+2)*maxEntry
 
 	endLen, end64Len, locatorLen, headerLen, localLen = 22, 56, 20, 46, 30
@@ -48,7 +47,7 @@ type entry struct {
 	offset int64 // of its local header
 }
 
-// names returns the names that the archive has for itself.
+// names returns the names in the archive.
 func (a *archive) names() *names {
 	n := &names{}
 	looked := 0
@@ -76,14 +75,13 @@ func (a *archive) names() *names {
 
 const manifest = "META-INF/MANIFEST.MF"
 
-// wanted reports whether a member has a name of the archive.
+// wanted reports whether a member can contain the archive's name.
 func wanted(name string) bool {
 	return name == manifest ||
 		strings.HasPrefix(name, "META-INF/maven/") && strings.HasSuffix(name, "/pom.properties") && strings.Count(name, "/") == 4
 }
 
-// entries yields the members in the order of the directory, which ends where it is cut
-// off.
+// entries yields the members in the order of the directory, up to its end or damage.
 func (a *archive) entries() iter.Seq[entry] {
 	return func(yield func(entry) bool) {
 		at, size, base, err := a.directory()
@@ -111,8 +109,8 @@ func (a *archive) entries() iter.Seq[entry] {
 	}
 }
 
-// directory finds the central directory: where it is, its size, and how much comes
-// before the archive (programs may: offsets do not count them).
+// directory finds the central directory: its offset, its size, and the number of bytes before the
+// archive. An archive can have a program in front, which its offsets do not count.
 func (a *archive) directory() (at, size, base int64, err error) {
 	tail := make([]byte, min(a.size, endLen+maxComment))
 	from := a.size - int64(len(tail))
@@ -129,7 +127,7 @@ func (a *archive) directory() (at, size, base int64, err error) {
 	if end < 0 {
 		return 0, 0, 0, errZip
 	}
-	stop := from + int64(end) // where the directory ends
+	stop := from + int64(end) // end of the directory
 	size, offset := int64(le32(tail[end+12:])), int64(le32(tail[end+16:]))
 	if size == 1<<32-1 || offset == 1<<32-1 || le16(tail[end+10:]) == 1<<16-1 {
 		if wide, wideSize, wideOffset, found := a.directory64(stop); found {
@@ -143,8 +141,7 @@ func (a *archive) directory() (at, size, base int64, err error) {
 	return at, size, at - offset, nil
 }
 
-// directory64 reads the record of archives with many entries, which comes before
-// the one at end.
+// directory64 reads the zip64 record, which is before the one at end.
 func (a *archive) directory64(end int64) (stop, size, offset int64, found bool) {
 	raw := make([]byte, end64Len+locatorLen)
 	stop = end - int64(len(raw))

@@ -1,8 +1,7 @@
-// Package java is the component repo of Java archives: files named *.jar, *.war and
-// *.ear.
+// Package java is the component repo of Java archives: files named *.jar, *.war and *.ear.
 //
-// A component is an artifact, "java/ARTIFACT", without version and group. Several archives
-// of one name are one component, wherever they are. The name is, in this order:
+// A component is an artifact, "java/ARTIFACT", without version and group. Archives with the same
+// name are one component, in any directory. The name is, in this order:
 //
 //   - the artifactId that Maven left in META-INF/maven/GROUP/ARTIFACT/pom.properties; if
 //     there are several (an archive with others merged into it), the one that is also
@@ -10,8 +9,7 @@
 //   - the manifest's Implementation-Title,
 //   - the file's name without its version.
 //
-// Archives are claimed as a fallback: their own name counts for less than a package that
-// lists the file.
+// Archives are claimed as a fallback: a package that lists the file takes precedence.
 package java
 
 import (
@@ -26,7 +24,7 @@ import (
 
 const repoName = "java"
 
-// suffixes are those of archives.
+// suffixes are the suffixes of archives.
 var suffixes = []string{".jar", ".war", ".ear"}
 
 // maxName bounds a name, in bytes.
@@ -61,8 +59,8 @@ func stem(path string) string {
 	return ""
 }
 
-// unversioned cuts off the version of a file's name: what follows the last dash
-// that has a digit behind it, and more of that kind before.
+// unversioned removes the version from a file's name. The version begins at the last dash before a
+// digit, or at an earlier one if all dashes in between are before digits too.
 func unversioned(stem string) string {
 	cut := -1
 	for i := len(stem) - 2; i > 0; i-- {

@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// jar makes an archive out of names and contents.
+// jar makes an archive of names and contents.
 func jar(t testing.TB, method uint16, pairs ...string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -36,7 +36,7 @@ func jar(t testing.TB, method uint16, pairs ...string) string {
 	return out.String()
 }
 
-// pom returns a pom.properties of an artifact, name and content.
+// pom returns the name and content of an artifact's pom.properties.
 func pom(id string) []string {
 	return []string{"META-INF/maven/org.x/" + id + "/pom.properties", "#made by a test\r\nversion=1.0\r\ngroupId=org.x\r\nartifactId=" + id + "\r\n"}
 }
@@ -87,7 +87,7 @@ func TestArchives(t *testing.T) {
 	a.Want("/srv/y.jar", "java/The App", "/opt/app/lib/owned.jar", "dpkg/x", "/opt/app/lib/link.jar", "chunkah/unclaimed/opt/app", "/opt/app/lib/Not.JAR", "chunkah/unclaimed/opt/app")
 }
 
-// members are so many that an archive needs its longer form.
+// members returns n members, enough for zip64.
 func members(n int) (pairs []string) {
 	for i := range n {
 		pairs = append(pairs, fmt.Sprint("a/", i), "")
@@ -106,7 +106,7 @@ func TestUnversioned(t *testing.T) {
 	}
 }
 
-// TestLies: a directory that says more than there is costs nothing.
+// TestLies: a directory with false sizes costs no memory.
 func TestLies(t *testing.T) {
 	good := []byte(jar(t, zip.Deflate, pom("x")...))
 	end := len(good) - endLen
@@ -139,7 +139,7 @@ func TestNothingHere(t *testing.T) {
 	}
 }
 
-// TestRealJar: what the jar tool makes.
+// TestRealJar reads an archive made by the jar tool.
 func TestRealJar(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Java machine")
@@ -180,7 +180,7 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
-// TestUnknownSize: a stream need not say how large a file is.
+// TestUnknownSize: a stream need not have a file's size.
 func TestUnknownSize(t *testing.T) {
 	r := placestest.New(t).File("/opt/x-1.jar", jar(t, zip.Store, pom("core")...))
 	tree := r.Tree()

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// names are what an archive may be called after.
+// names are the candidates for an archive's name.
 type names struct {
 	artifacts []artifact // of each pom.properties
 	title     string     // Implementation-Title
@@ -41,7 +41,7 @@ func (n *names) packages(stem string) []assign.Package {
 	return list
 }
 
-// name chooses; base is that of the file.
+// name chooses a name. base is the file's name.
 func (n *names) name(base string) string {
 	switch {
 	case len(n.artifacts) == 1:
@@ -54,8 +54,8 @@ func (n *names) name(base string) string {
 	return base
 }
 
-// usable returns a name without blanks around it, "" for what should be none: a
-// placeholder that nobody filled in, or text that is no name.
+// usable returns a name without surrounding blanks. It returns "" for placeholders that were not
+// filled in, and for other invalid names.
 func usable(name string) string {
 	name = strings.TrimSpace(name)
 	if len(name) > maxName || strings.Contains(name, "${") || assign.HasControl(name) {

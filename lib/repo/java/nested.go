@@ -8,9 +8,9 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// nestedFolders are the folders of libraries in archives: of Spring Boot, and in web
+// libraryDirs are the directories of libraries in archives: in those of Spring Boot, and in web
 // archives.
-var nestedFolders = []string{"BOOT-INF/lib/", "WEB-INF/lib/"}
+var libraryDirs = []string{"BOOT-INF/lib/", "WEB-INF/lib/"}
 
 // extractors are the libraries of Spring Boot that take an archive apart, by the mode
 // that runs them: since 3.3, and from 2.3 to 3.2.
@@ -30,8 +30,8 @@ type Libraries struct {
 func Nested(r io.ReaderAt, size int64) (l Libraries, err error) {
 	b := &places.Bounded{R: r, Left: maxRead}
 	for e := range (&archive{b, size}).entries() {
-		for _, folder := range nestedFolders {
-			name, inside := strings.CutPrefix(e.name, folder)
+		for _, dir := range libraryDirs {
+			name, inside := strings.CutPrefix(e.name, dir)
 			if !inside || path.Ext(name) != ".jar" {
 				continue
 			}

@@ -1,17 +1,16 @@
-// Package nix is the component repo of the Nix store. Everything below
-// /nix/store/HASH-NAME belongs to the component "nix/NAME", for example
-// nix/glibc-2.38-44. Store paths with the same name share a component, so that a rebuilt
-// package keeps its component.
+// Package nix is the component repo of the Nix store. Everything below /nix/store/HASH-NAME belongs
+// to the component "nix/NAME", for example nix/glibc-2.38-44. Store paths with the same name share
+// a component, so that a rebuilt package keeps its component.
 //
-// No database is read: a store path has the whole name. Other names in the store are not
-// claimed. Components have no history and no clamp: all times in a store are the same.
+// No database is read: a store path has the whole name. Other names in the store are not claimed.
+// Components have no history and no clamp: all times in a store are the same.
 //
-// Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store
-// change with every build. They are the component "nix/.database". The folder .links in
-// the store is not claimed: it has second names of files in store paths.
+// Nix's own files in /nix/var/nix (database, profiles, roots) and locks left in the store change
+// with every build. They are the component "nix/.database". The directory .links in the store is
+// not claimed: it has more names of files in store paths.
 //
-// Links elsewhere that lead into the store go to their target's component (see package
-// pkgdb, files in no list).
+// Links elsewhere that lead into the store go to their target's component (see package pkgdb, files
+// in no list).
 package nix
 
 import (
@@ -27,8 +26,8 @@ const (
 	repoName = "nix"
 	storeDir = "/nix/store"
 	stateDir = "/nix/var/nix"
-	// hashLen is the length of a store path's hash, in characters of hashChars:
-	// 160 bits in base 32.
+	// hashLen is the length of a store path's hash, in characters of hashChars: 160 bits in base
+	// 32.
 	hashLen   = 32
 	hashChars = "0123456789abcdfghijklmnpqrsvwxyz"
 )
@@ -39,7 +38,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load claims what is in the tree's store, nil, nil where there is none.
+// Load claims the files in the tree's store. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	store, found, err := pkgdb.Resolve(t.Root, storeDir)
 	if err != nil || !found {
@@ -94,7 +93,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return out.Result(), nil
 }
 
-// claimState claims what Nix keeps beside the store.
+// claimState claims Nix's own files.
 func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	dir, _, found, err := pkgdb.Dir(t.Root, stateDir)
 	if err != nil || !found {
@@ -109,14 +108,14 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 			return err
 		case !ok || t.Files[i].Type != format.TypeFile:
 		case ending == "-wal" && t.Files[i].Size > 0:
-			out.Warn("finding %q: store paths may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+			out.Warn("finding %q: some store paths may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 				t.Files[i].Path, strings.TrimSuffix(t.Files[i].Path, ending))
 		default:
 			left = append(left, t.Files[i].Path)
 		}
 	}
 	if len(left) > 0 {
-		out.Warn("finding %s: left over by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
+		out.Warn("finding %s: left by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	return nil
 }

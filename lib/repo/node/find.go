@@ -27,8 +27,8 @@ func (l *loader) find() {
 	}
 }
 
-// findProjects looks for the directories that packages are installed for: those around
-// a node_modules, and those that links in one lead to (workspaces).
+// findProjects looks for directories that packages are installed for: those with a node_modules
+// directory, and those that links in one lead to (workspaces).
 func (l *loader) findProjects() error {
 	workspaces := make(map[string]bool)
 	for i, f := range l.tree.Files {
@@ -64,8 +64,8 @@ func (l *loader) findProjects() error {
 	return nil
 }
 
-// split takes a package's directory apart: where its node_modules is, "/" for the
-// root, and the package's name.
+// split splits a package's directory into the directory with its node_modules, "/" for the root,
+// and the package's name.
 func split(dir string) (project, name string, ok bool) {
 	above := format.Parent(dir)
 	name = assign.Base(dir)
@@ -79,12 +79,11 @@ func split(dir string) (project, name string, ok bool) {
 	return format.Parent(above), name, true
 }
 
-// measure finds each record's package, the innermost one around it, and adds up
-// what is still unclaimed of each package.
+// measure finds each record's innermost package, and adds up the unclaimed size of each package.
 func (l *loader) measure() {
 	l.owner = make([]int32, len(l.tree.Files))
 	counted := make(map[int64]bool)
-	at, next := -1, 0 // the package around, the one to come
+	at, next := -1, 0 // the current package, the next one
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
 		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {

@@ -5,7 +5,7 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// gather finds the package that each package's component is named after.
+// gather assigns each package to a top-level package.
 func (l *loader) gather() error {
 	declared, err := l.declared()
 	if err != nil {
@@ -24,7 +24,7 @@ func (l *loader) gather() error {
 	return nil
 }
 
-// declared returns what the projects' own package.json ask for.
+// declared returns the packages that the projects' own package.json list, by name.
 func (l *loader) declared() (top []int, err error) {
 	for _, project := range l.projects {
 		record, found := l.tree.Lookup(assign.Join(project, "package.json"))

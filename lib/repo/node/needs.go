@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// maxManifest bounds a package.json, in bytes. The longest have some 100 kB.
+	// maxManifest bounds a package.json, in bytes. The longest have about 100 kB.
 	maxManifest = 1 << 20
-	// maxNeeds bounds what one package may need, in names.
+	// maxNeeds bounds how many packages one package can need.
 	maxNeeds = 1024
 )
 
-// readNeeds reads what the packages need out of each package.json. Those of a
-// package that others claim are not looked at.
+// readNeeds reads each package.json for the packages that it needs. It skips packages that others
+// claim.
 func (l *loader) readNeeds(ctx context.Context) error {
 	l.needs = make([][]string, len(l.packages))
 	for i, p := range l.packages {
@@ -84,9 +84,8 @@ func (l *loader) read(record int, name string, development bool) (needs []string
 	return needs, said, nil
 }
 
-// parseNeeds returns the names of the packages that a package.json asks for,
-// sorted. Old ones have lists and texts where names should be: those ask for
-// nothing.
+// parseNeeds returns the names of the packages in a package.json, sorted. Old ones have lists and
+// texts where names should be; those are ignored.
 func parseNeeds(raw []byte, development bool) ([]string, error) {
 	var manifest map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &manifest); err != nil {
@@ -114,12 +113,12 @@ func parseNeeds(raw []byte, development bool) ([]string, error) {
 	slices.Sort(needs)
 	needs = slices.Compact(needs)
 	if len(needs) > maxNeeds {
-		return nil, fmt.Errorf("asks for more than %d packages", maxNeeds)
+		return nil, fmt.Errorf("needs more than %d packages", maxNeeds)
 	}
 	return needs, nil
 }
 
-// isName reports whether a package could be in a directory of this name.
+// isName reports whether name is a valid directory name of a package.
 func isName(name string) bool {
 	if scope, rest, scoped := strings.Cut(name, "/"); scoped {
 		return len(scope) > 1 && scope[0] == '@' && isElement(scope) && isElement(rest)
@@ -131,8 +130,8 @@ func isElement(name string) bool {
 	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
 }
 
-// resolve finds the package that code in a directory gets for a name: in the
-// node_modules of the directory or the next one above it.
+// resolve finds the package that code in a directory imports by a name: in the node_modules of the
+// directory or the nearest one above it.
 func (l *loader) resolve(dir, name string) (int, bool) {
 	for {
 		if l.has[dir] {

@@ -1,32 +1,30 @@
 // Package node is the component repo of Node.js packages: every directory directly in a
-// node_modules, or in a scope there (node_modules/@scope/name), that has a package.json,
-// anywhere in a tree. This covers npm, Yarn's node_modules and pnpm's store
-// (node_modules/.pnpm).
+// node_modules, or in a scope there (node_modules/@scope/name), that has a package.json, anywhere
+// in a tree. This covers npm, Yarn's node_modules and pnpm's store (node_modules/.pnpm).
 //
 // # Components
 //
-// A package's name is that of its directory, which code imports: an alias stays an alias.
-// A project is the directory with the outermost node_modules. All versions of a package
-// in one project are one package; those of another project are "node/NAME@PROJECT" (see
-// package places).
+// A package's name is that of its directory, which is the name in imports. So an alias stays an
+// alias. A project is the directory with the outermost node_modules. All versions of a package in
+// one project are one package; those of another project are "node/NAME@PROJECT" (see package
+// places).
 //
-// A package of at least places.Least bytes is the component "node/NAME". A usual tree has a
-// thousand smaller ones. They go with the top-level dependency that needs them:
-// "node/express" has express and the packages that only express needs. The packages' own
-// package.json list what they need, and the project's lists the top-level dependencies.
-// Lock files have no more than that, and images rarely have them.
+// A package of at least Least bytes is the component "node/NAME". A usual tree has a thousand
+// smaller ones. They go with the top-level dependency that needs them: "node/express" has express
+// and the packages that only express needs. The packages' own package.json list what they need, and
+// the project's lists the top-level dependencies. Lock files have no more than that, and images
+// rarely have them.
 //
-// A package that several top-level dependencies need goes with the one that is fewest
-// steps away, then the first by name. If a project lists no dependencies, the packages
-// that no other package needs are top-level. A package inside of another one that no
-// package needs (fixtures of tests) goes with that one.
+// A package that several top-level dependencies need goes with the one that is fewest steps away,
+// then the first by name. If a project lists no dependencies, the packages that no other package
+// needs are top-level. A package inside another one that no package needs (fixtures of tests) goes
+// with the outer one.
 //
 // # Claims
 //
-// Everything in a package's directory belongs to it, except for the packages in its
-// node_modules. So do links in bin and .bin directories that lead there. The package
-// managers' own files in node_modules change with every package: "node/.database",
-// expected to change daily.
+// Everything in a package's directory belongs to it, except for the packages in its node_modules.
+// So do links in bin and .bin directories that lead there. The package managers' own files in
+// node_modules change with every package: "node/.database", expected to change daily.
 //
 // An invalid package.json is a warning. That package then needs nothing.
 package node
@@ -43,8 +41,8 @@ import (
 
 const modules = "node_modules"
 
-// ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to
-// no package.
+// ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to no
+// package.
 var ownFiles = []string{
 	".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml",
 	".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json", ".pnpm/lock.yaml",
@@ -87,9 +85,9 @@ type loader struct {
 	needs    [][]string      // by package: the names of what it needs, sorted
 	byDir    map[string]int  // physical directory -> package
 	links    map[string]int  // link in a node_modules -> package
-	projects []string        // directories outside of packages that packages are installed for, by path
-	has      map[string]bool // directories that have a node_modules with anything in it
-	owner    []int32         // by record: package, -1 for none
+	projects []string        // directories outside packages that packages are installed for, by path
+	has      map[string]bool // directories with a node_modules that is not empty
+	owner    []int32         // by record: its package, -1 for none
 }
 
 // pkg is one package in one directory.
@@ -100,7 +98,7 @@ type pkg struct {
 	said     about
 }
 
-// project returns the directory that the package's outermost node_modules is in.
+// project returns the directory with the package's outermost node_modules.
 func (p *pkg) project() string {
 	above, _, _ := strings.Cut(p.dir, "/"+modules+"/")
 	if above == "" {
@@ -137,8 +135,7 @@ func (l *loader) claim() error {
 	return nil
 }
 
-// linked returns the package that has the program that the symlink of record i is for,
-// -1 for none.
+// linked returns the package of the program that the symlink of record i leads to, -1 for none.
 func (l *loader) linked(i int) (int, error) {
 	f := l.tree.Files[i]
 	if f.Type != format.TypeSymlink || l.tree.Claimed(i) {

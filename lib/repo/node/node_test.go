@@ -17,7 +17,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// install adds a package with a package.json and one more file of a size.
+// install adds a package with a package.json and one more file of the given size.
 func install(r *placestest.Root, dir string, size int64, needs ...string) *placestest.Root {
 	return r.File(dir+"/package.json", manifest("dependencies", needs...)).Sparse(dir+"/lib/index.js", size)
 }
@@ -65,7 +65,7 @@ func TestGathering(t *testing.T) {
 		app+"both"+f, "node/@big/tool",
 		app+"@big/tool"+f, "node/@big/tool",
 		app+"@big/tool/package.json", "node/@big/tool",
-		app+"@big/tool/node_modules/shared"+f, "node/@big/tool", // who brought it does not need it
+		app+"@big/tool/node_modules/shared"+f, "node/@big/tool", // the package that needs it does not matter
 		app+"inner"+f, "node/@big/tool",
 		app+"huge"+f, "node/huge",
 		app+"under-huge"+f, "node/web",
@@ -192,7 +192,7 @@ func TestSystemPackages(t *testing.T) {
 	}
 }
 
-// TestInstall lets npm install a tree and asks it what brought each package.
+// TestInstall installs a tree with npm and asks npm which package needs each one.
 func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("installs packages")
@@ -223,7 +223,7 @@ func TestInstall(t *testing.T) {
 	checkLock(t, a, project)
 	err = fs.WalkDir(os.DirFS(dir), "app/node_modules", func(path string, d fs.DirEntry, err error) error {
 		if owner := a.Owner("/" + path); err == nil && !d.IsDir() && !strings.HasPrefix(owner, "node/") {
-			t.Errorf("%s is of %q", path, owner)
+			t.Errorf("%s belongs to %q", path, owner)
 		}
 		return err
 	})
@@ -232,7 +232,7 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// checkLock compares with the lock file, which tells what needs what as well.
+// checkLock compares the result with the lock file, which lists dependencies too.
 func checkLock(t *testing.T, a *placestest.Assigned, project string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(project, "package-lock.json"))
@@ -271,7 +271,7 @@ func checkLock(t *testing.T, a *placestest.Assigned, project string) {
 		}
 		owner := a.Owner("/app/" + path + "/package.json")
 		if !(owner == "node/express" && express[path] || owner == "node/yargs" && yargs[path]) {
-			t.Errorf("%s is of %q", path, owner)
+			t.Errorf("%s belongs to %q", path, owner)
 		}
 	}
 }

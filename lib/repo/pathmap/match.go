@@ -12,18 +12,18 @@ import (
 type matcher struct {
 	tree   *assign.Tree
 	best   []rank // by record
-	effort int    // names compared, and records given to entries
+	effort int    // compared names, and records given to entries
 }
 
-// rank says how specific an entry is for a file.
+// rank says how specifically an entry names a file.
 type rank struct {
 	entry   int32 // -1 for none
-	itself  bool  // it names the file, without a pattern
-	literal int16 // names in it that are not patterns
-	names   int16 // names in it, without "**"
+	itself  bool  // it names the file itself, without a pattern
+	literal int16 // number of names that are not patterns
+	names   int16 // number of names except "**"
 }
 
-// less reports whether b goes before a. Later entries come later here.
+// less reports whether b takes precedence over a. Later entries come later here.
 func (a rank) less(b rank) bool {
 	switch {
 	case a.entry < 0 || a.itself != b.itself:
@@ -62,7 +62,7 @@ func (m *matcher) match(e int, path string) (bool, error) {
 		return false, err
 	}
 	if found {
-		r.literal = r.names // whatever signs it has
+		r.literal = r.names // even if it contains pattern characters
 		r.itself = true
 		m.claim(i, r)
 		return true, m.check()
@@ -77,8 +77,8 @@ func (m *matcher) match(e int, path string) (bool, error) {
 	return m.matchPattern(r, "/"+strings.Join(names[:first], "/"), names[first:])
 }
 
-// claim gives a record, and everything below it, to an entry. It returns the first
-// record that is not below.
+// claim gives a record, and everything below it, to an entry. It returns the first record that is
+// not below.
 func (m *matcher) claim(i int, r rank) int {
 	m.offer(i, r)
 	if m.tree.Files[i].Type != format.TypeDir {
@@ -93,7 +93,7 @@ func (m *matcher) claim(i int, r rank) int {
 	return i
 }
 
-// check bounds the work.
+// check limits the work.
 func (m *matcher) check() error {
 	if m.effort > maxEffort {
 		return errEffort
@@ -107,7 +107,7 @@ func (m *matcher) offer(i int, r rank) {
 	}
 }
 
-// matchPattern claims what names match below dir.
+// matchPattern claims files below dir that match names.
 func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool, err error) {
 	if dir, err = m.resolve(dir); err != nil {
 		return false, err
@@ -130,8 +130,8 @@ func (m *matcher) matchPattern(r rank, dir string, names []string) (matched bool
 	return matched, nil
 }
 
-// resolve returns the physical path of a directory. The path of anything else, which has
-// no records below it, is returned as it is.
+// resolve returns the physical path of a directory. Other paths have no records below them and are
+// returned unchanged.
 func (m *matcher) resolve(dir string) (string, error) {
 	i, found, err := m.tree.Find(dir)
 	if !found {
@@ -160,9 +160,9 @@ func appendNames(list []string, path string) []string {
 
 func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
-// matchNames matches names with the patterns of a path. A "**" first takes no
-// name, and one more each time that what follows does not match: only the last one
-// seen has to be tried again, since it can take what earlier ones could.
+// matchNames matches the names of a path with patterns. A "**" first matches no name, and one more
+// each time that the rest does not match. Only the last "**" has to be tried again, since it can
+// match the names that earlier ones could.
 func matchNames(patterns, names []string) bool {
 	p, n := 0, 0
 	retryP, retryN := -1, 0
@@ -188,7 +188,7 @@ func matchNames(patterns, names []string) bool {
 	return p == len(patterns)
 }
 
-// matchName matches one name, in the way of matchNames.
+// matchName matches one name in the same way as matchNames.
 func matchName(pattern, name string) bool {
 	p, n := 0, 0
 	retryP, retryN := -1, 0
@@ -199,9 +199,9 @@ func matchName(pattern, name string) bool {
 				p++
 				continue
 			}
-			if took, ate, ok := matchOne(pattern[p:], name[n:]); ok {
+			if took, patternLength, ok := matchOne(pattern[p:], name[n:]); ok {
 				p += took
-				n += ate
+				n += patternLength
 				continue
 			}
 		}
@@ -215,9 +215,9 @@ func matchName(pattern, name string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchOne matches the first character of name with what a pattern that is not
-// empty begins with. It returns the lengths of both.
-func matchOne(pattern, name string) (took, ate int, ok bool) {
+// matchOne matches the first character of name with the first element of a non-empty pattern. It
+// returns the lengths of both.
+func matchOne(pattern, name string) (took, patternLength int, ok bool) {
 	c, size := utf8.DecodeRuneInString(name)
 	switch pattern[0] {
 	case '?':
@@ -231,8 +231,8 @@ func matchOne(pattern, name string) (took, ate int, ok bool) {
 	return length, size, want == c && pattern[:length] == name[:size]
 }
 
-// matchClass matches a character with a class, "[a-z_]" or "[!a-z_]". closed is
-// false where the class has no end.
+// matchClass matches a character with a class, "[a-z_]" or "[!a-z_]". closed is false if the class
+// has no end.
 func matchClass(pattern string, c rune) (took int, ok, closed bool) {
 	at := 1
 	negated := at < len(pattern) && (pattern[at] == '!' || pattern[at] == '^')

@@ -18,7 +18,7 @@ import (
 const (
 	// maxPath bounds a path, in bytes, as the kernel does (PATH_MAX).
 	maxPath = 4096
-	// maxShown bounds what of an entry stands in an error, in bytes.
+	// maxShown bounds how much of an entry an error shows, in bytes.
 	maxShown = 100
 )
 
@@ -28,9 +28,9 @@ type parser struct {
 	index map[string]int // by component's name
 }
 
-// item is an entry as it stands in the map.
+// item is an entry as it is in the map.
 type item struct {
-	label     string // what errors call it
+	label     string // name in errors
 	component string
 	paths     []string
 	interval  int64 // in days, 0 for unknown
@@ -55,20 +55,20 @@ func (p *parser) parse(data []byte) error {
 		return errors.New("is neither an object nor a list")
 	}
 	if err == nil {
-		_, err = dec.Token() // what closes it
+		_, err = dec.Token() // the closing bracket
 	}
 	if err == nil {
 		if _, err = dec.Token(); errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
-			err = errors.New("goes on after its end")
+			err = errors.New("has text after its end")
 		}
 	}
 	return syntax(data, dec, err)
 }
 
-// syntax adds the line to an error of the JSON itself.
+// syntax adds the line number to a JSON error.
 func syntax(data []byte, dec *json.Decoder, err error) error {
 	if _, ok := errors.AsType[*entryError](err); ok {
 		return err
@@ -79,7 +79,7 @@ func syntax(data []byte, dec *json.Decoder, err error) error {
 	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:dec.InputOffset()], []byte{'\n'}), err)
 }
 
-// entryError is about one entry of a map that is good JSON.
+// entryError is an error in one entry of a valid JSON map.
 type entryError struct {
 	label string
 	err   error
@@ -94,7 +94,7 @@ func (p *parser) parseObject(dec *json.Decoder) error {
 		if err != nil {
 			return err
 		}
-		key := token.(string) // what else could be a key
+		key := token.(string) // keys are always strings
 		var value any
 		if err := dec.Decode(&value); err != nil {
 			return err
@@ -121,7 +121,7 @@ func (p *parser) parseList(dec *json.Decoder) error {
 		fields, isObject := value.(map[string]any)
 		err := errors.New("is not an object")
 		if isObject {
-			err = it.take(fields)
+			err = it.setFields(fields)
 		}
 		if err == nil {
 			err = p.add(it)
@@ -133,8 +133,7 @@ func (p *parser) parseList(dec *json.Decoder) error {
 	return nil
 }
 
-// keyed makes an item out of a key, which is a path or a component's name, and
-// what it stands for.
+// keyed makes an item of a key, which is a path or a component's name, and its value.
 func keyed(key string, value any) (item, error) {
 	it := item{label: shown(key)}
 	isPath := strings.HasPrefix(key, "/")
@@ -145,7 +144,7 @@ func keyed(key string, value any) (item, error) {
 	}
 	switch value := value.(type) {
 	case map[string]any:
-		return it, it.take(value)
+		return it, it.setFields(value)
 	case string:
 		if isPath {
 			it.component = value
@@ -162,22 +161,22 @@ func keyed(key string, value any) (item, error) {
 			return it, errors.New("a path belongs to one component, not to a list")
 		}
 	default:
-		return it, fmt.Errorf("stands for %s, which is no component and no path", shown(value))
+		return it, fmt.Errorf("maps to %s, which is neither a component nor a path", shown(value))
 	}
 	var err error
 	it.paths, err = texts(value)
 	return it, err
 }
 
-// take takes the fields of an entry that is an object.
-func (it *item) take(fields map[string]any) (err error) {
+// setFields parses the fields of an entry that is an object.
+func (it *item) setFields(fields map[string]any) (err error) {
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		value := fields[field]
 		switch field {
 		case "component":
 			name, isText := value.(string)
 			if !isText || it.component != "" {
-				return errors.New("takes one component, a text")
+				return errors.New("needs one component as a text")
 			}
 			it.component = name
 		case "files", "paths", "path", "prefix":
@@ -195,15 +194,15 @@ func (it *item) take(fields map[string]any) (err error) {
 		}
 	}
 	if it.component == "" {
-		return errors.New("names no component")
+		return errors.New("has no component")
 	}
 	if it.paths == nil && it.interval == 0 {
-		return errors.New("names no paths and no interval")
+		return errors.New("has no paths and no interval")
 	}
 	return nil
 }
 
-// texts returns a text, or the texts in a list; never nil without an error.
+// texts returns a text, or the texts in a list. The result is never nil unless there is an error.
 func texts(value any) ([]string, error) {
 	list, isList := value.([]any)
 	if !isList {
@@ -213,7 +212,7 @@ func texts(value any) ([]string, error) {
 	for _, value := range list {
 		text, isText := value.(string)
 		if !isText {
-			return nil, fmt.Errorf("%s is no path", shown(value))
+			return nil, fmt.Errorf("%s is not a path", shown(value))
 		}
 		found = append(found, text)
 	}
@@ -235,19 +234,19 @@ func days(value any) (int64, error) {
 	return days, nil
 }
 
-// shown is a value for an error.
+// shown returns a value for an error.
 func shown(value any) string {
 	if text, isText := value.(string); isText {
 		return fmt.Sprintf("%.*q", maxShown, text)
 	}
-	raw, _ := json.Marshal(value) // what came out of JSON goes back
+	raw, _ := json.Marshal(value) // values from JSON can always be encoded
 	return fmt.Sprintf("%.*s", maxShown, raw)
 }
 
-// add puts an item into the repo.
+// add adds an item to the repo.
 func (p *parser) add(it item) error {
 	if it.component == "" || len(it.component) > format.MaxText-len(repoName+"/") {
-		return errors.New("is no name for a component")
+		return errors.New("is not a component name")
 	}
 	name := it.component
 	if !strings.Contains(name, "/") {
@@ -276,7 +275,7 @@ func (p *parser) add(it item) error {
 	return nil
 }
 
-// cleanPath brings a path into the form that matching takes.
+// cleanPath returns a path in the form for matching.
 func cleanPath(path string) (string, error) {
 	var b strings.Builder
 	for name := range strings.SplitSeq(path, "/") {
@@ -284,12 +283,12 @@ func cleanPath(path string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
-			return "", fmt.Errorf("path %s has %q in it", shown(path), "..")
+			return "", fmt.Errorf("path %s contains %q", shown(path), "..")
 		}
 		b.WriteString("/" + name)
 	}
 	if path == "" || b.Len() > maxPath || strings.IndexByte(path, 0) >= 0 {
-		return "", fmt.Errorf("%s is no path", shown(path))
+		return "", fmt.Errorf("%s is not a path", shown(path))
 	}
 	if b.Len() == 0 {
 		return "/", nil

@@ -1,41 +1,39 @@
-// Package pathmap is the component repo of those who know what belongs together
-// and have it in a file: JSON that maps paths to components, or components to
-// paths, as build systems (BuildStream) write it.
+// Package pathmap is the component repo of path maps: JSON files that map paths to components, or
+// components to paths, as build systems such as BuildStream write them.
 //
-// # Shapes
+// # Forms
 //
-// An object whose keys are paths, or names, or some of each, and a list:
+// An object with paths or component names as keys, or a list:
 //
-//	{"/usr/bin/bash": "bash", "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
-//	{"bash": ["usr/bin/bash", "/etc/bash*"], "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
+//	{"/usr/bin/bash": "bash",
+//	 "/usr/lib/modules/**": {"component": "kernel", "interval": "weekly"}}
+//	{"bash": ["usr/bin/bash", "/etc/bash*"],
+//	 "kernel": {"files": ["/usr/lib/modules"], "interval": 7}}
 //	[{"prefix": "/usr/share/fonts", "component": "fonts", "interval": "monthly"}]
 //
-// A key is a path if it begins with a slash; paths elsewhere may do without. In
-// place of "files" there may be "paths", "path" or "prefix", with one path or a
-// list of them. Anything else is an error that names the entry. A component's
-// interval, in days or in words (daily, weekly, biweekly, monthly, quarterly,
-// yearly), may be said as often as it is the same. It replaces the history that another
-// repo has of the component, and needs no files: {"rpm/kmod-x": {"interval": "daily"}}.
+// A key is a path if it begins with a slash; elsewhere the slash is optional. Instead of "files",
+// an object can have "paths", "path" or "prefix", with one path or a list of them. Anything else is
+// an error that names the entry. A component can have an interval in days or words (daily, weekly,
+// biweekly, monthly, quarterly, yearly). It can occur in several entries if it is the same in all
+// of them.
 //
-// A component's name is as given where it has a slash in it, so that files may join
-// a component of another repo ("rpm/bash"); else it is "map/NAME".
+// A component name with a slash is used as it is, so that files can join a component of another
+// repo ("rpm/bash"). Otherwise the component is "map/NAME".
 //
 // # Matching
 //
-// A path stands for what is there, whatever signs it has in it, links in its
-// parents followed inside the tree. Where nothing is there it is a pattern: "*" is
-// any part of a name, "?" one character, "[a-z]" one of these, "[!a-z]" one other,
-// and "**", as a whole name, any number of names. A leading dot is not special, and
-// nothing quotes: "[*]" is a star, and a "[" that nothing closes is itself. A
-// directory stands for everything below it too.
+// A path matches the file with exactly that path, even if it contains pattern characters. Links in
+// its parents are followed inside the tree. If there is no such file, the path is a pattern: "*"
+// matches any part of a name, "?" one character, "[a-z]" one of these, "[!a-z]" one other, and
+// "**", as a whole name, any number of names. A leading dot is not special. There is no escape
+// character: "[*]" matches a star, and a "[" that is not closed matches itself. A directory also
+// matches everything below it.
 //
-// Of several entries the most specific one has a file: the one that names the file
-// itself, without a pattern; then the one with the most names that are not
-// patterns; then the one with the most names; then the last.
+// If several entries match a file, the most specific one counts: the one that names the file itself
+// without a pattern; then the one with the most names that are not patterns; then the one with the
+// most names; then the last.
 //
-// A symlink that no repo claims goes with the file that it leads to.
-//
-// What matches nothing in the tree is a warning: a map is written by hand, or for a
+// An entry that matches nothing in the tree is a warning, since maps are written by hand, or for a
 // tree that has changed.
 package pathmap
 
@@ -53,15 +51,14 @@ const (
 	repoName = "map"
 	// maxData bounds a map, in bytes: a million paths.
 	maxData = 256 << 20
-	// maxEffort bounds the work that patterns and directories make: a thousand
-	// patterns for a million files, some seconds.
+	// maxEffort bounds the work for patterns and directories: a thousand patterns for a million
+	// files, some seconds.
 	maxEffort = 1 << 30
-	// maxListed bounds the paths that a warning names, maxWarnings the components
-	// with a warning of their own.
+	// maxListed bounds the paths in a warning, maxWarnings the components with their own warning.
 	maxListed, maxWarnings = 10, 100
 )
 
-// Repo is the map repo. New makes it.
+// Repo is the map repo. New creates it.
 type Repo struct {
 	file       string
 	components []component
@@ -81,7 +78,7 @@ type entry struct {
 	component int
 }
 
-// New reads a map. name is that of its file, for messages.
+// New parses a map. name is its file's name, for messages.
 func New(name string, data []byte) (*Repo, error) {
 	if len(data) > maxData {
 		return nil, fmt.Errorf("reading map %q: is larger than %d bytes", name, maxData)
@@ -137,22 +134,22 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 	return result, err
 }
 
-// warnings lists the paths that match nothing, a line per component.
+// warnings lists the paths that match nothing, with one line per component.
 func (r *Repo) warnings(missed [][]string, total []int) (warnings []string) {
-	silent := 0
+	suppressed := 0
 	for i, paths := range missed {
 		switch {
 		case len(paths) == 0:
 			continue
 		case len(warnings) == maxWarnings:
-			silent++
+			suppressed++
 			continue
 		}
 		warnings = append(warnings, fmt.Sprintf("map %q: component %q: %d of %d paths match nothing: %s",
 			r.file, r.components[i].name, len(paths), total[i], listed(paths)))
 	}
-	if silent > 0 {
-		warnings = append(warnings, fmt.Sprintf("map %q: %d more components have paths that match nothing", r.file, silent))
+	if suppressed > 0 {
+		warnings = append(warnings, fmt.Sprintf("map %q: %d more components have paths that match nothing", r.file, suppressed))
 	}
 	return warnings
 }

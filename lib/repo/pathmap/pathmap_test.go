@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// mapOf makes a map that has to be good.
+// mapOf parses a map that must be valid.
 func mapOf(t testing.TB, data string) *Repo {
 	t.Helper()
 	r, err := New("f.json", []byte(data))
@@ -183,35 +183,35 @@ func TestRefused(t *testing.T) {
 		`"x"`:                       `is neither an object nor a list`,
 		"{\n\"/a\": \"b\",\n\"c\"":  `line 3: `,
 		`{"/a": "b"} x`:             `line 1: `,
-		`{"/a": "b"} {}`:            `line 1: goes on after its end`,
+		`{"/a": "b"} {}`:            `line 1: has text after its end`,
 		"{\"/a\": \"\xff\"}":        `is not UTF-8`,
-		`{"/a": ""}`:                `entry "/a": is no name for a component`,
+		`{"/a": ""}`:                `entry "/a": is not a component name`,
 		`{"/a": "/b"}`:              `entry "/a": "/b" is a path too`,
 		`{"a": "b"}`:                `entry "a": neither this nor "b" begins with a slash`,
 		`{"/a": ["b"]}`:             `entry "/a": a path belongs to one component`,
-		`{"a": 1}`:                  `entry "a": stands for 1`,
-		`{"a": ["/b", null]}`:       `entry "a": null is no path`,
-		`{"a": ["/b/../c"]}`:        `entry "a": path "/b/../c" has ".." in it`,
-		`{"a": [""]}`:               `entry "a": "" is no path`,
-		`{"": ["/b"]}`:              `entry "": is no name`,
-		`{"a": {}}`:                 `entry "a": names no paths`,
-		`{"/a": {}}`:                `entry "/a": names no component`,
-		`{"a": {"files": {}}}`:      `entry "a": {} is no path`,
+		`{"a": 1}`:                  `entry "a": maps to 1`,
+		`{"a": ["/b", null]}`:       `entry "a": null is not a path`,
+		`{"a": ["/b/../c"]}`:        `entry "a": path "/b/../c" contains ".."`,
+		`{"a": [""]}`:               `entry "a": "" is not a path`,
+		`{"": ["/b"]}`:              `entry "": is not a component name`,
+		`{"a": {}}`:                 `entry "a": has no paths`,
+		`{"/a": {}}`:                `entry "/a": has no component`,
+		`{"a": {"files": {}}}`:      `entry "a": {} is not a path`,
 		`{"a": {"file": "/b"}}`:     `entry "a": has the unknown field "file"`,
-		`{"a": {"component": "b"}}`: `entry "a": takes one component`,
-		`{"/a": {"component": 1}}`:  `entry "/a": takes one component`,
+		`{"a": {"component": "b"}}`: `entry "a": needs one component`,
+		`{"/a": {"component": 1}}`:  `entry "/a": needs one component`,
 		`{"/a": {"path": "/b"}}`:    `entry "/a": has paths twice`,
-		`{"a": {"files": [], "interval": "hourly"}}`:                                   `entry "a": interval "hourly": it takes a number of days from 1 on`,
-		`{"a": {"files": [], "interval": 0}}`:                                          `interval 0: it takes`,
-		`{"a": {"files": [], "interval": 1.5}}`:                                        `interval 1.5: it takes`,
+		`{"a": {"files": [], "interval": "hourly"}}`:                                   `entry "a": interval "hourly": want a number of days from 1`,
+		`{"a": {"files": [], "interval": 0}}`:                                          `interval 0: want a number`,
+		`{"a": {"files": [], "interval": 1.5}}`:                                        `interval 1.5: want a number`,
 		`{"a": {"files": [], "interval": 7}, "/x": {"component": "a", "interval": 8}}`: `entry "/x": the interval of component "map/a" is 8 days here and 7 in entry "a"`,
 		`[1]`:                  `entry 1: is not an object`,
-		`[{"prefix": "/a"}]`:   `entry 1: names no component`,
-		`[{"component": "a"}]`: `entry 1: names no paths`,
+		`[{"prefix": "/a"}]`:   `entry 1: has no component`,
+		`[{"component": "a"}]`: `entry 1: has no paths`,
 		`[{"component": "a"`:   `line 1: `,
-		`{"a": ["/\u0000"]}`:   `is no path`,
-		`{"` + strings.Repeat("a", 70000) + `": "/b"}`: `is no name for a component`,
-		`{"a": "/` + strings.Repeat("b", 5000) + `"}`:  `is no path`,
+		`{"a": ["/\u0000"]}`:   `is not a path`,
+		`{"` + strings.Repeat("a", 70000) + `": "/b"}`: `is not a component name`,
+		`{"a": "/` + strings.Repeat("b", 5000) + `"}`:  `is not a path`,
 	} {
 		_, err := New("f.json", []byte(data))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -222,7 +222,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestEffort: work is bounded, whatever the map.
+// TestEffort: the work is limited for any map.
 func TestEffort(t *testing.T) {
 	for _, path := range []string{"/usr", "/**/x", "/usr/**"} {
 		m := newMatcher(sample(t).Tree())
@@ -276,7 +276,7 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// slow is the definition of "**".
+// slow is a simple implementation of "**".
 func slow(patterns, names []string) bool {
 	if len(patterns) > 12 || len(names) > 12 {
 		return matchNames(patterns, names)

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// ownName is the component of the package manager's own files, and
-	// ownInterval the days between its updates: every build changes it.
+	// ownName is the component of the package manager's own files, and ownInterval the days between
+	// its updates: it changes in every build.
 	ownName     = ".database"
 	ownInterval = 1
-	// maxName bounds a package's name, in bytes: file systems do.
+	// maxName bounds a package's name, in bytes, as file systems do.
 	maxName = 255
 	// maxWarnings bounds the warnings of a database.
 	maxWarnings = 32
@@ -24,21 +24,21 @@ const (
 
 // Collector turns the packages of a database into claims.
 type Collector struct {
-	// Suffixes are those of the copies of configuration files that the package manager
-	// keeps beside the real ones, as ".dpkg-dist".
+	// Suffixes are the suffixes of copies of configuration files that the package manager keeps
+	// beside the real ones, for example ".dpkg-dist".
 	Suffixes []string
 
-	tree     *assign.Tree
-	repo     string
-	packages []*assign.Package
-	byName   map[string]*assign.Package // components, by the name without the repo's
-	claims   []assign.Claim
-	second   []assign.Claim
-	own      map[int]bool
-	last     []*assign.Package // by file: the last one that claimed it
-	needed   []string
-	warnings []string
-	unsaid   int // warnings beyond the bound
+	tree       *assign.Tree
+	repo       string
+	packages   []*assign.Package
+	byName     map[string]*assign.Package // components, by name without the repo's
+	claims     []assign.Claim
+	second     []assign.Claim
+	own        map[int]bool
+	last       []*assign.Package // by file: its last claimant
+	needed     []string
+	warnings   []string
+	suppressed int // warnings beyond the limit
 }
 
 // NewCollector returns a collector for the named repo.
@@ -49,7 +49,7 @@ func NewCollector(t *assign.Tree, repo string) *Collector {
 	}
 }
 
-// CheckName says what is wrong with a package's name, nil for nothing.
+// CheckName returns the fault of a package's name, nil if there is none.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -57,7 +57,7 @@ func CheckName(name string) error {
 	case len(name) > maxName:
 		return fmt.Errorf("name of %d bytes is too long", len(name))
 	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name), assign.HasControl(name):
-		return fmt.Errorf("%q is no name", name)
+		return fmt.Errorf("%q is not a name", name)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (c *Collector) Add(name, component string) *assign.Package {
 	return p
 }
 
-// Component returns what stands for a component as a whole.
+// Component returns a package for a component as a whole.
 func (c *Collector) Component(name string) *assign.Package {
 	p := c.byName[name]
 	if p == nil {
@@ -106,7 +106,7 @@ func (c *Collector) Clamp(p *assign.Package, t int64) {
 	}
 }
 
-// Update adds times at which the package's component changed.
+// Update adds times of updates of the package's component.
 func (c *Collector) Update(p *assign.Package, times ...int64) {
 	list := append(p.Component.Updates, times...)
 	slices.Sort(list)
@@ -117,19 +117,18 @@ func (c *Collector) Update(p *assign.Package, times ...int64) {
 // Claim claims a file for a package.
 func (c *Collector) Claim(p *assign.Package, file int) {
 	if c.last[file] == p {
-		return // a list that repeats a line takes no more memory
+		return // a list that repeats a line needs no more memory
 	}
 	c.last[file] = p
 	c.claims = append(c.claims, assign.Claim{File: file, Package: p})
 }
 
-// ClaimSecond claims a file for a package if no other one does at first hand.
+// ClaimSecond adds a fallback claim: it counts if no package claims the file with Claim.
 func (c *Collector) ClaimSecond(p *assign.Package, file int) {
 	c.second = append(c.second, assign.Claim{File: file, Package: p})
 }
 
-// Own claims a listed path, if it is there and not a directory, as the package
-// manager's own.
+// Own claims a listed path for the package manager, if it exists and is not a directory.
 func (c *Collector) Own(path string) error {
 	i, found, err := c.tree.Find(path)
 	if found && c.tree.Files[i].Type != format.TypeDir {
@@ -138,8 +137,8 @@ func (c *Collector) Own(path string) error {
 	return err
 }
 
-// OwnBelow claims all that is below a physical directory. Directories there may
-// be a package's as well.
+// OwnBelow claims everything below a physical directory. Directories there can also belong to
+// packages.
 func (c *Collector) OwnBelow(dir string) {
 	i, ok := c.tree.Lookup(dir)
 	if !ok || dir == "/" {
@@ -154,10 +153,10 @@ func (c *Collector) OwnBelow(dir string) {
 	}
 }
 
-// Needs says that the package manager needs these files of a physical folder.
-func (c *Collector) Needs(folder string, names ...string) {
+// Needs says that the package manager needs these files in a physical directory.
+func (c *Collector) Needs(dir string, names ...string) {
 	for _, name := range names {
-		c.needed = append(c.needed, assign.Join(folder, name))
+		c.needed = append(c.needed, assign.Join(dir, name))
 	}
 }
 
@@ -175,13 +174,13 @@ func (c *Collector) database() *assign.Package {
 // Warn adds a warning.
 func (c *Collector) Warn(text string, args ...any) {
 	if len(c.warnings) >= maxWarnings {
-		c.unsaid++
+		c.suppressed++
 		return
 	}
 	c.warnings = append(c.warnings, fmt.Sprintf(text, args...))
 }
 
-// List writes the first of some names, quoted, for a warning.
+// List quotes the first of some names, for a warning.
 func List(names []string) string {
 	const most = 8
 	var quoted []string
@@ -195,14 +194,14 @@ func List(names []string) string {
 	return text
 }
 
-// Result returns what was collected. Claims at second hand count if there is no other,
-// and no package claims the package manager's own files.
+// Result returns the claims. A fallback claim counts if there is no other, and the package
+// manager's own files belong to no package.
 func (c *Collector) Result() *assign.Result {
 	slices.Sort(c.needed)
-	c.needed = slices.Compact(c.needed) // two paths may lead to one folder
+	c.needed = slices.Compact(c.needed) // two paths can lead to one directory
 	r := &assign.Result{Packages: c.packages, Warnings: c.warnings, Database: c.needed}
-	if c.unsaid > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.unsaid, c.repo))
+	if c.suppressed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("leaving out %d more warnings of %s", c.suppressed, c.repo))
 	}
 	for _, claim := range c.second {
 		if c.last[claim.File] == nil {

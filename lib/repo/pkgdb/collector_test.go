@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// fake is a repo that does what a test says.
+// fake is a repo whose claims a function makes.
 type fake func(c *pkgdb.Collector, at func(path string) int)
 
 func (fake) Name() string { return "fake" }
@@ -55,11 +55,11 @@ file /out/side
 		c.Claim(z, at("/a/first"))
 		c.ClaimSecond(b, at("/a/first"))
 		c.ClaimSecond(z, at("/a/second"))
-		c.Claim(b, at("/db/file")) // the database's, whatever packages say
+		c.Claim(b, at("/db/file")) // belongs to the database, even if packages list it
 		c.Claim(b, at("/db"))
 		c.OwnBelow("/db")
 		c.OwnBelow("/absent")
-		for _, path := range []string{"/out/side", "/out", "/absent"} { // a file, a directory, nothing
+		for _, path := range []string{"/out/side", "/out", "/absent"} { // a file, a directory, a missing path
 			if err := c.Own(path); err != nil {
 				panic(err)
 			}
@@ -88,7 +88,7 @@ file /out/side
 	))
 }
 
-// TestUnlisted finds whose are files in no list.
+// TestUnlisted finds the owners of files that no list has.
 func TestUnlisted(t *testing.T) {
 	root := `
 file /usr/lib/py/mod.py

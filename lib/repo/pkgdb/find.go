@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Resolve follows a path inside the tree. A link that leads nowhere is not found.
+// Resolve follows a path inside the tree. found is false for a link that leads nowhere.
 func Resolve(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, err = root.Resolve(path)
 	switch {
@@ -22,7 +22,7 @@ func Resolve(root *rootfs.Root, path string) (physical string, found bool, err e
 	return physical, true, nil
 }
 
-// File resolves the path of a regular file. Something else there is an error.
+// File resolves the path of a regular file. Any other type is an error.
 func File(root *rootfs.Root, path string) (physical string, found bool, err error) {
 	physical, kind, err := look(root, path)
 	if err == nil && kind != 0 && kind != unix.S_IFREG {
@@ -31,7 +31,7 @@ func File(root *rootfs.Root, path string) (physical string, found bool, err erro
 	return physical, kind != 0 && err == nil, err
 }
 
-// Dir resolves the path of a directory and lists it, sorted. Anything else is not found.
+// Dir resolves the path of a directory and lists it, sorted. found is false for any other type.
 func Dir(root *rootfs.Root, path string) (physical string, names []string, found bool, err error) {
 	physical, kind, err := look(root, path)
 	if err != nil || kind != unix.S_IFDIR {
@@ -41,7 +41,7 @@ func Dir(root *rootfs.Root, path string) (physical string, names []string, found
 	return physical, names, err == nil, err
 }
 
-// look resolves a path and returns the type of what is there, 0 for nothing.
+// look resolves a path and returns its type, 0 if it does not exist.
 func look(root *rootfs.Root, path string) (string, uint32, error) {
 	physical, found, err := Resolve(root, path)
 	if err != nil || !found {

@@ -16,47 +16,45 @@ import (
 )
 
 const (
-	// MaxLine bounds a line, in bytes. Longer ones are faulty: no path comes near
-	// it, nor the longest list of dependencies.
+	// MaxLine bounds a line, in bytes. Longer ones are faulty: paths and lists of dependencies are
+	// much shorter.
 	MaxLine = 256 << 10
-	// MaxFile bounds a file, in bytes, unpacked where it is packed: several times
-	// the database of an installation with everything in it.
+	// MaxFile bounds a file, in bytes, uncompressed: several times the database of an installation
+	// with every package.
 	MaxFile = 256 << 20
-	// maxTotal bounds all texts of one Lines together, in bytes: a million listed
-	// files take a fifth of it.
+	// maxTotal bounds all texts of one Lines together, in bytes: a million listed files need a
+	// fifth of it.
 	maxTotal = 512 << 20
 	// maxWindow bounds the memory that unpacking zstd takes, in bytes: the window of
 	// level 19.
 	maxWindow = 8 << 20
 )
 
-// Lines reads text line by line. One value serves all texts of a database, one
-// after another.
+// Lines reads text line by line. One value is used for all texts of a database, one after another.
 type Lines struct {
 	buf   *bufio.Reader
-	total int64 // bytes that may be read yet, of all texts
+	total int64 // bytes left to read, of all texts
 	text  []byte
 	fault string
 	num   int
-	left  int64 // of this text
+	left  int64 // the same for this text
 	limit int64
 	ended bool
 	err   error
 }
 
-// NewLines returns a reader of nothing.
+// NewLines returns a reader without a text.
 func NewLines() *Lines {
 	return &Lines{buf: bufio.NewReaderSize(nil, MaxLine), total: maxTotal}
 }
 
-// Reset starts on another text, of at most limit bytes.
+// Reset starts to read another text, of at most limit bytes.
 func (l *Lines) Reset(r io.Reader, limit int64) {
 	l.buf.Reset(r)
 	*l = Lines{buf: l.buf, total: l.total, left: limit, limit: limit, ended: true}
 }
 
-// Next reads the next line. It is false at the end and on an error, which Err
-// returns.
+// Next reads the next line. It returns false at the end and on an error, which Err returns.
 func (l *Lines) Next() bool {
 	if l.err != nil {
 		return false
@@ -81,12 +79,12 @@ func (l *Lines) Next() bool {
 	case l.fault != "":
 		l.text = nil
 	case bytes.IndexByte(l.text, 0) >= 0:
-		l.text, l.fault = nil, "holds a NUL"
+		l.text, l.fault = nil, "contains a NUL"
 	}
 	return true
 }
 
-// read reads a line, or as much of it as is looked at at once.
+// read reads a line, or the part of it that fits the buffer.
 func (l *Lines) read() ([]byte, error) {
 	line, err := l.buf.ReadSlice('\n')
 	l.left -= int64(len(line))
@@ -100,25 +98,25 @@ func (l *Lines) read() ([]byte, error) {
 	return line, err
 }
 
-// Text returns the line without its end, LF or CRLF. It is nil where there is a
-// Fault, and good until the next line is read.
+// Text returns the line without its end, LF or CRLF. It is nil if there is a Fault, and valid until
+// the next line is read.
 func (l *Lines) Text() []byte { return l.text }
 
-// Fault says what is wrong with the line, "" for nothing.
+// Fault describes what is wrong with the line, "" for nothing.
 func (l *Lines) Fault() string { return l.fault }
 
 // Number returns the line's number, from 1.
 func (l *Lines) Number() int { return l.num }
 
-// Ended reports whether the last line that was read has its end. A text that
-// stops within a line may have been cut.
+// Ended reports whether the last line read is complete. A text that stops within a line may have
+// been cut.
 func (l *Lines) Ended() bool { return l.ended }
 
-// Err returns what ended the reading before the end of the text.
+// Err returns the error that ended the reading.
 func (l *Lines) Err() error { return l.err }
 
-// Read hands the file at a physical path to parse, and checks that the file did
-// not change meanwhile. Errors name the path.
+// Read calls parse with the file at a physical path, and checks that the file did not change
+// meanwhile. Errors name the path.
 func (l *Lines) Read(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
 	return l.file(ctx, root, path, func(r io.Reader) error {
 		l.Reset(r, MaxFile)
@@ -126,7 +124,7 @@ func (l *Lines) Read(ctx context.Context, root *rootfs.Root, path string, parse 
 	})
 }
 
-// ReadGzip is Read for a file that is packed with gzip.
+// ReadGzip is Read for a file compressed with gzip.
 func (l *Lines) ReadGzip(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
 	return l.file(ctx, root, path, func(r io.Reader) error {
 		z, err := gzip.NewReader(r)

@@ -19,7 +19,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// readAll writes down what Lines makes of a text.
+// readAll returns the lines of a text, in text form.
 func readAll(l *Lines, r io.Reader, limit int64) string {
 	l.Reset(r, limit)
 	var out strings.Builder
@@ -43,7 +43,7 @@ func TestLines(t *testing.T) {
 		"a\r\n\r\nb\r\n":         "1:a\n2:\n3:b\nended=true err=<nil>",
 		"a\nb":                   "1:a\n2:b\nended=false err=<nil>",
 		"\n\n":                   "1:\n2:\nended=true err=<nil>",
-		"a\x00b\nc\n":            "1:(holds a NUL)\n2:c\nended=true err=<nil>",
+		"a\x00b\nc\n":            "1:(contains a NUL)\n2:c\nended=true err=<nil>",
 		long + "\nc\n":           "1:(is longer than 262144 bytes)\n2:c\nended=true err=<nil>",
 		long + long + "y\nc":     "1:(is longer than 262144 bytes)\n2:c\nended=false err=<nil>",
 		long:                     "1:(is longer than 262144 bytes)\nended=false err=<nil>",
@@ -69,8 +69,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestEndlessLine reads a line of a GiB, and further texts up to the bound on all
-// of them, without keeping any of it.
+// TestEndlessLine reads a line of one GiB, and more texts up to the limit for all of them, without
+// keeping them in memory.
 func TestEndlessLine(t *testing.T) {
 	l := NewLines()
 	var before, after runtime.MemStats

@@ -16,14 +16,14 @@ var (
 	madeNot  = "/usr/local/"
 )
 
-// unlisted finds the components of files that are in no package's list.
+// unlisted finds the components of files that no package lists.
 type unlisted struct {
 	tree     *assign.Tree
 	suffixes []string
 	byName   map[string]*assign.Package // components of the repo
 }
 
-// claims returns the claims on what was made from the repo's own files.
+// claims returns claims on files that were made from the repo's own files.
 func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
 	for i, f := range u.tree.Files {
@@ -47,7 +47,7 @@ func (u *unlisted) claims(ctx context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// owner returns this repo's component of record i, nil if it is of none.
+// owner returns this repo's component of record i, nil if it has none.
 func (u *unlisted) owner(i int) *assign.Package {
 	f := u.tree.Files[i]
 	if f.Type == format.TypeDir || len(f.Components) == 0 {
@@ -74,8 +74,8 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	return from, found, nil
 }
 
-// IsMade reports whether a link at a physical path is likely a package's doing
-// rather than a person's.
+// IsMade reports whether a package's script probably made the link at a physical path, and not a
+// person.
 func IsMade(path string) bool {
 	for _, dir := range madeDirs {
 		if strings.HasPrefix(path, dir) {

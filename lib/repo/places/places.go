@@ -1,15 +1,15 @@
-// Package places is the collector of the repos of languages. Their packages are not in one
-// database but in many places: environments, gem homes, projects. A tree can have the
-// same package in several of them.
+// Package places is the collector of the repos of languages. Their packages are not in one database
+// but in many places: environments, gem homes, projects. A tree can have the same package in
+// several of them.
 //
-// A package's component is REPO/NAME in the first place that has it, in the order of
-// paths, and REPO/NAME@PLACE in the others: copies in two places are updated at different
-// times. A place counts only if something of the package was still unclaimed there, so
-// that a copy in a system package changes no name.
+// A package's component is REPO/NAME in the first place that has it, in the order of paths, and
+// REPO/NAME@PLACE in the others: copies in two places are updated at different times. A place
+// counts only if some file of the package was still unclaimed there, so that a copy in a system
+// package changes no name.
 //
-// Directories are claimed only if they are empty. Others are in the layers of their files.
-// No component has an mtime clamp: the newest mtime of its own files, which applies
-// without one, is the best that is known.
+// Directories are claimed only if they are empty. Others are in the layers of their files. No
+// component has an mtime clamp: the newest mtime of its own files, which applies without one, is
+// the best bound known.
 package places
 
 import (
@@ -33,27 +33,26 @@ const (
 // maxWarnings bounds a repo's warnings; how many more there are is the last one.
 const maxWarnings = 100
 
-// Collector turns packages and their files into a result. Nothing in it depends
-// on the order of the packages. Its zero value is not for use.
+// Collector turns packages and their files into a result, which does not depend on the order of the
+// packages. Use New to create one.
 type Collector struct {
-	tree     *assign.Tree
-	repo     string
-	byKey    map[key]*assign.Package
-	packages []*assign.Package
-	claims   []assign.Claim
-	warnings []string
-	silent   int // warnings beyond the bound
+	tree       *assign.Tree
+	repo       string
+	byKey      map[key]*assign.Package
+	packages   []*assign.Package
+	claims     []assign.Claim
+	warnings   []string
+	suppressed int // warnings beyond the limit
 }
 
 type key struct{ name, place string }
 
-// New makes a collector for the repo of a name.
+// New creates a collector for a repo.
 func New(repo string, t *assign.Tree) *Collector {
 	return &Collector{tree: t, repo: repo, byKey: make(map[key]*assign.Package)}
 }
 
-// Component returns what stands for a component of a place as a whole. Result completes
-// its name.
+// Component returns a package for a component of a place as a whole. Result completes its name.
 func (c *Collector) Component(place, name string) *assign.Package {
 	k := key{format.Text(name), place}
 	p := c.byKey[k]
@@ -64,7 +63,7 @@ func (c *Collector) Component(place, name string) *assign.Package {
 	return p
 }
 
-// Add returns the package of a name in a place, which has a component of that name.
+// Add returns the package with a name in a place. Its component has the same name.
 func (c *Collector) Add(place, name string) *assign.Package {
 	p := c.Component(place, name)
 	if p.Name == "" {
@@ -114,21 +113,20 @@ func (c *Collector) ClaimBelow(p *assign.Package, dir string) {
 	}
 }
 
-// Warn keeps a warning, which gets the repo's name in front.
+// Warn adds a warning with the repo's name in front.
 func (c *Collector) Warn(format string, args ...any) {
 	if len(c.warnings) == maxWarnings {
-		c.silent++
+		c.suppressed++
 		return
 	}
 	c.warnings = append(c.warnings, c.repo+": "+fmt.Sprintf(format, args...))
 }
 
-// Result returns what was collected, nil for nothing. Only packages that own something
-// are in it.
+// Result returns the claims, nil if there are none. It has only packages with files.
 func (c *Collector) Result() *assign.Result {
 	r := &assign.Result{Claims: c.claims, Warnings: c.warnings}
-	if c.silent > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: and %d more warnings", c.repo, c.silent))
+	if c.suppressed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: and %d more warnings", c.repo, c.suppressed))
 	}
 	owning := make(map[*assign.Package]bool)
 	used := make(map[*format.Component]bool)

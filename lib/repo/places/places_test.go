@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// treeOf makes records of paths, directories with a slash behind, over a root.
+// treeOf makes records of paths, with a trailing slash for directories, over a root.
 func treeOf(t testing.TB, dir string, paths ...string) *assign.Tree {
 	t.Helper()
 	root, err := rootfs.Open(dir)
@@ -44,7 +44,7 @@ func describe(r *assign.Result) (lines []string) {
 	return lines
 }
 
-// TestResult: names, order and what is left out, whatever the order of calls.
+// TestResult checks names, order and omissions, for any order of calls.
 func TestResult(t *testing.T) {
 	tree := treeOf(t, t.TempDir(), "/a/", "/a/1", "/a/2", "/b/", "/b/1", "/b/empty/", "/c/1", "/d/1")
 	tree.Files[1].Components = []string{"rpm/x"}
@@ -52,7 +52,7 @@ func TestResult(t *testing.T) {
 	calls := []func(c *Collector){
 		func(c *Collector) { c.Claim(c.Add("/a", "x"), 1) }, // claimed before
 		func(c *Collector) { c.Claim(c.Add("/a", "y"), 2) },
-		func(c *Collector) { c.Claim(c.Add("/b", "x"), 3) }, // holds something
+		func(c *Collector) { c.Claim(c.Add("/b", "x"), 3) }, // not empty
 		func(c *Collector) { c.Claim(c.Add("/b", "x"), 4) },
 		func(c *Collector) { c.Claim(c.Add("/b", "x"), 4) },
 		func(c *Collector) { c.Claim(c.Add("/b", "x"), 5) },

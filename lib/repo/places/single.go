@@ -10,13 +10,13 @@ import (
 	"chunkah/lib/assign"
 )
 
-// Single finds the components of files that name their own package, each for itself,
-// wherever they are: "go/cmd" of programs, "java/ant" of archives. Files of one name
-// are one component. They are claimed as a fallback: what a file says of itself counts
-// for less than a package that lists it. The result is nil if there are no such files.
+// Single finds the components of files that contain their package's name, in any directory:
+// "go/cmd" of programs, "java/ant" of archives. Files with the same name are one component. They
+// are claimed as a fallback: a package that lists the file takes precedence. The result is nil if
+// there are no such files.
 type Single struct {
 	Repo string
-	// Is picks regular files by their records.
+	// Is selects regular files by their records.
 	Is func(f *format.File) bool
 	// Packages returns the packages in a file, none for a file without a name. The component
 	// is named after the first. A file that is not there is as an empty one. The size is
@@ -52,7 +52,7 @@ func (s Single) Load(t *assign.Tree) *assign.Result {
 	}}
 }
 
-// next returns the first record from i on to look at. All names of an inode are one file.
+// next returns the next selected record from i on. All names of an inode are one file.
 func (s Single) next(t *assign.Tree, i int) int {
 	for ; i < len(t.Files); i++ {
 		f := t.Files[i]
@@ -88,7 +88,7 @@ var errBound = errors.New("read enough")
 type Bounded struct {
 	R    io.ReaderAt
 	Left int64 // bytes
-	Err  error // the first one of reading the file
+	Err  error // the first read error
 }
 
 // ReadAt implements io.ReaderAt.

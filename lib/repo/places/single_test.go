@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Files of one name are one component. Files that are not picked, or that have no name,
-// are not claimed, and neither are names of an inode after the first.
+// Files with the same name are one component. Files that are not selected, or that have no name,
+// are not claimed, and neither are later names of an inode.
 func TestSingle(t *testing.T) {
 	r := placestest.New(t).File("/a.x/one.x", "lamp").File("/b.x", "").File("/c", "lamp").File("/d.x", "switch\xff").
 		File("/e.x", "lamp").Link("/f.x", "/e.x").File("/gone.x", "lamp")
@@ -70,7 +70,7 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-// disk is a root with one file that cannot be read.
+// disk is a root with one unreadable file.
 type disk struct{ err error }
 
 func (d disk) Stat(path string) (rootfs.Stat, error) {
@@ -86,7 +86,7 @@ func (d disk) Open(string) (io.ReaderAt, error)              { return d, nil }
 func (d disk) Close() error                                  { return nil }
 func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
 
-// TestSingleReadError: a file that cannot be read is an error, not a file without a name.
+// TestSingleReadError: an unreadable file is an error, not an unnamed one.
 func TestSingleReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})
@@ -108,6 +108,6 @@ func TestBounded(t *testing.T) {
 		}
 	}
 	if b.Err != nil {
-		t.Errorf("the bound is no error of reading: %v", b.Err)
+		t.Errorf("the bound is reported as a read error: %v", b.Err)
 	}
 }

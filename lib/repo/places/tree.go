@@ -48,7 +48,7 @@ func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	return raw, nil
 }
 
-// OpenRecord opens a regular file's record, with errors as ReadRecord.
+// OpenRecord opens a regular file's record, with the same errors as ReadRecord.
 func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	rec := t.Files[i]
 	if rec.Type != format.TypeFile {
@@ -61,8 +61,8 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	return f, err
 }
 
-// Unusable is the error of a file that is not what it should be. A repo can go on without
-// it, with a warning.
+// Unusable is the error of a file that is not as expected. A repo can continue without it, with a
+// warning.
 type Unusable struct{ err error }
 
 // NewUnusable makes an Unusable of what is wrong with a file's contents.
@@ -74,7 +74,7 @@ func (e *Unusable) Error() string { return e.err.Error() }
 // Unwrap returns the cause.
 func (e *Unusable) Unwrap() error { return e.err }
 
-// IsUnusable reports whether err is about a file that is not what it should be.
+// IsUnusable reports whether err is about a file that is not as expected.
 func IsUnusable(err error) bool {
 	var u *Unusable
 	return errors.As(err, &u)

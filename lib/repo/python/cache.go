@@ -6,8 +6,8 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// follows pairs unclaimed compiled caches with their sources. A source can be a link to
-// one: the cache goes with the link.
+// follows pairs unclaimed compiled caches with their sources. If a source is a link, the cache
+// follows the link.
 func (l *loader) follows() (list []assign.Follow) {
 	for i, f := range l.tree.Files {
 		if f.Type != format.TypeFile || l.tree.Claimed(i) {

@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// listEggInfo claims what an egg-info directory lists.
+// listEggInfo claims the files that an egg-info directory lists.
 func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "installed-files.txt")
 	if err != nil {
@@ -35,9 +35,8 @@ func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 	return l.listModules(d, p)
 }
 
-// projectPath returns where in its project the egg-info directory is that has
-// this list of sources, "src" or "" for the project's own directory: the list
-// has files of the egg-info itself.
+// projectPath returns the egg-info's directory in its project, "src" or "" for the project's own
+// directory, by a list of sources, which has files of the egg-info itself.
 func projectPath(raw []byte, base string) string {
 	found := ""
 	for _, line := range lines(raw) {
@@ -54,9 +53,9 @@ func projectPath(raw []byte, base string) string {
 	return found
 }
 
-// sourcePath returns where a file is that a list of sources names from its
-// project's directory. The egg-info in site is there from inProject: in the
-// project itself, or, installed, with all that was beside it. "" means nowhere.
+// sourcePath returns the installed path of a file in a list of sources. inProject is the egg-info's
+// directory in the project. The egg-info is in site with the files beside it: in the project
+// itself, or installed. "" means that the file is not there.
 func sourcePath(site, inProject, path string) string {
 	if strings.HasPrefix(path, "/") || inProject == "" {
 		return resolve(site, path)
@@ -70,10 +69,9 @@ func sourcePath(site, inProject, path string) string {
 	return ""
 }
 
-var errModule = errors.New("is no module's name")
+var errModule = errors.New("is not a module name")
 
-// listModules keeps the modules that top_level.txt names for when all lists have
-// been read.
+// listModules keeps the modules in top_level.txt until all lists have been read.
 func (l *loader) listModules(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "top_level.txt")
 	if err != nil || !found {

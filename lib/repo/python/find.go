@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// kind is how a distribution is recorded.
+// kind is the form of a distribution's record.
 type kind int
 
 const (
@@ -19,8 +19,7 @@ const (
 	eggFile                 // NAME.egg
 )
 
-// forms are the suffixes of the directories that records are in, and the files in
-// them that make them one.
+// forms are the suffixes of records' directories, and the files in them that prove one.
 var forms = []struct {
 	kind    kind
 	suffix  string
@@ -31,8 +30,7 @@ var forms = []struct {
 	{eggDir, ".egg", []string{"EGG-INFO/PKG-INFO"}},
 }
 
-// markerNames are the last names of all markers: hardly any path needs more than
-// a look at its own.
+// markerNames are the last names of all markers. They rule out most paths quickly.
 var markerNames = []string{"METADATA", "RECORD", "PKG-INFO"}
 
 // dist is one distribution in one place.
@@ -40,17 +38,16 @@ type dist struct {
 	kind kind
 	// name is normalised.
 	name string
-	// info is the record's path, site that of the directory it is in.
+	// info is the record's path, site its directory.
 	info, site string
-	// marker is the index of the file by which the record was found.
+	// marker is the index of the file that proves the record.
 	marker int
 }
 
-// find returns the tree's distributions, each once. Records inside of a record
-// are none.
+// find returns the tree's distributions, each once. It ignores records inside other records.
 func find(t *assign.Tree) []*dist {
 	var dists []*dist
-	last := "" // the directory of the last one
+	last := "" // directory of the last one
 	for i, f := range t.Files {
 		if f.Type != format.TypeFile {
 			continue
@@ -70,7 +67,7 @@ func find(t *assign.Tree) []*dist {
 	return dists
 }
 
-// findDir returns the distribution whose record's directory path shows to be one.
+// findDir returns the distribution if path is a record's directory.
 func findDir(path string, i int) *dist {
 	if !slices.Contains(markerNames, assign.Base(path)) {
 		return nil
@@ -103,9 +100,9 @@ func newDist(kind kind, info, suffix string, marker int) *dist {
 	return &dist{kind: kind, name: distName(kind, stem), info: info, site: format.Parent(info), marker: marker}
 }
 
-// distName takes the name out of NAME-VERSION or NAME-VERSION-pyX.Y. Dashes in a
-// name are written as underscores, but old installers of wheels did not. pip
-// renames what it is removing to something with a tilde: that has no name.
+// distName returns the name in NAME-VERSION or NAME-VERSION-pyX.Y. Dashes in a name are written as
+// underscores, but old installers of wheels did not do that. pip renames a distribution that it
+// removes to a name with a tilde, which gives no name.
 func distName(kind kind, stem string) string {
 	name := stem
 	cut := strings.IndexByte(stem, '-')
@@ -121,7 +118,7 @@ func distName(kind kind, stem string) string {
 	return normalise(name)
 }
 
-// normalise brings a name into the one spelling that PEP 503 has for it.
+// normalise returns a name in PEP 503's form.
 func normalise(name string) string {
 	var b strings.Builder
 	sep := false
@@ -144,7 +141,7 @@ func normalise(name string) string {
 	return b.String()
 }
 
-// owned reports whether all of the record is claimed.
+// owned reports whether the record is completely claimed.
 func (d *dist) owned(t *assign.Tree) bool {
 	if !t.Claimed(d.marker) {
 		return false
@@ -158,8 +155,8 @@ func (d *dist) owned(t *assign.Tree) bool {
 	return true
 }
 
-// prefix returns the environment's prefix: the directory above lib/pythonX.Y, or
-// where the record is if it is in no such place.
+// prefix returns the environment's prefix: the directory above lib/pythonX.Y, or the record's
+// directory if there is none.
 func (d *dist) prefix() string {
 	above, name := format.Parent(d.site), assign.Base(d.site)
 	if name != "site-packages" && name != "dist-packages" {

@@ -1,7 +1,6 @@
-// Package python is the component repo of Python distributions that pip, uv and similar
-// tools have installed into site-packages, dist-packages, virtual environments and target
-// directories anywhere in a tree. They are found by their own records, which every
-// installer leaves beside the packages:
+// Package python is the component repo of Python distributions that pip, uv and similar tools have
+// installed into site-packages, dist-packages, virtual environments and target directories anywhere
+// in a tree. They are found by the records that every installer writes beside the packages:
 //
 //   - NAME-VERSION.dist-info/ with RECORD, which lists the files (PyPA specification
 //     "Recording installed projects").
@@ -13,10 +12,10 @@
 //
 // # Components
 //
-// A component is a distribution, "python/NAME" with the normalised name (PEP 503) and
-// without its version. The same distribution in another environment is
-// "python/NAME@PREFIX" (see package places). An environment is known by its prefix, above
-// lib/pythonX.Y, so that a new Python does not rename anything.
+// A component is a distribution, "python/NAME" with the normalised name (PEP 503) and without its
+// version. The same distribution in another environment is "python/NAME@PREFIX" (see package
+// places). An environment is known by its prefix, above lib/pythonX.Y, so that a new Python does
+// not rename anything.
 //
 // A Python that was built from source is "python/cpython-X.Y": its library, headers and
 // programs. If the name of its prefix has the version, as pyenv's and uv's have, everything
@@ -24,21 +23,21 @@
 //
 // # Claims
 //
-// Listed paths are relative to the record, can have ".." in them or be absolute, and are
-// resolved inside the tree. A listed file that is missing was removed on purpose. Files in
-// a record's own directory belong to the distribution too. Other files that are not
-// listed, such as caches, are not claimed. A file that two distributions list goes to the
-// outer one, then to the first by path. Records that another distribution lists are those
-// of vendored copies (setuptools/_vendor) and are ignored. If all of a record is claimed
-// already, the distribution came in a system package and is left alone.
+// Listed paths are relative to the record, can have ".." in them or be absolute, and are resolved
+// inside the tree. A listed file that is missing was removed on purpose. Files in the record's
+// directory belong to the distribution too. Other files that are not listed, such as caches, are
+// not claimed. A file that two distributions list goes to the outer one, then to the first by path.
+// Records that another distribution lists are those of vendored copies (setuptools/_vendor) and are
+// ignored. If a record is completely claimed, the distribution is part of a system package and is
+// ignored.
 //
-// A compiled cache goes with its source, whoever owns it: __pycache__/x.*.pyc and x.pyc
+// A compiled cache goes with its source, whichever package owns that: __pycache__/x.*.pyc and x.pyc
 // with x.py.
 //
 // # Damage
 //
-// A missing RECORD is a warning, and so is an invalid line; the other lines count. A file
-// that cannot be read is an error.
+// A missing RECORD is a warning, and so is an invalid line; the other lines count. A file that
+// cannot be read is an error.
 package python
 
 import (
@@ -93,7 +92,7 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 type loader struct {
 	tree    *assign.Tree
 	out     *places.Collector
-	owned   map[int]bool // records that a distribution has
+	owned   map[int]bool // records that a distribution owns
 	modules []module
 	named   map[string]bool // the modules' paths
 }
@@ -104,7 +103,7 @@ type module struct {
 	path string
 }
 
-// claim gives a record to a distribution, unless another one was first.
+// claim gives a record to a distribution, unless another one has it.
 func (l *loader) claim(p *assign.Package, file int) {
 	if !l.owned[file] {
 		l.owned[file] = true
@@ -129,7 +128,7 @@ func (l *loader) claimPath(p *assign.Package, path string) error {
 	return err
 }
 
-// list claims what a distribution lists.
+// list claims the files that a distribution lists.
 func (l *loader) list(d *dist) error {
 	if l.owned[d.marker] || d.owned(l.tree) {
 		return nil
@@ -151,8 +150,8 @@ func (l *loader) list(d *dist) error {
 	return nil
 }
 
-// claimModule claims the files of a module: its directory, its one file, or its
-// shared object. Other distributions may have files in it that they list.
+// claimModule claims the files of a module: its directory, its file or its shared object. Other
+// distributions can list files in it.
 func (l *loader) claimModule(m module) {
 	l.claimBelow(m.pkg, m.path)
 	from, _ := l.tree.Below(m.path)
@@ -167,8 +166,8 @@ func (l *loader) claimModule(m module) {
 	}
 }
 
-// isExtension reports whether rest is what follows a module's name in that of its
-// shared object, as in ".cpython-311-x86_64-linux-gnu.so".
+// isExtension reports whether rest is the end of a shared object's name after the module's name,
+// for example ".cpython-311-x86_64-linux-gnu.so".
 func isExtension(rest string) bool {
 	return rest[0] == '.' && strings.HasSuffix(rest, ".so") && !strings.Contains(rest, "/")
 }

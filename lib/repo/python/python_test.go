@@ -17,7 +17,7 @@ import (
 
 const site = "/opt/venv/lib/python3.11/site-packages"
 
-// wheel adds an installed distribution with the files of names, all in site.
+// wheel adds an installed distribution with files in site.
 func wheel(r *placestest.Root, site, stem string, names ...string) *placestest.Root {
 	info := stem + ".dist-info"
 	var record strings.Builder
@@ -60,7 +60,7 @@ gone.py,sha256=a,3`).File(site+`/with "quote", comma.py`, "")
 	}
 }
 
-// Whatever a record names, nothing outside the root is found by it.
+// No path in a record leads outside the root.
 func TestRecordLeadsNowhere(t *testing.T) {
 	r := placestest.New(t).File("/passwd", "").Symlink("/out", "../../../..").Mkdir("/dir")
 	r.File("/x-1.dist-info/RECORD", "../../../../etc/passwd,,\n/out/etc/passwd,,\n../../passwd,,\n../dir,,\n.,,\n..,,\n/,,\n")
@@ -86,7 +86,7 @@ func TestDamagedRecord(t *testing.T) {
 		`huge-1.dist-info" has no RECORD`,
 		`distribution "long": line 1|is longer than 8192 bytes`,
 		`nolist-1.dist-info" has no RECORD`,
-		`line 2 of|top_level.txt": is no module's name`,
+		`line 2 of|top_level.txt": is not a module name`,
 	)
 	a.Want(
 		site+"/good.py", "python/good",
@@ -119,7 +119,7 @@ func TestEnvironments(t *testing.T) {
 	wheel(r, "/usr/local/lib/python3.11/dist-packages", "pip-2", "pip/a.py")
 	wheel(r, "/usr/local/lib64/python3.12/site-packages", "pip-2", "pip/b.so")
 	wheel(r, "/app/deps", "pip-3", "pip/a.py")
-	// What a system package has does not count.
+	// Files of a system package do not count.
 	d := "/usr/lib/python3/dist-packages/"
 	r.Own("dpkg/python3-pip", d+"pip/a.py", d+"pip-1.dist-info/METADATA", d+"pip-1.dist-info/RECORD")
 	a := r.Assign(Repo{})
@@ -217,7 +217,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestVanished: records of files that are not in the root.
+// TestVanished: files of records are missing in the root.
 func TestVanished(t *testing.T) {
 	tree := wheel(placestest.New(t), site, "x-1", "x.py").Tree()
 	other := wheel(placestest.New(t), "/else", "x-1").Tree()
@@ -236,7 +236,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// FuzzRecords gives whatever it comes up with to every list there is.
+// FuzzRecords uses its input for every kind of list.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte("a/b.py,sha256=x,1\n\"q\"\"\",,\r\nx-1.dist-info/RECORD,,"), []byte("a\nb/c\n"))
 	f.Add([]byte("../../../bin/x,,\n/etc/passwd,,\n\"\n,,"), []byte("../x\n\x00"))
@@ -264,7 +264,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// FuzzNames takes names apart.
+// FuzzNames parses names.
 func FuzzNames(f *testing.F) {
 	f.Add("foo_Bar.-baz-1.0-py3", "/s/__pycache__/a.b.c.pyc")
 	tree := placestest.New(f).File("/s/a.py", "").Tree()

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// maxList bounds a list of files, in bytes. The longest are of distributions
-	// with some 30,000 files: 4 MB.
+	// maxList bounds a list of files, in bytes. The longest are those of distributions with about
+	// 30,000 files: 4 MB.
 	maxList = 16 << 20
 	// maxLine bounds one line of it, in bytes: a path, a digest and a size.
 	maxLine = 8 << 10
-	// maxDamaged bounds the lines of a list that warnings tell of.
+	// maxDamaged bounds the faulty lines of a list in warnings.
 	maxDamaged = 3
 )
 
-// listRecord claims what the RECORD of a dist-info lists.
+// listRecord claims the files in the RECORD of a dist-info.
 func (l *loader) listRecord(d *dist, p *assign.Package) error {
 	raw, found, err := l.read(d, "RECORD")
 	if err != nil {
 		return err
 	}
 	if !found {
-		l.out.Warn("%q has no RECORD: of distribution %q only what is below its modules is found", d.info, d.name)
+		l.out.Warn("%q has no RECORD: only the files of its modules are found for distribution %q", d.info, d.name)
 		return l.listModules(d, p)
 	}
 	return l.claimList(d, p, "RECORD", raw, func(line []byte) (string, error) {
@@ -36,8 +36,7 @@ func (l *loader) listRecord(d *dist, p *assign.Package) error {
 	})
 }
 
-// read reads a file of the record's directory. One that is not there, or that is
-// too large, is not found.
+// read reads a file of the record's directory. found is false if it is missing or too large.
 func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) {
 	i, found := l.tree.Lookup(assign.Join(d.info, name))
 	if !found {
@@ -51,8 +50,8 @@ func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) 
 	return raw, err == nil, err
 }
 
-// claimList claims the paths in the lines of a list, those that are not empty. A line
-// that parse refuses is a warning.
+// claimList claims the paths in the lines of a list, except empty ones. A line that parse refuses
+// is a warning.
 func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, parse func(line []byte) (path string, err error)) error {
 	damaged := 0
 	for number, line := range lines(raw) {
@@ -81,7 +80,7 @@ func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, 
 	return nil
 }
 
-// lines yields the lines of a text with their numbers, without what ends them.
+// lines yields the lines of a text with their numbers, without line ends.
 func lines(raw []byte) func(yield func(int, []byte) bool) {
 	return func(yield func(int, []byte) bool) {
 		for number := 1; len(raw) > 0; number++ {
@@ -100,9 +99,9 @@ var (
 	errPath   = errors.New("has no path")
 )
 
-// recordPath takes the path out of a line of a RECORD: comma-separated values, of
-// which the path may be in double quotes, where two stand for one. The digest and
-// the size never are. A name with a line's end in it is none.
+// recordPath returns the path in a line of a RECORD. The values are separated by commas. The path
+// can be in double quotes, with two for one; digest and size cannot. A name with a line end is
+// invalid.
 func recordPath(line []byte) (string, error) {
 	path, rest, err := firstField(string(line))
 	switch {
@@ -116,7 +115,7 @@ func recordPath(line []byte) (string, error) {
 	return path, checkPath(path)
 }
 
-// firstField returns the first value of a line and what follows it.
+// firstField returns the first value of a line and the rest.
 func firstField(line string) (value, rest string, err error) {
 	if !strings.HasPrefix(line, `"`) {
 		cut := strings.IndexByte(line, ',')
@@ -149,8 +148,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// resolve returns a listed path as one from the root, "..", "." and links left in
-// it: only the tree knows what those mean.
+// resolve returns a listed path relative to the root, with "..", "." and links unresolved: only the
+// tree knows their meaning.
 func resolve(dir, path string) string {
 	if strings.HasPrefix(path, "/") {
 		return path

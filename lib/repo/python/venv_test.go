@@ -10,8 +10,8 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestVirtualEnvironment asks Python which files its distributions have, in an
-// environment that python3 -m venv made, and agrees with it.
+// TestVirtualEnvironment compares the result with Python's own list of files, in an environment
+// made by python3 -m venv.
 func TestVirtualEnvironment(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a virtual environment")
@@ -62,7 +62,7 @@ for d in m.distributions():
         print(d.metadata["Name"], os.path.normpath(d.locate_file(f)))
 `
 
-// caches checks that no compiled cache is apart from its source.
+// caches checks that each compiled cache has the component of its source.
 func caches(t *testing.T, a *placestest.Assigned, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

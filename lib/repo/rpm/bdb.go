@@ -12,34 +12,33 @@ import (
 
 // Sizes in a Berkeley DB, in bytes.
 const (
-	bdbMeta     = 512 // what of the first page is looked at
-	bdbKeys     = 88  // where the number of keys is
+	bdbMeta     = 512 // bytes of the first page that are read
+	bdbKeys     = 88  // offset of the number of keys
 	bdbMinPage  = 512
 	bdbMaxPage  = 64 << 10
 	bdbPageHead = bdb.PageHeaderSize
 	bdbIndex    = bdb.HashIndexEntrySize
 	bdbInline   = 1 // H_KEYDATA: the item itself
-	bdbFree     = 0 // P_INVALID: a page that is not in use
+	bdbFree     = 0 // P_INVALID: an unused page
 )
 
-// berkeley is an open Packages file: a hash of package numbers to headers, whose
-// values lie in chains of overflow pages.
+// berkeley is an open Packages file: a hash of package numbers to headers, which are in chains of
+// overflow pages.
 type berkeley struct {
 	file  *os.File
 	order binary.ByteOrder
 	big   bool
 	size  int    // of a page
 	last  uint32 // number of the last page
-	keys  uint32 // how many items the database says it has
+	keys  uint32 // number of items according to the database
 	used  []bool // by page: it is part of a chain
-	items uint32 // how many were found
+	items uint32 // number of items found
 }
 
-// readBDB reads Packages: EL 8 and before. The pages are walked here, with the
-// library's parsers of pages. Its own walk runs where a panic on a bad offset
-// cannot be caught, never ends on a chain that leads back to itself, takes a
-// chain that breaks off for the whole, and leaves out values that are small
-// enough to need no chain.
+// readBDB reads Packages: EL 8 and before. It walks the pages itself, with the library's parsers of
+// pages. The library's own walk has four faults: a bad offset panics in a goroutine, where it
+// cannot be recovered, a cyclic chain never ends, a broken chain counts as complete, and values
+// that are small enough to need no chain are left out.
 func readBDB(ctx context.Context, c *private, visit visit) (err error) {
 	f, err := os.Open(c.path())
 	if err != nil {
@@ -105,12 +104,12 @@ func openBDB(f *os.File) (*berkeley, error) {
 	if db.big {
 		db.order = binary.BigEndian
 	}
-	// The library's NumKeys is read a byte too early, and never turned around.
+	// The library reads NumKeys at a wrong offset and never swaps its bytes.
 	db.keys = db.order.Uint32(raw[bdbKeys:])
 	return db, nil
 }
 
-// page reads page n into buf and returns its head.
+// page reads page n into buf and returns its header.
 func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
 	if _, err := db.file.ReadAt(buf, int64(n)*int64(db.size)); err != nil {
 		return nil, errShort
@@ -119,15 +118,15 @@ func (db *berkeley) page(n uint32, buf []byte) (*bdb.HashPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A page that was set aside but never used is all zeros.
+	// An allocated page that was never used is all zeros.
 	if head.PageType != bdbFree && head.PageNo != n {
 		return nil, fmt.Errorf("page %d says that it is page %d", n, head.PageNo)
 	}
 	return head, nil
 }
 
-// walk visits the pairs of key and value of one page. Items lie from the page's
-// end towards its front, and the offsets to them at the front.
+// walk visits the key-value pairs of a page. Items grow from the page's end to its front, and their
+// offsets are at the front.
 func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error {
 	front := bdbPageHead + entries*bdbIndex
 	if entries%2 != 0 || front > len(page) {
@@ -153,8 +152,8 @@ func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error 
 	return nil
 }
 
-// pair visits one package. The key is its number, in the byte order of the
-// database; number 0 holds the counter of numbers instead.
+// pair visits one package. The key is its number, in the database's byte order. Number 0 has the
+// counter instead of a package.
 func (db *berkeley) pair(key, value []byte, visit visit) error {
 	db.items++
 	if key[0] != bdbInline || len(key) != 5 {
@@ -177,8 +176,8 @@ func (db *berkeley) pair(key, value []byte, visit visit) error {
 	return fmt.Errorf("package %d is stored in an unknown way", number)
 }
 
-// chain puts a value together from its pages. No page is part of two, so that
-// all chains together are no longer than the file.
+// chain joins a value from its pages. A page can be in only one chain, so that all chains together
+// are not longer than the file.
 func (db *berkeley) chain(item []byte) ([]byte, error) {
 	ref, err := bdb.ParseHashOffPageEntry(item, db.big)
 	if err != nil {
@@ -199,7 +198,7 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		// On an overflow page this field is the length of its part.
+		// On an overflow page this field is the length of its data.
 		part := int(head.FreeAreaOffset)
 		if head.PageType != bdb.OverflowPageType || head.PreviousPageNo != before ||
 			part > len(page)-bdbPageHead || len(blob)+part > int(ref.Length) {

@@ -15,7 +15,7 @@ import (
 
 const dbPath = "/usr/lib/sysimage/rpm/rpmdb.sqlite"
 
-// tagged runs the repo through Assign and lists what it tagged: "path component".
+// tagged runs the repo through Assign and lists the tagged files: "path component".
 func (tr *tree) tagged() string {
 	tr.t.Helper()
 	at := tr.open()
@@ -59,7 +59,7 @@ func TestClaims(t *testing.T) {
 			{path: "/etc/dir/"},           // is a directory
 			{path: "/loop/x"},             // leads nowhere
 			{path: "/../../usr/bin/tool"}, // stays inside
-			{path: dbPath},                // is the database's own
+			{path: dbPath},                // belongs to the database
 			{path: "relative"},
 			{path: "/opt/\xff"},
 		}},
@@ -84,15 +84,15 @@ func TestClaims(t *testing.T) {
 	))
 }
 
-// TestReverseMerge lists merged paths in a tree that is not merged, and the other
-// way round, and whole paths as old packages have them.
+// TestReverseMerge lists merged paths in a tree that is not merged, and the reverse, and full paths
+// as in old packages.
 func TestReverseMerge(t *testing.T) {
 	tr := newTree(t).file("/bin/sh", "x").symlink("/usr/bin", "../bin")
 	tr.file(dbPath, databaseOf(t, testPackage{name: "sh", old: true, long: true, files: []testFile{{path: "/usr/bin/sh"}}}))
 	equal(t, tr.tagged(), lines("/bin/sh rpm/sh", dbPath+" rpm/.database"))
 }
 
-// TestLinkedDatabase claims a database that a link leads to.
+// TestLinkedDatabase claims a database behind a link.
 func TestLinkedDatabase(t *testing.T) {
 	tr := newTree(t).symlink(dbPath, "/data/x").file("/data/other", "x")
 	tr.file("/data/x", databaseOf(t, testPackage{name: "a", files: []testFile{{path: "/data/x"}, {path: "/data/other"}}}))
@@ -113,7 +113,7 @@ func TestMoved(t *testing.T) {
 	tr.file("/new/empty", "").file("/new/md5", "by md5").file("/there", "listed by another").file("/new/linked", "linked").file("/new/algo", "unknown function")
 	tr.file("/new/unknown", "size unknown").files[len(tr.files)-1].Size = format.SizeUnknown
 	tr.symlink("/etc/link", "/new/8").file("/new/8", "behind a link")
-	other := tr.record("/new/linked2", format.TypeFile, 6) // is not there: its link is read
+	other := tr.record("/new/linked2", format.TypeFile, 6) // does not exist: its link is read
 	other.Hardlink = 7
 	tr.files[slices.IndexFunc(tr.files, func(f *format.File) bool { return f.Path == "/new/linked" })].Hardlink = 7
 	ghost, left := missingFile("/old/ghost", "ghost"), missingFile("/old/left", "left out")
@@ -172,7 +172,7 @@ func TestComponents(t *testing.T) {
 		dbPath+" rpm/.database",
 		"/usr/lib/sysimage/rpm/rpmdb.sqlite-shm rpm/.database",
 	))
-	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is no name`) ||
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], `".database" is not a name`) ||
 		!strings.Contains(r.Warnings[1], "rpmdb.sqlite-shm") || strings.Contains(r.Warnings[1], "lock") {
 		t.Errorf("got warnings %q", r.Warnings)
 	}

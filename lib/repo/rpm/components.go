@@ -14,22 +14,21 @@ import (
 
 const (
 	repoName = "rpm"
-	// rebuildGap is the time after a changelog's newest entry from which on a
-	// build counts as an update of its own, in seconds.
+	// rebuildGap is the time after a changelog's newest entry from which a build counts as an
+	// update, in seconds.
 	rebuildGap = 7 * 24 * 3600
-	// clockSlack is how much newer than the build an entry may be, in seconds:
-	// entries are dated noon UTC of a day somewhere. Later ones are typing errors.
+	// clockSlack is how much newer than the build an entry can be, in seconds: entries have the
+	// time noon UTC of a day in any time zone. Later ones are typing errors.
 	clockSlack = 2 * 24 * 3600
-	// maxDamaged bounds the damaged packages that an error lists.
+	// maxDamaged bounds the damaged packages in an error.
 	maxDamaged = 8
 )
 
-// loader carries the packages of a database into a collector. Nothing in its result
-// depends on their order.
+// loader adds the packages of a database to a collector. The result does not depend on their order.
 type loader struct {
 	tree    *assign.Tree
 	out     *pkgdb.Collector
-	read    int // packages, damaged ones included
+	read    int // packages, including damaged ones
 	damaged []error
 	broken  int // damaged packages
 	missing []missing
@@ -40,8 +39,8 @@ func newLoader(t *assign.Tree) *loader {
 	return &loader{tree: t, out: pkgdb.NewCollector(t, repoName)}
 }
 
-// add adds one package. A damaged one does not hide the others, as with rpm itself: all
-// are read, and the damaged ones are reported together.
+// add adds one package. All packages are read, and damaged ones are reported together, as in rpm
+// itself.
 func (l *loader) add(number int64, blob []byte) error {
 	l.read++
 	p, err := readPackage(blob)
@@ -55,7 +54,7 @@ func (l *loader) add(number int64, blob []byte) error {
 	return nil
 }
 
-// warn warns of what is wrong with the database that the packages were read from.
+// warn warns about faults of the database.
 func (l *loader) warn(db *database) {
 	if db.indexes != nil {
 		l.out.Warn("reading %q: %v; all %d packages are read (rpm --rebuilddb repairs the indexes)", db.path, db.indexes, l.read)
@@ -66,7 +65,7 @@ func (l *loader) warn(db *database) {
 	}
 }
 
-// damage is the error of all damaged packages.
+// damage returns the error for all damaged packages.
 func (l *loader) damage() error {
 	texts := make([]string, 0, len(l.damaged)+1)
 	for _, err := range l.damaged {
@@ -78,8 +77,8 @@ func (l *loader) damage() error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// readPackage reads a package and checks all of its files, so that of a damaged one
-// nothing is kept.
+// readPackage reads a package and checks all its files, so that nothing of a damaged package is
+// kept.
 func readPackage(blob []byte) (*pkg, error) {
 	p, err := parsePackage(blob)
 	if err != nil {
@@ -128,13 +127,12 @@ func (p *pkg) updates() ([]int64, error) {
 	return keep, nil
 }
 
-// claim claims a file that a package lists, or keeps its contents in mind if it is not
-// there.
+// claim claims a file that a package lists, or remembers its contents if it is missing.
 func (l *loader) claim(p *assign.Package, algo uint64, f *listed) error {
 	if f.ghost || !strings.HasPrefix(f.path, "/") {
 		return nil // source packages list names without a directory
 	}
-	known := l.know(p, algo, f)
+	known := l.remember(p, algo, f)
 	if f.state != stateNormal {
 		return nil
 	}
@@ -150,8 +148,8 @@ func (l *loader) claim(p *assign.Package, algo uint64, f *listed) error {
 	return nil
 }
 
-// fits reports whether a record's type is the one that a package lists. A mode
-// without a type is that of a package that does not say.
+// fits reports whether a record has the type that the package lists. A mode without type bits fits
+// any type.
 func fits(mode uint32, t format.Type) bool {
 	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -172,8 +170,8 @@ func fits(mode uint32, t format.Type) bool {
 	return false
 }
 
-// result returns what was collected. Files in no list are found by their contents, and
-// not in the way of other package databases.
+// result returns the claims. Files in no list are found by their contents, unlike in other package
+// databases.
 func (l *loader) result() *assign.Result {
 	r := l.out.Result()
 	r.Fallback = nil

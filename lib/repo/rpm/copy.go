@@ -14,37 +14,35 @@ import (
 )
 
 const (
-	// maxDatabase bounds a database, in bytes: several times the largest, and
-	// what a private copy may take.
+	// maxDatabase bounds a database and its private copy, in bytes: several times the largest.
 	maxDatabase = 2 << 30
-	copyBuffer  = 1 << 20 // bytes; also how much is copied between looks at ctx
-	// The names in a private copy's folder. What the source calls its files never
-	// becomes part of a path outside it.
+	copyBuffer  = 1 << 20 // bytes; ctx is checked after each
+	// Fixed names in a private copy's directory: names from the source are never used in paths
+	// outside it.
 	copyName = "db"
-	walName  = copyName + "-wal" // what SQLite looks for
+	walName  = copyName + "-wal" // SQLite's name for the log
 )
 
-// private is a database's private copy: a folder that only this user may enter.
-// Whoever opens it removes it at once and reads on from what is open, so that
-// even a killed process leaves nothing.
+// private is a database's private copy, in a directory that only this user can enter. Readers
+// remove it as soon as it is open, so that even a killed process leaves nothing.
 type private struct {
 	dir  string
-	held *os.File // the folder, as long as it is there
-	// wal is set where a write-ahead log was copied too.
+	lock *os.File // the locked directory, until it is removed
+	// wal is set if a write-ahead log was copied too.
 	wal bool
-	// indexes is what is wrong with it where all packages can be read; nil for nothing.
+	// indexes is the fault of its indexes if all packages could be read; nil for none.
 	indexes error
 }
 
-// path is the copy's database.
+// path returns the path of the copied database.
 func (c *private) path() string { return filepath.Join(c.dir, copyName) }
 
-// remove removes the folder; doing so again is nothing.
+// remove removes the directory. A second call does nothing.
 func (c *private) remove() error {
 	err := os.RemoveAll(c.dir)
-	if c.held != nil {
-		_ = c.held.Close() // nothing was written to it
-		c.held = nil
+	if c.lock != nil {
+		_ = c.lock.Close() // read-only
+		c.lock = nil
 	}
 	if err != nil {
 		return fmt.Errorf("removing private copy: %w", err)
@@ -52,18 +50,18 @@ func (c *private) remove() error {
 	return nil
 }
 
-// copyOut copies the database at path, and its write-ahead log if there is one,
-// out of the tree into a new folder below tmp, the system's own choice where that
-// is empty. Both are from one moment: a file that changes meanwhile is an error.
+// copyOut copies the database at path and its write-ahead log, if there is one, into a new
+// directory below tmp, or the system's default if tmp is empty. Both copies must be from the same
+// moment: it is an error if a file changes meanwhile.
 func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *private, err error) {
 	if tmp == "" {
 		tmp = temp.Dir("/tmp", "/var/tmp")
 	}
-	held, err := temp.Mkdir(tmp, 0o700)
+	lock, err := temp.Mkdir(tmp, 0o700)
 	if err != nil {
-		return nil, fmt.Errorf("making a private copy of %q (TMPDIR names the place): %w", path, err)
+		return nil, fmt.Errorf("making a private copy of %q (TMPDIR sets its directory): %w", path, err)
 	}
-	c := &private{dir: held.Name(), held: held}
+	c := &private{dir: lock.Name(), lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.remove())
@@ -98,7 +96,7 @@ func copyOut(ctx context.Context, root *rootfs.Root, path, tmp string) (_ *priva
 	return c, main.unchanged()
 }
 
-// source is an open file of the tree with what it was when it was opened.
+// source is an open file of the tree with its metadata from the time of opening.
 type source struct {
 	file   *rootfs.File
 	before rootfs.Stat
@@ -111,7 +109,7 @@ func openSource(root *rootfs.Root, path string) (*source, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Size > maxDatabase {
-		err = fmt.Errorf("reading %q: its %d bytes are more than a database may have (%d)", path, st.Size, maxDatabase)
+		err = fmt.Errorf("reading %q: it has %d bytes, but a database can have at most %d", path, st.Size, maxDatabase)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -119,7 +117,7 @@ func openSource(root *rootfs.Root, path string) (*source, error) {
 	return &source{file: f, before: st}, nil
 }
 
-// copyTo copies as many bytes as the file had when it was opened.
+// copyTo copies the bytes that the file had when it was opened.
 func (s *source) copyTo(ctx context.Context, path string) (err error) {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -139,14 +137,14 @@ func (s *source) copyTo(ctx context.Context, path string) (err error) {
 			return err
 		}
 		if _, err := out.Write(buf[:n]); err != nil {
-			return fmt.Errorf("copying %q (TMPDIR names the place): %w", s.file.Name(), err)
+			return fmt.Errorf("copying %q (TMPDIR sets its directory): %w", s.file.Name(), err)
 		}
 		left -= int64(n)
 	}
 	return nil
 }
 
-// unchanged reports whether the file is what it was when it was opened.
+// unchanged returns an error if the file has changed since it was opened.
 func (s *source) unchanged() error {
 	now, err := s.file.Stat()
 	if err != nil {

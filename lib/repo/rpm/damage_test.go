@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// summary reads a database and sums up its packages and the paths they list.
+// summary reads a database and summarises its packages and their paths.
 func summary(t testing.TB, file string, raw []byte) (string, error) {
 	t.Helper()
 	var labels []string
@@ -44,7 +44,7 @@ func summary(t testing.TB, file string, raw []byte) (string, error) {
 	return strings.Join(labels, "\n"), err
 }
 
-// damages are ways to spoil a file, each at a place given as a fraction of it.
+// damages are ways to damage a file at a given offset.
 var damages = map[string]func(raw []byte, at int) []byte{
 	"truncated":    func(raw []byte, at int) []byte { return raw[:at] },
 	"page cut off": func(raw []byte, at int) []byte { return raw[:at&^4095] },
@@ -62,14 +62,14 @@ var damages = map[string]func(raw []byte, at int) []byte{
 	},
 }
 
-// TestDamage spoils real databases in many places. What is read must be all of it
-// or an error, never less.
+// TestDamage damages real databases in many places. All packages must be read, or there must be an
+// error.
 func TestDamage(t *testing.T) {
 	rounds := map[string]int{
 		"libuuid/Packages": 40, "sle15-bci/Packages.db": 15,
 		"cbl-mariner-2.0/rpmdb.sqlite": 6, "ubi8-s390x/Packages": 2, "fedora35/rpmdb.sqlite": 1,
 	}
-	factor, _ := strconv.Atoi(os.Getenv("RPM_DAMAGE_ROUNDS")) // for a longer hunt
+	factor, _ := strconv.Atoi(os.Getenv("RPM_DAMAGE_ROUNDS")) // for longer runs
 	for file, n := range rounds {
 		t.Run(path.Dir(file), func(t *testing.T) {
 			if testing.Short() {

@@ -12,8 +12,7 @@ import (
 	rpmdb "github.com/knqyf263/go-rpmdb/pkg"
 )
 
-// realDatabases are the module's, with the number of packages that rpm itself
-// counts in them.
+// realDatabases are databases of the go-rpmdb module, with the number of packages according to rpm.
 var realDatabases = []struct {
 	file     string
 	packages int
@@ -63,7 +62,7 @@ func TestRealDatabases(t *testing.T) {
 			if len(labels) != db.packages {
 				t.Errorf("got %d packages, want %d", len(labels), db.packages)
 			}
-			// All but a public key of CentOS 6 carry a digest of themselves.
+			// All packages except a public key of CentOS 6 contain their own digest.
 			if verified < len(labels)-1 {
 				t.Errorf("%d of %d packages are not verified", len(labels)-verified, len(labels))
 			}
@@ -75,10 +74,9 @@ func TestRealDatabases(t *testing.T) {
 	}
 }
 
-// compareWithLibrary reads an undamaged database with the library, which is right
-// about those.
+// compareWithLibrary reads an undamaged database with the library, whose result is right for those.
 func compareWithLibrary(t *testing.T, file string, want []string) {
-	raw := readFile(t, file) // opening moves a SQLite database's folder
+	raw := readFile(t, file) // opening changes a SQLite database's directory
 	file = filepath.Join(t.TempDir(), "db")
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)

@@ -16,31 +16,28 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// visit takes one package's header, with the number that the database gave it. It
-// may keep neither.
+// visit receives one package's header and its number in the database. It must not keep the header.
 type visit func(number int64, blob []byte) error
 
-// A form is a kind of database: its file's name, and how a private copy of it is
-// read.
+// A form is a kind of database: its file name and the reader of a private copy.
 type form struct {
 	name string
 	read func(ctx context.Context, c *private, visit visit) error
 }
 
-// folders and forms are in the order of preference.
+// dbDirs and forms are in the order of preference.
 var (
-	folders = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
-	forms   = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
+	dbDirs = []string{"/usr/lib/sysimage/rpm", "/usr/share/rpm", "/var/lib/rpm"}
+	forms  = []form{{"rpmdb.sqlite", readSQLite}, {"Packages.db", readNDB}, {"Packages", readBDB}}
 )
 
-// database is one database of a tree.
+// database is a database in a tree.
 type database struct {
-	path   string // physical
-	folder string // physical, of the name it was found by
-	size   int64  // in bytes
-	form   form
-	// indexes is what is wrong with the database where all packages were read; nil for
-	// nothing.
+	path string // physical
+	dir  string // physical path of the directory with the name that was found
+	size int64  // in bytes
+	form form
+	// indexes is the fault of its indexes if all packages could be read; nil for none.
 	indexes error
 }
 
@@ -51,7 +48,7 @@ func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, vis
 		return err
 	}
 	defer func() { err = errors.Join(err, c.remove()) }()
-	var refused error // by visit, which is not the database's fault
+	var refused error // visit's own error, which is not a fault of the database
 	err = db.form.read(ctx, c, func(number int64, blob []byte) error {
 		refused = visit(number, blob)
 		return refused
@@ -69,34 +66,34 @@ func (db *database) read(ctx context.Context, root *rootfs.Root, tmp string, vis
 	return nil
 }
 
-// primaryCode is the part of SQLite's codes that is the same for all of a kind.
+// primaryCode masks the primary part of SQLite's error codes.
 const primaryCode = 0xff
 
-// wrap names the database, and what may help.
+// wrap adds the database's path and advice.
 func (db *database) wrap(err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && se.Code()&primaryCode == sqlite3.SQLITE_IOERR {
-		return fmt.Errorf("reading a private copy of %q (TMPDIR names the place): %w", db.path, err)
+		return fmt.Errorf("reading a private copy of %q (TMPDIR sets its directory): %w", db.path, err)
 	}
 	return fmt.Errorf("reading %q: %w (rpm --rebuilddb may repair the database)", db.path, err)
 }
 
-// findDatabases returns the databases of a tree in the order of preference, each
-// once, however many names lead to it.
+// findDatabases returns the databases of a tree in the order of preference, each once, even if it
+// has several names.
 func findDatabases(root *rootfs.Root) ([]database, error) {
 	var dbs []database
 	var seen []string
-	for _, name := range folders {
-		folder, found, err := pkgdb.Resolve(root, name)
+	for _, name := range dbDirs {
+		dir, found, err := pkgdb.Resolve(root, name)
 		if err != nil {
 			return nil, err
 		}
-		if !found || slices.Contains(seen, folder) {
+		if !found || slices.Contains(seen, dir) {
 			continue
 		}
-		seen = append(seen, folder)
+		seen = append(seen, dir)
 		for _, form := range forms {
-			db, found, err := findForm(root, folder, form)
+			db, found, err := findForm(root, dir, form)
 			if err != nil {
 				return nil, err
 			}
@@ -110,8 +107,8 @@ func findDatabases(root *rootfs.Root) ([]database, error) {
 	return dbs, nil
 }
 
-func findForm(root *rootfs.Root, folder string, form form) (database, bool, error) {
-	path, found, err := pkgdb.Resolve(root, strings.TrimSuffix(folder, "/")+"/"+form.name)
+func findForm(root *rootfs.Root, dir string, form form) (database, bool, error) {
+	path, found, err := pkgdb.Resolve(root, strings.TrimSuffix(dir, "/")+"/"+form.name)
 	if err != nil || !found {
 		return database{}, false, err
 	}
@@ -122,15 +119,15 @@ func findForm(root *rootfs.Root, folder string, form form) (database, bool, erro
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return database{}, false, fmt.Errorf("reading %q: %w", path, rootfs.ErrNotRegular)
 	}
-	// A journal holds what has to be put back before the database is whole. SQLite
-	// would do it, and follow the name of a second file that the journal may hold.
+	// The database must be rolled back with its journal first. SQLite would do that, but also
+	// follow the name of a second file in the journal.
 	if found, err := hasJournal(root, path); err != nil || found {
 		if err == nil {
 			err = fmt.Errorf("reading %q: a write was interrupted, and %q has to be rolled back (rpm --rebuilddb may do that)", path, path+"-journal")
 		}
 		return database{}, false, err
 	}
-	return database{path: path, folder: folder, size: st.Size, form: form}, true, nil
+	return database{path: path, dir: dir, size: st.Size, form: form}, true, nil
 }
 
 func hasJournal(root *rootfs.Root, path string) (bool, error) {

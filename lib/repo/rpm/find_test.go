@@ -32,7 +32,7 @@ func TestChoice(t *testing.T) {
 	damaged := string([]byte(small)[:9000])
 	for name, c := range map[string]struct {
 		tree *tree
-		want string // of the components, the database's left out, or of the error
+		want string // components without the database's, or the error
 		warn string
 	}{
 		"one folder by three names": {newTree(t).file("/usr/share/rpm/rpmdb.sqlite", one).
@@ -78,8 +78,7 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestSourceUntouched compares all times of a database's folder, which cannot be
-// written either, before and after.
+// TestSourceUntouched compares all times of a read-only database directory before and after.
 func TestSourceUntouched(t *testing.T) {
 	tr := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", databaseOf(t, testPackage{name: "a"}))
 	dir := filepath.Join(tr.dir, "var/lib/rpm")
@@ -134,8 +133,8 @@ func TestChangedWhileCopied(t *testing.T) {
 	}
 }
 
-// TestCopyIsGone looks for the private copy while packages are read from it: a
-// process killed then leaves nothing.
+// TestCopyIsGone checks that the private copy is removed before packages are read, so that a killed
+// process leaves nothing.
 func TestCopyIsGone(t *testing.T) {
 	for file, raw := range map[string]string{
 		"rpmdb.sqlite": databaseOf(t, testPackage{name: "a"}),

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// headerBuilder puts a header together, tag by tag.
+// headerBuilder builds a header tag by tag.
 type headerBuilder struct {
 	tags        uint32
 	index, data []byte
 }
 
-// add appends a tag; the value's Go type decides the tag's.
+// add appends a tag. The value's Go type determines the tag's type.
 func (b *headerBuilder) add(tag uint32, value any) {
 	kind, count, raw := typeString, 1, []byte(nil)
 	switch v := value.(type) {
@@ -47,7 +47,7 @@ func (b *headerBuilder) add(tag uint32, value any) {
 	b.data = append(b.data, raw...)
 }
 
-// entry appends to the index alone, whatever it says.
+// entry appends any entry to the index only.
 func (b *headerBuilder) entry(tag, kind, offset, count uint32) {
 	b.tags++
 	for _, v := range []uint32{tag, kind, offset, count} {
@@ -64,20 +64,20 @@ func (b *headerBuilder) bytes() []byte {
 // testFile is a file of a testPackage.
 type testFile struct {
 	path   string
-	mode   uint16 // 0100644 where 0
+	mode   uint16 // 0 means 0100644
 	size   uint64
 	digest string
 	flags  uint32
 	state  byte
 }
 
-// testPackage is a package as tests describe it.
+// testPackage describes a package for tests.
 type testPackage struct {
 	name, source string
 	built        uint32
 	changes      []uint32
 	algo         uint32 // 0 for no tag
-	long, old    bool   // 64-bit sizes; whole paths instead of directories
+	long, old    bool   // 64-bit sizes; full paths instead of directories
 	files        []testFile
 }
 
@@ -160,7 +160,7 @@ func run(t testing.TB, db *sql.DB, query string, args ...any) {
 	}
 }
 
-// schema is what rpm 4.18 makes, as far as it is read.
+// schema is the part of rpm 4.18's schema that is read.
 const schema = `
 CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
 CREATE TABLE Name (key TEXT NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL);`
@@ -173,7 +173,7 @@ func insert(t testing.TB, db *sql.DB, pkgs ...testPackage) {
 	}
 }
 
-// databaseOf makes an rpmdb.sqlite and returns its bytes.
+// databaseOf returns the bytes of an rpmdb.sqlite.
 func databaseOf(t testing.TB, pkgs ...testPackage) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rpmdb.sqlite")

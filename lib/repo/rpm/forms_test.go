@@ -10,8 +10,8 @@ import (
 
 var little = binary.LittleEndian
 
-// bdbOf makes a Packages file of one page with small packages, which lie in the
-// page itself, and the counter that rpm keeps in front of them.
+// bdbOf makes a Packages file of one page with small packages, which are in the page itself, after
+// rpm's counter.
 func bdbOf(pkgs ...testPackage) []byte {
 	const size = 4096
 	raw := make([]byte, 2*size)
@@ -41,7 +41,7 @@ func bdbOf(pkgs ...testPackage) []byte {
 	return raw
 }
 
-// ndbOf makes a Packages.db of one page of slots and the blobs behind it.
+// ndbOf makes a Packages.db of one page of slots and the blobs after it.
 func ndbOf(pkgs ...testPackage) []byte {
 	raw := make([]byte, ndbPage)
 	copy(raw, ndbMagic)
@@ -78,8 +78,8 @@ func count(t testing.TB, name string, raw []byte) (n int, err error) {
 	return n, err
 }
 
-// TestSmallPackages reads packages small enough for a Berkeley DB to keep beside
-// their keys.
+// TestSmallPackages reads packages that are small enough for a Berkeley DB to store beside their
+// keys.
 func TestSmallPackages(t *testing.T) {
 	a, b := testPackage{name: "a"}, testPackage{name: "b", files: []testFile{{path: "/x"}}}
 	for file, raw := range map[string][]byte{"Packages": bdbOf(a, b), "Packages.db": ndbOf(a, b)} {
@@ -130,7 +130,7 @@ func TestDamagedForms(t *testing.T) {
 		"slot without a number": {"Packages.db", set(ndbOf(pkgs...), slotAt+4, 0), "slot 2 is damaged"},
 		"number too high":       {"Packages.db", set(ndbOf(pkgs...), slotAt+4, 3), "package 3 although"},
 		"blob behind end":       {"Packages.db", set(ndbOf(pkgs...), slotAt+8, 1<<31), "slot 2 points behind the end"},
-		"one blob twice":        {"Packages.db", swapped, "in the place of another"},
+		"one blob twice":        {"Packages.db", swapped, "overlaps another"},
 		"large blob":            {"Packages.db", set(ndbOf(pkgs...), blobAt+12, 1<<31), "package 1 is damaged"},
 		"changed blob":          {"Packages.db", set(ndbOf(pkgs...), blobAt+32, 77), "package 1 is damaged"},
 		"cut":                   {"Packages.db", ndbOf(pkgs...)[:blobAt+90], "points behind the end"},

@@ -20,7 +20,7 @@ func FuzzBDB(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) { checkForm(t, "Packages", raw, nil) })
 }
 
-// bdbChain makes a Packages file whose one package lies in a chain of small pages.
+// bdbChain makes a Packages file with one package in a chain of small pages.
 func bdbChain(header []byte) []byte {
 	const size = bdbMinPage
 	const part = size - bdbPageHead
@@ -67,7 +67,7 @@ func FuzzNDB(f *testing.F) {
 func FuzzSQLite(f *testing.F) {
 	file := filepath.Join(f.TempDir(), "x.sqlite")
 	db := openSQLite(f, file)
-	run(f, db, "PRAGMA page_size = 512") // small, so that there is much structure in few bytes
+	run(f, db, "PRAGMA page_size = 512") // small, for much structure in few bytes
 	run(f, db, "PRAGMA journal_mode = wal")
 	run(f, db, "PRAGMA wal_autocheckpoint = 0")
 	run(f, db, schema)
@@ -81,12 +81,11 @@ func FuzzSQLite(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, wal []byte) { checkForm(t, "rpmdb.sqlite", raw, wal) })
 }
 
-// checkForm reads a database twice: both times there are the same packages or the
-// same error, and there is no more of them than the
-// file has bytes.
+// checkForm reads a database twice. Both readings must have the same packages or the same error,
+// and not more bytes than the file.
 func checkForm(t *testing.T, name string, raw, wal []byte) {
 	if len(raw)+len(wal) > 1<<20 {
-		t.Skip("larger than what there is to be found")
+		t.Skip("too large to find anything new")
 	}
 	bound.Memory(t, 4<<20+64*(len(raw)+len(wal)))
 	first, n, err := readForm(t, name, raw, wal)
@@ -99,7 +98,7 @@ func checkForm(t *testing.T, name string, raw, wal []byte) {
 	}
 }
 
-// readForm sums up a database's packages; n is the bytes of their headers.
+// readForm summarises a database's packages; n is the total size of their headers.
 func readForm(t *testing.T, name string, raw, wal []byte) (sum string, n int, err error) {
 	all := fnv.New64a()
 	if len(wal) == 0 {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The limits of one header, those of rpm itself (HEADER_TAGS_MAX and
-// HEADER_DATA_MAX): more is a damaged header.
+// The limits of one header, as in rpm itself (HEADER_TAGS_MAX and HEADER_DATA_MAX). Larger headers
+// are damaged.
 const (
 	maxTags   = 0xffff
 	maxHeader = 256 << 20 // bytes
@@ -20,7 +20,7 @@ const (
 	maxFiles = 1 << 22
 )
 
-// The tags that are read. Numbers are rpm's, for ever.
+// The tags that are read, with rpm's numbers, which never change.
 const (
 	tagImmutable       = 63
 	tagSHA1Header      = 269
@@ -62,15 +62,15 @@ const (
 	typeI18NString  = 9
 )
 
-// widths are the bytes of one value by type; 0 for strings, which end at a NUL.
+// widths are the sizes of one value by type, in bytes; 0 for strings, which end at a NUL.
 var widths = [...]uint64{0: 1, typeChar: 1, typeInt8: 1, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBin: 1, typeI18NString: 0}
 
 // An entry is one tag of the index: count values of a type at an offset into
 // the data.
 type entry struct{ kind, offset, count uint32 }
 
-// header is one rpm header. Everything in its index was checked against the
-// data's length, so that reading a tag cannot leave it.
+// header is an rpm header. The index is checked against the data's length, so that reading a tag
+// stays within the data.
 type header struct {
 	data string
 	tags map[uint32]entry
@@ -81,9 +81,9 @@ var (
 	errRegion   = errors.New("header's region is damaged")
 )
 
-// parseHeader reads a header as databases hold it: the number of tags and the
-// bytes of data, both big-endian 32-bit as everything here, then the index, then
-// the data. A header that carries a digest of itself is checked against it.
+// parseHeader parses a header as databases store it: the number of tags and of data bytes, both
+// big-endian 32-bit like all its numbers, then the index, then the data. If the header contains its
+// own digest, the digest is checked.
 func parseHeader(blob []byte) (*header, error) {
 	if len(blob) < 8 {
 		return nil, errCutShort
@@ -112,8 +112,8 @@ func parseHeader(blob []byte) (*header, error) {
 	return h, nil
 }
 
-// add checks one entry and keeps it if it is of use. Of two with the same tag the
-// later counts: rpm appends what it changes at installation.
+// add checks an entry and keeps it if its tag is read. Of two entries with the same tag the later
+// counts: rpm appends its changes at installation.
 func (h *header) add(raw []byte) error {
 	tag := binary.BigEndian.Uint32(raw)
 	e := entry{
@@ -124,7 +124,7 @@ func (h *header) add(raw []byte) error {
 	if e.kind > typeI18NString || e.count == 0 || uint64(e.offset) > uint64(len(h.data)) {
 		return fmt.Errorf("tag %d is damaged", tag)
 	}
-	// A string takes a byte at least: its NUL.
+	// A string needs at least one byte: its NUL.
 	if uint64(e.count)*max(widths[e.kind], 1) > uint64(len(h.data))-uint64(e.offset) {
 		return fmt.Errorf("tag %d has %d values, more than there is data", tag, e.count)
 	}
@@ -145,16 +145,15 @@ func wanted(tag uint32) bool {
 	return false
 }
 
-// verify compares the immutable region, what was built and signed, with the
-// digest that the package carries of it. What rpm added at installation (file
-// states among it) is outside. The public keys that old rpm keeps as packages have
-// no digest, and neither have packages from before rpm 4.0.
+// verify compares the immutable region, the part that was built and signed, with the digest in the
+// package. Additions by rpm, such as file states, are outside. Public keys, which old rpm stores as
+// packages, and packages from before rpm 4.0 have no digest.
 func (h *header) verify(index, data []byte) error {
 	want, sum, err := h.ownDigest()
 	if err != nil || sum == nil {
 		return err
 	}
-	// The trailer is an entry whose offset, negative, spans the region's index.
+	// The trailer is an entry with a negative offset, the length of the region's index.
 	region, ok := h.tags[tagImmutable]
 	if !ok || region.kind != typeBin || region.count != regionTrailerBytes {
 		return errRegion
@@ -176,8 +175,7 @@ func (h *header) verify(index, data []byte) error {
 	return nil
 }
 
-// ownDigest returns the digest that the header carries and the function it was
-// made by, nil where it carries none.
+// ownDigest returns the header's own digest and its hash function, nil if it has none.
 func (h *header) ownDigest() (string, hash.Hash, error) {
 	for _, d := range []struct {
 		tag  uint32
@@ -192,7 +190,7 @@ func (h *header) ownDigest() (string, hash.Hash, error) {
 	return "", nil, nil
 }
 
-// text returns a tag's first string, empty where there is none.
+// text returns a tag's first string, empty if there is none.
 func (h *header) text(tag uint32) (string, error) {
 	list, err := h.texts(tag)
 	if err != nil || list.count == 0 {
@@ -205,7 +203,7 @@ func (h *header) text(tag uint32) (string, error) {
 	return s, nil
 }
 
-// texts is a tag's strings, read in order.
+// texts returns a tag's strings, to be read in order.
 func (h *header) texts(tag uint32) (texts, error) {
 	e, ok := h.tags[tag]
 	if !ok {
@@ -213,40 +211,40 @@ func (h *header) texts(tag uint32) (texts, error) {
 	}
 	switch {
 	case e.kind != typeString && e.kind != typeStringArray && e.kind != typeI18NString:
-		return texts{}, fmt.Errorf("tag %d has type %d where it should be text", tag, e.kind)
+		return texts{}, fmt.Errorf("tag %d has type %d, want text", tag, e.kind)
 	case e.count > maxFiles:
 		return texts{}, fmt.Errorf("tag %d has %d values", tag, e.count)
 	}
 	return texts{rest: h.data[e.offset:], count: int(e.count)}, nil
 }
 
-// texts walks over strings that end in NUL. It copies nothing.
+// texts iterates over strings that end with NUL, without copying.
 type texts struct {
 	rest  string
 	count int
 }
 
-// next returns the next string, false where the data ends first.
+// next returns the next string, or false at the end of the data.
 func (t *texts) next() (string, bool) {
 	s, rest, ok := strings.Cut(t.rest, "\x00")
 	t.rest = rest
 	return s, ok
 }
 
-// numbers is a tag's integers, which must be of the type given.
+// numbers returns a tag's integers, which must have the given type.
 func (h *header) numbers(tag, kind uint32) (numbers, error) {
 	e, ok := h.tags[tag]
 	if !ok {
 		return numbers{}, nil
 	}
 	if e.kind != kind {
-		return numbers{}, fmt.Errorf("tag %d has type %d where it should be %d", tag, e.kind, kind)
+		return numbers{}, fmt.Errorf("tag %d has type %d, want %d", tag, e.kind, kind)
 	}
 	width := int(widths[kind])
 	return numbers{raw: h.data[e.offset : uint64(e.offset)+uint64(width)*uint64(e.count)], width: width, count: int(e.count)}, nil
 }
 
-// number returns a tag's first 32-bit integer, 0 where there is none.
+// number returns a tag's first 32-bit integer, 0 if there is none.
 func (h *header) number(tag uint32) (uint64, error) {
 	n, err := h.numbers(tag, typeInt32)
 	if err != nil || n.count == 0 {
@@ -255,7 +253,7 @@ func (h *header) number(tag uint32) (uint64, error) {
 	return n.at(0), nil
 }
 
-// numbers are unsigned integers of one width in bytes.
+// numbers are unsigned integers of the same width in bytes.
 type numbers struct {
 	raw          string
 	width, count int

@@ -42,8 +42,7 @@ func TestPackage(t *testing.T) {
 	}
 }
 
-// TestLaterTagCounts replaces a tag as rpm does at installation: by another entry
-// behind the others.
+// TestLaterTagCounts replaces a tag with a later entry, as rpm does at installation.
 func TestLaterTagCounts(t *testing.T) {
 	var b headerBuilder
 	b.add(tagName, "old")
@@ -87,10 +86,10 @@ func TestDamagedHeaders(t *testing.T) {
 		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than there is data"},
 		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than there is data"},
 		"no name":             {testPackage{}.header(), "there is no name"},
-		"name of bytes":       {testPackage{name: "\xff"}.header(), "is no name"},
-		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is no name"},
+		"name of bytes":       {testPackage{name: "\xff"}.header(), "is not a name"},
+		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is not a name"},
 		"long name":           {testPackage{name: strings.Repeat("n", 2000)}.header(), "too long"},
-		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "should be text"},
+		"name is a number":    {build(func(b *headerBuilder) { b.entry(tagName, typeChar, 0, 1) }), "want text"},
 		"name does not end":   {build(func(b *headerBuilder) { b.entry(tagName, typeString, 0, 1); b.data[1] = 'x' }), "does not end"},
 		"time is text":        {build(func(b *headerBuilder) { b.add(tagBuildTime, "x") }), `package "n": tag 1006 has type 6`},
 		"one mode":            {files(tagFileModes, []uint16{1}), "modes of 1 of 2 files"},
@@ -109,8 +108,7 @@ func TestDamagedHeaders(t *testing.T) {
 	}
 }
 
-// countFiles reads all of a header that is ever read; it returns how many files
-// the package lists.
+// countFiles reads every part of a header that is used, and returns the package's number of files.
 func countFiles(blob []byte) (n int, err error) {
 	p, err := parsePackage(blob)
 	if err != nil {
@@ -126,8 +124,8 @@ func countFiles(blob []byte) (n int, err error) {
 	return n, list.each(func(*listed) error { n++; return nil })
 }
 
-// TestDamagedPackages sees that one bad package is named, claims nothing, and hides no
-// other; where all are bad, that is an error.
+// TestDamagedPackages checks that one damaged package is named, claims nothing, and hides no other.
+// If all are damaged, that is an error.
 func TestDamagedPackages(t *testing.T) {
 	bad := testPackage{name: "bad", changes: []uint32{1}}.header()
 	at := strings.Index(string(bad), string(binary.BigEndian.AppendUint32(nil, tagChangelogTime)))
@@ -141,7 +139,7 @@ func TestDamagedPackages(t *testing.T) {
 	}
 	db.Close()
 	r := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
-	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6 where it should be 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
+	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6, want 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
 	if len(r.Warnings) != 1 || r.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %s", r.Warnings, want)
 	}
@@ -157,7 +155,7 @@ func TestDamagedPackages(t *testing.T) {
 	}
 }
 
-// A package whose file list breaks off claims none of the files in front of the break.
+// A package with a truncated file list claims none of its files.
 func TestDamagedFileList(t *testing.T) {
 	good := testPackage{name: "good", files: []testFile{{path: "/usr/bin/good", mode: 0o100644}}}
 	bad := testPackage{name: "bad", files: []testFile{{path: "/usr/bin/a", mode: 0o100644}, {path: "/usr/lib/b", mode: 0o100644}}}.header()
@@ -183,8 +181,8 @@ func TestDamagedFileList(t *testing.T) {
 	}
 }
 
-// FuzzHeader reads any bytes as a header, in bounds: no panic, and no more memory
-// than a few times the header's.
+// FuzzHeader parses any bytes as a header without a panic, and with at most a few times the
+// header's memory.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(testPackage{name: "n", source: "s-1-1.src.rpm", built: 5, changes: []uint32{3}, algo: 8,
@@ -196,7 +194,7 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		bound.Memory(t, 1<<20+len(blob)*(64+assign.MaxListed)) // a path may repeat a directory of PATH_MAX bytes
+		bound.Memory(t, 1<<20+len(blob)*(64+assign.MaxListed)) // a path can repeat a directory of PATH_MAX bytes
 		if files, err := countFiles(blob); files > len(blob) {
 			t.Errorf("%d files out of %d bytes: %v", files, len(blob), err)
 		}

@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// moduleDir is where the go-rpmdb module lies: it carries real databases.
+// moduleDir is the directory of the go-rpmdb module, which contains real databases.
 var moduleDir = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/knqyf263/go-rpmdb").Output()
 	return strings.TrimSpace(string(out)), err
@@ -46,7 +46,7 @@ func readFile(t testing.TB, path string) []byte {
 	return raw
 }
 
-// tree is a root in a test's own folder and the records of what is in it.
+// tree is a root in a temporary directory and the records of its files.
 type tree struct {
 	t     testing.TB
 	dir   string
@@ -57,7 +57,7 @@ func newTree(t testing.TB) *tree {
 	return &tree{t: t, dir: t.TempDir()}
 }
 
-// file makes a regular file with its parents, and their records.
+// file creates a regular file with its parents, and their records.
 func (tr *tree) file(path, content string) *tree {
 	tr.t.Helper()
 	tr.parents(path)
@@ -117,8 +117,8 @@ func (tr *tree) open() *assign.Tree {
 	return assign.NewTree(root, tr.files)
 }
 
-// load runs the repo on the tree, with a folder of its own for private copies
-// that must be empty afterwards.
+// load runs the repo on the tree, with its own directory for private copies, which must be empty
+// afterwards.
 func (tr *tree) load() (*assign.Result, error) {
 	tr.t.Helper()
 	tmp := tr.t.TempDir()
@@ -158,7 +158,7 @@ func componentsOf(r *assign.Result) []*format.Component {
 	return list
 }
 
-// visitAll reads a database by its bytes, as it would be read out of a tree.
+// visitAll reads a database given as bytes, as from a tree.
 func visitAll(t testing.TB, read func(context.Context, *private, visit) error, raw, wal []byte, visit visit) error {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "chunkah-rpm-test-") //nolint:usetesting // a fuzz run reads thousands: each is removed at once

@@ -11,9 +11,9 @@ import (
 	"chunkah/format"
 )
 
-// addListed adds a record for every directory and regular file that a database's
-// packages list, and for the directories they are in, without making any of it.
-// Symlinks are left out, so that every path is a physical one.
+// addListed adds records for every directory and regular file in a database's packages, and for
+// their parents, without creating files. Symlinks are left out, so that every path is a physical
+// one.
 func (tr *tree) addListed(db string) {
 	tr.t.Helper()
 	seen := make(map[string]bool)
@@ -59,12 +59,12 @@ func (tr *tree) addListed(db string) {
 	}
 }
 
-// maxWork bounds the allocations for each file of a tree, whose number must not
-// grow with that of the files: about three times what it is.
+// maxWork bounds the allocations per file of a tree, which must not depend on the number of files:
+// about three times the present value.
 const maxWork = 8
 
-// TestLoadReal claims everything that a large database lists, without more work for
-// each file than in a small one.
+// TestLoadReal claims everything that a large database lists, with the same work per file as for a
+// small one.
 func TestLoadReal(t *testing.T) {
 	for _, db := range []string{"fedora35/rpmdb.sqlite", "centos7-python35/Packages", "sle15-bci/Packages.db"} {
 		t.Run(path.Dir(db), func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestLoadReal(t *testing.T) {
 			}
 			for i, f := range tr.files {
 				if f.Type != format.TypeDir && !claimed[i] {
-					t.Fatalf("%q is claimed by nobody", f.Path)
+					t.Fatalf("%q is not claimed", f.Path)
 				}
 			}
 			for _, c := range componentsOf(r) {

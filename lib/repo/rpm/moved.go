@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// The digests of files, by rpm's numbers (those of RFC 4880, section 9.4).
+// The digests of files by rpm's numbers, which are those of RFC 4880, section 9.4.
 const algoMD5 = 1
 
 var algos = map[uint64]func() hash.Hash{
@@ -32,32 +32,32 @@ var algos = map[uint64]func() hash.Hash{
 	11:      sha256.New224,
 }
 
-// hashBuffer is how much is read at once, in bytes.
+// hashBuffer is the size of one read, in bytes.
 const hashBuffer = 256 << 10
 
-// contents is a digest that a component lists. Its first 64 bits are enough to see that
-// another component may list the same one.
+// contents is a digest that a component lists. Its first 64 bits are enough to see whether another
+// component can list the same one.
 type contents struct {
 	start     uint64
 	component *format.Component
 }
 
-// missing is a regular file that is not at its path.
+// missing is a regular file that is missing at its path.
 type missing struct {
 	key  digest
 	size int64
 	pkg  *assign.Package
 }
 
-// digest is a file's digest in hexadecimal, with the function it was made by.
+// digest is a file's digest in hexadecimal, with its hash function.
 type digest struct {
 	algo uint64
 	hex  string
 }
 
-// know keeps the digest of a regular file that has any contents. It reports
-// whether the file could be found by it.
-func (l *loader) know(p *assign.Package, algo uint64, f *listed) bool {
+// remember keeps the digest of a regular file that is not empty. It reports whether the file can be
+// found by it.
+func (l *loader) remember(p *assign.Package, algo uint64, f *listed) bool {
 	if f.mode&unix.S_IFMT != unix.S_IFREG || f.size <= 0 || len(f.digest) < 16 {
 		return false
 	}
@@ -78,11 +78,11 @@ func (l *loader) miss(p *assign.Package, algo uint64, f *listed) {
 type search struct {
 	tree   *assign.Tree
 	owners map[digest]*assign.Package // nil if several components list the contents
-	sizes  map[int64]map[uint64]bool  // size -> functions to try
+	sizes  map[int64]map[uint64]bool  // size -> hash functions to try
 	buf    []byte
 }
 
-// newSearch makes the search for the missing files of a loader.
+// newSearch creates a search for the missing files of a loader.
 func newSearch(l *loader) *search {
 	s := &search{tree: l.tree, owners: make(map[digest]*assign.Package), sizes: make(map[int64]map[uint64]bool)}
 	starts := make(map[uint64][]digest)
@@ -91,7 +91,7 @@ func newSearch(l *loader) *search {
 		switch {
 		case !listed:
 			s.owners[m.key] = m.pkg
-			start, _ := strconv.ParseUint(m.key.hex[:16], 16, 64) // as know did
+			start, _ := strconv.ParseUint(m.key.hex[:16], 16, 64) // as in remember
 			starts[start] = append(starts[start], m.key)
 		case owner != nil && owner.Component != m.pkg.Component:
 			s.owners[m.key] = nil
@@ -111,8 +111,8 @@ func newSearch(l *loader) *search {
 	return s
 }
 
-// run claims unclaimed regular files whose contents one component, and no other, lists
-// for a path that is not there.
+// run claims unclaimed regular files with contents that exactly one component lists for a missing
+// path.
 func (s *search) run(ctx context.Context) (*assign.Result, error) {
 	r := &assign.Result{}
 	linked := make(map[int64]*assign.Package) // by hard-link group
@@ -136,8 +136,7 @@ func (s *search) run(ctx context.Context) (*assign.Result, error) {
 	return r, nil
 }
 
-// owner returns the package that lists a file's contents, nil for none or several
-// components.
+// owner returns the package that lists a file's contents, nil for none or several components.
 func (s *search) owner(ctx context.Context, f *format.File) (owner *assign.Package, err error) {
 	file, err := s.tree.Root.OpenFile(f.Path)
 	if err != nil {

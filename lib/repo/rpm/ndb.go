@@ -12,8 +12,8 @@ import (
 	"slices"
 )
 
-// The parts of a Packages.db, little-endian throughout: a first page that begins
-// with a header, pages of slots, and blobs in blocks, each with a head and a tail.
+// The layout of a Packages.db, with little-endian numbers: a first page that begins with a header,
+// pages of slots, and blobs in blocks, each with a head and a tail.
 const (
 	ndbPage     = 4096
 	ndbSlot     = 16 // bytes of a slot, of a block and of a blob's head
@@ -28,9 +28,8 @@ const (
 // A slot says where a package's blob is, in blocks.
 type slot struct{ number, block, blocks uint32 }
 
-// readNDB reads Packages.db: SUSE. It is read here and not by the library, which prints to
-// the standard output on a bad slot, allocates as much as a blob says that it has, and
-// knows no checksums.
+// readNDB reads Packages.db: SUSE. The library is not used: it prints to standard output on a bad
+// slot, trusts the sizes of blobs, and ignores checksums.
 func readNDB(ctx context.Context, c *private, visit visit) (err error) {
 	f, err := os.Open(c.path())
 	if err != nil {
@@ -66,8 +65,8 @@ func readNDB(ctx context.Context, c *private, visit visit) (err error) {
 	return nil
 }
 
-// checkApart sees that no two slots share a package or a block: with it, reading
-// every blob reads the file once.
+// checkApart makes sure that no two slots have the same package or block, so that reading every
+// blob reads the file only once.
 func checkApart(slots []slot) error {
 	byBlock := slices.Clone(slots)
 	slices.SortFunc(byBlock, func(a, b slot) int { return cmp.Compare(a.block, b.block) })
@@ -75,7 +74,7 @@ func checkApart(slots []slot) error {
 	end := uint64(0)
 	for _, s := range byBlock {
 		if seen[s.number] || uint64(s.block) < end {
-			return fmt.Errorf("has package %d in the place of another", s.number)
+			return fmt.Errorf("package %d overlaps another", s.number)
 		}
 		seen[s.number] = true
 		end = uint64(s.block) + uint64(s.blocks)
@@ -83,7 +82,7 @@ func checkApart(slots []slot) error {
 	return nil
 }
 
-// readSlots reads the slots in use and sees that they lie within the file.
+// readSlots reads the used slots and checks that they are within the file.
 func readSlots(f io.ReaderAt, size int64) ([]slot, error) {
 	head := make([]byte, 2*ndbSlot)
 	if _, err := f.ReadAt(head, 0); err != nil {
@@ -117,7 +116,7 @@ func readSlots(f io.ReaderAt, size int64) ([]slot, error) {
 		}
 		slots = append(slots, s)
 	}
-	// Another slot behind the last page means that the number of pages is wrong.
+	// A slot after the last page means that the number of pages is wrong.
 	mark := make([]byte, len(ndbSlotMark))
 	if n, _ := f.ReadAt(mark, pages*ndbPage); n == len(mark) && string(mark) == ndbSlotMark {
 		return nil, errors.New("has more slots than it says")
@@ -147,9 +146,8 @@ func parseSlot(raw []byte, size, pages int64) (slot, error) {
 	return s, nil
 }
 
-// read returns the blob of a slot. It checks that the blob is this package's, that head
-// and tail agree on its size, and the checksum, which covers the head, the blob and
-// the zeros up to the tail.
+// read returns the blob of a slot. It checks the package number, the size in head and tail, and the
+// checksum, which covers the head, the blob and the zeros up to the tail.
 func (s slot) read(f io.ReaderAt) ([]byte, error) {
 	raw := make([]byte, int64(s.blocks)*ndbSlot)
 	if _, err := f.ReadAt(raw, int64(s.block)*ndbSlot); err != nil {

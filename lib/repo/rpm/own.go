@@ -9,25 +9,24 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// claimFolders claims the databases and the regular files of the folders that they
-// were found in. It warns of those that programs left behind: they differ from build to
-// build, and nothing needs them.
-func (l *loader) claimFolders(dbs []database) error {
+// claimDirs claims the databases and the regular files of their directories. It warns about
+// files that programs left behind: they differ from build to build, and nothing needs them.
+func (l *loader) claimDirs(dbs []database) error {
 	var done, left, logs []string
 	for _, db := range dbs {
-		if err := l.out.Own(db.path); err != nil { // a link in the folder may lead out of it
+		if err := l.out.Own(db.path); err != nil { // a link in the directory can lead outside it
 			return err
 		}
-		if slices.Contains(done, db.folder) {
+		if slices.Contains(done, db.dir) {
 			continue
 		}
-		done = append(done, db.folder)
-		names, err := l.tree.Root.ReadDir(db.folder)
+		done = append(done, db.dir)
+		names, err := l.tree.Root.ReadDir(db.dir)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			path := assign.Join(db.folder, name)
+			path := assign.Join(db.dir, name)
 			i, ok := l.tree.Lookup(path)
 			if !ok || l.tree.Files[i].Type != format.TypeFile {
 				continue
@@ -44,17 +43,17 @@ func (l *loader) claimFolders(dbs []database) error {
 		}
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left over by a program that read or wrote the rpm database; without them the image would be easier to reproduce", pkgdb.List(left))
+		l.out.Warn("finding %s: left by a program that read or wrote the rpm database; without them the image would be easier to reproduce", pkgdb.List(left))
 	}
 	for _, log := range logs {
-		l.out.Warn("finding %q: packages may be in this log alone, so it has to stay as long as the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("finding %q: some packages may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, strings.TrimSuffix(log, "-wal"))
 	}
 	return nil
 }
 
-// warnPruned warns of a database's log that was read here and is left out of the image:
-// rpm in the image would see an older list of packages.
+// warnPruned warns if a database's log was read but is not in the image: rpm in the image would see
+// an older list of packages.
 func (l *loader) warnPruned(db *database) {
 	log := db.path + "-wal"
 	st, err := l.tree.Root.Lstat(log)
@@ -62,14 +61,14 @@ func (l *loader) warnPruned(db *database) {
 		return
 	}
 	if _, kept := l.tree.Lookup(log); !kept && !l.tree.Partial {
-		l.out.Warn("leaving out %q: packages may be in this log alone, and the image's database does not have them; close the database in the root in place of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("leaving out %q: some packages may be only in this log, and the image's database does not have them; close the database in the root instead of --prune: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, db.path)
 	}
 }
 
-// isLeftover reports whether a file beside a database is only of use while a
-// program has it open: SQLite's log and shared memory, Berkeley DB's environment,
-// locks. rpm itself keeps an empty .rpm.lock for ever; that one is left alone.
+// isLeftover reports whether a file beside a database is useful only while a program has it open:
+// SQLite's log and shared memory, Berkeley DB's environment, locks. rpm keeps an empty .rpm.lock
+// all the time, which is not one.
 func isLeftover(name string, size int64) bool {
 	switch {
 	case strings.HasSuffix(name, "-wal"), strings.HasSuffix(name, "-shm"), strings.HasPrefix(name, "__db."):

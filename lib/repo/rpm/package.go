@@ -9,28 +9,27 @@ import (
 )
 
 const (
-	// flagGhost marks what a package owns without shipping it (RPMFILE_GHOST).
+	// flagGhost marks files that the package owns but does not ship (RPMFILE_GHOST).
 	flagGhost = 1 << 6
-	// stateNormal is the state of a file that was installed. The others are
-	// replaced by another package's (1), not installed (2, documentation and
-	// languages left out), on a shared file system (3), of another architecture's
-	// package (4) and unknown (255).
+	// stateNormal is the state of an installed file. Other states: replaced by another package's
+	// file (1), not installed (2, documentation and languages left out), on a shared file system
+	// (3), of another architecture's package (4) and unknown (255).
 	stateNormal = 0
 )
 
 // pkg is one package of a database.
 type pkg struct {
 	name   string
-	source string // the source package's name, its own where it has none
+	source string // the source package's name, or its own if it has none
 	built  int64  // unix seconds, 0 for unknown
 	header *header
-	// files and updated, the times of its updates, are those of readPackage.
+	// files and the times of its updates are set by readPackage.
 	files   *fileList
 	updated []int64
 }
 
-// parsePackage reads a package's header. The error of a broken one names the
-// package where its name could be read.
+// parsePackage parses a package's header. If the header is damaged, the error has the package's
+// name if possible.
 func parsePackage(blob []byte) (*pkg, error) {
 	h, err := parseHeader(blob)
 	if err != nil {
@@ -62,8 +61,8 @@ func parsePackage(blob []byte) (*pkg, error) {
 	return p, nil
 }
 
-// sourceName cuts the name out of a source package's file name:
-// "glibc-2.38-1.fc39.src.rpm" gives "glibc". It is empty where there is none.
+// sourceName returns the name in a source package's file name: "glibc-2.38-1.fc39.src.rpm" gives
+// "glibc". It is empty if there is none.
 func sourceName(file string) string {
 	if file == "(none)" {
 		return ""
@@ -81,8 +80,7 @@ func sourceName(file string) string {
 	return name
 }
 
-// label is the package as rpm prints it, name-version-release.arch, as far as it
-// can be read.
+// label returns name-version-release.arch, as rpm prints it, with the parts that can be read.
 func (p *pkg) label() string {
 	var s strings.Builder
 	s.WriteString(p.name)
@@ -134,14 +132,14 @@ func (p *pkg) changes() (list []int64, err error) {
 	return list, nil
 }
 
-// listed is one file as its package lists it.
+// listed is a file in a package's list.
 type listed struct {
-	// path may lead through symlinks, and need not be absolute or clean.
+	// path can lead through symlinks, and need not be absolute or clean.
 	path string
-	// mode is st_mode, 0 where the package does not say.
+	// mode is st_mode, 0 if the package has none.
 	mode uint32
 	size int64
-	// digest is in hexadecimal, empty for all but regular files.
+	// digest is in hexadecimal, empty for anything except regular files.
 	digest string
 	ghost  bool
 	state  uint64
@@ -149,9 +147,9 @@ type listed struct {
 
 // fileList holds the parallel arrays of a package's files.
 type fileList struct {
-	dirs    []string // nil for old packages, whose names are whole paths
+	dirs    []string // nil for old packages, whose names are full paths
 	names   texts
-	index   numbers // of each file's directory in dirs
+	index   numbers // index of each file's directory in dirs
 	modes   numbers
 	sizes   numbers
 	flags   numbers
@@ -160,7 +158,7 @@ type fileList struct {
 	algo    uint64
 }
 
-// files checks the arrays of the package's files against each other.
+// files checks that the arrays of the package's files are consistent.
 func (h *header) files() (l *fileList, err error) {
 	l = &fileList{algo: algoMD5}
 	if l.names, err = h.texts(tagBaseNames); err != nil {
@@ -182,7 +180,7 @@ func (h *header) files() (l *fileList, err error) {
 	return l, err
 }
 
-// readDirs reads the directories that the files' names are in.
+// readDirs reads the directories of the files.
 func (l *fileList) readDirs(h *header) (err error) {
 	dirs, err := h.texts(tagDirNames)
 	if err != nil {
@@ -205,8 +203,7 @@ func (l *fileList) readDirs(h *header) (err error) {
 	return nil
 }
 
-// readArrays reads what the package says of each file. An array may be absent,
-// as a whole.
+// readArrays reads the metadata of the files. An array can be missing as a whole.
 func (l *fileList) readArrays(h *header) (err error) {
 	for _, a := range []struct {
 		to        *numbers
@@ -217,7 +214,7 @@ func (l *fileList) readArrays(h *header) (err error) {
 		{&l.flags, tagFileFlags, typeInt32, "flags"},
 		{&l.states, tagFileStates, typeChar, "states"},
 		{&l.sizes, tagFileSizes, typeInt32, "sizes"},
-		{&l.sizes, tagLongFileSizes, typeInt64, "sizes"}, // takes the other's place
+		{&l.sizes, tagLongFileSizes, typeInt64, "sizes"}, // replaces the 32-bit sizes
 	} {
 		n, err := h.numbers(a.tag, a.kind)
 		if err != nil {
@@ -268,7 +265,7 @@ func (l *fileList) each(visit func(*listed) error) error {
 	return nil
 }
 
-// describe fills in what the arrays say of file i.
+// describe fills in the metadata of file i.
 func (l *fileList) describe(i int, f *listed) error {
 	if l.modes.count > 0 {
 		f.mode = uint32(l.modes.at(i))

@@ -1,35 +1,33 @@
-// Package rpm is the component repo of rpm packages. It reads the rpm database of a tree
-// and claims the files that its packages installed.
+// Package rpm is the component repo of rpm packages. It reads the rpm database of a tree and claims
+// the files that its packages installed.
 //
-// A database with a hole is an error and never a shorter list of packages. A single package
-// with a header that cannot be read is a warning. The source is not touched: the database
-// is read from a private copy that is unlinked as soon as it is open.
+// A database with a hole is an error and never a shorter list of packages. A single package with a
+// header that cannot be read is a warning. The source is not touched: the database is read from a
+// private copy that is unlinked as soon as it is open.
 //
 // # Databases
 //
-// The folders are tried in this order: /usr/lib/sysimage/rpm, /usr/share/rpm and
-// /var/lib/rpm. In each, the forms are tried from new to old: rpmdb.sqlite (SQLite),
-// Packages.db (ndb) and Packages (Berkeley DB). The first database with a package is
-// read. Others with packages are left out with a warning.
+// The directories are tried in this order: /usr/lib/sysimage/rpm, /usr/share/rpm and /var/lib/rpm.
+// In each, the kinds of database are tried from new to old: rpmdb.sqlite (SQLite), Packages.db
+// (ndb) and Packages (Berkeley DB). The first database with a package is read. Others with packages
+// are left out with a warning.
 //
 // # Components
 //
-// A component is a source package: "rpm/glibc" for glibc, glibc-common and so on. A
-// package without a source is its own component. The mtime clamp is the newest build
-// time of its packages. Its updates are the times of their changelogs, in unix seconds.
-// rpm only knows the day and uses noon UTC, and distributions may keep only the entries
-// of some years. The newest build counts as an update if it came more than a week after
-// the newest entry: such a rebuild has no entry.
+// A component is a source package: "rpm/glibc" for glibc, glibc-common and so on. A package without
+// a source is its own component. The mtime clamp is the newest build time of its packages. Its
+// updates are the times of their changelogs, in unix seconds. rpm only knows the day and uses noon
+// UTC, and distributions may keep only the entries of some years. The newest build counts as an
+// update if it came more than a week after the newest entry: such a rebuild has no entry.
 //
-// The database and the regular files of its folder change with every package. They are the
+// The database and the regular files of its directory change with every package. They are the
 // component "rpm/.database", even if packages list them. No package can have that name.
 //
 // # Claims
 //
-// A package claims a path that it lists if a file of the same type is there, with three
-// exceptions:
+// A package claims a path that it lists if a file of the same type is there, with three exceptions:
 //
-//   - A %ghost is not shipped: caches and logs, made on the spot from other packages
+//   - A %ghost is not shipped: caches and logs, generated on the system from other packages
 //     (/etc/ld.so.cache) or by use. It would change the package's layer with every
 //     build. It is not claimed.
 //   - A file that is not in the normal state was not installed by this package (skipped
@@ -49,15 +47,14 @@ import (
 
 // Repo is the rpm repo. Its zero value is ready for use.
 type Repo struct {
-	// TempDir is the folder for the private copy of the database; where it is
-	// empty, $TMPDIR or /tmp.
+	// TempDir is the directory for the private copy of the database. Empty means $TMPDIR or /tmp.
 	TempDir string
 }
 
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's rpm database, nil, nil where it has none.
+// Load reads the tree's rpm database. It returns nil, nil if there is none.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	dbs, err := findDatabases(t.Root)
 	if err != nil || len(dbs) == 0 {
@@ -71,15 +68,15 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	if err := r.warnOthers(ctx, l, dbs, chosen); err != nil {
 		return nil, err
 	}
-	if err := l.claimFolders(dbs); err != nil {
+	if err := l.claimDirs(dbs); err != nil {
 		return nil, err
 	}
 	l.warnPruned(&dbs[chosen])
 	return l.result(), nil
 }
 
-// choose reads the databases in order up to the first that holds packages. It
-// returns them and its number; the first one's if none holds any.
+// choose reads the databases in order up to the first with packages. It returns that one and its
+// number, or the first if none has packages.
 func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*loader, int, error) {
 	var empty error
 	for i := range dbs {
@@ -87,7 +84,7 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*load
 		err := db.read(ctx, t.Root, r.TempDir, l.add)
 		switch {
 		case err != nil && db.size == 0:
-			// The leftover of another time, unless it is all there is.
+			// A database without packages is an old leftover, unless it is the only one.
 			if empty == nil {
 				empty = err
 			}
@@ -102,11 +99,10 @@ func (r Repo) choose(ctx context.Context, t *assign.Tree, dbs []database) (*load
 	return newLoader(t), 0, empty
 }
 
-// errStop ends the reading of a database at its first package.
+// errStop ends the reading of a database after its first package.
 var errStop = errors.New("stop")
 
-// warnOthers warns of each database behind the chosen one that holds packages too, or
-// may do so.
+// warnOthers warns about each database after the chosen one that has packages, or cannot be read.
 func (r Repo) warnOthers(ctx context.Context, l *loader, dbs []database, chosen int) error {
 	for _, db := range dbs[chosen+1:] {
 		err := db.read(ctx, l.tree.Root, r.TempDir, func(int64, []byte) error { return errStop })

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"modernc.org/sqlite" // the driver, too
+	"modernc.org/sqlite" // also the driver
 )
 
 const (
@@ -22,14 +22,12 @@ const (
 	walFrame         = 24 // bytes in front of each page
 )
 
-// readSQLite reads rpmdb.sqlite: rpm 4.16 and later, Fedora 33, EL 9. The library
-// for rpm databases is not used for it: it does not see an error that ends the
-// rows early, and takes what it got for the whole.
+// readSQLite reads rpmdb.sqlite: rpm 4.16 and later, Fedora 33, EL 9. The library for rpm databases
+// is not used: if an error ends the rows early, it returns the rows so far without the error.
 //
-// SQLite recovers the write-ahead log by itself, which takes a folder that can be
-// written and the files' names; with the exclusive lock it needs no shared memory
-// file, and once it has read the first page it holds all it needs open, so the
-// copy is removed then.
+// SQLite recovers the write-ahead log itself, which requires a writable directory and the files'
+// names. With the exclusive lock it needs no shared memory file. After it has read the first page,
+// all files are open, so the copy is removed.
 func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	if err := checkSQLite(c); err != nil {
 		return err
@@ -60,8 +58,8 @@ func readSQLite(ctx context.Context, c *private, visit visit) (err error) {
 	return readRows(ctx, conn, visit)
 }
 
-// checkSQLite looks at what SQLite would take in silence: any file that is empty
-// as a new database, and a write-ahead log only as far as it is whole.
+// checkSQLite finds faults that SQLite ignores: it treats an empty file as a new database, and
+// reads a damaged write-ahead log only up to the damage.
 func checkSQLite(c *private) error {
 	head := make([]byte, len(sqliteMagic))
 	if err := readHead(c.path(), head); err != nil {
@@ -107,9 +105,8 @@ func readHead(path string, head []byte) error {
 	return err
 }
 
-// prepareSQLite guards against what a database's schema can ask for and makes
-// the first read. The table must be an ordinary one: a view or a virtual table
-// would be a program of the database's author.
+// prepareSQLite protects against hostile schemas and makes the first read. The table must be an
+// ordinary one: a view or a virtual table would run code of the database's author.
 func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	for _, pragma := range []string{
 		"locking_mode = exclusive",
@@ -139,19 +136,19 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 	if kind != "table" || plain != 2 {
 		return errors.New("its table of packages is not rpm's")
 	}
-	// The check of all pages and whoever reads a row would compute those columns,
-	// for as long and with as much memory as their author likes.
+	// The check of all pages and every read of a row would compute such columns, with unlimited
+	// time and memory.
 	var computed int
 	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
 	if err == nil && computed > 0 {
-		err = errors.New("it has columns that are computed, and rpm has none")
+		err = errors.New("it has computed columns, which rpm does not use")
 	}
 	return err
 }
 
-// checkPages has SQLite walk over every page once: without it, a damaged tree of
-// pages can lose rows or repeat them. Where the table of packages is whole, damage
-// elsewhere is returned as indexes, since rpm lists all packages then.
+// checkPages makes SQLite check every page: otherwise a damaged tree of pages can lose or repeat
+// rows. If the table of packages is undamaged, other damage is returned as indexes, since rpm then
+// lists all packages.
 func checkPages(ctx context.Context, conn *sql.Conn) (indexes, err error) {
 	if indexes = quickCheck(ctx, conn, "1"); indexes == nil {
 		return nil, nil
@@ -171,8 +168,8 @@ func quickCheck(ctx context.Context, conn *sql.Conn, what string) error {
 	return nil
 }
 
-// readRows reads all packages and compares their number with what the database
-// knows of it elsewhere: the table's own count, and an index.
+// readRows reads all packages and compares their number with the table's own count and with an
+// index.
 func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 	rows, err := conn.QueryContext(ctx, "SELECT hnum, blob FROM Packages ORDER BY hnum")
 	if err != nil {
@@ -204,11 +201,11 @@ func readRows(ctx context.Context, conn *sql.Conn, visit visit) (err error) {
 	return checkIndexes(ctx, conn)
 }
 
-// indexTables are indexes that have all or most packages.
+// indexTables are indexes with all or most packages.
 var indexTables = []string{"Name", "Providename", "Sigmd5", "Installtid"}
 
-// checkIndexes looks for packages that an index has and the table of packages has not.
-// An index that is damaged itself proves nothing, so the next one is asked.
+// checkIndexes looks for packages in an index that the table of packages lacks. A damaged index
+// proves nothing, so the next one is tried.
 func checkIndexes(ctx context.Context, conn *sql.Conn) error {
 	for _, name := range indexTables {
 		var kind string

@@ -27,7 +27,7 @@ func namesOf(t testing.TB, raw, wal []byte) (string, error) {
 	return strings.Join(names, " "), err
 }
 
-// TestWriteAheadLog reads a database whose newest packages are in its log only.
+// TestWriteAheadLog reads a database whose newest packages are only in its log.
 func TestWriteAheadLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a?b#c.sqlite")
 	db := openSQLite(t, "file:"+strings.NewReplacer("?", "%3f", "#", "%23").Replace(file))
@@ -56,18 +56,18 @@ func TestWriteAheadLog(t *testing.T) {
 	tr := newTree(t)
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite", string(raw))
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite-wal", string(wal))
-	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `finding "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be in this log alone`) {
+	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `finding "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be only in this log`) {
 		t.Errorf("got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
-	// What is in the root, and not among the records, has been pruned.
+	// A file in the root without a record has been pruned.
 	tr.files = slices.DeleteFunc(tr.files, func(f *format.File) bool { return strings.HasSuffix(f.Path, "-wal") })
-	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `leaving out "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": packages may be`) {
+	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `leaving out "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be`) {
 		t.Errorf("without the log: got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
 }
 
-// TestDamagedIndexes spoils every page of an index, and every page of the packages: of
-// indexes it is a warning, since all packages can be read; of packages an error.
+// TestDamagedIndexes damages every page of an index, and every page of the packages. Damaged
+// indexes are a warning, since all packages can be read; damaged packages are an error.
 func TestDamagedIndexes(t *testing.T) {
 	const page = 4096
 	raw := readFile(t, testdata(t, "cbl-mariner-2.0/rpmdb.sqlite"))
@@ -112,13 +112,13 @@ func TestDamagedIndexes(t *testing.T) {
 	}
 }
 
-// TestForeignSQLite refuses what rpm did not make.
+// TestForeignSQLite refuses databases that are not from rpm.
 func TestForeignSQLite(t *testing.T) {
 	for name, c := range map[string]struct{ sql, want string }{
 		"view":      {"CREATE VIEW Packages AS WITH RECURSIVE r(hnum, blob) AS (SELECT 1, 'x' UNION ALL SELECT hnum + 1, blob FROM r) SELECT * FROM r", "not rpm's"},
 		"virtual":   {"CREATE VIRTUAL TABLE Packages USING fts5(hnum, blob)", "not rpm's"},
 		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not rpm's"},
-		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "columns that are computed"},
+		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "computed columns"},
 		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
 		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "cut short"},
 		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index \"Name\" are missing"},

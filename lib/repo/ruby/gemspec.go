@@ -9,15 +9,15 @@ import (
 const (
 	// maxSpec bounds a specification, in bytes. The longest list thousands of files.
 	maxSpec = 4 << 20
-	// maxLine bounds a line of it that is looked at, in bytes.
+	// maxLine bounds a line that is parsed, in bytes.
 	maxLine = 64 << 10
 	// maxExecutables bounds the programs of one gem.
 	maxExecutables = 256
 )
 
-// spec is what is taken out of a specification.
+// spec has the fields of a specification that are used.
 type spec struct {
-	name        string // "" where it does not say
+	name        string // "" if it has none
 	executables []string
 	version     string
 	licenses    []string
@@ -32,8 +32,8 @@ func (l *loader) read(record int) (spec, error) {
 	return parse(string(raw)), nil
 }
 
-// parse takes out of a specification what RubyGems writes in ever the same way: it
-// is a program, and nothing here runs it.
+// parse parses the lines that RubyGems always writes in the same form. A specification is a
+// program, which is not run.
 //
 //	# stub: rake 13.0.6 ruby lib
 //	  s.executables = ["rake".freeze]
@@ -75,12 +75,12 @@ func quoted(list string) (names []string) {
 	return names
 }
 
-// isName reports whether a file could be called this.
+// isName reports whether name is a valid file name.
 func isName(name string) bool {
 	return name != "" && name[0] != '.' && !strings.ContainsAny(name, "/\\\x00")
 }
 
-// nameOf takes the name out of NAME-VERSION or NAME-VERSION-PLATFORM.
+// nameOf returns the name in NAME-VERSION or NAME-VERSION-PLATFORM.
 func nameOf(full string) string {
 	for i := 1; i < len(full)-1; i++ {
 		if full[i] == '-' && '0' <= full[i+1] && full[i+1] <= '9' {

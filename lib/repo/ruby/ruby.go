@@ -34,7 +34,7 @@ func (Repo) Name() string { return "ruby" }
 // Load implements assign.Repo.
 func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{tree: t, out: places.New(r.Name(), t), extensions: make(map[string]map[string][]string)}
-	last := "" // the checkout that the last record was in
+	last := "" // the previous record's checkout
 	for i, f := range t.Files {
 		if home, full, found := gemspec(f.Path); found && f.Type == format.TypeFile {
 			if err := context.Cause(ctx); err != nil {
@@ -61,7 +61,7 @@ type loader struct {
 	extensions map[string]map[string][]string
 }
 
-// gemspec takes the path of a specification apart.
+// gemspec splits the path of a specification.
 func gemspec(path string) (home, full string, found bool) {
 	full, found = strings.CutSuffix(path, ".gemspec")
 	dir := format.Parent(path)
@@ -72,7 +72,7 @@ func gemspec(path string) (home, full string, found bool) {
 	return format.Parent(dir), full, full != ""
 }
 
-// checkout takes a path apart that is in what Bundler has from git.
+// checkout splits a path in a gem that Bundler has from git.
 func checkout(path string) (dir, home, name string, found bool) {
 	const gems = "/bundler/gems/"
 	home, below, found := strings.Cut(path, gems)
@@ -91,7 +91,7 @@ func checkout(path string) (dir, home, name string, found bool) {
 	return dir, home, name[:cut], true
 }
 
-// isRevision reports whether text is how Bundler shortens a revision of git.
+// isRevision reports whether text is a git revision as Bundler shortens it.
 func isRevision(text string) bool {
 	return len(text) >= 7 && strings.Trim(text, "0123456789abcdef") == ""
 }
@@ -135,8 +135,8 @@ func (l *loader) gem(record int, home, full string) error {
 	return nil
 }
 
-// extensionsOf returns a home's directories of compiled extensions, by full name:
-// what is three levels below extensions.
+// extensionsOf returns a home's directories of compiled extensions, three levels below extensions,
+// by full name.
 func (l *loader) extensionsOf(home string) map[string][]string {
 	known, done := l.extensions[home]
 	if done {

@@ -9,7 +9,7 @@ import (
 
 const home = "/usr/local/bundle"
 
-// specification is written as RubyGems does it.
+// specification returns a specification as RubyGems writes it.
 func specification(name, version, platform, executables string) string {
 	return "# -*- encoding: utf-8 -*-\n# stub: " + name + " " + version + " " + platform + " lib\n# stub: ext/x/extconf.rb\n\n" +
 		"Gem::Specification.new do |s|\n  s.name = \"" + name + "\".freeze\n  s.version = \"" + version + "\"\n" +

@@ -10,9 +10,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzLoad tags a small tree with whatever values attributes may have: they are
-// refused by the path, or each file has one component, its own or that of the nearest
-// directory above it.
+// FuzzLoad tags a small tree with any values of the attributes: they are refused with the path, or
+// each file has one component, its own or that of the nearest directory above it.
 func FuzzLoad(f *testing.F) {
 	f.Add("app", "weekly", "lib\n", "30")
 	f.Add("a\x00", "0", "\xff", "")
@@ -40,7 +39,7 @@ func FuzzLoad(f *testing.F) {
 			names = append(names, c.Name)
 		}
 		if slices.Sort(names); len(slices.Compact(names)) != len(result.Packages) {
-			t.Errorf("a component is there twice: %q", names)
+			t.Errorf("a component occurs twice: %q", names)
 		}
 		got := make([]*assign.Package, len(files))
 		for _, c := range result.Claims {

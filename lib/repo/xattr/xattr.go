@@ -1,10 +1,12 @@
-// Package xattr is the component repo of extended attributes that people set.
-// user.component of a file is its component. That of a directory is the component of
-// everything below it that has no nearer one. user.update-interval is how often that
-// component is expected to change: in days, or daily, weekly, biweekly, monthly, quarterly
-// or yearly. On a file without such a component it applies to the package that the file
-// belongs to. A symlink that no repo claims goes with the file that it leads to. All but
-// the last two is as in the Rust chunkah.
+// Package xattr is the component repo of extended attributes that users set:
+//
+//   - user.component of a file is its component. That of a directory is the component of everything
+//     below it without a nearer one.
+//   - user.update-interval says how often that component changes: in days, or daily, weekly,
+//     biweekly, monthly, quarterly or yearly. On a file without user.component it applies to the
+//     file's package.
+//
+// This is as in the Rust chunkah, except for the last sentence.
 package xattr
 
 import (
@@ -33,7 +35,7 @@ func (Repo) Name() string { return repoName }
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{result: &assign.Result{}, components: make(map[string]*namedComponent)}
-	var above []scope // the directories above the record that set a component
+	var above []scope // directories above the record with a component
 	for i, f := range t.Files {
 		for len(above) > 0 && !assign.IsBelow(above[len(above)-1].path, f.Path) {
 			above = above[:len(above)-1]
@@ -56,7 +58,7 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 	}
 	if l.unread > 0 {
-		l.result.Warnings = append(l.result.Warnings, fmt.Sprintf("%s is left unused where it cannot be read, on %d files, for example %s", attrInterval, l.unread, l.example))
+		l.result.Warnings = append(l.result.Warnings, fmt.Sprintf("%s is invalid and ignored on %d files, for example %s", attrInterval, l.unread, l.example))
 	}
 	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
@@ -66,29 +68,28 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return l.result, err
 }
 
-// scope is a directory whose component is inherited.
+// scope is a directory with an inherited component.
 type scope struct {
 	path      string
 	component *namedComponent
 }
 
-// namedComponent is a component that xattrs name.
+// namedComponent is a component from an xattr.
 type namedComponent struct {
 	assign.Package
 
-	setBy string // the path that gave it its interval
+	setBy string // the path with its interval
 }
 
 type loader struct {
 	result     *assign.Result
 	components map[string]*namedComponent
-	// unread counts intervals of files without a component that make no sense; example is
-	// the first.
+	// unread is the number of invalid intervals on files without a component; example is the first.
 	unread  int
 	example string
 }
 
-// component returns the component that the record's own attribute names, nil for none.
+// component returns the component in the record's own attribute, nil for none.
 func (l *loader) component(f *format.File) (*namedComponent, error) {
 	name, named := value(f, attrComponent)
 	if !named {
@@ -96,7 +97,7 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 	}
 	name = strings.TrimRight(name, "\x00\n")
 	if format.Text(name) != name || len(name) > format.MaxText-len(repoName+"/") {
-		return nil, fmt.Errorf("%s of %q is no component name: %.100q", attrComponent, f.Path, name)
+		return nil, fmt.Errorf("%s of %q is not a component name: %.100q", attrComponent, f.Path, name)
 	}
 	c := l.components[name]
 	if c == nil {
@@ -107,8 +108,8 @@ func (l *loader) component(f *format.File) (*namedComponent, error) {
 	return c, nil
 }
 
-// interval reads how often a record's component changes. Without a component from an
-// xattr, it is kept for the component that the record ends up in.
+// interval reads a record's interval. If no xattr gives the record a component, the interval is
+// kept for the component that it gets later.
 func (l *loader) interval(file int, f *format.File, c *namedComponent) error {
 	text, set := value(f, attrInterval)
 	if !set {

@@ -12,7 +12,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-// file makes a record with extended attributes, "name=value" each.
+// file makes a record with extended attributes "name=value".
 func file(path string, attrs ...string) *format.File {
 	f := &format.File{Path: path, Type: format.TypeFile}
 	if strings.HasSuffix(path, "/") {
@@ -38,7 +38,7 @@ func load(t *testing.T, files ...*format.File) (*assign.Result, error) {
 	return Repo{}.Load(t.Context(), assign.NewTree(nil, files))
 }
 
-// claims loads and shows "path component" for each claim.
+// claims runs Load and returns "path component" for each claim.
 func claims(t *testing.T, files ...*format.File) (*assign.Result, []string) {
 	t.Helper()
 	result, err := load(t, files...)
@@ -116,7 +116,7 @@ func TestNames(t *testing.T) {
 	long := strings.Repeat("n", format.MaxText-len("xattr/"))
 	for value, want := range map[string]string{
 		"web":           "web",
-		"web\x00":       "web", // as tools that write C strings leave it
+		"web\x00":       "web", // as tools that write C strings store it
 		"web\n":         "web",
 		"web\n\x00":     "web",
 		" web ":         " web ",
@@ -131,7 +131,7 @@ func TestNames(t *testing.T) {
 	} {
 		result, err := load(t, file("/a"), file("/some/file", component(value)))
 		if want == "" {
-			start := `user.component of "/some/file" is no component name: "`
+			start := `user.component of "/some/file" is not a component name: "`
 			if err == nil || !strings.HasPrefix(err.Error(), start) || len(err.Error()) > 500 {
 				t.Errorf("%.50q: %+v, %.100v", value, result, err)
 			}
@@ -151,7 +151,7 @@ func TestIntervals(t *testing.T) {
 	} {
 		result, err := load(t, file("/f", component("x"), every(text)))
 		if want == 0 {
-			start := fmt.Sprintf("user.update-interval of %q is %q: it takes a number of days from 1 on, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
+			start := fmt.Sprintf("user.update-interval of %q is %q: want a number of days from 1, or daily, ", "/f", strings.TrimRight(text, "\n\x00"))
 			if err == nil || !strings.HasPrefix(err.Error(), start) {
 				t.Errorf("%q: %+v, %v", text, result, err)
 			}
@@ -163,7 +163,7 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// One of a component's files may say it for all, and several the same.
+// One file of a component can set the interval for all, and several can set the same.
 func TestIntervalOfComponent(t *testing.T) {
 	result, _ := claims(t, file("/a", component("x")), file("/b", component("x"), every("7")), file("/c", component("y"), every("30")),
 		file("/d", component("x"), every("weekly")), file("/e", component("z")))
@@ -185,8 +185,8 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// A component that a directory gives takes the interval of a file in it, and of that
-// directory; the Rust chunkah has it so, conflicts too. An empty name is a name.
+// A component inherited from a directory gets the interval of that directory or of a file in it,
+// with the same conflicts as in the Rust chunkah. An empty name is a name.
 func TestIntervalInherited(t *testing.T) {
 	result, got := claims(t, file("/d/", component("x")), file("/d/a", every("monthly")), file("/d/b/", every("30")), file("/e", component("")))
 	if len(got) != 4 || len(result.Warnings) != 0 || result.Packages[0].Component.IntervalDays != 30 || result.Packages[1].Component.Name != "xattr/" {
@@ -197,11 +197,11 @@ func TestIntervalInherited(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := load(t, file("/d/", component("x")), file("/d/a", every("never"))); err == nil {
-		t.Error("one that is wrong is not told")
+		t.Error("a wrong interval is not reported")
 	}
 }
 
-// fixed is a repo that gives files to a component.
+// fixed is a repo that claims files for one component.
 type fixed struct{ record *format.Component }
 
 func (fixed) Name() string { return "pkg" }
@@ -216,8 +216,8 @@ func (r fixed) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return result, nil
 }
 
-// Without a component beside it or above, an interval is said of the package that has the
-// file; what is left over has one already. There is at most one warning of a kind, however many files there are.
+// An interval on a file without an xattr component applies to the file's package. Leftovers already
+// have an interval. There is at most one warning per kind, for any number of files.
 func TestIntervalOfPackages(t *testing.T) {
 	files := []*format.File{file("/opt/a", every("weekly")), file("/opt/b", every("never")), file("/opt/c", every("seldom"))}
 	for i := range 500 {
@@ -243,19 +243,18 @@ func TestIntervalOfPackages(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	want := []string{
-		`user.update-interval is left unused where it cannot be read, on 2 files, for example "never" of "/opt/b"`,
+		`user.update-interval is invalid and ignored on 2 files, for example "never" of "/opt/b"`,
 		`the update intervals of files differ within 1 components, for example "pkg/a" (7 and 8 days): the shortest one counts`,
 	}
 	if !slices.Equal(out.Warnings, want) {
 		t.Errorf("got %q", out.Warnings)
 	}
 	if out = run(&format.Component{Name: "pkg/a", IntervalDays: 1}); out.Components[0].IntervalDays != 1 {
-		t.Errorf("what the repo says is lost: %+v", out.Components[0])
+		t.Errorf("the data from the repo are lost: %+v", out.Components[0])
 	}
 }
 
-// With the whole stage: what has components keeps them, names of an inode stay
-// together.
+// In the complete stage, records with components keep them, and names of an inode stay together.
 func TestAssigned(t *testing.T) {
 	tagged := file("/d/tagged")
 	tagged.Components = []string{"mine"}

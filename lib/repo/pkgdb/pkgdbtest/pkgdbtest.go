@@ -1,5 +1,5 @@
-// Package pkgdbtest is what the tests of the repos of package databases share: it
-// runs a repo on a root and writes down, as text, what became of it.
+// Package pkgdbtest has helpers for tests of package database repos: it runs a repo on a root and
+// prints the result as text.
 package pkgdbtest
 
 import (
@@ -44,8 +44,8 @@ func Run(t testing.TB, dir string, repo assign.Repo) (*assign.Tree, *assign.Outc
 	return tree, outcome
 }
 
-// Claims writes what of a tree went to the repo's components, a line each: "path
-// component…". Directories are left out where files is set.
+// Claims lists the claims of the repo's components, one per line: "path component…". Directories
+// are left out if files is set.
 func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	var lines []string
 	for _, f := range tree.Files {
@@ -87,8 +87,7 @@ func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 	}
 }
 
-// Components writes components, one line per component. Those of leftovers are left
-// out: they are of no repo.
+// Components lists components, one per line, except those of leftovers, which belong to no repo.
 func Components(list []*format.Component) string {
 	var lines []string
 	for _, c := range list {
@@ -110,7 +109,7 @@ func Components(list []*format.Component) string {
 	return Lines(lines...)
 }
 
-// Lines puts an end to each line.
+// Lines joins lines, each with a line end.
 func Lines(lines ...string) string {
 	if len(lines) == 0 {
 		return ""
@@ -118,7 +117,7 @@ func Lines(lines ...string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// Equal fails the test where two texts differ, naming the lines that do.
+// Equal fails the test if two texts differ, and prints the different lines.
 func Equal(t testing.TB, what, got, want string) {
 	t.Helper()
 	if got == want {

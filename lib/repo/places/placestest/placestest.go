@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Root is a root in a test's own folder and the records of what is in it.
+// Root is a root in a temporary directory and the records of its files.
 type Root struct {
 	t     testing.TB
 	dir   string
@@ -22,21 +22,21 @@ type Root struct {
 	links int64
 }
 
-// New makes an empty root.
+// New creates an empty root.
 func New(t testing.TB) *Root {
 	return &Root{t: t, dir: t.TempDir()}
 }
 
-// Scan makes the root of a directory that is there already.
+// Scan makes a root of an existing directory.
 func Scan(t testing.TB, dir string) *Root {
 	t.Helper()
 	return &Root{t: t, dir: dir, files: pkgdbtest.Tree(t, dir).Files}
 }
 
-// Dir returns where the root is.
+// Dir returns the root's directory.
 func (r *Root) Dir() string { return r.dir }
 
-// File makes a regular file with its parents, and their records.
+// File creates a regular file with its parents, and their records.
 func (r *Root) File(path, content string) *Root {
 	r.t.Helper()
 	r.parents(path)
@@ -45,7 +45,7 @@ func (r *Root) File(path, content string) *Root {
 	return r
 }
 
-// Sparse makes a regular file of a size that holds nothing.
+// Sparse creates an empty sparse file of a size.
 func (r *Root) Sparse(path string, size int64) *Root {
 	r.t.Helper()
 	r.File(path, "")
@@ -54,7 +54,7 @@ func (r *Root) Sparse(path string, size int64) *Root {
 	return r
 }
 
-// Exec makes an executable.
+// Exec creates an executable.
 func (r *Root) Exec(path string, content []byte) *Root {
 	r.t.Helper()
 	r.File(path, string(content))
@@ -63,7 +63,7 @@ func (r *Root) Exec(path string, content []byte) *Root {
 	return r
 }
 
-// Symlink makes a symlink.
+// Symlink creates a symlink.
 func (r *Root) Symlink(path, target string) *Root {
 	r.t.Helper()
 	r.parents(path)
@@ -72,7 +72,7 @@ func (r *Root) Symlink(path, target string) *Root {
 	return r
 }
 
-// Link makes another name of a file.
+// Link creates a hard link to a file.
 func (r *Root) Link(path, old string) *Root {
 	r.t.Helper()
 	r.parents(path)
@@ -87,14 +87,14 @@ func (r *Root) Link(path, old string) *Root {
 	return r
 }
 
-// Mkdir makes a directory.
+// Mkdir creates a directory.
 func (r *Root) Mkdir(path string) *Root {
 	r.t.Helper()
 	r.parents(path + "/x")
 	return r
 }
 
-// Own says that a file came with a component.
+// Own says that files already have a component.
 func (r *Root) Own(component string, paths ...string) *Root {
 	r.t.Helper()
 	for _, path := range paths {
@@ -152,7 +152,7 @@ func (r *Root) Tree() *assign.Tree {
 	return assign.NewTree(root, r.files)
 }
 
-// Assigned is a tree after its repos had their say.
+// Assigned is a tree after its repos have claimed files.
 type Assigned struct {
 	*assign.Outcome
 	t     testing.TB
@@ -183,18 +183,18 @@ func (a *Assigned) Owner(path string) string {
 	return f.Components[0]
 }
 
-// Want checks owners: path, component, path, component.
+// Want checks owners, given as path, component, path, component.
 func (a *Assigned) Want(pairs ...string) {
 	a.t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
 		if got := a.Owner(pairs[i]); got != pairs[i+1] {
-			a.t.Errorf("%s is of %q, want %q", pairs[i], got, pairs[i+1])
+			a.t.Errorf("%s belongs to %q, want %q", pairs[i], got, pairs[i+1])
 		}
 	}
 }
 
-// WantWarnings checks that there are as many warnings as there are lists of
-// texts, and that each has its own, which "|" separates.
+// WantWarnings checks that there is one warning per argument, and that each contains all its texts,
+// separated by "|".
 func (a *Assigned) WantWarnings(texts ...string) {
 	a.t.Helper()
 	if len(a.Warnings) != len(texts) {
@@ -209,7 +209,7 @@ func (a *Assigned) WantWarnings(texts ...string) {
 	}
 }
 
-// Components returns the names of the components that own something.
+// Components returns the names of the components with files.
 func (a *Assigned) Components() []string {
 	var names []string
 	for _, c := range a.Outcome.Components {
