@@ -82,7 +82,7 @@ func TestDamage(t *testing.T) {
 	good := path("/usr/x", "x_libs")
 	r := placestest.New(t).File("/usr/x", "").File(manifest, pack(t, wall(good, "nonsense", path("/usr/x", ".._y"), `{"kind":"package"}`)))
 	a := r.Assign(Repo{})
-	a.WantWarnings(`line 3: "nonsense" is not an object`, `line 4: path "/usr/x": ".." is no name`, "line 5: package: there is no name")
+	a.WantWarnings(`line 3: "nonsense" is not an object`, `line 4: path "/usr/x": ".." is not a name`, "line 5: package: there is no name")
 	a.Want("/usr/x", "chisel/x")
 
 	whole := wall(good, good)
