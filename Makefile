@@ -12,6 +12,8 @@ BIN         = bin
 FUZZTIME    = 10s
 # What make test fuzzes: the stream and images. The others take long to build for it.
 FUZZED      = ./format ./lib/image ./lib/layer ./lib/oci ./lib/pack ./lib/plan ./lib/repo/pkgdb ./lib/verify
+# The packages with goroutines.
+RACED       = $$(grep -lE --include='*.go' --exclude='*_test.go' -r '^[[:space:]]*go |errgroup|sync/atomic|sync\.(Mutex|WaitGroup)' lib format | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 BENCHDIR    = /var/tmp/chunkah-bench
 BENCHFLAGS  =
 
@@ -76,8 +78,8 @@ e2e: ## the tests with real roots and real clients alone
 	@scripts/test-deps --missing
 	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./tests/...
 
-race: ## the unit tests with the race detector, which wants a C compiler
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+race: ## the unit tests of packages with goroutines (or RACED=./...) with the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m $(RACED)
 
 fuzz: ## every fuzz target, FUZZTIME each: make fuzz FUZZTIME=2m
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

@@ -80,6 +80,7 @@ var pages = map[string]func(p *document){
 	"docs/migration.md":          referencePage,
 	"docs/options.md":            optionsPage,
 	"docs/plans.md":              referencePage,
+	"docs/sbom.md":               referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,
 	"docs/tutorial.md":           tutorialPage,
@@ -89,6 +90,7 @@ var pages = map[string]func(p *document){
 	"docs/recipes/docker.md":     dockerPage,
 	"docs/recipes/github.md":     workflowPage,
 	"docs/recipes/kubernetes.md": jobPage,
+	"docs/recipes/tarballs.md":   tarballPage,
 }
 
 // Every command in the documentation is run, and prints the output shown there.

@@ -98,8 +98,8 @@ var hostileStreams = []hostileStream{
 	{"a device", hostileRoot, regular("/device"), `"/device"`, "assign pack"},
 	{"a socket", hostileRoot, regular("/socket"), `"/socket"`, "assign pack"},
 	{"a directory", hostileRoot, regular("/dir"), `"/dir"`, "assign pack"},
-	{"a file of another size", hostileRoot, filed("/etc", `"type":"file"`, `"size":1099511627776`), `"/etc"`, "assign pack"},
-	{"a file larger than files", hostileRoot, filed("/etc", `"type":"file"`, `"size":9007199254740991`), `reserving 9007199254`, "assign pack"},
+	{"a file of another size", hostileRoot, filed("/etc", `"type":"file"`, `"size":1099511627776`), `"/etc"`, "assign"},
+	{"a file larger than files", hostileRoot, filed("/etc", `"type":"file"`, `"size":9007199254740991`), `9007199254`, "assign"},
 	{
 		"files larger than numbers", hostileRoot, filed("/a", `"type":"file"`, `"size":9007199254740991`) +
 			filed("/b", `"type":"file"`, `"size":9007199254740991`) + filed("/c", `"type":"file"`, `"size":9007199254740991`) +
@@ -110,7 +110,7 @@ var hostileStreams = []hostileStream{
 	{"a link to a process", `"root":"/proc"`, directory("/self") + regular("/self/environ"), `"/self/environ"`, "assign pack"},
 	{"a magic link of a process", `"root":"/proc/self"`, directory("/root") + directory("/root/etc") + regular("/root/etc/passwd"), `"/root/etc/passwd"`, "assign pack"},
 	{"an open file of this process", `"root":"/proc/self/fd"`, regular("/0"), `"/0"`, "assign pack"},
-	{"a process' memory", `"root":"/proc/self"`, filed("/mem", `"type":"file"`, `"size":1048576`), `"/mem"`, "assign pack"},
+	{"a process' memory", `"root":"/proc/self"`, filed("/mem", `"type":"file"`, `"size":1048576`), `"/mem"`, "assign"},
 
 	// Headers that lead to hostile places.
 	{"a root that is a pipe", `"root":"@/pipe"`, regular("/f"), `opening root "@/pipe": not a directory`, "pack"},

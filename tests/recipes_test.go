@@ -239,7 +239,7 @@ func dockerPage(p *document) {
 	p.copyFile(chunkahImage(p.t))
 	p.after = func(b block) {
 		for _, name := range []string{"app:split", "root:1"} {
-			if !strings.Contains(b.text, "-t "+name) {
+			if !strings.Contains(b.text, "-t "+name) && !strings.Contains(b.text, "-o docker-daemon:"+name) {
 				continue
 			}
 			archive := filepath.Join(p.t.TempDir(), "saved.tar")
@@ -381,4 +381,10 @@ func TestChunkahImage(t *testing.T) {
 	line := "chunkah-scan | chunkah-assign | chunkah-pack --max 9 | chunkah-write -t localhost/app:1 -o out.ociarchive"
 	e.Podman("run", "--rm", "-v", root+":/chunkah:ro", "-v", work+":/srv", "--entrypoint", "sh", image, "-c", line)
 	sameBytes(t, build(t, root, "--max", "9", "-t", "localhost/app:1"), filepath.Join(work, "out.ociarchive"))
+}
+
+// tarballPage makes a Debian.
+func tarballPage(p *document) {
+	clients.Need(p.t, "root", "mmdebstrap", "tar")
+	p.smallRoot()
 }

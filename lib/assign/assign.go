@@ -34,14 +34,19 @@ type Outcome struct {
 	// Components are the components with files, in the order of the repos and by name within a
 	// repo.
 	Components []*format.Component
-	Summaries  []Summary
-	Warnings   []string
-	// Claimants are the claims on the file to explain, in order; nil if there is none.
+	// Packages are all that were read, by the order of the repos.
+	Packages  []*Package
+	Summaries []Summary
+	Warnings  []string
+	// Claimants are the claims on the file to explain, in order; nil without one.
 	Claimants []Claimant
 	// Explained has the components of that file.
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
+	// Likenesses are trees of such files that look like something a repo should know, the
+	// largest first.
+	Likenesses []Likeness
 }
 
 // Claimant is a repo that claimed one file.
@@ -63,13 +68,15 @@ type claims struct {
 	out       *Outcome
 	asked     int // the file to explain, -1 for none
 	summary   Summary
+	packages  []*Package
 	next      func(context.Context) (*Result, error) // nil after the last round
 	fallback  bool                                   // the claims are those of a fallback
 	follows   []Follow
 	intervals []Interval
-	used      map[string]*format.Component // components with files, by name
-	owners    map[*format.Component]bool   // components of several owners of a file
-	shared    *format.Component            // the component of these files, nil if there are none
+	known     []KnownInterval
+	used      map[string]*format.Component // that own something, by name
+	owners    map[*format.Component]bool   // of the files of several components
+	shared    *format.Component            // of these files, nil if there are none
 }
 
 // Assign tags the tree's records. Records that have components keep them.
@@ -107,14 +114,16 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 	}
 	for _, c := range all {
 		out.Components = merge(out.Components, c.components())
+		out.Packages = append(out.Packages, c.packages...)
 		out.Summaries = append(out.Summaries, c.summary)
 	}
-	left, leftovers, largest := claimLeftovers(t)
-	out.Components = merge(out.Components, leftovers)
+	out.Components = merge(out.Components, claimLeftovers(t, out))
 	for _, c := range all {
 		out.setIntervals(t, c.intervals)
 	}
-	out.Summaries, out.Leftovers = append(out.Summaries, left), largest
+	for _, c := range all {
+		out.setKnown(c.known)
+	}
 	return out, nil
 }
 
@@ -133,8 +142,10 @@ func (c *claims) round(ctx context.Context) error {
 	c.fallback = true
 	c.summary.Found = true
 	c.summary.Packages += len(r.Packages)
+	c.packages = append(c.packages, r.Packages...)
 	c.follows = append(c.follows, r.Follows...)
 	c.intervals = append(c.intervals, r.Intervals...)
+	c.known = append(c.known, r.Known...)
 	c.out.Warnings = slices.Concat(c.out.Warnings, r.Warnings, c.pruned(r))
 	return nil
 }

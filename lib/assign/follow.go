@@ -23,8 +23,30 @@ func (c *claims) follow() {
 	}
 }
 
-// merge adds components to a list. If another repo has already added a component, its fields are
-// completed: a map can put files into a package.
+// FollowLinks returns the symlinks that lead to a file with one of the claims, through
+// other links. It leaves out those that lead to a directory.
+func FollowLinks(t *Tree, claims []Claim) (follows []Follow, err error) {
+	claimed := make(map[int]bool, len(claims))
+	for _, c := range claims {
+		claimed[c.File] = t.Files[c.File].Type != format.TypeDir
+	}
+	for i, f := range t.Files {
+		if f.Type != format.TypeSymlink || len(claimed) == 0 {
+			continue
+		}
+		target, found, err := t.FinalTarget(i)
+		if err != nil {
+			return nil, err
+		}
+		if found && claimed[target] {
+			follows = append(follows, Follow{File: i, Source: target})
+		}
+	}
+	return follows, nil
+}
+
+// merge adds components to a list. A component that is in it already, from another
+// repo, is completed: a map can put files into a package.
 func merge(list, more []*format.Component) []*format.Component {
 	known := make(map[string]int, len(list))
 	for i, c := range list {

@@ -37,6 +37,35 @@ type Interval struct {
 	Days int64
 }
 
+// KnownInterval is the number of days between updates that people set for a component. It
+// replaces the component's history: a package can be rebuilt more often than that says.
+type KnownInterval struct {
+	Component string
+	Days      int64
+	// Absent is a warning for a tree without the component, empty for none.
+	Absent string
+}
+
+// setKnown gives components the intervals that were set by name.
+func (out *Outcome) setKnown(list []KnownInterval) {
+	index := make(map[string]int, len(out.Components))
+	for i, c := range out.Components {
+		index[c.Name] = i
+	}
+	for _, known := range list {
+		i, found := index[known.Component]
+		if !found {
+			if known.Absent != "" {
+				out.Warnings = append(out.Warnings, known.Absent)
+			}
+			continue
+		}
+		c := *out.Components[i]
+		c.IntervalDays, c.Updates = known.Days, nil
+		out.Components[i] = &c
+	}
+}
+
 // setIntervals gives components the intervals of their files, the shortest of several. An
 // interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {

@@ -35,13 +35,14 @@ var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/"
 // component.
 const mostLeftovers = 10
 
-// claimLeftovers tags all files without a component, and empty directories. Other directories are
-// in the layers of their files. It also returns the components and the largest files.
-func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
+// claimLeftovers tags everything that has no component yet, except directories
+// that are not empty: those are in the layers of their files. It returns their components,
+// and completes the outcome with what people should know of them.
+func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}
 	counted := make(map[int64]bool)
-	var largest []*format.File
+	var left []int // by record
 	for i, f := range t.Files {
 		if t.claimed[i] || t.Holds(i) {
 			continue
@@ -49,13 +50,18 @@ func claimLeftovers(t *Tree) (Summary, []*format.Component, []*format.File) {
 		f.Components = names.of(f)
 		t.claimed[i] = true
 		s.count(f, counted)
-		largest = keepLargest(largest, f)
+		out.Leftovers = keepLargest(out.Leftovers, f)
+		if f.Type != format.TypeDir {
+			left = append(left, i)
+		}
 		for _, link := range t.share(i) {
 			s.count(t.Files[link], counted)
 		}
 	}
 	s.Components = len(names.lists)
-	return s, names.components(), largest
+	out.Summaries = append(out.Summaries, s)
+	out.Likenesses = likenesses(t, left)
+	return names.components()
 }
 
 // keepLargest inserts f if it is one of the mostLeftovers largest files. Files of equal size keep

@@ -25,6 +25,19 @@ type Package struct {
 	// Component is named REPO/NAME. Packages can share it. It is nil for a package
 	// without files.
 	Component *format.Component
+	// Type is that of its package URL, for example "deb". A package without one is not in a
+	// bill of materials: it is removed, or nothing but its name is known.
+	Type string
+	// Namespace is a Maven group. Those of system packages are in the tree's os-release.
+	Namespace string
+	// Version is in the ecosystem's own form, with an epoch ("1:2.3-4") if there is one.
+	Version, Arch string
+	// Source is the package that it was built from, as the database says: a name, or an
+	// rpm's file name. It is empty if that is the package itself. SourceVersion is empty
+	// if it is the package's own.
+	Source, SourceVersion string
+	// License is as the database says it, in any form.
+	License string
 }
 
 // Result is the result of a repo.
@@ -43,8 +56,10 @@ type Result struct {
 	Follows []Follow
 	// Intervals were set on files by the user, with any component.
 	Intervals []Interval
-	// Database lists the physical paths of the package manager's database. If the image gets only a
-	// part of them, there is a warning.
+	// Known are the intervals that people set for components by name.
+	Known []KnownInterval
+	// Database are the physical paths of what the package manager needs of its database.
+	// If the image gets a part of them, a warning says so.
 	Database []string
 	// Warnings are for people: one line each, without a newline.
 	Warnings []string

@@ -110,6 +110,23 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	return at, found, nil
 }
 
+// maxLinks bounds the links of one chain, as Linux does.
+const maxLinks = 40
+
+// FinalTarget finds the record that the symlink of record i leads to, through links that no
+// repo has claimed: one that is claimed is as good as a file.
+func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
+	for range maxLinks {
+		if i, found, err = t.Target(i); !found {
+			return 0, false, err
+		}
+		if t.Files[i].Type != format.TypeSymlink || t.claimed[i] {
+			return i, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
 // absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, since no
 // link can change them; others stay.
 func absoluteTarget(link, target string) string {

@@ -12,17 +12,26 @@ import (
 	"chunkah/lib/repo/alpm"
 	"chunkah/lib/repo/apk"
 	"chunkah/lib/repo/bigfiles"
+	"chunkah/lib/repo/chisel"
+	"chunkah/lib/repo/composer"
+	"chunkah/lib/repo/conda"
+	"chunkah/lib/repo/dotnet"
 	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/golang"
 	"chunkah/lib/repo/history"
 	"chunkah/lib/repo/java"
+	"chunkah/lib/repo/jvm"
 	"chunkah/lib/repo/nix"
 	"chunkah/lib/repo/node"
+	"chunkah/lib/repo/opkg"
 	"chunkah/lib/repo/pathmap"
+	"chunkah/lib/repo/perl"
 	"chunkah/lib/repo/python"
+	"chunkah/lib/repo/rlang"
 	"chunkah/lib/repo/rpm"
 	"chunkah/lib/repo/ruby"
 	"chunkah/lib/repo/xattr"
+	"chunkah/lib/repo/yarn"
 	"chunkah/lib/report"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/source"
@@ -34,8 +43,9 @@ import (
 func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
-		rpm.Repo{}, dpkg.Repo{}, apk.Repo{}, alpm.Repo{}, nix.Repo{},
-		python.Repo{}, node.Repo{}, ruby.Repo{}, java.Repo{}, golang.Repo{},
+		rpm.Repo{}, dpkg.Repo{}, chisel.Repo{}, apk.Repo{}, opkg.Repo{}, alpm.Repo{}, nix.Repo{},
+		conda.Repo{}, python.Repo{}, yarn.Repo{}, node.Repo{}, composer.Repo{}, ruby.Repo{}, rlang.Repo{}, perl.Repo{},
+		dotnet.Repo{}, jvm.Repo{}, java.Repo{}, golang.Repo{},
 		bigfiles.Repo{})
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -29,6 +30,8 @@ type buildFlags struct {
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
 	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
+	SBOM             string   `long:"sbom" value-name:"FILE" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does" brief:"write a bill of materials to FILE"`
+	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"the form of --sbom (default: spdx)"`
 	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
@@ -118,7 +121,10 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := c.clockFlags.apply(h); err != nil {
 		return err
 	}
-	if err := c.checkVerify(); err != nil {
+	if c.PrintDigest && c.Plan == "-" {
+		return usagef("--print-digest: standard output has the plan: name a file with --plan, or use --digest-file")
+	}
+	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
 		return err
 	}
 	return c.formatFlags.check()
@@ -192,6 +198,9 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.planned(ctx, env, c.place(), done.packed); err != nil {
 		return err
 	}
+	if err := c.writeSBOM(ctx, env, &b, &done); err != nil {
+		return err
+	}
 	var contents []pack.Content
 	if done.packed != nil {
 		contents = done.packed.Contents
@@ -201,7 +210,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	done.summary(env, c.measured)
 	c.writeMetrics(ctx, env)
-	return nil
+	return c.tell(ctx, env, done.written.Manifest)
 }
 
 // runStages runs the four, and shows how far they are.
@@ -212,7 +221,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 		c.measure(c.assignStage(env, done, b.assign), told, nil),
 		c.measure(c.packStage(env, done, b.pack), told, nil),
 		c.measure(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
-			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes)
+			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes, done.written.Manifest)
 		}),
 	}
 	b.write.Work = c.measured.Last().Work()

@@ -102,6 +102,9 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	if c.Verify {
 		text += c.verifyLines()
 	}
+	if c.SBOM != "" {
+		text += c.sbomLines()
+	}
 	_, err = fmt.Fprintln(env.writer(ctx), text)
 	return err
 }

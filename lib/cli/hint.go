@@ -31,7 +31,7 @@ func hint(err error, uid int) string {
 	case is(syscall.EMFILE, syscall.ENFILE):
 		return "raise the number of open files: ulimit -n"
 	case is(syscall.ENOTDIR):
-		return "a folder is wanted there; where it is an image in a file, name its transport: oci-archive:FILE or docker-archive:FILE"
+		return "a folder is wanted there; for a file, name its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
 	case is(exec.ErrNotFound):
 		return "install it, or name it with its path"
 	}

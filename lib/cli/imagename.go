@@ -1,72 +1,93 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
+	"chunkah/lib/daemon"
+	"chunkah/lib/storage"
 	"chunkah/lib/transport"
 )
 
-// imageName matches the names of images as podman and docker take them, with a host, a
-// tag or a digest: without any of these, a name is that of a directory.
-var imageName = regexp.MustCompile(`^(` +
-	`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +
-	`|[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127}|(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}))$`)
+// imageName matches the names of images as podman and docker take them, with a host, a tag or a
+// digest. shortName matches names without any of these, which are mostly those of directories.
+var (
+	imageName = regexp.MustCompile(`^(` +
+		`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +
+		`|[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127}|(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64}))$`)
+	shortName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+)
 
 // where is a place that an image may be in by its name.
-type where struct{ registry, podman, docker bool }
+type where struct{ registry, local bool }
 
-// placesOf says where an image may be that somebody names in the way of another tool.
-// Its name comes without the transport of that tool. A file of that name is no image.
-func placesOf(name string) (ref string, at where, found bool) {
-	if ref, ok := strings.CutPrefix(name, "containers-storage:"); ok && ref != "" {
-		return ref, where{podman: true}, true
-	}
-	if ref, ok := strings.CutPrefix(name, "docker-daemon:"); ok && ref != "" {
-		return ref, where{docker: true}, true
-	}
+// placesOf says where an image may be that somebody names in the way of another tool. A file of
+// that name is no image.
+func placesOf(name string) (at where, found bool) {
 	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
-		return "", where{}, false
+		return where{}, false
 	}
 	host, rest, deep := strings.Cut(name, "/")
 	switch {
 	case deep && host == "localhost": // what podman calls an image that was built here
-		return name, where{podman: true}, true
+		return where{local: true}, true
 	case deep && rest != "" && strings.ContainsAny(host, ".:"):
-		return name, where{registry: true}, true
+		return where{registry: true}, true
 	}
-	return name, where{registry: true, podman: true}, true
+	return where{registry: true, local: true}, true
 }
 
-// refuseName refuses the name of an image where a source is wanted, and says what to
-// write. take is the command that reads it, up to its source; empty for one that reads a
-// source several times.
+// enginesWith are the sources of an image in the engines that have one of this name, by the engine.
+//
+//nolint:contextcheck,nolintlint // an error message has no run of its own; contextcheck reads this for the callers
+func enginesWith(name string) (ways [][2]string) {
+	if img, err := storage.Open(storage.Store{}, name); err == nil {
+		_ = img.Close() // it was only read
+		ways = append(ways, [2]string{"podman", transport.Storage.Prefix + name})
+	}
+	if client, err := daemon.Open(); err == nil && client.Runs() {
+		ctx, cancel := context.WithTimeout(context.Background(), daemonPatience)
+		defer cancel()
+		if _, err := client.ID(ctx, name); err == nil {
+			ways = append(ways, [2]string{"docker", transport.Daemon.Prefix + name})
+		}
+	}
+	return ways
+}
+
+// daemonPatience is how long an error message may wait for a Docker daemon.
+const daemonPatience = 2 * time.Second
+
+// refuseName refuses the name of an image where a source is wanted, and says what to write. take is
+// the command that reads it, up to its source; empty for none.
 func refuseName(name, take string) error {
-	ref, at, found := placesOf(name)
-	if !found {
+	at, found := placesOf(name)
+	var engines [][2]string
+	if found {
+		engines = enginesWith(name)
+	} else if _, err := os.Lstat(name); err != nil && shortName.MatchString(name) {
+		if engines = enginesWith(name); len(engines) == 0 {
+			return nil // a directory that is not there
+		}
+	} else {
 		return nil
 	}
-	// A stream can be read once; who reads again wants a file.
-	saved := func(save, transport string) string {
-		if take == "" {
-			return fmt.Sprintf("%s %s > image.tar, and then %s:image.tar", save, shellLine([]string{ref}), transport)
-		}
-		return fmt.Sprintf("%s %s | %s %s:-", save, shellLine([]string{ref}), take, transport)
-	}
 	var ways []string
+	for _, e := range engines {
+		ways = append(ways, fmt.Sprintf("%s has it: %s", e[0], strings.TrimSpace(take+" "+shellLine([]string{e[1]}))))
+	}
 	if at.registry {
-		ways = append(ways, "in a registry it is docker://"+ref)
+		ways = append(ways, "in a registry it is docker://"+name)
 	}
-	if at.podman {
-		ways = append(ways, "podman's own: "+saved("podman save --format oci-archive", "oci-archive"))
+	if at.local && len(engines) == 0 {
+		ways = append(ways, fmt.Sprintf("podman's own would be %s%s, and Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
 	}
-	if at.docker {
-		ways = append(ways, "Docker's own: "+saved("docker save", "docker-archive"))
-	}
-	if !strings.Contains(name, "/") && at.registry {
+	if !strings.Contains(name, "/") {
 		ways = append(ways, shellLine([]string{"./" + name})+" is the directory of that name")
 	}
 	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
@@ -74,11 +95,15 @@ func refuseName(name, take string) error {
 
 // refuseOutputName refuses the name of an image where a place for one is wanted.
 func refuseOutputName(name string) error {
-	ref, at, found := placesOf(name)
+	ref, storageOnly := strings.CutPrefix(name, transport.Storage.Prefix)
+	at, found := placesOf(name)
+	if storageOnly {
+		at, found = where{local: true}, ref != ""
+	}
 	if !found {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") {
+	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") && !storageOnly {
 		return nil // a file in that folder
 	}
 	quoted := shellLine([]string{ref})
@@ -86,11 +111,11 @@ func refuseOutputName(name string) error {
 	if at.registry {
 		ways = append(ways, "into a registry by -o docker://"+quoted)
 	}
-	if at.podman {
+	if at.local {
 		ways = append(ways, fmt.Sprintf("into podman's storage by -t %s | podman load", quoted))
 	}
-	if at.docker {
-		ways = append(ways, fmt.Sprintf("into Docker by -o docker-archive:-:%s | docker load", quoted))
+	if at.local && !storageOnly {
+		ways = append(ways, "into a Docker daemon by -o docker-daemon:"+quoted)
 	}
 	if !strings.Contains(name, "/") && at.registry {
 		ways = append(ways, "-o "+shellLine([]string{"./" + name})+" is the file of that name")

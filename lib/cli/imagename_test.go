@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -13,16 +15,27 @@ func TestImageNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Neither this machine's storage nor its daemon says anything.
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
+	t.Setenv("CONTAINERS_STORAGE_CONF", "storage.conf")
+	store := t.TempDir()
+	for path, text := range map[string]string{
+		"storage.conf":                        "[storage]\ndriver = \"overlay\"\ngraphroot = \"" + store + "\"\n",
+		store + "/overlay-images/images.json": `[{"id":"0123","names":["localhost/podmans:latest"]}]`,
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const from = "chunkah build --from"
 	for _, test := range []struct{ name, take, want string }{
-		{"app:latest", from, `"app:latest" is the name of an image: in a registry it is docker://app:latest; podman's own: podman save --format oci-archive app:latest | chunkah build --from oci-archive:-; ./app:latest is the directory of that name`},
-		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: podman's own: podman save --format oci-archive localhost/app:1 | chunkah build --from oci-archive:-`},
-		{"localhost/app", "", `"localhost/app" is the name of an image: podman's own: podman save --format oci-archive localhost/app > image.tar, and then oci-archive:image.tar`},
+		{"app:latest", from, `"app:latest" is the name of an image: in a registry it is docker://app:latest; podman's own would be containers-storage:app:latest, and Docker's docker-daemon:app:latest; ./app:latest is the directory of that name`},
+		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: podman's own would be containers-storage:localhost/app:1, and Docker's docker-daemon:localhost/app:1`},
+		{"podmans", from, `"podmans" is the name of an image: podman has it: chunkah build --from containers-storage:podmans; ./podmans is the directory of that name`},
+		{"podmans:latest", "", `"podmans:latest" is the name of an image: podman has it: containers-storage:podmans:latest; in a registry it is docker://podmans:latest; ./podmans:latest is the directory of that name`},
 		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: in a registry it is docker://localhost:5000/app`},
 		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: in a registry it is docker://mirror.example/library/debian:12`},
-		{"library/debian:12", "", `"library/debian:12" is the name of an image: in a registry it is docker://library/debian:12; podman's own: podman save --format oci-archive library/debian:12 > image.tar, and then oci-archive:image.tar`},
-		{"containers-storage:localhost/app:1", from, `"containers-storage:localhost/app:1" is the name of an image: podman's own: podman save --format oci-archive localhost/app:1 | chunkah build --from oci-archive:-`},
-		{"docker-daemon:app:1", from, `"docker-daemon:app:1" is the name of an image: Docker's own: docker save app:1 | chunkah build --from docker-archive:-`},
+		{"containers-storage:localhost/app:1", from, ""}, {"docker-daemon:app:1", from, ""}, {"tar:app", from, ""},
 		{"rootfs", from, ""}, {"/srv/app:1", from, ""}, {"./app:1", from, ""}, {"there", from, ""}, {"a/b", from, ""}, {"oci:app:1", from, ""},
 		{"docker://app:1", from, ""}, {"dir:app", from, ""}, {"oci-archive:app.tar", from, ""}, {"docker-archive:app.tar:app:1", from, ""}, {"", from, ""},
 	} {
@@ -35,11 +48,11 @@ func TestImageNames(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
+		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load, into a Docker daemon by -o docker-daemon:localhost/app:x`,
 		"mirror.example/app:x":               `-o "mirror.example/app:x" is the name of an image: it goes into a registry by -o docker://mirror.example/app:x`,
-		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -t app:x | podman load, -o ./app:x is the file of that name`,
+		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -t app:x | podman load, into a Docker daemon by -o docker-daemon:app:x, -o ./app:x is the file of that name`,
 		"containers-storage:localhost/app:x": `-o "containers-storage:localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
-		"docker-daemon:app:x":                `-o "docker-daemon:app:x" is the name of an image: it goes into Docker by -o docker-archive:-:app:x | docker load`,
+		"docker-daemon:app:x":                "",
 		"registry.example/out.tar":           "", // a file in a folder that is there
 		"out.ociarchive":                     "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",
 	} {

@@ -27,6 +27,9 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	if target.DockerFormat {
 		return usagef("%s holds an image of one platform: use oci-archive:", target.Prefix)
 	}
+	if err := c.digestFlags.check(target); err != nil {
+		return err
+	}
 	if err := env.takesArchive(target); err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	env.info("%s: %s, %s, %s copied", report.Digest, strings.Join(report.Platforms, ", "),
 		plural(int64(report.Manifests), "manifest"), bytesText(report.Bytes))
-	return nil
+	return c.tell(ctx, env, report.Digest)
 }
 
 // sources reads the names of the images.

@@ -12,9 +12,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// nameLeftovers lists the unfinished files that killed runs have left in some folders.
-// They are not removed: on a file system that other machines share, a lock may not
-// tell that a run is still alive.
+// nameLeftovers lists the unfinished files that killed runs have left in some folders. They are not
+// removed: on a file system that other machines share, a lock may not tell that a run is still
+// alive.
 func (e *Env) nameLeftovers(folders []string) {
 	slices.Sort(folders)
 	var paths []string
@@ -48,19 +48,20 @@ func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)
 
 // folders are those with unfinished files of an output: beside it, and in a layout folder.
 func (f *outputFlags) folders() []string {
+	own := besides(f.DigestFile)
 	target, err := f.target()
 	if err != nil || !target.IsLocalPath() {
-		return nil // an error is told when the output is opened
+		return own // an error is told when the output is opened
 	}
 	path, opened, err := regular.Resolve(target.Path)
 	if err != nil || opened {
-		return nil
+		return own
 	}
 	path = filepath.Clean(path)
-	if target.File {
-		return []string{filepath.Dir(path)}
+	if own = append(own, filepath.Dir(path)); target.File {
+		return own
 	}
-	return []string{filepath.Dir(path), path, filepath.Join(path, v1.ImageBlobsDir, "sha256")}
+	return append(own, path, filepath.Join(path, v1.ImageBlobsDir, "sha256"))
 }
 
 func (f *writeFlags) folders() []string {
@@ -106,8 +107,14 @@ func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
 
+func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
+
 func (c *doctorCommand) leftovers() []string {
 	return slices.Concat(databases(), c.imageFlags.folders())
+}
+
+func (c *sbomCommand) leftovers() []string {
+	return slices.Concat(databases(), c.imageFlags.folders(), besides(c.Output))
 }
 
 func (c *completionCommand) leftovers() []string { return nil }

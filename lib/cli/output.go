@@ -25,6 +25,7 @@ type outputFlags struct {
 	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
 	KeepOld bool     `long:"keep-old" description:"keep the blobs of the image that this one replaces in a layout folder, as far as chunkah has made them" brief:"keep the blobs of the image that is replaced"`
+	digestFlags
 }
 
 // target reads -o and -t.
@@ -46,21 +47,22 @@ func (f *outputFlags) named() (target image.Source, also []string, err error) {
 	if target, err = transport.ParseDestination(output); err != nil {
 		return target, nil, &usageError{err}
 	}
+	named := target.Syntax == image.RefOnly // so that all tags are further names
 	var names []string
 	for _, tag := range f.Tag {
 		if target.Tag != nil {
 			tag, err = target.Tag(target.Ref, tag)
-		} else if err = oci.CheckTag(tag); err == nil && target.Ref != "" && target.Ref != tag {
+		} else if err = oci.CheckTag(tag); err == nil && !named && target.Ref != "" && target.Ref != tag {
 			err = fmt.Errorf("-o names the image %q and --tag %q: give one", target.Ref, tag)
 		}
 		if err != nil {
 			return target, nil, &usageError{err}
 		}
-		if !slices.Contains(names, tag) {
+		if !slices.Contains(names, tag) && (!named || tag != target.Ref) {
 			names = append(names, tag)
 		}
 	}
-	if len(names) > 0 && target.Tag == nil {
+	if len(names) > 0 && !named {
 		target.Ref, names = names[0], names[1:]
 	}
 	return target, names, nil

@@ -157,7 +157,7 @@ func parseImage(name string) (image.Source, error) {
 	if src.IsImage() {
 		return src, nil
 	}
-	if meant := imageAt(src.Path); meant != "" {
+	if meant := imageAt(src.Path); meant != "" && src.IsDirectory() {
 		return src, usagef("source %q is no image: did you mean %s?", name, shellLine([]string{meant}))
 	}
 	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
@@ -182,7 +182,8 @@ func isImage(source string) bool {
 
 // spareMemory sets the garbage collector up for images, unless the user has.
 func spareMemory(sources []string) {
-	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, isImage) {
+	inMemory := func(s string) bool { src, err := transport.ParseSource(s); return err == nil && !src.IsDirectory() }
+	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, inMemory) {
 		debug.SetGCPercent(imageGC)
 	}
 }
@@ -202,12 +203,12 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	case f.KeepBase != "" && len(sources) > 1:
 		return usagef("--keep-base keeps layers of one source alone: join the others first")
 	case f.KeepBase != "" && !isImage(sources[0]):
-		return usagef("--keep-base: source %q is a directory, which has no layers to keep", sources[0])
+		return usagef("--keep-base: source %q is not an image, and has no layers to keep", sources[0])
 	case f.Platform == "":
 		return nil
 	}
 	if !slices.ContainsFunc(sources, isImage) {
-		return usagef("--platform %q chooses an image, and a directory is none: --arch says what it is for", f.Platform)
+		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)
@@ -220,7 +221,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 func readableAgain(sources []string) error {
 	for _, s := range sources {
 		src, err := transport.ParseSource(s)
-		if err != nil || !src.IsImage() || src.Path == "" {
+		if err != nil || src.IsDirectory() || src.Path == "" {
 			continue // check says what is wrong
 		}
 		info, err := os.Stat(src.Path)

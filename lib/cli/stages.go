@@ -14,8 +14,8 @@ type stage struct {
 	also     []string // related manual pages
 }
 
-// stages are the commands by the name of their binary; as subcommands of
-// chunkah they go without its prefix.
+// stages are the commands by the name of their binary; as subcommands of chunkah they go without
+// its prefix.
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
@@ -122,6 +122,17 @@ var stages = map[string]stage{
 		},
 		also: []string{"chunkah-diff(1)"},
 	},
+	"chunkah-cat": {
+		new:   func() command { return &catCommand{} },
+		short: "print a file of an image",
+		long:  "Prints the contents of a regular file of an image or directory. Symlinks are followed inside the image.",
+		usage: "[OPTIONS] SOURCE PATH",
+		group: "Cat options",
+		examples: []manual.Example{
+			{Text: "Print a file of an image in a registry", Line: "chunkah cat docker://registry.example/app:1 /etc/os-release"},
+		},
+		also: []string{"chunkah-inspect(1)"},
+	},
 	"chunkah-completion": {
 		new:   func() command { return &completionCommand{} },
 		short: "print completions for bash, zsh or fish",
@@ -144,6 +155,19 @@ var stages = map[string]stage{
 			{Text: "Examine a directory before it becomes an image", Line: "chunkah doctor root --prune /var/cache/"},
 		},
 		also: []string{"chunkah-build(1)"},
+	},
+	"chunkah-sbom": {
+		new:   func() command { return &sbomCommand{} },
+		short: "list the packages of a directory or image",
+		long:  "Writes a bill of materials of a directory or image: the packages that the component repos find, with version, architecture, source package, licence, package URL, component and layer.",
+		usage: "[OPTIONS] SOURCE...",
+		group: "SBOM options",
+		often: "format output prune repos platform source-date-epoch",
+		examples: []manual.Example{
+			{Text: "List the packages of an image, in SPDX", Line: "chunkah sbom oci-archive:out.ociarchive -o out.spdx.json"},
+			{Text: "The same in CycloneDX", Line: "chunkah sbom --format cyclonedx oci-archive:out.ociarchive > out.cdx.json"},
+		},
+		also: []string{"chunkah-build(1)", "chunkah-inspect(1)"},
 	},
 	"chunkah-inspect": {
 		new:   func() command { return &inspectCommand{} },
@@ -175,7 +199,7 @@ var stages = map[string]stage{
 }
 
 // subcommands of chunkah, in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "cat", "completion"}
 
 // missingCommand is chunkah without a subcommand.
 type missingCommand struct{}

@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/write"
 )
 
-// checkVerify refuses --verify where an image cannot be read again before anybody
-// else does, or not be compared.
+// checkVerify refuses --verify where an image cannot be read again before anybody else does, or not
+// be compared.
 func (c *buildCommand) checkVerify() error {
 	if !c.Verify {
 		return nil
@@ -39,8 +39,8 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	if err != nil {
 		return err
 	}
-	if target.DockerFormat {
-		made.Config.Annotations = nil // manifest.json has none
+	if target.DockerFormat || b.write.Docker {
+		made.Config.Annotations = nil // neither manifest.json nor a manifest of Docker's has any
 	}
 	var found []diff.Difference
 	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}
@@ -68,8 +68,7 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	return nil
 }
 
-// differences compares the source with an image that was made of it. Times are for
-// pack to choose.
+// differences compares the source with an image that was made of it. Times are for pack to choose.
 func (b *building) differences(ctx context.Context, made *write.Pending, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
@@ -101,8 +100,8 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 	return append(found, files...), err
 }
 
-// outputs matches what the source has by now of the image that is being made: it is
-// never part of itself.
+// outputs matches what the source has by now of the image that is being made: it is never part of
+// itself.
 func (b *building) outputs(made *write.Pending) (func(rootfs.Stat) bool, error) {
 	var infos []os.FileInfo
 	if made.At.Path != "" {

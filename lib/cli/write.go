@@ -30,12 +30,14 @@ type writeFlags struct {
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation of the source although it speaks of the source's layers, as ostree.commit does (repeatable)" brief:"keep a label that speaks of the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
-	Arch       string   `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
-	Compress   string   `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
-	Level      string   `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
-	Threads    string   `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
-	Cache      string   `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
-	CacheSize  string   `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
+	executionFlags
+	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
+	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
+	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
+	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry (default: oci)"`
+	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
+	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
 }
 
 type writeCommand struct {
@@ -90,18 +92,21 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.written(made.Report)
-	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes)
+	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	c.writeMetrics(ctx, env)
-	return nil
+	return c.tell(ctx, env, made.Report.Manifest)
 }
 
-// options reads the flags, and returns beside them the files of the output that are
-// there already. readable asks for an image that can be read before it appears.
+// options reads the flags, and returns beside them the files of the output that are there already.
+// readable asks for an image that can be read before it appears.
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
 	target, also, err := f.named()
 	if err != nil {
+		return opt, nil, err
+	}
+	if err := f.digestFlags.check(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Compression, err = f.compression(target); err != nil {
@@ -119,7 +124,13 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
 	}
+	if opt.Docker, err = f.dockerManifest(target, opt.Compression.Algorithm); err != nil {
+		return opt, nil, err
+	}
 	opt.Edit, opt.KeepLabels = f.edit, f.KeepLabels
+	if opt.Created, err = f.created(); err != nil {
+		return opt, nil, err
+	}
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
@@ -153,7 +164,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	opt.Own = f.ownFiles(opt.Cache, images.Spool)
-	return opt, slices.Concat(existing, opt.Own), nil
+	return opt, slices.Concat(existing, opt.Own, f.digestFile()), nil
 }
 
 // ownFiles describes what builds keep beside their output, which is no part of a root.
@@ -174,8 +185,8 @@ func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo
 	return infos
 }
 
-// onlySpool tells whether a folder is there for spools alone, which have no names. A folder
-// such as /var/tmp belongs to the system, be it empty or not.
+// onlySpool tells whether a folder is there for spools alone, which have no names. A folder such as
+// /var/tmp belongs to the system, be it empty or not.
 func onlySpool(dir string) bool {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&os.ModeSticky != 0 {
@@ -203,8 +214,8 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-// compression is what the flags say. Registries get gzip unless told: no client
-// compresses what comes from there.
+// compression is what the flags say. Registries get gzip unless told: no client compresses what
+// comes from there.
 func (f *writeFlags) compression(target image.Source) (compress.Settings, error) {
 	var s compress.Settings
 	var err error
@@ -235,6 +246,21 @@ func (f *writeFlags) compression(target image.Source) (compress.Settings, error)
 	return s, nil
 }
 
+// dockerManifest reports whether the manifest is to be Docker's.
+func (f *writeFlags) dockerManifest(target image.Source, algorithm compress.Algorithm) (bool, error) {
+	switch {
+	case f.ManifestType == "" || f.ManifestType == "oci":
+		return false, nil
+	case f.ManifestType != "docker":
+		return false, usagef("--manifest-type %q is neither oci nor docker", f.ManifestType)
+	case !target.Network:
+		return false, usagef("--manifest-type docker is for registries: use it with -o docker://REF")
+	case algorithm == compress.Zstd:
+		return false, usagef("--manifest-type docker has no layers compressed with zstd: use gzip")
+	}
+	return true, nil
+}
+
 // maxThreads bounds --threads: more than any machine has cores.
 const maxThreads = 4096
 
@@ -257,6 +283,9 @@ func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditAnnotations(f.Annotation); err != nil {
 		return usagef("--annotation: %w", err)
 	}
+	if err := f.executionFlags.edit(config); err != nil {
+		return err
+	}
 	if f.Arch != "" {
 		if err := config.SetArch(f.Arch); err != nil {
 			return usagef("--arch: %w", err)
@@ -268,8 +297,8 @@ func (f *writeFlags) edit(config *oci.Config) error {
 // envConfig holds the text of a config where neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// config reads the config that was named, nil for none. The command line goes
-// before the environment.
+// config reads the config that was named, nil for none. The command line goes before the
+// environment.
 func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
@@ -304,19 +333,22 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	return config, nil
 }
 
-// warnConfig warns of what containers of the image would miss: all of a config where
-// neither the user nor the source has one, and of a config what podman does not read.
+// warnConfig warns of what containers of the image would miss: all of a config where neither the
+// user nor the source has one, and of a config what podman does not read.
 func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	config := cmp.Or(given, source)
+	if config == nil && f.executionFlags.given() {
+		return
+	}
 	if config == nil {
 		edited := oci.Config{}
 		if f.edit(&edited) == nil {
-			env.warn("the image gets no config: %s are empty: give one with --config FILE or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+			env.warn("the image gets no config: %s are empty: give one with --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
 				strings.Join(edited.Missing(), ", "))
 		}
 		return
 	}
-	if config.HasHealthcheck() {
+	if config.HasHealthcheck() && f.ManifestType != "docker" {
 		env.warn("the config has a HEALTHCHECK, which docker runs and podman does not: podman reads it from images in Docker's format alone")
 	}
 }

@@ -1,19 +1,17 @@
 package compress
 
 import (
-	"fmt"
-	"io"
-
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // A codec compresses one block at a time, for one goroutine. It reuses its tables, but its output
 // does not depend on earlier blocks (TestReusedCodec).
 type codec interface {
-	// appendBlock appends the compressed form of src to dst. dict is the input just before src, at
-	// most plan.dictSize bytes.
-	appendBlock(dst, dict, src []byte) ([]byte, error)
+	// appendBlock appends the compressed form of buf[from:] to dst. buf[:from] is the input just
+	// before the block, at most plan.dictSize bytes.
+	appendBlock(dst, buf []byte, from int) ([]byte, error)
 }
 
 // A plan has everything that a writer and a worker need to know about valid settings: how to divide
@@ -21,7 +19,7 @@ type codec interface {
 // one codec per plan.
 type plan struct {
 	algorithm Algorithm
-	level     int // of the library
+	level     int // of the library, or of package deflate
 	blockSize int // bytes of input in each block except the last
 	dictSize  int // bytes of input before a block that the codec uses as a dictionary
 }
@@ -66,75 +64,16 @@ func (p plan) newCodec() (codec, error) {
 	if p.algorithm == Zstd {
 		return newZstdCodec(zstd.EncoderLevel(p.level))
 	}
+	if p.level >= deflate.First {
+		return ownCodec{deflate.NewEncoder(p.level)}, nil
+	}
 	return newDeflateCodec(p.level)
 }
 
-// gzipHeader is a header of RFC 1952 with no flags, no time, no level hint and an unknown operating
-// system (255).
-const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // changes every digest
-
-// deflateEnd is an empty final block with fixed codes. It ends a stream of blocks that each end
-// with a sync flush.
-const deflateEnd = "\x03\x00" // changes every digest
-
-type deflateCodec struct {
-	w    *flate.Writer
-	sink appender
-}
-
-func newDeflateCodec(level int) (*deflateCodec, error) {
-	w, err := flate.NewWriter(io.Discard, level)
-	if err != nil {
-		return nil, fmt.Errorf("making a deflate encoder: %w", err)
+// header returns the first bytes of a blob whose first block has that many bytes of input.
+func (p plan) header(first int) []byte {
+	if p.algorithm == Zstd {
+		return zstdHeader(first)
 	}
-	return &deflateCodec{w: w}, nil
-}
-
-func (c *deflateCodec) appendBlock(dst, dict, src []byte) ([]byte, error) {
-	c.sink = appender(dst)
-	c.w.ResetDict(&c.sink, dict)
-	if _, err := c.w.Write(src); err != nil {
-		return nil, err
-	}
-	if err := c.w.Flush(); err != nil {
-		return nil, err
-	}
-	dst, c.sink = c.sink, nil
-	return dst, nil
-}
-
-// An appender is an io.Writer that appends to a slice.
-type appender []byte
-
-func (a *appender) Write(p []byte) (int, error) {
-	*a = append(*a, p...)
-	return len(p), nil
-}
-
-type zstdCodec struct {
-	enc *zstd.Encoder
-}
-
-func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
-	enc, err := zstd.NewWriter(nil, // every option changes all digests, except the two marked ones
-		zstd.WithEncoderLevel(level),
-		zstd.WithWindowSize(zstdBlockSize),
-		zstd.WithEncoderCRC(true),
-		zstd.WithZeroFrames(true),
-		// Huffman codes even without matches: 0.1 % smaller, at no measurable cost.
-		zstd.WithAllLitEntropyCompression(true),
-		// No goroutines inside; the pool runs in parallel. (Does not affect the bytes.)
-		zstd.WithEncoderConcurrency(1),
-		// One window of history instead of two, since a block fits into it and never has to move.
-		// (Does not affect the bytes.)
-		zstd.WithLowerEncoderMem(true),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("making a zstd encoder: %w", err)
-	}
-	return &zstdCodec{enc: enc}, nil
-}
-
-func (c *zstdCodec) appendBlock(dst, _, src []byte) ([]byte, error) {
-	return c.enc.EncodeAll(src, dst), nil
+	return []byte(gzipHeader)
 }

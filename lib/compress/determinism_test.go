@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"testing"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // TestSameBytes: the output is the same for any number of workers, any sizes of writes, and any
@@ -78,16 +80,16 @@ func TestReusedCodec(t *testing.T) {
 			switch {
 			case s.Algorithm == Zstd:
 				tiny = append(tiny, 251) // of 8 MiB each
-			case s.Level <= 6:
+			case s.Level < deflate.First:
 				tiny = append(tiny, 32748, 32752, 32756, 32760, 32764) // of 64 KiB each
 			}
 			data := sample(4<<20 + deflateWindow + pl.blockSize)
-			dict, src := data[4<<20:][:pl.dictSize], data[4<<20+pl.dictSize:][:pl.blockSize]
+			buf := data[4<<20:][:pl.dictSize+pl.blockSize]
 			fresh, err := pl.newCodec()
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := fresh.appendBlock(nil, dict, src)
+			want, err := fresh.appendBlock(nil, buf, pl.dictSize)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,15 +98,15 @@ func TestReusedCodec(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, err := old.appendBlock(nil, nil, data[:pl.blockSize/4]) // fills the tables
+				got, err := old.appendBlock(nil, data[:pl.blockSize/4], 0) // fills the tables
 				for range n {
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, err = old.appendBlock(got[:0], nil, data[:20])
+					got, err = old.appendBlock(got[:0], data[:20], 0)
 				}
 				if err == nil {
-					got, err = old.appendBlock(got[:0], dict, src)
+					got, err = old.appendBlock(got[:0], buf, pl.dictSize)
 				}
 				if err != nil {
 					t.Fatal(err)

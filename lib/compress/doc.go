@@ -17,12 +17,13 @@
 // The output has one member, with no name, no time and an unknown operating system in its header.
 // Each block is compressed separately with the previous 32 KiB as a dictionary, and ends on a byte
 // boundary (a deflate sync flush). An empty final block ends the stream. Any gzip reader accepts
-// it. Levels 1 to 9 are those of github.com/klauspost/compress/flate, which are faster and produce
-// slightly larger output than the same levels of zlib.
+// it. Levels 1 to 5 are those of github.com/klauspost/compress/flate, which are faster and produce
+// slightly larger output than the same levels of zlib. Levels 6 to 9 are those of package deflate.
 //
 // # zstd
 //
-// The output has one frame per block, each with a checksum and a window of at most 4 MiB. A zstd
-// file can have several frames (RFC 8878, section 3), as written by pzstd and zstd:chunked. Levels
-// 1 to 22 are those of the zstd command, mapped to the four levels of the library.
+// The output has one frame, because some readers stop after the first. The library compresses each
+// block separately, as a frame, and the blocks of these frames are joined. The window of the frame
+// is that of a block, at most 4 MiB. It has no checksum and no content size, since layers have
+// digests. Levels 1 to 22 are those of the zstd command, mapped to the four levels of the library.
 package compress

@@ -156,14 +156,13 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 		}
 		codecs[j.plan] = c
 	}
-	dict, src := j.buf[:j.dict], j.buf[j.dict:]
 	dst := p.outputs.get(j.plan)
 	if dst == nil {
 		// Room for incompressible data: unused memory costs nothing, but growing a buffer costs a
 		// copy.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
-	return c.appendBlock(dst, dict, src)
+	return c.appendBlock(dst, j.buf, j.dict)
 }
 
 // A freeList keeps a limited number of buffers for blocks or their outputs. A sync.Pool would

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
+
+	"chunkah/lib/compress/deflate"
 )
 
 // Algorithm is a compression algorithm. Its text is used in options and output.
@@ -32,7 +34,7 @@ const (
 	// because each block reads its dictionary again. Four times as much gains nothing measurable.
 	gzipBlockSize = 16 * 65535 // changes every digest
 
-	// zstdBlockSize is also the window, since frames are independent. On 400 MB of /usr, the output
+	// zstdBlockSize is also the window, since blocks are independent. On 400 MB of /usr, the output
 	// is larger than that of zstd -3 by 2.2 % at 2 MiB, 1.3 % at 4 MiB and 0.8 % at 8 MiB. Each
 	// worker needs two to three of these in memory, and at the end of an image the others wait for
 	// the last block, so 8 MiB is too much.
@@ -107,9 +109,12 @@ func (s Settings) Validate() error {
 func (s Settings) Key() string {
 	switch s.Algorithm {
 	case Gzip:
+		if level := s.gzipLevel(); level >= deflate.First {
+			return fmt.Sprintf("gzip-%d-block%d-own-%d", level, gzipBlockSize, deflate.Version)
+		}
 		return fmt.Sprintf("gzip-%d-block%d-klauspost-%s", s.gzipLevel(), gzipBlockSize, libraryVersion)
 	case Zstd:
-		return fmt.Sprintf("zstd-%s-block%d-klauspost-%s", s.zstdLevel(), zstdBlockSize, libraryVersion)
+		return fmt.Sprintf("zstd-%s-frame-block%d-klauspost-%s", s.zstdLevel(), zstdBlockSize, libraryVersion)
 	default:
 		return string(s.Algorithm)
 	}

@@ -75,16 +75,17 @@ func TestKey(t *testing.T) {
 		want string
 	}{
 		{Settings{None, 0}, "none"},
-		{Settings{Gzip, 0}, "gzip-6-block1048560-klauspost-v1.20.3"},
-		{Settings{Gzip, 6}, "gzip-6-block1048560-klauspost-v1.20.3"},
-		{Settings{Gzip, 9}, "gzip-9-block1048560-klauspost-v1.20.3"},
-		{Settings{Zstd, 1}, "zstd-fastest-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 0}, "zstd-default-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 5}, "zstd-default-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 6}, "zstd-better-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 9}, "zstd-better-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 10}, "zstd-best-block4194304-klauspost-v1.20.3"},
-		{Settings{Zstd, 22}, "zstd-best-block4194304-klauspost-v1.20.3"},
+		{Settings{Gzip, 0}, "gzip-6-block1048560-own-1"},
+		{Settings{Gzip, 6}, "gzip-6-block1048560-own-1"},
+		{Settings{Gzip, 5}, "gzip-5-block1048560-klauspost-v1.20.3"},
+		{Settings{Gzip, 9}, "gzip-9-block1048560-own-1"},
+		{Settings{Zstd, 1}, "zstd-fastest-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 0}, "zstd-default-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 5}, "zstd-default-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 6}, "zstd-better-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 9}, "zstd-better-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 10}, "zstd-best-frame-block4194304-klauspost-v1.20.3"},
+		{Settings{Zstd, 22}, "zstd-best-frame-block4194304-klauspost-v1.20.3"},
 	} {
 		if got := c.s.Key(); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.s, got, c.want)

@@ -31,6 +31,7 @@ type Writer struct {
 	buf     []byte // dictionary, then the block being filled
 	dict    int    // bytes of dictionary at the start of buf
 	blocks  int    // submitted so far
+	first   int    // bytes of input in the first block
 	pending []*job // submitted but not yet written, in order
 	started bool   // the header was written
 	closed  bool
@@ -84,8 +85,7 @@ func (z *Writer) Close() error {
 	if z.check() != nil || z.plain {
 		return z.err
 	}
-	// An empty zstd file is a frame; an empty gzip file is only header and trailer.
-	if len(z.buf) > z.dict || z.plan.algorithm == Zstd && z.blocks == 0 {
+	if len(z.buf) > z.dict {
 		if err := z.submit(); err != nil {
 			return err
 		}
@@ -97,14 +97,14 @@ func (z *Writer) Close() error {
 	}
 	z.pool.blocks.put(z.plan, z.buf)
 	z.buf = nil
-	if z.plan.algorithm == Gzip {
-		end := make([]byte, 0, len(deflateEnd)+8)
-		end = append(end, deflateEnd...)
-		end = binary.LittleEndian.AppendUint32(end, z.crc)
-		end = binary.LittleEndian.AppendUint32(end, z.size)
-		return z.emit(end)
+	if z.plan.algorithm == Zstd {
+		return z.emit([]byte(zstdEnd))
 	}
-	return nil
+	end := make([]byte, 0, len(deflateEnd)+8)
+	end = append(end, deflateEnd...)
+	end = binary.LittleEndian.AppendUint32(end, z.crc)
+	end = binary.LittleEndian.AppendUint32(end, z.size)
+	return z.emit(end)
 }
 
 // check returns the error that ended the writer. If the context is done, it ends the writer.
@@ -146,6 +146,10 @@ func (z *Writer) submit() error {
 		plan: z.plan, rank: z.rank, index: z.blocks, buf: z.buf, dict: z.dict,
 		started: make(chan struct{}), done: make(chan struct{}),
 	}
+	if z.blocks == 0 {
+		z.first = len(j.buf) - j.dict
+	}
+	z.blocks++
 	z.buf, z.dict = nil, 0
 	if !z.closed && z.plan.dictSize > 0 {
 		tail := j.buf[max(0, len(j.buf)-z.plan.dictSize):]
@@ -155,7 +159,6 @@ func (z *Writer) submit() error {
 	if err := z.queue(j); err != nil {
 		return err
 	}
-	z.blocks++
 	for len(z.pending) > 0 && z.pending[0].finished() {
 		if err := z.writeOldest(); err != nil {
 			return err
@@ -228,10 +231,8 @@ func (z *Writer) writeOldest() error {
 func (z *Writer) emit(b []byte) error {
 	if !z.started {
 		z.started = true
-		if z.plan.algorithm == Gzip {
-			if err := z.emit([]byte(gzipHeader)); err != nil {
-				return err
-			}
+		if err := z.emit(z.plan.header(z.first)); err != nil {
+			return err
 		}
 	}
 	n, err := z.w.Write(b)

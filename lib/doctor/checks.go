@@ -169,8 +169,9 @@ var checks = []check{
 		places: []string{
 			"/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/urandom/random-seed", "/var/lib/random-seed",
 			"/var/lib/NetworkManager/secret_key", "/var/lib/NetworkManager/*.lease", "/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.lease*",
+			"/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem", "/etc/pacman.d/gnupg/",
 		},
-		what:   "random seeds, secrets or DHCP leases of one machine",
+		what:   "random seeds, keys, secrets or DHCP leases of one machine",
 		advise: leaveOut,
 	},
 	{

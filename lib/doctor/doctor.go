@@ -79,7 +79,10 @@ type Examiner struct {
 	always []*check          // checks that apply to every file
 	found  map[ID]*collection
 	// seen holds facts that change the advice.
-	seen struct{ kernelInUsr, kernelInBoot, wal bool }
+	seen struct {
+		kernelInUsr, kernelInBoot, wal bool
+		extractor                      string // of the first archive with others inside
+	}
 
 	header  format.Header
 	bounded map[string]int64 // mtime limits by component

@@ -39,16 +39,19 @@ func fatJar(e *Examiner, f *format.File) (bool, error) {
 		return false, err
 	}
 	defer file.Close() // it was only read
-	n, err := java.Nested(file, f.Size)
-	return n > 0, err
+	libraries, err := java.Nested(file, f.Size)
+	if libraries.Count > 0 && e.found[FatJar] == nil {
+		e.seen.extractor = libraries.Extractor
+	}
+	return libraries.Count > 0, err
 }
 
 func adviseFatJar(e *Examiner, g *collection) (string, []string) {
 	where, name := e.location(g.targets[0])
-	if strings.HasSuffix(g.targets[0], ".war") {
+	if e.seen.extractor == "" {
 		return fmt.Sprintf("unpack it, so that its libraries become separate files%s: unzip %s -d DIRECTORY", where, name), nil
 	}
-	return fmt.Sprintf("extract it, so that its libraries become separate files%s: java -Djarmode=tools -jar %s extract (before Spring Boot 3.3: -Djarmode=layertools)", where, name), nil
+	return fmt.Sprintf("extract it, so that its libraries become separate files%s: java -Djarmode=%s -jar %s extract", where, e.seen.extractor, name), nil
 }
 
 // notUTF8 reports whether ostree would refuse the name or link target.

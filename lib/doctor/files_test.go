@@ -50,8 +50,22 @@ func TestFatJar(t *testing.T) {
 	if got := showAll(list); !slices.Equal(got, []string{"fat-jar: /app/app.jar /app/web.war"}) {
 		t.Fatalf("got %q", got)
 	}
-	if want := "java -Djarmode=tools -jar /r/app/app.jar extract"; !strings.Contains(list[0].Advice, want) {
+	if want := "unzip /r/app/app.jar -d"; !strings.Contains(list[0].Advice, want) {
 		t.Errorf("got %q", list[0].Advice)
+	}
+	// Spring Boot's own libraries say how the archive is extracted.
+	for library, want := range map[string]string{
+		"spring-boot-jarmode-tools-3.3.5.jar":      "java -Djarmode=tools -jar /r/app/app.jar extract",
+		"spring-boot-jarmode-layertools-2.7.0.jar": "java -Djarmode=layertools -jar /r/app/app.jar extract",
+	} {
+		jar := zipped(t, "BOOT-INF/layers.idx", "BOOT-INF/lib/b.jar", "BOOT-INF/lib/"+library)
+		if err := os.WriteFile(dir+"/app/app.jar", jar, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		list := examineDir(t, dir, format.Header{}, Options{Dir: "/r", Ignore: []ID{BuildTimes}})
+		if !strings.HasSuffix(list[0].Advice, want) {
+			t.Errorf("got %q, want %q", list[0].Advice, want)
+		}
 	}
 }
 

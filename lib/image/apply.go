@@ -18,6 +18,8 @@ type applier struct {
 	tree   *Tree
 	budget *budget
 	layer  uint16
+	// rootTar is set if the only layer is a root tar.
+	rootTar bool
 	// removed is what whiteouts of this layer took out of directories: hard links to
 	// it may follow.
 	removed map[*dir]map[string]*node
@@ -36,7 +38,9 @@ type applier struct {
 // specification, layer, "Whiteouts").
 func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
 	a.detours += entryDetours * len(entries)
-	if n := a.tree.layers[layer].trailing; n > 0 {
+	if n := a.tree.layers[layer].trailing; n > 0 && a.rootTar {
+		a.note("%d bytes behind the end of the tar are ignored: where several tars follow each other, name each as a source", n)
+	} else if n > 0 {
 		a.note("layer %d has %d bytes behind the end of its tar: they belong to its digest and to no file", layer, n)
 	}
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil

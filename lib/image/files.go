@@ -107,9 +107,14 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 		a.in.Close()
 		return nil, fmt.Errorf("reading %q: %w", path, err)
 	}
+	return a.indexed(ctx)
+}
+
+// indexed is the archive with its files found.
+func (a *archive) indexed(ctx context.Context) (*archive, error) {
 	if err := a.index(ctx); err != nil {
 		a.in.Close()
-		return nil, fmt.Errorf("reading the tar %q: %w", path, err)
+		return nil, fmt.Errorf("reading the tar %q: %w", a.path, err)
 	}
 	return a, nil
 }
@@ -164,12 +169,23 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	s, err := newSpool(opt.Spool)
+	s, err := spoolAll(interrupt.Reader(ctx, &inflated{in: unpacked, packed: packed}), opt)
 	if err != nil {
 		return err
 	}
+	a.in.Close()
+	a.in = s
+	return nil
+}
+
+// spoolAll puts a whole archive into a spool.
+func spoolAll(in io.Reader, opt Options) (*os.File, error) {
+	s, err := newSpool(opt.Spool)
+	if err != nil {
+		return nil, err
+	}
 	limit := opt.maxBytes()
-	n, err := s.add(io.LimitReader(interrupt.Reader(ctx, &inflated{in: unpacked, packed: packed}), limit+1))
+	n, err := s.add(io.LimitReader(in, limit+1))
 	switch {
 	case err == nil && n > limit:
 		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
@@ -180,11 +196,9 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 		_, err = s.file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close())
 	}
-	a.in.Close()
-	a.in = s.file
-	return nil
+	return s.file, nil
 }
 
 // inflated is what an archive unpacks to, in proportion to what was read of it.

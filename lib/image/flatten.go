@@ -133,12 +133,15 @@ func (f *flattening) eye(ctx context.Context, i int) eye {
 
 // inLayer adds to an error which layer it is about.
 func (f *flattening) inLayer(i int, err error) error {
+	if f.img.rootTar {
+		return fmt.Errorf("reading %q: %w", f.img.Source, err)
+	}
 	return fmt.Errorf("reading layer %d (%s) of %q: %w", i, f.img.Layers[i].Descriptor.Digest, f.img.Source, err)
 }
 
 // apply applies the layers as they come.
 func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
-	a := &applier{tree: f.tree, budget: f.budget, detours: freeDetours}
+	a := &applier{tree: f.tree, budget: f.budget, detours: freeDetours, rootTar: f.img.rootTar}
 	var kept *shape
 	for i, result := range results {
 		var entries []entry

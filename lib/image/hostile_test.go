@@ -244,7 +244,7 @@ func TestBombs(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "hold more than 524288 bytes") {
 		t.Errorf("a bound on bytes: %v", err)
 	}
-	r := &layerReader{limit: 100, budget: newBudget(1 << 20)}
+	r := &layerReader{packed: true, bytes: freeBytes - 100, blob: &verified{}, budget: newBudget(1 << 20)}
 	if _, err := io.Copy(io.Discard, &limited{in: strings.NewReader(strings.Repeat("x", 101)), of: r}); err == nil || !strings.Contains(err.Error(), "1100 times") {
 		t.Errorf("a bound on the ratio: %v", err)
 	}

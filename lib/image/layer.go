@@ -47,7 +47,7 @@ func (b *budget) entry(text int) error {
 // sparse takes the contents of a sparse file out of the budget, and out of what the sparse
 // files of its layer may take.
 func (r *layerReader) sparse(size int64) error {
-	if r.holes -= size; r.holes < 0 {
+	if r.holes += size; r.holes > times(freeSparse, r.blob.size()) {
 		return fmt.Errorf("is sparse and has %d bytes: the sparse files of this layer take more than %d bytes and %d times its size: leave it out of the image, or store it without holes",
 			size, int64(freeSparse), maxRatio)
 	}
@@ -67,9 +67,11 @@ type layerReader struct {
 	unpacker *unpacker
 
 	blob    *verified
-	limit   int64 // of bytes that are left to unpack
-	holes   int64 // bytes that sparse files may still take
+	packed  bool
+	bytes   int64 // unpacked
+	holes   int64 // bytes of sparse files
 	inPlace bool
+	rootTar bool
 	tar     counter
 	spool   *spooled
 	entries []entry
@@ -93,11 +95,13 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 			in.Close()
 		}
 	}()
-	if r.blob, err = newVerified(ctx, in, l.Descriptor); err != nil {
+	if img.rootTar {
+		r.blob = newUnverified(ctx, in, l.Descriptor)
+	} else if r.blob, err = newVerified(ctx, in, l.Descriptor); err != nil {
 		return nil, err
 	}
 	defer r.blob.close()
-	r.blob.whole = r.eye.watch != nil
+	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.eye.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
 		// What is damaged does not parse either, and the digest says more.
@@ -149,10 +153,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
 	}
-	r.limit, r.holes = math.MaxInt64, times(freeSparse, r.blob.want.Size)
-	if packing != plain {
-		r.limit = times(freeBytes, r.blob.want.Size)
-	}
+	r.packed = packing != plain
 	r.inPlace = packing == plain && random && !r.sums
 	unpacked := &limited{in: in, of: r}
 	if l.DiffID == "" || packing == plain && l.DiffID == r.blob.want.Digest { // which is compared already
@@ -198,7 +199,8 @@ var errRatio = fmt.Errorf("decompressing: more than %d times its size: it is mad
 
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p)
-	if l.of.limit -= int64(n); l.of.limit < 0 {
+	l.of.bytes += int64(n)
+	if l.of.packed && l.of.bytes > times(freeBytes, l.of.blob.size()) {
 		return 0, errRatio
 	}
 	if err := l.of.budget.unpacked(int64(n)); err != nil {
@@ -238,6 +240,11 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	}
 	if err := r.budget.entry(text); err != nil {
 		return err
+	}
+	if r.rootTar {
+		if err := r.rootEntry(h); err != nil {
+			return err
+		}
 	}
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // no client applies one

@@ -86,6 +86,8 @@ func (l layout) version() error {
 		hint := ""
 		if _, err := readSmall(l, "manifest.json"); err == nil {
 			hint = "; what docker save writes is named with docker-archive:"
+		} else if _, is := l.files.(*archive); is {
+			hint = "; a tar of a root file system is named with tar:"
 		}
 		return fmt.Errorf("it is no OCI layout: it has no %q%s", v1.ImageLayoutFile, hint)
 	}

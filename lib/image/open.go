@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/registry"
 )
@@ -55,6 +54,8 @@ type Image struct {
 	Layers      []Layer    // from the bottom up
 
 	fetch Fetcher
+	// rootTar is set if the only layer is a tar of a root file system, which has no digest.
+	rootTar bool
 }
 
 // Layer is one layer of an image.
@@ -112,6 +113,19 @@ func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, e
 	return &dockerArchive{files: a}, nil
 }
 
+// ReadDockerArchive reads an archive of docker save from a stream, which messages call by a name. The stream is spooled.
+func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Options) (Fetcher, error) {
+	spool, err := spoolAll(interrupt.Reader(ctx, in), opt)
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", name, err)
+	}
+	a, err := (&archive{in: spool, path: name, items: make(map[string]item)}).indexed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &dockerArchive{files: a}, nil
+}
+
 // Assemble makes an image of layers that were found in a store, which stays the
 // caller's.
 func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
@@ -129,17 +143,18 @@ func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, err
 
 // Pinned is the source with the image's digest, by which another process opens
 // this very image, whatever its name then stands for: the manifest's digest, of a
-// docker archive the config's.
+// docker archive the config's. A store with IDs of its own has a method Ref.
 func (img *Image) Pinned() string {
+	src := img.Source
+	if store, ok := img.fetch.(interface{ Ref() string }); ok {
+		src.Ref = store.Ref()
+		return src.String()
+	}
 	d := img.Manifest.Descriptor.Digest
 	if img.Source.DockerFormat {
 		d = img.Config.Descriptor.Digest
 	}
-	src := img.Source.pinned(d)
-	if abs, err := filepath.Abs(src.Path); err == nil && src.Path != "" && !strings.Contains(abs, ":") {
-		src.Path = abs
-	}
-	return src.String()
+	return src.pinned(d).Absolute().String()
 }
 
 // load finds the manifest and reads what it says.

@@ -322,7 +322,7 @@ func TestSparseBombs(t *testing.T) {
 			}
 		}
 	}
-	r := &layerReader{holes: times(freeSparse, 1<<20), budget: newBudget(1)}
+	r := &layerReader{blob: &verified{read: 1 << 20}, budget: newBudget(1)}
 	if err := r.sparse(freeSparse + maxRatio<<20); err == nil || !strings.Contains(err.Error(), "all layers together hold more than") {
 		t.Errorf("a bound on bytes: %v", err)
 	}

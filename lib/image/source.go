@@ -1,6 +1,7 @@
 package image
 
 import (
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -41,6 +42,15 @@ func (s Source) pinned(d digest.Digest) Source {
 		}
 	}
 	s.Ref = name + "@" + d.String()
+	return s
+}
+
+// Absolute is the source with an absolute path, if its name can have that.
+func (s Source) Absolute() Source {
+	abs, err := filepath.Abs(s.Path)
+	if err == nil && s.Path != "" && (s.Syntax == PathOnly || !strings.Contains(abs, ":")) {
+		s.Path = abs
+	}
 	return s
 }
 

@@ -19,7 +19,8 @@ type Transport struct {
 	Purpose string
 	// Syntax is what follows the prefix.
 	Syntax Syntax
-	// File is set if PATH is a file, which holds one image; "-" is standard input or output. Otherwise it is a folder.
+	// File is set if PATH is a file, which holds one image, or one root file system if Open is nil; "-" is standard input
+	// or output. Otherwise it is a folder.
 	File bool
 	// Network is set if images are not on this machine. Their layers are fetched only where they are needed, layers are
 	// compressed unless the user says otherwise, and what cannot be read is an error and not a missing image.
@@ -63,6 +64,9 @@ type CreateOptions struct {
 
 // IsImage reports whether images are read from the transport, and not directories of root file systems.
 func (t *Transport) IsImage() bool { return t.Open != nil }
+
+// IsDirectory reports whether a root file system is read from a directory.
+func (t *Transport) IsDirectory() bool { return !t.IsImage() && !t.IsDestination() && !t.File }
 
 // IsDestination reports whether images are written to the transport.
 func (t *Transport) IsDestination() bool { return t.Create != nil }

@@ -33,6 +33,7 @@ type Stage struct {
 	in, out counts
 	// blobs is the size of an image's layers in bytes, reused the part that came from a cache.
 	blobs, reused int64
+	digest        string // of the image's manifest
 	work          Work
 	end           clock // valid once the stage has ended
 	ended         atomic.Bool
@@ -71,10 +72,11 @@ func (s *Stage) Done() {
 	}
 }
 
-// Wrote records the size of the layers that a stage has written.
-func (s *Stage) Wrote(blobs, reused int64) {
+// Wrote records the size of the layers that a stage has written, and the digest of the image's
+// manifest.
+func (s *Stage) Wrote(blobs, reused int64, digest string) {
 	if s != nil {
-		s.blobs, s.reused = blobs, reused
+		s.blobs, s.reused, s.digest = blobs, reused, digest
 	}
 }
 
@@ -113,6 +115,7 @@ type stageDocument struct {
 	BytesIn     int64   `json:"bytes_in"`
 	BytesOut    int64   `json:"bytes_out"`
 	BytesReused int64   `json:"bytes_reused"`
+	Digest      string  `json:"digest,omitempty"`
 }
 
 func (r *Run) document() document {
@@ -131,7 +134,7 @@ func (r *Run) document() document {
 			at = last // it ended before the stage before it
 		}
 		d := stageDocument{
-			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused,
+			Name: s.name, Files: s.in.files.Load(), BytesIn: s.in.bytes.Load(), BytesOut: s.out.bytes.Load(), BytesReused: s.reused, Digest: s.digest,
 			WallSeconds: at.wall.Sub(last.wall).Seconds(), CPUSeconds: (at.cpu - last.cpu).Seconds(),
 		}
 		if n := s.out.files.Load(); n > 0 {

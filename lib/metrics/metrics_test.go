@@ -90,7 +90,7 @@ func TestDocument(t *testing.T) {
 		t.Error("a nil source became non-nil")
 	}
 	pass(t, write.In(between), &list{})
-	write.Wrote(7, 3)
+	write.Wrote(7, 3, "sha256:01")
 	write.Done()
 	name := filepath.Join(t.TempDir(), "m.json")
 	if err := r.WriteFile(t.Context(), name); err != nil {
@@ -102,7 +102,7 @@ func TestDocument(t *testing.T) {
 	}
 	want := []stageDocument{
 		{Name: "scan", Files: 5, BytesOut: 15},
-		{Name: "write", Files: 5, BytesIn: 15, BytesOut: 7, BytesReused: 3},
+		{Name: "write", Files: 5, BytesIn: 15, BytesOut: 7, BytesReused: 3, Digest: "sha256:01"},
 	}
 	var wall, cpu float64
 	for i, got := range doc.Stages {
@@ -142,7 +142,7 @@ func TestNone(t *testing.T) {
 	if s.In(l) != format.Source(l) || s.Out(l) != format.Sink(l) {
 		t.Error("a nil stage counts a stream")
 	}
-	s.Wrote(1, 1)
+	s.Wrote(1, 1, "")
 	s.Done()
 }
 

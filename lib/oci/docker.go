@@ -137,7 +137,18 @@ func CheckDockerLayer(d v1.Descriptor) error {
 	return nil
 }
 
-// dockerName returns the full form of a name that Docker lets people shorten: "app" is
+// dockerLayer is the descriptor of a layer in a manifest of Docker's.
+func dockerLayer(d v1.Descriptor) v1.Descriptor {
+	if d.MediaType == v1.MediaTypeImageLayer {
+		d.MediaType = MediaTypeDockerLayer
+	} else if strings.HasSuffix(d.MediaType, "gzip") {
+		d.MediaType = MediaTypeDockerLayerGzip
+	}
+	d.Annotations = nil
+	return d
+}
+
+// dockerName is the whole of a name that Docker lets people shorten: "app" is
 // docker.io/library/app:latest.
 func dockerName(ref string) string {
 	name := tagged(ref)

@@ -29,7 +29,8 @@ type Image struct {
 	Layers  []Layer    // from the bottom up
 	Created *time.Time // replaces the config's time unless nil
 	Ref     string     // the name in the index, such as localhost/app:1; empty for none
-	Also    []string   // more names
+	Also    []string   // further names
+	Docker  bool       // with a manifest of Docker's, version 2, schema 2, which has no annotations
 }
 
 // Document is a JSON blob of an image with its descriptor.
@@ -56,10 +57,14 @@ func (img *Image) Build() (*Built, error) {
 	}
 	var b Built
 	var err error
-	if b.Config, err = document(v1.MediaTypeImageConfig, img.configValue(config)); err != nil {
+	configType, manifestType := v1.MediaTypeImageConfig, v1.MediaTypeImageManifest
+	if img.Docker {
+		configType, manifestType = MediaTypeDockerConfig, MediaTypeDockerManifest
+	}
+	if b.Config, err = document(configType, img.configValue(config)); err != nil {
 		return nil, fmt.Errorf("building image config: %w", err)
 	}
-	if b.Manifest, err = document(v1.MediaTypeImageManifest, img.manifestValue(config, b.Config.Descriptor)); err != nil {
+	if b.Manifest, err = document(manifestType, img.manifestValue(config, b.Config.Descriptor)); err != nil {
 		return nil, fmt.Errorf("building image manifest: %w", err)
 	}
 	entry := b.Manifest.Descriptor
@@ -89,7 +94,11 @@ func (img *Image) check(config *Config) error {
 		return err
 	}
 	for i, l := range img.Layers {
-		if err := l.check(); err != nil {
+		err := l.check()
+		if err == nil && img.Docker {
+			err = CheckDockerLayer(l.Descriptor)
+		}
+		if err != nil {
 			return fmt.Errorf("layer %d: %w", i, err)
 		}
 	}
@@ -188,7 +197,16 @@ func (img *Image) configValue(c *Config) any {
 func (img *Image) manifestValue(c *Config, config v1.Descriptor) any {
 	layers := make([]v1.Descriptor, 0, len(img.Layers))
 	for _, l := range img.Layers {
-		layers = append(layers, l.Descriptor)
+		d := l.Descriptor
+		if img.Docker {
+			d = dockerLayer(d)
+		}
+		layers = append(layers, d)
+	}
+	if img.Docker {
+		return v1.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: MediaTypeDockerManifest, Config: config, Layers: layers,
+		}
 	}
 	return v1.Manifest{
 		Versioned:   specs.Versioned{SchemaVersion: 2},

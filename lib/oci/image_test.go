@@ -1,6 +1,9 @@
 package oci
 
 import (
+	"bytes"
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,5 +143,42 @@ func TestRefAnnotations(t *testing.T) {
 		if m[annotationRefName] != ref || m[AnnotationContainerdName] != want {
 			t.Errorf("%q: got %q", ref, m)
 		}
+	}
+}
+
+// A manifest of Docker's has Docker's media types, and no annotations; the config is the same.
+func TestDockerManifest(t *testing.T) {
+	layer := func(mediaType string) Layer {
+		d := digest.FromString(mediaType)
+		return Layer{DiffID: d, Descriptor: v1.Descriptor{MediaType: mediaType, Digest: d, Size: 1, Annotations: map[string]string{"a": "b"}}}
+	}
+	img := &Image{
+		Config: &Config{Platform: v1.Platform{Architecture: "amd64"}, Annotations: map[string]string{"a": "b"}},
+		Layers: []Layer{layer(v1.MediaTypeImageLayer), layer(v1.MediaTypeImageLayerGzip), layer("application/vnd.docker.image.rootfs.diff.tar.gzip")},
+	}
+	plain, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img.Docker = true
+	docker, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(plain.Config.Data, docker.Config.Data) {
+		t.Errorf("the config is %s, not %s", docker.Config.Data, plain.Config.Data)
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(docker.Manifest.Data, &m); err != nil {
+		t.Fatal(err)
+	}
+	got := []string{docker.Manifest.Descriptor.MediaType, m.MediaType, m.Config.MediaType, m.Layers[0].MediaType, m.Layers[1].MediaType, m.Layers[2].MediaType}
+	want := []string{MediaTypeDockerManifest, MediaTypeDockerManifest, MediaTypeDockerConfig, MediaTypeDockerLayer, MediaTypeDockerLayerGzip, MediaTypeDockerLayerGzip}
+	if !slices.Equal(got, want) || bytes.Contains(docker.Manifest.Data, []byte("annotations")) {
+		t.Errorf("got %q in %s", got, docker.Manifest.Data)
+	}
+	img.Layers = append(img.Layers, layer(v1.MediaTypeImageLayerZstd))
+	if _, err := img.Build(); err == nil || !strings.Contains(err.Error(), "zstd") {
+		t.Errorf("a layer of zstd: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func Time(header []byte) (time uint32, timed bool) {
 }
 
 // Sources are the paths that a file can be compiled from: DIR/NAME.py of DIR/NAME.pyc and of
-// DIR/__pycache__/NAME.TAG.pyc, where a tag may have dots.
+// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), whose tag can have dots.
 func Sources(path string) (list []string) {
 	cut := strings.LastIndexByte(path, '/')
 	above, cached := strings.CutSuffix(path[:cut], "/__pycache__")

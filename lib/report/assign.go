@@ -62,6 +62,13 @@ func Repos(w io.Writer, o *assign.Outcome) error {
 		}
 	}
 	t.end()
+	if left := o.Summaries[len(o.Summaries)-1]; left.Files > 0 {
+		p.Linef("")
+		p.Linef("no repo claimed %s in %s", console.Bytes(left.Bytes), console.Plural(int64(left.Files), "file"))
+	}
+	for _, l := range o.Likenesses {
+		p.Linef("%12s  %s looks like %s", console.Bytes(l.Bytes), quote.Name(l.Dir), l.Kind)
+	}
 	if len(o.Leftovers) > 0 {
 		p.Linef("")
 		p.Linef("largest files that no repo claimed:")

@@ -61,6 +61,7 @@ type Set struct {
 	images   []*image.Image
 	labels   []string // as the user gave them
 	bySource bool
+	virtual  bool // some source is not a directory
 }
 
 // Open opens sources. Later ones are on top.
@@ -122,13 +123,27 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if !src.IsImage() {
-		if opt.KeepBase != "" {
-			return fmt.Errorf("source %q is a directory, which has no layers to keep", name)
-		}
+	switch {
+	case src.IsImage():
+		return s.openImage(ctx, src, opt)
+	case opt.KeepBase != "":
+		return fmt.Errorf("source %q is not an image, and has no layers to keep", name)
+	case src.IsDirectory():
 		return s.openDir(src.Path)
 	}
-	return s.openImage(ctx, src, opt)
+	return s.openTar(ctx, src, opt)
+}
+
+func (s *Set) openTar(ctx context.Context, src image.Source, opt Options) error {
+	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums})
+	if err != nil {
+		return err
+	}
+	s.Tree, s.virtual = tree, true
+	s.Notes = append(s.Notes, tree.Notes...)
+	s.trees, s.pasts = append(s.trees, rootfs.Virtual(src.String(), tree)), append(s.pasts, past{})
+	s.names = append(s.names, src.Absolute().String())
+	return nil
 }
 
 func (s *Set) openDir(path string) error {
@@ -155,7 +170,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	s.Tree = tree
+	s.Tree, s.virtual = tree, true
 	s.Notes = append(s.Notes, tree.Notes...)
 	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))
 	s.pasts = append(s.pasts, newPast(img, tree))
@@ -188,8 +203,8 @@ func config(img *image.Image) (*oci.Config, error) {
 // Header adds the sources to a header, from which a later stage opens them. A single directory is
 // the stream's root.
 func (s *Set) Header(h *format.Header) error {
-	if len(s.trees) == 1 && s.Image == nil {
-		return nil // scan sets the root
+	if len(s.trees) == 1 && !s.virtual {
+		return nil // scan names the root
 	}
 	for _, name := range s.names {
 		if !utf8.ValidString(name) {

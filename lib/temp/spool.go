@@ -20,8 +20,8 @@ func SpoolDir(dir string) string {
 	return Dir("/var/tmp", "/tmp")
 }
 
-// CreateSpool creates a unnamed temporary file in the directory returned by SpoolDir: nobody
-// else can open it, and it disappears with the process.
+// CreateSpool creates an unnamed temporary file in the directory returned by SpoolDir: nobody else
+// can open it, and it disappears with the process.
 func CreateSpool(dir string) (*os.File, error) {
 	dir = SpoolDir(dir)
 	f, err := unnamed(dir)

@@ -15,14 +15,13 @@ import (
 	"chunkah/lib/image"
 )
 
-// All are the transports, in the order of the documentation.
-var All = []*image.Transport{Directory, Layout, Archive, DockerArchive, Registry}
+// All are the transports, in the order in which people read of them.
+var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Storage, Daemon, Registry}
 
 // foreign are transports of other tools, and what to use instead for a destination.
 var foreign = map[string]string{
 	"atomic":             "",
 	"containers-storage": "; for podman's storage use -o - | podman load",
-	"docker-daemon":      "; for a Docker daemon use -o docker-archive:- | docker load",
 	"ostree":             "",
 	"registry":           "",
 	"sif":                "",
@@ -81,7 +80,7 @@ func ParseSource(s string) (image.Source, error) {
 	if src.IsStdout() {
 		src.Path = "/dev/stdin"
 	}
-	if _, d, ok := strings.Cut(src.Ref, "@"); ok {
+	if _, d, ok := strings.Cut(src.Ref, "@"); ok && (src.Syntax == image.PathRef || src.Network) { // of a manifest
 		if err := digest.Digest(d).Validate(); err != nil {
 			return image.Source{}, fmt.Errorf("source %q has the digest %q: %w", s, d, err)
 		}

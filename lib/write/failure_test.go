@@ -169,7 +169,7 @@ func TestBrokenOutput(t *testing.T) {
 	stream := packed(t, plant(t, map[string]string{"a/x": bulk(400_000, 1), "b/y": bulk(500_000, 2)}))
 	before := runtime.NumGoroutine()
 	for _, algorithm := range []compress.Algorithm{compress.None, compress.Gzip} {
-		for _, left := range []int{0, 600, 300_000, 910_000} {
+		for _, left := range []int{0, 600, 300_000, 900_000} {
 			opt := toWriter(&failing{left, errCause})
 			opt.Compression.Algorithm, opt.SpoolDir = algorithm, t.TempDir()
 			fails(t, opt, stream, "cause")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -188,8 +189,11 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 	}
 	created, from := w.created()
 	w.report.Created, w.report.CreatedFrom = *created, from
-	image := &oci.Image{Config: w.config, Created: created, Ref: w.opt.Ref, Also: w.opt.Also}
-	w.report.Kept = len(w.kept)
+	if w.opt.Created != nil {
+		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
+	}
+	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
+	w.report.Kept, w.report.In = len(w.kept), make(map[string][]digest.Digest)
 	for _, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())
 	}
@@ -208,6 +212,9 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 func (w *writer) count(l *layerFiles, b *blob) {
 	w.report.Layers++
 	w.report.Components += len(l.record.Components)
+	for _, name := range l.record.Components {
+		w.report.In[name] = append(w.report.In[name], b.digest)
+	}
 	w.report.Bytes += b.tar
 	w.report.BlobBytes += b.size
 	if b.reused {

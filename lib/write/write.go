@@ -46,7 +46,11 @@ type Options struct {
 	// KeepLabels are labels and annotations that stay although they describe the layers of the
 	// source image.
 	KeepLabels []string
-	// Edit changes a copy of the config; nil changes nothing.
+	// Created is the time of the config, whatever the source date or the config say; nil for none.
+	Created *time.Time
+	// Docker makes a manifest of Docker's in place of one of OCI's.
+	Docker bool
+	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
 	// Ref is the image's name in the destination; empty for no name.
 	Ref string
@@ -95,8 +99,10 @@ type Report struct {
 	Bytes      int64 // of the layers' tars
 	BlobBytes  int64 // of the layers' blobs
 	Manifest   string
-	Created    time.Time
-	// CreatedFrom says where the image's time is from.
+	// In are the digests of the layers that each component is in, from the bottom up.
+	In      map[string][]digest.Digest
+	Created time.Time
+	// CreatedFrom says where the image's time comes from.
 	CreatedFrom string
 	// Reused is the number of layers with blobs from the cache or the previous image, ReusedBytes
 	// their size.

@@ -26,7 +26,8 @@ type pkg struct {
 	dir   string // physical path of its directory in the database
 	name  string
 	base  string
-	built int64 // unix seconds, 0 for unknown
+	built int64          // unix seconds, 0 for unknown
+	about assign.Package // version, architecture and licence
 }
 
 // readPackage reads the package in one directory.
@@ -55,6 +56,7 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 		return nil
 	}
 	p.Package = l.out.Add(p.name, p.base)
+	p.describe()
 	if p.built > 0 {
 		l.out.Clamp(p.Package, p.built)
 		l.out.Update(p.Package, p.built)
@@ -66,6 +68,22 @@ func (l *loader) readPackage(ctx context.Context, entry string) error {
 		}
 	}
 	return l.claimFiles(ctx, p, slices.Contains(names, "files"))
+}
+
+// addLicense adds one of several licences, which all apply.
+func (p *pkg) addLicense(name string) {
+	if p.about.License != "" {
+		name = p.about.License + " AND " + name
+	}
+	p.about.License = name[:min(len(name), assign.MaxListed)]
+}
+
+// describe completes the package.
+func (p *pkg) describe() {
+	p.Type, p.Version, p.Arch, p.License = "alpm", p.about.Version, p.about.Arch, p.about.License
+	if p.base != p.name {
+		p.Source = p.base
+	}
 }
 
 // packageName returns the name in a directory's name, NAME-VERSION-RELEASE.
@@ -132,6 +150,12 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 			p.name = value
 		case "%BASE%":
 			p.base = value
+		case "%VERSION%":
+			p.about.Version = value
+		case "%ARCH%":
+			p.about.Arch = value
+		case "%LICENSE%":
+			p.addLicense(value)
 		case "%BUILDDATE%":
 			built, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || built < 0 || built > format.MaxInt {

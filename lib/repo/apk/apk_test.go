@@ -141,6 +141,12 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestOpenWrt: an origin is a path in the tree of sources.
+func TestOpenWrt(t *testing.T) {
+	check(t, file("/usr/lib/apk/db/installed", packaged("libopenssl3", "package/libs/openssl", 1, "usr/lib/libssl.so.3"))+"file /usr/lib/libssl.so.3\n",
+		"/usr/lib/apk/db/installed apk/.database\n/usr/lib/libssl.so.3 apk/openssl\n")
+}
+
 func TestDamage(t *testing.T) {
 	const path = "/lib/apk/db/installed"
 	good := packaged("good", "good", 1, "usr/good")

@@ -32,6 +32,7 @@ type entry struct {
 	name   string
 	origin string
 	built  int64
+	about  assign.Package // version, architecture and licence
 	dir    string
 	hasDir bool
 }
@@ -86,7 +87,7 @@ func (l *loader) end() {
 		case err != nil && l.pkg.name == "":
 			l.out.Warn("reading %q: leaving out an entry before line %d: %v", l.path, l.lines.Number(), err)
 		case err != nil:
-			l.out.Add(l.pkg.name, "")
+			l.pkg.describe(l.out.Add(l.pkg.name, ""))
 		}
 	}
 	l.pkg = entry{}
@@ -139,6 +140,12 @@ func (l *loader) parseLine(kind byte, value []byte) (path string, err error) {
 			return "", fmt.Errorf("build time %.30q is not a number of seconds", value)
 		}
 		p.built = built
+	case 'V':
+		p.about.Version = text(value)
+	case 'A':
+		p.about.Arch = text(value)
+	case 'L':
+		p.about.License = text(value)
 	case 'F':
 		return l.directory(value)
 	case 'R':
@@ -159,19 +166,31 @@ func (l *loader) add() error {
 	if p.name == "" {
 		return errors.New("it has no package name")
 	}
-	name := p.origin
-	if pkgdb.CheckName(name) != nil {
+	name := pkgdb.SourceName(p.origin)
+	if name == "" {
 		name = p.name
 	}
 	if err := pkgdb.CheckName(name); err != nil {
 		return err
 	}
 	p.Package = l.out.Add(p.name, name)
+	p.describe(p.Package)
 	if p.built > 0 {
 		l.out.Clamp(p.Package, p.built)
 		l.out.Update(p.Package, p.built)
 	}
 	return nil
+}
+
+// describe completes the package. Those of apk add --virtual are lists of others.
+func (e *entry) describe(p *assign.Package) {
+	if strings.HasPrefix(e.name, ".") {
+		return
+	}
+	p.Type, p.Version, p.Arch, p.License = "apk", e.about.Version, e.about.Arch, e.about.License
+	if e.origin != e.name {
+		p.Source = e.origin
+	}
 }
 
 // directory opens a directory.

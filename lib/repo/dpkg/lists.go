@@ -16,6 +16,7 @@ import (
 func (l *loader) claimPackage(ctx context.Context, e *entry) error {
 	pkg := l.out.Add(e.name, e.source)
 	l.packages[e.name] = pkg
+	e.describe(pkg)
 	p := &claimer{loader: l, entry: e, pkg: pkg, claim: l.out.Claim, conffiles: make(map[string]bool)}
 	if e.state == stateRemoved {
 		p.claim = l.out.ClaimSecond

@@ -31,13 +31,15 @@ var unfinished = []string{"half-installed", "unpacked", "half-configured"}
 
 // entry is the entry of one package in status.
 type entry struct {
-	name    string
-	source  string // its own name if it has no source
-	version string
-	arch    string
-	multi   bool   // can be installed for several architectures
-	status  string // the whole field
-	state   string
+	name   string
+	source string // its own name where it has none
+	// sourceVersion is empty where it is the package's own.
+	sourceVersion string
+	version       string
+	arch          string
+	multi         bool   // may be there for several architectures
+	status        string // the whole field
+	state         string
 	// conffiles are paths.
 	conffiles, obsolete []string
 	// file is the entry's file name in status.d, empty in status.
@@ -148,7 +150,11 @@ func (p *parser) set(name, value []byte) {
 		to = &e.name
 	case "source":
 		to = &e.source
-		value, _, _ = bytes.Cut(value, []byte(" ")) // without the version in parentheses
+		var version []byte // in parentheses
+		value, version, _ = bytes.Cut(value, []byte(" "))
+		if version = bytes.Trim(version, "() "); len(version) <= maxValue {
+			e.sourceVersion = string(version)
+		}
 	case "version":
 		to = &e.version
 	case "architecture":
@@ -198,7 +204,18 @@ func (e *entry) conffile(line string) error {
 	return nil
 }
 
-// isWhole reports whether the entry has the fields that every entry needs.
+// describe completes the package of an entry. Of a removed one, configuration is left.
+func (e *entry) describe(p *assign.Package) {
+	if e.state == stateRemoved {
+		return
+	}
+	p.Type, p.Version, p.Arch, p.SourceVersion = "deb", e.version, e.arch, e.sourceVersion
+	if e.source != e.name {
+		p.Source = e.source
+	}
+}
+
+// isWhole reports whether the entry has what every entry has.
 func (e *entry) isWhole() bool {
 	return len(e.faults) == 0 && e.name != "" && e.version != "" && e.state != ""
 }

@@ -30,8 +30,9 @@ const (
 	// maxRead bounds the bytes read from one program. Build information is usually found after a
 	// few hundred; without it, all writable data are searched.
 	maxRead = 32 << 20
-	// maxName bounds the path of a module, in bytes.
-	maxName = 1024
+	// maxName bounds the path of a module, in bytes, and maxModules those of a program.
+	maxName    = 1024
+	maxModules = 1 << 14
 )
 
 // Repo is the go repo.
@@ -42,51 +43,73 @@ func (Repo) Name() string { return repoName }
 
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
-	return places.Single{Repo: repoName, Is: isCandidate, Name: name, MaxRead: maxRead}.Load(t), nil
+	return places.Single{Repo: repoName, Is: isCandidate, Packages: packages, MaxRead: maxRead}.Load(t), nil
 }
 
 // isCandidate reports whether a file can be a program.
 func isCandidate(f *format.File) bool { return f.Mode&0o111 != 0 && f.Size >= Least }
 
-// name returns the component name of a program.
-func name(f *format.File, r io.ReaderAt, _ int64) string {
-	name := mainModule(r)
-	if name == unnamed {
-		name = assign.Base(f.Path)
+// packages returns the modules that a program was built from, the main one first.
+func packages(f *format.File, r io.ReaderAt, _ int64) []assign.Package {
+	list := modules(r)
+	if len(list) > 0 && list[0].Name == unnamed {
+		list[0].Name = assign.Base(f.Path)
 	}
-	return name
+	return list
 }
 
 // unnamed is the package of a program that was built from single files.
 const unnamed = "command-line-arguments"
 
-// mainModule returns the path of a program's main module, or its replacement.
-func mainModule(r io.ReaderAt) (name string) {
+// modules returns a program's modules. The first is its main one, or what stands for it.
+func modules(r io.ReaderAt) (list []assign.Package) {
 	defer func() {
 		// The standard library does not promise that hostile files only cause errors (debug/elf,
 		// Security).
 		if recover() != nil {
-			name = ""
+			list = nil
 		}
 	}()
 	magic := make([]byte, 4)
 	if _, err := r.ReadAt(magic, 0); err != nil || string(magic) != "\x7fELF" {
-		return ""
+		return nil
 	}
 	info, err := buildinfo.Read(r)
 	if err != nil {
-		return ""
+		return nil
 	}
+	list = add(list, mainModule(info), info.Main.Version)
+	if list == nil {
+		return nil
+	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		list = add(list, m.Path, m.Version)
+	}
+	return add(list, "stdlib", strings.TrimPrefix(info.GoVersion, "go"))
+}
+
+// mainModule returns the path of a program's main module, or what stands for it.
+func mainModule(info *buildinfo.BuildInfo) string {
 	switch {
 	case info.Main.Path != "" && info.Main.Path != unnamed:
-		name = info.Main.Path
+		return info.Main.Path
 	case strings.HasPrefix(info.Path, "cmd/"):
-		name = "cmd"
-	default:
-		name = info.Path
+		return "cmd"
 	}
-	if len(name) > maxName || assign.HasControl(name) {
-		return ""
+	return info.Path
+}
+
+// add adds a module, unless its path is not valid. A module that was built from a checkout has no
+// version.
+func add(list []assign.Package, path, version string) []assign.Package {
+	if path == "" || len(path) > maxName || assign.HasControl(path) || len(list) >= maxModules {
+		return list
 	}
-	return name
+	if version == "(devel)" || len(version) > maxName {
+		version = ""
+	}
+	return append(list, assign.Package{Name: path, Type: "golang", Version: version})
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -57,7 +58,13 @@ func TestPrograms(t *testing.T) {
 		"/usr/bin/script", "chunkah/unclaimed",
 		"/usr/bin/small", "chunkah/unclaimed",
 	)
-	if got := a.Summaries[0]; got.Packages != 3 || got.Components != 2 || got.Files != 4 {
+	if p := a.Packages[0]; p.Type != "golang" || p.Name != "example.com/tools/v2" || p.Version != "" {
+		t.Errorf("main module: %+v", p) // it was built from a checkout
+	}
+	if p := a.Packages[1]; p.Name != "stdlib" || "go"+p.Version != runtime.Version() || p.Component != a.Packages[0].Component {
+		t.Errorf("standard library: %+v", p)
+	}
+	if got := a.Summaries[0]; got.Packages != 6 || got.Components != 2 || got.Files != 4 {
 		t.Errorf("summary: %+v", got)
 	}
 }
@@ -71,8 +78,8 @@ func TestToolchain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := mainModule(bytes.NewReader(raw)); got != "cmd" {
-		t.Errorf("got %q", got)
+	if got := modules(bytes.NewReader(raw)); len(got) < 2 || got[0].Name != "cmd" || got[len(got)-1].Name != "stdlib" {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -112,9 +119,10 @@ func FuzzProgram(f *testing.F) {
 		}
 		raw := bytes.Clone(program[:min(len(program), 256<<10)])
 		copy(raw[int(at)%len(raw):], patch)
-		name := mainModule(&places.Bounded{R: bytes.NewReader(raw), Left: maxRead})
-		if len(name) > maxName {
-			t.Errorf("name %q", name)
+		for _, m := range modules(&places.Bounded{R: bytes.NewReader(raw), Left: maxRead}) {
+			if m.Name == "" || len(m.Name) > maxName || len(m.Version) > maxName {
+				t.Errorf("module %+v", m)
+			}
 		}
 	})
 }

@@ -64,10 +64,10 @@ func (a *archive) names() *names {
 		}
 		if e.name == manifest {
 			if n.title == "" {
-				n.title = implementationTitle(raw)
+				n.title, n.version = attribute(raw, titleAttribute), attribute(raw, versionAttribute)
 			}
-		} else if id := artifactID(raw); id != "" && !slices.Contains(n.artifacts, id) {
-			n.artifacts = append(n.artifacts, id)
+		} else if a := parseArtifact(raw); a.id != "" && !slices.Contains(n.artifacts, a) {
+			n.artifacts = append(n.artifacts, a)
 		}
 	}
 	return n

@@ -39,12 +39,13 @@ func (Repo) Name() string { return repoName }
 // Load implements assign.Repo.
 func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	is := func(f *format.File) bool { return stem(f.Path) != "" }
-	return places.Single{Repo: repoName, Is: is, Name: name, MaxRead: maxRead}.Load(t), nil
+	return places.Single{Repo: repoName, Is: is, Packages: packages, MaxRead: maxRead}.Load(t), nil
 }
 
-// name returns the name of an archive.
-func name(f *format.File, r io.ReaderAt, size int64) string {
-	return (&archive{r, size}).names().name(unversioned(stem(f.Path)))
+// packages returns the artifact that an archive is named after, and then the others that are
+// merged into it.
+func packages(f *format.File, r io.ReaderAt, size int64) []assign.Package {
+	return (&archive{r, size}).names().packages(stem(f.Path))
 }
 
 // stem returns the name of an archive's file without its suffix, "" for other

@@ -167,12 +167,16 @@ func FuzzArchive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Memory(t, maxArtifacts*(4*maxEntry+64<<10)+1<<20+32*len(raw))
 		said := (&archive{r: bytes.NewReader(raw), size: int64(len(raw))}).names()
-		for _, name := range append(said.artifacts, said.title) {
+		all := []string{said.title, said.version}
+		for _, a := range said.artifacts {
+			all = append(all, a.group, a.id, a.version)
+		}
+		for _, name := range all {
 			if len(name) > maxName || usable(name) != name {
 				t.Errorf("got %q", name)
 			}
 		}
-		_, _, _ = artifactID(raw), implementationTitle(raw), unversioned(string(raw))
+		_, _, _ = parseArtifact(raw), attribute(raw, titleAttribute), unversioned(string(raw))
 	})
 }
 

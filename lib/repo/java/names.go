@@ -9,16 +9,44 @@ import (
 
 // names are the candidates for an archive's name.
 type names struct {
-	artifacts []string // of each pom.properties
-	title     string   // Implementation-Title
+	artifacts []artifact // of each pom.properties
+	title     string     // Implementation-Title
+	version   string     // Implementation-Version
+}
+
+// artifact is what Maven says of itself.
+type artifact struct{ group, id, version string }
+
+// packages returns the archive's own package first, which is named after its artifact, its
+// title or its file.
+func (n *names) packages(stem string) []assign.Package {
+	base := unversioned(stem)
+	own := n.name(base)
+	if own == "" {
+		return nil
+	}
+	first := assign.Package{Name: own, Type: "maven", Version: n.version}
+	if first.Version == "" {
+		first.Version = strings.TrimPrefix(stem[len(base):], "-")
+	}
+	list := []assign.Package{first}
+	for _, a := range n.artifacts {
+		p := assign.Package{Name: a.id, Type: "maven", Namespace: a.group, Version: a.version}
+		if a.id == own && list[0].Namespace == "" {
+			list[0] = p
+		} else {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // name chooses a name. base is the file's name.
 func (n *names) name(base string) string {
 	switch {
 	case len(n.artifacts) == 1:
-		return n.artifacts[0]
-	case slices.Contains(n.artifacts, base):
+		return n.artifacts[0].id
+	case slices.ContainsFunc(n.artifacts, func(a artifact) bool { return a.id == base }):
 		return base
 	case n.title != "":
 		return n.title
@@ -36,21 +64,31 @@ func usable(name string) string {
 	return name
 }
 
-// artifactID returns the artifactId in a pom.properties.
-func artifactID(raw []byte) string {
+// parseArtifact reads a pom.properties. Without an artifactId it is empty.
+func parseArtifact(raw []byte) (a artifact) {
 	for line := range strings.Lines(string(raw)) {
-		key, value, found := strings.Cut(strings.TrimLeft(line, " \t"), "=")
-		if found && strings.TrimRight(key, " \t") == "artifactId" {
-			return usable(value)
+		key, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), "=")
+		switch strings.TrimRight(key, " \t") {
+		case "artifactId":
+			a.id = usable(value)
+		case "groupId":
+			a.group = usable(value)
+		case "version":
+			a.version = usable(value)
 		}
 	}
-	return ""
+	return a
 }
 
-// implementationTitle returns Implementation-Title in a manifest's main section, which ends with an
-// empty line. A line that begins with a blank continues the previous one.
-func implementationTitle(raw []byte) string {
-	const attribute = "implementation-title:"
+// The attributes of a manifest that count, in lower case.
+const (
+	titleAttribute   = "implementation-title:"
+	versionAttribute = "implementation-version:"
+)
+
+// attribute returns an attribute of a manifest's main section, which an empty line ends. A
+// line that begins with a blank goes on with the one before.
+func attribute(raw []byte, attribute string) string {
 	var title strings.Builder
 	inside := false
 	for line := range strings.Lines(string(raw)) {

@@ -12,16 +12,36 @@ import (
 // archives.
 var libraryDirs = []string{"BOOT-INF/lib/", "WEB-INF/lib/"}
 
-// Nested counts the archives in an archive's library directory. It fails if the file cannot be
-// read; a file that is not an archive has none.
-func Nested(r io.ReaderAt, size int64) (count int, err error) {
+// extractors are the libraries of Spring Boot that take an archive apart, by the mode
+// that runs them: since 3.3, and from 2.3 to 3.2.
+var extractors = map[string]string{"spring-boot-jarmode-tools-": "tools", "spring-boot-jarmode-layertools-": "layertools"}
+
+// Libraries are the archives inside of an archive, in the folder where it has its
+// libraries.
+type Libraries struct {
+	Count int
+	// Extractor is the jarmode in which the archive takes itself apart, empty if it
+	// cannot.
+	Extractor string
+}
+
+// Nested looks for the archives inside of an archive. An error is that of reading the file;
+// a file that is not an archive has none.
+func Nested(r io.ReaderAt, size int64) (l Libraries, err error) {
 	b := &places.Bounded{R: r, Left: maxRead}
 	for e := range (&archive{b, size}).entries() {
 		for _, dir := range libraryDirs {
-			if name, inside := strings.CutPrefix(e.name, dir); inside && path.Ext(name) == ".jar" {
-				count++
+			name, inside := strings.CutPrefix(e.name, dir)
+			if !inside || path.Ext(name) != ".jar" {
+				continue
+			}
+			l.Count++
+			for prefix, mode := range extractors {
+				if strings.HasPrefix(name, prefix) {
+					l.Extractor = mode
+				}
 			}
 		}
 	}
-	return count, b.Err
+	return l, b.Err
 }

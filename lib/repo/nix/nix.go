@@ -69,6 +69,9 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 				locks = append(locks, f.Path)
 			default:
 				pkg = out.Add(name, format.Text(name))
+				if v := version(name); v != "" {
+					pkg.Type, pkg.Name, pkg.Version = "generic", strings.TrimSuffix(name, "-"+v), v
+				}
 			}
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
@@ -117,8 +120,23 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 	return nil
 }
 
-// storeName returns the name in the last element of a store path, "" if there is none:
-// "HASH-glibc-2.38-44" gives "glibc-2.38-44".
+// version cuts the version out of a store path's name: it begins at the first dash before
+// a digit ("glibc-2.38-44" gives "2.38-44"). Scripts and sources have none, and a derivation
+// is a recipe.
+func version(name string) string {
+	if strings.HasSuffix(name, ".drv") {
+		return ""
+	}
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] == '-' && '0' <= name[i+1] && name[i+1] <= '9' {
+			return name[i+1:]
+		}
+	}
+	return ""
+}
+
+// storeName cuts the name out of the last element of a store path, "" where it is
+// none: "HASH-glibc-2.38-44" gives "glibc-2.38-44".
 func storeName(base string) string {
 	if len(base) <= hashLen+1 || base[hashLen] != '-' {
 		return ""

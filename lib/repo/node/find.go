@@ -6,6 +6,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
 )
 
 // find looks for packages in the records.
@@ -16,7 +17,7 @@ func (l *loader) find() {
 			continue
 		}
 		if project, name, ok := split(f.Path[:cut]); ok {
-			l.packages = append(l.packages, &pkg{dir: f.Path[:cut], name: name, manifest: i, inside: -1, group: -1})
+			l.packages = append(l.packages, &pkg{Member: places.Member{Name: name, Inside: -1}, dir: f.Path[:cut], manifest: i})
 			l.has[project] = true
 		}
 	}
@@ -86,10 +87,10 @@ func (l *loader) measure() {
 	for i, f := range l.tree.Files {
 		l.owner[i] = -1
 		for at >= 0 && f.Path != l.packages[at].dir && !assign.IsBelow(l.packages[at].dir, f.Path) {
-			at = l.packages[at].inside
+			at = l.packages[at].Inside
 		}
 		for next < len(l.packages) && (f.Path == l.packages[next].dir || assign.IsBelow(l.packages[next].dir, f.Path)) {
-			l.packages[next].inside = at
+			l.packages[next].Inside = at
 			at = next
 			next++
 		}
@@ -98,7 +99,7 @@ func (l *loader) measure() {
 		}
 		l.owner[i] = int32(at)
 		if f.Type == format.TypeFile && !l.tree.Claimed(i) && !counted[f.Hardlink] {
-			l.packages[at].size += max(f.Size, 0)
+			l.packages[at].Size += max(f.Size, 0)
 		}
 		if f.Hardlink != 0 {
 			counted[f.Hardlink] = true

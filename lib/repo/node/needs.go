@@ -23,33 +23,57 @@ const (
 // readNeeds reads each package.json for the packages that it needs. It skips packages that others
 // claim.
 func (l *loader) readNeeds(ctx context.Context) error {
+	l.needs = make([][]string, len(l.packages))
 	for i, p := range l.packages {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if p.size == 0 && l.tree.Claimed(p.manifest) {
+		if p.Size == 0 && l.tree.Claimed(p.manifest) {
 			continue
 		}
-		needs, err := l.read(p.manifest, p.name, false)
+		needs, said, err := l.read(p.manifest, p.Name, false)
 		if err != nil {
 			return err
 		}
-		l.packages[i].needs = needs
+		l.needs[i], l.packages[i].said = needs, said
 	}
 	return nil
 }
 
-// read returns the needs in the package.json of a record.
-func (l *loader) read(record int, name string, development bool) ([]string, error) {
+// about is what a package.json says of its package.
+type about struct{ Name, Version, License string }
+
+// parseAbout reads the fields that exist. In old files the licence can be an object.
+func parseAbout(raw []byte) (a about) {
+	var fields struct{ Name, Version, License json.RawMessage }
+	if json.Unmarshal(raw, &fields) != nil {
+		return a
+	}
+	for _, f := range []struct {
+		raw json.RawMessage
+		to  *string
+	}{{fields.Name, &a.Name}, {fields.Version, &a.Version}, {fields.License, &a.License}} {
+		if len(f.raw) > format.MaxName || json.Unmarshal(f.raw, f.to) != nil || assign.HasControl(*f.to) {
+			*f.to = ""
+		}
+	}
+	if !isName(a.Name) {
+		a.Name = ""
+	}
+	return a
+}
+
+// read returns what the package.json of a record needs, and what it says of its package.
+func (l *loader) read(record int, name string, development bool) (needs []string, said about, err error) {
 	if l.tree.Files[record].Type != format.TypeFile {
-		return nil, nil // a link to one
+		return nil, said, nil // a link to one
 	}
 	raw, err := places.ReadRecord(l.tree, record, maxManifest)
 	if err != nil && !places.IsUnusable(err) {
-		return nil, err
+		return nil, said, err
 	}
-	var needs []string
 	if err == nil {
+		said = parseAbout(raw)
 		if needs, err = parseNeeds(raw, development); err != nil {
 			err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
 		}
@@ -57,7 +81,7 @@ func (l *loader) read(record int, name string, development bool) ([]string, erro
 	if err != nil {
 		l.out.Warn("package %q: %v", name, err)
 	}
-	return needs, nil
+	return needs, said, nil
 }
 
 // parseNeeds returns the names of the packages in a package.json, sorted. Old ones have lists and

@@ -39,17 +39,7 @@ import (
 	"chunkah/lib/repo/places"
 )
 
-// Least is the size from which a package has its own component, in bytes: a smaller layer is not
-// worth a request to a registry.
-const Least = 1 << 20
-
-const (
-	modules = "node_modules"
-	// ownName is the component of the package managers' own files: no package can have that name.
-	// ownInterval is in days.
-	ownName     = ".database"
-	ownInterval = 1
-)
+const modules = "node_modules"
 
 // ownFiles are the files of npm, Yarn and pnpm in a project's node_modules that belong to no
 // package.
@@ -92,6 +82,7 @@ type loader struct {
 	tree     *assign.Tree
 	out      *places.Collector
 	packages []*pkg          // by path
+	needs    [][]string      // by package: the names of what it needs, sorted
 	byDir    map[string]int  // physical directory -> package
 	links    map[string]int  // link in a node_modules -> package
 	projects []string        // directories outside packages that packages are installed for, by path
@@ -101,12 +92,10 @@ type loader struct {
 
 // pkg is one package in one directory.
 type pkg struct {
-	dir, name string
-	manifest  int // the record of its package.json
-	inside    int // the package around it, -1 for none
-	size      int64
-	needs     []string // names, sorted
-	group     int      // its top-level package, -1 if not known yet
+	places.Member
+	dir      string
+	manifest int // the record of its package.json
+	said     about
 }
 
 // project returns the directory with the package's outermost node_modules.
@@ -122,13 +111,11 @@ func (p *pkg) project() string {
 func (l *loader) claim() error {
 	pkgs := make([]*assign.Package, len(l.packages))
 	for i, p := range l.packages {
-		of := p
-		if p.size < Least {
-			of = l.packages[p.group]
-		}
-		pkgs[i] = l.out.Add(of.project(), of.name)
-		if of != p {
-			pkgs[i] = l.out.AddTo(pkgs[i], p.name)
+		of := l.packages[p.Group]
+		pkgs[i] = l.out.AddTo(l.out.Component(of.project(), of.Name), p.Name)
+		pkgs[i].Type, pkgs[i].Version, pkgs[i].License = "npm", p.said.Version, p.said.License
+		if p.said.Name != "" {
+			pkgs[i].Name = p.said.Name // an alias is that of the project
 		}
 	}
 	for i := range l.tree.Files {
@@ -142,9 +129,7 @@ func (l *loader) claim() error {
 		if owner >= 0 {
 			l.out.Claim(pkgs[owner], i)
 		} else if l.isOwn(i) {
-			database := l.out.Component("/", ownName)
-			database.Component.IntervalDays = ownInterval
-			l.out.Claim(database, i)
+			l.out.Own(i)
 		}
 	}
 	return nil

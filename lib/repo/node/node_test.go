@@ -41,10 +41,10 @@ func TestGathering(t *testing.T) {
 	install(r, app+"shared", 10) // one step from web, two from alpha
 	install(r, app+"far", 10, "both")
 	install(r, app+"both", 10)
-	install(r, app+"@big/tool", Least, "both")
+	install(r, app+"@big/tool", places.Least, "both")
 	install(r, app+"@big/tool/node_modules/shared", 10, "inner")
 	install(r, app+"inner", 10)
-	install(r, app+"huge", Least, "under-huge")
+	install(r, app+"huge", places.Least, "under-huge")
 	install(r, app+"under-huge", 10)
 	install(r, app+"extra", 10, "extra-dep")
 	install(r, app+"extra-dep", 10, "extra-dep-2")
@@ -88,7 +88,7 @@ func TestProjects(t *testing.T) {
 	install(r, global+"npm/node_modules/tar", 10)
 	r.Symlink("/usr/local/bin/npm", "../lib/node_modules/npm/lib/index.js").Symlink("/usr/local/share/npm", "../lib/node_modules/npm")
 	install(r, app+"npm", 10, "other")
-	install(r, app+"other", Least)
+	install(r, app+"other", places.Least)
 	install(r, "/node_modules/top", 10)
 	r.Symlink(app+".bin/npm", "../npm/lib/index.js").Symlink(app+".bin/dead", "../gone").Symlink(app+".bin/out", "/bin/sh")
 	r.File(app+".package-lock.json", "{}").File(app+".cache/x", "").File(app+"loose.js", "").File(app+"nopackage/x", "")
@@ -111,7 +111,7 @@ func TestProjects(t *testing.T) {
 		"/node_modules/top/lib/index.js", "node/top",
 	)
 	i := slices.Index(a.Components(), "node/.database")
-	if i < 0 || a.Outcome.Components[i].IntervalDays != ownInterval {
+	if i < 0 || a.Outcome.Components[i].IntervalDays != 1 {
 		t.Errorf("components: %q", a.Components())
 	}
 }

@@ -196,8 +196,8 @@ func (it *item) setFields(fields map[string]any) (err error) {
 	if it.component == "" {
 		return errors.New("has no component")
 	}
-	if it.paths == nil {
-		return errors.New("has no paths")
+	if it.paths == nil && it.interval == 0 {
+		return errors.New("has no paths and no interval")
 	}
 	return nil
 }

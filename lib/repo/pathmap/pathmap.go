@@ -112,9 +112,16 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 		}
 	}
 	result := &assign.Result{Warnings: r.warnings(missed, total)}
-	for _, c := range r.components {
+	for i, c := range r.components {
 		p := &assign.Package{Component: &format.Component{Name: c.name, IntervalDays: c.interval}}
 		result.Packages = append(result.Packages, p)
+		if c.interval != 0 {
+			known := assign.KnownInterval{Component: c.name, Days: c.interval}
+			if total[i] == 0 {
+				known.Absent = fmt.Sprintf("map %q: component %q, which has an interval, is not in the tree", r.file, c.name)
+			}
+			result.Known = append(result.Known, known)
+		}
 	}
 	for file, best := range m.best {
 		if best.entry >= 0 {
@@ -122,7 +129,9 @@ func (r *Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error)
 			result.Claims = append(result.Claims, assign.Claim{File: file, Package: p})
 		}
 	}
-	return result, nil
+	var err error
+	result.Follows, err = assign.FollowLinks(t, result.Claims)
+	return result, err
 }
 
 // warnings lists the paths that match nothing, with one line per component.

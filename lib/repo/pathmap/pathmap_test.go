@@ -1,12 +1,14 @@
 package pathmap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"chunkah/format"
+	"chunkah/lib/assign"
 	"chunkah/lib/repo/places/placestest"
 	"chunkah/tests/bound"
 )
@@ -41,7 +43,7 @@ func TestShapes(t *testing.T) {
 		a := sample(t).Assign(mapOf(t, data))
 		a.WantWarnings()
 		a.Want("/usr/bin/bash", "map/bash", "/usr/lib/modules/6.1/a.ko", "kernel/modules", "/usr/lib/modules", "kernel/modules",
-			"/usr/bin/sh", "chunkah/unclaimed", "/usr/libexec/x", "chunkah/unclaimed", "/usr/bin/bash2", "chunkah/unclaimed")
+			"/usr/bin/sh", "chunkah/unclaimed", "/usr/libexec/x", "chunkah/unclaimed", "/usr/bin/bash2", "map/bash")
 		if t.Failed() {
 			t.Fatal(name)
 		}
@@ -58,6 +60,44 @@ func TestIntervals(t *testing.T) {
 	if want := "map/a 7, map/b 30, map/c 0"; strings.Join(got, ", ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// An interval needs no paths, and replaces the history that a repo has of the component.
+func TestIntervalOfPackage(t *testing.T) {
+	r := mapOf(t, `{"rpm/kmod": {"interval": "daily"}, "rpm/gone": {"interval": 7}, "rpm/bash": {"interval": "monthly", "files": ["/mine"]}}`)
+	a := placestest.New(t).File("/kmod", "").File("/bash", "").File("/other", "").File("/mine", "").Assign(r, history{})
+	a.WantWarnings(`map "f.json": component "rpm/gone", which has an interval, is not in the tree`)
+	a.Want("/mine", "rpm/bash", "/bash", "rpm/bash")
+	var got []string
+	for _, c := range a.Outcome.Components {
+		got = append(got, fmt.Sprint(c.Name, " ", c.IntervalDays, " ", len(c.Updates)))
+	}
+	if want := "rpm/bash 30 0, rpm/kmod 1 0, rpm/other 0 2"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// history is a repo that has every file, and two updates of each.
+type history struct{}
+
+func (history) Name() string { return "rpm" }
+
+func (history) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
+	r := &assign.Result{}
+	for i, f := range t.Files {
+		p := &assign.Package{Name: f.Path, Component: &format.Component{Name: "rpm" + f.Path, Updates: []int64{1, 2}}}
+		r.Packages = append(r.Packages, p)
+		r.Claims = append(r.Claims, assign.Claim{File: i, Package: p})
+	}
+	return r, nil
+}
+
+// Symlinks go with the file that they lead to, unless a repo claims them.
+func TestLinks(t *testing.T) {
+	r := placestest.New(t).File("/opt/web/bin/web", "").Symlink("/usr/local/bin/web", "/opt/web/bin/web").Symlink("/usr/bin/www", "../local/bin/web").
+		Symlink("/srv/web", "/opt/web").Symlink("/usr/bin/owned", "/opt/web/bin/web").Own("dpkg/owned", "/usr/bin/owned").Symlink("/usr/bin/loop", "loop")
+	a := r.Assign(mapOf(t, `{"/opt/web": "web"}`))
+	a.Want("/usr/local/bin/web", "map/web", "/usr/bin/www", "map/web", "/srv/web", "chunkah/unclaimed", "/usr/bin/owned", "dpkg/owned", "/usr/bin/loop", "chunkah/unclaimed")
 }
 
 func TestMostSpecific(t *testing.T) {

@@ -62,8 +62,21 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Add adds a package. CheckName must accept the name of its component. It is empty for a package
-// without files.
+// SourceName returns the last name of a source that is a path in a tree of sources, as
+// OpenWrt's are: "package/libs/openssl". A name without slashes is itself. It is empty for
+// a path that could not be there.
+func SourceName(path string) string {
+	name := ""
+	for name = range strings.SplitSeq(path, "/") {
+		if CheckName(name) != nil {
+			return ""
+		}
+	}
+	return name
+}
+
+// Add adds a package. The name of its component is one that CheckName accepts; it is
+// empty for a package without files.
 func (c *Collector) Add(name, component string) *assign.Package {
 	p := &assign.Package{Name: strings.Clone(name)}
 	if component != "" {

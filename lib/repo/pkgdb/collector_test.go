@@ -179,3 +179,13 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 }
+
+func TestSourceName(t *testing.T) {
+	for path, want := range map[string]string{
+		"openssl": "openssl", "package/libs/openssl": "openssl", "feeds/packages/net/curl": "curl", "": "", "../x": "", "a/../x": "", "a/": "", "/a": "", "a/b c": "",
+	} {
+		if got := pkgdb.SourceName(path); got != want {
+			t.Errorf("%q: got %q, want %q", path, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"chunkah/lib/interrupt"
 	"chunkah/lib/rootfs"
@@ -24,6 +25,9 @@ const (
 	// maxTotal bounds all texts of one Lines together, in bytes: a million listed files need a
 	// fifth of it.
 	maxTotal = 512 << 20
+	// maxWindow bounds the memory that unpacking zstd takes, in bytes: the window of
+	// level 19.
+	maxWindow = 8 << 20
 )
 
 // Lines reads text line by line. One value is used for all texts of a database, one after another.
@@ -132,6 +136,19 @@ func (l *Lines) ReadGzip(ctx context.Context, root *rootfs.Root, path string, pa
 			return err
 		}
 		return z.Close()
+	})
+}
+
+// ReadZstd is Read for a file that is packed with zstd.
+func (l *Lines) ReadZstd(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
+	return l.file(ctx, root, path, func(r io.Reader) error {
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return err
+		}
+		defer z.Close()
+		l.Reset(z, MaxFile)
+		return l.finish(parse)
 	})
 }
 

@@ -2,18 +2,15 @@ package pkgdb
 
 import (
 	"context"
-	"path"
 	"strings"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/pyc"
 )
 
-// maxLinks bounds the links of one chain, as Linux does.
-const maxLinks = 40
-
-// madeDirs are the places where packages' scripts make links, and madeNot the exceptions, where
-// people make them.
+// madeDirs are where packages' scripts make links, and madeNot where in them
+// people do.
 var (
 	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
 	madeNot  = "/usr/local/"
@@ -64,7 +61,7 @@ func (u *unlisted) origin(i int) (from int, found bool, err error) {
 	f := u.tree.Files[i]
 	switch {
 	case f.Type == format.TypeSymlink && IsMade(f.Path):
-		return u.follow(i)
+		return u.tree.FinalTarget(i)
 	case f.Type != format.TypeFile:
 		return 0, false, nil
 	}
@@ -88,37 +85,16 @@ func IsMade(path string) bool {
 	return false
 }
 
-// follow returns the final target of link i.
-func (u *unlisted) follow(i int) (target int, found bool, err error) {
-	for range maxLinks {
-		if i, found, err = u.tree.Target(i); !found {
-			return 0, false, err
-		}
-		if u.tree.Files[i].Type != format.TypeSymlink || u.tree.Claimed(i) {
-			return i, true, nil // a package's own link counts like a file
-		}
-	}
-	return 0, false, nil
-}
-
-// PythonSource returns the record of the source of compiled Python: DIR/NAME.py for
-// DIR/__pycache__/NAME.TAG.pyc (PEP 3147, PEP 488), with a tag that can contain dots, and for
-// DIR/NAME.pyc. For any other path, found is false.
+// PythonSource returns the record of the source of compiled Python. It is not found for any
+// other path.
 func PythonSource(t *assign.Tree, file string) (i int, found bool) {
-	base, compiled := strings.CutSuffix(file, ".pyc")
-	if !compiled {
-		if base, compiled = strings.CutSuffix(file, ".pyo"); !compiled {
-			return 0, false
+	if !pyc.Is(file) {
+		return 0, false
+	}
+	for _, source := range pyc.Sources(file) {
+		if i, found = t.Lookup(source); found {
+			break
 		}
-	}
-	dir, name := path.Split(base)
-	above, cached := strings.CutSuffix(dir, "/__pycache__/")
-	if !cached {
-		return t.Lookup(base + ".py")
-	}
-	for cut := strings.LastIndexByte(name, '.'); cut > 0 && !found; cut = strings.LastIndexByte(name, '.') {
-		name = name[:cut]
-		i, found = t.Lookup(above + "/" + name + ".py")
 	}
 	return i, found
 }

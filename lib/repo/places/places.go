@@ -23,7 +23,14 @@ import (
 	"chunkah/lib/assign"
 )
 
-// maxWarnings bounds a repo's warnings. The last one has the number of the others.
+const (
+	// ownName is the component of the package managers' own files, which no package can
+	// be named like. ownInterval is the days between its updates: every build changes it.
+	ownName     = ".database"
+	ownInterval = 1
+)
+
+// maxWarnings bounds a repo's warnings; how many more there are is the last one.
 const maxWarnings = 100
 
 // Collector turns packages and their files into a result, which does not depend on the order of the
@@ -66,15 +73,31 @@ func (c *Collector) Add(place, name string) *assign.Package {
 	return p
 }
 
-// AddTo adds another package to the component of p.
+// AddVersion adds one of several versions of a package in a place, which share a component.
+func (c *Collector) AddVersion(place, name string) *assign.Package {
+	return c.AddTo(c.Component(place, name), name)
+}
+
+// AddTo adds another package to the component of one.
 func (c *Collector) AddTo(p *assign.Package, name string) *assign.Package {
 	more := &assign.Package{Name: format.Text(name), Component: p.Component}
 	c.packages = append(c.packages, more)
 	return more
 }
 
-// Claim gives a file to a package, unless it is claimed already or is a directory that is not
-// empty.
+// Own gives a file to the package managers themselves, REPO/.database, if it is claimed
+// by no package and is not a directory.
+func (c *Collector) Own(file int) {
+	if c.tree.Files[file].Type == format.TypeDir {
+		return
+	}
+	database := c.Component("/", ownName)
+	database.Component.IntervalDays = ownInterval
+	c.Claim(database, file)
+}
+
+// Claim gives a file to a package, unless it is claimed already or a directory
+// that holds something.
 func (c *Collector) Claim(p *assign.Package, file int) {
 	if c.tree.Claimed(file) || c.tree.Holds(file) {
 		return

@@ -117,3 +117,14 @@ func TestReadRecord(t *testing.T) {
 		t.Error("other errors are unusable too")
 	}
 }
+
+func TestOutermost(t *testing.T) {
+	got := Outermost(map[string]int{"/a/b": 1, "/a/b/c/d": 2, "/a/bc": 3, "/": 4, "/x": 5})
+	if !slices.Equal(got, []string{"/"}) {
+		t.Errorf("got %q", got)
+	}
+	got = Outermost(map[string]int{"/a/b": 1, "/a/b/c/d": 2, "/a/bc": 3, "/x": 5})
+	if !slices.Equal(got, []string{"/a/b", "/a/bc", "/x"}) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -18,10 +18,11 @@ type Single struct {
 	Repo string
 	// Is selects regular files by their records.
 	Is func(f *format.File) bool
-	// Name returns the name of a file's package, "" for none. A missing file reads as an empty one.
-	// The size is in bytes.
-	Name func(f *format.File, r io.ReaderAt, size int64) string
-	// MaxRead bounds how many bytes Name can read of a file.
+	// Packages returns the packages in a file, none for a file without a name. The component
+	// is named after the first. A file that is not there is as an empty one. The size is
+	// in bytes.
+	Packages func(f *format.File, r io.ReaderAt, size int64) []assign.Package
+	// MaxRead bounds what Packages can read of a file, in bytes.
 	MaxRead int64
 }
 
@@ -36,12 +37,15 @@ func (s Single) Load(t *assign.Tree) *assign.Result {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
-			name, err := s.read(t, i)
+			packages, err := s.read(t, i)
 			if err != nil {
 				return nil, err
 			}
-			if name != "" {
-				c.Claim(c.AddTo(c.Component("/", name), name), i)
+			for _, about := range packages {
+				p := c.AddTo(c.Component("/", packages[0].Name), about.Name)
+				about.Name, about.Component = p.Name, p.Component
+				*p = about
+				c.Claim(p, i)
 			}
 		}
 		return c.Result(), nil
@@ -59,23 +63,23 @@ func (s Single) next(t *assign.Tree, i int) int {
 	return i
 }
 
-// read returns the name of the package of record i.
-func (s Single) read(t *assign.Tree, i int) (string, error) {
+// read returns the packages in record i.
+func (s Single) read(t *assign.Tree, i int) ([]assign.Package, error) {
 	f, err := OpenRecord(t, i)
 	if IsUnusable(err) {
-		return s.Name(t.Files[i], bytes.NewReader(nil), 0), nil
+		return s.Packages(t.Files[i], bytes.NewReader(nil), 0), nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	r := &Bounded{R: f, Left: s.MaxRead}
-	name := s.Name(t.Files[i], r, st.Size)
-	return name, r.Err
+	packages := s.Packages(t.Files[i], r, st.Size)
+	return packages, r.Err
 }
 
 var errBound = errors.New("read enough")

@@ -25,10 +25,13 @@ func TestSingle(t *testing.T) {
 	var asked []string
 	s := Single{
 		Repo: "shop", MaxRead: 6, Is: func(f *format.File) bool { return strings.HasSuffix(f.Path, ".x") },
-		Name: func(f *format.File, r io.ReaderAt, size int64) string {
+		Packages: func(f *format.File, r io.ReaderAt, size int64) []assign.Package {
 			asked = append(asked, f.Path)
 			raw, _ := io.ReadAll(io.NewSectionReader(r, 0, size))
-			return string(raw)
+			if len(raw) == 0 {
+				return nil
+			}
+			return []assign.Package{{Name: string(raw), Type: "shop", Version: "1"}, {Name: "wire"}}
 		},
 	}
 	result := s.Load(tree)
@@ -43,12 +46,15 @@ func TestSingle(t *testing.T) {
 	for _, claim := range result.Claims {
 		got = append(got, tree.Files[claim.File].Path+" "+claim.Package.Component.Name)
 	}
-	want := []string{"/a.x/one.x shop/lamp", "/e.x shop/lamp"} // /d.x has more than MaxRead
-	if !reflect.DeepEqual(got, want) || len(result.Packages) != 2 || len(asked) != 5 {
+	want := []string{"/a.x/one.x shop/lamp", "/a.x/one.x shop/lamp", "/e.x shop/lamp", "/e.x shop/lamp"} // /d.x has more than MaxRead
+	if !reflect.DeepEqual(got, want) || len(result.Packages) != 4 || len(asked) != 5 {
 		t.Errorf("got %q, %d packages, asked %q", got, len(result.Packages), asked)
 	}
+	if p := result.Packages[0]; p.Name != "lamp" || p.Type != "shop" || p.Version != "1" || result.Packages[1].Name != "wire" {
+		t.Errorf("got %+v", p)
+	}
 	s.MaxRead = 1 << 20
-	if result, err = s.Load(tree).Fallback(t.Context()); err != nil || len(result.Claims) != 3 || result.Claims[1].Package.Component.Name != "shop/switch\ufffd" {
+	if result, err = s.Load(tree).Fallback(t.Context()); err != nil || len(result.Claims) != 6 || result.Claims[2].Package.Component.Name != "shop/switch\ufffd" {
 		t.Errorf("got %+v, %v", result, err)
 	}
 
@@ -84,9 +90,9 @@ func (d disk) ReadAt(p []byte, off int64) (n int, err error) { return 0, d.err }
 func TestSingleReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	tree := assign.NewTree(rootfs.Virtual("disk", disk{broken}), []*format.File{{Path: "/x", Type: format.TypeFile, Size: 1000}})
-	s := Single{Repo: "shop", MaxRead: 8, Is: func(*format.File) bool { return true }, Name: func(_ *format.File, r io.ReaderAt, _ int64) string {
+	s := Single{Repo: "shop", MaxRead: 8, Is: func(*format.File) bool { return true }, Packages: func(_ *format.File, r io.ReaderAt, _ int64) []assign.Package {
 		_, _ = r.ReadAt(make([]byte, 4), 0)
-		return "name"
+		return []assign.Package{{Name: "name"}}
 	}}
 	if _, err := s.Load(tree).Fallback(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)

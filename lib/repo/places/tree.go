@@ -5,14 +5,33 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/rootfs"
 )
 
-// ReadRecord reads the contents of a regular file's record, up to most bytes. A missing, special or
-// larger file is an error of type Unusable. Other errors are read errors.
+// Outermost returns the physical directories of a map that are not below another one of
+// it, by path.
+func Outermost(dirs map[string]int) (list []string) {
+	for dir := range dirs {
+		above := dir
+		for found := false; !found; _, found = dirs[above] {
+			if above == "/" {
+				list = append(list, dir)
+				break
+			}
+			above = format.Parent(above)
+		}
+	}
+	slices.SortFunc(list, format.ComparePaths)
+	return list
+}
+
+// ReadRecord reads the contents of a regular file's record, up to most bytes. A file that
+// is missing, not regular, or larger is an error of type Unusable. Other errors are those
+// of reading.
 func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	f, err := OpenRecord(t, i)
 	if err != nil {
@@ -45,6 +64,9 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 // Unusable is the error of a file that is not as expected. A repo can continue without it, with a
 // warning.
 type Unusable struct{ err error }
+
+// NewUnusable makes an Unusable of what is wrong with a file's contents.
+func NewUnusable(err error) error { return &Unusable{err} }
 
 // Error implements error.
 func (e *Unusable) Error() string { return e.err.Error() }

@@ -17,6 +17,10 @@
 // places). An environment is known by its prefix, above lib/pythonX.Y, so that a new Python does
 // not rename anything.
 //
+// A Python that was built from source is "python/cpython-X.Y": its library, headers and
+// programs. If the name of its prefix has the version, as pyenv's and uv's have, everything
+// there that no distribution has is the interpreter's.
+//
 // # Claims
 //
 // Listed paths are relative to the record, can have ".." in them or be absolute, and are resolved
@@ -70,6 +74,9 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 	}
 	for _, m := range l.modules {
 		l.claimModule(m)
+	}
+	for _, in := range findInterpreters(t) {
+		l.claimInterpreter(in)
 	}
 	result, follows := l.out.Result(), l.follows()
 	if result == nil && len(follows) > 0 {
@@ -126,7 +133,10 @@ func (l *loader) list(d *dist) error {
 	if l.owned[d.marker] || d.owned(l.tree) {
 		return nil
 	}
-	p := l.out.Add(d.prefix(), d.name)
+	p := l.out.AddVersion(d.prefix(), d.name)
+	if err := l.describe(d, p); err != nil {
+		return err
+	}
 	l.claim(p, d.marker)
 	if d.kind != eggFile && d.kind != eggInfoFile {
 		l.claimBelow(p, d.info)

@@ -99,6 +99,7 @@ func readPackage(blob []byte) (*pkg, error) {
 
 func (l *loader) addPackage(p *pkg) error {
 	added := l.out.Add(p.name, p.source)
+	p.describe(added)
 	if p.built > 0 {
 		l.out.Clamp(added, p.built)
 	}

@@ -1,10 +1,12 @@
 package rpm
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	rpmdb "github.com/knqyf263/go-rpmdb/pkg"
@@ -99,5 +101,46 @@ func compareWithLibrary(t *testing.T, file string, want []string) {
 	slices.Sort(labels)
 	if !slices.Equal(labels, want) {
 		t.Errorf("the library reads\n%q\nwant\n%q", labels, want)
+	}
+}
+
+// TestPackagesReal: what a bill of materials says is what the library reads.
+func TestPackagesReal(t *testing.T) {
+	for _, name := range []string{"fedora35/rpmdb.sqlite", "centos7-many/Packages", "sle15-bci/Packages.db", "centos5-plain/Packages"} {
+		t.Run(filepath.Dir(name), func(t *testing.T) {
+			raw := readFile(t, testdata(t, name))
+			var got []string
+			for _, p := range newTree(t).file("/var/lib/rpm/"+filepath.Base(name), string(raw)).mustLoad().Packages {
+				got = append(got, strings.Join([]string{p.Type, p.Name, p.Version, p.Arch, p.Source, p.License}, " "))
+			}
+			file := filepath.Join(t.TempDir(), "db")
+			if err := os.WriteFile(file, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db, err := rpmdb.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			list, err := db.ListPackages()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, p := range list {
+				version := p.Version + "-" + p.Release
+				if p.Epoch != nil {
+					version = fmt.Sprint(p.EpochNum(), ":", version)
+				}
+				// Keys that rpm keeps as packages have no architecture and no source.
+				said := strings.Join([]string{"rpm", p.Name, version, p.Arch, p.SourceRpm, p.License}, " ")
+				want = append(want, strings.ReplaceAll(said, "(none)", ""))
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) || len(got) == 0 {
+				t.Errorf("got\n%q\nwant\n%q", got, want)
+			}
+		})
 	}
 }

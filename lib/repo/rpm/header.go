@@ -30,6 +30,7 @@ const (
 	tagRelease         = 1002
 	tagEpoch           = 1003
 	tagBuildTime       = 1006
+	tagLicense         = 1014
 	tagArch            = 1022
 	tagOldFileNames    = 1027
 	tagFileSizes       = 1028
@@ -136,7 +137,7 @@ func (h *header) add(raw []byte) error {
 func wanted(tag uint32) bool {
 	switch tag {
 	case tagImmutable, tagSHA1Header, tagSHA256Header, tagName, tagVersion, tagRelease, tagEpoch,
-		tagBuildTime, tagArch, tagOldFileNames, tagFileSizes, tagFileStates, tagFileModes,
+		tagBuildTime, tagLicense, tagArch, tagOldFileNames, tagFileSizes, tagFileStates, tagFileModes,
 		tagFileDigests, tagFileFlags, tagSourceRPM, tagChangelogTime, tagDirIndexes, tagBaseNames,
 		tagDirNames, tagLongFileSizes, tagFileDigestAlgo:
 		return true

@@ -95,6 +95,29 @@ func (p *pkg) label() string {
 	return s.String()
 }
 
+// describe completes the package, as far as its header can be read.
+func (p *pkg) describe(to *assign.Package) {
+	h := p.header
+	to.Type = "rpm"
+	to.Version = h.optional(tagVersion)
+	if release := h.optional(tagRelease); release != "" {
+		to.Version += "-" + release
+	}
+	if epoch, err := h.numbers(tagEpoch, typeInt32); err == nil && epoch.count > 0 { // 0 is one too
+		to.Version = fmt.Sprintf("%d:%s", epoch.at(0), to.Version)
+	}
+	to.Arch, to.License, to.Source = h.optional(tagArch), h.optional(tagLicense), h.optional(tagSourceRPM)
+}
+
+// optional returns a tag's text, empty if it cannot be read.
+func (h *header) optional(tag uint32) string {
+	text, err := h.text(tag)
+	if err != nil || text == "(none)" || len(text) > assign.MaxListed {
+		return ""
+	}
+	return strings.Clone(text)
+}
+
 func (p *pkg) wrap(err error) error { return fmt.Errorf("package %q: %w", p.label(), err) }
 
 // changes returns the times of the package's changelog, in unix seconds.

@@ -19,6 +19,8 @@ const (
 type spec struct {
 	name        string // "" if it has none
 	executables []string
+	version     string
+	licenses    []string
 }
 
 // read reads the specification of a record.
@@ -43,11 +45,14 @@ func parse(text string) (s spec) {
 		line = strings.TrimSpace(line)
 		if stub, found := strings.CutPrefix(line, "# stub: "); found && s.name == "" {
 			if fields := strings.Fields(stub); len(fields) >= 2 && isName(fields[0]) {
-				s.name = fields[0]
+				s.name, s.version = fields[0], fields[1]
 			}
 		}
 		if list, found := strings.CutPrefix(line, "s.executables = ["); found && s.executables == nil {
 			s.executables = quoted(list)
+		}
+		if list, found := strings.CutPrefix(line, "s.licenses = ["); found && s.licenses == nil {
+			s.licenses = quoted(list)
 		}
 	}
 	return s

@@ -46,7 +46,9 @@ func (r Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) 
 		}
 		if dir, home, name, found := checkout(f.Path); found && dir != last {
 			last = dir
-			l.out.ClaimBelow(l.out.Add(home, name), dir)
+			pkg := l.out.AddVersion(home, name)
+			pkg.Type = "gem"
+			l.out.ClaimBelow(pkg, dir)
 		}
 	}
 	return l.out.Result(), nil
@@ -107,9 +109,13 @@ func (l *loader) gem(record int, home, full string) error {
 		if s.name != "" {
 			l.out.Warn("gem %q: %q is the specification of %.100q", full, path, s.name)
 		}
-		s.name = nameOf(full)
+		s = spec{name: nameOf(full), executables: s.executables}
 	}
-	pkg := l.out.Add(home, s.name)
+	if s.version == "" {
+		s.version = strings.TrimPrefix(full[len(s.name):], "-")
+	}
+	pkg := l.out.AddVersion(home, s.name)
+	pkg.Type, pkg.Version, pkg.License = "gem", s.version, strings.Join(s.licenses, " AND ")
 	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
 		l.out.ClaimBelow(pkg, assign.Join(home, dir+full))

@@ -63,7 +63,9 @@ func (Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if len(l.components) == 0 && len(l.result.Intervals) == 0 && l.unread == 0 {
 		return nil, nil
 	}
-	return l.result, nil
+	var err error
+	l.result.Follows, err = assign.FollowLinks(t, l.result.Claims)
+	return l.result, err
 }
 
 // scope is a directory with an inherited component.

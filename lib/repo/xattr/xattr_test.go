@@ -260,7 +260,8 @@ func TestAssigned(t *testing.T) {
 	tagged.Components = []string{"mine"}
 	one, two := file("/d/one"), file("/e/two")
 	one.Hardlink, two.Hardlink = 1, 1
-	files := []*format.File{file("/d/", component("x")), one, tagged, file("/e/"), two, file("/f", component("y"), every("3"))}
+	link := &format.File{Path: "/e/link", Type: format.TypeSymlink, Target: "/d/one"} // goes with its target
+	files := []*format.File{file("/d/", component("x")), one, tagged, file("/e/"), link, two, file("/f", component("y"), every("3"))}
 	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), []assign.Repo{Repo{}})
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestAssigned(t *testing.T) {
 	for _, f := range files {
 		got = append(got, f.Path+" "+strconv.Itoa(len(f.Components))+" "+strings.Join(f.Components, " "))
 	}
-	want := []string{"/d 1 xattr/x", "/d/one 1 xattr/x", "/d/tagged 1 mine", "/e 0 ", "/e/two 1 xattr/x", "/f 1 xattr/y"}
+	want := []string{"/d 1 xattr/x", "/d/one 1 xattr/x", "/d/tagged 1 mine", "/e 0 ", "/e/link 1 xattr/x", "/e/two 1 xattr/x", "/f 1 xattr/y"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

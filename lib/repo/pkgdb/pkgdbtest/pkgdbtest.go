@@ -3,6 +3,7 @@
 package pkgdbtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -58,8 +59,22 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	return Lines(lines...)
 }
 
-// Sound checks that the claims of a result are on records of the tree, and for valid component
-// names.
+// Packages writes what a bill of materials says of packages, one line each: type, namespace,
+// name, version, architecture, source, its version and licence, "-" for what is empty.
+func Packages(list []*assign.Package) string {
+	var lines []string
+	for _, p := range list {
+		fields := []string{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Source, p.SourceVersion, p.License}
+		for i := range fields {
+			fields[i] = cmp.Or(fields[i], "-")
+		}
+		lines = append(lines, strings.Join(fields, " "))
+	}
+	return Lines(lines...)
+}
+
+// Sound checks that the claims of a result are on records of the tree, and for
+// components that a stream can hold.
 func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 	t.Helper()
 	for _, claim := range r.Claims {

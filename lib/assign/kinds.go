@@ -1,0 +1,92 @@
+package assign
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Likeness says what a tree of files that no repo claimed looks like. A repo did not find
+// it, for example since a build has removed the ecosystem's own records.
+type Likeness struct {
+	Dir   string
+	Kind  string // "a conda environment without conda-meta"
+	Files int
+	Bytes int64
+}
+
+// mostLikenesses is how many trees are listed, the largest; maxLooked how many are looked
+// at.
+const mostLikenesses, maxLooked = 5, 256
+
+// kind is a kind of tree that one path shows.
+type kind struct {
+	// pattern is the path in the form of path.Match, with a slash in front from the root
+	// on, else from the tree on, whose own name comes first where there is one.
+	pattern string
+	named   bool // the first name is that of the tree
+	text    string
+}
+
+// kinds are by the last name of the path.
+var kinds = map[string][]kind{
+	"conda":          {{"condabin/conda", false, "a conda environment without conda-meta"}},
+	"conda.sh":       {{"etc/profile.d/conda.sh", false, "a conda environment without conda-meta"}},
+	"__init__.py":    {{"site-packages/*/__init__.py", true, "Python packages without their dist-info"}},
+	"index.js":       {{"node_modules/*/index.js", true, "Node.js packages without package.json"}},
+	"autoload.php":   {{"vendor/autoload.php", true, "PHP packages without composer/installed.json"}},
+	"modules.dep":    {{"modules.dep", false, "the modules of a kernel without its package"}},
+	"HEAD":           {{".git/HEAD", true, "a git repository"}},
+	"copyright":      {{"/usr/share/doc/*/copyright", false, "a Debian or Ubuntu without var/lib/dpkg"}},
+	"alpine-release": {{"/etc/alpine-release", false, "an Alpine without lib/apk/db"}},
+	"redhat-release": {{"/etc/redhat-release", false, "an rpm-based system without its rpm database"}},
+	"fedora-release": {{"/etc/fedora-release", false, "an rpm-based system without its rpm database"}},
+}
+
+// looksLike returns the tree that a file shows and what that is, "" for none.
+func looksLike(file string) (dir, text string) {
+	for _, k := range kinds[Base(file)] {
+		names := strings.Split(strings.TrimPrefix(k.pattern, "/"), "/")
+		above := strings.Split(file[1:], "/")
+		cut := len(above) - len(names)
+		if cut < 0 || strings.HasPrefix(k.pattern, "/") && cut > 0 {
+			continue
+		}
+		if matched, _ := path.Match(path.Join(names...), path.Join(above[cut:]...)); !matched {
+			continue
+		}
+		if k.named {
+			cut++
+		}
+		return "/" + strings.Join(above[:cut], "/"), k.text
+	}
+	return "", ""
+}
+
+// likenesses returns the largest trees that leftovers look like, by size.
+func likenesses(t *Tree, left []int) []Likeness {
+	var list []Likeness
+	known := make(map[Likeness]bool)
+	for _, i := range left {
+		dir, text := looksLike(t.Files[i].Path)
+		l := Likeness{Dir: dir, Kind: text}
+		if text != "" && len(list) < maxLooked && !known[l] {
+			known[l] = true
+			list = append(list, l)
+		}
+	}
+	for at := range list {
+		from, to := t.Below(list[at].Dir)
+		first, _ := slices.BinarySearch(left, from)
+		for _, i := range left[first:] {
+			if i >= to {
+				break
+			}
+			list[at].Files++
+			list[at].Bytes += max(t.Files[i].Size, 0)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Likeness) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return list[:min(len(list), mostLikenesses)]
+}

@@ -1,0 +1,38 @@
+package assign_test
+
+import (
+	"fmt"
+	"testing"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+func TestLikenesses(t *testing.T) {
+	var files []*format.File
+	for _, path := range []string{
+		"/etc/alpine-release", "/opt/conda/condabin/conda", "/opt/conda/etc/profile.d/conda.sh", "/opt/conda/lib/libssl.so",
+		"/opt/owned/condabin/conda", "/srv/.git/HEAD", "/srv/.git/objects/x", "/srv/app/vendor/autoload.php", "/usr/lib/modules/6.1/modules.dep", "/x/site-packages/a/__init__.py",
+	} {
+		files = append(files, &format.File{Path: path, Type: format.TypeFile, Size: 1000})
+	}
+	files[3].Size = 5_000_000
+	files[4].Components = []string{"conda/conda"}
+	out, err := assign.Assign(t.Context(), assign.NewTree(nil, files), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	for _, l := range out.Likenesses {
+		got += fmt.Sprintf("%s is %s: %d, %d\n", l.Dir, l.Kind, l.Files, l.Bytes)
+	}
+	want := `/ is an Alpine without lib/apk/db: 9, 5008000
+/opt/conda is a conda environment without conda-meta: 3, 5002000
+/srv/.git is a git repository: 2, 2000
+/srv/app/vendor is PHP packages without composer/installed.json: 1, 1000
+/usr/lib/modules/6.1 is the modules of a kernel without its package: 1, 1000
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

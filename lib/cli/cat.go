@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
+	"chunkah/lib/source"
+)
+
+type catCommand struct {
+	imageFlags
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to read (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Args     struct {
+		Source string `positional-arg-name:"SOURCE"`
+		Path   string `positional-arg-name:"PATH"`
+	} `positional-args:"yes"`
+}
+
+func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
+	if c.Args.Source == "" || c.Args.Path == "" {
+		return usagef("cat needs an image and a path in it, as in oci-archive:app.oci /etc/os-release")
+	}
+	if err := refuseName(c.Args.Source, "chunkah cat"); err != nil {
+		return err
+	}
+	if err := checkSource(c.Args.Source); err != nil {
+		return err
+	}
+	opt := source.Options{Image: c.imageOptions(env)}
+	if opt.Image.Platform = c.Platform; c.Platform != "" {
+		if _, _, err := oci.ParseArch(c.Platform); err != nil {
+			return usagef("--platform: %w", err)
+		}
+	}
+	spareMemory([]string{c.Args.Source})
+	set, err := source.Open(ctx, []string{c.Args.Source}, opt)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	physical, err := set.Root.Resolve(path.Clean("/" + c.Args.Path))
+	if err != nil {
+		return fmt.Errorf("looking into %q: %w", c.Args.Source, err)
+	}
+	in, err := set.Root.OpenFile(physical)
+	if err != nil {
+		return fmt.Errorf("looking into %q: %w", c.Args.Source, err)
+	}
+	defer in.Close() // it was only read
+	_, err = io.Copy(env.writer(ctx), interrupt.Reader(ctx, in))
+	return err
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"strconv"
+	"time"
+
+	"chunkah/lib/oci"
+)
+
+// executionFlags change how containers of the image run.
+type executionFlags struct {
+	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words between spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
+	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command in the same way"`
+	Env        []string `long:"env" value-name:"K=V|K-|-" unquote:"false" description:"set a variable, remove one, remove all (repeatable)"`
+	User       string   `long:"user" value-name:"USER[:GROUP]" unquote:"false" description:"set the user; - removes it, as in the options below" brief:"set the user"`
+	WorkDir    string   `long:"workdir" value-name:"PATH" unquote:"false" description:"set the working directory"`
+	Expose     []string `long:"expose" value-name:"PORT[/PROTO]" unquote:"false" description:"add a port; with - at its end remove it; - removes all (repeatable)" brief:"add a port (repeatable)"`
+	Volume     []string `long:"volume" value-name:"PATH" unquote:"false" description:"add a volume; with - at its end remove it; - removes all (repeatable)" brief:"add a volume (repeatable)"`
+	StopSignal string   `long:"stop-signal" value-name:"SIGNAL" unquote:"false" description:"set the signal that ends a container"`
+	Created    string   `long:"created" value-name:"TIME" unquote:"false" description:"set the creation time of the config: seconds, or as 2026-01-31T12:00:00Z; file times and layers do not depend on it" brief:"set the creation time of the config"`
+}
+
+func (f *executionFlags) edit(config *oci.Config) error {
+	err := config.EditExecution(oci.Execution{
+		User: f.User, WorkDir: f.WorkDir, StopSignal: f.StopSignal, Entrypoint: f.Entrypoint, Cmd: f.Cmd,
+		Env: f.Env, Ports: f.Expose, Volumes: f.Volume,
+	})
+	if err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
+// created is the time of the config; nil if none is given.
+func (f *executionFlags) created() (*time.Time, error) {
+	if f.Created == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, f.Created)
+	if seconds, bad := strconv.ParseInt(f.Created, 10, 64); bad == nil {
+		t, err = time.Unix(seconds, 0), nil
+	}
+	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
+		return nil, usagef("--created %q is not a time: want seconds, or a time such as 2026-01-31T12:00:00Z", f.Created)
+	}
+	return &t, nil
+}
+
+// given reports whether anything is set.
+func (f *executionFlags) given() bool {
+	return f.Entrypoint+f.Cmd+f.User+f.WorkDir+f.StopSignal != "" || len(f.Env)+len(f.Expose)+len(f.Volume) > 0
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/pipeline"
+	"chunkah/lib/sbom"
+	"chunkah/lib/scan"
+	"chunkah/lib/source"
+	"chunkah/lib/temp"
+	"chunkah/lib/transport"
+)
+
+type sbomCommand struct {
+	sourceFlags
+	scanFlags
+	assignFlags
+	clockFlags
+	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output" brief:"SPDX 2.3 or CycloneDX 1.6 (default: spdx)"`
+	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)" brief:"write to FILE (default: standard output)"`
+	Args   struct {
+		Sources []string `positional-arg-name:"SOURCE"`
+	} `positional-args:"yes"`
+}
+
+func (c *sbomCommand) run(ctx context.Context, env *Env) error {
+	form, err := sbom.ParseFormat(c.Format)
+	if err != nil {
+		return &usageError{err}
+	}
+	doc, err := c.list(ctx, env)
+	if err != nil {
+		return err
+	}
+	data, err := form.Write(doc)
+	if err != nil {
+		return err
+	}
+	return env.writeBill(ctx, c.Output, doc, data)
+}
+
+// writeBill writes a finished document to a file, or to standard output.
+func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, data []byte) (err error) {
+	if len(doc.Packages) == 0 {
+		e.warn("no packages found: the bill of materials is empty")
+	}
+	if name == "" || name == "-" {
+		_, err = e.writer(ctx).Write(data)
+	} else {
+		_, err = interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
+	}
+	if err != nil {
+		return fmt.Errorf("writing the bill of materials: %w", err)
+	}
+	e.info("%s", plural(int64(len(doc.Packages)), "package"))
+	return nil
+}
+
+// list finds the packages of the sources.
+func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error) {
+	var header format.Header
+	if err := c.clockFlags.apply(&header); err != nil {
+		return nil, err
+	}
+	assigning, err := c.assignFlags.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := c.sourceNames("SOURCE", c.Args.Sources, "")
+	if err != nil {
+		return nil, err
+	}
+	set, err := c.openSources(ctx, env, "SOURCE", names, "")
+	if err != nil {
+		return nil, err
+	}
+	defer set.Close() // it was only read
+	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
+	if err != nil {
+		return nil, err
+	}
+	if scanning, err = withSources(scanning, set, &header); err != nil {
+		return nil, err
+	}
+	if scanning.Special == scan.SpecialRefuse {
+		scanning.Special = scan.SpecialKeep // no package has any
+	}
+	assigning.Root = set.Root
+	remember(assigning.Repos, set)
+	doc, where, err := describeSource(set, names)
+	if err != nil {
+		return nil, err
+	}
+	var assigned *assign.Outcome
+	err = pipeline.Run(ctx,
+		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) error {
+			scanned, err := scan.Run(ctx, set.Changed, header, scanning, out)
+			if err == nil {
+				c.warnEmpty(env, set.Root, scanned)
+			}
+			return err
+		}},
+		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
+			assigned, err = assign.Run(ctx, in, out, assigning)
+			return err
+		}},
+		pipeline.Stage{Name: "sbom", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
+			return where.Read(ctx, in)
+		}},
+	)
+	if err != nil {
+		return nil, err
+	}
+	env.assigned(assigned)
+	if doc.Created = where.Time(nil); set.Image != nil {
+		doc.Created = where.Time(set.Image.Created)
+	}
+	doc.Packages = sbom.Packages(assigned.Packages, where.Layers())
+	return doc, nil
+}
+
+// describeSource says what a document is about. If that is one image, packages are placed in its
+// layers.
+func describeSource(set *source.Set, names []string) (*sbom.Document, *sbom.Placement, error) {
+	system, err := sbom.ReadSystem(set.Root)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading os-release: %w", err)
+	}
+	doc := &sbom.Document{Version: version(), System: system, Subject: sbom.Subject{Name: subjectName(names)}}
+	where := &sbom.Placement{}
+	if len(names) == 1 && set.Image != nil {
+		doc.Subject.Digest = set.Image.Manifest.Descriptor.Digest
+		where.LayerOf = set.Tree.Layer
+		for _, l := range set.Image.Layers {
+			where.Digests = append(where.Digests, l.Descriptor.Digest)
+		}
+	}
+	return doc, where, nil
+}
+
+// subjectName is what the sources are called: images by their names, directories by the last
+// part of theirs, so that the document is the same wherever they are.
+func subjectName(sources []string) string {
+	var names []string
+	for _, name := range sources {
+		if src, err := transport.ParseSource(name); err == nil && !src.IsImage() {
+			name = filepath.Base(src.Path)
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, " + ")
+}

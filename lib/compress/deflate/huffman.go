@@ -1,0 +1,130 @@
+package deflate
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A code has the bits of one symbol, the first of them lowest, and their number.
+type code struct {
+	bits uint16
+	n    uint8
+}
+
+// A counted is a symbol that occurs.
+type counted struct {
+	symbol uint16
+	count  uint32
+}
+
+// A huffman makes codes; it keeps its memory from one alphabet to the next.
+type huffman struct {
+	leaves []counted
+	nodes  []uint32 // counts of inner nodes, then their depths
+	parent []uint16 // of leaves, then of inner nodes
+}
+
+// build fills codes, as many as counts, with a prefix code of at most limit bits a symbol; symbols
+// that do not occur get none. Deflate wants a code of two symbols at least where there is one.
+func (h *huffman) build(codes []code, counts []uint32, limit int) {
+	clear(codes)
+	h.leaves = h.leaves[:0]
+	for s, n := range counts {
+		if n > 0 {
+			h.leaves = append(h.leaves, counted{uint16(s), n})
+		}
+	}
+	for s := range codes { // a code of one symbol is not complete, and some readers want it to be
+		if len(h.leaves) >= 2 {
+			break
+		}
+		if counts[s] == 0 {
+			h.leaves = append(h.leaves, counted{uint16(s), 1})
+		}
+	}
+	slices.SortFunc(h.leaves, func(a, b counted) int {
+		if a.count != b.count {
+			if a.count < b.count {
+				return -1
+			}
+			return 1
+		}
+		return int(a.symbol) - int(b.symbol)
+	})
+	lengths := h.lengths(limit) // how many codes have each length
+	// The rarest symbols get the longest codes.
+	leaf := 0
+	for n := limit; n > 0; n-- {
+		for range lengths[n] {
+			codes[h.leaves[leaf].symbol].n = uint8(n)
+			leaf++
+		}
+	}
+	assign(codes)
+}
+
+// assign gives each symbol its code: shorter ones come first, and among codes of one length symbols
+// are in order.
+func assign(codes []code) {
+	var next [maxCode + 2]uint16
+	for _, c := range codes {
+		if c.n > 0 {
+			next[c.n+1]++
+		}
+	}
+	for n := 1; n < len(next); n++ {
+		next[n] = (next[n] + next[n-1]) << 1
+	}
+	for s := range codes {
+		if n := codes[s].n; n > 0 {
+			codes[s].bits = bits.Reverse16(next[n]) >> (16 - n)
+			next[n]++
+		}
+	}
+}
+
+// lengths returns how many symbols get a code of each length: those of Huffman's tree, and where
+// it is deeper than limit, of one that costs a little more.
+func (h *huffman) lengths(limit int) (lengths [16]int) {
+	leaves := len(h.leaves)
+	h.nodes = h.nodes[:0]
+	h.parent = append(h.parent[:0], make([]uint16, 2*leaves)...)
+	leaf, inner := 0, 0
+	for len(h.nodes) < leaves-1 {
+		sum := uint32(0)
+		for range 2 {
+			if leaf < leaves && (inner >= len(h.nodes) || h.leaves[leaf].count <= h.nodes[inner]) {
+				sum += h.leaves[leaf].count
+				h.parent[leaf] = uint16(len(h.nodes))
+				leaf++
+			} else {
+				sum += h.nodes[inner]
+				h.parent[leaves+inner] = uint16(len(h.nodes))
+				inner++
+			}
+		}
+		h.nodes = append(h.nodes, sum)
+	}
+	root := len(h.nodes) - 1
+	h.nodes[root] = 0
+	for i := root - 1; i >= 0; i-- {
+		h.nodes[i] = h.nodes[h.parent[leaves+i]] + 1
+	}
+	used := 0 // of the 2^limit codes of the full length
+	for i := range leaves {
+		n := min(int(h.nodes[h.parent[i]])+1, limit)
+		lengths[n]++
+		used += 1 << (limit - n)
+	}
+	for used > 1<<limit { // a leaf moves down one level: it and one of the deepest become brothers
+		n := limit - 1
+		for lengths[n] == 0 {
+			n--
+		}
+		lengths[n]--
+		lengths[n+1] += 2
+		lengths[limit]--
+		used--
+	}
+	return lengths
+}

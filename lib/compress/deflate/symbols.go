@@ -1,0 +1,140 @@
+package deflate
+
+import "math/bits"
+
+// Symbols of the format: literals, the end of a block, codes of lengths; and codes of distances.
+const (
+	endOfBlock = 256
+	lengths    = 257 // the first of them
+	symbols    = 286
+	distances  = 30
+)
+
+// A group is a range of lengths or distances that share a symbol: the first one, and how many bits
+// behind the symbol tell which of them it is.
+type group struct {
+	first uint16
+	extra uint8
+}
+
+var (
+	lengthGroups   [symbols - lengths]group
+	distanceGroups [distances]group
+	lengthSymbol   [maxMatch + 1]uint8 // without lengths
+)
+
+func init() {
+	first := minMatch
+	for i := range lengthGroups {
+		extra := max(0, i/4-1)
+		lengthGroups[i] = group{uint16(first), uint8(extra)}
+		for range 1 << extra {
+			if first <= maxMatch {
+				lengthSymbol[first] = uint8(i)
+			}
+			first++
+		}
+	}
+	last := len(lengthGroups) - 1 // the longest has a symbol of its own
+	lengthGroups[last] = group{maxMatch, 0}
+	lengthSymbol[maxMatch] = uint8(last)
+	first = 1
+	for i := range distanceGroups {
+		extra := max(0, i/2-1)
+		distanceGroups[i] = group{uint16(first), uint8(extra)}
+		first += 1 << extra
+	}
+}
+
+// distanceSymbol returns the symbol of a distance: two to each power of two, told apart by the bit
+// behind the first.
+func distanceSymbol(distance int) int {
+	d := uint(distance - 1)
+	if d < 2 {
+		return int(d)
+	}
+	n := bits.Len(d)
+	return 2*(n-1) + int(d>>(n-2)&1)
+}
+
+// A histogram counts the symbols of some data.
+type histogram struct {
+	symbol   [symbols]uint32
+	distance [distances]uint32
+}
+
+func (h *histogram) add(o *histogram) {
+	for i, n := range o.symbol {
+		h.symbol[i] += n
+	}
+	for i, n := range o.distance {
+		h.distance[i] += n
+	}
+}
+
+// sizes estimates the bits that the symbols of o take with a code of their own, and those of h and
+// o with a code for both, in units of 1/logUnit: their entropy.
+func (h *histogram) sizes(o *histogram) (own, joined uint64) {
+	own1, joined1 := entropies(h.symbol[:], o.symbol[:])
+	own2, joined2 := entropies(h.distance[:], o.distance[:])
+	return own1 + own2, joined1 + joined2
+}
+
+func entropies(h, o []uint32) (own, joined uint64) {
+	var ownTotal, joinedTotal uint32
+	var ownSum, joinedSum uint64
+	for i, n := range o {
+		if n > 0 {
+			ownTotal += n
+			ownSum += timesLog(n)
+		}
+		if n += h[i]; n > 0 {
+			joinedTotal += n
+			joinedSum += timesLog(n)
+		}
+	}
+	return timesLog(ownTotal) - ownSum, timesLog(joinedTotal) - joinedSum
+}
+
+// timesLog returns n * log2(n).
+func timesLog(n uint32) uint64 {
+	if n < uint32(len(smallLogs)) {
+		return uint64(smallLogs[n])
+	}
+	return uint64(n) * log2(n)
+}
+
+// smallLogs has timesLog of the numbers that are most frequent.
+var smallLogs = func() (logs [512]uint32) {
+	for n := range logs[1:] {
+		logs[n+1] = uint32(uint64(n+1) * log2(uint32(n+1)))
+	}
+	return logs
+}()
+
+// logUnit is what log2 counts in, as a part of one.
+const logUnit = 1 << 10
+
+// log2 is the logarithm of n > 0: exact for powers of two, and between them that of the nearest of
+// 256 steps. There is no floating point, which processors round in their own ways.
+func log2(n uint32) uint64 {
+	k := bits.Len32(n) - 1
+	return uint64(k)*logUnit + uint64(logSteps[n<<(31-k)>>23&0xff])
+}
+
+// logSteps has logUnit * log2(1 + i/256).
+var logSteps = func() (steps [256]uint16) {
+	for i := range steps {
+		x, log := uint64(256+i)<<22, uint64(0) // x/2^30 is from 1 to 2
+		for range 10 {
+			x = x * x >> 30
+			log <<= 1
+			if x >= 2<<30 {
+				x >>= 1
+				log++
+			}
+		}
+		steps[i] = uint16(log)
+	}
+	return steps
+}()

@@ -1,0 +1,123 @@
+package image
+
+import (
+	"archive/tar"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chunkah/format"
+)
+
+// aclRecords are the PAX records that GNU tar --acls and bsdtar write ACLs to, as text, and the xattrs that those are in
+// a file system. tar --xattrs writes the xattrs themselves.
+var aclRecords = map[string]string{
+	"SCHILY.acl.access":  "system.posix_acl_access",
+	"SCHILY.acl.default": "system.posix_acl_default",
+}
+
+// aclEntry is one entry of an ACL as acl(5) has it.
+type aclEntry struct {
+	tag, perm uint16
+	id        uint32
+}
+
+// The tags of entries, and the form of an xattr (linux/posix_acl_xattr.h).
+const (
+	aclVersion                                                 = 2
+	aclUserObj, aclUser, aclGroupObj, aclGroup, aclMask        = 0x01, 0x02, 0x04, 0x08, 0x10
+	aclOther                                                   = 0x20
+	aclNoID                                             uint32 = math.MaxUint32
+)
+
+// addACLs adds the xattrs of ACLs that a header has as text.
+func addACLs(h *tar.Header) error {
+	for record, xattr := range aclRecords {
+		text := h.PAXRecords[record]
+		if text == "" || h.PAXRecords[format.XattrKey+xattr] != "" {
+			continue
+		}
+		acl, err := parseACL(text)
+		if err != nil {
+			return fmt.Errorf("has the record %q: %w", record, err)
+		}
+		isDefault := record == "SCHILY.acl.default"
+		if len(acl) <= 3 && !isDefault {
+			continue // which the mode says too
+		}
+		h.PAXRecords[format.XattrKey+xattr] = encodeACL(acl)
+		if i := slices.IndexFunc(acl, func(e aclEntry) bool { return e.tag == aclMask }); i >= 0 && !isDefault {
+			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // as stat shows it, which not every tar has
+		}
+	}
+	return nil
+}
+
+var errACL = errors.New("is not an ACL")
+
+// parseACL reads the entries of a text, which commas or line ends separate.
+func parseACL(text string) ([]aclEntry, error) {
+	var acl []aclEntry
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {
+		line, _, _ = strings.Cut(line, "#")
+		e, err := parseACLEntry(strings.Split(strings.TrimSpace(line), ":"))
+		if err != nil {
+			return nil, fmt.Errorf("entry %q %w", line, err)
+		}
+		acl = append(acl, e)
+	}
+	slices.SortFunc(acl, func(a, b aclEntry) int { return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id)) })
+	return acl, nil
+}
+
+// parseACLEntry reads TAG:NAME:PERMISSIONS, behind which bsdtar writes the ID of the name.
+func parseACLEntry(fields []string) (e aclEntry, err error) {
+	if len(fields) < 3 || len(fields) > 4 {
+		return e, errACL
+	}
+	tags, known := map[string][2]uint16{
+		"user": {aclUserObj, aclUser}, "group": {aclGroupObj, aclGroup}, "mask": {aclMask, 0}, "other": {aclOther, 0},
+	}[fields[0]]
+	if !known {
+		return e, errACL
+	}
+	for i, letter := range "rwx" {
+		if strings.ContainsRune(fields[2], letter) {
+			e.perm |= 4 >> i
+		}
+	}
+	if strings.Trim(fields[2], "rwx-") != "" {
+		return e, errACL
+	}
+	e.tag, e.id = tags[0], aclNoID
+	if fields[1] == "" {
+		return e, nil
+	}
+	if e.tag = tags[1]; e.tag == 0 {
+		return e, errACL
+	}
+	id, err := strconv.ParseUint(fields[len(fields)-1], 10, 32)
+	if len(fields) == 3 {
+		id, err = strconv.ParseUint(fields[1], 10, 32)
+	}
+	if err != nil || uint32(id) == aclNoID {
+		return e, fmt.Errorf("names %q without a number: make the tar with --xattrs --xattrs-include='*' in place of --acls", fields[1])
+	}
+	e.id = uint32(id)
+	return e, nil
+}
+
+func encodeACL(acl []aclEntry) string {
+	out := binary.LittleEndian.AppendUint32(nil, aclVersion)
+	for _, e := range acl {
+		out = binary.LittleEndian.AppendUint16(out, e.tag)
+		out = binary.LittleEndian.AppendUint16(out, e.perm)
+		out = binary.LittleEndian.AppendUint32(out, e.id)
+	}
+	return string(out)
+}

@@ -1,0 +1,116 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"chunkah/format"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// FlattenTar reads a tar of a root file system, as docker export writes it, as a tree: like Flatten
+// an image with that tar as its only layer, but without a digest to compare with. The tar can be
+// packed, and can come from a pipe.
+func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOptions) (*Tree, error) {
+	in, err := openTar(ctx, src.Path, from)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", src, err)
+	}
+	info, err := in.Stat()
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	img := Assemble(src, rootTar{in, info}, []Layer{{}})
+	if info.Mode().IsRegular() {
+		img.Layers[0].Descriptor.Size = info.Size()
+	}
+	img.rootTar = true
+	// A pipe may have nothing to read for long. A file does not wait.
+	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	tree, err := Flatten(ctx, img, opt)
+	if err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	tree.layers[0].closers = append(tree.layers[0].closers, img.fetch)
+	if err := refuseImage(tree); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %q: %w", src, err), tree.Close())
+	}
+	return tree, nil
+}
+
+// refuseImage refuses a tar that holds an image and not its files.
+func refuseImage(t *Tree) error {
+	names, err := t.Names("/")
+	if err != nil {
+		return err
+	}
+	has := func(name string) bool { return slices.Contains(names, name) }
+	switch {
+	case has(v1.ImageLayoutFile) && has(v1.ImageIndexFile) && has(v1.ImageBlobsDir):
+		return errors.New("it is an OCI archive of an image: use oci-archive: in its name")
+	case has("manifest.json") && !has("usr") && !has("etc"):
+		return errors.New("it is an archive of docker save: use docker-archive: in its name")
+	}
+	return nil
+}
+
+// rootTar is the store of the only layer of an image that a root tar stands for.
+type rootTar struct {
+	in   *os.File
+	info os.FileInfo
+}
+
+func (r rootTar) Manifest(context.Context, string) ([]byte, string, error) {
+	return nil, "", errors.New("a root tar has no manifest")
+}
+
+// Blob implements Fetcher. A file is read in place.
+func (r rootTar) Blob(context.Context, v1.Descriptor) (io.ReadCloser, error) {
+	if r.info.Mode().IsRegular() {
+		return &file{io.NewSectionReader(r.in, 0, r.info.Size()), nil}, nil
+	}
+	return io.NopCloser(r.in), nil
+}
+
+func (r rootTar) Close() error { return closed(r.in.Close()) }
+
+// newUnverified reads what has no digest.
+func newUnverified(ctx context.Context, in io.Reader, want v1.Descriptor) *verified {
+	return &verified{ctx: ctx, in: in, want: want, whole: true}
+}
+
+// globalRecords are the records of a global header that change nothing in a tree.
+var globalRecords = []string{"comment", "charset", "hdrcharset", "atime", "ctime", "uname", "gname"}
+
+// rootEntry refuses what a root tar cannot have, and completes the header with what only a root tar
+// has.
+func (r *layerReader) rootEntry(h *tar.Header) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
+			if !slices.Contains(globalRecords, key) {
+				return fmt.Errorf("is a global header that sets %q of all entries: unpack the tar, and name the directory", key)
+			}
+		}
+		return nil
+	}
+	clean, err := cleanName(h.Name)
+	if err != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(clean, "/") {
+		if strings.HasPrefix(part, format.WhiteoutPrefix) {
+			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: name the image, not one of its layers", format.WhiteoutPrefix)
+		}
+	}
+	return addACLs(h)
+}

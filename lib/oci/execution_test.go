@@ -1,0 +1,67 @@
+package oci
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func executionOf(t *testing.T, text string, e Execution) (string, error) {
+	t.Helper()
+	c, err := ParseConfig([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := json.Marshal(c.execution())
+	err = c.EditExecution(e)
+	after, _ := json.Marshal(c.execution())
+	if err != nil && string(before) != string(after) {
+		t.Errorf("%+v: changed to %s by an error", e, after)
+	}
+	return string(after), err
+}
+
+// Options change what they say, and nothing else.
+func TestEditExecution(t *testing.T) {
+	const old = `{"config":{"User":"app","Env":["A=1","B=2","C"],"Cmd":["/x"],"ExposedPorts":{"80/tcp":{}},"Volumes":{"/d":{}},"WorkingDir":"/w","StopSignal":"SIGINT"}}`
+	for _, test := range []struct {
+		old  string
+		edit Execution
+		want string
+	}{
+		{old, Execution{}, `{"Cmd":["/x"],"Env":["A=1","B=2","C"],"ExposedPorts":{"80/tcp":{}},"StopSignal":"SIGINT","User":"app","Volumes":{"/d":{}},"WorkingDir":"/w"}`},
+		{old, Execution{User: "-", WorkDir: "-", StopSignal: "-", Cmd: "-", Env: []string{"-"}, Ports: []string{"-"}, Volumes: []string{"-"}}, `{}`},
+		{"{}", Execution{
+			User: "1000:1000", WorkDir: "/srv", StopSignal: "SIGRTMIN+3", Entrypoint: `["/bin/sh", "-c", "a <b"]`, Cmd: "  serve  --all ",
+			Env: []string{"PATH=/bin", "X=", "PATH=/usr/bin"}, Ports: []string{"80", "53/udp", "8000-8080"}, Volumes: []string{"/var/lib"},
+		}, `{"Cmd":["serve","--all"],"Entrypoint":["/bin/sh","-c","a \u003cb"],"Env":["PATH=/usr/bin","X="],"ExposedPorts":{"53/udp":{},"80/tcp":{},"8000-8080/tcp":{}},"StopSignal":"SIGRTMIN+3","User":"1000:1000","Volumes":{"/var/lib":{}},"WorkingDir":"/srv"}`},
+		{`{"config":{"Env":["A=1","B=2","C"],"ExposedPorts":{"80/tcp":{}}}}`, Execution{Env: []string{"B=3", "C-", "A-", "A=4"}, Ports: []string{"443", "80-"}, Cmd: "[]"},
+			`{"Cmd":[],"Env":["B=3","A=4"],"ExposedPorts":{"443/tcp":{}}}`},
+	} {
+		if got, err := executionOf(t, test.old, test.edit); err != nil || got != test.want {
+			t.Errorf("%+v:\n got %s, %v\nwant %s", test.edit, got, err, test.want)
+		}
+	}
+	for want, edit := range map[string]Execution{
+		`--workdir "srv": want an absolute path`:    {WorkDir: "srv"},
+		`--stop-signal "sigterm": want SIGTERM`:     {StopSignal: "sigterm"},
+		`--entrypoint "sh -c 'x'": want words`:      {Entrypoint: "sh -c 'x'"},
+		`--cmd "[1]": want a JSON array of texts`:   {Cmd: "[1]"},
+		`--env "A" is no edit`:                      {Env: []string{"A"}},
+		`--env "=x" is no edit`:                     {Env: []string{"=x"}},
+		`--expose "http/tcp": want 80`:              {Ports: []string{"http"}},
+		`--expose "80/icmp": want 80`:               {Ports: []string{"80/icmp"}},
+		`--volume "data": want an absolute path`:    {User: "x", Volumes: []string{"data"}},
+		`--user "a\x00" is not text`:                {User: "a\x00"},
+		`--volume "/\xff" is not text`:              {Volumes: []string{"/\xff"}},
+		`--env "A=\xff" is not text`:                {Env: []string{"A=\xff"}},
+		`--expose "-80/tcp": want 80`:               {Ports: []string{"-80"}},
+		`--cmd "x\xff": want words between spaces`:  {Cmd: "x\xff"},
+		`--workdir "/a\xff" is not text`:            {WorkDir: "/a\xff"},
+		`--stop-signal "SIGTERM SIGINT": want SIGT`: {StopSignal: "SIGTERM SIGINT"},
+	} {
+		if _, err := executionOf(t, `{"config":{"User":"app"}}`, edit); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: got %v, want %s", edit, err, want)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+// Package chisel is the component repo of roots that chisel has cut out of Ubuntu's
+// packages. Such a root has no database of dpkg. It has a manifest,
+// var/lib/chisel/manifest.wall.
+//
+// # Manifest
+//
+// The manifest is packed with zstd. It has a JSON object per line ("jsonwall"): first a
+// header with the number of lines, then packages, slices, paths, and the contents of
+// slices. A path has the slices that it is from. A slice is named PACKAGE_SLICE.
+//
+// A manifest with fewer or more lines than its header says is an error. A line that is
+// not as it should be is a warning, and the other lines count.
+//
+// # Components
+//
+// A component is a package, "chisel/libssl3", with all its slices. A manifest does not
+// have source packages. If var/lib/dpkg/status lists the package, as it does in images
+// that scanners should understand, the component is its source: "chisel/openssl". The
+// manifest is "chisel/.database".
+//
+// A directory or link that is in slices of several packages belongs to all of them.
+package chisel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/dpkg"
+	"chunkah/lib/repo/pkgdb"
+)
+
+const (
+	repoName = "chisel"
+	manifest = "/var/lib/chisel/manifest.wall"
+	status   = "/var/lib/dpkg/status"
+	// maxLines bounds the lines of a manifest: some three for each file of a root.
+	maxLines = 4 << 20
+)
+
+// Repo is the chisel repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load reads the tree's manifest, nil, nil where it has none.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	path, found, err := pkgdb.File(t.Root, manifest)
+	if err != nil || !found {
+		return nil, err
+	}
+	l := &loader{
+		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName),
+		sources: make(map[string]string), packages: make(map[string]*assign.Package),
+	}
+	if err := l.readSources(ctx); err != nil {
+		return nil, err
+	}
+	l.path = path
+	if err := l.lines.ReadZstd(ctx, t.Root, path, l.parse); err != nil {
+		return nil, err
+	}
+	if err := l.out.Own(path); err != nil {
+		return nil, err
+	}
+	l.out.Needs(format.Parent(path), assign.Base(path))
+	return l.out.Result(), nil
+}
+
+// loader carries a manifest into a collector.
+type loader struct {
+	tree     *assign.Tree
+	lines    *pkgdb.Lines
+	out      *pkgdb.Collector
+	path     string // of the manifest
+	sources  map[string]string
+	packages map[string]*assign.Package
+}
+
+// readSources reads the sources of packages, if dpkg's status is there. The repo of dpkg
+// reports faults in that file.
+func (l *loader) readSources(ctx context.Context) error {
+	path, found, err := pkgdb.File(l.tree.Root, status)
+	if err != nil || !found {
+		return err
+	}
+	return l.lines.Read(ctx, l.tree.Root, path, func(text *pkgdb.Lines) error {
+		return dpkg.Entries(text, func(e dpkg.Entry) {
+			if pkgdb.CheckName(e.Source) == nil {
+				l.sources[e.Name] = e.Source
+			}
+		})
+	})
+}
+
+// line is what is needed of a line of a manifest.
+type line struct {
+	Jsonwall string
+	Count    int
+	Kind     string
+	Name     string
+	Path     string
+	Slices   []string
+}
+
+// parse reads a manifest.
+func (l *loader) parse(text *pkgdb.Lines) error {
+	want := 0
+	for text.Next() {
+		var at line
+		fault := text.Fault()
+		if fault == "" && json.Unmarshal(text.Text(), &at) != nil {
+			fault = fmt.Sprintf("%.60q is not an object of a manifest", text.Text())
+		}
+		if text.Number() == 1 {
+			if want = at.Count; at.Jsonwall == "" || want > maxLines {
+				return fmt.Errorf("line 1: is not the header of a manifest of at most %d lines", maxLines)
+			}
+			continue
+		}
+		if text.Number() > want {
+			break
+		}
+		if fault == "" {
+			var err error
+			if fault, err = l.line(at); err != nil {
+				return err
+			}
+		}
+		if fault != "" {
+			l.out.Warn("reading %q: line %d: %s", l.path, text.Number(), fault)
+		}
+	}
+	switch {
+	case text.Err() != nil:
+		return text.Err()
+	case text.Number() != want:
+		return fmt.Errorf("line %d: the header says that there are %d lines", text.Number(), want)
+	case !l.out.Found():
+		return errors.New("holds no package")
+	}
+	return nil
+}
+
+// line adds the package of a line, or claims its path.
+func (l *loader) line(at line) (fault string, err error) {
+	switch at.Kind {
+	case "package":
+		if err := pkgdb.CheckName(at.Name); err != nil {
+			return fmt.Sprintf("package: %v", err), nil
+		}
+		l.add(at.Name)
+		return "", nil
+	case "path":
+		return l.claim(at)
+	}
+	return "", nil
+}
+
+// add returns a package.
+func (l *loader) add(name string) *assign.Package {
+	p := l.packages[name]
+	if p == nil {
+		source := l.sources[name]
+		if source == "" {
+			source = name
+		}
+		p = l.out.Add(name, source)
+		l.packages[p.Name] = p
+	}
+	return p
+}
+
+// claim claims a path for the packages of its slices.
+func (l *loader) claim(at line) (fault string, err error) {
+	i, found, err := l.tree.Find(at.Path)
+	if err != nil || !found {
+		return "", err
+	}
+	if strings.HasSuffix(at.Path, "/") != (l.tree.Files[i].Type == format.TypeDir) {
+		return "", nil // something else has taken its place
+	}
+	for _, slice := range at.Slices {
+		name, _, _ := strings.Cut(slice, "_")
+		if err := pkgdb.CheckName(name); err != nil {
+			return fmt.Sprintf("path %.60q: %v", at.Path, err), nil
+		}
+		l.out.Claim(l.add(name), i)
+	}
+	return "", nil
+}

@@ -1,0 +1,266 @@
+// Package composer is the component repo of PHP packages that Composer has installed into
+// projects anywhere in a tree. A project is the directory above a vendor directory, which
+// can have any name and is known by its composer/installed.json.
+//
+// # Components
+//
+// A package of at least places.Least bytes is the component "composer/VENDOR/NAME". Smaller
+// ones go with the package that needs them and that the project's composer.json asks for,
+// or else that no other package needs (see places.Gather). The packages of another project
+// are "composer/VENDOR/NAME@PROJECT" (see package places).
+//
+// # Claims
+//
+// A package has everything in its install-path, except for other packages there, and its
+// programs in vendor/bin. Composer 1 does not write the path: it is vendor/VENDOR/NAME.
+// A path out of the project, or around its vendor directory, is a warning. A link to a
+// directory is a package that is developed in the project, which is the project's own.
+// Composer's own files change with every package: "composer/.database" has those of
+// vendor/composer, and vendor/autoload.php.
+//
+// A damaged installed.json is a warning, and its packages stay unclaimed.
+package composer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName  = "composer"
+	installed = "/composer/installed.json"
+)
+
+// Repo is the composer repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(repoName, t)}
+	vendors := findVendors(t)
+	for _, vendor := range places.Outermost(vendors) { // others are fixtures of packages
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		p := &project{loader: l, vendor: vendor, dir: format.Parent(vendor), owner: make(map[int]int)}
+		if err := p.load(vendors[vendor]); err != nil {
+			return nil, err
+		}
+	}
+	return l.out.Result(), nil
+}
+
+// findVendors returns the vendor directories with the records of their installed.json.
+func findVendors(t *assign.Tree) map[string]int {
+	vendors := make(map[string]int)
+	for i, f := range t.Files {
+		vendor, found := strings.CutSuffix(f.Path, installed)
+		if found && vendor != "" && f.Type == format.TypeFile && !t.Claimed(i) {
+			vendors[vendor] = i
+		}
+	}
+	return vendors
+}
+
+type loader struct {
+	tree *assign.Tree
+	out  *places.Collector
+}
+
+// project is a vendor directory and what is in it.
+type project struct {
+	*loader
+	vendor, dir string
+	packages    []*pkg
+	byName      map[string]int
+	// owner has the package of each record in the packages' directories.
+	owner map[int]int
+}
+
+// pkg is an installed package.
+type pkg struct {
+	places.Member
+	entry
+	path string // physical, "" if it has no directory
+}
+
+// load claims the files of a project, whose installed.json is a record.
+func (p *project) load(record int) error {
+	raw, err := places.ReadRecord(p.tree, record, maxInstalled)
+	if err != nil && !places.IsUnusable(err) {
+		return err
+	}
+	var entries []entry
+	if err == nil {
+		if entries, err = parseInstalled(raw); err != nil {
+			err = fmt.Errorf("reading %q: %w", p.tree.Files[record].Path, err)
+		}
+	}
+	if err != nil {
+		p.out.Warn("project %q: %v", p.dir, err)
+		return nil
+	}
+	if err := p.find(entries); err != nil {
+		return err
+	}
+	p.measure()
+	asked, err := p.asked()
+	if err != nil {
+		return err
+	}
+	members := make([]*places.Member, len(p.packages))
+	for i, pkg := range p.packages {
+		members[i] = &pkg.Member
+	}
+	places.Gather(members, asked)
+	return p.claim()
+}
+
+// find finds the directories of packages, and what each of them needs.
+func (p *project) find(entries []entry) error {
+	p.byName = make(map[string]int, len(entries))
+	for _, e := range entries {
+		if _, twice := p.byName[e.Name]; twice {
+			continue
+		}
+		path, err := p.place(e)
+		if err != nil {
+			return err
+		}
+		p.byName[e.Name] = len(p.packages)
+		p.packages = append(p.packages, &pkg{Member: places.Member{Name: e.Name, Inside: -1}, entry: e, path: path})
+	}
+	for _, pkg := range p.packages {
+		for _, name := range pkg.needs {
+			if i, found := p.byName[name]; found {
+				pkg.Needs = append(pkg.Needs, i)
+			}
+		}
+	}
+	return nil
+}
+
+// place returns the physical path of a package, "" if it has no directory of its own in
+// the project.
+func (p *project) place(e entry) (string, error) {
+	listed := assign.Join(p.vendor, e.Name)
+	switch {
+	case e.path == "" && e.hasPath:
+		return "", nil // it only needs others
+	case strings.HasPrefix(e.path, "/"):
+		listed = e.path
+	case e.hasPath:
+		listed = assign.Join(p.vendor, "composer/"+e.path)
+	}
+	i, found, err := p.tree.Find(listed)
+	if err != nil || !found || p.tree.Files[i].Type != format.TypeDir {
+		return "", err
+	}
+	path := p.tree.Files[i].Path
+	if !assign.IsBelow(p.dir, path) || assign.IsBelow(path, p.vendor+installed) {
+		p.out.Warn("project %q: package %q is not in a directory of its own there, but in %.200q",
+			p.dir, e.Name, path)
+		return "", nil
+	}
+	return path, nil
+}
+
+// measure finds the package of each record, the innermost one, and adds up what is still
+// unclaimed of each package. Of packages in one directory the first one has it.
+func (p *project) measure() {
+	byPath := make(map[string]int)
+	for i, pkg := range p.packages {
+		if _, twice := byPath[pkg.path]; pkg.path != "" && !twice {
+			byPath[pkg.path] = i
+		}
+	}
+	paths := slices.SortedFunc(maps.Keys(byPath), format.ComparePaths)
+	var around []string // the packages' directories that the record is in
+	from, to := p.tree.Below(p.dir)
+	for file := from; file < to; file++ {
+		f := p.tree.Files[file]
+		for len(around) > 0 && !assign.IsBelow(around[len(around)-1], f.Path) {
+			around = around[:len(around)-1]
+		}
+		for len(paths) > 0 && (f.Path == paths[0] || assign.IsBelow(paths[0], f.Path)) {
+			around, paths = append(around, paths[0]), paths[1:]
+		}
+		if len(around) == 0 {
+			continue
+		}
+		owner := byPath[around[len(around)-1]]
+		p.owner[file] = owner
+		if f.Type == format.TypeFile && !p.tree.Claimed(file) && p.tree.Links(file)[0] == file {
+			p.packages[owner].Size += max(f.Size, 0)
+		}
+	}
+}
+
+// asked returns the packages that the project's composer.json asks for.
+func (p *project) asked() (asked []int, err error) {
+	record, found := p.tree.Lookup(assign.Join(p.dir, "composer.json"))
+	if !found {
+		return nil, nil
+	}
+	raw, err := places.ReadRecord(p.tree, record, maxManifest)
+	if err != nil && !places.IsUnusable(err) {
+		return nil, err
+	}
+	var names []string
+	if err == nil {
+		if names, err = parseAsked(raw); err != nil {
+			err = fmt.Errorf("reading %q: %w", p.tree.Files[record].Path, err)
+		}
+	}
+	if err != nil {
+		p.out.Warn("project %q: %v", p.dir, err)
+	}
+	for _, name := range names {
+		if i, found := p.byName[name]; found {
+			asked = append(asked, i)
+		}
+	}
+	return asked, nil
+}
+
+// claim gives the packages' files to their components.
+func (p *project) claim() error {
+	claimers := make([]*assign.Package, len(p.packages))
+	for i, pkg := range p.packages {
+		of := p.packages[pkg.Group]
+		claimers[i] = p.out.Add(p.dir, of.Member.Name)
+		if of != pkg {
+			claimers[i] = p.out.AddTo(claimers[i], pkg.Member.Name)
+		}
+	}
+	for file, owner := range p.owner {
+		p.out.Claim(claimers[owner], file)
+	}
+	for i, pkg := range p.packages {
+		for _, name := range pkg.programs {
+			if file, found := p.tree.Lookup(assign.Join(p.vendor, "bin/"+assign.Base(name))); found {
+				p.out.Claim(claimers[i], file)
+			}
+		}
+	}
+	from, to := p.tree.Below(assign.Join(p.vendor, "composer"))
+	for file := from; file < to; file++ {
+		if _, owned := p.owner[file]; !owned {
+			p.out.Own(file)
+		}
+	}
+	if file, found := p.tree.Lookup(assign.Join(p.vendor, "autoload.php")); found {
+		p.out.Own(file)
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+// Package conda is the component repo of conda environments: those of conda, mamba,
+// micromamba and pixi, wherever they are. An environment is a directory PREFIX with
+// PREFIX/conda-meta. Each NAME-VERSION-BUILD.json in that is a package.
+//
+// # Components
+//
+// A component is a package, "conda/NAME". That of another environment is
+// "conda/NAME@PREFIX" (see package places). "conda/.database" has the files that change
+// with every package: conda-meta/history and the lists of the package cache.
+//
+// # Claims
+//
+// A package has its own record, the files that the record lists, and what the package
+// cache PREFIX/pkgs still has of it: the archive, and the directory that it was unpacked
+// into. Python distributions that conda has installed are conda's. Those that pip has
+// added to an environment are in no record, and the repo python finds them.
+//
+// A record that cannot be read is a warning. Then only the record belongs to the package.
+package conda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName = "conda"
+	metaName = "conda-meta"
+	// maxRecord bounds a record, in bytes. Those of packages with 30,000 files have 12 MB.
+	maxRecord = 64 << 20
+)
+
+// archives are the suffixes of packages in the cache.
+var archives = []string{".conda", ".tar.bz2"}
+
+// ownFiles are those of an environment that belong to no package.
+var ownFiles = []string{metaName + "/history", "pkgs/urls", "pkgs/urls.txt"}
+
+// Repo is the conda repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(repoName, t), cached: make(map[string]bool)}
+	last := "" // the environment of the last record
+	for i, f := range t.Files {
+		dir := format.Parent(f.Path)
+		full, isRecord := strings.CutSuffix(assign.Base(f.Path), ".json")
+		if !isRecord || full == "" || f.Type != format.TypeFile || assign.Base(dir) != metaName {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		prefix := format.Parent(dir)
+		if err := l.claim(i, prefix, full); err != nil {
+			return nil, err
+		}
+		if prefix != last {
+			l.claimOwn(prefix)
+			last = prefix
+		}
+	}
+	return l.out.Result(), nil
+}
+
+type loader struct {
+	tree   *assign.Tree
+	out    *places.Collector
+	cached map[string]bool // directories and archives of caches that a package has
+}
+
+// claimOwn claims what changes with every package of an environment.
+func (l *loader) claimOwn(prefix string) {
+	for _, name := range ownFiles {
+		if i, found := l.tree.Lookup(assign.Join(prefix, name)); found {
+			l.out.Own(i)
+		}
+	}
+	from, to := l.tree.Below(assign.Join(prefix, "pkgs/cache"))
+	for i := from; i < to; i++ {
+		l.out.Own(i)
+	}
+}
+
+// record is what is needed of the record of a package.
+type record struct {
+	Name  string
+	Files []string
+	// Extracted is where the package was unpacked to.
+	Extracted string `json:"extracted_package_dir"`
+}
+
+// parse reads a record.
+func parse(raw []byte) (r record, err error) {
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return record{}, fmt.Errorf("is not the record of a package: %w", err)
+	}
+	if r.Name == "" || strings.ContainsAny(r.Name, "/\x00") || r.Name[0] == '.' {
+		return record{}, errors.New("does not name its package")
+	}
+	return r, nil
+}
+
+// claim claims the files of the package of a record, which is named NAME-VERSION-BUILD.
+func (l *loader) claim(i int, prefix, full string) error {
+	path := l.tree.Files[i].Path
+	raw, err := places.ReadRecord(l.tree, i, maxRecord)
+	if err != nil && !places.IsUnusable(err) {
+		return err
+	}
+	var r record
+	if err == nil {
+		if r, err = parse(raw); err != nil {
+			err = fmt.Errorf("reading %q: %w", path, err)
+		}
+	}
+	if err != nil {
+		l.out.Warn("package %q: %v", full, err)
+		r.Name = nameOf(full)
+	}
+	p := l.out.Add(prefix, r.Name)
+	l.out.Claim(p, i)
+	for _, name := range r.Files {
+		file, found, err := l.tree.Find(assign.Join(prefix, name))
+		if err != nil {
+			return err
+		}
+		if found && l.tree.Files[file].Type != format.TypeDir {
+			l.out.Claim(p, file)
+		}
+	}
+	if base := assign.Base(r.Extracted); r.Extracted != "" && base != full {
+		return nil // not the cache's
+	}
+	return l.claimCached(p, prefix, r.Extracted, full)
+}
+
+// claimCached claims what the cache has of a package. Several environments can share one.
+func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) error {
+	if extracted == "" {
+		extracted = assign.Join(prefix, "pkgs/"+full)
+	}
+	i, found, err := l.tree.Find(extracted)
+	if err != nil {
+		return err
+	}
+	if found && !l.cached[extracted] && assign.Base(format.Parent(extracted)) == "pkgs" {
+		l.cached[extracted] = true
+		l.out.ClaimBelow(p, l.tree.Files[i].Path)
+	}
+	for _, suffix := range archives {
+		if i, found, err = l.tree.Find(extracted + suffix); err != nil {
+			return err
+		}
+		if found && !l.cached[extracted+suffix] {
+			l.cached[extracted+suffix] = true
+			l.out.Claim(p, i)
+		}
+	}
+	return nil
+}
+
+// nameOf takes the name out of NAME-VERSION-BUILD.
+func nameOf(full string) string {
+	name := full
+	for range 2 {
+		if cut := strings.LastIndexByte(name, '-'); cut > 0 {
+			name = name[:cut]
+		}
+	}
+	return name
+}

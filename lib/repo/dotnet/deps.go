@@ -1,0 +1,109 @@
+package dotnet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	// maxDeps bounds a deps.json, in bytes. That of a self-contained application has
+	// some 50 kB.
+	maxDeps = 16 << 20
+	// maxNeeds bounds what one package can need, in names.
+	maxNeeds = 1024
+	// packPrefix is in front of the name of a runtime in a self-contained application.
+	packPrefix = "runtimepack."
+)
+
+// library is a package of an application, or a project of its own.
+type library struct {
+	places.Member
+	isOwn bool
+	files []string // from the application's directory on
+}
+
+// parse reads a deps.json: the packages of its target, by name.
+func parse(raw []byte) ([]*library, error) {
+	type asset struct{ Locale string }
+	type target struct {
+		Dependencies   map[string]json.RawMessage
+		Runtime        map[string]asset
+		Native         map[string]asset
+		RuntimeTargets map[string]asset
+		Resources      map[string]asset
+	}
+	var deps struct {
+		RuntimeTarget json.RawMessage
+		Targets       map[string]map[string]target
+		Libraries     map[string]struct{ Type string }
+	}
+	if err := json.Unmarshal(raw, &deps); err != nil {
+		return nil, fmt.Errorf("is not a list of dependencies: %w", err)
+	}
+	name, err := targetName(deps.RuntimeTarget)
+	if err != nil {
+		return nil, err
+	}
+	targets, found := deps.Targets[name]
+	if !found {
+		return nil, fmt.Errorf("has no target %.100q", name)
+	}
+	byName := make(map[string]int)
+	var libraries []*library
+	keys := slices.Sorted(maps.Keys(targets))
+	for _, key := range keys {
+		name, _, _ := strings.Cut(key, "/")
+		name = strings.TrimPrefix(name, packPrefix)
+		if !isName(name) || len(targets[key].Dependencies) > maxNeeds {
+			return nil, fmt.Errorf("%.100q is not a package with at most %d dependencies", key, maxNeeds)
+		}
+		byName[name] = len(libraries)
+		lib := &library{Member: places.Member{Name: name, Inside: -1}, isOwn: deps.Libraries[key].Type == "project"}
+		for _, assets := range []map[string]asset{targets[key].Runtime, targets[key].Native} {
+			for path := range assets {
+				lib.files = append(lib.files, assign.Base(path))
+			}
+		}
+		for path := range targets[key].RuntimeTargets {
+			lib.files = append(lib.files, path)
+		}
+		for path, a := range targets[key].Resources {
+			lib.files = append(lib.files, a.Locale+"/"+assign.Base(path))
+		}
+		slices.Sort(lib.files)
+		libraries = append(libraries, lib)
+	}
+	for i, key := range keys {
+		for _, name := range slices.Sorted(maps.Keys(targets[key].Dependencies)) {
+			if need, found := byName[strings.TrimPrefix(name, packPrefix)]; found {
+				libraries[i].Needs = append(libraries[i].Needs, need)
+			}
+		}
+	}
+	return libraries, nil
+}
+
+// targetName returns the name of the target that an application was published for: a
+// text, or an object with it.
+func targetName(raw json.RawMessage) (name string, err error) {
+	var object struct{ Name string }
+	if json.Unmarshal(raw, &object) == nil {
+		name = object.Name
+	} else if json.Unmarshal(raw, &name) != nil {
+		return "", errors.New("does not name its target")
+	}
+	return name, nil
+}
+
+// isName reports whether a package can have this name.
+func isName(name string) bool {
+	return name != "" && len(name) <= format.MaxName && name[0] != '.' && !strings.ContainsAny(name, "/\x00")
+}

@@ -1,0 +1,202 @@
+// Package dotnet is the component repo of .NET: shared frameworks, and the NuGet packages in
+// published applications, anywhere in a tree.
+//
+// # Frameworks
+//
+// ROOT/shared/FRAMEWORK/VERSION/FRAMEWORK.deps.json is a shared framework:
+// "dotnet/Microsoft.AspNetCore.App", with all of its versions. The command dotnet and the
+// host are updated with Microsoft.NETCore.App and belong to it. What an SDK has beside them
+// is "dotnet/sdk".
+//
+// # Applications
+//
+// APP.deps.json beside APP.dll is the list of what an application was published with. A
+// package of at least places.Least bytes is the component "dotnet/PACKAGE". Smaller ones go
+// with the package that needs them and that the application asks for (see places.Gather).
+// A package has the files of the list that are there: assemblies beside the application,
+// native libraries in runtimes, translations in a folder per language. A self-contained
+// application has a runtime among its packages. deps.json changes with each package:
+// "dotnet/.database".
+//
+// Copies in another place are "dotnet/NAME@PLACE" (see package places). A deps.json that
+// cannot be read is a warning, and its packages stay unclaimed.
+package dotnet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName = "dotnet"
+	suffix   = ".deps.json"
+	// core is the framework that the host is updated with, sdk what SDKs have.
+	core = "Microsoft.NETCore.App"
+	sdk  = "sdk"
+)
+
+// sdkDirs are the directories that an SDK has beside the frameworks, hostFiles the files
+// and directories that the framework has there.
+var (
+	sdkDirs   = []string{"sdk", "sdk-manifests", "packs", "templates", "metadata"}
+	hostDir   = "host"
+	hostFiles = []string{"dotnet", "LICENSE.txt", "ThirdPartyNotices.txt"}
+)
+
+// Repo is the .NET repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(repoName, t), roots: make(map[string]bool)}
+	var apps []int
+	for i, f := range t.Files {
+		if !strings.HasSuffix(f.Path, suffix) || f.Type != format.TypeFile || t.Claimed(i) {
+			continue
+		}
+		if root, name, found := framework(f.Path); found {
+			l.claimFramework(root, name, format.Parent(f.Path))
+		} else if _, found := t.Lookup(strings.TrimSuffix(f.Path, suffix) + ".dll"); found {
+			apps = append(apps, i)
+		}
+	}
+	for _, i := range apps {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if l.isBelowRoot(t.Files[i].Path) {
+			continue // a program of the SDK
+		}
+		if err := l.claimApp(i); err != nil {
+			return nil, err
+		}
+	}
+	return l.out.Result(), nil
+}
+
+type loader struct {
+	tree  *assign.Tree
+	out   *places.Collector
+	roots map[string]bool // directories with a shared framework
+}
+
+// framework takes the path ROOT/shared/NAME/VERSION/NAME.deps.json apart.
+func framework(path string) (root, name string, found bool) {
+	name = strings.TrimSuffix(assign.Base(path), suffix)
+	dir := format.Parent(format.Parent(path))
+	shared := format.Parent(dir)
+	return format.Parent(shared), name, name != "" && assign.Base(dir) == name && assign.Base(shared) == "shared"
+}
+
+// claimFramework claims one version of a shared framework, and, once per root, what is
+// beside the frameworks.
+func (l *loader) claimFramework(root, name, dir string) {
+	l.out.ClaimBelow(l.out.Add(root, name), dir)
+	if l.roots[root] {
+		return
+	}
+	l.roots[root] = true
+	for _, dir := range sdkDirs {
+		l.out.ClaimBelow(l.out.Component(root, sdk), assign.Join(root, dir))
+	}
+	host := l.out.Component(root, core)
+	l.out.ClaimBelow(host, assign.Join(root, hostDir))
+	for _, file := range hostFiles {
+		if i, found := l.tree.Lookup(assign.Join(root, file)); found && l.tree.Files[i].Type == format.TypeFile {
+			l.out.Claim(host, i)
+		}
+	}
+}
+
+// isBelowRoot reports whether a path is below a directory with a shared framework.
+func (l *loader) isBelowRoot(path string) bool {
+	for dir := format.Parent(path); dir != "/"; dir = format.Parent(dir) {
+		name := assign.Base(dir)
+		if l.roots[format.Parent(dir)] && (name == "shared" || slices.Contains(sdkDirs, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// claimApp claims the packages of an application, whose list is a record.
+func (l *loader) claimApp(record int) error {
+	path := l.tree.Files[record].Path
+	raw, err := places.ReadRecord(l.tree, record, maxDeps)
+	if err != nil && !places.IsUnusable(err) {
+		return err
+	}
+	var libraries []*library
+	if err == nil {
+		if libraries, err = parse(raw); err != nil {
+			err = fmt.Errorf("reading %q: %w", path, err)
+		}
+	}
+	if err != nil {
+		l.out.Warn("application %q: %v", path, err)
+		return nil
+	}
+	dir := format.Parent(path)
+	files := l.findFiles(dir, libraries)
+	l.claimLibraries(dir, libraries, files)
+	l.out.Own(record)
+	return nil
+}
+
+// findFiles returns the records of each package's files. A file goes to the first package
+// that has it.
+func (l *loader) findFiles(dir string, libraries []*library) [][]int {
+	found := make([][]int, len(libraries))
+	owned := make(map[int]bool)
+	for at, lib := range libraries {
+		if lib.isOwn {
+			continue
+		}
+		for _, name := range lib.files {
+			i, there := l.tree.Lookup(assign.Join(dir, name))
+			if !there || owned[i] || l.tree.Files[i].Type != format.TypeFile || l.tree.Claimed(i) {
+				continue
+			}
+			owned[i] = true
+			found[at] = append(found[at], i)
+			lib.Size += max(l.tree.Files[i].Size, 0)
+		}
+	}
+	return found
+}
+
+// claimLibraries groups the packages of an application and claims their files.
+func (l *loader) claimLibraries(dir string, libraries []*library, files [][]int) {
+	members := make([]*places.Member, len(libraries))
+	var asked []int
+	for i, lib := range libraries {
+		members[i] = &lib.Member
+		if lib.isOwn {
+			asked = append(asked, lib.Needs...)
+			lib.Needs = nil // others are not grouped with its own code
+		}
+	}
+	places.Gather(members, asked)
+	for i, lib := range libraries {
+		if len(files[i]) == 0 {
+			continue
+		}
+		of := libraries[lib.Group]
+		p := l.out.Add(dir, of.Name)
+		if of != lib {
+			p = l.out.AddTo(p, lib.Name)
+		}
+		for _, file := range files[i] {
+			l.out.Claim(p, file)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package dpkg
+
+import (
+	"slices"
+
+	"chunkah/lib/repo/pkgdb"
+)
+
+// Entry is an entry of a status file, as other repos need it.
+type Entry struct {
+	Name, Source string // Source is Name if the entry has none
+	State        string // the last word of Status: "installed"
+	Conffiles    []string
+	Faults       []string
+	Line         int  // of its first line
+	Whole        bool // the entry has its end, or all that each entry has
+}
+
+// Entries passes each entry of a text in the form of dpkg's status to visit. Other
+// package managers write the same form.
+func Entries(text *pkgdb.Lines, visit func(Entry)) error {
+	return parseEntries(text, func(e *entry) {
+		out := Entry{
+			Name: e.name, Source: e.source, State: e.state, Line: e.line, Whole: e.closed || e.isWhole(),
+			Conffiles: slices.Concat(e.conffiles, e.obsolete),
+		}
+		for _, f := range e.faults {
+			out.Faults = append(out.Faults, f.what)
+		}
+		visit(out)
+	})
+}

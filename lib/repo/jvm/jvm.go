@@ -1,0 +1,115 @@
+// Package jvm is the component repo of Java runtimes that were unpacked somewhere in a tree:
+// Temurin, GraalVM and others in /opt or /usr/lib/jvm, and what jlink has made. A runtime is a
+// directory with a file release, which says what it is, beside bin/java.
+//
+// A component is a runtime by who made it and its feature version: "jvm/eclipse-adoptium-21".
+// All of one name in one directory are one component. Those elsewhere are
+// "jvm/NAME@DIRECTORY" (see package places). A runtime has everything in its directory.
+//
+// A release file that cannot be read is a warning. The runtime is then called "java".
+package jvm
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName = "jvm"
+	// unknown is the name of a runtime that does not say who made it.
+	unknown = "java"
+	// maxRelease bounds a release file, in bytes. They have one or two kB.
+	maxRelease = 64 << 10
+	// maxName bounds what a release file says of the maker, in bytes.
+	maxName = 64
+)
+
+// Repo is the jvm repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	out := places.New(repoName, t)
+	homes := find(t)
+	for _, home := range places.Outermost(homes) { // a JRE is a part of its JDK
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		name, err := read(t, homes[home])
+		if err != nil && !places.IsUnusable(err) {
+			return nil, err
+		}
+		if err != nil {
+			out.Warn("runtime %q: %v", home, err)
+		}
+		out.ClaimBelow(out.Add(format.Parent(home), name), home)
+	}
+	return out.Result(), nil
+}
+
+// find returns the directories of runtimes with the records of their release files.
+func find(t *assign.Tree) map[string]int {
+	homes := make(map[string]int)
+	for i, f := range t.Files {
+		home, found := strings.CutSuffix(f.Path, "/release")
+		if !found || home == "" || f.Type != format.TypeFile {
+			continue
+		}
+		program, found := t.Lookup(home + "/bin/java")
+		if found && t.Files[program].Type == format.TypeFile && !t.Claimed(program) {
+			homes[home] = i
+		}
+	}
+	return homes
+}
+
+// read returns the name of the runtime that a release file is of.
+func read(t *assign.Tree, record int) (string, error) {
+	raw, err := places.ReadRecord(t, record, maxRelease)
+	if err != nil {
+		return unknown, err
+	}
+	name, version := parse(raw)
+	if version == "" {
+		return unknown, places.NewUnusable(fmt.Errorf("%q does not have JAVA_VERSION", t.Files[record].Path))
+	}
+	return name + "-" + version, nil
+}
+
+// parse returns who made a runtime, in lower case with dashes, and its feature version: 8
+// of "1.8.0_392", 21 of "21.0.1". The version is empty if there is none.
+func parse(raw []byte) (maker, version string) {
+	maker = unknown
+	for line := range bytes.Lines(raw) {
+		key, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte("="))
+		text := strings.Trim(string(value), `"`)
+		switch string(key) {
+		case "IMPLEMENTOR":
+			if name := slug(text); name != "" {
+				maker = name
+			}
+		case "JAVA_VERSION":
+			digits := strings.TrimPrefix(text, "1.")
+			end := strings.IndexFunc(digits+".", func(r rune) bool { return r < '0' || r > '9' })
+			version = digits[:min(end, maxName)]
+		}
+	}
+	return maker, version
+}
+
+// slug writes a name with small letters, digits and dashes alone.
+func slug(text string) string {
+	words := strings.FieldsFunc(strings.ToLower(text[:min(len(text), maxName)]), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	return strings.Join(words, "-")
+}

@@ -1,0 +1,286 @@
+// Package opkg is the component repo of packages that opkg has installed. It reads the
+// database in var/lib/opkg, as images of Yocto have it, or in usr/lib/opkg, where OpenWrt
+// has it.
+//
+// # Database
+//
+// The file status has an entry per package, in the form of dpkg's status. Files are in
+// info/NAME.list: a path per line, with the mode and the target of a link behind tabs in
+// newer versions.
+//
+// A status that is cut within its last entry, or that has no packages although there are
+// lists, is an error. Faulty entries, packages without their list and lists without their
+// package are warnings. The latter make a component of their name.
+//
+// # Components
+//
+// A component is a source, "opkg/openssl". info/NAME.control has it: a path of OpenWrt's
+// tree of sources ("package/libs/openssl") or the name of a recipe ("openssl_3.0.bb"). A
+// package without one is its own component. Both folders are "opkg/.database": Yocto keeps
+// the choices of update-alternatives in the second one.
+//
+// A removed package claims its configuration files, if no other package has them.
+package opkg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/dpkg"
+	"chunkah/lib/repo/pkgdb"
+)
+
+const repoName = "opkg"
+
+// folders are in the order of preference.
+var folders = []string{"/var/lib/opkg", "/usr/lib/opkg"}
+
+// suffixes are those of the copies of configuration files that opkg keeps.
+var suffixes = []string{"-opkg", "-opkg.backup"}
+
+// Repo is the opkg repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load reads the tree's opkg database, nil, nil where it has none.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{
+		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
+	}
+	l.out.Suffixes = suffixes
+	for _, folder := range folders {
+		found, err := l.load(folder)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return l.out.Result(), nil
+		}
+	}
+	return nil, nil
+}
+
+// loader carries a database into a collector.
+type loader struct {
+	ctx   context.Context
+	tree  *assign.Tree
+	lines *pkgdb.Lines
+	out   *pkgdb.Collector
+
+	status  string // physical paths
+	info    string
+	names   []string // of the files in info, sorted
+	known   map[string]bool
+	entries []dpkg.Entry
+}
+
+// load reads the database in a folder, if there is one.
+func (l *loader) load(folder string) (found bool, err error) {
+	dir, _, found, err := pkgdb.Dir(l.tree.Root, folder)
+	if err != nil || !found {
+		return false, err
+	}
+	if l.status, found, err = pkgdb.File(l.tree.Root, assign.Join(dir, "status")); err != nil {
+		return false, err
+	}
+	if l.info, l.names, _, err = pkgdb.Dir(l.tree.Root, assign.Join(dir, "info")); err != nil {
+		return false, err
+	}
+	lists := l.lists()
+	if !found && len(lists) == 0 {
+		return false, nil
+	}
+	if found {
+		if err := l.readStatus(); err != nil {
+			return false, err
+		}
+	}
+	if len(l.entries) == 0 && len(lists) > 0 {
+		return false, fmt.Errorf("reading %q: has no packages, while %q has lists of %s",
+			assign.Join(dir, "status"), l.info, pkgdb.List(lists))
+	}
+	for _, name := range lists {
+		if !l.known[name] {
+			l.out.Warn("finding the list of package %q in %q, but no entry for it in %q",
+				name, l.info, l.status)
+			l.entries = append(l.entries, dpkg.Entry{Name: name, State: installed})
+		}
+	}
+	for _, e := range l.entries {
+		if err := l.claim(e); err != nil {
+			return false, err
+		}
+	}
+	return true, l.claimOwn(dir)
+}
+
+// lists returns the names of the packages that have a list.
+func (l *loader) lists() (names []string) {
+	for _, file := range l.names {
+		if name, found := strings.CutSuffix(file, ".list"); found && pkgdb.CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// control returns the path of one of a package's files in info, "" if it is not there.
+func (l *loader) control(name, kind string) string {
+	if _, found := slices.BinarySearch(l.names, name+kind); !found {
+		return ""
+	}
+	return assign.Join(l.info, name+kind)
+}
+
+// claimOwn claims the database.
+func (l *loader) claimOwn(dir string) error {
+	for _, folder := range append([]string{dir}, folders...) {
+		physical, found, err := pkgdb.Resolve(l.tree.Root, folder)
+		if err != nil {
+			return err
+		}
+		if found {
+			l.out.OwnBelow(physical)
+		}
+	}
+	l.out.Needs(l.info, l.names...)
+	if l.info != "" && !assign.IsBelow(dir, l.info) {
+		l.out.OwnBelow(l.info)
+	}
+	if l.status == "" {
+		return nil
+	}
+	l.out.Needs(dir, "status")
+	return l.out.Own(l.status)
+}
+
+// The states of a package that matter here.
+const (
+	installed = "installed"
+	absent    = "not-installed"
+)
+
+// readStatus reads the entries of packages.
+func (l *loader) readStatus() error {
+	return l.lines.Read(l.ctx, l.tree.Root, l.status, func(text *pkgdb.Lines) error {
+		last := dpkg.Entry{Whole: true}
+		err := dpkg.Entries(text, func(e dpkg.Entry) {
+			last = e
+			for _, fault := range e.Faults {
+				l.out.Warn("reading %q: package %q, line %d: %s", l.status, e.Name, e.Line, fault)
+			}
+			if err := pkgdb.CheckName(e.Name); err != nil {
+				l.out.Warn("reading %q: line %d: leaving out an entry: %v", l.status, e.Line, err)
+				return
+			}
+			l.known[e.Name] = true
+			if e.State != absent {
+				l.entries = append(l.entries, e)
+			}
+		})
+		switch {
+		case err != nil:
+			return err
+		case !last.Whole:
+			return fmt.Errorf("package %q, line %d: is cut short", last.Name, last.Line)
+		case len(l.known) == 0 && text.Number() > 0:
+			return errors.New("holds no package")
+		}
+		return nil
+	})
+}
+
+// claim claims the files of a package.
+func (l *loader) claim(e dpkg.Entry) error {
+	source, err := l.source(e.Name)
+	if err != nil {
+		return err
+	}
+	p := l.out.Add(e.Name, source)
+	claim := l.out.ClaimSecond
+	if e.State == installed {
+		claim = l.out.Claim
+	}
+	for _, path := range e.Conffiles {
+		if i, found, err := l.tree.Find(path); err != nil {
+			return err
+		} else if found {
+			claim(p, i)
+		}
+	}
+	list := l.control(e.Name, ".list")
+	if list == "" {
+		if e.State == installed {
+			l.out.Warn("looking for the files of package %q: there is no list of them in %q", e.Name, l.info)
+		}
+		return nil
+	}
+	return l.each(list, func(line []byte) (string, error) {
+		path, _, _ := bytes.Cut(line, []byte("\t"))
+		if !bytes.HasPrefix(path, []byte("/")) {
+			return "is not an absolute path", nil
+		}
+		i, found, err := l.tree.Find(string(path))
+		if found {
+			claim(p, i)
+		}
+		return "", err
+	})
+}
+
+// source returns the name of a package's source, its own name if none is known.
+func (l *loader) source(name string) (string, error) {
+	source := name
+	file := l.control(name, ".control")
+	if file == "" {
+		return source, nil
+	}
+	err := l.each(file, func(line []byte) (string, error) {
+		if value, found := bytes.CutPrefix(line, []byte("Source:")); found {
+			if base := sourceName(string(bytes.TrimSpace(value))); base != "" {
+				source = base
+			}
+		}
+		return "", nil
+	})
+	return source, err
+}
+
+// sourceName takes the name of a source out of its path, or out of that of its recipe:
+// NAME_VERSION.bb. It is empty if the value is neither.
+func sourceName(value string) string {
+	name := pkgdb.SourceName(value)
+	if recipe, found := strings.CutSuffix(name, ".bb"); found {
+		name, _, _ = strings.Cut(recipe, "_")
+	}
+	if pkgdb.CheckName(name) != nil {
+		return ""
+	}
+	return name
+}
+
+// each calls parse for the lines of a package's file. A fault of a line is a warning; an
+// error ends the reading.
+func (l *loader) each(file string, parse func(line []byte) (fault string, err error)) error {
+	return l.lines.Read(l.ctx, l.tree.Root, file, func(text *pkgdb.Lines) (err error) {
+		for text.Next() {
+			fault := text.Fault()
+			if fault == "" && len(text.Text()) > 0 {
+				if fault, err = parse(text.Text()); err != nil {
+					return err
+				}
+			}
+			if fault != "" {
+				l.out.Warn("reading %q: line %d: %.100q: %s", file, text.Number(), text.Text(), fault)
+			}
+		}
+		return nil
+	})
+}

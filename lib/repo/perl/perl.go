@@ -1,0 +1,216 @@
+// Package perl is the component repo of Perl distributions that cpan, cpanm, carton or make
+// install have installed anywhere in a tree. They are found by the lists that
+// ExtUtils::Install writes: auto/MODULE/PATH/.packlist in a directory of libraries.
+//
+// # Components
+//
+// A component is a distribution, "perl/Module-Path", named by its main module as the list
+// is. That of another prefix is "perl/Module-Path@PREFIX" (see package places). Perl itself,
+// built from source, has a list outside of auto: "perl/perl". perllocal.pod, to which every
+// installation adds, is "perl/.database".
+//
+// # Claims
+//
+// A list has an absolute path per line, sometimes with attributes such as "type=file"
+// behind it. A distribution has its list, the files in it, and what cpanm notes about it
+// in .meta/NAME-VERSION. Lists made with DESTDIR have that directory in front of each
+// path: if a path does not exist, the part from the prefix of the list on counts.
+//
+// A line that is not an absolute path is a warning, one per list, and the others count.
+package perl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName = "perl"
+	listName = ".packlist"
+	// coreName is the name of Perl itself.
+	coreName = "perl"
+	// maxList bounds a list, in bytes. Perl's own has 200 kB.
+	maxList = 16 << 20
+	// maxMeta bounds a file of cpanm, in bytes. The longest have some 200 kB.
+	maxMeta = 4 << 20
+)
+
+// Repo is the perl repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(repoName, t)}
+	for i, f := range t.Files {
+		if f.Type != format.TypeFile || t.Claimed(i) {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.file(i); err != nil {
+			return nil, err
+		}
+	}
+	return l.out.Result(), nil
+}
+
+type loader struct {
+	tree *assign.Tree
+	out  *places.Collector
+}
+
+// file looks at one file of the tree.
+func (l *loader) file(i int) error {
+	path := l.tree.Files[i].Path
+	switch assign.Base(path) {
+	case listName:
+		if prefix, name := split(path); name != "" {
+			return l.claimList(i, prefix, name)
+		}
+	case "install.json":
+		if assign.Base(format.Parent(format.Parent(path))) == ".meta" {
+			return l.claimMeta(i)
+		}
+	case "perllocal.pod":
+		if strings.Contains(path, "/perl") {
+			l.out.Own(i)
+		}
+	}
+	return nil
+}
+
+// split returns the prefix and the name of the distribution of a list, "" if the path is
+// not that of one.
+func split(path string) (prefix, name string) {
+	dir := format.Parent(path)
+	libraries, module, found := strings.Cut(dir, "/auto/")
+	switch {
+	case found:
+		name = strings.ReplaceAll(module, "/", "-")
+	case strings.Contains(dir, "/perl"):
+		libraries, name = dir, coreName
+	}
+	return prefixOf(libraries), name
+}
+
+// prefixOf returns what a directory of libraries was installed below: what is above lib.
+func prefixOf(libraries string) string {
+	if cut := strings.LastIndex(libraries+"/", "/lib/"); cut > 0 {
+		return libraries[:cut]
+	}
+	return "/"
+}
+
+// claimList claims the files in a list.
+func (l *loader) claimList(record int, prefix, name string) error {
+	path := l.tree.Files[record].Path
+	p := l.out.Add(prefix, name)
+	l.out.Claim(p, record)
+	raw, err := places.ReadRecord(l.tree, record, maxList)
+	if places.IsUnusable(err) {
+		l.out.Warn("distribution %q: %v", name, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	number, warned := 0, false
+	for line := range bytes.Lines(raw) {
+		number++
+		listed, err := parseLine(line)
+		if err == nil {
+			if err := l.claimPath(p, prefix, listed); err != nil {
+				return err
+			}
+		} else if !warned {
+			warned = true
+			l.out.Warn("distribution %q: line %d of %q: %v", name, number, path, err)
+		}
+	}
+	return nil
+}
+
+// parseLine takes the path out of a line, "" if it is empty.
+func parseLine(line []byte) (string, error) {
+	path := string(bytes.TrimRight(line, "\r\n"))
+	if path == "" {
+		return "", nil
+	}
+	for at := 0; at < len(path); at++ { // attributes: " type=file from=…"
+		if path[at] == ' ' && isAttribute(path[at+1:]) {
+			path = path[:at]
+		}
+	}
+	if path == "" || path[0] != '/' || len(path) > assign.MaxListed || strings.IndexByte(path, 0) >= 0 {
+		return "", fmt.Errorf("%.100q is not an absolute path", path)
+	}
+	return path, nil
+}
+
+// isAttribute reports whether a text begins as NAME=.
+func isAttribute(text string) bool {
+	name, _, found := strings.Cut(text[:min(len(text), 32)], "=")
+	return found && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+// claimPath claims the file at a listed path.
+func (l *loader) claimPath(p *assign.Package, prefix, path string) error {
+	i, found, err := l.tree.Find(path)
+	if err == nil && !found && prefix != "/" {
+		if cut := strings.Index(path, prefix+"/"); cut > 0 {
+			i, found, err = l.tree.Find(path[cut:])
+		}
+	}
+	if found && l.tree.Files[i].Type != format.TypeDir {
+		l.out.Claim(p, i)
+	}
+	return err
+}
+
+// claimMeta claims the directory in which cpanm notes what it has installed. The file of
+// the record names the main module.
+func (l *loader) claimMeta(record int) error {
+	path := l.tree.Files[record].Path
+	dir := format.Parent(path)
+	raw, err := places.ReadRecord(l.tree, record, maxMeta)
+	if err != nil && !places.IsUnusable(err) {
+		return err
+	}
+	name := ""
+	if err == nil {
+		if name, err = parseMeta(raw); err != nil {
+			err = fmt.Errorf("reading %q: %w", path, err)
+		}
+	}
+	if err != nil {
+		l.out.Warn("distribution %q: %v", assign.Base(dir), err)
+		return nil
+	}
+	l.out.ClaimBelow(l.out.Add(prefixOf(dir), name), dir)
+	return nil
+}
+
+// parseMeta returns the name of the distribution that an install.json is about, as its
+// list has it.
+func parseMeta(raw []byte) (string, error) {
+	var meta struct{ Name string }
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return "", fmt.Errorf("is not what cpanm writes: %w", err)
+	}
+	name := strings.ReplaceAll(meta.Name, "::", "-")
+	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
+		return "", fmt.Errorf("%.100q is not the name of a module", meta.Name)
+	}
+	return name, nil
+}

@@ -1,0 +1,113 @@
+package places
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Least is the size from which a package has a component of its own, in bytes, where a
+// usual tree has hundreds of packages: a layer for less is not worth a request to a
+// registry.
+const Least = 1 << 20
+
+// Member is a package of a project whose small packages share components.
+type Member struct {
+	Name string
+	// Size counts the bytes that no other repo claims.
+	Size int64
+	// Needs are the members that it needs, in the order of their names.
+	Needs []int
+	// Inside is the member whose directory is around this one, -1 for none. That one
+	// comes earlier in the list.
+	Inside int
+	// Group is the member that its component is named after: itself from Least bytes
+	// on, else the top-level member that needs it. Gather sets it.
+	Group int
+}
+
+// Gather finds the group of each member. A small one goes with the top-level member that
+// needs it: the one fewest steps away, then the first by name. Top-level are those that the
+// project asks for, then those that no other one needs.
+func Gather(members []*Member, asked []int) {
+	g := gatherer(members)
+	for _, m := range members {
+		m.Group = -1
+	}
+	g.spread(g.byName(asked))
+	g.spread(g.notNeeded())
+	for i, m := range members { // what is left needs each other, or is inside of another
+		switch {
+		case m.Group >= 0:
+		case m.Inside >= 0:
+			m.Group = members[m.Inside].Group
+			g.follow([]int{i})
+		default:
+			g.spread([]int{i})
+		}
+	}
+	for i, m := range members {
+		if m.Size >= Least {
+			m.Group = i
+		}
+	}
+}
+
+type gatherer []*Member
+
+// spread makes members top-level, those that have no group yet.
+func (g gatherer) spread(top []int) {
+	var queue []int
+	for _, i := range top {
+		if g[i].Group < 0 {
+			g[i].Group = i
+			queue = append(queue, i)
+		}
+	}
+	g.follow(queue)
+}
+
+// follow gives everything that the members in a queue need, directly or not, to the
+// group of the nearest one; of the first in the queue, where two are as near.
+func (g gatherer) follow(queue []int) {
+	for ; len(queue) > 0; queue = queue[1:] {
+		m := g[queue[0]]
+		for _, i := range m.Needs {
+			if g[i].Group < 0 {
+				g[i].Group = m.Group
+				queue = append(queue, i)
+			}
+		}
+	}
+}
+
+// notNeeded returns the members without a group, inside of no other, that no other of
+// those needs, by name.
+func (g gatherer) notNeeded() []int {
+	needed := make([]bool, len(g))
+	for from, m := range g {
+		if m.Group >= 0 {
+			continue
+		}
+		for _, i := range m.Needs {
+			if i != from {
+				needed[i] = true
+			}
+		}
+	}
+	var top []int
+	for i, m := range g {
+		if m.Group < 0 && m.Inside < 0 && !needed[i] {
+			top = append(top, i)
+		}
+	}
+	return g.byName(top)
+}
+
+// byName sorts members by name, and those of one name in the order of the list.
+func (g gatherer) byName(list []int) []int {
+	slices.SortFunc(list, func(a, b int) int {
+		return cmp.Or(strings.Compare(g[a].Name, g[b].Name), cmp.Compare(a, b))
+	})
+	return list
+}

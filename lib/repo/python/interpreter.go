@@ -1,0 +1,101 @@
+package python
+
+import (
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// interpreter is a Python that was built from source: by hand, by pyenv, or by others as
+// uv downloads it. Its marker is PREFIX/lib/pythonX.Y/os.py beside PREFIX/bin/pythonX.Y.
+type interpreter struct {
+	prefix  string
+	version string // X.Y, or X.Yt without the global lock
+}
+
+// findInterpreters returns the interpreters that no other repo has claimed.
+func findInterpreters(t *assign.Tree) (list []interpreter) {
+	for i, f := range t.Files {
+		dir, found := strings.CutSuffix(f.Path, "/os.py")
+		if !found || f.Type != format.TypeFile || t.Claimed(i) {
+			continue
+		}
+		version, found := strings.CutPrefix(assign.Base(dir), "python")
+		lib := format.Parent(dir)
+		if !found || !isVersion(version) || assign.Base(lib) != "lib" {
+			continue
+		}
+		prefix := format.Parent(lib)
+		if program, found := t.Lookup(assign.Join(prefix, "bin/python"+version)); found && !t.Claimed(program) {
+			list = append(list, interpreter{prefix, version})
+		}
+	}
+	return list
+}
+
+// isVersion reports whether a text is X.Y or X.Yt.
+func isVersion(text string) bool {
+	major, minor, found := strings.Cut(strings.TrimSuffix(text, "t"), ".")
+	return found && isNumber(major) && isNumber(minor)
+}
+
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
+// claimInterpreter claims what make install has brought and no distribution has.
+func (l *loader) claimInterpreter(in interpreter) {
+	p := l.out.Add(in.prefix, "cpython-"+in.version)
+	dirs := []string{"lib/python" + in.version, "lib64/python" + in.version, "include/python" + in.version}
+	if in.isAlone() {
+		dirs = []string{""}
+	}
+	for _, dir := range dirs {
+		from, to := l.tree.Below(strings.TrimSuffix(assign.Join(in.prefix, dir), "/"))
+		for i := from; i < to; i++ {
+			if !isInstalled(l.tree.Files[i].Path[len(in.prefix):]) {
+				l.claim(p, i)
+			}
+		}
+	}
+	for _, name := range in.files() {
+		if i, found := l.tree.Lookup(assign.Join(in.prefix, name)); found && l.tree.Files[i].Type != format.TypeDir {
+			l.claim(p, i)
+		}
+	}
+}
+
+// isInstalled reports whether a path in a prefix is where distributions are installed.
+func isInstalled(path string) bool {
+	return strings.Contains(path, "/site-packages/") || strings.Contains(path, "/dist-packages/")
+}
+
+// isAlone reports whether the prefix is for this Python alone, which its name shows:
+// versions/3.12.4 of pyenv, cpython-3.12.4-linux-x86_64-gnu of uv.
+func (in interpreter) isAlone() bool {
+	base, version := assign.Base(in.prefix), strings.TrimSuffix(in.version, "t")
+	_, rest, found := strings.Cut(base, version)
+	return found && (rest == "" || !isNumber(rest[:1]))
+}
+
+// files returns the names of files that are in directories that a Python shares with
+// others. Names without a version go to the first Python of a prefix.
+func (in interpreter) files() (names []string) {
+	major, _, _ := strings.Cut(in.version, ".")
+	for _, version := range []string{"", major, in.version, "-" + in.version} {
+		for _, program := range []string{"python", "idle", "pydoc", "pyvenv", "2to3"} {
+			for _, suffix := range []string{"", "-config", "-gdb.py"} {
+				names = append(names, "bin/"+program+version+suffix)
+			}
+		}
+		for _, suffix := range []string{".so", ".so.1.0", ".a"} {
+			names = append(names, "lib/libpython"+version+suffix)
+		}
+		for _, suffix := range []string{".pc", "-embed.pc"} {
+			names = append(names, "lib/pkgconfig/python"+version+suffix)
+		}
+		names = append(names, "share/man/man1/python"+version+".1")
+	}
+	return names
+}

@@ -1,0 +1,84 @@
+package python
+
+import (
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+// maxMetadata bounds a file of metadata, in bytes. Its end is the project's whole README.
+const maxMetadata = 4 << 20
+
+// describe completes a package by the distribution's metadata (PyPA, "Core metadata
+// specifications"), or else by the name of its record. A zip file is not opened.
+func (l *loader) describe(d *dist, p *assign.Package) error {
+	p.Type, p.Version = "pypi", d.version()
+	record := d.marker
+	switch d.kind {
+	case eggFile:
+		return nil
+	case distInfo:
+		i, found := l.tree.Lookup(assign.Join(d.info, "METADATA"))
+		if !found {
+			return nil
+		}
+		record = i
+	}
+	raw, err := places.ReadRecord(l.tree, record, maxMetadata)
+	if places.IsUnusable(err) {
+		return nil
+	}
+	if version, license := parseMetadata(string(raw)); err == nil {
+		p.License = license
+		if version != "" {
+			p.Version = version
+		}
+	}
+	return err
+}
+
+// parseMetadata reads the fields before the first empty line. A licence in several lines
+// is its whole text.
+func parseMetadata(text string) (version, license string) {
+	last := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			break
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			if last == "license" {
+				license = ""
+			}
+			continue
+		}
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		if last = strings.ToLower(name); len(value) > format.MaxName || assign.HasControl(value) {
+			continue
+		}
+		switch {
+		case last == "version" && version == "":
+			version = value
+		case last == "license-expression", last == "license" && license == "" && !strings.EqualFold(value, "UNKNOWN"):
+			license = value
+		}
+	}
+	return version, license
+}
+
+// version takes the version out of NAME-VERSION or NAME-VERSION-pyX.Y.
+func (d *dist) version() string {
+	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(assign.Base(d.info), ".dist-info"), ".egg-info"), ".egg")
+	_, version, _ := strings.Cut(stem, "-")
+	if d.kind == distInfo {
+		version = stem[strings.LastIndexByte(stem, '-')+1:]
+		if version == stem {
+			version = ""
+		}
+	}
+	version, _, _ = strings.Cut(version, "-py")
+	return version
+}

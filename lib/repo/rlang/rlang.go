@@ -1,0 +1,110 @@
+// Package rlang is the component repo "r": R packages that install.packages, pak or renv
+// have installed into libraries anywhere in a tree. A library is a directory of packages. A
+// package is a directory with DESCRIPTION and Meta/package.rds, which R writes when it
+// installs one. It is always named like its package.
+//
+// A component is a package, "r/NAME". That of another library is "r/NAME@LIBRARY" (see
+// package places). The packages that are part of R itself (Priority: base) are updated
+// together: they are the component "r/base".
+//
+// A package has everything in its directory. A DESCRIPTION that cannot be read, or that is
+// of another package, is a warning; the directory is a package even so.
+package rlang
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName = "r"
+	marker   = "/Meta/package.rds"
+	baseName = "base"
+	// maxDescription bounds a DESCRIPTION, in bytes. The longest have some 20 kB.
+	maxDescription = 1 << 20
+)
+
+// Repo is the R repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	out := places.New(repoName, t)
+	dirs := find(t)
+	for _, dir := range places.Outermost(dirs) { // others are fixtures of packages
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		record, name := dirs[dir], assign.Base(dir)
+		isBase, err := read(t, record, name)
+		if err != nil && !places.IsUnusable(err) {
+			return nil, err
+		}
+		if err != nil && !t.Claimed(record) {
+			out.Warn("package %q: %v", dir, err)
+		}
+		library := format.Parent(dir)
+		if isBase {
+			out.ClaimBelow(out.AddTo(out.Component(library, baseName), name), dir)
+		} else {
+			out.ClaimBelow(out.Add(library, name), dir)
+		}
+	}
+	return out.Result(), nil
+}
+
+// find returns the directories of packages with the records of their DESCRIPTION.
+func find(t *assign.Tree) map[string]int {
+	dirs := make(map[string]int)
+	for _, f := range t.Files {
+		dir, found := strings.CutSuffix(f.Path, marker)
+		if !found || dir == "" || f.Type != format.TypeFile {
+			continue
+		}
+		if record, found := t.Lookup(dir + "/DESCRIPTION"); found {
+			dirs[dir] = record
+		}
+	}
+	return dirs
+}
+
+// read reads the DESCRIPTION of the package of a name. Errors of the file's contents are
+// Unusable.
+func read(t *assign.Tree, record int, name string) (isBase bool, err error) {
+	raw, err := places.ReadRecord(t, record, maxDescription)
+	if err != nil {
+		return false, err
+	}
+	described, isBase := parse(raw)
+	if described != name {
+		return false, places.NewUnusable(fmt.Errorf("%q is of package %.100q", t.Files[record].Path, described))
+	}
+	return isBase, nil
+}
+
+// parse returns the name of the package that a DESCRIPTION is of, and whether it is a part
+// of R.
+func parse(raw []byte) (name string, isBase bool) {
+	for line := range bytes.Lines(raw) {
+		field, value, found := bytes.Cut(line, []byte(":"))
+		if !found {
+			continue
+		}
+		switch value := string(bytes.TrimSpace(value)); string(field) {
+		case "Package":
+			name = value
+		case "Priority":
+			isBase = value == "base"
+		}
+	}
+	return name, isBase
+}

@@ -1,0 +1,139 @@
+package yarn
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"chunkah/format"
+)
+
+const (
+	// maxLock bounds a yarn.lock, in bytes. Those of 3000 packages have 1.5 MB.
+	maxLock = 32 << 20
+	// maxLine bounds a line of it that is looked at, in bytes.
+	maxLine = 64 << 10
+)
+
+// lock is what yarn.lock files say of packages.
+type lock struct {
+	bySlug       map[string]*entry
+	byDescriptor map[string]*entry // NAME@RANGE
+	byName       map[string]*entry // the first of a name
+	workspaces   []*entry          // the projects' own packages
+}
+
+// entry is a package in one version.
+type entry struct {
+	name  string
+	needs []need // in the order of the file, which is that of names
+}
+
+// need is a package that another one needs.
+type need struct{ name, wanted string }
+
+func newLock() *lock {
+	return &lock{
+		bySlug: make(map[string]*entry), byDescriptor: make(map[string]*entry), byName: make(map[string]*entry),
+	}
+}
+
+// find returns the entry that a need was resolved to, nil for none. A range of old files
+// is without its protocol. One that is patched has another: then the name has to do.
+func (l *lock) find(n need) *entry {
+	for _, descriptor := range []string{n.name + "@" + n.wanted, n.name + "@npm:" + n.wanted} {
+		if e := l.byDescriptor[descriptor]; e != nil {
+			return e
+		}
+	}
+	return l.byName[n.name]
+}
+
+// parse adds a yarn.lock of Yarn 2 or later: entries with indented fields.
+//
+//	"debug@npm:2.6.9, debug@npm:^2.6.8":
+//	  version: 2.6.9
+//	  resolution: "debug@npm:2.6.9"
+//	  dependencies:
+//	    ms: "npm:2.0.0"
+func (l *lock) parse(raw []byte) error {
+	var at *entry
+	var descriptors []string
+	section, found := "", false
+	for line := range bytes.Lines(raw) {
+		text := string(bytes.TrimRight(line[:min(len(line), maxLine)], "\r\n"))
+		key, value := field(text)
+		switch {
+		case key == "" || text[0] == '#':
+		case text[0] != ' ':
+			at, descriptors, section = &entry{}, strings.Split(key, ", "), ""
+		case at != nil && strings.HasPrefix(text, "    "):
+			if section == "dependencies" && isName(key) {
+				at.needs = append(at.needs, need{key, value})
+			}
+		case at != nil && key == "resolution":
+			found = l.add(at, value, descriptors) || found
+		default:
+			section = key
+		}
+	}
+	if !found && len(bytes.TrimSpace(raw)) > 0 {
+		return errors.New("holds no package: it is not of Yarn 2 or later")
+	}
+	return nil
+}
+
+// add adds an entry that was resolved to NAME@PROTOCOL:SELECTOR.
+func (l *lock) add(e *entry, resolution string, descriptors []string) bool {
+	scope := ""
+	if strings.HasPrefix(resolution, "@") {
+		scope = "@"
+	}
+	name, reference, found := strings.Cut(resolution[len(scope):], "@")
+	if e.name = scope + name; !found || !isName(e.name) {
+		return false
+	}
+	protocol, selector, _ := strings.Cut(reference, ":")
+	if protocol == "workspace" {
+		l.workspaces = append(l.workspaces, e)
+		return true
+	}
+	slug := strings.Replace(e.name, "/", "-", 1) + "-" + protocol
+	if protocol == "npm" {
+		slug += "-" + selector
+	}
+	for _, descriptor := range descriptors {
+		l.byDescriptor[descriptor] = e
+	}
+	if l.bySlug[slug] == nil {
+		l.bySlug[slug] = e
+	}
+	if l.byName[e.name] == nil {
+		l.byName[e.name] = e
+	}
+	return true
+}
+
+// field takes a line apart, without quotes. The key is empty if the line has none.
+func field(line string) (key, value string) {
+	line = strings.TrimLeft(line, " ")
+	if rest, quoted := strings.CutPrefix(line, `"`); quoted {
+		key, value, _ = strings.Cut(rest, `":`)
+	} else {
+		key, value, _ = strings.Cut(line, ":")
+	}
+	return key, strings.Trim(strings.TrimSpace(value), `"`)
+}
+
+// isName reports whether a package can have this name: "name" or "@scope/name".
+func isName(name string) bool {
+	scope, rest, scoped := strings.Cut(name, "/")
+	if scoped && (len(scope) < 2 || scope[0] != '@') {
+		return false
+	}
+	last := name
+	if scoped {
+		last = rest
+	}
+	return last != "" && last[0] != '.' && len(name) <= format.MaxName && !strings.ContainsAny(last, "/\x00")
+}

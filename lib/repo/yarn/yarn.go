@@ -1,0 +1,247 @@
+// Package yarn is the component repo of Node.js packages that Yarn has installed for
+// Plug'n'Play: packed ones in a cache, PROJECT/.yarn/cache/*.zip or, if projects share one,
+// .yarn/berry/cache, and unpacked ones in PROJECT/.yarn/unplugged. Packages that Yarn has put
+// into node_modules are found by the repo node.
+//
+// # Components
+//
+// A package is named by the project's yarn.lock, or else by its file. One of at least
+// places.Least bytes is the component "yarn/NAME". Smaller ones go with the package that
+// needs them and that the project asks for, by yarn.lock (see places.Gather). Without that
+// file each is a component. All versions of a package in one project are one package. Those
+// of another project are "yarn/NAME@PROJECT" (see package places).
+//
+// What Yarn writes for itself changes with every package: "yarn/.database" has .pnp.cjs,
+// yarn.lock and the state of the installation. The rest of a project is its own code.
+//
+// A yarn.lock that cannot be read is a warning.
+package yarn
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+	"chunkah/lib/repo/places"
+)
+
+const (
+	repoName  = "yarn"
+	cache     = "/.yarn/cache/"
+	shared    = "/.yarn/berry/cache/"
+	unplugged = "/.yarn/unplugged/"
+	lockName  = "yarn.lock"
+	pnpName   = ".pnp.cjs"
+)
+
+// ownFiles are those of a project that belong to no package.
+var ownFiles = []string{
+	pnpName, ".pnp.loader.mjs", ".pnp.data.json", lockName,
+	".yarn/install-state.gz", ".yarn/build-state.yml", ".yarn/cache/.gitignore",
+}
+
+// Repo is the yarn repo.
+type Repo struct{}
+
+// Name implements assign.Repo.
+func (Repo) Name() string { return repoName }
+
+// Load implements assign.Repo.
+func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
+	l := &loader{tree: t, out: places.New(repoName, t), projects: make(map[string]*project)}
+	for i, f := range t.Files {
+		if f.Type != format.TypeDir && !t.Claimed(i) {
+			l.find(i)
+		}
+	}
+	for _, p := range l.order {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.claim(p); err != nil {
+			return nil, err
+		}
+	}
+	return l.out.Result(), nil
+}
+
+type loader struct {
+	tree     *assign.Tree
+	out      *places.Collector
+	projects map[string]*project // by directory
+	order    []*project          // by the paths of their first files
+	played   []string            // directories with a .pnp.cjs
+}
+
+// project is a directory with packages, or that around a cache that projects share.
+type project struct {
+	dir      string
+	isShared bool
+	packages []*pkg
+	bySlug   map[string]*pkg // slugs of files or directories
+}
+
+// pkg is a package in one version.
+type pkg struct {
+	places.Member
+	slug    string // NAME-npm-VERSION, with a dash for the slash of a scope
+	records []int
+}
+
+// find adds a record to the package that it is of.
+func (l *loader) find(i int) {
+	path := l.tree.Files[i].Path
+	if assign.Base(path) == pnpName {
+		l.played = append(l.played, format.Parent(path))
+	}
+	if !strings.Contains(path, "/.yarn/") {
+		return // as most paths
+	}
+	for _, place := range []string{cache, shared, unplugged} {
+		dir, name, found := strings.Cut(path, place)
+		if !found {
+			continue
+		}
+		hashes := 1 // that of a package; packed ones also have that of their contents
+		if place == unplugged {
+			name, _, found = strings.Cut(name, "/")
+		} else {
+			hashes = 2
+			name, found = strings.CutSuffix(name, ".zip")
+		}
+		if slug := withoutHashes(name, hashes); found && slug != "" && !strings.Contains(name, "/") {
+			l.add(dir, place == shared, slug, i)
+		}
+		return
+	}
+}
+
+// withoutHashes cuts the hashes off the name of a package's file, "" if it has too few.
+func withoutHashes(name string, hashes int) string {
+	for range hashes {
+		name = name[:max(strings.LastIndexByte(name, '-'), 0)]
+	}
+	return name
+}
+
+func (l *loader) add(dir string, isShared bool, slug string, record int) {
+	p := l.projects[dir]
+	if p == nil {
+		p = &project{dir: dir, bySlug: make(map[string]*pkg)}
+		l.projects[dir] = p
+		l.order = append(l.order, p)
+	}
+	p.isShared = p.isShared || isShared
+	of := p.bySlug[slug]
+	if of == nil {
+		of = &pkg{Member: places.Member{Name: nameOf(slug), Inside: -1}, slug: slug}
+		p.bySlug[slug] = of
+		p.packages = append(p.packages, of)
+	}
+	of.records = append(of.records, record)
+	of.Size += max(l.tree.Files[record].Size, 0)
+}
+
+// claim claims the packages of a project.
+func (l *loader) claim(p *project) error {
+	asked, err := l.readLocks(p)
+	if err != nil {
+		return err
+	}
+	members := make([]*places.Member, len(p.packages))
+	for i, pkg := range p.packages {
+		members[i] = &pkg.Member
+	}
+	places.Gather(members, asked)
+	place := p.dir
+	if place == "" {
+		place = "/"
+	}
+	for _, pkg := range p.packages {
+		of := p.packages[pkg.Group]
+		claimer := l.out.Add(place, of.Name)
+		if of.Name != pkg.Name {
+			claimer = l.out.AddTo(claimer, pkg.Name)
+		}
+		for _, record := range pkg.records {
+			l.out.Claim(claimer, record)
+		}
+	}
+	for _, name := range ownFiles {
+		if i, found := l.tree.Lookup(assign.Join(p.dir, name)); found {
+			l.out.Own(i)
+		}
+	}
+	return nil
+}
+
+// readLocks reads the project's yarn.lock, or, of a shared cache, those of all projects. It
+// sets the names and needs of packages, and returns those that are asked for.
+func (l *loader) readLocks(p *project) (asked []int, err error) {
+	dirs := []string{p.dir}
+	if p.isShared {
+		dirs = l.played
+	}
+	locked := newLock()
+	for _, dir := range dirs {
+		record, found := l.tree.Lookup(assign.Join(dir, lockName))
+		if !found {
+			continue
+		}
+		raw, err := places.ReadRecord(l.tree, record, maxLock)
+		if err != nil && !places.IsUnusable(err) {
+			return nil, err
+		}
+		if err == nil {
+			if err = locked.parse(raw); err != nil {
+				err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
+			}
+		}
+		if err != nil {
+			l.out.Warn("project %q: %v", dir, err)
+		}
+	}
+	return p.apply(locked), nil
+}
+
+// apply sets names and needs of packages from a lock.
+func (p *project) apply(locked *lock) (asked []int) {
+	at := make(map[*entry]int)
+	for i, pkg := range p.packages {
+		if e := locked.bySlug[pkg.slug]; e != nil {
+			pkg.Name = e.name
+			at[e] = i
+		}
+	}
+	needs := func(e *entry) (list []int) {
+		for _, need := range e.needs {
+			if of := locked.find(need); of != nil {
+				if i, found := at[of]; found {
+					list = append(list, i)
+				}
+			}
+		}
+		return list
+	}
+	for e, i := range at {
+		p.packages[i].Needs = needs(e)
+	}
+	for _, e := range locked.workspaces {
+		asked = append(asked, needs(e)...)
+	}
+	return asked
+}
+
+// nameOf takes a package's name out of a slug: "@scope/name" of "@scope-name-npm-1.0.0".
+func nameOf(slug string) string {
+	name := slug
+	if cut := strings.LastIndex(slug, "-npm-"); cut > 0 {
+		name = slug[:cut]
+	}
+	if strings.HasPrefix(name, "@") {
+		return strings.Replace(name, "-", "/", 1)
+	}
+	return name
+}

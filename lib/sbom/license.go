@@ -1,0 +1,79 @@
+package sbom
+
+import (
+	_ "embed" // the lists
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// The identifiers of the SPDX License List 3.28 (CC0), one per line.
+//
+//go:embed licenses.txt
+var licenseList string
+
+//go:embed exceptions.txt
+var exceptionList string
+
+var known = sync.OnceValues(func() (licenses, exceptions map[string]bool) {
+	return set(licenseList), set(exceptionList)
+})
+
+func set(list string) map[string]bool {
+	m := make(map[string]bool)
+	for name := range strings.Lines(list) {
+		m[strings.TrimSpace(name)] = true
+	}
+	return m
+}
+
+var tokens = regexp.MustCompile(`[()]|[^\s()]+`)
+
+// isExpression reports whether text is an SPDX licence expression of known licences
+// (SPDX 2.3, annex D). Operators are in upper case. Databases have other texts too.
+func isExpression(text string) bool {
+	e := expression{tokens: tokens.FindAllString(text, maxTokens+1)}
+	return len(e.tokens) <= maxTokens && e.compound() && len(e.tokens) == 0
+}
+
+// maxTokens bounds an expression, and with it how deep it is.
+const maxTokens = 256
+
+// expression are the tokens that were not read yet.
+type expression struct{ tokens []string }
+
+func (e *expression) take(want string) bool {
+	if len(e.tokens) == 0 || e.tokens[0] != want {
+		return false
+	}
+	e.tokens = e.tokens[1:]
+	return true
+}
+
+func (e *expression) compound() bool {
+	for e.simple() {
+		if !e.take("AND") && !e.take("OR") {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *expression) simple() bool {
+	if e.take("(") {
+		return e.compound() && e.take(")")
+	}
+	licenses, exceptions := known()
+	if !e.in(licenses) {
+		return false
+	}
+	return !e.take("WITH") || e.in(exceptions)
+}
+
+func (e *expression) in(list map[string]bool) bool {
+	if len(e.tokens) == 0 || !list[e.tokens[0]] && !list[strings.TrimSuffix(e.tokens[0], "+")] {
+		return false
+	}
+	e.tokens = e.tokens[1:]
+	return true
+}

@@ -1,0 +1,136 @@
+// Package sbom writes bills of materials: the packages that the component repos found, as an
+// SPDX 2.3 or a CycloneDX 1.6 document in JSON.
+//
+// A document depends only on its input. Its packages are sorted, its time is that of the
+// image, and its identifiers are made from names and sums, not from random numbers.
+//
+// Packages have a package URL (purl), with the qualifiers that vulnerability scanners read:
+// arch, distro, epoch and upstream (the source package).
+package sbom
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/format"
+	"chunkah/lib/assign"
+)
+
+// Document is what a bill of materials says.
+type Document struct {
+	Subject Subject
+	Created time.Time
+	// Version is the version of chunkah.
+	Version  string
+	System   System
+	Packages []Package
+}
+
+// Subject is what the packages are in.
+type Subject struct {
+	Name string
+	// Digest is that of an image's manifest; empty for a directory.
+	Digest digest.Digest
+}
+
+// Package is one package of a document.
+type Package struct {
+	*assign.Package
+	// Component is the name of the package's component; empty if that has no files.
+	Component string
+	// Layers are the digests of the layers with files of the component, from the bottom up.
+	Layers []digest.Digest
+}
+
+// Packages returns what a document says of the packages that repos found. layers has the
+// layers of each component that has files.
+func Packages(list []*assign.Package, layers map[string][]digest.Digest) []Package {
+	var out []Package
+	for _, p := range list {
+		if p.Type == "" || p.Name == "" {
+			continue
+		}
+		said := Package{Package: p}
+		if p.Component != nil {
+			if in, has := layers[p.Component.Name]; has {
+				said.Component, said.Layers = p.Component.Name, in
+			}
+		}
+		out = append(out, said)
+	}
+	slices.SortFunc(out, compare)
+	// Copies of a package in one component, as in node_modules, are one.
+	return slices.CompactFunc(out, func(a, b Package) bool { return compare(a, b) == 0 })
+}
+
+func compare(a, b Package) int {
+	return cmp.Or(
+		strings.Compare(a.Type, b.Type), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name),
+		strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch), strings.Compare(a.Component, b.Component),
+		strings.Compare(a.Source, b.Source), strings.Compare(a.SourceVersion, b.SourceVersion), strings.Compare(a.License, b.License),
+	)
+}
+
+// Format is a form of document.
+type Format struct {
+	Name, MediaType string
+	Write           func(*Document) ([]byte, error)
+}
+
+// Formats are all forms; the first is the default.
+var Formats = []Format{
+	{"spdx", "application/spdx+json", (*Document).spdx},
+	{"cyclonedx", "application/vnd.cyclonedx+json", (*Document).cycloneDX},
+}
+
+// ParseFormat finds a form by its name; empty is the default.
+func ParseFormat(name string) (Format, error) {
+	if name == "" {
+		return Formats[0], nil
+	}
+	for _, f := range Formats {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Format{}, fmt.Errorf("format %q is not spdx or cyclonedx", name)
+}
+
+// encode writes JSON for people and programs alike.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// text makes a text of a database valid in JSON.
+func text(s string) string { return format.Text(s) }
+
+// identifiers makes names that are unique in a document, out of letters, digits, dots and
+// dashes.
+type identifiers map[string]bool
+
+func (ids identifiers) next(words ...string) string {
+	id := strings.Map(func(r rune) rune {
+		if r < 0x80 && (unreserved(byte(r)) && r != '_' && r != '~') {
+			return r
+		}
+		return '-'
+	}, strings.Join(words, "-"))
+	unique := id
+	for n := 2; ids[unique]; n++ {
+		unique = fmt.Sprintf("%s-%d", id, n)
+	}
+	ids[unique] = true
+	return unique
+}

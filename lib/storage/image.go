@@ -1,0 +1,244 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+	"chunkah/lib/regular"
+)
+
+const (
+	// maxList bounds images.json and layers.json, in bytes: a layer takes some hundred, and 64 per
+	// file with owners.
+	maxList = 256 << 20
+	// maxLayers bounds the layers of an image: a chain that leads in a circle ends there.
+	maxLayers = 1000
+)
+
+// Image is one image in a store.
+type Image struct {
+	store  Store
+	id     string
+	layers []layer // from the bottom up
+}
+
+// image is an entry of images.json.
+type image struct {
+	ID     string        `json:"id"`
+	Digest digest.Digest `json:"digest"`
+	Names  []string      `json:"names"`
+	Layer  string        `json:"layer"`
+}
+
+// layer is an entry of layers.json.
+type layer struct {
+	ID     string        `json:"id"`
+	Parent string        `json:"parent"`
+	DiffID digest.Digest `json:"diff-digest"`
+	Size   int64         `json:"diff-size"`
+}
+
+// Open finds an image by its name, or its ID, or the beginning of that.
+func Open(s Store, name string) (*Image, error) {
+	s, err := s.Find()
+	if err != nil {
+		return nil, err
+	}
+	var images []image
+	if err := readJSON(s.images(s.Driver), &images); err != nil {
+		return nil, err
+	}
+	found, err := find(images, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking into %q: %w", s.Root, err)
+	}
+	if !validID(found.ID) {
+		return nil, fmt.Errorf("the image has the ID %q", found.ID)
+	}
+	img := &Image{store: s, id: found.ID}
+	if found.Layer == "" {
+		return img, nil
+	}
+	var layers []layer
+	if err := readJSON(filepath.Join(s.Root, s.Driver+"-layers", "layers.json"), &layers); err != nil {
+		return nil, err
+	}
+	byID := map[string]layer{}
+	for _, l := range layers {
+		byID[l.ID] = l
+	}
+	for id := found.Layer; id != ""; {
+		l, known := byID[id]
+		switch {
+		case !known:
+			return nil, fmt.Errorf("the layer %q of the image is not in %q: it may be in another store, so use podman save", id, s.Root)
+		case len(img.layers) == maxLayers:
+			return nil, fmt.Errorf("the image has more than %d layers", maxLayers)
+		case !validID(id):
+			return nil, fmt.Errorf("the layer has the ID %q", id)
+		case l.DiffID == "":
+			return nil, fmt.Errorf("the storage does not know the digest of the layer %q: use podman save", id)
+		}
+		img.layers = append(img.layers, l)
+		id = l.Parent
+	}
+	slices.Reverse(img.layers)
+	return img, nil
+}
+
+// validID reports whether an ID is one, and not a path.
+func validID(id string) bool { return id != "" && !strings.ContainsAny(id, "/.\x00") }
+
+// find finds the image that a name stands for, as podman does: a name without a registry stands for
+// an image that was built here, or else for one of any registry.
+func find(images []image, name string) (image, error) {
+	repository, d, pinned := strings.Cut(name, "@")
+	tagged := repository
+	if !pinned && !strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
+		tagged += ":latest"
+	}
+	for _, matches := range []func(string) bool{
+		func(have string) bool { return have == tagged },
+		func(have string) bool { return have == "localhost/"+tagged },
+		func(have string) bool { return strings.HasSuffix(have, "/"+tagged) },
+	} {
+		var found []image
+		for _, img := range images {
+			if slices.ContainsFunc(img.Names, func(have string) bool {
+				if pinned {
+					colon := strings.LastIndexByte(have, ':')
+					have = have[:max(colon, 0)]
+				}
+				return matches(have)
+			}) && (!pinned || img.Digest.String() == d) {
+				found = append(found, img)
+			}
+		}
+		if img, err := one(found, name); img.ID != "" || err != nil {
+			return img, err
+		}
+	}
+	id := strings.TrimPrefix(name, "sha256:")
+	found := slices.DeleteFunc(slices.Clone(images), func(img image) bool { return !strings.HasPrefix(img.ID, id) })
+	img, err := one(found, name)
+	if err == nil && img.ID == "" {
+		err = missingError{fmt.Sprintf("there is no image %q", name)}
+	}
+	return img, err
+}
+
+// missingError says that there is no such image.
+type missingError struct{ text string }
+
+func (e missingError) Error() string        { return e.text }
+func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// one returns the only image of several, or none.
+func one(found []image, name string) (image, error) {
+	if len(found) == 0 {
+		return image{}, nil
+	}
+	var names []string
+	for _, img := range found {
+		names = append(names, append(slices.Clone(img.Names), img.ID)[0])
+	}
+	if len(found) > 1 {
+		return image{}, fmt.Errorf("%q may be %s: name one of them", name, strings.Join(names, " or "))
+	}
+	return found[0], nil
+}
+
+func readJSON(path string, to any) error {
+	data, err := readFile(path, maxList)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, to); err != nil {
+		return fmt.Errorf("reading %q: %w", path, err)
+	}
+	return nil
+}
+
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := regular.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", path, err)
+	}
+	return data, nil
+}
+
+// Ref is a name by which this very image is found again.
+func (i *Image) Ref() string { return "[" + i.store.Driver + "@" + i.store.Root + "]" + i.id }
+
+// Manifest returns the manifest that the image has with its layers as tars, whatever they were
+// compressed with.
+func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string, err error) {
+	if data, err = i.bigData("manifest"); err != nil {
+		return nil, "", err
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, "", fmt.Errorf("reading the manifest: %w", err)
+	}
+	if m.Config.Digest == "" {
+		return nil, "", errors.New("it is an index, or an image of schema 1: use podman save or skopeo copy")
+	}
+	layerType := v1.MediaTypeImageLayer
+	if m.Config.MediaType == oci.MediaTypeDockerConfig {
+		layerType = oci.MediaTypeDockerLayer
+	}
+	m.Layers = []v1.Descriptor{}
+	for _, l := range i.layers {
+		m.Layers = append(m.Layers, v1.Descriptor{MediaType: layerType, Digest: l.DiffID, Size: l.Size})
+	}
+	data, err = json.Marshal(m)
+	return data, m.MediaType, err
+}
+
+// Blob opens a layer, or the config.
+func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	for _, l := range i.layers {
+		if l.DiffID == d.Digest {
+			return openLayer(i.store, l)
+		}
+	}
+	data, err := i.bigData(d.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+// Close has nothing to close.
+func (i *Image) Close() error { return nil }
+
+// bigData reads a document that is kept with the image. Its file is named after the key, or after
+// the base64 of that.
+func (i *Image) bigData(key string) ([]byte, error) {
+	name := key
+	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {
+		name = "=" + base64.StdEncoding.EncodeToString([]byte(key))
+	}
+	return readFile(filepath.Join(i.store.Root, i.store.Driver+"-images", i.id, name), oci.MaxDocument)
+}

@@ -1,0 +1,203 @@
+package storage
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/regular"
+	"chunkah/lib/rootfs"
+)
+
+// maxLine bounds a line of a tar-split, in bytes: the headers of one entry, of which xattrs are the
+// largest part.
+const maxLine = 16 << 20
+
+// The types of lines in a tar-split.
+const (
+	lineFile    = 1 // the contents of a file
+	lineSegment = 2 // bytes of the tar between those
+)
+
+// line is a line of a tar-split.
+type line struct {
+	Type    int    `json:"type"`
+	Name    string `json:"name"`
+	NameRaw []byte `json:"name_raw"`
+	Size    int64  `json:"size"`
+	Payload []byte `json:"payload"` // of a segment; of a file a checksum
+}
+
+// layerTar is the tar of a layer. It is read once from end to end; contents of files can be read at
+// their places as soon as that has come by them.
+type layerTar struct {
+	split *os.File
+	gzip  *gzip.Reader
+	lines *bufio.Scanner
+	now   io.Reader // what the current line stands for
+	left  int64     // bytes of that
+	at    int64     // bytes of the tar before the next line
+
+	mu     sync.Mutex
+	root   *rootfs.Root
+	files  []extent
+	opened *rootfs.File // of the extent last
+	last   int
+}
+
+// extent is where the contents of a file are in the tar.
+type extent struct {
+	offset, size int64
+	path         string // in the root
+}
+
+func openLayer(s Store, l layer) (*layerTar, error) {
+	path := filepath.Join(s.Root, s.Driver+"-layers", l.ID+".tar-split.gz")
+	split, err := regular.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("the storage has not kept how the tar of the layer was made (%q): use podman save", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	unpacked, err := gzip.NewReader(split)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %q: %w", path, err), split.Close())
+	}
+	root, err := rootfs.Open(filepath.Join(s.Root, s.Driver, drivers[s.Driver](l.ID)))
+	if err != nil {
+		return nil, errors.Join(err, split.Close())
+	}
+	return newLayerTar(split, unpacked, root), nil
+}
+
+func newLayerTar(split *os.File, unpacked *gzip.Reader, root *rootfs.Root) *layerTar {
+	t := &layerTar{split: split, gzip: unpacked, lines: bufio.NewScanner(unpacked), root: root, now: bytes.NewReader(nil), last: -1}
+	t.lines.Buffer(nil, maxLine)
+	return t
+}
+
+// Close closes what is open.
+func (t *layerTar) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := t.root.Close()
+	if t.opened != nil {
+		err = errors.Join(err, t.opened.Close())
+		t.opened, t.last = nil, -1
+	}
+	if closed := t.split.Close(); !errors.Is(closed, fs.ErrClosed) {
+		err = errors.Join(err, closed)
+	}
+	return err
+}
+
+// Read implements io.Reader.
+func (t *layerTar) Read(p []byte) (int, error) {
+	for {
+		n, err := t.now.Read(p)
+		t.left -= int64(n)
+		switch {
+		case !errors.Is(err, io.EOF):
+			return n, err
+		case n > 0:
+			return n, nil
+		case t.left > 0:
+			return 0, fmt.Errorf("reading a layer in %q: %w", t.root.Path(), io.ErrUnexpectedEOF)
+		}
+		if err := t.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// next reads a line.
+func (t *layerTar) next() error {
+	if !t.lines.Scan() {
+		if err := t.lines.Err(); err != nil {
+			return fmt.Errorf("reading %q: %w", t.split.Name(), err)
+		}
+		return io.EOF
+	}
+	var l line
+	err := json.Unmarshal(t.lines.Bytes(), &l)
+	switch {
+	case err != nil:
+	case l.Type == lineSegment:
+		t.now, t.left = bytes.NewReader(l.Payload), int64(len(l.Payload))
+		t.at += int64(len(l.Payload))
+		return nil
+	case l.Type != lineFile || l.Size < 0:
+		err = fmt.Errorf("it has a line of the type %d and the size %d", l.Type, l.Size)
+	case l.Size == 0:
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", t.split.Name(), err)
+	}
+	if len(l.NameRaw) > 0 {
+		l.Name = string(l.NameRaw)
+	}
+	t.mu.Lock()
+	t.files = append(t.files, extent{t.at, l.Size, "/" + strings.Trim(filepath.Clean("/"+l.Name), "/")})
+	t.mu.Unlock()
+	t.now, t.left = io.NewSectionReader(t, t.at, l.Size), l.Size
+	t.at += l.Size
+	return nil
+}
+
+// ReadAt implements io.ReaderAt for the contents of files.
+func (t *layerTar) ReadAt(p []byte, off int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := sort.Search(len(t.files), func(i int) bool { return t.files[i].offset+t.files[i].size > off })
+	if i == len(t.files) || off < t.files[i].offset {
+		return 0, fmt.Errorf("reading a layer at %d: no file is there", off)
+	}
+	f := t.files[i]
+	if t.last != i {
+		if t.opened != nil {
+			_ = t.opened.Close() // it was only read
+			t.opened, t.last = nil, -1
+		}
+		in, err := t.open(f.path)
+		if err != nil {
+			return 0, err
+		}
+		t.opened, t.last = in, i
+	}
+	if most := f.offset + f.size - off; int64(len(p)) > most {
+		n, err := t.opened.ReadAt(p[:most], off-f.offset)
+		if err == nil {
+			err = io.EOF
+		}
+		return n, err
+	}
+	return t.opened.ReadAt(p, off-f.offset)
+}
+
+// open opens a file of the layer. A name can lead over symlinks of the layer.
+func (t *layerTar) open(path string) (*rootfs.File, error) {
+	in, err := t.root.OpenFile(path)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
+		if physical, resolved := t.root.Resolve(path); resolved == nil {
+			in, err = t.root.OpenFile(physical)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a layer in %q: %w", t.root.Path(), err)
+	}
+	return in, nil
+}

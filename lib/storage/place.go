@@ -1,0 +1,202 @@
+// Package storage reads images from containers-storage, in which podman, buildah and CRI-O keep
+// them. It reads the files of layers where they are unpacked, and puts each layer's tar together
+// again from those and from what the storage has kept of the tar (its tar-split). So nothing is
+// copied, and layers have the digests that the image's config says.
+package storage
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Store is a folder with images.
+type Store struct {
+	// Driver is overlay or vfs: how layers are unpacked.
+	Driver string
+	// Root is the graph root, by default /var/lib/containers/storage.
+	Root string
+}
+
+// drivers are those whose layers have their files in a folder, and that folder below the driver's.
+var drivers = map[string]func(layer string) string{
+	"overlay": func(layer string) string { return filepath.Join(layer, "diff") },
+	"vfs":     func(layer string) string { return filepath.Join("dir", layer) },
+}
+
+// ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, as podman and skopeo write it, in
+// the store and the name. The brackets are literal, and can be left out with what is in them: the
+// store is then empty.
+func ParseRef(ref string) (Store, string, error) {
+	rest, found := strings.CutPrefix(ref, "[")
+	if !found {
+		return Store{}, ref, checkName(ref)
+	}
+	place, name, found := strings.Cut(rest, "]")
+	if !found {
+		return Store{}, "", errors.New(`has "[" without "]"`)
+	}
+	var s Store
+	driver, root, found := strings.Cut(place, "@")
+	if found {
+		if s.Driver = driver; drivers[driver] == nil {
+			return s, "", fmt.Errorf("has the storage driver %q: want overlay or vfs", driver)
+		}
+	} else {
+		root = place
+	}
+	root, _, _ = strings.Cut(root, ":")
+	if s.Root, _, _ = strings.Cut(root, "+"); !filepath.IsAbs(s.Root) {
+		return s, "", fmt.Errorf("has the graph root %q: want an absolute path", s.Root)
+	}
+	return s, name, checkName(name)
+}
+
+func checkName(name string) error {
+	if name == "" {
+		return errors.New("has no name of an image")
+	}
+	return nil
+}
+
+// Find completes a store with the values of containers-storage.conf(5), or with the defaults of
+// podman.
+func (s Store) Find() (Store, error) {
+	if s.Root == "" {
+		if err := s.configure(); err != nil {
+			return s, err
+		}
+	}
+	for _, driver := range []string{"overlay", "vfs"} {
+		if s.Driver == "" && exists(s.images(driver)) {
+			s.Driver = driver
+		}
+	}
+	switch {
+	case s.Driver == "":
+		return s, missingError{fmt.Sprintf("%q has no images", s.Root)}
+	case drivers[s.Driver] == nil:
+		return s, fmt.Errorf("%q has the storage driver %q, and overlay and vfs are read: use podman save", s.Root, s.Driver)
+	}
+	return s, nil
+}
+
+func (s Store) images(driver string) string {
+	return filepath.Join(s.Root, driver+"-images", "images.json")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// rootless reports whether podman would use the storage of a user, as under podman unshare.
+func rootless() bool {
+	uid := os.Getenv("_CONTAINERS_ROOTLESS_UID")
+	return os.Geteuid() != 0 || uid != "" && uid != "0"
+}
+
+// configure finds the graph root and driver of this user.
+func (s *Store) configure() error {
+	home, err := os.UserHomeDir()
+	if rootless() && err != nil {
+		return fmt.Errorf("finding the storage of this user: %w", err)
+	}
+	settings, own, err := readConf(home)
+	if err != nil {
+		return err
+	}
+	if s.Driver = os.Getenv("STORAGE_DRIVER"); s.Driver == "" {
+		s.Driver = settings["driver"]
+	}
+	root := settings["graphroot"]
+	if rootless() && !own {
+		root = settings["rootless_storage_path"]
+	}
+	switch {
+	case root != "":
+		s.Root = os.Expand(root, func(name string) string {
+			if name == "UID" {
+				return uid()
+			}
+			return os.Getenv(name)
+		})
+	case !rootless():
+		s.Root = "/var/lib/containers/storage"
+	case os.Getenv("XDG_DATA_HOME") != "":
+		s.Root = filepath.Join(os.Getenv("XDG_DATA_HOME"), "containers/storage")
+	default:
+		s.Root = filepath.Join(home, ".local/share/containers/storage")
+	}
+	return nil
+}
+
+// uid is that of the user outside of podman unshare.
+func uid() string {
+	if uid := os.Getenv("_CONTAINERS_ROOTLESS_UID"); uid != "" {
+		return uid
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// readConf reads the storage.conf that counts. own is set if it is the user's and not the system's.
+func readConf(home string) (settings map[string]string, own bool, err error) {
+	if path := os.Getenv("CONTAINERS_STORAGE_CONF"); path != "" {
+		settings, err = parseConf(path)
+		return settings, true, err
+	}
+	paths := []string{"/etc/containers/storage.conf", "/usr/share/containers/storage.conf"}
+	if rootless() {
+		config := os.Getenv("XDG_CONFIG_HOME")
+		if config == "" {
+			config = filepath.Join(home, ".config")
+		}
+		paths = append([]string{filepath.Join(config, "containers/storage.conf")}, paths...)
+	}
+	for i, path := range paths {
+		settings, err := parseConf(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return settings, rootless() && i == 0, err
+	}
+	return nil, false, nil
+}
+
+// parseConf reads the texts of the section [storage] of a TOML file, each in a line of its own as
+// everybody writes them.
+func parseConf(path string) (map[string]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	settings, section := map[string]string{}, ""
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(line, "[") {
+			section = line
+		}
+		key, value, found := strings.Cut(line, "=")
+		if !found || section != "[storage]" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if len(value) < 2 || value[0] != '"' && value[0] != '\'' {
+			continue
+		}
+		if end := strings.IndexByte(value[1:], value[0]); end >= 0 {
+			settings[strings.TrimSpace(key)] = value[1 : 1+end]
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("reading %q: %w", path, err)
+	}
+	return settings, nil
+}

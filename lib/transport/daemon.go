@@ -1,0 +1,136 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	"chunkah/lib/daemon"
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+)
+
+// Daemon is the storage of a Docker daemon.
+var Daemon = &image.Transport{
+	Prefix: "docker-daemon:", Form: "docker-daemon:NAME", Purpose: "for a Docker daemon that runs here",
+	Syntax: image.RefOnly, DockerFormat: true,
+	CheckRef: checkDaemonRef,
+	Open:     openDaemon,
+	Create:   createDaemon,
+}
+
+// daemonRef is a name with a digest, or an ID.
+var daemonRef = regexp.MustCompile(`^([^@]+@)?sha256:[0-9a-f]{64}$`)
+
+func checkDaemonRef(ref string) error {
+	if daemonRef.MatchString(ref) {
+		return nil
+	}
+	return oci.CheckTag(ref)
+}
+
+// openDaemon takes the image from the daemon as one stream, which is spooled like that of docker
+// save.
+func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
+	client, err := daemon.Open()
+	if err != nil {
+		return nil, err
+	}
+	id, err := client.ID(ctx, src.Ref)
+	if err != nil {
+		return nil, err
+	}
+	in, err := client.Save(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	archive, err := image.ReadDockerArchive(ctx, fmt.Sprintf("what the Docker daemon has of %s", src.Ref), in, opt)
+	if err != nil {
+		return nil, err
+	}
+	return daemonImage{archive, id}, nil
+}
+
+// daemonImage is the only image of an archive.
+type daemonImage struct {
+	image.Fetcher
+	id string
+}
+
+// Manifest implements image.Fetcher.
+func (i daemonImage) Manifest(ctx context.Context, _ string) (data []byte, mediaType string, err error) {
+	return i.Fetcher.Manifest(ctx, "")
+}
+
+// Ref is the name by which the daemon finds this very image again.
+func (i daemonImage) Ref() string { return i.id }
+
+// createDaemon streams a docker archive to the daemon, which looks at it once it is whole.
+func createDaemon(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+	if opt.Readable {
+		return nil, errors.New("a Docker daemon shows an image only once it has it, too late to verify it: use docker-archive:FILE and docker load")
+	}
+	client, err := daemon.Open()
+	if err != nil {
+		return nil, err
+	}
+	if err := client.Ping(ctx); err != nil {
+		return nil, err
+	}
+	in, out := io.Pipe()
+	l := &load{w: out, done: make(chan error, 1)}
+	l.DockerArchive = oci.NewDockerArchive(oci.NewArchive(namedWriter{out, to.String()}, opt.Options))
+	go func() {
+		err := client.Load(ctx, struct{ io.Reader }{in})
+		in.CloseWithError(err) // whoever still writes
+		l.done <- err
+	}()
+	return l, nil
+}
+
+// namedWriter is what messages call by that name.
+type namedWriter struct {
+	io.Writer
+	name string
+}
+
+func (w namedWriter) Name() string { return w.name }
+
+// load is an image on its way to a daemon.
+type load struct {
+	*oci.DockerArchive
+	w    *io.PipeWriter
+	done chan error // of the request; nil once it has ended
+}
+
+// Commit implements oci.Destination.
+func (l *load) Commit() error {
+	err := l.DockerArchive.Commit()
+	if ended := l.end(err); err == nil {
+		err = ended
+	}
+	return err
+}
+
+// Discard implements oci.Destination. The daemon gets an archive without an end, which it refuses.
+func (l *load) Discard() error {
+	err := l.DockerArchive.Discard()
+	_ = l.end(errDiscarded) // which is the request's error too
+	return err
+}
+
+var errDiscarded = errors.New("the image is discarded")
+
+// end ends the stream and waits for the daemon's answer.
+func (l *load) end(why error) error {
+	if l.done == nil {
+		return nil
+	}
+	l.w.CloseWithError(why) // nil is the end of the archive
+	err := <-l.done
+	l.done = nil
+	return err
+}
