@@ -57,7 +57,7 @@ func (f *flood) sample() {
 
 const (
 	mib = 1 << 20
-	// more than any reader accepts
+	// endless is more than any reader accepts.
 	endless = 1 << 50
 )
 

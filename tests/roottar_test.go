@@ -38,7 +38,8 @@ func awkwardRoot(t *testing.T) string {
 	return root
 }
 
-// A root tar gives the records and the image of the directory that it was made of, whatever it is packed with.
+// A root tar gives the same records and image as the directory that it was made from, with any
+// compression.
 func TestFromRootTar(t *testing.T) {
 	clients.Need(t, "root", "tar", "setfacl", "xz", "bzip2", "zstd")
 	root := awkwardRoot(t)

@@ -135,8 +135,8 @@ func version(name string) string {
 	return ""
 }
 
-// storeName cuts the name out of the last element of a store path, "" where it is
-// none: "HASH-glibc-2.38-44" gives "glibc-2.38-44".
+// storeName returns the name in the last element of a store path, "" if there is none:
+// "HASH-glibc-2.38-44" gives "glibc-2.38-44".
 func storeName(base string) string {
 	if len(base) <= hashLen+1 || base[hashLen] != '-' {
 		return ""

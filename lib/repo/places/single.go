@@ -18,9 +18,8 @@ type Single struct {
 	Repo string
 	// Is selects regular files by their records.
 	Is func(f *format.File) bool
-	// Packages returns the packages in a file, none for a file without a name. The component
-	// is named after the first. A file that is not there is as an empty one. The size is
-	// in bytes.
+	// Packages returns the packages in a file, if any. The component is named after the first. A
+	// missing file reads as an empty one. The size is in bytes.
 	Packages func(f *format.File, r io.ReaderAt, size int64) []assign.Package
 	// MaxRead bounds what Packages can read of a file, in bytes.
 	MaxRead int64
