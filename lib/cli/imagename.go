@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/transport"
 )
 
-// imageName matches the names of images as podman and docker take them, with a host, a
-// tag or a digest. shortName matches names without any of these, which are mostly those of directories.
+// imageName matches the names of images as podman and docker take them, with a host, a tag or a
+// digest. shortName matches names without any of these, which are mostly those of directories.
 var (
 	imageName = regexp.MustCompile(`^(` +
 		`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +

@@ -1,5 +1,5 @@
-// Package daemon takes images from a Docker daemon and gives it images, over the HTTP API at its socket: the calls behind
-// docker save and docker load.
+// Package daemon takes images from a Docker daemon and gives it images, over the HTTP API at its
+// socket: the calls behind docker save and docker load.
 package daemon
 
 import (
@@ -45,7 +45,8 @@ func newClient(socket string) *Client {
 
 const systemSocket = "/var/run/docker.sock"
 
-// socketOf is the socket of the daemon: that of the system, or else of a daemon without root privileges.
+// socketOf is the socket of the daemon: that of the system, or else of a daemon without root
+// privileges.
 func socketOf(host, runtimeDir string) (string, error) {
 	socket, isUnix := strings.CutPrefix(host, "unix://")
 	switch {

@@ -17,8 +17,9 @@ import (
 	"chunkah/format"
 )
 
-// FlattenTar reads a tar of a root file system, as docker export writes it, as a tree: like Flatten an image with that
-// tar as its only layer, but without a digest to compare with. The tar can be packed, and can come from a pipe.
+// FlattenTar reads a tar of a root file system, as docker export writes it, as a tree: like Flatten
+// an image with that tar as its only layer, but without a digest to compare with. The tar can be
+// packed, and can come from a pipe.
 func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOptions) (*Tree, error) {
 	in, err := openTar(ctx, src.Path, from)
 	if err != nil {
@@ -91,7 +92,8 @@ func newUnverified(ctx context.Context, in io.Reader, want v1.Descriptor) *verif
 // globalRecords are the records of a global header that change nothing in a tree.
 var globalRecords = []string{"comment", "charset", "hdrcharset", "atime", "ctime", "uname", "gname"}
 
-// rootEntry refuses what a root tar cannot have, and completes the header with what only a root tar has.
+// rootEntry refuses what a root tar cannot have, and completes the header with what only a root tar
+// has.
 func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {

@@ -11,13 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Execution is what to change of how containers of an image run. Empty fields change nothing, and "-" removes.
+// Execution is what to change of how containers of an image run. Empty fields change nothing, and
+// "-" removes.
 type Execution struct {
 	User, WorkDir, StopSignal string
 	// Entrypoint and Cmd are JSON arrays, or words between spaces.
 	Entrypoint, Cmd string
-	// Env, Ports and Volumes are lists of edits: K=V, PORT[/PROTOCOL] or PATH adds or replaces, and the same with "-" in
-	// place of =V or behind it removes.
+	// Env, Ports and Volumes are lists of edits: K=V, PORT[/PROTOCOL] or PATH adds or replaces, and
+	// the same with "-" in place of =V or behind it removes.
 	Env, Ports, Volumes []string
 }
 
@@ -105,7 +106,8 @@ func checkForm(form *regexp.Regexp, want string) func(string) error {
 	}
 }
 
-// commandWords reads a command. What a shell would do more with than split it at spaces is left to JSON.
+// commandWords reads a command. What a shell would do more with than split it at spaces is left to
+// JSON.
 func commandWords(value string) ([]string, error) {
 	if !strings.HasPrefix(strings.TrimSpace(value), "[") {
 		if strings.ContainsAny(value, "\"'\\$`\x00") || !utf8.ValidString(value) {

@@ -47,7 +47,8 @@ type Set struct {
 	Changed *rootfs.Root
 	// Config is that of the image that lies on top; nil where no source is one.
 	Config *oci.Config
-	// Tree is that of the image or the root tar that lies on top; nil if all sources are directories.
+	// Tree is that of the image or the root tar that lies on top; nil if all sources are
+	// directories.
 	Tree *image.Tree
 	// Kept are the layers that stay, from the bottom up.
 	Kept []image.Layer

@@ -21,7 +21,8 @@ import (
 )
 
 const (
-	// maxList bounds images.json and layers.json, in bytes: a layer takes some hundred, and 64 per file with owners.
+	// maxList bounds images.json and layers.json, in bytes: a layer takes some hundred, and 64 per
+	// file with owners.
 	maxList = 256 << 20
 	// maxLayers bounds the layers of an image: a chain that leads in a circle ends there.
 	maxLayers = 1000
@@ -101,8 +102,8 @@ func Open(s Store, name string) (*Image, error) {
 // validID reports whether an ID is one, and not a path.
 func validID(id string) bool { return id != "" && !strings.ContainsAny(id, "/.\x00") }
 
-// find finds the image that a name stands for, as podman does: a name without a registry stands for an image that was
-// built here, or else for one of any registry.
+// find finds the image that a name stands for, as podman does: a name without a registry stands for
+// an image that was built here, or else for one of any registry.
 func find(images []image, name string) (image, error) {
 	repository, d, pinned := strings.Cut(name, "@")
 	tagged := repository
@@ -190,7 +191,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 // Ref is a name by which this very image is found again.
 func (i *Image) Ref() string { return "[" + i.store.Driver + "@" + i.store.Root + "]" + i.id }
 
-// Manifest returns the manifest that the image has with its layers as tars, whatever they were compressed with.
+// Manifest returns the manifest that the image has with its layers as tars, whatever they were
+// compressed with.
 func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string, err error) {
 	if data, err = i.bigData("manifest"); err != nil {
 		return nil, "", err
@@ -231,7 +233,8 @@ func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 // Close has nothing to close.
 func (i *Image) Close() error { return nil }
 
-// bigData reads a document that is kept with the image. Its file is named after the key, or after the base64 of that.
+// bigData reads a document that is kept with the image. Its file is named after the key, or after
+// the base64 of that.
 func (i *Image) bigData(key string) ([]byte, error) {
 	name := key
 	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {

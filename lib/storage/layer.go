@@ -21,7 +21,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// maxLine bounds a line of a tar-split, in bytes: the headers of one entry, of which xattrs are the largest part.
+// maxLine bounds a line of a tar-split, in bytes: the headers of one entry, of which xattrs are the
+// largest part.
 const maxLine = 16 << 20
 
 // The types of lines in a tar-split.
@@ -39,8 +40,8 @@ type line struct {
 	Payload []byte `json:"payload"` // of a segment; of a file a checksum
 }
 
-// layerTar is the tar of a layer. It is read once from end to end; contents of files can be read at their places as
-// soon as that has come by them.
+// layerTar is the tar of a layer. It is read once from end to end; contents of files can be read at
+// their places as soon as that has come by them.
 type layerTar struct {
 	split *os.File
 	gzip  *gzip.Reader

@@ -1,6 +1,7 @@
-// Package storage reads images from containers-storage, in which podman, buildah and CRI-O keep them. It reads the files
-// of layers where they are unpacked, and puts each layer's tar together again from those and from what the storage has
-// kept of the tar (its tar-split). So nothing is copied, and layers have the digests that the image's config says.
+// Package storage reads images from containers-storage, in which podman, buildah and CRI-O keep
+// them. It reads the files of layers where they are unpacked, and puts each layer's tar together
+// again from those and from what the storage has kept of the tar (its tar-split). So nothing is
+// copied, and layers have the digests that the image's config says.
 package storage
 
 import (
@@ -28,8 +29,9 @@ var drivers = map[string]func(layer string) string{
 	"vfs":     func(layer string) string { return filepath.Join("dir", layer) },
 }
 
-// ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, as podman and skopeo write it, in the store and the name.
-// The brackets are literal, and can be left out with what is in them: the store is then empty.
+// ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, as podman and skopeo write it, in
+// the store and the name. The brackets are literal, and can be left out with what is in them: the
+// store is then empty.
 func ParseRef(ref string) (Store, string, error) {
 	rest, found := strings.CutPrefix(ref, "[")
 	if !found {
@@ -62,7 +64,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// Find completes a store: what is not given is as containers-storage.conf(5) says, or as podman has it by default.
+// Find completes a store by containers-storage.conf(5), or else with podman's defaults.
 func (s Store) Find() (Store, error) {
 	if s.Root == "" {
 		if err := s.configure(); err != nil {
@@ -165,7 +167,8 @@ func readConf(home string) (settings map[string]string, own bool, err error) {
 	return nil, false, nil
 }
 
-// parseConf reads the texts of the section [storage] of a TOML file, each in a line of its own as everybody writes them.
+// parseConf reads the texts of the section [storage] of a TOML file, each in a line of its own as
+// everybody writes them.
 func parseConf(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -170,7 +170,8 @@ func splitOf(lines ...line) []byte {
 	return out.Bytes()
 }
 
-// A tar is put together from what was kept of it and from files, which can be read at their places then.
+// A tar is put together from what was kept of it and from files, which can be read at their places
+// then.
 func TestLayerTar(t *testing.T) {
 	in, err := layerOf(t, splitOf(
 		line{Type: lineSegment, Payload: []byte("<head>")}, line{Type: lineFile, Name: "./a", Size: 4, Payload: []byte{1}},
@@ -222,8 +223,8 @@ func TestLayerTarFaults(t *testing.T) {
 	}
 }
 
-// Whatever a tar-split says, it is refused, or what was read is there at its places again, and nothing outside of the
-// layer was.
+// Whatever a tar-split says, it is refused, or what was read is there at its places again, and
+// nothing outside of the layer was.
 func FuzzLayerTar(f *testing.F) {
 	f.Add(splitOf(line{Type: lineSegment, Payload: []byte("head")}, line{Type: lineFile, Name: "a", Size: 4}, line{Type: lineFile, Name: "lib/b", Size: 2}))
 	f.Add(splitOf(line{Type: lineFile, Name: "../a", Size: 9}))

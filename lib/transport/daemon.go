@@ -31,7 +31,8 @@ func checkDaemonRef(ref string) error {
 	return oci.CheckTag(ref)
 }
 
-// openDaemon takes the image from the daemon as one stream, which is spooled like that of docker save.
+// openDaemon takes the image from the daemon as one stream, which is spooled like that of docker
+// save.
 func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
 	client, err := daemon.Open()
 	if err != nil {
