@@ -14,8 +14,8 @@ import (
 	"chunkah/format"
 )
 
-// aclRecords are the PAX records that GNU tar --acls and bsdtar write ACLs to, as text, and the xattrs that those are in
-// a file system. tar --xattrs writes the xattrs themselves.
+// aclRecords are the PAX records that GNU tar --acls and bsdtar write ACLs to, as text, and the
+// xattrs that those are in a file system. tar --xattrs writes the xattrs themselves.
 var aclRecords = map[string]string{
 	"SCHILY.acl.access":  "system.posix_acl_access",
 	"SCHILY.acl.default": "system.posix_acl_default",

@@ -45,7 +45,7 @@ type Set struct {
 	Changed *rootfs.Root
 	// Config is the config of the topmost image; nil if no source is an image.
 	Config *oci.Config
-	// Tree is the tree of the topmost image; nil if no source is an image.
+	// Tree is the tree of the topmost image or root tar; nil if all sources are directories.
 	Tree *image.Tree
 	// Kept are the kept layers, from the bottom up.
 	Kept []image.Layer

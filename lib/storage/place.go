@@ -64,8 +64,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// Find completes a store with the values of containers-storage.conf(5), or with the defaults of
-// podman.
+// Find completes a store by containers-storage.conf(5), or else with podman's defaults.
 func (s Store) Find() (Store, error) {
 	if s.Root == "" {
 		if err := s.configure(); err != nil {
