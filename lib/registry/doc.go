@@ -20,6 +20,9 @@
 // known before an image is made. Running a push again sends only what is not there yet. Nothing that has a name at the
 // registry is ever deleted.
 //
+// attach.go attaches documents to an image: a manifest with a subject, and for registries without the API for referrers
+// an entry in the index of the fallback tag.
+//
 // # What is tried again
 //
 // Broken connections, and the statuses 408, 429 and 5xx (501 and 505 excepted): with a wait that doubles and is jittered,
