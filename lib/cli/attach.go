@@ -49,7 +49,7 @@ func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc 
 		return fmt.Errorf("%q is an index of several images: list one of them, with docker://%s as SOURCE", at, ref)
 	}
 	subject := v1.Descriptor{MediaType: cmp.Or(mediaType, v1.MediaTypeImageManifest), Digest: digest.FromBytes(raw), Size: int64(len(raw))}
-	made, err := repo.Attach(ctx, subject, form.MediaType, data)
+	made, err := repo.Attach(ctx, subject, registry.Attachment{Type: form.MediaType, Title: form.File, Data: data})
 	if err != nil {
 		return err
 	}

@@ -28,25 +28,36 @@ const (
 	fallbackAttempts = 4
 )
 
+// Attachment is a document about an image.
+type Attachment struct {
+	// Type is its media type, and that of its manifest.
+	Type string
+	// Title is the name of the file that clients make of it.
+	Title string
+	Data  []byte
+}
+
 // Attach stores a document about an image of the repository, as a referrer of its manifest (OCI
 // distribution specification 1.1, "Listing Referrers"). Registries without the API for referrers get
 // an index with the tag sha256-HEX, to which the document is added. The same document again
 // changes nothing. It returns the manifest of the document.
-func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, artifactType string, data []byte) (v1.Descriptor, error) {
-	manifest, err := newArtifact(subject, artifactType, data)
+func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Attachment) (v1.Descriptor, error) {
+	manifest, err := newArtifact(subject, a)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := &Push{repo: r, ctx: ctx, cancelAll: cancel}
-	blob := v1.Descriptor{MediaType: artifactType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	for d, content := range map[*v1.Descriptor][]byte{&blob: data, &v1.DescriptorEmptyJSON: v1.DescriptorEmptyJSON.Data} {
-		if err := p.Blob(v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, "", oci.Data(content)); err != nil {
+	for _, blob := range []struct {
+		mediaType string
+		data      []byte
+	}{{a.Type, a.Data}, {v1.MediaTypeEmptyJSON, v1.DescriptorEmptyJSON.Data}} {
+		if err := p.Blob(describe(blob.mediaType, blob.data), "", oci.Data(blob.data)); err != nil {
 			return v1.Descriptor{}, err
 		}
 	}
-	what := fmt.Sprintf("attaching %q to %q in %q", artifactType, subject.Digest, r.ref.repository())
+	what := fmt.Sprintf("attaching %q to %q in %q", a.Type, subject.Digest, r.ref.repository())
 	listed := false
 	err = r.retry(ctx, what, func() (err error) {
 		listed, err = p.putReferrer(ctx, manifest, subject.Digest)
@@ -54,7 +65,7 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, artifact
 	})
 	if err == nil && !listed {
 		referrer := manifest.Descriptor
-		referrer.ArtifactType = artifactType
+		referrer.ArtifactType = a.Type
 		err = r.retry(ctx, what, func() error { return p.addToFallback(ctx, subject.Digest, referrer) })
 	}
 	if err != nil {
@@ -63,18 +74,20 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, artifact
 	return manifest.Descriptor, nil
 }
 
+func describe(mediaType string, data []byte) v1.Descriptor {
+	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+}
+
 // newArtifact is the manifest of a document about another manifest.
-func newArtifact(subject v1.Descriptor, artifactType string, data []byte) (oci.Document, error) {
-	empty := v1.DescriptorEmptyJSON
-	empty.Data = nil
+func newArtifact(subject v1.Descriptor, a Attachment) (oci.Document, error) {
+	content := describe(a.Type, a.Data)
+	content.Annotations = map[string]string{v1.AnnotationTitle: a.Title}
 	raw, err := json.Marshal(v1.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: artifactType, Config: empty,
-		Layers:  []v1.Descriptor{{MediaType: artifactType, Digest: digest.FromBytes(data), Size: int64(len(data))}},
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: a.Type,
+		Config: describe(v1.MediaTypeEmptyJSON, v1.DescriptorEmptyJSON.Data), Layers: []v1.Descriptor{content},
 		Subject: &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
 	})
-	return oci.Document{
-		Descriptor: v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, Data: raw,
-	}, err
+	return oci.Document{Descriptor: describe(v1.MediaTypeImageManifest, raw), Data: raw}, err
 }
 
 // putReferrer sends a manifest with a subject, and reports whether the registry lists it there.
@@ -119,7 +132,7 @@ func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referre
 		if err != nil {
 			return err
 		}
-		doc := oci.Document{Descriptor: v1.Descriptor{MediaType: v1.MediaTypeImageIndex, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, Data: raw}
+		doc := oci.Document{Descriptor: describe(v1.MediaTypeImageIndex, raw), Data: raw}
 		resp, err := p.repo.send(ctx, p.manifestRequest(doc, fallbackTag(subject), etag), http.StatusCreated, http.StatusOK, http.StatusPreconditionFailed)
 		if err != nil {
 			return err

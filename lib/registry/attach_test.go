@@ -17,6 +17,10 @@ import (
 
 const documentType = "application/spdx+json"
 
+func spdx(text string) Attachment {
+	return Attachment{Type: documentType, Title: "x.json", Data: []byte(text)}
+}
+
 // subjectOf pushes an image and returns its manifest.
 func subjectOf(t *testing.T, repo *Repository) v1.Descriptor {
 	t.Helper()
@@ -27,7 +31,7 @@ func subjectOf(t *testing.T, repo *Repository) v1.Descriptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	return describe(v1.MediaTypeImageManifest, raw)
 }
 
 // referrersOf reads the list of the fallback tag.
@@ -47,7 +51,7 @@ func TestAttachFallback(t *testing.T) {
 	subject := subjectOf(t, repo)
 	var want []digest.Digest
 	for _, text := range []string{"one", "two", "one"} {
-		at, err := repo.Attach(t.Context(), subject, documentType, []byte(text))
+		at, err := repo.Attach(t.Context(), subject, spdx(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +70,7 @@ func TestAttachFallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m v1.Manifest
-	if err := json.Unmarshal(raw, &m); err != nil || m.Subject == nil || m.Subject.Digest != subject.Digest || m.ArtifactType != documentType {
+	if err := json.Unmarshal(raw, &m); err != nil || m.Subject == nil || m.Subject.Digest != subject.Digest || m.ArtifactType != documentType || m.Layers[0].Annotations[v1.AnnotationTitle] != "x.json" {
 		t.Fatalf("got %s, %v", raw, err)
 	}
 	blob, err := repo.Blob(t.Context(), m.Layers[0])
@@ -90,7 +94,7 @@ func TestAttachAPI(t *testing.T) {
 		}
 		return false
 	})
-	at, err := repo.Attach(t.Context(), subject, documentType, []byte("one"))
+	at, err := repo.Attach(t.Context(), subject, spdx("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +129,7 @@ func TestAttachRace(t *testing.T) {
 		}
 		once.Do(func() {
 			p := &Push{repo: repo}
-			doc := oci.Document{Descriptor: v1.Descriptor{MediaType: v1.MediaTypeImageIndex, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, Data: raw}
+			doc := oci.Document{Descriptor: describe(v1.MediaTypeImageIndex, raw), Data: raw}
 			w.WriteHeader(http.StatusPreconditionFailed)
 			answered = true
 			s.mu.Lock()
@@ -137,7 +141,7 @@ func TestAttachRace(t *testing.T) {
 		})
 		return answered
 	})
-	if _, err := repo.Attach(t.Context(), subject, documentType, []byte("one")); err != nil {
+	if _, err := repo.Attach(t.Context(), subject, spdx("one")); err != nil {
 		t.Fatal(err)
 	}
 	if list := referrersOf(t, repo, subject.Digest); len(list) != 2 || list[0].ArtifactType != "other" {
@@ -157,6 +161,6 @@ func TestAttachForeignTag(t *testing.T) {
 		}
 		return false
 	})
-	_, err := repo.Attach(t.Context(), subject, documentType, []byte("one"))
+	_, err := repo.Attach(t.Context(), subject, spdx("one"))
 	contains(t, err, "attaching", "not an index of referrers")
 }
