@@ -30,7 +30,7 @@ type buildFlags struct {
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
 	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
-	SBOM             string   `long:"sbom" value-name:"FILE" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does" brief:"write a bill of materials to FILE"`
+	SBOM             string   `long:"sbom" value-name:"FILE|attach" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does; attach: attach it to the image in its registry, as an OCI referrer" brief:"write or attach a bill of materials"`
 	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"the form of --sbom (default: spdx)"`
 	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`

@@ -8,6 +8,9 @@ import (
 	"chunkah/lib/sbom"
 )
 
+// attachSBOM is the value of --sbom that attaches the document to the image.
+const attachSBOM = "attach"
+
 // checkSBOM refuses what is not a bill of materials, and one that nobody can make.
 func (c *buildCommand) checkSBOM() error {
 	form, err := sbom.ParseFormat(c.SBOMFormat)
@@ -16,6 +19,13 @@ func (c *buildCommand) checkSBOM() error {
 		return &usageError{err}
 	case c.SBOM == "" && c.SBOMFormat != "":
 		return usagef("--sbom-format %s does nothing without --sbom", form.Name)
+	case c.SBOM == attachSBOM:
+		place := c.place()
+		if place == nil || place.InRegistry() == "" {
+			return usagef("--sbom attach needs -o docker://REF: other places have no referrers (a file of that name is ./attach)")
+		}
+	}
+	switch {
 	case c.SBOM != "" && c.Assign != "":
 		return usagef("--sbom and --assign cannot be used together: the command knows components, not packages")
 	}
@@ -27,35 +37,41 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 	if c.SBOM == "" {
 		return nil
 	}
-	doc, data, err := c.bill(b, done)
+	form, err := sbom.ParseFormat(c.SBOMFormat)
 	if err != nil {
 		return err
+	}
+	doc, err := c.bill(b, done)
+	if err != nil {
+		return err
+	}
+	data, err := form.Write(doc)
+	if err != nil {
+		return err
+	}
+	if c.SBOM == attachSBOM {
+		return c.attach(ctx, env, *c.place(), doc, form, data)
 	}
 	return env.writeBill(ctx, c.SBOM, doc, data)
 }
 
 // bill makes the bill of materials of a finished image.
-func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, []byte, error) {
-	form, err := sbom.ParseFormat(c.SBOMFormat)
-	if err != nil {
-		return nil, nil, err
-	}
+func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, error) {
 	names, err := c.sourceNames("", c.From, c.Rootfs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if place := c.place(); place != nil {
 		names = []string{place.String()}
 	}
 	doc, _, err := describeSource(b.set, names)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	doc.Subject.Digest = digest.Digest(done.written.Manifest)
 	doc.Created = done.written.Created
 	doc.Packages = sbom.Packages(done.assigned.Packages, done.written.In)
-	data, err := form.Write(doc)
-	return doc, data, err
+	return doc, nil
 }
 
 // sbomLines are what does after the fact what --sbom does.
@@ -68,6 +84,9 @@ func (c *buildCommand) sbomLines() string {
 	}
 	if c.SBOMFormat != "" {
 		words = append(words, "--format", c.SBOMFormat)
+	}
+	if c.SBOM == attachSBOM {
+		return " &&\n  " + shellLine(append(words, "--attach", c.place().String()))
 	}
 	return " &&\n  " + shellLine(append(words, "-o", c.SBOM))
 }

@@ -8,6 +8,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pipeline"
 	"chunkah/lib/sbom"
@@ -24,6 +25,7 @@ type sbomCommand struct {
 	clockFlags
 	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output" brief:"SPDX 2.3 or CycloneDX 1.6 (default: spdx)"`
 	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)" brief:"write to FILE (default: standard output)"`
+	Attach string `long:"attach" value-name:"IMAGE" unquote:"false" description:"attach the document to IMAGE in a registry (docker://REF), as an OCI referrer, in place of printing it" brief:"attach to docker://REF, as an OCI referrer"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -34,6 +36,12 @@ func (c *sbomCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	var at image.Source
+	if c.Attach != "" {
+		if at, err = attachTarget("--attach", c.Attach); err != nil {
+			return err
+		}
+	}
 	doc, err := c.list(ctx, env)
 	if err != nil {
 		return err
@@ -42,7 +50,15 @@ func (c *sbomCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	return env.writeBill(ctx, c.Output, doc, data)
+	if c.Attach == "" || c.Output != "" {
+		if err := env.writeBill(ctx, c.Output, doc, data); err != nil {
+			return err
+		}
+	}
+	if c.Attach != "" {
+		return c.attach(ctx, env, at, doc, form, data)
+	}
+	return nil
 }
 
 // writeBill writes a finished document to a file, or to standard output.

@@ -41,6 +41,12 @@ const (
 	SparseFile      ID = "sparse-file"
 	NonUTF8Names    ID = "non-utf8-names"
 	OSTreeLabels    ID = "ostree-labels"
+	SealedImage     ID = "sealed-image"
+	VarRun          ID = "var-run"
+	EtcUsrEtc       ID = "etc-usretc"
+	KernelCount     ID = "kernel-count"
+	APIDirectories  ID = "api-directories"
+	OSTreeLink      ID = "ostree-link"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -71,8 +77,8 @@ type check struct {
 	// refused is set if scan reports it, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// image checks an image's config or layers instead of files, and completes the finding.
-	image func(*Examiner, Finding) (_ Finding, found bool)
+	// whole checks the root, or an image's config or layers, as a whole, and completes the finding.
+	whole func(*Examiner, Finding) (_ Finding, found bool)
 	// advise returns the advice and the options that carry it out.
 	advise func(*Examiner, *collection) (string, []string)
 }
@@ -86,6 +92,12 @@ func (c *check) matches(e *Examiner, f *format.File) (bool, error) {
 
 // checks are in the order of reports. Checks with places run before those that check every file.
 var checks = []check{
+	{
+		id: SealedImage, harm: HarmBoot, finds: isSealed, each: true,
+		places: []string{"/boot/EFI/Linux/*.efi", "/usr/lib/modules/*/*.efi", "/usr/lib/systemd/boot/*/*.efi"},
+		what:   "a sealed kernel image (composefs= in its command line) boots only the image that it was made for: other times of files are another digest",
+		advise: adviseSealed,
+	},
 	{
 		id: BootFiles, harm: HarmBoot, places: []string{"/boot/"}, out: true,
 		what:   "/boot is not empty: bootable images keep the kernel in /usr/lib/modules, and updates do not change /boot",
@@ -242,10 +254,30 @@ var checks = []check{
 		advise: adviseOverlong,
 	},
 	{
-		id: OSTreeLabels, harm: HarmBoot, image: findOSTreeLabels,
+		id: OSTreeLabels, harm: HarmBoot, whole: findOSTreeLabels,
 		what: "labels refer to a layer or an ostree commit that the image does not have: bootc and rpm-ostree can neither install the image nor switch to it",
 	},
-	{id: LayerOrder, harm: HarmReuse, image: findOrder},
+	{
+		id: VarRun, harm: HarmBoot, whole: findVarRun,
+		what: "/var/run is not a symlink, so services and their clients look in two places: bootc refuses the image (lint var-run)",
+	},
+	{
+		id: EtcUsrEtc, harm: HarmBoot, whole: findUsrEtc,
+		what: "both /etc and /usr/etc exist: bootc makes /usr/etc itself and refuses the image (lint etc-usretc)",
+	},
+	{
+		id: KernelCount, harm: HarmBoot, whole: findKernels,
+		what: "several kernels in /usr/lib/modules: bootc and ostree boot images with one only (lint kernel)",
+	},
+	{
+		id: APIDirectories, harm: HarmBoot, whole: findAPIDirs,
+		what: "directories are missing on which file systems are mounted at boot: bootc refuses the image (lint api-base-directories)",
+	},
+	{
+		id: OSTreeLink, harm: HarmBoot, whole: findOSTreeLink,
+		what: "/sysroot is not a directory, or /ostree is not a symlink to sysroot/ostree: bootc refuses the image (lint baseimage-root)",
+	},
+	{id: LayerOrder, harm: HarmReuse, whole: findOrder},
 }
 
 // packageCaches are files that package managers can download or create again.

@@ -78,6 +78,7 @@ type Examiner struct {
 	index  map[string][]rule // by the name of a top-level directory
 	always []*check          // checks that apply to every file
 	found  map[ID]*collection
+	tree   tree
 	// seen holds facts that change the advice.
 	seen struct {
 		kernelInUsr, kernelInBoot, wal bool
@@ -141,6 +142,7 @@ func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 
 // file runs the checks for one file. A file that is to be left out is reported once only.
 func (e *Examiner) file(f *format.File) error {
+	e.tree.observe(f)
 	if f.Type == format.TypeDir || f.Type == format.TypeWhiteout {
 		return nil
 	}
@@ -217,8 +219,8 @@ func (e *Examiner) Findings() []Finding {
 			found = true
 			f.Places, f.Files, f.Bytes = g.list(), g.files, g.bytes
 			f.Advice, f.Options = c.advise(e, g)
-		} else if c.image != nil && !e.ignores(c.id) {
-			f, found = c.image(e, f)
+		} else if c.whole != nil && !e.ignores(c.id) {
+			f, found = c.whole(e, f)
 		}
 		if found {
 			list = append(list, f)

@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
+	"debug/pe"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,6 +110,21 @@ const (
 	timedPyc3 = `"\xf3\x0d\x0d\x0a\x00\x00\x00\x00\x00\xf1\x53\x65BBBBcode"` // Epoch
 )
 
+// bootable is a root that boots.
+const bootable = `
+file /usr/lib/modules/6/vmlinuz
+dir /dev
+dir /proc
+dir /run
+dir /sys
+dir /tmp
+dir /var
+dir /etc
+symlink /var/run to=../run
+dir /sysroot
+symlink /ostree to=sysroot/ostree
+`
+
 // Each kind of finding is found, and similar harmless files are not.
 func TestFindings(t *testing.T) {
 	dated := format.Header{SourceDate: mkroot.Epoch, HasSourceDate: true}
@@ -172,7 +190,17 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "newer files", root: fmt.Sprintf("file /srv/a mtime=%d\nfile /srv/b mtime=%d\nfile /usr/pkg/c mtime=%d\nsymlink /srv/l to=x mtime=%[1]d", mkroot.Epoch+1, mkroot.Epoch, mkroot.Epoch+1), header: dated, want: []string{
 			"newer-than-source-date: /srv/a /srv/l"}},
 		{name: "a package newer than the date", root: "file /usr/pkg/c\nfile /usr/pkg/d mtime=1", header: format.Header{SourceDate: packagedTime - 1, HasSourceDate: true}, want: nil},
-		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + "\nfile /usr/lib/modules/6/vmlinuz\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
+		{name: "a bootable root", root: bootable},
+		{name: "/var/run", root: strings.Replace(bootable, "symlink /var/run to=../run", "dir /var/run", 1), want: []string{"var-run: /var/run"}},
+		{name: "/usr/etc", root: bootable + "file /usr/etc/x\n", want: []string{"etc-usretc: /etc/ /usr/etc/"}},
+		{name: "two kernels", root: bootable + "file /usr/lib/modules/7/vmlinuz\nfile /usr/lib/modules/7/x/vmlinuz\n", want: []string{"kernel-count: /usr/lib/modules/6/ /usr/lib/modules/7/"}},
+		{name: "mount points", root: strings.NewReplacer("dir /dev\n", "", "dir /tmp\n", "symlink /tmp to=var/tmp\n").Replace(bootable), want: []string{"api-directories: /dev /tmp"}},
+		{name: "another link", root: strings.Replace(bootable, "sysroot/ostree", "/sysroot/ostree", 1), want: []string{"ostree-link: /ostree /sysroot"}},
+		{name: "no bootable root", root: "dir /var/run\ndir /etc\ndir /usr/etc\n"},
+		{name: "sealed kernels", root: bootable + sealed("/usr/lib/modules/6/a.efi", "quiet composefs="+strings.Repeat("ab", 64)+"\x00") +
+			sealed("/usr/lib/modules/6/plain.efi", "quiet") + "file /usr/lib/modules/6/no.efi text=MZ\n" + sealed("/boot/EFI/Linux/b.efi", "composefs=?ab"),
+			want: []string{"sealed-image: /boot/EFI/Linux/b.efi /usr/lib/modules/6/a.efi", "boot-files: /boot/EFI/Linux/b.efi"}},
+		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + bootable + "\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
 		{name: "names that are not UTF-8, without a kernel", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
 		{name: "whiteout", root: "file /srv/.wh.x", want: []string{"whiteout-names: /srv/.wh.x"}},
@@ -182,7 +210,7 @@ file /root/.cache/ms-playwright/browser text=x
 			list := examine(t, test.root, test.header, Options{}, test.now...)
 			for _, f := range list {
 				found[f.ID] = true
-				if f.What == "" || f.Advice == "" || f.Files == 0 {
+				if f.What == "" || f.Advice == "" || len(f.Places) == 0 {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -272,7 +300,7 @@ func TestPlaces(t *testing.T) {
 func TestConditionalAdvice(t *testing.T) {
 	for _, test := range []struct{ name, root, want string }{
 		{"the only kernel", "file /boot/vmlinuz-6", "for a bootable image, move kernel and initramfs to /usr/lib/modules/VERSION/vmlinuz and initramfs.img; then leave them out: --prune /boot/"},
-		{"another kernel", "file /boot/vmlinuz-6\nfile /usr/lib/modules/6/vmlinuz", "leave them out: --prune /boot/"},
+		{"another kernel", "file /boot/vmlinuz-6" + bootable, "leave them out: --prune /boot/"},
 		{"Berkeley DB", "file /var/lib/rpm/__db.001 text=x", "leave them out: --prune /var/lib/rpm/__db.001"},
 		{"open database", "file /var/lib/rpm/rpmdb.sqlite-shm text=x", "close the database: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
 		{"log", "file /var/lib/rpm/rpmdb.sqlite-wal text=x", "close the database, which merges its log: sqlite3 /r/var/lib/rpm/rpmdb.sqlite 'PRAGMA journal_mode = DELETE'"},
@@ -364,5 +392,40 @@ func TestLayerOrder(t *testing.T) {
 				t.Errorf("ignored: got %+v", got)
 			}
 		})
+	}
+}
+
+// sealed is a unified kernel image with a command line, as a line for mkroot: a DOS header, a PE
+// header and one section.
+func sealed(path, line string) string {
+	var b bytes.Buffer
+	dos := make([]byte, 64)
+	copy(dos, "MZ")
+	dos[0x3c] = 64
+	b.Write(dos)
+	b.WriteString("PE\x00\x00")
+	for _, part := range []any{
+		pe.FileHeader{Machine: pe.IMAGE_FILE_MACHINE_AMD64, NumberOfSections: 1},
+		pe.SectionHeader32{
+			Name: [8]uint8([]byte(".cmdline")), VirtualSize: uint32(len(line)), SizeOfRawData: uint32(len(line)), PointerToRawData: 64 + 4 + 20 + 40,
+		},
+	} {
+		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
+			panic(err)
+		}
+	}
+	return fmt.Sprintf("file %s text=%q\n", path, b.String()+line)
+}
+
+// TestKeptLayers: of an image whose lower layers are kept, only the upper ones are seen.
+func TestKeptLayers(t *testing.T) {
+	root := "file /usr/lib/modules/6/vmlinuz\n"
+	if got := showAll(examine(t, root, format.Header{}, Options{})); len(got) != 2 {
+		t.Errorf("the whole root: %q", got)
+	}
+	e := New(Options{})
+	e.seen.kernelInUsr, e.header.KeepLayers = true, 1
+	if got := showAll(e.Findings()); len(got) != 0 {
+		t.Errorf("layers above others: %q", got)
 	}
 }

@@ -23,6 +23,9 @@
 // upload, so that missing rights are known before an image is built. A second push sends only
 // missing blobs. Nothing that has a name in the registry is ever deleted.
 //
+// attach.go attaches documents to an image: a manifest with a subject, and for registries without
+// the API for referrers an entry in the index of the fallback tag.
+//
 // # Retries
 //
 // Broken connections and the statuses 408, 429 and 5xx (except 501 and 505) are retried. The wait

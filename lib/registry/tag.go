@@ -1,10 +1,8 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -18,12 +16,7 @@ const tagGrace = 5 * time.Second
 
 // put pushes a manifest by its digest or a tag.
 func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
-	resp, err := p.repo.send(ctx, request{
-		method: http.MethodPut, url: p.repo.url("manifests", name), scopes: p.rights(),
-		header: http.Header{"Content-Type": {doc.Descriptor.MediaType}},
-		size:   int64(len(doc.Data)),
-		body:   func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(doc.Data)), nil },
-	})
+	resp, err := p.repo.send(ctx, p.manifestRequest(doc, name, ""))
 	if err != nil {
 		return err
 	}

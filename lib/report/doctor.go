@@ -22,13 +22,17 @@ var harms = map[doctor.Harm]string{
 // Finding prints a finding of doctor.
 func Finding(p *Printer, f *doctor.Finding) {
 	sum := ""
-	if len(f.Places) > 0 {
+	if f.Files > 0 { // a finding can also be about directories, or about what does not exist
 		sum = fmt.Sprintf(": %s, %s", console.Plural(f.Files, "file"), console.Bytes(f.Bytes))
 	}
 	p.Linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Harm], sum)
 	places := slices.Clone(f.Places)
 	slices.SortStableFunc(places, func(a, b doctor.Place) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	for _, place := range places[:min(len(places), maxPlaces)] {
+		if f.Files == 0 {
+			p.Linef("  %q", place.Path)
+			continue
+		}
 		files := ""
 		if strings.HasSuffix(place.Path, "/") {
 			files = console.Plural(place.Files, "file") + ", "

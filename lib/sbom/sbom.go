@@ -81,13 +81,15 @@ func compare(a, b Package) int {
 // Format is a form of document.
 type Format struct {
 	Name, MediaType string
-	Write           func(*Document) ([]byte, error)
+	// File is the name of the file if the document is stored in a registry.
+	File  string
+	Write func(*Document) ([]byte, error)
 }
 
 // Formats are all forms; the first is the default.
 var Formats = []Format{
-	{"spdx", "application/spdx+json", (*Document).spdx},
-	{"cyclonedx", "application/vnd.cyclonedx+json", (*Document).cycloneDX},
+	{"spdx", "application/spdx+json", "sbom.spdx.json", (*Document).spdx},
+	{"cyclonedx", "application/vnd.cyclonedx+json", "sbom.cdx.json", (*Document).cycloneDX},
 }
 
 // ParseFormat finds a form by its name; empty is the default.

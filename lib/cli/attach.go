@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+	"chunkah/lib/registry"
+	"chunkah/lib/sbom"
+	"chunkah/lib/transport"
+)
+
+// attachTarget reads the name of the image that a document is attached to.
+func attachTarget(option, name string) (image.Source, error) {
+	src, err := transport.ParseSource(name)
+	if err != nil {
+		return src, &usageError{err}
+	}
+	if src.InRegistry() == "" {
+		return src, usagef("%s %q: want docker://REF, an image in a registry", option, name)
+	}
+	return src, nil
+}
+
+// attach stores a bill of materials as a referrer of its image, or else of the image that at names.
+func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
+	ref, err := registry.ParseRef(at.InRegistry())
+	if err != nil {
+		return err
+	}
+	opt, err := f.registryOptions(env)()
+	if err != nil {
+		return err
+	}
+	repo, err := registry.Open(ref, opt)
+	if err != nil {
+		return err
+	}
+	raw, mediaType, err := repo.Manifest(ctx, cmp.Or(doc.Subject.Digest.String(), ref.Identifier()))
+	if err != nil {
+		return fmt.Errorf("finding the image of the bill of materials: %w", err)
+	}
+	if mediaType == v1.MediaTypeImageIndex || mediaType == oci.MediaTypeDockerIndex {
+		return fmt.Errorf("%q is an index of several images: list one of them, with docker://%s as SOURCE", at, ref)
+	}
+	subject := v1.Descriptor{MediaType: cmp.Or(mediaType, v1.MediaTypeImageManifest), Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	made, err := repo.Attach(ctx, subject, registry.Attachment{Type: form.MediaType, Title: form.File, Data: data})
+	if err != nil {
+		return err
+	}
+	env.info("attached bill of materials %s to %s", made.Digest, subject.Digest)
+	return nil
+}

@@ -1,0 +1,166 @@
+package doctor
+
+import (
+	"debug/pe"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+)
+
+// The checks here are those of "bootc container lint" that are fatal, and one for sealed images.
+// They look at the whole root: some findings are about files that do not exist.
+
+// apiDirs are the directories that a bootable image needs for file systems that are mounted
+// there, and /var.
+var apiDirs = []string{"/dev", "/proc", "/run", "/sys", "/tmp", "/var"}
+
+// kernelDir has a directory for each kernel, and the kernel in it.
+const (
+	kernelDir  = "/usr/lib/modules/"
+	kernelName = "/vmlinuz"
+)
+
+// tree records what checks of a whole root need.
+type tree struct {
+	types   map[string]format.Type // of the paths in watched, if they exist
+	ostree  string                 // the target of /ostree
+	kernels []string               // their directories
+}
+
+// watched are the paths whose types are recorded.
+var watched = append([]string{"/etc", "/usr/etc", "/var/run", "/sysroot", "/ostree"}, apiDirs...)
+
+func (t *tree) observe(f *format.File) {
+	switch {
+	case slices.Contains(watched, f.Path):
+		if t.types == nil {
+			t.types = make(map[string]format.Type)
+		}
+		t.types[f.Path] = f.Type
+		if f.Path == "/ostree" {
+			t.ostree = f.Target
+		}
+	case strings.HasPrefix(f.Path, kernelDir) && strings.HasSuffix(f.Path, kernelName) && strings.Count(f.Path, "/") == 5:
+		t.kernels = append(t.kernels, strings.TrimSuffix(f.Path, kernelName))
+	}
+}
+
+// is reports whether a path exists and has a type.
+func (t *tree) is(path string, want format.Type) bool {
+	got, found := t.types[path]
+	return found && got == want
+}
+
+// bootable reports whether the source is meant to boot: it has a kernel where bootable images have
+// it, or the label of one.
+func (e *Examiner) bootable() bool {
+	return e.seen.kernelInUsr || e.opt.Config != nil && e.opt.Config.Labels["containers.bootc"] == "1"
+}
+
+// lacks reports whether the source is meant to boot, and shows all of its files, so that what is
+// missing is known.
+func (e *Examiner) lacks() bool { return e.bootable() && e.header.KeepLayers == 0 }
+
+// at returns a finding about paths.
+func (f Finding) at(paths ...string) Finding {
+	for _, p := range paths {
+		f.Places = append(f.Places, Place{Path: p})
+	}
+	return f
+}
+
+func findVarRun(e *Examiner, f Finding) (Finding, bool) {
+	if _, found := e.tree.types["/var/run"]; !found || e.tree.is("/var/run", format.TypeSymlink) || !e.bootable() {
+		return f, false
+	}
+	f.Advice = "replace it with a symlink to /run: ln -s ../run var/run"
+	return f.at("/var/run"), true
+}
+
+func findUsrEtc(e *Examiner, f Finding) (Finding, bool) {
+	_, etc := e.tree.types["/etc"]
+	if _, usrEtc := e.tree.types["/usr/etc"]; !etc || !usrEtc || !e.bootable() {
+		return f, false
+	}
+	f.Advice = "move its files to /etc, or leave it out: --prune /usr/etc"
+	f.Options = []string{"--prune", "/usr/etc"}
+	return f.at("/etc/", "/usr/etc/"), true
+}
+
+func findKernels(e *Examiner, f Finding) (Finding, bool) {
+	if len(e.tree.kernels) < 2 {
+		return f, false
+	}
+	f.Advice = "remove all packages of kernels but one, or leave out the directories of the others with --prune"
+	var dirs []string
+	for _, dir := range e.tree.kernels {
+		dirs = append(dirs, dir+"/")
+	}
+	return f.at(dirs...), true
+}
+
+func findAPIDirs(e *Examiner, f Finding) (Finding, bool) {
+	if !e.lacks() {
+		return f, false
+	}
+	var missing, make []string
+	for _, dir := range apiDirs {
+		if !e.tree.is(dir, format.TypeDir) {
+			missing, make = append(missing, dir), append(make, dir[1:])
+		}
+	}
+	f.Advice = "create empty directories when building the root: mkdir " + words(make) + "; --prune with a slash at the end keeps a directory"
+	return f.at(missing...), len(missing) > 0
+}
+
+func findOSTreeLink(e *Examiner, f Finding) (Finding, bool) {
+	whole := e.tree.is("/sysroot", format.TypeDir) && e.tree.is("/ostree", format.TypeSymlink) && e.tree.ostree == "sysroot/ostree"
+	if whole || !e.lacks() {
+		return f, false
+	}
+	f.Advice = "create both when building the root: mkdir -p sysroot && ln -s sysroot/ostree ostree"
+	return f.at("/ostree", "/sysroot"), true
+}
+
+// maxCommandLine bounds the command line of a kernel image, in bytes.
+const maxCommandLine = 64 << 10
+
+// isSealed reports whether a file is a unified kernel image whose command line has the digest of
+// the file system that it belongs to.
+func isSealed(e *Examiner, f *format.File) (sealed bool, err error) {
+	if f.Type != format.TypeFile {
+		return false, nil
+	}
+	file, err := e.opt.Root.OpenFile(f.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close() // it was only read
+	defer func() {
+		if recover() != nil { // debug/pe does not promise that hostile files do no more than fail
+			sealed = false
+		}
+	}()
+	image, err := pe.NewFile(file)
+	if err != nil {
+		return false, nil
+	}
+	section := image.Section(".cmdline")
+	if section == nil {
+		return false, nil
+	}
+	line, err := io.ReadAll(io.LimitReader(section.Open(), maxCommandLine))
+	if err != nil {
+		return false, fmt.Errorf("reading %q: %w", f.Path, err)
+	}
+	return slices.ContainsFunc(strings.Fields(strings.Trim(string(line), "\x00")), func(word string) bool {
+		return strings.HasPrefix(word, "composefs=")
+	}), nil
+}
+
+func adviseSealed(*Examiner, *collection) (string, []string) {
+	return "build the image without it, and seal the result: compute the composefs digest of the new image, and add a kernel image with it as the last layer", nil
+}

@@ -1,0 +1,83 @@
+package tests
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+)
+
+// TestAttach: the registry of Debian has no API for referrers. A build and a later command attach
+// to its fallback tag, and the blobs are the documents.
+func TestAttach(t *testing.T) {
+	host := clients.NewRegistry(t, clients.RegistryOptions{})
+	root := mkroot.Make(t, "file /var/lib/dpkg/status text=\"Package: a\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\\n\"\n"+
+		"file /var/lib/dpkg/info/a.list text=\"/usr/a\\n\"\nfile /usr/a text=x\n")
+	dir := t.TempDir()
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("chunkah", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	image := "docker://" + host + "/app:1"
+	out := run("build", "-v", "--rootfs", root, "--config-str", "{}", "-o", image, "--sbom", "attach")
+	_, subject, found := strings.Cut(out, " to sha256:")
+	if !found {
+		t.Fatal(out)
+	}
+	subject = subject[:64]
+	run("sbom", image, "--format", "cyclonedx", "--attach", image, "-o", "bom.json")
+	run("sbom", image, "--format", "cyclonedx", "--attach", image) // once more changes nothing
+
+	get := func(path string, to any) []byte {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodGet, "http://"+host+"/v2/app/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", v1.MediaTypeImageIndex+", "+v1.MediaTypeImageManifest)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err == nil && to != nil {
+			err = json.Unmarshal(raw, to)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	var index v1.Index
+	get("manifests/sha256-"+subject, &index)
+	if len(index.Manifests) != 2 || index.Manifests[0].ArtifactType != "application/spdx+json" || index.Manifests[1].ArtifactType != "application/vnd.cyclonedx+json" {
+		t.Fatalf("got %+v", index.Manifests)
+	}
+	bom, err := os.ReadFile(filepath.Join(dir, "bom.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"SPDX-2.3", string(bom)} {
+		var m v1.Manifest
+		get("manifests/"+index.Manifests[i].Digest.String(), &m)
+		if got := get("blobs/"+m.Layers[0].Digest.String(), nil); m.Subject == nil || m.Subject.Digest.Encoded() != subject || !strings.Contains(string(got), want) {
+			t.Errorf("document %d: %+v\n%s", i, m, got)
+		}
+	}
+}
