@@ -147,11 +147,11 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "assign", env.drawsStage())
+	run, measured, err := c.measureStage(env, "assign", env.drawsStage())
 	if err != nil {
 		return err
 	}
-	defer c.endStage()
+	defer run.end()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.assigned(outcome)
-	c.writeMetrics(ctx, env)
+	run.write(ctx, env)
 	if c.Explain != "" {
 		if err := report.Explain(env.writer(ctx), outcome); err != nil {
 			return err

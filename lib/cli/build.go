@@ -92,6 +92,8 @@ type building struct {
 	pack   pack.Options
 	write  write.Options
 
+	measured *measurement
+	plan     pendingPlan
 	set      *source.Set
 	previous io.Closer
 	verified *verify.Report // once it is, by --verify
@@ -132,7 +134,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 
 // open reads the other flags, and opens what they name.
 func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
-	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place()); err != nil {
+	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place(), &b.plan); err != nil {
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
@@ -143,7 +145,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {
 		return err
 	}
-	if err = c.startMetrics(env, "build"); err != nil {
+	if b.measured, err = c.measure(env, "build"); err != nil {
 		return err
 	}
 	var outputs []os.FileInfo
@@ -185,7 +187,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.open(ctx, env, &b); err != nil {
 		return err
 	}
-	defer c.discardPlan()
+	defer b.plan.discard()
 	var done reports
 	if err := c.runStages(ctx, env, &b, &done); err != nil {
 		return err
@@ -195,7 +197,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if b.verified != nil {
 		env.verified(b.verified)
 	}
-	if err := c.planned(ctx, env, c.place(), done.packed); err != nil {
+	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
 		return err
 	}
 	if err := c.writeSBOM(ctx, env, &b, &done); err != nil {
@@ -208,24 +210,24 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.rustFlags.write(ctx, contents); err != nil {
 		return err
 	}
-	done.summary(env, c.measured)
-	c.writeMetrics(ctx, env)
+	done.summary(env, b.measured.Run)
+	b.measured.write(ctx, env)
 	return c.tell(ctx, env, done.written.Manifest)
 }
 
 // runStages runs the four, and shows how far they are.
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
-	told := &milestones{env: env, run: c.measured, done: done, drawn: env.drawsBuild(c.Plan == "-")}
+	told := &milestones{env: env, run: b.measured.Run, done: done, drawn: env.drawsBuild(c.Plan == "-")}
 	stages := []pipeline.Stage{
-		c.measure(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
-		c.measure(c.assignStage(env, done, b.assign), told, nil),
-		c.measure(c.packStage(env, done, b.pack), told, nil),
-		c.measure(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
+		b.measured.stage(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
+		b.measured.stage(c.assignStage(env, done, b.assign), told, nil),
+		b.measured.stage(c.packStage(env, done, b.pack), told, nil),
+		b.measured.stage(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
 			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes, done.written.Manifest)
 		}),
 	}
-	b.write.Work = c.measured.Last().Work()
-	defer env.follow(c.measured, told.drawn)()
+	b.write.Work = b.measured.Last().Work()
+	defer env.follow(b.measured.Run, told.drawn)()
 	return pipeline.Run(ctx, stages...)
 }
 

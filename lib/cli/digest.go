@@ -21,7 +21,7 @@ func (f *digestFlags) check(target image.Source) error {
 		return usagef("--print-digest: standard output has the image: name a place for it with -o, or use --digest-file")
 	}
 	if f.DigestFile != "" && (!isDir(filepath.Dir(f.DigestFile)) || isDir(f.DigestFile)) {
-		return usagef("--digest-file %q is no name of a file in a folder that is there: make the folder, or name another", f.DigestFile)
+		return usagef("--digest-file %q is not a file in an existing directory: create the directory, or name another one", f.DigestFile)
 	}
 	return nil
 }

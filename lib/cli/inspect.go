@@ -158,7 +158,7 @@ func (f *viewFlags) checkPage() error {
 		return nil
 	}
 	if dir := filepath.Dir(f.HTML); !isDir(dir) || isDir(f.HTML) {
-		return usagef("--html %q is no name of a file in a folder that is there", f.HTML)
+		return usagef("--html %q is not a file in an existing directory", f.HTML)
 	}
 	return nil
 }

@@ -11,59 +11,62 @@ import (
 	"chunkah/lib/pipeline"
 )
 
-// metricsFlags are in every command that does something.
+// metricsFlags are flags of every command that processes files.
 type metricsFlags struct {
 	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
-
-	measured *metrics.Run // nil where nobody wants to know
-	stop     func()       // ends what is drawn; nil for nothing
 }
 
-// startMetrics starts to measure. A folder that is not there is a mistake to tell
-// before the work.
-func (f *metricsFlags) startMetrics(env *Env, command string) error {
+// measurement is what a run measures of itself.
+type measurement struct {
+	*metrics.Run        // nil if neither a file nor a progress bar needs it
+	file         string // for --metrics; empty for none
+	stopDrawing  func() // nil if nothing is drawn
+}
+
+// measure starts to measure a command.
+func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 	if dir := filepath.Dir(f.Metrics); f.Metrics != "" && (!isDir(dir) || isDir(f.Metrics)) {
-		return usagef("--metrics %q is no name of a file in a folder that is there: make the folder, or name another", f.Metrics)
+		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or name another one", f.Metrics)
 	}
 	name := env.Name
 	if _, alone := stages[name]; !alone {
 		name += " " + command
 	}
-	f.measured = metrics.Start(name)
-	return nil
+	return &measurement{Run: metrics.Start(name), file: f.Metrics}, nil
 }
 
-// startStage starts to measure a command of one stage, if that is asked for or shown.
-func (f *metricsFlags) startStage(env *Env, name string, draws bool) (*metrics.Stage, error) {
+// measureStage starts to measure a command that is one stage, if that is needed. Without need, the
+// stage is nil, and counts nothing.
+func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
 	if f.Metrics == "" && !draws {
-		return nil, nil
+		return &measurement{}, nil, nil
 	}
-	if err := f.startMetrics(env, name); err != nil {
-		return nil, err
+	m, err := f.measure(env, name)
+	if err != nil {
+		return nil, nil, err
 	}
-	stage := f.measured.Stage(name)
+	stage := m.Stage(name)
 	if draws {
-		f.stop = env.console().Draw(f.measured.Status)
+		m.stopDrawing = env.console().Draw(m.Status)
 	}
-	return stage, nil
+	return m, stage, nil
 }
 
-// endStage ends what is drawn of a stage.
-func (f *metricsFlags) endStage() {
-	if f.stop != nil {
-		f.stop()
-		f.stop = nil
+// end removes the progress bar.
+func (m *measurement) end() {
+	if m.stopDrawing != nil {
+		m.stopDrawing()
+		m.stopDrawing = nil
 	}
 }
 
-// writeMetrics writes the file. What was asked for is there by now, so that a
-// fault of this is none of the command's. It is told to those who said -q too: they
-// asked for the file.
-func (f *metricsFlags) writeMetrics(ctx context.Context, env *Env) {
-	if f.Metrics == "" {
+// write writes the file of --metrics. The image or stream exists by now, so an error is only a
+// warning. It is printed with -q too, since the user asked for the file.
+func (m *measurement) write(ctx context.Context, env *Env) {
+	if m.file == "" {
 		return
 	}
-	if err := f.measured.WriteFile(ctx, f.Metrics); err != nil {
+	if err := m.WriteFile(ctx, m.file); err != nil {
 		env.say(slog.LevelWarn, "%w", err)
 	}
 }
@@ -80,10 +83,9 @@ func earlier(name string) []os.FileInfo {
 	return []os.FileInfo{info}
 }
 
-// measure adds a stage of build to what is measured; report tells of it what its
-// streams do not.
-func (f *metricsFlags) measure(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
-	m := f.measured.Stage(s.Name)
+// stage measures a stage of build. report adds what its streams do not show.
+func (r *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
+	m := r.Stage(s.Name)
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
 		if err := s.Run(ctx, m.In(in), m.Out(out)); err != nil {
 			return err

@@ -25,7 +25,7 @@ type packFlags struct {
 
 // options reads the flags. output is where the image goes, nil where standard
 // output holds it or the stream.
-func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -33,7 +33,7 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env)}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env, plan)}
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
@@ -89,7 +89,8 @@ type packCommand struct {
 }
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
-	opt, err := c.packFlags.options(ctx, env, c.imageOptions(env), nil)
+	var plan pendingPlan
+	opt, err := c.packFlags.options(ctx, env, c.imageOptions(env), nil, &plan)
 	if err != nil {
 		return err
 	}
@@ -97,34 +98,34 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if !c.FreshTimes {
 		opt.Open = c.openPackSource(env)
 	}
-	measured, err := c.startStage(env, "pack", env.drawsStage())
+	run, measured, err := c.measureStage(env, "pack", env.drawsStage())
 	if err != nil {
 		return err
 	}
-	defer c.endStage()
+	defer run.end()
 	in, out, err := env.stage(ctx, &c.formatFlags, &c.clockFlags)
 	if err != nil {
 		return err
 	}
-	defer c.discardPlan()
+	defer plan.discard()
 	report, err := pack.Run(ctx, measured.In(in), measured.Out(out), opt)
 	if err != nil {
 		return err
 	}
 	env.packed(report)
-	if err := c.planned(ctx, env, nil, report); err != nil {
+	if err := c.planned(ctx, env, nil, &plan, report); err != nil {
 		return err
 	}
-	c.writeMetrics(ctx, env)
+	run.write(ctx, env)
 	return nil
 }
 
 // planned puts the plan in place, and prints it, where that was asked for.
-func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source, r *pack.Report) error {
+func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source, plan *pendingPlan, r *pack.Report) error {
 	if r == nil {
 		return nil // somebody else's
 	}
-	if err := f.commitPlan(); err != nil {
+	if err := plan.commit(); err != nil {
 		return err
 	}
 	return f.explainPlan(ctx, env, output, r)

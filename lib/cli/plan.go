@@ -25,8 +25,6 @@ type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
 	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
-
-	pending *temp.Pending // the plan, while what it is of is not whole
 }
 
 // previousAuto is the image that the output replaces.
@@ -44,7 +42,7 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 		return nil
 	}
 	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
-		return usagef("--plan %q is no name of a file in a folder that is there: make the folder, or name another", f.Plan)
+		return usagef("--plan %q is not a file in an existing directory: create the directory, or name another one", f.Plan)
 	}
 	return nil
 }
@@ -148,10 +146,16 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 // planFile describes the plan of an earlier run, which is no part of a root.
 func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
 
-// preparePlan writes the plan that was asked for, under a name that commitPlan
-// takes away once the image or stream is whole. What may fail of it fails here,
-// before either is.
-func (f *planFlags) preparePlan(ctx context.Context, env *Env) func([]pack.Planned) error {
+// pendingPlan is the file of --plan under a temporary name, until the image or stream is complete.
+type pendingPlan struct{ file *temp.Pending }
+
+func (p *pendingPlan) commit() error { return planError(p.file.Commit()) }
+
+func (p *pendingPlan) discard() { p.file.Discard() }
+
+// preparePlan returns a function that writes the plan to a temporary name. Its errors come before
+// the image or stream is complete.
+func (f *planFlags) preparePlan(ctx context.Context, env *Env, to *pendingPlan) func([]pack.Planned) error {
 	if f.Plan == "" {
 		return nil
 	}
@@ -166,15 +170,11 @@ func (f *planFlags) preparePlan(ctx context.Context, env *Env) func([]pack.Plann
 		case f.Plan == "-":
 			_, err = env.writer(ctx).Write(data)
 		default:
-			f.pending, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
+			to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
 		}
 		return planError(err)
 	}
 }
-
-func (f *planFlags) commitPlan() error { return planError(f.pending.Commit()) }
-
-func (f *planFlags) discardPlan() { f.pending.Discard() }
 
 func planError(err error) error {
 	if err != nil {

@@ -84,11 +84,11 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := readableAgain(c.Args.Sources); err != nil {
 		return err
 	}
-	measured, err := c.startStage(env, "scan", env.drawsStage())
+	run, measured, err := c.measureStage(env, "scan", env.drawsStage())
 	if err != nil {
 		return err
 	}
-	defer c.endStage()
+	defer run.end()
 	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	env.scanned(report)
 	env.unmapped(report)
 	c.warnEmpty(env, set.Root, report)
-	c.writeMetrics(ctx, env)
+	run.write(ctx, env)
 	return nil
 }
 

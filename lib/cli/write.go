@@ -57,11 +57,11 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return usagef("--config -: %w", errStdinTaken)
 	}
 	c.spareTemp()
-	measured, err := c.startStage(env, "write", env.draws())
+	run, measured, err := c.measureStage(env, "write", env.draws())
 	if err != nil {
 		return err
 	}
-	defer c.endStage()
+	defer run.end()
 	opt, _, err := c.writeFlags.options(ctx, env, &c.imageFlags, c.Previous, false)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	}
 	env.written(made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
-	c.writeMetrics(ctx, env)
+	run.write(ctx, env)
 	return c.tell(ctx, env, made.Report.Manifest)
 }
 
