@@ -43,6 +43,10 @@ func TestAttach(t *testing.T) {
 	run("sbom", image, "--format", "cyclonedx", "--attach", image, "-o", "bom.json")
 	run("sbom", image, "--format", "cyclonedx", "--attach", image) // once more changes nothing
 
+	if out := run("build", "--from", image, "-o", "oci:again"); !strings.Contains(out, "not carried over, since they are about the source's digest: application/spdx+json, application/vnd.cyclonedx+json\n") {
+		t.Errorf("the source has attachments:\n%s", out)
+	}
+
 	get := func(path string, to any) []byte {
 		t.Helper()
 		req, err := http.NewRequest(http.MethodGet, "http://"+host+"/v2/app/"+path, nil)

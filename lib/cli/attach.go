@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,6 +13,7 @@ import (
 	"chunkah/lib/oci"
 	"chunkah/lib/registry"
 	"chunkah/lib/sbom"
+	"chunkah/lib/source"
 	"chunkah/lib/transport"
 )
 
@@ -27,20 +29,41 @@ func attachTarget(option, name string) (image.Source, error) {
 	return src, nil
 }
 
-// attach stores a bill of materials as a referrer of its image, or else of the image that at names.
-func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
+// warnAttached lists what is attached to a source in a registry: its signatures, SBOMs and
+// attestations are about the source's digest, and the new image has another one.
+func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.Set) {
+	if len(c.From) != 1 || set.Image == nil || set.Image.Source.InRegistry() == "" {
+		return
+	}
+	repo, err := c.repository(env, set.Image.Source)
+	if err != nil {
+		return // the image was read from there
+	}
+	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
+		env.warn("not carried over, since they are about the source's digest: %s", strings.Join(kinds, ", "))
+	}
+}
+
+// repository is the one that an image lies in.
+func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository, error) {
 	ref, err := registry.ParseRef(at.InRegistry())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opt, err := f.registryOptions(env)()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	repo, err := registry.Open(ref, opt)
+	return registry.Open(ref, opt)
+}
+
+// attach stores a bill of materials as a referrer of its image, or else of the image that at names.
+func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
+	repo, err := f.repository(env, at)
 	if err != nil {
 		return err
 	}
+	ref := repo.Ref()
 	raw, mediaType, err := repo.Manifest(ctx, cmp.Or(doc.Subject.Digest.String(), ref.Identifier()))
 	if err != nil {
 		return fmt.Errorf("finding the image of the bill of materials: %w", err)

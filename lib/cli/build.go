@@ -163,6 +163,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	c.warnConfig(env, b.write.Config, b.set.Config)
+	c.warnAttached(ctx, env, b.set)
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}

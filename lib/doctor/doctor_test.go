@@ -1,10 +1,7 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
-	"debug/pe"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,21 +106,6 @@ const (
 	hashedPyc = `"\xf3\x0d\x0d\x0a\x03\x00\x00\x00AAAABBBBcode"`
 	timedPyc3 = `"\xf3\x0d\x0d\x0a\x00\x00\x00\x00\x00\xf1\x53\x65BBBBcode"` // Epoch
 )
-
-// bootable is a root that boots.
-const bootable = `
-file /usr/lib/modules/6/vmlinuz
-dir /dev
-dir /proc
-dir /run
-dir /sys
-dir /tmp
-dir /var
-dir /etc
-symlink /var/run to=../run
-dir /sysroot
-symlink /ostree to=sysroot/ostree
-`
 
 // Each kind of finding is found, and similar harmless files are not.
 func TestFindings(t *testing.T) {
@@ -392,40 +374,5 @@ func TestLayerOrder(t *testing.T) {
 				t.Errorf("ignored: got %+v", got)
 			}
 		})
-	}
-}
-
-// sealed is a unified kernel image with a command line, as a line for mkroot: a DOS header, a PE
-// header and one section.
-func sealed(path, line string) string {
-	var b bytes.Buffer
-	dos := make([]byte, 64)
-	copy(dos, "MZ")
-	dos[0x3c] = 64
-	b.Write(dos)
-	b.WriteString("PE\x00\x00")
-	for _, part := range []any{
-		pe.FileHeader{Machine: pe.IMAGE_FILE_MACHINE_AMD64, NumberOfSections: 1},
-		pe.SectionHeader32{
-			Name: [8]uint8([]byte(".cmdline")), VirtualSize: uint32(len(line)), SizeOfRawData: uint32(len(line)), PointerToRawData: 64 + 4 + 20 + 40,
-		},
-	} {
-		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
-			panic(err)
-		}
-	}
-	return fmt.Sprintf("file %s text=%q\n", path, b.String()+line)
-}
-
-// TestKeptLayers: of an image whose lower layers are kept, only the upper ones are seen.
-func TestKeptLayers(t *testing.T) {
-	root := "file /usr/lib/modules/6/vmlinuz\n"
-	if got := showAll(examine(t, root, format.Header{}, Options{})); len(got) != 2 {
-		t.Errorf("the whole root: %q", got)
-	}
-	e := New(Options{})
-	e.seen.kernelInUsr, e.header.KeepLayers = true, 1
-	if got := showAll(e.Findings()); len(got) != 0 {
-		t.Errorf("layers above others: %q", got)
 	}
 }

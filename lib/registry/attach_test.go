@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -109,6 +110,48 @@ func TestAttachAPI(t *testing.T) {
 	var index v1.Index
 	if err := json.NewDecoder(resp.Body).Decode(&index); err != nil || len(index.Manifests) != 1 || index.Manifests[0].Digest != at.Digest {
 		t.Errorf("got %+v, %v", index, err)
+	}
+}
+
+// TestAttached: what belongs to an image is found in all three places; a question without an answer
+// is not an error.
+func TestAttached(t *testing.T) {
+	s := newServer(t)
+	repo, _ := s.open(t, "app:1")
+	subject := subjectOf(t, repo)
+	if got := repo.Attached(t.Context(), subject.Digest); len(got) != 0 {
+		t.Errorf("nothing attached: %q", got)
+	}
+	if _, err := repo.Attach(t.Context(), subject, spdx("one")); err != nil {
+		t.Fatal(err)
+	}
+	raw, _, err := repo.Manifest(t.Context(), "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := oci.Document{Descriptor: describe(v1.MediaTypeImageManifest, raw), Data: raw}
+	if err := (&Push{repo: repo}).put(t.Context(), doc, fallbackTag(subject.Digest)+".sig"); err != nil {
+		t.Fatal(err)
+	}
+	if got := repo.Attached(t.Context(), subject.Digest); !slices.Equal(got, []string{documentType, "signature"}) {
+		t.Errorf("got %q", got)
+	}
+	s.with(func(_ string, _ int, w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v2/app/referrers/"+subject.Digest.String() {
+			_, _ = io.WriteString(w, `{"mediaType":"`+v1.MediaTypeImageIndex+`","manifests":[{"artifactType":"api"}]}`)
+			return true
+		}
+		return false
+	})
+	if got := repo.Attached(t.Context(), subject.Digest); !slices.Equal(got, []string{"api", "signature"}) {
+		t.Errorf("with the API: %q", got)
+	}
+	s.with(func(_ string, _ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	})
+	if got := repo.Attached(t.Context(), subject.Digest); len(got) != 0 {
+		t.Errorf("no rights: %q", got)
 	}
 }
 
