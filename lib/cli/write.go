@@ -33,7 +33,7 @@ type writeFlags struct {
 	executionFlags
 	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
 	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
-	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22 (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22 (default: 6, 3)"`
+	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
 	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
 	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry (default: oci)"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
@@ -231,14 +231,18 @@ func (f *writeFlags) compression(target image.Source) (compress.Settings, error)
 	if f.Level == "" {
 		return s, nil
 	}
+	if s.Algorithm == compress.None {
+		return s, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
+	}
+	if f.Level == "max" {
+		s.Level = s.Algorithm.HighestLevel()
+		return s, nil
+	}
 	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level < 0 {
 		return s, usagef("--level %q is not a compression level", f.Level)
 	}
 	if s.Level == 0 {
 		s.Level = compress.Stored
-	}
-	if s.Algorithm == compress.None {
-		return s, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
 	}
 	if err := s.Validate(); err != nil {
 		return s, usagef("--level: %w", err)

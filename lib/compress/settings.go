@@ -79,7 +79,6 @@ type Settings struct {
 
 // Validate returns an error for an unknown algorithm, or for a level that it does not have.
 func (s Settings) Validate() error {
-	var most int
 	switch s.Algorithm {
 	case None:
 		if s.Level != 0 {
@@ -90,17 +89,26 @@ func (s Settings) Validate() error {
 		if s.Level == Stored {
 			return nil
 		}
-		most = 9
 	case Zstd:
-		most = 22
 	default:
 		_, err := ParseAlgorithm(string(s.Algorithm))
 		return err
 	}
-	if s.Level < 0 || s.Level > most {
+	if most := s.Algorithm.HighestLevel(); s.Level < 0 || s.Level > most {
 		return fmt.Errorf("compression level %d: %s has levels 1 to %d", s.Level, s.Algorithm, most)
 	}
 	return nil
+}
+
+// HighestLevel returns the level with the smallest output, 0 if there are no levels.
+func (a Algorithm) HighestLevel() int {
+	switch a {
+	case Gzip:
+		return 9
+	case Zstd:
+		return 22
+	}
+	return 0
 }
 
 // Key identifies the bytes that these settings produce: algorithm, level, block size, library and
