@@ -94,7 +94,7 @@ func refuseName(name, take string) error {
 	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
 }
 
-// refuseOutputName refuses an image name without a transport as an output.
+// refuseOutputName refuses an image name without a transport, or in podman's storage, as an output.
 func refuseOutputName(name string) error {
 	ref, storageOnly := strings.CutPrefix(name, transport.Storage.Prefix)
 	at, found := placesOf(name)
