@@ -37,9 +37,8 @@ import (
 	"chunkah/lib/source"
 )
 
-// repos are all component repos, in the order in which they claim: those with which
-// people name components, the history of a source, system packages, languages, and large
-// files. Options, checks and help have the names from this list.
+// repos returns all component repos in order of precedence. Options, checks and help take their
+// names from this list.
 func repos(mapped *pathmap.Repo) []assign.Repo {
 	byPeople := []assign.Repo{xattr.Repo{}, mapped}
 	return append(byPeople, &history.Repo{ByPeople: repoNames(byPeople)},
@@ -49,7 +48,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 		bigfiles.Repo{})
 }
 
-// remember gives the repo of histories the layers of the sources.
+// remember passes the layers of the sources to the repo of image histories.
 func remember(repos []assign.Repo, set *source.Set) {
 	for _, r := range repos {
 		if past, ok := r.(*history.Repo); ok {
@@ -58,14 +57,14 @@ func remember(repos []assign.Repo, set *source.Set) {
 	}
 }
 
-// repoFlags choose the component repos: of assign, build and doctor, and of inspect and
-// reuse if an image does not list the components of its layers.
+// repoFlags select the component repos. Inspect and reuse need them for images that do not list the
+// components of their layers.
 type repoFlags struct {
 	Repos string `long:"repos" value-name:"LIST" unquote:"false" description:"component repos to ask, in this order, separated by commas: {repos} (default: all)" section:"Components" brief:"component repos to ask, in this order"`
 	Map   string `long:"map" value-name:"FILE" unquote:"false" description:"components by path or glob, in JSON"`
 }
 
-// assignFlags are those that assign and build share.
+// assignFlags are shared by assign and build.
 type assignFlags struct {
 	repoFlags
 	Override bool `long:"override" description:"replace the components that records come with"`
@@ -78,7 +77,7 @@ func (f *assignFlags) options(ctx context.Context) (opt assign.Options, err erro
 	return opt, err
 }
 
-// chosen returns the repos, in the order in which they claim.
+// chosen returns the selected repos in order of precedence.
 func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) {
 	mapped, err := f.readMap(ctx)
 	if err != nil {
@@ -112,7 +111,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 	return list, nil
 }
 
-// readMap reads the map of --map, nil for none.
+// readMap reads the path map of --map, or returns nil without it.
 func (f *repoFlags) readMap(ctx context.Context) (*pathmap.Repo, error) {
 	if f.Map == "" {
 		return nil, nil
@@ -184,7 +183,7 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// stage opens both ends of a stage in the middle.
+// stage opens the input and output streams of a stage.
 func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (format.Source, *format.Writer, error) {
 	if err := f.check(); err != nil {
 		return nil, nil, err
@@ -204,7 +203,7 @@ func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (for
 	return clocked{in, clock}, out, err
 }
 
-// assigned says what each repo found.
+// assigned reports what each repo found.
 func (e *Env) assigned(o *assign.Outcome) {
 	for _, w := range o.Warnings {
 		e.warn("%s", w)

@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// attachTarget reads the name of the image that a document is attached to.
+// attachTarget parses the name of the image that a document is attached to.
 func attachTarget(option, name string) (image.Source, error) {
 	src, err := transport.ParseSource(name)
 	if err != nil {
@@ -29,22 +29,22 @@ func attachTarget(option, name string) (image.Source, error) {
 	return src, nil
 }
 
-// warnAttached lists what is attached to a source in a registry: its signatures, SBOMs and
-// attestations are about the source's digest, and the new image has another one.
+// warnAttached lists the signatures, SBOMs and attestations of a source in a registry. They refer
+// to the digest of the source, and the new image has a different digest.
 func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.Set) {
 	if len(c.From) != 1 || set.Image == nil || set.Image.Source.InRegistry() == "" {
 		return
 	}
 	repo, err := c.repository(env, set.Image.Source)
 	if err != nil {
-		return // the image was read from there
+		return // the image was read from this registry
 	}
 	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
 		env.warn("not carried over, since they are about the source's digest: %s", strings.Join(kinds, ", "))
 	}
 }
 
-// repository is the one that an image lies in.
+// repository returns the repository that contains an image.
 func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository, error) {
 	ref, err := registry.ParseRef(at.InRegistry())
 	if err != nil {
@@ -57,7 +57,7 @@ func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository
 	return registry.Open(ref, opt)
 }
 
-// attach stores a bill of materials as a referrer of its image, or else of the image that at names.
+// attach uploads an SBOM as a referrer of its image, or of the image that at names.
 func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc *sbom.Document, form sbom.Format, data []byte) error {
 	repo, err := f.repository(env, at)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"chunkah/lib/write"
 )
 
-// buildFlags are those that only build has.
+// buildFlags are the options that only build has.
 type buildFlags struct {
 	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take {sources} (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
@@ -49,7 +49,7 @@ type buildCommand struct {
 	rustFlags
 }
 
-// aliases settles the options that have two names.
+// aliases merges the options that have two names.
 func (c *buildCommand) aliases(env *Env) error {
 	if c.Compressed {
 		if c.Compress != "" && c.Compress != "gzip" {
@@ -70,7 +70,7 @@ func (c *buildCommand) aliases(env *Env) error {
 	return nil
 }
 
-// replaced refuses options of a stage that a command stands in for.
+// replaced refuses options of a stage that --assign or --pack replaces.
 func (c *buildCommand) replaced() error {
 	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
 		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
@@ -84,7 +84,7 @@ func (c *buildCommand) replaced() error {
 	return nil
 }
 
-// building is what the stages are to do, and what they do it with.
+// building contains the options of all stages, and the files and images that they use.
 type building struct {
 	header format.Header
 	scan   scan.Options
@@ -96,10 +96,10 @@ type building struct {
 	plan     pendingPlan
 	set      *source.Set
 	previous io.Closer
-	verified *verify.Report // once it is, by --verify
+	verified *verify.Report // set after a successful --verify
 }
 
-// close closes what was only read.
+// close closes everything that was opened for reading.
 func (b *building) close() {
 	if b.set != nil {
 		_ = b.set.Close()
@@ -109,7 +109,7 @@ func (b *building) close() {
 	}
 }
 
-// check reads the flags that need nothing but themselves.
+// check validates the flags that need no files or images.
 func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := c.replaced(); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	return c.formatFlags.check()
 }
 
-// open reads the other flags, and opens what they name.
+// open validates the other flags, and opens the files and images that they name.
 func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
 	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place(), &b.plan); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	}
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	remember(b.assign.Repos, b.set)
-	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program has had a say
+	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
 	b.scan, err = withSources(b.scan, b.set, &b.header)
 	return err
 }
@@ -216,7 +216,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	return c.tell(ctx, env, done.written.Manifest)
 }
 
-// runStages runs the four, and shows how far they are.
+// runStages runs the four stages and shows their progress.
 func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, done *reports) error {
 	told := &milestones{env: env, run: b.measured.Run, done: done, drawn: env.drawsBuild(c.Plan == "-")}
 	stages := []pipeline.Stage{
@@ -232,7 +232,8 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 	return pipeline.Run(ctx, stages...)
 }
 
-// reports are what the stages say, gathered so that it is told in order.
+// reports collects the reports of the stages, which run concurrently, so that they can be printed
+// in order.
 type reports struct {
 	scanned  *scan.Report
 	assigned *assign.Outcome
@@ -240,7 +241,7 @@ type reports struct {
 	written  *write.Report
 }
 
-// print says what the summary does not.
+// print prints the reports, without the contents of the summary.
 func (r *reports) print(env *Env) {
 	env.walked(r.scanned)
 	if r.assigned != nil {
@@ -256,7 +257,7 @@ func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt sc
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
 			env.unmapped(r.scanned)
-			env.foreseen(r.scanned) // before anything is read
+			env.foreseen(r.scanned) // before any file is read
 		}
 		return err
 	}}
@@ -282,7 +283,7 @@ func (c *buildCommand) packStage(env *Env, r *reports, opt pack.Options) pipelin
 	}}
 }
 
-// command puts a command line in a stage's place.
+// command returns a stage that runs a command line.
 func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 	enc := format.JSON
 	if c.Format != "" {
@@ -298,8 +299,7 @@ func (c *buildCommand) command(env *Env, stage, line string) pipeline.Stage {
 	}}
 }
 
-// writeStage writes the image, and has it appear once it is verified, where that was
-// asked for.
+// writeStage writes the image. With --verify, the image appears only after it is verified.
 func (c *buildCommand) writeStage(env *Env, b *building, r *reports) pipeline.Stage {
 	return pipeline.Stage{Name: "write", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
 		image, err := write.Run(ctx, in, b.write)

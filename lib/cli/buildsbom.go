@@ -11,7 +11,7 @@ import (
 // attachSBOM is the value of --sbom that attaches the document to the image.
 const attachSBOM = "attach"
 
-// checkSBOM refuses what is not a bill of materials, and one that nobody can make.
+// checkSBOM refuses an invalid value of --sbom, and an SBOM that this build cannot generate.
 func (c *buildCommand) checkSBOM() error {
 	form, err := sbom.ParseFormat(c.SBOMFormat)
 	switch {
@@ -32,7 +32,7 @@ func (c *buildCommand) checkSBOM() error {
 	return nil
 }
 
-// writeSBOM writes the bill of materials that --sbom asks for.
+// writeSBOM writes the SBOM of --sbom.
 func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, done *reports) error {
 	if c.SBOM == "" {
 		return nil
@@ -55,7 +55,7 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 	return env.writeBill(ctx, c.SBOM, doc, data)
 }
 
-// bill makes the bill of materials of a finished image.
+// bill generates the SBOM of a finished image.
 func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, error) {
 	names, err := c.sourceNames("", c.From, c.Rootfs)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, error) 
 	return doc, nil
 }
 
-// sbomLines are what does after the fact what --sbom does.
+// sbomLines returns the command that replaces --sbom in a pipeline.
 func (c *buildCommand) sbomLines() string {
 	words := []string{wrapper, "sbom"}
 	if place := c.place(); place != nil {

@@ -51,7 +51,7 @@ func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return fmt.Errorf("looking into %q: %w", c.Args.Source, err)
 	}
-	defer in.Close() // it was only read
+	defer in.Close() // opened only for reading
 	_, err = io.Copy(env.writer(ctx), interrupt.Reader(ctx, in))
 	return err
 }

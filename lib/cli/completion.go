@@ -34,19 +34,19 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 	return err
 }
 
-// Manual is what make install puts below share: manual pages and completions, by
-// their places there.
+// Manual returns the manual pages and completions that make install writes, by their paths below
+// share.
 func Manual(e manual.Edition) map[string]string {
 	files := make(map[string]string)
 	list := programs()
 	bash := manual.Bash(list, transport.Prefixes())
 	for _, p := range list {
-		// Shells look for them by the name of the program.
+		// Shells look up completions by the name of the program.
 		files["bash-completion/completions/"+p.Name] = bash
 		files["fish/vendor_completions.d/"+p.Name+".fish"] = manual.Fish(p, transport.Prefixes())
 	}
 	files["zsh/site-functions/_chunkah"] = manual.Zsh(list, transport.Prefixes())
-	whole := list[0] // which has the stages among its commands
+	whole := list[0] // the stages are its subcommands
 	for _, c := range append([]*manual.Command{whole}, whole.Commands...) {
 		files["man/man1/"+c.Page()+".1"] = manual.ManPage(c, e)
 	}

@@ -12,17 +12,17 @@ import (
 	"chunkah/lib/write"
 )
 
-// packSource is what pack reads contents from.
+// packSource is the source from which pack reads file contents.
 type packSource struct {
 	io.Closer
 	root    *rootfs.Root
-	scanned bool // the files were seen to be regular a moment ago
+	scanned bool // scan has just checked that the files are regular
 }
 
 // NewReader implements pack.Source.
 func (s packSource) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned) }
 
-// openPackSource opens for pack what a header names.
+// openPackSource opens the source that a header names for pack.
 func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Header) (pack.Source, error) {
 	return func(ctx context.Context, h *format.Header) (pack.Source, error) {
 		switch {
@@ -41,7 +41,7 @@ func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Head
 	}
 }
 
-// packSource is what pack reads contents from: the source that the build has open.
+// packSource uses the source that the build has already opened.
 func (b *building) packSource() pack.Source {
 	return packSource{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned}
 }

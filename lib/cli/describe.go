@@ -12,24 +12,23 @@ import (
 	"chunkah/lib/transport"
 )
 
-// What tags of a flag mean beside those of go-flags:
+// Tags of a flag in addition to those of go-flags:
 //
-//	section   the heading of this flag and of those below it in its struct
-//	brief     a line of it, where the description has more
-//	variable  the environment variable that stands in for it, where a command
-//	          reads that by itself
+//	section   the heading of this flag and of the following flags in its struct
+//	brief     a one-line description for the help screen
+//	variable  the environment variable for the flag, if the command reads the
+//	          variable itself
 
 // commonSection is the heading of the flags of every command.
 const commonSection = "Common"
 
-// sectionOrder is the order of headings; what is not there comes before the rest.
+// sectionOrder is the order of the headings. Headings that are not listed come first.
 var sectionOrder = []string{
 	"Source", "Components", "Layers", "Image", "Output", "Comparison", "Answers",
 	"Images", "Stream", "Times", "Stages of your own", "Run", commonSection,
 }
 
-// programs describes all commands, by the programs that they are: chunkah with its
-// subcommands first.
+// programs describes all commands as programs, with chunkah and its subcommands first.
 func programs() []*manual.Command {
 	list := []*manual.Command{describe(wrapper)}
 	for _, name := range subcommands {
@@ -40,7 +39,7 @@ func programs() []*manual.Command {
 	return list
 }
 
-// describe describes the program of that name, from what parses its command line.
+// describe describes a program by the parser of its command line.
 func describe(name string) *manual.Command {
 	parser, _ := newParser(&Env{Name: name})
 	if s, ok := stages[name]; ok {
@@ -56,7 +55,7 @@ func describe(name string) *manual.Command {
 	for _, name := range subcommands {
 		stage := stages[wrapper+"-"+name]
 		sub := stage.describe(wrapper+" "+name, parser.Find(name))
-		sub.Options = append(sub.Options, c.Options...) // the common ones
+		sub.Options = append(sub.Options, c.Options...) // the common options
 		sub.Also = append(sub.Also, wrapper+"(1)")
 		c.Commands = append(c.Commands, sub)
 		c.Also = append(c.Also, sub.Page()+"(1)")
@@ -64,7 +63,7 @@ func describe(name string) *manual.Command {
 	return c
 }
 
-// describe describes a stage under a name of its.
+// describe describes a stage under one of its names.
 func (s stage) describe(name string, c *flags.Command) *manual.Command {
 	cmd := &manual.Command{
 		Name: name, Short: s.short, Long: s.long, Synopsis: s.usage,
@@ -80,7 +79,7 @@ func (s stage) describe(name string, c *flags.Command) *manual.Command {
 	return cmd
 }
 
-// options describes the flags of a command, section by section.
+// options describes the flags of a command by section.
 func options(c *flags.Command, sections map[string]string) []manual.Option {
 	var list []manual.Option
 	var walk func(groups []*flags.Group)
@@ -106,11 +105,11 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 	return list
 }
 
-// placeholders in descriptions of flags stand for what the table of transports has.
+// placeholders in flag descriptions are replaced by values from the table of transports.
 var placeholders = strings.NewReplacer(
 	"{sources}", anyOf(transport.Forms((*image.Transport).IsSource)), "{destinations}", anyOf(transport.Purposes()))
 
-// anyOf joins words to a list in a sentence.
+// anyOf joins words to an alternative for a sentence.
 func anyOf(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
@@ -136,8 +135,8 @@ func option(o *flags.Option, section string) manual.Option {
 	return d
 }
 
-// headings are the sections of a command's flags by their long names. A section
-// ends with the struct that it stands in.
+// headings maps the long names of a command's flags to their sections. A section ends with the
+// struct that contains it.
 func headings(command reflect.Type) map[string]string {
 	found := make(map[string]string)
 	var walk func(t reflect.Type)

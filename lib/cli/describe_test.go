@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// everyCommand describes all commands, under each name that they have.
+// everyCommand describes all commands, under each of their names.
 func everyCommand() []*manual.Command {
 	var list []*manual.Command
 	for _, p := range programs() {
@@ -19,8 +19,8 @@ func everyCommand() []*manual.Command {
 	return list
 }
 
-// The help of each command is one screen of 80 columns and 24 lines, the last of
-// which is the prompt's, and all that it is to show is there.
+// The help of each command must fit on a screen of 80 columns and 24 lines, with one line left for
+// the shell's prompt. It must show all options that it is defined to show.
 func TestHelpFitsScreen(t *testing.T) {
 	for _, c := range everyCommand() {
 		text := manual.Screen(c)
@@ -45,7 +45,7 @@ func TestHelpFitsScreen(t *testing.T) {
 	}
 }
 
-// Every flag that a parser knows is in all that is made of the definitions.
+// Everything generated from the definitions must contain each flag of the parser.
 func TestEveryOptionIsShown(t *testing.T) {
 	list := programs()
 	bash, zsh := manual.Bash(list, transport.Prefixes()), manual.Zsh(list, transport.Prefixes())
@@ -84,7 +84,7 @@ func TestEveryOptionIsShown(t *testing.T) {
 	}
 }
 
-// A flag that a screen has a line for fits that line.
+// A flag on a help screen must fit on one line.
 func TestDefinitions(t *testing.T) {
 	for _, c := range everyCommand() {
 		for _, o := range c.Options {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// descriptors lists what this process has open, but for what the runtime waits with.
+// descriptors lists the open files of this process, except those of the Go runtime's poller.
 func descriptors(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -28,7 +28,7 @@ func descriptors(t *testing.T) []string {
 	return open
 }
 
-// runHere runs a command line in this process, from and to files.
+// runHere runs a command line in this process with files as standard input and output.
 func runHere(t *testing.T, line, stdin, stdout string) error {
 	t.Helper()
 	args := strings.Fields(line)
@@ -52,9 +52,9 @@ func runHere(t *testing.T, line, stdin, stdout string) error {
 	return cmd.run(t.Context(), env)
 }
 
-// Whatever a command has opened is closed when it returns, well or not: each stage, each
-// kind of output and of source, with a cache and a previous image. A descriptor for each layer
-// or file would be the end of a large build.
+// A command must close all files that it opens, also when it fails: each stage, each kind of output
+// and source, with a cache and a previous image. A leaked descriptor per layer or file would make
+// large builds fail.
 func TestDescriptorsAreClosed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
@@ -101,7 +101,7 @@ func TestDescriptorsAreClosed(t *testing.T) {
 		}
 		line := strings.ReplaceAll(test.line, "$", dir)
 		before := descriptors(t)
-		for range 2 { // that what is there already is met too
+		for range 2 { // the second run finds the output of the first
 			if err := runHere(t, line, in, out); (err != nil) != test.fails {
 				t.Errorf("%s: got %v", test.line, err)
 			}

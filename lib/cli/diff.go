@@ -36,7 +36,6 @@ func (c *diffCommand) run(ctx context.Context, env *Env) error {
 	return answer(len(found), err)
 }
 
-// compare opens both sources and compares them.
 func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Difference, err error) {
 	if len(c.Args.Sources) != 2 {
 		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
@@ -51,7 +50,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		if sets[i], err = c.open(ctx, env, s); err != nil {
 			return nil, err
 		}
-		defer sets[i].Close() // it was only read
+		defer sets[i].Close() // opened only for reading
 	}
 	opt, err := c.options(env, sets)
 	if err != nil {
@@ -69,7 +68,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	if err != nil {
 		return nil, err
 	}
-	// What is to be left out may be on one side alone.
+	// A pattern that matches files in only one source is not reported as unmatched.
 	reports[0].Unmatched = slices.DeleteFunc(reports[0].Unmatched, func(p string) bool { return !slices.Contains(reports[1].Unmatched, p) })
 	reports[1].Unmatched = nil
 	env.scanned(&reports[0])
@@ -77,7 +76,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	return append(found, files...), nil
 }
 
-// open opens a source. Sums do for its files, but where scan has to look into them.
+// open opens a source. Digests of its files are enough, unless scan has to read their contents.
 func (c *diffCommand) open(ctx context.Context, env *Env, name string) (*source.Set, error) {
 	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches}
 	opt.Image.Platform = c.Platform
@@ -91,12 +90,12 @@ func (c *diffCommand) open(ctx context.Context, env *Env, name string) (*source.
 	return set, nil
 }
 
-// options are those of a scan, the same for both. Special files are compared unless
-// they are to be left out.
+// options returns the scan options, which are the same for both sources. Special files are compared
+// unless they are excluded.
 func (c *diffCommand) options(env *Env, sets [2]*source.Set) (scan.Options, error) {
 	root := sets[0].Root
 	if sets[1].Root.Path() == "/" {
-		root = sets[1].Root // of which only a part is compared
+		root = sets[1].Root // only a part of / is compared
 	}
 	opt, err := c.scanFlags.options(env, root, nil)
 	if opt.Special == scan.SpecialRefuse {
@@ -108,13 +107,13 @@ func (c *diffCommand) options(env *Env, sets [2]*source.Set) (scan.Options, erro
 func (c *diffCommand) side(ctx context.Context, set *source.Set, opt scan.Options, report *scan.Report) diff.Side {
 	tree := set.Tree
 	if c.SkipCaches {
-		tree = nil // its contents are there
+		tree = nil // the root has the file contents
 	}
 	return diffSide(ctx, set.Root, tree, opt, report)
 }
 
-// diffSide is a root as one side of a comparison. Where tree is not nil it has the
-// sums of the files.
+// diffSide returns a root as one side of a comparison. If tree is not nil, it has the digests of
+// the files.
 func diffSide(ctx context.Context, root *rootfs.Root, tree *image.Tree, opt scan.Options, report *scan.Report) diff.Side {
 	side := diff.Side{Files: scan.Walk(ctx, root, opt, report), Root: root}
 	if tree != nil {
@@ -123,7 +122,7 @@ func diffSide(ctx context.Context, root *rootfs.Root, tree *image.Tree, opt scan
 	return side
 }
 
-// configs compares the configs of two images; a directory has none.
+// configs compares the configs of two images. A directory does not have a config.
 func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	if a.Config == nil || b.Config == nil {
 		return nil, nil
@@ -136,8 +135,8 @@ func (c *diffCommand) configs(a, b *source.Set) ([]diff.Difference, error) {
 	return append(found, healthDifference(a, b)...), err
 }
 
-// healthDifference is that podman asks the containers of one image for their health, and
-// not those of the other: it reads that from images in Docker's format alone.
+// healthDifference reports that podman runs the health check of only one of the images: podman
+// reads health checks only from images in Docker format.
 func healthDifference(a, b *source.Set) []diff.Difference {
 	var seen [2]*string
 	for i, set := range []*source.Set{a, b} {
@@ -152,7 +151,7 @@ func healthDifference(a, b *source.Set) []diff.Difference {
 	return []diff.Difference{{Field: diff.FieldConfig, Name: "config.Healthcheck for podman", A: seen[0], B: seen[1]}}
 }
 
-// printEach prints a line, or an object, for each difference or fault.
+// printEach prints a line or a JSON object for each difference or fault.
 func printEach[T fmt.Stringer](ctx context.Context, env *Env, found []T, asJSON bool) error {
 	p := report.New(env.writer(ctx))
 	for _, f := range found {

@@ -9,13 +9,13 @@ import (
 	"chunkah/lib/image"
 )
 
-// digestFlags tell programs which image was made.
+// digestFlags output the digest of the finished image for other programs.
 type digestFlags struct {
 	DigestFile  string `long:"digest-file" value-name:"FILE" unquote:"false" description:"write the digest of the manifest to FILE once the image is in place"`
 	PrintDigest bool   `long:"print-digest" description:"print the digest on standard output once the image is in place"`
 }
 
-// check refuses what can be told before the work.
+// check refuses invalid combinations before the build starts.
 func (f *digestFlags) check(target image.Source) error {
 	if f.PrintDigest && target.IsStdout() {
 		return usagef("--print-digest: standard output has the image: name a place for it with -o, or use --digest-file")
@@ -26,7 +26,7 @@ func (f *digestFlags) check(target image.Source) error {
 	return nil
 }
 
-// tell writes the digest of an image that is in place.
+// tell writes the digest of the finished image.
 func (f *digestFlags) tell(ctx context.Context, env *Env, digest string) error {
 	if f.DigestFile != "" {
 		if err := writeNamed(ctx, f.DigestFile, []byte(digest)); err != nil {
@@ -40,5 +40,5 @@ func (f *digestFlags) tell(ctx context.Context, env *Env, digest string) error {
 	return err
 }
 
-// digestFile describes the file of an earlier run, which is no part of a root.
+// digestFile returns the file of a previous run, which scan must exclude from the root.
 func (f *digestFlags) digestFile() []os.FileInfo { return earlier(f.DigestFile) }

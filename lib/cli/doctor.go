@@ -39,7 +39,7 @@ func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	return answer(len(found), err)
 }
 
-// examine looks at what build would take of the sources.
+// examine checks the sources for problems that a build would have.
 func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Finding, err error) {
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {
@@ -57,7 +57,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	defer set.Close() // it was only read
+	defer set.Close() // opened only for reading
 	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
 	if err != nil {
 		return nil, err
@@ -66,13 +66,13 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if scanning, err = withSources(scanning, set, &header); err != nil {
 		return nil, err
 	}
-	scanning.Special = special // also what somebody put into an image
+	scanning.Special = special // withSources would allow those in an image
 	assigning.Root = set.Root
 	remember(assigning.Repos, set)
 	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
 	if set.Image != nil {
 		if looking.Config, err = oci.ParseConfig(set.Image.Config.Data); err != nil {
-			return nil, fmt.Errorf("reading the config of %q: %w", set.Image.Source, err) // as a build says
+			return nil, fmt.Errorf("reading the config of %q: %w", set.Image.Source, err) // the same message as in build
 		}
 		for _, l := range set.Image.Layers {
 			looking.DiffIDs = append(looking.DiffIDs, l.DiffID)
@@ -84,7 +84,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	err = pipeline.Run(ctx,
 		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 			if scanned, err = scan.Run(ctx, set.Changed, header, scanning, out); errors.As(err, &faults) {
-				return out.Finish() // all else is there
+				return out.Finish() // the rest of the output is complete
 			}
 			return err
 		}},
@@ -100,7 +100,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 		return nil, err
 	}
 	examiner.Sparse(scanned.Sparse)
-	scanned.Sparse, scanned.OSTree = nil, false // which are told as findings
+	scanned.Sparse, scanned.OSTree = nil, false // reported as findings instead
 	env.scanned(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
@@ -110,8 +110,8 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	return examiner.Findings(), nil
 }
 
-// dirOf is the directory that commands are to name; none where the source is an image
-// or several.
+// dirOf returns the directory for suggested commands. It is empty if the source is an image or if
+// there are several sources.
 func dirOf(set *source.Set) string {
 	var h format.Header
 	if err := set.Header(&h); err != nil || len(h.Sources) > 0 {
@@ -120,8 +120,8 @@ func dirOf(set *source.Set) string {
 	return set.Root.Path()
 }
 
-// layersOf are the layers of the image that is the only source; nil if there is none, or
-// if the stability of a layer is not known.
+// layersOf returns the layers of the image if it is the only source. It returns nil if the
+// stability of any layer is unknown.
 func layersOf(set *source.Set) []chain.Layer {
 	var h format.Header
 	if err := set.Header(&h); err != nil || len(h.Sources) != 1 || set.Image == nil {
@@ -146,7 +146,6 @@ func (c *doctorCommand) ignored() ([]doctor.ID, error) {
 	return list, nil
 }
 
-// print prints the findings.
 func (c *doctorCommand) print(ctx context.Context, env *Env, found []doctor.Finding) error {
 	p := report.New(env.writer(ctx))
 	for _, f := range found {

@@ -15,14 +15,14 @@ import (
 	"chunkah/lib/quote"
 )
 
-// setting is a flag and what it is set to, as words of a command line.
+// setting is a flag with its value, as words of a command line.
 type setting struct {
 	name  string
 	kind  reflect.Type
-	words []string // none where it is not set
+	words []string // empty if the flag is not set
 }
 
-// settings are the flags of a command, in the order of its definition.
+// settings returns the flags of a command in the order of their definition.
 func settings(cmd command) []setting {
 	parser := flags.NewNamedParser("", flags.None)
 	mustAdd(parser.AddGroup("", "", cmd))
@@ -55,8 +55,7 @@ func settingWords(name string, value any) []string {
 	return nil
 }
 
-// valueWords are an option and its value, in one word where the value looks like an
-// option.
+// valueWords returns an option and its value. They are one word if the value looks like an option.
 func valueWords(name, value string) []string {
 	if strings.HasPrefix(value, "-") && value != "-" {
 		return []string{"--" + name + "=" + value}
@@ -64,7 +63,7 @@ func valueWords(name, value string) []string {
 	return []string{"--" + name, value}
 }
 
-// printPipeline prints the four commands that make the same image.
+// printPipeline prints a pipeline of the four stages that makes the same image.
 func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	switch {
 	case c.Plan == "-":
@@ -109,8 +108,8 @@ func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	return err
 }
 
-// stageWords are the command line of a stage: what build is told of the options
-// that the stage has too. Those of one name and another type are others.
+// stageWords returns the command line of a stage, with the options of build that the stage also
+// has. Options with the same name but another type are different options.
 func (c *buildCommand) stageWords(env *Env, name string) []string {
 	words := append([]string{name}, env.commonWords()...)
 	own := settings(stages[name].new())
@@ -123,7 +122,7 @@ func (c *buildCommand) stageWords(env *Env, name string) []string {
 	return words
 }
 
-// commonWords are the options of every command.
+// commonWords returns the options that every command has.
 func (e *Env) commonWords() []string {
 	var words []string
 	switch {
@@ -140,8 +139,8 @@ func (c *buildCommand) scanWords(env *Env) ([]string, error) {
 	return append(c.stageWords(env, "chunkah-scan"), sources...), err
 }
 
-// packWords names the image for which --previous auto stands, since pack does not
-// know where the output is. An empty file is a first build's.
+// packWords replaces --previous auto by the image that it stands for, since pack does not know the
+// output. If that image does not exist, it uses an empty file, which pack treats as a first build.
 func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error) {
 	words := c.stageWords(env, "chunkah-pack")
 	if c.Previous != previousAuto {
@@ -170,13 +169,13 @@ func (c *buildCommand) packWords(ctx context.Context, env *Env) ([]string, error
 	return replaceWord(words, "--previous", place.String()), nil
 }
 
-// replaceWord replaces what comes after an option.
+// replaceWord replaces the value of an option.
 func replaceWord(words []string, option, value string) []string {
 	words[slices.Index(words, option)+1] = value
 	return words
 }
 
-// verifyLines are what does after the fact what --verify does before it.
+// verifyLines returns the commands that replace --verify in a pipeline.
 func (c *buildCommand) verifyLines() string {
 	place := c.place()
 	text := " &&\n  " + shellLine([]string{wrapper, "verify", place.String()})
@@ -186,7 +185,7 @@ func (c *buildCommand) verifyLines() string {
 	return text
 }
 
-// shellLine writes words for sh.
+// shellLine quotes words for sh.
 func shellLine(words []string) string {
 	var quoted []string
 	for _, w := range words {
@@ -195,8 +194,8 @@ func shellLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// commandLine is the command of --assign or --pack as a part of a pipeline. Build
-// has a shell run what is more than a path.
+// commandLine returns the command of --assign or --pack for use in a pipeline. Build passes a
+// command to a shell unless it is only a path.
 func commandLine(line string) string {
 	if quote.Shell(line) == line {
 		return line
@@ -204,7 +203,7 @@ func commandLine(line string) string {
 	return shellLine([]string{"sh", "-c", line})
 }
 
-// errNoPlace is --previous auto without an output to come after.
+// errNoPlace is returned for --previous auto without an output.
 func errNoPlace() error {
 	return usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
 }

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// executionFlags change how containers of the image run.
+// executionFlags change the config for containers of the image.
 type executionFlags struct {
 	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words between spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
 	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command in the same way"`
@@ -31,7 +31,7 @@ func (f *executionFlags) edit(config *oci.Config) error {
 	return nil
 }
 
-// created is the time of the config; nil if none is given.
+// created returns the creation time for the config, or nil if it is not set.
 func (f *executionFlags) created() (*time.Time, error) {
 	if f.Created == "" {
 		return nil, nil
@@ -46,7 +46,7 @@ func (f *executionFlags) created() (*time.Time, error) {
 	return &t, nil
 }
 
-// given reports whether anything is set.
+// given reports whether any of the flags is set.
 func (f *executionFlags) given() bool {
 	return f.Entrypoint+f.Cmd+f.User+f.WorkDir+f.StopSignal != "" || len(f.Env)+len(f.Expose)+len(f.Volume) > 0
 }

@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/report"
 )
 
-// answer prints what --explain and --json ask for: to standard output where nothing
-// else is there, else to standard error.
+// answer prints the result of --explain and --json. It uses standard error if standard output has
+// the image or stream.
 func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) error {
 	if output == nil {
 		e.console().Answer(lines)
@@ -29,7 +29,7 @@ func (e *Env) answer(ctx context.Context, output *image.Source, lines []string) 
 	return nil
 }
 
-// explainPlan prints the plan as it was asked for.
+// explainPlan prints the plan in the requested form.
 func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Source, r *pack.Report) error {
 	if r.Explanation == nil {
 		return nil
@@ -45,8 +45,7 @@ func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Sou
 	return env.answer(ctx, output, lines)
 }
 
-// nowhere takes a stream that nobody wants: the answer to a question comes in
-// its place.
+// nowhere discards the stream if standard output has the result of --explain instead.
 type nowhere struct{}
 
 func (nowhere) Write(format.Record) error { return nil }

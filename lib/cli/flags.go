@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// commonFlags are in every command.
+// commonFlags are shared by all commands.
 type commonFlags struct {
 	Verbose []bool       `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too" brief:"say more; -vv even more"`
 	Quiet   bool         `short:"q" long:"quiet" description:"say nothing but errors"`
@@ -21,12 +21,12 @@ type commonFlags struct {
 	Version bool         `long:"version" description:"print the version and exit"`
 }
 
-// formatFlags are in every stage.
+// formatFlags are shared by all stages.
 type formatFlags struct {
 	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream written (scan: json unless told; others: that of their input)" section:"Stream" brief:"of the stream written"`
 }
 
-// encoding is the one asked for, otherwise the input's.
+// encoding returns the encoding of the option, or else of the input.
 func (f *formatFlags) encoding(in *format.Reader) (format.Encoding, error) {
 	if f.Format != "" {
 		enc, err := format.ParseEncoding(f.Format)
@@ -41,7 +41,7 @@ func (f *formatFlags) encoding(in *format.Reader) (format.Encoding, error) {
 	return in.Encoding(), nil
 }
 
-// check reads the flag before anything is waited for.
+// check validates the flag before the stage waits for input.
 func (f *formatFlags) check() error {
 	if f.Format == "" {
 		return nil
@@ -50,12 +50,12 @@ func (f *formatFlags) check() error {
 	return err
 }
 
-// clockFlags give the one clock that all stages use.
+// clockFlags set the timestamp that all stages use.
 type clockFlags struct {
 	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of the times that no package bounds, and the time of the image, in unix seconds" section:"Times" brief:"upper bound of times that no package bounds"`
 }
 
-// apply puts the source date into a header that has none.
+// apply sets the source date in a header that does not have one.
 func (c *clockFlags) apply(h *format.Header) error {
 	if c.SourceDate == "" || h.HasSourceDate {
 		return nil
@@ -68,11 +68,11 @@ func (c *clockFlags) apply(h *format.Header) error {
 	return nil
 }
 
-// check reads the flag before anything is waited for.
+// check validates the flag before the stage waits for input.
 func (c *clockFlags) check() error { return c.apply(&format.Header{}) }
 
-// clocked puts the source date into the header of a stream that comes without
-// one, as that of a script may.
+// clocked adds the source date to the header of a stream without one. Streams written by scripts
+// often lack it.
 type clocked struct {
 	format.Source
 	clock *clockFlags
@@ -86,8 +86,7 @@ func (c clocked) Next() (format.Record, error) {
 	return rec, err
 }
 
-// newParser makes the parser of a command line, and what picks the command that
-// was asked for.
+// newParser returns the parser of a command line, and a function that returns the selected command.
 func newParser(env *Env) (*flags.Parser, func() command) {
 	parser := flags.NewNamedParser(env.Name, flags.PassDoubleDash)
 	common := &commonFlags{Help: help(helpScreen), HelpAll: help(helpEverything)}
@@ -107,7 +106,7 @@ func newParser(env *Env) (*flags.Parser, func() command) {
 	return wrapperParser(parser, common, finish)
 }
 
-// wrapperParser adds the subcommands of chunkah.
+// wrapperParser adds the subcommands of chunkah to a parser.
 func wrapperParser(parser *flags.Parser, common *commonFlags, finish func(command) command) (*flags.Parser, func() command) {
 	parser.SubcommandsOptional = true
 	commands := make(map[string]command)
@@ -130,14 +129,15 @@ func wrapperParser(parser *flags.Parser, common *commonFlags, finish func(comman
 	}
 }
 
-// mustAdd stops on a mistake in our own definitions.
+// mustAdd panics on an error in the flag definitions.
 func mustAdd(_ *flags.Group, err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// Version is the version to print; empty is what the build says.
+// Version is the version to print. If it is empty, the version from the build information is
+// printed.
 var Version string
 
 type versionCommand struct{}

@@ -11,18 +11,18 @@ import (
 	"chunkah/lib/transport"
 )
 
-// The two ways to ask for help, as what the parser ends with.
+// Kinds of help that can be requested.
 const (
 	helpScreen     = "help was asked for"
 	helpEverything = "all help was asked for"
 )
 
-// help ends a parser with the answer to come.
+// help returns a function that ends parsing to print help.
 func help(which string) func() error {
 	return func() error { return &flags.Error{Type: flags.ErrHelp, Message: which} }
 }
 
-// help prints the help that was asked for.
+// help prints the requested help.
 func (e *Env) help(parser *flags.Parser, which string) error {
 	text := manual.Screen
 	if which == helpEverything {
@@ -32,7 +32,7 @@ func (e *Env) help(parser *flags.Parser, which string) error {
 	return err
 }
 
-// asked is what the user calls the command.
+// asked returns the name of the command as the user typed it.
 func asked(env *Env, parser *flags.Parser) string {
 	if parser.Active != nil {
 		return env.Name + " " + parser.Active.Name
@@ -40,7 +40,7 @@ func asked(env *Env, parser *flags.Parser) string {
 	return env.Name
 }
 
-// described describes the command that the user has called.
+// described returns the description of the command that the user typed.
 func described(env *Env, parser *flags.Parser) *manual.Command {
 	c := describe(env.Name)
 	name := asked(env, parser)
@@ -52,7 +52,7 @@ func described(env *Env, parser *flags.Parser) *manual.Command {
 	return c
 }
 
-// unknownOption says which option was meant, where one is near.
+// unknownOption suggests a similar option, if there is one.
 func unknownOption(env *Env, parser *flags.Parser, args []string, name string) error {
 	c := described(env, parser)
 	long := slices.ContainsFunc(args, func(a string) bool { return a == "--"+name || strings.HasPrefix(a, "--"+name+"=") })
@@ -76,8 +76,8 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 	return usagef("unknown option %q (see %s --help-all)", given, c.Name)
 }
 
-// oneTooMany refuses an argument that a command does not take. A root is one for
-// scan, and what people give to build first.
+// oneTooMany refuses an unexpected argument. For build, it suggests --from or --rootfs, since users
+// often pass the source as an argument.
 func oneTooMany(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
 		if err := refuseName(arg, "chunkah build --from"); err != nil {
@@ -95,7 +95,7 @@ func oneTooMany(name string, cmd command, arg string) error {
 	return usagef("argument %q is one too many (see %s --help)", arg, name)
 }
 
-// otherCommand is a subcommand with that option, empty where there is none.
+// otherCommand returns a subcommand that has the option, or an empty string.
 func otherCommand(parser *flags.Parser, name string) string {
 	for _, sub := range parser.Commands() {
 		if sub.FindOptionByLongName(name) != nil {
@@ -105,7 +105,7 @@ func otherCommand(parser *flags.Parser, name string) string {
 	return ""
 }
 
-// unknownCommand says which command was meant, where one is near.
+// unknownCommand suggests a similar command, if there is one.
 func unknownCommand(name string) error {
 	if near := manual.Closest(name, subcommands); near != "" {
 		return usagef("unknown command %q: did you mean %s? (see chunkah --help)", name, near)

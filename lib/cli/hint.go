@@ -10,9 +10,8 @@ import (
 	"chunkah/format"
 )
 
-// hint says what to do about an error where that follows from its cause alone, and
-// so is said here and not wherever it may happen. Empty is none: what the error
-// itself can say better stands in its text.
+// hint returns advice for errors whose cause is enough to know the fix, wherever they occur. It is
+// empty for other errors, which can contain advice in their own text.
 func hint(err error, uid int) string {
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })

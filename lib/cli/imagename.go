@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/transport"
 )
 
-// imageName matches the names of images as podman and docker take them, with a host, a tag or a
-// digest. shortName matches names without any of these, which are mostly those of directories.
+// imageName matches image names with a host, tag or digest, as in podman and docker. shortName
+// matches names without these, which are usually directories.
 var (
 	imageName = regexp.MustCompile(`^(` +
 		`(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?` +
@@ -23,18 +23,18 @@ var (
 	shortName = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
 )
 
-// where is a place that an image may be in by its name.
+// where lists the places where an image with a given name can be.
 type where struct{ registry, local bool }
 
-// placesOf says where an image may be that somebody names in the way of another tool. A file of
-// that name is no image.
+// placesOf returns the places where an image with a name in another tool's syntax can be. The name
+// of an existing file is not an image name.
 func placesOf(name string) (at where, found bool) {
 	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
 		return where{}, false
 	}
 	host, rest, deep := strings.Cut(name, "/")
 	switch {
-	case deep && host == "localhost": // what podman calls an image that was built here
+	case deep && host == "localhost": // podman's name of a locally built image
 		return where{local: true}, true
 	case deep && rest != "" && strings.ContainsAny(host, ".:"):
 		return where{registry: true}, true
@@ -42,12 +42,13 @@ func placesOf(name string) (at where, found bool) {
 	return where{registry: true, local: true}, true
 }
 
-// enginesWith are the sources of an image in the engines that have one of this name, by the engine.
+// enginesWith returns the sources for an image in the container engines that have it, with the name
+// of the engine.
 //
-//nolint:contextcheck,nolintlint // an error message has no run of its own; contextcheck reads this for the callers
+//nolint:contextcheck,nolintlint // an error message has no context
 func enginesWith(name string) (ways [][2]string) {
 	if img, err := storage.Open(storage.Store{}, name); err == nil {
-		_ = img.Close() // it was only read
+		_ = img.Close() // opened only for reading
 		ways = append(ways, [2]string{"podman", transport.Storage.Prefix + name})
 	}
 	if client, err := daemon.Open(); err == nil && client.Runs() {
@@ -60,11 +61,11 @@ func enginesWith(name string) (ways [][2]string) {
 	return ways
 }
 
-// daemonPatience is how long an error message may wait for a Docker daemon.
+// daemonPatience limits how long an error message waits for a Docker daemon.
 const daemonPatience = 2 * time.Second
 
-// refuseName refuses the name of an image where a source is wanted, and says what to write. take is
-// the command that reads it, up to its source; empty for none.
+// refuseName refuses an image name without a transport as a source, and suggests the right syntax.
+// take is the command up to its source, or empty.
 func refuseName(name, take string) error {
 	at, found := placesOf(name)
 	var engines [][2]string
@@ -72,7 +73,7 @@ func refuseName(name, take string) error {
 		engines = enginesWith(name)
 	} else if _, err := os.Lstat(name); err != nil && shortName.MatchString(name) {
 		if engines = enginesWith(name); len(engines) == 0 {
-			return nil // a directory that is not there
+			return nil // a missing directory
 		}
 	} else {
 		return nil
@@ -93,7 +94,7 @@ func refuseName(name, take string) error {
 	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
 }
 
-// refuseOutputName refuses the name of an image where a place for one is wanted.
+// refuseOutputName refuses an image name without a transport, or in podman's storage, as an output.
 func refuseOutputName(name string) error {
 	ref, storageOnly := strings.CutPrefix(name, transport.Storage.Prefix)
 	at, found := placesOf(name)
@@ -104,7 +105,7 @@ func refuseOutputName(name string) error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") && !storageOnly {
-		return nil // a file in that folder
+		return nil // a file in that directory
 	}
 	quoted := shellLine([]string{ref})
 	var ways []string

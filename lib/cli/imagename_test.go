@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What people type for an image in other tools is answered with the line that works.
+// An image name in another tool's syntax must give an error with a command that works.
 func TestImageNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"there", "registry.example"} {
@@ -15,7 +15,7 @@ func TestImageNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Neither this machine's storage nor its daemon says anything.
+	// The result must not depend on the storage or daemon of the machine.
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
 	t.Setenv("CONTAINERS_STORAGE_CONF", "storage.conf")
 	store := t.TempDir()
@@ -53,7 +53,7 @@ func TestImageNames(t *testing.T) {
 		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -t app:x | podman load, into a Docker daemon by -o docker-daemon:app:x, -o ./app:x is the file of that name`,
 		"containers-storage:localhost/app:x": `-o "containers-storage:localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
 		"docker-daemon:app:x":                "",
-		"registry.example/out.tar":           "", // a file in a folder that is there
+		"registry.example/out.tar":           "", // a file in an existing directory
 		"out.ociarchive":                     "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",
 	} {
 		got := ""

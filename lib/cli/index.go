@@ -71,7 +71,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	return c.tell(ctx, env, report.Digest)
 }
 
-// sources reads the names of the images.
+// sources parses the names of the images.
 func (c *indexCommand) sources() ([]image.Source, error) {
 	if len(c.Args.Sources) == 0 {
 		return nil, usagef("no SOURCE: name the images to join, as in oci-archive:amd64.oci oci-archive:arm64.oci")

@@ -16,7 +16,7 @@ import (
 	"chunkah/lib/temp"
 )
 
-// viewFlags are those that inspect and reuse share.
+// viewFlags are shared by inspect and reuse.
 type viewFlags struct {
 	imageFlags
 	repoFlags
@@ -75,12 +75,12 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	return nil
 }
 
-// tellsComponents tells whether what is printed has the components of single files.
+// tellsComponents reports whether the output has the components of single files.
 func (c *inspectCommand) tellsComponents() bool {
 	return c.Components || c.Files != "" && c.JSON || c.HTML != ""
 }
 
-// check refuses what makes no sense before anything is opened.
+// check refuses invalid combinations before anything is opened.
 func (c *inspectCommand) check() (src image.Source, err error) {
 	views := 0
 	for _, asked := range []bool{c.Components, c.Files != "", c.Tree} {
@@ -106,7 +106,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	return parseImage(c.Args.Image)
 }
 
-// open opens an image as manifest and config describe it.
+// open opens an image by its manifest and config.
 func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
 	opt := f.imageOptions(env)
 	opt.Platform = f.Platform
@@ -114,13 +114,12 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 	return inspect.Open(ctx, src, opt)
 }
 
-// reads tells whether the layers of an image are to be read: where that takes no
-// download, where it was asked for, and where it has to be.
+// reads reports whether to read the layers of an image: if they are local, if --download is given,
+// or if they are needed.
 func (f *viewFlags) reads(src image.Source, must bool) bool {
 	return must || f.Download || !src.Network
 }
 
-// read reads the layers.
 func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt inspect.Options) error {
 	if err := in.Read(ctx, opt); err != nil {
 		return err
@@ -131,8 +130,7 @@ func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt i
 	return nil
 }
 
-// draw draws the page that --html asks for. It reports whether that is the answer, so
-// that there is no text.
+// draw writes the page of --html. done is true if the page replaces the text output.
 func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) error) (done bool, err error) {
 	if f.HTML == "" {
 		return false, nil
@@ -149,7 +147,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 	return f.HTML == "-", nil
 }
 
-// checkPage refuses what can be told before the work.
+// checkPage refuses invalid combinations before anything is opened.
 func (f *viewFlags) checkPage() error {
 	switch {
 	case f.HTML == "-" && f.JSON:

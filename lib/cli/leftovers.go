@@ -12,8 +12,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// nameLeftovers lists the unfinished files that killed runs have left in some folders. They are not
-// removed: on a file system that other machines share, a lock may not tell that a run is still
+// nameLeftovers lists the unfinished files of killed runs in some directories. It does not remove
+// them: on a shared file system, a lock does not show whether a run on another machine is still
 // alive.
 func (e *Env) nameLeftovers(folders []string) {
 	slices.Sort(folders)
@@ -31,7 +31,7 @@ func (e *Env) nameLeftovers(folders []string) {
 	}
 }
 
-// besides is the folder of a file that is put in place whole.
+// besides returns the directory of a file that is written under a temporary name.
 func besides(file string) []string {
 	if file == "" || file == "-" {
 		return nil
@@ -43,15 +43,16 @@ func (f *metricsFlags) folders() []string { return besides(f.Metrics) }
 
 func (f *planFlags) folders() []string { return besides(f.Plan) }
 
-// folders is where spools have a name for a moment.
+// folders returns the directory where spooled files have a name for a short time.
 func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)} }
 
-// folders are those with unfinished files of an output: beside it, and in a layout folder.
+// folders returns the directories that can have unfinished files of an output: its parent, and a
+// layout directory.
 func (f *outputFlags) folders() []string {
 	own := besides(f.DigestFile)
 	target, err := f.target()
 	if err != nil || !target.IsLocalPath() {
-		return own // an error is told when the output is opened
+		return own // opening the output reports the error
 	}
 	path, opened, err := regular.Resolve(target.Path)
 	if err != nil || opened {
@@ -72,7 +73,7 @@ func (f *writeFlags) folders() []string {
 	return folders
 }
 
-// databases is where component repos have private copies of databases.
+// databases returns the directory where component repos copy databases to.
 func databases() []string { return []string{temp.Dir("/tmp", "/var/tmp")} }
 
 func (c *buildCommand) leftovers() []string {

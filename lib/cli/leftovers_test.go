@@ -8,8 +8,7 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Every command that may have a file in a spool's folder looks there for what a
-// killed run has left.
+// Every command that can spool files must look for leftovers of killed runs in the spool directory.
 func TestLeftoversAreLookedForInSpools(t *testing.T) {
 	dir := t.TempDir()
 	for name, s := range stages {

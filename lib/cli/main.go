@@ -1,10 +1,11 @@
-// Package cli holds the bodies of the commands. It is the only place with
-// flags, exit statuses and the standard streams.
+// Package cli implements the commands. It is the only package that uses flags, exit statuses and
+// the standard streams.
 //
-// What goes to standard error: one line a message, "chunkah-scan: " in front, no
-// capital, no period at the end; or with --log json an object. Errors always; warnings,
-// and what build did, but for -q; milestones of all under -v; details under -vv. An error names what is at hand; what to do about a cause that may come
-// up anywhere is a line of its own: "chunkah-scan: hint: ".
+// Each message is one line on standard error. It starts with "chunkah-scan: ", is in lower case and
+// has no period at the end. With --log json it is an object. Errors are always printed; warnings
+// and the summary of build unless -q is given; milestones of all commands with -v; details with
+// -vv. An error describes its own context. Advice for a cause that can occur anywhere is a separate
+// line: "chunkah-scan: hint: ".
 package cli
 
 import (
@@ -26,16 +27,16 @@ import (
 	"chunkah/lib/console"
 )
 
-// The exit statuses.
+// Exit statuses.
 const (
 	statusOK      = 0
 	statusFailure = 1
-	statusUsage   = 2 // of a command that compares: any failure, as of diff(1) and cmp(1)
-	// A signal that ended the command is added to statusSignal.
+	statusUsage   = 2 // for commands that compare: any failure, as in diff(1) and cmp(1)
+	// The number of the signal that ended the command is added to statusSignal.
 	statusSignal = 128
 )
 
-// usageError is a mistake on the command line or in the environment.
+// usageError is an error in the command line or the environment.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -45,7 +46,7 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// signalError is the reason why a command was stopped.
+// signalError is the cause of a context that a signal cancelled.
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
@@ -58,18 +59,18 @@ func (e *signalError) Error() string {
 	return "terminated"
 }
 
-// outcome ends a command whose answer is its status: there is nothing more to say.
+// outcome ends a command whose result is its exit status, without a message.
 type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("status %d", int(o)) }
 
-// troubleError is why a command that compares has no answer.
+// troubleError is the reason why a command could not compare.
 type troubleError struct{ err error }
 
 func (e *troubleError) Error() string { return e.err.Error() }
 func (e *troubleError) Unwrap() error { return e.err }
 
-// answer ends a command that compares and has found so much, or could not.
+// answer returns the result of a command that compares: the number of differences, or an error.
 func answer(found int, err error) error {
 	switch {
 	case err != nil:
@@ -80,44 +81,44 @@ func answer(found int, err error) error {
 	return nil
 }
 
-// command is one command: its flags are its fields.
+// command is a command with its flags as fields.
 type command interface {
-	// run does the work. It returns once everything it opened is closed.
+	// run runs the command. It closes everything that it opens.
 	run(ctx context.Context, env *Env) error
-	// leftovers are folders that can have unfinished files of a run that was killed.
+	// leftovers returns directories that can have unfinished files of killed runs.
 	leftovers() []string
 }
 
-// Env is what a command has of its process.
+// Env is the environment of a command: its arguments, streams and messages.
 type Env struct {
-	// Name is what the command calls itself in messages.
+	// Name is the name of the command in messages.
 	Name   string
 	Stdin  *os.File
 	Stdout *os.File
 	Stderr *os.File
-	// Verbose is -1 for -q, 0, 1 for -v, 2 for -vv.
+	// Verbose is -1 for -q, 1 for -v, 2 for -vv, otherwise 0.
 	Verbose int
 
 	common *commonFlags // of the command line
-	once   sync.Once    // guards said
+	once   sync.Once    // creates said
 	said   *console.Console
 }
 
-// console is standard error. It is one, whichever goroutine speaks first: warnings may come from concurrent uploads.
+// console returns the writer of messages to standard error. It is created once, since concurrent
+// uploads can print warnings at the same time.
 func (e *Env) console() *console.Console {
 	e.once.Do(func() { e.said = console.New(e.Stderr, e.Name) })
 	return e.said
 }
 
-// settle takes in the flags that every command has. failed is a command line with a
-// fault.
+// settle applies the flags that every command has. failed is a command line with an error.
 func (e *Env) settle(failed []string) error {
 	f := e.common
 	e.Verbose = len(f.Verbose)
 	if f.Quiet {
 		e.Verbose = -1
 	}
-	// A fault may stand before the flag that says how to tell it.
+	// The error can come before --log, which sets the format of its message.
 	at := slices.Index(failed, "--log")
 	if f.Log == "json" || slices.Contains(failed, "--log=json") || at >= 0 && at+1 < len(failed) && failed[at+1] == "json" {
 		e.console().JSON()
@@ -131,8 +132,8 @@ func (e *Env) settle(failed []string) error {
 	return nil
 }
 
-// stderrOf is the standard error of a program in a stage's place: ours, unless more
-// than lines of text goes there.
+// stderrOf returns the standard error for a program that replaces a stage. Its lines go through the
+// console if progress is drawn or messages are JSON.
 func (e *Env) stderrOf(stage string) io.Writer {
 	if e.draws() || e.common.Log == "json" {
 		return e.console().Of(stage)
@@ -140,42 +141,40 @@ func (e *Env) stderrOf(stage string) io.Writer {
 	return e.Stderr
 }
 
-// warn tells what people have to know, but for those who said -q.
+// warn prints a warning, unless -q is given.
 func (e *Env) warn(format string, args ...any) {
 	if e.Verbose >= 0 {
 		e.say(slog.LevelWarn, format, args...)
 	}
 }
 
-// warnLines warns in several lines: those that belong to the first are indented.
+// warnLines prints a warning of several lines. Lines after the first are indented.
 func (e *Env) warnLines(lines []string) {
 	if e.Verbose >= 0 {
 		e.console().Print(slog.LevelWarn, lines)
 	}
 }
 
-// info tells milestones, under -v.
+// info prints a milestone with -v.
 func (e *Env) info(format string, args ...any) {
 	if e.Verbose >= 1 {
 		e.say(slog.LevelInfo, format, args...)
 	}
 }
 
-// debug tells details, under -vv.
+// debug prints details with -vv.
 func (e *Env) debug(format string, args ...any) {
 	if e.Verbose >= 2 {
 		e.say(slog.LevelDebug, format, args...)
 	}
 }
 
-// say says something: a line, and those of an error that has several, for which the verb
-// is %w.
+// say prints a message. An error with several lines is formatted with %w.
 func (e *Env) say(level slog.Level, format string, args ...any) {
 	e.console().Print(level, console.ErrorLines(fmt.Errorf(format, args...)))
 }
 
-// Main runs the command of that name with the process's arguments and returns
-// its exit status.
+// Main runs the command of that name with the arguments of the process and returns its exit status.
 func Main(name string) int {
 	env := &Env{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	unsetEmpty()
@@ -192,7 +191,8 @@ func Main(name string) int {
 	return env.fail(stopped(ctx, cmd.run(ctx, env)))
 }
 
-// stopped is why a command was stopped, where all it says is that it was.
+// stopped returns the cause of a cancelled context in place of an error that says only that it was
+// cancelled.
 func stopped(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
 		return cause
@@ -200,7 +200,7 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// fail says what went wrong and returns the status for it.
+// fail prints an error and returns its exit status.
 func (e *Env) fail(err error) int {
 	if err == nil {
 		return statusOK
@@ -227,25 +227,24 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// unread reports whether the reader of standard output is gone.
+// unread reports whether an error means that the reader of standard output is gone.
 func (e *Env) unread(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
 }
 
-// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels.
-// The second one ends the process at once.
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels. The second signal
+// ends the process at once.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) { // as nohup has it
+		if !signal.Ignored(sig) { // for example by nohup
 			signal.Notify(signals, sig)
 		}
 	}
-	// A pipe that nobody reads and a file that may not grow are errors of a write,
-	// after which there is something to tidy up. Not ignored, which what is started
-	// from here would inherit.
+	// A closed pipe and the file size limit must be write errors, so that the command can clean up.
+	// The signals are caught rather than ignored, because child processes would inherit the latter.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	go func() {
 		sig, ok := <-signals
@@ -260,7 +259,7 @@ func untilSignal() (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// unsetEmpty makes an empty variable an unset one.
+// unsetEmpty unsets empty environment variables.
 func unsetEmpty() {
 	for _, pair := range os.Environ() {
 		name, value, _ := strings.Cut(pair, "=")
@@ -270,15 +269,15 @@ func unsetEmpty() {
 	}
 }
 
-// parse reads the command line of env's command; no command and no error is help
-// that was asked for.
+// parse parses the command line of env's command. It returns neither a command nor an error if it
+// has printed help.
 func parse(env *Env, args []string) (command, error) {
 	parser, pick := newParser(env)
 	parser.UnknownOptionHandler = func(name string, _ flags.SplitArgument, _ []string) ([]string, error) {
 		return nil, unknownOption(env, parser, args, name)
 	}
 	if len(args) > 0 && env.Name == wrapper {
-		switch args[0] { // words that people try, for options
+		switch args[0] { // words that users try instead of options
 		case "help":
 			args = append(args[1:len(args):len(args)], "--help")
 		case "version":
@@ -319,8 +318,7 @@ func parse(env *Env, args []string) (command, error) {
 	return cmd, nil
 }
 
-// refuseEmpty refuses an option that is given and empty, as -o "$OUT" is where OUT
-// is not set.
+// refuseEmpty refuses an option with an empty value, for example -o "$OUT" if OUT is not set.
 func refuseEmpty(parser *flags.Parser) error {
 	groups := parser.Groups()
 	if parser.Active != nil {
@@ -343,7 +341,7 @@ func refuseEmpty(parser *flags.Parser) error {
 	return nil
 }
 
-// lowerFirst fits a library's message into ours.
+// lowerFirst adapts a library's message to the style of our messages.
 func lowerFirst(s string) string {
 	if s == "" {
 		return s

@@ -11,19 +11,19 @@ import (
 	"chunkah/lib/pipeline"
 )
 
-// metricsFlags are flags of every command that processes files.
+// metricsFlags are shared by all commands that process files.
 type metricsFlags struct {
 	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
 }
 
-// measurement is what a run measures of itself.
+// measurement contains the metrics of a run.
 type measurement struct {
 	*metrics.Run        // nil if neither a file nor a progress bar needs it
-	file         string // for --metrics; empty for none
+	file         string // for --metrics, or empty
 	stopDrawing  func() // nil if nothing is drawn
 }
 
-// measure starts to measure a command.
+// measure starts the measurement of a command.
 func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 	if dir := filepath.Dir(f.Metrics); f.Metrics != "" && (!isDir(dir) || isDir(f.Metrics)) {
 		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or name another one", f.Metrics)
@@ -35,8 +35,8 @@ func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 	return &measurement{Run: metrics.Start(name), file: f.Metrics}, nil
 }
 
-// measureStage starts to measure a command that is one stage, if that is needed. Without need, the
-// stage is nil, and counts nothing.
+// measureStage starts the measurement of a command that is one stage. If neither a file nor a
+// progress bar needs it, the stage is nil and counts nothing.
 func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
 	if f.Metrics == "" && !draws {
 		return &measurement{}, nil, nil
@@ -60,8 +60,8 @@ func (m *measurement) end() {
 	}
 }
 
-// write writes the file of --metrics. The image or stream exists by now, so an error is only a
-// warning. It is printed with -q too, since the user asked for the file.
+// write writes the file of --metrics. The image or stream is complete by then, so an error is only
+// a warning. It is printed with -q too, since the user asked for the file.
 func (m *measurement) write(ctx context.Context, env *Env) {
 	if m.file == "" {
 		return
@@ -71,10 +71,10 @@ func (m *measurement) write(ctx context.Context, env *Env) {
 	}
 }
 
-// metricsFile describes the file of an earlier run, which is no part of a root.
+// metricsFile returns the file of a previous run, which scan must exclude from the root.
 func (f *metricsFlags) metricsFile() []os.FileInfo { return earlier(f.Metrics) }
 
-// earlier describes a file that a run is to replace, nothing where it is not there.
+// earlier returns the file that a run will replace, or nothing if it does not exist.
 func earlier(name string) []os.FileInfo {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -83,7 +83,7 @@ func earlier(name string) []os.FileInfo {
 	return []os.FileInfo{info}
 }
 
-// stage measures a stage of build. report adds what its streams do not show.
+// stage measures a stage of build. report adds metrics that the streams do not show.
 func (r *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
 	m := r.Stage(s.Name)
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {

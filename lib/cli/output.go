@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// outputFlags say where an image goes and what it is called there.
+// outputFlags are the location of an image and its name there.
 type outputFlags struct {
 	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
@@ -28,26 +28,25 @@ type outputFlags struct {
 	digestFlags
 }
 
-// target reads -o and -t.
+// target parses -o and -t.
 func (f *outputFlags) target() (image.Source, error) {
 	target, _, err := f.named()
 	return target, err
 }
 
-// named reads them too, and returns the further names of the image, or tags of the same
-// repository.
+// named parses -o and -t, and returns the additional names or tags of the image.
 func (f *outputFlags) named() (target image.Source, also []string, err error) {
 	if len(f.Output) > 1 {
 		return target, nil, usagef("-o %q and -o %q: there is one output: copy the image from there, as with skopeo copy", f.Output[0], f.Output[1])
 	}
-	output := append(slices.Clone(f.Output), "-")[0] // standard output, unless there is one
+	output := append(slices.Clone(f.Output), "-")[0] // default: standard output
 	if err := refuseOutputName(output); err != nil {
 		return target, nil, err
 	}
 	if target, err = transport.ParseDestination(output); err != nil {
 		return target, nil, &usageError{err}
 	}
-	named := target.Syntax == image.RefOnly // so that all tags are further names
+	named := target.Syntax == image.RefOnly // all tags are additional names
 	var names []string
 	for _, tag := range f.Tag {
 		if target.Tag != nil {
@@ -68,8 +67,8 @@ func (f *outputFlags) named() (target image.Source, also []string, err error) {
 	return target, names, nil
 }
 
-// spareTemp has temporary files go beside the output where no other folder on
-// disk takes any, as in a container whose root is read-only.
+// spareTemp uses the directory of the output for temporary files if no other directory on disk is
+// writable, for example in a container with a read-only root.
 func (f *outputFlags) spareTemp() {
 	target, err := f.target()
 	dir := temp.Dir("/var/tmp", "/tmp")
@@ -78,13 +77,14 @@ func (f *outputFlags) spareTemp() {
 	}
 	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
 		if temp.Writable(dir) {
-			_ = os.Setenv("TMPDIR", dir) // it fails for odd names only
+			_ = os.Setenv("TMPDIR", dir) // it fails only for invalid names
 			return
 		}
 	}
 }
 
-// own tells the layers whose blobs may go with the image that is replaced; nil for none.
+// own returns a function that selects the layers whose blobs can be removed with the replaced
+// image, or nil to keep all blobs.
 func (f *outputFlags) own() func(v1.History) bool {
 	if f.KeepOld {
 		return nil
@@ -92,7 +92,7 @@ func (f *outputFlags) own() func(v1.History) bool {
 	return func(h v1.History) bool { return h.CreatedBy == plan.Author && h.Author == "" }
 }
 
-// create begins to write an image to the output, with further names.
+// create opens the output for an image with additional names.
 func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, readable bool) (oci.Destination, error) {
 	target, also, err := f.named()
 	if err != nil {
@@ -104,10 +104,11 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, 
 	})
 }
 
-// lockPause is how long to wait before another look at a lock that another process has.
+// lockPause is the interval between attempts to get a lock of another process.
 const lockPause = 100 * time.Millisecond
 
-// waits waits for a folder that another process writes to, and says so once.
+// waits returns a function that waits for a directory that another process writes to. It prints one
+// message.
 func (e *Env) waits(ctx context.Context) func(path string) error {
 	said := false
 	return func(path string) error {
@@ -124,15 +125,15 @@ func (e *Env) waits(ctx context.Context) func(path string) error {
 	}
 }
 
-// writer is standard output.
+// writer returns standard output with interruptible writes.
 func (e *Env) writer(ctx context.Context) io.Writer {
 	if len(e.stdoutInfo()) > 0 {
-		return e.Stdout // a file, which nobody has to wait for
+		return e.Stdout // writes to a file do not block
 	}
 	return interrupt.NewStream(ctx, e.Stdout)
 }
 
-// existing describes the files of the output that are there before the run.
+// existing returns the files of the output that exist before the run.
 func (e *Env) existing(target image.Source) []os.FileInfo {
 	if target.IsStdout() {
 		return e.stdoutInfo()
@@ -149,8 +150,8 @@ func (e *Env) existing(target image.Source) []os.FileInfo {
 	return infos
 }
 
-// takesArchive refuses to write an archive to a terminal, to nowhere, or where there is
-// no folder, before the work.
+// takesArchive refuses an archive on a terminal, on a closed standard output or in a missing
+// directory before the build starts.
 func (e *Env) takesArchive(target image.Source) error {
 	switch {
 	case target.IsStdout() && isTerminal(e.Stdout):
@@ -164,9 +165,10 @@ func (e *Env) takesArchive(target image.Source) error {
 	}
 	info, err := os.Stat(target.Path)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil // opening it for good says what is wrong with it
+		return nil // the later open reports the error
 	}
-	// Opened so, it neither waits for a line nor becomes the terminal of this process.
+	// O_NONBLOCK keeps the open from blocking, and O_NOCTTY keeps the terminal from becoming the
+	// controlling one.
 	f, err := os.OpenFile(target.Path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil

@@ -12,8 +12,7 @@ import (
 	"chunkah/lib/scan"
 )
 
-// packFlags are those that pack and build share. --max and --max-layers are one
-// option with two names.
+// packFlags are shared by pack and build. --max and --max-layers are the same option.
 type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
@@ -23,8 +22,7 @@ type packFlags struct {
 	planFlags
 }
 
-// options reads the flags. output is where the image goes, nil where standard
-// output holds it or the stream.
+// options parses the flags. output is nil if the image or stream goes to standard output.
 func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
@@ -52,7 +50,7 @@ func (f *packFlags) maxLayerSize() (int64, error) {
 	return size, nil
 }
 
-// max is the number of layers asked for, 0 where that is none.
+// max returns the requested maximum number of layers, or 0 if it is not set.
 func (f *packFlags) max(env *Env) (int, error) {
 	if f.Max != "" && f.MaxLayers != "" {
 		return 0, usagef("--max and --max-layers are the same option: give one")
@@ -120,10 +118,10 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// planned puts the plan in place, and prints it, where that was asked for.
+// planned writes the final plan file and prints the plan, if requested.
 func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source, plan *pendingPlan, r *pack.Report) error {
 	if r == nil {
-		return nil // somebody else's
+		return nil // another program made the plan
 	}
 	if err := plan.commit(); err != nil {
 		return err
@@ -131,7 +129,7 @@ func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source,
 	return f.explainPlan(ctx, env, output, r)
 }
 
-// packed says what pack made of its input.
+// packed reports the result of pack.
 func (e *Env) packed(r *pack.Report) {
 	for _, c := range scan.Counts(r.Stripped) {
 		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))

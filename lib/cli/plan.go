@@ -20,18 +20,18 @@ import (
 	"chunkah/lib/transport"
 )
 
-// planFlags say what the last plan was and where this one goes.
+// planFlags name the previous plan and the file of the new one.
 type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
 	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 }
 
-// previousAuto is the image that the output replaces.
+// previousAuto stands for the image that the output replaces.
 const previousAuto = "auto"
 
-// checkPlan refuses what can be told before the work. Standard output is free
-// where the image goes elsewhere.
+// checkPlan refuses invalid combinations before the build starts. A plan can go to standard output
+// only if the image goes elsewhere.
 func (f *planFlags) checkPlan(output *image.Source) error {
 	switch {
 	case f.Plan == "":
@@ -47,12 +47,11 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	return nil
 }
 
-// previous reads the last layout, nil where none is named. output is the image
-// that is replaced, nil where that is on standard output.
+// previous reads the previous layout, or returns nil without --previous. output is the image to be
+// replaced, or nil for standard output.
 //
-// A place that is named and not there is a mistake: taken for a first build, a
-// misspelt name would go unnoticed and cost every client the whole image. What is
-// there is used for what it is worth.
+// A named file must exist. If a misspelt name were treated as a first build, every client would
+// download the whole image again. A damaged layout is used as far as possible.
 func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	switch f.Previous {
 	case "":
@@ -77,8 +76,8 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	return prev, nil
 }
 
-// previousOutput reads the layout of the image that the output replaces. There is
-// none at the first build, and whatever is there instead is none of ours.
+// previousOutput reads the layout of the image that the output replaces. It returns an empty layout
+// for a first build, and nil if the image has no usable layout.
 func previousOutput(ctx context.Context, env *Env, opt image.Options, output *image.Source) (*group.Previous, error) {
 	if output == nil {
 		return nil, errNoPlace()
@@ -89,7 +88,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 		return nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist):
 		env.info("no previous image at %q: this is the first one", output)
-		return &group.Previous{}, nil // the next build will have one: docs/grouping.md
+		return &group.Previous{}, nil // the next build will have a layout: docs/grouping.md
 	case err != nil:
 		env.warn("previous layout: %w: planning without", err)
 		return nil, nil
@@ -99,8 +98,8 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 	return prev, nil
 }
 
-// readPrevious reads a layout from a plan or an image. An error is one of reading;
-// what is there and makes no sense earns a note, and no layout.
+// readPrevious reads a layout from a plan or an image. An error means that reading failed. Invalid
+// contents are reported in a note.
 func readPrevious(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
 	if src, err = previousSource(src); err != nil {
 		return nil, nil, err
@@ -117,7 +116,7 @@ func readPrevious(ctx context.Context, src image.Source, opt image.Options) (pre
 	return prev, noteOf(text), err
 }
 
-// noteOf is a text as a note; nil for none.
+// noteOf returns a text as a note, or nil if it is empty.
 func noteOf(text string) error {
 	if text == "" {
 		return nil
@@ -125,8 +124,8 @@ func noteOf(text string) error {
 	return errors.New(text)
 }
 
-// readImage reads the layout that an image carries. Only what the system or a
-// registry refuses of its manifest is an error: an image that is there is used as far as it can be read.
+// readImage reads the layout of an image. It returns an error only if the system or registry cannot
+// provide the manifest. A damaged image is used as far as it can be read.
 func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *group.Previous, note, err error) {
 	img, err := image.Open(ctx, src, opt)
 	var refused syscall.Errno
@@ -143,7 +142,7 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 	return prev, noteOf(text), img.Close()
 }
 
-// planFile describes the plan of an earlier run, which is no part of a root.
+// planFile returns the plan of a previous run, which scan must exclude from the root.
 func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
 
 // pendingPlan is the file of --plan under a temporary name, until the image or stream is complete.
@@ -183,13 +182,13 @@ func planError(err error) error {
 	return nil
 }
 
-// place is the image that the output replaces; nil where that is on standard output.
+// place returns the image that the output replaces, or nil for standard output.
 func (f *writeFlags) place() *image.Source {
 	target, err := f.target()
 	if err != nil || target.IsStdout() {
-		return nil // an error is told when the output is opened
+		return nil // opening the output reports the error
 	}
-	if target.File { // which holds one image, whatever its name
+	if target.File { // a file contains one image, whatever its name
 		target.Ref = ""
 	}
 	return &target

@@ -19,9 +19,9 @@ import (
 	"chunkah/lib/write"
 )
 
-// previousLayers opens the previous image, as --previous names it, for the layers
-// that were compressed as those of the new one are to be. A plan has none. It
-// returns what closes the image. What is no image is for grouping to complain of.
+// previousLayers opens the image of --previous to reuse its layers with the same compression. A
+// plan does not contain layers. The closer closes the image. Grouping reports a file that is not an
+// image.
 func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, io.Closer, error) {
 	none := io.NopCloser(nil)
 	src, err := previousImage(name, output)
@@ -33,7 +33,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	case ctx.Err() != nil:
 		return nil, none, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist) && name == previousAuto:
-		return nil, none, nil // which grouping has told
+		return nil, none, nil // reported by grouping
 	case err != nil:
 		env.info("taking no layers of the previous image: %w", err)
 		return nil, none, nil
@@ -52,7 +52,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	return layers, img, nil
 }
 
-// previousImage is the image that --previous names, nil where that is none.
+// previousImage returns the image that --previous names, or nil.
 func previousImage(name string, output *image.Source) (*image.Source, error) {
 	switch name {
 	case "":
@@ -74,8 +74,8 @@ func previousImage(name string, output *image.Source) (*image.Source, error) {
 	return &src, nil
 }
 
-// previousSource tells what is at a path without a transport: a layout folder, an archive,
-// or a plan, which can come from a pipe and is not an image.
+// previousSource detects the kind of a path without a transport: a layout directory, an archive, or
+// a plan, which can be a pipe and is not an image.
 func previousSource(src image.Source) (image.Source, error) {
 	if src.IsImage() {
 		return src, nil
@@ -98,7 +98,7 @@ func previousSource(src image.Source) (image.Source, error) {
 	return src, nil
 }
 
-// firstByte reads the first byte of a file; that of an empty one is a space.
+// firstByte returns the first byte of a file, or a space if the file is empty.
 func firstByte(path string) (byte, error) {
 	in, err := image.OpenFile(path)
 	if err != nil {

@@ -14,29 +14,28 @@ import (
 	"chunkah/lib/write"
 )
 
-// heartbeat is how often a run that nobody sees says that it is alive: a CI job
-// without a word for some minutes looks dead, to people and to what watches it.
+// heartbeat is the interval of progress lines without a terminal. Without output for some minutes,
+// a CI job looks dead and can be stopped.
 const heartbeat = 30 * time.Second
 
-// draws reports whether progress can be drawn: on a terminal that can go up a line.
+// draws reports whether standard error is a terminal that can draw progress.
 func (e *Env) draws() bool {
 	term := os.Getenv("TERM")
 	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
 }
 
-// drawsStage is draws for a stage that writes to standard output: of those in a pipe
-// that share a terminal only the last one draws, and none into its own answer.
+// drawsStage is draws for a stage that writes to standard output. Of several stages on one
+// terminal, only the last one draws. No stage draws over its own output.
 func (e *Env) drawsStage() bool {
 	info, err := e.Stdout.Stat()
 	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
-// drawsBuild is draws for a build: not into its own plan, which goes to standard output
-// meanwhile.
+// drawsBuild is draws for a build. It does not draw over a plan that is printed on the terminal.
 func (e *Env) drawsBuild(plan bool) bool { return e.draws() && !(plan && isTerminal(e.Stdout)) }
 
-// follow shows how far a build is until the function that it returns is called:
-// drawn, or as a line now and then, beside those of milestones.
+// follow shows the progress of a build until the returned function is called. It draws a bar or
+// prints a line at intervals, in addition to the milestones.
 func (e *Env) follow(run *metrics.Run, draws bool) (stop func()) {
 	switch {
 	case e.Verbose < 0:
@@ -55,7 +54,7 @@ func (e *Env) follow(run *metrics.Run, draws bool) (stop func()) {
 	}
 }
 
-// beat says at each tick how far a run is.
+// beat prints the progress of a run at each tick.
 func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
 	for {
 		select {
@@ -79,18 +78,18 @@ func statusAttributes(s metrics.Status) []slog.Attr {
 	}
 }
 
-// milestones tell of the stages of a build as they end, in order.
+// milestones reports the stages of a build in order as they end.
 type milestones struct {
 	env   *Env
 	run   *metrics.Run
 	done  *reports
-	drawn bool // which says as much
+	drawn bool // the bar already shows the milestones
 
 	mu   sync.Mutex
 	told int
 }
 
-// tell tells of what has ended since it was called last.
+// tell prints the stages that have ended since the last call.
 func (m *milestones) tell() {
 	if m.env.Verbose < 0 || m.drawn {
 		return
@@ -100,13 +99,13 @@ func (m *milestones) tell() {
 	for _, x := range m.run.Ended()[m.told:] {
 		m.told++
 		if x.Stage == "write" && m.env.common.Log != "json" {
-			continue // people have the summary next
+			continue // the summary follows at once
 		}
 		m.env.console().Print(slog.LevelInfo, []string{x.Stage + ": " + m.done.made(x.Status)}, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
 	}
 }
 
-// made is what is new with a stage, for people. How long it took is in the summary.
+// made describes the result of a stage. The summary has the time that it took.
 func (r *reports) made(s metrics.Status) string {
 	switch {
 	case s.Stage == "assign" && r.assigned != nil:
@@ -121,7 +120,7 @@ func (r *reports) made(s metrics.Status) string {
 	return plural(s.Files, "file") + ", " + bytesText(s.Bytes)
 }
 
-// secondsText writes a time for people.
+// secondsText formats a duration.
 func secondsText(s float64) string {
 	if s < 60 {
 		return fmt.Sprintf("%.1f s", s)
@@ -129,8 +128,8 @@ func secondsText(s float64) string {
 	return fmt.Sprintf("%d:%02d min", int(s)/60, int(s)%60)
 }
 
-// summary says what a build made: layers, components and sizes, what was taken from
-// before, what was dropped, and how long each stage took.
+// summary prints the result of a build: layers, components, sizes, reused layers, skipped files and
+// the time of each stage.
 func (r *reports) summary(env *Env, run *metrics.Run) {
 	if env.Verbose < 0 {
 		return
@@ -158,7 +157,7 @@ func (r *reports) summary(env *Env, run *metrics.Run) {
 		slog.Float64("seconds", total))
 }
 
-// sizesText is the size of an image's layers, and what is left of it.
+// sizesText formats the size of the layers before and after compression.
 func sizesText(w *write.Report) string {
 	if w.BlobBytes == w.Bytes {
 		return bytesText(w.Bytes)
@@ -201,7 +200,7 @@ func (r *reports) dropped() []string {
 	return parts
 }
 
-// longestList bounds a line of the summary; -v has the whole list.
+// longestList limits a line of the summary. With -v the whole list is printed.
 const longestList = 5
 
 func listText(parts []string) string {

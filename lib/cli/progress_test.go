@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// said is an environment, and what it has said so far.
+// said returns an environment, and a function that returns its messages so far.
 func said(t *testing.T) (*Env, func() string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "stderr")
@@ -28,7 +28,7 @@ func said(t *testing.T) (*Env, func() string) {
 	}
 }
 
-// At each tick a run says how far it is, and in the end no more.
+// A run must print its progress at each tick, and nothing after its end.
 func TestBeat(t *testing.T) {
 	env, text := said(t)
 	run := metrics.Start("chunkah build")
@@ -39,7 +39,7 @@ func TestBeat(t *testing.T) {
 		close(ended)
 	}()
 	ticks <- time.Time{}
-	ticks <- time.Time{} // the one before has been told
+	ticks <- time.Time{} // the previous tick has been handled
 	scan.Done()
 	write.Work().Expect(4e6)
 	write.Work().Did(1e6)
@@ -54,7 +54,7 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// Stages that end out of order are told in order, each once.
+// Stages that end out of order must be reported in order, once each.
 func TestMilestones(t *testing.T) {
 	env, text := said(t)
 	run := metrics.Start("chunkah build")

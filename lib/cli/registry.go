@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// imageFlags are in every command that opens images.
+// imageFlags are shared by all commands that open images.
 type imageFlags struct {
 	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: $TMPDIR, else /var/tmp, /tmp or beside the output)" section:"Images" brief:"where layers wait (default: $TMPDIR, else /var/tmp)"`
 	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for" brief:"registries without TLS, or with any certificate"`
@@ -19,8 +19,8 @@ func (f *imageFlags) imageOptions(env *Env) image.Options {
 	return image.Options{Spool: f.Spool, Registry: f.registryOptions(env)}
 }
 
-// registryOptions are those of a client of registries. An invalid timeout is an error only
-// of a command that uses a registry.
+// registryOptions returns a function that gives the options of a registry client. An invalid
+// timeout is an error only if a registry is used.
 func (f *imageFlags) registryOptions(env *Env) func() (registry.Options, error) {
 	return func() (registry.Options, error) {
 		opt := registry.Options{

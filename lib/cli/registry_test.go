@@ -17,14 +17,15 @@ import (
 	"chunkah/lib/transport"
 )
 
-// Uploads that go on side by side warn side by side, on one console: make race looks on.
+// Concurrent uploads must be able to print warnings to the same console. The race detector checks
+// this.
 func TestConcurrentWarnings(t *testing.T) {
 	const uploads = 8
-	var arrived sync.WaitGroup // so that all warn at once
+	var arrived sync.WaitGroup // so that all warnings are concurrent
 	arrived.Add(uploads)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
-		case http.MethodHead: // that the size is another is what is warned of
+		case http.MethodHead: // the wrong size causes the warning
 			arrived.Done()
 			arrived.Wait()
 			w.Header().Set("Content-Length", "1")

@@ -62,7 +62,7 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// print prints the series as it was asked for.
+// print prints the series in the requested form.
 func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series) error {
 	p := report.New(env.writer(ctx))
 	switch {
@@ -79,7 +79,7 @@ func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series
 	return nil
 }
 
-// failAbove is the largest download that is not an error, in bytes.
+// failAbove returns the largest download, in bytes, that is not an error.
 func (c *reuseCommand) failAbove() (int64, error) {
 	if c.FailAbove == "" {
 		return math.MaxInt64, nil
@@ -91,7 +91,7 @@ func (c *reuseCommand) failAbove() (int64, error) {
 	return n, nil
 }
 
-// check refuses what makes no sense before anything is opened.
+// check refuses invalid combinations before anything is opened.
 func (c *reuseCommand) check() ([]image.Source, error) {
 	if err := c.checkPage(); err != nil {
 		return nil, err
@@ -116,11 +116,11 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 	return sources, nil
 }
 
-// client is the chosen client, empty for none.
+// client returns the selected client, or an empty string.
 func (c *reuseCommand) client() reuse.Client { return reuse.Client(c.Client) }
 
-// compareAll compares each image with the one before it. No more than two are open.
-// It returns the last one too, which is closed.
+// compareAll compares each image with the previous one. At most two are open at a time. It also
+// returns the last image, which is closed.
 func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source, asked []assign.Repo) (_ *reuse.Series, last *inspect.Image, err error) {
 	series := &reuse.Series{}
 	var old *inspect.Image
@@ -152,9 +152,8 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 	return series, old, nil
 }
 
-// compare compares two images: by their files where anybody wants to know, and these
-// may be read; asked is nil where not. All clients unpack the same, so that podman can
-// stand for all of them.
+// compare compares two images, and their files if needed. asked is nil if the layers must not be
+// downloaded. All clients unpack the same files, so Podman represents all of them.
 func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect.Image, asked []assign.Repo) (*reuse.Step, error) {
 	wanted := c.Components || c.HTML != "" || len(c.Args.Images) == 2
 	step := reuse.Compare(old, next, c.client())

@@ -13,15 +13,14 @@ import (
 	"chunkah/lib/temp"
 )
 
-// rustFlags are options of the Rust chunkah that its help does not show, for scripts that
-// use them.
+// rustFlags are hidden options of the Rust chunkah, for scripts that use them.
 type rustFlags struct {
 	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write to FILE what each component consists of, as JSON: files, bytes and stability" brief:"write the files of each component to FILE, as JSON" section:"Run"`
 	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the most memory that the run took to FILE, in bytes" brief:"write the peak of memory to FILE, in bytes"`
 	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"does nothing: -vv writes to standard error"`
 }
 
-// check says what of the Rust chunkah's ways has another one here.
+// check warns of options and variables of the Rust chunkah that have no effect.
 func (f *rustFlags) check(env *Env) {
 	if f.TraceLogfile != "" {
 		env.warn("--trace-logfile does nothing here: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
@@ -39,7 +38,7 @@ type manifestComponent struct {
 	Files     []string `json:"files"`
 }
 
-// write writes the files that were asked for.
+// write writes the requested files.
 func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 	if f.WriteManifestTo != "" {
 		components := make(map[string]manifestComponent, len(contents))
@@ -62,7 +61,7 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 	return nil
 }
 
-// writeNamed writes a file whole, or into a pipe.
+// writeNamed replaces a file atomically, or writes to a pipe.
 func writeNamed(ctx context.Context, name string, data []byte) error {
 	_, err := interrupt.Open(ctx, name, func(name string) (any, error) { return nil, temp.Replace(name, data) })
 	return err

@@ -61,7 +61,7 @@ func (c *sbomCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// writeBill writes a finished document to a file, or to standard output.
+// writeBill writes a finished SBOM to a file or standard output.
 func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, data []byte) (err error) {
 	if len(doc.Packages) == 0 {
 		e.warn("no packages found: the bill of materials is empty")
@@ -78,7 +78,7 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	return nil
 }
 
-// list finds the packages of the sources.
+// list lists the packages of the sources.
 func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error) {
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {
@@ -96,7 +96,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	if err != nil {
 		return nil, err
 	}
-	defer set.Close() // it was only read
+	defer set.Close() // opened only for reading
 	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 		return nil, err
 	}
 	if scanning.Special == scan.SpecialRefuse {
-		scanning.Special = scan.SpecialKeep // no package has any
+		scanning.Special = scan.SpecialKeep // packages do not contain special files
 	}
 	assigning.Root = set.Root
 	remember(assigning.Repos, set)
@@ -141,8 +141,8 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	return doc, nil
 }
 
-// describeSource says what a document is about. If that is one image, packages are placed in its
-// layers.
+// describeSource returns the subject of an SBOM. If the source is one image, packages are located
+// in its layers.
 func describeSource(set *source.Set, names []string) (*sbom.Document, *sbom.Placement, error) {
 	system, err := sbom.ReadSystem(set.Root)
 	if err != nil {
@@ -160,8 +160,8 @@ func describeSource(set *source.Set, names []string) (*sbom.Document, *sbom.Plac
 	return doc, where, nil
 }
 
-// subjectName is what the sources are called: images by their names, directories by the last
-// part of theirs, so that the document is the same wherever they are.
+// subjectName returns the name of the sources: the names of images, and the last element of
+// directory paths, so that the SBOM does not depend on where they are.
 func subjectName(sources []string) string {
 	var names []string
 	for _, name := range sources {

@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/scan"
 )
 
-// scanFlags are those that scan and build share.
+// scanFlags are shared by scan and build.
 type scanFlags struct {
 	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)" section:"Source" brief:"leave out PATH; ending in / only what is in it"`
 	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
@@ -24,12 +24,12 @@ type scanFlags struct {
 	xattrFlags
 }
 
-// xattrFlags are those of all who would drop xattrs.
+// xattrFlags are shared by all commands that can drop xattrs.
 type xattrFlags struct {
 	KeepXattrs []string `long:"keep-xattr" value-name:"NAME" unquote:"false" description:"keep an xattr that is dropped by default, such as security.selinux or user.component (repeatable)" brief:"keep an xattr dropped by default (repeatable)"`
 }
 
-// liveContents of a running system are not part of its root.
+// liveContents are paths of a running system that do not belong to an image.
 var liveContents = []string{"/tmp/", "/var/tmp/", "/proc/", "/sys/", "/dev/", "/run/"}
 
 func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) (scan.Options, error) {
@@ -120,16 +120,16 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// warnEmpty warns of a root without anything in it, which is seldom meant: what was
-// to be mounted there is not, as a volume of a container. write makes no image of it,
-// but for one that comes from an image. Changes may well be none.
+// warnEmpty warns of an empty root, which usually means that a mount is missing, for example a
+// volume of a container. write refuses an empty root unless it comes from an image. A set of
+// changes can be empty.
 func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	if r.Files <= 1 && f.KeepBase == "" {
 		env.warn("%q is empty, or all in it is left out", root.Path())
 	}
 }
 
-// scanned says what a scan took and what it left out.
+// scanned reports the scanned and skipped files.
 func (e *Env) scanned(r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
@@ -138,7 +138,7 @@ func (e *Env) scanned(r *scan.Report) {
 	e.walked(r)
 }
 
-// unmapped warns of owners that are not those of the files.
+// unmapped warns of files with owners that the user namespace does not map.
 func (e *Env) unmapped(r *scan.Report) {
 	if r.Unmapped > 0 {
 		e.warn("%s of owners that show as nobody (65534): this user namespace may not map them, and the image would have nobody in their place: run as root, or under podman unshare",
@@ -146,7 +146,7 @@ func (e *Env) unmapped(r *scan.Report) {
 	}
 }
 
-// walked says it without the files that were to be left out.
+// walked reports the scan without the excluded files.
 func (e *Env) walked(r *scan.Report) {
 	for _, n := range r.Notes {
 		e.warn("leaving out %s %q", n.What, n.Path)
@@ -162,7 +162,7 @@ func (e *Env) walked(r *scan.Report) {
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
 }
 
-// foreseen warns of what costs time or room from here on.
+// foreseen warns of files that make the following stages slow or the image large.
 func (e *Env) foreseen(r *scan.Report) {
 	e.sparse(r.Sparse)
 	if r.OSTree {
@@ -170,7 +170,7 @@ func (e *Env) foreseen(r *scan.Report) {
 	}
 }
 
-// sparse warns of files that are much larger in an image than on the disk.
+// sparse warns of files that are much larger in an image than on disk.
 func (e *Env) sparse(list []scan.Sparse) {
 	if len(list) == 0 {
 		return
@@ -183,7 +183,7 @@ func (e *Env) sparse(list []scan.Sparse) {
 		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, others(len(list)-1))
 }
 
-// others says how many there are beside an example.
+// others formats the number of items besides the example.
 func others(n int) string {
 	if n == 0 {
 		return ""

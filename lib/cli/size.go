@@ -16,7 +16,7 @@ var units = map[string]int64{
 	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }
 
-// parseBytes reads a size as people write it: 500MB, 10GiB, 4096.
+// parseBytes parses a size such as 500MB, 10GiB or 4096.
 func parseBytes(s string) (int64, error) {
 	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -27,8 +27,8 @@ func parseBytes(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// bytesText writes a size for people, in decimal units.
+// bytesText formats a size in decimal units.
 func bytesText(n int64) string { return console.Bytes(n) }
 
-// plural writes a count for people.
+// plural formats a count with its noun.
 func plural(n int64, what string) string { return console.Plural(n, what) }

@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/write"
 )
 
-// sourceFlags are those that scan and build share.
+// sourceFlags are shared by scan and build.
 type sourceFlags struct {
 	imageFlags
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
@@ -37,8 +37,8 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 	return opt
 }
 
-// openSources opens what is to be scanned: those sources, or the directory that
-// the environment or an option names. how is the way to name one.
+// openSources opens the sources to scan, or else the directory from the environment or an option.
+// how describes how to name a source.
 func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
 	sources, err := f.sourceNames(how, sources, rootfs)
 	if err != nil {
@@ -55,7 +55,7 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 	return set, nil
 }
 
-// sourceNames are what is to be scanned, by name.
+// sourceNames returns the names of the sources to scan.
 func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) ([]string, error) {
 	if rootfs == "" {
 		rootfs = os.Getenv("CHUNKAH_ROOTFS")
@@ -76,7 +76,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 	return sources, f.check(take, sources)
 }
 
-// checkSource refuses the name of what is not a source.
+// checkSource refuses a name that cannot be a source.
 func checkSource(name string) error {
 	src, err := transport.ParseSource(name)
 	if err != nil {
@@ -91,15 +91,15 @@ func checkSource(name string) error {
 	return err
 }
 
-// copyNames are those in a folder that skopeo's dir: transport has written, and copyForm
-// those of its blobs and signatures.
+// copyNames are the file names in a directory written by skopeo's dir: transport, and copyForm
+// matches those of its blobs and signatures.
 var (
 	copyNames = []string{"version", "manifest.json"}
 	copyForm  = regexp.MustCompile(`^([0-9a-f]{64}(\.manifest\.json)?|signature-[0-9]+)$`)
 )
 
-// refuseCopy refuses a folder with an image in it as skopeo writes one to dir:, which means
-// a root here.
+// refuseCopy refuses a directory with an image that skopeo wrote to its dir: transport. In chunkah,
+// dir: is a root directory.
 func refuseCopy(path string) error {
 	names := namesIn(path, copyNames[0])
 	foreign := func(name string) bool { return !slices.Contains(copyNames, name) && !copyForm.MatchString(name) }
@@ -110,25 +110,25 @@ func refuseCopy(path string) error {
 		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
 }
 
-// namesIn are the names in a directory; none if it has no regular file of that name.
+// namesIn returns the names in a directory, or nothing if it does not have that regular file.
 func namesIn(path, file string) []string {
 	if info, err := os.Lstat(filepath.Join(path, file)); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
 	root, err := rootfs.Open(path)
 	if err != nil {
-		return nil // opening it for good says so
+		return nil // the later open reports the error
 	}
 	defer root.Close()
-	names, _ := root.ReadDir("/") // the same
+	names, _ := root.ReadDir("/") // the later open reports this error too
 	return names
 }
 
-// layoutNames are those in a layout folder; the last three are there for other tools.
+// layoutNames are the names in a layout directory. Other tools write the last three.
 var layoutNames = []string{"oci-layout", "index.json", "blobs", "ingest", "manifest.json", "repositories"}
 
-// refuseLayout refuses a directory that is nothing but a layout folder, unless its name
-// says that it is meant as a directory: the image in it is, more often than its blobs.
+// refuseLayout refuses a directory that is only a layout, unless the name has a transport for
+// directories: users usually mean the image in it, not its blobs.
 func refuseLayout(path string) error {
 	names := namesIn(path, layoutNames[0])
 	foreign := func(name string) bool { return !slices.Contains(layoutNames, name) }
@@ -139,13 +139,11 @@ func refuseLayout(path string) error {
 		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
-// imageGC is how much garbage may lie beside what lives, in percent of it, where an
-// image is read. Its tree lives beside all that a directory takes: with Go's 100 a
-// build takes a third more memory than of a directory of 60,000 files, with this a
-// sixth, for a twentieth of CPU time.
+// imageGC is the garbage collector's GOGC for builds from images, whose file tree needs additional
+// memory. With Go's default of 100, such a build needs a third more memory than one from a
+// directory of 60,000 files. With this value it needs a sixth more, for 5% more CPU time.
 const imageGC = 60
 
-// parseImage reads the name of an image.
 func parseImage(name string) (image.Source, error) {
 	if err := refuseName(name, ""); err != nil {
 		return image.Source{}, err
@@ -163,7 +161,7 @@ func parseImage(name string) (image.Source, error) {
 	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
 }
 
-// imageAt is the name of the image that a path may stand for, empty for none.
+// imageAt returns the name of the image that a path can mean, or an empty string.
 func imageAt(path string) string {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
@@ -180,7 +178,7 @@ func isImage(source string) bool {
 	return err == nil && src.IsImage()
 }
 
-// spareMemory sets the garbage collector up for images, unless the user has.
+// spareMemory configures the garbage collector for images, unless the user has configured it.
 func spareMemory(sources []string) {
 	inMemory := func(s string) bool { src, err := transport.ParseSource(s); return err == nil && !src.IsDirectory() }
 	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, inMemory) {
@@ -188,8 +186,8 @@ func spareMemory(sources []string) {
 	}
 }
 
-// check refuses what can be told before anything is opened. take is the command that
-// reads a source once, empty for others.
+// check refuses invalid sources before anything is opened. take is the command that reads a source
+// once, or empty.
 func (f *sourceFlags) check(take string, sources []string) error {
 	for _, s := range sources {
 		if err := refuseName(s, take); err != nil {
@@ -216,17 +214,17 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	return nil
 }
 
-// readableAgain refuses images that only this process can read, and only once: the
-// header names them for the stages that follow.
+// readableAgain refuses images that only this process can read, and only once: later stages open
+// the sources that the header names.
 func readableAgain(sources []string) error {
 	for _, s := range sources {
 		src, err := transport.ParseSource(s)
 		if err != nil || src.IsDirectory() || src.Path == "" {
-			continue // check says what is wrong
+			continue // check reports the error
 		}
 		info, err := os.Stat(src.Path)
 		if err != nil {
-			continue // opening it says so
+			continue // opening it reports the error
 		}
 		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
 		if own || !info.Mode().IsRegular() && !info.IsDir() {
@@ -236,8 +234,8 @@ func readableAgain(sources []string) error {
 	return nil
 }
 
-// withSources completes what scan is to do with a set. A device in a directory is
-// there by accident more often than not; in an image somebody put it.
+// withSources completes the scan options for a set of sources. A device in a directory is usually
+// there by accident, but in an image it was added on purpose.
 func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Options, error) {
 	opt.Components, opt.Whiteouts = set.Components, len(set.Kept) > 0
 	if opt.Special == scan.SpecialRefuse && set.Image != nil {
@@ -246,7 +244,7 @@ func withSources(opt scan.Options, set *source.Set, h *format.Header) (scan.Opti
 	return opt, set.Header(h)
 }
 
-// openContents opens for write what a header names.
+// openContents opens the sources that a header names for write.
 func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Header) (*write.Source, error) {
 	return func(ctx context.Context, h *format.Header) (*write.Source, error) {
 		if len(h.Sources) == 0 {
@@ -264,8 +262,7 @@ func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Head
 	}
 }
 
-// takesKept refuses to keep layers where the output has no place for them, before
-// anything is read of them.
+// takesKept refuses to keep layers that the output format cannot contain, before anything is read.
 func (f *outputFlags) takesKept(set *source.Set) error {
 	target, err := f.target()
 	if err != nil || !target.DockerFormat {
@@ -286,7 +283,8 @@ func openHeaderRoot(h *format.Header) (*rootfs.Root, error) {
 	return rootfs.Open(h.Root)
 }
 
-// openDatabases opens for assign what a header names, and tells the repos of it.
+// openDatabases opens the sources that a header names for assign, and passes their layers to the
+// repos.
 func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error) {
 	return func(ctx context.Context, h *format.Header) (*rootfs.Root, io.Closer, error) {
 		set, err := source.OpenHeader(ctx, h, source.Options{Image: f.imageOptions(env)})
@@ -298,7 +296,7 @@ func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.C
 	}
 }
 
-// contents is a set as write sees it.
+// contents converts a set to a source for write.
 func contents(set *source.Set) *write.Source {
 	s := &write.Source{Root: set.Root, Config: set.Config, Closer: set}
 	for i, l := range set.Kept {

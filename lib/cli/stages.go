@@ -2,20 +2,19 @@ package cli
 
 import "chunkah/lib/manual"
 
-// stage is a command as its help shows it.
+// stage describes a command for its help.
 type stage struct {
 	new                       func() command
 	short, long, usage, group string
 
-	alone    bool   // it has a program of its own
+	alone    bool   // it is also a separate program
 	compares bool   // the exit status is its result
 	often    string // the options on the help screen; if empty, the first ones
 	examples []manual.Example
 	also     []string // related manual pages
 }
 
-// stages are the commands by the name of their binary; as subcommands of chunkah they go without
-// its prefix.
+// stages are the commands by the name of their program. The subcommands of chunkah have no prefix.
 var stages = map[string]stage{
 	"chunkah-scan": {
 		new:   func() command { return &scanCommand{} },
@@ -198,13 +197,13 @@ var stages = map[string]stage{
 	},
 }
 
-// subcommands of chunkah, in the order of its help.
+// subcommands lists the subcommands of chunkah in the order of its help.
 var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "cat", "completion"}
 
-// missingCommand is chunkah without a subcommand.
+// missingCommand represents chunkah without a subcommand.
 type missingCommand struct{}
 
-// wrapper is the command whose subcommands are all the others.
+// wrapper is the command that has all others as subcommands.
 const (
 	wrapper      = "chunkah"
 	wrapperShort = "make OCI images whose layers follow the content"
@@ -219,7 +218,7 @@ var wrapperExamples = []manual.Example{
 	{Text: "The same in four stages; your own program can replace each", Line: "chunkah-scan / | chunkah-assign | chunkah-pack | chunkah-write > out.oci"},
 }
 
-// statuses are the exit statuses, comparingStatuses those of commands that compare.
+// statuses are the exit statuses. Commands that compare have comparingStatuses.
 var (
 	statuses = []manual.Status{
 		{Code: "0", Text: "Done."},

@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// input reads the stream on standard input.
+// input opens the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
 		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
@@ -23,7 +23,7 @@ func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	return format.NewReader(interrupt.NewStream(ctx, e.Stdin), "stdin"), nil
 }
 
-// output writes the stream on standard output.
+// output opens the stream on standard output.
 func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, error) {
 	if isClosed(e.Stdout) {
 		return nil, &usageError{errClosed}
@@ -34,16 +34,16 @@ func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, 
 	return format.NewWriter(e.writer(ctx), enc), nil
 }
 
-// isClosed tells whether standard output was closed by whoever started the command.
-// The Go runtime then opens /dev/null in its place, for reading and writing, where
-// what is written would be lost and nobody told; >/dev/null is for writing alone.
+// isClosed reports whether the command was started with standard output closed. The Go runtime then
+// opens /dev/null for reading and writing, and the output would be lost silently. A shell opens
+// >/dev/null only for writing.
 func isClosed(f *os.File) bool {
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(int(f.Fd()), &st) != nil {
 		return false
 	}
-	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) // which every Linux has for /dev/null
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) // the device number of /dev/null on Linux
 }
 
 var errClosed = errors.New("standard output is closed, or /dev/null for reading and writing: redirect it")
@@ -53,8 +53,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// isFile matches what a scan meets with a file that is known by now, so that
-// output is never part of its own input.
+// isFile matches given files in a scan, so that an output is never part of its own input.
 func isFile(infos ...os.FileInfo) func(rootfs.Stat) bool {
 	return func(st rootfs.Stat) bool {
 		for _, info := range infos {
@@ -66,7 +65,7 @@ func isFile(infos ...os.FileInfo) func(rootfs.Stat) bool {
 	}
 }
 
-// stdoutInfo describes standard output where that is a regular file.
+// stdoutInfo returns standard output if it is a regular file.
 func (e *Env) stdoutInfo() []os.FileInfo {
 	if info, err := e.Stdout.Stat(); err == nil && info.Mode().IsRegular() {
 		return []os.FileInfo{info}
@@ -82,7 +81,7 @@ func (e *Env) readAll(ctx context.Context, path string) ([]byte, error) {
 	return readBounded(interrupt.NewStream(ctx, e.Stdin))
 }
 
-// maxInput bounds a config or map, in bytes: a device may have no end.
+// maxInput limits the size of a config or map in bytes, since a device can be endless.
 const maxInput = 64 << 20
 
 func readFile(path string) ([]byte, error) {
@@ -102,5 +101,5 @@ func readBounded(in io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// errStdinTaken refuses "-" where the stream is.
+// errStdinTaken refuses "-" if standard input has the stream.
 var errStdinTaken = errors.New("standard input holds the stream")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What a command prints may have a reader that does not read: a signal ends that too.
+// A signal must end a command whose output is not being read.
 func TestAnswersAreInterruptible(t *testing.T) {
 	unread, stdout, err := os.Pipe()
 	if err != nil {

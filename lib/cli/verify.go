@@ -53,7 +53,7 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	return report, nil
 }
 
-// verified says what was verified.
+// verified reports the result of a verification.
 func (e *Env) verified(r *verify.Report) {
 	e.info("verified %s, %s, %s: %s", plural(int64(r.Images), "image"), plural(int64(r.Layers), "layer"),
 		bytesText(r.Bytes), plural(int64(len(r.Faults)), "fault"))

@@ -15,8 +15,8 @@ import (
 	"chunkah/lib/write"
 )
 
-// checkVerify refuses --verify where an image cannot be read again before anybody else does, or not
-// be compared.
+// checkVerify refuses --verify if the image cannot be read before it appears, or cannot be
+// compared.
 func (c *buildCommand) checkVerify() error {
 	if !c.Verify {
 		return nil
@@ -33,14 +33,14 @@ func (c *buildCommand) checkVerify() error {
 	return nil
 }
 
-// verifyImage verifies an image that has not appeared yet, and compares it with its source.
+// verifyImage verifies an image before it appears, and compares it with its source.
 func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, made *write.Pending) error {
 	target, err := c.target()
 	if err != nil {
 		return err
 	}
 	if target.DockerFormat || b.write.Docker {
-		made.Config.Annotations = nil // neither manifest.json nor a manifest of Docker's has any
+		made.Config.Annotations = nil // neither manifest.json nor Docker's manifest has annotations
 	}
 	var found []diff.Difference
 	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}
@@ -68,7 +68,8 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	return nil
 }
 
-// differences compares the source with an image that was made of it. Times are for pack to choose.
+// differences compares the source with the image made from it. Times are not compared, because pack
+// sets them.
 func (b *building) differences(ctx context.Context, made *write.Pending, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
@@ -83,7 +84,7 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 	inSource.Components, inSource.Whiteouts = nil, false
 	inImage.Components, inImage.Whiteouts, inImage.Output, inImage.SkipCaches = nil, false, nil, false
 	if inImage.Special == scan.SpecialRefuse {
-		inImage.Special = scan.SpecialKeep // what is there all the same is a difference
+		inImage.Special = scan.SpecialKeep // special files in the image are differences
 	}
 	outputs, err := b.outputs(made)
 	if err != nil {
@@ -100,8 +101,8 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 	return append(found, files...), err
 }
 
-// outputs matches what the source has by now of the image that is being made: it is never part of
-// itself.
+// outputs matches files in the source that belong to the image being written. An image is never
+// part of itself.
 func (b *building) outputs(made *write.Pending) (func(rootfs.Stat) bool, error) {
 	var infos []os.FileInfo
 	if made.At.Path != "" {

@@ -22,7 +22,7 @@ import (
 	"chunkah/lib/write"
 )
 
-// writeFlags are those that write and build share.
+// writeFlags are shared by write and build.
 type writeFlags struct {
 	outputFlags
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image" section:"Image" brief:"config, as podman, docker or skopeo print it"`
@@ -70,7 +70,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if opt.Previous, previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
 		return err
 	}
-	defer previous.Close() // it was only read
+	defer previous.Close() // opened only for reading
 	in, err := env.input(ctx)
 	if err != nil {
 		return err
@@ -97,8 +97,8 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	return c.tell(ctx, env, made.Report.Manifest)
 }
 
-// options reads the flags, and returns beside them the files of the output that are there already.
-// readable asks for an image that can be read before it appears.
+// options parses the flags, and also returns the existing files of the output. readable requests an
+// image that can be read before it appears.
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
@@ -167,7 +167,8 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	return opt, slices.Concat(existing, opt.Own, f.digestFile()), nil
 }
 
-// ownFiles describes what builds keep beside their output, which is no part of a root.
+// ownFiles returns the cache, the spool directory and the record of verified blobs, which scan must
+// exclude from the root.
 func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo {
 	paths := []string{proofs.Path()}
 	if store != nil {
@@ -185,8 +186,8 @@ func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo
 	return infos
 }
 
-// onlySpool tells whether a folder is there for spools alone, which have no names. A folder such as
-// /var/tmp belongs to the system, be it empty or not.
+// onlySpool reports whether a directory is used only for spooled files, which have no names. A
+// directory such as /var/tmp belongs to the system, even if it is empty.
 func onlySpool(dir string) bool {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&os.ModeSticky != 0 {
@@ -196,7 +197,7 @@ func onlySpool(dir string) bool {
 	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !temp.Is(e.Name()) })
 }
 
-// openCache opens the cache that was asked for, nil for none.
+// openCache opens the requested cache, or returns nil.
 func (f *writeFlags) openCache() (*cache.Cache, error) {
 	if f.Cache == "" {
 		if f.CacheSize != "" {
@@ -214,8 +215,8 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-// compression is what the flags say. Registries get gzip unless told: no client compresses what
-// comes from there.
+// compression returns the compression settings. The default for registries is gzip, because clients
+// do not compress downloaded layers.
 func (f *writeFlags) compression(target image.Source) (compress.Settings, error) {
 	var s compress.Settings
 	var err error
@@ -250,7 +251,7 @@ func (f *writeFlags) compression(target image.Source) (compress.Settings, error)
 	return s, nil
 }
 
-// dockerManifest reports whether the manifest is to be Docker's.
+// dockerManifest reports whether to write Docker's manifest format.
 func (f *writeFlags) dockerManifest(target image.Source, algorithm compress.Algorithm) (bool, error) {
 	switch {
 	case f.ManifestType == "" || f.ManifestType == "oci":
@@ -265,7 +266,7 @@ func (f *writeFlags) dockerManifest(target image.Source, algorithm compress.Algo
 	return true, nil
 }
 
-// maxThreads bounds --threads: more than any machine has cores.
+// maxThreads limits --threads. No machine has more cores.
 const maxThreads = 4096
 
 func (f *writeFlags) threads() (int, error) {
@@ -279,7 +280,7 @@ func (f *writeFlags) threads() (int, error) {
 	return n, nil
 }
 
-// edit changes the image's config as the flags say.
+// edit applies the flags to the config of the image.
 func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditLabels(f.Labels); err != nil {
 		return usagef("--label: %w", err)
@@ -298,11 +299,10 @@ func (f *writeFlags) edit(config *oci.Config) error {
 	return nil
 }
 
-// envConfig holds the text of a config where neither flag is given.
+// envConfig is the variable with the text of a config, used if neither flag is given.
 const envConfig = "CHUNKAH_CONFIG_STR"
 
-// config reads the config that was named, nil for none. The command line goes before the
-// environment.
+// config reads the requested config, or returns nil. Options override the environment.
 func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) {
 	var data []byte
 	var from string
@@ -337,8 +337,8 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	return config, nil
 }
 
-// warnConfig warns of what containers of the image would miss: all of a config where neither the
-// user nor the source has one, and of a config what podman does not read.
+// warnConfig warns of missing settings for containers: the whole config if neither the user nor the
+// source has one, and fields of the config that podman does not read.
 func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	config := cmp.Or(given, source)
 	if config == nil && f.executionFlags.given() {
@@ -357,7 +357,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	}
 }
 
-// wrote says what writing came upon.
+// wrote reports problems found while writing.
 func (e *Env) wrote(r *write.Report) {
 	for _, p := range r.LeftOut {
 		e.warn("leaving out the output itself %q", p)
@@ -383,7 +383,7 @@ func (e *Env) wrote(r *write.Report) {
 	}
 }
 
-// written says that, and what was written.
+// written reports these problems and the written image.
 func (e *Env) written(r *write.Report) {
 	e.wrote(r)
 	if r.Kept > 0 {
