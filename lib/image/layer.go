@@ -56,13 +56,13 @@ func (r *layerReader) sparse(size int64) error {
 
 // layerReader turns one blob into the entries of its tar.
 type layerReader struct {
-	layer   *layer
-	budget  *budget
-	dir     string // for spools
-	sums    bool   // in place of contents
-	see     func(int, *tar.Header, [sha256.Size]byte)
-	eye     eye
-	ordinal uint16
+	layer    *layer
+	budget   *budget
+	dir      string // for spools
+	sums     bool   // in place of contents
+	see      func(int, *tar.Header, [sha256.Size]byte)
+	observer observer
+	ordinal  uint16
 	// unpacker is the worker's.
 	unpacker *unpacker
 
@@ -101,7 +101,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 		return nil, err
 	}
 	defer r.blob.close()
-	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.eye.watch != nil
+	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
 		// What is damaged does not parse either, and the digest says more.
@@ -148,7 +148,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 	if err != nil {
 		return err
 	}
-	r.eye.packing(l.Descriptor.MediaType, packing)
+	r.observer.packing(l.Descriptor.MediaType, packing)
 	in, err := r.unpacker.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
@@ -168,7 +168,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 		return err
 	}
 	if got := hash.sum(); got != l.DiffID {
-		return r.eye.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
+		return r.observer.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 func (r *layerReader) read() (whole bool, err error) {
 	err = r.parse()
 	r.layer.unpacked = r.tar.read
-	if whole = err == nil; !whole && r.eye.watch != nil {
+	if whole = err == nil; !whole && r.observer.watch != nil {
 		_, rest := io.Copy(io.Discard, r.tar.in)
 		whole = rest == nil
 	}
@@ -186,7 +186,7 @@ func (r *layerReader) read() (whole bool, err error) {
 	if wrong := r.blob.finish(); wrong != nil {
 		err = wrong
 	}
-	return whole, r.eye.fault("", err)
+	return whole, r.observer.fault("", err)
 }
 
 // limited is what a layer unpacks to, within its bounds.
@@ -251,10 +251,10 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	}
 	e, err := parseHeader(h)
 	if e.kind != kindAUFS {
-		r.eye.entry(h)
+		r.observer.entry(h)
 	}
 	if err != nil {
-		return r.eye.fault(h.Name, err)
+		return r.observer.fault(h.Name, err)
 	}
 	sum := sha256.Sum256(nil)
 	if n := e.node; n != nil {

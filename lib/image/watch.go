@@ -20,20 +20,20 @@ type Watcher interface {
 }
 
 // eye watches one layer. Without a watcher it sees nothing, and faults are errors.
-type eye struct {
+type observer struct {
 	ctx   context.Context // of the reading: what ends it is no fault
 	watch Watcher
 	layer int
 }
 
-func (e eye) entry(h *tar.Header) {
+func (e observer) entry(h *tar.Header) {
 	if e.watch != nil {
 		e.watch.Entry(e.layer, h)
 	}
 }
 
 // fault passes a fault on, and returns what is to end the reading.
-func (e eye) fault(name string, err error) error {
+func (e observer) fault(name string, err error) error {
 	switch {
 	case err == nil || e.watch == nil:
 		return err
@@ -46,7 +46,7 @@ func (e eye) fault(name string, err error) error {
 
 // packing tells a watcher of a blob that is not packed as its media type says. Clients
 // look at the blob, and so does chunkah.
-func (e eye) packing(mediaType string, is compression) {
+func (e observer) packing(mediaType string, is compression) {
 	want, known := plain, true
 	switch {
 	case strings.HasSuffix(mediaType, "+gzip"), strings.HasSuffix(mediaType, ".gzip"):
