@@ -23,11 +23,11 @@
 //   - A hard link adds a name to an existing inode, in this layer or a lower one. The target can be
 //     a name that this layer deletes. The inode gets the owner, mode, time and xattrs of the link's
 //     entry; a symlink gets only the owner.
-//   - A directory without an entry keeps the metadata of the lower layer. If it is new, it gets mode
-//     0755, owner 0 and time 0.
-//   - A path through a symlink of its own layer follows the symlink, inside the tree. A symlink of a
-//     lower layer is replaced by a directory, as in overlay storage. Tree.Notes reports this, since
-//     runtimes disagree.
+//   - A directory without an entry keeps the metadata of the lower layer. If it is new, it gets
+//     mode 0755, owner 0 and time 0.
+//   - A path through a symlink of its own layer follows the symlink, inside the tree. A symlink of
+//     a lower layer is replaced by a directory, as in overlay storage. Tree.Notes reports this,
+//     since runtimes disagree.
 //   - Xattrs are the PAX records SCHILY.xattr.* with a value. Sparse files are expanded. Global PAX
 //     headers are ignored.
 //   - AUFS metadata (.wh..wh.NAME) is left out. A hard link to it gets the file.
