@@ -290,8 +290,8 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-// seal sorts all directories, and counts and numbers all inodes and their names. It bounds the
-// bytes of all names, each with its path, target and xattrs.
+// seal sorts all directories, numbers the inodes and counts their names. All names, each with its
+// path, target and xattrs, can take at most the given number of bytes.
 func (t *Tree) seal(most int64) error {
 	last, left := uint32(0), most
 	var walk func(n *node, path int) error
