@@ -1,5 +1,5 @@
-// Package daemon takes images from a Docker daemon and gives it images, over the HTTP API at its
-// socket: the calls behind docker save and docker load.
+// Package daemon reads images from a Docker daemon and loads images into it. It uses the HTTP API
+// that docker save and docker load use, on the daemon's socket.
 package daemon
 
 import (
@@ -17,16 +17,16 @@ import (
 	"strings"
 )
 
-// maxAnswer bounds what the daemon says, other than images, in bytes.
+// maxAnswer bounds responses other than images, in bytes.
 const maxAnswer = 4 << 20
 
-// Client speaks to one daemon.
+// Client is a client for one daemon.
 type Client struct {
 	http   *http.Client
 	socket string
 }
 
-// Open returns a client for the daemon that DOCKER_HOST names, or for the one that runs here.
+// Open returns a client for the daemon in DOCKER_HOST, or for the local one.
 func Open() (*Client, error) {
 	socket, err := socketOf(os.Getenv("DOCKER_HOST"), os.Getenv("XDG_RUNTIME_DIR"))
 	if err != nil {
@@ -45,8 +45,7 @@ func newClient(socket string) *Client {
 
 const systemSocket = "/var/run/docker.sock"
 
-// socketOf is the socket of the daemon: that of the system, or else of a daemon without root
-// privileges.
+// socketOf returns the socket of the system's daemon, or else of a rootless daemon.
 func socketOf(host, runtimeDir string) (string, error) {
 	socket, isUnix := strings.CutPrefix(host, "unix://")
 	switch {
@@ -66,10 +65,10 @@ func isSocket(path string) bool {
 	return err == nil && info.Mode()&os.ModeSocket != 0
 }
 
-// Runs reports whether the daemon's socket is there.
+// Runs reports whether the daemon's socket exists.
 func (c *Client) Runs() bool { return isSocket(c.socket) }
 
-// Ping makes sure that the daemon answers.
+// Ping checks that the daemon responds.
 func (c *Client) Ping(ctx context.Context) error {
 	answer, err := c.call(ctx, http.MethodGet, "/_ping", nil)
 	if err != nil {
@@ -78,7 +77,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	return answer.Close()
 }
 
-// ID returns the ID of an image. Without such an image the error wraps fs.ErrNotExist.
+// ID returns the ID of an image. If the image does not exist, the error wraps fs.ErrNotExist.
 func (c *Client) ID(ctx context.Context, name string) (string, error) {
 	answer, err := c.call(ctx, http.MethodGet, "/images/"+name+"/json", nil)
 	if err != nil {
@@ -95,12 +94,12 @@ func (c *Client) ID(ctx context.Context, name string) (string, error) {
 	return image.ID, nil
 }
 
-// Save returns a docker archive with an image.
+// Save returns a docker archive with the image.
 func (c *Client) Save(ctx context.Context, name string) (io.ReadCloser, error) {
 	return c.call(ctx, http.MethodGet, "/images/"+name+"/get", nil)
 }
 
-// Load gives the daemon the images of a docker archive. They are there when it returns nil.
+// Load loads the images of a docker archive into the daemon. They exist when it returns nil.
 func (c *Client) Load(ctx context.Context, archive io.Reader) error {
 	answer, err := c.call(ctx, http.MethodPost, "/images/load?quiet=1", archive)
 	if err != nil {
@@ -110,7 +109,7 @@ func (c *Client) Load(ctx context.Context, archive io.Reader) error {
 	return loaded(answer)
 }
 
-// loaded reads the messages of a load, of which one can be an error.
+// loaded reads the messages of a load. One of them can be an error.
 func loaded(answer io.Reader) error {
 	messages := json.NewDecoder(io.LimitReader(answer, maxAnswer))
 	for {
@@ -126,7 +125,7 @@ func loaded(answer io.Reader) error {
 	}
 }
 
-// call sends a request and returns the body of its answer.
+// call sends a request and returns the body of the response.
 func (c *Client) call(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
 	at, query, _ := strings.Cut(path, "?")
 	u := url.URL{Scheme: "http", Host: "docker", Path: at, RawQuery: query}
@@ -148,7 +147,7 @@ func (c *Client) call(ctx context.Context, method, path string, body io.Reader) 
 	return nil, refused(answer)
 }
 
-// unreachable explains why a request has had no answer.
+// unreachable explains why a request failed without a response.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -156,22 +155,22 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if wrapped, is := errors.AsType[*url.Error](err); is {
 		err = wrapped.Err
 	}
-	if errors.Is(err, fs.ErrNotExist) { // of the socket, not of an image
+	if errors.Is(err, fs.ErrNotExist) { // the socket, not an image
 		return fmt.Errorf("there is no Docker daemon at %q: start it, or set DOCKER_HOST", c.socket)
 	}
 	return fmt.Errorf("calling the Docker daemon at %q: %w", c.socket, err)
 }
 
-// missingError says that there is no such image.
+// missingError means that the image does not exist.
 type missingError struct{ text string }
 
 func (e missingError) Error() string        { return e.text }
 func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// refused is an answer that is an error.
+// refused returns the error of an HTTP response.
 func refused(answer *http.Response) error {
 	var said struct{ Message string }
-	data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // without it the status has to do
+	data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // if this fails, the status must do
 	if json.Unmarshal(data, &said) != nil || said.Message == "" {
 		said.Message = answer.Status
 	}

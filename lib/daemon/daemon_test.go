@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// fake serves at a socket, as a daemon.
+// fake serves handler on a socket, like a daemon.
 func fake(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
@@ -37,7 +37,7 @@ func fake(t *testing.T, handler http.HandlerFunc) *Client {
 	return c
 }
 
-// Images are asked for by their names as they are, and what the daemon says is passed on.
+// Image names are sent unchanged, and errors of the daemon are passed on.
 func TestCalls(t *testing.T) {
 	var got string
 	c := fake(t, func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +109,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Without a daemon nothing is missing but the daemon.
+// Without a daemon, the error is not that of a missing image.
 func TestNoDaemon(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent")
 	c, err := Open()
@@ -133,7 +133,7 @@ func TestSocketOf(t *testing.T) {
 	}
 }
 
-// Whatever a daemon says, an error in it is one.
+// An error in an arbitrary response is reported.
 func FuzzLoaded(f *testing.F) {
 	f.Add(`{"stream":"x"}` + "\n" + `{"error":"y"}`)
 	f.Add(`{"error":""}`)

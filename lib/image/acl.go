@@ -14,20 +14,20 @@ import (
 	"chunkah/format"
 )
 
-// aclRecords are the PAX records that GNU tar --acls and bsdtar write ACLs to, as text, and the
-// xattrs that those are in a file system. tar --xattrs writes the xattrs themselves.
+// aclRecords maps the PAX records in which GNU tar --acls and bsdtar write ACLs as text to the
+// xattrs that hold them in a file system. tar --xattrs writes the xattrs themselves.
 var aclRecords = map[string]string{
 	"SCHILY.acl.access":  "system.posix_acl_access",
 	"SCHILY.acl.default": "system.posix_acl_default",
 }
 
-// aclEntry is one entry of an ACL as acl(5) has it.
+// aclEntry is one entry of an ACL, see acl(5).
 type aclEntry struct {
 	tag, perm uint16
 	id        uint32
 }
 
-// The tags of entries, and the form of an xattr (linux/posix_acl_xattr.h).
+// The tags of entries, and the version of the xattr's format (linux/posix_acl_xattr.h).
 const (
 	aclVersion                                                 = 2
 	aclUserObj, aclUser, aclGroupObj, aclGroup, aclMask        = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -35,7 +35,7 @@ const (
 	aclNoID                                             uint32 = math.MaxUint32
 )
 
-// addACLs adds the xattrs of ACLs that a header has as text.
+// addACLs converts the ACLs that a header has as text to xattrs.
 func addACLs(h *tar.Header) error {
 	for record, xattr := range aclRecords {
 		text := h.PAXRecords[record]
@@ -48,11 +48,11 @@ func addACLs(h *tar.Header) error {
 		}
 		isDefault := record == "SCHILY.acl.default"
 		if len(acl) <= 3 && !isDefault {
-			continue // which the mode says too
+			continue // the mode says the same
 		}
 		h.PAXRecords[format.XattrKey+xattr] = encodeACL(acl)
 		if i := slices.IndexFunc(acl, func(e aclEntry) bool { return e.tag == aclMask }); i >= 0 && !isDefault {
-			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // as stat shows it, which not every tar has
+			h.Mode = h.Mode&^0o070 | int64(acl[i].perm)<<3 // as stat reports it; not every tar does
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func addACLs(h *tar.Header) error {
 
 var errACL = errors.New("is not an ACL")
 
-// parseACL reads the entries of a text, which commas or line ends separate.
+// parseACL reads the entries of an ACL as text. Commas or line ends separate them.
 func parseACL(text string) ([]aclEntry, error) {
 	var acl []aclEntry
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {
@@ -75,7 +75,7 @@ func parseACL(text string) ([]aclEntry, error) {
 	return acl, nil
 }
 
-// parseACLEntry reads TAG:NAME:PERMISSIONS, behind which bsdtar writes the ID of the name.
+// parseACLEntry reads TAG:NAME:PERMISSIONS. bsdtar appends the ID that belongs to NAME.
 func parseACLEntry(fields []string) (e aclEntry, err error) {
 	if len(fields) < 3 || len(fields) > 4 {
 		return e, errACL

@@ -18,25 +18,24 @@ type applier struct {
 	tree   *Tree
 	budget *budget
 	layer  uint16
-	// rootTar is set if the only layer is a root tar.
+	// rootTar is set if the only layer is a tar of a root file system.
 	rootTar bool
-	// removed is what whiteouts of this layer took out of directories: hard links to
-	// it may follow.
+	// removed has the entries that whiteouts of this layer removed, by directory. Hard links to
+	// them can follow.
 	removed map[*dir]map[string]*node
-	// aufs are files that AUFS kept for hard links to them, by path: of this layer.
+	// aufs has the files of this layer that AUFS stored as targets of hard links, by path.
 	aufs map[string]*node
-	// lastDir is the directory that was looked up last, at lastPath: entries come
-	// by directory. It is nil where that may not be so any more.
+	// lastDir is the directory that was looked up last, at lastPath. Entries are mostly grouped by
+	// directory. It is nil if the path could have changed.
 	lastDir  *node
 	lastPath string
-	// detours is how many names symlinks may still lead over.
+	// detours is the number of names that symlinks can still be resolved through.
 	detours int
 }
 
-// apply applies one layer. Its whiteouts come first, wherever they stand in it:
-// they apply to the layers below, and never to files of their own layer (image
-// specification, layer, "Whiteouts").
-func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
+// apply applies one layer. Its whiteouts are applied first, wherever they are in the layer: they
+// hide files of lower layers, never of their own (image specification, layer, "Whiteouts").
+func (a *applier) apply(entries []entry, layer uint16, observer observer) error {
 	a.detours += entryDetours * len(entries)
 	if n := a.tree.layers[layer].trailing; n > 0 && a.rootTar {
 		a.note("%d bytes behind the end of the tar are ignored: where several tars follow each other, name each as a source", n)
@@ -58,17 +57,17 @@ func (a *applier) apply(entries []entry, layer uint16, eye eye) error {
 		}
 	}
 	for _, e := range entries {
-		if eye.ctx.Err() != nil {
-			return context.Cause(eye.ctx)
+		if observer.ctx.Err() != nil {
+			return context.Cause(observer.ctx)
 		}
-		if err := eye.fault(e.path, a.entry(e)); err != nil {
+		if err := observer.fault(e.path, a.entry(e)); err != nil {
 			return fmt.Errorf("entry %q: %w", e.path, err)
 		}
 	}
 	return nil
 }
 
-// whiteout takes away what is at path, if anything is.
+// whiteout removes the file or directory at path, if it exists.
 func (a *applier) whiteout(path string) {
 	parent, base := splitName(path)
 	if d := a.below(parent); d != nil {
@@ -76,7 +75,7 @@ func (a *applier) whiteout(path string) {
 	}
 }
 
-// opaque takes away what is in the directory at path.
+// opaque removes everything in the directory at path.
 func (a *applier) opaque(path string) {
 	if d := a.below(path); d != nil {
 		for name := range d.more.dir.byName {
@@ -97,8 +96,8 @@ func (a *applier) remove(d *dir, name string) {
 	a.removed[d][name] = n
 }
 
-// below finds a directory of the layers below, and follows no link: what a whiteout
-// does behind one, runtimes do not agree on. It returns nil where none is.
+// below finds a directory of the lower layers, or returns nil. It does not follow symlinks:
+// runtimes disagree on the effect of a whiteout behind one.
 func (a *applier) below(path string) *node {
 	n := a.tree.root
 	for rest := path; rest != ""; {
@@ -116,13 +115,13 @@ func (a *applier) below(path string) *node {
 	return n
 }
 
-// entry applies what is no whiteout.
+// entry applies an entry that is not a whiteout.
 func (a *applier) entry(e entry) error {
 	switch {
 	case e.kind == kindWhiteout, e.kind == kindAUFS:
 		return nil
 	case e.kind == kindOpaque:
-		_, err := a.parent(e.path) // it is there, if as yet only by this
+		_, err := a.parent(e.path) // an entry below it was enough to create it
 		return err
 	case e.path == "":
 		a.tree.root.setAll(e.node)
@@ -143,26 +142,25 @@ func (a *applier) entry(e entry) error {
 	}
 	n := e.node
 	if e.kind == kindLink {
-		// The old one goes first: a link to itself, or into the directory that it
-		// replaces, finds nothing, as in a file system.
+		// The old entry is removed first. A hard link to itself, or into the directory that it
+		// replaces, then fails as in a file system.
 		delete(d.more.dir.byName, base)
 		if n, err = a.linked(e); err != nil {
 			return err
 		}
 	}
-	d.more.dir.byName[strings.Clone(base)] = n // which keeps the name, and not the whole path
+	d.more.dir.byName[strings.Clone(base)] = n // keeps the name, not the whole path
 	return nil
 }
 
-// setAll gives a directory the metadata of its entry, which replaces all it had.
+// setAll replaces all metadata of a directory with that of its entry.
 func (n *node) setAll(from *node) {
 	n.mode, n.uid, n.gid, n.mtime, n.nsec, n.from = from.mode, from.uid, from.gid, from.mtime, from.nsec, from.from
 	n.more.xattrs = from.more.xattrs
 }
 
-// linked is the inode that a hard link is one more name of, with the metadata of
-// the link's entry, as all runtimes have it: the last one counts. Of a symlink they
-// set the owner only.
+// linked returns the inode of a hard link's target, with the metadata of the link's entry, as in
+// all runtimes: the last entry counts. For a symlink, runtimes set only the owner.
 func (a *applier) linked(e entry) (*node, error) {
 	n, err := a.target(e.link)
 	if err != nil {
@@ -179,7 +177,7 @@ func (a *applier) linked(e entry) (*node, error) {
 	return n, nil
 }
 
-// addXattrs sets more extended attributes, and leaves the others.
+// addXattrs sets extended attributes and keeps the others.
 func (n *node) addXattrs(list []rootfs.Xattr) error {
 	for _, x := range list {
 		have := n.extra().xattrs
@@ -198,8 +196,8 @@ func (n *node) addXattrs(list []rootfs.Xattr) error {
 
 var errNotThere = errors.New("is not there")
 
-// target finds what a hard link is to: in the tree as it is by now, or among what
-// this layer deletes.
+// target finds the target of a hard link in the current tree, or among the files that this layer
+// deletes.
 func (a *applier) target(path string) (*node, error) {
 	if n := a.aufs[path]; n != nil {
 		return n, nil
@@ -219,7 +217,7 @@ func (a *applier) target(path string) (*node, error) {
 	return n, nil
 }
 
-// seen is what is in a directory, or was before this layer deleted it.
+// seen finds a name in a directory, including names that this layer deleted from it.
 func (a *applier) seen(d *dir, name string) *node {
 	if n := d.byName[name]; n != nil {
 		return n
@@ -227,8 +225,7 @@ func (a *applier) seen(d *dir, name string) *node {
 	return a.removed[d][name]
 }
 
-// parent is the directory at path, made with what leads to it where it is not
-// there.
+// parent returns the directory at path. It creates missing directories.
 func (a *applier) parent(path string) (*node, error) {
 	if a.lastDir != nil && a.lastPath == path {
 		return a.lastDir, nil
@@ -244,10 +241,11 @@ func (a *applier) parent(path string) (*node, error) {
 var errDetours = fmt.Errorf("leads over symlinks: the entries so far took more than %d names each to follow them, and %d: it is made to do harm",
 	entryDetours, freeDetours)
 
-// walk descends to the directory at path. Symlinks are followed inside the tree,
-// where the root is its own parent. With create, what is missing becomes a
-// directory, and so does what a layer below has there and is none, a symlink too.
-// Without, what this layer deletes counts as well.
+// walk descends to the directory at path. It follows symlinks inside the tree, where the root is
+// its own parent.
+//
+// With create, it creates missing directories, and replaces files and symlinks of lower layers with
+// directories. Without create, it also finds names that this layer deletes.
 func (a *applier) walk(path string, create bool) (*node, error) {
 	at := []*node{a.tree.root}
 	links := 0
@@ -298,7 +296,7 @@ func (a *applier) walk(path string, create bool) (*node, error) {
 	return at[len(at)-1], nil
 }
 
-// imply makes a directory of a name that leads to path, where there is none.
+// imply creates a directory that is needed for path and does not exist.
 func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	old := parent.more.dir.byName[name]
 	if old != nil {
@@ -318,10 +316,9 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	return n, nil
 }
 
-// maxNotes bounds the notes of a tree.
+// maxNotes bounds the number of notes of a tree.
 const maxNotes = 20
 
-// note adds to the tree's notes.
 func (a *applier) note(text string, args ...any) {
 	line := fmt.Sprintf(text, args...)
 	if len(a.tree.Notes) < maxNotes && !slices.Contains(a.tree.Notes, line) {
@@ -329,7 +326,7 @@ func (a *applier) note(text string, args ...any) {
 	}
 }
 
-// impliedDir is a directory that no entry tells of.
+// impliedDir returns a directory that has no entry of its own.
 func impliedDir(layer uint16) *node {
 	return &node{mode: unix.S_IFDIR | 0o755, from: layer, more: &more{dir: &dir{byName: make(map[string]*node)}}}
 }

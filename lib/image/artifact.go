@@ -9,13 +9,12 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Artifact reports whether a manifest is that of something other than an image, and
-// returns what it lists: SBOMs, signatures, SOCI indexes, Helm charts, the bundles of
-// CNAB, manifests of older or newer kinds. Indexes list them beside images. They can be
-// verified and copied without a look at what they hold.
+// Artifact reports whether a manifest describes something other than an image, and returns its
+// blobs: SBOMs, signatures, SOCI indexes, Helm charts, CNAB bundles, manifests of older or newer
+// kinds. Indexes list them beside images. They can be verified and copied without knowing their
+// format.
 //
-// Some of them have the config of an image, so that old registries take them; their
-// layers tell them from one.
+// Some have the config of an image so that old registries accept them. Their layers identify them.
 func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 	var m struct {
 		SchemaVersion int             `json:"schemaVersion"`
@@ -43,7 +42,7 @@ func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, "":
 		isImage := m.Config == nil || CheckConfigType(m.Config.MediaType) == nil && anyLayer(m.Layers)
 		if !wellFormed || m.Manifests != nil || isImage {
-			return nil, false // whoever reads it says what is wrong with it
+			return nil, false // the code that reads it reports the error
 		}
 	}
 	if strings.HasPrefix(said, oci.MediaTypeDockerSchema1) || m.SchemaVersion == 1 {
@@ -52,7 +51,7 @@ func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 	return blobs, true
 }
 
-// anyLayer reports whether one of the layers is that of an image. An image may have none.
+// anyLayer reports whether one of the layers is an image layer. An image can have no layers.
 func anyLayer(layers []v1.Descriptor) bool {
 	for _, l := range layers {
 		if CheckLayerType(l.MediaType) == nil || IsForeign(l.MediaType) {

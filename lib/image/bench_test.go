@@ -18,7 +18,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// large has the files of a large root, 4 KiB each, in ten layers.
+// large is an image of a large root file system: files of 4 KiB in ten layers.
 func large(b *testing.B, packing string) *mk.Image {
 	const files, perLayer, perDir = 45_000, 4500, 12
 	body := bytes.Repeat([]byte("a line of text, as in most files\n"), 124)
@@ -78,8 +78,8 @@ func BenchmarkFlatten(b *testing.B) {
 	}
 }
 
-// What BenchmarkFlatten is to be compared with: the same libraries, and nothing
-// done with what they return.
+// BenchmarkDecompress is the baseline for BenchmarkFlatten: the same libraries, with the output
+// discarded.
 func BenchmarkDecompress(b *testing.B) {
 	for name, packing := range map[string]string{"gzip": mk.Gzip, "zstd": mk.Zstd} {
 		b.Run(name, func(b *testing.B) {
@@ -124,7 +124,7 @@ func decompress(path, packing string) error {
 	return err
 }
 
-// Memory that the tree keeps.
+// BenchmarkTreeMemory measures the memory that the tree keeps.
 func BenchmarkTreeMemory(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
 	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})
@@ -148,7 +148,7 @@ func BenchmarkTreeMemory(b *testing.B) {
 	}
 }
 
-// A lookup is what scan, the repos and write ask for each file.
+// Scan, the repos and write do this lookup for each file.
 func BenchmarkStat(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
 	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// checked is contents that are read in place. Somebody may have written there since the
-// digest of the layer was compared, so they are hashed once more by whoever reads them
-// from their start to their end, and the end is an error where they are others.
+// checked reads contents in place. They could have changed since the digest of the layer was
+// verified, so they are hashed again when they are read from start to end. If the hash differs, the
+// end is an error.
 type checked struct {
 	contents
 	hash   hash.Hash
@@ -17,10 +17,10 @@ type checked struct {
 	want   [sha256.Size]byte
 }
 
-// errOtherBytes says that an image is not what it was when it was opened.
+// errOtherBytes means that an image has changed since it was opened.
 var errOtherBytes = errors.New("it changed since the digest of its layer was compared: nothing may write to the image while it is read")
 
-// ReadAt reads as io.ReaderAt, for one goroutine at a time.
+// ReadAt implements io.ReaderAt, for one goroutine at a time.
 func (c *checked) ReadAt(p []byte, off int64) (int, error) {
 	n, err := c.contents.ReadAt(p, off)
 	if off != c.hashed || n == 0 {

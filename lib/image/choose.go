@@ -15,18 +15,18 @@ import (
 	"chunkah/lib/oci"
 )
 
-// annotationAttestation marks what BuildKit keeps beside an image.
+// annotationAttestation marks the attestations that BuildKit stores beside an image.
 const annotationAttestation = "vnd.docker.reference.type"
 
-// IsAttestation reports whether a manifest of an index is what BuildKit keeps beside
-// an image, whose layers are none.
+// IsAttestation reports whether a manifest of an index is a BuildKit attestation. Its layers are
+// not image layers.
 func IsAttestation(d v1.Descriptor) bool { return d.Annotations[annotationAttestation] != "" }
 
-// chooser finds one image of what a name stands for.
+// chooser finds the one image that a source and the options select.
 type chooser struct {
 	fetch Fetcher
 	want  platform
-	seen  int // manifests that were listed
+	seen  int // number of manifests listed
 }
 
 // manifest returns the manifest of the image that a source names.
@@ -53,8 +53,8 @@ func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error
 	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
 }
 
-// present reads the image that fits best of those that are there: docker save writes
-// one platform of several, and the index of all.
+// present reads the best fitting image whose blobs exist: docker save writes one platform of
+// several, and the index of all.
 func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, []byte, error) {
 	for {
 		d, err := c.choose(ctx, images)
@@ -79,7 +79,7 @@ func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descr
 	}
 }
 
-// top returns the manifest or the index that a source names.
+// top returns the manifest or index that a source names.
 func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index bool, err error) {
 	data, mediaType, err := c.fetch.Manifest(ctx, src.Ref)
 	if err != nil {
@@ -98,7 +98,7 @@ func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index 
 	return oci.Document{Descriptor: d, Data: data}, index, err
 }
 
-// mediaTypeOf is that of a manifest which may not say itself.
+// mediaTypeOf returns the media type of a manifest, even if the manifest does not contain it.
 func mediaTypeOf(data []byte, mediaType string) string {
 	var m v1.Manifest
 	if mediaType == "" && json.Unmarshal(data, &m) == nil {
@@ -124,7 +124,7 @@ func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	return data, checkDocument(data)
 }
 
-// list lists the images of an index and of those in it.
+// list lists the images of an index and of nested indexes.
 func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descriptor, error) {
 	if depth > maxIndexDepth {
 		return nil, fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
@@ -157,23 +157,23 @@ func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descri
 	return images, nil
 }
 
-// mayBeImage reports whether an index may list an image or another index under a media
-// type: of other kinds are artifacts, and manifests of schema 1.
+// mayBeImage reports whether an index can list an image or another index under a media type. Other
+// media types belong to artifacts and manifests of schema 1.
 func mayBeImage(mediaType string) bool {
 	switch mediaType {
 	case v1.MediaTypeImageManifest, oci.MediaTypeDockerManifest, v1.MediaTypeImageIndex, oci.MediaTypeDockerIndex, "":
 		return true
 	}
-	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // the error says what to do
+	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // reported later, with a hint
 }
 
-// choose chooses the image that fits best.
+// choose selects the image that fits the platform best.
 func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, error) {
 	if len(images) == 0 {
 		return v1.Descriptor{}, errors.New("it holds no image")
 	}
 	if len(images) == 1 {
-		return images[0], nil // whether it fits is seen by its config
+		return images[0], nil // its config shows later whether it fits
 	}
 	best, bestRank := v1.Descriptor{}, 0
 	var have []string
@@ -203,7 +203,8 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 
 var errArtifact = errors.New("it is no image but an artifact")
 
-// platformOf is the platform of an image in an index, which does not have to say.
+// platformOf returns the platform of an image in an index. If the index does not have it, the
+// config does.
 func (c *chooser) platformOf(ctx context.Context, m v1.Descriptor) (v1.Platform, error) {
 	if m.Platform != nil {
 		return *m.Platform, nil

@@ -10,8 +10,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Whatever is open can be closed again: who defers a Close and checks one too finds
-// nothing wrong.
+// Closing twice is not an error, so that a caller can defer Close and also check its result.
 func TestEveryCloseTwice(t *testing.T) {
 	img := small(t, "", "x", mk.Plain, mk.Gzip)
 	for form, path := range map[string]string{"oci:": img.Layout(t), "oci-archive:": img.Archive(t), "docker-archive:": img.DockerArchive(t)} {

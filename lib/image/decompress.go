@@ -15,7 +15,7 @@ import (
 // readBuffer is the size of one read of a blob, in bytes.
 const readBuffer = 128 << 10
 
-// compression is how the bytes of a blob are packed.
+// compression is the format in which a blob is compressed.
 type compression int
 
 const (
@@ -28,8 +28,8 @@ const (
 
 func (c compression) String() string { return [...]string{"plain", "gzip", "zstd", "xz", "bzip2"}[c] }
 
-// magics are what packed blobs start with. Clients go by them as well, and not by
-// the media type; the diffID proves the outcome.
+// magics are the first bytes of compressed blobs. Like clients, chunkah trusts them rather than the
+// media type; the diffID verifies the result.
 var magics = []struct {
 	magic []byte
 	is    compression
@@ -40,7 +40,7 @@ var magics = []struct {
 	{[]byte("BZh"), packedBzip2},
 }
 
-// detect looks at the first bytes.
+// detect determines the compression from the first bytes.
 func detect(in *bufio.Reader) (compression, error) {
 	head, err := in.Peek(6)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -51,30 +51,30 @@ func detect(in *bufio.Reader) (compression, error) {
 			return m.is, nil
 		}
 	}
-	// A zstd stream may begin with a frame to be skipped: 0x184d2a50 to …5f.
+	// A zstd stream can begin with a skippable frame: 0x184d2a50 to …5f.
 	if len(head) >= 4 && head[0]&0xf0 == 0x50 && head[1] == 0x2a && head[2] == 0x4d && head[3] == 0x18 {
 		return packedZstd, nil
 	}
 	return plain, nil
 }
 
-// unpacker decompresses one stream after the other, those of zstd with the memory of
-// the first. The zero value is ready.
+// unpacker decompresses streams one after another and reuses the zstd decoder. The zero value is
+// ready.
 //
-// A gzip.Reader is not used again: where a block has no codes, klauspost's keeps those
-// of the stream before, so that what becomes of it would depend on the order of layers.
+// A gzip.Reader is not reused. If a block has no codes, the reader of klauspost keeps those of the
+// previous stream, and the result would depend on the order of layers.
 type unpacker struct {
 	zstd *zstd.Decoder
 }
 
-// open returns the bytes that in holds, until the next call. Streams of gzip may have
-// several members, those of zstd several frames, and xz and bzip2 several streams.
+// open returns the decompressed bytes of in, valid until the next call. Streams can consist of
+// several gzip members, zstd frames, or xz and bzip2 streams.
 func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err error) {
 	switch {
 	case is == packedGzip:
 		return gzip.NewReader(in)
 	case is == packedZstd && u.zstd == nil:
-		// One goroutine: the other core is busy with digests and with other layers.
+		// One goroutine is enough: the other cores compute digests and read other layers.
 		u.zstd, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		return u.zstd, err
 	case is == packedZstd:

@@ -20,20 +20,19 @@ import (
 	"chunkah/lib/oci"
 )
 
-// dockerArchive is what docker save writes: manifest.json names the files of each
-// image, whose layers have no descriptors. It makes a manifest of them.
+// dockerArchive is an archive of docker save. Its manifest.json lists the files of each image,
+// without descriptors of layers. dockerArchive makes a manifest from it.
 type dockerArchive struct {
 	files
-	// blobs are the files of the image that Manifest chose, by digest.
+	// blobs has the files of the image that Manifest selected, by digest.
 	blobs map[digest.Digest]string
 }
 
-// DamageError is an error of an image that was found, and is damaged.
+// DamageError means that an image was found but is damaged.
 type DamageError struct{ Err error }
 
 func (e *DamageError) Error() string { return e.Err.Error() }
 
-// Unwrap makes the error one of its kind.
 func (e *DamageError) Unwrap() error { return e.Err }
 
 // dockerImage is one image in manifest.json.
@@ -52,7 +51,7 @@ func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser,
 	return a.open(name)
 }
 
-// Manifest implements Fetcher. A digest is that of a config: the image's ID.
+// Manifest implements Fetcher. A digest in ref is that of the config, which is the image's ID.
 func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
 	data, err := readSmall(a, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +82,7 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 	return data, manifest.MediaType, err
 }
 
-// pick chooses an image and reads its config.
+// pick selects an image and reads its config.
 func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []byte, error) {
 	name, d := cutDigest(ref)
 	var tags []string
@@ -112,7 +111,7 @@ func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []b
 	return dockerImage{}, nil, fmt.Errorf("it holds no image %q, but %s", name, quoted(tags))
 }
 
-// hasTag compares names as Docker does: with a default tag, registry and folder.
+// hasTag compares names as Docker does, with its default tag, registry and repository prefix.
 func hasTag(img dockerImage, name string) bool {
 	return slices.ContainsFunc(img.RepoTags, func(tag string) bool { return wholeName(tag) == wholeName(name) })
 }
@@ -124,10 +123,10 @@ func wholeName(name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, "docker.io/"), "library/")
 }
 
-// digestName is the name of a file that is named by its digest.
+// digestName matches a file name that contains its digest.
 var digestName = regexp.MustCompile(`^(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?$`)
 
-// config reads an image's config, whose name has its digest.
+// config reads an image's config. Its file name contains its digest.
 func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 	name, err := cleanName(img.Config)
 	if err != nil {
@@ -144,9 +143,9 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 	return config, nil
 }
 
-// describe makes the manifest that an image would have.
+// describe makes the manifest that the image would have in a registry.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
-	if len(img.Layers) > maxLayers { // each may have to be read
+	if len(img.Layers) > maxLayers { // each of them could have to be read
 		return nil, fmt.Errorf("it has %d layers, more than %d", len(img.Layers), maxLayers)
 	}
 	var parsed v1.Image
@@ -183,8 +182,8 @@ func (a *dockerArchive) note(d v1.Descriptor, name string) error {
 	return err
 }
 
-// layer describes a layer. What is not compressed, as Docker has it, need not be
-// read for that.
+// layer returns the descriptor of a layer. An uncompressed layer, the usual form in Docker, does
+// not have to be read for that.
 func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Digest) (v1.Descriptor, error) {
 	d := v1.Descriptor{MediaType: oci.MediaTypeDockerLayer, Digest: diffID}
 	clean, err := cleanName(name)

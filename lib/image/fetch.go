@@ -7,22 +7,21 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Fetcher is a store that images lie in: a layout, an archive, a registry. It need
-// not verify what it returns, which its readers do. It is safe for concurrent use.
+// Fetcher is a store of images: a layout, an archive, a registry. It need not verify the data that
+// it returns; its callers do. It is safe for concurrent use.
 type Fetcher interface {
-	// Manifest returns a manifest, or an index, by the REF of a source. The media
-	// type may be empty.
+	// Manifest returns the manifest or index for the REF of a source. The media type can be empty.
 	Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error)
-	// Blob opens what a descriptor describes, a manifest too. What is an
-	// io.ReaderAt as well is read in place, for as long as it is not closed.
+	// Blob opens the blob or manifest of a descriptor. A result that is also an io.ReaderAt is read
+	// in place until it is closed.
 	Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error)
-	// Close gives back what the store has open.
+	// Close closes everything that the store has opened.
 	Close() error
 }
 
-// Indexed is a Fetcher that has an index of all its images, as a layout has.
+// Indexed is a Fetcher with an index of all its images, for example a layout.
 type Indexed interface {
 	Fetcher
-	// Index returns that index as it is.
+	// Index returns the index unchanged.
 	Index() ([]byte, error)
 }

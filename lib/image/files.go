@@ -20,17 +20,17 @@ import (
 	"chunkah/lib/regular"
 )
 
-// files are the files that a local image consists of, in a folder or in an archive.
+// files gives access to the files of a local image, in a directory or an archive.
 type files interface {
-	// open opens a regular file by its path, which has slashes.
+	// open opens a regular file by its slash-separated path.
 	open(name string) (*file, error)
 	Close() error
 }
 
-// file is one of them. It is an io.ReaderAt, so that it can be read in place.
+// file is an open file. It is an io.ReaderAt so that it can be read in place.
 type file struct {
 	*io.SectionReader
-	closer io.Closer // nil for none
+	closer io.Closer // nil if there is nothing to close
 }
 
 func (f *file) Close() error {
@@ -40,7 +40,7 @@ func (f *file) Close() error {
 	return closed(f.closer.Close())
 }
 
-// closed is the error of a Close that may not be the first one.
+// closed ignores the error of closing a file twice.
 func closed(err error) error {
 	if errors.Is(err, fs.ErrClosed) {
 		return nil
@@ -48,7 +48,7 @@ func closed(err error) error {
 	return err
 }
 
-// folder has its files below a directory.
+// folder has its files in a directory.
 type folder string
 
 func (d folder) Close() error { return nil }
@@ -57,7 +57,7 @@ func (d folder) open(name string) (*file, error) {
 	return openRegular(filepath.Join(string(d), filepath.FromSlash(name)))
 }
 
-// openRegular opens a regular file, and no pipe that would have it wait.
+// openRegular opens a regular file. It refuses pipes, which could block.
 func openRegular(path string) (*file, error) {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -71,8 +71,8 @@ func openRegular(path string) (*file, error) {
 	return &file{io.NewSectionReader(f, 0, st.Size()), f}, nil
 }
 
-// OpenFile opens a file that is an image or may be one. It asks not to move its
-// access time, which only the file's owner may: nothing of a source changes.
+// OpenFile opens a file that could be an image. It uses O_NOATIME where the user owns the file, so
+// that the source does not change.
 func OpenFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME, 0)
 	if errors.Is(err, unix.EPERM) {
@@ -81,22 +81,21 @@ func OpenFile(path string) (*os.File, error) {
 	return f, err
 }
 
-// archive has its files in a tar, which it never unpacks.
+// archive has its files in a tar, which is never extracted.
 type archive struct {
 	in    *os.File
 	path  string
 	items map[string]item
-	names int // bytes of all names, links too
+	names int // bytes of all names and link targets
 }
 
-// item is a file in an archive, or a link to one.
+// item is a file in an archive, or a symlink to one.
 type item struct {
 	offset, size int64
-	link         string // the path that a link leads to, else empty
+	link         string // target of a link, else empty
 }
 
-// openArchive finds the files of a tar. What is no regular file, or is compressed,
-// is spooled first.
+// openArchive finds the files of a tar. A pipe or a compressed tar is spooled first.
 func openArchive(ctx context.Context, path string, opt Options) (*archive, error) {
 	in, err := openTar(ctx, path, opt)
 	if err != nil {
@@ -110,7 +109,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	return a.indexed(ctx)
 }
 
-// indexed is the archive with its files found.
+// indexed finds the files of the archive.
 func (a *archive) indexed(ctx context.Context) (*archive, error) {
 	if err := a.index(ctx); err != nil {
 		a.in.Close()
@@ -119,7 +118,7 @@ func (a *archive) indexed(ctx context.Context) (*archive, error) {
 	return a, nil
 }
 
-// openTar opens the tar of an archive, which may be a pipe where it is read once.
+// openTar opens the tar of an archive. It can be a pipe if it is read only once.
 func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	if opt.Again {
 		in, err := regular.Open(path)
@@ -130,12 +129,12 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil: // as opening it says
+	case err != nil: // the error of opening it is better
 	case info.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EISDIR}
 	case info.Mode().Type() == fs.ModeNamedPipe:
 		return interrupt.Open(ctx, path, OpenFile)
-	case !info.Mode().IsRegular(): // a device may have no end, and to open it can act on it
+	case !info.Mode().IsRegular(): // a device can be endless, and opening it can have effects
 		return nil, fmt.Errorf("%w, nor a pipe", &fs.PathError{Op: "open", Path: path, Err: regular.ErrNot})
 	}
 	return regular.Open(path)
@@ -143,13 +142,13 @@ func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 
 func (a *archive) Close() error { return closed(a.in.Close()) }
 
-// unpack puts a spool in the place of an archive that cannot be read at any place.
+// unpack replaces an archive that does not allow random access with a spool.
 func (a *archive) unpack(ctx context.Context, opt Options) error {
 	st, err := a.in.Stat()
 	if err != nil {
 		return err
 	}
-	// A pipe may have nothing to read for long. What is no pipe does not wait.
+	// Reading a pipe can block for long. Reading a file does not.
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -178,7 +177,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	return nil
 }
 
-// spoolAll puts a whole archive into a spool.
+// spoolAll copies an archive to a spool.
 func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	s, err := newSpool(opt.Spool)
 	if err != nil {
@@ -201,7 +200,7 @@ func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	return s.file, nil
 }
 
-// inflated is what an archive unpacks to, in proportion to what was read of it.
+// inflated bounds the decompressed size of an archive in proportion to its compressed size.
 type inflated struct {
 	in       io.Reader
 	packed   *counter
@@ -216,7 +215,7 @@ func (i *inflated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// index notes where each file lies. The tar reader seeks over contents.
+// index records the position of each file. The tar reader seeks over contents.
 func (a *archive) index(ctx context.Context) error {
 	in := tar.NewReader(a.in)
 	names := newBudget(0)
@@ -259,7 +258,7 @@ func (a *archive) add(h *tar.Header) error {
 			return err
 		}
 		a.items[name] = item{offset: offset, size: h.Size}
-	case tar.TypeSymlink: // as docker save writes for layers of several images
+	case tar.TypeSymlink: // docker save writes them for layers that images share
 		a.items[name] = item{link: path.Join(path.Dir(name), h.Linkname)}
 	case tar.TypeLink:
 		a.items[name] = item{link: path.Clean(h.Linkname)}
@@ -282,7 +281,7 @@ func (a *archive) open(name string) (*file, error) {
 	return nil, fmt.Errorf("%q in the archive %q leads over more than %d links", name, a.path, maxLinks)
 }
 
-// readSmall reads a file of a few kilobytes whole.
+// readSmall reads a file of a few kilobytes.
 func readSmall(in files, name string) ([]byte, error) {
 	f, err := in.open(name)
 	if err != nil {

@@ -11,31 +11,30 @@ import (
 	"sync"
 )
 
-// FlattenOptions tune Flatten. The zero value is safe.
+// FlattenOptions are the options of Flatten. The zero value is safe.
 type FlattenOptions struct {
-	// Spool is the folder for what is decompressed: about as large as the layers
-	// are. Empty means TMPDIR, or else /var/tmp.
+	// Spool is the directory for decompressed layers, which take about the size of the image. Empty
+	// means TMPDIR, or else /var/tmp.
 	Spool string
-	// MaxBytes bounds what all layers decompress to; 0 means 256 GiB.
+	// MaxBytes bounds the decompressed size of all layers; 0 means 256 GiB.
 	MaxBytes int64
-	// Threads bounds the layers that are decompressed at once; 0 means one a core.
+	// Threads bounds the layers decompressed in parallel; 0 means the number of cores.
 	Threads int
-	// Keep is how many layers, from the bottom, Tree.Gone compares the tree with.
+	// Keep is the number of layers, from the bottom, that Tree.Gone compares with the tree.
 	Keep int
-	// Sums takes the SHA-256 of each file in place of its contents: Tree.Sum has it,
-	// Tree.Open has nothing, and no layer is read again or spooled.
+	// Sums stores the SHA-256 of each file instead of its contents. Tree.Sum then returns it,
+	// Tree.Open does not work, and layers are neither spooled nor read again.
 	Sums bool
-	// See is given each entry of every layer as it stands in its tar, but global
-	// headers, with the SHA-256 of its contents, or of nothing; nil for nobody. It is
-	// called by several goroutines at once, about one layer by one at a time.
+	// See is called for each entry of every layer as it is in the tar, except global headers, with
+	// the SHA-256 of its contents. It can be nil. Calls are concurrent for different layers, and
+	// sequential for one layer.
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
-	// Watch is told of what is read and of what is wrong with it; nil for nobody,
-	// and the first fault is an error.
+	// Watch receives entries and faults. If it is nil, the first fault is an error.
 	Watch Watcher
 }
 
-// Flatten lays the layers of an image over each other. The image stays open: plain
-// layers are read in place.
+// Flatten applies the layers of an image to one tree. The image must stay open: plain layers are
+// read in place.
 func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error) {
 	n := len(img.Layers)
 	if n > maxLayers {
@@ -48,17 +47,16 @@ func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error)
 	if err := f.run(ctx); err != nil {
 		return nil, errors.Join(err, f.tree.Close())
 	}
-	// What it took to get here, the windows of decompressors before all, is not to
-	// lie beside what a build needs next: that is a fifth of its memory.
+	// Free the memory of this phase, mostly the windows of decompressors. It would otherwise add a
+	// fifth to the peak memory of a build.
 	if f.opt.maxBytes()-f.budget.bytes.Load() >= worthFreeing {
 		debug.FreeOSMemory()
 	}
 	return f.tree, nil
 }
 
-// worthFreeing is how much has to be unpacked for it to leave memory behind that is
-// worth a collection of all garbage, in bytes. That takes milliseconds, more than all
-// else with a small image.
+// worthFreeing is the number of decompressed bytes from which a garbage collection pays off. It
+// takes milliseconds, more than everything else for a small image.
 const worthFreeing = 16 << 20
 
 func (o FlattenOptions) maxBytes() int64 {
@@ -83,7 +81,7 @@ type flattening struct {
 	budget *budget
 }
 
-// run reads several layers at once and applies them one after the other.
+// run reads layers in parallel and applies them in order.
 func (f *flattening) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	results := make([]chan []entry, len(f.tree.layers))
@@ -117,21 +115,21 @@ func (f *flattening) run(ctx context.Context) error {
 // read reads one layer.
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	r := &layerReader{
-		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, eye: f.eye(ctx, i),
+		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, observer: f.observer(ctx, i),
 	}
 	entries, err := r.readLayer(ctx, f.img, i)
-	if err = r.eye.fault("", err); err != nil {
+	if err = r.observer.fault("", err); err != nil {
 		return nil, f.inLayer(i, err)
 	}
 	return entries, nil
 }
 
-// eye watches a layer.
-func (f *flattening) eye(ctx context.Context, i int) eye {
-	return eye{ctx, f.opt.Watch, i}
+// observer returns the observer of layer i.
+func (f *flattening) observer(ctx context.Context, i int) observer {
+	return observer{ctx, f.opt.Watch, i}
 }
 
-// inLayer adds to an error which layer it is about.
+// inLayer adds the layer to an error.
 func (f *flattening) inLayer(i int, err error) error {
 	if f.img.rootTar {
 		return fmt.Errorf("reading %q: %w", f.img.Source, err)
@@ -139,7 +137,7 @@ func (f *flattening) inLayer(i int, err error) error {
 	return fmt.Errorf("reading layer %d (%s) of %q: %w", i, f.img.Layers[i].Descriptor.Digest, f.img.Source, err)
 }
 
-// apply applies the layers as they come.
+// apply applies the layers in order as soon as they are read.
 func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 	a := &applier{tree: f.tree, budget: f.budget, detours: freeDetours, rootTar: f.img.rootTar}
 	var kept *shape
@@ -150,7 +148,7 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := a.apply(entries, uint16(i), f.eye(ctx, i)); err != nil {
+		if err := a.apply(entries, uint16(i), f.observer(ctx, i)); err != nil {
 			return f.inLayer(i, err)
 		}
 		if i+1 == f.opt.Keep {
@@ -164,7 +162,7 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 	return nil
 }
 
-// maxNames bounds what all names of the tree take, in bytes.
+// maxNames bounds the bytes of all names in the tree.
 func (f *flattening) maxNames() int64 {
 	blobs := int64(0)
 	for _, l := range f.img.Layers {

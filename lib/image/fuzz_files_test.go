@@ -20,8 +20,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Whatever is in a file that is to be an archive, all that is found in it can be read,
-// and compressed it holds the same.
+// Every file found in an arbitrary archive can be read, and a compressed copy has the same files.
 func FuzzArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	blobs := mk.Blobs{}
@@ -60,7 +59,7 @@ func FuzzArchive(f *testing.F) {
 	})
 }
 
-// archiveListing writes an archive and lists what can be read of it.
+// archiveListing writes an archive and lists the files that can be read.
 func archiveListing(name string, raw []byte, opt Options) (string, error) {
 	if err := os.WriteFile(name, raw, 0o600); err != nil {
 		return "", err
@@ -74,12 +73,12 @@ func archiveListing(name string, raw []byte, opt Options) (string, error) {
 	for _, name := range sortedNames(a.items) {
 		in, err := a.open(name)
 		if err != nil {
-			fmt.Fprintf(&b, "%q: no file\n", name) // a link that leads nowhere
+			fmt.Fprintf(&b, "%q: no file\n", name) // a dangling link
 			continue
 		}
 		data, err := io.ReadAll(in)
 		if err != nil || int64(len(data)) != in.Size() {
-			// The tar reader found all of it, or said that it is not there.
+			// The tar reader must find all bytes or report an error.
 			return "", fmt.Errorf("%q has %d of %d bytes: %w", name, len(data), in.Size(), err)
 		}
 		fmt.Fprintf(&b, "%q: %d bytes, %s\n", name, len(data), digest.FromBytes(data))
@@ -96,13 +95,13 @@ func sortedNames(items map[string]item) []string {
 	return names
 }
 
-// Whatever a blob holds, what it unpacks to is bounded, ends, and is the same with
-// an unpacker that has been used.
+// The decompressed size of an arbitrary blob is bounded, and a reused unpacker gives the same
+// result.
 func FuzzUnpack(f *testing.F) {
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
 		f.Add(mk.Layer{Tar: bytes.Repeat([]byte("text "), 100), Packing: packing}.Blob(f))
 	}
-	f.Add([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00skip\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00x")) // a frame to be skipped
+	f.Add([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00skip\x28\xb5\x2f\xfd\x04\x00\x09\x00\x00x")) // a skippable frame
 	f.Add([]byte("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"))                                      // a window of 128 MiB
 	f.Add([]byte("\x1f\x8b\x08\x1f\x00\x00\x00\x00\x00\x03\x05\x00extraname\x00comment\x00"))
 	used := &unpacker{}
@@ -110,7 +109,7 @@ func FuzzUnpack(f *testing.F) {
 	for _, name := range []string{"layer.tar.xz", "layer.tar.bz2", "large-window.tar.xz"} {
 		f.Add(readFile(f, "testdata/packed/"+name))
 	}
-	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // among the codes of a block
+	brokenOff := []byte("\x1f\x8b\x08\x000044\x80\x00444d") // ends among the codes of a block
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Memory(t, 2*maxWindow+16<<20)
 		fresh := &unpacker{}
@@ -129,7 +128,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// maxUnpacked bounds what is unpacked here, in bytes.
+// maxUnpacked bounds the decompressed bytes in this test.
 const maxUnpacked = 8 << 20
 
 func unpack(u *unpacker, raw []byte) (digest.Digest, int64, error) {

@@ -20,8 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Whatever the tars of two layers hold, they are refused or make a tree of clean
-// names, all of whose files can be read. Whoever takes sums alone sees the same.
+// Arbitrary layers are refused or give a tree of clean names in which all files can be read. A tree
+// with sums only has the same files.
 func FuzzLayers(f *testing.F) {
 	whole := mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y"))
 	above := mk.Tar(f, mk.File("d/.wh.f", ""), mk.File(".wh..wh..opq", ""), mk.Device(tar.TypeChar, "c", 1, 3), mk.Link("i", "h"))
@@ -62,8 +62,8 @@ func FuzzLayers(f *testing.F) {
 	})
 }
 
-// withChecksums makes the checksums of all headers true, so that changes of them
-// get further than that.
+// withChecksums corrects the checksums of all headers, so that mutated headers are not all refused
+// for that.
 func withChecksums(tar []byte) []byte {
 	tar = bytes.Clone(tar)
 	for at := 0; at+512 <= len(tar); at += 512 {
@@ -74,8 +74,7 @@ func withChecksums(tar []byte) []byte {
 	return tar
 }
 
-// checkTree makes sure that a tree is what a file system could be, and that another
-// has the sums of its files.
+// checkTree checks that a tree is a valid file system, and that sums has the hashes of its files.
 func checkTree(t *testing.T, tree, sums *Tree) {
 	names := map[uint64]uint32{}
 	links := map[uint64]uint32{}
@@ -127,9 +126,9 @@ func checkTree(t *testing.T, tree, sums *Tree) {
 	}
 }
 
-// Whatever an index, a manifest and a config say, there is an image or an error, and
-// what is opened is listed too. "@manifest" and its like stand for digests and sizes,
-// which no fuzzer finds.
+// An arbitrary index, manifest and config give an image or an error, and an image that opens is
+// also listed. "@manifest" and similar marks stand for digests and sizes, which a fuzzer cannot
+// guess.
 func FuzzManifests(f *testing.F) {
 	f.Add(
 		[]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",@manifest,"platform":{"os":"linux","architecture":"amd64"}}]}`),
@@ -160,7 +159,7 @@ func FuzzManifests(f *testing.F) {
 		checkOpened(t, opened)
 		l := &Listing{fetch: opened.fetch}
 		if err := l.list(context.Background()); err != nil {
-			return // of another image in the index
+			return // this is another image of the index
 		}
 		if !slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Manifest.Descriptor.Digest == opened.Manifest.Descriptor.Digest }) {
 			t.Fatalf("%s is opened, and not listed", opened.Manifest.Descriptor.Digest)
@@ -168,12 +167,12 @@ func FuzzManifests(f *testing.F) {
 	})
 }
 
-// described puts what describes a blob into a document.
+// described replaces a mark in a document with the digest and size of a blob.
 func described(document []byte, mark string, d v1.Descriptor) []byte {
 	return bytes.ReplaceAll(document, []byte(mark), fmt.Appendf(nil, `"digest":%q,"size":%d`, d.Digest, d.Size))
 }
 
-// Whatever manifest.json says, there is an image or an error.
+// An arbitrary manifest.json gives an image or an error.
 func FuzzDockerArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	files := mk.DockerFiles(f, img)
@@ -200,7 +199,7 @@ func checkOpened(t *testing.T, img *Image) {
 	}
 }
 
-// memory is files that lie nowhere else.
+// memory has its files in memory.
 type memory map[string][]byte
 
 func (m memory) Close() error { return nil }

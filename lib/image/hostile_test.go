@@ -22,7 +22,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// A layer that is not to be trusted is refused, and the error says where.
+// Hostile layers are refused with an error that names the entry.
 func TestHostileLayers(t *testing.T) {
 	with := func(change func(*tar.Header)) mk.Entry { return mk.File("f", "").But(change) }
 	many := mk.File("f", "")
@@ -85,7 +85,7 @@ func TestHostileLayers(t *testing.T) {
 	}
 }
 
-// Symlinks do not lead deeper than names may.
+// Symlinks cannot lead deeper than names are allowed to.
 func TestDepth(t *testing.T) {
 	deep := strings.TrimSuffix(strings.Repeat("d/", 2000), "/")
 	entries := []mk.Entry{mk.Dir(deep), mk.Symlink("s", deep)}
@@ -97,8 +97,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// damaged opens and flattens an image of two layers after a change to its manifest,
-// config or blobs, whose own digests are true again afterwards.
+// damaged makes an image of two layers, changes its manifest, config or blobs, updates their own
+// digests, and flattens it.
 func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blobs)) error {
 	t.Helper()
 	img := &mk.Image{Layers: []mk.Layer{
@@ -133,7 +133,7 @@ func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blo
 func TestDamagedImages(t *testing.T) {
 	type manifest = *v1.Manifest
 	type config = *v1.Image
-	// replace puts another blob in a layer's place.
+	// replace replaces the blob of a layer.
 	replace := func(m manifest, blobs mk.Blobs, i int, data []byte) {
 		m.Layers[i] = blobs.Add(m.Layers[i].MediaType, data)
 	}
@@ -203,11 +203,11 @@ func TestDamagedImages(t *testing.T) {
 	}
 }
 
-// Tars that are cut or go on, with digests that are right.
+// Truncated and extended tars with correct digests.
 func TestTarEnds(t *testing.T) {
 	whole := mk.Tar(t, mk.File("a", "text"), mk.File("b", strings.Repeat("x", 600)))
 	huge := mk.Tar(t, mk.File("a", "text"))
-	// A size in base 256, and the checksum for it.
+	// A base-256 size and its checksum.
 	copy(huge[124:136], "\x80\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00")
 	setChecksum(huge[:512])
 	for name, test := range map[string]struct {
@@ -215,7 +215,7 @@ func TestTarEnds(t *testing.T) {
 		want string
 	}{
 		"nothing":              {nil, ""},
-		"no end":               {whole[:512*5], ""}, // as some tools write it
+		"no end":               {whole[:512*5], ""}, // some tools write this
 		"zeros behind the end": {append(bytes.Clone(whole), make([]byte, 10240)...), ""},
 		"cut in a header":      {whole[:1024+100], `reading the tar after "a": unexpected EOF`},
 		"cut in a file":        {whole[:1536+100], `entry "b"`},
@@ -237,7 +237,7 @@ func TestTarEnds(t *testing.T) {
 	}
 }
 
-// A layer unpacks to no more than it may.
+// The decompressed size of a layer is bounded.
 func TestBombs(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}}}
 	_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
@@ -276,7 +276,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A full disk, or no disk, is an error that says so.
+// A full disk or missing directory gives an error that says so.
 func TestNoSpool(t *testing.T) {
 	src := Source{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
@@ -285,15 +285,14 @@ func TestNoSpool(t *testing.T) {
 	}
 }
 
-// A pipe that nothing comes from lets those go who were told to stop, whether
-// somebody has its other end or not.
+// Reading from a stalled pipe can be cancelled, whether or not its other end is open.
 func TestStalledPipe(t *testing.T) {
 	for _, writer := range []bool{false, true} {
 		pipe := t.TempDir() + "/pipe"
 		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		other := make(chan error, 1) // how the other end fared
+		other := make(chan error, 1) // result of the other end
 		if writer {
 			f, err := os.OpenFile(pipe, os.O_RDWR, 0)
 			if err != nil {
@@ -301,7 +300,7 @@ func TestStalledPipe(t *testing.T) {
 			}
 			defer f.Close()
 			go func() {
-				_, err := f.Write(make([]byte, 1<<20)) // more than a pipe holds: it is being read once this is done
+				_, err := f.Write(make([]byte, 1<<20)) // more than fits in the pipe, so it returns once a reader is active
 				other <- err
 			}()
 		} else {
@@ -324,7 +323,7 @@ func TestStalledPipe(t *testing.T) {
 	}
 }
 
-// What archives say of themselves is bounded before anything is read for it.
+// The metadata of archives is bounded before anything is read for it.
 func TestHostileDockerArchives(t *testing.T) {
 	img := small(t, "", "x")
 	ids := make([]string, maxLayers+1)
@@ -355,7 +354,8 @@ func encode(t *testing.T, v any) []byte {
 	return data
 }
 
-// The names in an archive stay in memory, and a small file may unpack to many.
+// The names in an archive are bounded: they are kept in memory, and a small file can decompress to
+// many.
 func TestArchiveNamesBounded(t *testing.T) {
 	a := &archive{items: make(map[string]item)}
 	link := &tar.Header{Typeflag: tar.TypeSymlink, Name: "a", Linkname: strings.Repeat("x", 1<<20)}
@@ -380,8 +380,7 @@ func TestArchiveRatio(t *testing.T) {
 	}
 }
 
-// Links add xattrs to an inode, and all of them together are as many as a file may
-// have.
+// Links add xattrs to an inode, but not more than a file can have.
 func TestLinksAddXattrs(t *testing.T) {
 	entries := []mk.Entry{mk.File("f", "x")}
 	for i := range format.MaxXattrs + 1 {

@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// shape is what the kept layers have: names, and what is in directories. It is nil
-// for what is no directory.
+// shape has the names of the kept layers, by directory. It is nil for files.
 type shape struct {
 	names []string
 	in    []*shape
 }
 
-// shape is the shape of a directory.
+// shape returns the names in a directory and below.
 func (n *node) shape() *shape {
 	s := &shape{}
 	for name, child := range n.more.dir.byName {
@@ -26,8 +25,7 @@ func (n *node) shape() *shape {
 	return s
 }
 
-// missing appends the paths of the shape that are not in the directory d, which is
-// sealed, at path.
+// missing appends the paths of the shape that do not exist in d, the sealed directory at path.
 func (s *shape) missing(d *node, path string, list []string) []string {
 	if s == nil {
 		return list

@@ -15,8 +15,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// An archive is a file or a pipe. A blob of a layout is a file. Whatever else is there is
-// refused by its kind, and nothing is waited for.
+// An archive must be a file or a pipe, and a blob of a layout a file. Other types are refused
+// without blocking.
 func TestOtherKindsAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	zero, socket := filepath.Join(dir, "zero"), filepath.Join(dir, "socket")
@@ -68,7 +68,7 @@ func TestOtherKindsAreRefused(t *testing.T) {
 	}
 }
 
-// What chunkah writes it reads: an index.json of the largest size too.
+// chunkah can read every index.json that it can write, up to the size limit.
 func TestLargestIndexIsRead(t *testing.T) {
 	layout := small(t, "", "x", mk.Plain).Layout(t)
 	index := filepath.Join(layout, "index.json")

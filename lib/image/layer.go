@@ -15,9 +15,9 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// budget is what all layers of a tree may take together.
+// budget bounds the size of all layers of a tree together.
 type budget struct {
-	bytes, metadata atomic.Int64 // what is left
+	bytes, metadata atomic.Int64 // still available
 	max             int64
 }
 
@@ -28,7 +28,7 @@ func newBudget(maxBytes int64) *budget {
 	return b
 }
 
-// unpacked takes n bytes of contents out of the budget.
+// unpacked subtracts n bytes of contents from the budget.
 func (b *budget) unpacked(n int64) error {
 	if b.bytes.Add(-n) < 0 {
 		return fmt.Errorf("all layers together hold more than %d bytes: this is no image, or the limit is to be raised", b.max)
@@ -36,7 +36,7 @@ func (b *budget) unpacked(n int64) error {
 	return nil
 }
 
-// entry takes one entry with so many bytes of text out of the budget.
+// entry subtracts one entry, with the given bytes of text, from the budget.
 func (b *budget) entry(text int) error {
 	if b.metadata.Add(-int64(entryCost+text)) < 0 {
 		return fmt.Errorf("the metadata of all layers together takes more than %d bytes", int64(maxMetadata))
@@ -44,8 +44,7 @@ func (b *budget) entry(text int) error {
 	return nil
 }
 
-// sparse takes the contents of a sparse file out of the budget, and out of what the sparse
-// files of its layer may take.
+// sparse subtracts a sparse file from the budget, and from the limit for sparse files of its layer.
 func (r *layerReader) sparse(size int64) error {
 	if r.holes += size; r.holes > times(freeSparse, r.blob.size()) {
 		return fmt.Errorf("is sparse and has %d bytes: the sparse files of this layer take more than %d bytes and %d times its size: leave it out of the image, or store it without holes",
@@ -54,33 +53,32 @@ func (r *layerReader) sparse(size int64) error {
 	return r.budget.unpacked(size)
 }
 
-// layerReader turns one blob into the entries of its tar.
+// layerReader reads the tar entries of one layer.
 type layerReader struct {
-	layer   *layer
-	budget  *budget
-	dir     string // for spools
-	sums    bool   // in place of contents
-	see     func(int, *tar.Header, [sha256.Size]byte)
-	eye     eye
-	ordinal uint16
-	// unpacker is the worker's.
+	layer    *layer
+	budget   *budget
+	dir      string // for spools
+	sums     bool   // instead of contents
+	see      func(int, *tar.Header, [sha256.Size]byte)
+	observer observer
+	ordinal  uint16
+	// unpacker belongs to the worker and is reused.
 	unpacker *unpacker
 
 	blob    *verified
 	packed  bool
-	bytes   int64 // unpacked
+	bytes   int64 // decompressed
 	holes   int64 // bytes of sparse files
 	inPlace bool
 	rootTar bool
 	tar     counter
 	spool   *spooled
 	entries []entry
-	hash    hash.Hash // of one file after the other
+	hash    hash.Hash // reused for each file
 	buf     []byte
 }
 
-// readLayer reads a layer of an image once, from end to end. What it returns has
-// the digests that the image says.
+// readLayer reads a layer of an image once, from start to end, and verifies its digests.
 func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
 	l := img.Layers[index]
 	if l.Descriptor.Size > r.budget.max {
@@ -101,10 +99,10 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 		return nil, err
 	}
 	defer r.blob.close()
-	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.eye.watch != nil
+	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
-		// What is damaged does not parse either, and the digest says more.
+		// A damaged layer usually does not parse either. Read on, since a digest error says more.
 		if l.Descriptor.Size-r.blob.read <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
 				err = wrong
@@ -124,11 +122,10 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	return r.entries, err
 }
 
-// times is what size bytes may become.
+// times returns the maximum decompressed size of size bytes.
 func times(free, size int64) int64 { return free + maxRatio*min(size, math.MaxInt64/2/maxRatio) }
 
-// joined is a blob that is read in place, and behind it what had to be spooled all
-// the same.
+// joined reads a blob in place, followed by contents that had to be spooled.
 type joined struct {
 	blob, spool io.ReaderAt
 	size        int64 // of the blob
@@ -141,14 +138,14 @@ func (j joined) ReadAt(p []byte, off int64) (int, error) {
 	return j.spool.ReadAt(p, off-j.size)
 }
 
-// unpack decompresses the blob, parses the tar and compares the digests of both.
+// unpack decompresses the blob, parses the tar and verifies the digests of both.
 func (r *layerReader) unpack(l Layer, random bool) error {
 	buffered := bufio.NewReaderSize(r.blob, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
 		return err
 	}
-	r.eye.packing(l.Descriptor.MediaType, packing)
+	r.observer.packing(l.Descriptor.MediaType, packing)
 	in, err := r.unpacker.open(buffered, packing)
 	if err != nil {
 		return fmt.Errorf("decompressing: %w", err)
@@ -156,7 +153,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 	r.packed = packing != plain
 	r.inPlace = packing == plain && random && !r.sums
 	unpacked := &limited{in: in, of: r}
-	if l.DiffID == "" || packing == plain && l.DiffID == r.blob.want.Digest { // which is compared already
+	if l.DiffID == "" || packing == plain && l.DiffID == r.blob.want.Digest { // already verified
 		r.tar.in = unpacked
 		_, err := r.read()
 		return err
@@ -168,28 +165,28 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 		return err
 	}
 	if got := hash.sum(); got != l.DiffID {
-		return r.eye.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
+		return r.observer.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
 	}
 	return nil
 }
 
-// read parses the tar and compares the digest of the blob. It reports whether the
-// whole of the tar was read, which for a watcher is so behind a fault in it too.
+// read parses the tar and verifies the digest of the blob. It reports whether the whole tar was
+// read. For a watcher, it also reads the rest after a fault.
 func (r *layerReader) read() (whole bool, err error) {
 	err = r.parse()
 	r.layer.unpacked = r.tar.read
-	if whole = err == nil; !whole && r.eye.watch != nil {
+	if whole = err == nil; !whole && r.observer.watch != nil {
 		_, rest := io.Copy(io.Discard, r.tar.in)
 		whole = rest == nil
 	}
-	// What is damaged does not parse either, and the digest says more.
+	// A damaged layer usually does not parse either. The digest error says more.
 	if wrong := r.blob.finish(); wrong != nil {
 		err = wrong
 	}
-	return whole, r.eye.fault("", err)
+	return whole, r.observer.fault("", err)
 }
 
-// limited is what a layer unpacks to, within its bounds.
+// limited bounds the decompressed size of a layer.
 type limited struct {
 	in io.Reader
 	of *layerReader
@@ -232,7 +229,7 @@ func (r *layerReader) parse() error {
 	return r.padding()
 }
 
-// entry takes one entry in.
+// entry adds one entry of the tar.
 func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	text := len(h.Name) + len(h.Linkname)
 	for key, value := range h.PAXRecords {
@@ -247,14 +244,14 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 		}
 	}
 	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil // no client applies one
+		return nil // clients ignore it
 	}
 	e, err := parseHeader(h)
 	if e.kind != kindAUFS {
-		r.eye.entry(h)
+		r.observer.entry(h)
 	}
 	if err != nil {
-		return r.eye.fault(h.Name, err)
+		return r.observer.fault(h.Name, err)
 	}
 	sum := sha256.Sum256(nil)
 	if n := e.node; n != nil {
@@ -272,8 +269,8 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	return nil
 }
 
-// contents notes where the contents of a file are, or puts them there. It returns
-// their sum where somebody wants it.
+// contents records the position of a file's contents, or spools them. It returns their hash if it
+// is needed.
 func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha256.Size]byte, err error) {
 	n.size = h.Size
 	sparse := isSparse(h)
@@ -298,7 +295,7 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha
 	return [sha256.Size]byte(hash.Sum(nil)), err
 }
 
-// hasher is ready for the contents of one file.
+// hasher returns a reset hasher.
 func (r *layerReader) hasher() hash.Hash {
 	if r.hash == nil {
 		r.hash, r.buf = sha256.New(), make([]byte, readBuffer)
@@ -307,20 +304,20 @@ func (r *layerReader) hasher() hash.Hash {
 	return r.hash
 }
 
-// sum is the SHA-256 of what in has.
+// sum returns the SHA-256 of a file's contents.
 func (r *layerReader) sum(in io.Reader, h *tar.Header, sparse bool) (sum [sha256.Size]byte, err error) {
 	if sparse {
 		if err := r.sparse(h.Size); err != nil {
 			return sum, err
 		}
-		in = interrupt.Reader(r.blob.ctx, in) // holes are read from nowhere
+		in = interrupt.Reader(r.blob.ctx, in) // holes are not read from the blob, which checks ctx
 	}
 	hash := r.hasher()
 	_, err = io.CopyBuffer(hash, struct{ io.Reader }{in}, r.buf)
 	return [sha256.Size]byte(hash.Sum(nil)), err
 }
 
-// keep puts contents into the spool.
+// keep spools the contents of a file.
 func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (err error) {
 	if r.spool == nil {
 		if r.spool, err = newSpool(r.dir); err != nil {
@@ -347,8 +344,8 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 	return err
 }
 
-// padding reads what follows the end of the tar. Zeros fill up a block of some tape;
-// anything else, a second tar too, belongs to the digests and to no file.
+// padding reads the data after the end of the tar. Zeros are padding of a record. Other data, even
+// a second tar, counts for the digests but has no files.
 func (r *layerReader) padding() error {
 	end := r.tar.read
 	buf := make([]byte, 32<<10)

@@ -17,10 +17,10 @@ import (
 	"chunkah/lib/oci"
 )
 
-// layout is an OCI layout, in a folder or an archive.
+// layout is an OCI layout in a directory or an archive.
 type layout struct{ files }
 
-// blobPath is where a layout has a blob.
+// blobPath returns the path of a blob in a layout.
 func blobPath(d digest.Digest) string {
 	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
 }
@@ -37,8 +37,8 @@ func (l layout) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 	return f, nil
 }
 
-// Manifest implements Fetcher: an index of those images of the layout that are
-// named ref, of all where it is empty.
+// Manifest implements Fetcher. It returns an index of the images named ref, or of all images if ref
+// is empty.
 func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) {
 	name, d := cutDigest(ref)
 	if d != "" {
@@ -74,12 +74,12 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 	return data, v1.MediaTypeImageIndex, err
 }
 
-// isOne reports whether all entries are names of one image.
+// isOne reports whether all entries describe the same image.
 func isOne(list []v1.Descriptor) bool {
 	return !slices.ContainsFunc(list, func(d v1.Descriptor) bool { return d.Digest != list[0].Digest })
 }
 
-// version makes sure that it is a layout.
+// version checks that the files are an OCI layout.
 func (l layout) version() error {
 	data, err := readSmall(l, v1.ImageLayoutFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +124,7 @@ func (l layout) index() (*v1.Index, error) {
 	return &index, nil
 }
 
-// nameOf is what an index calls an image; nothing, where it does not.
+// nameOf returns the name of an image in an index, or "".
 func nameOf(d v1.Descriptor) string {
 	if name := d.Annotations[v1.AnnotationRefName]; name != "" {
 		return name
@@ -136,7 +136,7 @@ func hasName(d v1.Descriptor, name string) bool {
 	return d.Annotations[v1.AnnotationRefName] == name || d.Annotations[oci.AnnotationContainerdName] == name
 }
 
-// names are those of the images, each once, in order.
+// names returns the sorted names of the images without duplicates.
 func names(list []v1.Descriptor) []string {
 	var all []string
 	for _, d := range list {
@@ -146,10 +146,10 @@ func names(list []v1.Descriptor) []string {
 	return slices.Compact(all)
 }
 
-// maxQuoted bounds how many names an error lists.
+// maxQuoted bounds the names in an error.
 const maxQuoted = 20
 
-// quoted lists names for people.
+// quoted formats names for an error.
 func quoted(list []string) string {
 	if len(list) == 0 {
 		return "none"

@@ -14,33 +14,31 @@ import (
 	"chunkah/lib/oci"
 )
 
-// maxListed bounds the manifests of one source, in bytes all together: they stay in
+// maxListed bounds the total size of the manifests of one source, in bytes. They are kept in
 // memory, and a hundred large ones fit.
 const maxListed = 64 << 20
 
-// Listing is all that a source names: one image, or those of an index.
+// Listing has all manifests that a source names: one image, or those of an index.
 type Listing struct {
 	Source  Source
 	Entries []Entry
-	// Absent are those of an index which are not where it is: docker save writes one
+	// Absent has the manifests of an index that are not in the same place: docker save writes one
 	// platform of several, and the index of all.
 	Absent []v1.Descriptor
 
 	fetch Fetcher
 }
 
-// Entry is one manifest of a listing. It and its config are verified, the layers are
-// not.
+// Entry is one manifest of a listing. The manifest and its config are verified, the layers are not.
 type Entry struct {
-	// Manifest has in its descriptor the platform and annotations that an index
-	// gave it.
+	// Manifest has the platform and annotations from the index in its descriptor.
 	Manifest oci.Document
-	// Platform is that of the config.
+	// Platform is from the config.
 	Platform v1.Platform
-	// Blobs are the layers and the config.
+	// Blobs has the layers and the config.
 	Blobs []v1.Descriptor
-	// Artifact is set for what is no image, as the attestations that BuildKit keeps
-	// beside one. Nobody looks into it, and it has no platform.
+	// Artifact is set for everything but images, for example BuildKit attestations. Their contents
+	// are not parsed, and they have no platform.
 	Artifact bool
 }
 
@@ -57,10 +55,10 @@ func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
 	return l, nil
 }
 
-// Close closes what the manifests are read from.
+// Close closes the store of the manifests.
 func (l *Listing) Close() error { return l.fetch.Close() }
 
-// Blob opens a blob as it is stored. Whoever reads it compares digest and size.
+// Blob opens a blob as it is stored. The caller verifies digest and size.
 func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return l.fetch.Blob(ctx, d)
 }
@@ -77,7 +75,7 @@ func (l *Listing) list(ctx context.Context) error {
 	return err
 }
 
-// errNoImage says what an index holds that has no image.
+// errNoImage describes the contents of an index without images.
 func errNoImage(artifacts, absent int) error {
 	switch {
 	case absent > 0:
@@ -88,11 +86,11 @@ func errNoImage(artifacts, absent int) error {
 	return errors.New("it holds no image")
 }
 
-// lister walks an index and those in it.
+// lister walks an index and nested indexes.
 type lister struct {
 	chooser
 	listing *Listing
-	left    int // bytes that the manifests to come may have
+	left    int // still available for manifests
 }
 
 func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth int) error {
@@ -126,7 +124,7 @@ func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth in
 	return nil
 }
 
-// addListed adds what an index lists.
+// addListed adds a manifest of an index.
 func (w *lister) addListed(ctx context.Context, d v1.Descriptor, data []byte, depth int) error {
 	if blobs, is := Artifact(data, d); is {
 		d.MediaType = mediaTypeOf(data, d.MediaType)
@@ -149,7 +147,7 @@ func (w *lister) addImage(ctx context.Context, doc oci.Document) error {
 	if err != nil {
 		return err
 	}
-	// What clients fetch from elsewhere is not here, and not to be passed on.
+	// Clients fetch these layers from elsewhere. They are not stored here and must not be copied.
 	blobs := slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return len(l.URLs) > 0 && IsForeign(l.MediaType) })
 	return w.keep(Entry{Manifest: doc, Platform: p, Blobs: append(blobs, m.Config)})
 }
@@ -162,7 +160,7 @@ func (w *lister) keep(e Entry) error {
 	return nil
 }
 
-// platform reads that of a config.
+// platform reads the platform from a config.
 func (w *lister) platform(ctx context.Context, config v1.Descriptor) (p v1.Platform, err error) {
 	data, err := w.read(ctx, config)
 	if err == nil {

@@ -12,8 +12,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// listOf lists a source: of each manifest what it is, its architecture and the number
-// of its blobs.
+// listOf lists a source: the kind, architecture and number of blobs of each manifest.
 func listOf(t testing.TB, src string) (string, error) {
 	t.Helper()
 	parsed, err := parseSource(src)
@@ -99,7 +98,7 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
-// TestListBounded: manifests are kept as long as they are not too large together.
+// The total size of manifests in memory is bounded.
 func TestListBounded(t *testing.T) {
 	img := small(t, "", "hello")
 	d := img.Manifest(t, mk.Blobs{})
@@ -117,8 +116,8 @@ func TestListBounded(t *testing.T) {
 	}
 }
 
-// Beside an image an index may list artifacts, images of other systems, and platforms
-// that are elsewhere: docker save writes one of several. The image is found all the same.
+// An index can also list artifacts, images of other systems, and platforms that are elsewhere
+// (docker save writes one of several). The image must still be found.
 func TestIndexOfMoreThanImages(t *testing.T) {
 	blobs := mk.Blobs{}
 	var images []v1.Descriptor
@@ -143,7 +142,7 @@ func TestIndexOfMoreThanImages(t *testing.T) {
 	if got, err := text("linux/s390x"); err != nil || got != "s390x" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for i := range all { // the platforms are in the configs alone
+	for i := range all { // only the configs have the platforms
 		all[i].Platform = nil
 	}
 	if got, err := text("linux/s390x"); err != nil || got != "s390x" {

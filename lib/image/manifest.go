@@ -14,10 +14,10 @@ import (
 	"chunkah/lib/oci"
 )
 
-// mediaTypeNondistributed begins the media types of layers that registries may not have.
+// mediaTypeNondistributed is the prefix of media types of layers that registries need not store.
 const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributable."
 
-// checkDocument refuses JSON that takes more memory than an image's would.
+// checkDocument refuses JSON that would take too much memory.
 func checkDocument(data []byte) error {
 	if len(data) > maxDocument {
 		return fmt.Errorf("it has %d bytes, more than %d", len(data), maxDocument)
@@ -28,9 +28,8 @@ func checkDocument(data []byte) error {
 	return nil
 }
 
-// IsIndex tells what kind of document data is. Some leave out the media type, and
-// some lie: a document that could be both kinds is refused, since clients do not
-// agree on it.
+// IsIndex reports whether a document is an index. Its media type can be missing or wrong. A
+// document that could be both an index and a manifest is refused, since clients disagree on it.
 func IsIndex(data []byte, mediaType string) (bool, error) {
 	var probe struct {
 		SchemaVersion int             `json:"schemaVersion"`
@@ -67,8 +66,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	return false, fmt.Errorf("it has the media type %q, which is no image", said)
 }
 
-// parseManifest reads a manifest and refuses what is no image, and layers that cannot
-// be read.
+// parseManifest reads an image manifest. It refuses other manifests and unreadable layers.
 func parseManifest(data []byte) (*v1.Manifest, error) {
 	m, err := parseAnyManifest(data)
 	if err != nil {
@@ -82,8 +80,7 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	return m, nil
 }
 
-// parseAnyManifest reads the manifest of an image whose layers may be of any kind, as
-// those of other systems are.
+// parseAnyManifest reads an image manifest with layers of any kind, for example of other systems.
 func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -106,15 +103,15 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
-// looseTypes are what Docker and registries up to 2016 called the config of an image.
-// Docker, podman and crane still take them for one (distribution issue 1621).
+// looseTypes are the media types that Docker, and registries up to 2016, gave to configs of images.
+// Docker, podman and crane still accept them (distribution issue 1621).
 var looseTypes = []string{"application/octet-stream", "application/json", "text/html", "text/plain", ""}
 
-// IsLooseType reports whether a config's media type says nothing of what it is.
+// IsLooseType reports whether the media type of a config is too general to identify it.
 func IsLooseType(mediaType string) bool { return slices.Contains(looseTypes, mediaType) }
 
-// CheckConfigType refuses the media type of what is no image's config. One that says
-// nothing is left to those who read the config.
+// CheckConfigType refuses a media type that is not that of an image config. A loose type is
+// accepted here, and the config itself is checked when it is read.
 func CheckConfigType(mediaType string) error {
 	if mediaType == v1.MediaTypeImageConfig || mediaType == oci.MediaTypeDockerConfig || IsLooseType(mediaType) {
 		return nil
@@ -122,7 +119,7 @@ func CheckConfigType(mediaType string) error {
 	return fmt.Errorf("it is no image but an artifact: its config is of the type %q", mediaType)
 }
 
-// CheckLayerType refuses what is no layer that can be read.
+// CheckLayerType refuses layers that cannot be read.
 func CheckLayerType(mediaType string) error {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
@@ -135,13 +132,13 @@ func CheckLayerType(mediaType string) error {
 	return fmt.Errorf("it has the unknown media type %q", mediaType)
 }
 
-// IsForeign reports whether a layer is of those that are fetched from elsewhere, as
-// Windows has them, and that images come without.
+// IsForeign reports whether a layer is fetched from elsewhere and not part of the image, as for
+// Windows.
 func IsForeign(mediaType string) bool {
 	return strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, oci.MediaTypeDockerForeign)
 }
 
-// parseConfig takes from a config what the image itself needs.
+// parseConfig reads the fields of a config that Image needs.
 func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 	var c struct {
 		v1.Platform
@@ -164,7 +161,7 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 		if err != nil {
 			return fmt.Errorf("reading the config: created is %q: want a time such as 2006-01-02T15:04:05Z", c.Created)
 		}
-		if t.Year() > 1 { // Docker's way to say that there is none
+		if t.Year() > 1 { // Docker writes the year 1 for "unknown"
 			img.Created = &t
 		}
 	}
@@ -178,7 +175,8 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 	return nil
 }
 
-// layerHistory is the history of each layer, empty where the config's does not fit.
+// layerHistory returns the history of each layer. It is empty if the config's history does not
+// match the layers.
 func layerHistory(all []v1.History, layers int) []v1.History {
 	var list []v1.History
 	for _, h := range all {

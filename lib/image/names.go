@@ -8,16 +8,15 @@ import (
 	"chunkah/format"
 )
 
-// aufsPrefix starts the names of AUFS metadata. Docker wrote layers with such entries for years,
-// and no client makes files of them.
+// aufsPrefix is the prefix of AUFS metadata. Docker wrote layers with such entries for years, and
+// clients do not extract them.
 const aufsPrefix = format.WhiteoutPrefix + format.WhiteoutPrefix
 
 var errLeadsOut = errors.New(`has ".." in it that leads out: an entry of a layer lies below the root`)
 
-// cleanName returns the path of an entry, without slashes around it and without
-// names that are empty or "."; the root is "". Layers are full of "./usr/" and
-// "/usr". Backslashes are bytes like others. A ".." takes away the name in front of
-// it, whatever that is in the tree, as clients have it.
+// cleanName returns the path of an entry without outer slashes, empty names and "."; the root is
+// "". Layers contain both "./usr/" and "/usr". Backslashes are ordinary bytes. A ".." removes the
+// name before it, even if that is a symlink in the tree, as in clients.
 func cleanName(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", errors.New("contains a NUL")
@@ -44,7 +43,7 @@ func cleanName(name string) (string, error) {
 	return clean, checkParts(clean)
 }
 
-// isClean reports whether nothing is to be left out of a name.
+// isClean reports whether a name is already clean.
 func isClean(name string) bool {
 	return name == "" || name[0] != '/' && name[len(name)-1] != '/' && name[0] != '.' &&
 		!strings.Contains(name, "//") && !strings.Contains(name, "/./") && !strings.HasSuffix(name, "/.") &&
@@ -64,7 +63,7 @@ func checkParts(clean string) error {
 	return nil
 }
 
-// splitName cuts a clean name in its directory and its last part.
+// splitName splits a clean name into its directory and its last element.
 func splitName(name string) (dir, base string) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {
@@ -73,9 +72,9 @@ func splitName(name string) (dir, base string) {
 	return name[:i], name[i+1:]
 }
 
-// readWhiteout reports what the name of an entry takes away: one path, or all that
-// is in a directory. It refuses names that start like a whiteout and are none, but
-// for those of AUFS, which stand for nothing in the tree.
+// readWhiteout determines what an entry hides by its name: one path, or everything in a directory.
+// It refuses other names with the prefix of a whiteout, except AUFS metadata, which the tree does
+// not contain.
 func readWhiteout(clean string) (kind entryKind, path string, err error) {
 	if !strings.Contains(clean, format.WhiteoutPrefix) {
 		return kindNode, clean, nil

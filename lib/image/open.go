@@ -16,38 +16,35 @@ import (
 	"chunkah/lib/registry"
 )
 
-// Options say what is taken from a source. The zero value is enough for local
-// images.
+// Options control how a source is read. The zero value is enough for local images.
 type Options struct {
-	// Platform is the one that is wanted of several, as linux/arm64/v8. Empty means
-	// this machine's, and takes an image of one platform whatever it is.
+	// Platform selects an image from several, for example linux/arm64/v8. If it is empty, it is the
+	// platform of this machine, and a single image is accepted whatever its platform.
 	Platform string
-	// Like is the platform to take of several where Platform is empty, in place of
-	// this machine's; nil for none.
+	// Like replaces the platform of this machine if Platform is empty. It can be nil.
 	Like *v1.Platform
-	// Registry are the options of a registry client; nil for none.
+	// Registry returns the options of a registry client. It can be nil.
 	Registry func() (registry.Options, error)
-	// Spool is the folder for an archive that cannot be read at any place: from a
-	// pipe, or compressed. Empty means TMPDIR, or else /var/tmp.
+	// Spool is the directory for an archive from a pipe or a compressed one, which do not allow
+	// random access. Empty means TMPDIR, or else /var/tmp.
 	Spool string
-	// Again says that another process has read the image and this one is to see the
-	// same: an archive has to be a file then, since a pipe gives its bytes once, and
-	// whoever names one may have this process wait for ever.
+	// Again is set if another process has already read this image. An archive must then be a file:
+	// a pipe cannot be read twice, and opening one could block forever.
 	Again bool
-	// MaxBytes bounds such an archive; 0 means 256 GiB.
+	// MaxBytes bounds the size of such an archive; 0 means 256 GiB.
 	MaxBytes int64
 }
 
 func (o Options) maxBytes() int64 { return FlattenOptions{MaxBytes: o.MaxBytes}.maxBytes() }
 
-// Image is one image of one platform. Its manifest and config are verified, its
-// layers are not: that is for whoever reads them.
+// Image is one image for one platform. Its manifest and config are verified. Its layers are
+// verified when they are read.
 type Image struct {
 	Source Source
-	// Manifest and Config are as the image has them. A docker archive has no
-	// manifest: it gets the one that a registry would have.
+	// Manifest and Config are the original documents. A docker archive has no manifest: it gets the
+	// one that it would have in a registry.
 	Manifest, Config oci.Document
-	// Annotations are those of the manifest.
+	// Annotations are from the manifest.
 	Annotations map[string]string
 	Platform    v1.Platform
 	Created     *time.Time // nil for none
@@ -62,11 +59,10 @@ type Image struct {
 type Layer struct {
 	Descriptor v1.Descriptor
 	DiffID     digest.Digest
-	History    v1.History // empty where it is not clear which entry is the layer's
+	History    v1.History // empty if no entry could be matched to the layer
 }
 
-// Open finds the image that a source names. It is to be closed after all trees that
-// it is in.
+// Open finds the image that a source names. Close it after all trees that use it.
 func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
@@ -79,7 +75,7 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	return img, nil
 }
 
-// OpenFetcher opens the place where an image is, whatever it holds.
+// OpenFetcher opens the store of a source, whatever it contains.
 func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	if !src.IsImage() {
 		return nil, errors.New("it is a directory and no image")
@@ -87,10 +83,10 @@ func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 	return src.Open(ctx, src, opt)
 }
 
-// OpenLayout opens the layout folder at the path of a source.
+// OpenLayout opens an OCI layout in a directory.
 func OpenLayout(_ context.Context, src Source, _ Options) (Fetcher, error) {
 	if _, err := os.Stat(src.Path); err != nil {
-		return nil, err // a better error than that a file of the layout is missing
+		return nil, err // better than the error that a file of the layout is missing
 	}
 	return layout{folder(src.Path)}, nil
 }
@@ -104,7 +100,7 @@ func OpenArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) 
 	return layout{a}, nil
 }
 
-// OpenDockerArchive opens an archive of docker save.
+// OpenDockerArchive opens a docker save archive.
 func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	a, err := openArchive(ctx, src.Path, opt)
 	if err != nil {
@@ -113,7 +109,8 @@ func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, e
 	return &dockerArchive{files: a}, nil
 }
 
-// ReadDockerArchive reads an archive of docker save from a stream, which messages call by a name. The stream is spooled.
+// ReadDockerArchive reads a docker save archive from a stream and spools it. Messages use the name
+// for it.
 func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Options) (Fetcher, error) {
 	spool, err := spoolAll(interrupt.Reader(ctx, in), opt)
 	if err != nil {
@@ -126,24 +123,22 @@ func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Optio
 	return &dockerArchive{files: a}, nil
 }
 
-// Assemble makes an image of layers that were found in a store, which stays the
-// caller's.
+// Assemble makes an image of layers in a store, which the caller must close.
 func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
 	return &Image{Source: src, Layers: layers, fetch: fetch}
 }
 
-// Close closes what the image is read from.
+// Close closes the store of the image.
 func (img *Image) Close() error { return img.fetch.Close() }
 
-// Blob opens a blob of the image as it is stored. Whoever reads it compares digest
-// and size.
+// Blob opens a blob of the image as it is stored. The caller verifies digest and size.
 func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return img.fetch.Blob(ctx, d)
 }
 
-// Pinned is the source with the image's digest, by which another process opens
-// this very image, whatever its name then stands for: the manifest's digest, of a
-// docker archive the config's. A store with IDs of its own has a method Ref.
+// Pinned returns the source with the image's digest, so that another process opens the same image
+// even if its name changes. The digest is that of the manifest, or of the config in a docker
+// archive. A store with its own IDs has a method Ref instead.
 func (img *Image) Pinned() string {
 	src := img.Source
 	if store, ok := img.fetch.(interface{ Ref() string }); ok {
@@ -157,7 +152,7 @@ func (img *Image) Pinned() string {
 	return src.pinned(d).Absolute().String()
 }
 
-// load finds the manifest and reads what it says.
+// load finds the manifest and reads the documents of the image.
 func (img *Image) load(ctx context.Context, opt Options) error {
 	want, err := opt.platform()
 	if err != nil {
@@ -173,13 +168,13 @@ func (img *Image) load(ctx context.Context, opt Options) error {
 	return nil
 }
 
-// PartError tells that an image is where it was looked for, and that a part of it cannot be read.
+// PartError means that the image was found, but a part of it cannot be read.
 type PartError struct{ err error }
 
 func (e *PartError) Error() string { return e.err.Error() }
 func (e *PartError) Unwrap() error { return e.err }
 
-// loadParts reads what the manifest names.
+// loadParts reads the manifest's config and layers.
 func (img *Image) loadParts(ctx context.Context, c *chooser, opt Options) error {
 	m, err := parseManifest(img.Manifest.Data)
 	if err != nil {

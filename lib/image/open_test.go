@@ -21,7 +21,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// small is an image with one file, whose text tells it from others.
+// small is an image with one file. The text distinguishes images.
 func small(t testing.TB, name, text string, packing ...string) *mk.Image {
 	t.Helper()
 	img := &mk.Image{Name: name}
@@ -31,7 +31,7 @@ func small(t testing.TB, name, text string, packing ...string) *mk.Image {
 	return img
 }
 
-// textOf opens a source and returns what the file says.
+// textOf opens a source and returns the text of its file.
 func textOf(t testing.TB, src string, opt Options) (string, error) {
 	t.Helper()
 	parsed, err := parseSource(src)
@@ -99,8 +99,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Archives and layers are read however they are packed: testdata/packed was made with
-// the xz and bzip2 commands. The layer has two streams, one of them with a filter.
+// Archives and layers are read in every compression. testdata/packed was made with the xz and bzip2
+// commands: its layer has two streams, one with a filter.
 func TestPacked(t *testing.T) {
 	for _, name := range []string{"image.tar.xz", "image.tar.bz2"} {
 		if got, err := textOf(t, "oci-archive:testdata/packed/"+name, Options{Spool: t.TempDir()}); err != nil || got != "hello" {
@@ -127,7 +127,7 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-// Archives come compressed, and from pipes.
+// Archives can be compressed or come from pipes.
 func TestSpooledArchives(t *testing.T) {
 	archive := small(t, "", "hello", mk.Plain).Archive(t)
 	data, err := os.ReadFile(archive)
@@ -176,7 +176,7 @@ func TestSeveralImages(t *testing.T) {
 		layout + ":@" + string(manifests[1].Digest):            "2",
 		docker + ":one:1":                                      "1",
 		docker + ":two":                                        "2",
-		docker + ":three:1":                                    "1", // whose layer is a symlink
+		docker + ":three:1":                                    "1", // its layer is a symlink
 		docker + ":@" + string(digest.FromBytes(two.Config())): "2",
 		layout:             `error: opening "` + layout + `": it holds several images: name one of "docker.io/library/two:latest", "one:1"`,
 		layout + ":two":    `error: opening "` + layout + `:two": it holds no image "two", but "docker.io/library/two:latest", "one:1"`,
@@ -210,7 +210,7 @@ func TestPlatforms(t *testing.T) {
 	nested := "oci:" + mk.LayoutFiles(blobs, list).WriteFolder(t)
 	silent := append([]v1.Descriptor(nil), manifests...)
 	for i := range silent {
-		silent[i].Platform = nil // then the configs tell
+		silent[i].Platform = nil // only the configs have the platforms
 	}
 	quiet := "oci:" + mk.LayoutFiles(blobs, silent...).WriteFolder(t)
 	alone := "oci:" + mk.LayoutFiles(blobs, manifests[4]).WriteFolder(t)
@@ -241,7 +241,7 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
-// Plain layers are not copied, and what is spooled has no name.
+// Plain layers are not copied, and spools are unnamed temporary files.
 func TestInPlace(t *testing.T) {
 	for form, path := range map[string]string{
 		"oci:": small(t, "", "x").Layout(t),
@@ -270,7 +270,7 @@ func TestInPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A spool could not even be made there.
+		// The directory does not exist, so spooling would fail.
 		tree, err := flattenSource(t, src, FlattenOptions{Spool: filepath.Join(t.TempDir(), "none")})
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +281,7 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// A sparse file is expanded, in a plain layer too.
+// A sparse file is expanded, even in a plain layer.
 func TestSparse(t *testing.T) {
 	const body = "0123456789"
 	raw := oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, body)
@@ -304,8 +304,8 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// Holes cost a layer nothing, so what they take is bounded as what a bomb does: whether
-// contents or sums are wanted, and of many files together.
+// Holes take no space in a layer, so their size is bounded like a decompression bomb: for contents
+// and for hashes, and for many files together.
 func TestSparseBombs(t *testing.T) {
 	half := oldGNUSparse("a", freeSparse/2, []int64{0, 5}, "01234")
 	for name, raw := range map[string][]byte{
@@ -328,8 +328,8 @@ func TestSparseBombs(t *testing.T) {
 	}
 }
 
-// oldGNUSparse is an entry of a sparse file as GNU tar writes it: pairs of offset
-// and length, at most four.
+// oldGNUSparse makes an entry of a sparse file in the old GNU format: up to four pairs of offset
+// and length.
 func oldGNUSparse(name string, size int64, pairs []int64, body string) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

@@ -9,10 +9,10 @@ import (
 	"chunkah/lib/oci"
 )
 
-// platform is one that an image is wanted for.
+// platform is a platform that an image is selected for.
 type platform struct{ arch, variant string }
 
-// platform is the one that is wanted.
+// platform returns the platform to select.
 func (o Options) platform() (platform, error) {
 	switch {
 	case o.Platform != "":
@@ -24,7 +24,7 @@ func (o Options) platform() (platform, error) {
 	return platform{arch: oci.HostArch()}, nil
 }
 
-// platformOf is an image's platform, by the usual name of its architecture.
+// platformOf returns an image's platform with the usual name of its architecture.
 func platformOf(have v1.Platform) platform {
 	p := platform{have.Architecture, have.Variant}
 	if name, implied, err := oci.ParseArch(p.arch); err == nil {
@@ -36,8 +36,8 @@ func platformOf(have v1.Platform) platform {
 	return p
 }
 
-// rank says how well an image's platform fits: 0 is not at all. Of the variants
-// that are no newer than the one that is wanted, the newest fits best.
+// rank returns how well an image's platform fits; 0 means not at all. The newest variant that is
+// not newer than the selected one fits best.
 func (p platform) rank(have v1.Platform) int {
 	is := platformOf(have)
 	if is.arch != p.arch || have.OS != "" && have.OS != "linux" {
@@ -50,8 +50,7 @@ func (p platform) rank(have v1.Platform) int {
 	return 1 + got
 }
 
-// variantNumber is the number in a variant's name; each architecture has one that
-// goes without saying.
+// variantNumber returns the number in a variant's name, or the default variant of the architecture.
 func variantNumber(arch, variant string) int {
 	if n, err := strconv.Atoi(strings.TrimPrefix(variant, "v")); err == nil && n > 0 && n < 100 {
 		return n
@@ -65,15 +64,15 @@ func variantNumber(arch, variant string) int {
 	return 1
 }
 
-// Fits reports whether an image for one platform is what a user means by another, as
-// linux/arm64/v8. An empty one is met by all.
+// Fits reports whether an image's platform matches the one that a user gave, for example
+// linux/arm64/v8. Every platform matches an empty one.
 func Fits(wanted string, have v1.Platform) (bool, error) {
 	want, err := Options{Platform: wanted}.platform()
 	return wanted == "" || err == nil && want.rank(have) > 0, err
 }
 
-// PlatformNames lists what an index says that manifests are for; their digests, where
-// it says nothing.
+// PlatformNames lists the platforms of manifests in an index, or their digests if the index has no
+// platforms.
 func PlatformNames(list []v1.Descriptor) string {
 	var all []string
 	for _, d := range list {
@@ -86,7 +85,7 @@ func PlatformNames(list []v1.Descriptor) string {
 	return quoted(all)
 }
 
-// PlatformName is how people write a platform.
+// PlatformName formats a platform in the usual notation.
 func PlatformName(p v1.Platform) string {
 	name := p.OS
 	if name == "" {

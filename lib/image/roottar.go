@@ -17,9 +17,9 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// FlattenTar reads a tar of a root file system, as docker export writes it, as a tree: like Flatten
-// an image with that tar as its only layer, but without a digest to compare with. The tar can be
-// packed, and can come from a pipe.
+// FlattenTar reads a tar of a root file system, for example from docker export. It is like Flatten
+// on an image with that tar as its only layer, but without a digest to verify. The tar can be
+// compressed and can come from a pipe.
 func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOptions) (*Tree, error) {
 	in, err := openTar(ctx, src.Path, from)
 	if err != nil {
@@ -34,7 +34,7 @@ func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOption
 		img.Layers[0].Descriptor.Size = info.Size()
 	}
 	img.rootTar = true
-	// A pipe may have nothing to read for long. A file does not wait.
+	// Reading a pipe can block for long. Reading a file does not.
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	tree, err := Flatten(ctx, img, opt)
@@ -48,7 +48,7 @@ func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOption
 	return tree, nil
 }
 
-// refuseImage refuses a tar that holds an image and not its files.
+// refuseImage refuses a tar that contains an image archive.
 func refuseImage(t *Tree) error {
 	names, err := t.Names("/")
 	if err != nil {
@@ -64,7 +64,7 @@ func refuseImage(t *Tree) error {
 	return nil
 }
 
-// rootTar is the store of the only layer of an image that a root tar stands for.
+// rootTar is the store of an image whose only layer is a root tar.
 type rootTar struct {
 	in   *os.File
 	info os.FileInfo
@@ -84,15 +84,15 @@ func (r rootTar) Blob(context.Context, v1.Descriptor) (io.ReadCloser, error) {
 
 func (r rootTar) Close() error { return closed(r.in.Close()) }
 
-// newUnverified reads what has no digest.
+// newUnverified reads a blob without a digest.
 func newUnverified(ctx context.Context, in io.Reader, want v1.Descriptor) *verified {
 	return &verified{ctx: ctx, in: in, want: want, whole: true}
 }
 
-// globalRecords are the records of a global header that change nothing in a tree.
+// globalRecords are the records of a global header that do not change the tree.
 var globalRecords = []string{"comment", "charset", "hdrcharset", "atime", "ctime", "uname", "gname"}
 
-// rootEntry refuses what a root tar cannot have, and completes the header with what only a root tar
+// rootEntry refuses entries that a root tar cannot have, and adds metadata that only a root tar
 // has.
 func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {

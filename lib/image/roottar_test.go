@@ -20,7 +20,7 @@ import (
 
 var testTar = &Transport{Prefix: "tar:", File: true}
 
-// rootTarOf flattens the tar in a file of these bytes.
+// rootTarOf writes the data to a file and flattens it.
 func rootTarOf(t testing.TB, data []byte, opt FlattenOptions) (*Tree, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "root.tar")
@@ -40,11 +40,11 @@ func flattenTar(t testing.TB, path string, opt FlattenOptions) (*Tree, error) {
 	return tree, err
 }
 
-// A root tar gives the tree of a layer, whatever it is packed with, and from a pipe too.
+// A root tar gives the same tree as a layer, in every compression and from a pipe.
 func TestFlattenTar(t *testing.T) {
 	data := mk.Tar(t, mk.Dir("./"), mk.Dir("./d/"), mk.File("./d/f", "text"), mk.Link("./h", "./d/f"), mk.Symlink("s", "d"),
 		mk.Device(tar.TypeChar, "c", 1, 3), mk.File("x", strings.Repeat("x", 70_000)).Xattr("user.x", "y"))
-	data = append(data, make([]byte, 10240)...) // as tar pads a record
+	data = append(data, make([]byte, 10240)...) // tar pads to a full record
 	layer := &mk.Image{Layers: []mk.Layer{{Tar: data}}}
 	want, err := flattenSource(t, Source{Transport: testLayout, Path: layer.Layout(t)}, FlattenOptions{})
 	if err != nil {
@@ -78,7 +78,7 @@ func TestFlattenTar(t *testing.T) {
 	}
 }
 
-// What is no root, or says what a directory cannot say, is refused.
+// Tars that are not a root file system, or that a directory could not represent, are refused.
 func TestFlattenTarRefuses(t *testing.T) {
 	global := func(key string) mk.Entry {
 		return mk.File("pax_global_header", "").But(func(h *tar.Header) {
@@ -117,9 +117,9 @@ func TestFlattenTarRefuses(t *testing.T) {
 	}
 }
 
-// ACLs as text are the xattrs that the kernel has for them, and the mode shows their mask.
+// ACLs as text become the xattrs that the kernel uses, and the mode has their mask.
 func TestFlattenTarACLs(t *testing.T) {
-	// Both are of u:nobody:r u:12345:rw g:games:r, the xattr as getfattr prints it.
+	// Both ACLs are u:nobody:r u:12345:rw g:games:r. This is the xattr as getfattr prints it.
 	const want = "\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x06\x00\x39\x30\x00\x00\x02\x00\x04\x00\xfe\xff\x00\x00" +
 		"\x04\x00\x04\x00\xff\xff\xff\xff\x08\x00\x04\x00\x3c\x00\x00\x00\x10\x00\x06\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"
 	for name, text := range map[string]string{
@@ -148,7 +148,7 @@ func TestFlattenTarACLs(t *testing.T) {
 	}
 }
 
-// A root tar is bounded as a layer is, and so is what comes from a pipe.
+// A root tar has the limits of a layer, also if it comes from a pipe.
 func TestFlattenTarBounds(t *testing.T) {
 	zeros := mk.Layer{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}.Blob(t)
 	if _, err := rootTarOf(t, zeros, FlattenOptions{MaxBytes: 1 << 19}); err == nil || !strings.Contains(err.Error(), "hold more than 524288 bytes") {
@@ -168,7 +168,7 @@ func TestFlattenTarBounds(t *testing.T) {
 	}
 }
 
-// A pipe that nothing comes from does not keep anybody.
+// Reading from a stalled pipe can be cancelled.
 func TestFlattenTarStalled(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -187,7 +187,7 @@ func TestFlattenTarStalled(t *testing.T) {
 	}
 }
 
-// What changes after it was read is found where it is read again.
+// A change after the first read is detected by the next one.
 func TestFlattenTarChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "root.tar")
 	data := mk.Tar(t, mk.File("f", "before"))
@@ -210,7 +210,7 @@ func TestFlattenTarChanges(t *testing.T) {
 	}
 }
 
-// A tar is refused as a root, or is the tree that it is as a layer but for ACLs.
+// An arbitrary root tar is refused, or gives the same tree as a layer except for ACLs.
 func FuzzRootTar(f *testing.F) {
 	f.Add(mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y")))
 	f.Add(oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, "0123456789"))

@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// Entries are seen as they stand in the tars, with the sums of their contents,
-// whether these are kept or not and however the layer is packed.
+// See gets the entries as they are in the tars, with their hashes, whether or not contents are kept
+// and in every compression.
 func TestSee(t *testing.T) {
 	big := strings.Repeat("many bytes ", 40_000)
 	lower := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/a", "one"), mkimage.File("d/empty", ""), mkimage.File("gone", big))
@@ -66,7 +66,7 @@ func TestSee(t *testing.T) {
 	}
 }
 
-// What is damaged is an error however much was seen before.
+// A damaged layer is an error, even after entries were passed to See.
 func TestSeeDamage(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("a", "x"), mkimage.Link("b", "nowhere"))}}}
 	var names []string

@@ -7,15 +7,17 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Source is a place that a file system is taken from, or that an image is written to, as a user names it.
+// Source is a location, as a user names it, that a file system is read from or an image is written
+// to.
 type Source struct {
 	*Transport
 	Path string
-	// Ref is an image's name, @DIGEST, or both; empty for the only image there is.
+	// Ref is an image's name, @DIGEST, or both. It is empty for the only image in an archive or
+	// layout.
 	Ref string
 }
 
-// String is the name that reads as this source.
+// String returns the name of the source in the form that users give.
 func (s Source) String() string {
 	switch {
 	case s.Syntax == RefOnly:
@@ -26,13 +28,13 @@ func (s Source) String() string {
 	return s.Prefix + s.Path + ":" + s.Ref
 }
 
-// cutDigest splits NAME@DIGEST; either may be empty.
+// cutDigest splits NAME@DIGEST. Either part can be empty.
 func cutDigest(ref string) (name string, d digest.Digest) {
 	name, text, _ := strings.Cut(ref, "@")
 	return name, digest.Digest(text)
 }
 
-// pinned is the source with a digest in place of whatever chose the image.
+// pinned returns the source with a digest instead of a tag.
 func (s Source) pinned(d digest.Digest) Source {
 	name := ""
 	if s.Syntax == RefOnly {
@@ -45,7 +47,7 @@ func (s Source) pinned(d digest.Digest) Source {
 	return s
 }
 
-// Absolute is the source with an absolute path, if its name can have that.
+// Absolute returns the source with an absolute path, if it has a path.
 func (s Source) Absolute() Source {
 	abs, err := filepath.Abs(s.Path)
 	if err == nil && s.Path != "" && (s.Syntax == PathOnly || !strings.Contains(abs, ":")) {
@@ -54,7 +56,7 @@ func (s Source) Absolute() Source {
 	return s
 }
 
-// InRegistry is the reference of an image that lies in a registry; empty for any other.
+// InRegistry returns the reference of an image in a registry, or "" for any other source.
 func (s Source) InRegistry() string {
 	if !s.Network {
 		return ""

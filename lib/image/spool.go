@@ -9,14 +9,14 @@ import (
 	"chunkah/lib/temp"
 )
 
-// spoolBuffer is the size of one write, in bytes. Of sparse files, sparseChunk bytes
-// are looked at at once.
+// spoolBuffer is the size of one write, in bytes. sparseChunk is the size, in bytes, of the pieces
+// in which a sparse file is checked for zeros.
 const (
 	spoolBuffer = 256 << 10
 	sparseChunk = 64 << 10
 )
 
-// spooled holds the contents of one layer, or a whole archive.
+// spooled is a temporary file with the contents of one layer or a whole archive.
 type spooled struct {
 	file *os.File
 	buf  *bufio.Writer
@@ -31,18 +31,18 @@ func newSpool(dir string) (*spooled, error) {
 	return &spooled{file: f, buf: bufio.NewWriterSize(temp.SpoolWriter(f), spoolBuffer)}, nil
 }
 
-// add appends what r has and returns its number of bytes.
+// add appends the data of r and returns its size.
 func (s *spooled) add(r io.Reader) (int64, error) {
 	n, err := s.buf.ReadFrom(r)
 	s.size += n
 	return n, err
 }
 
-// finish writes out what is left in memory.
+// finish flushes the buffer.
 func (s *spooled) finish() error {
 	err := s.buf.Flush()
 	if err == nil {
-		err = s.file.Truncate(s.size) // where it ends in a hole
+		err = s.file.Truncate(s.size) // if it ends in a hole
 	}
 	s.buf = nil
 	return err
@@ -50,7 +50,7 @@ func (s *spooled) finish() error {
 
 func (s *spooled) Close() error { return closed(s.file.Close()) }
 
-// addSparse is add for what is mostly zeros, which take no room on disk.
+// addSparse is like add, but zeros become holes, which take no disk space.
 func (s *spooled) addSparse(r io.Reader) (int64, error) {
 	start := s.size
 	chunk := make([]byte, sparseChunk)
@@ -65,7 +65,7 @@ func (s *spooled) addSparse(r io.Reader) (int64, error) {
 		}
 		s.size += int64(n)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return s.size - start, nil // whether that is all is for the caller to say
+			return s.size - start, nil // the caller checks the size
 		}
 		if err != nil {
 			return s.size - start, err

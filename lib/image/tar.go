@@ -15,32 +15,32 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// entryKind says what an entry of a layer does.
+// entryKind is the effect of an entry of a layer.
 type entryKind int
 
 const (
-	kindNode     entryKind = iota // is a file, of whatever type
-	kindLink                      // is one more name of a file
-	kindWhiteout                  // takes away what a layer below has at path
-	kindOpaque                    // takes away what layers below have in path
-	kindAUFS                      // is metadata of AUFS: hard links may lead to it
+	kindNode     entryKind = iota // a file of any type
+	kindLink                      // a hard link
+	kindWhiteout                  // hides a file of a lower layer at path
+	kindOpaque                    // hides everything of lower layers in path
+	kindAUFS                      // AUFS metadata, which hard links can refer to
 )
 
 // entry is one entry of a layer's tar.
 type entry struct {
 	kind entryKind
-	path string // clean, "" for the root
-	link string // what a hard link is to, clean
-	node *node  // nil for whiteouts; of a hard link the metadata that it has
+	path string // clean; "" for the root
+	link string // target of a hard link, clean
+	node *node  // nil for whiteouts; for a hard link, the metadata of its entry
 }
 
-// types are the types of files that a layer may have.
+// types are the file types that a layer can have.
 var types = map[byte]uint32{
 	tar.TypeReg: unix.S_IFREG, tar.TypeGNUSparse: unix.S_IFREG, tar.TypeDir: unix.S_IFDIR, tar.TypeSymlink: unix.S_IFLNK,
 	tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO, tar.TypeLink: 0,
 }
 
-// parseHeader makes an entry of a header, without contents.
+// parseHeader makes an entry without contents from a header.
 func parseHeader(h *tar.Header) (entry, error) {
 	clean, err := cleanName(h.Name)
 	if err != nil {
@@ -50,7 +50,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	e.kind, e.path, err = readWhiteout(clean)
 	kind, known := types[h.Typeflag]
 	if err != nil || e.kind != kindNode && (e.kind != kindAUFS || kind != unix.S_IFREG) {
-		return e, err // of whatever type it is, as runtimes have it
+		return e, err // whiteouts have any type, as in runtimes
 	}
 	if !known {
 		return e, fmt.Errorf("is of the type %q, which no layer has", h.Typeflag)
@@ -58,7 +58,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	if e.path == "" && kind != unix.S_IFDIR {
 		return e, errors.New("is the root and no directory")
 	}
-	// Metadata first: a link has it too.
+	// A hard link has metadata too.
 	if e.node, err = parseMetadata(h); err != nil {
 		return e, err
 	}
@@ -79,7 +79,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	return e, err
 }
 
-// extra is the node's more, made where it has none.
+// extra returns the node's more, which it creates if needed.
 func (n *node) extra() *more {
 	if n.more == nil {
 		n.more = &more{}
@@ -88,7 +88,7 @@ func (n *node) extra() *more {
 }
 
 func parseMetadata(h *tar.Header) (*node, error) {
-	// The last ID stands for none in system calls.
+	// The last ID means "no ID" in system calls.
 	for _, id := range []int{h.Uid, h.Gid} {
 		if id < 0 || int64(id) >= math.MaxUint32 {
 			return nil, fmt.Errorf("has the owner %d:%d: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
@@ -104,9 +104,8 @@ func parseMetadata(h *tar.Header) (*node, error) {
 	return n, n.setXattrs(h.PAXRecords)
 }
 
-// setXattrs takes the extended attributes from the records. Those without a value
-// are not among them: Go's archive/tar, and so every client built on it, takes an
-// empty record for none.
+// setXattrs sets the extended attributes from the records. Empty ones are left out: Go's
+// archive/tar, and every client that uses it, ignores records without a value.
 func (n *node) setXattrs(records map[string]string) error {
 	for key, value := range records {
 		name, ok := strings.CutPrefix(key, format.XattrKey)
@@ -123,7 +122,7 @@ func (n *node) setXattrs(records map[string]string) error {
 		if len(*list) == format.MaxXattrs {
 			return fmt.Errorf("has more than %d xattrs", format.MaxXattrs)
 		}
-		// Not a part of the records, which it would keep in memory as a whole.
+		// Clone the name, since a substring would keep the whole record in memory.
 		*list = append(*list, rootfs.Xattr{Name: strings.Clone(name), Value: []byte(value)})
 	}
 	if n.more != nil {
@@ -162,7 +161,7 @@ func (n *node) setDevice(major, minor int64) error {
 	return nil
 }
 
-// isSparse reports whether the contents are shorter in the tar than in the file.
+// isSparse reports whether the file has holes that its tar entry does not contain.
 func isSparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {
 		return true
@@ -175,8 +174,7 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// counter counts the bytes that were read. It is nothing but a reader, so that no
-// byte is skipped.
+// counter counts the bytes read. It is not an io.Seeker, so that no byte is skipped.
 type counter struct {
 	in   io.Reader
 	read int64

@@ -11,7 +11,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// What follows the end of a tar is part of its digest, of no file, and in a note.
+// Data after the end of a tar counts for the digest and gives a note, but has no files.
 func TestTrailingData(t *testing.T) {
 	whole := mk.Tar(t, mk.File("a", "text"))
 	second := mk.Tar(t, mk.File("a", "another"), mk.File("b", "text"))

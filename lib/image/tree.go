@@ -17,47 +17,46 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Tree is the file system of one or more images. It implements rootfs.Source, and
-// does not change once Flatten has returned it.
+// Tree is the file system of one or more images. It implements rootfs.Source. It does not change
+// after Flatten has returned it.
 type Tree struct {
 	root   *node
-	last   atomic.Pointer[place] // that find was in
+	last   atomic.Pointer[place] // the directory of the last find
 	layers []layer               // bottom up
-	// gone are the paths that Gone returns.
+	// gone has the paths that Gone returns.
 	gone []string
-	// Notes say what runtimes do not agree on.
+	// Notes describe points on which runtimes disagree.
 	Notes []string
 }
 
-// layer is a layer, as the tree needs it.
+// layer is the part of a layer that the tree needs.
 type layer struct {
 	unpacked int64               // bytes of its tar
-	contents io.ReaderAt         // what nodes have offsets in
-	sums     [][sha256.Size]byte // or indexes, in place of contents
-	// checks are of contents that are read in place, where they can change: by offset.
+	contents io.ReaderAt         // nodes have offsets in it
+	sums     [][sha256.Size]byte // instead of contents; nodes have indexes in it
+	// checks has the hashes of contents that are read in place and could change, sorted by offset.
 	checks  []check
 	closers []io.Closer
-	// trailing is how many bytes follow the end of its tar, after which clients read
-	// for the diffID alone; 0 where all of them are zeros.
+	// trailing is the number of bytes after the end of the tar, which clients read only for the
+	// diffID. It is 0 if all of them are zeros.
 	trailing int64
 }
 
-// check is what contents were when the digest of their layer was compared.
+// check is the hash of a file's contents when its layer was verified.
 type check struct {
 	offset int64
 	sum    [sha256.Size]byte
 }
 
-// node is an inode. There are as many as files, so that it is no larger than 64
-// bytes, and what few of them have is in more.
+// node is an inode. Since there is one per file, it must not exceed 64 bytes. Fields that few files
+// need are in more.
 type node struct {
 	mode     uint32 // st_mode
 	uid, gid uint32
 	nsec     int32
-	links    uint32 // names
+	links    uint32 // number of names
 	ino      uint32
-	// data and from are layers: the one with the contents, and the last one that
-	// had something to say of the inode.
+	// data and from are layers: the one with the contents, and the last one that changed the inode.
 	data, from uint16
 	mtime      int64
 	size       int64
@@ -65,7 +64,7 @@ type node struct {
 	more       *more
 }
 
-// more is what directories, symlinks, devices and files with xattrs have.
+// more has the fields of directories, symlinks, devices and files with xattrs.
 type more struct {
 	dir          *dir
 	target       string
@@ -73,16 +72,16 @@ type more struct {
 	xattrs       []rootfs.Xattr
 }
 
-// dir is what a directory holds: a map as long as layers are applied. Then all names
-// are one text, in their order, which takes less than half of the memory.
+// dir has the entries of a directory. It is a map while layers are applied. Later all names are in
+// one sorted string, which takes less than half of the memory.
 type dir struct {
 	byName map[string]*node
 	names  string
-	ends   []uint32 // of each name in names
+	ends   []uint32 // end of each name in names
 	nodes  []*node
 }
 
-// name is the name at i.
+// name returns the name at index i.
 func (d *dir) name(i int) string {
 	start := uint32(0)
 	if i > 0 {
@@ -91,7 +90,7 @@ func (d *dir) name(i int) string {
 	return d.names[start:d.ends[i]]
 }
 
-// find finds a name, nil where it is not there.
+// find returns the node of a name, or nil.
 func (d *dir) find(name string) *node {
 	i, found := sort.Find(len(d.ends), func(i int) int { return strings.Compare(name, d.name(i)) })
 	if !found {
@@ -100,7 +99,7 @@ func (d *dir) find(name string) *node {
 	return d.nodes[i]
 }
 
-// seal makes lists of the map.
+// seal converts the map to sorted lists.
 func (d *dir) seal() {
 	names := slices.Sorted(maps.Keys(d.byName))
 	d.names = strings.Join(names, "")
@@ -116,7 +115,7 @@ func (d *dir) seal() {
 func (n *node) isDir() bool     { return n.mode&unix.S_IFMT == unix.S_IFDIR }
 func (n *node) isSymlink() bool { return n.mode&unix.S_IFMT == unix.S_IFLNK }
 
-// Stat implements rootfs.Source. The device is 0, which no file system has.
+// Stat implements rootfs.Source. The device is 0, which no file system uses.
 func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -191,7 +190,7 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	return &checked{contents: c, hash: sha256.New(), want: l.checks[i].sum}, nil
 }
 
-// Sum is the SHA-256 of a regular file, where FlattenOptions.Sums asked for it.
+// Sum returns the SHA-256 of a regular file if FlattenOptions.Sums was set.
 func (t *Tree) Sum(path string) ([sha256.Size]byte, error) {
 	n, err := t.find(path)
 	if err == nil && n.mode&unix.S_IFMT != unix.S_IFREG {
@@ -203,14 +202,13 @@ func (t *Tree) Sum(path string) ([sha256.Size]byte, error) {
 	return t.layers[n.data].sums[n.offset], nil
 }
 
-// contents is what a regular file holds.
+// contents reads the contents of a regular file.
 type contents struct {
 	in           io.ReaderAt
 	offset, size int64
 }
 
-// ReadAt reads as io.ReaderAt. An end that comes early is a fault of what the tree
-// was made from, which has changed.
+// ReadAt implements io.ReaderAt. An early end means that the image has changed since it was read.
 func (c contents) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off >= c.size {
 		return 0, io.EOF
@@ -231,9 +229,8 @@ func (c contents) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Layer tells which layer what is at path comes from: the last one that set its
-// metadata or gave its inode another name. A directory that no layer has an entry
-// for comes from the first that has something in it.
+// Layer returns the layer of the file at path: the last one that set its metadata or added a name
+// to its inode. A directory without an entry belongs to the first layer that has a file in it.
 func (t *Tree) Layer(path string) (int, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -242,14 +239,14 @@ func (t *Tree) Layer(path string) (int, error) {
 	return int(n.from), nil
 }
 
-// Unpacked is the number of bytes of a layer's tar.
+// Unpacked returns the size of a layer's tar.
 func (t *Tree) Unpacked(layer int) int64 { return t.layers[layer].unpacked }
 
-// Gone returns the paths, in order, that the kept layers of Options.Keep have and
-// the tree has not. Of a directory that is gone what was in it is not listed.
+// Gone returns the sorted paths that the layers of FlattenOptions.Keep have and the tree does not
+// have. Files in a removed directory are not listed.
 func (t *Tree) Gone() []string { return t.gone }
 
-// Close removes what was spooled. Nothing can be read after it.
+// Close removes the spools. Contents cannot be read after it.
 func (t *Tree) Close() error {
 	var errs []error
 	for i := range t.layers {
@@ -261,15 +258,15 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// place is a directory with its path, "" for the root.
+// place is a directory and its path, "" for the root.
 type place struct {
 	path string
 	node *node
 }
 
-// find descends to a path. Its errors do not repeat it: who asks names it. It starts at
-// the directory that the path before was in, if it can: in a deep tree, going down from
-// the root for each name would take most of the time.
+// find returns the node of a path. Its errors do not contain the path; callers add it. It starts at
+// the directory of the last lookup if possible, since descending from the root for every name would
+// dominate the time in a deep tree.
 func (t *Tree) find(path string) (*node, error) {
 	start := t.last.Load()
 	if start == nil || !strings.HasPrefix(path, start.path+"/") {
@@ -293,8 +290,8 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-// seal sorts all directories, counts the names of all inodes and numbers them. All names
-// may take so many bytes, each with its path, target and xattrs.
+// seal sorts all directories, numbers the inodes and counts their names. All names, each with its
+// path, target and xattrs, can take at most the given number of bytes.
 func (t *Tree) seal(most int64) error {
 	last, left := uint32(0), most
 	var walk func(n *node, path int) error
@@ -321,8 +318,8 @@ func (t *Tree) seal(most int64) error {
 	return walk(t.root, 0)
 }
 
-// texts is what target and xattrs of a node take, in bytes; no more than a bit above most
-// is counted.
+// texts returns the size of a node's target and xattrs, in bytes. It stops counting once it exceeds
+// most.
 func (n *node) texts(most int64) int64 {
 	if n.more == nil {
 		return 0

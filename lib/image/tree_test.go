@@ -34,7 +34,7 @@ func TestTreeAnswers(t *testing.T) {
 		if err := f("/d/none"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s of nothing: %v", what, err)
 		}
-		for _, path := range []string{"/d/f/x", "/s/f"} { // a link is not followed
+		for _, path := range []string{"/d/f/x", "/s/f"} { // links are not followed
 			if err := f(path); !errors.Is(err, unix.ENOTDIR) {
 				t.Errorf("%s of %s: %v", what, path, err)
 			}
@@ -71,9 +71,7 @@ func TestTreeAnswers(t *testing.T) {
 	}
 }
 
-// A blob that gets shorter while it is read in place is an error, and no short
-// file.
-// What a path is does not depend on the path that was asked for before.
+// Lookups do not depend on the previous path.
 func TestTreeAnswersInAnyOrder(t *testing.T) {
 	entries := []mk.Entry{mk.Dir("d"), mk.Dir("d/d"), mk.Dir("d/d/d"), mk.File("d/d/d/f", "1"), mk.File("d/d/f", "22"), mk.Dir("d/dd"), mk.File("d/dd/f", "333"), mk.File("f", "4444")}
 	paths := []string{"/", "/d", "/d/d", "/d/d/d", "/d/d/d/f", "/d/d/f", "/d/dd", "/d/dd/f", "/f", "/d/d/none", "/d/none/f", "/d/dd/f/x", "/dd"}
@@ -103,6 +101,7 @@ func TestTreeAnswersInAnyOrder(t *testing.T) {
 	}
 }
 
+// A blob that is truncated while it is read in place gives an error, not a short file.
 func TestBlobCutBehindOurBack(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", strings.Repeat("x", 4096)))}}}
 	path := img.Archive(t)
@@ -122,8 +121,8 @@ func TestBlobCutBehindOurBack(t *testing.T) {
 	}
 }
 
-// A plain layer is read in place. What somebody writes there after its digest was compared
-// ends no build well: neither where a file is read at once nor in pieces.
+// A plain layer is read in place. A change after its digest was verified gives an error, whether a
+// file is read at once or in pieces.
 func TestBlobChangedBehindOurBack(t *testing.T) {
 	const size = 10_000
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", strings.Repeat("a", size)), mk.File("f", strings.Repeat("x", size)))}}}
@@ -170,7 +169,7 @@ func TestBlobChangedBehindOurBack(t *testing.T) {
 	}
 }
 
-// Whether it ends well or not, everything is closed: no file stays open.
+// All files are closed, after success and after errors.
 func TestNothingStaysOpen(t *testing.T) {
 	open := func() int {
 		entries, err := os.ReadDir("/proc/self/fd")

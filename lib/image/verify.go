@@ -15,15 +15,14 @@ import (
 	"chunkah/lib/oci"
 )
 
-// hashChunk is the number of bytes that go to a hasher at once, hashChunks how many
-// of them are under way.
+// hashChunk is the size of a chunk that is hashed at once, in bytes. hashChunks is the number of
+// chunks in flight.
 const (
 	hashChunk  = 64 << 10
 	hashChunks = 4
 )
 
-// hasher computes a digest beside whoever writes to it: hashing takes as long as
-// decompressing fast.
+// hasher computes a digest in its own goroutine, since hashing takes as long as fast decompression.
 type hasher struct {
 	algorithm digest.Algorithm
 	hash      hash.Hash
@@ -39,7 +38,7 @@ func newHasher(algorithm digest.Algorithm) *hasher {
 		full: make(chan []byte, hashChunks), free: make(chan []byte, hashChunks),
 	}
 	for range hashChunks {
-		h.free <- nil // made when it is needed: most layers are small
+		h.free <- nil // allocated when needed: most layers are small
 	}
 	go func(full <-chan []byte) {
 		defer close(h.done)
@@ -70,7 +69,7 @@ func (h *hasher) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// close ends the hasher's goroutine; doing so again changes nothing.
+// close ends the hasher's goroutine. It can be called again.
 func (h *hasher) close() {
 	if h.full == nil {
 		return
@@ -84,25 +83,25 @@ func (h *hasher) close() {
 	<-h.done
 }
 
-// sum is the digest of all that was written; nothing may follow it.
+// sum returns the digest of all data written. No write can follow.
 func (h *hasher) sum() digest.Digest {
 	h.close()
 	return digest.NewDigest(h.algorithm, h.hash)
 }
 
-// verified reads a blob and compares it with its descriptor.
+// verified reads a blob and verifies it against its descriptor.
 type verified struct {
-	ctx  context.Context // of this one read
+	ctx  context.Context // of this read only
 	in   io.Reader
 	want v1.Descriptor
-	hash *hasher // nil for what has no digest
+	hash *hasher // nil for a blob without a digest
 	read int64
 	err  error
-	// whole reads on past a size that is wrong, which is then for finish to tell.
+	// whole continues after a size mismatch, which finish then reports.
 	whole bool
 }
 
-// newVerified reads the blob want from in. Whoever has it calls close.
+// newVerified reads the blob want from in. The caller must call close.
 func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
 	if err := oci.CheckDescriptor(want); err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verifi
 	return &verified{ctx: ctx, in: in, want: want, hash: newHasher(want.Digest.Algorithm())}, nil
 }
 
-// Read implements io.Reader. It hands out no more bytes than the blob may have.
+// Read implements io.Reader. It returns no more bytes than the descriptor allows.
 func (v *verified) Read(p []byte) (int, error) {
 	if v.err != nil {
 		return 0, v.err
@@ -138,7 +137,7 @@ func (v *verified) wrongSize() error {
 	return fmt.Errorf("it has %d bytes where its descriptor says %d", v.read, v.want.Size)
 }
 
-// finish reads what is left and says whether the blob is what was announced.
+// finish reads the rest and checks size and digest.
 func (v *verified) finish() error {
 	if v.hash == nil {
 		return nil
@@ -161,10 +160,10 @@ func (v *verified) close() {
 	}
 }
 
-// size is the number of bytes: as announced, or read so far.
+// size returns the size in the descriptor, or the bytes read so far if more.
 func (v *verified) size() int64 { return max(v.want.Size, v.read) }
 
-// readVerified reads a small blob.
+// readVerified reads a small blob into memory.
 func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {
 	if want.Size > limit {
 		return nil, fmt.Errorf("it has %d bytes, more than %d", want.Size, limit)

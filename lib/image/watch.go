@@ -7,33 +7,34 @@ import (
 	"strings"
 )
 
-// Watcher sees what Flatten reads. What is wrong with a layer then does not end the
-// reading: it is passed on, and all that can be read is read. Methods are called by
-// several goroutines at once, those about one layer by one at a time.
+// Watcher observes what Flatten reads. With a watcher, a fault in a layer does not end the reading:
+// everything readable is read. Methods are called concurrently for different layers, and
+// sequentially for one layer.
 type Watcher interface {
-	// Entry sees an entry as it stands in a layer's tar.
+	// Entry is called with each entry as it is in the layer's tar.
 	Entry(layer int, h *tar.Header)
-	// Note hears what is odd about a layer, and what clients take all the same.
+	// Note is called with oddities of a layer that clients accept.
 	Note(layer int, what string)
-	// Fault hears what is wrong with a layer, or with the entry name in it.
+	// Fault is called with each error in a layer. name is empty or the entry with the error.
 	Fault(layer int, name string, err error)
 }
 
-// eye watches one layer. Without a watcher it sees nothing, and faults are errors.
-type eye struct {
-	ctx   context.Context // of the reading: what ends it is no fault
+// observer passes events of one layer to the watcher. Without a watcher it returns faults as
+// errors.
+type observer struct {
+	ctx   context.Context // when it is done, errors are not faults
 	watch Watcher
 	layer int
 }
 
-func (e eye) entry(h *tar.Header) {
+func (e observer) entry(h *tar.Header) {
 	if e.watch != nil {
 		e.watch.Entry(e.layer, h)
 	}
 }
 
-// fault passes a fault on, and returns what is to end the reading.
-func (e eye) fault(name string, err error) error {
+// fault reports a fault, and returns an error if the reading must end.
+func (e observer) fault(name string, err error) error {
 	switch {
 	case err == nil || e.watch == nil:
 		return err
@@ -44,9 +45,9 @@ func (e eye) fault(name string, err error) error {
 	return nil
 }
 
-// packing tells a watcher of a blob that is not packed as its media type says. Clients
-// look at the blob, and so does chunkah.
-func (e eye) packing(mediaType string, is compression) {
+// packing reports a blob whose compression differs from its media type. Clients go by the blob, and
+// so does chunkah.
+func (e observer) packing(mediaType string, is compression) {
 	want, known := plain, true
 	switch {
 	case strings.HasSuffix(mediaType, "+gzip"), strings.HasSuffix(mediaType, ".gzip"):
@@ -61,9 +62,9 @@ func (e eye) packing(mediaType string, is compression) {
 	}
 }
 
-// EntryPath tells what the name of a layer's entry is about: an absolute path in the
-// tree, and whether the entry takes away what is there. The path of an opaque
-// whiteout is that of its directory. Who sees entries sees none of AUFS metadata.
+// EntryPath returns the absolute path of a layer's entry in the tree, and whether the entry is a
+// whiteout. The path of an opaque whiteout is its directory. AUFS metadata is not passed to
+// watchers.
 func EntryPath(name string) (path string, whiteout bool, err error) {
 	clean, err := cleanName(name)
 	if err != nil {

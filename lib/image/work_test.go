@@ -10,8 +10,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Entries that lead through symlinks, which lead through others, are refused before they
-// cost more than a few names each.
+// Entries whose symlinks lead through other symlinks are refused before they take much time.
 func TestDetours(t *testing.T) {
 	entries := func(target, path string, n int) []mk.Entry {
 		list := []mk.Entry{mk.Dir("d"), mk.File("d/f", "x"), mk.Symlink("s0", target), mk.Symlink("d/up", "../"+target)}
@@ -40,8 +39,8 @@ func TestDetours(t *testing.T) {
 	}
 }
 
-// What an image holds of names is bounded by its size, also where each name brings more
-// along than its entry: xattrs of its inode, or the directories behind a symlink.
+// The memory for names is bounded by the size of the image, even if an entry repeats the xattrs of
+// its inode or leads through a symlink to deep directories.
 func TestNames(t *testing.T) {
 	many := mk.File("f", "x")
 	for i := range format.MaxXattrs {

@@ -5,7 +5,7 @@ import (
 )
 
 // The parts of a CycloneDX 1.6 document that are used (cyclonedx.org/docs/1.6/json). It has no
-// serial number, which would be random.
+// serial number, since that would be random.
 type cdxDocument struct {
 	Schema      string         `json:"$schema"`
 	Format      string         `json:"bomFormat"`
@@ -42,7 +42,7 @@ type cdxHash struct {
 	Content   string `json:"content"`
 }
 
-// cdxLicense is an expression, or a licence with a name only.
+// cdxLicense is an SPDX expression or the name of a licence.
 type cdxLicense struct {
 	Expression string   `json:"expression,omitempty"`
 	License    *cdxName `json:"license,omitempty"`
@@ -94,7 +94,7 @@ func (d *Document) cycloneDX() ([]byte, error) {
 	return encode(out)
 }
 
-// properties are what neither format has a field for.
+// properties returns data for which neither format has a field.
 func (p *Package) properties() (list []property) {
 	if p.Component != "" {
 		list = append(list, property{"chunkah:component", text(p.Component)})

@@ -11,16 +11,16 @@ import (
 	"chunkah/format"
 )
 
-// Placement says where the components of a stream are.
+// Placement records the layers of the components of a stream.
 type Placement struct {
-	// Digests are those of the layers, from the bottom up; LayerOf is the one that has what
-	// is at a path. Both are nil if the source is not one image.
+	// Digests has the digests of the layers, from the bottom up. LayerOf returns the layer of a
+	// path. Both are nil if the source is not a single image.
 	Digests []digest.Digest
 	LayerOf func(path string) (int, error)
 
 	header format.Header
 	newest *int64            // mtime of a regular file, in unix seconds
-	layers map[string][]bool // by component: which layers it is in
+	layers map[string][]bool // layers of each component
 }
 
 // Read reads a whole stream of files with components.
@@ -70,7 +70,7 @@ func (p *Placement) file(f *format.File) error {
 	return nil
 }
 
-// Layers returns the digests of the layers that each component is in.
+// Layers returns the digests of the layers that contain each component.
 func (p *Placement) Layers() map[string][]digest.Digest {
 	out := make(map[string][]digest.Digest, len(p.layers))
 	for name, in := range p.layers {
@@ -85,8 +85,8 @@ func (p *Placement) Layers() map[string][]digest.Digest {
 	return out
 }
 
-// Time is that of a document: SOURCE_DATE_EPOCH, or else the image's, or else that of the
-// newest regular file.
+// Time returns the time for a document: SOURCE_DATE_EPOCH, or else the image's time, or else that
+// of the newest regular file.
 func (p *Placement) Time(created *time.Time) time.Time {
 	switch {
 	case p.header.HasSourceDate:

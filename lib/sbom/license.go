@@ -1,7 +1,7 @@
 package sbom
 
 import (
-	_ "embed" // the lists
+	_ "embed" // for the lists
 	"regexp"
 	"strings"
 	"sync"
@@ -29,17 +29,17 @@ func set(list string) map[string]bool {
 
 var tokens = regexp.MustCompile(`[()]|[^\s()]+`)
 
-// isExpression reports whether text is an SPDX licence expression of known licences
-// (SPDX 2.3, annex D). Operators are in upper case. Databases have other texts too.
+// isExpression reports whether text is an SPDX licence expression with known licences (SPDX 2.3,
+// annex D). Operators are in upper case. Package databases also have other texts.
 func isExpression(text string) bool {
 	e := expression{tokens: tokens.FindAllString(text, maxTokens+1)}
 	return len(e.tokens) <= maxTokens && e.compound() && len(e.tokens) == 0
 }
 
-// maxTokens bounds an expression, and with it how deep it is.
+// maxTokens bounds the tokens of an expression, and so its depth.
 const maxTokens = 256
 
-// expression are the tokens that were not read yet.
+// expression has the tokens that are still to be parsed.
 type expression struct{ tokens []string }
 
 func (e *expression) take(want string) bool {

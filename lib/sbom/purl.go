@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// purl returns the package URL (purl-spec). Qualifiers are in the order of their names.
+// purl returns the package URL (purl-spec). Qualifiers are sorted by name.
 func (p *Package) purl(system System) string {
 	namespace, name, version, epoch := p.Namespace, p.Name, p.Version, ""
 	ofSystem := false
@@ -48,7 +48,7 @@ func (p *Package) purl(system System) string {
 	return b.String()
 }
 
-// upstream is the source package, with its version if it has its own.
+// upstream returns the source package, with its version if that differs.
 func (p *Package) upstream() string {
 	if p.SourceVersion == "" {
 		return p.Source
@@ -59,8 +59,8 @@ func (p *Package) upstream() string {
 	return p.Source + "@" + p.SourceVersion
 }
 
-// escape writes everything but unreserved characters and colons as %XX (purl-spec,
-// "Character encoding").
+// escape encodes everything but unreserved characters and colons as %XX (purl-spec, "Character
+// encoding").
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -74,7 +74,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// unreserved are the characters that stand for themselves (RFC 3986, section 2.3).
+// unreserved reports whether a character needs no escape (RFC 3986, section 2.3).
 func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }

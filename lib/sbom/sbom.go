@@ -1,11 +1,11 @@
-// Package sbom writes bills of materials: the packages that the component repos found, as an
-// SPDX 2.3 or a CycloneDX 1.6 document in JSON.
+// Package sbom writes bills of materials: the packages that the component repos found, as an SPDX
+// 2.3 or a CycloneDX 1.6 document in JSON.
 //
-// A document depends only on its input. Its packages are sorted, its time is that of the
-// image, and its identifiers are made from names and sums, not from random numbers.
+// A document depends only on its input. Packages are sorted, the time is that of the image, and
+// identifiers are made from names and checksums instead of random numbers.
 //
-// Packages have a package URL (purl), with the qualifiers that vulnerability scanners read:
-// arch, distro, epoch and upstream (the source package).
+// Packages have a package URL (purl) with the qualifiers that vulnerability scanners read: arch,
+// distro, epoch and upstream (the source package).
 package sbom
 
 import (
@@ -23,34 +23,33 @@ import (
 	"chunkah/lib/assign"
 )
 
-// Document is what a bill of materials says.
+// Document is a bill of materials.
 type Document struct {
-	Subject Subject
-	Created time.Time
-	// Version is the version of chunkah.
-	Version  string
+	Subject  Subject
+	Created  time.Time
+	Version  string // of chunkah
 	System   System
 	Packages []Package
 }
 
-// Subject is what the packages are in.
+// Subject is the image or directory that contains the packages.
 type Subject struct {
 	Name string
-	// Digest is that of an image's manifest; empty for a directory.
+	// Digest is the manifest digest of an image, or empty for a directory.
 	Digest digest.Digest
 }
 
 // Package is one package of a document.
 type Package struct {
 	*assign.Package
-	// Component is the name of the package's component; empty if that has no files.
+	// Component is the name of the package's component. It is empty if the component has no files.
 	Component string
-	// Layers are the digests of the layers with files of the component, from the bottom up.
+	// Layers has the digests of the layers with files of the component, from the bottom up.
 	Layers []digest.Digest
 }
 
-// Packages returns what a document says of the packages that repos found. layers has the
-// layers of each component that has files.
+// Packages converts the packages that the repos found. layers has the layers of each component with
+// files.
 func Packages(list []*assign.Package, layers map[string][]digest.Digest) []Package {
 	var out []Package
 	for _, p := range list {
@@ -66,7 +65,7 @@ func Packages(list []*assign.Package, layers map[string][]digest.Digest) []Packa
 		out = append(out, said)
 	}
 	slices.SortFunc(out, compare)
-	// Copies of a package in one component, as in node_modules, are one.
+	// Copies of a package in one component, for example in node_modules, are listed once.
 	return slices.CompactFunc(out, func(a, b Package) bool { return compare(a, b) == 0 })
 }
 
@@ -78,21 +77,21 @@ func compare(a, b Package) int {
 	)
 }
 
-// Format is a form of document.
+// Format is a document format.
 type Format struct {
 	Name, MediaType string
-	// File is the name of the file if the document is stored in a registry.
+	// File is the file name of a document that is stored in a registry.
 	File  string
 	Write func(*Document) ([]byte, error)
 }
 
-// Formats are all forms; the first is the default.
+// Formats has all formats. The first is the default.
 var Formats = []Format{
 	{"spdx", "application/spdx+json", "sbom.spdx.json", (*Document).spdx},
 	{"cyclonedx", "application/vnd.cyclonedx+json", "sbom.cdx.json", (*Document).cycloneDX},
 }
 
-// ParseFormat finds a form by its name; empty is the default.
+// ParseFormat returns the format of a name. An empty name is the default.
 func ParseFormat(name string) (Format, error) {
 	if name == "" {
 		return Formats[0], nil
@@ -105,7 +104,7 @@ func ParseFormat(name string) (Format, error) {
 	return Format{}, fmt.Errorf("format %q is not spdx or cyclonedx", name)
 }
 
-// encode writes JSON for people and programs alike.
+// encode writes indented JSON without HTML escapes.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -115,11 +114,10 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// text makes a text of a database valid in JSON.
+// text makes a string from a package database valid in JSON.
 func text(s string) string { return format.Text(s) }
 
-// identifiers makes names that are unique in a document, out of letters, digits, dots and
-// dashes.
+// identifiers makes names that are unique in a document, from letters, digits, dots and dashes.
 type identifiers map[string]bool
 
 func (ids identifiers) next(words ...string) string {

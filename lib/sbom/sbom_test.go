@@ -92,7 +92,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// document has packages that are hard to write.
+// document returns packages with unusual values.
 func document() *Document {
 	layer := digest.FromString("layer")
 	libc := &format.Component{Name: "dpkg/glibc"}
@@ -149,7 +149,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// validate has the formats' own tools check a document, if they are installed.
+// validate checks a document with the official tool of its format, if it is installed.
 func validate(t *testing.T, form string, data []byte) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "x."+form+".json")
@@ -188,7 +188,7 @@ func (s *stream) Next() (format.Record, error) {
 	return rec, nil
 }
 
-// TestPlacement: a component is in the layers of its files. Directories are in many.
+// A component is in the layers of its files. Directories can be in several.
 func TestPlacement(t *testing.T) {
 	a, b := digest.FromString("a"), digest.FromString("b")
 	in := &stream{

@@ -76,11 +76,11 @@ const (
 	noClaim    = "NOASSERTION"
 )
 
-// spdxWriter makes one document.
+// spdxWriter builds one document.
 type spdxWriter struct {
 	*Document
 	ids       identifiers
-	licenseID map[string]string // of texts that are not expressions
+	licenseID map[string]string // IDs of texts that are not expressions
 	out       spdxDocument
 }
 
@@ -148,7 +148,7 @@ func (w *spdxWriter) pkg(p *Package) string {
 	return w.add(out, p.Type, p.Name, p.Version, p.Arch)
 }
 
-// license returns an expression. Any other text is a licence of the document's own.
+// license returns an SPDX expression. For any other text it adds a licence to the document.
 func (w *spdxWriter) license(said string) string {
 	if said == "" || isExpression(said) {
 		return said

@@ -11,19 +11,19 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// System is the distribution, as os-release says.
+// System is the distribution in os-release.
 type System struct {
-	// ID and VERSION_ID, or else BUILD_ID ("rolling"); empty if unknown.
+	// ID and VERSION_ID, or else BUILD_ID (for example "rolling"). Empty if unknown.
 	ID, Version string
 }
 
-// releases are the places of the file (os-release(5)), the first one that exists counts.
+// releases has the paths of os-release(5). The first one that exists is read.
 var releases = []string{"/etc/os-release", "/usr/lib/os-release"}
 
-// maxRelease bounds the file, in bytes.
+// maxRelease bounds the size of os-release, in bytes.
 const maxRelease = 64 << 10
 
-// ReadSystem reads os-release. A root without it is of no known system.
+// ReadSystem reads os-release. Without the file, the system is unknown.
 func ReadSystem(root *rootfs.Root) (s System, err error) {
 	for _, path := range releases {
 		at, err := root.Resolve(path)
@@ -41,7 +41,7 @@ func ReadSystem(root *rootfs.Root) (s System, err error) {
 			return s, err
 		}
 		raw, err := io.ReadAll(io.LimitReader(f, maxRelease))
-		_ = f.Close() // it was only read
+		_ = f.Close() // only read
 		return parseRelease(string(raw)), err
 	}
 	return s, nil
@@ -68,7 +68,7 @@ func parseRelease(text string) (s System) {
 	return s
 }
 
-// distro is the qualifier of package URLs.
+// distro returns the distro qualifier of package URLs.
 func (s System) distro() string {
 	if s.Version == "" {
 		return s.ID

@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// maxList bounds images.json and layers.json, in bytes: a layer takes some hundred, and 64 per
-	// file with owners.
+	// maxList bounds images.json and layers.json, in bytes. A layer takes some hundred bytes, plus
+	// 64 per file if owners are listed.
 	maxList = 256 << 20
-	// maxLayers bounds the layers of an image: a chain that leads in a circle ends there.
+	// maxLayers bounds the layers of an image, so that a cycle of parents ends.
 	maxLayers = 1000
 )
 
@@ -51,7 +51,7 @@ type layer struct {
 	Size   int64         `json:"diff-size"`
 }
 
-// Open finds an image by its name, or its ID, or the beginning of that.
+// Open finds an image by its name, its ID or a prefix of its ID.
 func Open(s Store, name string) (*Image, error) {
 	s, err := s.Find()
 	if err != nil {
@@ -99,11 +99,11 @@ func Open(s Store, name string) (*Image, error) {
 	return img, nil
 }
 
-// validID reports whether an ID is one, and not a path.
+// validID reports whether an ID is safe as a file name.
 func validID(id string) bool { return id != "" && !strings.ContainsAny(id, "/.\x00") }
 
-// find finds the image that a name stands for, as podman does: a name without a registry stands for
-// an image that was built here, or else for one of any registry.
+// find finds the image of a name like podman: a name without a registry is an image that was built
+// here, or else one of any registry.
 func find(images []image, name string) (image, error) {
 	repository, d, pinned := strings.Cut(name, "@")
 	tagged := repository
@@ -140,13 +140,13 @@ func find(images []image, name string) (image, error) {
 	return img, err
 }
 
-// missingError says that there is no such image.
+// missingError means that the image does not exist.
 type missingError struct{ text string }
 
 func (e missingError) Error() string        { return e.text }
 func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// one returns the only image of several, or none.
+// one returns the image if it is the only one found.
 func one(found []image, name string) (image, error) {
 	if len(found) == 0 {
 		return image{}, nil
@@ -188,11 +188,10 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Ref is a name by which this very image is found again.
+// Ref returns a name that always refers to this image.
 func (i *Image) Ref() string { return "[" + i.store.Driver + "@" + i.store.Root + "]" + i.id }
 
-// Manifest returns the manifest that the image has with its layers as tars, whatever they were
-// compressed with.
+// Manifest returns the manifest of the image with uncompressed layers.
 func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string, err error) {
 	if data, err = i.bigData("manifest"); err != nil {
 		return nil, "", err
@@ -216,7 +215,7 @@ func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string
 	return data, m.MediaType, err
 }
 
-// Blob opens a layer, or the config.
+// Blob opens a layer or the config.
 func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	for _, l := range i.layers {
 		if l.DiffID == d.Digest {
@@ -230,11 +229,11 @@ func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// Close has nothing to close.
+// Close does nothing.
 func (i *Image) Close() error { return nil }
 
-// bigData reads a document that is kept with the image. Its file is named after the key, or after
-// the base64 of that.
+// bigData reads a document that is stored with the image. Its file name is the key, or the base64
+// of the key.
 func (i *Image) bigData(key string) ([]byte, error) {
 	name := key
 	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {

@@ -21,14 +21,13 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// maxLine bounds a line of a tar-split, in bytes: the headers of one entry, of which xattrs are the
-// largest part.
+// maxLine bounds a line of a tar-split, in bytes. It has the headers of one entry, mostly xattrs.
 const maxLine = 16 << 20
 
 // The types of lines in a tar-split.
 const (
 	lineFile    = 1 // the contents of a file
-	lineSegment = 2 // bytes of the tar between those
+	lineSegment = 2 // the bytes of the tar between contents
 )
 
 // line is a line of a tar-split.
@@ -40,24 +39,24 @@ type line struct {
 	Payload []byte `json:"payload"` // of a segment; of a file a checksum
 }
 
-// layerTar is the tar of a layer. It is read once from end to end; contents of files can be read at
-// their places as soon as that has come by them.
+// layerTar is the tar of a layer. It is read once from start to end. The contents of a file can be
+// read at their offset as soon as the reader has passed them.
 type layerTar struct {
 	split *os.File
 	gzip  *gzip.Reader
 	lines *bufio.Scanner
-	now   io.Reader // what the current line stands for
-	left  int64     // bytes of that
-	at    int64     // bytes of the tar before the next line
+	now   io.Reader // data of the current line
+	left  int64     // remaining bytes of it
+	at    int64     // offset of the next line in the tar
 
 	mu     sync.Mutex
 	root   *rootfs.Root
 	files  []extent
-	opened *rootfs.File // of the extent last
+	opened *rootfs.File // the file of the last extent read
 	last   int
 }
 
-// extent is where the contents of a file are in the tar.
+// extent is the position of a file's contents in the tar.
 type extent struct {
 	offset, size int64
 	path         string // in the root
@@ -89,7 +88,7 @@ func newLayerTar(split *os.File, unpacked *gzip.Reader, root *rootfs.Root) *laye
 	return t
 }
 
-// Close closes what is open.
+// Close closes all open files.
 func (t *layerTar) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,7 +122,7 @@ func (t *layerTar) Read(p []byte) (int, error) {
 	}
 }
 
-// next reads a line.
+// next reads a line of the tar-split.
 func (t *layerTar) next() error {
 	if !t.lines.Scan() {
 		if err := t.lines.Err(); err != nil {
@@ -188,7 +187,7 @@ func (t *layerTar) ReadAt(p []byte, off int64) (int, error) {
 	return t.opened.ReadAt(p, off-f.offset)
 }
 
-// open opens a file of the layer. A name can lead over symlinks of the layer.
+// open opens a file of the layer. Its path can contain symlinks of the layer.
 func (t *layerTar) open(path string) (*rootfs.File, error) {
 	in, err := t.root.OpenFile(path)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {

@@ -1,7 +1,7 @@
-// Package storage reads images from containers-storage, in which podman, buildah and CRI-O keep
-// them. It reads the files of layers where they are unpacked, and puts each layer's tar together
-// again from those and from what the storage has kept of the tar (its tar-split). So nothing is
-// copied, and layers have the digests that the image's config says.
+// Package storage reads images from containers-storage, which podman, buildah and CRI-O use. It
+// rebuilds the tar of each layer from the unpacked files and from the metadata that the storage
+// keeps of the tar (tar-split). Nothing is copied, and layers have the digests in the image's
+// config.
 package storage
 
 import (
@@ -15,23 +15,24 @@ import (
 	"strings"
 )
 
-// Store is a folder with images.
+// Store is a directory with images.
 type Store struct {
-	// Driver is overlay or vfs: how layers are unpacked.
+	// Driver is the storage driver, overlay or vfs.
 	Driver string
 	// Root is the graph root, by default /var/lib/containers/storage.
 	Root string
 }
 
-// drivers are those whose layers have their files in a folder, and that folder below the driver's.
+// drivers maps each supported driver to the directory of a layer's files below the driver's
+// directory.
 var drivers = map[string]func(layer string) string{
 	"overlay": func(layer string) string { return filepath.Join(layer, "diff") },
 	"vfs":     func(layer string) string { return filepath.Join("dir", layer) },
 }
 
-// ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, as podman and skopeo write it, in
-// the store and the name. The brackets are literal, and can be left out with what is in them: the
-// store is then empty.
+// ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, the syntax of podman and skopeo,
+// into the store and the name. The outer brackets are literal. Without them and their contents, the
+// store is empty.
 func ParseRef(ref string) (Store, string, error) {
 	rest, found := strings.CutPrefix(ref, "[")
 	if !found {
@@ -64,7 +65,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// Find completes a store by containers-storage.conf(5), or else with podman's defaults.
+// Find completes a store from containers-storage.conf(5) and podman's defaults.
 func (s Store) Find() (Store, error) {
 	if s.Root == "" {
 		if err := s.configure(); err != nil {
@@ -94,13 +95,14 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// rootless reports whether podman would use the storage of a user, as under podman unshare.
+// rootless reports whether podman would use the storage of a user, for example under podman
+// unshare.
 func rootless() bool {
 	uid := os.Getenv("_CONTAINERS_ROOTLESS_UID")
 	return os.Geteuid() != 0 || uid != "" && uid != "0"
 }
 
-// configure finds the graph root and driver of this user.
+// configure sets the graph root and driver of this user.
 func (s *Store) configure() error {
 	home, err := os.UserHomeDir()
 	if rootless() && err != nil {
@@ -135,7 +137,7 @@ func (s *Store) configure() error {
 	return nil
 }
 
-// uid is that of the user outside of podman unshare.
+// uid returns the ID of the user outside of podman unshare.
 func uid() string {
 	if uid := os.Getenv("_CONTAINERS_ROOTLESS_UID"); uid != "" {
 		return uid
@@ -143,7 +145,8 @@ func uid() string {
 	return strconv.Itoa(os.Geteuid())
 }
 
-// readConf reads the storage.conf that counts. own is set if it is the user's and not the system's.
+// readConf reads the effective storage.conf. own is set if it belongs to the user and not to the
+// system.
 func readConf(home string) (settings map[string]string, own bool, err error) {
 	if path := os.Getenv("CONTAINERS_STORAGE_CONF"); path != "" {
 		settings, err = parseConf(path)
@@ -167,8 +170,8 @@ func readConf(home string) (settings map[string]string, own bool, err error) {
 	return nil, false, nil
 }
 
-// parseConf reads the texts of the section [storage] of a TOML file, each in a line of its own as
-// everybody writes them.
+// parseConf reads the strings in the section [storage] of a TOML file. Each must be on a line of
+// its own, the usual style.
 func parseConf(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

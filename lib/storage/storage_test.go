@@ -40,7 +40,7 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// A name stands for the image that podman would take.
+// A name selects the same image as in podman.
 func TestFind(t *testing.T) {
 	images := []image{
 		{ID: "aa11", Digest: "sha256:01", Names: []string{"docker.io/library/app:latest"}},
@@ -68,7 +68,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// The storage is where the configuration of podman says.
+// The store is the one that podman's configuration selects.
 func TestStoreFind(t *testing.T) {
 	store, home := t.TempDir(), t.TempDir()
 	write := func(path, text string) {
@@ -93,7 +93,7 @@ func TestStoreFind(t *testing.T) {
 	if _, err := (Store{Root: home}).Find(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no storage: %v", err)
 	}
-	// A user's own, as under podman unshare.
+	// A user's own storage, for example under podman unshare.
 	t.Setenv("STORAGE_DRIVER", "")
 	t.Setenv("CONTAINERS_STORAGE_CONF", "")
 	t.Setenv("_CONTAINERS_ROOTLESS_UID", "1000")
@@ -112,7 +112,7 @@ func TestStoreFind(t *testing.T) {
 	}
 }
 
-// Storage that lies is refused.
+// Manipulated storage is refused.
 func TestHostileStorage(t *testing.T) {
 	for name, test := range map[string]struct{ images, layers, want string }{
 		"circle":        {`[{"id":"i","names":["localhost/app:1"],"layer":"a"}]`, `[{"id":"a","parent":"b","diff-digest":"sha256:1"},{"id":"b","parent":"a","diff-digest":"sha256:1"}]`, "more than 1000 layers"},
@@ -135,7 +135,7 @@ func TestHostileStorage(t *testing.T) {
 	}
 }
 
-// layerOf is a layer in a store: lines of its tar-split, and files.
+// layerOf makes a layer in a store from a tar-split and files.
 func layerOf(t testing.TB, split []byte, files map[string]string) (*layerTar, error) {
 	t.Helper()
 	root := t.TempDir()
@@ -170,8 +170,7 @@ func splitOf(lines ...line) []byte {
 	return out.Bytes()
 }
 
-// A tar is put together from what was kept of it and from files, which can be read at their places
-// then.
+// A tar is rebuilt from its tar-split and files. Contents can then be read at their offsets.
 func TestLayerTar(t *testing.T) {
 	in, err := layerOf(t, splitOf(
 		line{Type: lineSegment, Payload: []byte("<head>")}, line{Type: lineFile, Name: "./a", Size: 4, Payload: []byte{1}},
@@ -223,8 +222,8 @@ func TestLayerTarFaults(t *testing.T) {
 	}
 }
 
-// Whatever a tar-split says, it is refused, or what was read is there at its places again, and
-// nothing outside of the layer was.
+// An arbitrary tar-split is refused, or the data read is the same at its offsets. No file outside
+// of the layer is read.
 func FuzzLayerTar(f *testing.F) {
 	f.Add(splitOf(line{Type: lineSegment, Payload: []byte("head")}, line{Type: lineFile, Name: "a", Size: 4}, line{Type: lineFile, Name: "lib/b", Size: 2}))
 	f.Add(splitOf(line{Type: lineFile, Name: "../a", Size: 9}))
