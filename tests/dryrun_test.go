@@ -111,7 +111,7 @@ func TestDryRunRefuses(t *testing.T) {
 		{[]string{"-o", "x"}, "no root"},
 		{[]string{"--rootfs", "x", "--plan", "-", "-o", "x"}, "--plan -"},
 		{[]string{"--rootfs", "x", "--previous", "auto"}, "--previous auto"},
-		{[]string{"--rootfs", "x", "--from", "y"}, "exclude each other"},
+		{[]string{"--rootfs", "x", "--from", "y"}, "cannot be used together"},
 	}
 	for _, tt := range tests {
 		out, err := exec.Command("chunkah", append([]string{"build", "-n"}, tt.args...)...).CombinedOutput()

@@ -57,7 +57,7 @@ func oddLayers() []oddLayer {
 			[]string{`"/d/e": only in the second tree (dir)`, `"/d/e/x": only in the second tree (file)`, `"/d/f": only in the second tree (file)`}, nil,
 			"overlay storage forgets the whiteout, and shows what is to be hidden",
 		},
-		{"a whiteout, and files in the directory", []mk.Entry{mk.File(".wh.d", ""), mk.File("d/new", "n")}, bad, nil, "the whiteout is no directory there"},
+		{"a whiteout, and files in the directory", []mk.Entry{mk.File(".wh.d", ""), mk.File("d/new", "n")}, bad, nil, "the whiteout is not a directory there"},
 		{"a whiteout behind the directory", []mk.Entry{mk.Dir("d"), mk.File("d/new", "n"), mk.File(".wh.d", "")}, bad, bad, lowerOnly},
 		{"a whiteout behind the file", []mk.Entry{mk.File("g", "n"), mk.File(".wh.g", "")}, bad, []string{`"/g": only in the first tree (file)`}, lowerOnly},
 		{"a whiteout in a directory that has one behind it", []mk.Entry{mk.File("d/.wh.f", ""), mk.File(".wh.d", "")}, bad, nil, lowerOnly},

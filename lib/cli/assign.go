@@ -98,7 +98,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		case i < 0 && name == mapped.Name():
 			return nil, usagef("--repos: map needs --map FILE")
 		case i < 0:
-			return nil, usagef("--repos: %q is none of %s", name, strings.Join(names, ", "))
+			return nil, usagef("--repos: %q is not one of %s", name, strings.Join(names, ", "))
 		case slices.Contains(seen, name):
 			return nil, usagef("--repos: %q is there twice", name)
 		}

@@ -25,7 +25,7 @@ import (
 // buildFlags are the options that only build has.
 type buildFlags struct {
 	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
-	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"take {sources} (repeatable: later ones lie over earlier ones)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
+	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"read {sources} (repeatable: later ones are applied on top)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
 	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
 	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
@@ -118,7 +118,7 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if len(c.From) > 0 && c.Rootfs != "" {
-		return usagef("--from and --rootfs exclude each other: give one")
+		return usagef("--from and --rootfs cannot be used together")
 	}
 	if err := c.clockFlags.apply(h); err != nil {
 		return err

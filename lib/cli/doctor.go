@@ -139,7 +139,7 @@ func (c *doctorCommand) ignored() ([]doctor.ID, error) {
 	var list []doctor.ID
 	for _, name := range c.Ignore {
 		if !slices.Contains(known, doctor.ID(name)) {
-			return nil, usagef("--ignore %q is none of %s", name, strings.Trim(fmt.Sprint(known), "[]"))
+			return nil, usagef("--ignore %q is not one of %s", name, strings.Trim(fmt.Sprint(known), "[]"))
 		}
 		list = append(list, doctor.ID(name))
 	}

@@ -23,7 +23,7 @@ type commonFlags struct {
 
 // formatFlags are shared by all stages.
 type formatFlags struct {
-	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream written (scan: json unless told; others: that of their input)" section:"Stream" brief:"of the stream written"`
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream that is written (default: json for scan, else that of the input)" section:"Stream" brief:"of the stream written"`
 }
 
 // encoding returns the encoding of the option, or else of the input.

@@ -90,9 +90,9 @@ func oneTooMany(name string, cmd command, arg string) error {
 				meant = []string{"--from", at}
 			}
 		}
-		return usagef("argument %q is one too many: did you mean %s?", arg, shellLine(meant))
+		return usagef("unexpected argument %q: did you mean %s?", arg, shellLine(meant))
 	}
-	return usagef("argument %q is one too many (see %s --help)", arg, name)
+	return usagef("unexpected argument %q (see %s --help)", arg, name)
 }
 
 // otherCommand returns a subcommand that has the option, or an empty string.
@@ -110,5 +110,5 @@ func unknownCommand(name string) error {
 	if near := manual.Closest(name, subcommands); near != "" {
 		return usagef("unknown command %q: did you mean %s? (see chunkah --help)", name, near)
 	}
-	return usagef("unknown command %q: it is none of %s", name, strings.Join(subcommands, ", "))
+	return usagef("unknown command %q: it is not one of %s", name, strings.Join(subcommands, ", "))
 }

@@ -92,7 +92,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	case c.Args.Image == "":
 		return src, usagef("no IMAGE: name one, as in oci-archive:app.oci or docker://registry.example/app:1")
 	case views > 1:
-		return src, usagef("--components, --files and --tree exclude each other")
+		return src, usagef("--components, --files and --tree cannot be used together")
 	case c.Depth != -1 && !c.Tree:
 		return src, usagef("--depth %d is of --tree, which is not given", c.Depth)
 	case c.Depth < -1:

@@ -127,7 +127,7 @@ func (e *Env) settle(failed []string) error {
 	case f.Log != "" && f.Log != "json" && f.Log != "text":
 		return usagef("--log %q is neither text nor json", f.Log)
 	case f.Quiet && len(f.Verbose) > 0:
-		return usagef("--quiet and --verbose exclude each other: give one")
+		return usagef("--quiet and --verbose cannot be used together")
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
-	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"bytes of a layer's tar at most, as 500MB or 1GiB: what is larger is cut into parts" brief:"bytes of a layer at most: 500MB or 1GiB"`
+	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
 	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
 	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
 	planFlags

@@ -22,7 +22,7 @@ import (
 
 // planFlags name the previous plan and the file of the new one.
 type planFlags struct {
-	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"keep what is worth keeping of the last layout: a plan, or an image (auto: the one at the output's place)" section:"Layers" brief:"keep what is worth keeping of that layout"`
+	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"reuse the layer layout of a plan or an image where it saves downloads (auto: the image that the output replaces)" section:"Layers" brief:"reuse this layout where it saves downloads"`
 	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 }

@@ -9,8 +9,8 @@ import (
 
 // imageFlags are shared by all commands that open images.
 type imageFlags struct {
-	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"where layers wait that are decompressed, or compressed for a registry, in files without a name (default: $TMPDIR, else /var/tmp, /tmp or beside the output)" section:"Images" brief:"where layers wait (default: $TMPDIR, else /var/tmp)"`
-	Insecure bool   `long:"insecure" description:"speak to registries without TLS, or with a certificate that nobody vouches for" brief:"registries without TLS, or with any certificate"`
+	Spool    string `long:"spool" value-name:"DIR" unquote:"false" description:"directory for temporary layer data (default: $TMPDIR, else /var/tmp, /tmp or the output's directory)" section:"Images" brief:"directory for temporary data (default: $TMPDIR)"`
+	Insecure bool   `long:"insecure" description:"allow plain HTTP and untrusted certificates" brief:"allow plain HTTP and untrusted certificates"`
 
 	RegistryTimeout string `long:"registry-timeout" env:"CHUNKAH_REGISTRY_TIMEOUT" value-name:"TIME" unquote:"false" description:"end a request to a registry that makes no progress for TIME, such as 90s or 5m (default: 60s)" brief:"without progress, such as 90s or 5m (default: 60s)"`
 }

@@ -103,7 +103,7 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 		return nil, usagef("reuse needs two images, and %d is given: OLD (what the client has) and NEW", n)
 	}
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
-		return nil, usagef("--client %q is none of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
+		return nil, usagef("--client %q is not one of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))
 	}
 	var sources []image.Source
 	for _, name := range c.Args.Images {

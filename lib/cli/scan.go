@@ -38,7 +38,7 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 		Output: isFile(outputs...),
 	}
 	if f.SkipSpecial && f.KeepSpecial {
-		return opt, usagef("--skip-special-files and --keep-special-files exclude each other: give one")
+		return opt, usagef("--skip-special-files and --keep-special-files cannot be used together")
 	}
 	switch {
 	case f.SkipSpecial:
@@ -75,7 +75,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if c.Rootfs != "" && len(c.Args.Sources) > 0 {
-		return usagef("--rootfs %q and SOURCE %q exclude each other: give one", c.Rootfs, c.Args.Sources[0])
+		return usagef("--rootfs %q and SOURCE %q cannot be used together", c.Rootfs, c.Args.Sources[0])
 	}
 	var header format.Header
 	if err := c.clockFlags.apply(&header); err != nil {

@@ -156,9 +156,9 @@ func parseImage(name string) (image.Source, error) {
 		return src, nil
 	}
 	if meant := imageAt(src.Path); meant != "" && src.IsDirectory() {
-		return src, usagef("source %q is no image: did you mean %s?", name, shellLine([]string{meant}))
+		return src, usagef("source %q is not an image: did you mean %s?", name, shellLine([]string{meant}))
 	}
-	return src, usagef("source %q is no image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
+	return src, usagef("source %q is not an image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
 }
 
 // imageAt returns the name of the image that a path can mean, or an empty string.

@@ -28,13 +28,13 @@ type writeFlags struct {
 	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image" section:"Image" brief:"config, as podman, docker or skopeo print it"`
 	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text" variable:"CHUNKAH_CONFIG_STR" brief:"the same as text"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
-	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation of the source although it speaks of the source's layers, as ostree.commit does (repeatable)" brief:"keep a label that speaks of the source's layers"`
+	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation although it describes the source's layers, for example ostree.commit (repeatable)" brief:"keep a label that describes the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
 	executionFlags
 	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
 	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers worked on at once (default, and 0: one a core); the bytes do not depend on it" brief:"layers worked on at once (default: one a core)"`
+	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers processed in parallel (default, and 0: number of cores); the bytes do not depend on it" brief:"layers in parallel (default: number of cores)"`
 	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry (default: oci)"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
@@ -308,7 +308,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	var from string
 	switch {
 	case f.Config != "" && f.ConfigStr != "":
-		return nil, usagef("--config and --config-str exclude each other: give one")
+		return nil, usagef("--config and --config-str cannot be used together")
 	case f.Config != "":
 		var err error
 		if data, err = env.readAll(ctx, f.Config); err != nil {
@@ -363,10 +363,10 @@ func (e *Env) wrote(r *write.Report) {
 		e.warn("leaving out the output itself %q", p)
 	}
 	if len(r.Dropped) > 0 {
-		e.warn("leaving out labels and annotations that speak of the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
+		e.warn("leaving out labels and annotations that describe the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
 	}
 	if len(r.Stale) > 0 {
-		e.warn("the config has labels or annotations that speak of other layers than the image's: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
+		e.warn("the config has labels or annotations that describe other layers than the image's: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
 	}
 	if r.Duplicates > 0 {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))

@@ -301,7 +301,7 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	old := parent.more.dir.byName[name]
 	if old != nil {
 		if old.from == a.layer {
-			return nil, fmt.Errorf("lies below %q, which is no directory in this layer", name)
+			return nil, fmt.Errorf("lies below %q, which is not a directory in this layer", name)
 		}
 		if old.isSymlink() {
 			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+

@@ -201,7 +201,7 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 	return best, nil
 }
 
-var errArtifact = errors.New("it is no image but an artifact")
+var errArtifact = errors.New("it is an artifact, not an image")
 
 // platformOf returns the platform of an image in an index. If the index does not have it, the
 // config does.

@@ -55,7 +55,7 @@ func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser,
 func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
 	data, err := readSmall(a, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", errors.New("it is no archive of docker save, or one of a Docker before 1.10: it has no manifest.json")
+		return nil, "", errors.New("it is not an archive of docker save, or one of a Docker before 1.10: it has no manifest.json")
 	}
 	if err != nil {
 		return nil, "", err

@@ -187,7 +187,7 @@ func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	n, err := s.add(io.LimitReader(in, limit+1))
 	switch {
 	case err == nil && n > limit:
-		err = fmt.Errorf("it holds more than %d bytes: this is no image, or the limit is to be raised", limit)
+		err = fmt.Errorf("it holds more than %d bytes: it is not an image, or the limit must be raised", limit)
 	case err == nil:
 		err = s.finish()
 	}

@@ -31,7 +31,7 @@ func newBudget(maxBytes int64) *budget {
 // unpacked subtracts n bytes of contents from the budget.
 func (b *budget) unpacked(n int64) error {
 	if b.bytes.Add(-n) < 0 {
-		return fmt.Errorf("all layers together hold more than %d bytes: this is no image, or the limit is to be raised", b.max)
+		return fmt.Errorf("all layers together hold more than %d bytes: it is not an image, or the limit must be raised", b.max)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (l layout) version() error {
 		} else if _, is := l.files.(*archive); is {
 			hint = "; a tar of a root file system is named with tar:"
 		}
-		return fmt.Errorf("it is no OCI layout: it has no %q%s", v1.ImageLayoutFile, hint)
+		return fmt.Errorf("it is not an OCI layout: it has no %q%s", v1.ImageLayoutFile, hint)
 	}
 	if err != nil {
 		return err

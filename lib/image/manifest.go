@@ -63,7 +63,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	case "":
 		return probe.Manifests != nil, nil
 	}
-	return false, fmt.Errorf("it has the media type %q, which is no image", said)
+	return false, fmt.Errorf("it has the media type %q, which is not that of an image", said)
 }
 
 // parseManifest reads an image manifest. It refuses other manifests and unreadable layers.
@@ -116,7 +116,7 @@ func CheckConfigType(mediaType string) error {
 	if mediaType == v1.MediaTypeImageConfig || mediaType == oci.MediaTypeDockerConfig || IsLooseType(mediaType) {
 		return nil
 	}
-	return fmt.Errorf("it is no image but an artifact: its config is of the type %q", mediaType)
+	return fmt.Errorf("it is an artifact, not an image: its config has the type %q", mediaType)
 }
 
 // CheckLayerType refuses layers that cannot be read.

@@ -104,7 +104,7 @@ func TestHostileArchives(t *testing.T) {
 		{"docker-archive:", replaced(layer, "something"), "layer 0 (sha256:"},
 		{"docker-archive:", mk.Files{{Name: "repositories"}}, "it has no manifest.json"},
 		{"docker-archive:", replaced("../x", ""), `entry "../x": has ".."`},
-		{"oci-archive:", docker, "it is no OCI layout: it has no \"oci-layout\"; what docker save writes is named with docker-archive:"},
+		{"oci-archive:", docker, "it is not an OCI layout: it has no \"oci-layout\"; what docker save writes is named with docker-archive:"},
 		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"9"}`)}}, `version "9"`},
 		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}, `"index.json" is not in the archive`},
 	} {
@@ -121,7 +121,7 @@ func TestHostileArchives(t *testing.T) {
 	if _, err := textOf(t, "oci:"+t.TempDir()+"/none", Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
-	if _, err := textOf(t, "oci:"+t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "it is no OCI layout") {
+	if _, err := textOf(t, "oci:"+t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "it is not an OCI layout") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

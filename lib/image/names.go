@@ -84,7 +84,7 @@ func readWhiteout(clean string) (kind entryKind, path string, err error) {
 		return kindAUFS, clean, nil
 	}
 	if strings.HasPrefix(dir, format.WhiteoutPrefix) || strings.Contains(dir, "/"+format.WhiteoutPrefix) {
-		return 0, "", errors.New("lies below a whiteout, which is no directory")
+		return 0, "", errors.New("lies below a whiteout, which is not a directory")
 	}
 	hidden, ok := strings.CutPrefix(base, format.WhiteoutPrefix)
 	switch {

@@ -99,7 +99,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 		n.mtime, n.nsec = h.ModTime.Unix(), int32(h.ModTime.Nanosecond())
 	}
 	if n.mtime > format.MaxInt || n.mtime < -format.MaxInt {
-		return nil, fmt.Errorf("has the mtime %d, which is no time", n.mtime)
+		return nil, fmt.Errorf("has the mtime %d, which is not a valid time", n.mtime)
 	}
 	return n, n.setXattrs(h.PAXRecords)
 }
