@@ -64,7 +64,7 @@ func TestHostileLayers(t *testing.T) {
 		"contiguous file":        {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeCont })}, `is of the type '7'`},
 		"uid of nobody":          {[]mk.Entry{with(func(h *tar.Header) { h.Uid = 1<<32 - 1 })}, "has the owner 4294967295:0"},
 		"gid below 0":            {[]mk.Entry{with(func(h *tar.Header) { h.Gid, h.Format = -1, tar.FormatGNU })}, "has the owner 0:-1"},
-		"time beyond time":       {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is no time"},
+		"time beyond time":       {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is not a valid time"},
 		"device":                 {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
 		"large xattr":            {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
 		"long xattr":             {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
