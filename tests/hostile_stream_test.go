@@ -121,7 +121,7 @@ var hostileStreams = []hostileStream{
 	{"an archive on standard input", `"sources":["oci-archive:/dev/stdin"]`, regular("/f"), `"oci-archive:/dev/stdin"`, "pack"},
 	{"an archive without end", `"sources":["docker-archive:/dev/zero"]`, regular("/f"), `"docker-archive:/dev/zero"`, "pack"},
 	{"a layout in a pipe", `"sources":["oci:@/pipe"]`, regular("/f"), `"oci:@/pipe"`, "pack"},
-	{"a transport of others", `"sources":["containers-storage:x"]`, regular("/f"), `"containers-storage"`, "pack"},
+	{"a transport of others", `"sources":["ostree:x"]`, regular("/f"), `"ostree"`, "pack"},
 	{"a thousand sources", `"sources":["dir:/"` + strings.Repeat(`,"dir:/"`, 999) + `]`, regular("/f"), "1000 sources", "pack"},
 	{"layers of a directory", `"sources":["dir:@/root"],"keep_layers":1`, directory("/d"), "no layers", "pack"},
 	{"all layers there are", `"sources":["dir:@/root"],"keep_layers":500`, directory("/d"), "", ""},

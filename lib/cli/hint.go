@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"chunkah/format"
+	"chunkah/lib/pack"
 )
 
 // hint returns advice for errors whose cause is enough to know the fix, wherever they occur. It is
@@ -16,7 +17,10 @@ func hint(err error, uid int) string {
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 	}
+	contents, unread := errors.AsType[*pack.ContentsError](err)
 	switch {
+	case unread && !errors.Is(contents, fs.ErrPermission):
+		return "nothing may write to the source during a build; chunkah-pack must see the source that was scanned, or use --fresh-times, which reads nothing"
 	case is(format.ErrTruncated):
 		return "the command that writes the stream ended before it was whole, and says why itself"
 	case is(syscall.ENOSPC, syscall.EDQUOT):

@@ -144,6 +144,9 @@ func (e *Env) packed(r *pack.Report) {
 	if r.NoSource {
 		e.warn("the source that the stream names cannot be read: unchanged files get other times than in the last image; run chunkah-pack where the source is")
 	}
+	if r.Closed > 0 {
+		e.warn("%s with files that this user may not read: they get other times than in the last image", plural(int64(r.Closed), "component"))
+	}
 	if r.Now > 0 {
 		e.info("grouping looks back from %s, the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
 	}

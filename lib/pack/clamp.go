@@ -48,9 +48,12 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 	for _, c := range t.components {
 		if !c.settled {
 			was := before[c.record.Name]
-			if c.contents != "" && c.contents == was.Contents && plainTime(was.Time) && plainTime(t.bound(was.Time)) {
+			if c.contents != "" && c.contents == was.Contents && plainTime(was.Time) && plainTime(t.bound(was.Time)) &&
+				t.bound(was.Time) >= t.bound(t.newestOwn(c)) {
 				c.clamp = t.bound(was.Time)
-				kept++
+				if c.clamp == was.Time {
+					kept++
+				}
 			}
 			for _, i := range c.files {
 				if f := t.files[i]; c.contents != "" && f.Type != format.TypeDir && !t.digests.ownTime(f) {
@@ -62,6 +65,18 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 		c.record.MtimeClamp, c.record.HasMtimeClamp = c.clamp, true
 	}
 	return kept
+}
+
+// newestOwn returns the newest time that a file of the component must keep, 0 if there is none. An
+// earlier time from the last image, which had an earlier source date, would make compiled Python
+// stale.
+func (t *tree) newestOwn(c *component) (newest int64) {
+	for _, i := range c.files {
+		if f := t.files[i]; t.digests.ownTime(f) {
+			newest = max(newest, f.MTime)
+		}
+	}
+	return newest
 }
 
 func (t *tree) componentClamp(c *component) int64 {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,6 +38,12 @@ type Reader interface {
 // errNoSource means that contents are unknown because there is no source to read.
 var errNoSource = errors.New("the source is not there")
 
+// ContentsError says that the contents of a file could not be read, or are not those of the scan.
+type ContentsError struct{ err error }
+
+func (e *ContentsError) Error() string { return e.err.Error() }
+func (e *ContentsError) Unwrap() error { return e.err }
+
 // digests has the results for files whose times no package bounds.
 type digests struct {
 	files []int // in order; for a hard-link group, the first
@@ -44,6 +51,11 @@ type digests struct {
 	// compiled has the sources of compiled Python, with the time of the source in the compiled
 	// file.
 	compiled map[pySource]bool
+	// compiledLinks has the hard-link groups with such a source: all names of an inode have one
+	// time.
+	compiledLinks map[int64]bool
+	// closed is the number of components with a file that may not be read.
+	closed int
 }
 
 // fileDigest is the result for one file.
@@ -71,12 +83,12 @@ type pySource struct {
 // there are files to read.
 func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error)) (err error) {
 	files := t.toRead()
-	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool)}
+	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool)}
 	if len(files) == 0 {
 		return nil
 	}
 	src, err := open(ctx, &t.header)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		t.digests = nil
 		return errNoSource
 	}
@@ -85,13 +97,18 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 	}
 	err = t.digests.fill(ctx, src, t.files)
 	if err := errors.Join(err, src.Close()); err != nil {
-		return err
+		return &ContentsError{err}
 	}
 	for n, i := range files {
 		if f := &t.digests.read[n]; f.timed {
 			for _, path := range pyc.Sources(t.files[i].Path) {
 				t.digests.compiled[pySource{path, f.pyTime}] = true
 			}
+		}
+	}
+	for _, f := range t.files {
+		if f.Hardlink != 0 && t.digests.ownTime(f) {
+			t.digests.compiledLinks[f.Hardlink] = true
 		}
 	}
 	return nil
@@ -187,7 +204,8 @@ func (s *summer) Write(p []byte) (int, error) {
 // ownTime reports whether a file must keep its own time: compiled Python contains the source's
 // time, and is stale if they differ.
 func (d *digests) ownTime(f *format.File) bool {
-	return f.Type == format.TypeFile && strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}]
+	return f.Type == format.TypeFile && (f.Hardlink != 0 && d.compiledLinks[f.Hardlink] ||
+		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }
 
 // contentsVersion changes with the definition of contents, so that digests of different definitions
@@ -203,7 +221,13 @@ func (t *tree) digest() {
 	marks := newMarks(t)
 	var p print
 	for n, c := range t.components {
-		if c.settled || !t.known(c) {
+		if c.settled {
+			continue
+		}
+		if known, closed := t.known(c); !known {
+			if closed {
+				t.digests.closed++
+			}
 			continue
 		}
 		p.reset()
@@ -226,10 +250,16 @@ func (t *tree) digest() {
 	}
 }
 
-// known reports whether all files of a component could be read.
-func (t *tree) known(c *component) bool {
-	return !slices.ContainsFunc(c.files, func(i int) bool {
-		d := t.digests.of(i)
-		return t.files[i].Size == format.SizeUnknown || d != nil && d.closed
-	})
+// known reports whether all files of a component could be read, and if not, whether one may not be
+// read.
+func (t *tree) known(c *component) (known, closed bool) {
+	for _, i := range c.files {
+		if t.files[i].Size == format.SizeUnknown {
+			return false, false
+		}
+		if d := t.digests.of(i); d != nil && d.closed {
+			return false, true
+		}
+	}
+	return true, false
 }

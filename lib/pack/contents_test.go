@@ -331,6 +331,40 @@ func TestCompiledPythonStaysValid(t *testing.T) {
 	}
 }
 
+// All names of an inode have one time, also if only one of them is the source of compiled Python.
+func TestCompiledPythonWithLinks(t *testing.T) {
+	at := func(path string, mtime, link int64) *format.File {
+		return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime, f.Hardlink = 16, mtime, link })
+	}
+	root := []format.Record{&format.Header{Version: 1}, dir("/"), dir("/__pycache__"),
+		at("/__pycache__/x.cpython-313.pyc", 5000, 0), at("/cache", 2000, 7), at("/x.py", 2000, 7), at("/z", 2000, 7)}
+	src := &texts{of: map[string]string{"/__pycache__/x.cpython-313.pyc": "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00"}}
+	p, first := run(t, Options{Open: src.open}, root...)
+	if got := timesOf(p); got["/cache"] != 2000 || got["/x.py"] != 2000 || got["/z"] != 2000 {
+		t.Errorf("got %v", got)
+	}
+	if _, report := next(t, Options{Open: src.open}, first, root); report.Kept != 1 {
+		t.Errorf("%d kept", report.Kept)
+	}
+}
+
+// A source date before the sources of compiled Python does not stay in images without it.
+func TestCompiledPythonAfterAnEarlySourceDate(t *testing.T) {
+	at := func(path string, mtime int64) *format.File {
+		return with(file(path, "app"), func(f *format.File) { f.Size, f.MTime = 16, mtime })
+	}
+	root := func(h format.Header) []format.Record {
+		h.Version = 1
+		return []format.Record{&h, dir("/"), dir("/__pycache__"), at("/__pycache__/x.cpython-313.pyc", 5000), at("/x.py", 2000)}
+	}
+	src := &texts{of: map[string]string{"/__pycache__/x.cpython-313.pyc": "\xf3\x0d\r\n\x00\x00\x00\x00\xd0\x07\x00\x00"}}
+	_, first := run(t, Options{Open: src.open}, root(format.Header{SourceDate: 5, HasSourceDate: true})...)
+	p, report := next(t, Options{Open: src.open}, first, root(format.Header{}))
+	if got := timesOf(p); got["/x.py"] != 2000 || report.Kept != 0 {
+		t.Errorf("got %v, %d kept", got, report.Kept)
+	}
+}
+
 // The record is small, and empty if there are no times.
 func TestRecordOfTimes(t *testing.T) {
 	_, report := run(t, Options{Open: (&texts{}).open}, datedRoot()...)

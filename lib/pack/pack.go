@@ -77,6 +77,9 @@ type Report struct {
 	// NoSource says that no component could keep the last image's times, because there was no
 	// source to compare.
 	NoSource bool
+	// Closed is the number of components that could not keep these times, because a file may not be
+	// read.
+	Closed int
 	// Unbounded is the number of components whose times no package bounds, and Kept how many of
 	// those have the last image's times.
 	Unbounded, Kept int
@@ -156,6 +159,9 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	t.digest()
 	report.Kept = t.date(opt.Previous)
+	if t.digests != nil && opt.Previous != nil && len(opt.Previous.Times) > 0 {
+		report.Closed = t.digests.closed
+	}
 	t.fingerprint()
 	if err := t.effort.err(); err != nil {
 		return nil, err
