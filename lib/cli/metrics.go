@@ -84,16 +84,16 @@ func earlier(name string) []os.FileInfo {
 }
 
 // stage measures a stage of build. report adds metrics that the streams do not show.
-func (r *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
-	m := r.Stage(s.Name)
+func (m *measurement) stage(s pipeline.Stage, told *milestones, report func(*metrics.Stage)) pipeline.Stage {
+	measured := m.Stage(s.Name)
 	return pipeline.Stage{Name: s.Name, Run: func(ctx context.Context, in format.Source, out format.Sink) error {
-		if err := s.Run(ctx, m.In(in), m.Out(out)); err != nil {
+		if err := s.Run(ctx, measured.In(in), measured.Out(out)); err != nil {
 			return err
 		}
 		if report != nil {
-			report(m)
+			report(measured)
 		}
-		m.Done()
+		measured.Done()
 		told.tell()
 		return nil
 	}}

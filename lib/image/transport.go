@@ -46,6 +46,7 @@ type Transport struct {
 // Syntax is the form of the part after the prefix.
 type Syntax int
 
+// The forms.
 const (
 	PathOnly Syntax = iota // PATH
 	PathRef                // PATH[:REF]

@@ -52,11 +52,11 @@ func (Repo) Name() string { return repoName }
 // Load reads the tree's opkg database, nil, nil where it has none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
-		ctx: ctx, tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
+		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
 	}
 	l.out.Suffixes = suffixes
 	for _, folder := range folders {
-		found, err := l.load(folder)
+		found, err := l.load(ctx, folder)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,6 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 
 // loader carries a database into a collector.
 type loader struct {
-	ctx   context.Context
 	tree  *assign.Tree
 	lines *pkgdb.Lines
 	out   *pkgdb.Collector
@@ -82,7 +81,7 @@ type loader struct {
 }
 
 // load reads the database in a folder, if there is one.
-func (l *loader) load(folder string) (found bool, err error) {
+func (l *loader) load(ctx context.Context, folder string) (found bool, err error) {
 	dir, _, found, err := pkgdb.Dir(l.tree.Root, folder)
 	if err != nil || !found {
 		return false, err
@@ -98,7 +97,7 @@ func (l *loader) load(folder string) (found bool, err error) {
 		return false, nil
 	}
 	if found {
-		if err := l.readStatus(); err != nil {
+		if err := l.readStatus(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -114,7 +113,7 @@ func (l *loader) load(folder string) (found bool, err error) {
 		}
 	}
 	for _, e := range l.entries {
-		if err := l.claim(e); err != nil {
+		if err := l.claim(ctx, e); err != nil {
 			return false, err
 		}
 	}
@@ -168,8 +167,8 @@ const (
 )
 
 // readStatus reads the entries of packages.
-func (l *loader) readStatus() error {
-	return l.lines.Read(l.ctx, l.tree.Root, l.status, func(text *pkgdb.Lines) error {
+func (l *loader) readStatus(ctx context.Context) error {
+	return l.lines.Read(ctx, l.tree.Root, l.status, func(text *pkgdb.Lines) error {
 		last := dpkg.Entry{Whole: true}
 		err := dpkg.Entries(text, func(e dpkg.Entry) {
 			last = e
@@ -198,8 +197,8 @@ func (l *loader) readStatus() error {
 }
 
 // claim claims the files of a package.
-func (l *loader) claim(e dpkg.Entry) error {
-	source, err := l.source(e.Name)
+func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
+	source, err := l.source(ctx, e.Name)
 	if err != nil {
 		return err
 	}
@@ -222,7 +221,7 @@ func (l *loader) claim(e dpkg.Entry) error {
 		}
 		return nil
 	}
-	return l.each(list, func(line []byte) (string, error) {
+	return l.each(ctx, list, func(line []byte) (string, error) {
 		path, _, _ := bytes.Cut(line, []byte("\t"))
 		if !bytes.HasPrefix(path, []byte("/")) {
 			return "is not an absolute path", nil
@@ -236,13 +235,13 @@ func (l *loader) claim(e dpkg.Entry) error {
 }
 
 // source returns the name of a package's source, its own name if none is known.
-func (l *loader) source(name string) (string, error) {
+func (l *loader) source(ctx context.Context, name string) (string, error) {
 	source := name
 	file := l.control(name, ".control")
 	if file == "" {
 		return source, nil
 	}
-	err := l.each(file, func(line []byte) (string, error) {
+	err := l.each(ctx, file, func(line []byte) (string, error) {
 		if value, found := bytes.CutPrefix(line, []byte("Source:")); found {
 			if base := sourceName(string(bytes.TrimSpace(value))); base != "" {
 				source = base
@@ -268,8 +267,8 @@ func sourceName(value string) string {
 
 // each calls parse for the lines of a package's file. A fault of a line is a warning; an
 // error ends the reading.
-func (l *loader) each(file string, parse func(line []byte) (fault string, err error)) error {
-	return l.lines.Read(l.ctx, l.tree.Root, file, func(text *pkgdb.Lines) (err error) {
+func (l *loader) each(ctx context.Context, file string, parse func(line []byte) (fault string, err error)) error {
+	return l.lines.Read(ctx, l.tree.Root, file, func(text *pkgdb.Lines) (err error) {
 		for text.Next() {
 			fault := text.Fault()
 			if fault == "" && len(text.Text()) > 0 {
