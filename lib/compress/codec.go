@@ -50,15 +50,15 @@ func (p plan) queueLength() int { return max(1, queuedBytes/p.blockSize) }
 // every 10 ms at the latest.
 const queuedBytes = 4 << 20
 
-// outputSize returns the maximum size of n bytes after compression. Both formats add a few bytes
-// per 64 KiB of incompressible data.
+// outputSize returns the maximum size of n bytes after compression. A stored deflate block adds 5
+// bytes, and has at least 1024 bytes of input, except the last one of a piece.
 func outputSize(n int) int {
-	return n + n/512 + 128
+	return n + n/128 + 128
 }
 
 // MaxSize returns the maximum size of n bytes after compression, with any settings: each block
-// grows by less than 1/256, and the last block and the format add a few bytes.
-func MaxSize(n int64) int64 { return n + n/256 + 1024 }
+// grows by less than 1/128, and the last block and the format add a few bytes.
+func MaxSize(n int64) int64 { return n + n/128 + 1024 }
 
 func (p plan) newCodec() (codec, error) {
 	if p.algorithm == Zstd {
