@@ -66,7 +66,7 @@ test-deps: ## Debian, as root: the container clients that the tests run
 
 test: ## everything, and a thousand inputs for some fuzz targets; names the clients that are missing
 	@scripts/test-deps --missing
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 60m ./...
 	FUZZTIME=1000x scripts/fuzz $(FUZZED)
 
 check: ## the quick inner loop
@@ -76,7 +76,7 @@ check: ## the quick inner loop
 
 e2e: ## the tests with real roots and real clients alone
 	@scripts/test-deps --missing
-	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 20m ./tests/...
+	CHUNKAH_TEST_STRICT=$(STRICT) $(GO) test $(TRIM) $(GOTESTFLAGS) -count=1 -timeout 60m ./tests/...
 
 race: ## the unit tests of packages with goroutines (or RACED=./...) with the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m $(RACED)

@@ -139,7 +139,7 @@ func TestProgressNotDrawn(t *testing.T) {
 		{"quiet", buildWaiting + " -q", "xterm", 1},
 		{"standard error in a file", buildWaiting + " 2>log; wc -l <log", "xterm", 1},
 		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
-		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 6},
+		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 8},
 		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 10},
 		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5 + 3},
 		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
