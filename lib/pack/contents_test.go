@@ -21,13 +21,13 @@ type texts struct {
 	of     map[string]string
 	opened atomic.Int64
 	read   atomic.Int64
-	closed bool
+	closed atomic.Bool
 }
 
 func (s *texts) NewReader() Reader { return s }
 
 func (s *texts) Close() error {
-	s.closed = true
+	s.closed.Store(true)
 	return nil
 }
 
@@ -132,7 +132,7 @@ func TestOpenTimes(t *testing.T) {
 		if got := timesOf(p); !maps.Equal(got, test.want) {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
 		}
-		if src.closed != (src.opened.Load() > 0) {
+		if src.closed.Load() != (src.opened.Load() > 0) {
 			t.Errorf("%s: the source stays open", name)
 		}
 	}
@@ -275,8 +275,8 @@ func TestReadsOpenFilesOnce(t *testing.T) {
 // A read error is an error, unless the whole source is missing.
 func TestReadFaults(t *testing.T) {
 	src := &texts{of: map[string]string{"/b": "broken"}}
-	if _, _, err := try(Options{Open: src.open}, datedRoot()...); err == nil || !strings.Contains(err.Error(), "/b: broken") || !src.closed {
-		t.Errorf("got %v, closed: %t", err, src.closed)
+	if _, _, err := try(Options{Open: src.open}, datedRoot()...); err == nil || !strings.Contains(err.Error(), "/b: broken") || !src.closed.Load() {
+		t.Errorf("got %v, closed: %t", err, src.closed.Load())
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("stopped"))
