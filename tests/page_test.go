@@ -192,7 +192,7 @@ func TestReusePageInABrowser(t *testing.T) {
 		`document.querySelectorAll(".cell").length`:                                                           "2",
 		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:                   "1,3",
 		`document.querySelectorAll("#why tbody tr").length`:                                                   "2",
-		`document.querySelector("#why tbody").textContent.includes("opt/b: same: shares a layer w")`:            "true",
+		`document.querySelector("#why tbody").textContent.includes("opt/b: same: shares a layer w")`:          "true",
 		`document.querySelectorAll("#legend .missing").length`:                                                "1",
 		`[...document.querySelectorAll("#clients li")].map(c => c.textContent.split(" ")[0]).join()`:          "docker,podman,containerd",
 		`document.querySelector("#clients li:nth-child(2)").textContent.includes(" in 1 layer and unpacks ")`: "true",
