@@ -15,7 +15,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// An archive must be a file or a pipe, and a blob of a layout a file. Other types are refused
+// An archive must be a file or a pipe, a blob of a layout must be a file. Other types are refused
 // without blocking.
 func TestOtherKindsAreRefused(t *testing.T) {
 	dir := t.TempDir()
