@@ -3,6 +3,7 @@ module chunkah
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/creack/pty v1.1.24
 	github.com/google/go-containerregistry v0.22.1
 	github.com/jessevdk/go-flags v1.6.1

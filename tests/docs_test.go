@@ -80,6 +80,7 @@ var pages = map[string]func(p *document){
 	"docs/migration.md":          referencePage,
 	"docs/options.md":            optionsPage,
 	"docs/plans.md":              referencePage,
+	"docs/registries.md":         referencePage,
 	"docs/sbom.md":               referencePage,
 	"docs/stages.md":             referencePage,
 	"docs/troubleshooting.md":    troublePage,

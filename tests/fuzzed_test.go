@@ -10,7 +10,7 @@ import (
 )
 
 // decoding matches code of a package that reads data from outside.
-var decoding = regexp.MustCompile(`\b(json\.(Unmarshal|NewDecoder)|tar\.NewReader|(gzip|zstd|flate|zip)\.NewReader|gzip\.Reader|buildinfo\.Read|` +
+var decoding = regexp.MustCompile(`\b((json|toml)\.(Unmarshal|NewDecoder)|tar\.NewReader|(gzip|zstd|flate|zip)\.NewReader|gzip\.Reader|buildinfo\.Read|` +
 	`sql\.Open|binary\.(Big|Little)Endian\.Uint|pkgdb\.NewLines|bufio\.New(Reader|Scanner)|strconv\.(Parse|Atoi)|fmt\.Sscan|http\.NewRequest)`)
 
 // unfuzzed are packages that decode but have no fuzz target, with the reason.

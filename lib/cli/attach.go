@@ -35,26 +35,14 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 	if len(c.From) != 1 || set.Image == nil || set.Image.Source.InRegistry() == "" {
 		return
 	}
-	repo, err := c.repository(env, set.Image.Source)
-	if err != nil {
-		return // the image was read from this registry
-	}
-	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
+	if kinds := set.Image.Attached(ctx); len(kinds) > 0 {
 		env.warn("not carried over, since they are about the source's digest: %s", strings.Join(kinds, ", "))
 	}
 }
 
 // repository returns the repository that contains an image.
 func (f *imageFlags) repository(env *Env, at image.Source) (*registry.Repository, error) {
-	ref, err := registry.ParseRef(at.InRegistry())
-	if err != nil {
-		return nil, err
-	}
-	opt, err := f.registryOptions(env)()
-	if err != nil {
-		return nil, err
-	}
-	return registry.Open(ref, opt)
+	return transport.Repository(at.InRegistry(), f.registryOptions(env))
 }
 
 // attach uploads an SBOM as a referrer of its image, or of the image that at names.

@@ -175,6 +175,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 }
 
 func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
+	if c.Platform == platformAll {
+		return c.runAll(ctx, env)
+	}
 	var b building
 	if err := c.check(env, &b.header); err != nil {
 		return err

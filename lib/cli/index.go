@@ -58,7 +58,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
-		Create:      func() (oci.Destination, error) { return c.create(ctx, env, &c.imageFlags, false) },
+		Create:      func() (oci.Destination, error) { return c.create(ctx, env, &c.imageFlags, false, false) },
 		Ref:         target.Ref,
 		Also:        also,
 		Annotations: config.Annotations,

@@ -92,15 +92,16 @@ func (f *outputFlags) own() func(v1.History) bool {
 	return func(h v1.History) bool { return h.CreatedBy == plan.Author && h.Author == "" }
 }
 
-// create opens the output for an image with additional names.
-func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, readable bool) (oci.Destination, error) {
+// create opens the output for an image with additional names. convert allows a manifest in Docker's
+// format for registries that refuse that of OCI.
+func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, readable, convert bool) (oci.Destination, error) {
 	target, also, err := f.named()
 	if err != nil {
 		return nil, err
 	}
 	return target.Create(ctx, target, image.CreateOptions{
 		Options: oci.Options{Own: f.own(), Readable: readable, Busy: env.waits(ctx)},
-		Also:    also, Stdout: env.writer(ctx), Registry: images.registryOptions(env),
+		Also:    also, Convert: convert, Stdout: env.writer(ctx), Registry: images.registryOptions(env),
 	})
 }
 

@@ -82,6 +82,7 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 	if output == nil {
 		return nil, errNoPlace()
 	}
+	opt.Direct = true
 	prev, note, err := readPrevious(ctx, *output, opt)
 	switch {
 	case ctx.Err() != nil:

@@ -28,7 +28,9 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	if src == nil || err != nil || algorithm == compress.None {
 		return nil, none, err
 	}
-	img, err := image.Open(ctx, *src, f.imageOptions(env))
+	opt := f.imageOptions(env)
+	opt.Direct = name == previousAuto
+	img, err := image.Open(ctx, *src, opt)
 	switch {
 	case ctx.Err() != nil:
 		return nil, none, context.Cause(ctx)

@@ -26,7 +26,7 @@ import (
 // sourceFlags are shared by scan and build.
 type sourceFlags struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build can take all, and makes an index of the results" section:"Source" brief:"which image of an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
@@ -207,6 +207,9 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	}
 	if !slices.ContainsFunc(sources, isImage) {
 		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
+	}
+	if f.Platform == platformAll {
+		return usagef("--platform %s is for chunkah build: a stream has one image", platformAll)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)

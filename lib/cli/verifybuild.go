@@ -39,13 +39,15 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 	if err != nil {
 		return err
 	}
-	if target.DockerFormat || b.write.Docker {
-		made.Config.Annotations = nil // neither manifest.json nor Docker's manifest has annotations
+	if target.DockerFormat {
+		made.Config.Annotations = nil // manifest.json has none
 	}
 	var found []diff.Difference
 	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}
+	opt := c.imageOptions(env)
+	opt.Direct = true
 	verified, err := verify.Run(ctx, src, verify.Options{
-		Image: c.imageOptions(env),
+		Image: opt,
 		Whole: func(ctx context.Context, img *image.Image, tree *image.Tree) (err error) {
 			found, err = b.differences(ctx, made, img, tree)
 			return err

@@ -35,9 +35,11 @@ type writeFlags struct {
 	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
 	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers processed in parallel (default, and 0: number of cores); the bytes do not depend on it" brief:"layers in parallel (default: number of cores)"`
-	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry (default: oci)"`
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
+
+	into func() (oci.Destination, error) // one image of several; nil for the output itself
 }
 
 type writeCommand struct {
@@ -138,7 +140,10 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		env.warn("%s", target.ManyNames)
 	}
 	opt.Ref, opt.Also = target.Ref, also
-	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable) }
+	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable, f.ManifestType == "") }
+	if f.into != nil {
+		opt.Create, opt.Ref, opt.Also = f.into, "", nil
+	}
 	existing := env.existing(target)
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())

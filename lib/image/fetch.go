@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -24,4 +25,20 @@ type Indexed interface {
 	Fetcher
 	// Index returns the index unchanged.
 	Index() ([]byte, error)
+}
+
+// Referred is a Fetcher that knows of documents about its images, for example signatures.
+type Referred interface {
+	Fetcher
+	// Attached returns the types of the documents about a manifest, sorted.
+	Attached(ctx context.Context, subject digest.Digest) []string
+}
+
+// Attached returns the types of the documents about an image, if its store has such.
+func (img *Image) Attached(ctx context.Context) []string {
+	store, ok := img.fetch.(Referred)
+	if !ok {
+		return nil
+	}
+	return store.Attached(ctx, img.Manifest.Descriptor.Digest)
 }

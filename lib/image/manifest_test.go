@@ -18,7 +18,7 @@ import (
 func TestPinned(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	src := Source{Transport: &Transport{Prefix: "docker://", Syntax: RefOnly}, Ref: "localhost:5000/a:1"}
-	if got := src.pinned("sha256:" + hex).String(); got != "docker://localhost:5000/a@sha256:"+hex {
+	if got := src.Pinned("sha256:" + hex).String(); got != "docker://localhost:5000/a@sha256:"+hex {
 		t.Errorf("pinned is %q", got)
 	}
 }

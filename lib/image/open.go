@@ -25,6 +25,9 @@ type Options struct {
 	Like *v1.Platform
 	// Registry returns the options of a registry client. It can be nil.
 	Registry func() (registry.Options, error)
+	// Direct reads an image in a registry from where a push with this name writes it. Otherwise
+	// registries.conf can name mirrors and another location.
+	Direct bool
 	// Spool is the directory for an archive from a pipe or a compressed one, which do not allow
 	// random access. Empty means TMPDIR, or else /var/tmp.
 	Spool string
@@ -149,7 +152,7 @@ func (img *Image) Pinned() string {
 	if img.Source.DockerFormat {
 		d = img.Config.Descriptor.Digest
 	}
-	return src.pinned(d).Absolute().String()
+	return src.Pinned(d).Absolute().String()
 }
 
 // load finds the manifest and reads the documents of the image.

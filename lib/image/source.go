@@ -34,8 +34,8 @@ func cutDigest(ref string) (name string, d digest.Digest) {
 	return name, digest.Digest(text)
 }
 
-// pinned returns the source with a digest instead of a tag.
-func (s Source) pinned(d digest.Digest) Source {
+// Pinned returns the source with a digest instead of a tag.
+func (s Source) Pinned(d digest.Digest) Source {
 	name := ""
 	if s.Syntax == RefOnly {
 		name, _ = cutDigest(s.Ref)

@@ -58,6 +58,8 @@ type CreateOptions struct {
 	oci.Options
 	// Also has the additional names of the image, as returned by Tag.
 	Also []string
+	// Convert writes the image with a manifest in Docker's format if the place refuses that of OCI.
+	Convert bool
 	// Stdout is the output if PATH is "-".
 	Stdout io.Writer
 	// Registry returns the options of a registry client. It can be nil.

@@ -82,7 +82,7 @@ type joiner struct {
 // since clients would choose one at random.
 func (j *joiner) describe() ([]v1.Descriptor, error) {
 	var manifests []v1.Descriptor
-	from := make(map[string]string) // source of each platform
+	from := platforms{}
 	for _, src := range j.sources {
 		for _, e := range src.Entries {
 			d := descriptor(e)
@@ -90,15 +90,10 @@ func (j *joiner) describe() ([]v1.Descriptor, error) {
 			if e.Artifact {
 				continue
 			}
-			if d.Platform.Architecture == "" || d.Platform.OS == "" {
-				return nil, fmt.Errorf("image %q of %q has a config without architecture or os", d.Digest, src.Source)
+			name, err := from.add(d, src.Source.String())
+			if err != nil {
+				return nil, err
 			}
-			name, key := platformName(*d.Platform), platformKey(*d.Platform)
-			here := fmt.Sprintf("%q of %q", d.Digest, src.Source)
-			if there, taken := from[key]; taken {
-				return nil, fmt.Errorf("image %s and image %s are both for %s: only one image per platform is allowed", there, here, key)
-			}
-			from[key] = here
 			j.report.Platforms = append(j.report.Platforms, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"fmt"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -52,4 +53,22 @@ func platformKey(p v1.Platform) string {
 		p.Variant = ""
 	}
 	return platformName(p)
+}
+
+// platforms are the images of an index by their platforms.
+type platforms map[string]string
+
+// add adds an image of a source and returns the name of its platform. Two images for the same
+// platform are an error, since clients would choose one at random.
+func (p platforms) add(d v1.Descriptor, source string) (name string, err error) {
+	if d.Platform.Architecture == "" || d.Platform.OS == "" {
+		return "", fmt.Errorf("image %q of %q has a config without architecture or os", d.Digest, source)
+	}
+	key := platformKey(*d.Platform)
+	here := fmt.Sprintf("%q of %q", d.Digest, source)
+	if there, taken := p[key]; taken {
+		return "", fmt.Errorf("image %s and image %s are both for %s: only one image per platform is allowed", there, here, key)
+	}
+	p[key] = here
+	return platformName(*d.Platform), nil
 }

@@ -204,9 +204,7 @@ func (img *Image) manifestValue(c *Config, config v1.Descriptor) any {
 		layers = append(layers, d)
 	}
 	if img.Docker {
-		return v1.Manifest{
-			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: MediaTypeDockerManifest, Config: config, Layers: layers,
-		}
+		return dockerManifestValue(config, layers)
 	}
 	return v1.Manifest{
 		Versioned:   specs.Versioned{SchemaVersion: 2},

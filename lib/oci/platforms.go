@@ -14,6 +14,7 @@ type Index struct {
 	Annotations map[string]string
 	Ref         string // as in Image
 	Also        []string
+	Docker      bool // as a manifest list of Docker's, which has no annotations
 }
 
 // Build builds the index, which is a blob, and the root index for Destination.Finish, which has the
@@ -30,7 +31,11 @@ func (x *Index) Build() (index Document, root []byte, err error) {
 			return Document{}, nil, err
 		}
 	}
-	if index, err = document(v1.MediaTypeImageIndex, indexValue(x.Manifests, x.Annotations)); err != nil {
+	value := indexValue(x.Manifests, x.Annotations)
+	if x.Docker {
+		value = dockerIndexValue(x.Manifests)
+	}
+	if index, err = document(value.MediaType, value); err != nil {
 		return Document{}, nil, fmt.Errorf("building image index: %w", err)
 	}
 	root, err = rootIndex(index.Descriptor, x.Ref, x.Also)

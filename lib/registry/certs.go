@@ -30,8 +30,8 @@ func tlsConfig(host string, insecure bool) (*tls.Config, error) {
 	for _, dir := range certDirs() {
 		dir = filepath.Join(dir, host)
 		entries, err := os.ReadDir(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue // another user's directory: podman and docker ignore it too
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificates of %q: %w", host, err)

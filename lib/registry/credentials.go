@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -82,8 +83,36 @@ func authPaths() (paths []string, required bool) {
 // before the files.
 const envAuths = "DOCKER_AUTH_CONFIG"
 
-// findCredentials finds the credentials for a repository.
-func findCredentials(ctx context.Context, ref Ref) (credentials, error) {
+// authFiles is the name of the files with credentials in a list of credential helpers, as in
+// registries.conf.
+const authFiles = "containers-auth.json"
+
+// findCredentials asks credential helpers for the credentials for a repository, in their order. A
+// helper that fails does not keep the next from having them. Without helpers, they are in the
+// files.
+func findCredentials(ctx context.Context, ref Ref, helpers []string) (credentials, error) {
+	if len(helpers) == 0 {
+		helpers = []string{authFiles}
+	}
+	var failed error
+	for _, helper := range helpers {
+		var found credentials
+		var err error
+		if helper == authFiles {
+			found, err = fileCredentials(ctx, ref)
+		} else if found, err = runHelper(ctx, "credential-helpers", helper, ref.Registry); err != nil {
+			err = fmt.Errorf("reading credentials of %q from registries.conf: %w", ref.Registry, err)
+		}
+		if err == nil && !found.none() {
+			return found, nil
+		}
+		failed = cmp.Or(failed, err)
+	}
+	return credentials{}, failed
+}
+
+// fileCredentials finds the credentials for a repository in the files.
+func fileCredentials(ctx context.Context, ref Ref) (credentials, error) {
 	paths, required := authPaths()
 	if text := os.Getenv(envAuths); text != "" && !required {
 		file, err := parseAuthFile([]byte(text))
@@ -113,6 +142,9 @@ func readAuthFile(path string) (*authFile, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
+	}
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
+		return &authFile{}, nil
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxCredentialFile {
 		return nil, fmt.Errorf("%q is not a regular file, or too large for credentials", path)

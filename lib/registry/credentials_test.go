@@ -92,7 +92,7 @@ esac
 			if err != nil {
 				t.Fatal(err)
 			}
-			found, err := findCredentials(t.Context(), ref)
+			found, err := findCredentials(t.Context(), ref, nil)
 			if words, ok := strings.CutPrefix(test.want, "!"); ok {
 				contains(t, err, "reading credentials", words)
 				return
@@ -109,7 +109,42 @@ esac
 	t.Run("the file that is named is missing", func(t *testing.T) {
 		noCredentials(t)
 		t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(t.TempDir(), "none"))
-		_, err := findCredentials(t.Context(), Ref{Registry: "registry.example", Name: "app"})
+		_, err := findCredentials(t.Context(), Ref{Registry: "registry.example", Name: "app"}, nil)
 		contains(t, err, "reading credentials", "none", "no such file")
 	})
+}
+
+// The helpers of registries.conf are asked in their order; one that fails only if no other helps.
+func TestCredentialHelpers(t *testing.T) {
+	const helper = "#!/bin/sh\nread host\ncase $0-$host in\n*-one-one.example) echo '{\"Username\":\"1\",\"Secret\":\"x\"}';;\n" +
+		"*-two-*) echo '{\"Username\":\"2\",\"Secret\":\"x\"}';;\n*) echo 'credentials not found in native keychain'; exit 1;;\nesac\n"
+	dir := t.TempDir()
+	noCredentials(t)
+	t.Setenv("DOCKER_CONFIG", filepath.Join(dir, "docker"))
+	for _, name := range []string{"one", "two"} {
+		writeFile(t, filepath.Join(dir, "bin/docker-credential-"+name), helper)
+	}
+	writeFile(t, filepath.Join(dir, "docker/config.json"), `{"auths":{"file.example":{"username":"f","password":"x"}}}`)
+	t.Setenv("PATH", filepath.Join(dir, "bin")+":/usr/bin:/bin")
+	for _, test := range []struct{ image, helpers, want string }{
+		{"file.example/app", "", "f"},
+		{"file.example/app", "containers-auth.json two", "f"},
+		{"file.example/app", "two containers-auth.json", "2"},
+		{"one.example/app", "one two", "1"},
+		{"other.example/app", "one two", "2"},
+		{"other.example/app", "one containers-auth.json", ""},
+		{"one.example/app", "missing one", "1"},
+		{"other.example/app", "missing one", `!from registries.conf: its credential-helpers names the credential helper "missing"`},
+	} {
+		ref, err := ParseRef(test.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := findCredentials(t.Context(), ref, strings.Fields(test.helpers))
+		if words, ok := strings.CutPrefix(test.want, "!"); ok {
+			contains(t, err, words)
+		} else if err != nil || found.user != test.want {
+			t.Errorf("%s with %q: got %q, %v, want %q", test.image, test.helpers, found.user, err, test.want)
+		}
+	}
 }

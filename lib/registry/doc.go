@@ -19,9 +19,10 @@
 // refused, the next is tried.
 //
 // Finish pushes the manifests of an index by their digests, and Commit pushes the last one by its
-// tag, unless the tag names it already. Opening a push costs a POST and a DELETE of the opened
-// upload, so that missing rights are known before an image is built. A second push sends only
-// missing blobs. Nothing that has a name in the registry is ever deleted.
+// tag, unless the tag names it already. If the registry refuses manifests of OCI, all are pushed in
+// Docker's format, if Push.Convert is set (format.go). Opening a push costs a POST and a DELETE of
+// the opened upload, so that missing rights are known before an image is built. A second push sends
+// only missing blobs. Nothing that has a name in the registry is ever deleted.
 //
 // attach.go attaches documents to an image: a manifest with a subject, and for registries without
 // the API for referrers an entry in the index of the fallback tag.
@@ -58,7 +59,8 @@
 // In a file, the registry's credential helper comes first (credHelpers), then the longest key of
 // auths that is a prefix of the repository, for example registry.example/team for
 // registry.example/team/app, then the helper for all registries (credsStore). They are read when
-// the registry requires a login. Without credentials, requests are anonymous.
+// the registry requires a login. Without credentials, requests are anonymous. Options.Helpers are
+// asked before or after these places.
 //
 // # Which certificates are trusted
 //
@@ -66,6 +68,8 @@
 // registry's own directory: the first of ~/.config/containers/certs.d/HOST,
 // /etc/containers/certs.d/HOST and /etc/docker/certs.d/HOST that exists, with authorities in *.crt
 // and client certificates in *.cert and *.key. HOST includes the port if the reference has one.
-// Plain HTTP is used only for loopback addresses, unless Options.Insecure is set. registries.conf
-// is not read: a reference always means the registry in it.
+// Plain HTTP is used only for loopback addresses, unless Options.Insecure is set.
+//
+// A reference always means the registry in it. Package registries finds mirrors and other
+// locations.
 package registry

@@ -143,8 +143,8 @@ func FuzzCredentials(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		found, err := findCredentials(t.Context(), ref)
-		again, againErr := findCredentials(t.Context(), ref)
+		found, err := findCredentials(t.Context(), ref, nil)
+		again, againErr := findCredentials(t.Context(), ref, nil)
 		if found != again || fmt.Sprint(err) != fmt.Sprint(againErr) {
 			t.Errorf("found %+v, %v, and then %+v, %v", found, err, again, againErr)
 		}

@@ -22,6 +22,8 @@ type Push struct {
 	Readable bool
 	// Also are more tags for the image, in this order.
 	Also []string
+	// Convert pushes manifests in Docker's format if the registry refuses those of OCI.
+	Convert bool
 
 	repo      *Repository
 	ctx       context.Context // of all requests: the methods of a Destination have none
@@ -35,9 +37,10 @@ type Push struct {
 	done      error          // why nothing more is accepted
 	manifests []oci.Document // in the order of arrival, children before parents
 	top       *oci.Document  // the manifest for the tags, once the image is finished
+	converted bool           // the manifests are in Docker's format now
 }
 
-var _ oci.Destination = (*Push)(nil)
+var _ oci.Converter = (*Push)(nil)
 
 var (
 	errFinished    = errors.New("the push is finished already")
@@ -139,18 +142,31 @@ func (p *Push) Finish(index []byte) (at oci.Location, err error) {
 	if err != nil {
 		return at, p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), err)
 	}
+	p.top = &top
+	if err := p.orDocker(func() (string, bool, error) { return p.putAll(p.Readable) }); err != nil {
+		return at, err
+	}
+	return oci.Location{Ref: p.repo.ref.repository() + "@" + p.top.Descriptor.Digest.String()}, nil
+}
+
+// putAll pushes all manifests by their digests, and the one for the tags only if top is set.
+// refused means that the registry can want another format.
+func (p *Push) putAll(top bool) (what string, refused bool, err error) {
 	for _, doc := range p.manifests {
-		if doc.Descriptor.Digest == top.Descriptor.Digest && !p.Readable {
+		if doc.Descriptor.Digest == p.top.Descriptor.Digest && !top {
 			continue
 		}
-		what := fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
-		err := p.repo.retry(p.ctx, what, func() error { return p.put(p.ctx, doc, doc.Descriptor.Digest.String()) })
+		what = fmt.Sprintf("pushing manifest %q to %q", doc.Descriptor.Digest, p.repo.ref.repository())
+		err = p.repo.retry(p.ctx, what, func() error {
+			err := p.put(p.ctx, doc, doc.Descriptor.Digest.String())
+			refused = refusesFormat(err)
+			return err
+		})
 		if err != nil {
-			return at, p.fail(what, err)
+			return what, refused, err
 		}
 	}
-	p.top = &top
-	return oci.Location{Ref: p.repo.ref.repository() + "@" + top.Descriptor.Digest.String()}, nil
+	return "", false, nil
 }
 
 // Commit implements oci.Destination: it moves the tags.
@@ -163,7 +179,17 @@ func (p *Push) Commit() error {
 		return p.fail(fmt.Sprintf("pushing to %q", p.repo.ref), errNotFinished)
 	}
 	for _, tag := range append([]string{p.repo.ref.Tag}, p.Also...) {
-		if err := p.moveTag(p.ctx, tag, *p.top); err != nil {
+		again := false
+		err := p.orDocker(func() (what string, refused bool, err error) {
+			if again { // in another format
+				if what, refused, err = p.putAll(false); err != nil {
+					return what, refused, err
+				}
+			}
+			again = true
+			return p.moveTag(p.ctx, tag, *p.top)
+		})
+		if err != nil {
 			return err
 		}
 	}

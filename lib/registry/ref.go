@@ -50,7 +50,7 @@ func ParseRef(s string) (Ref, error) {
 		ref.Tag = "latest"
 	}
 	host, rest, ok := strings.Cut(image, "/")
-	isHost := host == "localhost" || strings.ContainsAny(host, ".:")
+	isHost := isHost(host)
 	switch {
 	case !ok && isHost:
 		return Ref{}, fmt.Errorf("image reference %q names a registry but no image: want %s/NAME", s, strings.TrimSuffix(s, "/"))
@@ -68,6 +68,16 @@ func ParseRef(s string) (Ref, error) {
 		ref.Name = "library/" + ref.Name
 	}
 	return ref, nil
+}
+
+// isHost reports whether the first part of a reference is the host of a registry.
+func isHost(part string) bool { return part == "localhost" || strings.ContainsAny(part, ".:") }
+
+// IsShort reports whether a reference has no registry. ParseRef takes docker.io for it.
+func IsShort(s string) bool {
+	image, _, _ := strings.Cut(s, "@")
+	host, _, ok := strings.Cut(image, "/")
+	return !ok || !isHost(host)
 }
 
 // String returns the full reference.

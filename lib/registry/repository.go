@@ -15,6 +15,9 @@ type Options struct {
 	Insecure bool
 	// UserAgent identifies the client, for example chunkah/1.0.
 	UserAgent string
+	// Helpers are the credential helpers to ask, in their order. "containers-auth.json" stands for
+	// the files with credentials, which are the only place if the list is empty.
+	Helpers []string
 	// Attempts bounds how often a request or a blob is tried; 0 means 6.
 	Attempts int
 	// Backoff is the wait before the second attempt. It doubles up to half a minute; 0 means half a
@@ -93,7 +96,7 @@ func (r *Repository) credentials(ctx context.Context) (credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.creds == nil {
-		found, err := findCredentials(ctx, r.ref)
+		found, err := findCredentials(ctx, r.ref, r.opt.Helpers)
 		if err != nil {
 			return credentials{}, err
 		}

@@ -25,10 +25,10 @@ func (p *Push) put(ctx context.Context, doc oci.Document, name string) error {
 }
 
 // moveTag makes a tag name a manifest. Once the request is sent, the end of the context does not
-// cancel it at once.
-func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error {
+// cancel it at once. refused means that the registry can want another format.
+func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) (what string, refused bool, err error) {
 	repo := p.repo
-	what := fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
+	what = fmt.Sprintf("moving tag %q of %q to %q", tag, repo.ref.repository(), top.Descriptor.Digest)
 	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
@@ -37,7 +37,7 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error 
 	})
 	defer stop()
 	unknown := false // whether the tag has moved
-	err := repo.retry(ctx, what, func() error {
+	err = repo.retry(ctx, what, func() error {
 		if p.tagged(ctx, tag, top) {
 			return nil
 		}
@@ -45,13 +45,13 @@ func (p *Push) moveTag(ctx context.Context, tag string, top oci.Document) error 
 			return context.Cause(ctx)
 		}
 		err := p.put(grace, top, tag)
-		unknown = err != nil && !refuses(err)
+		unknown, refused = err != nil && !refuses(err), refusesFormat(err)
 		return err
 	})
 	if err != nil && unknown && ctx.Err() != nil {
 		repo.warn("%s: the registry has not answered: check the tag before you push again", what)
 	}
-	return p.fail(what, err)
+	return what, refused, err
 }
 
 // tagged reports whether the tag already names the manifest. Some registries refuse to push it

@@ -1,16 +1,13 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/registries"
 	"chunkah/lib/registry"
 )
 
@@ -24,14 +21,10 @@ var Registry = &image.Transport{
 	},
 	Tag: tagOf,
 	Open: func(_ context.Context, src image.Source, opt image.Options) (image.Fetcher, error) {
-		repo, err := openRegistry(src.Ref, opt.Registry)
-		if err != nil {
-			return nil, err
-		}
-		return remote{repo}, nil
+		return openMirrors(src.Ref, opt)
 	},
 	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
-		repo, err := openRegistry(to.Ref, opt.Registry)
+		repo, err := Repository(to.Ref, opt.Registry)
 		if err != nil {
 			return nil, err
 		}
@@ -39,24 +32,44 @@ var Registry = &image.Transport{
 		if err != nil {
 			return nil, err
 		}
-		push.Readable, push.Also = opt.Readable, opt.Also
+		push.Readable, push.Also, push.Convert = opt.Readable, opt.Also, opt.Convert
 		return push, nil
 	},
 }
 
-func openRegistry(text string, options func() (registry.Options, error)) (*registry.Repository, error) {
-	ref, err := registry.ParseRef(text)
+// Repository opens the repository that an image is pushed to.
+func Repository(text string, options func() (registry.Options, error)) (*registry.Repository, error) {
+	ref, config, opt, err := configure(text, options)
 	if err != nil {
 		return nil, err
 	}
+	to, err := config.Push(ref)
+	if err != nil {
+		return nil, err
+	}
+	opt.Insecure = opt.Insecure || to.Insecure
+	return registry.Open(to.Ref, opt)
+}
+
+// configure parses a reference and returns what registries.conf and the options say.
+func configure(text string, options func() (registry.Options, error)) (registry.Ref, *registries.Config, registry.Options, error) {
+	ref, err := registry.ParseRef(text)
+	if err != nil {
+		return ref, nil, registry.Options{}, err
+	}
 	if options == nil { // sources in a stream must not open connections without options
-		return nil, errors.New("there is no registry client")
+		return ref, nil, registry.Options{}, errors.New("there is no registry client")
 	}
 	opt, err := options()
 	if err != nil {
-		return nil, err
+		return ref, nil, opt, err
 	}
-	return registry.Open(ref, opt)
+	config, err := registries.Read()
+	if err == nil {
+		err = config.CheckShort(text)
+		opt.Helpers = config.Helpers()
+	}
+	return ref, config, opt, err
 }
 
 // tagOf returns the tag in another name of an image, which must be in the same repository.
@@ -70,32 +83,4 @@ func tagOf(image, name string) (string, error) {
 		return "", fmt.Errorf("-o docker://%s names the image, and --tag %q is not a tag of the same repository: give --tag %s/%s:TAG", image, name, at.Registry, at.Name)
 	}
 	return ref.Tag, nil
-}
-
-// remote is a repository as an image.Fetcher: with full references, and with manifests among the
-// blobs.
-type remote struct{ *registry.Repository }
-
-// Close implements image.Fetcher: nothing is open.
-func (r remote) Close() error { return nil }
-
-// Manifest implements image.Fetcher.
-func (r remote) Manifest(ctx context.Context, text string) (data []byte, mediaType string, err error) {
-	ref, err := registry.ParseRef(text)
-	if err != nil {
-		return nil, "", err
-	}
-	return r.Repository.Manifest(ctx, ref.Identifier())
-}
-
-// Blob implements image.Fetcher.
-func (r remote) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
-	if !registry.IsManifest(d.MediaType) {
-		return r.Repository.Blob(ctx, d)
-	}
-	data, _, err := r.Repository.Manifest(ctx, d.Digest.String())
-	if err != nil {
-		return nil, err
-	}
-	return io.NopCloser(bytes.NewReader(data)), nil
 }

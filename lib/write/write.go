@@ -129,7 +129,7 @@ type Report struct {
 // Pending is a finished image that is not visible yet: commit or discard it.
 type Pending struct {
 	Report *Report
-	// Config is the image's config.
+	// Config is the image's config. It has no annotations if the manifest has none.
 	Config *oci.Config
 	// At is where the image can be read until Commit, if the destination was created so.
 	At oci.Location
@@ -142,6 +142,7 @@ func (p *Pending) Commit() error {
 	if err := p.w.dest.Commit(); err != nil {
 		return err
 	}
+	p.w.converted()
 	p.Report.ProofsFault = p.w.opt.Proofs.Save()
 	if cache := p.w.opt.Cache; cache != nil {
 		// The image is complete, whether or not the cache can be trimmed.
@@ -190,7 +191,24 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	}
 	given := *config
 	given.Created = &report.Created
+	if w.converted() || opt.Docker {
+		given.Annotations = nil
+	}
 	return &Pending{Report: report, Config: &given, At: w.at, w: w}, nil
+}
+
+// converted reports whether the destination has written another manifest, which is that of the
+// report then.
+func (w *writer) converted() bool {
+	dest, ok := w.dest.(oci.Converter)
+	if !ok {
+		return false
+	}
+	d := dest.Converted()
+	if d != nil {
+		w.report.Manifest = d.Digest.String()
+	}
+	return d != nil
 }
 
 func (w *writer) write(ctx context.Context) error {

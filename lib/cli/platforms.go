@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/index"
+	"chunkah/lib/oci"
+)
+
+// platformAll stands for all platforms of an index.
+const platformAll = "all"
+
+// checkAll refuses options that a build of several images cannot have.
+func (c *buildCommand) checkAll() (src image.Source, err error) {
+	for _, o := range []struct {
+		given bool
+		name  string
+	}{
+		{c.Plan != "", "--plan"}, {c.SBOM != "", "--sbom"}, {c.Verify, "--verify"}, {c.DryRun, "--dry-run"}, {c.Arch != "", "--arch"},
+		{c.Metrics != "", "--metrics"}, {c.WriteManifestTo != "", "--write-manifest-to"}, {c.WritePeakMemTo != "", "--write-peak-mem-to"},
+		{c.Config == "-", "--config -"},
+	} {
+		if o.given {
+			return src, usagef("%s is for one image: use it with --platform OS/ARCH instead of --platform %s", o.name, platformAll)
+		}
+	}
+	if len(c.From) != 1 {
+		return src, usagef("--platform %s needs one --from, with an index of several images", platformAll)
+	}
+	target, err := c.target()
+	if err != nil {
+		return src, err
+	}
+	if target.DockerFormat {
+		return src, usagef("%s holds an image of one platform: use oci-archive:", target.Prefix)
+	}
+	if src, err = parseImage(c.From[0]); err == nil && readableAgain(c.From) != nil {
+		err = usagef("--platform %s reads %q several times: put it into a file", platformAll, c.From[0])
+	}
+	return src, err
+}
+
+// runAll makes an image for each platform of an index, and writes their index.
+func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
+	src, err := c.checkAll()
+	if err != nil {
+		return err
+	}
+	target, also, err := c.named()
+	if err != nil {
+		return err
+	}
+	if err := c.digestFlags.check(target); err != nil {
+		return err
+	}
+	docker, err := c.dockerManifest(target, "")
+	if err != nil {
+		return err
+	}
+	entries, err := c.platforms(ctx, env, src)
+	if err != nil {
+		return err
+	}
+	all := index.NewCollector(func() (oci.Destination, error) {
+		return c.create(ctx, env, &c.imageFlags, false, c.ManifestType == "")
+	})
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, all.Discard())
+		}
+	}()
+	for _, e := range entries {
+		if env.Verbose >= 0 {
+			env.say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
+		}
+		if err := c.one(src, e, all).run(ctx, env); err != nil {
+			return err
+		}
+	}
+	report, err := all.Commit(ctx, index.Options{Ref: refOf(target), Also: also}, docker)
+	if err != nil {
+		return err
+	}
+	if env.Verbose >= 0 {
+		env.say(slog.LevelInfo, "%s: %s", report.Digest, strings.Join(report.Platforms, ", "))
+	}
+	return c.tell(ctx, env, report.Digest)
+}
+
+// refOf returns the name of an image in its destination, unless that has the name itself.
+func refOf(target image.Source) string {
+	if target.Tag != nil {
+		return ""
+	}
+	return target.Ref
+}
+
+// platforms lists the images of an index. Everything else is left out.
+func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
+	l, err := image.List(ctx, src, c.imageOptions(env))
+	if err != nil {
+		return nil, err
+	}
+	var others []v1.Descriptor
+	for _, e := range l.Entries {
+		if e.Artifact || e.Platform.OS != "" && e.Platform.OS != "linux" {
+			others = append(others, e.Manifest.Descriptor)
+		} else {
+			images = append(images, e)
+		}
+	}
+	if len(others) > 0 {
+		env.warn("leaving out %s of %q, not Linux images: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
+	}
+	if len(l.Absent) > 0 {
+		env.warn("the index of %q lists what is not there, and the new one leaves it out: %s", src, image.PlatformNames(l.Absent))
+	}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	if len(images) == 0 {
+		return nil, usagef("%q has no image for Linux", src)
+	}
+	return images, nil
+}
+
+// one returns the command that makes the image of one platform.
+func (c *buildCommand) one(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
+	own := *c
+	if !src.DockerFormat { // those have one image
+		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
+	}
+	own.Platform, own.digestFlags = "", digestFlags{}
+	like := e.Platform
+	if listed := e.Manifest.Descriptor.Platform; listed != nil && like.Variant == "" {
+		like.Variant = listed.Variant
+	}
+	own.like = &like
+	own.into = func() (oci.Destination, error) { return all.Image(src, e) }
+	return &own
+}

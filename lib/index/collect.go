@@ -1,0 +1,132 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/oci"
+)
+
+// Collector writes images for several platforms to one destination, one after another, and then
+// their index. Nothing is visible before Commit.
+type Collector struct {
+	create    func() (oci.Destination, error)
+	dest      oci.Destination // nil before the first image
+	manifests []v1.Descriptor
+	from      platforms
+	report    Report
+}
+
+// NewCollector returns a Collector. create opens the destination, once the first image is known.
+func NewCollector(create func() (oci.Destination, error)) *Collector {
+	return &Collector{create: create, from: platforms{}}
+}
+
+// Image returns a destination for the image that takes the place of one in a source.
+func (c *Collector) Image(source image.Source, was image.Entry) (oci.Destination, error) {
+	if c.dest == nil {
+		var err error
+		if c.dest, err = c.create(); err != nil {
+			return nil, err
+		}
+	}
+	return &member{c.dest, c, source, was}, nil
+}
+
+// Commit writes the index of the images and makes it visible. docker makes it a manifest list of
+// Docker's.
+func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (report *Report, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Discard())
+		}
+	}()
+	if c.dest == nil {
+		return nil, errors.New("no image was written")
+	}
+	index := oci.Index{Manifests: c.manifests, Annotations: opt.Annotations, Ref: opt.Ref, Also: opt.Also, Docker: docker}
+	doc, root, err := index.Build()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if _, err := c.dest.Finish(root); err != nil {
+		return nil, err
+	}
+	if err := c.dest.Commit(); err != nil {
+		return nil, err
+	}
+	c.report.Digest, c.report.Manifests = doc.Descriptor.Digest.String(), len(c.manifests)
+	if dest, ok := c.dest.(oci.Converter); ok && dest.Converted() != nil {
+		c.report.Digest = dest.Converted().Digest.String()
+	}
+	return &c.report, nil
+}
+
+// Discard removes everything that was written, unless it is committed.
+func (c *Collector) Discard() error {
+	if c.dest == nil {
+		return nil
+	}
+	return c.dest.Discard()
+}
+
+// member is the destination of one image. Blobs go to that of all images, which knows by the digest
+// if it has one already. So a place of a file is never reserved before the digest is known.
+type member struct {
+	oci.Destination
+	collector *Collector
+	source    image.Source
+	was       image.Entry
+}
+
+// Traits implements oci.Destination.
+func (m *member) Traits() oci.Traits {
+	t := m.Destination.Traits()
+	if t.Access == oci.RandomAccess {
+		t.Access = oci.AppendOnly
+	}
+	return t
+}
+
+// NewBlob implements oci.Destination.
+func (m *member) NewBlob(size int64, open bool) (oci.BlobWriter, error) {
+	if m.Destination.Traits().Access == oci.RandomAccess {
+		return nil, nil
+	}
+	return m.Destination.NewBlob(size, open)
+}
+
+// Finish implements oci.Destination. It keeps the entry of the image for the index of all.
+func (m *member) Finish(index []byte) (oci.Location, error) {
+	parsed, err := oci.CheckIndex(index, func(digest.Digest) bool { return true }) // the end of all checks it
+	if err != nil {
+		return oci.Location{}, err
+	}
+	if len(parsed.Manifests) != 1 || parsed.Manifests[0].Platform == nil {
+		return oci.Location{}, fmt.Errorf("the image for one platform has the index %q", index)
+	}
+	d := parsed.Manifests[0]
+	p := platform(*d.Platform, m.was.Manifest.Descriptor.Platform)
+	d.Platform, d.Annotations = &p, nil
+	name, err := m.collector.from.add(d, m.source.String())
+	if err != nil {
+		return oci.Location{}, err
+	}
+	m.collector.report.Platforms = append(m.collector.report.Platforms, name)
+	m.collector.manifests = append(m.collector.manifests, d)
+	return oci.Location{}, nil
+}
+
+// Commit implements oci.Destination: the image appears with the index.
+func (m *member) Commit() error { return nil }

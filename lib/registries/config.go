@@ -1,0 +1,133 @@
+package registries
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Config is what all files together say. The zero Config has no rules.
+type Config struct {
+	registries []registryTable // each prefix once
+	search     []string
+	searchFile string // the file with search
+	aliases    map[string]alias
+	helpers    []string
+}
+
+// alias is what podman takes for a name without a registry.
+type alias struct{ name, file string }
+
+const (
+	fileName = "containers/registries.conf"
+	system   = "/etc"
+	dropIns  = ".d" // after fileName: the directory with additional files
+)
+
+// places are the locations of the files.
+type places struct {
+	file     string
+	required bool     // file must exist
+	dirs     []string // with additional files
+}
+
+// find finds the locations, as podman does. Only the user's own directory can also be
+// $XDG_CONFIG_HOME.
+func find() places {
+	user := os.Getenv("XDG_CONFIG_HOME")
+	if home, err := os.UserHomeDir(); user == "" && err == nil {
+		user = filepath.Join(home, ".config")
+	}
+	var p places
+	dirs := []string{filepath.Join(system, fileName+dropIns)}
+	if user != "" {
+		dirs = append(dirs, filepath.Join(user, fileName+dropIns))
+	}
+	for _, name := range []string{"CONTAINERS_REGISTRIES_CONF", "REGISTRIES_CONFIG_PATH"} {
+		if p.file = os.Getenv(name); p.file != "" {
+			return places{p.file, true, dirs}
+		}
+	}
+	if user != "" {
+		p.file = filepath.Join(user, fileName)
+		if _, err := os.Stat(p.file); err == nil {
+			return places{p.file, false, dirs[1:]}
+		}
+	}
+	return places{filepath.Join(system, fileName), false, dirs}
+}
+
+// Read reads all files. It is an error if one cannot be read or parsed.
+func Read() (*Config, error) { return find().read() }
+
+func (p places) read() (*Config, error) {
+	c := &Config{}
+	if err := c.add(p.file); err != nil && (p.required || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, fmt.Errorf("reading the configuration of registries: %w", err)
+	}
+	for _, dir := range p.dirs {
+		entries, err := os.ReadDir(dir) // sorted
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading the configuration of registries: %w", err)
+		}
+		for _, e := range entries {
+			if e.IsDir() || !strings.HasSuffix(e.Name(), ".conf") {
+				continue
+			}
+			if err := c.add(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("reading the configuration of registries: %w", err)
+			}
+		}
+	}
+	return c, nil
+}
+
+// add adds a file to those before it.
+func (c *Config) add(path string) error {
+	doc, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	c.merge(doc, path)
+	return nil
+}
+
+func (c *Config) merge(doc *document, path string) {
+	byPrefix := map[string]registryTable{}
+	for _, t := range slices.Backward(doc.Registries) { // the first of a file counts
+		byPrefix[t.Prefix] = t
+	}
+	for _, t := range c.registries {
+		if _, replaced := byPrefix[t.Prefix]; !replaced {
+			byPrefix[t.Prefix] = t
+		}
+	}
+	c.registries = nil
+	for _, prefix := range slices.Sorted(maps.Keys(byPrefix)) {
+		c.registries = append(c.registries, byPrefix[prefix])
+	}
+	if doc.Search != nil {
+		c.search, c.searchFile = doc.Search, path
+	}
+	if doc.Helpers != nil {
+		c.helpers = doc.Helpers
+	}
+	if c.aliases == nil {
+		c.aliases = map[string]alias{}
+	}
+	for name, to := range doc.Aliases {
+		c.aliases[name] = alias{to, path}
+		if to == "" {
+			delete(c.aliases, name)
+		}
+	}
+}
+
+// Helpers returns the credential helpers, in the order in which they are asked. It is empty if
+// there are only files with credentials.
+func (c *Config) Helpers() []string { return c.helpers }

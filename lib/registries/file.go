@@ -1,0 +1,187 @@
+package registries
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxFile bounds a file, in bytes. The longest that distributions ship has 20 kB.
+const maxFile = 1 << 20
+
+// maxDepth bounds the nesting of a file. Valid files need 2.
+const maxDepth = 64
+
+// The values of pull-from-mirror.
+const (
+	pullAll    = "all"
+	pullDigest = "digest-only"
+	pullTag    = "tag-only"
+)
+
+// document is one file. The keys are those of registries.conf(5); others are ignored, as podman
+// does.
+type document struct {
+	Registries []registryTable   `toml:"registry"`
+	Search     []string          `toml:"unqualified-search-registries"`
+	Helpers    []string          `toml:"credential-helpers"`
+	Aliases    map[string]string `toml:"aliases"`
+	Old        struct {          // version 1
+		Search, Insecure, Block struct {
+			Registries []string `toml:"registries"`
+		}
+	} `toml:"registries"`
+}
+
+type registryTable struct {
+	mirrorTable
+	Prefix       string        `toml:"prefix"`
+	Blocked      bool          `toml:"blocked"`
+	OnlyByDigest bool          `toml:"mirror-by-digest-only"`
+	Mirrors      []mirrorTable `toml:"mirror"`
+
+	file string // for messages
+}
+
+type mirrorTable struct {
+	Location string `toml:"location"`
+	Insecure bool   `toml:"insecure"`
+	Pull     string `toml:"pull-from-mirror"`
+}
+
+// readFile reads a file. /dev/null is an empty one.
+func readFile(path string) (*document, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
+		return &document{}, nil
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("%q is not a regular file, or larger than the limit of %d bytes", path, maxFile)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", path, err)
+	}
+	for i := range doc.Registries {
+		doc.Registries[i].file = path
+	}
+	return doc, nil
+}
+
+// parse parses and checks a file.
+func parse(data []byte) (*document, error) {
+	if tooDeep(data) {
+		return nil, fmt.Errorf("it has arrays in arrays, more than %d deep", maxDepth)
+	}
+	var doc document
+	if err := toml.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("it is not TOML in the format of registries.conf: %s", strings.TrimPrefix(err.Error(), "toml: "))
+	}
+	doc.convert()
+	for i := range doc.Registries {
+		if err := doc.Registries[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	for i, host := range doc.Search {
+		doc.Search[i] = strings.TrimRight(host, "/")
+	}
+	return &doc, nil
+}
+
+// tooDeep reports whether the parser would have to call itself too often. Brackets in a row count,
+// also those in strings, which have none in valid files.
+func tooDeep(data []byte) bool {
+	depth := 0
+	for _, b := range data {
+		switch b {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth = max(depth-1, 0)
+		}
+		if depth > maxDepth {
+			return true
+		}
+	}
+	return false
+}
+
+// convert adds the lists of version 1.
+func (d *document) convert() {
+	d.Search = append(d.Search, d.Old.Search.Registries...)
+	tables := map[string]int{}
+	table := func(location string) *registryTable {
+		i, known := tables[location]
+		if !known {
+			i = len(d.Registries)
+			tables[location] = i
+			d.Registries = append(d.Registries, registryTable{mirrorTable: mirrorTable{Location: location}})
+		}
+		return &d.Registries[i]
+	}
+	for _, location := range d.Old.Block.Registries {
+		table(location).Blocked = true
+	}
+	for _, location := range d.Old.Insecure.Registries {
+		table(location).Insecure = true
+	}
+}
+
+// check completes a registry and refuses one that podman refuses.
+func (t *registryTable) check() error {
+	var err error
+	if t.Prefix, err = trim("prefix", t.Prefix); err != nil {
+		return err
+	}
+	if t.Location, err = trim("location", t.Location); err != nil {
+		return err
+	}
+	wild := strings.HasPrefix(t.Prefix, "*.")
+	switch {
+	case t.Prefix == "" && t.Location == "":
+		return errors.New("a [[registry]] has neither prefix nor location")
+	case t.Location == "" && !wild:
+		return fmt.Errorf("the registry with the prefix %q has no location", t.Prefix)
+	case wild && strings.ContainsAny(t.Prefix, "/@:"):
+		return fmt.Errorf("the prefix %q has more than a host after \"*.\"", t.Prefix)
+	case t.Prefix == "":
+		t.Prefix = t.Location
+	}
+	if t.Pull != "" {
+		return fmt.Errorf("the registry with the prefix %q has pull-from-mirror, which only a mirror can have", t.Prefix)
+	}
+	for i := range t.Mirrors {
+		m := &t.Mirrors[i]
+		if m.Location, err = trim("location", m.Location); err != nil {
+			return err
+		}
+		switch {
+		case m.Location == "":
+			return fmt.Errorf("a mirror of %q has no location", t.Prefix)
+		case m.Pull != "" && t.OnlyByDigest:
+			return fmt.Errorf("%q has mirror-by-digest-only and its mirror %q pull-from-mirror: only one is possible", t.Prefix, m.Location)
+		case m.Pull != "" && m.Pull != pullAll && m.Pull != pullDigest && m.Pull != pullTag:
+			return fmt.Errorf("the mirror %q has pull-from-mirror %q: want %s, %s or %s", m.Location, m.Pull, pullAll, pullDigest, pullTag)
+		}
+	}
+	return nil
+}
+
+// trim removes slashes at the end of a name, and refuses a URL.
+func trim(key, name string) (string, error) {
+	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
+		return "", fmt.Errorf("%s %q has a scheme: want HOST[:PORT][/PATH]", key, name)
+	}
+	return strings.TrimRight(name, "/"), nil
+}

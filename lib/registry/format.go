@@ -1,0 +1,72 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
+)
+
+// formatCodes are error codes of registries that do not accept the format of a manifest. The second
+// is that of registries that look for the tag in the manifest, as in Docker's first format.
+var formatCodes = []string{"MANIFEST_INVALID", "TAG_INVALID"}
+
+// refusesFormat reports whether an error can mean that the registry does not accept manifests of
+// OCI.
+func refusesFormat(err error) bool {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	return status.code == http.StatusUnsupportedMediaType || status.code == http.StatusBadRequest &&
+		slices.ContainsFunc(status.details, func(d string) bool {
+			code, _, _ := strings.Cut(d, ":")
+			return slices.Contains(formatCodes, code)
+		})
+}
+
+// orDocker pushes manifests, and again in Docker's format if the registry refuses OCI's. If it
+// refuses both, the first error is the more useful one.
+func (p *Push) orDocker(push func() (what string, refused bool, err error)) error {
+	what, refused, err := push()
+	if refused && p.Convert && !p.converted {
+		before, top := p.manifests, p.top
+		if impossible := p.toDocker(); impossible != nil {
+			return p.fail(what, fmt.Errorf("%w (%w)", err, impossible))
+		}
+		if _, _, again := push(); again == nil {
+			p.repo.warn("%q refuses manifests in OCI's format (%v): they are in Docker's now, as with --manifest-type docker", p.repo.ref.Registry, err)
+			return nil
+		}
+		p.manifests, p.top, p.converted = before, top, false
+	}
+	return p.fail(what, err)
+}
+
+// toDocker converts the manifests to Docker's format.
+func (p *Push) toDocker() error {
+	docs, err := oci.ToDocker(p.manifests)
+	if err != nil {
+		return err
+	}
+	for i, doc := range p.manifests {
+		if doc.Descriptor.Digest == p.top.Descriptor.Digest {
+			p.top = &docs[i]
+		}
+	}
+	p.manifests, p.converted = docs, true
+	return nil
+}
+
+// Converted implements oci.Converter.
+func (p *Push) Converted() *v1.Descriptor {
+	if !p.converted || p.top == nil {
+		return nil
+	}
+	return &p.top.Descriptor
+}

@@ -1,0 +1,156 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/image"
+	"chunkah/lib/registries"
+	"chunkah/lib/registry"
+)
+
+// mirrorAttempts bounds how often a mirror is tried. Another place follows.
+const mirrorAttempts = 2
+
+// mirrors is a repository and its mirrors as an image.Fetcher. The first place with the manifest is
+// the place of the image.
+type mirrors struct {
+	places []*registry.Repository // in the order in which they are tried, the image's own last
+	warn   func(string)           // nil ignores warnings
+
+	mu    sync.Mutex
+	found int // the index of the image's place
+	known bool
+}
+
+// openMirrors prepares access to an image's places. It sends nothing yet.
+func openMirrors(text string, opt image.Options) (*mirrors, error) {
+	ref, config, client, err := configure(text, opt.Registry)
+	if err != nil {
+		return nil, err
+	}
+	var places []registries.Endpoint
+	if opt.Direct {
+		places = make([]registries.Endpoint, 1)
+		places[0], err = config.Push(ref)
+	} else {
+		places, err = config.Pull(ref)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &mirrors{warn: client.Warn}
+	for i, at := range places {
+		own := client
+		own.Insecure = own.Insecure || at.Insecure
+		if i < len(places)-1 {
+			own.Attempts = mirrorAttempts
+		}
+		repo, err := registry.Open(at.Ref, own)
+		if err != nil {
+			return nil, err
+		}
+		m.places = append(m.places, repo)
+	}
+	return m, nil
+}
+
+// Close implements image.Fetcher: nothing is open.
+func (m *mirrors) Close() error { return nil }
+
+// Manifest implements image.Fetcher.
+func (m *mirrors) Manifest(ctx context.Context, text string) (data []byte, mediaType string, err error) {
+	ref, err := registry.ParseRef(text)
+	if err != nil {
+		return nil, "", err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known {
+		return m.places[m.found].Manifest(ctx, ref.Identifier())
+	}
+	var failed []error
+	for i, place := range m.places {
+		data, mediaType, err = place.Manifest(ctx, ref.Identifier())
+		if err == nil {
+			m.found, m.known = i, true
+			return data, mediaType, nil
+		}
+		if ctx.Err() != nil {
+			return nil, "", context.Cause(ctx)
+		}
+		if i < len(m.places)-1 {
+			m.next(err)
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		err = fmt.Errorf("%w; its mirrors failed too: %s", err, joined(failed))
+	}
+	return nil, "", err
+}
+
+// next warns of a mirror that cannot be reached. Mirrors need not have every image.
+func (m *mirrors) next(err error) {
+	if m.warn != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.warn(fmt.Sprintf("%v: trying the next place", err))
+	}
+}
+
+// joined joins the texts of errors in one line.
+func joined(list []error) string {
+	texts := make([]string, len(list))
+	for i, err := range list {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// from returns the place of the image and those after it.
+func (m *mirrors) from() []*registry.Repository {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.places[m.found:]
+}
+
+// Blob implements image.Fetcher. Blobs that a mirror lacks come from the next place: they are known
+// by their digests.
+func (m *mirrors) Blob(ctx context.Context, d v1.Descriptor) (in io.ReadCloser, err error) {
+	places := m.from()
+	for i, place := range places {
+		in, err = blob(ctx, place, d)
+		if err == nil || ctx.Err() != nil {
+			return in, err
+		}
+		if i < len(places)-1 {
+			m.next(err)
+		}
+	}
+	return nil, err
+}
+
+// blob opens a blob or a manifest.
+func blob(ctx context.Context, repo *registry.Repository, d v1.Descriptor) (io.ReadCloser, error) {
+	if !registry.IsManifest(d.MediaType) {
+		return repo.Blob(ctx, d)
+	}
+	data, _, err := repo.Manifest(ctx, d.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+// Attached returns the types of the documents that the registry has about a manifest.
+func (m *mirrors) Attached(ctx context.Context, subject digest.Digest) []string {
+	return m.from()[0].Attached(ctx, subject)
+}

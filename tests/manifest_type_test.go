@@ -1,0 +1,101 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/tests/clients"
+)
+
+// onlyDocker is a proxy for a registry that accepts manifests in Docker's formats alone.
+func onlyDocker(t *testing.T, host string, status int) string {
+	t.Helper()
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: host})
+		r.Out.Host = r.In.Host
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.Header.Get("Content-Type"), "vnd.oci") {
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}`)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// A registry that refuses manifests of OCI gets those of Docker, which is said in one line.
+func TestDockerManifestByItself(t *testing.T) {
+	clients.Need(t, "skopeo", "docker-registry")
+	noLogin(t)
+	root, real := smallRoot(t), clients.NewRegistry(t, clients.RegistryOptions{})
+	push := func(place string, args ...string) result {
+		t.Helper()
+		args = append([]string{"build", "--rootfs", root, "--config-str", "{}", "--annotation", "a=b", "--print-digest", "-o", place}, args...)
+		return start(t, exec.Command("chunkah", args...))
+	}
+	want := push("docker://"+real+"/app:want", "--manifest-type", "docker")
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnsupportedMediaType} {
+		host := onlyDocker(t, real, status)
+		image := "docker://" + host + fmt.Sprintf("/app%d:1", status)
+		for _, args := range [][]string{nil, {"--previous", "auto"}, {"--verify"}} {
+			res := push(image, args...)
+			if res.code != 0 || res.stdout != want.stdout {
+				t.Fatalf("%d %v: status %d, digest %q, want %q: %s", status, args, res.code, res.stdout, want.stdout, res.stderr)
+			}
+			said := fmt.Sprintf("%q refuses manifests in OCI's format (%d", host, status)
+			if strings.Count(res.stderr, said) != 1 || !strings.Contains(res.stderr, strings.TrimSpace(want.stdout)) {
+				t.Errorf("%d %v: want one line %q, and the digest: %s", status, args, said, res.stderr)
+			}
+		}
+		if got := digest.FromString(skopeoInspect(t, image, "--raw")).String(); got != strings.TrimSpace(want.stdout) {
+			t.Errorf("the tag names %s, want %s", got, want.stdout)
+		}
+		clients.Run(t, exec.Command("chunkah", "verify", image))
+		for args, why := range map[string]string{"--manifest-type oci": "MANIFEST_INVALID", "--compress zstd": "compressed with zstd"} {
+			res := push(image+"-not", strings.Fields(args)...)
+			if res.code != 1 || !strings.Contains(res.stderr, why) || res.stdout != "" {
+				t.Errorf("%d %s: status %d, want %q: %s", status, args, res.code, why, res.stderr)
+			}
+		}
+	}
+}
+
+// An index of images becomes a manifest list.
+func TestDockerManifestListByItself(t *testing.T) {
+	clients.Need(t, "skopeo", "docker-registry")
+	noLogin(t)
+	host := onlyDocker(t, clients.NewRegistry(t, clients.RegistryOptions{}), http.StatusBadRequest)
+	j := joinedImages(t)
+	image := "docker://" + host + "/app:all"
+	res := start(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+j.archive, "--platform", "all", "--print-digest", "-o", image))
+	if res.code != 0 || strings.Count(res.stderr, "refuses manifests") != 1 {
+		t.Fatalf("status %d: %s", res.code, res.stderr)
+	}
+	raw := skopeoInspect(t, image, "--raw")
+	if got := digest.FromString(raw).String(); got != strings.TrimSpace(res.stdout) {
+		t.Errorf("the tag names %s, want %s", got, res.stdout)
+	}
+	if !strings.Contains(raw, "manifest.list.v2") || strings.Contains(raw, "vnd.oci") {
+		t.Errorf("the index is %s", raw)
+	}
+	clients.Run(t, exec.Command("chunkah", "verify", image))
+	for _, arch := range j.archs {
+		clients.Run(t, exec.Command("skopeo", "--insecure-policy", "--override-arch", arch, "copy", "--quiet", "--src-tls-verify=false", image, "dir:"+filepath.Join(t.TempDir(), "x")))
+	}
+	res = start(t, exec.Command("chunkah", "index", "-o", image+"-same", "oci-archive:"+j.archive))
+	if res.code != 1 || !strings.Contains(res.stderr, "MANIFEST_INVALID") {
+		t.Errorf("index keeps every byte, but has status %d: %s", res.code, res.stderr)
+	}
+}

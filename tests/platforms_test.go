@@ -1,0 +1,166 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/tests/clients"
+)
+
+// attested is a layout with the images of an index, and what buildx adds to them: an attestation
+// for each.
+func attested(t *testing.T, j *joined) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "attested")
+	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "oci-archive:"+j.archive, "oci:"+dir+":x"))
+	blob := func(mediaType string, data []byte) v1.Descriptor {
+		d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+		if err := os.WriteFile(filepath.Join(dir, "blobs/sha256", d.Digest.Encoded()), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	raw := clients.Run(t, exec.Command("skopeo", "inspect", "--raw", "oci:"+dir+":x"))
+	var index v1.Index
+	if err := json.Unmarshal([]byte(raw), &index); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range index.Manifests[:len(j.archs)] {
+		config := blob(v1.MediaTypeImageConfig, []byte(`{"architecture":"unknown","os":"unknown","config":{},"rootfs":{"type":"layers","diff_ids":[]}}`))
+		statement := blob("application/vnd.in-toto+json", []byte(`{"of":"`+m.Digest.String()+`"}`))
+		manifest, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": v1.MediaTypeImageManifest, "config": config, "layers": []v1.Descriptor{statement}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := blob(v1.MediaTypeImageManifest, manifest)
+		d.Platform = &v1.Platform{Architecture: "unknown", OS: "unknown"}
+		d.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": m.Digest.String()}
+		index.Manifests = append(index.Manifests, d)
+	}
+	data, err := json.Marshal(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top := blob(v1.MediaTypeImageIndex, data)
+	top.Annotations = map[string]string{v1.AnnotationRefName: "x"}
+	list, err := json.Marshal(v1.Index{Manifests: []v1.Descriptor{top}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = []byte(strings.Replace(string(list), "{", `{"schemaVersion":2,`, 1))
+	list = []byte(strings.Replace(string(list), `"schemaVersion":0,`, "", 1))
+	if err := os.WriteFile(filepath.Join(dir, "index.json"), list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return "oci:" + dir + ":x"
+}
+
+// Every image of an index is rechunked, and the result is one index, at every kind of place.
+func TestPlatformAll(t *testing.T) {
+	clients.Need(t, "skopeo", "docker-registry")
+	noLogin(t)
+	j := joinedImages(t)
+	source, dir, host := attested(t, j), t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
+	clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--dest-tls-verify=false", "oci-archive:"+j.archive, "docker://"+host+"/source:1"))
+	first := ""
+	for _, from := range []string{source, "docker://" + host + "/source:1", "oci-archive:" + j.archive} {
+		for name, place := range map[string]string{
+			"layout": "oci:" + dir + "/layout:app", "archive": "oci-archive:" + dir + "/out.oci", "registry": "docker://" + host + "/app:1",
+		} {
+			for _, previous := range []string{"", "auto"} {
+				args := []string{"build", "--compress", "gzip", "--from", from, "--platform", "all", "--print-digest", "-o", place}
+				if previous != "" {
+					args = append(args, "--previous", previous)
+				}
+				res := start(t, exec.Command("chunkah", args...))
+				if res.code != 0 {
+					t.Fatalf("%s to %s: status %d: %s", from, name, res.code, res.stderr)
+				}
+				if first == "" {
+					first = res.stdout
+				}
+				if res.stdout != first {
+					t.Errorf("%s to %s: digest %s, want %s", from, name, res.stdout, first)
+				}
+				if n := strings.Count(res.stderr, "reused: "); previous != "" && n != len(j.archs) {
+					t.Errorf("%s to %s: %d images reuse layers: %s", from, name, n, res.stderr)
+				}
+				if want := "leaving out 2 manifests"; (from == source) != strings.Contains(res.stderr, want) {
+					t.Errorf("%s: %q: %s", from, want, res.stderr)
+				}
+			}
+			clients.Run(t, exec.Command("chunkah", "verify", place))
+			raw := skopeoInspect(t, place, "--raw")
+			if got := digest.FromString(raw).String(); name != "archive" && got != strings.TrimSpace(first) {
+				t.Errorf("skopeo reads the index %s at %s, want %s", got, name, first)
+			}
+			for _, arch := range j.archs {
+				if !strings.Contains(raw, fmt.Sprintf(`"architecture":%q`, arch)) {
+					t.Errorf("%s has no image for %s: %s", name, arch, raw)
+				}
+				// The image is that of a build of this platform.
+				clients.Run(t, exec.Command("chunkah", "diff", "--platform", "linux/"+arch, from, place))
+			}
+		}
+	}
+}
+
+// Clients take the image of their own platform.
+func TestPlatformAllInPodman(t *testing.T) {
+	clients.Need(t, "docker-registry")
+	j := joinedImages(t)
+	host := clients.NewRegistry(t, clients.RegistryOptions{})
+	clients.Run(t, exec.Command("chunkah", "build", "--from", "oci-archive:"+j.archive, "--platform", "all", "-o", "docker://"+host+"/app:1"))
+	e := clients.NewEngine(t)
+	for _, arch := range j.archs {
+		e.Podman("pull", "--quiet", "--tls-verify=false", "--arch", arch, host+"/app:1")
+		if got := strings.TrimSpace(e.Podman("inspect", "--format", "{{.Architecture}}", host+"/app:1")); got != arch {
+			t.Errorf("podman has the image for %s, want %s", got, arch)
+		}
+	}
+}
+
+// Options and sources for one image are refused.
+func TestPlatformAllRefused(t *testing.T) {
+	noLogin(t)
+	root := smallRoot(t)
+	out := filepath.Join(t.TempDir(), "out")
+	archive := build(t, root)
+	for args, want := range map[string]string{
+		"--rootfs " + root: "needs one --from",
+		"--from oci-archive:" + archive + " --from oci-archive:" + archive: "needs one --from",
+		"--from " + root: "is not an image",
+		"--from oci-archive:" + archive + " --verify":              "--verify is for one image",
+		"--from oci-archive:" + archive + " --plan x":              "--plan is for one image",
+		"--from oci-archive:" + archive + " -n":                    "--dry-run is for one image",
+		"--from oci-archive:" + archive + " --arch arm64":          "--arch is for one image",
+		"--from oci-archive:-":                                     "put it into a file",
+		"--from oci-archive:" + archive + " -o docker-archive:out": "holds an image of one platform",
+	} {
+		words := append([]string{"build", "--platform", "all"}, strings.Fields(args)...)
+		if !strings.Contains(args, "-o ") {
+			words = append(words, "-o", out)
+		}
+		res := start(t, exec.Command("chunkah", words...))
+		if res.code != 2 || !strings.Contains(res.stderr, want) {
+			t.Errorf("%s: status %d, want %q: %s", args, res.code, want, res.stderr)
+		}
+	}
+	res := start(t, exec.Command("chunkah-scan", "--platform", "all", "oci-archive:"+archive))
+	if res.code != 2 || !strings.Contains(res.stderr, "is for chunkah build") {
+		t.Errorf("scan: status %d: %s", res.code, res.stderr)
+	}
+	// A single image gives an index of one.
+	clients.Run(t, exec.Command("chunkah", "build", "--platform", "all", "--from", "oci-archive:"+archive, "-o", out))
+	if data := clients.Run(t, exec.Command("tar", "-xOf", out, "index.json")); !strings.Contains(data, v1.MediaTypeImageIndex) {
+		t.Errorf("it is no index: %s", data)
+	}
+}
