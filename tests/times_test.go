@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -192,5 +193,40 @@ func walkTimes(t *testing.T, tree string, f func(path string, dir bool, mtime in
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// In a pipe, the output of the last run can be inside the root. Its time and contents do not count
+// for the component of the files beside it.
+func TestOutputInsideTheRootOfAPipe(t *testing.T) {
+	root := smallRoot(t)
+	for i := range 5 {
+		path := filepath.Join(root, fmt.Sprintf("file%d", i))
+		if err := os.WriteFile(path, []byte(path), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		touch(t, path, int64(1_600_000_000+i))
+	}
+	touch(t, root, 1_600_000_000)
+	out := filepath.Join(root, "out.oci")
+	layers := func() string {
+		t.Helper()
+		clients.Run(t, exec.Command("bash", "-o", "pipefail", "-c", `chunkah-scan "$0" | chunkah-assign | chunkah-pack | chunkah-write --config-str '{}' -o "$0/out.oci"`, root))
+		var digests []string
+		for _, d := range clients.ReadImage(t, out).Manifest.Layers {
+			digests = append(digests, d.Digest.String())
+		}
+		return strings.Join(digests, "\n")
+	}
+	first := layers()
+	touch(t, out, 2_000_000_000) // newer than everything else
+	if second := layers(); second != first {
+		t.Errorf("the output changes other layers:\n%s\nwant\n%s", second, first)
+	}
+	t.Setenv("SOURCE_DATE_EPOCH", "1600000002")
+	want := build(t, copyRoot(t, root), "--prune", "/out.oci")
+	digests := clients.ReadImage(t, want).Manifest.Layers
+	if got := layers(); !strings.Contains(got, digests[len(digests)-1].Digest.String()) {
+		t.Errorf("with a source date the layers are\n%s", got)
 	}
 }

@@ -138,6 +138,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
+	if b.pack.Threads, err = c.threads(); err != nil {
+		return err
+	}
 	if !c.FreshTimes {
 		b.pack.Open = func(context.Context, *format.Header) (pack.Source, error) { return b.packSource(), nil }
 	}
@@ -170,6 +173,9 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	remember(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
+	if b.write.Scanned && b.set.Image == nil {
+		b.write.Small = write.NewSmallFiles()
+	}
 	b.scan, err = withSources(b.scan, b.set, &b.header)
 	return err
 }

@@ -17,10 +17,11 @@ type packSource struct {
 	io.Closer
 	root    *rootfs.Root
 	scanned bool // scan has just checked that the files are regular
+	small   *write.SmallFiles
 }
 
 // NewReader implements pack.Source.
-func (s packSource) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned) }
+func (s packSource) NewReader() pack.Reader { return write.NewReader(s.root, s.scanned, s.small) }
 
 // openPackSource opens the source that a header names for pack.
 func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Header) (pack.Source, error) {
@@ -43,5 +44,5 @@ func (f *imageFlags) openPackSource(env *Env) func(context.Context, *format.Head
 
 // packSource uses the source that the build has already opened.
 func (b *building) packSource() pack.Source {
-	return packSource{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned}
+	return packSource{Closer: io.NopCloser(nil), root: b.set.Root, scanned: b.write.Scanned, small: b.write.Small}
 }

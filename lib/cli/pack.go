@@ -79,6 +79,7 @@ func (f *packFlags) max(env *Env) (int, error) {
 
 type packCommand struct {
 	packFlags
+	threadFlags
 	xattrFlags
 	imageFlags
 	clockFlags
@@ -93,6 +94,9 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	opt.KeepXattrs = c.KeepXattrs
+	if opt.Threads, err = c.threads(); err != nil {
+		return err
+	}
 	if !c.FreshTimes {
 		opt.Open = c.openPackSource(env)
 	}
@@ -146,6 +150,9 @@ func (e *Env) packed(r *pack.Report) {
 	}
 	if r.Closed > 0 {
 		e.warn("%s with files that this user may not read: they get other times than in the last image", plural(int64(r.Closed), "component"))
+	}
+	if r.Odd > 0 {
+		e.warn("%s with a file dated before 1970 or after 2242: their files keep their own times, and get new ones with each build of the root", plural(int64(r.Odd), "component"))
 	}
 	if r.Now > 0 {
 		e.info("grouping looks back from %s, the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))

@@ -34,10 +34,10 @@ type writeFlags struct {
 	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
 	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	Threads      string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers processed in parallel (default, and 0: number of cores); the bytes do not depend on it" brief:"layers in parallel (default: number of cores)"`
 	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
+	threadFlags
 
 	into func() (oci.Destination, error) // one image of several; nil for the output itself
 }
@@ -271,20 +271,6 @@ func (f *writeFlags) dockerManifest(target image.Source, algorithm compress.Algo
 	return true, nil
 }
 
-// maxThreads limits --threads. No machine has more cores.
-const maxThreads = 4096
-
-func (f *writeFlags) threads() (int, error) {
-	if f.Threads == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(f.Threads)
-	if err != nil || n < 0 || n > maxThreads {
-		return 0, usagef("threads %q (--threads or CHUNKAH_THREADS) is not a number from 0 to %d", f.Threads, maxThreads)
-	}
-	return n, nil
-}
-
 // edit applies the flags to the config of the image.
 func (f *writeFlags) edit(config *oci.Config) error {
 	if err := config.EditLabels(f.Labels); err != nil {
@@ -385,6 +371,9 @@ func (e *Env) wrote(r *write.Report) {
 	}
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
+	}
+	if r.PlanLacks != "" {
+		e.warn("the plan in the image's history has no %s, since it would be larger than 1 MiB: --plan FILE writes all, for --previous FILE of the next build", r.PlanLacks)
 	}
 }
 

@@ -14,13 +14,21 @@ import (
 func (t *tree) clamp() {
 	for _, c := range t.components {
 		c.clamp = t.componentClamp(c)
-		if c.settled = c.record.HasMtimeClamp; !c.settled {
-			c.clamp = t.bound(c.clamp)
-			c.settled = !plainTime(c.clamp)
-		}
-		if c.settled {
+		if c.settled = c.record.HasMtimeClamp; c.settled {
 			t.bind(c)
+		} else {
+			t.settleTimes(c)
 		}
+	}
+}
+
+// settleTimes applies the source date to a component that no package bounds. If its newest file has
+// a time that needs extra space in a tar, files keep their own times.
+func (t *tree) settleTimes(c *component) {
+	c.clamp = t.bound(c.clamp)
+	if c.odd = !plainTime(c.clamp); c.odd {
+		c.settled = true
+		t.bind(c)
 	}
 }
 

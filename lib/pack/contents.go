@@ -81,7 +81,7 @@ type pySource struct {
 
 // read reads the files of components without a bound on their times. It opens the source only if
 // there are files to read.
-func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error)) (err error) {
+func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error), threads int) (err error) {
 	files := t.toRead()
 	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool)}
 	if len(files) == 0 {
@@ -95,7 +95,7 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 	if err != nil {
 		return err
 	}
-	err = t.digests.fill(ctx, src, t.files)
+	err = t.digests.fill(ctx, src, t.files, threads)
 	if err := errors.Join(err, src.Close()); err != nil {
 		return &ContentsError{err}
 	}
@@ -138,11 +138,14 @@ func (t *tree) toRead() (files []int) {
 // stays open.
 const readRun = 32
 
-// fill reads files on all cores.
-func (d *digests) fill(ctx context.Context, src Source, files []*format.File) error {
+// fill reads files, as many in parallel as there are threads; 0 means cores.
+func (d *digests) fill(ctx context.Context, src Source, files []*format.File, threads int) error {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
 	var next atomic.Int64
 	workers, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), (len(d.files)+readRun-1)/readRun) {
+	for range min(threads, (len(d.files)+readRun-1)/readRun) {
 		workers.Go(func() error {
 			r := src.NewReader()
 			err := func() error {

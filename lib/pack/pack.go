@@ -52,6 +52,8 @@ type Options struct {
 	// or its error is fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the last image's times, and files keep their own.
 	Open func(context.Context, *format.Header) (Source, error)
+	// Threads bounds how many files are read in parallel; 0 means the number of cores.
+	Threads int
 	// KeepXattrs are control xattrs that stay in the image.
 	KeepXattrs []string
 	// Explain requests Report.Explanation.
@@ -83,6 +85,9 @@ type Report struct {
 	// Unbounded is the number of components whose times no package bounds, and Kept how many of
 	// those have the last image's times.
 	Unbounded, Kept int
+	// Odd is the number of components whose newest file is dated before 1970 or after 2242: their
+	// files keep their own times.
+	Odd int
 	// Plan describes each layer.
 	Plan []Planned
 	// Explanation and Contents, by name, are set if requested.
@@ -120,7 +125,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		return nil, err
 	}
 	if opt.Open != nil {
-		err := t.read(ctx, opt.Open)
+		err := t.read(ctx, opt.Open, opt.Threads)
 		if err != nil && !errors.Is(err, errNoSource) {
 			return nil, err
 		}
@@ -190,6 +195,9 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 		}
 		if !c.settled {
 			report.Unbounded++
+		}
+		if c.odd && opt.Open != nil {
+			report.Odd++
 		}
 	}
 	for i, l := range plan {

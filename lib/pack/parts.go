@@ -172,7 +172,7 @@ func (t *tree) part(of *component, units []unit) *component {
 	}
 	rec := *of.record
 	rec.Name, rec.Fingerprint = name, ""
-	p := &component{record: &rec, settled: of.settled}
+	p := &component{record: &rec}
 	for _, u := range units {
 		p.files = append(p.files, u.files...)
 		p.size += u.size
@@ -186,8 +186,9 @@ func (t *tree) part(of *component, units []unit) *component {
 		slices.Sort(f.Components)
 	}
 	rec.HasMtimeClamp = false
-	if p.clamp = t.componentClamp(p); !p.settled {
-		p.clamp = t.bound(p.clamp)
+	p.clamp = t.componentClamp(p)
+	if p.settled = of.record.HasMtimeClamp; !p.settled {
+		t.settleTimes(p)
 	}
 	delete(t.byName, of.record.Name)
 	t.byName[name] = p

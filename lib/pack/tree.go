@@ -25,6 +25,7 @@ type component struct {
 	// settled says that clamp bounds its times for any last image: the component comes from a
 	// package, or has times that do not fit an ordinary tar header.
 	settled  bool
+	odd      bool   // the second reason
 	contents string // digest of everything except times; empty if unknown
 }
 

@@ -29,12 +29,15 @@ type contents struct {
 	root *rootfs.Root
 	// seen is set if this run has just seen that the files are regular.
 	seen bool
-	dir  *rootfs.Dir
-	buf  *[copyBuffer]byte
+	// small has contents that were read before; first is set to keep them.
+	small *SmallFiles
+	first bool
+	dir   *rootfs.Dir
+	buf   *[copyBuffer]byte
 }
 
 func (w *writer) newContents() *contents {
-	return &contents{root: w.root, seen: w.opt.Scanned}
+	return &contents{root: w.root, seen: w.opt.Scanned, small: w.opt.Small}
 }
 
 func (c *contents) close() {
@@ -70,6 +73,9 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
 	}
+	if data := c.small.contents(f); int64(len(data)) == f.Size {
+		return c.again(w, f, data)
+	}
 	in, err := c.open(f.Path)
 	if err != nil {
 		return 0, err
@@ -85,6 +91,12 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if err != nil {
 		return n, err
 	}
+	if c.first && n == f.Size && n <= smallFile {
+		c.small.keep(f, c.buf[:n])
+	}
+	if c.first && f.Stamp != "" {
+		return n, nil // the next reading checks the stamp
+	}
 	after, err := in.Stat()
 	if err != nil {
 		return n, err
@@ -98,6 +110,22 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	return n, nil
 }
 
+// again writes contents that were read before, if the file is still the one that scan recorded.
+func (c *contents) again(w io.Writer, f *format.File, data []byte) (int64, error) {
+	if err := c.enter(f.Path); err != nil {
+		return 0, err
+	}
+	st, err := c.dir.Lstat(baseName(f.Path))
+	if err != nil {
+		return 0, openError(f.Path, err)
+	}
+	if err := checkStamp(f, st); err != nil {
+		return 0, err
+	}
+	n, err := w.Write(data)
+	return int64(n), err
+}
+
 func sizeChanged(f *format.File, st rootfs.Stat) error {
 	return fmt.Errorf("reading %q: %d bytes, but the stream says %d: %w", f.Path, st.Size, f.Size, errChanged)
 }
@@ -108,14 +136,18 @@ func (c *contents) copy(ctx context.Context, w io.Writer, in *rootfs.File, size 
 		c.buf = copyBuffers.Get().(*[copyBuffer]byte)
 	}
 	for n < size {
-		m, err := in.Read(c.buf[:min(int64(len(c.buf)), size-n)])
+		at := c.buf[:]
+		if size <= smallFile {
+			at = c.buf[n:] // so that the buffer has all of it
+		}
+		m, err := in.Read(at[:min(int64(len(at)), size-n)])
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return n, err
 		}
-		if _, err := w.Write(c.buf[:m]); err != nil {
+		if _, err := w.Write(at[:m]); err != nil {
 			return n, err
 		}
 		if n += int64(m); ctx.Err() != nil {

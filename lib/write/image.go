@@ -199,19 +199,23 @@ func (l *layerFiles) components() string { return strings.Join(l.record.Componen
 const maxPlan = 1 << 20
 
 // comments returns the history comment of each layer. It is the plan, which the next build reads.
-// If that is too large, it is the plan without times, or else only the components' names.
-func (img *image) comments() ([]string, error) {
+// If that is too large, it is the plan without times, or else only the components' names. lacks
+// says what is not in it, empty for nothing.
+func (img *image) comments() (lines []string, lacks string, err error) {
 	for _, timed := range []bool{true, false} {
+		if !timed {
+			lacks = "times"
+		}
 		lines, total, err := img.plan(timed)
 		if err != nil || total <= maxPlan {
-			return lines, err
+			return lines, lacks, err
 		}
 	}
-	lines := make([]string, len(img.layers))
+	lines = make([]string, len(img.layers))
 	for i := range img.layers {
 		lines[i] = img.layers[i].components()
 	}
-	return lines, nil
+	return lines, "times and fingerprints", nil
 }
 
 // plan formats the plan, one line per layer, and counts its bytes.

@@ -84,6 +84,9 @@ func (w *writer) drop(found []*format.File) error {
 			}
 		}
 		if l.files = kept; len(dropped) > 0 {
+			if err := w.redate(l.record, kept, dropped); err != nil {
+				return err
+			}
 			retime(kept, dropped)
 			spare[i] = !slices.ContainsFunc(kept, func(f *format.File) bool { return !f.Implied })
 		}

@@ -15,8 +15,9 @@ import (
 type Reader struct{ *contents }
 
 // NewReader returns a reader. scanned says that this run has just seen that the files are regular.
-func NewReader(root *rootfs.Root, scanned bool) Reader {
-	return Reader{&contents{root: root, seen: scanned}}
+// small keeps contents for Options.Small of the same run; it can be nil.
+func NewReader(root *rootfs.Root, scanned bool, small *SmallFiles) Reader {
+	return Reader{&contents{root: root, seen: scanned, small: small, first: true}}
 }
 
 // WriteFile implements layer.Content. A file that the user is not permitted to read is

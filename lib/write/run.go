@@ -183,12 +183,12 @@ func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 
 // describe builds the image from the blobs.
 func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
-	comments, err := w.img.comments()
+	comments, lacks, err := w.img.comments()
 	if err != nil {
 		return nil, err
 	}
 	created, from := w.created()
-	w.report.Created, w.report.CreatedFrom = *created, from
+	w.report.Created, w.report.CreatedFrom, w.report.PlanLacks = *created, from, lacks
 	if w.opt.Created != nil {
 		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
 	}

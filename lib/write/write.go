@@ -36,6 +36,8 @@ type Options struct {
 	// Scanned says that this run has scanned Source. Then regular files are opened without another
 	// check: nothing else is read while the tree does not change.
 	Scanned bool
+	// Small has contents of small files that were read before in this run; it can be nil.
+	Small *SmallFiles
 	// Create creates the destination, once the stream is known to be complete.
 	Create func() (oci.Destination, error)
 	// Also are more names of the image, besides Ref.
@@ -117,6 +119,9 @@ type Report struct {
 	CacheFault error
 	// ProofsFault is why the proofs could not be saved.
 	ProofsFault error
+	// PlanLacks says what the plan in the history lacks because it would be too large; empty for
+	// nothing.
+	PlanLacks string
 	// LeftOut are the paths of the output itself.
 	LeftOut []string
 	// Kept is the number of kept layers of the source.

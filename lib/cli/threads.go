@@ -1,0 +1,22 @@
+package cli
+
+import "strconv"
+
+// threadFlags bound the work in parallel.
+type threadFlags struct {
+	Threads string `short:"T" long:"threads" env:"CHUNKAH_THREADS" value-name:"N" unquote:"false" description:"layers or files processed in parallel (default, and 0: number of cores); the bytes do not depend on it" section:"Output" brief:"work in parallel (default: number of cores)"`
+}
+
+// maxThreads limits --threads. No machine has more cores.
+const maxThreads = 4096
+
+func (f *threadFlags) threads() (int, error) {
+	if f.Threads == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(f.Threads)
+	if err != nil || n < 0 || n > maxThreads {
+		return 0, usagef("threads %q (--threads or CHUNKAH_THREADS) is not a number from 0 to %d", f.Threads, maxThreads)
+	}
+	return n, nil
+}
