@@ -103,7 +103,7 @@ func TestCompletionInShells(t *testing.T) {
 		{"chunkah build --prune /x --output oci:lay\tx:1", "build --prune /x --output oci:layout/x:1"},
 		{"chunkah build --output=oci:lay\t", "build --output=oci:layout/"},
 		{"chunkah build -o docker-a\tarc\t", "build -o docker-archive:archive.tar"},
-		{"chunkah build --compress zs\t", "build --compress zstd"},
+		{"chunkah build --compress gz\t", "build --compress gzip"},
 		{"chunkah verify oci-archive:arc\t", "verify oci-archive:archive.tar"},
 		{"chunkah-pack --max-layer-\t", "--max-layer-size"},
 		{"chunkah-write --forma\t", "--forma"}, // not one of its options

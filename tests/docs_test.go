@@ -79,6 +79,7 @@ var pages = map[string]func(p *document){
 	"docs/messages.md":           messagesPage,
 	"docs/migration.md":          referencePage,
 	"docs/options.md":            optionsPage,
+	"docs/partial-pulls.md":      referencePage,
 	"docs/plans.md":              referencePage,
 	"docs/registries.md":         referencePage,
 	"docs/sbom.md":               referencePage,

@@ -121,6 +121,8 @@ type Wanted struct {
 	// Proves reads a blob with that digest and size to its end, and reports whether it decompresses
 	// to DiffID. An error does not mean that the blob is wrong.
 	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
+	// Holds is asked afterwards, and can read the blob anywhere. It can be nil.
+	Holds func(is digest.Digest, size int64, blob io.ReaderAt) (bool, error)
 }
 
 // Get returns the wanted blob, or nil if there is none. A blob that does not match its name is
@@ -156,6 +158,9 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 		return nil, err
 	}
 	size, ok, err := verifyBlob(f, is, want)
+	if ok && err == nil && want.Holds != nil {
+		ok, err = want.Holds(is, size, f)
+	}
 	if !ok || err != nil {
 		f.Close()
 		if err == nil {
@@ -228,6 +233,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// ReadAt reads what was written.
+func (w *Writer) ReadAt(p []byte, off int64) (int, error) { return w.file.ReadAt(p, off) }
 
 // Commit renames the blob to its final name and returns it, open for reading.
 func (w *Writer) Commit(diffID, blob digest.Digest) (*Blob, error) {

@@ -23,6 +23,7 @@ type reuseCommand struct {
 	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"say what this client downloads, and why (default: all in sum; podman's and containerd's by component)" brief:"say what this client downloads (default: all)"`
 	FailAbove  string `long:"fail-above" value-name:"SIZE" unquote:"false" description:"end with status 1 if an update downloads more than SIZE, for example 50MB (of several clients, podman's download counts)" brief:"status 1 if an update downloads more: 50MB"`
 	Markdown   bool   `long:"markdown" description:"print tables in Markdown, for a pull request or a job summary" brief:"print tables in Markdown"`
+	Partial    bool   `long:"partial" description:"also say what podman with enable_partial_images downloads: of layers of zstd:chunked, only the chunks that it lacks" brief:"also say what podman's partial pull downloads"`
 	Components bool   `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`
@@ -141,6 +142,11 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 				by = asked
 			}
 			step, err := c.compare(ctx, env, old, next, by)
+			if err == nil && c.Partial {
+				step.Partial, err = reuse.Partly(ctx, old, next, func(why error) {
+					env.warn("%w: counting the layer as a whole", why)
+				})
+			}
 			if err = errors.Join(err, old.Close()); err != nil {
 				old = next
 				return nil, nil, err

@@ -32,7 +32,7 @@ type writeFlags struct {
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
 	executionFlags
 	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
-	Compress     string `long:"compress" value-name:"none|gzip|zstd" unquote:"false" description:"compression of the layers (default: none, gzip to a registry)" section:"Output" brief:"of the layers (default: none)"`
+	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, gzip to a registry). Of zstd:chunked, podman can fetch only the parts that it lacks" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
 	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
@@ -111,7 +111,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := f.digestFlags.check(target); err != nil {
 		return opt, nil, err
 	}
-	if opt.Compression, err = f.compression(target); err != nil {
+	if opt.Compression, opt.Chunked, err = f.compression(target); err != nil {
 		return opt, nil, err
 	}
 	if opt.Threads, err = f.threads(); err != nil {
@@ -119,9 +119,6 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	}
 	if err := env.takesArchive(target); err != nil {
 		return opt, nil, err
-	}
-	if target.DockerFormat && opt.Compression.Algorithm == compress.Zstd {
-		return opt, nil, usagef("--compress zstd: docker load takes it only since Docker 23; use gzip or none with docker-archive:")
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
@@ -218,42 +215,6 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 		}
 	}
 	return cache.Open(f.Cache, size)
-}
-
-// compression returns the compression settings. The default for registries is gzip, because clients
-// do not compress downloaded layers.
-func (f *writeFlags) compression(target image.Source) (compress.Settings, error) {
-	var s compress.Settings
-	var err error
-	s.Algorithm = compress.None
-	if target.Network {
-		s.Algorithm = compress.Gzip
-	}
-	if f.Compress != "" {
-		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
-			return s, usagef("--compress: %w", err)
-		}
-	}
-	if f.Level == "" {
-		return s, nil
-	}
-	if s.Algorithm == compress.None {
-		return s, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
-	}
-	if f.Level == "max" {
-		s.Level = s.Algorithm.HighestLevel()
-		return s, nil
-	}
-	if s.Level, err = strconv.Atoi(f.Level); err != nil || s.Level < 0 {
-		return s, usagef("--level %q is not a compression level", f.Level)
-	}
-	if s.Level == 0 {
-		s.Level = compress.Stored
-	}
-	if err := s.Validate(); err != nil {
-		return s, usagef("--level: %w", err)
-	}
-	return s, nil
 }
 
 // dockerManifest reports whether to write Docker's manifest format.
@@ -363,6 +324,7 @@ func (e *Env) wrote(r *write.Report) {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
+	e.unmarked(r.Unmarked)
 	for _, why := range r.Refused {
 		e.warn("%s; compressing it again", why)
 	}

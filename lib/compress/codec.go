@@ -22,6 +22,7 @@ type plan struct {
 	level     int // of the library, or of package deflate
 	blockSize int // bytes of input in each block except the last
 	dictSize  int // bytes of input before a block that the codec uses as a dictionary
+	frames    bool
 }
 
 // deflateWindow is the maximum distance of a match in deflate, in bytes.
@@ -61,6 +62,9 @@ func outputSize(n int) int {
 func MaxSize(n int64) int64 { return n + n/128 + 1024 }
 
 func (p plan) newCodec() (codec, error) {
+	if p.frames {
+		return newFrameCodec(zstd.EncoderLevel(p.level))
+	}
 	if p.algorithm == Zstd {
 		return newZstdCodec(zstd.EncoderLevel(p.level))
 	}
@@ -72,6 +76,9 @@ func (p plan) newCodec() (codec, error) {
 
 // header returns the first bytes of a blob whose first block has that many bytes of input.
 func (p plan) header(first int) []byte {
+	if p.frames {
+		return nil
+	}
 	if p.algorithm == Zstd {
 		return zstdHeader(first)
 	}

@@ -45,7 +45,9 @@ type job struct {
 	index   int           // of the block in its stream, from 0
 	buf     []byte        // dictionary and block
 	dict    int           // bytes of dictionary at the start of buf
+	cuts    []int         // where the frames of buf end, for a FrameWriter
 	out     []byte        // set by the worker
+	ends    []int         // where the frames of out end, set by the worker
 	err     error         // set by the worker
 	started chan struct{} // closed when a worker begins
 	done    chan struct{} // closed when it is finished
@@ -162,7 +164,19 @@ func (p *Pool) run(codecs map[plan]codec, j *job) ([]byte, error) {
 		// copy.
 		dst = make([]byte, 0, outputSize(len(j.buf)))
 	}
-	return c.appendBlock(dst, j.buf, j.dict)
+	if !j.plan.frames {
+		return c.appendBlock(dst, j.buf, j.dict)
+	}
+	from := 0
+	for _, cut := range j.cuts {
+		var err error
+		if dst, err = c.appendBlock(dst, j.buf[from:cut], 0); err != nil {
+			return nil, err
+		}
+		j.ends = append(j.ends, len(dst))
+		from = cut
+	}
+	return dst, nil
 }
 
 // A freeList keeps a limited number of buffers for blocks or their outputs. A sync.Pool would

@@ -36,6 +36,7 @@ type Writer struct {
 	started bool   // the header was written
 	closed  bool
 	err     error // the first error
+	framing       // of a FrameWriter
 
 	crc  uint32 // of the input, for gzip
 	size uint32 // of the input modulo 2^32, for gzip
@@ -97,6 +98,9 @@ func (z *Writer) Close() error {
 	}
 	z.pool.blocks.put(z.plan, z.buf)
 	z.buf = nil
+	if z.plan.frames {
+		return nil
+	}
 	if z.plan.algorithm == Zstd {
 		return z.emit([]byte(zstdEnd))
 	}
@@ -142,15 +146,18 @@ func (z *Writer) submit() error {
 			return err
 		}
 	}
+	if z.plan.frames {
+		z.endFrame()
+	}
 	j := &job{
-		plan: z.plan, rank: z.rank, index: z.blocks, buf: z.buf, dict: z.dict,
+		plan: z.plan, rank: z.rank, index: z.blocks, buf: z.buf, dict: z.dict, cuts: z.cuts,
 		started: make(chan struct{}), done: make(chan struct{}),
 	}
 	if z.blocks == 0 {
 		z.first = len(j.buf) - j.dict
 	}
 	z.blocks++
-	z.buf, z.dict = nil, 0
+	z.buf, z.dict, z.cuts = nil, 0, nil
 	if !z.closed && z.plan.dictSize > 0 {
 		tail := j.buf[max(0, len(j.buf)-z.plan.dictSize):]
 		z.fill(tail)
@@ -223,6 +230,7 @@ func (z *Writer) writeOldest() error {
 	if err := z.emit(j.out); err != nil {
 		return err
 	}
+	z.wrote(j)
 	z.pool.outputs.put(z.plan, j.out)
 	return nil
 }

@@ -24,9 +24,18 @@ type zstdCodec struct {
 }
 
 func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
+	enc, err := newZstdEncoder(level, zstdBlockSize)
+	if err != nil {
+		return nil, err
+	}
+	return &zstdCodec{enc: enc}, nil
+}
+
+// newZstdEncoder returns an encoder of frames with that window, in bytes.
+func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
 	enc, err := zstd.NewWriter(nil, // each option but the two noted changes every digest
 		zstd.WithEncoderLevel(level),
-		zstd.WithWindowSize(zstdBlockSize),
+		zstd.WithWindowSize(window),
 		zstd.WithEncoderCRC(false),
 		// Huffman codes also for data without any match: 0.1 % smaller, at no time that could be
 		// measured.
@@ -40,7 +49,7 @@ func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd encoder: %w", err)
 	}
-	return &zstdCodec{enc: enc}, nil
+	return enc, nil
 }
 
 // appendBlock lets the library make a frame, and appends the frame's blocks alone, none of them

@@ -57,3 +57,6 @@ const (
 	// maxLinks bounds the symlinks in one path resolution, as in Linux.
 	maxLinks = 40
 )
+
+// MaxUnpacked returns the maximum decompressed size of a layer whose blob has that size.
+func MaxUnpacked(blob int64) int64 { return times(freeBytes, blob) }

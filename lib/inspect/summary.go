@@ -30,6 +30,7 @@ type LayerSummary struct {
 	MediaType  string `json:"media_type"`
 	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
 	Compressed int64  `json:"compressed_bytes"`
+	Chunked    bool   `json:"chunked,omitempty"` // as zstd:chunked
 	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that the layer stays unchanged for a week, in parts per million.
@@ -69,7 +70,7 @@ func (in *Image) Summary(components bool) *Summary {
 	for i, l := range in.Layers {
 		one := LayerSummary{
 			Index: i, Digest: l.Descriptor.Digest.String(), DiffID: l.DiffID.String(), MediaType: l.Descriptor.MediaType,
-			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Stability: known(l.Stability),
+			Bytes: known(l.Bytes), Compressed: l.Descriptor.Size, Chunked: l.Chunked(), Stability: known(l.Stability),
 			ChainStability: known(chains[i]), Components: l.Components,
 		}
 		if !l.Own {

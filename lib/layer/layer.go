@@ -27,6 +27,25 @@ type Content interface {
 	WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error)
 }
 
+// Entry describes an entry of a tar, as its header does.
+type Entry struct {
+	Name, Link string
+	Type       byte // a type flag of archive/tar
+	Size       int64
+	Xattrs     []format.Xattr
+	File       *format.File // for the other metadata
+}
+
+// Observer follows the entries of a tar while WriteObserved writes it.
+type Observer interface {
+	// Entry is called before the header of an entry is written.
+	Entry(e Entry) error
+	// Contents is called between the header and the contents, unless these are empty.
+	Contents() error
+	// End is called between the contents and their padding.
+	End() error
+}
+
 // Size returns the size of a layer's tar, in bytes. All file sizes must be known.
 func Size(files []*format.File) int64 {
 	n := int64(endSize)
@@ -40,6 +59,11 @@ func Size(files []*format.File) int64 {
 
 // Write writes the tar of a layer's records, which must be in order.
 func Write(ctx context.Context, w io.Writer, files []*format.File, content Content) error {
+	return WriteObserved(ctx, w, files, content, nobody{})
+}
+
+// WriteObserved is like Write, and reports to an observer.
+func WriteObserved(ctx context.Context, w io.Writer, files []*format.File, content Content, observer Observer) error {
 	var enc encoder
 	first := firsts{}
 	for _, f := range files {
@@ -50,13 +74,16 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 			return err
 		}
 		e := newEntry(f, first.linkTarget(f))
+		if err := observer.Entry(Entry{Name: e.name, Link: e.link, Type: e.flag, Size: e.size, Xattrs: e.xattrs, File: f}); err != nil {
+			return err
+		}
 		if _, err := w.Write(enc.header(&e)); err != nil {
 			return err
 		}
 		if e.flag != flagFile || f.Type == format.TypeWhiteout {
 			continue
 		}
-		if err := writeContent(ctx, w, &e, content); err != nil {
+		if err := writeContent(ctx, w, &e, content, observer); err != nil {
 			return err
 		}
 	}
@@ -65,7 +92,12 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 }
 
 // writeContent writes the contents of a file, padded to whole blocks.
-func writeContent(ctx context.Context, w io.Writer, e *entry, content Content) error {
+func writeContent(ctx context.Context, w io.Writer, e *entry, content Content, observer Observer) error {
+	if e.size > 0 {
+		if err := observer.Contents(); err != nil {
+			return err
+		}
+	}
 	n, err := content.WriteFile(ctx, w, e.file)
 	if err != nil {
 		return err
@@ -73,11 +105,21 @@ func writeContent(ctx context.Context, w io.Writer, e *entry, content Content) e
 	if n != e.size {
 		return fmt.Errorf("reading %q: got %d bytes, expected %d", e.file.Path, n, e.size)
 	}
-	if pad := padding(n); pad > 0 {
+	if n > 0 {
+		err = observer.End()
+	}
+	if pad := padding(n); pad > 0 && err == nil {
 		_, err = w.Write(zeros[:pad])
 	}
 	return err
 }
+
+// nobody is an Observer that does nothing.
+type nobody struct{}
+
+func (nobody) Entry(Entry) error { return nil }
+func (nobody) Contents() error   { return nil }
+func (nobody) End() error        { return nil }
 
 // zeros is used for padding and the end of a tar.
 var zeros [endSize]byte

@@ -109,7 +109,7 @@ const (
 )
 
 // choice matches a value that is one of several words.
-var choice = regexp.MustCompile(`^[a-z0-9]+(\|[a-z0-9]+)+$`)
+var choice = regexp.MustCompile(`^[a-z0-9:]+(\|[a-z0-9:]+)+$`)
 
 // kindOf returns the kind of a value by its placeholder.
 func kindOf(value string) kind {

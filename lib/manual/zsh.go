@@ -110,7 +110,7 @@ func zshAction(value string) string {
 	case kindCommand:
 		return "_command_names -e"
 	case kindChoice:
-		return "(" + strings.ReplaceAll(value, "|", " ") + ")"
+		return "(" + strings.NewReplacer("|", " ", ":", `\:`).Replace(value) + ")"
 	}
 	return " "
 }

@@ -103,7 +103,8 @@ func (p *Proofs) Has(diffID, blob digest.Digest, size int64) bool {
 	return p.known[lineOf(diffID, blob, size)]
 }
 
-// Add records that the blob decompresses to the layer.
+// Add records that the blob decompresses to the layer. For the tables of zstd:chunked, a digest of
+// their positions takes the place of the layer's.
 func (p *Proofs) Add(diffID, blob digest.Digest, size int64) {
 	if p == nil || p.Has(diffID, blob, size) {
 		return

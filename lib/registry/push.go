@@ -29,9 +29,10 @@ type Push struct {
 	ctx       context.Context // of all requests: the methods of a Destination have none
 	cancelAll context.CancelFunc
 
-	held    sync.Map    // digests of blobs that are known to be in the repository
-	closed  sync.Map    // names of repositories from which mounts fail
-	inParts atomic.Bool // the registry does not accept a blob in one request
+	held    sync.Map                      // digests of blobs that are known to be in the repository
+	closed  sync.Map                      // names of repositories from which mounts fail
+	inParts atomic.Bool                   // the registry does not accept a blob in one request
+	chunked atomic.Pointer[v1.Descriptor] // a blob of which clients will ask for parts
 
 	mu        sync.Mutex
 	done      error          // why nothing more is accepted
@@ -97,6 +98,7 @@ func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) e
 	if IsManifest(d.MediaType) {
 		return p.fail(what, p.keep(d, write))
 	}
+	p.sawBlob(d)
 	if _, held := p.held.Load(d.Digest); held {
 		return nil
 	}
@@ -193,6 +195,7 @@ func (p *Push) Commit() error {
 			return err
 		}
 	}
+	p.checkRanges(p.ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = errFinished

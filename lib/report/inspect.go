@@ -38,8 +38,25 @@ func Layers(p *Printer, s *inspect.Summary) {
 	for _, l := range s.Layers {
 		t.row(l.Index, sizeText(l.Bytes), compressedText(l), stabilityText(l.Stability), stabilityText(l.ChainStability), count(l.Files), "  "+contentsText(l))
 	}
-	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer"))
+	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer")+chunkedText(s.Layers))
 	t.end()
+}
+
+// chunkedText says how many layers are zstd:chunked, if there are any.
+func chunkedText(layers []inspect.LayerSummary) string {
+	n := 0
+	for _, l := range layers {
+		if l.Chunked {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case len(layers):
+		return ", zstd:chunked"
+	}
+	return fmt.Sprintf(", %d zstd:chunked", n)
 }
 
 // compressedText is the size of a compressed blob; empty if the blob is the tar itself.

@@ -32,6 +32,9 @@ func Series(p *Printer, s *reuse.Series, chosen reuse.Client) {
 	t.row(costCells("total", s.Cost, clients, 1, "", "  in "+console.Plural(n, "step"))...)
 	t.end()
 	for i, step := range s.Steps {
+		if step.Partial != nil && len(step.Parts) == 0 {
+			p.Linef("step %d: %s", i+1, partialText(step))
+		}
 		if len(step.Parts) > 0 {
 			p.Linef("")
 			printStep(p, step, chosen, fmt.Sprintf("step %d: ", i+1))
@@ -66,6 +69,17 @@ var clientTexts = map[reuse.Client]string{
 	reuse.Docker: "docker (overlay2)", reuse.Podman: "podman", reuse.Containerd: "containerd",
 }
 
+// partialText says what podman with partial pulls downloads.
+func partialText(s *reuse.Step) string {
+	c := s.Partial
+	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, %s of it tables, in %s of %s", console.Bytes(c.Download),
+		console.Bytes(s.Bytes), console.Bytes(c.Tables), console.Plural(int64(c.Ranges), "piece"), console.Plural(int64(c.Layers), "layer"))
+	if c.Whole > 0 {
+		text += fmt.Sprintf(", %d of them whole", c.Whole)
+	}
+	return text
+}
+
 // unpackText formats how much a client unpacks. If the layers were not read, only their blobs have
 // a size.
 func unpackText(c reuse.Cost) string {
@@ -83,6 +97,9 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 		cost := s.Cost(client)
 		p.Linef("%s downloads %s of %s, in %d of %s, and unpacks %s", clientTexts[client], console.Bytes(cost.Download), console.Bytes(s.Bytes),
 			cost.DownloadLayers, console.Plural(int64(s.Layers), "layer"), unpackText(cost))
+	}
+	if s.Partial != nil {
+		p.Linef("%s", partialText(s))
 	}
 	if s.SameTarLayers > 0 {
 		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))

@@ -28,6 +28,8 @@ type Step struct {
 	// SameTar counts downloaded blobs whose diffID the client has: only the compression differs.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
+	// Partial is the cost for a client that fetches chunks; nil if it was not requested.
+	Partial *Partial `json:"partial,omitempty"`
 	// Parts divide the download by layer and component.
 	Parts []Part `json:"parts,omitempty"`
 	// Missing says, for each layer of the new image, whether the chosen client downloads it.

@@ -20,7 +20,8 @@ import (
 func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest) error {
 	before := len(v.report.Faults)
 	v.report.Images++
-	img := image.Assemble(v.src, v.fetch, nil)
+	store := &tables{Fetcher: v.fetch, spool: v.opt.Image.Spool, faults: map[digest.Digest]error{}}
+	img := image.Assemble(v.src, store, nil)
 	img.Annotations = m.Annotations
 	img.Manifest.Descriptor, img.Config.Descriptor = d, m.Config
 	c := v.config(ctx, where, d, m, img)
@@ -44,6 +45,7 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 		return context.Cause(ctx)
 	}
 	w.report(names, v.report)
+	store.report(names, img.Layers, v.report)
 	if err != nil {
 		v.fault(where, "%s", err)
 		return nil

@@ -32,6 +32,8 @@ type blob struct {
 	previous *Kept
 	// from names an image in a registry that has the blob; empty for none.
 	from string
+	// annotations are those of zstd:chunked; nil for other blobs.
+	annotations map[string]string
 	// reused is set if the blob was found and not compressed in this run.
 	reused bool
 }
@@ -133,15 +135,15 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 
 // digestToCache writes the compressed blob to the cache.
 func (w *writer) digestToCache(ctx context.Context, pool *compress.Pool, l *layerFiles, b *blob) error {
-	return w.toCache(b, func(out io.Writer) (digest.Digest, error) {
+	return w.toCache(l, b, func(out *cache.Writer) (digest.Digest, error) {
 		err := w.digestInto(ctx, pool, out, l, b)
 		return b.digest, err
 	})
 }
 
 // toCache puts a blob into the cache. write writes it and returns its digest. b.diffID must be set.
-func (w *writer) toCache(b *blob, write func(io.Writer) (digest.Digest, error)) error {
-	out, err := w.opt.Cache.Create(w.opt.Compression.Key())
+func (w *writer) toCache(l *layerFiles, b *blob, write func(*cache.Writer) (digest.Digest, error)) error {
+	out, err := w.opt.Cache.Create(w.key(l))
 	if err != nil {
 		return err
 	}
@@ -170,6 +172,9 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	defer c.close()
 	if !w.compressed() {
 		return w.writeTar(ctx, out, l, c)
+	}
+	if l.chunked {
+		return w.chunkedTar(ctx, pool, out, l, b, c)
 	}
 	z, err := pool.NewWriter(ctx, out, w.opt.Compression, l.rank)
 	if err != nil {

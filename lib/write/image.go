@@ -25,6 +25,8 @@ type layerFiles struct {
 	size   int64 // of its tar, once all sizes are known
 	rank   int   // its place in the order of sizes, from 0
 	spool  *spooledBlob
+	// chunked is set if the blob is zstd:chunked.
+	chunked bool
 }
 
 // MaxLayers is the largest number of layers of an image. containers-storage refuses more

@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/cache"
-	"chunkah/lib/compress"
+	"chunkah/lib/chunked"
 	"chunkah/lib/interrupt"
 )
 
@@ -43,7 +43,7 @@ var errUnproven = errors.New("it does not decompress to the layer with its diffI
 // digest is enough, and the caller compares that. Any error except errUnproven says nothing about
 // the blob.
 func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, size int64, l *layerFiles, diffID digest.Digest) error {
-	if w.opt.Proofs.Has(diffID, want, size) {
+	if l.chunked || w.opt.Proofs.Has(diffID, want, size) { // proveChunked decompresses the former
 		_, err := io.Copy(io.Discard, interrupt.Reader(ctx, in))
 		return err
 	}
@@ -67,16 +67,24 @@ func (w *writer) prove(ctx context.Context, in io.Reader, want digest.Digest, si
 
 // fromCache takes the layer's blob from the cache if it has one.
 func (w *writer) fromCache(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
-	kept, err := w.opt.Cache.Get(cache.Wanted{
-		Key: w.opt.Compression.Key(), DiffID: b.diffID, Most: compress.MaxSize(l.size),
+	proven := func(err error) (bool, error) {
+		if errors.Is(err, errUnproven) || errors.Is(err, errTables) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	want := cache.Wanted{
+		Key: w.key(l), DiffID: b.diffID, Most: w.maxSize(l),
 		Proves: func(want digest.Digest, size int64, in io.Reader) (bool, error) {
-			err := w.prove(ctx, in, want, size, l, b.diffID)
-			if errors.Is(err, errUnproven) {
-				return false, nil
-			}
-			return err == nil, err
+			return proven(w.prove(ctx, in, want, size, l, b.diffID))
 		},
-	})
+	}
+	if l.chunked {
+		want.Holds = func(is digest.Digest, size int64, in io.ReaderAt) (bool, error) {
+			return proven(w.proveChunked(ctx, in, is, size, l, b))
+		}
+	}
+	kept, err := w.opt.Cache.Get(want)
 	if kept == nil || err != nil {
 		return false, err
 	}
@@ -93,14 +101,18 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 		return false, nil
 	}
 	d := previous.Descriptor
-	read := func(out io.Writer) error { return w.copyProven(ctx, out, previous, l) }
+	if l.chunked != chunked.Marked(d.Annotations) {
+		return false, nil // made with other settings
+	}
+	read := func(out blobFile) error { return w.copyProven(ctx, out, previous, l, b) }
 	b.from = previous.Image
 	switch {
-	case w.opt.Proofs.Has(previous.DiffID, d.Digest, d.Size):
+	case w.isProven(previous, l):
+		b.annotations = chunked.Of(d.Annotations)
 		b.previous, b.digest, b.size = &previous, d.Digest, d.Size
 		err = opens(ctx, previous)
 	case w.opt.Cache != nil:
-		err = w.toCache(b, func(out io.Writer) (digest.Digest, error) { return d.Digest, read(out) })
+		err = w.toCache(l, b, func(out *cache.Writer) (digest.Digest, error) { return d.Digest, read(out) })
 	default:
 		b.spool, b.digest, b.size = l.spool, d.Digest, d.Size
 		err = read(l.spool)
@@ -109,7 +121,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 		return true, nil
 	}
 	b.close() // with the bytes so far
-	b.spool, b.previous, b.from = nil, nil, ""
+	b.spool, b.previous, b.from, b.annotations = nil, nil, "", nil
 	var of *previousError
 	if ctx.Err() != nil || !errors.As(err, &of) {
 		return false, err
@@ -134,9 +146,15 @@ func opens(ctx context.Context, previous Kept) error {
 // previousError is an error of the previous image. The build continues without that blob.
 type previousError struct{ error }
 
+// blobFile receives a blob that is then read again.
+type blobFile interface {
+	io.Writer
+	io.ReaderAt
+}
+
 // copyProven copies a blob of the previous image that is proven to be the layer.
-func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l *layerFiles) error {
-	if most := compress.MaxSize(l.size); previous.Descriptor.Size > most {
+func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l *layerFiles, b *blob) error {
+	if most := w.maxSize(l); previous.Descriptor.Size > most {
 		return &previousError{fmt.Errorf("it has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
 	}
 	in, err := openBlob(ctx, previous)
@@ -148,6 +166,9 @@ func (w *writer) copyProven(ctx context.Context, out io.Writer, previous Kept, l
 	blob := io.TeeReader(in, kept)
 	if err = w.prove(ctx, blob, previous.Descriptor.Digest, previous.Descriptor.Size, l, previous.DiffID); err == nil {
 		_, err = io.Copy(io.Discard, blob) // to its end, where its digest is checked
+	}
+	if err == nil && l.chunked {
+		err = w.proveChunked(ctx, out, previous.Descriptor.Digest, previous.Descriptor.Size, l, b)
 	}
 	switch {
 	case kept.err != nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -31,11 +32,12 @@ const (
 // the speed of the goroutines.
 func (w *writer) run(ctx context.Context) error {
 	order := w.order()
+	w.chooseChunked()
 	if err := w.reserve(order); err != nil {
 		return err
 	}
 	w.expect()
-	w.warm = w.opt.Cache != nil && w.opt.Cache.Has(w.opt.Compression.Key())
+	w.warm = w.isWarm()
 	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
 	jobs := make(chan int, len(order))
@@ -174,7 +176,7 @@ func (w *writer) startEntry(ctx context.Context, l *layerFiles) error {
 	if w.access != oci.RandomAccess || !w.compressed() || w.opt.Cache != nil || len(w.opt.Previous) > 0 {
 		return nil
 	}
-	entry, err := w.dest.NewBlob(compress.MaxSize(l.size), true)
+	entry, err := w.dest.NewBlob(w.maxSize(l), true)
 	if err != nil || entry == nil {
 		return err
 	}
@@ -201,6 +203,9 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 		w.count(&w.img.layers[i], b)
 		if w.compressed() { // compressed or proven in this run
 			w.opt.Proofs.Add(b.diffID, b.digest, b.size)
+			if b.annotations != nil {
+				w.opt.Proofs.Add(tablesOf(b.annotations), b.digest, b.size)
+			}
 		}
 		image.Layers = append(image.Layers, w.layer(&w.img.layers[i], b, v1.History{
 			Created: created, CreatedBy: plan.Author, Comment: comments[i],
@@ -235,6 +240,7 @@ func (w *writer) layer(l *layerFiles, b *blob, history v1.History) oci.Layer {
 		annotationComponent: l.components(),
 		annotationStability: ppm(l.record.StabilityPPM),
 	}
+	maps.Copy(d.Annotations, b.annotations)
 	return oci.Layer{Descriptor: d, DiffID: b.diffID, History: history}
 }
 
@@ -243,6 +249,8 @@ func (w *writer) descriptor(b *blob) v1.Descriptor {
 		MediaType: v1.MediaTypeImageLayer + w.opt.Compression.Algorithm.MediaTypeSuffix(),
 		Digest:    b.digest,
 		Size:      b.size,
+		// So a registry knows that clients will ask for chunks.
+		Annotations: b.annotations,
 	}
 }
 

@@ -53,6 +53,18 @@ func (s *spooledBlob) writeTo(ctx context.Context, entry oci.BlobWriter) error {
 	return s.closeFile()
 }
 
+// ReadAt reads what was written. It must not be called concurrently with another method.
+func (s *spooledBlob) ReadAt(p []byte, off int64) (int, error) {
+	if s.file == nil {
+		return 0, io.EOF
+	}
+	n, err := s.file.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = s.readError(err)
+	}
+	return n, err
+}
+
 // spoolStep is how many bytes of a spool are copied between checks of the context.
 const spoolStep = 64 << 20
 

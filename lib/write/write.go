@@ -58,6 +58,9 @@ type Options struct {
 	Ref string
 	// Compression applies to the layers; the zero value means no compression.
 	Compression compress.Settings
+	// Chunked makes layers compressed with zstd zstd:chunked, except those of which a client that
+	// fetches chunks would make other files.
+	Chunked bool
 	// Threads bounds how many layers and blocks are processed in parallel; 0 means the number of
 	// cores.
 	Threads int
@@ -90,6 +93,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Compression.Algorithm == "" {
 		o.Compression.Algorithm = compress.None
 	}
+	if o.Chunked && o.Compression.Algorithm != compress.Zstd {
+		return o, fmt.Errorf("only layers compressed with zstd can be zstd:chunked, not with %q", o.Compression.Algorithm)
+	}
 	return o, o.Compression.Validate()
 }
 
@@ -113,6 +119,8 @@ type Report struct {
 	// Dropped are labels and annotations about layers that were removed. Stale are those of a given
 	// config, which the image has.
 	Dropped, Stale []string
+	// Unmarked has the layers that are not zstd:chunked although this was requested.
+	Unmarked []Unmarked
 	// Refused has the reasons why blobs of the previous image were not taken.
 	Refused []error
 	// CacheFault is why the cache could not be trimmed to its size.
@@ -129,6 +137,12 @@ type Report struct {
 	// Duplicates is the number of layers that were left out because they were equal to an earlier
 	// one.
 	Duplicates int
+}
+
+// Unmarked is a layer that is not zstd:chunked.
+type Unmarked struct {
+	Reason string // completes "it has"
+	Path   string // the first with that reason
 }
 
 // Pending is a finished image that is not visible yet: commit or discard it.

@@ -1,0 +1,166 @@
+package chunked
+
+// Parameters of the cuts, in bytes unless noted. All of them change every digest of a large file's
+// chunks, and so every digest of a layer.
+const (
+	// wholeSize is the size from which a file is cut. Below, the chunks would save less than their
+	// entries in the TOC cost.
+	wholeSize = 128 << 10
+	// cutBits is the number of ones at which the checksum cuts: chunks have 2^16 bytes on average.
+	cutBits = 16
+	// leastChunk is the size below which the checksum does not cut.
+	leastChunk = 4 << 10
+	// holeBlock is the unit of holes: blocks of a file, aligned to their size, that have only
+	// zeros.
+	holeBlock = 32 << 10
+)
+
+// The rolling checksum of bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), with which podman cuts
+// chunks too: over a window of 64 bytes, to each of which 31 is added.
+const (
+	windowSize = 64
+	charOffset = 31
+)
+
+type rollsum struct {
+	s1, s2 uint32
+	window [windowSize]byte
+	at     int
+}
+
+func newRollsum() rollsum {
+	return rollsum{s1: windowSize * charOffset, s2: windowSize * (windowSize - 1) * charOffset}
+}
+
+// roll adds bytes up to the first after which it cuts, and returns their number. The first skip
+// bytes are added without a cut.
+func (r *rollsum) roll(p []byte, skip int) (n int, cut bool) {
+	const mask = 1<<cutBits - 1
+	s1, s2, at := r.s1, r.s2, r.at
+	for i, b := range p {
+		drop := uint32(r.window[at&(windowSize-1)])
+		r.window[at&(windowSize-1)] = b
+		at++
+		s1 += uint32(b) - drop
+		s2 += s1 - windowSize*(drop+charOffset)
+		if s2&mask == mask && i >= skip {
+			r.s1, r.s2, r.at = s1, s2, at&(windowSize-1)
+			return i + 1, true
+		}
+	}
+	r.s1, r.s2, r.at = s1, s2, at&(windowSize-1)
+	return len(p), false
+}
+
+// chunkSink receives the chunks of a file: data in pieces, then the end of the chunk. If it is
+// full, it wants as few more chunks as possible.
+type chunkSink interface {
+	piece(p []byte) error
+	endChunk(zeros bool) error
+	full() bool
+}
+
+// cutter cuts the contents of a file into chunks.
+type cutter struct {
+	sink  chunkSink
+	sum   rollsum
+	size  int64 // of the chunk so far
+	hole  bool  // the chunk has only blocks of zeros
+	block []byte
+}
+
+// reset begins a file.
+func (c *cutter) reset() {
+	*c = cutter{sink: c.sink, sum: newRollsum(), block: c.block[:0]}
+}
+
+// Write implements io.Writer.
+func (c *cutter) Write(p []byte) (int, error) {
+	n := len(p)
+	if len(c.block) > 0 {
+		k := min(len(p), holeBlock-len(c.block))
+		c.block = append(c.block, p[:k]...)
+		p = p[k:]
+		if len(c.block) < holeBlock {
+			return n, nil
+		}
+		err := c.cut(c.block)
+		if c.block = c.block[:0]; err != nil {
+			return 0, err
+		}
+	}
+	for len(p) >= holeBlock {
+		if err := c.cut(p[:holeBlock]); err != nil {
+			return 0, err
+		}
+		p = p[holeBlock:]
+	}
+	c.block = append(c.block, p...)
+	return n, nil
+}
+
+// end ends the file.
+func (c *cutter) end() error {
+	if len(c.block) > 0 {
+		if err := c.cut(c.block); err != nil {
+			return err
+		}
+	}
+	return c.endChunk()
+}
+
+// cut adds a block.
+func (c *cutter) cut(block []byte) error {
+	full := c.sink.full()
+	hole := isZero(block) && !full
+	if hole != c.hole {
+		if err := c.endChunk(); err != nil {
+			return err
+		}
+		c.hole = hole
+	}
+	if hole {
+		c.sum.roll(block[:min(windowSize, len(block))], windowSize) // more zeros change nothing
+		c.size += int64(len(block))
+		return c.sink.piece(block)
+	}
+	for len(block) > 0 {
+		skip := int(max(0, leastChunk-1-c.size))
+		if full {
+			skip = len(block)
+		}
+		n, cut := c.sum.roll(block, skip)
+		c.size += int64(n)
+		if err := c.sink.piece(block[:n]); err != nil {
+			return err
+		}
+		if block = block[n:]; cut {
+			if err := c.endChunk(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *cutter) endChunk() error {
+	if c.size == 0 {
+		return nil
+	}
+	c.size = 0
+	return c.sink.endChunk(c.hole)
+}
+
+func isZero(p []byte) bool {
+	for ; len(p) >= 8; p = p[8:] {
+		if p[0]|p[1]|p[2]|p[3]|p[4]|p[5]|p[6]|p[7] != 0 {
+			return false
+		}
+	}
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}

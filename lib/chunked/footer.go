@@ -1,0 +1,183 @@
+package chunked
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// The annotations of a layer.
+const (
+	annotationChecksum = "io.github.containers.zstd-chunked.manifest-checksum"
+	annotationTOC      = "io.github.containers.zstd-chunked.manifest-position"
+	annotationSplit    = "io.github.containers.zstd-chunked.tarsplit-position"
+)
+
+// tocType is the only type of table that clients know.
+const tocType = 1
+
+// A skippable frame (RFC 8878, section 3.1.2) has this magic number, and the size of its contents
+// in four bytes.
+const (
+	skippableMagic = "\x50\x2a\x4d\x18"
+	skippableSize  = 8
+)
+
+// The footer has seven numbers of eight bytes, and this.
+const (
+	footerMagic = "GNUlInUx"
+	footerSize  = 64
+)
+
+// A region is where a compressed table is in a blob.
+type region struct {
+	offset, size int64
+	unpacked     int64 // its size after decompression
+}
+
+// Positions say where the tables of a blob are.
+type Positions struct {
+	// Digest is the SHA-256 of the compressed table of contents.
+	Digest digest.Digest
+	toc    region
+	split  region
+}
+
+// Size returns the size of both tables in the blob, with the footer.
+func (p *Positions) Size() int64 {
+	return p.split.offset + p.split.size + skippableSize + footerSize - p.Start()
+}
+
+// Fetched returns the bytes of the tables that clients fetch: not the footer.
+func (p *Positions) Fetched() int64 { return p.toc.size + p.split.size }
+
+// Start returns where the tables start, which is where the tar ends.
+func (p *Positions) Start() int64 { return p.toc.offset - skippableSize }
+
+// Annotations returns the annotations of the layer.
+func (p *Positions) Annotations() map[string]string {
+	return map[string]string{
+		annotationChecksum: p.Digest.String(),
+		annotationTOC:      fmt.Sprintf("%d:%d:%d:%d", p.toc.offset, p.toc.size, p.toc.unpacked, tocType),
+		annotationSplit:    fmt.Sprintf("%d:%d:%d", p.split.offset, p.split.size, p.split.unpacked),
+	}
+}
+
+// Marked reports whether the annotations of a layer say that it is zstd:chunked.
+func Marked(annotations map[string]string) bool { return annotations[annotationChecksum] != "" }
+
+// Of returns those of the annotations that are of zstd:chunked, or nil if there are none.
+func Of(annotations map[string]string) map[string]string {
+	if !Marked(annotations) {
+		return nil
+	}
+	own := map[string]string{}
+	for _, key := range []string{annotationChecksum, annotationTOC, annotationSplit} {
+		if value, has := annotations[key]; has {
+			own[key] = value
+		}
+	}
+	return own
+}
+
+// FromAnnotations reads the positions of a blob with that size from the annotations of its layer.
+func FromAnnotations(annotations map[string]string, size int64) (*Positions, error) {
+	p := &Positions{Digest: digest.Digest(annotations[annotationChecksum])}
+	if err := p.Digest.Validate(); err != nil {
+		return nil, fmt.Errorf("annotation %q: %q is not a digest", annotationChecksum, annotations[annotationChecksum])
+	}
+	toc, err := numbers(annotations, annotationTOC, 4)
+	if err != nil {
+		return nil, err
+	}
+	split, err := numbers(annotations, annotationSplit, 3)
+	if err != nil {
+		return nil, err
+	}
+	if toc[3] != tocType {
+		return nil, fmt.Errorf("annotation %q: the table has the type %d, and clients know only %d", annotationTOC, toc[3], tocType)
+	}
+	p.toc, p.split = region{toc[0], toc[1], toc[2]}, region{split[0], split[1], split[2]}
+	return p, p.check(size)
+}
+
+// numbers reads an annotation with n numbers.
+func numbers(annotations map[string]string, key string, n int) ([]int64, error) {
+	parts := strings.Split(annotations[key], ":")
+	list := make([]int64, n)
+	wrong := len(parts) != n
+	for i := 0; i < n && !wrong; i++ {
+		var err error
+		list[i], err = strconv.ParseInt(parts[i], 10, 64)
+		wrong = err != nil || list[i] < 0
+	}
+	if wrong {
+		return nil, fmt.Errorf("annotation %q: %q is not %d numbers", key, annotations[key], n)
+	}
+	return list, nil
+}
+
+// Limits of tables after decompression, in bytes. Clients refuse larger ones (TOC), or write them
+// to a file (tar-split).
+const (
+	maxTOC   = 150 << 20
+	maxSplit = 16 << 30
+)
+
+// check checks that the tables fill the end of a blob with that size.
+func (p *Positions) check(size int64) error {
+	footer := size - footerSize - skippableSize
+	switch {
+	case p.toc.unpacked > maxTOC || p.toc.size > maxTOC:
+		return fmt.Errorf("the table of contents has %d bytes, more than the %d that clients read", max(p.toc.unpacked, p.toc.size), maxTOC)
+	case p.split.unpacked > maxSplit:
+		return fmt.Errorf("the tar-split has %d bytes, more than %d", p.split.unpacked, int64(maxSplit))
+	case p.toc.offset < skippableSize || p.toc.size > footer || p.split.size > footer,
+		p.toc.offset > footer-p.toc.size, p.split.offset != p.toc.offset+p.toc.size+skippableSize,
+		p.split.offset+p.split.size != footer:
+		return fmt.Errorf("the tables at %d and %d, of %d and %d bytes, are not before the footer of a blob of %d bytes",
+			p.toc.offset, p.split.offset, p.toc.size, p.split.size, size)
+	}
+	return nil
+}
+
+// footer returns the contents of the last frame.
+func (p *Positions) footer() []byte {
+	var b []byte
+	for _, n := range []int64{p.toc.offset, p.toc.size, p.toc.unpacked, tocType, p.split.offset, p.split.size, p.split.unpacked} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	return append(b, footerMagic...)
+}
+
+// errNoFooter means that a blob is not zstd:chunked.
+var errNoFooter = errors.New("it has no footer of zstd:chunked")
+
+// parseFooter reads the last frame of a blob with that size. The digest is not in it.
+func parseFooter(frame []byte, size int64) (*Positions, error) {
+	if len(frame) != skippableSize+footerSize || string(frame[:skippableSize]) != skippableHeader(footerSize) ||
+		string(frame[len(frame)-len(footerMagic):]) != footerMagic {
+		return nil, errNoFooter
+	}
+	var n [7]int64
+	for i := range n {
+		n[i] = int64(binary.LittleEndian.Uint64(frame[skippableSize+8*i:]))
+		if n[i] < 0 {
+			return nil, fmt.Errorf("the footer has the number %d", uint64(n[i]))
+		}
+	}
+	if n[3] != tocType {
+		return nil, fmt.Errorf("the footer says that the table has the type %d, and clients know only %d", n[3], tocType)
+	}
+	p := &Positions{toc: region{n[0], n[1], n[2]}, split: region{n[4], n[5], n[6]}}
+	return p, p.check(size)
+}
+
+// skippableHeader returns the bytes before the contents of a skippable frame.
+func skippableHeader(n int64) string {
+	return string(binary.LittleEndian.AppendUint32([]byte(skippableMagic), uint32(n)))
+}

@@ -1,0 +1,104 @@
+package chunked
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+
+	"chunkah/format"
+)
+
+// fullTOC is the size of a TOC, in bytes, above which a layer is not marked, or its large files get
+// no further chunks. Clients refuse 150 MiB (maxTOC): what a layer has in one piece, and what is
+// added while it is written, stay below.
+const fullTOC = 50 << 20
+
+// The times that RFC 3339 can express: the years 0 to 9999.
+const (
+	minTime = -62167219200
+	maxTime = 253402300799
+)
+
+// Obstacle returns why clients that fetch chunks would make other files of a layer than those that
+// read its tar, and the first path that is concerned. The reason is empty if there is none, and
+// completes "it has …". podman 5.4.2 and go.podman.io/storage were read and measured.
+func Obstacle(files []*format.File) (reason, path string) {
+	withXattrs := map[int64]bool{}
+	seen := map[int64]bool{}
+	var size int64
+	for _, f := range files {
+		if reason := obstacle(f); reason != "" {
+			return reason, f.Path
+		}
+		if f.Hardlink != 0 {
+			withXattrs[f.Hardlink] = withXattrs[f.Hardlink] || len(f.Xattrs) > 0
+			if seen[f.Hardlink] && withXattrs[f.Hardlink] {
+				return "a file with several names and extended attributes", f.Path
+			}
+			seen[f.Hardlink] = true
+		}
+		if size += entrySize(f.Path, f.Target, f.Xattrs); size > fullTOC {
+			return "too many files for a table of contents", f.Path
+		}
+	}
+	return "", ""
+}
+
+// obstacle returns why clients would make another file of a record.
+func obstacle(f *format.File) string {
+	switch f.Type {
+	case format.TypeChar, format.TypeBlock:
+		return "a device" // not made
+	case format.TypeFifo:
+		return "a FIFO" // not made
+	case format.TypeSymlink:
+		if f.UID != 0 || f.GID != 0 {
+			return "a symlink of another owner than root" // made as root
+		}
+		if len(f.Xattrs) > 0 {
+			return "a symlink with extended attributes" // made without
+		}
+	}
+	for _, x := range f.Xattrs {
+		if !utf8.ValidString(x.Name) {
+			return "the name of an extended attribute that is not UTF-8"
+		}
+	}
+	switch {
+	case !utf8.ValidString(f.Path):
+		return "a name that is not UTF-8"
+	case !utf8.ValidString(f.Target):
+		return "the target of a link that is not UTF-8"
+	case f.MTime < minTime || f.MTime > maxTime:
+		return "a time outside the years 0 to 9999"
+	}
+	return ""
+}
+
+// entryText is the size of an entry in the TOC without its texts, in bytes: the fields, two digests
+// and numbers.
+const entryText = 260
+
+// entrySize returns about how large an entry is in the TOC, in bytes: few are larger, by less than
+// half.
+func entrySize(name, link string, xattrs []format.Xattr) int64 {
+	n := entryText + quotedSize(name) + quotedSize(link)
+	for _, x := range xattrs {
+		n += quotedSize(x.Name) + base64.StdEncoding.EncodedLen(len(x.Value)) + len(`"":"",`)
+	}
+	return int64(n)
+}
+
+// chunkSize is like entrySize, for a further chunk.
+func chunkSize(name string) int64 { return int64(entryText + quotedSize(name)) }
+
+// quotedSize returns the maximum size of a text in JSON.
+func quotedSize(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			n += 5
+		}
+	}
+	return n + 2*strings.Count(s, "\u2028") + 2*strings.Count(s, "\u2029")
+}

@@ -1,0 +1,227 @@
+package chunked
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc64"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"chunkah/format"
+)
+
+// maxLine bounds a line of tar-split, in bytes: a header has at most 1 MiB of records, and padding
+// comes in pieces of 1 MiB.
+const maxLine = 8 << 20
+
+// splitLine is a line of tar-split.
+type splitLine struct {
+	Type    int    `json:"type"`
+	Name    string `json:"name"`
+	NameRaw []byte `json:"name_raw"`
+	Size    int64  `json:"size"`
+	Payload []byte `json:"payload"`
+}
+
+func (l *splitLine) name() string {
+	if len(l.NameRaw) > 0 {
+		return string(l.NameRaw)
+	}
+	return l.Name
+}
+
+// splitReader compares a tar with tar-split, and the headers in it with the table of contents.
+type splitReader struct {
+	z       *zstd.Decoder
+	lines   *bufio.Scanner
+	entries map[string]*Entry // that had no header yet
+
+	line    splitLine
+	left    int64 // bytes of the line that were not compared yet
+	crc     hash.Hash64
+	padding int64 // after the contents of the last header
+	at      int64 // in the tar
+}
+
+func newSplitReader(t *Tables) (*splitReader, error) {
+	s := &splitReader{entries: make(map[string]*Entry, len(t.Entries)), crc: crc64.New(crcTable)}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Type == typeChunk {
+			continue
+		}
+		if s.entries[e.Name] != nil {
+			return nil, fmt.Errorf("entry %q occurs twice", e.Name)
+		}
+		s.entries[e.Name] = e
+	}
+	z, in, err := unpack(t.split, t.Positions.split.unpacked)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tar-split: %w", err)
+	}
+	s.z, s.lines = z, bufio.NewScanner(in)
+	s.lines.Buffer(nil, maxLine)
+	return s, nil
+}
+
+func (s *splitReader) close() { s.z.Close() }
+
+// next reads lines up to one with bytes. At the end it returns io.EOF.
+func (s *splitReader) next() error {
+	for s.left == 0 {
+		if !s.lines.Scan() {
+			if err := s.lines.Err(); err != nil {
+				return fmt.Errorf("reading the tar-split: %w", err)
+			}
+			return io.EOF
+		}
+		s.line = splitLine{}
+		if err := json.Unmarshal(s.lines.Bytes(), &s.line); err != nil {
+			return fmt.Errorf("reading the tar-split: %w", err)
+		}
+		switch s.line.Type {
+		case lineSegment:
+			s.left = int64(len(s.line.Payload))
+			if err := s.header(); err != nil {
+				return err
+			}
+		case lineFile:
+			if s.line.Size < 0 {
+				return fmt.Errorf("reading the tar-split: entry %q has the size %d", s.line.name(), s.line.Size)
+			}
+			s.left = s.line.Size
+			s.crc.Reset()
+		default:
+			return fmt.Errorf("reading the tar-split: a line has the type %d", s.line.Type)
+		}
+	}
+	return nil
+}
+
+// compare compares bytes of the tar.
+func (s *splitReader) compare(p []byte) error {
+	for len(p) > 0 {
+		if err := s.next(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return errors.New("the tar-split ends before the tar")
+			}
+			return err
+		}
+		piece := p[:min(int64(len(p)), s.left)]
+		if s.line.Type == lineSegment {
+			at := int64(len(s.line.Payload)) - s.left
+			if !bytes.Equal(piece, s.line.Payload[at:at+int64(len(piece))]) {
+				return fmt.Errorf("the tar-split and the tar differ between bytes %d and %d", s.at, s.at+int64(len(piece)))
+			}
+		} else {
+			s.crc.Write(piece)
+		}
+		p = p[len(piece):]
+		s.at += int64(len(piece))
+		if s.left -= int64(len(piece)); s.left == 0 && s.line.Type == lineFile && !bytes.Equal(s.crc.Sum(nil), s.line.Payload) {
+			return fmt.Errorf("entry %q: its contents have another CRC-64 than the tar-split says", s.line.name())
+		}
+	}
+	return nil
+}
+
+// contents checks that the next byte is that of a file at an offset.
+func (s *splitReader) contents(name string, offset int64) error {
+	if err := s.next(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if s.line.Type != lineFile || s.line.name() != name || s.line.Size-s.left != offset {
+		return fmt.Errorf("byte %d of the tar is not byte %d of this file", s.at, offset)
+	}
+	return nil
+}
+
+// end checks that nothing follows.
+func (s *splitReader) end() error {
+	if err := s.next(); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = errors.New("the tar ends before the tar-split")
+		}
+		return err
+	}
+	for name := range s.entries {
+		return fmt.Errorf("entry %q is not in the tar", name)
+	}
+	return nil
+}
+
+// header compares the header in a segment, after the padding of the contents before it, with the
+// table of contents. The last segment has none.
+func (s *splitReader) header() error {
+	b := s.line.Payload
+	if s.padding > int64(len(b)) {
+		return fmt.Errorf("the tar-split has %d bytes where %d of padding are expected", len(b), s.padding)
+	}
+	h, err := tar.NewReader(bytes.NewReader(b[s.padding:])).Next()
+	s.padding = 0
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading a header in the tar-split: %w", err)
+	}
+	e := s.entries[h.Name]
+	if e == nil {
+		return fmt.Errorf("entry %q is not in the table of contents", h.Name)
+	}
+	delete(s.entries, h.Name)
+	if field := e.differs(h); field != "" {
+		return fmt.Errorf("entry %q: the table of contents and the tar have another %s", h.Name, field)
+	}
+	if h.Typeflag == tar.TypeReg {
+		s.padding = -h.Size & 511
+	}
+	return nil
+}
+
+// differs returns the name of a field that differs from a header, or "".
+func (e *Entry) differs(h *tar.Header) string {
+	xattrs := map[string]string{}
+	for key, value := range h.PAXRecords {
+		if name, is := strings.CutPrefix(key, format.XattrKey); is {
+			xattrs[name] = base64.StdEncoding.EncodeToString([]byte(value))
+		}
+	}
+	switch {
+	case e.Type != typeOf(h.Typeflag):
+		return "type"
+	case e.Linkname != h.Linkname:
+		return "link target"
+	case e.Mode != h.Mode:
+		return "mode"
+	case e.Size != h.Size:
+		return "size"
+	case e.UID != int64(h.Uid) || e.GID != int64(h.Gid):
+		return "owner"
+	case !sameTime(e.ModTime, h.ModTime):
+		return "time"
+	case e.Devmajor != h.Devmajor || e.Devminor != h.Devminor:
+		return "device number"
+	case !maps.Equal(e.Xattrs, xattrs):
+		return "extended attribute"
+	}
+	return ""
+}
+
+// sameTime compares times as clients do, for whom none is 1970.
+func sameTime(a *time.Time, b time.Time) bool {
+	if a == nil || a.IsZero() {
+		return b.IsZero() || b.Unix() == 0
+	}
+	return a.Equal(b) || b.IsZero() && a.Unix() == 0
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"strconv"
+
+	"chunkah/lib/compress"
+	"chunkah/lib/image"
+	"chunkah/lib/write"
+)
+
+// chunkedName is the value of --compress for zstd:chunked.
+const chunkedName = "zstd:chunked"
+
+// compression returns the compression settings, and whether layers are zstd:chunked. The default
+// for registries is gzip, because clients do not compress downloaded layers.
+func (f *writeFlags) compression(target image.Source) (s compress.Settings, chunked bool, err error) {
+	s.Algorithm = compress.None
+	switch {
+	case f.Compress == chunkedName:
+		s.Algorithm, chunked = compress.Zstd, true
+	case f.Compress != "":
+		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
+			return s, false, usagef("--compress: unknown compression %q: want none, gzip, zstd or %s", f.Compress, chunkedName)
+		}
+	case target.Network:
+		s.Algorithm = compress.Gzip
+	}
+	if target.DockerFormat && s.Algorithm == compress.Zstd {
+		return s, false, usagef("--compress %s: docker load takes it only since Docker 23; use gzip or none with %s", f.Compress, target.Prefix)
+	}
+	s.Level, err = f.level(s)
+	return s, chunked, err
+}
+
+// level returns the level of the settings.
+func (f *writeFlags) level(s compress.Settings) (int, error) {
+	switch {
+	case f.Level == "":
+		return 0, nil
+	case s.Algorithm == compress.None:
+		return 0, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
+	case f.Level == "max":
+		return s.Algorithm.HighestLevel(), nil
+	}
+	n, err := strconv.Atoi(f.Level)
+	if err != nil || n < 0 {
+		return 0, usagef("--level %q is not a compression level", f.Level)
+	}
+	if s.Level = n; n == 0 {
+		s.Level = compress.Stored
+	}
+	if err := s.Validate(); err != nil {
+		return 0, usagef("--level: %w", err)
+	}
+	return s.Level, nil
+}
+
+// unmarked warns of layers that are not zstd:chunked.
+func (e *Env) unmarked(list []write.Unmarked) {
+	if len(list) == 0 {
+		return
+	}
+	others := ""
+	if n := len(list) - 1; n > 0 {
+		others = ", and so do " + plural(int64(n), "more layer") + " for this or another reason"
+	}
+	first := list[0]
+	e.warn("a layer stays ordinary zstd, since podman would make other files from chunks of it: it has %s, for example %q%s",
+		first.Reason, first.Path, others)
+}

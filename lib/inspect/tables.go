@@ -1,0 +1,31 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+
+	"chunkah/lib/chunked"
+	"chunkah/lib/interrupt"
+)
+
+// Chunked reports whether the layer is zstd:chunked.
+func (l *Layer) Chunked() bool { return chunked.Marked(l.Descriptor.Annotations) }
+
+// Tables reads the tables of a layer of zstd:chunked. The digest of the table of contents is
+// verified; whether it describes the layer is not.
+func (in *Image) Tables(ctx context.Context, layer int) (*chunked.Tables, error) {
+	d := in.Layers[layer].Descriptor
+	p, err := chunked.FromAnnotations(d.Annotations, d.Size)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tables of layer %d of %q: %w", layer, in.Source, err)
+	}
+	tail, err := in.image.BlobEnd(ctx, d, p.Start())
+	if err == nil {
+		defer tail.Close()
+		var t *chunked.Tables
+		if t, err = chunked.ReadTables(p, interrupt.Reader(ctx, tail)); err == nil {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("reading the tables of layer %d of %q: %w", layer, in.Source, err)
+}

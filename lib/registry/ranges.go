@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/chunked"
+	"chunkah/lib/oci"
+)
+
+// rangesTimeout bounds the check of a finished push.
+const rangesTimeout = 10 * time.Second
+
+// checkRanges warns if clients that fetch parts of layers cannot fetch them from the registry: they
+// ask for several ranges at once, and some registries refuse that. It costs one small request, and
+// only for layers of zstd:chunked.
+func (p *Push) checkRanges(ctx context.Context) {
+	d := p.chunked.Load()
+	if d == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, rangesTimeout)
+	defer cancel()
+	req := request{
+		method: http.MethodGet, url: p.repo.url("blobs", d.Digest.String()), scopes: p.repo.pull(),
+		header: http.Header{"Range": {"bytes=0-0,2-2"}},
+	}
+	resp, err := p.repo.send(ctx, req, http.StatusPartialContent, http.StatusOK)
+	var status *statusError
+	switch {
+	case err == nil:
+		drop(resp)
+	case errors.As(err, &status) && status.code == http.StatusBadRequest:
+		p.repo.warn("%q answers a request for several ranges with %q: podman cannot fetch parts of layers from it, and pulls whole layers",
+			p.repo.ref.repository(), status.Error())
+	case errors.As(err, &status):
+		p.repo.warn("%q answers a request for several ranges with %q: podman with enable_partial_images cannot pull this image from it (tunaOS#579): use --compress zstd there",
+			p.repo.ref.repository(), status.Error())
+	}
+}
+
+// sawBlob remembers a blob of which clients will ask for parts.
+func (p *Push) sawBlob(d v1.Descriptor) {
+	if chunked.Marked(d.Annotations) {
+		p.chunked.CompareAndSwap(nil, &d)
+	}
+}
+
+// BlobRange opens n bytes of a blob from an offset on. They are not verified. A registry that does
+// not support ranges is an error.
+func (r *Repository) BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error) {
+	if err := oci.CheckDescriptor(d); err != nil {
+		return nil, fmt.Errorf("reading a blob from %q: %w", r.ref.repository(), err)
+	}
+	var resp *http.Response
+	what := fmt.Sprintf("reading a part of blob %q from %q", d.Digest, r.ref.repository())
+	err := r.retry(ctx, what, func() (err error) {
+		resp, err = r.send(ctx, request{
+			method: http.MethodGet, url: r.url("blobs", d.Digest.String()), scopes: r.pull(),
+			header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, from+n-1)}},
+		}, http.StatusPartialContent)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, n), resp.Body}, nil
+}

@@ -1,0 +1,98 @@
+package clients
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A RangeProxy is a proxy for a registry that records requests for blobs. It can refuse requests
+// for several ranges, as some registries do.
+type RangeProxy struct {
+	// Host is the HOST:PORT for clients, on a loopback address.
+	Host string
+	// Refuse is the status for requests of several ranges; 0 passes them on. Set it before
+	// requests.
+	Refuse int
+
+	mu  sync.Mutex
+	got Fetched
+}
+
+// Fetched is what clients fetched of blobs.
+type Fetched struct {
+	Requests int
+	Ranges   int   // in all requests together
+	Whole    int   // answers that are whole blobs
+	Bytes    int64 // of the bodies of all answers
+}
+
+// NewRangeProxy starts a proxy for the registry at host. It stops when the test ends.
+func NewRangeProxy(t testing.TB, host string) *RangeProxy {
+	t.Helper()
+	p := &RangeProxy{}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if to := r.Header.Get("Location"); to != "" {
+			r.Header.Set("Location", strings.Replace(to, "http://"+host, "http://"+p.Host, 1))
+		}
+		p.record(r)
+		return nil
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.Refuse != 0 && strings.Contains(r.Header.Get("Range"), ",") {
+			http.Error(w, "several ranges", p.Refuse)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	p.Host = strings.TrimPrefix(server.URL, "http://")
+	return p
+}
+
+// record records an answer if it is for a blob.
+func (p *RangeProxy) record(r *http.Response) {
+	if r.Request.Method != http.MethodGet || !strings.HasSuffix(path.Dir(r.Request.URL.Path), "/blobs") {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.got.Requests++
+	if ranges := r.Request.Header.Get("Range"); ranges != "" {
+		p.got.Ranges += 1 + strings.Count(ranges, ",")
+	}
+	if r.StatusCode == http.StatusOK {
+		p.got.Whole++
+	}
+	r.Body = &counting{r.Body, p}
+}
+
+// Take returns what was fetched since the last call.
+func (p *RangeProxy) Take() Fetched {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	got := p.got
+	p.got = Fetched{}
+	return got
+}
+
+// counting counts the bytes of an answer.
+type counting struct {
+	io.ReadCloser
+	proxy *RangeProxy
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.proxy.mu.Lock()
+	defer c.proxy.mu.Unlock()
+	c.proxy.got.Bytes += int64(n)
+	return n, err
+}

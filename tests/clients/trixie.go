@@ -1,0 +1,124 @@
+package clients
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Trixie is podman of Debian 13 with its own storage, in a chroot: the podman of Debian 12 cannot
+// fetch parts of layers.
+type Trixie struct {
+	t    testing.TB
+	root string // of the chroot
+	env  []string
+}
+
+// trixieStorage is the place of the storage in the chroot.
+const trixieStorage = "/mnt"
+
+// NewTrixie returns podman with empty storage, which is removed when the test ends. With partial
+// set, it fetches parts of layers. The chroot is made by scripts/test-trixie and used again;
+// nothing is written to it.
+func NewTrixie(t testing.TB, partial bool) *Trixie {
+	t.Helper()
+	Need(t, "root", "mmdebstrap")
+	out, err := exec.Command("../scripts/test-trixie").Output()
+	if err != nil {
+		said := ""
+		if exit, ok := err.(*exec.ExitError); ok {
+			said = ": " + string(exit.Stderr)
+		}
+		Lack(t, "needs a Debian 13, which scripts/test-trixie cannot make: "+err.Error()+said)
+	}
+	dir := shortDir(t)
+	e := &Trixie{t: t, root: filepath.Join(dir, "root")}
+	for _, name := range []string{"root", "up", "work", "storage", "storage/tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lower := "lowerdir=" + strings.TrimSpace(string(out)) + ",upperdir=" + dir + "/up,workdir=" + dir + "/work"
+	for _, m := range []struct {
+		source, target, fs, data string
+		flags                    uintptr
+	}{
+		{"overlay", "", "overlay", lower, 0},
+		{"none", "", "", "", unix.MS_PRIVATE},
+		{"/proc", "/proc", "", "", unix.MS_BIND | unix.MS_REC},
+		{"/sys", "/sys", "", "", unix.MS_BIND | unix.MS_REC},
+		{"/dev", "/dev", "", "", unix.MS_BIND | unix.MS_REC},
+		{"none", "/proc", "", "", unix.MS_REC | unix.MS_PRIVATE},
+		{"none", "/sys", "", "", unix.MS_REC | unix.MS_PRIVATE},
+		{"none", "/dev", "", "", unix.MS_REC | unix.MS_PRIVATE},
+		{dir + "/storage", trixieStorage, "", "", unix.MS_BIND},
+		{"none", trixieStorage, "", "", unix.MS_PRIVATE},
+	} {
+		if err := unix.Mount(m.source, e.root+m.target, m.fs, m.flags, m.data); err != nil {
+			Lack(t, "needs to mount "+m.source+" at "+m.target+" of a chroot: "+err.Error())
+		}
+	}
+	fetch := "false"
+	if partial {
+		fetch = "true"
+	}
+	write(t, dir+"/storage/storage.conf", `[storage]
+driver = "overlay"
+graphroot = "`+trixieStorage+`/storage"
+runroot = "`+trixieStorage+`/run"
+[storage.options]
+pull_options = {enable_partial_images = "`+fetch+`", use_hard_links = "false", ostree_repos = ""}
+`)
+	e.env = []string{
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=" + trixieStorage + "/tmp",
+		"CONTAINERS_STORAGE_CONF=" + trixieStorage + "/storage.conf", "PODMAN_IGNORE_CGROUPSV1_WARNING=1",
+	}
+	t.Cleanup(func() { _ = e.command("podman", "image", "unmount", "--all", "--force").Run() })
+	return e
+}
+
+func (e *Trixie) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command("chroot", append([]string{e.root, name}, args...)...)
+	cmd.Env = e.env
+	return cmd
+}
+
+// Podman runs podman and returns its standard output.
+func (e *Trixie) Podman(args ...string) string {
+	e.t.Helper()
+	return Run(e.t, e.command("podman", args...))
+}
+
+// TryPull pulls an image from a registry without TLS, and returns podman's output with what it says
+// of each layer.
+func (e *Trixie) TryPull(ref string) (string, error) {
+	out, err := e.command("podman", "--log-level=debug", "pull", "--tls-verify=false", "docker://"+ref).CombinedOutput()
+	return string(out), err
+}
+
+// Pull is TryPull for an image that podman can pull.
+func (e *Trixie) Pull(ref string) string {
+	e.t.Helper()
+	out, err := e.TryPull(ref)
+	if err != nil {
+		e.t.Fatalf("podman pull %s: %v\n%s", ref, err, out[max(0, len(out)-maxSaid):])
+	}
+	return out
+}
+
+// Run runs a command in a new container of the image and returns its standard output.
+func (e *Trixie) Run(image string, command ...string) string {
+	e.t.Helper()
+	return e.Podman(slices.Concat([]string{"run", "--rm", image}, command)...)
+}
+
+// Mount mounts the image until the test ends, and returns the tree.
+func (e *Trixie) Mount(image string) string {
+	e.t.Helper()
+	return e.root + strings.TrimSpace(e.Podman("image", "mount", image))
+}
