@@ -139,6 +139,10 @@ func decodeHeader(d decoder, in *interner) *Header {
 			if s.once(7, nameKeepLayers) {
 				h.KeepLayers = bounded(d, MaxList)
 			}
+		case namePrevious:
+			if s.once(8, namePrevious) {
+				h.Previous = string(d.text(MaxText))
+			}
 		case nameSourceDate:
 			if s.once(4, nameSourceDate) {
 				h.SourceDate, h.HasSourceDate = d.integer(), true
@@ -154,6 +158,9 @@ func decodeHeader(d decoder, in *interner) *Header {
 			}
 			s.unknown(key)
 		}
+	}
+	if s.has(8) && h.Previous == "" {
+		d.fail(valuef("the name of the previous image is empty"))
 	}
 	if s.has(3) {
 		h.Root = rawPath(d, nameRoot, h.Root, rootRaw)
@@ -233,6 +240,14 @@ func decodeLayer(d decoder, in *interner) *Layer {
 			if s.once(5, nameContents) {
 				l.Contents = decodeTexts(d, in)
 			}
+		case nameDiffID:
+			if s.once(6, nameDiffID) {
+				l.DiffID = decodeDigest(d)
+			}
+		case nameEntries:
+			if s.once(7, nameEntries) {
+				l.Entries = decodeDigest(d)
+			}
 		default:
 			s.unknown(key)
 		}
@@ -273,6 +288,15 @@ func decodeInts(d decoder) []int64 {
 		}
 	}
 	return list
+}
+
+// decodeDigest reads a digest, which is never empty.
+func decodeDigest(d decoder) string {
+	text := d.text(MaxText)
+	if d.failed() == nil && !isDigest(text) {
+		d.fail(valuef("%q is not a digest: want sha256: and 64 lower-case hex digits", clip(string(text))))
+	}
+	return string(text)
 }
 
 // bounded reads an integer from 0 to most.

@@ -50,6 +50,10 @@ func decodeFile(d decoder, in *interner) *File {
 			if s.once(17, nameStamp) {
 				f.Stamp = string(d.text(MaxText))
 			}
+		case nameDigest:
+			if s.once(18, nameDigest) {
+				f.Digest = decodeDigest(d)
+			}
 		case nameTarget:
 			if s.once(9, nameTarget) {
 				f.Target = string(d.text(3 * MaxTarget))

@@ -51,7 +51,7 @@ func count(present ...bool) int {
 func encodeHeader(e encoder, h *Header) {
 	rootRaw := !utf8.ValidString(h.Root)
 	e.beginMap(1 + count(h.Stage != "", h.Root != "", rootRaw, len(h.Sources) > 0, h.KeepLayers != 0,
-		h.HasSourceDate, h.HasNewestMtime))
+		h.Previous != "", h.HasSourceDate, h.HasNewestMtime))
 	encodeInt(e, nameVersion, h.Version)
 	if h.Stage != "" {
 		encodeText(e, nameStage, h.Stage)
@@ -64,6 +64,9 @@ func encodeHeader(e encoder, h *Header) {
 	}
 	if h.KeepLayers != 0 {
 		encodeInt(e, nameKeepLayers, h.KeepLayers)
+	}
+	if h.Previous != "" {
+		encodeText(e, namePrevious, h.Previous)
 	}
 	if h.HasSourceDate {
 		encodeInt(e, nameSourceDate, h.SourceDate)
@@ -79,7 +82,7 @@ func encodeFile(e encoder, f *File) {
 	targetRaw := !utf8.ValidString(f.Target)
 	isFile := f.Type == TypeFile && f.Size != SizeUnknown
 	isDevice := f.Type == TypeChar || f.Type == TypeBlock
-	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Target != "", targetRaw, f.Hardlink != 0,
+	e.beginMap(6 + count(pathRaw, isFile, f.MTimeNsec != 0, f.Stamp != "", f.Digest != "", f.Target != "", targetRaw, f.Hardlink != 0,
 		isDevice, isDevice, len(f.Xattrs) > 0, len(f.Components) > 0, f.Implied))
 	encodePath(e, namePath, namePathRaw, f.Path)
 	encodeText(e, nameType, string(f.Type))
@@ -95,6 +98,9 @@ func encodeFile(e encoder, f *File) {
 	}
 	if f.Stamp != "" {
 		encodeText(e, nameStamp, f.Stamp)
+	}
+	if f.Digest != "" {
+		encodeText(e, nameDigest, f.Digest)
 	}
 	if f.Target != "" {
 		encodePath(e, nameTarget, nameTargetRaw, f.Target)
@@ -144,7 +150,7 @@ func encodeComponent(e encoder, c *Component) {
 }
 
 func encodeLayer(e encoder, l *Layer) {
-	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0))
+	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0, l.DiffID != "", l.Entries != ""))
 	encodeInt(e, nameIndex, l.Index)
 	encodeTexts(e, nameComponents, l.Components)
 	if len(l.Fingerprints) > 0 {
@@ -155,6 +161,12 @@ func encodeLayer(e encoder, l *Layer) {
 	}
 	if len(l.Contents) > 0 {
 		encodeTexts(e, nameContents, l.Contents)
+	}
+	if l.DiffID != "" {
+		encodeText(e, nameDiffID, l.DiffID)
+	}
+	if l.Entries != "" {
+		encodeText(e, nameEntries, l.Entries)
 	}
 	encodeInt(e, nameStabilityPPM, l.StabilityPPM)
 	e.endMap()

@@ -9,6 +9,7 @@ const (
 	nameRootRaw      = "root_raw"
 	nameSources      = "sources"
 	nameKeepLayers   = "keep_layers"
+	namePrevious     = "previous"
 	nameSourceDate   = "source_date"
 	nameNewestMtime  = "newest_mtime"
 	namePath         = "path"
@@ -21,6 +22,7 @@ const (
 	nameMtime        = "mtime"
 	nameMtimeNsec    = "mtime_nsec"
 	nameStamp        = "stamp"
+	nameDigest       = "digest"
 	nameTarget       = "target"
 	nameTargetRaw    = "target_raw"
 	nameHardlink     = "hardlink"
@@ -38,5 +40,7 @@ const (
 	nameFingerprints = "fingerprints"
 	nameTimes        = "times"
 	nameContents     = "contents"
+	nameDiffID       = "diff_id"
+	nameEntries      = "entries"
 	nameStabilityPPM = "stability_ppm"
 )

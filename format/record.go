@@ -32,6 +32,9 @@ type Header struct {
 	// KeepLayers is the number of layers of the last source that the image keeps. The records
 	// describe the differences above them.
 	KeepLayers int64
+	// Previous is the image with the layers that have a DiffID: a reference as for chunkah-scan,
+	// with its digest. Empty if there are none.
+	Previous string
 	// SourceDate is the upper bound of every mtime, in unix seconds. It is valid only if
 	// HasSourceDate is set.
 	SourceDate    int64
@@ -80,6 +83,8 @@ type File struct {
 	// Stamp shows whether a regular file in the source was replaced or changed later; empty if the
 	// source is not checked. Only equality matters.
 	Stamp string
+	// Digest is that of a regular file's contents, as "sha256:HEX"; empty if unknown.
+	Digest string
 	// Target is a symlink's target.
 	Target string
 	// Hardlink numbers the group of names that share one inode: 0 for none.
@@ -130,6 +135,11 @@ type Layer struct {
 	// Contents represent everything in the components except times: only equality matters, and an
 	// empty one is unknown. They are in the same order, or empty.
 	Contents []string
+	// DiffID is set if the layer is kept: it is the one with this diffID in Header.Previous.
+	// Its file records show its entries; they are not read from the source.
+	DiffID string
+	// Entries is the digest of the layer's entries (SPEC.md, section 13); empty if unknown.
+	Entries string
 	// StabilityPPM is the chance that the layer stays unchanged for a week, in parts per million.
 	StabilityPPM int64
 }
@@ -180,4 +190,6 @@ const (
 	// EmptyDirectories is the component of empty directories without any other. A directory leaves
 	// it with its first file, which must not change a large layer.
 	EmptyDirectories = "chunkah/empty-directories"
+	// Deletions is the component of whiteouts.
+	Deletions = "chunkah/deletions"
 )

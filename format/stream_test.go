@@ -17,7 +17,7 @@ func everything() []Record {
 	return []Record{
 		&Header{
 			Version: 1, Stage: StagePack, Root: "/srv/r\xffoot", SourceDate: -5, HasSourceDate: true,
-			NewestMtime: 1700000000, HasNewestMtime: true,
+			NewestMtime: 1700000000, HasNewestMtime: true, Previous: "docker://x@y",
 		},
 		&Component{
 			Name: "rpm/glibc", Updates: []int64{-1, 1500000000}, IntervalDays: 7,
@@ -25,9 +25,9 @@ func everything() []Record {
 		},
 		&Layer{Index: 0, Components: []string{"rpm/glibc", "x"}, Fingerprints: []string{"f1", ""}, Times: []int64{-5, 1700000000}, Contents: []string{"", "c2"}, StabilityPPM: 999000},
 		&File{Path: "/", Type: TypeDir, Mode: 0o755, Implied: true, MTime: 12},
-		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é"},
+		&File{Path: "/a", Type: TypeFile, Mode: 0, UID: 5, GID: 1 << 31, Size: MaxInt, MTime: -3, MTimeNsec: 999999999, Stamp: "1.2é", Digest: "sha256:" + strings.Repeat("0a", 32)},
 		&File{Path: "/a\xfe\"\\\n\x01é", Type: TypeSymlink, Mode: 0o777, Target: "\xffx"},
-		&Layer{Index: 1, Components: []string{"y"}},
+		&Layer{Index: 1, Components: []string{"y"}, DiffID: "sha256:" + strings.Repeat("1b", 32), Entries: "sha256:" + strings.Repeat("2c", 32)},
 		&File{
 			Path: "/b", Type: TypeFile, Mode: 0o4755, Size: SizeUnknown, Hardlink: 3, Components: []string{"y"},
 			Xattrs: []Xattr{{"security.capability", []byte{0, 1, 255}}, {"user.empty", []byte{}}},

@@ -45,6 +45,9 @@ func (f *File) Validate() error {
 			return err
 		}
 	}
+	if f.Digest != "" && !isDigest([]byte(f.Digest)) {
+		return valuef("digest %q of %q is not sha256: and 64 lower-case hex digits", clip(f.Digest), path)
+	}
 	if err := f.validateXattrs(path); err != nil {
 		return err
 	}
@@ -60,6 +63,8 @@ func (f *File) validateKind(path string) error {
 		return valuef("size %d of %q is out of range", f.Size, path)
 	case f.Type != TypeFile && f.Stamp != "":
 		return valuef("%q is a %s and has a stamp", path, f.Type)
+	case f.Type != TypeFile && f.Digest != "":
+		return valuef("%q is a %s and has a digest", path, f.Type)
 	case f.Type != TypeSymlink && f.Target != "":
 		return valuef("%q is a %s and has a target", path, f.Type)
 	case f.Type == TypeSymlink && f.Target == "":
@@ -156,6 +161,11 @@ func (l *Layer) Validate() error {
 	if err := checkOptional("digest of contents", l.Contents); err != nil {
 		return err
 	}
+	for _, d := range []string{l.DiffID, l.Entries} {
+		if d != "" && !isDigest([]byte(d)) {
+			return valuef("%q in layer %d is not a digest: want sha256: and 64 lower-case hex digits", clip(d), l.Index)
+		}
+	}
 	if l.StabilityPPM < 0 || l.StabilityPPM > 1_000_000 {
 		return valuef("stability_ppm %d of layer %d is not in 0..1000000", l.StabilityPPM, l.Index)
 	}
@@ -198,6 +208,11 @@ func (h *Header) Validate() error {
 	}
 	if err := h.validateSources(); err != nil {
 		return err
+	}
+	if h.Previous != "" {
+		if err := checkText("previous image", h.Previous); err != nil {
+			return err
+		}
 	}
 	if !inRange(h.SourceDate) || !inRange(h.NewestMtime) {
 		return limitf("a time in the header is beyond 2^53-1")
@@ -265,6 +280,22 @@ func checkText(what, s string) error {
 		return valuef("%s %q is not UTF-8", what, clip(s))
 	}
 	return nil
+}
+
+// digestPrefix starts a digest in the stream, which has only SHA-256.
+const digestPrefix = "sha256:"
+
+// isDigest reports whether a text is a digest in its one spelling.
+func isDigest(text []byte) bool {
+	if len(text) != len(digestPrefix)+64 || string(text[:len(digestPrefix)]) != digestPrefix {
+		return false
+	}
+	for _, c := range text[len(digestPrefix):] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 func inRange(n int64) bool { return n >= -MaxInt && n <= MaxInt }

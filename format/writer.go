@@ -33,6 +33,7 @@ type Writer struct {
 	out  *bufio.Writer
 	json *jsonEncoder
 	msgp *msgpackEncoder
+	bare bool // a sequence, without header and end
 	seen bool // the header was written
 	err  error
 }
@@ -46,6 +47,14 @@ func NewWriter(w io.Writer, enc Encoding) *Writer {
 		wr.json = &jsonEncoder{}
 	}
 	return wr
+}
+
+// NewSequenceWriter returns a writer of a sequence of records, as NewSequenceReader reads it.
+// Finish writes no end record.
+func NewSequenceWriter(w io.Writer, enc Encoding) *Writer {
+	s := NewWriter(w, enc)
+	s.bare = true
+	return s
 }
 
 var (
@@ -66,8 +75,11 @@ func (w *Writer) Write(rec Record) error {
 // Finish ends the stream with its end record. Do not call it after an error: a stream without an
 // end record is incomplete.
 func (w *Writer) Finish() error {
-	if err := w.write(End{}); err != nil {
-		return err
+	if w.err == nil && !w.bare {
+		_ = w.write(End{}) // w.err has its error
+	}
+	if w.err != nil {
+		return w.err
 	}
 	if err := w.out.Flush(); err != nil {
 		return w.fail(err)
@@ -85,7 +97,7 @@ func (w *Writer) write(rec Record) error {
 	if w.err != nil {
 		return w.err
 	}
-	if _, isHeader := rec.(*Header); isHeader == w.seen {
+	if _, isHeader := rec.(*Header); isHeader == w.seen && !w.bare {
 		return w.fail(errHeader)
 	}
 	w.seen = true

@@ -80,6 +80,7 @@ var pages = map[string]func(p *document){
 	"docs/migration.md":          referencePage,
 	"docs/options.md":            optionsPage,
 	"docs/partial-pulls.md":      referencePage,
+	"docs/patch-layers.md":       referencePage,
 	"docs/plans.md":              referencePage,
 	"docs/registries.md":         referencePage,
 	"docs/sbom.md":               referencePage,

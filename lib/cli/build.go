@@ -96,6 +96,8 @@ type building struct {
 	plan     pendingPlan
 	set      *source.Set
 	previous io.Closer
+	last     *lastImage
+	files    *planFiles
 	verified *verify.Report // set after a successful --verify
 }
 
@@ -107,6 +109,7 @@ func (b *building) close() {
 	if b.previous != nil {
 		_ = b.previous.Close()
 	}
+	b.last.close()
 }
 
 // check validates the flags that need no files or images.
@@ -129,12 +132,21 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
 		return err
 	}
+	if c.MaxStale != "" && c.KeepBase != "" {
+		return usagef("--max-stale and --keep-base cannot be used together: both say which layers are kept")
+	}
 	return c.formatFlags.check()
 }
 
 // open validates the other flags, and opens the files and images that they name.
 func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err error) {
-	if b.pack, err = c.packFlags.options(ctx, env, c.imageOptions(env), c.place(), &b.plan); err != nil {
+	if b.pack, err = c.packFlags.options(ctx, env, &c.imageFlags, c.place(), &b.plan); err != nil {
+		return err
+	}
+	if b.last, err = c.lastImage(ctx, env, &c.imageFlags, c.place(), &b.pack); err != nil {
+		return err
+	}
+	if b.files, err = c.filesOf(ctx, env, &b.plan, b.pack.MaxStale); err != nil {
 		return err
 	}
 	b.pack.KeepXattrs = c.KeepXattrs
@@ -170,6 +182,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if b.scan, err = c.scanFlags.options(env, b.set.Root, slices.Concat(outputs, c.metricsFile(), c.planFile())); err != nil {
 		return err
 	}
+	b.write.OpenPrevious = c.openPrevious(env, &c.outputFlags, b.last)
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	remember(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
@@ -210,6 +223,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
 		return err
 	}
+	c.attachFiles(ctx, env, &c.writeFlags, done.written)
 	if err := c.writeSBOM(ctx, env, &b, &done); err != nil {
 		return err
 	}
@@ -231,7 +245,7 @@ func (c *buildCommand) runStages(ctx context.Context, env *Env, b *building, don
 	stages := []pipeline.Stage{
 		b.measured.stage(done.scan(env, b.set.Changed, b.header, b.scan), told, nil),
 		b.measured.stage(c.assignStage(env, done, b.assign), told, nil),
-		b.measured.stage(c.packStage(env, done, b.pack), told, nil),
+		b.measured.stage(c.packStage(env, done, b), told, nil),
 		b.measured.stage(c.writeStage(env, b, done), told, func(m *metrics.Stage) {
 			m.Wrote(done.written.BlobBytes, done.written.ReusedBytes, done.written.Manifest)
 		}),
@@ -282,12 +296,12 @@ func (c *buildCommand) assignStage(env *Env, r *reports, opt assign.Options) pip
 	}}
 }
 
-func (c *buildCommand) packStage(env *Env, r *reports, opt pack.Options) pipeline.Stage {
+func (c *buildCommand) packStage(env *Env, r *reports, b *building) pipeline.Stage {
 	if c.Pack != "" {
 		return c.command(env, "pack", c.Pack)
 	}
 	return pipeline.Stage{Name: "pack", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-		r.packed, err = pack.Run(ctx, in, out, opt)
+		r.packed, err = pack.Run(ctx, in, b.files.sink(out), b.pack)
 		return err
 	}}
 }

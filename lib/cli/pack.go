@@ -17,13 +17,14 @@ type packFlags struct {
 	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
 	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
+	MaxStale  string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the image of --previous, and put only changed files into layers above them, while at most this share of the image is stale (docs/patch-layers.md; default: 0, no such layers)" brief:"keep old layers, with at most this share stale"`
 	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
 	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
 	planFlags
 }
 
 // options parses the flags. output is nil if the image or stream goes to standard output.
-func (f *packFlags) options(ctx context.Context, env *Env, images image.Options, output *image.Source, plan *pendingPlan) (pack.Options, error) {
+func (f *packFlags) options(ctx context.Context, env *Env, images *imageFlags, output *image.Source, plan *pendingPlan) (pack.Options, error) {
 	n, err := f.max(env)
 	if err != nil {
 		return pack.Options{}, err
@@ -31,11 +32,17 @@ func (f *packFlags) options(ctx context.Context, env *Env, images image.Options,
 	if err := f.checkPlan(output); err != nil {
 		return pack.Options{}, err
 	}
-	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON, Planned: f.preparePlan(ctx, env, plan)}
+	opt := pack.Options{Max: n, Explain: f.Explain || f.JSON}
+	if opt.MaxStale, err = f.maxStale(output); err != nil {
+		return opt, err
+	}
+	if opt.MaxStale == 0 {
+		opt.Planned = f.preparePlan(ctx, env, plan)
+	}
 	if opt.MaxLayerSize, err = f.maxLayerSize(); err != nil {
 		return opt, err
 	}
-	opt.Previous, err = f.previous(ctx, env, images, output)
+	opt.Previous, err = f.previous(ctx, env, images.imageOptions(env), output)
 	return opt, err
 }
 
@@ -89,10 +96,15 @@ type packCommand struct {
 
 func (c *packCommand) run(ctx context.Context, env *Env) error {
 	var plan pendingPlan
-	opt, err := c.packFlags.options(ctx, env, c.imageOptions(env), nil, &plan)
+	opt, err := c.packFlags.options(ctx, env, &c.imageFlags, nil, &plan)
 	if err != nil {
 		return err
 	}
+	last, err := c.lastImage(ctx, env, &c.imageFlags, nil, &opt)
+	if err != nil {
+		return err
+	}
+	defer last.close()
 	opt.KeepXattrs = c.KeepXattrs
 	if opt.Threads, err = c.threads(); err != nil {
 		return err
@@ -110,7 +122,11 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	defer plan.discard()
-	report, err := pack.Run(ctx, measured.In(in), measured.Out(out), opt)
+	files, err := c.filesOf(ctx, env, &plan, opt.MaxStale)
+	if err != nil {
+		return err
+	}
+	report, err := pack.Run(ctx, measured.In(in), files.sink(measured.Out(out)), opt)
 	if err != nil {
 		return err
 	}

@@ -171,6 +171,9 @@ func (r *reports) reused() []string {
 	if w.Reused > 0 {
 		parts = append(parts, fmt.Sprintf("%s, %s, as they were made before", plural(int64(w.Reused), "layer"), bytesText(w.ReusedBytes)))
 	}
+	if w.KeptPrevious > 0 {
+		parts = append(parts, fmt.Sprintf("%s of the previous image", plural(int64(w.KeptPrevious), "layer")))
+	}
 	if w.Kept > 0 {
 		parts = append(parts, fmt.Sprintf("%s of the source below those", plural(int64(w.Kept), "layer")))
 	}

@@ -9,9 +9,11 @@ import (
 	"strings"
 
 	"chunkah/format"
+	"chunkah/lib/digests"
 	"chunkah/lib/quote"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
+	"chunkah/lib/write"
 )
 
 // scanFlags are shared by scan and build.
@@ -64,8 +66,9 @@ type scanCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
-	Args   struct {
+	Digests bool   `long:"digests" description:"add the SHA-256 of the contents to regular files (file.digest), computed on all cores" brief:"add the SHA-256 of contents to regular files"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	Args    struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
 }
@@ -109,7 +112,13 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	report, err := scan.Run(ctx, set.Changed, header, opt, measured.Out(out))
+	to := measured.Out(out)
+	if c.Digests {
+		sink := digests.NewSink(ctx, to, func() digests.Reader { return write.NewReader(set.Root, true, nil) })
+		defer sink.Close()
+		to = sink
+	}
+	report, err := scan.Run(ctx, set.Changed, header, opt, to)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		defer root.Close()
 		opt.Source = &write.Source{Root: root}
 	}
+	opt.OpenPrevious = c.openPrevious(env, &c.outputFlags, nil)
 	opt.Open, opt.Work = c.openContents(env), measured.Work()
 	made, err := write.Run(ctx, measured.In(clocked{in, &c.clockFlags}), opt)
 	if err != nil {
@@ -94,6 +95,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 		return err
 	}
 	env.written(made.Report)
+	c.attachFiles(ctx, env, &c.writeFlags, made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	run.write(ctx, env)
 	return c.tell(ctx, env, made.Report.Manifest)
@@ -344,6 +346,9 @@ func (e *Env) written(r *write.Report) {
 	e.wrote(r)
 	if r.Kept > 0 {
 		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
+	}
+	if r.KeptPrevious > 0 {
+		e.info("keeping %s of the previous image", plural(int64(r.KeptPrevious), "layer"))
 	}
 	if r.Reused > 0 {
 		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))

@@ -44,8 +44,8 @@ type ContentsError struct{ err error }
 func (e *ContentsError) Error() string { return e.err.Error() }
 func (e *ContentsError) Unwrap() error { return e.err }
 
-// digests has the results for files whose times no package bounds.
-type digests struct {
+// fileDigests has the results for files whose times no package bounds.
+type fileDigests struct {
 	files []int // in order; for a hard-link group, the first
 	read  []fileDigest
 	// compiled has the sources of compiled Python, with the time of the source in the compiled
@@ -54,6 +54,8 @@ type digests struct {
 	// compiledLinks has the hard-link groups with such a source: all names of an inode have one
 	// time.
 	compiledLinks map[int64]bool
+	// timed has the same for all files, if all are read.
+	timed map[pySource]bool
 	// closed is the number of components with a file that may not be read.
 	closed int
 }
@@ -67,7 +69,7 @@ type fileDigest struct {
 }
 
 // of returns the result for a file, nil for none.
-func (d *digests) of(i int) *fileDigest {
+func (d *fileDigests) of(i int) *fileDigest {
 	if n, found := slices.BinarySearch(d.files, i); found {
 		return &d.read[n]
 	}
@@ -81,9 +83,14 @@ type pySource struct {
 
 // read reads the files of components without a bound on their times. It opens the source only if
 // there are files to read.
-func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error), threads int) (err error) {
-	files := t.toRead()
-	t.digests = &digests{files: files, read: make([]fileDigest, len(files)), compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool)}
+//
+// With all, it also reads all other files whose digest is not in the stream, and compiled Python.
+func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error), threads int, all bool) (err error) {
+	files := t.toRead(all)
+	t.digests = &fileDigests{
+		files: files, read: make([]fileDigest, len(files)),
+		compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool), timed: make(map[pySource]bool),
+	}
 	if len(files) == 0 {
 		return nil
 	}
@@ -100,8 +107,13 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 		return &ContentsError{err}
 	}
 	for n, i := range files {
-		if f := &t.digests.read[n]; f.timed {
-			for _, path := range pyc.Sources(t.files[i].Path) {
+		f := &t.digests.read[n]
+		if !f.timed {
+			continue
+		}
+		for _, path := range pyc.Sources(t.files[i].Path) {
+			t.digests.timed[pySource{path, f.pyTime}] = true
+			if t.unbounded(i) {
 				t.digests.compiled[pySource{path, f.pyTime}] = true
 			}
 		}
@@ -114,9 +126,24 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 	return nil
 }
 
+// unbounded reports whether no package bounds the time of a file.
+func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].settled }
+
 // toRead lists the files to be read, in order.
-func (t *tree) toRead() (files []int) {
+func (t *tree) toRead(all bool) (files []int) {
 	groups := make(map[int64]bool)
+	if all {
+		for i, f := range t.files {
+			if f.Type != format.TypeFile || f.Size <= 0 || f.Hardlink != 0 && groups[f.Hardlink] {
+				continue
+			}
+			if f.Digest == "" || pyc.Is(f.Path) || t.unbounded(i) {
+				groups[f.Hardlink] = f.Hardlink != 0
+				files = append(files, i)
+			}
+		}
+		return files
+	}
 	for _, c := range t.components {
 		if c.settled || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
 			continue
@@ -139,7 +166,7 @@ func (t *tree) toRead() (files []int) {
 const readRun = 32
 
 // fill reads files, as many in parallel as there are threads; 0 means cores.
-func (d *digests) fill(ctx context.Context, src Source, files []*format.File, threads int) error {
+func (d *fileDigests) fill(ctx context.Context, src Source, files []*format.File, threads int) error {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
@@ -206,7 +233,7 @@ func (s *summer) Write(p []byte) (int, error) {
 
 // ownTime reports whether a file must keep its own time: compiled Python contains the source's
 // time, and is stale if they differ.
-func (d *digests) ownTime(f *format.File) bool {
+func (d *fileDigests) ownTime(f *format.File) bool {
 	return f.Type == format.TypeFile && (f.Hardlink != 0 && d.compiledLinks[f.Hardlink] ||
 		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }

@@ -6,6 +6,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/group"
+	"chunkah/lib/plan"
 )
 
 // marks finds the directories above files, each once per section.
@@ -44,13 +45,18 @@ func (m *marks) withParents(files []int, section int) []int {
 type layers struct {
 	t     *tree
 	marks *marks
+	below int // the number of layers below
+	// digest requests the digest of each layer's entries.
+	digest bool
 }
 
-func newLayers(t *tree) *layers { return &layers{t: t, marks: newMarks(t)} }
+func newLayers(t *tree, below int, digest bool) *layers {
+	return &layers{t: t, marks: newMarks(t), below: below, digest: digest}
+}
 
 // write writes one layer: its record, then its files in order, with every
 // directory above them.
-func (l *layers) write(ctx context.Context, out format.Sink, index int64, g group.Layer) error {
+func (l *layers) write(ctx context.Context, out format.Sink, index int, g group.Layer) error {
 	members := make(map[string]bool)
 	clamp := l.t.components[g.Members[0]].clamp
 	var files []int
@@ -60,11 +66,22 @@ func (l *layers) write(ctx context.Context, out format.Sink, index int64, g grou
 		clamp = max(clamp, c.clamp)
 		files = append(files, c.files...)
 	}
-	if err := out.Write(l.t.record(index, g)); err != nil {
+	whole := l.marks.withParents(files, index+1)
+	if err := l.t.effort.err(); err != nil {
 		return err
 	}
-	whole := l.marks.withParents(files, int(index)+1)
-	if err := l.t.effort.err(); err != nil {
+	record := l.t.record(int64(l.below+index), g)
+	if l.digest {
+		entries := plan.NewEntries()
+		for _, i := range whole {
+			entries.Add(l.entry(i, members, clamp))
+		}
+		var err error
+		if record.Entries, err = entries.Digest(); err != nil {
+			return err
+		}
+	}
+	if err := out.Write(record); err != nil {
 		return err
 	}
 	for _, i := range whole {

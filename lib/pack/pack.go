@@ -48,6 +48,11 @@ type Options struct {
 	MaxLayerSize int64
 	// Previous is the layout of the last image, nil if there is none.
 	Previous *group.Previous
+	// MaxStale bounds the stale bytes of the layers that are kept of Image, in parts per million of
+	// the root's bytes (package patch). 0 keeps no layers.
+	MaxStale int64
+	// Image is the last image; nil if there is none, or MaxStale is 0.
+	Image *Image
 	// Open opens the source in a header, to find out whether contents have changed. If it is nil,
 	// or its error is fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the last image's times, and files keep their own.
@@ -93,6 +98,8 @@ type Report struct {
 	// Explanation and Contents, by name, are set if requested.
 	Explanation *Explanation
 	Contents    []Content
+	// Patch describes the layers of the last image, nil if none is kept.
+	Patch *Patch
 	// Oversized are files that are larger than the layer limit.
 	Oversized []Oversized
 }
@@ -100,7 +107,7 @@ type Report struct {
 // Planned is one layer of a plan.
 type Planned struct {
 	Record *format.Layer
-	// Bytes is the sum of the components' tars.
+	// Bytes is the sum of the components' tars, or that of the files of a kept layer.
 	Bytes int64
 }
 
@@ -125,13 +132,13 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		return nil, err
 	}
 	if opt.Open != nil {
-		err := t.read(ctx, opt.Open, opt.Threads)
+		err := t.read(ctx, opt.Open, opt.Threads, opt.MaxStale > 0)
 		if err != nil && !errors.Is(err, errNoSource) {
 			return nil, err
 		}
 		report.NoSource = err != nil && opt.Previous != nil && len(opt.Previous.Times) > 0
 	}
-	plan, err := interrupt.Call(ctx, func() ([]group.Layer, error) { return t.plan(opt, report) })
+	plan, err := interrupt.Call(ctx, func() (*contentsOfLayers, error) { return t.plan(opt, report) })
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +148,15 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		}
 	}
 	return report, t.write(ctx, out, plan)
+}
+
+// contentsOfLayers is the content of the layers.
+type contentsOfLayers struct {
+	kept   []ImageLayer
+	above  *tree // with the files of the layers above
+	layers []group.Layer
+	// entries requests the digests of their entries.
+	entries bool
 }
 
 // prepare completes the tree except for everything that depends on contents.
@@ -161,7 +177,7 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 }
 
 // plan sets the components' times and puts them into layers.
-func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
+func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	t.digest()
 	report.Kept = t.date(opt.Previous)
 	if t.digests != nil && opt.Previous != nil && len(opt.Previous.Times) > 0 {
@@ -174,12 +190,12 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	// The clock is the newest update. The source date and users' times say how old files should
 	// look, not when packages were made.
 	groupOpt := group.Options{Max: opt.Max, Previous: opt.Previous}
-	plan, err := t.group(groupOpt, opt.MaxLayerSize)
+	out, err := t.patch(&groupOpt, &opt, report)
 	if err != nil {
 		return nil, err
 	}
 	if opt.Explain {
-		report.Explanation = t.explain(plan, groupOpt, opt.MaxLayerSize)
+		report.Explanation = out.above.explain(out.layers, groupOpt, opt.MaxLayerSize)
 	}
 	if err := t.effort.err(); err != nil {
 		return nil, err
@@ -187,7 +203,7 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 	if opt.Contents {
 		report.Contents = t.contents(groupOpt)
 	}
-	report.Layers, report.Components = len(plan), len(t.components)
+	report.Layers, report.Components = len(out.kept)+len(out.layers), len(t.components)
 	for _, c := range t.components {
 		report.Bytes += c.size
 		for _, at := range c.record.Updates {
@@ -200,10 +216,13 @@ func (t *tree) plan(opt Options, report *Report) ([]group.Layer, error) {
 			report.Odd++
 		}
 	}
-	for i, l := range plan {
-		report.Plan = append(report.Plan, t.describe(int64(i), l))
+	for i, k := range out.kept {
+		report.Plan = append(report.Plan, Planned{Record: k.record(int64(i)), Bytes: k.bytes})
 	}
-	return plan, nil
+	for i, l := range out.layers {
+		report.Plan = append(report.Plan, out.above.describe(int64(len(out.kept)+i), l))
+	}
+	return out, nil
 }
 
 // describe returns the description of a layer in the plan.
@@ -269,7 +288,7 @@ func read(ctx context.Context, in format.Source) (*tree, error) {
 }
 
 // write writes the plan as layers.
-func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) error {
+func (t *tree) write(ctx context.Context, out format.Sink, plan *contentsOfLayers) error {
 	header := t.header
 	header.Version, header.Stage = format.Version, format.StagePack
 	if err := out.Write(&header); err != nil {
@@ -280,12 +299,17 @@ func (t *tree) write(ctx context.Context, out format.Sink, plan []group.Layer) e
 			return err
 		}
 	}
-	l := newLayers(t)
-	for i, g := range plan {
+	for i, k := range plan.kept {
+		if err := k.write(ctx, out, int64(i)); err != nil {
+			return err
+		}
+	}
+	l := newLayers(plan.above, len(plan.kept), plan.entries)
+	for i, g := range plan.layers {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := l.write(ctx, out, int64(i), g); err != nil {
+		if err := l.write(ctx, out, i, g); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ type tree struct {
 	components []*component // in the order of their names
 	byName     map[string]*component
 	effort     *effort
-	digests    *digests // of files without a bound on their times; nil if no files are read
+	digests    *fileDigests // of files without a bound on their times; nil if no files are read
 }
 
 func newTree() *tree {

@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -27,8 +28,18 @@ const (
 // Read reads a plan, nil if it has no layers. The note describes faults in one line, and is empty
 // if there are none. An error is always a read error.
 func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
+	in := bufio.NewReader(r)
+	var records io.Reader = in
+	if first, err := in.Peek(1); err == nil && first[0] == zstdMagic {
+		z, err := unpack(in)
+		if err != nil {
+			return nil, fmt.Sprintf("%s: %s: planning without", name, err), nil
+		}
+		defer z.Close()
+		records = z
+	}
 	var l layout
-	fault := l.read(r, name)
+	fault := l.read(records, name)
 	var damage *format.Error
 	switch {
 	case errors.As(fault, &damage), errors.Is(fault, errTooMuch):
@@ -44,10 +55,10 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 }
 
 // Starts reports whether a file that begins with this byte can be a plan: an object or white space
-// in JSON, a map in msgpack. No archive begins like that.
+// in JSON, a map in msgpack, or zstd. No archive begins like that.
 func Starts(first byte) bool {
 	switch first {
-	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf:
+	case '{', ' ', '\t', '\n', '\r', 0xde, 0xdf, zstdMagic:
 		return true
 	}
 	return first >= 0x80 && first <= 0x8f

@@ -257,7 +257,7 @@ func TestWhiteouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, report := mustWalk(t, dir, Options{Whiteouts: true})
-	want := &format.File{Path: "/d/gone", Type: format.TypeWhiteout, Components: []string{Deletions}}
+	want := &format.File{Path: "/d/gone", Type: format.TypeWhiteout, Components: []string{format.Deletions}}
 	if f := find(t, files, "/d/gone"); !reflect.DeepEqual(f, want) {
 		t.Errorf("got %+v, want %+v", f, want)
 	}

@@ -137,9 +137,6 @@ type Count struct {
 // files.
 const ostreeRepo = "/sysroot/ostree/"
 
-// Deletions is the component of whiteouts.
-const Deletions = "chunkah/deletions"
-
 // Run writes the stream of the tree at root. The caller sets the header's source date, and its
 // sources, which replace the root. If it returns a FaultsError, there is also a report, and all
 // records without problems were written, but the stream is not finished.

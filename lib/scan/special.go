@@ -13,7 +13,7 @@ func (r *reading) special(f *format.File, st rootfs.Stat) bool {
 	overlay := f.Type == format.TypeChar && st.RdevMajor == 0 && st.RdevMinor == 0
 	switch {
 	case overlay && r.opt.Whiteouts:
-		*f = format.File{Path: f.Path, Type: format.TypeWhiteout, Components: []string{Deletions}}
+		*f = format.File{Path: f.Path, Type: format.TypeWhiteout, Components: []string{format.Deletions}}
 		return true
 	case r.opt.Special == SpecialSkip && overlay:
 		r.report.skip("overlayfs whiteout")

@@ -15,7 +15,22 @@ import (
 // image is a complete packed stream.
 type image struct {
 	header format.Header
+	kept   []layerFiles // of the previous image, below the others
 	layers []layerFiles
+}
+
+// add adds a file to the last layer.
+func (img *image) add(f *format.File) error {
+	layers := img.layers
+	if len(layers) == 0 {
+		layers = img.kept
+	}
+	if len(layers) == 0 {
+		return fmt.Errorf("file %q is in no layer: put chunkah-pack in front", f.Path)
+	}
+	l := &layers[len(layers)-1]
+	l.files = append(l.files, f)
+	return nil
 }
 
 // layerFiles is one layer and its entries in order.
@@ -36,7 +51,7 @@ const MaxLayers = 500
 // check checks how records fit together, which the reader of the stream cannot, and refuses files
 // that no layer can contain.
 func (img *image) check() error {
-	if len(img.layers) == 0 {
+	if len(img.layers)+len(img.kept) == 0 {
 		return errors.New("the stream has no layers: put chunkah-pack in front")
 	}
 	c := checker{dirs: make(map[string]*seenDir), groups: make(map[int64]seen), names: make(map[string]int64)}
@@ -55,7 +70,7 @@ func (img *image) check() error {
 
 // empty reports whether the layers contain only the root directory.
 func (img *image) empty() bool {
-	return !slices.ContainsFunc(img.layers, func(l layerFiles) bool {
+	return !slices.ContainsFunc(slices.Concat(img.kept, img.layers), func(l layerFiles) bool {
 		return slices.ContainsFunc(l.files, func(f *format.File) bool { return f.Path != "/" })
 	})
 }

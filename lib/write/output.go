@@ -88,6 +88,7 @@ func (w *writer) drop(found []*format.File) error {
 				return err
 			}
 			retime(kept, dropped)
+			l.forget()
 			spare[i] = !slices.ContainsFunc(kept, func(f *format.File) bool { return !f.Implied })
 		}
 		if !spare[i] {

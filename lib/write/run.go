@@ -195,10 +195,15 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 		w.report.Created, w.report.CreatedFrom = *w.opt.Created, "--created"
 	}
 	image := &oci.Image{Config: w.config, Created: &w.report.Created, Ref: w.opt.Ref, Also: w.opt.Also, Docker: w.opt.Docker}
-	w.report.Kept, w.report.In = len(w.kept), make(map[string][]digest.Digest)
-	for _, k := range w.kept {
+	w.report.KeptPrevious = len(w.img.kept)
+	w.report.Kept, w.report.In = len(w.kept)-w.report.KeptPrevious, make(map[string][]digest.Digest)
+	for i, k := range w.kept {
 		image.Layers = append(image.Layers, k.layer())
+		if i >= w.report.Kept {
+			w.countKept(&w.img.kept[i-w.report.Kept], k)
+		}
 	}
+	w.report.WriteFiles = w.files()
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		if w.compressed() { // compressed or proven in this run

@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
 	"chunkah/lib/interrupt"
@@ -54,10 +55,10 @@ func (s *Source) check(img *image) error {
 	if n := img.header.KeepLayers; n != int64(len(s.Kept)) {
 		return fmt.Errorf("the stream keeps %d layers of its source, which has %d", n, len(s.Kept))
 	}
-	if n := len(s.Kept) + len(img.layers); n > MaxLayers {
+	if n := len(s.Kept) + len(img.kept) + len(img.layers); n > MaxLayers {
 		return fmt.Errorf("%d layers on top of %d kept ones exceed the limit of %d: lower --max of chunkah-pack", len(img.layers), len(s.Kept), MaxLayers)
 	}
-	if len(s.Kept) > 0 {
+	if len(s.Kept)+len(img.kept) > 0 {
 		return nil
 	}
 	if s.Root != nil && s.Config == nil && img.empty() {
@@ -138,16 +139,21 @@ func (k Kept) layer() oci.Layer {
 
 // keep writes the blobs of the kept layers.
 func (w *writer) keep(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, w.dest.Traits().Parallel))
 	for i, k := range w.kept {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, out, k) })
-		if err != nil {
-			return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
-		}
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, out, k) })
+			if err != nil {
+				return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // copyBlob copies a blob of another image and checks its digest.

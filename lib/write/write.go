@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Options struct {
 	Source *Source
 	// Open opens the source in a header; if nil, it must be a directory. Run closes the result.
 	Open func(ctx context.Context, h *format.Header) (*Source, error)
+	// OpenPrevious opens the image in a header's Previous. It returns its layers by diffID. If
+	// it is nil, no layers of a previous image can be kept.
+	OpenPrevious func(ctx context.Context, name string) (map[digest.Digest]Kept, io.Closer, error)
 	// Scanned says that this run has scanned Source. Then regular files are opened without another
 	// check: nothing else is read while the tree does not change.
 	Scanned bool
@@ -132,8 +136,11 @@ type Report struct {
 	PlanLacks string
 	// LeftOut are the paths of the output itself.
 	LeftOut []string
-	// Kept is the number of kept layers of the source.
-	Kept int
+	// Kept is the number of kept layers of the source, KeptPrevious that of the previous image.
+	Kept, KeptPrevious int
+	// WriteFiles writes the files of the image (format/SPEC.md, section 13); nil if the stream
+	// has not all of them.
+	WriteFiles func(io.Writer) error
 	// Duplicates is the number of layers that were left out because they were equal to an earlier
 	// one.
 	Duplicates int
@@ -197,12 +204,17 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	if err := source.check(img); err != nil {
 		return nil, err
 	}
+	kept, previous, err := opt.keptPrevious(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	defer previous.Close() // it was only read
 	dest, err := opt.Create()
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
-		opt: opt, root: source.Root, kept: source.Kept, config: config, img: img, report: report,
+		opt: opt, root: source.Root, kept: slices.Concat(source.Kept, kept), config: config, img: img, report: report,
 		dest: dest, access: dest.Traits().Access,
 	}
 	if err := w.write(ctx); err != nil {
@@ -261,16 +273,21 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 			}
 			img.header = *rec
 		case *format.Layer:
-			if len(img.layers) == MaxLayers {
+			if len(img.layers)+len(img.kept) == MaxLayers {
 				return nil, fmt.Errorf("the stream has more than %d layers", MaxLayers)
 			}
-			img.layers = append(img.layers, layerFiles{record: rec})
-		case *format.File:
-			if len(img.layers) == 0 {
-				return nil, fmt.Errorf("file %q is in no layer: put chunkah-pack in front", rec.Path)
+			if rec.DiffID == "" {
+				img.layers = append(img.layers, layerFiles{record: rec})
+				break
 			}
-			l := &img.layers[len(img.layers)-1]
-			l.files = append(l.files, rec)
+			if len(img.layers) > 0 {
+				return nil, fmt.Errorf("layer %d is kept, but is above others: kept layers come first", rec.Index)
+			}
+			img.kept = append(img.kept, layerFiles{record: rec})
+		case *format.File:
+			if err := img.add(rec); err != nil {
+				return nil, err
+			}
 		}
 		if err := context.Cause(ctx); err != nil {
 			return nil, err

@@ -1,0 +1,358 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/format"
+	"chunkah/lib/image"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/oci"
+	"chunkah/lib/pack"
+	"chunkah/lib/patch"
+	"chunkah/lib/plan"
+	"chunkah/lib/registry"
+	"chunkah/lib/temp"
+	"chunkah/lib/transport"
+	"chunkah/lib/write"
+)
+
+// percentDigits are the decimals of --max-stale: with them it is a number of parts per million.
+const percentDigits = 4
+
+// maxStale parses --max-stale, in parts per million.
+func (f *packFlags) maxStale(output *image.Source) (int64, error) {
+	if f.MaxStale == "" {
+		return 0, nil
+	}
+	whole, part, _ := strings.Cut(strings.TrimSuffix(f.MaxStale, "%"), ".")
+	if len(part) > percentDigits {
+		return 0, usagef("--max-stale %q has more than %d decimals", f.MaxStale, percentDigits)
+	}
+	n, err := strconv.ParseUint(whole+part+strings.Repeat("0", percentDigits-len(part)), 10, 32)
+	if err != nil || whole == "" || n > 1_000_000 {
+		return 0, usagef("--max-stale %q is not a share from 0 to 100, such as 5%% or 2.5", f.MaxStale)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if f.FreshTimes {
+		return 0, usagef("--max-stale and --fresh-times cannot be used together: patch layers need the contents of files")
+	}
+	src, err := previousImage(f.Previous, output)
+	switch {
+	case err != nil || src != nil:
+	case f.Previous != previousAuto:
+		err = usagef("--max-stale keeps layers of an image: name it with --previous")
+	case output == nil:
+		err = errNoPlace()
+	}
+	return int64(n), err
+}
+
+// lastImage is the image of --previous for patch layers. It can be nil.
+type lastImage struct{ *image.Image }
+
+func (l *lastImage) close() {
+	if l != nil {
+		_ = l.Close() // it was only read
+	}
+}
+
+// lastImage opens the previous image and finds its files, if --max-stale needs them.
+func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags, output *image.Source, opt *pack.Options) (*lastImage, error) {
+	if opt.MaxStale == 0 {
+		return nil, nil
+	}
+	src, err := previousImage(f.Previous, output)
+	if err != nil || src == nil {
+		return nil, err
+	}
+	img, err := image.Open(ctx, *src, images.imageOptions(env))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !errors.Is(err, fs.ErrNotExist) || f.Previous != previousAuto { // reported by grouping
+			env.warn("keeping no layers of the previous image: %w", err)
+		}
+		return nil, nil
+	}
+	last := &lastImage{img}
+	if opt.Image, err = f.lastLayers(ctx, env, images, img); err != nil {
+		last.close()
+		return nil, err
+	}
+	return last, nil
+}
+
+// lastLayers returns the layers of the previous image with their files. These come from the file of
+// --plan, from a document attached to the image, or else from the layers.
+func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags, img *image.Image) (*pack.Image, error) {
+	last := &pack.Image{Name: img.Pinned(), Layers: make([]pack.ImageLayer, len(img.Layers))}
+	want := make(map[string][]int) // layers without files, by the digest of their entries
+	left := len(img.Layers)
+	for i, l := range img.Layers {
+		last.Layers[i].DiffID = l.DiffID.String()
+		if rec, _ := plan.FromHistory(l.History); rec != nil {
+			last.Layers[i].Record = rec
+			if rec.Entries != "" {
+				want[rec.Entries] = append(want[rec.Entries], i)
+			}
+		}
+	}
+	from := func(found map[string][]*format.File) (n int) {
+		for entries, files := range found {
+			for _, i := range want[entries] {
+				last.Layers[i].Files = files
+				n++
+			}
+			delete(want, entries)
+		}
+		left -= n
+		return n
+	}
+	var said []string
+	say := func(n int, where string) {
+		if n > 0 {
+			said = append(said, fmt.Sprintf("%s from %s", plural(int64(n), "layer"), where))
+		}
+	}
+	if len(want) > 0 {
+		found, err := f.plannedFiles(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		say(from(found), "the plan")
+	}
+	if len(want) > 0 && img.Source.InRegistry() != "" {
+		found, err := images.attachedFiles(ctx, env, img)
+		if err != nil {
+			return nil, err
+		}
+		say(from(found), "the document attached to it")
+	}
+	if left > 0 {
+		if err := readEntries(ctx, images.imageOptions(env), img, last); err != nil {
+			return nil, err
+		}
+		say(left, "the layers themselves")
+	}
+	env.info("files of the previous image: %s", listText(said))
+	return last, nil
+}
+
+// plannedFiles reads the files in the plan of the last build.
+func (f *packFlags) plannedFiles(ctx context.Context, env *Env) (map[string][]*format.File, error) {
+	if f.Plan == "" || f.Plan == "-" {
+		return nil, nil
+	}
+	info, err := os.Stat(f.Plan)
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil, nil //nolint:nilerr // a first build
+	}
+	in, err := interrupt.Open(ctx, f.Plan, image.OpenFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	defer in.Close()
+	found, note, err := plan.ReadFiles(interrupt.NewStream(ctx, in), strconv.Quote(f.Plan))
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	if note != "" {
+		env.warn("files of the previous image: %s", note)
+	}
+	return found, nil
+}
+
+// maxAttached bounds the document with the files of an image, in bytes.
+const maxAttached = 256 << 20
+
+// attachedFiles reads the files of an image from the document attached to it. Without a usable
+// document it returns nil.
+func (f *imageFlags) attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
+	repo, err := f.repository(env, img.Source)
+	if err != nil {
+		return nil, err
+	}
+	err = repo.ReadAttached(ctx, img.Manifest.Descriptor.Digest, plan.FilesType, maxAttached, func(in io.Reader) (bool, error) {
+		files, note, err := plan.ReadFiles(in, "the document attached to the previous image")
+		if err != nil {
+			return false, err
+		}
+		if note != "" {
+			env.warn("files of the previous image: %s", note)
+		}
+		found = files
+		return len(files) > 0, nil
+	})
+	return found, err
+}
+
+// readEntries reads the layers whose files are not known.
+func readEntries(ctx context.Context, opt image.Options, img *image.Image, last *pack.Image) error {
+	var missing []int
+	for i, l := range last.Layers {
+		if l.Files == nil {
+			missing = append(missing, i)
+		}
+	}
+	read, err := image.Entries(ctx, img, missing, image.FlattenOptions{Spool: opt.Spool, MaxBytes: opt.MaxBytes})
+	if err != nil {
+		return fmt.Errorf("reading the previous image: %w", err)
+	}
+	for n, i := range missing {
+		last.Layers[i].Layer = patch.Layer(read[n])
+	}
+	return nil
+}
+
+// openPrevious opens the image whose layers a stream keeps. last is that image if it is open
+// already.
+func (f *imageFlags) openPrevious(env *Env, output *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
+	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
+		var closer io.Closer = io.NopCloser(nil)
+		img := (*image.Image)(nil)
+		if last != nil {
+			img = last.Image
+		} else {
+			src, err := transport.ParseSource(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			opt := f.imageOptions(env)
+			opt.Again = true
+			if img, err = image.Open(ctx, src, opt); err != nil {
+				return nil, nil, err
+			}
+			closer = img
+		}
+		target, err := output.target()
+		if err != nil {
+			return nil, nil, err
+		}
+		layers := make(map[digest.Digest]write.Kept)
+		for _, l := range img.Layers {
+			if target.DockerFormat {
+				if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
+					return nil, nil, errors.Join(fmt.Errorf("keeping layer %s: %w, as oci-archive: may hold", l.Descriptor.Digest, err), closer.Close())
+				}
+			}
+			layers[l.DiffID] = write.Kept{
+				Layer: oci.Layer{Descriptor: l.Descriptor, DiffID: l.DiffID, History: l.History},
+				Image: img.Source.InRegistry(),
+				Open:  func(ctx context.Context) (io.ReadCloser, error) { return img.Blob(ctx, l.Descriptor) },
+			}
+		}
+		return layers, closer, nil
+	}
+}
+
+// planFiles writes the plan of an image with patch layers, while its stream passes. It can be nil.
+type planFiles struct {
+	files *plan.FilesWriter
+	data  bytes.Buffer
+	done  func([]byte) error
+}
+
+// filesOf returns the writer of --plan, nil if it is not needed.
+func (f *packFlags) filesOf(ctx context.Context, env *Env, to *pendingPlan, maxStale int64) (*planFiles, error) {
+	if f.Plan == "" || maxStale == 0 {
+		return nil, nil
+	}
+	p := &planFiles{done: func(data []byte) (err error) {
+		if f.Plan == "-" {
+			_, err = env.writer(ctx).Write(data)
+		} else {
+			to.file, err = interrupt.Open(ctx, f.Plan, func(name string) (*temp.Pending, error) { return temp.Prepare(name, data) })
+		}
+		return planError(err)
+	}}
+	var err error
+	p.files, err = plan.NewFilesWriter(&p.data)
+	return p, err
+}
+
+// sink returns a sink that passes all records on.
+func (p *planFiles) sink(out format.Sink) format.Sink {
+	if p == nil {
+		return out
+	}
+	return &filesSink{out, p}
+}
+
+type filesSink struct {
+	format.Sink
+	to *planFiles
+}
+
+// Write implements format.Sink. The record is written to the plan first: then it belongs to the
+// next stage.
+func (s *filesSink) Write(rec format.Record) error {
+	var err error
+	switch rec := rec.(type) {
+	case *format.Layer:
+		err = s.to.files.Layer(rec)
+	case *format.File:
+		err = s.to.files.File(rec)
+	}
+	if err != nil {
+		return planError(err)
+	}
+	return s.Sink.Write(rec)
+}
+
+// Finish implements format.Sink. An error of the plan comes before the stream is complete.
+func (s *filesSink) Finish() error {
+	err := s.to.files.Close()
+	if err == nil {
+		err = s.to.done(s.to.data.Bytes())
+	}
+	if err != nil {
+		return planError(err)
+	}
+	return s.Sink.Finish()
+}
+
+// attachFiles attaches the files of an image to it in its registry, so that the next build need not
+// read its layers. Without them that build is slower, so an error is a warning.
+func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, r *write.Report) {
+	place := to.place()
+	if r == nil || r.WriteFiles == nil || place == nil || place.InRegistry() == "" {
+		return
+	}
+	err := func() error {
+		var data bytes.Buffer
+		if err := r.WriteFiles(&data); err != nil {
+			return err
+		}
+		repo, err := f.repository(env, *place)
+		if err != nil {
+			return err
+		}
+		raw, mediaType, err := repo.Manifest(ctx, r.Manifest)
+		if err != nil {
+			return err
+		}
+		subject := v1.Descriptor{MediaType: mediaType, Digest: digest.Digest(r.Manifest), Size: int64(len(raw))}
+		made, err := repo.Attach(ctx, subject, registry.Attachment{Type: plan.FilesType, Title: "files.msgpack.zst", Data: data.Bytes()})
+		if err == nil {
+			env.info("attached the list of its files, %s, to the image: %s", bytesText(int64(data.Len())), made.Digest)
+		}
+		return err
+	}()
+	if err != nil {
+		env.warn("attaching the list of its files to the image: %w; the next build reads its layers instead", err)
+	}
+}

@@ -1,0 +1,192 @@
+// Package digests adds the digests of their contents to file records.
+package digests
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+)
+
+// Empty is the digest of an empty file.
+const Empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// Of returns a SHA-256 as a digest.
+func Of(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
+
+// Reader reads the contents of files, for one goroutine.
+type Reader interface {
+	layer.Content
+	Close() error
+}
+
+// queueLength bounds the records that are read ahead of the one to be written, so that a large file
+// does not stop the other cores.
+const queueLength = 4096
+
+// Sink passes records on, in order, with the digests of regular files. Close it after its use.
+type Sink struct {
+	ctx    context.Context // of all reading: Write has none
+	cancel context.CancelCauseFunc
+	out    format.Sink
+	jobs   chan *job // for workers
+	order  chan *job // for the writer
+	links  map[int64]*job
+	done   sync.WaitGroup
+	mu     sync.Mutex
+	err    error
+}
+
+// job is one record.
+type job struct {
+	rec   format.Record
+	file  *format.File // to be read
+	first *job         // of whose inode this is a further name
+	ready chan struct{}
+	// digest is set when the record is passed on.
+	digest string
+}
+
+// NewSink returns a sink that reads on all cores.
+func NewSink(ctx context.Context, out format.Sink, newReader func() Reader) *Sink {
+	s := &Sink{out: out, jobs: make(chan *job, queueLength), order: make(chan *job, queueLength), links: make(map[int64]*job)}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	jobs, order := s.jobs, s.order
+	for range runtime.GOMAXPROCS(0) {
+		s.done.Go(func() {
+			r := newReader()
+			err := s.read(r, jobs)
+			s.fail(errors.Join(err, r.Close()))
+		})
+	}
+	s.done.Go(func() { s.fail(s.pass(order)) })
+	return s
+}
+
+// Write implements format.Sink.
+func (s *Sink) Write(rec format.Record) error {
+	j := &job{rec: rec}
+	f, ok := rec.(*format.File)
+	if ok && f.Type == format.TypeFile && f.Digest == "" {
+		switch first := s.links[f.Hardlink]; {
+		case f.Size == 0:
+			f.Digest = Empty
+		case f.Hardlink != 0 && first != nil:
+			j.first = first
+		default:
+			j.file, j.ready = f, make(chan struct{})
+			if f.Hardlink != 0 {
+				s.links[f.Hardlink] = j
+			}
+		}
+	}
+	if j.file != nil {
+		select {
+		case s.jobs <- j:
+		case <-s.ctx.Done():
+			return s.failed()
+		}
+	}
+	select {
+	case s.order <- j:
+		return nil
+	case <-s.ctx.Done():
+		return s.failed()
+	}
+}
+
+// Finish implements format.Sink.
+func (s *Sink) Finish() error {
+	if err := s.stop(); err != nil {
+		return err
+	}
+	return s.out.Finish()
+}
+
+// stop waits until all records are written.
+func (s *Sink) stop() error {
+	if s.jobs != nil {
+		close(s.jobs)
+		close(s.order)
+		s.jobs, s.order = nil, nil
+	}
+	s.done.Wait()
+	return s.failed()
+}
+
+// Close ends the reading. After Finish it does nothing.
+func (s *Sink) Close() {
+	s.cancel(errClosed)
+	_ = s.stop() // Write or Finish has returned it
+}
+
+var errClosed = errors.New("the stream was not finished")
+
+// fail keeps the first error and ends the reading.
+func (s *Sink) fail(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+		s.cancel(err)
+	}
+}
+
+// failed returns the error that ended the reading.
+func (s *Sink) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil && s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return s.err
+}
+
+// read reads files until there are no more.
+func (s *Sink) read(r Reader, jobs <-chan *job) error {
+	for j := range jobs {
+		h := sha256.New()
+		n, err := r.WriteFile(s.ctx, h, j.file)
+		if err == nil && n != j.file.Size {
+			err = fmt.Errorf("reading %q: got %d bytes where %d were announced", j.file.Path, n, j.file.Size)
+		}
+		if err != nil {
+			return err
+		}
+		j.file.Digest = Of([sha256.Size]byte(h.Sum(nil)))
+		close(j.ready)
+	}
+	return nil
+}
+
+// pass writes the records in order.
+func (s *Sink) pass(order <-chan *job) error {
+	for j := range order {
+		if j.ready != nil {
+			select {
+			case <-j.ready:
+			case <-s.ctx.Done():
+				return context.Cause(s.ctx)
+			}
+		}
+		if j.first != nil { // it was passed on before this one, so its digest is known
+			j.rec.(*format.File).Digest = j.first.digest
+		}
+		if j.file != nil {
+			j.digest = j.file.Digest // the record belongs to the next stage from here on
+		}
+		if err := s.out.Write(j.rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}

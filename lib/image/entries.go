@@ -1,0 +1,153 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/digests"
+	"chunkah/lib/rootfs"
+)
+
+// LayerEntries are the entries of a layer as file records, in order.
+type LayerEntries struct {
+	Files []*format.File
+	// Fault is why records cannot express the layer; empty if they do.
+	Fault string
+}
+
+// Entries reads these layers of an image. An opaque directory becomes a fault: its effect depends
+// on the layers below.
+func Entries(ctx context.Context, img *Image, layers []int, opt FlattenOptions) ([]LayerEntries, error) {
+	opt.Sums, opt.See, opt.Watch = true, nil, nil
+	f := &flattening{tree: &Tree{root: impliedDir(0), layers: make([]layer, len(img.Layers))}, img: img, opt: opt, budget: newBudget(opt.maxBytes())}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	jobs := make(chan int, len(layers))
+	for n := range layers {
+		jobs <- n
+	}
+	close(jobs)
+	all := make([]LayerEntries, len(layers))
+	var workers sync.WaitGroup
+	for range min(opt.threads(), len(layers)) {
+		workers.Go(func() {
+			var u unpacker
+			defer u.close()
+			for n := range jobs {
+				entries, err := f.read(ctx, layers[n], &u)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				all[n] = f.records(layers[n], entries)
+			}
+		})
+	}
+	workers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// records converts the entries of a layer.
+func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
+	sums := f.tree.layers[layer].sums
+	firsts := make(map[string]*format.File)
+	if n := f.tree.layers[layer].trailing; n > 0 {
+		l.Fault = "it has data behind the end of its tar"
+	}
+	links := 0
+	for _, e := range entries {
+		path := "/" + e.path
+		switch e.kind {
+		case kindWhiteout:
+			l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeWhiteout})
+			continue
+		case kindOpaque:
+			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is an opaque directory", path))
+			continue
+		case kindAUFS:
+			l.Fault = cmp.Or(l.Fault, "it has files of AUFS")
+			continue
+		case kindLink:
+			first := firsts["/"+e.link]
+			if first == nil {
+				l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is a hard link to a file of another layer", path))
+				continue
+			}
+			if first.Hardlink == 0 {
+				links++
+				first.Hardlink = int64(links)
+			}
+			l.Files = append(l.Files, l.link(path, first, e.node))
+			continue
+		}
+		r := record(path, e.node, sums)
+		firsts[path] = r
+		l.Files = append(l.Files, r)
+	}
+	slices.SortStableFunc(l.Files, func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })
+	for i := 1; i < len(l.Files); i++ {
+		if l.Files[i].Path == l.Files[i-1].Path {
+			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q occurs twice", l.Files[i].Path))
+		}
+	}
+	return l
+}
+
+// link returns the record of a further name. Clients give the inode the metadata of its last entry.
+func (l *LayerEntries) link(path string, first *format.File, n *node) *format.File {
+	r := *first
+	r.Path, r.Xattrs, r.Digest = path, nil, ""
+	same := r.UID == n.uid && r.GID == n.gid && (r.Type == format.TypeSymlink || r.Mode == n.mode&0o7777 && r.MTime == n.mtime)
+	if format.ComparePaths(path, first.Path) < 0 {
+		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q comes before %q, its file", path, first.Path))
+	}
+	if !same || n.more != nil && len(n.more.xattrs) > 0 {
+		l.Fault = cmp.Or(l.Fault, fmt.Sprintf("the hard link %q has other metadata than %q", path, first.Path))
+	}
+	return &r
+}
+
+// record returns the record of an entry.
+func record(path string, n *node, sums [][32]byte) *format.File {
+	f := &format.File{
+		Path: path, Mode: n.mode & 0o7777, UID: n.uid, GID: n.gid, MTime: n.mtime, Xattrs: records(n.more),
+	}
+	switch n.mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		f.Type = format.TypeDir
+	case unix.S_IFLNK:
+		f.Type, f.Target = format.TypeSymlink, n.more.target
+	case unix.S_IFIFO:
+		f.Type = format.TypeFifo
+	case unix.S_IFCHR:
+		f.Type, f.DevMajor, f.DevMinor = format.TypeChar, n.more.major, n.more.minor
+	case unix.S_IFBLK:
+		f.Type, f.DevMajor, f.DevMinor = format.TypeBlock, n.more.major, n.more.minor
+	default:
+		f.Type, f.Size, f.Digest = format.TypeFile, n.size, digests.Empty
+		if n.size > 0 {
+			f.Digest = digests.Of(sums[n.offset])
+		}
+	}
+	return f
+}
+
+func records(m *more) []format.Xattr {
+	if m == nil || len(m.xattrs) == 0 {
+		return nil
+	}
+	list := make([]format.Xattr, len(m.xattrs))
+	for i, x := range m.xattrs {
+		list[i] = format.Xattr(rootfs.Xattr(x))
+	}
+	return list
+}

@@ -1,0 +1,261 @@
+package pack
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+	"chunkah/lib/digests"
+	"chunkah/lib/group"
+	"chunkah/lib/patch"
+)
+
+// Image is the last image, whose layers can be kept.
+type Image struct {
+	// Name is its name in the header, with its digest.
+	Name   string
+	Layers []ImageLayer
+}
+
+// ImageLayer is one layer of the last image.
+type ImageLayer struct {
+	patch.Layer
+	DiffID string
+	// Record is that of its history; nil for none.
+	Record *format.Layer
+
+	bytes int64
+}
+
+// Patch describes the use of the last image's layers.
+type Patch struct {
+	*patch.Plan
+	// MaxStale is that of the options.
+	MaxStale int64
+	// Layers are those of the last image.
+	Layers []ImageLayer
+	// New is the number of layers above the kept ones, and NewBytes the size of their files.
+	New      int
+	NewBytes int64
+}
+
+// record returns the record of a kept layer in the stream.
+func (l *ImageLayer) record(index int64) *format.Layer {
+	rec := &format.Layer{}
+	if l.Record != nil {
+		*rec = *l.Record
+	}
+	rec.Index, rec.DiffID = index, l.DiffID
+	return rec
+}
+
+// write writes a kept layer.
+func (l *ImageLayer) write(ctx context.Context, out format.Sink, index int64) error {
+	if err := out.Write(l.record(index)); err != nil {
+		return err
+	}
+	for _, f := range l.Files {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := out.Write(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patch puts everything that no layer of the last image can show into layers. Without such an image
+// that is the whole tree.
+func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*contentsOfLayers, error) {
+	whole := func() (_ *contentsOfLayers, err error) {
+		out := &contentsOfLayers{above: t, entries: all.MaxStale > 0}
+		out.layers, err = t.group(*opt, all.MaxLayerSize)
+		return out, err
+	}
+	if all.MaxStale > 0 {
+		t.setDigests()
+	}
+	if all.MaxStale == 0 || all.Image == nil {
+		return whole()
+	}
+	layers := make([]patch.Layer, len(all.Image.Layers))
+	for i, l := range all.Image.Layers {
+		layers[i] = l.Layer
+	}
+	p := patch.Make(t.files, layers, patch.Options{
+		Max: opt.Max, MaxStale: all.MaxStale, MaxLayerSize: all.MaxLayerSize, TimeFits: t.timeFits,
+	})
+	report.Patch = &Patch{Plan: p, MaxStale: all.MaxStale, Layers: all.Image.Layers}
+	if len(p.Kept) == 0 {
+		return whole()
+	}
+	out := &contentsOfLayers{entries: true}
+	var err error
+	if out.above, err = t.reduce(p); err != nil {
+		return nil, err
+	}
+	*opt = group.Options{Max: opt.Max - len(p.Kept), Now: t.now()}
+	if len(out.above.components) > 0 {
+		if out.layers, err = out.above.group(*opt, all.MaxLayerSize); err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range p.Kept {
+		l := all.Image.Layers[i]
+		l.bytes = p.Fates[i].Bytes
+		out.kept = append(out.kept, l)
+	}
+	report.Patch.New = len(out.layers)
+	for _, c := range out.above.components {
+		report.Patch.NewBytes += c.size
+	}
+	t.header.Previous = all.Image.Name
+	return out, nil
+}
+
+// now is the newest known update. The free files alone need not contain it.
+func (t *tree) now() (now int64) {
+	for _, c := range t.components {
+		for _, at := range c.record.Updates {
+			now = max(now, at)
+		}
+	}
+	return now
+}
+
+// setDigests sets the digests of files that were read.
+func (t *tree) setDigests() {
+	groups := make(map[int64]string)
+	for i, f := range t.files {
+		if f.Type != format.TypeFile {
+			continue
+		}
+		if f.Size == 0 {
+			f.Digest = digests.Empty
+			continue
+		}
+		if known := groups[f.Hardlink]; known != "" && f.Hardlink != 0 {
+			f.Digest = known
+			continue
+		}
+		if t.digests != nil && f.Digest == "" {
+			if d := t.digests.of(i); d != nil && !d.closed {
+				f.Digest = digests.Of(d.sum)
+			}
+		}
+		if f.Hardlink != 0 {
+			groups[f.Hardlink] = f.Digest
+		}
+	}
+}
+
+// timeFits reports whether an unchanged file can keep the time that it has in the last image:
+// compiled Python contains the time of its source.
+func (t *tree) timeFits(now, was *format.File) bool {
+	if !strings.HasSuffix(now.Path, ".py") || uint32(now.MTime) == uint32(was.MTime) {
+		return true
+	}
+	return t.digests != nil && !t.digests.timed[pySource{now.Path, uint32(now.MTime)}]
+}
+
+// reduce returns a tree of everything that the plan writes: files, whiteouts and their parent
+// directories.
+func (t *tree) reduce(p *patch.Plan) (*tree, error) {
+	r := newTree()
+	r.header = t.header
+	for _, c := range t.components {
+		r.records[c.record.Name] = c.record
+	}
+	const parent, written = 1, 2
+	need := make([]byte, len(t.files))
+	free := make(map[string]bool) // components
+	for _, i := range p.Write {
+		if f := t.files[i]; f.Type != format.TypeDir {
+			free[f.Components[0]] = true
+		}
+		for at := t.parents[i]; at >= 0 && need[at] == 0; at = t.parents[at] {
+			need[at] = parent
+		}
+		need[i] = written
+	}
+	for _, path := range p.Gone {
+		for at := t.find(format.Parent(path)); at >= 0 && need[at] == 0; at = t.parents[at] {
+			need[at] = parent
+		}
+	}
+	gone := p.Gone
+	whiteouts := func(before string) {
+		for len(gone) > 0 && (before == "" || format.ComparePaths(gone[0], before) < 0) {
+			r.files = append(r.files, &format.File{Path: gone[0], Type: format.TypeWhiteout, Components: []string{format.Deletions}})
+			gone = gone[1:]
+		}
+	}
+	for i, f := range t.files {
+		if need[i] == 0 {
+			continue
+		}
+		whiteouts(f.Path)
+		if f.Type == format.TypeDir {
+			f = reducedDir(f, need[i] == written, free)
+		}
+		r.files = append(r.files, f)
+	}
+	whiteouts("")
+	return r, r.complete(t)
+}
+
+// reducedDir returns a directory of a reduced tree. It keeps its components only if its own
+// attributes are to be written: then it needs a layer even without a file below it.
+func reducedDir(f *format.File, written bool, free map[string]bool) *format.File {
+	dir := *f
+	dir.Components = nil
+	if !written {
+		return &dir
+	}
+	for _, name := range f.Components {
+		if free[name] {
+			dir.Components = append(dir.Components, name)
+		}
+	}
+	if dir.Components == nil && len(f.Components) > 0 {
+		dir.Components = f.Components[:1:1]
+	}
+	return &dir
+}
+
+// find returns the index of a path.
+func (t *tree) find(path string) int {
+	i, found := slices.BinarySearchFunc(t.files, path, func(f *format.File, path string) int { return format.ComparePaths(f.Path, path) })
+	if !found {
+		return -1
+	}
+	return i
+}
+
+// complete completes a reduced tree: its components are those of the whole tree, with their times.
+func (r *tree) complete(t *tree) error {
+	if len(r.files) == 0 {
+		return nil
+	}
+	if err := r.addParents(); err != nil {
+		return err
+	}
+	r.effort = newEffort(r.files)
+	if err := r.distribute(); err != nil {
+		return err
+	}
+	newest := int64(0)
+	for _, c := range t.components {
+		newest = max(newest, c.clamp)
+	}
+	for _, c := range r.components {
+		c.clamp, c.settled = newest, true
+		if whole := t.byName[c.record.Name]; whole != nil {
+			c.clamp, c.settled, c.contents = whole.clamp, whole.settled, whole.contents
+		}
+	}
+	r.measure()
+	return nil
+}

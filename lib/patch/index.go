@@ -1,0 +1,261 @@
+package patch
+
+import (
+	"slices"
+
+	"chunkah/format"
+	"chunkah/lib/layer"
+)
+
+// index has all entries of the previous image and all records of the root, by path.
+type index struct {
+	root []*format.File
+	// slots are the paths, in the order of a walk.
+	slots []slot
+	// entries are those of all layers by path, and from the bottom up for each path.
+	entries []entry
+	groups  []group
+	// bytes, tars and units are of each layer: its entries without directories, its whole tar, and
+	// its number of files, each inode once.
+	bytes, tars []int64
+	units       []int
+	rootBytes   int64
+}
+
+// slot is one path.
+type slot struct {
+	path        string
+	first, last int32 // its entries: first <= i < last
+	root        int32 // its record, -1 for none
+	parent      int32 // the nearest slot above, -1 for none
+}
+
+// entry is one entry of a layer.
+type entry struct {
+	file  *format.File
+	layer int32
+	group int32 // of names of one inode, -1 for none
+	first bool  // not a further name of an inode
+	same  bool  // as the root's record
+	bytes int64 // in the tar; 0 for a directory
+}
+
+// group has the names of one inode in a layer.
+type group struct {
+	first string // its first name
+	names int32
+	roots []int32 // the root's records at these paths, -1 for none
+	same  bool    // the root has the same names for one inode
+}
+
+// item is an element of a run that is merged: a record of the root or an entry.
+type item struct {
+	file  *format.File
+	layer int32 // -1 for the root
+	at    int32 // index in its layer or in the root
+}
+
+func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.File) bool) *index {
+	x := &index{
+		root: root, bytes: make([]int64, len(layers)), tars: make([]int64, len(layers)), units: make([]int, len(layers)),
+	}
+	runs := [][]item{run(root, -1)}
+	for i, l := range layers {
+		runs = append(runs, run(l.Files, int32(i)))
+	}
+	x.addSlots(merge(runs), make(map[[2]int64]int32))
+	x.compare(fits)
+	for i, l := range layers {
+		x.tars[i] = layer.Size(l.Files)
+	}
+	for _, f := range root {
+		x.rootBytes += layer.EntrySize(f)
+	}
+	return x
+}
+
+func run(files []*format.File, layer int32) []item {
+	items := make([]item, len(files))
+	for i, f := range files {
+		items[i] = item{f, layer, int32(i)}
+	}
+	return items
+}
+
+// merge merges sorted runs. Items with the same path keep the order of their runs.
+func merge(runs [][]item) []item {
+	for len(runs) > 1 {
+		half := runs[:0:0]
+		for i := 0; i < len(runs); i += 2 {
+			if i+1 == len(runs) {
+				half = append(half, runs[i])
+				continue
+			}
+			half = append(half, merge2(runs[i], runs[i+1]))
+		}
+		runs = half
+	}
+	return runs[0]
+}
+
+func merge2(a, b []item) []item {
+	all := make([]item, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if format.ComparePaths(b[0].file.Path, a[0].file.Path) < 0 {
+			all, b = append(all, b[0]), b[1:]
+		} else {
+			all, a = append(all, a[0]), a[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+// addSlots makes slots of sorted items.
+func (x *index) addSlots(items []item, groups map[[2]int64]int32) {
+	var above []int32
+	for _, it := range items {
+		path := it.file.Path
+		if n := len(x.slots); n == 0 || x.slots[n-1].path != path {
+			for len(above) > 0 && !isBelow(path, x.slots[above[len(above)-1]].path) {
+				above = above[:len(above)-1]
+			}
+			s := slot{path: path, first: int32(len(x.entries)), last: int32(len(x.entries)), root: -1, parent: -1}
+			if len(above) > 0 {
+				s.parent = above[len(above)-1]
+			}
+			above = append(above, int32(n))
+			x.slots = append(x.slots, s)
+		}
+		s := &x.slots[len(x.slots)-1]
+		if it.layer < 0 {
+			s.root = it.at
+			continue
+		}
+		x.entries = append(x.entries, x.entry(it, s.root, groups))
+		s.last++
+	}
+}
+
+// entry makes the entry of an item and adds it to its group.
+func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
+	e := entry{file: it.file, layer: it.layer, group: -1, first: true}
+	if f := it.file; f.Hardlink != 0 {
+		key := [2]int64{int64(it.layer), f.Hardlink}
+		g, known := groups[key]
+		if !known {
+			g = int32(len(x.groups))
+			groups[key] = g
+			x.groups = append(x.groups, group{first: f.Path})
+		}
+		e.group, e.first = g, !known
+		x.groups[g].names++
+		x.groups[g].roots = append(x.groups[g].roots, root)
+	}
+	switch {
+	case it.file.Type == format.TypeDir:
+		return e
+	case e.first:
+		e.bytes = layer.EntrySize(it.file)
+		x.units[it.layer]++
+	default:
+		e.bytes = layer.LinkSize(it.file, x.groups[e.group].first)
+	}
+	x.bytes[it.layer] += e.bytes
+	return e
+}
+
+// compare compares all entries with the records of the root.
+func (x *index) compare(fits func(now, was *format.File) bool) {
+	names := x.rootGroups()
+	for i := range x.groups {
+		g := &x.groups[i]
+		first := g.roots[0]
+		if g.names == 1 || first < 0 {
+			continue
+		}
+		g.same = slices.Equal(names[x.root[first].Hardlink], g.roots) && x.root[first].Hardlink != 0
+	}
+	for i := range x.slots {
+		s := &x.slots[i]
+		if s.root < 0 {
+			continue
+		}
+		now := x.root[s.root]
+		linked := len(names[now.Hardlink]) > 1
+		for j := s.first; j < s.last; j++ {
+			e := &x.entries[j]
+			if e.group >= 0 && x.groups[e.group].names == 1 {
+				e.group = -1 // its other names are elsewhere
+			}
+			switch {
+			case e.group >= 0 && !x.groups[e.group].same, linked && e.group < 0:
+			default:
+				e.same = (!e.first || same(now, e.file)) && (fits == nil || fits(now, e.file))
+			}
+		}
+	}
+	x.joinGroups()
+}
+
+// rootGroups returns the root's records of each inode with several names.
+func (x *index) rootGroups() map[int64][]int32 {
+	names := make(map[int64][]int32)
+	for i, f := range x.root {
+		if f.Hardlink != 0 {
+			names[f.Hardlink] = append(names[f.Hardlink], int32(i))
+		}
+	}
+	return names
+}
+
+// joinGroups makes the names of an inode the same together or not at all.
+func (x *index) joinGroups() {
+	for i := range x.entries {
+		if e := &x.entries[i]; e.group >= 0 && !e.same {
+			x.groups[e.group].same = false
+		}
+	}
+	for i := range x.entries {
+		if e := &x.entries[i]; e.group >= 0 {
+			e.same = x.groups[e.group].same
+		}
+	}
+}
+
+// same reports whether an entry has the attributes and contents of a record. Further names of an
+// inode have those of the first.
+func same(now, was *format.File) bool {
+	return SameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest != "" && now.Digest == was.Digest)
+}
+
+// SameAttributes compares everything except time and contents. Xattrs without a value do not count:
+// clients do not read them from layers.
+func SameAttributes(a, b *format.File) bool {
+	return a.Type == b.Type && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size == b.Size &&
+		a.Target == b.Target && a.DevMajor == b.DevMajor && a.DevMinor == b.DevMinor && sameXattrs(a.Xattrs, b.Xattrs)
+}
+
+func sameXattrs(a, b []format.Xattr) bool {
+	for {
+		for len(a) > 0 && len(a[0].Value) == 0 {
+			a = a[1:]
+		}
+		for len(b) > 0 && len(b[0].Value) == 0 {
+			b = b[1:]
+		}
+		if len(a) == 0 || len(b) == 0 {
+			return len(a) == len(b)
+		}
+		if a[0].Name != b[0].Name || string(a[0].Value) != string(b[0].Value) {
+			return false
+		}
+		a, b = a[1:], b[1:]
+	}
+}
+
+func isBelow(path, dir string) bool {
+	if dir == "/" {
+		return path != "/"
+	}
+	return len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
+}

@@ -1,0 +1,309 @@
+package patch
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"chunkah/format"
+)
+
+// tree is a file system: the oracle applies layers to it one entry after another.
+type tree map[string]shown
+
+// shown is a file with its inode: the layer and the group of its names.
+type shown struct {
+	file  *format.File
+	layer int
+}
+
+// apply applies a layer as the image specification says.
+func (t tree) apply(layer int, files []*format.File) {
+	remove := func(path string) {
+		for p := range t {
+			if p == path || strings.HasPrefix(p, path+"/") {
+				delete(t, p)
+			}
+		}
+	}
+	for _, f := range files {
+		if f.Type == format.TypeWhiteout {
+			remove(f.Path)
+		}
+	}
+	for _, f := range files {
+		old, exists := t[f.Path]
+		switch {
+		case f.Type == format.TypeWhiteout:
+			continue
+		case f.Type != format.TypeDir, exists && old.file.Type != format.TypeDir:
+			remove(f.Path)
+		}
+		t[f.Path] = shown{f, layer}
+	}
+}
+
+// text describes a tree without times: each file with the names of its inode.
+func (t tree) text() string {
+	names := make(map[[2]int64][]string)
+	for _, path := range slices.Sorted(maps.Keys(t)) {
+		if s := t[path]; s.file.Hardlink != 0 {
+			key := [2]int64{int64(s.layer), s.file.Hardlink}
+			names[key] = append(names[key], path)
+		}
+	}
+	var b strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(t)) {
+		s := t[path]
+		f := s.file
+		fmt.Fprintf(&b, "%s %s %o %d %d %d %s %s %v", path, f.Type, f.Mode, f.UID, f.GID, f.Size, f.Target, f.Digest, f.Xattrs)
+		if list := names[[2]int64{int64(s.layer), f.Hardlink}]; f.Hardlink != 0 && len(list) > 1 {
+			fmt.Fprintf(&b, " = %v", list)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// image is a chain of images for tests.
+type image struct {
+	layers []Layer
+	ids    []int // of layers
+	next   int
+}
+
+// update makes the next image as pack does: one new layer per component, with whiteouts in the
+// first.
+func (m *image) update(root []*format.File, opt Options) *Plan {
+	p := Make(root, m.layers, opt)
+	byPath := make(map[string]*format.File)
+	for _, f := range root {
+		byPath[f.Path] = f
+	}
+	next := &image{next: m.next}
+	for _, i := range p.Kept {
+		next.layers, next.ids = append(next.layers, m.layers[i]), append(next.ids, m.ids[i])
+	}
+	groups := make(map[string]map[string]*format.File)
+	add := func(name string, f *format.File) {
+		if groups[name] == nil {
+			groups[name] = make(map[string]*format.File)
+		}
+		groups[name][f.Path] = f
+		for at := f.Path; at != "/"; {
+			at = format.Parent(at)
+			groups[name][at] = byPath[at]
+		}
+	}
+	first := ""
+	for _, i := range p.Write {
+		f := root[i]
+		name := "dirs"
+		if f.Type != format.TypeDir {
+			name = f.Components[0]
+		}
+		add(name, f)
+		first = name
+	}
+	for _, path := range p.Gone {
+		add(first, &format.File{Path: path, Type: format.TypeWhiteout})
+	}
+	names := slices.Sorted(maps.Keys(groups))
+	room := opt.Max - len(p.Kept)
+	for len(names) > room { // join
+		last := names[len(names)-1]
+		maps.Copy(groups[names[0]], groups[last])
+		names = names[:len(names)-1]
+	}
+	for _, name := range names {
+		l := Layer{Files: slices.SortedFunc(maps.Values(groups[name]), func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })}
+		next.layers, next.ids = append(next.layers, l), append(next.ids, next.next)
+		next.next++
+	}
+	*m = *next
+	return p
+}
+
+func (m *image) flatten() tree {
+	t := make(tree)
+	for i, l := range m.layers {
+		t.apply(i, l.Files)
+	}
+	return t
+}
+
+// world is a random root that changes.
+type world struct {
+	rng   *rand.Rand
+	files map[string]*format.File
+	links int64
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), files: map[string]*format.File{"/": {Path: "/", Type: format.TypeDir, Mode: 0o755}}}
+	for range 40 {
+		w.change()
+	}
+	return w
+}
+
+func (w *world) root() []*format.File {
+	var list []*format.File
+	for _, f := range w.files {
+		c := *f
+		list = append(list, &c)
+	}
+	slices.SortFunc(list, func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })
+	return list
+}
+
+func (w *world) pick(list []string) string { return list[w.rng.IntN(len(list))] }
+
+func (w *world) paths(t func(*format.File) bool) (list []string) {
+	for _, path := range slices.Sorted(maps.Keys(w.files)) {
+		if t(w.files[path]) {
+			list = append(list, path)
+		}
+	}
+	return list
+}
+
+func isDir(f *format.File) bool  { return f.Type == format.TypeDir }
+func isFile(f *format.File) bool { return f.Type == format.TypeFile }
+
+func (w *world) remove(path string) {
+	for p := range w.files {
+		if p == path || strings.HasPrefix(p, path+"/") {
+			delete(w.files, p)
+		}
+	}
+}
+
+func (w *world) fresh(path string) *format.File {
+	n := w.rng.IntN(6) // few contents, so that old ones come back
+	return &format.File{
+		Path: path, Type: format.TypeFile, Mode: 0o644, Size: int64(1 + n*3000), Digest: fmt.Sprintf("sha256:%064d", n), MTime: w.rng.Int64N(9),
+		Components: []string{w.pick([]string{"a", "b", "c", "d", "e", "f"})},
+	}
+}
+
+// change makes one random change.
+func (w *world) change() {
+	dirs := w.paths(isDir)
+	dir := w.pick(dirs)
+	path := strings.TrimSuffix(dir, "/") + "/" + w.pick([]string{"p", "q", "r", "s", "-t"})
+	switch w.rng.IntN(12) {
+	case 0, 1, 2, 3: // a file, possibly in place of a directory
+		w.remove(path)
+		w.files[path] = w.fresh(path)
+	case 4: // a directory in place of anything
+		if strings.Count(path, "/") < 5 && (w.files[path] == nil || !isDir(w.files[path])) {
+			w.remove(path)
+			w.files[path] = &format.File{Path: path, Type: format.TypeDir, Mode: 0o755}
+		}
+	case 5:
+		w.remove(path)
+		w.files[path] = &format.File{Path: path, Type: format.TypeSymlink, Mode: 0o777, Target: w.pick([]string{"x", "y"}), Components: []string{"a"}}
+	case 6: // purge
+		if dir != "/" {
+			w.remove(dir)
+		}
+	case 7:
+		w.files[dir].Mode = 0o700 + uint32(w.rng.IntN(3))
+	case 8, 9:
+		if list := w.paths(isFile); len(list) > 0 {
+			f := w.files[w.pick(list)]
+			for _, other := range w.files {
+				if other.Hardlink == f.Hardlink && f.Hardlink != 0 || other == f {
+					if w.rng.IntN(2) == 0 {
+						break
+					}
+				}
+			}
+			mode, xattrs := 0o640+uint32(w.rng.IntN(3)), []format.Xattr{{Name: "user.x", Value: []byte{byte(w.rng.IntN(2))}}}
+			for _, other := range w.files {
+				if other == f || f.Hardlink != 0 && other.Hardlink == f.Hardlink {
+					other.Mode, other.Xattrs = mode, xattrs
+				}
+			}
+		}
+	case 10: // link
+		if list := w.paths(isFile); len(list) > 0 {
+			f := w.files[w.pick(list)]
+			if strings.HasPrefix(f.Path, path+"/") || f.Path == path {
+				return
+			}
+			w.remove(path)
+			if f.Hardlink == 0 {
+				w.links++
+				f.Hardlink = w.links
+			}
+			c := *f
+			c.Path = path
+			w.files[path] = &c
+		}
+	case 11: // part
+		if list := w.paths(func(f *format.File) bool { return f.Hardlink != 0 }); len(list) > 0 {
+			w.files[w.pick(list)].Hardlink = 0
+		}
+	}
+}
+
+// After each of many random updates, the flattened image is the root, there are not too many
+// layers, and not too many bytes are stale. Kept layers are the same records.
+func TestRandomUpdates(t *testing.T) {
+	kept, fates := 0, map[Reason]int{}
+	for seed := range uint64(60) {
+		w := newWorld(seed)
+		m := &image{}
+		opt := Options{Max: 1 + int(seed%9), MaxStale: int64(seed%7) * 50_000}
+		var past [][]*format.File
+		for step := range 40 {
+			root := w.root()
+			if w.rng.IntN(8) == 0 && len(past) > 0 { // a downgrade
+				root = past[w.rng.IntN(len(past))]
+			}
+			past = append(past, root)
+			before := *m
+			p := m.update(root, opt)
+			want := make(tree)
+			want.apply(0, root)
+			if got := m.flatten().text(); got != want.text() {
+				t.Fatalf("seed %d, step %d: got\n%s\nwant\n%s", seed, step, got, want.text())
+			}
+			if len(m.layers) > opt.Max {
+				t.Fatalf("seed %d, step %d: %d layers, want at most %d", seed, step, len(m.layers), opt.Max)
+			}
+			if p.Stale*ppm > opt.MaxStale*p.Bytes {
+				t.Fatalf("seed %d, step %d: %d of %d bytes are stale", seed, step, p.Stale, p.Bytes)
+			}
+			for n, i := range p.Kept {
+				if m.ids[n] != before.ids[i] {
+					t.Fatalf("seed %d, step %d: kept layer %d is another", seed, step, i)
+				}
+			}
+			for _, f := range p.Fates {
+				fates[f.Reason]++
+			}
+			kept += len(p.Kept)
+			// The same root again changes nothing.
+			if again := m.update(root, opt); len(again.Kept) != len(m.layers) || len(again.Write)+len(again.Gone) > 0 {
+				t.Fatalf("seed %d, step %d: the same root again: %+v", seed, step, again)
+			}
+			for range w.rng.IntN(6) {
+				w.change()
+			}
+		}
+	}
+	for _, why := range []Reason{Kept, Empty, Stale, Room} {
+		if fates[why] == 0 {
+			t.Errorf("no layer is %s", why)
+		}
+	}
+	if kept == 0 {
+		t.Error("no layer was kept")
+	}
+}

@@ -1,0 +1,163 @@
+package patch
+
+import (
+	"chunkah/format"
+)
+
+// state is the view on a set of kept layers, compared with the root.
+type state struct {
+	x *index
+	// live are the bytes of each layer that the new image shows, and needed whether it needs
+	// anything of the layer.
+	live   []int64
+	needed []bool
+	write  []int
+	gone   []string
+	// free are the components with files to write, and others whether anything else is to be
+	// written.
+	free   map[string]bool
+	others bool
+
+	below   []int32 // by slot: the lowest layer whose files show below it
+	covered []bool  // by slot: everything below is replaced or deleted
+	seen    []int32 // by group: names that show
+}
+
+// look flattens the kept layers and compares the result with the root.
+func (x *index) look(keep []bool) *state {
+	s := &state{
+		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), free: make(map[string]bool),
+		below: make([]int32, len(x.slots)), covered: make([]bool, len(x.slots)), seen: make([]int32, len(x.groups)),
+	}
+	shown := make([]int32, len(x.slots)) // entries
+	for i := range x.slots {
+		shown[i] = s.flatten(i, keep)
+	}
+	for i := range x.slots {
+		s.compare(i, shown[i])
+	}
+	return s
+}
+
+// flatten returns the visible entry of a path, -1 for none. Parents come before their children.
+func (s *state) flatten(i int, keep []bool) int32 {
+	at := &s.x.slots[i]
+	floor := int32(0)
+	if at.parent >= 0 {
+		floor = s.below[at.parent]
+	}
+	s.below[i] = floor
+	shown, hider := int32(-1), int32(-1)
+	base := int32(-1) // the lowest of the entries that give the directory its attributes
+	for j := at.first; j < at.last; j++ {
+		e := &s.x.entries[j]
+		if e.layer < floor || !keep[e.layer] {
+			continue
+		}
+		switch {
+		case e.file.Type == format.TypeWhiteout:
+			if shown >= 0 {
+				hider = j
+			}
+			shown, s.below[i] = -1, e.layer
+		case e.file.Type == format.TypeDir:
+			if shown < 0 || !s.x.entries[shown].same || s.x.entries[shown].file.Type != format.TypeDir {
+				base = j
+			}
+			shown = j
+		default:
+			shown, hider, s.below[i] = j, -1, e.layer
+		}
+	}
+	if hider >= 0 { // it hides something, for a path that is gone or for the contents of a directory
+		e := &s.x.entries[hider]
+		s.needed[e.layer] = true
+		s.live[e.layer] += e.bytes
+	}
+	if shown >= 0 {
+		e := &s.x.entries[shown]
+		if e.group >= 0 {
+			s.seen[e.group]++
+		}
+		if e.same && e.file.Type == format.TypeDir {
+			s.needed[s.x.entries[base].layer] = true
+		}
+	}
+	return shown
+}
+
+// compare compares the visible entry of a path with the root's record.
+func (s *state) compare(i int, shown int32) {
+	at := &s.x.slots[i]
+	covered := at.parent >= 0 && s.covered[at.parent]
+	if at.root < 0 {
+		s.covered[i] = true
+		if shown >= 0 && !covered {
+			s.gone = append(s.gone, at.path)
+			s.others = true
+		}
+		return
+	}
+	now := s.x.root[at.root]
+	s.covered[i] = now.Type != format.TypeDir
+	if shown >= 0 {
+		e := &s.x.entries[shown]
+		if e.same && (e.group < 0 || s.seen[e.group] == s.x.groups[e.group].names) {
+			if now.Type != format.TypeDir {
+				s.live[e.layer] += e.bytes
+				s.needed[e.layer] = true
+			}
+			return
+		}
+	}
+	s.write = append(s.write, int(at.root))
+	if now.Type == format.TypeDir || len(now.Components) == 0 {
+		s.others = true
+		return
+	}
+	s.free[now.Components[0]] = true
+}
+
+// stale returns the stale bytes of the kept layers.
+func (s *state) stale(x *index, keep []bool) (n int64) {
+	for i, kept := range keep {
+		if kept {
+			n += x.bytes[i] - s.live[i]
+		}
+	}
+	return n
+}
+
+// stalest returns the kept layer with the most stale bytes per live byte, the lowest of several.
+func (s *state) stalest(x *index, keep []bool) int {
+	best := -1
+	for i, kept := range keep {
+		if !kept || x.bytes[i] == s.live[i] {
+			continue
+		}
+		if best < 0 || less(uint64(x.bytes[best]-s.live[best]), uint64(s.live[i]), uint64(x.bytes[i]-s.live[i]), uint64(s.live[best])) {
+			best = i
+		}
+	}
+	return best
+}
+
+// smallest returns the kept layer with the fewest live bytes, the lowest of several.
+func (s *state) smallest(keep []bool) int {
+	best := -1
+	for i, kept := range keep {
+		if kept && (best < 0 || s.live[i] < s.live[best]) {
+			best = i
+		}
+	}
+	return best
+}
+
+// room returns how many layers are left for everything that is written.
+func (s *state) room(most int) int {
+	need := len(s.free)
+	if s.others && need == 0 {
+		need = 1
+	}
+	return min(need, max(leastRoom, most/roomShare))
+}

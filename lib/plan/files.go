@@ -1,0 +1,237 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"chunkah/format"
+	"chunkah/lib/digests"
+)
+
+// FilesType is the media type of the files of an image (format/SPEC.md, section 13).
+const FilesType = "application/vnd.chunkah.files.v1"
+
+// The limits of the files of an image: more than any image has, and less than harms a machine.
+const (
+	maxFilesBytes = 1 << 30  // decompressed
+	maxWindow     = 64 << 20 // of the decoder
+	maxEntries    = 4 << 20
+)
+
+// Normal returns a copy of an entry without everything that does not belong to the entries of a
+// layer. names are the groups of names of one inode so far.
+func Normal(f *format.File, names *Links) format.File {
+	n := *f
+	n.Stamp, n.Components, n.Implied, n.MTimeNsec = "", nil, false, 0
+	if n.Type == format.TypeWhiteout {
+		return format.File{Path: f.Path, Type: f.Type}
+	}
+	if n.Hardlink != 0 {
+		var first bool
+		if n.Hardlink, first = names.number(n.Hardlink); !first {
+			n.Digest, n.Xattrs = "", nil
+			return n
+		}
+	}
+	for i, x := range n.Xattrs {
+		if len(x.Value) == 0 { // clients do not read those
+			kept := append([]format.Xattr(nil), n.Xattrs[:i]...)
+			for _, x := range n.Xattrs[i+1:] {
+				if len(x.Value) > 0 {
+					kept = append(kept, x)
+				}
+			}
+			n.Xattrs = kept
+			break
+		}
+	}
+	if len(n.Xattrs) == 0 {
+		n.Xattrs = nil
+	}
+	return n
+}
+
+// Links numbers the inodes of one layer that have several names.
+type Links struct{ numbers map[int64]int64 }
+
+// number returns the number of a group, and whether it is new.
+func (l *Links) number(group int64) (n int64, first bool) {
+	n, known := l.numbers[group]
+	if !known {
+		if l.numbers == nil {
+			l.numbers = make(map[int64]int64)
+		}
+		n = int64(len(l.numbers) + 1)
+		l.numbers[group] = n
+	}
+	return n, !known
+}
+
+// Entries computes layer.entries of a layer, one record after another. It is empty if a regular
+// file has no digest.
+type Entries struct {
+	hash    hash.Hash
+	out     *format.Writer
+	links   Links
+	unknown bool
+	err     error
+}
+
+// NewEntries starts a layer.
+func NewEntries() *Entries {
+	h := sha256.New()
+	return &Entries{hash: h, out: format.NewSequenceWriter(h, format.Msgpack)}
+}
+
+// Add adds an entry.
+func (e *Entries) Add(f *format.File) {
+	n := Normal(f, &e.links)
+	if n.Type == format.TypeFile && n.Digest == "" && (f.Hardlink == 0 || f.Digest == "") {
+		e.unknown = true
+	}
+	if err := e.out.Write(&n); err != nil && e.err == nil {
+		e.err = err
+	}
+}
+
+// Digest returns the digest.
+func (e *Entries) Digest() (string, error) {
+	if err := errors.Join(e.err, e.out.Finish()); err != nil {
+		return "", err
+	}
+	if e.unknown {
+		return "", nil
+	}
+	return digests.Of([sha256.Size]byte(e.hash.Sum(nil))), nil
+}
+
+// EntriesOf returns the digest of entries.
+func EntriesOf(files []*format.File) (string, error) {
+	e := NewEntries()
+	for _, f := range files {
+		e.Add(f)
+	}
+	return e.Digest()
+}
+
+// FilesWriter writes the files of an image.
+type FilesWriter struct {
+	z     *zstd.Encoder
+	out   *format.Writer
+	links Links
+}
+
+// NewFilesWriter begins the files of an image.
+func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	if err != nil {
+		return nil, err
+	}
+	f := &FilesWriter{z: z, out: format.NewWriter(z, format.Msgpack)}
+	return f, f.out.Write(&format.Header{Version: format.Version, Stage: format.StagePack})
+}
+
+// Layer begins a layer.
+func (w *FilesWriter) Layer(l *format.Layer) error {
+	w.links = Links{}
+	rec := *l
+	rec.DiffID = "" // it says that a layer is kept
+	return w.out.Write(&rec)
+}
+
+// File adds an entry.
+func (w *FilesWriter) File(f *format.File) error {
+	n := Normal(f, &w.links)
+	return w.out.Write(&n)
+}
+
+// Close completes the files.
+func (w *FilesWriter) Close() error { return errors.Join(w.out.Finish(), w.z.Close()) }
+
+// zstdMagic is the first byte of every frame of zstd.
+const zstdMagic = 0x28
+
+// unpack decompresses the files of an image.
+func unpack(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(z, maxFilesBytes), z.IOReadCloser()}, nil
+}
+
+// ReadFiles reads the files of an image: the entries of each layer, by their digest. A layer whose
+// entries do not have their digest is left out. The note describes faults in one line, and is empty
+// if there are none. An error is always a read error.
+func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note string, err error) {
+	in := &failing{Reader: r}
+	z, err := unpack(in)
+	if err != nil {
+		return nil, fmt.Sprintf("%s: %s", name, err), in.err
+	}
+	defer z.Close()
+	layers = make(map[string][]*format.File)
+	records := format.NewReader(z, name)
+	var at *format.Layer
+	var files []*format.File
+	left := maxEntries
+	wrong := 0
+	done := func() error {
+		if at == nil || at.Entries == "" {
+			return nil
+		}
+		got, err := EntriesOf(files)
+		if err == nil && got == at.Entries {
+			layers[got] = files
+		} else {
+			wrong++
+		}
+		return err
+	}
+	for rec, fault := range records.All() {
+		if fault != nil {
+			return layers, fmt.Sprintf("%s: using the %d layers before that", fault, len(layers)), in.err
+		}
+		switch rec := rec.(type) {
+		case *format.Layer:
+			if err := done(); err != nil {
+				return layers, "", err
+			}
+			at, files = rec, nil
+		case *format.File:
+			if left--; left < 0 {
+				return layers, fmt.Sprintf("%s: more than %d files: using the %d layers before that", name, maxEntries, len(layers)), nil
+			}
+			files = append(files, rec)
+		}
+	}
+	if err := done(); err != nil {
+		return layers, "", err
+	}
+	if wrong > 0 {
+		note = fmt.Sprintf("%s: %d layers have other files than they say: leaving them out", name, wrong)
+	}
+	return layers, note, nil
+}
+
+// failing keeps the error of its reader.
+type failing struct {
+	io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}

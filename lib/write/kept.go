@@ -1,0 +1,88 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/layer"
+	"chunkah/lib/plan"
+)
+
+// keptPrevious finds the layers that the stream keeps of the previous image. The caller closes the
+// image.
+func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Closer, error) {
+	none := io.NopCloser(nil)
+	if len(img.kept) == 0 {
+		return nil, none, nil
+	}
+	name := img.header.Previous
+	if name == "" || o.OpenPrevious == nil {
+		return nil, none, errors.New("the stream keeps layers of a previous image, and does not say which image: its header needs it")
+	}
+	layers, closer, err := o.OpenPrevious(ctx, name)
+	if err != nil {
+		return nil, none, fmt.Errorf("opening the previous image: %w", err)
+	}
+	var kept []Kept
+	for _, l := range img.kept {
+		k, found := layers[digest.Digest(l.record.DiffID)]
+		if !found {
+			return nil, none, errors.Join(fmt.Errorf("layer %d: the previous image %q has no layer with the diffID %q", l.record.Index, name, l.record.DiffID), closer.Close())
+		}
+		kept = append(kept, k)
+	}
+	return kept, closer, nil
+}
+
+// countKept counts a layer that is kept of the previous image.
+func (w *writer) countKept(l *layerFiles, k Kept) {
+	w.report.Layers++
+	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.Size(l.files), w.report.BlobBytes+k.Descriptor.Size
+	for _, name := range l.record.Components {
+		w.report.In[name] = append(w.report.In[name], k.Descriptor.Digest)
+	}
+}
+
+// forget removes the digest of a layer's entries, which have changed.
+func (l *layerFiles) forget() {
+	rec := *l.record
+	rec.Entries = ""
+	l.record = &rec
+}
+
+// files returns a function that writes the files of the image, nil if a layer's are not known.
+func (w *writer) files() func(io.Writer) error {
+	layers := make([]layerFiles, 0, len(w.img.kept)+len(w.img.layers))
+	layers = append(append(layers, w.img.kept...), w.img.layers...)
+	if w.report.Kept > 0 {
+		return nil
+	}
+	for _, l := range layers {
+		if l.record.Entries == "" {
+			return nil
+		}
+	}
+	return func(out io.Writer) error {
+		f, err := plan.NewFilesWriter(out)
+		if err != nil {
+			return err
+		}
+		for i, l := range layers {
+			rec := *l.record
+			rec.Index = int64(i)
+			if err := f.Layer(&rec); err != nil {
+				return err
+			}
+			for _, file := range l.files {
+				if err := f.File(file); err != nil {
+					return err
+				}
+			}
+		}
+		return f.Close()
+	}
+}

@@ -1,0 +1,235 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/tests/clients"
+	"chunkah/tests/mkroot"
+	"chunkah/tests/treediff"
+)
+
+// patchRoots are roots that follow each other, with awkward changes.
+var patchRoots = []string{`
+dir /etc mode=0755
+file /etc/passwd text="root"
+file /etc/shadow mode=0600 text="secret"
+dir /a/deep/er
+file /a/deep/er/x size=20000
+file /a/file size=30000
+dir /turns
+file /turns/below size=5000
+file /becomes size=4000
+symlink /link to=etc
+dir /purged/sub
+file /purged/sub/1 size=7000
+file /purged/2 size=8000
+file /h1 size=9000
+link /h2 to=/h1
+link /h3 to=/h1
+file /alone size=9500
+file /mode size=10000 mode=0644
+file /xattr size=11000 xattr:user.x=1
+dir /dirmode mode=0755
+file /dirmode/x size=3000
+dir /empty
+file /big size=400000
+fifo /pipe
+symlink /usr to=a
+file /quoted" " size=100
+file "/bytes\xff" size=100
+`, `
+dir /etc mode=0755
+file /etc/passwd text="root\nuser"
+dir /a/deep/er
+file /a/deep/er/x size=20000
+file /a/file size=30001
+file /turns text="a file now"
+dir /becomes mode=0700
+file /becomes/in size=4000
+dir /link
+file /link/new size=10
+file /h1 size=9000
+link /h2 to=/h1
+file /h3 size=9000
+file /alone size=9500
+link /joined to=/alone
+file /mode size=10000 mode=04755
+file /xattr size=11000 xattr:user.x=2
+dir /dirmode mode=0700
+file /dirmode/x size=3000
+file /big size=400000
+fifo /pipe mode=0600
+dir /usr
+file /usr/x size=10
+file /quoted" " size=100
+file "/bytes\xff" size=101
+`, `
+dir /etc mode=0755
+file /etc/passwd text="root\nuser"
+dir /a
+symlink /a/deep to=/etc
+file /a/file size=30001
+dir /turns mode=0711
+file /turns/below size=5000
+symlink /becomes to=nowhere
+symlink /link to=etc
+dir /purged/sub
+file /purged/sub/1 size=7000
+file /h1 size=9000
+file /h2 size=9000
+link /h3 to=/h2
+file /joined size=9500
+file /mode size=10000 mode=04755 uid=5
+file /xattr size=11000
+dir /dirmode mode=0700
+dir /empty mode=0700
+file /big size=400000
+`}
+
+// patched builds a root above an image.
+func patched(t *testing.T, root, previous string, args ...string) string {
+	t.Helper()
+	return build(t, root, append([]string{"--config-str", "{}", "--keep-special-files", "--previous", previous, "--max-stale", "20%"}, args...)...)
+}
+
+// sameTree checks that an image has the files of a root, as clients see it.
+func sameTree(t *testing.T, root, archive string) {
+	t.Helper()
+	clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+archive))
+	clients.Run(t, exec.Command("chunkah", "verify", "oci-archive:"+archive))
+	treediff.Equal(t, root, clients.UmociUnpack(t, archive), treediff.Options{})
+}
+
+// A chain of images with patch layers has the files of each root, whatever changes, and old layers
+// are kept.
+func TestPatchLayers(t *testing.T) {
+	clients.Need(t, "root", "umoci", "setfattr")
+	var roots []string
+	for _, spec := range patchRoots {
+		roots = append(roots, mkroot.Make(t, spec))
+	}
+	last := build(t, roots[0], "--config-str", "{}", "--keep-special-files")
+	for _, n := range []int{0, 1, 2, 1, 0, 2, 0} {
+		next := patched(t, roots[n], last)
+		sameTree(t, roots[n], next)
+		before, after := clients.ReadImage(t, last), clients.ReadImage(t, next)
+		kept := 0
+		for _, l := range after.Manifest.Layers {
+			if slices.ContainsFunc(before.Manifest.Layers, func(b v1.Descriptor) bool { return b.Digest == l.Digest }) {
+				kept++
+			}
+		}
+		if kept == 0 {
+			t.Errorf("no layer of the previous image was kept")
+		}
+		last = next
+	}
+	// Without --max-stale, the image is as if there had been no previous one.
+	sameBytes(t, build(t, roots[0], "--config-str", "{}", "--keep-special-files"), build(t, roots[0], "--config-str", "{}", "--keep-special-files", "--max-stale", "0"))
+}
+
+// Engines show the files of the root.
+func TestPatchLayersInEngines(t *testing.T) {
+	clients.Need(t, "root", "setfattr")
+	var images []string
+	last := ""
+	for i, spec := range patchRoots {
+		root := mkroot.Make(t, spec)
+		if i == 0 {
+			last = build(t, root, "--config-str", "{}", "--keep-special-files", "-t", "localhost/patch:0")
+		} else {
+			last = patched(t, root, last, "-t", "localhost/patch:"+string(rune('0'+i)))
+		}
+		images = append(images, root, last)
+	}
+	t.Run("podman", func(t *testing.T) {
+		e := clients.NewEngine(t)
+		for i := 0; i < len(images); i += 2 {
+			sameMount(t, images[i], e.Mount(e.Load(images[i+1])), 0o555)
+		}
+	})
+	t.Run("podman with vfs", func(t *testing.T) {
+		e := clients.NewEngineOn(t, "vfs")
+		for i := 0; i < len(images); i += 2 {
+			sameMount(t, images[i], e.Mount(e.Load(images[i+1])), 0o755)
+		}
+	})
+	t.Run("docker", func(t *testing.T) {
+		clients.Need(t, "skopeo")
+		d := clients.NewDocker(t)
+		for i := 0; i < len(images); i += 2 {
+			docker := filepath.Join(t.TempDir(), "docker.tar")
+			name := "localhost/patch:" + string(rune('0'+i/2))
+			clients.SkopeoCopy(t, "oci-archive:"+images[i+1], "docker-archive:"+docker+":"+name)
+			d.LoadArchive(docker)
+			sameMount(t, images[i], d.Mount(name), 0o755)
+		}
+	})
+}
+
+// sameMount compares a root with a mounted image. Engines give / a mode of their own.
+func sameMount(t *testing.T, root, mounted string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(root, mode); err != nil {
+		t.Fatal(err)
+	}
+	treediff.Equal(t, root, mounted, treediff.Options{SkipPath: dockerPaths})
+}
+
+// dockerPaths are added to a container by docker.
+func dockerPaths(path string) bool {
+	return slices.Contains([]string{"/dev", "/proc", "/sys", "/.dockerenv", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab"}, path)
+}
+
+// The wrapper and the pipe give the same bytes, in both encodings, on any number of cores, and
+// whatever the files of the previous image come from.
+func TestPatchLayersAreReproducible(t *testing.T) {
+	clients.Need(t, "root", "setfattr")
+	old, root := mkroot.Make(t, patchRoots[0]), mkroot.Make(t, patchRoots[1])
+	dir := t.TempDir()
+	plan := filepath.Join(dir, "plan")
+	first := build(t, old, "--config-str", "{}", "--keep-special-files")
+	second := patched(t, root, first, "--plan", plan)
+	third := mkroot.Make(t, patchRoots[2])
+	want := patched(t, third, second)
+	for _, args := range [][]string{{"-T", "1"}, {"-T", "7"}, {"--plan", plan}} {
+		sameBytes(t, want, patched(t, third, second, args...))
+	}
+	for _, encoding := range []string{"json", "msgpack"} {
+		for _, digests := range []string{"", "--digests"} {
+			archive := filepath.Join(t.TempDir(), "out")
+			line := `chunkah-scan --keep-special-files ` + digests + ` --format ` + encoding + ` "$1" | chunkah-assign | chunkah-pack --previous "$2" --max-stale 20 | chunkah-write --config-str {} -o "$3"`
+			clients.Run(t, exec.Command("bash", "-o", "pipefail", "-c", line, "-", third, second, archive))
+			sameBytes(t, want, archive)
+		}
+	}
+}
+
+// Wrong options give one line that says what to do.
+func TestPatchLayersRefuse(t *testing.T) {
+	root := mkroot.Make(t, "file /a text=a\n")
+	for want, args := range map[string][]string{
+		"name it with --previous":                            {"--max-stale", "5%"},
+		"is not a share from 0 to 100":                       {"--max-stale", "x", "--previous", "auto"},
+		"--max-stale \"101%\" is not a share":                {"--max-stale", "101%", "--previous", "auto"},
+		"more than 4 decimals":                               {"--max-stale", "1.00001", "--previous", "auto"},
+		"--fresh-times cannot be used together":              {"--max-stale", "5", "--previous", "auto", "--fresh-times"},
+		"--keep-base cannot be used together":                {"--max-stale", "5", "--previous", "auto", "--keep-base", "1"},
+		"--previous auto is the image at the output's place": {"--max-stale", "5", "--previous", "auto", "-o", "-"},
+	} {
+		cmd := exec.Command("chunkah", append([]string{"build", "--rootfs", root, "--config-str", "{}", "-o", filepath.Join(t.TempDir(), "x")}, args...)...)
+		if slices.Contains(args, "-o") {
+			cmd.Args = slices.Delete(cmd.Args, 6, 8)
+		}
+		if got := fails(t, 2, cmd); !strings.Contains(got, want) {
+			t.Errorf("%q: got %q, want %q", args, got, want)
+		}
+	}
+}
