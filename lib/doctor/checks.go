@@ -47,6 +47,7 @@ const (
 	KernelCount     ID = "kernel-count"
 	APIDirectories  ID = "api-directories"
 	OSTreeLink      ID = "ostree-link"
+	BootcKargs      ID = "bootc-kargs"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -97,6 +98,11 @@ var checks = []check{
 		places: []string{"/boot/EFI/Linux/*.efi", "/usr/lib/modules/*/*.efi", "/usr/lib/systemd/boot/*/*.efi"},
 		what:   "a sealed kernel image (composefs= in its command line) boots only the image that it was made for: other times of files are another digest",
 		advise: adviseSealed,
+	},
+	{
+		id: BootcKargs, harm: HarmBoot, places: []string{"/usr/lib/bootc/kargs.d/*.toml"}, finds: badKargs, each: true,
+		what:   "a file of kernel arguments is not what bootc reads: it refuses the image (lint bootc-kargs)",
+		advise: adviseKargs,
 	},
 	{
 		id: BootFiles, harm: HarmBoot, places: []string{"/boot/"}, out: true,

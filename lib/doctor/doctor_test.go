@@ -182,6 +182,8 @@ file /root/.cache/ms-playwright/browser text=x
 		{name: "sealed kernels", root: bootable + sealed("/usr/lib/modules/6/a.efi", "quiet composefs="+strings.Repeat("ab", 64)+"\x00") +
 			sealed("/usr/lib/modules/6/plain.efi", "quiet") + "file /usr/lib/modules/6/no.efi text=MZ\n" + sealed("/boot/EFI/Linux/b.efi", "composefs=?ab"),
 			want: []string{"sealed-image: /boot/EFI/Linux/b.efi /usr/lib/modules/6/a.efi", "boot-files: /boot/EFI/Linux/b.efi"}},
+		{name: "kernel arguments", root: bootable + `file /usr/lib/bootc/kargs.d/10-a.toml text="kargs = [\"quiet\"]\n"` + "\n" +
+			"file /usr/lib/bootc/kargs.d/20-b.toml text=\"kargs = quiet\"\nfile /usr/lib/bootc/kargs.d/README text=x\n", want: []string{"bootc-kargs: /usr/lib/bootc/kargs.d/20-b.toml"}},
 		{name: "names that are not UTF-8", root: `file "/srv/caf\xe9"` + "\n" + `symlink /srv/l to="\xff"` + bootable + "\nfile /srv/é", want: []string{"non-utf8-names: /srv/caf\xe9 /srv/l"}},
 		{name: "names that are not UTF-8, without a kernel", root: `file "/srv/caf\xe9"`},
 		{name: "FIFO and socket", root: "fifo /run/p\nsocket /srv/s", want: []string{"special-files: /run/p /srv/s"}},
