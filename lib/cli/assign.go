@@ -51,7 +51,7 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 // remember passes the layers of the sources to the repo of image histories.
 func remember(repos []assign.Repo, set *source.Set) {
 	for _, r := range repos {
-		if past, ok := r.(*history.Repo); ok {
+		if past, ok := r.(*history.Repo); ok && set.HasHistory() {
 			past.LayerOf = set.LayerOf
 		}
 	}

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"slices"
+
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/plan"
@@ -19,6 +21,14 @@ func newPast(img *image.Image, tree *image.Tree) past {
 		p.layers = append(p.layers, record)
 	}
 	return p
+}
+
+// HasHistory reports whether LayerOf knows any layer. A directory has none, and there it would look
+// for each path.
+func (s *Set) HasHistory() bool {
+	return slices.ContainsFunc(s.pasts, func(p past) bool {
+		return slices.ContainsFunc(p.layers, func(l *format.Layer) bool { return l != nil })
+	})
 }
 
 // LayerOf returns the record of the layer that has a path. It is nil if the file is not from an

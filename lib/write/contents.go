@@ -73,8 +73,10 @@ func (c *contents) WriteFile(ctx context.Context, w io.Writer, f *format.File) (
 	if f.Size == 0 {
 		return 0, c.checkEmpty(f)
 	}
-	if data := c.small.contents(f); int64(len(data)) == f.Size {
-		return c.again(w, f, data)
+	if !c.first {
+		if data := c.small.contents(f); int64(len(data)) == f.Size {
+			return c.again(w, f, data)
+		}
 	}
 	in, err := c.open(f.Path)
 	if err != nil {

@@ -18,7 +18,7 @@ type SmallFiles struct {
 
 const (
 	smallFile  = 4 << 10  // the largest file that is kept, in bytes
-	maxSmall   = 16 << 20 // of all, in bytes: a tenth of a build of 100,000 files
+	maxSmall   = 16 << 20 // of all, in bytes
 	smallChunk = 256 << 10
 )
 
