@@ -224,7 +224,7 @@ func TestManifestTypeDocker(t *testing.T) {
 	d.Pull(host + "/app:docker")
 	// With it as the previous image its layers are taken, in Docker's form and in OCI's.
 	for _, form := range []string{"docker", "oci"} {
-		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, "reused: ") {
+		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, ": reused ") {
 			t.Errorf("%s: %s", form, said)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/app:next"))

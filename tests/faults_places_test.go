@@ -164,12 +164,12 @@ func (p faultPlace) closedPipe(t *testing.T, line string, read int64) {
 	_ = cmd.Wait() // the status is checked
 	made, temps := p.look(t)
 	if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGPIPE) {
-		if read > 0 && code <= 1 && !strings.Contains(stderr.String(), "broken pipe") {
+		if read > 0 && code <= 1 {
 			return // a short output was written at once
 		}
 		t.Errorf("status %d: %s", code, &stderr)
 	}
-	if !strings.Contains(stderr.String(), "/dev/stdout: broken pipe\n") {
+	if strings.Contains(stderr.String(), "broken pipe") {
 		t.Errorf("standard error is %q", &stderr)
 	}
 	if len(made)+len(temps) > 0 {

@@ -90,7 +90,7 @@ func TestPlatformAll(t *testing.T) {
 				if res.stdout != first {
 					t.Errorf("%s to %s: digest %s, want %s", from, name, res.stdout, first)
 				}
-				if n := strings.Count(res.stderr, "reused: "); previous != "" && n != len(j.archs) {
+				if n := strings.Count(res.stderr, ": reused "); previous != "" && n != len(j.archs) {
 					t.Errorf("%s to %s: %d images reuse layers: %s", from, name, n, res.stderr)
 				}
 				if want := "leaving out 2 manifests"; (from == source) != strings.Contains(res.stderr, want) {

@@ -38,7 +38,7 @@ func planOf(t *testing.T, root string, args ...string) (plan, archive, stderr st
 }
 
 // progress matches the messages of every successful build.
-var progress = regexp.MustCompile(`(?m)^chunkah: (scan:|assign:|pack:|sha256:|dropped:|took ).*\n`)
+var progress = regexp.MustCompile(`(?m)^chunkah: (scan:|assign:|pack:|wrote |\d+ files? of |reused |kept |a client of |skipped:|took |next:).*\n`)
 
 // warnings returns the other messages of a build.
 func warnings(stderr string) string { return progress.ReplaceAllString(stderr, "") }

@@ -106,7 +106,7 @@ func TestProgress(t *testing.T) {
 				t.Errorf("%q is wider than %d columns", l, columns)
 			}
 		}
-		if len(screen) != 3 || screen[0] != "a word" || !strings.HasPrefix(screen[1], "chunkah: sha256:") || !strings.HasPrefix(screen[2], "chunkah: took ") {
+		if len(screen) < 4 || screen[0] != "a word" || !strings.HasPrefix(screen[1], "chunkah: wrote ") || !strings.HasPrefix(screen[3], "chunkah: took ") {
 			t.Errorf("%d columns: in the end there is %q", columns, screen)
 		}
 		if strings.Contains(written, "m\x1b") || regexp.MustCompile("\x1b\\[[0-9;]*m").MatchString(written) {
@@ -134,14 +134,14 @@ func TestProgressNotDrawn(t *testing.T) {
 		name, line, term string
 		lines            int // on the screen
 	}{
-		{"dumb terminal", buildWaiting, "dumb", 1 + 3 + 2},
-		{"no terminal type", buildWaiting, "", 1 + 3 + 2},
+		{"dumb terminal", buildWaiting, "dumb", 1 + 3 + 4},
+		{"no terminal type", buildWaiting, "", 1 + 3 + 4},
 		{"quiet", buildWaiting + " -q", "xterm", 1},
 		{"standard error in a file", buildWaiting + " 2>log; wc -l <log", "xterm", 1},
 		{"objects", buildWaiting + " --log json", "xterm", 1 + 4 + 1},
 		{"a stage that answers there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign --summary)", "xterm", 8},
 		{"a stage that writes there", "chunkah-scan root | (sleep 0.7; exec chunkah-assign)", "xterm", 10},
-		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5 + 3},
+		{"a plan that goes there", buildWaiting + " --plan -", "xterm", 5 + 5},
 		{"a stage in a pipe", "chunkah-scan root | (sleep 0.7; chunkah-assign) | cat >stream", "xterm", 0},
 	}
 	for _, tt := range tests {

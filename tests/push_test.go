@@ -26,7 +26,7 @@ func places(dir, host, name string) map[string]string {
 }
 
 // manifestLine matches build's line about the finished image.
-var manifestLine = regexp.MustCompile(`(?m)^chunkah: (sha256:[0-9a-f]{64}): `)
+var manifestLine = regexp.MustCompile(`(?m)^chunkah: wrote .*, digest (sha256:[0-9a-f]{64})$`)
 
 // rechunk builds dest from an image or a directory and returns the digest of the manifest.
 func rechunk(t *testing.T, source, dest string, args ...string) string {
@@ -115,7 +115,7 @@ func TestPushSendsWhatChanged(t *testing.T) {
 		if args[1] == "auto" { // the image of the previous push
 			reused = layers
 		}
-		if want := fmt.Sprintf("reused: %d layers", reused); !strings.Contains(res.stderr, want) {
+		if want := fmt.Sprintf("reused %d of %d layers", reused, layers); !strings.Contains(res.stderr, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, res.stderr)
 		}
 	}

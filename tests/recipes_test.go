@@ -43,9 +43,16 @@ func componentsPage(p *document) {
 	p.path("scripts")
 }
 
-// messagesPage has a root of three files.
+// messagesPage has a root of three files, and an app that changed since its last image.
 func messagesPage(p *document) {
 	clients.Need(p.t, "jq")
+	if err := mkroot.Write(filepath.Join(p.dir, "app"), documented()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.run(block{kind: "sh", text: `
+		chunkah build -q --rootfs app --arch amd64 --config-str '{}' --max 8 --compress gzip -o oci:images:1
+		echo 'print(2)' >app/srv/app/main.py
+		touch -d @1700000000 app/srv/app/main.py`})
 	if err := mkroot.Write(filepath.Join(p.dir, "root"), "file /etc/a text=a\nfile /opt/a/b text=b\nfile /opt/c/d text=d\n"); err != nil {
 		p.t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestRegistriesConfPush(t *testing.T) {
 	own, mirror := clients.NewRegistry(t, clients.RegistryOptions{}), clients.NewRegistry(t, clients.RegistryOptions{})
 	configured(t, home, "[[registry]]\nprefix = \"{own}\"\nlocation = \"{mirror}\"\ninsecure = true\n", "{own}", own, "{mirror}", mirror)
 	root, image := smallRoot(t), "docker://"+own+"/team/app:1"
-	for _, want := range []string{"", "reused: "} {
+	for _, want := range []string{"", ": reused "} {
 		res := start(t, exec.Command("chunkah", "build", "--rootfs", root, "--verify", "--previous", "auto", "--sbom", "attach", "-o", image))
 		if res.code != 0 || !strings.Contains(res.stderr, want) {
 			t.Fatalf("status %d, want %q: %s", res.code, want, res.stderr)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/console"
+	"chunkah/lib/image"
 	"chunkah/lib/metrics"
 	"chunkah/lib/pack"
 	"chunkah/lib/pipeline"
@@ -95,7 +95,7 @@ type building struct {
 	measured *measurement
 	plan     pendingPlan
 	set      *source.Set
-	previous io.Closer
+	previous *image.Image // nil if there is none
 	last     *lastImage
 	files    *planFiles
 	verified *verify.Report // set after a successful --verify
@@ -234,7 +234,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if err := c.rustFlags.write(ctx, contents); err != nil {
 		return err
 	}
-	done.summary(env, b.measured.Run)
+	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
 	b.measured.write(ctx, env)
 	return c.tell(ctx, env, done.written.Manifest)
 }

@@ -52,8 +52,14 @@ func described(env *Env, parser *flags.Parser) *manual.Command {
 	return c
 }
 
-// unknownOption suggests a similar option, if there is one.
+// unknownOption suggests a similar option, if there is one. If the command is unknown, its options
+// are too, so only the command is reported.
 func unknownOption(env *Env, parser *flags.Parser, args []string, name string) error {
+	if env.Name == wrapper && parser.Active == nil {
+		if word := misspeltCommand(args); word != "" {
+			return unknownCommand(word)
+		}
+	}
 	c := described(env, parser)
 	long := slices.ContainsFunc(args, func(a string) bool { return a == "--"+name || strings.HasPrefix(a, "--"+name+"=") })
 	given := "-" + name
@@ -93,6 +99,20 @@ func oneTooMany(name string, cmd command, arg string) error {
 		return usagef("unexpected argument %q: did you mean %s?", arg, shellLine(meant))
 	}
 	return usagef("unexpected argument %q (see %s --help)", arg, name)
+}
+
+// misspeltCommand returns the first argument that is neither an option nor the value of --log. It
+// is empty if there is none, or if a later argument is a command.
+func misspeltCommand(args []string) (word string) {
+	for i, arg := range args {
+		switch {
+		case slices.Contains(subcommands, arg):
+			return ""
+		case word == "" && !strings.HasPrefix(arg, "-") && (i == 0 || args[i-1] != "--log"):
+			word = arg
+		}
+	}
+	return word
 }
 
 // otherCommand returns a subcommand that has the option, or an empty string.

@@ -212,12 +212,12 @@ func (e *Env) fail(err error) int {
 	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
+	if e.unread(err) {
+		return statusSignal + int(syscall.SIGPIPE) // silently, like a process that SIGPIPE ends
+	}
 	e.say(slog.LevelError, "%w", err)
 	if advice := hint(err, os.Geteuid()); advice != "" {
 		e.say(slog.LevelError, "hint: %s", advice)
-	}
-	if e.unread(err) {
-		return statusSignal + int(syscall.SIGPIPE)
 	}
 	var usage *usageError
 	var trouble *troubleError

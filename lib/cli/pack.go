@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"chunkah/lib/console"
 	"chunkah/lib/image"
 	"chunkah/lib/pack"
 	"chunkah/lib/quote"
@@ -177,8 +178,7 @@ func (e *Env) packed(r *pack.Report) {
 		e.info("keeping the last image's times: %d of %s whose times no package bounds", r.Kept, plural(int64(r.Unbounded), "component"))
 	}
 	for i, l := range r.Plan {
-		e.debug("layer %d: %s, unchanged in %d.%d of 100 weeks: %s", i, bytesText(l.Bytes),
-			l.Record.StabilityPPM/10_000, l.Record.StabilityPPM/1000%10, quote.Names(l.Record.Components))
+		e.debug("layer %d: %s, stability %s: %s", r.Base+i, bytesText(l.Bytes), console.Percent(l.Record.StabilityPPM), quote.Names(l.Record.Components))
 	}
 	e.info("%s in %s, %s", plural(int64(r.Components), "component"), plural(int64(r.Layers), "layer"), bytesText(r.Bytes))
 }

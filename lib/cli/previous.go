@@ -19,26 +19,30 @@ import (
 	"chunkah/lib/write"
 )
 
-// previousLayers opens the image of --previous to reuse its layers with the same compression. A
-// plan does not contain layers. The closer closes the image. Grouping reports a file that is not an
-// image.
-func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, io.Closer, error) {
-	none := io.NopCloser(nil)
+// previousLayers opens the image of --previous, and returns its layers with the same compression,
+// which the new image can reuse. A plan does not contain layers. The image is nil if there is none
+// or if it cannot be opened; otherwise the caller must close it. Grouping reports a file that is
+// not an image.
+func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, output *image.Source, algorithm compress.Algorithm) (map[digest.Digest]write.Kept, *image.Image, error) {
 	src, err := previousImage(name, output)
-	if src == nil || err != nil || algorithm == compress.None {
-		return nil, none, err
+	if src == nil || err != nil || algorithm == compress.None && src.DockerFormat {
+		return nil, nil, err // a docker archive can have to be decompressed to be opened
 	}
 	opt := f.imageOptions(env)
 	opt.Direct = name == previousAuto
 	img, err := image.Open(ctx, *src, opt)
 	switch {
 	case ctx.Err() != nil:
-		return nil, none, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist) && name == previousAuto:
-		return nil, none, nil // reported by grouping
-	case err != nil:
+		return nil, nil, nil // reported by grouping
+	case err != nil && algorithm != compress.None:
 		env.info("taking no layers of the previous image: %w", err)
-		return nil, none, nil
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, nil // it is only compared with the new image
+	case algorithm == compress.None:
+		return nil, img, nil
 	}
 	layers := make(map[digest.Digest]write.Kept)
 	for _, l := range img.Layers {

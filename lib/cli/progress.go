@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"chunkah/lib/metrics"
-	"chunkah/lib/quote"
-	"chunkah/lib/scan"
-	"chunkah/lib/write"
 )
 
 // heartbeat is the interval of progress lines without a terminal. Without output for some minutes,
@@ -126,89 +122,4 @@ func secondsText(s float64) string {
 		return fmt.Sprintf("%.1f s", s)
 	}
 	return fmt.Sprintf("%d:%02d min", int(s)/60, int(s)%60)
-}
-
-// summary prints the result of a build: layers, components, sizes, reused layers, skipped files and
-// the time of each stage.
-func (r *reports) summary(env *Env, run *metrics.Run) {
-	if env.Verbose < 0 {
-		return
-	}
-	w := r.written
-	lines := []string{fmt.Sprintf("%s: %s of %s, %s, %s", w.Manifest, plural(int64(w.Layers), "layer"),
-		plural(int64(w.Components), "component"), plural(w.Files, "file"), sizesText(w))}
-	if parts := r.reused(); len(parts) > 0 {
-		lines = append(lines, "reused: "+listText(parts))
-	}
-	if parts := r.dropped(); len(parts) > 0 {
-		lines = append(lines, "dropped: "+listText(parts))
-	}
-	total := 0.0
-	var took []string
-	for _, s := range run.Took() {
-		total += s.Seconds
-		took = append(took, s.Stage+" "+secondsText(s.Seconds))
-	}
-	lines = append(lines, fmt.Sprintf("took %s: %s", secondsText(total), strings.Join(took, ", ")))
-	env.console().Print(slog.LevelInfo, lines,
-		slog.String("manifest", w.Manifest), slog.Int("layers", w.Layers), slog.Int("components", w.Components),
-		slog.Int64("files", w.Files), slog.Int64("bytes", w.Bytes), slog.Int64("blob_bytes", w.BlobBytes),
-		slog.Int("reused_layers", w.Reused), slog.Int64("reused_bytes", w.ReusedBytes), slog.Int("kept_layers", w.Kept),
-		slog.Float64("seconds", total))
-}
-
-// sizesText formats the size of the layers before and after compression.
-func sizesText(w *write.Report) string {
-	if w.BlobBytes == w.Bytes {
-		return bytesText(w.Bytes)
-	}
-	return fmt.Sprintf("%s, compressed %s", bytesText(w.Bytes), bytesText(w.BlobBytes))
-}
-
-func (r *reports) reused() []string {
-	w := r.written
-	var parts []string
-	if w.Reused > 0 {
-		parts = append(parts, fmt.Sprintf("%s, %s, as they were made before", plural(int64(w.Reused), "layer"), bytesText(w.ReusedBytes)))
-	}
-	if w.KeptPrevious > 0 {
-		parts = append(parts, fmt.Sprintf("%s of the previous image", plural(int64(w.KeptPrevious), "layer")))
-	}
-	if w.Kept > 0 {
-		parts = append(parts, fmt.Sprintf("%s of the source below those", plural(int64(w.Kept), "layer")))
-	}
-	return parts
-}
-
-func (r *reports) dropped() []string {
-	var parts []string
-	for _, c := range scan.Counts(r.scanned.Skipped) {
-		parts = append(parts, fmt.Sprintf("%s: %s", plural(c.N, "file"), c.Name))
-	}
-	for _, n := range r.scanned.Notes {
-		parts = append(parts, fmt.Sprintf("%s %q", n.What, n.Path))
-	}
-	dropped := []map[string]int64{r.scanned.Dropped}
-	if r.packed != nil {
-		dropped = append(dropped, r.packed.Stripped)
-	}
-	for _, m := range dropped {
-		for _, c := range scan.Counts(m) {
-			parts = append(parts, fmt.Sprintf("the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file")))
-		}
-	}
-	if n := r.written.Duplicates; n > 0 {
-		parts = append(parts, plural(int64(n), "layer")+" equal to another")
-	}
-	return parts
-}
-
-// longestList limits a line of the summary. With -v the whole list is printed.
-const longestList = 5
-
-func listText(parts []string) string {
-	if len(parts) > longestList {
-		parts = append(parts[:longestList:longestList], fmt.Sprintf("and %d more", len(parts)-longestList))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,11 +67,13 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	var previous io.Closer
+	var previous *image.Image
 	if opt.Previous, previous, err = c.previousLayers(ctx, env, c.Previous, c.place(), opt.Compression.Algorithm); err != nil {
 		return err
 	}
-	defer previous.Close() // opened only for reading
+	if previous != nil {
+		defer previous.Close() // opened only for reading
+	}
 	in, err := env.input(ctx)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err := made.Commit(); err != nil {
 		return err
 	}
-	env.written(made.Report)
+	env.written(made.Report, c.result(&c.imageFlags, made.Report, previous))
 	c.attachFiles(ctx, env, &c.writeFlags, made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	run.write(ctx, env)
@@ -342,16 +343,9 @@ func (e *Env) wrote(r *write.Report) {
 }
 
 // written reports these problems and the written image.
-func (e *Env) written(r *write.Report) {
+func (e *Env) written(r *write.Report, result *result) {
 	e.wrote(r)
-	if r.Kept > 0 {
-		e.info("keeping %s of the source below those", plural(int64(r.Kept), "layer"))
+	for _, line := range result.lines(r) {
+		e.info("%s", line)
 	}
-	if r.KeptPrevious > 0 {
-		e.info("keeping %s of the previous image", plural(int64(r.KeptPrevious), "layer"))
-	}
-	if r.Reused > 0 {
-		e.info("taking %s, %s, as they were made before", plural(int64(r.Reused), "layer"), bytesText(r.ReusedBytes))
-	}
-	e.info("%s: %s, %s, %s", r.Manifest, plural(int64(r.Layers), "layer"), plural(r.Files, "file"), sizesText(r))
 }

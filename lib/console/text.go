@@ -24,3 +24,7 @@ func Plural(n int64, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// Percent formats parts per million with two decimals. It rounds down, so that only a certain event
+// has 100.00%.
+func Percent(ppm int64) string { return fmt.Sprintf("%d.%02d%%", ppm/10_000, ppm/100%100) }

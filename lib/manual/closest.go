@@ -2,20 +2,82 @@ package manual
 
 import "strings"
 
-// Closest returns the choice that is most similar to a misspelt name, the first one if several are.
-// It is empty if none is similar.
+// Closest returns the choice that a misspelt name probably means. It is empty if none is similar.
+// In this order it looks for a choice that the name abbreviates, that differs by a typo, that
+// shares words with the name, and that is similar. Of several choices the most similar one counts,
+// or the first one.
 func Closest(name string, choices []string) string {
-	best, least := "", min(len(name), longestName)/3+2
 	for _, c := range choices {
 		if len(name) >= 3 && strings.HasPrefix(c, name) {
-			return c // an abbreviation
+			return c
 		}
+	}
+	near, least := nearest(name, choices)
+	if least <= longestTypo {
+		return near
+	}
+	if related := sameStem(name, choices); related != "" {
+		return related
+	}
+	if least < min(len(name), longestName)/3+2 {
+		return near
+	}
+	return ""
+}
+
+// longestTypo is the distance of names that differ only by a typo. It is smaller than that of most
+// words with another meaning.
+const longestTypo = 1
+
+// nearest returns the most similar choice and its distance.
+func nearest(name string, choices []string) (best string, least int) {
+	least = longestName
+	for _, c := range choices {
 		if d := distance(name, c); d < least {
 			best, least = c, d
 		}
 	}
+	return best, least
+}
+
+// sameStem returns the choice that shares the most words with a name, or "" if none shares one.
+func sameStem(name string, choices []string) string {
+	var related []string
+	most := 1
+	for _, c := range choices {
+		switch n := sharedWords(name, c); {
+		case n > most:
+			most, related = n, []string{c}
+		case n == most:
+			related = append(related, c)
+		}
+	}
+	best, _ := nearest(name, related)
 	return best
 }
+
+// shortestStem is the length of the shortest word that says something about an option: "no" and
+// "to" do not.
+const shortestStem = 3
+
+// sharedWords counts the words of one name that the other has too, whatever their endings.
+func sharedWords(a, b string) (n int) {
+	if len(a) > longestName {
+		return 0
+	}
+	for _, x := range strings.Split(a, "-") {
+		for _, y := range strings.Split(b, "-") {
+			if short := min(len(x), len(y)); short >= shortestStem && x[:short] == y[:short] && max(len(x), len(y)) <= short+longestEnding {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+// longestEnding is the length of endings such as in "compress" and "compression".
+const longestEnding = 3
 
 // longestName bounds the work for arbitrary names.
 const longestName = 64

@@ -58,7 +58,7 @@ func TestScreenIsFull(t *testing.T) {
 }
 
 func TestClosest(t *testing.T) {
-	choices := []string{"build", "scan", "pack", "write", "prune", "max", "max-layers", "json"}
+	choices := []string{"build", "scan", "pack", "write", "prune", "max", "max-layers", "json", "label", "max-layer-size", "cache-size", "keep-xattr", "compress", "level"}
 	tests := []struct{ name, want string }{
 		{"biuld", "build"},
 		{"build", "build"},
@@ -69,6 +69,12 @@ func TestClosest(t *testing.T) {
 		{"prunes", "prune"},
 		{"mx", "max"},
 		{"max-layer", "max-layers"},
+		{"lable", "label"},
+		{"layers", "max-layers"},
+		{"max-size", "max-layer-size"},
+		{"xattrs", "keep-xattr"},
+		{"compression", "compress"},
+		{"cmpress", "compress"},
 		{"x", ""},
 		{"", ""},
 		{"zzzzzz", ""},

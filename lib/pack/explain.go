@@ -14,6 +14,7 @@ import (
 // that change. By chain, all layers above one that changes count too (package chain).
 type Explanation struct {
 	Max           int     `json:"max"`
+	First         int64   `json:"first_layer,omitempty"` // the number of kept layers of the source, which are below
 	Bytes         int64   `json:"bytes"`
 	Expected      int64   `json:"expected_bytes"`
 	ChainExpected int64   `json:"chain_expected_bytes"`

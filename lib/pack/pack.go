@@ -93,8 +93,10 @@ type Report struct {
 	// Odd is the number of components whose newest file is dated before 1970 or after 2242: their
 	// files keep their own times.
 	Odd int
-	// Plan describes each layer.
+	// Plan describes each layer. In the image they are above the kept layers of the source, whose
+	// number is Base.
 	Plan []Planned
+	Base int
 	// Explanation and Contents, by name, are set if requested.
 	Explanation *Explanation
 	Contents    []Content
@@ -196,6 +198,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	}
 	if opt.Explain {
 		report.Explanation = out.above.explain(out.layers, groupOpt, opt.MaxLayerSize)
+		report.Explanation.First = t.header.KeepLayers + int64(len(out.kept))
 	}
 	if err := t.effort.err(); err != nil {
 		return nil, err
@@ -204,6 +207,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 		report.Contents = t.contents(groupOpt)
 	}
 	report.Layers, report.Components = len(out.kept)+len(out.layers), len(t.components)
+	report.Base = int(t.header.KeepLayers)
 	for _, c := range t.components {
 		report.Bytes += c.size
 		for _, at := range c.record.Updates {

@@ -87,7 +87,7 @@ func stabilityText(ppm *int64) string {
 	if ppm == nil {
 		return "unknown"
 	}
-	return percent(*ppm) + "%"
+	return console.Percent(*ppm)
 }
 
 // contentsText describes a layer: its components, or the build step that made it.

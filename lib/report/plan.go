@@ -15,48 +15,63 @@ func PlanLines(x *pack.Explanation) []string {
 	lines := []string{"layer        size  changes/week  blobs/week  chain stays  chains/week"}
 	linef := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for i, l := range x.Layers {
-		line := fmt.Sprintf("%5d%12s%13s%%%12s%12s%%%13s  %s", i, console.Bytes(l.Bytes), percent(l.ChangePPM), console.Bytes(l.Expected),
-			percent(l.ChainPPM), console.Bytes(l.ChainExpected), reason(l))
+		line := fmt.Sprintf("%5d%12s%14s%12s%13s%13s  %s", x.First+int64(i), console.Bytes(l.Bytes), console.Percent(l.ChangePPM), console.Bytes(l.Expected),
+			console.Percent(l.ChainPPM), console.Bytes(l.ChainExpected), reason(l))
 		linef("%s", strings.TrimRight(line, " "))
 		linef("       %s", quote.Names(l.Components))
 	}
 	linef("total%12s%26s%26s  in %s, %d at most", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
 		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
+	if x.First > 0 {
+		linef("The source's layers 0 to %d are kept below them.", x.First-1)
+	}
 	linef("")
+	if kept := keptLayers(x.Layers); kept > 0 {
+		linef("As in the previous image: %d of %s.", kept, console.Plural(int64(len(x.Layers)), "layer"))
+	}
 	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.",
 		console.Bytes(x.Expected), console.Bytes(x.ChainExpected))
-	lines = append(lines, cheapestMerger(x.Layers)...)
+	lines = append(lines, cheapestMerger(x)...)
 	for _, c := range []*pack.Change{x.Fewer, x.More} {
 		if c == nil {
 			continue
 		}
-		linef("with --max %d: blobs %s per week (%s), chains %s (%s); %s of %d would differ", c.Max, console.Bytes(c.Expected), signed(c.Expected-x.Expected),
+		linef("with --max %d: blobs %s per week (%s), chains %s (%s); %s of %d would differ", x.First+int64(c.Max), console.Bytes(c.Expected), signed(c.Expected-x.Expected),
 			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(int64(c.Differ), "layer"), c.Layers)
 	}
 	return lines
 }
 
 // cheapestMerger returns a line with the two layers that would cost least as one, if there are two.
-func cheapestMerger(layers []pack.Why) []string {
-	if len(layers) < 2 {
+func cheapestMerger(x *pack.Explanation) []string {
+	if len(x.Layers) < 2 {
 		return nil
 	}
 	best := 0
-	for i, l := range layers {
-		if l.Joined < layers[best].Joined {
+	for i, l := range x.Layers {
+		if l.Joined < x.Layers[best].Joined {
 			best = i
 		}
 	}
-	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more per week.", best, layers[best].Neighbour, console.Bytes(layers[best].Joined))}
+	return []string{fmt.Sprintf("Cheapest to merge: layers %d and %d, for %s more per week.",
+		x.First+int64(best), x.First+int64(x.Layers[best].Neighbour), console.Bytes(x.Layers[best].Joined))}
 }
 
-// reason compares a layer with the previous image, and says what splitting its components would
-// save.
+// keptLayers counts the layers that are as in the previous image.
+func keptLayers(layers []pack.Why) (n int) {
+	for _, l := range layers {
+		if l.Was == pack.PastKept {
+			n++
+		}
+	}
+	return n
+}
+
+// reason says what changed in a layer since the previous image, and what splitting its components
+// would save.
 func reason(l pack.Why) string {
 	var why []string
 	switch l.Was {
-	case pack.PastKept:
-		why = append(why, "as in the previous image")
 	case pack.PastChanged:
 		why = append(why, "in the previous image, changed")
 	case pack.PastNew:
@@ -68,9 +83,6 @@ func reason(l pack.Why) string {
 	}
 	return strings.Join(why, "; ")
 }
-
-// percent formats parts per million as a percentage.
-func percent(n int64) string { return fmt.Sprintf("%d.%02d", n/10_000, n/100%100) }
 
 // signed formats a difference of sizes.
 func signed(n int64) string {

@@ -37,6 +37,17 @@ type Cost struct {
 	UnpackBlobs int64 `json:"unpack_blob_bytes"`
 }
 
+// Costs returns the cost of an update from old to new for each client. It needs only the digest of
+// the config, and the digests and sizes of the layers.
+func Costs(old, new *inspect.Image) []Cost {
+	c := &comparison{old: old, new: new}
+	costs := make([]Cost, 0, len(Clients))
+	for _, client := range Clients {
+		costs = append(costs, c.cost(client))
+	}
+	return costs
+}
+
 // costOf returns the cost of a client.
 func costOf(costs []Cost, client Client) Cost {
 	for _, cost := range costs {

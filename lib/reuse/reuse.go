@@ -89,10 +89,7 @@ const (
 // fingerprints of components, if there are any.
 func Compare(old, new *inspect.Image, chosen Client) *Step {
 	c := &comparison{old: old, new: new}
-	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen)}
-	for _, client := range Clients {
-		s.Clients = append(s.Clients, c.cost(client))
-	}
+	s := &Step{Old: old.Source, New: new.Source, Layers: len(new.Layers), Missing: c.missing(chosen), Clients: Costs(old, new)}
 	blobs, tars := map[digest.Digest]bool{}, map[digest.Digest]bool{}
 	for _, l := range old.Layers {
 		s.OldBytes += l.Descriptor.Size

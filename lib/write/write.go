@@ -111,6 +111,10 @@ type Report struct {
 	Bytes      int64 // of the layers' tars
 	BlobBytes  int64 // of the layers' blobs
 	Manifest   string
+	// Config is the digest of the config, and Blobs are all layers from the bottom up, with those
+	// that are kept.
+	Config digest.Digest
+	Blobs  []oci.Layer
 	// In are the digests of the layers that each component is in, from the bottom up.
 	In      map[string][]digest.Digest
 	Created time.Time
