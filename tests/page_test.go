@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
@@ -15,6 +16,7 @@ import (
 	"chunkah/lib/page"
 	"chunkah/tests/browser"
 	"chunkah/tests/clients"
+	"chunkah/tests/mkimage"
 	"chunkah/tests/mkroot"
 )
 
@@ -58,14 +60,18 @@ func TestPageInABrowser(t *testing.T) {
 	sound()
 	want(`document.querySelectorAll(".cell").length`, "3")
 	want(`document.querySelectorAll("#bars .track").length`, "2")
+	want(`document.querySelector("#answer strong").textContent.endsWith(" MB")`, "true")
+	want(`document.getElementById("question").textContent.includes("the efficiency is 100.00%")`, "true")
 	want(`document.querySelector(".cell b").textContent.startsWith("bigfiles/srv/big · 2.0 MB")`, "true")
+	want(`[...document.querySelectorAll(".cell span")].filter(s => s.closest(".cell").clientHeight < 60).length`, "0") // no "layer 2" in small cells
 
-	// Tab goes to the search, then to the map: the trail has nothing to press.
-	p.Press("Tab")
-	want("document.activeElement.id", "query")
+	// Tab goes to the search, two choices and the map: the trail has nothing to press.
+	for _, id := range []string{"query", "by", "colour"} {
+		p.Press("Tab")
+		want("document.activeElement.id", id)
+	}
 	p.Press("Tab")
 	want("document.activeElement.className.split(' ')[0]", "cell")
-	const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
 	want(label, "bigfiles/srv/big")
 	p.Press("End")
 	last := p.Text(label)
@@ -81,7 +87,7 @@ func TestPageInABrowser(t *testing.T) {
 	// Enter opens, Escape goes back.
 	p.Press("Enter")
 	want(label, "/srv/big")
-	want(`document.querySelector("#trail strong").textContent`, "bigfiles/srv/big")
+	want(`document.querySelector("#trail strong").textContent`, "srv")
 	p.Press("Escape")
 	want(label, "bigfiles/srv/big")
 	p.Press("Escape")
@@ -185,22 +191,135 @@ func TestReusePageInABrowser(t *testing.T) {
 		clients.Run(t, cmd)
 	}
 	clients.Run(t, exec.Command("chunkah", "reuse", "--html", name, layout+":1", layout+":2"))
-	p := browser.Open(t, "file://"+name+"#open=why")
+	p := browser.Open(t, "file://"+name)
 	for expression, want := range map[string]string{
-		`document.getElementById("fault").hidden`:                                                             "true",
-		`document.querySelectorAll(".cell.missing").length`:                                                   "1",
-		`document.querySelectorAll(".cell").length`:                                                           "2",
-		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:                   "1,3",
-		`document.querySelectorAll("#why tbody tr").length`:                                                   "2",
-		`document.querySelector("#why tbody").textContent.includes("opt/b: same: shares a layer w")`:          "true",
-		`document.querySelectorAll("#legend .missing").length`:                                                "1",
-		`[...document.querySelectorAll("#clients li")].map(c => c.textContent.split(" ")[0]).join()`:          "docker,podman,containerd",
-		`document.querySelector("#clients li:nth-child(2)").textContent.includes(" in 1 layer and unpacks ")`: "true",
-		`document.querySelector("#why summary").textContent`:                                                  "What podman or containerd downloads, and why",
+		`document.getElementById("fault").hidden`:                                                                       "true",
+		`document.querySelectorAll(".cell.missing").length`:                                                             "1",
+		`document.querySelectorAll(".cell").length`:                                                                     "2",
+		`[...document.querySelectorAll("#bars .track")].map(t => t.children.length).join()`:                             "1,3",
+		`document.querySelectorAll("#why tbody tr").length`:                                                             "2",
+		`document.querySelector("#why tbody").textContent.includes("opt/b: same: shares a layer w")`:                    "true",
+		`[...document.querySelectorAll("#legend .key i")].map(i => i.className).join()`:                                 "changed,same,kept",
+		`document.getElementById("answer").textContent`:                                                                 "18.3 kB of 3.0 MB",
+		`document.querySelector(".cell.missing").getAttribute("aria-label").includes(" downloaded although unchanged")`: "true",
+		`document.querySelector(".cell:not(.missing)").className`:                                                       "cell kept",
+		`document.getElementById("why").open`:                                                                           "true",
+		`[...document.querySelectorAll("#clients li")].map(c => c.textContent.split(" ")[0]).join()`:                    "docker,podman,containerd",
+		`document.querySelector("#clients li:nth-child(2)").textContent.includes(" in 1 layer and unpacks ")`:           "true",
+		`document.querySelector("#why summary").textContent`:                                                            "What podman or containerd downloads, and why",
 	} {
 		if got := p.Text(expression); got != want {
 			t.Errorf("%s is %q, want %q", expression, got, want)
 		}
+	}
+}
+
+// Each step of a series can be chosen, with the mouse, the keyboard or the address. The directories
+// of all layers can be opened, and each file says whether it changed.
+func TestSeriesPageInABrowser(t *testing.T) {
+	clients.Need(t, "chromium")
+	dir := t.TempDir()
+	layout, name := "oci:"+filepath.Join(dir, "layout"), filepath.Join(dir, "page.html")
+	args := []string{"reuse", "-q", "--html", name}
+	for i, size := range []string{"40000", "40001", "40001", "40002"} {
+		root := mkroot.Make(t, "file /opt/a/lib/f size="+size+"\nfile /opt/a/lib/g size=50000\nfile /opt/b/f size=90000\nfile /usr/lib/big size=3000000\nfile /usr/bin/x size=10\n")
+		ref := fmt.Sprintf("%s:v%d", layout, i+1)
+		cmd := exec.Command("chunkah", "build", "-q", "--rootfs", root, "--max", "3", "--compress", "gzip", "-o", ref)
+		if i > 0 {
+			cmd.Args = append(cmd.Args, "--previous", fmt.Sprintf("%s:v%d", layout, i))
+		}
+		clients.Run(t, cmd)
+		args = append(args, ref)
+	}
+	clients.Run(t, exec.Command("chunkah", args...))
+	p := browser.Open(t, "file://"+name)
+	want := func(expression, want string) {
+		t.Helper()
+		if got := p.Text(expression); got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+	const pressed = `document.querySelector("#steps [aria-pressed=true] .label").textContent`
+	want(`[...document.querySelectorAll("#steps .label")].map(l => l.textContent).join()`, "v2,v3,v4")
+	want(pressed, "v4")
+	last := p.Text(`document.getElementById("answer").textContent`)
+	p.Press("Tab")
+	want(`document.activeElement.querySelector(".label").textContent`, "v4")
+	p.Press("ArrowLeft")
+	want(pressed, "v3")
+	want(`document.activeElement.querySelector(".label").textContent`, "v3")
+	want(`document.getElementById("answer").textContent.startsWith("0 bytes of ")`, "true")
+	want(`document.querySelectorAll(".cell.missing").length`, "0")
+	p.Eval(`{ document.querySelector("#steps button:nth-child(3)").click(); 0 }`, new(int))
+	want(pressed, "v4")
+	want(`document.getElementById("answer").textContent`, last)
+	want(`document.querySelectorAll(".cell.missing").length > 0`, "true")
+	p.Go("file://" + name + "#step=1")
+	want(pressed, "v2")
+
+	// The layers that several images have are in the page once.
+	want(`data.layers.length < data.views.reduce((n, v) => n + v.layers.length, 0)`, "true")
+
+	// By directory: those with one entry are skipped on the way down, and on the way up.
+	p.Go("file://" + name + "#dir=/")
+	const names = `[...document.querySelectorAll(".cell")].map(c => c.getAttribute("aria-label").split(",")[0]).sort().join()`
+	want(names, "/opt/,/usr/")
+	p.Eval(`{ cells.find(c => c.item.name === "/opt/").button.click(); 0 }`, new(int))
+	want(names, "/opt/a/,/opt/b/")
+	p.Press("Enter")
+	p.Press("Escape")
+	want(names, "/opt/a/,/opt/b/")
+	p.Eval(`{ cells.find(c => c.item.name === "/opt/a/").button.click(); 0 }`, new(int))
+	want(names, "/opt/a/lib/f,/opt/a/lib/g")
+	want(`document.querySelector("#trail strong").textContent`, "lib")
+	for file, fate := range map[string]string{"f": "downloaded because it changed", "g": "downloaded although unchanged"} {
+		p.Eval(fmt.Sprintf(`{ cells.find(c => c.item.label === %q).button.focus(); 0 }`, file), new(int))
+		want(`[...document.querySelectorAll("#detail dd")].map(d => d.textContent).includes("`+fate+`")`, "true")
+	}
+	p.Press("Escape")
+	want(names, "/opt/a/,/opt/b/")
+	want(label, "/opt/a/")
+
+	// Another colour is chosen by its name, and the legend follows.
+	p.Eval(`{ const c = document.getElementById("colour"); c.value = "stability"; c.dispatchEvent(new Event("change")); 0 }`, new(int))
+	want(`document.getElementById("legend-title").textContent`, "Chance to stay unchanged for a week:")
+	want(`document.getElementById("fault").hidden`, "true")
+}
+
+// label is the name of the cell that has the focus.
+const label = "document.activeElement.getAttribute('aria-label').split(',')[0]"
+
+// An image of another tool has no stability: its map is coloured by layer. Wasted bytes are
+// counted.
+func TestForeignPageInABrowser(t *testing.T) {
+	clients.Need(t, "chromium")
+	img := &mkimage.Image{}
+	for _, entries := range [][]mkimage.Entry{
+		{mkimage.File("usr/big", strings.Repeat("a", 100_000)), mkimage.File("usr/other", strings.Repeat("b", 50_000))},
+		{mkimage.File("usr/big", strings.Repeat("c", 90_000))},
+	} {
+		img.Layers = append(img.Layers, mkimage.Layer{Tar: mkimage.Tar(t, entries...), History: v1.History{CreatedBy: "RUN make install"}})
+	}
+	name := filepath.Join(t.TempDir(), "page.html")
+	clients.Run(t, exec.Command("chunkah", "inspect", "--html", name, "oci:"+img.Layout(t)))
+	p := browser.Open(t, "file://"+name)
+	for expression, want := range map[string]string{
+		`document.getElementById("question").textContent.includes("100.0 kB of them, in 1 file, are wasted")`:       "true",
+		`document.getElementById("question").textContent.includes("The efficiency is 58.33%")`:                    "true",
+		`[...document.querySelectorAll("#colour option")].map(o => o.value).join()`:                               "layer,waste",
+		`document.querySelectorAll(".cell.hue").length`:                                                           "2",
+		`new Set([...document.querySelectorAll(".cell.hue")].map(c => getComputedStyle(c).backgroundColor)).size`: "2",
+		`document.querySelector(".cell b").textContent.startsWith("RUN make install · ")`:                         "true",
+		`document.getElementById("legend-title").textContent`:                                                     "Layers, from the bottom up:",
+		`(location.hash = "#colour=waste&dir=/usr", 1)`:                                                           "1",
+	} {
+		if got := p.Text(expression); got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+	p.Until(`document.querySelectorAll(".cell.hidden").length === 1`)
+	if got := p.Text(`cells.filter(c => c.button.className === "cell seen").length`); got != "2" {
+		t.Errorf("%s cells are seen", got)
 	}
 }
 
@@ -210,7 +329,7 @@ func TestPageOfHalfAMillionFiles(t *testing.T) {
 	const files, layers = 500_000, 64
 	in := &inspect.Image{Source: "oci:large", Platform: "linux/amd64"}
 	for i := range layers {
-		l := inspect.Layer{Own: true, Stability: int64(i * 15_000), Bytes: 1 << 20, Layer: image.Layer{Descriptor: v1.Descriptor{Size: 1 << 19}}}
+		l := inspect.Layer{Own: true, Stability: int64(i * 15_000), Bytes: 1 << 20, Layer: image.Layer{Descriptor: v1.Descriptor{Size: 1 << 19, Digest: digest.FromString(fmt.Sprint(i))}}}
 		for range 40 {
 			number := int32(len(in.Components))
 			in.Components = append(in.Components, fmt.Sprintf("rpm/package-%d", number))
@@ -241,6 +360,7 @@ func TestPageOfHalfAMillionFiles(t *testing.T) {
 	p := browser.Open(t, "file://"+name)
 	for _, step := range []struct{ address, found string }{
 		{"", ""}, {"#layer=5", ""}, {"#layer=5&component=rpm/package-207", ""}, {"#search=package2559/module194.py", "1 found"},
+		{"#dir=/usr/lib/python3/site-packages", ""}, {"#dir=/usr/lib/python3/site-packages/package7&colour=layer", ""},
 		{"#search=module1.py", "2,560 found, the first 200 are listed"}, {"#search=/usr", "499,200 found, the first 200 are listed"},
 	} {
 		p.Go("file://" + name + step.address)

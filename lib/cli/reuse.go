@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -43,11 +42,12 @@ func (c *reuseCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	series, last, err := c.compareAll(ctx, env, sources, asked)
+	drawn := page.NewSeries(c.client())
+	series, err := c.compareAll(ctx, env, sources, asked, drawn)
 	if err != nil {
 		return err
 	}
-	done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Reuse(w, series, last, c.client()) })
+	done, err := c.draw(ctx, env, drawn.Write)
 	if err == nil && !done {
 		err = c.print(ctx, env, series)
 	}
@@ -120,9 +120,9 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 // client returns the selected client, or an empty string.
 func (c *reuseCommand) client() reuse.Client { return reuse.Client(c.Client) }
 
-// compareAll compares each image with the previous one. At most two are open at a time. It also
-// returns the last image, which is closed.
-func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source, asked []assign.Repo) (_ *reuse.Series, last *inspect.Image, err error) {
+// compareAll compares each image with the previous one, and adds the steps to the page. At most two
+// images are open at a time.
+func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image.Source, asked []assign.Repo, drawn *page.Series) (_ *reuse.Series, err error) {
 	series := &reuse.Series{}
 	var old *inspect.Image
 	defer func() {
@@ -133,12 +133,12 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 	for i, src := range sources {
 		next, err := c.open(ctx, env, src)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if i > 0 {
-			drawn := c.HTML != ""
+			html := c.HTML != ""
 			var by []assign.Repo
-			if c.reads(sources[i-1], drawn) && c.reads(src, drawn) {
+			if c.reads(sources[i-1], html) && c.reads(src, html) {
 				by = asked
 			}
 			step, err := c.compare(ctx, env, old, next, by)
@@ -147,15 +147,18 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 					env.warn("%w: counting the layer as a whole", why)
 				})
 			}
+			if err == nil && html {
+				drawn.Add(step, old, next)
+			}
 			if err = errors.Join(err, old.Close()); err != nil {
 				old = next
-				return nil, nil, err
+				return nil, err
 			}
 			series.Add(step)
 		}
 		old = next
 	}
-	return series, old, nil
+	return series, nil
 }
 
 // compare compares two images, and their files if needed. asked is nil if the layers must not be

@@ -14,11 +14,13 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"chunkah/format"
+	"chunkah/lib/console"
 	"chunkah/lib/inspect"
 	"chunkah/lib/reuse"
 )
@@ -27,42 +29,143 @@ import (
 var assets embed.FS
 
 // scripts are the parts of the page's script, in the order of their dependencies.
-var scripts = []string{"data.js", "treemap.js", "view.js", "search.js", "main.js"}
+var scripts = []string{"data.js", "colour.js", "treemap.js", "items.js", "view.js", "head.js", "search.js", "main.js"}
 
 // content is the data for the page's script.
 type content struct {
 	Kind       string   `json:"kind"`
-	Steps      int      `json:"steps,omitempty"`
 	Mean       int64    `json:"mean,omitempty"` // bytes downloaded per step
-	Bars       []bar    `json:"bars"`
+	Chosen     string   `json:"chosen,omitempty"`
 	Components []string `json:"components"`
-	Layers     []layer  `json:"layers"`
-	Parts      []part   `json:"parts,omitempty"`
-	// Clients are the costs of the last step, Chosen is the client of bars and parts.
+	// Layers are the layers of all views. Each is here once, although most images of a series have
+	// it.
+	Layers []layer `json:"layers"`
+	// Views are the images that the page can show, with the update to each in a series.
+	Views []view `json:"views"`
+
+	numbers map[string]int // of components
+	places  map[layerKey]int
+	// numbered is the last image whose components have numbers: ofNumbered.
+	numbered   *inspect.Image
+	ofNumbered []int32
+}
+
+// view is one image of the page.
+type view struct {
+	// The answer is the largest text on the page: "4.3 MB" of "of 89.5 MB". The question is what it
+	// answers.
+	Answer   string      `json:"answer"`
+	Of       string      `json:"of"`
+	Question string      `json:"question"`
+	About    string      `json:"about"`
+	Label    string      `json:"label"` // the name without what all names begin with
+	Bars     []bar       `json:"bars"`
+	Layers   []viewLayer `json:"layers"`
+
+	// Download are the bytes that the chosen client downloads, and Unchanged those of them that it
+	// had, in other layers.
+	Download  int64 `json:"download"`
+	Unchanged int64 `json:"unchanged"`
+	// Clients are the costs of all clients, Parts the reasons for the chosen one.
 	Clients []reuse.Cost `json:"clients,omitempty"`
-	Chosen  string       `json:"chosen,omitempty"`
+	Parts   []part       `json:"parts,omitempty"`
 }
 
 // Inspect writes the page for an image that was read.
 func Inspect(w io.Writer, in *inspect.Image) error {
-	c := newContent("inspect", in)
-	c.Bars = stabilityBars(in)
-	return write(w, c, shown(in.Source), subtitle(in), "Bytes before and after compression, by stability")
+	c := newContent("inspect")
+	waste := in.Waste()
+	v := c.newView(in, waste.Hidden)
+	blobs, tars := int64(0), int64(0)
+	for _, l := range in.Layers {
+		blobs += l.Descriptor.Size
+		tars += l.Bytes
+	}
+	v.Answer, v.Of = console.Bytes(blobs), "in "+console.Plural(int64(len(in.Layers)), "layer")
+	v.Question = fmt.Sprintf("%s has %s of files. ", shown(in.Source), console.Bytes(waste.All))
+	if waste.Files == 0 {
+		v.Question += "No bytes are wasted: the efficiency is 100.00%."
+	} else {
+		v.Question += fmt.Sprintf("%s of them, in %s, are wasted: higher layers replace or delete them (%s by the same contents). The efficiency is %s.",
+			console.Bytes(waste.Bytes), console.Plural(waste.Files, "file"), console.Bytes(waste.Doubled), console.Percent(waste.Efficiency()))
+	}
+	v.Bars = []bar{newBar("uncompressed", segment{"seen", "size of the tars", tars}), newBar("compressed", segment{"seen", "size of the blobs", blobs})}
+	c.Views = append(c.Views, v)
+	return c.write(w, shown(in.Source))
 }
 
-// Reuse writes the page for what clients download. The last image was read, and so were both images
-// of each step. The steps were computed for the chosen client.
-func Reuse(w io.Writer, series *reuse.Series, last *inspect.Image, chosen reuse.Client) error {
-	c := newContent("reuse", last)
-	c.Bars = stepBars(series)
-	step := series.Steps[len(series.Steps)-1]
-	for i := range c.Layers {
-		c.Layers[i].Missing = step.Missing[i]
+// Series collects the steps of the page for what clients download.
+type Series struct {
+	content *content
+	chosen  reuse.Client
+	names   []string
+	total   int64
+}
+
+// NewSeries returns a page without steps. The steps must be computed for the chosen client.
+func NewSeries(chosen reuse.Client) *Series {
+	s := &Series{content: newContent("reuse"), chosen: chosen}
+	s.content.Chosen = cmp.Or(string(chosen), "podman or containerd")
+	return s
+}
+
+// Add adds a step. Both images were read, and can be closed afterwards.
+func (s *Series) Add(step *reuse.Step, old, new *inspect.Image) {
+	c := s.content
+	v := c.newView(new, reuse.Changed(old, new, step.Missing))
+	for i := range v.Layers {
+		v.Layers[i].Missing = step.Missing[i]
 	}
-	c.addParts(step)
-	c.Steps, c.Mean = len(series.Steps), series.Mean
-	c.Chosen, c.Clients = cmp.Or(string(chosen), "podman or containerd"), step.Clients
-	return write(w, c, shown(step.Old)+" to "+shown(step.New), subtitle(last), "Bytes before and after the update")
+	for _, p := range step.Parts {
+		if p.Unchanged != nil {
+			v.Unchanged += *p.Unchanged
+		}
+	}
+	v.Download, v.Clients = step.Download, step.Clients
+	v.Answer, v.Of = console.Bytes(step.Download), "of "+console.Bytes(step.Bytes)
+	v.Question = fmt.Sprintf("is what %s downloads to update from %s to %s.", c.Chosen, shown(step.Old), shown(step.New))
+	v.Bars = []bar{
+		newBar(shown(step.Old), segment{"kept", "all layers", step.OldBytes}),
+		newBar(shown(step.New), segment{"kept", "not downloaded", step.Bytes - step.Download},
+			segment{"same", "downloaded although unchanged", v.Unchanged}, segment{"changed", "downloaded because it changed", step.Download - v.Unchanged}),
+	}
+	c.addParts(&v, step)
+	c.Views = append(c.Views, v)
+	s.names = append(s.names, shown(step.New))
+	s.total += step.Download
+}
+
+// Write writes the page. It shows the last step first.
+func (s *Series) Write(w io.Writer) error {
+	views := s.content.Views
+	skip := prefixLength(s.names)
+	for i := range views {
+		views[i].Label = s.names[i][skip:]
+	}
+	s.content.Mean = s.total / int64(len(views))
+	return s.content.write(w, views[len(views)-1].Answer+" "+views[len(views)-1].Of+": "+s.names[len(views)-1])
+}
+
+// prefixLength returns the length of what all names begin with, up to a colon or slash.
+func prefixLength(names []string) int {
+	if len(names) < 2 {
+		return 0
+	}
+	skip := 0
+	for i, b := range []byte(names[0]) {
+		for _, name := range names[1:] {
+			if i >= len(name) || name[i] != b {
+				return skip
+			}
+		}
+		if b == ':' || b == '/' {
+			skip = i + 1
+		}
+	}
+	if len(slices.Compact(slices.Clone(names))) == 1 {
+		return 0 // all are the same
+	}
+	return skip
 }
 
 // shown makes a text from an image safe to display. Control characters, and characters that change
@@ -77,12 +180,8 @@ func shown(s string) string {
 	}, format.Text(s))
 }
 
-func subtitle(in *inspect.Image) string {
-	layers := "1 layer"
-	if n := len(in.Layers); n != 1 {
-		layers = fmt.Sprintf("%d layers", n)
-	}
-	s := fmt.Sprintf("%s, %s, %s", in.Manifest.Digest, shown(in.Platform), layers)
+func about(in *inspect.Image) string {
+	s := fmt.Sprintf("%s, %s, %s", in.Manifest.Digest, shown(in.Platform), console.Plural(int64(len(in.Layers)), "layer"))
 	if in.Created != nil {
 		s += ", created " + in.Created.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
@@ -90,7 +189,7 @@ func subtitle(in *inspect.Image) string {
 }
 
 // write fills in the template.
-func write(w io.Writer, c *content, title, subtitle, bars string) error {
+func (c *content) write(w io.Writer, title string) error {
 	page, err := template.ParseFS(assets, "assets/page.html")
 	if err != nil {
 		return fmt.Errorf("reading the page's template: %w", err)
@@ -111,8 +210,9 @@ func write(w io.Writer, c *content, title, subtitle, bars string) error {
 	if err != nil {
 		return fmt.Errorf("encoding the page's data: %w", err)
 	}
+	last := c.Views[len(c.Views)-1]
 	return page.Execute(w, map[string]any{
-		"Title": title, "Subtitle": subtitle, "BarsLabel": bars,
+		"Title": title, "Answer": last.Answer + " " + last.Of, "Question": last.Question, "About": last.About,
 		"Policy": fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hash(style), hash(script)),
 		"Style":  template.CSS(style), "Script": template.JS(script), "Data": template.JS(data), // style and script are ours, the data is JSON
 	})
@@ -146,53 +246,6 @@ func newBar(name string, segments ...segment) bar {
 	return b
 }
 
-// stabilityClasses are the lower limits of the classes in the legend (assets/data.js), in parts per
-// million.
-var stabilityClasses = []int64{999_000, 990_000, 950_000, 800_000, 500_000, 0}
-
-// stabilityBars divides the bytes of all layers by stability.
-func stabilityBars(in *inspect.Image) []bar {
-	var before, after []segment
-	for i := range stabilityClasses {
-		kind := segment{Kind: fmt.Sprintf("c%d", i), Name: classNames[i]}
-		before, after = append(before, kind), append(after, kind)
-	}
-	before, after = append(before, segment{Kind: "cu", Name: "unknown"}), append(after, segment{Kind: "cu", Name: "unknown"})
-	for _, l := range in.Layers {
-		at := len(stabilityClasses)
-		for i, least := range stabilityClasses {
-			if l.Stability >= least {
-				at = i
-				break
-			}
-		}
-		before[at].Bytes += l.Bytes
-		after[at].Bytes += l.Descriptor.Size
-	}
-	return []bar{newBar("before compression", before...), newBar("compressed", after...)}
-}
-
-// classNames describe the classes.
-var classNames = []string{"99.9 % and more", "99 to 99.9 %", "95 to 99 %", "80 to 95 %", "50 to 80 %", "less than 50 %"}
-
-// stepBars has a bar for the first image, and for each later image what clients keep and download.
-func stepBars(series *reuse.Series) []bar {
-	first := series.Steps[0]
-	bars := []bar{newBar(shown(first.Old), segment{"kept", "already present", first.OldBytes})}
-	for _, s := range series.Steps {
-		unchanged := int64(0)
-		for _, p := range s.Parts {
-			if p.Unchanged != nil {
-				unchanged += *p.Unchanged
-			}
-		}
-		changed := s.Download - unchanged
-		bars = append(bars, newBar(shown(s.New), segment{"kept", "already present", s.Bytes - s.Download},
-			segment{"unchanged", "downloaded although unchanged", unchanged}, segment{"changed", "downloaded, changed or new", changed}))
-	}
-	return bars
-}
-
 // part is one component's part of a download.
 type part struct {
 	Layer     int    `json:"layer"`
@@ -204,16 +257,12 @@ type part struct {
 	Why       string `json:"why,omitempty"`
 }
 
-func (c *content) addParts(step *reuse.Step) {
-	numbers := make(map[string]int, len(c.Components))
-	for i, name := range c.Components {
-		numbers[name] = i
-	}
+func (c *content) addParts(v *view, step *reuse.Step) {
 	for _, p := range step.Parts {
-		n, known := numbers[shown(p.Component)]
+		n, known := c.numbers[p.Component]
 		if !known {
 			n = inspect.NoComponent
 		}
-		c.Parts = append(c.Parts, part{p.Layer, n, string(p.State), p.Download, p.Changed, p.Unchanged, shown(p.Why)})
+		v.Parts = append(v.Parts, part{p.Layer, n, string(p.State), p.Download, p.Changed, p.Unchanged, shown(p.Why)})
 	}
 }

@@ -111,52 +111,74 @@ func TestPageIsReproducible(t *testing.T) {
 	}
 }
 
-func TestStabilityBars(t *testing.T) {
-	in := made(nil, nil, nil, nil)
-	in.Layers[0].Stability, in.Layers[1].Stability, in.Layers[2].Stability = 1_000_000, 950_000, 0
-	bars := stabilityBars(in)
-	var got []int64
-	for _, s := range bars[0].Segments {
-		got = append(got, s.Bytes)
-	}
-	if want := []int64{1000, 0, 1000, 0, 0, 1000, 1000}; !slices.Equal(got, want) || bars[0].Total != 4000 || bars[1].Total != 2000 {
-		t.Errorf("got %v, want %v; %d and %d bytes", got, want, bars[0].Total, bars[1].Total)
-	}
-	script, err := assets.ReadFile("assets/data.js")
-	if err != nil {
+// The page of a series has each layer once, and says for each file whether it changed.
+func TestSeries(t *testing.T) {
+	n := func(n int64) *int64 { return &n }
+	old, next := made([]string{"/a"}, []string{"/b", "/c"}), made([]string{"/a"}, []string{"/b", "/c", "/d", "/e"})
+	next.Layers[1].Descriptor.Digest, next.Layers[1].DiffID = digest.FromString("new"), digest.FromString("new")
+	next.Layers[1].Entries[0].Content = [16]byte{1}
+	cost := []reuse.Cost{{Client: reuse.Docker, Download: 500}}
+	s := NewSeries(reuse.Docker)
+	s.Add(&reuse.Step{Old: "oci:app:1", New: "oci:app:2", OldBytes: 900, Bytes: 1000, Download: 500, Missing: []bool{false, true}, Clients: cost, Parts: []reuse.Part{
+		{Layer: 1, Component: "</script>", State: reuse.StateChanged, Download: n(500), Changed: n(200), Unchanged: n(300), Why: "<b>"},
+		{Layer: 1, Component: "", State: reuse.StateNew, Download: n(0), Changed: n(0), Unchanged: n(0)},
+	}}, old, next)
+	s.Add(&reuse.Step{Old: "oci:app:2", New: "oci:app:3", OldBytes: 1000, Bytes: 1000, Missing: []bool{false, false}}, next, next)
+	var b bytes.Buffer
+	if err := s.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	for i, least := range stabilityClasses { // the legend must have the same classes
-		text, _ := json.Marshal([]any{least, classNames[i]})
-		if !strings.Contains(strings.ReplaceAll(string(script), ", ", ","), string(text)) {
-			t.Errorf("data.js has no class %s", text)
+	c := dataOf(t, b.String())
+	if len(c.Layers) != 3-1 || len(c.Views) != 2 || c.Chosen != "docker" || c.Mean != 250 {
+		t.Fatalf("got %d layers, %d views: %+v", len(c.Layers), len(c.Views), c)
+	}
+	v := c.Views[0]
+	if v.Layers[0].Missing || v.Layers[0].Runs != nil || !v.Layers[1].Missing || !slices.Equal(v.Layers[1].Runs, []int{0, 1, 1, 2}) {
+		t.Errorf("the layers are %+v", v.Layers)
+	}
+	if v.Answer != "500 bytes" || v.Of != "of 1.0 kB" || v.Label != "2" || v.Unchanged != 300 || v.Parts[0].Component != 1 || v.Parts[1].Component != -1 || v.Parts[0].Why != "<b>" {
+		t.Errorf("got %+v", v)
+	}
+	var got []int64
+	for _, s := range v.Bars[1].Segments {
+		got = append(got, s.Bytes)
+	}
+	if want := []int64{500, 300, 200}; !slices.Equal(got, want) || v.Bars[0].Total != 900 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !strings.Contains(b.String(), `<h1 id="answer">0 bytes of 1.0 kB</h1>`) {
+		t.Error("without JavaScript there is no answer")
+	}
+}
+
+func TestPrefixLength(t *testing.T) {
+	for _, tt := range []struct {
+		names []string
+		want  int
+	}{
+		{nil, 0},
+		{[]string{"oci:app:1"}, 0},
+		{[]string{"oci:app:1", "oci:app:2"}, 8},
+		{[]string{"oci:app:1", "oci:app:1"}, 0},
+		{[]string{"docker://registry.example/app:12", "docker://registry.example/app:13"}, 30},
+		{[]string{"oci:a/x", "oci:b/x"}, 4},
+		{[]string{"oci:a", "oci:a:2"}, 4},
+	} {
+		if got := prefixLength(tt.names); got != tt.want {
+			t.Errorf("%q: got %d, want %d", tt.names, got, tt.want)
 		}
 	}
 }
 
-func TestReusePage(t *testing.T) {
-	in := made([]string{"/a"}, []string{"/b"})
-	n := func(n int64) *int64 { return &n }
-	s := &reuse.Series{}
-	s.Add(&reuse.Step{Old: "a", New: "b", OldBytes: 900, Bytes: 1000, Download: 500, Missing: []bool{false, true}, Clients: []reuse.Cost{{Client: reuse.Docker, Download: 500}}, Parts: []reuse.Part{
-		{Layer: 1, Component: "</script>", State: reuse.StateChanged, Download: n(500), Changed: n(200), Unchanged: n(300), Why: "<b>"},
-		{Layer: 1, Component: "", State: reuse.StateNew, Download: n(0), Changed: n(0), Unchanged: n(0)},
-	}})
-	var b bytes.Buffer
-	if err := Reuse(&b, s, in, reuse.Docker); err != nil {
-		t.Fatal(err)
+// The page of an image counts the files that higher layers hide.
+func TestWaste(t *testing.T) {
+	in := made([]string{"/a", "/b", "/c"}, []string{"/b"})
+	c := dataOf(t, draw(t, in))
+	if got := c.Views[0].Layers[0].Runs; !slices.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("hidden are %v", got)
 	}
-	c := dataOf(t, b.String())
-	if c.Layers[0].Missing || !c.Layers[1].Missing || c.Parts[0].Component != 1 || c.Parts[1].Component != -1 || c.Parts[0].Why != "<b>" ||
-		c.Chosen != "docker" || c.Clients[0].Download != 500 {
-		t.Errorf("got %+v", c)
-	}
-	var got []int64
-	for _, s := range c.Bars[1].Segments {
-		got = append(got, s.Bytes)
-	}
-	if want := []int64{500, 300, 200}; !slices.Equal(got, want) || c.Bars[0].Total != 900 {
-		t.Errorf("got %v, want %v", got, want)
+	if want := "has 3 bytes of files. 1 byte of them, in 1 file, are wasted"; !strings.Contains(c.Views[0].Question, want) {
+		t.Errorf("got %q, want %q", c.Views[0].Question, want)
 	}
 }
 

@@ -18,27 +18,27 @@ function search(text) {
   const named = new Set();
   data.components.forEach((name, c) => { if (fits(name)) named.add(c); });
   let n = 0, layer = 0, at = 0;
-  data.layers.forEach((l, i) => l.parts.forEach(p => {
+  view.layers.forEach((l, i) => partsOf(i).forEach(p => {
     if (!named.has(p.component)) return;
     seen.add("" + i).add(i + "/" + p.component);
-    if (shown.length < mostShown) shown.push({ text: componentName(p.component), note: "component, " + size(p.bytes) + ", layer " + i, goes: { layer: i, component: p.component } });
+    if (shown.length < mostShown) shown.push({ text: componentName(p.component), note: "component, " + size(p.bytes) + ", layer " + i, goes: { by: "layers", layer: i, component: p.component, dir: "/" } });
     n++;
   }));
   const step = () => {
     if (mine !== turn) return; // another search has started
-    for (let left = slice; left > 0 && layer < data.layers.length;) {
-      const l = data.layers[layer], paths = pathsOf(l), end = Math.min(paths.length, at + left);
+    for (let left = slice; left > 0 && layer < view.layers.length;) {
+      const l = layerAt(layer), paths = pathsOf(l), end = Math.min(paths.length, at + left);
       left -= end - at + 1;
       for (; at < end; at++) {
         if (!fits(paths[at])) continue;
         n++;
         const c = componentOf(l, at);
         seen.add("" + layer).add(layer + "/" + c);
-        if (shown.length < mostShown) shown.push({ text: paths[at], note: size(l.sizes[at]) + ", layer " + layer + ", " + componentName(c), goes: { layer, component: c }, path: paths[at] });
+        if (shown.length < mostShown) shown.push({ text: paths[at], note: size(l.sizes[at]) + ", layer " + layer + ", " + componentName(c), goes: { by: "layers", layer, component: c, dir: paths[at].slice(0, paths[at].lastIndexOf("/") + 1) }, path: paths[at] });
       }
       if (at >= paths.length) { layer++; at = 0; }
     }
-    if (layer < data.layers.length) { found.textContent = "searching…"; setTimeout(step); return; }
+    if (layer < view.layers.length) { found.textContent = "searching…"; setTimeout(step); return; }
     matches = seen;
     fitsPath = fits;
     mark();

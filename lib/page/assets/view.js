@@ -1,4 +1,4 @@
-// The map shows the layers, the components of one layer, or the files of one component.
+// The map draws the items at a place as cells.
 const map = document.getElementById("map");
 const detail = document.getElementById("detail");
 const trail = document.getElementById("trail");
@@ -6,82 +6,31 @@ const trail = document.getElementById("trail");
 // items share one cell.
 const mostCells = 400, leastArea = 60;
 const head = 17; // pixels for a cell's name above its contents
-let place = { layer: null, component: null };
 // During a search: the keys "layer" and "layer/component" with matches, and the test for a path.
 let matches = null, fitsPath = null;
 let cells = [];
 
-// itemsAt returns the items at a place, the largest first.
-function itemsAt(at) {
-  if (at.layer === null) {
-    return data.layers.map((l, i) => ({
-      name: soleName(l) || "layer " + i, text: soleName(l) ? "layer " + i : layerText(l), bytes: l.bytes, stability: l.stability, missing: l.missing, key: "" + i, goes: { layer: i, component: null },
-      parts: l.parts, detail: () => layerDetail(l, i),
-    })).sort((a, b) => b.bytes - a.bytes);
-  }
-  const layer = data.layers[at.layer];
-  if (at.component === null) {
-    return layer.parts.map(p => ({
-      name: componentName(p.component), text: count(p.files, "file"), bytes: p.bytes, stability: layer.stability, missing: layer.missing,
-      key: at.layer + "/" + p.component, goes: { layer: at.layer, component: p.component },
-      detail: () => ({ title: componentName(p.component), rows: [["size", size(p.bytes)], ["files", p.files.toLocaleString("en")],
-        ["layer", "" + at.layer], ["stability", stabilityText(layer.stability)], ...partRows(at.layer, p.component)] }),
-    }));
-  }
-  const paths = pathsOf(layer), items = [];
-  for (let i = 0; i < paths.length; i++) {
-    if (componentOf(layer, i) !== at.component) continue;
-    items.push({ name: paths[i], short: paths[i].slice(paths[i].lastIndexOf("/") + 1), text: "", bytes: layer.sizes[i], stability: layer.stability, missing: layer.missing, key: null, goes: null, file: true,
-      detail: () => ({ title: paths[i], rows: [["size", size(layer.sizes[i])], ["layer", "" + at.layer], ["component", componentName(at.component)]] }) });
-  }
-  return items.sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
-}
-
-// soleName returns the component of a layer whose history names one only.
-function soleName(l) { return l.names.length === 1 ? componentName(l.names[0]) : ""; }
-
-function layerText(l) {
-  if (l.names.length === 0) return l.by || "";
-  return componentName(l.names[0]) + (l.names.length > 1 ? " and " + (l.names.length - 1) + " more" : "");
-}
-
-function stabilityText(ppm) { return ppm === null ? "unknown" : percent(ppm) + " to stay unchanged for a week"; }
-
-function layerDetail(l, i) {
-  const rows = [["size", size(l.bytes)], ["compressed", l.plain ? "plain" : size(l.blob)], ["stability", stabilityText(l.stability)],
-    ["chain", stabilityText(l.chain) + (l.chain === null ? "" : ", with all layers below it")], ["files", l.sizes.length.toLocaleString("en")], ["digest", l.digest]];
-  if (l.by) rows.push(["made by", l.by]);
-  if (data.kind === "reuse") rows.push(["client", l.missing ? "downloads it" : "has it already"]);
-  return { title: "layer " + i, rows, list: l.parts.slice(0, 100).map(p => componentName(p.component) + ", " + size(p.bytes)), of: l.parts.length };
-}
-
-// partRows describe a component's part of the download, and the reason.
-function partRows(layer, component) {
-  const part = (data.parts || []).find(p => p.layer === layer && p.component === component);
-  if (!part) return [];
-  const rows = [["downloaded", size(part.download) + ": " + size(part.changed) + " changed, " + size(part.unchanged) + " unchanged"], ["state", part.state]];
-  if (part.why) rows.push(["why", part.why]);
-  return rows;
-}
-
 // gather combines all items that would be too small.
 function gather(items, area) {
-  const total = items.reduce((sum, x) => sum + Math.max(1, x.bytes), 0);
+  const total = items.reduce((sum, x) => sum + Math.max(1, x.sum.bytes), 0);
   let n = Math.min(items.length, mostCells);
-  while (n > 1 && Math.max(1, items[n - 1].bytes) / total * area < leastArea) n--;
+  while (n > 1 && Math.max(1, items[n - 1].sum.bytes) / total * area < leastArea) n--;
   if (n >= items.length - 1) return items;
-  const rest = items.slice(n), bytes = rest.reduce((sum, x) => sum + x.bytes, 0);
+  const rest = items.slice(n), sum = newSum();
+  for (const x of rest) {
+    sum.bytes += x.sum.bytes;
+    x.sum.mix.forEach((b, fate) => sum.mix[fate] += b);
+  }
   return [...items.slice(0, n), {
-    name: rest.length.toLocaleString("en") + " smaller", text: "", bytes, floor: total * leastArea * 6 / area, stability: null, missing: rest.some(x => x.missing), key: null, goes: null,
-    rest,
-    detail: () => ({ title: rest.length.toLocaleString("en") + " smaller ones", rows: [["size", size(bytes)]], list: rest.slice(0, 100).map(x => x.name + ", " + size(x.bytes)), of: rest.length }),
+    name: rest.length.toLocaleString("en") + " smaller", text: "", sum, floor: total * leastArea * 6 / area, missing: rest.some(x => x.missing), key: null, goes: null, rest,
+    detail: () => ({ title: rest.length.toLocaleString("en") + " smaller ones", rows: [["size", size(sum.bytes)], ...fateRows(sum)], list: rest.slice(0, 100).map(x => x.name + ", " + size(x.sum.bytes)), of: rest.length }),
   }];
 }
 
 function draw(focus) {
   const w = map.clientWidth, h = map.clientHeight;
   const items = gather(itemsAt(place), w * h);
-  const rects = squarify(items.map(x => Math.max(1, x.bytes, x.floor || 0)), 0, 0, w, h);
+  const rects = squarify(items.map(x => Math.max(1, x.sum.bytes, x.floor || 0)), 0, 0, w, h);
   map.replaceChildren();
   cells = items.map((item, i) => cell(item, rects[i], i));
   map.append(...cells.map(c => c.button));
@@ -92,17 +41,21 @@ function draw(focus) {
 }
 
 function cell(item, r, i) {
-  const button = make("button", undefined, "cell " + (item.rest ? "cr" : colour(item.stability)) + (item.missing ? " missing" : ""));
+  const button = make("button", undefined, "cell"), downloaded = isReuse && item.missing;
+  if (item.rest && way !== "fate" && way !== "waste") button.classList.add("cr");
+  else paint(button, item.sum);
   button.type = "button";
   button.tabIndex = -1;
-  button.setAttribute("aria-label", item.name + ", " + size(item.bytes) + (item.rest ? "" : ", stability " + percent(item.stability)) +
-    (item.missing ? ", downloaded" : "") + (item.text ? ", " + item.text : "") + (item.goes ? "" : ", no items inside"));
-  button.title = item.name + "\n" + size(item.bytes) + (item.text ? "\n" + item.text : "");
+  const fate = fateText(item.sum);
+  button.setAttribute("aria-label", item.name + ", " + size(item.sum.bytes) + (item.rest ? "" : ", stability " + percent(stabilityOf(item.sum))) +
+    (fate ? ", " + fate : "") + (item.text ? ", " + item.text : "") + (item.goes ? "" : ", no items inside"));
+  button.title = item.name + "\n" + size(item.sum.bytes) + (item.text ? "\n" + item.text : "") + (fate ? "\n" + fate : "");
   Object.assign(button.style, { left: r.x + "px", top: r.y + "px", width: Math.max(1, r.w) + "px", height: Math.max(1, r.h) + "px" });
-  if (r.w > 36 && r.h > head) button.append(make("b", (item.missing ? "↓ " : "") + (item.short || item.name) + " · " + size(item.bytes)));
+  if (downloaded) button.classList.add("missing");
+  if (r.w > 36 && r.h > head) button.append(make("b", (downloaded ? "↓ " : "") + (item.label || item.name) + " · " + size(item.sum.bytes)));
   const nested = item.parts && item.parts.length > 1 && r.h > 3 * head && r.w > 60;
   if (nested) nest(button, item, r);
-  else if (item.text && r.h > 2 * head && r.w > 36) button.append(make("span", item.text));
+  else if (item.text && r.h > 4 * head && r.w > 90) button.append(make("span", item.text));
   const c = { button, item, rect: r, i };
   button.addEventListener("click", () => { choose(c, true); if (item.goes) go(item.goes, true); });
   button.addEventListener("focus", () => choose(c, false));
@@ -110,16 +63,18 @@ function cell(item, r, i) {
   return c;
 }
 
-// nest draws the components of a layer into its cell, if they are large enough to see.
+// nest draws the components of a layer, or the contents of a directory, into its cell, as far as they
+// are large enough to see.
 function nest(button, item, r) {
-  const border = item.missing ? 3 : 1, w = r.w - 2 * border, h = r.h - 2 * border - head;
+  const border = 1, w = r.w - 2 * border, h = r.h - 2 * border - head;
   const total = item.parts.reduce((sum, p) => sum + Math.max(1, p.bytes), 0);
   const seen = item.parts.filter(p => Math.max(1, p.bytes) / total * w * h >= leastArea);
   const values = seen.map(p => Math.max(1, p.bytes));
   const rest = total - values.reduce((a, b) => a + b, 0);
   if (rest > 0) values.push(rest);
   squarify(values, 0, head, w, h).forEach((q, i) => {
-    const part = make("i", seen[i] && q.w > 40 && q.h > 13 ? componentName(seen[i].component) : "");
+    const part = make("i", seen[i] && q.w > 40 && q.h > 13 ? seen[i].label || shortName(seen[i].component) : "");
+    if (seen[i]) paint(part, seen[i]);
     Object.assign(part.style, { left: q.x + "px", top: q.y + "px", width: q.w + "px", height: q.h + "px" });
     button.append(part);
   });
@@ -141,26 +96,42 @@ function choose(c, focus) {
 
 // go shows another place. For a layer with one component that is the component.
 function go(to, focus) {
-  if (to.layer !== null && to.component === null && data.layers[to.layer].parts.length === 1) to = { layer: to.layer, component: data.layers[to.layer].parts[0].component };
-  place = to;
+  if (to.layer !== null && to.component === null && partsOf(to.layer).length === 1) to = { ...to, component: partsOf(to.layer)[0].component, dir: "/" };
+  place = { ...to };
+  document.getElementById("by").value = place.by;
   draw(focus);
 }
 
-// up goes to the parent place and selects the cell of the current one.
+// above returns the place that contains a place, or null.
+function above(at) {
+  if (at.dir !== null) {
+    for (let dir = at.dir; dir !== "/";) {
+      dir = dir.slice(0, dir.lastIndexOf("/", dir.length - 2) + 1);
+      if (hasChoice({ ...at, dir })) return { ...at, dir };
+    }
+    if (at.by === "files") return null;
+    if (partsOf(at.layer).length > 1) return { ...at, component: null, dir: null };
+  }
+  return at.layer === null ? null : top_("layers");
+}
+
+// up goes to the place above, and selects the cell of the current one.
 function up() {
-  if (place.layer === null) return;
-  const from = place;
-  const several = data.layers[from.layer].parts.length > 1;
-  place = from.component !== null && several ? { layer: from.layer, component: null } : { layer: null, component: null };
-  const key = place.layer === null ? "" + from.layer : from.layer + "/" + from.component;
+  const from = place, to = above(from);
+  if (!to) return;
+  place = to;
   draw(false);
-  choose(cells.find(c => c.item.key === key) || cells[cells.length - 1], true);
+  const key = to.layer === null ? "" + from.layer : from.layer + "/" + from.component;
+  choose(cells.find(c => c.item.dir ? from.dir.startsWith(c.item.dir) : c.item.key === key) || cells[cells.length - 1], true);
 }
 
 function drawTrail() {
-  const steps = [["the image", { layer: null, component: null }]];
-  if (place.layer !== null) steps.push(["layer " + place.layer, { layer: place.layer, component: null }]);
-  if (place.component !== null) steps.push([componentName(place.component), place]);
+  const steps = [["the image", top_(place.by)]];
+  if (place.layer !== null) steps.push(["layer " + place.layer, { by: place.by, layer: place.layer, component: null, dir: null }]);
+  if (place.component !== null) steps.push([componentName(place.component), { ...place, dir: "/" }]);
+  if (place.dir !== null) {
+    for (let at = 1, end; (end = place.dir.indexOf("/", at)) > 0; at = end + 1) steps.push([place.dir.slice(at, end), { ...place, dir: place.dir.slice(0, end + 1) }]);
+  }
   trail.replaceChildren();
   steps.forEach(([name, to], i) => {
     if (i > 0) trail.append(" › ");
@@ -174,8 +145,16 @@ function drawTrail() {
 
 // mark dims cells without a match.
 function mark() {
+  const dirs = new Set(); // with matches
+  if (matches !== null && place.dir !== null) {
+    eachFile(place, (pos, i, path) => {
+      const slash = path.indexOf("/", place.dir.length);
+      if (slash >= 0 && fitsPath(path)) dirs.add(path.slice(0, slash + 1));
+      return false;
+    });
+  }
   for (const c of cells) {
-    const fits = x => x.file ? fitsPath(x.name) : matches.has(x.key);
+    const fits = x => x.file ? fitsPath(x.name) : x.dir ? dirs.has(x.dir) : matches.has(x.key);
     c.button.classList.toggle("dim", matches !== null && !(c.item.rest || [c.item]).some(fits));
   }
 }
@@ -207,3 +186,5 @@ map.addEventListener("keydown", event => {
   event.preventDefault();
   if (to) choose(to, true);
 });
+
+document.getElementById("by").addEventListener("change", event => go(top_(event.target.value), false));
