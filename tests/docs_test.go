@@ -77,7 +77,7 @@ var pages = map[string]func(p *document){
 	"docs/images.md":             referencePage,
 	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,
-	"docs/migration.md":          referencePage,
+	"docs/migration.md":          migrationPage,
 	"docs/options.md":            optionsPage,
 	"docs/partial-pulls.md":      referencePage,
 	"docs/patch-layers.md":       referencePage,
@@ -91,8 +91,10 @@ var pages = map[string]func(p *document){
 	"docs/recipes/podman.md":     enginePage,
 	"docs/recipes/buildah.md":    enginePage,
 	"docs/recipes/docker.md":     dockerPage,
+	"docs/recipes/bootc.md":      bootcPage,
 	"docs/recipes/github.md":     workflowPage,
-	"docs/recipes/kubernetes.md": jobPage,
+	"docs/recipes/gitlab.md":     gitlabPage,
+	"docs/recipes/kubernetes.md": podPage,
 	"docs/recipes/tarballs.md":   tarballPage,
 }
 

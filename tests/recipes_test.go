@@ -60,7 +60,10 @@ func messagesPage(p *document) {
 
 // referencePage is for pages with single commands: a root, an image of it for each transport, and
 // the results of the last build.
-func referencePage(p *document) {
+func referencePage(p *document) { references(p) }
+
+// references prepares a referencePage, and returns its engine.
+func references(p *document) *clients.Engine {
 	root := p.smallRoot()
 	archive := appImage(p.t, root)
 	e := p.engine()
@@ -76,6 +79,7 @@ func referencePage(p *document) {
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:2
 		skopeo copy --quiet --dest-tls-verify=false oci:app:1 docker://registry.example/app:latest
 		chunkah-scan root | chunkah-assign > in`})
+	return e
 }
 
 // readmePage is run in a checkout, and has two versions of an app's image.
@@ -155,6 +159,21 @@ func chunkahImage(t *testing.T) string {
 		t.Fatalf("scripts/image: %v\n%s", ownImage.err, ownImage.said)
 	}
 	return archive
+}
+
+// migrationPage is a referencePage with chunkah's own image, also under the name of the Rust
+// chunkah.
+func migrationPage(p *document) {
+	e := references(p)
+	e.Podman("tag", e.Load(chunkahImage(p.t)), "quay.io/coreos/chunkah:latest")
+	p.after = func(b block) {
+		if !strings.Contains(b.text, "localhost/app:greets") {
+			return
+		}
+		if got, want := e.Run("localhost/app:greets", "cat", "/etc/greeting"), greetingOf(p.t, p.dir); got != want {
+			p.t.Errorf("%s:%d: the image says %q, want %q", p.name, b.line, got, want)
+		}
+	}
 }
 
 // smallRoot makes the root of docs/components.md with a shell.
@@ -268,38 +287,45 @@ func dockerPage(p *document) {
 // pushApp pushes an app's image to the registry.
 func (p *document) pushApp(root, name string) {
 	p.t.Helper()
-	if out, err := p.shell("skopeo copy --dest-tls-verify=false oci-archive:" + appImage(p.t, root) + " docker://registry.example/" + name); err != nil {
+	if out, err := p.shell("skopeo copy --dest-creds " + clients.RegistryUser + ":" + clients.RegistryPassword + " --dest-tls-verify=false oci-archive:" + appImage(p.t, root) + " docker://registry.example/" + name); err != nil {
 		p.t.Fatalf("skopeo: %v\n%s", err, out)
 	}
 }
 
-// workflowPage runs the run: lines of a workflow twice, like two runs of it.
+// workflowPage runs each workflow twice, like two pushes.
 func workflowPage(p *document) {
 	root := p.smallRoot()
 	p.engine()
 	p.secured()
-	p.setenv("CHUNKAH_CACHE", "chunkah-cache")
-	p.setenv("REGISTRY_USER", clients.RegistryUser)
-	p.setenv("REGISTRY_PASSWORD", clients.RegistryPassword)
-	p.setenv("REGISTRY_AUTH_FILE", filepath.Join(p.t.TempDir(), "auth.json"))
-	if err := os.WriteFile(filepath.Join(p.dir, "Containerfile"), []byte("FROM scratch\nCOPY root/ /\n"), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
+	r := newRunner(p, root)
+	clients.Run(p.t, exec.Command("cp", "--archive", root, filepath.Join(r.workspace, "root")))
+	r.write(filepath.Join(r.workspace, "Containerfile"), "FROM scratch\nCOPY root/ /\n")
 	for _, b := range blocksOf(p.t, p.name) {
 		for range 2 {
-			for _, commands := range runLines(b.text) {
-				p.run(block{line: b.line, kind: "sh", text: commands})
+			r.run(b.text)
+		}
+		switch b.file {
+		case "workflow.yaml", "buildah.yaml":
+			p.sameAsPushed(root, "app:latest")
+		case "platforms.yaml":
+			index, err := p.shell("skopeo inspect --raw --creds " + clients.RegistryUser + ":" + clients.RegistryPassword + " docker://registry.example/app:latest | jq -r '.manifests[].platform.architecture'")
+			if err != nil || index != "amd64\narm64\n" {
+				p.t.Errorf("%s: the index has %q: %v", p.name, index, err)
 			}
 		}
 	}
-	p.sameAsPushed(root, "app:latest")
+	for _, want := range []string{"downloads", "0 bytes of"} {
+		if !strings.Contains(r.summary, want) {
+			p.t.Errorf("%s: there is no %q in the summary:\n%s", p.name, want, r.summary)
+		}
+	}
 }
 
 // sameAsPushed checks that the image in the registry equals the root and has several layers.
 func (p *document) sameAsPushed(root, name string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "pulled.ociarchive")
-	if out, err := p.shell("skopeo copy --src-tls-verify=" + strconv.FormatBool(p.tls) + " docker://registry.example/" + name + " oci-archive:" + archive); err != nil {
+	if out, err := p.shell("skopeo copy --src-creds " + clients.RegistryUser + ":" + clients.RegistryPassword + " --src-tls-verify=" + strconv.FormatBool(p.tls) + " docker://registry.example/" + name + " oci-archive:" + archive); err != nil {
 		p.t.Fatalf("skopeo: %v\n%s", err, out)
 	}
 	out, _ := exec.Command("chunkah", "diff", "--ignore-mtime", root, "oci-archive:"+archive).Output()
@@ -311,50 +337,6 @@ func (p *document) sameAsPushed(root, name string) {
 	if n := len(clients.ReadImage(p.t, archive).Layers()); n < 5 {
 		p.t.Errorf("%s: %s has %d layers", p.name, name, n)
 	}
-}
-
-// runLines returns the commands of a workflow: the lines below each "run: |" with more indentation.
-func runLines(yaml string) []string {
-	var runs []string
-	depth := -1
-	for line := range strings.Lines(yaml) {
-		text := strings.TrimLeft(line, " ")
-		indent := len(line) - len(text)
-		switch {
-		case strings.HasPrefix(text, "run: |"):
-			runs, depth = append(runs, ""), indent
-		case depth >= 0 && indent > depth:
-			runs[len(runs)-1] += text
-		default:
-			depth = -1
-		}
-	}
-	return runs
-}
-
-// jobPage runs the containers of a job and a task with podman as a pod would: as another user,
-// without capabilities and with a read-only root.
-func jobPage(p *document) {
-	root := p.smallRoot()
-	e := p.engine()
-	p.local()
-	own := e.Load(chunkahImage(p.t))
-	p.pushApp(root, "app:build")
-	args := regexp.MustCompile(`(?m)^ *args: \[(.*)\]$`)
-	n := 0
-	for _, b := range blocksOf(p.t, p.name) {
-		for _, list := range args.FindAllStringSubmatch(b.text, -1) {
-			line := strings.NewReplacer("$(params.from)", "registry.example/app:build", "$(params.to)", "registry.example/app:task").Replace(list[1])
-			e.Podman(append([]string{"run", "--rm", "--network", "host", "--read-only", "--cap-drop", "all",
-				"--user", "65532", "--security-opt", "no-new-privileges", own}, strings.Split(p.hosts(line), ", ")...)...)
-			n++
-		}
-	}
-	if n != 2 {
-		p.t.Errorf("%s: %d containers", p.name, n)
-	}
-	p.sameAsPushed(root, "app:latest")
-	p.sameAsPushed(root, "app:task")
 }
 
 // chunkah's own image is small, has the five commands and a shell, and is split by chunkah itself.

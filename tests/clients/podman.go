@@ -126,3 +126,15 @@ func (e *Engine) Mount(image string) string {
 	e.t.Helper()
 	return strings.TrimSpace(e.Podman("image", "mount", image))
 }
+
+// Script runs podman with a script on standard input, and returns everything that it prints.
+func (e *Engine) Script(script string, args ...string) string {
+	e.t.Helper()
+	cmd := e.podman(args...)
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		e.t.Fatalf("podman %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
