@@ -304,7 +304,7 @@ func TestForeignPageInABrowser(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "inspect", "--html", name, "oci:"+img.Layout(t)))
 	p := browser.Open(t, "file://"+name)
 	for expression, want := range map[string]string{
-		`document.getElementById("question").textContent.includes("100.0 kB of them, in 1 file, are wasted")`:       "true",
+		`document.getElementById("question").textContent.includes("100.0 kB of them, in 1 file, are wasted")`:     "true",
 		`document.getElementById("question").textContent.includes("The efficiency is 58.33%")`:                    "true",
 		`[...document.querySelectorAll("#colour option")].map(o => o.value).join()`:                               "layer,waste",
 		`document.querySelectorAll(".cell.hue").length`:                                                           "2",

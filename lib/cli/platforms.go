@@ -88,7 +88,8 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	if env.Verbose >= 0 {
-		env.say(slog.LevelInfo, "%s: %s", report.Digest, strings.Join(report.Platforms, ", "))
+		made := result{target: target, also: also}
+		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
 	}
 	return c.tell(ctx, env, report.Digest)
 }

@@ -27,12 +27,14 @@ type result struct {
 	costs    []reuse.Cost
 	bytes    int64    // of all blobs
 	options  []string // for a command that reads the image
+	part     bool     // it is one image of an index, which is not complete yet
 }
 
 // result returns the result of a build. previous is nil if there is none.
 func (f *writeFlags) result(images *imageFlags, w *write.Report, previous *image.Image) *result {
 	r := &result{}
 	r.target, r.also, _ = f.named() // checked before the build
+	r.part = f.into != nil
 	if images.Insecure && r.target.Network {
 		r.options = []string{"--insecure"}
 	}
@@ -62,8 +64,12 @@ func layersOnly(config digest.Digest, layers []oci.Layer) *inspect.Image {
 
 // lines describe the image: its place and digest, its sizes, the reused layers, and the download.
 func (r *result) lines(w *write.Report) []string {
+	wrote := fmt.Sprintf("wrote %s, digest %s", r.place(), w.Manifest)
+	if r.part {
+		wrote = "made the image " + w.Manifest
+	}
 	lines := []string{
-		fmt.Sprintf("wrote %s, digest %s", r.place(), w.Manifest),
+		wrote,
 		fmt.Sprintf("%s of %s in %s: %s", plural(w.Files, "file"), plural(int64(w.Components), "component"), plural(int64(w.Layers), "layer"), sizesText(w)),
 	}
 	if w.KeptPrevious > 0 {
@@ -119,7 +125,7 @@ func (r *result) cost(client reuse.Client) int64 {
 // layers. It is empty if the image cannot be read again, for example from standard output.
 func (r *result) next() string {
 	name := r.target.String()
-	if src, err := transport.ParseSource(name); r.target.IsStdout() || err != nil || src.Path != r.target.Path || src.Ref != r.target.Ref {
+	if src, err := transport.ParseSource(name); r.part || r.target.IsStdout() || err != nil || src.Path != r.target.Path || src.Ref != r.target.Ref {
 		return ""
 	}
 	words := append([]string{wrapper, "inspect"}, r.options...)
