@@ -74,6 +74,7 @@ var pages = map[string]func(p *document){
 	"docs/clients.md":            inspectPage,
 	"docs/components.md":         componentsPage,
 	"docs/doctor.md":             doctorPage,
+	"docs/extract.md":            inspectPage,
 	"docs/images.md":             referencePage,
 	"docs/inspect.md":            inspectPage,
 	"docs/messages.md":           messagesPage,

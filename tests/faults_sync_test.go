@@ -15,7 +15,7 @@ import (
 // so the calls themselves are checked: a file or directory is synced, then renamed, then its parent
 // is synced. The blobs of a layout are synced with their names before the index that lists them.
 func TestSyncRenameSync(t *testing.T) {
-	jobs := []string{"write", "compressed", "to a cache", "from a cache", "from an image", "to a new folder", "to a folder", "index"}
+	jobs := []string{"write", "compressed", "to a cache", "from a cache", "from an image", "to a new folder", "to a folder", "index", "extract to a tar"}
 	eachFaultJob(t, func(t *testing.T, p faultPlace, j faultJob) {
 		if !slices.Contains(jobs, j.name) {
 			return // no output, or only files that need not be durable

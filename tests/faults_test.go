@@ -30,6 +30,8 @@ type faultJob struct {
 	args   string
 	stdin  string // a file
 	before string // shell commands that create the existing files
+	// once is set if the job refuses to run again over what it has made.
+	once bool
 }
 
 // faultJobs are all stages, all kinds of output, and all other commands.
@@ -48,6 +50,9 @@ func faultJobs() []faultJob {
 		{name: "from a cache", args: "chunkah build --rootfs $ROOT -o $DIR/out/a --compress zstd --cache $DIR/cache", before: "cp -r $IN/cache/. $DIR/cache"},
 		{name: "from an image", args: "chunkah build --from oci-archive:$IN/gzip -o $DIR/out/a"},
 		{name: "index", args: "chunkah index -o oci:$DIR/out/a oci-archive:$IN/gzip"},
+		{name: "extract", args: "chunkah extract oci-archive:$IN/gzip $DIR/out/a", once: true},
+		{name: "extract in place", args: "chunkah extract oci:$IN/layout $DIR/out/a", before: "mkdir $DIR/out/a", once: true},
+		{name: "extract to a tar", args: "chunkah extract oci-archive:$IN/gzip --tar $DIR/out/a", before: "echo old >$DIR/out/a"},
 		{name: "diff", args: "chunkah diff --ignore-mtime $ROOT oci-archive:$IN/gzip"},
 		{name: "verify", args: "chunkah verify oci:$IN/layout"},
 	}

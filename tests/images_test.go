@@ -41,6 +41,10 @@ func sameInAllClients(t *testing.T, root, archive string, run func(e *clients.En
 		clients.Need(t, "skopeo", "umoci")
 		treediff.Equal(t, root, clients.UmociUnpack(t, archive), opt)
 	})
+	t.Run("chunkah extract", func(t *testing.T) {
+		treediff.Equal(t, root, extracted(t, "oci-archive:"+archive), opt)
+		treediff.Equal(t, root, untarred(t, "oci-archive:"+archive), opt)
+	})
 	t.Run("skopeo and tar", func(t *testing.T) {
 		clients.Need(t, "skopeo")
 		treediff.Equal(t, root, clients.TarUnpack(t, archive), opt)

@@ -212,3 +212,29 @@ func TestSummary(t *testing.T) {
 		}
 	}
 }
+
+// Commands that read an image draw their progress from the start, and remove it before they print
+// their answer.
+func TestReadingProgress(t *testing.T) {
+	t.Parallel()
+	const made = "chunkah build -q --rootfs root --config-str '{}' --compress gzip -o image; "
+	const slow = "(sleep 0.7; cat image) | "
+	for line, want := range map[string]int{ // lines that stay on the screen
+		"chunkah verify oci-archive:-": 0, "chunkah inspect oci-archive:-": 7, "chunkah diff --ignore-mtime root oci-archive:-": 0,
+		"chunkah cat oci-archive:- /etc/name": 0, "chunkah extract oci-archive:- out": 0, "chunkah doctor oci-archive:- --ignore build-times >answer": 0,
+		"chunkah build --from oci-archive:- -o other": 2, "chunkah sbom oci-archive:- >answer 2>/dev/null": 0,
+	} {
+		written, screen, status := onScreen(t, made+slow+line, "xterm", 100, "")
+		if status != 0 || want > 0 && len(screen) < want || want == 0 && len(screen) > 1 {
+			t.Errorf("%s: status %d, in the end there is %q", line, status, screen)
+		}
+		if got := drawn(written); strings.HasSuffix(line, "2>/dev/null") != !strings.HasPrefix(strings.Join(got, "\n"), "read ") {
+			t.Errorf("%s: drawn %q", line, got)
+		}
+		for _, l := range screen {
+			if strings.HasPrefix(l, "read ") {
+				t.Errorf("%s: the progress stays: %q", line, screen)
+			}
+		}
+	}
+}

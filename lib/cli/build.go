@@ -171,7 +171,11 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if err != nil {
 		return err
 	}
-	if b.set, err = c.openSources(ctx, env, "--rootfs or --from", c.From, c.Rootfs); err != nil {
+	sources, err := c.sourceNames("--rootfs or --from", c.From, c.Rootfs)
+	if err != nil {
+		return err
+	}
+	if b.set, err = c.openSources(ctx, env, sources, env.drawsBuild(c.Plan == "-")); err != nil {
 		return err
 	}
 	if err = c.takesKept(b.set); err != nil {

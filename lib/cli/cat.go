@@ -38,7 +38,10 @@ func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}
 	spareMemory([]string{c.Args.Source})
+	work, stop := env.working("read", env.draws())
+	opt.Image.Work = work
 	set, err := source.Open(ctx, []string{c.Args.Source}, opt)
+	stop()
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
+	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
 	"chunkah/lib/pack"
 	"chunkah/lib/report"
@@ -46,12 +47,15 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		}
 	}
 	var sets [2]*source.Set
+	work, stop := env.working("read", env.draws())
+	defer stop()
 	for i, s := range c.Args.Sources {
-		if sets[i], err = c.open(ctx, env, s); err != nil {
+		if sets[i], err = c.open(ctx, env, s, work); err != nil {
 			return nil, err
 		}
 		defer sets[i].Close() // opened only for reading
 	}
+	stop()
 	opt, err := c.options(env, sets)
 	if err != nil {
 		return nil, err
@@ -61,10 +65,12 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, err
 	}
 	var reports [2]scan.Report
+	work, stop = env.working("compare", env.draws())
 	files, err := diff.Run(ctx, c.side(ctx, a, opt, &reports[0]), c.side(ctx, b, opt, &reports[1]), diff.Options{
-		IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil),
+		Work: work, IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil),
 		SkipXattr: func(name string) bool { return pack.DropsXattr(name, c.KeepXattrs) },
 	})
+	stop()
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +83,9 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 }
 
 // open opens a source. Digests of its files are enough, unless scan has to read their contents.
-func (c *diffCommand) open(ctx context.Context, env *Env, name string) (*source.Set, error) {
+func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *metrics.Work) (*source.Set, error) {
 	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches}
-	opt.Image.Platform = c.Platform
+	opt.Image.Platform, opt.Image.Work = c.Platform, work
 	set, err := source.Open(ctx, []string{name}, opt)
 	if err != nil {
 		return nil, err

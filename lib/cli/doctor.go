@@ -53,7 +53,11 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, "")
+	names, err := c.sourceNames("SOURCE", c.Args.Sources, "")
+	if err != nil {
+		return nil, err
+	}
+	set, err := c.openSources(ctx, env, names, env.draws())
 	if err != nil {
 		return nil, err
 	}

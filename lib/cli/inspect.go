@@ -111,6 +111,9 @@ func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*insp
 	opt := f.imageOptions(env)
 	opt.Platform = f.Platform
 	spareMemory([]string{src.String()})
+	work, stop := env.working("read", env.draws())
+	defer stop()
+	opt.Work = work
 	return inspect.Open(ctx, src, opt)
 }
 
@@ -121,7 +124,11 @@ func (f *viewFlags) reads(src image.Source, must bool) bool {
 }
 
 func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt inspect.Options) error {
-	if err := in.Read(ctx, opt); err != nil {
+	work, stop := env.working("read", env.draws())
+	opt.Work = work
+	err := in.Read(ctx, opt)
+	stop()
+	if err != nil {
 		return err
 	}
 	for _, text := range append(in.Notes, in.Warnings...) {

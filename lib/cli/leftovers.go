@@ -110,6 +110,14 @@ func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
 
+func (c *extractCommand) leftovers() []string {
+	folders := slices.Concat(c.imageFlags.folders(), besides(c.Args.Dir), besides(c.Tar))
+	if c.Args.Dir != "" {
+		folders = append(folders, c.Args.Dir)
+	}
+	return folders
+}
+
 func (c *doctorCommand) leftovers() []string {
 	return slices.Concat(databases(), c.imageFlags.folders())
 }

@@ -38,6 +38,15 @@ func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 // measureStage starts the measurement of a command that is one stage. If neither a file nor a
 // progress bar needs it, the stage is nil and counts nothing.
 func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
+	m, stage, err := f.startStage(env, name, draws)
+	if err == nil && draws {
+		m.draw(env)
+	}
+	return m, stage, err
+}
+
+// startStage is measureStage for a stage that draws later.
+func (f *metricsFlags) startStage(env *Env, name string, draws bool) (*measurement, *metrics.Stage, error) {
 	if f.Metrics == "" && !draws {
 		return &measurement{}, nil, nil
 	}
@@ -45,12 +54,11 @@ func (f *metricsFlags) measureStage(env *Env, name string, draws bool) (*measure
 	if err != nil {
 		return nil, nil, err
 	}
-	stage := m.Stage(name)
-	if draws {
-		m.stopDrawing = env.console().Draw(m.Status)
-	}
-	return m, stage, nil
+	return m, m.Stage(name), nil
 }
+
+// draw draws a progress bar until end.
+func (m *measurement) draw(env *Env) { m.stopDrawing = env.console().Draw(m.Status) }
 
 // end removes the progress bar.
 func (m *measurement) end() {

@@ -50,6 +50,14 @@ func (e *Env) follow(run *metrics.Run, draws bool) (stop func()) {
 	}
 }
 
+// working shows the progress of a step outside the stages of a stream, such as reading a source,
+// until the returned function is called. That function can be called twice.
+func (e *Env) working(step string, draws bool) (work *metrics.Work, stop func()) {
+	run := metrics.Start(step)
+	work = run.Stage(step).Work()
+	return work, sync.OnceFunc(e.follow(run, draws))
+}
+
 // beat prints the progress of a run at each tick.
 func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
 	for {
@@ -57,8 +65,11 @@ func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{
 		case <-ticks:
 			s := run.Status()
 			text := fmt.Sprintf("%s: %s, %s so far", s.Stage, plural(s.Files, "file"), bytesText(s.Bytes))
-			if s.Expected > 0 {
+			switch {
+			case s.Expected > 0:
 				text = fmt.Sprintf("%s: %d%%, %s of %s so far", s.Stage, s.Done*100/s.Expected, bytesText(s.Done), bytesText(s.Expected))
+			case s.Files == 0 && s.Done > 0:
+				text = fmt.Sprintf("%s: %s so far", s.Stage, bytesText(s.Done))
 			}
 			e.console().Print(slog.LevelInfo, []string{text}, statusAttributes(s)...)
 		case <-quit:

@@ -92,7 +92,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.openSources(ctx, env, "SOURCE", names, "")
+	set, err := c.openSources(ctx, env, names, env.draws())
 	if err != nil {
 		return nil, err
 	}

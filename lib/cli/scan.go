@@ -87,16 +87,24 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := readableAgain(c.Args.Sources); err != nil {
 		return err
 	}
-	run, measured, err := c.measureStage(env, "scan", env.drawsStage())
+	sources, err := c.sourceNames("SOURCE", c.Args.Sources, c.Rootfs)
 	if err != nil {
 		return err
 	}
-	defer run.end()
-	set, err := c.openSources(ctx, env, "SOURCE", c.Args.Sources, c.Rootfs)
+	draws := env.drawsStage()
+	run, measured, err := c.startStage(env, "scan", draws)
+	if err != nil {
+		return err
+	}
+	set, err := c.openSources(ctx, env, sources, draws)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
+	if draws {
+		run.draw(env)
+		defer run.end()
+	}
 	opt, err := c.scanFlags.options(env, set.Root, append(env.stdoutInfo(), c.metricsFile()...))
 	if err != nil {
 		return err

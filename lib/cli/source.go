@@ -37,15 +37,15 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 	return opt
 }
 
-// openSources opens the sources to scan, or else the directory from the environment or an option.
-// how describes how to name a source.
-func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sources []string, rootfs string) (*source.Set, error) {
-	sources, err := f.sourceNames(how, sources, rootfs)
-	if err != nil {
-		return nil, err
-	}
+// openSources opens the sources that sourceNames returns. It shows the progress, which draws allows
+// to be drawn.
+func (f *sourceFlags) openSources(ctx context.Context, env *Env, sources []string, draws bool) (*source.Set, error) {
 	spareMemory(sources)
-	set, err := source.Open(ctx, sources, f.sourceOptions(env))
+	opt := f.sourceOptions(env)
+	work, stop := env.working("read", draws && slices.ContainsFunc(sources, inMemory))
+	opt.Image.Work = work
+	set, err := source.Open(ctx, sources, opt)
+	stop()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,8 @@ func (f *sourceFlags) openSources(ctx context.Context, env *Env, how string, sou
 	return set, nil
 }
 
-// sourceNames returns the names of the sources to scan.
+// sourceNames returns the names of the sources to scan, or else the directory from the environment
+// or an option. how describes how to name a source.
 func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) ([]string, error) {
 	if rootfs == "" {
 		rootfs = os.Getenv("CHUNKAH_ROOTFS")
@@ -178,9 +179,14 @@ func isImage(source string) bool {
 	return err == nil && src.IsImage()
 }
 
+// inMemory reports whether the file tree of a source is read into memory.
+func inMemory(name string) bool {
+	src, err := transport.ParseSource(name)
+	return err == nil && !src.IsDirectory()
+}
+
 // spareMemory configures the garbage collector for images, unless the user has configured it.
 func spareMemory(sources []string) {
-	inMemory := func(s string) bool { src, err := transport.ParseSource(s); return err == nil && !src.IsDirectory() }
 	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, inMemory) {
 		debug.SetGCPercent(imageGC)
 	}

@@ -130,7 +130,19 @@ var stages = map[string]stage{
 		examples: []manual.Example{
 			{Text: "Print a file of an image in a registry", Line: "chunkah cat docker://registry.example/app:1 /etc/os-release"},
 		},
-		also: []string{"chunkah-inspect(1)"},
+		also: []string{"chunkah-inspect(1)", "chunkah-extract(1)"},
+	},
+	"chunkah-extract": {
+		new:   func() command { return &extractCommand{} },
+		short: "write the files of an image to a directory or a tar",
+		long:  "Writes the file system of an image, with all layers applied, to the directory DIR or, with --tar, to a tar. DIR must be new or empty. Nothing is written outside DIR, and DIR appears when it is complete. Only root can restore owners and devices; other users get everything else, and a list of the rest.",
+		usage: "[OPTIONS] SOURCE [DIR]",
+		group: "Extract options",
+		examples: []manual.Example{
+			{Text: "Extract an image of a registry to a new directory", Line: "chunkah extract docker://registry.example/app:1 rootfs"},
+			{Text: "List the files of an archive with tar", Line: "chunkah extract oci-archive:out.ociarchive --tar - | tar -tv"},
+		},
+		also: []string{"chunkah-cat(1)", "chunkah-build(1)"},
 	},
 	"chunkah-completion": {
 		new:   func() command { return &completionCommand{} },
@@ -198,7 +210,7 @@ var stages = map[string]stage{
 }
 
 // subcommands lists the subcommands of chunkah in the order of its help.
-var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "cat", "completion"}
+var subcommands = []string{"build", "scan", "assign", "pack", "write", "index", "diff", "verify", "inspect", "reuse", "doctor", "sbom", "cat", "extract", "completion"}
 
 // missingCommand represents chunkah without a subcommand.
 type missingCommand struct{}

@@ -39,7 +39,10 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 			return nil, usagef("--platform: %w", err)
 		}
 	}
+	work, stop := env.working("read", env.draws())
+	opt.Image.Work = work
 	report, err := verify.Run(ctx, src, opt)
+	stop()
 	if err != nil {
 		return nil, err
 	}

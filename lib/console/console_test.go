@@ -112,7 +112,11 @@ func TestPace(t *testing.T) {
 		{time.Second, metrics.Status{Stage: "write", Files: 6000, Expected: 300e6}, "write    0%  | 6000 files  0 bytes of 300.0 MB"},
 		{2 * time.Second, metrics.Status{Stage: "write", Files: 6000, Done: 100e6, Expected: 300e6}, "write   33%  | 6000 files  100.0 MB of 300.0 MB  50.0 MB/s  0:04 left"},
 		{0, metrics.Status{Stage: "write", Files: 6000, Done: 1e6, Expected: 300e6}, "write    0%  | 6000 files  1.0 MB of 300.0 MB  500.0 kB/s  9:58 left"},
-		{0, metrics.Status{Stage: "write", Files: 6000, Done: 300e6, Expected: 300e6}, "write  100%  | 6000 files  300.0 MB of 300.0 MB  150.0 MB/s  0:00 left"},
+		{0, metrics.Status{Stage: "read"}, "read   0 files  0 bytes   | "},
+		{2 * time.Second, metrics.Status{Stage: "read", Done: 30e6}, "read   30.0 MB   | 15.0 MB/s"},
+		{time.Second, metrics.Status{Stage: "read", Done: 40e6, Expected: 80e6}, "read    50%  | 40.0 MB of 80.0 MB"},
+		{0, metrics.Status{Stage: "write", Files: 6000, Done: 1e6, Expected: 300e6}, "write    0%  | 6000 files  1.0 MB of 300.0 MB"},
+		{2 * time.Second, metrics.Status{Stage: "write", Files: 6000, Done: 300e6, Expected: 300e6}, "write  100%  | 6000 files  300.0 MB of 300.0 MB  150.0 MB/s  0:00 left"},
 	}
 	for i, tt := range tests {
 		if got := show(tt.after, tt.now); got != tt.want {

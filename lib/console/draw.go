@@ -89,6 +89,9 @@ func (p *pace) left() string {
 	if s.Expected > 0 {
 		return fmt.Sprintf("%-6s %3d%% ", s.Stage, s.Done*100/s.Expected)
 	}
+	if s.Files == 0 && s.Done > 0 {
+		return fmt.Sprintf("%-6s %s  ", s.Stage, Bytes(s.Done))
+	}
 	return fmt.Sprintf("%-6s %d files  %s  ", s.Stage, s.Files, Bytes(s.Bytes))
 }
 
@@ -101,10 +104,15 @@ func (p *pace) right() string {
 	switch {
 	case s.Expected == 0 && passed == 0:
 		return ""
+	case s.Expected == 0 && s.Files == 0 && s.Done > 0:
+		return fmt.Sprintf("%s/s", Bytes(int64(float64(s.Done)/passed)))
 	case s.Expected == 0:
 		return fmt.Sprintf("%d files/s", int64(float64(s.Files)/passed))
 	}
-	text := fmt.Sprintf("%d files  %s of %s", s.Files, Bytes(s.Done), Bytes(s.Expected))
+	text := fmt.Sprintf("%s of %s", Bytes(s.Done), Bytes(s.Expected))
+	if s.Files > 0 {
+		text = fmt.Sprintf("%d files  %s", s.Files, text)
+	}
 	if rate := float64(s.Done) / passed; passed > 0 && rate > 0 {
 		left := time.Duration(float64(s.Expected-s.Done) / rate * float64(time.Second)).Round(time.Second)
 		text += fmt.Sprintf("  %s/s  %d:%02d left", Bytes(int64(rate)), int(left.Minutes()), int(left.Seconds())%60)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
+	"chunkah/lib/metrics"
 	"chunkah/lib/rootfs"
 )
 
@@ -42,6 +43,8 @@ type Options struct {
 	AsInLayers bool
 	// SkipXattr selects extended attributes to ignore. It can be nil.
 	SkipXattr func(name string) bool
+	// Work counts the bytes of contents that are read. It can be nil.
+	Work *metrics.Work
 	// Threads bounds the files that are read in parallel; 0 means the number of cores.
 	Threads int
 }

@@ -152,7 +152,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	packed := &counter{in: interrupt.Reader(ctx, in)}
+	packed := &counter{in: interrupt.Reader(ctx, &worked{in, opt.Work})}
 	buffered := bufio.NewReaderSize(packed, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {
@@ -161,6 +161,9 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	if packing == plain && st.Mode().IsRegular() {
 		_, err = a.in.Seek(0, io.SeekStart)
 		return err
+	}
+	if st.Mode().IsRegular() {
+		opt.Work.Expect(st.Size()) // compressed: everything is read
 	}
 	var u unpacker
 	defer u.close()

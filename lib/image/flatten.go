@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"chunkah/lib/metrics"
 )
 
 // FlattenOptions are the options of Flatten. The zero value is safe.
@@ -29,6 +31,8 @@ type FlattenOptions struct {
 	// the SHA-256 of its contents. It can be nil. Calls are concurrent for different layers, and
 	// sequential for one layer.
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
+	// Work counts the bytes of the blobs that are read. It can be nil.
+	Work *metrics.Work
 	// Watch receives entries and faults. If it is nil, the first fault is an error.
 	Watch Watcher
 }
@@ -83,6 +87,9 @@ type flattening struct {
 
 // run reads layers in parallel and applies them in order.
 func (f *flattening) run(ctx context.Context) error {
+	for _, l := range f.img.Layers {
+		f.opt.Work.Expect(l.Descriptor.Size)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	results := make([]chan []entry, len(f.tree.layers))
 	jobs := make(chan int, len(results))
@@ -115,7 +122,7 @@ func (f *flattening) run(ctx context.Context) error {
 // read reads one layer.
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	r := &layerReader{
-		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, observer: f.observer(ctx, i),
+		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, work: f.opt.Work, observer: f.observer(ctx, i),
 	}
 	entries, err := r.readLayer(ctx, f.img, i)
 	if err = r.observer.fault("", err); err != nil {

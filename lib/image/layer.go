@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"chunkah/lib/interrupt"
+	"chunkah/lib/metrics"
 )
 
 // budget bounds the size of all layers of a tree together.
@@ -60,6 +61,7 @@ type layerReader struct {
 	dir      string // for spools
 	sums     bool   // instead of contents
 	see      func(int, *tar.Header, [sha256.Size]byte)
+	work     *metrics.Work
 	observer observer
 	ordinal  uint16
 	// unpacker belongs to the worker and is reused.
@@ -99,6 +101,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 		return nil, err
 	}
 	defer r.blob.close()
+	r.blob.work = r.work
 	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {

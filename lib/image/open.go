@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/interrupt"
+	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
 	"chunkah/lib/registry"
 )
@@ -36,6 +37,9 @@ type Options struct {
 	Again bool
 	// MaxBytes bounds the size of such an archive; 0 means 256 GiB.
 	MaxBytes int64
+	// Work counts the bytes of such an archive. The caller can pass it to Flatten too. It can be
+	// nil.
+	Work *metrics.Work
 }
 
 func (o Options) maxBytes() int64 { return FlattenOptions{MaxBytes: o.MaxBytes}.maxBytes() }
@@ -115,7 +119,7 @@ func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, e
 // ReadDockerArchive reads a docker save archive from a stream and spools it. Messages use the name
 // for it.
 func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Options) (Fetcher, error) {
-	spool, err := spoolAll(interrupt.Reader(ctx, in), opt)
+	spool, err := spoolAll(interrupt.Reader(ctx, &worked{in, opt.Work}), opt)
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", name, err)
 	}

@@ -23,6 +23,7 @@ type Tree struct {
 	root   *node
 	last   atomic.Pointer[place] // the directory of the last find
 	layers []layer               // bottom up
+	bytes  int64                 // of regular files, hard links counted once
 	// gone has the paths that Gone returns.
 	gone []string
 	// Notes describe points on which runtimes disagree.
@@ -239,6 +240,9 @@ func (t *Tree) Layer(path string) (int, error) {
 	return int(n.from), nil
 }
 
+// Bytes returns the size of all regular files. Hard links count once.
+func (t *Tree) Bytes() int64 { return t.bytes }
+
 // Unpacked returns the size of a layer's tar.
 func (t *Tree) Unpacked(layer int) int64 { return t.layers[layer].unpacked }
 
@@ -299,6 +303,9 @@ func (t *Tree) seal(most int64) error {
 		if n.links++; n.links == 1 {
 			last++
 			n.ino = last
+			if n.mode&unix.S_IFMT == unix.S_IFREG {
+				t.bytes += n.size
+			}
 		}
 		if left -= int64(path) + n.texts(left); left < 0 {
 			return fmt.Errorf("its names, each with its xattrs, take more than %d bytes: it is made to do harm", most)

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"chunkah/lib/metrics"
 	"chunkah/lib/oci"
 )
 
@@ -96,6 +97,7 @@ type verified struct {
 	want v1.Descriptor
 	hash *hasher // nil for a blob without a digest
 	read int64
+	work *metrics.Work // counts what is read; can be nil
 	err  error
 	// whole continues after a size mismatch, which finish then reports.
 	whole bool
@@ -119,6 +121,7 @@ func (v *verified) Read(p []byte) (int, error) {
 		return 0, v.err
 	}
 	n, err := v.in.Read(p)
+	v.work.Did(int64(n))
 	if v.read += int64(n); v.read > v.want.Size && !v.whole {
 		v.err = fmt.Errorf("it has more bytes than the %d that were announced", v.want.Size)
 		return 0, v.err

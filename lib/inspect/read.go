@@ -11,6 +11,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
+	"chunkah/lib/metrics"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -22,6 +23,8 @@ type Options struct {
 	Repos []assign.Repo
 	// Tree keeps the merged file system, for Walk.
 	Tree bool
+	// Work counts the bytes of the blobs that are read. It can be nil.
+	Work *metrics.Work
 }
 
 // Read reads the layers.
@@ -29,7 +32,7 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 	ask := opt.Repos != nil && !in.isExact()
 	faults := make([]error, len(in.Layers)) // one per layer, since layers are read concurrently
 	tree, err := image.Flatten(ctx, in.image, image.FlattenOptions{
-		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Sums: !ask, // the repos read databases
+		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Work: opt.Work, Sums: !ask, // the repos read databases
 		See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 			e, err := newEntry(h, sum)
 			if err != nil && faults[layer] == nil {

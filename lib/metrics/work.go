@@ -34,7 +34,8 @@ type Status struct {
 	Stage string
 	Files int64 // files in its streams so far
 	Bytes int64 // their size
-	// Done of Expected bytes were read and written; Expected is 0 while unknown.
+	// Done of Expected bytes were read and written; Expected is 0 while unknown, and Done is then
+	// what was read and written so far.
 	Done, Expected int64
 }
 
@@ -54,7 +55,9 @@ func (s *Stage) status() Status {
 	if st.Files == 0 { // no output yet
 		st.Files, st.Bytes = s.in.files.Load(), s.in.bytes.Load()
 	}
-	st.Done = min(s.work.done.Load(), st.Expected) // repeated work counts once
+	if st.Done = s.work.done.Load(); st.Expected > 0 {
+		st.Done = min(st.Done, st.Expected) // repeated work counts once
+	}
 	return st
 }
 

@@ -26,6 +26,9 @@ type Dir struct {
 // Path returns the directory's path in the tree.
 func (d *Dir) Path() string { return d.path }
 
+// Fd returns the descriptor of a directory that is not virtual. It is valid until Close.
+func (d *Dir) Fd() int { return d.fd }
+
 // Close closes the directory. It can be called twice.
 func (d *Dir) Close() error {
 	if d.fd < 0 {

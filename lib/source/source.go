@@ -135,7 +135,7 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 }
 
 func (s *Set) openTar(ctx context.Context, src image.Source, opt Options) error {
-	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums})
+	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums, Work: opt.Image.Work})
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums})
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums, Work: opt.Image.Work})
 	if err != nil {
 		return err
 	}

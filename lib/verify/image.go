@@ -40,7 +40,7 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 	}
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
-	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes})
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes, Work: v.opt.Image.Work})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -171,7 +171,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 	c := w.newContents()
 	defer c.close()
 	if !w.compressed() {
-		return w.writeTar(ctx, out, l, c)
+		return w.writeTar(ctx, w.counted(out), l, c)
 	}
 	if l.chunked {
 		return w.chunkedTar(ctx, pool, out, l, b, c)
@@ -190,7 +190,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 
 // writeTar writes a layer in large pieces.
 func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) error {
-	buffered := bufio.NewWriterSize(w.counted(out), copyBuffer)
+	buffered := bufio.NewWriterSize(out, copyBuffer)
 	if err := layer.Write(ctx, buffered, l.files, c); err != nil {
 		return err
 	}
@@ -209,12 +209,10 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	case w.access == oci.BlobFiles && !found:
 		return nil
 	}
-	if w.access == oci.Network {
-		w.opt.Work.Expect(b.size)
-	}
+	sends := &sending{work: w.opt.Work, size: b.size, worth: b.tar}
 	err := w.dest.Blob(w.descriptor(b), b.from, func(out io.Writer) error {
 		if w.access == oci.Network {
-			out = w.counted(out)
+			out = sends.to(out)
 		}
 		if b.previous != nil {
 			return copyBlob(ctx, out, *b.previous)
@@ -222,10 +220,16 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		if b.spool != nil {
 			return b.spool.copy(ctx, out)
 		}
+		if w.access != oci.Network {
+			out = w.counted(out)
+		}
 		c := w.newContents()
 		defer c.close()
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
+	if err == nil && w.access == oci.Network {
+		sends.count(b.size) // all of it, even if the registry had it
+	}
 	if !found && errors.Is(err, oci.ErrDigest) {
 		// File times do not change with a write through a shared mapping.
 		err = fmt.Errorf("reading the files of layer %d again: %w: %w", i, errChanged, err)

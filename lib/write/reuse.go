@@ -17,7 +17,7 @@ import (
 // reuse looks for the layer's blob among blobs that earlier builds compressed. A pass that only
 // computes the digest finds the right one. The cache comes first because it is local.
 func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool, err error) {
-	if !w.compressed() || !w.warm && len(w.opt.Previous) == 0 {
+	if !w.seeks() {
 		return false, nil
 	}
 	if err := w.digestOnly(ctx, l, b); err != nil {
@@ -29,11 +29,14 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 	if !found && err == nil {
 		found, err = w.fromPrevious(ctx, l, b)
 	}
-	if b.reused = found; !found {
-		w.opt.Work.Expect(l.size) // it is read again to be compressed
+	if b.reused = found; found {
+		w.opt.Work.Did(l.size) // it need not be read again and compressed
 	}
 	return found, err
 }
+
+// seeks reports whether layers are looked for among the blobs of earlier builds.
+func (w *writer) seeks() bool { return w.compressed() && (w.warm || len(w.opt.Previous) > 0) }
 
 // errUnproven means that a blob does not decompress to the layer with its diffID.
 var errUnproven = errors.New("it does not decompress to the layer with its diffID")

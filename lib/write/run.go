@@ -36,8 +36,8 @@ func (w *writer) run(ctx context.Context) error {
 	if err := w.reserve(order); err != nil {
 		return err
 	}
-	w.expect()
 	w.warm = w.isWarm()
+	w.expect()
 	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
 	jobs := make(chan int, len(order))

@@ -146,10 +146,12 @@ func (w *writer) keep(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, out, k) })
+			kept := &sending{work: w.opt.Work, size: k.Descriptor.Size, worth: k.Descriptor.Size}
+			err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, kept.to(out), k) })
 			if err != nil {
 				return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
 			}
+			kept.count(k.Descriptor.Size) // even if the destination had it
 			return nil
 		})
 	}

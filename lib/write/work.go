@@ -7,16 +7,58 @@ import (
 	"chunkah/lib/oci"
 )
 
-// expect counts the expected work: each layer once, and twice if the first pass keeps only its
-// digest.
+// expect counts the expected work, so that the total is known from the start: each layer once;
+// again if the first pass keeps only its digest, or if it is sent; and again if it is first looked
+// for among the blobs of earlier builds.
 func (w *writer) expect() {
 	times := int64(1)
-	if !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
-		times = 2
+	if w.access == oci.Network || !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
+		times++
+	}
+	if w.seeks() {
+		times++
 	}
 	for _, l := range w.img.layers {
 		w.opt.Work.Expect(times * l.size)
 	}
+	for _, k := range w.kept {
+		w.opt.Work.Expect(k.Descriptor.Size)
+	}
+}
+
+// sending counts the work of sending a blob. It is worth the size of its tar, since the size of the
+// blob is not known from the start.
+type sending struct {
+	work        *metrics.Work
+	size, worth int64
+	done        int64
+}
+
+// to counts what is written to out. If a blob is sent again, that counts only once.
+func (s *sending) to(out io.Writer) io.Writer { return &sentWriter{Writer: out, of: s} }
+
+func (s *sending) count(sent int64) {
+	done := s.worth
+	if sent < s.size {
+		done = int64(float64(s.worth) * float64(sent) / float64(s.size))
+	}
+	if done > s.done {
+		s.work.Did(done - s.done)
+		s.done = done
+	}
+}
+
+type sentWriter struct {
+	io.Writer
+	of   *sending
+	sent int64
+}
+
+func (w *sentWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.sent += int64(n)
+	w.of.count(w.sent)
+	return n, err
 }
 
 // counted counts the bytes that are written to out as finished work.

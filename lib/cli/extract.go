@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"chunkah/lib/extract"
+	"chunkah/lib/oci"
+	"chunkah/lib/source"
+	"chunkah/lib/transport"
+)
+
+type extractCommand struct {
+	imageFlags
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Tar      string `long:"tar" value-name:"FILE" unquote:"false" description:"write a tar of the file system to FILE, in place of a directory; - is standard output" section:"Output" brief:"write a tar in place of a directory; - is stdout"`
+	Strict   bool   `long:"strict" description:"fail, and leave nothing, if an owner, a device or an xattr cannot be restored" brief:"fail if something cannot be restored"`
+	Args     struct {
+		Source string `positional-arg-name:"SOURCE"`
+		Dir    string `positional-arg-name:"DIR"`
+	} `positional-args:"yes"`
+}
+
+// check refuses invalid command lines before anything is opened.
+func (c *extractCommand) check(env *Env) error {
+	switch {
+	case c.Args.Source == "":
+		return usagef("extract needs an image and a directory, as in oci-archive:app.oci rootfs")
+	case c.Args.Dir == "" && c.Tar == "":
+		return usagef("extract needs a directory to write to, or --tar FILE")
+	case c.Args.Dir != "" && c.Tar != "":
+		return usagef("the directory %q and --tar cannot be used together", c.Args.Dir)
+	case c.Tar == "-" && isTerminal(env.Stdout):
+		return usagef("standard output is a terminal: redirect it, or name a file with --tar")
+	case c.Tar == "-" && isClosed(env.Stdout):
+		return usagef("%w, or name a file with --tar", errClosed)
+	}
+	if c.Platform != "" {
+		if _, _, err := oci.ParseArch(c.Platform); err != nil {
+			return usagef("--platform: %w", err)
+		}
+	}
+	if err := refuseName(c.Args.Source, "chunkah extract"); err != nil {
+		return err
+	}
+	src, err := transport.ParseSource(c.Args.Source)
+	if err != nil {
+		return &usageError{err}
+	}
+	if src.IsDirectory() {
+		if meant := imageAt(src.Path); meant != "" {
+			return usagef("source %q is not an image: did you mean %s?", c.Args.Source, shellLine([]string{meant}))
+		}
+		return usagef("source %q is a directory, which cp -a copies: name an image or a root tar", c.Args.Source)
+	}
+	return nil
+}
+
+func (c *extractCommand) run(ctx context.Context, env *Env) (err error) {
+	if err := c.check(env); err != nil {
+		return err
+	}
+	var to extractTarget
+	switch c.Tar {
+	case "":
+		to, err = extract.Create(c.Args.Dir)
+	case "-":
+		to = unfinishedStdout{}
+	default:
+		to, err = extract.CreateFile(ctx, c.Tar)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, to.Discard())
+		}
+	}()
+	opt := source.Options{Image: c.imageOptions(env)}
+	opt.Image.Platform = c.Platform
+	spareMemory([]string{c.Args.Source})
+	work, stop := env.working("read", env.draws())
+	opt.Image.Work = work
+	set, err := source.Open(ctx, []string{c.Args.Source}, opt)
+	stop()
+	if err != nil {
+		return err
+	}
+	defer set.Close() // opened only for reading
+	for _, note := range set.Notes {
+		env.warn("%s", note)
+	}
+	report, err := c.write(ctx, env, to, set)
+	if err != nil {
+		return err
+	}
+	if err := to.Commit(); err != nil {
+		return err
+	}
+	c.report(env, report)
+	return nil
+}
+
+// extractTarget is where the files go. Nothing appears there before Commit.
+type extractTarget interface {
+	Commit() error
+	Discard() error
+}
+
+// unfinishedStdout is standard output, where everything appears at once.
+type unfinishedStdout struct{}
+
+func (unfinishedStdout) Commit() error  { return nil }
+func (unfinishedStdout) Discard() error { return nil }
+
+// write writes the files.
+func (c *extractCommand) write(ctx context.Context, env *Env, to extractTarget, set *source.Set) (*extract.Report, error) {
+	opt := extract.Options{Strict: c.Strict}
+	var stop func()
+	opt.Work, stop = env.working("write", env.draws())
+	defer stop()
+	opt.Work.Expect(set.Tree.Bytes())
+	switch to := to.(type) {
+	case *extract.Directory:
+		return extract.Into(ctx, to, set.Root, opt)
+	case *extract.File:
+		return extract.ToTar(ctx, to, set.Root, opt)
+	}
+	return extract.ToTar(ctx, env.writer(ctx), set.Root, opt)
+}
+
+// report prints what could not be restored.
+func (c *extractCommand) report(env *Env, r *extract.Report) {
+	if lines := r.Lines(env.Verbose > 0); len(lines) > 0 {
+		env.warnLines(lines)
+		if os.Geteuid() != 0 && c.Tar == "" {
+			env.warn("hint: run it as root, or under podman unshare, to restore more")
+		}
+	}
+	env.info("%s, %s", plural(r.Files, "file"), bytesText(r.Bytes))
+}

@@ -1,0 +1,202 @@
+package extract
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
+)
+
+// Directory is where a tree is written. A new directory has a temporary name until Commit. An
+// existing empty one is filled in place, so that it can be a mount point, and has a file with a
+// temporary name in it until everything else is complete.
+type Directory struct {
+	name    string   // as the user wrote it
+	path    string   // absolute
+	lock    *os.File // the directory with the temporary name, or the mark
+	inPlace bool
+	done    bool
+	// finished are the directories in it that have their final modes, parents first.
+	finished []string
+}
+
+// Create prepares a directory. It must not exist, or must be empty.
+func Create(name string) (*Directory, error) {
+	d, err := create(name)
+	if err != nil {
+		return nil, fmt.Errorf("extracting to %q: %w", name, err)
+	}
+	return d, nil
+}
+
+func create(name string) (*Directory, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	d := &Directory{name: name, path: path}
+	names, err := namesIn(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d, d.createNew()
+	case err != nil:
+		return nil, err
+	}
+	for _, n := range names {
+		if !temp.Is(n) {
+			return nil, errors.New("it is not empty: name a new directory, or empty it")
+		}
+		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", n)
+	}
+	f, err := temp.Create(path, 0o600)
+	if err != nil {
+		return nil, cause(err)
+	}
+	d.lock, d.inPlace = f, true
+	if err := private(path); err != nil {
+		return nil, errors.Join(err, d.Discard())
+	}
+	return d, nil
+}
+
+// createNew creates a directory with a temporary name beside the final one.
+func (d *Directory) createNew() (err error) {
+	if _, err := os.Lstat(d.path); err == nil {
+		return errors.New("it is a symlink to nothing")
+	}
+	parent := filepath.Dir(d.path)
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no directory %q: create it first", parent)
+	}
+	if d.lock, err = temp.Mkdir(parent, 0o700); err != nil {
+		return cause(err)
+	}
+	if err := private(d.lock.Name()); err != nil {
+		return errors.Join(err, d.Discard())
+	}
+	return nil
+}
+
+// namesIn returns at most two names in a directory.
+func namesIn(path string) ([]string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	const enough = 2 // the mark of a killed run and one file
+	names, _ := f.Readdirnames(enough)
+	return names, nil
+}
+
+// private makes a directory accessible only to its owner, and removes everything that new files
+// would inherit from it: ACLs and the setgid bit.
+func private(path string) error {
+	for _, acl := range []string{"system.posix_acl_default", "system.posix_acl_access"} {
+		err := unix.Removexattr(path, acl)
+		if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
+			return fmt.Errorf("removing its ACL: %w", err)
+		}
+	}
+	if err := unix.Chmod(path, 0o700); err != nil {
+		return fmt.Errorf("changing its mode: %w", err)
+	}
+	return nil
+}
+
+// at returns the path of the directory before Commit.
+func (d *Directory) at() string {
+	if d.inPlace {
+		return d.path
+	}
+	return d.lock.Name()
+}
+
+// open opens the directory where it is now.
+func (d *Directory) open() (*rootfs.Root, error) { return rootfs.Open(d.at()) }
+
+// unmark removes the mark of a directory that was filled in place. It is complete then, except for
+// its own metadata.
+func (d *Directory) unmark() error {
+	if !d.inPlace {
+		return nil
+	}
+	return cause(os.Remove(d.lock.Name()))
+}
+
+// Commit gives a new directory its name.
+func (d *Directory) Commit() error {
+	if !d.inPlace {
+		if err := rename(d.lock.Name(), d.path); err != nil {
+			return fmt.Errorf("extracting to %q: %w", d.name, err)
+		}
+	}
+	d.done = true
+	return d.lock.Close() // only locked, never written
+}
+
+// rename renames a directory, and replaces nothing if the file system supports that.
+func rename(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		err = unix.Rename(from, to) // replaces an empty directory at most
+	}
+	return err
+}
+
+// Discard removes everything that was written. After Commit it does nothing.
+func (d *Directory) Discard() error {
+	if d.done {
+		return nil
+	}
+	d.done = true
+	defer d.lock.Close() // only locked, never written
+	d.makeWritable()
+	if err := d.remove(); err != nil {
+		return fmt.Errorf("removing what was extracted to %q: %w", d.name, err)
+	}
+	return nil
+}
+
+func (d *Directory) remove() error {
+	if !d.inPlace {
+		return os.RemoveAll(d.lock.Name())
+	}
+	entries, err := os.ReadDir(d.path)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.path, e.Name())))
+	}
+	return err
+}
+
+// makeWritable gives directories back a mode in which their owner can remove files. Errors show
+// when files are removed.
+func (d *Directory) makeWritable() {
+	_ = unix.Chmod(d.at(), 0o700)
+	root, err := d.open()
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	for _, path := range d.finished { // parents first
+		if parent, err := root.OpenDir(format.Parent(path)); err == nil {
+			_ = named{parent.Fd(), base(path)}.chmod(0o700)
+			parent.Close()
+		}
+	}
+}
+
+// cause returns the error without a path, which is that of the user's directory or a temporary one.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

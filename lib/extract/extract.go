@@ -1,0 +1,200 @@
+// Package extract writes the file system of an image to a directory or a tar.
+//
+// In a directory, every file is created new, below the open directory: no symlink is followed, and
+// nothing that exists is changed. All directories are only accessible to their owner until
+// everything in them is complete.
+package extract
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"chunkah/lib/metrics"
+	"chunkah/lib/rootfs"
+)
+
+// Options configure Into. The zero value restores what the process is permitted to.
+type Options struct {
+	// Strict makes it an error if something cannot be restored.
+	Strict bool
+	// Threads bounds the files written in parallel; 0 means the number of cores.
+	Threads int
+	// Work counts the bytes of regular files. It can be nil.
+	Work *metrics.Work
+}
+
+func (o Options) threads() int {
+	if o.Threads <= 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return o.Threads
+}
+
+// Report describes what was written.
+type Report struct {
+	// Files counts everything except directories. Bytes is the size of regular files, hard links
+	// counted once.
+	Files, Bytes int64
+	// Losses are sorted by What.
+	Losses []Loss
+}
+
+// Loss is something that could not be restored, and the sorted paths of the files that lack it.
+type Loss struct {
+	What  string
+	Paths []string
+}
+
+// LossError means that something cannot be restored, and Options.Strict is set.
+type LossError struct{ Losses []Loss }
+
+func (e *LossError) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines returns a heading, and one line for each loss.
+func (e *LossError) Lines() []string {
+	return lossLines(e.Losses, "nothing is left there, because of --strict", shownPaths)
+}
+
+// shownPaths is the number of paths that a line shows of a loss.
+const shownPaths = 3
+
+// Lines returns a heading and one line for each loss, or nothing if there is none. With all, each
+// path is listed.
+func (r *Report) Lines(all bool) []string {
+	if len(r.Losses) == 0 {
+		return nil
+	}
+	most := shownPaths
+	if all {
+		most = 0
+	}
+	return lossLines(r.Losses, "the directory has everything else", most)
+}
+
+// lossLines formats losses with at most most paths each, or all if most is 0.
+func lossLines(losses []Loss, heading string, most int) []string {
+	lines := []string{"not everything could be restored; " + heading + ":"}
+	for _, l := range losses {
+		shown, more := l.Paths, ""
+		if most > 0 && len(shown) > most {
+			shown, more = shown[:most], fmt.Sprintf(" and %d more", len(shown)-most)
+		}
+		var quoted []string
+		for _, p := range shown {
+			quoted = append(quoted, fmt.Sprintf("%q", p))
+		}
+		lines = append(lines, fmt.Sprintf("  %s: %s%s", l.What, strings.Join(quoted, ", "), more))
+	}
+	return lines
+}
+
+// extraction is one call of Into.
+type extraction struct {
+	from *rootfs.Root
+	to   *rootfs.Root
+	dest *Directory
+	opt  Options
+
+	batches chan batch
+	dirs    []string // in the order of the walk
+	links   []link   // further names of inodes
+	first   map[inode]string
+
+	mu     sync.Mutex
+	report Report
+	lost   map[string][]string
+	gone   map[string]bool // files that were not created, such as devices
+}
+
+// inode identifies a file in the source.
+type inode struct{ dev, ino uint64 }
+
+// link is a further name of an inode.
+type link struct{ path, target string }
+
+// Into writes a tree to a directory, without giving it its name: see Directory.Commit.
+func Into(ctx context.Context, dest *Directory, from *rootfs.Root, opt Options) (*Report, error) {
+	to, err := dest.open()
+	if err != nil {
+		return nil, err
+	}
+	defer to.Close() // opened only to reach what is below
+	x := &extraction{
+		from: from, to: to, dest: dest, opt: opt, batches: make(chan batch),
+		first: make(map[inode]string), lost: make(map[string][]string), gone: make(map[string]bool),
+	}
+	if err := x.run(ctx); err != nil {
+		return nil, err
+	}
+	x.report.Losses = sortLosses(x.lost)
+	if opt.Strict && len(x.report.Losses) > 0 {
+		return nil, &LossError{x.report.Losses}
+	}
+	return &x.report, nil
+}
+
+func sortLosses(lost map[string][]string) (losses []Loss) {
+	for what, paths := range lost {
+		slices.Sort(paths)
+		losses = append(losses, Loss{what, paths})
+	}
+	slices.SortFunc(losses, func(a, b Loss) int { return strings.Compare(a.What, b.What) })
+	return losses
+}
+
+// run creates directories and their files, then hard links. Directories get their metadata last,
+// because new entries change their times and a mode can prevent them.
+func (x *extraction) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	for range x.opt.threads() {
+		workers.Go(func() {
+			w := &worker{extraction: x}
+			for b := range x.batches {
+				if err := w.write(ctx, b); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	err := x.walk(ctx, "/")
+	close(x.batches)
+	if err != nil {
+		cancel(err)
+	}
+	workers.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := x.writeLinks(ctx); err != nil {
+		return err
+	}
+	return x.finishDirs(ctx)
+}
+
+// lose records something that cannot be restored.
+func (x *extraction) lose(what, path string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lost[what] = append(x.lost[what], path)
+}
+
+// skip records a file that cannot be created.
+func (x *extraction) skip(what, path string) {
+	x.lose(what, path)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone[path] = true
+}
+
+func (x *extraction) count(files, bytes int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.report.Files += files
+	x.report.Bytes += bytes
+}

@@ -1,0 +1,346 @@
+package extract
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/image"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
+	"chunkah/lib/transport"
+	mk "chunkah/tests/mkimage"
+)
+
+// tree returns the merged tree of layers.
+func tree(t *testing.T, layers ...[]mk.Entry) *rootfs.Root {
+	t.Helper()
+	img := &mk.Image{}
+	for _, entries := range layers {
+		img.Layers = append(img.Layers, mk.Layer{Tar: mk.Tar(t, entries...), Packing: mk.Gzip})
+	}
+	src := image.Source{Transport: transport.Layout, Path: img.Layout(t)}
+	opened, err := image.Open(t.Context(), src, image.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { opened.Close() })
+	merged, err := image.Flatten(t.Context(), opened, image.FlattenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := rootfs.Virtual("image", merged)
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// own returns an entry that belongs to the user of the test, who can then restore it.
+func own(e mk.Entry) mk.Entry {
+	return e.But(func(h *tar.Header) { h.Uid, h.Gid = os.Getuid(), os.Getgid() })
+}
+
+// extractTo extracts a tree to a directory.
+func extractTo(t *testing.T, dir string, root *rootfs.Root, opt Options) (*Report, error) {
+	t.Helper()
+	d, err := Create(dir)
+	if err != nil {
+		return nil, err
+	}
+	report, err := Into(t.Context(), d, root, opt)
+	if err != nil {
+		if wrong := d.Discard(); wrong != nil {
+			t.Error(wrong)
+		}
+		return nil, err
+	}
+	if err := d.Commit(); err != nil {
+		t.Error(errors.Join(err, d.Discard()))
+	}
+	return report, nil
+}
+
+// listing returns the names below a directory, with the contents of files and targets of symlinks.
+func listing(t *testing.T, dir string) []string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		line := strings.TrimPrefix(path, dir+"/")
+		switch d.Type() {
+		case fs.ModeDir:
+			line += "/"
+		case fs.ModeSymlink:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			line += " -> " + target
+		case 0:
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			line += " " + string(data)
+		}
+		list = append(list, line)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// A new directory, an empty one and a symlink to one get the same files. The upper layer hides and
+// replaces files of the lower one.
+func TestInto(t *testing.T) {
+	root := tree(t,
+		[]mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")), own(mk.File("d/a", "old")), own(mk.File("d/b", "b")), own(mk.Link("d/c", "d/b")), own(mk.Dir("gone")), own(mk.File("gone/x", "x"))},
+		[]mk.Entry{own(mk.File("d/a", "new")), own(mk.File(".wh.gone", "")), own(mk.Symlink("s", "/d/a"))})
+	want := []string{"d/", "d/a new", "d/b b", "d/c b", "s -> /d/a"}
+	base := t.TempDir()
+	for _, dir := range []string{"empty", "behind"} {
+		if err := os.Mkdir(base+"/"+dir, 0o2777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("behind", base+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"new", "empty", "link"} {
+		report, err := extractTo(t, base+"/"+name, root, Options{Strict: true})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		dir, err := filepath.EvalSymlinks(base + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := listing(t, dir); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+		if report.Files != 4 || report.Bytes != int64(len("new")+len("b")) {
+			t.Errorf("%s: got %+v", name, report)
+		}
+		var st [2]unix.Stat_t
+		for i, f := range []string{"b", "c"} {
+			if err := unix.Lstat(dir+"/d/"+f, &st[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if st[0].Ino != st[1].Ino {
+			t.Errorf("%s: d/b and d/c are different files", name)
+		}
+		if info, err := os.Stat(dir); err != nil || info.Mode() != fs.ModeDir|0o755 {
+			t.Errorf("%s: mode %v, %v", name, info.Mode(), err)
+		}
+	}
+	if left := listing(t, base); slices.ContainsFunc(left, func(s string) bool { return strings.Contains(s, ".tmp") }) {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A directory with files, a file and a directory in a missing one are refused. A directory with the
+// mark of a killed run is named as such.
+func TestCreateRefuses(t *testing.T) {
+	base := t.TempDir()
+	for _, dir := range []string{"full", "killed"} {
+		if err := os.Mkdir(base+"/"+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark, err := temp.Create(base+"/killed", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark.Close()
+	for _, err := range []error{os.WriteFile(base+"/full/f", nil, 0o644), os.WriteFile(base+"/file", nil, 0o644), os.Symlink("nothing", base+"/dangling")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := listing(t, base)
+	for name, want := range map[string]string{
+		"full": "is not empty", "killed": "of a run that did not end", "file": "not a directory",
+		"missing/dir": `there is no directory "` + base + `/missing"`, "dangling": "is a symlink to nothing",
+	} {
+		d, err := Create(base + "/" + name)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), base) {
+			t.Errorf("%s: got %v, %v, want %q", name, d, err, want)
+		}
+	}
+	if after := listing(t, base); !slices.Equal(after, before) {
+		t.Errorf("got %q, was %q", after, before)
+	}
+}
+
+// An error leaves nothing in a new directory's place, and an existing one empty.
+func TestDiscard(t *testing.T) {
+	readOnly := own(mk.Dir("d/e")).But(func(h *tar.Header) { h.Mode = 0 })
+	root := tree(t, []mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")).But(func(h *tar.Header) { h.Mode = 0o555 }), readOnly, own(mk.File("d/e/f", "f")),
+		own(mk.File("x", "")).Xattr("trusted.overlay.redirect", "/etc")})
+	for _, exists := range []bool{false, true} {
+		base := t.TempDir()
+		if exists {
+			if err := os.Mkdir(base+"/dir", 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := extractTo(t, base+"/dir", root, Options{Strict: true})
+		if lost, ok := errors.AsType[*LossError](err); !ok || len(lost.Losses) != 1 || lost.Losses[0].What != "the xattr trusted.overlay.redirect" {
+			t.Errorf("got %v", err)
+		}
+		want := []string{}
+		if exists {
+			want = []string{"dir/"}
+		}
+		if got := listing(t, base); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// The end of the context ends the extraction.
+func TestInterrupted(t *testing.T) {
+	root := tree(t, []mk.Entry{own(mk.File("f", "f"))})
+	dir := t.TempDir() + "/dir"
+	d, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("the cause")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := Into(ctx, d, root, Options{}); !errors.Is(err, cause) {
+		t.Errorf("got %v", err)
+	}
+	if err := d.Discard(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// A directory that appears meanwhile is not replaced.
+func TestCommitReplacesNothing(t *testing.T) {
+	root := tree(t, []mk.Entry{own(mk.Dir("./")), own(mk.File("f", "f"))})
+	dir := t.TempDir() + "/dir"
+	d, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Into(t.Context(), d, root, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(); err == nil {
+		t.Error("the other directory was replaced")
+	}
+	if err := d.Discard(); err != nil {
+		t.Error(err)
+	}
+	if got := listing(t, filepath.Dir(dir)); !slices.Equal(got, []string{"dir/"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Runs of zeros become holes, and the contents stay the same.
+func TestHoles(t *testing.T) {
+	zero, text := strings.Repeat("\x00", 3<<20), strings.Repeat("text", 5000)
+	for name, body := range map[string]string{
+		"empty": "", "text": text, "zeros": zero, "end": text + zero, "start": zero + text, "middle": text + zero + text, "short": zero[:holeSize-1],
+		"block": zero[:holeSize], "odd": zero[:holeSize+1], "last byte": zero + "x",
+	} {
+		dir := t.TempDir() + "/dir"
+		if _, err := extractTo(t, dir, tree(t, []mk.Entry{own(mk.File("f", body))}), Options{}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(dir + "/f")
+		if err != nil || !bytes.Equal(got, []byte(body)) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(dir+"/f", &st); err != nil {
+			t.Fatal(err)
+		}
+		const most = 256 << 10
+		if size := st.Blocks * 512; size > most {
+			t.Errorf("%s: takes %d bytes", name, size)
+		}
+	}
+}
+
+// A tar has everything, for any user, and reads the same as the image.
+func TestToTar(t *testing.T) {
+	root := tree(t, []mk.Entry{
+		mk.Dir("./"), mk.Dir("d").But(func(h *tar.Header) { h.Uid, h.Mode = 1234, 0o1777 }), mk.File("d/a", "a").Xattr("security.capability", "x").Xattr("user.overlay.opaque", "y"),
+		mk.Link("d/b", "d/a"), mk.Device(tar.TypeBlock, "dev", 8, 1), mk.Symlink("s", "nowhere"),
+	})
+	var out bytes.Buffer
+	report, err := ToTar(t.Context(), &out, root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Files != 4 || report.Bytes != 1 || len(report.Losses) != 1 || report.Losses[0].What != "the xattr user.overlay.opaque" {
+		t.Errorf("got %+v", report)
+	}
+	var got []string
+	for r := tar.NewReader(&out); ; {
+		h, err := r.Next()
+		if err != nil {
+			break
+		}
+		got = append(got, strings.TrimSpace(strings.Join([]string{string(h.Typeflag), h.Name, h.Linkname, h.PAXRecords["SCHILY.xattr.security.capability"]}, " ")))
+	}
+	want := []string{"5 ./", "5 d/", "0 d/a  x", "1 d/b d/a", "4 dev", "2 s nowhere"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, err := ToTar(t.Context(), &out, root, Options{Strict: true}); err == nil {
+		t.Error("a lost xattr is no error")
+	}
+}
+
+// A file appears when it is complete. Until then an old one stays.
+func TestFile(t *testing.T) {
+	name := t.TempDir() + "/out.tar"
+	for i, commit := range []bool{false, true, false} {
+		f, err := CreateFile(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		if commit {
+			if err := f.Commit(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := f.Discard(); err != nil {
+			t.Error(err)
+		}
+		data, err := os.ReadFile(name)
+		if i == 0 && !errors.Is(err, fs.ErrNotExist) || i > 0 && !bytes.Equal(data, []byte{1}) {
+			t.Errorf("run %d: %v, %v", i, data, err)
+		}
+		if names := listing(t, filepath.Dir(name)); len(names) > 1 {
+			t.Errorf("run %d: %q", i, names)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/format"
+	"chunkah/lib/rootfs"
+)
+
+// A batch is a part of a directory that one worker writes. These bounds, in files and bytes, are
+// large enough that opening the directory does not matter, and small enough to occupy all workers.
+const (
+	batchFiles = 64
+	batchBytes = 16 << 20
+)
+
+// batch has names of one directory, except subdirectories.
+type batch struct {
+	dir   string
+	files []item
+	bytes int64
+}
+
+// item is a file of the source.
+type item struct {
+	name string
+	stat rootfs.Stat
+}
+
+// walk creates a directory's subdirectories, passes its other entries to the workers, and descends.
+func (x *extraction) walk(ctx context.Context, dir string) error {
+	x.dirs = append(x.dirs, dir)
+	subdirs, err := x.read(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := x.mkdirs(dir, subdirs); err != nil {
+		return err
+	}
+	for _, name := range subdirs {
+		if err := x.walk(ctx, join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads a directory of the source, and returns the names of its subdirectories.
+func (x *extraction) read(ctx context.Context, dir string) (subdirs []string, err error) {
+	d, err := x.from.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Names()
+	if err != nil {
+		return nil, err
+	}
+	b := batch{dir: dir}
+	for _, name := range names {
+		st, err := d.Lstat(name)
+		if err != nil {
+			return nil, err
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			subdirs = append(subdirs, name)
+			continue
+		}
+		if x.isLink(join(dir, name), st) {
+			continue
+		}
+		b.files = append(b.files, item{name, st})
+		if b.bytes += st.Size; len(b.files) == batchFiles || b.bytes >= batchBytes {
+			if err := x.send(ctx, b); err != nil {
+				return nil, err
+			}
+			b = batch{dir: dir}
+		}
+	}
+	return subdirs, x.send(ctx, b)
+}
+
+// isLink records a further name of an inode.
+func (x *extraction) isLink(path string, st rootfs.Stat) bool {
+	if st.Links < 2 {
+		return false
+	}
+	key := inode{st.Dev, st.Ino}
+	target, known := x.first[key]
+	if !known {
+		x.first[key] = path
+		return false
+	}
+	x.links = append(x.links, link{path, target})
+	return true
+}
+
+func (x *extraction) send(ctx context.Context, b batch) error {
+	if len(b.files) == 0 {
+		return nil
+	}
+	select {
+	case x.batches <- b:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// mkdirs creates subdirectories.
+func (x *extraction) mkdirs(dir string, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	d, err := x.to.OpenDir(dir)
+	if err != nil {
+		return x.writing(dir, err)
+	}
+	defer d.Close()
+	for _, name := range names {
+		if err := retry(func() error { return unix.Mkdirat(d.Fd(), name, 0o700) }); err != nil {
+			return x.writing(join(dir, name), err)
+		}
+	}
+	return nil
+}
+
+// writeLinks creates the further names of inodes.
+func (x *extraction) writeLinks(ctx context.Context) error {
+	for _, l := range x.links {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if x.gone[l.target] {
+			x.lose(lostDevice, l.path)
+			continue
+		}
+		if err := x.link(l); err != nil {
+			return x.writing(l.path, err)
+		}
+		x.report.Files++
+	}
+	return nil
+}
+
+func (x *extraction) link(l link) error {
+	from, err := x.to.OpenDir(format.Parent(l.target))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := x.to.OpenDir(format.Parent(l.path))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return retry(func() error { return unix.Linkat(from.Fd(), base(l.target), to.Fd(), base(l.path), 0) })
+}
+
+// finishDirs sets the metadata of directories, each after those in it.
+func (x *extraction) finishDirs(ctx context.Context) error {
+	x.dest.finished = x.dirs[1:]
+	for i := len(x.dirs) - 1; i >= 0; i-- {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := x.finishDir(x.dirs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extraction) finishDir(path string) error {
+	from, err := x.from.OpenDir(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	st, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	xattrs, err := from.Xattrs("", all)
+	if err != nil {
+		return err
+	}
+	to, err := x.to.OpenDir(path)
+	if err != nil {
+		return x.writing(path, err)
+	}
+	defer to.Close()
+	if path == "/" {
+		if err := x.dest.unmark(); err != nil {
+			return err
+		}
+	}
+	return x.writing(path, x.restore(path, opened(to.Fd()), st, xattrs))
+}
+
+// writing adds the path and the directory to an error.
+func (x *extraction) writing(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("writing %q to %q: %w", path, x.dest.name, err)
+}
+
+// all selects all xattrs.
+func all(names []string) []string { return names }
+
+func join(dir, name string) string {
+	if dir == "/" {
+		return dir + name
+	}
+	return dir + "/" + name
+}
+
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
