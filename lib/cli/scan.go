@@ -21,6 +21,7 @@ type scanFlags struct {
 	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)" section:"Source" brief:"leave out PATH; ending in / only what is in it"`
 	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
 	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG" brief:"leave out what a CACHEDIR.TAG marks"`
+	MapXattrs   []string `long:"map-xattr" value-name:"FROM=TO" unquote:"false" description:"put the xattr FROM of the source into the image as TO, for example user.selinux=security.selinux (repeatable)" brief:"rename an xattr: user.selinux=security.selinux"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
 	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets" brief:"take FIFOs and devices; leave out sockets"`
 	xattrFlags
@@ -42,6 +43,10 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 	if f.SkipSpecial && f.KeepSpecial {
 		return opt, usagef("--skip-special-files and --keep-special-files cannot be used together")
 	}
+	var err error
+	if opt.MapXattrs, err = f.mapXattrs(); err != nil {
+		return opt, err
+	}
 	switch {
 	case f.SkipSpecial:
 		opt.Special = scan.SpecialSkip
@@ -58,6 +63,26 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 		opt.Prune = append(append([]string(nil), f.Prune...), liveContents...)
 	}
 	return opt, nil
+}
+
+// mapXattrs parses --map-xattr.
+func (f *scanFlags) mapXattrs() (map[string]string, error) {
+	names, targets := make(map[string]string), make(map[string]string)
+	for _, pair := range f.MapXattrs {
+		from, to, _ := strings.Cut(pair, "=")
+		switch {
+		case !strings.Contains(from, ".") || !strings.Contains(to, ".") || strings.Contains(to, "="):
+			return nil, usagef("--map-xattr %q: want the names of two xattrs, as in user.selinux=security.selinux", pair)
+		case names[from] != "" && names[from] != to:
+			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, from, names[from])
+		case targets[to] != "" && targets[to] != from:
+			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, targets[to], to)
+		case names[to] != "" || targets[from] != "":
+			return nil, usagef("--map-xattr %q: another --map-xattr has one of its names on the other side", pair)
+		}
+		names[from], targets[to] = to, from
+	}
+	return names, nil
 }
 
 type scanCommand struct {

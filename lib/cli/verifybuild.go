@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"chunkah/lib/diff"
 	"chunkah/lib/image"
@@ -84,6 +85,10 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 	}
 	inSource, inImage := b.scan, b.scan
 	inSource.Components, inSource.Whiteouts = nil, false
+	for _, name := range b.scan.MapXattrs {
+		inImage.KeepXattrs = append(slices.Clip(inImage.KeepXattrs), name)
+	}
+	inImage.MapXattrs = nil
 	inImage.Components, inImage.Whiteouts, inImage.Output, inImage.SkipCaches = nil, false, nil, false
 	if inImage.Special == scan.SpecialRefuse {
 		inImage.Special = scan.SpecialKeep // special files in the image are differences

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -220,6 +221,27 @@ func TestSELinuxLabels(t *testing.T) {
 	files, report = mustWalk(t, dir, Options{KeepXattrs: []string{"security.selinux"}})
 	if len(files[1].Xattrs) != 1 || report.Dropped != nil {
 		t.Errorf("%q, %v", files[1].Xattrs, report.Dropped)
+	}
+}
+
+// A renamed xattr replaces the one that has its new name. Labels of the machine stay out.
+func TestMapXattrs(t *testing.T) {
+	dir := makeTree(t, "both = x", "host = x", "mapped = x")
+	for path, list := range map[string][][2]string{
+		"/both": {{"security.selinux", "host"}, {"user.selinux", "image"}, {"user.a", "a"}}, "/host": {{"security.selinux", "host"}},
+		"/mapped": {{"user.selinux", "image"}, {"user.z", "z"}},
+	} {
+		for _, x := range list {
+			setXattr(t, dir+path, x[0], x[1])
+		}
+	}
+	files, _ := mustWalk(t, dir, Options{MapXattrs: map[string]string{"user.selinux": "security.selinux"}})
+	for path, want := range map[string]string{
+		"/both": `[{"security.selinux" "image"} {"user.a" "a"}]`, "/host": "[]", "/mapped": `[{"security.selinux" "image"} {"user.z" "z"}]`,
+	} {
+		if got := fmt.Sprintf("%q", find(t, files, path).Xattrs); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
 	}
 }
 

@@ -36,6 +36,9 @@ type Options struct {
 	Special    Special
 	// KeepXattrs lists extended attributes to keep that are dropped by default.
 	KeepXattrs []string
+	// MapXattrs renames extended attributes: the keys are names in the tree, the values names in
+	// the records. A renamed attribute replaces the one that has the name in the tree.
+	MapXattrs map[string]string
 	// Output identifies the file that the stream or image is written to. Several goroutines call
 	// it.
 	Output func(rootfs.Stat) bool

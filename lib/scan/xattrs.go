@@ -31,7 +31,30 @@ func (r *reading) xattrs(d *rootfs.Dir, name string, f *format.File) (keep bool,
 	for _, x := range list {
 		f.Xattrs = append(f.Xattrs, format.Xattr(x))
 	}
+	r.rename(f)
 	return keep, err
+}
+
+// rename renames the xattrs of a record. It removes those that already have the new names.
+func (r *reading) rename(f *format.File) {
+	if len(r.opt.MapXattrs) == 0 {
+		return
+	}
+	var list []format.Xattr
+	renamed := make(map[string]bool)
+	for _, x := range f.Xattrs {
+		if to := r.opt.MapXattrs[x.Name]; to != "" {
+			list = append(list, format.Xattr{Name: to, Value: x.Value})
+			renamed[to] = true
+		}
+	}
+	for _, x := range f.Xattrs {
+		if r.opt.MapXattrs[x.Name] == "" && !renamed[x.Name] {
+			list = append(list, x)
+		}
+	}
+	slices.SortFunc(list, func(a, b format.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	f.Xattrs = list
 }
 
 // skips reports whether an xattr marks its file to be skipped.
@@ -46,7 +69,7 @@ func (r *reading) skips(x string) bool {
 // keeps reports whether an xattr is kept, and reports the reason if not.
 func (r *reading) keeps(f *format.File, x string) bool {
 	switch {
-	case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x):
+	case dropped(x) && !slices.Contains(r.opt.KeepXattrs, x) && r.opt.MapXattrs[x] == "":
 		r.report.drop(x)
 	case strings.Contains(x, "=") || format.Text(x) != x:
 		r.faults.add(FaultXattr, f.Path, strconv.Quote(x))
