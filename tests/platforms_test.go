@@ -142,6 +142,7 @@ func TestPlatformAllRefused(t *testing.T) {
 		"--from oci-archive:" + archive + " --plan x":              "--plan is for one image",
 		"--from oci-archive:" + archive + " -n":                    "--dry-run is for one image",
 		"--from oci-archive:" + archive + " --arch arm64":          "--arch is for one image",
+		"--from oci-archive:" + archive + " --max-stale 5%":        "--max-stale is for one image",
 		"--from oci-archive:-":                                     "put it into a file",
 		"--from oci-archive:" + archive + " -o docker-archive:out": "holds an image of one platform",
 	} {

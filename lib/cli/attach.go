@@ -32,10 +32,14 @@ func attachTarget(option, name string) (image.Source, error) {
 // warnAttached lists the signatures, SBOMs and attestations of a source in a registry. They refer
 // to the digest of the source, and the new image has a different digest.
 func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.Set) {
-	if len(c.From) != 1 || set.Image == nil || set.Image.Source.InRegistry() == "" {
+	if len(c.From) != 1 || set.Image == nil {
 		return
 	}
-	if kinds := set.Image.Attached(ctx); len(kinds) > 0 {
+	repo := set.Image.Repository()
+	if repo == nil {
+		return
+	}
+	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
 		env.warn("not carried over, since they are about the source's digest: %s", strings.Join(kinds, ", "))
 	}
 }

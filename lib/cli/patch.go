@@ -78,7 +78,9 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 	if err != nil || src == nil {
 		return nil, err
 	}
-	img, err := image.Open(ctx, *src, images.imageOptions(env))
+	from := images.imageOptions(env)
+	from.Direct = f.Previous == previousAuto
+	img, err := image.Open(ctx, *src, from)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -182,9 +184,9 @@ const maxAttached = 256 << 20
 // attachedFiles reads the files of an image from the document attached to it. Without a usable
 // document it returns nil.
 func (f *imageFlags) attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
-	repo, err := f.repository(env, img.Source)
-	if err != nil {
-		return nil, err
+	repo := img.Repository()
+	if repo == nil {
+		return nil, nil
 	}
 	err = repo.ReadAttached(ctx, img.Manifest.Descriptor.Digest, plan.FilesType, maxAttached, func(in io.Reader) (bool, error) {
 		files, note, err := plan.ReadFiles(in, "the document attached to the previous image")

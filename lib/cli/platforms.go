@@ -24,7 +24,7 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 	}{
 		{c.Plan != "", "--plan"}, {c.SBOM != "", "--sbom"}, {c.Verify, "--verify"}, {c.DryRun, "--dry-run"}, {c.Arch != "", "--arch"},
 		{c.Metrics != "", "--metrics"}, {c.WriteManifestTo != "", "--write-manifest-to"}, {c.WritePeakMemTo != "", "--write-peak-mem-to"},
-		{c.Config == "-", "--config -"},
+		{c.Config == "-", "--config -"}, {c.MaxStale != "", "--max-stale"},
 	} {
 		if o.given {
 			return src, usagef("%s is for one image: use it with --platform OS/ARCH instead of --platform %s", o.name, platformAll)

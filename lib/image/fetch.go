@@ -4,8 +4,9 @@ import (
 	"context"
 	"io"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/registry"
 )
 
 // Fetcher is a store of images: a layout, an archive, a registry. It need not verify the data that
@@ -27,18 +28,17 @@ type Indexed interface {
 	Index() ([]byte, error)
 }
 
-// Referred is a Fetcher that knows of documents about its images, for example signatures.
-type Referred interface {
+// Hosted is a Fetcher of a registry.
+type Hosted interface {
 	Fetcher
-	// Attached returns the types of the documents about a manifest, sorted.
-	Attached(ctx context.Context, subject digest.Digest) []string
+	// Repository returns the repository that the image is read from, for example a mirror.
+	Repository() *registry.Repository
 }
 
-// Attached returns the types of the documents about an image, if its store has such.
-func (img *Image) Attached(ctx context.Context) []string {
-	store, ok := img.fetch.(Referred)
-	if !ok {
-		return nil
+// Repository returns the repository that the image is read from, nil if it is not in a registry.
+func (img *Image) Repository() *registry.Repository {
+	if store, ok := img.fetch.(Hosted); ok {
+		return store.Repository()
 	}
-	return store.Attached(ctx, img.Manifest.Descriptor.Digest)
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/lib/image"
@@ -150,7 +149,5 @@ func blob(ctx context.Context, repo *registry.Repository, d v1.Descriptor) (io.R
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// Attached returns the types of the documents that the registry has about a manifest.
-func (m *mirrors) Attached(ctx context.Context, subject digest.Digest) []string {
-	return m.from()[0].Attached(ctx, subject)
-}
+// Repository implements image.Hosted.
+func (m *mirrors) Repository() *registry.Repository { return m.from()[0] }
