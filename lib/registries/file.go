@@ -99,19 +99,27 @@ func parse(data []byte) (*document, error) {
 	return &doc, nil
 }
 
-// tooDeep reports whether the parser would have to call itself too often. Brackets in a row count,
-// also those in strings, which have none in valid files.
+// tooDeep reports whether the parser would have to call itself too often. Brackets in comments and
+// in strings of one line do not count.
 func tooDeep(data []byte) bool {
-	depth := 0
-	for _, b := range data {
-		switch b {
-		case '[', '{':
-			depth++
-		case ']', '}':
+	depth, in := 0, byte(0) // the quote or # that is open
+	for i, b := range data {
+		switch {
+		case b == '\n':
+			in = 0
+		case in == '#', in == '"' && i > 0 && data[i-1] == '\\':
+		case in != 0:
+			if b == in {
+				in = 0
+			}
+		case b == '#', b == '"', b == '\'':
+			in = b
+		case b == '[', b == '{':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case b == ']', b == '}':
 			depth = max(depth-1, 0)
-		}
-		if depth > maxDepth {
-			return true
 		}
 	}
 	return false

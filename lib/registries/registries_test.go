@@ -254,6 +254,14 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
+// Only the nesting of values is bounded.
+func TestBracketsInText(t *testing.T) {
+	text := strings.Repeat("# see [[registry\nx = \"[[ \\\" [\"\ny = '[['\n", 100)
+	if tooDeep([]byte(text)) || !tooDeep([]byte(text+"z = "+strings.Repeat("[\n", 65))) {
+		t.Error("brackets in comments or strings count")
+	}
+}
+
 // Later files replace what earlier ones say, and only that.
 func TestDropIns(t *testing.T) {
 	dir := t.TempDir()
