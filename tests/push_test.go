@@ -46,7 +46,9 @@ func everyWay(t *testing.T, source, compress string) {
 	t.Helper()
 	noLogin(t)
 	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
-	first := places(dir, host, "first")
+	first, second := places(dir, host, "first"), places(dir, host, "second")
+	e := clients.NewEngine(t)
+	first["storage"], second["storage"] = placeIn(e, "overlay", "localhost/first:1"), placeIn(e, "overlay", "localhost/second:1")
 	want := ""
 	for name, place := range first {
 		got := rechunk(t, source, place, "--compress", compress)
@@ -59,7 +61,7 @@ func everyWay(t *testing.T, source, compress string) {
 	}
 	config := skopeoInspect(t, first["oci"], "--raw", "--config")
 	for from, source := range first {
-		for to, dest := range places(dir, host, "second") {
+		for to, dest := range second {
 			t.Run(from+" to "+to, func(t *testing.T) {
 				if got := rechunk(t, source, dest, "--compress", compress); got != want {
 					t.Errorf("manifest %s, not %s", got, want)
@@ -80,7 +82,7 @@ func skopeoInspect(t *testing.T, place string, args ...string) string {
 
 // An image can be copied from every transport to every other and stays the same.
 func TestEverySourceToEveryDestination(t *testing.T) {
-	clients.Need(t, "root", "skopeo", "docker-registry")
+	clients.Need(t, "root", "skopeo", "docker-registry", "podman")
 	// The xattrs with components are not in an image.
 	unmarked := regexp.MustCompile(` xattr:user.component=\w+`).ReplaceAllString(owned, "")
 	t.Run("a directory", func(t *testing.T) { everyWay(t, mkroot.Make(t, unmarked), "gzip") })

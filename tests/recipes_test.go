@@ -203,13 +203,18 @@ const appConfig = `{"Cmd": ["true"], "Env": ["APP=1"], "Labels": {"org.example.a
 func enginePage(p *document) {
 	root := p.smallRoot()
 	e := p.engine()
+	p.local()
 	archive := appImage(p.t, root)
 	e.Podman("tag", e.Load(archive), "localhost/app:1")
 	e.Load(chunkahImage(p.t))
 	p.copyFile("../Containerfile.splitter")
 	p.after = func(b block) {
-		for _, name := range slices.Compact(regexp.MustCompile(`-t \S+`).FindAllString(b.text, -1)) {
-			p.sameTree(e, root, strings.TrimPrefix(name, "-t "), b)
+		var names []string
+		for _, m := range regexp.MustCompile(`(?:-t |-o containers-storage:)(\S+)`).FindAllStringSubmatch(b.text, -1) {
+			names = append(names, m[1])
+		}
+		for _, name := range slices.Compact(names) {
+			p.sameTree(e, root, name, b)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func appear(p *registry.Push, index []byte) error {
 func (img *pushed) blobs(p *registry.Push, from string) error {
 	errs := make(chan error)
 	for _, l := range img.layers {
-		go func() { errs <- p.Blob(layerOf(l), from, oci.Data(l)) }()
+		go func() { errs <- p.Blob(layerOf(l), oci.Hint{Image: from}, oci.Data(l)) }()
 	}
 	var err error
 	for range img.layers {
@@ -103,7 +103,7 @@ func (img *pushed) blobs(p *registry.Push, from string) error {
 	}
 	for _, doc := range []oci.Document{img.built.Config, img.built.Manifest} {
 		if err == nil {
-			err = p.Blob(doc.Descriptor, from, oci.Data(doc.Data))
+			err = p.Blob(doc.Descriptor, oci.Hint{Image: from}, oci.Data(doc.Data))
 		}
 	}
 	return err

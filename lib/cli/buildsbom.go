@@ -20,8 +20,7 @@ func (c *buildCommand) checkSBOM() error {
 	case c.SBOM == "" && c.SBOMFormat != "":
 		return usagef("--sbom-format %s does nothing without --sbom", form.Name)
 	case c.SBOM == attachSBOM:
-		place := c.place()
-		if place == nil || place.InRegistry() == "" {
+		if c.registryPlace() == nil {
 			return usagef("--sbom attach needs -o docker://REF: other places have no referrers (a file of that name is ./attach)")
 		}
 	}
@@ -50,7 +49,7 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 		return err
 	}
 	if c.SBOM == attachSBOM {
-		return c.attach(ctx, env, *c.place(), doc, form, data)
+		return c.attach(ctx, env, *c.registryPlace(), doc, form, data)
 	}
 	return env.writeBill(ctx, c.SBOM, doc, data)
 }
@@ -86,7 +85,7 @@ func (c *buildCommand) sbomLines() string {
 		words = append(words, "--format", c.SBOMFormat)
 	}
 	if c.SBOM == attachSBOM {
-		return " &&\n  " + shellLine(append(words, "--attach", c.place().String()))
+		return " &&\n  " + shellLine(append(words, "--attach", c.registryPlace().String()))
 	}
 	return " &&\n  " + shellLine(append(words, "-o", c.SBOM))
 }

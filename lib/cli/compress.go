@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 
 	"chunkah/lib/compress"
-	"chunkah/lib/image"
 	"chunkah/lib/write"
 )
 
@@ -13,7 +13,7 @@ const chunkedName = "zstd:chunked"
 
 // compression returns the compression settings, and whether layers are zstd:chunked. The default
 // for registries is gzip, because clients do not compress downloaded layers.
-func (f *writeFlags) compression(target image.Source) (s compress.Settings, chunked bool, err error) {
+func (f *writeFlags) compression(outputs []output) (s compress.Settings, chunked bool, err error) {
 	s.Algorithm = compress.None
 	switch {
 	case f.Compress == chunkedName:
@@ -22,11 +22,13 @@ func (f *writeFlags) compression(target image.Source) (s compress.Settings, chun
 		if s.Algorithm, err = compress.ParseAlgorithm(f.Compress); err != nil {
 			return s, false, usagef("--compress: unknown compression %q: want none, gzip, zstd or %s", f.Compress, chunkedName)
 		}
-	case target.Network:
+	case slices.ContainsFunc(outputs, func(o output) bool { return o.Network }):
 		s.Algorithm = compress.Gzip
 	}
-	if target.DockerFormat && s.Algorithm == compress.Zstd {
-		return s, false, usagef("--compress %s: docker load takes it only since Docker 23; use gzip or none with %s", f.Compress, target.Prefix)
+	for _, o := range outputs {
+		if o.DockerFormat && s.Algorithm == compress.Zstd {
+			return s, false, usagef("--compress %s: docker load takes it only since Docker 23; use gzip or none with %s", f.Compress, o.Prefix)
+		}
 	}
 	s.Level, err = f.level(s)
 	return s, chunked, err

@@ -94,29 +94,22 @@ func refuseName(name, take string) error {
 	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
 }
 
-// refuseOutputName refuses an image name without a transport, or in podman's storage, as an output.
+// refuseOutputName refuses an image name without a transport as an output.
 func refuseOutputName(name string) error {
-	ref, storageOnly := strings.CutPrefix(name, transport.Storage.Prefix)
 	at, found := placesOf(name)
-	if storageOnly {
-		at, found = where{local: true}, ref != ""
-	}
 	if !found {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") && !storageOnly {
+	if _, err := os.Stat(filepath.Dir(name)); err == nil && strings.Contains(name, "/") {
 		return nil // a file in that directory
 	}
-	quoted := shellLine([]string{ref})
+	quoted := shellLine([]string{name})
 	var ways []string
 	if at.registry {
 		ways = append(ways, "into a registry by -o docker://"+quoted)
 	}
 	if at.local {
-		ways = append(ways, fmt.Sprintf("into podman's storage by -t %s | podman load", quoted))
-	}
-	if at.local && !storageOnly {
-		ways = append(ways, "into a Docker daemon by -o docker-daemon:"+quoted)
+		ways = append(ways, "into podman's storage by -o containers-storage:"+quoted, "into a Docker daemon by -o docker-daemon:"+quoted)
 	}
 	if !strings.Contains(name, "/") && at.registry {
 		ways = append(ways, "-o "+shellLine([]string{"./" + name})+" is the file of that name")

@@ -48,13 +48,12 @@ func TestImageNames(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load, into a Docker daemon by -o docker-daemon:localhost/app:x`,
+		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -o containers-storage:localhost/app:x, into a Docker daemon by -o docker-daemon:localhost/app:x`,
 		"mirror.example/app:x":               `-o "mirror.example/app:x" is the name of an image: it goes into a registry by -o docker://mirror.example/app:x`,
-		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -t app:x | podman load, into a Docker daemon by -o docker-daemon:app:x, -o ./app:x is the file of that name`,
-		"containers-storage:localhost/app:x": `-o "containers-storage:localhost/app:x" is the name of an image: it goes into podman's storage by -t localhost/app:x | podman load`,
-		"docker-daemon:app:x":                "",
-		"registry.example/out.tar":           "", // a file in an existing directory
-		"out.ociarchive":                     "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",
+		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -o containers-storage:app:x, into a Docker daemon by -o docker-daemon:app:x, -o ./app:x is the file of that name`,
+		"containers-storage:localhost/app:x": "", "docker-daemon:app:x": "",
+		"registry.example/out.tar": "", // a file in an existing directory
+		"out.ociarchive":           "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",
 	} {
 		got := ""
 		if err := refuseOutputName(name); err != nil {

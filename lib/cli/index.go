@@ -20,19 +20,19 @@ type indexCommand struct {
 }
 
 func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
-	target, also, err := c.named()
+	outputs, err := c.outputs()
 	if err != nil {
 		return err
 	}
-	if target.DockerFormat {
-		return usagef("%s holds an image of one platform: use oci-archive:", target.Prefix)
+	for _, o := range outputs {
+		if o.ByConfig {
+			return usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
+		}
+		if err := c.takes(env, o); err != nil {
+			return err
+		}
 	}
-	if err := c.digestFlags.check(target); err != nil {
-		return err
-	}
-	if err := env.takesArchive(target); err != nil {
-		return err
-	}
+	ref, also := indexNames(outputs)
 	var config oci.Config
 	if err := config.EditAnnotations(c.Annotation); err != nil {
 		return usagef("--annotation: %w", err)
@@ -59,7 +59,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	report, err := index.Join(ctx, lists, index.Options{
 		Create:      func() (oci.Destination, error) { return c.create(ctx, env, &c.imageFlags, false, false) },
-		Ref:         target.Ref,
+		Ref:         ref,
 		Also:        also,
 		Annotations: config.Annotations,
 	})

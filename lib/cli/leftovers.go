@@ -49,20 +49,25 @@ func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)
 // folders returns the directories that can have unfinished files of an output: its parent, and a
 // layout directory.
 func (f *outputFlags) folders() []string {
-	own := besides(f.DigestFile)
-	target, err := f.target()
-	if err != nil || !target.IsLocalPath() {
-		return own // opening the output reports the error
+	folders := besides(f.DigestFile)
+	outputs, err := f.outputs()
+	if err != nil {
+		return folders // opening the output reports the error
 	}
-	path, opened, err := regular.Resolve(target.Path)
-	if err != nil || opened {
-		return own
+	for _, o := range outputs {
+		if !o.IsLocalPath() {
+			continue
+		}
+		path, opened, err := regular.Resolve(o.Path)
+		if err != nil || opened {
+			continue
+		}
+		path = filepath.Clean(path)
+		if folders = append(folders, filepath.Dir(path)); !o.File {
+			folders = append(folders, path, filepath.Join(path, v1.ImageBlobsDir, "sha256"))
+		}
 	}
-	path = filepath.Clean(path)
-	if own = append(own, filepath.Dir(path)); target.File {
-		return own
-	}
-	return append(own, path, filepath.Join(path, v1.ImageBlobsDir, "sha256"))
+	return folders
 }
 
 func (f *writeFlags) folders() []string {

@@ -25,6 +25,7 @@ import (
 	"github.com/jessevdk/go-flags"
 
 	"chunkah/lib/console"
+	"chunkah/lib/storage"
 )
 
 // Exit statuses.
@@ -176,6 +177,9 @@ func (e *Env) say(level slog.Level, format string, args ...any) {
 
 // Main runs the command of that name with the arguments of the process and returns its exit status.
 func Main(name string) int {
+	if storage.RunChild() {
+		return statusOK
+	}
 	env := &Env{Name: name, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	unsetEmpty()
 	cmd, err := parse(env, os.Args[1:])

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,63 +23,136 @@ import (
 
 // outputFlags are the location of an image and its name there.
 type outputFlags struct {
-	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive there)" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive there). Repeatable: one build, several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
 	KeepOld bool     `long:"keep-old" description:"keep the blobs of the image that this one replaces in a layout folder, as far as chunkah has made them" brief:"keep the blobs of the image that is replaced"`
 	digestFlags
 }
 
-// target parses -o and -t.
-func (f *outputFlags) target() (image.Source, error) {
-	target, _, err := f.named()
-	return target, err
+// output is one -o with the names of the image there.
+type output struct {
+	image.Source
+	also []string // besides Ref
 }
 
-// named parses -o and -t, and returns the additional names or tags of the image.
-func (f *outputFlags) named() (target image.Source, also []string, err error) {
-	if len(f.Output) > 1 {
-		return target, nil, usagef("-o %q and -o %q: there is one output: copy the image from there, as with skopeo copy", f.Output[0], f.Output[1])
+// target returns the first output.
+func (f *outputFlags) target() (image.Source, error) {
+	outputs, err := f.outputs()
+	if err != nil {
+		return image.Source{}, err
 	}
-	output := append(slices.Clone(f.Output), "-")[0] // default: standard output
-	if err := refuseOutputName(output); err != nil {
-		return target, nil, err
-	}
-	if target, err = transport.ParseDestination(output); err != nil {
-		return target, nil, &usageError{err}
-	}
-	named := target.Syntax == image.RefOnly // all tags are additional names
-	var names []string
-	for _, tag := range f.Tag {
-		if target.Tag != nil {
-			tag, err = target.Tag(target.Ref, tag)
-		} else if err = oci.CheckTag(tag); err == nil && !named && target.Ref != "" && target.Ref != tag {
-			err = fmt.Errorf("-o names the image %q and --tag %q: give one", target.Ref, tag)
+	return outputs[0].Source, nil
+}
+
+// outputs parses -o and -t. A tag is for the registry that has its repository, or else a name of
+// the image in all other outputs.
+func (f *outputFlags) outputs() ([]output, error) {
+	var outputs []output
+	for _, name := range f.Output {
+		if err := refuseOutputName(name); err != nil {
+			return nil, err
 		}
+		target, err := transport.ParseDestination(name)
 		if err != nil {
-			return target, nil, &usageError{err}
+			return nil, &usageError{err}
 		}
-		if !slices.Contains(names, tag) && (!named || tag != target.Ref) {
-			names = append(names, tag)
+		outputs = append(outputs, output{Source: target})
+	}
+	if len(outputs) == 0 {
+		stdout, err := transport.ParseDestination("-")
+		if err != nil {
+			return nil, err
+		}
+		outputs = []output{{Source: stdout}}
+	}
+	if err := checkDistinct(outputs); err != nil {
+		return nil, err
+	}
+	names := make([][]string, len(outputs))
+	for _, tag := range f.Tag {
+		if err := addName(outputs, names, tag); err != nil {
+			return nil, err
 		}
 	}
-	if len(names) > 0 && !named {
-		target.Ref, names = names[0], names[1:]
+	for i := range outputs {
+		outputs[i].also = names[i]
+		if len(names[i]) > 0 && outputs[i].Syntax != image.RefOnly {
+			outputs[i].Ref, outputs[i].also = names[i][0], names[i][1:]
+		}
 	}
-	return target, names, nil
+	return outputs, nil
+}
+
+// addName adds a tag to the names of outputs, in registries first.
+func addName(outputs []output, names [][]string, tag string) error {
+	var refused error
+	for _, registry := range []bool{true, false} {
+		taken := false
+		for i, o := range outputs {
+			if (o.Tag != nil) != registry {
+				continue
+			}
+			name, err := o.name(tag)
+			if err != nil {
+				refused = err
+				continue
+			}
+			taken = true
+			if !slices.Contains(names[i], name) && (o.Syntax != image.RefOnly || name != o.Ref) {
+				names[i] = append(names[i], name)
+			}
+		}
+		if taken {
+			return nil
+		}
+	}
+	return &usageError{refused}
+}
+
+// name returns the name of the image in an output for a tag.
+func (o output) name(tag string) (string, error) {
+	if o.Tag != nil {
+		return o.Tag(o.Ref, tag)
+	}
+	if err := oci.CheckTag(tag); err != nil {
+		return "", err
+	}
+	if o.Syntax != image.RefOnly && o.Ref != "" && o.Ref != tag {
+		return "", fmt.Errorf("-o names the image %q and --tag %q: give one", o.Ref, tag)
+	}
+	return tag, nil
+}
+
+// checkDistinct refuses two outputs in one place: one would replace the other, or wait for it.
+func checkDistinct(outputs []output) error {
+	at := map[string]output{}
+	for _, o := range outputs {
+		place := o.String()
+		if o.Path != "" {
+			place = o.Absolute().Path
+		}
+		if before, twice := at[place]; twice {
+			return usagef("-o %q and -o %q are one place: give the image more names with --tag", before, o)
+		}
+		at[place] = o
+	}
+	return nil
 }
 
 // spareTemp uses the directory of the output for temporary files if no other directory on disk is
 // writable, for example in a container with a read-only root.
 func (f *outputFlags) spareTemp() {
-	target, err := f.target()
+	outputs, err := f.outputs()
 	dir := temp.Dir("/var/tmp", "/tmp")
-	if err != nil || !target.IsLocalPath() || dir != temp.Memory && temp.Writable(dir) || os.Getenv("TMPDIR") != "" {
+	if err != nil || dir != temp.Memory && temp.Writable(dir) || os.Getenv("TMPDIR") != "" {
 		return
 	}
-	for _, dir := range []string{filepath.Dir(target.Path), target.Path} {
-		if temp.Writable(dir) {
-			_ = os.Setenv("TMPDIR", dir) // it fails only for invalid names
-			return
+	for _, o := range outputs {
+		for _, dir := range []string{filepath.Dir(o.Path), o.Path} {
+			if o.IsLocalPath() && temp.Writable(dir) {
+				_ = os.Setenv("TMPDIR", dir) // it fails only for invalid names
+				return
+			}
 		}
 	}
 }
@@ -92,17 +166,50 @@ func (f *outputFlags) own() func(v1.History) bool {
 	return func(h v1.History) bool { return h.CreatedBy == plan.Author && h.Author == "" }
 }
 
-// create opens the output for an image with additional names. convert allows a manifest in Docker's
-// format for registries that refuse that of OCI.
+// create opens the outputs. convert allows a manifest in Docker's format for a registry that
+// refuses that of OCI, if it is the only output: all outputs have the same manifest.
 func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, readable, convert bool) (oci.Destination, error) {
-	target, also, err := f.named()
+	outputs, err := f.outputs()
 	if err != nil {
 		return nil, err
 	}
-	return target.Create(ctx, target, image.CreateOptions{
-		Options: oci.Options{Own: f.own(), Readable: readable, Busy: env.waits(ctx)},
-		Also:    also, Convert: convert, Stdout: env.writer(ctx), Registry: images.registryOptions(env),
-	})
+	var opened []oci.Output
+	for _, o := range outputs {
+		dest, err := o.Create(ctx, o.Source, image.CreateOptions{
+			Options: oci.Options{Own: f.own(), Readable: readable, Busy: env.waits(ctx)},
+			Also:    o.also, Convert: convert && len(outputs) == 1, Stdout: env.writer(ctx), Registry: images.registryOptions(env),
+			Warn: func(text string) { env.warn("%s", text) },
+		})
+		if err != nil {
+			if len(opened) > 0 {
+				err = errors.Join(err, oci.NewSeveral(opened).Discard())
+			}
+			return nil, err
+		}
+		ref, also := o.indexNames()
+		opened = append(opened, oci.Output{Destination: dest, Name: o.String(), Ref: ref, Also: also})
+	}
+	if len(opened) == 1 {
+		return opened[0].Destination, nil
+	}
+	return oci.NewSeveral(opened), nil
+}
+
+// indexNames returns the names of the image in the index of an output.
+func (o output) indexNames() (ref string, also []string) {
+	if o.OwnNames {
+		return "", nil
+	}
+	return o.Ref, o.also
+}
+
+// indexNames returns the names of the image in its index. If there are several outputs, each has an
+// index of its own.
+func indexNames(outputs []output) (ref string, also []string) {
+	if len(outputs) > 1 {
+		return "", nil
+	}
+	return outputs[0].indexNames()
 }
 
 // lockPause is the interval between attempts to get a lock of another process.
@@ -140,7 +247,7 @@ func (e *Env) existing(target image.Source) []os.FileInfo {
 		return e.stdoutInfo()
 	}
 	if !target.IsLocalPath() {
-		return nil
+		return store(target)
 	}
 	var infos []os.FileInfo
 	for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
@@ -149,6 +256,18 @@ func (e *Env) existing(target image.Source) []os.FileInfo {
 		}
 	}
 	return infos
+}
+
+// store returns the directory of the store that a destination is in, if it has one.
+func store(target image.Source) []os.FileInfo {
+	if target.Dir == nil {
+		return nil
+	}
+	info, err := os.Stat(target.Dir(target.Ref))
+	if err != nil {
+		return nil
+	}
+	return []os.FileInfo{info}
 }
 
 // takesArchive refuses an archive on a terminal, on a closed standard output or in a missing

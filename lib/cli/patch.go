@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -222,7 +223,7 @@ func readEntries(ctx context.Context, opt image.Options, img *image.Image, last 
 
 // openPrevious opens the image whose layers a stream keeps. last is that image if it is open
 // already.
-func (f *imageFlags) openPrevious(env *Env, output *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
+func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
 		var closer io.Closer = io.NopCloser(nil)
 		img := (*image.Image)(nil)
@@ -240,13 +241,14 @@ func (f *imageFlags) openPrevious(env *Env, output *outputFlags, last *lastImage
 			}
 			closer = img
 		}
-		target, err := output.target()
+		outputs, err := to.outputs()
 		if err != nil {
 			return nil, nil, err
 		}
+		docker := slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat })
 		layers := make(map[digest.Digest]write.Kept)
 		for _, l := range img.Layers {
-			if target.DockerFormat {
+			if docker {
 				if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
 					return nil, nil, errors.Join(fmt.Errorf("keeping layer %s: %w, as oci-archive: may hold", l.Descriptor.Digest, err), closer.Close())
 				}
@@ -330,8 +332,8 @@ func (s *filesSink) Finish() error {
 // attachFiles attaches the files of an image to it in its registry, so that the next build need not
 // read its layers. Without them that build is slower, so an error is a warning.
 func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, r *write.Report) {
-	place := to.place()
-	if r == nil || r.WriteFiles == nil || place == nil || place.InRegistry() == "" {
+	place := to.registryPlace()
+	if r == nil || r.WriteFiles == nil || place == nil {
 		return
 	}
 	err := func() error {

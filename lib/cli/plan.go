@@ -183,7 +183,7 @@ func planError(err error) error {
 	return nil
 }
 
-// place returns the image that the output replaces, or nil for standard output.
+// place returns the image that the first output replaces, or nil for standard output.
 func (f *writeFlags) place() *image.Source {
 	target, err := f.target()
 	if err != nil || target.IsStdout() {
@@ -193,4 +193,18 @@ func (f *writeFlags) place() *image.Source {
 		target.Ref = ""
 	}
 	return &target
+}
+
+// registryPlace returns the first output in a registry, or nil.
+func (f *writeFlags) registryPlace() *image.Source {
+	outputs, err := f.outputs()
+	if err != nil {
+		return nil // opening the output reports the error
+	}
+	for _, o := range outputs {
+		if o.InRegistry() != "" {
+			return &o.Source
+		}
+	}
+	return nil
 }

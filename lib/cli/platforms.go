@@ -33,12 +33,14 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 	if len(c.From) != 1 {
 		return src, usagef("--platform %s needs one --from, with an index of several images", platformAll)
 	}
-	target, err := c.target()
+	outputs, err := c.outputs()
 	if err != nil {
 		return src, err
 	}
-	if target.DockerFormat {
-		return src, usagef("%s holds an image of one platform: use oci-archive:", target.Prefix)
+	for _, o := range outputs {
+		if o.ByConfig {
+			return src, usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
+		}
 	}
 	if src, err = parseImage(c.From[0]); err == nil && readableAgain(c.From) != nil {
 		err = usagef("--platform %s reads %q several times: put it into a file", platformAll, c.From[0])
@@ -52,14 +54,16 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	target, also, err := c.named()
+	outputs, err := c.outputs()
 	if err != nil {
 		return err
 	}
-	if err := c.digestFlags.check(target); err != nil {
-		return err
+	for _, o := range outputs {
+		if err := c.digestFlags.check(o.Source); err != nil {
+			return err
+		}
 	}
-	docker, err := c.dockerManifest(target, "")
+	docker, err := c.dockerManifest(outputs, "")
 	if err != nil {
 		return err
 	}
@@ -83,23 +87,16 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 	}
-	report, err := all.Commit(ctx, index.Options{Ref: refOf(target), Also: also}, docker)
+	ref, also := indexNames(outputs)
+	report, err := all.Commit(ctx, index.Options{Ref: ref, Also: also}, docker)
 	if err != nil {
 		return err
 	}
 	if env.Verbose >= 0 {
-		made := result{target: target, also: also}
+		made := result{outputs: outputs}
 		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
 	}
 	return c.tell(ctx, env, report.Digest)
-}
-
-// refOf returns the name of an image in its destination, unless that has the name itself.
-func refOf(target image.Source) string {
-	if target.Tag != nil {
-		return ""
-	}
-	return target.Ref
 }
 
 // platforms lists the images of an index. Everything else is left out.
@@ -134,7 +131,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 // one returns the command that makes the image of one platform.
 func (c *buildCommand) one(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
 	own := *c
-	if !src.DockerFormat { // those have one image
+	if !src.ByConfig { // those have one image
 		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
 	}
 	own.Platform, own.digestFlags = "", digestFlags{}

@@ -61,7 +61,7 @@ func TestConcurrentWarnings(t *testing.T) {
 		group.Go(func() {
 			blob := []byte{byte(i), 0}
 			d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(blob), Size: int64(len(blob))}
-			if err := push.Blob(d, "", oci.Data(blob)); err != nil {
+			if err := push.Blob(d, oci.Hint{}, oci.Data(blob)); err != nil {
 				t.Error(err)
 			}
 		})

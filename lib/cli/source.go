@@ -273,8 +273,8 @@ func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Head
 
 // takesKept refuses to keep layers that the output format cannot contain, before anything is read.
 func (f *outputFlags) takesKept(set *source.Set) error {
-	target, err := f.target()
-	if err != nil || !target.DockerFormat {
+	outputs, err := f.outputs()
+	if err != nil || !slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat }) {
 		return err
 	}
 	for i, l := range set.Kept {

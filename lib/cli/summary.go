@@ -21,8 +21,7 @@ import (
 
 // result describes where a written image is, and what it costs clients of the previous image.
 type result struct {
-	target   image.Source
-	also     []string      // more names of the image
+	outputs  []output
 	previous *image.Source // nil if none is known, like costs
 	costs    []reuse.Cost
 	bytes    int64    // of all blobs
@@ -33,9 +32,9 @@ type result struct {
 // result returns the result of a build. previous is nil if there is none.
 func (f *writeFlags) result(images *imageFlags, w *write.Report, previous *image.Image) *result {
 	r := &result{}
-	r.target, r.also, _ = f.named() // checked before the build
+	r.outputs, _ = f.outputs() // checked before the build
 	r.part = f.into != nil
-	if images.Insecure && r.target.Network {
+	if images.Insecure && r.outputs[0].Network {
 		r.options = []string{"--insecure"}
 	}
 	for _, l := range w.Blobs {
@@ -87,17 +86,26 @@ func (r *result) lines(w *write.Report) []string {
 	return lines
 }
 
-// place names the destination, and the image there.
+// place names the destinations, and the image there.
 func (r *result) place() string {
-	name := quote.Name(r.target.String())
-	if r.target.IsStdout() {
+	var names []string
+	for _, o := range r.outputs {
+		names = append(names, o.place())
+	}
+	return strings.Join(names, "; ")
+}
+
+// place names the destination, and the image there.
+func (o output) place() string {
+	name := quote.Name(o.String())
+	if o.IsStdout() {
 		name = "an image to standard output"
-		if r.target.Ref != "" {
-			name = fmt.Sprintf("%s to standard output", quote.Name(r.target.Ref))
+		if o.Ref != "" {
+			name = fmt.Sprintf("%s to standard output", quote.Name(o.Ref))
 		}
 	}
-	if len(r.also) > 0 {
-		name += ", also named " + quote.Names(r.also)
+	if len(o.also) > 0 {
+		name += ", also named " + quote.Names(o.also)
 	}
 	return name
 }
@@ -124,8 +132,9 @@ func (r *result) cost(client reuse.Client) int64 {
 // next returns a command that shows the result: the difference from the previous image, or the
 // layers. It is empty if the image cannot be read again, for example from standard output.
 func (r *result) next() string {
-	name := r.target.String()
-	if src, err := transport.ParseSource(name); r.part || r.target.IsStdout() || err != nil || src.Path != r.target.Path || src.Ref != r.target.Ref {
+	target := r.outputs[0]
+	name := target.String()
+	if src, err := transport.ParseSource(name); r.part || target.IsStdout() || err != nil || src.Path != target.Path || src.Ref != target.Ref {
 		return ""
 	}
 	words := append([]string{wrapper, "inspect"}, r.options...)
@@ -138,7 +147,7 @@ func (r *result) next() string {
 
 // replaced reports whether the previous image is no longer at its place.
 func (r *result) replaced() bool {
-	old, target := *r.previous, r.target
+	old, target := *r.previous, r.outputs[0]
 	if target.File { // it has one image, whatever its name
 		old.Ref, target.Ref = "", ""
 	}
@@ -174,11 +183,18 @@ func (r *reports) summary(env *Env, run *metrics.Run, made *result) {
 		lines = append(lines, "next: "+next)
 	}
 	attributes := []slog.Attr{
-		slog.String("manifest", w.Manifest), slog.String("destination", made.target.String()),
+		slog.String("manifest", w.Manifest), slog.String("destination", made.outputs[0].String()),
 		slog.Int("layers", w.Layers), slog.Int("components", w.Components),
 		slog.Int64("files", w.Files), slog.Int64("bytes", w.Bytes), slog.Int64("blob_bytes", w.BlobBytes),
 		slog.Int("reused_layers", w.Reused), slog.Int64("reused_bytes", w.ReusedBytes), slog.Int("kept_layers", w.Kept),
 		slog.Float64("seconds", total),
+	}
+	if others := made.outputs[1:]; len(others) > 0 {
+		var names []string
+		for _, o := range others {
+			names = append(names, o.String())
+		}
+		attributes = append(attributes, slog.Any("more_destinations", names))
 	}
 	if made.previous != nil {
 		attributes = append(attributes, slog.Int64("download_bytes", made.cost(reuse.Podman)))

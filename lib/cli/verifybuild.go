@@ -22,11 +22,11 @@ func (c *buildCommand) checkVerify() error {
 	if !c.Verify {
 		return nil
 	}
-	target, err := c.target()
+	outputs, err := c.outputs()
 	switch {
 	case err != nil:
 		return err
-	case target.IsStdout():
+	case slices.ContainsFunc(outputs, func(o output) bool { return o.IsStdout() }):
 		return usagef("--verify reads the image again: name a place for it with -o, not standard output")
 	case c.SkipCaches && c.KeepBase != "":
 		return usagef("--verify cannot tell what of a kept base --skip-caches leaves out: give one of them")
@@ -34,17 +34,30 @@ func (c *buildCommand) checkVerify() error {
 	return nil
 }
 
-// verifyImage verifies an image before it appears, and compares it with its source.
+// verifyImage verifies an image in all outputs before it appears, and compares it with its source.
 func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, made *write.Pending) error {
-	target, err := c.target()
+	outputs, err := c.outputs()
 	if err != nil {
 		return err
 	}
-	if target.DockerFormat {
-		made.Config.Annotations = nil // manifest.json has none
+	for i, o := range outputs {
+		if err := c.verifyOutput(ctx, env, b, finished{made, o.Source, made.At[i]}); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// finished is a finished image in one of its outputs.
+type finished struct {
+	*write.Pending
+	target image.Source
+	at     oci.Location
+}
+
+func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, made finished) error {
 	var found []diff.Difference
-	src := image.Source{Transport: target.Transport, Path: made.At.Path, Ref: made.At.Ref}
+	src := image.Source{Transport: made.target.Transport, Path: made.at.Path, Ref: made.at.Ref}
 	opt := c.imageOptions(env)
 	opt.Direct = true
 	verified, err := verify.Run(ctx, src, verify.Options{
@@ -64,7 +77,7 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 		env.warn("%s", d)
 	}
 	if len(verified.Faults)+len(found) > 0 {
-		return fmt.Errorf("verifying %q: %s, %s from the source: it does not appear", target,
+		return fmt.Errorf("verifying %q: %s, %s from the source: it does not appear", made.target,
 			plural(int64(len(verified.Faults)), "fault"), plural(int64(len(found)), "difference"))
 	}
 	b.verified = verified
@@ -73,13 +86,17 @@ func (c *buildCommand) verifyImage(ctx context.Context, env *Env, b *building, m
 
 // differences compares the source with the image made from it. Times are not compared, because pack
 // sets them.
-func (b *building) differences(ctx context.Context, made *write.Pending, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
+func (b *building) differences(ctx context.Context, made finished, img *image.Image, tree *image.Tree) ([]diff.Difference, error) {
+	want := *made.Config
+	if made.target.DockerFormat {
+		want.Annotations = nil // manifest.json has none
+	}
 	got, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
 		return nil, err
 	}
 	got.Annotations = img.Annotations
-	found, err := diff.Configs(made.Config, got)
+	found, err := diff.Configs(&want, got)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +110,14 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 	if inImage.Special == scan.SpecialRefuse {
 		inImage.Special = scan.SpecialKeep // special files in the image are differences
 	}
-	outputs, err := b.outputs(made)
+	outputs, err := b.outputs(made.Pending)
 	if err != nil {
 		return nil, err
 	}
 	inSource.Output = outputs
 	files, err := diff.Run(ctx,
 		diffSide(ctx, b.set.Root, nil, inSource, &scan.Report{}),
-		diffSide(ctx, rootfs.Virtual(made.At.Path, tree), tree, inImage, &scan.Report{}),
+		diffSide(ctx, rootfs.Virtual(made.at.Path, tree), tree, inImage, &scan.Report{}),
 		diff.Options{
 			IgnoreMTime: true, AsInLayers: true,
 			SkipXattr: func(name string) bool { return pack.DropsXattr(name, b.pack.KeepXattrs) },
@@ -112,8 +129,11 @@ func (b *building) differences(ctx context.Context, made *write.Pending, img *im
 // part of itself.
 func (b *building) outputs(made *write.Pending) (func(rootfs.Stat) bool, error) {
 	var infos []os.FileInfo
-	if made.At.Path != "" {
-		info, err := os.Stat(made.At.Path)
+	for _, at := range made.At {
+		if at.Path == "" {
+			continue
+		}
+		info, err := os.Stat(at.Path)
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,7 @@ type writeFlags struct {
 	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
 	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, gzip to a registry). Of zstd:chunked, podman can fetch only the parts that it lacks" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
 	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
 	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
 	threadFlags
@@ -107,26 +107,25 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, previous string, readable bool) (write.Options, []os.FileInfo, error) {
 	var opt write.Options
 	var err error
-	target, also, err := f.named()
+	outputs, err := f.outputs()
 	if err != nil {
 		return opt, nil, err
 	}
-	if err := f.digestFlags.check(target); err != nil {
-		return opt, nil, err
-	}
-	if opt.Compression, opt.Chunked, err = f.compression(target); err != nil {
+	if opt.Compression, opt.Chunked, err = f.compression(outputs); err != nil {
 		return opt, nil, err
 	}
 	if opt.Threads, err = f.threads(); err != nil {
 		return opt, nil, err
 	}
-	if err := env.takesArchive(target); err != nil {
-		return opt, nil, err
+	for _, o := range outputs {
+		if err := f.takes(env, o); err != nil {
+			return opt, nil, err
+		}
 	}
 	if opt.Config, err = f.config(ctx, env); err != nil {
 		return opt, nil, err
 	}
-	if opt.Docker, err = f.dockerManifest(target, opt.Compression.Algorithm); err != nil {
+	if opt.Docker, err = f.dockerManifest(outputs, opt.Compression.Algorithm); err != nil {
 		return opt, nil, err
 	}
 	opt.Edit, opt.KeepLabels = f.edit, f.KeepLabels
@@ -136,32 +135,25 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 	if err := f.edit(&oci.Config{}); err != nil { // before anything is read
 		return opt, nil, err
 	}
-	if len(also) > 0 && target.ManyNames != "" {
-		env.warn("%s", target.ManyNames)
-	}
-	opt.Ref, opt.Also = target.Ref, also
+	opt.Ref, opt.Also = indexNames(outputs)
 	opt.Create = func() (oci.Destination, error) { return f.create(ctx, env, images, readable, f.ManifestType == "") }
 	if f.into != nil {
 		opt.Create, opt.Ref, opt.Also = f.into, "", nil
 	}
-	existing := env.existing(target)
+	var existing []os.FileInfo
+	for _, o := range outputs {
+		if len(o.also) > 0 && o.ManyNames != "" {
+			env.warn("%s", o.ManyNames)
+		}
+		existing = append(existing, env.existing(o.Source)...)
+		if name := env.stdoutName(); o.IsStdout() && name != "" {
+			opt.OutputNames = append(opt.OutputNames, name)
+		}
+	}
 	for _, info := range existing {
 		opt.OutputNames = append(opt.OutputNames, info.Name())
 	}
-	if target.Tag != nil {
-		opt.Ref, opt.Also = "", nil // the destination has them
-	}
-	if target.Syntax == image.RefOnly {
-		opt.SpoolDir = images.Spool
-	} else if target.IsStdout() {
-		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", env.Stdout.Fd())); err == nil {
-			opt.OutputNames = append(opt.OutputNames, filepath.Base(name))
-		}
-	} else if info, err := os.Stat(target.Path); err != nil || info.Mode().IsRegular() {
-		opt.SpoolDir = filepath.Dir(filepath.Clean(target.Path))
-	} else if info.IsDir() {
-		opt.SpoolDir = target.Path
-	}
+	opt.SpoolDir = spoolDir(outputs, images.Spool)
 	if f.Cache != "" || previous != "" {
 		opt.Proofs = proofs.Open(proofs.Path())
 	}
@@ -220,15 +212,51 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
+// takes refuses an output that cannot take the image, before anything is read.
+func (f *outputFlags) takes(env *Env, o output) error {
+	if err := f.digestFlags.check(o.Source); err != nil {
+		return err
+	}
+	return env.takesArchive(o.Source)
+}
+
+// spoolDir returns the directory for compressed layers: that of the first output with a path, whose
+// disk must have room for them anyway.
+func spoolDir(outputs []output, spool string) string {
+	for _, o := range outputs {
+		if !o.IsLocalPath() {
+			continue
+		}
+		if info, err := os.Stat(o.Path); err != nil || info.Mode().IsRegular() {
+			return filepath.Dir(filepath.Clean(o.Path))
+		} else if info.IsDir() {
+			return o.Path
+		}
+	}
+	if outputs[0].Syntax == image.RefOnly {
+		return spool
+	}
+	return ""
+}
+
+// stdoutName returns the name of the file that standard output is, or "".
+func (e *Env) stdoutName() string {
+	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", e.Stdout.Fd()))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(name)
+}
+
 // dockerManifest reports whether to write Docker's manifest format.
-func (f *writeFlags) dockerManifest(target image.Source, algorithm compress.Algorithm) (bool, error) {
+func (f *writeFlags) dockerManifest(outputs []output, algorithm compress.Algorithm) (bool, error) {
 	switch {
 	case f.ManifestType == "" || f.ManifestType == "oci":
 		return false, nil
 	case f.ManifestType != "docker":
 		return false, usagef("--manifest-type %q is neither oci nor docker", f.ManifestType)
-	case !target.Network:
-		return false, usagef("--manifest-type docker is for registries: use it with -o docker://REF")
+	case slices.ContainsFunc(outputs, func(o output) bool { return !o.OwnNames }):
+		return false, usagef("--manifest-type docker is for registries and podman's storage: use it with -o docker://REF or containers-storage:NAME")
 	case algorithm == compress.Zstd:
 		return false, usagef("--manifest-type docker has no layers compressed with zstd: use gzip")
 	}

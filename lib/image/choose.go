@@ -88,7 +88,7 @@ func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index 
 	if err := checkDocument(data); err != nil {
 		return doc, false, fmt.Errorf("reading its manifest: %w", err)
 	}
-	if _, d := cutDigest(src.Ref); d != "" && !src.DockerFormat {
+	if _, d := cutDigest(src.Ref); d != "" && !src.ByConfig {
 		if got := d.Algorithm().FromBytes(data); got != d {
 			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
 		}

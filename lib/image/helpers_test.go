@@ -135,7 +135,7 @@ var (
 	testDirectory     = &Transport{Prefix: "dir:"}
 	testLayout        = &Transport{Prefix: "oci:", Syntax: PathRef, Open: OpenLayout}
 	testArchive       = &Transport{Prefix: "oci-archive:", Syntax: PathRef, File: true, Open: OpenArchive}
-	testDockerArchive = &Transport{Prefix: "docker-archive:", Syntax: PathRef, File: true, DockerFormat: true, Open: OpenDockerArchive}
+	testDockerArchive = &Transport{Prefix: "docker-archive:", Syntax: PathRef, File: true, DockerFormat: true, ByConfig: true, Open: OpenDockerArchive}
 )
 
 // parseSource reads PREFIX:PATH[:REF].

@@ -153,7 +153,7 @@ func (img *Image) Pinned() string {
 		return src.String()
 	}
 	d := img.Manifest.Descriptor.Digest
-	if img.Source.DockerFormat {
+	if img.Source.ByConfig {
 		d = img.Config.Descriptor.Digest
 	}
 	return src.Pinned(d).Absolute().String()

@@ -25,9 +25,13 @@ type Transport struct {
 	// Network is set if images are on another machine. Layers are then fetched only when they are
 	// needed and compressed by default, and a read error does not mean that the image is missing.
 	Network bool
-	// DockerFormat is set if images have the format of docker save: one platform, identified by the
-	// digest of the config, without annotations and without zstd layers.
+	// ByConfig is set if images are for one platform, and the digest of the config identifies them.
+	ByConfig bool
+	// DockerFormat is set if images have the format of docker save: without annotations and without
+	// zstd layers.
 	DockerFormat bool
+	// OwnNames is set if Create gets the names of the image. Otherwise the index has them.
+	OwnNames bool
 	// ManyNames is a warning for images with several names; empty for none.
 	ManyNames string
 
@@ -38,6 +42,11 @@ type Transport struct {
 	Create func(ctx context.Context, to Source, opt CreateOptions) (oci.Destination, error)
 	// CheckRef checks the REF of a destination, or of a source that consists only of a REF.
 	CheckRef func(ref string) error
+	// CheckName checks the REF of a destination further; nil for nothing.
+	CheckName func(ref string) error
+	// Dir returns the directory of a store, of which no image may contain anything. It is nil, or
+	// returns "", if there is none.
+	Dir func(ref string) string
 	// Tag returns the additional tag of the image REF for a NAME that the user gives. If it is nil,
 	// images can have any names.
 	Tag func(ref, name string) (string, error)
@@ -60,6 +69,8 @@ type CreateOptions struct {
 	Also []string
 	// Convert writes the image with a manifest in Docker's format if the place refuses that of OCI.
 	Convert bool
+	// Warn is called with warnings; nil drops them.
+	Warn func(text string)
 	// Stdout is the output if PATH is "-".
 	Stdout io.Writer
 	// Registry returns the options of a registry client. It can be nil.

@@ -54,7 +54,7 @@ func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (repor
 	if err != nil {
 		return nil, err
 	}
-	if err := c.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+	if err := c.dest.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

@@ -59,7 +59,7 @@ func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *R
 	if err := j.copy(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+	if err := j.dest.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -130,7 +130,7 @@ func (j *joiner) copy(ctx context.Context) error {
 					return fmt.Errorf("copying %q from %q: %w", d.Digest, src.Source, err)
 				}
 			}
-			if err := j.dest.Blob(e.Manifest.Descriptor, "", oci.Data(e.Manifest.Data)); err != nil {
+			if err := j.dest.Blob(e.Manifest.Descriptor, oci.Hint{}, oci.Data(e.Manifest.Data)); err != nil {
 				return err
 			}
 		}
@@ -144,7 +144,7 @@ func (j *joiner) copyBlob(ctx context.Context, src *image.Listing, d v1.Descript
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return j.dest.Blob(d, src.Source.InRegistry(), func(w io.Writer) error {
+	return j.dest.Blob(d, oci.Hint{Image: src.Source.InRegistry()}, func(w io.Writer) error {
 		in, err := src.Blob(ctx, d)
 		if err != nil {
 			return err

@@ -146,7 +146,7 @@ func (a *Archive) Traits() Traits {
 }
 
 // Blob implements Destination.
-func (a *Archive) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) error {
+func (a *Archive) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) error {
 	return a.do(func() error {
 		if err := checkDescriptor(d); err != nil {
 			return err

@@ -73,7 +73,7 @@ func TestArchiveBlobTwice(t *testing.T) {
 	var out bytes.Buffer
 	a := NewArchive(&out, Options{})
 	for range 2 {
-		if err := a.Blob(descriptor("one"), "", Data([]byte("one"))); err != nil {
+		if err := a.Blob(descriptor("one"), Hint{}, Data([]byte("one"))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,10 +84,10 @@ func TestArchiveBlobTwice(t *testing.T) {
 		t.Errorf("got\n%s", list)
 	}
 	a = NewArchive(&out, Options{})
-	if err := a.Blob(descriptor("one"), "", Data([]byte("one"))); err != nil {
+	if err := a.Blob(descriptor("one"), Hint{}, Data([]byte("one"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Blob(v1.Descriptor{Digest: descriptor("one").Digest, Size: 4}, "", Data(nil)); err == nil {
+	if err := a.Blob(v1.Descriptor{Digest: descriptor("one").Digest, Size: 4}, Hint{}, Data(nil)); err == nil {
 		t.Error("two sizes of one blob: no error")
 	}
 }

@@ -23,10 +23,9 @@ type Destination interface {
 
 	// Blob writes one blob with known digest and size. write writes exactly d.Size bytes, which
 	// must have the digest of d. It is not called if the destination has the blob, and it is called
-	// again, one call after another, if an upload is retried. from names an image in a registry
-	// that has the blob, or is empty: a push to the same registry need not send it. After an error
-	// only Discard can be called.
-	Blob(d v1.Descriptor, from string, write func(io.Writer) error) error
+	// again, one call after another, if an upload is retried. After an error only Discard can be
+	// called.
+	Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) error
 
 	// NewBlob starts a blob whose digest is known only at its end. It has size bytes, or at most
 	// size if it is open. It returns nil if Traits.Access does not allow that, or not for an open
@@ -42,6 +41,15 @@ type Destination interface {
 
 	// Discard removes everything that was written.
 	Discard() error
+}
+
+// Hint says more about a blob than its descriptor. Each field can be empty.
+type Hint struct {
+	// Image names an image in a registry that has the blob: a push to the same registry need not
+	// send it.
+	Image string
+	// DiffID is the digest of a layer's tar.
+	DiffID digest.Digest
 }
 
 // BlobWriter writes one blob. The image can be finished only after Commit or Discard of all blobs.
@@ -72,6 +80,7 @@ const (
 	RandomAccess               // one file: NewBlob reserves space by size; an open blob is the last one until its Commit
 	BlobFiles                  // a file per blob: NewBlob works at any time
 	Network                    // Blob only, in any order
+	Stacked                    // Blob only, layers in the order of the image, with their DiffIDs
 )
 
 // Location is where a finished image can be read before Commit, in the form of its transport.

@@ -43,13 +43,13 @@ func finishImage(t *testing.T, d Destination, img *Image) Location {
 func writeBlobs(t *testing.T, d Destination, img *Image) (index []byte, err error) {
 	t.Helper()
 	for _, l := range img.Layers {
-		if err := d.Blob(l.Descriptor, "", Data([]byte(l.History.Comment))); err != nil {
+		if err := d.Blob(l.Descriptor, Hint{}, Data([]byte(l.History.Comment))); err != nil {
 			return nil, err
 		}
 	}
 	b := build(t, img)
 	for _, doc := range []Document{b.Config, b.Manifest} {
-		if err := d.Blob(doc.Descriptor, "", Data(doc.Data)); err != nil {
+		if err := d.Blob(doc.Descriptor, Hint{}, Data(doc.Data)); err != nil {
 			return nil, err
 		}
 	}
@@ -128,7 +128,7 @@ func TestBlobErrors(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				err = d.Blob(test.d, "", test.write)
+				err = d.Blob(test.d, Hint{}, test.write)
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("got error %v, want one with %q", err, test.want)
 				}
@@ -210,7 +210,7 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := dest.Blob(d, "", Data(big)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir+"/out") {
+		if err := dest.Blob(d, Hint{}, Data(big)); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir+"/out") {
 			t.Errorf("%s: got error %v", kind, err)
 		}
 		if err := dest.Discard(); err != nil {

@@ -33,12 +33,12 @@ func NewDockerArchive(a *Archive) *DockerArchive {
 }
 
 // Blob implements Destination. It keeps manifests for Finish.
-func (a *DockerArchive) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
+func (a *DockerArchive) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) error {
 	if d.MediaType != v1.MediaTypeImageManifest || d.Size > MaxDocument {
-		return a.Archive.Blob(d, from, write)
+		return a.Archive.Blob(d, hint, write)
 	}
 	var manifest bytes.Buffer
-	err := a.Archive.Blob(d, from, func(w io.Writer) error { return write(io.MultiWriter(w, &manifest)) })
+	err := a.Archive.Blob(d, hint, func(w io.Writer) error { return write(io.MultiWriter(w, &manifest)) })
 	if err == nil && manifest.Len() > 0 {
 		a.manifests[d.Digest] = manifest.Bytes()
 	}

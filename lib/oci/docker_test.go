@@ -91,7 +91,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 			put(t, a, []byte(l.History.Comment))
 		}
 		put(t, a, built.Config.Data)
-		if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
+		if err := a.Blob(built.Manifest.Descriptor, Hint{}, Data(built.Manifest.Data)); err != nil {
 			t.Fatal(err)
 		}
 		index := built.Index
@@ -115,7 +115,7 @@ func TestDockerArchiveRefused(t *testing.T) {
 func TestDockerArchiveBlobMissing(t *testing.T) {
 	a := NewDockerArchive(NewArchive(io.Discard, Options{}))
 	built := build(t, testImage(t))
-	if err := a.Blob(built.Manifest.Descriptor, "", Data(built.Manifest.Data)); err != nil {
+	if err := a.Blob(built.Manifest.Descriptor, Hint{}, Data(built.Manifest.Data)); err != nil {
 		t.Fatal(err)
 	}
 	if err := appear(a, built.Index); err == nil || !strings.Contains(err.Error(), "has not been written") {

@@ -114,7 +114,7 @@ func (l *Layout) Traits() Traits {
 }
 
 // Blob implements Destination. An existing blob is hashed before it is used.
-func (l *Layout) Blob(d v1.Descriptor, _ string, write func(io.Writer) error) error {
+func (l *Layout) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) error {
 	if err := l.state(); err != nil {
 		return err
 	}

@@ -233,7 +233,7 @@ func TestLayoutAbort(t *testing.T) {
 		t.Errorf("second writer: got error %v", err)
 	}
 	for _, text := range []string{"x", "new"} {
-		if err := l.Blob(descriptor(text), "", Data([]byte(text))); err != nil {
+		if err := l.Blob(descriptor(text), Hint{}, Data([]byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,7 +261,7 @@ func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 	}
 	l, err := OpenLayout(path, "", Options{})
 	if err == nil {
-		err = errors.Join(l.Blob(descriptor("x"), "", Data([]byte("x"))), l.Discard())
+		err = errors.Join(l.Blob(descriptor("x"), Hint{}, Data([]byte("x"))), l.Discard())
 	}
 	if err != nil {
 		t.Fatal(err)

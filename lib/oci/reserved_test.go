@@ -224,7 +224,7 @@ func TestNoOpenEntry(t *testing.T) {
 func put(t *testing.T, a Destination, b []byte) {
 	t.Helper()
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromBytes(b), Size: int64(len(b))}
-	if err := a.Blob(d, "", Data(b)); err != nil {
+	if err := a.Blob(d, Hint{}, Data(b)); err != nil {
 		t.Fatal(err)
 	}
 }

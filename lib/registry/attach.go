@@ -53,7 +53,7 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Attach
 		mediaType string
 		data      []byte
 	}{{a.Type, a.Data}, {v1.MediaTypeEmptyJSON, v1.DescriptorEmptyJSON.Data}} {
-		if err := p.Blob(describe(blob.mediaType, blob.data), "", oci.Data(blob.data)); err != nil {
+		if err := p.Blob(describe(blob.mediaType, blob.data), oci.Hint{}, oci.Data(blob.data)); err != nil {
 			return v1.Descriptor{}, err
 		}
 	}

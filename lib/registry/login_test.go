@@ -177,7 +177,7 @@ func TestCredentialsStayAtTheRegistry(t *testing.T) {
 			}
 			defer p.Discard()
 			other := []byte("other")
-			if err := p.Blob(descriptor(other), "", oci.Data(other)); err != nil {
+			if err := p.Blob(descriptor(other), oci.Hint{}, oci.Data(other)); err != nil {
 				t.Error(err)
 			}
 		})

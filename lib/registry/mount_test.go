@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"chunkah/lib/oci"
 )
 
 // mounts makes the registry mount a blob of team/previous, and counts the mounts.
@@ -95,7 +97,7 @@ func TestPushRefusedMounts(t *testing.T) {
 			img := newImage(t, random(t, 100), random(t, 100))
 			for _, l := range img.layers { // one after another
 				from := s.ref(t, "team/previous:1").String()
-				if err := p.Blob(descriptor(l), from, func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
+				if err := p.Blob(descriptor(l), oci.Hint{Image: from}, func(w io.Writer) error { _, err := w.Write(l); return err }); err != nil {
 					t.Fatal(err)
 				}
 			}

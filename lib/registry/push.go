@@ -87,7 +87,7 @@ func (p *Push) Traits() oci.Traits { return oci.Traits{Access: oci.Network, Para
 func (p *Push) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
 // Blob implements oci.Destination. Manifests and indexes are kept for Finish.
-func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
+func (p *Push) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
 	if err := p.state(); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (p *Push) Blob(d v1.Descriptor, from string, write func(io.Writer) error) e
 	}
 	src := &source{size: d.Size, write: write}
 	err := p.repo.retry(p.ctx, what, func() error {
-		err := p.upload(p.ctx, d, p.mountable(from), src)
+		err := p.upload(p.ctx, d, p.mountable(hint.Image), src)
 		if own := src.wait(); own != nil {
 			return own
 		}

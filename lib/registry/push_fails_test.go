@@ -255,7 +255,7 @@ func TestPushBlobThatCannotBeWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			contains(t, p.Blob(descriptor(big), "", test.write), "pushing blob", descriptor(big).Digest.String(), test.words)
+			contains(t, p.Blob(descriptor(big), oci.Hint{}, test.write), "pushing blob", descriptor(big).Digest.String(), test.words)
 			if len(clock.waits) > 0 {
 				t.Errorf("tried again: %q", clock.warns)
 			}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
 )
 
 // A blob is never kept in memory, neither in a push nor when it is read.
@@ -46,7 +48,7 @@ func TestBlobsAreNotKeptInMemory(t *testing.T) {
 	}
 	defer p.Discard()
 	for name, do := range map[string]func() error{
-		"pushed": func() error { return p.Blob(d, "", pages) },
+		"pushed": func() error { return p.Blob(d, oci.Hint{}, pages) },
 		"read": func() error {
 			in, err := repo.Blob(t.Context(), d)
 			if err != nil {

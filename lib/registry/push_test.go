@@ -45,7 +45,7 @@ func TestPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Discard()
-	err = p.Blob(descriptor(old.layers[1]), "", func(io.Writer) error { t.Error("a blob that is there is written"); return nil })
+	err = p.Blob(descriptor(old.layers[1]), oci.Hint{}, func(io.Writer) error { t.Error("a blob that is there is written"); return nil })
 	if err != nil {
 		t.Error(err)
 	}
@@ -68,11 +68,11 @@ func TestPushIndex(t *testing.T) {
 			index.WriteByte(',')
 		}
 		fmt.Fprintf(&index, `{"mediaType":%q,"digest":%q,"size":%d}`, m.Descriptor.MediaType, m.Descriptor.Digest, m.Descriptor.Size)
-		if err := p.Blob(descriptor(img.layers[0]), "", oci.Data(img.layers[0])); err != nil {
+		if err := p.Blob(descriptor(img.layers[0]), oci.Hint{}, oci.Data(img.layers[0])); err != nil {
 			t.Fatal(err)
 		}
 		for _, doc := range []oci.Document{img.built.Config, m} {
-			if err := p.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+			if err := p.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -84,7 +84,7 @@ func TestPushIndex(t *testing.T) {
 	if got := s.manifest(t, "all"); !bytes.Equal(got, index.Bytes()) {
 		t.Errorf("the tag is %q, want %q", got, index.Bytes())
 	}
-	if err := p.Blob(descriptor(nil), "", oci.Data(nil)); !errors.Is(err, errFinished) {
+	if err := p.Blob(descriptor(nil), oci.Hint{}, oci.Data(nil)); !errors.Is(err, errFinished) {
 		t.Errorf("Blob after Commit: %v", err)
 	}
 	if data, mediaType, err := repo.Manifest(t.Context(), "all"); err != nil || mediaType != v1.MediaTypeImageIndex || !bytes.Equal(data, index.Bytes()) {

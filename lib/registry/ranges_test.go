@@ -57,7 +57,7 @@ func TestRangesAreChecked(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, b := range []oci.Document{{Descriptor: d, Data: layer}, built.Config, built.Manifest} {
-				if err := p.Blob(b.Descriptor, "", oci.Data(b.Data)); err != nil {
+				if err := p.Blob(b.Descriptor, oci.Hint{}, oci.Data(b.Data)); err != nil {
 					t.Fatal(err)
 				}
 			}

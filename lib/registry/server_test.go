@@ -245,7 +245,7 @@ func (img *image) write(p *Push, from map[digest.Digest]string) error {
 func (img *image) blobs(p *Push, from map[digest.Digest]string) (err error) {
 	errs := make(chan error)
 	for _, l := range img.layers {
-		go func() { errs <- p.Blob(descriptor(l), from[digest.FromBytes(l)], oci.Data(l)) }()
+		go func() { errs <- p.Blob(descriptor(l), oci.Hint{Image: from[digest.FromBytes(l)]}, oci.Data(l)) }()
 	}
 	for range img.layers {
 		if e := <-errs; e != nil {
@@ -256,7 +256,7 @@ func (img *image) blobs(p *Push, from map[digest.Digest]string) (err error) {
 		return err
 	}
 	for _, doc := range []oci.Document{img.built.Config, img.built.Manifest} {
-		if err := p.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+		if err := p.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"chunkah/lib/oci"
 )
 
 // conn takes over a request's connection and runs do, as a server that does not answer.
@@ -284,7 +286,7 @@ func TestSlowSourceIsNoStall(t *testing.T) {
 		}
 		return nil
 	}
-	if err := p.Blob(descriptor(blob), "", slow); err != nil {
+	if err := p.Blob(descriptor(blob), oci.Hint{}, slow); err != nil {
 		t.Error(err)
 	}
 	in, err := repo.Blob(t.Context(), descriptor(blob))

@@ -1,7 +1,10 @@
-// Package storage reads images from containers-storage, which podman, buildah and CRI-O use. It
-// rebuilds the tar of each layer from the unpacked files and from the metadata that the storage
-// keeps of the tar (tar-split). Nothing is copied, and layers have the digests in the image's
-// config.
+// Package storage reads and writes images in containers-storage, which podman, buildah and CRI-O
+// use.
+//
+// To read an image, it rebuilds the tar of each layer from the unpacked files and from the metadata
+// that the storage keeps of the tar (tar-split). Nothing is copied, no lock is taken, and layers
+// have the digests in the image's config. To write one, it streams the tars into
+// go.podman.io/storage, which is what podman itself writes with.
 package storage
 
 import (
@@ -21,6 +24,10 @@ type Store struct {
 	Driver string
 	// Root is the graph root, by default /var/lib/containers/storage.
 	Root string
+	// Run is the run root, by default the one of storage.conf. It is used for writing only.
+	Run string
+	// Options are the driver's options, joined by commas. They are used for writing only.
+	Options string
 }
 
 // drivers maps each supported driver to the directory of a layer's files below the driver's
@@ -51,9 +58,12 @@ func ParseRef(ref string) (Store, string, error) {
 	} else {
 		root = place
 	}
-	root, _, _ = strings.Cut(root, ":")
-	if s.Root, _, _ = strings.Cut(root, "+"); !filepath.IsAbs(s.Root) {
+	root, s.Options, _ = strings.Cut(root, ":")
+	if s.Root, s.Run, found = strings.Cut(root, "+"); !filepath.IsAbs(s.Root) {
 		return s, "", fmt.Errorf("has the graph root %q: want an absolute path", s.Root)
+	}
+	if found && !filepath.IsAbs(s.Run) {
+		return s, "", fmt.Errorf("has the run root %q: want an absolute path", s.Run)
 	}
 	return s, name, checkName(name)
 }
@@ -86,6 +96,14 @@ func (s Store) Find() (Store, error) {
 	return s, nil
 }
 
+// Dir returns the graph root, or "" if there is none.
+func (s Store) Dir() string {
+	if s.Root == "" && s.configure() != nil {
+		return ""
+	}
+	return s.Root
+}
+
 func (s Store) images(driver string) string {
 	return filepath.Join(s.Root, driver+"-images", "images.json")
 }
@@ -102,7 +120,7 @@ func rootless() bool {
 	return os.Geteuid() != 0 || uid != "" && uid != "0"
 }
 
-// configure sets the graph root and driver of this user.
+// configure sets the graph root, run root and driver of this user.
 func (s *Store) configure() error {
 	home, err := os.UserHomeDir()
 	if rootless() && err != nil {
@@ -115,18 +133,14 @@ func (s *Store) configure() error {
 	if s.Driver = os.Getenv("STORAGE_DRIVER"); s.Driver == "" {
 		s.Driver = settings["driver"]
 	}
-	root := settings["graphroot"]
+	root, run := settings["graphroot"], settings["runroot"]
 	if rootless() && !own {
-		root = settings["rootless_storage_path"]
+		root, run = settings["rootless_storage_path"], ""
 	}
+	s.Run = expand(run)
 	switch {
 	case root != "":
-		s.Root = os.Expand(root, func(name string) string {
-			if name == "UID" {
-				return uid()
-			}
-			return os.Getenv(name)
-		})
+		s.Root = expand(root)
 	case !rootless():
 		s.Root = "/var/lib/containers/storage"
 	case os.Getenv("XDG_DATA_HOME") != "":
@@ -135,6 +149,16 @@ func (s *Store) configure() error {
 		s.Root = filepath.Join(home, ".local/share/containers/storage")
 	}
 	return nil
+}
+
+// expand replaces variables in a path of the configuration.
+func expand(path string) string {
+	return os.Expand(path, func(name string) string {
+		if name == "UID" {
+			return uid()
+		}
+		return os.Getenv(name)
+	})
 }
 
 // uid returns the ID of the user outside of podman unshare.

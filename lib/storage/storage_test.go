@@ -24,8 +24,8 @@ func TestParseRef(t *testing.T) {
 	}{
 		"app:1":                               {Store{}, "app:1"},
 		"[/s]app":                             {Store{Root: "/s"}, "app"},
-		"[vfs@/s+/run]localhost/app@sha256:0": {Store{Driver: "vfs", Root: "/s"}, "localhost/app@sha256:0"},
-		"[overlay@/s+/run:overlay.x=y]app":    {Store{Driver: "overlay", Root: "/s"}, "app"},
+		"[vfs@/s+/run]localhost/app@sha256:0": {Store{Driver: "vfs", Root: "/s", Run: "/run"}, "localhost/app@sha256:0"},
+		"[overlay@/s+/run:overlay.x=y]app":    {Store{Driver: "overlay", Root: "/s", Run: "/run", Options: "overlay.x=y"}, "app"},
 	} {
 		if store, name, err := ParseRef(ref); err != nil || store != want.store || name != want.name {
 			t.Errorf("%q: got %v, %q, %v", ref, store, name, err)
@@ -80,10 +80,10 @@ func TestStoreFind(t *testing.T) {
 	write(store+"/vfs-images/images.json", "[]")
 	write(home+"/conf", "# graphroot = \"/no\"\n[storage]\ngraphroot = '"+store+"' # here\ndriver=\"vfs\"\nrunroot = \"/x\"\n[storage.options]\ngraphroot = \"/no\"\n")
 	t.Setenv("CONTAINERS_STORAGE_CONF", home+"/conf")
-	if s, err := (Store{}).Find(); err != nil || s != (Store{"vfs", store}) {
+	if s, err := (Store{}).Find(); err != nil || s != (Store{Driver: "vfs", Root: store, Run: "/x"}) {
 		t.Errorf("by a file: %v, %v", s, err)
 	}
-	if s, err := (Store{Root: store}).Find(); err != nil || s != (Store{"vfs", store}) {
+	if s, err := (Store{Root: store}).Find(); err != nil || s != (Store{Driver: "vfs", Root: store}) {
 		t.Errorf("by a path: %v, %v", s, err)
 	}
 	t.Setenv("STORAGE_DRIVER", "btrfs")
@@ -101,7 +101,7 @@ func TestStoreFind(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("XDG_DATA_HOME", "")
 	write(home+"/.local/share/containers/storage/overlay-images/images.json", "[]")
-	want := Store{"overlay", home + "/.local/share/containers/storage"}
+	want := Store{Driver: "overlay", Root: home + "/.local/share/containers/storage"}
 	if s, err := (Store{}).Find(); err != nil || s != want {
 		t.Errorf("a user's: %v, %v", s, err)
 	}
@@ -159,7 +159,7 @@ func layerOf(t testing.TB, split []byte, files map[string]string) (*layerTar, er
 	if err := os.Symlink("usr/lib", filepath.Join(root, "overlay/l/diff/lib")); err != nil {
 		t.Fatal(err)
 	}
-	return openLayer(Store{"overlay", root}, layer{ID: "l"})
+	return openLayer(Store{Driver: "overlay", Root: root}, layer{ID: "l"})
 }
 
 func splitOf(lines ...line) []byte {
@@ -217,7 +217,7 @@ func TestLayerTarFaults(t *testing.T) {
 		}
 		in.Close()
 	}
-	if _, err := openLayer(Store{"overlay", t.TempDir()}, layer{ID: "l"}); err == nil || !strings.Contains(err.Error(), "use podman save") {
+	if _, err := openLayer(Store{Driver: "overlay", Root: t.TempDir()}, layer{ID: "l"}); err == nil || !strings.Contains(err.Error(), "use podman save") {
 		t.Errorf("no tar-split: %v", err)
 	}
 }
@@ -266,4 +266,71 @@ func FuzzLayerTar(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An image is written where it is read: by a configuration, a path, and in a user's own storage.
+func TestOptions(t *testing.T) {
+	home, system := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_RUNTIME_DIR", home+"/run")
+	t.Setenv("XDG_DATA_HOME", "")
+	t.Setenv("XDG_CONFIG_HOME", "")
+	conf := filepath.Join(system, "storage.conf")
+	if err := os.WriteFile(conf, []byte("[storage]\ndriver = \"vfs\"\ngraphroot = \""+system+"/graph\"\nrunroot = \""+system+"/run\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/overlay-layers/overlay-layers", "/vfs-layers/vfs-layers", "/run"} {
+		if err := os.MkdirAll(home+dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		store             Store
+		conf              string
+		root, run, driver string
+	}{
+		"a configuration":     {Store{}, conf, system + "/graph", system + "/run", "vfs"},
+		"a path":              {Store{Root: "/s"}, conf, "/s", system + "/run", "vfs"},
+		"a path with all":     {Store{Root: "/s", Run: "/r", Driver: "overlay"}, conf, "/s", "/r", "overlay"},
+		"a store with a past": {Store{Root: home + "/overlay-layers"}, conf, home + "/overlay-layers", system + "/run", "overlay"},
+		"another":             {Store{Root: home + "/vfs-layers"}, "", home + "/vfs-layers", home + "/run/containers", "vfs"},
+		"a user's":            {Store{}, "", home + "/.local/share/containers/storage", home + "/run/containers", ""},
+	} {
+		t.Setenv("CONTAINERS_STORAGE_CONF", test.conf)
+		t.Setenv("_CONTAINERS_ROOTLESS_UID", "1000")
+		opt, err := test.store.options()
+		if err != nil || opt.GraphRoot != test.root || opt.RunRoot != test.run || opt.GraphDriverName != test.driver {
+			t.Errorf("%s: got %q, %q, %q, %v", name, opt.GraphRoot, opt.RunRoot, opt.GraphDriverName, err)
+		}
+	}
+}
+
+func TestFullName(t *testing.T) {
+	for name, want := range map[string]string{
+		"app": "localhost/app:latest", "app:1": "localhost/app:1", "team/app": "localhost/team/app:latest", "localhost/app:1": "localhost/app:1",
+		"registry.example/app": "registry.example/app:latest", "localhost:5000/app": "localhost:5000/app:latest",
+	} {
+		if got := fullName(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Layers are removed from the top, also if several runs have added them.
+func TestRemoveLayers(t *testing.T) {
+	above := map[string]string{"a": "b", "b": "c", "c": "d", "used": "image"}
+	removeLayers([]string{"c", "d", "used", "a", "b"}, func(id string) bool {
+		if above[id] != "" {
+			return false
+		}
+		for below, up := range above {
+			if up == id {
+				delete(above, below)
+			}
+		}
+		return true
+	})
+	if len(above) != 1 || above["used"] == "" {
+		t.Errorf("there is %v", above)
+	}
 }

@@ -26,7 +26,7 @@ var Archive = &image.Transport{
 // DockerArchive is an archive of docker save and docker load.
 var DockerArchive = &image.Transport{
 	Prefix: "docker-archive:", Form: "docker-archive:FILE[:REF]", Purpose: "for an archive that docker load reads",
-	Syntax: image.PathRef, File: true, DockerFormat: true,
+	Syntax: image.PathRef, File: true, DockerFormat: true, ByConfig: true,
 	CheckRef: oci.CheckTag,
 	Open:     image.OpenDockerArchive,
 	Create: func(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {

@@ -15,7 +15,7 @@ import (
 // Daemon is the storage of a Docker daemon.
 var Daemon = &image.Transport{
 	Prefix: "docker-daemon:", Form: "docker-daemon:NAME", Purpose: "for a Docker daemon that runs here",
-	Syntax: image.RefOnly, DockerFormat: true,
+	Syntax: image.RefOnly, DockerFormat: true, ByConfig: true,
 	CheckRef: checkDaemonRef,
 	Open:     openDaemon,
 	Create:   createDaemon,

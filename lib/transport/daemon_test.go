@@ -48,7 +48,7 @@ func daemonServing(t *testing.T, ctx context.Context, load http.HandlerFunc) oci
 // writeMuch writes a blob of many bytes.
 func writeMuch(dest oci.Destination) error {
 	data := strings.Repeat("x", 4<<20)
-	return dest.Blob(v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(data), Size: int64(len(data))}, "", oci.Data([]byte(data)))
+	return dest.Blob(v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(data), Size: int64(len(data))}, oci.Hint{}, oci.Data([]byte(data)))
 }
 
 // A daemon that stops, refuses or is no longer wanted ends the build, and nobody waits for the

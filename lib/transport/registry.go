@@ -14,7 +14,7 @@ import (
 // Registry is a repository in a registry.
 var Registry = &image.Transport{
 	Prefix: "docker://", Form: "docker://REF", Purpose: "for a registry",
-	Syntax: image.RefOnly, Network: true,
+	Syntax: image.RefOnly, Network: true, OwnNames: true,
 	CheckRef: func(text string) error {
 		_, err := registry.ParseRef(text)
 		return err

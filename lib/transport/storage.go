@@ -4,16 +4,31 @@ import (
 	"context"
 
 	"chunkah/lib/image"
+	"chunkah/lib/oci"
 	"chunkah/lib/storage"
 )
 
 // Storage is the storage of podman, buildah and CRI-O.
 var Storage = &image.Transport{
-	Prefix: "containers-storage:", Form: "containers-storage:NAME",
-	Syntax: image.RefOnly, DockerFormat: true,
+	Prefix: "containers-storage:", Form: "containers-storage:NAME", Purpose: "for the storage of podman and buildah",
+	Syntax: image.RefOnly, ByConfig: true, OwnNames: true,
 	CheckRef: func(ref string) error {
 		_, _, err := storage.ParseRef(ref)
 		return err
+	},
+	CheckName: func(ref string) error {
+		_, name, err := storage.ParseRef(ref)
+		if err != nil {
+			return err
+		}
+		return oci.CheckTag(name)
+	},
+	Dir: func(ref string) string {
+		store, _, err := storage.ParseRef(ref)
+		if err != nil {
+			return ""
+		}
+		return store.Dir()
 	},
 	Open: func(_ context.Context, src image.Source, _ image.Options) (image.Fetcher, error) {
 		store, name, err := storage.ParseRef(src.Ref)
@@ -21,5 +36,12 @@ var Storage = &image.Transport{
 			return nil, err
 		}
 		return storage.Open(store, name)
+	},
+	Create: func(_ context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
+		store, name, err := storage.ParseRef(to.Ref)
+		if err != nil {
+			return nil, err
+		}
+		return storage.Create(store, append([]string{name}, opt.Also...), opt.Options, opt.Warn)
 	},
 }

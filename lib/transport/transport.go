@@ -18,15 +18,11 @@ import (
 // All are the transports, in the order in which people read of them.
 var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Storage, Daemon, Registry}
 
-// foreign are transports of other tools, and what to use instead for a destination.
-var foreign = map[string]string{
-	"atomic":             "",
-	"containers-storage": "; for podman's storage use -o - | podman load",
-	"ostree":             "",
-	"registry":           "",
-	"sif":                "",
-	"tarball":            "",
-}
+// foreign are transports of other tools.
+var foreign = []string{"atomic", "ostree", "registry", "sif", "tarball"}
+
+// instead says how to write what another tool writes to a transport. %s is the rest of the name.
+var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then run skopeo copy oci:DIR dir:%s"}
 
 // side is the kind of a name: a source or a destination.
 type side struct {
@@ -35,13 +31,13 @@ type side struct {
 	file  string           // what such a path is
 	ways  string           // ways to give a path without a transport
 	takes func(*image.Transport) bool
-	// instead says what to use instead of transports of other tools.
+	// instead has hints for transports that cannot be used.
 	instead map[string]string
 }
 
 var (
 	sources      = side{"source", Directory, "directory", ", or the plain PATH of a directory", (*image.Transport).IsSource, nil}
-	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, foreign}
+	destinations = side{"destination", Archive, "file", ", a plain PATH, or - for standard output", (*image.Transport).IsDestination, instead}
 )
 
 // Forms lists the forms of names of some transports, for example of those with Transport.IsImage.
@@ -97,6 +93,11 @@ func ParseDestination(s string) (image.Source, error) {
 	to, err := destinations.parse(s)
 	if err == nil && to.Ref != "" {
 		err = destinations.checkRef(s, to)
+	}
+	if err == nil && to.CheckName != nil {
+		if err = to.CheckName(to.Ref); err != nil {
+			err = fmt.Errorf("destination %q: %w", s, err)
+		}
 	}
 	return to, err
 }
@@ -160,7 +161,7 @@ func (side side) unknown(s string) error {
 	case own != nil && side.takes(own): // like docker: without its slashes
 		hint = fmt.Sprintf("; %s%s is an image in a registry", own.Prefix, rest)
 	case side.instead[name] != "":
-		hint = side.instead[name]
+		hint = fmt.Sprintf(side.instead[name], rest)
 	case !HasTransport(s) && !strings.HasPrefix(rest, "//"):
 		hint = fmt.Sprintf("; ./%s is the %s of that name", s, side.file)
 	}
@@ -179,6 +180,5 @@ func byName(name string) *image.Transport {
 // HasTransport reports whether a name begins with a transport of chunkah or of another tool.
 func HasTransport(s string) bool {
 	name, _, found := strings.Cut(s, ":")
-	_, other := foreign[name]
-	return found && (other || byName(name) != nil)
+	return found && (slices.Contains(foreign, name) || byName(name) != nil)
 }

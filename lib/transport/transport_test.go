@@ -67,6 +67,7 @@ func TestParseSource(t *testing.T) {
 }
 
 func TestParseDestination(t *testing.T) {
+	const hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for in, want := range map[string]image.Source{
 		"out.ociarchive":               {Transport: Archive, Path: "out.ociarchive"},
 		"/a:b":                         {Transport: Archive, Path: "/a:b"},
@@ -87,28 +88,32 @@ func TestParseDestination(t *testing.T) {
 		"oci:/x/dir:V1":                {Transport: Layout, Path: "/x/dir", Ref: "V1"},
 		"oci:dir:localhost:5000/a/b:1": {Transport: Layout, Path: "dir", Ref: "localhost:5000/a/b:1"},
 		"docker://registry.example/x":  {Transport: Registry, Ref: "registry.example/x"},
+		"containers-storage:x":         {Transport: Storage, Ref: "x"},
+		"containers-storage:[overlay@/s+/r]localhost/x:1": {Transport: Storage, Ref: "[overlay@/s+/r]localhost/x:1"},
 	} {
 		if got, err := ParseDestination(in); err != nil || got != want {
 			t.Errorf("%q: got %+v, %v; want %+v", in, got, err, want)
 		}
 	}
 	for in, want := range map[string]string{
-		"":                           "destination is empty",
-		"oci:":                       "has no path",
-		"oci-archive::x":             "has no path",
-		"oci:dir:":                   "has no name after the colon",
-		"oci:dir:a b":                `invalid reference "a b"`,
-		"docker-archive:x:V1":        `upper-case letters in "V1"`,
-		"docker-archive::x":          "has no path",
-		"docker:x":                   "docker://x is an image in a registry",
-		"docker://":                  "has no name after the colon",
-		"containers-storage:x":       "-o - | podman load",
-		"sif:x":                      "want oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], docker-daemon:NAME, docker://REF, a plain PATH, or -",
-		"https://registry.example/x": `unknown transport "https"`,
-		"dir:x":                      `unknown transport "dir"`,
-		"docker://registry.example":  "names a registry but no image",
-		"oci-archve:x":               "./oci-archve:x is the file of that name",
-		"a\x00":                      "NUL",
+		"":                                   "destination is empty",
+		"oci:":                               "has no path",
+		"oci-archive::x":                     "has no path",
+		"oci:dir:":                           "has no name after the colon",
+		"oci:dir:a b":                        `invalid reference "a b"`,
+		"docker-archive:x:V1":                `upper-case letters in "V1"`,
+		"docker-archive::x":                  "has no path",
+		"docker:x":                           "docker://x is an image in a registry",
+		"docker://":                          "has no name after the colon",
+		"containers-storage:x@sha256:" + hex: "has a digest",
+		"containers-storage:[/s]X":           "upper-case",
+		"containers-storage:[s]x":            "absolute path",
+		"sif:x":                              "want oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], containers-storage:NAME, docker-daemon:NAME, docker://REF, a plain PATH, or -",
+		"https://registry.example/x":         `unknown transport "https"`,
+		"dir:x":                              "skopeo copy oci:DIR dir:x",
+		"docker://registry.example":          "names a registry but no image",
+		"oci-archve:x":                       "./oci-archve:x is the file of that name",
+		"a\x00":                              "NUL",
 	} {
 		if got, err := ParseDestination(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %+v, error %v; want one with %q", in, got, err, want)

@@ -182,7 +182,7 @@ func (v *verifier) source(ctx context.Context) error {
 		return err
 	}
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if pinned != "" && !v.src.DockerFormat {
+	if pinned != "" && !v.src.ByConfig {
 		d.Digest = digest.Digest(pinned)
 	}
 	return v.document(ctx, "", d, data, 0)

@@ -209,9 +209,10 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 	case w.access == oci.BlobFiles && !found:
 		return nil
 	}
+	counts := w.access == oci.Network || !found
 	sends := &sending{work: w.opt.Work, size: b.size, worth: b.tar}
-	err := w.dest.Blob(w.descriptor(b), b.from, func(out io.Writer) error {
-		if w.access == oci.Network {
+	err := w.dest.Blob(w.descriptor(b), oci.Hint{Image: b.from, DiffID: b.diffID}, func(out io.Writer) error {
+		if counts {
 			out = sends.to(out)
 		}
 		if b.previous != nil {
@@ -220,15 +221,12 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 		if b.spool != nil {
 			return b.spool.copy(ctx, out)
 		}
-		if w.access != oci.Network {
-			out = w.counted(out)
-		}
 		c := w.newContents()
 		defer c.close()
 		return w.writeTar(ctx, out, &w.img.layers[i], c)
 	})
-	if err == nil && w.access == oci.Network {
-		sends.count(b.size) // all of it, even if the registry had it
+	if err == nil && counts {
+		sends.count(b.size) // all of it, even if the destination had it
 	}
 	if !found && errors.Is(err, oci.ErrDigest) {
 		// File times do not change with a write through a shared mapping.

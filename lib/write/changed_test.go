@@ -36,11 +36,11 @@ func (h *hooked) Traits() oci.Traits {
 	return t
 }
 
-func (h *hooked) Blob(d v1.Descriptor, from string, write func(io.Writer) error) error {
+func (h *hooked) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
 	if h.before != nil {
 		h.before(d)
 	}
-	return h.Destination.Blob(d, from, func(w io.Writer) error {
+	return h.Destination.Blob(d, hint, func(w io.Writer) error {
 		return write(&tripwire{w: w, left: d.Size / 2, trip: h.during})
 	})
 }

@@ -218,7 +218,7 @@ func (d *meeting) Traits() oci.Traits {
 	return oci.Traits{Access: oci.Network, Parallel: d.want}
 }
 
-func (d *meeting) Blob(desc v1.Descriptor, _ string, write func(io.Writer) error) error {
+func (d *meeting) Blob(desc v1.Descriptor, _ oci.Hint, write func(io.Writer) error) error {
 	if desc.MediaType == v1.MediaTypeImageConfig || desc.MediaType == v1.MediaTypeImageManifest {
 		return write(io.Discard)
 	}

@@ -69,7 +69,7 @@ func (w *writer) run(ctx context.Context) error {
 }
 
 // order measures the layers and returns them by size, the largest first. So the last one to finish
-// is small.
+// is small. If the destination puts them on top of each other, they are in the order of the image.
 func (w *writer) order() []int {
 	layers := w.img.layers
 	order := make([]int, len(layers))
@@ -77,7 +77,9 @@ func (w *writer) order() []int {
 		order[i] = i
 		layers[i].size = layer.Size(layers[i].files)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
+	if w.access != oci.Stacked {
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
+	}
 	for rank, i := range order {
 		layers[i].rank, layers[i].spool = rank, &spooledBlob{dir: w.opt.SpoolDir}
 	}
@@ -116,7 +118,7 @@ func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob
 		return err
 	}
 	for _, doc := range []oci.Document{built.Config, built.Manifest} {
-		if err := w.dest.Blob(doc.Descriptor, "", oci.Data(doc.Data)); err != nil {
+		if err := w.dest.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
 			return err
 		}
 	}

@@ -147,7 +147,8 @@ func (w *writer) keep(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			kept := &sending{work: w.opt.Work, size: k.Descriptor.Size, worth: k.Descriptor.Size}
-			err := w.dest.Blob(k.Descriptor, k.Image, func(out io.Writer) error { return copyBlob(ctx, kept.to(out), k) })
+			hint := oci.Hint{Image: k.Image, DiffID: k.DiffID}
+			err := w.dest.Blob(k.Descriptor, hint, func(out io.Writer) error { return copyBlob(ctx, kept.to(out), k) })
 			if err != nil {
 				return fmt.Errorf("keeping layer %d, %s: %w", i, k.Descriptor.Digest, err)
 			}

@@ -34,7 +34,8 @@ type sending struct {
 	done        int64
 }
 
-// to counts what is written to out. If a blob is sent again, that counts only once.
+// to counts what is written to out. If a blob is sent again, or to several outputs, that counts
+// only once.
 func (s *sending) to(out io.Writer) io.Writer { return &sentWriter{Writer: out, of: s} }
 
 func (s *sending) count(sent int64) {

@@ -22,14 +22,14 @@ type network struct {
 
 func (d *network) Traits() oci.Traits { return oci.Traits{Access: oci.Network} }
 
-func (d *network) Blob(desc v1.Descriptor, from string, write func(io.Writer) error) error {
+func (d *network) Blob(desc v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
 	d.seen()
 	if d.n++; d.n == 2 { // the first attempt fails
 		if err := write(io.Discard); err != nil {
 			return err
 		}
 	}
-	return d.Destination.Blob(desc, from, write)
+	return d.Destination.Blob(desc, hint, write)
 }
 
 // The total work is known from the start, and all of it is done at the end, to each kind of
@@ -45,7 +45,7 @@ func TestWorkIsKnown(t *testing.T) {
 		for _, k := range kept(readImage(t, first))[1:] {
 			previous[k.DiffID] = k
 		}
-		for _, place := range []string{"archive", "layout/", "network", "stream"} {
+		for _, place := range []string{"archive", "layout/", "network", "stream", "several"} {
 			for _, layers := range []map[digest.Digest]Kept{nil, previous} {
 				measured := metrics.Start("test")
 				work := measured.Stage("write").Work()
@@ -60,6 +60,16 @@ func TestWorkIsKnown(t *testing.T) {
 					}
 				case "stream":
 					opt = toWriter(io.Discard)
+				case "several":
+					second := to(t.TempDir() + "/layout/")
+					opt.Create = func() (oci.Destination, error) {
+						a, err := create()
+						if err != nil {
+							return nil, err
+						}
+						b, err := second.Create()
+						return oci.NewSeveral([]oci.Output{{Destination: a}, {Destination: b}}), err
+					}
 				}
 				opt.Compression.Algorithm, opt.Previous, opt.Work, opt.SpoolDir = algorithm, layers, work, t.TempDir()
 				run(t, opt, packed(t, root))

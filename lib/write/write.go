@@ -161,8 +161,8 @@ type Pending struct {
 	Report *Report
 	// Config is the image's config. It has no annotations if the manifest has none.
 	Config *oci.Config
-	// At is where the image can be read until Commit, if the destination was created so.
-	At oci.Location
+	// At is where the image can be read until Commit, in each destination, if they were created so.
+	At []oci.Location
 
 	w *writer
 }
@@ -229,7 +229,11 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	if w.converted() || opt.Docker {
 		given.Annotations = nil
 	}
-	return &Pending{Report: report, Config: &given, At: w.at, w: w}, nil
+	at := []oci.Location{w.at}
+	if several, ok := dest.(*oci.Several); ok {
+		at = several.Locations()
+	}
+	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
 }
 
 // converted reports whether the destination has written another manifest, which is that of the

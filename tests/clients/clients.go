@@ -101,9 +101,9 @@ func TarUnpack(t testing.TB, archive string) string {
 	return root
 }
 
-// shortDir makes a temporary directory with a short name for sockets and mounts: a socket's path
+// ShortDir makes a temporary directory with a short name for sockets and mounts: a socket's path
 // has at most 107 bytes, podman's run directory 50.
-func shortDir(t testing.TB) string {
+func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ck")
 	if err != nil {

@@ -19,7 +19,7 @@ type Containerd struct {
 func NewContainerd(t testing.TB) *Containerd {
 	t.Helper()
 	Need(t, "root", "containerd", "ctr")
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	c := &Containerd{t: t, dir: dir, socket: filepath.Join(dir, "c.sock")}
 	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [%q]\n[grpc]\naddress = %q\n",
 		dir+"/root", dir+"/state", "io.containerd.grpc.v1.cri", c.socket)

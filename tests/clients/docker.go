@@ -27,7 +27,7 @@ func NewDocker(t testing.TB) *Docker { return NewDockerOn(t, "overlay2") }
 func NewDockerOn(t testing.TB, driver string) *Docker {
 	t.Helper()
 	Need(t, "root", "dockerd", "runc", "skopeo")
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	socket := filepath.Join(dir, "docker.sock")
 	cmd := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
 		"--storage-driver", driver, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",

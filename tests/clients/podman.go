@@ -19,9 +19,9 @@ type Engine struct {
 	env     []string
 }
 
-// conf lets containers run on a machine that is itself a container or a small VM: limits that such
+// Conf lets containers run on a machine that is itself a container or a small VM: limits that such
 // a machine allows, no network, no systemd.
-const conf = `[containers]
+const Conf = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 netns = "none"
 log_driver = "k8s-file"
@@ -41,9 +41,9 @@ func NewEngine(t testing.TB) *Engine { return NewEngineOn(t, "overlay") }
 func NewEngineOn(t testing.TB, driver string) *Engine {
 	t.Helper()
 	Need(t, "root", "podman", "runc")
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	name := filepath.Join(dir, "containers.conf")
-	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte(Conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	e := &Engine{t: t, dir: dir, driver: driver, storage: []string{"--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", driver}, env: append(os.Environ(), "CONTAINERS_CONF="+name, "TMPDIR="+dir)}

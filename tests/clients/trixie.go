@@ -36,7 +36,7 @@ func NewTrixie(t testing.TB, partial bool) *Trixie {
 		}
 		Lack(t, "needs a Debian 13, which scripts/test-trixie cannot make: "+err.Error()+said)
 	}
-	dir := shortDir(t)
+	dir := ShortDir(t)
 	e := &Trixie{t: t, root: filepath.Join(dir, "root")}
 	for _, name := range []string{"root", "up", "work", "storage", "storage/tmp"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {

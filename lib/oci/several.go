@@ -1,0 +1,129 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Output is one of several destinations of an image.
+type Output struct {
+	Destination
+	// Name is the destination in messages.
+	Name string
+	// Ref and Also are the names of the image in its index, as in Image.
+	Ref  string
+	Also []string
+}
+
+// Several writes one image to several destinations. Each blob is made once, and written to one
+// destination after another, in their order. If anything fails before Commit, the image appears in
+// none of them.
+type Several struct {
+	outputs []Output
+	at      []Location // of the outputs, after Finish
+}
+
+var _ Destination = (*Several)(nil)
+
+// NewSeveral returns a destination for all outputs.
+func NewSeveral(outputs []Output) *Several { return &Several{outputs: outputs} }
+
+// Traits implements Destination. What all outputs allow is allowed.
+func (s *Several) Traits() Traits {
+	all := s.outputs[0].Traits()
+	for _, o := range s.outputs[1:] {
+		t := o.Traits()
+		all.Files = append(all.Files, t.Files...)
+		all.Parallel = min(all.Parallel, t.Parallel)
+		switch {
+		case t.Access == all.Access:
+		case t.Access == Stacked || all.Access == Stacked:
+			all.Access = Stacked
+		default:
+			all.Access = AppendOnly
+		}
+	}
+	if all.Access != Network && all.Access != Stacked {
+		all.Access = AppendOnly
+	}
+	return all
+}
+
+// Blob implements Destination.
+func (s *Several) Blob(d v1.Descriptor, hint Hint, write func(io.Writer) error) error {
+	for _, o := range s.outputs {
+		if err := o.Blob(d, hint, write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NewBlob implements Destination: a blob that is written only once cannot go to all outputs.
+func (s *Several) NewBlob(int64, bool) (BlobWriter, error) { return nil, nil }
+
+// Finish implements Destination. It returns the location in the first output.
+func (s *Several) Finish(index []byte) (Location, error) {
+	for _, o := range s.outputs {
+		own, err := o.index(index)
+		var at Location
+		if err == nil {
+			at, err = o.Finish(own)
+		}
+		if err != nil {
+			return Location{}, errors.Join(err, s.Discard())
+		}
+		s.at = append(s.at, at)
+	}
+	return s.at[0], nil
+}
+
+// Locations returns where the finished image can be read, for each output.
+func (s *Several) Locations() []Location { return s.at }
+
+// index returns an index with the names of the image in an output.
+func (o Output) index(index []byte) ([]byte, error) {
+	if err := checkNames(o.Ref, o.Also); err != nil {
+		return nil, err
+	}
+	var parsed v1.Index
+	if err := json.Unmarshal(index, &parsed); err != nil {
+		return nil, fmt.Errorf("reading the index to write: %w", err)
+	}
+	if len(parsed.Manifests) != 1 {
+		return nil, fmt.Errorf("the index to write has %d images, not one", len(parsed.Manifests))
+	}
+	return rootIndex(parsed.Manifests[0], o.Ref, o.Also)
+}
+
+// Commit implements Destination. After an error the image appears in no further output. The error
+// lists those that have it.
+func (s *Several) Commit() error {
+	var complete []string
+	for i, o := range s.outputs {
+		err := o.Commit()
+		if err == nil {
+			complete = append(complete, fmt.Sprintf("%q", o.Name))
+			continue
+		}
+		if i > 0 {
+			err = fmt.Errorf("%w (the image is complete in %s)", err, strings.Join(complete, ", "))
+		}
+		return errors.Join(err, s.Discard())
+	}
+	return nil
+}
+
+// Discard implements Destination.
+func (s *Several) Discard() error {
+	var errs []error
+	for _, o := range s.outputs {
+		errs = append(errs, o.Discard())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,60 @@
+package storage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Other programs hold a lock for moments only, unless they unpack a layer or the like.
+const (
+	lockPauses = 20
+	lockPause  = 50 * time.Millisecond
+)
+
+// lock returns the path of a lock file of the store: of its layers or images.
+func (w *Writer) lock(of string) string {
+	driver := w.store.GraphDriverName()
+	return filepath.Join(w.store.GraphRoot(), driver+"-"+of, of+".lock")
+}
+
+// wait waits until no other process has a lock. The library waits too, but without a message, and
+// no signal ends that. This process must not have the lock itself: closing the file would release
+// it.
+func (w *Writer) wait(path string) error {
+	for n := 0; ; n++ {
+		free, err := isFree(path)
+		switch {
+		case free || err != nil:
+			return err
+		case n < lockPauses:
+			time.Sleep(lockPause)
+		case w.opt.Busy == nil:
+			return errors.New("another process is using it")
+		default:
+			if err := w.opt.Busy(filepath.Dir(path)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// isFree reports whether no other process has the lock of a file.
+func isFree(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
+		return false, &os.PathError{Op: "locking", Path: path, Err: err}
+	}
+	return lock.Type == unix.F_UNLCK, nil
+}

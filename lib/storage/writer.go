@@ -1,0 +1,327 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	containers "go.podman.io/storage"
+
+	"chunkah/lib/oci"
+)
+
+// Writer writes one image into a store, with go.podman.io/storage. Layers go from the tar straight
+// into their directories, from the bottom up; those that the store has are not written. The image
+// and its names come last.
+type Writer struct {
+	store containers.Store
+	names []string
+	opt   oci.Options
+
+	top  string                         // ID of the uppermost layer so far
+	docs map[digest.Digest]oci.Document // config and manifest
+	log  *layerLog
+	img  *containers.ImageOptions // after Finish
+	id   string                   // of the image, after Finish
+	made bool                     // the image was created by this run
+	done error                    // why nothing more is accepted
+}
+
+var _ oci.Destination = (*Writer)(nil)
+
+var (
+	errFinished    = errors.New("the image is finished already")
+	errNotFinished = errors.New("the image is not finished")
+	errDiscarded   = errors.New("the image is discarded")
+)
+
+// Create begins to write an image with these names into a store. warn gets the warnings of the
+// library.
+func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Writer, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("writing to containers-storage needs root, or a user namespace with the IDs of this user: run podman unshare chunkah with the same arguments")
+	}
+	options, err := s.options()
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration of containers-storage: %w", err)
+	}
+	logTo(warn)
+	w := &Writer{opt: opt, docs: map[digest.Digest]oci.Document{}}
+	for _, name := range names {
+		w.names = append(w.names, fullName(name))
+	}
+	where := fmt.Sprintf("opening containers-storage in %q", options.GraphRoot)
+	if err := w.wait(filepath.Join(options.GraphRoot, "storage.lock")); err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	if w.store, err = containers.GetStore(options); err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	if drivers[w.store.GraphDriverName()] == nil {
+		return nil, fmt.Errorf("%s: it has the storage driver %q: want overlay or vfs", where, w.store.GraphDriverName())
+	}
+	if w.log, err = openLog(w.store.GraphRoot()); err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	return w, nil
+}
+
+// fullName completes a name like podman: without a registry it is an image that was built here.
+func fullName(name string) string {
+	host, _, deep := strings.Cut(name, "/")
+	if !deep || host != "localhost" && !strings.ContainsAny(host, ".:") {
+		name = "localhost/" + name
+	}
+	if !strings.Contains(name[strings.LastIndexByte(name, '/'):], ":") {
+		name += ":latest"
+	}
+	return name
+}
+
+// Traits implements oci.Destination. An image contains nothing of the store, even if the store is
+// inside of its source.
+func (w *Writer) Traits() oci.Traits {
+	t := oci.Traits{Access: oci.Stacked}
+	if info, err := os.Stat(w.store.GraphRoot()); err == nil {
+		t.Files = []os.FileInfo{info}
+	}
+	return t
+}
+
+// NewBlob implements oci.Destination: the ID of a layer depends on its digest.
+func (w *Writer) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
+
+// Blob implements oci.Destination. A blob with a DiffID is the next layer. Any other is a document.
+func (w *Writer) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
+	if w.done != nil {
+		return w.done
+	}
+	if hint.DiffID == "" {
+		return w.fail(w.document(d, write))
+	}
+	if err := w.layer(d, hint.DiffID, write); err != nil {
+		return w.fail(fmt.Errorf("writing layer %q to containers-storage in %q: %w", hint.DiffID, w.store.GraphRoot(), err))
+	}
+	return nil
+}
+
+// document keeps a config or a manifest until the image is created.
+func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
+	if d.Size > oci.MaxDocument {
+		return fmt.Errorf("document %q has %d bytes, more than %d", d.Digest, d.Size, oci.MaxDocument)
+	}
+	var data bytes.Buffer
+	if err := oci.WriteBlob(&data, d, write); err != nil {
+		return err
+	}
+	w.docs[d.Digest] = oci.Document{Descriptor: d, Data: data.Bytes()}
+	return nil
+}
+
+// layerID returns the ID of a layer. All programs with this storage use the same, and so find the
+// layers of each other.
+func layerID(parent string, diffID digest.Digest) string {
+	if parent == "" {
+		return diffID.Encoded()
+	}
+	return digest.FromString(parent + "+" + diffID.Encoded()).Encoded()
+}
+
+// layer puts a layer on top of the others.
+func (w *Writer) layer(d v1.Descriptor, diffID digest.Digest, write func(io.Writer) error) error {
+	id := layerID(w.top, diffID)
+	if err := w.wait(w.lock("layers")); err != nil {
+		return err
+	}
+	_, err := w.store.Layer(id)
+	if errors.Is(err, containers.ErrLayerUnknown) {
+		err = w.unpack(id, d, diffID, write)
+	}
+	if err == nil {
+		w.top = id
+	}
+	return err
+}
+
+// stoppedError is the error of the store that ends the stream of a layer.
+type stoppedError struct{ error }
+
+// unpack streams a blob into a new layer. The store does not verify the digests that it is given,
+// so the layer is removed if the blob turns out to be another.
+func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write func(io.Writer) error) error {
+	if err := w.log.add(id); err != nil {
+		return err
+	}
+	opt := &containers.LayerOptions{OriginalDigest: d.Digest, OriginalSize: &d.Size}
+	if d.Digest == diffID {
+		opt.UncompressedDigest = diffID
+	}
+	in, out := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		err := oci.WriteBlob(out, d, write)
+		out.CloseWithError(err)
+		sent <- err
+	}()
+	l, _, err := w.store.PutLayer(id, w.top, nil, "", false, opt, in)
+	created := err == nil
+	if created {
+		_, err = io.Copy(io.Discard, in) // bytes after the end of the tar
+	}
+	in.CloseWithError(stoppedError{err})
+	own := <-sent
+	if _, stopped := errors.AsType[stoppedError](own); own != nil && !stopped {
+		err = own
+	}
+	if err == nil && l.UncompressedDigest != diffID {
+		err = fmt.Errorf("it decompresses to %q", l.UncompressedDigest)
+	}
+	if err != nil && created {
+		err = errors.Join(err, w.store.DeleteLayer(id))
+	}
+	return err
+}
+
+// Finish implements oci.Destination. An image that must be readable is created without a name.
+func (w *Writer) Finish(index []byte) (at oci.Location, err error) {
+	if w.done != nil {
+		return at, w.done
+	}
+	if err = w.describe(index); err == nil && w.opt.Readable {
+		err = w.create()
+		at.Ref = "[" + w.store.GraphDriverName() + "@" + w.store.GraphRoot() + "+" + w.store.RunRoot() + "]" + w.id
+	}
+	if err != nil {
+		return at, errors.Join(w.fail(err), w.Discard())
+	}
+	return at, nil
+}
+
+// describe sets the record of the image as podman does.
+func (w *Writer) describe(index []byte) error {
+	list, err := oci.CheckIndex(index, func(d digest.Digest) bool { return w.docs[d].Data != nil })
+	if err != nil {
+		return err
+	}
+	manifest := w.docs[list.Manifests[0].Digest]
+	var m v1.Manifest
+	if err := json.Unmarshal(manifest.Data, &m); err != nil {
+		return fmt.Errorf("reading the manifest to write: %w", err)
+	}
+	config := w.docs[m.Config.Digest]
+	if config.Data == nil {
+		return fmt.Errorf("the manifest %q has no config: containers-storage has images for one platform only", manifest.Descriptor.Digest)
+	}
+	var c v1.Image
+	if err := json.Unmarshal(config.Data, &c); err != nil {
+		return fmt.Errorf("reading the config to write: %w", err)
+	}
+	named := manifest.Descriptor.Digest
+	w.id = config.Descriptor.Digest.Encoded()
+	w.img = &containers.ImageOptions{
+		Digest: named, Metadata: "{}",
+		BigData: []containers.ImageBigDataOption{
+			{Key: config.Descriptor.Digest.String(), Data: config.Data, Digest: config.Descriptor.Digest},
+			{Key: containers.ImageDigestManifestBigDataNamePrefix + "-" + named.String(), Data: manifest.Data, Digest: named},
+			{Key: containers.ImageDigestBigDataKey, Data: manifest.Data, Digest: named},
+		},
+	}
+	if c.Created != nil {
+		w.img.CreationDate = *c.Created
+	}
+	return nil
+}
+
+// create records the image, or updates the record of the same image with another manifest.
+func (w *Writer) create() error {
+	if err := w.wait(w.lock("images")); err != nil {
+		return err
+	}
+	_, err := w.store.CreateImage(w.id, nil, w.top, "", w.img)
+	if err == nil {
+		w.made = true
+		return nil
+	}
+	if !errors.Is(err, containers.ErrDuplicateID) {
+		return w.imageError(err)
+	}
+	old, err := w.store.Image(w.id)
+	if err != nil {
+		return w.imageError(err)
+	}
+	if old.TopLayer != w.top {
+		return w.imageError(fmt.Errorf("it exists with other layers: remove it with podman rmi %s", w.id))
+	}
+	for _, item := range w.img.BigData {
+		if err := w.store.SetImageBigData(w.id, item.Key, item.Data, func([]byte) (digest.Digest, error) { return item.Digest, nil }); err != nil {
+			return w.imageError(err)
+		}
+	}
+	return nil
+}
+
+func (w *Writer) imageError(err error) error {
+	return fmt.Errorf("writing image %q to containers-storage in %q: %w", w.id, w.store.GraphRoot(), err)
+}
+
+// Commit implements oci.Destination. It gives the names to the image, and takes them from others.
+func (w *Writer) Commit() error {
+	if w.done != nil {
+		return w.done
+	}
+	err := w.commit()
+	if err != nil {
+		return errors.Join(w.fail(err), w.Discard())
+	}
+	w.done = errFinished
+	w.log.close(w.store, false)
+	return nil
+}
+
+func (w *Writer) commit() error {
+	if w.img == nil {
+		return errNotFinished
+	}
+	if !w.opt.Readable {
+		if err := w.create(); err != nil {
+			return err
+		}
+	}
+	if err := w.wait(w.lock("images")); err != nil {
+		return err
+	}
+	if err := w.store.AddNames(w.id, w.names); err != nil {
+		return w.imageError(err)
+	}
+	return nil
+}
+
+// Discard implements oci.Destination. It removes the new layers, unless another image uses them by
+// now.
+func (w *Writer) Discard() error {
+	if errors.Is(w.done, errFinished) || errors.Is(w.done, errDiscarded) {
+		return nil
+	}
+	w.done = errDiscarded
+	var err error
+	if w.made {
+		_, err = w.store.DeleteImage(w.id, true)
+	}
+	w.log.close(w.store, true)
+	return err
+}
+
+// fail makes err the error of the writer, if it is not nil.
+func (w *Writer) fail(err error) error {
+	if err != nil && w.done == nil {
+		w.done = err
+	}
+	return err
+}
