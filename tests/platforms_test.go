@@ -165,3 +165,38 @@ func TestPlatformAllRefused(t *testing.T) {
 		t.Errorf("it is no index: %s", data)
 	}
 }
+
+// If one image fails, there is no index, wherever it would be.
+func TestPlatformAllOrNone(t *testing.T) {
+	clients.Need(t, "docker-registry", "skopeo")
+	noLogin(t)
+	dir, host := t.TempDir(), clients.NewRegistry(t, clients.RegistryOptions{})
+	src := filepath.Join(dir, "source")
+	for arch, root := range map[string]string{"amd64": smallRoot(t), "arm64": runnable(t)} {
+		clients.Run(t, exec.Command("chunkah", "build", "--rootfs", root, "--arch", arch, "--compress", "gzip", "--config-str", "{}", "-o", "oci:"+src+":"+arch))
+	}
+	clients.Run(t, exec.Command("chunkah", "index", "-o", "oci:"+src+":all", "oci:"+src+":amd64", "oci:"+src+":arm64"))
+	var m v1.Manifest
+	if err := json.Unmarshal([]byte(skopeoInspect(t, "oci:"+src+":arm64", "--raw")), &m); err != nil {
+		t.Fatal(err)
+	}
+	d := m.Layers[len(m.Layers)-1]
+	if err := os.WriteFile(filepath.Join(src, "blobs/sha256", d.Digest.Encoded()), make([]byte, d.Size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, place := range map[string]string{
+		"layout": "oci:" + dir + "/layout:app", "archive": "oci-archive:" + dir + "/out.oci", "registry": "docker://" + host + "/app:1",
+	} {
+		res := start(t, exec.Command("chunkah", "build", "--from", "oci:"+src+":all", "--platform", "all", "-o", place))
+		if res.code != 1 || !strings.Contains(res.stderr, "linux/arm64") || !strings.Contains(res.stderr, d.Digest.String()) {
+			t.Errorf("%s: status %d: %s", name, res.code, res.stderr)
+		}
+		if res := start(t, exec.Command("chunkah", "inspect", place)); res.code == 0 {
+			t.Errorf("%s has an image: %s", name, res.stdout)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+}
