@@ -18,24 +18,24 @@ const FilesType = "application/vnd.chunkah.files.v1"
 
 // The limits of the files of an image: more than any image has, and less than harms a machine.
 const (
-	maxFilesBytes = 1 << 30  // decompressed
-	maxWindow     = 64 << 20 // of the decoder
+	maxFilesBytes = 1 << 30 // decompressed
+	maxWindow     = 8 << 20 // of the decoder: that of the encoder
 	maxEntries    = 4 << 20
 )
 
-// Normal returns a copy of an entry without everything that does not belong to the entries of a
-// layer. names are the groups of names of one inode so far.
-func Normal(f *format.File, names *Links) format.File {
+// normal returns a copy of an entry without everything that does not belong to the entries of a
+// layer, and whether it is a further name of an inode. names are the inodes so far.
+func normal(f *format.File, names *links) (_ format.File, further bool) {
 	n := *f
 	n.Stamp, n.Components, n.Implied, n.MTimeNsec = "", nil, false, 0
 	if n.Type == format.TypeWhiteout {
-		return format.File{Path: f.Path, Type: f.Type}
+		return format.File{Path: f.Path, Type: f.Type}, false
 	}
 	if n.Hardlink != 0 {
 		var first bool
 		if n.Hardlink, first = names.number(n.Hardlink); !first {
 			n.Digest, n.Xattrs = "", nil
-			return n
+			return n, true
 		}
 	}
 	for i, x := range n.Xattrs {
@@ -53,14 +53,14 @@ func Normal(f *format.File, names *Links) format.File {
 	if len(n.Xattrs) == 0 {
 		n.Xattrs = nil
 	}
-	return n
+	return n, false
 }
 
-// Links numbers the inodes of one layer that have several names.
-type Links struct{ numbers map[int64]int64 }
+// links numbers the inodes of one layer that have several names.
+type links struct{ numbers map[int64]int64 }
 
 // number returns the number of a group, and whether it is new.
-func (l *Links) number(group int64) (n int64, first bool) {
+func (l *links) number(group int64) (n int64, first bool) {
 	n, known := l.numbers[group]
 	if !known {
 		if l.numbers == nil {
@@ -77,7 +77,7 @@ func (l *Links) number(group int64) (n int64, first bool) {
 type Entries struct {
 	hash    hash.Hash
 	out     *format.Writer
-	links   Links
+	links   links
 	unknown bool
 	err     error
 }
@@ -90,8 +90,8 @@ func NewEntries() *Entries {
 
 // Add adds an entry.
 func (e *Entries) Add(f *format.File) {
-	n := Normal(f, &e.links)
-	if n.Type == format.TypeFile && n.Digest == "" && (f.Hardlink == 0 || f.Digest == "") {
+	n, further := normal(f, &e.links)
+	if n.Type == format.TypeFile && n.Digest == "" && !further {
 		e.unknown = true
 	}
 	if err := e.out.Write(&n); err != nil && e.err == nil {
@@ -123,7 +123,7 @@ func EntriesOf(files []*format.File) (string, error) {
 type FilesWriter struct {
 	z     *zstd.Encoder
 	out   *format.Writer
-	links Links
+	links links
 }
 
 // NewFilesWriter begins the files of an image.
@@ -138,7 +138,7 @@ func NewFilesWriter(w io.Writer) (*FilesWriter, error) {
 
 // Layer begins a layer.
 func (w *FilesWriter) Layer(l *format.Layer) error {
-	w.links = Links{}
+	w.links = links{}
 	rec := *l
 	rec.DiffID = "" // it says that a layer is kept
 	return w.out.Write(&rec)
@@ -146,7 +146,7 @@ func (w *FilesWriter) Layer(l *format.Layer) error {
 
 // File adds an entry.
 func (w *FilesWriter) File(f *format.File) error {
-	n := Normal(f, &w.links)
+	n, _ := normal(f, &w.links)
 	return w.out.Write(&n)
 }
 

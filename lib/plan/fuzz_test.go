@@ -23,7 +23,26 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		checkPlan(t, prev, note, len(text))
+		size := len(text)
+		if strings.HasPrefix(text, string(rune(zstdMagic))) {
+			size = maxFilesBytes
+		}
+		checkPlan(t, prev, note, size)
+	})
+}
+
+// FuzzReadFiles: the files that are read have the digest under which they are found, and are read
+// again when they are written.
+func FuzzReadFiles(f *testing.F) {
+	records, files := filesOfLayers(f)
+	f.Add(filesOf(f, records, files))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Input(t, len(data))
+		got, note, err := ReadFiles(bytes.NewReader(data), "p")
+		if err != nil || strings.Contains(note, "\n") {
+			t.Errorf("%q, %v", note, err)
+		}
+		isTrue(t, got)
 	})
 }
 

@@ -28,21 +28,23 @@ const (
 // Read reads a plan, nil if it has no layers. The note describes faults in one line, and is empty
 // if there are none. An error is always a read error.
 func Read(r io.Reader, name string) (prev *group.Previous, note string, err error) {
-	in := bufio.NewReader(r)
+	source := &failing{Reader: r}
+	in := bufio.NewReader(source)
 	var records io.Reader = in
+	packed := false
 	if first, err := in.Peek(1); err == nil && first[0] == zstdMagic {
 		z, err := unpack(in)
 		if err != nil {
-			return nil, fmt.Sprintf("%s: %s: planning without", name, err), nil
+			return nil, fmt.Sprintf("%s: %s: planning without", name, err), source.err
 		}
 		defer z.Close()
-		records = z
+		records, packed = z, true
 	}
 	var l layout
 	fault := l.read(records, name)
 	var damage *format.Error
 	switch {
-	case errors.As(fault, &damage), errors.Is(fault, errTooMuch):
+	case errors.As(fault, &damage), errors.Is(fault, errTooMuch), fault != nil && packed && source.err == nil:
 		return l.previous(), fmt.Sprintf("%s: %s", fault, l.used("before that")), nil
 	case fault != nil:
 		return nil, "", fault

@@ -1,0 +1,151 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"chunkah/format"
+)
+
+func digestOf(c string) string { return "sha256:" + strings.Repeat(c, 64) }
+
+// filesOfLayers are two layers with files of every kind.
+func filesOfLayers(t testing.TB) (records []*format.Layer, files [][]*format.File) {
+	t.Helper()
+	files = [][]*format.File{{
+		{Path: "/", Type: format.TypeDir, Mode: 0o755, Implied: true},
+		{Path: "/a", Type: format.TypeFile, Mode: 0o644, Size: 5, MTime: 7, MTimeNsec: 3, Stamp: "s", Digest: digestOf("a"), Components: []string{"x"},
+			Xattrs: []format.Xattr{{Name: "user.a", Value: []byte{1}}, {Name: "user.b", Value: []byte{}}, {Name: "user.c", Value: []byte("c")}}},
+		{Path: "/b", Type: format.TypeFile, Size: 6, Hardlink: 77, Digest: digestOf("b"), Xattrs: []format.Xattr{{Name: "user.a", Value: []byte{1}}}},
+		{Path: "/c", Type: format.TypeFile, Size: 6, Hardlink: 77, Digest: digestOf("b"), Xattrs: []format.Xattr{{Name: "user.a", Value: []byte{1}}}},
+		{Path: "/l\xff", Type: format.TypeSymlink, Mode: 0o777, Target: "x"},
+		{Path: "/z", Type: format.TypeWhiteout, Mode: 0o600, UID: 5, MTime: 9, Components: []string{"y"}},
+	}, {
+		{Path: "/", Type: format.TypeDir, Mode: 0o755},
+		{Path: "/d", Type: format.TypeChar, DevMajor: 1, DevMinor: 3},
+	}}
+	for i, list := range files {
+		entries, err := EntriesOf(list)
+		if err != nil || entries == "" {
+			t.Fatal(entries, err)
+		}
+		records = append(records, &format.Layer{Index: int64(i), Components: []string{fmt.Sprint("c", i)}, Fingerprints: []string{"f"}, Entries: entries})
+	}
+	return records, files
+}
+
+func filesOf(t testing.TB, records []*format.Layer, files [][]*format.File) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := NewFilesWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range records {
+		if err := w.Layer(l); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files[i] {
+			if err := w.File(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Files are read as they were written, without everything that is not in a layer, and the digest of
+// the entries stays the same. They are a plan too.
+func TestFiles(t *testing.T) {
+	records, files := filesOfLayers(t)
+	data := filesOf(t, records, files)
+	got, note, err := ReadFiles(bytes.NewReader(data), "test")
+	if err != nil || note != "" || len(got) != 2 {
+		t.Fatalf("%d layers, %q, %v", len(got), note, err)
+	}
+	for i, l := range records {
+		var names links
+		var want []*format.File
+		for _, f := range files[i] {
+			n, _ := normal(f, &names)
+			want = append(want, &n)
+		}
+		if !reflect.DeepEqual(got[l.Entries], want) {
+			t.Errorf("layer %d: got %+v, want %+v", i, got[l.Entries], want)
+		}
+		if again, err := EntriesOf(got[l.Entries]); again != l.Entries || err != nil {
+			t.Errorf("layer %d: the digest of what was read is %s, want %s", i, again, l.Entries)
+		}
+	}
+	a := got[records[0].Entries][1]
+	if a.Stamp != "" || a.Components != nil || a.MTimeNsec != 0 || len(a.Xattrs) != 2 || a.Digest != digestOf("a") {
+		t.Errorf("got %+v", a)
+	}
+	if c := got[records[0].Entries][3]; c.Hardlink != 1 || c.Digest != "" || c.Xattrs != nil {
+		t.Errorf("a further name is %+v", c)
+	}
+	prev, note, err := Read(bytes.NewReader(data), "test")
+	if err != nil || note != "" || len(prev.Layers) != 2 || prev.Layers[1][0].Name != "c1" {
+		t.Errorf("as a plan: %+v, %q, %v", prev, note, err)
+	}
+}
+
+// Of damaged files, only whole layers are used, and those that say something else are left out.
+func TestDamagedFiles(t *testing.T) {
+	records, files := filesOfLayers(t)
+	data := filesOf(t, records, files)
+	for n := range data {
+		got, note, err := ReadFiles(bytes.NewReader(data[:n]), "test")
+		if err != nil || note == "" {
+			t.Fatalf("the first %d bytes: %q, %v", n, note, err)
+		}
+		isTrue(t, got)
+	}
+	for n := range data {
+		damaged := bytes.Clone(data)
+		damaged[n] ^= 1
+		got, _, err := ReadFiles(bytes.NewReader(damaged), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		isTrue(t, got)
+	}
+	forged := *records[0]
+	forged.Entries = records[1].Entries
+	got, note, err := ReadFiles(bytes.NewReader(filesOf(t, []*format.Layer{&forged, records[1]}, files)), "test")
+	if err != nil || !strings.Contains(note, "1 layers have other files") || len(got) != 1 || len(got[records[1].Entries]) != 2 {
+		t.Errorf("forged: %v, %q, %v", got, note, err)
+	}
+	broken := errors.New("broken")
+	if _, _, err := ReadFiles(io.MultiReader(bytes.NewReader(data[:20]), iotest.ErrReader(broken)), "test"); !errors.Is(err, broken) {
+		t.Errorf("an error of the reader is %v", err)
+	}
+}
+
+// isTrue checks that files have the digests under which they were found.
+func isTrue(t *testing.T, layers map[string][]*format.File) {
+	t.Helper()
+	for entries, files := range layers {
+		if got, err := EntriesOf(files); got != entries || err != nil {
+			t.Errorf("%s: the files have %s, %v", entries, got, err)
+		}
+	}
+}
+
+// The entries of a layer with a file of unknown contents have no digest.
+func TestUnknownEntries(t *testing.T) {
+	_, files := filesOfLayers(t)
+	files[0][1].Digest = ""
+	if got, err := EntriesOf(files[0]); got != "" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
