@@ -177,6 +177,10 @@ func (e *Env) packed(r *pack.Report) {
 	if r.Kept > 0 {
 		e.info("keeping the last image's times: %d of %s whose times no package bounds", r.Kept, plural(int64(r.Unbounded), "component"))
 	}
+	if p := r.Patch; p != nil {
+		e.info("keeping %d of %s of the previous image, with %s stale; %s of new files in %s", len(p.Kept), plural(int64(len(p.Layers)), "layer"),
+			bytesText(p.Stale), bytesText(p.NewBytes), plural(int64(p.New), "layer"))
+	}
 	for i, l := range r.Plan {
 		e.debug("layer %d: %s, stability %s: %s", r.Base+i, bytesText(l.Bytes), console.Percent(l.Record.StabilityPPM), quote.Names(l.Record.Components))
 	}

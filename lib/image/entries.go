@@ -24,7 +24,7 @@ type LayerEntries struct {
 // Entries reads these layers of an image. An opaque directory becomes a fault: its effect depends
 // on the layers below.
 func Entries(ctx context.Context, img *Image, layers []int, opt FlattenOptions) ([]LayerEntries, error) {
-	opt.Sums, opt.See, opt.Watch = true, nil, nil
+	opt.Sums, opt.See, opt.Records, opt.Watch = true, nil, nil, nil
 	f := &flattening{tree: &Tree{root: impliedDir(0), layers: make([]layer, len(img.Layers))}, img: img, opt: opt, budget: newBudget(opt.maxBytes())}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -134,7 +134,10 @@ func record(path string, n *node, sums [][32]byte) *format.File {
 		f.Type, f.DevMajor, f.DevMinor = format.TypeBlock, n.more.major, n.more.minor
 	default:
 		f.Type, f.Size, f.Digest = format.TypeFile, n.size, digests.Empty
-		if n.size > 0 {
+		switch {
+		case n.size > 0 && sums == nil:
+			f.Digest = ""
+		case n.size > 0:
 			f.Digest = digests.Of(sums[n.offset])
 		}
 	}

@@ -33,6 +33,9 @@ type FlattenOptions struct {
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
 	// Work counts the bytes of the blobs that are read. It can be nil.
 	Work *metrics.Work
+	// Records is called with the entries of each layer as file records, without digests unless Sums
+	// is set. It can be nil. Calls are concurrent for different layers.
+	Records func(layer int, l LayerEntries)
 	// Watch receives entries and faults. If it is nil, the first fault is an error.
 	Watch Watcher
 }
@@ -127,6 +130,9 @@ func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, err
 	entries, err := r.readLayer(ctx, f.img, i)
 	if err = r.observer.fault("", err); err != nil {
 		return nil, f.inLayer(i, err)
+	}
+	if f.opt.Records != nil {
+		f.opt.Records(i, f.records(i, entries))
 	}
 	return entries, nil
 }

@@ -58,6 +58,10 @@ type Layer struct {
 	Stability int64
 	// Bytes is the size of its tar, or Unknown.
 	Bytes int64
+	// Stale is the size of its files that upper layers hide, or Unknown, and HiddenBy has these
+	// bytes by the layer that hides them.
+	Stale    int64
+	HiddenBy map[int]int64
 	// Entries are the entries of its tar, in order; nil if it was not read.
 	Entries []Entry
 }
@@ -94,7 +98,7 @@ const annotationStability = "org.chunkah.stability"
 
 // describe describes a layer from its manifest and config.
 func describe(l image.Layer) Layer {
-	d := Layer{Layer: l, Stability: Unknown, Bytes: Unknown}
+	d := Layer{Layer: l, Stability: Unknown, Bytes: Unknown, Stale: Unknown}
 	if l.DiffID == l.Descriptor.Digest { // not compressed
 		d.Bytes = l.Descriptor.Size
 	}

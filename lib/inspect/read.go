@@ -12,6 +12,7 @@ import (
 	"chunkah/lib/assign"
 	"chunkah/lib/image"
 	"chunkah/lib/metrics"
+	"chunkah/lib/patch"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/scan"
 )
@@ -31,8 +32,10 @@ type Options struct {
 func (in *Image) Read(ctx context.Context, opt Options) error {
 	ask := opt.Repos != nil && !in.isExact()
 	faults := make([]error, len(in.Layers)) // one per layer, since layers are read concurrently
+	shadows := make([]patch.Layer, len(in.Layers))
 	tree, err := image.Flatten(ctx, in.image, image.FlattenOptions{
-		Spool: in.opt.Spool, MaxBytes: in.opt.MaxBytes, Work: opt.Work, Sums: !ask, // the repos read databases
+		Records: func(layer int, l image.LayerEntries) { shadows[layer] = patch.Layer(l) },
+		Spool:   in.opt.Spool, MaxBytes: in.opt.MaxBytes, Work: opt.Work, Sums: !ask, // the repos read databases
 		See: func(layer int, h *tar.Header, sum [sha256.Size]byte) {
 			e, err := newEntry(h, sum)
 			if err != nil && faults[layer] == nil {
@@ -46,6 +49,9 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 		return err
 	}
 	in.read, in.Notes = true, tree.Notes
+	for i, s := range patch.Shadows(shadows) {
+		in.Layers[i].Stale, in.Layers[i].HiddenBy = s.Stale, s.HiddenBy
+	}
 	for i := range in.Layers {
 		err = errors.Join(err, faults[i])
 		in.Layers[i].Bytes = tree.Unpacked(i)

@@ -12,12 +12,14 @@ import (
 
 // Summary is an image in the JSON output. Unknown numbers are absent.
 type Summary struct {
-	Image      string             `json:"image"`
-	Digest     string             `json:"digest"`
-	Platform   string             `json:"platform"`
-	Created    *time.Time         `json:"created,omitempty"`
-	Bytes      *int64             `json:"bytes,omitempty"`
-	Compressed int64              `json:"compressed_bytes"`
+	Image      string     `json:"image"`
+	Digest     string     `json:"digest"`
+	Platform   string     `json:"platform"`
+	Created    *time.Time `json:"created,omitempty"`
+	Bytes      *int64     `json:"bytes,omitempty"`
+	Compressed int64      `json:"compressed_bytes"`
+	// Stale is the size of all files that upper layers hide, in tars; absent if there are none.
+	Stale      int64              `json:"stale_bytes,omitempty"`
 	Layers     []LayerSummary     `json:"layers"`
 	Components []ComponentSummary `json:"components,omitempty"`
 }
@@ -31,6 +33,10 @@ type LayerSummary struct {
 	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
 	Compressed int64  `json:"compressed_bytes"`
 	Chunked    bool   `json:"chunked,omitempty"` // as zstd:chunked
+	// Stale is the size of its files that upper layers hide, in tars; absent if there are none.
+	Stale int64 `json:"stale_bytes,omitempty"`
+	// HiddenBy has these bytes by the index of the layer that hides them.
+	HiddenBy map[int]int64 `json:"hidden_by,omitempty"`
 	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that the layer stays unchanged for a week, in parts per million.
@@ -77,9 +83,11 @@ func (in *Image) Summary(components bool) *Summary {
 			one.CreatedBy = l.History.CreatedBy
 		}
 		if in.read {
+			one.Stale, one.HiddenBy = l.Stale, l.HiddenBy
 			one.Files = known(countFiles(l.Entries))
 		}
 		s.Layers = append(s.Layers, one)
+		s.Stale += one.Stale
 		s.Compressed += l.Descriptor.Size
 		if l.Bytes == Unknown || bytes == Unknown {
 			bytes = Unknown

@@ -13,14 +13,16 @@ import (
 // and chances are weekly, in parts per million. Expected bytes are those of the layers
 // that change. By chain, all layers above one that changes count too (package chain).
 type Explanation struct {
-	Max           int     `json:"max"`
-	First         int64   `json:"first_layer,omitempty"` // the number of kept layers of the source, which are below
-	Bytes         int64   `json:"bytes"`
-	Expected      int64   `json:"expected_bytes"`
-	ChainExpected int64   `json:"chain_expected_bytes"`
-	Layers        []Why   `json:"layers"`
-	Fewer         *Change `json:"one_layer_fewer,omitempty"`
-	More          *Change `json:"one_layer_more,omitempty"`
+	Max           int   `json:"max"`
+	First         int64 `json:"first_layer,omitempty"` // the number of kept layers of the source, which are below
+	Bytes         int64 `json:"bytes"`
+	Expected      int64 `json:"expected_bytes"`
+	ChainExpected int64 `json:"chain_expected_bytes"`
+	Layers        []Why `json:"layers"`
+	// Patch describes the layers of the last image with --max-stale; nil without one.
+	Patch *PatchWhy `json:"patch,omitempty"`
+	Fewer *Change   `json:"one_layer_fewer,omitempty"`
+	More  *Change   `json:"one_layer_more,omitempty"`
 }
 
 // Why explains one layer.

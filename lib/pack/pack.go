@@ -199,6 +199,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 	if opt.Explain {
 		report.Explanation = out.above.explain(out.layers, groupOpt, opt.MaxLayerSize)
 		report.Explanation.First = t.header.KeepLayers + int64(len(out.kept))
+		report.Explanation.Patch = report.Patch.explain()
 	}
 	if err := t.effort.err(); err != nil {
 		return nil, err

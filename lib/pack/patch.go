@@ -40,6 +40,42 @@ type Patch struct {
 	NewBytes int64
 }
 
+// PatchWhy explains the use of the last image's layers. Bytes are those of tars, without
+// directories.
+type PatchWhy struct {
+	MaxStalePPM int64 `json:"max_stale_ppm"`
+	// Bytes is the size of the root, Stale that of the kept layers' files that the image does not
+	// show, New that of the files in new layers.
+	Bytes  int64           `json:"bytes"`
+	Stale  int64           `json:"stale_bytes"`
+	New    int64           `json:"new_bytes"`
+	Layers []PatchLayerWhy `json:"previous_layers"`
+}
+
+// PatchLayerWhy explains what happens to a layer of the last image.
+type PatchLayerWhy struct {
+	Bytes      int64        `json:"bytes"`
+	Stale      int64        `json:"stale_bytes"`
+	Reason     patch.Reason `json:"reason"`
+	Fault      string       `json:"fault,omitempty"`
+	Components []string     `json:"components"`
+}
+
+func (p *Patch) explain() *PatchWhy {
+	if p == nil {
+		return nil
+	}
+	w := &PatchWhy{MaxStalePPM: p.MaxStale, Bytes: p.Bytes, Stale: p.Stale, New: p.NewBytes}
+	for i, f := range p.Fates {
+		l := PatchLayerWhy{Bytes: f.Bytes, Stale: f.Stale, Reason: f.Reason, Fault: f.Fault, Components: []string{}}
+		if rec := p.Layers[i].Record; rec != nil {
+			l.Components = append(l.Components, rec.Components...)
+		}
+		w.Layers = append(w.Layers, l)
+	}
+	return w
+}
+
 // record returns the record of a kept layer in the stream.
 func (l *ImageLayer) record(index int64) *format.Layer {
 	rec := &format.Layer{}

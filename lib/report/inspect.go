@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +42,21 @@ func Layers(p *Printer, s *inspect.Summary) {
 	}
 	t.row("total", sizeText(s.Bytes), console.Bytes(s.Compressed), "", "", "", "  in "+console.Plural(int64(len(s.Layers)), "layer")+chunkedText(s.Layers))
 	t.end()
+	staleLines(p, s)
+}
+
+// staleLines lists the layers with files that upper layers hide, if there are any.
+func staleLines(p *Printer, s *inspect.Summary) {
+	if s.Stale == 0 {
+		return
+	}
+	p.Linef("")
+	p.Linef("%s of files in lower layers are stale: upper layers hide them", console.Bytes(s.Stale))
+	for _, l := range s.Layers {
+		if l.Stale > 0 {
+			p.Linef("layer %d: %s, hidden by %s", l.Index, console.Bytes(l.Stale), layerNumbers(slices.Sorted(maps.Keys(l.HiddenBy))))
+		}
+	}
 }
 
 // chunkedText says how many layers are zstd:chunked, if there are any.

@@ -6,6 +6,7 @@ import (
 
 	"chunkah/lib/console"
 	"chunkah/lib/pack"
+	"chunkah/lib/patch"
 	"chunkah/lib/quote"
 )
 
@@ -23,7 +24,11 @@ func PlanLines(x *pack.Explanation) []string {
 	linef("total%12s%26s%26s  in %s, %d at most", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
 		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
 	if x.First > 0 {
-		linef("The source's layers 0 to %d are kept below them.", x.First-1)
+		of := "source"
+		if x.Patch != nil {
+			of = "previous image"
+		}
+		linef("Layers 0 to %d are kept below them, as they are in the %s.", x.First-1, of)
 	}
 	linef("")
 	if kept := keptLayers(x.Layers); kept > 0 {
@@ -32,6 +37,7 @@ func PlanLines(x *pack.Explanation) []string {
 	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.",
 		console.Bytes(x.Expected), console.Bytes(x.ChainExpected))
 	lines = append(lines, cheapestMerger(x)...)
+	lines = append(lines, patchLines(x.Patch)...)
 	for _, c := range []*pack.Change{x.Fewer, x.More} {
 		if c == nil {
 			continue
@@ -40,6 +46,51 @@ func PlanLines(x *pack.Explanation) []string {
 			console.Bytes(c.ChainExpected), signed(c.ChainExpected-x.ChainExpected), console.Plural(int64(c.Differ), "layer"), c.Layers)
 	}
 	return lines
+}
+
+// patchLines says which layers of the last image are kept, and why others are not.
+func patchLines(w *pack.PatchWhy) (lines []string) {
+	if w == nil {
+		return nil
+	}
+	lines = append(lines, "", "Layers of the previous image:", "layer        size       stale")
+	kept, bytes := 0, int64(0)
+	for i, l := range w.Layers {
+		if l.Reason == patch.Kept {
+			kept, bytes = kept+1, bytes+l.Bytes
+		}
+		lines = append(lines, fmt.Sprintf("%5d%12s%12s  %s", i, console.Bytes(l.Bytes), console.Bytes(l.Stale), fate(l)))
+		if len(l.Components) > 0 {
+			lines = append(lines, "       "+quote.Names(l.Components))
+		}
+	}
+	return append(lines, fmt.Sprintf("kept %d of %s, %s; %s of new files; %s stale, %s of the image, at most %s", kept, console.Plural(int64(len(w.Layers)), "layer"),
+		console.Bytes(bytes), console.Bytes(w.New), console.Bytes(w.Stale), console.Percent(share(w.Stale, w.Bytes)), console.Percent(w.MaxStalePPM)))
+}
+
+// share returns a part in parts per million.
+func share(part, whole int64) int64 {
+	if whole == 0 {
+		return 0
+	}
+	return int64(float64(part) / float64(whole) * 1_000_000)
+}
+
+// fate says what happens to a layer of the last image.
+func fate(l pack.PatchLayerWhy) string {
+	switch l.Reason {
+	case patch.Kept:
+		return "kept"
+	case patch.Empty:
+		return "dropped: nothing of it is visible"
+	case patch.Stale:
+		return "rewritten: most stale bytes per used byte"
+	case patch.Room:
+		return "rewritten: new files need its place"
+	case patch.TooLarge:
+		return "rewritten: larger than --max-layer-size"
+	}
+	return "rewritten: " + quote.Name(l.Fault)
 }
 
 // cheapestMerger returns a line with the two layers that would cost least as one, if there are two.
