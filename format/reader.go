@@ -113,7 +113,7 @@ func (r *Reader) next() (Record, error) {
 }
 
 // errCut replaces ErrTruncated in a sequence, which needs no end record.
-var errCut = errors.New("the next record is not whole")
+var errCut = errors.New("the next record is incomplete")
 
 // bareEnd returns the error for a sequence that has no further record.
 func (r *Reader) bareEnd(err error) error {

@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// Packagist is not needed for this root: it is made here as Composer makes one.
+// This root has the form that Composer gives it, and needs no download from Packagist.
 func TestComposerUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -36,8 +36,8 @@ func TestComposerUpdate(t *testing.T) {
 		[]string{"srv/app/vendor/acme/log", "srv/app/vendor/composer", "srv/app/vendor/autoload.php"}})
 }
 
-// Debian's packages of R packages have what R has written. They are laid where R itself
-// installs to, without Debian's lists.
+// Debian's packages of R packages have the files that R wrote. They are moved to the place where R
+// itself installs packages, without Debian's lists.
 func TestRUpdate(t *testing.T) {
 	clients.Need(t, "apt-get", "dpkg-deb")
 	dir, root := t.TempDir(), t.TempDir()
@@ -106,8 +106,8 @@ func TestPerlUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"perl", randomize(t, root, small), []string{small, local, "usr/local/lib/*/perl/*/auto/Acme/Small"}})
 }
 
-// The Python that runs here, without the packages in it, is laid where make install puts
-// one. A file beside it changes.
+// This machine's Python, without its packages, is copied to the place of make install. A file
+// beside it changes.
 func TestPythonBesideUpdate(t *testing.T) {
 	clients.Need(t, "python3", "tar")
 	root := t.TempDir()
@@ -132,7 +132,7 @@ func TestPythonBesideUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"python", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
-// A whole runtime has 200 MB: this one has the release file of Temurin's form and little else.
+// A whole runtime has 200 MB. This one has little more than a release file like Temurin's.
 func TestJVMUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -146,7 +146,7 @@ func TestJVMUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"jvm", randomize(t, root, "usr/local/lib/app.data"), []string{"usr/local/lib/app.data"}})
 }
 
-// NuGet is not needed for this root: it is made here as dotnet publish makes one.
+// This root has the form of dotnet publish, and needs no download from NuGet.
 func TestDotnetUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -170,7 +170,7 @@ func TestDotnetUpdate(t *testing.T) {
 	checkUpdate(t, root, update{"dotnet", change, []string{"app/Acme.Log.dll", "app/App.deps.json"}})
 }
 
-// Yarn itself installs packages of the registry for Plug'n'Play. What a package needs goes
+// Yarn itself installs packages of the registry for Plug'n'Play. The dependencies of a package go
 // with it.
 func TestYarnUpdate(t *testing.T) {
 	clients.Need(t, "node", "npm")

@@ -21,17 +21,17 @@ type update struct {
 	repo string // the component repo that knows the ecosystem
 	// change changes the files of the package and of the database in the root.
 	change func()
-	// files are those that change: the package's, and those of the database. They are
-	// paths from the root on, or patterns of them.
+	// files are the files of the package and of the database that change: paths in the root, or
+	// patterns.
 	files []string
 }
 
-// knownBefore are repos that the roots here have packages of, beside the one that they show.
+// knownBefore are other repos that find packages in these roots.
 var knownBefore = []string{"dpkg", "python", "node", "java", "bigfiles"}
 
 // checkUpdate builds an image of a root, changes one package, and builds the next image. A
 // client that has the first one must not download more than 1.3 times the changed files.
-// Without the repo it would: otherwise the root shows nothing.
+// Without the repo, it must download more. Otherwise the test shows nothing.
 func checkUpdate(t *testing.T, root string, u update) {
 	t.Helper()
 	others := slices.DeleteFunc(slices.Clone(knownBefore), func(repo string) bool { return repo == u.repo })
@@ -104,7 +104,7 @@ func downloads(t *testing.T, archives []string) int64 {
 	return predict(t, "podman", "oci-archive:"+archives[0], "oci-archive:"+archives[1]).Download
 }
 
-// inALayer returns the size of files of a root in a layer of their own.
+// inALayer returns the size of a layer with these files of a root.
 func inALayer(t *testing.T, root string, patterns []string) int64 {
 	t.Helper()
 	args := []string{"-C", root, "--sort=name", "-cf", "-"}
@@ -132,7 +132,7 @@ func inALayer(t *testing.T, root string, patterns []string) int64 {
 	return size.n
 }
 
-// counter counts what is written to it.
+// counter counts the bytes that are written to it.
 type counter struct{ n int64 }
 
 // Write implements io.Writer.
@@ -159,8 +159,7 @@ func manifestOf(files map[string][]string) string {
 	return strings.Join(append([]string{header}, lines...), "\n") + "\n"
 }
 
-// The archives that chisel cuts packages out of are not needed for this root: its manifest
-// and files are made here.
+// This root has a manifest and files as chisel writes them, and needs no download of archives.
 func TestChiselUpdate(t *testing.T) {
 	clients.Need(t, "zstd")
 	root := mkroot.Make(t, `
@@ -189,7 +188,7 @@ file /app/server size=500000
 	checkUpdate(t, root, update{"chisel", randomize(t, root, "usr/lib/libz.so.1"), []string{"usr/lib/libz.so.1", wall}})
 }
 
-// The channels of conda are not needed for this root: it is made here as conda makes one.
+// This root has the form that conda gives it, and needs no download from channels.
 func TestCondaUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()
@@ -206,7 +205,7 @@ func TestCondaUpdate(t *testing.T) {
 		[]string{"opt/conda/*/*zlib*", "opt/conda/conda-meta/history"}})
 }
 
-// opkg is packaged for no system that this test runs on, so that its database is made here.
+// No system of this test has a package of opkg, so its database is made here.
 func TestOpkgUpdate(t *testing.T) {
 	clients.Need(t)
 	root := t.TempDir()

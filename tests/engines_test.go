@@ -30,8 +30,8 @@ func storageOf(e *clients.Engine, driver, name string) string {
 	return fmt.Sprintf("containers-storage:[%s@%s]%s", driver, filepath.Dir(e.Store()), name)
 }
 
-// What podman has is what it was given, whatever it keeps it in, and nothing of it is copied: there
-// is no folder that a copy could be in.
+// An image read from podman's storage is the image that was loaded, with each storage driver.
+// Nothing is copied: the directory for spools does not exist.
 func TestFromStorage(t *testing.T) {
 	clients.Need(t, "root", "podman", "buildah")
 	debian := build(t, debianRoot(t), "--skip-special-files", "--compress", "gzip", "--config-str", fromConfig, "-t", "localhost/debian:1")
@@ -41,14 +41,14 @@ func TestFromStorage(t *testing.T) {
 			e := clients.NewEngineOn(t, driver)
 			for name, archive := range map[string]string{"localhost/layers:1": ten, "localhost/debian:1": debian} {
 				if driver == "vfs" && archive == debian {
-					continue // which has a copy of the whole for each layer
+					continue // vfs copies the whole tree for each layer
 				}
 				e.Load(archive)
 				want := from(t, "--from", "oci-archive:"+archive, "-t", "localhost/new:1")
 				out := filepath.Join(t.TempDir(), "out")
 				sources := map[string][]string{
 					storageOf(e, driver, name):                                     nil,
-					"containers-storage:" + strings.TrimPrefix(name, "localhost/"): e.Env(), // where storage.conf says
+					"containers-storage:" + strings.TrimPrefix(name, "localhost/"): e.Env(), // the storage that storage.conf names
 				}
 				for source, env := range sources {
 					cmd := exec.Command("chunkah", "build", "--from", source, "--spool", "/nonexistent", "-t", "localhost/new:1", "-o", out)
@@ -65,7 +65,7 @@ func TestFromStorage(t *testing.T) {
 	}
 }
 
-// What buildah has committed is what it exports.
+// An image that buildah committed is read as buildah exports it.
 func TestFromBuildah(t *testing.T) {
 	e := clients.NewEngine(t)
 	e.Load(tenLayersArchive(t))
@@ -89,8 +89,8 @@ func TestFromBuildah(t *testing.T) {
 	}
 }
 
-// A user reads the storage that is the user's. What belongs to others in it ends the build with the
-// line to run.
+// Users can read their own storage. If it has files of other users, the build fails with the
+// command to run.
 func TestFromStorageOfAUser(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e := clients.NewEngine(t)
@@ -135,7 +135,7 @@ func TestFromStorageOfAUser(t *testing.T) {
 	}
 }
 
-// An image goes through a Docker daemon and back as it is, without a file on either way.
+// An image goes into a Docker daemon and back unchanged, and no file is written on the way.
 func TestDockerDaemon(t *testing.T) {
 	clients.Need(t, "root", "dockerd", "tar", "setfacl")
 	d := clients.NewDocker(t)
@@ -190,7 +190,7 @@ func TestDockerDaemonFaults(t *testing.T) {
 	}
 }
 
-// An image with a manifest of Docker's has what the one of OCI's has, and podman sees its health
+// An image with Docker's manifest has the same contents as with OCI's, and podman sees its health
 // check.
 func TestManifestTypeDocker(t *testing.T) {
 	clients.Need(t, "root", "podman", "skopeo", "docker-registry", "dockerd")
@@ -222,7 +222,7 @@ func TestManifestTypeDocker(t *testing.T) {
 	}
 	d := clients.NewDocker(t)
 	d.Pull(host + "/app:docker")
-	// With it as the previous image its layers are taken, in Docker's form and in OCI's.
+	// As the previous image, it gives its layers to images in both formats.
 	for _, form := range []string{"docker", "oci"} {
 		if said := push("/app:next", "--manifest-type", form, "--previous", "docker://"+host+"/app:docker"); !strings.Contains(said, ": reused ") {
 			t.Errorf("%s: %s", form, said)

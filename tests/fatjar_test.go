@@ -15,7 +15,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// springPOM asks Maven for what is in each archive of Spring Boot.
+// springPOM makes Maven download the libraries of a Spring Boot archive.
 const springPOM = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version><dependencies>
 <dependency><groupId>org.springframework.boot</groupId><artifactId>spring-boot-loader</artifactId><version>3.3.5</version></dependency>
 <dependency><groupId>org.springframework.boot</groupId><artifactId>spring-boot-jarmode-tools</artifactId><version>3.3.5</version></dependency>
@@ -77,8 +77,8 @@ func fatJar(name, libraries, seed string) (err error) {
 	return errors.Join(err, out.Close())
 }
 
-// The command that doctor prints for an archive of Spring Boot extracts it, and an update of
-// a class is then a download of the classes alone.
+// The command that doctor prints for a Spring Boot archive extracts it. Then clients download only
+// the classes if a class changes.
 func TestFatJarUpdate(t *testing.T) {
 	clients.Need(t, "java", "mvn", "jq")
 	dir, root := t.TempDir(), t.TempDir()

@@ -102,8 +102,8 @@ func (p faultPlace) onSmallDisk(t *testing.T, j faultJob, whole faultResult, pla
 	return true
 }
 
-// A pipe whose reader has closed it ends a command like SIGPIPE, but with a message and without
-// leftovers. A closed pipe that is only for messages does not end the command.
+// A pipe whose reader has closed it ends a command like SIGPIPE, but without leftovers. A closed
+// pipe that is only for messages does not end the command.
 func TestFaultsOfClosedPipes(t *testing.T) {
 	clients.Need(t)
 	p := newFaultPlace(t)

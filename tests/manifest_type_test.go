@@ -16,7 +16,7 @@ import (
 	"chunkah/tests/clients"
 )
 
-// onlyDocker is a proxy for a registry that accepts manifests in Docker's formats alone.
+// onlyDocker is a proxy for a registry that accepts only manifests in Docker's formats.
 func onlyDocker(t *testing.T, host string, status int) string {
 	t.Helper()
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -35,7 +35,7 @@ func onlyDocker(t *testing.T, host string, status int) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// A registry that refuses manifests of OCI gets those of Docker, which is said in one line.
+// A registry that refuses OCI manifests gets Docker's, and a message says so in one line.
 func TestDockerManifestByItself(t *testing.T) {
 	clients.Need(t, "skopeo", "docker-registry")
 	noLogin(t)

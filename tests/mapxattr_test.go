@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	selinuxLabel    = "system_u:object_r:bin_t:s0"
-	labelled = "file /usr/bin/a text=a xattr:user.selinux=" + selinuxLabel + " xattr:user.other=1\nlink /usr/bin/b to=/usr/bin/a\nfile /etc/plain text=x\n"
+	selinuxLabel = "system_u:object_r:bin_t:s0"
+	labelled     = "file /usr/bin/a text=a xattr:user.selinux=" + selinuxLabel + " xattr:user.other=1\nlink /usr/bin/b to=/usr/bin/a\nfile /etc/plain text=x\n"
 )
 
 // labelOf returns the SELinux label of a file, or "".

@@ -12,7 +12,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// gnuTar packs a root with all that a tar can say of it.
+// gnuTar packs a root with all metadata that a tar can hold.
 func gnuTar(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "root.tar")
@@ -21,7 +21,7 @@ func gnuTar(t *testing.T, root string, args ...string) string {
 	return file
 }
 
-// tarRecords are the records of a source, without what only a file system has.
+// tarRecords are the records of a source, without fields that only a file system has.
 func tarRecords(t *testing.T, source string) string {
 	t.Helper()
 	_, files, _ := strings.Cut(clients.Run(t, exec.Command("chunkah-scan", "--keep-special-files", source)), "\n")
@@ -80,7 +80,7 @@ func TestFromRootTar(t *testing.T) {
 	})
 }
 
-// A root tar needs no privileges, whoever owns what is in it.
+// A root tar needs no privileges, for any owner of its files.
 func TestFromRootTarAsAnyUser(t *testing.T) {
 	clients.Need(t, "root", "tar", "setpriv", "setfacl")
 	root := awkwardRoot(t)
@@ -104,7 +104,7 @@ func TestFromRootTarAsAnyUser(t *testing.T) {
 	sameBytes(t, want, dir+"/out")
 }
 
-// The tarball of mmdebstrap gives the image of the directory that it makes of it.
+// mmdebstrap's tarball and its directory give the same image.
 func TestFromMmdebstrapTar(t *testing.T) {
 	root := debianRoot(t)
 	want := build(t, root, "--keep-special-files")

@@ -100,7 +100,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		case i < 0:
 			return nil, usagef("--repos: %q is not one of %s", name, strings.Join(names, ", "))
 		case slices.Contains(seen, name):
-			return nil, usagef("--repos: %q is there twice", name)
+			return nil, usagef("--repos: %q occurs twice", name)
 		}
 		seen = append(seen, name)
 		list = append(list, all[i])
@@ -218,6 +218,6 @@ func (e *Env) assigned(o *assign.Outcome) {
 			plural(int64(s.Components), "component"), plural(int64(s.Files), "file"), bytesText(s.Bytes))
 	}
 	if len(none) > 0 {
-		e.info("nothing here of %s", strings.Join(none, ", "))
+		e.info("no packages found by: %s", strings.Join(none, ", "))
 	}
 }

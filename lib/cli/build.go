@@ -53,7 +53,7 @@ type buildCommand struct {
 func (c *buildCommand) aliases(env *Env) error {
 	if c.Compressed {
 		if c.Compress != "" && c.Compress != "gzip" {
-			return usagef("--compressed is --compress gzip, and --compress says %q", c.Compress)
+			return usagef("--compressed means --compress gzip, but --compress is %q", c.Compress)
 		}
 		c.Compress = "gzip"
 	}
@@ -79,7 +79,7 @@ func (c *buildCommand) replaced() error {
 		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
-		return usagef("--write-manifest-to does nothing with --pack: its command alone knows the components")
+		return usagef("--write-manifest-to does nothing with --pack: only its command knows the components")
 	}
 	return nil
 }

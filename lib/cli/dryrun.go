@@ -67,7 +67,7 @@ func valueWords(name, value string) []string {
 func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	switch {
 	case c.Plan == "-":
-		return usagef("--plan - has no place in a pipeline, where standard output holds the stream: name a file")
+		return usagef("--plan - is not possible in a pipeline, where standard output has the stream: name a file")
 	case c.Metrics != "":
 		env.warn("leaving out --metrics, which is of one process: each command has its own")
 	}

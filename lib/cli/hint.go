@@ -22,21 +22,21 @@ func hint(err error, uid int) string {
 	case unread && !errors.Is(contents, fs.ErrPermission):
 		return "nothing may write to the source during a build; chunkah-pack must see the source that was scanned, or use --fresh-times, which reads nothing"
 	case is(format.ErrTruncated):
-		return "the command that writes the stream ended before it was whole, and says why itself"
+		return "the command that writes the stream ended early: see its error message"
 	case is(syscall.ENOSPC, syscall.EDQUOT):
-		return "make room, or choose another place: -o for the image, --spool for what waits, --cache for what is kept"
+		return "free some space, or use another directory: -o for the image, --spool for temporary layer data, --cache for the cache"
 	case is(syscall.EROFS):
-		return "name a place that can be written to with -o, --spool or --cache; in a container mount one: --tmpfs /var/tmp"
+		return "use a writable directory for -o, --spool or --cache; in a container, mount one: --tmpfs /var/tmp"
 	case is(fs.ErrPermission) && uid == 0:
-		return "root may do that unless a container, SELinux or a network file system forbids it: run it outside of that"
+		return "root is allowed to do that, unless a container, SELinux or a network file system forbids it: run chunkah outside of it"
 	case is(fs.ErrPermission):
 		return "run it as root, or under podman unshare for files of rootless containers"
 	case is(syscall.EMFILE, syscall.ENFILE):
 		return "raise the number of open files: ulimit -n"
 	case is(syscall.ENOTDIR):
-		return "a folder is wanted there; for a file, name its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
+		return "a directory is expected there; for a file, name its transport: tar:FILE for a root, oci-archive:FILE or docker-archive:FILE for an image"
 	case is(exec.ErrNotFound):
-		return "install it, or name it with its path"
+		return "install it, or give its path"
 	}
 	return ""
 }

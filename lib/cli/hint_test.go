@@ -28,8 +28,8 @@ func TestHint(t *testing.T) {
 		{syscall.EROFS, 0, "-o"},
 		{syscall.EMFILE, 0, "ulimit -n"},
 		{syscall.ENOTDIR, 0, "oci-archive:FILE"},
-		{format.ErrTruncated, 0, "says why itself"},
-		{notFound, 0, "with its path"},
+		{format.ErrTruncated, 0, "see its error message"},
+		{notFound, 0, "give its path"},
 		{syscall.ENOENT, 0, ""},
 		{errors.New("permission denied"), 0, ""},
 	}

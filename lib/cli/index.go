@@ -54,7 +54,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 		lists = append(lists, l)
 		if len(l.Absent) > 0 {
-			env.warn("the index of %q lists what is not there, and the new one leaves it out: %s", src, image.PlatformNames(l.Absent))
+			env.warn("the index of %q lists missing manifests, and the new index leaves them out: %s", src, image.PlatformNames(l.Absent))
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{

@@ -60,7 +60,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 			return err
 		}
 	} else {
-		env.info("%q: its layers stay where they are: --download reads them", src)
+		env.info("not reading the layers of %q: --download reads them", src)
 	}
 	if done, err := c.draw(ctx, env, func(w io.Writer) error { return page.Inspect(w, in) }); done || err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	if err := p.Flush(); err != nil {
-		return fmt.Errorf("writing what is in the image: %w", err)
+		return fmt.Errorf("writing the contents of the image: %w", err)
 	}
 	return nil
 }
@@ -94,11 +94,11 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	case views > 1:
 		return src, usagef("--components, --files and --tree cannot be used together")
 	case c.Depth != -1 && !c.Tree:
-		return src, usagef("--depth %d is of --tree, which is not given", c.Depth)
+		return src, usagef("--depth %d needs --tree", c.Depth)
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
 	case (c.Repos != "" || c.Map != "") && !c.tellsComponents():
-		return src, usagef("--repos and --map tell the components of files, which nothing shows here: add --components or --html, or --json to --files")
+		return src, usagef("--repos and --map have no effect if no components of files are shown: add --components or --html, or --json to --files")
 	}
 	if err := c.checkPage(); err != nil {
 		return src, err

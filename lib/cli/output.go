@@ -281,7 +281,7 @@ func (e *Env) takesArchive(target image.Source) error {
 	case !target.IsLocalPath():
 		return nil
 	case target.File && !isDir(filepath.Dir(target.Path)):
-		return fmt.Errorf("creating archive %q: there is no folder %q: make it, or name another", target.Path, filepath.Dir(target.Path))
+		return fmt.Errorf("creating archive %q: there is no directory %q: create it, or name another", target.Path, filepath.Dir(target.Path))
 	}
 	info, err := os.Stat(target.Path)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {

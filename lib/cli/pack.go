@@ -156,7 +156,7 @@ func (e *Env) packed(r *pack.Report) {
 		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}
 	if n := len(r.Oversized); n > 0 {
-		list := []string{fmt.Sprintf("larger than --max-layer-size by itself, and so a layer of its own: %s", plural(int64(n), "file"))}
+		list := []string{fmt.Sprintf("larger than --max-layer-size, so each gets its own layer: %s", plural(int64(n), "file"))}
 		for _, o := range r.Oversized {
 			list = append(list, fmt.Sprintf("  %q: %s", o.Path, bytesText(o.Bytes)))
 		}

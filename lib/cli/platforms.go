@@ -117,7 +117,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 		env.warn("leaving out %s of %q, not Linux images: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
 	}
 	if len(l.Absent) > 0 {
-		env.warn("the index of %q lists what is not there, and the new one leaves it out: %s", src, image.PlatformNames(l.Absent))
+		env.warn("the index of %q lists missing manifests, and the new index leaves them out: %s", src, image.PlatformNames(l.Absent))
 	}
 	if err := l.Close(); err != nil {
 		return nil, err

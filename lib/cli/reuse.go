@@ -75,7 +75,7 @@ func (c *reuseCommand) print(ctx context.Context, env *Env, series *reuse.Series
 		report.Series(p, series, c.client())
 	}
 	if err := p.Flush(); err != nil {
-		return fmt.Errorf("writing what is downloaded: %w", err)
+		return fmt.Errorf("writing the downloads: %w", err)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (c *reuseCommand) compare(ctx context.Context, env *Env, old, next *inspect
 	case step.DownloadLayers == 0 && step.Cost(reuse.Podman).UnpackLayers == 0 && c.HTML == "":
 		return step, nil
 	case asked == nil:
-		env.info("layers stay in the registry: --download reads them, and tells which files changed")
+		env.info("not reading the layers in the registry: --download reads them, and shows which files changed")
 		return step, nil
 	}
 	if !old.IsRead() {

@@ -208,7 +208,7 @@ func (e *Env) walked(r *scan.Report) {
 func (e *Env) foreseen(r *scan.Report) {
 	e.sparse(r.Sparse)
 	if r.OSTree {
-		e.warn("/sysroot/ostree has a repository of ostree, which holds all files once more: leave it out with --prune /sysroot/")
+		e.warn("/sysroot/ostree is an ostree repository, which contains all files a second time: leave it out with --prune /sysroot/")
 	}
 }
 
@@ -221,7 +221,7 @@ func (e *Env) sparse(list []scan.Sparse) {
 	for _, s := range list {
 		holes += s.Holes
 	}
-	e.warn("%s with holes of %s in all, which are zeros in the image and take their time: %q%s; --prune leaves a file out",
+	e.warn("%s with holes of %s in all, which become zeros in the image and take time: %q%s; --prune leaves a file out",
 		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, others(len(list)-1))
 }
 

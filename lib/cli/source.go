@@ -107,7 +107,7 @@ func refuseCopy(path string) error {
 	if slices.ContainsFunc(names, foreign) || !slices.ContainsFunc(names, copyForm.MatchString) || !slices.Contains(names, copyNames[1]) {
 		return nil
 	}
-	return usagef("%q is a folder of skopeo's dir: transport, which holds an image and no root: make a layout of it with %s, and name that with --from oci:layout", path,
+	return usagef("%q is a directory of skopeo's dir: transport, which has an image, not a root: convert it into a layout with %s, and use --from oci:layout", path,
 		shellLine([]string{"skopeo", "copy", "dir:" + path, "oci:layout"}))
 }
 
@@ -136,7 +136,7 @@ func refuseLayout(path string) error {
 	if slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
 		return nil
 	}
-	return usagef("%q is a layout folder: did you mean the source %s? (%s takes its files)", path,
+	return usagef("%q is a layout directory: did you mean the source %s? (%s takes its files)", path,
 		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
@@ -205,7 +205,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	}
 	switch {
 	case f.KeepBase != "" && len(sources) > 1:
-		return usagef("--keep-base keeps layers of one source alone: join the others first")
+		return usagef("--keep-base works with only one source: merge the others first")
 	case f.KeepBase != "" && !isImage(sources[0]):
 		return usagef("--keep-base: source %q is not an image, and has no layers to keep", sources[0])
 	case f.Platform == "":
@@ -237,7 +237,7 @@ func readableAgain(sources []string) error {
 		}
 		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
 		if own || !info.Mode().IsRegular() && !info.IsDir() {
-			return usagef("source %q is there for one reading by this command, and the stages after it read it again: put it into a file, or use chunkah build --from", s)
+			return usagef("source %q can be read only once, but later stages read it again: put it into a file, or use chunkah build --from", s)
 		}
 	}
 	return nil

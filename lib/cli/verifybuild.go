@@ -29,7 +29,7 @@ func (c *buildCommand) checkVerify() error {
 	case slices.ContainsFunc(outputs, func(o output) bool { return o.IsStdout() }):
 		return usagef("--verify reads the image again: name a place for it with -o, not standard output")
 	case c.SkipCaches && c.KeepBase != "":
-		return usagef("--verify cannot tell what of a kept base --skip-caches leaves out: give one of them")
+		return usagef("--verify does not know which caches of a kept base --skip-caches leaves out: give one of them")
 	}
 	return nil
 }

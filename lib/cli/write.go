@@ -314,7 +314,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	}
 	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
 		if _, _, err := oci.ParseArch(arch); err != nil {
-			env.warn("config: %w; keeping it: --arch gives another", err)
+			env.warn("config: %w; keeping it (--arch replaces it)", err)
 		}
 	}
 	return config, nil
@@ -336,7 +336,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 		return
 	}
 	if config.HasHealthcheck() && f.ManifestType != "docker" {
-		env.warn("the config has a HEALTHCHECK, which docker runs and podman does not: podman reads it from images in Docker's format alone")
+		env.warn("the config has a HEALTHCHECK, which docker runs and podman does not: podman reads it only from images in Docker's format")
 	}
 }
 

@@ -85,7 +85,7 @@ func parseLists(text string) (map[string][]string, error) {
 		}
 		lists[key] = list
 		if t.skip(false); t.rest != "" && t.rest[0] != '\n' && t.rest[0] != '#' {
-			return nil, fmt.Errorf("key %q: there is text behind the array", key)
+			return nil, fmt.Errorf("key %q: there is text after the array", key)
 		}
 	}
 }

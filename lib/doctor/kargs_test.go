@@ -16,7 +16,7 @@ func TestKargs(t *testing.T) {
 		`"kargs" = ["a\"b\\ \u00e4"]`: "", "kargs = ['''a\nb''', \"\"\"c\\\n  d\"\"\"]": "",
 		"": "has no key kargs", "match-architectures = []": "has no key kargs", `kargs = "quiet"`: "is not an array", `kargs = ["a" "b"]`: "no comma",
 		`kargs = ["a"`: "no comma or end", `kargs = [a]`: "a string in quotes", `kargs = [1]`: "a string in quotes", "kargs = [\"a\nb\"]": "control character",
-		"[kargs]\na = []": "a key is expected", `kargs = ["a"] x`: "text behind", "kargs = []\nkargs = []": "twice", "kargs = []\nother = []": "unknown key",
+		"[kargs]\na = []": "a key is expected", `kargs = ["a"] x`: "text after", "kargs = []\nkargs = []": "twice", "kargs = []\nother = []": "unknown key",
 		"kargs": "a key", "kargs []": "no =", `kargs = ["\q"]`: "unknown escape", `kargs = ["\ud800"]`: "unknown character", "kargs = ['\xff']": "not UTF-8", `kargs = ["`: "no end",
 	} {
 		err := checkKargs(text)

@@ -238,7 +238,7 @@ func (a *applier) parent(path string) (*node, error) {
 	return n, nil
 }
 
-var errDetours = fmt.Errorf("leads over symlinks: the entries so far took more than %d names each to follow them, and %d: it is made to do harm",
+var errDetours = fmt.Errorf("leads over symlinks: the entries so far took more than %d names each to follow them, and %d: this looks like an attack",
 	entryDetours, freeDetours)
 
 // walk descends to the directory at path. It follows symlinks inside the tree, where the root is
@@ -289,7 +289,7 @@ func (a *applier) walk(path string, create bool) (*node, error) {
 			}
 		}
 		if len(at) >= format.MaxDepth {
-			return nil, fmt.Errorf("lies more than %d directories deep", format.MaxDepth)
+			return nil, fmt.Errorf("is more than %d directories deep", format.MaxDepth)
 		}
 		at = append(at, n)
 	}
@@ -301,7 +301,7 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	old := parent.more.dir.byName[name]
 	if old != nil {
 		if old.from == a.layer {
-			return nil, fmt.Errorf("lies below %q, which is not a directory in this layer", name)
+			return nil, fmt.Errorf("is below %q, which is not a directory in this layer", name)
 		}
 		if old.isSymlink() {
 			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+

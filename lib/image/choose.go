@@ -127,7 +127,7 @@ func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 // list lists the images of an index and of nested indexes.
 func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descriptor, error) {
 	if depth > maxIndexDepth {
-		return nil, fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
+		return nil, fmt.Errorf("its indexes are nested more than %d deep", maxIndexDepth)
 	}
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {

@@ -254,7 +254,7 @@ func (a *archive) add(h *tar.Header) error {
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		if isSparse(h) {
-			return errors.New("is sparse: it has to be stored as it is")
+			return errors.New("is sparse: store it without holes")
 		}
 		offset, err := a.in.Seek(0, io.SeekCurrent)
 		if err != nil {

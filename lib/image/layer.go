@@ -195,7 +195,7 @@ type limited struct {
 	of *layerReader
 }
 
-var errRatio = fmt.Errorf("decompressing: more than %d times its size: it is made to do harm", maxRatio)
+var errRatio = fmt.Errorf("decompressing: more than %d times its size: this looks like an attack", maxRatio)
 
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.in.Read(p)

@@ -98,7 +98,7 @@ func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth in
 		return w.addImage(ctx, doc)
 	}
 	if depth > maxIndexDepth {
-		return fmt.Errorf("it has indexes in indexes, more than %d deep", maxIndexDepth)
+		return fmt.Errorf("its indexes are nested more than %d deep", maxIndexDepth)
 	}
 	var parsed v1.Index
 	if err := json.Unmarshal(doc.Data, &parsed); err != nil {

@@ -127,7 +127,7 @@ func CheckLayerType(mediaType string) error {
 		return nil
 	}
 	if IsForeign(mediaType) {
-		return fmt.Errorf("it has the media type %q: who made it does not want it to be passed on", mediaType)
+		return fmt.Errorf("it has the media type %q: its author does not allow its distribution", mediaType)
 	}
 	return fmt.Errorf("it has the unknown media type %q", mediaType)
 }

@@ -64,7 +64,7 @@ func TestHostileIndexes(t *testing.T) {
 	blobs[lying.Digest] = blobs[wide.Digest]
 	index := blobs.Add(v1.MediaTypeImageManifest, mk.Index(wide))
 	for want, manifests := range map[string][]v1.Descriptor{
-		"indexes in indexes":        {deep},
+		"indexes are nested":        {deep},
 		"more than 1024 manifests":  many,
 		"its bytes have the digest": {lying},
 		"calls itself":              {index},

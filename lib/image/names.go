@@ -84,7 +84,7 @@ func readWhiteout(clean string) (kind entryKind, path string, err error) {
 		return kindAUFS, clean, nil
 	}
 	if strings.HasPrefix(dir, format.WhiteoutPrefix) || strings.Contains(dir, "/"+format.WhiteoutPrefix) {
-		return 0, "", errors.New("lies below a whiteout, which is not a directory")
+		return 0, "", errors.New("is below a whiteout, which is not a directory")
 	}
 	hidden, ok := strings.CutPrefix(base, format.WhiteoutPrefix)
 	switch {
@@ -93,7 +93,7 @@ func readWhiteout(clean string) (kind entryKind, path string, err error) {
 	case base == format.OpaqueWhiteout:
 		return kindOpaque, dir, nil
 	case hidden == "", hidden == ".", hidden == "..":
-		return 0, "", errors.New("is a whiteout of nothing that can be there")
+		return 0, "", errors.New("is a whiteout without a valid name")
 	case dir == "":
 		return kindWhiteout, hidden, nil
 	}

@@ -85,7 +85,7 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 // OpenFetcher opens the store of a source, whatever it contains.
 func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	if !src.IsImage() {
-		return nil, errors.New("it is a directory and no image")
+		return nil, errors.New("it is a directory, not an image")
 	}
 	return src.Open(ctx, src, opt)
 }

@@ -98,7 +98,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 			if !slices.Contains(globalRecords, key) {
-				return fmt.Errorf("is a global header that sets %q of all entries: unpack the tar, and name the directory", key)
+				return fmt.Errorf("is a global header that sets %q for all entries: unpack the tar, and name the directory", key)
 			}
 		}
 		return nil

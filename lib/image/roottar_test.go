@@ -96,7 +96,7 @@ func TestFlattenTarRefuses(t *testing.T) {
 		"opaque":           {[]mk.Entry{mk.File(".wh..wh..opq", "")}, `has a name that begins with ".wh."`},
 		"aufs":             {[]mk.Entry{mk.File(".wh..wh.aufs", "")}, `has a name that begins with ".wh."`},
 		"below a whiteout": {[]mk.Entry{mk.File(".wh.d/f", "")}, `has a name that begins with ".wh."`},
-		"global time":      {[]mk.Entry{global("mtime")}, `sets "mtime" of all entries`},
+		"global time":      {[]mk.Entry{global("mtime")}, `sets "mtime" for all entries`},
 		"leads out":        {[]mk.Entry{mk.File("../f", "")}, `has ".." in it`},
 		"link to nothing":  {[]mk.Entry{mk.Link("f", "g")}, "which is not there"},
 		"OCI archive":      {[]mk.Entry{mk.File("oci-layout", ""), mk.File("index.json", ""), mk.Dir("blobs/")}, "use oci-archive: in its name"},

@@ -57,7 +57,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 		return e, fmt.Errorf("is of the type %q, which no layer has", h.Typeflag)
 	}
 	if e.path == "" && kind != unix.S_IFDIR {
-		return e, errors.New("is the root and no directory")
+		return e, errors.New("is the root, but not a directory")
 	}
 	// A hard link has metadata too.
 	if e.node, err = parseMetadata(h); err != nil {

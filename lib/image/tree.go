@@ -180,7 +180,7 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 		return nil, rootfs.ErrNotRegular
 	}
 	if t.layers[n.data].sums != nil {
-		return nil, errors.New("only its sum is known")
+		return nil, errors.New("only its checksum is known")
 	}
 	l := &t.layers[n.data]
 	c := contents{l.contents, n.offset, n.size}
@@ -308,7 +308,7 @@ func (t *Tree) seal(most int64) error {
 			}
 		}
 		if left -= int64(path) + n.texts(left); left < 0 {
-			return fmt.Errorf("its names, each with its xattrs, take more than %d bytes: it is made to do harm", most)
+			return fmt.Errorf("its names, each with its xattrs, take more than %d bytes: this looks like an attack", most)
 		}
 		if !n.isDir() {
 			return nil

@@ -116,7 +116,7 @@ var (
 	errNotFinished = errors.New("the image is not finished")
 	errDiscarded   = errors.New("destination is discarded")
 	errBlobDone    = errors.New("blob is finished already")
-	errTooLong     = errors.New("more bytes than the size announced")
+	errTooLong     = errors.New("more bytes than announced")
 )
 
 // ErrDigest means that the bytes written do not have the descriptor's digest.

@@ -54,6 +54,6 @@ func (e *effort) err() error {
 	if e.path == "" {
 		return nil
 	}
-	return fmt.Errorf("packing what is below %.200q: too many components lie too deep: each repeats the directories above its files, which takes more than %d times the stream; "+
+	return fmt.Errorf("packing what is below %.200q: too many components are too deep: each repeats the directories above its files, which takes more than %d times the stream; "+
 		"give what lies deep to fewer components, with --repos or --map of chunkah-assign", e.path, effortTimes)
 }

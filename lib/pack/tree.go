@@ -12,8 +12,8 @@ import (
 // unclaimed is the component of a file without one.
 var unclaimed = []string{format.Unclaimed}
 
-// emptyDirs is the component of an empty directory. The directory leaves it with its first file,
-// which must not change a large layer.
+// emptyDirs is the component of empty directories. It is separate because a directory leaves it
+// with its first file, and that must not change a large layer.
 var emptyDirs = []string{format.EmptyDirectories}
 
 // component is a component with its files.
@@ -107,7 +107,7 @@ func (t *tree) addParents() error {
 		for _, dir := range missing(whole, above, f.Path) {
 			above = append(above, t.place(&whole, dir, above))
 			if madeUp += len(dir.Path) + dirCost; madeUp > maxMadeUp {
-				return fmt.Errorf("%q: the directories without a record of their own take more than %d bytes: put them into the stream, as chunkah-scan does", f.Path, maxMadeUp)
+				return fmt.Errorf("%q: the directories without records take more than %d bytes: put them into the stream, as chunkah-scan does", f.Path, maxMadeUp)
 			}
 		}
 		at := t.place(&whole, f, above)

@@ -50,7 +50,7 @@ func TestRead(t *testing.T) {
 		{"empty", "", nil, "holds no layers: planning without"},
 		{"white space", " \n", nil, "holds no layers: planning without"},
 		{"no layers", `{"header":{}}{"end":{}}`, nil, "holds no layers: planning without"},
-		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is not whole: using the one layer before that"},
+		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is incomplete: using the one layer before that"},
 		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `"level" is unknown: using the 2 layers before that`},
 		{"unknown field", lineA + `{"layer":{"level":1}}` + lineC, [][]group.Member{layerA}, "using the one layer"},
 		{"not a plan", "hello", nil, "planning without"},

@@ -81,7 +81,7 @@ func readFile(path string) (*document, error) {
 // parse parses and checks a file.
 func parse(data []byte) (*document, error) {
 	if tooDeep(data) {
-		return nil, fmt.Errorf("it has arrays in arrays, more than %d deep", maxDepth)
+		return nil, fmt.Errorf("its arrays are nested more than %d deep", maxDepth)
 	}
 	var doc document
 	if err := toml.Unmarshal(data, &doc); err != nil {

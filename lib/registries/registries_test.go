@@ -239,7 +239,7 @@ func TestRefusedFiles(t *testing.T) {
 		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\ninsecure = true": `a mirror of "a.example" has no location`,
 		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\nlocation = \"m.example\"\npull-from-mirror = \"never\"":                       `pull-from-mirror "never": want all, digest-only or tag-only`,
 		"[[registry]]\nlocation = \"a.example\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation=\"m.example\"\npull-from-mirror='all'": "only one is possible",
-		"x = " + strings.Repeat("[", 1<<16): "arrays in arrays",
+		"x = " + strings.Repeat("[", 1<<16): "arrays are nested",
 	} {
 		path := filepath.Join(t.TempDir(), "registries.conf")
 		write(t, path, text)

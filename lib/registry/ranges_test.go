@@ -11,7 +11,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// After a push of layers of which clients fetch parts, one request finds out whether they can.
+// After a push of zstd:chunked layers, one request checks whether the registry serves parts of
+// them.
 func TestRangesAreChecked(t *testing.T) {
 	marked := map[string]string{"io.github.containers.zstd-chunked.manifest-checksum": digest.FromString("").String()}
 	for name, tt := range map[string]struct {

@@ -108,7 +108,7 @@ func (s *source) run(w io.Writer) error {
 	return err
 }
 
-var errTooLong = errors.New("more bytes than the size announced")
+var errTooLong = errors.New("more bytes than announced")
 
 // counter bounds the bytes written to w. The first error stays.
 type counter struct {

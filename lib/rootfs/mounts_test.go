@@ -18,7 +18,7 @@ func TestMountPoints(t *testing.T) {
 	other := makeTree(t, "d/f = mounted", "f = mounted")
 	dir := makeTree(t, "root/on/f = below", "root/a b\nc/", "root/file = below", "root/plain/", "roots/")
 	root := dir + "/root"
-	bind(t, root, root) // the root may be a mount point itself
+	bind(t, root, root) // the root can be a mount point itself
 	bind(t, other+"/d", root+"/on")
 	bind(t, other+"/d", root+"/a b\nc")
 	bind(t, other+"/f", root+"/file")

@@ -66,7 +66,7 @@ func openLayer(s Store, l layer) (*layerTar, error) {
 	path := filepath.Join(s.Root, s.Driver+"-layers", l.ID+".tar-split.gz")
 	split, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("the storage has not kept how the tar of the layer was made (%q): use podman save", path)
+		err = fmt.Errorf("the storage lacks the data to rebuild the tar of the layer (%q): use podman save", path)
 	}
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func (i daemonImage) Ref() string { return i.id }
 // createDaemon streams a docker archive to the daemon, which looks at it once it is whole.
 func createDaemon(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
 	if opt.Readable {
-		return nil, errors.New("a Docker daemon shows an image only once it has it, too late to verify it: use docker-archive:FILE and docker load")
+		return nil, errors.New("a Docker daemon shows an image as soon as it has it, which is too late for --verify: use docker-archive:FILE and docker load")
 	}
 	client, err := daemon.Open()
 	if err != nil {

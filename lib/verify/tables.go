@@ -90,7 +90,7 @@ type limited int64
 
 func (l *limited) Write(p []byte) (int, error) {
 	if *l -= limited(len(p)); *l < 0 {
-		return 0, fmt.Errorf("its tar is larger than any that is not made to do harm")
+		return 0, fmt.Errorf("its tar is so large that this looks like an attack")
 	}
 	return len(p), nil
 }

@@ -188,7 +188,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 		}
 		path, isDir := strings.CutSuffix(string(line), "/")
 		if path == "" {
-			return errors.New("there is not a path")
+			return errors.New("empty path")
 		}
 		kind := l.types[path]
 		if kind == 0 && isDir {

@@ -129,11 +129,11 @@ func TestDamagedForms(t *testing.T) {
 		"slot without mark":     {"Packages.db", set(ndbOf(pkgs...), slotAt+64, 0), "slot 6 is damaged"},
 		"slot without a number": {"Packages.db", set(ndbOf(pkgs...), slotAt+4, 0), "slot 2 is damaged"},
 		"number too high":       {"Packages.db", set(ndbOf(pkgs...), slotAt+4, 3), "package 3 although"},
-		"blob behind end":       {"Packages.db", set(ndbOf(pkgs...), slotAt+8, 1<<31), "slot 2 points behind the end"},
+		"blob behind end":       {"Packages.db", set(ndbOf(pkgs...), slotAt+8, 1<<31), "slot 2 points past the end"},
 		"one blob twice":        {"Packages.db", swapped, "overlaps another"},
 		"large blob":            {"Packages.db", set(ndbOf(pkgs...), blobAt+12, 1<<31), "package 1 is damaged"},
 		"changed blob":          {"Packages.db", set(ndbOf(pkgs...), blobAt+32, 77), "package 1 is damaged"},
-		"cut":                   {"Packages.db", ndbOf(pkgs...)[:blobAt+90], "points behind the end"},
+		"cut":                   {"Packages.db", ndbOf(pkgs...)[:blobAt+90], "points past the end"},
 	} {
 		n, err := count(t, c.file, c.raw)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -139,7 +139,7 @@ func parseSlot(raw []byte, size, pages int64) (slot, error) {
 	case s.number == 0 || first < pages*ndbPage || s.blocks < 2:
 		return slot{}, errors.New("is damaged")
 	case end > size:
-		return slot{}, errors.New("points behind the end")
+		return slot{}, errors.New("points past the end")
 	case end-first > maxHeader:
 		return slot{}, errors.New("is too large")
 	}
