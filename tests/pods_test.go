@@ -120,7 +120,7 @@ func podArgs(p *document, c podContainer, user int, volumes []podVolume) []strin
 		if at < 0 {
 			p.t.Fatalf("%s: there is no volume %q", p.name, mount.Name)
 		}
-		dir, mode := "", ""
+		var dir, mode string
 		if secret := volumes[at].Secret; secret != nil {
 			dir = loginDir(p, secret.Items[0].Path)
 		} else {

@@ -162,7 +162,7 @@ func (f *packFlags) plannedFiles(ctx context.Context, env *Env) (map[string][]*f
 	}
 	info, err := os.Stat(f.Plan)
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, nil //nolint:nilerr // a first build
+		return nil, nil // a first build
 	}
 	in, err := interrupt.Open(ctx, f.Plan, image.OpenFile)
 	if err != nil {

@@ -40,7 +40,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 		env.info("taking no layers of the previous image: %w", err)
 		return nil, nil, nil
 	case err != nil:
-		return nil, nil, nil // it is only compared with the new image
+		return nil, nil, nil //nolint:nilerr // it is only compared with the new image
 	case algorithm == compress.None:
 		return nil, img, nil
 	}

@@ -32,7 +32,7 @@ const queueLength = 4096
 
 // Sink passes records on, in order, with the digests of regular files. Close it after its use.
 type Sink struct {
-	ctx    context.Context // of all reading: Write has none
+	ctx    context.Context //nolint:containedctx // of all reading: Write has none
 	cancel context.CancelCauseFunc
 	out    format.Sink
 	jobs   chan *job // for workers

@@ -49,11 +49,11 @@ func create(name string) (*Directory, error) {
 	case err != nil:
 		return nil, err
 	}
-	for _, n := range names {
-		if !temp.Is(n) {
+	if len(names) > 0 {
+		if !temp.Is(names[0]) {
 			return nil, errors.New("it is not empty: name a new directory, or empty it")
 		}
-		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", n)
+		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", names[0])
 	}
 	f, err := temp.Create(path, 0o600)
 	if err != nil {

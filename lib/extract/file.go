@@ -142,8 +142,9 @@ func (w *worker) copy(ctx context.Context, path string, fd int, in io.Reader, si
 		left -= int64(len(p))
 		w.opt.Work.Did(int64(len(p)))
 		for len(p) > 0 {
-			n, err := 0, error(nil)
-			if n = holes(p); n > 0 {
+			var err error
+			n := holes(p)
+			if n > 0 {
 				hole = true
 				_, err = unix.Seek(fd, int64(n), unix.SEEK_CUR)
 			} else {

@@ -25,7 +25,7 @@ func ToTar(ctx context.Context, w io.Writer, from *rootfs.Root, opt Options) (*R
 		return nil, &LossError{l.report.Losses}
 	}
 	contents := counted{write.NewReader(from, false, nil), opt.Work}
-	defer contents.Close() // opened only for reading
+	defer func() { _ = contents.Close() }() // opened only for reading
 	if err := layer.Write(ctx, w, l.files, contents); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -164,11 +165,11 @@ func (x *extraction) link(l link) error {
 // finishDirs sets the metadata of directories, each after those in it.
 func (x *extraction) finishDirs(ctx context.Context) error {
 	x.dest.finished = x.dirs[1:]
-	for i := len(x.dirs) - 1; i >= 0; i-- {
+	for _, dir := range slices.Backward(x.dirs) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := x.finishDir(x.dirs[i]); err != nil {
+		if err := x.finishDir(dir); err != nil {
 			return err
 		}
 	}

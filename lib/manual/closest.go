@@ -65,8 +65,8 @@ func sharedWords(a, b string) (n int) {
 	if len(a) > longestName {
 		return 0
 	}
-	for _, x := range strings.Split(a, "-") {
-		for _, y := range strings.Split(b, "-") {
+	for x := range strings.SplitSeq(a, "-") {
+		for y := range strings.SplitSeq(b, "-") {
 			if short := min(len(x), len(y)); short >= shortestStem && x[:short] == y[:short] && max(len(x), len(y)) <= short+longestEnding {
 				n++
 				break

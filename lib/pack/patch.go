@@ -270,28 +270,28 @@ func (t *tree) find(path string) int {
 	return i
 }
 
-// complete completes a reduced tree: its components are those of the whole tree, with their times.
-func (r *tree) complete(t *tree) error {
-	if len(r.files) == 0 {
+// complete completes a reduced tree: its components are those of whole, with their times.
+func (t *tree) complete(whole *tree) error {
+	if len(t.files) == 0 {
 		return nil
 	}
-	if err := r.addParents(); err != nil {
+	if err := t.addParents(); err != nil {
 		return err
 	}
-	r.effort = newEffort(r.files)
-	if err := r.distribute(); err != nil {
+	t.effort = newEffort(t.files)
+	if err := t.distribute(); err != nil {
 		return err
 	}
 	newest := int64(0)
-	for _, c := range t.components {
+	for _, c := range whole.components {
 		newest = max(newest, c.clamp)
 	}
-	for _, c := range r.components {
+	for _, c := range t.components {
 		c.clamp, c.settled = newest, true
-		if whole := t.byName[c.record.Name]; whole != nil {
-			c.clamp, c.settled, c.contents = whole.clamp, whole.settled, whole.contents
+		if of := whole.byName[c.record.Name]; of != nil {
+			c.clamp, c.settled, c.contents = of.clamp, of.settled, of.contents
 		}
 	}
-	r.measure()
+	t.measure()
 	return nil
 }

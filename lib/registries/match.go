@@ -153,8 +153,9 @@ func (c *Config) CheckShort(text string) error {
 		name = name[:colon]
 	}
 	if a, ok := c.aliases[name]; ok {
-		if to, err := registry.ParseRef(a.name); err != nil || nameOf(to) == nameOf(ref) {
-			return nil
+		to, err := registry.ParseRef(a.name)
+		if err != nil || nameOf(to) == nameOf(ref) {
+			return nil //nolint:nilerr // an alias that names nothing makes no name ambiguous
 		}
 		return fmt.Errorf("image reference %q has no registry: want %s, which podman reads it as (%q), or %s", text, a.name, a.file, nameOf(ref))
 	}

@@ -61,7 +61,7 @@ func (r *Repository) BlobRange(ctx context.Context, d v1.Descriptor, from, n int
 	var resp *http.Response
 	what := fmt.Sprintf("reading a part of blob %q from %q", d.Digest, r.ref.repository())
 	err := r.retry(ctx, what, func() (err error) {
-		resp, err = r.send(ctx, request{
+		resp, err = r.send(ctx, request{ //nolint:bodyclose // the caller closes it
 			method: http.MethodGet, url: r.url("blobs", d.Digest.String()), scopes: r.pull(),
 			header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, from+n-1)}},
 		}, http.StatusPartialContent)

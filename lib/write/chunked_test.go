@@ -209,9 +209,7 @@ func TestChunkedTablesAreProven(t *testing.T) {
 			}
 		}
 		lied := maps.Clone(k.Descriptor.Annotations)
-		for key, value := range ofOther.Annotations() {
-			lied[key] = value
-		}
+		maps.Copy(lied, ofOther.Annotations())
 		// Annotations that lie about right tables are replaced.
 		opt := chunkedTo(t, filepath.Join(t.TempDir(), "lied"))
 		opt.Previous = map[digest.Digest]Kept{k.DiffID: forged(blob, lied)}

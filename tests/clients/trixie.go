@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +32,7 @@ func NewTrixie(t testing.TB, partial bool) *Trixie {
 	out, err := exec.Command("../scripts/test-trixie").Output()
 	if err != nil {
 		said := ""
-		if exit, ok := err.(*exec.ExitError); ok {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			said = ": " + string(exit.Stderr)
 		}
 		Lack(t, "needs a Debian 13, which scripts/test-trixie cannot make: "+err.Error()+said)
