@@ -16,6 +16,11 @@ func (p *Package) purl(system System) string {
 		if e, rest, found := strings.Cut(version, ":"); found {
 			epoch, version = e, rest
 		}
+	case "opkg":
+		ofSystem = true
+	case "composer": // registered in lower case
+		name = strings.ToLower(name)
+		fallthrough
 	case "npm", "golang":
 		if cut := strings.LastIndexByte(name, '/'); cut >= 0 {
 			namespace, name = name[:cut], name[cut+1:]

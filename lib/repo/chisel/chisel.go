@@ -104,6 +104,8 @@ type line struct {
 	Count    int
 	Kind     string
 	Name     string
+	Version  string
+	Arch     string
 	Path     string
 	Slices   []string
 }
@@ -154,7 +156,10 @@ func (l *loader) line(at line) (fault string, err error) {
 		if err := pkgdb.CheckName(at.Name); err != nil {
 			return fmt.Sprintf("package: %v", err), nil
 		}
-		l.add(at.Name)
+		p := l.add(at.Name)
+		if l.sources[at.Name] == "" { // the repo dpkg does not list it
+			p.Type, p.Version, p.Arch = "deb", at.Version, at.Arch
+		}
 		return "", nil
 	case "path":
 		return l.claim(at)

@@ -55,6 +55,15 @@ func TestManifest(t *testing.T) {
 		`{"kind":"slice","name":"openssl_bins"}`,
 	)
 	r := placestest.New(t).File(manifest, pack(t, text)).Mkdir("/etc/ssl")
+	loaded, err := Repo{}.Load(t.Context(), placestest.New(t).File(manifest, pack(t, text)).File("/usr/bin/openssl", "").Tree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range loaded.Packages {
+		if want := map[string]string{"openssl": "deb 1 amd64"}[p.Name]; want != "" && want != p.Type+" "+p.Version+" "+p.Arch {
+			t.Errorf("got %+v, want %q", p, want)
+		}
+	}
 	for _, path := range []string{"/usr/bin/openssl", "/usr/lib/libssl.so.3", "/usr/lib/libz.so.1", "/etc/both", "/app/x"} {
 		r.File(path, "")
 	}

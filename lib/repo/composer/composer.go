@@ -242,6 +242,8 @@ func (p *project) claim() error {
 		if of != pkg {
 			claimers[i] = p.out.AddTo(claimers[i], pkg.Member.Name)
 		}
+		claimers[i].Type, claimers[i].Version = "composer", format.Text(pkg.version)
+		claimers[i].License = format.Text(strings.Join(pkg.licenses, " OR "))
 	}
 	for file, owner := range p.owner {
 		p.out.Claim(claimers[owner], file)

@@ -27,6 +27,8 @@ type entry struct {
 	path     string   // from vendor/composer on, or absolute
 	needs    []string // names, sorted
 	programs []string // paths
+	version  string
+	licenses []string // any one of them
 }
 
 // parseInstalled reads an installed.json: an object with a list of packages, or the list
@@ -34,6 +36,8 @@ type entry struct {
 func parseInstalled(raw []byte) ([]entry, error) {
 	type listed struct {
 		Name    string
+		Version json.RawMessage
+		License json.RawMessage
 		Path    json.RawMessage `json:"install-path"`
 		Require json.RawMessage
 		Bin     json.RawMessage
@@ -46,9 +50,12 @@ func parseInstalled(raw []byte) ([]entry, error) {
 	}
 	var entries []entry
 	for _, p := range whole.Packages {
-		e := entry{Name: p.Name, hasPath: p.Path != nil, programs: texts(p.Bin)}
+		e := entry{Name: p.Name, hasPath: p.Path != nil, programs: texts(p.Bin), licenses: texts(p.License)}
 		if !isName(e.Name) {
 			return nil, fmt.Errorf("%.60q is not the name of a package", e.Name)
+		}
+		if json.Unmarshal(p.Version, &e.version) != nil {
+			e.version = ""
 		}
 		if e.hasPath && json.Unmarshal(p.Path, &e.path) != nil {
 			return nil, fmt.Errorf("package %q: %.60q is not a path", e.Name, p.Path)

@@ -95,8 +95,10 @@ func (l *loader) claimOwn(prefix string) {
 
 // record is what is needed of the record of a package.
 type record struct {
-	Name  string
-	Files []string
+	Name    string
+	Version string
+	License string
+	Files   []string
 	// Extracted is where the package was unpacked to.
 	Extracted string `json:"extracted_package_dir"`
 }
@@ -130,6 +132,9 @@ func (l *loader) claim(i int, prefix, full string) error {
 		r.Name = nameOf(full)
 	}
 	p := l.out.Add(prefix, r.Name)
+	if err == nil {
+		p.Type, p.Version, p.License = "conda", format.Text(r.Version), format.Text(r.License)
+	}
 	l.out.Claim(p, i)
 	for _, name := range r.Files {
 		file, found, err := l.tree.Find(assign.Join(prefix, name))

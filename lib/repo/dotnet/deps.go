@@ -26,8 +26,9 @@ const (
 // library is a package of an application, or a project of its own.
 type library struct {
 	places.Member
-	isOwn bool
-	files []string // from the application's directory on
+	isOwn   bool
+	version string
+	files   []string // from the application's directory on
 }
 
 // parse reads a deps.json: the packages of its target, by name.
@@ -60,13 +61,13 @@ func parse(raw []byte) ([]*library, error) {
 	var libraries []*library
 	keys := slices.Sorted(maps.Keys(targets))
 	for _, key := range keys {
-		name, _, _ := strings.Cut(key, "/")
+		name, version, _ := strings.Cut(key, "/")
 		name = strings.TrimPrefix(name, packPrefix)
 		if !isName(name) || len(targets[key].Dependencies) > maxNeeds {
 			return nil, fmt.Errorf("%.100q is not a package with at most %d dependencies", key, maxNeeds)
 		}
 		byName[name] = len(libraries)
-		lib := &library{Member: places.Member{Name: name, Inside: -1}, isOwn: deps.Libraries[key].Type == "project"}
+		lib := &library{Member: places.Member{Name: name, Inside: -1}, version: format.Text(version), isOwn: deps.Libraries[key].Type == "project"}
 		for _, assets := range []map[string]asset{targets[key].Runtime, targets[key].Native} {
 			for path := range assets {
 				lib.files = append(lib.files, assign.Base(path))

@@ -100,7 +100,9 @@ func framework(path string) (root, name string, found bool) {
 // claimFramework claims one version of a shared framework, and, once per root, what is
 // beside the frameworks.
 func (l *loader) claimFramework(root, name, dir string) {
-	l.out.ClaimBelow(l.out.Add(root, name), dir)
+	p := l.out.AddVersion(root, name)
+	p.Type, p.Version = "nuget", format.Text(assign.Base(dir))
+	l.out.ClaimBelow(p, dir)
 	if l.roots[root] {
 		return
 	}
@@ -195,6 +197,7 @@ func (l *loader) claimLibraries(dir string, libraries []*library, files [][]int)
 		if of != lib {
 			p = l.out.AddTo(p, lib.Name)
 		}
+		p.Type, p.Version = "nuget", lib.version
 		for _, file := range files[i] {
 			l.out.Claim(p, file)
 		}

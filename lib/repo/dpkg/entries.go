@@ -9,6 +9,8 @@ import (
 // Entry is an entry of a status file, as other repos need it.
 type Entry struct {
 	Name, Source string // Source is Name if the entry has none
+	Version      string
+	Arch         string
 	State        string // the last word of Status: "installed"
 	Conffiles    []string
 	Faults       []string
@@ -21,7 +23,7 @@ type Entry struct {
 func Entries(text *pkgdb.Lines, visit func(Entry)) error {
 	return parseEntries(text, func(e *entry) {
 		out := Entry{
-			Name: e.name, Source: e.source, State: e.state, Line: e.line, Whole: e.closed || e.isWhole(),
+			Name: e.name, Source: e.source, Version: e.version, Arch: e.arch, State: e.state, Line: e.line, Whole: e.closed || e.isWhole(),
 			Conffiles: slices.Concat(e.conffiles, e.obsolete),
 		}
 		for _, f := range e.faults {

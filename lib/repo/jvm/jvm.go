@@ -44,14 +44,18 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		name, err := read(t, homes[home])
+		name, r, err := read(t, homes[home])
 		if err != nil && !places.IsUnusable(err) {
 			return nil, err
 		}
 		if err != nil {
 			out.Warn("runtime %q: %v", home, err)
 		}
-		out.ClaimBelow(out.Add(format.Parent(home), name), home)
+		p := out.Add(format.Parent(home), name)
+		if err == nil {
+			p.Type, p.Namespace, p.Name, p.Version = "generic", r.maker, "java", r.full
+		}
+		out.ClaimBelow(p, home)
 	}
 	return out.Result(), nil
 }
@@ -73,37 +77,44 @@ func find(t *assign.Tree) map[string]int {
 }
 
 // read returns the name of the runtime that a release file is of.
-func read(t *assign.Tree, record int) (string, error) {
+func read(t *assign.Tree, record int) (string, about, error) {
 	raw, err := places.ReadRecord(t, record, maxRelease)
 	if err != nil {
-		return unknown, err
+		return unknown, about{}, err
 	}
-	name, version := parse(raw)
-	if version == "" {
-		return unknown, places.NewUnusable(fmt.Errorf("%q does not have JAVA_VERSION", t.Files[record].Path))
+	r := parse(raw)
+	if r.feature == "" {
+		return unknown, r, places.NewUnusable(fmt.Errorf("%q does not have JAVA_VERSION", t.Files[record].Path))
 	}
-	return name + "-" + version, nil
+	return r.maker + "-" + r.feature, r, nil
 }
 
-// parse returns who made a runtime, in lower case with dashes, and its feature version: 8
-// of "1.8.0_392", 21 of "21.0.1". The version is empty if there is none.
-func parse(raw []byte) (maker, version string) {
-	maker = unknown
+// about is what is needed of a release file.
+type about struct {
+	maker string // in lower case with dashes
+	// feature is the feature version: 8 of "1.8.0_392", 21 of "21.0.1". It is empty if there is
+	// none.
+	feature, full string
+}
+
+// parse reads a release file.
+func parse(raw []byte) about {
+	r := about{maker: unknown}
 	for line := range bytes.Lines(raw) {
 		key, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte("="))
 		text := strings.Trim(string(value), `"`)
 		switch string(key) {
 		case "IMPLEMENTOR":
 			if name := slug(text); name != "" {
-				maker = name
+				r.maker = name
 			}
 		case "JAVA_VERSION":
 			digits := strings.TrimPrefix(text, "1.")
 			end := strings.IndexFunc(digits+".", func(r rune) bool { return r < '0' || r > '9' })
-			version = digits[:min(end, maxName)]
+			r.feature, r.full = digits[:min(end, maxName)], format.Text(text[:min(len(text), maxName)])
 		}
 	}
-	return maker, version
+	return r
 }
 
 // slug writes a name with small letters, digits and dashes alone.

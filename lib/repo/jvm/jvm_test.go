@@ -60,9 +60,9 @@ func FuzzRelease(f *testing.F) {
 	f.Add([]byte("IMPLEMENTOR=\n JAVA_VERSION=1.8"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Input(t, len(raw))
-		maker, version := parse(raw)
-		if maker == "" || len(maker) > maxName || len(version) > maxName || strings.Trim(version, "0123456789") != "" || slug(maker) != maker {
-			t.Errorf("got %q, %q", maker, version)
+		r := parse(raw)
+		if r.maker == "" || len(r.maker) > maxName || len(r.feature) > maxName || strings.Trim(r.feature, "0123456789") != "" || slug(r.maker) != r.maker {
+			t.Errorf("got %+v", r)
 		}
 	})
 }

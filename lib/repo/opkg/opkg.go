@@ -30,6 +30,7 @@ import (
 	"slices"
 	"strings"
 
+	"chunkah/format"
 	"chunkah/lib/assign"
 	"chunkah/lib/repo/dpkg"
 	"chunkah/lib/repo/pkgdb"
@@ -198,7 +199,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 
 // claim claims the files of a package.
 func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
-	source, err := l.source(ctx, e.Name)
+	source, license, err := l.source(ctx, e.Name)
 	if err != nil {
 		return err
 	}
@@ -206,6 +207,9 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 	claim := l.out.ClaimSecond
 	if e.State == installed {
 		claim = l.out.Claim
+		if p.Type, p.Version, p.Arch, p.License = "opkg", e.Version, e.Arch, license; source != e.Name {
+			p.Source = source
+		}
 	}
 	for _, path := range e.Conffiles {
 		if i, found, err := l.tree.Find(path); err != nil {
@@ -234,22 +238,25 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 	})
 }
 
-// source returns the name of a package's source, its own name if none is known.
-func (l *loader) source(ctx context.Context, name string) (string, error) {
-	source := name
+// source returns the name of a package's source, its own name if none is known, and its licence.
+func (l *loader) source(ctx context.Context, name string) (source, license string, err error) {
+	source = name
 	file := l.control(name, ".control")
 	if file == "" {
-		return source, nil
+		return source, "", nil
 	}
-	err := l.each(ctx, file, func(line []byte) (string, error) {
+	err = l.each(ctx, file, func(line []byte) (string, error) {
 		if value, found := bytes.CutPrefix(line, []byte("Source:")); found {
 			if base := sourceName(string(bytes.TrimSpace(value))); base != "" {
 				source = base
 			}
 		}
+		if value, found := bytes.CutPrefix(line, []byte("License:")); found {
+			license = format.Text(string(bytes.TrimSpace(value)))
+		}
 		return "", nil
 	})
-	return source, err
+	return source, license, err
 }
 
 // sourceName takes the name of a source out of its path, or out of that of its recipe:

@@ -187,9 +187,9 @@ func (l *loader) claimMeta(record int) error {
 	if err != nil && !places.IsUnusable(err) {
 		return err
 	}
-	name := ""
+	var m meta
 	if err == nil {
-		if name, err = parseMeta(raw); err != nil {
+		if m, err = parseMeta(raw); err != nil {
 			err = fmt.Errorf("reading %q: %w", path, err)
 		}
 	}
@@ -197,20 +197,41 @@ func (l *loader) claimMeta(record int) error {
 		l.out.Warn("distribution %q: %v", assign.Base(dir), err)
 		return nil
 	}
-	l.out.ClaimBelow(l.out.Add(prefixOf(dir), name), dir)
+	p := l.out.Add(prefixOf(dir), m.component)
+	p.Type, p.Namespace, p.Name, p.Version = "cpan", m.author, m.dist, m.version
+	l.out.ClaimBelow(p, dir)
 	return nil
 }
 
-// parseMeta returns the name of the distribution that an install.json is about, as its
-// list has it.
-func parseMeta(raw []byte) (string, error) {
-	var meta struct{ Name string }
-	if err := json.Unmarshal(raw, &meta); err != nil {
-		return "", fmt.Errorf("is not what cpanm writes: %w", err)
+// meta is what cpanm notes about a distribution.
+type meta struct {
+	component string // the main module, as in the path of the list
+	// dist is the name of the distribution, and author the ID of who has uploaded it. If they are
+	// not known, dist is the main module and author is empty.
+	dist, author, version string
+}
+
+// parseMeta reads an install.json.
+func parseMeta(raw []byte) (m meta, err error) {
+	var listed struct{ Name, Version, Dist, Pathname string }
+	if err := json.Unmarshal(raw, &listed); err != nil {
+		return meta{}, fmt.Errorf("is not what cpanm writes: %w", err)
 	}
-	name := strings.ReplaceAll(meta.Name, "::", "-")
-	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
-		return "", fmt.Errorf("%.100q is not the name of a module", meta.Name)
+	m.component = strings.ReplaceAll(listed.Name, "::", "-")
+	if m.component == "" || m.component[0] == '.' || strings.ContainsAny(m.component, "/\x00") {
+		return meta{}, fmt.Errorf("%.100q is not the name of a module", listed.Name)
 	}
-	return name, nil
+	m.version = format.Text(listed.Version)
+	// DIST is NAME-VERSION, and PATHNAME is A/AU/AUTHOR/FILE.
+	if path := strings.Split(listed.Pathname, "/"); len(path) >= 4 {
+		if name, found := strings.CutSuffix(listed.Dist, "-"+strings.TrimPrefix(listed.Version, "v")); found && name != "" {
+			m.dist, m.author = format.Text(name), format.Text(path[2])
+		} else if name, found := strings.CutSuffix(listed.Dist, "-"+listed.Version); found && name != "" {
+			m.dist, m.author = format.Text(name), format.Text(path[2])
+		}
+	}
+	if m.dist == "" {
+		m.dist = format.Text(listed.Name) // a package URL without an author is that of a module
+	}
+	return m, nil
 }

@@ -62,8 +62,8 @@ func FuzzLists(f *testing.F) {
 		if listed, err := parseLine(raw); err == nil && listed != "" && (listed[0] != '/' || len(listed) > assign.MaxListed) {
 			t.Errorf("got %q", listed)
 		}
-		if name, err := parseMeta(raw); err == nil && (name == "" || strings.Contains(name, "/")) {
-			t.Errorf("got %q", name)
+		if m, err := parseMeta(raw); err == nil && (m.component == "" || strings.Contains(m.component, "/") || m.dist == "") {
+			t.Errorf("got %+v", m)
 		}
 		if !strings.HasPrefix(path, "/") {
 			return

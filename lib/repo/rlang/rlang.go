@@ -45,7 +45,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			return nil, err
 		}
 		record, name := dirs[dir], assign.Base(dir)
-		isBase, err := read(t, record, name)
+		d, err := read(t, record, name)
 		if err != nil && !places.IsUnusable(err) {
 			return nil, err
 		}
@@ -53,11 +53,16 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 			out.Warn("package %q: %v", dir, err)
 		}
 		library := format.Parent(dir)
-		if isBase {
-			out.ClaimBelow(out.AddTo(out.Component(library, baseName), name), dir)
+		var p *assign.Package
+		if d.isBase {
+			p = out.AddTo(out.Component(library, baseName), name)
 		} else {
-			out.ClaimBelow(out.Add(library, name), dir)
+			p = out.Add(library, name)
 		}
+		if err == nil {
+			p.Type, p.Version, p.License = "cran", d.version, d.license
+		}
+		out.ClaimBelow(p, dir)
 	}
 	return out.Result(), nil
 }
@@ -79,21 +84,26 @@ func find(t *assign.Tree) map[string]int {
 
 // read reads the DESCRIPTION of the package of a name. Errors of the file's contents are
 // Unusable.
-func read(t *assign.Tree, record int, name string) (isBase bool, err error) {
+func read(t *assign.Tree, record int, name string) (description, error) {
 	raw, err := places.ReadRecord(t, record, maxDescription)
 	if err != nil {
-		return false, err
+		return description{}, err
 	}
-	described, isBase := parse(raw)
-	if described != name {
-		return false, places.NewUnusable(fmt.Errorf("%q is of package %.100q", t.Files[record].Path, described))
+	d := parse(raw)
+	if d.name != name {
+		return description{}, places.NewUnusable(fmt.Errorf("%q is of package %.100q", t.Files[record].Path, d.name))
 	}
-	return isBase, nil
+	return d, nil
 }
 
-// parse returns the name of the package that a DESCRIPTION is of, and whether it is a part
-// of R.
-func parse(raw []byte) (name string, isBase bool) {
+// description is what is needed of a DESCRIPTION.
+type description struct {
+	name, version, license string
+	isBase                 bool // it is a part of R
+}
+
+// parse reads a DESCRIPTION.
+func parse(raw []byte) (d description) {
 	for line := range bytes.Lines(raw) {
 		field, value, found := bytes.Cut(line, []byte(":"))
 		if !found {
@@ -101,10 +111,14 @@ func parse(raw []byte) (name string, isBase bool) {
 		}
 		switch value := string(bytes.TrimSpace(value)); string(field) {
 		case "Package":
-			name = value
+			d.name = value
+		case "Version":
+			d.version = format.Text(value)
+		case "License":
+			d.license = format.Text(value)
 		case "Priority":
-			isBase = value == "base"
+			d.isBase = value == "base"
 		}
 	}
-	return name, isBase
+	return d
 }

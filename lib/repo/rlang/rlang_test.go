@@ -65,10 +65,10 @@ func FuzzDescription(f *testing.F) {
 	f.Add([]byte("Package: scales\nPriority: base\n  Package: x\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		bound.Input(t, len(raw))
-		name, isBase := parse(raw)
-		again, _ := parse(append(raw, "\nPriority: base\nPackage: x\n"...))
-		if again != "x" || len(name) > len(raw) || isBase && len(raw) < len("Priority:base") {
-			t.Errorf("got %q, %t, %q", name, isBase, again)
+		d := parse(raw)
+		again := parse(append(raw, "\nPriority: base\nPackage: x\n"...))
+		if again.name != "x" || !again.isBase || len(d.name) > len(raw) || d.isBase && len(raw) < len("Priority:base") {
+			t.Errorf("got %+v, %+v", d, again)
 		}
 	})
 }

@@ -8,8 +8,8 @@
 // A package is named by the project's yarn.lock, or else by its file. One of at least
 // places.Least bytes is the component "yarn/NAME". Smaller ones go with the package that
 // needs them and that the project asks for, by yarn.lock (see places.Gather). Without that
-// file each is a component. All versions of a package in one project are one package. Those
-// of another project are "yarn/NAME@PROJECT" (see package places).
+// file each is a component. All versions of a package in one project are one component.
+// Those of another project are "yarn/NAME@PROJECT" (see package places).
 //
 // What Yarn writes for itself changes with every package: "yarn/.database" has .pnp.cjs,
 // yarn.lock and the state of the installation. The rest of a project is its own code.
@@ -161,9 +161,9 @@ func (l *loader) claim(p *project) error {
 	}
 	for _, pkg := range p.packages {
 		of := p.packages[pkg.Group]
-		claimer := l.out.Add(place, of.Name)
-		if of.Name != pkg.Name {
-			claimer = l.out.AddTo(claimer, pkg.Name)
+		claimer := l.out.AddTo(l.out.Component(place, of.Name), pkg.Name)
+		if _, version, found := strings.Cut(pkg.slug, "-npm-"); found {
+			claimer.Type, claimer.Version = "npm", format.Text(version)
 		}
 		for _, record := range pkg.records {
 			l.out.Claim(claimer, record)
