@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Longest codes of the format, in bits.
+// The longest codes of the format, in bits.
 const (
 	maxCode       = 15
-	maxLengthCode = 7 // of the code that lengths of codes are written with
+	maxLengthCode = 7 // of the code for code lengths
 )
 
 // A sequence is a number of literals followed by a match. A length of 0 means that there is no
@@ -19,11 +19,11 @@ type sequence struct {
 	length, distance uint16
 }
 
-// A bitWriter appends bits, the first of them lowest. Up to 56 may be added between two flushes.
+// A bitWriter appends bits, the lowest first. At most 56 can be added between two flushes.
 type bitWriter struct {
 	out  []byte
 	held uint64
-	n    uint // how many bits are held
+	n    uint // number of bits that are not written yet
 }
 
 func (w *bitWriter) add(v uint64, n uint) {
@@ -31,7 +31,7 @@ func (w *bitWriter) add(v uint64, n uint) {
 	w.n += n
 }
 
-// flush writes the whole bytes that are held. There is room for eight.
+// flush writes all complete bytes. The buffer has room for eight more.
 func (w *bitWriter) flush() {
 	size := len(w.out)
 	binary.LittleEndian.PutUint64(w.out[size:size+8], w.held)
@@ -40,7 +40,7 @@ func (w *bitWriter) flush() {
 	w.n &= 7
 }
 
-// put is flush with everything in variables.
+// put is flush with the state in variables, for speed.
 func put(out []byte, at int, held uint64, n uint) (int, uint64, uint) {
 	binary.LittleEndian.PutUint64(out[at:at+8], held)
 	return at + int(n/8), held >> (n &^ 7), n & 7
@@ -58,9 +58,9 @@ type blockWriter struct {
 	huffman   huffman
 	symbols   [symbols]code
 	distances [distances]code
-	lengths   [19]code               // of the code for lengths
-	runs      []run                  // the lengths of both codes
-	match     [maxMatch + 1]struct { // a symbol of a length with what is behind it
+	lengths   [19]code               // of the code for code lengths
+	runs      []run                  // the code lengths of both codes
+	match     [maxMatch + 1]struct { // the symbol of a match length, with its extra bits
 		bits uint32
 		n    uint8
 	}
@@ -100,7 +100,7 @@ func (w *blockWriter) block(data []byte, sequences []sequence, h *histogram) {
 	w.sequences(data, sequences)
 }
 
-// size returns how many bits the symbols of h take, without what is behind them.
+// size returns the number of bits for the symbols of h, without their extra bits.
 func (w *blockWriter) size(h *histogram) int {
 	size := 0
 	for i, n := range h.symbol {
@@ -112,7 +112,7 @@ func (w *blockWriter) size(h *histogram) int {
 	return size
 }
 
-// extraBits returns how many bits are behind the symbols.
+// extraBits returns the number of extra bits of the symbols.
 func (h *histogram) extraBits() int {
 	size := 0
 	for i, g := range lengthGroups {
@@ -124,7 +124,7 @@ func (h *histogram) extraBits() int {
 	return size
 }
 
-// stored writes data as it is, in blocks of 65535 bytes at most.
+// stored writes data uncompressed, in blocks of at most 65535 bytes.
 func (w *blockWriter) stored(data []byte) {
 	for first := true; first || len(data) > 0; first = false {
 		part := data[:min(len(data), math.MaxUint16)]

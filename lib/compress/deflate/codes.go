@@ -1,6 +1,6 @@
 package deflate
 
-// A run is one symbol of the code that lengths of codes are written with, and what is behind it.
+// A run is one symbol of the code for code lengths, with its extra bits.
 type run struct {
 	symbol, value uint8
 }
@@ -12,14 +12,14 @@ const (
 	repeatZeros = 18 // 11 to 138 times
 )
 
-// extraOfRun is how many bits are behind such a symbol.
+// extraOfRun is the number of extra bits of such a symbol.
 var extraOfRun = [19]uint8{repeatLast: 2, repeatZero: 3, repeatZeros: 7}
 
-// lengthOrder is the order in which the lengths of that code's own codes are written.
+// lengthOrder is the order in which the lengths of that code itself are written.
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// describe finds the runs that stand for the lengths of both codes, and a code for them. It returns
-// how many bits they take.
+// describe finds the runs for the lengths of both codes, and a code for the runs. It returns their
+// size in bits.
 func (w *blockWriter) describe() int {
 	var all [symbols + distances]uint8
 	symbols, distances := w.used()
@@ -51,7 +51,7 @@ func (w *blockWriter) describe() int {
 	return 5 + 5 + 4 + 3*w.lengthsUsed() + size
 }
 
-// run adds a length that occurs n times in a row.
+// run adds the runs of a length that occurs n times in a row.
 func (w *blockWriter) run(length uint8, n int) {
 	if length > 0 {
 		w.runs = append(w.runs, run{length, 0})
@@ -77,7 +77,7 @@ func (w *blockWriter) run(length uint8, n int) {
 	}
 }
 
-// codes writes the codes of a block, as describe has found them.
+// codes writes the codes of a block, as found by describe.
 func (w *blockWriter) codes() {
 	symbols, distances := w.used()
 	lengths := w.lengthsUsed()
@@ -96,7 +96,7 @@ func (w *blockWriter) codes() {
 	}
 }
 
-// used returns up to which symbols there are codes.
+// used returns the number of symbols up to the last one with a code.
 func (w *blockWriter) used() (symbols, distances int) {
 	symbols, distances = len(w.symbols), len(w.distances)
 	for w.symbols[symbols-1].n == 0 {
@@ -108,7 +108,7 @@ func (w *blockWriter) used() (symbols, distances int) {
 	return symbols, distances
 }
 
-// lengthsUsed returns how many lengths of the code for lengths are written, in their order.
+// lengthsUsed returns the number of lengths of the code for code lengths that are written.
 func (w *blockWriter) lengthsUsed() int {
 	n := len(lengthOrder)
 	for n > 4 && w.lengths[lengthOrder[n-1]].n == 0 {
@@ -117,13 +117,13 @@ func (w *blockWriter) lengthsUsed() int {
 	return n
 }
 
-// fixedCodes sets the codes of a block that does not describe any.
+// fixedCodes sets the fixed codes of the format, for a block without its own.
 func (w *blockWriter) fixedCodes() {
 	copy(w.symbols[:], fixed.symbols[:])
 	copy(w.distances[:], fixed.distances[:])
 }
 
-// fixed has the codes that the format fixes; two symbols have one and never occur.
+// fixed has the fixed codes of the format. Two of its symbols never occur.
 var fixed = func() (w struct {
 	symbols   [symbols + 2]code
 	distances [distances + 2]code

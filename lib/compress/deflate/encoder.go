@@ -1,18 +1,18 @@
 package deflate
 
-// Version is another number whenever the same input and level give other bytes.
+// Version changes whenever the same input and level give different bytes.
 const Version = 1 // changes every digest
 
-// A level says how long an encoder looks for matches.
+// A level bounds the search for matches.
 type level struct {
 	depth int // places that are tried for a match
 	ahead int // the same for a match that begins one byte later
-	lazy  int // bytes of a match that is taken without a look at the next byte
-	nice  int // bytes of a match that ends the search
+	lazy  int // length of a match that is used without checking the next byte
+	nice  int // length of a match that ends the search
 }
 
-// The levels. The first takes 1.3 times as long as level 6 of the library, and gives about what
-// zlib's level 6 does; each further one takes longer for less.
+// The levels. The first takes 1.3 times as long as level 6 of the library, and its output is about
+// as small as that of zlib's level 6. Each further level takes longer and gains less.
 const (
 	First = 6
 	Last  = 9
@@ -25,18 +25,18 @@ var levels = [Last - First + 1]level{ // changes every digest
 	{depth: 1000, ahead: 500, lazy: maxMatch, nice: maxMatch},
 }
 
-// How blocks are cut. All change every digest.
+// Parameters for dividing data into blocks. All of them change every digest.
 const (
-	// segment is how many symbols are counted before a block may end. Four times as many give 0.4 %
+	// segment is the number of symbols after which a block can end. Four times as many give 0.4 %
 	// more bytes, half as many too.
 	segment = 1024
 	// mostSequences bounds the memory of an encoder.
 	mostSequences = 1 << 16
-	// headerBits is what a new block has to save: its codes take about as much.
+	// headerBits is the minimum gain of a new block, in bits. Its codes take about as much.
 	headerBits = 80 * 8
 )
 
-// An Encoder compresses pieces. It is for one goroutine.
+// An Encoder compresses pieces. Only one goroutine can use it at a time.
 type Encoder struct {
 	level  level
 	finder finder
@@ -44,7 +44,7 @@ type Encoder struct {
 
 	sequences []sequence // of the block, then of the segment
 	block     histogram  // of the block without its last segment
-	blockSize uint64     // of these symbols, as histogram.size has it
+	blockSize uint64     // of these symbols, as returned by histogram.size
 	inBlock   int        // sequences of the block
 	segment   histogram
 	start     int // where the block begins in the input
@@ -72,7 +72,7 @@ func (e *Encoder) Append(dst, buf []byte, from int) []byte {
 	return out
 }
 
-// parse finds the matches. Of one that begins at the next byte it takes the better one.
+// parse finds the matches. If one begins at the next byte too, it uses the better one.
 func (e *Encoder) parse(buf []byte, pos int) {
 	f, depth, lazy, nice := &e.finder, e.level.depth, e.level.lazy, e.level.nice
 	for literals := pos; ; {
@@ -118,8 +118,8 @@ func (e *Encoder) parse(buf []byte, pos int) {
 	}
 }
 
-// better tells whether a match that begins one byte later is worth the literal before it: whether
-// it is longer, or as long and at a much smaller distance.
+// better reports whether a match that begins one byte later is worth the literal before it: it is
+// longer, or as long and at a much smaller distance.
 func better(length, distance, oldLength, oldDistance int) bool {
 	return 8*(length-oldLength)+distanceSymbol(oldDistance)-distanceSymbol(distance) > 4
 }
@@ -135,8 +135,7 @@ func (e *Encoder) startSegment(at int) {
 	e.segment = histogram{}
 }
 
-// endSegment joins the segment to the block, or ends the block before it where that takes fewer
-// bits.
+// endSegment joins the segment to the block, or ends the block before it if that takes fewer bits.
 func (e *Encoder) endSegment(at int) {
 	size, joined := e.block.sizes(&e.segment)
 	if e.inBlock > 0 && (joined > e.blockSize+size+headerBits*logUnit || len(e.sequences) > mostSequences) {
@@ -151,7 +150,7 @@ func (e *Encoder) endSegment(at int) {
 	e.startSegment(at)
 }
 
-// endBlock writes the first n sequences, which reach up to end.
+// endBlock writes the first n sequences, which end at end.
 func (e *Encoder) endBlock(end int, h *histogram, n int) {
 	e.writer.block(e.finder.text[e.start:end], e.sequences[:n], h)
 }

@@ -15,7 +15,7 @@ import (
 // end is an empty last block with fixed codes.
 const end = "\x03\x00"
 
-// inflate reads what Append has written.
+// inflate decompresses the output of Append.
 func inflate(t testing.TB, piece, before []byte) []byte {
 	t.Helper()
 	r := flate.NewReaderDict(io.MultiReader(bytes.NewReader(piece), strings.NewReader(end)), before)
@@ -27,7 +27,7 @@ func inflate(t testing.TB, piece, before []byte) []byte {
 }
 
 // kinds are inputs that compress in different ways: as stored, fixed and dynamic blocks, with
-// matches of all lengths and distances, and with codes as long as they may be.
+// matches of all lengths and distances, and with codes of the maximum length.
 func kinds() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 300_000)
@@ -75,7 +75,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLargest has a piece as large as may be.
+// TestLargest compresses a piece of the maximum size.
 func TestLargest(t *testing.T) {
 	data := bytes.Repeat(kinds()["mixed"], 7)[:MaxPiece]
 	piece := NewEncoder(First).Append(nil, data, window)
@@ -96,7 +96,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestBlocks: where the data changes a new block begins, so that both parts keep their short codes.
+// TestBlocks: a new block begins where the data changes, so both parts have short codes.
 func TestBlocks(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	parts := [2][]byte{make([]byte, 100_000), make([]byte, 100_000)}

@@ -5,27 +5,27 @@ import (
 	"slices"
 )
 
-// A code has the bits of one symbol, the first of them lowest, and their number.
+// A code has the bits of one symbol, the lowest first, and their number.
 type code struct {
 	bits uint16
 	n    uint8
 }
 
-// A counted is a symbol that occurs.
+// A counted is a symbol that occurs, with its count.
 type counted struct {
 	symbol uint16
 	count  uint32
 }
 
-// A huffman makes codes; it keeps its memory from one alphabet to the next.
+// A huffman makes codes. It reuses its memory.
 type huffman struct {
 	leaves []counted
 	nodes  []uint32 // counts of inner nodes, then their depths
 	parent []uint16 // of leaves, then of inner nodes
 }
 
-// build fills codes, as many as counts, with a prefix code of at most limit bits a symbol; symbols
-// that do not occur get none. Deflate wants a code of two symbols at least where there is one.
+// build fills codes, as many as counts, with a prefix code of at most limit bits per symbol.
+// Symbols that do not occur get no code. Deflate requires a code for at least two symbols.
 func (h *huffman) build(codes []code, counts []uint32, limit int) {
 	clear(codes)
 	h.leaves = h.leaves[:0]
@@ -34,7 +34,7 @@ func (h *huffman) build(codes []code, counts []uint32, limit int) {
 			h.leaves = append(h.leaves, counted{uint16(s), n})
 		}
 	}
-	for s := range codes { // a code of one symbol is not complete, and some readers want it to be
+	for s := range codes { // a code for one symbol is incomplete, and some readers refuse it
 		if len(h.leaves) >= 2 {
 			break
 		}
@@ -51,7 +51,7 @@ func (h *huffman) build(codes []code, counts []uint32, limit int) {
 		}
 		return int(a.symbol) - int(b.symbol)
 	})
-	lengths := h.lengths(limit) // how many codes have each length
+	lengths := h.lengths(limit) // the number of codes of each length
 	// The rarest symbols get the longest codes.
 	leaf := 0
 	for n := limit; n > 0; n-- {
@@ -83,8 +83,8 @@ func assign(codes []code) {
 	}
 }
 
-// lengths returns how many symbols get a code of each length: those of Huffman's tree, and where
-// it is deeper than limit, of one that costs a little more.
+// lengths returns the number of codes of each length in Huffman's tree. If the tree is deeper than
+// limit, it is changed to one that costs a little more.
 func (h *huffman) lengths(limit int) (lengths [16]int) {
 	leaves := len(h.leaves)
 	h.nodes = h.nodes[:0]
@@ -116,7 +116,7 @@ func (h *huffman) lengths(limit int) (lengths [16]int) {
 		lengths[n]++
 		used += 1 << (limit - n)
 	}
-	for used > 1<<limit { // a leaf moves down one level: it and one of the deepest become brothers
+	for used > 1<<limit { // a leaf moves down one level and becomes the sibling of one of the deepest
 		n := limit - 1
 		for lengths[n] == 0 {
 			n--

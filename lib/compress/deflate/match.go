@@ -12,7 +12,7 @@ const (
 	window   = 1 << 15
 )
 
-// maxShortDistance is how far back a match of three bytes may point: beyond, its distance takes
+// maxShortDistance is the maximum distance of a match of three bytes. Beyond it, the distance takes
 // about as many bits as three literals.
 const maxShortDistance = 1 << 12
 
@@ -21,11 +21,11 @@ const (
 	shortHashBits = 12
 )
 
-// MaxPiece is the most bytes of input that Append takes, with what is before them.
+// MaxPiece is the maximum size of buf in Append, in bytes.
 const MaxPiece = 1 << 21
 
-// A text is a buffer of a fixed size, so that places in it need no check: that is an eighth of the
-// time.
+// A text is a buffer of a fixed size, so that accesses need no bounds check. That saves an eighth
+// of the time.
 type text [MaxPiece + 8]byte
 
 // load returns the four bytes at i.
@@ -40,15 +40,15 @@ func (t *text) load8(i int) uint64 {
 	return binary.LittleEndian.Uint64(t[i : i+8])
 }
 
-// A finder knows where in a text each four bytes have occurred, in chains from the newest place to
-// older ones, and where each three bytes were last. Places are kept by their lowest 16 bits: one
-// that is too old looks like another, which costs a comparison and nothing else.
+// A finder has the places of all four-byte strings in a text, in chains from the newest to the
+// oldest, and the last place of each three-byte string. Only the lowest 16 bits of a place are
+// stored. A place that is too old looks like another one, which costs only a comparison.
 type finder struct {
 	text  text
 	size  int
 	head  [1 << hashBits]uint16      // the newest place of the hash
 	short [1 << shortHashBits]uint16 // the same for three bytes
-	prev  [window]uint16             // how far before a place the next older one is
+	prev  [window]uint16             // distance from a place to the next older one
 }
 
 func (f *finder) reset(buf []byte) {
@@ -58,7 +58,7 @@ func (f *finder) reset(buf []byte) {
 }
 
 // insert adds the place pos, which begins with v. It returns the distances to the last places with
-// the same hash of four bytes, and of three.
+// the same hash of four bytes and of three bytes.
 func (f *finder) insert(pos int, v uint32) (distance, shortDistance uint16) {
 	head, short := &f.head[v*0x9e3779b1>>(32-hashBits)], &f.short[v<<8*0x9e3779b1>>(32-shortHashBits)]
 	place := uint16(pos)
@@ -68,15 +68,15 @@ func (f *finder) insert(pos int, v uint32) (distance, shortDistance uint16) {
 	return distance, shortDistance
 }
 
-// skip adds n places from pos on without a search.
+// skip adds n places, beginning with pos, without a search.
 func (f *finder) skip(pos, n int) {
 	for end := min(pos+n, f.size-3); pos < end; pos++ {
 		f.insert(pos, f.text.load(pos))
 	}
 }
 
-// find adds the place pos and returns the longest match for it that is longer than least, or a
-// length of 0. It tries depth places, and takes a match of nice bytes at once.
+// find adds the place pos and returns its longest match that is longer than least, or a length of
+// 0. It tries depth places, and returns a match of nice bytes at once.
 func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	most := min(maxMatch, f.size-pos)
 	if most < 4 {
@@ -96,7 +96,7 @@ func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	}
 	nice = min(nice, most)
 	reach := min(pos, window-1)
-	last := least - 3 // the last byte decides, so it is among the first four to be compared
+	last := least - 3 // a longer match has these four bytes too, so they are compared first
 	want := f.text.load(pos + last)
 	for total := int(d); d != 0 && total <= reach; total += int(d) {
 		at := pos - total
@@ -118,7 +118,7 @@ func (f *finder) find(pos, least, depth, nice int) (length, distance int) {
 	return length, distance
 }
 
-// same returns how many bytes at a and at b are equal, most of them at most.
+// same returns the number of equal bytes at a and b, at most most.
 func (f *finder) same(a, b, most int) int {
 	for n := 0; n < most; n += 8 {
 		if diff := f.text.load8(a+n) ^ f.text.load8(b+n); diff != 0 {

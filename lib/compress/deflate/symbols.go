@@ -2,7 +2,7 @@ package deflate
 
 import "math/bits"
 
-// Symbols of the format: literals, the end of a block, codes of lengths; and codes of distances.
+// Symbols of the format. One code has literals, the end of a block and lengths, another distances.
 const (
 	endOfBlock = 256
 	lengths    = 257 // the first of them
@@ -10,8 +10,8 @@ const (
 	distances  = 30
 )
 
-// A group is a range of lengths or distances that share a symbol: the first one, and how many bits
-// behind the symbol tell which of them it is.
+// A group is a range of lengths or distances with the same symbol: the first one, and the number of
+// extra bits that select one of them.
 type group struct {
 	first uint16
 	extra uint8
@@ -35,7 +35,7 @@ func init() {
 			first++
 		}
 	}
-	last := len(lengthGroups) - 1 // the longest has a symbol of its own
+	last := len(lengthGroups) - 1 // the longest has its own symbol
 	lengthGroups[last] = group{maxMatch, 0}
 	lengthSymbol[maxMatch] = uint8(last)
 	first = 1
@@ -46,8 +46,8 @@ func init() {
 	}
 }
 
-// distanceSymbol returns the symbol of a distance: two to each power of two, told apart by the bit
-// behind the first.
+// distanceSymbol returns the symbol of a distance. There are two for each power of two: the second
+// highest bit selects one.
 func distanceSymbol(distance int) int {
 	d := uint(distance - 1)
 	if d < 2 {
@@ -72,8 +72,8 @@ func (h *histogram) add(o *histogram) {
 	}
 }
 
-// sizes estimates the bits that the symbols of o take with a code of their own, and those of h and
-// o with a code for both, in units of 1/logUnit: their entropy.
+// sizes estimates the sizes of the symbols of o with their own code, and of the symbols of h and o
+// with a common code: their entropy, in units of 1/logUnit bits.
 func (h *histogram) sizes(o *histogram) (own, joined uint64) {
 	own1, joined1 := entropies(h.symbol[:], o.symbol[:])
 	own2, joined2 := entropies(h.distance[:], o.distance[:])
@@ -104,7 +104,7 @@ func timesLog(n uint32) uint64 {
 	return uint64(n) * log2(n)
 }
 
-// smallLogs has timesLog of the numbers that are most frequent.
+// smallLogs is a table of timesLog for small numbers, which are frequent.
 var smallLogs = func() (logs [512]uint32) {
 	for n := range logs[1:] {
 		logs[n+1] = uint32(uint64(n+1) * log2(uint32(n+1)))
@@ -112,11 +112,11 @@ var smallLogs = func() (logs [512]uint32) {
 	return logs
 }()
 
-// logUnit is what log2 counts in, as a part of one.
+// logUnit is the number of units of log2 in 1.
 const logUnit = 1 << 10
 
-// log2 is the logarithm of n > 0: exact for powers of two, and between them that of the nearest of
-// 256 steps. There is no floating point, which processors round in their own ways.
+// log2 is the logarithm of n > 0. It is exact for powers of two; between them there are 256 steps.
+// It does not use floating point, which processors round differently.
 func log2(n uint32) uint64 {
 	k := bits.Len32(n) - 1
 	return uint64(k)*logUnit + uint64(logSteps[n<<(31-k)>>23&0xff])

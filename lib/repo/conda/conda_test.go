@@ -59,7 +59,7 @@ func TestEnvironments(t *testing.T) {
 	)
 }
 
-// TestSharedCache: environments that share a cache share what it has.
+// TestSharedCache: files in a cache that environments share belong to the first one's package.
 func TestSharedCache(t *testing.T) {
 	r := placestest.New(t)
 	for _, env := range []string{"a", "b"} {
