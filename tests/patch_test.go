@@ -233,3 +233,20 @@ func TestPatchLayersRefuse(t *testing.T) {
 		}
 	}
 }
+
+// doctor lists removed files that look secret: they are in a kept layer.
+func TestPatchLayersKeepSecrets(t *testing.T) {
+	const rest = "dir / mode=0755\nfile /big size=900000\n"
+	with := mkroot.Make(t, rest+"file /root/.ssh/id_rsa text=secret\n")
+	without := mkroot.Make(t, rest)
+	last := patched(t, without, build(t, with, "--config-str", "{}"))
+	sameTree(t, without, last)
+	res := start(t, exec.Command("chunkah", "doctor", "oci-archive:"+last))
+	if res.code != 1 || !strings.Contains(res.stdout, "removed-files") || !strings.Contains(res.stdout, "/root/.ssh/id_rsa") {
+		t.Errorf("status %d\n%s%s", res.code, res.stdout, res.stderr)
+	}
+	res = start(t, exec.Command("chunkah", "doctor", "oci-archive:"+build(t, without, "--config-str", "{}")))
+	if strings.Contains(res.stdout, "removed-files") {
+		t.Errorf("without patch layers:\n%s", res.stdout)
+	}
+}

@@ -57,6 +57,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
+	c.removed = true
 	set, err := c.openSources(ctx, env, names, env.draws())
 	if err != nil {
 		return nil, err
@@ -74,6 +75,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	assigning.Root = set.Root
 	remember(assigning.Repos, set)
 	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
+	looking.Removed = set.Removed
 	if set.Image != nil {
 		if looking.Config, err = oci.ParseConfig(set.Image.Config.Data); err != nil {
 			return nil, fmt.Errorf("reading the config of %q: %w", set.Image.Source, err) // the same message as in build

@@ -26,6 +26,8 @@ import (
 // sourceFlags are shared by scan and build.
 type sourceFlags struct {
 	imageFlags
+	// removed requests source.Set.Removed.
+	removed  bool
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build can take all, and makes an index of the results" section:"Source" brief:"which image of an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
@@ -42,6 +44,7 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 func (f *sourceFlags) openSources(ctx context.Context, env *Env, sources []string, draws bool) (*source.Set, error) {
 	spareMemory(sources)
 	opt := f.sourceOptions(env)
+	opt.Removed = f.removed
 	work, stop := env.working("read", draws && slices.ContainsFunc(sources, inMemory))
 	opt.Image.Work = work
 	set, err := source.Open(ctx, sources, opt)

@@ -48,6 +48,7 @@ const (
 	APIDirectories  ID = "api-directories"
 	OSTreeLink      ID = "ostree-link"
 	BootcKargs      ID = "bootc-kargs"
+	RemovedFiles    ID = "removed-files"
 	LayerOrder      ID = "layer-order"
 )
 
@@ -282,6 +283,10 @@ var checks = []check{
 	{
 		id: OSTreeLink, harm: HarmBoot, whole: findOSTreeLink,
 		what: "/sysroot is not a directory, or /ostree is not a symlink to sysroot/ostree: bootc refuses the image (lint baseimage-root)",
+	},
+	{
+		id: RemovedFiles, harm: HarmSecret, whole: findRemoved,
+		what: "files that look secret were removed, but everyone with the image can read them in a lower layer",
 	},
 	{id: LayerOrder, harm: HarmReuse, whole: findOrder},
 }

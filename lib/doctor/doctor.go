@@ -68,6 +68,8 @@ type Options struct {
 	// Layers are the layers of the examined image, from the bottom up; nil if the source is not an
 	// image or the stability of a layer is unknown.
 	Layers []chain.Layer
+	// Removed are files in the layers of the examined image that it no longer shows.
+	Removed []*format.File
 	// Ignore lists checks to skip.
 	Ignore []ID
 }

@@ -203,8 +203,8 @@ file /root/.cache/ms-playwright/browser text=x
 			}
 		})
 	}
-	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true // TestFaults
-	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile] = true, true, true, true                // separate tests
+	found[UnreadableFiles], found[OverlayWhiteout], found[XattrNames], found[OverlongPaths] = true, true, true, true             // TestFaults
+	found[LayerOrder], found[OSTreeLabels], found[FatJar], found[SparseFile], found[RemovedFiles] = true, true, true, true, true // separate tests
 	for _, id := range IDs() {
 		if !found[id] {
 			t.Errorf("no test finds %s", id)

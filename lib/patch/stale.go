@@ -8,9 +8,9 @@ type Shadow struct {
 	Bytes, Stale int64
 	// HiddenBy has the hidden bytes by the layer that hides them.
 	HiddenBy map[int]int64
-	// Paths are the hidden files that no longer exist in the image, in order: they can still be
-	// read in the layer.
-	Paths []string
+	// Removed are the regular files with contents that no longer exist in the image, in order. They
+	// can still be read in the layer.
+	Removed []*format.File
 }
 
 // Shadows finds the stale entries of an image's layers.
@@ -42,7 +42,7 @@ func Shadows(layers []Layer) []Shadow {
 			shadow.Stale += e.bytes
 			shadow.HiddenBy[int(hider)] += e.bytes
 			if shown < 0 && e.file.Size > 0 {
-				shadow.Paths = append(shadow.Paths, at.path)
+				shadow.Removed = append(shadow.Removed, e.file)
 			}
 		}
 	}

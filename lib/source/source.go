@@ -14,6 +14,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/patch"
 	"chunkah/lib/rootfs"
 	"chunkah/lib/transport"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	KeepBase string
 	// BySource makes each source its own component.
 	BySource bool
+	// Removed requests Set.Removed.
+	Removed bool
 	// Sums keeps the checksums of an image's files instead of their contents: see
 	// image.FlattenOptions.
 	Sums bool
@@ -51,6 +54,8 @@ type Set struct {
 	Kept []image.Layer
 	// Image reads their blobs; nil if no source is an image.
 	Image *image.Image
+	// Removed are files in the layers of an image that it no longer shows, if requested.
+	Removed []*format.File
 	// Notes describe ambiguities that runtimes handle differently.
 	Notes []string
 
@@ -166,9 +171,17 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums, Work: opt.Image.Work})
+	flatten := image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums, Work: opt.Image.Work}
+	layers := make([]patch.Layer, len(img.Layers))
+	if opt.Removed {
+		flatten.Records = func(layer int, l image.LayerEntries) { layers[layer] = patch.Layer(l) }
+	}
+	tree, err := image.Flatten(ctx, img, flatten)
 	if err != nil {
 		return err
+	}
+	for _, shadow := range patch.Shadows(layers) {
+		s.Removed = append(s.Removed, shadow.Removed...)
 	}
 	s.Tree, s.virtual = tree, true
 	s.Notes = append(s.Notes, tree.Notes...)

@@ -1,0 +1,42 @@
+package doctor
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"chunkah/format"
+)
+
+// secretNames are patterns of names of files that usually contain a secret.
+var secretNames = []string{
+	"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "*.keytab", "*.gpg-key", ".env", ".netrc", ".pgpass", ".my.cnf",
+	".git-credentials", ".npmrc", ".pypirc", ".htpasswd", "auth.json", "shadow", "gshadow", "*secret*", "*password*", "*passwd*", "*credential*", "*token*",
+	"ssh_host_*_key", ".*_history",
+}
+
+// isSecret reports whether a file looks like a secret by its name.
+func isSecret(f *format.File) bool {
+	if strings.HasSuffix(f.Path, "/.docker/config.json") {
+		return true
+	}
+	name := strings.ToLower(path.Base(f.Path))
+	return slices.ContainsFunc(secretNames, func(pattern string) bool {
+		matches, _ := path.Match(pattern, name)
+		return matches
+	})
+}
+
+// findRemoved finds files of lower layers that the image no longer shows, and that look secret.
+func findRemoved(e *Examiner, f Finding) (_ Finding, found bool) {
+	for _, r := range e.opt.Removed {
+		if !isSecret(r) {
+			continue
+		}
+		f.Files, f.Bytes = f.Files+1, f.Bytes+r.Size
+		f.Places = append(f.Places, Place{r.Path, 1, r.Size})
+	}
+	slices.SortFunc(f.Places, func(a, b Place) int { return format.ComparePaths(a.Path, b.Path) })
+	f.Advice = "build the image from its root without --max-stale and --keep-base: then it has only the files of the root; treat these secrets as known"
+	return f, len(f.Places) > 0
+}
