@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
+	"chunkah/lib/assign"
 	"chunkah/lib/sbom"
 )
 
@@ -40,7 +42,7 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 	if err != nil {
 		return err
 	}
-	doc, err := c.bill(b, done)
+	doc, err := c.bill(ctx, b, done)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (c *buildCommand) writeSBOM(ctx context.Context, env *Env, b *building, don
 }
 
 // bill generates the SBOM of a finished image.
-func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, error) {
+func (c *buildCommand) bill(ctx context.Context, b *building, done *reports) (*sbom.Document, error) {
 	names, err := c.sourceNames("", c.From, c.Rootfs)
 	if err != nil {
 		return nil, err
@@ -69,8 +71,41 @@ func (c *buildCommand) bill(b *building, done *reports) (*sbom.Document, error) 
 	}
 	doc.Subject.Digest = digest.Digest(done.written.Manifest)
 	doc.Created = done.written.Created
-	doc.Packages = sbom.Packages(done.assigned.Packages, done.written.In)
+	packages, layers := done.assigned.Packages, done.written.In
+	if len(b.set.Kept) > 0 {
+		if packages, layers, err = c.withKept(ctx, b, layers); err != nil {
+			return nil, err
+		}
+	}
+	doc.Packages = sbom.Packages(packages, layers)
 	return doc, nil
+}
+
+// withKept returns the packages of an image with kept layers, and the layers of each component: the
+// kept ones, which the build has not scanned, and those that it has written.
+func (c *buildCommand) withKept(ctx context.Context, b *building, written map[string][]digest.Digest) ([]*assign.Package, map[string][]digest.Digest, error) {
+	assigning, err := c.assignFlags.options(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	assigning.Root = b.set.Root
+	remember(assigning.Repos, b.set)
+	where := &sbom.Placement{LayerOf: b.set.Tree.Layer, Digests: make([]digest.Digest, len(b.set.Image.Layers))}
+	for i, l := range b.set.Kept {
+		where.Digests[i] = l.Descriptor.Digest // the others are not in the new image
+	}
+	p := &placing{root: b.set.Root, header: b.header, scan: b.scan, assign: assigning, where: where}
+	p.header.KeepLayers, p.scan.Whiteouts = 0, false
+	_, assigned, err := p.run(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	layers := where.Layers()
+	for name, list := range layers {
+		list = slices.DeleteFunc(list, func(d digest.Digest) bool { return d == "" })
+		layers[name] = append(list, written[name]...)
+	}
+	return assigned.Packages, layers, nil
 }
 
 // sbomLines returns the command that replaces --sbom in a pipeline.

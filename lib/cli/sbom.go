@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"chunkah/format"
@@ -11,6 +13,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/rootfs"
 	"chunkah/lib/sbom"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -78,6 +81,10 @@ func (e *Env) writeBill(ctx context.Context, name string, doc *sbom.Document, da
 	return nil
 }
 
+// sbomGC is the garbage collector's GOGC for lists of packages. A directory with 114,000 files then
+// needs 78 MB instead of 97 MB, for a tenth of a second more.
+const sbomGC = 40
+
 // list lists the packages of the sources.
 func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error) {
 	var header format.Header
@@ -97,6 +104,9 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 		return nil, err
 	}
 	defer set.Close() // opened only for reading
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(sbomGC)
+	}
 	scanning, err := c.scanFlags.options(env, set.Root, env.stdoutInfo())
 	if err != nil {
 		return nil, err
@@ -113,32 +123,44 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	if err != nil {
 		return nil, err
 	}
-	var assigned *assign.Outcome
-	err = pipeline.Run(ctx,
-		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) error {
-			scanned, err := scan.Run(ctx, set.Changed, header, scanning, out)
-			if err == nil {
-				c.warnEmpty(env, set.Root, scanned)
-			}
-			return err
-		}},
-		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
-			assigned, err = assign.Run(ctx, in, out, assigning)
-			return err
-		}},
-		pipeline.Stage{Name: "sbom", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
-			return where.Read(ctx, in)
-		}},
-	)
+	p := &placing{root: set.Changed, header: header, scan: scanning, assign: assigning, where: where}
+	scanned, assigned, err := p.run(ctx)
 	if err != nil {
 		return nil, err
 	}
+	c.warnEmpty(env, set.Root, scanned)
 	env.assigned(assigned)
 	if doc.Created = where.Time(nil); set.Image != nil {
 		doc.Created = where.Time(set.Image.Created)
 	}
 	doc.Packages = sbom.Packages(assigned.Packages, where.Layers())
 	return doc, nil
+}
+
+// placing finds the packages of a root, and the layers of their components.
+type placing struct {
+	root   *rootfs.Root
+	header format.Header
+	scan   scan.Options
+	assign assign.Options
+	where  *sbom.Placement
+}
+
+func (p *placing) run(ctx context.Context) (scanned *scan.Report, assigned *assign.Outcome, err error) {
+	err = pipeline.Run(ctx,
+		pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
+			scanned, err = scan.Run(ctx, p.root, p.header, p.scan, out)
+			return err
+		}},
+		pipeline.Stage{Name: "assign", Run: func(ctx context.Context, in format.Source, out format.Sink) (err error) {
+			assigned, err = assign.Run(ctx, in, out, p.assign)
+			return err
+		}},
+		pipeline.Stage{Name: "sbom", Run: func(ctx context.Context, in format.Source, _ format.Sink) error {
+			return p.where.Read(ctx, in)
+		}},
+	)
+	return scanned, assigned, err
 }
 
 // describeSource returns the subject of an SBOM. If the source is one image, packages are located
