@@ -96,6 +96,7 @@ var pages = map[string]func(p *document){
 	"docs/recipes/github.md":     workflowPage,
 	"docs/recipes/gitlab.md":     gitlabPage,
 	"docs/recipes/kubernetes.md": podPage,
+	"docs/recipes/signing.md":    signingPage,
 	"docs/recipes/tarballs.md":   tarballPage,
 }
 
