@@ -137,7 +137,7 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// If no place has the image, it is missing where its name says, and the mirrors' errors are told.
+// If no place has the image, the error names its own registry, and lists those of the mirrors.
 func TestMirrorsFail(t *testing.T) {
 	own, mirror := newHost(t, nil), newHost(t, nil)
 	f, warns := openAt(t, oneMirror, own, mirror)
