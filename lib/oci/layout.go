@@ -19,10 +19,10 @@ import (
 )
 
 // Layout is an OCI layout directory. A new one is written under a temporary name beside its own and
-// renamed when it is complete. An existing one gets each complete blob under its digest, and its
-// new index.json last. Then blobs of the replaced image are removed if Options.Own says so. Other
-// unused blobs stay, for example for umoci gc. Its methods can be called concurrently, except for
-// Finish, Commit and Discard.
+// renamed when it is complete. An existing one gets the blobs under their digests once all are
+// complete, and its new index.json last. Then blobs of the replaced image are removed if
+// Options.Own says so. Other unused blobs stay, for example for umoci gc. Its methods can be called
+// concurrently, except for Finish, Commit and Discard.
 type Layout struct {
 	path       string // as the user gave it
 	dir        string // directory of the files: path, or a temporary directory
@@ -35,6 +35,8 @@ type Layout struct {
 	done  error    // why it accepts nothing more: the first error, errFinished or errDiscarded
 	made  []string // new files in an existing directory that Discard removes, in the order of their creation
 	temps map[*layoutBlob]bool
+	// complete has the blobs that are written and have no name yet.
+	complete []*layoutBlob
 
 	index, merged []byte // after Finish: the image's index, and the new index.json
 }
@@ -128,10 +130,10 @@ func (l *Layout) Blob(d v1.Descriptor, _ Hint, write func(io.Writer) error) erro
 	if err != nil {
 		return err
 	}
-	if err := WriteBlob(b.f, d, write); err != nil {
+	if err := WriteBlob(rawBlob{b}, d, write); err != nil {
 		return l.fail(errors.Join(err, b.Discard()))
 	}
-	return l.fail(b.place(d.Digest))
+	return l.fail(b.finish(d.Digest))
 }
 
 // fail makes err the layout's error, if it is not nil.
@@ -173,6 +175,9 @@ func (l *Layout) Finish(index []byte) (at Location, err error) {
 func (l *Layout) finish(index []byte) (at Location, err error) {
 	if len(l.temps) > 0 {
 		return at, errors.New("a blob is not finished")
+	}
+	if err := l.nameBlobs(); err != nil {
+		return at, err
 	}
 	own, err := CheckIndex(index, func(d digest.Digest) bool {
 		_, err := os.Stat(filepath.Join(l.dir, blobName(d)))
@@ -275,6 +280,7 @@ func (l *Layout) Discard() error {
 	for b := range l.temps {
 		errs = append(errs, b.Discard())
 	}
+	errs = append(errs, l.removeComplete()...)
 	switch {
 	case l.dir == "" || l.dir == l.path && l.lock == nil: // not begun, or complete
 	case l.lock == nil:

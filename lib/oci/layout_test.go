@@ -260,10 +260,13 @@ func TestLayoutAbortKeepsWhatWasThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := OpenLayout(path, "", Options{})
-	if err == nil {
-		err = errors.Join(l.Blob(descriptor("x"), Hint{}, Data([]byte("x"))), l.Discard())
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	img := testImage(t)
+	img.Layers = testLayers("x")
+	finishImage(t, l, img)
+	if err := l.Discard(); err != nil {
 		t.Fatal(err)
 	}
 	images(t, path)

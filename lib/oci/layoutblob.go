@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -14,6 +15,9 @@ import (
 
 // has reports whether the layout has the complete blob.
 func (l *Layout) has(d v1.Descriptor) (bool, error) {
+	if l.hasComplete(d.Digest) {
+		return true, nil
+	}
 	f, err := regular.Open(filepath.Join(l.dir, blobName(d.Digest)))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
 		return false, nil // any other file there is replaced
@@ -33,12 +37,21 @@ func (l *Layout) has(d v1.Descriptor) (bool, error) {
 	return got == d.Digest, err
 }
 
-// layoutBlob is a blob with a temporary name.
+// hasComplete reports whether a blob was written that has no name yet.
+func (l *Layout) hasComplete(d digest.Digest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.complete, func(b *layoutBlob) bool { return b.digest == d })
+}
+
+// layoutBlob is a blob with a temporary name. A complete one keeps it until all blobs are synced.
 type layoutBlob struct {
 	layout *Layout
 	f      *os.File
 	size   int64
+	digest digest.Digest // of a complete blob
 	err    error
+	writeback
 }
 
 // NewBlob implements Destination. Blobs can be written concurrently.
@@ -58,7 +71,7 @@ func (l *Layout) newBlob() (*layoutBlob, error) {
 	if err != nil {
 		return nil, l.fail(err)
 	}
-	b := &layoutBlob{layout: l, f: f}
+	b := &layoutBlob{layout: l, f: f, writeback: writeback{file: f}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.temps[b] = true
@@ -70,10 +83,19 @@ func (b *layoutBlob) Write(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.f.Write(p)
-	b.size += int64(n)
+	n, err := rawBlob{b}.Write(p)
 	b.err = b.layout.fail(withoutTempName(err))
 	return n, b.err
+}
+
+// rawBlob writes to a blob whose caller handles errors.
+type rawBlob struct{ *layoutBlob }
+
+func (b rawBlob) Write(p []byte) (int, error) {
+	n, err := b.f.Write(p)
+	b.size += int64(n)
+	b.reached(b.size)
+	return n, err
 }
 
 // Commit implements BlobWriter.
@@ -84,7 +106,7 @@ func (b *layoutBlob) Commit(d digest.Digest, size int64) error {
 	if b.size != size {
 		return b.layout.fail(errors.Join(sizeError(d, b.size, size), b.Discard()))
 	}
-	return b.layout.fail(b.place(d))
+	return b.layout.fail(b.finish(d))
 }
 
 // Discard implements BlobWriter.
@@ -96,13 +118,48 @@ func (b *layoutBlob) Discard() error {
 	return os.Remove(b.f.Name())
 }
 
-// place renames the finished blob.
-func (b *layoutBlob) place(d digest.Digest) error {
+// finish ends the blob. Its name comes later: a sync of many files costs little more than that of
+// one.
+func (b *layoutBlob) finish(d digest.Digest) error {
 	if !b.forget() {
 		return errBlobDone
 	}
-	b.err = errBlobDone
-	return b.layout.name(d, func(path string) error { return finish(b.f, path) })
+	b.err, b.digest = errBlobDone, d
+	b.complete(b.size)
+	l := b.layout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.complete = append(l.complete, b)
+	return nil
+}
+
+// nameBlobs syncs all complete blobs and gives them their names.
+func (l *Layout) nameBlobs() error {
+	for _, b := range l.complete {
+		if err := b.f.Sync(); err != nil {
+			return withoutTempName(err)
+		}
+	}
+	for len(l.complete) > 0 {
+		b := l.complete[0]
+		err := l.name(b.digest, func(path string) error { return os.Rename(b.f.Name(), path) })
+		if err != nil {
+			return err
+		}
+		l.complete = l.complete[1:]
+		_ = b.f.Close() // it was synced
+	}
+	return nil
+}
+
+// removeComplete removes the complete blobs without a name.
+func (l *Layout) removeComplete() (errs []error) {
+	for _, b := range l.complete {
+		_ = b.f.Close() // the contents do not matter any more
+		errs = append(errs, os.Remove(b.f.Name()))
+	}
+	l.complete = nil
+	return errs
 }
 
 // adopt moves a blob from a synced file on the same file system.
