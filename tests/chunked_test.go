@@ -195,3 +195,54 @@ func TestChunkedIsDeterministic(t *testing.T) {
 		t.Errorf("no layer is marked: %s", first)
 	}
 }
+
+// Whatever happens to a blob, its marks stay with it: from a cache, from the previous image, as a
+// kept layer of a source, in an index, and copied by other tools.
+func TestChunkedMarksStay(t *testing.T) {
+	clients.Need(t, "skopeo")
+	root, dir := smallRoot(t), t.TempDir()
+	marks := func(place string) int {
+		t.Helper()
+		clients.Run(t, exec.Command("chunkah", "verify", place))
+		return strings.Count(clients.Run(t, exec.Command("skopeo", "inspect", "--raw", place)), "zstd-chunked.manifest-checksum")
+	}
+	first := "oci:" + dir + "/first"
+	build := func(out string, args ...string) {
+		t.Helper()
+		clients.Run(t, exec.Command("chunkah", append([]string{"build", "-q", "--compress", "zstd:chunked", "-o", out}, args...)...))
+	}
+	build(first, "--rootfs", root, "--cache", dir+"/cache")
+	want := marks(first)
+	if want < 3 {
+		t.Fatalf("%d layers are marked", want)
+	}
+	for name, args := range map[string][]string{
+		"cached":   {"--rootfs", root, "--cache", dir + "/cache"},
+		"previous": {"--rootfs", root, "--previous", first},
+		"kept":     {"--from", first, "--keep-base", "3"},
+	} {
+		out := "oci-archive:" + dir + "/" + name
+		build(out, args...)
+		if got := marks(out); got < want-1 { // leftovers can be another layer above kept ones
+			t.Errorf("%s: %d layers are marked, and in the first image %d", name, got, want)
+		}
+	}
+	clients.Run(t, exec.Command("chunkah", "index", "-o", "oci:"+dir+"/index", first))
+	if said := clients.Run(t, exec.Command("chunkah", "inspect", "oci:"+dir+"/index")); !strings.Contains(said, fmt.Sprintf(", %d zstd:chunked", want)) {
+		t.Errorf("in an index: %s", said)
+	}
+	clients.SkopeoCopy(t, first, "oci:"+dir+"/copy")
+	if got := marks("oci:" + dir + "/copy"); got != want {
+		t.Errorf("skopeo's copy has %d marks, want %d", got, want)
+	}
+}
+
+// Destinations that cannot hold such layers refuse them before anything is read.
+func TestChunkedIsRefused(t *testing.T) {
+	for _, out := range []string{"docker-archive:out", "docker-daemon:app:1"} {
+		res := start(t, exec.Command("chunkah", "build", "--rootfs", t.TempDir(), "--compress", "zstd:chunked", "-o", out))
+		if res.code != 2 || !strings.Contains(res.stderr, "zstd:chunked") {
+			t.Errorf("%s: status %d: %s", out, res.code, res.stderr)
+		}
+	}
+}

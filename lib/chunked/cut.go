@@ -24,8 +24,7 @@ const (
 
 type rollsum struct {
 	s1, s2 uint32
-	window [windowSize]byte
-	at     int
+	window [windowSize]byte // the oldest byte first
 }
 
 func newRollsum() rollsum {
@@ -35,21 +34,37 @@ func newRollsum() rollsum {
 // roll adds bytes up to the first after which it cuts, and returns their number. The first skip
 // bytes are added without a cut.
 func (r *rollsum) roll(p []byte, skip int) (n int, cut bool) {
+	first := p[:min(len(p), windowSize)]
+	n, cut = r.slide(r.window[:], first, skip)
+	if !cut && len(p) > len(first) {
+		n, cut = r.slide(p, p[windowSize:], skip-windowSize)
+		n += windowSize
+	}
+	if n >= windowSize {
+		copy(r.window[:], p[n-windowSize:n])
+	} else {
+		copy(r.window[:], r.window[n:])
+		copy(r.window[windowSize-n:], p[:n])
+	}
+	return n, cut
+}
+
+// slide adds the bytes of in, each in place of the byte of out with the same index.
+func (r *rollsum) slide(out, in []byte, skip int) (n int, cut bool) {
 	const mask = 1<<cutBits - 1
-	s1, s2, at := r.s1, r.s2, r.at
-	for i, b := range p {
-		drop := uint32(r.window[at&(windowSize-1)])
-		r.window[at&(windowSize-1)] = b
-		at++
+	s1, s2 := r.s1, r.s2
+	out = out[:len(in)]
+	for i, b := range in {
+		drop := uint32(out[i])
 		s1 += uint32(b) - drop
 		s2 += s1 - windowSize*(drop+charOffset)
 		if s2&mask == mask && i >= skip {
-			r.s1, r.s2, r.at = s1, s2, at&(windowSize-1)
+			r.s1, r.s2 = s1, s2
 			return i + 1, true
 		}
 	}
-	r.s1, r.s2, r.at = s1, s2, at&(windowSize-1)
-	return len(p), false
+	r.s1, r.s2 = s1, s2
+	return len(in), false
 }
 
 // chunkSink receives the chunks of a file: data in pieces, then the end of the chunk. If it is

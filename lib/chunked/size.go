@@ -28,7 +28,7 @@ func MaxSize(n int64, files []*format.File) int64 {
 	}
 	// Chunks are added until the TOC is full: at most one more for each file then.
 	toc = 3*toc + 2*fullTOC
-	frames := 2*int64(len(files)) + toc/entryText + n/(1<<20) + 2
+	frames := 2*int64(len(files)) + toc/entryText + n/(512<<10) + 2
 	split := 2*(n-contents) + toc
 	return compress.MaxSize(n) + frames*frameCost + compress.MaxSize(toc) + compress.MaxSize(split)
 }

@@ -50,7 +50,7 @@ func NewWriter(ctx context.Context, pool *compress.Pool, w io.Writer, s compress
 	z.newTable = func() (*table, error) {
 		t := &table{}
 		var err error
-		t.Writer, err = pool.NewWriter(ctx, &t.data, s, rank)
+		t.FrameWriter, err = pool.NewFrameWriter(ctx, &t.data, s, rank) // its buffers are of one size
 		return t, err
 	}
 	var err error
@@ -212,13 +212,13 @@ func (z *Writer) Positions() *Positions { return z.positions }
 
 // table is a table that is compressed in memory.
 type table struct {
-	*compress.Writer
+	*compress.FrameWriter
 	data bytes.Buffer
 	size int64 // before compression
 }
 
 func (t *table) Write(p []byte) (int, error) {
-	n, err := t.Writer.Write(p)
+	n, err := t.FrameWriter.Write(p)
 	t.size += int64(n)
 	return n, err
 }

@@ -98,7 +98,7 @@ func TestTablesDescribeTar(t *testing.T) {
 func TestGolden(t *testing.T) {
 	files, contents := sample()
 	_, blob, _ := build(t, files, contents, 2)
-	const want = "795e164d5890c81fac4cc5a3b1154748523d2639b45572615edc732976e839ef"
+	const want = "dfc0da2e9ee957b43afe5e3c000963890a3ce154694376def3424a204e6989b9"
 	if got := fmt.Sprintf("%x", sha256.Sum256(blob)); got != want {
 		t.Errorf("the blob has the SHA-256 %s, want %s", got, want)
 	}

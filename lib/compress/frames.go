@@ -12,12 +12,12 @@ import (
 // end of the frame that makes it frameBlockSize large, and in the middle of a frame if it gets
 // twice as large.
 const (
-	frameBlockSize = 1 << 20            // changes every digest
+	frameBlockSize = 512 << 10          // changes every digest
 	maxFrameBlock  = 2 * frameBlockSize // changes every digest
 )
 
 // A FrameWriter compresses everything written to it to zstd frames that end where the caller says,
-// so that each of them can be read alone. A frame of more than 1 MiB can become several. Like a
+// so that each of them can be read alone. A frame of more than 512 KiB can become several. Like a
 // [Writer], it is for one goroutine, and can be dropped without Close.
 type FrameWriter struct{ z *Writer }
 
