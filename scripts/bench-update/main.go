@@ -13,9 +13,9 @@
 //
 //	bench-update -bin bin -dir /var/tmp/chunkah-bench [-max 64,128] [-sets REGEXP]
 //
-// Beside chunkah, with and without --previous, stand the layers of chunkah 0.6
+// Beside chunkah, with and without --previous and with --max-stale, stand the layers of chunkah 0.6
 // (base.go), and one layer. It takes the mirrors from apt's configuration, needs root,
-// keeps the roots in DIR, and stores no image.
+// keeps the roots in DIR, and stores one image there while it runs.
 package main
 
 import (

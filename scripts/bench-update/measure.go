@@ -96,8 +96,8 @@ type layout struct {
 	stack func(*state, []layer) []layer
 }
 
-// layouts calls f with the ways to lay out so many layers: with the previous image,
-// without, and as chunkah 0.6.
+// layouts calls f with the ways to lay out so many layers: with the previous image, with patch
+// layers, without, and as chunkah 0.6.
 func (u *update) layouts(limit int, f func(layout) error) error {
 	most := []string{"--max", strconv.Itoa(limit)}
 	plan := filepath.Join(u.dir, "previous.plan")
@@ -110,14 +110,34 @@ func (u *update) layouts(limit int, f func(layout) error) error {
 	for _, name := range append(base, plan) {
 		defer os.Remove(name)
 	}
-	for _, l := range []layout{
-		{name: "with `--previous`", options: most, was: []string{"--plan", plan}, is: []string{"--previous", plan}},
+	old := filepath.Join(u.dir, "previous.oci")
+	defer os.Remove(old)
+	if err := u.store(old, most); err != nil {
+		return err
+	}
+	layouts := []layout{{name: "with `--previous`", options: most, was: []string{"--plan", plan}, is: []string{"--previous", plan}}}
+	for _, stale := range []string{"2%", "5%", "10%"} {
+		layouts = append(layouts, layout{
+			name: "`--max-stale " + stale + "`", options: most, is: []string{"--previous", "oci-archive:" + old, "--max-stale", stale},
+		})
+	}
+	for _, l := range append(layouts, []layout{
 		{name: "without", options: most},
 		{name: "chunkah 0.6", options: most, was: []string{"--previous", base[0]}, is: []string{"--previous", base[1]}, stack: (*state).stableFirst},
-	} {
+	}...) {
 		if err := f(l); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// store writes the image of the root before the update to an archive, whose layers patch layers
+// keep.
+func (u *update) store(name string, options []string) error {
+	args := append([]string{"build", "--quiet", "--rootfs", u.before, "--skip-special-files", "-o", name}, options...)
+	if out, err := exec.CommandContext(u.ctx, filepath.Join(u.bin, "chunkah"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("chunkah build: %w\n%s", err, out)
 	}
 	return nil
 }
