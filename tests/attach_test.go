@@ -84,4 +84,18 @@ func TestAttach(t *testing.T) {
 			t.Errorf("document %d: %+v\n%s", i, m, got)
 		}
 	}
+
+	// Each image of an index gets a document.
+	run("build", "--rootfs", root, "--arch", "arm64", "--config-str", "{}", "-o", "docker://"+host+"/app:arm")
+	both := "docker://" + host + "/app:both"
+	run("index", "-o", both, image, "docker://"+host+"/app:arm")
+	run("sbom", "--platform", "all", both, "--attach", both)
+	var images v1.Index
+	get("manifests/both", &images)
+	for _, d := range images.Manifests {
+		var attached v1.Index
+		if get("manifests/sha256-"+d.Digest.Encoded(), &attached); len(attached.Manifests) == 0 || attached.Manifests[0].ArtifactType != "application/spdx+json" {
+			t.Errorf("%s has %+v", d.Platform.Architecture, attached.Manifests)
+		}
+	}
 }

@@ -45,6 +45,9 @@ func (c *sbomCommand) run(ctx context.Context, env *Env) error {
 			return err
 		}
 	}
+	if c.Platform == platformAll {
+		return c.runAll(ctx, env)
+	}
 	doc, err := c.list(ctx, env)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type sourceFlags struct {
 	imageFlags
 	// removed requests source.Set.Removed.
 	removed  bool
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build can take all, and makes an index of the results" section:"Source" brief:"which image of an index, or all"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build and sbom can take all: build makes an index of the results, sbom a document for each" section:"Source" brief:"which image of an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
@@ -218,7 +218,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
 	}
 	if f.Platform == platformAll {
-		return usagef("--platform %s is for chunkah build: a stream has one image", platformAll)
+		return usagef("--platform %s is for chunkah build and sbom: a stream has one image", platformAll)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)

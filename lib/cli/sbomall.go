@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"chunkah/lib/image"
+)
+
+// platformPlace is replaced by the platform in the name of -o, with dashes: linux-arm64-v8.
+const platformPlace = "{platform}"
+
+// runAll lists the packages of each image of an index, in a document of its own.
+func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
+	switch {
+	case len(c.Args.Sources) != 1:
+		return usagef("--platform %s needs one SOURCE, an index of several images", platformAll)
+	case c.Attach == "" && !strings.Contains(c.Output, platformPlace), c.Output != "" && !strings.Contains(c.Output, platformPlace):
+		return usagef("--platform %s writes several documents: put %s into the name of -o, or use --attach alone", platformAll, platformPlace)
+	}
+	src, err := parseImage(c.Args.Sources[0])
+	if err != nil {
+		return err
+	}
+	if readableAgain(c.Args.Sources) != nil {
+		return usagef("--platform %s reads %q several times: put it into a file", platformAll, c.Args.Sources[0])
+	}
+	entries, err := c.images(ctx, env, src)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := c.one(src, e).run(ctx, env); err != nil {
+			return fmt.Errorf("%s: %w", image.PlatformName(e.Platform), err)
+		}
+	}
+	return nil
+}
+
+// images returns the images of an index.
+func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (images []image.Entry, err error) {
+	l, err := image.List(ctx, src, c.imageOptions(env))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range l.Entries {
+		if !e.Artifact {
+			images = append(images, e)
+		}
+	}
+	return images, l.Close()
+}
+
+// one returns the command for one image of an index.
+func (c *sbomCommand) one(src image.Source, e image.Entry) *sbomCommand {
+	own := *c
+	own.Platform = ""
+	if !src.DockerFormat { // those have one image
+		own.Args.Sources = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}
+	}
+	name := strings.ReplaceAll(image.PlatformName(e.Platform), "/", "-")
+	own.Output = strings.ReplaceAll(c.Output, platformPlace, name)
+	return &own
+}
