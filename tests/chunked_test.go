@@ -159,6 +159,15 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 		e.Pull(ref)
 		clients.Run(t, exec.Command("chunkah", "diff", "--ignore-mtime", root, e.Mount(ref)))
 	})
+	t.Run("containerd", func(t *testing.T) {
+		// It gives the root directory a mode of its own, and loses capabilities of hard links.
+		plain := host + "/strange:zstd"
+		clients.Run(t, exec.Command("chunkah", "build", "-q", "--rootfs", root, "--keep-special-files", "--compress", "zstd", "-o", "docker://"+plain))
+		c := clients.NewContainerd(t)
+		c.Pull(ref)
+		c.Pull(plain)
+		clients.Run(t, exec.Command("chunkah", "diff", c.Mount(plain), c.Mount(ref)))
+	})
 	t.Run("skopeo", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "copy")
 		clients.Run(t, exec.Command("skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "docker://"+ref, "oci:"+copied+":x"))

@@ -44,7 +44,12 @@ func (p plan) bufferSize() int {
 // queueLength is the number of blocks of a writer that can be queued. If all processors are busy,
 // the goroutine that fills blocks runs only now and then, and must fill enough blocks for the
 // workers until its next turn.
-func (p plan) queueLength() int { return max(1, queuedBytes/p.blockSize) }
+func (p plan) queueLength() int {
+	if p.frames {
+		return 2 // of half the size of others, which zstd compresses in 10 ms
+	}
+	return max(1, queuedBytes/p.blockSize)
+}
 
 // queuedBytes is the amount of input of a writer that can be queued, unless a block is larger:
 // about 50 ms of work for two workers at gzip's default level. The scheduler switches goroutines

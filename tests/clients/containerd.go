@@ -57,3 +57,14 @@ func (c *Containerd) Pull(ref string) {
 func (c *Containerd) Store() string {
 	return filepath.Join(c.dir, "root/io.containerd.snapshotter.v1.overlayfs")
 }
+
+// Mount mounts a pulled image until the test ends, and returns the tree.
+func (c *Containerd) Mount(ref string) string {
+	c.t.Helper()
+	at, err := os.MkdirTemp(c.dir, "mount")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	Run(c.t, c.command("images", "mount", ref, at))
+	return at
+}
