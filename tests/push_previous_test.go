@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"io"
 	"log"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/tests/clients"
 )
@@ -50,19 +52,47 @@ func TestPreviousImageThatCannotBeReadWhole(t *testing.T) {
 	}
 }
 
-// Kept layers of a base are mounted in the registry and not sent.
+// Kept layers of a base are mounted in the registry: they are read once, for their names, and not
+// sent. Unchanged layers of the previous image are mounted too, and not read if this user has read
+// them before.
 func TestKeptBaseIsMounted(t *testing.T) {
-	clients.Need(t, "docker-registry")
+	clients.Need(t, "docker-registry", "skopeo")
 	noLogin(t)
-	host, sent := counted(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	c := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
+	host, sent := counted(t, c.Host)
 	base := tarOf(t, "base", 1<<20)
 	if err := pushable(t, base, tarOf(t, "app", 1000)).push(t.Context(), host, "build/app:1"); err != nil {
 		t.Fatal(err)
 	}
-	sent.Store(0)
-	rechunk(t, "docker://"+host+"/build/app:1", "docker://"+host+"/prod/app:1", "--keep-base", "1")
-	if n := sent.Load(); n > 100_000 {
-		t.Errorf("%d bytes reached the registry", n)
+	last := "" // the layer that the first build has made
+	for i, to := range []string{"prod/app:1", "next/app:1", "third/app:1"} {
+		args := []string{"--keep-base", "1"}
+		if i > 0 {
+			args = append(args, "--previous", "docker://"+host+"/prod/app:1")
+		}
+		sent.Store(0)
+		c.Take()
+		rechunk(t, "docker://"+host+"/build/app:1", "docker://"+host+"/"+to, args...)
+		if n := sent.Load(); n > 100_000 {
+			t.Errorf("%s: %d bytes reached the registry", to, n)
+		}
+		read := c.TakeBlobs()
+		if n := read[layerOf(base).Digest.String()]; n > 1<<20+100_000 {
+			t.Errorf("%s: %d bytes of the base are read", to, n)
+		}
+		if n := read[last]; i == 2 && n > 0 {
+			t.Errorf("%s: %d bytes of the previous layer are read", to, n)
+		}
+		var m v1.Manifest
+		if err := json.Unmarshal([]byte(skopeoInspect(t, "docker://"+host+"/"+to, "--raw")), &m); err != nil {
+			t.Fatal(err)
+		}
+		top := m.Layers[len(m.Layers)-1].Digest.String()
+		if last != "" && last != top {
+			t.Errorf("%s: the layer is %s, not %s", to, top, last)
+		}
+		last = top
+		clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/"+to))
 	}
-	clients.Run(t, exec.Command("chunkah", "verify", "docker://"+host+"/prod/app:1"))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chunkah/tests/clients"
 )
@@ -92,7 +93,7 @@ func layerDirs(t *testing.T, e *clients.Engine) []string {
 }
 
 // inspected is what podman says of an image, without the place and the history of its names.
-func inspected(e *clients.Engine, name string) string {
+func inspected(e interface{ Podman(args ...string) string }, name string) string {
 	text := e.Podman("inspect", "--type", "image", name)
 	text = regexp.MustCompile(`(?s)"GraphDriver": \{.*?\n {10}\}`).ReplaceAllString(text, "")
 	return regexp.MustCompile(`(?s)"NamesHistory": \[.*?\]`).ReplaceAllString(text, "")
@@ -110,6 +111,13 @@ func TestToStorage(t *testing.T) {
 			clients.Run(t, exec.Command("chunkah", append(append([]string{"build", "--skip-special-files", "-t", "localhost/app:1"}, args...), "-o", archive)...))
 			loaded.Load(archive)
 			toStorage(t, written, driver, "app:1", append(args, "-t", "registry.example/app:2")...)
+			mounts, err := os.ReadFile("/proc/self/mountinfo")
+			if err != nil || strings.Contains(string(mounts), written.Store()) {
+				t.Errorf("the storage is still mounted, %v", err)
+			}
+			if _, err := os.Stat(written.Store() + "/tempdirs"); err == nil {
+				t.Error("the directory for unfinished layers is still there")
+			}
 
 			if want, got := storedLayers(t, loaded), storedLayers(t, written); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("layers\n%v, want\n%v", got, want)
@@ -196,4 +204,50 @@ func TestToStorageKept(t *testing.T) {
 	if got := strings.TrimSpace(e.Podman("images", "--no-trunc", "--format", "{{.ID}}", "kept:1")); got != "sha256:"+id {
 		t.Errorf("the image has the ID %q, want %q", got, id)
 	}
+}
+
+// podman 5 uses an image that chunkah has written as if it had loaded its archive, and the storage
+// is clean, also after chunkah and podman have written to it in turn and a chunkah was killed.
+func TestToStorageOfPodman5(t *testing.T) {
+	root := debianRoot(t)
+	loaded, written := clients.NewTrixie(t, false), clients.NewTrixie(t, false)
+	args := []string{"build", "--skip-special-files", "--rootfs", root, "--config-str", fromConfig, "--max", "12"}
+	archive := filepath.Join(t.TempDir(), "out")
+	clients.Run(t, exec.Command("chunkah", append(args, "-t", "localhost/app:1", "-o", archive)...))
+	loaded.Load(archive)
+	clients.Run(t, exec.Command("chunkah", append(args, "-o", written.Place("app:1"))...))
+	if want, got := inspected(loaded, "app:1"), inspected(written, "app:1"); got != want {
+		t.Error(firstDifference(want, got))
+	}
+	if got, err := os.ReadFile(written.Mount("localhost/app:1") + "/etc/debian_version"); err != nil || !strings.HasPrefix(string(got), "12") {
+		t.Errorf("the mounted image says %q, %v", got, err)
+	}
+	small := smallRoot(t)
+	written.Load(build(t, small, "--config-str", "{}", "-t", "localhost/small:1"))
+	killed := exec.Command("chunkah", "build", "--skip-special-files", "--rootfs", root, "--config-str", "{}", "--max", "20", "-o", written.Place("killed:1"))
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	layers := func() int {
+		var list []storedLayer
+		_, dir, _ := strings.Cut(written.Place(""), "@")
+		dir, _, _ = strings.Cut(dir, "+")
+		data, err := os.ReadFile(dir + "/overlay-layers/layers.json")
+		if err != nil || json.Unmarshal(data, &list) != nil {
+			return 0 // it is being replaced
+		}
+		return len(list)
+	}
+	for before := layers(); layers() < before+3 && !exited(killed); {
+		time.Sleep(time.Millisecond)
+	}
+	_ = killed.Process.Kill()
+	_ = killed.Wait() // it was killed
+	clients.Run(t, exec.Command("chunkah", "build", "--rootfs", small, "--config-str", `{"config":{"User":"x"}}`, "-o", written.Place("other:1")))
+	written.Podman("system", "check", "--max", "0s")
+	names := strings.Fields(written.Podman("images", "--format", "{{.Repository}}"))
+	if slices.Sort(names); !slices.Equal(names, []string{"localhost/app", "localhost/other", "localhost/small"}) {
+		t.Errorf("there is %q", names)
+	}
+	clients.Run(t, exec.Command("chunkah", "diff", written.Place("app:1"), "oci-archive:"+archive))
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	containers "go.podman.io/storage"
@@ -28,6 +29,7 @@ type Writer struct {
 	top  string                         // ID of the uppermost layer so far
 	docs map[digest.Digest]oci.Document // config and manifest
 	log  *layerLog
+	free bool                     // nothing was mounted in the store
 	img  *containers.ImageOptions // after Finish
 	id   string                   // of the image, after Finish
 	made bool                     // the image was created by this run
@@ -61,6 +63,8 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 	if err := w.wait(filepath.Join(options.GraphRoot, "storage.lock")); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
+	mounted, err := mountinfo.Mounted(filepath.Join(options.GraphRoot, "overlay"))
+	w.free = err != nil || !mounted // an error means that there is no such directory
 	if w.store, err = containers.GetStore(options); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -281,7 +285,7 @@ func (w *Writer) Commit() error {
 		return errors.Join(w.fail(err), w.Discard())
 	}
 	w.done = errFinished
-	w.log.close(w.store, false)
+	w.end(false)
 	return nil
 }
 
@@ -314,8 +318,19 @@ func (w *Writer) Discard() error {
 	if w.made {
 		_, err = w.store.DeleteImage(w.id, true)
 	}
-	w.log.close(w.store, true)
+	w.end(true)
 	return err
+}
+
+// end removes what is needed only while an image is written: the log, the mount of the overlay
+// directory on itself, if this process made it, and the directory for unfinished layers, which
+// podman 5.4 takes for a damaged layer.
+func (w *Writer) end(failed bool) {
+	w.log.close(w.store, failed)
+	if unlocked, err := isFree(w.lock("layers")); w.free && unlocked && err == nil {
+		_, _ = w.store.Shutdown(false) // if another process has mounted a layer, the mount stays
+	}
+	_ = os.Remove(filepath.Join(w.store.GraphRoot(), w.store.GraphDriverName(), "tempdirs")) // unless another process uses it
 }
 
 // fail makes err the error of the writer, if it is not nil.

@@ -112,6 +112,25 @@ func (e *Trixie) Pull(ref string) string {
 	return out
 }
 
+// Place is the name of an image in the storage, for programs outside of the chroot.
+func (e *Trixie) Place(image string) string {
+	dir := filepath.Dir(e.root) + "/storage"
+	return "containers-storage:[overlay@" + dir + "/storage+" + dir + "/run]" + image
+}
+
+// Load loads an archive that is outside of the chroot.
+func (e *Trixie) Load(archive string) {
+	e.t.Helper()
+	cmd := e.command("podman", "load", "--quiet")
+	in, err := os.Open(archive)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer in.Close()
+	cmd.Stdin = in
+	Run(e.t, cmd)
+}
+
 // Run runs a command in a new container of the image and returns its standard output.
 func (e *Trixie) Run(image string, command ...string) string {
 	e.t.Helper()
