@@ -132,12 +132,14 @@ func (t *tree) patch(opt *group.Options, all *Options, report *Report) (*content
 	if out.above, err = t.reduce(p); err != nil {
 		return nil, err
 	}
-	*opt = group.Options{Max: opt.Max - len(p.Kept), Now: t.now()}
+	above := group.Options{Max: opt.Max - len(p.Kept), Now: t.now()}
 	if len(out.above.components) > 0 {
-		if out.layers, err = out.above.group(*opt, all.MaxLayerSize); err != nil {
-			return nil, err
+		if out.layers, err = out.above.group(above, all.MaxLayerSize); err != nil {
+			report.Patch = nil // layers of a limited size need more room than the kept ones leave
+			return whole()
 		}
 	}
+	*opt = above
 	for _, i := range p.Kept {
 		l := all.Image.Layers[i]
 		l.bytes = p.Fates[i].Bytes
