@@ -37,6 +37,7 @@ type Layout struct {
 	temps map[*layoutBlob]bool
 	// complete has the blobs that are written and have no name yet.
 	complete []*layoutBlob
+	naming   sync.Mutex // while complete blobs get their names; taken before mu
 
 	index, merged []byte // after Finish: the image's index, and the new index.json
 }

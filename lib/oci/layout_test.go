@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -333,6 +334,37 @@ func TestLayoutIndexIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 	images(t, path)
+}
+
+// A layout has few open files, however many blobs it gets.
+func TestLayoutOpenFiles(t *testing.T) {
+	path := t.TempDir()
+	l, err := OpenLayout(path, "", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := listing(t, "/proc/self/fd")
+	var texts []string
+	for i := range 2*maxComplete + 1 {
+		texts = append(texts, fmt.Sprint(i))
+	}
+	img := testImage(t)
+	img.Layers = testLayers(texts...)
+	for _, text := range texts {
+		if err := l.Blob(descriptor(text), Hint{}, Data([]byte(text))); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(listing(t, "/proc/self/fd")) - len(before); n > maxComplete {
+			t.Fatalf("%d more files are open", n)
+		}
+	}
+	if err := writeImage(t, l, img); err != nil {
+		t.Fatal(err)
+	}
+	images(t, path)
+	if left := listing(t, path); slices.ContainsFunc(left, func(name string) bool { return temp.Is(filepath.Base(name)) }) {
+		t.Errorf("unfinished files are left: %q", left)
+	}
 }
 
 func TestLayoutNewBlob(t *testing.T) {

@@ -44,7 +44,12 @@ func (l *Layout) hasComplete(d digest.Digest) bool {
 	return slices.ContainsFunc(l.complete, func(b *layoutBlob) bool { return b.digest == d })
 }
 
-// layoutBlob is a blob with a temporary name. A complete one keeps it until all blobs are synced.
+// maxComplete bounds the complete blobs without a name. Each is an open file, since that is its
+// lock, and a process can have few of them: often 1024. An image of usual size has fewer layers.
+const maxComplete = 128
+
+// layoutBlob is a blob with a temporary name. A complete one keeps it until it is synced, together
+// with others.
 type layoutBlob struct {
 	layout *Layout
 	f      *os.File
@@ -126,27 +131,41 @@ func (b *layoutBlob) finish(d digest.Digest) error {
 	}
 	b.err, b.digest = errBlobDone, d
 	b.complete(b.size)
-	l := b.layout
+	return b.layout.addComplete(b)
+}
+
+// addComplete adds a complete blob.
+func (l *Layout) addComplete(b *layoutBlob) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.complete = append(l.complete, b)
-	return nil
+	full := len(l.complete) >= maxComplete
+	l.mu.Unlock()
+	if !full {
+		return nil
+	}
+	return l.nameBlobs()
 }
 
 // nameBlobs syncs all complete blobs and gives them their names.
 func (l *Layout) nameBlobs() error {
-	for _, b := range l.complete {
+	l.naming.Lock()
+	defer l.naming.Unlock()
+	l.mu.Lock()
+	blobs := slices.Clone(l.complete)
+	l.mu.Unlock()
+	for _, b := range blobs {
 		if err := b.f.Sync(); err != nil {
 			return withoutTempName(err)
 		}
 	}
-	for len(l.complete) > 0 {
-		b := l.complete[0]
+	for _, b := range blobs {
 		err := l.name(b.digest, func(path string) error { return os.Rename(b.f.Name(), path) })
 		if err != nil {
 			return err
 		}
-		l.complete = l.complete[1:]
+		l.mu.Lock()
+		l.complete = l.complete[1:] // blobs are appended, and removed here only
+		l.mu.Unlock()
 		_ = b.f.Close() // it was synced
 	}
 	return nil
