@@ -76,10 +76,19 @@ func TestSeveralOutputsFail(t *testing.T) {
 // Options that do not fit several outputs are refused before anything is read.
 func TestSeveralOutputsRefused(t *testing.T) {
 	dir := t.TempDir()
+	for link, to := range map[string]string{"link": "a", "here": ".", "loop": "loop"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for args, want := range map[string]string{
-		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b": `are one place: give the image more names with --tag`,
-		"-o " + dir + "/a -o oci-archive:" + dir + "/a": "are one place",
-		"-o - -o -": "are one place",
+		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b":          `are one place: give the image more names with --tag`,
+		"-o " + dir + "/a -o oci-archive:" + dir + "/a":          "are one place",
+		"-o " + dir + "/a -o docker-archive:" + dir + "/link":    "are one place",
+		"-o " + dir + "/here/a -o docker-archive:" + dir + "/a":  "are one place",
+		"-o " + dir + "/loop -o docker-archive:" + dir + "/loop": "are one place",
+		"-o - -o -":           "are one place",
+		"-o - -o /dev/stdout": "are one place",
 		"-o containers-storage:a -o containers-storage:a":                   "are one place",
 		"-o docker://localhost:1/a:1 -o " + dir + "/a -t Upper":             "upper-case",
 		"-o docker-archive:" + dir + "/a -o " + dir + "/b --compress zstd":  "--compress zstd",

@@ -17,6 +17,7 @@ import (
 	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
 	"chunkah/lib/plan"
+	"chunkah/lib/regular"
 	"chunkah/lib/temp"
 	"chunkah/lib/transport"
 )
@@ -127,16 +128,36 @@ func (o output) name(tag string) (string, error) {
 func checkDistinct(outputs []output) error {
 	at := map[string]output{}
 	for _, o := range outputs {
-		place := o.String()
-		if o.Path != "" {
-			place = o.Absolute().Path
-		}
+		place := o.realPlace()
 		if before, twice := at[place]; twice {
 			return usagef("-o %q and -o %q are one place: give the image more names with --tag", before, o)
 		}
 		at[place] = o
 	}
 	return nil
+}
+
+// realPlace returns the same text for all names of the file or directory that is written. Symlinks
+// are followed as the outputs follow them.
+func (o output) realPlace() string {
+	path := o.Path
+	switch {
+	case o.IsStdout():
+		path = "/dev/stdout"
+	case path == "":
+		return o.String()
+	}
+	target, _, err := regular.Resolve(path)
+	if err != nil {
+		return o.Absolute().Path // opening it reports the error
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(target)); err == nil {
+		target = filepath.Join(dir, filepath.Base(target))
+	}
+	if target, err = filepath.Abs(target); err != nil {
+		return o.String()
+	}
+	return target
 }
 
 // spareTemp uses the directory of the output for temporary files if no other directory on disk is
