@@ -22,6 +22,7 @@ type Directory struct {
 	path    string   // absolute
 	lock    *os.File // the directory with the temporary name, or the mark
 	inPlace bool
+	before  unix.Stat_t // of the existing directory
 	done    bool
 	// finished are the directories in it that have their final modes, parents first.
 	finished []string
@@ -54,6 +55,9 @@ func create(name string) (*Directory, error) {
 			return nil, errors.New("it is not empty: name a new directory, or empty it")
 		}
 		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", names[0])
+	}
+	if err := unix.Stat(path, &d.before); err != nil {
+		return nil, err
 	}
 	f, err := temp.Create(path, 0o600)
 	if err != nil {
@@ -173,7 +177,21 @@ func (d *Directory) remove() error {
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(d.path, e.Name())))
 	}
-	return err
+	return errors.Join(err, d.reset())
+}
+
+// reset gives an existing directory its owner and mode back.
+func (d *Directory) reset() error {
+	var now unix.Stat_t
+	if err := unix.Stat(d.path, &now); err != nil {
+		return err
+	}
+	if now.Uid != d.before.Uid || now.Gid != d.before.Gid {
+		if err := unix.Chown(d.path, int(d.before.Uid), int(d.before.Gid)); err != nil {
+			return err
+		}
+	}
+	return unix.Chmod(d.path, d.before.Mode&0o7777)
 }
 
 // makeWritable gives directories back a mode in which their owner can remove files. Errors show

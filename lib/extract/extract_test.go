@@ -197,6 +197,9 @@ func TestDiscard(t *testing.T) {
 			if err := os.Mkdir(base+"/dir", 0o755); err != nil {
 				t.Fatal(err)
 			}
+			if err := os.Chmod(base+"/dir", 0o777|fs.ModeSticky); err != nil {
+				t.Fatal(err)
+			}
 		}
 		_, err := extractTo(t, base+"/dir", root, Options{Strict: true})
 		if lost, ok := errors.AsType[*LossError](err); !ok || len(lost.Losses) != 1 || lost.Losses[0].What != "the xattr trusted.overlay.redirect" {
@@ -205,6 +208,9 @@ func TestDiscard(t *testing.T) {
 		want := []string{}
 		if exists {
 			want = []string{"dir/"}
+			if info, err := os.Stat(base + "/dir"); err != nil || info.Mode() != fs.ModeDir|0o777|fs.ModeSticky {
+				t.Errorf("the directory has the mode %v, %v", info.Mode(), err)
+			}
 		}
 		if got := listing(t, base); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
