@@ -1,9 +1,6 @@
 package doctor
 
 import (
-	"fmt"
-	"reflect"
-	"strings"
 	"testing"
 
 	"chunkah/tests/bound"
@@ -11,58 +8,41 @@ import (
 
 // The files that bootc accepts have no fault, and the others have one.
 func TestKargs(t *testing.T) {
-	for text, want := range map[string]string{
-		`kargs = ["quiet"]`: "", "kargs = []\n": "", "# a comment\n\nkargs=[ # more\n \"a=b\",\n 'c',\n]# end\nmatch-architectures = [\"x86_64\"]\r\n": "",
-		`"kargs" = ["a\"b\\ \u00e4"]`: "", "kargs = ['''a\nb''', \"\"\"c\\\n  d\"\"\"]": "",
-		"": "has no key kargs", "match-architectures = []": "has no key kargs", `kargs = "quiet"`: "is not an array", `kargs = ["a" "b"]`: "no comma",
-		`kargs = ["a"`: "no comma or end", `kargs = [a]`: "a string in quotes", `kargs = [1]`: "a string in quotes", "kargs = [\"a\nb\"]": "control character",
-		"[kargs]\na = []": "a key is expected", `kargs = ["a"] x`: "text after", "kargs = []\nkargs = []": "twice", "kargs = []\nother = []": "unknown key",
-		"kargs": "a key", "kargs []": "no =", `kargs = ["\q"]`: "unknown escape", `kargs = ["\ud800"]`: "unknown character", "kargs = ['\xff']": "not UTF-8", `kargs = ["`: "no end",
+	for _, text := range []string{
+		`kargs = ["quiet"]`, "kargs = []\n",
+		"# a comment\n\nkargs=[ # more\n \"a=b\",\n 'c',\n]# end\nmatch-architectures = [\"x86_64\"]\r\n",
+		`"kargs" = ["a\"b\\ \u00e4"]`, "kargs = ['''a\nb''', \"\"\"c\\\n  d\"\"\"]",
 	} {
-		err := checkKargs(text)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: got %v, want %q", text, err, want)
+		if err := checkKargs(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{
+		"", "match-architectures = []", `kargs = "quiet"`, `kargs = ["a" "b"]`, `kargs = ["a"`, `kargs = [a]`, `kargs = [1]`,
+		"kargs = [\"a\nb\"]", "[kargs]\na = []", `kargs = ["a"] x`, "kargs = []\nkargs = []", "kargs = []\nother = []", "kargs",
+		"kargs []", `kargs = ["\q"]`, `kargs = ["\ud800"]`, "kargs = ['\xff']", `kargs = ["`, "kargs = []\nmatch-architectures = 1",
+		"kargs = []\n[other]\n", "Kargs = []",
+	} {
+		if err := checkKargs(text); err == nil {
+			t.Errorf("%q has no fault", text)
 		}
 	}
 }
 
-// FuzzKargs: what was read can be written and read again.
+// FuzzKargs: a text that is right stays so with a comment, and is wrong with a second array.
 func FuzzKargs(f *testing.F) {
 	f.Add("# x\nkargs = [\"a\", 'b', \"\"\"c\\\n d\"\"\"]\nmatch-architectures = [\n]\n")
-	f.Add(`"k" = ["\u00e4\U0001f600\t"]`)
+	f.Add(`kargs = ["\u00e4\U0001f600\t"]`)
 	f.Fuzz(func(t *testing.T, text string) {
 		bound.Input(t, len(text))
-		lists, err := parseLists(text)
-		if err != nil {
+		if checkKargs(text) != nil {
 			return
 		}
-		var b strings.Builder
-		for key, list := range lists {
-			fmt.Fprintf(&b, "%s = [", basic(key))
-			for _, s := range list {
-				b.WriteString(basic(s) + ",")
-			}
-			b.WriteString("]\n")
+		if err := checkKargs(text + "\n# end\n"); err != nil {
+			t.Errorf("%q: with a comment: %v", text, err)
 		}
-		again, err := parseLists(b.String())
-		if err != nil || !reflect.DeepEqual(lists, again) {
-			t.Errorf("%q: %q, and again %q, %v", text, lists, again, err)
+		if checkKargs(text+"\nkargs = []\n") == nil {
+			t.Errorf("%q: a second array is no fault", text)
 		}
 	})
-}
-
-// basic writes a string in double quotes.
-func basic(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteString(`\` + string(r))
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return `"` + b.String() + `"`
 }
