@@ -1,6 +1,9 @@
 package patch
 
 import (
+	"cmp"
+	"container/heap"
+	"iter"
 	"slices"
 
 	"chunkah/format"
@@ -59,11 +62,12 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 	x := &index{
 		root: root, bytes: make([]int64, len(layers)), tars: make([]int64, len(layers)), units: make([]int, len(layers)),
 	}
-	runs := [][]item{run(root, -1)}
-	for i, l := range layers {
-		runs = append(runs, run(l.Files, int32(i)))
+	paths, entries := len(root), 0
+	for _, l := range layers {
+		entries += len(l.Files)
 	}
-	x.addSlots(merge(runs), make(map[[2]int64]int32))
+	x.slots, x.entries = make([]slot, 0, max(paths, entries)), make([]entry, 0, entries)
+	x.addSlots(merged(root, layers))
 	x.compare(fits)
 	for i, l := range layers {
 		x.tars[i] = layer.Size(l.Files)
@@ -74,46 +78,66 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 	return x
 }
 
-func run(files []*format.File, layer int32) []item {
-	items := make([]item, len(files))
-	for i, f := range files {
-		items[i] = item{f, layer, int32(i)}
-	}
-	return items
+// run is a sorted list of files that is merged with others: the root or a layer.
+type run struct {
+	files []*format.File
+	item  // the first of the files
 }
 
-// merge merges sorted runs. Items with the same path keep the order of their runs.
-func merge(runs [][]item) []item {
-	for len(runs) > 1 {
-		half := runs[:0:0]
-		for i := 0; i < len(runs); i += 2 {
-			if i+1 == len(runs) {
-				half = append(half, runs[i])
-				continue
+// next goes to the next file. It reports whether there is one.
+func (r *run) next() bool {
+	r.files, r.at = r.files[1:], r.at+1
+	if len(r.files) == 0 {
+		return false
+	}
+	r.file = r.files[0]
+	return true
+}
+
+// runs is a heap of runs that are not at their end.
+type runs []*run
+
+func (r runs) Len() int      { return len(r) }
+func (r runs) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
+func (r *runs) Push(any)     {} // nothing is added
+func (r *runs) Pop() any     { *r = (*r)[:len(*r)-1]; return nil }
+func (r runs) Less(i, j int) bool {
+	return cmp.Or(format.ComparePaths(r[i].file.Path, r[j].file.Path), int(r[i].layer-r[j].layer)) < 0
+}
+
+// merged yields all files in the order of their paths: of one path, the root's comes first, and
+// then those of the layers from the bottom up. The lists must be in order.
+func merged(root []*format.File, layers []Layer) iter.Seq[item] {
+	return func(yield func(item) bool) {
+		var all runs
+		add := func(files []*format.File, layer int32) {
+			if len(files) > 0 {
+				all = append(all, &run{files, item{file: files[0], layer: layer}})
 			}
-			half = append(half, merge2(runs[i], runs[i+1]))
 		}
-		runs = half
+		add(root, -1)
+		for i, l := range layers {
+			add(l.Files, int32(i))
+		}
+		heap.Init(&all)
+		for len(all) > 0 {
+			if !yield(all[0].item) {
+				return
+			}
+			if all[0].next() {
+				heap.Fix(&all, 0)
+			} else {
+				heap.Remove(&all, 0)
+			}
+		}
 	}
-	return runs[0]
 }
 
-func merge2(a, b []item) []item {
-	all := make([]item, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if format.ComparePaths(b[0].file.Path, a[0].file.Path) < 0 {
-			all, b = append(all, b[0]), b[1:]
-		} else {
-			all, a = append(all, a[0]), a[1:]
-		}
-	}
-	return append(append(all, a...), b...)
-}
-
-// addSlots makes slots of sorted items.
-func (x *index) addSlots(items []item, groups map[[2]int64]int32) {
+// addSlots makes slots of sorted items. Records share the memory of equal paths and digests.
+func (x *index) addSlots(items iter.Seq[item]) {
+	groups := make(map[[2]int64]int32)
 	var above []int32
-	for _, it := range items {
+	for it := range items {
 		path := it.file.Path
 		if n := len(x.slots); n == 0 || x.slots[n-1].path != path {
 			for len(above) > 0 && !isBelow(path, x.slots[above[len(above)-1]].path) {
@@ -130,6 +154,10 @@ func (x *index) addSlots(items []item, groups map[[2]int64]int32) {
 		if it.layer < 0 {
 			s.root = it.at
 			continue
+		}
+		it.file.Path = s.path
+		if s.root >= 0 && it.file.Digest == x.root[s.root].Digest {
+			it.file.Digest = x.root[s.root].Digest
 		}
 		x.entries = append(x.entries, x.entry(it, s.root, groups))
 		s.last++
