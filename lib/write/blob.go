@@ -216,7 +216,7 @@ func (w *writer) place(ctx context.Context, i int, b *blob) error {
 			out = sends.to(out)
 		}
 		if b.previous != nil {
-			return copyBlob(ctx, out, *b.previous)
+			return w.copyBlob(ctx, out, *b.previous)
 		}
 		if b.spool != nil {
 			return b.spool.copy(ctx, out)
