@@ -104,6 +104,9 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	if s.SameTarLayers > 0 {
 		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
 	}
+	if s.Stale > 0 {
+		p.Linef("%s of files in lower layers of the new image are stale: upper layers hide them", console.Bytes(s.Stale))
+	}
 	if len(s.Parts) == 0 {
 		return
 	}

@@ -28,6 +28,9 @@ type Step struct {
 	// SameTar counts downloaded blobs whose diffID the client has: only the compression differs.
 	SameTarLayers int   `json:"same_tar_layers"`
 	SameTar       int64 `json:"same_tar_bytes"`
+	// Stale is the size of the new image's files that its upper layers hide, in tars; absent if
+	// there are none, or its layers were not read.
+	Stale int64 `json:"stale_bytes,omitempty"`
 	// Partial is the cost for a client that fetches chunks; nil if it was not requested.
 	Partial *Partial `json:"partial,omitempty"`
 	// Parts divide the download by layer and component.
@@ -97,6 +100,7 @@ func Compare(old, new *inspect.Image, chosen Client) *Step {
 	}
 	for i, l := range new.Layers {
 		s.Bytes += l.Descriptor.Size
+		s.Stale += max(l.Stale, 0)
 		if !s.Missing[i] {
 			continue
 		}

@@ -201,6 +201,21 @@ func TestCompareByFingerprints(t *testing.T) {
 	}
 }
 
+// Bytes that upper layers of the new image hide are counted, if its layers were read.
+func TestCompareStale(t *testing.T) {
+	old := []mkimage.Layer{layer(t, "", "a", a1)}
+	patched := append(slices.Clone(old), layer(t, "", "a", newA1))
+	if s := Compare(open(t, true, old), open(t, true, patched), ""); s.Stale <= 0 {
+		t.Errorf("got %d stale bytes of a file that is hidden", s.Stale)
+	}
+	if s := Compare(open(t, true, patched), open(t, true, old), ""); s.Stale != 0 {
+		t.Errorf("got %d stale bytes without hidden files", s.Stale)
+	}
+	if s := Compare(open(t, false, old), open(t, false, patched), ""); s.Stale != 0 {
+		t.Errorf("got %d stale bytes of layers that were not read", s.Stale)
+	}
+}
+
 // Only missing blobs are downloaded, each once.
 func TestCompareCounts(t *testing.T) {
 	a, b := layer(t, "", "a", a1), layer(t, "", "b", b1, b2)
