@@ -234,6 +234,62 @@ func TestPatchLayersRefuse(t *testing.T) {
 	}
 }
 
+// reuse says how many bytes of the new image are stale.
+func TestReuseSaysStaleBytes(t *testing.T) {
+	last := build(t, mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), "--config-str", "{}")
+	next := patched(t, mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=new\n"), last)
+	const want = "of files in lower layers of the new image are stale"
+	if res := start(t, exec.Command("chunkah", "reuse", "oci-archive:"+last, "oci-archive:"+next)); res.code != 0 || !strings.Contains(res.stdout, want) {
+		t.Errorf("status %d\n%s%s", res.code, res.stdout, res.stderr)
+	}
+	if res := start(t, exec.Command("chunkah", "reuse", "oci-archive:"+next, "oci-archive:"+last)); res.code != 0 || strings.Contains(res.stdout, want) {
+		t.Errorf("without stale bytes: status %d\n%s%s", res.code, res.stdout, res.stderr)
+	}
+}
+
+// A damaged blob of the last image gets into no output.
+func TestPatchLayersOfDamagedImage(t *testing.T) {
+	root, dir := mkroot.Make(t, "dir / mode=0755\nfile /big size=900000\nfile /small text=old\n"), t.TempDir()
+	plan, last := filepath.Join(dir, "plan"), filepath.Join(dir, "last")
+	args := []string{"build", "--rootfs", root, "--config-str", "{}", "--max-stale", "20%", "--previous"}
+	clients.Run(t, exec.Command("chunkah", append(args, "auto", "--plan", plan, "-o", "oci:"+last)...))
+	blobs, err := filepath.Glob(filepath.Join(last, "blobs/sha256/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range blobs {
+		data, err := os.ReadFile(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) < 900000 {
+			continue
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(blob, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saved, err := os.ReadFile(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{"oci-archive:" + filepath.Join(dir, "file"), "oci:" + filepath.Join(dir, "layout"), "-"} {
+		if err := os.WriteFile(plan, saved, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		res := start(t, exec.Command("chunkah", append(args, "oci:"+last, "--plan", plan, "-o", out)...))
+		if res.code != 1 || !strings.Contains(res.stderr, "keeping layer ") || !strings.Contains(res.stderr, "digest") {
+			t.Errorf("%s: status %d\n%s", out, res.code, res.stderr)
+		}
+		for _, name := range []string{"file", "layout"} {
+			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				t.Errorf("%s: %s remains", out, name)
+			}
+		}
+	}
+}
+
 // doctor lists removed files that look secret: they are in a kept layer.
 func TestPatchLayersKeepSecrets(t *testing.T) {
 	const rest = "dir / mode=0755\nfile /big size=900000\n"
