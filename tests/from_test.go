@@ -258,7 +258,7 @@ file /opt/high text="2"
 		t.Errorf("the layers are %q, want %q", components, want)
 	}
 	said := fails(t, 2, exec.Command("chunkah", "build", "--from", lowSource, "--from", highSource, "--keep-base", "1"))
-	if !strings.Contains(said, "one source alone") {
+	if !strings.Contains(said, "only one source") {
 		t.Errorf("--keep-base with two sources: %s", said)
 	}
 }

@@ -56,7 +56,7 @@ func create(name string) (*Directory, error) {
 		}
 		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", names[0])
 	}
-	if err := unix.Stat(path, &d.before); err != nil {
+	if err := retry(func() error { return unix.Stat(path, &d.before) }); err != nil {
 		return nil, err
 	}
 	f, err := temp.Create(path, 0o600)
@@ -183,7 +183,7 @@ func (d *Directory) remove() error {
 // reset gives an existing directory its owner and mode back.
 func (d *Directory) reset() error {
 	var now unix.Stat_t
-	if err := unix.Stat(d.path, &now); err != nil {
+	if err := retry(func() error { return unix.Stat(d.path, &now) }); err != nil {
 		return err
 	}
 	if now.Uid != d.before.Uid || now.Gid != d.before.Gid {

@@ -79,12 +79,12 @@ pull_options = {enable_partial_images = "`+fetch+`", use_hard_links = "false", o
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=" + trixieStorage + "/tmp",
 		"CONTAINERS_STORAGE_CONF=" + trixieStorage + "/storage.conf", "PODMAN_IGNORE_CGROUPSV1_WARNING=1",
 	}
-	t.Cleanup(func() { _ = e.command("podman", "image", "unmount", "--all", "--force").Run() })
+	t.Cleanup(func() { _ = e.podman("image", "unmount", "--all", "--force").Run() })
 	return e
 }
 
-func (e *Trixie) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command("chroot", append([]string{e.root, name}, args...)...)
+func (e *Trixie) podman(args ...string) *exec.Cmd {
+	cmd := exec.Command("chroot", append([]string{e.root, "podman"}, args...)...)
 	cmd.Env = e.env
 	return cmd
 }
@@ -92,13 +92,13 @@ func (e *Trixie) command(name string, args ...string) *exec.Cmd {
 // Podman runs podman and returns its standard output.
 func (e *Trixie) Podman(args ...string) string {
 	e.t.Helper()
-	return Run(e.t, e.command("podman", args...))
+	return Run(e.t, e.podman(args...))
 }
 
 // TryPull pulls an image from a registry without TLS, and returns podman's output with what it says
 // of each layer.
 func (e *Trixie) TryPull(ref string) (string, error) {
-	out, err := e.command("podman", "--log-level=debug", "pull", "--tls-verify=false", "docker://"+ref).CombinedOutput()
+	out, err := e.podman("--log-level=debug", "pull", "--tls-verify=false", "docker://"+ref).CombinedOutput()
 	return string(out), err
 }
 
@@ -121,7 +121,7 @@ func (e *Trixie) Place(image string) string {
 // Load loads an archive that is outside of the chroot.
 func (e *Trixie) Load(archive string) {
 	e.t.Helper()
-	cmd := e.command("podman", "load", "--quiet")
+	cmd := e.podman("load", "--quiet")
 	in, err := os.Open(archive)
 	if err != nil {
 		e.t.Fatal(err)
