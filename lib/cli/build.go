@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -224,23 +225,28 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if b.verified != nil {
 		env.verified(b.verified)
 	}
+	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
+		return fmt.Errorf("the image %s is in place: %w", done.written.Manifest, err)
+	}
+	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
+	b.measured.write(ctx, env)
+	return c.tell(ctx, env, done.written.Manifest)
+}
+
+// writeOthers writes what is about the image: the plan, and documents.
+func (c *buildCommand) writeOthers(ctx context.Context, env *Env, b *building, done *reports) error {
 	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
 		return err
 	}
 	c.attachFiles(ctx, env, &c.writeFlags, done.written)
-	if err := c.writeSBOM(ctx, env, &b, &done); err != nil {
+	if err := c.writeSBOM(ctx, env, b, done); err != nil {
 		return err
 	}
 	var contents []pack.Content
 	if done.packed != nil {
 		contents = done.packed.Contents
 	}
-	if err := c.rustFlags.write(ctx, contents); err != nil {
-		return err
-	}
-	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
-	b.measured.write(ctx, env)
-	return c.tell(ctx, env, done.written.Manifest)
+	return c.rustFlags.write(ctx, contents)
 }
 
 // runStages runs the four stages and shows their progress.
