@@ -1,5 +1,5 @@
 // Package registries reads registries.conf(5), with which podman, skopeo and buildah configure
-// registries: from where an image is read, over which connection, and not at all.
+// registries: where an image is read from, over which connection, and which registries are blocked.
 //
 // # Files
 //
@@ -13,5 +13,6 @@
 //
 // The registry with the longest prefix of an image's name decides. Images are read from its
 // mirrors, then from its location. Images are pushed to where their name says, as podman and skopeo
-// do: only "insecure" and "blocked" apply. A blocked registry is never contacted, its mirrors are.
+// do: only "insecure" and "blocked" apply. A blocked registry is never contacted, but its mirrors
+// are.
 package registries

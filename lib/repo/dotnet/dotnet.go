@@ -5,15 +5,15 @@
 //
 // ROOT/shared/FRAMEWORK/VERSION/FRAMEWORK.deps.json is a shared framework:
 // "dotnet/Microsoft.AspNetCore.App", with all of its versions. The command dotnet and the
-// host are updated with Microsoft.NETCore.App and belong to it. What an SDK has beside them
-// is "dotnet/sdk".
+// host are updated with Microsoft.NETCore.App and belong to it. The other files of an SDK
+// are "dotnet/sdk".
 //
 // # Applications
 //
-// APP.deps.json beside APP.dll is the list of what an application was published with. A
-// package of at least places.Least bytes is the component "dotnet/PACKAGE". Smaller ones go
-// with the package that needs them and that the application asks for (see places.Gather).
-// A package has the files of the list that are there: assemblies beside the application,
+// APP.deps.json beside APP.dll lists the packages that an application was published with. A
+// package of at least places.Least bytes is the component "dotnet/PACKAGE". Smaller ones belong
+// to the package that depends on them and that the application references (see places.Gather).
+// A package owns the listed files that exist: assemblies beside the application,
 // native libraries in runtimes, translations in a folder per language. A self-contained
 // application has a runtime among its packages. deps.json changes with each package:
 // "dotnet/.database".
@@ -36,7 +36,7 @@ import (
 const (
 	repoName = "dotnet"
 	suffix   = ".deps.json"
-	// core is the framework that the host is updated with, sdk what SDKs have.
+	// core is the framework that is updated with the host, sdk the component of SDKs.
 	core = "Microsoft.NETCore.App"
 	sdk  = "sdk"
 )
@@ -97,7 +97,7 @@ func framework(path string) (root, name string, found bool) {
 	return format.Parent(shared), name, name != "" && assign.Base(dir) == name && assign.Base(shared) == "shared"
 }
 
-// claimFramework claims one version of a shared framework, and, once per root, what is
+// claimFramework claims one version of a shared framework, and, once per root, the files
 // beside the frameworks.
 func (l *loader) claimFramework(root, name, dir string) {
 	p := l.out.AddVersion(root, name)
