@@ -225,6 +225,10 @@ func readEntries(ctx context.Context, opt image.Options, img *image.Image, last 
 // already.
 func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) func(context.Context, string) (map[digest.Digest]write.Kept, io.Closer, error) {
 	return func(ctx context.Context, name string) (map[digest.Digest]write.Kept, io.Closer, error) {
+		outputs, err := to.outputs()
+		if err != nil {
+			return nil, nil, err
+		}
 		var closer io.Closer = io.NopCloser(nil)
 		img := (*image.Image)(nil)
 		if last != nil {
@@ -241,16 +245,12 @@ func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) fu
 			}
 			closer = img
 		}
-		outputs, err := to.outputs()
-		if err != nil {
-			return nil, nil, err
-		}
 		docker := slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat })
 		layers := make(map[digest.Digest]write.Kept)
 		for _, l := range img.Layers {
 			if docker {
 				if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
-					return nil, nil, errors.Join(fmt.Errorf("keeping layer %s: %w, as oci-archive: may hold", l.Descriptor.Digest, err), closer.Close())
+					return nil, nil, errors.Join(fmt.Errorf("keeping its layers: %w; oci-archive: can hold them", err), closer.Close())
 				}
 			}
 			layers[l.DiffID] = write.Kept{
