@@ -175,7 +175,7 @@ func chunkahImage(t *testing.T) string {
 // chunkah.
 func migrationPage(p *document) {
 	e := references(p)
-	e.Podman("tag", e.Load(chunkahImage(p.t)), "quay.io/coreos/chunkah:latest")
+	e.Podman("tag", e.Load(chunkahImage(p.t)), "localhost/coreos/chunkah:latest")
 	p.after = func(b block) {
 		if !strings.Contains(b.text, "localhost/app:greets") {
 			return
