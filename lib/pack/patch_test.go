@@ -31,7 +31,7 @@ func patchedRoot() []format.Record {
 	}
 }
 
-// altered returns the records with another one of a file, which is removed if change is nil.
+// altered returns the records with the file at path changed, or without it if change is nil.
 func altered(records []format.Record, path string, change func(*format.File)) (list []format.Record) {
 	for _, rec := range clone(records) {
 		if f, ok := rec.(*format.File); ok && f.Path == path {

@@ -1,3 +1,5 @@
+//go:build !cgo || exclude_graphdriver_btrfs
+
 package storage
 
 import (
