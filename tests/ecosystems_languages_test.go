@@ -184,7 +184,9 @@ func TestYarnUpdate(t *testing.T) {
 	putSize(t, root, "srv/app/index.js", 50_000)
 	install := exec.Command("sh", "-ec", `YARN_NPM_REGISTRY_SERVER=$(npm config get registry) node "$YARN" install`)
 	install.Dir = filepath.Join(root, "srv/app")
-	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir)
+	// Where CI is set, Yarn makes no lock file unless it is told to.
+	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir,
+		"YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	clients.Run(t, install)
 
 	const cache = "/srv/app/.yarn/cache/"
