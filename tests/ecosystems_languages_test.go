@@ -184,7 +184,7 @@ func TestYarnUpdate(t *testing.T) {
 	putSize(t, root, "srv/app/index.js", 50_000)
 	install := exec.Command("sh", "-ec", `YARN_NPM_REGISTRY_SERVER=$(npm config get registry) node "$YARN" install`)
 	install.Dir = filepath.Join(root, "srv/app")
-	// Where CI is set, Yarn makes no lock file unless it is told to.
+	// Where CI is set, Yarn needs this to make a lock file.
 	install.Env = append(os.Environ(), "YARN="+filepath.Join(dir, "node_modules/@yarnpkg/cli-dist/bin/yarn.js"), "HOME="+dir,
 		"YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	clients.Run(t, install)

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/tests/clients"
+	mk "chunkah/tests/mkimage"
 	"chunkah/tests/mkroot"
 	"chunkah/tests/treediff"
 )
@@ -304,5 +305,34 @@ func TestPatchLayersKeepSecrets(t *testing.T) {
 	res = start(t, exec.Command("chunkah", "doctor", "oci-archive:"+build(t, without, "--config-str", "{}")))
 	if strings.Contains(res.stdout, "removed-files") {
 		t.Errorf("without patch layers:\n%s", res.stdout)
+	}
+}
+
+// doctor lists removed secrets whatever hides them: whiteouts, opaque directories, and files in the
+// place of directories. A file that another name still shows is not removed.
+func TestDoctorSeesHiddenSecrets(t *testing.T) {
+	const secret = "/app/keys/id_rsa"
+	base := []mk.Entry{
+		mk.Dir("app"), mk.Dir("app/keys"), mk.File("app/keys/id_rsa", "secret"), mk.Link("app/keys/id_dsa", "app/keys/id_rsa"), mk.File("app/x", "x"),
+	}
+	for name, c := range map[string]struct {
+		above []mk.Entry
+		found bool
+	}{
+		"whiteout":             {[]mk.Entry{mk.File("app/.wh.keys", "")}, true},
+		"opaque directory":     {[]mk.Entry{mk.Dir("app/keys"), mk.File("app/keys/.wh..wh..opq", "")}, true},
+		"opaque parent":        {[]mk.Entry{mk.Dir("app"), mk.File("app/.wh..wh..opq", "")}, true},
+		"file":                 {[]mk.Entry{mk.File("app/keys", "a file")}, true},
+		"symlink":              {[]mk.Entry{mk.Symlink("app/keys", "x")}, true},
+		"one of its names":     {[]mk.Entry{mk.File("app/keys/.wh.id_rsa", "")}, false},
+		"hard link from above": {[]mk.Entry{mk.File("app/.wh.keys", ""), mk.Link("app/kept", "app/keys/id_rsa")}, false},
+		"another directory":    {[]mk.Entry{mk.Dir("lib"), mk.File("lib/y", "y")}, false},
+	} {
+		img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, base...)}, {Tar: mk.Tar(t, c.above...), Packing: mk.Gzip}}}
+		res := start(t, exec.Command("chunkah", "doctor", "oci:"+img.Layout(t)))
+		got := strings.Contains(res.stdout, "removed-files") && strings.Contains(res.stdout, secret)
+		if got != c.found || res.code > 1 {
+			t.Errorf("%s: status %d\n%s%s", name, res.code, res.stdout, res.stderr)
+		}
 	}
 }

@@ -19,6 +19,11 @@ type LayerEntries struct {
 	Files []*format.File
 	// Fault is why records cannot express the layer; empty if they do.
 	Fault string
+	// Opaque are the directories whose contents in lower layers the layer hides. Links are the
+	// targets of hard links to files of other layers, by path; Files has these links as empty
+	// files. Such a layer has a fault.
+	Opaque []string
+	Links  map[string]string
 }
 
 // Entries reads these layers of an image. An opaque directory becomes a fault: its effect depends
@@ -72,6 +77,7 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 			continue
 		case kindOpaque:
 			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is an opaque directory", path))
+			l.Opaque = append(l.Opaque, path)
 			continue
 		case kindAUFS:
 			l.Fault = cmp.Or(l.Fault, "it has files of AUFS")
@@ -80,6 +86,7 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 			first := firsts["/"+e.link]
 			if first == nil {
 				l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q is a hard link to a file of another layer", path))
+				l.linkBelow(path, "/"+e.link)
 				continue
 			}
 			if first.Hardlink == 0 {
@@ -93,13 +100,33 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 		firsts[path] = r
 		l.Files = append(l.Files, r)
 	}
-	slices.SortStableFunc(l.Files, func(a, b *format.File) int { return format.ComparePaths(a.Path, b.Path) })
+	slices.SortStableFunc(l.Files, func(a, b *format.File) int {
+		return cmp.Or(format.ComparePaths(a.Path, b.Path), whiteoutFirst(a)-whiteoutFirst(b))
+	})
+	slices.SortFunc(l.Opaque, format.ComparePaths)
 	for i := 1; i < len(l.Files); i++ {
 		if l.Files[i].Path == l.Files[i-1].Path {
 			l.Fault = cmp.Or(l.Fault, fmt.Sprintf("%q occurs twice", l.Files[i].Path))
 		}
 	}
 	return l
+}
+
+// whiteoutFirst orders whiteouts before other entries of the same path, as they are applied first.
+func whiteoutFirst(f *format.File) int {
+	if f.Type == format.TypeWhiteout {
+		return 0
+	}
+	return 1
+}
+
+// linkBelow adds a hard link to a file of another layer.
+func (l *LayerEntries) linkBelow(path, target string) {
+	if l.Links == nil {
+		l.Links = make(map[string]string)
+	}
+	l.Links[path] = target
+	l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeFile})
 }
 
 // link returns the record of a further name. Clients give the inode the metadata of its last entry.

@@ -18,11 +18,11 @@ type index struct {
 	// entries are those of all layers by path, and from the bottom up for each path.
 	entries []entry
 	groups  []group
-	// bytes, tars and units are of each layer: its entries without directories, its whole tar, and
-	// its number of files, each inode once.
-	bytes, tars []int64
-	units       []int
-	rootBytes   int64
+	// bytes and units are of each layer: its entries without directories, and its number of files,
+	// each inode once.
+	bytes     []int64
+	units     []int
+	rootBytes int64
 }
 
 // slot is one path.
@@ -60,7 +60,7 @@ type item struct {
 
 func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.File) bool) *index {
 	x := &index{
-		root: root, bytes: make([]int64, len(layers)), tars: make([]int64, len(layers)), units: make([]int, len(layers)),
+		root: root, bytes: make([]int64, len(layers)), units: make([]int, len(layers)),
 	}
 	paths, entries := len(root), 0
 	for _, l := range layers {
@@ -69,9 +69,6 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 	x.slots, x.entries = make([]slot, 0, max(paths, entries)), make([]entry, 0, entries)
 	x.addSlots(merged(root, layers))
 	x.compare(fits)
-	for i, l := range layers {
-		x.tars[i] = layer.Size(l.Files)
-	}
 	for _, f := range root {
 		x.rootBytes += layer.EntrySize(f)
 	}
@@ -180,7 +177,7 @@ func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
 		x.groups[g].roots = append(x.groups[g].roots, root)
 	}
 	switch {
-	case it.file.Type == format.TypeDir:
+	case isDirectory(it.file):
 		return e
 	case e.first:
 		e.bytes = layer.EntrySize(it.file)

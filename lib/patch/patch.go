@@ -15,6 +15,7 @@ import (
 	"math/bits"
 
 	"chunkah/format"
+	"chunkah/lib/layer"
 )
 
 // Layer is a layer of the previous image.
@@ -24,6 +25,11 @@ type Layer struct {
 	Files []*format.File
 	// Fault is why the layer cannot be kept; empty if it can.
 	Fault string
+	// Opaque are the directories whose contents in lower layers the layer hides. Links are the
+	// targets of hard links to files of other layers, by path; Files has these as empty files. Only
+	// Shadows uses them: a layer that has any also has a fault.
+	Opaque []string
+	Links  map[string]string
 }
 
 // Options tune a plan.
@@ -98,7 +104,7 @@ func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 		case fault != "":
 			p.dissolve(keep, i, Unusable)
 			p.Fates[i].Fault = fault
-		case opt.MaxLayerSize > 0 && x.tars[i] > opt.MaxLayerSize && x.units[i] > 1:
+		case opt.MaxLayerSize > 0 && x.units[i] > 1 && layer.Size(layers[i].Files) > opt.MaxLayerSize:
 			p.dissolve(keep, i, TooLarge)
 		}
 	}

@@ -39,37 +39,60 @@ func (x *index) look(keep []bool) *state {
 	return s
 }
 
-// flatten returns the visible entry of a path, -1 for none. Parents come before their children.
-func (s *state) flatten(i int, keep []bool) int32 {
-	at := &s.x.slots[i]
-	floor := int32(0)
-	if at.parent >= 0 {
-		floor = s.below[at.parent]
-	}
-	s.below[i] = floor
-	shown, hider := int32(-1), int32(-1)
-	base := int32(-1) // the lowest of the entries that give the directory its attributes
+// view is what a set of layers shows at a path.
+type view struct {
+	shown int32 // the visible entry, -1 for none
+	// hider is the entry that hides something, for a path that is gone or for the contents of a
+	// directory; -1 for none. base is the lowest of the entries that give a directory its
+	// attributes.
+	hider, base int32
+	below       int32 // the lowest layer whose files show below the path
+}
+
+// visible returns what the layers from floor, and below limit, show at a path.
+func (x *index) visible(i int, floor, limit int32, keep []bool) view {
+	at := &x.slots[i]
+	v := view{-1, -1, -1, floor}
 	for j := at.first; j < at.last; j++ {
-		e := &s.x.entries[j]
-		if e.layer < floor || !keep[e.layer] {
+		e := &x.entries[j]
+		if e.layer < floor || e.layer >= limit || !keep[e.layer] {
 			continue
 		}
-		switch {
-		case e.file.Type == format.TypeWhiteout:
-			if shown >= 0 {
-				hider = j
+		switch e.file.Type {
+		case format.TypeWhiteout:
+			if v.shown >= 0 {
+				v.hider = j
 			}
-			shown, s.below[i] = -1, e.layer
-		case e.file.Type == format.TypeDir:
-			if shown < 0 || !s.x.entries[shown].same || s.x.entries[shown].file.Type != format.TypeDir {
-				base = j
+			v.shown, v.below = -1, e.layer
+		case format.TypeDir:
+			if v.shown < 0 || !x.entries[v.shown].same || x.entries[v.shown].file.Type != format.TypeDir {
+				v.base = j
 			}
-			shown = j
+			v.shown = j
+		case typeImplied, typeOpaque:
+			if v.shown < 0 || !isDirectory(x.entries[v.shown].file) {
+				v.shown = j
+			}
+			if e.file.Type == typeOpaque {
+				v.below = e.layer
+			}
 		default:
-			shown, hider, s.below[i] = j, -1, e.layer
+			v.shown, v.hider, v.below = j, -1, e.layer
 		}
 	}
-	if hider >= 0 { // it hides something, for a path that is gone or for the contents of a directory
+	return v
+}
+
+// flatten returns the visible entry of a path, -1 for none. Parents come before their children.
+func (s *state) flatten(i int, keep []bool) int32 {
+	floor := int32(0)
+	if parent := s.x.slots[i].parent; parent >= 0 {
+		floor = s.below[parent]
+	}
+	v := s.x.visible(i, floor, int32(len(keep)), keep)
+	s.below[i] = v.below
+	shown, hider := v.shown, v.hider
+	if hider >= 0 {
 		e := &s.x.entries[hider]
 		s.needed[e.layer] = true
 		s.live[e.layer] += e.bytes
@@ -80,7 +103,7 @@ func (s *state) flatten(i int, keep []bool) int32 {
 			s.seen[e.group]++
 		}
 		if e.same && e.file.Type == format.TypeDir {
-			s.needed[s.x.entries[base].layer] = true
+			s.needed[s.x.entries[v.base].layer] = true
 		}
 	}
 	return shown
