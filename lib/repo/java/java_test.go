@@ -3,6 +3,7 @@ package java
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,6 +130,53 @@ func TestLies(t *testing.T) {
 		if name != "count" && len(said.artifacts) > 0 {
 			t.Errorf("%s: got %+v", name, said)
 		}
+	}
+}
+
+// hole is a large file that is empty except for its end.
+type hole struct {
+	size int64
+	end  []byte
+}
+
+func (h hole) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	if from := h.size - int64(len(h.end)); off >= from {
+		copy(p, h.end[off-from:])
+	} else if off+int64(len(p)) > from {
+		copy(p[from-off:], h.end)
+	}
+	return len(p), nil
+}
+
+// TestManyEntries: neither the number of entries in the directory nor the number that the end
+// record claims costs memory.
+func TestManyEntries(t *testing.T) {
+	entry := "PK\x01\x02" + strings.Repeat("\x00", headerLen-4)
+	full := []byte(strings.Repeat(entry, maxDirectory/headerLen) + "PK\x05\x06" + strings.Repeat("\x00", endLen-4))
+	end := full[len(full)-endLen:]
+	binary.LittleEndian.PutUint32(end[12:], uint32(len(full)-endLen))
+
+	const size, claimed = 16 << 30, 1 << 28
+	wide := []byte("PK\x06\x06" + strings.Repeat("\x00", end64Len-4) + "PK\x06\x07" + strings.Repeat("\x00", locatorLen-4) +
+		"PK\x05\x06" + strings.Repeat("\xff", endLen-6) + "\x00\x00")
+	for at, value := range map[int]uint64{24: claimed, 32: claimed, 40: headerLen, 48: uint64(size - len(wide) - headerLen), end64Len + 8: uint64(size - len(wide))} {
+		binary.LittleEndian.PutUint64(wide[at:], value)
+	}
+	for name, a := range map[string]*archive{
+		"real":    {r: bytes.NewReader(full), size: int64(len(full))},
+		"claimed": {r: hole{size, append([]byte(entry), wide...)}, size: size},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bound.Memory(t, 1<<20)
+			entries := 0
+			for range a.entries() {
+				entries++
+			}
+			if want := map[string]int{"real": maxDirectory / headerLen, "claimed": 1}[name]; entries != want {
+				t.Errorf("%d entries, not %d", entries, want)
+			}
+		})
 	}
 }
 
