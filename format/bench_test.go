@@ -63,7 +63,7 @@ func benchmarkEncode(b *testing.B, enc Encoding) {
 func benchmarkDecode(b *testing.B, enc Encoding) {
 	data := write(b, enc, benchRecords())
 	perFile(b, func() {
-		for _, err := range NewReader(bytes.NewReader(data), "bench").All() {
+		for _, err := range All(NewReader(bytes.NewReader(data), "bench")) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -106,7 +106,7 @@ func TestHostileStreamsAreBounded(t *testing.T) {
 			test.in.sample()
 			before := test.in.peak
 			var err error
-			for _, err = range NewReader(test.in, "test").All() {
+			for _, err = range All(NewReader(test.in, "test")) {
 			}
 			test.in.sample()
 			if got := classOf(err); got != test.class {
@@ -132,7 +132,7 @@ func TestLargestRecord(t *testing.T) {
 	in := newFlood(`{"header":{}}`+open, " ", MaxRecord-int64(len(open)+len(end)), end+`{"file":{"path":"/b","type":"file"}}{"end":{}}`)
 	r := NewReader(in, "test")
 	n := 0
-	for _, err := range r.All() {
+	for _, err := range All(r) {
 		if err != nil {
 			t.Fatal(err)
 		}

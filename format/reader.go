@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 )
 
 // Reader reads a stream in either encoding, which it detects by the first byte. It is a Source:
@@ -73,21 +72,6 @@ func (r *Reader) Next() (Record, error) {
 	}
 	r.err = err
 	return nil, err
-}
-
-// All iterates over the records up to the end; an error is the last pair.
-func (r *Reader) All() iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		for {
-			rec, err := r.Next()
-			if err == io.EOF {
-				return
-			}
-			if !yield(rec, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 func (r *Reader) next() (Record, error) {

@@ -145,7 +145,7 @@ func TestEncoding(t *testing.T) {
 			t.Errorf("got %s, want %s", r.Encoding(), enc)
 		}
 		n := 0
-		for _, err := range r.All() {
+		for _, err := range All(r) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +159,7 @@ func TestEncoding(t *testing.T) {
 
 func TestAllStopsWhenAsked(t *testing.T) {
 	r := NewReader(strings.NewReader(whole), "test")
-	for rec, err := range r.All() {
+	for rec, err := range All(r) {
 		if err != nil || rec.kind() != kindHeader {
 			t.Fatalf("got %v, %v", rec, err)
 		}

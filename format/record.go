@@ -1,5 +1,10 @@
 package format
 
+import (
+	"io"
+	"iter"
+)
+
 // Version is the stream version that this package reads and writes.
 const Version = 1
 
@@ -173,6 +178,21 @@ func (End) kind() kind        { return kindEnd }
 // a stream that stops without it gives ErrTruncated.
 type Source interface {
 	Next() (Record, error)
+}
+
+// All iterates over the records of a source up to its end; an error is the last pair.
+func All(in Source) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for {
+			rec, err := in.Next()
+			if err == io.EOF {
+				return
+			}
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Sink receives the records of one stream. Finish writes the end record; without it, the stream is

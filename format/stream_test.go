@@ -54,7 +54,7 @@ func write(t testing.TB, enc Encoding, recs []Record) []byte {
 }
 
 func readAll(r io.Reader) (recs []Record, err error) {
-	for rec, err := range NewReader(r, "test").All() {
+	for rec, err := range All(NewReader(r, "test")) {
 		if err != nil {
 			return recs, err
 		}

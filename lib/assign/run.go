@@ -121,11 +121,7 @@ func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, 
 
 func read(ctx context.Context, in format.Source, override bool) (*stream, error) {
 	s := &stream{}
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			return s, nil
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return nil, err
 		}
@@ -151,6 +147,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 			return nil, err
 		}
 	}
+	return s, nil
 }
 
 // write writes the stream. A component that was in the input keeps its record.

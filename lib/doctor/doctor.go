@@ -10,7 +10,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -116,11 +115,7 @@ func (e *Examiner) ignores(id ID) bool { return slices.Contains(e.opt.Ignore, id
 
 // Run examines a whole stream. Components come before files.
 func (e *Examiner) Run(ctx context.Context, in format.Source) error {
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			return nil
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return err
 		}
@@ -140,6 +135,7 @@ func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // file runs the checks for one file. A file that is to be left out is reported once only.

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 
@@ -262,11 +261,7 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 // read reads a stream and checks how its records fit together.
 func read(ctx context.Context, in format.Source) (*tree, error) {
 	t := newTree()
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			break
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return nil, err
 		}

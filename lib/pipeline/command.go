@@ -142,11 +142,7 @@ func feed(in format.Source, stdin io.WriteCloser, enc format.Encoding) error {
 
 // drain passes on all records of a stream, but not its end.
 func drain(in format.Source, out format.Sink) error {
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			return nil
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return err
 		}
@@ -154,4 +150,5 @@ func drain(in format.Source, out format.Sink) error {
 			return err
 		}
 	}
+	return nil
 }

@@ -196,7 +196,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 		}
 		return err
 	}
-	for rec, fault := range records.All() {
+	for rec, fault := range format.All(records) {
 		if fault != nil {
 			return layers, fmt.Sprintf("%s: using the %d layers before that", fault, len(layers)), in.err
 		}

@@ -80,11 +80,7 @@ var errTooMuch = errors.New("more than a plan can hold")
 // read adds the layers of a sequence of records.
 func (l *layout) read(r io.Reader, name string) error {
 	in := format.NewSequenceReader(r, name)
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			return nil
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return err
 		}
@@ -94,6 +90,7 @@ func (l *layout) read(r io.Reader, name string) error {
 			}
 		}
 	}
+	return nil
 }
 
 // add adds one layer. A layer without components is ignored.

@@ -2,7 +2,6 @@ package sbom
 
 import (
 	"context"
-	"io"
 	"slices"
 	"time"
 
@@ -26,11 +25,7 @@ type Placement struct {
 // Read reads a whole stream of files with components.
 func (p *Placement) Read(ctx context.Context, in format.Source) error {
 	p.layers = make(map[string][]bool)
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			return nil
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return err
 		}
@@ -46,6 +41,7 @@ func (p *Placement) Read(ctx context.Context, in format.Source) error {
 			return err
 		}
 	}
+	return nil
 }
 
 func (p *Placement) file(f *format.File) error {

@@ -266,11 +266,7 @@ func (w *writer) write(ctx context.Context) error {
 // read reads a packed stream and checks it.
 func read(ctx context.Context, in format.Source) (*image, error) {
 	img := &image{}
-	for {
-		rec, err := in.Next()
-		if err == io.EOF {
-			break
-		}
+	for rec, err := range format.All(in) {
 		if err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func (b *bench) read(root string) (*state, error) {
 	}
 	s := &state{}
 	at := map[string]int{}
-	for rec, err := range format.NewReader(out, root).All() {
+	for rec, err := range format.All(format.NewReader(out, root)) {
 		if err != nil {
 			return nil, err
 		}
