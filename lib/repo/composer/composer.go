@@ -23,7 +23,6 @@ package composer
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -96,18 +95,16 @@ type pkg struct {
 
 // load claims the files of a project, whose installed.json is a record.
 func (p *project) load(record int) error {
-	raw, err := places.ReadRecord(p.tree, record, maxInstalled)
-	if err != nil && !places.IsUnusable(err) {
+	var entries []entry
+	fault, err := places.Parse(p.tree, record, maxInstalled, func(raw []byte) (err error) {
+		entries, err = parseInstalled(raw)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var entries []entry
-	if err == nil {
-		if entries, err = parseInstalled(raw); err != nil {
-			err = fmt.Errorf("reading %q: %w", p.tree.Files[record].Path, err)
-		}
-	}
-	if err != nil {
-		p.out.Warn("project %q: %v", p.dir, err)
+	if fault != nil {
+		p.out.Warn("project %q: %v", p.dir, fault)
 		return nil
 	}
 	if err := p.find(entries); err != nil {
@@ -118,11 +115,7 @@ func (p *project) load(record int) error {
 	if err != nil {
 		return err
 	}
-	members := make([]*places.Member, len(p.packages))
-	for i, pkg := range p.packages {
-		members[i] = &pkg.Member
-	}
-	places.Gather(members, asked)
+	places.Gather(p.packages, asked)
 	return p.claim()
 }
 
@@ -212,18 +205,16 @@ func (p *project) asked() (asked []int, err error) {
 	if !found {
 		return nil, nil
 	}
-	raw, err := places.ReadRecord(p.tree, record, maxManifest)
-	if err != nil && !places.IsUnusable(err) {
+	var names []string
+	fault, err := places.Parse(p.tree, record, maxManifest, func(raw []byte) (err error) {
+		names, err = parseAsked(raw)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	var names []string
-	if err == nil {
-		if names, err = parseAsked(raw); err != nil {
-			err = fmt.Errorf("reading %q: %w", p.tree.Files[record].Path, err)
-		}
-	}
-	if err != nil {
-		p.out.Warn("project %q: %v", p.dir, err)
+	if fault != nil {
+		p.out.Warn("project %q: %v", p.dir, fault)
 	}
 	for _, name := range names {
 		if i, found := p.byName[name]; found {

@@ -116,23 +116,20 @@ func parse(raw []byte) (r record, err error) {
 
 // claim claims the files of the package of a record, which is named NAME-VERSION-BUILD.
 func (l *loader) claim(i int, prefix, full string) error {
-	path := l.tree.Files[i].Path
-	raw, err := places.ReadRecord(l.tree, i, maxRecord)
-	if err != nil && !places.IsUnusable(err) {
+	var r record
+	fault, err := places.Parse(l.tree, i, maxRecord, func(raw []byte) (err error) {
+		r, err = parse(raw)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var r record
-	if err == nil {
-		if r, err = parse(raw); err != nil {
-			err = fmt.Errorf("reading %q: %w", path, err)
-		}
-	}
-	if err != nil {
-		l.out.Warn("package %q: %v", full, err)
+	if fault != nil {
+		l.out.Warn("package %q: %v", full, fault)
 		r.Name = nameOf(full)
 	}
 	p := l.out.Add(prefix, r.Name)
-	if err == nil {
+	if fault == nil {
 		p.Type, p.Version, p.License = "conda", format.Text(r.Version), format.Text(r.License)
 	}
 	l.out.Claim(p, i)

@@ -24,7 +24,6 @@ package dotnet
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -133,18 +132,16 @@ func (l *loader) isBelowRoot(path string) bool {
 // claimApp claims the packages of an application, whose list is a record.
 func (l *loader) claimApp(record int) error {
 	path := l.tree.Files[record].Path
-	raw, err := places.ReadRecord(l.tree, record, maxDeps)
-	if err != nil && !places.IsUnusable(err) {
+	var libraries []*library
+	fault, err := places.Parse(l.tree, record, maxDeps, func(raw []byte) (err error) {
+		libraries, err = parse(raw)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var libraries []*library
-	if err == nil {
-		if libraries, err = parse(raw); err != nil {
-			err = fmt.Errorf("reading %q: %w", path, err)
-		}
-	}
-	if err != nil {
-		l.out.Warn("application %q: %v", path, err)
+	if fault != nil {
+		l.out.Warn("application %q: %v", path, fault)
 		return nil
 	}
 	dir := format.Parent(path)
@@ -178,16 +175,14 @@ func (l *loader) findFiles(dir string, libraries []*library) [][]int {
 
 // claimLibraries groups the packages of an application and claims their files.
 func (l *loader) claimLibraries(dir string, libraries []*library, files [][]int) {
-	members := make([]*places.Member, len(libraries))
 	var asked []int
-	for i, lib := range libraries {
-		members[i] = &lib.Member
+	for _, lib := range libraries {
 		if lib.isOwn {
 			asked = append(asked, lib.Needs...)
 			lib.Needs = nil // others are not grouped with its own code
 		}
 	}
-	places.Gather(members, asked)
+	places.Gather(libraries, asked)
 	for i, lib := range libraries {
 		if len(files[i]) == 0 {
 			continue

@@ -11,16 +11,14 @@ func (l *loader) gather() error {
 	if err != nil {
 		return err
 	}
-	members := make([]*places.Member, len(l.packages))
 	for i, p := range l.packages {
-		members[i] = &p.Member
 		for _, name := range l.needs[i] {
 			if need, found := l.resolve(p.dir, name); found {
 				p.Needs = append(p.Needs, need)
 			}
 		}
 	}
-	places.Gather(members, declared)
+	places.Gather(l.packages, declared)
 	return nil
 }
 

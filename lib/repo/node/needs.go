@@ -68,20 +68,15 @@ func (l *loader) read(record int, name string, development bool) (needs []string
 	if l.tree.Files[record].Type != format.TypeFile {
 		return nil, said, nil // a link to one
 	}
-	raw, err := places.ReadRecord(l.tree, record, maxManifest)
-	if err != nil && !places.IsUnusable(err) {
-		return nil, said, err
-	}
-	if err == nil {
+	fault, err := places.Parse(l.tree, record, maxManifest, func(raw []byte) (err error) {
 		said = parseAbout(raw)
-		if needs, err = parseNeeds(raw, development); err != nil {
-			err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
-		}
+		needs, err = parseNeeds(raw, development)
+		return err
+	})
+	if fault != nil {
+		l.out.Warn("package %q: %v", name, fault)
 	}
-	if err != nil {
-		l.out.Warn("package %q: %v", name, err)
-	}
-	return needs, said, nil
+	return needs, said, err
 }
 
 // parseNeeds returns the names of the packages in a package.json, sorted. Old ones have lists and

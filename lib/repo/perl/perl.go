@@ -181,20 +181,17 @@ func (l *loader) claimPath(p *assign.Package, prefix, path string) error {
 // claimMeta claims the directory in which cpanm notes what it has installed. The file of
 // the record names the main module.
 func (l *loader) claimMeta(record int) error {
-	path := l.tree.Files[record].Path
-	dir := format.Parent(path)
-	raw, err := places.ReadRecord(l.tree, record, maxMeta)
-	if err != nil && !places.IsUnusable(err) {
+	dir := format.Parent(l.tree.Files[record].Path)
+	var m meta
+	fault, err := places.Parse(l.tree, record, maxMeta, func(raw []byte) (err error) {
+		m, err = parseMeta(raw)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var m meta
-	if err == nil {
-		if m, err = parseMeta(raw); err != nil {
-			err = fmt.Errorf("reading %q: %w", path, err)
-		}
-	}
-	if err != nil {
-		l.out.Warn("distribution %q: %v", assign.Base(dir), err)
+	if fault != nil {
+		l.out.Warn("distribution %q: %v", assign.Base(dir), fault)
 		return nil
 	}
 	p := l.out.Add(prefixOf(dir), m.component)

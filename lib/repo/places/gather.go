@@ -26,14 +26,21 @@ type Member struct {
 	Group int
 }
 
+// Embedder is a *Member, or a struct that embeds a Member.
+type Embedder interface{ member() *Member }
+
+func (m *Member) member() *Member { return m }
+
 // Gather finds the group of each member. A small one goes with the top-level member that
 // needs it: the one fewest steps away, then the first by name. Top-level are those that the
 // project asks for, then those that no other one needs.
-func Gather(members []*Member, asked []int) {
-	g := gatherer(members)
-	for _, m := range members {
-		m.Group = -1
+func Gather[P Embedder](packages []P, asked []int) {
+	members := make([]*Member, len(packages))
+	for i, p := range packages {
+		members[i] = p.member()
+		members[i].Group = -1
 	}
+	g := gatherer(members)
 	g.spread(g.byName(asked))
 	g.spread(g.notNeeded())
 	for i, m := range members { // what is left needs each other, or is inside of another

@@ -48,6 +48,22 @@ func ReadRecord(t *assign.Tree, i int, most int64) ([]byte, error) {
 	return raw, nil
 }
 
+// Parse reads a record and parses its contents. The fault is that of a file that is not as
+// expected: ReadRecord's Unusable, or parse's error with the file's path.
+func Parse(t *assign.Tree, i int, most int64, parse func(raw []byte) error) (fault, err error) {
+	raw, err := ReadRecord(t, i, most)
+	if IsUnusable(err) {
+		return err, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if fault = parse(raw); fault != nil {
+		fault = fmt.Errorf("reading %q: %w", t.Files[i].Path, fault)
+	}
+	return fault, nil
+}
+
 // OpenRecord opens a regular file's record, with the same errors as ReadRecord.
 func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 	rec := t.Files[i]

@@ -19,7 +19,6 @@ package yarn
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"chunkah/format"
@@ -150,11 +149,7 @@ func (l *loader) claim(p *project) error {
 	if err != nil {
 		return err
 	}
-	members := make([]*places.Member, len(p.packages))
-	for i, pkg := range p.packages {
-		members[i] = &pkg.Member
-	}
-	places.Gather(members, asked)
+	places.Gather(p.packages, asked)
 	place := p.dir
 	if place == "" {
 		place = "/"
@@ -190,17 +185,12 @@ func (l *loader) readLocks(p *project) (asked []int, err error) {
 		if !found {
 			continue
 		}
-		raw, err := places.ReadRecord(l.tree, record, maxLock)
-		if err != nil && !places.IsUnusable(err) {
+		fault, err := places.Parse(l.tree, record, maxLock, locked.parse)
+		if err != nil {
 			return nil, err
 		}
-		if err == nil {
-			if err = locked.parse(raw); err != nil {
-				err = fmt.Errorf("reading %q: %w", l.tree.Files[record].Path, err)
-			}
-		}
-		if err != nil {
-			l.out.Warn("project %q: %v", dir, err)
+		if fault != nil {
+			l.out.Warn("project %q: %v", dir, fault)
 		}
 	}
 	return p.apply(locked), nil
