@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"unicode/utf8"
 
@@ -21,12 +20,7 @@ func badKargs(e *Examiner, f *format.File) (bad bool, err error) {
 	if f.Type != format.TypeFile {
 		return false, nil
 	}
-	file, err := e.opt.Root.OpenFile(f.Path)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, maxKargs+1))
+	text, err := e.head(f, maxKargs+1)
 	if err != nil {
 		return false, err
 	}

@@ -94,14 +94,7 @@ func (l layout) version() error {
 	if err != nil {
 		return err
 	}
-	var version v1.ImageLayout
-	if err := json.Unmarshal(data, &version); err != nil {
-		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
-	}
-	if version.Version != v1.ImageLayoutVersion {
-		return fmt.Errorf("it is a layout of version %q: want %q", version.Version, v1.ImageLayoutVersion)
-	}
-	return nil
+	return oci.CheckLayoutFile(data)
 }
 
 // Index implements Indexed.

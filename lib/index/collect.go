@@ -54,16 +54,7 @@ func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (repor
 	if err != nil {
 		return nil, err
 	}
-	if err := c.dest.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if _, err := c.dest.Finish(root); err != nil {
-		return nil, err
-	}
-	if err := c.dest.Commit(); err != nil {
+	if err := finish(ctx, c.dest, doc, root); err != nil {
 		return nil, err
 	}
 	c.report.Digest, c.report.Manifests = doc.Descriptor.Digest.String(), len(c.manifests)

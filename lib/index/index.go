@@ -59,17 +59,22 @@ func Join(ctx context.Context, sources []*image.Listing, opt Options) (report *R
 	if err := j.copy(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.dest.Blob(doc.Descriptor, oci.Hint{}, oci.Data(doc.Data)); err != nil {
-		return nil, err
+	j.report.Digest = doc.Descriptor.Digest.String()
+	return j.report, finish(ctx, j.dest, doc, root)
+}
+
+// finish writes the index and makes it visible.
+func finish(ctx context.Context, dest oci.Destination, index oci.Document, root []byte) error {
+	if err := dest.Blob(index.Descriptor, oci.Hint{}, oci.Data(index.Data)); err != nil {
+		return err
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if _, err := j.dest.Finish(root); err != nil {
-		return nil, err
+	if _, err := dest.Finish(root); err != nil {
+		return err
 	}
-	j.report.Digest = doc.Descriptor.Digest.String()
-	return j.report, j.dest.Commit()
+	return dest.Commit()
 }
 
 type joiner struct {

@@ -51,6 +51,11 @@ func checkLayoutFile(dir string) error {
 	if err != nil {
 		return err
 	}
+	return CheckLayoutFile(data)
+}
+
+// CheckLayoutFile checks that the file oci-layout is that of a layout with a known version.
+func CheckLayoutFile(data []byte) error {
 	var layout v1.ImageLayout
 	if err := json.Unmarshal(data, &layout); err != nil {
 		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)

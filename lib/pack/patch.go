@@ -277,11 +277,7 @@ func (t *tree) complete(whole *tree) error {
 	if len(t.files) == 0 {
 		return nil
 	}
-	if err := t.addParents(); err != nil {
-		return err
-	}
-	t.effort = newEffort(t.files)
-	if err := t.distribute(); err != nil {
+	if err := t.assemble(); err != nil {
 		return err
 	}
 	newest := int64(0)

@@ -55,15 +55,20 @@ func (t *tree) settle() error {
 	if !t.tagged() {
 		return ErrNoComponents
 	}
-	if err := t.addParents(); err != nil {
-		return err
-	}
-	t.effort = newEffort(t.files)
-	if err := t.distribute(); err != nil {
+	if err := t.assemble(); err != nil {
 		return err
 	}
 	t.newest()
 	return t.checkBytes()
+}
+
+// assemble adds parents, and gives components their files.
+func (t *tree) assemble() error {
+	if err := t.addParents(); err != nil {
+		return err
+	}
+	t.effort = newEffort(t.files)
+	return t.distribute()
 }
 
 // checkBytes refuses files with a total size that overflows.

@@ -3,8 +3,9 @@ package registries
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+
+	"chunkah/lib/regular"
 
 	"github.com/BurntSushi/toml"
 )
@@ -52,19 +53,9 @@ type mirrorTable struct {
 	Pull     string `toml:"pull-from-mirror"`
 }
 
-// readFile reads a file. /dev/null is an empty one.
+// readFile reads a file.
 func readFile(path string) (*document, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
-		return &document{}, nil
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("%q is not a regular file, or larger than the limit of %d bytes", path, maxFile)
-	}
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadConfig(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

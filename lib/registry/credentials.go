@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"chunkah/lib/regular"
 )
 
 const (
@@ -139,17 +141,7 @@ func fileCredentials(ctx context.Context, ref Ref) (credentials, error) {
 }
 
 func readAuthFile(path string) (*authFile, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
-		return &authFile{}, nil
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxCredentialFile {
-		return nil, fmt.Errorf("%q is not a regular file, or too large for credentials", path)
-	}
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadConfig(path, maxCredentialFile)
 	if err != nil {
 		return nil, err
 	}

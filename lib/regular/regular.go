@@ -4,6 +4,7 @@ package regular
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -18,6 +19,21 @@ func Open(path string) (*os.File, error) { return open(path, 0) }
 
 // OpenOwn opens the regular file at path, without following a symlink.
 func OpenOwn(path string) (*os.File, error) { return open(path, unix.O_NOFOLLOW) }
+
+// ReadConfig reads a configuration file of at most most bytes. /dev/null is an empty one.
+func ReadConfig(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
+		return nil, nil
+	}
+	if !info.Mode().IsRegular() || info.Size() > most {
+		return nil, fmt.Errorf("%q is not a regular file, or larger than the limit of %d bytes", path, most)
+	}
+	return os.ReadFile(path)
+}
 
 func open(path string, flags int) (*os.File, error) {
 	// Keep the access time if the kernel allows it, which it does for the owner only.

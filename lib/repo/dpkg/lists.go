@@ -9,7 +9,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
-	"chunkah/lib/repo/pkgdb"
 )
 
 // claimPackage claims the files of one package.
@@ -56,7 +55,7 @@ func (p *claimer) claimConffiles(ctx context.Context) error {
 		p.conffiles[path] = true
 	}
 	if file := p.db.find(p.entry, ".conffiles"); file != "" && len(p.conffiles) == 0 {
-		if _, err := p.each(ctx, file, p.conffileLine); err != nil {
+		if _, err := p.out.EachLine(ctx, p.lines, file, p.conffileLine); err != nil {
 			return err
 		}
 	}
@@ -102,7 +101,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 	if sums == "" {
 		return nil
 	}
-	_, err := p.each(ctx, sums, func(line []byte) (fault string, err error) {
+	_, err := p.out.EachLine(ctx, p.lines, sums, func(line []byte) (fault string, err error) {
 		_, name, ok := bytes.Cut(line, []byte("  "))
 		if !ok {
 			return "is not a digest with a path", nil
@@ -119,7 +118,7 @@ func (p *claimer) claimList(ctx context.Context, list string) (whole bool, err e
 	clear(p.seen)
 	var dir string
 	var links []string
-	whole, err = p.each(ctx, list, func(line []byte) (fault string, err error) {
+	whole, err = p.out.EachLine(ctx, p.lines, list, func(line []byte) (fault string, err error) {
 		path := string(line)
 		switch {
 		case path == "/.", !p.lines.Ended():
@@ -222,25 +221,4 @@ func (p *claimer) clampByFiles() error {
 		p.out.Clamp(p.pkg, p.newest)
 	}
 	return nil
-}
-
-// each calls parse for the lines of a package's file. A fault of a line is a warning; an error ends
-// the reading. It reports whether there are lines and all are complete.
-func (l *loader) each(ctx context.Context, file string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
-	err = l.lines.Read(ctx, l.db.root, file, func(text *pkgdb.Lines) error {
-		for text.Next() {
-			what := text.Fault()
-			if what == "" && len(text.Text()) > 0 {
-				if what, err = parse(text.Text()); err != nil {
-					return err
-				}
-			}
-			if what != "" {
-				l.out.Warn("reading %q: line %d: %.100q: %s", file, text.Number(), text.Text(), what)
-			}
-		}
-		whole = text.Ended() && text.Number() > 0
-		return nil
-	})
-	return whole, err
 }

@@ -225,7 +225,7 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 		}
 		return nil
 	}
-	return l.each(ctx, list, func(line []byte) (string, error) {
+	_, err = l.out.EachLine(ctx, l.lines, list, func(line []byte) (string, error) {
 		path, _, _ := bytes.Cut(line, []byte("\t"))
 		if !bytes.HasPrefix(path, []byte("/")) {
 			return "is not an absolute path", nil
@@ -236,6 +236,7 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 		}
 		return "", err
 	})
+	return err
 }
 
 // source returns the name of a package's source, its own name if none is known, and its licence.
@@ -245,7 +246,7 @@ func (l *loader) source(ctx context.Context, name string) (source, license strin
 	if file == "" {
 		return source, "", nil
 	}
-	err = l.each(ctx, file, func(line []byte) (string, error) {
+	_, err = l.out.EachLine(ctx, l.lines, file, func(line []byte) (string, error) {
 		if value, found := bytes.CutPrefix(line, []byte("Source:")); found {
 			if base := sourceName(string(bytes.TrimSpace(value))); base != "" {
 				source = base
@@ -270,23 +271,4 @@ func sourceName(value string) string {
 		return ""
 	}
 	return name
-}
-
-// each calls parse for the lines of a package's file. A fault of a line is a warning; an
-// error ends the reading.
-func (l *loader) each(ctx context.Context, file string, parse func(line []byte) (fault string, err error)) error {
-	return l.lines.Read(ctx, l.tree.Root, file, func(text *pkgdb.Lines) (err error) {
-		for text.Next() {
-			fault := text.Fault()
-			if fault == "" && len(text.Text()) > 0 {
-				if fault, err = parse(text.Text()); err != nil {
-					return err
-				}
-			}
-			if fault != "" {
-				l.out.Warn("reading %q: line %d: %.100q: %s", file, text.Number(), text.Text(), fault)
-			}
-		}
-		return nil
-	})
 }

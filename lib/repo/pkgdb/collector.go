@@ -1,6 +1,7 @@
 package pkgdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -178,6 +179,28 @@ func (c *Collector) Warn(text string, args ...any) {
 		return
 	}
 	c.warnings = append(c.warnings, fmt.Sprintf(text, args...))
+}
+
+// EachLine calls parse for the lines of the file at a physical path, except empty ones. A fault of
+// a line is a warning; an error ends the reading. whole reports whether there are lines and all are
+// complete.
+func (c *Collector) EachLine(ctx context.Context, in *Lines, path string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
+	err = in.Read(ctx, c.tree.Root, path, func(*Lines) (err error) {
+		for in.Next() {
+			fault := in.Fault()
+			if fault == "" && len(in.Text()) > 0 {
+				if fault, err = parse(in.Text()); err != nil {
+					return err
+				}
+			}
+			if fault != "" {
+				c.Warn("reading %q: line %d: %.100q: %s", path, in.Number(), in.Text(), fault)
+			}
+		}
+		whole = in.Ended() && in.Number() > 0
+		return nil
+	})
+	return whole, err
 }
 
 // List quotes the first of some names, for a warning.

@@ -40,14 +40,11 @@ type berkeley struct {
 // cannot be recovered, a cyclic chain never ends, a broken chain counts as complete, and values
 // that are small enough to need no chain are left out.
 func readBDB(ctx context.Context, c *private, visit visit) (err error) {
-	f, err := os.Open(c.path())
+	f, err := c.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := c.remove(); err != nil {
-		return err
-	}
 	db, err := openBDB(f)
 	if err != nil {
 		return err

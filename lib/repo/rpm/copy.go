@@ -37,6 +37,18 @@ type private struct {
 // path returns the path of the copied database.
 func (c *private) path() string { return filepath.Join(c.dir, copyName) }
 
+// open opens the copy and removes the directory.
+func (c *private) open() (*os.File, error) {
+	f, err := os.Open(c.path())
+	if err != nil {
+		return nil, err
+	}
+	if err := c.remove(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // remove removes the directory. A second call does nothing.
 func (c *private) remove() error {
 	err := os.RemoveAll(c.dir)

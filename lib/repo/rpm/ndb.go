@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/adler32"
 	"io"
-	"os"
 	"slices"
 )
 
@@ -31,14 +30,11 @@ type slot struct{ number, block, blocks uint32 }
 // readNDB reads Packages.db: SUSE. The library is not used: it prints to standard output on a bad
 // slot, trusts the sizes of blobs, and ignores checksums.
 func readNDB(ctx context.Context, c *private, visit visit) (err error) {
-	f, err := os.Open(c.path())
+	f, err := c.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := c.remove(); err != nil {
-		return err
-	}
 	st, err := f.Stat()
 	if err != nil {
 		return err
