@@ -48,8 +48,8 @@ func repos(mapped *pathmap.Repo) []assign.Repo {
 		bigfiles.Repo{})
 }
 
-// remember passes the layers of the sources to the repo of image histories.
-func remember(repos []assign.Repo, set *source.Set) {
+// passLayers passes the layers of the sources to the repo of image histories.
+func passLayers(repos []assign.Repo, set *source.Set) {
 	for _, r := range repos {
 		if past, ok := r.(*history.Repo); ok && set.HasHistory() {
 			past.LayerOf = set.LayerOf
@@ -164,13 +164,13 @@ func (c *assignCommand) run(ctx context.Context, env *Env) error {
 	opt.Open = c.openDatabases(env, opt.Repos)
 	var sink format.Sink = out
 	if opt.Explain = c.Explain; c.Explain != "" || c.Summary {
-		sink = nowhere{}
+		sink = discardSink{}
 	}
 	outcome, err := assign.Run(ctx, measured.In(in), measured.Out(sink), opt)
 	if err != nil {
 		return err
 	}
-	env.assigned(outcome)
+	env.reportAssign(outcome)
 	run.write(ctx, env)
 	if c.Explain != "" {
 		if err := report.Explain(env.writer(ctx), outcome); err != nil {
@@ -203,8 +203,8 @@ func (e *Env) stage(ctx context.Context, f *formatFlags, clock *clockFlags) (for
 	return clocked{in, clock}, out, err
 }
 
-// assigned reports what each repo found.
-func (e *Env) assigned(o *assign.Outcome) {
+// reportAssign reports what each repo found.
+func (e *Env) reportAssign(o *assign.Outcome) {
 	for _, w := range o.Warnings {
 		e.warn("%s", w)
 	}

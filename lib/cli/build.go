@@ -71,8 +71,8 @@ func (c *buildCommand) aliases(env *Env) error {
 	return nil
 }
 
-// replaced refuses options of a stage that --assign or --pack replaces.
-func (c *buildCommand) replaced() error {
+// checkReplaced refuses options of a stage that --assign or --pack replaces.
+func (c *buildCommand) checkReplaced() error {
 	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
 		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
 	}
@@ -115,7 +115,7 @@ func (b *building) close() {
 
 // check validates the flags that need no files or images.
 func (c *buildCommand) check(env *Env, h *format.Header) error {
-	if err := c.replaced(); err != nil {
+	if err := c.checkReplaced(); err != nil {
 		return err
 	}
 	if err := c.aliases(env); err != nil {
@@ -176,10 +176,10 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	if err != nil {
 		return err
 	}
-	if b.set, err = c.openSources(ctx, env, sources, env.drawsBuild(c.Plan == "-")); err != nil {
+	if b.set, err = env.openSources(ctx, sources, c.sourceOptions(env), env.drawsBuild(c.Plan == "-")); err != nil {
 		return err
 	}
-	if err = c.takesKept(b.set); err != nil {
+	if err = c.checkKept(b.set); err != nil {
 		return err
 	}
 	c.warnConfig(env, b.write.Config, b.set.Config)
@@ -189,7 +189,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	}
 	b.write.OpenPrevious = c.openPrevious(env, &c.outputFlags, b.last)
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
-	remember(b.assign.Repos, b.set)
+	passLayers(b.assign.Repos, b.set)
 	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
 	if b.write.Scanned && b.set.Image == nil {
 		b.write.Small = write.NewSmallFiles()
@@ -209,7 +209,7 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	if c.DryRun {
 		return c.printPipeline(ctx, env)
 	}
-	c.spareTemp()
+	c.useOutputForTemp()
 	c.rustFlags.check(env)
 	defer b.close()
 	if err := c.open(ctx, env, &b); err != nil {
@@ -223,14 +223,14 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 	done.print(env)
 	c.warnEmpty(env, b.set.Root, done.scanned)
 	if b.verified != nil {
-		env.verified(b.verified)
+		env.reportVerify(b.verified)
 	}
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
 		return fmt.Errorf("the image %s is in place: %w", done.written.Manifest, err)
 	}
 	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
 	b.measured.write(ctx, env)
-	return c.tell(ctx, env, done.written.Manifest)
+	return c.writeDigest(ctx, env, done.written.Manifest)
 }
 
 // writeOthers writes what is about the image: the plan, and documents.
@@ -276,21 +276,21 @@ type reports struct {
 
 // print prints the reports, without the contents of the summary.
 func (r *reports) print(env *Env) {
-	env.walked(r.scanned)
+	env.reportWalk(r.scanned)
 	if r.assigned != nil {
-		env.assigned(r.assigned)
+		env.reportAssign(r.assigned)
 	}
 	if r.packed != nil {
-		env.packed(r.packed)
+		env.reportPack(r.packed)
 	}
-	env.wrote(r.written)
+	env.warnWrite(r.written)
 }
 
 func (r *reports) scan(env *Env, root *rootfs.Root, header format.Header, opt scan.Options) pipeline.Stage {
 	return pipeline.Stage{Name: "scan", Run: func(ctx context.Context, _ format.Source, out format.Sink) (err error) {
 		if r.scanned, err = scan.Run(ctx, root, header, opt, out); err == nil {
-			env.unmapped(r.scanned)
-			env.foreseen(r.scanned) // before any file is read
+			env.warnUnmapped(r.scanned)
+			env.warnCostly(r.scanned) // before any file is read
 		}
 		return err
 	}}

@@ -89,7 +89,7 @@ func (c *buildCommand) withKept(ctx context.Context, b *building, written map[st
 		return nil, nil, err
 	}
 	assigning.Root = b.set.Root
-	remember(assigning.Repos, b.set)
+	passLayers(assigning.Repos, b.set)
 	where := &sbom.Placement{LayerOf: b.set.Tree.Layer, Digests: make([]digest.Digest, len(b.set.Image.Layers))}
 	for i, l := range b.set.Kept {
 		where.Digests[i] = l.Descriptor.Digest // the others are not in the new image

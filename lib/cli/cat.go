@@ -37,11 +37,7 @@ func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 			return usagef("--platform: %w", err)
 		}
 	}
-	spareMemory([]string{c.Args.Source})
-	work, stop := env.working("read", env.draws())
-	opt.Image.Work = work
-	set, err := source.Open(ctx, []string{c.Args.Source}, opt)
-	stop()
+	set, err := env.openQuietly(ctx, []string{c.Args.Source}, opt, env.drawsProgress())
 	if err != nil {
 		return err
 	}

@@ -57,8 +57,8 @@ func (f *writeFlags) level(s compress.Settings) (int, error) {
 	return s.Level, nil
 }
 
-// unmarked warns of layers that are not zstd:chunked.
-func (e *Env) unmarked(list []write.Unmarked) {
+// warnUnmarked warns of layers that are not zstd:chunked.
+func (e *Env) warnUnmarked(list []write.Unmarked) {
 	if len(list) == 0 {
 		return
 	}

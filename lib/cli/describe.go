@@ -107,10 +107,10 @@ func options(c *flags.Command, sections map[string]string) []manual.Option {
 
 // placeholders in flag descriptions are replaced by values from the table of transports.
 var placeholders = strings.NewReplacer(
-	"{sources}", anyOf(transport.Forms((*image.Transport).IsSource)), "{destinations}", anyOf(transport.Purposes()))
+	"{sources}", joinOr(transport.Forms((*image.Transport).IsSource)), "{destinations}", joinOr(transport.Purposes()))
 
-// anyOf joins words to an alternative for a sentence.
-func anyOf(words []string) string {
+// joinOr joins words to an alternative for a sentence.
+func joinOr(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

@@ -34,7 +34,7 @@ func (c *diffCommand) run(ctx context.Context, env *Env) error {
 			err = fmt.Errorf("writing the differences: %w", err)
 		}
 	}
-	return answer(len(found), err)
+	return comparisonResult(len(found), err)
 }
 
 func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Difference, err error) {
@@ -47,7 +47,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		}
 	}
 	var sets [2]*source.Set
-	work, stop := env.working("read", env.draws())
+	work, stop := env.working("read", env.drawsProgress())
 	defer stop()
 	for i, s := range c.Args.Sources {
 		if sets[i], err = c.open(ctx, env, s, work); err != nil {
@@ -65,7 +65,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 		return nil, err
 	}
 	var reports [2]scan.Report
-	work, stop = env.working("compare", env.draws())
+	work, stop = env.working("compare", env.drawsProgress())
 	files, err := diff.Run(ctx, c.side(ctx, a, opt, &reports[0]), c.side(ctx, b, opt, &reports[1]), diff.Options{
 		Work: work, IgnoreMTime: c.IgnoreMTime, AsInLayers: (a.Tree == nil) != (b.Tree == nil),
 		SkipXattr: func(name string) bool { return pack.DropsXattr(name, c.KeepXattrs) },
@@ -77,8 +77,8 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 	// A pattern that matches files in only one source is not reported as unmatched.
 	reports[0].Unmatched = slices.DeleteFunc(reports[0].Unmatched, func(p string) bool { return !slices.Contains(reports[1].Unmatched, p) })
 	reports[1].Unmatched = nil
-	env.scanned(&reports[0])
-	env.scanned(&reports[1])
+	env.reportScan(&reports[0])
+	env.reportScan(&reports[1])
 	return append(found, files...), nil
 }
 

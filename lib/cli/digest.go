@@ -26,8 +26,8 @@ func (f *digestFlags) check(target image.Source) error {
 	return nil
 }
 
-// tell writes the digest of the finished image.
-func (f *digestFlags) tell(ctx context.Context, env *Env, digest string) error {
+// writeDigest writes the digest of the finished image.
+func (f *digestFlags) writeDigest(ctx context.Context, env *Env, digest string) error {
 	if f.DigestFile != "" {
 		if err := writeNamed(ctx, f.DigestFile, []byte(digest)); err != nil {
 			return fmt.Errorf("the image %s is in place: writing its digest: %w", digest, err)
@@ -41,4 +41,4 @@ func (f *digestFlags) tell(ctx context.Context, env *Env, digest string) error {
 }
 
 // digestFile returns the file of a previous run, which scan must exclude from the root.
-func (f *digestFlags) digestFile() []os.FileInfo { return earlier(f.DigestFile) }
+func (f *digestFlags) digestFile() []os.FileInfo { return existingFile(f.DigestFile) }

@@ -36,7 +36,7 @@ func (c *doctorCommand) run(ctx context.Context, env *Env) error {
 	if err == nil {
 		err = c.print(ctx, env, found)
 	}
-	return answer(len(found), err)
+	return comparisonResult(len(found), err)
 }
 
 // examine checks the sources for problems that a build would have.
@@ -57,8 +57,9 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	if err != nil {
 		return nil, err
 	}
-	c.removed = true
-	set, err := c.openSources(ctx, env, names, env.draws())
+	opening := c.sourceOptions(env)
+	opening.Removed = true
+	set, err := env.openSources(ctx, names, opening, env.drawsProgress())
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	}
 	scanning.Special = special // withSources would allow those in an image
 	assigning.Root = set.Root
-	remember(assigning.Repos, set)
+	passLayers(assigning.Repos, set)
 	looking := doctor.Options{Root: set.Root, Dir: dirOf(set), Layers: layersOf(set), Ignore: ignore}
 	looking.Removed = set.Removed
 	if set.Image != nil {
@@ -107,7 +108,7 @@ func (c *doctorCommand) examine(ctx context.Context, env *Env) (_ []doctor.Findi
 	}
 	examiner.Sparse(scanned.Sparse)
 	scanned.Sparse, scanned.OSTree = nil, false // reported as findings instead
-	env.scanned(scanned)
+	env.reportScan(scanned)
 	if faults != nil {
 		examiner.Faults(faults.Faults)
 	} else {

@@ -45,8 +45,8 @@ func (f *packFlags) explainPlan(ctx context.Context, env *Env, output *image.Sou
 	return env.answer(ctx, output, lines)
 }
 
-// nowhere discards the stream if standard output has the result of --explain instead.
-type nowhere struct{}
+// discardSink discards the stream if standard output has the result of --explain instead.
+type discardSink struct{}
 
-func (nowhere) Write(format.Record) error { return nil }
-func (nowhere) Finish() error             { return nil }
+func (discardSink) Write(format.Record) error { return nil }
+func (discardSink) Finish() error             { return nil }

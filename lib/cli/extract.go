@@ -49,7 +49,7 @@ func (c *extractCommand) check(env *Env) error {
 		return &usageError{err}
 	}
 	if src.IsDirectory() {
-		if meant := imageAt(src.Path); meant != "" {
+		if meant := guessImage(src.Path); meant != "" {
 			return usagef("source %q is not an image: did you mean %s?", c.Args.Source, shellLine([]string{meant}))
 		}
 		return usagef("source %q is a directory, which cp -a copies: name an image or a root tar", c.Args.Source)
@@ -80,18 +80,11 @@ func (c *extractCommand) run(ctx context.Context, env *Env) (err error) {
 	}()
 	opt := source.Options{Image: c.imageOptions(env)}
 	opt.Image.Platform = c.Platform
-	spareMemory([]string{c.Args.Source})
-	work, stop := env.working("read", env.draws())
-	opt.Image.Work = work
-	set, err := source.Open(ctx, []string{c.Args.Source}, opt)
-	stop()
+	set, err := env.openSources(ctx, []string{c.Args.Source}, opt, env.drawsProgress())
 	if err != nil {
 		return err
 	}
 	defer set.Close() // opened only for reading
-	for _, note := range set.Notes {
-		env.warn("%s", note)
-	}
 	report, err := c.write(ctx, env, to, set)
 	if err != nil {
 		return err
@@ -119,7 +112,7 @@ func (unfinishedStdout) Discard() error { return nil }
 func (c *extractCommand) write(ctx context.Context, env *Env, to extractTarget, set *source.Set) (*extract.Report, error) {
 	opt := extract.Options{Strict: c.Strict}
 	var stop func()
-	opt.Work, stop = env.working("write", env.draws())
+	opt.Work, stop = env.working("write", env.drawsProgress())
 	defer stop()
 	opt.Work.Expect(set.Tree.Bytes())
 	switch to := to.(type) {

@@ -28,22 +28,22 @@ func (e *Env) help(parser *flags.Parser, which string) error {
 	if which == helpEverything {
 		text = manual.Everything
 	}
-	_, err := e.Stdout.WriteString(text(described(e, parser)))
+	_, err := e.Stdout.WriteString(text(typedCommand(e, parser)))
 	return err
 }
 
-// asked returns the name of the command as the user typed it.
-func asked(env *Env, parser *flags.Parser) string {
+// typedName returns the name of the command as the user typed it.
+func typedName(env *Env, parser *flags.Parser) string {
 	if parser.Active != nil {
 		return env.Name + " " + parser.Active.Name
 	}
 	return env.Name
 }
 
-// described returns the description of the command that the user typed.
-func described(env *Env, parser *flags.Parser) *manual.Command {
+// typedCommand returns the description of the command that the user typed.
+func typedCommand(env *Env, parser *flags.Parser) *manual.Command {
 	c := describe(env.Name)
-	name := asked(env, parser)
+	name := typedName(env, parser)
 	for _, sub := range c.Commands {
 		if sub.Name == name {
 			return sub
@@ -60,7 +60,7 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 			return unknownCommand(word)
 		}
 	}
-	c := described(env, parser)
+	c := typedCommand(env, parser)
 	long := slices.ContainsFunc(args, func(a string) bool { return a == "--"+name || strings.HasPrefix(a, "--"+name+"=") })
 	given := "-" + name
 	if long {
@@ -82,9 +82,9 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 	return usagef("unknown option %q (see %s --help-all)", given, c.Name)
 }
 
-// oneTooMany refuses an unexpected argument. For build, it suggests --from or --rootfs, since users
-// often pass the source as an argument.
-func oneTooMany(name string, cmd command, arg string) error {
+// unexpectedArgument refuses an unexpected argument. For build, it suggests --from or --rootfs,
+// since users often pass the source as an argument.
+func unexpectedArgument(name string, cmd command, arg string) error {
 	if build, ok := cmd.(*buildCommand); ok && build.Rootfs == "" && len(build.From) == 0 {
 		if err := refuseName(arg, "chunkah build --from"); err != nil {
 			return err
@@ -92,7 +92,7 @@ func oneTooMany(name string, cmd command, arg string) error {
 		meant := []string{"--from", arg}
 		if src, err := transport.ParseSource(arg); err == nil && !src.IsImage() {
 			meant[0] = "--rootfs"
-			if at := imageAt(src.Path); at != "" {
+			if at := guessImage(src.Path); at != "" {
 				meant = []string{"--from", at}
 			}
 		}

@@ -26,9 +26,9 @@ var (
 // where lists the places where an image with a given name can be.
 type where struct{ registry, local bool }
 
-// placesOf returns the places where an image with a name in another tool's syntax can be. The name
-// of an existing file is not an image name.
-func placesOf(name string) (at where, found bool) {
+// imagePlaces returns the places where an image with a name in another tool's syntax can be. The
+// name of an existing file is not an image name.
+func imagePlaces(name string) (at where, found bool) {
 	if _, err := os.Lstat(name); err == nil || transport.HasTransport(name) || !imageName.MatchString(name) {
 		return where{}, false
 	}
@@ -67,7 +67,7 @@ const daemonPatience = 2 * time.Second
 // refuseName refuses an image name without a transport as a source, and suggests the right syntax.
 // take is the command up to its source, or empty.
 func refuseName(name, take string) error {
-	at, found := placesOf(name)
+	at, found := imagePlaces(name)
 	var engines [][2]string
 	if found {
 		engines = enginesWith(name)
@@ -96,7 +96,7 @@ func refuseName(name, take string) error {
 
 // refuseOutputName refuses an image name without a transport as an output.
 func refuseOutputName(name string) error {
-	at, found := placesOf(name)
+	at, found := imagePlaces(name)
 	if !found {
 		return nil
 	}

@@ -28,7 +28,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		if o.ByConfig {
 			return usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
 		}
-		if err := c.takes(env, o); err != nil {
+		if err := c.checkOutput(env, o); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	env.info("%s: %s, %s, %s copied", report.Digest, strings.Join(report.Platforms, ", "),
 		plural(int64(report.Manifests), "manifest"), bytesText(report.Bytes))
-	return c.tell(ctx, env, report.Digest)
+	return c.writeDigest(ctx, env, report.Digest)
 }
 
 // sources parses the names of the images.

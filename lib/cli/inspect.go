@@ -51,9 +51,9 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	if c.reads(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
+	if c.needsLayers(src, c.Components || c.Files != "" || c.Tree || c.HTML != "") {
 		opt := inspect.Options{Tree: c.Tree}
-		if c.tellsComponents() {
+		if c.needsComponents() {
 			opt.Repos = asked
 		}
 		if err := c.read(ctx, env, in, opt); err != nil {
@@ -75,8 +75,8 @@ func (c *inspectCommand) run(ctx context.Context, env *Env) (err error) {
 	return nil
 }
 
-// tellsComponents reports whether the output has the components of single files.
-func (c *inspectCommand) tellsComponents() bool {
+// needsComponents reports whether the output has the components of single files.
+func (c *inspectCommand) needsComponents() bool {
 	return c.Components || c.Files != "" && c.JSON || c.HTML != ""
 }
 
@@ -97,7 +97,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 		return src, usagef("--depth %d needs --tree", c.Depth)
 	case c.Depth < -1:
 		return src, usagef("--depth %d: want 0 or more", c.Depth)
-	case (c.Repos != "" || c.Map != "") && !c.tellsComponents():
+	case (c.Repos != "" || c.Map != "") && !c.needsComponents():
 		return src, usagef("--repos and --map have no effect if no components of files are shown: add --components or --html, or --json to --files")
 	}
 	if err := c.checkPage(); err != nil {
@@ -110,21 +110,21 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 func (f *viewFlags) open(ctx context.Context, env *Env, src image.Source) (*inspect.Image, error) {
 	opt := f.imageOptions(env)
 	opt.Platform = f.Platform
-	spareMemory([]string{src.String()})
-	work, stop := env.working("read", env.draws())
+	tuneCollector([]string{src.String()})
+	work, stop := env.working("read", env.drawsProgress())
 	defer stop()
 	opt.Work = work
 	return inspect.Open(ctx, src, opt)
 }
 
-// reads reports whether to read the layers of an image: if they are local, if --download is given,
-// or if they are needed.
-func (f *viewFlags) reads(src image.Source, must bool) bool {
+// needsLayers reports whether to read the layers of an image: if they are local, if --download is
+// given, or if they are needed.
+func (f *viewFlags) needsLayers(src image.Source, must bool) bool {
 	return must || f.Download || !src.Network
 }
 
 func (f *viewFlags) read(ctx context.Context, env *Env, in *inspect.Image, opt inspect.Options) error {
-	work, stop := env.working("read", env.draws())
+	work, stop := env.working("read", env.drawsProgress())
 	opt.Work = work
 	err := in.Read(ctx, opt)
 	stop()

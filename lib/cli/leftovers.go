@@ -31,17 +31,17 @@ func (e *Env) nameLeftovers(folders []string) {
 	}
 }
 
-// besides returns the directory of a file that is written under a temporary name.
-func besides(file string) []string {
+// parentDir returns the directory of a file that is written under a temporary name.
+func parentDir(file string) []string {
 	if file == "" || file == "-" {
 		return nil
 	}
 	return []string{filepath.Dir(file)}
 }
 
-func (f *metricsFlags) folders() []string { return besides(f.Metrics) }
+func (f *metricsFlags) folders() []string { return parentDir(f.Metrics) }
 
-func (f *planFlags) folders() []string { return besides(f.Plan) }
+func (f *planFlags) folders() []string { return parentDir(f.Plan) }
 
 // folders returns the directory where spooled files have a name for a short time.
 func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)} }
@@ -49,7 +49,7 @@ func (f *imageFlags) folders() []string { return []string{temp.SpoolDir(f.Spool)
 // folders returns the directories that can have unfinished files of an output: its parent, and a
 // layout directory.
 func (f *outputFlags) folders() []string {
-	folders := besides(f.DigestFile)
+	folders := parentDir(f.DigestFile)
 	outputs, err := f.outputs()
 	if err != nil {
 		return folders // opening the output reports the error
@@ -71,7 +71,7 @@ func (f *outputFlags) folders() []string {
 }
 
 func (f *writeFlags) folders() []string {
-	folders := slices.Concat(f.outputFlags.folders(), besides(proofs.Path()))
+	folders := slices.Concat(f.outputFlags.folders(), parentDir(proofs.Path()))
 	if f.Cache != "" {
 		folders = append(folders, cache.Folders(f.Cache)...)
 	}
@@ -106,7 +106,7 @@ func (c *indexCommand) leftovers() []string {
 }
 
 func (f *viewFlags) leftovers() []string {
-	return slices.Concat(databases(), f.imageFlags.folders(), besides(f.HTML))
+	return slices.Concat(databases(), f.imageFlags.folders(), parentDir(f.HTML))
 }
 
 func (c *diffCommand) leftovers() []string { return c.imageFlags.folders() }
@@ -116,7 +116,7 @@ func (c *verifyCommand) leftovers() []string { return c.imageFlags.folders() }
 func (c *catCommand) leftovers() []string { return c.imageFlags.folders() }
 
 func (c *extractCommand) leftovers() []string {
-	folders := slices.Concat(c.imageFlags.folders(), besides(c.Args.Dir), besides(c.Tar))
+	folders := slices.Concat(c.imageFlags.folders(), parentDir(c.Args.Dir), parentDir(c.Tar))
 	if c.Args.Dir != "" {
 		folders = append(folders, c.Args.Dir)
 	}
@@ -128,7 +128,7 @@ func (c *doctorCommand) leftovers() []string {
 }
 
 func (c *sbomCommand) leftovers() []string {
-	return slices.Concat(databases(), c.imageFlags.folders(), besides(c.Output))
+	return slices.Concat(databases(), c.imageFlags.folders(), parentDir(c.Output))
 }
 
 func (c *completionCommand) leftovers() []string { return nil }

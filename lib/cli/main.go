@@ -71,8 +71,9 @@ type troubleError struct{ err error }
 func (e *troubleError) Error() string { return e.err.Error() }
 func (e *troubleError) Unwrap() error { return e.err }
 
-// answer returns the result of a command that compares: the number of differences, or an error.
-func answer(found int, err error) error {
+// comparisonResult returns the result of a command that compares: the number of differences, or an
+// error.
+func comparisonResult(found int, err error) error {
 	switch {
 	case err != nil:
 		return &troubleError{err}
@@ -100,20 +101,21 @@ type Env struct {
 	// Verbose is -1 for -q, 1 for -v, 2 for -vv, otherwise 0.
 	Verbose int
 
-	common *commonFlags // of the command line
-	once   sync.Once    // creates said
-	said   *console.Console
+	common   *commonFlags // of the command line
+	once     sync.Once    // creates messages
+	messages *console.Console
 }
 
 // console returns the writer of messages to standard error. It is created once, since concurrent
 // uploads can print warnings at the same time.
 func (e *Env) console() *console.Console {
-	e.once.Do(func() { e.said = console.New(e.Stderr, e.Name) })
-	return e.said
+	e.once.Do(func() { e.messages = console.New(e.Stderr, e.Name) })
+	return e.messages
 }
 
-// settle applies the flags that every command has. failed is a command line with an error.
-func (e *Env) settle(failed []string) error {
+// applyCommonFlags applies the flags that every command has. failed is a command line with an
+// error.
+func (e *Env) applyCommonFlags(failed []string) error {
 	f := e.common
 	e.Verbose = len(f.Verbose)
 	if f.Quiet {
@@ -136,7 +138,7 @@ func (e *Env) settle(failed []string) error {
 // stderrOf returns the standard error for a program that replaces a stage. Its lines go through the
 // console if progress is drawn or messages are JSON.
 func (e *Env) stderrOf(stage string) io.Writer {
-	if e.draws() || e.common.Log == "json" {
+	if e.drawsProgress() || e.common.Log == "json" {
 		return e.console().Of(stage)
 	}
 	return e.Stderr
@@ -216,7 +218,7 @@ func (e *Env) fail(err error) int {
 	if answer, ok := errors.AsType[outcome](err); ok {
 		return int(answer)
 	}
-	if e.unread(err) {
+	if e.isReaderGone(err) {
 		return statusSignal + int(syscall.SIGPIPE) // silently, like a process that SIGPIPE ends
 	}
 	e.say(slog.LevelError, "%w", err)
@@ -231,8 +233,8 @@ func (e *Env) fail(err error) int {
 	return statusFailure
 }
 
-// unread reports whether an error means that the reader of standard output is gone.
-func (e *Env) unread(err error) bool {
+// isReaderGone reports whether an error means that the reader of standard output is gone.
+func (e *Env) isReaderGone(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Path == e.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
 }
@@ -293,7 +295,7 @@ func parse(env *Env, args []string) (command, error) {
 	if err == nil {
 		failed = nil
 	}
-	if wrong := env.settle(failed); err == nil {
+	if wrong := env.applyCommonFlags(failed); err == nil {
 		err = wrong
 	}
 	var fault *flags.Error
@@ -304,7 +306,7 @@ func parse(env *Env, args []string) (command, error) {
 	case errors.As(err, &usage):
 		return nil, usage
 	case err != nil:
-		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), asked(env, parser))
+		return nil, usagef("%s (see %s --help)", lowerFirst(err.Error()), typedName(env, parser))
 	}
 	if err := refuseEmpty(parser); err != nil {
 		return nil, err
@@ -317,7 +319,7 @@ func parse(env *Env, args []string) (command, error) {
 		return nil, unknownCommand(rest[0])
 	}
 	if len(rest) > 0 {
-		return nil, oneTooMany(asked(env, parser), cmd, rest[0])
+		return nil, unexpectedArgument(typedName(env, parser), cmd, rest[0])
 	}
 	return cmd, nil
 }

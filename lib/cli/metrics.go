@@ -80,10 +80,10 @@ func (m *measurement) write(ctx context.Context, env *Env) {
 }
 
 // metricsFile returns the file of a previous run, which scan must exclude from the root.
-func (f *metricsFlags) metricsFile() []os.FileInfo { return earlier(f.Metrics) }
+func (f *metricsFlags) metricsFile() []os.FileInfo { return existingFile(f.Metrics) }
 
-// earlier returns the file that a run will replace, or nothing if it does not exist.
-func earlier(name string) []os.FileInfo {
+// existingFile returns the file that a run will replace, or nothing if it does not exist.
+func existingFile(name string) []os.FileInfo {
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -102,7 +102,7 @@ func (m *measurement) stage(s pipeline.Stage, told *milestones, report func(*met
 			report(measured)
 		}
 		measured.Done()
-		told.tell()
+		told.report()
 		return nil
 	}}
 }

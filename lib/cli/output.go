@@ -160,9 +160,9 @@ func (o output) realPlace() string {
 	return target
 }
 
-// spareTemp uses the directory of the output for temporary files if no other directory on disk is
-// writable, for example in a container with a read-only root.
-func (f *outputFlags) spareTemp() {
+// useOutputForTemp uses the directory of the output for temporary files if no other directory on
+// disk is writable, for example in a container with a read-only root.
+func (f *outputFlags) useOutputForTemp() {
 	outputs, err := f.outputs()
 	dir := temp.Dir("/var/tmp", "/tmp")
 	if err != nil || dir != temp.Memory && temp.Writable(dir) || os.Getenv("TMPDIR") != "" {
@@ -178,9 +178,9 @@ func (f *outputFlags) spareTemp() {
 	}
 }
 
-// own returns a function that selects the layers whose blobs can be removed with the replaced
-// image, or nil to keep all blobs.
-func (f *outputFlags) own() func(v1.History) bool {
+// removableLayers returns a function that selects the layers whose blobs can be removed with the
+// replaced image, or nil to keep all blobs.
+func (f *outputFlags) removableLayers() func(v1.History) bool {
 	if f.KeepOld {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (f *outputFlags) create(ctx context.Context, env *Env, images *imageFlags, 
 	var opened []oci.Output
 	for _, o := range outputs {
 		dest, err := o.Create(ctx, o.Source, image.CreateOptions{
-			Options: oci.Options{Own: f.own(), Readable: readable, Busy: env.waits(ctx)},
+			Options: oci.Options{Own: f.removableLayers(), Readable: readable, Busy: env.waitForDir(ctx)},
 			Also:    o.also, Convert: convert && len(outputs) == 1, Stdout: env.writer(ctx), Registry: images.registryOptions(env),
 			Warn: func(text string) { env.warn("%s", text) },
 		})
@@ -236,9 +236,9 @@ func indexNames(outputs []output) (ref string, also []string) {
 // lockPause is the interval between attempts to get a lock of another process.
 const lockPause = 100 * time.Millisecond
 
-// waits returns a function that waits for a directory that another process writes to. It prints one
-// message.
-func (e *Env) waits(ctx context.Context) func(path string) error {
+// waitForDir returns a function that waits for a directory that another process writes to. It
+// prints one message.
+func (e *Env) waitForDir(ctx context.Context) func(path string) error {
 	said := false
 	return func(path string) error {
 		if !said {
@@ -291,9 +291,9 @@ func store(target image.Source) []os.FileInfo {
 	return []os.FileInfo{info}
 }
 
-// takesArchive refuses an archive on a terminal, on a closed standard output or in a missing
+// checkArchive refuses an archive on a terminal, on a closed standard output or in a missing
 // directory before the build starts.
-func (e *Env) takesArchive(target image.Source) error {
+func (e *Env) checkArchive(target image.Source) error {
 	switch {
 	case target.IsStdout() && isTerminal(e.Stdout):
 		return usagef("standard output is a terminal: use -o, or redirect it")

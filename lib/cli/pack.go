@@ -131,7 +131,7 @@ func (c *packCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	env.packed(report)
+	env.reportPack(report)
 	if err := c.planned(ctx, env, nil, &plan, report); err != nil {
 		return err
 	}
@@ -150,8 +150,8 @@ func (f *packFlags) planned(ctx context.Context, env *Env, output *image.Source,
 	return f.explainPlan(ctx, env, output, r)
 }
 
-// packed reports the result of pack.
-func (e *Env) packed(r *pack.Report) {
+// reportPack reports the result of pack.
+func (e *Env) reportPack(r *pack.Report) {
 	for _, c := range scan.Counts(r.Stripped) {
 		e.info("dropping the xattr %s of %s", quote.Name(c.Name), plural(c.N, "file"))
 	}

@@ -144,7 +144,7 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 }
 
 // planFile returns the plan of a previous run, which scan must exclude from the root.
-func (f *planFlags) planFile() []os.FileInfo { return earlier(f.Plan) }
+func (f *planFlags) planFile() []os.FileInfo { return existingFile(f.Plan) }
 
 // pendingPlan is the file of --plan under a temporary name, until the image or stream is complete.
 type pendingPlan struct{ file *temp.Pending }

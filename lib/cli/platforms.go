@@ -42,7 +42,7 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 			return src, usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
 		}
 	}
-	if src, err = parseImage(c.From[0]); err == nil && readableAgain(c.From) != nil {
+	if src, err = parseImage(c.From[0]); err == nil && checkReadableAgain(c.From) != nil {
 		err = usagef("--platform %s reads %q several times: put it into a file", platformAll, c.From[0])
 	}
 	return src, err
@@ -83,7 +83,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		if env.Verbose >= 0 {
 			env.say(slog.LevelInfo, "%s:", image.PlatformName(e.Platform))
 		}
-		if err := c.one(src, e, all).run(ctx, env); err != nil {
+		if err := c.forPlatform(src, e, all).run(ctx, env); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (c *buildCommand) runAll(ctx context.Context, env *Env) (err error) {
 		made := result{outputs: outputs}
 		env.say(slog.LevelInfo, "wrote %s, digest %s, for %s", made.place(), report.Digest, strings.Join(report.Platforms, ", "))
 	}
-	return c.tell(ctx, env, report.Digest)
+	return c.writeDigest(ctx, env, report.Digest)
 }
 
 // platforms lists the images of an index. Everything else is left out.
@@ -128,8 +128,8 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 	return images, nil
 }
 
-// one returns the command that makes the image of one platform.
-func (c *buildCommand) one(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
+// forPlatform returns the command that makes the image of one platform.
+func (c *buildCommand) forPlatform(src image.Source, e image.Entry, all *index.Collector) *buildCommand {
 	own := *c
 	if !src.ByConfig { // those have one image
 		own.From = []string{src.Pinned(e.Manifest.Descriptor.Digest).Absolute().String()}

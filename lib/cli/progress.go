@@ -14,8 +14,8 @@ import (
 // a CI job looks dead and can be stopped.
 const heartbeat = 30 * time.Second
 
-// draws reports whether standard error is a terminal that can draw progress.
-func (e *Env) draws() bool {
+// drawsProgress reports whether standard error is a terminal that can draw progress.
+func (e *Env) drawsProgress() bool {
 	term := os.Getenv("TERM")
 	return e.Verbose >= 0 && e.common != nil && e.common.Log != "json" && term != "" && term != "dumb" && isTerminal(e.Stderr)
 }
@@ -24,11 +24,11 @@ func (e *Env) draws() bool {
 // terminal, only the last one draws. No stage draws over its own output.
 func (e *Env) drawsStage() bool {
 	info, err := e.Stdout.Stat()
-	return e.draws() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
+	return e.drawsProgress() && err == nil && info.Mode()&os.ModeNamedPipe == 0 && !isTerminal(e.Stdout)
 }
 
 // drawsBuild is draws for a build. It does not draw over a plan that is printed on the terminal.
-func (e *Env) drawsBuild(plan bool) bool { return e.draws() && !(plan && isTerminal(e.Stdout)) }
+func (e *Env) drawsBuild(plan bool) bool { return e.drawsProgress() && !(plan && isTerminal(e.Stdout)) }
 
 // follow shows the progress of a build until the returned function is called. It draws a bar or
 // prints a line at intervals, in addition to the milestones.
@@ -42,7 +42,7 @@ func (e *Env) follow(run *metrics.Run, draws bool) (stop func()) {
 	ticker := time.NewTicker(heartbeat)
 	quit := make(chan struct{})
 	var waiter sync.WaitGroup
-	waiter.Go(func() { e.beat(run, ticker.C, quit) })
+	waiter.Go(func() { e.logProgress(run, ticker.C, quit) })
 	return func() {
 		ticker.Stop()
 		close(quit)
@@ -58,8 +58,8 @@ func (e *Env) working(step string, draws bool) (work *metrics.Work, stop func())
 	return work, sync.OnceFunc(e.follow(run, draws))
 }
 
-// beat prints the progress of a run at each tick.
-func (e *Env) beat(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
+// logProgress prints the progress of a run at each tick.
+func (e *Env) logProgress(run *metrics.Run, ticks <-chan time.Time, quit <-chan struct{}) {
 	for {
 		select {
 		case <-ticks:
@@ -92,28 +92,28 @@ type milestones struct {
 	done  *reports
 	drawn bool // the bar already shows the milestones
 
-	mu   sync.Mutex
-	told int
+	mu       sync.Mutex
+	reported int
 }
 
-// tell prints the stages that have ended since the last call.
-func (m *milestones) tell() {
+// report prints the stages that have ended since the last call.
+func (m *milestones) report() {
 	if m.env.Verbose < 0 || m.drawn {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, x := range m.run.Ended()[m.told:] {
-		m.told++
+	for _, x := range m.run.Ended()[m.reported:] {
+		m.reported++
 		if x.Stage == "write" && m.env.common.Log != "json" {
 			continue // the summary follows at once
 		}
-		m.env.console().Print(slog.LevelInfo, []string{x.Stage + ": " + m.done.made(x.Status)}, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
+		m.env.console().Print(slog.LevelInfo, []string{x.Stage + ": " + m.done.describe(x.Status)}, append(statusAttributes(x.Status), slog.Float64("seconds", x.Seconds))...)
 	}
 }
 
-// made describes the result of a stage. The summary has the time that it took.
-func (r *reports) made(s metrics.Status) string {
+// describe describes the result of a stage. The summary has the time that it took.
+func (r *reports) describe(s metrics.Status) string {
 	switch {
 	case s.Stage == "assign" && r.assigned != nil:
 		n := 0

@@ -35,7 +35,7 @@ func TestBeat(t *testing.T) {
 	scan, write := run.Stage("scan"), run.Stage("write")
 	ticks, quit, ended := make(chan time.Time), make(chan struct{}), make(chan struct{})
 	go func() {
-		env.beat(run, ticks, quit)
+		env.logProgress(run, ticks, quit)
 		close(ended)
 	}()
 	ticks <- time.Time{}
@@ -61,15 +61,15 @@ func TestMilestones(t *testing.T) {
 	m := &milestones{env: env, run: run, done: &reports{}}
 	scan, assign, pack := run.Stage("scan"), run.Stage("assign"), run.Stage("pack")
 	assign.Done()
-	m.tell()
+	m.report()
 	if got := text(); got != "" {
 		t.Errorf("too early: %q", got)
 	}
 	scan.Done()
-	m.tell()
-	m.tell()
+	m.report()
+	m.report()
 	pack.Done()
-	m.tell()
+	m.report()
 	want := regexp.MustCompile(`^chunkah: scan: 0 files, 0 bytes\nchunkah: assign: 0 files, 0 bytes\nchunkah: pack: 0 files, 0 bytes\n$`)
 	if got := text(); !want.MatchString(got) {
 		t.Errorf("got %q", got)

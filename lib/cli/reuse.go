@@ -138,7 +138,7 @@ func (c *reuseCommand) compareAll(ctx context.Context, env *Env, sources []image
 		if i > 0 {
 			html := c.HTML != ""
 			var by []assign.Repo
-			if c.reads(sources[i-1], html) && c.reads(src, html) {
+			if c.needsLayers(sources[i-1], html) && c.needsLayers(src, html) {
 				by = asked
 			}
 			step, err := c.compare(ctx, env, old, next, by)

@@ -102,7 +102,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.openSources(ctx, env, names, env.draws())
+	set, err := env.openSources(ctx, names, c.sourceOptions(env), env.drawsProgress())
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 		scanning.Special = scan.SpecialKeep // packages do not contain special files
 	}
 	assigning.Root = set.Root
-	remember(assigning.Repos, set)
+	passLayers(assigning.Repos, set)
 	doc, where, err := describeSource(set, names)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (c *sbomCommand) list(ctx context.Context, env *Env) (*sbom.Document, error
 		return nil, err
 	}
 	c.warnEmpty(env, set.Root, scanned)
-	env.assigned(assigned)
+	env.reportAssign(assigned)
 	if doc.Created = where.Time(nil); set.Image != nil {
 		doc.Created = where.Time(set.Image.Created)
 	}

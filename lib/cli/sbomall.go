@@ -23,7 +23,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if readableAgain(c.Args.Sources) != nil {
+	if checkReadableAgain(c.Args.Sources) != nil {
 		return usagef("--platform %s reads %q several times: put it into a file", platformAll, c.Args.Sources[0])
 	}
 	entries, err := c.images(ctx, env, src)
@@ -31,7 +31,7 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := c.one(src, e).run(ctx, env); err != nil {
+		if err := c.forPlatform(src, e).run(ctx, env); err != nil {
 			return fmt.Errorf("%s: %w", image.PlatformName(e.Platform), err)
 		}
 	}
@@ -52,8 +52,8 @@ func (c *sbomCommand) images(ctx context.Context, env *Env, src image.Source) (i
 	return images, l.Close()
 }
 
-// one returns the command for one image of an index.
-func (c *sbomCommand) one(src image.Source, e image.Entry) *sbomCommand {
+// forPlatform returns the command for one image of an index.
+func (c *sbomCommand) forPlatform(src image.Source, e image.Entry) *sbomCommand {
 	own := *c
 	own.Platform = ""
 	if !src.DockerFormat { // those have one image

@@ -109,7 +109,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err := c.clockFlags.apply(&header); err != nil {
 		return err
 	}
-	if err := readableAgain(c.Args.Sources); err != nil {
+	if err := checkReadableAgain(c.Args.Sources); err != nil {
 		return err
 	}
 	sources, err := c.sourceNames("SOURCE", c.Args.Sources, c.Rootfs)
@@ -121,7 +121,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	set, err := c.openSources(ctx, env, sources, draws)
+	set, err := env.openSources(ctx, sources, c.sourceOptions(env), draws)
 	if err != nil {
 		return err
 	}
@@ -155,8 +155,8 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	env.scanned(report)
-	env.unmapped(report)
+	env.reportScan(report)
+	env.warnUnmapped(report)
 	c.warnEmpty(env, set.Root, report)
 	run.write(ctx, env)
 	return nil
@@ -171,25 +171,25 @@ func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	}
 }
 
-// scanned reports the scanned and skipped files.
-func (e *Env) scanned(r *scan.Report) {
+// reportScan reports the scanned and skipped files.
+func (e *Env) reportScan(r *scan.Report) {
 	for _, c := range scan.Counts(r.Skipped) {
 		e.warn("leaving out %s: %s", plural(c.N, "file"), c.Name)
 	}
-	e.foreseen(r)
-	e.walked(r)
+	e.warnCostly(r)
+	e.reportWalk(r)
 }
 
-// unmapped warns of files with owners that the user namespace does not map.
-func (e *Env) unmapped(r *scan.Report) {
+// warnUnmapped warns of files with owners that the user namespace does not map.
+func (e *Env) warnUnmapped(r *scan.Report) {
 	if r.Unmapped > 0 {
 		e.warn("%s of owners that show as nobody (65534): this user namespace may not map them, and the image would have nobody in their place: run as root, or under podman unshare",
 			plural(r.Unmapped, "file"))
 	}
 }
 
-// walked reports the scan without the excluded files.
-func (e *Env) walked(r *scan.Report) {
+// reportWalk reports the scan without the excluded files.
+func (e *Env) reportWalk(r *scan.Report) {
 	for _, n := range r.Notes {
 		e.warn("leaving out %s %q", n.What, n.Path)
 	}
@@ -204,16 +204,16 @@ func (e *Env) walked(r *scan.Report) {
 	e.info("%s, %s", plural(r.Files, "record"), bytesText(r.Bytes))
 }
 
-// foreseen warns of files that make the following stages slow or the image large.
-func (e *Env) foreseen(r *scan.Report) {
-	e.sparse(r.Sparse)
+// warnCostly warns of files that make the following stages slow or the image large.
+func (e *Env) warnCostly(r *scan.Report) {
+	e.warnSparse(r.Sparse)
 	if r.OSTree {
 		e.warn("/sysroot/ostree is an ostree repository, which contains all files a second time: leave it out with --prune /sysroot/")
 	}
 }
 
-// sparse warns of files that are much larger in an image than on disk.
-func (e *Env) sparse(list []scan.Sparse) {
+// warnSparse warns of files that are much larger in an image than on disk.
+func (e *Env) warnSparse(list []scan.Sparse) {
 	if len(list) == 0 {
 		return
 	}
@@ -222,11 +222,11 @@ func (e *Env) sparse(list []scan.Sparse) {
 		holes += s.Holes
 	}
 	e.warn("%s with holes of %s in all, which become zeros in the image and take time: %q%s; --prune leaves a file out",
-		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, others(len(list)-1))
+		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, andOthers(len(list)-1))
 }
 
-// others formats the number of items besides the example.
-func others(n int) string {
+// andOthers formats the number of items besides the example.
+func andOthers(n int) string {
 	if n == 0 {
 		return ""
 	}

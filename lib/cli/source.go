@@ -27,7 +27,6 @@ import (
 type sourceFlags struct {
 	imageFlags
 	// removed requests source.Set.Removed.
-	removed  bool
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build and sbom can take all: build makes an index of the results, sbom a document for each" section:"Source" brief:"which image of an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
@@ -39,23 +38,26 @@ func (f *sourceFlags) sourceOptions(env *Env) source.Options {
 	return opt
 }
 
-// openSources opens the sources that sourceNames returns. It shows the progress, which draws allows
-// to be drawn.
-func (f *sourceFlags) openSources(ctx context.Context, env *Env, sources []string, draws bool) (*source.Set, error) {
-	spareMemory(sources)
-	opt := f.sourceOptions(env)
-	opt.Removed = f.removed
-	work, stop := env.working("read", draws && slices.ContainsFunc(sources, inMemory))
-	opt.Image.Work = work
-	set, err := source.Open(ctx, sources, opt)
-	stop()
+// openSources opens the sources that sourceNames returns, and prints notes about them. It shows the
+// progress, which draws allows to be drawn.
+func (e *Env) openSources(ctx context.Context, sources []string, opt source.Options, draws bool) (*source.Set, error) {
+	set, err := e.openQuietly(ctx, sources, opt, draws)
 	if err != nil {
 		return nil, err
 	}
 	for _, note := range set.Notes {
-		env.warn("%s", note)
+		e.warn("%s", note)
 	}
 	return set, nil
+}
+
+// openQuietly is openSources without the notes.
+func (e *Env) openQuietly(ctx context.Context, sources []string, opt source.Options, draws bool) (*source.Set, error) {
+	tuneCollector(sources)
+	work, stop := e.working("read", draws && slices.ContainsFunc(sources, inMemory))
+	defer stop()
+	opt.Image.Work = work
+	return source.Open(ctx, sources, opt)
 }
 
 // sourceNames returns the names of the sources to scan, or else the directory from the environment
@@ -159,14 +161,14 @@ func parseImage(name string) (image.Source, error) {
 	if src.IsImage() {
 		return src, nil
 	}
-	if meant := imageAt(src.Path); meant != "" && src.IsDirectory() {
+	if meant := guessImage(src.Path); meant != "" && src.IsDirectory() {
 		return src, usagef("source %q is not an image: did you mean %s?", name, shellLine([]string{meant}))
 	}
-	return src, usagef("source %q is not an image: want %s", name, anyOf(transport.Forms((*image.Transport).IsImage)))
+	return src, usagef("source %q is not an image: want %s", name, joinOr(transport.Forms((*image.Transport).IsImage)))
 }
 
-// imageAt returns the name of the image that a path can mean, or an empty string.
-func imageAt(path string) string {
+// guessImage returns the name of the image that a path can mean, or an empty string.
+func guessImage(path string) string {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
 		return "oci-archive:" + path
@@ -188,8 +190,8 @@ func inMemory(name string) bool {
 	return err == nil && !src.IsDirectory()
 }
 
-// spareMemory configures the garbage collector for images, unless the user has configured it.
-func spareMemory(sources []string) {
+// tuneCollector configures the garbage collector for images, unless the user has configured it.
+func tuneCollector(sources []string) {
 	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, inMemory) {
 		debug.SetGCPercent(imageGC)
 	}
@@ -226,9 +228,9 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	return nil
 }
 
-// readableAgain refuses images that only this process can read, and only once: later stages open
-// the sources that the header names.
-func readableAgain(sources []string) error {
+// checkReadableAgain refuses images that only this process can read, and only once: later stages
+// open the sources that the header names.
+func checkReadableAgain(sources []string) error {
 	for _, s := range sources {
 		src, err := transport.ParseSource(s)
 		if err != nil || src.IsDirectory() || src.Path == "" {
@@ -267,15 +269,15 @@ func (c *writeCommand) openContents(env *Env) func(context.Context, *format.Head
 		if err != nil {
 			return nil, err
 		}
-		if err := c.takesKept(set); err != nil {
+		if err := c.checkKept(set); err != nil {
 			return nil, errors.Join(err, set.Close())
 		}
 		return contents(set), nil
 	}
 }
 
-// takesKept refuses to keep layers that the output format cannot contain, before anything is read.
-func (f *outputFlags) takesKept(set *source.Set) error {
+// checkKept refuses to keep layers that the output format cannot contain, before anything is read.
+func (f *outputFlags) checkKept(set *source.Set) error {
 	outputs, err := f.outputs()
 	if err != nil || !slices.ContainsFunc(outputs, func(o output) bool { return o.DockerFormat }) {
 		return err
@@ -303,7 +305,7 @@ func (f *imageFlags) openDatabases(env *Env, repos []assign.Repo) func(context.C
 		if err != nil {
 			return nil, nil, err
 		}
-		remember(repos, set)
+		passLayers(repos, set)
 		return set.Root, set, nil
 	}
 }

@@ -20,9 +20,9 @@ type verifyCommand struct {
 func (c *verifyCommand) run(ctx context.Context, env *Env) error {
 	report, err := c.verify(ctx, env)
 	if err != nil {
-		return answer(0, err)
+		return comparisonResult(0, err)
 	}
-	return answer(len(report.Faults), nil)
+	return comparisonResult(len(report.Faults), nil)
 }
 
 func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
@@ -39,7 +39,7 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 			return nil, usagef("--platform: %w", err)
 		}
 	}
-	work, stop := env.working("read", env.draws())
+	work, stop := env.working("read", env.drawsProgress())
 	opt.Image.Work = work
 	report, err := verify.Run(ctx, src, opt)
 	stop()
@@ -52,12 +52,12 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if err := printEach(ctx, env, report.Faults, c.JSON); err != nil {
 		return nil, fmt.Errorf("writing the faults: %w", err)
 	}
-	env.verified(report)
+	env.reportVerify(report)
 	return report, nil
 }
 
-// verified reports the result of a verification.
-func (e *Env) verified(r *verify.Report) {
+// reportVerify reports the result of a verification.
+func (e *Env) reportVerify(r *verify.Report) {
 	e.info("verified %s, %s, %s: %s", plural(int64(r.Images), "image"), plural(int64(r.Layers), "layer"),
 		bytesText(r.Bytes), plural(int64(len(r.Faults)), "fault"))
 }

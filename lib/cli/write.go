@@ -57,8 +57,8 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if c.Config == "-" {
 		return usagef("--config -: %w", errStdinTaken)
 	}
-	c.spareTemp()
-	run, measured, err := c.measureStage(env, "write", env.draws())
+	c.useOutputForTemp()
+	run, measured, err := c.measureStage(env, "write", env.drawsProgress())
 	if err != nil {
 		return err
 	}
@@ -95,11 +95,11 @@ func (c *writeCommand) run(ctx context.Context, env *Env) error {
 	if err := made.Commit(); err != nil {
 		return err
 	}
-	env.written(made.Report, c.result(&c.imageFlags, made.Report, previous))
+	env.reportWrite(made.Report, c.result(&c.imageFlags, made.Report, previous))
 	c.attachFiles(ctx, env, &c.writeFlags, made.Report)
 	measured.Wrote(made.Report.BlobBytes, made.Report.ReusedBytes, made.Report.Manifest)
 	run.write(ctx, env)
-	return c.tell(ctx, env, made.Report.Manifest)
+	return c.writeDigest(ctx, env, made.Report.Manifest)
 }
 
 // options parses the flags, and also returns the existing files of the output. readable requests an
@@ -118,7 +118,7 @@ func (f *writeFlags) options(ctx context.Context, env *Env, images *imageFlags, 
 		return opt, nil, err
 	}
 	for _, o := range outputs {
-		if err := f.takes(env, o); err != nil {
+		if err := f.checkOutput(env, o); err != nil {
 			return opt, nil, err
 		}
 	}
@@ -171,7 +171,7 @@ func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo
 	if store != nil {
 		paths = append(paths, store.Dir())
 	}
-	if onlySpool(spoolDir) {
+	if holdsOnlySpool(spoolDir) {
 		paths = append(paths, spoolDir)
 	}
 	var infos []os.FileInfo
@@ -183,9 +183,9 @@ func (f *writeFlags) ownFiles(store *cache.Cache, spoolDir string) []os.FileInfo
 	return infos
 }
 
-// onlySpool reports whether a directory is used only for spooled files, which have no names. A
+// holdsOnlySpool reports whether a directory is used only for spooled files, which have no names. A
 // directory such as /var/tmp belongs to the system, even if it is empty.
-func onlySpool(dir string) bool {
+func holdsOnlySpool(dir string) bool {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&os.ModeSticky != 0 {
 		return false
@@ -212,12 +212,12 @@ func (f *writeFlags) openCache() (*cache.Cache, error) {
 	return cache.Open(f.Cache, size)
 }
 
-// takes refuses an output that cannot take the image, before anything is read.
-func (f *outputFlags) takes(env *Env, o output) error {
+// checkOutput refuses an output that cannot take the image, before anything is read.
+func (f *outputFlags) checkOutput(env *Env, o output) error {
 	if err := f.digestFlags.check(o.Source); err != nil {
 		return err
 	}
-	return env.takesArchive(o.Source)
+	return env.checkArchive(o.Source)
 }
 
 // spoolDir returns the directory for compressed layers: that of the first output with a path, whose
@@ -340,8 +340,8 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	}
 }
 
-// wrote reports problems found while writing.
-func (e *Env) wrote(r *write.Report) {
+// warnWrite reports problems found while writing.
+func (e *Env) warnWrite(r *write.Report) {
 	for _, p := range r.LeftOut {
 		e.warn("leaving out the output itself %q", p)
 	}
@@ -355,7 +355,7 @@ func (e *Env) wrote(r *write.Report) {
 		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
-	e.unmarked(r.Unmarked)
+	e.warnUnmarked(r.Unmarked)
 	for _, why := range r.Refused {
 		e.warn("%s; compressing it again", why)
 	}
@@ -370,9 +370,9 @@ func (e *Env) wrote(r *write.Report) {
 	}
 }
 
-// written reports these problems and the written image.
-func (e *Env) written(r *write.Report, result *result) {
-	e.wrote(r)
+// reportWrite reports these problems and the written image.
+func (e *Env) reportWrite(r *write.Report, result *result) {
+	e.warnWrite(r)
 	for _, line := range result.lines(r) {
 		e.info("%s", line)
 	}
