@@ -17,6 +17,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("\x81\xa5layer\x80")
 	f.Add("\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13")
 	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
+	f.Add("(000000") // begins as zstd
 	f.Fuzz(func(t *testing.T, text string) {
 		bound.Input(t, len(text))
 		prev, note, err := Read(strings.NewReader(text), "p")

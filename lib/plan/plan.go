@@ -44,8 +44,10 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	fault := l.read(records, name)
 	var damage *format.Error
 	switch {
-	case errors.As(fault, &damage), errors.Is(fault, errTooMuch), fault != nil && packed && source.err == nil:
+	case errors.As(fault, &damage), errors.Is(fault, errTooMuch):
 		return l.previous(), fmt.Sprintf("%s: %s", fault, l.used("before that")), nil
+	case fault != nil && packed && source.err == nil: // damaged compression
+		return l.previous(), fmt.Sprintf("%s: %s: %s", name, errors.Unwrap(fault), l.used("before that")), nil
 	case fault != nil:
 		return nil, "", fault
 	case len(l.layers) == 0:

@@ -43,7 +43,7 @@ type Fault struct {
 type Outcome struct {
 	Status syscall.WaitStatus
 	Hit    *Call // the changed call; nil if there were too few
-	Calls  int   // number of counted calls
+	Calls  int   // number of counted calls, up to the changed one
 	Hung   bool  // it had to be killed
 }
 
@@ -109,7 +109,7 @@ func (t *tracer) follow(pid int) error {
 		return err
 	}
 	t.threads[pid] = &thread{}
-	resume(pid, 0)
+	t.resume(pid, 0)
 	for {
 		tid, err := wait(-1, &status)
 		if errors.Is(err, unix.ECHILD) {
@@ -124,7 +124,7 @@ func (t *tracer) follow(pid int) error {
 			}
 			continue
 		}
-		resume(tid, t.stopped(pid, tid, status))
+		t.resume(tid, t.stopped(pid, tid, status))
 	}
 }
 
@@ -138,8 +138,16 @@ func wait(pid int, status *syscall.WaitStatus) (int, error) {
 	}
 }
 
-// resume runs a thread to its next call. It ignores a killed thread.
-func resume(tid int, sig syscall.Signal) { _ = unix.PtraceSyscall(tid, int(sig)) }
+// resume runs a thread: to its next call while calls count, or to the end of the changed one. It
+// ignores a killed thread.
+func (t *tracer) resume(tid int, sig syscall.Signal) {
+	counting := t.fault.Counts != nil && t.out.Hit == nil
+	if th := t.threads[tid]; counting || th != nil && th.undo != nil {
+		_ = unix.PtraceSyscall(tid, int(sig))
+		return
+	}
+	_ = unix.PtraceCont(tid, int(sig))
+}
 
 // stopped handles the stop of a thread, and returns the signal to deliver.
 func (t *tracer) stopped(pid, tid int, status syscall.WaitStatus) syscall.Signal {
