@@ -106,6 +106,7 @@ func TestAssignByMap(t *testing.T) {
 }
 
 func TestAssignByDpkg(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "jq")
 	root := debianRoot(t)
 	command := script(t, "assign-by-dpkg") + " " + root

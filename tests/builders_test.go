@@ -50,6 +50,7 @@ RUN ["/bin/sh", "-c", "echo more >/opt/more"]
 
 // Inside a Containerfile whose last stage is chunkah's output.
 func TestBuildahTrick(t *testing.T) {
+	t.Parallel()
 	root := rpmRoot(t)
 	e := clients.NewEngine(t)
 	e.Podman("tag", e.Load(foreignImage(t, root)), "localhost/source")

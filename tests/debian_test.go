@@ -68,6 +68,7 @@ func (o *owners) debianDatabase(t *testing.T) {
 }
 
 func TestTrixieOwners(t *testing.T) {
+	t.Parallel()
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "dpkg/glibc", "dpkg/bash", "dpkg/python3.13", "dpkg/python-pip", "dpkg/.database")
@@ -189,6 +190,7 @@ func packed(t *testing.T, root string) map[string]string {
 
 // When a package is removed, the components of all others stay the same.
 func TestDebianPackagePurged(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	changed := copyRoot(t, root)
 	clients.Run(t, inRoot(changed, "dpkg", "--purge", "vim-tiny", "vim-common"))

@@ -45,6 +45,7 @@ func diffLines(t *testing.T, args ...string) []string {
 // Each change of one field of one file is found between directories, between images, and between
 // both, and nothing else is.
 func TestDiffFindsEveryChange(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root")
 	dir := t.TempDir()
 	forms := func(t *testing.T, name, spec string) [2]string {

@@ -59,6 +59,7 @@ func configID(t *testing.T, archive string) string {
 // A Docker daemon loads the archive, with and without a name, with each storage driver and
 // compression, and runs its command.
 func TestDockerArchiveInDocker(t *testing.T) {
+	t.Parallel()
 	root := runnable(t)
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
@@ -156,6 +157,7 @@ func umociUnpack(t *testing.T, image string) string {
 // A complete Debian goes through a pipe into the daemon, and has the same image ID there as in an
 // archive.
 func TestDockerArchiveOfADebianRoot(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	d := clients.NewDocker(t)
 	build := exec.Command("chunkah", "build", "--rootfs", root, "--skip-special-files", "--max", "16", "-o", "docker-archive:-:localhost/debian:1")

@@ -102,8 +102,10 @@ var pages = map[string]func(p *document){
 
 // Every command in the documentation is run, and prints the output shown there.
 func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
 	for name, setUp := range pages {
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) {
+			t.Parallel()
 			p := &document{t: t, name: name, dir: t.TempDir(), env: os.Environ()}
 			setUp(p)
 			for _, b := range blocksOf(t, name) {

@@ -193,6 +193,7 @@ func layersOf(t *testing.T, root, env string, args ...string) string {
 
 // The findings for a fresh Debian are right and complete.
 func TestDoctorDebian(t *testing.T) {
+	t.Parallel()
 	root := copyRoot(t, debianRoot(t))
 	list := diagnose(t, nil, root)
 	want := []string{"dpkg-leftovers", "builder-files", "build-times", "special-files"}

@@ -15,6 +15,7 @@ import (
 
 // This root has the form that Composer gives it, and needs no download from Packagist.
 func TestComposerUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t)
 	root := t.TempDir()
 	var entries []string
@@ -39,6 +40,7 @@ func TestComposerUpdate(t *testing.T) {
 // Debian's packages of R packages have the files that R wrote. They are moved to the place where R
 // itself installs packages, without Debian's lists.
 func TestRUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "apt-get", "dpkg-deb")
 	dir, root := t.TempDir(), t.TempDir()
 	get := exec.Command("apt-get", "--quiet", "download", "r-cran-scales", "r-cran-rlang", "r-cran-digest", "r-cran-yaml")
@@ -72,6 +74,7 @@ func TestRUpdate(t *testing.T) {
 
 // ExtUtils::MakeMaker installs distributions that are made here.
 func TestPerlUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "perl", "make")
 	root := t.TempDir()
 	for name, size := range map[string]int{"Large": 400_000, "Medium": 200_000, "Small": 20_000} {
@@ -109,6 +112,7 @@ func TestPerlUpdate(t *testing.T) {
 // This machine's Python, without its packages, is copied to the place of make install. A file
 // beside it changes.
 func TestPythonBesideUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "python3", "tar")
 	root := t.TempDir()
 	const where = "import sys; print(sys.base_prefix, 'python%d.%d' % sys.version_info[:2], end='')"
@@ -173,6 +177,7 @@ func TestDotnetUpdate(t *testing.T) {
 // Yarn itself installs packages of the registry for Plug'n'Play. The dependencies of a package go
 // with it.
 func TestYarnUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "node", "npm")
 	root, dir := t.TempDir(), t.TempDir()
 	get := start(t, exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "@yarnpkg/cli-dist@4.5.3"))

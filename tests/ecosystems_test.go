@@ -161,6 +161,7 @@ func manifestOf(files map[string][]string) string {
 
 // This root has a manifest and files as chisel writes them, and needs no download of archives.
 func TestChiselUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "zstd")
 	root := mkroot.Make(t, `
 file /usr/bin/openssl size=900000
@@ -190,6 +191,7 @@ file /app/server size=500000
 
 // This root has the form that conda gives it, and needs no download from channels.
 func TestCondaUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t)
 	root := t.TempDir()
 	packages := map[string]int{"openssl": 900_000, "zlib": 90_000, "libcurl": 600_000, "numpy": 950_000}

@@ -33,6 +33,7 @@ func storageOf(e *clients.Engine, driver, name string) string {
 // An image read from podman's storage is the image that was loaded, with each storage driver.
 // Nothing is copied: the directory for spools does not exist.
 func TestFromStorage(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman", "buildah")
 	debian := build(t, debianRoot(t), "--skip-special-files", "--compress", "gzip", "--config-str", fromConfig, "-t", "localhost/debian:1")
 	ten := tenLayersArchive(t)
@@ -67,6 +68,7 @@ func TestFromStorage(t *testing.T) {
 
 // An image that buildah committed is read as buildah exports it.
 func TestFromBuildah(t *testing.T) {
+	t.Parallel()
 	e := clients.NewEngine(t)
 	e.Load(tenLayersArchive(t))
 	dir := t.TempDir()

@@ -221,6 +221,7 @@ func TestExtractHostileImages(t *testing.T) {
 
 // While another process replaces directories by symlinks, nothing is written outside.
 func TestExtractRace(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root")
 	var spec strings.Builder
 	const dirs = 30
@@ -286,6 +287,7 @@ func TestExtractRace(t *testing.T) {
 // A killed run leaves a directory that does not look complete, which the next run lists. After it
 // is removed, the next run succeeds.
 func TestExtractKilled(t *testing.T) {
+	t.Parallel()
 	clients.Need(t)
 	root := mkroot.Make(t, manyFiles(3000))
 	source := "oci-archive:" + build(t, root)

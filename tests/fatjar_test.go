@@ -80,6 +80,7 @@ func fatJar(name, libraries, seed string) (err error) {
 // The command that doctor prints for a Spring Boot archive extracts it. Then clients download only
 // the classes if a class changes.
 func TestFatJarUpdate(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "java", "mvn", "jq")
 	dir, root := t.TempDir(), t.TempDir()
 	put(t, dir, "pom.xml", springPOM)

@@ -171,6 +171,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 
 // Every stage refuses the test vectors of faulty streams.
 func TestHostileVectors(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs a stage 400 times; format's own tests read each vector")
 	}

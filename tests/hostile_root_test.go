@@ -46,6 +46,7 @@ symlink /lib64 to=lib64/lib64
 
 // A hostile root gives an image of all its files, from one process and from four.
 func TestHostileRoots(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root")
 	for _, test := range []struct {
 		name   string

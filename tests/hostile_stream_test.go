@@ -182,6 +182,7 @@ file /outside/secret text=secret
 // Each stage refuses hostile streams in both encodings: at once, with a message that names the
 // fault, and without an image.
 func TestHostileStreams(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs a stage hundreds of times")
 	}

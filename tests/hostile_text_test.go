@@ -68,6 +68,7 @@ func checkObeyed(t *testing.T, dir string, lines ...string) {
 
 // Names, values and messages from outside are printed only as text, and cannot start new lines.
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	for name, text := range hostileTexts {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -86,6 +86,7 @@ func mode(t *testing.T, path string) os.FileMode {
 }
 
 func TestImageOfAnRPMRoot(t *testing.T) {
+	t.Parallel()
 	root := rpmRoot(t)
 	archive := build(t, root, "--verify")
 	sameInAllClients(t, root, archive, func(e *clients.Engine, image string) {
@@ -134,6 +135,7 @@ func checkRPMList(t *testing.T, out string) {
 }
 
 func TestImageOfADebianRoot(t *testing.T) {
+	t.Parallel()
 	root := debianRoot(t)
 	devices := []string{"/dev/console", "/dev/full", "/dev/null", "/dev/ptmx", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
 	archive := filepath.Join(t.TempDir(), "out.ociarchive")

@@ -97,6 +97,7 @@ func TestPythonOwners(t *testing.T) {
 }
 
 func TestNodeOwners(t *testing.T) {
+	t.Parallel()
 	root := trixieRoot(t)
 	o := assign(t, root)
 	o.have(t, "node/chalk", "node/lodash", "node/async", "node/@nodelib/fs.walk", "node/semver", "node/.database")

@@ -57,6 +57,7 @@ func hasFault(lint string) bool {
 }
 
 func TestManualReproducible(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "diff")
 	var dirs [2]string
 	for i := range dirs {

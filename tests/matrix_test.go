@@ -112,6 +112,7 @@ var settings = []struct{ name, script string }{
 
 // An image has the same digest on each machine, with each setting and in each way to make it.
 func TestLaw3Matrix(t *testing.T) {
+	t.Parallel()
 	pins := readPins(t)
 	here := thisMachine(t)
 	armBin, armBuilt := emulated(t, "arm64", "qemu-aarch64-static") // takes a while

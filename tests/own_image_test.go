@@ -72,6 +72,7 @@ func imageEngines(t *testing.T) []imageEngine {
 // The image works in the ways users run it: with a writable or read-only root, as another user,
 // with podman and with docker. There is always a place for spools.
 func TestChunkahImageAnyhow(t *testing.T) {
+	t.Parallel()
 	engines := imageEngines(t)
 	to := clients.NewRegistry(t, clients.RegistryOptions{})
 	root := mkroot.Make(t, `

@@ -325,6 +325,7 @@ func TestForeignPageInABrowser(t *testing.T) {
 
 // A page can show half a million files: it has few elements at any time, and every file is found.
 func TestPageOfHalfAMillionFiles(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "chromium")
 	const files, layers = 500_000, 64
 	in := &inspect.Image{Source: "oci:large", Platform: "linux/amd64"}

@@ -138,6 +138,7 @@ func TestPatchLayers(t *testing.T) {
 
 // Engines show the files of the root.
 func TestPatchLayersInEngines(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "setfattr")
 	var images []string
 	last := ""

@@ -76,6 +76,7 @@ var updates = []struct {
 // chunkah reuse predicts what real clients download and store. The images are made by hand, so that
 // this does not depend on chunkah's layers.
 func TestClientsPullAsPredicted(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")
 	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	for i, client := range pullers {
@@ -222,6 +223,7 @@ func push(t *testing.T, layout, ref string) {
 
 // The same for a Debian with many layers and an updated package.
 func TestClientsPullADebianAsPredicted(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "skopeo", "docker-registry")
 	registry := clients.NewCounter(t, clients.NewRegistry(t, clients.RegistryOptions{}))
 	root := copyRoot(t, debianRoot(t))

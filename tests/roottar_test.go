@@ -41,6 +41,7 @@ func awkwardRoot(t *testing.T) string {
 // A root tar gives the same records and image as the directory that it was made from, with any
 // compression.
 func TestFromRootTar(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "tar", "setfacl", "xz", "bzip2", "zstd")
 	root := awkwardRoot(t)
 	records := tarRecords(t, root)

@@ -102,6 +102,7 @@ func inspected(e interface{ Podman(args ...string) string }, name string) string
 // An image in containers-storage is the same as if podman had loaded its archive: ID, layers and
 // what podman inspect says. podman runs it, buildah builds from it, and podman saves its layers.
 func TestToStorage(t *testing.T) {
+	t.Parallel()
 	clients.Need(t, "root", "podman", "buildah")
 	for driver, source := range map[string]string{"overlay": debianRoot(t), "vfs": smallRoot(t)} {
 		t.Run(driver, func(t *testing.T) {
