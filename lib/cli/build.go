@@ -156,6 +156,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	}
 	if !c.FreshTimes {
 		b.pack.Open = func(context.Context, *format.Header) (pack.Source, error) { return b.packSource(), nil }
+		b.pack.Incomplete = true
 	}
 	b.pack.Contents = c.WriteManifestTo != ""
 	if b.assign, err = c.assignFlags.options(ctx); err != nil {

@@ -1,53 +1,16 @@
 package pack
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"hash"
-	"io/fs"
-	"runtime"
-	"slices"
 	"strings"
-	"sync/atomic"
-	"syscall"
-
-	"golang.org/x/sync/errgroup"
 
 	"chunkah/format"
-	"chunkah/lib/layer"
+	"chunkah/lib/contentid"
 	"chunkah/lib/pyc"
 )
 
-// Source is where contents are read from.
-type Source interface {
-	// NewReader returns a reader for one goroutine.
-	NewReader() Reader
-	Close() error
-}
-
-// Reader reads the contents of files. After an error that is fs.ErrPermission, the contents of the
-// component are unknown: the next reader of the files reports all such errors.
-type Reader interface {
-	layer.Content
-	Close() error
-}
-
-// errNoSource means that contents are unknown because there is no source to read.
-var errNoSource = errors.New("the source is not there")
-
-// ContentsError says that the contents of a file could not be read, or are not those of the scan.
-type ContentsError struct{ err error }
-
-func (e *ContentsError) Error() string { return e.err.Error() }
-func (e *ContentsError) Unwrap() error { return e.err }
-
 // fileDigests has the results for files whose times no package bounds.
 type fileDigests struct {
-	files []int // in order; for a hard-link group, the first
-	read  []fileDigest
+	read []fileDigest // by file; nil if none was read
 	// compiled has the sources of compiled Python, with the time of the source in the compiled
 	// file.
 	compiled map[pySource]bool
@@ -60,20 +23,27 @@ type fileDigests struct {
 	closed int
 }
 
+func newFileDigests() *fileDigests {
+	return &fileDigests{
+		compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool), timed: make(map[pySource]bool),
+	}
+}
+
 // fileDigest is the result for one file.
 type fileDigest struct {
-	sum    [sha256.Size]byte
+	sum    uint64 // of package contentid, if hashed
 	pyTime uint32 // the source's time in compiled Python, if timed
 	timed  bool
+	hashed bool
 	closed bool // permission denied
 }
 
-// of returns the result for a file, nil for none.
-func (d *fileDigests) of(i int) *fileDigest {
-	if n, found := slices.BinarySearch(d.files, i); found {
-		return &d.read[n]
+// of returns the result for a file.
+func (d *fileDigests) of(i int) fileDigest {
+	if d.read == nil {
+		return fileDigest{}
 	}
-	return nil
+	return d.read[i]
 }
 
 type pySource struct {
@@ -81,40 +51,17 @@ type pySource struct {
 	time uint32
 }
 
-// read reads the files of components without a bound on their times. It opens the source only if
-// there are files to read.
-//
-// With all, it also reads all other files whose digest is not in the stream, and compiled Python.
-func (t *tree) read(ctx context.Context, open func(context.Context, *format.Header) (Source, error), threads int, all bool) (err error) {
-	files := t.toRead(all)
-	t.digests = &fileDigests{
-		files: files, read: make([]fileDigest, len(files)),
-		compiled: make(map[pySource]bool), compiledLinks: make(map[int64]bool), timed: make(map[pySource]bool),
-	}
-	if len(files) == 0 {
-		return nil
-	}
-	src, err := open(ctx, &t.header)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
-		t.digests = nil
-		return errNoSource
-	}
-	if err != nil {
-		return err
-	}
-	err = t.digests.fill(ctx, src, t.files, threads)
-	if err := errors.Join(err, src.Close()); err != nil {
-		return &ContentsError{err}
-	}
-	for n, i := range files {
-		f := &t.digests.read[n]
-		if !f.timed {
+// findCompiled finds the sources of compiled Python that was read.
+func (t *tree) findCompiled(python []int) {
+	for _, i := range python {
+		d := t.digests.of(i)
+		if !d.timed {
 			continue
 		}
 		for _, path := range pyc.Sources(t.files[i].Path) {
-			t.digests.timed[pySource{path, f.pyTime}] = true
+			t.digests.timed[pySource{path, d.pyTime}] = true
 			if t.unbounded(i) {
-				t.digests.compiled[pySource{path, f.pyTime}] = true
+				t.digests.compiled[pySource{path, d.pyTime}] = true
 			}
 		}
 	}
@@ -123,112 +70,6 @@ func (t *tree) read(ctx context.Context, open func(context.Context, *format.Head
 			t.digests.compiledLinks[f.Hardlink] = true
 		}
 	}
-	return nil
-}
-
-// unbounded reports whether no package bounds the time of a file.
-func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].settled }
-
-// toRead lists the files to be read, in order.
-func (t *tree) toRead(all bool) (files []int) {
-	groups := make(map[int64]bool)
-	if all {
-		for i, f := range t.files {
-			if f.Type != format.TypeFile || f.Size <= 0 || f.Hardlink != 0 && groups[f.Hardlink] {
-				continue
-			}
-			if f.Digest == "" || pyc.Is(f.Path) || t.unbounded(i) {
-				groups[f.Hardlink] = f.Hardlink != 0
-				files = append(files, i)
-			}
-		}
-		return files
-	}
-	for _, c := range t.components {
-		if c.settled || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
-			continue
-		}
-		for _, i := range c.files {
-			f := t.files[i]
-			if f.Size == 0 || f.Hardlink != 0 && groups[f.Hardlink] {
-				continue
-			}
-			groups[f.Hardlink] = true
-			files = append(files, i)
-		}
-	}
-	slices.Sort(files)
-	return files
-}
-
-// readRun is how many consecutive files one reader reads: most are in the same directory, which
-// stays open.
-const readRun = 32
-
-// fill reads files, as many in parallel as there are threads; 0 means cores.
-func (d *fileDigests) fill(ctx context.Context, src Source, files []*format.File, threads int) error {
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	var next atomic.Int64
-	workers, ctx := errgroup.WithContext(ctx)
-	for range min(threads, (len(d.files)+readRun-1)/readRun) {
-		workers.Go(func() error {
-			r := src.NewReader()
-			err := func() error {
-				for {
-					from := int(next.Add(readRun)) - readRun
-					if from >= len(d.files) {
-						return nil
-					}
-					for n := from; n < min(from+readRun, len(d.files)); n++ {
-						if err := d.read[n].fill(ctx, r, files[d.files[n]]); err != nil {
-							return err
-						}
-					}
-				}
-			}()
-			return errors.Join(err, r.Close())
-		})
-	}
-	return workers.Wait()
-}
-
-// fill reads one file.
-func (d *fileDigest) fill(ctx context.Context, r Reader, f *format.File) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	h := &summer{hash: sha256.New()}
-	if pyc.Is(f.Path) {
-		h.header = make([]byte, 0, pyc.HeaderSize)
-	}
-	n, err := r.WriteFile(ctx, h, f)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		d.closed = true
-		return nil
-	case err != nil:
-		return err
-	case n != f.Size:
-		return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, f.Size)
-	}
-	h.hash.Sum(d.sum[:0])
-	d.pyTime, d.timed = pyc.Time(h.header)
-	return nil
-}
-
-// summer hashes a file, and keeps the start that fits header.
-type summer struct {
-	hash   hash.Hash
-	header []byte
-}
-
-func (s *summer) Write(p []byte) (int, error) {
-	if room := cap(s.header) - len(s.header); room > 0 {
-		s.header = append(s.header, p[:min(room, len(p))]...)
-	}
-	return s.hash.Write(p)
 }
 
 // ownTime reports whether a file must keep its own time: compiled Python contains the source's
@@ -238,26 +79,16 @@ func (d *fileDigests) ownTime(f *format.File) bool {
 		strings.HasSuffix(f.Path, ".py") && d.compiled[pySource{f.Path, uint32(f.MTime)}])
 }
 
-// contentsVersion changes with the definition of contents, so that digests of different definitions
-// never match.
-const contentsVersion = "contents 1"
-
-// digest sets the contents of components without a bound on their times: a digest of everything in
-// their tar except times.
-func (t *tree) digest() {
-	if t.digests == nil {
-		return
-	}
+// attributes sets the attributes of components without a bound on their times, if all their files
+// can be read as far as is known.
+func (t *tree) attributes() {
 	marks := newMarks(t)
 	var p print
 	for n, c := range t.components {
 		if c.settled {
 			continue
 		}
-		if known, closed := t.known(c); !known {
-			if closed {
-				t.digests.closed++
-			}
+		if known, _ := t.known(c); !known {
 			continue
 		}
 		p.reset()
@@ -272,11 +103,38 @@ func (t *tree) digest() {
 			if own {
 				p.number(1) // even if the time is 0
 			}
-			if d := t.digests.of(i); d != nil {
-				p.hash.Write(d.sum[:])
-			}
 		}
-		c.contents = hex.EncodeToString(p.sum())
+		c.attributes = contentid.Attributes(p.sum())
+	}
+}
+
+// contentsVersion changes with the definition of contents, so that those of different definitions
+// never match.
+const contentsVersion = "contents 2"
+
+// setContents sets the contents of these components when their files are read.
+func (t *tree) setContents(incomplete func(*component) bool) {
+	for _, c := range t.components {
+		if c.settled {
+			continue
+		}
+		known, closed := t.known(c)
+		if closed {
+			t.digests.closed++
+		}
+		switch {
+		case !known:
+		case incomplete(c):
+			c.contents = c.attributes.Incomplete()
+		default:
+			files := contentid.New(c.attributes)
+			for _, i := range c.files {
+				if d := t.digests.of(i); d.hashed {
+					files.Add(d.sum)
+				}
+			}
+			c.contents = files.ID()
+		}
 	}
 }
 
@@ -287,7 +145,7 @@ func (t *tree) known(c *component) (known, closed bool) {
 		if t.files[i].Size == format.SizeUnknown {
 			return false, false
 		}
-		if d := t.digests.of(i); d != nil && d.closed {
+		if t.digests.of(i).closed {
 			return false, true
 		}
 	}

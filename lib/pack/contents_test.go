@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,12 @@ func (s *texts) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64
 	text += strings.Repeat(" ", max(int(f.Size)-len(text), 0))
 	n, err := io.WriteString(w, text[:f.Size])
 	return int64(n), err
+}
+
+func (s *texts) ReadStart(f *format.File, p []byte) (int, error) {
+	var data bytes.Buffer
+	_, err := s.WriteFile(context.Background(), &data, f)
+	return copy(p, data.Bytes()), err
 }
 
 func (s *texts) open(context.Context, *format.Header) (Source, error) {

@@ -7,6 +7,7 @@ import (
 	"hash"
 
 	"chunkah/format"
+	"chunkah/lib/contentid"
 )
 
 // fingerprintSize is the number of bytes of a SHA-256 in a fingerprint. It is only compared with
@@ -25,14 +26,14 @@ func (t *tree) fingerprint() {
 		if c.record.Fingerprint != "" {
 			continue
 		}
+		if c.contents != "" {
+			c.record.Fingerprint = contentid.Fingerprint(c.clamp, c.contents)
+			continue
+		}
 		p.reset()
 		p.number(c.clamp) // the time of directories
-		if c.contents != "" {
-			p.text(c.contents)
-		} else {
-			for _, i := range marks.withParents(c.files, n+1) {
-				p.file(t.files[i], t.files[i].MTime)
-			}
+		for _, i := range marks.withParents(c.files, n+1) {
+			p.file(t.files[i], t.files[i].MTime)
 		}
 		c.record.Fingerprint = hex.EncodeToString(p.sum())
 	}

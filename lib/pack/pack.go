@@ -56,6 +56,9 @@ type Options struct {
 	// or its error is fs.ErrNotExist or fs.ErrPermission, contents are unknown: no component keeps
 	// the last image's times, and files keep their own.
 	Open func(context.Context, *format.Header) (Source, error)
+	// Incomplete says that package write gets the records of layers, and completes Contents of
+	// components whose files pack need not read. A plan (Planned) and patch layers need them here.
+	Incomplete bool
 	// Threads bounds how many files are read in parallel; 0 means the number of cores.
 	Threads int
 	// KeepXattrs are control xattrs that stay in the image.
@@ -133,11 +136,11 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		return nil, err
 	}
 	if opt.Open != nil {
-		err := t.read(ctx, opt.Open, opt.Threads, opt.MaxStale > 0)
+		err := t.read(ctx, &opt)
 		if err != nil && !errors.Is(err, errNoSource) {
 			return nil, err
 		}
-		report.NoSource = err != nil && opt.Previous != nil && len(opt.Previous.Times) > 0
+		report.NoSource = err != nil && opt.dated()
 	}
 	plan, err := interrupt.Call(ctx, func() (*contentsOfLayers, error) { return t.plan(opt, report) })
 	if err != nil {
@@ -179,9 +182,8 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 
 // plan sets the components' times and puts them into layers.
 func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
-	t.digest()
 	report.Kept = t.date(opt.Previous)
-	if t.digests != nil && opt.Previous != nil && len(opt.Previous.Times) > 0 {
+	if t.digests != nil && opt.dated() {
 		report.Closed = t.digests.closed
 	}
 	t.fingerprint()

@@ -163,10 +163,10 @@ func (t *tree) now() (now int64) {
 	return now
 }
 
-// setDigests sets the digests of files that were read.
+// setDigests sets the digests of empty files, and those of further names of an inode.
 func (t *tree) setDigests() {
 	groups := make(map[int64]string)
-	for i, f := range t.files {
+	for _, f := range t.files {
 		if f.Type != format.TypeFile {
 			continue
 		}
@@ -177,11 +177,6 @@ func (t *tree) setDigests() {
 		if known := groups[f.Hardlink]; known != "" && f.Hardlink != 0 {
 			f.Digest = known
 			continue
-		}
-		if t.digests != nil && f.Digest == "" {
-			if d := t.digests.of(i); d != nil && !d.closed {
-				f.Digest = digests.Of(d.sum)
-			}
 		}
 		if f.Hardlink != 0 {
 			groups[f.Hardlink] = f.Digest

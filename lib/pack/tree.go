@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"chunkah/format"
+	"chunkah/lib/contentid"
 	"chunkah/lib/layer"
 )
 
@@ -24,9 +25,12 @@ type component struct {
 	clamp  int64 // the newest mtime of its files, unix seconds
 	// settled says that clamp bounds its times for any last image: the component comes from a
 	// package, or has times that do not fit an ordinary tar header.
-	settled  bool
-	odd      bool   // the second reason
-	contents string // digest of everything except times; empty if unknown
+	settled bool
+	odd     bool // the second reason
+	// attributes and contents represent everything except times, without and with the files'
+	// contents (package contentid). contents are empty if they are unknown.
+	attributes contentid.Attributes
+	contents   string
 }
 
 // tree is a complete stream.

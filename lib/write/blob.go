@@ -14,6 +14,7 @@ import (
 
 	"chunkah/lib/cache"
 	"chunkah/lib/compress"
+	"chunkah/lib/contentid"
 	"chunkah/lib/layer"
 	"chunkah/lib/oci"
 )
@@ -125,9 +126,11 @@ func (w *writer) digestOnly(ctx context.Context, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
 	sum := sha256.New()
-	if err := layer.Write(ctx, w.counted(sum), l.files, c); err != nil {
+	completer := contentid.Complete(l.record)
+	if err := layer.Write(ctx, w.counted(sum), l.files, completer.Content(c)); err != nil {
 		return err
 	}
+	completer.Done()
 	b.digest, b.size = digest.NewDigest(digest.SHA256, sum), b.tar
 	b.diffID = b.digest
 	return nil
@@ -170,6 +173,16 @@ func cached(b *cache.Blob) *spooledBlob {
 func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob) error {
 	c := w.newContents()
 	defer c.close()
+	completer := contentid.Complete(l.record)
+	err := w.tarOf(ctx, pool, out, l, b, completer.Content(c))
+	if err == nil {
+		completer.Done()
+	}
+	return err
+}
+
+// tarOf is tar with these contents.
+func (w *writer) tarOf(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c layer.Content) error {
 	if !w.compressed() {
 		return w.writeTar(ctx, w.counted(out), l, c)
 	}
@@ -189,7 +202,7 @@ func (w *writer) tar(ctx context.Context, pool *compress.Pool, out io.Writer, l 
 }
 
 // writeTar writes a layer in large pieces.
-func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c *contents) error {
+func (w *writer) writeTar(ctx context.Context, out io.Writer, l *layerFiles, c layer.Content) error {
 	buffered := bufio.NewWriterSize(out, copyBuffer)
 	if err := layer.Write(ctx, buffered, l.files, c); err != nil {
 		return err

@@ -57,7 +57,7 @@ func (w *writer) maxSize(l *layerFiles) int64 {
 }
 
 // chunkedTar writes a layer to out as zstd:chunked.
-func (w *writer) chunkedTar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c *contents) error {
+func (w *writer) chunkedTar(ctx context.Context, pool *compress.Pool, out io.Writer, l *layerFiles, b *blob, c layer.Content) error {
 	z, err := chunked.NewWriter(ctx, pool, out, w.opt.Compression, l.rank)
 	if err != nil {
 		return err

@@ -30,6 +30,23 @@ func (r Reader) WriteFile(ctx context.Context, w io.Writer, f *format.File) (int
 	return n, err
 }
 
+// ReadStart reads the first bytes of a file, as many as p or the file has. The next reading of the
+// file checks that it did not change, if the record has a stamp.
+func (r Reader) ReadStart(f *format.File, p []byte) (n int, err error) {
+	in, err := r.open(f.Path)
+	if err == nil {
+		defer in.Close()
+		n, err = io.ReadFull(in, p[:min(int64(len(p)), f.Size)])
+	}
+	if _, ok := errors.AsType[*unreadableError](err); ok {
+		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // write finds that its size has changed
+	}
+	return n, err
+}
+
 // Close closes the open directory.
 func (r Reader) Close() error {
 	r.close()

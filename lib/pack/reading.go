@@ -1,0 +1,283 @@
+package pack
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"chunkah/format"
+	"chunkah/lib/contentid"
+	"chunkah/lib/digests"
+	"chunkah/lib/interrupt"
+	"chunkah/lib/layer"
+	"chunkah/lib/pyc"
+)
+
+// Source is where contents are read from.
+type Source interface {
+	// NewReader returns a reader for one goroutine.
+	NewReader() Reader
+	Close() error
+}
+
+// Reader reads the contents of files. After an error that is fs.ErrPermission, the contents of the
+// component are unknown: the next reader of the files reports all such errors.
+type Reader interface {
+	layer.Content
+	// ReadStart reads the first bytes of a file, as many as p or the file has.
+	ReadStart(f *format.File, p []byte) (int, error)
+	Close() error
+}
+
+// errNoSource means that contents are unknown because there is no source to read.
+var errNoSource = errors.New("the source is not there")
+
+// ContentsError says that the contents of a file could not be read, or are not those of the scan.
+type ContentsError struct{ err error }
+
+func (e *ContentsError) Error() string { return e.err.Error() }
+func (e *ContentsError) Unwrap() error { return e.err }
+
+// reading reads the files of a tree.
+type reading struct {
+	*tree
+	opt *Options
+	// all is set for patch layers: files of packages are read, too, and get their SHA-256.
+	all bool
+	// partial is set if write hashes the files of components that cannot keep their times.
+	partial bool
+	src     Source // nil until a file is read
+}
+
+// read reads the files of components without a bound on their times, and sets the components'
+// contents. It opens the source only if there are files to read. For patch layers it also reads all
+// other files whose digest is not in the stream, and compiled Python.
+//
+// Compiled Python comes first, because it decides which files keep their own times. Then the
+// attributes of the components are known, so that other files need to be read only where they
+// decide whether a component keeps its times.
+func (t *tree) read(ctx context.Context, opt *Options) (err error) {
+	r := &reading{tree: t, opt: opt, all: opt.MaxStale > 0}
+	r.partial = opt.Incomplete && opt.Planned == nil && !r.all
+	t.digests = newFileDigests()
+	defer func() {
+		if err = errors.Join(err, r.close()); errors.Is(err, errNoSource) {
+			t.digests = nil
+		}
+	}()
+	files := t.toRead(r.all)
+	python := choose(files, t.hasSource)
+	if err := r.fill(ctx, python, r.partial && !opt.dated()); err != nil {
+		return err
+	}
+	t.findCompiled(python)
+	if _, err := interrupt.Call(ctx, func() (any, error) { t.attributes(); return nil, t.effort.err() }); err != nil {
+		return err
+	}
+	others := choose(files, func(i int) bool {
+		d := t.digests.of(i)
+		return !d.hashed && !d.closed && (r.all || !r.incomplete(t.byName[t.files[i].Components[0]]))
+	})
+	if err := r.fill(ctx, others, false); err != nil {
+		return err
+	}
+	t.setContents(r.incomplete)
+	return nil
+}
+
+// dated reports whether the last image has times that components can keep.
+func (o *Options) dated() bool { return o.Previous != nil && len(o.Previous.Times) > 0 }
+
+// incomplete reports whether write is to hash the files of a component: it cannot keep the times of
+// the last image.
+func (r *reading) incomplete(c *component) bool {
+	return r.partial && (!r.opt.dated() || !c.attributes.CanBe(r.opt.Previous.Times[c.record.Name].Contents))
+}
+
+// unbounded reports whether no package bounds the time of a file.
+func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].settled }
+
+// toRead lists the files to be read, in order.
+func (t *tree) toRead(all bool) (files []int) {
+	groups := make(map[int64]bool)
+	if all {
+		for i, f := range t.files {
+			if f.Type != format.TypeFile || f.Size <= 0 || f.Hardlink != 0 && groups[f.Hardlink] {
+				continue
+			}
+			if f.Digest == "" || pyc.Is(f.Path) || t.unbounded(i) {
+				groups[f.Hardlink] = f.Hardlink != 0
+				files = append(files, i)
+			}
+		}
+		return files
+	}
+	for _, c := range t.components {
+		if c.settled || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
+			continue
+		}
+		for _, i := range c.files {
+			f := t.files[i]
+			if f.Size == 0 || f.Hardlink != 0 && groups[f.Hardlink] {
+				continue
+			}
+			groups[f.Hardlink] = true
+			files = append(files, i)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// choose returns the files for which a condition is true.
+func choose(files []int, is func(i int) bool) (list []int) {
+	for _, i := range files {
+		if is(i) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// hasSource reports whether a file is compiled Python, and the tree has a file that can be its
+// source.
+func (t *tree) hasSource(i int) bool {
+	path := t.files[i].Path
+	return pyc.Is(path) && slices.ContainsFunc(pyc.Sources(path), func(source string) bool { return t.find(source) >= 0 })
+}
+
+// open opens the source.
+func (r *reading) open(ctx context.Context) (err error) {
+	if r.src != nil {
+		return nil
+	}
+	src, err := r.opt.Open(ctx, &r.header)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+		return errNoSource
+	}
+	if err != nil {
+		return err
+	}
+	r.src, r.digests.read = src, make([]fileDigest, len(r.files))
+	return nil
+}
+
+func (r *reading) close() error {
+	if r.src == nil {
+		return nil
+	}
+	if err := r.src.Close(); err != nil {
+		return &ContentsError{err}
+	}
+	return nil
+}
+
+// readRun is how many consecutive files one reader reads: most are in the same directory, which
+// stays open.
+const readRun = 32
+
+// fill reads files, or only their start, as many in parallel as there are threads; 0 means cores.
+func (r *reading) fill(ctx context.Context, files []int, start bool) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	threads := r.opt.Threads
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	var next atomic.Int64
+	workers, ctx := errgroup.WithContext(ctx)
+	for range min(threads, (len(files)+readRun-1)/readRun) {
+		workers.Go(func() error {
+			in := &fileReader{Reader: r.src.NewReader(), all: r.all, sha: sha256.New()}
+			err := func() error {
+				for {
+					from := int(next.Add(readRun)) - readRun
+					if from >= len(files) {
+						return nil
+					}
+					for _, i := range files[from:min(from+readRun, len(files))] {
+						if err := in.fill(ctx, &r.digests.read[i], r.files[i], start); err != nil {
+							return err
+						}
+					}
+				}
+			}()
+			return errors.Join(err, in.Close())
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return &ContentsError{err}
+	}
+	return nil
+}
+
+// fileReader reads one file after another.
+type fileReader struct {
+	Reader
+	all    bool // set digests that are not in the stream
+	hash   contentid.File
+	sha    hash.Hash
+	digest bool // of this file
+	header [pyc.HeaderSize]byte
+	n      int // bytes of the header
+}
+
+// Write gets the contents of a file.
+func (r *fileReader) Write(p []byte) (int, error) {
+	r.n += copy(r.header[r.n:], p)
+	if r.digest {
+		r.sha.Write(p)
+	}
+	return len(p), nil
+}
+
+// fill reads a file, or only its start.
+func (r *fileReader) fill(ctx context.Context, d *fileDigest, f *format.File, start bool) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.n, r.digest = 0, r.all && f.Digest == ""
+	if start {
+		r.n, err = r.ReadStart(f, r.header[:])
+	} else {
+		err = r.hashFile(ctx, d, f)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		d.closed = true
+		return nil
+	}
+	if pyc.Is(f.Path) {
+		d.pyTime, d.timed = pyc.Time(r.header[:r.n])
+	}
+	return err
+}
+
+// hashFile reads a file and hashes it.
+func (r *fileReader) hashFile(ctx context.Context, d *fileDigest, f *format.File) error {
+	r.sha.Reset()
+	n, err := r.WriteFile(ctx, r.hash.To(r), f)
+	switch {
+	case err != nil:
+		return err
+	case n != f.Size:
+		return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, f.Size)
+	}
+	d.sum, d.hashed = r.hash.Sum(), true
+	if r.digest {
+		f.Digest = digests.Of([sha256.Size]byte(r.sha.Sum(nil)))
+	}
+	return nil
+}
