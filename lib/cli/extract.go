@@ -79,6 +79,9 @@ func (c *extractCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 	}()
 	opt := source.Options{Image: c.imageOptions(env)}
+	if dir, ok := to.(*extract.Directory); ok {
+		opt.Store = dir.Store
+	}
 	opt.Image.Platform = c.Platform
 	set, err := env.openSources(ctx, []string{c.Args.Source}, opt, env.drawsProgress())
 	if err != nil {
@@ -117,7 +120,7 @@ func (c *extractCommand) write(ctx context.Context, env *Env, to extractTarget, 
 	opt.Work.Expect(set.Tree.Bytes())
 	switch to := to.(type) {
 	case *extract.Directory:
-		return extract.Into(ctx, to, set.Root, opt)
+		return extract.Into(ctx, to, set.Tree, opt)
 	case *extract.File:
 		return extract.ToTar(ctx, to, set.Root, opt)
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"chunkah/format"
+	"chunkah/lib/extract"
 	"chunkah/lib/pack"
 )
 
@@ -17,12 +18,15 @@ func hint(err error, uid int) string {
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 	}
+	_, extracting := errors.AsType[*extract.WriteError](err)
 	contents, unread := errors.AsType[*pack.ContentsError](err)
 	switch {
 	case unread && !errors.Is(contents, fs.ErrPermission):
 		return "nothing may write to the source during a build; chunkah-pack must see the source that was scanned, or use --fresh-times, which reads nothing"
 	case is(format.ErrTruncated):
 		return "the command that writes the stream ended early: see its error message"
+	case extracting && is(syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS):
+		return "extract to another file system, or free some space in this one"
 	case is(syscall.ENOSPC, syscall.EDQUOT):
 		return "free some space, or use another directory: -o for the image, --spool for temporary layer data, --cache for the cache"
 	case is(syscall.EROFS):

@@ -15,15 +15,15 @@ import (
 )
 
 // Directory is where a tree is written. A new directory has a temporary name until Commit. An
-// existing empty one is filled in place, so that it can be a mount point, and has a file with a
-// temporary name in it until everything else is complete.
+// existing empty one is filled in place, so that it can be a mount point. It contains the stage
+// until everything else is complete.
 type Directory struct {
-	name    string   // as the user wrote it
-	path    string   // absolute
-	lock    *os.File // the directory with the temporary name, or the mark
-	inPlace bool
-	before  unix.Stat_t // of the existing directory
-	done    bool
+	name   string   // as the user wrote it
+	path   string   // absolute
+	lock   *os.File // the directory with the temporary name; nil if an existing one is filled
+	stage  *stage
+	before unix.Stat_t // of the existing directory
+	done   bool
 	// finished are the directories in it that have their final modes, parents first.
 	finished []string
 }
@@ -59,15 +59,19 @@ func create(name string) (*Directory, error) {
 	if err := retry(func() error { return unix.Stat(path, &d.before) }); err != nil {
 		return nil, err
 	}
-	f, err := temp.Create(path, 0o600)
+	return d, d.prepare()
+}
+
+// prepare makes the directory private, and creates the stage in it.
+func (d *Directory) prepare() error {
+	err := private(d.at())
+	if err == nil {
+		d.stage, err = newStage(d.at())
+	}
 	if err != nil {
-		return nil, cause(err)
+		return errors.Join(cause(err), d.Discard())
 	}
-	d.lock, d.inPlace = f, true
-	if err := private(path); err != nil {
-		return nil, errors.Join(err, d.Discard())
-	}
-	return d, nil
+	return nil
 }
 
 // createNew creates a directory with a temporary name beside the final one.
@@ -82,10 +86,7 @@ func (d *Directory) createNew() (err error) {
 	if d.lock, err = temp.Mkdir(parent, 0o700); err != nil {
 		return cause(err)
 	}
-	if err := private(d.lock.Name()); err != nil {
-		return errors.Join(err, d.Discard())
-	}
-	return nil
+	return d.prepare()
 }
 
 // namesIn returns at most two names in a directory.
@@ -117,7 +118,7 @@ func private(path string) error {
 
 // at returns the path of the directory before Commit.
 func (d *Directory) at() string {
-	if d.inPlace {
+	if d.lock == nil {
 		return d.path
 	}
 	return d.lock.Name()
@@ -126,33 +127,41 @@ func (d *Directory) at() string {
 // open opens the directory where it is now.
 func (d *Directory) open() (*rootfs.Root, error) { return rootfs.Open(d.at()) }
 
-// unmark removes the mark of a directory that was filled in place. It is complete then, except for
-// its own metadata.
-func (d *Directory) unmark() error {
-	if !d.inPlace {
-		return nil
-	}
-	return cause(os.Remove(d.lock.Name()))
-}
+// unmark removes the stage, with the files that no name needs. The directory is complete then,
+// except for its own metadata.
+func (d *Directory) unmark() error { return cause(os.RemoveAll(d.stage.dir.Name())) }
 
 // Commit gives a new directory its name.
 func (d *Directory) Commit() error {
-	if !d.inPlace {
-		if err := rename(d.lock.Name(), d.path); err != nil {
+	if d.lock != nil {
+		if err := rename(unix.AT_FDCWD, d.lock.Name(), unix.AT_FDCWD, d.path); err != nil {
 			return fmt.Errorf("extracting to %q: %w", d.name, err)
 		}
 	}
 	d.done = true
-	return d.lock.Close() // only locked, never written
+	d.close()
+	return nil
+}
+
+// close closes what was only locked.
+func (d *Directory) close() {
+	if d.lock != nil {
+		_ = d.lock.Close()
+	}
+	if d.stage != nil {
+		_ = d.stage.dir.Close()
+	}
 }
 
 // rename renames a directory, and replaces nothing if the file system supports that.
-func rename(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		err = unix.Rename(from, to) // replaces an empty directory at most
-	}
-	return err
+func rename(fromDir int, from string, toDir int, to string) error {
+	return retry(func() error {
+		err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+			err = unix.Renameat(fromDir, from, toDir, to)
+		}
+		return err
+	})
 }
 
 // Discard removes everything that was written. After Commit it does nothing.
@@ -161,7 +170,7 @@ func (d *Directory) Discard() error {
 		return nil
 	}
 	d.done = true
-	defer d.lock.Close() // only locked, never written
+	defer d.close()
 	d.makeWritable()
 	if err := d.remove(); err != nil {
 		return fmt.Errorf("removing what was extracted to %q: %w", d.name, err)
@@ -170,7 +179,7 @@ func (d *Directory) Discard() error {
 }
 
 func (d *Directory) remove() error {
-	if !d.inPlace {
+	if d.lock != nil {
 		return os.RemoveAll(d.lock.Name())
 	}
 	entries, err := os.ReadDir(d.path)

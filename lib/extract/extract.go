@@ -3,6 +3,9 @@
 // In a directory, every file is created new, below the open directory: no symlink is followed, and
 // nothing that exists is changed. All directories are only accessible to their owner until
 // everything in them is complete.
+//
+// Contents are written once, to a stage in the directory, while the layers are read: see
+// Directory.Store. Each file is renamed to its place once all layers are verified and merged.
 package extract
 
 import (
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"chunkah/lib/image"
 	"chunkah/lib/metrics"
 	"chunkah/lib/rootfs"
 )
@@ -48,6 +52,12 @@ type Loss struct {
 	What  string
 	Paths []string
 }
+
+// WriteError means that the directory or the tar cannot be written.
+type WriteError struct{ err error }
+
+func (e *WriteError) Error() string { return e.err.Error() }
+func (e *WriteError) Unwrap() error { return e.err }
 
 // LossError means that something cannot be restored, and Options.Strict is set.
 type LossError struct{ Losses []Loss }
@@ -94,7 +104,8 @@ func lossLines(losses []Loss, heading string, most int) []string {
 
 // extraction is one call of Into.
 type extraction struct {
-	from *rootfs.Root
+	tree *image.Tree
+	from *rootfs.Root // the same
 	to   *rootfs.Root
 	dest *Directory
 	opt  Options
@@ -116,15 +127,16 @@ type inode struct{ dev, ino uint64 }
 // link is a further name of an inode.
 type link struct{ path, target string }
 
-// Into writes a tree to a directory, without giving it its name: see Directory.Commit.
-func Into(ctx context.Context, dest *Directory, from *rootfs.Root, opt Options) (*Report, error) {
+// Into writes the tree of an image to a directory, without giving it its name: see
+// Directory.Commit. Directory.Store has got its files while it was flattened.
+func Into(ctx context.Context, dest *Directory, tree *image.Tree, opt Options) (*Report, error) {
 	to, err := dest.open()
 	if err != nil {
 		return nil, err
 	}
 	defer to.Close() // opened only to reach what is below
 	x := &extraction{
-		from: from, to: to, dest: dest, opt: opt, batches: make(chan batch),
+		tree: tree, from: rootfs.Virtual("image", tree), to: to, dest: dest, opt: opt, batches: make(chan batch),
 		first: make(map[inode]string), lost: make(map[string][]string), gone: make(map[string]bool),
 	}
 	if err := x.run(ctx); err != nil {

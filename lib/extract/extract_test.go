@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,8 +22,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// tree returns the merged tree of layers.
-func tree(t *testing.T, layers ...[]mk.Entry) *rootfs.Root {
+// open opens an image with these layers.
+func open(t *testing.T, layers ...[]mk.Entry) *image.Image {
 	t.Helper()
 	img := &mk.Image{}
 	for _, entries := range layers {
@@ -34,13 +35,18 @@ func tree(t *testing.T, layers ...[]mk.Entry) *rootfs.Root {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { opened.Close() })
-	merged, err := image.Flatten(t.Context(), opened, image.FlattenOptions{})
+	return opened
+}
+
+// flatten returns the merged tree of an image. store can be nil.
+func flatten(t *testing.T, img *image.Image, store image.Store) *image.Tree {
+	t.Helper()
+	merged, err := image.Flatten(t.Context(), img, image.FlattenOptions{Store: store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := rootfs.Virtual("image", merged)
-	t.Cleanup(func() { root.Close() })
-	return root
+	t.Cleanup(func() { merged.Close() })
+	return merged
 }
 
 // own returns an entry that belongs to the user of the test, who can then restore it.
@@ -48,14 +54,14 @@ func own(e mk.Entry) mk.Entry {
 	return e.But(func(h *tar.Header) { h.Uid, h.Gid = os.Getuid(), os.Getgid() })
 }
 
-// extractTo extracts a tree to a directory.
-func extractTo(t *testing.T, dir string, root *rootfs.Root, opt Options) (*Report, error) {
+// extractTo extracts an image to a directory.
+func extractTo(t *testing.T, dir string, img *image.Image, opt Options) (*Report, error) {
 	t.Helper()
 	d, err := Create(dir)
 	if err != nil {
 		return nil, err
 	}
-	report, err := Into(t.Context(), d, root, opt)
+	report, err := Into(t.Context(), d, flatten(t, img, d.Store), opt)
 	if err != nil {
 		if wrong := d.Discard(); wrong != nil {
 			t.Error(wrong)
@@ -105,7 +111,7 @@ func listing(t *testing.T, dir string) []string {
 // A new directory, an empty one and a symlink to one get the same files. The upper layer hides and
 // replaces files of the lower one.
 func TestInto(t *testing.T) {
-	root := tree(t,
+	img := open(t,
 		[]mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")), own(mk.File("d/a", "old")), own(mk.File("d/b", "b")), own(mk.Link("d/c", "d/b")), own(mk.Dir("gone")), own(mk.File("gone/x", "x"))},
 		[]mk.Entry{own(mk.File("d/a", "new")), own(mk.File(".wh.gone", "")), own(mk.Symlink("s", "/d/a"))})
 	want := []string{"d/", "d/a new", "d/b b", "d/c b", "s -> /d/a"}
@@ -119,7 +125,7 @@ func TestInto(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"new", "empty", "link"} {
-		report, err := extractTo(t, base+"/"+name, root, Options{Strict: true})
+		report, err := extractTo(t, base+"/"+name, img, Options{Strict: true})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -189,7 +195,7 @@ func TestCreateRefuses(t *testing.T) {
 // An error leaves nothing in a new directory's place, and an existing one empty.
 func TestDiscard(t *testing.T) {
 	readOnly := own(mk.Dir("d/e")).But(func(h *tar.Header) { h.Mode = 0 })
-	root := tree(t, []mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")).But(func(h *tar.Header) { h.Mode = 0o555 }), readOnly, own(mk.File("d/e/f", "f")),
+	img := open(t, []mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")).But(func(h *tar.Header) { h.Mode = 0o555 }), readOnly, own(mk.File("d/e/f", "f")),
 		own(mk.File("x", "")).Xattr("trusted.overlay.redirect", "/etc")})
 	for _, exists := range []bool{false, true} {
 		base := t.TempDir()
@@ -201,7 +207,7 @@ func TestDiscard(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := extractTo(t, base+"/dir", root, Options{Strict: true})
+		_, err := extractTo(t, base+"/dir", img, Options{Strict: true})
 		if lost, ok := errors.AsType[*LossError](err); !ok || len(lost.Losses) != 1 || lost.Losses[0].What != "the xattr trusted.overlay.redirect" {
 			t.Errorf("got %v", err)
 		}
@@ -220,7 +226,7 @@ func TestDiscard(t *testing.T) {
 
 // The end of the context ends the extraction.
 func TestInterrupted(t *testing.T) {
-	root := tree(t, []mk.Entry{own(mk.File("f", "f"))})
+	img := open(t, []mk.Entry{own(mk.File("f", "f"))})
 	dir := t.TempDir() + "/dir"
 	d, err := Create(dir)
 	if err != nil {
@@ -229,7 +235,7 @@ func TestInterrupted(t *testing.T) {
 	cause := errors.New("the cause")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := Into(ctx, d, root, Options{}); !errors.Is(err, cause) {
+	if _, err := Into(ctx, d, flatten(t, img, d.Store), Options{}); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 	if err := d.Discard(); err != nil {
@@ -242,13 +248,13 @@ func TestInterrupted(t *testing.T) {
 
 // A directory that appears meanwhile is not replaced.
 func TestCommitReplacesNothing(t *testing.T) {
-	root := tree(t, []mk.Entry{own(mk.Dir("./")), own(mk.File("f", "f"))})
+	img := open(t, []mk.Entry{own(mk.Dir("./")), own(mk.File("f", "f"))})
 	dir := t.TempDir() + "/dir"
 	d, err := Create(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Into(t.Context(), d, root, Options{}); err != nil {
+	if _, err := Into(t.Context(), d, flatten(t, img, d.Store), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -273,7 +279,7 @@ func TestHoles(t *testing.T) {
 		"block": zero[:holeSize], "odd": zero[:holeSize+1], "last byte": zero + "x",
 	} {
 		dir := t.TempDir() + "/dir"
-		if _, err := extractTo(t, dir, tree(t, []mk.Entry{own(mk.File("f", body))}), Options{}); err != nil {
+		if _, err := extractTo(t, dir, open(t, []mk.Entry{own(mk.File("f", body))}), Options{}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(dir + "/f")
@@ -293,10 +299,11 @@ func TestHoles(t *testing.T) {
 
 // A tar has everything, for any user, and reads the same as the image.
 func TestToTar(t *testing.T) {
-	root := tree(t, []mk.Entry{
+	img := open(t, []mk.Entry{
 		mk.Dir("./"), mk.Dir("d").But(func(h *tar.Header) { h.Uid, h.Mode = 1234, 0o1777 }), mk.File("d/a", "a").Xattr("security.capability", "x").Xattr("user.overlay.opaque", "y"),
 		mk.Link("d/b", "d/a"), mk.Device(tar.TypeBlock, "dev", 8, 1), mk.Symlink("s", "nowhere"),
 	})
+	root := rootfs.Virtual("image", flatten(t, img, nil))
 	var out bytes.Buffer
 	report, err := ToTar(t.Context(), &out, root, Options{})
 	if err != nil {
@@ -347,6 +354,82 @@ func TestFile(t *testing.T) {
 		}
 		if names := listing(t, filepath.Dir(name)); len(names) > 1 {
 			t.Errorf("run %d: %q", i, names)
+		}
+	}
+}
+
+// Files are written while layers are read. They get the names and the metadata that all layers
+// together decide on.
+func TestLinksAndWhiteouts(t *testing.T) {
+	big := func(c string) string { return strings.Repeat(c, 1<<18) }
+	readOnly := func(h *tar.Header) { h.Mode = 0o444 }
+	img := open(t,
+		[]mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")), own(mk.File("d/a", big("old"))), own(mk.File("d/b", big("b"))).But(readOnly).Xattr("user.x", "1"),
+			own(mk.Link("d/same", "d/b")).But(readOnly), own(mk.Dir("gone")), own(mk.File("gone/x", big("x"))), own(mk.File("hidden", big("y"))).But(func(h *tar.Header) { h.Uid++ }).Xattr("trusted.overlay.opaque", "y"),
+			own(mk.File("lost", big("z"))).Xattr("user.overlay.opaque", "y")},
+		[]mk.Entry{own(mk.File("d/a", big("new"))), own(mk.File(".wh.gone", "")), own(mk.File(".wh.hidden", "")),
+			own(mk.Link("d/c", "d/b")).But(func(h *tar.Header) { h.Mode, h.ModTime = 0o555, mk.Time.Add(1e9) }).Xattr("user.x", "2").Xattr("user.y", "3")})
+	for _, exists := range []bool{false, true} {
+		dir := t.TempDir() + "/dir"
+		if exists {
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := extractTo(t, dir, img, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"d/", "d/a " + big("new"), "d/b " + big("b"), "d/c " + big("b"), "d/same " + big("b"), "lost " + big("z")}
+		if got := listing(t, dir); !slices.Equal(got, want) {
+			t.Errorf("got %.99q", got)
+		}
+		if len(report.Losses) != 1 || report.Losses[0].What != "the xattr user.overlay.opaque" || !slices.Equal(report.Losses[0].Paths, []string{"/lost"}) {
+			t.Errorf("lost: %+v", report.Losses)
+		}
+		if info, err := os.Stat(dir + "/d/b"); err != nil || info.Mode() != 0o555 || !info.ModTime().Equal(mk.Time.Add(1e9)) {
+			t.Errorf("%v, %v", info, err)
+		}
+		for name, want := range map[string]string{"user.x": "2", "user.y": "3"} {
+			value := make([]byte, 9)
+			if n, err := unix.Getxattr(dir+"/d/b", name, value); err != nil || string(value[:n]) != want {
+				t.Errorf("%s: %q, %v", name, value[:max(n, 0)], err)
+			}
+		}
+	}
+}
+
+// If the digest of the last layer is wrong, nothing is left of the files that were written before.
+func TestWrongDigest(t *testing.T) {
+	for _, exists := range []bool{false, true} {
+		img := open(t, []mk.Entry{own(mk.File("a", "a"))}, []mk.Entry{own(mk.File("b", "b"))})
+		img.Layers[1].DiffID = img.Layers[0].DiffID
+		base := t.TempDir()
+		want := []string{}
+		if exists {
+			want = []string{"dir/"}
+			if err := os.Mkdir(base+"/dir", 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := Create(base + "/dir")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := 0
+		store := func(ctx context.Context, st rootfs.Stat, xattrs []rootfs.Xattr, in io.Reader) (int64, error) {
+			stored++
+			return d.Store(ctx, st, xattrs, in)
+		}
+		opt := image.FlattenOptions{Store: store, Threads: 1}
+		if _, err := image.Flatten(t.Context(), img, opt); err == nil || !strings.Contains(err.Error(), "diffID") || stored != 2 {
+			t.Errorf("got %v, after %d files", err, stored)
+		}
+		if err := d.Discard(); err != nil {
+			t.Error(err)
+		}
+		if got := listing(t, base); !slices.Equal(got, want) {
+			t.Errorf("left: %q", got)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (f *File) Write(p []byte) (int, error) {
 
 func (f *File) writing(err error) error {
 	if err != nil {
-		err = fmt.Errorf("writing %q: %w", f.name, cause(err))
+		err = &WriteError{fmt.Errorf("writing %q: %w", f.name, cause(err))}
 	}
 	return err
 }

@@ -112,25 +112,26 @@ func openat(dir int, name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// restore sets the metadata of a file. The order matters: chown clears capabilities and setuid
-// bits, a read-only mode forbids xattrs to its owner, and an ACL changes the mode.
-func (x *extraction) restore(path string, f target, st rootfs.Stat, xattrs []rootfs.Xattr) error {
+// restore sets the metadata of a file, and calls lose with the things that cannot be restored. The
+// order matters: chown clears capabilities and setuid bits, a read-only mode forbids xattrs to its
+// owner, and an ACL changes the mode.
+func restore(f target, st rootfs.Stat, xattrs []rootfs.Xattr, lose func(what string)) error {
 	mode := st.Mode & 0o7777
-	kept, err := x.chown(f, st)
+	kept, err := chown(f, st)
 	if err != nil {
 		return err
 	}
 	if !kept {
-		x.lose(lostOwner, path)
+		lose(lostOwner)
 		if mode&0o6000 != 0 {
-			x.lose(lostSetID, path)
+			lose(lostSetID)
 			mode &^= 0o6000
 		}
 	}
 	isACL := func(a rootfs.Xattr) bool { return strings.HasPrefix(a.Name, "system.posix_acl_") }
 	for _, a := range xattrs {
 		if !isACL(a) {
-			if err := x.setXattr(path, f, a); err != nil {
+			if err := setXattr(f, a, lose); err != nil {
 				return err
 			}
 		}
@@ -142,7 +143,7 @@ func (x *extraction) restore(path string, f target, st rootfs.Stat, xattrs []roo
 	}
 	for _, a := range xattrs {
 		if isACL(a) {
-			if err := x.setXattr(path, f, a); err != nil {
+			if err := setXattr(f, a, lose); err != nil {
 				return err
 			}
 		}
@@ -151,8 +152,13 @@ func (x *extraction) restore(path string, f target, st rootfs.Stat, xattrs []roo
 	return f.setTime([2]unix.Timespec{time, time})
 }
 
+// restore sets the metadata of a file, and records everything that cannot be restored.
+func (x *extraction) restore(path string, f target, st rootfs.Stat, xattrs []rootfs.Xattr) error {
+	return restore(f, st, xattrs, func(what string) { x.lose(what, path) })
+}
+
 // chown sets the owner, unless the file has it already. kept is false if that is not permitted.
-func (x *extraction) chown(f target, st rootfs.Stat) (kept bool, err error) {
+func chown(f target, st rootfs.Stat) (kept bool, err error) {
 	var now unix.Stat_t
 	if err := f.stat(&now); err != nil {
 		return false, err
@@ -168,14 +174,14 @@ func (x *extraction) chown(f target, st rootfs.Stat) (kept bool, err error) {
 }
 
 // setXattr sets an xattr if that is permitted and the file system supports it.
-func (x *extraction) setXattr(path string, f target, a rootfs.Xattr) error {
+func setXattr(f target, a rootfs.Xattr, lose func(what string)) error {
 	if ofOverlay(a.Name) {
-		x.lose(lostXattr+a.Name, path)
+		lose(lostXattr + a.Name)
 		return nil
 	}
 	err := f.setxattr(a.Name, a.Value)
 	if refused := []error{unix.EPERM, unix.EACCES, unix.ENOTSUP, unix.EINVAL}; slices.ContainsFunc(refused, func(e error) bool { return errors.Is(err, e) }) {
-		x.lose(lostXattr+a.Name, path)
+		lose(lostXattr + a.Name)
 		return nil
 	}
 	if err != nil {

@@ -208,7 +208,7 @@ func (x *extraction) writing(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("writing %q to %q: %w", path, x.dest.name, err)
+	return &WriteError{fmt.Errorf("writing %q to %q: %w", path, x.dest.name, err)}
 }
 
 // all selects all xattrs.

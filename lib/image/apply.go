@@ -166,6 +166,7 @@ func (a *applier) linked(e entry) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is a hard link to %q, which %w", e.link, err)
 	}
+	n.relinked = n.relinked || n.stored && n.differs(e.node)
 	n.uid, n.gid, n.from = e.node.uid, e.node.gid, a.layer
 	if !n.isSymlink() {
 		n.mode = n.mode&unix.S_IFMT | e.node.mode

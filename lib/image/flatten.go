@@ -31,6 +31,10 @@ type FlattenOptions struct {
 	// the SHA-256 of its contents. It can be nil. Calls are concurrent for different layers, and
 	// sequential for one layer.
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
+	// Store receives the regular files that are not empty, in place of the spool. Tree.Stored then
+	// returns their numbers, and Tree.Open does not work. It can be nil, and cannot be used
+	// together with Sums and See.
+	Store Store
 	// Work counts the bytes of the blobs that are read. It can be nil.
 	Work *metrics.Work
 	// Records is called with the entries of each layer as file records, without digests unless Sums
@@ -125,7 +129,7 @@ func (f *flattening) run(ctx context.Context) error {
 // read reads one layer.
 func (f *flattening) read(ctx context.Context, i int, u *unpacker) ([]entry, error) {
 	r := &layerReader{
-		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, work: f.opt.Work, observer: f.observer(ctx, i),
+		layer: &f.tree.layers[i], budget: f.budget, dir: f.opt.Spool, ordinal: uint16(i), unpacker: u, sums: f.opt.Sums, see: f.opt.See, store: f.opt.Store, work: f.opt.Work, observer: f.observer(ctx, i),
 	}
 	entries, err := r.readLayer(ctx, f.img, i)
 	if err = r.observer.fault("", err); err != nil {

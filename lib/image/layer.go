@@ -61,6 +61,7 @@ type layerReader struct {
 	dir      string // for spools
 	sums     bool   // instead of contents
 	see      func(int, *tar.Header, [sha256.Size]byte)
+	store    Store
 	work     *metrics.Work
 	observer observer
 	ordinal  uint16
@@ -73,6 +74,7 @@ type layerReader struct {
 	holes   int64 // bytes of sparse files
 	inPlace bool
 	rootTar bool
+	ahead   *ahead // nil for plain layers
 	tar     counter
 	spool   *spooled
 	entries []entry
@@ -106,7 +108,7 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
 		// A damaged layer usually does not parse either. Read on, since a digest error says more.
-		if l.Descriptor.Size-r.blob.read <= maxDrain {
+		if l.Descriptor.Size-r.blob.read.Load() <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
 				err = wrong
 			}
@@ -163,7 +165,9 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 	}
 	hash := newHasher(l.DiffID.Algorithm())
 	defer hash.close()
-	r.tar.in = bufio.NewReaderSize(io.TeeReader(unpacked, hash), readBuffer)
+	r.ahead = newAhead(io.TeeReader(unpacked, hash))
+	defer r.ahead.stop()
+	r.tar.in = r.ahead
 	if whole, err := r.read(); !whole || err != nil {
 		return err
 	}
@@ -181,6 +185,9 @@ func (r *layerReader) read() (whole bool, err error) {
 	if whole = err == nil; !whole && r.observer.watch != nil {
 		_, rest := io.Copy(io.Discard, r.tar.in)
 		whole = rest == nil
+	}
+	if r.ahead != nil {
+		r.ahead.stop()
 	}
 	// A damaged layer usually does not parse either. The digest error says more.
 	if wrong := r.blob.finish(); wrong != nil {
@@ -285,6 +292,8 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha
 		sum, err = r.sum(in, h, sparse)
 		r.layer.sums = append(r.layer.sums, sum)
 		return sum, err
+	case r.store != nil:
+		return sum, r.keepStored(in, n, sparse)
 	case r.inPlace && !sparse:
 		n.offset = r.tar.read
 		sum, err = r.sum(in, h, sparse)

@@ -322,7 +322,8 @@ func TestSparseBombs(t *testing.T) {
 			}
 		}
 	}
-	r := &layerReader{blob: &verified{read: 1 << 20}, budget: newBudget(1)}
+	r := &layerReader{blob: &verified{}, budget: newBudget(1)}
+	r.blob.read.Store(1 << 20)
 	if err := r.sparse(freeSparse + maxRatio<<20); err == nil || !strings.Contains(err.Error(), "all layers together hold more than") {
 		t.Errorf("a bound on bytes: %v", err)
 	}

@@ -59,6 +59,8 @@ type node struct {
 	ino      uint32
 	// data and from are layers: the one with the contents, and the last one that changed the inode.
 	data, from uint16
+	stored     bool // offset is the number of the file: see Store
+	relinked   bool // an entry of a hard link changed the metadata of a stored file
 	mtime      int64
 	size       int64
 	offset     int64 // of the contents
@@ -122,6 +124,10 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	if err != nil {
 		return rootfs.Stat{}, err
 	}
+	return n.stat(), nil
+}
+
+func (n *node) stat() rootfs.Stat {
 	st := rootfs.Stat{
 		Mode: n.mode, UID: n.uid, GID: n.gid, Size: n.size, MTime: n.mtime, MTimeNsec: n.nsec,
 		Ino: uint64(n.ino), Links: n.links,
@@ -129,7 +135,7 @@ func (t *Tree) Stat(path string) (rootfs.Stat, error) {
 	if n.more != nil {
 		st.RdevMajor, st.RdevMinor = n.more.major, n.more.minor
 	}
-	return st, nil
+	return st
 }
 
 // Names implements rootfs.Source.
@@ -179,7 +185,10 @@ func (t *Tree) Open(path string) (io.ReaderAt, error) {
 	if n.mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, rootfs.ErrNotRegular
 	}
-	if t.layers[n.data].sums != nil {
+	switch {
+	case n.stored:
+		return nil, errors.New("its contents are stored elsewhere")
+	case t.layers[n.data].sums != nil:
 		return nil, errors.New("only its checksum is known")
 	}
 	l := &t.layers[n.data]

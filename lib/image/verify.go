@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -96,7 +97,7 @@ type verified struct {
 	in   io.Reader
 	want v1.Descriptor
 	hash *hasher // nil for a blob without a digest
-	read int64
+	read atomic.Int64
 	work *metrics.Work // counts what is read; can be nil
 	err  error
 	// whole continues after a size mismatch, which finish then reports.
@@ -122,14 +123,14 @@ func (v *verified) Read(p []byte) (int, error) {
 	}
 	n, err := v.in.Read(p)
 	v.work.Did(int64(n))
-	if v.read += int64(n); v.read > v.want.Size && !v.whole {
+	if v.read.Add(int64(n)) > v.want.Size && !v.whole {
 		v.err = fmt.Errorf("it has more bytes than the %d that were announced", v.want.Size)
 		return 0, v.err
 	}
 	if v.hash != nil {
 		_, _ = v.hash.Write(p[:n]) // never fails
 	}
-	if errors.Is(err, io.EOF) && v.read != v.want.Size && !v.whole {
+	if errors.Is(err, io.EOF) && v.read.Load() != v.want.Size && !v.whole {
 		err = v.wrongSize()
 	}
 	v.err = err
@@ -137,7 +138,7 @@ func (v *verified) Read(p []byte) (int, error) {
 }
 
 func (v *verified) wrongSize() error {
-	return fmt.Errorf("it has %d bytes where its descriptor says %d", v.read, v.want.Size)
+	return fmt.Errorf("it has %d bytes where its descriptor says %d", v.read.Load(), v.want.Size)
 }
 
 // finish reads the rest and checks size and digest.
@@ -148,7 +149,7 @@ func (v *verified) finish() error {
 	if _, err := io.Copy(io.Discard, struct{ io.Reader }{v}); err != nil {
 		return err
 	}
-	if v.read != v.want.Size {
+	if v.read.Load() != v.want.Size {
 		return v.wrongSize()
 	}
 	if got := v.hash.sum(); got != v.want.Digest {
@@ -164,7 +165,7 @@ func (v *verified) close() {
 }
 
 // size returns the size in the descriptor, or the bytes read so far if more.
-func (v *verified) size() int64 { return max(v.want.Size, v.read) }
+func (v *verified) size() int64 { return max(v.want.Size, v.read.Load()) }
 
 // readVerified reads a small blob into memory.
 func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {

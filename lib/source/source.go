@@ -37,6 +37,9 @@ type Options struct {
 	// Sums keeps the checksums of an image's files instead of their contents: see
 	// image.FlattenOptions.
 	Sums bool
+	// Store receives the files of the only source, an image or a root tar: see
+	// image.FlattenOptions.
+	Store image.Store
 }
 
 // Set is a tree merged from sources.
@@ -140,7 +143,7 @@ func (s *Set) open(ctx context.Context, name string, opt Options) error {
 }
 
 func (s *Set) openTar(ctx context.Context, src image.Source, opt Options) error {
-	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums, Work: opt.Image.Work})
+	tree, err := image.FlattenTar(ctx, src, opt.Image, image.FlattenOptions{Spool: opt.Image.Spool, MaxBytes: opt.Image.MaxBytes, Sums: opt.Sums, Store: opt.Store, Work: opt.Image.Work})
 	if err != nil {
 		return err
 	}
@@ -171,7 +174,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	flatten := image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums, Work: opt.Image.Work}
+	flatten := image.FlattenOptions{Spool: opt.Image.Spool, Keep: keep, Sums: opt.Sums, Store: opt.Store, Work: opt.Image.Work}
 	layers := make([]patch.Layer, len(img.Layers))
 	if opt.Removed {
 		flatten.Records = func(layer int, l image.LayerEntries) { layers[layer] = patch.Layer(l) }

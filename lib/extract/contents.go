@@ -1,0 +1,93 @@
+package extract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyBuffer is the number of bytes of one read. holeSize is the size of the blocks, in bytes, that
+// become holes if they contain only zeros: small enough to find the holes of sparse files, and
+// large enough that files do not fall apart on the disk.
+const (
+	copyBuffer = 256 << 10
+	holeSize   = 64 << 10
+)
+
+var zeros [holeSize]byte
+
+// contents are those of a new file.
+type contents struct {
+	in      io.Reader
+	size    int64
+	writing func(error) error // adds the place to an error
+}
+
+// writeTo writes the contents. Blocks of zeros become holes.
+func (c contents) writeTo(ctx context.Context, fd int, buf *[copyBuffer]byte) error {
+	hole := false // at the end of the file so far
+	for left := c.size; left > 0; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		p := buf[:min(copyBuffer, left)]
+		if _, err := io.ReadFull(c.in, p); err != nil {
+			return err
+		}
+		left -= int64(len(p))
+		for len(p) > 0 {
+			var err error
+			n := holes(p)
+			if n > 0 {
+				hole = true
+				_, err = unix.Seek(fd, int64(n), unix.SEEK_CUR)
+			} else {
+				n, hole = data(p), false
+				err = writeAll(fd, p[:n])
+			}
+			if err != nil {
+				return c.writing(err)
+			}
+			p = p[n:]
+		}
+	}
+	if !hole {
+		return nil
+	}
+	if err := retry(func() error { return unix.Ftruncate(fd, c.size) }); err != nil {
+		return c.writing(err)
+	}
+	return nil
+}
+
+// holes returns the length of the blocks at the start of p that have only zeros.
+func holes(p []byte) int {
+	n := 0
+	for len(p)-n >= holeSize && bytes.Equal(p[n:n+holeSize], zeros[:]) {
+		n += holeSize
+	}
+	return n
+}
+
+// data returns the length of the blocks at the start of p, at least one, up to the first hole.
+func data(p []byte) int {
+	n := min(holeSize, len(p))
+	for n < len(p) && holes(p[n:min(n+holeSize, len(p))]) == 0 {
+		n = min(n+holeSize, len(p))
+	}
+	return n
+}
+
+func writeAll(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		p = p[max(n, 0):]
+	}
+	return nil
+}

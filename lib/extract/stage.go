@@ -1,0 +1,146 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"chunkah/lib/image"
+	"chunkah/lib/rootfs"
+	"chunkah/lib/temp"
+)
+
+// stage is a directory in the new one. Files are written there while the layers are read,
+// since only the whole image decides on their names. Their names in the stage are numbers. It has a
+// temporary name, so it also marks an unfinished directory.
+type stage struct {
+	dir  *os.File
+	bufs sync.Pool // of *[copyBuffer]byte
+
+	mu    sync.Mutex
+	next  int64
+	owner *unix.Stat_t       // of new files
+	lost  map[int64][]string // what could not be restored, by number
+}
+
+func newStage(in string) (*stage, error) {
+	dir, err := temp.Mkdir(in, 0o700)
+	if err != nil {
+		return nil, err
+	}
+	return &stage{
+		dir: dir, lost: make(map[int64][]string),
+		bufs: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
+	}, nil
+}
+
+// Store writes a file to the stage: see image.Store.
+func (d *Directory) Store(ctx context.Context, st rootfs.Stat, xattrs []rootfs.Xattr, in io.Reader) (int64, error) {
+	s := d.stage
+	s.mu.Lock()
+	number := s.next
+	s.next++
+	s.mu.Unlock()
+	dir := int(s.dir.Fd())
+	fd, err := openat(dir, strconv.FormatInt(number, 10), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return 0, d.storing(err)
+	}
+	buf := s.bufs.Get().(*[copyBuffer]byte)
+	err = contents{in, st.Size, d.storing}.writeTo(ctx, fd, buf)
+	s.bufs.Put(buf)
+	if err == nil {
+		err = d.storing(s.restore(number, fd, st, xattrs))
+	}
+	if wrong := unix.Close(fd); err == nil {
+		err = d.storing(wrong)
+	}
+	return number, err
+}
+
+func (d *Directory) storing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &WriteError{fmt.Errorf("writing it to %q: %w", d.name, err)}
+}
+
+// restore sets the metadata of a file.
+func (s *stage) restore(number int64, fd int, st rootfs.Stat, xattrs []rootfs.Xattr) error {
+	owner, err := s.ownerOf(fd)
+	if err != nil {
+		return err
+	}
+	var lost []string
+	err = restore(staged{opened(fd), owner}, st, xattrs, func(what string) { lost = append(lost, what) })
+	if len(lost) > 0 {
+		if slices.Equal(lost, onlyOwner) {
+			lost = onlyOwner
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lost[number] = lost
+	}
+	return err
+}
+
+// onlyOwner is what most files lose without root privileges. One list for all saves memory.
+var onlyOwner = []string{lostOwner}
+
+// ownerOf returns the owner of a new file, which is the same for all files of the stage.
+func (s *stage) ownerOf(fd int) (*unix.Stat_t, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owner == nil {
+		var st unix.Stat_t
+		if err := opened(fd).stat(&st); err != nil {
+			return nil, err
+		}
+		s.owner = &st
+	}
+	return s.owner, nil
+}
+
+// staged is a new file in the stage.
+type staged struct {
+	opened
+	owner *unix.Stat_t
+}
+
+func (f staged) stat(st *unix.Stat_t) error {
+	*st = *f.owner
+	return nil
+}
+
+// place gives a file of the stage its name.
+func (w *worker) place(path string, to *rootfs.Dir, f item, s image.Stored) error {
+	stage := w.dest.stage
+	if err := rename(int(stage.dir.Fd()), strconv.FormatInt(s.Number, 10), to.Fd(), f.name); err != nil {
+		return err
+	}
+	w.opt.Work.Did(f.stat.Size)
+	if s.Relinked {
+		xattrs, err := w.tree.Xattrs(path)
+		if err != nil {
+			return err
+		}
+		file := named{to.Fd(), f.name}
+		if err := file.chmod(0o600); err != nil { // the staged mode can forbid xattrs
+			return err
+		}
+		return w.restore(path, file, f.stat, xattrs)
+	}
+	stage.mu.Lock()
+	lost := stage.lost[s.Number]
+	stage.mu.Unlock()
+	for _, what := range lost {
+		w.lose(what, path)
+	}
+	return nil
+}
