@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"chunkah/format"
+	"chunkah/lib/digests"
 	"chunkah/lib/plan"
 	"chunkah/tests/clients"
 	"chunkah/tests/mkimage"
@@ -276,6 +277,12 @@ func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 		}
 	}
 	volatile, stable := layer("volatile", 1000, 300_000), layer("stable", 1_000_000, 990_000)
+	patched, err := plan.Comment(&format.Layer{Components: []string{"stable"}, StabilityPPM: 990_000, Entries: digests.Empty})
+	if err != nil {
+		t.Fatal(err)
+	}
+	above := stable // a new layer of --max-stale
+	above.History.Comment = patched
 	unknown := layer("unknown", 1000, 0)
 	for _, tt := range []struct {
 		layers []mkimage.Layer
@@ -284,6 +291,7 @@ func TestDoctorOnTheOrderOfLayers(t *testing.T) {
 		{[]mkimage.Layer{stable, volatile}, nil},
 		{[]mkimage.Layer{volatile, stable}, []string{"layer-order"}},
 		{[]mkimage.Layer{volatile, stable, unknown}, nil},
+		{[]mkimage.Layer{volatile, above}, nil},
 	} {
 		image := "oci:" + (&mkimage.Image{Layers: tt.layers}).Layout(t)
 		found := diagnose(t, nil, image)

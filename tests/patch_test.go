@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -244,8 +245,45 @@ func TestReuseSaysStaleBytes(t *testing.T) {
 	if res := start(t, exec.Command("chunkah", "reuse", "oci-archive:"+last, "oci-archive:"+next)); res.code != 0 || !strings.Contains(res.stdout, want) {
 		t.Errorf("status %d\n%s%s", res.code, res.stdout, res.stderr)
 	}
+	const layer = `layer \d+: [0-9.]+ kB, hidden by \d+`
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"reuse"}, `(?m)^` + layer + `$`},
+		{[]string{"reuse", "--markdown"}, `(?m)^[0-9.]+ kB ` + want + `: upper layers hide them\n\n- ` + layer + `$`},
+		{[]string{"reuse", "--json"}, `"stale_bytes":1024,"stale_layers":\[\{"layer":\d,"stale_bytes":1024,"hidden_by":\{"\d":1024\}\}\]`},
+		{[]string{"diff", "-v"}, `(?m)^chunkah: .*: 1\.0 kB of files in lower layers are stale: upper layers hide them\nchunkah: .*: ` + layer + `$`},
+	} {
+		res := start(t, exec.Command("chunkah", append(c.args, "oci-archive:"+last, "oci-archive:"+next)...))
+		if !regexp.MustCompile(c.want).MatchString(res.stdout + res.stderr) {
+			t.Errorf("%q: status %d\n%s%s", c.args, res.code, res.stdout, res.stderr)
+		}
+	}
+	res := start(t, exec.Command("chunkah", "verify", "-v", "oci-archive:"+next))
+	if said := regexp.MustCompile(`(?m)^chunkah: manifest \S+.*: ` + layer + `$`); res.code != 0 || !said.MatchString(res.stderr) {
+		t.Errorf("verify: status %d\n%s%s", res.code, res.stdout, res.stderr)
+	}
 	if res := start(t, exec.Command("chunkah", "reuse", "oci-archive:"+next, "oci-archive:"+last)); res.code != 0 || strings.Contains(res.stdout, want) {
 		t.Errorf("without stale bytes: status %d\n%s%s", res.code, res.stdout, res.stderr)
+	}
+}
+
+// The summary counts the files and components of the image, not those of the new layers.
+func TestPatchLayersInSummary(t *testing.T) {
+	clients.Need(t, "root", "setfattr")
+	const counts = `[0-9]+ files of [0-9]+ components? in `
+	for i, spec := range patchRoots {
+		root := mkroot.Make(t, spec)
+		last := build(t, mkroot.Make(t, patchRoots[(i+1)%len(patchRoots)]), "--config-str", "{}", "--keep-special-files")
+		said := func(args ...string) string {
+			args = append([]string{"build", "--rootfs", root, "--config-str", "{}", "--keep-special-files", "-o", filepath.Join(t.TempDir(), "x")}, args...)
+			return regexp.MustCompile(counts).FindString(start(t, exec.Command("chunkah", args...)).stderr)
+		}
+		want, got := said(), said("--previous", "oci-archive:"+last, "--max-stale", "20%")
+		if got != want || want == "" {
+			t.Errorf("root %d: got %q, want %q", i, got, want)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Diffe
 
 // open opens a source. Digests of its files are enough, unless scan has to read their contents.
 func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *metrics.Work) (*source.Set, error) {
-	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches}
+	opt := source.Options{Image: c.imageOptions(env), Sums: !c.SkipCaches, Removed: env.Verbose >= 1}
 	opt.Image.Platform, opt.Image.Work = c.Platform, work
 	set, err := source.Open(ctx, []string{name}, opt)
 	if err != nil {
@@ -92,6 +92,9 @@ func (c *diffCommand) open(ctx context.Context, env *Env, name string, work *met
 	}
 	for _, note := range set.Notes {
 		env.warn("%s", note)
+	}
+	for _, line := range report.StaleLines(set.Stale, "") {
+		env.info("%s: %s", name, line)
 	}
 	return set, nil
 }

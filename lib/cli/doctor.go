@@ -14,6 +14,7 @@ import (
 	"chunkah/lib/inspect"
 	"chunkah/lib/oci"
 	"chunkah/lib/pipeline"
+	"chunkah/lib/plan"
 	"chunkah/lib/report"
 	"chunkah/lib/scan"
 	"chunkah/lib/source"
@@ -129,10 +130,18 @@ func dirOf(set *source.Set) string {
 
 // layersOf returns the layers of the image if it is the only source. It returns nil if the
 // stability of any layer is unknown.
+//
+// It also returns nil for an image of --max-stale: new layers are above those that are kept,
+// whatever their stability, and a kept layer does not change whenever one of its files does.
 func layersOf(set *source.Set) []chain.Layer {
 	var h format.Header
 	if err := set.Header(&h); err != nil || len(h.Sources) != 1 || set.Image == nil {
 		return nil
+	}
+	for _, l := range set.Image.Layers {
+		if rec, _ := plan.FromHistory(l.History); rec != nil && rec.Entries != "" {
+			return nil
+		}
 	}
 	known := inspect.Chain(set.Image.Layers)
 	if len(known) < len(set.Image.Layers) {

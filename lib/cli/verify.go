@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"chunkah/lib/oci"
+	"chunkah/lib/report"
 	"chunkah/lib/verify"
 )
 
@@ -18,11 +19,11 @@ type verifyCommand struct {
 }
 
 func (c *verifyCommand) run(ctx context.Context, env *Env) error {
-	report, err := c.verify(ctx, env)
+	r, err := c.verify(ctx, env)
 	if err != nil {
 		return comparisonResult(0, err)
 	}
-	return comparisonResult(len(report.Faults), nil)
+	return comparisonResult(len(r.Faults), nil)
 }
 
 func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
@@ -33,7 +34,7 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	if err != nil {
 		return nil, err
 	}
-	opt := verify.Options{Image: c.imageOptions(env)}
+	opt := verify.Options{Image: c.imageOptions(env), Stale: env.Verbose >= 1}
 	if opt.Image.Platform = c.Platform; c.Platform != "" {
 		if _, _, err := oci.ParseArch(c.Platform); err != nil {
 			return nil, usagef("--platform: %w", err)
@@ -41,19 +42,24 @@ func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, e
 	}
 	work, stop := env.working("read", env.drawsProgress())
 	opt.Image.Work = work
-	report, err := verify.Run(ctx, src, opt)
+	r, err := verify.Run(ctx, src, opt)
 	stop()
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range report.Notes {
+	for _, n := range r.Notes {
 		env.warn("%s", n)
 	}
-	if err := printEach(ctx, env, report.Faults, c.JSON); err != nil {
+	if err := printEach(ctx, env, r.Faults, c.JSON); err != nil {
 		return nil, fmt.Errorf("writing the faults: %w", err)
 	}
-	env.reportVerify(report)
-	return report, nil
+	env.reportVerify(r)
+	for _, s := range r.Stale {
+		for _, line := range report.StaleLines(s.Layers, "") {
+			env.info("%s: %s", s.Where, line)
+		}
+	}
+	return r, nil
 }
 
 // reportVerify reports the result of a verification.

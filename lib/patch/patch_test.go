@@ -274,6 +274,19 @@ func TestRandomUpdates(t *testing.T) {
 			if got := m.flatten().text(); got != want.text() {
 				t.Fatalf("seed %d, step %d: got\n%s\nwant\n%s", seed, step, got, want.text())
 			}
+			shown := make(map[string]*format.File)
+			for f := range Visible(m.layers) {
+				shown[f.Path] = f
+			}
+			for path, s := range m.flatten() {
+				if shown[path] != s.file {
+					t.Fatalf("seed %d, step %d: %q: visible is %+v, want %+v", seed, step, path, shown[path], s.file)
+				}
+				delete(shown, path)
+			}
+			if len(shown) > 0 {
+				t.Fatalf("seed %d, step %d: also visible are %+v", seed, step, shown)
+			}
 			if len(m.layers) > opt.Max {
 				t.Fatalf("seed %d, step %d: %d layers, want at most %d", seed, step, len(m.layers), opt.Max)
 			}

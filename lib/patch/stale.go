@@ -19,6 +19,24 @@ type Shadow struct {
 	Removed []*format.File
 }
 
+// StaleLayer is a layer with hidden files, in JSON output.
+type StaleLayer struct {
+	Layer int   `json:"layer"`
+	Stale int64 `json:"stale_bytes"`
+	// HiddenBy has these bytes by the index of the layer that hides them.
+	HiddenBy map[int]int64 `json:"hidden_by"`
+}
+
+// StaleLayers returns the layers with hidden files.
+func StaleLayers(shadows []Shadow) (list []StaleLayer) {
+	for i, s := range shadows {
+		if s.Stale > 0 {
+			list = append(list, StaleLayer{i, s.Stale, s.HiddenBy})
+		}
+	}
+	return list
+}
+
 // Types of marks: entries without a record, which hide files of lower layers.
 const (
 	typeImplied format.Type = "implied" // a directory, because there are files below it

@@ -13,6 +13,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/console"
 	"chunkah/lib/inspect"
+	"chunkah/lib/patch"
 	"chunkah/lib/quote"
 )
 
@@ -51,12 +52,29 @@ func staleLines(p *Printer, s *inspect.Summary) {
 		return
 	}
 	p.Linef("")
-	p.Linef("%s of files in lower layers are stale: upper layers hide them", console.Bytes(s.Stale))
+	var layers []patch.StaleLayer
 	for _, l := range s.Layers {
 		if l.Stale > 0 {
-			p.Linef("layer %d: %s, hidden by %s", l.Index, console.Bytes(l.Stale), layerNumbers(slices.Sorted(maps.Keys(l.HiddenBy))))
+			layers = append(layers, patch.StaleLayer{Layer: l.Index, Stale: l.Stale, HiddenBy: l.HiddenBy})
 		}
 	}
+	for _, line := range StaleLines(layers, "") {
+		p.Linef("%s", line)
+	}
+}
+
+// StaleLines say how many bytes of an image upper layers hide, and list the layers that have them.
+// whose follows "lower layers", and is empty if there is only one image.
+func StaleLines(layers []patch.StaleLayer, whose string) (lines []string) {
+	sum := int64(0)
+	for _, l := range layers {
+		sum += l.Stale
+		lines = append(lines, fmt.Sprintf("layer %d: %s, hidden by %s", l.Layer, console.Bytes(l.Stale), layerNumbers(slices.Sorted(maps.Keys(l.HiddenBy)))))
+	}
+	if sum > 0 {
+		lines = slices.Insert(lines, 0, fmt.Sprintf("%s of files in lower layers %sare stale: upper layers hide them", console.Bytes(sum), whose))
+	}
+	return lines
 }
 
 // chunkedText says how many layers are zstd:chunked, if there are any.

@@ -28,7 +28,21 @@ func Markdown(p *Printer, s *reuse.Series, chosen reuse.Client) {
 			p.Linef("| %s | %s of %s | %d of %d | %s |", clientTexts[client], console.Bytes(cost.Download),
 				console.Bytes(step.Bytes), cost.DownloadLayers, step.Layers, unpackText(cost))
 		}
+		markdownStale(p, step)
 		markdownTable(p, step)
+	}
+}
+
+// markdownStale prints the stale bytes of the new image as a list.
+func markdownStale(p *Printer, s *reuse.Step) {
+	for i, line := range StaleLines(s.StaleLayers, "of the new image ") {
+		if i == 0 {
+			p.Linef("")
+			p.Linef("%s", line)
+			p.Linef("")
+			continue
+		}
+		p.Linef("- %s", line)
 	}
 }
 

@@ -104,8 +104,8 @@ func printStep(p *Printer, s *reuse.Step, chosen reuse.Client, title string) {
 	if s.SameTarLayers > 0 {
 		p.Linef("of the downloads, %s in %s has the same contents and is only compressed differently", console.Bytes(s.SameTar), console.Plural(int64(s.SameTarLayers), "layer"))
 	}
-	if s.Stale > 0 {
-		p.Linef("%s of files in lower layers of the new image are stale: upper layers hide them", console.Bytes(s.Stale))
+	for _, line := range StaleLines(s.StaleLayers, "of the new image ") {
+		p.Linef("%s", line)
 	}
 	if len(s.Parts) == 0 {
 		return

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"chunkah/lib/inspect"
+	"chunkah/lib/patch"
 )
 
 // Step is the cost of an update from one image to the next. Bytes are those of blobs as
@@ -31,6 +32,8 @@ type Step struct {
 	// Stale is the size of the new image's files that its upper layers hide, in tars; absent if
 	// there are none, or its layers were not read.
 	Stale int64 `json:"stale_bytes,omitempty"`
+	// StaleLayers are the layers that have these files.
+	StaleLayers []patch.StaleLayer `json:"stale_layers,omitempty"`
 	// Partial is the cost for a client that fetches chunks; nil if it was not requested.
 	Partial *Partial `json:"partial,omitempty"`
 	// Parts divide the download by layer and component.
@@ -100,7 +103,10 @@ func Compare(old, new *inspect.Image, chosen Client) *Step {
 	}
 	for i, l := range new.Layers {
 		s.Bytes += l.Descriptor.Size
-		s.Stale += max(l.Stale, 0)
+		if l.Stale > 0 {
+			s.Stale += l.Stale
+			s.StaleLayers = append(s.StaleLayers, patch.StaleLayer{Layer: i, Stale: l.Stale, HiddenBy: l.HiddenBy})
+		}
 		if !s.Missing[i] {
 			continue
 		}

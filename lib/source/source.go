@@ -32,7 +32,7 @@ type Options struct {
 	KeepBase string
 	// BySource makes each source its own component.
 	BySource bool
-	// Removed requests Set.Removed.
+	// Removed requests Set.Removed and Set.Stale.
 	Removed bool
 	// Sums keeps the checksums of an image's files instead of their contents: see
 	// image.FlattenOptions.
@@ -59,6 +59,8 @@ type Set struct {
 	Image *image.Image
 	// Removed are files in the layers of an image that it no longer shows, if requested.
 	Removed []*format.File
+	// Stale are the layers of an image with files that upper layers hide, if requested.
+	Stale []patch.StaleLayer
 	// Notes describe ambiguities that runtimes handle differently.
 	Notes []string
 
@@ -183,9 +185,11 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	if err != nil {
 		return err
 	}
-	for _, shadow := range patch.Shadows(layers) {
+	shadows := patch.Shadows(layers)
+	for _, shadow := range shadows {
 		s.Removed = append(s.Removed, shadow.Removed...)
 	}
+	s.Stale = append(s.Stale, patch.StaleLayers(shadows)...)
 	s.Tree, s.virtual = tree, true
 	s.Notes = append(s.Notes, tree.Notes...)
 	s.trees = append(s.trees, rootfs.Virtual(src.String(), tree))

@@ -13,6 +13,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/image"
 	"chunkah/lib/oci"
+	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 )
 
@@ -40,7 +41,16 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 	}
 	names := v.layers(where, m, c, img)
 	w := newWatcher(img.Layers)
-	tree, err := image.Flatten(ctx, img, image.FlattenOptions{Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes, Work: v.opt.Image.Work})
+	lists := make([]patch.Layer, len(img.Layers))
+	tree, err := image.Flatten(ctx, img, image.FlattenOptions{
+		Watch: w, Sums: true, MaxBytes: v.opt.Image.MaxBytes, Work: v.opt.Image.Work,
+		Records: func(layer int, l image.LayerEntries) {
+			w[layer].checkEntries(img.Layers[layer], l)
+			if v.opt.Stale {
+				lists[layer] = patch.Layer(l)
+			}
+		},
+	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -51,6 +61,9 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 		return nil
 	}
 	defer tree.Close() // it only holds memory
+	if layers := patch.StaleLayers(patch.Shadows(lists)); len(layers) > 0 {
+		v.report.Stale = append(v.report.Stale, StaleImage{where, layers})
+	}
 	for _, text := range tree.Notes {
 		v.note(where, "%s", text)
 	}
@@ -148,7 +161,7 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 			}
 		}
 		if made != nil {
-			l.History.CreatedBy = made[i].CreatedBy
+			l.History = v1.History{CreatedBy: made[i].CreatedBy, Author: made[i].Author, Comment: made[i].Comment}
 		}
 		img.Layers = append(img.Layers, l)
 		names = append(names, name)
@@ -238,6 +251,20 @@ func (l *layerWatch) entry(name string, e entryName) {
 		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("it comes after %q", l.last)})
 	}
 	l.last = e.path
+}
+
+// checkEntries compares the entries of a layer with their digest in its history: builds with
+// --max-stale rely on it.
+func (l *layerWatch) checkEntries(made image.Layer, found image.LayerEntries) {
+	rec, _ := plan.FromHistory(made.History)
+	if rec == nil || rec.Entries == "" || len(l.faults) > 0 {
+		return // other faults explain the difference
+	}
+	got, err := plan.EntriesOf(found.Files)
+	if err == nil && found.Fault == "" && got == rec.Entries {
+		return
+	}
+	l.faults = append(l.faults, Fault{What: fmt.Sprintf("its history has another digest of its entries than they have: %q", rec.Entries)})
 }
 
 // report adds the results to the report, layer by layer.

@@ -244,6 +244,8 @@ type config struct {
 type history struct {
 	Created    *string `json:"created"`
 	CreatedBy  string  `json:"created_by"`
+	Author     string  `json:"author"`
+	Comment    string  `json:"comment"`
 	EmptyLayer bool    `json:"empty_layer"`
 }
 

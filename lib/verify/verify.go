@@ -31,6 +31,7 @@ import (
 	"chunkah/lib/image"
 	"chunkah/lib/interrupt"
 	"chunkah/lib/oci"
+	"chunkah/lib/patch"
 )
 
 // Fault is one problem.
@@ -74,6 +75,8 @@ type Options struct {
 	// Whole is called for each image without faults, with a tree that has checksums instead of file
 	// contents. An error ends the run. It can be nil.
 	Whole func(context.Context, *image.Image, *image.Tree) error
+	// Stale finds the files that upper layers hide.
+	Stale bool
 }
 
 // Report holds the result.
@@ -82,6 +85,14 @@ type Report struct {
 	// Images and Layers count those that were read. Bytes is the total size of their blobs.
 	Images, Layers int
 	Bytes          int64
+	// Stale are the images with hidden files, if requested.
+	Stale []StaleImage
+}
+
+// StaleImage is an image with files that upper layers hide.
+type StaleImage struct {
+	Where  string
+	Layers []patch.StaleLayer
 }
 
 // maxDepth bounds indexes in indexes, maxDocuments the number of manifests in all of them.

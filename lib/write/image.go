@@ -17,6 +17,8 @@ type image struct {
 	header format.Header
 	kept   []layerFiles // of the previous image, below the others
 	layers []layerFiles
+	// components is the number of component records.
+	components int
 }
 
 // add adds a file to the last layer.

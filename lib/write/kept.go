@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
+	"chunkah/format"
 	"chunkah/lib/layer"
+	"chunkah/lib/patch"
 	"chunkah/lib/plan"
 )
 
@@ -44,6 +47,27 @@ func (w *writer) countKept(l *layerFiles, k Kept) {
 	w.report.Bytes, w.report.BlobBytes = w.report.Bytes+layer.Size(l.files), w.report.BlobBytes+k.Descriptor.Size
 	for _, name := range l.record.Components {
 		w.report.In[name] = append(w.report.In[name], k.Descriptor.Digest)
+	}
+}
+
+// countVisible counts the files and components of an image with layers of the previous image, which
+// the layers do not tell one by one.
+func (w *writer) countVisible() {
+	if len(w.img.kept) == 0 {
+		return
+	}
+	var layers []patch.Layer
+	for _, l := range slices.Concat(w.img.kept, w.img.layers) {
+		layers = append(layers, patch.Layer{Files: l.files})
+	}
+	w.report.Files = 0
+	for f := range patch.Visible(layers) {
+		if f.Type != format.TypeDir {
+			w.report.Files++
+		}
+	}
+	if w.report.Components = w.img.components; w.report.Components == 0 { // a packer without their records
+		w.report.Components = len(w.report.In)
 	}
 }
 

@@ -206,7 +206,6 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 			w.countKept(&w.img.kept[i-w.report.Kept], k)
 		}
 	}
-	w.report.WriteFiles = w.files()
 	for i, b := range blobs {
 		w.count(&w.img.layers[i], b)
 		if w.compressed() { // compressed or proven in this run
@@ -219,6 +218,8 @@ func (w *writer) describe(blobs []*blob) (*oci.Image, error) {
 			Created: created, CreatedBy: plan.Author, Comment: comments[i],
 		}))
 	}
+	w.report.WriteFiles = w.files()
+	w.countVisible()
 	return image, nil
 }
 

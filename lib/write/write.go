@@ -276,6 +276,8 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 				return nil, fmt.Errorf("the stream comes from %s: put chunkah-pack in front", rec.Stage)
 			}
 			img.header = *rec
+		case *format.Component:
+			img.components++
 		case *format.Layer:
 			if len(img.layers)+len(img.kept) == MaxLayers {
 				return nil, fmt.Errorf("the stream has more than %d layers", MaxLayers)
