@@ -16,6 +16,12 @@
 // Beside chunkah, with and without --previous and with --max-stale, stand the layers of chunkah 0.6
 // (base.go), and one layer. It takes the mirrors from apt's configuration, needs root,
 // keeps the roots in DIR, and stores one image there while it runs.
+//
+//	bench-update -apps [-base DIR] [-pyc hash|time|none] -bin bin -dir DIR [-max N] [-sets RE]
+//
+// With -apps it measures applications instead, whose packages from PyPI and npm get three
+// consecutive versions, one package per build (apps.go). It compares the tars of new layers with
+// those of the components that changed.
 package main
 
 import (
@@ -44,6 +50,7 @@ var sets = []struct{ name, packages string }{
 type bench struct {
 	ctx      context.Context
 	bin, dir string
+	pyc      string // see pip
 }
 
 func main() {
@@ -51,31 +58,58 @@ func main() {
 	dir := flag.String("dir", filepath.Join(os.TempDir(), "chunkah-bench"), "folder for the roots")
 	limits := flag.String("max", "64,128", "layers at most")
 	match := flag.String("sets", "", "measure only the sets whose name matches")
+	applications := flag.Bool("apps", false, "measure applications instead")
+	base := flag.String("base", "", "root that applications are installed in")
+	pyc := flag.String("pyc", "hash", "compiled Python of applications: with the hash or time of its source, or none")
 	flag.Parse()
-	b := &bench{ctx: context.Background(), bin: *bin, dir: *dir}
-	if err := b.run(*limits, *match); err != nil {
+	b := &bench{ctx: context.Background(), bin: *bin, dir: *dir, pyc: *pyc}
+	var err error
+	if *applications {
+		err = b.runApps(*limits, *match, *base)
+	} else {
+		err = b.run(*limits, *match)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-update:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) run(limits, match string) error {
-	only, err := regexp.Compile(match)
-	if err != nil {
-		return err
+// parse reads the numbers of layers and the pattern of names, and prints the date and machine.
+func (b *bench) parse(limits, match string) (most []int, only *regexp.Regexp, err error) {
+	if only, err = regexp.Compile(match); err != nil {
+		return nil, nil, err
 	}
-	var most []int
 	for text := range strings.SplitSeq(limits, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		most = append(most, n)
 	}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+	fmt.Printf("%s, %d cores, %s\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	return most, only, os.MkdirAll(b.dir, 0o755)
+}
+
+// runApps measures the applications, with each number of layers.
+func (b *bench) runApps(limits, match, base string) error {
+	most, only, err := b.parse(limits, match)
+	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d cores, %s\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	for _, limit := range most {
+		if err := b.apps(only, base, limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) run(limits, match string) error {
+	most, only, err := b.parse(limits, match)
+	if err != nil {
+		return err
+	}
 	fmt.Println("| set | layers | layout | blobs that differ | with gzip | docker downloads | podman's disk grows |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, s := range sets {

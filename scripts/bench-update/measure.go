@@ -37,7 +37,7 @@ func (b *bench) set(name, packages string, limits []int) error {
 	if err := b.describe(name, old, now, before, after); err != nil {
 		return err
 	}
-	u := &update{bench: b, before: before, after: after, old: old, now: now}
+	u := &update{bench: b, before: before, after: after, old: old, now: now, zipped: make(map[string]int64)}
 	one, err := u.cost(layout{options: []string{"--max", "1"}})
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (b *bench) describe(name string, old, now *state, before, after string) err
 			updated++
 		}
 	}
-	n, size := changed(old, now)
+	n, size := changed(old, now, component.fileSize)
 	fmt.Fprintf(os.Stderr, "bench-update: %s: %d of %d source packages updated, %d of %d components changed: %s\n",
 		name, updated, len(is), n, len(now.components), megabytes(size))
 	return nil
@@ -85,6 +85,8 @@ type update struct {
 	*bench
 	before, after string
 	old, now      *state
+	// zipped are the sizes of layers with gzip, by digest: layouts share many layers.
+	zipped map[string]int64
 }
 
 // layout is a way to lay out layers.
@@ -92,6 +94,8 @@ type layout struct {
 	name string
 	// options are those of both builds; was and is those of the first and second one.
 	options, was, is []string
+	// has are the layers of the first build, if it was made before.
+	has []layer
 	// stack sorts the layers of a root, if chunkah is not to do it.
 	stack func(*state, []layer) []layer
 }
@@ -112,17 +116,18 @@ func (u *update) layouts(limit int, f func(layout) error) error {
 	}
 	old := filepath.Join(u.dir, "previous.oci")
 	defer os.Remove(old)
-	if err := u.store(old, most); err != nil {
+	has, err := u.store(old, append([]string{"--plan", plan}, most...))
+	if err != nil {
 		return err
 	}
-	layouts := []layout{{name: "with `--previous`", options: most, was: []string{"--plan", plan}, is: []string{"--previous", plan}}}
+	layouts := []layout{{name: "with `--previous`", options: most, has: has, is: []string{"--previous", plan}}}
 	for _, stale := range []string{"2%", "5%", "10%"} {
 		layouts = append(layouts, layout{
-			name: "`--max-stale " + stale + "`", options: most, is: []string{"--previous", "oci-archive:" + old, "--max-stale", stale},
+			name: "`--max-stale " + stale + "`", options: most, has: has, is: []string{"--previous", "oci-archive:" + old, "--max-stale", stale},
 		})
 	}
 	for _, l := range append(layouts, []layout{
-		{name: "without", options: most},
+		{name: "without", options: most, has: has},
 		{name: "chunkah 0.6", options: most, was: []string{"--previous", base[0]}, is: []string{"--previous", base[1]}, stack: (*state).stableFirst},
 	}...) {
 		if err := f(l); err != nil {
@@ -133,13 +138,23 @@ func (u *update) layouts(limit int, f func(layout) error) error {
 }
 
 // store writes the image of the root before the update to an archive, whose layers patch layers
-// keep.
-func (u *update) store(name string, options []string) error {
-	args := append([]string{"build", "--quiet", "--rootfs", u.before, "--skip-special-files", "-o", name}, options...)
-	if out, err := exec.CommandContext(u.ctx, filepath.Join(u.bin, "chunkah"), args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("chunkah build: %w\n%s", err, out)
+// keep. It returns these layers.
+func (u *update) store(name string, options []string) ([]layer, error) {
+	args := append([]string{"--quiet", "--rootfs", u.before, "--skip-special-files", "-o", name}, options...)
+	if out, err := u.chunkah(args).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("chunkah build: %w\n%s", err, out)
 	}
-	return nil
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readImage(f, unzipped)
+}
+
+// chunkah returns the command that builds an image.
+func (b *bench) chunkah(options []string) *exec.Cmd {
+	return exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"), append([]string{"build"}, options...)...)
 }
 
 // cost is what clients need for an update.
@@ -157,25 +172,31 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // cost builds a layout of both roots and compares the layers.
 func (u *update) cost(l layout) (c cost, err error) {
-	has, err := u.layers(u.before, u.old, l, l.was, nil)
+	has := l.has
+	if has == nil {
+		if has, err = u.build(u.before, slices.Concat(l.options, l.was), unzipped); err != nil {
+			return c, err
+		}
+	}
+	pool := compress.NewPool(0)
+	defer pool.Close()
+	layers, err := u.build(u.after, slices.Concat(l.options, l.is), func(digest string, r io.Reader) (n int64, err error) {
+		n, known := u.zipped[digest]
+		if !known {
+			n, err = zipped(u.ctx, pool, r)
+			u.zipped[digest] = n
+		}
+		return n, err
+	})
 	if err != nil {
 		return c, err
 	}
-	layers, err := u.layers(u.after, u.now, l, l.is, nil)
-	if err != nil {
-		return c, err
+	if l.stack != nil {
+		has, layers = l.stack(u.old, has), l.stack(u.now, layers)
 	}
 	kept := 0 // layers of the common chain
 	for kept < min(len(has), len(layers)) && has[kept].digest == layers[kept].digest {
 		kept++
-	}
-	above := map[string]bool{}
-	for _, l := range layers[kept:] {
-		above[l.digest] = true
-	}
-	// They are built once more, because only now it is known which to compress.
-	if layers, err = u.layers(u.after, u.now, l, l.is, above); err != nil {
-		return c, err
 	}
 	known := map[string]bool{}
 	for _, l := range has {
@@ -188,23 +209,6 @@ func (u *update) cost(l layout) (c cost, err error) {
 		}
 	}
 	return c, nil
-}
-
-// layers builds an image and returns its layers from the bottom up, those in zip with
-// their compressed sizes.
-func (u *update) layers(root string, s *state, l layout, options []string, zip map[string]bool) ([]layer, error) {
-	pool := compress.NewPool(0)
-	defer pool.Close()
-	layers, err := u.build(root, slices.Concat(l.options, options), func(digest string, r io.Reader) (int64, error) {
-		if !zip[digest] {
-			return 0, nil
-		}
-		return zipped(u.ctx, pool, r)
-	})
-	if err == nil && l.stack != nil {
-		layers = l.stack(s, layers)
-	}
-	return layers, err
 }
 
 // layer is a layer of an image.
@@ -223,8 +227,7 @@ const maxJSON = 4 << 20 // bytes
 // build makes an image without storing it: each blob is handed to zip on its way. It
 // returns the layers from the bottom up.
 func (b *bench) build(root string, options []string, zip func(string, io.Reader) (int64, error)) ([]layer, error) {
-	cmd := exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"),
-		append([]string{"build", "--rootfs", root, "--skip-special-files"}, options...)...)
+	cmd := b.chunkah(append([]string{"--rootfs", root, "--skip-special-files"}, options...))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -234,10 +237,16 @@ func (b *bench) build(root string, options []string, zip func(string, io.Reader)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	blobs, small, err := readArchive(out, zip)
+	layers, err := readImage(out, zip)
 	if waited := cmd.Wait(); waited != nil {
 		return nil, fmt.Errorf("chunkah build: %w\n%s", waited, stderr.Bytes())
 	}
+	return layers, err
+}
+
+// readImage reads the only image of an OCI archive. It returns the layers from the bottom up.
+func readImage(r io.Reader, zip func(string, io.Reader) (int64, error)) ([]layer, error) {
+	blobs, small, err := readArchive(r, zip)
 	if err != nil {
 		return nil, err
 	}
@@ -291,6 +300,9 @@ func (c *count) Write(p []byte) (int, error) {
 	*c += count(len(p))
 	return len(p), nil
 }
+
+// unzipped compresses nothing.
+func unzipped(string, io.Reader) (int64, error) { return 0, nil }
 
 // zipped is the size of a blob as chunkah compresses it.
 func zipped(ctx context.Context, pool *compress.Pool, r io.Reader) (int64, error) {

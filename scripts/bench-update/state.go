@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chunkah/format"
+	tars "chunkah/lib/layer"
 )
 
 // component is what a build of a root knows of one.
@@ -17,7 +18,11 @@ type component struct {
 	updates     []int64 // unix seconds
 	fingerprint string
 	size        int64 // bytes of its regular files
+	tars        int64 // bytes of its files in a tar, without directories
 }
+
+func (c component) fileSize() int64 { return c.size }
+func (c component) tarSize() int64  { return c.tars }
 
 // state is a root as pack sees it.
 type state struct {
@@ -49,8 +54,13 @@ func (b *bench) read(root string) (*state, error) {
 			at[rec.Name] = len(s.components)
 			s.components = append(s.components, component{name: rec.Name, updates: rec.Updates, fingerprint: rec.Fingerprint})
 		case *format.File:
+			if rec.Type == format.TypeDir {
+				continue
+			}
+			c := &s.components[at[rec.Components[0]]]
+			c.tars += tars.EntrySize(rec)
 			if rec.Type == format.TypeFile {
-				s.components[at[rec.Components[0]]].size += rec.Size
+				c.size += rec.Size
 			}
 		}
 	}
@@ -58,14 +68,14 @@ func (b *bench) read(root string) (*state, error) {
 }
 
 // changed adds up the components that the old root lacks in this state.
-func changed(before, after *state) (n int, bytes int64) {
+func changed(before, after *state, size func(component) int64) (n int, bytes int64) {
 	was := map[string]string{}
 	for _, c := range before.components {
 		was[c.name] = c.fingerprint
 	}
 	for _, c := range after.components {
 		if was[c.name] != c.fingerprint {
-			n, bytes = n+1, bytes+c.size
+			n, bytes = n+1, bytes+size(c)
 		}
 	}
 	return n, bytes
