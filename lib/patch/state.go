@@ -1,6 +1,8 @@
 package patch
 
 import (
+	"slices"
+
 	"chunkah/format"
 )
 
@@ -165,12 +167,24 @@ func (s *state) stalest(x *index, keep []bool) int {
 	return best
 }
 
-// smallest returns the kept layer with the fewest live bytes, the lowest of several.
-func (s *state) smallest(keep []bool) int {
-	best := -1
-	for i, kept := range keep {
-		if kept && (best < 0 || s.live[i] < s.live[best]) {
-			best = i
+// cheapest returns the kept layer that costs clients least to dissolve, the lowest of several. It
+// costs its live bytes and a share of the kept layers above it, which are then in other chains.
+// Above a layer that was dissolved before, they already are.
+func (s *state) cheapest(x *index, keep []bool) int {
+	whole := slices.Index(keep, false)
+	if whole < 0 {
+		whole = len(keep)
+	}
+	best, least, above := -1, int64(0), int64(0)
+	for i, kept := range slices.Backward(keep) {
+		if !kept {
+			continue
+		}
+		if cost := s.live[i] + above/chainShare; best < 0 || cost <= least {
+			best, least = i, cost
+		}
+		if i < whole {
+			above += x.bytes[i]
 		}
 	}
 	return best

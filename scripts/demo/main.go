@@ -3,7 +3,10 @@
 // is one that the module go-rpmdb carries for its tests, from a Fedora container,
 // and the files are those which it lists, filled with made-up bytes.
 //
-//	demo DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
+//	demo [-full] DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
+//
+// With -full, large files have their true size and the bytes can be compressed, for measurements.
+// PACKAGE can be several, with commas: the packages of one source are rebuilt together.
 package main
 
 import (
@@ -22,15 +25,19 @@ func main() {
 }
 
 func run(args []string) error {
+	made := sample
+	if len(args) > 0 && args[0] == "-full" {
+		made, args = full, args[1:]
+	}
 	if len(args) != 3 {
-		return errors.New("usage: demo DATABASE DIR PACKAGE")
+		return errors.New("usage: demo [-full] DATABASE DIR PACKAGE")
 	}
 	database, dir, name := args[0], args[1], args[2]
 	syscall.Umask(0o022) // the same sample for everybody
-	if err := makeRoot(filepath.Join(dir, "root"), database, ""); err != nil {
+	if err := makeRoot(filepath.Join(dir, "root"), database, "", made); err != nil {
 		return err
 	}
-	if err := makeRoot(filepath.Join(dir, "updated"), database, name); err != nil {
+	if err := makeRoot(filepath.Join(dir, "updated"), database, name, made); err != nil {
 		return err
 	}
 	fmt.Printf("made %s/root, the files of a Fedora container, and %s/updated, with %s rebuilt\n", dir, dir, name)

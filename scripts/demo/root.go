@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -18,9 +19,21 @@ import (
 // databasePlace is where a Fedora of that time keeps its package database.
 const databasePlace = "var/lib/rpm/rpmdb.sqlite"
 
-// maxFile bounds the size of a made-up file, in bytes: a sample root of some
-// 100 MB shows as much as a large one.
-const maxFile = 2 << 20
+// contents describes made-up files.
+type contents struct {
+	maxFile int64 // bytes
+	random  int   // bytes that do not compress, of each block
+	data    bool  // files below /usr/share are the same in each build of a package
+}
+
+const block = 4096 // bytes
+
+// A sample root of some 100 MB shows as much as a large one. Gzip compresses the files of a Fedora
+// container to about 45 %.
+var (
+	sample = contents{maxFile: 2 << 20, random: block}
+	full   = contents{maxFile: math.MaxInt64, random: block * 45 / 100, data: true}
+)
 
 // A file is one that a package lists and that was installed.
 type file struct {
@@ -33,7 +46,7 @@ type file struct {
 
 // makeRoot makes the files that the database lists, in dir, with the database
 // itself among them. If rebuilt is not empty, that package was rebuilt.
-func makeRoot(dir, database, rebuilt string) error {
+func makeRoot(dir, database, rebuilt string, made contents) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -51,8 +64,10 @@ func makeRoot(dir, database, rebuilt string) error {
 	}
 	copied := filepath.Join(dir, databasePlace)
 	if rebuilt != "" {
-		if err := rebuild(copied, rebuilt); err != nil {
-			return fmt.Errorf("rebuilding %q in %q: %w", rebuilt, copied, err)
+		for name := range strings.SplitSeq(rebuilt, ",") {
+			if err := rebuild(copied, name); err != nil {
+				return fmt.Errorf("rebuilding %q in %q: %w", name, copied, err)
+			}
 		}
 	}
 	files, err := readFiles(copied)
@@ -66,7 +81,7 @@ func makeRoot(dir, database, rebuilt string) error {
 	sort.SliceStable(files, func(i, j int) bool { return files[i].rank() < files[j].rank() })
 	var newest int64
 	for _, f := range files {
-		if err := f.create(root); err != nil {
+		if err := f.create(root, made); err != nil {
 			return err
 		}
 		newest = max(newest, f.built)
@@ -96,7 +111,7 @@ const (
 )
 
 // create makes one file. Ownership needs root and is left alone.
-func (f file) create(root *os.Root) error {
+func (f file) create(root *os.Root, made contents) error {
 	name := strings.TrimPrefix(f.path, "/")
 	if name == "" {
 		return nil
@@ -120,11 +135,12 @@ func (f file) create(root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	// Another build has other bytes.
 	var seed [32]byte
-	binary.BigEndian.PutUint64(seed[:], uint64(f.built))
+	if !made.data || !strings.HasPrefix(f.path, "/usr/share/") {
+		binary.BigEndian.PutUint64(seed[:], uint64(f.built)) // another build has other bytes
+	}
 	copy(seed[8:], path.Base(name))
-	_, err = io.CopyN(out, rand.NewChaCha8(seed), min(f.size, maxFile))
+	_, err = io.CopyN(out, &filler{random: rand.NewChaCha8(seed), made: made}, min(f.size, made.maxFile))
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
@@ -134,6 +150,25 @@ func (f file) create(root *os.Root) error {
 	}
 	built := time.Unix(f.built, 0)
 	return root.Chtimes(name, built, built)
+}
+
+// A filler yields blocks that begin with random bytes and end with zeros.
+type filler struct {
+	random *rand.ChaCha8
+	made   contents
+	at     int // in the block
+}
+
+func (f *filler) Read(p []byte) (int, error) {
+	if f.at < f.made.random {
+		n := min(len(p), f.made.random-f.at)
+		f.at = (f.at + n) % block
+		return f.random.Read(p[:n])
+	}
+	n := min(len(p), block-f.at)
+	f.at = (f.at + n) % block
+	clear(p[:n])
+	return n, nil
 }
 
 // copyDatabase copies the package database to its place in the root.
