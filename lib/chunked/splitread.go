@@ -2,10 +2,8 @@ package chunked
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -18,35 +16,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"chunkah/format"
+	"chunkah/lib/tarsplit"
 )
-
-// maxLine bounds a line of tar-split, in bytes: a header has at most 1 MiB of records, and padding
-// comes in pieces of 1 MiB.
-const maxLine = 8 << 20
-
-// splitLine is a line of tar-split.
-type splitLine struct {
-	Type    int    `json:"type"`
-	Name    string `json:"name"`
-	NameRaw []byte `json:"name_raw"`
-	Size    int64  `json:"size"`
-	Payload []byte `json:"payload"`
-}
-
-func (l *splitLine) name() string {
-	if len(l.NameRaw) > 0 {
-		return string(l.NameRaw)
-	}
-	return l.Name
-}
 
 // splitReader compares a tar with tar-split, and the headers in it with the table of contents.
 type splitReader struct {
 	z       *zstd.Decoder
-	lines   *bufio.Scanner
+	lines   *tarsplit.Reader
 	entries map[string]*Entry // that had no header yet
 
-	line    splitLine
+	line    tarsplit.Line
 	left    int64 // bytes of the line that were not compared yet
 	crc     hash.Hash64
 	padding int64 // after the contents of the last header
@@ -69,8 +48,7 @@ func newSplitReader(t *Tables) (*splitReader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the tar-split: %w", err)
 	}
-	s.z, s.lines = z, bufio.NewScanner(in)
-	s.lines.Buffer(nil, maxLine)
+	s.z, s.lines = z, tarsplit.NewReader(in)
 	return s, nil
 }
 
@@ -79,30 +57,21 @@ func (s *splitReader) close() { s.z.Close() }
 // next reads lines up to one with bytes. At the end it returns io.EOF.
 func (s *splitReader) next() error {
 	for s.left == 0 {
-		if !s.lines.Scan() {
-			if err := s.lines.Err(); err != nil {
-				return fmt.Errorf("reading the tar-split: %w", err)
-			}
-			return io.EOF
+		var err error
+		if s.line, err = s.lines.Next(); err == io.EOF {
+			return err
 		}
-		s.line = splitLine{}
-		if err := json.Unmarshal(s.lines.Bytes(), &s.line); err != nil {
+		if err != nil {
 			return fmt.Errorf("reading the tar-split: %w", err)
 		}
-		switch s.line.Type {
-		case lineSegment:
-			s.left = int64(len(s.line.Payload))
-			if err := s.header(); err != nil {
-				return err
-			}
-		case lineFile:
-			if s.line.Size < 0 {
-				return fmt.Errorf("reading the tar-split: entry %q has the size %d", s.line.name(), s.line.Size)
-			}
+		if s.line.Type == tarsplit.File {
 			s.left = s.line.Size
 			s.crc.Reset()
-		default:
-			return fmt.Errorf("reading the tar-split: a line has the type %d", s.line.Type)
+			continue
+		}
+		s.left = int64(len(s.line.Payload))
+		if err := s.header(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -118,7 +87,7 @@ func (s *splitReader) compare(p []byte) error {
 			return err
 		}
 		piece := p[:min(int64(len(p)), s.left)]
-		if s.line.Type == lineSegment {
+		if s.line.Type == tarsplit.Segment {
 			at := int64(len(s.line.Payload)) - s.left
 			if !bytes.Equal(piece, s.line.Payload[at:at+int64(len(piece))]) {
 				return fmt.Errorf("the tar-split and the tar differ between bytes %d and %d", s.at, s.at+int64(len(piece)))
@@ -128,8 +97,8 @@ func (s *splitReader) compare(p []byte) error {
 		}
 		p = p[len(piece):]
 		s.at += int64(len(piece))
-		if s.left -= int64(len(piece)); s.left == 0 && s.line.Type == lineFile && !bytes.Equal(s.crc.Sum(nil), s.line.Payload) {
-			return fmt.Errorf("entry %q: its contents have another CRC-64 than the tar-split says", s.line.name())
+		if s.left -= int64(len(piece)); s.left == 0 && s.line.Type == tarsplit.File && !bytes.Equal(s.crc.Sum(nil), s.line.Payload) {
+			return fmt.Errorf("entry %q: its contents have another CRC-64 than the tar-split says", s.line.Path())
 		}
 	}
 	return nil
@@ -140,7 +109,7 @@ func (s *splitReader) contents(name string, offset int64) error {
 	if err := s.next(); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if s.line.Type != lineFile || s.line.name() != name || s.line.Size-s.left != offset {
+	if s.line.Type != tarsplit.File || s.line.Path() != name || s.line.Size-s.left != offset {
 		return fmt.Errorf("byte %d of the tar is not byte %d of this file", s.at, offset)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"chunkah/lib/compress"
 	"chunkah/lib/layer"
+	"chunkah/lib/tarsplit"
 )
 
 // A Writer writes a tar as zstd:chunked. It is the layer.Observer of the tar that is written to it,
@@ -23,7 +24,7 @@ type Writer struct {
 	// Tables are compressed in memory.
 	newTable func() (*table, error)
 
-	split     splitWriter
+	split     *tarsplit.Writer
 	splitOut  *table
 	segment   []byte // bytes of the tar since the last line of tar-split
 	items     []item
@@ -58,7 +59,7 @@ func NewWriter(ctx context.Context, pool *compress.Pool, w io.Writer, s compress
 		return nil, err
 	}
 	z.splitOut, err = z.newTable()
-	z.split.w = z.splitOut
+	z.split = tarsplit.NewWriter(z.splitOut)
 	z.cutter = cutter{sink: z}
 	return z, err
 }
@@ -69,20 +70,20 @@ func (z *Writer) Entry(e layer.Entry) error {
 	z.items = append(z.items, item{Entry: e})
 	z.tocBytes += entrySize(e.Name, e.Link, e.Xattrs)
 	z.open = true
-	return z.split.err
+	return z.split.Err()
 }
 
 // finishEntry writes the lines of an entry without contents.
 func (z *Writer) finishEntry() {
 	if z.open {
 		z.endSegment()
-		z.split.file(z.last().Name, 0, nil)
+		z.split.File(z.last().Name, 0, nil)
 		z.open = false
 	}
 }
 
 func (z *Writer) endSegment() {
-	z.split.segment(z.segment)
+	z.split.Segment(z.segment)
 	z.segment = z.segment[:0]
 }
 
@@ -115,8 +116,8 @@ func (z *Writer) End() error {
 	}
 	i := z.last()
 	z.sum.Sum(i.sum[:0])
-	z.split.file(i.Name, i.Size, z.crc.Sum(nil))
-	return z.split.err
+	z.split.File(i.Name, i.Size, z.crc.Sum(nil))
+	return z.split.Err()
 }
 
 // Write implements io.Writer.
@@ -163,8 +164,8 @@ func (z *Writer) full() bool { return z.tocBytes > fullTOC }
 func (z *Writer) Close() error {
 	z.finishEntry()
 	z.endSegment()
-	if z.split.err != nil {
-		return z.split.err
+	if z.split.Err() != nil {
+		return z.split.Err()
 	}
 	if err := z.frames.Close(); err != nil {
 		return err

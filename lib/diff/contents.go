@@ -13,7 +13,6 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/interrupt"
-	"chunkah/lib/metrics"
 	"chunkah/lib/rootfs"
 )
 
@@ -140,7 +139,7 @@ func (c *comparison) sum(ctx context.Context, side sideDir, f *format.File, buf 
 	}
 	defer in.Close()
 	hash := sha256.New()
-	n, err := io.CopyBuffer(hash, interrupt.Reader(ctx, worked{in, c.opt.Work}), buf)
+	n, err := io.CopyBuffer(hash, interrupt.Reader(ctx, c.opt.Work.Reader(in)), buf)
 	if err == nil {
 		err = checkUnchanged(in, n, f)
 	}
@@ -176,18 +175,6 @@ func (c *comparison) sameBytes(ctx context.Context, x, y sideDir, f *format.File
 			return true, errors.Join(checkUnchanged(in, total, f), checkUnchanged(other, total, f))
 		}
 	}
-}
-
-// worked counts the bytes read as work.
-type worked struct {
-	in   io.Reader
-	work *metrics.Work
-}
-
-func (w worked) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
-	w.work.Did(int64(n))
-	return n, err
 }
 
 func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

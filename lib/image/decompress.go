@@ -10,6 +10,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"chunkah/lib/oci"
 )
 
 // readBuffer is the size of one read of a blob, in bytes.
@@ -27,6 +30,12 @@ const (
 )
 
 func (c compression) String() string { return [...]string{"plain", "gzip", "zstd", "xz", "bzip2"}[c] }
+
+// layerTypes are the media types of layers of OCI and Docker.
+var layerTypes = map[string]compression{
+	v1.MediaTypeImageLayer: plain, v1.MediaTypeImageLayerGzip: packedGzip, v1.MediaTypeImageLayerZstd: packedZstd,
+	oci.MediaTypeDockerLayer: plain, oci.MediaTypeDockerLayerGzip: packedGzip, oci.MediaTypeDockerLayerZstd: packedZstd,
+}
 
 // magics are the first bytes of compressed blobs. Like clients, chunkah trusts them rather than the
 // media type; the diffID verifies the result.

@@ -152,7 +152,7 @@ func (a *archive) unpack(ctx context.Context, opt Options) error {
 	in := a.in
 	stop := context.AfterFunc(ctx, func() { _ = in.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	packed := &counter{in: interrupt.Reader(ctx, &worked{in, opt.Work})}
+	packed := &counter{in: interrupt.Reader(ctx, opt.Work.Reader(in))}
 	buffered := bufio.NewReaderSize(packed, readBuffer)
 	packing, err := detect(buffered)
 	if err != nil {

@@ -121,9 +121,7 @@ func CheckConfigType(mediaType string) error {
 
 // CheckLayerType refuses layers that cannot be read.
 func CheckLayerType(mediaType string) error {
-	switch mediaType {
-	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
-		oci.MediaTypeDockerLayer, oci.MediaTypeDockerLayerGzip, oci.MediaTypeDockerLayerZstd:
+	if _, known := layerTypes[mediaType]; known {
 		return nil
 	}
 	if IsForeign(mediaType) {

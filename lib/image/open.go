@@ -119,7 +119,7 @@ func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, e
 // ReadDockerArchive reads a docker save archive from a stream and spools it. Messages use the name
 // for it.
 func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Options) (Fetcher, error) {
-	spool, err := spoolAll(interrupt.Reader(ctx, &worked{in, opt.Work}), opt)
+	spool, err := spoolAll(interrupt.Reader(ctx, opt.Work.Reader(in)), opt)
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", name, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"chunkah/format"
-	"chunkah/lib/metrics"
 	"chunkah/lib/rootfs"
 )
 
@@ -173,18 +172,6 @@ func isSparse(h *tar.Header) bool {
 		}
 	}
 	return false
-}
-
-// worked counts the bytes read as work.
-type worked struct {
-	in   io.Reader
-	work *metrics.Work
-}
-
-func (w *worked) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
-	w.work.Did(int64(n))
-	return n, err
 }
 
 // counter counts the bytes read. It is not an io.Seeker, so that no byte is skipped.

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"fmt"
-	"strings"
 )
 
 // Watcher observes what Flatten reads. With a watcher, a fault in a layer does not end the reading:
@@ -48,15 +47,7 @@ func (e observer) fault(name string, err error) error {
 // packing reports a blob whose compression differs from its media type. Clients go by the blob, and
 // so does chunkah.
 func (e observer) packing(mediaType string, is compression) {
-	want, known := plain, true
-	switch {
-	case strings.HasSuffix(mediaType, "+gzip"), strings.HasSuffix(mediaType, ".gzip"):
-		want = packedGzip
-	case strings.HasSuffix(mediaType, "+zstd"), strings.HasSuffix(mediaType, ".zstd"):
-		want = packedZstd
-	case !strings.HasSuffix(mediaType, "tar"):
-		known = false
-	}
+	want, known := layerTypes[mediaType]
 	if e.watch != nil && known && want != is {
 		e.watch.Note(e.layer, fmt.Sprintf("it is %s, and its media type is %q: clients look at the blob", is, mediaType))
 	}

@@ -1,6 +1,9 @@
 package metrics
 
-import "sync/atomic"
+import (
+	"io"
+	"sync/atomic"
+)
 
 // Work is the amount of work of a stage besides its streams, in bytes, and the part that is done.
 // Both grow, since the total may be found out on the way. A nil Work counts nothing. Any goroutine
@@ -19,6 +22,20 @@ func (w *Work) Did(n int64) {
 	if w != nil {
 		w.done.Add(n)
 	}
+}
+
+// Reader returns a reader of in that counts its bytes as done.
+func (w *Work) Reader(in io.Reader) io.Reader { return &workReader{in, w} }
+
+type workReader struct {
+	in   io.Reader
+	work *Work
+}
+
+func (r *workReader) Read(p []byte) (int, error) {
+	n, err := r.in.Read(p)
+	r.work.Did(int64(n))
+	return n, err
 }
 
 // Work returns the stage's work.

@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,32 +17,15 @@ import (
 
 	"chunkah/lib/regular"
 	"chunkah/lib/rootfs"
+	"chunkah/lib/tarsplit"
 )
-
-// maxLine bounds a line of a tar-split, in bytes. It has the headers of one entry, mostly xattrs.
-const maxLine = 16 << 20
-
-// The types of lines in a tar-split.
-const (
-	lineFile    = 1 // the contents of a file
-	lineSegment = 2 // the bytes of the tar between contents
-)
-
-// line is a line of a tar-split.
-type line struct {
-	Type    int    `json:"type"`
-	Name    string `json:"name"`
-	NameRaw []byte `json:"name_raw"`
-	Size    int64  `json:"size"`
-	Payload []byte `json:"payload"` // of a segment; of a file a checksum
-}
 
 // layerTar is the tar of a layer. It is read once from start to end. The contents of a file can be
 // read at their offset as soon as the reader has passed them.
 type layerTar struct {
 	split *os.File
 	gzip  *gzip.Reader
-	lines *bufio.Scanner
+	lines *tarsplit.Reader
 	now   io.Reader // data of the current line
 	left  int64     // remaining bytes of it
 	at    int64     // offset of the next line in the tar
@@ -83,9 +64,7 @@ func openLayer(s Store, l layer) (*layerTar, error) {
 }
 
 func newLayerTar(split *os.File, unpacked *gzip.Reader, root *rootfs.Root) *layerTar {
-	t := &layerTar{split: split, gzip: unpacked, lines: bufio.NewScanner(unpacked), root: root, now: bytes.NewReader(nil), last: -1}
-	t.lines.Buffer(nil, maxLine)
-	return t
+	return &layerTar{split: split, gzip: unpacked, lines: tarsplit.NewReader(unpacked), root: root, now: bytes.NewReader(nil), last: -1}
 }
 
 // Close closes all open files.
@@ -124,33 +103,21 @@ func (t *layerTar) Read(p []byte) (int, error) {
 
 // next reads a line of the tar-split.
 func (t *layerTar) next() error {
-	if !t.lines.Scan() {
-		if err := t.lines.Err(); err != nil {
-			return fmt.Errorf("reading %q: %w", t.split.Name(), err)
-		}
-		return io.EOF
-	}
-	var l line
-	err := json.Unmarshal(t.lines.Bytes(), &l)
+	l, err := t.lines.Next()
 	switch {
+	case err == io.EOF:
+		return err
 	case err != nil:
-	case l.Type == lineSegment:
+		return fmt.Errorf("reading %q: %w", t.split.Name(), err)
+	case l.Type == tarsplit.Segment:
 		t.now, t.left = bytes.NewReader(l.Payload), int64(len(l.Payload))
 		t.at += int64(len(l.Payload))
 		return nil
-	case l.Type != lineFile || l.Size < 0:
-		err = fmt.Errorf("it has a line of the type %d and the size %d", l.Type, l.Size)
 	case l.Size == 0:
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("reading %q: %w", t.split.Name(), err)
-	}
-	if len(l.NameRaw) > 0 {
-		l.Name = string(l.NameRaw)
-	}
 	t.mu.Lock()
-	t.files = append(t.files, extent{t.at, l.Size, "/" + strings.Trim(filepath.Clean("/"+l.Name), "/")})
+	t.files = append(t.files, extent{t.at, l.Size, "/" + strings.Trim(filepath.Clean("/"+l.Path()), "/")})
 	t.mu.Unlock()
 	t.now, t.left = io.NewSectionReader(t, t.at, l.Size), l.Size
 	t.at += l.Size

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"chunkah/lib/rootfs"
+	"chunkah/lib/tarsplit"
 	"chunkah/tests/bound"
 )
 
@@ -164,7 +165,7 @@ func layerOf(t testing.TB, split []byte, files map[string]string) (*layerTar, er
 	return openLayer(Store{Driver: "overlay", Root: root}, layer{ID: "l"})
 }
 
-func splitOf(lines ...line) []byte {
+func splitOf(lines ...tarsplit.Line) []byte {
 	var out bytes.Buffer
 	for _, l := range lines {
 		_ = json.NewEncoder(&out).Encode(l)
@@ -175,9 +176,9 @@ func splitOf(lines ...line) []byte {
 // A tar is rebuilt from its tar-split and files. Contents can then be read at their offsets.
 func TestLayerTar(t *testing.T) {
 	in, err := layerOf(t, splitOf(
-		line{Type: lineSegment, Payload: []byte("<head>")}, line{Type: lineFile, Name: "./a", Size: 4, Payload: []byte{1}},
-		line{Type: lineSegment, Payload: []byte("<pad>")}, line{Type: lineFile, Name: "d/"},
-		line{Type: lineFile, Name: "lib/b", Size: 2}, line{Type: lineFile, NameRaw: []byte("c\xff"), Size: 1},
+		tarsplit.Line{Type: tarsplit.Segment, Payload: []byte("<head>")}, tarsplit.Line{Type: tarsplit.File, Name: "./a", Size: 4, Payload: []byte{1}},
+		tarsplit.Line{Type: tarsplit.Segment, Payload: []byte("<pad>")}, tarsplit.Line{Type: tarsplit.File, Name: "d/"},
+		tarsplit.Line{Type: tarsplit.File, Name: "lib/b", Size: 2}, tarsplit.Line{Type: tarsplit.File, NameRaw: []byte("c\xff"), Size: 1},
 	), map[string]string{"a": "text", "usr/lib/b": "bb", "c\xff": "c"})
 	if err != nil {
 		t.Fatal(err)
@@ -203,12 +204,12 @@ func TestLayerTarFaults(t *testing.T) {
 		split []byte
 		want  string
 	}{
-		"missing file": {splitOf(line{Type: lineFile, Name: "x", Size: 1}), "no such file"},
-		"short file":   {splitOf(line{Type: lineFile, Name: "a", Size: 100}), "unexpected EOF"},
-		"leads out":    {splitOf(line{Type: lineFile, Name: "../../../../etc/passwd", Size: 1}), "no such file"},
-		"negative":     {splitOf(line{Type: lineFile, Name: "a", Size: -1}), "the size -1"},
+		"missing file": {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "x", Size: 1}), "no such file"},
+		"short file":   {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "a", Size: 100}), "unexpected EOF"},
+		"leads out":    {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "../../../../etc/passwd", Size: 1}), "no such file"},
+		"negative":     {splitOf(tarsplit.Line{Type: tarsplit.File, Name: "a", Size: -1}), "the size -1"},
 		"no JSON":      {[]byte("{\n"), "reading "},
-		"another type": {splitOf(line{Type: 3}), "of the type 3"},
+		"another type": {splitOf(tarsplit.Line{Type: 3}), "of the type 3"},
 	} {
 		in, err := layerOf(t, test.split, map[string]string{"a": "text"})
 		if err != nil {
@@ -227,8 +228,8 @@ func TestLayerTarFaults(t *testing.T) {
 // An arbitrary tar-split is refused, or the data read is the same at its offsets. No file outside
 // of the layer is read.
 func FuzzLayerTar(f *testing.F) {
-	f.Add(splitOf(line{Type: lineSegment, Payload: []byte("head")}, line{Type: lineFile, Name: "a", Size: 4}, line{Type: lineFile, Name: "lib/b", Size: 2}))
-	f.Add(splitOf(line{Type: lineFile, Name: "../a", Size: 9}))
+	f.Add(splitOf(tarsplit.Line{Type: tarsplit.Segment, Payload: []byte("head")}, tarsplit.Line{Type: tarsplit.File, Name: "a", Size: 4}, tarsplit.Line{Type: tarsplit.File, Name: "lib/b", Size: 2}))
+	f.Add(splitOf(tarsplit.Line{Type: tarsplit.File, Name: "../a", Size: 9}))
 	f.Add([]byte(`{"type":1,"name_raw":"YQ==","size":1}`))
 	dir := f.TempDir()
 	for name, text := range map[string]string{"a": "text", "usr/lib/b": "bb"} {

@@ -1,4 +1,4 @@
-package chunked
+package tarsplit
 
 import (
 	"encoding/base64"
@@ -7,22 +7,22 @@ import (
 	"strconv"
 )
 
-// The types of a line of tar-split (github.com/vbatts/tar-split, tar/storage).
-const (
-	lineFile    = 1 // an entry, with the size and the CRC-64 of its contents
-	lineSegment = 2 // bytes of the tar: padding and headers
-)
-
-// splitWriter writes tar-split.
-type splitWriter struct {
+// Writer writes lines.
+type Writer struct {
 	w     io.Writer
 	lines int
 	buf   []byte
 	err   error // the first one
 }
 
-// segment writes a line for bytes of the tar.
-func (s *splitWriter) segment(b []byte) {
+// NewWriter returns a writer of lines to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// Err returns the first error.
+func (s *Writer) Err() error { return s.err }
+
+// Segment writes a line for bytes of the tar.
+func (s *Writer) Segment(b []byte) {
 	if len(b) == 0 {
 		return
 	}
@@ -32,8 +32,8 @@ func (s *splitWriter) segment(b []byte) {
 	s.line()
 }
 
-// file writes a line for an entry. An entry without contents has no sum.
-func (s *splitWriter) file(name string, size int64, sum []byte) {
+// File writes a line for an entry. An entry without contents has no sum.
+func (s *Writer) File(name string, size int64, sum []byte) {
 	quoted, err := json.Marshal(name)
 	if err != nil && s.err == nil {
 		s.err = err
@@ -55,7 +55,7 @@ func (s *splitWriter) file(name string, size int64, sum []byte) {
 	s.line()
 }
 
-func (s *splitWriter) line() {
+func (s *Writer) line() {
 	s.buf = append(s.buf, `,"position":`...)
 	s.buf = strconv.AppendInt(s.buf, int64(s.lines), 10)
 	s.buf = append(s.buf, "}\n"...)
