@@ -63,6 +63,10 @@ func TestDockerManifestByItself(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want.stdout)
 		}
 		clients.Run(t, exec.Command("chunkah", "verify", image))
+		two := push(image+"-two", "-o", "oci:"+t.TempDir()+"/layout")
+		if two.code != 1 || !strings.Contains(two.stderr, "MANIFEST_INVALID") || !strings.Contains(two.stderr, "hint: the registry may accept only manifests in Docker's format: use --manifest-type docker") {
+			t.Errorf("%d, two outputs: status %d: %s", status, two.code, two.stderr)
+		}
 		for args, why := range map[string]string{"--manifest-type oci": "MANIFEST_INVALID", "--compress zstd": "compressed with zstd"} {
 			res := push(image+"-not", strings.Fields(args)...)
 			if res.code != 1 || !strings.Contains(res.stderr, why) || res.stdout != "" {

@@ -10,6 +10,7 @@ import (
 	"chunkah/format"
 	"chunkah/lib/extract"
 	"chunkah/lib/pack"
+	"chunkah/lib/registry"
 )
 
 // hint returns advice for errors whose cause is enough to know the fix, wherever they occur. It is
@@ -19,12 +20,15 @@ func hint(err error, uid int) string {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 	}
 	_, extracting := errors.AsType[*extract.WriteError](err)
+	_, refused := errors.AsType[*registry.FormatError](err)
 	contents, unread := errors.AsType[*pack.ContentsError](err)
 	switch {
 	case unread && !errors.Is(contents, fs.ErrPermission):
 		return "nothing may write to the source during a build; chunkah-pack must see the source that was scanned, or use --fresh-times, which reads nothing"
 	case is(format.ErrTruncated):
 		return "the command that writes the stream ended early: see its error message"
+	case refused:
+		return "the registry may accept only manifests in Docker's format: use --manifest-type docker of build or write"
 	case extracting && is(syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS):
 		return "extract to another file system, or free some space in this one"
 	case is(syscall.ENOSPC, syscall.EDQUOT):

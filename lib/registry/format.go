@@ -30,6 +30,12 @@ func refusesFormat(err error) bool {
 		})
 }
 
+// FormatError means that a registry refuses manifests of OCI, and that Push.Convert is not set.
+type FormatError struct{ err error }
+
+func (e *FormatError) Error() string { return e.err.Error() }
+func (e *FormatError) Unwrap() error { return e.err }
+
 // orDocker pushes manifests, and again in Docker's format if the registry refuses OCI's. If it
 // refuses both, the first error is the more useful one.
 func (p *Push) orDocker(push func() (what string, refused bool, err error)) error {
@@ -44,6 +50,9 @@ func (p *Push) orDocker(push func() (what string, refused bool, err error)) erro
 			return nil
 		}
 		p.manifests, p.top, p.converted = before, top, false
+	}
+	if refused && !p.Convert && strings.HasPrefix(p.top.Descriptor.MediaType, "application/vnd.oci.") {
+		err = &FormatError{err}
 	}
 	return p.fail(what, err)
 }

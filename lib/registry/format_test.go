@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -62,6 +63,9 @@ func TestPushInDockersFormat(t *testing.T) {
 			}
 			if test.fails != "" {
 				contains(t, err, test.fails)
+				if _, ok := errors.AsType[*FormatError](err); ok == test.convert {
+					t.Errorf("got %T", err)
+				}
 				if p.Converted() != nil || len(c.warns) > 0 {
 					t.Errorf("it is converted, and says %q", c.warns)
 				}
