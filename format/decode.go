@@ -248,6 +248,14 @@ func decodeLayer(d decoder, in *interner) *Layer {
 			if s.once(7, nameEntries) {
 				l.Entries = decodeDigest(d)
 			}
+		case nameUpdated:
+			if s.once(8, nameUpdated) {
+				l.Updated = decodeInts(d)
+			}
+		case nameSurprises:
+			if s.once(9, nameSurprises) {
+				l.Surprises = decodeInts(d)
+			}
 		default:
 			s.unknown(key)
 		}

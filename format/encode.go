@@ -150,7 +150,8 @@ func encodeComponent(e encoder, c *Component) {
 }
 
 func encodeLayer(e encoder, l *Layer) {
-	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0, l.DiffID != "", l.Entries != ""))
+	e.beginMap(3 + count(len(l.Fingerprints) > 0, len(l.Times) > 0, len(l.Contents) > 0,
+		len(l.Updated) > 0, len(l.Surprises) > 0, l.DiffID != "", l.Entries != ""))
 	encodeInt(e, nameIndex, l.Index)
 	encodeTexts(e, nameComponents, l.Components)
 	if len(l.Fingerprints) > 0 {
@@ -161,6 +162,12 @@ func encodeLayer(e encoder, l *Layer) {
 	}
 	if len(l.Contents) > 0 {
 		encodeTexts(e, nameContents, l.Contents)
+	}
+	if len(l.Updated) > 0 {
+		encodeInts(e, nameUpdated, l.Updated)
+	}
+	if len(l.Surprises) > 0 {
+		encodeInts(e, nameSurprises, l.Surprises)
 	}
 	if l.DiffID != "" {
 		encodeText(e, nameDiffID, l.DiffID)

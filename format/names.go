@@ -40,6 +40,8 @@ const (
 	nameFingerprints = "fingerprints"
 	nameTimes        = "times"
 	nameContents     = "contents"
+	nameUpdated      = "updated"
+	nameSurprises    = "surprises"
 	nameDiffID       = "diff_id"
 	nameEntries      = "entries"
 	nameStabilityPPM = "stability_ppm"

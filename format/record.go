@@ -140,6 +140,12 @@ type Layer struct {
 	// Contents represent everything in the components except times: only equality matters, and an
 	// empty one is unknown. They are in the same order, or empty.
 	Contents []string
+	// Updated are the days of the components' newest known updates, counted from 1970, 0 for
+	// none, in the same order, or empty.
+	Updated []int64
+	// Surprises show the last images in which each component changed without an update: one bit
+	// per image, bit 0 the latest (SPEC.md, section 14). They are in the same order, or empty.
+	Surprises []int64
 	// DiffID is set if the layer is kept: it is the one with this diffID in Header.Previous.
 	// Its file records show its entries; they are not read from the source.
 	DiffID string

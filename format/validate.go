@@ -155,6 +155,9 @@ func (l *Layer) Validate() error {
 	if err := l.validateTimes(); err != nil {
 		return err
 	}
+	if err := l.validateLearned(); err != nil {
+		return err
+	}
 	if err := checkOptional("fingerprint", l.Fingerprints); err != nil {
 		return err
 	}
@@ -183,6 +186,30 @@ func (l *Layer) validateTimes() error {
 	for _, time := range l.Times {
 		if !inRange(time) {
 			return limitf("a time of layer %d is beyond 2^53-1", l.Index)
+		}
+	}
+	return nil
+}
+
+// maxSurprises is the largest number of the surprises of a component: 32 bits.
+const maxSurprises = 1<<32 - 1
+
+// validateLearned checks the lists of updates and surprises of components.
+func (l *Layer) validateLearned() error {
+	if n := len(l.Updated); n != 0 && n != len(l.Components) {
+		return valuef("layer %d has days of updates for %d components, not for %d", l.Index, n, len(l.Components))
+	}
+	if n := len(l.Surprises); n != 0 && n != len(l.Components) {
+		return valuef("layer %d has surprises of %d components, not of %d", l.Index, n, len(l.Components))
+	}
+	for _, day := range l.Updated {
+		if day < 0 || day > MaxInt {
+			return valuef("day %d of an update in layer %d is out of range", day, l.Index)
+		}
+	}
+	for _, s := range l.Surprises {
+		if s < 0 || s > maxSurprises {
+			return valuef("surprises %d in layer %d are not in 0..%d", s, l.Index, maxSurprises)
 		}
 	}
 	return nil

@@ -90,6 +90,10 @@ var faulty = map[string]Record{
 	"times":                 &Layer{Components: []string{"a", "b"}, Times: []int64{1}},
 	"a layer's time":        &Layer{Components: []string{"a"}, Times: []int64{MaxInt + 1}},
 	"contents":              &Layer{Components: []string{"a", "b"}, Contents: []string{"a"}},
+	"updated":               &Layer{Components: []string{"a", "b"}, Updated: []int64{1}},
+	"a day before 1970":     &Layer{Components: []string{"a"}, Updated: []int64{-1}},
+	"surprises":             &Layer{Components: []string{"a", "b"}, Surprises: []int64{1, 2, 3}},
+	"33 surprises":          &Layer{Components: []string{"a"}, Surprises: []int64{1 << 32}},
 	"a layer's contents":    &Layer{Components: []string{"a"}, Contents: []string{"\xff"}},
 	"stability":             &Layer{StabilityPPM: 1_000_001},
 }

@@ -22,6 +22,7 @@ type Component struct {
 	Updates      []int64 // unix seconds of the known updates, any order, may be empty
 	IntervalDays int64   // days between updates, 0 = unknown; used where no update is known yet
 	Fingerprint  string  // "" = unknown; only a known one that differs means changed
+	Surprises    Surprises
 }
 
 // Member is one component of a previous layer.
@@ -34,6 +35,8 @@ type Previous struct {
 	// Times are those of components whose contents are known. Grouping does not use them: they
 	// are for the code that sets file times.
 	Times map[string]Dated
+	// Learned is what the images up to this one showed of its components (see Learn).
+	Learned map[string]Learned
 }
 
 // Dated is the contents of a component and the time that its files had, in Unix seconds.
@@ -119,7 +122,7 @@ func newInput(components []Component, opt Options) *input {
 // compare sorts components by name; the rest only decides between equal names.
 func compare(a, b *Component) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), slices.Compare(a.Updates, b.Updates),
-		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint))
+		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.Surprises, b.Surprises))
 }
 
 // maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks leaves room to add

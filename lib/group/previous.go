@@ -29,6 +29,7 @@ func (in *input) withPrevious(prev *Previous) [][]int {
 	hs := in.histories(in.now)
 	forgetRebuilds(hs)
 	ps := rates(in.cs, hs)
+	in.remember(hs)
 	o := newOptimizer(in.size, hs, ps)
 	o.odds = in.outlooks(hs, ps, in.now)
 	o.clients = someSkip(in.limit)

@@ -150,7 +150,8 @@ func newEstimator(cs []Component, hs []history) *estimator {
 	return e
 }
 
-// rate is the chance that a component with this history changes.
+// rate is the chance that a component with this history changes. A surprise is one more reason to
+// change.
 func (e *estimator) rate(c *Component, h *history) uint64 {
 	p := e.pooled
 	if h.weeks == 0 && c.IntervalDays > 0 {
@@ -159,6 +160,9 @@ func (e *estimator) rate(c *Component, h *history) uint64 {
 	pl := ratio(longPrior*p+e.long.hit(h), longPrior*one+e.long.sum[h.weeks])
 	psh := ratio(shortPrior*pl+e.short.hit(h), shortPrior*one+e.short.sum[h.weeks])
 	p = (pl*(100-shortShare) + psh*shortShare) / 100
+	if s := e.surprise(c.Surprises); s > 0 {
+		p = one - times(one-p, one-s)
+	}
 	return min(max(p, minRate), maxRate)
 }
 

@@ -187,6 +187,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 		report.Closed = t.digests.closed
 	}
 	t.fingerprint()
+	t.learn(opt.Previous)
 	if err := t.effort.err(); err != nil {
 		return nil, err
 	}
@@ -257,6 +258,7 @@ func (t *tree) record(index int64, l group.Layer) *format.Layer {
 	if !known {
 		rec.Times, rec.Contents = nil, nil
 	}
+	t.addLearned(rec)
 	return rec
 }
 
@@ -325,6 +327,7 @@ func (t *tree) items() []group.Component {
 		items[i] = group.Component{
 			Name: c.record.Name, Size: c.size, Updates: c.record.Updates,
 			IntervalDays: c.record.IntervalDays, Fingerprint: short(c.record.Fingerprint),
+			Surprises: c.learned.Surprises,
 		}
 	}
 	return items

@@ -282,7 +282,7 @@ func (t *tree) complete(whole *tree) error {
 	for _, c := range t.components {
 		c.clamp, c.settled = newest, true
 		if of := whole.byName[c.record.Name]; of != nil {
-			c.clamp, c.settled, c.contents = of.clamp, of.settled, of.contents
+			c.clamp, c.settled, c.contents, c.learned = of.clamp, of.settled, of.contents, of.learned
 		}
 	}
 	t.measure()

@@ -14,7 +14,7 @@ import (
 
 // layoutOf returns the layout for the next build.
 func layoutOf(r *Report) *group.Previous {
-	prev := &group.Previous{Times: make(map[string]group.Dated)}
+	prev := &group.Previous{Times: make(map[string]group.Dated), Learned: make(map[string]group.Learned)}
 	for _, l := range r.Plan {
 		var members []group.Member
 		for i, name := range l.Record.Components {
@@ -22,6 +22,14 @@ func layoutOf(r *Report) *group.Previous {
 			if len(l.Record.Contents) > 0 && l.Record.Contents[i] != "" {
 				prev.Times[name] = group.Dated{Contents: l.Record.Contents[i], Time: l.Record.Times[i]}
 			}
+			var learned group.Learned
+			if len(l.Record.Updated) > 0 {
+				learned.Updated = l.Record.Updated[i]
+			}
+			if len(l.Record.Surprises) > 0 {
+				learned.Surprises = group.Surprises(l.Record.Surprises[i])
+			}
+			prev.Learned[name] = learned
 		}
 		prev.Layers = append(prev.Layers, members)
 	}

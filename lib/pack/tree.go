@@ -7,6 +7,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/contentid"
+	"chunkah/lib/group"
 	"chunkah/lib/layer"
 )
 
@@ -31,6 +32,7 @@ type component struct {
 	// contents (package contentid). contents are empty if they are unknown.
 	attributes contentid.Attributes
 	contents   string
+	learned    group.Learned
 }
 
 // tree is a complete stream.

@@ -14,6 +14,7 @@ import (
 
 func FuzzRead(f *testing.F) {
 	f.Add(lineA + lineC)
+	f.Add(`{"layer":{"components":["a","b"],"updated":[20000,0],"surprises":[0,4294967295]}}`)
 	f.Add("\x81\xa5layer\x80")
 	f.Add("\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13")
 	f.Add(`{"layer":{"index":9,"components":["a","a"]}} {"end":{}}`)
@@ -74,6 +75,8 @@ func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 			rec.Components, rec.Fingerprints = append(rec.Components, m.Name), append(rec.Fingerprints, m.Fingerprint)
 			rec.Times = append(rec.Times, prev.Times[m.Name].Time)
 			rec.Contents = append(rec.Contents, prev.Times[m.Name].Contents)
+			rec.Updated = append(rec.Updated, prev.Learned[m.Name].Updated)
+			rec.Surprises = append(rec.Surprises, int64(prev.Learned[m.Name].Surprises))
 		}
 		if members += len(l); len(l) == 0 || members > size {
 			t.Fatalf("layer %d of %d bytes has %d components", i, size, len(l))
@@ -90,5 +93,8 @@ func checkPlan(t *testing.T, prev *group.Previous, note string, size int) {
 	}
 	if prev != nil && !maps.Equal(again.Times, prev.Times) {
 		t.Errorf("got the times %v, and written down %v", prev.Times, again.Times)
+	}
+	if prev != nil && !maps.Equal(again.Learned, prev.Learned) {
+		t.Errorf("learned %v, and written down %v", prev.Learned, again.Learned)
 	}
 }

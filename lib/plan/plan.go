@@ -72,6 +72,7 @@ func Starts(first byte) bool {
 type layout struct {
 	layers  [][]group.Member
 	times   map[string]group.Dated
+	learned map[string]group.Learned
 	members int
 	text    int
 	known   bool // at least one fingerprint
@@ -111,7 +112,7 @@ func (l *layout) add(rec *format.Layer) error {
 	}
 	l.members, l.text = l.members+len(rec.Components), l.text+text
 	if l.times == nil {
-		l.times = make(map[string]group.Dated)
+		l.times, l.learned = make(map[string]group.Dated), make(map[string]group.Learned)
 	}
 	members := make([]group.Member, len(rec.Components))
 	for i, name := range rec.Components {
@@ -123,9 +124,25 @@ func (l *layout) add(rec *format.Layer) error {
 		if len(rec.Times) > 0 && len(rec.Contents) > 0 && rec.Contents[i] != "" {
 			l.times[name] = group.Dated{Contents: rec.Contents[i], Time: rec.Times[i]}
 		}
+		l.learn(name, rec, i)
 	}
 	l.layers = append(l.layers, members)
 	return nil
+}
+
+// learn keeps what the last images showed of a component. In an image with patch layers, a
+// component can be in several layers: the uppermost one is the latest.
+func (l *layout) learn(name string, rec *format.Layer, i int) {
+	var at group.Learned
+	if len(rec.Updated) > 0 {
+		at.Updated = rec.Updated[i]
+	}
+	if len(rec.Surprises) > 0 {
+		at.Surprises = group.Surprises(rec.Surprises[i])
+	}
+	if delete(l.learned, name); at != (group.Learned{}) {
+		l.learned[name] = at
+	}
 }
 
 // previous returns nil if there are no layers, as without a previous plan.
@@ -133,7 +150,7 @@ func (l *layout) previous() *group.Previous {
 	if len(l.layers) == 0 {
 		return nil
 	}
-	return &group.Previous{Layers: l.layers, Times: l.times}
+	return &group.Previous{Layers: l.layers, Times: l.times, Learned: l.learned}
 }
 
 // used describes how much of a damaged plan is used.

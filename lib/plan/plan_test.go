@@ -116,6 +116,28 @@ func TestReadTimes(t *testing.T) {
 	}
 }
 
+// What the last images showed of a component is that of its uppermost layer. Numbers beyond their
+// bounds end the plan, as any other damage does.
+func TestReadLearned(t *testing.T) {
+	for in, want := range map[string]map[string]group.Learned{
+		`{"layer":{"components":["a","b","c"],"updated":[20000,0,0],"surprises":[0,5,0]}}`:                          {"a": {Updated: 20000}, "b": {Surprises: 5}},
+		`{"layer":{"components":["a"],"surprises":[7]}}` + lineA:                                                    {},
+		`{"layer":{"components":["a"],"updated":[9]}}{"layer":{"components":["a"],"updated":[10],"surprises":[3]}}`: {"a": {Updated: 10, Surprises: 3}},
+		lineA: {},
+		lineA + `{"layer":{"components":["x"],"surprises":[4294967296]}}`: {},
+		lineA + `{"layer":{"components":["x"],"surprises":[-1]}}`:         {},
+		lineA + `{"layer":{"components":["x"],"updated":[-1]}}`:           {},
+	} {
+		prev, note, err := Read(strings.NewReader(in), "p")
+		if err != nil || !maps.Equal(prev.Learned, want) {
+			t.Errorf("%s: got %v, %v", in, prev, err)
+		}
+		if strings.HasPrefix(in, lineA+"{") && !strings.Contains(note, "using the one layer before that") {
+			t.Errorf("%s: %q", in, note)
+		}
+	}
+}
+
 func TestReadIsBounded(t *testing.T) {
 	many := `{"layer":{"components":["` + strings.Repeat(`a","`, 1000) + `a"]}}`
 	long := `{"layer":{"components":["` + strings.Repeat("a", 60_000) + `"]}}`

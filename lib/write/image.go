@@ -218,14 +218,11 @@ func (l *layerFiles) components() string { return strings.Join(l.record.Componen
 const maxPlan = 1 << 20
 
 // comments returns the history comment of each layer. It is the plan, which the next build reads.
-// If that is too large, it is the plan without times, or else only the components' names. lacks
-// says what is not in it, empty for nothing.
+// If that is too large, it is the plan without times, or also without what the last images showed,
+// or else only the components' names. lacks says what is not in it, empty for nothing.
 func (img *image) comments() (lines []string, lacks string, err error) {
-	for _, timed := range []bool{true, false} {
-		if !timed {
-			lacks = "times"
-		}
-		lines, total, err := img.plan(timed)
+	for _, lacks = range []string{"", lacksTimes, lacksLearned} {
+		lines, total, err := img.plan(lacks)
 		if err != nil || total <= maxPlan {
 			return lines, lacks, err
 		}
@@ -237,12 +234,21 @@ func (img *image) comments() (lines []string, lacks string, err error) {
 	return lines, "times and fingerprints", nil
 }
 
+// Parts of a plan that are left out if it is too large.
+const (
+	lacksTimes   = "times"
+	lacksLearned = "times and surprises"
+)
+
 // plan formats the plan, one line per layer, and counts its bytes.
-func (img *image) plan(timed bool) (lines []string, total int, err error) {
+func (img *image) plan(lacks string) (lines []string, total int, err error) {
 	for i := range img.layers {
 		rec := *img.layers[i].record
-		if !timed {
+		if lacks != "" {
 			rec.Times, rec.Contents = nil, nil
+		}
+		if lacks == lacksLearned {
+			rec.Updated, rec.Surprises = nil, nil
 		}
 		line, err := plan.Comment(&rec)
 		if err != nil {

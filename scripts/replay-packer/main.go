@@ -8,6 +8,8 @@
 //	STEP_DAYS   days between images; read by other packers, not used here
 //	PREV        empty, or a file with the last image's layout: one JSON object
 //	            {"name":…,"layer":N,"changed":bool} a component
+//	STATE       empty, or a file for what the last images showed, which each
+//	            run with PREV replaces; delete it before the first image
 //	stdin       one JSON object a component: {"name":…,"size":…,"updates":[…]}
 //	            with the updates that are known at NOW; more fields are ignored
 //	stdout      one layer number a component, in the order of the input
@@ -18,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -56,6 +59,11 @@ func run(in io.Reader, out io.Writer, env func(string) string) error {
 	if err != nil {
 		return err
 	}
+	if path := env("STATE"); path != "" && opt.Previous != nil {
+		if err := learn(path, components, opt.Previous); err != nil {
+			return err
+		}
+	}
 	layer := make([]int, len(components))
 	for n, l := range group.Plan(components, opt) {
 		for _, c := range l.Members {
@@ -68,6 +76,25 @@ func run(in io.Reader, out io.Writer, env func(string) string) error {
 		}
 	}
 	return nil
+}
+
+// learn updates the file of what the last images showed.
+func learn(path string, components []group.Component, prev *group.Previous) error {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &prev.Learned)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading %q: %w", path, err)
+	}
+	state := make(map[string]group.Learned)
+	for i, l := range group.Learn(components, prev) {
+		state[components[i].Name], components[i].Surprises = l, l.Surprises
+	}
+	if data, err = json.Marshal(state); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
 }
 
 func readComponents(in io.Reader) ([]group.Component, error) {
