@@ -66,8 +66,8 @@ func (out *Outcome) setKnown(list []KnownInterval) {
 	}
 }
 
-// setIntervals gives components the intervals of their files, the shortest of several. An
-// interval from a repo takes precedence.
+// setIntervals gives components the intervals of their files, the shortest of several. They
+// replace the history of a package. An interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	type shortest struct {
 		days, other int64 // other is a different number, 0 for none
@@ -99,7 +99,7 @@ func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 			out.Components = append(out.Components, &format.Component{Name: name, IntervalDays: s.days})
 		} else if out.Components[i].IntervalDays == 0 {
 			c := *out.Components[i]
-			c.IntervalDays = s.days
+			c.IntervalDays, c.Updates = s.days, nil
 			out.Components[i] = &c
 		}
 		if s.other == 0 {

@@ -116,7 +116,7 @@ func (p *project) load(record int) error {
 		return err
 	}
 	places.Gather(p.packages, asked)
-	return p.claim()
+	return p.claim(record)
 }
 
 // find finds the directories of packages, and what each of them needs.
@@ -224,8 +224,8 @@ func (p *project) asked() (asked []int, err error) {
 	return asked, nil
 }
 
-// claim gives the packages' files to their components.
-func (p *project) claim() error {
+// claim gives the packages' files to their components. record is the project's installed.json.
+func (p *project) claim(record int) error {
 	claimers := make([]*assign.Package, len(p.packages))
 	for i, pkg := range p.packages {
 		of := p.packages[pkg.Group]
@@ -235,6 +235,7 @@ func (p *project) claim() error {
 		}
 		claimers[i].Type, claimers[i].Version = "composer", format.Text(pkg.version)
 		claimers[i].License = format.Text(strings.Join(pkg.licenses, " OR "))
+		p.out.Released(claimers[i], record, pkg.released)
 	}
 	for file, owner := range p.owner {
 		p.out.Claim(claimers[owner], file)

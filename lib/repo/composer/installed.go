@@ -7,8 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"chunkah/format"
+	"chunkah/lib/repo/places"
 )
 
 const (
@@ -29,6 +31,7 @@ type entry struct {
 	programs []string // paths
 	version  string
 	licenses []string // any one of them
+	released time.Time
 }
 
 // parseInstalled reads an installed.json: an object with a list of packages, or the list
@@ -41,6 +44,7 @@ func parseInstalled(raw []byte) ([]entry, error) {
 		Path    json.RawMessage `json:"install-path"`
 		Require json.RawMessage
 		Bin     json.RawMessage
+		Time    json.RawMessage
 	}
 	var whole struct{ Packages []listed }
 	if err := json.Unmarshal(raw, &whole); err != nil {
@@ -59,6 +63,10 @@ func parseInstalled(raw []byte) ([]entry, error) {
 		}
 		if e.hasPath && json.Unmarshal(p.Path, &e.path) != nil {
 			return nil, fmt.Errorf("package %q: %.60q is not a path", e.Name, p.Path)
+		}
+		var released string
+		if json.Unmarshal(p.Time, &released) == nil {
+			e.released = places.ParseTime(released, time.RFC3339, time.DateTime)
 		}
 		var err error
 		if e.needs, err = names(p.Require); err != nil {

@@ -23,7 +23,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -99,6 +101,8 @@ type record struct {
 	Version string
 	License string
 	Files   []string
+	// Timestamp is the time of the build, in milliseconds, or in seconds in old records.
+	Timestamp json.RawMessage
 	// Extracted is where the package was unpacked to.
 	Extracted string `json:"extracted_package_dir"`
 }
@@ -112,6 +116,19 @@ func parse(raw []byte) (r record, err error) {
 		return record{}, errors.New("does not name its package")
 	}
 	return r, nil
+}
+
+// built returns the time of the build, the zero time if it is not known.
+func (r *record) built() time.Time {
+	const lastSecond = 253_402_300_799 // of the year 9999: more are milliseconds
+	n, err := strconv.ParseInt(string(r.Timestamp), 10, 64)
+	switch {
+	case err != nil:
+		return time.Time{}
+	case n > lastSecond:
+		return time.UnixMilli(n)
+	}
+	return time.Unix(n, 0)
 }
 
 // claim claims the files of the package of a record, which is named NAME-VERSION-BUILD.
@@ -131,6 +148,7 @@ func (l *loader) claim(i int, prefix, full string) error {
 	p := l.out.Add(prefix, r.Name)
 	if fault == nil {
 		p.Type, p.Version, p.License = "conda", format.Text(r.Version), format.Text(r.License)
+		l.out.Released(p, i, r.built())
 	}
 	l.out.Claim(p, i)
 	for _, name := range r.Files {

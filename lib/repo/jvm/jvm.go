@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -54,6 +55,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		p := out.Add(format.Parent(home), name)
 		if err == nil {
 			p.Type, p.Namespace, p.Name, p.Version = "generic", r.maker, "java", r.full
+			out.Released(p, homes[home], r.released)
 		}
 		out.ClaimBelow(p, home)
 	}
@@ -95,6 +97,7 @@ type about struct {
 	// feature is the feature version: 8 of "1.8.0_392", 21 of "21.0.1". It is empty if there is
 	// none.
 	feature, full string
+	released      time.Time
 }
 
 // parse reads a release file.
@@ -108,6 +111,8 @@ func parse(raw []byte) about {
 			if name := slug(text); name != "" {
 				r.maker = name
 			}
+		case "JAVA_VERSION_DATE":
+			r.released = places.ParseTime(text, time.DateOnly)
 		case "JAVA_VERSION":
 			digits := strings.TrimPrefix(text, "1.")
 			end := strings.IndexFunc(digits+".", func(r rune) bool { return r < '0' || r > '9' })

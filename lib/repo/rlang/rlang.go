@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"chunkah/format"
 	"chunkah/lib/assign"
@@ -61,6 +62,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		}
 		if err == nil {
 			p.Type, p.Version, p.License = "cran", d.version, d.license
+			out.Released(p, record, d.released)
 		}
 		out.ClaimBelow(p, dir)
 	}
@@ -100,6 +102,7 @@ func read(t *assign.Tree, record int, name string) (description, error) {
 type description struct {
 	name, version, license string
 	isBase                 bool // it is a part of R
+	released               time.Time
 }
 
 // parse reads a DESCRIPTION.
@@ -116,6 +119,9 @@ func parse(raw []byte) (d description) {
 			d.version = format.Text(value)
 		case "License":
 			d.license = format.Text(value)
+		case "Packaged", "Date/Publication": // with the packager, or not; the latter comes last
+			at, _, _ := strings.Cut(value, ";")
+			d.released = places.ParseTime(strings.TrimSuffix(at, " UTC"), time.DateTime, time.DateOnly)
 		case "Priority":
 			d.isBase = value == "base"
 		}

@@ -2,6 +2,7 @@ package ruby
 
 import (
 	"strings"
+	"time"
 
 	"chunkah/lib/repo/places"
 )
@@ -21,6 +22,7 @@ type spec struct {
 	executables []string
 	version     string
 	licenses    []string
+	released    time.Time
 }
 
 // read reads the specification of a record.
@@ -50,6 +52,10 @@ func parse(text string) (s spec) {
 		}
 		if list, found := strings.CutPrefix(line, "s.executables = ["); found && s.executables == nil {
 			s.executables = quoted(list)
+		}
+		if date, found := strings.CutPrefix(line, `s.date = "`); found && s.released.IsZero() {
+			date, _, _ = strings.Cut(date, `"`)
+			s.released = places.ParseTime(date, time.DateOnly)
 		}
 		if list, found := strings.CutPrefix(line, "s.licenses = ["); found && s.licenses == nil {
 			s.licenses = quoted(list)

@@ -116,6 +116,7 @@ func (l *loader) gem(record int, home, full string) error {
 	}
 	pkg := l.out.AddVersion(home, s.name)
 	pkg.Type, pkg.Version, pkg.License = "gem", s.version, strings.Join(s.licenses, " AND ")
+	l.out.Released(pkg, record, s.released)
 	l.out.Claim(pkg, record)
 	for _, dir := range []string{"gems/", "doc/"} {
 		l.out.ClaimBelow(pkg, assign.Join(home, dir+full))

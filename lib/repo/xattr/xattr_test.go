@@ -249,6 +249,10 @@ func TestIntervalOfPackages(t *testing.T) {
 	if !slices.Equal(out.Warnings, want) {
 		t.Errorf("got %q", out.Warnings)
 	}
+	out = run(&format.Component{Name: "pkg/a", Updates: []int64{1_600_000_000, 1_650_000_000}})
+	if c := out.Components[0]; c.IntervalDays != 7 || c.Updates != nil {
+		t.Errorf("the history still counts: %+v", c)
+	}
 	if out = run(&format.Component{Name: "pkg/a", IntervalDays: 1}); out.Components[0].IntervalDays != 1 {
 		t.Errorf("the data from the repo are lost: %+v", out.Components[0])
 	}

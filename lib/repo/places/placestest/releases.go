@@ -1,0 +1,29 @@
+package placestest
+
+import (
+	"fmt"
+	"strings"
+
+	"chunkah/lib/assign"
+)
+
+// Releases loads a repo from the root, whose files all have that mtime. It returns each component
+// with its updates, one per line.
+func (r *Root) Releases(repo assign.Repo, mtime int64) string {
+	r.t.Helper()
+	tree := r.Tree()
+	for _, f := range tree.Files {
+		f.MTime = mtime
+	}
+	result, err := repo.Load(r.t.Context(), tree)
+	r.check(err)
+	var lines strings.Builder
+	seen := make(map[string]bool)
+	for _, p := range result.Packages {
+		if c := p.Component; !seen[c.Name] {
+			seen[c.Name] = true
+			fmt.Fprintln(&lines, c.Name, c.Updates)
+		}
+	}
+	return lines.String()
+}
