@@ -191,7 +191,7 @@ func (c *buildCommand) open(ctx context.Context, env *Env, b *building) (err err
 	b.write.OpenPrevious = c.openPrevious(env, &c.outputFlags, b.last)
 	b.assign.Root, b.write.Source = b.set.Root, contents(b.set)
 	passLayers(b.assign.Repos, b.set)
-	b.write.Scanned = c.Assign == "" && c.Pack == "" // no other program can have changed the stream
+	b.write.Scanned = c.Assign == "" && c.Pack == ""            // no other program can have changed the stream
 	if b.write.Scanned && b.set.Image == nil && b.last == nil { // few files are written above kept layers
 		b.write.Small = write.NewSmallFiles()
 	}

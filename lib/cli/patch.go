@@ -91,6 +91,7 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 		}
 		return nil, nil
 	}
+	setImageGC()
 	last := &lastImage{img}
 	if opt.Image, err = f.lastLayers(ctx, env, images, img); err != nil {
 		last.close()
@@ -100,7 +101,8 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 }
 
 // lastLayers returns the layers of the previous image with their files. These come from the file of
-// --plan, from a document attached to the image, or else from the layers.
+// --plan, from a document attached to the image, from the tables of layers of zstd:chunked, or else
+// from the layers.
 func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags, img *image.Image) (*pack.Image, error) {
 	last := &pack.Image{Name: img.Pinned(), Layers: make([]pack.ImageLayer, len(img.Layers))}
 	want := make(map[string][]int) // layers without files, by the digest of their entries
@@ -144,6 +146,13 @@ func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags
 			return nil, err
 		}
 		say(from(found), "the document attached to it")
+	}
+	if len(want) > 0 {
+		found, err := tableFiles(ctx, env, img, last)
+		if err != nil {
+			return nil, err
+		}
+		say(from(found), "its table of contents")
 	}
 	if left > 0 {
 		if err := readEntries(ctx, images.imageOptions(env), img, last); err != nil {

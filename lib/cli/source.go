@@ -148,6 +148,9 @@ func refuseLayout(path string) error {
 // imageGC is the garbage collector's GOGC for builds from images, whose file tree needs additional
 // memory. With Go's default of 100, such a build needs a third more memory than one from a
 // directory of 60,000 files. With this value it needs a sixth more, for 5% more CPU time.
+//
+// It is also that of builds with patch layers, which have the files of two images in memory: for
+// 45,000 files they need 89 MB, and 102 MB with the default.
 const imageGC = 60
 
 func parseImage(name string) (image.Source, error) {
@@ -192,7 +195,13 @@ func inMemory(name string) bool {
 
 // tuneCollector configures the garbage collector for images, unless the user has configured it.
 func tuneCollector(sources []string) {
-	if os.Getenv("GOGC") == "" && slices.ContainsFunc(sources, inMemory) {
+	if slices.ContainsFunc(sources, inMemory) {
+		setImageGC()
+	}
+}
+
+func setImageGC() {
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(imageGC)
 	}
 }
