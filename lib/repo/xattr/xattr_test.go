@@ -10,6 +10,7 @@ import (
 
 	"chunkah/format"
 	"chunkah/lib/assign"
+	"chunkah/lib/repo/places/placestest"
 )
 
 // file makes a record with extended attributes "name=value".
@@ -280,5 +281,25 @@ func TestAssigned(t *testing.T) {
 	}
 	if len(out.Components) != 2 || out.Components[1].IntervalDays != 3 {
 		t.Errorf("components %+v", out.Components)
+	}
+}
+
+// Symlinks elsewhere in the tree go with the file that they lead to, unless a repo claims them.
+func TestLinks(t *testing.T) {
+	tree := placestest.New(t).File("/opt/web/bin/web", "").Symlink("/usr/bin/web", "/opt/web/bin/web").
+		Symlink("/usr/bin/www", "web").Symlink("/srv/web", "/opt/web").Tree()
+	for _, f := range tree.Files {
+		if f.Path == "/opt/web" {
+			f.Xattrs = []format.Xattr{{Name: attrComponent, Value: []byte("web")}}
+		}
+	}
+	if _, err := assign.Assign(t.Context(), tree, []assign.Repo{Repo{}}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"/usr/bin/web": "xattr/web", "/usr/bin/www": "xattr/web", "/srv/web": "chunkah/unclaimed"}
+	for _, f := range tree.Files {
+		if name, asked := want[f.Path]; asked && !slices.Equal(f.Components, []string{name}) {
+			t.Errorf("%s belongs to %q, want %q", f.Path, f.Components, name)
+		}
 	}
 }
