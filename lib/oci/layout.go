@@ -95,13 +95,13 @@ func (l *Layout) mkdir(name string) error {
 		return nil
 	}
 	if err == nil {
-		l.remember(path)
+		l.recordCreated(path)
 	}
 	return err
 }
 
-// remember records a new path for Discard.
-func (l *Layout) remember(path string) {
+// recordCreated records a new path for Discard.
+func (l *Layout) recordCreated(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made = append(l.made, path)
@@ -201,7 +201,7 @@ func (l *Layout) finish(index []byte) (at Location, err error) {
 		if err := writeFile(layoutPath, layoutFile()); err != nil {
 			return at, err
 		}
-		l.remember(layoutPath)
+		l.recordCreated(layoutPath)
 	}
 	l.index, at.Path = index, l.dir
 	if l.lock == nil {
@@ -231,7 +231,7 @@ func (l *Layout) Commit() error {
 	case l.lock != nil:
 		err = l.fail(l.replaceIndex())
 	default:
-		err = l.fail(l.appear())
+		err = l.fail(l.publish())
 	}
 	if err != nil {
 		return errors.Join(err, l.Discard())
@@ -254,11 +254,11 @@ func (l *Layout) replaceIndex() error {
 	return nil
 }
 
-// appear renames the new directory.
-func (l *Layout) appear() error {
+// publish renames the new directory.
+func (l *Layout) publish() error {
 	err := os.Rename(l.dir, l.path)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
-		return l.join()
+		return l.mergeInto()
 	}
 	if err != nil {
 		return err

@@ -181,8 +181,8 @@ func (l *Layout) removeComplete() (errs []error) {
 	return errs
 }
 
-// adopt moves a blob from a synced file on the same file system.
-func (l *Layout) adopt(file string, d digest.Digest) error {
+// moveBlob moves a blob from a synced file on the same file system.
+func (l *Layout) moveBlob(file string, d digest.Digest) error {
 	return l.name(d, func(path string) error { return os.Rename(file, path) })
 }
 
@@ -195,7 +195,7 @@ func (l *Layout) name(d digest.Digest, put func(path string) error) error {
 		return err
 	}
 	if isNew {
-		l.remember(path)
+		l.recordCreated(path)
 	}
 	return nil
 }

@@ -31,9 +31,9 @@ func (l *Layout) lockDir() error {
 	}
 }
 
-// join adds the image to a layout that another process has created at the path in the meantime. It
-// moves the blobs there from the temporary directory.
-func (l *Layout) join() error {
+// mergeInto adds the image to a layout that another process has created at the path in the
+// meantime. It moves the blobs there from the temporary directory.
+func (l *Layout) mergeInto() error {
 	there := &Layout{path: l.path, opt: l.opt, ref: l.ref, temps: map[*layoutBlob]bool{}}
 	if err := there.open(); err != nil {
 		return errors.Join(err, there.Discard())
@@ -41,7 +41,7 @@ func (l *Layout) join() error {
 	blobs, err := os.ReadDir(filepath.Join(l.dir, blobsDir))
 	for _, b := range blobs {
 		if err == nil {
-			err = there.adopt(filepath.Join(l.dir, blobsDir, b.Name()), digest.NewDigestFromEncoded(digest.SHA256, b.Name()))
+			err = there.moveBlob(filepath.Join(l.dir, blobsDir, b.Name()), digest.NewDigestFromEncoded(digest.SHA256, b.Name()))
 		}
 	}
 	if err != nil {

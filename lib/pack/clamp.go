@@ -14,20 +14,20 @@ import (
 func (t *tree) clamp() {
 	for _, c := range t.components {
 		c.clamp = t.componentClamp(c)
-		if c.settled = c.record.HasMtimeClamp; c.settled {
+		if c.bounded = c.record.HasMtimeClamp; c.bounded {
 			t.bind(c)
 		} else {
-			t.settleTimes(c)
+			t.boundTimes(c)
 		}
 	}
 }
 
-// settleTimes applies the source date to a component that no package bounds. If its newest file has
+// boundTimes applies the source date to a component that no package bounds. If its newest file has
 // a time that needs extra space in a tar, files keep their own times.
-func (t *tree) settleTimes(c *component) {
+func (t *tree) boundTimes(c *component) {
 	c.clamp = t.bound(c.clamp)
 	if c.odd = !plainTime(c.clamp); c.odd {
-		c.settled = true
+		c.bounded = true
 		t.bind(c)
 	}
 }
@@ -54,7 +54,7 @@ func (t *tree) date(prev *group.Previous) (kept int) {
 		before = prev.Times
 	}
 	for _, c := range t.components {
-		if !c.settled {
+		if !c.bounded {
 			was := before[c.record.Name]
 			if c.contents != "" && c.contents == was.Contents && plainTime(was.Time) && plainTime(t.bound(was.Time)) &&
 				t.bound(was.Time) >= t.bound(t.newestOwn(c)) {

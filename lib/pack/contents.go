@@ -85,7 +85,7 @@ func (t *tree) attributes() {
 	marks := newMarks(t)
 	var p print
 	for n, c := range t.components {
-		if c.settled {
+		if c.bounded {
 			continue
 		}
 		if known, _ := t.known(c); !known {
@@ -115,7 +115,7 @@ const contentsVersion = "contents 2"
 // setContents sets the contents of these components when their files are read.
 func (t *tree) setContents(incomplete func(*component) bool) {
 	for _, c := range t.components {
-		if c.settled {
+		if c.bounded {
 			continue
 		}
 		known, closed := t.known(c)

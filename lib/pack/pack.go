@@ -165,7 +165,7 @@ type contentsOfLayers struct {
 
 // prepare completes the tree except for everything that depends on contents.
 func (t *tree) prepare(opt *Options) (*Report, error) {
-	if err := t.settle(); err != nil {
+	if err := t.finishReading(); err != nil {
 		return nil, err
 	}
 	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
@@ -216,7 +216,7 @@ func (t *tree) plan(opt Options, report *Report) (*contentsOfLayers, error) {
 		for _, at := range c.record.Updates {
 			report.Now = max(report.Now, at)
 		}
-		if !c.settled {
+		if !c.bounded {
 			report.Unbounded++
 		}
 		if c.odd && opt.Open != nil {

@@ -187,8 +187,8 @@ func (t *tree) part(of *component, units []unit) *component {
 	}
 	rec.HasMtimeClamp = false
 	p.clamp = t.componentClamp(p)
-	if p.settled = of.record.HasMtimeClamp; !p.settled {
-		t.settleTimes(p)
+	if p.bounded = of.record.HasMtimeClamp; !p.bounded {
+		t.boundTimes(p)
 	}
 	delete(t.byName, of.record.Name)
 	t.byName[name] = p

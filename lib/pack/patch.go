@@ -280,9 +280,9 @@ func (t *tree) complete(whole *tree) error {
 		newest = max(newest, c.clamp)
 	}
 	for _, c := range t.components {
-		c.clamp, c.settled = newest, true
+		c.clamp, c.bounded = newest, true
 		if of := whole.byName[c.record.Name]; of != nil {
-			c.clamp, c.settled, c.contents, c.learned = of.clamp, of.settled, of.contents, of.learned
+			c.clamp, c.bounded, c.contents, c.learned = of.clamp, of.bounded, of.contents, of.learned
 		}
 	}
 	t.measure()

@@ -104,7 +104,7 @@ func (r *reading) incomplete(c *component) bool {
 }
 
 // unbounded reports whether no package bounds the time of a file.
-func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].settled }
+func (t *tree) unbounded(i int) bool { return !t.byName[t.files[i].Components[0]].bounded }
 
 // toRead lists the files to be read, in order.
 func (t *tree) toRead(all bool) (files []int) {
@@ -122,7 +122,7 @@ func (t *tree) toRead(all bool) (files []int) {
 		return files
 	}
 	for _, c := range t.components {
-		if c.settled || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
+		if c.bounded || slices.ContainsFunc(c.files, func(i int) bool { return t.files[i].Size == format.SizeUnknown }) {
 			continue
 		}
 		for _, i := range c.files {

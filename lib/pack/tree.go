@@ -24,9 +24,9 @@ type component struct {
 	files  []int // indexes into tree.files, in order
 	size   int64 // bytes in a tar
 	clamp  int64 // the newest mtime of its files, unix seconds
-	// settled says that clamp bounds its times for any last image: the component comes from a
+	// bounded says that clamp bounds its times for any last image: the component comes from a
 	// package, or has times that do not fit an ordinary tar header.
-	settled bool
+	bounded bool
 	odd     bool // the second reason
 	// attributes and contents represent everything except times, without and with the files'
 	// contents (package contentid). contents are empty if they are unknown.
@@ -52,9 +52,9 @@ func newTree() *tree {
 	return &tree{effort: &effort{}, records: make(map[string]*format.Component), byName: make(map[string]*component)}
 }
 
-// settle completes the tree when all records are read: parents, components' files, and the newest
-// mtime.
-func (t *tree) settle() error {
+// finishReading completes the tree when all records are read: parents, components' files, and the
+// newest mtime.
+func (t *tree) finishReading() error {
 	if len(t.files) == 0 {
 		return errors.New("the stream has no files")
 	}

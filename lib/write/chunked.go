@@ -40,8 +40,8 @@ func (w *writer) key(l *layerFiles) string {
 	return w.opt.Compression.Key()
 }
 
-// isWarm reports whether the cache has blobs that could be those of a layer.
-func (w *writer) isWarm() bool {
+// mayBeCached reports whether the cache has blobs that could be those of a layer.
+func (w *writer) mayBeCached() bool {
 	if w.opt.Cache == nil {
 		return false
 	}

@@ -47,7 +47,7 @@ func (w *writer) leaveOutOutput() error {
 	if len(found) == 0 {
 		return nil
 	}
-	return w.drop(found)
+	return w.dropOutput(found)
 }
 
 func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
@@ -69,9 +69,9 @@ func (w *writer) isOutput(f *format.File, outputs []os.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// drop removes the output from all layers: the records found, other names of their inodes, and
-// everything below them. A layer that is then empty is removed too.
-func (w *writer) drop(found []*format.File) error {
+// dropOutput removes the output from all layers: the records found, other names of their inodes,
+// and everything below them. A layer that is then empty is removed too.
+func (w *writer) dropOutput(found []*format.File) error {
 	gone := newOutput(found)
 	spare := make(map[int]bool) // layers without files of their own
 	known := make(map[string]bool)

@@ -129,7 +129,7 @@ func (w *writer) fromPrevious(ctx context.Context, l *layerFiles, b *blob) (foun
 	if ctx.Err() != nil || !errors.As(err, &of) {
 		return false, err
 	}
-	w.refuse(fmt.Errorf("layer %s of the previous image: %w", d.Digest, of.error))
+	w.recordRefusal(fmt.Errorf("layer %s of the previous image: %w", d.Digest, of.error))
 	return false, nil
 }
 
@@ -196,8 +196,8 @@ func (s *sticky) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// refuse records why a blob of the previous image was not taken.
-func (w *writer) refuse(why error) {
+// recordRefusal records why a blob of the previous image was not taken.
+func (w *writer) recordRefusal(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report.Refused = append(w.report.Refused, why)

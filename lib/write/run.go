@@ -36,8 +36,8 @@ func (w *writer) run(ctx context.Context) error {
 	if err := w.reserve(order); err != nil {
 		return err
 	}
-	w.warm = w.isWarm()
-	w.expect()
+	w.warm = w.mayBeCached()
+	w.countExpected()
 	ctx, cancel := context.WithCancelCause(ctx)
 	pool := compress.NewPool(w.opt.Threads)
 	jobs := make(chan int, len(order))
@@ -99,7 +99,7 @@ func discard(results []chan *blob) {
 
 // assemble writes the blobs as they arrive, then the documents, and finishes the image.
 func (w *writer) assemble(ctx context.Context, order []int, results []chan *blob) error {
-	if err := w.keep(ctx); err != nil {
+	if err := w.writeKept(ctx); err != nil {
 		return err
 	}
 	blobs, err := w.placeAll(ctx, order, results)

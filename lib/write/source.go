@@ -137,8 +137,8 @@ func (k Kept) layer() oci.Layer {
 	return l
 }
 
-// keep writes the blobs of the kept layers.
-func (w *writer) keep(ctx context.Context) error {
+// writeKept writes the blobs of the kept layers.
+func (w *writer) writeKept(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, w.dest.Traits().Parallel))
 	for i, k := range w.kept {

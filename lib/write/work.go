@@ -7,10 +7,10 @@ import (
 	"chunkah/lib/oci"
 )
 
-// expect counts the expected work, so that the total is known from the start: each layer once;
-// again if the first pass keeps only its digest, or if it is sent; and again if it is first looked
-// for among the blobs of earlier builds.
-func (w *writer) expect() {
+// countExpected counts the expected work, so that the total is known from the start: each layer
+// once; again if the first pass keeps only its digest, or if it is sent; and again if it is first
+// looked for among the blobs of earlier builds.
+func (w *writer) countExpected() {
 	times := int64(1)
 	if w.access == oci.Network || !w.compressed() && w.entries == nil && w.access != oci.BlobFiles {
 		times++
