@@ -96,7 +96,7 @@ func decode(d decoder, in *interner) Record {
 		decodeEnd(d)
 		rec = End{}
 	default:
-		d.fail(valuef("record kind %q is unknown", clip(string(key))))
+		d.fail(valuef("unknown record kind %q", clip(string(key))))
 		return nil
 	}
 	if key, more := d.nextKey(); more {

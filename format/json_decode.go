@@ -80,9 +80,9 @@ func (d *jsonDecoder) expect(want byte, what string) bool {
 func syntaxOrValue(c byte, want string) error {
 	switch c {
 	case '{', '[', '"', '-', 't', 'f', 'n', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return valuef("%s expected, found a value that starts with %q", want, c)
+		return valuef("expected %s, found a value that starts with %q", want, c)
 	}
-	return syntaxf("%s expected, found %q", want, c)
+	return syntaxf("expected %s, found %q", want, c)
 }
 
 func (d *jsonDecoder) beginMap() {
@@ -109,7 +109,7 @@ func (d *jsonDecoder) next(end byte) bool {
 	case first:
 		return true
 	case c != ',':
-		d.fail(syntaxf("',' or %q expected, found %q", end, c))
+		d.fail(syntaxf("expected ',' or %q, found %q", end, c))
 		return false
 	}
 	d.pos++
@@ -123,12 +123,12 @@ func (d *jsonDecoder) nextKey() ([]byte, bool) {
 		return nil, false
 	}
 	if c := d.peek(); d.err == nil && c != '"' {
-		d.fail(syntaxf("a key expected, found %q", c))
+		d.fail(syntaxf("expected a key, found %q", c))
 		return nil, false
 	}
 	key := d.str(MaxText)
 	if c := d.peek(); d.err == nil && c != ':' {
-		d.fail(syntaxf("':' expected, found %q", c))
+		d.fail(syntaxf("expected ':', found %q", c))
 	}
 	d.pos++
 	return key, d.err == nil
@@ -166,7 +166,7 @@ func (d *jsonDecoder) word(w string) bool {
 	case len(rest) < len(w) && w[:len(rest)] == string(rest):
 		d.fail(errShort)
 	default:
-		d.fail(syntaxf("%s expected", w))
+		d.fail(syntaxf("expected %s", w))
 	}
 	return false
 }

@@ -33,7 +33,7 @@ func (d *jsonDecoder) str(most int) []byte {
 // tooLongOrShort reports a text without an end in its first n bytes.
 func (d *jsonDecoder) tooLongOrShort(n, most int) {
 	if n > most {
-		d.fail(limitf("a text is longer than %d bytes", most))
+		d.fail(limitf("a string is longer than %d bytes", most))
 		return
 	}
 	d.fail(errShort)
@@ -97,12 +97,12 @@ func (d *jsonDecoder) escape(b []byte) (rune, int) {
 	case 'u':
 		return d.unicodeEscape(b)
 	default:
-		d.fail(syntaxf("escape %q is unknown", b[:2]))
+		d.fail(syntaxf("unknown escape %q", b[:2]))
 		return 0, 0
 	}
 }
 
-const halfPair = "half of a surrogate pair: use path_raw or target_raw for names that are not UTF-8"
+const halfPair = "lone surrogate: use path_raw or target_raw for names that are not UTF-8"
 
 func (d *jsonDecoder) unicodeEscape(b []byte) (rune, int) {
 	r := d.hex4(b)

@@ -56,10 +56,10 @@ func (d *msgpackDecoder) expect(kind msgpackKind) (n uint64, ok bool) {
 
 func (d *msgpackDecoder) mismatch(want string, found msgpackKind) {
 	if found == msgpackUnused {
-		d.fail(syntaxf("%s expected, found code 0xc1", want))
+		d.fail(syntaxf("expected %s, found code 0xc1", want))
 		return
 	}
-	d.fail(valuef("%s expected, found %s", want, found))
+	d.fail(valuef("expected %s, found %s", want, found))
 }
 
 func (d *msgpackDecoder) beginMap()  { d.open(msgpackMap) }
@@ -70,9 +70,9 @@ func (d *msgpackDecoder) open(kind msgpackKind) {
 	switch {
 	case !ok:
 	case n > MaxList:
-		d.fail(limitf("%s of %d elements: %d at most", kind, n, MaxList))
+		d.fail(limitf("%s of %d elements exceeds the limit of %d", kind, n, MaxList))
 	case d.top == len(d.left):
-		d.fail(valuef("values are nested too deep"))
+		d.fail(valuef("values are nested too deeply"))
 	default:
 		d.left[d.top] = uint32(n)
 		d.top++

@@ -46,10 +46,10 @@ func (o *order) check(rec Record) error {
 
 func (o *order) layer(l *Layer) error {
 	if o.stage == StageScan || o.stage == StageAssign {
-		return orderf("a layer in a stream of stage %s", o.stage)
+		return orderf("unexpected layer in a stream of stage %s", o.stage)
 	}
 	if o.layers == 0 && o.last != "" {
-		return orderf("layer after file %q, which is in no layer", clip(o.last))
+		return orderf("layer after file %q, which is not in a layer", clip(o.last))
 	}
 	if l.Index != o.layers {
 		return orderf("layer %d is out of order: want layer %d", l.Index, o.layers)
@@ -61,7 +61,7 @@ func (o *order) layer(l *Layer) error {
 
 func (o *order) file(f *File) error {
 	if o.stage == StagePack && o.layers == 0 {
-		return orderf("file %q is in no layer", clip(f.Path))
+		return orderf("file %q is not in a layer", clip(f.Path))
 	}
 	if o.layers == 0 && f.Implied {
 		return orderf("%q is implied, but not in a layer", clip(f.Path))

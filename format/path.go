@@ -78,7 +78,7 @@ func checkPath(path string) error {
 			return limitf("a name in path %q is longer than %d bytes", clip(path), MaxName)
 		}
 		if strings.HasPrefix(path[start:], WhiteoutPrefix) {
-			return valuef("path %q has a name that starts with %s: in an image that deletes files", clip(path), WhiteoutPrefix)
+			return valuef("path %q has a name that starts with %s, which deletes files in an image", clip(path), WhiteoutPrefix)
 		}
 		start = end + 1
 	}

@@ -120,7 +120,7 @@ func (r *Reader) detect() error {
 	case c == '{' || isSpace(c):
 		r.enc, r.dec = JSON, &jsonDecoder{}
 	default:
-		return syntaxf("stream starts with byte %#02x: that is neither a JSON object nor a msgpack map", c)
+		return syntaxf("stream starts with byte %#02x, which begins neither a JSON object nor a msgpack map", c)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (r *Reader) decode() (Record, error) {
 func (r *Reader) atEnd() error {
 	switch err := r.fill(); {
 	case err == nil:
-		return orderf("there are data after the end record")
+		return orderf("data after the end record")
 	case errors.Is(err, errShort):
 		return nil
 	default:

@@ -202,13 +202,13 @@ func TestRecordsMayLieAnyhowOnLines(t *testing.T) {
 func TestErrorsNameTheField(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"file":{"path":"/a","type":"file","size":1.5}}`:                `test: record 2: size: 1.5 is not an integer`,
-		`{"file":{"path":"/a","type":"file","mode":"0644"}}`:             `test: record 2: mode: a number expected, found a value that starts with '"'`,
+		`{"file":{"path":"/a","type":"file","mode":"0644"}}`:             `test: record 2: mode: expected a number, found a value that starts with '"'`,
 		`{"file":{"path":"/a","type":"file","xattrs":{"a":"x"}}}`:        `test: record 2: xattrs: "x" is not base64`,
 		`{"file":{"path":"/a/../b","type":"file"}}`:                      `test: record 2: path "/a/../b" is not clean`,
 		`{"file":{"path":"/a","type":"file"}}{"file":{"path":"/a","typ`:  `test: after record 2: stream ended without its end record`,
 		`{"file":{"path":"/a","type":"file","size":1,"size":2}}`:         `test: record 2: file has "size" twice`,
-		`{"component":{"name":"x","updates":[1,true]}}`:                  `test: record 2: updates: a number expected, found a value that starts with 't'`,
-		`{"file":{"path":"/a","type":"file","uid":0 "gid":0}}{"end":{}}`: `test: record 2: ',' or '}' expected, found '"'`,
+		`{"component":{"name":"x","updates":[1,true]}}`:                  `test: record 2: updates: expected a number, found a value that starts with 't'`,
+		`{"file":{"path":"/a","type":"file","uid":0 "gid":0}}{"end":{}}`: `test: record 2: expected ',' or '}', found '"'`,
 	} {
 		_, err := readAll(strings.NewReader(`{"header":{}}` + text))
 		if err == nil || err.Error() != want {

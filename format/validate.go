@@ -58,15 +58,15 @@ func (f *File) Validate() error {
 func (f *File) validateKind(path string) error {
 	switch {
 	case f.Type != TypeFile && f.Size != 0:
-		return valuef("%q is a %s and has a size", path, f.Type)
+		return valuef("%q is a %s, but has a size", path, f.Type)
 	case f.Type == TypeFile && (f.Size < SizeUnknown || f.Size > MaxInt):
 		return valuef("size %d of %q is out of range", f.Size, path)
 	case f.Type != TypeFile && f.Stamp != "":
-		return valuef("%q is a %s and has a stamp", path, f.Type)
+		return valuef("%q is a %s, but has a stamp", path, f.Type)
 	case f.Type != TypeFile && f.Digest != "":
-		return valuef("%q is a %s and has a digest", path, f.Type)
+		return valuef("%q is a %s, but has a digest", path, f.Type)
 	case f.Type != TypeSymlink && f.Target != "":
-		return valuef("%q is a %s and has a target", path, f.Type)
+		return valuef("%q is a %s, but has a target", path, f.Type)
 	case f.Type == TypeSymlink && f.Target == "":
 		return valuef("symlink %q has no target", path)
 	case len(f.Target) > MaxTarget:
@@ -80,13 +80,13 @@ func (f *File) validateKind(path string) error {
 	case f.DevMajor > maxDevice || f.DevMinor > maxDevice:
 		return valuef("device numbers %d, %d of %q are not in 0..%d", f.DevMajor, f.DevMinor, path, maxDevice)
 	case f.Type != TypeChar && f.Type != TypeBlock && (f.DevMajor != 0 || f.DevMinor != 0):
-		return valuef("%q is a %s and has device numbers", path, f.Type)
+		return valuef("%q is a %s, but has device numbers", path, f.Type)
 	case f.Type == TypeChar && f.DevMajor == 0 && f.DevMinor == 0:
 		return valuef("%q is the char device 0, 0, which overlayfs treats as a deleted file", path)
 	case f.Type == TypeWhiteout && (f.Hardlink != 0 || len(f.Xattrs) > 0):
-		return valuef("whiteout %q has a hard-link group or xattrs, which only a file can have", path)
+		return valuef("whiteout %q has a hard-link group or xattrs: a whiteout can have neither", path)
 	case f.Type != TypeDir && f.Implied:
-		return valuef("%q is a %s and implied: only a dir can be", path, f.Type)
+		return valuef("%q is a %s, but only a dir can be implied", path, f.Type)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (f *File) validateXattrs(path string) error {
 		case x.Name == "" || strings.IndexByte(x.Name, 0) >= 0:
 			return valuef("xattr name %q of %q is not valid", clip(x.Name), path)
 		case strings.IndexByte(x.Name, '=') >= 0:
-			return valuef("xattr name %q of %q has a '=', which a tar cannot hold", clip(x.Name), path)
+			return valuef("xattr name %q of %q contains '=', which a tar cannot store", clip(x.Name), path)
 		case len(x.Name) > MaxXattrName:
 			return limitf("an xattr name of %q is longer than %d bytes", path, MaxXattrName)
 		case !utf8.ValidString(x.Name):

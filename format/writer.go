@@ -22,7 +22,7 @@ func ParseEncoding(s string) (Encoding, error) {
 	case JSON, Msgpack:
 		return e, nil
 	}
-	return "", fmt.Errorf("format %q is unknown: json or msgpack", s)
+	return "", fmt.Errorf("unknown format %q: want json or msgpack", s)
 }
 
 // writeBuffer is the number of bytes of one write: the size of a pipe.
@@ -58,7 +58,7 @@ func NewSequenceWriter(w io.Writer, enc Encoding) *Writer {
 }
 
 var (
-	errHeader   = errors.New("the header must be the first record, and only that")
+	errHeader   = errors.New("a stream has one header, as its first record")
 	errEnd      = errors.New("only Finish writes the end record")
 	errFinished = errors.New("the stream is finished")
 )

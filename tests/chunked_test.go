@@ -64,8 +64,8 @@ func chunked(t *testing.T, root, ref string, args ...string) string {
 	return res.stderr
 }
 
-// podman that fetches chunks makes exactly the files of the source, whatever is in it: layers of
-// which it would make other files are not marked.
+// If podman fetches chunks, it creates exactly the files of the source, whatever they are: layers
+// with files that it would create differently are not marked.
 func TestPartialPullIsFaithful(t *testing.T) {
 	podman := clients.NewTrixie(t, true)
 	noLogin(t)
@@ -89,7 +89,7 @@ func TestPartialPullIsFaithful(t *testing.T) {
 	}
 }
 
-// Of an update, podman fetches little more than what changed in a file.
+// For an update, podman fetches little more than the changed part of a file.
 func TestPartialPullFetchesChanges(t *testing.T) {
 	podman := clients.NewTrixie(t, true)
 	noLogin(t)
@@ -145,7 +145,7 @@ func TestChunkedLayersAreOrdinary(t *testing.T) {
 	host := clients.NewRegistry(t, clients.RegistryOptions{})
 	ref := host + "/strange:1"
 	said := chunked(t, root, ref, "--keep-special-files")
-	for _, want := range []string{"stays ordinary zstd", "/linked/capable", "3 more layers"} {
+	for _, want := range []string{"is plain zstd instead of zstd:chunked", "/linked/capable", "3 more layers"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in\n%s", want, said)
 		}

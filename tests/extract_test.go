@@ -37,7 +37,7 @@ func untarred(t testing.TB, source string) string {
 	return dir
 }
 
-// awkward has what only some clients restore.
+// awkward has files that only some clients restore completely.
 const awkward = owned + `
 link /usr/bin/also-ping to=/usr/bin/ping
 symlink /link uid=7 gid=8 mtime=1 to=../../../../../etc/passwd
@@ -312,7 +312,7 @@ func TestExtractKilled(t *testing.T) {
 			t.Fatalf("it ended before it was killed: %v", err)
 		}
 		r := start(t, exec.Command("chunkah", "extract", source, dir))
-		if !strings.Contains(r.stderr, fmt.Sprintf("%q was left by a run that was killed", mark)) || r.code == 0 == inPlace {
+		if !strings.Contains(r.stderr, fmt.Sprintf("%q was left behind by a killed run", mark)) || r.code == 0 == inPlace {
 			t.Errorf("in place %v: status %d: %s", inPlace, r.code, r.stderr)
 		}
 		if inPlace {

@@ -90,7 +90,7 @@ func TestFaultsOfKills(t *testing.T) {
 				t.Errorf("after a kill in %s: status %d, there is %v, want %v: %s", killed.Hit, next.Status.ExitStatus(), next.made, whole.made, next.stderr)
 			}
 			for _, path := range killed.temps {
-				if !strings.Contains(next.stderr, fmt.Sprintf("%q was left by a run that was killed", path)) {
+				if !strings.Contains(next.stderr, fmt.Sprintf("%q was left behind by a killed run", path)) {
 					t.Errorf("after a kill in %s: %s is not named: %s", killed.Hit, path, next.stderr)
 				}
 			}

@@ -189,7 +189,7 @@ func TestKeepBase(t *testing.T) {
 	}
 	other := &mk.Image{Layers: img.Layers[1:2], Name: "other"}
 	said = fails(t, 1, exec.Command("chunkah", "build", "--from", source, "--keep-base", "oci:"+other.Layout(t)))
-	if !strings.Contains(said, "does not begin with them") {
+	if !strings.Contains(said, "has different lowest layers") {
 		t.Errorf("a foreign base: %s", said)
 	}
 }

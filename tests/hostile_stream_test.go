@@ -104,7 +104,7 @@ var hostileStreams = []hostileStream{
 		"files larger than numbers", hostileRoot, filed("/a", `"type":"file"`, `"size":9007199254740991`) +
 			filed("/b", `"type":"file"`, `"size":9007199254740991`) + filed("/c", `"type":"file"`, `"size":9007199254740991`) +
 			filed("/d", `"type":"file"`, `"size":9007199254740991`) + filed("/e", `"type":"file"`, `"size":9007199254740991`),
-		`with "/e" the files have more than 36028797018963968 bytes`, "assign",
+		`the files up to "/e" have more than 36028797018963968 bytes in total`, "assign",
 	},
 	{"a process", `"root":"/"`, directory("/proc") + directory("/proc/self") + directory("/proc/self/root") + directory("/proc/self/root/etc") + regular("/proc/self/root/etc/passwd"), `"/proc/self/root/etc/passwd"`, "assign pack"},
 	{"a link to a process", `"root":"/proc"`, directory("/self") + regular("/self/environ"), `"/self/environ"`, "assign pack"},
@@ -131,13 +131,13 @@ var hostileStreams = []hostileStream{
 
 // hostileLayers are only for write.
 var hostileLayers = []hostileStream{
-	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is in no layer`, ""},
+	{"file in no layer", hostileRoot, directory("/d") + `{"layer":{}}`, `file "/d" is not in a layer`, ""},
 	{"no layer at all", hostileRoot, "", "no layers", ""},
 	{"layers out of order", hostileRoot, `{"layer":{"index":1}}` + directory("/d"), "record 2: layer 1 is out of order: want layer 0", ""},
 	{"a layer twice", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":0}}` + directory("/e"), "record 4: layer 0", ""},
 	{"a layer left out", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":2}}` + directory("/e"), "record 4: layer 2", ""},
 	{"layers backwards", hostileRoot, `{"layer":{"index":0}}` + directory("/d") + `{"layer":{"index":1}}` + directory("/e") + `{"layer":{"index":0}}`, "record 6: layer 0", ""},
-	{"empty layer", hostileRoot, `{"layer":{}}`, "layer 0: it has no files", ""},
+	{"empty layer", hostileRoot, `{"layer":{}}`, "layer 0: has no files", ""},
 	{"501 layers", hostileRoot, strings.Repeat(`{"layer":{}}`+directory("/d"), 501), "more than 500 layers", ""},
 	{"a hundred thousand layers", hostileRoot, strings.Repeat(`{"layer":{}}`, 100_000), "more than 500 layers", ""},
 	{"component behind a layer", hostileRoot, `{"layer":{}}` + directory("/d") + `{"component":{"name":"x"}}`, "record 4: component", ""},
@@ -145,14 +145,14 @@ var hostileLayers = []hostileStream{
 	{"link in two layers", hostileRoot, `{"layer":{}}` + linked("/a", "b") + `{"layer":{}}` + linked("/a", "c"), `layer 1: "/a" is in layer 0 too`, ""},
 	{"directory and link", hostileRoot, `{"layer":{}}` + directory("/dir") + regular("/dir/f") + `{"layer":{}}` + linked("/dir", "/"), `layer 1: "/dir" is in layer 0 too`, ""},
 	{"link and directory", hostileRoot, `{"layer":{}}` + linked("/a", "/") + `{"layer":{}}` + directory("/a") + directory("/a/etc"), `layer 1: "/a" is in layer 0 too`, ""},
-	{"directory of two modes", hostileRoot, `{"layer":{}}` + directory("/d") + `{"layer":{}}` + filed("/d", `"type":"dir"`, `"mode":511`), `directory "/d" has another mode`, ""},
-	{"no parent", hostileRoot, `{"layer":{}}` + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
-	{"parent in another layer", hostileRoot, `{"layer":{}}` + directory("/dir") + `{"layer":{}}` + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
-	{"parent is a device", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"block"`, `"dev_major":8`) + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
-	{"parent is a whiteout", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"whiteout"`) + regular("/dir/f"), `"/dir/f": its layer lacks the parent directory`, ""},
-	{"inode in two layers", hostileRoot, `{"layer":{}}` + filed("/a", `"type":"fifo"`, `"hardlink":1`) + `{"layer":{}}` + filed("/b", `"type":"fifo"`, `"hardlink":1`), `"/b" has a hard link in layer 0`, ""},
-	{"a scan", hostileRoot + `,"stage":"scan"`, directory("/d"), "put chunkah-pack in front", ""},
-	{"files of components without a layer", hostileRoot + `,"stage":"assign"`, directory("/d"), "put chunkah-pack in front", ""},
+	{"directory of two modes", hostileRoot, `{"layer":{}}` + directory("/d") + `{"layer":{}}` + filed("/d", `"type":"dir"`, `"mode":511`), `directory "/d" has a different mode`, ""},
+	{"no parent", hostileRoot, `{"layer":{}}` + regular("/dir/f"), `"/dir/f": the layer lacks its parent directory`, ""},
+	{"parent in another layer", hostileRoot, `{"layer":{}}` + directory("/dir") + `{"layer":{}}` + regular("/dir/f"), `"/dir/f": the layer lacks its parent directory`, ""},
+	{"parent is a device", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"block"`, `"dev_major":8`) + regular("/dir/f"), `"/dir/f": the layer lacks its parent directory`, ""},
+	{"parent is a whiteout", hostileRoot, `{"layer":{}}` + filed("/dir", `"type":"whiteout"`) + regular("/dir/f"), `"/dir/f": the layer lacks its parent directory`, ""},
+	{"inode in two layers", hostileRoot, `{"layer":{}}` + filed("/a", `"type":"fifo"`, `"hardlink":1`) + `{"layer":{}}` + filed("/b", `"type":"fifo"`, `"hardlink":1`), `"/b" has a hard link in another layer (layer 0`, ""},
+	{"a scan", hostileRoot + `,"stage":"scan"`, directory("/d"), "run chunkah-pack before chunkah-write", ""},
+	{"files of components without a layer", hostileRoot + `,"stage":"assign"`, directory("/d"), "run chunkah-pack before chunkah-write", ""},
 }
 
 // hostilePlace is a directory with a root whose links lead outside.

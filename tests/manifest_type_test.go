@@ -54,7 +54,7 @@ func TestDockerManifestByItself(t *testing.T) {
 			if res.code != 0 || res.stdout != want.stdout {
 				t.Fatalf("%d %v: status %d, digest %q, want %q: %s", status, args, res.code, res.stdout, want.stdout, res.stderr)
 			}
-			said := fmt.Sprintf("%q refuses manifests in OCI's format (%d", host, status)
+			said := fmt.Sprintf("%q refuses OCI manifests (%d", host, status)
 			if strings.Count(res.stderr, said) != 1 || !strings.Contains(res.stderr, strings.TrimSpace(want.stdout)) {
 				t.Errorf("%d %v: want one line %q, and the digest: %s", status, args, said, res.stderr)
 			}

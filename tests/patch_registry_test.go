@@ -25,7 +25,8 @@ func fatRoot(t *testing.T, version string) string {
 }
 
 // An update of an image in a registry neither downloads nor uploads kept layers: the files of the
-// last image come from the document attached to it. Damaged documents and plans are not used.
+// last image come from the document attached to the image. Damaged documents and plans are not
+// used.
 func TestPatchLayersInARegistry(t *testing.T) {
 	clients.Need(t, "root", "setfattr", "docker-registry")
 	noLogin(t)
@@ -59,11 +60,11 @@ func TestPatchLayersInARegistry(t *testing.T) {
 		return res.stderr, layers
 	}
 	first, before := push("1")
-	if !strings.Contains(first, "attached the list of its files") {
+	if !strings.Contains(first, "attached the list of files") {
 		t.Errorf("nothing was attached:\n%s", first)
 	}
 	second, after := push("2")
-	if !strings.Contains(second, "from the document attached to it") || strings.Contains(second, "the layers themselves") {
+	if !strings.Contains(second, "from the document attached to the image") || strings.Contains(second, "the layers themselves") {
 		t.Errorf("the files come from elsewhere:\n%s", second)
 	}
 	if n := sent.Load(); n > 50_000 {
@@ -73,18 +74,19 @@ func TestPatchLayersInARegistry(t *testing.T) {
 		t.Errorf("the layers are %q, and were %q", after, before)
 	}
 	push("3", "--plan", plan)
-	if got, _ := push("4", "--plan", plan); !strings.Contains(got, "from the plan") || strings.Contains(got, "attached to it") {
+	if got, _ := push("4", "--plan", plan); !strings.Contains(got, "from the plan") || strings.Contains(got, "attached to the image") {
 		t.Errorf("the plan is not used:\n%s", got)
 	}
 	if err := os.WriteFile(plan, []byte("(\xb5/\xfd damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := push("5", "--plan", plan); !strings.Contains(got, "from the document attached to it") {
+	if got, _ := push("5", "--plan", plan); !strings.Contains(got, "from the document attached to the image") {
 		t.Errorf("a damaged plan:\n%s", got)
 	}
 }
 
-// Two builders of one tag start from the same image. Both images are whole, whoever is last.
+// Two builders of one tag start from the same image. Both images are complete, whichever builder is
+// last.
 func TestPatchLayersOfTwoBuilders(t *testing.T) {
 	clients.Need(t, "root", "setfattr", "docker-registry")
 	noLogin(t)

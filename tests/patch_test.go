@@ -219,13 +219,13 @@ func TestPatchLayersAreReproducible(t *testing.T) {
 func TestPatchLayersRefuse(t *testing.T) {
 	root := mkroot.Make(t, "file /a text=a\n")
 	for want, args := range map[string][]string{
-		"name it with --previous":                            {"--max-stale", "5%"},
-		"is not a share from 0 to 100":                       {"--max-stale", "x", "--previous", "auto"},
-		"--max-stale \"101%\" is not a share":                {"--max-stale", "101%", "--previous", "auto"},
-		"more than 4 decimals":                               {"--max-stale", "1.00001", "--previous", "auto"},
-		"--fresh-times cannot be used together":              {"--max-stale", "5", "--previous", "auto", "--fresh-times"},
-		"--keep-base cannot be used together":                {"--max-stale", "5", "--previous", "auto", "--keep-base", "1"},
-		"--previous auto is the image at the output's place": {"--max-stale", "5", "--previous", "auto", "-o", "-"},
+		"give it with --previous":                                  {"--max-stale", "5%"},
+		"is not a percentage from 0 to 100":                        {"--max-stale", "x", "--previous", "auto"},
+		"--max-stale \"101%\" is not a percentage":                 {"--max-stale", "101%", "--previous", "auto"},
+		"more than 4 decimals":                                     {"--max-stale", "1.00001", "--previous", "auto"},
+		"--fresh-times cannot be used together":                    {"--max-stale", "5", "--previous", "auto", "--fresh-times"},
+		"--keep-base cannot be used together":                      {"--max-stale", "5", "--previous", "auto", "--keep-base", "1"},
+		"--previous auto means the image that the output replaces": {"--max-stale", "5", "--previous", "auto", "-o", "-"},
 	} {
 		cmd := exec.Command("chunkah", append([]string{"build", "--rootfs", root, "--config-str", "{}", "-o", filepath.Join(t.TempDir(), "x")}, args...)...)
 		if slices.Contains(args, "-o") {

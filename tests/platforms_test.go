@@ -138,13 +138,13 @@ func TestPlatformAllRefused(t *testing.T) {
 		"--rootfs " + root: "needs one --from",
 		"--from oci-archive:" + archive + " --from oci-archive:" + archive: "needs one --from",
 		"--from " + root: "is not an image",
-		"--from oci-archive:" + archive + " --verify":              "--verify is for one image",
-		"--from oci-archive:" + archive + " --plan x":              "--plan is for one image",
-		"--from oci-archive:" + archive + " -n":                    "--dry-run is for one image",
-		"--from oci-archive:" + archive + " --arch arm64":          "--arch is for one image",
-		"--from oci-archive:" + archive + " --max-stale 5%":        "--max-stale is for one image",
-		"--from oci-archive:-":                                     "put it into a file",
-		"--from oci-archive:" + archive + " -o docker-archive:out": "holds an image of one platform",
+		"--from oci-archive:" + archive + " --verify":              "--verify works with one image only",
+		"--from oci-archive:" + archive + " --plan x":              "--plan works with one image only",
+		"--from oci-archive:" + archive + " -n":                    "--dry-run works with one image only",
+		"--from oci-archive:" + archive + " --arch arm64":          "--arch works with one image only",
+		"--from oci-archive:" + archive + " --max-stale 5%":        "--max-stale works with one image only",
+		"--from oci-archive:-":                                     "save it to a file",
+		"--from oci-archive:" + archive + " -o docker-archive:out": "can hold only an image for one platform",
 	} {
 		words := append([]string{"build", "--platform", "all"}, strings.Fields(args)...)
 		if !strings.Contains(args, "-o ") {
@@ -156,7 +156,7 @@ func TestPlatformAllRefused(t *testing.T) {
 		}
 	}
 	res := start(t, exec.Command("chunkah-scan", "--platform", "all", "oci-archive:"+archive))
-	if res.code != 2 || !strings.Contains(res.stderr, "is for chunkah build") {
+	if res.code != 2 || !strings.Contains(res.stderr, "works only with chunkah build") {
 		t.Errorf("scan: status %d: %s", res.code, res.stderr)
 	}
 	// A single image gives an index of one.

@@ -82,19 +82,19 @@ func TestSeveralOutputsRefused(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b":          `are one place: give the image more names with --tag`,
-		"-o " + dir + "/a -o oci-archive:" + dir + "/a":          "are one place",
-		"-o " + dir + "/a -o docker-archive:" + dir + "/link":    "are one place",
-		"-o " + dir + "/here/a -o docker-archive:" + dir + "/a":  "are one place",
-		"-o " + dir + "/loop -o docker-archive:" + dir + "/loop": "are one place",
-		"-o - -o -":           "are one place",
-		"-o - -o /dev/stdout": "are one place",
-		"-o containers-storage:a -o containers-storage:a":                   "are one place",
+		"-o oci:" + dir + "/l:a -o oci:" + dir + "/l:b":          `are the same output: use --tag to give the image more names`,
+		"-o " + dir + "/a -o oci-archive:" + dir + "/a":          "are the same output",
+		"-o " + dir + "/a -o docker-archive:" + dir + "/link":    "are the same output",
+		"-o " + dir + "/here/a -o docker-archive:" + dir + "/a":  "are the same output",
+		"-o " + dir + "/loop -o docker-archive:" + dir + "/loop": "are the same output",
+		"-o - -o -":           "are the same output",
+		"-o - -o /dev/stdout": "are the same output",
+		"-o containers-storage:a -o containers-storage:a":                   "are the same output",
 		"-o docker://localhost:1/a:1 -o " + dir + "/a -t Upper":             "upper-case",
 		"-o docker-archive:" + dir + "/a -o " + dir + "/b --compress zstd":  "--compress zstd",
 		"-o " + dir + "/a -o docker://localhost:1/a --manifest-type docker": "--manifest-type docker is for",
 		"-o " + dir + "/a -o - --verify":                                    "--verify reads the image again",
-		"-o " + dir + "/a -o - --print-digest":                              "--print-digest: standard output has the image",
+		"-o " + dir + "/a -o - --print-digest":                              "--print-digest: standard output is used for the image",
 		"-o " + dir + "/a -o oci:" + dir + "/b --sbom attach":               "--sbom attach needs -o docker://REF",
 	} {
 		cmd := exec.Command("chunkah", append([]string{"build", "--rootfs", "/nonexistent", "--config-str", "{}"}, strings.Fields(args)...)...)

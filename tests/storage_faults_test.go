@@ -167,7 +167,7 @@ func TestToStorageFails(t *testing.T) {
 	}
 }
 
-// A storage that runs full says so, and has what it had.
+// If the storage runs full, the command says so, and the storage is unchanged.
 func TestToStorageOnFullDisk(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	disk := mount(t, "tmpfs", "-t", "tmpfs", "-o", "size=3m")
@@ -183,7 +183,8 @@ func TestToStorageOnFullDisk(t *testing.T) {
 	clients.Run(t, exec.Command("chunkah", "verify", place))
 }
 
-// A storage that another process has locked is waited for, with a message, and a signal ends that.
+// If another process has locked the storage, the command waits, with a message, and a signal ends
+// the wait.
 func TestToStorageWhileLocked(t *testing.T) {
 	clients.Need(t, "root", "podman")
 	e, root := clients.NewEngine(t), smallRoot(t)
@@ -233,7 +234,7 @@ func TestToStorageWhileLocked(t *testing.T) {
 	}
 }
 
-// readUntil reads until some words have come.
+// readUntil reads until some words have arrived.
 func readUntil(t *testing.T, in io.Reader, words string) string {
 	t.Helper()
 	var said strings.Builder

@@ -92,7 +92,8 @@ func layerDirs(t *testing.T, e *clients.Engine) []string {
 	return ids
 }
 
-// inspected is what podman says of an image, without the place and the history of its names.
+// inspected returns podman's description of an image, without the place and the history of its
+// names.
 func inspected(e interface{ Podman(args ...string) string }, name string) string {
 	text := e.Podman("inspect", "--type", "image", name)
 	text = regexp.MustCompile(`(?s)"GraphDriver": \{.*?\n {10}\}`).ReplaceAllString(text, "")

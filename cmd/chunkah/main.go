@@ -4,7 +4,7 @@
 // system. Its subcommand build joins the four stages in one process; scan,
 // assign, pack and write are the stages themselves. See chunkah --help.
 //
-// Called by the name of a stage, as through a link, it is that stage: the
+// If it is called by the name of a stage, for example through a link, it runs that stage: the
 // container image has one binary.
 package main
 

@@ -2,7 +2,8 @@
 //
 // Each repo claims the files of one ecosystem, and earlier repos take precedence. After all repos
 // come their fallbacks, in rounds. Files that no repo claims go to components of top-level
-// directories, so that each file has one. This package knows no repos; the command lists them.
+// directories, so that each file has one. This package does not know the repos; the command lists
+// them.
 package assign
 
 import (
@@ -84,7 +85,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	return assign(ctx, t, repos, -1)
 }
 
-// assign also collects the claims on the record asked, -1 for none.
+// assign also collects the claims on the record with index asked, or none if it is -1.
 func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, error) {
 	out := &Outcome{}
 	for i := range t.Files {

@@ -37,8 +37,8 @@ type Interval struct {
 	Days int64
 }
 
-// KnownInterval is the number of days between updates that people set for a component. It
-// replaces the component's history: a package can be rebuilt more often than that says.
+// KnownInterval is the number of days between updates that users set for a component. It replaces
+// the component's history: a package can be rebuilt more often than its history says.
 type KnownInterval struct {
 	Component string
 	Days      int64
@@ -111,6 +111,6 @@ func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	}
 	if differ > 0 {
 		out.Warnings = append(out.Warnings,
-			fmt.Sprintf("the update intervals of files differ within %d components, for example %s: the shortest one counts", differ, example))
+			fmt.Sprintf("the update intervals of files differ within %d components, for example %s: the shortest is used", differ, example))
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Likeness says what a tree of files that no repo claimed looks like. A repo did not find
-// it, for example since a build has removed the ecosystem's own records.
+// Likeness says what a tree of files that no repo claimed looks like. No repo found it, for example
+// because a build removed the ecosystem's own records.
 type Likeness struct {
 	Dir   string
 	Kind  string // "a conda environment without conda-meta"
@@ -16,14 +16,14 @@ type Likeness struct {
 	Bytes int64
 }
 
-// mostLikenesses is how many trees are listed, the largest; maxLooked how many are looked
-// at.
+// mostLikenesses is the number of trees that are listed, the largest first; maxLooked is the number
+// that are examined.
 const mostLikenesses, maxLooked = 5, 256
 
 // kind is a kind of tree that one path shows.
 type kind struct {
-	// pattern is the path in the form of path.Match, with a slash in front from the root
-	// on, else from the tree on, whose own name comes first where there is one.
+	// pattern has the syntax of path.Match. With a leading slash it is an absolute path, otherwise
+	// a path relative to the tree, which can begin with the tree's own name.
 	pattern string
 	named   bool // the first name is that of the tree
 	text    string
@@ -38,8 +38,8 @@ var kinds = map[string][]kind{
 	"autoload.php":   {{"vendor/autoload.php", true, "PHP packages without composer/installed.json"}},
 	"modules.dep":    {{"modules.dep", false, "the modules of a kernel without its package"}},
 	"HEAD":           {{".git/HEAD", true, "a git repository"}},
-	"copyright":      {{"/usr/share/doc/*/copyright", false, "a Debian or Ubuntu without var/lib/dpkg"}},
-	"alpine-release": {{"/etc/alpine-release", false, "an Alpine without lib/apk/db"}},
+	"copyright":      {{"/usr/share/doc/*/copyright", false, "a Debian or Ubuntu system without var/lib/dpkg"}},
+	"alpine-release": {{"/etc/alpine-release", false, "an Alpine system without lib/apk/db"}},
 	"redhat-release": {{"/etc/redhat-release", false, "an rpm-based system without its rpm database"}},
 	"fedora-release": {{"/etc/fedora-release", false, "an rpm-based system without its rpm database"}},
 }

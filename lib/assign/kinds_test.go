@@ -26,7 +26,7 @@ func TestLikenesses(t *testing.T) {
 	for _, l := range out.Likenesses {
 		got += fmt.Sprintf("%s is %s: %d, %d\n", l.Dir, l.Kind, l.Files, l.Bytes)
 	}
-	want := `/ is an Alpine without lib/apk/db: 9, 5008000
+	want := `/ is an Alpine system without lib/apk/db: 9, 5008000
 /opt/conda is a conda environment without conda-meta: 3, 5002000
 /srv/.git is a git repository: 2, 2000
 /srv/app/vendor is PHP packages without composer/installed.json: 1, 1000

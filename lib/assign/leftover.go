@@ -35,9 +35,9 @@ var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/"
 // component.
 const mostLeftovers = 10
 
-// claimLeftovers tags everything that has no component yet, except directories
-// that are not empty: those are in the layers of their files. It returns their components,
-// and completes the outcome with what people should know of them.
+// claimLeftovers tags everything that has no component yet, except directories that are not empty:
+// those are in the layers of their files. It returns their components, and adds information about
+// them to the outcome.
 func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}

@@ -21,6 +21,6 @@ func (c *claims) pruned(r *Result) []string {
 	if missing == 0 || missing == len(all) {
 		return nil
 	}
-	return []string{fmt.Sprintf("leaving out %q and with it %d of %d files of the %s database, which is damaged in the image: leave out all of it, or none",
+	return []string{fmt.Sprintf("leaving out %q: %d of %d files of the %s database are missing, which damages it in the image: leave out the whole database, or nothing of it",
 		first, missing, len(all), c.name)}
 }

@@ -56,10 +56,10 @@ type Result struct {
 	Follows []Follow
 	// Intervals were set on files by the user, with any component.
 	Intervals []Interval
-	// Known are the intervals that people set for components by name.
+	// Known are the intervals that users set for components by name.
 	Known []KnownInterval
-	// Database are the physical paths of what the package manager needs of its database.
-	// If the image gets a part of them, a warning says so.
+	// Database lists the physical paths of the database that the package manager needs. If the
+	// image gets only a part of them, a warning says so.
 	Database []string
 	// Warnings are for people: one line each, without a newline.
 	Warnings []string

@@ -52,7 +52,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("%q is not in the stream: want the path in the image, beginning with /", opt.Explain)
+			return nil, fmt.Errorf("%q is not in the stream: give the path in the image, beginning with /", opt.Explain)
 		}
 		asked, x = i, &Explanation{Path: s.files[i].Path, Before: s.files[i].Components}
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		outcome.Explained = x
 	}
 	if opt.Root == nil && s.header.Root == "" && len(s.header.Sources) == 0 {
-		outcome.Warnings = append(outcome.Warnings, "the stream does not name its root, so no package database was read: give it with --rootfs")
+		outcome.Warnings = append(outcome.Warnings, "no package database was read, because the stream has no root directory: set it with --rootfs")
 	}
 	if opt.Strict && len(outcome.Warnings) > 0 {
 		return nil, strictError(outcome.Warnings)
@@ -103,7 +103,7 @@ type stream struct {
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
-			return nil, nil, errors.New("the stream has sources, but only a root is supported here")
+			return nil, nil, errors.New("the stream has sources, but only a root directory is supported here")
 		}
 		return opt.Open(ctx, &s.header)
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 // errForeign is the error for a directory that is not a cache.
-var errForeign = errors.New("it is not a chunkah cache and contains other files: use a new or empty directory with --cache")
+var errForeign = errors.New("not empty, and not a chunkah cache: give --cache a new or empty directory")
 
 // prepareDir makes sure that dir is a cache: it has our tag, or is empty and gets the tag. So does
 // a directory with only blobs, since older caches had no tag.

@@ -28,7 +28,7 @@ func (t *Tables) Check(blob io.Reader, w io.Writer) error {
 		return err
 	}
 	if len(c.chunks) > 0 {
-		return fmt.Errorf("entry %q: there is no frame at %d, where its contents should be", c.chunks[0].Name, c.chunks[0].Start)
+		return fmt.Errorf("entry %q: no frame at offset %d, where its contents should begin", c.chunks[0].Name, c.chunks[0].Start)
 	}
 	return split.end()
 }
@@ -85,7 +85,7 @@ func (c *checker) begin(at int64) error {
 	}
 	chunk := &c.chunks[0]
 	if chunk.Start < at {
-		return fmt.Errorf("entry %q: there is no frame at %d, where its contents should be", chunk.Name, chunk.Start)
+		return fmt.Errorf("entry %q: no frame at offset %d, where its contents should begin", chunk.Name, chunk.Start)
 	}
 	if err := c.split.contents(chunk.Name, chunk.Offset); err != nil {
 		return fmt.Errorf("entry %q: the frame at %d: %w", chunk.Name, at, err)
@@ -106,7 +106,7 @@ func (c *checker) Write(p []byte) (int, error) {
 			return 0, fmt.Errorf("entry %q: the chunk has more than %d bytes", chunk.Name, chunk.Size)
 		}
 		if chunk.Hole && !isZero(p) {
-			return 0, fmt.Errorf("entry %q: a chunk of zeros has other bytes", chunk.Name)
+			return 0, fmt.Errorf("entry %q: a chunk marked as zeros contains other bytes", chunk.Name)
 		}
 		c.part.Write(p)
 		c.file.Write(p)
@@ -126,11 +126,11 @@ func (c *checker) end(at int64) error {
 	c.in, c.chunks = false, c.chunks[1:]
 	switch {
 	case chunk.End < at:
-		return fmt.Errorf("entry %q: its frames end at %d, and the table says %d", chunk.Name, at, chunk.End)
+		return fmt.Errorf("entry %q: its frames end at %d, but the table says %d", chunk.Name, at, chunk.End)
 	case digest.NewDigest(digest.SHA256, c.part) != chunk.Digest:
-		return fmt.Errorf("entry %q: the chunk at %d has another digest", chunk.Name, chunk.Start)
+		return fmt.Errorf("entry %q: the chunk at %d does not match its digest", chunk.Name, chunk.Start)
 	case chunk.Last && digest.NewDigest(digest.SHA256, c.file) != chunk.File:
-		return fmt.Errorf("entry %q: it has another digest", chunk.Name)
+		return fmt.Errorf("entry %q: its contents do not match its digest", chunk.Name)
 	}
 	return nil
 }

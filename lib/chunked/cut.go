@@ -15,8 +15,8 @@ const (
 	holeBlock = 32 << 10
 )
 
-// The rolling checksum of bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), with which podman cuts
-// chunks too: over a window of 64 bytes, to each of which 31 is added.
+// The rolling checksum of bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), which podman uses too.
+// It covers a window of 64 bytes, and adds 31 to each byte.
 const (
 	windowSize = 64
 	charOffset = 31

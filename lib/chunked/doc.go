@@ -1,20 +1,20 @@
-// Package chunked writes and checks layers in the form zstd:chunked, of which podman, buildah and
-// CRI-O can fetch only the chunks that they lack.
+// Package chunked writes and checks layers in the format zstd:chunked. podman, buildah and CRI-O
+// can fetch only the missing chunks of such layers.
 //
-// # The form
+// # The format
 //
-// A blob is an ordinary tar compressed with zstd. The headers of the tar are in frames of their
-// own, and so is each chunk of each regular file. Three skippable frames follow, each with 8 bytes
-// before its contents:
+// A blob is an ordinary tar compressed with zstd. The headers of the tar have their own frames, and
+// so has each chunk of each regular file. Three skippable frames follow, each with 8 bytes before
+// its contents:
 //
 //   - the table of contents (TOC), compressed JSON: all entries with their metadata, digests, and
 //     the positions of their chunks in the blob;
 //   - tar-split, compressed JSON lines: all bytes of the tar except the contents of files, from
-//     which clients make the tar again, to compare its digest with the config of the image;
+//     which clients rebuild the tar, to compare its digest with the config of the image;
 //   - a footer with the positions of both.
 //
 // Three annotations of the layer have the same positions and the digest of the TOC. Clients that do
-// not know them read the blob as ordinary zstd. The form is defined by the package chunked of
+// not know them read the blob as ordinary zstd. The format is defined by the package chunked of
 // go.podman.io/storage; its version 1 is written here.
 //
 // # Chunks
@@ -25,6 +25,6 @@
 //
 // # What clients lose
 //
-// Clients create files from the TOC. [Obstacle] finds layers of which they would make other files
-// than of the tar. Such layers must not be marked as zstd:chunked.
+// Clients create files from the TOC. [Obstacle] finds layers whose files would then differ from
+// those in the tar. Such layers must not be marked as zstd:chunked.
 package chunked

@@ -70,7 +70,7 @@ func (p *Positions) Annotations() map[string]string {
 // Marked reports whether the annotations of a layer say that it is zstd:chunked.
 func Marked(annotations map[string]string) bool { return annotations[annotationChecksum] != "" }
 
-// Of returns those of the annotations that are of zstd:chunked, or nil if there are none.
+// Of returns the annotations that belong to zstd:chunked, or nil if there are none.
 func Of(annotations map[string]string) map[string]string {
 	if !Marked(annotations) {
 		return nil
@@ -99,7 +99,7 @@ func FromAnnotations(annotations map[string]string, size int64) (*Positions, err
 		return nil, err
 	}
 	if toc[3] != tocType {
-		return nil, fmt.Errorf("annotation %q: the table has the type %d, and clients know only %d", annotationTOC, toc[3], tocType)
+		return nil, fmt.Errorf("annotation %q: the table has type %d, but clients read only type %d", annotationTOC, toc[3], tocType)
 	}
 	p.toc, p.split = region{toc[0], toc[1], toc[2]}, region{split[0], split[1], split[2]}
 	return p, p.check(size)
@@ -116,7 +116,7 @@ func numbers(annotations map[string]string, key string, n int) ([]int64, error) 
 		wrong = err != nil || list[i] < 0
 	}
 	if wrong {
-		return nil, fmt.Errorf("annotation %q: %q is not %d numbers", key, annotations[key], n)
+		return nil, fmt.Errorf("annotation %q: want %[3]d numbers, found %[2]q", key, annotations[key], n)
 	}
 	return list, nil
 }
@@ -155,7 +155,7 @@ func (p *Positions) footer() []byte {
 }
 
 // errNoFooter means that a blob is not zstd:chunked.
-var errNoFooter = errors.New("it has no footer of zstd:chunked")
+var errNoFooter = errors.New("no zstd:chunked footer found")
 
 // parseFooter reads the last frame of a blob with that size. The digest is not in it.
 func parseFooter(frame []byte, size int64) (*Positions, error) {
@@ -167,11 +167,11 @@ func parseFooter(frame []byte, size int64) (*Positions, error) {
 	for i := range n {
 		n[i] = int64(binary.LittleEndian.Uint64(frame[skippableSize+8*i:]))
 		if n[i] < 0 {
-			return nil, fmt.Errorf("the footer has the number %d", uint64(n[i]))
+			return nil, fmt.Errorf("the footer has the invalid number %d", uint64(n[i]))
 		}
 	}
 	if n[3] != tocType {
-		return nil, fmt.Errorf("the footer says that the table has the type %d, and clients know only %d", n[3], tocType)
+		return nil, fmt.Errorf("the footer says that the table has type %d, but clients read only type %d", n[3], tocType)
 	}
 	p := &Positions{toc: region{n[0], n[1], n[2]}, split: region{n[4], n[5], n[6]}}
 	return p, p.check(size)

@@ -9,8 +9,8 @@ import (
 )
 
 // fullTOC is the size of a TOC, in bytes, above which a layer is not marked, or its large files get
-// no further chunks. Clients refuse 150 MiB (maxTOC): what a layer has in one piece, and what is
-// added while it is written, stay below.
+// no further chunks. Clients refuse 150 MiB (maxTOC). The difference leaves room for files in one
+// piece, and for entries that are added while the layer is written.
 const fullTOC = 50 << 20
 
 // The times that RFC 3339 can express: the years 0 to 9999.
@@ -19,9 +19,9 @@ const (
 	maxTime = 253402300799
 )
 
-// Obstacle returns why clients that fetch chunks would make other files of a layer than those that
-// read its tar, and the first path that is concerned. The reason is empty if there is none, and
-// completes "it has …". podman 5.4.2 and go.podman.io/storage were read and measured.
+// Obstacle returns why clients that fetch chunks would create different files than clients that
+// read the tar, and the first such path. The reason is empty if there is none, and completes "it
+// has …". podman 5.4.2 and go.podman.io/storage were read and measured.
 func Obstacle(files []*format.File) (reason, path string) {
 	withXattrs := map[int64]bool{}
 	seen := map[int64]bool{}
@@ -33,7 +33,7 @@ func Obstacle(files []*format.File) (reason, path string) {
 		if f.Hardlink != 0 {
 			withXattrs[f.Hardlink] = withXattrs[f.Hardlink] || len(f.Xattrs) > 0
 			if seen[f.Hardlink] && withXattrs[f.Hardlink] {
-				return "a file with several names and extended attributes", f.Path
+				return "a hard-linked file with extended attributes", f.Path
 			}
 			seen[f.Hardlink] = true
 		}
@@ -44,7 +44,7 @@ func Obstacle(files []*format.File) (reason, path string) {
 	return "", ""
 }
 
-// obstacle returns why clients would make another file of a record.
+// obstacle returns why clients would create a different file for a record.
 func obstacle(f *format.File) string {
 	switch f.Type {
 	case format.TypeChar, format.TypeBlock:
@@ -53,7 +53,7 @@ func obstacle(f *format.File) string {
 		return "a FIFO" // not made
 	case format.TypeSymlink:
 		if f.UID != 0 || f.GID != 0 {
-			return "a symlink of another owner than root" // made as root
+			return "a symlink that root does not own" // made as root
 		}
 		if len(f.Xattrs) > 0 {
 			return "a symlink with extended attributes" // made without
@@ -61,14 +61,14 @@ func obstacle(f *format.File) string {
 	}
 	for _, x := range f.Xattrs {
 		if !utf8.ValidString(x.Name) {
-			return "the name of an extended attribute that is not UTF-8"
+			return "an extended attribute whose name is not UTF-8"
 		}
 	}
 	switch {
 	case !utf8.ValidString(f.Path):
 		return "a name that is not UTF-8"
 	case !utf8.ValidString(f.Target):
-		return "the target of a link that is not UTF-8"
+		return "a link whose target is not UTF-8"
 	case f.MTime < minTime || f.MTime > maxTime:
 		return "a time outside the years 0 to 9999"
 	}

@@ -54,7 +54,7 @@ func ReadTables(p *Positions, in io.Reader) (*Tables, error) {
 	}
 	got := digest.FromBytes(toc)
 	if t.Digest != "" && t.Digest != got {
-		return nil, fmt.Errorf("the table of contents has the digest %q, and the annotation says %q", got, t.Digest)
+		return nil, fmt.Errorf("the table of contents has the digest %q, but the annotation says %q", got, t.Digest)
 	}
 	t.Digest = got
 	if t.split, err = readSkippable(in, p.split.size); err != nil {
@@ -65,13 +65,13 @@ func ReadTables(p *Positions, in io.Reader) (*Tables, error) {
 		return nil, fmt.Errorf("reading the footer: %w", err)
 	}
 	if !bytes.Equal(footer, t.footer()) {
-		return nil, errors.New("the footer and the annotations have other positions")
+		return nil, errors.New("the footer and the annotations give different positions")
 	}
 	if err := t.parse(toc); err != nil {
 		return nil, fmt.Errorf("reading the table of contents: %w", err)
 	}
 	if got := digest.FromBytes(t.split); got != t.splitDigest {
-		return nil, fmt.Errorf("the tar-split has the digest %q, and the table of contents says %q", got, t.splitDigest)
+		return nil, fmt.Errorf("the tar-split has the digest %q, but the table of contents says %q", got, t.splitDigest)
 	}
 	return t, nil
 }
@@ -83,7 +83,7 @@ func readSkippable(in io.Reader, n int64) ([]byte, error) {
 		return nil, err
 	}
 	if string(header) != skippableHeader(n) {
-		return nil, fmt.Errorf("there is no skippable frame of %d bytes", n)
+		return nil, fmt.Errorf("expected a skippable frame of %d bytes", n)
 	}
 	var b bytes.Buffer // grows with the data
 	if _, err := io.CopyN(&b, in, n); err != nil {
@@ -108,7 +108,7 @@ type exact struct {
 	left int64
 }
 
-var errTableSize = errors.New("it has another size than the positions say")
+var errTableSize = errors.New("its size differs from the size in the footer or annotation")
 
 func (e *exact) Read(p []byte) (int, error) {
 	n, err := e.in.Read(p)
@@ -154,17 +154,17 @@ func (t *Tables) parse(toc []byte) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there are bytes after it")
+		return errors.New("extra bytes after its end")
 	}
 	if version != tocVersion {
-		return fmt.Errorf("it has version %d, and only %d is known", version, tocVersion)
+		return fmt.Errorf("unknown version %d: only %d is supported", version, tocVersion)
 	}
 	return nil
 }
 
 func (t *Tables) parseEntries(dec *json.Decoder) error {
 	if t.Entries != nil {
-		return errors.New("it has two lists of entries")
+		return errors.New("two lists of entries")
 	}
 	if err := expect(dec, '['); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (t *Tables) parseEntries(dec *json.Decoder) error {
 	t.Entries = []Entry{}
 	for dec.More() {
 		if len(t.Entries) == maxEntries {
-			return fmt.Errorf("it has more than %d entries", maxEntries)
+			return fmt.Errorf("more than %d entries", maxEntries)
 		}
 		var e Entry
 		if err := dec.Decode(&e); err != nil {
@@ -187,7 +187,7 @@ func (t *Tables) parseEntries(dec *json.Decoder) error {
 func expect(dec *json.Decoder, want json.Delim) error {
 	got, err := dec.Token()
 	if err == nil && got != want {
-		err = fmt.Errorf("it has %q where %q is expected", fmt.Sprint(got), want.String())
+		err = fmt.Errorf("found %q, expected %q", fmt.Sprint(got), want.String())
 	}
 	return err
 }
@@ -211,7 +211,7 @@ func (t *Tables) Chunks() ([]Chunk, error) {
 	for i := 0; i < len(t.Entries); i++ {
 		e := &t.Entries[i]
 		if e.Type == typeChunk {
-			return nil, fmt.Errorf("entry %q: it is a chunk and not after its file", e.Name)
+			return nil, fmt.Errorf("entry %q: a chunk that does not follow its file", e.Name)
 		}
 		if e.Type != typeFile || e.Size == 0 {
 			continue
@@ -243,7 +243,7 @@ func (t *Tables) Chunks() ([]Chunk, error) {
 	return list, nil
 }
 
-// chunksOf returns the chunks of a file, of which the first entry has the metadata.
+// chunksOf returns the chunks of a file. The first entry has the metadata.
 func chunksOf(entries []Entry) ([]Chunk, error) {
 	first := &entries[0]
 	if err := first.Digest.Validate(); err != nil {
@@ -264,9 +264,9 @@ func chunksOf(entries []Entry) ([]Chunk, error) {
 		case err != nil:
 			return nil, fmt.Errorf("digest %q of a chunk: %w", e.ChunkDigest, err)
 		case e.Name != first.Name:
-			return nil, fmt.Errorf("a chunk after it has the name %q", e.Name)
+			return nil, fmt.Errorf("the next entry is a chunk named %q", e.Name)
 		case e.ChunkOffset != at || e.ChunkSize <= 0 || e.ChunkSize > first.Size-at:
-			return nil, fmt.Errorf("a chunk of %d bytes at %d of the file does not follow the one before", e.ChunkSize, e.ChunkOffset)
+			return nil, fmt.Errorf("a chunk of %d bytes at %d of the file does not follow the previous chunk", e.ChunkSize, e.ChunkOffset)
 		}
 		list[i] = Chunk{
 			Name: first.Name, File: first.Digest, Digest: e.ChunkDigest, Offset: at, Size: e.ChunkSize,
@@ -275,7 +275,7 @@ func chunksOf(entries []Entry) ([]Chunk, error) {
 		at += e.ChunkSize
 	}
 	if at != first.Size {
-		return nil, fmt.Errorf("its chunks have %d of %d bytes", at, first.Size)
+		return nil, fmt.Errorf("its chunks cover %d of %d bytes", at, first.Size)
 	}
 	list[len(list)-1].End = max(first.EndOffset, entries[len(entries)-1].EndOffset)
 	return list, nil

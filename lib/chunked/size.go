@@ -26,7 +26,7 @@ func MaxSize(n int64, files []*format.File) int64 {
 		toc += entrySize(f.Path, f.Target, f.Xattrs)
 		contents += max(f.Size, 0)
 	}
-	// Chunks are added until the TOC is full: at most one more for each file then.
+	// Chunks are added until the TOC is full. After that, each file adds at most one.
 	toc = 3*toc + 2*fullTOC
 	frames := 2*int64(len(files)) + toc/entryText + n/(512<<10) + 2
 	split := 2*(n-contents) + toc

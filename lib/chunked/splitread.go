@@ -98,7 +98,7 @@ func (s *splitReader) compare(p []byte) error {
 		p = p[len(piece):]
 		s.at += int64(len(piece))
 		if s.left -= int64(len(piece)); s.left == 0 && s.line.Type == tarsplit.File && !bytes.Equal(s.crc.Sum(nil), s.line.Payload) {
-			return fmt.Errorf("entry %q: its contents have another CRC-64 than the tar-split says", s.line.Path())
+			return fmt.Errorf("entry %q: its contents do not match the CRC-64 in the tar-split", s.line.Path())
 		}
 	}
 	return nil
@@ -110,7 +110,7 @@ func (s *splitReader) contents(name string, offset int64) error {
 		return err
 	}
 	if s.line.Type != tarsplit.File || s.line.Path() != name || s.line.Size-s.left != offset {
-		return fmt.Errorf("byte %d of the tar is not byte %d of this file", s.at, offset)
+		return fmt.Errorf("expected byte %[2]d of this file at byte %[1]d of the tar", s.at, offset)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (s *splitReader) end() error {
 func (s *splitReader) header() error {
 	b := s.line.Payload
 	if s.padding > int64(len(b)) {
-		return fmt.Errorf("the tar-split has %d bytes where %d of padding are expected", len(b), s.padding)
+		return fmt.Errorf("the tar-split has %d bytes, expected %d bytes of padding", len(b), s.padding)
 	}
 	h, err := tar.NewReader(bytes.NewReader(b[s.padding:])).Next()
 	s.padding = 0
@@ -150,7 +150,7 @@ func (s *splitReader) header() error {
 	}
 	delete(s.entries, h.Name)
 	if field := e.differs(h); field != "" {
-		return fmt.Errorf("entry %q: the table of contents and the tar have another %s", h.Name, field)
+		return fmt.Errorf("entry %q: the table of contents and the tar differ in the %s", h.Name, field)
 	}
 	if h.Typeflag == tar.TypeReg {
 		s.padding = -h.Size & 511

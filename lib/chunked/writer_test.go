@@ -185,7 +185,7 @@ func TestCuts(t *testing.T) {
 		for k := range windowSize {
 			b += uint32(k+1) * at(i-k)
 		}
-		// The first 64 bytes replace zeros, of which the sum begins with a value of its own.
+		// The first 64 bytes replace zeros, whose sum is the initial value.
 		b += windowSize*(windowSize-1)*charOffset - windowSize*(windowSize+1)/2*charOffset
 		if b&0xffff == 0xffff && i+1-last >= leastChunk {
 			want, last = append(want, i+1), i+1

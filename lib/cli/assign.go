@@ -67,8 +67,8 @@ type repoFlags struct {
 // assignFlags are shared by assign and build.
 type assignFlags struct {
 	repoFlags
-	Override bool `long:"override" description:"replace the components that records come with"`
-	Strict   bool `long:"strict" description:"end with an error where a package database, a map or an xattr gives a warning, for example of a package that cannot be read" brief:"end where a package database gives a warning"`
+	Override bool `long:"override" description:"replace components that the records already have"`
+	Strict   bool `long:"strict" description:"fail on a warning from a package database, a map or an xattr, for example about an unreadable package" brief:"fail on warnings from package databases"`
 }
 
 func (f *assignFlags) options(ctx context.Context) (opt assign.Options, err error) {
@@ -106,7 +106,7 @@ func (f *repoFlags) chosen(ctx context.Context) (list []assign.Repo, err error) 
 		list = append(list, all[i])
 	}
 	if mapped != nil && !slices.Contains(seen, mapped.Name()) {
-		return nil, usagef("--map is given, and --repos leaves map out: add it there")
+		return nil, usagef("--map has no effect without the repo map: add it to --repos")
 	}
 	return list, nil
 }
@@ -136,9 +136,9 @@ type assignCommand struct {
 	clockFlags
 	formatFlags
 	metricsFlags
-	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says" section:"Source"`
-	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"say what PATH belongs to and who claims it, in place of the stream" section:"Answers" brief:"say what PATH belongs to, in place of the stream"`
-	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, in place of the stream" brief:"print what each repo found, in place of it"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
+	Explain string `long:"explain" value-name:"PATH" unquote:"false" description:"print the component of PATH and the repos that claim it, instead of the stream" section:"Answers" brief:"print the component of PATH, not the stream"`
+	Summary bool   `long:"summary" description:"print what each repo found and the largest leftovers, instead of the stream" brief:"print what each repo found, not the stream"`
 }
 
 func (c *assignCommand) run(ctx context.Context, env *Env) error {

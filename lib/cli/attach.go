@@ -40,7 +40,7 @@ func (c *buildCommand) warnAttached(ctx context.Context, env *Env, set *source.S
 		return
 	}
 	if kinds := repo.Attached(ctx, set.Image.Manifest.Descriptor.Digest); len(kinds) > 0 {
-		env.warn("not carried over, since they are about the source's digest: %s", strings.Join(kinds, ", "))
+		env.warn("not copied, because they refer to the digest of the source: %s", strings.Join(kinds, ", "))
 	}
 }
 
@@ -61,7 +61,7 @@ func (f *imageFlags) attach(ctx context.Context, env *Env, at image.Source, doc 
 		return fmt.Errorf("finding the image of the bill of materials: %w", err)
 	}
 	if mediaType == v1.MediaTypeImageIndex || mediaType == oci.MediaTypeDockerIndex {
-		return fmt.Errorf("%q is an index of several images: list one of them, with docker://%s as SOURCE", at, ref)
+		return fmt.Errorf("%q is an index of several images: give docker://%s as SOURCE, and choose one with --platform", at, ref)
 	}
 	subject := v1.Descriptor{MediaType: cmp.Or(mediaType, v1.MediaTypeImageManifest), Digest: digest.FromBytes(raw), Size: int64(len(raw))}
 	made, err := repo.Attach(ctx, subject, registry.Attachment{Type: form.MediaType, Title: form.File, Data: data})

@@ -25,15 +25,15 @@ import (
 
 // buildFlags are the options that only build has.
 type buildFlags struct {
-	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	Rootfs           string   `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory to make an image of" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	From             []string `long:"from" value-name:"SOURCE" unquote:"false" description:"read {sources} (repeatable: later ones are applied on top)" brief:"an image: oci:DIR, docker://REF ... (repeatable)"`
-	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD in place of assign" section:"Stages of your own"`
-	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD in place of pack"`
+	Assign           string   `long:"assign" value-name:"CMD" unquote:"false" description:"run CMD instead of assign" section:"Custom stages"`
+	Pack             string   `long:"pack" value-name:"CMD" unquote:"false" description:"run CMD instead of pack"`
 	Compressed       bool     `long:"compressed" description:"the same as --compress gzip" section:"Output"`
 	Verify           bool     `long:"verify" section:"Output" description:"read the image again before it appears under its name: verify it, and compare it with the source" brief:"read the image again and compare it with the source"`
 	SBOM             string   `long:"sbom" value-name:"FILE|attach" unquote:"false" description:"write a bill of materials of the image to FILE, as chunkah sbom does; attach: attach it to the image in its registry, as an OCI referrer" brief:"write or attach a bill of materials"`
 	SBOMFormat       string   `long:"sbom-format" value-name:"spdx|cyclonedx" unquote:"false" description:"the form of --sbom (default: spdx)"`
-	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and do nothing" brief:"print the equivalent pipeline, and do nothing"`
+	DryRun           bool     `short:"n" long:"dry-run" section:"Run" description:"print the pipeline that makes the same image, and exit" brief:"print the equivalent pipeline, and exit"`
 	CompressionLevel string   `long:"compression-level" value-name:"N" unquote:"false" description:"the same as --level; 0 stores"`
 }
 
@@ -60,10 +60,10 @@ func (c *buildCommand) aliases(env *Env) error {
 	}
 	if c.CompressionLevel != "" {
 		if c.Level != "" {
-			return usagef("--level and --compression-level are the same option: give one")
+			return usagef("--level and --compression-level are the same option: use one of them")
 		}
 		if c.Compress == "" {
-			env.warn("--compression-level does nothing without --compressed")
+			env.warn("--compression-level has no effect without --compressed")
 			return nil
 		}
 		c.Level = c.CompressionLevel
@@ -74,13 +74,13 @@ func (c *buildCommand) aliases(env *Env) error {
 // checkReplaced refuses options of a stage that --assign or --pack replaces.
 func (c *buildCommand) checkReplaced() error {
 	if c.Assign != "" && (c.Repos != "" || c.Map != "" || c.Override) {
-		return usagef("--repos, --map and --override do nothing with --assign: give them to its command")
+		return usagef("--repos, --map and --override have no effect with --assign: pass them to its command")
 	}
 	if c.Pack != "" && c.packFlags != (packFlags{}) {
-		return usagef("--max and the other options of pack do nothing with --pack: give them to its command")
+		return usagef("--max and the other options of pack have no effect with --pack: pass them to its command")
 	}
 	if c.Pack != "" && c.WriteManifestTo != "" {
-		return usagef("--write-manifest-to does nothing with --pack: only its command knows the components")
+		return usagef("--write-manifest-to has no effect with --pack: only its command knows the components")
 	}
 	return nil
 }
@@ -128,13 +128,13 @@ func (c *buildCommand) check(env *Env, h *format.Header) error {
 		return err
 	}
 	if c.PrintDigest && c.Plan == "-" {
-		return usagef("--print-digest: standard output has the plan: name a file with --plan, or use --digest-file")
+		return usagef("--print-digest: standard output is used for the plan: give --plan a file, or use --digest-file")
 	}
 	if err := cmp.Or(c.checkVerify(), c.checkSBOM()); err != nil {
 		return err
 	}
 	if c.MaxStale != "" && c.KeepBase != "" {
-		return usagef("--max-stale and --keep-base cannot be used together: both say which layers are kept")
+		return usagef("--max-stale and --keep-base cannot be used together: both choose the layers to keep")
 	}
 	return c.formatFlags.check()
 }
@@ -227,14 +227,14 @@ func (c *buildCommand) run(ctx context.Context, env *Env) (err error) {
 		env.reportVerify(b.verified)
 	}
 	if err := c.writeOthers(ctx, env, &b, &done); err != nil {
-		return fmt.Errorf("the image %s is in place: %w", done.written.Manifest, err)
+		return fmt.Errorf("the image %s is complete, but an error followed: %w", done.written.Manifest, err)
 	}
 	done.summary(env, b.measured.Run, c.result(&c.imageFlags, done.written, b.previous))
 	b.measured.write(ctx, env)
 	return c.writeDigest(ctx, env, done.written.Manifest)
 }
 
-// writeOthers writes what is about the image: the plan, and documents.
+// writeOthers writes the other results of the build: the plan, and documents about the image.
 func (c *buildCommand) writeOthers(ctx context.Context, env *Env, b *building, done *reports) error {
 	if err := c.planned(ctx, env, c.place(), &b.plan, done.packed); err != nil {
 		return err
@@ -351,5 +351,5 @@ func (c *buildCommand) writeStage(env *Env, b *building, r *reports) pipeline.St
 }
 
 func (missingCommand) run(context.Context, *Env) error {
-	return usagef("no command: one of %s is needed (see chunkah --help)", strings.Join(subcommands, ", "))
+	return usagef("no command given: want one of %s (see chunkah --help)", strings.Join(subcommands, ", "))
 }

@@ -20,10 +20,10 @@ func (c *buildCommand) checkSBOM() error {
 	case err != nil:
 		return &usageError{err}
 	case c.SBOM == "" && c.SBOMFormat != "":
-		return usagef("--sbom-format %s does nothing without --sbom", form.Name)
+		return usagef("--sbom-format %s has no effect without --sbom", form.Name)
 	case c.SBOM == attachSBOM:
 		if c.registryPlace() == nil {
-			return usagef("--sbom attach needs -o docker://REF: other places have no referrers (a file of that name is ./attach)")
+			return usagef("--sbom attach needs -o docker://REF: other outputs have no referrers (for a file with this name, write ./attach)")
 		}
 	}
 	switch {

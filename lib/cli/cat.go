@@ -23,7 +23,7 @@ type catCommand struct {
 
 func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 	if c.Args.Source == "" || c.Args.Path == "" {
-		return usagef("cat needs an image and a path in it, as in oci-archive:app.oci /etc/os-release")
+		return usagef("cat needs an image and a path in it, for example oci-archive:app.oci /etc/os-release")
 	}
 	if err := refuseName(c.Args.Source, "chunkah cat"); err != nil {
 		return err
@@ -44,11 +44,11 @@ func (c *catCommand) run(ctx context.Context, env *Env) (err error) {
 	defer func() { err = errors.Join(err, set.Close()) }()
 	physical, err := set.Root.Resolve(path.Clean("/" + c.Args.Path))
 	if err != nil {
-		return fmt.Errorf("looking into %q: %w", c.Args.Source, err)
+		return fmt.Errorf("reading %q: %w", c.Args.Source, err)
 	}
 	in, err := set.Root.OpenFile(physical)
 	if err != nil {
-		return fmt.Errorf("looking into %q: %w", c.Args.Source, err)
+		return fmt.Errorf("reading %q: %w", c.Args.Source, err)
 	}
 	defer in.Close() // opened only for reading
 	_, err = io.Copy(env.writer(ctx), interrupt.Reader(ctx, in))

@@ -26,7 +26,7 @@ func (c *completionCommand) run(ctx context.Context, env *Env) error {
 			text += manual.Fish(p, transport.Prefixes())
 		}
 	case "":
-		return usagef("no shell: name bash, zsh or fish")
+		return usagef("no shell given: want bash, zsh or fish")
 	default:
 		return usagef("shell %q is not one of bash, zsh and fish", c.Args.Shell)
 	}

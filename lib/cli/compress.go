@@ -27,7 +27,7 @@ func (f *writeFlags) compression(outputs []output) (s compress.Settings, chunked
 	}
 	for _, o := range outputs {
 		if o.DockerFormat && s.Algorithm == compress.Zstd {
-			return s, false, usagef("--compress %s: docker load takes it only since Docker 23; use gzip or none with %s", f.Compress, o.Prefix)
+			return s, false, usagef("--compress %s: docker load reads it only since Docker 23; use gzip or none with %s", f.Compress, o.Prefix)
 		}
 	}
 	s.Level, err = f.level(s)
@@ -40,7 +40,7 @@ func (f *writeFlags) level(s compress.Settings) (int, error) {
 	case f.Level == "":
 		return 0, nil
 	case s.Algorithm == compress.None:
-		return 0, usagef("--level %s does nothing without --compress gzip or zstd", f.Level)
+		return 0, usagef("--level %s has no effect without --compress gzip or zstd", f.Level)
 	case f.Level == "max":
 		return s.Algorithm.HighestLevel(), nil
 	}
@@ -64,9 +64,9 @@ func (e *Env) warnUnmarked(list []write.Unmarked) {
 	}
 	others := ""
 	if n := len(list) - 1; n > 0 {
-		others = ", and so do " + plural(int64(n), "more layer") + " for this or another reason"
+		others = "; " + plural(int64(n), "more layer") + " for similar reasons"
 	}
 	first := list[0]
-	e.warn("a layer stays ordinary zstd, since podman would make other files from chunks of it: it has %s, for example %q%s",
+	e.warn("a layer is plain zstd instead of zstd:chunked, because podman cannot restore all its files from chunks: it has %s, for example %q%s",
 		first.Reason, first.Path, others)
 }

@@ -25,7 +25,7 @@ const commonSection = "Common"
 // sectionOrder is the order of the headings. Headings that are not listed come first.
 var sectionOrder = []string{
 	"Source", "Components", "Layers", "Image", "Output", "Comparison", "Answers",
-	"Images", "Stream", "Times", "Stages of your own", "Run", commonSection,
+	"Images", "Stream", "Times", "Custom stages", "Run", commonSection,
 }
 
 // programs describes all commands as programs, with chunkah and its subcommands first.

@@ -112,15 +112,15 @@ func TestUnknownNames(t *testing.T) {
 		want string
 	}{
 		{[]string{"chunkah", "biuld"}, `unknown command "biuld": did you mean build? (see chunkah --help)`},
-		{[]string{"chunkah", "frobnicate"}, `unknown command "frobnicate": it is not one of build, `},
+		{[]string{"chunkah", "frobnicate"}, `unknown command "frobnicate": want one of build, `},
 		{[]string{"chunkah", "build", "--prnue", "x"}, `unknown option "--prnue": did you mean --prune? (see chunkah build --help)`},
 		{[]string{"chunkah", "build", "--prnue=x"}, `unknown option "--prnue": did you mean --prune? (see chunkah build --help)`},
 		{[]string{"chunkah", "build", "--annotations", "x"}, `unknown option "--annotations": did you mean --annotation? (see`},
 		{[]string{"chunkah", "build", "-prune", "x"}, `unknown option "-prune": did you mean --prune? (see`},
-		{[]string{"chunkah", "build", "--ignore-mtime"}, `unknown option "--ignore-mtime": it is one of chunkah diff`},
+		{[]string{"chunkah", "build", "--ignore-mtime"}, `unknown option "--ignore-mtime": it is an option of chunkah diff`},
 		{[]string{"chunkah", "build", "--frobnicate"}, `unknown option "--frobnicate" (see chunkah build --help-all)`},
 		{[]string{"chunkah", "build", "-X"}, `unknown option "-X" (see chunkah build --help)`},
-		{[]string{"chunkah", "--rootfs", "x", "build"}, `unknown option "--rootfs": it is one of chunkah build`},
+		{[]string{"chunkah", "--rootfs", "x", "build"}, `unknown option "--rootfs": it is an option of chunkah build`},
 		{[]string{"chunkah-pack", "--mx", "4"}, `unknown option "--mx": did you mean --max? (see chunkah-pack --help)`},
 		{[]string{"chunkah-pack", "--maxlayers=4"}, `unknown option "--maxlayers": did you mean --max-layers? (see`},
 	}

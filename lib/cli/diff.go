@@ -19,9 +19,9 @@ import (
 type diffCommand struct {
 	imageFlags
 	scanFlags
-	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
-	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare times of last change, nor when images were created; else a directory and an image are compared by whole seconds, two of a kind by nanoseconds too" section:"Comparison" brief:"do not compare times of last change, nor created"`
-	JSON        bool   `long:"json" description:"print an object for each difference"`
+	Platform    string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	IgnoreMTime bool   `long:"ignore-mtime" description:"do not compare mtimes, or the creation times of images; by default, mtimes are compared to the nanosecond, between a directory and an image to the second" section:"Comparison" brief:"do not compare mtimes and creation times"`
+	JSON        bool   `long:"json" description:"print one JSON object per difference"`
 	Args        struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -39,7 +39,7 @@ func (c *diffCommand) run(ctx context.Context, env *Env) error {
 
 func (c *diffCommand) compare(ctx context.Context, env *Env) (found []diff.Difference, err error) {
 	if len(c.Args.Sources) != 2 {
-		return nil, usagef("%s given: name two to compare, as in dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
+		return nil, usagef("%s given: diff needs two, for example dir:root oci:image", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	for _, s := range c.Args.Sources {
 		if err := checkSource(s); err != nil {

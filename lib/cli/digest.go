@@ -11,17 +11,17 @@ import (
 
 // digestFlags output the digest of the finished image for other programs.
 type digestFlags struct {
-	DigestFile  string `long:"digest-file" value-name:"FILE" unquote:"false" description:"write the digest of the manifest to FILE once the image is in place"`
-	PrintDigest bool   `long:"print-digest" description:"print the digest on standard output once the image is in place"`
+	DigestFile  string `long:"digest-file" value-name:"FILE" unquote:"false" description:"write the manifest's digest to FILE once the image is complete"`
+	PrintDigest bool   `long:"print-digest" description:"print the digest on standard output once the image is complete"`
 }
 
 // check refuses invalid combinations before the build starts.
 func (f *digestFlags) check(target image.Source) error {
 	if f.PrintDigest && target.IsStdout() {
-		return usagef("--print-digest: standard output has the image: name a place for it with -o, or use --digest-file")
+		return usagef("--print-digest: standard output is used for the image: give the image another output with -o, or use --digest-file")
 	}
 	if f.DigestFile != "" && (!isDir(filepath.Dir(f.DigestFile)) || isDir(f.DigestFile)) {
-		return usagef("--digest-file %q is not a file in an existing directory: create the directory, or name another one", f.DigestFile)
+		return usagef("--digest-file %q is not a file in an existing directory: create the directory, or choose another one", f.DigestFile)
 	}
 	return nil
 }
@@ -30,7 +30,7 @@ func (f *digestFlags) check(target image.Source) error {
 func (f *digestFlags) writeDigest(ctx context.Context, env *Env, digest string) error {
 	if f.DigestFile != "" {
 		if err := writeNamed(ctx, f.DigestFile, []byte(digest)); err != nil {
-			return fmt.Errorf("the image %s is in place: writing its digest: %w", digest, err)
+			return fmt.Errorf("the image %s is complete, but an error followed: writing its digest: %w", digest, err)
 		}
 	}
 	if !f.PrintDigest {

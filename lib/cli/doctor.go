@@ -25,8 +25,8 @@ type doctorCommand struct {
 	scanFlags
 	assignFlags
 	clockFlags
-	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"do not look for what has this name in the output (repeatable)" brief:"do not look for what has this name (repeatable)"`
-	JSON   bool     `long:"json" description:"print an object for each finding, with all its paths"`
+	Ignore []string `long:"ignore" value-name:"ID" unquote:"false" description:"skip the check with this ID (repeatable)" brief:"skip the check with this ID (repeatable)"`
+	JSON   bool     `long:"json" description:"print one JSON object per finding, with all paths"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`

@@ -67,9 +67,9 @@ func valueWords(name, value string) []string {
 func (c *buildCommand) printPipeline(ctx context.Context, env *Env) error {
 	switch {
 	case c.Plan == "-":
-		return usagef("--plan - is not possible in a pipeline, where standard output has the stream: name a file")
+		return usagef("--plan - cannot be used in a pipeline, where standard output is the stream: give --plan a file")
 	case c.Metrics != "":
-		env.warn("leaving out --metrics, which is of one process: each command has its own")
+		env.warn("leaving out --metrics, which measures one process: each command of the pipeline has its own --metrics")
 	}
 	if c.Config == "" && c.ConfigStr == "" {
 		c.ConfigStr = os.Getenv(envConfig)
@@ -205,5 +205,5 @@ func commandLine(line string) string {
 
 // errNoPlace is returned for --previous auto without an output.
 func errNoPlace() error {
-	return usagef("--previous auto is the image at the output's place: it needs chunkah build with -o")
+	return usagef("--previous auto means the image that the output replaces: it needs chunkah build with -o")
 }

@@ -9,7 +9,7 @@ import (
 
 // executionFlags change the config for containers of the image.
 type executionFlags struct {
-	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words between spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
+	Entrypoint string   `long:"entrypoint" value-name:"WORDS|JSON|-" unquote:"false" description:"set the entrypoint: words separated by spaces, or a JSON array; - removes it" section:"Image" brief:"set the entrypoint: words or a JSON array"`
 	Cmd        string   `long:"cmd" value-name:"WORDS|JSON|-" unquote:"false" description:"set the default command in the same way"`
 	Env        []string `long:"env" value-name:"K=V|K-|-" unquote:"false" description:"set a variable, remove one, remove all (repeatable)"`
 	User       string   `long:"user" value-name:"USER[:GROUP]" unquote:"false" description:"set the user; - removes it, as in the options below" brief:"set the user"`
@@ -17,7 +17,7 @@ type executionFlags struct {
 	Expose     []string `long:"expose" value-name:"PORT[/PROTO]" unquote:"false" description:"add a port; with - at its end remove it; - removes all (repeatable)" brief:"add a port (repeatable)"`
 	Volume     []string `long:"volume" value-name:"PATH" unquote:"false" description:"add a volume; with - at its end remove it; - removes all (repeatable)" brief:"add a volume (repeatable)"`
 	StopSignal string   `long:"stop-signal" value-name:"SIGNAL" unquote:"false" description:"set the signal that ends a container"`
-	Created    string   `long:"created" value-name:"TIME" unquote:"false" description:"set the creation time of the config: seconds, or as 2026-01-31T12:00:00Z; file times and layers do not depend on it" brief:"set the creation time of the config"`
+	Created    string   `long:"created" value-name:"TIME" unquote:"false" description:"set the creation time of the config: in seconds, or in the form 2026-01-31T12:00:00Z; no effect on file times and layers" brief:"set the creation time of the config"`
 }
 
 func (f *executionFlags) edit(config *oci.Config) error {

@@ -13,8 +13,8 @@ import (
 
 type extractCommand struct {
 	imageFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
-	Tar      string `long:"tar" value-name:"FILE" unquote:"false" description:"write a tar of the file system to FILE, in place of a directory; - is standard output" section:"Output" brief:"write a tar in place of a directory; - is stdout"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" section:"Source" brief:"which image of an index (default: this machine)"`
+	Tar      string `long:"tar" value-name:"FILE" unquote:"false" description:"write a tar of the file system to FILE instead of a directory; - is standard output" section:"Output" brief:"write a tar instead of a directory; - is stdout"`
 	Strict   bool   `long:"strict" description:"fail, and leave nothing, if an owner, a device or an xattr cannot be restored" brief:"fail if something cannot be restored"`
 	Args     struct {
 		Source string `positional-arg-name:"SOURCE"`
@@ -26,15 +26,15 @@ type extractCommand struct {
 func (c *extractCommand) check(env *Env) error {
 	switch {
 	case c.Args.Source == "":
-		return usagef("extract needs an image and a directory, as in oci-archive:app.oci rootfs")
+		return usagef("extract needs an image and a directory, for example oci-archive:app.oci rootfs")
 	case c.Args.Dir == "" && c.Tar == "":
 		return usagef("extract needs a directory to write to, or --tar FILE")
 	case c.Args.Dir != "" && c.Tar != "":
 		return usagef("the directory %q and --tar cannot be used together", c.Args.Dir)
 	case c.Tar == "-" && isTerminal(env.Stdout):
-		return usagef("standard output is a terminal: redirect it, or name a file with --tar")
+		return usagef("standard output is a terminal: redirect it, or give --tar a file")
 	case c.Tar == "-" && isClosed(env.Stdout):
-		return usagef("%w, or name a file with --tar", errClosed)
+		return usagef("%w, or give --tar a file", errClosed)
 	}
 	if c.Platform != "" {
 		if _, _, err := oci.ParseArch(c.Platform); err != nil {
@@ -52,7 +52,7 @@ func (c *extractCommand) check(env *Env) error {
 		if meant := guessImage(src.Path); meant != "" {
 			return usagef("source %q is not an image: did you mean %s?", c.Args.Source, shellLine([]string{meant}))
 		}
-		return usagef("source %q is a directory, which cp -a copies: name an image or a root tar", c.Args.Source)
+		return usagef("source %q is a directory, which cp -a can copy: give an image or a root tar", c.Args.Source)
 	}
 	return nil
 }

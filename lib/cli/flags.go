@@ -13,17 +13,17 @@ import (
 
 // commonFlags are shared by all commands.
 type commonFlags struct {
-	Verbose []bool       `short:"v" long:"verbose" description:"say what is done; twice: what is in each layer too" brief:"say more; -vv even more"`
-	Quiet   bool         `short:"q" long:"quiet" description:"say nothing but errors"`
-	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"what standard error has: lines for people, or a JSON object each (default: text)" brief:"lines on standard error as text or JSON objects"`
+	Verbose []bool       `short:"v" long:"verbose" description:"print what is done; twice: also the contents of each layer" brief:"print more; -vv prints even more"`
+	Quiet   bool         `short:"q" long:"quiet" description:"print only errors"`
+	Log     string       `long:"log" value-name:"text|json" unquote:"false" description:"format of standard error: lines for people, or one JSON object per line (default: text)" brief:"format of standard error (default: text)"`
 	Help    func() error `short:"h" long:"help" description:"print the help that fits a screen"`
-	HelpAll func() error `long:"help-all" description:"print all options and all there is to say of them"`
+	HelpAll func() error `long:"help-all" description:"print all options with their full descriptions"`
 	Version bool         `long:"version" description:"print the version and exit"`
 }
 
 // formatFlags are shared by all stages.
 type formatFlags struct {
-	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the stream that is written (default: json for scan, else that of the input)" section:"Stream" brief:"of the stream written"`
+	Format string `long:"format" env:"CHUNKAH_FORMAT" value-name:"json|msgpack" unquote:"false" description:"encoding of the output stream (default: json for scan, otherwise that of the input)" section:"Stream" brief:"encoding of the output stream"`
 }
 
 // encoding returns the encoding of the option, or else of the input.
@@ -52,7 +52,7 @@ func (f *formatFlags) check() error {
 
 // clockFlags set the timestamp that all stages use.
 type clockFlags struct {
-	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper bound of the times that no package bounds, and the time of the image, in unix seconds" section:"Times" brief:"upper bound of times that no package bounds"`
+	SourceDate string `long:"source-date-epoch" env:"SOURCE_DATE_EPOCH" value-name:"SECONDS" unquote:"false" description:"upper limit for the times of files that no package limits, and the time of the image, in Unix seconds" section:"Times" brief:"upper limit for times that no package limits"`
 }
 
 // apply sets the source date in a header that does not have one.

@@ -77,7 +77,7 @@ func unknownOption(env *Env, parser *flags.Parser, args []string, name string) e
 		return usagef("unknown option %q: did you mean --%s? (see %s --help)", given, near, c.Name)
 	}
 	if of := otherCommand(parser, name); of != "" {
-		return usagef("unknown option %q: it is one of %s %s", given, env.Name, of)
+		return usagef("unknown option %q: it is an option of %s %s", given, env.Name, of)
 	}
 	return usagef("unknown option %q (see %s --help-all)", given, c.Name)
 }
@@ -130,5 +130,5 @@ func unknownCommand(name string) error {
 	if near := manual.Closest(name, subcommands); near != "" {
 		return usagef("unknown command %q: did you mean %s? (see chunkah --help)", name, near)
 	}
-	return usagef("unknown command %q: it is not one of %s", name, strings.Join(subcommands, ", "))
+	return usagef("unknown command %q: want one of %s", name, strings.Join(subcommands, ", "))
 }

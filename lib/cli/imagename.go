@@ -83,13 +83,13 @@ func refuseName(name, take string) error {
 		ways = append(ways, fmt.Sprintf("%s has it: %s", e[0], strings.TrimSpace(take+" "+shellLine([]string{e[1]}))))
 	}
 	if at.registry {
-		ways = append(ways, "in a registry it is docker://"+name)
+		ways = append(ways, "in a registry, it is docker://"+name)
 	}
 	if at.local && len(engines) == 0 {
-		ways = append(ways, fmt.Sprintf("podman's own would be %s%s, and Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
+		ways = append(ways, fmt.Sprintf("in podman's storage, it is %s%s, and in Docker's %s%s", transport.Storage.Prefix, name, transport.Daemon.Prefix, name))
 	}
 	if !strings.Contains(name, "/") {
-		ways = append(ways, shellLine([]string{"./" + name})+" is the directory of that name")
+		ways = append(ways, shellLine([]string{"./" + name})+" is the directory with this name")
 	}
 	return usagef("%q is the name of an image: %s", name, strings.Join(ways, "; "))
 }
@@ -106,13 +106,13 @@ func refuseOutputName(name string) error {
 	quoted := shellLine([]string{name})
 	var ways []string
 	if at.registry {
-		ways = append(ways, "into a registry by -o docker://"+quoted)
+		ways = append(ways, "to a registry with -o docker://"+quoted)
 	}
 	if at.local {
-		ways = append(ways, "into podman's storage by -o containers-storage:"+quoted, "into a Docker daemon by -o docker-daemon:"+quoted)
+		ways = append(ways, "to podman's storage with -o containers-storage:"+quoted, "to a Docker daemon with -o docker-daemon:"+quoted)
 	}
 	if !strings.Contains(name, "/") && at.registry {
-		ways = append(ways, "-o "+shellLine([]string{"./" + name})+" is the file of that name")
+		ways = append(ways, "-o "+shellLine([]string{"./" + name})+" is the file with this name")
 	}
-	return usagef("-o %q is the name of an image: it goes %s", name, strings.Join(ways, ", "))
+	return usagef("-o %q is the name of an image: write it %s", name, strings.Join(ways, ", "))
 }

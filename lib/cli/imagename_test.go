@@ -29,12 +29,12 @@ func TestImageNames(t *testing.T) {
 	}
 	const from = "chunkah build --from"
 	for _, test := range []struct{ name, take, want string }{
-		{"app:latest", from, `"app:latest" is the name of an image: in a registry it is docker://app:latest; podman's own would be containers-storage:app:latest, and Docker's docker-daemon:app:latest; ./app:latest is the directory of that name`},
-		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: podman's own would be containers-storage:localhost/app:1, and Docker's docker-daemon:localhost/app:1`},
-		{"podmans", from, `"podmans" is the name of an image: podman has it: chunkah build --from containers-storage:podmans; ./podmans is the directory of that name`},
-		{"podmans:latest", "", `"podmans:latest" is the name of an image: podman has it: containers-storage:podmans:latest; in a registry it is docker://podmans:latest; ./podmans:latest is the directory of that name`},
-		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: in a registry it is docker://localhost:5000/app`},
-		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: in a registry it is docker://mirror.example/library/debian:12`},
+		{"app:latest", from, `"app:latest" is the name of an image: in a registry, it is docker://app:latest; in podman's storage, it is containers-storage:app:latest, and in Docker's docker-daemon:app:latest; ./app:latest is the directory with this name`},
+		{"localhost/app:1", from, `"localhost/app:1" is the name of an image: in podman's storage, it is containers-storage:localhost/app:1, and in Docker's docker-daemon:localhost/app:1`},
+		{"podmans", from, `"podmans" is the name of an image: podman has it: chunkah build --from containers-storage:podmans; ./podmans is the directory with this name`},
+		{"podmans:latest", "", `"podmans:latest" is the name of an image: podman has it: containers-storage:podmans:latest; in a registry, it is docker://podmans:latest; ./podmans:latest is the directory with this name`},
+		{"localhost:5000/app", from, `"localhost:5000/app" is the name of an image: in a registry, it is docker://localhost:5000/app`},
+		{"mirror.example/library/debian:12", from, `"mirror.example/library/debian:12" is the name of an image: in a registry, it is docker://mirror.example/library/debian:12`},
 		{"containers-storage:localhost/app:1", from, ""}, {"docker-daemon:app:1", from, ""}, {"tar:app", from, ""},
 		{"rootfs", from, ""}, {"/srv/app:1", from, ""}, {"./app:1", from, ""}, {"there", from, ""}, {"a/b", from, ""}, {"oci:app:1", from, ""},
 		{"docker://app:1", from, ""}, {"dir:app", from, ""}, {"oci-archive:app.tar", from, ""}, {"docker-archive:app.tar:app:1", from, ""}, {"", from, ""},
@@ -48,9 +48,9 @@ func TestImageNames(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: it goes into podman's storage by -o containers-storage:localhost/app:x, into a Docker daemon by -o docker-daemon:localhost/app:x`,
-		"mirror.example/app:x":               `-o "mirror.example/app:x" is the name of an image: it goes into a registry by -o docker://mirror.example/app:x`,
-		"app:x":                              `-o "app:x" is the name of an image: it goes into a registry by -o docker://app:x, into podman's storage by -o containers-storage:app:x, into a Docker daemon by -o docker-daemon:app:x, -o ./app:x is the file of that name`,
+		"localhost/app:x":                    `-o "localhost/app:x" is the name of an image: write it to podman's storage with -o containers-storage:localhost/app:x, to a Docker daemon with -o docker-daemon:localhost/app:x`,
+		"mirror.example/app:x":               `-o "mirror.example/app:x" is the name of an image: write it to a registry with -o docker://mirror.example/app:x`,
+		"app:x":                              `-o "app:x" is the name of an image: write it to a registry with -o docker://app:x, to podman's storage with -o containers-storage:app:x, to a Docker daemon with -o docker-daemon:app:x, -o ./app:x is the file with this name`,
 		"containers-storage:localhost/app:x": "", "docker-daemon:app:x": "",
 		"registry.example/out.tar": "", // a file in an existing directory
 		"out.ociarchive":           "", "oci:out:1": "", "docker://app:1": "", "-": "", "./app:x": "", "there/app:1": "", "oci-archive:x:app:1": "", "docker-archive:-:app:1": "",

@@ -26,7 +26,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 	}
 	for _, o := range outputs {
 		if o.ByConfig {
-			return usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
+			return usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)
 		}
 		if err := c.checkOutput(env, o); err != nil {
 			return err
@@ -54,7 +54,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 		}
 		lists = append(lists, l)
 		if len(l.Absent) > 0 {
-			env.warn("the index of %q lists missing manifests, and the new index leaves them out: %s", src, image.PlatformNames(l.Absent))
+			env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))
 		}
 	}
 	report, err := index.Join(ctx, lists, index.Options{
@@ -74,7 +74,7 @@ func (c *indexCommand) run(ctx context.Context, env *Env) (err error) {
 // sources parses the names of the images.
 func (c *indexCommand) sources() ([]image.Source, error) {
 	if len(c.Args.Sources) == 0 {
-		return nil, usagef("no SOURCE: name the images to join, as in oci-archive:amd64.oci oci-archive:arm64.oci")
+		return nil, usagef("no SOURCE given: list the images to join, for example oci-archive:amd64.oci oci-archive:arm64.oci")
 	}
 	var sources []image.Source
 	for _, s := range c.Args.Sources {

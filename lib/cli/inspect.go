@@ -20,9 +20,9 @@ import (
 type viewFlags struct {
 	imageFlags
 	repoFlags
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's)" brief:"which image of an index (default: this machine)"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's)" brief:"which image of an index (default: this machine)"`
 	Download bool   `long:"download" description:"download the layers of an image in a registry; by default only manifest and config are fetched, unless an option needs the layers" brief:"also download the layers of an image in a registry"`
-	JSON     bool   `long:"json" description:"print JSON for tools"`
+	JSON     bool   `long:"json" description:"print JSON"`
 	HTML     string `long:"html" value-name:"FILE" unquote:"false" description:"also write a self-contained HTML page; - is standard output, instead of the text" brief:"also write a self-contained HTML page"`
 }
 
@@ -30,8 +30,8 @@ type inspectCommand struct {
 	viewFlags
 	Components bool   `long:"components" description:"list the components, the largest first"`
 	Files      string `long:"files" value-name:"LAYER" unquote:"false" description:"list the entries of a layer: its number, or the start of its digest"`
-	Tree       bool   `long:"tree" description:"list the file system that the layers make up, with the bytes below each directory"`
-	Depth      int    `long:"depth" value-name:"N" default:"-1" default-mask:"all" description:"directories deep, of --tree"`
+	Tree       bool   `long:"tree" description:"list the file system of the image, with the size of each directory"`
+	Depth      int    `long:"depth" value-name:"N" default:"-1" default-mask:"all" description:"maximum depth of --tree"`
 	Args       struct {
 		Image string `positional-arg-name:"IMAGE"`
 	} `positional-args:"yes"`
@@ -90,7 +90,7 @@ func (c *inspectCommand) check() (src image.Source, err error) {
 	}
 	switch {
 	case c.Args.Image == "":
-		return src, usagef("no IMAGE: name one, as in oci-archive:app.oci or docker://registry.example/app:1")
+		return src, usagef("no IMAGE given: give one, for example oci-archive:app.oci or docker://registry.example/app:1")
 	case views > 1:
 		return src, usagef("--components, --files and --tree cannot be used together")
 	case c.Depth != -1 && !c.Tree:
@@ -158,7 +158,7 @@ func (f *viewFlags) draw(ctx context.Context, env *Env, page func(io.Writer) err
 func (f *viewFlags) checkPage() error {
 	switch {
 	case f.HTML == "-" && f.JSON:
-		return usagef("--html - and --json both go to standard output: name a file for one")
+		return usagef("--html - and --json both write to standard output: give --html a file")
 	case f.HTML == "" || f.HTML == "-":
 		return nil
 	}

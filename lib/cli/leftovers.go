@@ -27,7 +27,7 @@ func (e *Env) nameLeftovers(folders []string) {
 	}
 	slices.Sort(paths)
 	for _, path := range slices.Compact(paths) {
-		e.warn("%q was left by a run that was killed: it can be removed", path)
+		e.warn("%q was left behind by a killed run: it can be deleted", path)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // metricsFlags are shared by all commands that process files.
 type metricsFlags struct {
-	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write to FILE what the run took, as JSON: seconds, files, bytes and memory" section:"Run" brief:"write what the run took to FILE, as JSON"`
+	Metrics string `long:"metrics" value-name:"FILE" unquote:"false" description:"write the time, files, bytes and memory of the run to FILE, as JSON" section:"Run" brief:"write time and memory of the run to FILE, as JSON"`
 }
 
 // measurement contains the metrics of a run.
@@ -26,7 +26,7 @@ type measurement struct {
 // measure starts the measurement of a command.
 func (f *metricsFlags) measure(env *Env, command string) (*measurement, error) {
 	if dir := filepath.Dir(f.Metrics); f.Metrics != "" && (!isDir(dir) || isDir(f.Metrics)) {
-		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or name another one", f.Metrics)
+		return nil, usagef("--metrics %q is not a file in an existing directory: create the directory, or choose another one", f.Metrics)
 	}
 	name := env.Name
 	if _, alone := stages[name]; !alone {

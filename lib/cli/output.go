@@ -24,9 +24,9 @@ import (
 
 // outputFlags are the location of an image and its name there.
 type outputFlags struct {
-	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive there). Repeatable: one build, several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
+	Output  []string `short:"o" long:"output" value-name:"DEST" unquote:"false" description:"PATH for an archive, or {destinations}; PATH - is standard output (default: an archive on standard output). Repeatable: one build, several outputs" section:"Output" brief:"PATH, oci:DIR, docker-archive:PATH, docker://REF"`
 	Tag     []string `short:"t" long:"tag" value-name:"NAME[:TAG]" unquote:"false" description:"name of the image in the output (repeatable)"`
-	KeepOld bool     `long:"keep-old" description:"keep the blobs of the image that this one replaces in a layout folder, as far as chunkah has made them" brief:"keep the blobs of the image that is replaced"`
+	KeepOld bool     `long:"keep-old" description:"keep blobs of the replaced image in a layout directory (default: delete those that chunkah made)" brief:"keep the blobs of the image that is replaced"`
 	digestFlags
 }
 
@@ -119,7 +119,7 @@ func (o output) name(tag string) (string, error) {
 		return "", err
 	}
 	if o.Syntax != image.RefOnly && o.Ref != "" && o.Ref != tag {
-		return "", fmt.Errorf("-o names the image %q and --tag %q: give one", o.Ref, tag)
+		return "", fmt.Errorf("-o gives the image the name %q, and --tag %q: use one of them", o.Ref, tag)
 	}
 	return tag, nil
 }
@@ -130,7 +130,7 @@ func checkDistinct(outputs []output) error {
 	for _, o := range outputs {
 		place := o.realPlace()
 		if before, twice := at[place]; twice {
-			return usagef("-o %q and -o %q are one place: give the image more names with --tag", before, o)
+			return usagef("-o %q and -o %q are the same output: use --tag to give the image more names", before, o)
 		}
 		at[place] = o
 	}
@@ -302,7 +302,7 @@ func (e *Env) checkArchive(target image.Source) error {
 	case !target.IsLocalPath():
 		return nil
 	case target.File && !isDir(filepath.Dir(target.Path)):
-		return fmt.Errorf("creating archive %q: there is no directory %q: create it, or name another", target.Path, filepath.Dir(target.Path))
+		return fmt.Errorf("creating archive %q: there is no directory %q: create it, or choose another one", target.Path, filepath.Dir(target.Path))
 	}
 	info, err := os.Stat(target.Path)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
@@ -316,7 +316,7 @@ func (e *Env) checkArchive(target image.Source) error {
 	}
 	defer f.Close()
 	if isTerminal(f) {
-		return usagef("%q is a terminal: name a file with -o, or redirect standard output", target.Path)
+		return usagef("%q is a terminal: give -o a file, or redirect standard output", target.Path)
 	}
 	return nil
 }

@@ -15,12 +15,12 @@ import (
 
 // packFlags are shared by pack and build. --max and --max-layers are the same option.
 type packFlags struct {
-	Max       string `long:"max" value-name:"N" unquote:"false" description:"layers at most, 1 to 500 (default: 64)" section:"Layers"`
+	Max       string `long:"max" value-name:"N" unquote:"false" description:"maximum number of layers, 1 to 500 (default: 64)" section:"Layers"`
 	MaxLayers string `long:"max-layers" value-name:"N" unquote:"false" description:"the same as --max"`
 	MaxSize   string `long:"max-layer-size" value-name:"SIZE" unquote:"false" description:"limit the size of a layer's tar, for example 500MB or 1GiB: larger components are cut into parts" brief:"limit a layer's size: 500MB or 1GiB"`
-	MaxStale  string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the image of --previous, and put only changed files into layers above them, while at most this share of the image is stale (docs/patch-layers.md; default: 0, no such layers)" brief:"keep old layers, with at most this share stale"`
+	MaxStale  string `long:"max-stale" value-name:"PERCENT" unquote:"false" description:"keep layers of the --previous image, and put only changed files into new layers above them, as long as at most PERCENT of the image is stale (docs/patch-layers.md; default: 0, no patch layers)" brief:"keep old layers until PERCENT of the image is stale"`
 	Explain   bool   `long:"explain" description:"print the plan with its reasons: to standard output if that is free, else to standard error" brief:"print the plan with its reasons"`
-	JSON      bool   `long:"json" description:"the same as JSON, in one line"`
+	JSON      bool   `long:"json" description:"print --explain's output as one line of JSON"`
 	planFlags
 }
 
@@ -61,7 +61,7 @@ func (f *packFlags) maxLayerSize() (int64, error) {
 // max returns the requested maximum number of layers, or 0 if it is not set.
 func (f *packFlags) max(env *Env) (int, error) {
 	if f.Max != "" && f.MaxLayers != "" {
-		return 0, usagef("--max and --max-layers are the same option: give one")
+		return 0, usagef("--max and --max-layers are the same option: use one of them")
 	}
 	text, name := f.Max, "--max"
 	if f.MaxLayers != "" {
@@ -76,10 +76,10 @@ func (f *packFlags) max(env *Env) (int, error) {
 	}
 	switch {
 	case n > pack.MostLayers:
-		env.warn("%s %d: podman refuses an image of more than 128 layers, and containers-storage one of more than %d, with the layers that a container file adds",
+		env.warn("%s %d: podman refuses images with more than 128 layers, and containers-storage images with more than %d, including layers that a Containerfile adds",
 			name, n, pack.MaxMax)
 	case n > pack.ManyLayers:
-		env.warn("%s %d: docker's overlay2 store refuses an image of more than %d layers, podman one of more than 128",
+		env.warn("%s %d: docker's overlay2 store refuses images with more than %d layers, and podman images with more than 128",
 			name, n, pack.ManyLayers)
 	}
 	return n, nil
@@ -163,22 +163,22 @@ func (e *Env) reportPack(r *pack.Report) {
 		e.warnLines(list)
 	}
 	if r.NoSource {
-		e.warn("the source that the stream names cannot be read: unchanged files get other times than in the last image; run chunkah-pack where the source is")
+		e.warn("cannot read the source given in the stream: unchanged files get different times than in the previous image; run chunkah-pack where it can read the source")
 	}
 	if r.Closed > 0 {
-		e.warn("%s with files that this user may not read: they get other times than in the last image", plural(int64(r.Closed), "component"))
+		e.warn("%s with files that this user cannot read: they get different times than in the previous image", plural(int64(r.Closed), "component"))
 	}
 	if r.Odd > 0 {
-		e.warn("%s with a file dated before 1970 or after 2242: their files keep their own times, and get new ones with each build of the root", plural(int64(r.Odd), "component"))
+		e.warn("%s with a file dated before 1970 or after 2242: their files keep their own times, which change whenever the root is built again", plural(int64(r.Odd), "component"))
 	}
 	if r.Now > 0 {
-		e.info("grouping looks back from %s, the newest update", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
+		e.info("grouping uses the updates up to %s, the newest one", time.Unix(r.Now, 0).UTC().Format(time.RFC3339))
 	}
 	if r.Kept > 0 {
-		e.info("keeping the last image's times: %d of %s whose times no package bounds", r.Kept, plural(int64(r.Unbounded), "component"))
+		e.info("keeping times of the previous image: %d of %s whose times no package limits", r.Kept, plural(int64(r.Unbounded), "component"))
 	}
 	if p := r.Patch; p != nil {
-		e.info("keeping %d of %s of the previous image, with %s stale; %s of new files in %s", len(p.Kept), plural(int64(len(p.Layers)), "layer"),
+		e.info("keeping %d of %s of the previous image, with %s of stale files; %s of new files in %s", len(p.Kept), plural(int64(len(p.Layers)), "layer"),
 			bytesText(p.Stale), bytesText(p.NewBytes), plural(int64(p.New), "layer"))
 	}
 	for i, l := range r.Plan {

@@ -42,7 +42,7 @@ func (f *packFlags) maxStale(output *image.Source) (int64, error) {
 	}
 	n, err := strconv.ParseUint(whole+part+strings.Repeat("0", percentDigits-len(part)), 10, 32)
 	if err != nil || whole == "" || n > 1_000_000 {
-		return 0, usagef("--max-stale %q is not a share from 0 to 100, such as 5%% or 2.5", f.MaxStale)
+		return 0, usagef("--max-stale %q is not a percentage from 0 to 100, such as 5%% or 2.5", f.MaxStale)
 	}
 	if n == 0 {
 		return 0, nil
@@ -54,7 +54,7 @@ func (f *packFlags) maxStale(output *image.Source) (int64, error) {
 	switch {
 	case err != nil || src != nil:
 	case f.Previous != previousAuto:
-		err = usagef("--max-stale keeps layers of an image: name it with --previous")
+		err = usagef("--max-stale keeps layers of a previous image: give it with --previous")
 	case output == nil:
 		err = errNoPlace()
 	}
@@ -87,7 +87,7 @@ func (f *packFlags) lastImage(ctx context.Context, env *Env, images *imageFlags,
 			return nil, context.Cause(ctx)
 		}
 		if !errors.Is(err, fs.ErrNotExist) || f.Previous != previousAuto { // reported by grouping
-			env.warn("keeping no layers of the previous image: %w", err)
+			env.warn("not keeping layers of the previous image: %w", err)
 		}
 		return nil, nil
 	}
@@ -145,7 +145,7 @@ func (f *packFlags) lastLayers(ctx context.Context, env *Env, images *imageFlags
 		if err != nil {
 			return nil, err
 		}
-		say(from(found), "the document attached to it")
+		say(from(found), "the document attached to the image")
 	}
 	if len(want) > 0 {
 		found, err := tableFiles(ctx, env, img, last)
@@ -191,8 +191,8 @@ func (f *packFlags) plannedFiles(ctx context.Context, env *Env) (map[string][]*f
 // maxAttached bounds the document with the files of an image, in bytes.
 const maxAttached = 256 << 20
 
-// attachedFiles reads the files of an image from the document attached to it. Without a usable
-// document it returns nil.
+// attachedFiles reads the files of an image from the document attached to the image. Without a
+// usable document it returns nil.
 func (f *imageFlags) attachedFiles(ctx context.Context, env *Env, img *image.Image) (found map[string][]*format.File, err error) {
 	repo := img.Repository()
 	if repo == nil {
@@ -259,7 +259,7 @@ func (f *imageFlags) openPrevious(env *Env, to *outputFlags, last *lastImage) fu
 		for _, l := range img.Layers {
 			if docker {
 				if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
-					return nil, nil, errors.Join(fmt.Errorf("keeping its layers: %w; oci-archive: can hold them", err), closer.Close())
+					return nil, nil, errors.Join(fmt.Errorf("keeping layers of the previous image: %w (oci-archive: allows them)", err), closer.Close())
 				}
 			}
 			layers[l.DiffID] = write.Kept{
@@ -339,7 +339,7 @@ func (s *filesSink) Finish() error {
 }
 
 // attachFiles attaches the files of an image to it in its registry, so that the next build need not
-// read its layers. Without them that build is slower, so an error is a warning.
+// read its layers. Without them that build is slower, so an error is only a warning.
 func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, r *write.Report) {
 	place := to.registryPlace()
 	if r == nil || r.WriteFiles == nil || place == nil {
@@ -361,11 +361,11 @@ func (f *imageFlags) attachFiles(ctx context.Context, env *Env, to *writeFlags, 
 		subject := v1.Descriptor{MediaType: mediaType, Digest: digest.Digest(r.Manifest), Size: int64(len(raw))}
 		made, err := repo.Attach(ctx, subject, registry.Attachment{Type: plan.FilesType, Title: "files.msgpack.zst", Data: data.Bytes()})
 		if err == nil {
-			env.info("attached the list of its files, %s, to the image: %s", bytesText(int64(data.Len())), made.Digest)
+			env.info("attached the list of files (%s) to the image: %s", bytesText(int64(data.Len())), made.Digest)
 		}
 		return err
 	}()
 	if err != nil {
-		env.warn("attaching the list of its files to the image: %w; the next build reads its layers instead", err)
+		env.warn("attaching the list of files to the image: %w; the next build will read the image's layers instead", err)
 	}
 }

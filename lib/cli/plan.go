@@ -23,7 +23,7 @@ import (
 // planFlags name the previous plan and the file of the new one.
 type planFlags struct {
 	Previous   string `long:"previous" value-name:"FILE|IMAGE" unquote:"false" description:"reuse the layer layout of a plan or an image where it saves downloads (auto: the image that the output replaces)" section:"Layers" brief:"reuse this layout where it saves downloads"`
-	FreshTimes bool   `long:"fresh-times" description:"give no file the time that it had in the last image, or that of its component: the times that no package bounds are those of the source, up to SOURCE_DATE_EPOCH" brief:"keep the source's times, not the last image's"`
+	FreshTimes bool   `long:"fresh-times" description:"do not keep times of the previous image: files that no package limits get the time that they have in the source, or SOURCE_DATE_EPOCH if that is earlier" brief:"use the source's times, not the previous image's"`
 	Plan       string `long:"plan" value-name:"FILE" unquote:"false" description:"write the plan to FILE, for --previous of the next build" brief:"write the plan, for --previous next time"`
 }
 
@@ -37,12 +37,12 @@ func (f *planFlags) checkPlan(output *image.Source) error {
 	case f.Plan == "":
 		return nil
 	case f.Plan == "-" && output == nil:
-		return usagef("--plan -: standard output holds the stream or the image: name a file")
+		return usagef("--plan -: standard output is used for the stream or the image: give --plan a file")
 	case f.Plan == "-":
 		return nil
 	}
 	if dir := filepath.Dir(f.Plan); !isDir(dir) || isDir(f.Plan) {
-		return usagef("--plan %q is not a file in an existing directory: create the directory, or name another one", f.Plan)
+		return usagef("--plan %q is not a file in an existing directory: create the directory, or choose another one", f.Plan)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (f *planFlags) previous(ctx context.Context, env *Env, opt image.Options, o
 	}
 	prev, note, err := readPrevious(ctx, src, opt)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or name an empty file)", err)
+		return nil, fmt.Errorf("reading the previous layout: %w (for a first build leave out --previous, or give it an empty file)", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the previous layout: %w", err)
@@ -88,10 +88,10 @@ func previousOutput(ctx context.Context, env *Env, opt image.Options, output *im
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, fs.ErrNotExist):
-		env.info("no previous image at %q: this is the first one", output)
+		env.info("no previous image at %q: this is the first build", output)
 		return &group.Previous{}, nil // the next build will have a layout: docs/grouping.md
 	case err != nil:
-		env.warn("previous layout: %w: planning without", err)
+		env.warn("previous layout: %w: planning without it", err)
 		return nil, nil
 	case note != nil:
 		env.warn("previous layout: %w", note)
@@ -133,11 +133,11 @@ func readImage(ctx context.Context, src image.Source, opt image.Options) (prev *
 	var part *image.PartError
 	switch {
 	case errors.As(err, &part) && ctx.Err() == nil:
-		return nil, fmt.Errorf("%w: planning without", err), nil
+		return nil, fmt.Errorf("%w: planning without it", err), nil
 	case err != nil && (src.Network || ctx.Err() != nil || errors.As(err, &refused)):
 		return nil, nil, err
 	case err != nil:
-		return nil, fmt.Errorf("%w: planning without", err), nil
+		return nil, fmt.Errorf("%w: planning without it", err), nil
 	}
 	prev, text := plan.FromConfig(img.Config.Data, strconv.Quote(src.String()))
 	return prev, noteOf(text), img.Close()

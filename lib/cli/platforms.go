@@ -27,7 +27,7 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 		{c.Config == "-", "--config -"}, {c.MaxStale != "", "--max-stale"},
 	} {
 		if o.given {
-			return src, usagef("%s is for one image: use it with --platform OS/ARCH instead of --platform %s", o.name, platformAll)
+			return src, usagef("%s works with one image only: use it with --platform OS/ARCH instead of --platform %s", o.name, platformAll)
 		}
 	}
 	if len(c.From) != 1 {
@@ -39,11 +39,11 @@ func (c *buildCommand) checkAll() (src image.Source, err error) {
 	}
 	for _, o := range outputs {
 		if o.ByConfig {
-			return src, usagef("%s holds an image of one platform: use oci-archive:", o.Prefix)
+			return src, usagef("%s can hold only an image for one platform: use oci-archive:", o.Prefix)
 		}
 	}
 	if src, err = parseImage(c.From[0]); err == nil && checkReadableAgain(c.From) != nil {
-		err = usagef("--platform %s reads %q several times: put it into a file", platformAll, c.From[0])
+		err = usagef("--platform %s reads %q several times: save it to a file", platformAll, c.From[0])
 	}
 	return src, err
 }
@@ -117,7 +117,7 @@ func (c *buildCommand) platforms(ctx context.Context, env *Env, src image.Source
 		env.warn("leaving out %s of %q, not Linux images: %s", plural(int64(len(others)), "manifest"), src, image.PlatformNames(others))
 	}
 	if len(l.Absent) > 0 {
-		env.warn("the index of %q lists missing manifests, and the new index leaves them out: %s", src, image.PlatformNames(l.Absent))
+		env.warn("the index of %q lists missing manifests, which are left out of the new index: %s", src, image.PlatformNames(l.Absent))
 	}
 	if err := l.Close(); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (f *imageFlags) previousLayers(ctx context.Context, env *Env, name string, 
 	case errors.Is(err, fs.ErrNotExist) && name == previousAuto:
 		return nil, nil, nil // reported by grouping
 	case err != nil && algorithm != compress.None:
-		env.info("taking no layers of the previous image: %w", err)
+		env.info("not reusing layers of the previous image: %w", err)
 		return nil, nil, nil
 	case err != nil:
 		return nil, nil, nil //nolint:nilerr // it is only compared with the new image

@@ -19,11 +19,11 @@ import (
 
 type reuseCommand struct {
 	viewFlags
-	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"say what this client downloads, and why (default: all in sum; podman's and containerd's by component)" brief:"say what this client downloads (default: all)"`
+	Client     string `long:"client" value-name:"docker|podman|containerd" unquote:"false" description:"print the downloads of this client, with reasons (default: totals for all clients, and components for podman and containerd)" brief:"print downloads of this client (default: all)"`
 	FailAbove  string `long:"fail-above" value-name:"SIZE" unquote:"false" description:"end with status 1 if an update downloads more than SIZE, for example 50MB (of several clients, podman's download counts)" brief:"status 1 if an update downloads more: 50MB"`
 	Markdown   bool   `long:"markdown" description:"print tables in Markdown, for a pull request or a job summary" brief:"print tables in Markdown"`
-	Partial    bool   `long:"partial" description:"also say what podman with enable_partial_images downloads: of layers of zstd:chunked, only the chunks that it lacks" brief:"also say what podman's partial pull downloads"`
-	Components bool   `long:"components" description:"print the table by component for each step of a series too; of two images it is always there"`
+	Partial    bool   `long:"partial" description:"also print the downloads of podman with enable_partial_images: for zstd:chunked layers, only the missing chunks" brief:"also print what podman's partial pulls download"`
+	Components bool   `long:"components" description:"for a series, also print the table of components for each step (for two images it is always printed)"`
 	Args       struct {
 		Images []string `positional-arg-name:"IMAGE"`
 	} `positional-args:"yes"`
@@ -101,7 +101,7 @@ func (c *reuseCommand) check() ([]image.Source, error) {
 		return nil, usagef("--json and --markdown cannot be used together")
 	}
 	if n := len(c.Args.Images); n < 2 {
-		return nil, usagef("reuse needs two images, and %d is given: OLD (what the client has) and NEW", n)
+		return nil, usagef("reuse needs two images, but %d was given: OLD (what the client has) and NEW", n)
 	}
 	if c.Client != "" && !slices.Contains(reuse.Clients, c.client()) {
 		return nil, usagef("--client %q is not one of %s", c.Client, strings.Trim(fmt.Sprint(reuse.Clients), "[]"))

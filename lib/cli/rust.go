@@ -15,18 +15,18 @@ import (
 
 // rustFlags are hidden options of the Rust chunkah, for scripts that use them.
 type rustFlags struct {
-	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write to FILE what each component consists of, as JSON: files, bytes and stability" brief:"write the files of each component to FILE, as JSON" section:"Run"`
-	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the most memory that the run took to FILE, in bytes" brief:"write the peak of memory to FILE, in bytes"`
-	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"does nothing: -vv writes to standard error"`
+	WriteManifestTo string `long:"write-manifest-to" value-name:"FILE" unquote:"false" description:"write the files, size and stability of each component to FILE, as JSON" brief:"write the files of each component to FILE, as JSON" section:"Run"`
+	WritePeakMemTo  string `long:"write-peak-mem-to" value-name:"FILE" unquote:"false" description:"write the peak memory of the run to FILE, in bytes" brief:"write the peak memory of the run to FILE, in bytes"`
+	TraceLogfile    string `long:"trace-logfile" value-name:"FILE" unquote:"false" description:"has no effect: use -vv, which writes to standard error"`
 }
 
 // check warns of options and variables of the Rust chunkah that have no effect.
 func (f *rustFlags) check(env *Env) {
 	if f.TraceLogfile != "" {
-		env.warn("--trace-logfile does nothing here: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
+		env.warn("--trace-logfile has no effect: -vv 2>%s writes the same", shellLine([]string{f.TraceLogfile}))
 	}
 	if os.Getenv("RUST_LOG") != "" {
-		env.warn("RUST_LOG does nothing here: -v and -vv say more, -q less")
+		env.warn("RUST_LOG has no effect: use -v and -vv for more output, -q for less")
 	}
 }
 
@@ -55,7 +55,7 @@ func (f *rustFlags) write(ctx context.Context, contents []pack.Content) error {
 	}
 	if f.WritePeakMemTo != "" {
 		if err := writeNamed(ctx, f.WritePeakMemTo, fmt.Appendln(nil, metrics.PeakMemory())); err != nil {
-			return fmt.Errorf("writing the peak of memory: %w", err)
+			return fmt.Errorf("writing the peak memory: %w", err)
 		}
 	}
 	return nil

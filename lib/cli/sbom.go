@@ -28,7 +28,7 @@ type sbomCommand struct {
 	clockFlags
 	Format string `long:"format" value-name:"spdx|cyclonedx" unquote:"false" description:"SPDX 2.3 or CycloneDX 1.6, both in JSON (default: spdx)" section:"Output" brief:"SPDX 2.3 or CycloneDX 1.6 (default: spdx)"`
 	Output string `short:"o" long:"output" value-name:"FILE" unquote:"false" description:"write the document to FILE (default: standard output)" brief:"write to FILE (default: standard output)"`
-	Attach string `long:"attach" value-name:"IMAGE" unquote:"false" description:"attach the document to IMAGE in a registry (docker://REF), as an OCI referrer, in place of printing it" brief:"attach to docker://REF, as an OCI referrer"`
+	Attach string `long:"attach" value-name:"IMAGE" unquote:"false" description:"attach the document to IMAGE in a registry (docker://REF), as an OCI referrer, instead of printing it" brief:"attach to docker://REF, as an OCI referrer"`
 	Args   struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`

@@ -17,14 +17,14 @@ func (c *sbomCommand) runAll(ctx context.Context, env *Env) error {
 	case len(c.Args.Sources) != 1:
 		return usagef("--platform %s needs one SOURCE, an index of several images", platformAll)
 	case c.Attach == "" && !strings.Contains(c.Output, platformPlace), c.Output != "" && !strings.Contains(c.Output, platformPlace):
-		return usagef("--platform %s writes several documents: put %s into the name of -o, or use --attach alone", platformAll, platformPlace)
+		return usagef("--platform %s writes several documents: include %s in the file name of -o, or use --attach alone", platformAll, platformPlace)
 	}
 	src, err := parseImage(c.Args.Sources[0])
 	if err != nil {
 		return err
 	}
 	if checkReadableAgain(c.Args.Sources) != nil {
-		return usagef("--platform %s reads %q several times: put it into a file", platformAll, c.Args.Sources[0])
+		return usagef("--platform %s reads %q several times: save it to a file", platformAll, c.Args.Sources[0])
 	}
 	entries, err := c.images(ctx, env, src)
 	if err != nil {

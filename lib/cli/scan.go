@@ -18,12 +18,12 @@ import (
 
 // scanFlags are shared by scan and build.
 type scanFlags struct {
-	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; with a slash at the end only what is in it (repeatable)" section:"Source" brief:"leave out PATH; ending in / only what is in it"`
-	CrossMounts bool     `long:"cross-mounts" description:"go into what is mounted below the root"`
-	SkipCaches  bool     `long:"skip-caches" description:"leave out what is in directories marked by a CACHEDIR.TAG" brief:"leave out what a CACHEDIR.TAG marks"`
+	Prune       []string `long:"prune" value-name:"PATH" unquote:"false" description:"leave out PATH; if it ends with a slash, only its contents (repeatable)" section:"Source" brief:"leave out PATH; if it ends in /, its contents"`
+	CrossMounts bool     `long:"cross-mounts" description:"include file systems that are mounted below the root"`
+	SkipCaches  bool     `long:"skip-caches" description:"leave out the contents of directories with a CACHEDIR.TAG" brief:"leave out caches marked by a CACHEDIR.TAG"`
 	MapXattrs   []string `long:"map-xattr" value-name:"FROM=TO" unquote:"false" description:"put the xattr FROM of the source into the image as TO, for example user.selinux=security.selinux (repeatable)" brief:"rename an xattr: user.selinux=security.selinux"`
 	SkipSpecial bool     `long:"skip-special-files" description:"leave out sockets, FIFOs and devices"`
-	KeepSpecial bool     `long:"keep-special-files" description:"take FIFOs and devices into the image; leave out sockets" brief:"take FIFOs and devices; leave out sockets"`
+	KeepSpecial bool     `long:"keep-special-files" description:"include FIFOs and devices in the image; leave out sockets" brief:"include FIFOs and devices; leave out sockets"`
 	xattrFlags
 }
 
@@ -55,11 +55,11 @@ func (f *scanFlags) options(env *Env, root *rootfs.Root, outputs []os.FileInfo) 
 	}
 	for _, p := range f.Prune {
 		if strings.Trim(p, "/") == "" || path.Clean("/"+p) == "/" {
-			return opt, usagef("--prune %q would leave nothing: name something below the root", p)
+			return opt, usagef("--prune %q would leave nothing: give a path below the root", p)
 		}
 	}
 	if root.Path() == "/" {
-		env.warn("the root is /: leaving out what is in %s", strings.Join(liveContents, " "))
+		env.warn("the root is /: leaving out the contents of %s", strings.Join(liveContents, " "))
 		opt.Prune = append(append([]string(nil), f.Prune...), liveContents...)
 	}
 	return opt, nil
@@ -72,13 +72,13 @@ func (f *scanFlags) mapXattrs() (map[string]string, error) {
 		from, to, _ := strings.Cut(pair, "=")
 		switch {
 		case !strings.Contains(from, ".") || !strings.Contains(to, ".") || strings.Contains(to, "="):
-			return nil, usagef("--map-xattr %q: want the names of two xattrs, as in user.selinux=security.selinux", pair)
+			return nil, usagef("--map-xattr %q: want the names of two xattrs, for example user.selinux=security.selinux", pair)
 		case names[from] != "" && names[from] != to:
 			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, from, names[from])
 		case targets[to] != "" && targets[to] != from:
 			return nil, usagef("--map-xattr %q: %q already becomes %q", pair, targets[to], to)
 		case names[to] != "" || targets[from] != "":
-			return nil, usagef("--map-xattr %q: another --map-xattr has one of its names on the other side", pair)
+			return nil, usagef("--map-xattr %q: another --map-xattr uses one of these names on the other side of its =", pair)
 		}
 		names[from], targets[to] = to, from
 	}
@@ -92,7 +92,7 @@ type scanCommand struct {
 	formatFlags
 	metricsFlags
 	Digests bool   `long:"digests" description:"add the SHA-256 of the contents to regular files (file.digest), computed on all cores" brief:"add the SHA-256 of contents to regular files"`
-	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"the root, where no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
+	Rootfs  string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory, if no SOURCE is given" variable:"CHUNKAH_ROOTFS" section:"Source"`
 	Args    struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -167,7 +167,7 @@ func (c *scanCommand) run(ctx context.Context, env *Env) error {
 // changes can be empty.
 func (f *sourceFlags) warnEmpty(env *Env, root *rootfs.Root, r *scan.Report) {
 	if r.Files <= 1 && f.KeepBase == "" {
-		env.warn("%q is empty, or all in it is left out", root.Path())
+		env.warn("%q is empty, or everything in it is left out", root.Path())
 	}
 }
 
@@ -183,7 +183,7 @@ func (e *Env) reportScan(r *scan.Report) {
 // warnUnmapped warns of files with owners that the user namespace does not map.
 func (e *Env) warnUnmapped(r *scan.Report) {
 	if r.Unmapped > 0 {
-		e.warn("%s of owners that show as nobody (65534): this user namespace may not map them, and the image would have nobody in their place: run as root, or under podman unshare",
+		e.warn("%s owned by nobody (65534): the real owners may be unmapped in this user namespace, and the image would have nobody instead: run as root, or under podman unshare",
 			plural(r.Unmapped, "file"))
 	}
 }
@@ -208,7 +208,7 @@ func (e *Env) reportWalk(r *scan.Report) {
 func (e *Env) warnCostly(r *scan.Report) {
 	e.warnSparse(r.Sparse)
 	if r.OSTree {
-		e.warn("/sysroot/ostree is an ostree repository, which contains all files a second time: leave it out with --prune /sysroot/")
+		e.warn("/sysroot/ostree is an ostree repository, which contains a second copy of all files: leave it out with --prune /sysroot/")
 	}
 }
 
@@ -221,7 +221,7 @@ func (e *Env) warnSparse(list []scan.Sparse) {
 	for _, s := range list {
 		holes += s.Holes
 	}
-	e.warn("%s with holes of %s in all, which become zeros in the image and take time: %q%s; --prune leaves a file out",
+	e.warn("%s with holes of %s in total, which become zeros in the image and take time: %q%s; use --prune to leave out a file",
 		plural(int64(len(list)), "file"), bytesText(holes), list[0].Path, andOthers(len(list)-1))
 }
 

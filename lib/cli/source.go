@@ -26,8 +26,7 @@ import (
 // sourceFlags are shared by scan and build.
 type sourceFlags struct {
 	imageFlags
-	// removed requests source.Set.Removed.
-	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to take (default: this machine's). chunkah build and sbom can take all: build makes an index of the results, sbom a document for each" section:"Source" brief:"which image of an index, or all"`
+	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's). chunkah build and sbom accept all: build then makes an index, and sbom one document per image" section:"Source" brief:"which image of an index, or all"`
 	BySource bool   `long:"by-source" description:"make each source a component"`
 	KeepBase string `long:"keep-base" value-name:"N|IMAGE" unquote:"false" description:"keep the lowest N layers of the source, or those of the image that it is built on" brief:"keep the lowest layers of the source"`
 }
@@ -68,7 +67,7 @@ func (f *sourceFlags) sourceNames(how string, sources []string, rootfs string) (
 	}
 	if len(sources) == 0 {
 		if rootfs == "" {
-			return nil, usagef("no root: name it with %s, or set CHUNKAH_ROOTFS", how)
+			return nil, usagef("no root directory given: use %s, or set CHUNKAH_ROOTFS", how)
 		}
 		if err := cmp.Or(refuseCopy(rootfs), refuseLayout(rootfs)); err != nil {
 			return nil, err
@@ -141,7 +140,7 @@ func refuseLayout(path string) error {
 	if slices.ContainsFunc(names, foreign) || !slices.Contains(names, "index.json") || !slices.Contains(names, "blobs") {
 		return nil
 	}
-	return usagef("%q is a layout directory: did you mean the source %s? (%s takes its files)", path,
+	return usagef("%q is a layout directory: did you mean the source %s? (%s means the files of the directory)", path,
 		shellLine([]string{"oci:" + path}), shellLine([]string{"dir:" + path}))
 }
 
@@ -219,7 +218,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 	}
 	switch {
 	case f.KeepBase != "" && len(sources) > 1:
-		return usagef("--keep-base works with only one source: merge the others first")
+		return usagef("--keep-base works with only one source: merge the sources first")
 	case f.KeepBase != "" && !isImage(sources[0]):
 		return usagef("--keep-base: source %q is not an image, and has no layers to keep", sources[0])
 	case f.Platform == "":
@@ -229,7 +228,7 @@ func (f *sourceFlags) check(take string, sources []string) error {
 		return usagef("--platform %q applies to images: for a directory or a root tar use --arch", f.Platform)
 	}
 	if f.Platform == platformAll {
-		return usagef("--platform %s is for chunkah build and sbom: a stream has one image", platformAll)
+		return usagef("--platform %s works only with chunkah build and sbom: a stream has one image", platformAll)
 	}
 	if _, _, err := oci.ParseArch(f.Platform); err != nil {
 		return usagef("--platform: %w", err)
@@ -251,7 +250,7 @@ func checkReadableAgain(sources []string) error {
 		}
 		own := src.Path == "/dev/stdin" || strings.HasPrefix(src.Path, "/dev/fd/") || strings.HasPrefix(src.Path, "/proc/self/")
 		if own || !info.Mode().IsRegular() && !info.IsDir() {
-			return usagef("source %q can be read only once, but later stages read it again: put it into a file, or use chunkah build --from", s)
+			return usagef("source %q can be read only once, but later stages read it again: save it to a file, or use chunkah build --from", s)
 		}
 	}
 	return nil
@@ -293,7 +292,7 @@ func (f *outputFlags) checkKept(set *source.Set) error {
 	}
 	for i, l := range set.Kept {
 		if err := oci.CheckDockerLayer(l.Descriptor); err != nil {
-			return usagef("keeping layer %d: %w, as oci-archive: may hold", i, err)
+			return usagef("keeping layer %d: %w (oci-archive: allows it)", i, err)
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ var stages = map[string]stage{
 	"chunkah-assign": {
 		new:   func() command { return &assignCommand{} },
 		short: "tag files with their components",
-		long:  "Reads a stream of files, and writes it with the components that package databases and other sources name.",
+		long:  "Reads a stream of files, and writes it with the component of each file, from package databases and other sources.",
 		usage: "[OPTIONS] < STREAM > STREAM",
 		group: "Assign options",
 		alone: true,
@@ -88,7 +88,7 @@ var stages = map[string]stage{
 	"chunkah-index": {
 		new:   func() command { return &indexCommand{} },
 		short: "join images for several platforms",
-		long:  "Writes an index of finished images, and copies them unchanged. Each is for a different platform; indexes are accepted.",
+		long:  "Writes an index of finished images, and copies them unchanged. Each image must be for a different platform. Indexes are accepted too.",
 		usage: "[OPTIONS] SOURCE...",
 		group: "Index options",
 		examples: []manual.Example{
@@ -99,7 +99,7 @@ var stages = map[string]stage{
 	"chunkah-diff": {
 		new:      func() command { return &diffCommand{} },
 		short:    "compare two directories or images",
-		long:     "Prints one line per difference between two directories or images, which are read as scan reads them.",
+		long:     "Prints one line per difference between two directories or images, which are read in the same way as by scan.",
 		usage:    "[OPTIONS] SOURCE SOURCE",
 		group:    "Diff options",
 		compares: true,
@@ -135,7 +135,7 @@ var stages = map[string]stage{
 	"chunkah-extract": {
 		new:   func() command { return &extractCommand{} },
 		short: "write the files of an image to a directory or a tar",
-		long:  "Writes the file system of an image, with all layers applied, to the directory DIR or, with --tar, to a tar. DIR must be new or empty. Nothing is written outside DIR, and DIR appears when it is complete. Only root can restore owners and devices; other users get everything else, and a list of the rest.",
+		long:  "Writes the file system of an image, with all layers applied, to the directory DIR or, with --tar, to a tar. DIR must be new or empty. Nothing is written outside DIR, and DIR appears when it is complete. Only root can restore owners and devices; for other users, everything else is written, and the rest is listed.",
 		usage: "[OPTIONS] SOURCE [DIR]",
 		group: "Extract options",
 		examples: []manual.Example{
@@ -237,13 +237,13 @@ var (
 		{Code: "1", Text: "An error occurred; see standard error."},
 		{Code: "2", Text: "The command line is wrong."},
 		{Code: "129, 130, 143", Text: "SIGHUP, SIGINT or SIGTERM ended the command."},
-		{Code: "141", Text: "The reader of standard output is gone."},
+		{Code: "141", Text: "The reader of standard output closed it."},
 	}
 	comparingStatuses = []manual.Status{
 		{Code: "0", Text: "No differences, faults or findings."},
-		{Code: "1", Text: "There are some: one line each on standard output."},
+		{Code: "1", Text: "There are some: one line per difference, fault or finding on standard output."},
 		{Code: "2", Text: "An error occurred (see standard error), or the command line is wrong."},
 		{Code: "129, 130, 143", Text: "SIGHUP, SIGINT or SIGTERM ended the command."},
-		{Code: "141", Text: "The reader of standard output is gone."},
+		{Code: "141", Text: "The reader of standard output closed it."},
 	}
 )

@@ -18,7 +18,7 @@ import (
 // input opens the stream on standard input.
 func (e *Env) input(ctx context.Context) (*format.Reader, error) {
 	if isTerminal(e.Stdin) {
-		return nil, usagef("standard input is a terminal: the stream of the stage before is expected there, as in chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
+		return nil, usagef("standard input is a terminal: expected the stream of the previous stage, for example from chunkah-scan ROOT | chunkah-assign | chunkah-pack | chunkah-write")
 	}
 	return format.NewReader(interrupt.NewStream(ctx, e.Stdin), "stdin"), nil
 }
@@ -29,7 +29,7 @@ func (e *Env) output(ctx context.Context, enc format.Encoding) (*format.Writer, 
 		return nil, &usageError{errClosed}
 	}
 	if enc == format.Msgpack && isTerminal(e.Stdout) {
-		return nil, usagef("standard output is a terminal: msgpack is not for reading, use --format json")
+		return nil, usagef("standard output is a terminal: msgpack is a binary format, use --format json")
 	}
 	return format.NewWriter(e.writer(ctx), enc), nil
 }
@@ -46,7 +46,7 @@ func isClosed(f *os.File) bool {
 	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) // the device number of /dev/null on Linux
 }
 
-var errClosed = errors.New("standard output is closed, or /dev/null for reading and writing: redirect it")
+var errClosed = errors.New("standard output is closed, or is /dev/null, opened for reading and writing: redirect it")
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
@@ -96,10 +96,10 @@ func readFile(path string) ([]byte, error) {
 func readBounded(in io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(data) > maxInput {
-		err = fmt.Errorf("it has more than %d bytes", maxInput)
+		err = fmt.Errorf("more than %d bytes", maxInput)
 	}
 	return data, err
 }
 
 // errStdinTaken refuses "-" if standard input has the stream.
-var errStdinTaken = errors.New("standard input holds the stream")
+var errStdinTaken = errors.New("standard input is used for the stream")

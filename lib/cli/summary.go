@@ -221,7 +221,7 @@ func (r *reports) skipped() []string {
 		}
 	}
 	if n := r.written.Duplicates; n > 0 {
-		parts = append(parts, plural(int64(n), "layer")+" equal to another")
+		parts = append(parts, plural(int64(n), "layer")+" with the contents of another layer")
 	}
 	return parts
 }

@@ -12,7 +12,7 @@ import (
 type verifyCommand struct {
 	imageFlags
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which images of an index to verify (default: all)" section:"Source"`
-	JSON     bool   `long:"json" description:"print an object for each fault"`
+	JSON     bool   `long:"json" description:"print one JSON object per fault"`
 	Args     struct {
 		Sources []string `positional-arg-name:"SOURCE"`
 	} `positional-args:"yes"`
@@ -28,7 +28,7 @@ func (c *verifyCommand) run(ctx context.Context, env *Env) error {
 
 func (c *verifyCommand) verify(ctx context.Context, env *Env) (*verify.Report, error) {
 	if len(c.Args.Sources) != 1 {
-		return nil, usagef("%s given: name one image, as in oci-archive:app.oci", plural(int64(len(c.Args.Sources)), "SOURCE"))
+		return nil, usagef("%s given: verify needs one image, for example oci-archive:app.oci", plural(int64(len(c.Args.Sources)), "SOURCE"))
 	}
 	src, err := parseImage(c.Args.Sources[0])
 	if err != nil {

@@ -27,9 +27,9 @@ func (c *buildCommand) checkVerify() error {
 	case err != nil:
 		return err
 	case slices.ContainsFunc(outputs, func(o output) bool { return o.IsStdout() }):
-		return usagef("--verify reads the image again: name a place for it with -o, not standard output")
+		return usagef("--verify reads the image again: use -o with something other than standard output")
 	case c.SkipCaches && c.KeepBase != "":
-		return usagef("--verify does not know which caches of a kept base --skip-caches leaves out: give one of them")
+		return usagef("--verify cannot be used with both --keep-base and --skip-caches: it cannot tell which caches of the base are left out")
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (c *buildCommand) verifyOutput(ctx context.Context, env *Env, b *building, 
 		env.warn("%s", d)
 	}
 	if len(verified.Faults)+len(found) > 0 {
-		return fmt.Errorf("verifying %q: %s, %s from the source: it does not appear", made.target,
+		return fmt.Errorf("verifying %q: %s, %s from the source: the image is discarded", made.target,
 			plural(int64(len(verified.Faults)), "fault"), plural(int64(len(found)), "difference"))
 	}
 	b.verified = verified

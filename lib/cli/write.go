@@ -24,18 +24,18 @@ import (
 // writeFlags are shared by write and build.
 type writeFlags struct {
 	outputFlags
-	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo print of an image" section:"Image" brief:"config, as podman, docker or skopeo print it"`
-	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"the same as text" variable:"CHUNKAH_CONFIG_STR" brief:"the same as text"`
+	Config     string   `long:"config" value-name:"FILE" unquote:"false" description:"image config: an OCI config, or what podman, docker or skopeo inspect prints" section:"Image" brief:"config, as podman, docker or skopeo inspect prints"`
+	ConfigStr  string   `long:"config-str" value-name:"JSON" unquote:"false" description:"image config as text, instead of in a file" variable:"CHUNKAH_CONFIG_STR" brief:"image config as text, instead of in a file"`
 	Labels     []string `long:"label" value-name:"K=V|K-|-" unquote:"false" description:"set a label, remove one, remove all (repeatable)"`
 	KeepLabels []string `long:"keep-label" value-name:"NAME" unquote:"false" description:"keep this label or annotation although it describes the source's layers, for example ostree.commit (repeatable)" brief:"keep a label that describes the source's layers"`
 	Annotation []string `long:"annotation" value-name:"K=V|K-|-" unquote:"false" description:"the same for annotations (repeatable)" brief:"set an annotation, remove one, or all (repeatable)"`
 	executionFlags
-	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: the config's, else this machine's)" brief:"architecture (default: of config or machine)"`
-	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, gzip to a registry). Of zstd:chunked, podman can fetch only the parts that it lacks" section:"Output" brief:"of the layers (default: none)"`
+	Arch         string `long:"arch" value-name:"ARCH" unquote:"false" description:"architecture of the image (default: that of the config, or of this machine)" brief:"architecture (default: of config or machine)"`
+	Compress     string `long:"compress" value-name:"none|gzip|zstd|zstd:chunked" unquote:"false" description:"compression of the layers (default: none, gzip to a registry). From zstd:chunked layers, podman can fetch only the missing parts" section:"Output" brief:"of the layers (default: none)"`
 	Level        string `long:"level" value-name:"N" unquote:"false" description:"compression level: gzip 0 to 9, where 0 stores, zstd 1 to 22, or max (default: 6, 3)" brief:"gzip 0 to 9, zstd 1 to 22, max (default: 6, 3)"`
-	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"form of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses it). docker is for old registries, and lets podman see a HEALTHCHECK; it has no annotations" brief:"form of the manifest in a registry"`
-	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR and take unchanged ones from there" brief:"keep compressed layers in DIR for the next build"`
-	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"bytes that the cache may keep (default: 10GiB)"`
+	ManifestType string `long:"manifest-type" value-name:"oci|docker" unquote:"false" description:"format of the manifest in a registry or podman's storage (default: oci, or docker if the registry refuses oci). docker is for old registries, and for a HEALTHCHECK in podman; it has no annotations" brief:"format of the manifest in a registry"`
+	Cache        string `long:"cache" env:"CHUNKAH_CACHE" value-name:"DIR" unquote:"false" description:"keep compressed layers in DIR, and reuse unchanged ones" brief:"keep compressed layers in DIR for the next build"`
+	CacheSize    string `long:"cache-size" value-name:"SIZE" unquote:"false" description:"maximum size of the cache (default: 10GiB)"`
 	threadFlags
 
 	into func() (oci.Destination, error) // one image of several; nil for the output itself
@@ -46,8 +46,8 @@ type writeCommand struct {
 	imageFlags
 	clockFlags
 	metricsFlags
-	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"where the root is, if not where the stream says" section:"Source"`
-	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"take layers that have not changed from this image, as they are (auto: the one at the output's place)" section:"Output" brief:"take unchanged layers from this image as they are"`
+	Rootfs   string `long:"rootfs" value-name:"DIR" unquote:"false" description:"root directory (default: the one in the stream)" section:"Source"`
+	Previous string `long:"previous" value-name:"IMAGE" unquote:"false" description:"copy unchanged layers from this image (auto: the image that the output replaces)" section:"Output" brief:"copy unchanged layers from this image"`
 }
 
 func (c *writeCommand) run(ctx context.Context, env *Env) error {
@@ -258,7 +258,7 @@ func (f *writeFlags) dockerManifest(outputs []output, algorithm compress.Algorit
 	case slices.ContainsFunc(outputs, func(o output) bool { return !o.OwnNames }):
 		return false, usagef("--manifest-type docker is for registries and podman's storage: use it with -o docker://REF or containers-storage:NAME")
 	case algorithm == compress.Zstd:
-		return false, usagef("--manifest-type docker has no layers compressed with zstd: use gzip")
+		return false, usagef("--manifest-type docker does not allow layers compressed with zstd: use gzip")
 	}
 	return true, nil
 }
@@ -314,7 +314,7 @@ func (f *writeFlags) config(ctx context.Context, env *Env) (*oci.Config, error) 
 	}
 	if arch := config.Platform.Architecture; arch != "" && f.Arch == "" {
 		if _, _, err := oci.ParseArch(arch); err != nil {
-			env.warn("config: %w; keeping it (--arch replaces it)", err)
+			env.warn("config: %w: the image keeps it (replace it with --arch)", err)
 		}
 	}
 	return config, nil
@@ -330,7 +330,7 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 	if config == nil {
 		edited := oci.Config{}
 		if f.edit(&edited) == nil {
-			env.warn("the image gets no config: %s are empty: give one with --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
+			env.warn("the image has no config, so %s are empty: use --config FILE, options such as --cmd, or --config-str \"$(podman inspect IMAGE)\", or --config-str '{}' for none",
 				strings.Join(edited.Missing(), ", "))
 		}
 		return
@@ -343,30 +343,30 @@ func (f *writeFlags) warnConfig(env *Env, given, source *oci.Config) {
 // warnWrite reports problems found while writing.
 func (e *Env) warnWrite(r *write.Report) {
 	for _, p := range r.LeftOut {
-		e.warn("leaving out the output itself %q", p)
+		e.warn("leaving out the output %q", p)
 	}
 	if len(r.Dropped) > 0 {
 		e.warn("leaving out labels and annotations that describe the source's layers: %s (--keep-label NAME keeps one)", strings.Join(r.Dropped, ", "))
 	}
 	if len(r.Stale) > 0 {
-		e.warn("the config has labels or annotations that describe other layers than the image's: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
+		e.warn("the config has labels or annotations that describe layers of another image: %s (--label NAME- removes one)", strings.Join(r.Stale, ", "))
 	}
 	if r.Duplicates > 0 {
-		e.info("leaving out %s equal to another", plural(int64(r.Duplicates), "layer"))
+		e.info("leaving out %s with the contents of another layer", plural(int64(r.Duplicates), "layer"))
 	}
 	e.info("created %s, from %s", r.Created.Format(time.RFC3339), r.CreatedFrom)
 	e.warnUnmarked(r.Unmarked)
 	for _, why := range r.Refused {
-		e.warn("%s; compressing it again", why)
+		e.warn("%s; compressing the layer again", why)
 	}
 	if r.ProofsFault != nil {
-		e.debug("remembering blobs that were looked at: %s", r.ProofsFault)
+		e.debug("recording the verified blobs: %s", r.ProofsFault)
 	}
 	if r.CacheFault != nil {
 		e.warn("%s", r.CacheFault)
 	}
 	if r.PlanLacks != "" {
-		e.warn("the plan in the image's history has no %s, since it would be larger than 1 MiB: --plan FILE writes all, for --previous FILE of the next build", r.PlanLacks)
+		e.warn("the plan in the image's history has no %s, because it would exceed 1 MiB: use --plan FILE for a complete plan, and --previous FILE in the next build", r.PlanLacks)
 	}
 }
 

@@ -33,17 +33,18 @@ func newZstdCodec(level zstd.EncoderLevel) (*zstdCodec, error) {
 
 // newZstdEncoder returns an encoder of frames with that window, in bytes.
 func newZstdEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
-	enc, err := zstd.NewWriter(nil, // each option but the two noted changes every digest
+	enc, err := zstd.NewWriter(nil, // each option, except the two noted ones, changes every digest
 		zstd.WithEncoderLevel(level),
 		zstd.WithWindowSize(window),
 		zstd.WithEncoderCRC(false),
 		// Huffman codes also for data without any match: 0.1 % smaller, at no time that could be
 		// measured.
 		zstd.WithAllLitEntropyCompression(true),
-		// No goroutines inside (not in the bytes). The pool is what is parallel.
+		// No goroutines inside the encoder, since the pool works in parallel. This does not change
+		// the bytes.
 		zstd.WithEncoderConcurrency(1),
-		// History of one window instead of two (not in the bytes): a block fits, so it never has to
-		// move.
+		// History of one window instead of two: a block fits into it, so it never has to move. This
+		// does not change the bytes.
 		zstd.WithLowerEncoderMem(true),
 	)
 	if err != nil {

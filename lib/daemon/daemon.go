@@ -50,7 +50,7 @@ func socketOf(host, runtimeDir string) (string, error) {
 	socket, isUnix := strings.CutPrefix(host, "unix://")
 	switch {
 	case host != "" && (!isUnix || !filepath.IsAbs(socket)):
-		return "", fmt.Errorf("DOCKER_HOST is %q, and only unix:///SOCKET is supported: use docker save and docker load", host)
+		return "", fmt.Errorf("DOCKER_HOST is %q, but only unix:///SOCKET is supported: use docker save and docker load", host)
 	case host != "":
 		return socket, nil
 	}
@@ -86,10 +86,10 @@ func (c *Client) ID(ctx context.Context, name string) (string, error) {
 	defer answer.Close()
 	var image struct{ ID string }
 	if err := json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(&image); err != nil {
-		return "", fmt.Errorf("reading what the Docker daemon says of %q: %w", name, err)
+		return "", fmt.Errorf("reading the Docker daemon's answer about %q: %w", name, err)
 	}
 	if image.ID == "" {
-		return "", fmt.Errorf("the Docker daemon names no ID of %q", name)
+		return "", fmt.Errorf("the Docker daemon gives no ID for %q", name)
 	}
 	return image.ID, nil
 }
@@ -156,7 +156,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		err = wrapped.Err
 	}
 	if errors.Is(err, fs.ErrNotExist) { // the socket, not an image
-		return fmt.Errorf("there is no Docker daemon at %q: start it, or set DOCKER_HOST", c.socket)
+		return fmt.Errorf("no Docker daemon at %q: start it, or set DOCKER_HOST", c.socket)
 	}
 	return fmt.Errorf("calling the Docker daemon at %q: %w", c.socket, err)
 }

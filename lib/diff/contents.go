@@ -27,7 +27,7 @@ const readBuffer = 128 << 10
 var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 
 // errChanged is the error for a file that changed during the comparison.
-var errChanged = errors.New("it changed: do not write to the root during the comparison")
+var errChanged = errors.New("file changed: do not write to the root during the comparison")
 
 // A batch contains files of one directory, which is then opened only once. Opening a directory
 // costs as much as reading a small file.
@@ -179,7 +179,7 @@ func (c *comparison) sameBytes(ctx context.Context, x, y sideDir, f *format.File
 
 func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// checkUnchanged makes sure that the file of which n bytes were read still matches its record.
+// checkUnchanged makes sure that a file still matches its record after n bytes were read.
 func checkUnchanged(in *rootfs.File, n int64, f *format.File) error {
 	after, err := in.Stat()
 	if err == nil && (n != f.Size || !after.Same(in.Opened())) {

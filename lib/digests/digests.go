@@ -157,7 +157,7 @@ func (s *Sink) read(r Reader, jobs <-chan *job) error {
 		h := sha256.New()
 		n, err := r.WriteFile(s.ctx, h, j.file)
 		if err == nil && n != j.file.Size {
-			err = fmt.Errorf("reading %q: got %d bytes where %d were announced", j.file.Path, n, j.file.Size)
+			err = fmt.Errorf("reading %q: got %d bytes, expected %d", j.file.Path, n, j.file.Size)
 		}
 		if err != nil {
 			return err

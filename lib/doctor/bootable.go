@@ -60,8 +60,8 @@ func (e *Examiner) bootable() bool {
 	return e.seen.kernelInUsr || e.opt.Config != nil && e.opt.Config.Labels["containers.bootc"] == "1"
 }
 
-// lacks reports whether the source is meant to boot, and shows all of its files, so that what is
-// missing is known.
+// lacks reports whether the source is meant to boot and all its files are known, so that missing
+// files can be reported.
 func (e *Examiner) lacks() bool { return e.bootable() && e.header.KeepLayers == 0 }
 
 // at returns a finding about paths.
@@ -94,7 +94,7 @@ func findKernels(e *Examiner, f Finding) (Finding, bool) {
 	if len(e.tree.kernels) < 2 {
 		return f, false
 	}
-	f.Advice = "remove all packages of kernels but one, or leave out the directories of the others with --prune"
+	f.Advice = "remove all kernel packages but one, or leave out the directories of the others with --prune"
 	var dirs []string
 	for _, dir := range e.tree.kernels {
 		dirs = append(dirs, dir+"/")
@@ -140,7 +140,7 @@ func isSealed(e *Examiner, f *format.File) (sealed bool, err error) {
 	}
 	defer file.Close() // it was only read
 	defer func() {
-		if recover() != nil { // debug/pe does not promise that hostile files do no more than fail
+		if recover() != nil { // debug/pe is not safe for hostile files
 			sealed = false
 		}
 	}()

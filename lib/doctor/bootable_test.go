@@ -47,7 +47,7 @@ func sealed(path, line string) string {
 	return fmt.Sprintf("file %s text=%q\n", path, b.String()+line)
 }
 
-// TestKeptLayers: of an image whose lower layers are kept, only the upper ones are seen.
+// TestKeptLayers: if the lower layers of an image are kept, only the upper ones are examined.
 func TestKeptLayers(t *testing.T) {
 	root := "file /usr/lib/modules/6/vmlinuz\n"
 	if got := showAll(examine(t, root, format.Header{}, Options{})); len(got) != 2 {

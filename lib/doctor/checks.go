@@ -97,12 +97,12 @@ var checks = []check{
 	{
 		id: SealedImage, harm: HarmBoot, finds: isSealed, each: true,
 		places: []string{"/boot/EFI/Linux/*.efi", "/usr/lib/modules/*/*.efi", "/usr/lib/systemd/boot/*/*.efi"},
-		what:   "a sealed kernel image (composefs= in its command line) boots only the image that it was made for: other times of files are another digest",
+		what:   "a sealed kernel image (composefs= in its command line) boots only the image that it was made for: different file times change the digest",
 		advise: adviseSealed,
 	},
 	{
 		id: BootcKargs, harm: HarmBoot, places: []string{"/usr/lib/bootc/kargs.d/*.toml"}, finds: badKargs, each: true,
-		what:   "a file of kernel arguments is not what bootc reads: it refuses the image (lint bootc-kargs)",
+		what:   "bootc cannot parse a file of kernel arguments, and refuses the image (lint bootc-kargs)",
 		advise: adviseKargs,
 	},
 	{
@@ -212,7 +212,7 @@ var checks = []check{
 	},
 	{
 		id: NewerThanSource, harm: HarmReuse, finds: newerThanSource,
-		what:   "no package limits the times of these files, and they are newer than SOURCE_DATE_EPOCH: they get it as their time and change whenever it does",
+		what:   "no package limits the times of these files, and they are newer than SOURCE_DATE_EPOCH: they get that time, and change whenever it changes",
 		advise: adviseNewer,
 	},
 	{
@@ -252,7 +252,7 @@ var checks = []check{
 	},
 	{
 		id: XattrNames, harm: HarmBuild, refused: true, fault: scan.FaultXattr,
-		what:   "xattr names with = in them or not in UTF-8, which a tar cannot hold",
+		what:   "xattr names that contain = or are not UTF-8, which a tar cannot store",
 		advise: adviseXattrs,
 	},
 	{
@@ -274,7 +274,7 @@ var checks = []check{
 	},
 	{
 		id: KernelCount, harm: HarmBoot, whole: findKernels,
-		what: "several kernels in /usr/lib/modules: bootc and ostree boot images with one only (lint kernel)",
+		what: "several kernels in /usr/lib/modules: bootc and ostree boot only images with one kernel (lint kernel)",
 	},
 	{
 		id: APIDirectories, harm: HarmBoot, whole: findAPIDirs,

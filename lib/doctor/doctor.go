@@ -138,7 +138,7 @@ func (e *Examiner) Run(ctx context.Context, in format.Source) error {
 	return nil
 }
 
-// file runs the checks for one file. A file that is to be left out is reported once only.
+// file runs the checks for one file. A file that should be left out is reported only once.
 func (e *Examiner) file(f *format.File) error {
 	e.tree.observe(f)
 	if f.Type == format.TypeDir || f.Type == format.TypeWhiteout {

@@ -232,7 +232,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A source date that is older than the packages has more files follow it than need to.
+// If the source date is older than the packages, more files than necessary depend on it.
 func TestAdviceOnSourceDate(t *testing.T) {
 	for date, want := range map[int64]string{
 		packagedTime - 1: fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from 2023-11-14 (%d); build with --previous", packagedTime),

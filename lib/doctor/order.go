@@ -21,6 +21,6 @@ func findOrder(e *Examiner, f Finding) (_ Finding, found bool) {
 	f.What = fmt.Sprintf("with this order of layers, docker (overlay2) downloads %.1f times as much per week as with stable layers at the bottom",
 		cost/max(least, 1))
 	f.Bytes = int64(cost - least)
-	f.Advice = "rebuild the image with this version of chunkah, without --previous; clients then download all of it once"
+	f.Advice = "rebuild the image with this version of chunkah, without --previous; clients then download the whole image once"
 	return f, true
 }

@@ -52,9 +52,9 @@ func create(name string) (*Directory, error) {
 	}
 	if len(names) > 0 {
 		if !temp.Is(names[0]) {
-			return nil, errors.New("it is not empty: name a new directory, or empty it")
+			return nil, errors.New("not empty: give a new directory, or empty this one")
 		}
-		return nil, fmt.Errorf("it has the files of a run that did not end (%s): empty it, or name a new directory", names[0])
+		return nil, fmt.Errorf("contains files of an unfinished run (%s): empty it, or give a new directory", names[0])
 	}
 	if err := retry(func() error { return unix.Stat(path, &d.before) }); err != nil {
 		return nil, err
@@ -77,11 +77,11 @@ func (d *Directory) prepare() error {
 // createNew creates a directory with a temporary name beside the final one.
 func (d *Directory) createNew() (err error) {
 	if _, err := os.Lstat(d.path); err == nil {
-		return errors.New("it is a symlink to nothing")
+		return errors.New("is a dangling symlink")
 	}
 	parent := filepath.Dir(d.path)
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-		return fmt.Errorf("there is no directory %q: create it first", parent)
+		return fmt.Errorf("the directory %q does not exist: create it first", parent)
 	}
 	if d.lock, err = temp.Mkdir(parent, 0o700); err != nil {
 		return cause(err)
@@ -173,7 +173,7 @@ func (d *Directory) Discard() error {
 	defer d.close()
 	d.makeWritable()
 	if err := d.remove(); err != nil {
-		return fmt.Errorf("removing what was extracted to %q: %w", d.name, err)
+		return fmt.Errorf("removing the files extracted to %q: %w", d.name, err)
 	}
 	return nil
 }

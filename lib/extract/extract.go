@@ -1,7 +1,7 @@
 // Package extract writes the file system of an image to a directory or a tar.
 //
-// In a directory, every file is created new, below the open directory: no symlink is followed, and
-// nothing that exists is changed. All directories are only accessible to their owner until
+// In a directory, every file is newly created, below the open directory: no symlink is followed,
+// and nothing that exists is changed. All directories are only accessible to their owner until
 // everything in them is complete.
 //
 // Contents are written once, to a stage in the directory, while the layers are read: see
@@ -21,7 +21,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Options configure Into. The zero value restores what the process is permitted to.
+// Options configure Into. The zero value restores everything that the process is permitted to
+// restore.
 type Options struct {
 	// Strict makes it an error if something cannot be restored.
 	Strict bool
@@ -66,7 +67,7 @@ func (e *LossError) Error() string { return strings.Join(e.Lines(), "\n") }
 
 // Lines returns a heading, and one line for each loss.
 func (e *LossError) Lines() []string {
-	return lossLines(e.Losses, "nothing is left there, because of --strict", shownPaths)
+	return lossLines(e.Losses, "nothing was extracted, because of --strict", shownPaths)
 }
 
 // shownPaths is the number of paths that a line shows of a loss.
@@ -82,10 +83,10 @@ func (r *Report) Lines(all bool) []string {
 	if all {
 		most = 0
 	}
-	return lossLines(r.Losses, "the directory has everything else", most)
+	return lossLines(r.Losses, "everything else was extracted", most)
 }
 
-// lossLines formats losses with at most most paths each, or all if most is 0.
+// lossLines formats losses. most limits the paths of each; 0 means all.
 func lossLines(losses []Loss, heading string, most int) []string {
 	lines := []string{"not everything could be restored; " + heading + ":"}
 	for _, l := range losses {

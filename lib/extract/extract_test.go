@@ -179,8 +179,8 @@ func TestCreateRefuses(t *testing.T) {
 	}
 	before := listing(t, base)
 	for name, want := range map[string]string{
-		"full": "is not empty", "killed": "of a run that did not end", "file": "not a directory",
-		"missing/dir": `there is no directory "` + base + `/missing"`, "dangling": "is a symlink to nothing",
+		"full": "not empty", "killed": "of an unfinished run", "file": "not a directory",
+		"missing/dir": `the directory "` + base + `/missing" does not exist`, "dangling": "is a dangling symlink",
 	} {
 		d, err := Create(base + "/" + name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), base) {

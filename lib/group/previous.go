@@ -11,8 +11,9 @@ const (
 	horizon = 16
 	// maxPasses bounds the search for better single moves; most searches end after three or four.
 	maxPasses = 10
-	// compared is how many components, the largest ones, are compared with each other. The time
-	// grows with the square. The largest images of distributions have about as many.
+	// compared is the number of components, the largest ones, that are compared with each other.
+	// The time grows with its square. The largest images of distributions have about this many
+	// components.
 	compared = 2048
 	// pools is the number of groups for the others.
 	pools = 256

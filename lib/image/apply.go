@@ -38,9 +38,9 @@ type applier struct {
 func (a *applier) apply(entries []entry, layer uint16, observer observer) error {
 	a.detours += entryDetours * len(entries)
 	if n := a.tree.layers[layer].trailing; n > 0 && a.rootTar {
-		a.note("%d bytes behind the end of the tar are ignored: where several tars follow each other, name each as a source", n)
+		a.note("ignoring %d bytes after the end of the tar: if several tars are concatenated, give each as a separate source", n)
 	} else if n > 0 {
-		a.note("layer %d has %d bytes behind the end of its tar: they belong to its digest and to no file", layer, n)
+		a.note("layer %d has %d bytes after the end of its tar, which are part of its digest but not of a file", layer, n)
 	}
 	a.layer, a.removed, a.lastDir = layer, make(map[*dir]map[string]*node), nil
 	a.aufs = make(map[string]*node)
@@ -105,8 +105,8 @@ func (a *applier) below(path string) *node {
 		name, rest, _ = strings.Cut(rest, "/")
 		n = n.more.dir.byName[name]
 		if n != nil && n.isSymlink() {
-			a.note("layer %d has whiteouts in %q, where %q is a symlink to %q in a layer below: they hide nothing; "+
-				"some runtimes follow it", a.layer, path, name, n.more.target)
+			a.note("layer %d has whiteouts in %q, where %q is a symlink to %q in a layer below: they have no effect; "+
+				"some runtimes follow the symlink", a.layer, path, name, n.more.target)
 		}
 		if n == nil || !n.isDir() {
 			return nil
@@ -239,7 +239,7 @@ func (a *applier) parent(path string) (*node, error) {
 	return n, nil
 }
 
-var errDetours = fmt.Errorf("leads over symlinks: the entries so far took more than %d names each to follow them, and %d: this looks like an attack",
+var errDetours = fmt.Errorf("follows symlinks with too many steps: more than %d per entry so far, and %d in addition: this looks like an attack",
 	entryDetours, freeDetours)
 
 // walk descends to the directory at path. It follows symlinks inside the tree, where the root is
@@ -272,7 +272,7 @@ func (a *applier) walk(path string, create bool) (*node, error) {
 		}
 		if n != nil && n.isSymlink() && (!create || n.from == a.layer) {
 			if links++; links > maxLinks {
-				return nil, fmt.Errorf("leads over more than %d symlinks", maxLinks)
+				return nil, fmt.Errorf("follows more than %d symlinks", maxLinks)
 			}
 			if strings.HasPrefix(n.more.target, "/") {
 				at = at[:1]
@@ -305,8 +305,8 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 			return nil, fmt.Errorf("is below %q, which is not a directory in this layer", name)
 		}
 		if old.isSymlink() {
-			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: it becomes a directory, "+
-				"as in overlay storage; other runtimes follow it", a.layer, path, name, old.more.target)
+			a.note("layer %d has files in %q, where %q is a symlink to %q in a layer below: the symlink becomes a directory, "+
+				"as in overlay storage; other runtimes follow the symlink", a.layer, path, name, old.more.target)
 		}
 	}
 	if err := a.budget.entry(len(name)); err != nil {

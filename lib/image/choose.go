@@ -44,7 +44,7 @@ func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error
 		return oci.Document{}, err
 	}
 	if index, err = IsIndex(data, d.MediaType); err == nil && index {
-		err = errors.New("it is an index, and was listed as an image")
+		err = errors.New("is an index, but was listed as an image")
 	}
 	if err != nil {
 		return oci.Document{}, fmt.Errorf("reading manifest %q: %w", d.Digest, err)
@@ -90,7 +90,7 @@ func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index 
 	}
 	if _, d := cutDigest(src.Ref); d != "" && !src.ByConfig {
 		if got := d.Algorithm().FromBytes(data); got != d {
-			return doc, false, fmt.Errorf("its manifest has the digest %q", got)
+			return doc, false, fmt.Errorf("manifest has the digest %q", got)
 		}
 	}
 	index, err = IsIndex(data, mediaType)
@@ -127,14 +127,14 @@ func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 // list lists the images of an index and of nested indexes.
 func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descriptor, error) {
 	if depth > maxIndexDepth {
-		return nil, fmt.Errorf("its indexes are nested more than %d deep", maxIndexDepth)
+		return nil, fmt.Errorf("indexes are nested more than %d deep", maxIndexDepth)
 	}
 	var index v1.Index
 	if err := json.Unmarshal(data, &index); err != nil {
 		return nil, fmt.Errorf("reading the index: %w", err)
 	}
 	if c.seen += len(index.Manifests); c.seen > maxManifests {
-		return nil, fmt.Errorf("it lists more than %d manifests", maxManifests)
+		return nil, fmt.Errorf("lists more than %d manifests", maxManifests)
 	}
 	var images []v1.Descriptor
 	for _, m := range index.Manifests {
@@ -170,7 +170,7 @@ func mayBeImage(mediaType string) bool {
 // choose selects the image that fits the platform best.
 func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, error) {
 	if len(images) == 0 {
-		return v1.Descriptor{}, errors.New("it holds no image")
+		return v1.Descriptor{}, errors.New("contains no image")
 	}
 	if len(images) == 1 {
 		return images[0], nil // its config shows later whether it fits
@@ -191,17 +191,17 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 		}
 	}
 	if bestRank == 0 && len(have) == 0 {
-		return best, errors.New("it holds no image")
+		return best, errors.New("contains no image")
 	}
 	if bestRank == 0 {
 		slices.Sort(have)
-		return best, fmt.Errorf("it is for %s, and not for %s: choose one with --platform",
+		return best, fmt.Errorf("is for %s, not for %s: choose one with --platform",
 			quoted(slices.Compact(have)), PlatformName(v1.Platform{Architecture: c.want.arch, Variant: c.want.variant}))
 	}
 	return best, nil
 }
 
-var errArtifact = errors.New("it is an artifact, not an image")
+var errArtifact = errors.New("is an artifact, not an image")
 
 // platformOf returns the platform of an image in an index. If the index does not have it, the
 // config does.

@@ -55,7 +55,7 @@ func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser,
 func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
 	data, err := readSmall(a, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", errors.New("it is not an archive of docker save, or one of a Docker before 1.10: it has no manifest.json")
+		return nil, "", errors.New("not an archive of docker save, or written by Docker before 1.10: no manifest.json")
 	}
 	if err != nil {
 		return nil, "", err
@@ -65,7 +65,7 @@ func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, strin
 		return nil, "", fmt.Errorf("reading manifest.json: %w", err)
 	}
 	if len(images) > maxManifests {
-		return nil, "", fmt.Errorf("it lists %d images, more than %d", len(images), maxManifests)
+		return nil, "", fmt.Errorf("lists %d images, more than %d", len(images), maxManifests)
 	}
 	img, config, err := a.pick(images, ref)
 	if err != nil {
@@ -104,11 +104,11 @@ func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []b
 	}
 	switch {
 	case d != "":
-		return dockerImage{}, nil, fmt.Errorf("it holds no image with the ID %q", d)
+		return dockerImage{}, nil, fmt.Errorf("contains no image with the ID %q", d)
 	case name == "":
-		return dockerImage{}, nil, fmt.Errorf("it holds %d images: name one of %s", len(images), quoted(tags))
+		return dockerImage{}, nil, fmt.Errorf("contains %d images: choose one of %s", len(images), quoted(tags))
 	}
-	return dockerImage{}, nil, fmt.Errorf("it holds no image %q, but %s", name, quoted(tags))
+	return dockerImage{}, nil, fmt.Errorf("contains no image %q, but %s", name, quoted(tags))
 }
 
 // hasTag compares names as Docker does, with its default tag, registry and repository prefix.
@@ -138,7 +138,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 	}
 	got := digest.FromBytes(config)
 	if m := digestName.FindStringSubmatch(name); m != nil && m[1] != got.Encoded() {
-		return nil, &DamageError{fmt.Errorf("reading config %q: its bytes have the digest %q", name, got)}
+		return nil, &DamageError{fmt.Errorf("reading config %q: content has the wrong digest %q", name, got)}
 	}
 	return config, nil
 }
@@ -146,7 +146,7 @@ func (a *dockerArchive) config(img dockerImage) ([]byte, error) {
 // describe makes the manifest that the image would have in a registry.
 func (a *dockerArchive) describe(ctx context.Context, img dockerImage, config []byte) (*v1.Manifest, error) {
 	if len(img.Layers) > maxLayers { // each of them could have to be read
-		return nil, fmt.Errorf("it has %d layers, more than %d", len(img.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, more than %d", len(img.Layers), maxLayers)
 	}
 	var parsed v1.Image
 	if err := json.Unmarshal(config, &parsed); err != nil {

@@ -66,7 +66,7 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 	sums := f.tree.layers[layer].sums
 	firsts := make(map[string]*format.File)
 	if n := f.tree.layers[layer].trailing; n > 0 {
-		l.Fault = "it has data behind the end of its tar"
+		l.Fault = "has data after the end of its tar"
 	}
 	links := 0
 	for _, e := range entries {
@@ -80,7 +80,7 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 			l.Opaque = append(l.Opaque, path)
 			continue
 		case kindAUFS:
-			l.Fault = cmp.Or(l.Fault, "it has files of AUFS")
+			l.Fault = cmp.Or(l.Fault, "has files of AUFS")
 			continue
 		case kindLink:
 			first := firsts["/"+e.link]

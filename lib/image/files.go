@@ -190,7 +190,7 @@ func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	n, err := s.add(io.LimitReader(in, limit+1))
 	switch {
 	case err == nil && n > limit:
-		err = fmt.Errorf("it holds more than %d bytes: it is not an image, or the limit must be raised", limit)
+		err = fmt.Errorf("contains more than %d bytes: not an image, or the limit must be raised", limit)
 	case err == nil:
 		err = s.finish()
 	}
@@ -240,7 +240,7 @@ func (a *archive) index(ctx context.Context) error {
 			return fmt.Errorf("entry %q: %w", h.Name, err)
 		}
 	}
-	return fmt.Errorf("it has more than %d entries, which no image has", maxArchiveFiles)
+	return fmt.Errorf("more than %d entries, the limit for an image", maxArchiveFiles)
 }
 
 func (a *archive) add(h *tar.Header) error {
@@ -249,7 +249,7 @@ func (a *archive) add(h *tar.Header) error {
 		return err
 	}
 	if a.names += len(name) + len(h.Linkname); a.names > maxArchiveNames {
-		return fmt.Errorf("the names of its entries take more than %d bytes", maxArchiveNames)
+		return fmt.Errorf("the names of all entries take more than %d bytes", maxArchiveNames)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse:
@@ -281,7 +281,7 @@ func (a *archive) open(name string) (*file, error) {
 		}
 		at = strings.TrimPrefix(f.link, "/")
 	}
-	return nil, fmt.Errorf("%q in the archive %q leads over more than %d links", name, a.path, maxLinks)
+	return nil, fmt.Errorf("%q in the archive %q is behind more than %d links", name, a.path, maxLinks)
 }
 
 // readSmall reads a file of a few kilobytes.
@@ -292,7 +292,7 @@ func readSmall(in files, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Size() > maxDocument {
-		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", name, f.Size(), maxDocument)
+		return nil, fmt.Errorf("reading %q: has %d bytes, more than %d", name, f.Size(), maxDocument)
 	}
 	data := make([]byte, f.Size())
 	_, err = io.ReadFull(f, data)

@@ -52,7 +52,7 @@ func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error)
 		return nil, fmt.Errorf("flattening %d layers: more than %d", n, maxLayers)
 	}
 	if opt.Keep > n {
-		return nil, fmt.Errorf("keeping %d layers of %d: there are not so many", opt.Keep, n)
+		return nil, fmt.Errorf("cannot keep %d layers: there are only %d", opt.Keep, n)
 	}
 	f := &flattening{tree: &Tree{root: impliedDir(0), layers: make([]layer, n)}, img: img, opt: opt, budget: newBudget(opt.maxBytes())}
 	if err := f.run(ctx); err != nil {

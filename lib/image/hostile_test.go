@@ -33,41 +33,41 @@ func TestHostileLayers(t *testing.T) {
 		entries []mk.Entry
 		want    string
 	}{
-		"leads out":              {[]mk.Entry{mk.File("../f", "")}, `entry "../f": has ".." in it`},
-		"leads out by a detour":  {[]mk.Entry{mk.File("/a/../../f", "")}, `has ".." in it`},
-		"link leads out":         {[]mk.Entry{mk.Link("f", "../../etc/shadow")}, `entry "f": is a hard link to "../../etc/shadow", which has ".."`},
-		"link to nothing":        {[]mk.Entry{mk.Link("f", "/etc/shadow")}, `entry "f": is a hard link to "etc/shadow", which is not there`},
-		"link to a directory":    {[]mk.Entry{mk.Dir("d"), mk.Link("f", "d")}, "which is a directory"},
-		"link to the root":       {[]mk.Entry{mk.Link("f", "/")}, "which is not there"},
-		"link to itself":         {[]mk.Entry{mk.File("f", ""), mk.Link("f", "f")}, "which is not there"},
-		"links in a circle":      {[]mk.Entry{mk.Link("a", "b"), mk.Link("b", "a")}, "which is not there"},
-		"link behind a file":     {[]mk.Entry{mk.File("f", ""), mk.Link("a", "f/x")}, "which is not there"},
-		"symlinks in a circle":   {[]mk.Entry{mk.Symlink("a", "b"), mk.Symlink("b", "a"), mk.File("a/f", "")}, "more than 40 symlinks"},
-		"whiteout of nothing":    {[]mk.Entry{mk.File("d/.wh.", "")}, `entry "d/.wh.": is a whiteout without a valid name`},
-		"whiteout of .":          {[]mk.Entry{mk.File(".wh..", "")}, "is a whiteout without a valid name"},
-		"whiteout of ..":         {[]mk.Entry{mk.File(".wh...", "")}, "is a whiteout without a valid name"},
-		"link to lost aufs file": {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk/1.2")}, `entry "f": is a hard link to ".wh..wh.plnk/1.2", which is not there`},
-		"link to aufs directory": {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk")}, "which is not there"},
-		"below a whiteout":       {[]mk.Entry{mk.File(".wh.d/x", "")}, "is below a whiteout"},
-		"below a file":           {[]mk.Entry{mk.File("f", ""), mk.File("f/x", "")}, `is below "f", which is not a directory in this layer`},
-		"below a device":         {[]mk.Entry{mk.Device(tar.TypeBlock, "d", 8, 0), mk.File("d/x", "")}, `is below "d", which is not a directory in this layer`},
-		"below a pipe":           {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeFifo }), mk.File("f/x", "")}, `is below "f", which is not a directory`},
-		"below a hard link":      {[]mk.Entry{mk.File("f", ""), mk.Link("l", "f"), mk.File("l/x", "")}, `is below "l", which is not a directory`},
-		"below a link to a file": {[]mk.Entry{mk.File("f", ""), mk.Symlink("s", "f"), mk.File("s/x", "")}, `is below`},
-		"link to a whiteout":     {[]mk.Entry{mk.File(".wh.f", ""), mk.Link("l", ".wh.f")}, "hard link"},
-		"root is a file":         {[]mk.Entry{mk.File(".", "")}, "is the root, but not a directory"},
-		"long name":              {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, more than 255"},
-		"deep":                   {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 parts"},
-		"long target":            {[]mk.Entry{mk.Symlink("f", strings.Repeat("t", 4097))}, "symlink to 4097 bytes"},
-		"symlink to nothing":     {[]mk.Entry{mk.Symlink("f", "")}, "symlink to nothing"},
-		"no type":                {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = 'Z' })}, `entry "f": is of the type 'Z'`},
-		"contiguous file":        {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeCont })}, `is of the type '7'`},
-		"uid of nobody":          {[]mk.Entry{with(func(h *tar.Header) { h.Uid = 1<<32 - 1 })}, "has the owner 4294967295:0"},
-		"gid below 0":            {[]mk.Entry{with(func(h *tar.Header) { h.Gid, h.Format = -1, tar.FormatGNU })}, "has the owner 0:-1"},
-		"time beyond time":       {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is not a valid time"},
-		"device":                 {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
-		"large xattr":            {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
-		"long xattr":             {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
+		"leads out":                    {[]mk.Entry{mk.File("../f", "")}, `entry "../f": leads out of the root with ".."`},
+		"leads out by a detour":        {[]mk.Entry{mk.File("/a/../../f", "")}, `leads out of the root with ".."`},
+		"link leads out":               {[]mk.Entry{mk.Link("f", "../../etc/shadow")}, `entry "f": is a hard link to "../../etc/shadow", which leads out of the root with ".."`},
+		"link to nothing":              {[]mk.Entry{mk.Link("f", "/etc/shadow")}, `entry "f": is a hard link to "etc/shadow", which is not there`},
+		"link to a directory":          {[]mk.Entry{mk.Dir("d"), mk.Link("f", "d")}, "which is a directory"},
+		"link to the root":             {[]mk.Entry{mk.Link("f", "/")}, "which is not there"},
+		"link to itself":               {[]mk.Entry{mk.File("f", ""), mk.Link("f", "f")}, "which is not there"},
+		"links in a circle":            {[]mk.Entry{mk.Link("a", "b"), mk.Link("b", "a")}, "which is not there"},
+		"link behind a file":           {[]mk.Entry{mk.File("f", ""), mk.Link("a", "f/x")}, "which is not there"},
+		"symlinks in a circle":         {[]mk.Entry{mk.Symlink("a", "b"), mk.Symlink("b", "a"), mk.File("a/f", "")}, "more than 40 symlinks"},
+		"whiteout of nothing":          {[]mk.Entry{mk.File("d/.wh.", "")}, `entry "d/.wh.": is a whiteout without a valid name`},
+		"whiteout of .":                {[]mk.Entry{mk.File(".wh..", "")}, "is a whiteout without a valid name"},
+		"whiteout of ..":               {[]mk.Entry{mk.File(".wh...", "")}, "is a whiteout without a valid name"},
+		"link to lost aufs file":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk/1.2")}, `entry "f": is a hard link to ".wh..wh.plnk/1.2", which is not there`},
+		"link to aufs directory":       {[]mk.Entry{mk.Dir(".wh..wh.plnk"), mk.Link("f", ".wh..wh.plnk")}, "which is not there"},
+		"below a whiteout":             {[]mk.Entry{mk.File(".wh.d/x", "")}, "is below a whiteout"},
+		"below a file":                 {[]mk.Entry{mk.File("f", ""), mk.File("f/x", "")}, `is below "f", which is not a directory in this layer`},
+		"below a device":               {[]mk.Entry{mk.Device(tar.TypeBlock, "d", 8, 0), mk.File("d/x", "")}, `is below "d", which is not a directory in this layer`},
+		"below a pipe":                 {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeFifo }), mk.File("f/x", "")}, `is below "f", which is not a directory`},
+		"below a hard link":            {[]mk.Entry{mk.File("f", ""), mk.Link("l", "f"), mk.File("l/x", "")}, `is below "l", which is not a directory`},
+		"below a link to a file":       {[]mk.Entry{mk.File("f", ""), mk.Symlink("s", "f"), mk.File("s/x", "")}, `is below`},
+		"link to a whiteout":           {[]mk.Entry{mk.File(".wh.f", ""), mk.Link("l", ".wh.f")}, "hard link"},
+		"root is a file":               {[]mk.Entry{mk.File(".", "")}, "is the root, but not a directory"},
+		"long name":                    {[]mk.Entry{mk.File(strings.Repeat("n", 256), "")}, "256 bytes, more than 255"},
+		"deep":                         {[]mk.Entry{mk.Dir(strings.Repeat("d/", 4097))}, "more than 4096 parts"},
+		"long target":                  {[]mk.Entry{mk.Symlink("f", strings.Repeat("t", 4097))}, "symlink with a target of 4097 bytes"},
+		"symlink with an empty target": {[]mk.Entry{mk.Symlink("f", "")}, "symlink with an empty target"},
+		"no type":                      {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = 'Z' })}, `entry "f": has the type 'Z'`},
+		"contiguous file":              {[]mk.Entry{with(func(h *tar.Header) { h.Typeflag = tar.TypeCont })}, `has the type '7'`},
+		"uid of nobody":                {[]mk.Entry{with(func(h *tar.Header) { h.Uid = 1<<32 - 1 })}, "has the owner 4294967295:0"},
+		"gid below 0":                  {[]mk.Entry{with(func(h *tar.Header) { h.Gid, h.Format = -1, tar.FormatGNU })}, "has the owner 0:-1"},
+		"time beyond time":             {[]mk.Entry{with(func(h *tar.Header) { h.ModTime = time.Unix(1<<60, 0) })}, "which is not a valid time"},
+		"device":                       {[]mk.Entry{mk.Device(tar.TypeChar, "f", 1<<21-1, 1<<21-1).But(func(h *tar.Header) { h.Devmajor, h.Format = 1<<30, tar.FormatGNU })}, "is a device with the numbers"},
+		"large xattr":                  {[]mk.Entry{mk.File("f", "").Xattr("user.x", strings.Repeat("x", 65537))}, `has an xattr "user.x" of 65537 bytes`},
+		"long xattr":                   {[]mk.Entry{mk.File("f", "").Xattr(strings.Repeat("x", 256), "x")}, "with a name of 256 bytes"},
 		"many xattrs of links": {[]mk.Entry{mk.File("a", "").Xattr("user.x", "x"), {Header: func() tar.Header {
 			h := many.Header
 			h.Name, h.Typeflag, h.Linkname, h.PAXRecords = "b", tar.TypeLink, "a", maps.Clone(h.PAXRecords)
@@ -145,12 +145,12 @@ func TestDamagedImages(t *testing.T) {
 		"a blob is changed": {func(m manifest, _ config, b mk.Blobs) { b[m.Layers[0].Digest][20] ^= 1 }, "layer 0 (sha256:"},
 		"a plain blob is changed": {func(m manifest, _ config, b mk.Blobs) {
 			b[m.Layers[1].Digest][512] ^= 1
-		}, "its bytes have the digest"},
+		}, "content has the wrong digest"},
 		"a blob is short": {func(m manifest, _ config, b mk.Blobs) {
 			b[m.Layers[0].Digest] = b[m.Layers[0].Digest][:50]
-		}, "it has 50 bytes where its descriptor says"},
+		}, "has 50 bytes, but its descriptor says"},
 		"a blob is gone":    {func(m manifest, _ config, b mk.Blobs) { delete(b, m.Layers[1].Digest) }, "no such file"},
-		"a size is wrong":   {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes where its descriptor says"},
+		"a size is wrong":   {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size++ }, "bytes, but its descriptor says"},
 		"a size is below 0": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Size = -1 }, "is below 0"},
 		"gzip is cut":       {func(m manifest, _ config, b mk.Blobs) { replace(m, b, 0, b[m.Layers[0].Digest][:60]) }, "unexpected EOF"},
 		"gzip, and more": {func(m manifest, _ config, b mk.Blobs) {
@@ -162,11 +162,11 @@ func TestDamagedImages(t *testing.T) {
 		}, "has the diffID"},
 		"a diffID is none": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs[0] = "sha256:../x" }, `diffID "sha256:../x"`},
 		"a digest is none": {func(m manifest, _ config, _ mk.Blobs) { m.Layers[0].Digest = "sha256:../x" }, `digest "sha256:../x"`},
-		"a diffID too few": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[:1] }, "2 layers, its config 1 diff_ids"},
+		"a diffID too few": {func(_ manifest, c config, _ mk.Blobs) { c.RootFS.DiffIDs = c.RootFS.DiffIDs[:1] }, "2 layers, but config has 1 diff_ids"},
 		"the config is changed": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, []byte("{}"))
 			b[m.Config.Digest] = []byte("[]")
-		}, "its bytes have the digest"},
+		}, "content has the wrong digest"},
 		"the config is large": {func(m manifest, c config, b mk.Blobs) {
 			m.Config = b.Add(m.Config.MediaType, append([]byte("{}"), make([]byte, maxDocument)...))
 		}, "more than 4194304"},
@@ -182,7 +182,7 @@ func TestDamagedImages(t *testing.T) {
 		"a config without a type":        {func(m manifest, _ config, _ mk.Blobs) { m.Config.MediaType = "" }, ""},
 		"octets that are no config": {func(m manifest, _ config, b mk.Blobs) {
 			m.Config = b.Add("application/octet-stream", []byte("{}"))
-		}, "2 layers, its config 0 diff_ids"},
+		}, "2 layers, but config has 0 diff_ids"},
 		"a foreign layer": {func(m manifest, _ config, _ mk.Blobs) {
 			m.Layers[1].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 		}, "layer 1 (sha256:"},
@@ -241,7 +241,7 @@ func TestTarEnds(t *testing.T) {
 func TestBombs(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}}}
 	_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
-	if err == nil || !strings.Contains(err.Error(), "hold more than 524288 bytes") {
+	if err == nil || !strings.Contains(err.Error(), "contain more than 524288 bytes") {
 		t.Errorf("a bound on bytes: %v", err)
 	}
 	r := &layerReader{packed: true, bytes: freeBytes - 100, blob: &verified{}, budget: newBudget(1 << 20)}

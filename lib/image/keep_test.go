@@ -100,7 +100,7 @@ func TestGone(t *testing.T) {
 		})
 	}
 	_, err := Flatten(context.Background(), openLayers(t, base, base), FlattenOptions{Keep: 3})
-	if err == nil || !strings.Contains(err.Error(), "keeping 3 layers of 2") {
+	if err == nil || !strings.Contains(err.Error(), "cannot keep 3 layers: there are only 2") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func newBudget(maxBytes int64) *budget {
 // unpacked subtracts n bytes of contents from the budget.
 func (b *budget) unpacked(n int64) error {
 	if b.bytes.Add(-n) < 0 {
-		return fmt.Errorf("all layers together hold more than %d bytes: it is not an image, or the limit must be raised", b.max)
+		return fmt.Errorf("all layers together contain more than %d bytes: not an image, or the limit must be raised", b.max)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ type layerReader struct {
 func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]entry, error) {
 	l := img.Layers[index]
 	if l.Descriptor.Size > r.budget.max {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", l.Descriptor.Size, r.budget.max)
+		return nil, fmt.Errorf("has %d bytes, more than %d", l.Descriptor.Size, r.budget.max)
 	}
 	in, err := img.fetch.Blob(ctx, l.Descriptor)
 	if err != nil {
@@ -172,7 +172,7 @@ func (r *layerReader) unpack(l Layer, random bool) error {
 		return err
 	}
 	if got := hash.sum(); got != l.DiffID {
-		return r.observer.fault("", fmt.Errorf("its tar has the diffID %q, and the config says %q", got, l.DiffID))
+		return r.observer.fault("", fmt.Errorf("the tar has the diffID %q, but the config says %q", got, l.DiffID))
 	}
 	return nil
 }
@@ -351,7 +351,7 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 		got, err = r.spool.add(in)
 	}
 	if err == nil && got != h.Size {
-		err = fmt.Errorf("has %d bytes where its header says %d", got, h.Size)
+		err = fmt.Errorf("has %d bytes, but its header says %d", got, h.Size)
 	}
 	return err
 }

@@ -63,10 +63,10 @@ func (l layout) Manifest(_ context.Context, ref string) ([]byte, string, error) 
 		picked, several = picked[:1], false
 	}
 	if name == "" && several {
-		return nil, "", fmt.Errorf("it holds several images: name one of %s", quoted(names(picked)))
+		return nil, "", fmt.Errorf("contains several images: choose one of %s", quoted(names(picked)))
 	}
 	if len(picked) == 0 {
-		return nil, "", fmt.Errorf("it holds no image %q, but %s", name, quoted(names(index.Manifests)))
+		return nil, "", fmt.Errorf("contains no image %q, but %s", name, quoted(names(index.Manifests)))
 	}
 	data, err := json.Marshal(v1.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: picked,
@@ -85,11 +85,11 @@ func (l layout) version() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		hint := ""
 		if _, err := readSmall(l, "manifest.json"); err == nil {
-			hint = "; what docker save writes is named with docker-archive:"
+			hint = "; for an archive of docker save, use docker-archive:"
 		} else if _, is := l.files.(*archive); is {
-			hint = "; a tar of a root file system is named with tar:"
+			hint = "; for a tar of a root file system, use tar:"
 		}
-		return fmt.Errorf("it is not an OCI layout: it has no %q%s", v1.ImageLayoutFile, hint)
+		return fmt.Errorf("not an OCI layout: no %q%s", v1.ImageLayoutFile, hint)
 	}
 	if err != nil {
 		return err

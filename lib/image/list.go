@@ -79,11 +79,11 @@ func (l *Listing) list(ctx context.Context) error {
 func errNoImage(artifacts, absent int) error {
 	switch {
 	case absent > 0:
-		return fmt.Errorf("it holds no image: the %d manifests of its index are not there", absent)
+		return fmt.Errorf("contains no image: the %d manifests that its index lists are missing", absent)
 	case artifacts > 0:
-		return errors.New("it holds no image, but an artifact")
+		return errors.New("contains no image, only an artifact")
 	}
-	return errors.New("it holds no image")
+	return errors.New("contains no image")
 }
 
 // lister walks an index and nested indexes.
@@ -98,14 +98,14 @@ func (w *lister) add(ctx context.Context, doc oci.Document, index bool, depth in
 		return w.addImage(ctx, doc)
 	}
 	if depth > maxIndexDepth {
-		return fmt.Errorf("its indexes are nested more than %d deep", maxIndexDepth)
+		return fmt.Errorf("indexes are nested more than %d deep", maxIndexDepth)
 	}
 	var parsed v1.Index
 	if err := json.Unmarshal(doc.Data, &parsed); err != nil {
 		return fmt.Errorf("reading the index: %w", err)
 	}
 	if w.seen += len(parsed.Manifests); w.seen > maxManifests {
-		return fmt.Errorf("it lists more than %d manifests", maxManifests)
+		return fmt.Errorf("lists more than %d manifests", maxManifests)
 	}
 	_, pinned := cutDigest(w.listing.Source.Ref)
 	for _, d := range parsed.Manifests {
@@ -154,7 +154,7 @@ func (w *lister) addImage(ctx context.Context, doc oci.Document) error {
 
 func (w *lister) keep(e Entry) error {
 	if w.left -= len(e.Manifest.Data); w.left < 0 {
-		return fmt.Errorf("its manifests are too large: more than %d bytes all together", maxListed)
+		return fmt.Errorf("manifests are too large: more than %d bytes in total", maxListed)
 	}
 	w.listing.Entries = append(w.listing.Entries, e)
 	return nil

@@ -87,8 +87,8 @@ func TestListRefuses(t *testing.T) {
 	}{
 		"too deep":         {deep, "more than 4 deep"},
 		"too many":         {wide, "more than 1024 manifests"},
-		"an artifact":      {artifact, "it holds no image, but an artifact"},
-		"nothing":          {none, "it holds no image"},
+		"an artifact":      {artifact, "contains no image, only an artifact"},
+		"nothing":          {none, "contains no image"},
 		"a blob not there": {lost, lost.Digest.String()},
 	} {
 		src := "oci:" + mk.LayoutFiles(blobs, test.d).WriteFolder(t)
@@ -157,11 +157,11 @@ func TestIndexOfMoreThanImages(t *testing.T) {
 	if got, err := textOf(t, source(), Options{Like: &v1.Platform{Architecture: "amd64", OS: "linux"}}); err != nil || got != "s390x" {
 		t.Errorf("the only one that is there: got %q, %v", got, err)
 	}
-	if got, err := text("linux/amd64"); err == nil || !strings.Contains(err.Error(), "for linux/s390x, and not for linux/amd64") {
+	if got, err := text("linux/amd64"); err == nil || !strings.Contains(err.Error(), "for linux/s390x, not for linux/amd64") {
 		t.Errorf("one that is not there: got %q, %v", got, err)
 	}
 	delete(blobs, images[2].Digest)
-	if got, err := listOf(t, source()); err == nil || !strings.Contains(err.Error(), "the 3 manifests of its index are not there") {
+	if got, err := listOf(t, source()); err == nil || !strings.Contains(err.Error(), "the 3 manifests that its index lists are missing") {
 		t.Errorf("none: got %q, %v", got, err)
 	}
 }

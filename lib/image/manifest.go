@@ -20,10 +20,10 @@ const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributabl
 // checkDocument refuses JSON that would take too much memory.
 func checkDocument(data []byte) error {
 	if len(data) > maxDocument {
-		return fmt.Errorf("it has %d bytes, more than %d", len(data), maxDocument)
+		return fmt.Errorf("has %d bytes, more than %d", len(data), maxDocument)
 	}
 	if n := bytes.Count(data, []byte{','}); n > maxCommas {
-		return fmt.Errorf("its lists have %d elements, more than %d", n, maxCommas)
+		return fmt.Errorf("lists have %d elements, more than %d", n, maxCommas)
 	}
 	return nil
 }
@@ -43,15 +43,15 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 		return false, fmt.Errorf("reading the manifest: %w", err)
 	}
 	if probe.SchemaVersion == 1 || probe.FSLayers != nil || strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) {
-		return false, errors.New("its manifest is of schema 1, which has no diffIDs: pull and push it with a current client")
+		return false, errors.New("the manifest has schema 1, which has no diffIDs: pull and push it with a current client")
 	}
 	if probe.Manifests != nil && (probe.Layers != nil || probe.Config != nil) {
-		return false, errors.New("its manifest has the fields of an index too: clients do not agree on what it is")
+		return false, errors.New("the manifest also has the fields of an index, and clients do not agree on what it is")
 	}
 	said := mediaType
 	if probe.MediaType != "" {
 		if said != "" && said != probe.MediaType {
-			return false, fmt.Errorf("its manifest calls itself %q where the descriptor says %q", probe.MediaType, said)
+			return false, fmt.Errorf("the manifest has the media type %q, but its descriptor says %q", probe.MediaType, said)
 		}
 		said = probe.MediaType
 	}
@@ -63,7 +63,7 @@ func IsIndex(data []byte, mediaType string) (bool, error) {
 	case "":
 		return probe.Manifests != nil, nil
 	}
-	return false, fmt.Errorf("it has the media type %q, which is not that of an image", said)
+	return false, fmt.Errorf("the media type %q is not that of an image", said)
 }
 
 // parseManifest reads an image manifest. It refuses other manifests and unreadable layers.
@@ -93,7 +93,7 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if len(m.Layers) > maxLayers {
-		return nil, fmt.Errorf("it has %d layers, more than %d", len(m.Layers), maxLayers)
+		return nil, fmt.Errorf("has %d layers, more than %d", len(m.Layers), maxLayers)
 	}
 	for i, l := range m.Layers {
 		if err := oci.CheckDescriptor(l); err != nil {
@@ -116,7 +116,7 @@ func CheckConfigType(mediaType string) error {
 	if mediaType == v1.MediaTypeImageConfig || mediaType == oci.MediaTypeDockerConfig || IsLooseType(mediaType) {
 		return nil
 	}
-	return fmt.Errorf("it is an artifact, not an image: its config has the type %q", mediaType)
+	return fmt.Errorf("is an artifact, not an image: its config has the type %q", mediaType)
 }
 
 // CheckLayerType refuses layers that cannot be read.
@@ -125,9 +125,9 @@ func CheckLayerType(mediaType string) error {
 		return nil
 	}
 	if IsForeign(mediaType) {
-		return fmt.Errorf("it has the media type %q: its author does not allow its distribution", mediaType)
+		return fmt.Errorf("has the media type %q: its author does not allow its distribution", mediaType)
 	}
-	return fmt.Errorf("it has the unknown media type %q", mediaType)
+	return fmt.Errorf("has the unknown media type %q", mediaType)
 }
 
 // IsForeign reports whether a layer is fetched from elsewhere and not part of the image, as for
@@ -148,10 +148,10 @@ func parseConfig(data []byte, img *Image, layers []v1.Descriptor) error {
 		return fmt.Errorf("reading the config: %w", err)
 	}
 	if c.OS != "" && c.OS != "linux" {
-		return fmt.Errorf("it is for the operating system %q: want \"linux\"", c.OS)
+		return fmt.Errorf("is for the operating system %q: want \"linux\"", c.OS)
 	}
 	if len(c.RootFS.DiffIDs) != len(layers) {
-		return fmt.Errorf("its manifest has %d layers, its config %d diff_ids", len(layers), len(c.RootFS.DiffIDs))
+		return fmt.Errorf("manifest has %d layers, but config has %d diff_ids", len(layers), len(c.RootFS.DiffIDs))
 	}
 	img.Platform = c.Platform
 	if c.Created != "" {

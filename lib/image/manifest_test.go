@@ -31,8 +31,8 @@ func TestIsIndex(t *testing.T) {
 		{`{"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}`, "application/vnd.docker.distribution.manifest.v2+json", "image"},
 		{`{"schemaVersion":1,"fsLayers":[]}`, "", "schema 1"},
 		{`{}`, "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"},
-		{`{"manifests":[],"layers":[]}`, v1.MediaTypeImageManifest, "fields of an index too"},
-		{`{"mediaType":"` + v1.MediaTypeImageIndex + `"}`, v1.MediaTypeImageManifest, "calls itself"},
+		{`{"manifests":[],"layers":[]}`, v1.MediaTypeImageManifest, "also has the fields of an index"},
+		{`{"mediaType":"` + v1.MediaTypeImageIndex + `"}`, v1.MediaTypeImageManifest, "but its descriptor says"},
 		{`{"mediaType":"text/plain"}`, "", `media type "text/plain"`},
 		{`[]`, "", "reading the manifest"},
 		{``, "", "reading the manifest"},
@@ -64,11 +64,11 @@ func TestHostileIndexes(t *testing.T) {
 	blobs[lying.Digest] = blobs[wide.Digest]
 	index := blobs.Add(v1.MediaTypeImageManifest, mk.Index(wide))
 	for want, manifests := range map[string][]v1.Descriptor{
-		"indexes are nested":        {deep},
-		"more than 1024 manifests":  many,
-		"its bytes have the digest": {lying},
-		"calls itself":              {index},
-		"it holds no image":         nil,
+		"indexes are nested":           {deep},
+		"more than 1024 manifests":     many,
+		"content has the wrong digest": {lying},
+		"but its descriptor says":      {index},
+		"contains no image":            nil,
 	} {
 		path := mk.LayoutFiles(blobs, manifests...).WriteFolder(t)
 		if _, err := textOf(t, "oci:"+path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
@@ -95,17 +95,17 @@ func TestHostileArchives(t *testing.T) {
 		{"docker-archive:", docker, ""},
 		{"docker-archive:", circle, "more than 40 links"},
 		{"docker-archive:", append(append(mk.Files(nil), docker...), mk.NamedFile{Name: layer, To: "../../../etc/shadow"}), "is not in the archive"},
-		{"docker-archive:", replaced("manifest.json", "[]"), "it holds 0 images"},
+		{"docker-archive:", replaced("manifest.json", "[]"), "contains 0 images"},
 		{"docker-archive:", replaced("manifest.json", "{"), "reading manifest.json"},
-		{"docker-archive:", replaced("manifest.json", `[{"Config":"../x"}]`), `config "../x": has ".."`},
+		{"docker-archive:", replaced("manifest.json", `[{"Config":"../x"}]`), `config "../x": leads out of the root with ".."`},
 		{"docker-archive:", replaced("manifest.json", `[{"Config":"x"}]`), "is not in the archive"},
 		{"docker-archive:", replaced("manifest.json", `[{"Config":"`+config+`","Layers":[]}]`), "0 layers in manifest.json, 1 diff_ids"},
-		{"docker-archive:", replaced(config, "{}"), "its bytes have the digest"},
+		{"docker-archive:", replaced(config, "{}"), "content has the wrong digest"},
 		{"docker-archive:", replaced(layer, "something"), "layer 0 (sha256:"},
-		{"docker-archive:", mk.Files{{Name: "repositories"}}, "it has no manifest.json"},
-		{"docker-archive:", replaced("../x", ""), `entry "../x": has ".."`},
-		{"oci-archive:", docker, "it is not an OCI layout: it has no \"oci-layout\"; what docker save writes is named with docker-archive:"},
-		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"9"}`)}}, `version "9"`},
+		{"docker-archive:", mk.Files{{Name: "repositories"}}, "no manifest.json"},
+		{"docker-archive:", replaced("../x", ""), `entry "../x": leads out of the root with ".."`},
+		{"oci-archive:", docker, "not an OCI layout: no \"oci-layout\"; for an archive of docker save, use docker-archive:"},
+		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"9"}`)}}, `version is "9"`},
 		{"oci-archive:", mk.Files{{Name: "oci-layout", Data: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}, `"index.json" is not in the archive`},
 	} {
 		_, err := textOf(t, test.form+test.files.WriteArchive(t), Options{})
@@ -121,7 +121,7 @@ func TestHostileArchives(t *testing.T) {
 	if _, err := textOf(t, "oci:"+t.TempDir()+"/none", Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
-	if _, err := textOf(t, "oci:"+t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "it is not an OCI layout") {
+	if _, err := textOf(t, "oci:"+t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "not an OCI layout") {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

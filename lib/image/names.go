@@ -12,7 +12,7 @@ import (
 // clients do not extract them.
 const aufsPrefix = format.WhiteoutPrefix + format.WhiteoutPrefix
 
-var errLeadsOut = errors.New(`has ".." in it that leads out: an entry of a layer lies below the root`)
+var errLeadsOut = errors.New(`leads out of the root with ".."`)
 
 // cleanName returns the path of an entry without outer slashes, empty names and "."; the root is
 // "". Layers contain both "./usr/" and "/usr". Backslashes are ordinary bytes. A ".." removes the

@@ -85,7 +85,7 @@ func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 // OpenFetcher opens the store of a source, whatever it contains.
 func OpenFetcher(ctx context.Context, src Source, opt Options) (Fetcher, error) {
 	if !src.IsImage() {
-		return nil, errors.New("it is a directory, not an image")
+		return nil, errors.New("is a directory, not an image")
 	}
 	return src.Open(ctx, src, opt)
 }
@@ -200,7 +200,7 @@ func (img *Image) loadParts(ctx context.Context, c *chooser, opt Options) error 
 		have.Variant = c.want.variant // many configs leave it to the index
 	}
 	if opt.Platform != "" && c.want.rank(have) == 0 {
-		return fmt.Errorf("it is for %s, and not for %s", PlatformName(img.Platform), opt.Platform)
+		return fmt.Errorf("is for %s, not for %s", PlatformName(img.Platform), opt.Platform)
 	}
 	return nil
 }

@@ -178,10 +178,10 @@ func TestSeveralImages(t *testing.T) {
 		docker + ":two":                                        "2",
 		docker + ":three:1":                                    "1", // its layer is a symlink
 		docker + ":@" + string(digest.FromBytes(two.Config())): "2",
-		layout:             `error: opening "` + layout + `": it holds several images: name one of "docker.io/library/two:latest", "one:1"`,
-		layout + ":two":    `error: opening "` + layout + `:two": it holds no image "two", but "docker.io/library/two:latest", "one:1"`,
-		docker:             `error: opening "` + docker + `": it holds 3 images: name one of "one:1", "docker.io/library/two:latest", "three:1"`,
-		docker + ":four:4": `error: opening "` + docker + `:four:4": it holds no image "four:4", but "one:1", "docker.io/library/two:latest", "three:1"`,
+		layout:             `error: opening "` + layout + `": contains several images: choose one of "docker.io/library/two:latest", "one:1"`,
+		layout + ":two":    `error: opening "` + layout + `:two": contains no image "two", but "docker.io/library/two:latest", "one:1"`,
+		docker:             `error: opening "` + docker + `": contains 3 images: choose one of "one:1", "docker.io/library/two:latest", "three:1"`,
+		docker + ":four:4": `error: opening "` + docker + `:four:4": contains no image "four:4", but "one:1", "docker.io/library/two:latest", "three:1"`,
 	} {
 		got, err := textOf(t, src, Options{})
 		if err != nil {
@@ -221,15 +221,15 @@ func TestPlatforms(t *testing.T) {
 		{nested, "linux/arm64/v9", "arm64"},
 		{nested, "linux/arm/v7", "arm/v7"},
 		{nested, "arm/v8", "arm/v7"},
-		{nested, "armel", "error: it is for"},
+		{nested, "armel", "error: is for"},
 		{nested, "armv6l", "arm/v6"},
-		{nested, "riscv64", `it is for "linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64", "linux/s390x", and not for linux/riscv64`},
+		{nested, "riscv64", `is for "linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64", "linux/s390x", not for linux/riscv64`},
 		{nested, "windows/amd64", "unknown architecture"},
 		{quiet, "arm64", "arm64"},
 		{quiet, "s390x", "s390x"},
 		{alone, "", "s390x"},
 		{alone, "s390x", "s390x"},
-		{alone, "amd64", "it is for linux/s390x, and not for amd64"},
+		{alone, "amd64", "is for linux/s390x, not for amd64"},
 	} {
 		got, err := textOf(t, test.src, Options{Platform: test.platform})
 		if err != nil {
@@ -324,7 +324,7 @@ func TestSparseBombs(t *testing.T) {
 	}
 	r := &layerReader{blob: &verified{}, budget: newBudget(1)}
 	r.blob.read.Store(1 << 20)
-	if err := r.sparse(freeSparse + maxRatio<<20); err == nil || !strings.Contains(err.Error(), "all layers together hold more than") {
+	if err := r.sparse(freeSparse + maxRatio<<20); err == nil || !strings.Contains(err.Error(), "all layers together contain more than") {
 		t.Errorf("a bound on bytes: %v", err)
 	}
 }

@@ -57,9 +57,9 @@ func refuseImage(t *Tree) error {
 	has := func(name string) bool { return slices.Contains(names, name) }
 	switch {
 	case has(v1.ImageLayoutFile) && has(v1.ImageIndexFile) && has(v1.ImageBlobsDir):
-		return errors.New("it is an OCI archive of an image: use oci-archive: in its name")
+		return errors.New("is an OCI archive: use oci-archive: instead of tar:")
 	case has("manifest.json") && !has("usr") && !has("etc"):
-		return errors.New("it is an archive of docker save: use docker-archive: in its name")
+		return errors.New("is an archive of docker save: use docker-archive: instead of tar:")
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 			if !slices.Contains(globalRecords, key) {
-				return fmt.Errorf("is a global header that sets %q for all entries: unpack the tar, and name the directory", key)
+				return fmt.Errorf("is a global header that sets %q for all entries: unpack the tar, and give the directory", key)
 			}
 		}
 		return nil
@@ -109,7 +109,7 @@ func (r *layerReader) rootEntry(h *tar.Header) error {
 	}
 	for part := range strings.SplitSeq(clean, "/") {
 		if strings.HasPrefix(part, format.WhiteoutPrefix) {
-			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: name the image, not one of its layers", format.WhiteoutPrefix)
+			return fmt.Errorf("has a name that begins with %q, which deletes a file in a layer: give the image, not one of its layers", format.WhiteoutPrefix)
 		}
 	}
 	return addACLs(h)

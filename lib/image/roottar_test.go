@@ -97,10 +97,10 @@ func TestFlattenTarRefuses(t *testing.T) {
 		"aufs":             {[]mk.Entry{mk.File(".wh..wh.aufs", "")}, `has a name that begins with ".wh."`},
 		"below a whiteout": {[]mk.Entry{mk.File(".wh.d/f", "")}, `has a name that begins with ".wh."`},
 		"global time":      {[]mk.Entry{global("mtime")}, `sets "mtime" for all entries`},
-		"leads out":        {[]mk.Entry{mk.File("../f", "")}, `has ".." in it`},
+		"leads out":        {[]mk.Entry{mk.File("../f", "")}, `leads out of the root with ".."`},
 		"link to nothing":  {[]mk.Entry{mk.Link("f", "g")}, "which is not there"},
-		"OCI archive":      {[]mk.Entry{mk.File("oci-layout", ""), mk.File("index.json", ""), mk.Dir("blobs/")}, "use oci-archive: in its name"},
-		"docker archive":   {[]mk.Entry{mk.File("manifest.json", "[]"), mk.Dir("0123/")}, "use docker-archive: in its name"},
+		"OCI archive":      {[]mk.Entry{mk.File("oci-layout", ""), mk.File("index.json", ""), mk.Dir("blobs/")}, "use oci-archive: instead of tar:"},
+		"docker archive":   {[]mk.Entry{mk.File("manifest.json", "[]"), mk.Dir("0123/")}, "use docker-archive: instead of tar:"},
 		"ACL of a name":    {[]mk.Entry{acl("user::rw-\nuser:nobody:r--\ngroup::r--\nmask::r--\nother::r--\n")}, `names "nobody" without a number`},
 		"ACL of nothing":   {[]mk.Entry{acl("what")}, `entry "what" is not an ACL`},
 		"ACL of letters":   {[]mk.Entry{acl("user:1:rwy")}, "is not an ACL"},
@@ -151,7 +151,7 @@ func TestFlattenTarACLs(t *testing.T) {
 // A root tar has the limits of a layer, also if it comes from a pipe.
 func TestFlattenTarBounds(t *testing.T) {
 	zeros := mk.Layer{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}.Blob(t)
-	if _, err := rootTarOf(t, zeros, FlattenOptions{MaxBytes: 1 << 19}); err == nil || !strings.Contains(err.Error(), "hold more than 524288 bytes") {
+	if _, err := rootTarOf(t, zeros, FlattenOptions{MaxBytes: 1 << 19}); err == nil || !strings.Contains(err.Error(), "contain more than 524288 bytes") {
 		t.Errorf("bytes: %v", err)
 	}
 	holes := oldGNUSparse("s", freeSparse+1<<30, []int64{0, 5}, "01234")
@@ -163,7 +163,7 @@ func TestFlattenTarBounds(t *testing.T) {
 	}
 	two := mk.Tar(t, mk.File("a", ""))
 	tree, err := rootTarOf(t, append(bytes.Clone(two), two...), FlattenOptions{})
-	if err != nil || len(tree.Notes) != 1 || !strings.Contains(tree.Notes[0], "behind the end of the tar are ignored") {
+	if err != nil || len(tree.Notes) != 1 || !strings.Contains(tree.Notes[0], "bytes after the end of the tar") {
 		t.Errorf("two tars: %v, %q", err, tree.Notes)
 	}
 }

@@ -53,7 +53,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 		return e, err // whiteouts have any type, as in runtimes
 	}
 	if !known {
-		return e, fmt.Errorf("is of the type %q, which no layer has", h.Typeflag)
+		return e, fmt.Errorf("has the type %q, which a layer cannot contain", h.Typeflag)
 	}
 	if e.path == "" && kind != unix.S_IFDIR {
 		return e, errors.New("is the root, but not a directory")
@@ -138,11 +138,11 @@ func sortXattrs(list []rootfs.Xattr) {
 func (n *node) setTarget(target string) error {
 	switch {
 	case target == "":
-		return errors.New("is a symlink to nothing")
+		return errors.New("is a symlink with an empty target")
 	case len(target) > format.MaxTarget:
-		return fmt.Errorf("is a symlink to %d bytes, more than %d", len(target), format.MaxTarget)
+		return fmt.Errorf("is a symlink with a target of %d bytes, more than %d", len(target), format.MaxTarget)
 	case strings.IndexByte(target, 0) >= 0:
-		return errors.New("is a symlink to a name with a NUL")
+		return errors.New("is a symlink whose target contains a NUL")
 	}
 	n.extra().target = strings.Clone(target)
 	n.size = int64(len(target))

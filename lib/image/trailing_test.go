@@ -25,7 +25,7 @@ func TestTrailingData(t *testing.T) {
 			if got := strings.TrimSpace(listing(t, tree)); !strings.HasSuffix(got, "f /a \"text\"") {
 				t.Errorf("%s, %q: got\n%s", name, packing, got)
 			}
-			want := fmt.Sprintf("layer 0 has %d bytes behind the end of its tar", len(rest))
+			want := fmt.Sprintf("layer 0 has %d bytes after the end of its tar", len(rest))
 			if quiet := name == "zeros"; quiet != (len(tree.Notes) == 0) || !quiet && !strings.HasPrefix(tree.Notes[0], want) {
 				t.Errorf("%s, %q: notes are %q", name, packing, tree.Notes)
 			}

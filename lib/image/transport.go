@@ -44,8 +44,8 @@ type Transport struct {
 	CheckRef func(ref string) error
 	// CheckName checks the REF of a destination further; nil for nothing.
 	CheckName func(ref string) error
-	// Dir returns the directory of a store, of which no image may contain anything. It is nil, or
-	// returns "", if there is none.
+	// Dir returns the directory of a store, whose files no image may contain. It is nil, or returns
+	// "", if there is none.
 	Dir func(ref string) string
 	// Tag returns the additional tag of the image REF for a NAME that the user gives. If it is nil,
 	// images can have any names.

@@ -124,7 +124,7 @@ func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.in.Read(p)
 	v.work.Did(int64(n))
 	if v.read.Add(int64(n)) > v.want.Size && !v.whole {
-		v.err = fmt.Errorf("it has more bytes than the %d that were announced", v.want.Size)
+		v.err = fmt.Errorf("has more than the expected %d bytes", v.want.Size)
 		return 0, v.err
 	}
 	if v.hash != nil {
@@ -138,7 +138,7 @@ func (v *verified) Read(p []byte) (int, error) {
 }
 
 func (v *verified) wrongSize() error {
-	return fmt.Errorf("it has %d bytes where its descriptor says %d", v.read.Load(), v.want.Size)
+	return fmt.Errorf("has %d bytes, but its descriptor says %d", v.read.Load(), v.want.Size)
 }
 
 // finish reads the rest and checks size and digest.
@@ -153,7 +153,7 @@ func (v *verified) finish() error {
 		return v.wrongSize()
 	}
 	if got := v.hash.sum(); got != v.want.Digest {
-		return fmt.Errorf("its bytes have the digest %q", got)
+		return fmt.Errorf("content has the wrong digest %q", got)
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func (v *verified) size() int64 { return max(v.want.Size, v.read.Load()) }
 // readVerified reads a small blob into memory.
 func readVerified(ctx context.Context, in io.Reader, want v1.Descriptor, limit int64) ([]byte, error) {
 	if want.Size > limit {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", want.Size, limit)
+		return nil, fmt.Errorf("has %d bytes, more than %d", want.Size, limit)
 	}
 	v, err := newVerified(ctx, in, want)
 	if err != nil {

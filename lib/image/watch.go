@@ -49,7 +49,7 @@ func (e observer) fault(name string, err error) error {
 func (e observer) packing(mediaType string, is compression) {
 	want, known := layerTypes[mediaType]
 	if e.watch != nil && known && want != is {
-		e.watch.Note(e.layer, fmt.Sprintf("it is %s, and its media type is %q: clients look at the blob", is, mediaType))
+		e.watch.Note(e.layer, fmt.Sprintf("is %s, but its media type is %q: clients use the blob's real compression", is, mediaType))
 	}
 }
 

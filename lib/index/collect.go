@@ -38,8 +38,8 @@ func (c *Collector) Image(source image.Source, was image.Entry) (oci.Destination
 	return &member{c.dest, c, source, was}, nil
 }
 
-// Commit writes the index of the images and makes it visible. docker makes it a manifest list of
-// Docker's.
+// Commit writes the index of the images and makes it visible. docker makes it a Docker manifest
+// list.
 func (c *Collector) Commit(ctx context.Context, opt Options, docker bool) (report *Report, err error) {
 	defer func() {
 		if err != nil {
@@ -73,7 +73,7 @@ func (c *Collector) Discard() error {
 }
 
 // member is the destination of one image. Blobs go to that of all images, which knows by the digest
-// if it has one already. So a place of a file is never reserved before the digest is known.
+// if it has one already. So space in a file is never reserved before the digest is known.
 type member struct {
 	oci.Destination
 	collector *Collector

@@ -224,7 +224,7 @@ func TestJoinRefuses(t *testing.T) {
 	}{
 		"one platform twice": {[]string{amd, otherArchive}, Options{}, []string{amd, otherArchive, "both for linux/amd64"}},
 		"one source twice":   {[]string{amd, amd}, Options{}, []string{"both for linux/amd64"}},
-		"damaged layer":      {[]string{damagedLayout}, Options{}, []string{"copying", damagedLayout, "its bytes have the digest"}},
+		"damaged layer":      {[]string{damagedLayout}, Options{}, []string{"copying", damagedLayout, "content has the wrong digest"}},
 		"bad name":           {[]string{amd}, Options{Ref: "a b"}, []string{`invalid reference "a b"`}},
 		"bad annotation":     {[]string{amd}, Options{Annotations: map[string]string{"k": "\xff"}}, []string{"is not UTF-8"}},
 	} {

@@ -164,7 +164,7 @@ func (in *Image) Find(name string) (int, error) {
 		found = i
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("layer %q: there are %d, numbered from 0, and none has this digest", name, len(in.Layers))
+		return 0, fmt.Errorf("layer %q not found: there are %d layers, numbered from 0, and none has this digest", name, len(in.Layers))
 	}
 	return found, nil
 }

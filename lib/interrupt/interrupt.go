@@ -1,4 +1,4 @@
-// Package interrupt stops readers and calls that know no context when a context ends.
+// Package interrupt ends readers, and calls without a context parameter, when a context ends.
 package interrupt
 
 import (

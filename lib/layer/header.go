@@ -314,7 +314,7 @@ func Check(f *format.File) error {
 	size := len(f.Path) + len(f.Target)
 	for _, x := range f.Xattrs {
 		if strings.IndexByte(x.Name, '=') >= 0 {
-			return fmt.Errorf("%q: a tar cannot hold the xattr name %q: it contains =", f.Path, x.Name)
+			return fmt.Errorf("%q: a tar cannot store the xattr name %q, because it contains =", f.Path, x.Name)
 		}
 		size += len(format.XattrKey) + len(x.Name) + len(x.Value) + recordExtra
 	}

@@ -157,7 +157,7 @@ func TestRefused(t *testing.T) {
 		{dir("/d/.wh..wh..opq"), `"/d/.wh..wh..opq": a name that begins with .wh.`},
 		{file("/.wh", 0), ""},
 		{file("/a.wh.b", 0), ""},
-		{xattr("user.a=b", 1), `"/a": a tar cannot hold the xattr name "user.a=b"`},
+		{xattr("user.a=b", 1), `"/a": a tar cannot store the xattr name "user.a=b"`},
 		{xattr("user.a", format.MaxXattrValue), ""},
 		{many, `"/many": 11`},
 	}

@@ -51,8 +51,8 @@ type Status struct {
 	Stage string
 	Files int64 // files in its streams so far
 	Bytes int64 // their size
-	// Done of Expected bytes were read and written; Expected is 0 while unknown, and Done is then
-	// what was read and written so far.
+	// Done of Expected bytes were read and written. While Expected is unknown, it is 0, and Done is
+	// the number of bytes read and written so far.
 	Done, Expected int64
 }
 

@@ -96,9 +96,9 @@ func createArchive(path string, opt Options) (*Archive, error) {
 	}
 	switch {
 	case old != nil && old.IsDir():
-		return nil, fmt.Errorf("it is a directory: give a file in it, or use oci:%s for a layout", path)
+		return nil, fmt.Errorf("is a directory: give a file, or use oci:%s for a layout", path)
 	case strings.HasSuffix(path, "/"):
-		return nil, errors.New("it is a directory that does not exist: give a file")
+		return nil, errors.New("is a directory that does not exist: give a file")
 	case old != nil && (opened || !old.Mode().IsRegular()):
 		return openArchive(path, target, old, opt)
 	}
@@ -122,7 +122,7 @@ func createArchive(path string, opt Options) (*Archive, error) {
 // openArchive writes to the existing file at target. path is the user's name for it.
 func openArchive(path, target string, old os.FileInfo, opt Options) (*Archive, error) {
 	if opt.Readable {
-		return nil, errors.New("it is not a regular file, so the image cannot be verified: give a file")
+		return nil, errors.New("not a regular file, so the image cannot be verified: give a regular file")
 	}
 	flags := os.O_WRONLY
 	if old.Mode().IsRegular() {

@@ -120,7 +120,7 @@ var (
 )
 
 // ErrDigest means that the bytes written do not have the descriptor's digest.
-var ErrDigest = errors.New("its bytes have the digest")
+var ErrDigest = errors.New("content has the wrong digest")
 
 // WriteBlob calls write with w and checks that it writes the blob d.
 func WriteBlob(w io.Writer, d v1.Descriptor, write func(io.Writer) error) error {

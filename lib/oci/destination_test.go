@@ -114,7 +114,7 @@ func TestBlobErrors(t *testing.T) {
 	}{
 		"short":            {good, text("on"), "1 of 3 bytes are missing"},
 		"long":             {good, text("onee"), "more bytes than announced"},
-		"other bytes":      {good, text("0ne"), "its bytes have the digest"},
+		"other bytes":      {good, text("0ne"), "content has the wrong digest"},
 		"failing":          {good, func(io.Writer) error { return boom }, "boom"},
 		"error lost":       {good, func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }, "more bytes than announced"},
 		"bad digest":       {v1.Descriptor{Digest: "sha256:../x"}, text(""), `digest "sha256:../x"`},

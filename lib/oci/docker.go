@@ -110,7 +110,7 @@ func (a *DockerArchive) image(manifest digest.Digest) (dockerImage, error) {
 	image := dockerImage{RepoTags: []string{}, Layers: []string{}}
 	data := a.manifests[manifest]
 	if data == nil {
-		return image, fmt.Errorf("a docker archive contains one image for one platform, but %q is not one: use oci-archive:PATH", manifest)
+		return image, fmt.Errorf("a docker archive contains one image for one platform, but %q is something else: use oci-archive:PATH", manifest)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -137,7 +137,7 @@ func CheckDockerLayer(d v1.Descriptor) error {
 	return nil
 }
 
-// dockerLayer is the descriptor of a layer in a manifest of Docker's.
+// dockerLayer is the descriptor of a layer in a Docker manifest.
 func dockerLayer(d v1.Descriptor) v1.Descriptor {
 	if d.MediaType == v1.MediaTypeImageLayer {
 		d.MediaType = MediaTypeDockerLayer
@@ -148,7 +148,7 @@ func dockerLayer(d v1.Descriptor) v1.Descriptor {
 	return d
 }
 
-// dockerName is the whole of a name that Docker lets people shorten: "app" is
+// dockerName is the full form of a name that Docker lets people shorten: "app" is
 // docker.io/library/app:latest.
 func dockerName(ref string) string {
 	name := tagged(ref)

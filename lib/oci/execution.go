@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Execution is what to change of how containers of an image run. Empty fields change nothing, and
-// "-" removes.
+// Execution has the changes to the way in which containers of an image run. Empty fields change
+// nothing, and "-" removes.
 type Execution struct {
 	User, WorkDir, StopSignal string
 	// Entrypoint and Cmd are JSON arrays, or words between spaces.
 	Entrypoint, Cmd string
 	// Env, Ports and Volumes are lists of edits: K=V, PORT[/PROTOCOL] or PATH adds or replaces, and
-	// the same with "-" in place of =V or behind it removes.
+	// "-" instead of =V or at the end removes.
 	Env, Ports, Volumes []string
 }
 
@@ -47,7 +47,7 @@ func (c *Config) EditExecution(e Execution) error {
 			delete(exec, key)
 			return nil
 		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
-			return fmt.Errorf("--%s %q is not text", option, value)
+			return fmt.Errorf("--%s %q is not UTF-8, or contains a NUL", option, value)
 		}
 		if err := check(value); err != nil {
 			return fmt.Errorf("--%s %q: %w", option, value, err)
@@ -106,23 +106,23 @@ func checkForm(form *regexp.Regexp, want string) func(string) error {
 	}
 }
 
-// commandWords reads a command. What a shell would do more with than split it at spaces is left to
-// JSON.
+// commandWords reads a command: words separated by spaces. If a shell would do more than split it
+// at spaces, it must be JSON.
 func commandWords(value string) ([]string, error) {
 	if !strings.HasPrefix(strings.TrimSpace(value), "[") {
 		if strings.ContainsAny(value, "\"'\\$`\x00") || !utf8.ValidString(value) {
-			return nil, errors.New(`want words between spaces, or a JSON array such as ["/bin/sh","-c","exec app"]`)
+			return nil, errors.New(`want words separated by spaces, or a JSON array such as ["/bin/sh","-c","exec app"]`)
 		}
 		return strings.Fields(value), nil
 	}
 	list := []string{}
 	if err := json.Unmarshal([]byte(value), &list); err != nil {
-		return nil, fmt.Errorf("want a JSON array of texts: %w", err)
+		return nil, fmt.Errorf("want a JSON array of strings: %w", err)
 	}
 	return list, nil
 }
 
-// editEnv edits the variables. One that is there is replaced at its place.
+// editEnv edits the variables. An existing one is replaced at its position.
 func editEnv(exec map[string]json.RawMessage, edits []string) error {
 	if len(edits) == 0 {
 		return nil
@@ -140,7 +140,7 @@ func editEnv(exec map[string]json.RawMessage, edits []string) error {
 		name, _, set := strings.Cut(e, "=")
 		switch {
 		case !utf8.ValidString(e) || strings.ContainsRune(e, 0):
-			return fmt.Errorf("--env %q is not text", e)
+			return fmt.Errorf("--env %q is not UTF-8, or contains a NUL", e)
 		case e == "-":
 			env = []string{}
 		case set && name == "" || !set && !strings.HasSuffix(e, "-"):
@@ -176,7 +176,7 @@ func editSet(exec map[string]json.RawMessage, option, key string, edits []string
 			clear(members)
 			continue
 		case !utf8.ValidString(e) || strings.ContainsRune(e, 0):
-			return fmt.Errorf("--%s %q is not text", option, e)
+			return fmt.Errorf("--%s %q is not UTF-8, or contains a NUL", option, e)
 		}
 		if err := check(member); err != nil {
 			return fmt.Errorf("--%s %q: %w", option, e, err)
@@ -189,7 +189,7 @@ func editSet(exec map[string]json.RawMessage, option, key string, edits []string
 	return store(exec, key, members, len(members))
 }
 
-// store sets a key to a list or a set, or removes the key if nothing is in that.
+// store sets a key to a list or a set, or removes the key if the value is empty.
 func store(exec map[string]json.RawMessage, key string, value any, length int) error {
 	if length == 0 {
 		delete(exec, key)

@@ -107,7 +107,7 @@ func TestStreamEndsWithCommit(t *testing.T) {
 // A place where the image cannot be read again is refused.
 func TestReadableInPlace(t *testing.T) {
 	_, err := CreateArchive("/dev/null", Options{Readable: true})
-	if err == nil || !strings.Contains(err.Error(), `"/dev/null": it is not a regular file`) {
+	if err == nil || !strings.Contains(err.Error(), `"/dev/null": not a regular file`) {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -30,7 +30,7 @@ type Image struct {
 	Created *time.Time // replaces the config's time unless nil
 	Ref     string     // the name in the index, such as localhost/app:1; empty for none
 	Also    []string   // further names
-	Docker  bool       // with a manifest of Docker's, version 2, schema 2, which has no annotations
+	Docker  bool       // with a Docker manifest (version 2, schema 2), which has no annotations
 }
 
 // Document is a JSON blob of an image with its descriptor.

@@ -146,7 +146,7 @@ func TestRefAnnotations(t *testing.T) {
 	}
 }
 
-// A manifest of Docker's has Docker's media types, and no annotations; the config is the same.
+// A Docker manifest has Docker's media types, and no annotations; the config is the same.
 func TestDockerManifest(t *testing.T) {
 	layer := func(mediaType string) Layer {
 		d := digest.FromString(mediaType)

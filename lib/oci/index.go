@@ -33,7 +33,7 @@ func checkLayout(dir, ref string) error {
 			if _, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile)); err == nil {
 				continue // a layout can contain other files
 			}
-			return fmt.Errorf("it contains %q and is not an OCI layout: give a new or an empty directory", name)
+			return fmt.Errorf("contains %q, but is not an OCI layout: give a new or an empty directory", name)
 		}
 	}
 	if err := checkLayoutFile(dir); err != nil {
@@ -61,7 +61,7 @@ func CheckLayoutFile(data []byte) error {
 		return fmt.Errorf("reading %q: %w", v1.ImageLayoutFile, err)
 	}
 	if layout.Version != v1.ImageLayoutVersion {
-		return fmt.Errorf("it is a layout of version %q: want %q", layout.Version, v1.ImageLayoutVersion)
+		return fmt.Errorf("layout version is %q: want %q", layout.Version, v1.ImageLayoutVersion)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func CheckLayoutFile(data []byte) error {
 func readDocument(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if errors.Is(err, regular.ErrNot) {
-		return nil, fmt.Errorf("reading %q: it is not a regular file", filepath.Base(path))
+		return nil, fmt.Errorf("reading %q: not a regular file", filepath.Base(path))
 	}
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func readDocument(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() > MaxDocument:
-		return nil, fmt.Errorf("reading %q: it has %d bytes, more than %d", filepath.Base(path), info.Size(), MaxDocument)
+		return nil, fmt.Errorf("reading %q: has %d bytes, more than %d", filepath.Base(path), info.Size(), MaxDocument)
 	}
 	return io.ReadAll(io.LimitReader(f, MaxDocument))
 }
@@ -140,7 +140,7 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 		return nil, nil, err
 	}
 	if err := json.Unmarshal(data, &index); err != nil || index == nil {
-		return nil, nil, errors.New("it is not an object, but an index must be one")
+		return nil, nil, errors.New("not a JSON object")
 	}
 	for _, key := range sortedKeys(index) {
 		if err := nearMiss(key, map[string]bool{"manifests": true}); err != nil {
@@ -149,7 +149,7 @@ func readIndex(data []byte) (index map[string]json.RawMessage, manifests []json.
 	}
 	if raw := index["manifests"]; !isNull(raw) {
 		if err := json.Unmarshal(raw, &manifests); err != nil {
-			return nil, nil, errors.New("its manifests are not an array")
+			return nil, nil, errors.New("manifests is not an array")
 		}
 	}
 	return index, manifests, nil
@@ -184,7 +184,7 @@ func keptImages(manifests []json.RawMessage, coming []string) ([]json.RawMessage
 		}
 	}
 	if gone := len(manifests) - len(kept); unnamed && len(manifests) > 0 && gone != 1 {
-		return nil, fmt.Errorf("it contains %d images: name the one to write, for example oci:PATH:NAME", len(manifests))
+		return nil, fmt.Errorf("contains %d images: choose one, for example oci:PATH:NAME", len(manifests))
 	}
 	return kept, nil
 }

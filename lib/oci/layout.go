@@ -74,7 +74,7 @@ func (l *Layout) open() error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return errors.New("it is not a directory")
+		return errors.New("not a directory")
 	default:
 		l.dir = target
 		if err := l.lockDir(); err != nil {

@@ -104,7 +104,7 @@ func TestLayoutMerge(t *testing.T) {
 				before := listing(t, path)
 				err := layoutTo(t, path, s.ref, s.layer, "shared")
 				if s.want == "error" {
-					if err == nil || !strings.Contains(err.Error(), "it contains 2 images: name the one to write") {
+					if err == nil || !strings.Contains(err.Error(), "contains 2 images: choose one") {
 						t.Errorf("got error %v", err)
 					}
 					wantListing(t, path, before...)
@@ -165,8 +165,8 @@ func TestLayoutForeignIndex(t *testing.T) {
 
 func TestLayoutRefused(t *testing.T) {
 	for name, test := range map[string]struct{ file, content, want string }{
-		"other folder":  {"mine.txt", "", `it contains "mine.txt" and is not an OCI layout`},
-		"other version": {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version "2.0.0"`},
+		"other folder":  {"mine.txt", "", `contains "mine.txt", but is not an OCI layout`},
+		"other version": {"oci-layout", `{"imageLayoutVersion":"2.0.0"}`, `version is "2.0.0"`},
 		"bad layout":    {"oci-layout", `x`, `reading "oci-layout"`},
 		"bad index":     {"index.json", `[]`, `reading "index.json"`},
 	} {
@@ -230,7 +230,7 @@ func TestLayoutAbort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenLayout(path, "", Options{}); err == nil || !strings.Contains(err.Error(), "another process is writing to it") {
+	if _, err := OpenLayout(path, "", Options{}); err == nil || !strings.Contains(err.Error(), "another process is writing to the layout") {
 		t.Errorf("second writer: got error %v", err)
 	}
 	for _, text := range []string{"x", "new"} {

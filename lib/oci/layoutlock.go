@@ -23,7 +23,7 @@ func (l *Layout) lockDir() error {
 			return nil // some network file systems cannot lock: there, users must not run two builds at once
 		}
 		if l.opt.Busy == nil {
-			return errors.New("another process is writing to it")
+			return errors.New("another process is writing to the layout")
 		}
 		if err := l.opt.Busy(l.path); err != nil {
 			return err

@@ -14,7 +14,7 @@ type Index struct {
 	Annotations map[string]string
 	Ref         string // as in Image
 	Also        []string
-	Docker      bool // as a manifest list of Docker's, which has no annotations
+	Docker      bool // as a Docker manifest list, which has no annotations
 }
 
 // Build builds the index, which is a blob, and the root index for Destination.Finish, which has the

@@ -154,7 +154,7 @@ func (e *reservedEntry) Discard() error { return nil }
 
 // sizeError means that a blob does not have its announced size.
 func sizeError(d digest.Digest, got, want int64) error {
-	return fmt.Errorf("writing blob %q: it has %d of %d bytes", d, got, want)
+	return fmt.Errorf("writing blob %q: has %d of %d bytes", d, got, want)
 }
 
 // blobHeader returns the tar header of a blob.

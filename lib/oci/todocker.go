@@ -39,7 +39,7 @@ func dockerManifest(data []byte) (Document, error) {
 		return Document{}, err
 	}
 	if m.Config.MediaType != v1.MediaTypeImageConfig && m.Config.MediaType != MediaTypeDockerConfig {
-		return Document{}, fmt.Errorf("it is an artifact, not an image: its config has the type %q", m.Config.MediaType)
+		return Document{}, fmt.Errorf("is an artifact, not an image: its config has the type %q", m.Config.MediaType)
 	}
 	m.Config.MediaType = MediaTypeDockerConfig
 	layers := make([]v1.Descriptor, 0, len(m.Layers))
@@ -67,7 +67,7 @@ func dockerIndex(data []byte, now map[digest.Digest]v1.Descriptor) (Document, er
 	for _, d := range index.Manifests {
 		to, known := now[d.Digest]
 		if !known {
-			return Document{}, fmt.Errorf("its manifest %q is not there", d.Digest)
+			return Document{}, fmt.Errorf("manifest %q is missing", d.Digest)
 		}
 		to.Platform = d.Platform
 		manifests = append(manifests, to)
@@ -85,10 +85,10 @@ func dockerIndexValue(manifests []v1.Descriptor) v1.Index {
 	return list
 }
 
-// Converter is a Destination that can write another manifest than it was given.
+// Converter is a Destination that can convert the manifest that it was given.
 type Converter interface {
 	Destination
-	// Converted returns the manifest or index in Docker's format that it has written in place of
-	// that in OCI's, or nil. It can change until Commit returns.
+	// Converted returns the manifest or index in Docker's format that it has written instead of the
+	// one in OCI's format, or nil. It can change until Commit returns.
 	Converted() *v1.Descriptor
 }

@@ -57,8 +57,8 @@ func TestToDocker(t *testing.T) {
 		doc  Document
 		want string
 	}{
-		"artifact":         {Document{v1.Descriptor{MediaType: v1.MediaTypeImageManifest}, artifact}, "it is an artifact"},
-		"missing manifest": {index(false, manifests[:2]), "is not there"},
+		"artifact":         {Document{v1.Descriptor{MediaType: v1.MediaTypeImageManifest}, artifact}, "is an artifact"},
+		"missing manifest": {index(false, manifests[:2]), "is missing"},
 		"no JSON":          {Document{v1.Descriptor{MediaType: v1.MediaTypeImageIndex}, []byte("{")}, "converting manifest"},
 	} {
 		if _, err := ToDocker([]Document{test.doc}); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -49,10 +49,10 @@ func TestBounds(t *testing.T) {
 				names[n] = fmt.Sprintf("c%07d", n)
 			}
 			return dir("/d", names...)
-		}, "the files have 1048577 components: 1048576 at most", true},
+		}, "the files have 1048577 components, more than 1048576", true},
 		{"bytes", 5, func(i int) format.Record {
 			return with(file(fmt.Sprint("/", i), "a"), func(f *format.File) { f.Size = format.MaxInt })
-		}, `with "/4" the files have more than 36028797018963968 bytes`, false},
+		}, `the files up to "/4" have more than 36028797018963968 bytes in total`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.large && testing.Short() {

@@ -9,8 +9,8 @@ import (
 // A directory is in the fingerprint of each component with files below it, in each of their layers,
 // and is counted for each possible part. With thousands of components in thousands of nested
 // directories, that is far more work than the size of the stream. So it is limited to freeEffort,
-// in bytes of records, plus effortTimes the records of all files. A Debian root needs less than its
-// files once.
+// in bytes of records, plus effortTimes the records of all files. A Debian root needs less than the
+// size of its files' records.
 const (
 	freeEffort  = 256 << 20
 	effortTimes = 16
@@ -54,6 +54,6 @@ func (e *effort) err() error {
 	if e.path == "" {
 		return nil
 	}
-	return fmt.Errorf("packing what is below %.200q: too many components are too deep: each repeats the directories above its files, which takes more than %d times the stream; "+
-		"give what lies deep to fewer components, with --repos or --map of chunkah-assign", e.path, effortTimes)
+	return fmt.Errorf("packing what is below %.200q: too many components have deeply nested files: each repeats their parent directories, which takes more than %d times the size of the stream; "+
+		"assign these files to fewer components, with --repos or --map of chunkah-assign", e.path, effortTimes)
 }

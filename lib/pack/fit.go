@@ -40,7 +40,7 @@ func (t *tree) group(opt group.Options, most int64) ([]group.Layer, error) {
 	for _, c := range t.components {
 		total += c.size
 	}
-	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): that takes %d layers, and --max is %d: raise one of them",
+	return nil, fmt.Errorf("packing %d bytes into layers of at most %d (--max-layer-size): this needs %d layers, but --max is %d: raise one of the two",
 		total, most, len(fitted), opt.Max)
 }
 

@@ -116,7 +116,7 @@ type Planned struct {
 }
 
 // ErrNoComponents means that no record in the stream has a component.
-var ErrNoComponents = errors.New("no file has a component: put chunkah-assign, or an assigner of your own, in front")
+var ErrNoComponents = errors.New("no file has a component: run chunkah-assign, or your own assigner, before chunkah-pack")
 
 // Run reads a stream of tagged files and writes one of layers.
 func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Report, error) {
@@ -124,7 +124,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 		opt.Max = DefaultMax
 	}
 	if opt.Max < MinMax || opt.Max > MaxMax {
-		return nil, fmt.Errorf("packing into %d layers: %d to %d are possible", opt.Max, MinMax, MaxMax)
+		return nil, fmt.Errorf("packing into %d layers: want %d to %d", opt.Max, MinMax, MaxMax)
 	}
 	t, err := read(ctx, in)
 	if err != nil {
@@ -169,7 +169,7 @@ func (t *tree) prepare(opt *Options) (*Report, error) {
 		return nil, err
 	}
 	if opt.Max -= int(t.header.KeepLayers); opt.Max < 1 {
-		return nil, fmt.Errorf("packing into %d layers: %d are kept of the source, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
+		return nil, fmt.Errorf("packing into %d layers: %d layers of the source are kept, which leaves none", opt.Max+int(t.header.KeepLayers), t.header.KeepLayers)
 	}
 	report := &Report{Stripped: t.strip(opt.KeepXattrs)}
 	t.clamp()
@@ -272,11 +272,11 @@ func read(ctx context.Context, in format.Source) (*tree, error) {
 		switch rec := rec.(type) {
 		case *format.Header:
 			if rec.Stage == format.StagePack {
-				return nil, errors.New("the stream has been packed already: give it to chunkah-write")
+				return nil, errors.New("the stream has been packed already: pass it to chunkah-write")
 			}
 			t.header = *rec
 		case *format.Layer:
-			return nil, errors.New("the stream has layers already: give it to chunkah-write")
+			return nil, errors.New("the stream has layers already: pass it to chunkah-write")
 		case *format.Component:
 			if err := t.addRecord(rec); err != nil {
 				return nil, err

@@ -233,12 +233,12 @@ func TestRefused(t *testing.T) {
 		records []format.Record
 		want    string
 	}{
-		{"packed", []format.Record{&format.Header{Version: 1, Stage: format.StagePack}}, "packed already: give it to chunkah-write"},
-		{"layers", []format.Record{&format.Header{Version: 1}, &format.Layer{}}, "has layers already: give it to chunkah-write"},
+		{"packed", []format.Record{&format.Header{Version: 1, Stage: format.StagePack}}, "packed already: pass it to chunkah-write"},
+		{"layers", []format.Record{&format.Header{Version: 1}, &format.Layer{}}, "has layers already: pass it to chunkah-write"},
 		{"empty", []format.Record{&format.Header{Version: 1}}, "no files"},
-		{"untagged", []format.Record{dir("/"), file("/a")}, "no file has a component: put chunkah-assign"},
+		{"untagged", []format.Record{dir("/"), file("/a")}, "no file has a component: run chunkah-assign"},
 		{"two records", []format.Record{&format.Component{Name: "a"}, &format.Component{Name: "a"}}, `component "a" has two records`},
-		{"below a file", []format.Record{file("/a", "a"), file("/a/b", "a")}, `"/a" is a file and has something below it`},
+		{"below a file", []format.Record{file("/a", "a"), file("/a/b", "a")}, `"/a" is a file, but has entries below it`},
 		{"far below a file", []format.Record{file("/a", "a"), file("/a/b/c", "a")}, `"/a" is a file`},
 		{"below a symlink", []format.Record{
 			dir("/"), &format.File{Path: "/l", Type: format.TypeSymlink, Target: "/", Components: []string{"a"}}, file("/l/x"),
@@ -342,7 +342,7 @@ func TestRootsOwnRecord(t *testing.T) {
 	}
 }
 
-// Nothing but what a layer's tar holds is in the records of packed files.
+// The records of packed files have only the data that a layer's tar contains.
 func TestOutputIsAFixedPoint(t *testing.T) {
 	f := with(file("/a", "a", "b"), func(f *format.File) { f.Xattrs = []format.Xattr{{Name: "user.x", Value: []byte("1")}} })
 	p, _ := run(t, Options{}, f)

@@ -39,7 +39,7 @@ type Reader interface {
 }
 
 // errNoSource means that contents are unknown because there is no source to read.
-var errNoSource = errors.New("the source is not there")
+var errNoSource = errors.New("the source is not available")
 
 // ContentsError says that the contents of a file could not be read, or are not those of the scan.
 type ContentsError struct{ err error }
@@ -273,7 +273,7 @@ func (r *fileReader) hashFile(ctx context.Context, d *fileDigest, f *format.File
 	case err != nil:
 		return err
 	case n != f.Size:
-		return fmt.Errorf("reading %q: got %d bytes where %d were announced", f.Path, n, f.Size)
+		return fmt.Errorf("reading %q: got %d bytes, expected %d", f.Path, n, f.Size)
 	}
 	d.sum, d.hashed = r.hash.Sum(), true
 	if r.digest {

@@ -82,7 +82,7 @@ func (t *tree) checkBytes() error {
 	bytes := int64(0)
 	for _, f := range t.files {
 		if bytes += max(f.Size, 0); bytes > layer.MaxBytes {
-			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
+			return fmt.Errorf("the files up to %q have more than %d bytes in total", f.Path, int64(layer.MaxBytes))
 		}
 	}
 	return nil
@@ -176,7 +176,7 @@ func isBelow(path, dir string) bool {
 func (t *tree) checkParents() error {
 	for i := 1; i < len(t.files); i++ {
 		if t.files[i].Path == t.files[i-1].Path {
-			return fmt.Errorf("%q is a %s and has something below it", t.files[i].Path, t.files[i-1].Type)
+			return fmt.Errorf("%q is a %s, but has entries below it", t.files[i].Path, t.files[i-1].Type)
 		}
 	}
 	return nil
@@ -207,7 +207,7 @@ func (t *tree) distribute() error {
 		give(f.Components[0], i)
 	}
 	if len(t.byName) > format.MaxComponents {
-		return fmt.Errorf("the files have %d components: %d at most", len(t.byName), format.MaxComponents)
+		return fmt.Errorf("the files have %d components, more than %d", len(t.byName), format.MaxComponents)
 	}
 	for _, name := range sortedNames(t.byName) {
 		t.components = append(t.components, t.byName[name])

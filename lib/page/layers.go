@@ -25,7 +25,7 @@ type layer struct {
 	Components any `json:"components"`
 }
 
-// viewLayer is what differs between the images that have a layer.
+// viewLayer has the data of a layer that differ between the images with this layer.
 type viewLayer struct {
 	At        int    `json:"at"` // in content.Layers
 	Stability *int64 `json:"stability"`

@@ -52,8 +52,8 @@ type content struct {
 
 // view is one image of the page.
 type view struct {
-	// The answer is the largest text on the page: "4.3 MB" of "of 89.5 MB". The question is what it
-	// answers.
+	// The answer is the largest text on the page: "4.3 MB" of "of 89.5 MB". The question is the
+	// text below it.
 	Answer   string      `json:"answer"`
 	Of       string      `json:"of"`
 	Question string      `json:"question"`

@@ -192,7 +192,7 @@ func faultOf(l Layer) string {
 		case last != "" && format.ComparePaths(last, f.Path) >= 0:
 			return fmt.Sprintf("%q is not in order", f.Path)
 		case f.Path != "/" && !dirs[format.Parent(f.Path)]:
-			return fmt.Sprintf("it lacks the parent directory of %q", f.Path)
+			return fmt.Sprintf("the parent directory of %q is missing", f.Path)
 		}
 		last = f.Path
 		if f.Type == format.TypeDir {

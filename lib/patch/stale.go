@@ -109,7 +109,7 @@ type shadows struct {
 	keep   []bool
 	shown  []int32 // by slot: the visible entry, -1 for none
 	// used are the entries whose contents are visible, at their path or by a hard link of another
-	// layer; groups are those of which a name is visible.
+	// layer; groups are those with a visible name.
 	used   map[int32]bool
 	groups []bool
 }

@@ -41,7 +41,7 @@ func (x *index) look(keep []bool) *state {
 	return s
 }
 
-// view is what a set of layers shows at a path.
+// view is the result of a set of layers at a path.
 type view struct {
 	shown int32 // the visible entry, -1 for none
 	// hider is the entry that hides something, for a path that is gone or for the contents of a
@@ -51,7 +51,7 @@ type view struct {
 	below       int32 // the lowest layer whose files show below the path
 }
 
-// visible returns what the layers from floor, and below limit, show at a path.
+// visible returns the result of the layers from floor, and below limit, at a path.
 func (x *index) visible(i int, floor, limit int32, keep []bool) view {
 	at := &x.slots[i]
 	v := view{-1, -1, -1, floor}

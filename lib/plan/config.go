@@ -34,7 +34,7 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 		History []entry `json:"history"`
 	}
 	if err := json.Unmarshal(config, &image); err != nil {
-		return nil, fmt.Sprintf("%s: reading the history: %s: planning without", name, err)
+		return nil, fmt.Sprintf("%s: reading the history: %s: planning without it", name, err)
 	}
 	var l layout
 	foreign, damaged := 0, error(nil)
@@ -53,11 +53,11 @@ func FromConfig(config []byte, name string) (prev *group.Previous, note string) 
 	case damaged != nil:
 		note = fmt.Sprintf("%s: %s: %s", name, damaged, l.used("that are sound"))
 	case len(l.layers) == 0:
-		note = name + " is of another tool, none of whose layers can be had again: planning without"
+		note = name + " was made by another tool, and none of its layers can be reused: planning without it"
 	case !l.known:
-		note = name + " tells no fingerprints: taking all that it names for unchanged"
+		note = name + " has no fingerprints: treating all its components as unchanged"
 	case foreign > 0:
-		note = fmt.Sprintf("%s has %d more layers, of another tool: %s", name, foreign, l.used("of chunkah's"))
+		note = fmt.Sprintf("%s has %d more layers, made by another tool: %s", name, foreign, l.used("made by chunkah"))
 	}
 	return l.previous(), note
 }

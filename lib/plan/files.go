@@ -23,8 +23,8 @@ const (
 	maxEntries    = 4 << 20
 )
 
-// normal returns a copy of an entry without everything that does not belong to the entries of a
-// layer, and whether it is a further name of an inode. names are the inodes so far.
+// normal returns a copy of an entry with only the fields that a layer's entries have, and whether
+// it is a further name of an inode. names are the inodes so far.
 func normal(f *format.File, names *links) (_ format.File, further bool) {
 	n := *f
 	n.Stamp, n.Components, n.Implied, n.MTimeNsec = "", nil, false, 0
@@ -217,7 +217,7 @@ func ReadFiles(r io.Reader, name string) (layers map[string][]*format.File, note
 		return layers, "", err
 	}
 	if wrong > 0 {
-		note = fmt.Sprintf("%s: %d layers have other files than they say: leaving them out", name, wrong)
+		note = fmt.Sprintf("%s: the file lists of %d layers do not match their digests: leaving them out", name, wrong)
 	}
 	return layers, note, nil
 }

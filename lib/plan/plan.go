@@ -35,7 +35,7 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	if first, err := in.Peek(1); err == nil && first[0] == zstdMagic {
 		z, err := unpack(in)
 		if err != nil {
-			return nil, fmt.Sprintf("%s: %s: planning without", name, err), source.err
+			return nil, fmt.Sprintf("%s: %s: planning without it", name, err), source.err
 		}
 		defer z.Close()
 		records, packed = z, true
@@ -51,9 +51,9 @@ func Read(r io.Reader, name string) (prev *group.Previous, note string, err erro
 	case fault != nil:
 		return nil, "", fault
 	case len(l.layers) == 0:
-		return l.previous(), name + " holds no layers: planning without", nil
+		return l.previous(), name + " has no layers: planning without it", nil
 	case !l.known:
-		return l.previous(), name + " holds no fingerprints: taking all that it names for unchanged", nil
+		return l.previous(), name + " has no fingerprints: treating all its components as unchanged", nil
 	}
 	return l.previous(), "", nil
 }
@@ -78,7 +78,7 @@ type layout struct {
 	known   bool // at least one fingerprint
 }
 
-var errTooMuch = errors.New("more than a plan can hold")
+var errTooMuch = errors.New("too large for a plan")
 
 // read adds the layers of a sequence of records.
 func (l *layout) read(r io.Reader, name string) error {
@@ -157,7 +157,7 @@ func (l *layout) previous() *group.Previous {
 func (l *layout) used(which string) string {
 	switch n := len(l.layers); n {
 	case 0:
-		return "planning without"
+		return "planning without it"
 	case 1:
 		return "using the one layer " + which
 	default:

@@ -47,17 +47,17 @@ func TestRead(t *testing.T) {
 		{"msgpack", "\x81\xa5layer\x82\xaacomponents\x91\xa1c\xacfingerprints\x91\xa13", [][]group.Member{layerC}, ""},
 		{"too few times", lineC + `{"layer":{"components":["a","b"],"times":[1]}}`, [][]group.Member{layerC}, "using the one layer"},
 		{"a layer of nothing", `{"layer":{}}` + lineC, [][]group.Member{layerC}, ""},
-		{"empty", "", nil, "holds no layers: planning without"},
-		{"white space", " \n", nil, "holds no layers: planning without"},
-		{"no layers", `{"header":{}}{"end":{}}`, nil, "holds no layers: planning without"},
+		{"empty", "", nil, "has no layers: planning without it"},
+		{"white space", " \n", nil, "has no layers: planning without it"},
+		{"no layers", `{"header":{}}{"end":{}}`, nil, "has no layers: planning without it"},
 		{"cut", lineA + lineC[:40], [][]group.Member{layerA}, "after record 1: the next record is incomplete: using the one layer before that"},
-		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `"level" is unknown: using the 2 layers before that`},
+		{"unknown kind", lineA + lineC + `{"level":{}}`, [][]group.Member{layerA, layerC}, `unknown record kind "level": using the 2 layers before that`},
 		{"unknown field", lineA + `{"layer":{"level":1}}` + lineC, [][]group.Member{layerA}, "using the one layer"},
-		{"not a plan", "hello", nil, "planning without"},
-		{"another JSON", `{"schemaVersion":2}`, nil, "planning without"},
-		{"zeros", "\x00\x00\x00", nil, "planning without"},
-		{"too few fingerprints", `{"layer":{"components":["a","b"],"fingerprints":["1"]}}`, nil, "planning without"},
-		{"no fingerprints", `{"layer":{"components":["a"]}}`, [][]group.Member{{{Name: "a"}}}, "holds no fingerprints"},
+		{"not a plan", "hello", nil, "planning without it"},
+		{"another JSON", `{"schemaVersion":2}`, nil, "planning without it"},
+		{"zeros", "\x00\x00\x00", nil, "planning without it"},
+		{"too few fingerprints", `{"layer":{"components":["a","b"],"fingerprints":["1"]}}`, nil, "planning without it"},
+		{"no fingerprints", `{"layer":{"components":["a"]}}`, [][]group.Member{{{Name: "a"}}}, "has no fingerprints"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestReadIsBounded(t *testing.T) {
 	for name, line := range map[string]string{"layers": strings.TrimSpace(lineC), "members": many, "text": long} {
 		in := &forever{line: line}
 		prev, note, err := Read(in, "p")
-		if err != nil || !strings.Contains(note, "more than a plan can hold") || len(layersOf(prev)) == 0 {
+		if err != nil || !strings.Contains(note, "too large for a plan") || len(layersOf(prev)) == 0 {
 			t.Errorf("%s: got %d layers, %q, %v", name, len(layersOf(prev)), note, err)
 		}
 		if in.read > 80<<20 {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// HeaderSize is the number of bytes of a header that Time looks at.
+// HeaderSize is the number of bytes of a header that Time reads.
 const HeaderSize = 12
 
-// The header of compiled Python: the magic number of the version with "\r\n" behind
-// it, flags since Python 3.7 (PEP 552), and the time of the source where those are 0.
-// All numbers are little-endian. Magic numbers below magicFlags belong to Python 3.0 to
-// 3.6, from magicPython2 on to Python 2: they have the time in place of the flags. PyPy's
-// own, below magicPython3, have flags.
+// The header of compiled Python: the magic number of the version followed by "\r\n", flags since
+// Python 3.7 (PEP 552), and the time of the source where those are 0. All numbers are
+// little-endian. Magic numbers below magicFlags belong to Python 3.0 to 3.6, from magicPython2 on
+// to Python 2: they have the time in place of the flags. PyPy's own, below magicPython3, have
+// flags.
 const (
 	magicPython3 = 3000
 	magicFlags   = 3390
@@ -23,8 +23,8 @@ const (
 // Is reports whether a file of that path is compiled Python by its name.
 func Is(path string) bool { return strings.HasSuffix(path, ".pyc") || strings.HasSuffix(path, ".pyo") }
 
-// Time returns the time of the source in a header, in unix seconds modulo 2^32; false
-// where it is not compiled Python, or has a hash in its place.
+// Time returns the time of the source in a header, in unix seconds modulo 2^32; false if the file
+// is not compiled Python, or has a hash instead of the time.
 func Time(header []byte) (time uint32, timed bool) {
 	if len(header) < HeaderSize || header[2] != '\r' || header[3] != '\n' {
 		return 0, false

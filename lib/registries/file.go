@@ -72,11 +72,11 @@ func readFile(path string) (*document, error) {
 // parse parses and checks a file.
 func parse(data []byte) (*document, error) {
 	if tooDeep(data) {
-		return nil, fmt.Errorf("its arrays are nested more than %d deep", maxDepth)
+		return nil, fmt.Errorf("arrays are nested more than %d deep", maxDepth)
 	}
 	var doc document
 	if err := toml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("it is not TOML in the format of registries.conf: %s", strings.TrimPrefix(err.Error(), "toml: "))
+		return nil, fmt.Errorf("not TOML in the format of registries.conf: %s", strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	doc.convert()
 	for i := range doc.Registries {
@@ -169,7 +169,7 @@ func (t *registryTable) check() error {
 		case m.Location == "":
 			return fmt.Errorf("a mirror of %q has no location", t.Prefix)
 		case m.Pull != "" && t.OnlyByDigest:
-			return fmt.Errorf("%q has mirror-by-digest-only and its mirror %q pull-from-mirror: only one is possible", t.Prefix, m.Location)
+			return fmt.Errorf("%q has mirror-by-digest-only, and its mirror %q has pull-from-mirror: only one of the two is allowed", t.Prefix, m.Location)
 		case m.Pull != "" && m.Pull != pullAll && m.Pull != pullDigest && m.Pull != pullTag:
 			return fmt.Errorf("the mirror %q has pull-from-mirror %q: want %s, %s or %s", m.Location, m.Pull, pullAll, pullDigest, pullTag)
 		}

@@ -138,8 +138,8 @@ func (m *mirrorTable) has(ref registry.Ref, onlyByDigest bool) bool {
 // hub is the registry of names without one.
 const hub = "docker.io"
 
-// CheckShort refuses a name without a registry which podman reads in another way than chunkah, that
-// is as an image of docker.io.
+// CheckShort refuses a name without a registry that podman would not read as an image of docker.io,
+// as chunkah does.
 func (c *Config) CheckShort(text string) error {
 	if !registry.IsShort(text) {
 		return nil
@@ -157,7 +157,7 @@ func (c *Config) CheckShort(text string) error {
 		if err != nil || nameOf(to) == nameOf(ref) {
 			return nil //nolint:nilerr // an alias that names nothing makes no name ambiguous
 		}
-		return fmt.Errorf("image reference %q has no registry: want %s, which podman reads it as (%q), or %s", text, a.name, a.file, nameOf(ref))
+		return fmt.Errorf("image reference %q has no registry: want %s, as podman reads it (%q), or %s", text, a.name, a.file, nameOf(ref))
 	}
 	if len(c.search) == 0 || c.search[0] == hub {
 		return nil

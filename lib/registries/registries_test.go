@@ -202,7 +202,7 @@ func TestCheckShort(t *testing.T) {
 		{`unqualified-search-registries = ["registry.example"]`, "localhost/app:1", ""},
 		{`unqualified-search-registries = ["registry.example"]`, "registry.example:5000/app:1", ""},
 		{"unqualified-search-registries = [\"registry.example\"]\n[aliases]\n\"debian\" = \"docker.io/library/debian\"", "debian:12", ""},
-		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "fedora:40", `"fedora:40" has no registry: want registry.example/fedora, which podman reads it as`},
+		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "fedora:40", `"fedora:40" has no registry: want registry.example/fedora, as podman reads it`},
 		{"[aliases]\n\"fedora\" = \"registry.example/fedora\"", "org/fedora:40", ""},
 		{"[registries.search]\nregistries = ['registry.example']", "app", "registry.example/app, where podman looks first"},
 	} {
@@ -228,7 +228,7 @@ func TestVersion1(t *testing.T) {
 
 func TestRefusedFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"registry":                                                                     "is not TOML in the format of registries.conf: line 1",
+		"registry":                                                                     "not TOML in the format of registries.conf: line 1",
 		"[[registry]]\ninsecure = \"yes\"":                                             "line 2",
 		"[[registry]]\ninsecure = true":                                                "neither prefix nor location",
 		"[[registry]]\nprefix = \"a.example\"":                                         `the registry with the prefix "a.example" has no location`,
@@ -238,7 +238,7 @@ func TestRefusedFiles(t *testing.T) {
 		"[[registry]]\nlocation = \"a.example\"\npull-from-mirror = \"all\"":           "only a mirror can have",
 		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\ninsecure = true": `a mirror of "a.example" has no location`,
 		"[[registry]]\nlocation = \"a.example\"\n[[registry.mirror]]\nlocation = \"m.example\"\npull-from-mirror = \"never\"":                       `pull-from-mirror "never": want all, digest-only or tag-only`,
-		"[[registry]]\nlocation = \"a.example\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation=\"m.example\"\npull-from-mirror='all'": "only one is possible",
+		"[[registry]]\nlocation = \"a.example\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation=\"m.example\"\npull-from-mirror='all'": "only one of the two is allowed",
 		"x = " + strings.Repeat("[", 1<<16): "arrays are nested",
 	} {
 		path := filepath.Join(t.TempDir(), "registries.conf")

@@ -100,8 +100,8 @@ func (p *Push) putReferrer(ctx context.Context, doc oci.Document, subject digest
 	return resp.Header.Get(subjectHeader) == subject.String(), checkAnswer(resp, doc.Descriptor.Digest)
 }
 
-// manifestRequest sends a manifest under a name, if given only in place of the version that an
-// entity tag stands for.
+// manifestRequest sends a manifest under a name. If etag is given, it replaces only the version
+// with that entity tag.
 func (p *Push) manifestRequest(doc oci.Document, name, etag string) request {
 	header := http.Header{"Content-Type": {doc.Descriptor.MediaType}}
 	if etag != "" {
@@ -116,8 +116,8 @@ func (p *Push) manifestRequest(doc oci.Document, name, etag string) request {
 // fallbackTag is the tag of the index with the referrers of a manifest.
 func fallbackTag(subject digest.Digest) string { return strings.Replace(subject.String(), ":", "-", 1) }
 
-// addToFallback adds a referrer to the index of the fallback tag. It is read again afterwards, as
-// often as somebody else's version has taken the place of this one.
+// addToFallback adds a referrer to the index of the fallback tag. It then reads the index again,
+// and repeats this if another program has replaced it.
 func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referrer v1.Descriptor) error {
 	for range fallbackAttempts {
 		index, etag, err := p.repo.fallback(ctx, subject)
@@ -139,7 +139,7 @@ func (p *Push) addToFallback(ctx context.Context, subject digest.Digest, referre
 		}
 		drop(resp)
 	}
-	return errors.New("other programs change the list of its referrers at the same time: try again")
+	return errors.New("other programs are changing the list of its referrers: try again")
 }
 
 // fallback reads the index of the fallback tag, an empty one if there is none, and its entity tag.

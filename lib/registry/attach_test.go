@@ -113,7 +113,7 @@ func TestAttachAPI(t *testing.T) {
 	}
 }
 
-// TestAttached: what belongs to an image is found in all three places; a question without an answer
+// TestAttached: documents of an image are found in all three places. A registry without an answer
 // is not an error.
 func TestAttached(t *testing.T) {
 	s := newServer(t)

@@ -18,9 +18,9 @@ var cosignTags = []struct{ suffix, kind string }{
 	{".sig", "signature"}, {".att", "attestation"}, {".sbom", "SBOM"},
 }
 
-// Attached returns the types of what is attached to an image of the repository, sorted: those of
-// its referrers, and of cosign's tags. It is only a question: what the registry does not answer is
-// not there.
+// Attached returns the sorted types of the documents that are attached to an image of the
+// repository: those of its referrers, and of cosign's tags. If the registry does not answer, it
+// counts as nothing attached.
 func (r *Repository) Attached(ctx context.Context, subject digest.Digest) (kinds []string) {
 	for _, d := range r.referrers(ctx, subject) {
 		kind := d.ArtifactType

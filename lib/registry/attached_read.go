@@ -16,7 +16,7 @@ const maxAttached = 8
 
 // ReadAttached calls read with each document of a type that is attached to an image of the
 // repository, the newest in its list first, until read reports that it is enough. Documents that
-// cannot be read are skipped. Their size is at most most bytes.
+// cannot be read, or that have more than most bytes, are skipped.
 func (r *Repository) ReadAttached(ctx context.Context, subject digest.Digest, kind string, most int64, read func(io.Reader) (enough bool, err error)) error {
 	left := maxAttached
 	for _, d := range slices.Backward(r.referrers(ctx, subject)) {

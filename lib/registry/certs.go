@@ -75,7 +75,7 @@ func addAuthority(config *tls.Config, path string) error {
 		}
 	}
 	if !config.RootCAs.AppendCertsFromPEM(data) {
-		return fmt.Errorf("reading %q: there is no certificate in PEM form", path)
+		return fmt.Errorf("reading %q: no certificate in PEM format found", path)
 	}
 	return nil
 }

@@ -70,5 +70,5 @@ func TestClientCertificates(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "other.crt"), []byte("none"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, ping(), "there is no certificate in PEM form")
+	contains(t, ping(), "no certificate in PEM format found")
 }

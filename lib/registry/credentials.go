@@ -278,7 +278,7 @@ func runHelper(ctx context.Context, key, helper, host string) (credentials, erro
 	}
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(out, &answer); err != nil {
-		return credentials{}, fmt.Errorf("reading the output of %q: it is not JSON", program)
+		return credentials{}, fmt.Errorf("reading the output of %q: not JSON", program)
 	}
 	c := credentials{user: answer.Username, password: answer.Secret, source: program}
 	if answer.Username == tokenUser {

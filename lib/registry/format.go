@@ -46,7 +46,7 @@ func (p *Push) orDocker(push func() (what string, refused bool, err error)) erro
 			return p.fail(what, fmt.Errorf("%w (%w)", err, impossible))
 		}
 		if _, _, again := push(); again == nil {
-			p.repo.warn("%q refuses manifests in OCI's format (%v): they are in Docker's now, as with --manifest-type docker", p.repo.ref.Registry, err)
+			p.repo.warn("%q refuses OCI manifests (%v): using Docker's format, as with --manifest-type docker", p.repo.ref.Registry, err)
 			return nil
 		}
 		p.manifests, p.top, p.converted = before, top, false

@@ -85,7 +85,7 @@ func TestPushInDockersFormat(t *testing.T) {
 			if test.readable && !strings.HasSuffix(at.Ref, want[0].Descriptor.Digest.String()) {
 				t.Errorf("it is readable at %q", at.Ref)
 			}
-			if len(c.warns) != 1 || !strings.Contains(c.warns[0], "refuses manifests in OCI's format") {
+			if len(c.warns) != 1 || !strings.Contains(c.warns[0], "refuses OCI manifests") {
 				t.Errorf("it says %q", c.warns)
 			}
 		})

@@ -113,7 +113,7 @@ func (l *login) obtain(ctx context.Context, u *url.URL, key string, scopes []str
 func (l *login) token(ctx context.Context, u *url.URL, creds credentials, scopes []string) (string, error) {
 	realm, err := u.Parse(l.challenge.params["realm"])
 	if err != nil || realm.Host == "" || l.challenge.params["realm"] == "" {
-		return "", errors.New("logging in: the registry names no token server (the realm is not a URL)")
+		return "", errors.New("logging in: the registry gives no token server (the realm is not a URL)")
 	}
 	realm.User, realm.Fragment = nil, ""
 	if u.Scheme == "https" && realm.Scheme != "https" {
@@ -200,7 +200,7 @@ func readToken(resp *http.Response) (string, error) {
 		if u, err := location(resp.Request.URL, resp); err == nil {
 			to = u.Host
 		}
-		return "", fmt.Errorf("it redirects to %q: a login is not sent along a redirect", to)
+		return "", fmt.Errorf("redirected to %q: credentials are not sent to another address", to)
 	}
 	if err := expect(resp, http.StatusOK); err != nil {
 		return "", err
@@ -214,11 +214,11 @@ func readToken(resp *http.Response) (string, error) {
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&answer); err != nil {
-		return "", errors.New("its answer is not JSON with a token")
+		return "", errors.New("the answer is not JSON with a token")
 	}
 	token := cmp.Or(answer.Token, answer.AccessToken)
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("its answer has no token")
+		return "", errors.New("the answer has no token")
 	}
 	return token, nil
 }

@@ -30,9 +30,9 @@ type Push struct {
 	cancelAll context.CancelFunc
 
 	held    sync.Map                      // digests of blobs that are known to be in the repository
-	closed  sync.Map                      // names of repositories from which mounts fail
+	closed  sync.Map                      // names of repositories whose blobs cannot be mounted
 	inParts atomic.Bool                   // the registry does not accept a blob in one request
-	chunked atomic.Pointer[v1.Descriptor] // a blob of which clients will ask for parts
+	chunked atomic.Pointer[v1.Descriptor] // a blob whose parts clients will request
 
 	mu        sync.Mutex
 	done      error          // why nothing more is accepted

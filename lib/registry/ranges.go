@@ -37,15 +37,15 @@ func (p *Push) checkRanges(ctx context.Context) {
 	case err == nil:
 		drop(resp)
 	case errors.As(err, &status) && status.code == http.StatusBadRequest:
-		p.repo.warn("%q answers a request for several ranges with %q: podman cannot fetch parts of layers from it, and pulls whole layers",
+		p.repo.warn("%q answers a request for several ranges with %q: podman cannot fetch parts of layers from this registry, and pulls whole layers",
 			p.repo.ref.repository(), status.Error())
 	case errors.As(err, &status):
-		p.repo.warn("%q answers a request for several ranges with %q: podman with enable_partial_images cannot pull this image from it (tunaOS#579): use --compress zstd there",
+		p.repo.warn("%q answers a request for several ranges with %q: podman with enable_partial_images cannot pull this image from this registry: use --compress zstd",
 			p.repo.ref.repository(), status.Error())
 	}
 }
 
-// sawBlob remembers a blob of which clients will ask for parts.
+// sawBlob remembers a blob whose parts clients will request.
 func (p *Push) sawBlob(d v1.Descriptor) {
 	if chunked.Marked(d.Annotations) {
 		p.chunked.CompareAndSwap(nil, &d)

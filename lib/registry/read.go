@@ -89,8 +89,8 @@ func manifestType(contentType string) string {
 	return mediaType
 }
 
-// readDocument reads a whole body of at most most bytes. Some servers and proxies compress it
-// although that was not requested. No document begins like gzip.
+// readDocument reads a whole body, up to most bytes. Some servers and proxies compress it without
+// being asked to. No document begins like gzip.
 func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	in := bufio.NewReader(resp.Body)
 	var body io.Reader = in
@@ -106,7 +106,7 @@ func readDocument(resp *http.Response, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, &temporaryError{cause: err}
 	case int64(len(data)) > most:
-		return nil, fmt.Errorf("it is larger than the limit of %d bytes", most)
+		return nil, fmt.Errorf("larger than the limit of %d bytes", most)
 	}
 	return data, nil
 }

@@ -103,11 +103,11 @@ func (r Ref) Identifier() string {
 // repository returns the repository's full name.
 func (r Ref) repository() string { return r.Registry + "/" + r.Name }
 
-// checkHost refuses what is not HOST or HOST:PORT.
+// checkHost refuses everything except HOST and HOST:PORT.
 func checkHost(host string) error {
 	u, err := url.Parse("https://" + host)
 	if err != nil || u.Host != host || u.Hostname() == "" {
-		return errors.New("it is not a host with or without a port")
+		return errors.New("want a host, with or without a port")
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ var stalls = map[string]struct {
 	"another protocol": {conn(func(c net.Conn, stop <-chan struct{}) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
 		<-stop
-	}), "101 Switching Protocols, which is not an answer"},
+	}), "101 Switching Protocols to a"},
 	"a body that stalls": {conn(func(c net.Conn, stop <-chan struct{}) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{")
 		<-stop

@@ -127,7 +127,7 @@ func (r *Repository) hint(status int) string {
 	source := r.credentialsFrom()
 	switch {
 	case status == http.StatusUnauthorized && source == "":
-		return fmt.Sprintf(": there are no credentials for it: podman login %s", r.ref.Registry)
+		return fmt.Sprintf(": no credentials found: podman login %s", r.ref.Registry)
 	case status == http.StatusUnauthorized:
 		return fmt.Sprintf(": the credentials from %q are not accepted: podman login %s", source, r.ref.Registry)
 	case status == http.StatusForbidden && source == "":

@@ -83,7 +83,7 @@ func (r *Repository) roundTrip(ctx context.Context, u *url.URL, req request, aut
 	if resp.StatusCode < 200 { // 101: a raw connection follows, which the watch cannot end
 		w.end()
 		_ = resp.Body.Close() // not needed
-		return nil, fmt.Errorf("the server answers with %d %s, which is not an answer to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
+		return nil, fmt.Errorf("the server gives the unexpected answer %d %s to a %s", resp.StatusCode, http.StatusText(resp.StatusCode), req.method)
 	}
 	resp.Body = &answerBody{resp.Body, ctx, w}
 	if err := checkStatus(resp, req, w.sent.Load()); err != nil {
@@ -123,7 +123,7 @@ func checkStatus(resp *http.Response, req request, sent int64) error {
 	case isTemporary(resp.StatusCode):
 		return &temporaryError{cause: readStatus(resp), after: retryAfter(resp.Header)}
 	case resp.StatusCode < 300 && sent < req.size:
-		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before everything was sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
+		return &temporaryError{cause: fmt.Errorf("the server answers with %d %s before the whole request was sent", resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}
 	return nil
 }
@@ -160,11 +160,11 @@ func isRedirect(resp *http.Response) bool {
 func location(from *url.URL, resp *http.Response) (*url.URL, error) {
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, errors.New("the answer has no Location")
+		return nil, errors.New("the answer has no Location header")
 	}
 	u, err := from.Parse(text)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("the Location in the answer is not a URL")
+		return nil, errors.New("the Location header of the answer is not a URL")
 	}
 	u.User, u.Fragment = nil, "" // a server must not choose credentials
 	return u, nil

@@ -20,7 +20,7 @@ func Open(path string) (*os.File, error) { return open(path, 0) }
 // OpenOwn opens the regular file at path, without following a symlink.
 func OpenOwn(path string) (*os.File, error) { return open(path, unix.O_NOFOLLOW) }
 
-// ReadConfig reads a configuration file of at most most bytes. /dev/null is an empty one.
+// ReadConfig reads a configuration file, up to most bytes. /dev/null is an empty one.
 func ReadConfig(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

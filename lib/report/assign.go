@@ -13,12 +13,12 @@ import (
 func Explain(w io.Writer, o *assign.Outcome) error {
 	x, p := o.Explained, New(w)
 	if len(x.Components) == 0 {
-		p.Linef("%s: no component: it is in the layers of its contents", quote.Name(x.Path))
+		p.Linef("%s: no component: directories are in the layers of their contents", quote.Name(x.Path))
 	} else {
 		p.Linef("%s: %s", quote.Name(x.Path), quote.Names(x.Components))
 	}
 	if len(x.Before) > 0 {
-		p.Linef("  the input says: %s", quote.Names(x.Before))
+		p.Linef("  component in the input: %s", quote.Names(x.Before))
 	}
 	won := len(x.Before) > 0
 	for _, c := range o.Claimants {

@@ -22,7 +22,7 @@ var harms = map[doctor.Harm]string{
 // Finding prints a finding of doctor.
 func Finding(p *Printer, f *doctor.Finding) {
 	sum := ""
-	if f.Files > 0 { // a finding can also be about directories, or about what does not exist
+	if f.Files > 0 { // a finding can also be about directories or missing files
 		sum = fmt.Sprintf(": %s, %s", console.Plural(f.Files, "file"), console.Bytes(f.Bytes))
 	}
 	p.Linef("%s: %s (%s)%s", f.ID, f.What, harms[f.Harm], sum)

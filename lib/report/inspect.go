@@ -17,8 +17,8 @@ import (
 	"chunkah/lib/quote"
 )
 
-// How many layers of a component, and how much of a list of names or of a command, a table shows: a
-// line of a wide terminal.
+// The limits of a table's texts: the layers of a component, and the length of a list of names or of
+// a command. They fit on a line of a wide terminal.
 const (
 	shownLayers = 3
 	shownRunes  = 80

@@ -21,20 +21,20 @@ func PlanLines(x *pack.Explanation) []string {
 		linef("%s", strings.TrimRight(line, " "))
 		linef("       %s", quote.Names(l.Components))
 	}
-	linef("total%12s%26s%26s  in %s, %d at most", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
+	linef("total%12s%26s%26s  in %s, of at most %d", console.Bytes(x.Bytes), console.Bytes(x.Expected), console.Bytes(x.ChainExpected),
 		console.Plural(int64(len(x.Layers)), "layer"), x.Max)
 	if x.First > 0 {
 		of := "source"
 		if x.Patch != nil {
 			of = "previous image"
 		}
-		linef("Layers 0 to %d are kept below them, as they are in the %s.", x.First-1, of)
+		linef("Below them, layers 0 to %d are kept from the %s.", x.First-1, of)
 	}
 	linef("")
 	if kept := keptLayers(x.Layers); kept > 0 {
-		linef("As in the previous image: %d of %s.", kept, console.Plural(int64(len(x.Layers)), "layer"))
+		linef("Unchanged from the previous image: %d of %s.", kept, console.Plural(int64(len(x.Layers)), "layer"))
 	}
-	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads the %[2]s too.",
+	linef("Expected per week, before compression: podman and containerd download %s and unpack %s; docker (overlay2) downloads and unpacks %[2]s.",
 		console.Bytes(x.Expected), console.Bytes(x.ChainExpected))
 	lines = append(lines, cheapestMerger(x)...)
 	lines = append(lines, patchLines(x.Patch)...)
@@ -82,11 +82,11 @@ func fate(l pack.PatchLayerWhy) string {
 	case patch.Kept:
 		return "kept"
 	case patch.Empty:
-		return "dropped: nothing of it is visible"
+		return "dropped: all its files are hidden"
 	case patch.Stale:
 		return "rewritten: most stale bytes per used byte"
 	case patch.Room:
-		return "rewritten: new files need its place"
+		return "rewritten: new files need a layer"
 	case patch.TooLarge:
 		return "rewritten: larger than --max-layer-size"
 	}

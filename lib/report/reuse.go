@@ -72,7 +72,7 @@ var clientTexts = map[reuse.Client]string{
 // partialText says what podman with partial pulls downloads.
 func partialText(s *reuse.Step) string {
 	c := s.Partial
-	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, %s of it tables, in %s of %s", console.Bytes(c.Download),
+	text := fmt.Sprintf("podman with partial pulls downloads %s of %s, including %s of tables, in %s of %s", console.Bytes(c.Download),
 		console.Bytes(s.Bytes), console.Bytes(c.Tables), console.Plural(int64(c.Ranges), "piece"), console.Plural(int64(c.Layers), "layer"))
 	if c.Whole > 0 {
 		text += fmt.Sprintf(", %d of them whole", c.Whole)

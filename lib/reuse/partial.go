@@ -14,7 +14,8 @@ import (
 // Partial is the cost of an update for podman with enable_partial_images, which fetches only the
 // chunks that it lacks. Its store has the old image, pulled in the same way, and nothing else.
 type Partial struct {
-	// Layers are those of which something is fetched, Whole those that are fetched whole.
+	// Layers is the number of layers that are fetched at least in part, Whole the number that are
+	// fetched as a whole.
 	Layers int `json:"download_layers"`
 	Whole  int `json:"whole_layers"`
 	// Download is all that is fetched, Tables the part that says what to fetch.

@@ -135,7 +135,7 @@ func TestCompare(t *testing.T) {
 				"0 a: same 0+1 (grouping: was in layer 0 of the old image, most of its layer in 1)"}},
 		{"parted", list{layer(t, "", "a b", a1, b1)}, list{layer(t, "", "a", a1), layer(t, "", "b", b1)},
 			[]string{"0 a: same 0+1 (grouping: 1 file moved from its layer to another one)", "1 b: same 0+1 (grouping: 1 file moved from its layer to another one)"}},
-		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file of its layer is gone)"}},
+		{"removed", list{layer(t, "", "a", a1, a2)}, list{layer(t, "", "a", a1)}, []string{"0 a: same 0+1 (removed: 1 file of its layer was removed)"}},
 		{"times", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", d, later(a1))},
 			[]string{"0 a: same 0+1 (times: only mtimes differ)"}},
 		{"times of a directory", list{layer(t, "", "a", d, a1)}, list{layer(t, "", "a", later(d), a1)},

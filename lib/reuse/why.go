@@ -44,7 +44,7 @@ func (c *comparison) whyUnchanged(layer int, t *tally) (Reason, string) {
 	case moved > 0:
 		return ReasonGrouping, fmt.Sprintf("%s moved from its layer to another one", files(moved))
 	case gone > 0:
-		return ReasonRemoved, fmt.Sprintf("%s of its layer %s gone", files(gone), is(gone))
+		return ReasonRemoved, fmt.Sprintf("%s of its layer %s removed", files(gone), was(gone))
 	case t.dirs > 0:
 		return ReasonDirectories, fmt.Sprintf("mode, owner or xattrs of the directory %q differ%s", t.dir, andMore(t.dirs-1))
 	case t.times > 0:
@@ -92,11 +92,11 @@ func files(n int64) string {
 	return fmt.Sprintf("%d files", n)
 }
 
-func is(n int64) string {
+func was(n int64) string {
 	if n == 1 {
-		return "is"
+		return "was"
 	}
-	return "are"
+	return "were"
 }
 
 func andMore(n int64) string {

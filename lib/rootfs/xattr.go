@@ -80,7 +80,7 @@ func (d *Dir) xattr(name, attr string) (value []byte, found bool, err error) {
 // allocates as much memory as the caller offers, so small requests are cheaper.
 const fewNames = 512
 
-// listAt uses listxattrat (Linux 6.13), which takes less than half the time of the way through
+// listAt uses listxattrat (Linux 6.13), which takes less than half the time of a call through
 // /proc.
 func (d *Dir) listAt(name string) ([]string, error) {
 	return d.list(func(buf []byte) (int, error) { return listxattrat(d.fd, name, buf) })
@@ -157,7 +157,7 @@ func (d *Dir) xattrError(name string, err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		var st unix.Stat_t
 		if unix.Lstat("/proc/self/fd", &st) != nil {
-			err = errors.New("this kernel needs /proc for xattrs, and it is not mounted: mount it")
+			err = errors.New("this kernel needs /proc to read xattrs: mount /proc")
 		}
 	}
 	return fmt.Errorf("reading xattrs of %q: %w", d.join(name), err)

@@ -102,7 +102,7 @@ func (e *FaultsError) Lines() []string {
 		if n > 1 {
 			noun += "s"
 		}
-		lines = append(lines, fmt.Sprintf("finding %d %s: %s", n, noun, kind.hint))
+		lines = append(lines, fmt.Sprintf("found %d %s: %s", n, noun, kind.hint))
 		for _, f := range rest[:n] {
 			line := "  " + quote(f.Path)
 			if f.What != "" {

@@ -16,7 +16,7 @@ func TestSpecialFiles(t *testing.T) {
 	dir := makeTree(t, "a |", "b/c/d |", "b/new\nline |", "run/sock #", "f = x")
 
 	files, _, err := walk(t, dir, Options{})
-	wantFault(t, err, "finding 4 special files: use --prune, --skip-special-files or --keep-special-files",
+	wantFault(t, err, "found 4 special files: use --prune, --skip-special-files or --keep-special-files",
 		"  /a (FIFO)", "  /b/c/d (FIFO)", `  "/b/new\nline" (FIFO)`, "  /run/sock (socket)")
 	wantPaths(t, files, "/", "/b", "/b/c", "/f", "/run")
 
@@ -46,11 +46,11 @@ func TestDevices(t *testing.T) {
 			t.Skipf("needs root to make devices: %v", err)
 		}
 	}
-	whiteout := []string{"finding 1 overlayfs whiteout: an image cannot contain a character device 0/0: " +
+	whiteout := []string{"found 1 overlayfs whiteout: an image cannot contain a character device 0/0: " +
 		"use --prune or --skip-special-files, or scan the mounted file system", "  /dev/whiteout"}
 
 	_, _, err := walk(t, dir, Options{})
-	wantFault(t, err, append([]string{"finding 3 special files: use --prune, --skip-special-files or --keep-special-files",
+	wantFault(t, err, append([]string{"found 3 special files: use --prune, --skip-special-files or --keep-special-files",
 		"  /dev/block (block device)", "  /dev/char (character device)", "  /dev/zero (block device)"}, whiteout...)...)
 
 	files, _, err := walk(t, dir, Options{Special: SpecialKeep})
@@ -85,7 +85,7 @@ func wantCounts(t *testing.T, got map[string]int64, want ...Count) {
 func TestWhiteoutNames(t *testing.T) {
 	dir := makeTree(t, "a/.wh.one = x", "a/.wh..wh..opq = x", ".wh.dir/f = x", "a/x.wh.y = x", "a/.wh = x", ".wh.link -> x", "gone/.wh.x = x", ".wh.sock #")
 	_, _, err := walk(t, dir, Options{Prune: []string{"/gone/"}, Special: SpecialSkip})
-	wantFault(t, err, "finding 4 whiteout names: in an image, .wh. deletes files: rename, or use --prune",
+	wantFault(t, err, "found 4 whiteout names: in an image, .wh. deletes files: rename, or use --prune",
 		"  /.wh.dir", "  /.wh.link", "  /a/.wh..wh..opq", "  /a/.wh.one")
 	files, _ := mustWalk(t, dir, Options{Prune: []string{"/.wh.dir", "/.wh.link", "/a/.wh.one", "/a/.wh..wh..opq", "/gone", "/.wh.sock"}})
 	wantPaths(t, files, "/", "/a", "/a/.wh", "/a/x.wh.y")
@@ -96,9 +96,9 @@ func TestAllFaults(t *testing.T) {
 	dir := makeTree(t, "pipe |", ".wh.x = x", "f = x")
 	setXattr(t, dir+"/f", "user.a=b", "x")
 	_, _, err := walk(t, dir, Options{})
-	wantFault(t, err, "finding 1 special file: use --prune, --skip-special-files or --keep-special-files", "  /pipe (FIFO)",
-		"finding 1 whiteout name: in an image, .wh. deletes files: rename, or use --prune", "  /.wh.x",
-		"finding 1 unusable xattr name: a tar cannot store names with = in them or not in UTF-8: remove the xattr", `  /f ("user.a=b")`)
+	wantFault(t, err, "found 1 special file: use --prune, --skip-special-files or --keep-special-files", "  /pipe (FIFO)",
+		"found 1 whiteout name: in an image, .wh. deletes files: rename, or use --prune", "  /.wh.x",
+		"found 1 unusable xattr name: a tar cannot store names with = in them or not in UTF-8: remove the xattr", `  /f ("user.a=b")`)
 }
 
 // All unreadable paths are found during the scan, including files.
@@ -128,7 +128,7 @@ func TestUnreadable(t *testing.T) {
 		}
 		defer root.Close()
 		_, err = gather(t.Context(), root, Options{Prune: []string{"/pruned/"}, Readers: 1}, &Report{})
-		wantFault(t, err, "finding 7 unreadable paths: run as root or as the owner, or use --prune",
+		wantFault(t, err, "found 7 unreadable paths: run as root or as the owner, or use --prune",
 			"  /blind", "  /closed", "  /d/closed", "  /dark", "  /list/a", "  /list/b", "  /tagged")
 		return nil
 	})

@@ -145,7 +145,7 @@ func TestSkipXattrs(t *testing.T) {
 
 	setXattr(t, dir, "user.chunkah.skip", "")
 	files, _, err := walk(t, dir, Options{})
-	want := "scanning \"" + dir + "\": its root is marked to be skipped by an xattr, user.chunkah.skip or user.rpmostree.skip: nothing would be left"
+	want := "scanning \"" + dir + "\": the root directory is marked to be skipped by an xattr (user.chunkah.skip or user.rpmostree.skip): nothing would be left"
 	if files != nil || err == nil || err.Error() != want {
 		t.Errorf("%q, %v", paths(files), err)
 	}
@@ -253,7 +253,7 @@ func TestUnusableXattrNames(t *testing.T) {
 	setXattr(t, dir+"/skipped", "user.k=v", "x")
 	setXattr(t, dir+"/skipped", "user.chunkah.skip", "")
 	_, _, err := walk(t, dir, Options{})
-	wantFault(t, err, "finding 2 unusable xattr names: a tar cannot store names with = in them or not in UTF-8: remove the xattr",
+	wantFault(t, err, "found 2 unusable xattr names: a tar cannot store names with = in them or not in UTF-8: remove the xattr",
 		`  /a ("user.k=v")`, `  /b ("user.\xff")`)
 }
 
@@ -268,7 +268,7 @@ func TestOutput(t *testing.T) {
 	}
 	files, report := mustWalk(t, dir, Options{Output: func(st rootfs.Stat) bool { return st.Dev == uint64(out.Dev) && st.Ino == out.Ino }})
 	wantPaths(t, files, "/", "/d", "/d/f", "/other")
-	wantNotes(t, report, Note{"/d/out", "the output itself"}, Note{"/same", "the output itself"})
+	wantNotes(t, report, Note{"/d/out", "the output"}, Note{"/same", "the output"})
 }
 
 // In a layer's tree, a character device 0/0 stands for a deleted file.

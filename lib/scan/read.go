@@ -51,7 +51,7 @@ func newReading(s *source, path string, dir inode) *reading {
 }
 
 // errChanged is the error for data from different states of the tree.
-var errChanged = errors.New("it changed: do not write to the root during the build")
+var errChanged = errors.New("file changed: do not write to the root during the build")
 
 // maxAttempts bounds how often a directory that changes is read again. In a live root that happens
 // occasionally, but rarely twice in a row.
@@ -85,7 +85,7 @@ func (r *reading) readTopOnce() error {
 		return err
 	}
 	if len(r.entries) == 0 {
-		return fmt.Errorf("scanning %q: its root is marked to be skipped by an xattr, %s: nothing would be left",
+		return fmt.Errorf("scanning %q: the root directory is marked to be skipped by an xattr (%s): nothing would be left",
 			r.root.Path(), strings.Join(skipXattrs, " or "))
 	}
 	return nil
@@ -107,7 +107,7 @@ func (r *reading) readOnce(ctx context.Context) error {
 		return err
 	}
 	if (inode{st.Dev, st.Ino}) != r.dir {
-		return fmt.Errorf("scanning %q: it was replaced by another directory: %w", r.path, errChanged)
+		return fmt.Errorf("scanning %q: replaced by another directory: %w", r.path, errChanged)
 	}
 	names, err := d.Names()
 	if err != nil {
@@ -169,7 +169,7 @@ func (r *reading) addName(d *rootfs.Dir, name, path string) error {
 		return err
 	}
 	if r.opt.Output != nil && r.opt.Output(st) {
-		r.report.leftOut(path, "the output itself")
+		r.report.leftOut(path, "the output")
 		return nil
 	}
 	claimed := len(r.entries)

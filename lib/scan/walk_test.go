@@ -172,7 +172,7 @@ func TestTooLong(t *testing.T) {
 		deepen(t, dir, test.levels, test.name)
 		add(t, dir, "zz = x", "pipe |")
 		_, _, err := walk(t, dir, Options{})
-		if err == nil || !strings.Contains(err.Error(), "finding 1 overlong path: the limit is 65536 bytes and 4096 names") ||
+		if err == nil || !strings.Contains(err.Error(), "found 1 overlong path: the limit is 65536 bytes and 4096 names") ||
 			!strings.Contains(err.Error(), "… ("+test.want+")") || !strings.Contains(err.Error(), "/pipe (FIFO)") {
 			t.Errorf("got %v, want %q", err, test.want)
 		}

@@ -25,7 +25,7 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 		return 0, err
 	}
 	if !src.IsImage() {
-		return 0, fmt.Errorf("keeping the layers of %q: it is neither a number nor an image such as oci:DIR or docker://REF", opt.KeepBase)
+		return 0, fmt.Errorf("keeping the layers of %q: want a number, or an image such as oci:DIR or docker://REF", opt.KeepBase)
 	}
 	of := opt.Image
 	of.Like = &img.Platform
@@ -36,7 +36,7 @@ func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error)
 	defer base.Close()
 	for i, l := range base.Layers {
 		if i >= len(img.Layers) || img.Layers[i].DiffID != l.DiffID {
-			return 0, fmt.Errorf("keeping the layers of %q: %q does not begin with them (layer %d of %d differs)", src, img.Source, i, len(base.Layers))
+			return 0, fmt.Errorf("keeping the layers of %q: %q has different lowest layers (layer %d of %d differs)", src, img.Source, i, len(base.Layers))
 		}
 	}
 	return len(base.Layers), nil

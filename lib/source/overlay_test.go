@@ -190,7 +190,7 @@ func TestOverlayChecksContents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, in); err == nil || !strings.Contains(err.Error(), `reading "/f": it changed`) {
+	if _, err := io.Copy(io.Discard, in); err == nil || !strings.Contains(err.Error(), `reading "/f": the image changed`) {
 		t.Errorf("got %v", err)
 	}
 }

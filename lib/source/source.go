@@ -220,7 +220,7 @@ func config(img *image.Image) (*oci.Config, error) {
 	return c, nil
 }
 
-// Header adds the sources to a header, from which a later stage opens them. A single directory is
+// Header adds the sources to a header, so that a later stage can open them. A single directory is
 // the stream's root.
 func (s *Set) Header(h *format.Header) error {
 	if len(s.trees) == 1 && !s.virtual {

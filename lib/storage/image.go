@@ -84,7 +84,7 @@ func Open(s Store, name string) (*Image, error) {
 		l, known := byID[id]
 		switch {
 		case !known:
-			return nil, fmt.Errorf("the layer %q of the image is not in %q: it may be in another store, so use podman save", id, s.Root)
+			return nil, fmt.Errorf("the layer %q of the image is not in %q, but maybe in another store: use podman save", id, s.Root)
 		case len(img.layers) == maxLayers:
 			return nil, fmt.Errorf("the image has more than %d layers", maxLayers)
 		case !validID(id):
@@ -135,7 +135,7 @@ func find(images []image, name string) (image, error) {
 	found := slices.DeleteFunc(slices.Clone(images), func(img image) bool { return !strings.HasPrefix(img.ID, id) })
 	img, err := one(found, name)
 	if err == nil && img.ID == "" {
-		err = missingError{fmt.Sprintf("there is no image %q", name)}
+		err = missingError{fmt.Sprintf("no image %q", name)}
 	}
 	return img, err
 }
@@ -156,7 +156,7 @@ func one(found []image, name string) (image, error) {
 		names = append(names, append(slices.Clone(img.Names), img.ID)[0])
 	}
 	if len(found) > 1 {
-		return image{}, fmt.Errorf("%q may be %s: name one of them", name, strings.Join(names, " or "))
+		return image{}, fmt.Errorf("%q may be %s: choose one of them", name, strings.Join(names, " or "))
 	}
 	return found[0], nil
 }
@@ -180,7 +180,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("it has more than %d bytes", limit)
+		err = fmt.Errorf("has more than %d bytes", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", path, err)
@@ -201,7 +201,7 @@ func (i *Image) Manifest(context.Context, string) (data []byte, mediaType string
 		return nil, "", fmt.Errorf("reading the manifest: %w", err)
 	}
 	if m.Config.Digest == "" {
-		return nil, "", errors.New("it is an index, or an image of schema 1: use podman save or skopeo copy")
+		return nil, "", errors.New("an index, or an image with schema 1: use podman save or skopeo copy")
 	}
 	layerType := v1.MediaTypeImageLayer
 	if m.Config.MediaType == oci.MediaTypeDockerConfig {

@@ -130,7 +130,7 @@ func (t *layerTar) ReadAt(p []byte, off int64) (int, error) {
 	defer t.mu.Unlock()
 	i := sort.Search(len(t.files), func(i int) bool { return t.files[i].offset+t.files[i].size > off })
 	if i == len(t.files) || off < t.files[i].offset {
-		return 0, fmt.Errorf("reading a layer at %d: no file is there", off)
+		return 0, fmt.Errorf("reading a layer at offset %d: no file", off)
 	}
 	f := t.files[i]
 	if t.last != i {

@@ -15,8 +15,8 @@ import (
 )
 
 // layerLog lists the layers that a run adds to a store, in a file there, until an image has them. A
-// layer is complete as soon as the store has it, so nothing but this list would show that a killed
-// run has left it.
+// layer is complete as soon as the store has it, so only this list shows that a killed run left it
+// behind.
 type layerLog struct {
 	file *os.File
 	ids  []string // from the bottom up
@@ -26,7 +26,7 @@ type layerLog struct {
 // maxLog bounds a log that is read, in bytes: an ID has 64.
 const maxLog = maxLayers * 65
 
-// wholeID matches an ID, in contrast to the beginning of one, which the library completes.
+// wholeID matches a complete ID. The library would complete the beginning of one.
 var wholeID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // openLog begins a log in the graph root, and reads those of killed runs.
@@ -53,7 +53,7 @@ func (l *layerLog) add(id string) error {
 }
 
 // close removes the layers of killed runs from the store, and those of this run if it has failed.
-// The store keeps layers that an image uses. At last it removes the logs.
+// The store keeps layers that an image uses. Finally, it removes the logs.
 func (l *layerLog) close(store containers.Store, failed bool) {
 	ids := []string{}
 	if failed {
@@ -64,13 +64,13 @@ func (l *layerLog) close(store containers.Store, failed bool) {
 	}
 	removeLayers(ids, func(id string) bool { return store.DeleteLayer(id) == nil })
 	for path := range l.left {
-		_ = os.Remove(path) // an image has the layers that are left, or the next run tries again
+		_ = os.Remove(path) // an image uses the remaining layers, or the next run tries again
 	}
 	_ = os.Remove(l.file.Name()) // as above
 	_ = l.file.Close()           // nothing depends on its contents any more
 }
 
-// removeLayers removes the layers that it can, and those below them then. Layers of one run can be
+// removeLayers removes the layers that it can, and then those below them. Layers of one run can be
 // on top of those of another.
 func removeLayers(ids []string, remove func(id string) bool) {
 	ids = slices.Clone(ids)

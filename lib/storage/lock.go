@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Other programs hold a lock for moments only, unless they unpack a layer or the like.
+// Other programs hold a lock only briefly, unless they unpack a layer, for example.
 const (
 	lockPauses = 20
 	lockPause  = 50 * time.Millisecond
@@ -35,7 +35,7 @@ func (w *Writer) wait(path string) error {
 		case n < lockPauses:
 			time.Sleep(lockPause)
 		case w.opt.Busy == nil:
-			return errors.New("another process is using it")
+			return errors.New("another process is using the storage")
 		default:
 			if err := w.opt.Busy(filepath.Dir(path)); err != nil {
 				return err

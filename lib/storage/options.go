@@ -10,8 +10,9 @@ import (
 	"go.podman.io/storage/types"
 )
 
-// options returns what the library needs to know of the store. The places and the driver are those
-// of the reader: newer versions of the library take places for the system for those of a user.
+// options returns the store's options for the library. The directories and the driver are those
+// that reading uses, because newer versions of the library take the directories of the system for
+// those of a user.
 func (s Store) options() (types.StoreOptions, error) {
 	opt, err := types.DefaultStoreOptions()
 	if err != nil {

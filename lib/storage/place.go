@@ -70,7 +70,7 @@ func ParseRef(ref string) (Store, string, error) {
 
 func checkName(name string) error {
 	if name == "" {
-		return errors.New("has no name of an image")
+		return errors.New("has no image name")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (s Store) Find() (Store, error) {
 	case s.Driver == "":
 		return s, missingError{fmt.Sprintf("%q has no images", s.Root)}
 	case drivers[s.Driver] == nil:
-		return s, fmt.Errorf("%q has the storage driver %q, and overlay and vfs are read: use podman save", s.Root, s.Driver)
+		return s, fmt.Errorf("%q has the storage driver %q, but only overlay and vfs can be read: use podman save", s.Root, s.Driver)
 	}
 	return s, nil
 }

@@ -35,7 +35,7 @@ func TestParseRef(t *testing.T) {
 		}
 	}
 	for ref, want := range map[string]string{
-		"": "no name", "[/s]": "no name", "[/s": `without "]"`, "[btrfs@/s]app": `driver "btrfs"`, "[s]app": "absolute path", "[vfs@]app": "absolute path",
+		"": "no image name", "[/s]": "no image name", "[/s": `without "]"`, "[btrfs@/s]app": `driver "btrfs"`, "[s]app": "absolute path", "[vfs@]app": "absolute path",
 	} {
 		if _, _, err := ParseRef(ref); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v", ref, err)

@@ -71,7 +71,7 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	if drivers[w.store.GraphDriverName()] == nil {
-		return nil, fmt.Errorf("%s: it has the storage driver %q: want overlay or vfs", where, w.store.GraphDriverName())
+		return nil, fmt.Errorf("%s: the storage driver is %q: want overlay or vfs", where, w.store.GraphDriverName())
 	}
 	if w.log, err = openLog(w.store.GraphRoot()); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
@@ -92,7 +92,7 @@ func fullName(name string) string {
 }
 
 // Traits implements oci.Destination. An image contains nothing of the store, even if the store is
-// inside of its source.
+// inside its source.
 func (w *Writer) Traits() oci.Traits {
 	t := oci.Traits{Access: oci.Stacked}
 	if info, err := os.Stat(w.store.GraphRoot()); err == nil {
@@ -131,8 +131,8 @@ func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// layerID returns the ID of a layer. All programs with this storage use the same, and so find the
-// layers of each other.
+// layerID returns the ID of a layer. All programs with this storage use the same IDs, and so find
+// each other's layers.
 func layerID(parent string, diffID digest.Digest) string {
 	if parent == "" {
 		return diffID.Encoded()
@@ -160,7 +160,7 @@ func (w *Writer) layer(d v1.Descriptor, diffID digest.Digest, write func(io.Writ
 type stoppedError struct{ error }
 
 // unpack streams a blob into a new layer. The store does not verify the digests that it is given,
-// so the layer is removed if the blob turns out to be another.
+// so the layer is removed if the blob turns out to be a different one.
 func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write func(io.Writer) error) error {
 	if err := w.log.add(id); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 		err = own
 	}
 	if err == nil && l.UncompressedDigest != diffID {
-		err = fmt.Errorf("it decompresses to %q", l.UncompressedDigest)
+		err = fmt.Errorf("decompresses to %q", l.UncompressedDigest)
 	}
 	if err != nil && created {
 		err = errors.Join(err, w.store.DeleteLayer(id))
@@ -245,7 +245,7 @@ func (w *Writer) describe(index []byte) error {
 	return nil
 }
 
-// create records the image, or updates the record of the same image with another manifest.
+// create records the image, or updates the manifest in an existing record of the image.
 func (w *Writer) create() error {
 	if err := w.wait(w.lock("images")); err != nil {
 		return err
@@ -263,7 +263,7 @@ func (w *Writer) create() error {
 		return w.imageError(err)
 	}
 	if old.TopLayer != w.top {
-		return w.imageError(fmt.Errorf("it exists with other layers: remove it with podman rmi %s", w.id))
+		return w.imageError(fmt.Errorf("exists with other layers: remove it with podman rmi %s", w.id))
 	}
 	for _, item := range w.img.BigData {
 		if err := w.store.SetImageBigData(w.id, item.Key, item.Data, func([]byte) (digest.Digest, error) { return item.Digest, nil }); err != nil {
@@ -324,9 +324,9 @@ func (w *Writer) Discard() error {
 	return err
 }
 
-// end removes what is needed only while an image is written: the log, the mount of the overlay
-// directory on itself, if this process made it, and the directory for unfinished layers, which
-// podman 5.4 takes for a damaged layer.
+// end removes everything that is needed only while an image is written: the log, the mount of the
+// overlay directory on itself, if this process made it, and the directory for unfinished layers,
+// which podman 5.4 takes for a damaged layer.
 func (w *Writer) end(failed bool) {
 	w.log.close(w.store, failed)
 	if unlocked, err := isFree(w.lock("layers")); w.free && unlocked && err == nil {

@@ -14,7 +14,7 @@ import (
 
 // Daemon is the storage of a Docker daemon.
 var Daemon = &image.Transport{
-	Prefix: "docker-daemon:", Form: "docker-daemon:NAME", Purpose: "for a Docker daemon that runs here",
+	Prefix: "docker-daemon:", Form: "docker-daemon:NAME", Purpose: "for the local Docker daemon",
 	Syntax: image.RefOnly, DockerFormat: true, ByConfig: true,
 	CheckRef: checkDaemonRef,
 	Open:     openDaemon,
@@ -47,7 +47,7 @@ func openDaemon(ctx context.Context, src image.Source, opt image.Options) (image
 		return nil, err
 	}
 	defer in.Close()
-	archive, err := image.ReadDockerArchive(ctx, fmt.Sprintf("what the Docker daemon has of %s", src.Ref), in, opt)
+	archive, err := image.ReadDockerArchive(ctx, fmt.Sprintf("the image %s of the Docker daemon", src.Ref), in, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +65,13 @@ func (i daemonImage) Manifest(ctx context.Context, _ string) (data []byte, media
 	return i.Fetcher.Manifest(ctx, "")
 }
 
-// Ref is the name by which the daemon finds this very image again.
+// Ref is the name by which the daemon finds exactly this image again.
 func (i daemonImage) Ref() string { return i.id }
 
-// createDaemon streams a docker archive to the daemon, which looks at it once it is whole.
+// createDaemon streams a docker archive to the daemon, which loads it once it is complete.
 func createDaemon(ctx context.Context, to image.Source, opt image.CreateOptions) (oci.Destination, error) {
 	if opt.Readable {
-		return nil, errors.New("a Docker daemon shows an image as soon as it has it, which is too late for --verify: use docker-archive:FILE and docker load")
+		return nil, errors.New("--verify must read the image before it appears, which a Docker daemon does not allow: use docker-archive:FILE and docker load")
 	}
 	client, err := daemon.Open()
 	if err != nil {
@@ -85,13 +85,13 @@ func createDaemon(ctx context.Context, to image.Source, opt image.CreateOptions)
 	l.DockerArchive = oci.NewDockerArchive(oci.NewArchive(namedWriter{out, to.String()}, opt.Options))
 	go func() {
 		err := client.Load(ctx, struct{ io.Reader }{in})
-		in.CloseWithError(err) // whoever still writes
+		in.CloseWithError(err) // ends pending writes
 		l.done <- err
 	}()
 	return l, nil
 }
 
-// namedWriter is what messages call by that name.
+// namedWriter is a writer with a name for messages.
 type namedWriter struct {
 	io.Writer
 	name string

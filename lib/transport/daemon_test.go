@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// daemonServing is the destination in a daemon that answers a load so.
+// daemonServing is the destination in a daemon that gives this answer to a load.
 func daemonServing(t *testing.T, ctx context.Context, load http.HandlerFunc) oci.Destination {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
@@ -51,8 +51,7 @@ func writeMuch(dest oci.Destination) error {
 	return dest.Blob(v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(data), Size: int64(len(data))}, oci.Hint{}, oci.Data([]byte(data)))
 }
 
-// A daemon that stops, refuses or is no longer wanted ends the build, and nobody waits for the
-// other.
+// If a daemon stops or refuses, or the build is cancelled, neither side waits for the other.
 func TestDaemonStops(t *testing.T) {
 	t.Run("stops", func(t *testing.T) {
 		dest := daemonServing(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {

@@ -17,7 +17,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// mirrorAttempts bounds how often a mirror is tried. Another place follows.
+// mirrorAttempts bounds how often a mirror is tried before the next place.
 const mirrorAttempts = 2
 
 // mirrors is a repository and its mirrors as an image.Fetcher. The first place with the manifest is
@@ -101,7 +101,7 @@ func (m *mirrors) Manifest(ctx context.Context, text string) (data []byte, media
 // next warns of a mirror that cannot be reached. Mirrors need not have every image.
 func (m *mirrors) next(err error) {
 	if m.warn != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.warn(fmt.Sprintf("%v: trying the next place", err))
+		m.warn(fmt.Sprintf("%v: trying the next mirror", err))
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/registry"
 )
 
-// host is a registry that answers paths with texts, and wants a login of everybody.
+// host is a registry that answers paths with texts, and always requires a login.
 type host struct {
 	*httptest.Server
 	texts map[string]string
@@ -153,12 +153,12 @@ func TestMirrorsFail(t *testing.T) {
 	if _, _, err := f.Manifest(t.Context(), "registry.example/app:1"); err != nil {
 		t.Error(err)
 	}
-	if n := len(*warns); n == 0 || !strings.Contains((*warns)[n-1], "trying the next place") {
+	if n := len(*warns); n == 0 || !strings.Contains((*warns)[n-1], "trying the next mirror") {
 		t.Errorf("it warns of %q", *warns)
 	}
 }
 
-// A push never goes to a mirror, nor does a direct reading.
+// Pushes and direct reads never use a mirror.
 func TestMirrorsAreForReading(t *testing.T) {
 	own, mirror := newHost(t, nil), newHost(t, nil)
 	openAt(t, oneMirror, own, mirror)

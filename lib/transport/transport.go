@@ -15,20 +15,20 @@ import (
 	"chunkah/lib/image"
 )
 
-// All are the transports, in the order in which people read of them.
+// All are the transports, in the order in which help texts list them.
 var All = []*image.Transport{Directory, RootTar, Layout, Archive, DockerArchive, Storage, Daemon, Registry}
 
 // foreign are transports of other tools.
 var foreign = []string{"atomic", "ostree", "registry", "sif", "tarball"}
 
-// instead says how to write what another tool writes to a transport. %s is the rest of the name.
+// instead has the commands that replace a transport of another tool. %s is the rest of the name.
 var instead = map[string]string{"dir": "; for skopeo's dir: write oci:DIR, then run skopeo copy oci:DIR dir:%s"}
 
 // side is the kind of a name: a source or a destination.
 type side struct {
 	name  string
 	plain *image.Transport // for a path without a transport
-	file  string           // what such a path is
+	file  string           // kind of such a path
 	ways  string           // ways to give a path without a transport
 	takes func(*image.Transport) bool
 	// instead has hints for transports that cannot be used.
@@ -163,7 +163,7 @@ func (side side) unknown(s string) error {
 	case side.instead[name] != "":
 		hint = fmt.Sprintf(side.instead[name], rest)
 	case !HasTransport(s) && !strings.HasPrefix(rest, "//"):
-		hint = fmt.Sprintf("; ./%s is the %s of that name", s, side.file)
+		hint = fmt.Sprintf("; ./%s is the %s with this name", s, side.file)
 	}
 	return fmt.Errorf("unknown transport %q in %s %q: %s%s", name, side.name, s, side.want(), hint)
 }

@@ -54,7 +54,7 @@ func TestParseSource(t *testing.T) {
 		"containers-storage:[/a":    "has \"[\" without \"]\"",
 		"docker-daemon:App":         "upper-case",
 		"tar:":                      "has no path",
-		"a:b":                       "./a:b is the directory of that name",
+		"a:b":                       "./a:b is the directory with this name",
 		"oci:dir:a@sha256:1":        `has the digest "sha256:1"`,
 		"docker://a@md5:" + hex:     `has the digest "md5:`,
 		"docker://registry.example": `source "docker://registry.example": image reference "registry.example" names a registry`,
@@ -112,7 +112,7 @@ func TestParseDestination(t *testing.T) {
 		"https://registry.example/x":         `unknown transport "https"`,
 		"dir:x":                              "skopeo copy oci:DIR dir:x",
 		"docker://registry.example":          "names a registry but no image",
-		"oci-archve:x":                       "./oci-archve:x is the file of that name",
+		"oci-archve:x":                       "./oci-archve:x is the file with this name",
 		"a\x00":                              "NUL",
 	} {
 		if got, err := ParseDestination(in); err == nil || !strings.Contains(err.Error(), want) {

@@ -133,7 +133,7 @@ func TestAbsentPlatforms(t *testing.T) {
 		return r
 	}
 	for _, ref := range []string{"", "@" + nested.Digest.String()} {
-		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `it lists images that are missing and were not verified: "linux/arm64"`) {
+		if r := run(ref); len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, `lists images that are missing and were not verified: "linux/arm64"`) {
 			t.Errorf("%q: got %+v", ref, r)
 		}
 	}
@@ -160,10 +160,10 @@ func TestHarmlessDeviations(t *testing.T) {
 		want string // of the note
 	}{
 		"history of squashed layers":   {parts{config: others(func(m document) { m["history"] = m["history"].([]any)[:1] })}, "1 in the config's history"},
-		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": duplicate entry, as are 1 other entries`},
-		"another packing than it says": {parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, "it is plain, and its media type is"},
+		"a name twice":                 {parts{config: others(nil), tars: [][]byte{own(t, mk.Dir("d"), mk.File("d/a", ""), mk.Dir("d"), mk.File("d/a", "b"))}}, `"d": duplicate entry (and 1 more)`},
+		"another packing than it says": {parts{manifest: set("application/vnd.oci.image.layer.v1.tar+gzip", "mediaType", "layers", 1)}, "is plain, but its media type is"},
 		"a variable without a value":   {parts{config: set([]any{"A=1", "B"}, "Env", "config")}, `Env[1] is "B"`},
-		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `its variant is "v6", but the index says "v7"`},
+		"another variant":              {parts{config: set("v6", "variant"), index: set("v7", "variant", "manifests", 0, "platform")}, `variant is "v6", but the index says "v7"`},
 		"no time":                      {parts{config: set("", "created")}, ""},
 		"unknown keys":                 {parts{config: set("x", "moby.buildkit.buildinfo.v1"), manifest: set("x", "artifactType")}, ""},
 	} {

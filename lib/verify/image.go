@@ -33,10 +33,10 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 		v.report.Images--
 		return nil
 	case c != nil && c.OS != "" && c.OS != "linux":
-		v.verifyClosed(ctx, where, fmt.Sprintf("it is for %q", c.OS), m)
+		v.verifyClosed(ctx, where, fmt.Sprintf("is for %q", c.OS), m)
 		return nil
 	case slices.ContainsFunc(m.Layers, isClosed):
-		v.verifyClosed(ctx, where, "it has encrypted layers, or layers stored elsewhere", m)
+		v.verifyClosed(ctx, where, "has encrypted layers, or layers stored elsewhere", m)
 		return nil
 	}
 	names := v.layers(where, m, c, img)
@@ -101,7 +101,7 @@ func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m 
 		v.fault(where, "%s", err)
 	}
 	if t := m.Config.MediaType; t != "" && image.IsLooseType(t) {
-		v.note(where, "it has the media type %q, as written by old Docker clients; clients accept it", t)
+		v.note(where, "has the media type %q, which old Docker clients wrote; clients accept it", t)
 	}
 	data := v.read(ctx, where, m.Config)
 	if data == nil {
@@ -129,7 +129,7 @@ func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m 
 			if pair[0] == "variant" {
 				say = v.note
 			}
-			say(where, "its %s is %q, but the index says %q", pair[0], pair[2], pair[1])
+			say(where, "%s is %q, but the index says %q", pair[0], pair[2], pair[1])
 		}
 	}
 	return c
@@ -240,7 +240,7 @@ func (l *layerWatch) entry(name string, e entryName) {
 	orphan := e.path != "/" && parent != "/" && !l.names[entryName{path: parent}]
 	switch {
 	case l.own && orphan:
-		l.faults = append(l.faults, Fault{Path: name, What: "no entry for its directory comes before it"})
+		l.faults = append(l.faults, Fault{Path: name, What: "its directory has no entry before it"})
 	case orphan:
 		if l.orphans == 0 {
 			l.firstOrphan = name
@@ -248,7 +248,7 @@ func (l *layerWatch) entry(name string, e entryName) {
 		l.orphans++
 	}
 	if l.own && l.last != "" && format.ComparePaths(l.last, e.path) > 0 {
-		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("it comes after %q", l.last)})
+		l.faults = append(l.faults, Fault{Path: name, What: fmt.Sprintf("entry comes after %q", l.last)})
 	}
 	l.last = e.path
 }
@@ -281,10 +281,10 @@ func (w watcher) report(names []string, report *Report) {
 			note("", "%s", what)
 		}
 		if l.orphans > 0 {
-			note(l.firstOrphan, "no entry for its directory comes before it, and likewise for %d other entries: overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
+			note(l.firstOrphan, "its directory has no entry before it (the same for %d other entries): overlay storage creates such directories with mode 0755 and owner 0", l.orphans-1)
 		}
 		if l.duplicates > 0 {
-			note(l.firstDuplicate, "duplicate entry, as are %d other entries: the last one counts", l.duplicates-1)
+			note(l.firstDuplicate, "duplicate entry (and %d more): the last one counts", l.duplicates-1)
 		}
 	}
 }

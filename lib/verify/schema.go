@@ -211,7 +211,7 @@ func checkData(d v1.Descriptor) error {
 		return fmt.Errorf("digest %q: the embedded data has the digest %q", d.Digest, got)
 	}
 	if n := int64(len(d.Data)); n != d.Size {
-		return fmt.Errorf("digest %q: its data has %d bytes where the size is %d", d.Digest, n, d.Size)
+		return fmt.Errorf("digest %q: the embedded data has %d bytes, but the size is %d", d.Digest, n, d.Size)
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ type limited int64
 
 func (l *limited) Write(p []byte) (int, error) {
 	if *l -= limited(len(p)); *l < 0 {
-		return 0, fmt.Errorf("its tar is so large that this looks like an attack")
+		return 0, fmt.Errorf("the tar is so large that this looks like an attack")
 	}
 	return len(p), nil
 }

@@ -113,9 +113,9 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	switch none := v.report.Images == 0 && len(v.report.Faults) == 0; {
 	case err != nil || !none:
 	case opt.Image.Platform != "":
-		err = fmt.Errorf("it contains no image for %s", opt.Image.Platform)
+		err = fmt.Errorf("contains no image for %s", opt.Image.Platform)
 	default:
-		v.fault(src.String(), "it contains no image")
+		v.fault(src.String(), "contains no image")
 	}
 	if err = errors.Join(err, fetch.Close()); err == nil {
 		err = context.Cause(ctx)
@@ -239,7 +239,7 @@ func (v *verifier) list(ctx context.Context, where string, index *v1.Index, dept
 			continue
 		}
 		if len(v.seen) >= maxDocuments {
-			v.fault(at, "there are more than %d manifests", maxDocuments)
+			v.fault(at, "more than %d manifests", maxDocuments)
 			return nil
 		}
 		if d.Platform != nil && !image.IsAttestation(d) {
@@ -284,7 +284,7 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	switch {
 	case len(list) == 0:
 	case others:
-		v.note(where, "it lists images that are missing and were not verified: %s", image.PlatformNames(list))
+		v.note(where, "lists images that are missing and were not verified: %s", image.PlatformNames(list))
 	default:
 		v.fault(where, "all images that it lists are missing: %s", image.PlatformNames(list))
 	}
@@ -299,7 +299,7 @@ func (v *verifier) document(ctx context.Context, in string, d v1.Descriptor, dat
 	v.seen[listingOf(d)] = true
 	where := fmt.Sprintf("manifest %s%s", d.Digest, in)
 	if got := d.Digest.Algorithm().FromBytes(data); in == "" && got != d.Digest {
-		v.fault(where, "its bytes have the digest %q", got)
+		v.fault(where, "content has the wrong digest %q", got)
 	}
 	if blobs, is := image.Artifact(data, d); is {
 		v.artifact(ctx, where, d, data, blobs)
@@ -351,13 +351,13 @@ func (v *verifier) read(ctx context.Context, where string, d v1.Descriptor) []by
 		v.fault(where, "%s", err)
 		return nil
 	case len(data) > oci.MaxDocument:
-		v.fault(where, "it is larger than the %d bytes that clients accept", oci.MaxDocument)
+		v.fault(where, "larger than the %d bytes that clients accept", oci.MaxDocument)
 		return nil
 	case int64(len(data)) != d.Size:
-		v.fault(where, "it has %d bytes where its descriptor says %d", len(data), d.Size)
+		v.fault(where, "has %d bytes, but its descriptor says %d", len(data), d.Size)
 	}
 	if got := d.Digest.Algorithm().FromBytes(data); got != d.Digest {
-		v.fault(where, "its bytes have the digest %q", got)
+		v.fault(where, "content has the wrong digest %q", got)
 	}
 	v.report.Bytes += int64(len(data))
 	return data
@@ -380,9 +380,9 @@ func (v *verifier) checkBlob(ctx context.Context, where string, d v1.Descriptor)
 	case err != nil:
 		v.fault(where, "%s", err)
 	case n != d.Size:
-		v.fault(where, "it has %d bytes where its descriptor says %d", n, d.Size)
+		v.fault(where, "has %d bytes, but its descriptor says %d", n, d.Size)
 	case !verifier.Verified():
-		v.fault(where, "its content does not match the digest")
+		v.fault(where, "content does not match the digest")
 	}
 	v.report.Bytes += n
 }

@@ -54,16 +54,16 @@ func TestEveryFault(t *testing.T) {
 		want []string
 	}{
 		// Digests, sizes, diffIDs.
-		{"a byte of a layer", parts{files: flip(t, "a/.wh.f", "a/.wh.g")}, []string{l1 + `its bytes have the digest "`}},
-		{"a byte of the config", parts{files: flip(t, `"A=1"`, `"A=2"`)}, []string{c + `its bytes have the digest "`}},
-		{"a byte of the manifest", parts{files: flip(t, `"k":"v"`, `"k":"w"`)}, []string{m0 + `its bytes have the digest "`}},
+		{"a byte of a layer", parts{files: flip(t, "a/.wh.f", "a/.wh.g")}, []string{l1 + `content has the wrong digest "`}},
+		{"a byte of the config", parts{files: flip(t, `"A=1"`, `"A=2"`)}, []string{c + `content has the wrong digest "`}},
+		{"a byte of the manifest", parts{files: flip(t, `"k":"v"`, `"k":"w"`)}, []string{m0 + `content has the wrong digest "`}},
 		{"a layer's digest", parts{manifest: set(other, "digest", "layers", 0)}, []string{l0 + ".*(no such file|is not in)"}},
-		{"a layer's size", parts{manifest: set(5, "size", "layers", 0)}, []string{l0 + "it has [0-9]+ bytes where its descriptor says 5"}},
+		{"a layer's size", parts{manifest: set(5, "size", "layers", 0)}, []string{l0 + "has [0-9]+ bytes, but its descriptor says 5"}},
 		{"the config's digest", parts{manifest: set(other, "digest", "config")}, []string{c + ".*(no such file|is not in)"}},
-		{"the config's size", parts{manifest: set(5, "size", "config")}, []string{c + "it has [0-9]+ bytes where its descriptor says 5"}},
+		{"the config's size", parts{manifest: set(5, "size", "config")}, []string{c + "has [0-9]+ bytes, but its descriptor says 5"}},
 		{"the manifest's digest", parts{index: set(other, "digest", "manifests", 0)}, []string{m0 + ".*(no such file|is not in)"}},
-		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "it has [0-9]+ bytes where its descriptor says 5"}},
-		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `its tar has the diffID`}},
+		{"the manifest's size", parts{index: set(5, "size", "manifests", 0)}, []string{m0 + "has [0-9]+ bytes, but its descriptor says 5"}},
+		{"a diffID", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = other }}, []string{l1 + `the tar has the diffID`}},
 		{"a diffID that is invalid", parts{config: func(m document) { at(m, "rootfs", "diff_ids").([]any)[1] = "md5:1" }}, []string{l1 + `diffID "md5:1": `}},
 		{"a digest that is invalid", parts{manifest: set("sha256:1", "digest", "layers", 1)}, []string{m + `layers\[1\]: digest "sha256:1": `}},
 		{"a size below 0", parts{manifest: set(-1, "size", "config")}, []string{m + `config: digest .* size -1 is below 0`}},
@@ -75,11 +75,11 @@ func TestEveryFault(t *testing.T) {
 		{"annotations are null", parts{manifest: set(nil, "annotations")}, []string{m + `manifest\.annotations is null`}},
 		{"an annotation is a number", parts{manifest: set(1, "k", "annotations")}, []string{m + `manifest\.annotations is not an object of strings`}},
 		{"no config", parts{manifest: without("config")}, []string{m + `manifest\.config is missing`, m + `config: digest ""`}},
-		{"no layer media type", parts{manifest: without("mediaType", "layers", 1)}, []string{m + `manifest\.layers\[1\]\.mediaType is missing`, l1 + `it has the unknown media type ""`}},
-		{"a foreign media type", parts{manifest: set("text/plain", "mediaType", "layers", 1)}, []string{l1 + `it has the unknown media type "text/plain"`}},
+		{"no layer media type", parts{manifest: without("mediaType", "layers", 1)}, []string{m + `manifest\.layers\[1\]\.mediaType is missing`, l1 + `has the unknown media type ""`}},
+		{"a foreign media type", parts{manifest: set("text/plain", "mediaType", "layers", 1)}, []string{l1 + `has the unknown media type "text/plain"`}},
 		{"no schema version", parts{manifest: without("schemaVersion")}, []string{m + `manifest\.schemaVersion is missing`}},
 		{"another schema version", parts{manifest: set(3, "schemaVersion")}, []string{m + `schemaVersion is 3: want 2`}},
-		{"another media type than listed", parts{index: set("application/vnd.oci.image.index.v1+json", "mediaType", "manifests", 0)}, []string{m + `its manifest calls itself`}},
+		{"another media type than listed", parts{index: set("application/vnd.oci.image.index.v1+json", "mediaType", "manifests", 0)}, []string{m + `the manifest has the media type`}},
 		{"the index's manifests are null", parts{index: set(nil, "manifests")}, []string{`^index\.json: index\.manifests is null`}},
 		{"no media type in the index", parts{index: without("mediaType", "manifests", 0)}, []string{`^index\.json: index\.manifests\[0\]\.mediaType is missing`}},
 		{"a platform without os", parts{index: without("os", "manifests", 0, "platform")}, []string{`^index\.json: index\.manifests\[0\]\.platform\.os is missing`}},
@@ -115,20 +115,20 @@ func TestEveryFault(t *testing.T) {
 		{"a diffID too few", parts{config: func(m document) { at(m, "rootfs").(document)["diff_ids"] = at(m, "rootfs", "diff_ids").([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 diff_ids"}},
 		{"history too short", parts{config: func(m document) { m["history"] = m["history"].([]any)[:1] }}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
 		{"an empty layer that is invalid", parts{config: set(true, "empty_layer", "history", 0)}, []string{c + "2 layers in the manifest, but 1 in the config's history"}},
-		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
-		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `its architecture is "amd64", but the index says "arm64"`}},
-		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: it has [0-9]+ bytes where its descriptor says 5`}},
+		{"another architecture", parts{index: set("arm64", "architecture", "manifests", 0, "platform")}, []string{c + `architecture is "amd64", but the index says "arm64"`}},
+		{"the same manifest for another architecture", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} })}, []string{c + `architecture is "amd64", but the index says "arm64"`}},
+		{"the same manifest with another size", parts{index: again(func(d document) { d["size"] = 5 })}, []string{`^manifest 1 \(\S*\) of index\.json: has [0-9]+ bytes, but its descriptor says 5`}},
 		{"a fault of a manifest that is listed twice", parts{index: again(func(d document) { d["platform"] = document{"os": "linux", "architecture": "arm64"} }),
-			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `its architecture is "amd64", but the index says "arm64"`}},
-		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `its os is "linux", but the index says "freebsd"`}},
+			tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`, c + `architecture is "amd64", but the index says "arm64"`}},
+		{"another os", parts{index: set("freebsd", "os", "manifests", 0, "platform")}, []string{c + `os is "linux", but the index says "freebsd"`}},
 
 		// Tars.
 		{"a name twice", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("a", "2"))}}, []string{l0 + `"a": duplicate entry`}},
 		{"a name twice, spelled differently", parts{tars: [][]byte{own(t, mk.File("a", "1"), mk.File("./a", "2"))}}, []string{l0 + `"\./a": duplicate entry`}},
-		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": no entry for its directory`}},
-		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": it comes after "/b"`}},
-		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": no entry for its directory`, l0 + `"a": it comes after "/a/b"`}},
-		{"a name outside the root", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": has "\.\."`}},
+		{"no directory", parts{tars: [][]byte{own(t, mk.File("a/b", ""))}}, []string{l0 + `"a/b": its directory has no entry`}},
+		{"out of order", parts{tars: [][]byte{own(t, mk.File("b", ""), mk.File("a", ""))}}, []string{l0 + `"a": entry comes after "/b"`}},
+		{"directory behind", parts{tars: [][]byte{own(t, mk.File("a/b", ""), mk.Dir("a"))}}, []string{l0 + `"a/b": its directory has no entry`, l0 + `"a": entry comes after "/a/b"`}},
+		{"a name outside the root", parts{tars: [][]byte{own(t, mk.File("../x", ""), mk.File("y", ""))}}, []string{l0 + `"\.\./x": leads out of the root`}},
 		{"a link to nothing", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.Link("b", "none"))}}, []string{l0 + `"b": is a hard link to "none", which is not there`}},
 		{"a file in a file", parts{tars: [][]byte{own(t, mk.File("a", ""), mk.File("a/b", ""))}}, []string{l0 + `"a/b": `}},
 		{"a tar that is cut off", parts{tars: [][]byte{own(t, mk.File("a", strings.Repeat("x", 2000)))[:1000]}}, []string{l0 + `entry "a": unexpected EOF`}},
@@ -201,9 +201,9 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{
-		"index.annotations is null", "manifest.annotations is null", "where its descriptor says 7", "where its descriptor says 9",
-		"where its descriptor says 8", "where its descriptor says 1000000000", "its tar has the diffID", "config.os is missing", "but 3 in the config's history",
-		`"../x": has ".."`, `"y": is a hard link to "none"`,
+		"index.annotations is null", "manifest.annotations is null", "but its descriptor says 7", "but its descriptor says 9",
+		"but its descriptor says 8", "but its descriptor says 1000000000", "the tar has the diffID", "config.os is missing", "but 3 in the config's history",
+		`"../x": leads out of the root with ".."`, `"y": is a hard link to "none"`,
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no fault %q in\n%s", want, all)
@@ -219,7 +219,7 @@ func TestForeignOrder(t *testing.T) {
 			at(m, "history", 0).(document)["created_by"] = "RUN something"
 		},
 	})
-	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": no entry for its directory comes before it, and likewise for 1 other`) {
+	if len(r.Faults) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].String(), `"a/x": its directory has no entry before it (the same for 1 other`) {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -233,7 +233,7 @@ func TestOldConfigType(t *testing.T) {
 		}
 	}
 	r := verify(t, parts{manifest: set("application/vnd.example", "mediaType", "config")})
-	if len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "it contains no image") || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, "artifact") {
+	if len(r.Faults) != 1 || !strings.Contains(r.Faults[0].What, "contains no image") || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].What, "artifact") {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -241,7 +241,7 @@ func TestOldConfigType(t *testing.T) {
 // Data after the end of a tar is a note, and so is anything that runtimes treat differently.
 func TestNotesOfTrees(t *testing.T) {
 	r := verify(t, parts{tars: [][]byte{append(own(t, mk.Symlink("a", "b")), make([]byte, 511)...), append(own(t, mk.File("a/x", "")), 'x')}})
-	if len(r.Faults) != 1 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0].String(), "1 bytes behind the end of its tar") || !strings.Contains(r.Notes[1].String(), "symlink") {
+	if len(r.Faults) != 1 || len(r.Notes) != 2 || !strings.Contains(r.Notes[0].String(), "1 bytes after the end of its tar") || !strings.Contains(r.Notes[1].String(), "symlink") {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -26,7 +26,7 @@ func chunkedTo(t *testing.T, name string) Options {
 	return opt
 }
 
-// Layers are marked unless clients would make other files of them, and the marks are right.
+// Layers are marked unless clients would create different files from them, and the marks are right.
 func TestChunkedLayers(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
 	report := run(t, chunkedTo(t, name), packed(t, sample(t)))

@@ -57,7 +57,7 @@ func (c *contents) leave() {
 }
 
 // errChanged means that a file changed during the build.
-var errChanged = errors.New("it changed: do not write to the root during the build")
+var errChanged = errors.New("file changed: do not write to the root during the build")
 
 // checkStamp makes sure that the file is still the one that scan recorded.
 func checkStamp(f *format.File, st rootfs.Stat) error {
@@ -182,7 +182,7 @@ func (c *contents) checkEmpty(f *format.File) error {
 // enter opens the parent directory of path, unless it is already open.
 func (c *contents) enter(path string) error {
 	if c.root == nil {
-		return fmt.Errorf("reading %q: the stream does not name its root: give it with --rootfs", path)
+		return fmt.Errorf("reading %q: the stream has no root directory: set it with --rootfs", path)
 	}
 	parent := format.Parent(path)
 	if c.dir != nil && c.dir.Path() == parent {

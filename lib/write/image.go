@@ -28,7 +28,7 @@ func (img *image) add(f *format.File) error {
 		layers = img.kept
 	}
 	if len(layers) == 0 {
-		return fmt.Errorf("file %q is in no layer: put chunkah-pack in front", f.Path)
+		return fmt.Errorf("file %q is not in a layer: run chunkah-pack before chunkah-write", f.Path)
 	}
 	l := &layers[len(layers)-1]
 	l.files = append(l.files, f)
@@ -54,7 +54,7 @@ const MaxLayers = 500
 // that no layer can contain.
 func (img *image) check() error {
 	if len(img.layers)+len(img.kept) == 0 {
-		return errors.New("the stream has no layers: put chunkah-pack in front")
+		return errors.New("the stream has no layers: run chunkah-pack before chunkah-write")
 	}
 	c := checker{dirs: make(map[string]*seenDir), groups: make(map[int64]seen), names: make(map[string]int64)}
 	for _, l := range img.layers {
@@ -100,7 +100,7 @@ type checker struct {
 func (c *checker) layer(l layerFiles) error {
 	index := l.record.Index
 	if len(l.files) == 0 {
-		return errors.New("it has no files")
+		return errors.New("has no files")
 	}
 	c.parent = "/"
 	for i, f := range l.files {
@@ -119,7 +119,7 @@ func (c *checker) layer(l layerFiles) error {
 			return err
 		}
 		if c.bytes += max(f.Size, 0); c.bytes > layer.MaxBytes {
-			return fmt.Errorf("with %q the files have more than %d bytes", f.Path, int64(layer.MaxBytes))
+			return fmt.Errorf("the files up to %q have more than %d bytes in total", f.Path, int64(layer.MaxBytes))
 		}
 		if f.Hardlink != 0 {
 			if err := c.hardlink(index, f); err != nil {
@@ -147,7 +147,7 @@ func (c *checker) dir(index int64, f *format.File) error {
 		return nil
 	}
 	if !sameDir(f, before.file) {
-		return fmt.Errorf("directory %q has another mode, owner or xattrs than in layer %d", f.Path, before.layer)
+		return fmt.Errorf("directory %q has a different mode, owner or xattrs than in layer %d", f.Path, before.layer)
 	}
 	before.layer, before.shared = index, true
 	return nil
@@ -160,7 +160,7 @@ func (c *checker) below(index int64, f *format.File) error {
 		return nil
 	}
 	if up := c.dirs[parent]; up == nil || up.layer != index {
-		return fmt.Errorf("%q: its layer lacks the parent directory", f.Path)
+		return fmt.Errorf("%q: the layer lacks its parent directory", f.Path)
 	}
 	c.parent = parent
 	return nil
@@ -203,7 +203,7 @@ func (c *checker) hardlink(index int64, f *format.File) error {
 	case !known:
 		c.groups[f.Hardlink] = seen{index, f}
 	case first.layer != index:
-		return fmt.Errorf("%q has a hard link in layer %d, %q", f.Path, first.layer, first.file.Path)
+		return fmt.Errorf("%q has a hard link in another layer (layer %d, %q)", f.Path, first.layer, first.file.Path)
 	default:
 		return layer.CheckLink(first.file, f)
 	}
@@ -281,7 +281,7 @@ func (w *writer) created() (t *time.Time, from string) {
 		}
 	}
 	if len(mtimes) == 0 {
-		return seconds(0), "nothing: there is no regular file"
+		return seconds(0), "zero, because there is no regular file"
 	}
 	return seconds(slices.Max(mtimes)), "the newest regular file"
 }

@@ -24,7 +24,7 @@ func (o *Options) keptPrevious(ctx context.Context, img *image) ([]Kept, io.Clos
 	}
 	name := img.header.Previous
 	if name == "" || o.OpenPrevious == nil {
-		return nil, none, errors.New("the stream keeps layers of a previous image, and does not say which image: its header needs it")
+		return nil, none, errors.New("the stream keeps layers of a previous image, but its header does not name the image")
 	}
 	layers, closer, err := o.OpenPrevious(ctx, name)
 	if err != nil {

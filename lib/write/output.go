@@ -110,7 +110,7 @@ func (w *writer) dropOutput(found []*format.File) error {
 	slices.Sort(w.report.LeftOut)
 	w.report.LeftOut = slices.Compact(w.report.LeftOut)
 	if w.img.empty() {
-		return errors.New("the stream contains only the output itself")
+		return errors.New("the stream contains nothing but the output")
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func addPaths(known map[string]bool, files []*format.File) (more bool) {
 	return more
 }
 
-// output knows the records that are the output itself.
+// output finds the records that belong to the output.
 type output struct {
 	paths  map[string]bool
 	groups map[int64]bool

@@ -39,7 +39,7 @@ func (w *writer) reuse(ctx context.Context, l *layerFiles, b *blob) (found bool,
 func (w *writer) seeks() bool { return w.compressed() && (w.warm || len(w.opt.Previous) > 0) }
 
 // errUnproven means that a blob does not decompress to the layer with its diffID.
-var errUnproven = errors.New("it does not decompress to the layer with its diffID")
+var errUnproven = errors.New("does not decompress to the layer with this diffID")
 
 // prove reads a blob with the given digest and size to its end and checks that it decompresses to
 // the layer: the diffID of a blob can be wrong or forged. If this user has proven it before, the
@@ -158,7 +158,7 @@ type blobFile interface {
 // copyProven copies a blob of the previous image that is proven to be the layer.
 func (w *writer) copyProven(ctx context.Context, out blobFile, previous Kept, l *layerFiles, b *blob) error {
 	if most := w.maxSize(l); previous.Descriptor.Size > most {
-		return &previousError{fmt.Errorf("it has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
+		return &previousError{fmt.Errorf("has %d bytes, but the layer compresses to at most %d", previous.Descriptor.Size, most)}
 	}
 	in, err := openBlob(ctx, previous)
 	if err != nil {

@@ -268,7 +268,7 @@ func ppm(n int64) string {
 	return fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
 }
 
-// allUnreadable extends the error for one unreadable file to all of them, so that people need not
+// allUnreadable extends the error for one unreadable file to all of them, so that users need not
 // find them one by one.
 func (w *writer) allUnreadable(ctx context.Context, err error) error {
 	var one *unreadableError

@@ -62,7 +62,7 @@ func (s *Source) check(img *image) error {
 		return nil
 	}
 	if s.Root != nil && s.Config == nil && img.empty() {
-		return fmt.Errorf("%q is empty, or everything in it is excluded: mount the root there or copy it there", s.Root.Path())
+		return fmt.Errorf("%q is empty, or everything in it is excluded: mount or copy the root to it", s.Root.Path())
 	}
 	for _, l := range img.layers {
 		for _, f := range l.files {
@@ -81,7 +81,7 @@ func (o *Options) open(ctx context.Context, h *format.Header) (*Source, error) {
 	}
 	switch {
 	case len(h.Sources) > 0:
-		return nil, errors.New("the stream has sources, but only a root is supported here")
+		return nil, errors.New("the stream has sources, but only a root directory is supported here")
 	case h.Root == "":
 		return &Source{}, nil
 	}
@@ -217,9 +217,9 @@ func (b *foreignBlob) Read(p []byte) (n int, err error) {
 func (b *foreignBlob) check() error {
 	switch {
 	case b.read != b.size:
-		return fmt.Errorf("it has %d bytes, not %d", b.read, b.size)
+		return fmt.Errorf("has %d bytes, not %d", b.read, b.size)
 	case b.verifier != nil && !b.verifier.Verified():
-		return errors.New("its bytes do not match its digest")
+		return errors.New("content does not match its digest")
 	}
 	return io.EOF
 }

@@ -120,7 +120,7 @@ func TestKeptLayersRefused(t *testing.T) {
 		{"a whiteout over nothing", func([]Kept) []Kept { return nil }, whiteout, `"/a" is a whiteout, but there are no layers below`},
 		{"too many layers", func(k []Kept) []Kept { return slices.Repeat(k, MaxLayers) }, keeping(stream, MaxLayers), "exceed the limit of 500"},
 		{"short blob", reading("x"), stream, "keeping layer 0, sha256:"},
-		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "its bytes have the digest"},
+		{"another blob", reading(strings.Repeat("x", 1<<20)), stream, "content has the wrong digest"},
 		{"no blob", func(k []Kept) []Kept {
 			k[0].Open = func(context.Context) (io.ReadCloser, error) { return nil, os.ErrNotExist }
 			return k

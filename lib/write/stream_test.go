@@ -51,19 +51,19 @@ func TestStreamsRefused(t *testing.T) {
 		records []format.Record
 		want    string
 	}{
-		{"scanned", []format.Record{&format.Header{Version: 1, Stage: format.StageScan}}, "comes from scan: put chunkah-pack in front"},
-		{"assigned", []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}}, "comes from assign: put chunkah-pack in front"},
-		{"no stage and no layers", []format.Record{&format.Header{Version: 1}, file("/a", 0)}, `"/a" is in no layer: put chunkah-pack`},
+		{"scanned", []format.Record{&format.Header{Version: 1, Stage: format.StageScan}}, "comes from scan: run chunkah-pack before chunkah-write"},
+		{"assigned", []format.Record{&format.Header{Version: 1, Stage: format.StageAssign}}, "comes from assign: run chunkah-pack before chunkah-write"},
+		{"no stage and no layers", []format.Record{&format.Header{Version: 1}, file("/a", 0)}, `"/a" is not in a layer: run chunkah-pack`},
 		{"no layers", []format.Record{header("")}, "no layers"},
 		{"501 layers", many, "more than 500 layers"},
-		{"empty layer", []format.Record{header(""), l0}, "layer 0: it has no files"},
-		{"empty layer behind another", []format.Record{header(""), l0, dir("/a"), l1}, "layer 1: it has no files"},
-		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a": its layer lacks the parent directory`},
+		{"empty layer", []format.Record{header(""), l0}, "layer 0: has no files"},
+		{"empty layer behind another", []format.Record{header(""), l0, dir("/a"), l1}, "layer 1: has no files"},
+		{"no parent", []format.Record{header(""), l0, file("/d/a", 0)}, `layer 0: "/d/a": the layer lacks its parent directory`},
 		{
 			"parent in another layer", []format.Record{header(""), l0, dir("/d"), l1, file("/d/a", 0)},
-			`layer 1: "/d/a": its layer lacks the parent directory`,
+			`layer 1: "/d/a": the layer lacks its parent directory`,
 		},
-		{"parent is a file", []format.Record{header(""), l0, file("/d", 0), file("/d/a", 0)}, `"/d/a": its layer lacks the parent directory`},
+		{"parent is a file", []format.Record{header(""), l0, file("/d", 0), file("/d/a", 0)}, `"/d/a": the layer lacks its parent directory`},
 		{"file in two layers", []format.Record{header(""), l0, file("/a", 0), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
 		{"file and directory", []format.Record{header(""), l0, file("/a", 0), l1, dir("/a")}, `layer 1: "/a" is in layer 0 too`},
 		{"directory and file", []format.Record{header(""), l0, dir("/a"), l1, file("/a", 0)}, `layer 1: "/a" is in layer 0 too`},
@@ -77,18 +77,18 @@ func TestStreamsRefused(t *testing.T) {
 		{
 			"directory with two modes",
 			[]format.Record{header(""), l0, dir("/a"), l1, with(dir("/a"), func(f *format.File) { f.Mode = 0o700 })},
-			`layer 1: directory "/a" has another mode`,
+			`layer 1: directory "/a" has a different mode`,
 		},
 		{
 			"directory with other xattrs",
 			[]format.Record{header(""), l0, dir("/a"), l1, with(dir("/a"), func(f *format.File) {
 				f.Xattrs = []format.Xattr{{Name: "user.x", Value: []byte("y")}}
 			})},
-			`layer 1: directory "/a" has another mode`,
+			`layer 1: directory "/a" has a different mode`,
 		},
 		{
 			"inode in two layers", []format.Record{header(""), l0, with(file("/a", 0), linked), l1, with(file("/b", 0), linked)},
-			`layer 1: "/b" has a hard link in layer 0, "/a"`,
+			`layer 1: "/b" has a hard link in another layer (layer 0, "/a")`,
 		},
 		{
 			"inode of two sizes", []format.Record{header(""), l0, with(file("/a", 1), linked), with(file("/b", 2), linked)},
@@ -99,7 +99,7 @@ func TestStreamsRefused(t *testing.T) {
 				header(""), l0, file("/a", format.MaxInt), file("/b", format.MaxInt), l1, file("/c", format.MaxInt),
 				file("/d", format.MaxInt), file("/e", format.MaxInt),
 			},
-			`layer 1: with "/e" the files have more than 36028797018963968 bytes`,
+			`layer 1: the files up to "/e" have more than 36028797018963968 bytes in total`,
 		},
 		{"whiteout", []format.Record{header(""), l0, file("/.wh.a", 0)}, `"/.wh.a"`},
 		{
@@ -200,7 +200,7 @@ func TestHostileStream(t *testing.T) {
 
 func TestNoRoot(t *testing.T) {
 	stream := []format.Record{header(""), layerRecord(0), file("/a", 0)}
-	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/a": the stream does not name its root`)
+	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `reading "/a": the stream has no root directory`)
 	stream[0] = header("/no/such/root")
 	fails(t, to(filepath.Join(t.TempDir(), "out")), stream, `"/no/such/root"`)
 }
@@ -211,7 +211,7 @@ func TestNothingToRead(t *testing.T) {
 	link := &format.File{Path: "/l", Type: format.TypeSymlink, Target: "d"}
 	report := run(t, to(name), []format.Record{header(""), layerRecord(0), dir("/d"), link})
 	readImage(t, name)
-	if report.CreatedFrom != "nothing: there is no regular file" || report.Created.Unix() != 0 {
+	if report.CreatedFrom != "zero, because there is no regular file" || report.Created.Unix() != 0 {
 		t.Errorf("got %+v", report)
 	}
 }
@@ -236,7 +236,7 @@ func TestEmptyRoot(t *testing.T) {
 			opt.Source = tt.source
 			stream[0] = tt.header
 			if tt.refuse {
-				fails(t, opt, stream, fmt.Sprintf("%q is empty, or everything in it is excluded: mount the root there or copy it there", root.Path()))
+				fails(t, opt, stream, fmt.Sprintf("%q is empty, or everything in it is excluded: mount or copy the root to it", root.Path()))
 				return
 			}
 			run(t, opt, stream)

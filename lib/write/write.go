@@ -54,7 +54,7 @@ type Options struct {
 	KeepLabels []string
 	// Created is the time of the config, whatever the source date or the config say; nil for none.
 	Created *time.Time
-	// Docker makes a manifest of Docker's in place of one of OCI's.
+	// Docker requests a manifest in Docker's format instead of OCI's.
 	Docker bool
 	// Edit changes the config, a copy of its own; nil leaves it as it is.
 	Edit func(*oci.Config) error
@@ -62,8 +62,8 @@ type Options struct {
 	Ref string
 	// Compression applies to the layers; the zero value means no compression.
 	Compression compress.Settings
-	// Chunked makes layers compressed with zstd zstd:chunked, except those of which a client that
-	// fetches chunks would make other files.
+	// Chunked requests zstd:chunked for layers compressed with zstd, except layers whose files
+	// would differ for a client that fetches chunks.
 	Chunked bool
 	// Threads bounds how many layers and blocks are processed in parallel; 0 means the number of
 	// cores.
@@ -79,8 +79,8 @@ type Options struct {
 	// Proofs are blobs that this user has seen decompress to layers; nil for none. This run adds
 	// its own.
 	Proofs *proofs.Proofs
-	// OutputNames are more names, without directories, that the output can have in the root and the
-	// destination cannot know.
+	// OutputNames are additional names, without directories, that the output can have in the root
+	// without the destination knowing them.
 	OutputNames []string
 	// Own are files and directories besides the output that no image may contain, such as a cache
 	// in the root.
@@ -115,7 +115,7 @@ type Report struct {
 	// that are kept.
 	Config digest.Digest
 	Blobs  []oci.Layer
-	// In are the digests of the layers that each component is in, from the bottom up.
+	// In has, for each component, the digests of its layers, from the bottom up.
 	In      map[string][]digest.Digest
 	Created time.Time
 	// CreatedFrom says where the image's time comes from.
@@ -236,8 +236,8 @@ func Run(ctx context.Context, in format.Source, opt Options) (pending *Pending, 
 	return &Pending{Report: report, Config: &given, At: at, w: w}, nil
 }
 
-// converted reports whether the destination has written another manifest, which is that of the
-// report then.
+// converted reports whether the destination has written another manifest, which the report then
+// describes.
 func (w *writer) converted() bool {
 	dest, ok := w.dest.(oci.Converter)
 	if !ok {
@@ -273,7 +273,7 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 		switch rec := rec.(type) {
 		case *format.Header:
 			if rec.Stage != format.StagePack && rec.Stage != "" {
-				return nil, fmt.Errorf("the stream comes from %s: put chunkah-pack in front", rec.Stage)
+				return nil, fmt.Errorf("the stream comes from %s: run chunkah-pack before chunkah-write", rec.Stage)
 			}
 			img.header = *rec
 		case *format.Component:
@@ -287,7 +287,7 @@ func read(ctx context.Context, in format.Source) (*image, error) {
 				break
 			}
 			if len(img.layers) > 0 {
-				return nil, fmt.Errorf("layer %d is kept, but is above others: kept layers come first", rec.Index)
+				return nil, fmt.Errorf("layer %d is kept, but above new layers: kept layers must come first", rec.Index)
 			}
 			img.kept = append(img.kept, layerFiles{record: rec})
 		case *format.File:

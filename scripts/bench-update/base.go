@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// chunkah06 groups components as chunkah 0.6 does, from its description: large
-// ones have a layer each; the others fall into three classes of stability around
-// their mean, in each of which a hash of the name picks the layer.
+// chunkah06 groups components like chunkah 0.6, according to its documentation. Each large
+// component has its own layer. The others are divided into three classes around the mean of their
+// stability, and in each class a hash of the name selects the layer.
 func chunkah06(s *state, limit int) [][]component {
 	if len(s.components) <= limit {
 		return singles(s.components)
@@ -25,7 +25,7 @@ func chunkah06(s *state, limit int) [][]component {
 		return append(groups, hashed(small, budget)...)
 	}
 	for i, class := range classes {
-		n := budget // the last class has what is left
+		n := budget // the last class gets the remaining layers
 		if behind := len(classes) - 1 - i; behind > 0 {
 			share := math.Round(float64(len(class)) / float64(len(small)) * float64(limit-len(large)))
 			n = min(max(int(share), 1), budget-behind)
@@ -44,8 +44,8 @@ func singles(list []component) [][]component {
 	return groups
 }
 
-// bySize tells the components apart that are larger than the median by one and a
-// half times the median deviation; they take four fifths of the layers at most.
+// bySize separates the large components: those that exceed the median by more than one and a half
+// times the median deviation. They get at most four fifths of the layers.
 func bySize(list []component, limit int) (large, small []component) {
 	sizes := make([]float64, len(list))
 	for i, c := range list {
@@ -67,7 +67,7 @@ func bySize(list []component, limit int) (large, small []component) {
 		}
 	}
 	if len(small) > 0 {
-		limit-- // one is for them
+		limit-- // one layer is for the small ones
 	}
 	if most := limit * 4 / 5; len(large) > most {
 		slices.SortStableFunc(large, func(a, b component) int { return cmp.Compare(b.size, a.size) })
@@ -82,8 +82,7 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// classes are the components of high, middle and low stability, without the
-// classes that nothing is in.
+// classes returns the components of high, middle and low stability, without empty classes.
 func (s *state) classes(list []component) [][]component {
 	stay := make([]float64, len(list))
 	mean, spread := 0.0, 0.0
@@ -109,8 +108,8 @@ func (s *state) classes(list []component) [][]component {
 	return slices.DeleteFunc(three[:], func(c []component) bool { return len(c) == 0 })
 }
 
-// stableFirst sorts layers as chunkah 0.6 stacks them: the most stable at the bottom. A
-// layer is as stable as all its components together.
+// stableFirst sorts layers like chunkah 0.6: the most stable one at the bottom. The stability of a
+// layer is that of all its components together.
 func (s *state) stableFirst(layers []layer) []layer {
 	known := map[string]component{}
 	for _, c := range s.components {
@@ -128,9 +127,9 @@ func (s *state) stableFirst(layers []layer) []layer {
 	return sorted
 }
 
-// stability is the chance that a component stays for a week, by the days with an
-// update in the last year. It is 0 for files that no package owns, large ones and
-// package databases among them: these have no updates at all.
+// stability is the chance that a component stays unchanged for a week, computed from the days with
+// an update in the last year. It is 0 for components without updates: files that no package owns,
+// including large files and package databases.
 func (s *state) stability(c component) float64 {
 	if len(c.updates) == 0 {
 		return 0
@@ -154,14 +153,14 @@ func (s *state) stability(c component) float64 {
 	return math.Exp(-7 * float64(len(days)) / span)
 }
 
-// hashed spreads components over n layers by their names; a layer that stays empty
-// gets the largest of those that share one.
+// hashed distributes components over n layers by their names. An empty layer gets the largest
+// component that shares a layer.
 func hashed(list []component, n int) [][]component {
 	bins := make([][]component, n)
 	for _, c := range list {
 		h := fnv.New64a()
 		h.Write([]byte(c.name))
-		h.Write([]byte{0xff}) // as Rust hashes a str
+		h.Write([]byte{0xff}) // like the hash of a str in Rust
 		i := h.Sum64() % uint64(n)
 		bins[i] = append(bins[i], c)
 	}

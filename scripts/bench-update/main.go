@@ -1,7 +1,7 @@
-// Bench-update measures what an update costs clients at one true update: Debian roots
-// as bookworm was released last, and with the updates since (bookworm-security and
-// bookworm-updates), made by mmdebstrap. Both are built. From their layers it adds up
-// what clients download and store for the new image when they have the old one:
+// Bench-update measures what a real update costs clients. The old root is Debian bookworm as last
+// released, the new one has the updates since then (bookworm-security and bookworm-updates).
+// mmdebstrap makes both roots, and both are built. From their layers, bench-update computes what
+// clients with the old image download and store for the new one:
 //
 //   - the blobs that the old image lacks, as tars and with gzip: podman and containerd
 //     download these;
@@ -13,9 +13,9 @@
 //
 //	bench-update -bin bin -dir /var/tmp/chunkah-bench [-max 64,128] [-sets REGEXP]
 //
-// Beside chunkah, with and without --previous and with --max-stale, stand the layers of chunkah 0.6
-// (base.go), and one layer. It takes the mirrors from apt's configuration, needs root,
-// keeps the roots in DIR, and stores one image there while it runs.
+// It compares chunkah, with and without --previous and with --max-stale, with the layers of chunkah
+// 0.6 (base.go) and with a single layer. It uses the mirrors of apt's configuration and needs root.
+// It keeps the roots in DIR, and stores one image there while it runs.
 //
 //	bench-update -apps [-base DIR] [-pyc hash|time|none] -bin bin -dir DIR [-max N] [-sets RE]
 //
@@ -123,7 +123,7 @@ func (b *bench) run(limits, match string) error {
 	return nil
 }
 
-// root returns the path of a root, which it makes where it is not there.
+// root returns the path of a root, and makes the root if it does not exist.
 func (b *bench) root(name, packages string, sources ...string) (string, error) {
 	path := filepath.Join(b.dir, "root."+name)
 	if _, err := os.Stat(path); err == nil {
@@ -163,7 +163,7 @@ func (b *bench) roots(name, packages string) (before, after string, err error) {
 	return before, after, err
 }
 
-// mirror is where apt on this machine gets a suite from.
+// mirror is the mirror from which apt on this machine gets a suite.
 func (b *bench) mirror(suite string) (string, error) {
 	out, err := exec.CommandContext(b.ctx, "apt-get", "indextargets", "--format", "$(SITE)",
 		"Created-By: Packages", "Release: "+suite, "Component: main").Output()

@@ -20,7 +20,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// set measures one set of packages, in a line for each number of layers and layout.
+// set measures one set of packages, and prints one line per number of layers and layout.
 func (b *bench) set(name, packages string, limits []int) error {
 	before, after, err := b.roots(name, packages)
 	if err != nil {
@@ -58,7 +58,7 @@ func (b *bench) set(name, packages string, limits []int) error {
 	return nil
 }
 
-// describe says on standard error how large the update is.
+// describe prints the size of the update on standard error.
 func (b *bench) describe(name string, old, now *state, before, after string) error {
 	was, err := b.sources(before)
 	if err != nil {
@@ -89,19 +89,19 @@ type update struct {
 	zipped map[string]int64
 }
 
-// layout is a way to lay out layers.
+// layout is a way to divide a root into layers.
 type layout struct {
 	name string
-	// options are those of both builds; was and is those of the first and second one.
+	// options are for both builds, was for the first and is for the second.
 	options, was, is []string
 	// has are the layers of the first build, if it was made before.
 	has []layer
-	// stack sorts the layers of a root, if chunkah is not to do it.
+	// stack sorts the layers of a root, if chunkah does not sort them.
 	stack func(*state, []layer) []layer
 }
 
-// layouts calls f with the ways to lay out so many layers: with the previous image, with patch
-// layers, without, and as chunkah 0.6.
+// layouts calls f with each layout for this number of layers: with the previous image, with patch
+// layers, without either, and that of chunkah 0.6.
 func (u *update) layouts(limit int, f func(layout) error) error {
 	most := []string{"--max", strconv.Itoa(limit)}
 	plan := filepath.Join(u.dir, "previous.plan")
@@ -157,7 +157,7 @@ func (b *bench) chunkah(options []string) *exec.Cmd {
 	return exec.CommandContext(b.ctx, filepath.Join(b.bin, "chunkah"), append([]string{"build"}, options...)...)
 }
 
-// cost is what clients need for an update.
+// cost is the cost of an update for clients.
 type cost struct {
 	bytes, gzip int64 // of the blobs that are new, as tars and compressed
 	docker      int64 // download of docker's graph drivers: by chain, compressed
@@ -218,14 +218,14 @@ type layer struct {
 	components []string
 }
 
-// blob is a blob as it went by, with its size if it is compressed.
+// blob is a blob of the archive, with its compressed size if requested.
 type blob struct{ size, zipped int64 }
 
-// maxJSON bounds the blobs that are kept to look for the manifest in.
+// maxJSON bounds the size of blobs that are kept because they could be the manifest.
 const maxJSON = 4 << 20 // bytes
 
-// build makes an image without storing it: each blob is handed to zip on its way. It
-// returns the layers from the bottom up.
+// build makes an image without storing it, and passes each blob to zip. It returns the layers from
+// the bottom up.
 func (b *bench) build(root string, options []string, zip func(string, io.Reader) (int64, error)) ([]layer, error) {
 	cmd := b.chunkah(append([]string{"--rootfs", root, "--skip-special-files"}, options...))
 	var stderr bytes.Buffer
@@ -266,13 +266,14 @@ func readImage(r io.Reader, zip func(string, io.Reader) (int64, error)) ([]layer
 	return layers, nil
 }
 
-// readArchive reads an OCI archive: its blobs by digest, and what is small as it is.
+// readArchive reads an OCI archive: the sizes of its blobs by digest, and the contents of small
+// files.
 func readArchive(r io.Reader, zip func(string, io.Reader) (int64, error)) (map[string]blob, map[string][]byte, error) {
 	blobs, small := map[string]blob{}, map[string][]byte{}
 	for in := tar.NewReader(r); ; {
 		h, err := in.Next()
 		if err == io.EOF {
-			_, err = io.Copy(io.Discard, r) // what tar leaves behind its end
+			_, err = io.Copy(io.Discard, r) // padding after the end of the tar
 			return blobs, small, err
 		}
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	tars "chunkah/lib/layer"
 )
 
-// component is what a build of a root knows of one.
+// component has the data that a build has about a component.
 type component struct {
 	name        string
 	updates     []int64 // unix seconds
@@ -24,7 +24,7 @@ type component struct {
 func (c component) fileSize() int64 { return c.size }
 func (c component) tarSize() int64  { return c.tars }
 
-// state is a root as pack sees it.
+// state is the input of pack for a root.
 type state struct {
 	now        int64 // unix seconds of the newest file
 	components []component
@@ -67,7 +67,7 @@ func (b *bench) read(root string) (*state, error) {
 	return s, cmd.Wait()
 }
 
-// changed adds up the components that the old root lacks in this state.
+// changed adds up the components that are new or changed since the old root.
 func changed(before, after *state, size func(component) int64) (n int, bytes int64) {
 	was := map[string]string{}
 	for _, c := range before.components {
@@ -96,8 +96,7 @@ func (b *bench) sources(root string) (map[string]string, error) {
 	return versions, nil
 }
 
-// writePlan writes groups of components as a plan, so that a build can be made to
-// have just these layers.
+// writePlan writes groups of components as a plan, so that a build has exactly these layers.
 func writePlan(name string, groups [][]component) error {
 	var b strings.Builder
 	for i, g := range groups {

@@ -6,20 +6,20 @@ import (
 	"path/filepath"
 )
 
-// fromMost is how much more an image may take than a directory.
+// fromMost is the limit for a build from an image, as a ratio to a build from a directory.
 const fromMost = 1.3
 
 func (b *bench) image(packing string) string { return filepath.Join(b.dir, "image."+packing) }
 
-// fromImage builds from an image as build does from a directory.
+// fromImage is like build, but with an image as its source.
 func fromImage(packing string) commandLine {
 	return func(b *bench) string {
 		return fmt.Sprintf("%s/chunkah build --from oci:%s --skip-special-files -o %s", b.bin, b.image(packing), b.out("a"))
 	}
 }
 
-// makeImage makes an image of a root, in one layer less than are asked for of the
-// builds, so that it is not what they give.
+// makeImage makes an image of a root with one layer less than the measured builds, so that their
+// result is a different image.
 func (b *bench) makeImage(path, packing string) error {
 	if err := os.RemoveAll(b.image(packing)); err != nil {
 		return err

@@ -1,14 +1,14 @@
-// Bench measures chunkah against what it is held to: the floor (scripts/floor),
-// tar with pigz, tar with zstd, and itself. Commands are run in turn, A B A B …,
-// after one run of each that does not count. A ratio is taken pair by pair, since
-// machines drift, and its median is what counts. Before each run the output of
-// the one before is removed and the disk has written what it was given.
+// Bench compares chunkah with its references: the floor (scripts/floor), tar with pigz, tar with
+// zstd, and chunkah itself. Commands are run in turn, A B A B …, after one run of each that does
+// not count. Ratios are computed pair by pair, because the speed of machines drifts, and the result
+// is their median. Before each run, the output of the previous run is removed, and all data are
+// written to the disk.
 //
 //	bench -bin bin -dir /var/tmp/chunkah-bench [-roots DIR] [-runs 5] [-rows REGEXP]
 //
-// It makes the roots that it needs in DIR and keeps them there, or in another
-// directory: only a tmpfs never gives up a page. They are two Debian systems, made
-// by mmdebstrap as root, and generated roots of small files. Without mmdebstrap,
+// It makes the roots that it needs in DIR, or in the directory of -roots, and keeps them there. Use
+// a tmpfs for the roots if the kernel drops their pages from its cache. They are two Debian
+// systems, made by mmdebstrap as root, and generated roots of small files. Without mmdebstrap,
 // generated roots replace the Debian systems, and a message says so.
 package main
 
@@ -43,7 +43,7 @@ type bench struct {
 	runs            int
 }
 
-// row is one row of the table. What it measures is at most so much of a unit.
+// row is one row of the table, with its limit and the unit of the limit.
 type row struct {
 	name string
 	most float64
@@ -57,7 +57,7 @@ type result struct {
 	text  string
 }
 
-// errSkip says why a row cannot be measured here.
+// errSkip is the reason why a row cannot be measured here.
 var errSkip = errors.New("not measured")
 
 func (b *bench) run(match string) error {

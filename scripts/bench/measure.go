@@ -17,12 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// run is what one run of a command took.
+// run has the costs of one run of a command.
 type run struct {
 	wallSeconds float64
 	cpuSeconds  float64
 	peakMB      float64 // of the largest process
-	readMB      float64 // from the disk: what no cache had
+	readMB      float64 // read from the disk, because no cache had it
 }
 
 func wall(r run) float64 { return r.wallSeconds }
@@ -35,16 +35,16 @@ func shell(root, line string) *exec.Cmd {
 	return cmd
 }
 
-// coldMB is how much of a root of 250 MB and more may come from the disk in a run
-// that counts as one with a warm cache.
+// coldMB is how much of a root (250 MB or more) can come from the disk in a run that still counts
+// as a run with a warm cache.
 const coldMB = 5
 
-// measure runs a command line with a warm cache. Kernels give up pages of their
-// own accord, those of virtual machines above all: a run that had to read its
-// root from the disk is made again, and the last of them counts whatever it read.
+// measure runs a command line with a warm cache. Kernels can drop pages from the cache at any time,
+// especially in virtual machines. A run that had to read its root from the disk is repeated, and
+// the last attempt counts in any case.
 func (b *bench) measure(root, line string) (r run, err error) {
 	for range 3 {
-		if strings.Contains(line, "$ROOT") { // else it reads something else
+		if strings.Contains(line, "$ROOT") { // otherwise it reads something else
 			if err := warm(root); err != nil {
 				return r, err
 			}
@@ -77,7 +77,7 @@ func warm(root string) error {
 	})
 }
 
-// once runs a command line once, on a disk that is at rest.
+// once runs a command line once, while the disk is idle.
 func (b *bench) once(root, line string) (run, error) {
 	for _, name := range []string{"a", "b"} {
 		if err := os.Remove(b.out(name)); err != nil && !os.IsNotExist(err) {
@@ -101,10 +101,10 @@ func (b *bench) once(root, line string) (run, error) {
 	return r, nil
 }
 
-// side is a command line and the root that it is for.
+// side is a command line with its root.
 type side struct{ root, line string }
 
-// inTurn runs command lines in turn and returns what the counted runs took.
+// inTurn runs command lines in turn and returns the costs of the counted runs.
 func (b *bench) inTurn(sides ...side) ([][]run, error) {
 	all := make([][]run, len(sides))
 	for i := range b.runs + 1 {
@@ -121,7 +121,7 @@ func (b *bench) inTurn(sides ...side) ([][]run, error) {
 	return all, nil
 }
 
-// stats are the least, the median and the most of a figure.
+// stats are the minimum, median and maximum of a figure.
 type stats struct{ least, median, most float64 }
 
 func spread(values []float64) stats {
@@ -147,14 +147,13 @@ func ratios(as, bs []run, figure func(run) float64) stats {
 	return spread(values)
 }
 
-// sampleEvery is the time between two looks at a process.
+// sampleEvery is the time between two samples of a process.
 const sampleEvery = 10 * time.Millisecond
 
-// usedInLastTenth runs a command and tells which share of all cores its process
-// had work for in the last tenth of its own time on a core: what comes after
-// that, waiting for the disk, is not computing. A thread that waits for a core
-// that another process has counts as one at work, so that the figure does not
-// depend on what else the machine does.
+// usedInLastTenth runs a command and returns the share of all cores that its process could use in
+// the last tenth of its computing time. The final wait for the disk does not count. A thread that
+// waits for a core used by another process counts as working, so that the figure does not depend on
+// other work of the machine.
 func usedInLastTenth(root, line string) (float64, error) {
 	syscall.Sync()
 	cmd := shell(root, "exec "+line)
@@ -180,12 +179,12 @@ func usedInLastTenth(root, line string) (float64, error) {
 	}
 }
 
-// sample is what the threads of a process had used by then, in seconds: cores,
-// and cores or the wait for one.
+// sample is the time, in seconds, that the threads of a process have used so far: on a core, and on
+// a core or waiting for one.
 type sample struct{ wall, cpu, wanted float64 }
 
-// lastTenthOf takes the last tenth of the samples before the last in which
-// something was computed.
+// lastTenthOf returns the last tenth of the samples, up to the last one in which something was
+// computed.
 func lastTenthOf(samples []sample) (float64, error) {
 	last := len(samples) - 1
 	for last > 0 && samples[last].cpu-samples[last-1].cpu < 0.1*sampleEvery.Seconds() {
@@ -197,13 +196,13 @@ func lastTenthOf(samples []sample) (float64, error) {
 	var used, wall float64
 	for i := last - last/10; i <= last; i++ {
 		cores := float64(runtime.NumCPU()) * (samples[i].wall - samples[i-1].wall)
-		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // what a thread that has ended had is gone
+		used += min(cores, max(0, samples[i].wanted-samples[i-1].wanted)) // the times of threads that have ended are missing
 		wall += cores
 	}
 	return used / wall, nil
 }
 
-// threadsOf adds up what the kernel tells of each thread of a process.
+// threadsOf adds up the kernel's times of each thread of a process.
 func threadsOf(pid int) (s sample) {
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, name := range names {

@@ -12,7 +12,7 @@ import (
 // largePackages make a Debian system of about 45,000 files and 1.2 GB.
 const largePackages = "build-essential,git,perl-doc,python3-numpy,python3-scipy,vim"
 
-// root returns the path of a root, which it makes where it is not there.
+// root returns the path of a root, and makes the root if it does not exist.
 func (b *bench) root(name string) (string, error) {
 	path := filepath.Join(b.roots, "root."+name)
 	if _, err := os.Stat(path); err == nil {
@@ -61,7 +61,7 @@ func debian(path string, n, size int, options ...string) error {
 	return cmd.Run()
 }
 
-// files makes so many files of so many bytes, a thousand to a directory.
+// files makes files of a given number and size, a thousand per directory.
 func files(path string, n, size int) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	data := make([]byte, size)
@@ -80,7 +80,7 @@ func files(path string, n, size int) error {
 	return nil
 }
 
-// half makes a root in which one file, and so one layer, holds half the bytes.
+// half makes a root in which one file, and so one layer, has half of the bytes.
 func half(path string) error {
 	if err := files(path, 4000, 50_000); err != nil {
 		return err
@@ -90,7 +90,7 @@ func half(path string) error {
 	return write(filepath.Join(path, "opt", "large.bin"), data)
 }
 
-// text fills data with what compresses about as programs do.
+// text fills data with bytes that compress about as well as programs.
 func text(random *rand.Rand, data []byte) {
 	var words [64][8]byte
 	for i := range words {

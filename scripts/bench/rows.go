@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// idle is the share of all cores that may have nothing to do at the end.
+// idle is the limit for the share of all cores that is idle at the end.
 const idle = 15
 
 // rows are the table, in the order of the goals.
@@ -108,7 +108,7 @@ func times(as, refs []run) result {
 		spreadOf(as, cpu).median, spreadOf(refs, cpu).median)}
 }
 
-// size compares the sizes of what two commands wrote.
+// size compares the sizes of the outputs of two commands.
 func size(a, ref commandLine) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		if err := need(ref(b)); err != nil {
@@ -134,8 +134,8 @@ func size(a, ref commandLine) func(*bench) (result, error) {
 	}
 }
 
-// lastTenth tells how much of the cores a build does not use in its last tenth,
-// without the time in which the disk is waited for.
+// lastTenth measures the share of the cores that a build does not use in its last tenth, without
+// the final wait for the disk.
 func lastTenth(root string, a commandLine) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		path, err := b.root(root)
@@ -155,7 +155,7 @@ func lastTenth(root string, a commandLine) func(*bench) (result, error) {
 	}
 }
 
-// memory is the wrapper's peak in megabytes.
+// memory is the peak memory of chunkah build, in megabytes.
 func memory(root string, a commandLine) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		path, err := b.root(root)
@@ -175,7 +175,7 @@ func memory(root string, a commandLine) func(*bench) (result, error) {
 	}
 }
 
-// compare holds one figure of a build of one root against that of another.
+// compare compares a figure of the builds of two roots.
 func compare(large, small string, figure func(run) float64) func(*bench) (result, error) {
 	return func(b *bench) (result, error) {
 		largePath, err := b.root(large)

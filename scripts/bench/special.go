@@ -26,9 +26,9 @@ func again(b *bench) (result, error) {
 	return times(all[0], all[1]), nil
 }
 
-// changed builds with a cache after one file has changed, each time to something
-// new. That may take 1.1 times as long as an uncompressed build, and the time of
-// the layers that changed: their share of a build that compresses all.
+// changed builds with a cache after one file has changed, each time to new contents. The limit is
+// 1.1 times the time of an uncompressed build, plus the time for the changed layers: their share of
+// a build that compresses everything.
 func changed(b *bench) (result, error) {
 	path, err := b.root("large")
 	if err != nil {
@@ -75,8 +75,8 @@ func changed(b *bench) (result, error) {
 		spread(took).median, spread(allowed).median, spread(shares).median)}, nil
 }
 
-// shareCompressed reads from a build's metrics which share of its blobs did not
-// come from the cache.
+// shareCompressed returns the share of a build's blobs that did not come from the cache, according
+// to its metrics.
 func shareCompressed(name string) (float64, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -100,15 +100,14 @@ func shareCompressed(name string) (float64, error) {
 	return 0, fmt.Errorf("%s has nothing of write", name)
 }
 
-// smallFile is a file that can be put back as it was.
+// smallFile is a file that can be restored.
 type smallFile struct {
 	name  string
 	data  []byte
 	mtime time.Time
 }
 
-// firstFile finds a file of a small package: the first one that is small and has
-// one name.
+// firstFile finds a file of a small package: the first one that is small and has no hard links.
 func firstFile(root string) (*smallFile, error) {
 	var f *smallFile
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -148,8 +147,8 @@ func (f *smallFile) restore() {
 	}
 }
 
-// extraDisk writes an image to a file system that has so many bytes as the image
-// and not one more, then a few more until it fits.
+// extraDisk writes an image to a file system of exactly the image's size, and enlarges the file
+// system until the image fits.
 func extraDisk(b *bench) (result, error) {
 	path, err := b.root("small")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"errors"
 )
 
-// The tags of an rpm header that tell the package and its files.
+// The tags of an rpm header that describe the package and its files.
 const (
 	tagImmutable  = 63
 	tagDigest     = 273 // of the immutable region, SHA-256 in hexadecimal
@@ -24,7 +24,7 @@ const (
 	tagDirNames   = 1118
 )
 
-// flagGhost marks a file that a package owns but does not bring along.
+// flagGhost marks a file that a package owns but does not contain.
 const flagGhost = 1 << 6
 
 var errHeader = errors.New("a package's header is damaged")
@@ -59,7 +59,7 @@ func parseHeader(blob []byte) (header, error) {
 	return h, nil
 }
 
-// numbers are the values of a tag, each of some bytes.
+// numbers returns the values of a tag with the given size in bytes.
 func (h header) numbers(tag uint32, width int) []uint32 {
 	data := h.data[h.offset[tag]:]
 	values := make([]uint32, 0, h.count[tag])
@@ -74,7 +74,7 @@ func (h header) numbers(tag uint32, width int) []uint32 {
 	return values
 }
 
-// texts are the values of a tag, each ended by a NUL byte.
+// texts returns the values of a tag, each of which ends with a NUL byte.
 func (h header) texts(tag uint32) []string {
 	data := h.data[h.offset[tag]:]
 	values := make([]string, 0, h.count[tag])
@@ -88,7 +88,7 @@ func (h header) texts(tag uint32) []string {
 	return values
 }
 
-// name is that of the package, or empty if the header has none.
+// name returns the name of the package. It is empty if the header has none.
 func (h header) name() string {
 	if names := h.texts(tagName); len(names) > 0 {
 		return names[0]
@@ -96,8 +96,8 @@ func (h header) name() string {
 	return ""
 }
 
-// setBuildTime changes the build time in place, in unix seconds, and with it the
-// digest of the region that holds it.
+// setBuildTime changes the build time, in unix seconds, in place, and updates the digest of the
+// region that contains it.
 func (h header) setBuildTime(seconds uint32) error {
 	trailer := h.offset[tagImmutable]
 	if h.count[tagBuildTime] != 1 || h.count[tagImmutable] != entrySize || h.count[tagDigest] != 1 ||
@@ -105,7 +105,7 @@ func (h header) setBuildTime(seconds uint32) error {
 		return errHeader
 	}
 	binary.BigEndian.PutUint32(h.data[h.offset[tagBuildTime]:], seconds)
-	// The trailer is an entry whose offset, negative, is the size of the region's index.
+	// The trailer is an entry whose negated offset is the size of the region's index.
 	size := -int32(binary.BigEndian.Uint32(h.data[trailer+8:]))
 	if size < 0 || int(size) > len(h.index) {
 		return errHeader

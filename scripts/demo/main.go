@@ -1,7 +1,6 @@
-// Demo makes the two roots of `make demo`: a sample, and the same sample after
-// one of its packages was rebuilt. It needs nothing but Go: the package database
-// is one that the module go-rpmdb carries for its tests, from a Fedora container,
-// and the files are those which it lists, filled with made-up bytes.
+// Demo makes the two roots of `make demo`: a sample, and the same sample after one of its packages
+// was rebuilt. It needs only Go: the package database is test data of the module go-rpmdb, from a
+// Fedora container. The files are those in the database, filled with made-up bytes.
 //
 //	demo [-full] DATABASE DIR PACKAGE    makes DIR/root, and DIR/updated with PACKAGE rebuilt
 //

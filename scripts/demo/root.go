@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// databasePlace is where a Fedora of that time keeps its package database.
+// databasePlace is the path of the package database in this version of Fedora.
 const databasePlace = "var/lib/rpm/rpmdb.sqlite"
 
 // contents describes made-up files.
@@ -35,7 +35,7 @@ var (
 	full   = contents{maxFile: math.MaxInt64, random: block * 45 / 100, data: true}
 )
 
-// A file is one that a package lists and that was installed.
+// A file is an installed file of a package.
 type file struct {
 	path   string // absolute in the root
 	mode   uint16 // as in stat, with the type
@@ -44,8 +44,8 @@ type file struct {
 	built  int64  // when its package was built, in unix seconds
 }
 
-// makeRoot makes the files that the database lists, in dir, with the database
-// itself among them. If rebuilt is not empty, that package was rebuilt.
+// makeRoot makes, in dir, the database and the files that it lists. If rebuilt is not empty, it is
+// the name of a package that was rebuilt.
 func makeRoot(dir, database, rebuilt string, made contents) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -53,7 +53,7 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// Nothing that the database lists can lead out of the root.
+	// No path in the database can lead out of the root.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -74,10 +74,10 @@ func makeRoot(dir, database, rebuilt string, made contents) error {
 	if err != nil {
 		return fmt.Errorf("reading %q: %w", copied, err)
 	}
-	// An application that no package has.
+	// An application that no package owns.
 	files = append(files, file{path: "/opt/hello/hello", mode: 0o100755, size: 300_000, built: files[0].built})
-	// Directories and links come before what is in them, whichever package lists
-	// what first; a short path is never below a longer one.
+	// Directories and links come before the files below them, whatever the order of packages: a
+	// short path is never below a longer one.
 	sort.SliceStable(files, func(i, j int) bool { return files[i].rank() < files[j].rank() })
 	var newest int64
 	for _, f := range files {
@@ -110,7 +110,7 @@ const (
 	typeSymlink = 0o120000
 )
 
-// create makes one file. Ownership needs root and is left alone.
+// create makes one file. It does not set owners, which needs root privileges.
 func (f file) create(root *os.Root, made contents) error {
 	name := strings.TrimPrefix(f.path, "/")
 	if name == "" {
@@ -144,7 +144,7 @@ func (f file) create(root *os.Root, made contents) error {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	// Some files can be read only by root, and this root has no such owner.
+	// Some files are readable only for root, who does not own the files of this demo.
 	if err := root.Chmod(name, fs.FileMode(f.mode&0o777|0o400)); err != nil {
 		return err
 	}

@@ -73,8 +73,8 @@ func run(root, name string) error {
 	return out.Sync()
 }
 
-// work hashes and copies files until there are no more. It makes plain system
-// calls: what os.File does besides counts where files are small.
+// work hashes and copies files until there are no more. It makes plain system calls, because the
+// overhead of os.File matters for small files.
 func work(paths <-chan string, out *os.File, offset *atomic.Int64) error {
 	sum := sha256.New()
 	buf := make([]byte, bufferSize)

@@ -1,5 +1,5 @@
-// Inflate is what reading an image costs at least: it decompresses all layers of an
-// OCI layout, on all cores, and throws away what comes out.
+// Inflate measures the minimum cost of reading an image: it decompresses all layers of an OCI
+// layout on all cores, and discards the result.
 //
 //	inflate DIR
 package main
@@ -42,8 +42,7 @@ func inflateAll(dir string) error {
 	return errors.Join(err, group.Wait())
 }
 
-// inflate decompresses what is compressed: manifests, configs and plain layers are
-// passed over.
+// inflate decompresses compressed blobs. It skips manifests, configs and plain layers.
 func inflate(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

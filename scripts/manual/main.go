@@ -1,8 +1,7 @@
-// Manual writes manual pages and completions of bash, zsh and fish to a folder, as
-// they lie below share: man/man1/chunkah.1 and so on. They are made of the
-// definitions of the commands' options, and of format/SPEC.md, which it is to find
-// in the folder that it runs in. The same definitions give the same bytes: the pages'
-// date is that of SOURCE_DATE_EPOCH, and none where that is not set.
+// Manual writes manual pages, and completions for bash, zsh and fish, to a directory, with their
+// paths below share: man/man1/chunkah.1 and so on. It makes them from the definitions of the
+// commands' options, and from format/SPEC.md in the working directory. The same definitions give
+// the same bytes: the date of the pages is SOURCE_DATE_EPOCH, and they have none if it is not set.
 package main
 
 import (

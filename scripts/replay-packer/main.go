@@ -1,18 +1,18 @@
-// Replay-packer lets an update-history replay measure chunkah's grouping.
+// Replay-packer is chunkah's grouping as a command, for replays of update histories.
 //
-// A replay builds an image for each week of a real history and counts what a
-// client would download. It runs this command once an image:
+// A replay builds an image for each week of a real history and computes what a client would
+// download. It runs this command once per image:
 //
 //	K           layers at most
 //	NOW         unix seconds of the build
 //	STEP_DAYS   days between images; read by other packers, not used here
 //	PREV        empty, or a file with the last image's layout: one JSON object
-//	            {"name":…,"layer":N,"changed":bool} a component
+//	            {"name":…,"layer":N,"changed":bool} per component
 //	STATE       empty, or a file for what the last images showed, which each
 //	            run with PREV replaces; delete it before the first image
-//	stdin       one JSON object a component: {"name":…,"size":…,"updates":[…]}
+//	stdin       one JSON object per component: {"name":…,"size":…,"updates":[…]}
 //	            with the updates that are known at NOW; more fields are ignored
-//	stdout      one layer number a component, in the order of the input
+//	stdout      one layer number per component, in the order of the input
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// The two fingerprints that stand for a component's state.
+// The two fingerprints for a component's state: unchanged or changed.
 const (
 	same    = "same"
 	changed = "changed"

@@ -1,6 +1,6 @@
-// Sbom prints the bill of materials of Go programs, in CycloneDX 1.5: the programs with
-// their SHA-256 sums, and the modules that they say they are built from. SOURCE_DATE_EPOCH
-// is its time.
+// Sbom prints the bill of materials of Go programs, in CycloneDX 1.5: the programs with their
+// SHA-256 sums, and the modules in their build information. The time of the document is
+// SOURCE_DATE_EPOCH.
 //
 //	sbom VERSION PROGRAM...
 package main
@@ -154,8 +154,8 @@ func modulesOf(info *debug.BuildInfo) []component {
 	return list
 }
 
-// module is the component of one; its name in a purl is that of the purl specification
-// for the type golang.
+// module returns the component of a module. Its name in the package URL follows the purl
+// specification for the type golang.
 func module(m *debug.Module) component {
 	purl := "pkg:golang/" + m.Path + "@" + url.QueryEscape(m.Version)
 	c := component{Ref: purl, Type: "library", Name: m.Path, Version: m.Version, PURL: purl}

@@ -95,8 +95,8 @@ func (e *Trixie) Podman(args ...string) string {
 	return Run(e.t, e.podman(args...))
 }
 
-// TryPull pulls an image from a registry without TLS, and returns podman's output with what it says
-// of each layer.
+// TryPull pulls an image from a registry without TLS, and returns podman's output, including its
+// messages about each layer.
 func (e *Trixie) TryPull(ref string) (string, error) {
 	out, err := e.podman("--log-level=debug", "pull", "--tls-verify=false", "docker://"+ref).CombinedOutput()
 	return string(out), err

@@ -193,7 +193,7 @@ func (l *loader) claimOwn() error {
 	}
 	lock := assign.Join(l.dir, "db.lck")
 	if _, err := l.tree.Root.Lstat(lock); !errors.Is(err, fs.ErrNotExist) {
-		l.out.Warn("finding %q: pacman is running or was interrupted; pacman in the image will not run with it", lock)
+		l.out.Warn("found %q: pacman is running or was interrupted; as long as this file exists, pacman in the image refuses to run", lock)
 	}
 	return l.out.Own(logPath)
 }

@@ -224,20 +224,20 @@ func TestDamage(t *testing.T) {
 		warn       []string
 	}{
 		"no desc":     {whole, both("bad"), []string{`reading package "bad": "/var/lib/pacman/local/bad-1.0-2/desc" is missing`}},
-		"empty desc":  {file(dir+"desc", "") + whole, both("bad"), []string{`bad-1.0-2/desc": package "": is cut short`}},
-		"cut desc":    {file(dir+"desc", "%NAME%\nbad\n\n%BASE%\nba") + whole, both("ba"), []string{`desc": line 5 has no end`, `package "bad": is cut short`}},
-		"bad date":    {file(dir+"desc", strings.Replace(p.desc(), "\n5\n", "\nfive\n", 1)) + whole, both("base"), []string{`package "bad": build date "five" is not a number`, `is cut short`}},
+		"empty desc":  {file(dir+"desc", "") + whole, both("bad"), []string{`bad-1.0-2/desc": package "": is truncated`}},
+		"cut desc":    {file(dir+"desc", "%NAME%\nbad\n\n%BASE%\nba") + whole, both("ba"), []string{`desc": line 5 has no end`, `package "bad": is truncated`}},
+		"bad date":    {file(dir+"desc", strings.Replace(p.desc(), "\n5\n", "\nfive\n", 1)) + whole, both("base"), []string{`package "bad": build date "five" is not a number`, `is truncated`}},
 		"bad name":    {file(dir+"desc", strings.Replace(p.desc(), "base", "../x", 1)) + whole, "", []string{`leaving out a package: "../x" is not a name`}},
 		"stray line":  {file(dir+"desc", "stray\n"+p.desc()) + whole, both("base"), []string{`line 1: package "": "stray" is in no section`}},
 		"NUL":         {file(dir+"desc", p.desc()) + file(dir+"files", strings.Replace(p.files(), "usr/bad\n", "usr/bad\nx\x00\n", 1)) + file(dir+"mtree", packed), both("base"), []string{`line 4: package "bad": contains a NUL`}},
 		"CRLF":        {file(dir+"desc", strings.ReplaceAll(p.desc(), "\n", "\r\n")) + file(dir+"files", strings.ReplaceAll(p.files(), "\n", "\r\n")), both("base"), nil},
-		"cut files":   {file(dir+"desc", p.desc()) + file(dir+"files", "%FILES%\nusr/\nusr/bad\n") + file(dir+"mtree", packed), both("base"), []string{`files": is cut short: package "bad" has "usr/worse" too`}},
+		"cut files":   {file(dir+"desc", p.desc()) + file(dir+"files", "%FILES%\nusr/\nusr/bad\n") + file(dir+"mtree", packed), both("base"), []string{`files": is truncated: package "bad" has "usr/worse" too`}},
 		"cut line":    {file(dir+"desc", p.desc()) + file(dir+"files", "%FILES%\nusr/\nusr/bad\nusr/wor") + file(dir+"mtree", packed) + file("/usr/wor", ""), both("base"), []string{`files": line 4 has no end`, `has "usr/worse" too`}},
 		"no files":    {file(dir+"desc", p.desc()) + file(dir+"mtree", packed), both("base"), []string{`files" is missing, so its mtree is used`}},
 		"cut mtree":   {file(dir+"desc", p.desc()) + file(dir+"files", p.files()) + file(dir+"mtree", packed[:len(packed)/2]), both("base"), []string{`package "bad": reading "/var/lib/pacman/local/bad-1.0-2/mtree"`}},
 		"no mtree":    {file(dir+"desc", p.desc()) + file(dir+"files", p.files()), both("base"), nil},
 		"plain mtree": {file(dir+"desc", p.desc()) + file(dir+"files", p.files()) + file(dir+"mtree", p.mtree()), both("base"), []string{`mtree"`}},
-		"lock":        {file(dir+"desc", p.desc()) + whole + file("/var/lib/pacman/db.lck", ""), both("base"), []string{`finding "/var/lib/pacman/db.lck": pacman is running`}},
+		"lock":        {file(dir+"desc", p.desc()) + whole + file("/var/lib/pacman/db.lck", ""), both("base"), []string{`found "/var/lib/pacman/db.lck": pacman is running`}},
 	} {
 		t.Run(name, func(t *testing.T) { check(t, version+c.text+files, c.want, c.warn...) })
 	}

@@ -136,7 +136,7 @@ func (l *loader) sections(ctx context.Context, p *pkg, file string, take func(se
 			l.out.Warn("reading %q: line %d: package %q: %s", path, number, p.name, what)
 		})
 		if text.Err() == nil && !text.Ended() {
-			l.out.Warn("reading %q: line %d has no end: the file may be cut short", path, text.Number())
+			l.out.Warn("reading %q: line %d has no end: the file may be truncated", path, text.Number())
 		}
 		return nil
 	})
@@ -166,7 +166,7 @@ func (l *loader) readDesc(ctx context.Context, p *pkg) error {
 		return nil
 	})
 	if err == nil && (p.name == "" || p.built == 0) {
-		l.out.Warn("reading %q: package %q: is cut short: there is no name or no build date", assign.Join(p.dir, "desc"), p.name)
+		l.out.Warn("reading %q: package %q: is truncated: there is no name or no build date", assign.Join(p.dir, "desc"), p.name)
 	}
 	return err
 }
@@ -184,7 +184,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 		case len(line) > assign.MaxListed:
 			return fmt.Errorf("path of %d bytes", len(line))
 		case len(l.listed) >= maxPaths:
-			return fmt.Errorf("there are more than %d paths", maxPaths)
+			return fmt.Errorf("more than %d paths", maxPaths)
 		}
 		path, isDir := strings.CutSuffix(string(line), "/")
 		if path == "" {
@@ -214,7 +214,7 @@ func (l *loader) claimFiles(ctx context.Context, p *pkg, listed bool) error {
 	}
 	if listed && len(lost) > 0 {
 		slices.Sort(lost)
-		l.out.Warn("reading %q: is cut short: package %q has %s too", assign.Join(p.dir, "files"), p.name, pkgdb.List(lost))
+		l.out.Warn("reading %q: is truncated: package %q has %s too", assign.Join(p.dir, "files"), p.name, pkgdb.List(lost))
 	}
 	return nil
 }
@@ -245,7 +245,7 @@ func (l *loader) claim(p *pkg, path string, kind byte) error {
 	return nil
 }
 
-// readMtree reads the types of the package's files. A damaged mtree is a warning.
+// readMtree reads the types of the package's files. A damaged mtree causes a warning.
 func (l *loader) readMtree(ctx context.Context, p *pkg) error {
 	path, found, err := pkgdb.File(l.tree.Root, assign.Join(p.dir, "mtree"))
 	if err != nil || !found {
@@ -287,7 +287,7 @@ func parseMtree(text *pkgdb.Lines, types map[string]byte) error {
 		case len(name) > assign.MaxListed:
 			return fmt.Errorf("line %d: path of %d bytes", text.Number(), len(name))
 		case len(types) >= maxPaths:
-			return fmt.Errorf("line %d: there are more than %d paths", text.Number(), maxPaths)
+			return fmt.Errorf("line %d: more than %d paths", text.Number(), maxPaths)
 		}
 		path := strings.TrimPrefix(unescape(name), "./")
 		if path == "." || path == "" || strings.HasPrefix(path, ".") && !strings.Contains(path, "/") {

@@ -6,12 +6,12 @@
 // The file has entries with an empty line after each. A line is a letter, a colon and a value: P is
 // a package's name, o its origin, t its build time in unix seconds; F opens a directory, M is its
 // mode, R names a file in it, a and Z are its mode and digest. Other letters are not about files.
-// The first of the two places with packages is read. The other one is a warning, unless it is the
-// same directory.
+// The first of the two places with packages is read. The other one causes a warning, unless it is
+// the same directory.
 //
 // The file is the only list of packages and files, so it must show by itself that it is whole. A
-// file that ends within a line is an error, and one that ends within an entry is a warning. A
-// broken line is a warning with its number and package; the other lines of the entry count.
+// file that ends within a line is an error, and one that ends within an entry causes a warning. A
+// broken line causes a warning with its number and package; the other lines of the entry count.
 //
 // # Components
 //
@@ -134,7 +134,7 @@ func (l *loader) claimOwn() error {
 		}
 		for _, name := range names {
 			if name == "installed.new" || name == "installed.tmp" {
-				l.out.Warn("finding %q: left by an interrupted apk", assign.Join(dir, name))
+				l.out.Warn("found %q, which an interrupted apk left behind", assign.Join(dir, name))
 			}
 		}
 		// A link in the directory can lead outside it.

@@ -156,7 +156,7 @@ func TestDamage(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, warn string }{
 		"no colon":      {"P:bad\nnonsense\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": "nonsense" is not a letter`},
 		"NUL":           {"P:bad\nF:usr\nR:b\x00\nR:bad\n\n" + good, both, `line 3: package "bad": contains a NUL`},
-		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": it has no package name`},
+		"no name":       {"V:1\nF:usr\n\n" + good, own + "/usr/good apk/good\n", `line 2: package "": no package name`},
 		"bad origin":    {"P:bad\no:../x\nF:usr\nR:bad\n\n" + good, both, ""},
 		"no directory":  {"P:bad\nR:bad2\nF:usr\nR:bad\n\n" + good, both, `line 2: package "bad": file "bad2" is in no directory`},
 		"slash":         {"P:bad\nF:usr\nR:../usr/bad2\nR:bad\n\n" + good, both, `line 3: package "bad": "../usr/bad2" is not a file name`},
@@ -177,13 +177,13 @@ func TestDamage(t *testing.T) {
 			}
 		})
 	}
-	fails(t, file(path, good+"P:bad\nF:us"), `reading "/lib/apk/db/installed": line 23: package "bad": is cut short`)
+	fails(t, file(path, good+"P:bad\nF:us"), `reading "/lib/apk/db/installed": line 23: package "bad": is truncated`)
 	fails(t, file(path, "garbage\n"), `has no package`)
-	fails(t, file(path, strings.Repeat("\x00", 9999)), `is cut short`)
+	fails(t, file(path, strings.Repeat("\x00", 9999)), `is truncated`)
 	fails(t, "dir "+path, `reading "/lib/apk/db/installed": is not a regular file`)
 	fails(t, "file "+path+" size=1073741824 sparse=1", `has 1073741824 bytes`)
 	check(t, file(path, good)+file("/lib/apk/db/installed.new", "")+files, own+"/lib/apk/db/installed.new apk/.database\n/usr/good apk/good\n",
-		`finding "/lib/apk/db/installed.new": left by an interrupted`)
+		`found "/lib/apk/db/installed.new", which an interrupted`)
 }
 
 // TestCut cuts the database anywhere except between entries: that is always reported.

@@ -45,10 +45,10 @@ func (l *loader) read(ctx context.Context, path string) error {
 			return err
 		}
 		if !text.Ended() {
-			return fmt.Errorf("line %d: package %q: is cut short", text.Number(), l.pkg.name)
+			return fmt.Errorf("line %d: package %q: is truncated", text.Number(), l.pkg.name)
 		}
 		if l.pkg.open {
-			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", path, l.pkg.name)
+			l.out.Warn("reading %q: there is no empty line after package %q: the file may be truncated", path, l.pkg.name)
 			l.end()
 		}
 		if !l.out.Found() && text.Number() > 0 {
@@ -164,7 +164,7 @@ func (l *loader) add() error {
 		return nil
 	}
 	if p.name == "" {
-		return errors.New("it has no package name")
+		return errors.New("no package name")
 	}
 	name := pkgdb.SourceName(p.origin)
 	if name == "" {

@@ -1,15 +1,14 @@
-// Package chisel is the component repo of roots that chisel has cut out of Ubuntu's
-// packages. Such a root has no database of dpkg. It has a manifest,
-// var/lib/chisel/manifest.wall.
+// Package chisel is the component repo of roots that chisel has assembled from parts of Ubuntu's
+// packages. Such a root has no dpkg database, but a manifest, var/lib/chisel/manifest.wall.
 //
 // # Manifest
 //
-// The manifest is packed with zstd. It has a JSON object per line ("jsonwall"): first a
-// header with the number of lines, then packages, slices, paths, and the contents of
-// slices. A path has the slices that it is from. A slice is named PACKAGE_SLICE.
+// The manifest is packed with zstd. It has a JSON object per line ("jsonwall"): first a header with
+// the number of lines, then packages, slices, paths, and the contents of slices. A path lists the
+// slices that contain it. A slice is named PACKAGE_SLICE.
 //
-// A manifest with fewer or more lines than its header says is an error. A line that is
-// not as it should be is a warning, and the other lines count.
+// A manifest with fewer or more lines than its header says is an error. An invalid line is a
+// warning, and the other lines count.
 //
 // # Components
 //
@@ -48,7 +47,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's manifest, nil, nil where it has none.
+// Load reads the tree's manifest. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	path, found, err := pkgdb.File(t.Root, manifest)
 	if err != nil || !found {
@@ -72,7 +71,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return l.out.Result(), nil
 }
 
-// loader carries a manifest into a collector.
+// loader adds the packages of a manifest to a collector.
 type loader struct {
 	tree     *assign.Tree
 	lines    *pkgdb.Lines
@@ -98,7 +97,7 @@ func (l *loader) readSources(ctx context.Context) error {
 	})
 }
 
-// line is what is needed of a line of a manifest.
+// line has the fields of a manifest's line that are used.
 type line struct {
 	Jsonwall string
 	Count    int
@@ -144,7 +143,7 @@ func (l *loader) parse(text *pkgdb.Lines) error {
 	case text.Number() != want:
 		return fmt.Errorf("line %d: the header says that there are %d lines", text.Number(), want)
 	case !l.out.Found():
-		return errors.New("holds no package")
+		return errors.New("contains no package")
 	}
 	return nil
 }

@@ -91,12 +91,12 @@ func TestDamage(t *testing.T) {
 	good := path("/usr/x", "x_libs")
 	r := placestest.New(t).File("/usr/x", "").File(manifest, pack(t, wall(good, "nonsense", path("/usr/x", ".._y"), `{"kind":"package"}`)))
 	a := r.Assign(Repo{})
-	a.WantWarnings(`line 3: "nonsense" is not an object`, `line 4: path "/usr/x": ".." is not a name`, "line 5: package: there is no name")
+	a.WantWarnings(`line 3: "nonsense" is not an object`, `line 4: path "/usr/x": ".." is not a name`, "line 5: package: no name")
 	a.Want("/usr/x", "chisel/x")
 
 	whole := wall(good, good)
 	for text, want := range map[string]string{
-		pack(t, wall()):                         "holds no package",
+		pack(t, wall()):                         "contains no package",
 		pack(t, good+"\n"):                      "is not the header",
 		pack(t, whole[:len(whole)-len(good)-1]): "line 2: the header says that there are 3 lines",
 		pack(t, whole)[:40]:                     "unexpected EOF",

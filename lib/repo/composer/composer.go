@@ -11,14 +11,14 @@
 //
 // # Claims
 //
-// A package has everything in its install-path, except for other packages there, and its
-// programs in vendor/bin. Composer 1 does not write the path: it is vendor/VENDOR/NAME.
-// A path out of the project, or around its vendor directory, is a warning. A link to a
-// directory is a package that is developed in the project, which is the project's own.
-// Composer's own files change with every package: "composer/.database" has those of
-// vendor/composer, and vendor/autoload.php.
+// A package has everything in its install-path, except for other packages there, and its programs
+// in vendor/bin. Composer 1 does not write the path: it is vendor/VENDOR/NAME. A path that leads
+// out of the project, or contains its vendor directory, causes a warning. A link to a directory is
+// a package that is developed in the project, and counts as the project's own code. Composer's own
+// files change with every package: "composer/.database" has those of vendor/composer, and
+// vendor/autoload.php.
 //
-// A damaged installed.json is a warning, and its packages stay unclaimed.
+// A damaged installed.json causes a warning, and its packages stay unclaimed.
 package composer
 
 import (
@@ -76,7 +76,7 @@ type loader struct {
 	out  *places.Collector
 }
 
-// project is a vendor directory and what is in it.
+// project is a vendor directory and its packages.
 type project struct {
 	*loader
 	vendor, dir string
@@ -161,15 +161,15 @@ func (p *project) place(e entry) (string, error) {
 	}
 	path := p.tree.Files[i].Path
 	if !assign.IsBelow(p.dir, path) || assign.IsBelow(path, p.vendor+installed) {
-		p.out.Warn("project %q: package %q is not in a directory of its own there, but in %.200q",
+		p.out.Warn("project %q: package %q does not have its own directory there, but is in %.200q",
 			p.dir, e.Name, path)
 		return "", nil
 	}
 	return path, nil
 }
 
-// measure finds the package of each record, the innermost one, and adds up what is still
-// unclaimed of each package. Of packages in one directory the first one has it.
+// measure finds the innermost package of each record, and adds up the unclaimed size of each
+// package. If several packages have the same directory, the first one counts.
 func (p *project) measure() {
 	byPath := make(map[string]int)
 	for i, pkg := range p.packages {

@@ -22,10 +22,10 @@ const (
 	maxNeeds = 1024
 )
 
-// entry is what is needed of a package in installed.json.
+// entry has the fields of a package in installed.json that are used.
 type entry struct {
 	Name     string
-	hasPath  bool     // the entry has a path, if only an empty one
+	hasPath  bool     // the entry has a path, which can be empty
 	path     string   // from vendor/composer on, or absolute
 	needs    []string // names, sorted
 	programs []string // paths

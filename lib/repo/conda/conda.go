@@ -15,7 +15,7 @@
 // into. Python distributions that conda has installed are conda's. Those that pip has
 // added to an environment are in no record, and the repo python finds them.
 //
-// A record that cannot be read is a warning. Then only the record belongs to the package.
+// A record that cannot be read causes a warning. Then only the record belongs to the package.
 package conda
 
 import (
@@ -95,7 +95,7 @@ func (l *loader) claimOwn(prefix string) {
 	}
 }
 
-// record is what is needed of the record of a package.
+// record has the fields of a package's record that are used.
 type record struct {
 	Name    string
 	Version string
@@ -166,7 +166,7 @@ func (l *loader) claim(i int, prefix, full string) error {
 	return l.claimCached(p, prefix, r.Extracted, full)
 }
 
-// claimCached claims what the cache has of a package. Several environments can share one.
+// claimCached claims a package's files in the cache. Several environments can share one.
 func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) error {
 	if extracted == "" {
 		extracted = assign.Join(prefix, "pkgs/"+full)
@@ -191,7 +191,7 @@ func (l *loader) claimCached(p *assign.Package, prefix, extracted, full string) 
 	return nil
 }
 
-// nameOf takes the name out of NAME-VERSION-BUILD.
+// nameOf returns the name in NAME-VERSION-BUILD.
 func nameOf(full string) string {
 	name := full
 	for range 2 {

@@ -19,7 +19,7 @@
 // "dotnet/.database".
 //
 // Copies in another place are "dotnet/NAME@PLACE" (see package places). A deps.json that
-// cannot be read is a warning, and its packages stay unclaimed.
+// cannot be read causes a warning, and its packages stay unclaimed.
 package dotnet
 
 import (
@@ -88,7 +88,7 @@ type loader struct {
 	roots map[string]bool // directories with a shared framework
 }
 
-// framework takes the path ROOT/shared/NAME/VERSION/NAME.deps.json apart.
+// framework splits the path ROOT/shared/NAME/VERSION/NAME.deps.json.
 func framework(path string) (root, name string, found bool) {
 	name = strings.TrimSuffix(assign.Base(path), suffix)
 	dir := format.Parent(format.Parent(path))

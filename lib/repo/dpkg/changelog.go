@@ -61,7 +61,7 @@ func (l *loader) readChangelogs(ctx context.Context, e *entry, pkg *assign.Packa
 		return false, nil
 	}
 	l.dated[key] = true
-	// Dates after the newest entry's are typing errors.
+	// Dates later than the newest entry's are mistakes.
 	times = slices.DeleteFunc(times, func(t int64) bool { return t > newest })
 	l.out.Update(pkg, times...)
 	l.out.Clamp(pkg, newest)

@@ -200,7 +200,7 @@ file /etc/confs.dpkg-dist
 		"/usr/held dpkg/held",
 		"/usr/unpacked dpkg/unpacked",
 		"/usr/waits dpkg/waits",
-	), `finding packages whose installation dpkg did not finish (dpkg --configure -a does): "half", "unpacked"`)
+	), `found packages that dpkg did not finish installing (dpkg --configure -a finishes them): "half", "unpacked"`)
 	if n := outcome.Summaries[0].Packages; n != 8 {
 		t.Errorf("got %d packages", n)
 	}

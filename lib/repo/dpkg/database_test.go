@@ -68,8 +68,8 @@ file /var/lib/dpkg/updates/0001
 file /var/lib/dpkg/status-new
 file /var/lib/dpkg/info/a.list-new
 `, "/usr/a dpkg/a\n",
-		`finding "/var/lib/dpkg/updates/0001": dpkg was interrupted`,
-		`finding "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new": left by an interrupted`)
+		`found "/var/lib/dpkg/updates/0001": dpkg was interrupted`,
+		`found "/var/lib/dpkg/info/a.list-new", "/var/lib/dpkg/status-new", which an interrupted`)
 }
 
 // TestDamage keeps everything readable, and reports the rest.
@@ -85,14 +85,14 @@ func TestDamage(t *testing.T) {
 		warn []string
 	}{
 		"no status":     {"Package: bad\nVersion: 1\n\n" + good, both, []string{`line 1: package "bad" has no complete Status`}},
-		"no name":       {good + "Status: install ok installed\n\n" + good, both, []string{`line 5: leaving out an entry: Package: there is no name`, `finding the list of package "bad"`}},
-		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: leaving out an entry: Package: "../x" is not a name`, `finding the list of package "bad"`}},
+		"no name":       {good + "Status: install ok installed\n\n" + good, both, []string{`line 5: leaving out an entry: Package: no name`, `found a file list of package "bad"`}},
+		"bad name":      {"Package: ../x\nVersion: 1\n\n" + good, both, []string{`line 1: leaving out an entry: Package: "../x" is not a name`, `found a file list of package "bad"`}},
 		"bad source":    {"Package: bad\nSource: .database\nVersion: 1\nStatus: install ok installed\n\n" + good, both, []string{`line 1: package "bad": Source: ".database" is not a name`}},
 		"NUL":           {"Package: bad\nVersion: \x00\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": contains a NUL`}},
 		"no field":      {"Package: bad\nsomething\nStatus: install ok installed\n\n" + good, both, []string{`line 2: package "bad": "something" is not a field`}},
 		"twice":         {"Package: bad\nVersion: 1\nVersion: 2\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": field Version occurs twice`}},
 		"no empty line": {"Package: bad\nVersion: 1\nStatus: install ok installed\n" + good, both, []string{`line 4: package "bad": no empty line`}},
-		"lost entry":    {good, both, []string{`finding the list of package "bad"`}},
+		"lost entry":    {good, both, []string{`found a file list of package "bad"`}},
 		"conffile":      {"Package: bad\nVersion: 1\nConffiles:\n relative 00\nStatus: install ok installed\n\n" + good, both, []string{`line 4: package "bad": "relative 00" is not a configuration file`}},
 		"no end":        {"Package: bad\nVersion: 1\nStatus: install ok installed\n\n" + good[:len(good)-2], both, []string{`there is no empty line after package "good"`}},
 		"long line":     {"Package: bad\nVersion: 1\nDepends: " + strings.Repeat("x", 300000) + "\nStatus: install ok installed\n\n" + good, both, []string{`line 3: package "bad": is longer than 262144 bytes`}},
@@ -103,9 +103,9 @@ func TestDamage(t *testing.T) {
 		})
 	}
 	for name, c := range map[string][2]string{
-		"cut":     {good + "Package: bad\nSta", `reading "/var/lib/dpkg/status": line 6: package "bad": is cut short`},
-		"cut 2":   {good + "Package: bad\nStatus: install ok installed\n", `line 6: package "bad": is cut short`},
-		"empty":   {"", `reading "/var/lib/dpkg/status": has no packages, but "/var/lib/dpkg/info" has lists of "bad", "good"`},
+		"cut":     {good + "Package: bad\nSta", `reading "/var/lib/dpkg/status": line 6: package "bad": is truncated`},
+		"cut 2":   {good + "Package: bad\nStatus: install ok installed\n", `line 6: package "bad": is truncated`},
+		"empty":   {"", `reading "/var/lib/dpkg/status": contains no packages, but "/var/lib/dpkg/info" has file lists of "bad", "good"`},
 		"garbage": {strings.Repeat("\x00", 5000) + "\n\n", `reading "/var/lib/dpkg/status": has no package`},
 		"huge":    {good, `database format "2" is unknown`},
 	} {
@@ -116,7 +116,7 @@ func TestDamage(t *testing.T) {
 		fails(t, text, c[1])
 	}
 	fails(t, "dir /var/lib/dpkg/status", `reading "/var/lib/dpkg/status": is not a regular file`)
-	fails(t, rest, `has no packages, but`)
+	fails(t, rest, `contains no packages, but`)
 	fails(t, "file /var/lib/dpkg/status sparse=1 size=1073741824", `reading "/var/lib/dpkg/status": has 1073741824 bytes`)
 }
 
@@ -173,19 +173,19 @@ func TestListDamage(t *testing.T) {
 	text = strings.Replace(text, `/usr/four\n`, `relative\n/usr/\x00\n/usr/four\n`, 1)
 	check(t, text+"file /usr/one\nfile /usr/two\nfile /usr/three\nfile /usr/four\n",
 		lines("/usr/four dpkg/odd", "/usr/one dpkg/cut", "/usr/three dpkg/empty", "/usr/two dpkg/cut"),
-		`reading "/var/lib/dpkg/info/cut.list": is cut short: there may be more files of package "cut"`,
-		`reading "/var/lib/dpkg/info/empty.list": is cut short`,
+		`reading "/var/lib/dpkg/info/cut.list": is truncated: there may be more files of package "cut"`,
+		`reading "/var/lib/dpkg/info/empty.list": is truncated`,
 		`reading "/var/lib/dpkg/info/odd.list": line 3: "relative": is not an absolute path`,
 		`reading "/var/lib/dpkg/info/odd.list": line 4: "": contains a NUL`)
 }
 
 func TestDiversionsDamage(t *testing.T) {
 	for text, want := range map[string]string{
-		"/a\n/b\n":              `reading "/var/lib/dpkg/diversions": line 2: is cut short`,
+		"/a\n/b\n":              `reading "/var/lib/dpkg/diversions": line 2: is truncated`,
 		"/a\nb\nc\n":            `line 2: "b" is not an absolute path`,
-		"/a\n/b\n\n":            `line 3: there is no package`,
+		"/a\n/b\n\n":            `line 3: no package`,
 		"/a\n/\x00\nc\n":        `line 2: contains a NUL`,
-		"/a\n/b\nc\n/d\n/e":     `line 5: is cut short`,
+		"/a\n/b\nc\n/d\n/e":     `line 5: is truncated`,
 		"/a\n/b\nc\nd\n/e\nf\n": `line 4: "d" is not an absolute path`,
 	} {
 		fails(t, root(deb{name: "a", list: "/usr/a"})+file("/var/lib/dpkg/diversions", text, installed), want)

@@ -41,11 +41,11 @@ func parseDiversions(text *pkgdb.Lines) (map[string]diversion, error) {
 		case text.Fault() != "":
 			return nil, fmt.Errorf("line %d: %s", text.Number(), text.Fault())
 		case len(list) >= maxDiversions:
-			return nil, fmt.Errorf("line %d: there are more than %d diversions", text.Number(), maxDiversions)
+			return nil, fmt.Errorf("line %d: more than %d diversions", text.Number(), maxDiversions)
 		case len(group) < 2 && !strings.HasPrefix(line, "/"):
 			return nil, fmt.Errorf("line %d: %.100q is not an absolute path", text.Number(), line)
 		case line == "":
-			return nil, fmt.Errorf("line %d: there is no package", text.Number())
+			return nil, fmt.Errorf("line %d: no package", text.Number())
 		}
 		if group = append(group, line); len(group) == 3 {
 			list[group[0]] = diversion{to: group[1], by: group[2]}

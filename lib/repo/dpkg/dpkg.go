@@ -14,10 +14,10 @@
 //   - status that is cut within its last entry, or has no packages although info lists
 //     files, is an error. So are a garbled diversions file, a database format other than
 //     0 and 1, and unreadable files.
-//   - A broken entry is a warning, and its readable parts count.
-//   - A list of a package that status does not have (a lost entry) is a warning. Its files
+//   - A broken entry causes a warning, and its readable parts count.
+//   - A list of a package that status does not have (a lost entry) causes a warning. Its files
 //     go to a component that is named after the package.
-//   - A package without its list is a warning. Its md5sums and conffiles are used.
+//   - A package without its list causes a warning. Its md5sums and conffiles are used.
 //
 // There are also warnings of packages that dpkg did not finish installing, of a journal in updates
 // that it has not applied, and of files that an interrupted dpkg leaves in its own directory.
@@ -152,7 +152,7 @@ func (l *loader) load(ctx context.Context) error {
 		l.out.Warn("looking for the files of packages in %q: the lists of %s are missing, so only files with digests are theirs", l.db.dir, pkgdb.List(l.listless))
 	}
 	if len(l.unfinished) > 0 {
-		l.out.Warn("finding packages whose installation dpkg did not finish (dpkg --configure -a does): %s", pkgdb.List(l.unfinished))
+		l.out.Warn("found packages that dpkg did not finish installing (dpkg --configure -a finishes them): %s", pkgdb.List(l.unfinished))
 	}
 	return nil
 }
@@ -168,10 +168,10 @@ func (l *loader) claimOrphans(ctx context.Context) error {
 		}
 	}
 	if len(lost) > 0 && len(l.known) == 0 {
-		return fmt.Errorf("reading %q: has no packages, but %q has lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
+		return fmt.Errorf("reading %q: contains no packages, but %q has file lists of %s", l.db.dir+"/status", l.db.info, pkgdb.List(names))
 	}
 	for _, e := range lost {
-		l.out.Warn("finding the list of package %q in %q, but no entry for it in %q: its files go to component %q",
+		l.out.Warn("found a file list of package %q in %q, but no entry for the package in %q: its files go to component %q",
 			e.name, l.db.info, l.db.dir+"/status", repoName+"/"+e.name)
 		if err := l.claimPackage(ctx, e); err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 	"chunkah/lib/repo/pkgdb"
 )
 
-// Entry is an entry of a status file, as other repos need it.
+// Entry has the fields of a status file's entry that other repos need.
 type Entry struct {
 	Name, Source string // Source is Name if the entry has none
 	Version      string
@@ -15,7 +15,7 @@ type Entry struct {
 	Conffiles    []string
 	Faults       []string
 	Line         int  // of its first line
-	Whole        bool // the entry has its end, or all that each entry has
+	Whole        bool // the entry has its end, or all required fields
 }
 
 // Entries passes each entry of a text in the form of dpkg's status to visit. Other

@@ -94,7 +94,7 @@ func (db *database) find(e *entry, kind string) string {
 	return db.control(e, kind)
 }
 
-// shipped are the suffixes of files in info that the package contained. They have its times.
+// shipped are the suffixes of files in info that were part of the package, with their times.
 var shipped = []string{".md5sums", ".conffiles", ".preinst", ".postinst", ".prerm", ".postrm", ".shlibs", ".symbols", ".triggers"}
 
 // controlTime returns the oldest mtime of a package's files in info. Files that dpkg made itself
@@ -161,11 +161,11 @@ func (l *loader) claimOwn() error {
 		}
 	}
 	if len(journal) > 0 {
-		l.out.Warn("finding %s: dpkg was interrupted, and %q may be older than the files (dpkg --configure -a brings it up to date)",
+		l.out.Warn("found %s: dpkg was interrupted, and %q may be older than the files (dpkg --configure -a brings it up to date)",
 			pkgdb.List(journal), l.db.dir+"/status")
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left by an interrupted dpkg", pkgdb.List(left))
+		l.out.Warn("found %s, which an interrupted dpkg left behind", pkgdb.List(left))
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func (p *claimer) conffileLine(line []byte) (fault string, err error) {
 		return "is not a path", nil
 	}
 	if len(p.conffiles) >= maxConffiles {
-		return fmt.Sprintf("there are more than %d configuration files", maxConffiles), nil
+		return fmt.Sprintf("more than %d configuration files", maxConffiles), nil
 	}
 	p.conffiles[path] = true
 	p.entry.conffiles = append(p.entry.conffiles, path)
@@ -94,7 +94,7 @@ func (p *claimer) claimLists(ctx context.Context) error {
 		if err != nil || whole {
 			return err
 		}
-		p.out.Warn("reading %q: is cut short: there may be more files of package %q than are known", list, p.entry.name)
+		p.out.Warn("reading %q: is truncated: there may be more files of package %q than are known", list, p.entry.name)
 	} else if p.entry.state != stateRemoved && (p.entry.file == "" || sums == "") {
 		p.listless = append(p.listless, p.entry.name)
 	}

@@ -7,7 +7,7 @@ import (
 	"chunkah/tests/mkroot"
 )
 
-// TestPackages: what a bill of materials says. Of a removed package only configuration is
+// TestPackages: the data for a bill of materials. Of a removed package only configuration is
 // left, and one package can be there for two architectures.
 func TestPackages(t *testing.T) {
 	_, outcome := pkgdbtest.Run(t, mkroot.Make(t, root(

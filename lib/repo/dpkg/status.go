@@ -193,7 +193,7 @@ func (e *entry) conffile(line string) error {
 		return fmt.Errorf("%.60q is not a configuration file with a digest", line)
 	}
 	if len(e.conffiles)+len(e.obsolete) >= maxConffiles {
-		return fmt.Errorf("there are more than %d configuration files", maxConffiles)
+		return fmt.Errorf("more than %d configuration files", maxConffiles)
 	}
 	path := strings.Join(words[:len(words)-1], " ")
 	if obsolete {
@@ -221,7 +221,7 @@ func (e *entry) isWhole() bool {
 }
 
 // errCut means that a file ends too early.
-var errCut = errors.New("is cut short")
+var errCut = errors.New("is truncated")
 
 // readEntries reads status and status.d, in the order of names.
 func (l *loader) readEntries(ctx context.Context) error {
@@ -256,7 +256,7 @@ func (l *loader) readStatus(ctx context.Context) error {
 			return errors.New("has no package")
 		}
 		if err == nil && last != nil && !last.closed {
-			l.out.Warn("reading %q: there is no empty line after package %q: the file may be cut short", l.db.status, last.name)
+			l.out.Warn("reading %q: there is no empty line after package %q: the file may be truncated", l.db.status, last.name)
 		}
 		return err
 	})

@@ -22,7 +22,7 @@ type Repo struct {
 	// LayerOf returns the record of the layer that has a path, nil if it is unknown or the tree is
 	// not from an image.
 	LayerOf func(path string) *format.Layer
-	// ByPeople are the names of the repos with components from people.
+	// ByPeople are the names of the repos whose components users name.
 	ByPeople []string
 }
 
@@ -30,7 +30,7 @@ type Repo struct {
 func (*Repo) Name() string { return "history" }
 
 // Load claims files for the components of their layers. If the only component of a layer was named
-// by people, it claims the layer's files before any package, as in that build. Other files are
+// by users, it claims the layer's files before any package, as in that build. Other files are
 // claimed last: present databases take precedence over the history.
 func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	if r.LayerOf == nil {
@@ -66,7 +66,7 @@ func (r *Repo) Load(_ context.Context, t *assign.Tree) (*assign.Result, error) {
 	return result, nil
 }
 
-// named returns the components of a layer that people named.
+// named returns the components of a layer that users named.
 func (r *Repo) named(layer *format.Layer) []string {
 	var list []string
 	for _, c := range layer.Components {
@@ -108,7 +108,7 @@ func (l *loader) layer(i int, f *format.File) *format.Layer {
 }
 
 // last claims the files that no other repo has claimed: for the only component of their layer, or
-// for the only one that people named, if all others were found.
+// for the only one that users named, if all others were found.
 func (l *loader) last(context.Context) (*assign.Result, error) {
 	found := make(map[string]bool)
 	for _, f := range l.tree.Files {

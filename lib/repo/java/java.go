@@ -59,8 +59,8 @@ func stem(path string) string {
 	return ""
 }
 
-// unversioned removes the version from a file's name. The version begins at the last dash before a
-// digit, or at an earlier one if all dashes in between are before digits too.
+// unversioned removes the version from a file's name. The version begins at a dash followed by a
+// digit: the first one after which every dash is followed by a digit.
 func unversioned(stem string) string {
 	cut := -1
 	for i := len(stem) - 2; i > 0; i-- {

@@ -14,7 +14,7 @@ type names struct {
 	version   string     // Implementation-Version
 }
 
-// artifact is what Maven says of itself.
+// artifact has Maven's data about an artifact.
 type artifact struct{ group, id, version string }
 
 // packages returns the archive's own package first, which is named after its artifact, its
@@ -86,8 +86,8 @@ const (
 	versionAttribute = "implementation-version:"
 )
 
-// attribute returns an attribute of a manifest's main section, which an empty line ends. A
-// line that begins with a blank goes on with the one before.
+// attribute returns an attribute of a manifest's main section, which an empty line ends. A line
+// that begins with a blank continues the previous one.
 func attribute(raw []byte, attribute string) string {
 	var title strings.Builder
 	inside := false

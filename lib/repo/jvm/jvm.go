@@ -1,12 +1,13 @@
 // Package jvm is the component repo of Java runtimes that were unpacked somewhere in a tree:
 // Temurin, GraalVM and others in /opt or /usr/lib/jvm, and what jlink has made. A runtime is a
-// directory with a file release, which says what it is, beside bin/java.
+// directory with bin/java and a file release, which describes it.
 //
-// A component is a runtime by who made it and its feature version: "jvm/eclipse-adoptium-21".
-// All of one name in one directory are one component. Those elsewhere are
-// "jvm/NAME@DIRECTORY" (see package places). A runtime has everything in its directory.
+// A component is named after the vendor and the feature version of the runtime:
+// "jvm/eclipse-adoptium-21". Runtimes with the same name in one directory are one component. Those
+// elsewhere are "jvm/NAME@DIRECTORY" (see package places). A runtime has everything in its
+// directory.
 //
-// A release file that cannot be read is a warning. The runtime is then called "java".
+// A release file that cannot be read causes a warning. The runtime is then called "java".
 package jvm
 
 import (
@@ -23,11 +24,11 @@ import (
 
 const (
 	repoName = "jvm"
-	// unknown is the name of a runtime that does not say who made it.
+	// unknown is the name of a runtime without a known vendor.
 	unknown = "java"
 	// maxRelease bounds a release file, in bytes. They have one or two kB.
 	maxRelease = 64 << 10
-	// maxName bounds what a release file says of the maker, in bytes.
+	// maxName bounds the vendor's name in a release file, in bytes.
 	maxName = 64
 )
 
@@ -78,7 +79,7 @@ func find(t *assign.Tree) map[string]int {
 	return homes
 }
 
-// read returns the name of the runtime that a release file is of.
+// read returns the name of the runtime that a release file describes.
 func read(t *assign.Tree, record int) (string, about, error) {
 	raw, err := places.ReadRecord(t, record, maxRelease)
 	if err != nil {
@@ -86,12 +87,12 @@ func read(t *assign.Tree, record int) (string, about, error) {
 	}
 	r := parse(raw)
 	if r.feature == "" {
-		return unknown, r, places.NewUnusable(fmt.Errorf("%q does not have JAVA_VERSION", t.Files[record].Path))
+		return unknown, r, places.NewUnusable(fmt.Errorf("%q has no JAVA_VERSION", t.Files[record].Path))
 	}
 	return r.maker + "-" + r.feature, r, nil
 }
 
-// about is what is needed of a release file.
+// about has the fields of a release file that are used.
 type about struct {
 	maker string // in lower case with dashes
 	// feature is the feature version: 8 of "1.8.0_392", 21 of "21.0.1". It is empty if there is
@@ -122,7 +123,7 @@ func parse(raw []byte) about {
 	return r
 }
 
-// slug writes a name with small letters, digits and dashes alone.
+// slug converts a name to lower-case letters, digits and dashes.
 func slug(text string) string {
 	words := strings.FieldsFunc(strings.ToLower(text[:min(len(text), maxName)]), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9')

@@ -85,7 +85,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 		return nil, err
 	}
 	if len(locks) > 0 {
-		out.Warn("finding %s: locks that Nix left; without them the image would be easier to reproduce", pkgdb.List(locks))
+		out.Warn("found %s: Nix left these locks behind; remove them to make the image easier to reproduce", pkgdb.List(locks))
 	}
 	if !out.Found() {
 		return nil, nil
@@ -108,14 +108,14 @@ func claimState(t *assign.Tree, out *pkgdb.Collector) error {
 			return err
 		case !ok || t.Files[i].Type != format.TypeFile:
 		case ending == "-wal" && t.Files[i].Size > 0:
-			out.Warn("finding %q: some store paths may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+			out.Warn("found %q: some store paths may be only in this log, so keep it while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 				t.Files[i].Path, strings.TrimSuffix(t.Files[i].Path, ending))
 		default:
 			left = append(left, t.Files[i].Path)
 		}
 	}
 	if len(left) > 0 {
-		out.Warn("finding %s: left by a program that read or wrote the Nix database; without them the image would be easier to reproduce", pkgdb.List(left))
+		out.Warn("found %s: a program that used the Nix database left these files behind; remove them to make the image easier to reproduce", pkgdb.List(left))
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ file /etc/other
 	pkgdbtest.Equal(t, "components", pkgdbtest.Components(outcome.Components), pkgdbtest.Lines(
 		"nix/.database days=1", "nix/empty", "nix/foo.drv", "nix/foo.lock.d", "nix/glibc-2.38-44", "nix/glibcs", "nix/link", "nix/script.sh",
 	))
-	if w := strings.Join(outcome.Warnings, "\n"); len(outcome.Warnings) != 3 || !strings.Contains(w, `db.sqlite-shm": left by a program`) || !strings.Contains(w, `db.sqlite-wal": some store paths may be only in this log`) || !strings.Contains(w, `foo.lock": locks`) {
+	if w := strings.Join(outcome.Warnings, "\n"); len(outcome.Warnings) != 3 || !strings.Contains(w, `db.sqlite-shm": a program`) || !strings.Contains(w, `db.sqlite-wal": some store paths may be only in this log`) || !strings.Contains(w, `foo.lock": Nix left`) {
 		t.Errorf("got %s", w)
 	}
 	if n := outcome.Summaries[0].Packages; n != 8 {

@@ -40,7 +40,7 @@ func (l *loader) readNeeds(ctx context.Context) error {
 	return nil
 }
 
-// about is what a package.json says of its package.
+// about is the information in a package.json about its package.
 type about struct{ Name, Version, License string }
 
 // parseAbout reads the fields that exist. In old files the licence can be an object.
@@ -63,7 +63,8 @@ func parseAbout(raw []byte) (a about) {
 	return a
 }
 
-// read returns what the package.json of a record needs, and what it says of its package.
+// read returns the packages that the package.json of a record needs, and its information about its
+// own package.
 func (l *loader) read(record int, name string, development bool) (needs []string, said about, err error) {
 	if l.tree.Files[record].Type != format.TypeFile {
 		return nil, said, nil // a link to one

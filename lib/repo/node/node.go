@@ -26,7 +26,7 @@
 // So do links in bin and .bin directories that lead there. The package managers' own files in
 // node_modules change with every package: "node/.database", expected to change daily.
 //
-// An invalid package.json is a warning. That package then needs nothing.
+// An invalid package.json causes a warning. That package then needs nothing.
 package node
 
 import (
@@ -82,7 +82,7 @@ type loader struct {
 	tree     *assign.Tree
 	out      *places.Collector
 	packages []*pkg          // by path
-	needs    [][]string      // by package: the names of what it needs, sorted
+	needs    [][]string      // by package: the sorted names of the packages that it needs
 	byDir    map[string]int  // physical directory -> package
 	links    map[string]int  // link in a node_modules -> package
 	projects []string        // directories outside packages that packages are installed for, by path

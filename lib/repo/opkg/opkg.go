@@ -5,12 +5,12 @@
 // # Database
 //
 // The file status has an entry per package, in the form of dpkg's status. Files are in
-// info/NAME.list: a path per line, with the mode and the target of a link behind tabs in
-// newer versions.
+// info/NAME.list: a path per line, followed in newer versions by the mode and the target of a link,
+// after tabs.
 //
-// A status that is cut within its last entry, or that has no packages although there are
-// lists, is an error. Faulty entries, packages without their list and lists without their
-// package are warnings. The latter make a component of their name.
+// A status that is cut within its last entry, or that has no packages although there are lists, is
+// an error. Faulty entries, packages without their list and lists without their package cause
+// warnings. Files in the latter go to a component with the name of the list.
 //
 // # Components
 //
@@ -50,7 +50,7 @@ type Repo struct{}
 // Name implements assign.Repo.
 func (Repo) Name() string { return repoName }
 
-// Load reads the tree's opkg database, nil, nil where it has none.
+// Load reads the tree's opkg database. It returns nil, nil if there is none.
 func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	l := &loader{
 		tree: t, lines: pkgdb.NewLines(), out: pkgdb.NewCollector(t, repoName), known: make(map[string]bool),
@@ -68,7 +68,7 @@ func (Repo) Load(ctx context.Context, t *assign.Tree) (*assign.Result, error) {
 	return nil, nil
 }
 
-// loader carries a database into a collector.
+// loader adds the packages of a database to a collector.
 type loader struct {
 	tree  *assign.Tree
 	lines *pkgdb.Lines
@@ -103,12 +103,12 @@ func (l *loader) load(ctx context.Context, folder string) (found bool, err error
 		}
 	}
 	if len(l.entries) == 0 && len(lists) > 0 {
-		return false, fmt.Errorf("reading %q: has no packages, while %q has lists of %s",
+		return false, fmt.Errorf("reading %q: contains no packages, but %q has file lists of %s",
 			assign.Join(dir, "status"), l.info, pkgdb.List(lists))
 	}
 	for _, name := range lists {
 		if !l.known[name] {
-			l.out.Warn("finding the list of package %q in %q, but no entry for it in %q",
+			l.out.Warn("found a file list of package %q in %q, but no entry for the package in %q",
 				name, l.info, l.status)
 			l.entries = append(l.entries, dpkg.Entry{Name: name, State: installed})
 		}
@@ -189,9 +189,9 @@ func (l *loader) readStatus(ctx context.Context) error {
 		case err != nil:
 			return err
 		case !last.Whole:
-			return fmt.Errorf("package %q, line %d: is cut short", last.Name, last.Line)
+			return fmt.Errorf("package %q, line %d: is truncated", last.Name, last.Line)
 		case len(l.known) == 0 && text.Number() > 0:
-			return errors.New("holds no package")
+			return errors.New("contains no package")
 		}
 		return nil
 	})
@@ -221,7 +221,7 @@ func (l *loader) claim(ctx context.Context, e dpkg.Entry) error {
 	list := l.control(e.Name, ".list")
 	if list == "" {
 		if e.State == installed {
-			l.out.Warn("looking for the files of package %q: there is no list of them in %q", e.Name, l.info)
+			l.out.Warn("looking for the files of package %q: no file list in %q", e.Name, l.info)
 		}
 		return nil
 	}
@@ -260,8 +260,8 @@ func (l *loader) source(ctx context.Context, name string) (source, license strin
 	return source, license, err
 }
 
-// sourceName takes the name of a source out of its path, or out of that of its recipe:
-// NAME_VERSION.bb. It is empty if the value is neither.
+// sourceName returns the name of a source in its path, or in that of its recipe: NAME_VERSION.bb.
+// It is empty if the value is neither.
 func sourceName(value string) string {
 	name := pkgdb.SourceName(value)
 	if recipe, found := strings.CutSuffix(name, ".bb"); found {

@@ -50,15 +50,15 @@ func TestDamage(t *testing.T) {
 	r.File(dir+"info/a.list", "/a\nb\n/c\x00\n").File(dir+"info/lost.list", "/lost\n").File("/a", "").File("/lost", "")
 	a := r.Assign(Repo{})
 	a.WantWarnings(
-		`package "a", line 1: "nonsense" is not a field`, `line 9: leaving out an entry: "../b" is not a name`, `the list of package "lost"`,
-		`line 2: "b": is not an absolute path`, "line 3|contains a NUL", `package "listless": there is no list`,
+		`package "a", line 1: "nonsense" is not a field`, `line 9: leaving out an entry: "../b" is not a name`, `a file list of package "lost"`,
+		`line 2: "b": is not an absolute path`, "line 3|contains a NUL", `package "listless": no file list`,
 	)
 	a.Want("/a", "opkg/a", "/lost", "opkg/lost")
 
 	for text, want := range map[string]string{
-		entry("a", "installed") + "Package: b\nVers": `package "b", line 8: is cut short`,
-		"nonsense\n\n": "holds no package",
-		"":             `has no packages, while "/var/lib/opkg/info" has lists of "a"`,
+		entry("a", "installed") + "Package: b\nVers": `package "b", line 8: is truncated`,
+		"nonsense\n\n": "contains no package",
+		"":             `contains no packages, but "/var/lib/opkg/info" has file lists of "a"`,
 	} {
 		r := placestest.New(t).File(dir+"status", text).File(dir+"info/a.list", "/a\n")
 		if _, err := (Repo{}).Load(t.Context(), r.Tree()); err == nil || !strings.Contains(err.Error(), want) {

@@ -23,7 +23,7 @@ type rank struct {
 	names   int16 // number of names except "**"
 }
 
-// less reports whether b takes precedence over a. Later entries come later here.
+// less reports whether b takes precedence over a. Of equal ranks, the later entry does.
 func (a rank) less(b rank) bool {
 	switch {
 	case a.entry < 0 || a.itself != b.itself:
@@ -160,8 +160,8 @@ func appendNames(list []string, path string) []string {
 
 func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
-// matchNames matches the names of a path with patterns. A "**" first matches no name, and one more
-// each time that the rest does not match. Only the last "**" has to be tried again, since it can
+// matchNames matches the names of a path with patterns. A "**" first matches no name. Each time the
+// rest does not match, it matches one more. Only the last "**" has to be tried again, since it can
 // match the names that earlier ones could.
 func matchNames(patterns, names []string) bool {
 	p, n := 0, 0

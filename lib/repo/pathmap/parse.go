@@ -154,7 +154,7 @@ func keyed(key string, value any) (item, error) {
 			return it, nil
 		}
 		if !strings.HasPrefix(value, "/") {
-			return it, fmt.Errorf("neither this nor %s begins with a slash: which is the path?", shown(value))
+			return it, fmt.Errorf("neither this nor %s begins with a slash, so it is unclear which is the path", shown(value))
 		}
 	case []any:
 		if isPath {

@@ -33,8 +33,8 @@
 // without a pattern; then the one with the most names that are not patterns; then the one with the
 // most names; then the last.
 //
-// An entry that matches nothing in the tree is a warning, since maps are written by hand, or for a
-// tree that has changed.
+// An entry that matches nothing in the tree causes a warning, since maps are written by hand, or
+// for a tree that has changed.
 package pathmap
 
 import (

@@ -11,12 +11,12 @@
 //
 // # Claims
 //
-// A list has an absolute path per line, sometimes with attributes such as "type=file"
-// behind it. A distribution has its list, the files in it, and what cpanm notes about it
-// in .meta/NAME-VERSION. Lists made with DESTDIR have that directory in front of each
-// path: if a path does not exist, the part from the prefix of the list on counts.
+// A list has one absolute path per line, sometimes followed by attributes such as "type=file". A
+// distribution has its list, the files in it, and cpanm's data about it in .meta/NAME-VERSION.
+// Lists made with DESTDIR have that directory in front of each path: if a path does not exist, the
+// part from the prefix of the list on counts.
 //
-// A line that is not an absolute path is a warning, one per list, and the others count.
+// A line that is not an absolute path causes a warning, one per list, and the others count.
 package perl
 
 import (
@@ -70,7 +70,7 @@ type loader struct {
 	out  *places.Collector
 }
 
-// file looks at one file of the tree.
+// file examines one file of the tree.
 func (l *loader) file(i int) error {
 	path := l.tree.Files[i].Path
 	switch assign.Base(path) {
@@ -104,7 +104,7 @@ func split(path string) (prefix, name string) {
 	return prefixOf(libraries), name
 }
 
-// prefixOf returns what a directory of libraries was installed below: what is above lib.
+// prefixOf returns the prefix of a directory of libraries: the directory above lib.
 func prefixOf(libraries string) string {
 	if cut := strings.LastIndex(libraries+"/", "/lib/"); cut > 0 {
 		return libraries[:cut]
@@ -141,7 +141,7 @@ func (l *loader) claimList(record int, prefix, name string) error {
 	return nil
 }
 
-// parseLine takes the path out of a line, "" if it is empty.
+// parseLine returns the path in a line, "" for an empty line.
 func parseLine(line []byte) (string, error) {
 	path := string(bytes.TrimRight(line, "\r\n"))
 	if path == "" {
@@ -178,8 +178,8 @@ func (l *loader) claimPath(p *assign.Package, prefix, path string) error {
 	return err
 }
 
-// claimMeta claims the directory in which cpanm notes what it has installed. The file of
-// the record names the main module.
+// claimMeta claims the directory in which cpanm records the installation. The file of the record
+// names the main module.
 func (l *loader) claimMeta(record int) error {
 	dir := format.Parent(l.tree.Files[record].Path)
 	var m meta
@@ -200,11 +200,11 @@ func (l *loader) claimMeta(record int) error {
 	return nil
 }
 
-// meta is what cpanm notes about a distribution.
+// meta has the fields of cpanm's data about a distribution that are used.
 type meta struct {
 	component string // the main module, as in the path of the list
-	// dist is the name of the distribution, and author the ID of who has uploaded it. If they are
-	// not known, dist is the main module and author is empty.
+	// dist is the name of the distribution, and author the ID of the user who uploaded it. If they
+	// are not known, dist is the main module and author is empty.
 	dist, author, version string
 }
 

@@ -54,7 +54,7 @@ func NewCollector(t *assign.Tree, repo string) *Collector {
 func CheckName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("there is no name")
+		return errors.New("no name")
 	case len(name) > maxName:
 		return fmt.Errorf("name of %d bytes is too long", len(name))
 	case name[0] == '.', strings.ContainsAny(name, "/ "), !utf8.ValidString(name), assign.HasControl(name):
@@ -182,8 +182,8 @@ func (c *Collector) Warn(text string, args ...any) {
 }
 
 // EachLine calls parse for the lines of the file at a physical path, except empty ones. A fault of
-// a line is a warning; an error ends the reading. whole reports whether there are lines and all are
-// complete.
+// a line causes a warning; an error ends the reading. whole reports whether there are lines and all
+// are complete.
 func (c *Collector) EachLine(ctx context.Context, in *Lines, path string, parse func(line []byte) (fault string, err error)) (whole bool, err error) {
 	err = in.Read(ctx, c.tree.Root, path, func(*Lines) (err error) {
 		for in.Next() {

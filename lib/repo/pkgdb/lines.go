@@ -139,7 +139,7 @@ func (l *Lines) ReadGzip(ctx context.Context, root *rootfs.Root, path string, pa
 	})
 }
 
-// ReadZstd is Read for a file that is packed with zstd.
+// ReadZstd is Read for a file compressed with zstd.
 func (l *Lines) ReadZstd(ctx context.Context, root *rootfs.Root, path string, parse func(*Lines) error) error {
 	return l.file(ctx, root, path, func(r io.Reader) error {
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))

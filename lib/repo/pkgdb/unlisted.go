@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/pyc"
 )
 
-// madeDirs are where packages' scripts make links, and madeNot where in them
-// people do.
+// madeDirs are directories in which packages' scripts create links, and madeNot the directories
+// below them in which users do.
 var (
 	madeDirs = []string{"/etc/", "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/"}
 	madeNot  = "/usr/local/"

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// Least is the size from which a package has a component of its own, in bytes, where a
-// usual tree has hundreds of packages: a layer for less is not worth a request to a
-// registry.
+// Least is the size, in bytes, from which a package gets its own component in ecosystems with
+// hundreds of packages per tree: a smaller layer is not worth a request to a registry.
 const Least = 1 << 20
 
 // Member is a package of a project whose small packages share components.
@@ -18,8 +17,8 @@ type Member struct {
 	Size int64
 	// Needs are the members that it needs, in the order of their names.
 	Needs []int
-	// Inside is the member whose directory is around this one, -1 for none. That one
-	// comes earlier in the list.
+	// Inside is the member whose directory contains this one, -1 for none. It comes earlier in the
+	// list.
 	Inside int
 	// Group is the member that its component is named after: itself from Least bytes
 	// on, else the top-level member that needs it. Gather sets it.
@@ -31,9 +30,9 @@ type Embedder interface{ member() *Member }
 
 func (m *Member) member() *Member { return m }
 
-// Gather finds the group of each member. A small one goes with the top-level member that
-// needs it: the one fewest steps away, then the first by name. Top-level are those that the
-// project asks for, then those that no other one needs.
+// Gather finds the group of each member. A small one goes with the top-level member that needs it:
+// the one fewest steps away, then the first by name. Members that the project asks for are
+// top-level, and then those that no other member needs.
 func Gather[P Embedder](packages []P, asked []int) {
 	members := make([]*Member, len(packages))
 	for i, p := range packages {
@@ -43,7 +42,7 @@ func Gather[P Embedder](packages []P, asked []int) {
 	g := gatherer(members)
 	g.spread(g.byName(asked))
 	g.spread(g.notNeeded())
-	for i, m := range members { // what is left needs each other, or is inside of another
+	for i, m := range members { // the remaining ones need each other, or are inside others
 		switch {
 		case m.Group >= 0:
 		case m.Inside >= 0:
@@ -62,7 +61,7 @@ func Gather[P Embedder](packages []P, asked []int) {
 
 type gatherer []*Member
 
-// spread makes members top-level, those that have no group yet.
+// spread makes those members top-level that have no group yet.
 func (g gatherer) spread(top []int) {
 	var queue []int
 	for _, i := range top {
@@ -74,8 +73,8 @@ func (g gatherer) spread(top []int) {
 	g.follow(queue)
 }
 
-// follow gives everything that the members in a queue need, directly or not, to the
-// group of the nearest one; of the first in the queue, where two are as near.
+// follow gives everything that the members in a queue need, directly or indirectly, to the group of
+// the nearest one. If two are equally near, the first in the queue counts.
 func (g gatherer) follow(queue []int) {
 	for ; len(queue) > 0; queue = queue[1:] {
 		m := g[queue[0]]
@@ -88,8 +87,8 @@ func (g gatherer) follow(queue []int) {
 	}
 }
 
-// notNeeded returns the members without a group, inside of no other, that no other of
-// those needs, by name.
+// notNeeded returns, by name, the members without a group that are not inside another one, and that
+// no other of them needs.
 func (g gatherer) notNeeded() []int {
 	needed := make([]bool, len(g))
 	for from, m := range g {
@@ -111,7 +110,7 @@ func (g gatherer) notNeeded() []int {
 	return g.byName(top)
 }
 
-// byName sorts members by name, and those of one name in the order of the list.
+// byName sorts members by name, and those with the same name in the order of the list.
 func (g gatherer) byName(list []int) []int {
 	slices.SortFunc(list, func(a, b int) int {
 		return cmp.Or(strings.Compare(g[a].Name, g[b].Name), cmp.Compare(a, b))

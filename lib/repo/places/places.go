@@ -4,7 +4,7 @@
 //
 // A package's component is REPO/NAME in the first place that has it, in the order of paths, and
 // REPO/NAME@PLACE in the others: copies in two places are updated at different times. A place
-// counts only if some file of the package was still unclaimed there, so that a copy in a system
+// counts only if a file of the package was still unclaimed there, so that a copy in a system
 // package changes no name.
 //
 // Directories are claimed only if they are empty. Others are in the layers of their files. No
@@ -24,13 +24,13 @@ import (
 )
 
 const (
-	// ownName is the component of the package managers' own files, which no package can
-	// be named like. ownInterval is the days between its updates: every build changes it.
+	// ownName is the component of the package managers' own files. No package can have this name.
+	// ownInterval is the days between its updates: every build changes it.
 	ownName     = ".database"
 	ownInterval = 1
 )
 
-// maxWarnings bounds a repo's warnings; how many more there are is the last one.
+// maxWarnings bounds a repo's warnings; the last one says how many more there are.
 const maxWarnings = 100
 
 // Collector turns packages and their files into a result, which does not depend on the order of the

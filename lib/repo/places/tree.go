@@ -81,7 +81,7 @@ func OpenRecord(t *assign.Tree, i int) (*rootfs.File, error) {
 // warning.
 type Unusable struct{ err error }
 
-// NewUnusable makes an Unusable of what is wrong with a file's contents.
+// NewUnusable makes an Unusable from an error in a file's contents.
 func NewUnusable(err error) error { return &Unusable{err} }
 
 // Error implements error.

@@ -35,8 +35,9 @@ func (l *loader) listEggInfo(d *dist, p *assign.Package) error {
 	return l.listModules(d, p)
 }
 
-// projectPath returns the egg-info's directory in its project, "src" or "" for the project's own
-// directory, by a list of sources, which has files of the egg-info itself.
+// projectPath returns the path of the egg-info's directory in its project, "src" or "" for the
+// project's own directory. It finds the path in the list of sources, which also lists files of the
+// egg-info.
 func projectPath(raw []byte, base string) string {
 	found := ""
 	for _, line := range lines(raw) {

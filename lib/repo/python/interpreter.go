@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/assign"
 )
 
-// interpreter is a Python that was built from source: by hand, by pyenv, or by others as
-// uv downloads it. Its marker is PREFIX/lib/pythonX.Y/os.py beside PREFIX/bin/pythonX.Y.
+// interpreter is a Python that was built from source: by hand, by pyenv, or by others, like those
+// that uv downloads. Its marker is PREFIX/lib/pythonX.Y/os.py beside PREFIX/bin/pythonX.Y.
 type interpreter struct {
 	prefix  string
 	version string // X.Y, or X.Yt without the global lock
@@ -44,7 +44,7 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-// claimInterpreter claims what make install has brought and no distribution has.
+// claimInterpreter claims the files of make install that no distribution has.
 func (l *loader) claimInterpreter(in interpreter) {
 	p := l.out.Add(in.prefix, "cpython-"+in.version)
 	dirs := []string{"lib/python" + in.version, "lib64/python" + in.version, "include/python" + in.version}
@@ -79,8 +79,8 @@ func (in interpreter) isAlone() bool {
 	return found && (rest == "" || !isNumber(rest[:1]))
 }
 
-// files returns the names of files that are in directories that a Python shares with
-// others. Names without a version go to the first Python of a prefix.
+// files returns the names of a Python's files in directories that it shares with others. Names
+// without a version go to the first Python of a prefix.
 func (in interpreter) files() (names []string) {
 	major, _, _ := strings.Cut(in.version, ".")
 	for _, version := range []string{"", major, in.version, "-" + in.version} {

@@ -69,7 +69,7 @@ func parseMetadata(text string) (version, license string) {
 	return version, license
 }
 
-// version takes the version out of NAME-VERSION or NAME-VERSION-pyX.Y.
+// version returns the version in NAME-VERSION or NAME-VERSION-pyX.Y.
 func (d *dist) version() string {
 	stem := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(assign.Base(d.info), ".dist-info"), ".egg-info"), ".egg")
 	_, version, _ := strings.Cut(stem, "-")

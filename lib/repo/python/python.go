@@ -36,8 +36,8 @@
 //
 // # Damage
 //
-// A missing RECORD is a warning, and so is an invalid line; the other lines count. A file that
-// cannot be read is an error.
+// A missing RECORD causes a warning, and so does an invalid line; the other lines count. A file
+// that cannot be read is an error.
 package python
 
 import (

@@ -51,7 +51,7 @@ func (l *loader) read(d *dist, name string) (raw []byte, found bool, err error) 
 }
 
 // claimList claims the paths in the lines of a list, except empty ones. A line that parse refuses
-// is a warning.
+// causes a warning.
 func (l *loader) claimList(d *dist, p *assign.Package, name string, raw []byte, parse func(line []byte) (path string, err error)) error {
 	damaged := 0
 	for number, line := range lines(raw) {

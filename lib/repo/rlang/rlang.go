@@ -7,8 +7,8 @@
 // package places). The packages that are part of R itself (Priority: base) are updated
 // together: they are the component "r/base".
 //
-// A package has everything in its directory. A DESCRIPTION that cannot be read, or that is
-// of another package, is a warning; the directory is a package even so.
+// A package has everything in its directory. A DESCRIPTION that cannot be read, or that is of
+// another package, causes a warning; the directory is still a package.
 package rlang
 
 import (
@@ -84,7 +84,7 @@ func find(t *assign.Tree) map[string]int {
 	return dirs
 }
 
-// read reads the DESCRIPTION of the package of a name. Errors of the file's contents are
+// read reads the DESCRIPTION of the package with a name. Errors of the file's contents are
 // Unusable.
 func read(t *assign.Tree, record int, name string) (description, error) {
 	raw, err := places.ReadRecord(t, record, maxDescription)
@@ -98,7 +98,7 @@ func read(t *assign.Tree, record int, name string) (description, error) {
 	return d, nil
 }
 
-// description is what is needed of a DESCRIPTION.
+// description has the fields of a DESCRIPTION that are used.
 type description struct {
 	name, version, license string
 	isBase                 bool // it is a part of R

@@ -154,7 +154,7 @@ func (db *berkeley) walk(n uint32, page []byte, entries int, visit visit) error 
 func (db *berkeley) pair(key, value []byte, visit visit) error {
 	db.items++
 	if key[0] != bdbInline || len(key) != 5 {
-		return errors.New("key is not a package's number")
+		return errors.New("key is not a package number")
 	}
 	number := db.order.Uint32(key[1:])
 	if number == 0 {
@@ -170,7 +170,7 @@ func (db *berkeley) pair(key, value []byte, visit visit) error {
 		}
 		return visit(int64(number), blob)
 	}
-	return fmt.Errorf("package %d is stored in an unknown way", number)
+	return fmt.Errorf("package %d is stored in an unknown format", number)
 }
 
 // chain joins a value from its pages. A page can be in only one chain, so that all chains together
@@ -181,7 +181,7 @@ func (db *berkeley) chain(item []byte) ([]byte, error) {
 		return nil, err
 	}
 	if int64(ref.Length) > int64(len(db.used))*int64(db.size) || ref.Length > maxHeader {
-		return nil, fmt.Errorf("has %d bytes, more than there are", ref.Length)
+		return nil, fmt.Errorf("has %d bytes, more than the file", ref.Length)
 	}
 	blob := make([]byte, 0, ref.Length)
 	page := make([]byte, db.size)

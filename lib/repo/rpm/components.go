@@ -14,11 +14,11 @@ import (
 
 const (
 	repoName = "rpm"
-	// rebuildGap is the time after a changelog's newest entry from which a build counts as an
+	// rebuildGap is how much newer than the changelog's newest entry a build must be to count as an
 	// update, in seconds.
 	rebuildGap = 7 * 24 * 3600
-	// clockSlack is how much newer than the build an entry can be, in seconds: entries have the
-	// time noon UTC of a day in any time zone. Later ones are typing errors.
+	// clockSlack is how much newer than the build an entry can be, in seconds: the time of an entry
+	// is noon UTC, but its date can be of any time zone. Later ones are mistakes.
 	clockSlack = 2 * 24 * 3600
 	// maxDamaged bounds the damaged packages in an error.
 	maxDamaged = 8

@@ -121,7 +121,7 @@ func openSource(root *rootfs.Root, path string) (*source, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.Size > maxDatabase {
-		err = fmt.Errorf("reading %q: it has %d bytes, but a database can have at most %d", path, st.Size, maxDatabase)
+		err = fmt.Errorf("reading %q: has %d bytes, but a database can have at most %d", path, st.Size, maxDatabase)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -104,7 +104,7 @@ func compareWithLibrary(t *testing.T, file string, want []string) {
 	}
 }
 
-// TestPackagesReal: what a bill of materials says is what the library reads.
+// TestPackagesReal: the data for a bill of materials are those that the library reads.
 func TestPackagesReal(t *testing.T) {
 	for _, name := range []string{"fedora35/rpmdb.sqlite", "centos7-many/Packages", "sle15-bci/Packages.db", "centos5-plain/Packages"} {
 		t.Run(filepath.Dir(name), func(t *testing.T) {

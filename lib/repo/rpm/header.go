@@ -77,7 +77,7 @@ type header struct {
 }
 
 var (
-	errCutShort = errors.New("header is cut short")
+	errCutShort = errors.New("header is truncated")
 	errRegion   = errors.New("header's region is damaged")
 )
 
@@ -126,7 +126,7 @@ func (h *header) add(raw []byte) error {
 	}
 	// A string needs at least one byte: its NUL.
 	if uint64(e.count)*max(widths[e.kind], 1) > uint64(len(h.data))-uint64(e.offset) {
-		return fmt.Errorf("tag %d has %d values, more than there is data", tag, e.count)
+		return fmt.Errorf("tag %d has %d values, more than the data can contain", tag, e.count)
 	}
 	if wanted(tag) {
 		h.tags[tag] = e

@@ -72,9 +72,9 @@ func TestDamagedHeaders(t *testing.T) {
 		blob []byte
 		want string
 	}{
-		"nothing":             {nil, "cut short"},
-		"seven bytes":         {good[:7], "cut short"},
-		"cut":                 {good[:len(good)-1], "cut short"},
+		"nothing":             {nil, "truncated"},
+		"seven bytes":         {good[:7], "truncated"},
+		"cut":                 {good[:len(good)-1], "truncated"},
 		"longer":              {append(slices.Clone(good), 0), "followed by 1 more"},
 		"no tags":             {make([]byte, 8), "has 0 tags"},
 		"four billion tags":   {[]byte{255, 255, 255, 255, 0, 0, 0, 0}, "has 4294967295 tags"},
@@ -83,9 +83,9 @@ func TestDamagedHeaders(t *testing.T) {
 		"no values":           {build(func(b *headerBuilder) { b.entry(5, typeInt32, 0, 0) }), "tag 5 is damaged"},
 		"offset behind end":   {build(func(b *headerBuilder) { b.entry(5, typeInt32, 9, 1) }), "tag 5 is damaged"},
 		"negative offset":     {build(func(b *headerBuilder) { b.entry(5, typeInt32, 1<<32-16, 1) }), "tag 5 is damaged"},
-		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than there is data"},
-		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than there is data"},
-		"no name":             {testPackage{}.header(), "there is no name"},
+		"too many values":     {build(func(b *headerBuilder) { b.entry(5, typeInt64, 0, 1<<29+1) }), "more than the data can contain"},
+		"too many strings":    {build(func(b *headerBuilder) { b.entry(5, typeStringArray, 0, 3) }), "more than the data can contain"},
+		"no name":             {testPackage{}.header(), "no name"},
 		"name of bytes":       {testPackage{name: "\xff"}.header(), "is not a name"},
 		"name of two lines":   {testPackage{name: "a\nb"}.header(), "is not a name"},
 		"long name":           {testPackage{name: strings.Repeat("n", 2000)}.header(), "too long"},
@@ -139,7 +139,7 @@ func TestDamagedPackages(t *testing.T) {
 	}
 	db.Close()
 	r := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).mustLoad()
-	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6, want 4; record 3: header is cut short (rpm --rebuilddb may repair the database)`
+	want := `reading "/var/lib/rpm/rpmdb.sqlite": leaving out 2 of 3 packages, whose files belong to no package: record 2: package "bad-1.0-2.noarch": tag 1080 has type 6, want 4; record 3: header is truncated (rpm --rebuilddb may repair the database)`
 	if len(r.Warnings) != 1 || r.Warnings[0] != want {
 		t.Errorf("got  %q\nwant %s", r.Warnings, want)
 	}
@@ -150,7 +150,7 @@ func TestDamagedPackages(t *testing.T) {
 	run(t, db, "DELETE FROM Name")
 	run(t, db, "DELETE FROM Packages WHERE hnum = 1")
 	db.Close()
-	if _, err := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).load(); err == nil || !strings.Contains(err.Error(), "record 3: header is cut short") {
+	if _, err := newTree(t).file("/var/lib/rpm/rpmdb.sqlite", string(readFile(t, file))).load(); err == nil || !strings.Contains(err.Error(), "record 3: header is truncated") {
 		t.Errorf("nothing but bad packages: got %v", err)
 	}
 }

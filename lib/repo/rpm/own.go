@@ -43,10 +43,10 @@ func (l *loader) claimDirs(dbs []database) error {
 		}
 	}
 	if len(left) > 0 {
-		l.out.Warn("finding %s: left by a program that read or wrote the rpm database; without them the image would be easier to reproduce", pkgdb.List(left))
+		l.out.Warn("found %s: a program that used the rpm database left these files behind; remove them to make the image easier to reproduce", pkgdb.List(left))
 	}
 	for _, log := range logs {
-		l.out.Warn("finding %q: some packages may be only in this log, so it must stay while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
+		l.out.Warn("found %q: some packages may be only in this log, so keep it while the database is open; close the database in the root: sqlite3 %q 'PRAGMA journal_mode = DELETE'",
 			log, strings.TrimSuffix(log, "-wal"))
 	}
 	return nil

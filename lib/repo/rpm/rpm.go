@@ -1,9 +1,9 @@
 // Package rpm is the component repo of rpm packages. It reads the rpm database of a tree and claims
 // the files that its packages installed.
 //
-// A database with a hole is an error and never a shorter list of packages. A single package with a
-// header that cannot be read is a warning. The source is not touched: the database is read from a
-// private copy that is unlinked as soon as it is open.
+// A database with missing parts is an error, and never gives a shorter list of packages. A single
+// package with an unreadable header causes a warning. The source is not touched: the database is
+// read from a private copy that is unlinked as soon as it is open.
 //
 // # Databases
 //

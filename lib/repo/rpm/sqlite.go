@@ -82,14 +82,14 @@ func checkSQLite(c *private) error {
 	}
 	page := int64(binary.BigEndian.Uint32(head[8:]))
 	if (st.Size()-walHeader)%(walFrame+page) != 0 {
-		return errors.New("write-ahead log is cut short")
+		return errors.New("write-ahead log is truncated")
 	}
 	return nil
 }
 
 var (
-	errNotDatabase = errors.New("is not such a database")
-	errShort       = errors.New("is cut short")
+	errNotDatabase = errors.New("is not a database of this type")
+	errShort       = errors.New("is truncated")
 )
 
 func readHead(path string, head []byte) error {
@@ -134,14 +134,14 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if kind != "table" || plain != 2 {
-		return errors.New("its table of packages is not rpm's")
+		return errors.New("the table of packages is not rpm's")
 	}
 	// The check of all pages and every read of a row would compute such columns, with unlimited
 	// time and memory.
 	var computed int
 	err = conn.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE c.hidden > 1").Scan(&computed)
 	if err == nil && computed > 0 {
-		err = errors.New("it has computed columns, which rpm does not use")
+		err = errors.New("has computed columns, which rpm does not use")
 	}
 	return err
 }

@@ -51,12 +51,12 @@ func TestWriteAheadLog(t *testing.T) {
 		t.Errorf("got %q, %v with an empty log", got, err)
 	}
 	if got, err := namesOf(t, raw, wal[:len(wal)-1]); err == nil {
-		t.Errorf("got %q of a log that is cut short", got)
+		t.Errorf("got %q of a log that is truncated", got)
 	}
 	tr := newTree(t)
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite", string(raw))
 	tr.file("/usr/lib/sysimage/rpm/rpmdb.sqlite-wal", string(wal))
-	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `finding "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be only in this log`) {
+	if r := tr.mustLoad(); len(r.Packages) != 2 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], `found "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal": some packages may be only in this log`) {
 		t.Errorf("got %d packages, warnings %q", len(r.Packages), r.Warnings)
 	}
 	// A file in the root without a record has been pruned.
@@ -120,9 +120,9 @@ func TestForeignSQLite(t *testing.T) {
 		"generated": {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1 << 20))); INSERT INTO Packages VALUES (1)", "not rpm's"},
 		"computed":  {schema + "CREATE TABLE x (a, b AS (hex(zeroblob(1 << 24))) NOT NULL); INSERT INTO x (a) VALUES (1)", "computed columns"},
 		"no table":  {"CREATE TABLE x (y)", "has no table of packages"},
-		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "cut short"},
+		"check":     {"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob CHECK (length(randomblob(hnum)) > 0)); INSERT INTO Packages VALUES (1, 'x')", "truncated"},
 		"lost":      {schema + "INSERT INTO Name VALUES ('a', 7, 0)", "1 packages of its index \"Name\" are missing"},
-		"no blob":   {schema + "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', ''); PRAGMA writable_schema = reset; INSERT INTO Packages VALUES (1, NULL)", "cut short"},
+		"no blob":   {schema + "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', ''); PRAGMA writable_schema = reset; INSERT INTO Packages VALUES (1, NULL)", "truncated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x.sqlite")

@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/repo/places/placestest"
 )
 
-// TestPackages: what a bill of materials says: each version, of a broken specification that in
+// TestPackages: the data for a bill of materials: each version, of a broken specification that in
 // its name.
 func TestPackages(t *testing.T) {
 	r := placestest.New(t)

@@ -8,12 +8,11 @@
 //
 // A gem has its specification; everything in gems/FULLNAME, doc/FULLNAME and
 // extensions/PLATFORM/API/FULLNAME, where FULLNAME is that of the specification;
-// cache/FULLNAME.gem; build_info/FULLNAME.info; and, in the home's bin directory, the
-// executables in the specification. Gems that Bundler has from git are in
-// bundler/gems/NAME-REVISION.
+// cache/FULLNAME.gem; build_info/FULLNAME.info; and, in the home's bin directory, the executables
+// in the specification. Gems that Bundler got from git are in bundler/gems/NAME-REVISION.
 //
-// Gems in specifications/default are part of Ruby itself. They are left to the package
-// that has Ruby.
+// Gems in specifications/default are part of Ruby itself. They are left to the package that
+// contains Ruby.
 package ruby
 
 import (
@@ -72,7 +71,7 @@ func gemspec(path string) (home, full string, found bool) {
 	return format.Parent(dir), full, full != ""
 }
 
-// checkout splits a path in a gem that Bundler has from git.
+// checkout splits a path in a gem that Bundler got from git.
 func checkout(path string) (dir, home, name string, found bool) {
 	const gems = "/bundler/gems/"
 	home, below, found := strings.Cut(path, gems)

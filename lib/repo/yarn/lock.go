@@ -15,7 +15,7 @@ const (
 	maxLine = 64 << 10
 )
 
-// lock is what yarn.lock files say of packages.
+// lock has the data of yarn.lock files about packages.
 type lock struct {
 	bySlug       map[string]*entry
 	byDescriptor map[string]*entry // NAME@RANGE
@@ -38,8 +38,8 @@ func newLock() *lock {
 	}
 }
 
-// find returns the entry that a need was resolved to, nil for none. A range of old files
-// is without its protocol. One that is patched has another: then the name has to do.
+// find returns the entry that a need was resolved to, nil for none. In old files, a range has no
+// protocol. A patched package has a different protocol; then only the name is compared.
 func (l *lock) find(n need) *entry {
 	for _, descriptor := range []string{n.name + "@" + n.wanted, n.name + "@npm:" + n.wanted} {
 		if e := l.byDescriptor[descriptor]; e != nil {
@@ -78,7 +78,7 @@ func (l *lock) parse(raw []byte) error {
 		}
 	}
 	if !found && len(bytes.TrimSpace(raw)) > 0 {
-		return errors.New("holds no package: it is not of Yarn 2 or later")
+		return errors.New("contains no packages: not a lock file of Yarn 2 or later")
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (l *lock) add(e *entry, resolution string, descriptors []string) bool {
 	return true
 }
 
-// field takes a line apart, without quotes. The key is empty if the line has none.
+// field splits a line into key and value, without quotes. The key is empty if the line has none.
 func field(line string) (key, value string) {
 	line = strings.TrimLeft(line, " ")
 	if rest, quoted := strings.CutPrefix(line, `"`); quoted {

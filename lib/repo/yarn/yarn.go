@@ -14,7 +14,7 @@
 // What Yarn writes for itself changes with every package: "yarn/.database" has .pnp.cjs,
 // yarn.lock and the state of the installation. The rest of a project is its own code.
 //
-// A yarn.lock that cannot be read is a warning.
+// A yarn.lock that cannot be read causes a warning.
 package yarn
 
 import (
@@ -74,7 +74,7 @@ type loader struct {
 	played   []string            // directories with a .pnp.cjs
 }
 
-// project is a directory with packages, or that around a cache that projects share.
+// project is a directory with packages, or the directory that contains a cache shared by projects.
 type project struct {
 	dir      string
 	isShared bool
@@ -89,7 +89,7 @@ type pkg struct {
 	records []int
 }
 
-// find adds a record to the package that it is of.
+// find adds a record to its package.
 func (l *loader) find(i int) {
 	path := l.tree.Files[i].Path
 	if assign.Base(path) == pnpName {
@@ -224,7 +224,7 @@ func (p *project) apply(locked *lock) (asked []int) {
 	return asked
 }
 
-// nameOf takes a package's name out of a slug: "@scope/name" of "@scope-name-npm-1.0.0".
+// nameOf returns the package's name in a slug: "@scope/name" of "@scope-name-npm-1.0.0".
 func nameOf(slug string) string {
 	name := slug
 	if cut := strings.LastIndex(slug, "-npm-"); cut > 0 {

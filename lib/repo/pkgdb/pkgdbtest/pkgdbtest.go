@@ -59,8 +59,8 @@ func Claims(tree *assign.Tree, repo assign.Repo, files bool) string {
 	return Lines(lines...)
 }
 
-// Packages writes what a bill of materials says of packages, one line each: type, namespace,
-// name, version, architecture, source, its version and licence, "-" for what is empty.
+// Packages lists the data of packages for a bill of materials, one line each: type, namespace,
+// name, version, architecture, source, its version and licence, with "-" for empty fields.
 func Packages(list []*assign.Package) string {
 	var lines []string
 	for _, p := range list {
@@ -73,8 +73,8 @@ func Packages(list []*assign.Package) string {
 	return Lines(lines...)
 }
 
-// Sound checks that the claims of a result are on records of the tree, and for
-// components that a stream can hold.
+// Sound checks that all claims of a result refer to records of the tree and to components that are
+// valid in a stream.
 func Sound(t testing.TB, tree *assign.Tree, r *assign.Result) {
 	t.Helper()
 	for _, claim := range r.Claims {
