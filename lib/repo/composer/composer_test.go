@@ -49,7 +49,7 @@ func TestProject(t *testing.T) {
 	r.File(vendor+"acme/web/tests/vendor/composer/installed.json", list(packageOf("acme/log", "../acme/log"))).File(vendor+"acme/web/tests/vendor/acme/log/x", "")
 	r.File("/srv/old/vendor/composer/installed.json", `[{"name": "acme/log", "require": []}]`).File("/srv/old/vendor/acme/log/x.php", "").File("/etc/passwd", "")
 	a := r.Assign(Repo{})
-	a.WantWarnings(`"evil/up"|but in "/etc"`, `"evil/app"|but in "/srv/app"`, `"evil/vendor"|but in "/srv/app/vendor"`)
+	a.WantWarnings(`"evil/up"|but is in "/etc"`, `"evil/app"|but is in "/srv/app"`, `"evil/vendor"|but is in "/srv/app/vendor"`)
 	a.Want(
 		vendor+"acme/web/src/A.php", "composer/acme/web",
 		vendor+"acme/log/src/A.php", "composer/acme/web",
