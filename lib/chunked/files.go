@@ -30,7 +30,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 			continue
 		}
 		at := path.Join("/", e.Name)
-		f, known := &format.File{Path: at}, false
+		f := &format.File{Path: at}
 		base := strings.TrimPrefix(path.Base(at), format.WhiteoutPrefix)
 		switch {
 		case base != path.Base(at):
@@ -47,6 +47,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 			*f = *first
 			f.Path = at
 		default:
+			known := false
 			if f.Type, known = types[e.Type]; !known {
 				return nil, fmt.Errorf("entry %q: it has the type %q", e.Name, e.Type)
 			}

@@ -23,7 +23,7 @@ import (
 	"chunkah/lib/write"
 )
 
-// sourceFlags are shared by scan and build.
+// sourceFlags are shared by the commands that read file systems.
 type sourceFlags struct {
 	imageFlags
 	Platform string `long:"platform" value-name:"OS/ARCH" unquote:"false" description:"which image of an index to use (default: this machine's). chunkah build and sbom accept all: build then makes an index, and sbom one document per image" section:"Source" brief:"which image of an index, or all"`

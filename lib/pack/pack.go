@@ -3,8 +3,9 @@
 // It reads a whole stream, decides which components share a layer (package group has the rule), and
 // writes the layers: each layer's record, followed by its files in order and their parent
 // directories. The output has exactly the entries of each layer's tar: times are clamped here, and
-// control xattrs are removed. It reads only files whose times no package bounds: their component
-// keeps the last image's times while its contents stay the same.
+// control xattrs are removed. It reads only files whose times no package bounds, because their
+// component keeps the previous image's times while its contents stay the same; and with MaxStale
+// also those whose digests are unknown.
 package pack
 
 import (

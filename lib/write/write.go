@@ -2,8 +2,9 @@
 // writes them, the config, manifest and index to a destination of package oci.
 //
 // The bytes depend only on the stream, the contents and the options, not on the number of threads.
-// Layers that are not compressed are read twice: once on all cores for their digests, and once to
-// write them, with the same digests. So nothing is stored in between.
+// Layers that are not compressed are read twice if the output is a pipe, a registry or
+// containers-storage: once on all cores for their digests, and once to write them, with the same
+// digests. So nothing is stored in between.
 package write
 
 import (
