@@ -10,16 +10,17 @@ import (
 	"chunkah/lib/layer"
 )
 
-// index has all entries of the previous image and all records of the root, by path.
+// index contains all entries of the previous image and all records of the root, by path.
 type index struct {
 	root []*format.File
 	// slots are the paths, in the order of a walk.
 	slots []slot
-	// entries are those of all layers by path, and from the bottom up for each path.
+	// entries are the entries of all layers, sorted by path and, per path, from the bottom layer
+	// up.
 	entries []entry
 	groups  []group
-	// bytes and units are of each layer: its entries without directories, and its number of files,
-	// each inode once.
+	// bytes is, per layer, the size of its entries without directories. units is, per layer, its
+	// number of files; an inode with several names counts once.
 	bytes     []int64
 	units     []int
 	rootBytes int64
@@ -29,29 +30,29 @@ type index struct {
 type slot struct {
 	path        string
 	first, last int32 // its entries: first <= i < last
-	root        int32 // its record, -1 for none
-	parent      int32 // the nearest slot above, -1 for none
+	root        int32 // its record in the root, -1 if it has none
+	parent      int32 // the nearest slot above, -1 at the top
 }
 
 // entry is one entry of a layer.
 type entry struct {
 	file  *format.File
 	layer int32
-	group int32 // of names of one inode, -1 for none
-	first bool  // not a further name of an inode
-	same  bool  // as the root's record
+	group int32 // the group of hard links, -1 if the inode has one name
+	first bool  // the first name of its inode
+	same  bool  // equal to the root's record
 	bytes int64 // in the tar; 0 for a directory
 }
 
-// group has the names of one inode in a layer.
+// group contains the names of one inode in a layer.
 type group struct {
 	first string // its first name
 	names int32
-	roots []int32 // the root's records at these paths, -1 for none
-	same  bool    // the root has the same names for one inode
+	roots []int32 // the root's records at these paths, -1 for a missing record
+	same  bool    // in the root, exactly these names share an inode
 }
 
-// item is an element of a run that is merged: a record of the root or an entry.
+// item is one file in a run: a record of the root or an entry of a layer.
 type item struct {
 	file  *format.File
 	layer int32 // -1 for the root
@@ -75,13 +76,13 @@ func newIndex(root []*format.File, layers []Layer, fits func(now, was *format.Fi
 	return x
 }
 
-// run is a sorted list of files that is merged with others: the root or a layer.
+// run is a sorted list of files to merge with other runs: the root or a layer.
 type run struct {
 	files []*format.File
 	item  // the first of the files
 }
 
-// next goes to the next file. It reports whether there is one.
+// next moves on to the next file. It returns false at the end of the run.
 func (r *run) next() bool {
 	r.files, r.at = r.files[1:], r.at+1
 	if len(r.files) == 0 {
@@ -91,7 +92,7 @@ func (r *run) next() bool {
 	return true
 }
 
-// runs is a heap of runs that are not at their end.
+// runs is a heap of the runs that still contain files.
 type runs []*run
 
 func (r runs) Len() int      { return len(r) }
@@ -102,8 +103,8 @@ func (r runs) Less(i, j int) bool {
 	return cmp.Or(format.ComparePaths(r[i].file.Path, r[j].file.Path), int(r[i].layer-r[j].layer)) < 0
 }
 
-// merged yields all files in the order of their paths: of one path, the root's comes first, and
-// then those of the layers from the bottom up. The lists must be in order.
+// merged yields all files in path order. For each path, the root's record comes first, then the
+// layers' entries from the bottom up. The input lists must be sorted by path.
 func merged(root []*format.File, layers []Layer) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		var all runs
@@ -130,7 +131,7 @@ func merged(root []*format.File, layers []Layer) iter.Seq[item] {
 	}
 }
 
-// addSlots makes slots of sorted items. Records share the memory of equal paths and digests.
+// addSlots creates slots from sorted items. Equal paths and digests of records share memory.
 func (x *index) addSlots(items iter.Seq[item]) {
 	groups := make(map[[2]int64]int32)
 	var above []int32
@@ -161,7 +162,7 @@ func (x *index) addSlots(items iter.Seq[item]) {
 	}
 }
 
-// entry makes the entry of an item and adds it to its group.
+// entry creates the entry for an item and adds it to its group.
 func (x *index) entry(it item, root int32, groups map[[2]int64]int32) entry {
 	e := entry{file: it.file, layer: it.layer, group: -1, first: true}
 	if f := it.file; f.Hardlink != 0 {
@@ -210,7 +211,7 @@ func (x *index) compare(fits func(now, was *format.File) bool) {
 		for j := s.first; j < s.last; j++ {
 			e := &x.entries[j]
 			if e.group >= 0 && x.groups[e.group].names == 1 {
-				e.group = -1 // its other names are elsewhere
+				e.group = -1 // its other names are in other layers
 			}
 			switch {
 			case e.group >= 0 && !x.groups[e.group].same, linked && e.group < 0:
@@ -222,7 +223,7 @@ func (x *index) compare(fits func(now, was *format.File) bool) {
 	x.joinGroups()
 }
 
-// rootGroups returns the root's records of each inode with several names.
+// rootGroups returns, for each inode with several names, the root's records.
 func (x *index) rootGroups() map[int64][]int32 {
 	names := make(map[int64][]int32)
 	for i, f := range x.root {
@@ -233,7 +234,7 @@ func (x *index) rootGroups() map[int64][]int32 {
 	return names
 }
 
-// joinGroups makes the names of an inode the same together or not at all.
+// joinGroups sets same for either all names of an inode or none of them.
 func (x *index) joinGroups() {
 	for i := range x.entries {
 		if e := &x.entries[i]; e.group >= 0 && !e.same {
@@ -247,14 +248,14 @@ func (x *index) joinGroups() {
 	}
 }
 
-// same reports whether an entry has the attributes and contents of a record. Further names of an
-// inode have those of the first.
+// same reports whether an entry has the attributes and contents of a record. Additional names of an
+// inode have the same attributes and contents as the first name.
 func same(now, was *format.File) bool {
 	return SameAttributes(now, was) && (now.Type != format.TypeFile || now.Size >= 0 && now.Digest != "" && now.Digest == was.Digest)
 }
 
-// SameAttributes compares everything except time and contents. Xattrs without a value do not count:
-// clients do not read them from layers.
+// SameAttributes compares everything except times and contents. It ignores xattrs without a value,
+// because clients do not read them from layers.
 func SameAttributes(a, b *format.File) bool {
 	return a.Type == b.Type && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size == b.Size &&
 		a.Target == b.Target && a.DevMajor == b.DevMajor && a.DevMinor == b.DevMinor && sameXattrs(a.Xattrs, b.Xattrs)

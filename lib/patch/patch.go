@@ -1,13 +1,13 @@
-// Package patch decides which layers of the previous image an image keeps, so that an update
-// downloads only the files that changed.
+// Package patch decides which layers of the previous image to keep, so that an update downloads
+// only the files that changed.
 //
-// A kept layer is used byte for byte. New layers above it have the files that changed, and
-// whiteouts for paths that are gone. Bytes of kept layers that upper layers hide, or that are not
-// in the root, are stale. While too many are, the layer with the most stale bytes per live byte is
-// dissolved: its live files go into new layers. It is what a log-structured merge tree does with
-// its runs.
+// A kept layer is used byte for byte. New layers on top contain the files that changed, and
+// whiteouts for deleted paths. Bytes of a kept layer are stale if upper layers hide them or the
+// root no longer contains them. While there are too many stale bytes, the layer with the most stale
+// bytes per live byte is dissolved: its live files move into new layers. A log-structured merge
+// tree handles its runs in the same way.
 //
-// The package is pure: records in, decisions out. docs/patch-layers.md has the idea and its costs.
+// The package does no input or output. docs/patch-layers.md describes the idea and its costs.
 package patch
 
 import (
@@ -20,54 +20,55 @@ import (
 
 // Layer is a layer of the previous image.
 type Layer struct {
-	// Files are the entries in order, as file records. A regular file without a digest counts as
-	// changed.
+	// Files are the entries in order, as file records. A regular file without a digest is treated
+	// as changed.
 	Files []*format.File
-	// Fault is why the layer cannot be kept; empty if it can.
+	// Fault is the reason why the layer cannot be kept; empty if it can.
 	Fault string
-	// Opaque are the directories whose contents in lower layers the layer hides. Links are the
-	// targets of hard links to files of other layers, by path; Files has these as empty files. Only
-	// Shadows uses them: a layer that has any also has a fault.
+	// Opaque lists directories whose contents in lower layers this layer hides. Links maps the
+	// paths of hard links to their targets in other layers; in Files, these hard links are empty
+	// files. Only Shadows uses Opaque and Links. A layer with either also has a Fault.
 	Opaque []string
 	Links  map[string]string
 }
 
 // Options tune a plan.
 type Options struct {
-	// Max is the number of layers of the image.
+	// Max is the maximum number of layers in the image.
 	Max int
-	// MaxStale bounds the stale bytes of the kept layers, in parts per million of the root's bytes.
+	// MaxStale limits the stale bytes in kept layers, in parts per million of the root's bytes.
 	MaxStale int64
-	// MaxLayerSize bounds the tar of a layer with several files, in bytes; 0 means no limit.
+	// MaxLayerSize limits the tar size of a layer with several files, in bytes; 0 means no limit.
 	MaxLayerSize int64
-	// TimeFits reports whether an unchanged file can keep the time of its entry, as far as other
-	// files depend on it. Nil means always.
+	// TimeFits reports whether an unchanged file can keep the time of its entry although other
+	// files can depend on that time. Nil means that it always can.
 	TimeFits func(now, was *format.File) bool
 }
 
-// Plan is the decision about an image.
+// Plan says which layers to keep and what to write.
 type Plan struct {
-	// Kept are the indexes of the kept layers, ascending.
+	// Kept lists the indexes of the kept layers, in ascending order.
 	Kept []int
-	// Write are the indexes of the root's records that new layers must have: changed and new files,
-	// and directories whose own attributes are in no kept layer. Other parents are not listed.
+	// Write lists the indexes of the root's records that new layers must contain: changed and new
+	// files, and directories whose own attributes no kept layer contains. Other parent directories
+	// are not listed.
 	Write []int
-	// Gone are the paths for which new layers need whiteouts, in order. Paths below them are not
+	// Gone lists the paths that need whiteouts in new layers, in order. Paths below them are not
 	// listed.
 	Gone []string
 	// Fates describe what happens to each layer of the previous image.
 	Fates []Fate
-	// Bytes is the size of the root in tars, and Stale that of the kept layers' stale entries.
+	// Bytes is the tar size of the root. Stale is the tar size of stale entries in kept layers.
 	Bytes, Stale int64
 }
 
 // Fate is what happens to a layer of the previous image.
 type Fate struct {
 	Reason Reason
-	// Bytes is the size of its entries without directories, Stale the part of it that the new image
-	// does not show.
+	// Bytes is the size of the layer's entries without directories. Stale is the size of the
+	// entries that the new image does not show.
 	Bytes, Stale int64
-	// Fault is the detail of Unusable.
+	// Fault explains the reason Unusable.
 	Fault string
 }
 
@@ -77,28 +78,29 @@ type Reason string
 // The reasons.
 const (
 	Kept     Reason = "kept"
-	Empty    Reason = "empty"     // nothing of it is visible any more
-	Stale    Reason = "stale"     // the image had too many stale bytes
-	Room     Reason = "room"      // new layers needed its place
+	Empty    Reason = "empty"     // none of its files is visible any more
+	Stale    Reason = "stale"     // the image contained too many stale bytes
+	Room     Reason = "room"      // new layers needed the slot
 	TooLarge Reason = "too large" // larger than MaxLayerSize
 	Unusable Reason = "unusable"
 )
 
 const ppm = 1_000_000
 
-// roomShare is the share of the layers that an update can need: a sixteenth, but leastRoom at
-// least.
+// An update can add up to 1/roomShare of the image's layers, but at least leastRoom layers.
 const (
 	roomShare = 16
 	leastRoom = 2
 )
 
-// chainShare says how much bytes count that clients which store by chain need again because a layer
-// below is dissolved: a 32nd of bytes that all clients download. In replays of update histories, it
-// costs all clients up to 1 %, and saves up to a quarter of the chains that change.
+// chainShare weights bytes that only some clients download again: clients that store layers by
+// chain need all layers above a dissolved one again. Such a byte counts as 1/32 of a byte that all
+// clients download. In replayed update histories, this makes downloads up to 1 % larger and changes
+// up to a quarter fewer chains.
 const chainShare = 32
 
-// Make plans an image with these records, in order, on top of the previous image's layers.
+// Make plans an image with these records, which must be in order, on top of the previous image's
+// layers.
 func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 	x := newIndex(root, layers, opt.TimeFits)
 	p := &Plan{Fates: make([]Fate, len(layers)), Bytes: x.rootBytes}
@@ -113,9 +115,9 @@ func Make(root []*format.File, layers []Layer, opt Options) *Plan {
 			p.dissolve(keep, i, TooLarge)
 		}
 	}
-	s := x.look(keep)
+	s := x.compareKept(keep)
 	for p.step(x, s, keep, opt) {
-		s = x.look(keep)
+		s = x.compareKept(keep)
 	}
 	p.finish(x, s, keep)
 	return p
@@ -125,7 +127,7 @@ func (p *Plan) dissolve(keep []bool, i int, why Reason) {
 	keep[i], p.Fates[i].Reason = false, why
 }
 
-// step dissolves a layer if the policy demands it. It reports whether it did.
+// step dissolves one layer if the limits require it. It reports whether it did.
 func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 	any := false
 	for i, kept := range keep {
@@ -154,7 +156,7 @@ func (p *Plan) step(x *index, s *state, keep []bool, opt Options) bool {
 	return false
 }
 
-// finish fills in the plan.
+// finish fills in the result.
 func (p *Plan) finish(x *index, s *state, keep []bool) {
 	for i, kept := range keep {
 		f := &p.Fates[i]
@@ -179,7 +181,7 @@ func less(a, b, c, d uint64) bool {
 	return hi1 < hi2 || hi1 == hi2 && lo1 < lo2
 }
 
-// faultOf returns why a layer cannot be kept. Clients disagree about the effect of entries whose
+// faultOf returns the reason why a layer cannot be kept. Clients disagree about entries whose
 // parent directory is in another layer.
 func faultOf(l Layer) string {
 	if l.Fault != "" {

@@ -9,21 +9,21 @@ import (
 
 // Shadow is the part of a layer that upper layers hide.
 type Shadow struct {
-	// Bytes is the size of the layer's entries without directories, Stale that of the hidden ones.
-	// The contents of an inode are hidden if all of its names are.
+	// Bytes is the size of the layer's entries without directories. Stale is the size of the hidden
+	// entries. The contents of an inode are hidden if all its names are hidden.
 	Bytes, Stale int64
-	// HiddenBy has the hidden bytes by the layer that hides them.
+	// HiddenBy maps each upper layer to the number of bytes that it hides.
 	HiddenBy map[int]int64
-	// Removed are the regular files with contents that the image shows at no path, and whose path
-	// has no regular file any more, in order. They can still be read in the layer.
+	// Removed lists, in order, regular files whose contents the image no longer shows at any path,
+	// and whose path is no longer a regular file. Their contents can still be read from the layer.
 	Removed []*format.File
 }
 
-// StaleLayer is a layer with hidden files, in JSON output.
+// StaleLayer describes a layer with hidden files in JSON output.
 type StaleLayer struct {
 	Layer int   `json:"layer"`
 	Stale int64 `json:"stale_bytes"`
-	// HiddenBy has these bytes by the index of the layer that hides them.
+	// HiddenBy maps the index of each layer that hides files to the number of bytes hidden.
 	HiddenBy map[int]int64 `json:"hidden_by"`
 }
 
@@ -37,9 +37,9 @@ func StaleLayers(shadows []Shadow) (list []StaleLayer) {
 	return list
 }
 
-// Types of marks: entries without a record, which hide files of lower layers.
+// Types of marks: entries that have no record but hide files in lower layers.
 const (
-	typeImplied format.Type = "implied" // a directory, because there are files below it
+	typeImplied format.Type = "implied" // a directory that exists only because it contains files
 	typeOpaque  format.Type = "opaque"
 )
 
@@ -58,7 +58,7 @@ func Shadows(layers []Layer) []Shadow {
 	return s.find()
 }
 
-// withMarks returns the files of a layer, with marks.
+// withMarks returns the files of a layer together with its marks.
 func withMarks(l Layer) []*format.File {
 	files, dirs := slices.Clip(l.Files), make(map[string]bool)
 	for _, path := range l.Opaque {
@@ -72,7 +72,7 @@ func withMarks(l Layer) []*format.File {
 	}
 	for _, f := range files {
 		if f.Type == format.TypeWhiteout {
-			continue // does not need its parent
+			continue // needs no implied parent
 		}
 		for path := f.Path; path != "/"; {
 			if path = format.Parent(path); dirs[path] {
@@ -90,7 +90,7 @@ func withMarks(l Layer) []*format.File {
 	return files
 }
 
-// rank orders the entries of a layer at one path by their effect: whiteouts are applied first.
+// rank orders a layer's entries at one path by their effect: whiteouts come first.
 func rank(f *format.File) int {
 	switch f.Type {
 	case format.TypeWhiteout:
@@ -107,9 +107,9 @@ type shadows struct {
 	x      *index
 	layers []Layer
 	keep   []bool
-	shown  []int32 // by slot: the visible entry, -1 for none
-	// used are the entries whose contents are visible, at their path or by a hard link of another
-	// layer; groups are those with a visible name.
+	shown  []int32 // by slot: the visible entry, -1 if nothing is visible
+	// used contains the entries whose contents are visible, at their own path or through a hard
+	// link in another layer. groups contains the groups with a visible name.
 	used   map[int32]bool
 	groups []bool
 }
@@ -149,7 +149,7 @@ func (s *shadows) find() []Shadow {
 	return list
 }
 
-// hidden adds an entry that is not visible at its path.
+// hidden counts an entry that is not visible at its path.
 func (s *shadows) hidden(to *Shadow, slot int, at int32) {
 	e := &s.x.entries[at]
 	inode := s.inode(slot, at)
@@ -165,8 +165,8 @@ func (s *shadows) hidden(to *Shadow, slot int, at int32) {
 	}
 }
 
-// inode returns the entry with the contents of an entry, which differs for a hard link to a file of
-// another layer. It returns -1 if there is none.
+// inode returns the entry that contains the contents of an entry. For a hard link to a file in
+// another layer this is that file's entry, or -1 if the file does not exist.
 func (s *shadows) inode(slot int, at int32) int32 {
 	layer, path := s.x.entries[at].layer, s.x.slots[slot].path
 	for range len(s.x.slots) { // hard links to hard links
@@ -185,7 +185,8 @@ func (s *shadows) inode(slot int, at int32) int32 {
 	return -1
 }
 
-// visibleBelow returns the entry that the layers below a layer show at a path, or -1.
+// visibleBelow returns the entry that is visible at a path if only the layers below the given one
+// are used, or -1.
 func (s *shadows) visibleBelow(path string, layer int32) int32 {
 	i, found := slices.BinarySearchFunc(s.x.slots, path, func(at slot, path string) int { return format.ComparePaths(at.path, path) })
 	if !found {
@@ -194,8 +195,8 @@ func (s *shadows) visibleBelow(path string, layer int32) int32 {
 	return s.x.visible(i, s.floor(i, layer), layer, s.keep).shown
 }
 
-// floor returns the lowest layer whose files show at a path, in the image of the layers below a
-// layer.
+// floor returns the lowest layer whose files are visible at a path if only the layers below the
+// given one are used.
 func (s *shadows) floor(slot int, layer int32) int32 {
 	p := s.x.slots[slot].parent
 	if p < 0 {
@@ -221,7 +222,7 @@ func (s *shadows) hider(slot int, at int32) int {
 	return int(by)
 }
 
-// isDirectory reports whether an entry is a directory, or makes one.
+// isDirectory reports whether an entry is a directory or implies one.
 func isDirectory(f *format.File) bool {
 	return f.Type == format.TypeDir || f.Type == typeImplied || f.Type == typeOpaque
 }

@@ -6,32 +6,32 @@ import (
 	"chunkah/format"
 )
 
-// state is the view on a set of kept layers, compared with the root.
+// state is the view of a set of kept layers, compared with the root.
 type state struct {
 	x *index
-	// live are the bytes of each layer that the new image shows, and needed whether it needs
-	// anything of the layer.
+	// live is the number of visible bytes per layer. needed reports whether the new image uses
+	// anything from the layer.
 	live   []int64
 	needed []bool
 	write  []int
 	gone   []string
-	// free are the components with files to write, and others whether anything else is to be
-	// written.
-	free   map[string]bool
-	others bool
+	// components are the components with files to write. otherWork is set if anything else has to
+	// be written: directories, files without a component, or whiteouts.
+	components map[string]bool
+	otherWork  bool
 
-	below   []int32 // by slot: the lowest layer whose files show below it
-	covered []bool  // by slot: everything below is replaced or deleted
-	seen    []int32 // by group: names that show
+	below   []int32 // by slot: the lowest layer whose files are visible below it
+	covered []bool  // by slot: everything below it is replaced or deleted
+	seen    []int32 // by group: number of visible names
 }
 
-// look flattens the kept layers and compares the result with the root.
-func (x *index) look(keep []bool) *state {
+// compareKept flattens the kept layers and compares the result with the root.
+func (x *index) compareKept(keep []bool) *state {
 	s := &state{
-		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), free: make(map[string]bool),
+		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), components: make(map[string]bool),
 		below: make([]int32, len(x.slots)), covered: make([]bool, len(x.slots)), seen: make([]int32, len(x.groups)),
 	}
-	shown := make([]int32, len(x.slots)) // entries
+	shown := make([]int32, len(x.slots)) // the visible entry of each slot
 	for i := range x.slots {
 		shown[i] = s.flatten(i, keep)
 	}
@@ -41,17 +41,16 @@ func (x *index) look(keep []bool) *state {
 	return s
 }
 
-// view is the result of a set of layers at a path.
+// view describes what a set of layers shows at a path.
 type view struct {
-	shown int32 // the visible entry, -1 for none
-	// hider is the entry that hides something, for a path that is gone or for the contents of a
-	// directory; -1 for none. base is the lowest of the entries that give a directory its
-	// attributes.
+	shown int32 // the visible entry, -1 if nothing is visible
+	// hider is the entry that hides a deleted path or the contents of a directory; -1 if no entry
+	// does. base is the lowest of the entries that set the attributes of a directory.
 	hider, base int32
-	below       int32 // the lowest layer whose files show below the path
+	below       int32 // the lowest layer whose files are visible below the path
 }
 
-// visible returns the result of the layers from floor, and below limit, at a path.
+// visible returns what the kept layers with floor <= index < limit show at a path.
 func (x *index) visible(i int, floor, limit int32, keep []bool) view {
 	at := &x.slots[i]
 	v := view{-1, -1, -1, floor}
@@ -85,7 +84,7 @@ func (x *index) visible(i int, floor, limit int32, keep []bool) view {
 	return v
 }
 
-// flatten returns the visible entry of a path, -1 for none. Parents come before their children.
+// flatten returns the visible entry at a path, -1 if nothing is visible. Call it for parents first.
 func (s *state) flatten(i int, keep []bool) int32 {
 	floor := int32(0)
 	if parent := s.x.slots[i].parent; parent >= 0 {
@@ -119,7 +118,7 @@ func (s *state) compare(i int, shown int32) {
 		s.covered[i] = true
 		if shown >= 0 && !covered {
 			s.gone = append(s.gone, at.path)
-			s.others = true
+			s.otherWork = true
 		}
 		return
 	}
@@ -137,13 +136,13 @@ func (s *state) compare(i int, shown int32) {
 	}
 	s.write = append(s.write, int(at.root))
 	if now.Type == format.TypeDir || len(now.Components) == 0 {
-		s.others = true
+		s.otherWork = true
 		return
 	}
-	s.free[now.Components[0]] = true
+	s.components[now.Components[0]] = true
 }
 
-// stale returns the stale bytes of the kept layers.
+// stale returns the number of stale bytes in the kept layers.
 func (s *state) stale(x *index, keep []bool) (n int64) {
 	for i, kept := range keep {
 		if kept {
@@ -153,7 +152,8 @@ func (s *state) stale(x *index, keep []bool) (n int64) {
 	return n
 }
 
-// stalest returns the kept layer with the most stale bytes per live byte, the lowest of several.
+// stalest returns the kept layer with the most stale bytes per live byte. Of equal layers it
+// returns the lowest.
 func (s *state) stalest(x *index, keep []bool) int {
 	best := -1
 	for i, kept := range keep {
@@ -167,9 +167,10 @@ func (s *state) stalest(x *index, keep []bool) int {
 	return best
 }
 
-// cheapest returns the kept layer that costs clients least to dissolve, the lowest of several. It
-// costs its live bytes and a share of the kept layers above it, which are then in other chains.
-// Above a layer that was dissolved before, they already are.
+// cheapest returns the kept layer that is cheapest for clients to dissolve. Of equal layers it
+// returns the lowest. The cost is the layer's live bytes plus a share of the kept layers above it,
+// whose chains change. The chains above an already dissolved layer have changed anyway and cost
+// nothing.
 func (s *state) cheapest(x *index, keep []bool) int {
 	whole := slices.Index(keep, false)
 	if whole < 0 {
@@ -190,10 +191,10 @@ func (s *state) cheapest(x *index, keep []bool) int {
 	return best
 }
 
-// room returns how many layers are left for everything that is written.
+// room returns how many layers to reserve for everything that has to be written.
 func (s *state) room(most int) int {
-	need := len(s.free)
-	if s.others && need == 0 {
+	need := len(s.components)
+	if s.otherWork && need == 0 {
 		need = 1
 	}
 	return min(need, max(leastRoom, most/roomShare))

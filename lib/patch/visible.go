@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// Visible yields the entries that an image of these layers shows, in the order of their paths. The
-// lists are in order, and have no marks.
+// Visible yields, in path order, the entries that an image made of these layers shows. The layers'
+// files must be sorted by path and contain no marks.
 func Visible(layers []Layer) iter.Seq[*format.File] {
 	return func(yield func(*format.File) bool) {
 		var above []place
@@ -38,11 +38,12 @@ func Visible(layers []Layer) iter.Seq[*format.File] {
 	}
 }
 
-// place is a path of which entries are read from the bottom up.
+// place is a path whose entries are read from the bottom layer up.
 type place struct {
 	path  string
-	shown *format.File // nil for none
-	// floor and below are the lowest layers whose files show at the path and below it.
+	shown *format.File // nil if nothing is visible
+	// floor is the lowest layer whose files are visible at the path, below the lowest whose files
+	// are visible below the path.
 	floor, below int32
 }
 

@@ -14,16 +14,16 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// changed shows the difference between an image and its lowest layers: files of the layers above,
-// with their parent directories, and a character device 0, 0 for each deleted file, as in
-// overlayfs. It is a rootfs.Source.
+// changed shows the difference between an image and its lowest layers: files in the layers above,
+// with their parent directories, and, as in overlayfs, a character device 0, 0 for each deleted
+// file. It is a rootfs.Source.
 type changed struct {
 	tree  *image.Tree
-	names map[string][]string // by visible directory
+	names map[string][]string // by visible directory: names of its visible files
 	gone  map[string]bool
 }
 
-// newChanged finds the difference from the lowest keep layers.
+// newChanged finds the difference from the lowest layers; keep is their number.
 func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	c := &changed{tree: tree, names: map[string][]string{"/": nil}, gone: map[string]bool{}}
 	for _, path := range tree.Gone() {
@@ -34,7 +34,7 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All names of an inode go into one layer: if one is shown, all are.
+	// All names of an inode must be in one layer: if one is shown, all are shown.
 	for _, g := range groups {
 		if g.shown {
 			for _, path := range g.paths {
@@ -49,13 +49,13 @@ func newChanged(tree *image.Tree, keep int) (*changed, error) {
 	return c, nil
 }
 
-// group has the names of an inode with several.
+// group contains the names of an inode with several names.
 type group struct {
 	paths []string
 	shown bool
 }
 
-// walk shows files of layers that are not kept, and returns inodes with several names by their
+// walk shows files in layers that are not kept, and returns the inodes with several names by inode
 // number.
 func (c *changed) walk(dir string, keep int) (map[uint64]*group, error) {
 	groups := map[uint64]*group{}
@@ -119,7 +119,8 @@ func (c *changed) Stat(path string) (rootfs.Stat, error) {
 	return c.tree.Stat(path)
 }
 
-// Names implements rootfs.Source. If only a directory itself changed, it has no names.
+// Names implements rootfs.Source. A directory of which only the attributes changed is shown without
+// names.
 func (c *changed) Names(dir string) ([]string, error) {
 	if c.gone[dir] {
 		return nil, unix.ENOTDIR

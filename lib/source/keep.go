@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/transport"
 )
 
-// keptLayers returns the number of layers of an image to keep.
+// keptLayers returns how many of an image's layers to keep.
 func keptLayers(ctx context.Context, img *image.Image, opt Options) (int, error) {
 	if opt.KeepBase == "" {
 		return 0, nil

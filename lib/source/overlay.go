@@ -14,8 +14,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// overlay merges trees, the last one on top: directories are merged, any other file replaces the
-// one below. It is a rootfs.Source.
+// overlay merges trees, with the last tree on top: directories are merged, other files replace
+// those below. It is a rootfs.Source.
 type overlay struct {
 	trees []*shown // from the bottom up
 }
@@ -28,20 +28,21 @@ func newOverlay(trees []*rootfs.Root) *overlay {
 	return o
 }
 
-// shown is one of the trees.
+// shown is one tree of the overlay.
 type shown struct {
 	*rootfs.Root
-	// last is the last path that was found to be missing: a walk asks for the paths below it next.
+	// last is the last path that was found to be missing, because a walk asks for the paths below
+	// it next.
 	last atomic.Pointer[absence]
 }
 
-// absence is a path that a tree does not have although it has the parent.
+// absence is a path that does not exist in a tree, although its parent does.
 type absence struct {
 	path  string
 	hides bool // the parent is not a directory, so it hides the trees below
 }
 
-// covers reports whether path is missing too.
+// covers reports whether path does not exist either.
 func (a *absence) covers(path string) bool {
 	return a != nil && len(path) >= len(a.path) && path[:len(a.path)] == a.path && (len(path) == len(a.path) || path[len(a.path)] == '/')
 }
@@ -60,17 +61,17 @@ func (s *shown) lstat(path string) (st rootfs.Stat, gone *absence, err error) {
 	return rootfs.Stat{}, gone, err
 }
 
-// absent returns the highest missing one of a path and its parents. Nothing exists below a missing
-// path, so it uses binary search. It is usually the path itself.
+// absent returns the highest missing path: path itself or one of its parents. Nothing exists below
+// a missing path, so a binary search finds it.
 func (s *shown) absent(path string) (*absence, error) {
-	var ends []int // ends of the names in path
+	var ends []int // where each name in path ends
 	for i := 1; i <= len(path); i++ {
 		if i == len(path) || path[i] == '/' {
 			ends = append(ends, i)
 		}
 	}
 	above := rootfs.Stat{Mode: unix.S_IFDIR} // the root
-	low, high := 0, len(ends)-1              // ends[high] is missing, everything before ends[low] exists
+	low, high := 0, len(ends)-1              // path[:ends[high]] is missing, path[:ends[low-1]] exists
 	for middle := high - 1; low < high; middle = (low + high) / 2 {
 		st, err := s.Lstat(path[:ends[middle]])
 		switch {
@@ -112,8 +113,8 @@ func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// Stat implements rootfs.Source. Inode numbers of images overlap, and all are on device 0, which no
-// directory has. So each image gets its own device number.
+// Stat implements rootfs.Source. All images use device 0, which no directory has, and their inode
+// numbers overlap. So each image gets its own device number.
 func (o *overlay) Stat(path string) (rootfs.Stat, error) {
 	at, st, err := o.find(path)
 	if st.Dev == 0 {
@@ -142,7 +143,7 @@ func (o *overlay) Names(dir string) ([]string, error) {
 				continue
 			}
 			if gone != nil || !isDir(st) {
-				break // it hides the trees below
+				break // this file hides the trees below
 			}
 		}
 		more, err := tree.ReadDir(dir)
@@ -187,7 +188,8 @@ func (o *overlay) Open(path string) (io.ReaderAt, error) {
 	return reopened{o.trees[at].Root, path}, f.Close()
 }
 
-// in calls f with the parent directory of path and its last name, which is empty for the root.
+// in calls f with the parent directory and last name of path. For the root directory the name is
+// empty.
 func (o *overlay) in(path string, f func(d *rootfs.Dir, name string) error) error {
 	at, _, err := o.find(path)
 	if err != nil {

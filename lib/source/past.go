@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/plan"
 )
 
-// past has the layers in an image's history.
+// past contains the layers that an image's history describes.
 type past struct {
 	tree   *image.Tree
 	layers []*format.Layer // nil for layers of other tools
@@ -23,16 +23,16 @@ func newPast(img *image.Image, tree *image.Tree) past {
 	return p
 }
 
-// HasHistory reports whether LayerOf knows any layer. A directory has none, and there it would look
-// for each path.
+// HasHistory reports whether LayerOf can find any layer. It saves a lookup per path for
+// directories, which have no history.
 func (s *Set) HasHistory() bool {
 	return slices.ContainsFunc(s.pasts, func(p past) bool {
 		return slices.ContainsFunc(p.layers, func(l *format.Layer) bool { return l != nil })
 	})
 }
 
-// LayerOf returns the record of the layer that has a path. It is nil if the file is not from an
-// image, or from a layer of another tool.
+// LayerOf returns the record of the layer that contains a path. It is nil if the file does not come
+// from an image, or if another tool made the layer.
 func (s *Set) LayerOf(path string) *format.Layer {
 	at, _, err := s.overlay.find(path)
 	if err != nil || s.pasts[at].tree == nil {

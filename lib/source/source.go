@@ -1,5 +1,5 @@
-// Package source opens sources: a directory, an image in any place, or several of both, merged into
-// one tree. A later stage opens the same tree from the header of the stream.
+// Package source opens sources: a directory, an image from any transport, or several of them merged
+// into one tree. A later stage opens the same tree from the stream's header.
 package source
 
 import (
@@ -19,16 +19,16 @@ import (
 	"chunkah/lib/transport"
 )
 
-// maxSources bounds the sources of one tree: each stays open, an image keeps all its files in
-// memory, and every path is looked up in each.
+// maxSources limits the number of sources per tree. Each source stays open, an image keeps its file
+// list in memory, and every path is looked up in each source.
 const maxSources = 64
 
-// Options say how sources are opened. The zero value accepts local ones, for this machine's
+// Options say how to open sources. The zero value accepts local sources for this machine's
 // platform.
 type Options struct {
 	Image image.Options
-	// KeepBase says which layers of the only source, an image, are kept unchanged: their number, or
-	// a base image with these layers. Empty for none.
+	// KeepBase says which layers to keep unchanged if the only source is an image: their number, or
+	// a base image that consists of these layers. If it is empty, no layers are kept.
 	KeepBase string
 	// BySource makes each source its own component.
 	BySource bool
@@ -47,7 +47,7 @@ type Set struct {
 	// Root is the tree with all contents.
 	Root *rootfs.Root
 	// Changed shows the difference from the kept layers, with a character device 0, 0 for each
-	// deleted file. It is Root if no layers are kept. It is closed with Root.
+	// deleted file. If no layers are kept, Changed is Root. Closing Root closes it too.
 	Changed *rootfs.Root
 	// Config is the config of the topmost image; nil if no source is an image.
 	Config *oci.Config
@@ -55,26 +55,26 @@ type Set struct {
 	Tree *image.Tree
 	// Kept are the kept layers, from the bottom up.
 	Kept []image.Layer
-	// Image reads their blobs; nil if no source is an image.
+	// Image reads the blobs of the kept layers; nil if no source is an image.
 	Image *image.Image
-	// Removed are files in the layers of an image that it no longer shows, if requested.
+	// Removed lists files that are in the image's layers but are no longer visible, if requested.
 	Removed []*format.File
-	// Stale are the layers of an image with files that upper layers hide, if requested.
+	// Stale lists the image's layers with files that upper layers hide, if requested.
 	Stale []patch.StaleLayer
-	// Notes describe ambiguities that runtimes handle differently.
+	// Notes list ambiguities that runtimes handle in different ways.
 	Notes []string
 
-	names    []string // as in the header
+	names    []string // as in the stream's header
 	trees    []*rootfs.Root
-	pasts    []past   // of each tree
-	overlay  *overlay // of all
+	pasts    []past   // per tree
+	overlay  *overlay // all trees, merged
 	images   []*image.Image
 	labels   []string // as the user gave them
 	bySource bool
-	virtual  bool // some source is not a directory
+	virtual  bool // at least one source is not a directory
 }
 
-// Open opens sources. Later ones are on top.
+// Open opens sources. Later sources are applied on top.
 func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) {
 	s := &Set{labels: names, bySource: opt.BySource}
 	defer func() {
@@ -105,7 +105,7 @@ func Open(ctx context.Context, names []string, opt Options) (_ *Set, err error) 
 	return s, nil
 }
 
-// OpenHeader opens the sources in the header of a stream.
+// OpenHeader opens the sources listed in a stream's header.
 func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error) {
 	if h.KeepLayers > 0 {
 		opt.KeepBase = fmt.Sprint(h.KeepLayers)
@@ -114,7 +114,7 @@ func OpenHeader(ctx context.Context, h *format.Header, opt Options) (*Set, error
 	return Open(ctx, h.Sources, opt)
 }
 
-// Close closes all sources. Nothing can be read after it.
+// Close closes all sources. Afterwards nothing can be read.
 func (s *Set) Close() error {
 	var errs []error
 	for _, t := range s.trees {
@@ -210,7 +210,7 @@ func (s *Set) openImage(ctx context.Context, src image.Source, opt Options) erro
 	return nil
 }
 
-// config is an image's config with its annotations.
+// config returns an image's config together with its annotations.
 func config(img *image.Image) (*oci.Config, error) {
 	c, err := oci.ParseConfig(img.Config.Data)
 	if err != nil {
@@ -224,7 +224,7 @@ func config(img *image.Image) (*oci.Config, error) {
 // the stream's root.
 func (s *Set) Header(h *format.Header) error {
 	if len(s.trees) == 1 && !s.virtual {
-		return nil // scan names the root
+		return nil // scan writes the root's path
 	}
 	for _, name := range s.names {
 		if !utf8.ValidString(name) {
@@ -235,7 +235,7 @@ func (s *Set) Header(h *format.Header) error {
 	return nil
 }
 
-// Components returns the component of each source with a file, nil without BySource.
+// Components returns one component for each source that contains a file; nil without BySource.
 func (s *Set) Components(f *format.File) ([]string, error) {
 	if !s.bySource {
 		return nil, nil

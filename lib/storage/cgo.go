@@ -8,8 +8,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// With cgo, go.podman.io/storage needs the headers of btrfs. A build with cgo is complete without
-// them, but cannot write images into a storage.
+// With cgo, go.podman.io/storage needs the btrfs headers. To build without these headers, a cgo
+// build leaves out writing into a storage.
 
 // Create reports that this build cannot write images.
 func Create(Store, []string, oci.Options, func(string)) (oci.Destination, error) {

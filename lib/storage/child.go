@@ -13,18 +13,18 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 )
 
-// RunChild runs the function for which this process was started by go.podman.io/storage: it unpacks
-// a layer in a process of its own, with the layer's directory as its root. It reports whether there
-// was one. Call it first in main.
+// RunChild makes this process a child of go.podman.io/storage if the library started it as one. The
+// child unpacks a layer, with the layer's directory as its root directory. RunChild reports whether
+// this process is such a child. Call it first in main.
 func RunChild() bool {
 	if strings.HasPrefix(os.Args[0], "storage-") {
-		// A terminal sends a signal to both processes. The parent ends the child.
+		// A terminal sends signals to both processes. The parent stops the child.
 		signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
 	}
 	return reexec.Init()
 }
 
-// logTo sends the warnings of go.podman.io/storage to warn. They are those of the whole process.
+// logTo sends all warnings that go.podman.io/storage logs in this process to warn.
 func logTo(warn func(string)) {
 	logrus.SetOutput(io.Discard)
 	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})

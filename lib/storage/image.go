@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// maxList bounds images.json and layers.json, in bytes. A layer takes some hundred bytes, plus
-	// 64 per file if owners are listed.
+	// maxList limits the size of images.json and layers.json, in bytes. A layer needs a few hundred
+	// bytes, plus 64 bytes per file if file owners are listed.
 	maxList = 256 << 20
-	// maxLayers bounds the layers of an image, so that a cycle of parents ends.
+	// maxLayers limits the layers of an image, so that a loop of parent layers ends.
 	maxLayers = 1000
 )
 
@@ -102,8 +102,8 @@ func Open(s Store, name string) (*Image, error) {
 // validID reports whether an ID is safe as a file name.
 func validID(id string) bool { return id != "" && !strings.ContainsAny(id, "/.\x00") }
 
-// find finds the image of a name like podman: a name without a registry is an image that was built
-// here, or else one of any registry.
+// find finds an image by name, like podman: a name without a registry means an image built on this
+// machine, or else an image from any registry.
 func find(images []image, name string) (image, error) {
 	repository, d, pinned := strings.Cut(name, "@")
 	tagged := repository
@@ -146,7 +146,7 @@ type missingError struct{ text string }
 func (e missingError) Error() string        { return e.text }
 func (e missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// one returns the image if it is the only one found.
+// one returns the image if exactly one was found.
 func one(found []image, name string) (image, error) {
 	if len(found) == 0 {
 		return image{}, nil
@@ -232,8 +232,8 @@ func (i *Image) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) 
 // Close does nothing.
 func (i *Image) Close() error { return nil }
 
-// bigData reads a document that is stored with the image. Its file name is the key, or the base64
-// of the key.
+// bigData reads a document that is stored with the image. The file is named after the key, or after
+// the key in base64.
 func (i *Image) bigData(key string) ([]byte, error) {
 	name := key
 	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {

@@ -20,20 +20,20 @@ import (
 	"chunkah/lib/tarsplit"
 )
 
-// layerTar is the tar of a layer. It is read once from start to end. The contents of a file can be
-// read at their offset as soon as the reader has passed them.
+// layerTar is a layer's tar. It is read once from start to end. As soon as the reader has passed a
+// file, its contents can be read again at their offset.
 type layerTar struct {
 	split *os.File
 	gzip  *gzip.Reader
 	lines *tarsplit.Reader
-	now   io.Reader // data of the current line
-	left  int64     // remaining bytes of it
-	at    int64     // offset of the next line in the tar
+	now   io.Reader // data of the current tar-split line
+	left  int64     // remaining bytes of that data
+	at    int64     // offset in the tar of the next line's data
 
 	mu     sync.Mutex
 	root   *rootfs.Root
 	files  []extent
-	opened *rootfs.File // the file of the last extent read
+	opened *rootfs.File // the file of the extent that was read last
 	last   int
 }
 
@@ -101,7 +101,7 @@ func (t *layerTar) Read(p []byte) (int, error) {
 	}
 }
 
-// next reads a line of the tar-split.
+// next reads one line of the tar-split data.
 func (t *layerTar) next() error {
 	l, err := t.lines.Next()
 	switch {
@@ -124,7 +124,7 @@ func (t *layerTar) next() error {
 	return nil
 }
 
-// ReadAt implements io.ReaderAt for the contents of files.
+// ReadAt implements io.ReaderAt. It reads only the contents of files.
 func (t *layerTar) ReadAt(p []byte, off int64) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -154,7 +154,7 @@ func (t *layerTar) ReadAt(p []byte, off int64) (int, error) {
 	return t.opened.ReadAt(p, off-f.offset)
 }
 
-// open opens a file of the layer. Its path can contain symlinks of the layer.
+// open opens a file in the layer. Its path can contain symlinks in the layer.
 func (t *layerTar) open(path string) (*rootfs.File, error) {
 	in, err := t.root.OpenFile(path)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {

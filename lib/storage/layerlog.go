@@ -14,22 +14,22 @@ import (
 	"chunkah/lib/temp"
 )
 
-// layerLog lists the layers that a run adds to a store, in a file there, until an image has them. A
-// layer is complete as soon as the store has it, so only this list shows that a killed run left it
-// behind.
+// layerLog is a file in the store that lists the layers that a run adds, until an image uses them.
+// The store treats each added layer as complete, so only this list shows which layers a killed run
+// left behind.
 type layerLog struct {
 	file *os.File
 	ids  []string // from the bottom up
 	left map[string][]string
 }
 
-// maxLog bounds a log that is read, in bytes: an ID has 64.
+// maxLog is the largest log that is read, in bytes: an ID and a newline for each layer.
 const maxLog = maxLayers * 65
 
-// wholeID matches a complete ID. The library would complete the beginning of one.
+// wholeID matches a complete ID. The library would also accept an abbreviated ID.
 var wholeID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// openLog begins a log in the graph root, and reads those of killed runs.
+// openLog starts a log in the graph root and reads the logs of killed runs.
 func openLog(root string) (*layerLog, error) {
 	l := &layerLog{left: map[string][]string{}}
 	left, err := temp.Left(root)
@@ -45,15 +45,15 @@ func openLog(root string) (*layerLog, error) {
 	return l, err
 }
 
-// add adds a layer before it is created.
+// add adds a layer. It must be called before the layer is created.
 func (l *layerLog) add(id string) error {
 	l.ids = append(l.ids, id)
 	_, err := fmt.Fprintln(l.file, id)
 	return err
 }
 
-// close removes the layers of killed runs from the store, and those of this run if it has failed.
-// The store keeps layers that an image uses. Finally, it removes the logs.
+// close removes the layers of killed runs from the store, and also this run's layers if it failed.
+// The store keeps layers that an image uses. Finally, close removes the logs.
 func (l *layerLog) close(store containers.Store, failed bool) {
 	ids := []string{}
 	if failed {
@@ -64,14 +64,14 @@ func (l *layerLog) close(store containers.Store, failed bool) {
 	}
 	removeLayers(ids, func(id string) bool { return store.DeleteLayer(id) == nil })
 	for path := range l.left {
-		_ = os.Remove(path) // an image uses the remaining layers, or the next run tries again
+		_ = os.Remove(path) // the remaining layers are used by an image, or the next run tries again
 	}
 	_ = os.Remove(l.file.Name()) // as above
-	_ = l.file.Close()           // nothing depends on its contents any more
+	_ = l.file.Close()           // nothing uses its contents any more
 }
 
-// removeLayers removes the layers that it can, and then those below them. Layers of one run can be
-// on top of those of another.
+// removeLayers removes all layers that can be removed, and then the layers below them. Layers of
+// one run can be on top of layers of another.
 func removeLayers(ids []string, remove func(id string) bool) {
 	ids = slices.Clone(ids)
 	slices.Reverse(ids)

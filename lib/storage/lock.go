@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Other programs hold a lock only briefly, unless they unpack a layer, for example.
+// Other programs hold a lock only briefly, except for example while they unpack a layer.
 const (
 	lockPauses = 20
 	lockPause  = 50 * time.Millisecond
 )
 
-// lock returns the path of a lock file of the store: of its layers or images.
+// lock returns the path of the store's lock file for layers or images.
 func (w *Writer) lock(of string) string {
 	driver := w.store.GraphDriverName()
 	return filepath.Join(w.store.GraphRoot(), driver+"-"+of, of+".lock")
 }
 
-// wait waits until no other process has a lock. The library waits too, but without a message, and
-// no signal ends that. This process must not have the lock itself: closing the file would release
-// it.
+// wait waits until no other process holds a lock. The library would wait too, but without a
+// message, and signals would not interrupt it. This process must not hold the lock itself, because
+// closing the file would release it.
 func (w *Writer) wait(path string) error {
 	for n := 0; ; n++ {
 		free, err := isFree(path)
@@ -44,7 +44,7 @@ func (w *Writer) wait(path string) error {
 	}
 }
 
-// isFree reports whether no other process has the lock of a file.
+// isFree reports whether no other process holds the lock on a file.
 func isFree(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

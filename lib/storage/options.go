@@ -10,9 +10,9 @@ import (
 	"go.podman.io/storage/types"
 )
 
-// options returns the store's options for the library. The directories and the driver are those
-// that reading uses, because newer versions of the library take the directories of the system for
-// those of a user.
+// options returns the store's options for the library. The directories and the driver are the same
+// as for reading, because newer versions of the library treat system directories as user
+// directories.
 func (s Store) options() (types.StoreOptions, error) {
 	opt, err := types.DefaultStoreOptions()
 	if err != nil {
@@ -40,7 +40,7 @@ func (s Store) options() (types.StoreOptions, error) {
 		}
 	}
 	if opt.GraphDriverName != "" && opt.GraphDriverName != s.Driver {
-		opt.GraphDriverOptions = nil // they are those of the other driver
+		opt.GraphDriverOptions = nil // they belong to the other driver
 	}
 	if s.Options != "" {
 		opt.GraphDriverOptions = strings.Split(s.Options, ",")

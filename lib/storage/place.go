@@ -1,10 +1,10 @@
 // Package storage reads and writes images in containers-storage, which podman, buildah and CRI-O
 // use.
 //
-// To read an image, it rebuilds the tar of each layer from the unpacked files and from the metadata
-// that the storage keeps of the tar (tar-split). Nothing is copied, no lock is taken, and layers
-// have the digests in the image's config. To write one, it streams the tars into
-// go.podman.io/storage, which is what podman itself writes with.
+// To read an image, the package rebuilds each layer's tar from the unpacked files and from the
+// tar-split metadata in the storage. It copies no files and takes no locks, and layers have the
+// digests listed in the image's config. To write an image, it streams the tars into
+// go.podman.io/storage, the library that podman uses.
 package storage
 
 import (
@@ -18,28 +18,28 @@ import (
 	"strings"
 )
 
-// Store is a directory with images.
+// Store is a directory that contains images.
 type Store struct {
 	// Driver is the storage driver, overlay or vfs.
 	Driver string
 	// Root is the graph root, by default /var/lib/containers/storage.
 	Root string
-	// Run is the run root, by default the one of storage.conf. It is used for writing only.
+	// Run is the run root, by default taken from storage.conf. It is used for writing only.
 	Run string
 	// Options are the driver's options, joined by commas. They are used for writing only.
 	Options string
 }
 
-// drivers maps each supported driver to the directory of a layer's files below the driver's
-// directory.
+// drivers contains the supported drivers. Each function returns the path of a layer's files,
+// relative to the driver's directory.
 var drivers = map[string]func(layer string) string{
 	"overlay": func(layer string) string { return filepath.Join(layer, "diff") },
 	"vfs":     func(layer string) string { return filepath.Join("dir", layer) },
 }
 
 // ParseRef splits [[DRIVER@]GRAPHROOT[+RUNROOT][:OPTIONS]]NAME, the syntax of podman and skopeo,
-// into the store and the name. The outer brackets are literal. Without them and their contents, the
-// store is empty.
+// into the store and the name. The outer brackets are literal. If they are missing, the store is
+// empty.
 func ParseRef(ref string) (Store, string, error) {
 	rest, found := strings.CutPrefix(ref, "[")
 	if !found {
@@ -75,7 +75,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// Find completes a store from containers-storage.conf(5) and podman's defaults.
+// Find fills in the missing fields of a store from containers-storage.conf(5) and podman's
+// defaults.
 func (s Store) Find() (Store, error) {
 	if s.Root == "" {
 		if err := s.configure(); err != nil {
@@ -96,7 +97,7 @@ func (s Store) Find() (Store, error) {
 	return s, nil
 }
 
-// Dir returns the graph root, or "" if there is none.
+// Dir returns the graph root, or "" if it cannot be determined.
 func (s Store) Dir() string {
 	if s.Root == "" && s.configure() != nil {
 		return ""
@@ -113,8 +114,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// rootless reports whether podman would use the storage of a user, for example under podman
-// unshare.
+// rootless reports whether podman would use a user's storage, for example under podman unshare.
 func rootless() bool {
 	uid := os.Getenv("_CONTAINERS_ROOTLESS_UID")
 	return os.Geteuid() != 0 || uid != "" && uid != "0"
@@ -151,7 +151,7 @@ func (s *Store) configure() error {
 	return nil
 }
 
-// expand replaces variables in a path of the configuration.
+// expand replaces variables in a path from the configuration.
 func expand(path string) string {
 	return os.Expand(path, func(name string) string {
 		if name == "UID" {
@@ -169,8 +169,8 @@ func uid() string {
 	return strconv.Itoa(os.Geteuid())
 }
 
-// readConf reads the effective storage.conf. own is set if it belongs to the user and not to the
-// system.
+// readConf reads the effective storage.conf. own is set if the file belongs to the user rather than
+// to the system.
 func readConf(home string) (settings map[string]string, own bool, err error) {
 	if path := os.Getenv("CONTAINERS_STORAGE_CONF"); path != "" {
 		settings, err = parseConf(path)
@@ -194,8 +194,8 @@ func readConf(home string) (settings map[string]string, own bool, err error) {
 	return nil, false, nil
 }
 
-// parseConf reads the strings in the section [storage] of a TOML file. Each must be on a line of
-// its own, the usual style.
+// parseConf reads the strings in the [storage] section of a TOML file. It expects one setting per
+// line, the usual style.
 func parseConf(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

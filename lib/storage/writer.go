@@ -20,9 +20,9 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Writer writes one image into a store, with go.podman.io/storage. Layers go from the tar straight
-// into their directories, from the bottom up; those that the store has are not written. The image
-// and its names come last.
+// Writer writes one image into a store, with go.podman.io/storage. Layers are unpacked straight
+// into their directories, from the bottom up. Layers that are already in the store are not written
+// again. The image and its names are written last.
 type Writer struct {
 	store containers.Store
 	names []string
@@ -31,11 +31,11 @@ type Writer struct {
 	top  string                         // ID of the uppermost layer so far
 	docs map[digest.Digest]oci.Document // config and manifest
 	log  *layerLog
-	free bool                     // nothing was mounted in the store
+	free bool                     // nothing was mounted in the store at the start
 	img  *containers.ImageOptions // after Finish
 	id   string                   // of the image, after Finish
-	made bool                     // the image was created by this run
-	done error                    // why nothing more is accepted
+	made bool                     // this run created the image
+	done error                    // the error that stopped the writer, or a final state
 }
 
 var _ oci.Destination = (*Writer)(nil)
@@ -46,8 +46,8 @@ var (
 	errDiscarded   = errors.New("the image is discarded")
 )
 
-// Create begins to write an image with these names into a store. warn gets the warnings of the
-// library.
+// Create starts writing an image with these names into a store. warn receives the library's
+// warnings.
 func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Writer, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("writing to containers-storage needs root, or a user namespace with the IDs of this user: run podman unshare chunkah with the same arguments")
@@ -66,7 +66,7 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	mounted, err := mountinfo.Mounted(filepath.Join(options.GraphRoot, "overlay"))
-	w.free = err != nil || !mounted // an error means that there is no such directory
+	w.free = err != nil || !mounted // an error means that the directory does not exist
 	if w.store, err = containers.GetStore(options); err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -79,7 +79,8 @@ func Create(s Store, names []string, opt oci.Options, warn func(string)) (*Write
 	return w, nil
 }
 
-// fullName completes a name like podman: without a registry it is an image that was built here.
+// fullName completes a name like podman: a name without a registry means an image built on this
+// machine.
 func fullName(name string) string {
 	host, _, deep := strings.Cut(name, "/")
 	if !deep || host != "localhost" && !strings.ContainsAny(host, ".:") {
@@ -91,8 +92,8 @@ func fullName(name string) string {
 	return name
 }
 
-// Traits implements oci.Destination. An image contains nothing of the store, even if the store is
-// inside its source.
+// Traits implements oci.Destination. Files of the store never become part of the image, even if the
+// store is inside the source.
 func (w *Writer) Traits() oci.Traits {
 	t := oci.Traits{Access: oci.Stacked}
 	if info, err := os.Stat(w.store.GraphRoot()); err == nil {
@@ -101,10 +102,12 @@ func (w *Writer) Traits() oci.Traits {
 	return t
 }
 
-// NewBlob implements oci.Destination: the ID of a layer depends on its digest.
+// NewBlob implements oci.Destination. It is not supported, because a layer's ID depends on its
+// digest.
 func (w *Writer) NewBlob(int64, bool) (oci.BlobWriter, error) { return nil, nil }
 
-// Blob implements oci.Destination. A blob with a DiffID is the next layer. Any other is a document.
+// Blob implements oci.Destination. A blob with a DiffID is the next layer, any other blob is a
+// document.
 func (w *Writer) Blob(d v1.Descriptor, hint oci.Hint, write func(io.Writer) error) error {
 	if w.done != nil {
 		return w.done
@@ -131,8 +134,8 @@ func (w *Writer) document(d v1.Descriptor, write func(io.Writer) error) error {
 	return nil
 }
 
-// layerID returns the ID of a layer. All programs with this storage use the same IDs, and so find
-// each other's layers.
+// layerID returns the ID of a layer. All programs that use this storage compute the same IDs, so
+// they find each other's layers.
 func layerID(parent string, diffID digest.Digest) string {
 	if parent == "" {
 		return diffID.Encoded()
@@ -140,7 +143,7 @@ func layerID(parent string, diffID digest.Digest) string {
 	return digest.FromString(parent + "+" + diffID.Encoded()).Encoded()
 }
 
-// layer puts a layer on top of the others.
+// layer adds a layer on top of the previous ones.
 func (w *Writer) layer(d v1.Descriptor, diffID digest.Digest, write func(io.Writer) error) error {
 	id := layerID(w.top, diffID)
 	if err := w.wait(w.lock("layers")); err != nil {
@@ -156,11 +159,11 @@ func (w *Writer) layer(d v1.Descriptor, diffID digest.Digest, write func(io.Writ
 	return err
 }
 
-// stoppedError is the error of the store that ends the stream of a layer.
+// stoppedError is an error in the store that stops the layer's stream.
 type stoppedError struct{ error }
 
-// unpack streams a blob into a new layer. The store does not verify the digests that it is given,
-// so the layer is removed if the blob turns out to be a different one.
+// unpack streams a blob into a new layer. The store does not verify the digests that it receives,
+// so unpack removes the layer if the blob's digest is wrong.
 func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write func(io.Writer) error) error {
 	if err := w.log.add(id); err != nil {
 		return err
@@ -179,7 +182,7 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 	l, _, err := w.store.PutLayer(id, w.top, nil, "", false, opt, in)
 	created := err == nil
 	if created {
-		_, err = io.Copy(io.Discard, in) // bytes after the end of the tar
+		_, err = io.Copy(io.Discard, in) // bytes after the end of the tar archive
 	}
 	in.CloseWithError(stoppedError{err})
 	own := <-sent
@@ -195,7 +198,8 @@ func (w *Writer) unpack(id string, d v1.Descriptor, diffID digest.Digest, write 
 	return err
 }
 
-// Finish implements oci.Destination. An image that must be readable is created without a name.
+// Finish implements oci.Destination. If the image must be readable before Commit, it is created
+// without a name.
 func (w *Writer) Finish(index []byte) (at oci.Location, err error) {
 	if w.done != nil {
 		return at, w.done
@@ -210,7 +214,7 @@ func (w *Writer) Finish(index []byte) (at oci.Location, err error) {
 	return at, nil
 }
 
-// describe sets the record of the image as podman does.
+// describe fills in the image's record as podman does.
 func (w *Writer) describe(index []byte) error {
 	list, err := oci.CheckIndex(index, func(d digest.Digest) bool { return w.docs[d].Data != nil })
 	if err != nil {
@@ -277,7 +281,8 @@ func (w *Writer) imageError(err error) error {
 	return fmt.Errorf("writing image %q to containers-storage in %q: %w", w.id, w.store.GraphRoot(), err)
 }
 
-// Commit implements oci.Destination. It gives the names to the image, and takes them from others.
+// Commit implements oci.Destination. It assigns the names to this image and removes them from other
+// images.
 func (w *Writer) Commit() error {
 	if w.done != nil {
 		return w.done
@@ -309,8 +314,8 @@ func (w *Writer) commit() error {
 	return nil
 }
 
-// Discard implements oci.Destination. It removes the new layers, unless another image uses them by
-// now.
+// Discard implements oci.Destination. It removes the new layers, unless another image already uses
+// them.
 func (w *Writer) Discard() error {
 	if errors.Is(w.done, errFinished) || errors.Is(w.done, errDiscarded) {
 		return nil
@@ -324,18 +329,18 @@ func (w *Writer) Discard() error {
 	return err
 }
 
-// end removes everything that is needed only while an image is written: the log, the mount of the
-// overlay directory on itself, if this process made it, and the directory for unfinished layers,
-// which podman 5.4 takes for a damaged layer.
+// end cleans up everything that is needed only while an image is written: the log, the bind mount
+// of the overlay directory on itself if this process created it, and the directory for unfinished
+// layers, which podman 5.4 would report as a damaged layer.
 func (w *Writer) end(failed bool) {
 	w.log.close(w.store, failed)
 	if unlocked, err := isFree(w.lock("layers")); w.free && unlocked && err == nil {
-		_, _ = w.store.Shutdown(false) // if another process has mounted a layer, the mount stays
+		_, _ = w.store.Shutdown(false) // the mount stays if another process has mounted a layer
 	}
 	_ = os.Remove(filepath.Join(w.store.GraphRoot(), w.store.GraphDriverName(), "tempdirs")) // unless another process uses it
 }
 
-// fail makes err the error of the writer, if it is not nil.
+// fail records err as the writer's error, unless err is nil.
 func (w *Writer) fail(err error) error {
 	if err != nil && w.done == nil {
 		w.done = err

@@ -60,7 +60,7 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 		v.fault(where, "%s", err)
 		return nil
 	}
-	defer tree.Close() // it only holds memory
+	defer tree.Close() // it only occupies memory
 	if layers := patch.StaleLayers(patch.Shadows(lists)); len(layers) > 0 {
 		v.report.Stale = append(v.report.Stale, StaleImage{where, layers})
 	}
@@ -73,7 +73,7 @@ func (v *verifier) image(ctx context.Context, where string, d v1.Descriptor, m *
 	return v.opt.Whole(ctx, img, tree)
 }
 
-// isClosed reports whether many clients cannot read a layer.
+// isClosed reports whether a layer's format is one that many clients cannot read.
 func isClosed(d v1.Descriptor) bool {
 	return image.IsForeign(d.MediaType) || strings.HasSuffix(d.MediaType, "+encrypted")
 }
@@ -91,7 +91,7 @@ func (v *verifier) verifyClosed(ctx context.Context, where, why string, m *v1.Ma
 	}
 }
 
-// config verifies an image's config, and returns nil if it cannot be read.
+// config verifies an image's config. It returns nil if the config cannot be read.
 func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m *v1.Manifest, img *image.Image) *config {
 	if oci.CheckDescriptor(m.Config) != nil {
 		return nil // already reported
@@ -124,7 +124,7 @@ func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m 
 			if pair[1] == "" || pair[2] == "" || pair[1] == pair[2] {
 				continue
 			}
-			// Clients choose by the index, and the variant is often set only there.
+			// Clients choose a platform from the index, and often only the index sets the variant.
 			say := v.fault
 			if pair[0] == "variant" {
 				say = v.note
@@ -135,12 +135,12 @@ func (v *verifier) config(ctx context.Context, where string, d v1.Descriptor, m 
 	return c
 }
 
-// layers adds the readable layers to the image and returns their names for messages.
+// layers adds the readable layers to img and returns their names for messages.
 func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Image) (names []string) {
 	var made []history
 	if c != nil {
 		if made = c.ofLayers(); len(made) != len(m.Layers) {
-			made = nil // no entry can be assigned to a layer
+			made = nil // entries cannot be matched with layers
 		}
 	}
 	for i, d := range m.Layers {
@@ -171,20 +171,20 @@ func (v *verifier) layers(where string, m *v1.Manifest, c *config, img *image.Im
 	return names
 }
 
-// watcher checks the entries of all layers of an image. Calls for one layer come from one goroutine
-// at a time.
+// watcher checks the entries of all layers in an image. All calls for one layer come from one
+// goroutine at a time.
 type watcher []*layerWatch
 
-// layerWatch holds the results for one layer.
+// layerWatch contains the results for one layer.
 type layerWatch struct {
 	own   bool // chunkah made it
 	names map[entryName]bool
-	last  string // the path of the last entry, "" for none
-	// orphans counts entries that come before their directory or without it, in layers of other
-	// tools; firstOrphan is the first one.
+	last  string // the path of the last entry, "" at the start
+	// In layers made by other tools, orphans is the number of entries that come before their parent
+	// directory or have none in the layer. firstOrphan is the first of these entries.
 	orphans     int
 	firstOrphan string
-	// duplicates counts duplicate names, in layers of other tools.
+	// duplicates is the number of duplicate names in layers made by other tools.
 	duplicates     int
 	firstDuplicate string
 
@@ -192,7 +192,7 @@ type layerWatch struct {
 	notes  []string
 }
 
-// entryName identifies an entry.
+// entryName identifies an entry by name.
 type entryName struct {
 	path     string
 	whiteout bool
@@ -253,12 +253,12 @@ func (l *layerWatch) entry(name string, e entryName) {
 	l.last = e.path
 }
 
-// checkEntries compares the entries of a layer with their digest in its history: builds with
-// --max-stale rely on it.
+// checkEntries compares a layer's entries with the entry digest in its history, because builds with
+// --max-stale rely on that digest.
 func (l *layerWatch) checkEntries(made image.Layer, found image.LayerEntries) {
 	rec, _ := plan.FromHistory(made.History)
 	if rec == nil || rec.Entries == "" || len(l.faults) > 0 {
-		return // other faults explain the difference
+		return // another fault already explains the difference
 	}
 	got, err := plan.EntriesOf(found.Files)
 	if err == nil && found.Fault == "" && got == rec.Entries {

@@ -31,15 +31,14 @@ const (
 	textMap kind = "an object of strings"
 )
 
-// field describes a key as in the image specification.
+// field describes a key of the image specification's schemas.
 type field struct {
 	kind     kind
 	required bool
-	in       map[string]field // of an object, or of each element of an array
+	in       map[string]field // keys of the object, or of each element of an array
 }
 
-// The parts of the image specification's schemas that clients depend on. Other keys are not
-// checked.
+// The parts of the image specification's schemas that clients rely on. Other keys are not checked.
 var (
 	platformKeys = map[string]field{
 		"architecture": {kind: text, required: true}, "os": {kind: text, required: true}, "variant": {kind: text},
@@ -135,8 +134,8 @@ func checkValue(at string, value json.RawMessage, f field) (errs []error) {
 	return nil
 }
 
-// checkDocument returns all errors in a document's structure and decodes it. It returns false if
-// the document cannot be read.
+// checkDocument decodes a document and returns all errors in its structure. ok is false if the
+// document cannot be read.
 func checkDocument(name string, data []byte, keys map[string]field, into any) (ok bool, errs []error) {
 	if err := oci.CheckJSON(data); err != nil {
 		errs = append(errs, err)
@@ -200,10 +199,10 @@ func checkVersion(version int) []error {
 	return []error{fmt.Errorf("schemaVersion is %d: want 2", version)}
 }
 
-// checkData makes sure that the copy of the blob in a descriptor is correct: some clients use it
-// instead of the blob.
+// checkData checks the copy of a blob that is embedded in its descriptor, because some clients use
+// the copy instead of the blob.
 func checkData(d v1.Descriptor) error {
-	described := oci.CheckDescriptor(d) == nil // otherwise it is reported already
+	described := oci.CheckDescriptor(d) == nil // otherwise the error is already reported
 	if d.Data == nil || !described {
 		return nil
 	}
@@ -230,7 +229,7 @@ func checkURLs(d v1.Descriptor) error {
 	return errors.Join(errs...)
 }
 
-// config holds the verified parts of an image's config.
+// config contains the verified parts of an image's config.
 type config struct {
 	v1.Platform
 	Created *string `json:"created"`
@@ -249,15 +248,15 @@ type history struct {
 	EmptyLayer bool    `json:"empty_layer"`
 }
 
-// parseConfig checks the config of an image with this number of layers. Notes are problems that no
-// client minds.
+// parseConfig checks the config of an image; layers is the image's number of layers. Notes are
+// problems that affect no client.
 func parseConfig(data []byte, layers int) (_ *config, errs, notes []error) {
 	var c config
 	ok, errs := checkDocument("config", data, configKeys, &c)
 	var doc struct {
 		Config map[string]json.RawMessage `json:"config"`
 	}
-	if json.Unmarshal(data, &doc) == nil { // otherwise it is reported already
+	if json.Unmarshal(data, &doc) == nil { // otherwise the error is already reported
 		for _, err := range oci.CheckExecution(doc.Config) {
 			errs = append(errs, withPrefix("config.config", err)...)
 		}
@@ -311,7 +310,7 @@ func checkTime(at string, value *string) []error {
 	return nil
 }
 
-// ofLayers returns the history entries that have a layer.
+// ofLayers returns the history entries that describe a layer.
 func (c *config) ofLayers() []history {
 	return slices.DeleteFunc(slices.Clone(c.History), func(h history) bool { return h.EmptyLayer })
 }

@@ -16,10 +16,10 @@ import (
 	"chunkah/lib/temp"
 )
 
-// tables is a store that checks the tables of layers of zstd:chunked when they are read.
+// tables is a store that checks the tables of zstd:chunked layers when they are read.
 type tables struct {
 	image.Fetcher
-	spool string // directory for blobs that cannot be read in place
+	spool string // directory for copies of blobs that do not support random access
 
 	mu     sync.Mutex
 	faults map[digest.Digest]error
@@ -46,13 +46,13 @@ func (t *tables) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, erro
 	return blob, nil
 }
 
-// file is a blob that can be read anywhere, too.
+// file is a blob that also supports random access.
 type file interface {
 	io.ReadCloser
 	io.ReaderAt
 }
 
-// keep copies a blob to an unnamed file.
+// keep copies a blob to an unnamed temporary file.
 func (t *tables) keep(ctx context.Context, in io.Reader) (file, error) {
 	f, err := temp.CreateSpool(t.spool)
 	if err != nil {
@@ -70,8 +70,8 @@ func (t *tables) keep(ctx context.Context, in io.Reader) (file, error) {
 
 var _ file = (*os.File)(nil)
 
-// checkTables checks the tables of a blob. Whether the blob has the right size and digest is found
-// when it is read.
+// checkTables checks the tables of a blob. The size and digest of the blob itself are checked when
+// the blob is read.
 func checkTables(ctx context.Context, blob io.ReaderAt, d v1.Descriptor) error {
 	p, err := chunked.FromAnnotations(d.Annotations, d.Size)
 	if err != nil {
@@ -85,7 +85,7 @@ func checkTables(ctx context.Context, blob io.ReaderAt, d v1.Descriptor) error {
 	return t.Check(interrupt.Reader(ctx, io.NewSectionReader(blob, 0, d.Size)), &left)
 }
 
-// limited accepts a number of bytes.
+// limited is a writer that accepts only this number of bytes.
 type limited int64
 
 func (l *limited) Write(p []byte) (int, error) {
@@ -95,7 +95,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// report reports the faults of the layers with those names.
+// report reports all faults found in layers; names are the layers' names for messages.
 func (t *tables) report(names []string, layers []image.Layer, r *Report) {
 	for i, l := range layers {
 		if err := t.faults[l.Descriptor.Digest]; err != nil {

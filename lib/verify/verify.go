@@ -1,17 +1,17 @@
-// Package verify finds everything that is wrong with an image: its digests, sizes and diffIDs, the
-// schema and consistency of its documents, and the order of entries in its layers.
+// Package verify finds all problems in an image: wrong digests, sizes and diffIDs, invalid or
+// inconsistent documents, and layers whose entries are in the wrong order.
 //
-// Other readers of images stop at the first fault. This one goes on, unless the fault makes the
-// rest unreadable, as in a broken manifest or a corrupt compressed layer.
+// Other code that reads images stops at the first fault. This package continues, unless the rest
+// cannot be read, for example after a broken manifest or in a corrupt compressed layer.
 //
 // # What is a fault
 //
-// Faults are violations of the image specification, and whatever chunkah or another client refuses.
-// In layers made by chunkah, as recorded in the history, these are faults too: entries out of
-// order, entries before their directory, and duplicate names. In layers of other tools, which
-// clients accept, they are notes. Notes also cover other oddities that harm no client, and images
-// that cannot be checked completely: artifacts, images for other operating systems, and platforms
-// that an index lists but that are missing.
+// A fault is a violation of the image specification, or anything else that chunkah or another
+// client rejects. Layers that the history records as made by chunkah are checked more strictly:
+// entries out of order, entries before their parent directory, and duplicate names are faults. In
+// layers made by other tools the same findings are only notes, because clients accept them. Other
+// notes report harmless oddities, and images that cannot be checked completely: artifacts, images
+// for other operating systems, and platforms that an index lists but that are missing.
 package verify
 
 import (
@@ -36,9 +36,10 @@ import (
 
 // Fault is one problem.
 type Fault struct {
-	// Where is the document or layer with the problem, from the outside in.
+	// Where is the document or layer with the problem, after the documents that contain it.
 	Where string
-	// Path is an entry's name as in the layer's tar; empty if the problem concerns the whole.
+	// Path is an entry's name as in the layer's tar. It is empty if the problem does not concern a
+	// single entry.
 	Path string
 	What string
 }
@@ -51,8 +52,8 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: %q: %s", f.Where, f.Path, oneLine(f.What))
 }
 
-// MarshalJSON encodes where, path and what. For paths that are not UTF-8, path_raw has the bytes in
-// base64, as in the stream (format/SPEC.md, section 3).
+// MarshalJSON encodes the fields where, path and what. If the path is not valid UTF-8, path_raw
+// contains its bytes in base64, as in the stream (format/SPEC.md, section 3).
 func (f Fault) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Where   string `json:"where"`
@@ -64,28 +65,29 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// oneLine keeps texts from an image on one line.
+// oneLine joins the lines of a text from an image.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // Options set how an image is verified. The zero value is enough for local images.
 type Options struct {
-	// Image says how to open it. In an index, the images of its Platform are verified, or all if
-	// that is empty.
+	// Image says how to open the image. Of an index, only the images for its Platform are verified,
+	// or all images if Platform is empty.
 	Image image.Options
-	// Whole is called for each image without faults, with a tree that has checksums instead of file
-	// contents. An error ends the run. It can be nil.
+	// Whole is called for each image without faults. Its tree contains checksums instead of file
+	// contents. An error stops the run. Whole can be nil.
 	Whole func(context.Context, *image.Image, *image.Tree) error
-	// Stale finds the files that upper layers hide.
+	// Stale requests Report.Stale.
 	Stale bool
 }
 
-// Report holds the result.
+// Report is the result of a run.
 type Report struct {
 	Faults, Notes []Fault
-	// Images and Layers count those that were read. Bytes is the total size of their blobs.
+	// Images and Layers are the numbers of images and layers read. Bytes is the total size of their
+	// blobs.
 	Images, Layers int
 	Bytes          int64
-	// Stale are the images with hidden files, if requested.
+	// Stale lists the images with hidden files, if requested.
 	Stale []StaleImage
 }
 
@@ -95,13 +97,14 @@ type StaleImage struct {
 	Layers []patch.StaleLayer
 }
 
-// maxDepth bounds indexes in indexes, maxDocuments the number of manifests in all of them.
+// maxDepth limits how deeply indexes can be nested. maxDocuments limits the total number of
+// manifests and indexes.
 const (
 	maxDepth     = 4
 	maxDocuments = 1024
 )
 
-// Run verifies the image that a source names, or everything in a layout if no image is named. It
+// Run verifies the image that src specifies, or the whole layout if src specifies no image. It
 // returns an error if the image cannot be reached.
 func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	fetch, err := image.OpenFetcher(ctx, src, opt.Image)
@@ -127,7 +130,7 @@ func Run(ctx context.Context, src image.Source, opt Options) (*Report, error) {
 	return v.report, nil
 }
 
-// once removes duplicate faults. A manifest that is listed several times causes them.
+// once removes duplicate faults, which occur if a manifest is listed several times.
 func once(faults []Fault) []Fault {
 	seen := make(map[Fault]bool)
 	return slices.DeleteFunc(faults, func(f Fault) bool {
@@ -146,8 +149,8 @@ type verifier struct {
 	report *Report
 }
 
-// listing is the part of a descriptor that can be wrong. A manifest with two equal descriptors, for
-// example under two tags, is read once.
+// listing contains the parts of a descriptor that can be wrong. If a manifest is listed by two
+// equal descriptors, for example under two tags, it is read only once.
 type listing struct {
 	mediaType         string
 	digest            digest.Digest
@@ -177,7 +180,7 @@ func (v *verifier) faults(where string, errs []error) {
 	}
 }
 
-// source verifies the image that the source names.
+// source verifies the image that v.src specifies.
 func (v *verifier) source(ctx context.Context) error {
 	_, pinned, _ := strings.Cut(v.src.Ref, "@")
 	store, indexed := v.fetch.(image.Indexed)
@@ -199,7 +202,7 @@ func (v *verifier) source(ctx context.Context) error {
 	return v.document(ctx, "", d, data, 0)
 }
 
-// layout verifies the index of a layout, and the image in it that the source names.
+// layout verifies a layout's index, and the image in it that the source specifies.
 func (v *verifier) layout(ctx context.Context, store image.Indexed) error {
 	const where = "index.json"
 	data, err := store.Index()
@@ -219,7 +222,7 @@ func (v *verifier) layout(ctx context.Context, store image.Indexed) error {
 	return v.list(ctx, where, index, 0, true)
 }
 
-// list verifies the manifests that an index lists. If whole is set, none may be missing.
+// list verifies the manifests that an index lists. If whole is set, a missing manifest is a fault.
 func (v *verifier) list(ctx context.Context, where string, index *v1.Index, depth int, whole bool) error {
 	if index == nil {
 		return nil // already reported
@@ -265,8 +268,8 @@ func (v *verifier) list(ctx context.Context, where string, index *v1.Index, dept
 	return nil
 }
 
-// isAbsent reports whether a layout lacks a manifest. docker save writes only one platform of an
-// index.
+// isAbsent reports whether a manifest is missing from a layout, because docker save writes only one
+// of an index's platforms.
 func (v *verifier) isAbsent(ctx context.Context, d v1.Descriptor) bool {
 	if _, local := v.fetch.(image.Indexed); !local {
 		return false
@@ -278,8 +281,8 @@ func (v *verifier) isAbsent(ctx context.Context, d v1.Descriptor) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// absent reports manifests that an index lists but that are missing. This is a fault if no image is
-// left.
+// absent reports manifests that an index lists but that are missing. They are a fault only if no
+// image is left.
 func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	switch {
 	case len(list) == 0:
@@ -290,8 +293,8 @@ func (v *verifier) absent(where string, list []v1.Descriptor, others bool) {
 	}
 }
 
-// document verifies a manifest or an index. in is the document that lists it, or empty if the
-// source names it.
+// document verifies a manifest or an index. in is the document that lists it. It is empty if the
+// source refers to the document directly.
 func (v *verifier) document(ctx context.Context, in string, d v1.Descriptor, data []byte, depth int) error {
 	if in != "" {
 		in = " of " + in
@@ -324,7 +327,7 @@ func (v *verifier) document(ctx context.Context, in string, d v1.Descriptor, dat
 	return v.image(ctx, where, d, m)
 }
 
-// artifact verifies only digests and sizes, since an artifact is not an image.
+// artifact verifies only digests and sizes, because an artifact is not an image.
 func (v *verifier) artifact(ctx context.Context, where string, d v1.Descriptor, data []byte, blobs []v1.Descriptor) {
 	if !image.IsAttestation(d) {
 		v.note(where, "an artifact, not an image: only the digests of its blobs are verified")
@@ -337,7 +340,8 @@ func (v *verifier) artifact(ctx context.Context, where string, d v1.Descriptor, 
 	}
 }
 
-// read reads a document and compares it with its descriptor. It returns nil if it cannot be read.
+// read reads a document and compares it with its descriptor. It returns nil if the document cannot
+// be read.
 func (v *verifier) read(ctx context.Context, where string, d v1.Descriptor) []byte {
 	in, err := v.fetch.Blob(ctx, d)
 	if err != nil {
