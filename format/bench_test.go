@@ -11,8 +11,8 @@ import (
 // benchFiles is the number of file records in one benchmarked stream.
 const benchFiles = 10_000
 
-// benchRecords is a stream of typical file records: a path of about 45 bytes, nanoseconds, one
-// component.
+// benchRecords returns a stream of typical file records, each with a path of about 45 bytes, a time
+// in nanoseconds and one component.
 func benchRecords() []Record {
 	recs := []Record{&Header{Version: 1, Stage: StageScan, Root: "/"}}
 	for i := range benchFiles {
@@ -24,8 +24,8 @@ func benchRecords() []Record {
 	return recs
 }
 
-// cpuTime returns the processor time of this process in nanoseconds. It does not depend on other
-// processes, unlike the wall clock.
+// cpuTime returns the processor time of this process in nanoseconds. Unlike the wall clock, it does
+// not depend on other processes.
 func cpuTime(b *testing.B) int64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -34,7 +34,7 @@ func cpuTime(b *testing.B) int64 {
 	return usage.Utime.Nano() + usage.Stime.Nano()
 }
 
-// perFile runs f, which processes one stream, and reports its cost per record.
+// perFile runs f, which processes one stream, and reports the cost per record.
 func perFile(b *testing.B, f func()) {
 	b.ReportAllocs()
 	start := cpuTime(b)

@@ -1,25 +1,26 @@
 package format
 
-// decoder reads the values of one record in one encoding. Its first error is kept. After that it
-// returns empty values, so that loops end and the caller checks failed only once. The error is
-// errShort if the buffer ends inside the record. Any other error would remain with more bytes.
+// decoder reads the values of one record in one encoding. It keeps its first error. After an error
+// it returns empty values, so that loops end and the caller checks failed only once. The error is
+// errShort if the buffer ends inside the record. All other errors stay the same however many more
+// bytes arrive.
 type decoder interface {
 	// reset makes the decoder start with the record at the front of buf.
 	reset(buf []byte)
-	// end is the length of the record in bytes.
+	// end returns the length of the record in bytes.
 	end() int
 	// between skips white space between records.
 	between(buf []byte) []byte
 	newScanner() scanner
 
 	beginMap()
-	// nextKey returns the next key of the map, false at its end.
+	// nextKey returns the next key of the map, or false at its end.
 	nextKey() ([]byte, bool)
 	beginList()
 	nextItem() bool
-	// present skips a null and returns false for it.
+	// present reports whether the value is not null. It skips a null.
 	present() bool
-	// text returns a text as bytes. Like a key, they are valid until the next call.
+	// text returns a text as bytes. Like a key, the bytes are valid until the next call.
 	text(most int) []byte
 	// bytes returns bytes that the caller owns.
 	bytes(most int) []byte
@@ -30,8 +31,8 @@ type decoder interface {
 	failed() error
 }
 
-// fields records which fields of a record were seen, to find duplicates, and which of them had a
-// value. A null counts as absent.
+// fields records which fields of a record were already read, to find duplicates, and which of these
+// fields had a value. A null counts as absent.
 type fields struct {
 	d    decoder
 	kind kind
@@ -52,7 +53,7 @@ func (s *fields) next() ([]byte, bool) {
 	return s.d.nextKey()
 }
 
-// once reports whether to read field number n, with that name, now.
+// once reports whether the field with this number and name has to be read now.
 func (s *fields) once(n int, name string) bool {
 	if s.seen&(1<<n) != 0 {
 		s.d.fail(valuef("%s has %q twice", s.kind, name))
@@ -152,7 +153,8 @@ func decodeHeader(d decoder, in *interner) *Header {
 				h.NewestMtime, h.HasNewestMtime = d.integer(), true
 			}
 		default:
-			// A field of a later version is better reported as an unknown version.
+			// For a stream of a later version, an unknown version is a clearer error than an
+			// unknown field.
 			if h.Version != Version {
 				d.fail(h.Validate())
 			}
@@ -263,7 +265,7 @@ func decodeLayer(d decoder, in *interner) *Layer {
 	return l
 }
 
-// indexAbsent is the index of a layer record without one, until the reader counts it.
+// indexAbsent is the index of a layer record without an index. The reader replaces it by counting.
 const indexAbsent = -1
 
 func decodeEnd(d decoder) {
@@ -298,7 +300,7 @@ func decodeInts(d decoder) []int64 {
 	return list
 }
 
-// decodeDigest reads a digest, which is never empty.
+// decodeDigest reads a digest. A digest is never empty.
 func decodeDigest(d decoder) string {
 	text := d.text(MaxText)
 	if d.failed() == nil && !isDigest(text) {

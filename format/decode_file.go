@@ -114,7 +114,7 @@ func decodeFile(d decoder, in *interner) *File {
 	return f
 }
 
-// fileType returns a known type without a copy of its text.
+// fileType returns a known type without copying its text.
 func fileType(b []byte) Type {
 	for _, t := range types {
 		if string(b) == string(t) {
@@ -124,7 +124,7 @@ func fileType(b []byte) Type {
 	return Type(b)
 }
 
-// defaultMode is the mode of a file whose record has none.
+// defaultMode returns the mode of a file whose record contains no mode.
 func defaultMode(t Type) uint32 {
 	switch t {
 	case TypeDir:
@@ -152,7 +152,7 @@ func decodeXattrs(d decoder, in *interner) []Xattr {
 	return list
 }
 
-// rawPath returns the raw bytes of a name that is not UTF-8, after checking that the text beside
+// rawPath returns the raw bytes of a name that is not UTF-8. It first checks that the text next to
 // them shows the same name.
 func rawPath(d decoder, name, text string, raw []byte) string {
 	if Text(string(raw)) != text {

@@ -2,8 +2,8 @@ package format
 
 import "unicode/utf8"
 
-// encoder writes the values of one record in one encoding. Maps and lists begin with their length,
-// which msgpack requires.
+// encoder writes the values of one record in one encoding. msgpack requires the length of a map or
+// list before its elements.
 type encoder interface {
 	beginMap(n int)
 	key(name string)
@@ -37,7 +37,7 @@ func encode(e encoder, rec Record) {
 	e.endMap()
 }
 
-// count returns how many are true.
+// count returns how many arguments are true.
 func count(present ...bool) int {
 	n := 0
 	for _, p := range present {

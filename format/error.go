@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Class is a kind of fault in a stream. Test vectors use the names.
+// Class is a kind of fault in a stream. Test vectors refer to classes by name.
 type Class string
 
 // The classes of faults.
@@ -28,7 +28,7 @@ const (
 // that wrote it died.
 var ErrTruncated = errors.New("stream ended without its end record")
 
-// Error is a fault of a stream.
+// Error is a fault in a stream.
 type Error struct {
 	// Name is the name given to NewReader, for example "stdin".
 	Name string
@@ -47,7 +47,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// fault is an error with its class, before the record's number is known.
+// fault is an error with its class. The number of the record is not known yet.
 type fault struct {
 	class Class
 	field string // empty if the fault is not in a single value
@@ -63,7 +63,7 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
-// inField adds the field's name to an error of a decoder.
+// inField adds the field's name to an error from a decoder.
 func inField(err error, name string) {
 	if f, ok := errors.AsType[*fault](err); ok {
 		f.field = name

@@ -22,13 +22,14 @@ func addVectors(f *testing.F) {
 	}
 }
 
-// FuzzReader: for any input the reader ends, with valid records and at most one error with a class.
-// It allocates in proportion to the input, and the sizes of reads make no difference.
+// FuzzReader checks that the reader ends on any input, and returns valid records and at most one
+// error with a class. Memory must stay proportional to the input, and the sizes of reads must make
+// no difference.
 func FuzzReader(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// Some records need more memory than bytes, but at most this much for all readings. The
-		// rest is constant.
+		// Some records need more memory than they have bytes, but at most this much for all the
+		// readings together. The rest is constant.
 		bound.Memory(t, 4*mib+600*len(data))
 		recs, err := readAll(bytes.NewReader(data))
 		for i, rec := range recs {
@@ -57,7 +58,7 @@ func checkError(t *testing.T, err error, records int) {
 	default:
 		t.Errorf("got class %q (%v)", e.Class, err)
 	}
-	// An error after the end record, which is not returned, has the next number.
+	// The end record is not returned, so an error after it has a number that is higher by one.
 	if n := e.Record - int64(records); n != 1 && n != 2 {
 		t.Errorf("got an error at record %d after %d records", e.Record, records)
 	}
@@ -66,8 +67,8 @@ func checkError(t *testing.T, err error, records int) {
 	}
 }
 
-// FuzzTranscode: a valid stream has one form in each encoding, and JSON to msgpack to JSON gives
-// the same bytes.
+// FuzzTranscode checks that a valid stream has only one form in each encoding, and that JSON
+// converted to msgpack and back gives the same bytes.
 func FuzzTranscode(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

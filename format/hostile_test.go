@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// flood is a generated input that is never completely in memory: a start, a repeated middle, and an
-// end. It records how much was read and the largest heap.
+// flood generates an input that is never completely in memory: a start, a repeated middle, and an
+// end. It records how many bytes were read and the largest heap.
 type flood struct {
 	io.Reader
 	read int64
@@ -57,7 +57,7 @@ func (f *flood) sample() {
 
 const (
 	mib = 1 << 20
-	// endless is more than any reader accepts.
+	// endless is larger than any input that a reader accepts.
 	endless = 1 << 50
 )
 
@@ -123,7 +123,7 @@ func TestHostileStreamsAreBounded(t *testing.T) {
 	}
 }
 
-// A record can be as large as the limit, and the reader then frees its buffer.
+// A record can be as large as the limit. Afterwards the reader frees its buffer.
 func TestLargestRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("much to read")

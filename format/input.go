@@ -9,19 +9,19 @@ import (
 // errShort means that the input, or its buffered part, ends inside a record.
 var errShort = errors.New("input ends inside a record")
 
-// readBuffer is the number of bytes of one read: the size of a pipe.
+// readBuffer is the number of bytes per read. It equals the size of a pipe.
 const readBuffer = 64 << 10
 
-// maxEmptyReads bounds consecutive reads that return neither bytes nor an error.
+// maxEmptyReads is the largest number of consecutive reads that return neither bytes nor an error.
 const maxEmptyReads = 100
 
-// keptWhole is the largest buffer of a gathered record that is kept for the next one.
+// keptWhole is the size of the largest record buffer that is kept for the next record, in bytes.
 const keptWhole = 1 << 20
 
 var errRecordTooLong = limitf("record has more than %d bytes", MaxRecord)
 
-// input returns the bytes of a stream as they are read. If a record does not end within them, it
-// returns the complete record.
+// input returns the bytes of a stream as they are read. If they end inside a record, it gathers the
+// complete record.
 type input struct {
 	r     io.Reader
 	buf   []byte
@@ -31,8 +31,8 @@ type input struct {
 
 func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, readBuffer)} }
 
-// more returns the next bytes, at least one, valid until the next call. errShort is the end of the
-// input.
+// more returns the next bytes, at least one. They are valid until the next call. At the end of the
+// input it returns errShort.
 func (in *input) more() ([]byte, error) {
 	for range maxEmptyReads {
 		if in.err != nil {
@@ -50,18 +50,18 @@ func (in *input) more() ([]byte, error) {
 	return nil, io.ErrNoProgress
 }
 
-// A scanner finds the end of a record in a growing buffer, and reads each byte once. The record is
-// not validated yet.
+// A scanner finds the end of a record in a growing buffer. It reads each byte once and does not
+// validate the record.
 type scanner interface {
-	// closed returns the number of bytes up to the end of the record, 0 if the buffer does not have
-	// it.
+	// closed returns the number of bytes up to the end of the record, or 0 if the buffer does not
+	// contain the end.
 	closed(buf []byte) int
 }
 
-// errMore means that a record is not complete, but can be checked so far.
+// errMore means that a record is not complete yet, and that its first bytes can already be checked.
 var errMore = errors.New("record goes on")
 
-// begin starts to gather the record that begins with b.
+// begin starts to gather a record. b contains its first bytes.
 func (in *input) begin(b []byte) []byte {
 	if cap(in.whole) > keptWhole {
 		in.whole = nil // do not keep a large buffer forever
@@ -70,9 +70,9 @@ func (in *input) begin(b []byte) []byte {
 	return in.whole
 }
 
-// gather reads more of the record, up to its end or a little further, or until there are enough
-// bytes. It returns the gathered bytes, and why it stopped before the record's end: errMore,
-// errShort or errRecordTooLong. An error of the input is returned without bytes.
+// gather reads more of the record, up to its end or a little further, or until enough bytes are
+// read. It returns the gathered bytes. If it stopped before the record's end, the error says why:
+// errMore, errShort or errRecordTooLong. An error from the input is returned without bytes.
 func (in *input) gather(scan scanner, enough int) ([]byte, error) {
 	for {
 		end := scan.closed(in.whole)
@@ -95,8 +95,8 @@ func (in *input) gather(scan scanner, enough int) ([]byte, error) {
 	}
 }
 
-// add appends to the gathered record. The buffer doubles, so that small pieces are not copied
-// often, up to the largest record.
+// add appends to the gathered record. The buffer doubles up to the size of the largest record, so
+// that many small pieces are not copied often.
 func (in *input) add(b []byte) {
 	if len(in.whole)+len(b) > cap(in.whole) {
 		room := min(len(in.whole), MaxRecord+readBuffer-len(in.whole))

@@ -1,14 +1,14 @@
 package format
 
-// The limits of the interner: enough for the components of an image, and little memory for a
-// hostile stream.
+// The limits of the interner. They are enough for the components of an image, and allow a hostile
+// stream only little memory.
 const (
 	maxInterned     = 1 << 16 // number of texts
 	maxInternedText = 256     // bytes of one text
 )
 
-// interner makes equal texts share memory: a component's name is in each of its files. It keeps
-// lists of one text, since most files have one component.
+// interner makes equal texts share memory, because a component's name occurs in each of its files.
+// It keeps lists of one text, because most files have one component.
 type interner struct {
 	lists map[string][]string
 	last  []string // the last one returned: neighbours often have the same
@@ -16,7 +16,8 @@ type interner struct {
 
 func newInterner() *interner { return &interner{lists: make(map[string][]string)} }
 
-// list returns a list of one text, which others can share. Its capacity is its length.
+// list returns a list with one text, which several records can share. Its capacity equals its
+// length, so that an append copies it.
 func (in *interner) list(b []byte) []string {
 	if in.last != nil && in.last[0] == string(b) {
 		return in.last

@@ -43,7 +43,7 @@ func (d *jsonDecoder) between(b []byte) []byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// peek skips white space and returns the next byte, 0 at the end or after an error.
+// peek skips white space and returns the next byte, or 0 at the end or after an error.
 func (d *jsonDecoder) peek() byte {
 	if d.err != nil {
 		return 0

@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// jsonEncoder appends JSON to a buffer, without spaces. It escapes the characters that JSON
-// requires (RFC 8259, section 7), in the short form if there is one, and those of isControl.
+// jsonEncoder appends JSON to a buffer, without spaces. It escapes the characters for which JSON
+// requires it (RFC 8259, section 7) and those that isControl reports, using the short form where
+// JSON defines one.
 type jsonEncoder struct {
 	buf []byte
 	// first is set if the next key or item is the first of its map or list.
@@ -67,7 +68,7 @@ func (e *jsonEncoder) text(s string) {
 }
 
 // isControl reports whether terminals or viewers interpret a character instead of showing it:
-// controls, line and paragraph ends, and text direction.
+// control characters, line and paragraph separators, and text direction.
 func isControl(r rune) bool {
 	switch {
 	case r < ' ':

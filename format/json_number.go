@@ -5,11 +5,12 @@ import (
 	"strconv"
 )
 
-// maxNumber bounds the text of a number, in bytes. 2^53-1 has 16 digits; the rest is for a fraction
-// of zeros and an exponent.
+// maxNumber is the largest size of a number's text, in bytes. 2^53-1 has 16 digits. The rest leaves
+// room for a fraction of zeros and an exponent.
 const maxNumber = 64
 
-// integer reads an integer within ±(2^53-1) in any notation: 12, 12.0 and 1.2e1 are the same.
+// integer reads an integer within ±(2^53-1) in any notation. For example, 12, 12.0 and 1.2e1 are
+// the same.
 func (d *jsonDecoder) integer() int64 {
 	c := d.peek()
 	if d.err != nil {
@@ -59,7 +60,7 @@ func parseInteger(s []byte) (int64, error) {
 	return n, nil
 }
 
-// parseAnyInteger parses the rare notations.
+// parseAnyInteger parses an integer in one of the rare notations.
 func parseAnyInteger(s []byte) (int64, error) {
 	if len(s) > maxNumber {
 		return 0, limitf("a number is longer than %d bytes", maxNumber)
@@ -67,7 +68,8 @@ func parseAnyInteger(s []byte) (int64, error) {
 	if !validNumber(s) {
 		return 0, syntaxf("%q is not a number", s)
 	}
-	// The float64 is for the size: exact arithmetic with a large exponent would need much memory.
+	// The float64 is only used to check the size, because exact arithmetic with a large exponent
+	// would need much memory.
 	f, err := strconv.ParseFloat(string(s), 64)
 	if err != nil || f > 2*MaxInt || f < -2*MaxInt {
 		return 0, limitf("%s is beyond 2^53-1", s)

@@ -47,7 +47,7 @@ func (d *jsonDecoder) checked(s []byte, ascii bool) []byte {
 	return s
 }
 
-// escaped reads the string that starts at start and has its first escape at i.
+// escaped reads the string that starts at start and contains its first escape at i.
 func (d *jsonDecoder) escaped(start, i, most int) []byte {
 	s := append(d.spare[:0], d.buf[start:i]...)
 	for i < len(d.buf) && len(s) <= most {
@@ -75,7 +75,7 @@ func (d *jsonDecoder) escaped(start, i, most int) []byte {
 	return nil
 }
 
-// escape reads one escape and returns its length, 0 after an error.
+// escape reads one escape and returns its length, or 0 after an error.
 func (d *jsonDecoder) escape(b []byte) (rune, int) {
 	if len(b) < 2 {
 		d.fail(errShort)
@@ -131,7 +131,7 @@ func (d *jsonDecoder) unicodeEscape(b []byte) (rune, int) {
 	return pair, 12
 }
 
-// hex4 reads the four digits of a \u escape, -1 after an error.
+// hex4 reads the four digits of a \u escape. It returns -1 after an error.
 func (d *jsonDecoder) hex4(b []byte) rune {
 	var r rune
 	for i := 2; i < 6; i++ {

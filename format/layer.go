@@ -1,14 +1,14 @@
 package format
 
-// Names in the tars of layers. Records never have them; they are here for packages that write or
-// read layers.
+// Names in the tars of layers. They never occur in records, but packages that write or read layers
+// need them.
 const (
-	// WhiteoutPrefix starts the last name of an entry that deletes a file below, and
-	// OpaqueWhiteout is the last name of one that empties its directory (OCI image specification,
-	// layer, "Whiteouts").
+	// WhiteoutPrefix begins the last path element of a tar entry that deletes a file in the layers
+	// below. OpaqueWhiteout is the last path element of an entry that empties its directory (OCI
+	// image specification, layer, "Whiteouts").
 	WhiteoutPrefix = ".wh."
 	OpaqueWhiteout = ".wh..wh..opq"
-	// XattrKey is the prefix of extended attributes in the keys of pax records. It comes from
-	// star, and all tars use it.
+	// XattrKey is the prefix of extended attributes in the keys of pax records. It was introduced
+	// by star, and all tar programs use it.
 	XattrKey = "SCHILY.xattr."
 )

@@ -1,39 +1,40 @@
 package format
 
-// The limits of a stream, which are checked before memory is allocated. They are well above what
-// file systems support, so a stream that exceeds one is broken or hostile. SPEC.md lists them.
+// The limits of a stream. They are checked before memory is allocated. They are well above the
+// limits of file systems, so a stream that exceeds them is broken or hostile. SPEC.md lists them.
 const (
-	// MaxRecord bounds one encoded record, in bytes. The largest honest record is
-	// a component or layer with a very long list.
+	// MaxRecord is the largest size of an encoded record, in bytes. The largest records in valid
+	// streams are components or layers with very long lists.
 	MaxRecord = 64 << 20
-	// MaxPath bounds a path, in bytes. Linux bounds the path of a system call (4096), not the depth
-	// of a tree. No client unpacks paths of 16 times that. Each record has its full path, so 4,000
-	// of the longest need gigabytes.
+	// MaxPath is the largest size of a path, in bytes. Linux limits the path in a system call
+	// (4,096 bytes), not the depth of a tree. No client can unpack a path of 16 times that length.
+	// Each record contains its full path, so 4,000 of the longest paths need 250 MiB.
 	MaxPath = 64 << 10
-	// MaxDepth bounds the elements of a path: each needs a record in every layer with the file. A
-	// system call allows half as many (PATH_MAX).
+	// MaxDepth is the largest number of elements in a path. Each layer with the file needs a record
+	// for each of them. A system call allows half as many (PATH_MAX).
 	MaxDepth = 4096
-	// MaxName bounds one element of a path, in bytes: NAME_MAX of Linux.
+	// MaxName is the largest size of one path element, in bytes. It equals Linux's NAME_MAX.
 	MaxName = 255
-	// MaxTarget bounds a symlink's target, in bytes: PATH_MAX of Linux.
+	// MaxTarget is the largest size of a symlink's target, in bytes. It equals Linux's PATH_MAX.
 	MaxTarget = 4096
-	// MaxXattrName bounds the name of an extended attribute, in bytes:
-	// XATTR_NAME_MAX of Linux.
+	// MaxXattrName is the largest size of an extended attribute's name, in bytes. It equals Linux's
+	// XATTR_NAME_MAX.
 	MaxXattrName = 255
-	// MaxXattrValue bounds the value of an extended attribute, in bytes:
-	// XATTR_SIZE_MAX of Linux.
+	// MaxXattrValue is the largest size of an extended attribute's value, in bytes. It equals
+	// Linux's XATTR_SIZE_MAX.
 	MaxXattrValue = 64 << 10
-	// MaxXattrs bounds the number of extended attributes of one file.
+	// MaxXattrs is the largest number of extended attributes per file.
 	MaxXattrs = 4096
-	// MaxText bounds a component's name, a stage's name, a fingerprint and a stamp, in
-	// bytes.
+	// MaxText is the largest size, in bytes, of a component's name, a stage's name, a fingerprint
+	// or a stamp.
 	MaxText = 64 << 10
-	// MaxList bounds a list of names, fingerprints or times, in elements.
+	// MaxList is the largest number of elements in a list of names, fingerprints or times.
 	MaxList = 1 << 20
-	// MaxComponents bounds the component records of a stream: as many as one layer can name. A
-	// stage keeps all of them in memory, and a small stream could have any number.
+	// MaxComponents is the largest number of component records in a stream. One layer can list the
+	// same number. Stages keep all component records in memory, and without this limit a small
+	// stream could contain very many.
 	MaxComponents = MaxList
-	// MaxInt bounds every integer in both directions: 2^53-1, the largest that every JSON tool
-	// supports (RFC 8259, section 6).
+	// MaxInt limits every integer in both directions. It is 2^53-1, the largest integer that every
+	// JSON tool supports (RFC 8259, section 6).
 	MaxInt = 1<<53 - 1
 )

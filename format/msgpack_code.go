@@ -2,7 +2,7 @@ package format
 
 import "encoding/binary"
 
-// msgpackKind is the kind of value that a msgpack code begins.
+// msgpackKind is the kind of value that starts with a msgpack code.
 type msgpackKind uint8
 
 const (
@@ -26,16 +26,16 @@ var msgpackKindNames = [...]string{
 
 func (k msgpackKind) String() string { return msgpackKindNames[k] }
 
-// msgpackCode says how a code's number is encoded: in the bits of mask of the code itself, or
-// big-endian in the next width bytes.
+// msgpackCode describes where a code's number is stored. It is in those bits of the code that are
+// set in mask, or big-endian in the next width bytes.
 type msgpackCode struct {
 	kind  msgpackKind
 	mask  byte
 	width uint8
 }
 
-// msgpackCodes follows the table "Overview" of the msgpack specification. The library also has
-// these codes, but as variables, which a switch cannot use.
+// msgpackCodes follows the table "Overview" in the msgpack specification. The library also defines
+// these codes, but as variables, which cannot be used in a switch.
 var msgpackCodes = func() (t [256]msgpackCode) {
 	fill := func(low, high int, c msgpackCode) {
 		for i := low; i <= high; i++ {
@@ -66,8 +66,8 @@ var msgpackCodes = func() (t [256]msgpackCode) {
 	return t
 }()
 
-// msgpackHead reads the code at the start of b and its number: a value, a length or a count. The
-// size includes both; it is 0 if b is too short.
+// msgpackHead reads the code at the start of b and its number, which is a value, a length or a
+// count. The size covers both. It is 0 if b is too short.
 func msgpackHead(b []byte) (code msgpackCode, n uint64, size int) {
 	if len(b) == 0 {
 		return code, 0, 0
@@ -92,8 +92,8 @@ func msgpackHead(b []byte) (code msgpackCode, n uint64, size int) {
 	return code, n, size
 }
 
-// msgpackScanner counts the missing values of a record. Nesting needs no stack: a map or array only
-// adds to the count.
+// msgpackScanner counts the values that a record still lacks. It needs no stack for nested values,
+// because a map or array only adds to the count.
 type msgpackScanner struct {
 	pos  int
 	seen bool  // the record's own map

@@ -4,10 +4,10 @@ import "unicode/utf8"
 
 // msgpackDecoder reads msgpack values of any width from a buffer.
 //
-// The encoder is the library's, but not the decoder: the library's reads through an io.Reader, with
-// two or three calls for every code, and cannot have limits. A file record took 1.4 µs with it and
-// takes 0.5 µs with this one; the goal for encoding and decoding together is 1.5. Tests check that
-// both read the same.
+// The encoder comes from a library. The library's decoder is not used, because it reads through an
+// io.Reader, with two or three calls per code, and supports no limits. It needed 1.4 µs per file
+// record. This decoder needs 0.5 µs. The goal for encoding and decoding together is 1.5 µs. Tests
+// check that both decoders return the same values.
 type msgpackDecoder struct {
 	buf  []byte
 	pos  int
@@ -114,7 +114,7 @@ func (d *msgpackDecoder) present() bool {
 	return true
 }
 
-// take returns the bytes of a str or bin as a part of the buffer.
+// take returns the bytes of a str or bin as a slice of the buffer.
 func (d *msgpackDecoder) take(kind msgpackKind, most int) []byte {
 	n, ok := d.expect(kind)
 	if !ok {

@@ -1,7 +1,7 @@
 package format
 
-// The names of the record kinds and fields, the same in both encodings and in the order in which a
-// writer writes them.
+// The names of the record kinds and fields. They are the same in both encodings, and are listed in
+// the order in which a writer writes them.
 const (
 	nameVersion      = "version"
 	nameStage        = "stage"

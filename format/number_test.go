@@ -23,7 +23,7 @@ func TestNumberSpellings(t *testing.T) {
 		{"1e308", 0, ClassLimit}, {"1e309", 0, ClassLimit}, {"-1e999999999", 0, ClassLimit},
 		{"1" + strings.Repeat("0", 64), 0, ClassLimit}, {"1." + strings.Repeat("0", 63), 0, ClassLimit},
 		{"0.5", 0, ClassValue}, {"1.5", 0, ClassValue}, {"-1e-1", 0, ClassValue}, {"1e-999999999", 0, ClassValue},
-		// The nearest float64 is a whole number.
+		// The nearest float64 is an integer.
 		{"1.00000000000000000001", 0, ClassValue}, {"9007199254740990.5", 0, ClassValue},
 		{"01", 0, ClassSyntax}, {"-", 0, ClassSyntax}, {"1.", 0, ClassSyntax}, {"1e", 0, ClassSyntax}, {"1e+", 0, ClassSyntax},
 		{"1-1", 0, ClassSyntax}, {"--1", 0, ClassSyntax}, {"-01", 0, ClassSyntax}, {"1.2.3", 0, ClassSyntax}, {"1e1e1", 0, ClassSyntax},

@@ -1,6 +1,6 @@
 package format
 
-// order checks whether a record can follow the previous ones.
+// order checks whether a record is allowed after the previous ones.
 type order struct {
 	bare   bool // any order is allowed (NewSequenceReader)
 	header bool

@@ -2,8 +2,9 @@ package format
 
 import "strings"
 
-// ComparePaths orders paths element by element, as fs.WalkDir visits them: a directory comes before
-// its contents, and "/a/b" before "/a-b" although '-' sorts before '/'. It returns -1, 0 or +1.
+// ComparePaths orders paths element by element, in the order in which fs.WalkDir visits them. A
+// directory comes before its contents, and "/a/b" before "/a-b" although '-' sorts before '/'. It
+// returns -1, 0 or +1.
 func ComparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	i := 0
@@ -30,7 +31,7 @@ func ComparePaths(a, b string) int {
 	return 1
 }
 
-// Parent returns the parent directory of path; the root's parent is the root.
+// Parent returns the parent directory of path. The parent of / is /.
 func Parent(path string) string {
 	i := strings.LastIndexByte(path, '/')
 	if i <= 0 {
@@ -47,7 +48,7 @@ func tooDeep(path string) bool {
 	return len(path) > 2*MaxDepth && strings.Count(path, "/") > MaxDepth
 }
 
-// checkPath returns the fault of an absolute path, nil if there is none.
+// checkPath returns the fault of an absolute path, or nil if the path is valid.
 func checkPath(path string) error {
 	switch {
 	case path == "":

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// oddNames sort differently as names and as parts of a path.
+// oddNames sort differently as whole strings and as path elements.
 var oddNames = []string{"a", "a-b", "a.b", "a b", "ab", "b", "-", "!", "~", "A", "é", "日", "\x01", "0"}
 
 func TestComparePathsIsWalkDirOrder(t *testing.T) {
@@ -56,7 +56,7 @@ func TestComparePathsIsATotalOrder(t *testing.T) {
 			paths = append(paths, "/"+a+"/"+b, "/"+a+"/"+b+"/"+a)
 		}
 	}
-	// The same order, comparing names one by one.
+	// This must be the same order as comparing the path elements one by one.
 	names := func(path string) []string { return strings.Split(path[1:], "/") }
 	for _, a := range paths {
 		for _, b := range paths {
@@ -116,7 +116,7 @@ func TestCheckPath(t *testing.T) {
 	}
 }
 
-// classOf returns the class of this package's errors, "" for no error.
+// classOf returns the class of an error from this package, or "" if err is nil.
 func classOf(err error) Class {
 	var f *fault
 	var e *Error

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Reader reads a stream in either encoding, which it detects by the first byte. It is a Source:
-// records are valid and in a valid order, and io.EOF comes only after the end record.
+// Reader reads a stream in either encoding, which it detects from the first byte. It is a Source:
+// its records are valid and in a valid order, and it returns io.EOF only after the end record.
 type Reader struct {
 	name  string
 	in    *input
@@ -20,22 +20,23 @@ type Reader struct {
 	err   error
 }
 
-// NewReader returns a reader of the stream in r. Errors contain the name.
+// NewReader returns a reader for the stream in r. Errors contain the name.
 func NewReader(r io.Reader, name string) *Reader {
 	return &Reader{name: name, in: newInput(r), names: newInterner()}
 }
 
-// NewSequenceReader returns a reader of a sequence of records, such as a plan (SPEC.md, section
-// 14). Each record must be valid, but they can be in any order. Header and end records are optional
-// and returned like others. io.EOF is the end of the input after a complete record.
+// NewSequenceReader returns a reader for a sequence of records, such as a plan (SPEC.md, section
+// 14). Each record must be valid, but the records can be in any order. Header and end records are
+// optional and are returned like the others. The reader returns io.EOF if the input ends after a
+// complete record.
 func NewSequenceReader(r io.Reader, name string) *Reader {
 	s := NewReader(r, name)
 	s.order.bare = true
 	return s
 }
 
-// Encoding returns the stream's encoding. It reads the first byte if necessary. An empty stream is
-// JSON.
+// Encoding returns the stream's encoding. It reads the first byte if necessary. An empty stream
+// counts as JSON.
 func (r *Reader) Encoding() Encoding {
 	if r.err == nil && r.dec == nil {
 		if err := r.detect(); err != nil {
@@ -48,10 +49,10 @@ func (r *Reader) Encoding() Encoding {
 	return r.enc
 }
 
-// Next returns the next record, or io.EOF after the end record if nothing follows it. The first
-// error is kept.
+// Next returns the next record. After the end record it returns io.EOF, unless more data follows.
+// Later calls return the first error again.
 //
-// Records can share lists of components: replace them, do not change them in place.
+// Records can share lists of components. Replace such a list instead of changing its elements.
 func (r *Reader) Next() (Record, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -96,10 +97,10 @@ func (r *Reader) next() (Record, error) {
 	return rec, r.order.check(rec)
 }
 
-// errCut replaces ErrTruncated in a sequence, which needs no end record.
+// errCut replaces ErrTruncated in a sequence, because a sequence needs no end record.
 var errCut = errors.New("the next record is incomplete")
 
-// bareEnd returns the error for a sequence that has no further record.
+// bareEnd returns the error for a sequence that contains no further record.
 func (r *Reader) bareEnd(err error) error {
 	if r.order.bare && errors.Is(err, errShort) {
 		return io.EOF
@@ -107,7 +108,7 @@ func (r *Reader) bareEnd(err error) error {
 	return err
 }
 
-// detect detects the encoding by the first byte.
+// detect detects the encoding from the first byte.
 func (r *Reader) detect() error {
 	b, err := r.in.more()
 	if err != nil {
@@ -125,7 +126,7 @@ func (r *Reader) detect() error {
 	return nil
 }
 
-// fill makes rest start with the next record. errShort means that there is none.
+// fill makes rest start with the next record. It returns errShort if no record is left.
 func (r *Reader) fill() error {
 	for {
 		if r.rest = r.dec.between(r.rest); len(r.rest) > 0 {
@@ -139,8 +140,8 @@ func (r *Reader) fill() error {
 	}
 }
 
-// record decodes the next record. If rest ends inside it, which is rare because reads are large, it
-// gathers the missing bytes first.
+// record decodes the next record. If rest ends inside the record, it gathers the missing bytes
+// first. That is rare, because reads are large.
 func (r *Reader) record() (Record, error) {
 	rec, err := r.decode()
 	if errors.Is(err, errShort) {
@@ -154,8 +155,8 @@ func (r *Reader) record() (Record, error) {
 }
 
 // gathered decodes a record that is not complete in rest. It tries again each time the number of
-// bytes has doubled. So a fault in the first bytes is found early, at no more than twice the cost,
-// and the error does not depend on the sizes of reads.
+// bytes has doubled. So it finds a fault in the first bytes early, at no more than twice the cost,
+// and its error does not depend on the sizes of reads.
 func (r *Reader) gathered() (Record, error) {
 	scan := r.dec.newScanner()
 	r.rest = r.in.begin(r.rest)

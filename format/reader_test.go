@@ -64,7 +64,7 @@ func TestReaderPassesAnErrorOfItsInputThrough(t *testing.T) {
 				t.Fatalf("got %q, want it to name the input", err)
 			}
 		}
-		// The same if it comes after the end record, or together with the last bytes.
+		// The error is the same after the end record or together with the last bytes.
 		for _, r := range []io.Reader{
 			io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)),
 			iotest.DataErrReader(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken))),
@@ -78,13 +78,13 @@ func TestReaderPassesAnErrorOfItsInputThrough(t *testing.T) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want %v", err, os.ErrDeadlineExceeded)
 	}
-	// A truncated input is not a truncated stream.
+	// Truncated input is different from a truncated stream.
 	if _, err := readAll(iotest.ErrReader(io.ErrUnexpectedEOF)); errors.Is(err, ErrTruncated) {
 		t.Errorf("got %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }
 
-// idle returns neither bytes nor an error, against the rules of io.Reader.
+// idle returns neither bytes nor an error, which the io.Reader documentation discourages.
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }

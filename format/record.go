@@ -10,12 +10,12 @@ const Version = 1
 
 // Record is one record of a stream: *Header, *File, *Component, *Layer or End.
 type Record interface {
-	// Validate returns the record's fault, nil if there is none. It checks only the record itself.
+	// Validate returns the record's fault, or nil if it is valid. It checks only the record itself.
 	Validate() error
 	kind() kind
 }
 
-// The stages that a header can name.
+// The stages that can be named in a header.
 const (
 	StageScan   = "scan"
 	StageAssign = "assign"
@@ -26,34 +26,36 @@ const (
 type Header struct {
 	// Version is the stream version. It differs from the constant Version only in later versions.
 	Version int64
-	// Stage names the stage that wrote the stream; empty if a script did not set it.
+	// Stage is the name of the stage that wrote the stream. It is empty if a script wrote the
+	// stream without setting it.
 	Stage string
-	// Root is the absolute path of the directory with the contents. Its bytes can be any, not only
-	// UTF-8.
+	// Root is the absolute path of the directory with the contents. It can contain any bytes, not
+	// only valid UTF-8.
 	Root string
-	// Sources are the images and directories with the contents, if it is not only one directory:
-	// references as for chunkah-scan, later ones on top, each image with its digest.
+	// Sources are the images and directories with the contents, unless the only source is one
+	// directory. They are references as for chunkah-scan, each image with its digest. Later sources
+	// are applied on top of earlier ones.
 	Sources []string
-	// KeepLayers is the number of layers of the last source that the image keeps. The records
-	// describe the differences above them.
+	// KeepLayers is the number of layers that the image keeps from the last source. The records
+	// describe the differences from those layers.
 	KeepLayers int64
-	// Previous is the image with the layers that have a DiffID: a reference as for chunkah-scan,
-	// with its digest. Empty if there are none.
+	// Previous is the image that contains the layers whose records have a DiffID. It is a reference
+	// as for chunkah-scan, with the image's digest. It is empty if no layer has a DiffID.
 	Previous string
 	// SourceDate is the upper bound of every mtime, in unix seconds. It is valid only if
 	// HasSourceDate is set.
 	SourceDate    int64
 	HasSourceDate bool
-	// NewestMtime is the mtime of the newest regular file, in unix seconds. Pack sets it instead of
-	// using the current time. It is valid only if HasNewestMtime is set.
+	// NewestMtime is the mtime of the newest regular file, in unix seconds. Pack sets it and uses
+	// it instead of the current time. It is valid only if HasNewestMtime is set.
 	NewestMtime    int64
 	HasNewestMtime bool
 }
 
-// Type is a file's type, as in the stream.
+// Type is a file's type, spelled as in the stream.
 type Type string
 
-// The file types. There is none for sockets, which a tar cannot contain.
+// The file types. Sockets have no type, because a tar cannot contain them.
 const (
 	TypeFile    Type = "file"
 	TypeDir     Type = "dir"
@@ -61,101 +63,109 @@ const (
 	TypeFifo    Type = "fifo"
 	TypeChar    Type = "char"
 	TypeBlock   Type = "block"
-	// TypeWhiteout is not a file: it deletes the path in the layers below.
+	// TypeWhiteout is not a file. It deletes the path in the layers below.
 	TypeWhiteout Type = "whiteout"
 )
 
-// SizeUnknown is the Size of a regular file without one in its record. The source's size is used.
+// SizeUnknown is the Size of a regular file whose record contains no size. The source's size is
+// used instead.
 const SizeUnknown = -1
 
-// types are the file types, the most frequent ones first.
+// types lists the file types, the most frequent ones first.
 var types = [...]Type{TypeFile, TypeDir, TypeSymlink, TypeFifo, TypeChar, TypeBlock, TypeWhiteout}
 
-// File is a path in the tree. Strings can contain any bytes that a file system allows, and the
+// File is a path in the tree. Strings can contain any bytes that a file system allows, and both
 // encodings keep them exactly.
 type File struct {
-	// Path is absolute and clean; the root's path is "/".
+	// Path is absolute and clean. The root directory's path is "/".
 	Path string
 	Type Type
-	// Mode has the permission bits and setuid, setgid and sticky: 0 to 07777.
+	// Mode contains the permission bits and setuid, setgid and sticky. It is between 0 and 07777.
 	Mode     uint32
 	UID, GID uint32
-	// Size is in bytes. It is 0 except for regular files, and can be SizeUnknown for those.
+	// Size is in bytes. It is 0 for everything except regular files. For regular files it can be
+	// SizeUnknown.
 	Size int64
-	// MTime is in unix seconds and MTimeNsec in nanoseconds, 0 to 999999999.
+	// MTime is in unix seconds. MTimeNsec contains the nanoseconds, from 0 to 999999999.
 	MTime     int64
 	MTimeNsec int32
-	// Stamp shows whether a regular file in the source was replaced or changed later; empty if the
-	// source is not checked. Only equality matters.
+	// Stamp shows whether a regular file in the source was later replaced or changed. It is empty
+	// if the source is not checked. Stamps are only compared for equality.
 	Stamp string
-	// Digest is that of a regular file's contents, as "sha256:HEX"; empty if unknown.
+	// Digest is the digest of a regular file's contents, in the form "sha256:HEX". It is empty if
+	// unknown.
 	Digest string
 	// Target is a symlink's target.
 	Target string
-	// Hardlink numbers the group of names that share one inode: 0 for none.
+	// Hardlink is the number of the group of paths that share one inode. It is 0 for a file without
+	// hard links.
 	Hardlink int64
-	// DevMajor and DevMinor are the numbers of a character or block device.
+	// DevMajor and DevMinor are the device numbers of a character or block device.
 	DevMajor, DevMinor uint32
-	// Xattrs are sorted by name, each name once.
+	// Xattrs are sorted by name. Each name occurs once.
 	Xattrs []Xattr
-	// Components are the file's components. Only a directory belongs to all of them; other files
-	// belong to the first.
+	// Components are the file's components. Only a directory can belong to several components.
+	// Other files belong to the first one.
 	Components []string
 	// Implied marks a directory that pack adds to a layer as the parent of other entries.
 	Implied bool
 }
 
-// Xattr is one extended attribute.
+// Xattr is an extended attribute.
 type Xattr struct {
 	Name  string
 	Value []byte
 }
 
-// Component has a component's data for grouping. Only the name is required.
+// Component contains a component's data for grouping. Only the name is required.
 type Component struct {
 	Name string
-	// Updates are the known times of updates, in unix seconds, in any order.
+	// Updates are the known times of the component's updates, in unix seconds, in any order.
 	Updates []int64
-	// IntervalDays is the expected number of days between updates; 0 if unknown.
+	// IntervalDays is the expected number of days between updates. It is 0 if unknown.
 	IntervalDays int64
 	// MtimeClamp is the upper bound of the mtimes of the component's files, in unix seconds. It is
 	// valid only if HasMtimeClamp is set.
 	MtimeClamp    int64
 	HasMtimeClamp bool
-	// Fingerprint represents the component's contents: only equality matters.
+	// Fingerprint represents the component's contents. Fingerprints are only compared for equality.
 	Fingerprint string
 }
 
-// Layer begins a layer: the file records up to the next layer are its entries.
+// Layer begins a layer. The file records up to the next layer are its entries.
 type Layer struct {
-	// Index counts from 0.
+	// Index is the layer's number, starting at 0.
 	Index int64
 	// Components are the names of the layer's components, sorted.
 	Components []string
-	// Fingerprints are the components' fingerprints in the same order, or empty.
-	Fingerprints []string
-	// Times are the upper bounds of the components' mtimes, in unix seconds, in the same order, or
+	// Fingerprints are the components' fingerprints in the order of Components. The list can be
 	// empty.
+	Fingerprints []string
+	// Times are the upper bounds of the components' mtimes, in unix seconds, in the order of
+	// Components. The list can be empty.
 	Times []int64
-	// Contents represent everything in the components except times: only equality matters, and an
-	// empty one is unknown. They are in the same order, or empty.
+	// Contents represent everything in the components except times. They are only compared for
+	// equality. An empty element means unknown. They are in the order of Components, and the list
+	// can be empty.
 	Contents []string
-	// Updated are the days of the components' newest known updates, counted from 1970, 0 for
-	// none, in the same order, or empty.
+	// Updated are the days of the components' newest known updates, counted from 1970, or 0 for a
+	// component without a known update. They are in the order of Components, and the list can be
+	// empty.
 	Updated []int64
-	// Surprises show the last images in which each component changed without an update: one bit
-	// per image, bit 0 the latest (SPEC.md, section 14). They are in the same order, or empty.
+	// Surprises show in which of the last images each component changed without an update. They
+	// contain one bit per image, with bit 0 for the latest (SPEC.md, section 14). They are in the
+	// order of Components, and the list can be empty.
 	Surprises []int64
-	// DiffID is set if the layer is kept: it is the one with this diffID in Header.Previous.
-	// Its file records show its entries; they are not read from the source.
+	// DiffID is set if the layer is kept. It identifies the layer in Header.Previous. The file
+	// records then show the entries of that layer, which are not read from the source.
 	DiffID string
-	// Entries is the digest of the layer's entries (SPEC.md, section 13); empty if unknown.
+	// Entries is the digest of the layer's entries (SPEC.md, section 13). It is empty if unknown.
 	Entries string
 	// StabilityPPM is the chance that the layer stays unchanged for a week, in parts per million.
 	StabilityPPM int64
 }
 
-// End ends a stream. A stream without it is incomplete.
+// End ends a stream. A stream without an end record is incomplete.
 type End struct{}
 
 // A kind identifies the kind of a record.
@@ -180,13 +190,13 @@ func (*Component) kind() kind { return kindComponent }
 func (*Layer) kind() kind     { return kindLayer }
 func (End) kind() kind        { return kindEnd }
 
-// Source returns the records of one stream. Next returns io.EOF only after the stream's end record;
-// a stream that stops without it gives ErrTruncated.
+// Source returns the records of one stream. Next returns io.EOF only after the stream's end record.
+// If the stream stops before its end record, Next returns ErrTruncated.
 type Source interface {
 	Next() (Record, error)
 }
 
-// All iterates over the records of a source up to its end; an error is the last pair.
+// All iterates over the records of a source up to its end. An error comes as the last pair.
 func All(in Source) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for {
@@ -201,7 +211,7 @@ func All(in Source) iter.Seq2[Record, error] {
 	}
 }
 
-// Sink receives the records of one stream. Finish writes the end record; without it, the stream is
+// Sink receives the records of one stream. Finish writes the end record. Without it, the stream is
 // incomplete. A record belongs to the sink after Write.
 type Sink interface {
 	Write(Record) error
@@ -210,11 +220,13 @@ type Sink interface {
 
 // Names of components that do not come from a repo.
 const (
-	// Unclaimed is the component of files without any other. Files in an application directory have
-	// one below it, for example chunkah/unclaimed/opt/x.
+	// Unclaimed is the component of files that have no other component. Files in an application
+	// directory have a component whose name starts with this one, for example
+	// chunkah/unclaimed/opt/x.
 	Unclaimed = "chunkah/unclaimed"
-	// EmptyDirectories is the component of empty directories without any other. A directory leaves
-	// it with its first file, which must not change a large layer.
+	// EmptyDirectories is the component of empty directories that have no other component. As soon
+	// as a directory contains a file, it leaves this component. So the component is separate,
+	// because such a move must not change a large layer.
 	EmptyDirectories = "chunkah/empty-directories"
 	// Deletions is the component of whiteouts.
 	Deletions = "chunkah/deletions"

@@ -8,8 +8,8 @@ import (
 	"testing/iotest"
 )
 
-// A sequence needs no header, no end and no order. A truncated record is still a fault, and the
-// stages' reader stays strict.
+// A sequence needs no header, no end and no order. A truncated record is still an error, and the
+// reader for stages stays strict.
 func TestSequenceReader(t *testing.T) {
 	const layer = `{"layer":{"components":["a"]}}`
 	tests := []struct {

@@ -19,7 +19,7 @@ func readSpec(t *testing.T) string {
 	return string(text)
 }
 
-// block returns the first code block of a language in SPEC.md.
+// block returns the first code block in SPEC.md in a given language.
 func block(t *testing.T, language string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(readSpec(t), "```"+language+"\n")
@@ -41,7 +41,7 @@ func TestSpecExampleIsInTheOneSpelling(t *testing.T) {
 	}
 }
 
-// The stages in SPEC.md are run as they are printed there.
+// TestSpecStages runs the stages exactly as SPEC.md prints them.
 func TestSpecStages(t *testing.T) {
 	input := write(t, JSON, []Record{
 		&Header{Version: 1, Stage: StageScan, Root: "/r\xff"},
@@ -76,7 +76,7 @@ func TestSpecStages(t *testing.T) {
 	}
 }
 
-// checkStage expects the records of the input, with these components on its files.
+// checkStage expects the records of the input, with the given components on its files.
 func checkStage(t *testing.T, input, output []byte, components [][]string) {
 	t.Helper()
 	want, err := readAll(bytes.NewReader(input))

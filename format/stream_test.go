@@ -127,7 +127,7 @@ func TestReaderTakesAnySpelling(t *testing.T) {
 	}
 }
 
-// randomText is short and has many bytes that encodings treat specially.
+// randomText returns a short text with many bytes that encodings treat specially.
 func randomText(r *rand.Rand, most int) string {
 	const odd = "\"\\/\x00\x01\x1f\x7f\n\r\t é日😀\ufffd\u2028\xff\xc0\xed\xa0\x80ab"
 	var b strings.Builder
@@ -138,7 +138,7 @@ func randomText(r *rand.Rand, most int) string {
 	return b.String()
 }
 
-// randomInt has any number of bits.
+// randomInt returns an integer with any number of bits.
 func randomInt(r *rand.Rand) int64 { return (r.Int64N(2*MaxInt+1) - MaxInt) >> r.IntN(54) }
 
 func randomFile(r *rand.Rand, path string) *File {

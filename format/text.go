@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns bytes as valid UTF-8: invalid bytes become U+FFFD.
+// Text returns bytes as valid UTF-8, with invalid bytes replaced by U+FFFD.
 func Text(bytes string) string {
 	if utf8.ValidString(bytes) {
 		return bytes
@@ -18,8 +18,8 @@ func Text(bytes string) string {
 	return b.String()
 }
 
-// TextRaw returns bytes as a JSON object of the stream has them: as text, and also raw if the text
-// differs.
+// TextRaw returns bytes in the form in which a JSON object in the stream contains them: as text,
+// and also raw if the text differs.
 func TextRaw(bytes string) (text string, raw []byte) {
 	if text = Text(bytes); text != bytes {
 		raw = []byte(bytes)

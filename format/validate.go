@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxDevice bounds a device's major and minor number, as a tar header does. Linux has 12 and 20
-// bits.
+// maxDevice is the largest major or minor number of a device. A tar header has the same limit.
+// Linux uses 12 and 20 bits.
 const maxDevice = 1<<21 - 1
 
-// maxID bounds a user or group: the kernel takes 2^32-1 as "no change".
+// maxID is the largest user or group ID. To the kernel, 2^32-1 means "no change".
 const maxID = 1<<32 - 2
 
-// Validate returns the fault of a file record, nil if there is none.
+// Validate returns the fault of a file record, or nil if it is valid.
 func (f *File) Validate() error {
 	if err := checkPath(f.Path); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (f *File) Validate() error {
 	return checkNames(f.Components)
 }
 
-// validateKind checks the fields that only some types have.
+// validateKind checks the fields that are allowed only for some types.
 func (f *File) validateKind(path string) error {
 	switch {
 	case f.Type != TypeFile && f.Size != 0:
@@ -175,7 +175,7 @@ func (l *Layer) Validate() error {
 	return nil
 }
 
-// validateTimes checks the lists of times and contents of components.
+// validateTimes checks the components' lists of times and contents.
 func (l *Layer) validateTimes() error {
 	if n := len(l.Times); n != 0 && n != len(l.Components) {
 		return valuef("layer %d has %d times for %d components", l.Index, n, len(l.Components))
@@ -191,10 +191,10 @@ func (l *Layer) validateTimes() error {
 	return nil
 }
 
-// maxSurprises is the largest number of the surprises of a component: 32 bits.
+// maxSurprises is the largest value of a component's surprises, which have 32 bits.
 const maxSurprises = 1<<32 - 1
 
-// validateLearned checks the lists of updates and surprises of components.
+// validateLearned checks the components' lists of updates and surprises.
 func (l *Layer) validateLearned() error {
 	if n := len(l.Updated); n != 0 && n != len(l.Components) {
 		return valuef("layer %d has days of updates for %d components, not for %d", l.Index, n, len(l.Components))
@@ -284,7 +284,7 @@ func checkNames(names []string) error {
 	return nil
 }
 
-// checkOptional checks a list of texts, in which empty ones are unknown.
+// checkOptional checks a list of texts in which an empty text means unknown.
 func checkOptional(what string, list []string) error {
 	for _, s := range list {
 		if s == "" {
@@ -309,10 +309,10 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// digestPrefix starts a digest in the stream, which has only SHA-256.
+// digestPrefix starts every digest in the stream. SHA-256 is the only algorithm there.
 const digestPrefix = "sha256:"
 
-// isDigest reports whether a text is a digest in its one spelling.
+// isDigest reports whether a text is a digest in its only valid spelling.
 func isDigest(text []byte) bool {
 	if len(text) != len(digestPrefix)+64 || string(text[:len(digestPrefix)]) != digestPrefix {
 		return false
@@ -327,7 +327,7 @@ func isDigest(text []byte) bool {
 
 func inRange(n int64) bool { return n >= -MaxInt && n <= MaxInt }
 
-// clip shortens a quotation in an error.
+// clip shortens a quotation in an error message.
 func clip(s string) string {
 	const most = 200
 	if len(s) > most {

@@ -101,7 +101,7 @@ func TestVectors(t *testing.T) {
 	for name, v := range vectors {
 		t.Run(name, func(t *testing.T) {
 			recs, err := readAll(bytes.NewReader(v.body))
-			// The same bytes, read one at a time, are the same stream.
+			// The same bytes, read one at a time, give the same stream.
 			slowRecs, slowErr := readAll(iotest.OneByteReader(bytes.NewReader(v.body)))
 			if !reflect.DeepEqual(slowRecs, recs) || fmt.Sprint(slowErr) != fmt.Sprint(err) {
 				t.Errorf("byte by byte: got %d records and %v, want %d and %v", len(slowRecs), slowErr, len(recs), err)
@@ -146,7 +146,7 @@ func checkFault(t *testing.T, v *vector, err error) {
 	}
 }
 
-// checkSpelling checks that the writer has one form in each encoding.
+// checkSpelling checks that the writer produces only one form in each encoding.
 func checkSpelling(t *testing.T, v *vector, recs []Record) {
 	t.Helper()
 	for _, enc := range []Encoding{JSON, Msgpack} {

@@ -25,7 +25,7 @@ func ParseEncoding(s string) (Encoding, error) {
 	return "", fmt.Errorf("unknown format %q: want json or msgpack", s)
 }
 
-// writeBuffer is the number of bytes of one write: the size of a pipe.
+// writeBuffer is the number of bytes per write. It equals the size of a pipe.
 const writeBuffer = 64 << 10
 
 // Writer writes a stream. It is a Sink.
@@ -38,7 +38,7 @@ type Writer struct {
 	err  error
 }
 
-// NewWriter returns a writer of a stream in one encoding.
+// NewWriter returns a writer for a stream in one encoding.
 func NewWriter(w io.Writer, enc Encoding) *Writer {
 	wr := &Writer{out: bufio.NewWriterSize(w, writeBuffer)}
 	if enc == Msgpack {
@@ -49,7 +49,7 @@ func NewWriter(w io.Writer, enc Encoding) *Writer {
 	return wr
 }
 
-// NewSequenceWriter returns a writer of a sequence of records, as NewSequenceReader reads it.
+// NewSequenceWriter returns a writer for a sequence of records that NewSequenceReader can read.
 // Finish writes no end record.
 func NewSequenceWriter(w io.Writer, enc Encoding) *Writer {
 	s := NewWriter(w, enc)
@@ -63,8 +63,8 @@ var (
 	errFinished = errors.New("the stream is finished")
 )
 
-// Write writes one valid record; the first one must be the header. The first error is kept. The
-// order of the others is not checked here, but by the reader.
+// Write writes one valid record. The first record must be the header. Later calls return the first
+// error again. The order of the other records is checked by the reader, not here.
 func (w *Writer) Write(rec Record) error {
 	if _, end := rec.(End); end && w.err == nil {
 		return w.fail(errEnd)
@@ -72,8 +72,8 @@ func (w *Writer) Write(rec Record) error {
 	return w.write(rec)
 }
 
-// Finish ends the stream with its end record. Do not call it after an error: a stream without an
-// end record is incomplete.
+// Finish ends the stream with its end record. Do not call it after an error, because a stream
+// without an end record is recognised as incomplete.
 func (w *Writer) Finish() error {
 	if w.err == nil && !w.bare {
 		_ = w.write(End{}) // w.err has its error
@@ -127,7 +127,7 @@ func (w *Writer) encode(rec Record) []byte {
 	return w.json.buf
 }
 
-// Line encodes one record as JSON, like a line of a stream.
+// Line encodes one record as a line of JSON, as in a stream.
 func Line(rec Record) (string, error) {
 	if err := rec.Validate(); err != nil {
 		return "", err

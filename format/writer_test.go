@@ -39,7 +39,7 @@ func TestWriterWantsItsHeaderOnceAndFirst(t *testing.T) {
 	}
 }
 
-// faulty are invalid records with one defect each.
+// faulty contains invalid records with one defect each.
 var faulty = map[string]Record{
 	"version":               &Header{},
 	"stage":                 &Header{Version: 1, Stage: "merge"},
@@ -168,7 +168,8 @@ func TestParseEncoding(t *testing.T) {
 	}
 }
 
-// The library's decoder, as an independent implementation, checks the encoder and the decoder here.
+// The library's decoder is an independent implementation. It checks the encoder and decoder in this
+// package.
 func TestLibraryReadsTheSameMsgpack(t *testing.T) {
 	dec := msgpack.NewDecoder(bytes.NewReader(write(t, Msgpack, everything())))
 	var again bytes.Buffer

@@ -1,9 +1,9 @@
 // Package assign tags file records with their components.
 //
 // Each repo claims the files of one ecosystem, and earlier repos take precedence. After all repos
-// come their fallbacks, in rounds. Files that no repo claims go to components of top-level
-// directories, so that each file has one. This package does not know the repos; the command lists
-// them.
+// come their fallbacks, in rounds. Files that no repo claims go to components for top-level
+// directories, so that every file belongs to a component. This package does not know the repos. The
+// command passes a list of them.
 package assign
 
 import (
@@ -17,48 +17,49 @@ import (
 	"chunkah/format"
 )
 
-// Summary describes what one repo did.
+// Summary describes the result of one repo.
 type Summary struct {
 	Repo string
-	// Found is false if the tree has nothing of the repo's ecosystem.
+	// Found is false if the tree contains nothing from the repo's ecosystem.
 	Found      bool
 	Packages   int
 	Components int
-	// Files is the number of claimed records except directories, Bytes their size with each inode
-	// once.
+	// Files is the number of claimed records except directories. Bytes is their total size,
+	// counting each inode once.
 	Files int
 	Bytes int64
 }
 
-// Outcome is the result of Assign besides the tags on the records.
+// Outcome is the result of Assign, apart from the tags on the records.
 type Outcome struct {
-	// Components are the components with files, in the order of the repos and by name within a
-	// repo.
+	// Components are the components that contain files, in the order of the repos and by name
+	// within a repo.
 	Components []*format.Component
-	// Packages are all that were read, by the order of the repos.
+	// Packages are all packages that were read, in the order of the repos.
 	Packages  []*Package
 	Summaries []Summary
 	Warnings  []string
-	// Claimants are the claims on the file to explain, in order; nil without one.
+	// Claimants are the claims on the file to explain, in order. They are nil if no file is
+	// explained.
 	Claimants []Claimant
-	// Explained has the components of that file.
+	// Explained lists the components of that file.
 	Explained *Explanation
 	// Leftovers are the largest files that no repo claimed, the largest first.
 	Leftovers []*format.File
-	// Likenesses are trees of such files that look like something a repo should know, the
+	// UnclaimedTrees are trees of unclaimed files that look as if a repo should recognise them, the
 	// largest first.
-	Likenesses []Likeness
+	UnclaimedTrees []UnclaimedTree
 }
 
-// Claimant is a repo that claimed one file.
+// Claimant is a repo that claimed the file to explain.
 type Claimant struct {
 	Repo string
-	// Fallback is set if any other claim would take precedence.
+	// Fallback is set if every other claim would take precedence.
 	Fallback   bool
 	Components []string
-	// Packages are the names of the packages that claim the file; none for a fallback.
+	// Packages are the names of the packages that claim the file. A fallback has no packages.
 	Packages []string
-	// Won is set for the claim that counts.
+	// Won is set for the claim that takes effect.
 	Won bool
 }
 
@@ -85,7 +86,7 @@ func Assign(ctx context.Context, t *Tree, repos []Repo) (*Outcome, error) {
 	return assign(ctx, t, repos, -1)
 }
 
-// assign also collects the claims on the record with index asked, or none if it is -1.
+// assign also collects the claims on the record with the index asked, or no claims if asked is -1.
 func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, error) {
 	out := &Outcome{}
 	for i := range t.Files {
@@ -128,7 +129,7 @@ func assign(ctx context.Context, t *Tree, repos []Repo, asked int) (*Outcome, er
 	return out, nil
 }
 
-// round asks the repo for its next claims and applies them.
+// round gets the repo's next claims and applies them.
 func (c *claims) round(ctx context.Context) error {
 	if c.next == nil {
 		return nil
@@ -195,8 +196,8 @@ func (c *claims) explain(list []Claim, won bool) {
 	c.out.Claimants = append(c.out.Claimants, x)
 }
 
-// claim gives a directory to all its claimants, and any other file, with all names of its inode, to
-// its owner.
+// claim gives a directory to all its claimants. It gives any other file, with all names of its
+// inode, to the file's owner.
 func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	i := list[0].File
 	f := c.tree.Files[i]
@@ -214,8 +215,8 @@ func (c *claims) claim(list []Claim, counted map[int64]bool) {
 	c.finish(i, counted)
 }
 
-// finish counts a file that has its components, and gives the same ones to all other names of its
-// inode.
+// finish counts a file whose components are complete, and gives the same components to all other
+// names of its inode.
 func (c *claims) finish(i int, counted map[int64]bool) {
 	c.tree.claimed[i] = true
 	c.summary.count(c.tree.Files[i], counted)
@@ -245,7 +246,7 @@ func (s *Summary) count(f *format.File, counted map[int64]bool) {
 	}
 }
 
-// components returns the components with files, by name.
+// components returns the components that contain files, by name.
 func (c *claims) components() []*format.Component {
 	c.describeShared()
 	owning := slices.SortedFunc(maps.Values(c.used), func(a, b *format.Component) int { return strings.Compare(a.Name, b.Name) })

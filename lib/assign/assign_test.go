@@ -129,7 +129,7 @@ func TestRepoErrors(t *testing.T) {
 	}
 }
 
-// The order in which a repo returns its claims and components does not matter.
+// The result does not depend on the order in which a repo returns its claims and components.
 func TestOrderOfClaims(t *testing.T) {
 	claims := []string{"/a x/2", "/a x/1", "/d x/3", "/d x/1", "/d x/2", "/b x/2", "~/c x/9", "~/c x/8"}
 	var want []string
@@ -149,7 +149,7 @@ func TestOrderOfClaims(t *testing.T) {
 	}
 }
 
-// The claim on a file lists all packages that claim it, once, by name.
+// The claim on a file lists each package that claims it once, by name.
 func TestExplainPackages(t *testing.T) {
 	comp := &format.Component{Name: "x/source"}
 	var claims []Claim
@@ -207,7 +207,7 @@ func TestLeftovers(t *testing.T) {
 	wantTags(t, odd, "/opt/-x y/\n "+format.Unclaimed+"/opt/-x y")
 }
 
-// The largest leftovers come first, and equal ones in the order of the stream.
+// The largest leftovers come first. Files of equal size keep the order of the stream.
 func TestLargestLeftovers(t *testing.T) {
 	var files []*format.File
 	for i, size := range []int64{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7} {
@@ -223,8 +223,8 @@ func TestLargestLeftovers(t *testing.T) {
 	}
 }
 
-// An empty directory needs a component; any other is in the layers of its files. Neither the root
-// nor parents need a record.
+// An empty directory needs a component, while any other directory is in the layers of its files.
+// Neither the root directory nor parents need a record.
 func TestLeftoverDirectories(t *testing.T) {
 	files := records("/", "/a/", "/a/b/", "/a/b/f", "/a/bc/", "/d/", "/d-e/", "/d-e/f")
 	mustAssign(t, files)

@@ -6,8 +6,8 @@ import (
 	"chunkah/format"
 )
 
-// follow gives unclaimed files to the component of the file that they were made from, if that has
-// one.
+// follow gives unclaimed files to the component of the file that they were made from, if that file
+// has a component.
 func (c *claims) follow() {
 	counted := make(map[int64]bool)
 	for _, f := range c.follows {
@@ -23,8 +23,8 @@ func (c *claims) follow() {
 	}
 }
 
-// FollowLinks returns the symlinks that lead to a file with one of the claims, through
-// other links. It leaves out those that lead to a directory.
+// FollowLinks returns the symlinks that lead to a file in one of the claims, including through
+// other links. It leaves out symlinks to directories.
 func FollowLinks(t *Tree, claims []Claim) (follows []Follow, err error) {
 	claimed := make(map[int]bool, len(claims))
 	for _, c := range claims {
@@ -45,8 +45,8 @@ func FollowLinks(t *Tree, claims []Claim) (follows []Follow, err error) {
 	return follows, nil
 }
 
-// merge adds components to a list. A component that is in it already, from another
-// repo, is completed: a map can put files into a package.
+// merge adds components to a list. If another repo has already added a component, merge completes
+// it, because a map can put files into a package.
 func merge(list, more []*format.Component) []*format.Component {
 	known := make(map[string]int, len(list))
 	for i, c := range list {

@@ -8,7 +8,7 @@ import (
 	"chunkah/format"
 )
 
-// stub is a repo with fixed results.
+// stub is a repo that returns fixed results.
 type stub struct {
 	name   string
 	result Result
@@ -17,7 +17,7 @@ type stub struct {
 func (s *stub) Name() string                                 { return s.name }
 func (s *stub) Load(context.Context, *Tree) (*Result, error) { return &s.result, nil }
 
-// of returns a package with its own component.
+// of returns a package that has its own component.
 func of(component string) *Package {
 	return &Package{Component: &format.Component{Name: component}}
 }
@@ -63,8 +63,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A fallback can have another fallback. It counts after the first fallbacks of all repos, in any
-// order. Files follow others after each round.
+// A fallback can return another fallback. It is applied after the first fallbacks of all repos, in
+// any order. Files follow other files after each round.
 func TestFallbackOfFallback(t *testing.T) {
 	files := records("/a", "/b", "/c", "/c.c")
 	x, y := of("past/x"), of("now/y")

@@ -13,8 +13,9 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// records parses records from lines: "path/" for a directory, "path -> target", or "path", then
-// words: a size, "g1" for hard-link group 1, "@name" for a component.
+// records parses records from lines. A line is "path/" for a directory, "path -> target" for a
+// symlink, or "path" followed by words: a size, "g1" for hard-link group 1, "@name" for a
+// component.
 func records(lines ...string) []*format.File {
 	var files []*format.File
 	for _, line := range lines {
@@ -49,7 +50,7 @@ func number(digits string) (n int64) {
 	return n
 }
 
-// onDisk creates the files of the records below a new root.
+// onDisk creates the files of the records in a new root directory.
 func onDisk(t testing.TB, files []*format.File) *rootfs.Root {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,7 +78,8 @@ func onDisk(t testing.TB, files []*format.File) *rootfs.Root {
 	return root
 }
 
-// fake is a repo with given claims: "path component", fallbacks with "~" in front.
+// fake is a repo with given claims in the form "path component". A claim that starts with "~" is a
+// fallback.
 type fake struct {
 	name   string
 	claims []string
@@ -123,7 +125,7 @@ func (r fake) Load(_ context.Context, t *Tree) (*Result, error) {
 	return result, nil
 }
 
-// wantTags compares the components of all records, "-" for none.
+// wantTags compares the components of all records. "-" means no component.
 func wantTags(t *testing.T, files []*format.File, want ...string) {
 	t.Helper()
 	var got []string

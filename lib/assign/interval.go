@@ -9,7 +9,7 @@ import (
 	"chunkah/format"
 )
 
-// intervals are words for days, as in the Rust chunkah.
+// intervals maps words to numbers of days, as in the Rust chunkah.
 var intervals = map[string]int64{
 	"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 90, "yearly": 365,
 }
@@ -17,8 +17,8 @@ var intervals = map[string]int64{
 // errInterval lists the valid intervals.
 var errInterval = errors.New("want a number of days from 1, or daily, weekly, biweekly, monthly, quarterly, yearly")
 
-// ParseInterval parses an interval between updates: a number of days, or a word. The result is at
-// most the largest number in a stream.
+// ParseInterval parses an interval between updates, which is a number of days or a word. The result
+// is at most the largest number that a stream can contain.
 func ParseInterval(text string) (days int64, err error) {
 	if days, known := intervals[text]; known {
 		return days, nil
@@ -30,23 +30,24 @@ func ParseInterval(text string) (days int64, err error) {
 	return int64(min(n, format.MaxInt)), nil
 }
 
-// Interval is the number of days between updates that the user set on a file, for the file's
-// component.
+// Interval is the number of days between updates that the user set on a file. It applies to the
+// file's component.
 type Interval struct {
 	File int // an index into Tree.Files
 	Days int64
 }
 
-// KnownInterval is the number of days between updates that users set for a component. It replaces
-// the component's history: a package can be rebuilt more often than its history says.
+// KnownInterval is the number of days between updates that the user set for a component. It
+// replaces the component's history, because a package can be rebuilt more often than its history
+// shows.
 type KnownInterval struct {
 	Component string
 	Days      int64
-	// Absent is a warning for a tree without the component, empty for none.
+	// Absent is the warning for a tree without the component. It is empty if no warning is needed.
 	Absent string
 }
 
-// setKnown gives components the intervals that were set by name.
+// setKnown gives components the intervals that users set by component name.
 func (out *Outcome) setKnown(list []KnownInterval) {
 	index := make(map[string]int, len(out.Components))
 	for i, c := range out.Components {
@@ -66,8 +67,8 @@ func (out *Outcome) setKnown(list []KnownInterval) {
 	}
 }
 
-// setIntervals gives components the intervals of their files, the shortest of several. They
-// replace the history of a package. An interval from a repo takes precedence.
+// setIntervals gives each component the shortest interval that was set on its files. The interval
+// replaces the history of a package. An interval from a repo takes precedence.
 func (out *Outcome) setIntervals(t *Tree, list []Interval) {
 	type shortest struct {
 		days, other int64 // other is a different number, 0 for none

@@ -8,8 +8,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// Any text for an interval is refused, or gives days that fit a stream, and days written as a
-// number parse as themselves.
+// FuzzParseInterval checks that any text either is refused or gives a number of days that fits into
+// a stream. A number of days, written as a number, parses as itself.
 func FuzzParseInterval(f *testing.F) {
 	for _, text := range []string{"daily", "quarterly", "7", "+7", "007", "0", "-1", "1.5", "18446744073709551616", "weekly\n", ""} {
 		f.Add(text)

@@ -7,29 +7,29 @@ import (
 	"strings"
 )
 
-// Likeness says what a tree of files that no repo claimed looks like. No repo found it, for example
-// because a build removed the ecosystem's own records.
-type Likeness struct {
+// UnclaimedTree describes what a tree of unclaimed files looks like. No repo recognised the tree,
+// for example because a build removed the ecosystem's own records.
+type UnclaimedTree struct {
 	Dir   string
 	Kind  string // "a conda environment without conda-meta"
 	Files int
 	Bytes int64
 }
 
-// mostLikenesses is the number of trees that are listed, the largest first; maxLooked is the number
-// that are examined.
-const mostLikenesses, maxLooked = 5, 256
+// maxTrees is the number of trees that are reported, the largest first. maxCandidates is the number
+// of trees that are examined.
+const maxTrees, maxCandidates = 5, 256
 
-// kind is a kind of tree that one path shows.
+// kind is a kind of tree that can be recognised by a single path.
 type kind struct {
-	// pattern has the syntax of path.Match. With a leading slash it is an absolute path, otherwise
-	// a path relative to the tree, which can begin with the tree's own name.
+	// pattern uses the syntax of path.Match. With a leading slash it is an absolute path. Otherwise
+	// it is relative to the tree and can begin with the tree's own name.
 	pattern string
 	named   bool // the first name is that of the tree
 	text    string
 }
 
-// kinds are by the last name of the path.
+// kinds is indexed by the last element of the path.
 var kinds = map[string][]kind{
 	"conda":          {{"condabin/conda", false, "a conda environment without conda-meta"}},
 	"conda.sh":       {{"etc/profile.d/conda.sh", false, "a conda environment without conda-meta"}},
@@ -44,7 +44,8 @@ var kinds = map[string][]kind{
 	"fedora-release": {{"/etc/fedora-release", false, "an rpm-based system without its rpm database"}},
 }
 
-// looksLike returns the tree that a file shows and what that is, "" for none.
+// looksLike returns the tree that a file reveals and a description of it, or "" if the file reveals
+// no tree.
 func looksLike(file string) (dir, text string) {
 	for _, k := range kinds[Base(file)] {
 		names := strings.Split(strings.TrimPrefix(k.pattern, "/"), "/")
@@ -64,14 +65,14 @@ func looksLike(file string) (dir, text string) {
 	return "", ""
 }
 
-// likenesses returns the largest trees that leftovers look like, by size.
-func likenesses(t *Tree, left []int) []Likeness {
-	var list []Likeness
-	known := make(map[Likeness]bool)
+// unclaimedTrees returns the largest recognisable trees among the leftovers, by size.
+func unclaimedTrees(t *Tree, left []int) []UnclaimedTree {
+	var list []UnclaimedTree
+	known := make(map[UnclaimedTree]bool)
 	for _, i := range left {
 		dir, text := looksLike(t.Files[i].Path)
-		l := Likeness{Dir: dir, Kind: text}
-		if text != "" && len(list) < maxLooked && !known[l] {
+		l := UnclaimedTree{Dir: dir, Kind: text}
+		if text != "" && len(list) < maxCandidates && !known[l] {
 			known[l] = true
 			list = append(list, l)
 		}
@@ -87,6 +88,6 @@ func likenesses(t *Tree, left []int) []Likeness {
 			list[at].Bytes += max(t.Files[i].Size, 0)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Likeness) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	return list[:min(len(list), mostLikenesses)]
+	slices.SortStableFunc(list, func(a, b UnclaimedTree) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return list[:min(len(list), maxTrees)]
 }

@@ -8,7 +8,7 @@ import (
 	"chunkah/lib/assign"
 )
 
-func TestLikenesses(t *testing.T) {
+func TestUnclaimedTrees(t *testing.T) {
 	var files []*format.File
 	for _, path := range []string{
 		"/etc/alpine-release", "/opt/conda/condabin/conda", "/opt/conda/etc/profile.d/conda.sh", "/opt/conda/lib/libssl.so",
@@ -23,7 +23,7 @@ func TestLikenesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got string
-	for _, l := range out.Likenesses {
+	for _, l := range out.UnclaimedTrees {
 		got += fmt.Sprintf("%s is %s: %d, %d\n", l.Dir, l.Kind, l.Files, l.Bytes)
 	}
 	want := `/ is an Alpine system without lib/apk/db: 9, 5008000

@@ -8,18 +8,18 @@ import (
 	"chunkah/format"
 )
 
-// No database says how often files change that no package owns, but they are not stable. Each
-// package installation changes caches and settings of the system, and applications that are not
-// packaged are the reason for new images.
+// No database records how often unowned files change, but they are not stable. Each package
+// installation changes caches and settings of the system, and most new images are built because
+// their unpackaged applications have changed.
 const (
-	// systemInterval is for files of the system, in days: they change in each build.
+	// systemInterval is the interval of system files, in days. They change in each build.
 	systemInterval = 1
-	// AppInterval is for applications and large files, in days.
+	// AppInterval is the interval of applications and large files, in days.
 	AppInterval = 7
 )
 
-// systemDirs are the top-level directories of a system (FHS 3.0, section 3, and
-// those of ostree). Any other top-level directory is an application's.
+// systemDirs are the top-level directories of an operating system (FHS 3.0, section 3, and the
+// directories of ostree). Any other top-level directory counts as an application.
 var systemDirs = map[string]bool{
 	"bin": true, "boot": true, "dev": true, "efi": true, "etc": true, "home": true,
 	"lib": true, "lib32": true, "lib64": true, "libx32": true, "lost+found": true,
@@ -28,16 +28,16 @@ var systemDirs = map[string]bool{
 	"usr": true, "var": true,
 }
 
-// appParents have one directory per application, site or user.
+// appParents are directories that contain one directory per application, site or user.
 var appParents = []string{"/opt/", "/srv/", "/usr/local/", "/home/", "/var/opt/", "/var/www/"}
 
-// mostLeftovers is how many leftovers are listed, the largest first. They may deserve their own
-// component.
+// mostLeftovers is the number of leftovers that are listed, the largest first. They are candidates
+// for their own components.
 const mostLeftovers = 10
 
-// claimLeftovers tags everything that has no component yet, except directories that are not empty:
-// those are in the layers of their files. It returns their components, and adds information about
-// them to the outcome.
+// claimLeftovers tags everything that has no component yet, except non-empty directories, because
+// these are in the layers of their files. It returns the components of leftovers, and adds
+// information about them to the outcome.
 func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	s := Summary{Repo: "chunkah", Found: true}
 	names := leftoverNames{lists: make(map[string][]string)}
@@ -60,7 +60,7 @@ func claimLeftovers(t *Tree, out *Outcome) []*format.Component {
 	}
 	s.Components = len(names.lists)
 	out.Summaries = append(out.Summaries, s)
-	out.Likenesses = likenesses(t, left)
+	out.UnclaimedTrees = unclaimedTrees(t, left)
 	return names.components()
 }
 
@@ -80,12 +80,11 @@ func keepLargest(largest []*format.File, f *format.File) []*format.File {
 	return largest[:min(len(largest), mostLeftovers)]
 }
 
-// leftoverNames are the components of leftovers. All records of a component share
-// one list.
+// leftoverNames collects the components of leftovers. All records of a component share one list.
 type leftoverNames struct {
 	lists map[string][]string
-	// dir and last are the directory of the previous file and its list: files often have the same
-	// directory as the previous one.
+	// dir and last are the previous file's directory and list. Often the next file is in the same
+	// directory.
 	dir  string
 	last []string
 }
@@ -112,7 +111,7 @@ func (n *leftoverNames) list(name string) []string {
 	return n.lists[name]
 }
 
-// components lists the components that have files, by name.
+// components lists the components that contain files, by name.
 func (n *leftoverNames) components() (list []*format.Component) {
 	for _, name := range slices.Sorted(maps.Keys(n.lists)) {
 		c := &format.Component{Name: name, IntervalDays: AppInterval}
@@ -124,7 +123,7 @@ func (n *leftoverNames) components() (list []*format.Component) {
 	return list
 }
 
-// appDir returns the application directory of f, "" for none.
+// appDir returns the application directory of f, or "" if f is in no such directory.
 func appDir(f *format.File) string {
 	for _, parent := range appParents {
 		if rest, ok := strings.CutPrefix(f.Path, parent); ok {

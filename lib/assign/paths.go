@@ -7,13 +7,13 @@ import (
 	"chunkah/format"
 )
 
-// Join appends a name to the path of a directory.
+// Join appends a name to a directory's path.
 func Join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
-// Base returns the last name of a path.
+// Base returns the last element of a path.
 func Base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// HasControl reports whether a name has a control character. No package's name has one.
+// HasControl reports whether a name contains a control character. No package's name does.
 func HasControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
@@ -26,7 +26,8 @@ func IsBelow(dir, path string) bool {
 	return len(path) > len(dir) && path[len(dir)] == '/' && path[:len(dir)] == dir
 }
 
-// Below returns the range of the records below a physical directory, even if that has no record.
+// Below returns the range of records below a physical directory. The directory itself needs no
+// record.
 func (t *Tree) Below(dir string) (from, to int) {
 	from = sort.Search(len(t.Files), func(i int) bool { return format.ComparePaths(t.Files[i].Path, dir) > 0 })
 	to = from + sort.Search(len(t.Files)-from, func(i int) bool { return !IsBelow(dir, t.Files[from+i].Path) })

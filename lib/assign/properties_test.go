@@ -10,8 +10,8 @@ import (
 	"chunkah/format"
 )
 
-// randomRoot is a tree of files, directories, links and hard links, some with components, and some
-// parents without records.
+// randomRoot returns a tree of files, directories, links and hard links. Some have components, and
+// some parents have no records.
 func randomRoot(r *rand.Rand) []*format.File {
 	seen := map[string]bool{"/": true}
 	lines := []string{"/"}
@@ -46,7 +46,8 @@ func randomRoot(r *rand.Rand) []*format.File {
 	return records(lines...)
 }
 
-// randomRepos claim files of the tree, some as fallbacks, and some the same files.
+// randomRepos returns repos that claim files of the tree, some of them as fallbacks. Some repos
+// claim the same files.
 func randomRepos(r *rand.Rand, files []*format.File) []Repo {
 	var repos []Repo
 	for i := range 1 + r.IntN(4) {
@@ -79,9 +80,9 @@ func tags(files []*format.File) map[string]string {
 	return all
 }
 
-// In any tree with any claims, each file has a component, all names of an inode have the same one
-// unless the stream said otherwise, nothing else in a record changes, and each component with files
-// is listed once.
+// TestProperties checks any tree with any claims. Each file has a component. All names of an inode
+// have the same component unless the stream says otherwise. Nothing else in a record changes. Each
+// component that contains files is listed once.
 func TestProperties(t *testing.T) {
 	for seed := range uint64(500) {
 		r := rand.New(rand.NewPCG(seed, 11))
@@ -127,7 +128,7 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// The order of claims does not matter in any tree.
+// TestClaimOrderIsIrrelevant checks that the order of claims does not matter in any tree.
 func TestClaimOrderIsIrrelevant(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 12))
@@ -148,15 +149,15 @@ func TestClaimOrderIsIrrelevant(t *testing.T) {
 	}
 }
 
-// A package with its own files moves no file of another package when it is added or removed. Its
-// files become leftovers, and nothing else changes.
+// Adding or removing a package that shares no files moves no file of another package. Its files
+// become leftovers, and nothing else changes.
 func TestOnePackageMoreOrLess(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 13))
 		with := randomRoot(r)
 		without := cloneFiles(with)
 		repos := randomRepos(r, with)
-		// The package of the last repo takes no files from the others.
+		// The last repo's package takes no files from the other repos.
 		extra := fake{name: "extra"}
 		for range 5 {
 			extra.claims = append(extra.claims, with[r.IntN(len(with))].Path+" extra/one")

@@ -2,8 +2,9 @@ package assign
 
 import "fmt"
 
-// pruned warns if the image has only a part of a package database: the package manager would see
-// the wrong packages. Leaving out the whole database is the user's choice and gives no warning.
+// pruned warns if the image contains only a part of a package database, because the package manager
+// would see the wrong packages. Leaving out the whole database is the user's choice and gives no
+// warning.
 func (c *claims) pruned(r *Result) []string {
 	if c.tree.Partial {
 		return nil

@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-// databaseRepo has a database with these files.
+// databaseRepo has a database that consists of these files.
 type databaseRepo []string
 
 func (databaseRepo) Name() string { return "deb" }
 
 func (d databaseRepo) Load(context.Context, *Tree) (*Result, error) { return &Result{Database: d}, nil }
 
-// A partial database is a warning. A complete or missing one, or files in kept layers, are not.
+// A partial database gives a warning. A complete database, a missing one or one in kept layers does
+// not.
 func TestPruned(t *testing.T) {
 	repo := databaseRepo{"/db/a", "/db/b", "/db/status"}
 	for name, c := range map[string]struct {

@@ -8,71 +8,73 @@ import (
 
 // A Repo finds the packages of one ecosystem in a tree.
 type Repo interface {
-	// Name is the first part of its components' names, for example "rpm" in "rpm/glibc", and its
-	// name in --repos.
+	// Name is the repo's name in --repos, and the first part of its components' names, for example
+	// "rpm" in "rpm/glibc".
 	Name() string
-	// Load reads the packages and claims their files. It returns nil, nil if the tree has nothing
-	// of its ecosystem. A damaged database is an error: a repo never silently claims less than the
-	// database lists.
+	// Load reads the packages and claims their files. It returns nil, nil if the tree contains
+	// nothing from its ecosystem. A damaged database is an error, so a repo never silently claims
+	// fewer files than the database lists.
 	Load(ctx context.Context, t *Tree) (*Result, error)
 }
 
-// Package is a package. Facts that a repo knows about each package are its fields.
+// Package is a package. Its fields are the facts that a repo knows about a package.
 type Package struct {
-	// Name is the package's own name. It is empty for a component as a whole, such as the files of
-	// the package manager.
+	// Name is the package's own name. It is empty if the Package stands for a whole component, such
+	// as the files of the package manager.
 	Name string
-	// Component is named REPO/NAME. Packages can share it. It is nil for a package
-	// without files.
+	// Component is the package's component, whose name is REPO/NAME. Several packages can share it.
+	// It is nil for a package without files.
 	Component *format.Component
-	// Type is that of its package URL, for example "deb". A package without one is not in a
-	// bill of materials: it is removed, or nothing but its name is known.
+	// Type is the type in the package URL, for example "deb". A package without a type is left out
+	// of the bill of materials, because it was removed or nothing but its name is known.
 	Type string
-	// Namespace is a Maven group. Those of system packages are in the tree's os-release.
+	// Namespace is a Maven group. For system packages, the namespace comes from the tree's
+	// os-release.
 	Namespace string
-	// Version is in the ecosystem's own form, with an epoch ("1:2.3-4") if there is one.
+	// Version is written in the ecosystem's own form, with the epoch if the package has an epoch
+	// ("1:2.3-4").
 	Version, Arch string
-	// Source is the package that it was built from, as the database says: a name, or an
-	// rpm's file name. It is empty if that is the package itself. SourceVersion is empty
-	// if it is the package's own.
+	// Source is the package that this package was built from, as recorded in the database: a name,
+	// or an rpm's file name. It is empty if the package is its own source. SourceVersion is empty
+	// if it equals the package's own version.
 	Source, SourceVersion string
-	// License is as the database says it, in any form.
+	// License is the license as recorded in the database, in any form.
 	License string
 }
 
 // Result is the result of a repo.
 type Result struct {
-	// Packages are all packages, including those without files.
+	// Packages are all packages of the repo, including packages without files.
 	Packages []*Package
-	// Claims are in any order. A directory belongs to all components that claim it. Any other file
-	// that several components claim belongs to the component REPO/.shared. All names of an inode
-	// belong together: the first one claimed decides.
+	// Claims can be in any order. A directory belongs to all components that claim it. Any other
+	// file that several components claim belongs to the component REPO/.shared. All names of an
+	// inode belong together, and the first name that is claimed decides.
 	Claims []Claim
 	// Fallback returns more claims, for files that no repo has claimed. It is called after all
-	// repos have made their other claims; nil for none.
+	// repos have made their other claims. It is nil if the repo has no fallback.
 	Fallback func(ctx context.Context) (*Result, error)
-	// Follows are files that were made from other files, with any owner. They count after all repos
-	// have claimed, and again after each round of fallbacks.
+	// Follows are files that were made from other files, whatever the owner. They are applied after
+	// the claims of all repos, and again after each round of fallbacks.
 	Follows []Follow
-	// Intervals were set on files by the user, with any component.
+	// Intervals were set by the user on files of any component.
 	Intervals []Interval
-	// Known are the intervals that users set for components by name.
+	// Known are the intervals that the user set for components by name.
 	Known []KnownInterval
-	// Database lists the physical paths of the database that the package manager needs. If the
-	// image gets only a part of them, a warning says so.
+	// Database lists the physical paths of the database that the package manager needs. A warning
+	// is printed if the image gets only a part of them.
 	Database []string
-	// Warnings are for people: one line each, without a newline.
+	// Warnings are for people. Each is one line without a newline.
 	Warnings []string
 }
 
-// Claim says that a package owns a file.
+// Claim states that a package owns a file.
 type Claim struct {
 	// File is an index into Tree.Files.
 	File    int
 	Package *Package
 }
 
-// Follow says that a file that no repo claims belongs to the component of another one.
+// Follow states that a file that no repo claims belongs to the component of another file.
 type Follow struct {
 	// File and Source are indexes into Tree.Files.
 	File, Source int

@@ -16,20 +16,22 @@ import (
 type Options struct {
 	// Repos claim files in this order.
 	Repos []Repo
-	// Root is where databases are read from; nil for the root in the stream's header.
+	// Root is the root from which databases are read. If it is nil, the root in the stream's header
+	// is used.
 	Root *rootfs.Root
-	// Open opens the sources of a header without a root, as one root. It also returns
-	// their closer.
+	// Open opens the sources of a header without a root as one root. It also returns the Closer for
+	// that root.
 	Open func(context.Context, *format.Header) (*rootfs.Root, io.Closer, error)
 	// Override removes the components that are already in the stream.
 	Override bool
 	// Strict makes the first warning an error.
 	Strict bool
-	// Explain is a path to explain: all claims on it, and the one that counts. Empty for none.
+	// Explain is the path to explain, with all claims on it and the claim that takes effect. It is
+	// empty if no path is explained.
 	Explain string
 }
 
-// Run reads a stream of file records and writes it with their components.
+// Run reads a stream of file records and writes the stream with components added.
 func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*Outcome, error) {
 	s, err := read(ctx, in, opt.Override)
 	if err != nil {
@@ -73,7 +75,7 @@ func Run(ctx context.Context, in format.Source, out format.Sink, opt Options) (*
 	return outcome, s.write(ctx, out, outcome)
 }
 
-// strictError makes one error of the warnings.
+// strictError combines the warnings into one error.
 func strictError(warnings []string) error {
 	if more := len(warnings) - 1; more > 0 {
 		return fmt.Errorf("%s (--strict; and %d more)", warnings[0], more)
@@ -81,25 +83,25 @@ func strictError(warnings []string) error {
 	return fmt.Errorf("%s (--strict)", warnings[0])
 }
 
-// Explanation has the components of a path. The claimants of the outcome are the reason.
+// Explanation lists the components of a path. The reasons are in the outcome's claimants.
 type Explanation struct {
 	Path string
 	// Before are the path's components in the input.
 	Before []string
-	// Components are the path's new components: none for a directory that is in the layers of its
-	// files.
+	// Components are the path's new components. A directory that is in the layers of its files has
+	// none.
 	Components []string
 }
 
-// stream is a complete stream.
+// stream contains a complete stream.
 type stream struct {
 	header     format.Header
 	components []*format.Component
 	files      []*format.File
 }
 
-// openRoot opens the root in the stream's header. A stream from a script can lack one. Then there
-// are no databases, and the root is an empty directory that is already removed.
+// openRoot opens the root in the stream's header. A script can write a stream without a root. In
+// that case no databases are read, and the root is an empty directory that is already removed.
 func (s *stream) openRoot(ctx context.Context, opt Options) (root *rootfs.Root, closer io.Closer, err error) {
 	if len(s.header.Sources) > 0 {
 		if opt.Open == nil {
@@ -150,7 +152,7 @@ func read(ctx context.Context, in format.Source, override bool) (*stream, error)
 	return s, nil
 }
 
-// write writes the stream. A component that was in the input keeps its record.
+// write writes the stream. A component from the input keeps its record.
 func (s *stream) write(ctx context.Context, out format.Sink, outcome *Outcome) error {
 	header := s.header
 	header.Version, header.Stage = format.Version, format.StageAssign

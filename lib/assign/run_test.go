@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// run runs assign on a stream, both as text.
+// run runs assign on a stream. Input and output are text.
 func run(t *testing.T, in string, opt Options) (string, *Outcome, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -25,7 +25,7 @@ func lines(parts ...string) string { return strings.Join(parts, "\n") + "\n" }
 const (
 	rootLine = `{"file":{"path":"/","type":"dir","mode":493,"uid":0,"gid":0,"mtime":0}}`
 	endLine  = `{"end":{}}`
-	// leftoverLine is the record of the component for unowned files of the system.
+	// leftoverLine is the record of the component for unowned system files.
 	leftoverLine = `{"component":{"name":"chunkah/unclaimed","interval_days":1}}`
 )
 
@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Component records of the input stay if no repo replaces them.
+// Component records from the input stay unless a repo replaces them.
 func TestRunKeepsComponentRecords(t *testing.T) {
 	dir := onDisk(t, nil).Path()
 	in := lines(`{"header":{"version":1,"root":"`+dir+`"}}`, rootLine, fileLine("/a", "b"),
@@ -81,7 +81,7 @@ func TestRunKeepsComponentRecords(t *testing.T) {
 	}
 }
 
-// Records of directories are tagged too, so that a second run changes nothing.
+// Directories are tagged too, so that a second run changes nothing.
 func TestRunTwice(t *testing.T) {
 	files := records("/", "/d/", "/d/f g1", "/e/", "/f g1", "/opt/", "/opt/x/", "/opt/x/y", "/l -> d")
 	root := onDisk(t, files)
@@ -118,7 +118,8 @@ func asRecords(files []*format.File) []format.Record {
 	return list
 }
 
-// TestNoRoot: a script can omit header.root. Then there is no database, and the rest still works.
+// TestNoRoot checks a stream without header.root, which a script can write. No database is read
+// then, and the rest still works.
 func TestNoRoot(t *testing.T) {
 	out, outcome, err := run(t, lines(`{"header":{"version":1}}`, rootLine, endLine), Options{})
 	if err != nil || !strings.Contains(out, format.EmptyDirectories) {

@@ -7,13 +7,13 @@ import (
 )
 
 // SharedName is the component, in each repo, of files that several of its components own. Such a
-// file depends on all owners: its times and mode on disk are those of the last installed package,
-// and it stays when one owner is removed. In the layer of one owner it would change that layer with
-// every other owner.
+// file depends on all its owners. Its times and mode on disk come from the owner that was installed
+// last, and it stays when one owner is removed. If it were in one owner's layer, an update of any
+// other owner would change that layer.
 const SharedName = ".shared"
 
-// owner returns the component of a file that is not a directory: its only claimant, or the repo's
-// shared component. Claims are sorted by their components' names.
+// owner returns the component of a file that is not a directory. This is its only claimant, or the
+// repo's shared component. Claims are sorted by component name.
 func (c *claims) owner(list []Claim) *format.Component {
 	only := list[0].Package.Component
 	if list[len(list)-1].Package.Component.Name == only.Name {
@@ -28,7 +28,7 @@ func (c *claims) owner(list []Claim) *format.Component {
 	return c.shared
 }
 
-// describeShared completes the shared component: an update of any owner can change it.
+// describeShared completes the shared component. An update of any owner can change it.
 func (c *claims) describeShared() {
 	var clamps []int64
 	for owner := range c.owners {

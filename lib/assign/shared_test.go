@@ -14,7 +14,7 @@ import (
 // owned maps a file to its owners' names.
 type owned map[string][]string
 
-// randomOwners is a root with packages that share files: most files have one owner, some up to
+// randomOwners returns a root with packages that share files. Most files have one owner, some up to
 // five.
 func randomOwners(r *rand.Rand) owned {
 	files := make(owned)
@@ -31,7 +31,7 @@ func randomOwners(r *rand.Rand) owned {
 	return files
 }
 
-// without removes a package and the files that only it owns.
+// without removes a package, and the files that only it owns.
 func (files owned) without(name string) owned {
 	left := make(owned)
 	for path, owners := range files {
@@ -43,7 +43,7 @@ func (files owned) without(name string) owned {
 	return left
 }
 
-// components assigns the files and lists those of each component.
+// components assigns the files and lists the files of each component.
 func (files owned) components(t *testing.T) map[string][]string {
 	t.Helper()
 	var paths []string
@@ -63,9 +63,9 @@ func (files owned) components(t *testing.T) map[string][]string {
 	return all
 }
 
-// Adding or removing a package changes its own component, the shared one, and those of packages
-// that gain or lose sole ownership of a file. If each of its files has one owner, or three or more,
-// no other package's component changes.
+// Adding or removing a package changes only its own component, the shared component, and the
+// components of packages that become or stop being the sole owner of a file. If each of the
+// package's files has one owner, or three or more, no other package's component changes.
 func TestOwnersComeAndGo(t *testing.T) {
 	const shared = "x/" + SharedName
 	moved := 0
@@ -102,8 +102,8 @@ func TestOwnersComeAndGo(t *testing.T) {
 	}
 }
 
-// No package's component has a file that another package owns too. So an update of that package
-// cannot change it.
+// No package's component contains a file that another package also owns. So an update of the other
+// package cannot change it.
 func TestComponentsHoldOnlyTheirOwn(t *testing.T) {
 	for seed := range uint64(200) {
 		files := randomOwners(rand.New(rand.NewPCG(seed, 15)))

@@ -12,18 +12,18 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// MaxListed bounds a listed path, in bytes: package managers pass it to the kernel, which refuses
-// longer ones (PATH_MAX).
+// MaxListed is the largest size of a listed path, in bytes. Package managers pass the path to the
+// kernel, which refuses longer paths (PATH_MAX).
 const MaxListed = 4096
 
-// Tree has the file records of a root, and finds records by path. Repos read it; only Assign
-// changes it.
+// Tree contains the file records of a root, and finds records by path. Repos read it, and only
+// Assign changes it.
 type Tree struct {
-	// Root is where databases and contents are read from.
+	// Root is the root from which databases and contents are read.
 	Root *rootfs.Root
 	// Files are the records in stream order.
 	Files []*format.File
-	// Partial is set if layers of the root are kept: their files are not in Files.
+	// Partial is set if layers of the root are kept. The files in those layers are not in Files.
 	Partial bool
 
 	claimed  []bool          // by index: has components
@@ -31,12 +31,12 @@ type Tree struct {
 	shared   map[int64]bool  // hard-link group -> all its names are claimed
 	resolver *rootfs.Resolver
 	targets  map[int]int // symlink -> record of its target, -1 for none
-	// lastListed is the listed directory that was resolved last, lastFound its physical path, empty
-	// for none.
+	// lastListed is the listed directory that was resolved last. lastFound is its physical path, or
+	// empty if it does not exist.
 	lastListed, lastFound string
 }
 
-// NewTree makes a tree of records in stream order.
+// NewTree makes a tree from records in stream order.
 func NewTree(root *rootfs.Root, files []*format.File) *Tree {
 	t := &Tree{
 		Root: root, Files: files,
@@ -62,9 +62,10 @@ func (t *Tree) Lookup(path string) (int, bool) {
 	})
 }
 
-// Find finds the record of a path as a package lists it, with or without a leading slash. Symlinks
-// in its parents are followed inside the root ("/lib/x" if /lib is a link to usr/lib), but the last
-// name is not. It fails if the path cannot be resolved, for example because of a disk error.
+// Find finds the record of a path as a package lists it, with or without a leading slash. It
+// follows symlinks in the path's parents inside the root ("/lib/x" if /lib is a link to usr/lib),
+// but does not follow the last element. It fails if the path cannot be resolved, for example
+// because of a disk error.
 func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	if len(listed) > MaxListed {
 		return 0, false, nil
@@ -90,7 +91,7 @@ func (t *Tree) Find(listed string) (i int, found bool, err error) {
 	return i, found, nil
 }
 
-// Target finds the record of the target of record i's symlink, which can be another symlink.
+// Target finds the record for the target of record i's symlink. That record can be another symlink.
 func (t *Tree) Target(i int) (target int, found bool, err error) {
 	f := t.Files[i]
 	if f.Type != format.TypeSymlink {
@@ -110,11 +111,11 @@ func (t *Tree) Target(i int) (target int, found bool, err error) {
 	return at, found, nil
 }
 
-// maxLinks bounds the links of one chain, as Linux does.
+// maxLinks is the largest number of links in a chain, the same as in Linux.
 const maxLinks = 40
 
-// FinalTarget finds the record that the symlink of record i leads to, through links that no
-// repo has claimed: one that is claimed is as good as a file.
+// FinalTarget finds the record that record i's symlink leads to. It follows only links that no repo
+// has claimed. A claimed link is treated like a file.
 func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
 	for range maxLinks {
 		if i, found, err = t.Target(i); !found {
@@ -127,8 +128,8 @@ func (t *Tree) FinalTarget(i int) (target int, found bool, err error) {
 	return 0, false, nil
 }
 
-// absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, since no
-// link can change them; others stay.
+// absoluteTarget returns the absolute path of a link's target. Leading ".." are resolved, because
+// no link can change their meaning. Other ".." stay.
 func absoluteTarget(link, target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
@@ -145,8 +146,8 @@ func absoluteTarget(link, target string) string {
 	}
 }
 
-// dir returns the physical path of a listed directory, "" if there is none. It caches the last one
-// because files of one directory are listed together.
+// dir returns the physical path of a listed directory, or "" if it does not exist. It caches the
+// last result, because files in one directory are listed together.
 func (t *Tree) dir(listed string) (string, error) {
 	if t.lastFound == "" || listed != t.lastListed {
 		found, err := t.Resolve(listed + "/.") // it must be a directory
@@ -175,8 +176,8 @@ func (t *Tree) peek(dir, name string) (kind uint32, target string, err error) {
 	}
 }
 
-// Resolve returns the physical path of a path in the root, "" if it does not exist. It fails if the
-// path cannot be read.
+// Resolve returns the physical path of a path in the root, or "" if it does not exist. It fails if
+// the path cannot be read.
 func (t *Tree) Resolve(path string) (string, error) {
 	physical, err := t.resolver.Resolve(path)
 	var refused unix.Errno
@@ -189,7 +190,7 @@ func (t *Tree) Resolve(path string) (string, error) {
 	return physical, nil
 }
 
-// absent are the errors for paths that do not exist.
+// absent contains the errors for paths that do not exist.
 var absent = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENAMETOOLONG}
 
 // Claimed reports whether record i has components, from an earlier repo or from the input.
@@ -203,8 +204,8 @@ func (t *Tree) Links(i int) []int {
 	return []int{i}
 }
 
-// share gives the components of record i to all names of its inode without components, and returns
-// their indexes.
+// share gives the components of record i to those names of its inode that have no components. It
+// returns their indexes.
 func (t *Tree) share(i int) []int {
 	f := t.Files[i]
 	if f.Hardlink == 0 || t.shared[f.Hardlink] {

@@ -14,7 +14,8 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Paths as packages list them, in roots with directories merged one way or the other.
+// TestFind looks up paths as packages list them, in roots whose directories are merged in either
+// direction.
 func TestFind(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -64,7 +65,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Links without records count as well: they are in the root.
+// Links without records are followed too, because they are in the root.
 func TestFindWithoutRecords(t *testing.T) {
 	all := records("/", "/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/x", "/out -> ..")
 	root := onDisk(t, all)
@@ -90,7 +91,7 @@ func (b broken) Xattrs(string) ([]rootfs.Xattr, error) { return nil, b.err }
 func (b broken) Open(string) (io.ReaderAt, error)      { return nil, b.err }
 func (b broken) Close() error                          { return nil }
 
-// An unreadable directory is an error, since its contents are unknown.
+// An unreadable directory is an error, because its contents are unknown.
 func TestFindOnBrokenDisk(t *testing.T) {
 	for errno, fails := range map[unix.Errno]bool{unix.EIO: true, unix.EMFILE: true, unix.ENOENT: false, unix.ELOOP: false, unix.ENOTDIR: false} {
 		tree := NewTree(rootfs.Virtual("broken", broken{errno}), records("/usr/lib/x"))

@@ -1,11 +1,11 @@
-// Package cache keeps compressed layers between builds: a directory of blobs, each identified by
-// the digest of its uncompressed data and by the compression settings.
+// Package cache keeps compressed layers between builds. A cache is a directory of blobs. Each blob
+// is identified by the digest of its uncompressed data and by the compression settings.
 //
 // The contents are not trusted. A blob is returned only if its bytes match the digest in its name
-// and the caller has verified that it decompresses to the expected layer. So a cache can be saved
-// and restored by anyone, merged from several caches, or damaged; damage only costs another
-// compression. Valid blobs can come from another compressor. Files that are not named like blobs
-// are neither read nor removed. Several builds can use a cache at once.
+// and the caller has verified that it decompresses to the expected layer. So anyone can save and
+// restore a cache, or merge several caches. If a blob is damaged, its layer is compressed again.
+// Valid blobs can come from another compressor. Files that are not named like blobs are neither
+// read nor removed. Several builds can use a cache at once.
 package cache
 
 import (
@@ -28,12 +28,12 @@ import (
 	"chunkah/lib/temp"
 )
 
-// DefaultSize is the default limit of a cache, in bytes: enough for a few images of an operating
-// system.
+// DefaultSize is the default limit of a cache, in bytes. It is enough for a few operating-system
+// images.
 const DefaultSize = 10 << 30
 
-// A cache has files KEY/DIFFID-DIGEST, both digests as 64 hexadecimal digits of SHA-256, and
-// unfinished files next to them.
+// A cache contains files named KEY/DIFFID-DIGEST, where both digests are 64 hexadecimal digits of
+// SHA-256. Unfinished files are in the same directories.
 var (
 	keyName  = regexp.MustCompile(`^(gzip|zstd)-[A-Za-z0-9._+-]+$`)
 	blobName = regexp.MustCompile(`^[0-9a-f]{64}-[0-9a-f]{64}$`)
@@ -43,7 +43,7 @@ func isKey(e fs.DirEntry) bool  { return e.IsDir() && keyName.MatchString(e.Name
 func isBlob(e fs.DirEntry) bool { return e.Type().IsRegular() && blobName.MatchString(e.Name()) }
 func isTemp(e fs.DirEntry) bool { return e.Type().IsRegular() && temp.Is(e.Name()) }
 
-// tempAge is how long an unfinished file is kept, since another build could be writing it.
+// tempAge is how long an unfinished file is kept, because another build could still be writing it.
 const tempAge = 24 * time.Hour
 
 // Cache is a directory of blobs.
@@ -53,7 +53,7 @@ type Cache struct {
 }
 
 // Open opens the cache in dir, and creates dir if it does not exist. Trim limits the cache to size
-// bytes; 0 means DefaultSize. A directory with other files is refused.
+// bytes, where 0 means DefaultSize. Open refuses a directory that contains other files.
 func Open(dir string, size int64) (*Cache, error) {
 	if size <= 0 {
 		size = DefaultSize
@@ -79,15 +79,15 @@ func Open(dir string, size int64) (*Cache, error) {
 // Dir returns the directory, without symlinks.
 func (c *Cache) Dir() string { return c.dir }
 
-// Blob is a blob of the cache, open for reading from its start. It stays readable if it is removed
-// meanwhile.
+// Blob is a blob from the cache, open for reading from its start. It stays readable even if it is
+// removed in the meantime.
 type Blob struct {
 	*os.File
 	Digest digest.Digest
 	Size   int64
 }
 
-// Has reports whether there are blobs with that key, that is, whether Get can succeed.
+// Has reports whether the cache contains blobs with that key. If it does not, Get cannot succeed.
 func (c *Cache) Has(key string) bool {
 	names, err := c.blobs(key)
 	return err == nil && len(names) > 0
@@ -116,17 +116,17 @@ func (c *Cache) blobs(key string) ([]string, error) {
 type Wanted struct {
 	Key    string
 	DiffID digest.Digest
-	// Most is the maximum size in bytes.
+	// Most is the largest allowed size of the blob, in bytes.
 	Most int64
-	// Proves reads a blob with that digest and size to its end, and reports whether it decompresses
-	// to DiffID. An error does not mean that the blob is wrong.
+	// Proves reads a blob with the given digest and size to its end, and reports whether it
+	// decompresses to DiffID. An error does not mean that the blob is wrong.
 	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
-	// Holds is asked afterwards, and can read the blob anywhere. It can be nil.
+	// Holds is called after Proves, and can read the blob at any offset. It can be nil.
 	Holds func(is digest.Digest, size int64, blob io.ReaderAt) (bool, error)
 }
 
-// Get returns the wanted blob, or nil if there is none. A blob that does not match its name is
-// removed.
+// Get returns the wanted blob, or nil if the cache does not contain it. A blob that does not match
+// its name is removed.
 func (c *Cache) Get(want Wanted) (*Blob, error) {
 	names, err := c.blobs(want.Key)
 	if err != nil {
@@ -168,7 +168,7 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 		}
 		return nil, err
 	}
-	// Mark as recently used. This is best effort, since the cache can be read-only.
+	// Mark the blob as recently used. An error is ignored, because the cache can be read-only.
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW)
 	return &Blob{File: f, Digest: is, Size: size}, nil
@@ -211,8 +211,8 @@ func (c *Cache) Create(key string) (*Writer, error) {
 	return &Writer{c: c, key: key, file: f}, nil
 }
 
-// mkdirOwn creates a directory if it does not exist. A symlink is refused, since it could lead out
-// of the cache.
+// mkdirOwn creates a directory if it does not exist. It refuses a symlink, because the link could
+// lead out of the cache.
 func mkdirOwn(dir string) error {
 	err := os.Mkdir(dir, 0o755)
 	if !errors.Is(err, fs.ErrExist) {
@@ -234,7 +234,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt reads what was written.
+// ReadAt reads bytes that were already written.
 func (w *Writer) ReadAt(p []byte, off int64) (int, error) { return w.file.ReadAt(p, off) }
 
 // Commit renames the blob to its final name and returns it, open for reading.
@@ -244,7 +244,7 @@ func (w *Writer) Commit(diffID, blob digest.Digest) (*Blob, error) {
 		_, err = w.file.Seek(0, io.SeekStart)
 	}
 	if err == nil {
-		// No fsync: the digest shows whether the bytes survived a crash.
+		// fsync is not needed. The digest shows whether the bytes survived a crash.
 		name := filepath.Join(w.c.dir, w.key, diffID.Encoded()+"-"+blob.Encoded())
 		err = os.Rename(w.file.Name(), name)
 	}
@@ -313,8 +313,8 @@ func items(dir string) (blobs, temps []item, err error) {
 	return blobs, temps, nil
 }
 
-// Trim removes the least recently used blobs until the rest fits, and old unfinished files of
-// killed builds. It returns the number of bytes removed.
+// Trim removes the least recently used blobs until the others fit into the limit. It also removes
+// old unfinished files left by killed builds. It returns the number of bytes removed.
 func (c *Cache) Trim() (removed int64, err error) {
 	blobs, temps, err := items(c.dir)
 	if err != nil {
@@ -351,8 +351,8 @@ func (c *Cache) Trim() (removed int64, err error) {
 	return removed, nil
 }
 
-// Folders returns the directories of the cache in dir that can have unfinished files of killed
-// builds. Trim removes these files after a day.
+// Folders returns the directories of the cache in dir that can contain unfinished files from killed
+// builds. Trim removes such files after a day.
 func Folders(dir string) []string {
 	folders := []string{dir}
 	keys, _ := os.ReadDir(dir) // the caller reads dir too and gets the same error
@@ -364,7 +364,7 @@ func Folders(dir string) []string {
 	return folders
 }
 
-// skipGone ignores files that another build has removed meanwhile.
+// skipGone ignores files that another build has removed in the meantime.
 func skipGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -32,7 +32,7 @@ func store(t *testing.T, c *Cache, diffID, data string) {
 	b.Close()
 }
 
-// wanted describes a blob without further proof.
+// wanted describes a blob that needs no further proof.
 func wanted(key, diffID string) Wanted {
 	return Wanted{Key: key, DiffID: digest.FromString(diffID), Most: 1 << 20, Proves: func(_ digest.Digest, _ int64, blob io.Reader) (bool, error) {
 		_, err := io.Copy(io.Discard, blob)
@@ -104,8 +104,8 @@ func TestDamagedBlobIsNeverReturned(t *testing.T) {
 	}
 }
 
-// A blob that does not match its diffID is not returned and is removed. If it could not be
-// verified, it stays.
+// A blob that does not match its diffID is removed and not returned. A blob that could not be
+// verified stays.
 func TestUnprovenBlobIsNeverReturned(t *testing.T) {
 	c := openCache(t, 0)
 	store(t, c, "layer", "blob")
@@ -135,7 +135,7 @@ func TestUnprovenBlobIsNeverReturned(t *testing.T) {
 	}
 }
 
-// Files that are not blobs are never waited for, whatever their names, and stay.
+// Reading never blocks on files that are not blobs, whatever their names. Such files stay.
 func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"FIFO":   func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -168,7 +168,7 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	}
 }
 
-// background runs a function in the background. The channel is closed when it is done.
+// background runs a function in the background. The channel is closed when the function returns.
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -178,7 +178,7 @@ func background(run func()) <-chan struct{} {
 	return done
 }
 
-// A directory of someone else is refused and stays as it is, and so do other files in a cache.
+// A directory with other files is refused and left unchanged. Other files in a cache stay too.
 func TestForeignFilesStay(t *testing.T) {
 	blob := digest.FromString("a").Encoded() + "-" + digest.FromString("b").Encoded()
 	for _, name := range []string{
@@ -213,7 +213,7 @@ func TestForeignFilesStay(t *testing.T) {
 	}
 }
 
-// A cache without a tag gets one, and is trimmed even through a symlink.
+// A cache without a tag gets a tag. It is trimmed even if it is reached through a symlink.
 func TestUnmarkedCacheGetsTag(t *testing.T) {
 	c := openCache(t, 0)
 	store(t, c, "layer", "blob")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A symlink in place of a directory of the cache is refused, since it leads out of the cache.
+// A symlink in place of a cache directory is refused, because it leads out of the cache.
 func TestCreateFollowsNoLink(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	c, err := Open(dir, 0)

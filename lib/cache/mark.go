@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/temp"
 )
 
-// A cache has a tag, so that backups skip the directory (Cache Directory Tagging Specification).
-// The second line identifies the owner and must not change.
+// A cache contains a tag, so that backups skip the directory (Cache Directory Tagging
+// Specification). The second line identifies the owner and must not change.
 const (
 	tagName = "CACHEDIR.TAG"
 	tag     = "Signature: 8a477f597d28d172789f06886806bc55\n" + tagLine + "\n# Whatever is in it can be removed: it is made again when it is needed.\n"
@@ -25,8 +25,8 @@ const (
 // errForeign is the error for a directory that is not a cache.
 var errForeign = errors.New("not empty, and not a chunkah cache: give --cache a new or empty directory")
 
-// prepareDir makes sure that dir is a cache: it has our tag, or is empty and gets the tag. So does
-// a directory with only blobs, since older caches had no tag.
+// prepareDir makes sure that dir is a cache. A cache contains our tag. An empty directory gets the
+// tag, and so does a directory that contains only blobs, because older caches had no tag.
 func prepareDir(dir string) error {
 	marked, err := isMarked(dir)
 	if marked || err != nil {
@@ -42,7 +42,7 @@ func prepareDir(dir string) error {
 	return temp.Replace(filepath.Join(dir, tagName), []byte(tag))
 }
 
-// isMarked reports whether dir has our tag.
+// isMarked reports whether dir contains our tag.
 func isMarked(dir string) (bool, error) {
 	f, err := regular.OpenOwn(filepath.Join(dir, tagName))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
@@ -56,7 +56,8 @@ func isMarked(dir string) (bool, error) {
 	return bytes.Contains(text, []byte("\n"+tagLine+"\n")), err
 }
 
-// findForeign returns the name of a file in dir that does not belong to a cache, or "".
+// findForeign returns the name of a file in dir that does not belong to a cache, or "" if dir
+// contains no such file.
 func findForeign(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

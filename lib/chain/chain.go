@@ -1,8 +1,8 @@
-// Package chain computes what the order of layers costs.
+// Package chain computes the cost of an order of layers.
 //
-// Container clients store a layer under its chain: its diffID and those of all layers below it. If
-// a layer changes, they unpack it and all layers above it again, and docker's graph drivers
-// download these again too.
+// Container clients store a layer under its chain, which consists of its diffID and the diffIDs of
+// all layers below it. If a layer changes, they unpack it and all layers above it again, and
+// docker's graph drivers download these again too.
 package chain
 
 import (
@@ -30,7 +30,7 @@ func Stay(layers []Layer) []float64 {
 	return chances
 }
 
-// Cost returns the expected bytes of the chains that change in a week.
+// Cost returns the expected number of bytes per week in chains that change.
 func Cost(layers []Layer) float64 {
 	cost := 0.0
 	for i, stay := range Stay(layers) {
@@ -41,15 +41,15 @@ func Cost(layers []Layer) float64 {
 
 // Best returns the layers in the order with the lowest cost.
 //
-// Exchanging two neighbours a and b changes only two terms of the cost. They show that a belongs
-// below b if its bytes * stay / (1 - stay) is greater.
+// Exchanging two neighbours a and b changes only two terms of the cost. These terms show that a
+// belongs below b if a's bytes * stay / (1 - stay) is greater.
 func Best(layers []Layer) []Layer {
 	best := slices.Clone(layers)
 	slices.SortStableFunc(best, func(a, b Layer) int { return cmp.Compare(weight(b), weight(a)) })
 	return best
 }
 
-// weight is the sort key of a layer: higher means further down.
+// weight is the sort key of a layer. A layer with a higher weight goes further down.
 func weight(l Layer) float64 {
 	if l.Stay >= 1 {
 		return math.Inf(1)

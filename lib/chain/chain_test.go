@@ -20,13 +20,13 @@ func permutations(layers []Layer, n int, f func([]Layer)) {
 	}
 }
 
-// No order costs less than Best, whatever the layers are.
+// No order costs less than the order from Best, whatever the layers are.
 func TestBest(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	for range 300 {
 		layers := make([]Layer, random.Intn(6))
 		for i := range layers {
-			// Layers that never or always change, and empty ones, are among them.
+			// The layers include empty ones, and ones that never or always change.
 			layers[i] = Layer{Bytes: int64(random.Intn(4)) * 1000, Stay: float64(random.Intn(11)) / 10}
 		}
 		given := slices.Clone(layers)

@@ -11,9 +11,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Check reads the tar of a blob, writes it to w, and compares it with the tables: every entry, the
-// positions and digests of every chunk and file, and every byte of tar-split. The first difference
-// is the error.
+// Check reads the tar in a blob, writes it to w, and compares it with the tables: every entry, the
+// position and digest of every chunk and file, and every byte of tar-split. It returns the first
+// difference as an error.
 func (t *Tables) Check(blob io.Reader, w io.Writer) error {
 	split, err := newSplitReader(t)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *checker) frames(f *frameReader) error {
 	}
 }
 
-// begin begins a frame at that position.
+// begin is called before a frame that starts at offset at.
 func (c *checker) begin(at int64) error {
 	if c.in || len(c.chunks) == 0 || c.chunks[0].Start > at {
 		return nil
@@ -117,7 +117,7 @@ func (c *checker) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// end ends a frame at that position.
+// end is called after a frame that ends at offset at.
 func (c *checker) end(at int64) error {
 	if !c.in || c.size < c.chunks[0].Size {
 		return nil

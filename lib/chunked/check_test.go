@@ -39,7 +39,7 @@ func unpacked(t testing.TB, data []byte) []byte {
 	return plain
 }
 
-// rebuilt returns a blob with other tables, all of whose positions and digests are right.
+// rebuilt returns a blob with other tables whose positions and digests are all correct.
 func rebuilt(t testing.TB, blob []byte, toc []byte, split []byte) []byte {
 	t.Helper()
 	p, err := parseFooter(blob[len(blob)-footerSize-skippableSize:], int64(len(blob)))
@@ -60,7 +60,7 @@ func rebuilt(t testing.TB, blob []byte, toc []byte, split []byte) []byte {
 	return out.Bytes()
 }
 
-// tablesOf returns the table of contents and tar-split of a blob.
+// tablesOf returns the table of contents and the tar-split of a blob.
 func tablesOf(t testing.TB, blob []byte) (toc, split []byte) {
 	t.Helper()
 	p, err := parseFooter(blob[len(blob)-footerSize-skippableSize:], int64(len(blob)))
@@ -79,7 +79,8 @@ func check(blob []byte, w io.Writer) error {
 	return tables.Check(bytes.NewReader(blob), w)
 }
 
-// Every lie in a table of contents is found, although all its digests and positions are right.
+// Every false statement in a table of contents is found, although all its digests and positions are
+// correct.
 func TestLiesInTable(t *testing.T) {
 	files, contents := sample()
 	_, blob, _ := build(t, files, contents, 2)
@@ -141,7 +142,7 @@ func TestLiesInTable(t *testing.T) {
 	}
 }
 
-// The same for tar-split, from which clients make the tar.
+// The same applies to tar-split, from which clients rebuild the tar.
 func TestLiesInTarSplit(t *testing.T) {
 	files, contents := sample()
 	_, blob, _ := build(t, files, contents, 2)
@@ -181,7 +182,7 @@ func tarSplitDigest(toc []byte) string {
 	return string(before)
 }
 
-// A damaged blob is never taken for another tar.
+// A damaged blob is never mistaken for a valid blob with another tar.
 func TestDamagedBlob(t *testing.T) {
 	files, contents := sample()
 	tar, blob, _ := build(t, files, contents, 2)

@@ -1,22 +1,23 @@
 package chunked
 
-// Parameters of the cuts, in bytes unless noted. All of them change every digest of a large file's
-// chunks, and so every digest of a layer.
+// Parameters of the cuts, in bytes unless stated otherwise. Changing one of them changes every
+// digest of a large file's chunks, and therefore every layer digest.
 const (
-	// wholeSize is the size from which a file is cut. Below, the chunks would save less than their
-	// entries in the TOC cost.
+	// wholeSize is the size from which a file is cut. For a smaller file, the chunks would save
+	// less than their entries in the TOC cost.
 	wholeSize = 128 << 10
-	// cutBits is the number of ones at which the checksum cuts: chunks have 2^16 bytes on average.
+	// cutBits is the number of low one bits in the checksum at which a chunk ends. Chunks have 2^16
+	// bytes on average.
 	cutBits = 16
 	// leastChunk is the size below which the checksum does not cut.
 	leastChunk = 4 << 10
-	// holeBlock is the unit of holes: blocks of a file, aligned to their size, that have only
-	// zeros.
+	// holeBlock is the size of the blocks that are checked for holes. Blocks are aligned to their
+	// size. A block that contains only zeros is a hole.
 	holeBlock = 32 << 10
 )
 
-// The rolling checksum of bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), which podman uses too.
-// It covers a window of 64 bytes, and adds 31 to each byte.
+// The rolling checksum from bup (github.com/apenwarr/bup, lib/bup/bupsplit.c), which podman uses
+// too. It covers a window of 64 bytes, and adds 31 to each byte.
 const (
 	windowSize = 64
 	charOffset = 31
@@ -31,8 +32,8 @@ func newRollsum() rollsum {
 	return rollsum{s1: windowSize * charOffset, s2: windowSize * (windowSize - 1) * charOffset}
 }
 
-// roll adds bytes up to the first after which it cuts, and returns their number. The first skip
-// bytes are added without a cut.
+// roll adds bytes up to and including the first byte after which the checksum cuts. It returns the
+// number of bytes added. The first skip bytes never cause a cut.
 func (r *rollsum) roll(p []byte, skip int) (n int, cut bool) {
 	first := p[:min(len(p), windowSize)]
 	n, cut = r.slide(r.window[:], first, skip)
@@ -49,7 +50,7 @@ func (r *rollsum) roll(p []byte, skip int) (n int, cut bool) {
 	return n, cut
 }
 
-// slide adds the bytes of in, each in place of the byte of out with the same index.
+// slide adds the bytes of in. Each replaces the byte in out with the same index.
 func (r *rollsum) slide(out, in []byte, skip int) (n int, cut bool) {
 	const mask = 1<<cutBits - 1
 	s1, s2 := r.s1, r.s2
@@ -68,7 +69,7 @@ func (r *rollsum) slide(out, in []byte, skip int) (n int, cut bool) {
 }
 
 // chunkSink receives the chunks of a file: data in pieces, then the end of the chunk. If it is
-// full, it wants as few more chunks as possible.
+// full, the cutter makes as few further chunks as possible.
 type chunkSink interface {
 	piece(p []byte) error
 	endChunk(zeros bool) error

@@ -3,9 +3,9 @@
 //
 // # The format
 //
-// A blob is an ordinary tar compressed with zstd. The headers of the tar have their own frames, and
-// so has each chunk of each regular file. Three skippable frames follow, each with 8 bytes before
-// its contents:
+// A blob is an ordinary tar compressed with zstd. The tar headers are in separate frames, and so is
+// each chunk of each regular file. Three skippable frames follow, each with 8 bytes before its
+// contents:
 //
 //   - the table of contents (TOC), compressed JSON: all entries with their metadata, digests, and
 //     the positions of their chunks in the blob;
@@ -13,15 +13,16 @@
 //     which clients rebuild the tar, to compare its digest with the config of the image;
 //   - a footer with the positions of both.
 //
-// Three annotations of the layer have the same positions and the digest of the TOC. Clients that do
-// not know them read the blob as ordinary zstd. The format is defined by the package chunked of
-// go.podman.io/storage; its version 1 is written here.
+// Three annotations of the layer contain the same positions and the digest of the TOC. Clients that
+// do not know them read the blob as ordinary zstd. The format is defined by the package chunked in
+// go.podman.io/storage. This package writes version 1.
 //
 // # Chunks
 //
-// A file of 128 KiB and more is cut where a rolling checksum says so, as in that package: every 64
-// KiB on average. So a change in the middle of a file leaves other chunks as they are. Blocks of
-// zeros are chunks too, which are not fetched. Smaller files are one chunk.
+// A file of 128 KiB or more is cut at positions that a rolling checksum selects, as in that
+// package. The average distance is 64 KiB. So a change in the middle of a file does not change
+// other chunks. Blocks of zeros are chunks too, but they are not fetched. A smaller file is one
+// chunk.
 //
 // # What clients lose
 //

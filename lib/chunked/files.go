@@ -10,17 +10,17 @@ import (
 	"chunkah/format"
 )
 
-// emptyFile is the digest of an empty file, which the table of contents leaves out.
+// emptyFile is the digest of an empty file. The table of contents omits this digest.
 const emptyFile = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// types are the types of records.
+// types maps types in the TOC to types of records.
 var types = map[string]format.Type{
 	typeFile: format.TypeFile, typeSymlink: format.TypeSymlink, typeDir: format.TypeDir,
 	typeChar: format.TypeChar, typeBlock: format.TypeBlock, typeFifo: format.TypeFifo,
 }
 
-// Files returns the entries of the table of contents as file records. Nothing proves that these are
-// the entries of the layer.
+// Files returns the entries in the table of contents as file records. The table is not compared
+// with the layer, so the layer could contain different entries.
 func (t *Tables) Files() (files []*format.File, err error) {
 	byPath := make(map[string]*format.File)
 	links := int64(0)
@@ -61,7 +61,7 @@ func (t *Tables) Files() (files []*format.File, err error) {
 	return files, nil
 }
 
-// fill fills in the record of an entry that is not a hard link.
+// fill fills in the record for an entry that is not a hard link.
 func (e *Entry) fill(f *format.File) error {
 	f.Mode, f.UID, f.GID = uint32(e.Mode&0o7777), uint32(e.UID), uint32(e.GID)
 	f.DevMajor, f.DevMinor = uint32(e.Devmajor), uint32(e.Devminor)

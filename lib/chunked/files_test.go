@@ -11,7 +11,7 @@ import (
 	"chunkah/lib/plan"
 )
 
-// The records of a table of contents are the entries of its layer.
+// The records from a table of contents equal the entries of its layer.
 func TestFiles(t *testing.T) {
 	files, contents := sample()
 	files = slices.Insert(files, 4, &format.File{Path: "/etc/gone", Type: format.TypeWhiteout})

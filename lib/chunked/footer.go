@@ -10,36 +10,36 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// The annotations of a layer.
+// The layer annotations.
 const (
 	annotationChecksum = "io.github.containers.zstd-chunked.manifest-checksum"
 	annotationTOC      = "io.github.containers.zstd-chunked.manifest-position"
 	annotationSplit    = "io.github.containers.zstd-chunked.tarsplit-position"
 )
 
-// tocType is the only type of table that clients know.
+// tocType is the only type of table that clients support.
 const tocType = 1
 
-// A skippable frame (RFC 8878, section 3.1.2) has this magic number, and the size of its contents
-// in four bytes.
+// A skippable frame (RFC 8878, section 3.1.2) starts with this magic number, followed by the size
+// of its contents in four bytes.
 const (
 	skippableMagic = "\x50\x2a\x4d\x18"
 	skippableSize  = 8
 )
 
-// The footer has seven numbers of eight bytes, and this.
+// The footer consists of seven 8-byte numbers and this magic number.
 const (
 	footerMagic = "GNUlInUx"
 	footerSize  = 64
 )
 
-// A region is where a compressed table is in a blob.
+// A region is the position of a compressed table in a blob.
 type region struct {
 	offset, size int64
 	unpacked     int64 // its size after decompression
 }
 
-// Positions say where the tables of a blob are.
+// Positions are the positions of a blob's tables.
 type Positions struct {
 	// Digest is the SHA-256 of the compressed table of contents.
 	Digest digest.Digest
@@ -47,18 +47,18 @@ type Positions struct {
 	split  region
 }
 
-// Size returns the size of both tables in the blob, with the footer.
+// Size returns the size of both tables and the footer in the blob.
 func (p *Positions) Size() int64 {
 	return p.split.offset + p.split.size + skippableSize + footerSize - p.Start()
 }
 
-// Fetched returns the bytes of the tables that clients fetch: not the footer.
+// Fetched returns the number of table bytes that clients fetch. They do not fetch the footer.
 func (p *Positions) Fetched() int64 { return p.toc.size + p.split.size }
 
-// Start returns where the tables start, which is where the tar ends.
+// Start returns the offset at which the tables start. The tar ends there.
 func (p *Positions) Start() int64 { return p.toc.offset - skippableSize }
 
-// Annotations returns the annotations of the layer.
+// Annotations returns the annotations for the layer.
 func (p *Positions) Annotations() map[string]string {
 	return map[string]string{
 		annotationChecksum: p.Digest.String(),
@@ -67,7 +67,7 @@ func (p *Positions) Annotations() map[string]string {
 	}
 }
 
-// Marked reports whether the annotations of a layer say that it is zstd:chunked.
+// Marked reports whether the annotations mark a layer as zstd:chunked.
 func Marked(annotations map[string]string) bool { return annotations[annotationChecksum] != "" }
 
 // Of returns the annotations that belong to zstd:chunked, or nil if there are none.
@@ -84,7 +84,7 @@ func Of(annotations map[string]string) map[string]string {
 	return own
 }
 
-// FromAnnotations reads the positions of a blob with that size from the annotations of its layer.
+// FromAnnotations reads the positions from a layer's annotations. size is the size of the blob.
 func FromAnnotations(annotations map[string]string, size int64) (*Positions, error) {
 	p := &Positions{Digest: digest.Digest(annotations[annotationChecksum])}
 	if err := p.Digest.Validate(); err != nil {
@@ -105,7 +105,7 @@ func FromAnnotations(annotations map[string]string, size int64) (*Positions, err
 	return p, p.check(size)
 }
 
-// numbers reads an annotation with n numbers.
+// numbers reads an annotation that consists of n numbers.
 func numbers(annotations map[string]string, key string, n int) ([]int64, error) {
 	parts := strings.Split(annotations[key], ":")
 	list := make([]int64, n)
@@ -121,14 +121,14 @@ func numbers(annotations map[string]string, key string, n int) ([]int64, error) 
 	return list, nil
 }
 
-// Limits of tables after decompression, in bytes. Clients refuse larger ones (TOC), or write them
-// to a file (tar-split).
+// Limits for the decompressed size of tables, in bytes. Clients refuse a larger TOC, and write a
+// larger tar-split to a file.
 const (
 	maxTOC   = 150 << 20
 	maxSplit = 16 << 30
 )
 
-// check checks that the tables fill the end of a blob with that size.
+// check checks that the tables fill the end of a blob of the given size.
 func (p *Positions) check(size int64) error {
 	footer := size - footerSize - skippableSize
 	switch {
@@ -157,7 +157,8 @@ func (p *Positions) footer() []byte {
 // errNoFooter means that a blob is not zstd:chunked.
 var errNoFooter = errors.New("no zstd:chunked footer found")
 
-// parseFooter reads the last frame of a blob with that size. The digest is not in it.
+// parseFooter reads the last frame of a blob of the given size. The frame does not contain the
+// digest.
 func parseFooter(frame []byte, size int64) (*Positions, error) {
 	if len(frame) != skippableSize+footerSize || string(frame[:skippableSize]) != skippableHeader(footerSize) ||
 		string(frame[len(frame)-len(footerMagic):]) != footerMagic {
@@ -177,7 +178,7 @@ func parseFooter(frame []byte, size int64) (*Positions, error) {
 	return p, p.check(size)
 }
 
-// skippableHeader returns the bytes before the contents of a skippable frame.
+// skippableHeader returns the header of a skippable frame.
 func skippableHeader(n int64) string {
 	return string(binary.LittleEndian.AppendUint32([]byte(skippableMagic), uint32(n)))
 }

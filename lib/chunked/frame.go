@@ -9,7 +9,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// frameReader reads the frames of zstd data one by one: an io.Reader of the bytes of one frame.
+// frameReader reads the frames of zstd data one by one. As an io.Reader, it returns the bytes of
+// one frame.
 type frameReader struct {
 	in       *bufio.Reader
 	at       int64 // of the next byte
@@ -22,7 +23,7 @@ func newFrameReader(in io.Reader) *frameReader {
 	return &frameReader{in: bufio.NewReaderSize(in, 256<<10)}
 }
 
-// begin begins a frame, and skips skippable ones. At the end it returns io.EOF.
+// begin begins a frame. It skips skippable frames. At the end it returns io.EOF.
 func (f *frameReader) begin() error {
 	for {
 		head, err := f.in.Peek(zstd.HeaderMaxSize)
@@ -80,10 +81,10 @@ func (f *frameReader) block() error {
 	return nil
 }
 
-// ended reports whether all bytes of the frame were read.
+// ended reports whether all bytes of the frame have been read.
 func (f *frameReader) ended() bool { return f.left == 0 && f.last && !f.checksum }
 
-// unexpected makes the end of the data an error.
+// unexpected converts io.EOF to an error.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/layer"
 )
 
-// made has the contents of files by their paths: layer.Content.
+// made maps paths to file contents. Its method is a layer.Content.
 type made map[string][]byte
 
 func (m made) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
@@ -48,7 +48,7 @@ func text(seed uint64, n int) []byte {
 	return b.Bytes()[:n]
 }
 
-// sample is a layer with every kind of entry that can be marked.
+// sample is a layer that contains every kind of entry that a marked layer can contain.
 func sample() ([]*format.File, made) {
 	holes := bytes.Join([][]byte{noise(1, 200_000), make([]byte, 300_000), noise(2, 70_000), make([]byte, 90_000)}, nil)
 	contents := made{
@@ -85,7 +85,7 @@ func sample() ([]*format.File, made) {
 	return files, contents
 }
 
-// build returns the tar and the blob of a layer.
+// build returns a layer's tar and blob.
 func build(t testing.TB, files []*format.File, contents made, threads int) (tar, blob []byte, p *Positions) {
 	t.Helper()
 	pool := compress.NewPool(threads)

@@ -8,20 +8,21 @@ import (
 	"chunkah/format"
 )
 
-// fullTOC is the size of a TOC, in bytes, above which a layer is not marked, or its large files get
+// fullTOC is a size of the TOC, in bytes. Above it, a layer is not marked, or its large files get
 // no further chunks. Clients refuse 150 MiB (maxTOC). The difference leaves room for files in one
 // piece, and for entries that are added while the layer is written.
 const fullTOC = 50 << 20
 
-// The times that RFC 3339 can express: the years 0 to 9999.
+// The years that RFC 3339 can express are 0 to 9999.
 const (
 	minTime = -62167219200
 	maxTime = 253402300799
 )
 
 // Obstacle returns why clients that fetch chunks would create different files than clients that
-// read the tar, and the first such path. The reason is empty if there is none, and completes "it
-// has …". podman 5.4.2 and go.podman.io/storage were read and measured.
+// read the tar, and the first path for which this is true. The reason completes the phrase "it has
+// …". It is empty if nothing differs. The rules come from reading and testing podman 5.4.2 and
+// go.podman.io/storage.
 func Obstacle(files []*format.File) (reason, path string) {
 	withXattrs := map[int64]bool{}
 	seen := map[int64]bool{}
@@ -44,7 +45,7 @@ func Obstacle(files []*format.File) (reason, path string) {
 	return "", ""
 }
 
-// obstacle returns why clients would create a different file for a record.
+// obstacle returns why clients would create a different file from a record.
 func obstacle(f *format.File) string {
 	switch f.Type {
 	case format.TypeChar, format.TypeBlock:
@@ -75,12 +76,12 @@ func obstacle(f *format.File) string {
 	return ""
 }
 
-// entryText is the size of an entry in the TOC without its texts, in bytes: the fields, two digests
-// and numbers.
+// entryText is the size of a TOC entry without its texts, in bytes: the fields, two digests and
+// numbers.
 const entryText = 260
 
-// entrySize returns about how large an entry is in the TOC, in bytes: few are larger, by less than
-// half.
+// entrySize returns the approximate size of an entry in the TOC, in bytes. Few entries are larger,
+// and those by less than half.
 func entrySize(name, link string, xattrs []format.Xattr) int64 {
 	n := entryText + quotedSize(name) + quotedSize(link)
 	for _, x := range xattrs {
@@ -89,10 +90,10 @@ func entrySize(name, link string, xattrs []format.Xattr) int64 {
 	return int64(n)
 }
 
-// chunkSize is like entrySize, for a further chunk.
+// chunkSize returns the same as entrySize for a further chunk.
 func chunkSize(name string) int64 { return int64(entryText + quotedSize(name)) }
 
-// quotedSize returns the maximum size of a text in JSON.
+// quotedSize returns the largest possible size of a text in JSON.
 func quotedSize(s string) int {
 	n := len(s)
 	for i := range len(s) {

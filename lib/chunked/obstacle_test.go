@@ -39,7 +39,7 @@ func TestObstacle(t *testing.T) {
 	}
 }
 
-// A layer whose table clients would refuse is not marked.
+// A layer is not marked if clients would refuse its table.
 func TestTooManyFiles(t *testing.T) {
 	var files []*format.File
 	name := strings.Repeat("n", 200)

@@ -14,21 +14,21 @@ import (
 // Tables are the tables of a blob.
 type Tables struct {
 	Positions
-	// Entries are those of the table of contents.
+	// Entries are the entries in the table of contents.
 	Entries []Entry
 
 	splitDigest digest.Digest // of the compressed tar-split
 	split       []byte        // compressed
 }
 
-// maxEntries bounds the entries of a table of contents. With clients' limit for its size, it bounds
-// the memory that one takes.
+// maxEntries is the largest number of entries in a table of contents. Together with clients' limit
+// on the size of a table, it limits the memory for a table.
 const maxEntries = 1 << 20
 
-// maxWindow bounds the memory of a decoder, in bytes, as in package compress.
+// maxWindow is the largest window of a decoder, in bytes, as in package compress.
 const maxWindow = 128 << 20
 
-// Read reads the tables of a blob that its footer names.
+// Read reads the tables that the footer of a blob refers to.
 func Read(blob io.ReaderAt, size int64) (*Tables, error) {
 	footer := make([]byte, skippableSize+footerSize)
 	if size < int64(len(footer)) {
@@ -44,8 +44,8 @@ func Read(blob io.ReaderAt, size int64) (*Tables, error) {
 	return ReadTables(p, io.NewSectionReader(blob, p.Start(), size-p.Start()))
 }
 
-// ReadTables reads the tables from the end of a blob, which starts at p.Start. If p has a digest,
-// it must be that of the table of contents. The footer must say the same as p.
+// ReadTables reads the tables from the end of a blob. in starts at p.Start. If p contains a digest,
+// the table of contents must match it. The footer must contain the same values as p.
 func ReadTables(p *Positions, in io.Reader) (*Tables, error) {
 	t := &Tables{Positions: *p}
 	toc, err := readSkippable(in, p.toc.size)
@@ -92,8 +92,8 @@ func readSkippable(in io.Reader, n int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// unpack returns a reader of a compressed table, which fails unless it has n bytes. The caller
-// closes the decoder.
+// unpack returns a reader for a compressed table. Reading fails unless the table has n bytes after
+// decompression. The caller closes the decoder.
 func unpack(data []byte, n int64) (*zstd.Decoder, io.Reader, error) {
 	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 	if err != nil {
@@ -102,7 +102,7 @@ func unpack(data []byte, n int64) (*zstd.Decoder, io.Reader, error) {
 	return z, &exact{in: z, left: n}, nil
 }
 
-// exact reads a number of bytes, and fails if there are more or fewer.
+// exact reads an exact number of bytes, and fails if the input contains more or fewer.
 type exact struct {
 	in   io.Reader
 	left int64
@@ -243,7 +243,7 @@ func (t *Tables) Chunks() ([]Chunk, error) {
 	return list, nil
 }
 
-// chunksOf returns the chunks of a file. The first entry has the metadata.
+// chunksOf returns the chunks of a file. The first entry contains the metadata.
 func chunksOf(entries []Entry) ([]Chunk, error) {
 	first := &entries[0]
 	if err := first.Digest.Validate(); err != nil {

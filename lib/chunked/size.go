@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// version is that of the form of blobs: a change of the cuts or tables needs another.
+// version is the version of our blobs. Increase it whenever the cuts or the tables change.
 const version = 1
 
 // Key identifies the bytes that a [Writer] produces, like [compress.Settings.Key].
@@ -15,11 +15,11 @@ func Key(s compress.Settings) string {
 	return fmt.Sprintf("%s-chunked%d", s.FramesKey(), version)
 }
 
-// frameCost is the maximum size of a frame's header and of the header of its first block, in bytes
+// frameCost is the largest size of a frame's header plus the header of its first block, in bytes
 // (RFC 8878, sections 3.1.1.1 and 3.1.1.2).
 const frameCost = 14 + 3
 
-// MaxSize returns the maximum size of the blob of a layer whose tar has n bytes.
+// MaxSize returns the maximum size of a layer's blob. n is the size of the layer's tar.
 func MaxSize(n int64, files []*format.File) int64 {
 	var toc, contents int64 // bytes
 	for _, f := range files {

@@ -19,7 +19,7 @@ import (
 	"chunkah/lib/tarsplit"
 )
 
-// splitReader compares a tar with tar-split, and the headers in it with the table of contents.
+// splitReader compares a tar with tar-split, and the tar's headers with the table of contents.
 type splitReader struct {
 	z       *zstd.Decoder
 	lines   *tarsplit.Reader
@@ -54,7 +54,8 @@ func newSplitReader(t *Tables) (*splitReader, error) {
 
 func (s *splitReader) close() { s.z.Close() }
 
-// next reads lines up to one with bytes. At the end it returns io.EOF.
+// next reads lines up to and including the next line that contains bytes. At the end it returns
+// io.EOF.
 func (s *splitReader) next() error {
 	for s.left == 0 {
 		var err error
@@ -77,7 +78,7 @@ func (s *splitReader) next() error {
 	return nil
 }
 
-// compare compares bytes of the tar.
+// compare compares bytes of the tar with tar-split.
 func (s *splitReader) compare(p []byte) error {
 	for len(p) > 0 {
 		if err := s.next(); err != nil {
@@ -104,7 +105,7 @@ func (s *splitReader) compare(p []byte) error {
 	return nil
 }
 
-// contents checks that the next byte is that of a file at an offset.
+// contents checks that the next byte belongs to the named file at the given offset.
 func (s *splitReader) contents(name string, offset int64) error {
 	if err := s.next(); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -129,8 +130,8 @@ func (s *splitReader) end() error {
 	return nil
 }
 
-// header compares the header in a segment, after the padding of the contents before it, with the
-// table of contents. The last segment has none.
+// header compares the tar header in a segment with the table of contents. In the segment, the
+// header follows the padding after the previous contents. The last segment contains no header.
 func (s *splitReader) header() error {
 	b := s.line.Payload
 	if s.padding > int64(len(b)) {
@@ -158,7 +159,7 @@ func (s *splitReader) header() error {
 	return nil
 }
 
-// differs returns the name of a field that differs from a header, or "".
+// differs returns the name of a field that differs from the header, or "" if all are equal.
 func (e *Entry) differs(h *tar.Header) string {
 	xattrs := map[string]string{}
 	for key, value := range h.PAXRecords {
@@ -187,7 +188,7 @@ func (e *Entry) differs(h *tar.Header) string {
 	return ""
 }
 
-// sameTime compares times as clients do, for whom none is 1970.
+// sameTime compares times as clients do. For them, a missing time means 1970.
 func sameTime(a *time.Time, b time.Time) bool {
 	if a == nil || a.IsZero() {
 		return b.IsZero() || b.Unix() == 0

@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/layer"
 )
 
-// An Entry of the TOC describes an entry of the tar, or a further chunk of the file before it. The
-// names of the fields, and their order, are those of go.podman.io/storage.
+// An Entry in the TOC describes a tar entry, or a further chunk of the file before it. The fields'
+// names and order are taken from go.podman.io/storage.
 type Entry struct {
 	Type     string            `json:"type"`
 	Name     string            `json:"name"`
@@ -53,10 +53,10 @@ const (
 // zeros is the chunkType of a hole.
 const zeros = "zeros"
 
-// tocVersion is the only version that clients know.
+// tocVersion is the only version that clients support.
 const tocVersion = 1
 
-// typeOf returns the type of an entry with that flag; empty if the TOC has none.
+// typeOf returns the type of an entry for a tar type flag, or "" if the TOC has no such type.
 func typeOf(flag byte) string {
 	switch flag {
 	case tar.TypeReg:
@@ -93,7 +93,7 @@ type chunk struct {
 	zeros bool
 }
 
-// entries returns the entries of the TOC for an item. at has the ends of all frames.
+// entries returns the TOC entries for an item. at contains the end offsets of all frames.
 func (i *item) entries(at []int64) []Entry {
 	f := i.File
 	modified := time.Unix(f.MTime, 0).UTC()

@@ -15,9 +15,9 @@ import (
 	"chunkah/lib/tarsplit"
 )
 
-// A Writer writes a tar as zstd:chunked. It is the layer.Observer of the tar that is written to it,
-// whose files must have no [Obstacle]. The blob is complete once Close has returned nil. Like a
-// compress.Writer it is for one goroutine and can be dropped.
+// A Writer writes a tar as zstd:chunked. It is also the layer.Observer of the tar that is written
+// to it. The files in the tar must have no [Obstacle]. The blob is complete once Close has returned
+// nil. Like a compress.Writer, a Writer is for one goroutine and can be dropped without closing it.
 type Writer struct {
 	out    counter
 	frames *compress.FrameWriter
@@ -41,11 +41,11 @@ type Writer struct {
 	length   int64     // of the chunk
 }
 
-// crcTable is that of tar-split.
+// crcTable is the table that tar-split uses.
 var crcTable = crc64.MakeTable(crc64.ISO)
 
-// NewWriter returns a writer that compresses to w in the workers of a pool, as
-// [compress.Pool.NewWriter] does.
+// NewWriter returns a writer that compresses to w with the workers of a pool, like
+// [compress.Pool.NewWriter].
 func NewWriter(ctx context.Context, pool *compress.Pool, w io.Writer, s compress.Settings, rank int) (*Writer, error) {
 	z := &Writer{out: counter{w: w}, sum: sha256.New(), crc: crc64.New(crcTable), part: sha256.New()}
 	z.newTable = func() (*table, error) {
@@ -73,7 +73,7 @@ func (z *Writer) Entry(e layer.Entry) error {
 	return z.split.Err()
 }
 
-// finishEntry writes the lines of an entry without contents.
+// finishEntry writes the lines for an entry without contents.
 func (z *Writer) finishEntry() {
 	if z.open {
 		z.endSegment()
@@ -160,7 +160,7 @@ func (z *Writer) endChunk(zeros bool) error {
 // full implements chunkSink.
 func (z *Writer) full() bool { return z.tocBytes > fullTOC }
 
-// Close completes the blob. It does not close the writer below.
+// Close completes the blob. It does not close the underlying writer.
 func (z *Writer) Close() error {
 	z.finishEntry()
 	z.endSegment()
@@ -198,7 +198,7 @@ func (z *Writer) Close() error {
 	return p.check(z.out.n)
 }
 
-// skippable writes a skippable frame, and returns where its contents are.
+// skippable writes a skippable frame, and returns the position of its contents.
 func (z *Writer) skippable(data []byte) (region, error) {
 	if _, err := io.WriteString(&z.out, skippableHeader(int64(len(data)))); err != nil {
 		return region{}, err
@@ -208,7 +208,7 @@ func (z *Writer) skippable(data []byte) (region, error) {
 	return at, err
 }
 
-// Positions returns where the tables are, after Close.
+// Positions returns the positions of the tables. It must be called after Close.
 func (z *Writer) Positions() *Positions { return z.positions }
 
 // table is a table that is compressed in memory.
@@ -224,7 +224,7 @@ func (t *table) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// counter counts the bytes that were written.
+// counter counts the bytes that are written.
 type counter struct {
 	w io.Writer
 	n int64

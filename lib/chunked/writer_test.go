@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/compress"
 )
 
-// A blob is the tar for every reader of zstd, and each chunk can be read alone.
+// Every zstd reader reads the blob as the tar, and each chunk can be read alone.
 func TestBlobIsTarAndChunks(t *testing.T) {
 	files, contents := sample()
 	tar, blob, p := build(t, files, contents, 2)
@@ -94,7 +94,7 @@ func TestTablesDescribeTar(t *testing.T) {
 	}
 }
 
-// The bytes change only on purpose: each change is one in the changelog, under Digests.
+// The bytes must not change by accident. Each change is listed in the changelog, under Digests.
 func TestGolden(t *testing.T) {
 	files, contents := sample()
 	_, blob, _ := build(t, files, contents, 2)
@@ -104,7 +104,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Layers with hardly anything in them are well-formed too.
+// Layers with almost no contents are well-formed too.
 func TestSmallLayers(t *testing.T) {
 	root := &format.File{Path: "/", Type: format.TypeDir, Mode: 0o755}
 	for _, files := range [][]*format.File{
@@ -168,8 +168,8 @@ func cutAll(t *testing.T, data []byte, step int, full bool) *chunkList {
 	return l
 }
 
-// Cuts are where bup's checksum has 16 ones, computed here from its definition: sums over the last
-// 64 bytes.
+// Cuts are at the positions where bup's checksum ends in 16 ones. The test computes the checksum
+// from its definition: sums over the last 64 bytes.
 func TestCuts(t *testing.T) {
 	data := noise(6, 2<<20)
 	at := func(i int) uint32 {
@@ -201,7 +201,7 @@ func TestCuts(t *testing.T) {
 	}
 }
 
-// Cuts depend only on the data, and a change moves only those nearby.
+// Cuts depend only on the data, and a change in the data moves only nearby cuts.
 func TestCutsAreLocal(t *testing.T) {
 	data := bytes.Join([][]byte{noise(7, 1<<20), make([]byte, 200_000), noise(8, 1<<20)}, nil)
 	before := cutAll(t, data, 1<<20, false)

@@ -6,20 +6,22 @@ import (
 )
 
 // A family is a set of components that are released together, for example the libraries of a
-// desktop. A layer with all of them changes hardly more often than a layer with one of them.
+// desktop. A layer that contains the whole family changes hardly more often than a layer that
+// contains only one member.
 
 const (
-	// kinship is the minimum likeness of two relatives, scaled by one. Lower values would join
-	// components that are often released on the same days by chance.
+	// kinship is the minimum likeness of two relatives, as a fixed-point number. A lower value
+	// would join components that are often released on the same days by chance.
 	kinship = one / 5 * 2
-	// rebuilt is the percentage of all components above which a release counts as a rebuild of
-	// everything. Rebuilds would relate components that otherwise rarely change, and make one
-	// family of half the image.
+	// rebuilt is a percentage of all components. A release of more components counts as a rebuild
+	// of everything. Rebuilds would relate components that otherwise rarely change, and put half of
+	// the image into one family.
 	rebuilt = 25
 )
 
-// families splits a list into families; most have one component. The first apart components of the
-// list are in no family. A family takes the position of its first component and starts with it.
+// families splits a list into families. Most families consist of one component. The first apart
+// components in the list are left alone. A family takes the position of its first component and
+// starts with that component.
 func families(list []int, apart int, rs []releases) [][]int {
 	head := make([]int, len(list)) // position -> an earlier position in its family
 	for i := range head {
@@ -82,8 +84,8 @@ func relatives(list []int, apart int, rs []releases) (pairs [][2]int) {
 	return pairs
 }
 
-// rebuilds returns the slots with so many releases that they do not show which components belong
-// together.
+// rebuilds returns the slots with so many releases that the slots do not show which components
+// belong together.
 func rebuilds(rs []releases) (out releases) {
 	for s := range slots {
 		n := 0

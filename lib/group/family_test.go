@@ -13,7 +13,8 @@ func TestFamilies(t *testing.T) {
 		return r
 	}
 	suite := []int{3, 17, 40, 66}
-	// others are components with separate releases, so that the suite is not the whole image.
+	// others are components with separate releases. With them, the suite is only a part of the
+	// image.
 	others := func(rs ...releases) []releases {
 		for i := range 3 * len(rs) {
 			rs = append(rs, released(100+7*i, 101+7*i, 102+7*i))
@@ -50,8 +51,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestRebuildsMakeNoFamilies: everything is rebuilt four times, but only components that are also
-// released together otherwise form a family.
+// TestRebuildsMakeNoFamilies rebuilds everything four times. Only components that are also released
+// together otherwise form a family.
 func TestRebuildsMakeNoFamilies(t *testing.T) {
 	rs := make([]releases, 20)
 	list := make([]int, len(rs))

@@ -2,8 +2,8 @@ package group
 
 import "math/bits"
 
-// Chances are fixed point: a chance of 1 is one, so a product of two fits in 64 bits and every
-// architecture rounds alike.
+// Chances are fixed-point numbers, where one stands for a chance of 1. A product of two fits into
+// 64 bits, and every architecture rounds in the same way.
 const (
 	oneBits = 30
 	one     = uint64(1) << oneBits

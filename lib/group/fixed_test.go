@@ -52,8 +52,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestForgetRebuilds: a week in which most components changed is ignored, a week in which half of
-// them changed is not.
+// TestForgetRebuilds checks that a week in which most components changed is ignored, and a week in
+// which half of them changed is not.
 func TestForgetRebuilds(t *testing.T) {
 	var cs []Component
 	for i := range 10 {

@@ -5,30 +5,31 @@ import (
 	"slices"
 )
 
-// A history says when a component was released. But a package can be rebuilt with each image, for
-// example a kernel module whose changelog has one entry per year, and many components have no
-// history. The last images show how often such a component changes in fact. So a plan records
-// surprises: images in which a component changed although its history has no new update. Changes
-// that the history explains are in its rate already.
+// A history shows when a component was released. But some packages are rebuilt with each image, for
+// example a kernel module whose changelog contains one entry per year. Other components have no
+// history. The last images show how often such a component really changes. So a plan records
+// surprises: images in which a component changed although its history contains no new update.
+// Changes that the history explains are already part of the component's rate.
 
-// Learned is what the last images show of a component.
+// Learned is what the last images show about a component.
 type Learned struct {
-	// Updated is the day of its newest known update, counted from 1970; 0 if none is known.
+	// Updated is the day of the component's newest known update, counted from 1970. It is 0 if no
+	// update is known.
 	Updated int64
-	// Surprises are its changes without an update.
+	// Surprises are the component's changes without an update.
 	Surprises Surprises
 }
 
-// Surprises has one bit per image, bit 0 the latest: whether the component changed in it without an
-// update in its history. The highest bit that is set marks the first surprise. That can be chance
-// and does not count. The zero value has no surprise.
+// Surprises contains one bit per image, with bit 0 for the latest image. A bit is set if the
+// component changed in that image without an update in its history. The highest set bit marks the
+// first surprise. It can be chance, so it is not counted. The zero value contains no surprise.
 type Surprises uint32
 
 const (
-	// remembered is the number of images that count. What an older one showed is forgotten.
+	// remembered is the number of images that are taken into account. Older images are forgotten.
 	remembered = 31
 	// surprisePrior is the number of images without a surprise that every component is assumed to
-	// have had after the first one.
+	// have had after its first surprise.
 	surprisePrior = 3
 )
 
@@ -59,10 +60,10 @@ func (s Surprises) next(surprise bool) Surprises {
 	return s
 }
 
-// Learn returns what the last images and this one show of each component. prev is the last image,
-// not nil. If nothing at all has changed, nothing is learned, so that an image that is built again
-// is the same. An image in which more than half of the components are surprises was rebuilt as a
-// whole. That does not show how often a component changes by itself.
+// Learn returns what the last images and this image show about each component. prev is the last
+// image and must not be nil. If nothing at all has changed, nothing is learned, so that building
+// the same image again gives the same result. If more than half of the components are surprises,
+// the whole image was rebuilt. That does not show how often a single component changes.
 func Learn(cs []Component, prev *Previous) []Learned {
 	was := make(map[string]string) // fingerprints
 	for _, l := range prev.Layers {
@@ -100,9 +101,10 @@ func Learn(cs []Component, prev *Previous) []Learned {
 	return out
 }
 
-// explained reports whether a history says why a component has changed since the day of its last
-// known update, 0 if that is not known: it has a newer one. It has to contain the last one too:
-// some databases only have the time of the last build, so that each update replaces the one before.
+// explained reports whether a history explains why a component has changed since last, the day of
+// its last known update. It does if it contains a newer update. It must also contain the last one,
+// because some databases store only the time of the last build, so that each update replaces the
+// previous one. last is 0 if that day is unknown.
 func explained(updates []int64, last int64) bool {
 	switch {
 	case len(updates) == 0:
@@ -113,7 +115,7 @@ func explained(updates []int64, last int64) bool {
 	return newestDay(updates) > last && slices.ContainsFunc(updates, func(u int64) bool { return floor(u, day)/day == last })
 }
 
-// newestDay returns the day of the latest update, 0 for none.
+// newestDay returns the day of the latest update, or 0 if there is no update.
 func newestDay(updates []int64) int64 {
 	if len(updates) == 0 {
 		return 0
@@ -133,8 +135,8 @@ func (e *estimator) surprise(s Surprises) uint64 {
 	return ratio(hits, surprisePrior*one+e.long.sum[n])
 }
 
-// remember adds surprises to the weeks with a change, an image for a week: components that changed
-// in the same images are likely to do so again.
+// remember adds surprises to the weeks with a change, treating one image as one week. Components
+// that changed in the same images are likely to do so again.
 func (in *input) remember(hs []history) {
 	for i := range hs {
 		s := in.cs[i].Surprises

@@ -63,7 +63,7 @@ func TestExplained(t *testing.T) {
 	}
 }
 
-// learned is the layout with what was learned from it.
+// learned returns the layout, with what was learned from it.
 func learned(cs []Component, ls []Layer, states []Learned) *Previous {
 	prev := layoutOf(cs, ls)
 	prev.Learned = make(map[string]Learned)
@@ -102,8 +102,8 @@ func TestLearn(t *testing.T) {
 	step("b is gone", 0b1010, 0, 0)
 }
 
-// A fifth of the components change with every image, every second or every fourth, and their
-// histories say nothing of it. docs/research/replays.md has the figures of real histories.
+// One fifth of the components change with every image, every second or every fourth image, and
+// their histories do not show this. docs/research/replays.md lists the results for real histories.
 func TestLearningPays(t *testing.T) {
 	const limit, images = 48, 40
 	r := rand.New(rand.NewPCG(21, 21))
@@ -161,8 +161,9 @@ func TestLearningPays(t *testing.T) {
 	}
 }
 
-// Whatever a plan says was learned, every component is in one of the layers, and the stabilities
-// have their bounds. If it says the same of all, they are as if it said nothing: none is preferred.
+// Whatever a plan claims was learned, every component is in exactly one layer, and stabilities stay
+// within their bounds. If the plan claims the same about all components, the result equals a plan
+// without learned data, because no component is preferred.
 func TestHostileLearned(t *testing.T) {
 	cs := synthetic(300, 22, testNow)
 	prev := layoutOf(cs, Plan(cs, Options{Max: 32, Now: testNow}))
@@ -193,7 +194,7 @@ func TestHostileLearned(t *testing.T) {
 	}
 }
 
-// Surprises only raise a rate, up to its bound.
+// Surprises only raise a rate, up to its upper bound.
 func TestSurpriseRate(t *testing.T) {
 	cs := synthetic(50, 23, testNow)
 	hs := newInput(cs, Options{Max: 9, Now: testNow}).histories(testNow)

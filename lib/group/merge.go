@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// offer holds the data for comparing a unit with many others. It is separate from the unit so that
-// a search touches little memory. The offer of a pair is stored with its first unit.
+// offer contains the data for comparing a unit with many others. It is separate from the unit so
+// that a search touches little memory. A pair's offer is stored with the pair's first unit.
 type offer struct {
 	size, lock int64
 	change     uint64
@@ -58,8 +58,8 @@ func (o *optimizer) open(i int) {
 	*f = offer{size: u.size, lock: u.lock, change: u.change, tail: f.tail, best: -1, price: math.MaxInt64}
 }
 
-// seek finds the cheapest later partner of a unit. Units are sorted by change, so it is near, and
-// beyond some point all units change too often.
+// seek finds the cheapest later partner of a unit. Units are sorted by their chance of change, so
+// the partner is near. Beyond some point, all units change too often.
 func (o *optimizer) seek(i int) {
 	f := &o.offers[i]
 	f.best, f.price, f.stale = -1, math.MaxInt64, false
@@ -77,7 +77,8 @@ func (o *optimizer) seek(i int) {
 	}
 }
 
-// least is a lower bound of the price: the merged unit changes at least as often as the busier one.
+// least returns a lower bound of the price, because the merged unit changes at least as often as
+// the unit that changes more often.
 func (o *optimizer) least(a, b *offer) int64 {
 	if a.change > b.change {
 		a, b = b, a
@@ -116,7 +117,7 @@ func (o *optimizer) join(i, j int) {
 }
 
 // compact removes units that were merged, so that searches skip them, and recomputes the tails.
-// Until then a tail can be too low, since merging only adds change.
+// Until then a tail can be too low, because merging only increases the chance of change.
 func (o *optimizer) compact() {
 	at := make([]int, len(o.units))
 	n := 0

@@ -54,8 +54,8 @@ func (o *optimizer) assess(u *unit) {
 	u.cost = share(u.size, u.change)
 }
 
-// price returns the cost of merging two units over the horizon. It is exact up to limit, and
-// otherwise some lower bound above the limit.
+// price returns the cost of merging two units over the horizon. Up to limit, the result is exact.
+// Otherwise it is a lower bound above limit.
 func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	size, apart := a.size+b.size, a.cost+b.cost
 	locks := a.lock + b.lock
@@ -65,8 +65,8 @@ func (o *optimizer) price(a, b *unit, limit int64) int64 {
 	return o.horizon*(share(size, one-o.clients.both(&a.odds, &b.odds))-apart) + locks
 }
 
-// improve moves single components, the largest first, while that lowers the expected bytes over the
-// horizon by more than the locks it breaks.
+// improve moves single components, the largest first, as long as a move saves more expected bytes
+// over the horizon than the locks that it breaks.
 func (o *optimizer) improve(k, passes int) {
 	home := make([]int, len(o.size))
 	for u := range o.units {
@@ -93,7 +93,8 @@ func (o *optimizer) improve(k, passes int) {
 	}
 }
 
-// move puts one component where it costs least. It returns false if it is already there.
+// move puts one component where it costs least. It returns false if the component is already in the
+// best place.
 func (o *optimizer) move(c int, home []int, k int) bool {
 	from := o.units[home[c]]
 	left := o.without(from, c)
@@ -126,7 +127,7 @@ func (o *optimizer) move(c int, home []int, k int) bool {
 }
 
 // exactly is the number of members up to which a unit's odds are recomputed when its members
-// change. For more members that takes long and makes little difference.
+// change. With more members, that takes long and makes little difference.
 const exactly = 256
 
 // refresh recomputes a unit whose members have changed.
@@ -138,8 +139,8 @@ func (o *optimizer) refresh(u *unit) *unit {
 	return u
 }
 
-// without returns the unit less one component: its size, odds and cost only. Dividing does not undo
-// the rounding of multiplication, but it is deterministic.
+// without returns the unit without one component. It sets only the size, odds and cost. Dividing
+// does not undo the rounding of the multiplication, but the result is deterministic.
 func (o *optimizer) without(u *unit, c int) *unit {
 	left := &unit{size: u.size - o.size[c]}
 	for s, q := range o.odds[c] {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// testOptimizer returns an optimizer for n components with the previous image.
+// testOptimizer returns an optimizer for n components and the previous image.
 func testOptimizer(n int, seed uint64) *optimizer {
 	in := newInput(synthetic(n, seed, testNow), Options{Max: n, Now: testNow})
 	hs := in.histories(in.now)
@@ -26,14 +26,14 @@ func testOptimizer(n int, seed uint64) *optimizer {
 	return o
 }
 
-// joined is the exact price of merging two units, computed from their members.
+// joined returns the exact price of merging two units, computed from their members.
 func (o *optimizer) joined(a, b *unit) int64 {
 	both := o.newUnit(slices.Concat(a.members, b.members))
 	return o.horizon*(both.cost-a.cost-b.cost) + a.lock + b.lock
 }
 
-// TestMergeTakesTheCheapest: at each step, no pair of units is cheaper than the one that is merged.
-// Bounds and stale offers only save time.
+// TestMergeTakesTheCheapest checks that at each step no pair of units is cheaper than the merged
+// pair. Bounds and stale offers only save time.
 func TestMergeTakesTheCheapest(t *testing.T) {
 	for seed := range uint64(4) {
 		const n, least = 100, 30
@@ -51,7 +51,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 					cheapest = min(cheapest, before.joined(a, b))
 				}
 			}
-			// Odds are multiplied in another order, which rounds differently.
+			// Odds are multiplied in a different order, which rounds differently.
 			if slack := max(cheapest/1000, 1000); paid > cheapest+slack {
 				t.Fatalf("seed %d, %d units: merged a pair for %d, but the cheapest costs %d", seed, k, paid, cheapest)
 			}
@@ -60,7 +60,7 @@ func TestMergeTakesTheCheapest(t *testing.T) {
 	}
 }
 
-// mergedPrice finds the two units that are one unit in the other optimizer.
+// mergedPrice finds the two units that form one unit in the other optimizer.
 func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	home := map[int]int{}
 	for i, u := range after.units {
@@ -82,7 +82,7 @@ func mergedPrice(before, after *optimizer) (price int64, found bool) {
 	return price, found
 }
 
-// planned is the cost of a plan over the horizon, including the locks it broke.
+// planned returns the cost of a plan over the horizon, including the locks that it broke.
 func (o *optimizer) planned(locked []*unit) (cost int64) {
 	for _, u := range o.units {
 		if len(u.members) > 0 {
@@ -102,7 +102,7 @@ func sameMembers(a, b []int) bool {
 	return slices.Equal(a, b)
 }
 
-// TestNoMoveIsLeft: after improve, moving any single component would not help.
+// TestNoMoveIsLeft checks that after improve no move of a single component would help.
 func TestNoMoveIsLeft(t *testing.T) {
 	for seed := range uint64(6) {
 		const n, k = 100, 20
@@ -158,7 +158,7 @@ func (o *optimizer) bestMove(c, k int, locked []*unit) int64 {
 	return best
 }
 
-// TestPlansAreNearTheBest compares plans with all ways to put eight components into three layers,
+// TestPlansAreNearTheBest compares plans with every way to put eight components into three layers,
 // for a client that downloads every image.
 func TestPlansAreNearTheBest(t *testing.T) {
 	var got, best float64

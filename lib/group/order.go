@@ -6,24 +6,25 @@ import (
 	"slices"
 )
 
-// Clients store a layer under its chain: its digest and those of all layers below it. If a layer
-// changes, so do the chains of all layers above it: docker's graph drivers download these again,
-// other clients unpack and store them again. With the size S of a layer and the chance Q that it
-// and all layers below it stay unchanged, the cost is the sum of S * (1-Q). Let q be the chance
-// that the layer itself stays unchanged. Exchanging two neighbours shows that the best order of
-// given layers is by S * q / (1-q): large and stable layers at the bottom, small and volatile ones
-// on top.
+// Clients store a layer under its chain, which consists of its digest and the digests of all layers
+// below it. If a layer changes, the chains of all layers above it change too. Docker's graph
+// drivers download these layers again. Other clients unpack and store them again. Let S be the size
+// of a layer, and Q the chance that it and all layers below it stay unchanged. The cost is the sum
+// of S * (1-Q). Let q be the chance that the layer itself stays unchanged. Exchanging two
+// neighbours shows that the best order is by S * q / (1-q), with large and stable layers at the
+// bottom and small and volatile layers on top.
 //
 // A layer that moves costs as much as one that changes, so the order should rarely change. Without
-// the previous image it follows the rates at the last turn, as the groups do. A later update can
-// only raise a layer, which changes in that build anyway. With the previous image, unchanged layers
-// keep their order, and the others are inserted between them.
+// the previous image, the order depends on the rates at the last turn, and so do the groups. A
+// later update can only move a layer up, and that layer changes in that build anyway. With the
+// previous image, unchanged layers keep their order, and the other layers are inserted between
+// them.
 
-// height is a layer's position key: layers are sorted by it, from the bottom up.
+// height is a layer's sort key. Layers are sorted by it, from the bottom up.
 type height int
 
 // newHeight returns the height of a layer of this size that stays unchanged for a week with chance
-// stay. It falls by one for each half octave of size * stay / (1-stay).
+// stay. The height falls by 1 for each half octave of size * stay / (1-stay).
 func newHeight(size int64, stay uint64) height {
 	if stay == 0 {
 		return 0 // above all others of any size
@@ -72,8 +73,8 @@ func compareChains(a, b chain) int {
 	return cmp.Or(cmp.Compare(a.height, b.height), cmp.Compare(a.members[0], b.members[0]))
 }
 
-// expected returns the expected bytes of chains that change in a week. below is the chance that
-// everything below them stays unchanged.
+// expected returns the expected number of bytes per week in chains that change. below is the chance
+// that everything below them stays unchanged.
 func expected(chains []chain, below uint64) (cost int64) {
 	for _, c := range chains {
 		below = times(below, c.stay)
@@ -82,7 +83,7 @@ func expected(chains []chain, below uint64) (cost int64) {
 	return cost
 }
 
-// ordered sorts groups from the bottom up. Their members are ascending.
+// ordered sorts groups from the bottom up. Within a group, members are in ascending order.
 func (in *input) ordered(groups [][]int, prev *Previous) [][]int {
 	var chains []chain
 	if prev == nil {
@@ -108,8 +109,8 @@ func (in *input) byTurn(groups [][]int) []chain {
 	return chains
 }
 
-// worstRates returns each component's highest rate since the turn: the rate at the turn, or just
-// after one of its updates. It changes only with an update, and only rises.
+// worstRates returns each component's highest rate since the turn, which is the rate at the turn or
+// just after an update. It changes only with an update, and only rises.
 func (in *input) worstRates() []uint64 {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -127,8 +128,8 @@ func (in *input) worstRates() []uint64 {
 	return ps
 }
 
-// above sorts groups with the previous image. Its lowest layers stay at the bottom, up to the first
-// one that changed.
+// above sorts groups with the previous image. The previous image's lowest layers stay at the
+// bottom, up to the first layer that changed.
 func (in *input) above(groups [][]int, prev *Previous) []chain {
 	hs := in.histories(in.now)
 	ps := rates(in.cs, hs)
@@ -156,12 +157,12 @@ func (in *input) above(groups [][]int, prev *Previous) []chain {
 	return append(chains, kept...)
 }
 
-// worthSorting is how much cheaper, in percent, the best order of the layers above the first change
-// has to be for unchanged layers to move. Clients unpack those again in any case. Only orders by
-// other tools, or outdated ones, are that much worse.
+// worthSorting is a percentage. Unchanged layers above the first change are moved only if the best
+// order is cheaper by more than this. Clients unpack those layers again in any case. Only orders
+// from other tools and outdated orders are that much worse.
 const worthSorting = 20
 
-// raise inserts layers among kept layers, each directly above the highest one that belongs below
+// raise inserts layers among kept layers, each directly above the highest layer that belongs below
 // it.
 func raise(kept, fresh []chain) []chain {
 	slices.SortFunc(fresh, compareChains)
@@ -176,7 +177,7 @@ func raise(kept, fresh []chain) []chain {
 }
 
 // same lists the groups that are unchanged layers of the previous image, in its order. The first
-// bottom of them are its lowest layers without a gap.
+// bottom of these groups are the previous image's lowest layers without a gap.
 func (in *input) same(groups [][]int, prev *Previous) (list []int, bottom int) {
 	home := make([]int, len(in.cs))
 	for i, g := range groups {

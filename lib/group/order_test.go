@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// withStay makes chains of one member each.
+// withStay makes chains with one member each.
 func withStay(sizes []int64, stays []uint64) (chains []chain) {
 	for i := range sizes {
 		chains = append(chains, chain{members: []int{i}, size: sizes[i], stay: stays[i], height: newHeight(sizes[i], stays[i])})
@@ -16,8 +16,8 @@ func withStay(sizes []int64, stays []uint64) (chains []chain) {
 	return chains
 }
 
-// TestHeightsAreBest: sorting by height costs no more than the best of all orders, apart from
-// rounding to half octaves.
+// TestHeightsAreBest checks that sorting by height costs no more than the best of all orders, apart
+// from rounding to half octaves.
 func TestHeightsAreBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var all, least float64
@@ -75,7 +75,7 @@ func TestHeight(t *testing.T) {
 	}
 }
 
-// common returns the layers that are in both a and b, in the order of each.
+// common returns the layers that are in both a and b, in the order of a and in the order of b.
 func common(a, b []string) (x, y []string) {
 	for _, l := range a {
 		if slices.Contains(b, l) {
@@ -90,8 +90,8 @@ func common(a, b []string) (x, y []string) {
 	return x, y
 }
 
-// TestOrderStays: adding or removing a component moves no unchanged layer, with and without the
-// previous image.
+// TestOrderStays checks that adding or removing a component moves no unchanged layer, with and
+// without the previous image.
 func TestOrderStays(t *testing.T) {
 	cs := synthetic(300, 9, testNow)
 	for _, limit := range []int{24, 64, 400} {
@@ -110,8 +110,8 @@ func TestOrderStays(t *testing.T) {
 	}
 }
 
-// TestUpdatesRaise: without the previous image, an update since the turn keeps the order of all
-// other layers, and its own layer moves up or stays.
+// TestUpdatesRaise checks that, without the previous image, an update since the turn keeps the
+// order of all other layers. The updated layer moves up or stays.
 func TestUpdatesRaise(t *testing.T) {
 	cs := synthetic(40, 10, testNow)
 	opt := Options{Max: len(cs), Now: testNow}
@@ -132,8 +132,8 @@ func TestUpdatesRaise(t *testing.T) {
 	}
 }
 
-// TestPrefixSurvives: with the previous image, all layers below the first changed one stay in
-// place, and unchanged layers above it keep their order.
+// TestPrefixSurvives checks that, with the previous image, all layers below the first changed layer
+// stay in place, and unchanged layers above it keep their order.
 func TestPrefixSurvives(t *testing.T) {
 	cs := synthetic(200, 11, testNow)
 	opt := Options{Max: 40, Now: testNow}
@@ -159,8 +159,8 @@ func TestPrefixSurvives(t *testing.T) {
 	}
 }
 
-// TestBadOrderIsSorted: if the previous image has a bad order, its layers above the first change
-// are sorted.
+// TestBadOrderIsSorted checks that, if the previous image's order is bad, its layers above the
+// first change are sorted.
 func TestBadOrderIsSorted(t *testing.T) {
 	cs := synthetic(60, 12, testNow)
 	opt := Options{Max: 60, Now: testNow}
@@ -176,7 +176,8 @@ func TestBadOrderIsSorted(t *testing.T) {
 	}
 }
 
-// TestRaise: a changed layer is inserted above all that belong below it, and no further up.
+// TestRaise checks that a changed layer is inserted above all layers that belong below it, and no
+// further up.
 func TestRaise(t *testing.T) {
 	at := func(heights ...height) (chains []chain) {
 		for i, h := range heights {
@@ -207,7 +208,7 @@ func TestRaise(t *testing.T) {
 
 func heightsOf(heights ...height) []height { return heights }
 
-// TestFutureUpdates: updates after the build's clock do not count.
+// TestFutureUpdates checks that updates after the build's clock are ignored.
 func TestFutureUpdates(t *testing.T) {
 	cs := synthetic(40, 16, testNow)
 	opt := Options{Max: len(cs), Now: testNow}
@@ -239,8 +240,8 @@ func expectedOf(cs []Component, order []string) int64 {
 	return expected(chains, one)
 }
 
-// TestEveryBuildOnTop: components that change with every build are above everything else, in
-// separate layers.
+// TestEveryBuildOnTop checks that components that change with every build are above everything
+// else, in separate layers.
 func TestEveryBuildOnTop(t *testing.T) {
 	cs := synthetic(200, 13, testNow)
 	for i, size := range []int64{10 << 20, 64 << 10, 4 << 10} { // the last ones are as small as typical packages
@@ -273,8 +274,8 @@ func TestArrange(t *testing.T) {
 	}
 }
 
-// TestTurnNeedsSeveral: a few components that are newer than all others do not begin a year, so
-// they move only themselves.
+// TestTurnNeedsSeveral checks that a few components that are newer than all others do not begin a
+// year, so that they move only themselves.
 func TestTurnNeedsSeveral(t *testing.T) {
 	at := floor(testNow, year) - 10*week // before the turn
 	cs := synthetic(200, 15, at)

@@ -2,24 +2,27 @@ package group
 
 import "math/bits"
 
-// Components are often released together for a reason: the parts of a desktop, a compiler and its
-// libraries. The few updates of one component cannot tell this from chance, but those of its peers
-// can: in a week in which many peers changed, the component was likely to change too.
+// Components are often released together for a reason, for example the parts of a desktop, or a
+// compiler and its libraries. The few updates of one component cannot distinguish this from chance,
+// but the updates of its peers can. In a week in which many peers changed, the component was likely
+// to change too.
 
 const (
-	// slot is the time within which updates count as one release, in seconds. With a week, too many
-	// components that change often would seem related.
+	// slot is the time within which updates count as one release, in seconds. With a slot of a
+	// week, too many components that change often would seem related.
 	slot = 2 * day
-	// slots is the number of slots that are compared: two years.
+	// slots is the number of slots that are compared, which is two years.
 	slots = 364
-	// minShared is the number of common slots below which there is no pattern.
+	// minShared is the minimum number of common slots that counts as a pattern.
 	minShared = 3
-	// likenessPrior is how many slots every pair is assumed not to share, beside the known ones.
+	// likenessPrior is the number of unshared slots that every pair is assumed to have in addition
+	// to the known ones.
 	likenessPrior = 3
-	// peerWeight is the weight of peers of likeness one, compared with the component's own changes.
+	// peerWeight is the weight of peers whose likeness is 1, compared with the component's own
+	// changes.
 	peerWeight = 3
-	// aloneShare is the part of a rate, in percent, that follows the weeks in which the component
-	// changed. Likeness adds likeShare, up to maxShare.
+	// aloneShare is the percentage of a rate that is distributed over the weeks in which the
+	// component changed. Likeness adds likeShare, up to maxShare.
 	aloneShare = 40
 	likeShare  = 120
 	maxShare   = 95
@@ -38,7 +41,7 @@ func (r *releases) count() (n int) {
 	return n
 }
 
-// released reads a component's updates up to ref, as past does.
+// released reads a component's updates up to ref, like past.
 func released(updates []int64, h *history, ref int64, births bool) (r releases) {
 	if h.weeks == 0 {
 		return r
@@ -59,8 +62,8 @@ func released(updates []int64, h *history, ref int64, births bool) (r releases) 
 	return r
 }
 
-// likeness is the share of two components' releases that both have, beyond what is expected by
-// chance. It is zero if there are too few of them.
+// likeness is the share of two components' releases that they have in common, beyond what is
+// expected by chance. It is zero if the components have too few releases in common.
 func likeness(a, b *releases, na, nb int) uint64 {
 	both := 0
 	for i := range a {
@@ -72,7 +75,7 @@ func likeness(a, b *releases, na, nb int) uint64 {
 	return ratio(uint64(both*slots-na*nb), uint64(slots*(na+nb-both+likenessPrior)))
 }
 
-// peers sums up the components that are released together with one component.
+// peers summarises the components that are released together with one component.
 type peers struct {
 	weight uint64            // sum of the squares of the likenesses
 	like   uint64            // sum of their cubes
@@ -127,7 +130,7 @@ func (in *input) findPeers(hs []history, ref int64) []peers {
 }
 
 // outlooks returns every component's chance to stay unchanged in each scenario, from its own
-// history and its peers'.
+// history and the histories of its peers.
 func (in *input) outlooks(hs []history, ps []uint64, ref int64) []odds {
 	all := in.findPeers(hs, ref)
 	out := make([]odds, len(hs))

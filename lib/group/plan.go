@@ -2,12 +2,12 @@
 //
 // A plan minimises the bytes that a client with the previous image is expected to download for the
 // next one. A layer is downloaded if any of its components changes, or if its set of components
-// does. Without the previous image, the plan must also stay the same from build to build, so it
+// changes. Without the previous image, the plan must also stay the same from build to build, so it
 // depends only on things that rarely change (see stateless.go). With the previous image, moving
-// components has a cost (see previous.go). docs/research/grouping.md has the model, the
+// components has a cost (see previous.go). docs/research/grouping.md describes the model, the
 // measurements and the limits.
 //
-// The package is pure: no clock, no randomness, integers only.
+// The package is deterministic: it uses no clock, no random numbers and no floating point.
 package group
 
 import (
@@ -28,18 +28,18 @@ type Component struct {
 // Member is one component of a previous layer.
 type Member struct{ Name, Fingerprint string }
 
-// Previous is the layout of the last image. Any layout is accepted: unknown, repeated and missing
-// components only make their layer count as changed.
+// Previous is the layout of the last image. Any layout is accepted. If a component is unknown,
+// repeated or missing, its layer counts as changed.
 type Previous struct {
 	Layers [][]Member
-	// Times are those of components whose contents are known. Grouping does not use them: they
-	// are for the code that sets file times.
+	// Times contains the components whose contents are known. Grouping does not use it. It is for
+	// the code that sets file times.
 	Times map[string]Dated
-	// Learned is what the images up to this one showed of its components (see Learn).
+	// Learned is what the images up to this one showed about its components (see Learn).
 	Learned map[string]Learned
 }
 
-// Dated is the contents of a component and the time that its files had, in Unix seconds.
+// Dated describes the contents of a component and the time that its files had, in Unix seconds.
 type Dated struct {
 	Contents string
 	Time     int64
@@ -58,7 +58,7 @@ type Layer struct {
 	Stability int64 // parts per million: the chance that it stays unchanged for a week
 }
 
-// Plan puts every component into exactly one of at most opt.Max layers, none of them empty. The
+// Plan puts every component into exactly one of at most opt.Max layers. No layer is empty. The
 // order of the components does not matter. Layers are returned from the bottom up (see order.go).
 func Plan(components []Component, opt Options) []Layer {
 	if len(components) == 0 {
@@ -77,8 +77,8 @@ func Plan(components []Component, opt Options) []Layer {
 	return in.layers(groups, opt.Previous)
 }
 
-// Arrange makes layers of the given groups, each a list of indexes into components: it sorts them
-// and computes their stability. Each component is in one group.
+// Arrange makes layers from the given groups of indexes into components. It sorts the layers and
+// computes their stability. Each component must be in exactly one group.
 func Arrange(components []Component, groups [][]int, opt Options) []Layer {
 	in := newInput(components, opt)
 	at := make([]int, len(components)) // the caller's index -> canonical
@@ -119,17 +119,17 @@ func newInput(components []Component, opt Options) *input {
 	return in
 }
 
-// compare sorts components by name; the rest only decides between equal names.
+// compare sorts components by name. The other fields only decide between equal names.
 func compare(a, b *Component) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), slices.Compare(a.Updates, b.Updates),
 		cmp.Compare(a.IntervalDays, b.IntervalDays), cmp.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.Surprises, b.Surprises))
 }
 
-// maxTotal bounds the sum of all sizes: 2^50 bytes times a horizon of 16 weeks leaves room to add
-// several costs within an int64.
+// maxTotal is the largest sum of all sizes. 2^50 bytes times a horizon of 16 weeks leaves room to
+// add several costs in an int64.
 const maxTotal = uint64(1) << 50
 
-// sizes returns the sizes. If they add up to more than maxTotal, all are halved until they do not.
+// sizes returns the sizes. If their sum exceeds maxTotal, all sizes are halved until it does not.
 func sizes(cs []Component) []int64 {
 	out := make([]int64, len(cs))
 	for shift := 0; ; shift++ {
@@ -155,8 +155,8 @@ func (in *input) alone() [][]int {
 	return g
 }
 
-// layers converts groups of canonical indexes into the caller's layers. The stability is the
-// current one, even if the plan uses older rates.
+// layers converts groups of canonical indexes into layers of the caller's indexes. The stability is
+// the current one, even if the plan uses older rates.
 func (in *input) layers(groups [][]int, prev *Previous) []Layer {
 	for _, g := range groups {
 		slices.Sort(g)

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// testNow is 2026-03-01, in the middle of one of the periods of 52 weeks.
+// testNow is 2026-03-01, in the middle of a period of 52 weeks.
 const testNow = int64(1772323200)
 
-// synthetic makes n components with histories that end at now: a third are released together in
+// synthetic makes n components with histories that end at now. One third are released together in
 // suites, the others separately.
 func synthetic(n int, seed uint64, now int64) []Component {
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -39,7 +39,7 @@ func synthetic(n int, seed uint64, now int64) []Component {
 	return cs
 }
 
-// names returns a plan as the names of each layer's members.
+// names returns a plan as lists of names, one list per layer.
 func names(cs []Component, ls []Layer) []string {
 	var out []string
 	for _, l := range ls {
@@ -173,7 +173,7 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// newBytes is the share of b that a client with a downloads.
+// newBytes returns the share of b that a client with a downloads.
 func newBytes(a, b []string, cs []Component) float64 {
 	size := map[string]int64{}
 	for _, c := range cs {
@@ -195,7 +195,7 @@ func TestOneComponentMoreOrLess(t *testing.T) {
 	for _, limit := range []int{24, 96} {
 		cs := synthetic(360, 5, testNow)
 		whole := names(cs, Plan(cs, Options{Max: limit, Now: testNow}))
-		// The previous image was built with a previous image itself.
+		// The previous image was itself built with a previous image.
 		opt := Options{Max: limit, Now: testNow, Previous: layoutOf(cs[1:], Plan(cs[1:], Options{Max: limit, Now: testNow}))}
 		opt.Previous = layoutOf(cs, Plan(cs, opt))
 		var old []string
@@ -262,8 +262,8 @@ func TestUnknownFingerprintIsUnchanged(t *testing.T) {
 	}
 }
 
-// TestFamiliesLeaveNoLayer: four families contain all but the largest components. If there are
-// fewer families than layers, their members get the remaining layers.
+// TestFamiliesLeaveNoLayer uses four families that contain all but the largest components. If there
+// are fewer families than layers, their members get the remaining layers.
 func TestFamiliesLeaveNoLayer(t *testing.T) {
 	const n, largest, limit = 150, 50, 100
 	var cs []Component
@@ -280,7 +280,7 @@ func TestFamiliesLeaveNoLayer(t *testing.T) {
 }
 
 // TestGolden pins plans for a fixed input. A change here rearranges every user's image once and
-// belongs in the changelog.
+// must be listed in the changelog.
 func TestGolden(t *testing.T) {
 	var cs []Component
 	for i := range 14 {
@@ -360,7 +360,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkPlanMany plans a root with many large files, or a hostile one.
+// BenchmarkPlanMany plans a root with many large files, such as a hostile one.
 func BenchmarkPlanMany(b *testing.B) {
 	for _, n := range []int{4000, 16000, 64000} {
 		cs := synthetic(n, 1, testNow)

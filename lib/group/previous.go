@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// horizon is the number of weeks in which a better layout pays back the cost of moving. 32 and
-	// 64 were worse, especially for clients that skip images.
+	// horizon is the number of weeks in which a better layout must pay back the cost of moving. 32
+	// and 64 were worse, especially for clients that skip images.
 	horizon = 16
-	// maxPasses bounds the search for better single moves; most searches end after three or four.
+	// maxPasses is the largest number of search passes for better single moves. Most searches end
+	// after three or four.
 	maxPasses = 10
-	// compared is the number of components, the largest ones, that are compared with each other.
-	// The time grows with its square. The largest images of distributions have about this many
-	// components.
+	// compared is the number of largest components that are compared with each other. The time
+	// grows with its square. The largest distribution images contain about this many components.
 	compared = 2048
-	// pools is the number of groups for the others.
+	// pools is the number of groups for the other components.
 	pools = 256
 )
 
-// withPrevious plans from the layout of the previous image. Unchanged layers are kept unless
-// breaking one pays off within the horizon. All others are downloaded anyway, so their components
-// can move.
+// withPrevious plans from the layout of the previous image. It keeps unchanged layers unless
+// breaking a layer pays off within the horizon. All other layers are downloaded anyway, so their
+// components can move.
 func (in *input) withPrevious(prev *Previous) [][]int {
 	kept, free := in.split(prev)
 	if len(free) == 0 && len(kept) <= in.limit {
@@ -38,7 +38,7 @@ func (in *input) withPrevious(prev *Previous) [][]int {
 	for _, members := range kept {
 		u := o.newUnit(members)
 		// A layer that is likely to change will soon be downloaded anyway, so moving it now is
-		// never worth it.
+		// never worth the cost.
 		u.lock = max(u.size, o.horizon*u.cost)
 		o.units = append(o.units, u)
 	}
@@ -50,8 +50,8 @@ func (in *input) withPrevious(prev *Previous) [][]int {
 	return o.groups()
 }
 
-// pool creates the initial groups: one for each of the largest components, and a few for all
-// others, as without the previous image.
+// pool creates the initial groups. Each of the largest components gets its own group. All others
+// share a few groups, as in a plan without the previous image.
 func (in *input) pool(free []int, outlooks []odds) (groups [][]int) {
 	free = in.largest(free)
 	var blocks []*block
@@ -65,7 +65,7 @@ func (in *input) pool(free []int, outlooks []odds) (groups [][]int) {
 	return append(groups, membersOf(newTree(blocks).plan(pools))...)
 }
 
-// largest sorts components, the largest first, if there are too many to compare.
+// largest sorts components by size, the largest first, if there are too many to compare.
 func (in *input) largest(list []int) []int {
 	if len(list) <= compared {
 		return list
@@ -73,8 +73,8 @@ func (in *input) largest(list []int) []int {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b int) int { return cmp.Compare(in.size[b], in.size[a]) })
 }
 
-// split returns the previous layers that are complete and unchanged, and the components in none of
-// them.
+// split returns the previous layers that are complete and unchanged, and the components outside
+// these layers.
 func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 	index, used := in.index(), make([]bool, len(in.cs))
 	for _, l := range prev.Layers {
@@ -96,7 +96,7 @@ func (in *input) split(prev *Previous) (kept [][]int, free []int) {
 	return kept, free
 }
 
-// index maps names to components. Of equal names the first counts.
+// index maps names to components. If several components have the same name, the first is used.
 func (in *input) index() map[string]int {
 	index := make(map[string]int, len(in.cs))
 	for i, c := range slices.Backward(in.cs) {
@@ -105,8 +105,8 @@ func (in *input) index() map[string]int {
 	return index
 }
 
-// unchanged returns a layer's members. It returns false if there are none, or if one is gone, has
-// changed or is in another layer too.
+// unchanged returns a layer's members. It returns false if the layer is empty, or if a member is
+// gone, has changed or is also in another layer.
 func (in *input) unchanged(l []Member, index map[string]int, used []bool) ([]int, bool) {
 	var members []int
 	for _, m := range l {

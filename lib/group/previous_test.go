@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// secondLayout returns a layout that was itself made with a previous one, and its names.
+// secondLayout returns a layout that was itself planned with a previous layout, and its names.
 func secondLayout(cs []Component, limit int) (*Previous, []string) {
 	ls := Plan(cs, Options{Max: limit, Now: testNow, Previous: &Previous{}})
 	prev := layoutOf(cs, ls)
 	return prev, names(cs, ls)
 }
 
-// TestFewChanges: if few components changed, hardly more layers change than have to. If one
-// changed, no other layer changes.
+// TestFewChanges checks that, if few components changed, hardly more layers change than necessary.
+// If one component changed, only its layer changes.
 func TestFewChanges(t *testing.T) {
 	cs := synthetic(360, 9, testNow)
 	for _, limit := range []int{24, 96} {
@@ -49,7 +49,7 @@ func TestFewChanges(t *testing.T) {
 	}
 }
 
-// TestForeignPrevious: any layout is accepted, and its usable layers stay.
+// TestForeignPrevious checks that any layout is accepted, and that its usable layers stay.
 func TestForeignPrevious(t *testing.T) {
 	cs := synthetic(200, 10, testNow)
 	r := rand.New(rand.NewPCG(10, 10))
@@ -78,7 +78,7 @@ func TestForeignPrevious(t *testing.T) {
 			if tc.kept == nil || limit < 40 {
 				continue
 			}
-			// 40 layers are enough for the kept ones and, for a cut layout, the rest.
+			// 40 layers are enough for the kept layers and, if the layout was cut, for the rest.
 			old := names(cs, layersOf(cs, tc.kept))
 			stay := 0
 			for _, l := range names(cs, ls) {
@@ -104,8 +104,8 @@ func layersOf(cs []Component, p *Previous) (ls []Layer) {
 	return ls
 }
 
-// TestUnchangedLayoutStays: whatever the history of a layout, it stays while nothing changes, at
-// any clock.
+// TestUnchangedLayoutStays checks that any layout, however it was made, stays while nothing
+// changes, at any clock.
 func TestUnchangedLayoutStays(t *testing.T) {
 	cs := synthetic(300, 11, testNow)
 	prev, _ := secondLayout(cs, 40)
@@ -127,8 +127,8 @@ func TestUnchangedLayoutStays(t *testing.T) {
 	}
 }
 
-// TestManyComponents: with more components than can be compared with each other, each is still in
-// one layer, and the work does not grow with the square.
+// TestManyComponents uses more components than can be compared with each other. Each component must
+// still be in one layer, and the time must not grow with the square.
 func TestManyComponents(t *testing.T) {
 	steps := map[int]int{}
 	for _, n := range []int{2 * compared, 4 * compared} {

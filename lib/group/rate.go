@@ -8,44 +8,45 @@ import (
 const (
 	day  = int64(86400) // seconds
 	week = 7 * day      // seconds
-	// lookBack is how many weeks of history count. Three years contain every release cycle that
-	// matters, and older histories mislead.
+	// lookBack is the number of weeks of history that are used. Three years contain every release
+	// cycle that matters, and older history is misleading.
 	lookBack = 156
-	// scenarios is the number of past weeks that show which components change together: a year, so
-	// that each season counts once.
+	// scenarios is the number of past weeks that show which components change together. It is a
+	// year, so that each season occurs once.
 	scenarios = 52
-	// longDecay and shortDecay are 2^30 times the factor by which a week's weight decays:
-	// half-lives of 52 and of 6 weeks.
+	// longDecay and shortDecay are 2^30 times the factor by which a weight decays per week. They
+	// correspond to half-lives of 52 and 6 weeks.
 	longDecay  = 1059524080
 	shortDecay = 956595215
-	// longPrior is the number of weeks of evidence for which the pooled rate counts, and shortPrior
-	// that for which the long rate counts.
+	// longPrior is the weight of the pooled rate, and shortPrior the weight of the long rate, both
+	// in weeks of evidence.
 	longPrior  = 8
 	shortPrior = 2
 	// shortShare is the weight of the short rate, in percent.
 	shortShare = 15
-	// defaultRate is the weekly chance of change if no component has a history: about once a year.
+	// defaultRate is the weekly chance of change if no component has a history. It is about once a
+	// year.
 	defaultRate = one / 52
-	// minRate and maxRate bound every chance. The lower one is about once in 40 years. Nothing is
-	// certain to stay or to change.
+	// minRate and maxRate bound every chance. The lower bound is about once in 40 years. No
+	// component is certain to stay or to change.
 	minRate = one / 2000
 	maxRate = one / 50 * 49
 )
 
-// weekMask is a set of weeks before the reference, bit 0 the latest.
+// weekMask is a set of weeks before the reference time, with bit 0 for the latest week.
 type weekMask [(lookBack + 63) / 64]uint64
 
 func (m *weekMask) set(w int)      { m[w/64] |= 1 << (w % 64) }
 func (m *weekMask) clear(w int)    { m[w/64] &^= 1 << (w % 64) }
 func (m *weekMask) has(w int) bool { return m[w/64]>>(w%64)&1 == 1 }
 
-// history is a component's past as the estimator sees it.
+// history is a component's past, as used by the estimator.
 type history struct {
 	hits  weekMask // weeks with a change
 	weeks int      // weeks observed, 0 = none
 }
 
-// weights holds the decayed weights of the weeks and their running sums.
+// weights contains the decayed weights of the weeks and their running sums.
 type weights struct{ w, sum [lookBack + 1]uint64 }
 
 func newWeights(decay uint64) *weights {
@@ -59,7 +60,7 @@ func newWeights(decay uint64) *weights {
 	return t
 }
 
-// hit sums the weights of the weeks that changed.
+// hit returns the sum of the weights of the weeks that changed.
 func (t *weights) hit(h *history) (s uint64) {
 	for w := range h.weeks {
 		if h.hits.has(w) {
@@ -69,7 +70,7 @@ func (t *weights) hit(h *history) (s uint64) {
 	return s
 }
 
-// ratio is a/b as a chance, at most one; both fit in 40 bits.
+// ratio returns a/b as a chance, at most one. Both fit into 40 bits.
 func ratio(a, b uint64) uint64 {
 	if b == 0 {
 		return 0
@@ -115,8 +116,8 @@ func weeksBetween(u, ref int64) int {
 	return int(min((uint64(ref)-uint64(u))/uint64(week), 1<<20))
 }
 
-// lastOnly reports whether most histories have a single update. Then that is the last change, for
-// example a build date, and not the creation.
+// lastOnly reports whether most histories contain a single update. That update is then the last
+// change, for example a build date, and not the creation.
 func lastOnly(cs []Component) bool {
 	single, many := 0, 0
 	for i := range cs {
@@ -150,8 +151,8 @@ func newEstimator(cs []Component, hs []history) *estimator {
 	return e
 }
 
-// rate is the chance that a component with this history changes. A surprise is one more reason to
-// change.
+// rate returns the chance that a component with this history changes. Surprises add to the chance
+// from the history.
 func (e *estimator) rate(c *Component, h *history) uint64 {
 	p := e.pooled
 	if h.weeks == 0 && c.IntervalDays > 0 {
@@ -177,11 +178,10 @@ func rates(cs []Component, hs []history) []uint64 {
 }
 
 // octave returns the power of two nearest to a chance on a log scale. The pooled rate changes with
-// every new or removed component, but its octave hardly does.
+// every new or removed component, but its octave rarely changes.
 func octave(p uint64) uint64 { return 1 << nearestPower(p) }
 
-// intervalRate returns the chance of a change within seven days, if the chance per day is one in
-// days.
+// intervalRate returns the chance of a change within seven days if the chance per day is 1/days.
 func intervalRate(days int64) uint64 {
 	q := one - ratio(1, uint64(min(days, 1<<20)))
 	stay := one
@@ -192,7 +192,7 @@ func intervalRate(days int64) uint64 {
 }
 
 // newest returns the latest update that is not after now. A plan depends on the clock only through
-// it, so it stays the same as long as nothing is updated.
+// this value, so it stays the same as long as nothing is updated.
 func newest(cs []Component, now int64) int64 {
 	at := int64(math.MinInt64)
 	for i := range cs {
@@ -205,7 +205,7 @@ func newest(cs []Component, now int64) int64 {
 	return at
 }
 
-// floor rounds a time down to a multiple of step, or to the earliest time.
+// floor rounds a time down to a multiple of step, or to the earliest possible time.
 func floor(t, step int64) int64 {
 	m := t % step
 	if m < 0 {
@@ -227,9 +227,9 @@ func (in *input) histories(ref int64) []history {
 }
 
 // forgetRebuilds drops the changes of weeks in which more than half of the components changed, for
-// example because a distribution was rebuilt with a new compiler. Clients download everything in
-// such a week, whatever the layers, and it does not show how often a component changes by itself.
-// Likeness still counts it: dropping it there was not better.
+// example because a distribution was rebuilt with a new compiler. In such a week, clients download
+// everything, whatever the layers, and the changes do not show how often a single component
+// changes. Likeness still uses these weeks, because dropping them there did not improve plans.
 func forgetRebuilds(hs []history) {
 	for w := range lookBack {
 		n := 0

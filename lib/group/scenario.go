@@ -7,19 +7,19 @@ const jointShare = 60
 const (
 	// months is the number of spans of four weeks.
 	months = scenarios / 4
-	// run is the number of odds summed at once: a sum of 13 products of two chances fits in 64
-	// bits.
+	// run is the number of odds that are summed at once. A sum of 13 products of two chances fits
+	// into 64 bits.
 	run  = 13
 	runs = (scenarios + months) / run
 	// weekRuns is the number of runs for weeks.
 	weekRuns = scenarios / run
 )
 
-// odds are the chances to stay unchanged in each scenario: first the weeks, then the spans of four
-// weeks.
+// odds are the chances to stay unchanged in each scenario. The weeks come first, then the spans of
+// four weeks.
 type odds [scenarios + months]uint32 // scaled by one
 
-// sums are the sums of each run of odds.
+// sums contains the sum of each run of odds.
 type sums [runs]uint64
 
 func (o *odds) sums() (s sums) {
@@ -53,7 +53,8 @@ func (o *odds) spans() {
 	}
 }
 
-// clients are the weights of a week and of a span of four weeks, and the sum over all scenarios.
+// clients contains the weights of a week and of a span of four weeks, and the sum over all
+// scenarios.
 type clients struct{ week, span, sum uint64 }
 
 // everyWeek stands for clients that download every image.
@@ -61,14 +62,14 @@ var everyWeek = clients{week: 1, sum: scenarios}
 
 const (
 	// skipShare divided by the number of layers, but at most maxSkip, is the percentage of clients
-	// that download only every fourth image. For them it matters what changes within four weeks,
-	// not how often. If there are few layers, these are large and should stay unchanged for such
-	// clients too. With many layers, each change is small anyway.
+	// that download only every fourth image. For these clients, what counts is which components
+	// change within four weeks, not how often. If there are few layers, they are large and should
+	// stay unchanged for such clients too. With many layers, each change is small anyway.
 	skipShare = 1600
 	maxSkip   = 60
 )
 
-// someSkip returns the clients of an image with at most this many layers.
+// someSkip returns the clients for an image with at most this many layers.
 func someSkip(limit int) clients {
 	skip := uint64(min(skipShare/limit, maxSkip))
 	c := clients{week: 100 - skip, span: 4 * skip} // a span weighs as much as its weeks
@@ -76,7 +77,7 @@ func someSkip(limit int) clients {
 	return c
 }
 
-// mean is the chance over all scenarios.
+// mean returns the mean chance over all scenarios.
 func (c *clients) mean(s *sums) uint64 {
 	var w uint64
 	for _, x := range s[:weekRuns] {
@@ -85,8 +86,8 @@ func (c *clients) mean(s *sums) uint64 {
 	return (w*c.week + s[weekRuns]*c.span) / c.sum
 }
 
-// most returns an upper bound of the mean chance that neither of two things changes: in each run,
-// both stay unchanged at most as often as the one that changes more often.
+// most returns an upper bound of the mean chance that neither of two things changes. In each run,
+// the two stay unchanged together at most as often as the one that changes more often.
 func (c *clients) most(a, b *sums) uint64 {
 	var s sums
 	for i := range s {

@@ -2,8 +2,8 @@ package group
 
 import "testing"
 
-// TestSomeSkip: fewer layers mean more clients that skip images, and components that never change
-// stay for all of them.
+// TestSomeSkip checks that fewer layers mean more clients that skip images, and that components
+// that never change stay unchanged for all clients.
 func TestSomeSkip(t *testing.T) {
 	for limit, want := range map[int]uint64{1: 60, 16: 60, 32: 50, 64: 25, 128: 12, 256: 6, 2000: 0} {
 		c := someSkip(limit)

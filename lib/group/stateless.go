@@ -8,30 +8,31 @@ import (
 )
 
 // A plan without the previous image is stable only if it depends on things that rarely change and
-// if each decision is local. So histories count only up to the last turn of the year, a component's
-// square depends only on its own history and size, and which squares share a layer is decided area
-// by area (tree.go). Adding or removing a component then changes its own layer and few others.
+// if each decision is local. So updates are used only up to the last turn of the year, and a
+// component's square depends only on its own history and size. The squares that share a layer are
+// chosen area by area (tree.go). Adding or removing a component then changes its own layer and few
+// others.
 
 const (
-	// year is how long rates are kept: 52 weeks, counted from the Unix epoch. With shorter periods,
-	// moves cost as much as fresher rates save.
+	// year is how long rates stay fixed: 52 weeks, counted from the Unix epoch. With shorter
+	// periods, moves cost as much as fresher rates save.
 	year = 52 * week
-	// largestAlone is the percentage of layers that go to the largest components, one each,
-	// regardless of their rates: a wrong rate costs most there.
+	// largestAlone is the percentage of layers that go to the largest components, one layer each,
+	// regardless of their rates. A wrong rate costs most for these components.
 	largestAlone = 30
-	// largestApart is how many of the largest components are in no family, in percent of the
-	// layers; fewestApart is the minimum. Each large component deserves its own decision. And if
-	// there are few layers, families must not fill them, since a family changes whenever it gets or
-	// loses a member.
+	// largestApart determines how many of the largest components are in no family, in percent of
+	// the layers. fewestApart is the minimum. Each large component deserves its own decision. And
+	// if there are few layers, families must not fill all of them, because a family changes
+	// whenever it gains or loses a member.
 	largestApart = 50
 	fewestApart  = 24
-	// turning defines when a year begins: after more than one in turning components was updated in
-	// it.
+	// turning defines when a year begins. More than 1/turning of the components must have been
+	// updated in it.
 	turning = 20
-	// upset is the assumed weekly chance that a component comes, goes or changes against its
-	// history. It also keeps large components apart from many small ones.
+	// upset is the assumed weekly chance that a component is added or removed, or changes contrary
+	// to its history. It also keeps large components apart from many small ones.
 	upset = one / 100
-	// minSize is a disk block, in bytes. Smaller sizes count as this.
+	// minSize is the size of a disk block, in bytes. Smaller sizes are rounded up to it.
 	minSize = 4096
 )
 
@@ -57,7 +58,7 @@ func membersOf(layers [][]*block) [][]int {
 	return groups
 }
 
-// blocks returns the units of the plan, the largest first: components and families of them.
+// blocks returns the units of the plan, which are components and families. The largest come first.
 func (in *input) blocks() []*block {
 	turn := in.turn()
 	hs := in.histories(turn)
@@ -94,8 +95,8 @@ func (in *input) blocks() []*block {
 	return out
 }
 
-// turn returns the time up to which histories count: the start of the last year in which more than
-// one in twenty components was updated. A few new components do not begin a year.
+// turn returns the time up to which updates are used. It is the start of the last year in which
+// more than one in twenty components was updated. A few new components do not begin a year.
 func (in *input) turn() int64 {
 	var last []int64 // each component's last update
 	for i := range in.cs {
@@ -110,13 +111,13 @@ func (in *input) turn() int64 {
 	return floor(last[len(last)-1-min(max(len(last)/turning, 1), len(last)-1)], year)
 }
 
-// apart is how many of the largest components are in no family. If nearly every component has its
-// own layer, only the smallest ones, which have to share layers, can be in a family.
+// apart returns the number of largest components that are in no family. If nearly every component
+// has its own layer, only the smallest components, which have to share layers, can be in a family.
 func (in *input) apart() int {
 	return max(in.limit*largestApart/100, fewestApart, 2*in.limit-len(in.cs))
 }
 
-// rounded returns the power of two nearest to each size, so that a component can grow a little
+// rounded returns, for each size, the nearest power of two, so that a component can grow a little
 // without effect.
 func rounded(sz []int64) []int64 {
 	out := make([]int64, len(sz))
@@ -126,7 +127,7 @@ func rounded(sz []int64) []int64 {
 	return out
 }
 
-// A block is one component, or a family.
+// A block is a component or a family.
 type block struct {
 	members []int
 	size    int64 // bytes, rounded
@@ -138,11 +139,11 @@ type block struct {
 }
 
 const (
-	// A class of rates is half an octave of the odds of a change. The classes reach from one week
+	// A rate class covers half an octave of the odds of a change. The classes range from one week
 	// in a hundred to nearly every week.
 	rateBits    = 5
 	rateClasses = 1 << rateBits
-	// A class of sizes is an octave. The classes reach from minSize to 128 MiB.
+	// A size class covers an octave. The classes range from minSize to 128 MiB.
 	sizeBits    = 4
 	sizeClasses = 1 << sizeBits
 )

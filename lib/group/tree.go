@@ -1,36 +1,36 @@
 package group
 
-// Each block is in a square, by the classes of its size and its rate, and the squares form a tree:
-// the root contains all of them, and each level halves either the sizes or the rates, in the fixed
-// order of halving. A plan divides the tree into areas. The blocks of an area share a layer, except
-// for the largest ones that are worth a layer each.
+// The size class and the rate class of a block determine its square. The squares form a tree. The
+// root of the tree contains all squares, and each level halves either the sizes or the rates, in
+// the fixed order in halving. A plan divides the tree into areas. The blocks in an area share a
+// layer, except for the largest blocks, which can be worth a layer each.
 //
-// A single number, the price, says how much a layer has to save anywhere in the tree. At a given
-// price the cheapest plan of an area depends on nothing outside it. So adding or removing a
-// component changes its own area, and elsewhere only cuts that were hardly worth their price.
-// Choosing the direction of each cut as well saves nothing measurable, and then a small change
-// could turn a cut near the root and move everything.
+// A single number, the price, is how much a layer must save anywhere in the tree. At a given price,
+// the cheapest plan for an area does not depend on anything outside the area. So adding or removing
+// a component changes its own area, and elsewhere only cuts that were hardly worth their price.
+// Choosing the direction of each cut as well saves nothing measurable. A small change could then
+// turn a cut near the root and move everything.
 
-// halving says what each level of the tree halves, from the root down: sizes if true, otherwise
-// rates. Each of the two appears as often as its classes have bits.
+// halving determines what each level of the tree halves, from the root down: sizes if true,
+// otherwise rates. Sizes and rates each occur as often as their classes have bits.
 var halving = [sizeBits + rateBits]bool{true, false, true, false, false, true, false, false, true}
 
-// area is one node of the tree.
+// area is a node of the tree.
 type area struct {
 	blocks []*block // the largest first
 	costs  []int64  // by n: expected bytes per week if the n largest are alone and the others together
 	halves [2]*area // nil if all blocks are in one square
 
-	// The cheapest plan at the price of the last call of solve.
+	// The cheapest plan at the price in the last call of solve.
 	total  int64 // expected bytes and the layers' prices
 	layers int
 	cut    bool // into halves
 	alone  int  // how many of the largest have a layer each; only if it is not cut
 }
 
-// newTree makes the tree of blocks, which are sorted by size, the largest first. Blocks that change
-// with every build are separated from the rest at the top, since anything that shares a layer with
-// them changes with every build too.
+// newTree makes a tree from blocks, which are sorted by size, the largest first. Blocks that change
+// with every build are separated from the rest at the top, because anything that shares a layer
+// with them would also change with every build.
 func newTree(blocks []*block) *area {
 	var parts [2][]*block
 	for _, b := range blocks {
@@ -48,8 +48,8 @@ func newTree(blocks []*block) *area {
 	return r
 }
 
-// newArea makes an area at a level of the tree. The classes of its blocks share their first bits:
-// sizes and rates count them.
+// newArea makes an area at a level of the tree. The classes of its blocks have their first bits in
+// common. sizes and rates are the numbers of these bits.
 func newArea(blocks []*block, level, sizes, rates int) *area {
 	r := &area{blocks: blocks}
 	r.assess()
@@ -126,8 +126,8 @@ func (r *area) keep(price int64) {
 	}
 }
 
-// Prices have 64 steps per octave, from 16 bytes per week to more than any image costs. With
-// coarser steps, a single one would remove several layers.
+// Prices have 64 steps per octave, from 16 bytes per week to more than any image costs. With larger
+// steps, a single step would remove several layers.
 const (
 	stepBits   = 6
 	priceSteps = (51 - 4) << stepBits
@@ -137,8 +137,8 @@ func priceAt(step int) int64 {
 	return int64(1<<stepBits+step&(1<<stepBits-1)) << (step >> stepBits) >> (stepBits - 4)
 }
 
-// plan returns the layers at the lowest price at which there are at most limit. Each layer starts
-// with its largest block.
+// plan returns the layers at the lowest price at which there are at most limit layers. Each layer
+// starts with its largest block.
 func (r *area) plan(limit int) [][]*block {
 	if len(r.blocks) == 0 {
 		return nil
@@ -167,9 +167,9 @@ func (r *area) solved(out [][]*block) [][]*block {
 	return append(out, r.blocks[r.alone:])
 }
 
-// spend uses the remaining layers, since one step of the price can remove several: the largest
-// block of the smallest shared layer gets one, and so on. Their number differs with every added or
-// removed component, so they are used where a move costs least.
+// spend uses the remaining layers, because one price step can remove several layers. The largest
+// block of the smallest shared layer gets a layer, and so on. The number of remaining layers
+// changes with every added or removed component, so they are used where a move costs least.
 func spend(spare int, layers [][]*block) [][]*block {
 	for range spare {
 		at := -1

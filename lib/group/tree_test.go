@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// testBlocks makes n blocks of one component each, of all rates and sizes.
+// testBlocks makes n blocks with one component each, with all rates and sizes.
 func testBlocks(n int, seed uint64) []*block {
 	cs := synthetic(n, seed, testNow)
 	in := newInput(cs, Options{Max: n, Now: testNow}) // as many layers as components: no families
 	return in.blocks()
 }
 
-// sortedMembers returns each layer's components in order.
+// sortedMembers returns the components of each layer in order.
 func sortedMembers(layers [][]*block) [][]int {
 	out := membersOf(layers)
 	for _, m := range out {
@@ -63,8 +63,8 @@ func TestSolveIsCheapest(t *testing.T) {
 	}
 }
 
-// cheapest tries every way to cut squares off, without a tree: bits says in which half of each
-// level the blocks are.
+// cheapest tries every way to cut squares off, without a tree. bits contains the half of each level
+// in which the blocks are.
 func cheapest(blocks []*block, level, sizes, rates int, price int64) int64 {
 	if len(blocks) == 0 {
 		return 0

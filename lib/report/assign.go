@@ -66,7 +66,7 @@ func Repos(w io.Writer, o *assign.Outcome) error {
 		p.Linef("")
 		p.Linef("no repo claimed %s in %s", console.Bytes(left.Bytes), console.Plural(int64(left.Files), "file"))
 	}
-	for _, l := range o.Likenesses {
+	for _, l := range o.UnclaimedTrees {
 		p.Linef("%12s  %s looks like %s", console.Bytes(l.Bytes), quote.Name(l.Dir), l.Kind)
 	}
 	if len(o.Leftovers) > 0 {
