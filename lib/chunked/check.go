@@ -35,13 +35,13 @@ func (t *Tables) Check(blob io.Reader, w io.Writer) error {
 
 // checker compares the frames of a blob with chunks.
 type checker struct {
-	w      io.Writer
-	split  *splitReader
-	chunks []Chunk // that are not complete yet
-	in     bool    // the first of them has begun
-	size   int64   // of its contents so far
-	part   hash.Hash
-	file   hash.Hash
+	w       io.Writer
+	split   *splitReader
+	chunks  []Chunk // that are not complete yet
+	inChunk bool    // the first of them has begun
+	size    int64   // of its contents so far
+	part    hash.Hash
+	file    hash.Hash
 }
 
 func (c *checker) frames(f *frameReader) error {
@@ -80,7 +80,7 @@ func (c *checker) frames(f *frameReader) error {
 
 // begin is called before a frame that starts at offset at.
 func (c *checker) begin(at int64) error {
-	if c.in || len(c.chunks) == 0 || c.chunks[0].Start > at {
+	if c.inChunk || len(c.chunks) == 0 || c.chunks[0].Start > at {
 		return nil
 	}
 	chunk := &c.chunks[0]
@@ -90,7 +90,7 @@ func (c *checker) begin(at int64) error {
 	if err := c.split.contents(chunk.Name, chunk.Offset); err != nil {
 		return fmt.Errorf("entry %q: the frame at %d: %w", chunk.Name, at, err)
 	}
-	c.in, c.size = true, 0
+	c.inChunk, c.size = true, 0
 	c.part.Reset()
 	if chunk.Offset == 0 {
 		c.file.Reset()
@@ -100,7 +100,7 @@ func (c *checker) begin(at int64) error {
 
 // Write receives the bytes of the tar.
 func (c *checker) Write(p []byte) (int, error) {
-	if c.in {
+	if c.inChunk {
 		chunk := &c.chunks[0]
 		if c.size += int64(len(p)); c.size > chunk.Size {
 			return 0, fmt.Errorf("entry %q: the chunk has more than %d bytes", chunk.Name, chunk.Size)
@@ -119,11 +119,11 @@ func (c *checker) Write(p []byte) (int, error) {
 
 // end is called after a frame that ends at offset at.
 func (c *checker) end(at int64) error {
-	if !c.in || c.size < c.chunks[0].Size {
+	if !c.inChunk || c.size < c.chunks[0].Size {
 		return nil
 	}
 	chunk := c.chunks[0]
-	c.in, c.chunks = false, c.chunks[1:]
+	c.inChunk, c.chunks = false, c.chunks[1:]
 	switch {
 	case chunk.End < at:
 		return fmt.Errorf("entry %q: its frames end at %d, but the table says %d", chunk.Name, at, chunk.End)

@@ -15,13 +15,13 @@ import (
 )
 
 // aclRecords maps the PAX records in which GNU tar --acls and bsdtar write ACLs as text to the
-// xattrs that hold them in a file system. tar --xattrs writes the xattrs themselves.
+// xattrs that store these ACLs in a file system. tar --xattrs writes the xattrs themselves.
 var aclRecords = map[string]string{
 	"SCHILY.acl.access":  "system.posix_acl_access",
 	"SCHILY.acl.default": "system.posix_acl_default",
 }
 
-// aclEntry is one entry of an ACL, see acl(5).
+// aclEntry is an entry of an ACL, see acl(5).
 type aclEntry struct {
 	tag, perm uint16
 	id        uint32
@@ -35,7 +35,7 @@ const (
 	aclNoID                                             uint32 = math.MaxUint32
 )
 
-// addACLs converts the ACLs that a header has as text to xattrs.
+// addACLs converts a header's ACLs from text to xattrs.
 func addACLs(h *tar.Header) error {
 	for record, xattr := range aclRecords {
 		text := h.PAXRecords[record]
@@ -60,7 +60,7 @@ func addACLs(h *tar.Header) error {
 
 var errACL = errors.New("is not an ACL")
 
-// parseACL reads the entries of an ACL as text. Commas or line ends separate them.
+// parseACL reads the entries of an ACL in text form. They are separated by commas or line ends.
 func parseACL(text string) ([]aclEntry, error) {
 	var acl []aclEntry
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' }) {

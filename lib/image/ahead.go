@@ -9,7 +9,7 @@ import (
 const aheadChunks = 4
 
 // ahead reads from another reader in its own goroutine, so that a layer is decompressed while its
-// files are written. Its caller must call stop before it uses anything that the other reader uses.
+// files are written. The caller must call stop before it uses anything that the other reader uses.
 type ahead struct {
 	full, free chan chunk
 	stopped    chan struct{}
@@ -66,7 +66,7 @@ func (a *ahead) fill(in io.Reader) {
 	}
 }
 
-// Read implements io.Reader. After an error it returns that again.
+// Read implements io.Reader. After an error it returns the same error again.
 func (a *ahead) Read(p []byte) (int, error) {
 	if len(a.rest) == 0 {
 		if a.now.err != nil {

@@ -9,7 +9,8 @@ import (
 	"testing/iotest"
 )
 
-// ahead returns the same bytes and the same error as the reader below it, however that splits them.
+// ahead returns the same bytes and the same error as the underlying reader, however that reader
+// splits them.
 func TestAhead(t *testing.T) {
 	data := make([]byte, 3*aheadChunks*readBuffer+7)
 	for i := range data {
@@ -36,7 +37,7 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// After stop, nobody reads from the reader below, wherever its caller stopped.
+// After stop, no goroutine reads from the underlying reader, wherever its caller stopped.
 func TestAheadStops(t *testing.T) {
 	for _, size := range []int{0, 1, readBuffer, 2 * aheadChunks * readBuffer} {
 		in := &counter{in: iotest.HalfReader(bytes.NewReader(make([]byte, 8*aheadChunks*readBuffer)))}

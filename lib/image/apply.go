@@ -20,21 +20,21 @@ type applier struct {
 	layer  uint16
 	// rootTar is set if the only layer is a tar of a root file system.
 	rootTar bool
-	// removed has the entries that whiteouts of this layer removed, by directory. Hard links to
-	// them can follow.
+	// removed contains, by directory, the entries that whiteouts in this layer removed. Hard links
+	// to them can follow.
 	removed map[*dir]map[string]*node
-	// aufs has the files of this layer that AUFS stored as targets of hard links, by path.
+	// aufs contains, by path, the files in this layer that AUFS stored as targets of hard links.
 	aufs map[string]*node
-	// lastDir is the directory that was looked up last, at lastPath. Entries are mostly grouped by
-	// directory. It is nil if the path could have changed.
+	// lastDir is the directory that was looked up last, and lastPath is its path. Entries are
+	// mostly grouped by directory. lastDir is nil if the path could have changed.
 	lastDir  *node
 	lastPath string
-	// detours is the number of names that symlinks can still be resolved through.
+	// detours is the number of names that symlink resolution can still use.
 	detours int
 }
 
-// apply applies one layer. Its whiteouts are applied first, wherever they are in the layer: they
-// hide files of lower layers, never of their own (image specification, layer, "Whiteouts").
+// apply applies one layer. It applies the whiteouts first, wherever they are in the layer, because
+// they hide only files of lower layers (image specification, layer, "Whiteouts").
 func (a *applier) apply(entries []entry, layer uint16, observer observer) error {
 	a.detours += entryDetours * len(entries)
 	if n := a.tree.layers[layer].trailing; n > 0 && a.rootTar {
@@ -96,8 +96,8 @@ func (a *applier) remove(d *dir, name string) {
 	a.removed[d][name] = n
 }
 
-// below finds a directory of the lower layers, or returns nil. It does not follow symlinks:
-// runtimes disagree on the effect of a whiteout behind one.
+// below finds a directory in the lower layers, or returns nil. It does not follow symlinks, because
+// runtimes disagree on the effect of a whiteout behind a symlink.
 func (a *applier) below(path string) *node {
 	n := a.tree.root
 	for rest := path; rest != ""; {
@@ -142,7 +142,7 @@ func (a *applier) entry(e entry) error {
 	}
 	n := e.node
 	if e.kind == kindLink {
-		// The old entry is removed first. A hard link to itself, or into the directory that it
+		// Remove the old entry first. A hard link to itself, or into the directory that it
 		// replaces, then fails as in a file system.
 		delete(d.more.dir.byName, base)
 		if n, err = a.linked(e); err != nil {
@@ -159,8 +159,8 @@ func (n *node) setAll(from *node) {
 	n.more.xattrs = from.more.xattrs
 }
 
-// linked returns the inode of a hard link's target, with the metadata of the link's entry, as in
-// all runtimes: the last entry counts. For a symlink, runtimes set only the owner.
+// linked returns the inode of a hard link's target. As in all runtimes, the inode gets the metadata
+// of the link's entry, so the last entry decides. For a symlink, runtimes set only the owner.
 func (a *applier) linked(e entry) (*node, error) {
 	n, err := a.target(e.link)
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *applier) linked(e entry) (*node, error) {
 	return n, nil
 }
 
-// addXattrs sets extended attributes and keeps the others.
+// addXattrs sets extended attributes and keeps the other attributes.
 func (n *node) addXattrs(list []rootfs.Xattr) error {
 	for _, x := range list {
 		have := n.extra().xattrs
@@ -242,8 +242,8 @@ func (a *applier) parent(path string) (*node, error) {
 var errDetours = fmt.Errorf("follows symlinks with too many steps: more than %d per entry so far, and %d in addition: this looks like an attack",
 	entryDetours, freeDetours)
 
-// walk descends to the directory at path. It follows symlinks inside the tree, where the root is
-// its own parent.
+// walk descends to the directory at path. It follows symlinks inside the tree. The parent of / is
+// /.
 //
 // With create, it creates missing directories, and replaces files and symlinks of lower layers with
 // directories. Without create, it also finds names that this layer deletes.
@@ -317,7 +317,7 @@ func (a *applier) imply(parent *node, name, path string) (*node, error) {
 	return n, nil
 }
 
-// maxNotes bounds the number of notes of a tree.
+// maxNotes is the largest number of notes about a tree.
 const maxNotes = 20
 
 func (a *applier) note(text string, args ...any) {
@@ -327,7 +327,7 @@ func (a *applier) note(text string, args ...any) {
 	}
 }
 
-// impliedDir returns a directory that has no entry of its own.
+// impliedDir returns a directory that has no entry.
 func impliedDir(layer uint16) *node {
 	return &node{mode: unix.S_IFDIR | 0o755, from: layer, more: &more{dir: &dir{byName: make(map[string]*node)}}}
 }

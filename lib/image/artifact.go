@@ -10,11 +10,12 @@ import (
 )
 
 // Artifact reports whether a manifest describes something other than an image, and returns its
-// blobs: SBOMs, signatures, SOCI indexes, Helm charts, CNAB bundles, manifests of older or newer
-// kinds. Indexes list them beside images. They can be verified and copied without knowing their
-// format.
+// blobs. Examples are SBOMs, signatures, SOCI indexes, Helm charts, CNAB bundles, and manifests of
+// older or newer kinds. Indexes list artifacts next to images. Artifacts can be verified and copied
+// without knowing their format.
 //
-// Some have the config of an image so that old registries accept them. Their layers identify them.
+// Some artifacts use the config of an image so that old registries accept them. They can be
+// recognised by their layers.
 func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 	var m struct {
 		SchemaVersion int             `json:"schemaVersion"`
@@ -51,7 +52,8 @@ func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
 	return blobs, true
 }
 
-// anyLayer reports whether one of the layers is an image layer. An image can have no layers.
+// anyLayer reports whether at least one of the layers is an image layer. An image can also have no
+// layers.
 func anyLayer(layers []v1.Descriptor) bool {
 	for _, l := range layers {
 		if CheckLayerType(l.MediaType) == nil || IsForeign(l.MediaType) {

@@ -18,7 +18,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// large is an image of a large root file system: files of 4 KiB in ten layers.
+// large returns an image of a large root file system, with files of 4 KiB in ten layers.
 func large(b *testing.B, packing string) *mk.Image {
 	const files, perLayer, perDir = 45_000, 4500, 12
 	body := bytes.Repeat([]byte("a line of text, as in most files\n"), 124)
@@ -124,7 +124,7 @@ func decompress(path, packing string) error {
 	return err
 }
 
-// BenchmarkTreeMemory measures the memory that the tree keeps.
+// BenchmarkTreeMemory measures how much memory the tree needs after Flatten.
 func BenchmarkTreeMemory(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
 	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})
@@ -148,7 +148,7 @@ func BenchmarkTreeMemory(b *testing.B) {
 	}
 }
 
-// Scan, the repos and write do this lookup for each file.
+// Scan, the repos and write do this lookup once per file.
 func BenchmarkStat(b *testing.B) {
 	path := large(b, mk.Plain).Layout(b)
 	img, err := Open(context.Background(), Source{Transport: testLayout, Path: path}, Options{})

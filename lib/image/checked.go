@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// checked reads contents in place. They could have changed since the digest of the layer was
-// verified, so they are hashed again when they are read from start to end. If the hash differs, the
-// end is an error.
+// checked reads contents in place. The contents could have changed since the digest of the layer
+// was verified, so they are hashed again when they are read from start to end. If the hash differs,
+// the last read returns an error.
 type checked struct {
 	contents
 	hash   hash.Hash

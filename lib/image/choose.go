@@ -15,21 +15,21 @@ import (
 	"chunkah/lib/oci"
 )
 
-// annotationAttestation marks the attestations that BuildKit stores beside an image.
+// annotationAttestation marks the attestations that BuildKit stores next to an image.
 const annotationAttestation = "vnd.docker.reference.type"
 
-// IsAttestation reports whether a manifest of an index is a BuildKit attestation. Its layers are
-// not image layers.
+// IsAttestation reports whether a manifest in an index is a BuildKit attestation. The layers of an
+// attestation are not image layers.
 func IsAttestation(d v1.Descriptor) bool { return d.Annotations[annotationAttestation] != "" }
 
-// chooser finds the one image that a source and the options select.
+// chooser finds the image that a source and the options select.
 type chooser struct {
 	fetch Fetcher
 	want  platform
 	seen  int // number of manifests listed
 }
 
-// manifest returns the manifest of the image that a source names.
+// manifest returns the manifest of the image that a source refers to.
 func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error) {
 	top, index, err := c.top(ctx, src)
 	if err != nil || !index {
@@ -53,8 +53,8 @@ func (c *chooser) manifest(ctx context.Context, src Source) (oci.Document, error
 	return oci.Document{Descriptor: v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, Data: data}, nil
 }
 
-// present reads the best fitting image whose blobs exist: docker save writes one platform of
-// several, and the index of all.
+// present reads the best fitting image whose blobs exist. Some blobs can be missing, because docker
+// save writes only one of several platforms, but the index of all.
 func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, []byte, error) {
 	for {
 		d, err := c.choose(ctx, images)
@@ -79,7 +79,7 @@ func (c *chooser) present(ctx context.Context, images []v1.Descriptor) (v1.Descr
 	}
 }
 
-// top returns the manifest or index that a source names.
+// top returns the manifest or index that a source refers to.
 func (c *chooser) top(ctx context.Context, src Source) (doc oci.Document, index bool, err error) {
 	data, mediaType, err := c.fetch.Manifest(ctx, src.Ref)
 	if err != nil {
@@ -124,7 +124,7 @@ func (c *chooser) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	return data, checkDocument(data)
 }
 
-// list lists the images of an index and of nested indexes.
+// list lists the images in an index and in nested indexes.
 func (c *chooser) list(ctx context.Context, data []byte, depth int) ([]v1.Descriptor, error) {
 	if depth > maxIndexDepth {
 		return nil, fmt.Errorf("indexes are nested more than %d deep", maxIndexDepth)
@@ -167,7 +167,7 @@ func mayBeImage(mediaType string) bool {
 	return strings.HasPrefix(mediaType, oci.MediaTypeDockerSchema1) // reported later, with a hint
 }
 
-// choose selects the image that fits the platform best.
+// choose selects the image that best fits the platform.
 func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descriptor, error) {
 	if len(images) == 0 {
 		return v1.Descriptor{}, errors.New("contains no image")
@@ -203,8 +203,8 @@ func (c *chooser) choose(ctx context.Context, images []v1.Descriptor) (v1.Descri
 
 var errArtifact = errors.New("is an artifact, not an image")
 
-// platformOf returns the platform of an image in an index. If the index does not have it, the
-// config does.
+// platformOf returns the platform of an image in an index. If the index does not contain the
+// platform, it is read from the config.
 func (c *chooser) platformOf(ctx context.Context, m v1.Descriptor) (v1.Platform, error) {
 	if m.Platform != nil {
 		return *m.Platform, nil

@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// readBuffer is the size of one read of a blob, in bytes.
+// readBuffer is the number of bytes per read of a blob.
 const readBuffer = 128 << 10
 
 // compression is the format in which a blob is compressed.
@@ -31,14 +31,14 @@ const (
 
 func (c compression) String() string { return [...]string{"plain", "gzip", "zstd", "xz", "bzip2"}[c] }
 
-// layerTypes are the media types of layers of OCI and Docker.
+// layerTypes are the media types of OCI and Docker layers.
 var layerTypes = map[string]compression{
 	v1.MediaTypeImageLayer: plain, v1.MediaTypeImageLayerGzip: packedGzip, v1.MediaTypeImageLayerZstd: packedZstd,
 	oci.MediaTypeDockerLayer: plain, oci.MediaTypeDockerLayerGzip: packedGzip, oci.MediaTypeDockerLayerZstd: packedZstd,
 }
 
-// magics are the first bytes of compressed blobs. Like clients, chunkah trusts them rather than the
-// media type; the diffID verifies the result.
+// magics are the first bytes of compressed blobs. Like clients, chunkah trusts them more than the
+// media type. The diffID verifies the result.
 var magics = []struct {
 	magic []byte
 	is    compression
@@ -60,7 +60,8 @@ func detect(in *bufio.Reader) (compression, error) {
 			return m.is, nil
 		}
 	}
-	// A zstd stream can begin with a skippable frame: 0x184d2a50 to …5f.
+	// A zstd stream can begin with a skippable frame, whose magic number is 0x184d2a50 to
+	// 0x184d2a5f.
 	if len(head) >= 4 && head[0]&0xf0 == 0x50 && head[1] == 0x2a && head[2] == 0x4d && head[3] == 0x18 {
 		return packedZstd, nil
 	}
@@ -70,14 +71,14 @@ func detect(in *bufio.Reader) (compression, error) {
 // unpacker decompresses streams one after another and reuses the zstd decoder. The zero value is
 // ready.
 //
-// A gzip.Reader is not reused. If a block has no codes, the reader of klauspost keeps those of the
-// previous stream, and the result would depend on the order of layers.
+// A gzip.Reader is not reused. If a block defines no codes, klauspost's reader uses the codes of
+// the previous stream, so the result would depend on the order of layers.
 type unpacker struct {
 	zstd *zstd.Decoder
 }
 
-// open returns the decompressed bytes of in, valid until the next call. Streams can consist of
-// several gzip members, zstd frames, or xz and bzip2 streams.
+// open returns a reader for the decompressed bytes of in. The reader is valid until the next call.
+// Streams can consist of several gzip members, zstd frames, or xz and bzip2 streams.
 func (u *unpacker) open(in *bufio.Reader, is compression) (_ io.Reader, err error) {
 	switch {
 	case is == packedGzip:

@@ -1,13 +1,13 @@
 // Package image reads container images without unpacking them. It finds the image that a source
-// names, in a layout, an archive or a registry, and applies its layers to one tree. The tree
+// refers to in a layout, an archive or a registry, and applies its layers to one tree. The tree
 // implements rootfs.Source, so the rest of chunkah reads an image like a directory.
 //
 // # What is verified
 //
 // All data is verified while it is read: digests and sizes of manifest, config and layers, the
-// diffIDs of the decompressed layers, and that there are as many layers as diffIDs. Input that is
-// larger than an image can be is refused before it takes memory or disk space; limits.go has the
-// bounds.
+// diffIDs of the decompressed layers, and that the numbers of layers and diffIDs are equal. Input
+// that is too large for an image is refused before it takes memory or disk space. limits.go lists
+// the limits.
 //
 // # What flattening does
 //

@@ -20,11 +20,11 @@ import (
 	"chunkah/lib/oci"
 )
 
-// dockerArchive is an archive of docker save. Its manifest.json lists the files of each image,
-// without descriptors of layers. dockerArchive makes a manifest from it.
+// dockerArchive is an archive written by docker save. Its manifest.json lists the files of each
+// image, without descriptors of layers. dockerArchive makes a manifest from this list.
 type dockerArchive struct {
 	files
-	// blobs has the files of the image that Manifest selected, by digest.
+	// blobs maps digests to the files of the image that Manifest selected.
 	blobs map[digest.Digest]string
 }
 
@@ -51,7 +51,8 @@ func (a *dockerArchive) Blob(_ context.Context, d v1.Descriptor) (io.ReadCloser,
 	return a.open(name)
 }
 
-// Manifest implements Fetcher. A digest in ref is that of the config, which is the image's ID.
+// Manifest implements Fetcher. A digest in ref is the digest of the config, which is the image's
+// ID.
 func (a *dockerArchive) Manifest(ctx context.Context, ref string) ([]byte, string, error) {
 	data, err := readSmall(a, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,7 +112,8 @@ func (a *dockerArchive) pick(images []dockerImage, ref string) (dockerImage, []b
 	return dockerImage{}, nil, fmt.Errorf("contains no image %q, but %s", name, quoted(tags))
 }
 
-// hasTag compares names as Docker does, with its default tag, registry and repository prefix.
+// hasTag compares names in the same way as Docker, with Docker's default tag, registry and
+// repository prefix.
 func hasTag(img dockerImage, name string) bool {
 	return slices.ContainsFunc(img.RepoTags, func(tag string) bool { return wholeName(tag) == wholeName(name) })
 }
@@ -182,8 +184,8 @@ func (a *dockerArchive) note(d v1.Descriptor, name string) error {
 	return err
 }
 
-// layer returns the descriptor of a layer. An uncompressed layer, the usual form in Docker, does
-// not have to be read for that.
+// layer returns the descriptor of a layer. An uncompressed layer, the usual form in Docker, need
+// not be read for that.
 func (a *dockerArchive) layer(ctx context.Context, name string, diffID digest.Digest) (v1.Descriptor, error) {
 	d := v1.Descriptor{MediaType: oci.MediaTypeDockerLayer, Digest: diffID}
 	clean, err := cleanName(name)

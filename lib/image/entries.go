@@ -14,20 +14,20 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// LayerEntries are the entries of a layer as file records, in order.
+// LayerEntries are a layer's entries as file records, in order.
 type LayerEntries struct {
 	Files []*format.File
-	// Fault is why records cannot express the layer; empty if they do.
+	// Fault is the reason why records cannot express the layer. It is empty if they can.
 	Fault string
-	// Opaque are the directories whose contents in lower layers the layer hides. Links are the
-	// targets of hard links to files of other layers, by path; Files has these links as empty
-	// files. Such a layer has a fault.
+	// Opaque lists the directories whose contents in lower layers are hidden by this layer. Links
+	// maps paths of hard links to their targets, which are files in other layers. Files contains
+	// these links as empty files. A layer with Opaque or Links has a fault.
 	Opaque []string
 	Links  map[string]string
 }
 
-// Entries reads these layers of an image. An opaque directory becomes a fault: its effect depends
-// on the layers below.
+// Entries reads the given layers of an image. An opaque directory becomes a fault, because its
+// effect depends on the layers below.
 func Entries(ctx context.Context, img *Image, layers []int, opt FlattenOptions) ([]LayerEntries, error) {
 	opt.Sums, opt.See, opt.Records, opt.Watch = true, nil, nil, nil
 	f := &flattening{tree: &Tree{root: impliedDir(0), layers: make([]layer, len(img.Layers))}, img: img, opt: opt, budget: newBudget(opt.maxBytes())}
@@ -61,7 +61,7 @@ func Entries(ctx context.Context, img *Image, layers []int, opt FlattenOptions) 
 	return all, nil
 }
 
-// records converts the entries of a layer.
+// records converts a layer's entries.
 func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 	sums := f.tree.layers[layer].sums
 	firsts := make(map[string]*format.File)
@@ -112,7 +112,8 @@ func (f *flattening) records(layer int, entries []entry) (l LayerEntries) {
 	return l
 }
 
-// whiteoutFirst orders whiteouts before other entries of the same path, as they are applied first.
+// whiteoutFirst orders whiteouts before other entries for the same path, because they are applied
+// first.
 func whiteoutFirst(f *format.File) int {
 	if f.Type == format.TypeWhiteout {
 		return 0
@@ -120,7 +121,7 @@ func whiteoutFirst(f *format.File) int {
 	return 1
 }
 
-// linkBelow adds a hard link to a file of another layer.
+// linkBelow adds a hard link to a file in another layer.
 func (l *LayerEntries) linkBelow(path, target string) {
 	if l.Links == nil {
 		l.Links = make(map[string]string)
@@ -129,7 +130,8 @@ func (l *LayerEntries) linkBelow(path, target string) {
 	l.Files = append(l.Files, &format.File{Path: path, Type: format.TypeFile})
 }
 
-// link returns the record of a further name. Clients give the inode the metadata of its last entry.
+// link returns the record for a further name of a file. Clients give the inode the metadata of its
+// last entry.
 func (l *LayerEntries) link(path string, first *format.File, n *node) *format.File {
 	r := *first
 	r.Path, r.Xattrs, r.Digest = path, nil, ""
@@ -143,7 +145,7 @@ func (l *LayerEntries) link(path string, first *format.File, n *node) *format.Fi
 	return &r
 }
 
-// record returns the record of an entry.
+// record returns the record for an entry.
 func record(path string, n *node, sums [][32]byte) *format.File {
 	f := &format.File{
 		Path: path, Mode: n.mode & 0o7777, UID: n.uid, GID: n.gid, MTime: n.mtime, Xattrs: records(n.more),

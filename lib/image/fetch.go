@@ -9,8 +9,8 @@ import (
 	"chunkah/lib/registry"
 )
 
-// Fetcher is a store of images: a layout, an archive, a registry. It need not verify the data that
-// it returns; its callers do. It is safe for concurrent use.
+// Fetcher is a store of images, such as a layout, an archive or a registry. It need not verify the
+// data that it returns, because its callers do. It is safe for concurrent use.
 type Fetcher interface {
 	// Manifest returns the manifest or index for the REF of a source. The media type can be empty.
 	Manifest(ctx context.Context, ref string) (data []byte, mediaType string, err error)
@@ -28,14 +28,15 @@ type Indexed interface {
 	Index() ([]byte, error)
 }
 
-// Hosted is a Fetcher of a registry.
+// Hosted is a Fetcher for a registry.
 type Hosted interface {
 	Fetcher
-	// Repository returns the repository that the image is read from, for example a mirror.
+	// Repository returns the repository from which the image is read, for example a mirror.
 	Repository() *registry.Repository
 }
 
-// Repository returns the repository that the image is read from, nil if it is not in a registry.
+// Repository returns the repository from which the image is read, or nil if the image is not in a
+// registry.
 func (img *Image) Repository() *registry.Repository {
 	if store, ok := img.fetch.(Hosted); ok {
 		return store.Repository()

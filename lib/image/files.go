@@ -40,7 +40,7 @@ func (f *file) Close() error {
 	return closed(f.closer.Close())
 }
 
-// closed ignores the error of closing a file twice.
+// closed ignores the error from closing a file twice.
 func closed(err error) error {
 	if errors.Is(err, fs.ErrClosed) {
 		return nil
@@ -48,7 +48,7 @@ func closed(err error) error {
 	return err
 }
 
-// folder has its files in a directory.
+// folder is a directory that contains the files.
 type folder string
 
 func (d folder) Close() error { return nil }
@@ -81,7 +81,7 @@ func OpenFile(path string) (*os.File, error) {
 	return f, err
 }
 
-// archive has its files in a tar, which is never extracted.
+// archive is a tar that contains the files. It is never extracted.
 type archive struct {
 	in    *os.File
 	path  string
@@ -95,7 +95,7 @@ type item struct {
 	link         string // target of a link, else empty
 }
 
-// openArchive finds the files of a tar. A pipe or a compressed tar is spooled first.
+// openArchive finds the files in a tar. A pipe or a compressed tar is spooled first.
 func openArchive(ctx context.Context, path string, opt Options) (*archive, error) {
 	in, err := openTar(ctx, path, opt)
 	if err != nil {
@@ -109,7 +109,7 @@ func openArchive(ctx context.Context, path string, opt Options) (*archive, error
 	return a.indexed(ctx)
 }
 
-// indexed finds the files of the archive.
+// indexed finds the files in the archive.
 func (a *archive) indexed(ctx context.Context) (*archive, error) {
 	if err := a.index(ctx); err != nil {
 		a.in.Close()
@@ -118,7 +118,7 @@ func (a *archive) indexed(ctx context.Context) (*archive, error) {
 	return a, nil
 }
 
-// openTar opens the tar of an archive. It can be a pipe if it is read only once.
+// openTar opens an archive's tar. It can be a pipe if it is read only once.
 func openTar(ctx context.Context, path string, opt Options) (*os.File, error) {
 	if opt.Again {
 		in, err := regular.Open(path)
@@ -203,7 +203,7 @@ func spoolAll(in io.Reader, opt Options) (*os.File, error) {
 	return s.file, nil
 }
 
-// inflated bounds the decompressed size of an archive in proportion to its compressed size.
+// inflated limits the decompressed size of an archive in proportion to its compressed size.
 type inflated struct {
 	in       io.Reader
 	packed   *counter
@@ -218,7 +218,7 @@ func (i *inflated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// index records the position of each file. The tar reader seeks over contents.
+// index records the position of each file. The tar reader seeks past contents.
 func (a *archive) index(ctx context.Context) error {
 	in := tar.NewReader(a.in)
 	names := newBudget(0)

@@ -18,34 +18,35 @@ type FlattenOptions struct {
 	// Spool is the directory for decompressed layers, which take about the size of the image. Empty
 	// means TMPDIR, or else /var/tmp.
 	Spool string
-	// MaxBytes bounds the decompressed size of all layers; 0 means 256 GiB.
+	// MaxBytes is the largest decompressed size of all layers together. 0 means 256 GiB.
 	MaxBytes int64
-	// Threads bounds the layers decompressed in parallel; 0 means the number of cores.
+	// Threads is the largest number of layers that are decompressed in parallel. 0 means the number
+	// of cores.
 	Threads int
 	// Keep is the number of layers, from the bottom, that Tree.Gone compares with the tree.
 	Keep int
-	// Sums stores the SHA-256 of each file instead of its contents. Tree.Sum then returns it,
+	// Sums stores the SHA-256 of each file instead of its contents. Tree.Sum then returns the hash,
 	// Tree.Open does not work, and layers are neither spooled nor read again.
 	Sums bool
-	// See is called for each entry of every layer as it is in the tar, except global headers, with
-	// the SHA-256 of its contents. It can be nil. Calls are concurrent for different layers, and
-	// sequential for one layer.
+	// See is called for each entry in every layer's tar, except global headers, with the SHA-256 of
+	// the entry's contents. It can be nil. Calls for different layers are concurrent, and calls for
+	// one layer are sequential.
 	See func(layer int, h *tar.Header, sum [sha256.Size]byte)
-	// Store receives the regular files that are not empty, in place of the spool. Tree.Stored then
+	// Store receives the regular files that are not empty, instead of the spool. Tree.Stored then
 	// returns their numbers, and Tree.Open does not work. It can be nil, and cannot be used
 	// together with Sums and See.
 	Store Store
-	// Work counts the bytes of the blobs that are read. It can be nil.
+	// Work counts the bytes that are read from blobs. It can be nil.
 	Work *metrics.Work
-	// Records is called with the entries of each layer as file records, without digests unless Sums
-	// is set. It can be nil. Calls are concurrent for different layers.
+	// Records is called with the entries of each layer as file records. They contain digests only
+	// if Sums is set. It can be nil. Calls for different layers are concurrent.
 	Records func(layer int, l LayerEntries)
-	// Watch receives entries and faults. If it is nil, the first fault is an error.
+	// Watch receives entries and faults. If it is nil, Flatten returns the first fault as an error.
 	Watch Watcher
 }
 
-// Flatten applies the layers of an image to one tree. The image must stay open: plain layers are
-// read in place.
+// Flatten applies the layers of an image to one tree. The image must stay open, because plain
+// layers are read in place.
 func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error) {
 	n := len(img.Layers)
 	if n > maxLayers {
@@ -58,16 +59,16 @@ func Flatten(ctx context.Context, img *Image, opt FlattenOptions) (*Tree, error)
 	if err := f.run(ctx); err != nil {
 		return nil, errors.Join(err, f.tree.Close())
 	}
-	// Free the memory of this phase, mostly the windows of decompressors. It would otherwise add a
-	// fifth to the peak memory of a build.
+	// Free the memory of this phase, which is mostly the windows of decompressors. Otherwise the
+	// peak memory of a build would be a fifth higher.
 	if f.opt.maxBytes()-f.budget.bytes.Load() >= worthFreeing {
 		debug.FreeOSMemory()
 	}
 	return f.tree, nil
 }
 
-// worthFreeing is the number of decompressed bytes from which a garbage collection pays off. It
-// takes milliseconds, more than everything else for a small image.
+// worthFreeing is the number of decompressed bytes from which a garbage collection pays off. A
+// collection takes milliseconds, which is more than everything else for a small image.
 const worthFreeing = 16 << 20
 
 func (o FlattenOptions) maxBytes() int64 {
@@ -154,7 +155,7 @@ func (f *flattening) inLayer(i int, err error) error {
 	return fmt.Errorf("reading layer %d (%s) of %q: %w", i, f.img.Layers[i].Descriptor.Digest, f.img.Source, err)
 }
 
-// apply applies the layers in order as soon as they are read.
+// apply applies the layers in order, each as soon as it is read.
 func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 	a := &applier{tree: f.tree, budget: f.budget, detours: freeDetours, rootTar: f.img.rootTar}
 	var kept *shape
@@ -179,7 +180,7 @@ func (f *flattening) apply(ctx context.Context, results []chan []entry) error {
 	return nil
 }
 
-// maxNames bounds the bytes of all names in the tree.
+// maxNames returns the largest number of bytes for all names in the tree.
 func (f *flattening) maxNames() int64 {
 	blobs := int64(0)
 	for _, l := range f.img.Layers {

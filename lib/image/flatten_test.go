@@ -15,7 +15,7 @@ func meta(mode int64, uid, gid int) func(*tar.Header) {
 	return func(h *tar.Header) { h.Mode, h.Uid, h.Gid = mode, uid, gid }
 }
 
-// base is the bottom layer of many cases.
+// base is the bottom layer in many cases.
 var base = []mk.Entry{
 	mk.Dir("d/"), mk.Dir("d/e/"), mk.File("d/e/x", "x"), mk.File("d/f", "f"), mk.File("g", "g"),
 }

@@ -20,7 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Every file found in an arbitrary archive can be read, and a compressed copy has the same files.
+// Every file found in an arbitrary archive can be read, and a compressed copy contains the same
+// files.
 func FuzzArchive(f *testing.F) {
 	img := small(f, "name:1", "x")
 	blobs := mk.Blobs{}
@@ -95,7 +96,7 @@ func sortedNames(items map[string]item) []string {
 	return names
 }
 
-// The decompressed size of an arbitrary blob is bounded, and a reused unpacker gives the same
+// The decompressed size of an arbitrary blob is limited, and a reused unpacker gives the same
 // result.
 func FuzzUnpack(f *testing.F) {
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
@@ -128,7 +129,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// maxUnpacked bounds the decompressed bytes in this test.
+// maxUnpacked is the largest number of decompressed bytes in this test.
 const maxUnpacked = 8 << 20
 
 func unpack(u *unpacker, raw []byte) (digest.Digest, int64, error) {

@@ -20,8 +20,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Arbitrary layers are refused or give a tree of clean names in which all files can be read. A tree
-// with sums only has the same files.
+// Arbitrary layers are refused, or give a tree of clean names in which all files can be read. A
+// tree with only sums contains the same files.
 func FuzzLayers(f *testing.F) {
 	whole := mk.Tar(f, mk.Dir("d"), mk.File("d/f", "text"), mk.Link("h", "d/f"), mk.Symlink("s", "d"), mk.File("s/x", "").Xattr("user.x", "y"))
 	above := mk.Tar(f, mk.File("d/.wh.f", ""), mk.File(".wh..wh..opq", ""), mk.Device(tar.TypeChar, "c", 1, 3), mk.Link("i", "h"))
@@ -63,7 +63,7 @@ func FuzzLayers(f *testing.F) {
 }
 
 // withChecksums corrects the checksums of all headers, so that mutated headers are not all refused
-// for that.
+// because of their checksum.
 func withChecksums(tar []byte) []byte {
 	tar = bytes.Clone(tar)
 	for at := 0; at+512 <= len(tar); at += 512 {
@@ -74,7 +74,8 @@ func withChecksums(tar []byte) []byte {
 	return tar
 }
 
-// checkTree checks that a tree is a valid file system, and that sums has the hashes of its files.
+// checkTree checks that a tree is a valid file system, and that sums contains the hashes of its
+// files.
 func checkTree(t *testing.T, tree, sums *Tree) {
 	names := map[uint64]uint32{}
 	links := map[uint64]uint32{}
@@ -126,9 +127,8 @@ func checkTree(t *testing.T, tree, sums *Tree) {
 	}
 }
 
-// An arbitrary index, manifest and config give an image or an error, and an image that opens is
-// also listed. "@manifest" and similar marks stand for digests and sizes, which a fuzzer cannot
-// guess.
+// An arbitrary index, manifest and config give an image or an error. An image that can be opened is
+// also listed. Marks such as "@manifest" stand for digests and sizes, which a fuzzer cannot guess.
 func FuzzManifests(f *testing.F) {
 	f.Add(
 		[]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",@manifest,"platform":{"os":"linux","architecture":"amd64"}}]}`),
@@ -199,7 +199,7 @@ func checkOpened(t *testing.T, img *Image) {
 	}
 }
 
-// memory has its files in memory.
+// memory contains files in memory.
 type memory map[string][]byte
 
 func (m memory) Close() error { return nil }

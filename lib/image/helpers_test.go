@@ -13,7 +13,7 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// flattened makes an image with these layers, opens and flattens it.
+// flattened makes an image from these layers, opens it and flattens it.
 func flattened(t testing.TB, layers ...[]mkimage.Entry) (*Tree, error) {
 	t.Helper()
 	img := &mkimage.Image{}
@@ -53,7 +53,7 @@ var letters = map[uint32]string{
 	unix.S_IFREG: "f", unix.S_IFDIR: "d", unix.S_IFLNK: "l", unix.S_IFCHR: "c", unix.S_IFBLK: "b", unix.S_IFIFO: "p",
 }
 
-// listing prints a tree, one line per path, without the usual defaults.
+// listing prints a tree with one line per path. It omits the usual defaults.
 func listing(t testing.TB, tree *Tree) string {
 	t.Helper()
 	var b strings.Builder
@@ -130,7 +130,7 @@ func text(t testing.TB, tree *Tree, p string, size int64) string {
 	return string(data)
 }
 
-// The transports of tests. Package transport has the real ones, but imports this package.
+// The transports for tests. Package transport contains the real ones, but imports this package.
 var (
 	testDirectory     = &Transport{Prefix: "dir:"}
 	testLayout        = &Transport{Prefix: "oci:", Syntax: PathRef, Open: OpenLayout}

@@ -22,7 +22,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Hostile layers are refused with an error that names the entry.
+// Hostile layers are refused with an error that contains the entry's name.
 func TestHostileLayers(t *testing.T) {
 	with := func(change func(*tar.Header)) mk.Entry { return mk.File("f", "").But(change) }
 	many := mk.File("f", "")
@@ -85,7 +85,7 @@ func TestHostileLayers(t *testing.T) {
 	}
 }
 
-// Symlinks cannot lead deeper than names are allowed to.
+// Symlinks cannot lead deeper than the depth allowed for names.
 func TestDepth(t *testing.T) {
 	deep := strings.TrimSuffix(strings.Repeat("d/", 2000), "/")
 	entries := []mk.Entry{mk.Dir(deep), mk.Symlink("s", deep)}
@@ -97,8 +97,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// damaged makes an image of two layers, changes its manifest, config or blobs, updates their own
-// digests, and flattens it.
+// damaged makes an image with two layers, changes its manifest, config or blobs, updates their own
+// digests, and flattens the image.
 func damaged(t *testing.T, change func(m *v1.Manifest, c *v1.Image, blobs mk.Blobs)) error {
 	t.Helper()
 	img := &mk.Image{Layers: []mk.Layer{
@@ -203,11 +203,11 @@ func TestDamagedImages(t *testing.T) {
 	}
 }
 
-// Truncated and extended tars with correct digests.
+// TestTarEnds reads truncated and extended tars whose digests are correct.
 func TestTarEnds(t *testing.T) {
 	whole := mk.Tar(t, mk.File("a", "text"), mk.File("b", strings.Repeat("x", 600)))
 	huge := mk.Tar(t, mk.File("a", "text"))
-	// A base-256 size and its checksum.
+	// A size in base 256 and its checksum.
 	copy(huge[124:136], "\x80\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00")
 	setChecksum(huge[:512])
 	for name, test := range map[string]struct {
@@ -237,7 +237,7 @@ func TestTarEnds(t *testing.T) {
 	}
 }
 
-// The decompressed size of a layer is bounded.
+// The decompressed size of a layer is limited.
 func TestBombs(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}}}
 	_, err := flattenSource(t, Source{Transport: testLayout, Path: img.Layout(t)}, FlattenOptions{MaxBytes: 1 << 19})
@@ -276,7 +276,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A full disk or missing directory gives an error that says so.
+// A full disk or a missing directory gives an error that says so.
 func TestNoSpool(t *testing.T) {
 	src := Source{Transport: testLayout, Path: small(t, "", "x").Layout(t)}
 	_, err := flattenSource(t, src, FlattenOptions{Spool: "/nonexistent"})
@@ -285,7 +285,7 @@ func TestNoSpool(t *testing.T) {
 	}
 }
 
-// Reading from a stalled pipe can be cancelled, whether or not its other end is open.
+// Reading from a stalled pipe can be cancelled, whether its other end is open or not.
 func TestStalledPipe(t *testing.T) {
 	for _, writer := range []bool{false, true} {
 		pipe := t.TempDir() + "/pipe"
@@ -323,7 +323,7 @@ func TestStalledPipe(t *testing.T) {
 	}
 }
 
-// The metadata of archives is bounded before anything is read for it.
+// The metadata of archives is limited before anything is read for it.
 func TestHostileDockerArchives(t *testing.T) {
 	img := small(t, "", "x")
 	ids := make([]string, maxLayers+1)
@@ -354,8 +354,8 @@ func encode(t *testing.T, v any) []byte {
 	return data
 }
 
-// The names in an archive are bounded: they are kept in memory, and a small file can decompress to
-// many.
+// The total size of names in an archive is limited, because the names are kept in memory, and a
+// small file can decompress to many names.
 func TestArchiveNamesBounded(t *testing.T) {
 	a := &archive{items: make(map[string]item)}
 	link := &tar.Header{Typeflag: tar.TypeSymlink, Name: "a", Linkname: strings.Repeat("x", 1<<20)}
@@ -380,7 +380,7 @@ func TestArchiveRatio(t *testing.T) {
 	}
 }
 
-// Links add xattrs to an inode, but not more than a file can have.
+// Links can add xattrs to an inode, but not more than a file can have.
 func TestLinksAddXattrs(t *testing.T) {
 	entries := []mk.Entry{mk.File("f", "x")}
 	for i := range format.MaxXattrs + 1 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// shape has the names of the kept layers, by directory. It is nil for files.
+// shape contains the names in the kept layers, by directory. It is nil for files.
 type shape struct {
 	names []string
 	in    []*shape
@@ -25,7 +25,7 @@ func (n *node) shape() *shape {
 	return s
 }
 
-// missing appends the paths of the shape that do not exist in d, the sealed directory at path.
+// missing appends the paths in the shape that do not exist in d, the sealed directory at path.
 func (s *shape) missing(d *node, path string, list []string) []string {
 	if s == nil {
 		return list

@@ -10,7 +10,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// openLayers makes an image with these layers and opens it.
+// openLayers makes an image from these layers and opens it.
 func openLayers(t *testing.T, layers ...[]mk.Entry) *Image {
 	t.Helper()
 	made := &mk.Image{}
@@ -35,7 +35,7 @@ func flattenKeeping(t *testing.T, keep int, img *Image) *Tree {
 	return tree
 }
 
-// origins lists the layers of paths.
+// origins lists the layer of each path.
 func origins(t *testing.T, tree *Tree, paths ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -49,7 +49,7 @@ func origins(t *testing.T, tree *Tree, paths ...string) string {
 	return b.String()
 }
 
-// The tree records the layer of each file.
+// The tree records each file's layer.
 func TestLayersOfATree(t *testing.T) {
 	tree := flattenKeeping(t, 0, openLayers(t,
 		[]mk.Entry{mk.Dir("etc"), mk.File("etc/a", "1"), mk.File("etc/b", "1"), mk.Dir("one"), mk.File("one/x", "1"), mk.File("linked", "1")},
@@ -70,7 +70,7 @@ func TestLayersOfATree(t *testing.T) {
 	}
 }
 
-// Paths of kept layers that the tree does not have are reported.
+// Paths in kept layers that are missing from the tree are reported.
 func TestGone(t *testing.T) {
 	base := []mk.Entry{
 		mk.Dir("d"), mk.Dir("d/e"), mk.File("d/e/x", ""), mk.File("d/f", ""), mk.File("g", ""), mk.Dir("h"), mk.File("h/x", ""), mk.File("h/y", ""),
@@ -105,8 +105,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// If a layer above the kept ones adds a name to an inode, all names of the inode belong to that
-// layer: overlay storage cannot link to a file of a lower layer.
+// If a layer above the kept layers adds a name to an inode, all names of the inode belong to that
+// layer, because overlay storage cannot link to a file in a lower layer.
 func TestLinkMovesInode(t *testing.T) {
 	tree := flattenKeeping(t, 1, openLayers(t, []mk.Entry{mk.File("a", ""), mk.File("b", "")}, []mk.Entry{mk.Link("c", "a")}))
 	if got, want := origins(t, tree, "/a", "/b", "/c"), "/a 1\n/b 0\n/c 1\n"; got != want {

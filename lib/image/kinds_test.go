@@ -15,8 +15,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// An archive must be a file or a pipe, a blob of a layout must be a file. Other types are refused
-// without blocking.
+// An archive must be a file or a pipe, and a blob in a layout must be a file. Other file types are
+// refused without blocking.
 func TestOtherKindsAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	zero, socket := filepath.Join(dir, "zero"), filepath.Join(dir, "socket")

@@ -16,7 +16,7 @@ import (
 	"chunkah/lib/metrics"
 )
 
-// budget bounds the size of all layers of a tree together.
+// budget limits the total size of all layers of a tree.
 type budget struct {
 	bytes, metadata atomic.Int64 // still available
 	max             int64
@@ -37,7 +37,7 @@ func (b *budget) unpacked(n int64) error {
 	return nil
 }
 
-// entry subtracts one entry, with the given bytes of text, from the budget.
+// entry subtracts one entry from the budget. text is the number of bytes of its texts.
 func (b *budget) entry(text int) error {
 	if b.metadata.Add(-int64(entryCost+text)) < 0 {
 		return fmt.Errorf("the metadata of all layers together takes more than %d bytes", int64(maxMetadata))
@@ -45,7 +45,7 @@ func (b *budget) entry(text int) error {
 	return nil
 }
 
-// sparse subtracts a sparse file from the budget, and from the limit for sparse files of its layer.
+// sparse subtracts a sparse file from the budget, and from its layer's limit for sparse files.
 func (r *layerReader) sparse(size int64) error {
 	if r.holes += size; r.holes > times(freeSparse, r.blob.size()) {
 		return fmt.Errorf("is sparse and has %d bytes: the sparse files of this layer take more than %d bytes and %d times its size: leave it out of the image, or store it without holes",
@@ -107,7 +107,8 @@ func (r *layerReader) readLayer(ctx context.Context, img *Image, index int) ([]e
 	r.rootTar, r.blob.whole = img.rootTar, img.rootTar || r.observer.watch != nil
 	random, _ := in.(io.ReaderAt)
 	if err = r.unpack(l, random != nil); err != nil {
-		// A damaged layer usually does not parse either. Read on, since a digest error says more.
+		// A damaged layer usually cannot be parsed either. Read the rest, because a digest error
+		// says more.
 		if l.Descriptor.Size-r.blob.read.Load() <= maxDrain {
 			if wrong := r.blob.finish(); wrong != nil {
 				err = wrong
@@ -189,14 +190,14 @@ func (r *layerReader) read() (whole bool, err error) {
 	if r.ahead != nil {
 		r.ahead.stop()
 	}
-	// A damaged layer usually does not parse either. The digest error says more.
+	// A damaged layer usually cannot be parsed either, and the digest error says more.
 	if wrong := r.blob.finish(); wrong != nil {
 		err = wrong
 	}
 	return whole, r.observer.fault("", err)
 }
 
-// limited bounds the decompressed size of a layer.
+// limited limits the decompressed size of a layer.
 type limited struct {
 	in io.Reader
 	of *layerReader
@@ -279,8 +280,8 @@ func (r *layerReader) entry(in *tar.Reader, h *tar.Header) error {
 	return nil
 }
 
-// contents records the position of a file's contents, or spools them. It returns their hash if it
-// is needed.
+// contents records the position of a file's contents, or spools the contents. It returns their hash
+// if it is needed.
 func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha256.Size]byte, err error) {
 	n.size = h.Size
 	sparse := isSparse(h)
@@ -307,7 +308,7 @@ func (r *layerReader) contents(in *tar.Reader, h *tar.Header, n *node) (sum [sha
 	return [sha256.Size]byte(hash.Sum(nil)), err
 }
 
-// hasher returns a reset hasher.
+// hasher returns a hasher that has been reset.
 func (r *layerReader) hasher() hash.Hash {
 	if r.hash == nil {
 		r.hash, r.buf = sha256.New(), make([]byte, readBuffer)
@@ -357,7 +358,7 @@ func (r *layerReader) keep(in io.Reader, h *tar.Header, n *node, sparse bool) (e
 }
 
 // padding reads the data after the end of the tar. Zeros are padding of a record. Other data, even
-// a second tar, counts for the digests but has no files.
+// a second tar, is part of the digests but contains no files.
 func (r *layerReader) padding() error {
 	end := r.tar.read
 	buf := make([]byte, 32<<10)

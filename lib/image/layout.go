@@ -117,7 +117,7 @@ func (l layout) index() (*v1.Index, error) {
 	return &index, nil
 }
 
-// nameOf returns the name of an image in an index, or "".
+// nameOf returns the name of an image in an index, or "" if it has no name.
 func nameOf(d v1.Descriptor) string {
 	if name := d.Annotations[v1.AnnotationRefName]; name != "" {
 		return name
@@ -129,7 +129,7 @@ func hasName(d v1.Descriptor, name string) bool {
 	return d.Annotations[v1.AnnotationRefName] == name || d.Annotations[oci.AnnotationContainerdName] == name
 }
 
-// names returns the sorted names of the images without duplicates.
+// names returns the names of the images, sorted and without duplicates.
 func names(list []v1.Descriptor) []string {
 	var all []string
 	for _, d := range list {
@@ -139,10 +139,10 @@ func names(list []v1.Descriptor) []string {
 	return slices.Compact(all)
 }
 
-// maxQuoted bounds the names in an error.
+// maxQuoted is the largest number of names in an error message.
 const maxQuoted = 20
 
-// quoted formats names for an error.
+// quoted formats names for an error message.
 func quoted(list []string) string {
 	if len(list) == 0 {
 		return "none"

@@ -14,35 +14,37 @@ import (
 	"chunkah/lib/oci"
 )
 
-// maxListed bounds the total size of the manifests of one source, in bytes. They are kept in
-// memory, and a hundred large ones fit.
+// maxListed is the largest total size of the manifests in one source, in bytes. They are kept in
+// memory. The limit allows a hundred large manifests.
 const maxListed = 64 << 20
 
-// Listing has all manifests that a source names: one image, or those of an index.
+// Listing contains all manifests that a source refers to: those of one image, or those in an index.
 type Listing struct {
 	Source  Source
 	Entries []Entry
-	// Absent has the manifests of an index that are not in the same place: docker save writes one
-	// platform of several, and the index of all.
+	// Absent lists the manifests in an index that are not stored in the same place. Such manifests
+	// exist because docker save writes only one of several platforms, but the index of all.
 	Absent []v1.Descriptor
 
 	fetch Fetcher
 }
 
-// Entry is one manifest of a listing. The manifest and its config are verified, the layers are not.
+// Entry is a manifest in a listing. The manifest and its config are verified, but the layers are
+// not.
 type Entry struct {
-	// Manifest has the platform and annotations from the index in its descriptor.
+	// Manifest is the document. Its descriptor contains the platform and annotations from the
+	// index.
 	Manifest oci.Document
-	// Platform is from the config.
+	// Platform is the platform in the config.
 	Platform v1.Platform
-	// Blobs has the layers and the config.
+	// Blobs contains the layers and the config.
 	Blobs []v1.Descriptor
-	// Artifact is set for everything but images, for example BuildKit attestations. Their contents
-	// are not parsed, and they have no platform.
+	// Artifact is set for everything except images, for example for BuildKit attestations. The
+	// contents of artifacts are not parsed, and artifacts have no platform.
 	Artifact bool
 }
 
-// List lists the manifests that a source names, of every platform.
+// List lists the manifests for every platform that a source refers to.
 func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
@@ -58,7 +60,7 @@ func List(ctx context.Context, src Source, opt Options) (*Listing, error) {
 // Close closes the store of the manifests.
 func (l *Listing) Close() error { return l.fetch.Close() }
 
-// Blob opens a blob as it is stored. The caller verifies digest and size.
+// Blob opens a blob in its stored form. The caller verifies digest and size.
 func (l *Listing) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return l.fetch.Blob(ctx, d)
 }
@@ -75,7 +77,7 @@ func (l *Listing) list(ctx context.Context) error {
 	return err
 }
 
-// errNoImage describes the contents of an index without images.
+// errNoImage returns the error for an index without images, with a description of its contents.
 func errNoImage(artifacts, absent int) error {
 	switch {
 	case absent > 0:
@@ -147,7 +149,8 @@ func (w *lister) addImage(ctx context.Context, doc oci.Document) error {
 	if err != nil {
 		return err
 	}
-	// Clients fetch these layers from elsewhere. They are not stored here and must not be copied.
+	// Clients fetch these layers from another place. They are not stored here and must not be
+	// copied.
 	blobs := slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return len(l.URLs) > 0 && IsForeign(l.MediaType) })
 	return w.keep(Entry{Manifest: doc, Platform: p, Blobs: append(blobs, m.Config)})
 }

@@ -12,7 +12,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// listOf lists a source: the kind, architecture and number of blobs of each manifest.
+// listOf lists the kind, architecture and number of blobs of each manifest in a source.
 func listOf(t testing.TB, src string) (string, error) {
 	t.Helper()
 	parsed, err := parseSource(src)
@@ -98,7 +98,7 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
-// The total size of manifests in memory is bounded.
+// The total size of manifests in memory is limited.
 func TestListBounded(t *testing.T) {
 	img := small(t, "", "hello")
 	d := img.Manifest(t, mk.Blobs{})
@@ -116,8 +116,8 @@ func TestListBounded(t *testing.T) {
 	}
 }
 
-// An index can also list artifacts, images of other systems, and platforms that are elsewhere
-// (docker save writes one of several). The image must still be found.
+// An index can also list artifacts, images for other operating systems, and platforms that are
+// stored elsewhere (docker save writes one of several). The image must still be found.
 func TestIndexOfMoreThanImages(t *testing.T) {
 	blobs := mk.Blobs{}
 	var images []v1.Descriptor

@@ -14,7 +14,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// mediaTypeNondistributed is the prefix of media types of layers that registries need not store.
+// mediaTypeNondistributed is the prefix of media types for layers that registries need not store.
 const mediaTypeNondistributed = "application/vnd.oci.image.layer.nondistributable."
 
 // checkDocument refuses JSON that would take too much memory.
@@ -29,7 +29,7 @@ func checkDocument(data []byte) error {
 }
 
 // IsIndex reports whether a document is an index. Its media type can be missing or wrong. A
-// document that could be both an index and a manifest is refused, since clients disagree on it.
+// document that could be both an index and a manifest is refused, because clients disagree on it.
 func IsIndex(data []byte, mediaType string) (bool, error) {
 	var probe struct {
 		SchemaVersion int             `json:"schemaVersion"`
@@ -80,7 +80,8 @@ func parseManifest(data []byte) (*v1.Manifest, error) {
 	return m, nil
 }
 
-// parseAnyManifest reads an image manifest with layers of any kind, for example of other systems.
+// parseAnyManifest reads an image manifest with layers of any kind, for example for other operating
+// systems.
 func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	var m v1.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -103,15 +104,15 @@ func parseAnyManifest(data []byte) (*v1.Manifest, error) {
 	return &m, nil
 }
 
-// looseTypes are the media types that Docker, and registries up to 2016, gave to configs of images.
+// looseTypes are the media types that Docker, and registries until 2016, gave to image configs.
 // Docker, podman and crane still accept them (distribution issue 1621).
 var looseTypes = []string{"application/octet-stream", "application/json", "text/html", "text/plain", ""}
 
 // IsLooseType reports whether the media type of a config is too general to identify it.
 func IsLooseType(mediaType string) bool { return slices.Contains(looseTypes, mediaType) }
 
-// CheckConfigType refuses a media type that is not that of an image config. A loose type is
-// accepted here, and the config itself is checked when it is read.
+// CheckConfigType refuses a media type that is not used for image configs. A loose type is accepted
+// here, and the config itself is checked when it is read.
 func CheckConfigType(mediaType string) error {
 	if mediaType == v1.MediaTypeImageConfig || mediaType == oci.MediaTypeDockerConfig || IsLooseType(mediaType) {
 		return nil
@@ -130,8 +131,8 @@ func CheckLayerType(mediaType string) error {
 	return fmt.Errorf("has the unknown media type %q", mediaType)
 }
 
-// IsForeign reports whether a layer is fetched from elsewhere and not part of the image, as for
-// Windows.
+// IsForeign reports whether a layer is fetched from another place and is not part of the image.
+// Windows images use such layers.
 func IsForeign(mediaType string) bool {
 	return strings.HasPrefix(mediaType, mediaTypeNondistributed) || strings.HasPrefix(mediaType, oci.MediaTypeDockerForeign)
 }

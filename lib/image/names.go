@@ -8,15 +8,15 @@ import (
 	"chunkah/format"
 )
 
-// aufsPrefix is the prefix of AUFS metadata. Docker wrote layers with such entries for years, and
+// aufsPrefix is the prefix of AUFS metadata. Docker wrote such entries to layers for years, and
 // clients do not extract them.
 const aufsPrefix = format.WhiteoutPrefix + format.WhiteoutPrefix
 
 var errLeadsOut = errors.New(`leads out of the root with ".."`)
 
-// cleanName returns the path of an entry without outer slashes, empty names and "."; the root is
-// "". Layers contain both "./usr/" and "/usr". Backslashes are ordinary bytes. A ".." removes the
-// name before it, even if that is a symlink in the tree, as in clients.
+// cleanName returns the path of an entry without outer slashes, empty elements and ".". The path of
+// the root is "". Layers contain both "./usr/" and "/usr". Backslashes are ordinary bytes. A ".."
+// removes the element before it, even if that element is a symlink in the tree, as in clients.
 func cleanName(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", errors.New("contains a NUL")
@@ -72,9 +72,9 @@ func splitName(name string) (dir, base string) {
 	return name[:i], name[i+1:]
 }
 
-// readWhiteout determines what an entry hides by its name: one path, or everything in a directory.
-// It refuses other names with the prefix of a whiteout, except AUFS metadata, which the tree does
-// not contain.
+// readWhiteout determines from an entry's name what it hides: one path, or everything in a
+// directory. It refuses other names with the prefix of a whiteout, except AUFS metadata, which is
+// left out of the tree.
 func readWhiteout(clean string) (kind entryKind, path string, err error) {
 	if !strings.Contains(clean, format.WhiteoutPrefix) {
 		return kindNode, clean, nil

@@ -17,27 +17,27 @@ import (
 	"chunkah/lib/registry"
 )
 
-// Options control how a source is read. The zero value is enough for local images.
+// Options control how a source is read. The zero value is sufficient for local images.
 type Options struct {
-	// Platform selects an image from several, for example linux/arm64/v8. If it is empty, it is the
-	// platform of this machine, and a single image is accepted whatever its platform.
+	// Platform selects one of several images, for example linux/arm64/v8. If it is empty, this
+	// machine's platform is used, and a single image is accepted whatever its platform.
 	Platform string
-	// Like replaces the platform of this machine if Platform is empty. It can be nil.
+	// Like is used instead of this machine's platform if Platform is empty. It can be nil.
 	Like *v1.Platform
 	// Registry returns the options of a registry client. It can be nil.
 	Registry func() (registry.Options, error)
-	// Direct reads an image in a registry from where a push with this name writes it. Otherwise
-	// registries.conf can name mirrors and another location.
+	// Direct reads an image from the place in a registry to which a push with this name writes.
+	// Otherwise registries.conf can define mirrors and another location.
 	Direct bool
 	// Spool is the directory for an archive from a pipe or a compressed one, which do not allow
 	// random access. Empty means TMPDIR, or else /var/tmp.
 	Spool string
-	// Again is set if another process has already read this image. An archive must then be a file:
-	// a pipe cannot be read twice, and opening one could block forever.
+	// Again is set if another process has already read this image. An archive must then be a file,
+	// because a pipe cannot be read twice, and opening a pipe could block forever.
 	Again bool
-	// MaxBytes bounds the size of such an archive; 0 means 256 GiB.
+	// MaxBytes is the largest size of such an archive. 0 means 256 GiB.
 	MaxBytes int64
-	// Work counts the bytes of such an archive. The caller can pass it to Flatten too. It can be
+	// Work counts the bytes of such an archive. The caller can also pass it to Flatten. It can be
 	// nil.
 	Work *metrics.Work
 }
@@ -48,10 +48,10 @@ func (o Options) maxBytes() int64 { return FlattenOptions{MaxBytes: o.MaxBytes}.
 // verified when they are read.
 type Image struct {
 	Source Source
-	// Manifest and Config are the original documents. A docker archive has no manifest: it gets the
-	// one that it would have in a registry.
+	// Manifest and Config are the original documents. A docker archive contains no manifest, so it
+	// gets the manifest that it would have in a registry.
 	Manifest, Config oci.Document
-	// Annotations are from the manifest.
+	// Annotations are the manifest's annotations.
 	Annotations map[string]string
 	Platform    v1.Platform
 	Created     *time.Time // nil for none
@@ -69,7 +69,7 @@ type Layer struct {
 	History    v1.History // empty if no entry could be matched to the layer
 }
 
-// Open finds the image that a source names. Close it after all trees that use it.
+// Open finds the image that a source refers to. Close it after all trees that use it.
 func Open(ctx context.Context, src Source, opt Options) (*Image, error) {
 	fetch, err := OpenFetcher(ctx, src, opt)
 	if err != nil {
@@ -116,8 +116,8 @@ func OpenDockerArchive(ctx context.Context, src Source, opt Options) (Fetcher, e
 	return &dockerArchive{files: a}, nil
 }
 
-// ReadDockerArchive reads a docker save archive from a stream and spools it. Messages use the name
-// for it.
+// ReadDockerArchive reads a docker save archive from a stream and spools it. Messages use name to
+// refer to it.
 func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Options) (Fetcher, error) {
 	spool, err := spoolAll(interrupt.Reader(ctx, opt.Work.Reader(in)), opt)
 	if err != nil {
@@ -130,7 +130,7 @@ func ReadDockerArchive(ctx context.Context, name string, in io.Reader, opt Optio
 	return &dockerArchive{files: a}, nil
 }
 
-// Assemble makes an image of layers in a store, which the caller must close.
+// Assemble makes an image from layers in a store. The caller must close the store.
 func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
 	return &Image{Source: src, Layers: layers, fetch: fetch}
 }
@@ -138,14 +138,14 @@ func Assemble(src Source, fetch Fetcher, layers []Layer) *Image {
 // Close closes the store of the image.
 func (img *Image) Close() error { return img.fetch.Close() }
 
-// Blob opens a blob of the image as it is stored. The caller verifies digest and size.
+// Blob opens a blob of the image in its stored form. The caller verifies digest and size.
 func (img *Image) Blob(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 	return img.fetch.Blob(ctx, d)
 }
 
 // Pinned returns the source with the image's digest, so that another process opens the same image
-// even if its name changes. The digest is that of the manifest, or of the config in a docker
-// archive. A store with its own IDs has a method Ref instead.
+// even if its name changes. The digest is the manifest's digest, or the config's digest in a docker
+// archive. A store with its own IDs implements a method Ref instead.
 func (img *Image) Pinned() string {
 	src := img.Source
 	if store, ok := img.fetch.(interface{ Ref() string }); ok {
@@ -181,7 +181,7 @@ type PartError struct{ err error }
 func (e *PartError) Error() string { return e.err.Error() }
 func (e *PartError) Unwrap() error { return e.err }
 
-// loadParts reads the manifest's config and layers.
+// loadParts reads the config and layers that the manifest lists.
 func (img *Image) loadParts(ctx context.Context, c *chooser, opt Options) error {
 	m, err := parseManifest(img.Manifest.Data)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// small is an image with one file. The text distinguishes images.
+// small returns an image with one file. The text distinguishes images.
 func small(t testing.TB, name, text string, packing ...string) *mk.Image {
 	t.Helper()
 	img := &mk.Image{Name: name}
@@ -100,7 +100,7 @@ func TestForms(t *testing.T) {
 }
 
 // Archives and layers are read in every compression. testdata/packed was made with the xz and bzip2
-// commands: its layer has two streams, one with a filter.
+// commands. Its layer consists of two streams, one of them with a filter.
 func TestPacked(t *testing.T) {
 	for _, name := range []string{"image.tar.xz", "image.tar.bz2"} {
 		if got, err := textOf(t, "oci-archive:testdata/packed/"+name, Options{Spool: t.TempDir()}); err != nil || got != "hello" {
@@ -127,7 +127,7 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-// Archives can be compressed or come from pipes.
+// Archives can be compressed or come from a pipe.
 func TestSpooledArchives(t *testing.T) {
 	archive := small(t, "", "hello", mk.Plain).Archive(t)
 	data, err := os.ReadFile(archive)
@@ -281,7 +281,7 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// A sparse file is expanded, even in a plain layer.
+// A sparse file is expanded, even if it is in a plain layer.
 func TestSparse(t *testing.T) {
 	const body = "0123456789"
 	raw := oldGNUSparse("s", 200_000, []int64{0, 5, 150_000, 5}, body)
@@ -304,8 +304,8 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// Holes take no space in a layer, so their size is bounded like a decompression bomb: for contents
-// and for hashes, and for many files together.
+// Holes take no space in a layer, so their size is limited like a decompression bomb. This applies
+// to contents and to hashes, and to many files together.
 func TestSparseBombs(t *testing.T) {
 	half := oldGNUSparse("a", freeSparse/2, []int64{0, 5}, "01234")
 	for name, raw := range map[string][]byte{
@@ -329,8 +329,8 @@ func TestSparseBombs(t *testing.T) {
 	}
 }
 
-// oldGNUSparse makes an entry of a sparse file in the old GNU format: up to four pairs of offset
-// and length.
+// oldGNUSparse makes the entry of a sparse file in the old GNU format, with up to four pairs of
+// offset and length.
 func oldGNUSparse(name string, size int64, pairs []int64, body string) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

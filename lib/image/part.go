@@ -9,12 +9,12 @@ import (
 	"chunkah/lib/interrupt"
 )
 
-// ranged is a Fetcher that can open a part of a blob.
+// ranged is a Fetcher that can open part of a blob.
 type ranged interface {
 	BlobRange(ctx context.Context, d v1.Descriptor, from, n int64) (io.ReadCloser, error)
 }
 
-// BlobEnd opens a blob of the image from an offset on. The caller verifies what it reads.
+// BlobEnd opens a blob of the image, starting at an offset. The caller verifies what it reads.
 func (img *Image) BlobEnd(ctx context.Context, d v1.Descriptor, from int64) (io.ReadCloser, error) {
 	if store, ok := img.fetch.(ranged); ok {
 		return store.BlobRange(ctx, d, from, d.Size-from)

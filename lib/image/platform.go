@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/oci"
 )
 
-// platform is a platform that an image is selected for.
+// platform is the platform for which an image is selected.
 type platform struct{ arch, variant string }
 
 // platform returns the platform to select.
@@ -36,8 +36,8 @@ func platformOf(have v1.Platform) platform {
 	return p
 }
 
-// rank returns how well an image's platform fits; 0 means not at all. The newest variant that is
-// not newer than the selected one fits best.
+// rank returns how well an image's platform fits. 0 means not at all. The newest variant that is
+// not newer than the selected variant fits best.
 func (p platform) rank(have v1.Platform) int {
 	is := platformOf(have)
 	if is.arch != p.arch || have.OS != "" && have.OS != "linux" {
@@ -64,15 +64,15 @@ func variantNumber(arch, variant string) int {
 	return 1
 }
 
-// Fits reports whether an image's platform matches the one that a user gave, for example
-// linux/arm64/v8. Every platform matches an empty one.
+// Fits reports whether an image's platform matches the platform that a user gave, for example
+// linux/arm64/v8. An empty platform matches every image.
 func Fits(wanted string, have v1.Platform) (bool, error) {
 	want, err := Options{Platform: wanted}.platform()
 	return wanted == "" || err == nil && want.rank(have) > 0, err
 }
 
-// PlatformNames lists the platforms of manifests in an index, or their digests if the index has no
-// platforms.
+// PlatformNames lists the platforms of manifests in an index, or their digests if the index
+// contains no platforms.
 func PlatformNames(list []v1.Descriptor) string {
 	var all []string
 	for _, d := range list {

@@ -17,8 +17,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// FlattenTar reads a tar of a root file system, for example from docker export. It is like Flatten
-// on an image with that tar as its only layer, but without a digest to verify. The tar can be
+// FlattenTar reads a tar of a root file system, for example from docker export. It works like
+// Flatten on an image whose only layer is that tar, but without a digest to verify. The tar can be
 // compressed and can come from a pipe.
 func FlattenTar(ctx context.Context, src Source, from Options, opt FlattenOptions) (*Tree, error) {
 	in, err := openTar(ctx, src.Path, from)
@@ -84,16 +84,16 @@ func (r rootTar) Blob(context.Context, v1.Descriptor) (io.ReadCloser, error) {
 
 func (r rootTar) Close() error { return closed(r.in.Close()) }
 
-// newUnverified reads a blob without a digest.
+// newUnverified returns a reader for a blob without a digest.
 func newUnverified(ctx context.Context, in io.Reader, want v1.Descriptor) *verified {
 	return &verified{ctx: ctx, in: in, want: want, whole: true}
 }
 
-// globalRecords are the records of a global header that do not change the tree.
+// globalRecords are the records in a global header that do not change the tree.
 var globalRecords = []string{"comment", "charset", "hdrcharset", "atime", "ctime", "uname", "gname"}
 
-// rootEntry refuses entries that a root tar cannot have, and adds metadata that only a root tar
-// has.
+// rootEntry refuses entries that are not allowed in a root tar, and adds metadata that only a root
+// tar contains.
 func (r *layerReader) rootEntry(h *tar.Header) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {

@@ -78,7 +78,7 @@ func TestFlattenTar(t *testing.T) {
 	}
 }
 
-// Tars that are not a root file system, or that a directory could not represent, are refused.
+// A tar is refused if it is not a root file system, or if no directory could have its contents.
 func TestFlattenTarRefuses(t *testing.T) {
 	global := func(key string) mk.Entry {
 		return mk.File("pax_global_header", "").But(func(h *tar.Header) {
@@ -117,9 +117,10 @@ func TestFlattenTarRefuses(t *testing.T) {
 	}
 }
 
-// ACLs as text become the xattrs that the kernel uses, and the mode has their mask.
+// ACLs in text form become the xattrs that the kernel uses, and the mode gets their mask.
 func TestFlattenTarACLs(t *testing.T) {
-	// Both ACLs are u:nobody:r u:12345:rw g:games:r. This is the xattr as getfattr prints it.
+	// Both ACLs are u:nobody:r u:12345:rw g:games:r. This is the xattr in the form that getfattr
+	// prints.
 	const want = "\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x06\x00\x39\x30\x00\x00\x02\x00\x04\x00\xfe\xff\x00\x00" +
 		"\x04\x00\x04\x00\xff\xff\xff\xff\x08\x00\x04\x00\x3c\x00\x00\x00\x10\x00\x06\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"
 	for name, text := range map[string]string{
@@ -148,7 +149,7 @@ func TestFlattenTarACLs(t *testing.T) {
 	}
 }
 
-// A root tar has the limits of a layer, also if it comes from a pipe.
+// The limits of a layer also apply to a root tar, even if it comes from a pipe.
 func TestFlattenTarBounds(t *testing.T) {
 	zeros := mk.Layer{Tar: mk.Tar(t, mk.File("zeros", strings.Repeat("\x00", 1<<20))), Packing: mk.Zstd}.Blob(t)
 	if _, err := rootTarOf(t, zeros, FlattenOptions{MaxBytes: 1 << 19}); err == nil || !strings.Contains(err.Error(), "contain more than 524288 bytes") {
@@ -187,7 +188,7 @@ func TestFlattenTarStalled(t *testing.T) {
 	}
 }
 
-// A change after the first read is detected by the next one.
+// A change after the first read is detected by the next read.
 func TestFlattenTarChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "root.tar")
 	data := mk.Tar(t, mk.File("f", "before"))

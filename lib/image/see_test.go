@@ -15,8 +15,8 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// See gets the entries as they are in the tars, with their hashes, whether or not contents are kept
-// and in every compression.
+// See receives the entries as they are in the tars, with their hashes, whether or not contents are
+// kept, and in every compression.
 func TestSee(t *testing.T) {
 	big := strings.Repeat("many bytes ", 40_000)
 	lower := mkimage.Tar(t, mkimage.Dir("d/"), mkimage.File("d/a", "one"), mkimage.File("d/empty", ""), mkimage.File("gone", big))
@@ -66,7 +66,7 @@ func TestSee(t *testing.T) {
 	}
 }
 
-// A damaged layer is an error, even after entries were passed to See.
+// A damaged layer is an error, even if entries were already passed to See.
 func TestSeeDamage(t *testing.T) {
 	img := &mkimage.Image{Layers: []mkimage.Layer{{Tar: mkimage.Tar(t, mkimage.File("a", "x"), mkimage.Link("b", "nowhere"))}}}
 	var names []string

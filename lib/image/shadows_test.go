@@ -15,7 +15,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// shadowsOf flattens an image of these layers and returns the tree and the shadows of the layers.
+// shadowsOf flattens an image with these layers and returns the tree and the layers' shadows.
 func shadowsOf(t *testing.T, layers ...[]mk.Entry) (*Tree, []patch.Shadow) {
 	t.Helper()
 	img := openLayers(t, layers...)
@@ -30,7 +30,7 @@ func shadowsOf(t *testing.T, layers ...[]mk.Entry) (*Tree, []patch.Shadow) {
 	return tree, patch.Shadows(lists)
 }
 
-// Files that upper layers hide are found, whatever hides them.
+// Files that upper layers hide are found, however they are hidden.
 func TestShadows(t *testing.T) {
 	base := []mk.Entry{
 		mk.Dir("d"), mk.Dir("d/e"), mk.File("d/e/key", strings.Repeat("k", 700)), mk.File("d/f", "f"), mk.File("g", "g"),
@@ -87,8 +87,8 @@ func paths(files []*format.File) (list []string) {
 	return list
 }
 
-// In random images, removed files are those whose contents no path of the flattened image has, and
-// which show no other regular file.
+// In random images, a removed file is a file whose contents are at no path of the flattened image
+// and whose path shows no other regular file.
 func TestShadowsOfRandomImages(t *testing.T) {
 	removed := 0
 	for seed := range uint64(100) {
@@ -152,7 +152,7 @@ func readAll(t *testing.T, tree *Tree, p string, into map[string]string) {
 	}
 }
 
-// randomLayers makes layers of few names.
+// randomLayers makes layers with few different names.
 type randomLayers struct {
 	rng   *rand.Rand
 	n     int
@@ -169,7 +169,7 @@ func (r *randomLayers) path() string {
 	return strings.Join(parts, "/")
 }
 
-// layer makes a layer in which no path is below a file, or twice.
+// layer makes a layer in which no path is below a file, and no path occurs twice.
 func (r *randomLayers) layer() (list []mk.Entry) {
 	at := len(r.names)
 	r.names = append(r.names, nil)

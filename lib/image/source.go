@@ -7,17 +7,17 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Source is a location, as a user names it, that a file system is read from or an image is written
-// to.
+// Source is a location in the form in which a user writes it. A file system is read from it, or an
+// image is written to it.
 type Source struct {
 	*Transport
 	Path string
-	// Ref is an image's name, @DIGEST, or both. It is empty for the only image in an archive or
-	// layout.
+	// Ref is an image's name, @DIGEST, or both. It can be empty if an archive or layout contains
+	// only one image.
 	Ref string
 }
 
-// String returns the name of the source in the form that users give.
+// String returns the name of the source in the form in which users write it.
 func (s Source) String() string {
 	switch {
 	case s.Syntax == RefOnly:

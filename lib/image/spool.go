@@ -9,14 +9,14 @@ import (
 	"chunkah/lib/temp"
 )
 
-// spoolBuffer is the size of one write, in bytes. sparseChunk is the size, in bytes, of the pieces
-// in which a sparse file is checked for zeros.
+// spoolBuffer is the number of bytes per write. sparseChunk is the number of bytes in the pieces of
+// a sparse file that are checked for zeros.
 const (
 	spoolBuffer = 256 << 10
 	sparseChunk = 64 << 10
 )
 
-// spooled is a temporary file with the contents of one layer or a whole archive.
+// spooled is a temporary file with the contents of one layer or of a whole archive.
 type spooled struct {
 	file *os.File
 	buf  *bufio.Writer
@@ -50,7 +50,7 @@ func (s *spooled) finish() error {
 
 func (s *spooled) Close() error { return closed(s.file.Close()) }
 
-// addSparse is like add, but zeros become holes, which take no disk space.
+// addSparse works like add, but zeros become holes, which take no disk space.
 func (s *spooled) addSparse(r io.Reader) (int64, error) {
 	start := s.size
 	chunk := make([]byte, sparseChunk)

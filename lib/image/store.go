@@ -10,16 +10,16 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Store stores a regular file of a layer that is not empty, with its metadata, and returns a number
-// for it. It reads st.Size bytes from in. The file has no name yet: upper layers can hide it. Its
-// layer is not verified yet. Calls are concurrent for different layers, and sequential for one
-// layer.
+// Store stores a non-empty regular file from a layer, with its metadata, and returns a number for
+// it. It reads st.Size bytes from in. The file has no name yet, because upper layers can hide it,
+// and its layer is not verified yet. Calls for different layers are concurrent, and calls for one
+// layer are sequential.
 type Store func(ctx context.Context, st rootfs.Stat, xattrs []rootfs.Xattr, in io.Reader) (number int64, err error)
 
 // Stored is a file that a Store received.
 type Stored struct {
 	Number int64
-	// Relinked is set if an entry of a hard link changed the metadata afterwards.
+	// Relinked is set if a hard link's entry changed the metadata afterwards.
 	Relinked bool
 }
 

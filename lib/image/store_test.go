@@ -14,8 +14,8 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Files of all layers go to the store, also those that an upper layer hides. The tree has
-// their numbers, and says which of them a hard link changed.
+// The files of all layers go to the store, including files that an upper layer hides. The tree
+// contains their numbers and records which files were changed by a hard link.
 func TestStore(t *testing.T) {
 	big := func(c string) string { return strings.Repeat(c, 100000) }
 	for _, packing := range []string{mk.Plain, mk.Gzip, mk.Zstd} {
@@ -59,7 +59,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// A hard link with the metadata of its inode changes nothing. An error of the store ends the
+// A hard link with the same metadata as its inode changes nothing. An error from the store ends the
 // reading.
 func TestStoreErrors(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("f", "x"), mk.Link("g", "f")), Packing: mk.Gzip}}}

@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// entryKind is the effect of an entry of a layer.
+// entryKind is the effect of an entry in a layer.
 type entryKind int
 
 const (
@@ -26,7 +26,7 @@ const (
 	kindAUFS                      // AUFS metadata, which hard links can refer to
 )
 
-// entry is one entry of a layer's tar.
+// entry is an entry in a layer's tar.
 type entry struct {
 	kind entryKind
 	path string // clean; "" for the root
@@ -34,7 +34,7 @@ type entry struct {
 	node *node  // nil for whiteouts; for a hard link, the metadata of its entry
 }
 
-// types are the file types that a layer can have.
+// types are the file types that a layer can contain.
 var types = map[byte]uint32{
 	tar.TypeReg: unix.S_IFREG, tar.TypeGNUSparse: unix.S_IFREG, tar.TypeDir: unix.S_IFDIR, tar.TypeSymlink: unix.S_IFLNK,
 	tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO, tar.TypeLink: 0,
@@ -58,7 +58,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	if e.path == "" && kind != unix.S_IFDIR {
 		return e, errors.New("is the root, but not a directory")
 	}
-	// A hard link has metadata too.
+	// A hard link's entry contains metadata too.
 	if e.node, err = parseMetadata(h); err != nil {
 		return e, err
 	}
@@ -79,7 +79,7 @@ func parseHeader(h *tar.Header) (entry, error) {
 	return e, err
 }
 
-// extra returns the node's more, which it creates if needed.
+// extra returns the node's more. It creates it if necessary.
 func (n *node) extra() *more {
 	if n.more == nil {
 		n.more = &more{}
@@ -88,7 +88,7 @@ func (n *node) extra() *more {
 }
 
 func parseMetadata(h *tar.Header) (*node, error) {
-	// The last ID means "no ID" in system calls.
+	// The largest ID means "no ID" in system calls.
 	for _, id := range []int{h.Uid, h.Gid} {
 		if id < 0 || int64(id) >= math.MaxUint32 {
 			return nil, fmt.Errorf("has the owner %d:%d: want 0 to %d", h.Uid, h.Gid, uint32(math.MaxUint32-1))
@@ -104,7 +104,7 @@ func parseMetadata(h *tar.Header) (*node, error) {
 	return n, n.setXattrs(h.PAXRecords)
 }
 
-// setXattrs sets the extended attributes from the records. Empty ones are left out: Go's
+// setXattrs sets the extended attributes from the records. It leaves out empty ones, because Go's
 // archive/tar, and every client that uses it, ignores records without a value.
 func (n *node) setXattrs(records map[string]string) error {
 	for key, value := range records {
@@ -149,7 +149,7 @@ func (n *node) setTarget(target string) error {
 	return nil
 }
 
-// maxMinor bounds both numbers of a device (format/SPEC.md, section 4).
+// maxMinor is the largest major or minor number of a device (format/SPEC.md, section 4).
 const maxMinor = 1<<21 - 1
 
 func (n *node) setDevice(major, minor int64) error {
@@ -174,7 +174,7 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// counter counts the bytes read. It is not an io.Seeker, so that no byte is skipped.
+// counter counts the bytes that are read. It is not an io.Seeker, so that no byte is skipped.
 type counter struct {
 	in   io.Reader
 	read int64

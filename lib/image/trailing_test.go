@@ -11,7 +11,7 @@ import (
 	mk "chunkah/tests/mkimage"
 )
 
-// Data after the end of a tar counts for the digest and gives a note, but has no files.
+// Data after the end of a tar is part of the digest and causes a note, but contains no files.
 func TestTrailingData(t *testing.T) {
 	whole := mk.Tar(t, mk.File("a", "text"))
 	second := mk.Tar(t, mk.File("a", "another"), mk.File("b", "text"))

@@ -11,41 +11,42 @@ import (
 // Transport is a kind of location for images, for example OCI archives. All differences between
 // transports are in these fields. Package transport lists all of them.
 type Transport struct {
-	// Prefix starts every name of the transport: "oci-archive:", "docker://".
+	// Prefix starts every name for this transport, for example "oci-archive:" or "docker://".
 	Prefix string
-	// Form is the syntax of a name for people: "oci-archive:FILE[:REF]".
+	// Form is the syntax of a name for people, for example "oci-archive:FILE[:REF]".
 	Form string
-	// Purpose describes the transport as a destination in the help: "for a registry".
+	// Purpose describes the transport as a destination in the help, for example "for a registry".
 	Purpose string
 	// Syntax is the form of the part after the prefix.
 	Syntax Syntax
-	// File is set if PATH is a file with one image, or with one root file system if Open is nil;
-	// "-" is standard input or output. Otherwise PATH is a directory.
+	// File is set if PATH is a file with one image, or with one root file system if Open is nil.
+	// "-" is standard input or output. If File is not set, PATH is a directory.
 	File bool
 	// Network is set if images are on another machine. Layers are then fetched only when they are
-	// needed and compressed by default, and a read error does not mean that the image is missing.
+	// needed, and are compressed by default. A read error does not mean that the image is missing.
 	Network bool
-	// ByConfig is set if images are for one platform, and the digest of the config identifies them.
+	// ByConfig is set if images are for one platform and are identified by the digest of the
+	// config.
 	ByConfig bool
-	// DockerFormat is set if images have the format of docker save: without annotations and without
+	// DockerFormat is set if images use the format of docker save, without annotations and without
 	// zstd layers.
 	DockerFormat bool
-	// OwnNames is set if Create gets the names of the image. Otherwise the index has them.
+	// OwnNames is set if Create receives the names of the image. Otherwise the index contains them.
 	OwnNames bool
-	// ManyNames is a warning for images with several names; empty for none.
+	// ManyNames is a warning for images with several names. It is empty if no warning is needed.
 	ManyNames string
 
-	// Open opens a store to read images from. It is nil for root file systems, which are not
+	// Open opens a store from which images are read. It is nil for root file systems, which are not
 	// images.
 	Open func(ctx context.Context, src Source, opt Options) (Fetcher, error)
 	// Create starts writing an image. It is nil if chunkah cannot write images there.
 	Create func(ctx context.Context, to Source, opt CreateOptions) (oci.Destination, error)
 	// CheckRef checks the REF of a destination, or of a source that consists only of a REF.
 	CheckRef func(ref string) error
-	// CheckName checks the REF of a destination further; nil for nothing.
+	// CheckName checks the REF of a destination further. It is nil if nothing more is checked.
 	CheckName func(ref string) error
-	// Dir returns the directory of a store, whose files no image may contain. It is nil, or returns
-	// "", if there is none.
+	// Dir returns the directory of a store, because no image may contain the files in it. It is
+	// nil, or returns "", if there is no such directory.
 	Dir func(ref string) string
 	// Tag returns the additional tag of the image REF for a NAME that the user gives. If it is nil,
 	// images can have any names.
@@ -65,11 +66,12 @@ const (
 // CreateOptions are the options for writing an image.
 type CreateOptions struct {
 	oci.Options
-	// Also has the additional names of the image, as returned by Tag.
+	// Also lists the additional names of the image, as returned by Tag.
 	Also []string
-	// Convert writes the image with a manifest in Docker's format if the place refuses that of OCI.
+	// Convert writes the image with a manifest in Docker's format if the destination refuses an OCI
+	// manifest.
 	Convert bool
-	// Warn is called with warnings; nil drops them.
+	// Warn is called with warnings. If it is nil, warnings are dropped.
 	Warn func(text string)
 	// Stdout is the output if PATH is "-".
 	Stdout io.Writer

@@ -24,7 +24,7 @@ type Tree struct {
 	last   atomic.Pointer[place] // the directory of the last find
 	layers []layer               // bottom up
 	bytes  int64                 // of regular files, hard links counted once
-	// gone has the paths that Gone returns.
+	// gone contains the paths that Gone returns.
 	gone []string
 	// Notes describe points on which runtimes disagree.
 	Notes []string
@@ -35,11 +35,12 @@ type layer struct {
 	unpacked int64               // bytes of its tar
 	contents io.ReaderAt         // nodes have offsets in it
 	sums     [][sha256.Size]byte // instead of contents; nodes have indexes in it
-	// checks has the hashes of contents that are read in place and could change, sorted by offset.
+	// checks contains the hashes of contents that are read in place and could change, sorted by
+	// offset.
 	checks  []check
 	closers []io.Closer
 	// trailing is the number of bytes after the end of the tar, which clients read only for the
-	// diffID. It is 0 if all of them are zeros.
+	// diffID. It is 0 if these bytes are all zero.
 	trailing int64
 }
 
@@ -49,15 +50,15 @@ type check struct {
 	sum    [sha256.Size]byte
 }
 
-// node is an inode. Since there is one per file, it must not exceed 64 bytes. Fields that few files
-// need are in more.
+// node is an inode. It must not exceed 64 bytes, because the tree contains one node per file.
+// Fields that only few files need are in more.
 type node struct {
 	mode     uint32 // st_mode
 	uid, gid uint32
 	nsec     int32
 	links    uint32 // number of names
 	ino      uint32
-	// data and from are layers: the one with the contents, and the last one that changed the inode.
+	// data is the layer that contains the contents. from is the last layer that changed the inode.
 	data, from uint16
 	stored     bool // offset is the number of the file: see Store
 	relinked   bool // an entry of a hard link changed the metadata of a stored file
@@ -67,7 +68,7 @@ type node struct {
 	more       *more
 }
 
-// more has the fields of directories, symlinks, devices and files with xattrs.
+// more contains the fields for directories, symlinks, devices and files with xattrs.
 type more struct {
 	dir          *dir
 	target       string
@@ -75,8 +76,8 @@ type more struct {
 	xattrs       []rootfs.Xattr
 }
 
-// dir has the entries of a directory. It is a map while layers are applied. Later all names are in
-// one sorted string, which takes less than half of the memory.
+// dir contains the entries of a directory. It is a map while layers are applied. Afterwards all
+// names are in one sorted string, which takes less than half of the memory.
 type dir struct {
 	byName map[string]*node
 	names  string
@@ -93,7 +94,7 @@ func (d *dir) name(i int) string {
 	return d.names[start:d.ends[i]]
 }
 
-// find returns the node of a name, or nil.
+// find returns the node for a name, or nil if the name does not exist.
 func (d *dir) find(name string) *node {
 	i, found := sort.Find(len(d.ends), func(i int) int { return strings.Compare(name, d.name(i)) })
 	if !found {
@@ -239,8 +240,9 @@ func (c contents) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Layer returns the layer of the file at path: the last one that set its metadata or added a name
-// to its inode. A directory without an entry belongs to the first layer that has a file in it.
+// Layer returns the layer of the file at path, which is the last layer that set its metadata or
+// added a name to its inode. A directory without an entry belongs to the first layer that contains
+// a file in the directory.
 func (t *Tree) Layer(path string) (int, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -249,17 +251,17 @@ func (t *Tree) Layer(path string) (int, error) {
 	return int(n.from), nil
 }
 
-// Bytes returns the size of all regular files. Hard links count once.
+// Bytes returns the total size of all regular files. Hard links count once.
 func (t *Tree) Bytes() int64 { return t.bytes }
 
 // Unpacked returns the size of a layer's tar.
 func (t *Tree) Unpacked(layer int) int64 { return t.layers[layer].unpacked }
 
-// Gone returns the sorted paths that the layers of FlattenOptions.Keep have and the tree does not
-// have. Files in a removed directory are not listed.
+// Gone returns the sorted paths that exist in the first FlattenOptions.Keep layers but not in the
+// tree. Files in a removed directory are not listed.
 func (t *Tree) Gone() []string { return t.gone }
 
-// Close removes the spools. Contents cannot be read after it.
+// Close removes the spools. Contents cannot be read afterwards.
 func (t *Tree) Close() error {
 	var errs []error
 	for i := range t.layers {
@@ -271,15 +273,15 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// place is a directory and its path, "" for the root.
+// place is a directory and its path. The path of the root is "".
 type place struct {
 	path string
 	node *node
 }
 
-// find returns the node of a path. Its errors do not contain the path; callers add it. It starts at
-// the directory of the last lookup if possible, since descending from the root for every name would
-// dominate the time in a deep tree.
+// find returns the node at a path. Its errors do not contain the path, because callers add it. If
+// possible, it starts at the directory of the last lookup. In a deep tree, descending from the root
+// for every name would take most of the time.
 func (t *Tree) find(path string) (*node, error) {
 	start := t.last.Load()
 	if start == nil || !strings.HasPrefix(path, start.path+"/") {
@@ -303,8 +305,8 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-// seal sorts all directories, numbers the inodes and counts their names. All names, each with its
-// path, target and xattrs, can take at most the given number of bytes.
+// seal sorts all directories, numbers the inodes and counts their names. most is the largest number
+// of bytes for all names, each with its path, target and xattrs.
 func (t *Tree) seal(most int64) error {
 	last, left := uint32(0), most
 	var walk func(n *node, path int) error

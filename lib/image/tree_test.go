@@ -71,7 +71,7 @@ func TestTreeAnswers(t *testing.T) {
 	}
 }
 
-// Lookups do not depend on the previous path.
+// Lookups do not depend on the path that was looked up before.
 func TestTreeAnswersInAnyOrder(t *testing.T) {
 	entries := []mk.Entry{mk.Dir("d"), mk.Dir("d/d"), mk.Dir("d/d/d"), mk.File("d/d/d/f", "1"), mk.File("d/d/f", "22"), mk.Dir("d/dd"), mk.File("d/dd/f", "333"), mk.File("f", "4444")}
 	paths := []string{"/", "/d", "/d/d", "/d/d/d", "/d/d/d/f", "/d/d/f", "/d/dd", "/d/dd/f", "/f", "/d/d/none", "/d/none/f", "/d/dd/f/x", "/dd"}

@@ -17,14 +17,15 @@ import (
 	"chunkah/lib/oci"
 )
 
-// hashChunk is the size of a chunk that is hashed at once, in bytes. hashChunks is the number of
-// chunks in flight.
+// hashChunk is the number of bytes in a chunk that is hashed at once. hashChunks is the number of
+// chunks that are queued or being hashed.
 const (
 	hashChunk  = 64 << 10
 	hashChunks = 4
 )
 
-// hasher computes a digest in its own goroutine, since hashing takes as long as fast decompression.
+// hasher computes a digest in its own goroutine, because hashing takes as long as fast
+// decompression.
 type hasher struct {
 	algorithm digest.Algorithm
 	hash      hash.Hash
@@ -85,7 +86,7 @@ func (h *hasher) close() {
 	<-h.done
 }
 
-// sum returns the digest of all data written. No write can follow.
+// sum returns the digest of all data that was written. Nothing can be written afterwards.
 func (h *hasher) sum() digest.Digest {
 	h.close()
 	return digest.NewDigest(h.algorithm, h.hash)
@@ -100,11 +101,12 @@ type verified struct {
 	read atomic.Int64
 	work *metrics.Work // counts what is read; can be nil
 	err  error
-	// whole continues after a size mismatch, which finish then reports.
+	// whole makes Read continue after a size mismatch, which finish then reports.
 	whole bool
 }
 
-// newVerified reads the blob want from in. The caller must call close.
+// newVerified returns a reader for the blob want, whose bytes come from in. The caller must call
+// close.
 func newVerified(ctx context.Context, in io.Reader, want v1.Descriptor) (*verified, error) {
 	if err := oci.CheckDescriptor(want); err != nil {
 		return nil, err
@@ -141,7 +143,7 @@ func (v *verified) wrongSize() error {
 	return fmt.Errorf("has %d bytes, but its descriptor says %d", v.read.Load(), v.want.Size)
 }
 
-// finish reads the rest and checks size and digest.
+// finish reads the rest and checks the size and the digest.
 func (v *verified) finish() error {
 	if v.hash == nil {
 		return nil
@@ -164,7 +166,7 @@ func (v *verified) close() {
 	}
 }
 
-// size returns the size in the descriptor, or the bytes read so far if more.
+// size returns the size in the descriptor, or the number of bytes read so far if that is larger.
 func (v *verified) size() int64 { return max(v.want.Size, v.read.Load()) }
 
 // readVerified reads a small blob into memory.

@@ -6,19 +6,20 @@ import (
 	"fmt"
 )
 
-// Watcher observes what Flatten reads. With a watcher, a fault in a layer does not end the reading:
-// everything readable is read. Methods are called concurrently for different layers, and
-// sequentially for one layer.
+// Watcher observes what Flatten reads. With a watcher, reading does not end at a fault in a layer,
+// and everything readable is read. Calls for different layers are concurrent, and calls for one
+// layer are sequential.
 type Watcher interface {
 	// Entry is called with each entry as it is in the layer's tar.
 	Entry(layer int, h *tar.Header)
-	// Note is called with oddities of a layer that clients accept.
+	// Note is called with oddities in a layer that clients accept.
 	Note(layer int, what string)
-	// Fault is called with each error in a layer. name is empty or the entry with the error.
+	// Fault is called with each error in a layer. name is the entry with the error, or empty if the
+	// error concerns no entry.
 	Fault(layer int, name string, err error)
 }
 
-// observer passes events of one layer to the watcher. Without a watcher it returns faults as
+// observer passes the events of one layer to the watcher. Without a watcher it returns faults as
 // errors.
 type observer struct {
 	ctx   context.Context // when it is done, errors are not faults
@@ -32,7 +33,7 @@ func (e observer) entry(h *tar.Header) {
 	}
 }
 
-// fault reports a fault, and returns an error if the reading must end.
+// fault reports a fault. It returns an error if the reading must end.
 func (e observer) fault(name string, err error) error {
 	switch {
 	case err == nil || e.watch == nil:
@@ -44,8 +45,8 @@ func (e observer) fault(name string, err error) error {
 	return nil
 }
 
-// packing reports a blob whose compression differs from its media type. Clients go by the blob, and
-// so does chunkah.
+// packing reports a blob whose compression differs from its media type. Like clients, chunkah
+// trusts the blob.
 func (e observer) packing(mediaType string, is compression) {
 	want, known := layerTypes[mediaType]
 	if e.watch != nil && known && want != is {
@@ -53,8 +54,8 @@ func (e observer) packing(mediaType string, is compression) {
 	}
 }
 
-// EntryPath returns the absolute path of a layer's entry in the tree, and whether the entry is a
-// whiteout. The path of an opaque whiteout is its directory. AUFS metadata is not passed to
+// EntryPath returns the absolute path in the tree for a layer's entry, and whether the entry is a
+// whiteout. For an opaque whiteout, the path is its directory. AUFS metadata is not passed to
 // watchers.
 func EntryPath(name string) (path string, whiteout bool, err error) {
 	clean, err := cleanName(name)

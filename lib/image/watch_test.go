@@ -34,8 +34,8 @@ func (n *notes) Fault(layer int, name string, err error) {
 	n.note("%d fault %s: %v", layer, name, err)
 }
 
-// A watcher gets every entry as it is in its layer, and every fault. The tree has all readable
-// files.
+// A watcher receives every entry as it is in its layer, and every fault. The tree contains all
+// readable files.
 func TestWatch(t *testing.T) {
 	img := &mk.Image{Layers: []mk.Layer{
 		{Tar: mk.Tar(t, mk.Dir("./"), mk.File("../x", "x"), mk.File("a", "aa"), mk.Link("l", "none"), mk.File("z", "z")), Packing: mk.Gzip},
@@ -59,7 +59,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// Cancellation is an error with a watcher too.
+// With a watcher, cancellation is an error too.
 func TestWatchStops(t *testing.T) {
 	img, err := Open(context.Background(), Source{Transport: testLayout, Path: (&mk.Image{Layers: []mk.Layer{{Tar: mk.Tar(t, mk.File("a", "a"))}}}).Layout(t)}, Options{})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestWatchStops(t *testing.T) {
 	}
 }
 
-// Sums has the hashes of the contents, and nothing is spooled for them.
+// Sums contains the hashes of the contents, and nothing is spooled for them.
 func TestSums(t *testing.T) {
 	img := &mk.Image{}
 	for _, packing := range []string{mk.Gzip, mk.Zstd, mk.Plain} {

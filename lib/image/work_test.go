@@ -39,8 +39,8 @@ func TestDetours(t *testing.T) {
 	}
 }
 
-// The memory for names is bounded by the size of the image, even if an entry repeats the xattrs of
-// its inode or leads through a symlink to deep directories.
+// The memory for names is limited in proportion to the size of the image, even if an entry repeats
+// the xattrs of its inode or leads through a symlink to deep directories.
 func TestNames(t *testing.T) {
 	many := mk.File("f", "x")
 	for i := range format.MaxXattrs {
