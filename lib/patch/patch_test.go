@@ -98,18 +98,21 @@ func (m *image) update(root []*format.File, opt Options) *Plan {
 			groups[name][at] = byPath[at]
 		}
 	}
-	first := ""
+	first := "gone"
 	for _, i := range p.Write {
-		f := root[i]
-		name := "dirs"
-		if f.Type != format.TypeDir {
-			name = f.Components[0]
+		if f := root[i]; f.Type != format.TypeDir {
+			add(f.Components[0], f)
+			first = f.Components[0]
 		}
-		add(name, f)
-		first = name
 	}
 	for _, path := range p.Gone {
 		add(first, &format.File{Path: path, Type: format.TypeWhiteout})
+	}
+	for _, i := range slices.Backward(p.Write) { // what is below comes first, and needs its parents
+		has := func(files map[string]*format.File) bool { return files[root[i].Path] != nil }
+		if f := root[i]; f.Type == format.TypeDir && !slices.ContainsFunc(slices.Collect(maps.Values(groups)), has) {
+			add("dirs", f)
+		}
 	}
 	names := slices.Sorted(maps.Keys(groups))
 	room := opt.Max - len(p.Kept)
@@ -303,7 +306,8 @@ func TestRandomUpdates(t *testing.T) {
 			}
 			kept += len(p.Kept)
 			// The same root again changes nothing.
-			if again := m.update(root, opt); len(again.Kept) != len(m.layers) || len(again.Write)+len(again.Gone) > 0 {
+			layers := len(m.layers)
+			if again := m.update(root, opt); len(again.Kept) != layers || len(again.Write)+len(again.Gone) > 0 {
 				t.Fatalf("seed %d, step %d: the same root again: %+v", seed, step, again)
 			}
 			for range w.rng.IntN(6) {

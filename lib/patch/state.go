@@ -31,12 +31,12 @@ func (x *index) compareKept(keep []bool) *state {
 		x: x, live: make([]int64, len(keep)), needed: make([]bool, len(keep)), components: make(map[string]bool),
 		below: make([]int32, len(x.slots)), covered: make([]bool, len(x.slots)), seen: make([]int32, len(x.groups)),
 	}
-	shown := make([]int32, len(x.slots)) // the visible entry of each slot
+	views := make([]view, len(x.slots))
 	for i := range x.slots {
-		shown[i] = s.flatten(i, keep)
+		views[i] = s.flatten(i, keep)
 	}
 	for i := range x.slots {
-		s.compare(i, shown[i])
+		s.compare(i, views[i])
 	}
 	return s
 }
@@ -84,22 +84,16 @@ func (x *index) visible(i int, floor, limit int32, keep []bool) view {
 	return v
 }
 
-// flatten returns the visible entry at a path, -1 if nothing is visible. Call it for parents first.
-func (s *state) flatten(i int, keep []bool) int32 {
+// flatten returns the result of the kept layers at a path. Call it for parents first.
+func (s *state) flatten(i int, keep []bool) view {
 	floor := int32(0)
 	if parent := s.x.slots[i].parent; parent >= 0 {
 		floor = s.below[parent]
 	}
 	v := s.x.visible(i, floor, int32(len(keep)), keep)
 	s.below[i] = v.below
-	shown, hider := v.shown, v.hider
-	if hider >= 0 {
-		e := &s.x.entries[hider]
-		s.needed[e.layer] = true
-		s.live[e.layer] += e.bytes
-	}
-	if shown >= 0 {
-		e := &s.x.entries[shown]
+	if v.shown >= 0 {
+		e := &s.x.entries[v.shown]
 		if e.group >= 0 {
 			s.seen[e.group]++
 		}
@@ -107,13 +101,14 @@ func (s *state) flatten(i int, keep []bool) int32 {
 			s.needed[s.x.entries[v.base].layer] = true
 		}
 	}
-	return shown
+	return v
 }
 
 // compare compares the visible entry of a path with the root's record.
-func (s *state) compare(i int, shown int32) {
-	at := &s.x.slots[i]
+func (s *state) compare(i int, v view) {
+	at, shown := &s.x.slots[i], v.shown
 	covered := at.parent >= 0 && s.covered[at.parent]
+	s.compareHider(at, v, covered)
 	if at.root < 0 {
 		s.covered[i] = true
 		if shown >= 0 && !covered {
@@ -140,6 +135,18 @@ func (s *state) compare(i int, shown int32) {
 		return
 	}
 	s.components[now.Components[0]] = true
+}
+
+// compareHider counts the entry that hides something, unless new layers hide the same: with a file
+// or a whiteout at this path or above. Otherwise the next image would not keep it.
+func (s *state) compareHider(at *slot, v view, covered bool) {
+	isDir := at.root >= 0 && s.x.root[at.root].Type == format.TypeDir
+	isGone := at.root < 0 && v.shown < 0
+	if v.hider >= 0 && !covered && (isDir || isGone) {
+		e := &s.x.entries[v.hider]
+		s.needed[e.layer] = true
+		s.live[e.layer] += e.bytes
+	}
 }
 
 // stale returns the number of stale bytes in the kept layers.
