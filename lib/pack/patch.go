@@ -201,22 +201,24 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 	for _, c := range t.components {
 		r.records[c.record.Name] = c.record
 	}
-	const parent, written = 1, 2
+	const parent, written = 1, 2 // a parent can be written too, and gets its attributes as a parent
 	need := make([]byte, len(t.files))
 	free := make(map[string]bool) // components
+	needParents := func(at int) {
+		for ; at >= 0 && need[at] != parent; at = t.parents[at] {
+			need[at] = parent
+		}
+	}
 	for _, i := range p.Write {
 		if f := t.files[i]; f.Type != format.TypeDir {
 			free[f.Components[0]] = true
 		}
-		for at := t.parents[i]; at >= 0 && need[at] == 0; at = t.parents[at] {
-			need[at] = parent
+		if needParents(t.parents[i]); need[i] == 0 {
+			need[i] = written
 		}
-		need[i] = written
 	}
 	for _, path := range p.Gone {
-		for at := t.find(format.Parent(path)); at >= 0 && need[at] == 0; at = t.parents[at] {
-			need[at] = parent
-		}
+		needParents(t.find(format.Parent(path)))
 	}
 	gone := p.Gone
 	whiteouts := func(before string) {
@@ -240,7 +242,8 @@ func (t *tree) reduce(p *patch.Plan) (*tree, error) {
 }
 
 // reducedDir returns a directory of a reduced tree. It keeps its components only if its own
-// attributes are to be written: then it needs a layer even without a file below it.
+// attributes are to be written and nothing below it is: then it needs a layer of its own. Otherwise
+// the next image would drop the upper one of two layers with the same directory.
 func reducedDir(f *format.File, written bool, free map[string]bool) *format.File {
 	dir := *f
 	dir.Components = nil

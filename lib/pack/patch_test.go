@@ -127,3 +127,33 @@ func TestPatchOfLimitedSize(t *testing.T) {
 		t.Errorf("%d layers", len(p.layers))
 	}
 }
+
+// A directory whose attributes changed needs no layer of its own if a new layer has something below
+// it: the next image would drop one of the two.
+func TestPatchOfDirectoryWithNewFile(t *testing.T) {
+	for _, names := range [][2]string{{"p/a", "p/b"}, {"p/b", "p/a"}} {
+		owned := func(mode uint32) *format.File {
+			d := dir("/d")
+			d.Mode, d.Components = mode, []string{names[0]}
+			return d
+		}
+		root := func(mode uint32, size int64) []format.Record {
+			f := file("/d/2", names[1])
+			f.Size = size
+			return []format.Record{
+				&format.Component{Name: "p/a", MtimeClamp: 2000, HasMtimeClamp: true}, &format.Component{Name: "p/b", MtimeClamp: 2000, HasMtimeClamp: true},
+				dir("/"), owned(mode), file("/d/1", names[0]), f, file("/d/3", names[1]),
+			}
+		}
+		src := &texts{}
+		opt := Options{Open: src.open, MaxStale: 1_000_000, Max: 8, Previous: &group.Previous{}}
+		first, _ := run(t, opt, root(0o755, 1)...)
+		opt.Image = imageOf(first)
+		second, _ := run(t, opt, root(0o700, 2)...)
+		opt.Image = imageOf(second)
+		third, report := run(t, opt, root(0o700, 2)...)
+		if len(third.layers) != len(second.layers) {
+			t.Errorf("%v: %d layers, then %d of the same root: %+v", names, len(second.layers), len(third.layers), report.Patch.Plan)
+		}
+	}
+}
