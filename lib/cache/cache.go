@@ -120,9 +120,9 @@ type Wanted struct {
 	Most int64
 	// Proves reads a blob with the given digest and size to its end, and reports whether it
 	// decompresses to DiffID. An error does not mean that the blob is wrong.
-	Proves func(is digest.Digest, size int64, blob io.Reader) (bool, error)
+	Proves func(id digest.Digest, size int64, blob io.Reader) (bool, error)
 	// Holds is called after Proves, and can read the blob at any offset. It can be nil.
-	Holds func(is digest.Digest, size int64, blob io.ReaderAt) (bool, error)
+	Holds func(id digest.Digest, size int64, blob io.ReaderAt) (bool, error)
 }
 
 // Get returns the wanted blob, or nil if the cache does not contain it. A blob that does not match
@@ -149,7 +149,7 @@ func (c *Cache) Get(want Wanted) (*Blob, error) {
 }
 
 // open opens a blob if it matches its name.
-func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
+func open(name string, id digest.Digest, want Wanted) (*Blob, error) {
 	f, err := regular.OpenOwn(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
 		return nil, nil // trimmed by another build, or not a blob
@@ -157,9 +157,9 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, ok, err := verifyBlob(f, is, want)
+	size, ok, err := verifyBlob(f, id, want)
 	if ok && err == nil && want.Holds != nil {
-		ok, err = want.Holds(is, size, f)
+		ok, err = want.Holds(id, size, f)
 	}
 	if !ok || err != nil {
 		f.Close()
@@ -171,24 +171,24 @@ func open(name string, is digest.Digest, want Wanted) (*Blob, error) {
 	// Mark the blob as recently used. An error is ignored, because the cache can be read-only.
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW)
-	return &Blob{File: f, Digest: is, Size: size}, nil
+	return &Blob{File: f, Digest: id, Size: size}, nil
 }
 
 // verifyBlob verifies a blob and seeks to its start. An unreadable blob counts as damaged.
-func verifyBlob(f *os.File, is digest.Digest, want Wanted) (size int64, ok bool, err error) {
+func verifyBlob(f *os.File, id digest.Digest, want Wanted) (size int64, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() > want.Most {
 		return 0, false, nil //nolint:nilerr // an unreadable blob counts as damaged
 	}
 	sum := sha256.New()
 	blob := io.TeeReader(io.LimitReader(f, want.Most+1), sum)
-	if ok, err = want.Proves(is, info.Size(), blob); !ok || err != nil {
+	if ok, err = want.Proves(id, info.Size(), blob); !ok || err != nil {
 		return 0, false, err
 	}
 	if size, err = f.Seek(0, io.SeekCurrent); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
-	return size, err == nil && size == info.Size() && digest.NewDigest(digest.SHA256, sum) == is, nil
+	return size, err == nil && size == info.Size() && digest.NewDigest(digest.SHA256, sum) == id, nil
 }
 
 // Writer writes a new blob.

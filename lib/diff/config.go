@@ -7,8 +7,8 @@ import (
 	"chunkah/lib/oci"
 )
 
-// Configs compares the execution settings and annotations of two images. The division into layers
-// is ignored, as are diffIDs and history.
+// Configs compares the execution settings and annotations of two images. It ignores the division
+// into layers, diffIDs and history.
 func Configs(a, b *oci.Config) ([]Difference, error) {
 	fieldsA, err := a.Fields()
 	if err != nil {

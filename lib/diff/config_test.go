@@ -53,8 +53,7 @@ func other(value any) any {
 	return nil
 }
 
-// Every config key that is changed or removed is found and named. Keys that describe layers are
-// ignored.
+// Every changed or removed config key is found and named. Keys that describe layers are ignored.
 func TestConfigMutations(t *testing.T) {
 	base := parsed(t, document(t))
 	check := func(name string, changed map[string]any, want int) {

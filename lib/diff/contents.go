@@ -19,8 +19,8 @@ import (
 // Sum is the SHA-256 of a file's contents.
 type Sum = [sha256.Size]byte
 
-// readBuffer is the number of bytes per read: large enough to make system calls cheap, small enough
-// for the second-level cache.
+// readBuffer is the number of bytes per read. It is large enough to make system calls cheap and
+// small enough for the second-level cache.
 const readBuffer = 128 << 10
 
 // buffers are reused *[2][readBuffer]byte.
@@ -29,8 +29,8 @@ var buffers = sync.Pool{New: func() any { return new([2][readBuffer]byte) }}
 // errChanged is the error for a file that changed during the comparison.
 var errChanged = errors.New("file changed: do not write to the root during the comparison")
 
-// A batch contains files of one directory, which is then opened only once. Opening a directory
-// costs as much as reading a small file.
+// A batch contains files in one directory, so that the directory is opened only once. Opening a
+// directory costs as much as reading a small file.
 const (
 	batchFiles = 64      // so that several cores share a directory with many files
 	batchBytes = 4 << 20 // or with a few large ones
@@ -42,8 +42,8 @@ type batch struct {
 	bytes int64
 }
 
-// compare schedules the comparison of two files of equal length. It runs by the next flush at the
-// latest.
+// compare schedules the comparison of two files of equal length. The comparison starts at the next
+// flush at the latest.
 func (c *comparison) compare(ctx context.Context, f *format.File) {
 	b := &c.batch
 	if len(b.files) == batchFiles || b.bytes >= batchBytes || len(b.files) > 0 && path.Dir(b.files[0].Path) != path.Dir(f.Path) {
@@ -146,7 +146,7 @@ func (c *comparison) sum(ctx context.Context, side sideDir, f *format.File, buf 
 	return Sum(hash.Sum(nil)), err
 }
 
-// sameBytes reads both files in parallel up to the first difference.
+// sameBytes reads both files in parallel, up to the first difference.
 func (c *comparison) sameBytes(ctx context.Context, x, y sideDir, f *format.File, buf *[2][readBuffer]byte) (bool, error) {
 	in, err := x.open(f)
 	if err != nil {

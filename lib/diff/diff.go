@@ -24,11 +24,11 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Side is one of the two file systems.
+// Side is one of the two compared file systems.
 type Side struct {
-	// Files are the records, in order. The comparison may change them.
+	// Files are the records, in order. The comparison can change them.
 	Files iter.Seq2[*format.File, error]
-	// Root is used to read files. It can be nil if Sum is set.
+	// Root is the root from which files are read. It can be nil if Sum is set.
 	Root *rootfs.Root
 	// Sum returns the known SHA-256 of a regular file. If it is nil, contents are read.
 	Sum func(path string) (Sum, error)
@@ -45,7 +45,8 @@ type Options struct {
 	SkipXattr func(name string) bool
 	// Work counts the bytes of contents that are read. It can be nil.
 	Work *metrics.Work
-	// Threads bounds the files that are read in parallel; 0 means the number of cores.
+	// Threads is the largest number of files that are read in parallel. 0 means the number of
+	// cores.
 	Threads int
 }
 
@@ -105,7 +106,8 @@ func Run(ctx context.Context, a, b Side, opt Options) ([]Difference, error) {
 	return c.found, nil
 }
 
-// compare sorts differences. Those in contents are found by other goroutines.
+// compare sorts differences. Differences in contents are found by other goroutines, so they come
+// out of order.
 func compare(x, y Difference) int {
 	return cmp.Or(
 		format.ComparePaths(x.Path, y.Path),
@@ -121,10 +123,11 @@ type comparison struct {
 	group *errgroup.Group // reads contents
 	batch batch           // the next batch to read
 
-	// linksA and linksB have the first name of each hard-link group, among the names on both sides.
-	// The two groupings are equal if and only if each name has the same first name in both.
+	// linksA and linksB map each hard-link group to its first name among the names that exist on
+	// both sides. The two groupings are equal if and only if each name's group has the same first
+	// name on both sides.
 	linksA, linksB map[int64]string
-	// compared has the pairs of groups whose contents were compared.
+	// compared contains the pairs of groups whose contents have already been compared.
 	compared map[[2]int64]bool
 
 	mu    sync.Mutex
@@ -189,7 +192,7 @@ func pull(next func() (*format.File, error, bool)) (*format.File, error) {
 	return f, err
 }
 
-// files compares two records of the same path.
+// files compares two records with the same path.
 func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	differ := func(field Field, a, b string) {
 		if a != b {
@@ -220,7 +223,8 @@ func (c *comparison) files(ctx context.Context, f, g *format.File) {
 	}
 }
 
-// first reports whether the contents need to be compared. A hard-linked file is compared once.
+// first reports whether the contents need to be compared. Those of a hard-linked file are compared
+// once.
 func (c *comparison) first(f, g *format.File) bool {
 	if f.Hardlink == 0 || g.Hardlink == 0 {
 		return true
@@ -247,7 +251,7 @@ func (c *comparison) links(f, g *format.File) {
 	c.add(d)
 }
 
-// firstName returns the first name of a file's inode, which can be its own.
+// firstName returns the first name of a file's inode. It can be the file's own name.
 func firstName(firsts map[int64]string, f *format.File) string {
 	if f.Hardlink == 0 {
 		return f.Path
@@ -300,7 +304,8 @@ func (c *comparison) mtime(f *format.File) string {
 	if f.MTime >= 0 {
 		return fmt.Sprintf("%d.%09d", f.MTime, f.MTimeNsec)
 	}
-	// The fraction is added to the second before.
+	// Before 1970, MTime is negative, but MTimeNsec still counts forward, so the fraction is
+	// inverted.
 	const second = 1_000_000_000
 	sec := strconv.FormatInt(-f.MTime-1, 10)
 	return fmt.Sprintf("-%s.%09d", sec, second-int64(f.MTimeNsec))

@@ -24,7 +24,7 @@ func files(list ...format.File) iter.Seq2[*format.File, error] {
 	}
 }
 
-// sums returns a side whose files have these texts as contents.
+// sums returns a side whose files contain these texts.
 func sums(list []format.File, texts map[string]string) Side {
 	return Side{Files: files(list...), Sum: func(path string) (s Sum, err error) {
 		copy(s[:], texts[path])
@@ -32,8 +32,8 @@ func sums(list []format.File, texts map[string]string) Side {
 	}}
 }
 
-// base has a file of every type, a hard-link group of each type that can have one, and names that
-// are not in byte order.
+// base returns a file of every type, a hard-link group of each type that allows hard links, and
+// names that are not in byte order.
 func base() []format.File {
 	x := func(value string) []format.Xattr { return []format.Xattr{{Name: "user.x", Value: []byte(value)}} }
 	return []format.File{
@@ -102,8 +102,8 @@ var (
 	notSymlink = []format.Type{format.TypeDir, format.TypeFile, format.TypeFifo, format.TypeChar, format.TypeBlock}
 )
 
-// Every change of one field of one file is found, from either side, and nothing else. Ignored
-// changes are not reported.
+// Every change to one field of one file is found from either side, and nothing else is reported.
+// Ignored changes are not reported.
 func TestEveryMutation(t *testing.T) {
 	tried := 0
 	for _, m := range mutations {
@@ -171,7 +171,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// The bytes of each file are compared, those of a hard-link group once.
+// The bytes of each file are compared. The bytes of a hard-link group are compared once.
 func TestContents(t *testing.T) {
 	for _, test := range []struct{ path, want string }{
 		{"/a/f", `"/a/f": contents differ`}, {"/a/g", `"/a/g": contents differ`}, {"/a/h", ""}, {"/a-b", ""},
@@ -207,7 +207,7 @@ func TestHardlinks(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-	// A name that is missing on one side does not split the rest of the group.
+	// A name that is missing on one side does not split the rest of its group.
 	whole := list(1, 1, 1)
 	if got := run(t, sums(whole, nil), sums(whole[1:], nil), Options{}); len(got) != 1 {
 		t.Errorf("without its first name: %q", got)
@@ -253,7 +253,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// An unreadable side is an error, whichever side it is and wherever the record is.
+// An unreadable side is an error, whichever side it is and whichever record is affected.
 func TestTrouble(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(list ...format.File) Side {

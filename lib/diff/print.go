@@ -36,9 +36,9 @@ func (d Difference) show(value *string) string {
 	return *value
 }
 
-// MarshalJSON encodes path, field, name, a and b if they exist. Texts that are not UTF-8 are
-// encoded as in the stream (format/SPEC.md, section 3): each bad byte becomes U+FFFD, and the key
-// with the suffix _raw has the bytes in base64.
+// MarshalJSON encodes path, field, name, a and b if they are set. Texts that are not UTF-8 are
+// encoded as in the stream (format/SPEC.md, section 3): each invalid byte becomes U+FFFD, and a
+// second key with the suffix _raw contains the bytes in base64.
 func (d Difference) MarshalJSON() ([]byte, error) {
 	object := struct {
 		Path    string  `json:"path,omitempty"`

@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/quote"
 )
 
-// leaveOut advises to prune the files that were found.
+// leaveOut returns the advice to prune the files that were found.
 func leaveOut(_ *Examiner, g *collection) (string, []string) {
 	options := g.prune()
 	if options == nil {
@@ -18,7 +18,7 @@ func leaveOut(_ *Examiner, g *collection) (string, []string) {
 	return "leave them out: " + words(options), options
 }
 
-// prune returns --prune options for everything that was found, or nil if there are too many. A
+// prune returns --prune options for everything that was found, or nil if that would be too many. A
 // trailing slash keeps the directory itself.
 func (g *collection) prune() []string {
 	if len(g.targets) > maxTargets {
@@ -31,7 +31,7 @@ func (g *collection) prune() []string {
 	return options
 }
 
-// location returns where to run a command, and the path to use there.
+// location returns the directory in which to run a command, and the path to use in it.
 func (e *Examiner) location(path string) (where, name string) {
 	if e.opt.Dir == "" {
 		return " when building the image", quote.Shell(path)
@@ -64,9 +64,9 @@ func adviseLogs(e *Examiner, g *collection) (string, []string) {
 	return fmt.Sprintf("delete them%s: find %s -type f -delete", where, dir), nil
 }
 
-// adviseRPM advises to close the database instead of pruning its files: a write-ahead log can hold
-// packages that the database lacks, and in WAL mode a read-only database cannot be opened without
-// its -shm file.
+// adviseRPM returns the advice to close the database instead of pruning its files. A write-ahead
+// log can contain packages that the database lacks, and a read-only database in WAL mode cannot be
+// opened without its -shm file.
 func adviseRPM(e *Examiner, g *collection) (string, []string) {
 	database := ""
 	for _, t := range g.targets {
@@ -143,8 +143,8 @@ func adviseNewer(e *Examiner, g *collection) (string, []string) {
 		"find %s ! -type d -newermt @%d -exec touch --no-dereference --date=@%d {} +", earlier, where, dir, date, date), nil
 }
 
-// newestPackage is the time of the newest package, in Unix seconds; without packages, the
-// earliest time.
+// newestPackage returns the time of the newest package, in Unix seconds, or the earliest possible
+// time if there are no packages.
 func (e *Examiner) newestPackage() int64 {
 	newest := int64(math.MinInt64)
 	for _, at := range e.bounded {

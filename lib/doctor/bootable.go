@@ -10,20 +10,20 @@ import (
 	"chunkah/format"
 )
 
-// The checks here are those of "bootc container lint" that are fatal, and one for sealed images.
-// They look at the whole root: some findings are about files that do not exist.
+// The checks in this file are the fatal checks of "bootc container lint", and one check for sealed
+// images. They look at the root as a whole, because some findings are about missing files.
 
-// apiDirs are the directories that a bootable image needs for file systems that are mounted
-// there, and /var.
+// apiDirs are /var and the directories that a bootable image needs as mount points for file
+// systems.
 var apiDirs = []string{"/dev", "/proc", "/run", "/sys", "/tmp", "/var"}
 
-// kernelDir has a directory for each kernel, and the kernel in it.
+// kernelDir contains one directory per kernel, with the kernel in it.
 const (
 	kernelDir  = "/usr/lib/modules/"
 	kernelName = "/vmlinuz"
 )
 
-// tree records what checks of a whole root need.
+// tree records the facts that checks of a whole root need.
 type tree struct {
 	types   map[string]format.Type // of the paths in watched, if they exist
 	ostree  string                 // the target of /ostree
@@ -54,14 +54,14 @@ func (t *tree) is(path string, want format.Type) bool {
 	return found && got == want
 }
 
-// bootable reports whether the source is meant to boot: it has a kernel where bootable images have
-// it, or the label of one.
+// bootable reports whether the source is meant to boot. Such a source contains a kernel in the
+// place that bootable images use, or is labelled as a bootable image.
 func (e *Examiner) bootable() bool {
 	return e.seen.kernelInUsr || e.opt.Config != nil && e.opt.Config.Labels["containers.bootc"] == "1"
 }
 
-// lacks reports whether the source is meant to boot and all its files are known, so that missing
-// files can be reported.
+// lacks reports whether missing files can be reported. This requires that the source is meant to
+// boot and that all its files are known.
 func (e *Examiner) lacks() bool { return e.bootable() && e.header.KeepLayers == 0 }
 
 // at returns a finding about paths.
@@ -125,11 +125,11 @@ func findOSTreeLink(e *Examiner, f Finding) (Finding, bool) {
 	return f.at("/ostree", "/sysroot"), true
 }
 
-// maxCommandLine bounds the command line of a kernel image, in bytes.
+// maxCommandLine is the largest size of the command line in a kernel image, in bytes.
 const maxCommandLine = 64 << 10
 
-// isSealed reports whether a file is a unified kernel image whose command line has the digest of
-// the file system that it belongs to.
+// isSealed reports whether a file is a unified kernel image whose command line contains the digest
+// of the file system to which it belongs.
 func isSealed(e *Examiner, f *format.File) (sealed bool, err error) {
 	if f.Type != format.TypeFile {
 		return false, nil

@@ -10,7 +10,7 @@ import (
 	"chunkah/format"
 )
 
-// bootable is a root that boots.
+// bootable is a root that can boot.
 const bootable = `
 file /usr/lib/modules/6/vmlinuz
 dir /dev
@@ -25,8 +25,8 @@ dir /sysroot
 symlink /ostree to=sysroot/ostree
 `
 
-// sealed is a unified kernel image with a command line, as a line for mkroot: a DOS header, a PE
-// header and one section.
+// sealed returns a unified kernel image with a command line, as a line for mkroot. It consists of a
+// DOS header, a PE header and one section.
 func sealed(path, line string) string {
 	var b bytes.Buffer
 	dos := make([]byte, 64)
@@ -47,7 +47,8 @@ func sealed(path, line string) string {
 	return fmt.Sprintf("file %s text=%q\n", path, b.String()+line)
 }
 
-// TestKeptLayers: if the lower layers of an image are kept, only the upper ones are examined.
+// TestKeptLayers checks that only the upper layers are examined if the lower layers of an image are
+// kept.
 func TestKeptLayers(t *testing.T) {
 	root := "file /usr/lib/modules/6/vmlinuz\n"
 	if got := showAll(examine(t, root, format.Header{}, Options{})); len(got) != 2 {

@@ -7,7 +7,7 @@ import (
 	"chunkah/lib/scan"
 )
 
-// ID names a kind of finding. IDs do not change between versions.
+// ID identifies a kind of finding. IDs do not change between versions.
 type ID string
 
 // The kinds of findings.
@@ -66,22 +66,23 @@ type check struct {
 	id   ID
 	harm Harm
 	what string
-	// places are patterns of the paths to check; see newRule. Without places, every file is
+	// places are patterns for the paths to check (see newRule). If there are none, every file is
 	// checked.
 	places []string
-	// finds reports whether a file is a finding; nil if every file in places is one.
+	// finds reports whether a file is a finding. If it is nil, every file in places is a finding.
 	finds func(*Examiner, *format.File) (bool, error)
-	// out is set if the advice is to leave the files out. Other checks then ignore them. each is
-	// set if the advice lists every file.
+	// out is set if the advice is to leave the files out. Other checks then ignore these files.
+	// each is set if the advice lists every file.
 	out, each bool
-	// bootable is set if the finding matters for bootable images only, sparse if scan finds it.
+	// bootable is set if the finding matters only for bootable images. sparse is set if scan finds
+	// it.
 	bootable, sparse bool
-	// refused is set if scan reports it, as fault.
+	// refused is set if scan reports the finding, as fault.
 	refused bool
 	fault   scan.FaultKind
-	// whole checks the root, or an image's config or layers, as a whole, and completes the finding.
+	// whole checks the root as a whole, or an image's config or layers, and completes the finding.
 	whole func(*Examiner, Finding) (_ Finding, found bool)
-	// advise returns the advice and the options that carry it out.
+	// advise returns the advice and the options that implement it.
 	advise func(*Examiner, *collection) (string, []string)
 }
 
@@ -92,7 +93,7 @@ func (c *check) matches(e *Examiner, f *format.File) (bool, error) {
 	return c.finds(e, f)
 }
 
-// checks are in the order of reports. Checks with places run before those that check every file.
+// checks are listed in the order of reports. Checks with places run before checks of every file.
 var checks = []check{
 	{
 		id: SealedImage, harm: HarmBoot, finds: isSealed, each: true,
@@ -300,7 +301,7 @@ var packageCaches = append([]string{
 }, inHomes(".cache/pip/", ".cache/uv/", ".cache/go-build/", ".cache/yarn/", ".cache/node-gyp/", ".cache/composer/", ".npm/_cacache/",
 	".npm/_logs/", ".cargo/registry/", ".bundle/cache/")...)
 
-// inHomes returns patterns for these paths in all home directories.
+// inHomes returns patterns for these paths in every home directory.
 func inHomes(names ...string) []string {
 	var list []string
 	for _, name := range names {
@@ -312,7 +313,7 @@ func inHomes(names ...string) []string {
 // rpmLeftovers are the working files of an open rpm database.
 var rpmLeftovers = slices.Concat(rpmFiles("__db.*"), rpmFiles("rpmdb.sqlite-wal"), rpmFiles("rpmdb.sqlite-shm"))
 
-// rpmFiles returns patterns of a file in all places of the rpm database.
+// rpmFiles returns patterns for a file in every location of the rpm database.
 func rpmFiles(name string) []string {
 	return []string{"/usr/lib/sysimage/rpm/" + name, "/usr/share/rpm/" + name, "/var/lib/rpm/" + name}
 }

@@ -10,10 +10,10 @@ import (
 	"chunkah/format"
 )
 
-// maxHead bounds how much of a file is read, in bytes: one page.
+// maxHead is the largest number of bytes that are read from a file. It is one page.
 const maxHead = 4096
 
-// head returns the first n bytes of a file, or all if it is shorter.
+// head returns the first n bytes of a file, or the whole file if it is shorter.
 func (e *Examiner) head(f *format.File, n int) ([]byte, error) {
 	file, err := e.opt.Root.OpenFile(f.Path)
 	if err != nil {
@@ -29,7 +29,7 @@ func (e *Examiner) head(f *format.File, n int) ([]byte, error) {
 }
 
 // hasMachineID reports whether a machine ID is set. An empty file is filled at boot, and
-// "uninitialized" stands until the first boot (machine-id(5)).
+// "uninitialized" is the content until the first boot (machine-id(5)).
 func hasMachineID(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil
@@ -39,8 +39,9 @@ func hasMachineID(e *Examiner, f *format.File) (bool, error) {
 	return id != "" && id != "uninitialized", err
 }
 
-// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine:
-// no package owns it, and it has more than comments or a generic name.
+// fromBuildMachine reports whether /etc/hostname or /etc/resolv.conf comes from the build machine.
+// This is the case if no package owns the file, and it contains more than comments or a generic
+// name.
 func fromBuildMachine(e *Examiner, f *format.File) (bool, error) {
 	if e.bound(f) || f.Type != format.TypeFile || f.Size == 0 {
 		return false, nil

@@ -1,10 +1,10 @@
 // Package doctor finds problems in a root file system before it becomes an image: files that change
 // with every build, break booting or updating, leak secrets, or cannot be stored in an image.
 //
-// It reads the output of assign, so it sees the files that the image would have, with the options
-// of the build, and the time limits of packages. Of a few files, selected by name, it reads the
+// It reads the output of assign. So it sees the files that the image would contain with the options
+// of the build, and the time limits of packages. From a few files, selected by name, it reads the
 // first page. Each kind of finding has a stable ID and advice on what to do. Findings are collected
-// by directory, so memory grows with the number of directories, not of files.
+// by directory, so memory grows with the number of directories, not files.
 package doctor
 
 import (
@@ -25,7 +25,7 @@ import (
 // Harm is the kind of damage that a finding does.
 type Harm string
 
-// The harms.
+// The kinds of harm.
 const (
 	HarmReuse  Harm = "reuse"  // layers change without need
 	HarmBoot   Harm = "boot"   // a bootable image does not start or update as it should
@@ -34,18 +34,19 @@ const (
 	HarmSize   Harm = "size"   // the image is far larger than its source
 )
 
-// Finding is what one check found.
+// Finding is the result of a check that found something.
 type Finding struct {
 	ID   ID
 	Harm Harm
 	// What describes the finding in one sentence, without a period.
 	What string
-	// Places are the affected paths, in order; empty if the finding is not about files.
+	// Places are the affected paths, in order. They are empty if the finding is not about files.
 	Places []Place
-	// Files and Bytes are totals of all places. Hard links count once.
+	// Files and Bytes are the totals for all places. Hard links count once.
 	Files, Bytes int64
 	Advice       string
-	// Options are the options of scan, build and doctor that carry out the advice, if any.
+	// Options are the options for scan, build and doctor that implement the advice, if there are
+	// any.
 	Options []string
 }
 
@@ -55,19 +56,19 @@ type Place struct {
 	Files, Bytes int64 // found in it
 }
 
-// Options say what to look for. The zero value looks for everything.
+// Options configure the checks. By default, all checks are made.
 type Options struct {
-	// Root is used to read files.
+	// Root is the root from which files are read.
 	Root *rootfs.Root
-	// Dir is the directory of the root, for commands in advice; empty for an image.
+	// Dir is the directory of the root, for commands in advice. It is empty for an image.
 	Dir string
-	// Config and DiffIDs are those of the examined image; nil if the source is not an image.
+	// Config and DiffIDs come from the examined image. They are nil if the source is not an image.
 	Config  *oci.Config
 	DiffIDs []digest.Digest
-	// Layers are the layers of the examined image, from the bottom up; nil if the source is not an
-	// image or the stability of a layer is unknown.
+	// Layers are the layers of the examined image, from the bottom up. They are nil if the source
+	// is not an image or the stability of any layer is unknown.
 	Layers []chain.Layer
-	// Removed are files in the layers of the examined image that it no longer shows.
+	// Removed are files in the layers of the examined image that are no longer visible in it.
 	Removed []*format.File
 	// Ignore lists checks to skip.
 	Ignore []ID
@@ -80,7 +81,7 @@ type Examiner struct {
 	always []*check          // checks that apply to every file
 	found  map[ID]*collection
 	tree   tree
-	// seen holds facts that change the advice.
+	// seen contains facts that change the advice.
 	seen struct {
 		kernelInUsr, kernelInBoot, wal bool
 		extractor                      string // of the first archive with others inside

@@ -23,8 +23,8 @@ import (
 // packagedTime.
 const packaged, packagedTime = "dpkg/pkg", int64(mkroot.Epoch - 1000)
 
-// examine creates the root that a text describes and examines it. The files in now get an mtime
-// with nanoseconds.
+// examine creates the root that a text describes and examines it. The files listed in now get an
+// mtime with nanoseconds.
 func examine(t *testing.T, text string, header format.Header, opt Options, now ...string) []Finding {
 	t.Helper()
 	dir := mkroot.Make(t, text)
@@ -107,7 +107,7 @@ const (
 	timedPyc3 = `"\xf3\x0d\x0d\x0a\x00\x00\x00\x00\x00\xf1\x53\x65BBBBcode"` // Epoch
 )
 
-// Each kind of finding is found, and similar harmless files are not.
+// Each kind of problem is found, and similar harmless files are not reported.
 func TestFindings(t *testing.T) {
 	dated := format.Header{SourceDate: mkroot.Epoch, HasSourceDate: true}
 	found := make(map[ID]bool)
@@ -232,7 +232,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// If the source date is older than the packages, more files than necessary depend on it.
+// If the source date is older than the packages, it determines the times of more files than
+// necessary.
 func TestAdviceOnSourceDate(t *testing.T) {
 	for date, want := range map[int64]string{
 		packagedTime - 1: fmt.Sprintf("set SOURCE_DATE_EPOCH no earlier than the newest package, which is from 2023-11-14 (%d); build with --previous", packagedTime),
@@ -245,7 +246,7 @@ func TestAdviceOnSourceDate(t *testing.T) {
 	}
 }
 
-// Ignored checks are skipped; their files are then examined by other checks.
+// Ignored checks are skipped. Other checks then examine their files.
 func TestIgnore(t *testing.T) {
 	got := showAll(examine(t, "file /tmp/x\nfifo /p", format.Header{}, Options{Ignore: []ID{TmpFiles, SpecialFiles}}, "/tmp/x"))
 	if want := []string{"build-times: /tmp/x"}; !slices.Equal(got, want) {
@@ -253,8 +254,8 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-// Many files in one directory become one place, and so does a whole directory that a check is
-// about. Hard links count once.
+// Many files in one directory become one place. If a check is about a whole directory, that
+// directory becomes one place too. Hard links count once.
 func TestPlaces(t *testing.T) {
 	var root strings.Builder
 	for i := range 30 {
@@ -302,7 +303,7 @@ func TestConditionalAdvice(t *testing.T) {
 	}
 }
 
-// At most one page of a file is read.
+// At most one page is read from a file.
 func TestLargeFiles(t *testing.T) {
 	got := showAll(examine(t, "file /etc/machine-id size=1099511627776 sparse=1\nfile /etc/resolv.conf size=1099511627776 sparse=1", format.Header{}, Options{}))
 	if want := []string{"machine-id: /etc/machine-id"}; !slices.Equal(got, want) {
@@ -320,7 +321,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Each kind of finding is documented, and nothing else.
+// Each kind of finding is documented, and no other kind is.
 func TestDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/doctor.md")
 	if err != nil {

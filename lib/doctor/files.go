@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Sparse adds files with large holes, as found by scan.
+// Sparse adds the files with large holes that scan found.
 func (e *Examiner) Sparse(list []scan.Sparse) {
 	for i := range checks {
 		if c := &checks[i]; c.sparse && !e.ignores(c.id) {

@@ -7,11 +7,12 @@ import (
 	"chunkah/format"
 )
 
-// maxTargets bounds the options that a finding advises: more do not fit on a command line.
+// maxTargets is the largest number of options that a finding suggests. More do not fit on a command
+// line.
 const maxTargets = 20
 
-// maxSingle is the number of files in a directory that are listed singly. With more, the directory
-// is listed.
+// maxSingle is the largest number of files in a directory that are listed individually. If there
+// are more, the directory is listed instead.
 const maxSingle = 4
 
 // collection collects the results of one check.
@@ -32,8 +33,8 @@ func newCollection() *collection {
 	return &collection{places: make(map[string]*directory), linked: make(map[int64]bool)}
 }
 
-// add adds a file. Its place is its directory, or target if that is a directory further up and each
-// is not set.
+// add adds a file. Its place is its directory. If target is a directory further up and each is not
+// set, its place is target.
 func (g *collection) add(f *format.File, target string, each bool) {
 	size := max(f.Size, 0)
 	if f.Hardlink != 0 && g.linked[f.Hardlink] {

@@ -11,11 +11,12 @@ import (
 	"chunkah/format"
 )
 
-// maxKargs bounds a file with kernel arguments, in bytes. Real ones have some hundred.
+// maxKargs is the largest size of a kernel-argument file, in bytes. Real files contain a few
+// hundred.
 const maxKargs = 1 << 20
 
-// badKargs reports whether bootc refuses a file of kernel arguments: TOML with the array of strings
-// kargs, optionally the array match-architectures, and nothing else.
+// badKargs reports whether bootc refuses a kernel-argument file. The file must be TOML and contain
+// the string array kargs, optionally the array match-architectures, and nothing else.
 func badKargs(e *Examiner, f *format.File) (bad bool, err error) {
 	if f.Type != format.TypeFile {
 		return false, nil
@@ -31,7 +32,7 @@ func adviseKargs(*Examiner, *collection) (string, []string) {
 	return `write it as: kargs = ["console=ttyS0", "quiet"], optionally with match-architectures = ["x86_64"], and nothing else`, nil
 }
 
-// checkKargs checks the text of a file of kernel arguments.
+// checkKargs checks the text of a kernel-argument file.
 func checkKargs(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("is not UTF-8")

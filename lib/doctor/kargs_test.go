@@ -6,7 +6,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// The files that bootc accepts have no fault, and the others have one.
+// The files that bootc accepts have no fault, and all others have one.
 func TestKargs(t *testing.T) {
 	for _, text := range []string{
 		`kargs = ["quiet"]`, "kargs = []\n",
@@ -29,7 +29,8 @@ func TestKargs(t *testing.T) {
 	}
 }
 
-// FuzzKargs: a text that is right stays so with a comment, and is wrong with a second array.
+// FuzzKargs checks that a valid text stays valid with an added comment, and becomes invalid with a
+// second array.
 func FuzzKargs(f *testing.F) {
 	f.Add("# x\nkargs = [\"a\", 'b', \"\"\"c\\\n d\"\"\"]\nmatch-architectures = [\n]\n")
 	f.Add(`kargs = ["\u00e4\U0001f600\t"]`)

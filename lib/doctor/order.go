@@ -6,8 +6,8 @@ import (
 	"chunkah/lib/chain"
 )
 
-// maxOrderCost is how many times the cost of the best order is accepted. The rounding in planners
-// stays below it.
+// maxOrderCost is the accepted cost of an order, as a multiple of the best order's cost. The effect
+// of rounding in planners stays below it.
 const maxOrderCost = 2
 
 // findOrder compares the order of an image's layers with the best order. The finding's bytes are

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rule is one pattern of a check.
+// rule is one pattern from a check.
 type rule struct {
 	check   *check
 	top     string // the first name, taken literally
@@ -13,16 +13,16 @@ type rule struct {
 	below   bool   // matches everything below the path
 }
 
-// newRule parses a pattern. It is an absolute path whose names, except the first, are patterns of
-// path.Match. With a trailing slash it matches everything below.
+// newRule parses a pattern, which is an absolute path. Its elements, except the first, are patterns
+// for path.Match. With a trailing slash it matches everything below.
 func newRule(c *check, pattern string) rule {
 	rest, below := strings.CutSuffix(pattern[1:], "/")
 	top, rest, _ := strings.Cut(rest, "/")
 	return rule{check: c, top: top, pattern: rest, below: below}
 }
 
-// match reports whether the rule matches a path whose first name is the rule's, and returns the
-// path to leave out.
+// match reports whether the rule matches a path that starts with the rule's first element. It also
+// returns the path to leave out.
 func (r rule) match(name string) (target string, found bool) {
 	at := 1 + len(r.top) // end of the part that has matched
 	for rest := r.pattern; rest != ""; {

@@ -8,14 +8,14 @@ import (
 	"chunkah/format"
 )
 
-// secretNames are patterns of names of files that usually contain a secret.
+// secretNames are patterns for the names of files that usually contain a secret.
 var secretNames = []string{
 	"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "*.keytab", "*.gpg-key", ".env", ".netrc", ".pgpass", ".my.cnf",
 	".git-credentials", ".npmrc", ".pypirc", ".htpasswd", "auth.json", "shadow", "gshadow", "*secret*", "*password*", "*passwd*", "*credential*", "*token*",
 	"ssh_host_*_key", ".*_history",
 }
 
-// isSecret reports whether a file looks like a secret by its name.
+// isSecret reports whether a file's name suggests that it contains a secret.
 func isSecret(f *format.File) bool {
 	if strings.HasSuffix(f.Path, "/.docker/config.json") {
 		return true
@@ -27,7 +27,8 @@ func isSecret(f *format.File) bool {
 	})
 }
 
-// findRemoved finds files of lower layers that the image no longer shows, and that look secret.
+// findRemoved finds files in lower layers that are no longer visible in the image and whose names
+// suggest a secret.
 func findRemoved(e *Examiner, f Finding) (_ Finding, found bool) {
 	for _, r := range e.opt.Removed {
 		if !isSecret(r) {

@@ -7,7 +7,7 @@ import (
 	"chunkah/format"
 )
 
-// Removed files that look secret are found, others are not.
+// Removed files with the name of a secret are found, and others are not.
 func TestRemovedFiles(t *testing.T) {
 	var removed []*format.File
 	for _, p := range []string{"/root/.ssh/id_ed25519", "/usr/share/doc/a", "/etc/app/API-Token", "/root/.docker/config.json", "/etc/config.json", "/usr/bin/key"} {

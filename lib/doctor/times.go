@@ -15,8 +15,8 @@ func (e *Examiner) bound(f *format.File) bool {
 }
 
 // hasBuildTime reports whether a file was written while the root was built. Package managers and
-// tar set times from archives, in whole seconds; only newly written files have nanoseconds. Layers
-// have none either, so this cannot be found in images.
+// tar set times from archives in whole seconds, so only newly written files have nanoseconds. Times
+// in layers have no nanoseconds either, so this check finds nothing in images.
 func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	if e.header.HasSourceDate || f.MTimeNsec == 0 {
 		return false, nil
@@ -24,13 +24,13 @@ func hasBuildTime(e *Examiner, f *format.File) (bool, error) {
 	return !e.bound(f), nil
 }
 
-// newerThanSource reports whether the source date determines the file's time. It does not limit
-// the times of packages.
+// newerThanSource reports whether the source date determines the file's time. The source date does
+// not limit the times in packages.
 func newerThanSource(e *Examiner, f *format.File) (bool, error) {
 	return e.header.HasSourceDate && !e.bound(f) && f.MTime > e.header.SourceDate, nil
 }
 
-// hasPycTime reports whether a file is compiled Python with a time in it that changes between
+// hasPycTime reports whether a file is compiled Python that contains a time that changes between
 // builds.
 func hasPycTime(e *Examiner, f *format.File) (bool, error) {
 	if f.Type != format.TypeFile || f.Size < pyc.HeaderSize || !pyc.Is(f.Path) {

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyBuffer is the number of bytes of one read. holeSize is the size of the blocks, in bytes, that
-// become holes if they contain only zeros: small enough to find the holes of sparse files, and
-// large enough that files do not fall apart on the disk.
+// copyBuffer is the number of bytes per read. holeSize is the size in bytes of the blocks that
+// become holes if they contain only zeros. It is small enough to find the holes in sparse files,
+// and large enough that files are not fragmented on disk.
 const (
 	copyBuffer = 256 << 10
 	holeSize   = 64 << 10
@@ -19,7 +19,7 @@ const (
 
 var zeros [holeSize]byte
 
-// contents are those of a new file.
+// contents are the contents of a new file.
 type contents struct {
 	in      io.Reader
 	size    int64
@@ -63,7 +63,7 @@ func (c contents) writeTo(ctx context.Context, fd int, buf *[copyBuffer]byte) er
 	return nil
 }
 
-// holes returns the length of the blocks at the start of p that have only zeros.
+// holes returns the total length of the blocks at the start of p that contain only zeros.
 func holes(p []byte) int {
 	n := 0
 	for len(p)-n >= holeSize && bytes.Equal(p[n:n+holeSize], zeros[:]) {
@@ -72,7 +72,8 @@ func holes(p []byte) int {
 	return n
 }
 
-// data returns the length of the blocks at the start of p, at least one, up to the first hole.
+// data returns the total length of the blocks at the start of p up to the first hole. It is at
+// least one block.
 func data(p []byte) int {
 	n := min(holeSize, len(p))
 	for n < len(p) && holes(p[n:min(n+holeSize, len(p))]) == 0 {

@@ -14,9 +14,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// Directory is where a tree is written. A new directory has a temporary name until Commit. An
-// existing empty one is filled in place, so that it can be a mount point. It contains the stage
-// until everything else is complete.
+// Directory is the directory to which a tree is written. A new directory has a temporary name until
+// Commit. An existing empty directory is filled in place, so that it can be a mount point. Until
+// everything else is complete, the directory contains the stage.
 type Directory struct {
 	name   string   // as the user wrote it
 	path   string   // absolute
@@ -24,7 +24,7 @@ type Directory struct {
 	stage  *stage
 	before unix.Stat_t // of the existing directory
 	done   bool
-	// finished are the directories in it that have their final modes, parents first.
+	// finished lists the directories below it that have their final modes, parents first.
 	finished []string
 }
 
@@ -74,7 +74,7 @@ func (d *Directory) prepare() error {
 	return nil
 }
 
-// createNew creates a directory with a temporary name beside the final one.
+// createNew creates a directory with a temporary name next to the final name.
 func (d *Directory) createNew() (err error) {
 	if _, err := os.Lstat(d.path); err == nil {
 		return errors.New("is a dangling symlink")
@@ -89,7 +89,7 @@ func (d *Directory) createNew() (err error) {
 	return d.prepare()
 }
 
-// namesIn returns at most two names in a directory.
+// namesIn returns at most two names from a directory.
 func namesIn(path string) ([]string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -124,14 +124,14 @@ func (d *Directory) at() string {
 	return d.lock.Name()
 }
 
-// open opens the directory where it is now.
+// open opens the directory under its current name.
 func (d *Directory) open() (*rootfs.Root, error) { return rootfs.Open(d.at()) }
 
-// unmark removes the stage, with the files that no name needs. The directory is complete then,
+// unmark removes the stage, including files that no path uses. Afterwards the directory is complete
 // except for its own metadata.
 func (d *Directory) unmark() error { return cause(os.RemoveAll(d.stage.dir.Name())) }
 
-// Commit gives a new directory its name.
+// Commit renames a new directory to its final name.
 func (d *Directory) Commit() error {
 	if d.lock != nil {
 		if err := rename(unix.AT_FDCWD, d.lock.Name(), unix.AT_FDCWD, d.path); err != nil {
@@ -143,7 +143,7 @@ func (d *Directory) Commit() error {
 	return nil
 }
 
-// close closes what was only locked.
+// close closes files that were open only for their locks.
 func (d *Directory) close() {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -153,7 +153,7 @@ func (d *Directory) close() {
 	}
 }
 
-// rename renames a directory, and replaces nothing if the file system supports that.
+// rename renames a directory. If the file system supports it, an existing target is not replaced.
 func rename(fromDir int, from string, toDir int, to string) error {
 	return retry(func() error {
 		err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
@@ -189,7 +189,7 @@ func (d *Directory) remove() error {
 	return errors.Join(err, d.reset())
 }
 
-// reset gives an existing directory its owner and mode back.
+// reset restores the owner and mode of an existing directory.
 func (d *Directory) reset() error {
 	var now unix.Stat_t
 	if err := retry(func() error { return unix.Stat(d.path, &now) }); err != nil {
@@ -203,8 +203,8 @@ func (d *Directory) reset() error {
 	return unix.Chmod(d.path, d.before.Mode&0o7777)
 }
 
-// makeWritable gives directories back a mode in which their owner can remove files. Errors show
-// when files are removed.
+// makeWritable gives directories a mode in which their owner can remove files. It ignores errors,
+// because they show up again when files are removed.
 func (d *Directory) makeWritable() {
 	_ = unix.Chmod(d.at(), 0o700)
 	root, err := d.open()
@@ -220,7 +220,8 @@ func (d *Directory) makeWritable() {
 	}
 }
 
-// cause returns the error without a path, which is that of the user's directory or a temporary one.
+// cause returns the error without its path, because the path is the user's directory or a temporary
+// one.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

@@ -1,11 +1,12 @@
 // Package extract writes the file system of an image to a directory or a tar.
 //
-// In a directory, every file is newly created, below the open directory: no symlink is followed,
-// and nothing that exists is changed. All directories are only accessible to their owner until
-// everything in them is complete.
+// In a directory, every file is newly created below the open directory. No symlink is followed, and
+// no existing file is changed. Until everything in a directory is complete, only its owner can
+// access it.
 //
-// Contents are written once, to a stage in the directory, while the layers are read: see
-// Directory.Store. Each file is renamed to its place once all layers are verified and merged.
+// Contents are written once, to a stage in the directory, while the layers are read (see
+// Directory.Store). Each file is renamed to its final path after all layers are verified and
+// merged.
 package extract
 
 import (
@@ -24,9 +25,10 @@ import (
 // Options configure Into. The zero value restores everything that the process is permitted to
 // restore.
 type Options struct {
-	// Strict makes it an error if something cannot be restored.
+	// Strict turns a loss into an error.
 	Strict bool
-	// Threads bounds the files written in parallel; 0 means the number of cores.
+	// Threads is the largest number of files that are written in parallel. 0 means the number of
+	// cores.
 	Threads int
 	// Work counts the bytes of regular files. It can be nil.
 	Work *metrics.Work
@@ -41,14 +43,14 @@ func (o Options) threads() int {
 
 // Report describes what was written.
 type Report struct {
-	// Files counts everything except directories. Bytes is the size of regular files, hard links
-	// counted once.
+	// Files counts everything except directories. Bytes is the size of regular files, with hard
+	// links counted once.
 	Files, Bytes int64
 	// Losses are sorted by What.
 	Losses []Loss
 }
 
-// Loss is something that could not be restored, and the sorted paths of the files that lack it.
+// Loss is something that could not be restored, with the sorted paths of the affected files.
 type Loss struct {
 	What  string
 	Paths []string
@@ -70,11 +72,11 @@ func (e *LossError) Lines() []string {
 	return lossLines(e.Losses, "nothing was extracted, because of --strict", shownPaths)
 }
 
-// shownPaths is the number of paths that a line shows of a loss.
+// shownPaths is the number of paths that are shown per loss.
 const shownPaths = 3
 
-// Lines returns a heading and one line for each loss, or nothing if there is none. With all, each
-// path is listed.
+// Lines returns a heading and one line for each loss, or nothing if there were no losses. If all is
+// set, each path is listed.
 func (r *Report) Lines(all bool) []string {
 	if len(r.Losses) == 0 {
 		return nil
@@ -86,7 +88,7 @@ func (r *Report) Lines(all bool) []string {
 	return lossLines(r.Losses, "everything else was extracted", most)
 }
 
-// lossLines formats losses. most limits the paths of each; 0 means all.
+// lossLines formats losses. most is the largest number of paths per loss. 0 means all.
 func lossLines(losses []Loss, heading string, most int) []string {
 	lines := []string{"not everything could be restored; " + heading + ":"}
 	for _, l := range losses {
@@ -125,11 +127,11 @@ type extraction struct {
 // inode identifies a file in the source.
 type inode struct{ dev, ino uint64 }
 
-// link is a further name of an inode.
+// link is another name of an inode.
 type link struct{ path, target string }
 
-// Into writes the tree of an image to a directory, without giving it its name: see
-// Directory.Commit. Directory.Store has got its files while it was flattened.
+// Into writes an image's tree to a directory. The directory keeps its temporary name until
+// Directory.Commit. Directory.Store has already received the files while the tree was flattened.
 func Into(ctx context.Context, dest *Directory, tree *image.Tree, opt Options) (*Report, error) {
 	to, err := dest.open()
 	if err != nil {

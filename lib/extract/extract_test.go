@@ -49,7 +49,7 @@ func flatten(t *testing.T, img *image.Image, store image.Store) *image.Tree {
 	return merged
 }
 
-// own returns an entry that belongs to the user of the test, who can then restore it.
+// own returns an entry that belongs to the user who runs the test, so that the user can restore it.
 func own(e mk.Entry) mk.Entry {
 	return e.But(func(h *tar.Header) { h.Uid, h.Gid = os.Getuid(), os.Getgid() })
 }
@@ -108,8 +108,8 @@ func listing(t *testing.T, dir string) []string {
 	return list
 }
 
-// A new directory, an empty one and a symlink to one get the same files. The upper layer hides and
-// replaces files of the lower one.
+// A new directory, an empty directory and a symlink to an empty directory get the same files. The
+// upper layer hides and replaces files in the lower layer.
 func TestInto(t *testing.T) {
 	img := open(t,
 		[]mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")), own(mk.File("d/a", "old")), own(mk.File("d/b", "b")), own(mk.Link("d/c", "d/b")), own(mk.Dir("gone")), own(mk.File("gone/x", "x"))},
@@ -158,8 +158,8 @@ func TestInto(t *testing.T) {
 	}
 }
 
-// A directory with files, a file and a directory in a missing one are refused. A directory with the
-// mark of a killed run is named as such.
+// Three targets are refused: a directory with files, a file, and a directory whose parent is
+// missing. If a killed run has marked a directory, the error says so.
 func TestCreateRefuses(t *testing.T) {
 	base := t.TempDir()
 	for _, dir := range []string{"full", "killed"} {
@@ -192,7 +192,7 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// An error leaves nothing in a new directory's place, and an existing one empty.
+// After an error, a new directory does not exist, and an existing one is empty.
 func TestDiscard(t *testing.T) {
 	readOnly := own(mk.Dir("d/e")).But(func(h *tar.Header) { h.Mode = 0 })
 	img := open(t, []mk.Entry{own(mk.Dir("./")), own(mk.Dir("d")).But(func(h *tar.Header) { h.Mode = 0o555 }), readOnly, own(mk.File("d/e/f", "f")),
@@ -224,7 +224,7 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// The end of the context ends the extraction.
+// When the context ends, the extraction ends.
 func TestInterrupted(t *testing.T) {
 	img := open(t, []mk.Entry{own(mk.File("f", "f"))})
 	dir := t.TempDir() + "/dir"
@@ -246,7 +246,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A directory that appears meanwhile is not replaced.
+// A directory that appears in the meantime is not replaced.
 func TestCommitReplacesNothing(t *testing.T) {
 	img := open(t, []mk.Entry{own(mk.Dir("./")), own(mk.File("f", "f"))})
 	dir := t.TempDir() + "/dir"
@@ -297,7 +297,7 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// A tar has everything, for any user, and reads the same as the image.
+// A tar contains everything, for any user, and reads the same as the image.
 func TestToTar(t *testing.T) {
 	img := open(t, []mk.Entry{
 		mk.Dir("./"), mk.Dir("d").But(func(h *tar.Header) { h.Uid, h.Mode = 1234, 0o1777 }), mk.File("d/a", "a").Xattr("security.capability", "x").Xattr("user.overlay.opaque", "y"),
@@ -329,7 +329,7 @@ func TestToTar(t *testing.T) {
 	}
 }
 
-// A file appears when it is complete. Until then an old one stays.
+// A file appears only when it is complete. Until then an old file stays.
 func TestFile(t *testing.T) {
 	name := t.TempDir() + "/out.tar"
 	for i, commit := range []bool{false, true, false} {
@@ -358,8 +358,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// Files are written while layers are read. They get the names and the metadata that all layers
-// together decide on.
+// Files are written while layers are read. All layers together determine their final names and
+// metadata.
 func TestLinksAndWhiteouts(t *testing.T) {
 	big := func(c string) string { return strings.Repeat(c, 1<<18) }
 	readOnly := func(h *tar.Header) { h.Mode = 0o444 }
@@ -399,7 +399,7 @@ func TestLinksAndWhiteouts(t *testing.T) {
 	}
 }
 
-// If the digest of the last layer is wrong, nothing is left of the files that were written before.
+// If the digest of the last layer is wrong, no files from the earlier layers remain.
 func TestWrongDigest(t *testing.T) {
 	for _, exists := range []bool{false, true} {
 		img := open(t, []mk.Entry{own(mk.File("a", "a"))}, []mk.Entry{own(mk.File("b", "b"))})

@@ -15,7 +15,7 @@ import (
 	"chunkah/lib/temp"
 )
 
-// File is a file that appears when it is complete. A pipe, a device or an open file such as
+// File is a file that appears only when it is complete. A pipe, a device or an open file such as
 // /dev/stdout is written directly.
 type File struct {
 	buf    *bufio.Writer
@@ -24,10 +24,10 @@ type File struct {
 	target string // where it appears; empty if it is written directly
 }
 
-// tarBuffer is the size of one write, in bytes.
+// tarBuffer is the number of bytes per write.
 const tarBuffer = 256 << 10
 
-// CreateFile creates a file. A symlink stays, and its target is replaced.
+// CreateFile creates a file. If name is a symlink, the link stays and its target is replaced.
 func CreateFile(ctx context.Context, name string) (*File, error) {
 	f, err := interrupt.Open(ctx, name, func(name string) (*File, error) { return createFile(ctx, name) })
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *File) Commit() error {
 	return f.writing(f.file.Close())
 }
 
-// appear renames the file once it is on the disk, and syncs its name.
+// appear syncs the file, renames it, and syncs its directory.
 func (f *File) appear() error {
 	if err := f.file.Sync(); err != nil {
 		return err

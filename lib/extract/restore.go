@@ -13,7 +13,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// What can be lost, in the words of messages.
+// The things that can be lost, as they appear in messages.
 const (
 	lostOwner  = "the owner"
 	lostSetID  = "setuid and setgid bits, because the owner differs"
@@ -46,7 +46,7 @@ func (f opened) setxattr(name string, value []byte) error {
 }
 
 func (f opened) setTime(times [2]unix.Timespec) error {
-	// futimens is utimensat without a path, which the package unix does not offer.
+	// futimens is utimensat without a path. Package unix does not provide it.
 	return retry(func() error {
 		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(f), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
 		if errno != 0 {
@@ -60,8 +60,8 @@ func (f opened) stat(st *unix.Stat_t) error {
 	return retry(func() error { return unix.Fstat(int(f), st) })
 }
 
-// named is a name in an open directory, which must not be opened itself: a symlink or a special
-// file.
+// named is a name in an open directory. The file itself must not be opened, because it is a symlink
+// or a special file.
 type named struct {
 	dir  int
 	name string
@@ -94,7 +94,7 @@ func (f named) stat(st *unix.Stat_t) error {
 	return retry(func() error { return unix.Fstatat(f.dir, f.name, st, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
-// retry repeats a call that a signal interrupted.
+// retry repeats a call while signals interrupt it.
 func retry(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
@@ -103,7 +103,7 @@ func retry(call func() error) error {
 	}
 }
 
-// openat opens a name in a directory, and never a symlink's target.
+// openat opens a name in a directory. It never follows a symlink.
 func openat(dir int, name string, flags int) (fd int, err error) {
 	err = retry(func() (err error) {
 		fd, err = unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
@@ -112,9 +112,9 @@ func openat(dir int, name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// restore sets the metadata of a file, and calls lose with the things that cannot be restored. The
-// order matters: chown clears capabilities and setuid bits, a read-only mode forbids xattrs to its
-// owner, and an ACL changes the mode.
+// restore sets a file's metadata, and calls lose for everything that cannot be restored. The order
+// matters, because chown clears capabilities and setuid bits, a read-only mode prevents the owner
+// from setting xattrs, and an ACL changes the mode.
 func restore(f target, st rootfs.Stat, xattrs []rootfs.Xattr, lose func(what string)) error {
 	mode := st.Mode & 0o7777
 	kept, err := chown(f, st)
@@ -152,12 +152,12 @@ func restore(f target, st rootfs.Stat, xattrs []rootfs.Xattr, lose func(what str
 	return f.setTime([2]unix.Timespec{time, time})
 }
 
-// restore sets the metadata of a file, and records everything that cannot be restored.
+// restore sets a file's metadata, and records everything that cannot be restored.
 func (x *extraction) restore(path string, f target, st rootfs.Stat, xattrs []rootfs.Xattr) error {
 	return restore(f, st, xattrs, func(what string) { x.lose(what, path) })
 }
 
-// chown sets the owner, unless the file has it already. kept is false if that is not permitted.
+// chown sets the owner if it differs. kept is false if that is not permitted.
 func chown(f target, st rootfs.Stat) (kept bool, err error) {
 	var now unix.Stat_t
 	if err := f.stat(&now); err != nil {
@@ -190,8 +190,8 @@ func setXattr(f target, a rootfs.Xattr, lose func(what string)) error {
 	return nil
 }
 
-// ofOverlay reports whether an xattr is an instruction for overlayfs. In a lower directory of a
-// mount it could show other files than the image's.
+// ofOverlay reports whether an xattr is an instruction to overlayfs. In a lower directory of an
+// overlay mount, such an xattr could show files that differ from the image's.
 func ofOverlay(name string) bool {
 	return strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.")
 }

@@ -16,9 +16,9 @@ import (
 	"chunkah/lib/temp"
 )
 
-// stage is a directory in the new one. Files are written there while the layers are read,
-// since only the whole image decides on their names. Their names in the stage are numbers. It has a
-// temporary name, so it also marks an unfinished directory.
+// stage is a directory inside the target directory. Files are written to it while the layers are
+// read, because their final names are known only after all layers. In the stage, their names are
+// numbers. The stage has a temporary name, so it also marks an unfinished directory.
 type stage struct {
 	dir  *os.File
 	bufs sync.Pool // of *[copyBuffer]byte
@@ -40,7 +40,7 @@ func newStage(in string) (*stage, error) {
 	}, nil
 }
 
-// Store writes a file to the stage: see image.Store.
+// Store writes a file to the stage (see image.Store).
 func (d *Directory) Store(ctx context.Context, st rootfs.Stat, xattrs []rootfs.Xattr, in io.Reader) (int64, error) {
 	s := d.stage
 	s.mu.Lock()
@@ -90,10 +90,11 @@ func (s *stage) restore(number int64, fd int, st rootfs.Stat, xattrs []rootfs.Xa
 	return err
 }
 
-// onlyOwner is what most files lose without root privileges. One list for all saves memory.
+// onlyOwner is the loss that most files have without root privileges. Sharing one list saves
+// memory.
 var onlyOwner = []string{lostOwner}
 
-// ownerOf returns the owner of a new file, which is the same for all files of the stage.
+// ownerOf returns the owner of new files, which is the same for all files in the stage.
 func (s *stage) ownerOf(fd int) (*unix.Stat_t, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +119,7 @@ func (f staged) stat(st *unix.Stat_t) error {
 	return nil
 }
 
-// place gives a file of the stage its name.
+// place moves a file from the stage to its final path.
 func (w *worker) place(path string, to *rootfs.Dir, f item, s image.Stored) error {
 	stage := w.dest.stage
 	if err := rename(int(stage.dir.Fd()), strconv.FormatInt(s.Number, 10), to.Fd(), f.name); err != nil {

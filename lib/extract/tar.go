@@ -13,8 +13,8 @@ import (
 	"chunkah/lib/write"
 )
 
-// ToTar writes a tree as a tar, in the form of a layer: pax, times in whole seconds. Any user can
-// write all of it, so only instructions for overlayfs are lost.
+// ToTar writes a tree as a tar. The tar has the same format as a layer: pax, with times in whole
+// seconds. Any user can write all of it, so only instructions to overlayfs are lost.
 func ToTar(ctx context.Context, w io.Writer, from *rootfs.Root, opt Options) (*Report, error) {
 	l := &lister{from: from, groups: make(map[inode]int64), lost: make(map[string][]string)}
 	if err := l.list(ctx, "/"); err != nil {
@@ -105,7 +105,7 @@ func sizeOf(st rootfs.Stat) int64 {
 	return st.Size
 }
 
-// add adds the record of a name in a directory, or of the directory itself.
+// add adds the record for a name in a directory, or for the directory itself.
 func (l *lister) add(d *rootfs.Dir, name string, st rootfs.Stat) error {
 	path := d.Path()
 	if name != "" {

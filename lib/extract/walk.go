@@ -12,14 +12,15 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// A batch is a part of a directory that one worker writes. These bounds, in files and bytes, are
-// large enough that opening the directory does not matter, and small enough to occupy all workers.
+// A batch is part of a directory and is written by one worker. These limits, in files and bytes,
+// are large enough that opening the directory does not matter, and small enough to keep all workers
+// busy.
 const (
 	batchFiles = 64
 	batchBytes = 16 << 20
 )
 
-// batch has names of one directory, except subdirectories.
+// batch contains names in one directory, except subdirectories.
 type batch struct {
 	dir   string
 	files []item
@@ -50,7 +51,7 @@ func (x *extraction) walk(ctx context.Context, dir string) error {
 	return nil
 }
 
-// read reads a directory of the source, and returns the names of its subdirectories.
+// read reads a directory in the source, and returns the names of its subdirectories.
 func (x *extraction) read(ctx context.Context, dir string) (subdirs []string, err error) {
 	d, err := x.from.OpenDir(dir)
 	if err != nil {
@@ -85,7 +86,7 @@ func (x *extraction) read(ctx context.Context, dir string) (subdirs []string, er
 	return subdirs, x.send(ctx, b)
 }
 
-// isLink records a further name of an inode.
+// isLink reports whether the path is another name of a known inode. It records such a name.
 func (x *extraction) isLink(path string, st rootfs.Stat) bool {
 	if st.Links < 2 {
 		return false
@@ -130,7 +131,7 @@ func (x *extraction) mkdirs(dir string, names []string) error {
 	return nil
 }
 
-// writeLinks creates the further names of inodes.
+// writeLinks creates the other names of inodes.
 func (x *extraction) writeLinks(ctx context.Context) error {
 	for _, l := range x.links {
 		if ctx.Err() != nil {
@@ -162,7 +163,7 @@ func (x *extraction) link(l link) error {
 	return retry(func() error { return unix.Linkat(from.Fd(), base(l.target), to.Fd(), base(l.path), 0) })
 }
 
-// finishDirs sets the metadata of directories, each after those in it.
+// finishDirs sets the metadata of directories. Each directory comes after the directories in it.
 func (x *extraction) finishDirs(ctx context.Context) error {
 	x.dest.finished = x.dirs[1:]
 	for _, dir := range slices.Backward(x.dirs) {

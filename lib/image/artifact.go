@@ -16,7 +16,7 @@ import (
 //
 // Some artifacts use the config of an image so that old registries accept them. They can be
 // recognised by their layers.
-func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, is bool) {
+func Artifact(data []byte, d v1.Descriptor) (blobs []v1.Descriptor, isArtifact bool) {
 	var m struct {
 		SchemaVersion int             `json:"schemaVersion"`
 		MediaType     string          `json:"mediaType"`

@@ -14,13 +14,13 @@ import (
 // NoComponent marks an entry whose component is unknown.
 const NoComponent = -1
 
-// Types of whiteout entries, which remove entries of layers below.
+// Types of whiteout entries, which remove entries in the layers below.
 const (
 	typeWhiteout = 'w'
 	typeOpaque   = 'o' // everything in a directory
 )
 
-// Entry is one entry of a layer's tar.
+// Entry is an entry in a layer's tar.
 type Entry struct {
 	Path string // absolute path in the tree; of a whiteout the removed path
 	Link string // target of a symlink or hard link
@@ -30,15 +30,16 @@ type Entry struct {
 	Mode        uint32 // permission bits
 	// Component is an index into Image.Components, or NoComponent.
 	Component int32
-	// Content and Meta are parts of SHA-256 sums: of the contents, and of all metadata except the
-	// time. If two entries with the same path agree in both, they differ at most in time.
+	// Content and Meta are parts of SHA-256 sums. Content covers the contents, and Meta covers all
+	// metadata except the time. If two entries with the same path agree in both, they differ at
+	// most in time.
 	Content [16]byte
 	Meta    uint64
 
 	flag byte // tar's type flag, or one of the types above
 }
 
-// newEntry describes an entry of a layer.
+// newEntry describes an entry in a layer.
 func newEntry(h *tar.Header, sum [sha256.Size]byte) (Entry, error) {
 	path, whiteout, err := image.EntryPath(h.Name)
 	if err != nil {
@@ -118,7 +119,8 @@ func (e *Entry) Type() string {
 }
 
 // Weight is an entry's approximate size in the tar, in bytes, without long names and xattrs. A
-// blob's size is divided among entries by weight, since compression hides the actual shares.
+// blob's size is divided among its entries by weight, because the true shares cannot be seen after
+// compression.
 func (e *Entry) Weight() int64 {
 	const block = 512
 	return block + (e.Size+block-1)/block*block

@@ -10,8 +10,8 @@ import (
 	"chunkah/tests/bound"
 )
 
-// FuzzDescribe: whatever history and annotations contain, numbers are in range or Unknown, and
-// there is one fingerprint for each component or none.
+// FuzzDescribe checks that, whatever history and annotations contain, numbers are in range or
+// Unknown, and there are as many fingerprints as components or none.
 func FuzzDescribe(f *testing.F) {
 	f.Add(`{"layer":{"index":1,"components":["a","b"],"fingerprints":["1","2"],"stability_ppm":5}}`, plan.Author, "", "0.5")
 	f.Add("a b", plan.Author, plan.Author, "1.000000")

@@ -1,9 +1,9 @@
-// Package inspect describes the layers of an image by any tool: sizes, components, stability, and
-// every entry of the tars.
+// Package inspect describes the layers of an image, whichever tool made it: sizes, components,
+// stability, and every entry in the tars.
 //
-// Manifest and config contain a part of this. For the rest all layers are read once, which takes
-// memory in proportion to their entries. Missing numbers are Unknown, missing components are
-// NoComponent.
+// The manifest and config contain part of this information. For the rest, all layers are read once,
+// which takes memory in proportion to the number of entries. Missing numbers are Unknown, missing
+// components are NoComponent.
 package inspect
 
 import (
@@ -21,7 +21,8 @@ import (
 	"chunkah/lib/plan"
 )
 
-// Unknown is a number that the image does not contain, or that requires reading the layers.
+// Unknown stands for a number that the image does not contain, or that cannot be known before the
+// layers are read.
 const Unknown = -1
 
 // Image is an image for one platform.
@@ -34,14 +35,14 @@ type Image struct {
 	Layers   []Layer // from the bottom up
 	// Components are the components of all entries, indexed by Entry.Component.
 	Components []string
-	// Warnings are about damaged package databases, Notes about entries that runtimes treat
+	// Warnings describe damaged package databases. Notes describe entries that runtimes treat
 	// differently.
 	Warnings, Notes []string
 
 	image *image.Image
 	opt   image.Options
-	// read is set once the layers were read. tree is their merged file system, or nil if it was not
-	// requested.
+	// read is set once the layers have been read. tree is their merged file system, or nil if it
+	// was not requested.
 	read bool
 	tree *image.Tree
 }
@@ -49,20 +50,20 @@ type Image struct {
 // Layer is one layer of an image.
 type Layer struct {
 	image.Layer
-	// Components are the components in its history. Fingerprints has one for each of them, or none.
-	// Own is set if chunkah or the Rust chunkah made the layer.
+	// Components are the components in the layer's history. Fingerprints contains one fingerprint
+	// per component, or is empty. Own is set if chunkah or the Rust chunkah made the layer.
 	Components, Fingerprints []string
 	Own                      bool
 	// Stability is the chance that the layer stays unchanged for a week, in parts per million, or
 	// Unknown.
 	Stability int64
-	// Bytes is the size of its tar, or Unknown.
+	// Bytes is the size of the layer's tar, or Unknown.
 	Bytes int64
-	// Stale is the size of its files that upper layers hide, or Unknown, and HiddenBy has these
-	// bytes by the layer that hides them.
+	// Stale is the size of those files in the layer that upper layers hide, or Unknown. HiddenBy
+	// divides this size by the layer that hides the files.
 	Stale    int64
 	HiddenBy map[int]int64
-	// Entries are the entries of its tar, in order; nil if it was not read.
+	// Entries are the entries in the layer's tar, in order. They are nil if the tar was not read.
 	Entries []Entry
 }
 
@@ -92,8 +93,8 @@ func (in *Image) Close() error {
 	return errors.Join(err, in.image.Close())
 }
 
-// annotationStability is the chance to stay unchanged for a week, as a decimal fraction. Both
-// chunkah and the Rust chunkah write it in manifests.
+// annotationStability is the chance that a layer stays unchanged for a week, as a decimal fraction.
+// Both chunkah and the Rust chunkah write it to manifests.
 const annotationStability = "org.chunkah.stability"
 
 // describe describes a layer from its manifest and config.
@@ -111,7 +112,7 @@ func describe(l image.Layer) Layer {
 }
 
 // Stability returns the chance that a layer stays unchanged for a week, in parts per million, from
-// its history or annotations. It is Unknown for layers of other tools.
+// its history or annotations. It is Unknown for layers from other tools.
 func Stability(l image.Layer) int64 {
 	rec, whole := plan.FromHistory(l.History)
 	if rec == nil {
@@ -127,8 +128,8 @@ func Stability(l image.Layer) int64 {
 	return Unknown
 }
 
-// Chain returns the lowest layers up to the first with unknown stability: all layers, if chunkah
-// made the image.
+// Chain returns the layers below the first layer with unknown stability. If chunkah made the image,
+// these are all layers.
 func Chain(layers []image.Layer) []chain.Layer {
 	var known []chain.Layer
 	for _, l := range layers {

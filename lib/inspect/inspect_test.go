@@ -44,7 +44,7 @@ func read(t *testing.T, img *mkimage.Image, opt Options) *Image {
 	return in
 }
 
-// recorded is a layer with chunkah's record in its history.
+// recorded returns a layer with chunkah's record in its history.
 func recorded(t *testing.T, data []byte, packing string, stability int64, components ...string) mkimage.Layer {
 	t.Helper()
 	comment, err := plan.Comment(&format.Layer{Components: components, StabilityPPM: stability})
@@ -54,7 +54,8 @@ func recorded(t *testing.T, data []byte, packing string, stability int64, compon
 	return mkimage.Layer{Tar: data, Packing: packing, History: v1.History{CreatedBy: plan.Author, Comment: comment}}
 }
 
-// Manifest and config contain most of it. No layer is read, so damaged layers do not matter.
+// The manifest and config contain most of the description. No layer is read, so damaged layers do
+// not matter.
 func TestOpenWithoutLayers(t *testing.T) {
 	data := mkimage.Tar(t, mkimage.File("a", "x"))
 	rust := v1.History{CreatedBy: plan.Author, Author: plan.Author, Comment: "rpm/a rpm/b"}
@@ -129,7 +130,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// Two entries are the same if they differ only in time.
+// Two entries count as equal if they differ only in time.
 func TestEntryMeta(t *testing.T) {
 	of := func(e mkimage.Entry) Entry {
 		t.Helper()
@@ -156,7 +157,7 @@ func TestEntryMeta(t *testing.T) {
 	}
 }
 
-// byName assigns files to the component in the first part of their names.
+// byName assigns each file to the component in the first part of its name.
 type byName struct{}
 
 func (byName) Name() string { return "test" }

@@ -17,14 +17,14 @@ import (
 	"chunkah/lib/scan"
 )
 
-// Options set what Read does beyond reading entries.
+// Options configure what Read does in addition to reading entries.
 type Options struct {
-	// Repos find the component of each file if a layer's history lists several components or none.
-	// They are optional.
+	// Repos find each file's component if a layer's history lists several components or none. They
+	// are optional.
 	Repos []assign.Repo
-	// Tree keeps the merged file system, for Walk.
+	// Tree keeps the merged file system for Walk.
 	Tree bool
-	// Work counts the bytes of the blobs that are read. It can be nil.
+	// Work counts the bytes that are read from blobs. It can be nil.
 	Work *metrics.Work
 }
 
@@ -75,8 +75,8 @@ func (in *Image) Read(ctx context.Context, opt Options) error {
 // IsRead reports whether the layers were read.
 func (in *Image) IsRead() bool { return in.read }
 
-// isExact reports whether the histories alone determine each file's component: each layer has
-// exactly one.
+// isExact reports whether the histories alone determine each file's component, which is true if
+// each layer contains exactly one component.
 func (in *Image) isExact() bool {
 	for _, l := range in.Layers {
 		if len(l.Components) != 1 {
@@ -86,7 +86,7 @@ func (in *Image) isExact() bool {
 	return true
 }
 
-// claim runs the repos on all files of the image and returns the components of each path.
+// claim runs the repos on all files of the image and returns each path's components.
 func (in *Image) claim(ctx context.Context, tree *image.Tree, repos []assign.Repo) (map[string][]string, error) {
 	root := rootfs.Virtual(in.Source, tree) // closed with the tree
 	var files []*format.File
@@ -152,8 +152,8 @@ func newRecordedNames(names []string) recordedNames {
 			h.known = make(map[string]string, len(names))
 		}
 		h.known[name] = name
-		// A part has the name of its component as a prefix (format/SPEC.md, section 8). If a layer
-		// has several parts, files are assigned to the component.
+		// A part of a component is named after the component, with a suffix (format/SPEC.md,
+		// section 8). If a layer contains several parts, files are assigned to the component.
 		if whole, _, cut := strings.Cut(name, "#"); cut {
 			if _, several := h.known[whole]; several {
 				name = whole
@@ -164,7 +164,8 @@ func newRecordedNames(names []string) recordedNames {
 	return h
 }
 
-// component returns the component of a file that repos claimed, or "" if it is not in this layer.
+// component returns the component of a file that repos claimed, or "" if the component is not in
+// this layer.
 func (h recordedNames) component(claimed []string) string {
 	switch {
 	case h.only != "":

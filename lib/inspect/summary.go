@@ -10,7 +10,7 @@ import (
 	"chunkah/lib/image"
 )
 
-// Summary is an image in the JSON output. Unknown numbers are absent.
+// Summary is an image in the JSON output. Unknown numbers are omitted.
 type Summary struct {
 	Image      string     `json:"image"`
 	Digest     string     `json:"digest"`
@@ -18,7 +18,8 @@ type Summary struct {
 	Created    *time.Time `json:"created,omitempty"`
 	Bytes      *int64     `json:"bytes,omitempty"`
 	Compressed int64      `json:"compressed_bytes"`
-	// Stale is the size of all files that upper layers hide, in tars; absent if there are none.
+	// Stale is the total size in tars of all files that upper layers hide. It is omitted if no
+	// files are hidden.
 	Stale      int64              `json:"stale_bytes,omitempty"`
 	Layers     []LayerSummary     `json:"layers"`
 	Components []ComponentSummary `json:"components,omitempty"`
@@ -33,28 +34,30 @@ type LayerSummary struct {
 	Bytes      *int64 `json:"bytes,omitempty"` // of its tar
 	Compressed int64  `json:"compressed_bytes"`
 	Chunked    bool   `json:"chunked,omitempty"` // as zstd:chunked
-	// Stale is the size of its files that upper layers hide, in tars; absent if there are none.
+	// Stale is the size in the tar of those files in the layer that upper layers hide. It is
+	// omitted if no files are hidden.
 	Stale int64 `json:"stale_bytes,omitempty"`
-	// HiddenBy has these bytes by the index of the layer that hides them.
+	// HiddenBy divides Stale by the index of the layer that hides the files.
 	HiddenBy map[int]int64 `json:"hidden_by,omitempty"`
 	// Files counts the entries that are not directories.
 	Files *int64 `json:"files,omitempty"`
 	// Stability is the chance that the layer stays unchanged for a week, in parts per million.
 	Stability *int64 `json:"stability_ppm,omitempty"`
-	// ChainStability is the chance that it and all layers below it stay unchanged for a week.
+	// ChainStability is the chance that the layer and all layers below it stay unchanged for a
+	// week.
 	ChainStability *int64   `json:"chain_stability_ppm,omitempty"`
 	Components     []string `json:"components,omitempty"`
 	CreatedBy      string   `json:"created_by,omitempty"`
 }
 
-// ComponentSummary describes a component in all layers that contain files of it.
+// ComponentSummary describes a component in all layers that contain files from it.
 type ComponentSummary struct {
 	// Name is empty for files of unknown components.
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"` // of its files' contents
 	Files  int64  `json:"files"`
 	Layers []int  `json:"layers"`
-	// Stability is that of its layer, if it is in one layer only.
+	// Stability is the stability of the component's layer if the component is in only one layer.
 	Stability *int64 `json:"stability_ppm,omitempty"`
 }
 
@@ -103,7 +106,7 @@ func (in *Image) Summary(components bool) *Summary {
 }
 
 // ChainStability returns, for each layer, the chance that it and all layers below it stay unchanged
-// for a week, in parts per million. From the first layer of Unknown stability on, it is Unknown.
+// for a week, in parts per million. It is Unknown from the first layer whose stability is Unknown.
 func (in *Image) ChainStability() []int64 {
 	var layers []image.Layer
 	for _, l := range in.Layers {

@@ -11,8 +11,8 @@ import (
 // Chunked reports whether the layer is zstd:chunked.
 func (l *Layer) Chunked() bool { return chunked.Marked(l.Descriptor.Annotations) }
 
-// Tables reads the tables of a layer of zstd:chunked. The digest of the table of contents is
-// verified; whether it describes the layer is not.
+// Tables reads the tables of a zstd:chunked layer. It verifies the digest of the table of contents,
+// but not whether the table describes the layer.
 func (in *Image) Tables(ctx context.Context, layer int) (*chunked.Tables, error) {
 	d := in.Layers[layer].Descriptor
 	p, err := chunked.FromAnnotations(d.Annotations, d.Size)

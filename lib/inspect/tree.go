@@ -9,7 +9,7 @@ import (
 	"chunkah/lib/rootfs"
 )
 
-// Node is a path of the image's file system, as returned by Walk.
+// Node is a path in the image's file system, as returned by Walk.
 type Node struct {
 	Path  string
 	Depth int // 0 for the root
@@ -19,13 +19,13 @@ type Node struct {
 	Bytes int64
 	// Target is the target of a symlink.
 	Target string
-	// Layer is the last layer that has an entry for this path.
+	// Layer is the last layer that contains an entry for this path.
 	Layer int
 }
 
-// Walk lists the file system in the order of a scan, each directory before its contents, down to
-// the given depth below the root; a negative depth means everything. The image must have been read
-// with Options.Tree.
+// Walk lists the file system in the order of a scan, each directory before its contents. depth
+// limits the levels below the root. If it is negative, everything is listed. The image must have
+// been read with Options.Tree.
 func (in *Image) Walk(depth int) ([]Node, error) {
 	w := &walk{tree: in.tree, most: depth, seen: map[uint64]bool{}}
 	_, err := w.walk("/", 0)

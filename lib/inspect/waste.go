@@ -4,17 +4,17 @@ import "chunkah/format"
 
 // Waste describes the files that clients download although no container sees them.
 type Waste struct {
-	// Hidden says for each entry of each layer whether a higher layer replaces or deletes it.
+	// Hidden contains, for each entry in each layer, whether a higher layer replaces or deletes it.
 	// Directories are never hidden.
 	Hidden [][]bool
-	// Files and Bytes are the number of these entries and their size. Doubled is the part of Bytes
-	// that a higher layer has again with the same contents, for example after a change of mode.
+	// Files and Bytes are the number of hidden entries and their size. Doubled is the part of Bytes
+	// whose contents a higher layer contains again, for example after a change of mode.
 	Files, Bytes, Doubled int64
 	// All is the size of all files in all layers.
 	All int64
 }
 
-// Efficiency is the part of the bytes that containers see, in parts per million.
+// Efficiency returns the share of the bytes that containers see, in parts per million.
 func (w *Waste) Efficiency() int64 {
 	if w.All == 0 {
 		return ppm
@@ -22,7 +22,7 @@ func (w *Waste) Efficiency() int64 {
 	return int64(float64(w.All-w.Bytes) / float64(w.All) * ppm)
 }
 
-// Waste finds the hidden files of an image that was read.
+// Waste finds the hidden files in an image that was read.
 func (in *Image) Waste() *Waste {
 	w := &Waste{Hidden: make([][]bool, len(in.Layers))}
 	above := map[string]*Entry{} // of all higher layers, the highest of each path

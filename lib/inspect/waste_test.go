@@ -8,7 +8,7 @@ import (
 	"chunkah/tests/mkimage"
 )
 
-// Hidden are files that a higher layer replaces or deletes, also with their directory.
+// A file is hidden if a higher layer replaces or deletes it or its directory.
 func TestWaste(t *testing.T) {
 	layer := func(entries ...mkimage.Entry) mkimage.Layer {
 		return mkimage.Layer{Tar: mkimage.Tar(t, entries...)}

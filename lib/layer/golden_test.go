@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// pinned is the digest of the tar of kinds. If it changes, every image changes.
+// pinned is the digest of the tar made from kinds. If it changes, every image changes.
 const pinned = "dc10aba4a4401ef91de5a1d227de0e6253619d7239a631785d9694178e94e442"
 
 func TestGolden(t *testing.T) {

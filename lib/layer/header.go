@@ -9,7 +9,7 @@ import (
 	"chunkah/format"
 )
 
-// Everything in this file decides the bytes of layers: a change here changes every digest.
+// Everything in this file determines the bytes of layers. A change here changes every digest.
 
 const blockSize = 512
 
@@ -22,8 +22,8 @@ const (
 	maxPrefix  = 155
 )
 
-// maxRecords bounds the records of one entry, in bytes. Go's archive/tar, which most clients use,
-// reads 1 MiB. The rest is reserved for short records.
+// maxRecords is the largest size of one entry's records, in bytes. Go's archive/tar, which most
+// clients use, reads 1 MiB. The rest is reserved for short records.
 const maxRecords = 1<<20 - 4096
 
 // recordExtra is the maximum size of a record without key and value, in bytes.
@@ -41,7 +41,7 @@ const (
 	flagPAX     = 'x'
 )
 
-// entry is the data for one tar header.
+// entry contains the data for one tar header.
 type entry struct {
 	name   string
 	link   string
@@ -51,7 +51,7 @@ type entry struct {
 	xattrs []format.Xattr
 }
 
-// newEntry makes the entry of a record. If linked is not empty, the entry is a hard link to that
+// newEntry makes the entry for a record. If linked is not empty, the entry is a hard link to that
 // path.
 func newEntry(f *format.File, linked string) entry {
 	e := entry{name: f.Path[1:], file: f, xattrs: f.Xattrs}
@@ -128,8 +128,9 @@ func (c *encoder) block() []byte {
 	return c.blocks[len(c.blocks)-blockSize:]
 }
 
-// nameField returns the name field of an entry whose name is in a record. Some readers treat a
-// trailing slash as a directory, regardless of the record.
+// nameField returns the name field of an entry whose full name is in a record. It removes trailing
+// slashes unless the entry is a directory, because some readers treat a name with a trailing slash
+// as a directory, regardless of the record.
 func nameField(name string, flag byte) string {
 	name = ascii(name, maxName)
 	if flag == flagDir {
@@ -169,8 +170,8 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 		buf = appendRecord(buf, "gid", strconv.FormatUint(uint64(f.GID), 10))
 	}
 	longLink := len(e.link) > maxName
-	// Records are UTF-8 unless this says otherwise. libarchive converts them to the locale's
-	// charset, which fails in the C locale, where ostree reads layers.
+	// Records are UTF-8 unless a hdrcharset record says otherwise. libarchive converts them to the
+	// locale's charset. In the C locale, in which ostree reads layers, that fails.
 	if !nameFits && !isASCII(e.name) || longLink && !isASCII(e.link) {
 		buf = appendRecord(buf, "hdrcharset", "BINARY")
 	}
@@ -192,7 +193,7 @@ func appendRecords(buf []byte, e *entry, nameFits bool) []byte {
 	return buf
 }
 
-// appendRecord appends "LENGTH KEY=VALUE\n", where the length counts itself.
+// appendRecord appends "LENGTH KEY=VALUE\n". The length includes its own digits.
 func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	n := len(key) + len(value) + 3
 	total := n + len(strconv.Itoa(n))
@@ -205,8 +206,8 @@ func appendRecord[V string | []byte](buf []byte, key string, value V) []byte {
 	return append(buf, '\n')
 }
 
-// splitName splits a name into the prefix and name fields, if it fits. These fields can have bytes
-// in any charset, unlike records: every reader takes them as they are.
+// splitName splits a name into the prefix and name fields, if it fits. Unlike records, these fields
+// can contain bytes in any charset, and every reader uses them unchanged.
 func splitName(s string) (prefix, name string, fits bool) {
 	if len(s) <= maxName {
 		return "", s, true
@@ -233,7 +234,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// ascii returns the part of a text that a ustar field can show, if a record has the whole text.
+// ascii returns the part of a text that fits into a ustar field. A record contains the whole text.
 func ascii(s string, most int) string {
 	if isASCII(s) {
 		return s[:min(len(s), most)]
@@ -247,7 +248,7 @@ func ascii(s string, most int) string {
 	return string(b)
 }
 
-// fit returns n if the field can store it, and 0 if a record does.
+// fit returns n if the field can store it. Otherwise it returns 0, because a record contains n.
 func fit(n, most int64) int64 {
 	if n < 0 || n > most {
 		return 0
@@ -264,10 +265,10 @@ func octal(b []byte, n int64) {
 	b[len(b)-1] = 0
 }
 
-// checksum fills in the sum of the header's bytes, with the checksum field as spaces.
+// checksum fills in the sum of the header's bytes, counting the checksum field as spaces.
 func checksum(b []byte) {
 	copy(b[148:156], "        ")
-	// Two bytes at a time in each of four lanes. No lane can exceed its 16 bits.
+	// This sums two bytes at a time in each of four lanes. No lane can exceed its 16 bits.
 	const lane = 0x00ff00ff00ff00ff
 	var sums uint64
 	for i := 0; i < blockSize; i += 8 {
@@ -279,14 +280,15 @@ func checksum(b []byte) {
 
 func padding(n int64) int64 { return -n & (blockSize - 1) }
 
-// EntrySize returns the size of a record in a tar, in bytes: headers, contents and padding. An
-// unknown size counts as zero.
+// EntrySize returns the size of a record in a tar, in bytes, including headers, contents and
+// padding. An unknown size counts as zero.
 func EntrySize(f *format.File) int64 {
 	e := newEntry(f, "")
 	return headerSize(&e) + contentSize(&e)
 }
 
-// LinkSize returns the size of a record in a tar, in bytes, as a hard link to the file at first.
+// LinkSize returns the size of a record in a tar, in bytes, if the record is written as a hard link
+// to first.
 func LinkSize(f *format.File, first string) int64 {
 	e := newEntry(f, first)
 	return headerSize(&e)

@@ -16,18 +16,18 @@ import (
 // endSize is the size of the two zero blocks at the end of a tar.
 const endSize = 2 * blockSize
 
-// MaxBytes bounds the total size of an image's files, in bytes: larger than any disk, and small
-// enough to add up without overflow.
+// MaxBytes is the largest total size of an image's files, in bytes. It is larger than any disk, and
+// small enough that sums do not overflow.
 const MaxBytes = 1 << 55
 
 // Content provides the contents of regular files.
 type Content interface {
-	// WriteFile writes the contents of a record to w and returns the size, which must be the
-	// record's. It returns soon after ctx is done.
+	// WriteFile writes a record's contents to w and returns the number of bytes, which must equal
+	// the size in the record. It returns soon after ctx is done.
 	WriteFile(ctx context.Context, w io.Writer, f *format.File) (int64, error)
 }
 
-// Entry describes an entry of a tar, as its header does.
+// Entry describes a tar entry, like its header.
 type Entry struct {
 	Name, Link string
 	Type       byte // a type flag of archive/tar
@@ -62,7 +62,7 @@ func Write(ctx context.Context, w io.Writer, files []*format.File, content Conte
 	return WriteObserved(ctx, w, files, content, nobody{})
 }
 
-// WriteObserved is like Write, and reports to an observer.
+// WriteObserved works like Write and also reports to an observer.
 func WriteObserved(ctx context.Context, w io.Writer, files []*format.File, content Content, observer Observer) error {
 	var enc encoder
 	first := firsts{}
@@ -124,11 +124,11 @@ func (nobody) End() error        { return nil }
 // zeros is used for padding and the end of a tar.
 var zeros [endSize]byte
 
-// firsts maps each hard-link group to its first name.
+// firsts maps each hard-link group to its first path.
 type firsts map[int64]string
 
-// linkTarget returns the path that f is a hard link to, or "" if f is the first of its group or in
-// none.
+// linkTarget returns the path to which f is a hard link. It returns "" if f is the first path of
+// its group or has no group.
 func (s firsts) linkTarget(f *format.File) string {
 	if f.Hardlink == 0 {
 		return ""

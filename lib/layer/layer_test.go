@@ -14,7 +14,7 @@ import (
 	"chunkah/tests/bound"
 )
 
-// random returns a record with random values from their whole ranges.
+// random returns a record with random values from the full range of each field.
 func random(r *rand.Rand, path string) *format.File {
 	types := []format.Type{
 		format.TypeFile, format.TypeFile, format.TypeDir, format.TypeSymlink, format.TypeFifo, format.TypeChar, format.TypeBlock,
@@ -280,7 +280,8 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
-// A whiteout is an empty file whose name says what is deleted. Its contents are not read.
+// A whiteout is an empty file whose name contains the name of the deleted file. Its contents are
+// not read.
 func TestWhiteout(t *testing.T) {
 	files := []*format.File{dir("/etc"), {Path: "/etc/motd", Type: format.TypeWhiteout}, {Path: "/top", Type: format.TypeWhiteout}}
 	var buf bytes.Buffer

@@ -8,8 +8,8 @@ import (
 	"chunkah/format"
 )
 
-// CheckLink refuses a further name of an inode whose metadata differs from the first name: a tar
-// has it only once.
+// CheckLink refuses another name of an inode if its metadata differs from the first name's, because
+// a tar contains the metadata only once.
 func CheckLink(first, f *format.File) error {
 	sizes := f.Size == first.Size || f.Size == format.SizeUnknown || first.Size == format.SizeUnknown
 	if sizes && f.Type == first.Type && f.Target == first.Target && f.Mode == first.Mode &&

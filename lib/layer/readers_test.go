@@ -32,7 +32,7 @@ type seen struct {
 	Xattrs           map[string]string // hexadecimal
 }
 
-// wanted returns the entries that every reader must find in the records' tar.
+// wanted returns the entries that every reader must find in the tar with these records.
 func wanted(files []*format.File) []seen {
 	first := map[int64]string{}
 	var list []seen
@@ -105,7 +105,7 @@ func readGo(data []byte) ([]seen, error) {
 	}
 }
 
-// trimName removes what tars add to a directory's name.
+// trimName removes the prefix and suffix that tars add to a directory's name.
 func trimName(name string) string {
 	if name == "./" || name == "." {
 		return ""
@@ -151,7 +151,7 @@ func TestReadByPython(t *testing.T) {
 	compare(t, got, wanted(kinds()))
 }
 
-// GNU tar unpacks it with all attributes. Its only complaint is about names that are not UTF-8.
+// GNU tar unpacks the tar with all attributes. It complains only about names that are not UTF-8.
 func TestUnpackedByGNUTar(t *testing.T) {
 	if out, err := exec.Command("tar", "--version").Output(); err != nil || !bytes.Contains(out, []byte("GNU tar")) {
 		t.Skip("needs GNU tar")
@@ -244,11 +244,11 @@ func compareOnDisk(path string, f *format.File) (*syscall.Stat_t, error) {
 	return st, nil
 }
 
-// locales for running readers: with UTF-8, and without. In the latter, libarchive cannot convert
-// records of non-ASCII names. ostree reads layers that way.
+// locales are the locales in which readers run: one with UTF-8 and one without. Without UTF-8,
+// libarchive cannot convert records of non-ASCII names. ostree reads layers in such a locale.
 var locales = []string{"C.UTF-8", "C"}
 
-// bsdtar unpacks it too.
+// bsdtar unpacks the tar too.
 func TestUnpackedByBSDTar(t *testing.T) {
 	if _, err := exec.LookPath("bsdtar"); err != nil {
 		t.Skip("needs bsdtar")
@@ -310,7 +310,7 @@ func TestRecordOrder(t *testing.T) {
 	}
 }
 
-// Sizes above the ustar limit are in a record. There is no content here.
+// Sizes above the ustar limit are in a record. This test writes no contents.
 func TestHugeSizes(t *testing.T) {
 	for _, size := range []int64{1<<33 - 1, 1 << 33, 1<<53 - 1} {
 		f := file("/huge", size)

@@ -11,7 +11,7 @@ import (
 	"chunkah/format"
 )
 
-// filler is content of any size: repeated letters of the path.
+// filler generates contents of any size by repeating a letter from the path.
 type filler struct{}
 
 func (filler) WriteFile(_ context.Context, w io.Writer, f *format.File) (int64, error) {
@@ -31,7 +31,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// write returns the tar of records.
+// write returns a tar with the records.
 func write(t testing.TB, files ...*format.File) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -72,8 +72,8 @@ func nested(prefix string, n int) string {
 	return path
 }
 
-// kinds are records of every kind, at and beyond every limit of a ustar header. Their digest is
-// pinned.
+// kinds are records of every kind, at and beyond every limit of a ustar header. The digest of their
+// tar is pinned.
 func kinds() []*format.File {
 	x := strings.Repeat
 	list := []*format.File{
